@@ -1,0 +1,3 @@
+"""rememberd: a chat proxy with memory."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,76 @@
+"""What can go wrong, by who has to act on it.
+
+    RememberdError
+    ├── ConfigError             the operator: a setting; stops at start
+    ├── RequestError            the client: answered with its status and the dialect's error body
+    ├── UpstreamUnavailable     the model provider did not answer; 502 or 504
+    └── Unavailable             a part of memory is down; the chat flows without it
+        ├── StoreUnavailable
+        ├── QueueUnavailable
+        └── EmbedderUnavailable
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class RememberdError(Exception):
+    pass
+
+
+class ConfigError(RememberdError):
+    pass
+
+
+class RequestError(RememberdError):
+    """A request we refuse. `code` is the machine-readable reason, `message` says what to do."""
+
+    def __init__(self, status: int, code: str, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.param = status, code, message, param
+
+
+class UpstreamUnavailable(RememberdError):
+    """The provider could not be reached (502) or did not answer in time (504)."""
+
+    def __init__(self, message: str, *, timeout: bool = False) -> None:
+        super().__init__(message)
+        self.status = 504 if timeout else 502
+
+
+class Unavailable(RememberdError):
+    pass
+
+
+class StoreUnavailable(Unavailable):
+    pass
+
+
+class QueueUnavailable(Unavailable):
+    pass
+
+
+class EmbedderUnavailable(Unavailable):
+    pass
+
+
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+}
+
+
+def openai_body(status: int, code: str, message: str, param: str | None = None) -> dict[str, Any]:
+    """The error object of OpenAI's API."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def anthropic_body(status: int, message: str) -> dict[str, Any]:
+    """The error object of Anthropic's API."""
+    return {"type": "error", "error": {"type": _TYPES.get(status, "api_error"), "message": message}}

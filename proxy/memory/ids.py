@@ -1,0 +1,32 @@
+"""Ids that are the same for the same thing, so that a retry or a replay stores nothing twice."""
+
+from __future__ import annotations
+
+import unicodedata
+from hashlib import blake2b
+from uuid import UUID, uuid5
+
+from proxy.types import Space
+
+_NAMESPACE = UUID("6d1f7a52-6f0e-4d4e-9c55-3f6f5f0b9a11")
+
+
+def normal(text: str) -> str:
+    """The form in which two texts are the same: NFKC, case folded, white space and final punctuation dropped."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(".!?。！？ ")
+
+
+def turn_id(space: Space, conversation: str | None, prefix: bytes) -> str:
+    """32 hex digits. `prefix` is the dialect's messages up to and including the newest real user message."""
+    digest = blake2b(prefix, digest_size=16)
+    digest.update("\0".join((*space, conversation or "")).encode())
+    return digest.hexdigest()
+
+
+def episode_id(space: Space, turn_id: str) -> str:
+    return str(uuid5(_NAMESPACE, "\0".join((*space, "episode", turn_id))))
+
+
+def fact_id(space: Space, text: str, salt: str = "") -> str:
+    """`salt` tells a statement apart from an edited memory that already has the plain id."""
+    return str(uuid5(_NAMESPACE, "\0".join((*space, "fact", normal(text), salt))))

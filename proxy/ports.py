@@ -1,0 +1,141 @@
+"""The five ports. Pipeline code sees these; only `app.py` and `cli.py` know which adapter stands behind one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from proxy.types import (
+    Claim,
+    Candidate,
+    DeadLetter,
+    Fact,
+    Kind,
+    Memory,
+    Millis,
+    Point,
+    QueueStats,
+    Space,
+    Sparse,
+    Turn,
+)
+
+
+class MemoryStore(Protocol):
+    """Memories by space. Every method raises `StoreUnavailable` when the engine does not answer.
+
+    A memory of another space is as good as absent: never returned, changed or counted. A deleted memory leaves a
+    tombstone (its id and the time, no text) that only `buried` shows and a later `put` of the same id replaces."""
+
+    async def put(self, space: Space, points: Sequence[Point]) -> None:
+        """Insert or replace by id; the write survives kill -9 of any process when this returns."""
+
+    async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
+        """Those that exist, in the order asked; past ones included."""
+
+    async def search(
+        self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int = 400
+    ) -> list[Candidate]:
+        """The union of three branches, without duplicates: the `limit` nearest by cosine, the `limit` best by BM25
+        (IDF over this space only), and every pinned memory (at most 100). Only current and unexpired at `now`.
+        A point that only another branch returned has the score 0.0 in this one."""
+
+    async def page(
+        self,
+        space: Space,
+        *,
+        limit: int,
+        now: Millis,
+        cursor: str | None = None,
+        kind: Kind | None = None,
+        slot: str | None = None,
+        include_past: bool = False,
+    ) -> tuple[list[Memory], str | None]:
+        """Newest first by created_at, and the cursor of the next page (None at the end).
+
+        Expired and superseded ones only with `include_past`. Raises `RequestError` for a cursor it did not make."""
+
+    async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
+        """Which of these ids were deleted, and when."""
+
+    async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
+        """Delete and leave tombstones. Returns the ids that existed."""
+
+    async def erase(self, user: str) -> int:
+        """Everything of this user, in every scope, tombstones too. Returns the number of memories."""
+
+    async def ping(self) -> None: ...
+
+    async def flush(self) -> None:
+        """Make every write so far survive a power cut."""
+
+    async def close(self) -> None: ...
+
+
+class TurnQueue(Protocol):
+    """Durable, at least once, in order per user. Every method raises `QueueUnavailable` when it cannot be reached."""
+
+    async def put(self, turn: Turn) -> bool:
+        """On disk when this returns. A turn of the same id that is still here is replaced (an empty answer never
+        replaces a text). False: the user was erased after the turn began, and nothing was kept."""
+
+    async def claim(self, limit: int) -> list[Claim]:
+        """Lease the oldest due turns: never a turn whose user has an older one leased or waiting for a retry."""
+
+    async def ack(self, turn_ids: Sequence[str]) -> None:
+        """Done for good. A turn put again since it was claimed stays and is due again."""
+
+    async def retry(self, turn_id: str, error: str, delay_ms: Millis) -> None: ...
+
+    async def bury(self, turn_id: str, error: str) -> None:
+        """Into the dead letters."""
+
+    async def alive(self, turn_id: str) -> bool:
+        """False once its user was erased."""
+
+    async def erase(self, user: str, at: Millis) -> int:
+        """Drop the user's turns, and refuse any put of a turn that began at or before `at`."""
+
+    async def stats(self) -> QueueStats: ...
+
+    async def dead(self, limit: int = 100) -> list[DeadLetter]: ...
+
+    async def replay(self) -> int:
+        """Make every dead letter due again. Returns how many."""
+
+    async def close(self) -> None: ...
+
+
+class Embedder(Protocol):
+    """Text to vectors. Raises `EmbedderUnavailable`."""
+
+    name: str
+    dim: int
+
+    async def dense(self, text: str) -> list[float]:
+        """Unit length. The same text gives the same vector, whatever was embedded beside it."""
+
+    def document(self, text: str) -> Sparse: ...
+
+    def query(self, text: str) -> Sparse: ...
+
+
+class Extractor(Protocol):
+    async def facts(self, turn: Turn) -> list[Fact]:
+        """Facts about the user, each with a span that stands verbatim in `turn.user_text`."""
+
+
+class Reply(Protocol):
+    """An upstream's answer: status and headers at once, the body as it comes. `close` is safe at any time."""
+
+    status: int
+    headers: list[tuple[str, str]]
+
+    def chunks(self) -> AsyncIterator[bytes]: ...
+
+    async def close(self) -> None: ...
+
+
+class Upstream(Protocol):
+    async def send(self, path: str, body: bytes, headers: list[tuple[str, str]]) -> Reply:
+        """One request, no retry. Raises `UpstreamUnavailable`. Cancelling it cancels the call upstream."""

@@ -1,0 +1,186 @@
+"""The nouns that travel between rooms. All frozen; times are integer milliseconds since the Unix epoch, UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+Kind = Literal["fact", "episode"]
+Millis = int
+
+DEFAULT_SCOPE = "default"
+
+
+class Space(NamedTuple):
+    """Whose memories: one user, one scope. A required argument of every store call."""
+
+    user: str
+    scope: str = DEFAULT_SCOPE
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The holder of an API key. `user` is whom the key speaks for when the request names nobody."""
+
+    name: str
+    user: str | None = None
+    trust_identity: bool = False
+    jwt_secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A verified user, the scope asked for, and the conversation the client says this is (or None)."""
+
+    user: str
+    scope: str = DEFAULT_SCOPE
+    conversation: str | None = None
+
+    @property
+    def space(self) -> Space:
+        return Space(self.user, self.scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The verbatim span of the conversation that a memory stands on."""
+
+    text: str
+    role: str
+    turn_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a memory was said: the client's conversation id, the model asked, the client's User-Agent product."""
+
+    conversation: str | None = None
+    model: str | None = None
+    client: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """One memory. `valid_to` None means it holds now; `slot` names a single-valued attribute ("employer")."""
+
+    id: str
+    text: str
+    kind: Kind
+    created_at: Millis
+    updated_at: Millis
+    valid_from: Millis
+    valid_to: Millis | None = None
+    pinned: bool = False
+    expires_at: Millis | None = None
+    slot: str | None = None
+    evidence: Evidence | None = None
+    source: Source = field(default_factory=Source)
+    speaker: str | None = None
+
+
+class Sparse(NamedTuple):
+    """A BM25 vector: term ids and their weights, same length."""
+
+    indices: list[int]
+    values: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A memory as the store keeps it. `dense` has the embedder's dimension and unit length; `tokens` is what its
+    text costs in the block; `cues` is a bit set of surface features that ranking reads without the text."""
+
+    memory: Memory
+    dense: list[float]
+    sparse: Sparse
+    tokens: int
+    cues: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A search result without its text: the two branch scores and the light fields that ranking reads.
+
+    `dense` is a cosine, `bm25` an unnormalised score; 0.0 where the branch did not return the point."""
+
+    id: str
+    dense: float
+    bm25: float
+    kind: Kind
+    at: Millis  # valid_from
+    tokens: int
+    cues: int
+    pinned: bool
+    slot: str | None
+    role: str | None
+    speaker: str | None
+    conversation: str | None
+    turn_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One exchange on its way to memory. `id` is the same for every retry and every step of a tool loop:
+    a digest of the space, the conversation and the messages up to the newest real user message."""
+
+    id: str
+    space: Space
+    created_at: Millis
+    user_text: str
+    answer: str
+    receipt: str
+    source: Source = field(default_factory=Source)
+    speaker: str | None = None
+    recalled: tuple[str, ...] = ()  # ids of the memories in the block, so that an echo is not learned again
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What an extractor found: one sentence about the user and the span of the user's own text it rests on."""
+
+    text: str
+    evidence: str
+    slot: str | None = None
+    valid_from: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A turn leased to this writer, and how often it was tried before (0 = first time)."""
+
+    turn: Turn
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    turn_id: str
+    space: Space
+    created_at: Millis
+    attempts: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    depth: int
+    oldest_age_ms: Millis
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What went into an answer and what was written after it. `recalled` and `written` hold
+    {"id", "kind", "text"?…} objects ready for JSON; `write` is pending|written|nothing|off|skipped|lost."""
+
+    id: str
+    space: Space
+    created_at: Millis
+    status: str
+    model: str
+    turn_id: str | None
+    recalled: tuple[str, ...]
+    tokens: int
+    recall_ms: float
+    write: str
+    written: tuple[str, ...] = ()
