@@ -1,0 +1,90 @@
+"""Whose memory, by a fixed order of rules (DESIGN section 7). Pure. Fails closed: in doubt nobody's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+
+from proxy.errors import RequestError
+from proxy.types import DEFAULT_SCOPE, Identity, Principal
+
+_JWT = "x-openwebui-user-jwt"
+_USER_HEADERS = ("x-memory-user", "x-openwebui-user-id")
+_USER_FIELDS = ("safety_identifier", "user")
+_CONVERSATION_HEADERS = (
+    "x-conversation-id",
+    "x-openwebui-chat-id",
+    "session-id",
+    "x-session-id",
+    "x-claude-code-session-id",
+)
+_SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_CLOCK_SKEW_SECONDS = 30
+_LONGEST = 256
+
+
+def identify(principal: Principal, headers: Mapping[str, str], body: Mapping[str, Any]) -> Identity | None:
+    """The verified user, or None: then there is no memory. Header names are lower case.
+
+    Raises `RequestError` 400 for a scope that is not a plain name."""
+    scope = headers.get("x-memory-scope") or DEFAULT_SCOPE
+    if not _SCOPE.fullmatch(scope):
+        raise RequestError(
+            400,
+            "invalid_scope",
+            "X-Memory-Scope must be 1 to 64 letters, digits, dots, dashes or underscores",
+            param="X-Memory-Scope",
+        )
+    user = _user(principal, headers, body)
+    return Identity(user, scope, conversation(headers, body)) if user else None
+
+
+def conversation(headers: Mapping[str, str], body: Mapping[str, Any]) -> str | None:
+    """What the client calls this conversation. Never guessed from the messages: some clients start all alike."""
+    for name in _CONVERSATION_HEADERS:
+        if value := _clean(headers.get(name)):
+            return value
+    asked = body.get("conversation")
+    if isinstance(asked, Mapping):
+        asked = asked.get("id")
+    return _clean(asked) or _clean(body.get("previous_response_id"))
+
+
+def _user(principal: Principal, headers: Mapping[str, str], body: Mapping[str, Any]) -> str | None:
+    token = headers.get(_JWT)
+    if token is not None and (principal.jwt_secret or principal.trust_identity):
+        # A token that cannot be verified must not fall back to a user that everyone behind this key would share.
+        return _subject(token, principal.jwt_secret) if principal.jwt_secret else None
+    if principal.trust_identity:
+        for name in _USER_HEADERS:
+            if name in headers:
+                return _clean(headers[name])
+        for name in _USER_FIELDS:
+            if user := _clean(body.get(name)):
+                return user
+    return principal.user
+
+
+def _subject(token: str, secret: str) -> str | None:
+    try:
+        claims = jwt.decode(
+            token,
+            secret,
+            algorithms=["HS256"],
+            leeway=_CLOCK_SKEW_SECONDS,
+            options={"verify_aud": False, "require": ["sub"]},
+        )
+    except jwt.PyJWTError:
+        return None
+    return _clean(claims["sub"])
+
+
+def _clean(value: object) -> str | None:
+    """A usable identifier: printable, not empty, not absurdly long; anything else names nobody."""
+    if not isinstance(value, str):
+        return None
+    value = value.strip()
+    return value if value and len(value) <= _LONGEST and value.isprintable() else None

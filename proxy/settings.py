@@ -1,0 +1,274 @@
+"""Every setting, its default and one line about it. `load` reads the YAML file and the environment.
+
+The environment wins over the file: `REMEMBERD_SERVER_PORT=9000` sets `server.port`. A value of the form
+`os.environ/NAME` is read from that variable, as LiteLLM does. An unknown key is an error that names the
+nearest.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from proxy.errors import ConfigError
+
+_LITELLM_TABLES = frozenset(
+    {"litellm_settings", "general_settings", "router_settings", "environment_variables", "callback_settings"}
+)
+_ABSENT = object()
+
+
+def setting(default: Any, about: str) -> Any:
+    return field(default=default, metadata={"about": about})
+
+
+def table(cls: type) -> Any:
+    return field(default_factory=cls)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    host: str = setting("127.0.0.1", "address to listen on; anything but loopback needs keys")
+    port: int = setting(8787, "port to listen on")
+    workers: int = setting(1, "web processes; one a core is plenty")
+    max_body_mb: int = setting(32, "largest request body accepted, in MiB")
+    grace_seconds: int = setting(25, "how long streams may go on after SIGTERM")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    name: str = setting(MISSING, "what logs call the holder")
+    key: str = setting(MISSING, "the API key itself")
+    user: str | None = setting(None, "whom the key speaks for")
+    trust_identity: bool = setting(False, "may the request name the end user (headers, body)?")
+    jwt_secret: str | None = setting(None, "HS256 secret of X-OpenWebUI-User-Jwt")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    url: str | None = setting(None, "Qdrant server; null = embedded in the writer process")
+    api_key: str | None = setting(None, "key of the Qdrant server")
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    url: str | None = setting(None, "redis://… ; null = SQLite in data_dir")
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    model: str | None = setting(None, "a fastembed model, downloaded at first use; null = the packaged one")
+    path: str | None = setting(None, "directory of a local ONNX model; null = none")
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    model: str | None = setting(None, "a model of model_list that extracts facts; null = rules only")
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    master_key: str | None = setting(None, "encrypts memories at rest; null = not encrypted")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    placement: Literal["user", "system"] = setting(
+        "user", "where the block goes: before the newest user message, or as a system message"
+    )
+    budget_tokens: int = setting(600, "largest context block, in tokens")
+    deadline_ms: int = setting(150, "recall, and the wait for the queue, take no longer than this each")
+    receipts_days: int = setting(30, "how long receipts are kept")
+    store: Store = table(Store)
+    queue: Queue = table(Queue)
+    embedding: Embedding = table(Embedding)
+    extract: Extract = table(Extract)
+    encryption: Encryption = table(Encryption)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    server: Server = table(Server)
+    data_dir: str = setting("~/.local/share/rememberd", "memories, queue and receipts live here")
+    model_list: list[dict[str, Any]] | None = setting(
+        None, "LiteLLM's own format; null = provider keys in the environment and a running Ollama"
+    )
+    keys: list[Key] | None = setting(None, "API keys; null = no key needed, loopback only, one user 'local'")
+    admin_key: str | None = setting(None, "when set, /metrics asks for it")
+    memory: Memory = table(Memory)
+
+    @property
+    def data_path(self) -> Path:
+        return Path(self.data_dir).expanduser()
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings in force: defaults, then the file (None = no file), then the environment.
+
+    Raises `ConfigError` with the file, the line and the nearest known name."""
+    root: yaml.Node | None = None
+    if path is not None:
+        try:
+            root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        except OSError as error:
+            raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    reader = _Reader(str(path), environ)
+    settings: Settings = reader.read(Settings, root, ())
+    reader.refuse_unknown_variables()
+    _check(settings)
+    return settings
+
+
+def leaves(cls: type = Settings, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Field[Any]]]:
+    """Every setting that is not a table, with its path: `(("server", "port"), <field>)`."""
+    found: list[tuple[tuple[str, ...], Field[Any]]] = []
+    hints = get_type_hints(cls)
+    for item in fields(cls):
+        where = (*path, item.name)
+        found += leaves(hints[item.name], where) if is_dataclass(hints[item.name]) else [(where, item)]
+    return found
+
+
+class _Reader:
+    """Turns YAML nodes into the dataclasses above; keeps the node for the line of an error."""
+
+    def __init__(self, file: str, environ: Mapping[str, str]) -> None:
+        self.file, self.environ = file, environ
+        self.variables = {_variable(path) for path, _ in leaves()}
+
+    def fail(self, node: yaml.Node | None, message: str) -> ConfigError:
+        where = f"{self.file}:{node.start_mark.line + 1}: " if node is not None else ""
+        return ConfigError(where + message)
+
+    def read(self, cls: type, node: yaml.Node | None, path: tuple[str, ...]) -> Any:
+        given = self.mapping(cls, node, path)
+        hints = get_type_hints(cls)
+        values = {}
+        for item in fields(cls):
+            value = self.value(hints[item.name], given.get(item.name), (*path, item.name))
+            if value is not _ABSENT:
+                values[item.name] = value
+            elif item.default is MISSING and item.default_factory is MISSING:
+                raise self.fail(node, f"{'.'.join((*path, item.name))} is missing")
+        return cls(**values)
+
+    def mapping(self, cls: type, node: yaml.Node | None, path: tuple[str, ...]) -> dict[str, yaml.Node]:
+        if node is None or node.tag == "tag:yaml.org,2002:null":
+            return {}
+        if not isinstance(node, yaml.MappingNode):
+            raise self.fail(node, f"{'.'.join(path) or 'the file'} must be a table of settings")
+        known = [item.name for item in fields(cls)]
+        given: dict[str, yaml.Node] = {}
+        for key, value in node.value:
+            name = str(key.value)
+            if name not in known:
+                if not path and name in _LITELLM_TABLES:
+                    continue  # a pasted LiteLLM config.yaml: its proxy's own tables do not concern us
+                near = get_close_matches(name, known, 1, 0.5) or [", ".join(known)]
+                raise self.fail(key, f"unknown setting {'.'.join((*path, name))!r}; did you mean {near[0]}?")
+            given[name] = value
+        return given
+
+    def value(self, hint: Any, node: yaml.Node | None, path: tuple[str, ...]) -> Any:
+        if is_dataclass(hint):
+            return self.read(hint, node, path)  # type: ignore[arg-type]
+        override = self.environ.get(_variable(path), "")
+        if override.strip() and _variable(path) in self.variables:
+            return self.convert(hint, yaml.compose(override, Loader=yaml.SafeLoader), (_variable(path),))
+        return _ABSENT if node is None else self.convert(hint, node, path)
+
+    def convert(self, hint: Any, node: Any, path: tuple[str, ...]) -> Any:
+        options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+        raw = _plain(node)
+        if isinstance(raw, str) and raw.startswith("os.environ/"):
+            raw = self.variable(node, raw.removeprefix("os.environ/"), path)
+        if raw is None and type(None) in options:
+            return None
+        want = options[0]
+        if get_origin(want) is list and isinstance(node, yaml.SequenceNode):
+            inner = get_args(want)[0]
+            if is_dataclass(inner):
+                return [self.read(inner, item, (*path, "[]")) for item in node.value]  # type: ignore[arg-type]
+            return raw
+        if get_origin(want) is Literal and raw in get_args(want):
+            return raw
+        if isinstance(want, type) and isinstance(raw, want) and not (want is int and isinstance(raw, bool)):
+            return raw
+        if want is str and isinstance(raw, int | float) and not isinstance(raw, bool):
+            return str(node.value)
+        raise self.fail(node, f"{'.'.join(path)} must be {_described(want)}, not {raw!r}")
+
+    def variable(self, node: yaml.Node, name: str, path: tuple[str, ...]) -> str | None:
+        """A secret that was meant to be there and is not must stop the start; one that only points at its own
+        override (`admin_key: os.environ/REMEMBERD_ADMIN_KEY`) may be absent."""
+        if name not in self.environ and name != _variable(path):
+            raise self.fail(node, f"{'.'.join(path)}: the environment variable {name} is not set")
+        return self.environ.get(name)
+
+    def refuse_unknown_variables(self) -> None:
+        tables = tuple(f"REMEMBERD_{item.name.upper()}_" for item in fields(Settings))
+        for name in self.environ:
+            if name.startswith(tables) and name not in self.variables:
+                near = get_close_matches(name, self.variables, 1, 0.5) or sorted(self.variables)
+                raise ConfigError(f"unknown environment variable {name}; did you mean {near[0]}?")
+
+
+def _variable(path: tuple[str, ...]) -> str:
+    return "REMEMBERD_" + "_".join(path).upper()
+
+
+def _plain(node: yaml.Node) -> Any:
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_object(node, deep=True)
+    finally:
+        loader.dispose()
+
+
+def _described(want: Any) -> str:
+    if get_origin(want) is Literal:
+        return "one of " + ", ".join(get_args(want))
+    return {int: "a whole number", str: "text", bool: "true or false"}.get(want, "a list")
+
+
+def _check(settings: Settings) -> None:
+    server, memory = settings.server, settings.memory
+    positive = {
+        "server.workers": server.workers,
+        "server.max_body_mb": server.max_body_mb,
+        "memory.deadline_ms": memory.deadline_ms,
+    }
+    for name, number in positive.items():
+        if number < 1:
+            raise ConfigError(f"{name} must be at least 1, not {number}")
+    if not 0 <= server.port <= 65535:
+        raise ConfigError(f"server.port must be between 0 and 65535, not {server.port}")
+    if not settings.keys and server.host not in ("127.0.0.1", "::1", "localhost"):
+        raise ConfigError(
+            f"refusing to listen on {server.host} without keys: anybody there could read the memories. "
+            "Add an entry to `keys`, or listen on 127.0.0.1"
+        )
+    _check_keys(settings.keys or [])
+
+
+def _check_keys(keys: list[Key]) -> None:
+    seen: set[str] = set()
+    for key in keys:
+        if not key.key.strip():
+            raise ConfigError(f"the key of {key.name!r} is empty")
+        if key.key in seen:
+            raise ConfigError(f"the key of {key.name!r} is used twice: one key, one holder")
+        if key.user is None and not key.trust_identity and key.jwt_secret is None:
+            raise ConfigError(
+                f"key {key.name!r} names no user: set `user`, or `trust_identity: true` if its "
+                "requests name them"
+            )
+        seen.add(key.key)
