@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from proxy.types import (
-    Claim,
     Candidate,
+    Claim,
     DeadLetter,
+    Deployment,
     Fact,
     Kind,
     Memory,
@@ -131,11 +132,18 @@ class Reply(Protocol):
     status: int
     headers: list[tuple[str, str]]
 
-    def chunks(self) -> AsyncIterator[bytes]: ...
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Raises `UpstreamUnavailable` when the body breaks off or falls silent for too long."""
 
     async def close(self) -> None: ...
 
 
 class Upstream(Protocol):
-    async def send(self, path: str, body: bytes, headers: list[tuple[str, str]]) -> Reply:
-        """One request, no retry. Raises `UpstreamUnavailable`. Cancelling it cancels the call upstream."""
+    async def send(
+        self, deployment: Deployment, path: str, body: bytes, headers: Sequence[tuple[str, str]]
+    ) -> Reply:
+        """One POST, no retry. `path` is relative to the API base ("/chat/completions"), `headers` are the
+        client's, `body` already names `deployment.upstream_model`. Cancelling it cancels the call upstream.
+        Raises `UpstreamUnavailable`, and `RequestError` for a parameter that cannot be translated."""
+
+    async def close(self) -> None: ...

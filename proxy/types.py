@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Kind = Literal["fact", "episode"]
 Millis = int
@@ -184,3 +185,22 @@ class Receipt:
     recall_ms: float
     write: str
     written: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One model at one provider.
+
+    `model_name` is what the client asked for, `upstream_model` what the provider calls it. `lane` is
+    "bytes" for providers that speak OpenAI's protocol, "translate" for all others. `timeout` is the longest
+    silence of the provider, in seconds. `params` is the rest of `litellm_params`, for the translate lane."""
+
+    model_name: str
+    provider: str
+    upstream_model: str
+    lane: Literal["bytes", "translate"]
+    api_base: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    timeout: float = 600.0
+    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    params: Mapping[str, Any] = field(default_factory=dict, repr=False)
