@@ -1,0 +1,173 @@
+"""What chat clients put around a person's words, and how to take it off again.
+
+Only memory reads the stripped text; what goes upstream is never touched. Every rule is named for the client whose
+shape it knows. All of them run in linear time, also over unclosed tags and other hostile input.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+# Elements that a client writes: dropped with what is inside. Compared in lower case.
+_DROPPED = frozenset(
+    """
+    system-reminder command-name command-message local-command-stdout local-command-stderr local-command-caveat
+    bash-input bash-stdout bash-stderr ide_opened_file ide_selection ide_diagnostics
+    environment_context user_instructions instructions turn_aborted user_shell_command
+    environment_details file_content folder_content slash_command
+    additional_data attached_files open_and_recently_viewed_files project_layout user_info git_status rules
+    reminderinstructions attachments attachment environment_info workspace_info editorcontext toolreferences
+    session_context info-msg files_info system_context system context contexts documents document files file
+    """.split()  # in this order: Claude Code; codex; Cline and Roo; Cursor; Copilot; Gemini CLI, goose, Lobe, RAG
+)
+# Elements that a client puts around what the person typed: the tags go, the words stay.
+_UNWRAPPED = frozenset("task feedback user_message user_query userrequest user_request command-args".split())
+
+_TAG = re.compile(r"<(/?)([A-Za-z][\w-]{0,40})(?:\s[^<>]{0,300})?>")
+_OWN_BLOCK = re.compile(r"^[ \t]*<memory(?:\s[^<>]{0,300})?>", re.MULTILINE)
+_OWN_BLOCK_END = "</memory>"
+
+
+def strip(text: str) -> str:
+    """The person's own words in a user message; "" if nothing of it was typed by a person."""
+    for rule in _RULES:
+        text = rule(text)
+    return text.strip()
+
+
+def synthetic(text: str) -> bool:
+    """A user-role message that no person typed: only boilerplate, or a client talking to the model by itself."""
+    words = strip(text)
+    return not words or words.startswith(_CLIENT_TURNS)
+
+
+def _own_block(text: str) -> str:
+    """Our block, in a message that a client copied from what the model got. It always starts a line, so that a
+    person can write about "<memory>" inside a sentence."""
+    kept: list[str] = []
+    position = 0
+    for opening in _OWN_BLOCK.finditer(text):
+        end = text.find(_OWN_BLOCK_END, opening.end())
+        if end < 0:
+            break
+        if opening.start() >= position:
+            kept.append(text[position : opening.start()])
+            position = end + len(_OWN_BLOCK_END)
+    return "".join(kept) + text[position:]
+
+
+def _elements(text: str) -> str:
+    """Every client that uses XML-like tags: drop or unwrap the elements of the two tables, outermost first."""
+    kept: list[str] = []
+    position = 0
+    tags = list(_TAG.finditer(text))
+    closings = _closings(tags)
+    for tag in tags:
+        if tag.start() < position:
+            continue
+        name = tag[2].lower()
+        if name in _UNWRAPPED:
+            end: int | None = tag.end()
+        else:
+            end = _next(closings.get(name, []), tag.end()) if name in _DROPPED and not tag[1] else None
+        if end is not None:
+            kept.append(text[position : tag.start()])
+            position = end
+    return "".join(kept) + text[position:]
+
+
+def _closings(tags: list[re.Match[str]]) -> dict[str, list[int]]:
+    """For each element, where its closing tags end, last one first."""
+    ends: dict[str, list[int]] = {}
+    for tag in reversed(tags):
+        if tag[1]:
+            ends.setdefault(tag[2].lower(), []).append(tag.end())
+    return ends
+
+
+def _next(ends: list[int], position: int) -> int | None:
+    """The first end after `position`; earlier ones are spent, so that the whole text costs one pass."""
+    while ends and ends[-1] <= position:
+        ends.pop()
+    return ends[-1] if ends else None
+
+
+def _cut_from(*starts: str) -> Callable[[str], str]:
+    """A rule that drops everything from the first of these line beginnings on."""
+    pattern = re.compile(r"^(?:" + "|".join(re.escape(start) for start in starts) + ")", re.MULTILINE)
+
+    def cut(text: str) -> str:
+        found = pattern.search(text)
+        return text[: found.start()] if found else text
+
+    return cut
+
+
+_aider_suffix = _cut_from(
+    "To suggest changes to a file you MUST return",
+    "# *SEARCH/REPLACE block* Rules:",
+    "# File editing rules:",
+    "Every *SEARCH/REPLACE block* must use this format:",
+    "You MUST use this *file listing* format:",
+)
+
+
+def _aider_language(text: str) -> str:
+    """aider's ask mode appends nothing but the language, between blank lines."""
+    return re.sub(r"\n\nReply in \w{1,30}\.\n\n\Z", "", text)
+
+
+def _open_webui_rag(text: str) -> str:
+    """Open WebUI with documents: a task, its guidelines and a `<context>`, then the person's question."""
+    if not text.startswith("### Task:"):
+        return text
+    _, found, question = text.rpartition("</context>")
+    return question if found else text
+
+
+def _cherry_studio(text: str) -> str:
+    """Cherry Studio's knowledge base: rules, the question under its own heading, then the references."""
+    _, found, rest = text.partition("## My question is:")
+    return rest.partition("## Reference Materials:")[0] if found else text
+
+
+def _lobe_comment(text: str) -> str:
+    """LobeChat appends its context after an HTML comment."""
+    return text.partition("<!-- SYSTEM CONTEXT (NOT PART OF USER QUERY) -->")[0]
+
+
+_codex_agents = _cut_from("# AGENTS.md instructions for ")
+
+
+_RULES: tuple[Callable[[str], str], ...] = (
+    _own_block,
+    _open_webui_rag,
+    _elements,
+    _aider_language,
+    _aider_suffix,
+    _cherry_studio,
+    _lobe_comment,
+    _codex_agents,
+)
+
+_CLIENT_TURNS = (
+    # aider
+    "I switched to a new code base. Please don't consider the above files",
+    "I am not sharing any files that you can edit yet.",
+    "I have *added these files to the chat*",
+    "Here are summaries of some files present in my git repo",
+    "Here are some READ ONLY files, provided for your reference.",
+    "I spoke to you previously about a number of things.",
+    "The LLM did not conform to the edit format.",
+    "# Fix any errors below, if possible.",
+    "*SEARCH/REPLACE block*",
+    # Gemini CLI and its forks
+    "This is the Gemini CLI. We are setting up the context for our chat.",
+    "This is the Qwen Code. We are setting up the context for our chat.",
+    # Claude Code
+    "[Request interrupted by user",
+    "This session is being continued from a previous conversation that ran out of context.",
+    # opencode
+    "Called the Read tool with the following input:",
+)
