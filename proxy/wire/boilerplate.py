@@ -9,20 +9,31 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-# Elements that a client writes: dropped with what is inside. Compared in lower case.
-_DROPPED = frozenset(
-    """
-    system-reminder command-name command-message local-command-stdout local-command-stderr local-command-caveat
-    bash-input bash-stdout bash-stderr ide_opened_file ide_selection ide_diagnostics
-    environment_context user_instructions instructions turn_aborted user_shell_command
-    environment_details file_content folder_content slash_command
-    additional_data attached_files open_and_recently_viewed_files project_layout user_info git_status rules
-    reminderinstructions attachments attachment environment_info workspace_info editorcontext toolreferences
-    session_context info-msg files_info system_context system context contexts documents document files file
-    """.split()  # in this order: Claude Code; codex; Cline and Roo; Cursor; Copilot; Gemini CLI, goose, Lobe, RAG
-)
+# Elements that a client writes: dropped with what is inside. Names in lower case.
+_DROPPED_BY_CLIENT = {
+    "Claude Code": "system-reminder command-name command-message local-command-stdout local-command-stderr "
+    "local-command-caveat bash-input bash-stdout bash-stderr ide_opened_file ide_selection ide_diagnostics",
+    "codex": "environment_context user_instructions instructions turn_aborted user_shell_command",
+    "Cline, Roo": "environment_details file_content folder_content slash_command",
+    "Cursor": "additional_data attached_files open_and_recently_viewed_files project_layout user_info git_status "
+    "rules",
+    "Copilot": "reminderinstructions attachments attachment environment_info workspace_info editorcontext "
+    "toolreferences",
+    "Gemini CLI": "session_context",
+    "goose": "info-msg",
+    "LobeChat": "files_info system_context",
+    "documents and searches of many": "system context contexts documents document files file",
+}
+_DROPPED = {name for names in _DROPPED_BY_CLIENT.values() for name in names.split()}
+
 # Elements that a client puts around what the person typed: the tags go, the words stay.
-_UNWRAPPED = frozenset("task feedback user_message user_query userrequest user_request command-args".split())
+_UNWRAPPED_BY_CLIENT = {
+    "Cline, Roo": "task feedback user_message",
+    "Cursor, Open WebUI": "user_query",
+    "Copilot": "userrequest user_request",
+    "Claude Code": "command-args",
+}
+_UNWRAPPED = {name for names in _UNWRAPPED_BY_CLIENT.values() for name in names.split()}
 
 _TAG = re.compile(r"<(/?)([A-Za-z][\w-]{0,40})(?:\s[^<>]{0,300})?>")
 _OWN_BLOCK = re.compile(r"^[ \t]*<memory(?:\s[^<>]{0,300})?>", re.MULTILINE)
@@ -48,12 +59,13 @@ def _own_block(text: str) -> str:
     kept: list[str] = []
     position = 0
     for opening in _OWN_BLOCK.finditer(text):
+        if opening.start() < position:
+            continue
         end = text.find(_OWN_BLOCK_END, opening.end())
         if end < 0:
             break
-        if opening.start() >= position:
-            kept.append(text[position : opening.start()])
-            position = end + len(_OWN_BLOCK_END)
+        kept.append(text[position : opening.start()])
+        position = end + len(_OWN_BLOCK_END)
     return "".join(kept) + text[position:]
 
 
