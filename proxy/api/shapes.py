@@ -1,0 +1,125 @@
+"""Memories as JSON, and back. Times are RFC 3339 in UTC on the outside, milliseconds inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from proxy.errors import RequestError
+from proxy.memory.ids import episode_id, fact_id
+from proxy.memory.redact import redact
+from proxy.types import Evidence, Kind, Memory, Millis, Source, Space
+
+LONGEST_TEXT = 20_000
+_KINDS: tuple[Kind, ...] = ("fact", "episode")
+
+
+def memory_json(memory: Memory, score: float | None = None) -> dict[str, Any]:
+    """The memory object of DESIGN section 5."""
+    evidence = memory.evidence
+    shown: dict[str, Any] = {
+        "id": memory.id,
+        "object": "memory",
+        "text": memory.text,
+        "kind": memory.kind,
+        "created_at": rfc3339(memory.created_at),
+        "updated_at": rfc3339(memory.updated_at),
+        "valid_from": rfc3339(memory.valid_from),
+        "valid_to": rfc3339(memory.valid_to),
+        "pinned": memory.pinned,
+        "expires_at": rfc3339(memory.expires_at),
+        "slot": memory.slot,
+        "evidence": evidence and {"text": evidence.text, "role": evidence.role, "turn_id": evidence.turn_id},
+        "source": {
+            "conversation": memory.source.conversation,
+            "model": memory.source.model,
+            "client": memory.source.client,
+        },
+    }
+    return shown if score is None else shown | {"score": round(score, 4)}
+
+
+def memory_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Memory:
+    """A memory someone states outright: added by hand or imported. Secrets in it are redacted.
+
+    Only `text` is required; ids are ours, whatever the line says. Raises `RequestError` 400."""
+    stated = text_from(fields.get("text"))
+    kind = fields.get("kind", "fact")
+    if kind not in _KINDS:
+        raise _bad("kind", "must be fact or episode")
+    created = _time(fields, "created_at", default=now)
+    evidence = fields.get("evidence")
+    source = fields.get("source")
+    slot = fields.get("slot")
+    return Memory(
+        id=fact_id(space, stated) if kind == "fact" else episode_id(space, stated),
+        text=stated,
+        kind=kind,
+        created_at=created,
+        updated_at=_time(fields, "updated_at", default=created),
+        valid_from=_time(fields, "valid_from", default=created),
+        valid_to=time_from(fields, "valid_to"),
+        pinned=flag_from(fields, "pinned"),
+        expires_at=time_from(fields, "expires_at"),
+        slot=slot if isinstance(slot, str) and slot else None,
+        evidence=_evidence(evidence) if isinstance(evidence, Mapping) else Evidence(stated, "user"),
+        source=_source(source) if isinstance(source, Mapping) else Source(),
+    )
+
+
+def text_from(value: Any) -> str:
+    """Redacted, without surrounding space. Raises `RequestError` 400."""
+    if not isinstance(value, str) or not value.strip():
+        raise _bad("text", "must be a text that is not empty")
+    if len(value) > LONGEST_TEXT:
+        raise _bad("text", f"must be at most {LONGEST_TEXT:,} characters; this one has {len(value):,}")
+    return redact(value.encode("utf-8", "replace").decode().strip()).text
+
+
+def time_from(fields: Mapping[str, Any], name: str) -> Millis | None:
+    """Milliseconds from an RFC 3339 text; a time without an offset is taken for UTC. Raises `RequestError` 400."""
+    value = fields.get(name)
+    if value is None:
+        return None
+    try:
+        at = datetime.fromisoformat(value)
+        return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _bad(name, 'must be a time such as "2026-11-22T18:00:00Z", or null') from error
+
+
+def flag_from(fields: Mapping[str, Any], name: str) -> bool:
+    value = fields.get(name, False)
+    if not isinstance(value, bool):
+        raise _bad(name, "must be true or false")
+    return value
+
+
+def rfc3339(at: Millis | None) -> str | None:
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _time(fields: Mapping[str, Any], name: str, default: Millis) -> Millis:
+    at = time_from(fields, name)
+    return default if at is None else at
+
+
+def _evidence(fields: Mapping[str, Any]) -> Evidence:
+    turn = fields.get("turn_id")
+    return Evidence(
+        redact(str(fields.get("text") or "")).text,
+        str(fields.get("role") or "user"),
+        turn if isinstance(turn, str) else None,
+    )
+
+
+def _source(fields: Mapping[str, Any]) -> Source:
+    named = {name: fields.get(name) for name in ("conversation", "model", "client")}
+    return Source(**{name: value if isinstance(value, str) else None for name, value in named.items()})
+
+
+def _bad(param: str, message: str) -> RequestError:
+    return RequestError(400, "invalid_memory", f"`{param}` {message}", param=param)

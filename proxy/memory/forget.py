@@ -1,0 +1,36 @@
+"""Forgetting one memory means forgetting where it stands too: a fact goes with its episode and with every other that
+holds all its words (an answer that repeated it), an episode with the facts drawn from it. Otherwise the next recall
+would bring it back by the other door."""
+
+from __future__ import annotations
+
+from proxy.ports import Embedder, MemoryStore
+from proxy.types import Memory, Millis, Space
+
+
+async def forget(store: MemoryStore, embedder: Embedder, space: Space, memory_id: str, at: Millis) -> list[str]:
+    """Returns the ids that went, the one asked for first; empty when there is no such memory.
+
+    Raises `StoreUnavailable`, `EmbedderUnavailable`."""
+    found = await store.get(space, [memory_id])
+    if not found:
+        return []
+    related = await _related(store, embedder, space, found[0], at)
+    return await store.delete(space, [memory_id, *related], at=at)
+
+
+async def _related(store: MemoryStore, embedder: Embedder, space: Space, memory: Memory, now: Millis) -> list[str]:
+    terms = embedder.query(memory.text)
+    near = await store.search(space, await embedder.dense(memory.text), terms, now=now)
+    others = [candidate.id for candidate in near if candidate.kind != memory.kind]
+    said = frozenset(terms.indices) if memory.kind == "fact" else frozenset()
+    return [
+        other.id
+        for other in await store.get(space, others)
+        if _same_turn(memory, other) or (said and said <= set(embedder.query(other.text).indices))
+    ]
+
+
+def _same_turn(memory: Memory, other: Memory) -> bool:
+    turn_id = memory.evidence.turn_id if memory.evidence else None
+    return turn_id is not None and other.evidence is not None and other.evidence.turn_id == turn_id

@@ -1,0 +1,56 @@
+"""JSON bodies in and out, changing no more bytes than must change. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+
+from proxy.errors import RequestError
+
+
+def parse(raw: bytes) -> dict[str, Any]:
+    """The JSON object of a request. Raises `RequestError` 400 that says where it is broken."""
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        body = _parse_leniently(raw, str(error))
+    if not isinstance(body, dict):
+        raise RequestError(400, "invalid_json", "the request body must be a JSON object")
+    return body
+
+
+def dump(body: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except (TypeError, orjson.JSONEncodeError):
+        return json.dumps(body, separators=(",", ":")).encode()
+
+
+def rename_model(raw: bytes, body: dict[str, Any], model: str) -> bytes:
+    """`raw` with the top-level `model` replaced. Spliced where the name stands once, so that numbers, spaces and
+    duplicate keys stay as the client wrote them; serialised anew otherwise."""
+    asked = body["model"]
+    if asked == model:
+        return raw
+    before = dump_text(asked)
+    if raw.count(before) == 1:
+        return raw.replace(before, dump_text(model))
+    return dump(body | {"model": model})
+
+
+def dump_text(text: str) -> bytes:
+    return json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _parse_leniently(raw: bytes, problem: str) -> Any:
+    """JavaScript clients cut emoji in half: a lone surrogate is relayed, everything else is refused."""
+    try:
+        return json.loads(raw, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(400, "invalid_json", f"the request body is not JSON: {problem}") from error
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
