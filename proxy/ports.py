@@ -83,6 +83,9 @@ class TurnQueue(Protocol):
     async def claim(self, limit: int) -> list[Claim]:
         """Lease the oldest due turns: never a turn whose user has an older one leased or waiting for a retry."""
 
+    async def settle(self, turn_ids: Sequence[str]) -> None:
+        """Stored but not flushed: the lease stays until `ack`, and the user's next turn may be claimed."""
+
     async def ack(self, turn_ids: Sequence[str]) -> None:
         """Done for good. A turn put again since it was claimed stays and is due again."""
 
@@ -139,9 +142,7 @@ class Reply(Protocol):
 
 
 class Upstream(Protocol):
-    async def send(
-        self, deployment: Deployment, path: str, body: bytes, headers: Sequence[tuple[str, str]]
-    ) -> Reply:
+    async def send(self, deployment: Deployment, path: str, body: bytes, headers: Sequence[tuple[str, str]]) -> Reply:
         """One POST, no retry. `path` is relative to the API base ("/chat/completions"), `headers` are the
         client's, `body` already names `deployment.upstream_model`. Cancelling it cancels the call upstream.
         Raises `UpstreamUnavailable`, and `RequestError` for a parameter that cannot be translated."""

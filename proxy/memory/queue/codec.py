@@ -1,0 +1,20 @@
+"""A turn as bytes, the same for every queue."""
+
+from __future__ import annotations
+
+import orjson
+
+from proxy.types import Source, Space, Turn
+
+
+def turn_to_json(turn: Turn) -> bytes:
+    """Raises `TypeError` for text that is no valid Unicode (a lone surrogate)."""
+    return orjson.dumps(turn, default=list)  # a Space, being a tuple, comes out as a list
+
+
+def turn_from_json(data: bytes) -> Turn:
+    fields = orjson.loads(data)
+    fields["space"] = Space(*fields["space"])
+    fields["source"] = Source(**fields["source"])
+    fields["recalled"] = tuple(fields["recalled"])
+    return Turn(**fields)
