@@ -25,11 +25,7 @@ class _Prompt(NamedTuple):
 
 def is_side_task(headers: Mapping[str, str], body: Mapping[str, Any]) -> bool:
     """True if no person waits for this answer. `headers` have lower-case names; `body` is of any dialect."""
-    return (
-        _by_header(headers)
-        or _matches(_FROM_USER, _newest_user(body))
-        or _matches(_FROM_SYSTEM, _system(body))
-    )
+    return _by_header(headers) or _matches(_FROM_USER, _newest_user(body)) or _matches(_FROM_SYSTEM, _system(body))
 
 
 def _by_header(headers: Mapping[str, str]) -> bool:
@@ -109,15 +105,15 @@ _FROM_USER = (
     _prompt("LobeChat, Cherry Studio, NextChat: title", r"(?:Please )?generate a four to five word title"),
     _prompt("NextChat: summary", r"Summarize the discussion briefly in 200 words or less to use as a prompt"),
     _prompt("NextChat: title, in Chinese", r"使用四到五个字直接返回这句话的简要主题"),
-    _prompt(
-        "chatbox: title",
-        r"(?:Based on the chat history, give this conversation a name|Name this conversation based on the chat records)",
-    ),
+    _prompt("chatbox: title", r"Based on the chat history, give this conversation a name"),
+    _prompt("chatbox: title", r"Name this conversation based on the chat records"),
     _prompt("Jan: title", r"Summarize in a \d+-word title\. Give the title only"),
     _prompt("BetterChatGPT: title", r"Generate a title in less than \d+ words for the following message"),
     _prompt("Continue: title", r"Given the following\b.{0,20}\bplease reply with a title for the chat"),
     _prompt("Zed: title", r"Generate a concise 3-7 word title for this conversation, omitting punctuation"),
-    _prompt("opencode, gptme: title", r"Generate a (?:\S+ )?(?:title|name) for this conversation:\s*\n"),
+    _prompt("opencode: title", r"Generate a title for this conversation:\s*\n"),
+    _prompt("gptme: title", r"Generate a descriptive name for this conversation\.", r"NO_NAME"),
+    _prompt("gptme: title", r"Your task: Create a 2-4 word title for this conversation\."),
     _prompt("Claude Code: title", r"Please write a 5-10 word title for the following conversation"),
     _prompt(
         "Claude Code, Cline, Roo: summary",
@@ -133,9 +129,7 @@ _FROM_USER = (
         "Gemini CLI: next speaker",
         r"Analyze \*only\* the content and structure of your immediately preceding response",
     ),
-    _prompt(
-        "Gemini CLI: compression", r"First, reason in your scratchpad\. Then, generate the <state_snapshot>"
-    ),
+    _prompt("Gemini CLI: compression", r"First, reason in your scratchpad\. Then, generate the <state_snapshot>"),
 )
 
 _FROM_SYSTEM = (
@@ -148,11 +142,7 @@ _FROM_SYSTEM = (
         "many: title",
         r"Generate a (?:short|concise|brief|descriptive)[\w, -]{0,40} title (?:for|of|that|based)\b",
     ),
-    _prompt(
-        "gptme: title",
-        r"The following is a conversation between a user and an assistant",
-        r"title|name for th",
-    ),
+    _prompt("gptme: title", r"Generate concise conversation titles\.\Z"),
     _prompt("Claude Code: title", r"Analyze if this message indicates a new conversation topic"),
     _prompt("Claude Code: title", r"Summarize this coding conversation in under \d+ characters"),
     _prompt("big-AGI: title", r"You are an AI conversation titles assistant"),

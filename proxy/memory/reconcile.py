@@ -1,0 +1,147 @@
+"""New memories into old ones: no duplicate, one current value for each slot, nothing forgotten comes back.
+
+A fact is known by what it says. `created_at` is when it was first said, `updated_at` when it was last said or edited,
+and of the values of a slot the one said last is current; so replays change nothing, and late arrivals close nothing
+newer. A pinned memory is closed like any other when the user states a newer value: the outcome names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from proxy.memory.ids import fact_id, normal
+from proxy.memory.likeness import opposes, says_the_same
+from proxy.memory.points import to_point
+from proxy.ports import Embedder, MemoryStore
+from proxy.types import Memory, Millis, Space
+
+NEAR = 0.8  # cosine from which two facts may say the same, with the packaged model
+_NEIGHBOURS = 8
+_HISTORY = 100  # values of a slot that are looked at, the newest first
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Ids of the memories that are new, that were known before, and that a newer value made past."""
+
+    added: list[str] = field(default_factory=list)
+    touched: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+
+
+class Settled(NamedTuple):
+    """`stands` is the memory that now says it; it and `closed` must be written, unless `news` is False."""
+
+    stands: Memory
+    added: bool = False
+    news: bool = True
+    closed: tuple[Memory, ...] = ()
+
+
+async def merge(store: MemoryStore, embedder: Embedder, space: Space, new: Sequence[Memory], now: Millis) -> Outcome:
+    """Write `new` into the store, in order. Doing it again changes nothing.
+
+    Raises `StoreUnavailable` and `EmbedderUnavailable`: what was written until then stays, a retry completes it."""
+    outcome = Outcome()
+    for memory in new:
+        settled = await _settle_one(store, embedder, space, memory, now)
+        if settled is None:
+            continue
+        if settled.news:
+            changed = (settled.stands, *settled.closed)
+            await store.put(space, [await to_point(each, embedder) for each in changed])
+        (outcome.added if settled.added else outcome.touched).append(settled.stands.id)
+        outcome.closed.extend(each.id for each in settled.closed)
+    return outcome
+
+
+async def _settle_one(
+    store: MemoryStore, embedder: Embedder, space: Space, memory: Memory, now: Millis
+) -> Settled | None:
+    """None: the user deleted or edited this since it was said."""
+    known = await store.get(space, [memory.id])
+    if memory.kind == "fact" and known and normal(known[0].text) != normal(memory.text):
+        if memory.created_at <= known[0].updated_at:
+            return None
+        memory = replace(memory, id=_id_beside_the_edited(space, memory))
+        known = await store.get(space, [memory.id])
+    buried = await store.buried(space, [memory.id])
+    if memory.id in buried and memory.created_at <= buried[memory.id]:
+        return None
+    if memory.kind == "episode":
+        return settle_episode(known[0] if known else None, memory)
+    return settle_fact([*known, *await _related(store, embedder, space, memory, now)], memory)
+
+
+def _id_beside_the_edited(space: Space, memory: Memory) -> str:
+    turn = memory.evidence and memory.evidence.turn_id
+    return fact_id(space, memory.text, salt=turn or str(memory.created_at))
+
+
+async def _related(store: MemoryStore, embedder: Embedder, space: Space, fact: Memory, now: Millis) -> list[Memory]:
+    """The values of the fact's slot, past ones too; or, without a slot, the current facts next to it in meaning."""
+    if fact.slot:
+        page, _ = await store.page(space, limit=_HISTORY, now=now, kind="fact", slot=fact.slot, include_past=True)
+        return page
+    found = await store.search(
+        space, await embedder.dense(fact.text), embedder.query(fact.text), now=now, limit=_NEIGHBOURS
+    )
+    near = [each for each in found if each.kind == "fact" and each.slot is None and each.dense >= NEAR]
+    return await store.get(space, [each.id for each in sorted(near, key=lambda each: (-each.dense, each.id))])
+
+
+def settle_episode(known: Memory | None, episode: Memory) -> Settled | None:
+    """An exchange replaces its earlier, shorter self, unless the user has edited that."""
+    if known is None:
+        return Settled(replace(episode, updated_at=episode.created_at), added=True)
+    if known.text == episode.text:
+        return Settled(known, news=False)
+    if known.updated_at > known.created_at:
+        return None
+    kept = replace(known, text=episode.text, evidence=episode.evidence, source=episode.source)
+    return Settled(kept)
+
+
+def settle_fact(known: Sequence[Memory], fact: Memory) -> Settled:
+    """`known` holds the memory of the fact's id, if any, and those that may say the same or the contrary."""
+    same = next((each for each in known if _same(each, fact)), None)
+    if same and fact.created_at <= same.updated_at:
+        return Settled(same, news=False)
+    stated = _restated(same, fact) if same else replace(fact, updated_at=fact.created_at)
+    rivals = [each for each in known if each.id != stated.id and each.valid_to is None and _contrary(each, stated)]
+    newer = [each for each in rivals if each.updated_at > stated.updated_at]
+    if newer and stated.valid_to is None:
+        stated = _closed(stated, newer[0])
+    if newer or stated.valid_to is not None:
+        return Settled(stated, added=same is None)
+    return Settled(stated, added=same is None, closed=tuple(_closed(each, stated) for each in rivals))
+
+
+def _same(known: Memory, fact: Memory) -> bool:
+    return known.id == fact.id or (known.slot == fact.slot and says_the_same(known.text, fact.text))
+
+
+def _contrary(known: Memory, stated: Memory) -> bool:
+    """Two values of one slot; or, without slots, yes and no to the same thing."""
+    if stated.slot or known.slot:
+        return stated.slot == known.slot
+    return opposes(known.text, stated.text)
+
+
+def _restated(known: Memory, fact: Memory) -> Memory:
+    """Said again: current once more, from now on if it was past."""
+    return replace(
+        known,
+        updated_at=fact.created_at,
+        valid_from=known.valid_from if known.valid_to is None else fact.valid_from,
+        valid_to=fact.valid_to,
+        pinned=known.pinned or fact.pinned,
+        expires_at=fact.expires_at,
+        slot=known.slot or fact.slot,
+    )
+
+
+def _closed(memory: Memory, by: Memory) -> Memory:
+    return replace(memory, valid_to=max(memory.valid_from, by.valid_from))
