@@ -12,7 +12,7 @@ from proxy import sse
 from proxy.wire import boilerplate
 from proxy.wire.body import dump
 
-END = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]")
+END = sse.DONE
 
 
 class Question(NamedTuple):

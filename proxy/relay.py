@@ -1,0 +1,234 @@
+"""The way back: an upstream's bytes to the client, unchanged, and a copy of them to memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import zlib
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+import orjson
+from prometheus_client import Counter
+from starlette.types import Receive, Scope, Send
+
+from proxy import sse
+from proxy.errors import UpstreamUnavailable
+from proxy.ports import Reply
+
+T = TypeVar("T")
+OnEnd = Callable[[bytes, bool], Awaitable[None]]
+
+COPY_LIMIT = 8 * 2**20  # bytes of one answer kept for memory
+
+log = logging.getLogger("rememberd.relay")
+_failures = Counter("rememberd_relay_on_end_failures", "Answers whose end could not be handed to memory.")
+_running: set[asyncio.Task[None]] = set()  # the event loop holds tasks weakly
+
+_NOT_RELAYED = frozenset(
+    (
+        # of one connection only (RFC 9110, 7.6.1)
+        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
+        *("te", "trailer", "transfer-encoding", "upgrade"),
+        # of the provider's host, or said by our own server
+        *("alt-svc", "date", "server", "set-cookie", "strict-transport-security"),
+    )
+)
+
+
+async def unless_gone(receive: Receive, work: Awaitable[T]) -> T | None:
+    """The result of `work`; or None, with `work` cancelled, when the client leaves first.
+
+    The request's body must have been read, and nobody else may call `receive` meanwhile."""
+    task = asyncio.current_task()
+    assert task is not None
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        task.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if gone and task.uncancel() == 0:
+            return None
+        raise
+    finally:
+        watcher.cancel()
+
+
+class Relay:
+    """A response that starlette can send: `reply` as it comes, with `headers` added (they win over upstream's).
+
+    `on_end(collected, complete)` is awaited exactly once, before the client can know that the answer has ended:
+    before `end`, the terminal marker of an event stream (see `sse.Tail`), and before the last read of any other
+    body. `collected` is the body decompressed, at most `COPY_LIMIT` bytes; `complete` is False when it was cut, or
+    the client or the upstream left early. `on_end` outlives a cancelled response and needs a deadline of its own;
+    what it raises is logged and counted.
+
+    Raises `UpstreamUnavailable` if a body breaks off before anything of it was sent."""
+
+    def __init__(
+        self,
+        reply: Reply,
+        headers: Sequence[tuple[str, str]] = (),
+        *,
+        on_end: OnEnd | None = None,
+        end: re.Pattern[bytes] = sse.DONE,
+    ) -> None:
+        self._reply = reply
+        self._added = headers
+        self._on_end = on_end
+        self._tail = sse.Tail(end)
+        upstream = {name.lower(): value for name, value in reply.headers}
+        self._streamed = upstream.get("content-type", "").startswith("text/event-stream")
+        self._encoding = upstream.get("content-encoding", "identity")
+        self._copy = Copy(self._encoding)
+        self._started = self._marked = False
+        self._ended: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        relay = self._relay_stream if self._streamed else self._relay_body
+        try:
+            await unless_gone(receive, relay(send))
+        finally:
+            await self._reply.close()
+            await self._end(complete=False)
+
+    async def _relay_stream(self, send: Send) -> None:
+        await self._start(send)
+        try:
+            async for chunk in self._reply.chunks():
+                await self._pass_on(send, chunk)
+        except UpstreamUnavailable as error:
+            if not self._marked:
+                await self._break(send, error)
+                return
+        await self._end(complete=True)
+        await self._write(send, b"", more=False)
+
+    async def _pass_on(self, send: Send, chunk: bytes) -> None:
+        if (at := self._terminal(chunk)) is not None:
+            self._marked = True
+            await self._write(send, chunk[:at])
+            await self._end(complete=True)
+            chunk = chunk[at:]
+        await self._write(send, chunk)
+
+    def _terminal(self, chunk: bytes) -> int | None:
+        at = self._tail.find(self._copy.add(chunk))
+        return at if at is None or self._encoding == "identity" else 0
+
+    async def _relay_body(self, send: Send) -> None:
+        held = b""
+        try:
+            async for chunk in self._reply.chunks():
+                self._copy.add(chunk)
+                if held:
+                    await self._write(send, held)
+                held = chunk
+        except UpstreamUnavailable:
+            if not self._started:
+                raise
+            log.warning("upstream broke off in mid-body")
+            return  # without an end, so that the server cuts the connection
+        await self._end(complete=True)
+        await self._write(send, held, more=False)
+
+    async def _break(self, send: Send, error: UpstreamUnavailable) -> None:
+        """Say in the stream that it broke. In a compressed one that cannot be said: then cut the connection."""
+        await self._end(complete=False)
+        if self._encoding == "identity":
+            gap = b"" if self._tail.at_boundary else b"\n\n"
+            await self._write(send, gap + error_event(error), more=False)
+
+    async def _start(self, send: Send) -> None:
+        self._started = True
+        headers = response_headers(self._reply.headers, self._added, streamed=self._streamed)
+        await send({"type": "http.response.start", "status": self._reply.status, "headers": headers})
+
+    async def _write(self, send: Send, chunk: bytes, *, more: bool = True) -> None:
+        if not self._started:
+            await self._start(send)
+        await send({"type": "http.response.body", "body": chunk, "more_body": more})
+
+    async def _end(self, *, complete: bool) -> None:
+        if self._on_end is None:
+            return
+        if self._ended is None:
+            self._ended = asyncio.create_task(self._hand_over(self._on_end, complete))
+            _running.add(self._ended)
+            self._ended.add_done_callback(_running.discard)
+        await asyncio.shield(self._ended)
+
+    async def _hand_over(self, on_end: OnEnd, complete: bool) -> None:
+        try:
+            await on_end(bytes(self._copy.body), complete and self._copy.whole)
+        except Exception:  # the answer must flow whatever becomes of memory
+            _failures.inc()
+            log.exception("the end of an answer could not be handed over")
+
+
+class Copy:
+    """What went by, decompressed, up to `COPY_LIMIT` bytes. `whole` turns False when something is missing in it."""
+
+    def __init__(self, encoding: str) -> None:
+        self.body = bytearray()
+        self.whole = True
+        self._inflate = _inflater(encoding)
+
+    def add(self, chunk: bytes) -> bytes:
+        """Returns the plain text of `chunk`, empty if it cannot be read."""
+        try:
+            plain = self._inflate(chunk)
+        except zlib.error:
+            plain, self.whole = b"", False
+        room = COPY_LIMIT - len(self.body)
+        if len(plain) > room:
+            self.whole = False
+        self.body += plain[:room]
+        return plain
+
+
+def _inflater(encoding: str) -> Callable[[bytes], bytes]:
+    match encoding:
+        case "identity":
+            return bytes
+        case "gzip":
+            return partial(zlib.decompressobj(wbits=31).decompress, max_length=COPY_LIMIT + 1)
+        case "deflate":
+            return partial(zlib.decompressobj().decompress, max_length=COPY_LIMIT + 1)
+        case _:
+            return _unreadable
+
+
+def _unreadable(chunk: bytes) -> bytes:
+    raise zlib.error("an encoding that cannot be read")
+
+
+def response_headers(
+    upstream: Sequence[tuple[str, str]], added: Sequence[tuple[str, str]], *, streamed: bool
+) -> list[tuple[bytes, bytes]]:
+    """Upstream's headers without those of its connection; ours replace those of the same name."""
+    ours = {name.lower(): value for name, value in added}
+    headers = [(n, v) for n, v in ((n.lower(), v) for n, v in upstream) if n not in _NOT_RELAYED and n not in ours]
+    if streamed:
+        headers = [(n, v) for n, v in headers if n != "content-length"]
+        ours.setdefault("x-accel-buffering", "no")
+        if all(n != "cache-control" for n, _ in headers):
+            ours.setdefault("cache-control", "no-cache")
+    return [(n.encode("latin-1"), v.encode("latin-1")) for n, v in (*headers, *ours.items())]
+
+
+def error_event(error: UpstreamUnavailable) -> bytes:
+    """OpenAI's error object as an event."""
+    code = "upstream_timeout" if error.status == 504 else "upstream_disconnected"
+    body = {"error": {"message": str(error), "type": "upstream_error", "code": code}}
+    return b"data: " + orjson.dumps(body) + b"\n\n"

@@ -1,0 +1,104 @@
+"""The byte lane: providers that speak OpenAI's own protocol get the client's JSON and give their bytes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import aiohttp
+from yarl import URL
+
+from proxy.errors import UpstreamUnavailable
+from proxy.ports import Reply
+from proxy.types import Deployment
+
+CONNECT_TIMEOUT = 10.0  # seconds, name lookup included
+
+# Everything else stays here: keys, cookies, and who the user is.
+_FORWARDED = frozenset(
+    (
+        "accept",
+        "anthropic-beta",
+        "anthropic-version",
+        "http-referer",
+        "idempotency-key",
+        "openai-beta",
+        "traceparent",
+        "tracestate",
+        "user-agent",
+        "x-request-id",
+        "x-title",
+    )
+)
+
+
+class Passthrough:
+    """`Upstream` over one pool of kept-alive connections. Belongs to the event loop that first sends."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, deployment: Deployment, path: str, body: bytes, headers: Sequence[tuple[str, str]]) -> Reply:
+        url = URL(f"{deployment.api_base}{path}", encoded=True)
+        timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT, sock_read=deployment.timeout)
+        try:
+            response = await self._open().post(
+                url, data=body, headers=request_headers(deployment, headers), timeout=timeout, allow_redirects=False
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _unavailable(url, error) from error
+        if response.status in (301, 302, 303, 307, 308):
+            response.close()
+            raise UpstreamUnavailable(f"{url.host} redirects elsewhere: set api_base to the address it moved to")
+        return _Reply(response)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                skip_auto_headers=("User-Agent",),
+            )
+        return self._session
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+def request_headers(deployment: Deployment, client: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """What goes to the provider: the harmless part of the client's headers, then the operator's own."""
+    headers = {name: value for name, value in ((n.lower(), v) for n, v in client) if _forwarded(name)}
+    # Compressed, the copy of the answer could not be read; and the body is JSON whatever the client called it.
+    headers |= {"accept-encoding": "identity", "content-type": "application/json"}
+    if deployment.api_key:
+        headers["authorization"] = f"Bearer {deployment.api_key}"
+    return headers | {name.lower(): value for name, value in deployment.extra_headers.items()}
+
+
+def _forwarded(name: str) -> bool:
+    return name in _FORWARDED or name.startswith("x-stainless-")
+
+
+class _Reply:
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers = list(response.headers.items())
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _unavailable(self._response.url, error) from error
+
+    async def close(self) -> None:
+        self._response.close()
+
+
+def _unavailable(url: URL, error: Exception) -> UpstreamUnavailable:
+    """Names the host only: an address may hold a password, and an error text the address."""
+    if isinstance(error, TimeoutError):
+        return UpstreamUnavailable(f"{url.host} did not answer in time", timeout=True)
+    return UpstreamUnavailable(f"{url.host} is out of reach or broke off ({type(error).__name__})")
