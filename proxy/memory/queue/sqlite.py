@@ -28,8 +28,8 @@ CREATE TABLE IF NOT EXISTS turns (
     attempts INTEGER NOT NULL DEFAULT 0,
     error TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX IF NOT EXISTS lines ON turns (user, seq, state, due) WHERE state IN ('due', 'leased');
-CREATE INDEX IF NOT EXISTS times ON turns (due) WHERE state <> 'dead';
+CREATE INDEX IF NOT EXISTS lines ON turns (user, seq, state, due, created_at) WHERE state IN ('due', 'leased');
+CREATE INDEX IF NOT EXISTS times ON turns (state, due);
 """
 
 PUT = """
@@ -41,17 +41,15 @@ ON CONFLICT (id) DO UPDATE SET
 WHERE excluded.answered OR NOT turns.answered
 """
 
-ANY_DUE = "SELECT 1 FROM turns WHERE state <> 'dead' AND due <= ? LIMIT 1"
+ANY_DUE = "SELECT 1 FROM turns WHERE state IN ('due', 'leased', 'settled') AND due <= ? LIMIT 1"
 
-LAPSE = """
-UPDATE turns SET state = 'due', due = 0 WHERE state <> 'dead' AND state IN ('leased', 'settled') AND due <= ?
-"""
+LAPSE = "UPDATE turns SET state = 'due', due = 0 WHERE state IN ('leased', 'settled') AND due <= ?"
 
 # The head of a user's line is the oldest turn that is due or leased; only a head is ever claimed.
 CLAIM = """
 UPDATE turns SET state = 'leased', claimed = version, due = ? WHERE seq IN (
     SELECT seq FROM (
-        SELECT min(seq) AS seq, state, due FROM turns WHERE state IN ('due', 'leased') GROUP BY user
+        SELECT min(seq) AS seq, state, due FROM turns INDEXED BY lines WHERE state IN ('due', 'leased') GROUP BY user
     ) WHERE state = 'due' AND due <= ? ORDER BY seq LIMIT ?
 ) RETURNING seq, body, attempts
 """
@@ -66,7 +64,7 @@ UPDATE turns SET state = 'due', due = ?, attempts = attempts + 1, error = ? WHER
 RELEASE = "UPDATE turns SET state = 'due', due = 0 WHERE state IN ('leased', 'settled')"
 REPLAY = "UPDATE turns SET state = 'due', due = 0, attempts = 0 WHERE state = 'dead'"
 
-DEPTH = "SELECT count(*), min(created_at) FROM turns WHERE state IN ('due', 'leased')"
+DEPTH = "SELECT count(*), min(created_at) FROM turns INDEXED BY lines WHERE state IN ('due', 'leased')"
 DEAD = "SELECT id, user, scope, created_at, attempts, error FROM turns WHERE state = 'dead' ORDER BY seq LIMIT ?"
 
 
