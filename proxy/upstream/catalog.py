@@ -1,0 +1,190 @@
+"""From LiteLLM's `model_list` to the deployment that answers for a model name, and the lane that leads there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from itertools import cycle
+from typing import Any
+
+from proxy.errors import ConfigError, RequestError
+from proxy.types import Deployment
+from proxy.upstream.providers import OPENAI_COMPATIBLE, TRANSLATED, default_base, default_key, infer
+
+Params = Mapping[str, Any]
+
+_REFERENCE = "os.environ/"
+_READ_HERE = "model api_base base_url api_key timeout extra_headers organization custom_llm_provider".split()
+_OF_THE_ROUTER = (
+    "max_retries num_retries order rpm stream_timeout tags tpm weight".split()
+)  # LiteLLM's, not a provider's
+_TAKEN = frozenset(_READ_HERE + _OF_THE_ROUTER)
+_DEFAULTS = (
+    *("openai", "anthropic", "gemini", "openrouter", "groq", "mistral", "deepseek", "xai", "cerebras"),
+    *("fireworks_ai", "moonshot", "nvidia_nim", "perplexity", "together_ai"),
+)
+
+
+class Catalog:
+    """The configured models. Several entries of one name take turns.
+
+    Raises `ConfigError` that names the entry. A value `os.environ/NAME` is read from `environ`; only a key may be
+    missing there. A key found in the environment is used for the provider's usual address only: an entry with an
+    `api_base` of its own must name its key."""
+
+    def __init__(self, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        exact: dict[str, list[Deployment]] = {}
+        wild: dict[str, list[Params]] = {}
+        for number, entry in enumerate(model_list):
+            name, params = _read(entry, f"model_list[{number}]", environ)
+            if "*" in name:
+                wild.setdefault(name, []).append(params)
+            else:
+                exact.setdefault(name, []).append(_named(name, params, environ))
+        self._exact: dict[str, Iterator[Deployment]] = {name: cycle(found) for name, found in exact.items()}
+        longest_first = sorted(wild, key=len, reverse=True)
+        self._wild = [(_pattern(name), cycle(wild[name])) for name in longest_first]
+        self._wildcards = list(wild)
+
+    def names(self) -> list[str]:
+        """The names that can be asked for as they stand, in the order of the list."""
+        return list(self._exact)
+
+    def wildcards(self) -> list[str]:
+        """The patterns, such as `openai/*`: any name that fits can be asked for."""
+        return list(self._wildcards)
+
+    def resolve(self, model: str) -> Deployment:
+        """Exact names first, then the longest wildcard that fits, then the one that fits the name with the prefix its
+        family has. Raises `RequestError` 404."""
+        if model in self._exact:
+            return next(self._exact[model])
+        family = infer(model)
+        for asked in (model, f"{family}/{model}") if family else (model,):
+            for pattern, entries in self._wild:
+                if match := pattern.fullmatch(asked):
+                    return self._fill(model, match, next(entries))
+        raise self._not_found(model)
+
+    def _fill(self, model: str, match: re.Match[str], params: Params) -> Deployment:
+        try:
+            return deployment(model, {**params, "model": _substitute(params["model"], match)}, self._environ)
+        except ConfigError:
+            raise self._not_found(model) from None
+
+    def _not_found(self, model: str) -> RequestError:
+        near = get_close_matches(model, [*self._exact, *self._wildcards], n=3, cutoff=0.4)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        message = f"There is no model {model!r} here.{hint} GET /v1/models lists them all."
+        return RequestError(404, "model_not_found", message, param="model")
+
+
+def defaults(environ: Mapping[str, str], ollama_models: Sequence[str]) -> list[dict[str, Any]]:
+    """The `model_list` when none is written: each provider with a key in the environment, and Ollama's models."""
+    wanted = [provider for provider in _DEFAULTS if default_key(provider, environ)]
+    if "openai" not in wanted and environ.get("OPENAI_BASE_URL"):
+        wanted.insert(0, "openai")
+    entries = [(f"{provider}/*", f"{provider}/*") for provider in wanted]
+    entries += [(name, f"ollama_chat/{name}") for name in ollama_models]
+    return [{"model_name": name, "litellm_params": {"model": model}} for name, model in entries]
+
+
+def _read(entry: Mapping[str, Any], where: str, environ: Mapping[str, str]) -> tuple[str, Params]:
+    """The name and the parameters of an entry, its references to the environment replaced."""
+    name = entry.get("model_name") if isinstance(entry, Mapping) else None
+    params = entry.get("litellm_params") if name else None
+    if not isinstance(name, str) or not isinstance(params, Mapping) or not isinstance(params.get("model"), str):
+        raise ConfigError(f"{where}: an entry needs model_name and litellm_params with a model")
+    return name, {key: _value(key, value, f"{where} ({name})", environ) for key, value in params.items()}
+
+
+def _value(key: str, value: Any, where: str, environ: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _value(k, v, where, environ) for k, v in value.items()}
+    if not isinstance(value, str) or not value.startswith(_REFERENCE):
+        return value
+    variable = value.removeprefix(_REFERENCE)
+    # A list pasted from elsewhere names many keys; a model without one answers 401 when it is asked.
+    if variable not in environ and key != "api_key":
+        raise ConfigError(f"{where}: {key}: the environment variable {variable} is not set")
+    return environ.get(variable)
+
+
+def _named(name: str, params: Params, environ: Mapping[str, str]) -> Deployment:
+    try:
+        return deployment(name, params, environ)
+    except ConfigError as error:
+        raise ConfigError(f"model_list: {name}: {error}") from None
+
+
+def deployment(name: str, params: Params, environ: Mapping[str, str]) -> Deployment:
+    """What stands behind `litellm_params`. Raises `ConfigError`."""
+    given = params.get("api_base") or params.get("base_url")
+    provider, model = _provider(params["model"], given, params.get("custom_llm_provider"))
+    speaks_openai = provider in OPENAI_COMPATIBLE
+    base = given or (default_base(provider, environ) if speaks_openai else None)
+    if speaks_openai and not base:
+        raise ConfigError(f"{provider}/{model}: api_base is missing")
+    key = params.get("api_key") or (None if given else default_key(provider, environ))
+    headers = dict(params.get("extra_headers") or {})
+    if params.get("organization"):
+        headers["OpenAI-Organization"] = params["organization"]
+    return Deployment(
+        model_name=name,
+        provider=provider,
+        upstream_model=model,
+        lane="bytes" if speaks_openai else "translate",
+        api_base=_base(provider, base),
+        api_key=key,
+        timeout=_seconds(params.get("timeout")),
+        extra_headers=headers,
+        params={key: value for key, value in params.items() if key not in _TAKEN},
+    )
+
+
+def _provider(model: str, api_base: str | None, named: str | None) -> tuple[str, str]:
+    """The provider and its own name for the model."""
+    if named:
+        return named, model.removeprefix(f"{named}/")
+    prefix, slash, rest = model.partition("/")
+    if slash and (prefix in OPENAI_COMPATIBLE or prefix in TRANSLATED):
+        return prefix, rest
+    if family := infer(model):
+        return family, model
+    if api_base:
+        return "openai", model
+    if slash:
+        return prefix, rest  # a provider that LiteLLM may know
+    raise ConfigError(f'which provider has {model!r}? Write "PROVIDER/{model}", or give its api_base')
+
+
+def _base(provider: str, base: str | None) -> str | None:
+    if base is None:
+        return None
+    base = base.rstrip("/")
+    return f"{base}/v1" if provider.startswith("ollama") and not base.endswith("/v1") else base
+
+
+def _seconds(value: Any) -> float:
+    try:
+        return 600.0 if value is None else float(value)
+    except (TypeError, ValueError):
+        raise ConfigError(f"timeout: {value!r} is not a number of seconds") from None
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile(re.escape(name).replace(r"\*", "(.*)"))
+
+
+def _substitute(target: str, match: re.Match[str]) -> str:
+    """LiteLLM's rule: each star of the target takes what the star of the name stood for; too few stars, and the
+    whole name is taken."""
+    if "*" not in target:
+        return target
+    if len(match.groups()) > target.count("*"):
+        return match.string
+    for found in match.groups():
+        target = target.replace("*", found, 1)
+    return target

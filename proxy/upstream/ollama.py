@@ -1,0 +1,30 @@
+"""A model server on this machine that may be running, and what it has to offer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import aiohttp
+
+USUAL = "http://127.0.0.1:11434"
+
+
+def base(environ: Mapping[str, str]) -> str:
+    """Ollama's own address, without /v1. OLLAMA_HOST may be a bare host or an address to listen on."""
+    named = environ.get("OLLAMA_API_BASE") or environ.get("OLLAMA_HOST") or USUAL
+    scheme, _, rest = named.rpartition("://")
+    host, slash, path = rest.rstrip("/").partition("/")
+    if host.rpartition(":")[2].isdigit() is False and not scheme:
+        host += ":11434"
+    return f"{scheme or 'http'}://{host.replace('0.0.0.0', '127.0.0.1')}{slash}{path}"  # noqa: S104 - replaced, not bound
+
+
+async def models(base: str) -> list[str]:
+    """The names Ollama lists; none when it does not answer within half a second."""
+    timeout = aiohttp.ClientTimeout(total=0.5)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{base}/api/tags") as response:
+            listing = await response.json(content_type=None)
+            return [model["name"] for model in listing["models"]]
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError, TypeError):
+        return []
