@@ -1,0 +1,253 @@
+"""Memories in embedded Qdrant: the engine as a library, in one process.
+
+The engine holds the GIL during every call, so nothing here would gain from a thread: calls are made where they
+stand, and the process that has the store serves it to the others (`edge_server`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import qdrant_edge as qdrant
+from prometheus_client import Counter
+from qdrant_edge import UpdateOperation
+
+from proxy.errors import StoreUnavailable
+from proxy.memory.store import cursors
+from proxy.memory.store import edge_queries as queries
+from proxy.memory.store.cursors import Place
+from proxy.memory.store.edge_shard import check_embedder, open_shard, take_lock
+from proxy.memory.store.payload import LIGHT, Row, light, living, memory_of, point_id, tombstone
+from proxy.types import Candidate, Kind, Memory, Millis, Point, Space, Sparse
+
+# The engine writes through memory maps: on a full disk it dies of SIGBUS, so it must never meet one.
+MIN_FREE_BYTES = 64 * 2**20
+# Light fields kept in memory, about 0.7 kB each: reading 800 of them from the engine costs 10 ms a search.
+CACHED_ROWS = 50_000
+# Below this, searches are fast without an index (measured: 1 ms at 100k points), and building one stalls them.
+OPTIMIZE_ABOVE = 200_000
+
+log = logging.getLogger("rememberd.store")
+failures = Counter("rememberd_store_errors_total", "Calls that the embedded store's engine refused")
+
+
+class EdgeStore:
+    """The `MemoryStore` port over one folder; `open` makes one."""
+
+    def __init__(self, shard: qdrant.EdgeShard, folder: Path, lock: int) -> None:
+        self._shard: Any = shard  # its stubs allow ids and payloads that no point of ours has
+        self._folder, self._lock = folder, lock
+        self._rows: dict[Any, Row] = {}
+        self._dirty = True  # what the write-ahead log replayed is not flushed yet
+        self._last_read = 0.0
+
+    @classmethod
+    def open(cls, folder: Path, *, dim: int, embedder: str) -> EdgeStore:
+        """Open or create the store in `folder`, for vectors of `dim` numbers made by the model `embedder`.
+
+        Raises `ConfigError` if another process has it open or another model filled it."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = take_lock(folder)
+        try:
+            check_embedder(folder, embedder, dim)
+            with _engine():
+                shard = open_shard(folder / "shard", dim)
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(shard, folder, lock)
+
+    async def put(self, space: Space, points: Sequence[Point]) -> None:
+        self._upsert([_engine_point(space, point) for point in points])
+
+    async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
+        self._last_read = time.monotonic()
+        return [_memory(record) for record in self._records(space, ids) if "space" in record.payload]
+
+    async def search(
+        self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int = 400
+    ) -> list[Candidate]:
+        return [Candidate(*row) for row in self.search_rows(space, dense, sparse, now=now, limit=limit)]
+
+    def search_rows(
+        self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int
+    ) -> list[Row]:
+        """`search`, each candidate as the plain tuple of its fields."""
+        self._last_read = time.monotonic()
+        with _engine():
+            hits = self._shard.query_batch(queries.branches(space, dense, sparse, now, limit))
+            nearest, worded, pinned = ({hit.id: hit.score for hit in branch} for branch in hits)
+            found = self._light_rows(nearest | worded | pinned)
+        return [(row[0], nearest.get(id_, 0.0), worded.get(id_, 0.0), *row[1:]) for id_, row in found]
+
+    async def page(
+        self,
+        space: Space,
+        *,
+        limit: int,
+        now: Millis,
+        cursor: str | None = None,
+        kind: Kind | None = None,
+        slot: str | None = None,
+        include_past: bool = False,
+    ) -> tuple[list[Memory], str | None]:
+        self._last_read = time.monotonic()
+        after = cursors.decode(space, cursor) if cursor else None
+        conditions = queries.in_space(space) + queries.matching(kind, slot)
+        if not include_past:
+            conditions += queries.current(now)
+        with _engine():
+            records = self._newest(conditions, after, limit)
+        memories = [_memory(record) for record in records[:limit]]
+        more = len(records) > limit
+        return memories, cursors.encode(space, _place(records[limit - 1])) if more else None
+
+    async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
+        tombs = (record.payload for record in self._records(space, ids) if "buried" in record.payload)
+        return {tomb["id"]: tomb["at"] for tomb in tombs}
+
+    async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
+        existing = [memory.id for memory in await self.get(space, ids)]
+        self._upsert([qdrant.Point(point_id(space, id_), {}, tombstone(space, id_, at)) for id_ in existing])
+        return existing
+
+    async def erase(self, user: str) -> int:
+        with _engine():
+            count: int = self._shard.count(queries.memories_of_user(user))
+        self._write(UpdateOperation.delete_points_by_filter(queries.of_user(user)))
+        self._rows.clear()
+        return count
+
+    async def ping(self) -> None:
+        with _engine():
+            self._shard.info()
+
+    async def flush(self) -> None:
+        if self._dirty:
+            self._require_space()
+            with _engine():
+                self._shard.flush()
+            self._dirty = False
+
+    def quiet_for(self) -> float:
+        """Seconds since the store was last asked for memories."""
+        return time.monotonic() - self._last_read
+
+    async def optimize(self, above: int = OPTIMIZE_ABOVE) -> bool:
+        """Index the vectors and drop deleted ones from disk, if more than `above` points wait for it and a second
+        copy fits on the disk. Stalls the process for seconds, at 500k points for a minute."""
+        info = self._shard.info()
+        if 2 * info.points_count - info.indexed_vectors_count <= above:  # each point has two vectors
+            return False
+        self._require_space(_size(self._folder))
+        with _engine():
+            self._shard.optimize()
+        return True
+
+    async def close(self) -> None:
+        """Flush and give the folder free."""
+        try:
+            await self.flush()
+        finally:
+            self._shard.close()
+            os.close(self._lock)
+
+    def _upsert(self, points: list[qdrant.Point]) -> None:
+        if points:
+            self._write(UpdateOperation.upsert_points(points))
+            for point in points:
+                self._rows.pop(point.id, None)
+
+    def _write(self, operation: UpdateOperation) -> None:
+        self._require_space()
+        self._dirty = True
+        with _engine():
+            self._shard.update(operation)
+
+    def _require_space(self, needed: int = 0) -> None:
+        free = shutil.disk_usage(self._folder).free
+        if free < MIN_FREE_BYTES + needed:
+            raise StoreUnavailable(
+                f"the disk of {self._folder} is full ({free // 2**20} MB free): nothing is written"
+            )
+
+    def _records(self, space: Space, ids: Sequence[str]) -> list[Any]:
+        """The points of these ids that exist, in the order asked; tombstones too."""
+        wanted = list(dict.fromkeys(point_id(space, id_) for id_ in ids))
+        with _engine():
+            records = self._shard.retrieve(wanted, with_payload=True, with_vector=False)
+        found = {record.id: record for record in records}
+        return [found[point] for point in wanted if point in found]
+
+    def _light_rows(self, points: Collection[UUID]) -> list[tuple[UUID, Row]]:
+        missing = [point for point in points if point not in self._rows]
+        if len(self._rows) + len(missing) > CACHED_ROWS:
+            self._rows.clear()
+            missing = list(points)
+        for record in self._shard.retrieve(missing, with_payload=LIGHT, with_vector=False):
+            self._rows[record.id] = light(record.payload)
+        return [(point, self._rows[point]) for point in points]
+
+    def _newest(self, conditions: queries.Conditions, after: Place | None, limit: int) -> list[Any]:
+        """At least `limit` + 1 records if there are that many, sorted by order descending, then by id.
+
+        The engine sorts by order alone, so the group of equals that a page may end in is fetched whole."""
+        records = []
+        if after is not None:
+            records = [record for record in self._tied(conditions, after.order) if record.id > after.id]
+        older, _ = self._shard.scroll(queries.newest(conditions, limit + 1, after and after.order))
+        if len(older) > limit:
+            last = older[-1].payload["order"]
+            older = [record for record in older if record.payload["order"] > last]
+            older += self._tied(conditions, last)
+        return sorted(records + older, key=_descending)
+
+    def _tied(self, conditions: queries.Conditions, order: int) -> list[Any]:
+        tied = queries.tied(conditions, order, limit=self._shard.info().points_count)
+        records: list[Any] = self._shard.scroll(tied)[0]
+        return records
+
+
+@contextmanager
+def _engine() -> Iterator[None]:
+    """The engine raises bare exceptions. Those for a wrong argument are ours to fix and stay what they are."""
+    try:
+        yield
+    except (TypeError, ValueError):
+        raise
+    except Exception as error:
+        failures.inc()
+        log.exception("the embedded store failed")
+        raise StoreUnavailable(f"the embedded store failed: {error}") from error
+
+
+def _engine_point(space: Space, point: Point) -> qdrant.Point:
+    return qdrant.Point(
+        point_id(space, point.memory.id),
+        {"dense": point.dense, "bm25": qdrant.SparseVector(*point.sparse)},
+        living(space, point),
+    )
+
+
+def _memory(record: Any) -> Memory:
+    return memory_of(record.payload["memory"])
+
+
+def _place(record: Any) -> Place:
+    return Place(record.payload["order"], record.id)
+
+
+def _descending(record: Any) -> tuple[int, UUID]:
+    return -record.payload["order"], record.id
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_blocks * 512 for file in folder.rglob("*"))

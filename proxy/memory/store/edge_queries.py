@@ -1,0 +1,90 @@
+"""What the embedded store asks its engine. Every filter here but `of_user` is bound to one space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qdrant_edge import (
+    CountRequest,
+    Direction,
+    FieldCondition,
+    Filter,
+    IdfParams,
+    MatchAny,
+    MatchValue,
+    OrderBy,
+    Query,
+    QueryBatchRequest,
+    QueryRequest,
+    RangeFloat,
+    ScrollRequest,
+    SearchParams,
+    SparseVector,
+)
+
+from proxy.memory.store.payload import space_key
+from proxy.types import Kind, Millis, Space, Sparse
+
+PINNED_LIMIT = 100
+
+Conditions = list[Any]
+
+
+def in_space(space: Space) -> Conditions:
+    return [_equals("space", space_key(space))]
+
+
+def current(now: Millis) -> Conditions:
+    return [FieldCondition("until", range=RangeFloat(gt=now))]
+
+
+def matching(kind: Kind | None, slot: str | None) -> Conditions:
+    return [_equals(key, value) for key, value in (("kind", kind), ("slot", slot)) if value is not None]
+
+
+def of_user(user: str) -> Filter:
+    return Filter(must=[_equals("user_id", user)])
+
+
+def memories_of_user(user: str) -> CountRequest:
+    living = FieldCondition("kind", match=MatchAny(["fact", "episode"]))
+    return CountRequest(exact=True, filter=Filter(must=[_equals("user_id", user), living]))
+
+
+def branches(space: Space, dense: list[float], sparse: Sparse, now: Millis, limit: int) -> QueryBatchRequest:
+    """Three queries: by meaning, by words, and the pinned. Ids and scores only."""
+    whole = in_space(space)
+    recallable = Filter(must=whole + current(now))
+    by_meaning = Query.Nearest(dense, using="dense")
+    by_words = Query.Nearest(SparseVector(*sparse), using="bm25")
+    own_idf = SearchParams(idf=IdfParams(corpus=Filter(must=whole)))
+    pinned = Filter(must=[*whole, *current(now), _equals("pinned", "yes")])
+    return QueryBatchRequest(
+        [
+            QueryRequest(limit, query=by_meaning, filter=recallable, with_payload=False),
+            QueryRequest(limit, query=by_words, filter=recallable, with_payload=False, params=own_idf),
+            QueryRequest(PINNED_LIMIT, filter=pinned, with_payload=False),
+        ]
+    )
+
+
+def newest(conditions: Conditions, limit: int, before: int | None = None) -> ScrollRequest:
+    """By `order`, descending, from just below `before`. Points of equal order come in any order."""
+    below = [] if before is None else [FieldCondition("order", range=RangeFloat(lt=before))]
+    return ScrollRequest(
+        limit=limit,
+        filter=Filter(must=conditions + below),
+        with_payload=True,
+        order_by=OrderBy("order", Direction.Desc),
+    )
+
+
+def tied(conditions: Conditions, order: int, limit: int) -> ScrollRequest:
+    """Every point of one `order`."""
+    return ScrollRequest(
+        limit=limit, filter=Filter(must=[*conditions, _equals("order", order)]), with_payload=True
+    )
+
+
+def _equals(key: str, value: str | int) -> FieldCondition:
+    return FieldCondition(key, match=MatchValue(value))

@@ -1,0 +1,104 @@
+"""How a memory lies in a Qdrant point, the same in every adapter.
+
+A living point has the payload key `space`, its tombstone has `buried` instead: one key that holds user and scope
+together, so that no filter can name a user without a scope, and no filter on `space` ever meets a tombstone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from proxy.types import Evidence, Memory, Millis, Point, Source, Space
+
+Row = tuple[Any, ...]
+
+# Engines compare ranges as 64-bit floats, which are exact up to here.
+FAR_FUTURE = 2**53 - 1
+_HASH_BITS = 11
+_MAX_MILLIS = 2 ** (53 - _HASH_BITS) - 1
+
+# The payload keys that ranking reads: Candidate's fields in their order, without the two scores.
+LIGHT = [
+    "id",
+    "kind",
+    "at",
+    "tokens",
+    "cues",
+    "pinned",
+    "slot",
+    "role",
+    "speaker",
+    "conversation",
+    "turn_id",
+]
+
+
+def space_key(space: Space) -> str:
+    return orjson.dumps([space.user, space.scope]).decode()
+
+
+def point_id(space: Space, memory_id: str) -> UUID:
+    """Where this space keeps a memory of this id: the same id in another space is another point."""
+    return UUID(bytes=blake2b(orjson.dumps([*space, memory_id]), digest_size=16).digest())
+
+
+def living(space: Space, point: Point) -> dict[str, Any]:
+    memory, evidence = point.memory, point.memory.evidence
+    payload = {
+        "space": space_key(space),
+        "user_id": space.user,
+        "order": order(memory, point_id(space, memory.id)),
+        "until": until(memory),
+        "id": memory.id,
+        "kind": memory.kind,
+        "at": memory.valid_from,
+        "tokens": point.tokens,
+        "cues": point.cues,
+        "pinned": "yes" if memory.pinned else None,
+        "slot": memory.slot,
+        "role": evidence and evidence.role,
+        "speaker": memory.speaker,
+        "conversation": memory.source.conversation,
+        "turn_id": evidence and evidence.turn_id,
+        "memory": orjson.loads(orjson.dumps(memory)),
+    }
+    return {key: value for key, value in payload.items() if value is not None}
+
+
+def tombstone(space: Space, memory_id: str, at: Millis) -> dict[str, Any]:
+    return {"buried": space_key(space), "user_id": space.user, "id": memory_id, "at": at}
+
+
+def memory_of(stored: Mapping[str, Any]) -> Memory:
+    """The memory in `payload["memory"]`, or in any JSON of a `Memory`."""
+    evidence = stored["evidence"]
+    return Memory(
+        **{
+            **stored,
+            "evidence": evidence and Evidence(**evidence),
+            "source": Source(**stored["source"]),
+        }
+    )
+
+
+def light(payload: Mapping[str, Any]) -> Row:
+    """The values of the `LIGHT` keys."""
+    memory_id, kind, at, tokens, cues, pinned, *rest = (payload.get(key) for key in LIGHT)
+    return (memory_id, kind, at, tokens, cues, pinned is not None, *rest)
+
+
+def until(memory: Memory) -> Millis:
+    """When a memory stops being current, whichever comes first: superseded or expired."""
+    ends = (memory.valid_to, memory.expires_at)
+    return min((end for end in ends if end is not None), default=FAR_FUTURE)
+
+
+def order(memory: Memory, point: UUID) -> int:
+    """Sorts like created_at. Eleven bits of the id keep the groups small that an import at one instant makes."""
+    at = max(-_MAX_MILLIS, min(memory.created_at, _MAX_MILLIS))
+    return (at << _HASH_BITS) + point.int % (1 << _HASH_BITS)
