@@ -15,11 +15,9 @@ from proxy.upstream.providers import OPENAI_COMPATIBLE, TRANSLATED, default_base
 Params = Mapping[str, Any]
 
 _REFERENCE = "os.environ/"
-_READ_HERE = "model api_base base_url api_key timeout extra_headers organization custom_llm_provider".split()
-_OF_THE_ROUTER = (
-    "max_retries num_retries order rpm stream_timeout tags tpm weight".split()
-)  # LiteLLM's, not a provider's
-_TAKEN = frozenset(_READ_HERE + _OF_THE_ROUTER)
+_READ_HERE = {"model", "api_base", "base_url", "api_key", "timeout", "extra_headers", "organization"}
+_OF_THE_ROUTER = {"max_retries", "num_retries", "order", "rpm", "stream_timeout", "tags", "tpm", "weight"}
+_TAKEN = _READ_HERE | _OF_THE_ROUTER | {"custom_llm_provider"}
 _DEFAULTS = (
     *("openai", "anthropic", "gemini", "openrouter", "groq", "mistral", "deepseek", "xai", "cerebras"),
     *("fireworks_ai", "moonshot", "nvidia_nim", "perplexity", "together_ai"),
