@@ -1,0 +1,70 @@
+"""From a turn to the memories it should leave: its episode, and the facts that its extractors can prove."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prometheus_client import Counter
+
+from proxy.memory.ids import episode_id, fact_id
+from proxy.memory.redact import redact
+from proxy.ports import Extractor
+from proxy.types import Evidence, Fact, Memory, Turn
+
+# About 2,000 tokens a side. What is longer is pasted material; recall reads 120 words of it and the embedder 256
+# tokens, while the store would carry it in every copy of the payload.
+SIDE_CHARS = 8_000
+TAIL_CHARS = 2_000
+
+REDACTED = Counter("rememberd_redactions", "Secrets kept out of memory.", ["kind"])
+UNPROVEN = Counter("rememberd_facts_unproven", "Facts dropped: their evidence is not in the user's text.")
+
+
+def redacted(turn: Turn) -> Turn:
+    """The same turn without secrets on either side."""
+    user_text, answer = redact(turn.user_text), redact(turn.answer)
+    for counts in (user_text.counts, answer.counts):
+        for kind, count in counts.items():
+            REDACTED.labels(kind).inc(count)
+    return replace(turn, user_text=user_text.text, answer=answer.text)
+
+
+def episode(turn: Turn) -> Memory:
+    """The exchange, verbatim up to `SIDE_CHARS` a side. `turn` is redacted."""
+    said = cut(turn.user_text)
+    text = f"User: {said}\nAssistant: {cut(turn.answer)}" if turn.answer else f"User: {said}"
+    return _memory(turn, episode_id(turn.space, turn.id), text, said)
+
+
+async def facts(turn: Turn, extractor: Extractor) -> list[Memory]:
+    """What `extractor` finds in a redacted turn and can show in the user's own words."""
+    found = await extractor.facts(turn)
+    proven = [fact for fact in found if fact.evidence.strip() and fact.evidence in turn.user_text]
+    UNPROVEN.inc(len(found) - len(proven))
+    return [_fact(turn, fact) for fact in proven]
+
+
+def cut(text: str) -> str:
+    """Head and tail of an over-long text: a question stands before or after what was pasted."""
+    if len(text) <= SIDE_CHARS:
+        return text
+    return f"{text[: SIDE_CHARS - TAIL_CHARS]}\n[…]\n{text[-TAIL_CHARS:]}"
+
+
+def _fact(turn: Turn, fact: Fact) -> Memory:
+    memory = _memory(turn, fact_id(turn.space, fact.text), fact.text, fact.evidence)
+    return replace(memory, kind="fact", slot=fact.slot, valid_from=fact.valid_from or turn.created_at)
+
+
+def _memory(turn: Turn, memory_id: str, text: str, evidence: str) -> Memory:
+    return Memory(
+        id=memory_id,
+        text=text,
+        kind="episode",
+        created_at=turn.created_at,
+        updated_at=turn.created_at,
+        valid_from=turn.created_at,
+        evidence=Evidence(evidence, "user", turn.id),
+        source=turn.source,
+        speaker=turn.speaker,
+    )

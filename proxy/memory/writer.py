@@ -1,0 +1,201 @@
+"""The writer: turns out of the queue, memories into the store. One runs for a store.
+
+A turn is claimed, stored, settled (the user's next one may come), and acked once the store was flushed. Every step
+can be done again: a writer that is killed leaves leases, and processing a turn twice stores nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+from prometheus_client import Counter, Histogram
+
+from proxy.errors import Unavailable, UpstreamUnavailable
+from proxy.memory.frozen import Frozen
+from proxy.memory.learn import episode, facts, redacted
+from proxy.memory.receipts import Receipts
+from proxy.memory.reconcile import merge
+from proxy.ports import Embedder, Extractor, MemoryStore, TurnQueue
+from proxy.types import Claim, Memory, Millis, Turn
+
+T = TypeVar("T")
+
+BATCH = 16
+POLL_S = 0.1
+# A flush of the embedded store stalls recalls (measured: 0.1 to 0.5 s), so it waits for a quiet moment.
+QUIET_S = 0.5
+FLUSH_EVERY_S = 300.0
+MAX_ATTEMPTS = 5
+MAX_DELAY_S = 300.0
+MAX_OUTAGE_DELAY_S = 10.0
+HOUR_S = 3600.0
+DAY_MS = 86_400_000
+
+TURNS = Counter("rememberd_turns", "Turns by what became of them.", ["outcome"])
+OUTAGES = Counter("rememberd_writer_outages", "Times the writer waited for a part that was down.", ["part"])
+SECONDS = Histogram("rememberd_turn_write_seconds", "From claim to stored.")
+
+log = logging.getLogger("rememberd.writer")
+
+
+class Erased(Exception):
+    """The turn's user was erased while it was being processed."""
+
+
+class Writer:
+    """`quiet_for` tells for how many seconds nobody has asked the store for memories; None if a flush is free."""
+
+    def __init__(
+        self,
+        queue: TurnQueue,
+        store: MemoryStore,
+        embedder: Embedder,
+        extractors: Sequence[Extractor],
+        receipts: Receipts,
+        frozen: Frozen,
+        *,
+        quiet_for: Callable[[], float] | None = None,
+        keep_receipts_ms: Millis = 30 * DAY_MS,
+        clock: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.queue, self.store, self.embedder, self.extractors = queue, store, embedder, extractors
+        self.receipts, self.frozen = receipts, frozen
+        self.quiet_for, self.keep_receipts_ms, self.clock = quiet_for, keep_receipts_ms, clock
+        self._settled: list[str] = []
+        self._flushed_at = time.monotonic()
+        self._expired_at = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set; then finishes the turns at hand and flushes. An outage delays, it never raises."""
+        while not stop.is_set():
+            claims = await self._insist(stop, partial(self.queue.claim, BATCH)) or []
+            # No two claims of a batch are of one user, so side by side they keep each user's order.
+            await asyncio.gather(*(self._insist(stop, partial(self._process, claim)) for claim in claims))
+            await self._insist(stop, partial(self._flush_when_due, idle=not claims))
+            await self._insist(stop, self._expire_hourly)
+            if not claims:
+                await _wait(stop, POLL_S)
+        try:
+            await self._flush()
+        except Unavailable as error:
+            log.warning("stopping unflushed, the turns come back at the next start: %s", error)
+
+    async def _process(self, claim: Claim) -> None:
+        turn = claim.turn
+        try:
+            with SECONDS.time():
+                ids = await self._remember(turn)
+        except Unavailable:
+            raise
+        except Erased:
+            TURNS.labels("erased").inc()
+        except Exception as error:  # noqa: BLE001 - whatever one turn's content breaks must not stop the others
+            await self._give_back(claim, error)
+        else:
+            await self._settle(turn, ids)
+
+    async def _remember(self, turn: Turn) -> list[str]:
+        """The ids written. The episode comes first, so that it is there whatever an extractor does."""
+        if not turn.user_text.strip():
+            return []
+        turn = redacted(turn)
+        ids = await self._write(turn, [episode(turn)])
+        for extractor in self.extractors:
+            found = await facts(turn, extractor)
+            if found:
+                ids += await self._write(turn, found)
+        return list(dict.fromkeys(ids))
+
+    async def _write(self, turn: Turn, memories: list[Memory]) -> list[str]:
+        await self._undo_if_erased(turn, [memory.id for memory in memories])
+        outcome = await merge(self.store, self.embedder, turn.space, memories, self.clock())
+        ids = [*outcome.added, *outcome.touched, *outcome.closed]
+        await self._undo_if_erased(turn, ids)
+        return ids
+
+    async def _undo_if_erased(self, turn: Turn, ids: list[str]) -> None:
+        """Before a write as well: an earlier try may have failed half-way. The tombstones carry the turn's own time,
+        so that they do not keep out what the user tells anew."""
+        if not await self.queue.alive(turn.id):
+            await self.store.delete(turn.space, ids, at=turn.created_at)
+            raise Erased
+
+    async def _settle(self, turn: Turn, ids: list[str]) -> None:
+        outcome = "written" if ids else "nothing"
+        await asyncio.gather(
+            self.frozen.bump(turn.space),
+            self.receipts.written(turn.receipt, ids, outcome),
+            self.queue.settle([turn.id]),
+        )
+        self._settled.append(turn.id)
+        TURNS.labels(outcome).inc()
+
+    async def _give_back(self, claim: Claim, error: Exception) -> None:
+        """The message may quote the turn, so it goes into the queue's file only, not into the log."""
+        turn, kind, reason = claim.turn, type(error).__name__, f"{type(error).__name__}: {error}"[:500]
+        # A model that does not answer is not the turn's fault: try for ever.
+        if claim.attempts + 1 >= MAX_ATTEMPTS and not isinstance(error, UpstreamUnavailable):
+            await self.queue.bury(turn.id, reason)
+            await self.receipts.written(turn.receipt, [], "lost")
+            TURNS.labels("dead").inc()
+            log.error("turn %s is a dead letter after %d attempts: %s", turn.id, claim.attempts + 1, kind)
+            return
+        delay = _jitter(min(2.0**claim.attempts, MAX_DELAY_S))
+        await self.queue.retry(turn.id, reason, int(delay * 1000))
+        TURNS.labels("retried").inc()
+        log.warning("turn %s failed, again in %.1f s: %s", turn.id, delay, kind)
+
+    async def _flush_when_due(self, *, idle: bool) -> None:
+        quiet = self.quiet_for is None or self.quiet_for() >= QUIET_S
+        if (idle and quiet) or time.monotonic() - self._flushed_at >= FLUSH_EVERY_S:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        await self.store.flush()
+        self._flushed_at = time.monotonic()
+        if self._settled:
+            await self.queue.ack(self._settled)
+            self._settled.clear()
+
+    async def _expire_hourly(self) -> None:
+        if time.monotonic() - self._expired_at >= HOUR_S:
+            self._expired_at = time.monotonic()
+            await self.receipts.expire(self.clock() - self.keep_receipts_ms)
+            await self.frozen.expire(self.clock() - DAY_MS)
+
+    async def _insist(self, stop: asyncio.Event, step: Callable[[], Awaitable[T]]) -> T | None:
+        """`step` again and again while a part it needs is down; None if `stop` was set before it succeeded."""
+        for delay in _delays():
+            try:
+                return await step()
+            except Unavailable as error:
+                OUTAGES.labels(type(error).__name__).inc()
+                log.warning("waiting %.1f s: %s: %s", delay, type(error).__name__, error)
+            await _wait(stop, delay)
+            if stop.is_set():
+                break
+        return None
+
+
+def _delays() -> Iterator[float]:
+    delay = 0.1
+    while True:
+        yield _jitter(delay)
+        delay = min(2 * delay, MAX_OUTAGE_DELAY_S)
+
+
+def _jitter(seconds: float) -> float:
+    """Within half and one and a half, so that writers that failed together do not come back together."""
+    return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+
+
+async def _wait(stop: asyncio.Event, at_most_s: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), at_most_s)
