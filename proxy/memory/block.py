@@ -1,8 +1,9 @@
-"""The context block: what the model gets to read of the memories (pure)."""
+"""The context block: what the model gets to read of the memories, and what it costs (pure)."""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -13,10 +14,71 @@ HEAD = (
 )
 TAIL = "</memory>"
 
+USER_WORDS = 120  # FACTS of retrieval: what ranking reads of a message, so what was found is what is shown
+ANSWER_WORDS = 40  # enough to know what was answered; the answer is the model's, not the user's
+
+_PIECE = re.compile(
+    r"(?<=\w)'(?:s|t|m|d|re|ve|ll)\b|[A-Za-z]+|\d+|[^\W\d_]+|[^\w\s]+\n?|_+|\n\s*|\s\s+",
+)
+_ENGLISH = frozenset(
+    "a about all am an and any are as at be been but by can did do for from get had has have he her his how i if in "
+    "is it its just like me my no not of on one or our out she so that the their them they this to up was we what "
+    "when which who will with would you your".split()
+)
+# First code point of a range of scripts, and the tokens one character of it costs: Latin, Greek, Cyrillic, Hebrew,
+# Arabic, Indic and Thai, Vietnamese, Greek again, symbols, radicals, kana, Han, Hangul, the rest, emoji.
+_SCRIPTS = (
+    0x80,
+    0x370,
+    0x400,
+    0x530,
+    0x600,
+    0x700,
+    0x1E00,
+    0x1F00,
+    0x2000,
+    0x2E80,
+    0x3040,
+    0x3100,
+    0xAC00,
+    0xD7A4,
+)
+_COSTS = (0.32, 0.9, 1.0, 0.65, 1.05, 0.8, 1.15, 1.5, 1.5, 1.2, 1.0, 1.0, 1.33, 1.15, 1.2)
+_EMOJI_COST = 2.6
+
+_HIDDEN = re.compile(r"[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_TAG = re.compile(r"<(?=[^\w<>]*" + r"[\u200c\u200d]*".join("memory") + ")", re.IGNORECASE)
+_WORD = re.compile(r"[\u2e80-\ud7ff\uf900-\ufaff]|[^\s\u2e80-\ud7ff\uf900-\ufaff]{1,24}")
+
 
 def tokens(text: str) -> int:
-    """An upper estimate of what `text` costs a model, in tokens."""
-    return len(text) // 3 + 1
+    """What `text` costs a model, estimated without a tokenizer.
+
+    Calibrated on cl100k_base: English within 2 %, other languages and code mostly a little over."""
+    words = re.findall(r"[a-z]+", text.lower())
+    english = sum(word in _ENGLISH for word in words) * 5 >= len(words)
+    growth = None if english else 0.15 if text.isascii() else 0.25
+    return int(1.02 * sum(_cost(piece, growth) for piece in _PIECE.findall(text))) + 1
+
+
+def _cost(piece: str, growth: float | None) -> float:
+    if not piece.isascii():
+        return 0.3 + sum(_EMOJI_COST if c > "\uffff" else _COSTS[bisect(_SCRIPTS, ord(c))] for c in piece)
+    if piece.isalpha():
+        return _word_cost(piece, growth)
+    if piece.isdigit():
+        return (len(piece) + 2) // 3
+    return 1 if len(piece) <= 2 or piece.isspace() else 0.5 + 0.2 * len(piece)
+
+
+def _word_cost(word: str, growth: float | None) -> float:
+    """`growth` is what each letter of a foreign word or of an identifier adds; None for English."""
+    if word.isupper():
+        return 0.3 + 0.35 * len(word)
+    if growth is None:
+        return 1 + max(0, len(word) - 4) * 0.035
+    return max(1.0, 0.5 + growth * len(word))
 
 
 def day(at: Millis) -> str:
@@ -25,20 +87,52 @@ def day(at: Millis) -> str:
     return f"{moment:%a} {moment.day} {moment:%b %Y}"
 
 
+def clean(text: str) -> str:
+    """On one line, without control and bidi characters, and unable to open or close our tag."""
+    return _TAG.sub("‹", _BLANK.sub(" ", _HIDDEN.sub("", text)).strip())
+
+
+def cut(text: str, words: int) -> str:
+    """The first `words` words (a CJK character counts as one, an endless word as several)."""
+    ends = [match.end() for match in _WORD.finditer(text)]
+    return text if len(ends) <= words else text[: ends[words - 1]] + "…"
+
+
+def sides(memory: Memory) -> tuple[str, str]:
+    """What the user said and what was answered ("" if nothing), of an episode."""
+    said, _, answer = memory.text.partition("\nAssistant:")
+    return said.removeprefix("User:"), answer
+
+
 def line(memory: Memory) -> str:
-    """One line of the block: a fact as it is, an episode with who said it."""
-    text = re.sub(r"<\s*/?\s*memory", "[memory", " ".join(memory.text.split()), flags=re.IGNORECASE)
-    return f"- {text}" if memory.kind == "fact" else text
+    """One line of the block: a fact as it is, an episode cut to size with who said it."""
+    if memory.kind == "fact":
+        return "- " + cut(clean(memory.text), USER_WORDS)
+    said, answer = (clean(side) for side in sides(memory))
+    spoken = f"{clean(memory.speaker or '') or 'User'}: {cut(said, USER_WORDS)}"
+    return f"{spoken} Assistant: {cut(answer, ANSWER_WORDS)}" if answer else spoken
+
+
+def line_cost(memory: Memory) -> int:
+    return tokens(line(memory) + "\n")
+
+
+def header_cost(at: Millis) -> int:
+    return tokens(f"[{day(at)}]\n")
+
+
+FRAME_COST = tokens(f"{HEAD}\n{TAIL}")
 
 
 def render(memories: Sequence[Memory]) -> str:
-    """`<memory>…</memory>`, pinned first, then by time with one header a day; "" for no memories."""
+    """`<memory>…</memory>`: pinned first, then by time, one header a day; "" for no memories.
+
+    Costs at most FRAME_COST, a `header_cost` for each day of the pinned and of the others, and each `line_cost`."""
     if not memories:
         return ""
-    lines = [HEAD]
-    header = ""
-    for memory in sorted(memories, key=lambda m: (not m.pinned, m.valid_from, m.id)):
-        if header != (header := day(memory.valid_from)):
-            lines.append(f"[{header}]")
+    lines, group = [HEAD], (False, "")
+    for memory in sorted(memories, key=lambda m: (not m.pinned, m.valid_from, m.kind, m.id)):
+        if group != (group := (memory.pinned, day(memory.valid_from))):
+            lines.append(f"[{group[1]}]")
         lines.append(line(memory))
     return "\n".join([*lines, TAIL])

@@ -13,14 +13,13 @@ _NEGATION = re.compile(
     r"|kein\w*|nicht|nie|mehr|ne|pas|jamais|plus|nunca|ya no|ikke|aldri|inte|aldrig|niet|geen|non|não)\b",
     re.IGNORECASE,
 )
-_FILLERS = frozenset(
-    (
-        "a an the i i'm im i've ive i'd am is are was were be been being my me mine myself we our us you it its this "
-        "that and or but also so then too very really quite actually just now still currently always absolutely "
-        "totally basically btw of in on at to for with by from as into about have has had got do does did no not any "
-        "anymore longer don't dont doesn't can't cannot never"
-    ).split()
+_FILLER_WORDS = (
+    "a an the i i'm im i've ive i'd am is are was were be been being my me mine myself we our us you it its this "
+    "that and or but also so then too very really quite actually just now still currently always absolutely "
+    "totally basically btw of in on at to for with by from as into about have has had got do does did no not any "
+    "anymore longer don't dont doesn't can't cannot never"
 )
+_FILLERS = frozenset(_FILLER_WORDS.split())
 _SYNONYMS = {
     "love": "like", "adore": "like", "enjoy": "like", "fond": "like",
     "named": "name", "called": "name",

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
-from proxy.memory.block import tokens
+from datetime import UTC, datetime
+
+from proxy.memory.block import ANSWER_WORDS, USER_WORDS, cut, line_cost, sides
+from proxy.memory.rank import cues
 from proxy.ports import Embedder
-from proxy.types import Memory, Point
+from proxy.types import Memory, Millis, Point
 
 
 async def to_point(memory: Memory, embedder: Embedder) -> Point:
-    """Raises `EmbedderUnavailable`."""
-    return Point(memory, await embedder.dense(memory.text), embedder.document(memory.text), tokens(memory.text))
+    """Raises `EmbedderUnavailable`.
+
+    The date stands in the BM25 text only: in the embedded text it cost 7 points of recall, here it gains 2."""
+    text = searchable(memory)
+    dense = await embedder.dense(text)
+    sparse = embedder.document(f"{text} {_date_words(memory.valid_from)}")
+    return Point(memory, dense, sparse, line_cost(memory), int(cues(sides(memory)[0])))
+
+
+def searchable(memory: Memory) -> str:
+    """A fact as it is; of an episode the start of both sides, since long messages hide what they are about."""
+    if memory.kind == "fact":
+        return memory.text
+    said, answer = sides(memory)
+    spoken = f"{memory.speaker}: {cut(said, USER_WORDS)}" if memory.speaker else cut(said, USER_WORDS)
+    return f"{spoken} {cut(answer, ANSWER_WORDS)}".strip()
+
+
+def _date_words(at: Millis) -> str:
+    """`Monday 8 May 2023`: the words a question would use."""
+    moment = datetime.fromtimestamp(at / 1000, UTC)
+    return f"{moment:%A} {moment.day} {moment:%B %Y}"

@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 import time
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from prometheus_client import Counter
 
 from proxy.errors import Unavailable
 from proxy.memory.block import render
+from proxy.memory.pack import pack
+from proxy.memory.rank import named, rank, relevant
 from proxy.ports import Embedder, MemoryStore
-from proxy.types import Candidate, Memory, Millis, Space
+from proxy.types import Candidate, Millis, Space
+
+Status = Literal["hit", "miss", "degraded"]
+
+FAILURES, PAUSE_S = 3, 5.0  # so many failures in a row, and the store is left alone for so long
+SPACES = 10_000  # whose speakers are kept in mind: about 200 bytes each
+
+RECALLS = Counter("rememberd_recall", "Recalls by outcome.", ["status"])
+
+log = logging.getLogger("rememberd.recall")
+
+_FOLLOW_UP = re.compile(
+    r"^(and|or|but|also|what about|how about|then|why)\b"
+    r"|\b(it|that|this|those|these|they|them|he|she|him|her|his|there|ones?|others?|same|else)\b",
+    re.IGNORECASE,
+)
+_FOLLOW_UP_WORDS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """What recall found. `block` is "" unless `status` is "hit"; `tokens` an estimate; `ms` the time it took."""
+    """`block` is "" unless `status` is "hit"; `tokens` is what it costs at most; `ms` is how long it took."""
 
-    status: Literal["hit", "miss", "degraded"]
+    status: Status
     block: str = ""
     ids: tuple[str, ...] = ()
     tokens: int = 0
@@ -25,11 +48,15 @@ class Recalled:
 
 
 class Recall:
+    """Memories for a question. `budget_tokens` bounds the whole block, `deadline_ms` the whole call."""
+
     def __init__(
-        self, store: MemoryStore, embedder: Embedder, budget_tokens: int = 600, deadline_ms: int = 150
+        self, store: MemoryStore, embedder: Embedder, budget_tokens: int = 600, deadline_ms: float = 150
     ) -> None:
         self.store, self.embedder = store, embedder
         self.budget_tokens, self.deadline_ms = budget_tokens, deadline_ms
+        self._breaker = Breaker()
+        self._speakers: OrderedDict[Space, set[str]] = OrderedDict()
 
     async def recall(
         self,
@@ -41,29 +68,98 @@ class Recall:
         conversation: str | None,
         previous: str | None = None,
     ) -> Recalled:
-        """The block for `question`. Never raises: a store or embedder that fails or is late gives "degraded"."""
+        """The block for `question`. Never raises: a store or embedder that fails or is late gives "degraded".
+
+        Memories of the turn `turn_id` are left out (a retry must not recall itself). `previous` is the user's message
+        before this one: a short follow-up ("and the other one?") is looked up together with it."""
         began = time.perf_counter()
+        text = standalone(question, previous)
+        found = (
+            await self._in_time(space, text, now, turn_id) if self._breaker.closed() else Recalled("degraded")
+        )
+        RECALLS.labels(found.status).inc()
+        return replace(found, ms=(time.perf_counter() - began) * 1000)
+
+    async def _in_time(self, space: Space, question: str, now: Millis, turn_id: str | None) -> Recalled:
         try:
             async with asyncio.timeout(self.deadline_ms / 1000):
-                memories = await self._find(space, question, now, turn_id)
-        except (Unavailable, TimeoutError):
-            return Recalled("degraded", ms=(time.perf_counter() - began) * 1000)
-        block = render(memories)
-        ids = tuple(memory.id for memory in memories)
-        return Recalled(
-            "hit" if ids else "miss", block, ids, len(block) // 4, (time.perf_counter() - began) * 1000
-        )
+                found = await self._recall(space, question, now, turn_id)
+        except (Unavailable, TimeoutError) as error:
+            log.warning("recall failed: %s", error or "deadline")
+        except Exception as error:  # memory fails open: no defect of ours may cost the user an answer
+            log.error("recall failed: %s", type(error).__name__)
+        else:
+            self._breaker.success()
+            return found
+        self._breaker.failure()
+        return Recalled("degraded")
 
-    async def _find(self, space: Space, question: str, now: Millis, turn_id: str | None) -> list[Memory]:
-        dense = await self.embedder.dense(question)
-        found = await self.store.search(space, dense, self.embedder.query(question), now=now)
-        winners = self._pick([each for each in found if each.turn_id is None or each.turn_id != turn_id])
-        return await self.store.get(space, [each.id for each in winners])
+    async def _recall(self, space: Space, question: str, now: Millis, turn_id: str | None) -> Recalled:
+        found = await self._search(space, question, now)
+        others = [each for each in found if turn_id is None or each.turn_id != turn_id]
+        ids, cost = pack(relevant(question, rank(question, others, now)), self.budget_tokens)
+        memories = await self.store.get(space, ids) if ids else []
+        if not memories:
+            return Recalled("miss")
+        return Recalled("hit", render(memories), tuple(each.id for each in memories), cost)
 
-    def _pick(self, found: list[Candidate]) -> list[Candidate]:
-        room, winners = self.budget_tokens - 30, []
-        for each in sorted(found, key=lambda c: (not c.pinned, -c.dense, c.id)):
-            if each.tokens <= room and (each.pinned or each.dense > 0.3):
-                winners.append(each)
-                room -= each.tokens
-        return winners
+    async def _search(self, space: Space, question: str, now: Millis) -> list[Candidate]:
+        """Speakers are known from what a search returns: a question that names one is asked again without the name,
+        which would draw everything that speaker said; from then on it is left out at once."""
+        known = self._speakers.get(space, set())
+        text = without(question, known)
+        found = await self._query(space, text, question, now)
+        speakers = known | named(question, {each.speaker for each in found if each.speaker})
+        if speakers == known:
+            return found
+        self._know(space, speakers)
+        return await self._query(space, without(question, speakers), question, now)
+
+    async def _query(self, space: Space, meaning: str, words: str, now: Millis) -> list[Candidate]:
+        dense = await self.embedder.dense(meaning)
+        return await self.store.search(space, dense, self.embedder.query(words), now=now)
+
+    def _know(self, space: Space, speakers: set[str]) -> None:
+        self._speakers[space] = speakers
+        self._speakers.move_to_end(space)
+        if len(self._speakers) > SPACES:
+            self._speakers.popitem(last=False)
+
+
+class Breaker:
+    """After `FAILURES` in a row nothing is tried for `PAUSE_S`; then one call may probe."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._open_until = 0.0
+
+    def closed(self) -> bool:
+        if self._failures < FAILURES:
+            return True
+        if time.monotonic() < self._open_until:
+            return False
+        self._open_until = time.monotonic() + PAUSE_S
+        return True
+
+    def success(self) -> None:
+        self._failures = 0
+
+    def failure(self) -> None:
+        self._failures += 1
+        if self._failures >= FAILURES:
+            self._open_until = time.monotonic() + PAUSE_S
+
+
+def standalone(question: str, previous: str | None) -> str:
+    """`question`, with the message before it if it is too short to stand alone."""
+    short = len(question.split()) <= _FOLLOW_UP_WORDS and _FOLLOW_UP.search(question)
+    return f"{previous}\n{question}" if previous and short else question
+
+
+def without(question: str, speakers: set[str]) -> str:
+    """`question` without these names, unless nothing much would be left."""
+    if not speakers:
+        return question
+    names = "|".join(re.escape(each) for each in sorted(speakers))
+    rest = re.sub(rf"\b(?:{names})\b(?:'s)?", " ", question, flags=re.IGNORECASE).split()
+    return " ".join(rest) if len(rest) > 1 else question

@@ -15,10 +15,10 @@ END = sse.DONE
 
 
 class Question(NamedTuple):
-    """The newest real user message. `text` is without client boilerplate and never empty; `continues` tells that the
+    """The newest real user message, at `messages[at]`. `text` is without client boilerplate and never empty; `continues` tells that the
     model has been at work on it already (a tool loop)."""
 
-    index: int
+    at: int
     text: str
     speaker: str | None
     previous: str | None
@@ -44,7 +44,7 @@ def question(body: dict[str, Any]) -> Question | None:
 
 def prefix(body: dict[str, Any], asked: Question) -> bytes:
     """What is the same in every retry and in every step of a tool loop."""
-    return dump({"messages": body["messages"][: asked.index + 1]})
+    return dump({"messages": body["messages"][: asked.at + 1]})
 
 
 def inject(body: dict[str, Any], asked: Question, block: str, placement: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def inject(body: dict[str, Any], asked: Question, block: str, placement: str) ->
         else:
             messages.insert(0, {"role": "system", "content": block})
     else:
-        messages[asked.index] = _with_block(messages[asked.index], block)
+        messages[asked.at] = _with_block(messages[asked.at], block)
     return body | {"messages": messages}
 
 

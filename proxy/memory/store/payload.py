@@ -13,7 +13,7 @@ from uuid import UUID
 
 import orjson
 
-from proxy.types import Evidence, Memory, Millis, Point, Source, Space
+from proxy.types import Evidence, Memory, Millis, Point, Source, Space, Sparse
 
 Row = tuple[Any, ...]
 
@@ -86,6 +86,11 @@ def memory_of(stored: Mapping[str, Any]) -> Memory:
     )
 
 
+def point_of(stored: Mapping[str, Any]) -> Point:
+    """The point in any JSON of a `Point`."""
+    return Point(**{**stored, "memory": memory_of(stored["memory"]), "sparse": Sparse(*stored["sparse"])})
+
+
 def light(payload: Mapping[str, Any]) -> Row:
     """The values of the `LIGHT` keys."""
     memory_id, kind, at, tokens, cues, pinned, *rest = (payload.get(key) for key in LIGHT)
@@ -101,4 +106,5 @@ def until(memory: Memory) -> Millis:
 def order(memory: Memory, point: UUID) -> int:
     """Sorts like created_at. Eleven bits of the id keep the groups small that an import at one instant makes."""
     at = max(-_MAX_MILLIS, min(memory.created_at, _MAX_MILLIS))
-    return (at << _HASH_BITS) + point.int % (1 << _HASH_BITS)
+    hashed: int = point.int % 2**_HASH_BITS
+    return (at << _HASH_BITS) + hashed

@@ -1,0 +1,24 @@
+"""Whose memories an API call is about."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from proxy.auth import Auth
+from proxy.errors import RequestError
+from proxy.identity import identify
+from proxy.types import Space
+
+
+class Caller:
+    def __init__(self, auth: Auth) -> None:
+        self.auth = auth
+
+    def space(self, request: Request) -> Space:
+        """Raises `RequestError` 401 for a bad key, 403 when the key may speak for several users and none is named."""
+        identity = identify(self.auth.principal(request.headers), request.headers, {})
+        if identity is None:
+            raise RequestError(
+                403, "no_identity", "this key speaks for several users: name one, as X-Memory-User or a signed token"
+            )
+        return identity.space

@@ -1,0 +1,225 @@
+"""`/v1/memories*`: people see, correct and delete what is remembered about them; nobody else's exists here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from proxy.api.caller import Caller
+from proxy.api.shapes import flag_from, memory_from, memory_json, text_from, time_from
+from proxy.errors import RequestError
+from proxy.memory.forget import forget
+from proxy.memory.frozen import Frozen
+from proxy.memory.points import to_point
+from proxy.memory.recall import Recall
+from proxy.memory.receipts import Receipts
+from proxy.memory.reconcile import merge
+from proxy.ports import Embedder, MemoryStore, TurnQueue
+from proxy.requests import read_body
+from proxy.types import Kind, Memory, Millis, Space
+from proxy.wire import body as json_body
+
+_PAGE = 100
+_LARGEST_PAGE = 500
+_IMPORT_BATCH = 50
+_ADD_FIELDS = frozenset({"text", "kind", "pinned", "expires_at"})
+_EDIT_FIELDS = frozenset({"text", "pinned", "expires_at"})
+_KINDS: dict[str, Kind] = {"fact": "fact", "episode": "episode"}
+
+
+class Memories:
+    def __init__(
+        self,
+        caller: Caller,
+        store: MemoryStore,
+        embedder: Embedder,
+        recall: Recall,
+        queue: TurnQueue,
+        frozen: Frozen,
+        receipts: Receipts,
+        max_body_bytes: int,
+    ) -> None:
+        self.caller, self.store, self.embedder, self.recall = caller, store, embedder, recall
+        self.queue, self.frozen, self.receipts = queue, frozen, receipts
+        self.max_body_bytes = max_body_bytes
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/v1/memories", self.page, methods=["GET"]),
+            Route("/v1/memories", self.add, methods=["POST"]),
+            Route("/v1/memories", self.erase, methods=["DELETE"]),
+            Route("/v1/memories/search", self.search, methods=["POST"]),
+            Route("/v1/memories/export", self.export, methods=["GET"]),
+            Route("/v1/memories/import", self.import_, methods=["POST"]),
+            Route("/v1/memories/{id}", self.read, methods=["GET"]),
+            Route("/v1/memories/{id}", self.edit, methods=["PATCH"]),
+            Route("/v1/memories/{id}", self.delete, methods=["DELETE"]),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        space, asked = self.caller.space(request), request.query_params
+        limit = _limit(asked.get("limit"), _PAGE)
+        kind = asked.get("kind")
+        if kind is not None and kind not in _KINDS:
+            raise RequestError(400, "invalid_kind", "`kind` must be fact or episode", param="kind")
+        past = asked.get("include_past", "").lower() in ("1", "true", "yes")
+        wanted = asked.get("q", "").casefold()
+        cursor, found = asked.get("cursor") or None, list[Memory]()
+        while True:
+            page, cursor = await self.store.page(
+                space,
+                limit=limit - len(found),
+                now=_now(),
+                cursor=cursor,
+                kind=_KINDS[kind] if kind else None,
+                include_past=past,
+            )
+            found += [memory for memory in page if wanted in memory.text.casefold()]
+            if cursor is None or len(found) > limit // 2:  # a page may be short, so that a rare word needs few scans
+                break
+        return json_response({"object": "list", "data": [memory_json(m) for m in found], "next_cursor": cursor})
+
+    async def add(self, request: Request) -> Response:
+        space = self.caller.space(request)
+        fields = json_body.parse(await read_body(request, self.max_body_bytes))
+        _refuse_unknown(fields, _ADD_FIELDS)
+        memory = memory_from(fields, space, _now())
+        outcome = await merge(self.store, self.embedder, space, [memory], memory.created_at)
+        await self.frozen.bump(space)
+        kept = await self.store.get(space, [*outcome.added, *outcome.touched])
+        if not kept:
+            raise RequestError(409, "not_kept", "this memory could not be added; list the memories to see why")
+        return json_response(memory_json(kept[0]))
+
+    async def search(self, request: Request) -> Response:
+        space = self.caller.space(request)
+        fields = json_body.parse(await read_body(request, self.max_body_bytes))
+        query = text_from(fields.get("query")) if fields.get("query") else ""
+        if not query:
+            raise RequestError(400, "missing_query", "`query` must be a text that is not empty", param="query")
+        limit = _limit(fields.get("limit"), 10)
+        found = await self.recall.search(space, query, now=_now(), limit=limit)
+        return json_response({"object": "list", "data": [memory_json(memory, score) for memory, score in found]})
+
+    async def read(self, request: Request) -> Response:
+        return json_response(memory_json(await self._one(request, self.caller.space(request))))
+
+    async def edit(self, request: Request) -> Response:
+        space = self.caller.space(request)
+        fields = json_body.parse(await read_body(request, self.max_body_bytes))
+        _refuse_unknown(fields, _EDIT_FIELDS)
+        old = await self._one(request, space)
+        new = replace(
+            old,
+            text=text_from(fields["text"]) if "text" in fields else old.text,
+            pinned=flag_from(fields, "pinned") if "pinned" in fields else old.pinned,
+            expires_at=time_from(fields, "expires_at") if "expires_at" in fields else old.expires_at,
+            updated_at=max(_now(), old.updated_at + 1),
+        )
+        await self.store.put(space, [await to_point(new, self.embedder)])
+        await self.frozen.bump(space)
+        return json_response(memory_json(new))
+
+    async def delete(self, request: Request) -> Response:
+        space, memory_id = self.caller.space(request), request.path_params["id"]
+        gone = await forget(self.store, self.embedder, space, memory_id, _now())
+        if not gone:
+            raise _unknown(memory_id)
+        await self.frozen.bump(space)
+        return json_response({"object": "memory.deleted", "id": memory_id, "deleted": True})
+
+    async def erase(self, request: Request) -> Response:
+        """The queue first: its mark stops a turn that is still in flight from being written behind our back."""
+        space, now = self.caller.space(request), _now()
+        await self.queue.erase(space.user, now)
+        erased = await self.store.erase(space.user)
+        await self.receipts.erase(space.user, now)
+        await self.frozen.erase(space.user)
+        return json_response({"object": "user.erased", "deleted": erased})
+
+    async def export(self, request: Request) -> Response:
+        space = self.caller.space(request)
+        first = await self.store.page(space, limit=_PAGE, now=_now(), include_past=True)
+        return StreamingResponse(self._lines(space, first), media_type="application/x-ndjson")
+
+    async def import_(self, request: Request) -> Response:
+        space = self.caller.space(request)
+        raw, now = await read_body(request, self.max_body_bytes), _now()
+        added = merged = 0
+        errors: list[dict[str, Any]] = []
+        batch: list[Memory] = []
+        for number, line in _numbered(raw):
+            try:
+                batch.append(memory_from(json_body.parse(line), space, now))
+            except RequestError as error:
+                errors.append({"line": number, "message": error.message})
+            if len(batch) >= _IMPORT_BATCH:
+                added, merged = await self._import(space, batch, now, added, merged)
+                batch = []
+        added, merged = await self._import(space, batch, now, added, merged)
+        await self.frozen.bump(space)
+        if errors and not added + merged:
+            raise RequestError(400, "invalid_import", f"line {errors[0]['line']}: {errors[0]['message']}")
+        return json_response({"object": "memories.imported", "added": added, "merged": merged, "errors": errors})
+
+    async def _import(
+        self, space: Space, batch: list[Memory], now: Millis, added: int, merged: int
+    ) -> tuple[int, int]:
+        outcome = await merge(self.store, self.embedder, space, batch, now)
+        return added + len(outcome.added), merged + len(batch) - len(outcome.added)
+
+    async def _lines(self, space: Space, page: tuple[list[Memory], str | None]) -> AsyncIterator[bytes]:
+        memories, cursor = page
+        while True:
+            for memory in memories:
+                yield orjson.dumps(memory_json(memory)) + b"\n"
+            if cursor is None:
+                return
+            memories, cursor = await self.store.page(space, limit=_PAGE, now=_now(), cursor=cursor, include_past=True)
+
+    async def _one(self, request: Request, space: Space) -> Memory:
+        memory_id = request.path_params["id"]
+        found = await self.store.get(space, [memory_id])
+        if not found:
+            raise _unknown(memory_id)
+        return found[0]
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+def _unknown(memory_id: str) -> RequestError:
+    return RequestError(404, "memory_not_found", f"you have no memory {memory_id[:64]!r}")
+
+
+def _refuse_unknown(fields: Mapping[str, Any], known: frozenset[str]) -> None:
+    for name in fields:
+        if name not in known:
+            names = ", ".join(sorted(known))
+            raise RequestError(400, "unknown_field", f"`{name}` cannot be set here; known: {names}", param=name)
+
+
+def _limit(given: Any, default: int) -> int:
+    try:
+        limit = default if given is None else int(given)
+    except (TypeError, ValueError):
+        limit = 0
+    if not 1 <= limit <= _LARGEST_PAGE:
+        raise RequestError(400, "invalid_limit", f"`limit` must be between 1 and {_LARGEST_PAGE}", param="limit")
+    return limit
+
+
+def _numbered(raw: bytes) -> Iterator[tuple[int, bytes]]:
+    return ((number, line) for number, line in enumerate(raw.splitlines(), 1) if line.strip())
+
+
+def _now() -> Millis:
+    return time.time_ns() // 1_000_000

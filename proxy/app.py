@@ -1,0 +1,163 @@
+"""The composition root: the only place that knows which adapter stands behind which port."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from proxy.api.caller import Caller
+from proxy.api.health import Health
+from proxy.api.memories import Memories, json_response
+from proxy.api.models import Models
+from proxy.api.receipts import ReceiptApi
+from proxy.auth import Auth
+from proxy.chat import Chat
+from proxy.errors import ConfigError, RequestError, Unavailable, UpstreamUnavailable, openai_body
+from proxy.memory.database import Database
+from proxy.memory.embed import FastEmbedder
+from proxy.memory.frozen import Frozen
+from proxy.memory.queue.sqlite import SqliteQueue
+from proxy.memory.recall import Recall
+from proxy.memory.receipts import Receipts
+from proxy.memory.store.edge_client import EdgeClient
+from proxy.memory.store.edge_server import socket_path
+from proxy.metrics import CountAnswers
+from proxy.requests import ClientGone
+from proxy.settings import Settings
+from proxy.upstream import ollama
+from proxy.upstream.catalog import Catalog, defaults
+from proxy.upstream.passthrough import Passthrough
+from proxy.upstream.translate import Translate
+
+
+def build_app(
+    settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str], embedder: FastEmbedder
+) -> Starlette:
+    """The web process; `embedder` has been started. Raises `ConfigError`."""
+    refuse_unsupported(settings)
+    auth = Auth(settings.keys or [], settings.admin_key)
+    caller = Caller(auth)
+    catalog = Catalog(model_list, environ)
+    passthrough, translate = Passthrough(), Translate()
+    store = EdgeClient(socket_path(settings.data_path))
+    database = build_database(settings)
+    queue, receipts, frozen = SqliteQueue(database), Receipts(database), Frozen(database)
+    memory, max_body_bytes = settings.memory, settings.server.max_body_mb * 2**20
+    recall = Recall(store, embedder, memory.budget_tokens, memory.deadline_ms)
+    chat = Chat(
+        auth=auth,
+        catalog=catalog,
+        lanes={"bytes": passthrough, "translate": translate},
+        recall=recall,
+        frozen=frozen,
+        queue=queue,
+        receipts=receipts,
+        placement=memory.placement,
+        deadline_ms=memory.deadline_ms,
+        max_body_bytes=max_body_bytes,
+    )
+    memories = Memories(caller, store, embedder, recall, queue, frozen, receipts, max_body_bytes)
+    health = Health(auth, {"store": store.ping, "queue": queue.stats, "embedder": lambda: embedder.dense("ready?")})
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        await chat.drain()
+        await queue.close()
+        await store.close()
+        await passthrough.close()
+        await translate.close()
+        embedder.close()
+
+    return Starlette(
+        routes=[
+            Route("/v1/chat/completions", chat, methods=["POST"]),
+            *Models(auth, catalog, passthrough.models).routes(),
+            *memories.routes(),
+            *ReceiptApi(caller, receipts, store).routes(),
+            *health.routes(),
+        ],
+        middleware=[Middleware(CountAnswers)],
+        exception_handlers={
+            RequestError: _refused,
+            UpstreamUnavailable: _no_upstream,
+            Unavailable: _no_memory,
+            ClientGone: _nobody,
+            HTTPException: _http,
+            Exception: _bug,
+        },
+        lifespan=lifespan,
+    )
+
+
+def build_embedder(settings: Settings) -> FastEmbedder:
+    return FastEmbedder(settings.memory.embedding.model, settings.memory.embedding.path)
+
+
+def build_database(settings: Settings) -> Database:
+    return Database(settings.data_path / "queue.db")
+
+
+async def model_list(settings: Settings, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What is configured, or else what the environment offers."""
+    if settings.model_list is not None:
+        return settings.model_list
+    return defaults(environ, await ollama.models(ollama.base(environ)))
+
+
+def refuse_unsupported(settings: Settings) -> None:
+    """Better no start than a secret kept in clear text or a store that is not the one asked for."""
+    memory = settings.memory
+    asked = {
+        "memory.store.url": memory.store.url,
+        "memory.queue.url": memory.queue.url,
+        "memory.extract.model": memory.extract.model,
+        "memory.encryption.master_key": memory.encryption.master_key,
+    }
+    for name, value in asked.items():
+        if value is not None:
+            raise ConfigError(f"{name} is not supported by this version yet: leave it null")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    response = json_response(openai_body(error.status, error.code, error.message, error.param), error.status)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+async def _no_upstream(request: Request, error: Exception) -> Response:
+    assert isinstance(error, UpstreamUnavailable)
+    return json_response(openai_body(error.status, "upstream_unavailable", str(error)), error.status)
+
+
+async def _no_memory(request: Request, error: Exception) -> Response:
+    """Only the memory API fails closed; a chat never gets here."""
+    response = json_response(openai_body(503, "memory_unavailable", f"{error}; try again"), 503)
+    response.headers["Retry-After"] = "1"
+    return response
+
+
+async def _nobody(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return json_response(
+        openai_body(error.status_code, "not_found", f"{error.detail}: {request.url.path}"), error.status_code
+    )
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    """Starlette logs the traceback; the client learns no more than that."""
+    return json_response(openai_body(500, "internal_error", "an error of the proxy; its log says more"), 500)

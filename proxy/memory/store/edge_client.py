@@ -1,0 +1,153 @@
+"""The `MemoryStore` port of a process that does not have the embedded store itself."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future, StreamReader, StreamWriter
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from proxy.errors import StoreUnavailable
+from proxy.memory.store.edge_wire import READ_AHEAD_BYTES, frame, read_frame, unpack_error
+from proxy.memory.store.payload import memory_of
+from proxy.types import Candidate, Kind, Memory, Millis, Point, Space, Sparse
+
+# More than this waiting to be sent means that nobody reads at the other end.
+MAX_UNSENT_BYTES = 32 * 2**20
+
+
+class EdgeClient:
+    """Calls the server on the socket `path`. Connects at the first call and again after the server was away.
+
+    A call while it is away raises `StoreUnavailable` at once. A call to a server that hangs waits until the caller
+    cancels it; others on the same connection are not touched. A write that failed may still have been made: make it
+    again, it is the same point."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: _Connection | None = None
+        self._connecting = asyncio.Lock()
+
+    async def put(self, space: Space, points: Sequence[Point]) -> None:
+        await self._call("put", space=space, points=points)
+
+    async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
+        return [memory_of(stored) for stored in await self._call("get", space=space, ids=ids)]
+
+    async def search(
+        self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int = 400
+    ) -> list[Candidate]:
+        rows = await self._call("search", space=space, dense=dense, sparse=sparse, now=now, limit=limit)
+        return [Candidate(*row) for row in rows]
+
+    async def page(
+        self,
+        space: Space,
+        *,
+        limit: int,
+        now: Millis,
+        cursor: str | None = None,
+        kind: Kind | None = None,
+        slot: str | None = None,
+        include_past: bool = False,
+    ) -> tuple[list[Memory], str | None]:
+        memories, following = await self._call(
+            "page",
+            space=space,
+            limit=limit,
+            now=now,
+            cursor=cursor,
+            kind=kind,
+            slot=slot,
+            include_past=include_past,
+        )
+        return [memory_of(stored) for stored in memories], following
+
+    async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
+        times: dict[str, Millis] = await self._call("buried", space=space, ids=ids)
+        return times
+
+    async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
+        existed: list[str] = await self._call("delete", space=space, ids=ids, at=at)
+        return existed
+
+    async def erase(self, user: str) -> int:
+        erased: int = await self._call("erase", user=user)
+        return erased
+
+    async def ping(self) -> None:
+        await self._call("ping")
+
+    async def flush(self) -> None:
+        await self._call("flush")
+
+    async def close(self) -> None:
+        """Leave the server; the store stays open there."""
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _call(self, method: str, **arguments: Any) -> Any:
+        async with self._connecting:
+            if self._connection is None or self._connection.lost:
+                self._connection = await _connect(self._path)
+        return await self._connection.call(method, arguments)
+
+
+class _Connection:
+    def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
+        self._writer = writer
+        self._numbers = count()
+        self._waiting: dict[int, Future[Any]] = {}
+        self._receiving = asyncio.create_task(self._receive(reader))
+
+    @property
+    def lost(self) -> bool:
+        return self._receiving.done()
+
+    async def call(self, method: str, arguments: dict[str, Any]) -> Any:
+        if self._writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            raise StoreUnavailable("the store does not keep up")
+        number = next(self._numbers)
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        try:
+            # Into the buffer in one piece, so that cancelling the call here or later never cuts a frame in two.
+            self._writer.write(frame([number, method, arguments]))
+            return await answer
+        finally:
+            del self._waiting[number]
+
+    async def close(self) -> None:
+        self._receiving.cancel()
+        await asyncio.wait([self._receiving])
+
+    async def _receive(self, reader: StreamReader) -> None:
+        try:
+            with suppress(asyncio.IncompleteReadError, ConnectionError):
+                while True:
+                    self._settle(*await read_frame(reader))
+        finally:
+            self._writer.close()
+            for answer in self._waiting.values():
+                if not answer.done():
+                    answer.set_exception(StoreUnavailable("the store's process went away during the call"))
+
+    def _settle(self, number: int, result: Any, error: dict[str, Any] | None) -> None:
+        answer = self._waiting.get(number)
+        if answer is None or answer.done():  # its caller has given up
+            return
+        if error is None:
+            answer.set_result(result)
+        else:
+            answer.set_exception(unpack_error(error))
+
+
+async def _connect(path: Path) -> _Connection:
+    try:
+        return _Connection(*await asyncio.open_unix_connection(str(path), limit=READ_AHEAD_BYTES))
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the store's process cannot be reached at {path}: {error.strerror}"
+        ) from error

@@ -1,0 +1,125 @@
+"""Serves the embedded store to other processes of the same account, over a Unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import Counter
+
+from proxy.errors import RequestError, StoreUnavailable
+from proxy.memory.store.edge import EdgeStore
+from proxy.memory.store.edge_wire import READ_AHEAD_BYTES, frame, pack_error, read_frame
+from proxy.memory.store.payload import Row, point_of
+from proxy.types import Space
+
+# How long nobody must have asked before the engine may be stalled for an optimisation, and how often to look.
+QUIET_SECONDS = 60.0
+
+log = logging.getLogger("rememberd.store")
+faults = Counter(
+    "rememberd_store_server_faults_total", "Calls to the store's server that failed by our own fault"
+)
+
+
+@asynccontextmanager
+async def serving(store: EdgeStore, path: Path) -> AsyncIterator[None]:
+    """Answer calls on the socket `path` while the body runs. Close the store only after it.
+
+    The store's own lock makes sure that a socket file found here belongs to nobody any more."""
+    connections: set[asyncio.Task[None]] = set()
+
+    async def connected(reader: StreamReader, writer: StreamWriter) -> None:
+        task = asyncio.create_task(_converse(store, reader, writer))
+        connections.add(task)
+        task.add_done_callback(connections.discard)
+
+    server = await asyncio.start_unix_server(connected, sock=_listener(path), limit=READ_AHEAD_BYTES)
+    housekeeping = asyncio.create_task(_optimize_when_quiet(store))
+    try:
+        yield
+    finally:
+        server.close()
+        path.unlink(missing_ok=True)
+        stopping = [housekeeping, *connections]
+        for task in stopping:
+            task.cancel()
+        await asyncio.gather(*stopping, return_exceptions=True)
+
+
+def _listener(path: Path) -> socket.socket:
+    """Under its final name only once it is closed to other accounts and listening."""
+    draft = path.with_name(path.name + ".new")
+    draft.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(draft))
+    draft.chmod(0o600)
+    listener.listen(128)
+    os.replace(draft, path)
+    return listener
+
+
+async def _converse(store: EdgeStore, reader: StreamReader, writer: StreamWriter) -> None:
+    try:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                number, method, arguments = await read_frame(reader)
+                writer.write(frame([number, *await _answer(store, method, arguments)]))
+                await writer.drain()
+                await asyncio.sleep(0)  # a busy connection must not starve the others
+    finally:
+        writer.close()
+
+
+async def _answer(store: EdgeStore, method: str, arguments: dict[str, Any]) -> tuple[Any, Any]:
+    """Result and error, one of them None."""
+    try:
+        return await _METHODS[method](store, **_typed(arguments)), None
+    except (RequestError, StoreUnavailable) as error:
+        return None, pack_error(error)
+    except Exception as error:  # a bug met in one call must not end the connection that all calls share
+        faults.inc()
+        log.exception("the store's server failed in %s", method)
+        return None, pack_error(StoreUnavailable(f"the store's server failed: {error!r}"))
+
+
+def _typed(arguments: dict[str, Any]) -> dict[str, Any]:
+    if "space" in arguments:
+        arguments["space"] = Space(*arguments["space"])
+    if "points" in arguments:
+        arguments["points"] = [point_of(point) for point in arguments["points"]]
+    return arguments
+
+
+async def _search(store: EdgeStore, **arguments: Any) -> list[Row]:
+    return store.search_rows(**arguments)
+
+
+_METHODS: dict[str, Callable[..., Awaitable[Any]]] = {
+    "put": EdgeStore.put,
+    "get": EdgeStore.get,
+    "search": _search,
+    "page": EdgeStore.page,
+    "buried": EdgeStore.buried,
+    "delete": EdgeStore.delete,
+    "erase": EdgeStore.erase,
+    "ping": EdgeStore.ping,
+    "flush": EdgeStore.flush,
+}
+
+
+async def _optimize_when_quiet(store: EdgeStore) -> None:
+    while True:
+        await asyncio.sleep(QUIET_SECONDS)
+        if store.quiet_for() > QUIET_SECONDS:
+            try:
+                await store.optimize()
+            except StoreUnavailable as error:
+                log.warning("the embedded store was not optimised: %s", error)

@@ -1,0 +1,153 @@
+"""The processes: `serve` starts the others, `web` answers, `writer` keeps the memories."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from proxy import supervisor
+from proxy.errors import ConfigError
+from proxy.settings import Server, Settings
+
+log = logging.getLogger("rememberd.serve")
+
+_SLOW_START_SECONDS = 10.0
+
+
+async def serve(settings: Settings, config: Path | None, environ: Mapping[str, str]) -> int:
+    """Until SIGTERM or SIGINT. Returns the exit code. Raises `ConfigError`."""
+    from proxy.app import model_list, refuse_unsupported
+    from proxy.upstream.catalog import Catalog
+
+    refuse_unsupported(settings)
+    prepare(settings)
+    catalog = Catalog(await model_list(settings, environ), environ)
+    listener = listen(settings.server)
+    metrics = tempfile.mkdtemp(prefix="rememberd-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
+    named = ["--config", str(config)] if config else []
+    announcement = asyncio.create_task(_announce(settings, catalog.names() + catalog.wildcards(), listener))
+    try:
+        return await supervisor.serve(
+            listener,
+            workers=settings.server.workers,
+            web=[sys.executable, "-m", "proxy.cli", "web", *named],
+            writer=[sys.executable, "-m", "proxy.cli", "writer", *named],
+            grace_s=settings.server.grace_seconds,
+        )
+    finally:
+        announcement.cancel()
+        shutil.rmtree(metrics, ignore_errors=True)
+
+
+async def web(settings: Settings, environ: Mapping[str, str], listener: socket.socket, parent: int | None) -> int:
+    import uvicorn
+
+    from proxy.app import build_app, build_embedder, model_list
+
+    embedder = build_embedder(settings)
+    await embedder.start()
+    app = build_app(settings, await model_list(settings, environ), environ, embedder)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            access_log=False,
+            log_config=None,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=settings.server.grace_seconds,
+        )
+    )
+
+    def stop() -> None:
+        server.should_exit = True
+
+    if parent is not None:
+        supervisor.watch_parent(parent, stop)
+    await server.serve(sockets=[listener])
+    return 0
+
+
+async def writer(settings: Settings, parent: int | None) -> int:
+    from proxy.app import build_writer
+
+    prepare(settings)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if parent is not None:
+        supervisor.watch_parent(parent, stop.set)
+    async with build_writer(settings) as running:
+        await running.run(stop)
+    return 0
+
+
+def run(work: Coroutine[Any, Any, int]) -> int:
+    import uvloop
+
+    return uvloop.run(work)
+
+
+def listen(server: Server) -> socket.socket:
+    """Raises `ConfigError` when the address cannot be had."""
+    try:
+        return supervisor.listen(server.host, server.port)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {server.host}:{server.port}: {error.strerror}; set server.port to a free one"
+        ) from error
+
+
+def prepare(settings: Settings) -> None:
+    """The data directory, for its owner only. Raises `ConfigError`."""
+    try:
+        settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigError(f"cannot make data_dir {settings.data_path}: {error.strerror}") from error
+    if not os.access(settings.data_path, os.W_OK | os.X_OK):
+        raise ConfigError(f"cannot write to data_dir {settings.data_path}")
+
+
+async def _announce(settings: Settings, models: list[str], listener: socket.socket) -> None:
+    """Say that it is ready when it is, and what a newcomer needs to know."""
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    began = time.monotonic()
+    slow = False
+    while not await _ready(host, port):
+        if not slow and time.monotonic() - began > _SLOW_START_SECONDS:
+            slow = True
+            log.warning("not ready after %.0f s; `rememberd check` says what is missing", _SLOW_START_SECONDS)
+        await asyncio.sleep(0.05)
+    listed = ", ".join(models) or "none: set OPENAI_API_KEY or another provider's key, or write a model_list"
+    keys = "API keys: " + ", ".join(key.name for key in settings.keys) if settings.keys else "no key needed from here"
+    print(
+        f"rememberd is ready at {url} ({time.monotonic() - began:.1f} s)\n"
+        f"  models:  {listed}\n"
+        f"  data:    {settings.data_path}\n"
+        f"  connect: base URL {url}/v1, {keys}",
+        flush=True,
+    )
+
+
+async def _ready(host: str, port: int) -> bool:
+    """`GET /health/ready` by hand: the parent stays small."""
+    with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+        async with asyncio.timeout(3):
+            reader, sender = await asyncio.open_connection(host, port)
+            sender.write(b"GET /health/ready HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            status = await reader.readline()
+            sender.close()
+            return b" 200 " in status
+    return False
