@@ -21,9 +21,12 @@ _PIECE = re.compile(
     r"(?<=\w)'(?:s|t|m|d|re|ve|ll)\b|[A-Za-z]+|\d+|[^\W\d_]+|[^\w\s]+\n?|_+|\n\s*|\s\s+",
 )
 _ENGLISH = frozenset(
-    "a about all am an and any are as at be been but by can did do for from get had has have he her his how i if in "
-    "is it its just like me my no not of on one or our out she so that the their them they this to up was we what "
-    "when which who will with would you your".split()
+    re.findall(
+        r"\w+",
+        "a about all am an and any are as at be been but by can did do for from get had has have he her his how i if in "
+        "is it its just like me my no not of on one or our out she so that the their them they this to up was we what "
+        "when which who will with would you your",
+    )
 )
 # First code point of a range of scripts, and the tokens one character of it costs: Latin, Greek, Cyrillic, Hebrew,
 # Arabic, Indic and Thai, Vietnamese, Greek again, symbols, radicals, kana, Han, Hangul, the rest, emoji.

@@ -1,4 +1,4 @@
-"""Which memories answer a question: scores from the two branches, their sessions and neighbours, names and dates (pure).
+"""Which memories answer a question: both branches, sessions and neighbours, names and dates (pure).
 
 The balance was measured on LoCoMo's dev conversations, tuned on two and checked on the third, in turn:
 score = D + .45 B + .6 S + .3 N ± .3 speaker + time + .75 date + .2 fact - .1 asks, with D the cosine, B BM25 over its
