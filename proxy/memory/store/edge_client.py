@@ -125,7 +125,7 @@ class _Connection:
 
     async def _receive(self, reader: StreamReader) -> None:
         try:
-            with suppress(asyncio.IncompleteReadError, ConnectionError):
+            with suppress(asyncio.IncompleteReadError, OSError):
                 while True:
                     self._settle(*await read_frame(reader))
         finally:

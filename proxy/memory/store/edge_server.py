@@ -47,7 +47,8 @@ async def serving(store: EdgeStore, path: Path) -> AsyncIterator[None]:
         yield
     finally:
         server.close()
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(path)
         stopping = [housekeeping, *connections]
         for task in stopping:
             task.cancel()

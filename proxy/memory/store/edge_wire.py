@@ -1,8 +1,8 @@
 """What the two ends of the store's Unix socket agree on.
 
-A frame is four bytes of length, big-endian, and that much JSON. A request is `[number, method, arguments]`, its answer
-`[number, result, null]` or `[number, null, error]`; answers are matched by number, so one connection serves many
-callers at once.
+A frame is four bytes of length, big-endian, and that much JSON. A request is `[number, method, arguments]`, its
+answer `[number, result, null]` or `[number, null, error]`; answers are matched by number, so one connection serves
+many callers at once.
 """
 
 from __future__ import annotations

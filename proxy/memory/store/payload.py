@@ -20,7 +20,7 @@ Row = tuple[Any, ...]
 # Engines compare ranges as 64-bit floats, which are exact up to here.
 FAR_FUTURE = 2**53 - 1
 _HASH_BITS = 11
-_MAX_MILLIS = 2 ** (53 - _HASH_BITS) - 1
+_MAX_MILLIS = (1 << (53 - _HASH_BITS)) - 1
 
 # The payload keys that ranking reads: Candidate's fields in their order, without the two scores.
 LIGHT = [
@@ -106,5 +106,4 @@ def until(memory: Memory) -> Millis:
 def order(memory: Memory, point: UUID) -> int:
     """Sorts like created_at. Eleven bits of the id keep the groups small that an import at one instant makes."""
     at = max(-_MAX_MILLIS, min(memory.created_at, _MAX_MILLIS))
-    hashed: int = point.int % 2**_HASH_BITS
-    return (at << _HASH_BITS) + hashed
+    return (at << _HASH_BITS) + point.int % (1 << _HASH_BITS)
