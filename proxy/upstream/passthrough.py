@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 import aiohttp
+import orjson
 from yarl import URL
 
 from proxy.errors import UpstreamUnavailable
@@ -12,6 +13,7 @@ from proxy.ports import Reply
 from proxy.types import Deployment
 
 CONNECT_TIMEOUT = 10.0  # seconds, name lookup included
+LISTING_TIMEOUT = 3.0
 
 # Everything else stays here: keys, cookies, and who the user is.
 _FORWARDED = frozenset(
@@ -50,6 +52,19 @@ class Passthrough:
             response.close()
             raise UpstreamUnavailable(f"{url.host} redirects elsewhere: set api_base to the address it moved to")
         return _Reply(response)
+
+    async def models(self, deployment: Deployment) -> list[str]:
+        """What the provider lists. Raises `UpstreamUnavailable`."""
+        url = URL(f"{deployment.api_base}/models", encoded=True)
+        timeout = aiohttp.ClientTimeout(total=LISTING_TIMEOUT)
+        headers = request_headers(deployment, ())
+        try:
+            async with self._open().get(url, headers=headers, timeout=timeout, allow_redirects=False) as response:
+                return [str(model["id"]) for model in orjson.loads(await response.read())["data"]]
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _unavailable(url, error) from error
+        except (ValueError, LookupError, TypeError) as error:
+            raise UpstreamUnavailable(f"{url.host} does not list its models") from error
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
