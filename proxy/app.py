@@ -23,12 +23,16 @@ from proxy.chat import Chat
 from proxy.errors import ConfigError, RequestError, Unavailable, UpstreamUnavailable, openai_body
 from proxy.memory.database import Database
 from proxy.memory.embed import FastEmbedder
+from proxy.memory.extract.rules import Rules
 from proxy.memory.frozen import Frozen
 from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.recall import Recall
 from proxy.memory.receipts import Receipts
+from proxy.memory.store.edge import EdgeStore
 from proxy.memory.store.edge_client import EdgeClient
-from proxy.memory.store.edge_server import socket_path
+from proxy.memory.store.edge_server import serving
+from proxy.memory.store.edge_wire import socket_path
+from proxy.memory.writer import DAY_MS, Writer
 from proxy.metrics import CountAnswers
 from proxy.requests import ClientGone
 from proxy.settings import Settings
@@ -96,6 +100,36 @@ def build_app(
         },
         lifespan=lifespan,
     )
+
+
+@asynccontextmanager
+async def running_writer(settings: Settings) -> AsyncIterator[Writer]:
+    """The writer process: it has the store, serves it to the web processes, and learns from the queue.
+
+    Raises `ConfigError`, `EmbedderUnavailable`."""
+    refuse_unsupported(settings)
+    embedder = build_embedder(settings)
+    await embedder.start()
+    database = build_database(settings)
+    queue = SqliteQueue(database)
+    store = EdgeStore.open(settings.data_path / "qdrant", dim=embedder.dim, embedder=embedder.name)
+    try:
+        async with serving(store, socket_path(settings.data_path)):
+            await queue.release()
+            yield Writer(
+                queue,
+                store,
+                embedder,
+                [Rules()],
+                Receipts(database),
+                Frozen(database),
+                quiet_for=store.quiet_for,
+                keep_receipts_ms=settings.memory.receipts_days * DAY_MS,
+            )
+    finally:
+        await queue.close()
+        await store.close()
+        embedder.close()
 
 
 def build_embedder(settings: Settings) -> FastEmbedder:

@@ -80,7 +80,7 @@ async def web(settings: Settings, environ: Mapping[str, str], listener: socket.s
 
 
 async def writer(settings: Settings, parent: int | None) -> int:
-    from proxy.app import build_writer
+    from proxy.app import running_writer
 
     prepare(settings)
     stop = asyncio.Event()
@@ -88,8 +88,8 @@ async def writer(settings: Settings, parent: int | None) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if parent is not None:
         supervisor.watch_parent(parent, stop.set)
-    async with build_writer(settings) as running:
-        await running.run(stop)
+    async with running_writer(settings) as work:
+        await work.run(stop)
     return 0
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 CONFIG_ERROR = 2  # exit code of a child that cannot run with this configuration: restarting it would not help
 FIRST_DELAY_S, MAX_DELAY_S = 0.2, 10.0
 HEALTHY_S = 30.0
+STOP_S = 5.0  # what a web process needs to stop after its last stream
 
 log = logging.getLogger("rememberd.supervisor")
 
@@ -36,22 +37,25 @@ class Child:
     grace_s: float = 30.0
 
 
-async def serve(host: str, port: int, workers: int, web: Sequence[str], writer: Sequence[str]) -> int:
+async def serve(
+    listener: socket.socket, *, workers: int, web: Sequence[str], writer: Sequence[str], grace_s: float
+) -> int:
     """Run `workers` web processes and one writer until SIGTERM or SIGINT; returns the exit code.
 
-    The command line `web` gets `--fd N`, the listening socket, and both get `--parent-fd N` for `watch_parent`.
-    Raises `OSError` when the address cannot be bound."""
+    To the command line `web` come `--fd N`, the listening socket, and `--parent-fd N` (see `watch_parent`), the latter
+    to `writer` too. Streams may go on for `grace_s` after SIGTERM."""
     lifeline, held = os.pipe()  # the kernel closes `held` when this process dies, however it dies
-    with listen(host, port) as listener:
-        parent = ["--parent-fd", str(lifeline)]
-        web = [*web, "--fd", str(listener.fileno()), *parent]
-        children = [Child("writer", [*writer, *parent], (lifeline,), stage=1)]
-        children += [Child(f"web-{n}", web, (listener.fileno(), lifeline)) for n in range(workers)]
-        try:
-            return await supervise(children)
-        finally:
-            os.close(held)
-            os.close(lifeline)
+    parent = ["--parent-fd", str(lifeline)]
+    web = [*web, "--fd", str(listener.fileno()), *parent]
+    children = [Child("writer", [*writer, *parent], (lifeline,), stage=1)]
+    children += [
+        Child(f"web-{n}", web, (listener.fileno(), lifeline), grace_s=grace_s + STOP_S) for n in range(workers)
+    ]
+    try:
+        return await supervise(children)
+    finally:
+        os.close(held)
+        os.close(lifeline)
 
 
 def listen(host: str, port: int) -> socket.socket:
