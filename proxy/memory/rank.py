@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import IntFlag
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,19 +53,11 @@ def cues(text: str) -> Cue:
     return found
 
 
-class Ranked(NamedTuple):
-    """`match` is D + .3 B before the context adds to it: what the relevance floor reads."""
-
-    memory: Candidate
-    score: float
-    match: float
-
-
 def named(question: str, speakers: Iterable[str]) -> set[str]:
     return {each for each in speakers if re.search(rf"\b{re.escape(each)}\b", question, re.IGNORECASE)}
 
 
-def rank(question: str, found: Sequence[Candidate], now: Millis) -> list[Ranked]:
+def rank(question: str, found: Sequence[Candidate], now: Millis) -> list[Candidate]:
     """Best first; ties by id, so that the same memories always give the same block."""
     if not found:
         return []
@@ -79,8 +70,8 @@ def rank(question: str, found: Sequence[Candidate], now: Millis) -> list[Ranked]
     )
     if span := asked_about(question, now):
         score += [0.75 * _nearness(each.at, span) for each in found]
-    ranked = map(Ranked, found, score.round(6).tolist(), match.tolist())
-    return sorted(ranked, key=lambda each: (-each.score, each.memory.id))
+    order = sorted(zip(-score.round(6), (each.id for each in found), range(len(found)), strict=True))
+    return [found[place] for _, _, place in order]
 
 
 def _context(found: Sequence[Candidate], match: Scores) -> Scores:
@@ -133,8 +124,3 @@ def _nearness(at: Millis, span: Span) -> float:
     if span.start - timedelta(days=14) <= told < span.end + timedelta(days=14):
         return 0.6
     return 0.3 if span.end <= told < span.end + timedelta(days=31) else 0.0
-
-
-def relevant(question: str, ranked: Sequence[Ranked]) -> list[Candidate]:
-    """Pinned memories always, the others only if the question has to do with one of them."""
-    return [each.memory for each in ranked]

@@ -14,10 +14,11 @@ from prometheus_client import Counter
 
 from proxy.errors import Unavailable
 from proxy.memory.block import render
+from proxy.memory.floor import relevant
 from proxy.memory.pack import pack
-from proxy.memory.rank import named, rank, relevant
+from proxy.memory.rank import named, rank
 from proxy.ports import Embedder, MemoryStore
-from proxy.types import Candidate, Millis, Space
+from proxy.types import Candidate, Memory, Millis, Space
 
 Status = Literal["hit", "miss", "degraded"]
 
@@ -80,6 +81,11 @@ class Recall:
         RECALLS.labels(found.status).inc()
         return replace(found, ms=(time.perf_counter() - began) * 1000)
 
+    async def search(self, space: Space, query: str, *, now: Millis, limit: int) -> list[tuple[Memory, float]]:
+        """The best `limit` memories and their cosines, best first, without a floor. Raises `Unavailable`."""
+        best = {each.id: each for each in rank(query, await self._search(space, query, now), now)[:limit]}
+        return [(memory, best[memory.id].dense) for memory in await self.store.get(space, list(best))]
+
     async def _in_time(self, space: Space, question: str, now: Millis, turn_id: str | None) -> Recalled:
         try:
             async with asyncio.timeout(self.deadline_ms / 1000):
@@ -96,8 +102,9 @@ class Recall:
 
     async def _recall(self, space: Space, question: str, now: Millis, turn_id: str | None) -> Recalled:
         found = await self._search(space, question, now)
+        terms = len(self.embedder.query(question).indices)
         others = [each for each in found if turn_id is None or each.turn_id != turn_id]
-        ids, cost = pack(relevant(question, rank(question, others, now)), self.budget_tokens)
+        ids, cost = pack(rank(question, relevant(question, terms, others), now), self.budget_tokens)
         memories = await self.store.get(space, ids) if ids else []
         if not memories:
             return Recalled("miss")
