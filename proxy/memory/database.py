@@ -6,6 +6,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,11 +143,25 @@ class Database:
         self.path.touch(mode=0o600)
         db = sqlite3.connect(self.path, timeout=busy_s, isolation_level=None, check_same_thread=False)
         try:
-            db.executescript(f"PRAGMA journal_mode = WAL; PRAGMA secure_delete = ON; {self._schema}")
+            _use_wal(db, busy_s)
+            db.executescript(f"PRAGMA secure_delete = ON; {self._schema}")
         except sqlite3.Error:
             db.close()
             raise
         return db
+
+
+def _use_wal(db: sqlite3.Connection, busy_s: float) -> None:
+    """Processes that switch a new file to WAL at the same moment get "locked" at once, without SQLite's own wait."""
+    until = time.monotonic() + busy_s
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.005)
 
 
 def _run(job: _Job[Any], db: sqlite3.Connection) -> None:
