@@ -1,0 +1,137 @@
+"""`rememberd check`: one line for each part; exit code 1 if one of them is not right."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import NamedTuple
+
+from proxy.app import build_database, build_embedder, model_list, refuse_unsupported
+from proxy.errors import RememberdError
+from proxy.memory.queue.sqlite import SqliteQueue
+from proxy.memory.store.edge_client import EdgeClient
+from proxy.memory.store.edge_wire import socket_path
+from proxy.serve import prepare
+from proxy.settings import Settings
+from proxy.types import Deployment
+from proxy.upstream.catalog import Catalog
+from proxy.upstream.passthrough import Passthrough
+
+_PATIENCE_SECONDS = 5.0
+_LITTLE_SPACE = 1024**3  # bytes; the store refuses to write below 64 MiB
+
+
+class Finding(NamedTuple):
+    part: str
+    ok: bool
+    about: str
+
+
+async def check(settings: Settings, environ: Mapping[str, str]) -> int:
+    """Prints as it finds. The settings themselves were read before this; a mistake there has stopped us already."""
+    wrong = 0
+    async for finding in _findings(settings, environ):
+        wrong += not finding.ok
+        print(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.part:<10} {finding.about}", flush=True)
+    return 1 if wrong else 0
+
+
+async def _findings(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[Finding]:
+    server = settings.server
+    keys = ", ".join(key.name for key in settings.keys or []) or "none: loopback only, one user 'local'"
+    yield Finding("server", True, f"{server.host}:{server.port}, {server.workers} worker(s); keys: {keys}")
+    yield await _tried("settings", lambda: _settings(settings))
+    yield await _tried("data", lambda: _data(settings))
+    yield await _tried("embedder", lambda: _embedder(settings))
+    yield await _tried("queue", lambda: _queue(settings))
+    yield await _tried("store", lambda: _store(settings))
+    yield Finding("encryption", True, "memories are not encrypted at rest")
+    try:
+        catalog = Catalog(await model_list(settings, environ), environ)
+    except RememberdError as error:
+        yield Finding("models", False, str(error))
+        return
+    names = [*catalog.names(), *catalog.wildcards()]
+    if not names:
+        yield Finding("models", False, "none: set a provider's key such as OPENAI_API_KEY, or write a model_list")
+    for deployment in _distinct([catalog.resolve(name) for name in names]):
+        yield await _tried("model", lambda deployment=deployment: _model(deployment))  # type: ignore[misc]
+
+
+async def _tried(part: str, look: Callable[[], Awaitable[str]]) -> Finding:
+    try:
+        return Finding(part, True, await asyncio.wait_for(look(), _PATIENCE_SECONDS))
+    except RememberdError as error:
+        return Finding(part, False, str(error))
+    except TimeoutError:
+        return Finding(part, False, f"no answer within {_PATIENCE_SECONDS:.0f} s")
+
+
+async def _settings(settings: Settings) -> str:
+    refuse_unsupported(settings)
+    return "every setting is known"
+
+
+async def _data(settings: Settings) -> str:
+    prepare(settings)
+    free = shutil.disk_usage(settings.data_path).free
+    if free < _LITTLE_SPACE:
+        raise RememberdError(f"{settings.data_path}: only {free // 2**20} MiB free; writes stop below 64 MiB")
+    return f"{settings.data_path}, {free // 2**30} GiB free"
+
+
+async def _embedder(settings: Settings) -> str:
+    embedder = build_embedder(settings)
+    began = time.perf_counter()
+    await embedder.start()
+    embedder.close()
+    return f"{embedder.name}, {embedder.dim} dimensions, loaded in {time.perf_counter() - began:.1f} s"
+
+
+async def _queue(settings: Settings) -> str:
+    queue = SqliteQueue(build_database(settings))
+    try:
+        stats = await queue.stats()
+        letters = await queue.dead()
+    finally:
+        await queue.close()
+    if letters:
+        causes = "; ".join(sorted({letter.error for letter in letters}))
+        raise RememberdError(f"{stats.dead} turns could not be stored and wait as dead letters: {causes}")
+    return f"SQLite, {stats.depth} turns waiting, the oldest for {stats.oldest_age_ms / 1000:.0f} s"
+
+
+async def _store(settings: Settings) -> str:
+    path = socket_path(settings.data_path)
+    if not path.exists():
+        return "embedded; not running (start `rememberd serve`)"
+    store = EdgeClient(path)
+    try:
+        await store.ping()
+    finally:
+        await store.close()
+    return "embedded, the writer answers"
+
+
+async def _model(deployment: Deployment) -> str:
+    name = f"{deployment.model_name} -> {deployment.provider}/{deployment.upstream_model}"
+    if deployment.lane == "translate":
+        if deployment.api_key is None:
+            raise RememberdError(f"{name}: no api_key")
+        return f"{name}, translated by litellm; the provider was not asked"
+    upstream = Passthrough()
+    try:
+        listed = await upstream.models(deployment)
+    except RememberdError as error:
+        raise RememberdError(f"{name}: {error}") from error
+    finally:
+        await upstream.close()
+    if "*" not in deployment.upstream_model and deployment.upstream_model not in listed:
+        return f"{name}: the provider answers, but does not list this model"
+    return f"{name}: the provider answers"
+
+
+def _distinct(deployments: list[Deployment]) -> list[Deployment]:
+    return list({(each.model_name, each.provider, each.upstream_model): each for each in deployments}.values())
