@@ -59,7 +59,7 @@ class Translate:
             answer = await self._litellm.acompletion(**_arguments(deployment, asked))
             if asked.get("stream"):
                 return await _begin(answer, deployment.model_name)
-        # litellm raises its own errors, those of the providers' SDKs and, on odd input, any other; _failed counts and logs
+        # litellm raises its own errors, the providers' SDKs' and, on odd input, any other; _failed counts and logs.
         except Exception as error:  # noqa: BLE001
             return _failed(error, deployment)
         return _Whole(200, [], _dump(answer, deployment.model_name))
