@@ -1,8 +1,18 @@
-"""Facts by rules: first-person statements, without a model call."""
+"""Facts by rules: plain first-person statements, without a model call.
+
+Precision comes before recall: what the rules miss the episode still carries, what they get wrong stays. A fact keeps
+the person's own words and language ("I live in Oslo."), so that nothing is worded that was not said.
+"""
 
 from __future__ import annotations
 
+from proxy.memory.extract import english, languages
+from proxy.memory.extract.clauses import Clause, clauses
+from proxy.memory.extract.occupations import is_given_name, is_occupation
 from proxy.types import Fact, Millis, Turn
+
+_ROWS = (*english.ROWS, *languages.ROWS)
+_MAX_FACTS = 12  # of one message; who states more has pasted a list
 
 
 class Rules:
@@ -13,4 +23,47 @@ class Rules:
 
 
 def extract(text: str, at: Millis) -> list[Fact]:
-    return []
+    """The facts that `text`, said by the user at `at`, states about the user. Each `evidence` is a span of `text`.
+
+    A closing statement ("I no longer work at Acme.") has the slot it closes, so that it supersedes the value there."""
+    facts: dict[str, Fact] = {}
+    for clause in clauses(text):
+        fact = _fact(clause, at)
+        if fact:
+            facts.setdefault(fact.text.casefold(), fact)
+    return list(facts.values())[:_MAX_FACTS]
+
+
+def _fact(clause: Clause, at: Millis) -> Fact | None:
+    found = _slot(clause)
+    if not clause.told and (found is None or english.HEDGED.search(clause.text)):
+        return None
+    return Fact(text=_sentence(clause.text), evidence=clause.evidence, slot=found or None, valid_from=at)
+
+
+def _slot(clause: Clause) -> str | None:
+    """The slot of the first row that matches, "" for a row without one; None: no statement."""
+    for each in _ROWS:
+        match = each.pattern.match(clause.text)
+        if match is None:
+            continue
+        named = match.groupdict()
+        if "occupation" in named and not is_occupation(named["occupation"]):
+            continue
+        if "name" in named and not is_given_name(named["name"]):
+            continue
+        if each.slot is None and english.TECHNICAL.search(clause.text):
+            continue
+        return (each.slot or "").format(of="_".join(named.get("of", "").casefold().replace("colour", "color").split()))
+    return _greeted(clause)
+
+
+def _greeted(clause: Clause) -> str | None:
+    """ "Hi there, this is Priya": a name only after a greeting."""
+    words = clause.text.split()
+    is_name = clause.greeted and len(words) in (3, 4) and words[:2] in (["this", "is"], ["This", "is"])
+    return "name" if is_name and is_given_name(" ".join(words[2:])) else None
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:] + ("" if words[-1] in ".!。" else ".")

@@ -1,0 +1,307 @@
+"""What people say about themselves in English. One row a shape, tried in order; the first that matches a clause wins.
+
+`(?-i:…)` marks what must be capitalised. A row's slot is a single-valued attribute, or None; "favourite_{of}" takes
+the word that the row's group `of` found.
+"""
+
+# ruff: noqa: E501  a row of the table stays on its line
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    slot: str | None
+    pattern: re.Pattern[str]
+
+
+def row(slot: str | None, pattern: str) -> Row:
+    """A row whose pattern matches from the start of a clause, case-insensitively, spaces in it standing for themselves."""
+    return Row(slot, re.compile(pattern.replace("\n", ""), re.IGNORECASE))
+
+
+CAP = r"(?-i:[A-ZÀ-ÖØ-ÞĀ-ŽА-Я][\w'’.&-]*)"
+_NAME = rf"{CAP}(?: {CAP}){{0,3}}"
+_IM = r"(?:i['’]?m|i am)"
+_IVE = r"(?:i['’]ve|i have)"
+_WE = r"(?:i|we)"
+_ADVERBS = r"(?:(?:really|absolutely|also|still|just|truly|always|mostly|generally|usually|personally|now|so|very|recently|finally|currently|actually|both) )*"
+_NOT_THAT = (
+    r"(?!(?:it|its|this|that|that['’]s|these|those|you|your|him|her|them|there|here|how|what|when|where|why|one)\b)"
+)
+_NOT_A_CHOICE = (
+    r"(?!(?:the|an?|your|my) (?:first|second|third|last|latter|former|other|idea|way|new|current|previous|style|look"
+    r"|sound|approach|answer|version|one|code|option|tone|design|layout|result|output|draft|suggestion)\b)"
+)
+_NATIVE = r"(?:native|first|mother)"
+_DONE = r"(?= |,|$)"
+
+FAMILY = (
+    r"(?:(?:older|younger|elder|little|big|twin|late|step|ex|eldest|oldest|youngest|two|three|old|new|baby)[ -])*"
+    r"(?:(?:grand|step|great-grand)?(?:mother|mom|mum|father|dad|parents?|son|sons|daughters?|child|children|kids?|ma|pa)"
+    r"|mama|papa|sisters?|brothers?|siblings?|twins?|wife|husband|partner|spouse|girlfriend|boyfriend|fianc[eé]e?|baby"
+    r"|uncle|aunt|auntie|cousins?|nieces?|nephews?|mother-in-law|father-in-law|family"
+    r"|dogs?|cats?|pupp(?:y|ies)|kittens?|horse|pony|rabbits?|parrot|hamster|guinea pigs?|budgie|tortoise|pets?)"
+)
+_PASSING = (
+    r"(?!(?:also |so |very |really |just |still |not |a bit |a little )*"
+    r"(?:here|there|home|calling|coming|asking|waiting|sick|tired|angry|mad|upset|right|wrong|away|busy|late|fine|ok|okay"
+    r"|sleeping|crying|hungry|bored|ready|sure|worried|happy|sad|going|being|making|doing|trying|using|visiting|in the"
+    r"|at the|on the|on my|annoying|driving)\b)"
+)
+_DISEASES = (
+    r"(?:diabetes|asthma|epilepsy|adhd|add|autism|migraines?|arthritis|celiac|coeliac|eczema|psoriasis|ibs|crohn['’]?s"
+    r"|hypertension|high blood pressure|anxiety|depression|bipolar|ptsd|ocd|anemia|anaemia|endometriosis|dyslexia|tinnitus"
+    r"|insomnia|cancer|lupus|ms|parkinson['’]?s|hay fever|scoliosis|sciatica|pcos|gout|\w+ (?:allergy|allergies|intolerance"
+    r"|disease|syndrome|disorder|condition)|bad (?:knees?|back|eyesight)|(?:a )?pacemaker)"
+)
+_TRAITS = (
+    r"(?:allergic to|intolerant to|lactose[- ]intolerant|gluten[- ]intolerant|diabetic|coeliac|celiac|asthmatic|dyslexic"
+    r"|colou?r[- ]?blind|deaf|blind|epileptic|pregnant|autistic|bipolar|left[- ]handed|an[a]?emic|hard of hearing|in remission"
+    r"|neurodivergent|near-?sighted|short-?sighted)"
+)
+_DIETS = r"(?:vegan|vegetarian|pescatarian|flexitarian|carnivore|halal|kosher|keto|plant-based|gluten[- ]free)"
+_POSSESSIONS = (
+    r"(?:dogs?|cats?|pupp(?:y|ies)|kittens?|horses?|rabbits?|parrots?|hamsters?|aquarium|chickens|goats|pets?|kids?|child"
+    r"|children|sons?|daughters?|brothers?|sisters?|siblings?|twins?|baby|toddler|grandchild(?:ren)?|grandkids|wife|husband"
+    r"|girlfriend|boyfriend|car|bike|bicycle|motorbike|motorcycle|scooter|boat|house|flat|apartment|cabin|cottage|garden"
+    r"|balcony|allotment|piano|guitar|violin|cello|drum kit|degree|phd|doctorate|master['’]?s|diploma|macbook|mac|iphone|ipad"
+    r"|android|playstation|xbox|garage|farm|green card|driving licen[cs]e|driver['’]s licen[cs]e|tattoos?|freckles|beard"
+    r"|campervan|camera|telescope|sewing machine|air ?fryer|tesla|mortgage)"
+)
+_LIFE_VERBS = (
+    r"(?:move|visit|travel|go (?:to|on|back)|fly|run (?:a|the|my)|buy|marry|get married|propose|start (?:a|my)|open (?:a|my)"
+    r"|study|learn|become|retire|adopt|apply (?:for|to)|quit|take (?:a|up|my)|write (?:a|my)|climb|hike|train|renovate"
+    r"|build (?:a|my)|spend|celebrate|attend|have a baby|lose (?:weight|\d+)|get better at|paint|cycle|sail|volunteer)"
+)
+_EVENT_VERBS = (
+    r"(?:ran|visited|went|graduated|got (?:married|promoted|hired|fired|laid off|a (?:new )?job|a (?:dog|cat|puppy|kitten)|my)"
+    r"|won|lost my|broke (?:my|up)|joined|became|retired|passed (?:my|the)|failed|flew|travell?ed|hiked|climbed|celebrated"
+    r"|had (?:a baby|a daughter|a son|surgery|twins|an operation)|gave birth|published|tore|sprained|competed|finished my"
+    r"|started (?:school|university|college|a|my)|moved|cried|swam|cycled|proposed|performed|met my)"
+)
+_WHEN = (
+    r"(?:last|yesterday|ago|this (?:morning|week|month|year|spring|summer|autumn|fall|winter)|tonight|in (?:19|20)\d\d"
+    r"|in (?:january|february|march|april|may|june|july|august|september|october|november|december)"
+    r"|on (?:mon|tues|wednes|thurs|fri|satur|sun)day|my first|when i was)"
+)
+_HABIT = (
+    r"(?:every (?:day|morning|evening|night|week|weekend|month|year|summer|winter|\w+day)|on \w+days|on weekends|daily|weekly"
+    r"|twice a|once a|times a|most (?:days|mornings|weekends))\b"
+)
+_TOOLS = (
+    r"(?:emacs|neovim|n?vim|vs ?code|intellij|pycharm|sublime|obsidian|notion|linux|ubuntu|debian|fedora|arch|nixos|windows"
+    r"|macos|a mac|android|ios|an iphone|firefox|chrome|fish|zsh|tmux|excel|photoshop|lightroom|figma|blender|ableton|todoist)\b"
+)
+TECHNICAL = re.compile(
+    r"\b(?:servers?|tests?|commands?|scripts?|codebase|code|builds?|docker|errors?|bugs?|pip|npm|query|queries|functions?"
+    r"|methods?|class(?:es)?|models?|files?|containers?|variables?|loops?|arrays?|lists?|tables?|databases?|branch|commit"
+    r"|deploy\w*|config\w*|api|endpoint|page|button|app|website|repo\w*|package|module|dataset|prompts?|chatgpt|paragraph"
+    r"|ticket|confirmation|example|following)\b",
+    re.IGNORECASE,
+)
+# A clause with one of these wavers, or describes a passing state.
+HEDGED = re.compile(
+    r"\b(?:would|could|might|should|(?-i:may)|i['’]d|we['’]d|going to try|trying to|right now|at the moment|for now|one second)\b",
+    re.IGNORECASE,
+)
+
+ROWS: tuple[Row, ...] = (
+    # who
+    row(
+        "name",
+        rf"my (?:full |first |real |given )?name(?: is|['’]s)(?: now)? (?:{_NAME}|(?!not|on|in|a|the|what)[a-z]+(?: [a-z]+)?$)",
+    ),
+    row("name", rf"(?:please )?call me {_NAME}(?=,|$)"),
+    row("name", rf"{_IM} (?P<name>{_NAME})(?=,|$| and\b| from\b| \()"),
+    row("pronouns", r"my pronouns are \S+|i (?:use|go by) \w+/\w+"),
+    row(
+        "age",
+        rf"{_IM} (?:now )?\d{{1,3}}(?: years? old| yo| y/o)?(?: now| already)?(?=,|$)|i(?: just| recently)? turned \d{{1,3}}\b(?! off| on)",
+    ),
+    row(
+        "birthday",
+        r"my birthday(?: is|['’]s) (?=.*(?:\d|january|february|march|april|may|june|july|august|september|october|november|december|today|tomorrow))|i was born (?:on|in) (?=.*\d)",
+    ),
+    row("birthplace", rf"i was born in {CAP}"),
+    row("phone", r"my (?:phone|mobile|cell)(?: phone)?(?: number)?(?: is|['’]s|:) [+(\d]"),
+    row("email", r"my (?:personal |private |work )?e-?mail(?: address)?(?: is|['’]s|:) \S+@"),
+    row("address", r"my (?:home )?address(?: is|['’]s|:) "),
+    row(
+        None,
+        r"my (?:twitter|github|discord|instagram|mastodon|bluesky|steam|telegram)(?: handle| username| account| name)?(?: is|['’]s) ",
+    ),
+    # where
+    row("home", rf"{_WE} (?:no longer|don['’]?t|do not) live in .+"),
+    row(
+        "home",
+        rf"{_WE} {_ADVERBS}(?:live|reside) (?!and |for |by |on (?:a|the) (?:edge|budget))(?:\w+ ){{0,3}}?(?:in|at|near|on|outside|between|with) {_NOT_THAT}(?!fear|peace|a world|constant|which)",
+    ),
+    row("home", rf"(?:{_IVE}|we['’]ve|we have) (?:lived|been living) in {_NOT_THAT}"),
+    row(
+        "home",
+        rf"(?:{_IM}|we['’]re|we are) {_ADVERBS}(?:based|living|located|settled) (?:in|near|out of|outside) {_NOT_THAT}",
+    ),
+    row(
+        "home",
+        rf"(?:{_WE}|{_IVE}|we['’]ve) {_ADVERBS}(?:have )?moved (?:from .{{2,30}} )?(?:back )?to (?:the (?:uk|us|usa|netherlands|city|countryside|coast)\b|a |an |{CAP})",
+    ),
+    row("origin", rf"{_IM} {_ADVERBS}(?:originally )?from {CAP}|my home ?town is {CAP}"),
+    row(None, r"i grew up (?:in|on|near|with|speaking) "),
+    # work
+    row("employer", r"i (?:no longer|don['’]?t|do not|stopped) work(?:ing)? (?:at|for) .+"),
+    row(
+        "employer", r"i(?: just| recently| finally)? (?:quit|left|resigned from|lost) my (?:old )?job (?:at|with) .+"
+    ),
+    row(
+        "employer", rf"i(?: just| recently)? (?:quit|resigned from|(?:was|got) (?:fired|laid off) (?:from|by)) {CAP}"
+    ),
+    row(
+        "employer",
+        rf"i {_ADVERBS}(?:work|am employed|am working) (?:at|for|with) (?!night|home|the moment|weekends|a living|free|peanuts|now|me\b|hours|people|kids|children)(?:{CAP}|(?:a|an|the|my) ){_NOT_THAT}",
+    ),
+    row(
+        "employer",
+        rf"i(?: have)? {_ADVERBS}(?:started|got|took|accepted|landed|have)(?: working| (?:a|my)(?: new)? (?:job|position|role)) (?:at|with) {CAP}",
+    ),
+    row(
+        "employer",
+        rf"(?:{_IM}) {_ADVERBS}(?:working |employed )?(?:at|with) {CAP}[^,]* now$|{_IM} {_ADVERBS}(?:working|employed) (?:at|for|by|with) (?:{CAP}|(?:a|an|the) )",
+    ),
+    row("employer", rf"my (?:new |current )?employer is {CAP}"),
+    row(
+        "job",
+        rf"{_IM} (?:now |currently )?(?:retired|unemployed|self-employed|between jobs|on parental leave)(?=,|$| and| from| since)",
+    ),
+    row(
+        "job",
+        r"i (?:now )?work as (?:a|an|the) |my (?:job|profession|occupation) is (?:a |an |to )|i['’]?m .{3,30} by (?:profession|trade|training)",
+    ),
+    row(
+        "job",
+        rf"{_IM} {_ADVERBS}(?:an?|the) (?:[\w-]+ ){{0,3}}?(?P<occupation>[\w-]+)(?=,|$| (?:at|in|for|from|with|who|by|living|based|and|of|on)\b)",
+    ),
+    row(
+        None,
+        rf"i {_ADVERBS}work (?:from home|remotely|nights|part[- ]time|full[- ]time|night shifts|shifts|weekends|in (?:a |an |the )?\w+)",
+    ),
+    row(None, r"i (?:teach|coach|volunteer|study|majored in|major in|studied) (?!this|that|it|the (?:code|docs))"),
+    row(
+        None,
+        rf"{_IM} (?:studying|majoring in|doing (?:a|my) (?:phd|master['’]?s|degree|bachelor['’]?s)) ?(?!this|that|it|the (?:code|docs))",
+    ),
+    row("school", r"i (?:go to|attend|am at|['’]m at) (?=.*\b(?:school|university|college|academy)\b)"),
+    row(None, r"i (?:graduated|dropped out|got my degree) |i went to (?=.*\b(?:school|university|college)\b)"),
+    # people and animals
+    row(
+        "partner",
+        rf"my (?:wife|husband|partner|girlfriend|boyfriend|spouse|fianc[eé]e?)(?:['’]s name)?(?: is|['’]s)(?: called| named)? {CAP}",
+    ),
+    row(
+        "relationship",
+        rf"{_IM} (?:happily |newly |recently |now |not |no longer )*(?:married|single|divorced|engaged(?! in\b| with\b)|widowed|separated|a widow(?:er)?)(?=,|$| to\b| with\b| and\b| for\b| since\b| now\b| again\b)",
+    ),
+    row("relationship", rf"{_WE} (?:just |recently |finally )*got (?:married|engaged|divorced|separated)\b"),
+    row(
+        None,
+        rf"(?:my|our) {FAMILY},?(?: {_NAME},?)?(?: (?:is|are|was|were) {_PASSING}|['’]s (?:name|birthday) is | (?:has|have) (?!to\b|been trying|a question|no idea)| (?:lives?|works?|loves?|likes?|hates?|prefers?|turned|turns|studies|study|plays?|died|passed away|speaks?|teaches|graduated|got|owns?|moved|retired|started|joined|just turned|can['’]?t eat|doesn['’]t (?:eat|like|drink)|suffers from|was born) )",
+    ),
+    row(
+        None,
+        rf"{_IM} (?:a|an|the) (?:(?:single|proud|new|stay-at-home|expectant|working|foster) )*(?:dad|mom|mum|mother|father|parent|grand(?:mother|father|parent|ma|pa)|twin|only child|oldest|youngest)\b",
+    ),
+    # health and diet
+    row(
+        "diet",
+        rf"{_IM} (?:now |also |a |an |not |no longer |strictly |mostly |strict |on a )*{_DIETS}(?: diet)?(?=,|$| and\b| now\b| since\b| any ?more\b| for\b| but\b)",
+    ),
+    row(
+        "diet",
+        rf"{_IVE} (?:been|gone|become|turned) (?:a |an )?{_DIETS}\b|i (?:went|became|stopped being|turned) (?:a |an )?{_DIETS}\b|i (?:only )?eat (?:only )?{_DIETS}\b",
+    ),
+    row(None, rf"{_IM} (?:\w+ly |very |also |not |no longer )*{_TRAITS}\b"),
+    row(None, rf"{_IVE} (?:also |got )?(?:(?:a|an|type \d|mild|severe|chronic|bad|seasonal) )*{_DISEASES}\b"),
+    row(
+        None,
+        rf"(?:i was|i got|{_IVE}|i['’]ve been|i have been) (?:just |recently |been )*diagnosed with |i suffer from ",
+    ),
+    row(
+        None,
+        r"(?:i take|i['’]?m on|i am on) (?!it\b|this|that|a (?:break|call|train|bus))[\w -]{3,40}(?:for my|every (?:day|morning|evening|night)|daily|medication|for (?:allergies|asthma|blood|anxiety|depression))",
+    ),
+    row(
+        None,
+        rf"i (?:don['’]?t|do not|can['’]?t|cannot|never) (?:eat|drink|smoke|tolerate|digest|drive|swim)\b(?! {_NOT_THAT[3:-1]})",
+    ),
+    row(
+        None,
+        r"i(?:['’]ve)?(?: just| recently| finally)? (?:quit|stopped|gave up|given up) (?:smoking|drinking|eating|alcohol|sugar|meat|coffee|caffeine|gluten|dairy)",
+    ),
+    # likes
+    row(
+        "favourite_{of}",
+        r"my (?:all[- ]time |absolute |new |current )?favou?rite (?P<of>\w+(?: \w+){0,2}?)(?: of all time)? (?:is|are|was|isn['’]t|has always been) (?!this|that|it|the (?:first|second|last)\b)",
+    ),
+    row(
+        None,
+        rf"{_WE} {_ADVERBS}(?:don['’]?t |do not |no longer |never )?{_ADVERBS}(?:love|like|enjoy|adore|hate|dislike|loathe|prefer|can['’]?t stand|cannot stand)(?:d)? {_NOT_THAT}{_NOT_A_CHOICE}(?!to (?:see|know|have|get|be|use|add|make|do|keep|ask|understand|hear|think|say)\b)",
+    ),
+    row(
+        None,
+        rf"{_IM} (?:not )?{_ADVERBS}(?:(?:a )?(?:big |huge |massive |lifelong )*(?:fan|lover) of|into|fond of|obsessed with|passionate about|crazy about|scared of|afraid of) {_NOT_THAT}",
+    ),
+    # things and skills
+    row(
+        None,
+        rf"(?:{_WE}|i['’]ve|we['’]ve) {_ADVERBS}(?:have |got |have got )*(?:(?:a|an|two|three|four|five|six|\d+|one|my|our|some|no|several) )(?:[\w-]+ ){{0,3}}?{_POSSESSIONS}\b",
+    ),
+    row(
+        None,
+        rf"{_WE} {_ADVERBS}(?:own|drive|ride|collect|keep|breed|grow) {_NOT_THAT}(?!up\b|the (?:risk|problem)|getting|going|having|asking|on\b)",
+    ),
+    row(
+        None,
+        rf"(?:{_WE}|{_IVE}) {_ADVERBS}(?:bought|adopted|purchased|inherited|sold|rescued|leased) (?:a|an|my|our|two|some|the|his|her) ",
+    ),
+    row(
+        None,
+        r"my (?:car|bike|phone|laptop|computer|house|flat|apartment|boat|guitar|camera|motorbike|motorcycle|tablet|watch|keyboard|editor) is an? ",
+    ),
+    row("language", rf"my {_NATIVE} (?:language|tongue) is {CAP}|{_IM} a native {CAP} speaker"),
+    row(None, rf"i {_ADVERBS}(?:can )?(?:speak|understand) (?:\w+ ){{0,2}}?{CAP}|{_IM} (?:fluent in|bilingual)"),
+    row(
+        None,
+        rf"i {_ADVERBS}(?:can )?play (?:the |bass |lead )?(?!a (?:role|game|video)|with|around|it\b|this|that|video|sound|audio|file)\w",
+    ),
+    row(
+        None,
+        rf"{_IM} (?:a|an) (?:[\w-]+ )?member of |{_IM} (?:religious|catholic|muslim|jewish|hindu|buddhist|christian|an atheist|agnostic)(?=,|$| and)",
+    ),
+    row(
+        None,
+        rf"i (?:mostly |mainly |always |only |usually |still )*(?:use|run|code in|write in) (?:{_TOOLS}|{CAP}.{{0,30}} (?:for everything|every day|daily|at work|for work|as my)\b)",
+    ),
+    row(None, rf"{_IM} on (?:windows|mac|macos|linux|ubuntu|android|ios)\b"),
+    # plans and what happened
+    row(
+        None,
+        rf"(?:{_IM}|we['’]re|we are) (?:planning|hoping|about|going) to {_LIFE_VERBS} {_NOT_THAT}|{_WE} (?:plan|intend|hope) to {_LIFE_VERBS} {_NOT_THAT}",
+    ),
+    row(None, rf"i(?: really)? want to {_LIFE_VERBS} {_NOT_THAT}(?!more about|about (?:this|that|your))"),
+    row(None, r"my (?:long-term |main |big )?(?:goal|dream|resolution|ambition|aim)(?: for \w+(?: \w+)?)? is "),
+    row(
+        None,
+        rf"(?:{_IM}|we['’]re|we are) (?:saving (?:up )?(?:for|to)|training for|getting married|expecting (?:a|our|my|twins)|having a baby|learning (?!that|how|about (?:this|that)|the (?:code|api))|(?:moving|flying|travell?ing|going) to {CAP}|writing (?:a|my) (?:novel|book|thesis|dissertation|memoir))",
+    ),
+    row(
+        None,
+        rf"(?:(?:last|this|in|on|yesterday)[\w ]{{0,20}},? )?{_WE} (?:just |recently |finally |once )*{_EVENT_VERBS}\b(?=.* {_WHEN}\b)",
+    ),
+    row(None, rf"(?:last|yesterday|in|on)[\w ]{{0,20}},? {_WE} (?:just |recently |finally )*{_EVENT_VERBS}\b"),
+    row(
+        None,
+        rf"i {_ADVERBS}(?:wake up|get up|go to bed|go to the gym|run|swim|cycle|meditate|do yoga|cook|bake|hike|climb|ski|surf|paint|garden|knit|read)\b(?=.* {_HABIT})",
+    ),
+)
