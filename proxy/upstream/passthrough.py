@@ -54,7 +54,9 @@ class Passthrough:
         return _Reply(response)
 
     async def models(self, deployment: Deployment) -> list[str]:
-        """What the provider lists. Raises `UpstreamUnavailable`."""
+        """What the provider lists; nothing for one of another protocol. Raises `UpstreamUnavailable`."""
+        if deployment.lane != "bytes":
+            return []
         url = URL(f"{deployment.api_base}/models", encoded=True)
         timeout = aiohttp.ClientTimeout(total=LISTING_TIMEOUT)
         headers = request_headers(deployment, ())
@@ -65,21 +67,6 @@ class Passthrough:
             raise _unavailable(url, error) from error
         except (ValueError, LookupError, TypeError) as error:
             raise UpstreamUnavailable(f"{url.host} does not list its models") from error
-
-    async def models(self, deployment: Deployment) -> list[str]:
-        """What the provider lists; nothing for one of another protocol. Raises `UpstreamUnavailable`."""
-        if deployment.lane != "bytes":
-            return []
-        url = URL(f"{deployment.api_base}/models", encoded=True)
-        timeout, headers = aiohttp.ClientTimeout(total=CONNECT_TIMEOUT), request_headers(deployment, ())
-        try:
-            async with self._open().get(url, headers=headers, timeout=timeout, allow_redirects=False) as response:
-                listing = orjson.loads(await response.read())
-                return [model["id"] for model in listing["data"]]
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unavailable(url, error) from error
-        except (ValueError, LookupError, TypeError) as error:
-            raise UpstreamUnavailable(f"{url.host} lists no models (status {response.status})") from error
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
