@@ -42,18 +42,21 @@ failures = Counter("rememberd_store_errors_total", "Calls that the embedded stor
 class EdgeStore:
     """The `MemoryStore` port over one folder; `open` makes one."""
 
-    def __init__(self, shard: qdrant.EdgeShard, folder: Path, lock: int) -> None:
+    def __init__(self, shard: qdrant.EdgeShard, folder: Path, lock: int, min_free_bytes: int) -> None:
         self._shard: Any = shard  # its stubs allow ids and payloads that no point of ours has
-        self._folder, self._lock = folder, lock
+        self._folder, self._lock, self._min_free_bytes = folder, lock, min_free_bytes
         self._rows: dict[Any, Row] = {}
         self._dirty = True  # what the write-ahead log replayed is not flushed yet
         self._last_read = 0.0
 
     @classmethod
-    def open(cls, folder: Path, *, dim: int, embedder: str) -> EdgeStore:
+    def open(
+        cls, folder: Path, *, dim: int, embedder: str, min_free_bytes: int = MIN_FREE_BYTES
+    ) -> EdgeStore:
         """Open or create the store in `folder`, for vectors of `dim` numbers made by the model `embedder`.
 
-        Raises `ConfigError` if another process has it open or another model filled it."""
+        With less than `min_free_bytes` free on its disk, it refuses writes and goes on searching. Raises
+        `ConfigError` if another process has it open or another model filled it."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = take_lock(folder)
         try:
@@ -63,7 +66,7 @@ class EdgeStore:
         except BaseException:
             os.close(lock)
             raise
-        return cls(shard, folder, lock)
+        return cls(shard, folder, lock, min_free_bytes)
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
         self._upsert([_engine_point(space, point) for point in points])
@@ -174,7 +177,7 @@ class EdgeStore:
 
     def _require_space(self, needed: int = 0) -> None:
         free = shutil.disk_usage(self._folder).free
-        if free < MIN_FREE_BYTES + needed:
+        if free < self._min_free_bytes + needed:
             raise StoreUnavailable(
                 f"the disk of {self._folder} is full ({free // 2**20} MB free): nothing is written"
             )

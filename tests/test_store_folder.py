@@ -1,0 +1,98 @@
+"""A store's folder belongs to one process and one embedder, and never meets a full disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from proxy.errors import ConfigError, StoreUnavailable
+from proxy.memory.store.edge import EdgeStore
+from tests.store_contract import ANN, DIM, EAST, NORTH, NOW, listed, point, recallable, words
+
+
+async def test_what_was_closed_opens_again(tmp_path: Path) -> None:
+    """Memories, tombstones and search survive a stop and a start."""
+    store = EdgeStore.open(tmp_path, dim=DIM, embedder="test")
+    await store.put(ANN, [point("a"), point("b")])
+    await store.delete(ANN, ["b"], at=NOW)
+    await store.close()
+    store = EdgeStore.open(tmp_path, dim=DIM, embedder="test")
+    assert await recallable(store, ANN) == {"a"}
+    assert await store.buried(ANN, ["b"]) == {"b": NOW}
+    await store.close()
+
+
+async def test_a_second_opener_is_told_who_has_it(tmp_path: Path) -> None:
+    """The error names the process to stop, and the first opener goes on undisturbed."""
+    store = EdgeStore.open(tmp_path, dim=DIM, embedder="test")
+    with pytest.raises(ConfigError, match=f"in use by process {os.getpid()}"):
+        EdgeStore.open(tmp_path, dim=DIM, embedder="test")
+    await store.put(ANN, [point("a")])
+    await store.close()
+
+
+@pytest.mark.parametrize(("embedder", "dim"), [("other", DIM), ("test", DIM + 1)])
+async def test_another_embedders_store_is_refused(tmp_path: Path, embedder: str, dim: int) -> None:
+    """Vectors of two models cannot be compared: the error says which one made these, and the folder is free again."""
+    await EdgeStore.open(tmp_path, dim=DIM, embedder="test").close()
+    with pytest.raises(ConfigError, match=r"embedded with test \(4 dimensions\)"):
+        EdgeStore.open(tmp_path, dim=dim, embedder=embedder)
+    await EdgeStore.open(tmp_path, dim=DIM, embedder="test").close()
+
+
+async def test_a_creation_cut_short_is_done_again(tmp_path: Path) -> None:
+    """A process killed while it made the folder leaves nothing that the next one trips over."""
+    (tmp_path / "shard.new" / "segments").mkdir(parents=True)
+    (tmp_path / "shard.new" / "segments" / "half").write_bytes(b"x")
+    store = EdgeStore.open(tmp_path, dim=DIM, embedder="test")
+    await store.put(ANN, [point("a")])
+    assert await recallable(store, ANN) == {"a"}
+    await store.close()
+
+
+async def test_a_full_disk_stops_writes_and_not_searches(tmp_path: Path) -> None:
+    """Below the floor every write is refused, for the engine would be killed; recall goes on."""
+    store = EdgeStore.open(tmp_path, dim=DIM, embedder="test")
+    await store.put(ANN, [point("a")])
+    await store.close()
+    store = EdgeStore.open(tmp_path, dim=DIM, embedder="test", min_free_bytes=2**62)
+    for write in (
+        store.put(ANN, [point("b")]),
+        store.delete(ANN, ["a"], at=NOW),
+        store.erase("ann"),
+        store.flush(),
+    ):
+        with pytest.raises(StoreUnavailable, match="full"):
+            await write
+    assert await recallable(store, ANN) == {"a"}
+    assert await listed(store, ANN) == ["a"]
+    with pytest.raises(StoreUnavailable, match="full"):
+        await store.close()
+    await EdgeStore.open(tmp_path, dim=DIM, embedder="test").close()
+
+
+async def test_optimising_changes_no_answer(tmp_path: Path) -> None:
+    """It waits until it pays, and afterwards the same memories come back with the same scores."""
+    store = EdgeStore.open(tmp_path, dim=DIM, embedder="test")
+    await store.put(ANN, [point(f"m{i}", f"tea {i}", EAST if i % 2 else NORTH) for i in range(300)])
+    await store.delete(ANN, [f"m{i}" for i in range(0, 300, 3)], at=NOW)
+    before = await store.search(ANN, EAST, words("tea"), now=NOW)
+    assert not await store.optimize()
+    assert await store.optimize(above=100)
+    after = await store.search(ANN, EAST, words("tea"), now=NOW)
+    scores = {each.id: (round(each.dense, 5), round(each.bm25, 3)) for each in before}
+    assert scores == {each.id: (round(each.dense, 5), round(each.bm25, 3)) for each in after}
+    assert len(after) == 200
+    await store.close()
+
+
+async def test_the_store_knows_how_long_nobody_asked(tmp_path: Path) -> None:
+    """Reading starts the quiet anew and writing does not, so that a flush can wait until it disturbs nobody."""
+    store = EdgeStore.open(tmp_path, dim=DIM, embedder="test")
+    await store.put(ANN, [point("a")])
+    undisturbed = store.quiet_for()
+    await recallable(store, ANN)
+    assert store.quiet_for() < undisturbed
+    await store.close()

@@ -1,0 +1,161 @@
+"""The store's socket: private, found again after a restart, and never in a caller's way."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import stat
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from proxy.errors import StoreUnavailable
+from proxy.memory.store.edge import EdgeStore
+from proxy.memory.store.edge_client import EdgeClient
+from proxy.memory.store.edge_server import serving
+from proxy.memory.store.edge_wire import socket_path
+from tests.store_contract import ANN, DIM, EAST, NOW, point, recallable, words
+from tests.store_process import store_process
+
+
+@asynccontextmanager
+async def served(folder: Path, socket: Path) -> AsyncIterator[EdgeClient]:
+    store = EdgeStore.open(folder, dim=DIM, embedder="test")
+    client = EdgeClient(socket)
+    async with serving(store, socket):
+        yield client
+        await client.close()
+    await store.close()
+
+
+async def test_only_this_account_can_connect(tmp_path: Path) -> None:
+    """The socket file has mode 0600, and is gone when the server stops."""
+    async with served(tmp_path / "store", tmp_path / "s"):
+        assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o600
+    assert not (tmp_path / "s").exists()
+
+
+async def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
+    """The file that a killed process left behind does not keep the next one from serving."""
+    async with store_process(tmp_path / "store", tmp_path / "s") as process:
+        process.kill()
+    assert (tmp_path / "s").is_socket()
+    async with served(tmp_path / "store", tmp_path / "s") as client:
+        await client.ping()
+
+
+async def test_a_long_data_dir_has_a_short_socket(tmp_path: Path) -> None:
+    """A path too long for a socket gets a place in a private folder, the same one in every process."""
+    deep = tmp_path / ("deep" * 25)
+    path = socket_path(deep)
+    assert path == socket_path(deep)
+    assert path != socket_path(deep / "er")
+    assert path.is_relative_to(tempfile.gettempdir())
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    async with served(tmp_path / "store", path) as client:
+        await client.ping()
+    assert socket_path(Path("/srv/data")) == Path("/srv/data/store.sock")
+
+
+async def test_without_a_server_a_call_fails_at_once(tmp_path: Path) -> None:
+    """No file, or a file that nobody listens to: StoreUnavailable, and calls work as soon as a server is there."""
+    client = EdgeClient(tmp_path / "s")
+    with pytest.raises(StoreUnavailable, match="cannot be reached"):
+        await client.ping()
+    async with store_process(tmp_path / "store", tmp_path / "s") as process:
+        await client.ping()
+        process.kill()
+        await process.wait()
+        with pytest.raises(StoreUnavailable):
+            await client.ping()
+        with pytest.raises(StoreUnavailable, match="cannot be reached"):
+            await client.ping()
+    async with store_process(tmp_path / "store", tmp_path / "s"):
+        await client.ping()
+    await client.close()
+
+
+async def test_a_call_that_waits_is_told_when_the_server_dies(tmp_path: Path) -> None:
+    """It does not wait for ever."""
+    async with store_process(tmp_path / "store", tmp_path / "s") as process:
+        client = EdgeClient(tmp_path / "s")
+        await client.ping()
+        process.send_signal(signal.SIGSTOP)
+        waiting = asyncio.create_task(client.ping())
+        await asyncio.sleep(0.05)
+        process.kill()
+        with pytest.raises(StoreUnavailable, match="went away"):
+            await asyncio.wait_for(waiting, 10)
+        await client.close()
+
+
+async def test_a_hung_server_holds_nobody_longer_than_they_wait(tmp_path: Path) -> None:
+    """Calls time out as their callers say, also new connections; when it wakes, the connection is as good as new."""
+    async with store_process(tmp_path / "store", tmp_path / "s") as process:
+        client, late = EdgeClient(tmp_path / "s"), EdgeClient(tmp_path / "s")
+        await client.put(ANN, [point("a")])
+        process.send_signal(signal.SIGSTOP)
+        for caller in (client, late, client):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await caller.search(ANN, EAST, words("tea"), now=NOW)
+        process.send_signal(signal.SIGCONT)
+        assert await recallable(client, ANN) == {"a"}
+        assert await recallable(late, ANN) == {"a"}
+        await client.close()
+        await late.close()
+
+
+async def test_a_hung_server_does_not_fill_our_memory(tmp_path: Path) -> None:
+    """What cannot be sent is refused once tens of megabytes wait."""
+    async with store_process(tmp_path / "store", tmp_path / "s") as process:
+        client = EdgeClient(tmp_path / "s")
+        await client.ping()
+        process.send_signal(signal.SIGSTOP)
+        megabytes = [asyncio.create_task(client.put(ANN, [point("a", "x" * 2**20)])) for _ in range(100)]
+        done, waiting = await asyncio.wait(megabytes, timeout=1)
+        assert 10 < len(waiting) < 60
+        assert all("keep up" in str(task.exception()) for task in done)
+        for task in waiting:
+            task.cancel()
+        await client.close()
+
+
+async def test_cancelled_calls_leave_the_others_their_answers(tmp_path: Path) -> None:
+    """Many calls on one connection, half of them cancelled at any moment: each of the rest gets its own answer."""
+    async with served(tmp_path / "store", tmp_path / "s") as client:
+        await client.put(ANN, [point(f"m{i}") for i in range(200)])
+        calls = [asyncio.create_task(client.get(ANN, [f"m{i}"])) for i in range(200)]
+        for call in random.sample(calls, 100):
+            await asyncio.sleep(0)
+            call.cancel()
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        got = [(i, answer) for i, answer in enumerate(answers) if not isinstance(answer, BaseException)]
+        assert len(got) >= 100
+        assert all([memory.id for memory in answer] == [f"m{i}"] for i, answer in got)
+
+
+async def test_a_bug_in_one_call_ends_only_that_call(tmp_path: Path) -> None:
+    """The caller gets StoreUnavailable and the connection goes on."""
+    async with served(tmp_path / "store", tmp_path / "s") as client:
+        with pytest.raises(StoreUnavailable):
+            await client.put(ANN, [point("a", dense=["no number"])])  # type: ignore[list-item]
+        await client.ping()
+
+
+async def test_the_server_stops_under_open_connections(tmp_path: Path) -> None:
+    """A web worker that stays connected does not keep the store's process from ending."""
+    store = EdgeStore.open(tmp_path / "store", dim=DIM, embedder="test")
+    client = EdgeClient(tmp_path / "s")
+    async with serving(store, tmp_path / "s"):
+        await client.ping()
+    await store.close()
+    with pytest.raises(StoreUnavailable):
+        await client.ping()
+    await client.close()
+    assert not os.path.exists(tmp_path / "s")
