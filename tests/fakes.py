@@ -6,6 +6,7 @@ import math
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+from copy import deepcopy
 from hashlib import blake2b
 
 from proxy.errors import EmbedderUnavailable, RequestError, StoreUnavailable
@@ -13,18 +14,22 @@ from proxy.types import Candidate, Kind, Memory, Millis, Point, Space, Sparse
 
 
 class MemoryStoreFake:
-    """A `MemoryStore` in a dict. While `down` is True every call raises; `puts` counts the calls of `put`."""
+    """A `MemoryStore` in a dict. While `down` is True every call raises; a power cut undoes what was not flushed."""
 
     def __init__(self) -> None:
         self.points: dict[Space, dict[str, Point]] = {}
         self.tombstones: dict[Space, dict[str, Millis]] = {}
         self.down = False
-        self.puts = 0
-        self.flushes = 0
+        self._flushed: tuple[dict[Space, dict[str, Point]], dict[Space, dict[str, Millis]]] = ({}, {})
+
+    def power_cut(self) -> None:
+        self.points, self.tombstones = deepcopy(self._flushed)
+
+    def memories(self, space: Space) -> list[Memory]:
+        return [point.memory for point in self.points.get(space, {}).values()]
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
         self._check()
-        self.puts += 1
         for point in points:
             self.points.setdefault(space, {})[point.memory.id] = point
             self.tombstones.get(space, {}).pop(point.memory.id, None)
@@ -99,7 +104,7 @@ class MemoryStoreFake:
 
     async def flush(self) -> None:
         self._check()
-        self.flushes += 1
+        self._flushed = deepcopy((self.points, self.tombstones))
 
     async def close(self) -> None:
         return
