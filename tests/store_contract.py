@@ -20,7 +20,7 @@ EAST, NORTH, UP = [1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.
 
 _BM25 = Bm25()
 
-USERS = ["ann", "bob", "ANN", 'a","b', "a", "a\0b"]
+USERS = ["ann", "an", "bob", "ANN", 'a","b', "a", "a\0b"]
 
 strangers = pytest.mark.parametrize(
     ("space", "other"),
@@ -28,6 +28,7 @@ strangers = pytest.mark.parametrize(
         (ANN, Space("bob")),
         (ANN, Space("ann", "work")),
         (Space("ann", "bob"), Space("bob", "ann")),
+        (Space("ann", "bob"), Space("an", "nbob")),
         (Space('a","b', "c"), Space("a", 'b","c')),
         (Space("a\0b", "c"), Space("a", "b\0c")),
         (ANN, Space("ANN")),

@@ -32,9 +32,7 @@ async def cosine(embedder: FastEmbedder, left: str, right: str) -> float:
 async def test_like_meanings_are_near(embedder: FastEmbedder) -> None:
     """A question is nearer to its answer than to anything else, without a word in common."""
     question = "Where is my home?"
-    assert await cosine(embedder, question, "I live in Oslo") > 0.1 + await cosine(
-        embedder, question, "Tea is hot"
-    )
+    assert await cosine(embedder, question, "I live in Oslo") > 0.1 + await cosine(embedder, question, "Tea is hot")
 
 
 async def test_vectors_have_the_promised_shape(embedder: FastEmbedder) -> None:
