@@ -64,6 +64,5 @@ def _has(fact: Fact, words: list[str]) -> bool:
 if __name__ == "__main__":
     result = score(turns())
     print("\n".join(result.mistakes))
-    print(
-        f"{result.expected} facts in {len(turns())} turns: precision {result.precision:.3f}, recall {result.recall:.3f}"
-    )
+    print(f"{result.expected} facts in {len(turns())} turns:", end=" ")
+    print(f"precision {result.precision:.3f}, recall {result.recall:.3f}")

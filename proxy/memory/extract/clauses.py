@@ -1,6 +1,7 @@
 """From a message to the clauses that may be statements of the person who wrote it.
 
-What a person quotes, pastes, asks, imagines or plays is left out here, so that the patterns see plain statements only.
+What a person quotes, pastes, asks, imagines or plays is left out here, so that the patterns see plain
+statements only.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ _FIRST_PERSON = re.compile(rf"\b(?:{_WORD_I})\b|j['’]|[我私яЯ]", re.IGNORE
 
 class Clause(NamedTuple):
     """`text` can stand alone; `evidence` is the span of the message it was taken from. `greeted`: it followed a
-    greeting. `told`: the person asked to have it remembered."""
+    greeting. `told`: the person asked to have it remembered. `before`: the statement before it in the sentence."""
 
     text: str
     evidence: str
     greeted: bool = False
     told: bool = False
+    before: str = ""
 
 
 def clauses(message: str) -> Iterator[Clause]:
@@ -67,16 +69,25 @@ _TEXT_WORK = (
     r"|(?:fix|correct|improve|check)\s+(?:(?:the|my|this|any)\s+)?(?:grammar|spelling|english|wording|sentence|text|typos)"
     r"|übersetz\w*|traduis\w*|traduire|traduc\w+|traduz\w*|traduci\w*|oversett?|översätt|vertaal|переведи|翻译|訳して"
 )
-_FICTION = r"stor(?:y|ies)|poem|song|lyrics|scene|dialog(?:ue)?|script|screenplay|novel|monologue|limerick|haiku|rap|fanfic\w*"
+_FICTION = (
+    r"stor(?:y|ies)|poem|song|lyrics|scene|dialog(?:ue)?|script|screenplay|novel|monologue|limerick|haiku|rap|fanfic"
+)
 _WRITE = r"(?:write|compose|create|tell|make\s+up|invent|draft|generate|continue)"
 _NOT_THEIR_OWN = re.compile(
     rf"""
     \b(?:pretend|role-?\s?play\w*|in\ character|imagine|act(?:ing)?\ as|my\ character|hypothetical\w*|just\ kidding
-       |jk|kidding|in\ this\ (?:game|story|scenario|world)|the\ lyrics)\b
+       |jk|kidding|in\ this\ (?:game|story|scenario|world)|the\ lyrics|simulat\w+|let['’]s\ play|as\ if\ (?:you|i)\ were
+       |consider\ an?|you\ (?:play|enter|wake)|i['’]ll\ be\ (?:the|your|a)|dungeon\ master|(?:the|a)\ user\ (?:sees|types)
+       |make\ (?:this|it|that)\ sound|(?:e-?mail|text|letter|draft)\ to\ (?:check|fix|improve|review)
+       |(?:here['’]?s|here\ is|this\ is|check|review|below\ is)\ (?:my|the|a)\ (?:\w+\ )?(?:cv|resume|résumé|e-?mail|letter|draft
+       |text|essay|bio|cover\ letter|statement|profile|transcript|log))\b
+    | ^\s*dm:
     | (?:^|[.!?\n]\s*)you(?:\ are|['’]re)\ (?:a|an|my|the|now|[A-Z])
     | ^\s*\*[^*\n]+\*
     | (?:^|[.!?:,\n]\s*|\b(?:please|you|to|bitte)\s+)(?:{_TEXT_WORK})\b
     | \b{_WRITE}\b[^.!?\n]{{0,40}}\b(?:{_FICTION})\b
+    | \b(?:schreib\w*|erzähl\w*|écri\w+|raconte\w*|escrib\w+|cuent\w+|scrivi|escreva|schrijf|skriv)\b[^.!?\n]{{0,30}}
+      \b(?:geschichte|gedicht|histoire|poème|historia|cuento|poema|storia|história|verhaal|gedicht|historie|dikt|saga)\b
     | ^(?:from|to|subject|sent|dear|sehr\ geehrte)\b[^\n]{{0,80}}[:,]?\n | \n\s*dear\b
     | ^\s*(?:user|assistant|human|ai|bot|system)\s*:
     | \s/s\s*\Z
@@ -85,7 +96,7 @@ _NOT_THEIR_OWN = re.compile(
 )
 # From such a request on, what follows is material for the text that is asked for.
 _DRAFT = re.compile(
-    rf"\b{_WRITE}\b.{{0,40}}\b(?:letter|e-?mail|bio|essay|speech|post|tweet|cv|resume|résumé|profile|application|message)\b",
+    rf"\b{_WRITE}\b.{{0,40}}\b(?:letter|e-?mail|bio|essay|speech|post|tweet|dating profile|cv|resume|résumé|profile|application|message)\b",
     re.IGNORECASE,
 )
 
@@ -106,12 +117,12 @@ _BOUNDARY = re.compile(
 )
 _NOT_MEANT = re.compile(
     r"""\b(?:if|unless|suppos\w+|assum\w+|say\ i|let['’]s\ say|wish|as\ if|as\ though|maybe|perhaps|e\.g
-    |(?<!@)example(?!\.\w)|test\ case|error:|lol|lmao|rofl|ha(?:ha)+|said|says|told|asked|thinks?|claims?|wrote|goes:|jokes?
+    |(?<!@)example(?!\.\w)|test\ case|error:|lol|lmao|rofl|ha(?:ha)+|said|says|told|asked|thinks?|claims?|wrote|goes:
     |wenn|falls|würde|hätte|sagte?|si\ (?:j['’]|je|yo|vivi|tuvi|fuer|io|eu)|dit|disait|dijo|ojalá|hvis|om\ jag|dersom
     |sa\ at|als\ ik|zou|если|бы|if)\b|[😂🤣😜😝]|¿|如果|もし|\x00""",
     re.IGNORECASE | re.VERBOSE,
 )
-_INTERROGATIVE = r"what|which|how|where|when|why|who|whose|can|could|should|do|does|did|is|are|am|any|will|would|have\ you|got\ any"
+_INTERROGATIVE = r"what|which|how|where|when|why|who|whose|can|could|should|do|does|did|is|are|am|any|will|would"
 _ASKS = re.compile(rf"\s*(?:{_INTERROGATIVE})\b", re.IGNORECASE)
 _THEN_ASKS = re.compile(rf",\s+(?:so\s+|and\s+|but\s+)?(?=(?:{_INTERROGATIVE})\b)", re.IGNORECASE)
 
@@ -135,7 +146,7 @@ def _from_sentence(sentence: str) -> Iterator[Clause]:
 
 
 def _stated(sentence: str) -> str:
-    """A sentence without its end mark; of a question, what is stated before it asks ("I'm vegan, what can I eat?")."""
+    """A sentence without its end mark; of a question what comes before it asks ("I'm vegan, what can I eat?")."""
     body = sentence.strip()
     if body.endswith(("?", "？")):
         asks = _THEN_ASKS.search(body)
@@ -154,7 +165,7 @@ _REMEMBER = re.compile(
 # --- clauses
 
 _CONTINUES = (
-    r"live|work|own|have|love|hate|like|study|teach|speak|play|use|drive|prefer|enjoy|collect|volunteer|grew\ up|moved"
+    r"live|work|own|have|love|hate|like|study|teach|speak|play|use|drive|prefer|enjoy|collect|volunteer|grew|moved"
     r"|wohne|lebe|arbeite|bin|habe|habite|travaille|suis|vivo|trabajo|tengo|soy|me|mi|moro|trabalho|sou|lavoro|abito"
     r"|sono|ho|bor|jobber|jobbar|arbeider|arbejder|arbetar|er|är|woon|werk|ben"
 )
@@ -172,10 +183,10 @@ _COPULA = re.compile(
     r"(?:I['’]m|I am|we['’]re|we are|ich bin|je suis|jeg er|jag är|ik ben|soy|sono|sou)\b", re.IGNORECASE
 )
 _LEAD = re.compile(
-    r"(?:(?P<greeting>hi|hey|hello|hallo|hei|hej|hola|salut|bonjour|ciao|good (?:morning|evening|afternoon))(?: there)?"
+    r"(?:(?P<greeting>hi|hey|hello|hallo|hei|hej|hola|salut|ciao|good (?:morning|evening))(?: there)?"
     r"|ok|okay|well|so|oh|yes|yeah|yep|no|nope|also|and|but|btw|by the way|actually|fyi|thanks|thank you|sure|cool"
     r"|quick intro|about me|just so you know|for context|for info|to be clear|correction|update|since|because"
-    r"|currently|honestly|personally|anyway|hmm|um|wait|sorry|in fact|quick note|ps|p\.s|et|und|y|og)"
+    r"|currently|honestly|personally|anyway|hmm|um|wait|sorry|in fact|quick note|i meant?|you can|ps|p\.s|et|und|y|og)"
     r"(?:\s*[,:!.–-]+\s*|\s+)",
     re.IGNORECASE,
 )
@@ -195,7 +206,7 @@ def _split(statement: str) -> Iterator[Clause]:
         clause = _clause(span, borrowed, greeted)
         greeted = bool(clause is None and _is_greeting(span)) or (greeted and clause is None)
         if clause:
-            yield clause
+            yield clause._replace(before=before)
             before = clause.text
         if joint:
             start, borrowed = joint.end(), _borrowed(joint, before)

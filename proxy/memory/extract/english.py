@@ -49,7 +49,7 @@ _PASSING = (
     r"(?!(?:also |so |very |really |just |still |not |a bit |a little )*"
     r"(?:here|there|home|calling|coming|asking|waiting|sick|tired|angry|mad|upset|right|wrong|away|busy|late|fine|ok|okay"
     r"|sleeping|crying|hungry|bored|ready|sure|worried|happy|sad|going|being|making|doing|trying|using|visiting|in the"
-    r"|at the|on the|on my|annoying|driving)\b)"
+    r"|at the|on the|on my|annoying)\b|(?!getting|living|working|studying|turning|expecting|learning|starting|moving|graduating|retiring)\w+ing\b|the (?:real|true|boss|king|queen)\b)"
 )
 _DISEASES = (
     r"(?:diabetes|asthma|epilepsy|adhd|add|autism|migraines?|arthritis|celiac|coeliac|eczema|psoriasis|ibs|crohn['’]?s"
@@ -60,7 +60,7 @@ _DISEASES = (
 _TRAITS = (
     r"(?:allergic to|intolerant to|lactose[- ]intolerant|gluten[- ]intolerant|diabetic|coeliac|celiac|asthmatic|dyslexic"
     r"|colou?r[- ]?blind|deaf|blind|epileptic|pregnant|autistic|bipolar|left[- ]handed|an[a]?emic|hard of hearing|in remission"
-    r"|neurodivergent|near-?sighted|short-?sighted)"
+    r"|neurodivergent|near-?sighted|short-?sighted|on the (?:autism )?spectrum)"
 )
 _DIETS = r"(?:vegan|vegetarian|pescatarian|flexitarian|carnivore|halal|kosher|keto|plant-based|gluten[- ]free)"
 _POSSESSIONS = (
@@ -77,7 +77,7 @@ _LIFE_VERBS = (
     r"|build (?:a|my)|spend|celebrate|attend|have a baby|lose (?:weight|\d+)|get better at|paint|cycle|sail|volunteer)"
 )
 _EVENT_VERBS = (
-    r"(?:ran|visited|went|graduated|got (?:married|promoted|hired|fired|laid off|a (?:new )?job|a (?:dog|cat|puppy|kitten)|my)"
+    r"(?:ran|visited|went (?:to|on|for)|graduated|got (?:married|promoted|hired|fired|laid off|a (?:new )?job|a (?:dog|cat|puppy|kitten)|my)"
     r"|won|lost my|broke (?:my|up)|joined|became|retired|passed (?:my|the)|failed|flew|travell?ed|hiked|climbed|celebrated"
     r"|had (?:a baby|a daughter|a son|surgery|twins|an operation)|gave birth|published|tore|sprained|competed|finished my"
     r"|started (?:school|university|college|a|my)|moved|cried|swam|cycled|proposed|performed|met my)"
@@ -99,55 +99,39 @@ TECHNICAL = re.compile(
     r"\b(?:servers?|tests?|commands?|scripts?|codebase|code|builds?|docker|errors?|bugs?|pip|npm|query|queries|functions?"
     r"|methods?|class(?:es)?|models?|files?|containers?|variables?|loops?|arrays?|lists?|tables?|databases?|branch|commit"
     r"|deploy\w*|config\w*|api|endpoint|page|button|app|website|repo\w*|package|module|dataset|prompts?|chatgpt|paragraph"
-    r"|ticket|confirmation|example|following)\b",
+    r"|ticket|confirmation|example|following|monorepo|terminal|nodes?|attributes?|options?)\b",
     re.IGNORECASE,
 )
 # A clause with one of these wavers, or describes a passing state.
 HEDGED = re.compile(
-    r"\b(?:would|could|might|should|(?-i:may)|i['’]d|we['’]d|going to try|trying to|right now|at the moment|for now|one second)\b",
+    r"\b(?:would|could|might|should|(?-i:may)|i['’]d|we['’]d|going to try|trying to|right now|at the moment|for now|one second|here)\b",
     re.IGNORECASE,
 )
 
+# fmt: off
 ROWS: tuple[Row, ...] = (
     # who
-    row(
-        "name",
-        rf"my (?:full |first |real |given )?name(?: is|['’]s)(?: now)? (?:{_NAME}|(?!not|on|in|a|the|what)[a-z]+(?: [a-z]+)?$)",
-    ),
+    row("name", rf"(?:my (?:full |first |real |given )?|the )?name(?: is|['’]s)(?: now)? (?:{_NAME}|(?!undefined|null|not|on|in|a|the|what)[a-z]+(?: [a-z]+)?$)"),
     row("name", rf"(?:please )?call me {_NAME}(?=,|$)"),
     row("name", rf"{_IM} (?P<name>{_NAME})(?=,|$| and\b| from\b| \()"),
     row("pronouns", r"my pronouns are \S+|i (?:use|go by) \w+/\w+"),
-    row(
-        "age",
-        rf"{_IM} (?:now )?\d{{1,3}}(?: years? old| yo| y/o)?(?: now| already)?(?=,|$)|i(?: just| recently)? turned \d{{1,3}}\b(?! off| on)",
-    ),
-    row(
-        "birthday",
-        r"my birthday(?: is|['’]s) (?=.*(?:\d|january|february|march|april|may|june|july|august|september|october|november|december|today|tomorrow))|i was born (?:on|in) (?=.*\d)",
-    ),
+    row("age", rf"{_IM} (?:now )?\d{{1,3}}(?: years? old| yo| y/o)?(?: now| already)?(?=,|$)|i(?: just| recently)? turned \d{{1,3}}\b(?! off| on)"),
+    row("birthday", r"my birthday(?: is|['’]s) (?=.*(?:\d|january|february|march|april|may|june|july|august|september|october|november|december|today|tomorrow))|i was born (?:on|in) (?=.*\d)"),
+    row("{of}", r"my (?P<of>blood type|shoe size|dress size|ring size|height|weight|star sign|zodiac sign|t-shirt size|time ?zone) (?:is|['’]s) "),
+    row(None, rf"{_IM} \d[\d.,']* ?(?:m|cm|ft|feet|kg)\b"),
     row("birthplace", rf"i was born in {CAP}"),
     row("phone", r"my (?:phone|mobile|cell)(?: phone)?(?: number)?(?: is|['’]s|:) [+(\d]"),
     row("email", r"my (?:personal |private |work )?e-?mail(?: address)?(?: is|['’]s|:) \S+@"),
     row("address", r"my (?:home )?address(?: is|['’]s|:) "),
-    row(
-        None,
-        r"my (?:twitter|github|discord|instagram|mastodon|bluesky|steam|telegram)(?: handle| username| account| name)?(?: is|['’]s) ",
-    ),
+    row(None, r"my (?:twitter|github|discord|instagram|mastodon|bluesky|steam|telegram)(?: handle| username| account| name)?(?: is|['’]s) "),
     # where
     row("home", rf"{_WE} (?:no longer|don['’]?t|do not) live in .+"),
-    row(
-        "home",
-        rf"{_WE} {_ADVERBS}(?:live|reside) (?!and |for |by |on (?:a|the) (?:edge|budget))(?:\w+ ){{0,3}}?(?:in|at|near|on|outside|between|with) {_NOT_THAT}(?!fear|peace|a world|constant|which)",
-    ),
-    row("home", rf"(?:{_IVE}|we['’]ve|we have) (?:lived|been living) in {_NOT_THAT}"),
-    row(
-        "home",
-        rf"(?:{_IM}|we['’]re|we are) {_ADVERBS}(?:based|living|located|settled) (?:in|near|out of|outside) {_NOT_THAT}",
-    ),
-    row(
-        "home",
-        rf"(?:{_WE}|{_IVE}|we['’]ve) {_ADVERBS}(?:have )?moved (?:from .{{2,30}} )?(?:back )?to (?:the (?:uk|us|usa|netherlands|city|countryside|coast)\b|a |an |{CAP})",
-    ),
+    row("home", rf"{_WE} {_ADVERBS}(?:live|reside|rent a \w+|own a (?:house|flat|home)) (?!and |for |by |alone|with )(?:\w+ ){{0,3}}?(?:(?:in|at|near|outside|between) |on (?={CAP}|an? |the )){_NOT_THAT}(?!fear|peace|hope|denial|memory|harmony|style|luxury|sin|(?:the|a) (?:world|moment|past|dream|bubble|edge|budget)|constant|which)"),
+    row(None, r"i live (?:alone|with (?:my|a|two|three|our))\b"),
+    row("home", r"we are (?:an? )?[\w ]{0,20} living in "),
+    row("home", rf"(?:{_IVE}|we['’]ve|we have) (?:lived|been living) (?:in|near) {_NOT_THAT}"),
+    row("home", rf"(?:{_IM}|we['’]re|we are) {_ADVERBS}(?:based|living|located|settled) (?:in|near|out of|outside) {_NOT_THAT}"),
+    row("home", rf"(?:{_WE}|{_IVE}|we['’]ve) {_ADVERBS}(?:have )?moved (?:from .{{2,30}} )?(?:back )?to (?:the (?:uk|us|usa|netherlands|city|countryside|coast)\b|a |an |{CAP})"),
     row("origin", rf"{_IM} {_ADVERBS}(?:originally )?from {CAP}|my home ?town is {CAP}"),
     row(None, r"i grew up (?:in|on|near|with|speaking) "),
     # work
@@ -158,150 +142,60 @@ ROWS: tuple[Row, ...] = (
     row(
         "employer", rf"i(?: just| recently)? (?:quit|resigned from|(?:was|got) (?:fired|laid off) (?:from|by)) {CAP}"
     ),
-    row(
-        "employer",
-        rf"i {_ADVERBS}(?:work|am employed|am working) (?:at|for|with) (?!night|home|the moment|weekends|a living|free|peanuts|now|me\b|hours|people|kids|children)(?:{CAP}|(?:a|an|the|my) ){_NOT_THAT}",
-    ),
-    row(
-        "employer",
-        rf"i(?: have)? {_ADVERBS}(?:started|got|took|accepted|landed|have)(?: working| (?:a|my)(?: new)? (?:job|position|role)) (?:at|with) {CAP}",
-    ),
-    row(
-        "employer",
-        rf"(?:{_IM}) {_ADVERBS}(?:working |employed )?(?:at|with) {CAP}[^,]* now$|{_IM} {_ADVERBS}(?:working|employed) (?:at|for|by|with) (?:{CAP}|(?:a|an|the) )",
-    ),
+    row("employer", rf"i {_ADVERBS}(?:work|am employed|am working) (?:at|for|with) (?!night|home|the moment|weekends|a living|free|peanuts|now|me\b|hours|people|kids|children)(?:{CAP}|(?:a|an|the|my) ){_NOT_THAT}"),
+    row("employer", rf"i(?: have)? {_ADVERBS}(?:start|started|got|took|accepted|landed|have)(?: working| (?:a|my)(?: new)? (?:job|position|role)) (?:at|with) {CAP}"),
+    row("employer", rf"(?P<new_job>{_IM} {_ADVERBS}(?:at|with) {CAP})|{_IM} {_ADVERBS}(?:working|employed) (?:at|for|by|with) (?:{CAP}|(?:a|an|the) )"),
     row("employer", rf"my (?:new |current )?employer is {CAP}"),
-    row(
-        "job",
-        rf"{_IM} (?:now |currently )?(?:retired|unemployed|self-employed|between jobs|on parental leave)(?=,|$| and| from| since)",
-    ),
-    row(
-        "job",
-        r"i (?:now )?work as (?:a|an|the) |my (?:job|profession|occupation) is (?:a |an |to )|i['’]?m .{3,30} by (?:profession|trade|training)",
-    ),
-    row(
-        "job",
-        rf"{_IM} {_ADVERBS}(?:an?|the) (?:[\w-]+ ){{0,3}}?(?P<occupation>[\w-]+)(?=,|$| (?:at|in|for|from|with|who|by|living|based|and|of|on)\b)",
-    ),
-    row(
-        None,
-        rf"i {_ADVERBS}work (?:from home|remotely|nights|part[- ]time|full[- ]time|night shifts|shifts|weekends|in (?:a |an |the )?\w+)",
-    ),
+    row("job", rf"{_IM} (?:now |currently )?(?:retired|unemployed|self-employed|between jobs|on parental leave)(?=,|$| and| from| since)"),
+    row("job", r"i (?:now )?work as (?:a|an|the) |my (?:job|profession|occupation) is (?:a |an |to )|i['’]?m .{3,30} by (?:profession|trade|training)"),
+    row("job", rf"{_IM} {_ADVERBS}(?:an?|the) (?:[\w-]+ ){{0,3}}?(?P<occupation>[\w-]+)(?=,|$| (?:at|in|for|from|with|who|by|living|based|and|of|on)\b)"),
+    row(None, r"i (?:own and )?run (?:a|an|my own) (?:[\w-]+ ){0,3}(?:business|studio|shop|store|company|caf[eé]|restaurant|farm|bakery|blog|podcast|agency|salon|gym|charity|bar|hotel)"),
+    row(None, rf"i {_ADVERBS}work (?:from home|remotely|nights|part[- ]time|full[- ]time|night shifts|shifts|weekends|in (?:a |an |the )?\w+)"),
     row(None, r"i (?:teach|coach|volunteer|study|majored in|major in|studied) (?!this|that|it|the (?:code|docs))"),
-    row(
-        None,
-        rf"{_IM} (?:studying|majoring in|doing (?:a|my) (?:phd|master['’]?s|degree|bachelor['’]?s)) ?(?!this|that|it|the (?:code|docs))",
-    ),
+    row(None, rf"{_IM} (?:studying|majoring in|doing (?:a|my) (?:phd|master['’]?s|degree|bachelor['’]?s)) ?(?!this|that|it|the (?:code|docs))"),
     row("school", r"i (?:go to|attend|am at|['’]m at) (?=.*\b(?:school|university|college|academy)\b)"),
-    row(None, r"i (?:graduated|dropped out|got my degree) |i went to (?=.*\b(?:school|university|college)\b)"),
+    row(None, r"i (?:graduated|dropped out|got my degree|did my (?:phd|master['’]?s|degree|bachelor['’]?s)) |i['’]?m in my (?:\w+ )year (?:of|at) |i went to (?=.*\b(?:school|university|college)\b)"),
     # people and animals
-    row(
-        "partner",
-        rf"my (?:wife|husband|partner|girlfriend|boyfriend|spouse|fianc[eé]e?)(?:['’]s name)?(?: is|['’]s)(?: called| named)? {CAP}",
-    ),
-    row(
-        "relationship",
-        rf"{_IM} (?:happily |newly |recently |now |not |no longer )*(?:married|single|divorced|engaged(?! in\b| with\b)|widowed|separated|a widow(?:er)?)(?=,|$| to\b| with\b| and\b| for\b| since\b| now\b| again\b)",
-    ),
+    row("partner", rf"my (?:wife|husband|partner|girlfriend|boyfriend|spouse|fianc[eé]e?)(?:['’]s name)?(?: is|['’]s)(?: called| named)? {CAP}"),
+    row("relationship", rf"{_IM} (?:happily |newly |recently |now |not |no longer )*(?:married|single|divorced|engaged(?! in\b| with\b)|widowed|separated|a widow(?:er)?)(?=,|$| to\b| with\b| and\b| for\b| since\b| now\b| again\b)"),
     row("relationship", rf"{_WE} (?:just |recently |finally )*got (?:married|engaged|divorced|separated)\b"),
-    row(
-        None,
-        rf"(?:my|our) {FAMILY},?(?: {_NAME},?)?(?: (?:is|are|was|were) {_PASSING}|['’]s (?:name|birthday) is | (?:has|have) (?!to\b|been trying|a question|no idea)| (?:lives?|works?|loves?|likes?|hates?|prefers?|turned|turns|studies|study|plays?|died|passed away|speaks?|teaches|graduated|got|owns?|moved|retired|started|joined|just turned|can['’]?t eat|doesn['’]t (?:eat|like|drink)|suffers from|was born) )",
-    ),
-    row(
-        None,
-        rf"{_IM} (?:a|an|the) (?:(?:single|proud|new|stay-at-home|expectant|working|foster) )*(?:dad|mom|mum|mother|father|parent|grand(?:mother|father|parent|ma|pa)|twin|only child|oldest|youngest)\b",
-    ),
+    row(None, rf"(?:my|our) {FAMILY},?(?: {_NAME},?)?(?: (?:is|are|was|were) {_PASSING}|['’]s (?:name|birthday) is | (?:has|have) (?!to\b|been trying|a question|no idea)| (?:lives?|works?|loves?|likes?|hates?|prefers?|turned|turns|studies|study|plays?|divorced|separated|split up|died|passed away|speaks?|teaches|graduated|got|owns?|moved|retired|started|joined|just turned|can['’]?t eat|doesn['’]t (?:eat|like|drink)|suffers from|was born) )"),
+    row(None, rf"{_IM} (?:a|an|the) (?:(?:single|proud|new|stay-at-home|expectant|working|foster) )*(?:dad|mom|mum|mother|father|parent|grand(?:mother|father|parent|ma|pa)|twin|only child|oldest|youngest)\b"),
     # health and diet
-    row(
-        "diet",
-        rf"{_IM} (?:now |also |a |an |not |no longer |strictly |mostly |strict |on a )*{_DIETS}(?: diet)?(?=,|$| and\b| now\b| since\b| any ?more\b| for\b| but\b)",
-    ),
-    row(
-        "diet",
-        rf"{_IVE} (?:been|gone|become|turned) (?:a |an )?{_DIETS}\b|i (?:went|became|stopped being|turned) (?:a |an )?{_DIETS}\b|i (?:only )?eat (?:only )?{_DIETS}\b",
-    ),
+    row("diet", rf"{_IM} (?:now |also |a |an |not |no longer |strictly |mostly |strict |on a )*{_DIETS}(?: diet)?(?=,|$| and\b| now\b| since\b| any ?more\b| for\b| but\b)"),
+    row("diet", rf"{_IVE} (?:been|gone|become|turned) (?:a |an )?{_DIETS}\b|i (?:went|became|stopped being|turned) (?:a |an )?{_DIETS}\b|i (?:only )?eat (?:only )?{_DIETS}\b"),
     row(None, rf"{_IM} (?:\w+ly |very |also |not |no longer )*{_TRAITS}\b"),
     row(None, rf"{_IVE} (?:also |got )?(?:(?:a|an|type \d|mild|severe|chronic|bad|seasonal) )*{_DISEASES}\b"),
-    row(
-        None,
-        rf"(?:i was|i got|{_IVE}|i['’]ve been|i have been) (?:just |recently |been )*diagnosed with |i suffer from ",
-    ),
-    row(
-        None,
-        r"(?:i take|i['’]?m on|i am on) (?!it\b|this|that|a (?:break|call|train|bus))[\w -]{3,40}(?:for my|every (?:day|morning|evening|night)|daily|medication|for (?:allergies|asthma|blood|anxiety|depression))",
-    ),
-    row(
-        None,
-        rf"i (?:don['’]?t|do not|can['’]?t|cannot|never) (?:eat|drink|smoke|tolerate|digest|drive|swim)\b(?! {_NOT_THAT[3:-1]})",
-    ),
-    row(
-        None,
-        r"i(?:['’]ve)?(?: just| recently| finally)? (?:quit|stopped|gave up|given up) (?:smoking|drinking|eating|alcohol|sugar|meat|coffee|caffeine|gluten|dairy)",
-    ),
+    row(None, rf"(?:i was|i got|{_IVE}|i['’]ve been|i have been) (?:just |recently |been )*diagnosed with |i suffer from "),
+    row(None, r"(?:i take|i['’]?m on|i am on) (?!it\b|this|that|a (?:break|call|train|bus))[\w -]{3,40}(?:for my|every (?:day|morning|evening|night)|daily|medication|for (?:allergies|asthma|blood|anxiety|depression))"),
+    row(None, rf"i (?:don['’]?t|do not|can['’]?t|cannot|never) (?:eat|drink|smoke|have (?:dairy|gluten|nuts|sugar|alcohol|caffeine|lactose|milk|eggs)|tolerate|digest|(?:drive|swim)$)(?! (?:it|this|that|these|those)\b)"),
+    row(None, r"i(?:['’]ve)?(?: just| recently| finally)? (?:quit|stopped|gave up|given up|started|reduced) (?:smoking|drinking|eating|alcohol|sugar|meat|coffee|caffeine|gluten|dairy)"),
     # likes
-    row(
-        "favourite_{of}",
-        r"my (?:all[- ]time |absolute |new |current )?favou?rite (?P<of>\w+(?: \w+){0,2}?)(?: of all time)? (?:is|are|was|isn['’]t|has always been) (?!this|that|it|the (?:first|second|last)\b)",
-    ),
-    row(
-        None,
-        rf"{_WE} {_ADVERBS}(?:don['’]?t |do not |no longer |never )?{_ADVERBS}(?:love|like|enjoy|adore|hate|dislike|loathe|prefer|can['’]?t stand|cannot stand)(?:d)? {_NOT_THAT}{_NOT_A_CHOICE}(?!to (?:see|know|have|get|be|use|add|make|do|keep|ask|understand|hear|think|say)\b)",
-    ),
-    row(
-        None,
-        rf"{_IM} (?:not )?{_ADVERBS}(?:(?:a )?(?:big |huge |massive |lifelong )*(?:fan|lover) of|into|fond of|obsessed with|passionate about|crazy about|scared of|afraid of) {_NOT_THAT}",
-    ),
+    row("favourite_{of}", r"my (?:all[- ]time |absolute |new |current )?favou?rite (?P<of>\w+(?: \w+){0,2}?)(?: of all time)? (?:is|are|was|isn['’]t|has always been) (?!this|that|it|the (?:first|second|last)\b)"),
+    row("favourite_{of}", r"(?!(?:it|this|that|which|what|he|she)\b).{2,40} (?:is|are) my (?:all[- ]time |absolute )?favou?rite (?P<of>\w+)\b"),
+    row(None, rf"{_IVE} (?:always|never) (?:loved|liked|hated|enjoyed|been (?:a fan|afraid|scared) of) {_NOT_THAT}|i['’]ve been (?:playing|learning|studying|practi[cs]ing|collecting) (?=.*\b(?:for|since)\b)"),
+    row(None, rf"{_WE} {_ADVERBS}(?:don['’]?t |do not |no longer |never )?{_ADVERBS}(?:love|like|enjoy|adore|hate|dislike|loathe|prefer|can['’]?t stand|cannot stand)d? (?!.*\b(?:this|these|those|it|them)\b)(?!to$){_NOT_THAT}{_NOT_A_CHOICE}(?!to (?:see|know|have|get|be|use|add|make|do|keep|ask|understand|hear|think|say)\b)"),
+    row(None, rf"{_IM} (?:not )?{_ADVERBS}(?:(?:a )?(?:big |huge |massive |lifelong )*(?:fan|lover) of|into|fond of|obsessed with|passionate about|crazy about|scared of|afraid of) {_NOT_THAT}"),
     # things and skills
-    row(
-        None,
-        rf"(?:{_WE}|i['’]ve|we['’]ve) {_ADVERBS}(?:have |got |have got )*(?:(?:a|an|two|three|four|five|six|\d+|one|my|our|some|no|several) )(?:[\w-]+ ){{0,3}}?{_POSSESSIONS}\b",
-    ),
-    row(
-        None,
-        rf"{_WE} {_ADVERBS}(?:own|drive|ride|collect|keep|breed|grow) {_NOT_THAT}(?!up\b|the (?:risk|problem)|getting|going|having|asking|on\b)",
-    ),
-    row(
-        None,
-        rf"(?:{_WE}|{_IVE}) {_ADVERBS}(?:bought|adopted|purchased|inherited|sold|rescued|leased) (?:a|an|my|our|two|some|the|his|her) ",
-    ),
-    row(
-        None,
-        r"my (?:car|bike|phone|laptop|computer|house|flat|apartment|boat|guitar|camera|motorbike|motorcycle|tablet|watch|keyboard|editor) is an? ",
-    ),
+    row(None, rf"(?:{_WE}|i['’]ve|we['’]ve) {_ADVERBS}(?:have |got |have got )*(?:(?:a|an|two|three|four|five|six|\d+|one|my|our|some|no|several) )(?:[\w-]+ ){{0,3}}?{_POSSESSIONS}\b"),
+    row(None, rf"{_WE} {_ADVERBS}(?:own|drive|ride|collect|breed) {_NOT_THAT}(?!up\b|the (?:risk|problem)|getting|going|having|asking|on\b)"),
+    row(None, rf"(?:{_WE}|{_IVE}) {_ADVERBS}(?:bought|adopted|purchased|inherited|sold|rescued|leased) (?:a|an|my|our|two|some|the|his|her) "),
+    row(None, r"my (?:car|bike|phone|laptop|computer|house|flat|apartment|boat|guitar|camera|motorbike|motorcycle|tablet|watch|keyboard|editor) is an? "),
     row("language", rf"my {_NATIVE} (?:language|tongue) is {CAP}|{_IM} a native {CAP} speaker"),
-    row(None, rf"i {_ADVERBS}(?:can )?(?:speak|understand) (?:\w+ ){{0,2}}?{CAP}|{_IM} (?:fluent in|bilingual)"),
-    row(
-        None,
-        rf"i {_ADVERBS}(?:can )?play (?:the |bass |lead )?(?!a (?:role|game|video)|with|around|it\b|this|that|video|sound|audio|file)\w",
-    ),
-    row(
-        None,
-        rf"{_IM} (?:a|an) (?:[\w-]+ )?member of |{_IM} (?:religious|catholic|muslim|jewish|hindu|buddhist|christian|an atheist|agnostic)(?=,|$| and)",
-    ),
-    row(
-        None,
-        rf"i (?:mostly |mainly |always |only |usually |still )*(?:use|run|code in|write in) (?:{_TOOLS}|{CAP}.{{0,30}} (?:for everything|every day|daily|at work|for work|as my)\b)",
-    ),
+    row(None, rf"i {_ADVERBS}(?:can )?(?:speak|understand) (?:\w+ ){{0,2}}?{CAP}|{_IM} (?:fluent in|bilingual)|i (?:mostly |mainly )?(?:write|code in|program in) (?-i:[A-Z]\w+)(?: (?:at|for) \w+)?$"),
+    row(None, rf"i {_ADVERBS}(?:can )?play (?:the |bass |lead )?(?!a (?:role|game|video)|with|around|it\b|this|that|video|sound|audio|file)\w"),
+    row(None, rf"{_IM} (?:a|an) (?:[\w-]+ )?member of |{_IM} (?:religious|catholic|muslim|jewish|hindu|buddhist|christian|an atheist|agnostic)(?=,|$| and)"),
+    row(None, rf"i (?:mostly |mainly |always |only |usually |still )*(?:use|run|code in|write in) (?:{_TOOLS}|{CAP}.{{0,30}} (?:for everything|every day|daily|at work|for work|as my)\b)"),
     row(None, rf"{_IM} on (?:windows|mac|macos|linux|ubuntu|android|ios)\b"),
     # plans and what happened
-    row(
-        None,
-        rf"(?:{_IM}|we['’]re|we are) (?:planning|hoping|about|going) to {_LIFE_VERBS} {_NOT_THAT}|{_WE} (?:plan|intend|hope) to {_LIFE_VERBS} {_NOT_THAT}",
-    ),
+    row(None, rf"(?:{_IM}|we['’]re|we are) (?:planning|hoping|about|going) to {_LIFE_VERBS} {_NOT_THAT}|{_WE} (?:plan|intend|hope) to {_LIFE_VERBS} {_NOT_THAT}"),
     row(None, rf"i(?: really)? want to {_LIFE_VERBS} {_NOT_THAT}(?!more about|about (?:this|that|your))"),
+    row(None, rf"(?:(?:next|in|on) \w+,? )?(?:i have|i['’]ve got) (?:a|an|my) (?:job interview|wedding|exam|surgery|operation|flight|appointment) |(?:next|in|on) \w+,? (?:{_IM}|we['’]re|we are) (?:starting|moving|flying|getting married|travell?ing|going to)"),
     row(None, r"my (?:long-term |main |big )?(?:goal|dream|resolution|ambition|aim)(?: for \w+(?: \w+)?)? is "),
-    row(
-        None,
-        rf"(?:{_IM}|we['’]re|we are) (?:saving (?:up )?(?:for|to)|training for|getting married|expecting (?:a|our|my|twins)|having a baby|learning (?!that|how|about (?:this|that)|the (?:code|api))|(?:moving|flying|travell?ing|going) to {CAP}|writing (?:a|my) (?:novel|book|thesis|dissertation|memoir))",
-    ),
-    row(
-        None,
-        rf"(?:(?:last|this|in|on|yesterday)[\w ]{{0,20}},? )?{_WE} (?:just |recently |finally |once )*{_EVENT_VERBS}\b(?=.* {_WHEN}\b)",
-    ),
+    row(None, rf"(?:{_IM}|we['’]re|we are) (?:saving (?:up )?(?:for|to)|training for|getting married|expecting (?:a|our|my|twins)|having a baby|learning (?!that|how|about (?:this|that)|the (?:code|api))|(?:moving|flying|travell?ing|going) to {CAP}|visiting {CAP}|starting (?:a new job|school|university|college)|writing (?:a|my) (?:novel|book|thesis|dissertation|memoir))"),
+    row(None, rf"(?:(?:last|this|in|on|yesterday)[\w ]{{0,20}},? )?{_WE} (?:just |recently |finally |once )*{_EVENT_VERBS}\b(?! this| that| it| through)(?=.* {_WHEN}\b)"),
     row(None, rf"(?:last|yesterday|in|on)[\w ]{{0,20}},? {_WE} (?:just |recently |finally )*{_EVENT_VERBS}\b"),
-    row(
-        None,
-        rf"i {_ADVERBS}(?:wake up|get up|go to bed|go to the gym|run|swim|cycle|meditate|do yoga|cook|bake|hike|climb|ski|surf|paint|garden|knit|read)\b(?=.* {_HABIT})",
-    ),
+    row(None, rf"i always (?:fly|travel|order|buy|take|drink|wear|cook|eat) (?!(?:it|this|that)\b)"),
+    row(None, rf"i {_ADVERBS}(?:wake up|get up|go to bed|go to the gym|run|swim|cycle|meditate|do yoga|cook|bake|hike|climb|ski|surf|paint|garden|knit|read)\b(?=.* {_HABIT})"),
 )
+# fmt: on

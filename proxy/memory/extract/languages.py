@@ -15,22 +15,17 @@ _FAMILY = {
     "nl": r"mijn (?:hond|kat|vrouw|man|zoon|dochter|broer|zus|moeder|vader)",
 }
 
+# fmt: off
 ROWS: tuple[Row, ...] = (
     # German
     row("name", rf"(?:ich hei(?:ß|ss)e|mein name ist) {CAP}"),
-    row(
-        "home",
-        r"ich (?:wohne|lebe) (?:jetzt |seit \w+ )?(?:in|bei|nahe|auf|an) |ich bin (?:von \w+ )?nach \w+ (?:um)?gezogen",
-    ),
+    row("home", r"ich (?:wohne|lebe) (?:jetzt |seit [\w ]{1,20} )?(?:in|bei|nahe|auf|an) |ich bin (?:von \w+ )?nach \w+ (?:um)?gezogen"),
     row("employer", rf"ich arbeite (?:jetzt |seit \w+ )?(?:bei|für) (?:der |dem )?{CAP}"),
     row("job", r"ich arbeite als |ich bin [\w-]+ von beruf"),
     row("age", r"ich bin (?:jetzt )?\d{1,3}(?: jahre alt)?$"),
     row("birthday", r"ich habe am .+ geburtstag|ich wurde (?:am|im) .+ geboren|mein geburtstag ist "),
     row("diet", r"ich bin (?:jetzt |strikt )?(?:vegetarier(?:in)?|veganer(?:in)?|vegan|vegetarisch)\b"),
-    row(
-        None,
-        r"ich bin allergisch (?:gegen|auf) |ich habe (?:eine )?(?:\w+allergie|diabetes|asthma)\b|ich vertrage kein",
-    ),
+    row(None, r"ich bin allergisch (?:gegen|auf) |ich habe (?:eine )?(?:\w+allergie|diabetes|asthma)\b|ich vertrage kein"),
     row(
         None, r"ich (?:esse|trinke) kein\w* |ich (?:mag|liebe|hasse) (?:kein\w* )?(?!es\b|das\b|dich|diese|wenn|wie)"
     ),
@@ -38,19 +33,13 @@ ROWS: tuple[Row, ...] = (
     row(None, rf"{_FAMILY['de']} (?:{CAP} )?(?:heißt|heisst|lebt|wohnt|arbeitet|ist (?:{CAP}|\d)) ?"),
     # French
     row("name", rf"(?:je m['’]appelle|mon nom est|mon prénom est) {CAP}"),
-    row(
-        "home",
-        r"(?:j['’]habite|je vis) (?:maintenant |actuellement )?(?:à|a|en|au|aux|dans|près) |j['’]ai déménagé (?:à|en|au) ",
-    ),
+    row("home", r"(?:j['’]habite|je vis) (?:maintenant |actuellement )?(?:à|a|en|au|aux|dans|près) |j['’]ai déménagé (?:à|en|au) "),
     row("employer", rf"je travaille (?:chez|pour|à) {CAP}"),
     row("job", r"je travaille comme |je suis \w+ de métier"),
     row("age", r"j['’]ai (?:maintenant )?\d{1,3} ans\b"),
     row("diet", r"je suis (?:devenue? )?(?:végétarien(?:ne)?|végane?|vegan|végétalien(?:ne)?)\b"),
     row(None, r"je suis allergique (?:à|au|aux) |je suis (?:diabétique|asthmatique|daltonien(?:ne)?|enceinte)\b"),
-    row(
-        None,
-        r"j['’](?:aime|adore) (?:les |la |le |l['’])(?!idée)|je (?:déteste|préfère) (?:les |la |le |l['’])(?!idée|version|première|deuxième)|je n['’]aime pas (?:les |la |le |l['’])(?!idée)",
-    ),
+    row(None, r"j['’](?:aime|adore) (?:les |la |le |l['’])(?!idée)|je (?:déteste|préfère) (?:les |la |le |l['’])(?!idée|version|première|deuxième)|je n['’]aime pas (?:les |la |le |l['’])(?!idée)"),
     row("favourite_{of}", r"(?:mon|ma) (?P<of>\w+) préférée? est "),
     row(None, rf"{_FAMILY['fr']} (?:s['’]appelle|habite|travaille) "),
     # Spanish
@@ -63,55 +52,32 @@ ROWS: tuple[Row, ...] = (
     row(
         None, r"(?:yo )?soy (?:alérgic[oa] a|intolerante a|celíac[oa]|diabétic[oa]|asmátic[oa]|zurd[oa]|daltónic[oa])"
     ),
-    row(
-        None,
-        r"(?:a mí )?(?:no )?me (?:gustan?|encantan?) (?:el |la |los |las )(?!idea|segunda|primera)|odio (?:el |la |los |las )",
-    ),
+    row(None, r"(?:a mí )?(?:no )?me (?:gustan?|encantan?) (?:el |la |los |las )(?!idea|segunda|primera)|odio (?:el |la |los |las )"),
     row("favourite_{of}", r"mi (?P<of>\w+) (?:favorit[oa]|preferid[oa]) es "),
     row(None, rf"{_FAMILY['es']} (?:se llama|vive|trabaja|es alérgic[oa]) "),
     # Norwegian, Danish, Swedish
     row("name", rf"(?:(?:jeg|jag|eg) (?:heter|hedder)|(?:mitt|mit) (?:navn|namn) (?:er|är)) {CAP}"),
-    row(
-        "home",
-        r"(?:jeg|jag|eg) bor (?:nå |nu )?(?:i|på|ved|vid|utenfor|nær|nära) |(?:jeg|jag) (?:har )?(?:flyttet|flyttat|flyttade) (?:fra \w+ |från \w+ )?(?:til|till) ",
-    ),
-    row(
-        "employer",
-        rf"(?:jeg|jag|eg) (?:jobber|arbeider|arbejder|jobbar|arbetar) (?:nå |nu )?(?:i|hos|på|for|för|ved|vid) {CAP}",
-    ),
+    row("home", r"(?:jeg|jag|eg) bor (?:nå |nu )?(?:i|på|ved|vid|utenfor|nær|nära) |(?:jeg|jag) (?:har )?(?:flyttet|flyttat|flyttade) (?:fra \w+ |från \w+ )?(?:til|till) "),
+    row("employer", rf"(?:jeg|jag|eg) (?:jobber|arbeider|arbejder|jobbar|arbetar) (?:nå |nu )?(?:i|hos|på|for|för|ved|vid) {CAP}"),
     row("job", r"(?:jeg|jag|eg) (?:jobber|arbeider|arbejder|jobbar|arbetar) som "),
     row("age", r"(?:jeg|jag|eg) (?:er|är) \d{1,3}(?: år)?(?: gammel| gammal)?$"),
     row("diet", r"(?:jeg|jag|eg) (?:er|är) (?:blitt |blivit )?(?:vegetarianer|veganer|vegan|vegetar|vegetarian)\b"),
     row(None, r"(?:jeg|jag|eg) (?:er|är) allergisk (?:mot|for|överfor|overfor) "),
     row(None, r"(?:jeg|jag) (?:liker|elsker|hater|gillar|älskar|hatar) (?!det|dette|den|at|att|deg|dig)"),
-    row(
-        None,
-        rf"{_FAMILY['no, da, sv']} (?:{CAP} )?(?:heter|hedder|bor|jobber|jobbar|(?:er|är) (?:{CAP}|\d|allergisk|veget\w+)) ?",
-    ),
+    row(None, rf"{_FAMILY['no, da, sv']} (?:{CAP} )?(?:heter|hedder|bor|jobber|jobbar|(?:er|är) (?:{CAP}|\d|allergisk|veget\w+)) ?"),
     # Italian, Portuguese, Dutch
     row("name", rf"(?:mi chiamo|il mio nome è|(?:o )?meu nome é|me chamo|chamo-me|ik heet|mijn naam is) {CAP}"),
-    row(
-        "home",
-        r"(?:io )?(?:vivo|abito) (?:a|in|ad) |(?:eu )?(?:moro|vivo) (?:em|no|na) |ik woon (?:nu )?(?:in|bij|op) ",
-    ),
+    row("home", r"(?:io )?(?:vivo|abito) (?:a|in|ad) |(?:eu )?(?:moro|vivo) (?:em|no|na) |ik woon (?:nu )?(?:in|bij|op) "),
     row("employer", rf"(?:lavoro (?:per|da|in|alla)|trabalho (?:na|no|em|para)|ik werk (?:bij|voor)) {CAP}"),
     row("age", r"ho \d{1,3} anni\b|tenho \d{1,3} anos\b|ik ben \d{1,3}(?: jaar(?: oud)?)?$"),
-    row(
-        "diet",
-        r"sono (?:vegan[oa]|vegetarian[oa])\b|sou (?:vegan[oa]|vegetarian[oa])\b|ik ben (?:vegetari[eë]r|veganist|vegetarisch)\b",
-    ),
+    row("diet", r"sono (?:vegan[oa]|vegetarian[oa])\b|sou (?:vegan[oa]|vegetarian[oa])\b|ik ben (?:vegetari[eë]r|veganist|vegetarisch)\b"),
     row(None, r"sono allergic[oa] a|sou alérgic[oa] a|ik ben allergisch voor "),
     row(None, rf"(?:{_FAMILY['it']} si chiama|{_FAMILY['pt']} (?:se )?chama(?:-se)?|{_FAMILY['nl']} heet) "),
     # Polish, Russian, Chinese, Japanese
-    row(
-        "name",
-        rf"(?:mam na imię|nazywam się|меня зовут) {CAP}|我(?:叫|的名字(?:是|叫))(?!什么|做)\S{{2,4}}$|(?:私の)?名前は\S{{1,12}}です",
-    ),
-    row(
-        "home",
-        r"mieszkam (?:w|we|na) |(?:я )?живу в |我(?:现在)?住在(?!哪)\S{2,20}$|(?:私は)?\S{2,12}に住んで(?:います|いる)",
-    ),
+    row("name", rf"(?:mam na imię|nazywam się|меня зовут) {CAP}|我(?:叫|的名字(?:是|叫))(?!什么|做)\S{{2,4}}$|(?:私の)?名前は\S{{1,12}}です"),
+    row("home", r"mieszkam (?:w|we|na) |(?:я )?живу в |我(?:现在)?住在(?!哪)\S{2,20}$|(?:私は)?\S{2,12}に住んで(?:います|いる)"),
     row("employer", rf"pracuję w {CAP}|(?:я )?работаю в {CAP}"),
     row("age", r"mam \d{1,3} lata?\b|мне \d{1,3} (?:лет|год|года)\b|我(?:今年)?\d{1,3}岁|\d{1,3}歳です"),
     row(None, r"у меня аллергия на |mam alergię na |我对\S{1,12}过敏"),
 )
+# fmt: on

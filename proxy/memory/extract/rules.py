@@ -6,12 +6,17 @@ the person's own words and language ("I live in Oslo."), so that nothing is word
 
 from __future__ import annotations
 
+import re
+
 from proxy.memory.extract import english, languages
 from proxy.memory.extract.clauses import Clause, clauses
 from proxy.memory.extract.occupations import is_given_name, is_occupation
 from proxy.types import Fact, Millis, Turn
 
 _ROWS = (*english.ROWS, *languages.ROWS)
+_JOB_CHANGE = re.compile(
+    r"\b(?:left|quit|resigned|changed jobs|new job|switched jobs|fired|laid off)\b", re.IGNORECASE
+)
 _MAX_FACTS = 12  # of one message; who states more has pasted a list
 
 
@@ -23,9 +28,9 @@ class Rules:
 
 
 def extract(text: str, at: Millis) -> list[Fact]:
-    """The facts that `text`, said by the user at `at`, states about the user. Each `evidence` is a span of `text`.
+    """What the user states about themselves in `text`, said at `at`. Each `evidence` is a span of `text`.
 
-    A closing statement ("I no longer work at Acme.") has the slot it closes, so that it supersedes the value there."""
+    A closing statement ("I no longer work at Acme.") has the slot it closes: it supersedes the value there."""
     facts: dict[str, Fact] = {}
     for clause in clauses(text):
         fact = _fact(clause, at)
@@ -48,14 +53,20 @@ def _slot(clause: Clause) -> str | None:
         if match is None:
             continue
         named = match.groupdict()
-        if "occupation" in named and not is_occupation(named["occupation"]):
+        if named.get("occupation") and not is_occupation(named["occupation"]):
             continue
-        if "name" in named and not is_given_name(named["name"]):
+        if named.get("name") and not is_given_name(named["name"]):
+            continue
+        if named.get("new_job") and not _JOB_CHANGE.search(clause.before):
             continue
         if each.slot is None and english.TECHNICAL.search(clause.text):
             continue
-        return (each.slot or "").format(of="_".join(named.get("of", "").casefold().replace("colour", "color").split()))
+        return (each.slot or "").format(of=_slug(named.get("of", "")))
     return _greeted(clause)
+
+
+def _slug(words: str) -> str:
+    return "_".join(words.casefold().replace("colour", "color").split())
 
 
 def _greeted(clause: Clause) -> str | None:
