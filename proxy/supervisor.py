@@ -42,8 +42,8 @@ async def serve(
 ) -> int:
     """Run `workers` web processes and one writer until SIGTERM or SIGINT; returns the exit code.
 
-    To the command line `web` come `--fd N`, the listening socket, and `--parent-fd N` (see `watch_parent`), the latter
-    to `writer` too. Streams may go on for `grace_s` after SIGTERM."""
+    The command line `web` gets `--fd N`, the listening socket, and both get `--parent-fd N` for `watch_parent`.
+    Streams may go on for `grace_s` after SIGTERM."""
     lifeline, held = os.pipe()  # the kernel closes `held` when this process dies, however it dies
     parent = ["--parent-fd", str(lifeline)]
     web = [*web, "--fd", str(listener.fileno()), *parent]
