@@ -4,6 +4,8 @@ What a person quotes, pastes, asks, imagines or plays is left out here, so that 
 statements only.
 """
 
+# ruff: noqa: E501  a pattern's alternatives stay together
+
 from __future__ import annotations
 
 import re

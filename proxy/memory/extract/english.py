@@ -168,7 +168,7 @@ ROWS: tuple[Row, ...] = (
     row(None, rf"{_IVE} (?:also |got )?(?:(?:a|an|type \d|mild|severe|chronic|bad|seasonal) )*{_DISEASES}\b"),
     row(None, rf"(?:i was|i got|{_IVE}|i['’]ve been|i have been) (?:just |recently |been )*diagnosed with |i suffer from "),
     row(None, r"(?:i take|i['’]?m on|i am on) (?!it\b|this|that|a (?:break|call|train|bus))[\w -]{3,40}(?:for my|every (?:day|morning|evening|night)|daily|medication|for (?:allergies|asthma|blood|anxiety|depression))"),
-    row(None, rf"i (?:don['’]?t|do not|can['’]?t|cannot|never) (?:eat|drink|smoke|have (?:dairy|gluten|nuts|sugar|alcohol|caffeine|lactose|milk|eggs)|tolerate|digest|(?:drive|swim)$)(?! (?:it|this|that|these|those)\b)"),
+    row(None, r"i (?:don['’]?t|do not|can['’]?t|cannot|never) (?:eat|drink|smoke|have (?:dairy|gluten|nuts|sugar|alcohol|caffeine|lactose|milk|eggs)|tolerate|digest|(?:drive|swim)$)(?! (?:it|this|that|these|those)\b)"),
     row(None, r"i(?:['’]ve)?(?: just| recently| finally)? (?:quit|stopped|gave up|given up|started|reduced) (?:smoking|drinking|eating|alcohol|sugar|meat|coffee|caffeine|gluten|dairy)"),
     # likes
     row("favourite_{of}", r"my (?:all[- ]time |absolute |new |current )?favou?rite (?P<of>\w+(?: \w+){0,2}?)(?: of all time)? (?:is|are|was|isn['’]t|has always been) (?!this|that|it|the (?:first|second|last)\b)"),
@@ -195,7 +195,7 @@ ROWS: tuple[Row, ...] = (
     row(None, rf"(?:{_IM}|we['’]re|we are) (?:saving (?:up )?(?:for|to)|training for|getting married|expecting (?:a|our|my|twins)|having a baby|learning (?!that|how|about (?:this|that)|the (?:code|api))|(?:moving|flying|travell?ing|going) to {CAP}|visiting {CAP}|starting (?:a new job|school|university|college)|writing (?:a|my) (?:novel|book|thesis|dissertation|memoir))"),
     row(None, rf"(?:(?:last|this|in|on|yesterday)[\w ]{{0,20}},? )?{_WE} (?:just |recently |finally |once )*{_EVENT_VERBS}\b(?! this| that| it| through)(?=.* {_WHEN}\b)"),
     row(None, rf"(?:last|yesterday|in|on)[\w ]{{0,20}},? {_WE} (?:just |recently |finally )*{_EVENT_VERBS}\b"),
-    row(None, rf"i always (?:fly|travel|order|buy|take|drink|wear|cook|eat) (?!(?:it|this|that)\b)"),
+    row(None, r"i always (?:fly|travel|order|buy|take|drink|wear|cook|eat) (?!(?:it|this|that)\b)"),
     row(None, rf"i {_ADVERBS}(?:wake up|get up|go to bed|go to the gym|run|swim|cycle|meditate|do yoga|cook|bake|hike|climb|ski|surf|paint|garden|knit|read)\b(?=.* {_HABIT})"),
 )
 # fmt: on
