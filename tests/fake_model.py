@@ -24,17 +24,17 @@ from typing import Any, Self
 
 from aiohttp import web
 
-CHAT_PATHS = ("/v1/chat/completions", "/chat/completions", "/api/v1/chat/completions")
-
 
 @dataclass
 class Recorded:
-    """One request as it arrived. `gone_at` is the `time.monotonic()` at which its client left too early, or None."""
+    """One request as it arrived. `gone_at` is the `time.monotonic()` at which its client left too early, or None;
+    `peer` is the same for two requests over one connection."""
 
     method: str
     path: str
     headers: dict[str, str]
     raw: bytes
+    peer: object = None
     at: float = field(default_factory=time.monotonic)
     gone_at: float | None = None
     done: bool = False
@@ -115,7 +115,8 @@ class FakeModel:
         await runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        recorded = Recorded(request.method, request.path_qs, dict(request.headers), await request.read())
+        peer = request.transport and request.transport.get_extra_info("peername")
+        recorded = Recorded(request.method, request.path_qs, dict(request.headers), await request.read(), peer)
         self.requests.append(recorded)
         try:
             response = await self._respond(request, recorded)

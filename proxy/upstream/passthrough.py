@@ -46,7 +46,12 @@ class Passthrough:
             response = await self._open().post(
                 url, data=body, headers=request_headers(deployment, headers), timeout=timeout, allow_redirects=False
             )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (
+            aiohttp.ClientError,
+            TimeoutError,
+            OSError,
+            ValueError,
+        ) as error:  # ValueError: an address and a key clash
             raise _unavailable(url, error) from error
         if response.status in (301, 302, 303, 307, 308):
             response.close()
