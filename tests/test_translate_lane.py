@@ -158,6 +158,12 @@ async def test_an_error_that_is_no_json_is_wrapped(upstream: FakeModel) -> None:
     assert (reply.status, orjson.loads(await read(reply))["error"]["message"]) == (502, "<h1>Bad gateway</h1>")
 
 
+async def test_a_missing_key_is_the_operators_fault() -> None:
+    """The client is told that the provider could not be asked, and why."""
+    with pytest.raises(UpstreamUnavailable, match=r"gemini.*api_key"):
+        await ask(Deployment("m", "gemini", "m", "translate"))
+
+
 async def test_a_provider_out_of_reach_is_a_502(upstream: FakeModel) -> None:
     """Nobody listens; and one that does not answer in time is a 504."""
     gone = Deployment("m", "anthropic", "m", "translate", "http://127.0.0.1:9", "sk-ant")
@@ -222,4 +228,17 @@ async def test_when_the_client_leaves_the_provider_is_let_go(
             writer.close()
             while (gone := upstream.requests[0].gone_at) is None:
                 await asyncio.sleep(0.01)
+    assert gone - left < 1
+
+
+async def test_a_reply_that_is_closed_lets_the_provider_go(upstream: FakeModel) -> None:
+    """Also between two reads, as when a slow client holds the relay up and then leaves."""
+    upstream.script(Behaviour(delay_chunk=0.2, answer="on and on " * 1000))
+    reply = await ask(claude(upstream), stream=True)
+    assert b"on " in await anext(reply.chunks())
+    left = time.monotonic()
+    await reply.close()
+    async with asyncio.timeout(30):
+        while (gone := upstream.requests[0].gone_at) is None:
+            await asyncio.sleep(0.01)
     assert gone - left < 1

@@ -102,6 +102,9 @@ def _arguments(deployment: Deployment, asked: Mapping[str, Any]) -> dict[str, An
         "timeout": deployment.timeout,
         "extra_headers": dict(deployment.extra_headers),
         "max_retries": 0,
+        # litellm's MCP gateway looks at every request with tools: it needs a package of its own, and clients could
+        # reach servers with it. (Seen in 1.106.2; there is no public name for this switch.)
+        "_skip_mcp_handler": True,
     }
 
 
@@ -184,12 +187,18 @@ def _failed(error: Exception, deployment: Deployment) -> Reply:
     if any(isinstance(cause, httpx.TransportError | OSError) for cause in causes):
         where = f"{deployment.provider} ({deployment.model_name})"
         raise _broken(error, f"{where} is out of reach or did not answer in time") from error
+    if missing := [str(cause.name or cause) for cause in causes if isinstance(cause, ImportError)]:
+        raise UpstreamUnavailable(
+            f"{deployment.provider} needs a package that is not installed: {missing[-1]}"
+        ) from error
     status = getattr(error, "status_code", 500)
     if 400 <= status < 500:
         return _Whole(status, [], orjson.dumps(openai_body(status, "upstream_error", _message(error))))
     _failures.inc()
     names = " < ".join(type(cause).__name__ for cause in causes)  # the texts may quote the conversation
     log.warning("litellm could not handle a request to %s: %s", deployment.provider, names)
+    if deployment.api_key is None:
+        raise UpstreamUnavailable(f"{deployment.provider} could not be asked; its api_key is missing") from error
     message = f"This cannot be translated for {deployment.provider}: check the shape of messages and tools."
     raise RequestError(400, "untranslatable", message) from error
 
