@@ -20,7 +20,7 @@ from proxy.api.models import Models
 from proxy.api.receipts import ReceiptApi
 from proxy.auth import Auth
 from proxy.chat import Chat
-from proxy.errors import ConfigError, RequestError, Unavailable, UpstreamUnavailable, openai_body
+from proxy.errors import RequestError, Unavailable, UpstreamUnavailable, openai_body
 from proxy.memory.database import Database
 from proxy.memory.embed import FastEmbedder
 from proxy.memory.extract.rules import Rules
@@ -36,8 +36,7 @@ from proxy.memory.writer import DAY_MS, Writer
 from proxy.metrics import CountAnswers
 from proxy.requests import ClientGone
 from proxy.settings import Settings
-from proxy.upstream import ollama
-from proxy.upstream.catalog import Catalog, defaults
+from proxy.upstream.catalog import Catalog
 from proxy.upstream.passthrough import Passthrough
 from proxy.upstream.translate import Translate
 
@@ -46,7 +45,6 @@ def build_app(
     settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str], embedder: FastEmbedder
 ) -> Starlette:
     """The web process; `embedder` has been started. Raises `ConfigError`."""
-    refuse_unsupported(settings)
     auth = Auth(settings.keys or [], settings.admin_key)
     caller = Caller(auth)
     catalog = Catalog(model_list, environ)
@@ -107,7 +105,6 @@ async def running_writer(settings: Settings) -> AsyncIterator[Writer]:
     """The writer process: it has the store, serves it to the web processes, and learns from the queue.
 
     Raises `ConfigError`, `EmbedderUnavailable`."""
-    refuse_unsupported(settings)
     embedder = build_embedder(settings)
     await embedder.start()
     database = build_database(settings)
@@ -138,27 +135,6 @@ def build_embedder(settings: Settings) -> FastEmbedder:
 
 def build_database(settings: Settings) -> Database:
     return Database(settings.data_path / "queue.db")
-
-
-async def model_list(settings: Settings, environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What is configured, or else what the environment offers."""
-    if settings.model_list is not None:
-        return settings.model_list
-    return defaults(environ, await ollama.models(ollama.base(environ)))
-
-
-def refuse_unsupported(settings: Settings) -> None:
-    """Better no start than a secret kept in clear text or a store that is not the one asked for."""
-    memory = settings.memory
-    asked = {
-        "memory.store.url": memory.store.url,
-        "memory.queue.url": memory.queue.url,
-        "memory.extract.model": memory.extract.model,
-        "memory.encryption.master_key": memory.encryption.master_key,
-    }
-    for name, value in asked.items():
-        if value is not None:
-            raise ConfigError(f"{name} is not supported by this version yet: leave it null")
 
 
 async def _refused(request: Request, error: Exception) -> Response:

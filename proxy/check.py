@@ -8,12 +8,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import NamedTuple
 
-from proxy.app import build_database, build_embedder, model_list, refuse_unsupported
+from proxy.app import build_database, build_embedder
 from proxy.errors import RememberdError
 from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.store.edge_client import EdgeClient
 from proxy.memory.store.edge_wire import socket_path
-from proxy.serve import prepare
+from proxy.serve import model_list, prepare
 from proxy.settings import Settings
 from proxy.types import Deployment
 from proxy.upstream.catalog import Catalog
@@ -42,7 +42,6 @@ async def _findings(settings: Settings, environ: Mapping[str, str]) -> AsyncIter
     server = settings.server
     keys = ", ".join(key.name for key in settings.keys or []) or "none: loopback only, one user 'local'"
     yield Finding("server", True, f"{server.host}:{server.port}, {server.workers} worker(s); keys: {keys}")
-    yield await _tried("settings", lambda: _settings(settings))
     yield await _tried("data", lambda: _data(settings))
     yield await _tried("embedder", lambda: _embedder(settings))
     yield await _tried("queue", lambda: _queue(settings))
@@ -67,11 +66,6 @@ async def _tried(part: str, look: Callable[[], Awaitable[str]]) -> Finding:
         return Finding(part, False, str(error))
     except TimeoutError:
         return Finding(part, False, f"no answer within {_PATIENCE_SECONDS:.0f} s")
-
-
-async def _settings(settings: Settings) -> str:
-    refuse_unsupported(settings)
-    return "every setting is known"
 
 
 async def _data(settings: Settings) -> str:

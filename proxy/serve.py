@@ -23,21 +23,17 @@ from proxy.settings import Server, Settings
 log = logging.getLogger("rememberd.serve")
 
 _SLOW_START_SECONDS = 10.0
+_NO_MODELS = "none: set OPENAI_API_KEY or another provider's key, or write a model_list"
 
 
 async def serve(settings: Settings, config: Path | None, environ: Mapping[str, str]) -> int:
     """Until SIGTERM or SIGINT. Returns the exit code. Raises `ConfigError`."""
-    from proxy.app import model_list, refuse_unsupported
-    from proxy.upstream.catalog import Catalog
-
-    refuse_unsupported(settings)
     prepare(settings)
-    catalog = Catalog(await model_list(settings, environ), environ)
     listener = listen(settings.server)
     metrics = tempfile.mkdtemp(prefix="rememberd-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
     named = ["--config", str(config)] if config else []
-    announcement = asyncio.create_task(_announce(settings, catalog.names() + catalog.wildcards(), listener))
+    announcement = asyncio.create_task(_announce(settings, environ, listener))
     try:
         return await supervisor.serve(
             listener,
@@ -54,7 +50,7 @@ async def serve(settings: Settings, config: Path | None, environ: Mapping[str, s
 async def web(settings: Settings, environ: Mapping[str, str], listener: socket.socket, parent: int | None) -> int:
     import uvicorn
 
-    from proxy.app import build_app, build_embedder, model_list
+    from proxy.app import build_app, build_embedder
 
     embedder = build_embedder(settings)
     await embedder.start()
@@ -93,6 +89,16 @@ async def writer(settings: Settings, parent: int | None) -> int:
     return 0
 
 
+async def model_list(settings: Settings, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What is configured, or else what the environment offers."""
+    from proxy.upstream import ollama
+    from proxy.upstream.catalog import defaults
+
+    if settings.model_list is not None:
+        return settings.model_list
+    return defaults(environ, await ollama.models(ollama.base(environ)))
+
+
 def run(work: Coroutine[Any, Any, int]) -> int:
     import uvloop
 
@@ -119,8 +125,10 @@ def prepare(settings: Settings) -> None:
         raise ConfigError(f"cannot write to data_dir {settings.data_path}")
 
 
-async def _announce(settings: Settings, models: list[str], listener: socket.socket) -> None:
+async def _announce(settings: Settings, environ: Mapping[str, str], listener: socket.socket) -> None:
     """Say that it is ready when it is, and what a newcomer needs to know."""
+    from proxy.upstream.catalog import Catalog
+
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     began = time.monotonic()
@@ -130,7 +138,8 @@ async def _announce(settings: Settings, models: list[str], listener: socket.sock
             slow = True
             log.warning("not ready after %.0f s; `rememberd check` says what is missing", _SLOW_START_SECONDS)
         await asyncio.sleep(0.05)
-    listed = ", ".join(models) or "none: set OPENAI_API_KEY or another provider's key, or write a model_list"
+    catalog = Catalog(await model_list(settings, environ), environ)
+    listed = ", ".join(catalog.names() + catalog.wildcards()) or _NO_MODELS
     keys = "API keys: " + ", ".join(key.name for key in settings.keys) if settings.keys else "no key needed from here"
     print(
         f"rememberd is ready at {url} ({time.monotonic() - began:.1f} s)\n"

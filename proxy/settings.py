@@ -257,6 +257,20 @@ def _check(settings: Settings) -> None:
             "Add an entry to `keys`, or listen on 127.0.0.1"
         )
     _check_keys(settings.keys or [])
+    _check_supported(memory)
+
+
+def _check_supported(memory: Memory) -> None:
+    """Better no start than a secret kept in clear text or a store that is not the one asked for."""
+    asked = {
+        "memory.store.url": memory.store.url,
+        "memory.queue.url": memory.queue.url,
+        "memory.extract.model": memory.extract.model,
+        "memory.encryption.master_key": memory.encryption.master_key,
+    }
+    for name, value in asked.items():
+        if value is not None:
+            raise ConfigError(f"{name} is not supported by this version yet: leave it null")
 
 
 def _check_keys(keys: list[Key]) -> None:

@@ -88,13 +88,13 @@ def running(folder: Path, models: Mapping[str, str], **settings: Any) -> Iterato
 
 
 def eventually(look: Callable[[], T], seconds: float = PATIENCE) -> T:
-    """What `look` returns as soon as it is true; an error of the connection counts as not yet."""
+    """What `look` returns as soon as it is true; no connection and a 503 count as not yet."""
     end = time.monotonic() + seconds
     while True:
         try:
             if found := look():
                 return found
-        except httpx.TransportError:
+        except httpx.HTTPError:
             pass
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.05)
@@ -111,14 +111,16 @@ def remembered(client: httpx.Client, text: str, kind: str | None = None) -> dict
     def look() -> dict[str, Any] | None:
         return next((m for m in memories(client, kind) if text in m["text"]), None)
 
-    return eventually(look)  # type: ignore[return-value]
+    found = eventually(look)
+    assert found is not None
+    return found
 
 
 def memories(client: httpx.Client, kind: str | None = None) -> list[dict[str, Any]]:
     found, cursor = [], None
     while True:
         asked = {"limit": "500"} | ({"kind": kind} if kind else {}) | ({"cursor": cursor} if cursor else {})
-        page = client.get("/v1/memories", params=asked).json()
+        page = client.get("/v1/memories", params=asked).raise_for_status().json()
         found += page["data"]
         if not (cursor := page["next_cursor"]):
             return found

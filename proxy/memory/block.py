@@ -120,17 +120,14 @@ def line_cost(memory: Memory) -> int:
     return tokens(line(memory) + "\n")
 
 
-def header_cost(at: Millis) -> int:
-    return tokens(f"[{day(at)}]\n")
-
-
+HEADER_COST = tokens("[Wed 30 Sep 2026]\n")  # every day has as many pieces
 FRAME_COST = tokens(f"{HEAD}\n{TAIL}")
 
 
 def render(memories: Sequence[Memory]) -> str:
     """`<memory>…</memory>`: pinned first, then by time, one header a day; "" for no memories.
 
-    Costs at most FRAME_COST, a `header_cost` for each day of the pinned and of the others, and each `line_cost`."""
+    Costs at most FRAME_COST, a HEADER_COST for each day (of the pinned and of the others), and each `line_cost`."""
     if not memories:
         return ""
     lines, group = [HEAD], (False, "")

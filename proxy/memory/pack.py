@@ -2,53 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from proxy.memory.block import FRAME_COST, day, header_cost
+from proxy.memory.block import FRAME_COST, HEADER_COST
 from proxy.types import Candidate
 
-# A profile this small against the budget goes in whole: the right one of 50 preferences is among the best ten in 94 %
-# of cases, of 1,000 in 37 % (FACTS of retrieval), and what a model knows of a person it can use unasked.
+# A profile this small against the budget goes in whole: the right one of 50 preferences is among the best ten in
+# 94 % of cases, of 1,000 in 37 %, and what a model knows of a person it can use unasked.
 WHOLE_SHARE = 0.25
+
+SHORTEST_LINE = 4  # tokens: nothing that is told fits into less
+DAY_MS = 86_400_000
 
 
 class Pack:
-    """Room in the block, in tokens as `render` will spend them."""
+    """Room in the block, in tokens as `render` will spend them at most."""
 
     def __init__(self, budget_tokens: int) -> None:
-        self.room = budget_tokens - FRAME_COST
-        self.ids: list[str] = []
-        self.cost = FRAME_COST
-        self._headers: set[tuple[bool, str]] = set()
+        self.budget, self.cost = budget_tokens, FRAME_COST
+        self.ids: dict[str, None] = {}
+        self._headers: set[tuple[bool, int]] = set()
         self._kinds: dict[str, str] = {}
 
     def add(self, memory: Candidate) -> None:
-        """Takes `memory` if it fits and is not told already by a fact, or episode, of the same turn."""
-        turn = memory.turn_id or memory.id
-        header = (memory.pinned, day(memory.at))
-        cost = memory.tokens + (0 if header in self._headers else header_cost(memory.at))
-        if cost > self.room or self._kinds.setdefault(turn, memory.kind) != memory.kind:
+        """Takes `memory` if it fits and is not told already by a fact, or the episode, of the same turn."""
+        header = (memory.pinned, memory.at // DAY_MS)
+        cost = self.cost + memory.tokens + (0 if header in self._headers else HEADER_COST)
+        told = self._kinds.get(memory.turn_id or memory.id, memory.kind) != memory.kind
+        if cost > self.budget or told or memory.id in self.ids:
             return
-        self.room -= cost
-        self.cost += cost
+        self.cost = cost
+        self.ids[memory.id] = None
         self._headers.add(header)
-        self.ids.append(memory.id)
+        self._kinds[memory.turn_id or memory.id] = memory.kind
+
+    @property
+    def full(self) -> bool:
+        return self.cost + SHORTEST_LINE > self.budget
 
 
-def pack(ranked: Iterable[Candidate], budget_tokens: int) -> tuple[list[str], int]:
-    """Ids in the order taken, and the block's cost in tokens (0 for none)."""
-    room = Pack(budget_tokens)
-    memories = list(ranked)
-    pinned = [each for each in memories if each.pinned]
-    for each in [*pinned, *_profile(memories, budget_tokens), *memories]:
-        if each.id not in room.ids:
-            room.add(each)
-    return room.ids, room.cost if room.ids else 0
+def pack(ranked: Sequence[Candidate], budget_tokens: int) -> tuple[list[str], int]:
+    """Ids in the order taken, and what the block costs at most, in tokens (0 for none)."""
+    block = Pack(budget_tokens)
+    pinned = [each for each in ranked if each.pinned]
+    for each in [*pinned, *_profile(ranked, budget_tokens), *ranked]:
+        if block.full:
+            break
+        block.add(each)
+    return list(block.ids), block.cost if block.ids else 0
 
 
-def _profile(memories: list[Candidate], budget_tokens: int) -> list[Candidate]:
-    facts = [each for each in memories if each.kind == "fact"]
-    cost = sum(each.tokens for each in facts) + sum(
-        header_cost(at) for at in {day(f.at): f.at for f in facts}.values()
-    )
+def _profile(ranked: Sequence[Candidate], budget_tokens: int) -> list[Candidate]:
+    """All facts, if they are few."""
+    facts = [each for each in ranked if each.kind == "fact"]
+    cost = sum(each.tokens for each in facts) + HEADER_COST * len({each.at // DAY_MS for each in facts})
     return facts if cost <= WHOLE_SHARE * budget_tokens else []

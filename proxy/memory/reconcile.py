@@ -17,7 +17,9 @@ from proxy.memory.points import to_point
 from proxy.ports import Embedder, MemoryStore
 from proxy.types import Memory, Millis, Space
 
-NEAR = 0.8  # cosine from which two facts may say the same, with the packaged model
+# Cosine from which facts without a slot are compared in words. Measured with the packaged model over 26 pairs with
+# the same content words: restatements .90 to .99, a yes and a no to the same thing .72 to .90.
+NEAR = 0.7
 _NEIGHBOURS = 8
 _HISTORY = 100  # values of a slot that are looked at, the newest first
 
@@ -40,7 +42,9 @@ class Settled(NamedTuple):
     closed: tuple[Memory, ...] = ()
 
 
-async def merge(store: MemoryStore, embedder: Embedder, space: Space, new: Sequence[Memory], now: Millis) -> Outcome:
+async def merge(
+    store: MemoryStore, embedder: Embedder, space: Space, new: Sequence[Memory], now: Millis
+) -> Outcome:
     """Write `new` into the store, in order. Doing it again changes nothing.
 
     Raises `StoreUnavailable` and `EmbedderUnavailable`: what was written until then stays, a retry completes it."""
@@ -80,10 +84,14 @@ def _id_beside_the_edited(space: Space, memory: Memory) -> str:
     return fact_id(space, memory.text, salt=turn or str(memory.created_at))
 
 
-async def _related(store: MemoryStore, embedder: Embedder, space: Space, fact: Memory, now: Millis) -> list[Memory]:
+async def _related(
+    store: MemoryStore, embedder: Embedder, space: Space, fact: Memory, now: Millis
+) -> list[Memory]:
     """The values of the fact's slot, past ones too; or, without a slot, the current facts next to it in meaning."""
     if fact.slot:
-        page, _ = await store.page(space, limit=_HISTORY, now=now, kind="fact", slot=fact.slot, include_past=True)
+        page, _ = await store.page(
+            space, limit=_HISTORY, now=now, kind="fact", slot=fact.slot, include_past=True
+        )
         return page
     found = await store.search(
         space, await embedder.dense(fact.text), embedder.query(fact.text), now=now, limit=_NEIGHBOURS
@@ -110,7 +118,9 @@ def settle_fact(known: Sequence[Memory], fact: Memory) -> Settled:
     if same and fact.created_at <= same.updated_at:
         return Settled(same, news=False)
     stated = _restated(same, fact) if same else replace(fact, updated_at=fact.created_at)
-    rivals = [each for each in known if each.id != stated.id and each.valid_to is None and _contrary(each, stated)]
+    rivals = [
+        each for each in known if each.id != stated.id and each.valid_to is None and _contrary(each, stated)
+    ]
     newer = [each for each in rivals if each.updated_at > stated.updated_at]
     if newer and stated.valid_to is None:
         stated = _closed(stated, newer[0])

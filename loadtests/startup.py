@@ -1,0 +1,65 @@
+"""`python -m loadtests.startup`: how long `rememberd serve` takes to be ready, and what it costs while idle."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROUNDS = 3
+IDLE_SECONDS = 3.0
+
+
+def main() -> None:
+    rounds = [measure() for _ in range(ROUNDS)]
+    print(f"rememberd serve, median of {ROUNDS} starts, an empty store, no model configured, {os.cpu_count()} cores")
+    print("| | |\n|---|---|")
+    print(f"| ready in | {statistics.median(r['ready'] for r in rounds):.1f} s |")
+    for name in ("web", "writer", "parent"):
+        resident = statistics.median(r[name] for r in rounds)
+        print(f"| resident memory of the {name} process, idle | {resident:.0f} MB |")
+
+
+def measure() -> dict[str, float]:
+    """Seconds until it says that it is ready, and megabytes of each process a moment later."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "rememberd.yaml"
+        config.write_text(json.dumps({"server": {"port": 0}, "data_dir": folder, "model_list": []}))
+        command = [sys.executable, "-m", "proxy.cli", "serve", "--config", str(config)]
+        began = time.monotonic()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            while "ready at" not in (line := process.stdout.readline()):
+                if not line:
+                    sys.exit("rememberd did not start:\n" + process.stderr.read())
+            ready = time.monotonic() - began
+            time.sleep(IDLE_SECONDS)
+            started = dict(re.findall(r"(web|writer)\S* started, pid (\d+)", _so_far(process)))
+            sizes = {name: resident_mb(int(pid)) for name, pid in started.items()}
+            return {"ready": ready, "parent": resident_mb(process.pid)} | sizes
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+def resident_mb(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _so_far(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    os.set_blocking(process.stderr.fileno(), False)
+    return process.stderr.read() or ""
+
+
+if __name__ == "__main__":
+    main()

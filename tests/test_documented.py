@@ -1,0 +1,73 @@
+"""The settings in the code, in config/rememberd.yaml and in the README are the same ones."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+import pytest
+
+from proxy.errors import ConfigError
+from proxy.settings import Key, Settings, leaves, load
+
+ROOT = Path(__file__).parents[1]
+CONFIG = ROOT / "config" / "rememberd.yaml"
+README = ROOT / "README.md"
+
+
+def shown(value: object) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_the_file_holds_every_default() -> None:
+    """Read as it is, it changes nothing."""
+    assert load(CONFIG, {}) == Settings()
+
+
+def test_the_file_explains_every_setting_in_one_line() -> None:
+    """With the words of the code."""
+    text = CONFIG.read_text()
+    for path, item in [*leaves(), *((("keys", key.name), key) for key in fields(Key))]:
+        line = rf"^[# -]*{path[-1]}: \S.*?  +# {re.escape(item.metadata['about'])}$"
+        assert re.search(line, text, re.MULTILINE), f"{'.'.join(path)} is missing in {CONFIG.name}"
+
+
+def test_the_readme_lists_every_setting() -> None:
+    """Name, default and meaning; and no setting that is not there."""
+    rows = [f"| `{'.'.join(path)}` | `{shown(item.default)}` | {item.metadata['about']} |" for path, item in leaves()]
+    for key in fields(Key):
+        default = "" if key.default is MISSING else f"`{shown(key.default)}`"
+        rows.append(f"| `keys[].{key.name}` | {default} | {key.metadata['about']} |")
+    table = README.read_text().partition("| setting | default | what it is |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    assert sorted(table.splitlines()) == sorted(rows)
+
+
+def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
+    """By the name the file's first lines give."""
+    for path, item in leaves():
+        value = {"int": "7", "bool": "true"}.get(str(item.type), "text" if "str" in str(item.type) else None)
+        if path[-1] == "placement":
+            value = "system"
+        if path[-1] == "host":
+            value = "localhost"
+        if value is not None:
+            loaded: object = load(None, {"REMEMBERD_" + "_".join(path).upper(): value})
+            for name in path:
+                loaded = getattr(loaded, name)
+            assert shown(loaded) == value
+        with pytest.raises(ConfigError, match="unknown environment variable"):
+            load(None, {f"REMEMBERD_{path[0].upper()}_NO_SUCH": "1"})
+
+
+def test_a_pasted_litellm_config_is_read(tmp_path: Path) -> None:
+    """Its proxy's own tables are passed over, its model_list is ours."""
+    pasted = tmp_path / "config.yaml"
+    pasted.write_text(
+        "model_list:\n  - model_name: gpt-4o\n    litellm_params:\n      model: openai/gpt-4o\n"
+        "      api_key: os.environ/OPENAI_API_KEY\n    model_info: {mode: chat}\n"
+        "litellm_settings: {drop_params: true}\ngeneral_settings: {master_key: sk-1234}\nrouter_settings: {}\n"
+    )
+    loaded = load(pasted, {}).model_list
+    assert loaded is not None
+    assert loaded[0]["model_name"] == "gpt-4o"
