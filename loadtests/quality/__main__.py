@@ -1,0 +1,69 @@
+"""The quality benchmark: gold evidence in the context block, no judge, no model call.
+
+Category 5 of LoCoMo (adversarial) is left out: its questions have no answer in the conversation."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from loadtests.quality.folds import folds
+from loadtests.quality.locomo import Conversation, load
+from loadtests.quality.measure import Answered, asked, written
+from loadtests.quality.report import plot, summary, table, timing
+
+
+class Bar:
+    """A progress bar on stderr."""
+
+    def __init__(self, label: str, total: int) -> None:
+        self.label, self.total, self.done = label, total, 0
+
+    def __call__(self, steps: int = 1) -> None:
+        self.done += steps
+        share = self.done / max(self.total, 1)
+        end = "\n" if self.done >= self.total else ""
+        print(
+            f"\r{self.label} [{'#' * int(30 * share):30}] {share:4.0%}", end=end, file=sys.stderr, flush=True
+        )
+
+
+async def run(conversations: list[Conversation], check_folds: bool) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="rememberd-quality-") as folder:
+        writing = Bar("writing", sum(len(each.turns) for each in conversations))
+        async with written(Path(folder), conversations, writing) as memories:
+            asking = Bar("asking ", sum(len(each.questions) for each in conversations))
+            answers: list[Answered] = []
+            for spoken in conversations:
+                for question in spoken.questions:
+                    answers += await asked(memories, spoken, question)
+                    asking()
+            result = {"memories": memories.counts, "recall_ms": timing(answers), "ways": summary(answers)}
+            return result | ({"folds": await folds(memories, conversations)} if check_folds else {})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m loadtests.quality", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="a file in LoCoMo's format")
+    parser.add_argument("--out", type=Path, help="write quality.json and quality.png into this folder")
+    parser.add_argument(
+        "--folds", action="store_true", help="tune on all conversations but one, check on that one"
+    )
+    chosen = parser.parse_args()
+    result = asyncio.run(run(load(chosen.data), chosen.folds))
+    print(table(result["ways"]))
+    print({key: value for key, value in result.items() if key != "ways"})
+    if chosen.out:
+        chosen.out.mkdir(parents=True, exist_ok=True)
+        (chosen.out / "quality.json").write_text(json.dumps(result, indent=2) + "\n")
+        if not plot(result["ways"], chosen.out / "quality.png"):
+            print("no plot: pip install matplotlib", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""Feeding conversations through the real write path and asking through the real recall path."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from loadtests.quality.locomo import Conversation, Question
+from proxy.memory.database import Database
+from proxy.memory.embed import FastEmbedder
+from proxy.memory.extract.rules import Rules
+from proxy.memory.frozen import Frozen
+from proxy.memory.pack import pack
+from proxy.memory.queue.sqlite import SqliteQueue
+from proxy.memory.recall import Recall
+from proxy.memory.receipts import Receipts
+from proxy.memory.store.edge import EdgeStore
+from proxy.memory.writer import Writer
+from proxy.ports import MemoryStore
+from proxy.types import Candidate, Kind, Memory, Millis, Space, Sparse
+
+BUDGETS = (250, 500, 1000, 2000)
+DEADLINE_MS = 10_000  # on a busy machine a benchmark must not drop questions
+KINDS: dict[str, frozenset[Kind]] = {
+    "product": frozenset({"fact", "episode"}),
+    "episodes only": frozenset({"episode"}),
+    "facts only": frozenset({"fact"}),
+}
+
+Progress = Callable[[int], None]
+
+
+class Answered(NamedTuple):
+    """One question asked in one way: the share of its gold turns in the block, its tokens, the time."""
+
+    way: str
+    budget: int
+    category: str
+    found: float
+    tokens: int
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Memories:
+    """The store as the writer left it, and which turn each memory came from."""
+
+    store: EdgeStore
+    embedder: FastEmbedder
+    turn_of: dict[str, str]
+    counts: dict[str, int]
+
+
+class OneKind:
+    """A store whose searches show memories of some kinds only."""
+
+    def __init__(self, store: EdgeStore, kinds: frozenset[Kind]) -> None:
+        self.store, self.kinds = store, kinds
+
+    async def search(
+        self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int = 400
+    ) -> list[Candidate]:
+        found = await self.store.search(space, dense, sparse, now=now, limit=limit)
+        return [each for each in found if each.kind in self.kinds]
+
+    async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
+        return await self.store.get(space, ids)
+
+
+@asynccontextmanager
+async def written(
+    folder: Path, conversations: Sequence[Conversation], progress: Progress
+) -> AsyncIterator[Memories]:
+    """The conversations as memories in `folder`, through queue and writer, turn by turn."""
+    embedder = FastEmbedder()
+    await embedder.start()
+    database = Database(folder / "queue.db")
+    queue = SqliteQueue(database)
+    store = EdgeStore.open(folder / "qdrant", dim=embedder.dim, embedder=embedder.name)
+    writer = Writer(queue, store, embedder, [Rules()], Receipts(database), Frozen(database))
+    try:
+        await _write(writer, conversations, progress)
+        memories = [each for spoken in conversations for each in await _all(store, spoken)]
+        yield Memories(store, embedder, _turns(memories), _counts(memories))
+    finally:
+        await queue.close()
+        await store.close()
+        embedder.close()
+
+
+async def _write(writer: Writer, conversations: Sequence[Conversation], progress: Progress) -> None:
+    turns = [turn for spoken in conversations for turn in spoken.turns]
+    await asyncio.gather(*(writer.queue.put(turn) for turn in turns))
+    stop = asyncio.Event()
+    running = asyncio.create_task(writer.run(stop))
+    depth = len(turns)
+    while depth and not running.done():
+        await asyncio.sleep(0.2)
+        left = (await writer.queue.stats()).depth
+        progress(depth - left)
+        depth = left
+    stop.set()
+    await running
+
+
+async def _all(store: EdgeStore, spoken: Conversation) -> list[Memory]:
+    memories, cursor = await store.page(spoken.space, limit=1000, now=spoken.end)
+    while cursor:
+        more, cursor = await store.page(spoken.space, limit=1000, now=spoken.end, cursor=cursor)
+        memories += more
+    return memories
+
+
+def _turns(memories: Sequence[Memory]) -> dict[str, str]:
+    return {each.id: each.evidence.turn_id for each in memories if each.evidence and each.evidence.turn_id}
+
+
+def _counts(memories: Sequence[Memory]) -> dict[str, int]:
+    return {kind: sum(each.kind == kind for each in memories) for kind in ("episode", "fact")}
+
+
+async def asked(memories: Memories, spoken: Conversation, question: Question) -> list[Answered]:
+    """`question` in every way and at every budget."""
+    return [
+        *(await _recalled(memories, spoken, question)),
+        *(await _baselines(memories, spoken, question)),
+    ]
+
+
+async def _recalled(memories: Memories, spoken: Conversation, question: Question) -> list[Answered]:
+    answers = []
+    for way, kinds in KINDS.items():
+        store = cast(MemoryStore, OneKind(memories.store, kinds))
+        for budget in BUDGETS:
+            recall = Recall(store, memories.embedder, budget, DEADLINE_MS)
+            got = await recall.recall(
+                spoken.space, question.text, now=spoken.end, turn_id=None, conversation=None
+            )
+            share = _share(memories, got.ids, question)
+            answers.append(Answered(way, budget, question.category, share, got.tokens, got.ms))
+    return answers
+
+
+async def _baselines(memories: Memories, spoken: Conversation, question: Question) -> list[Answered]:
+    """One branch alone, in its own order, packed like the product's."""
+    dense = await memories.embedder.dense(question.text)
+    sparse = memories.embedder.query(question.text)
+    found = await memories.store.search(spoken.space, dense, sparse, now=spoken.end)
+    ways = {
+        "dense only": sorted(found, key=lambda each: (-each.dense, each.id)),
+        "BM25 only": sorted(found, key=lambda each: (-each.bm25, each.id)),
+    }
+    answers = []
+    for way, order in ways.items():
+        for budget in BUDGETS:
+            ids, tokens = pack(order, budget)
+            share = _share(memories, ids, question)
+            answers.append(Answered(way, budget, question.category, share, tokens, 0.0))
+    return answers
+
+
+def _share(memories: Memories, ids: Sequence[str], question: Question) -> float:
+    turns = {memories.turn_of.get(each) for each in ids}
+    return len(question.gold & turns) / len(question.gold)
