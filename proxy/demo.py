@@ -19,6 +19,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from proxy.errors import ConfigError
 from proxy.upstream.catalog import defaults
 
 TOLD = "Hi, I'm Ada. I live in Oslo, I work at Globex and I'm allergic to peanuts."
@@ -87,7 +88,7 @@ async def stand_in() -> AsyncIterator[StandIn]:
     server = StandIn()
     app = web.Application()
     app.router.add_post("/v1/chat/completions", server.chat)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -141,26 +142,30 @@ async def _proxy(folder: Path, models: tuple[str, str], server: StandIn | None) 
             for name in models
         ]
     )
-    config = folder / "rememberd.yaml"
+    config, log = folder / "rememberd.yaml", folder / "log"
     config.write_text(json.dumps({"server": {"port": 0}, "data_dir": str(folder), "model_list": listed}))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "proxy.cli", "serve", "--config", str(config), stdout=asyncio.subprocess.PIPE
-    )
+    with log.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "proxy.cli", "serve", "--config", str(config)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+        )
     try:
-        yield await asyncio.wait_for(_address(process), _WAIT_SECONDS)
+        yield await asyncio.wait_for(_address(process, log), _WAIT_SECONDS)
     finally:
         if process.returncode is None:
             process.terminate()
         await process.wait()
 
 
-async def _address(process: asyncio.subprocess.Process) -> str:
+async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
     """The URL that `serve` prints once it is ready."""
     assert process.stdout is not None
     async for line in process.stdout:
         if found := re.search(rb"ready .*?(http://[^\s/]+)", line):
             return found[1].decode()
-    raise ConnectionError("the proxy stopped at its start; `rememberd check` says why")
+    said = await asyncio.to_thread(log.read_text)
+    raise ConfigError(f"the proxy stopped at its start:\n{said}")
 
 
 async def _ask(
@@ -170,8 +175,8 @@ async def _ask(
     async with client.post("/v1/chat/completions", json=body, headers={"X-Memory": memory}) as reply:
         answer = await reply.json(content_type=None)
         if reply.status != 200:
-            raise ConnectionError(f"HTTP {reply.status}")
-        headers = dict(reply.headers)
+            raise ConnectionError(f"HTTP {reply.status}: {str(answer)[:200]}")
+        headers = reply.headers
     got = str(server.received[-1]["messages"][-1]["content"]) if server else await _block(client, headers, text)
     return Exchange(text, got, answer["choices"][0]["message"]["content"], headers)
 
@@ -190,7 +195,7 @@ async def _learned(client: aiohttp.ClientSession) -> list[str]:
             if found := (await reply.json())["data"]:
                 return [memory["text"] for memory in found]
         await asyncio.sleep(0.1)
-    raise TimeoutError("nothing was remembered within 30 seconds; `rememberd check` says why")
+    raise ConfigError("nothing was remembered within 30 seconds; `rememberd check` says why")
 
 
 def _say(text: str) -> None:

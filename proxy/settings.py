@@ -115,12 +115,13 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     root: yaml.Node | None = None
     if path is not None:
         try:
-            root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+            with path.open(encoding="utf-8") as file:
+                root = yaml.compose(file, Loader=yaml.SafeLoader)
         except OSError as error:
             raise ConfigError(f"cannot read {path}: {error.strerror}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    reader = _Reader(str(path), environ)
+    reader = _Reader(environ)
     settings: Settings = reader.read(Settings, root, ())
     reader.refuse_unknown_variables()
     _check(settings)
@@ -140,12 +141,14 @@ def leaves(cls: type = Settings, path: tuple[str, ...] = ()) -> list[tuple[tuple
 class _Reader:
     """Turns YAML nodes into the dataclasses above; keeps the node for the line of an error."""
 
-    def __init__(self, file: str, environ: Mapping[str, str]) -> None:
-        self.file, self.environ = file, environ
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
         self.variables = {_variable(path) for path, _ in leaves()}
 
     def fail(self, node: yaml.Node | None, message: str) -> ConfigError:
-        where = f"{self.file}:{node.start_mark.line + 1}: " if node is not None else ""
+        mark = node.start_mark if node is not None else None
+        # YAML calls a text that is no file "<unicode string>": that was a variable, which the message names itself.
+        where = f"{mark.name}:{mark.line + 1}: " if mark is not None and not mark.name.startswith("<") else ""
         return ConfigError(where + message)
 
     def read(self, cls: type, node: yaml.Node | None, path: tuple[str, ...]) -> Any:
