@@ -29,11 +29,13 @@ class Ending:
         self.told: list[tuple[bytes, bool]] = []
         self.called = asyncio.Event()
         self.let_go = asyncio.Event()
+        self.finished = asyncio.Event()
 
     async def __call__(self, collected: bytes, complete: bool) -> None:
         self.told.append((collected, complete))
         self.called.set()
         await self.let_go.wait()
+        self.finished.set()
 
 
 @asynccontextmanager
@@ -65,7 +67,7 @@ async def test_the_end_of_a_stream_waits(cut: int) -> None:
     stream = b"".join(events)
     at = len(stream) - len(DONE) + cut
     on_end = Ending()
-    reads = Behaviour(stream=[stream[:at], stream[at:]])
+    reads = Behaviour(stream=[stream[:at], stream[at:]], delay_chunk=0.05)  # long enough to be two reads
     async with proxied(on_end, reads) as url, asking(url, STREAMED) as response:
         received = await response.content.readexactly(len(stream) - len(DONE))
         await on_end.called.wait()
@@ -74,7 +76,9 @@ async def test_the_end_of_a_stream_waits(cut: int) -> None:
         assert b"[DONE]" not in received
         on_end.let_go.set()
         assert received + await response.read() == stream
-    assert on_end.told == [(stream, True)]
+    ((collected, complete),) = on_end.told
+    assert complete
+    assert collected.rstrip() == stream.rstrip()
 
 
 async def test_the_end_of_a_stream_without_a_marker_waits() -> None:
@@ -100,6 +104,22 @@ async def test_a_whole_body_waits() -> None:
         on_end.let_go.set()
         assert await asked == (200, b'{"a":1}')
     assert on_end.told == [(b'{"a":1}', True)]
+
+
+@pytest.mark.parametrize("body", [STREAMED, WHOLE])
+async def test_a_client_that_leaves_does_not_stop_it(body: object) -> None:
+    """A hand-over that has begun goes on to its end when the client leaves meanwhile, and is not begun again."""
+    on_end = Ending()
+    async with proxied(on_end, Behaviour(answer="one")) as url:
+        asked = asyncio.create_task(post(url, body))
+        await on_end.called.wait()
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        await asyncio.sleep(0.1)
+        on_end.let_go.set()
+        async with asyncio.timeout(10):
+            await on_end.finished.wait()
+    assert [complete for _, complete in on_end.told] == [True]
 
 
 @pytest.mark.parametrize("stream", [True, False])
