@@ -18,7 +18,7 @@ def chat(user: str, system: str | None = None) -> dict[str, Any]:
 
 
 FROM_USER = {
-    "Open WebUI title": '### Task:\nGenerate a concise title for the chat.\n### Output:\nJSON format: {"title": "…"}\n'
+    "Open WebUI title": '### Task:\nGenerate a concise title.\n### Output:\nJSON format: {"title": "…"}\n'
     + HISTORY,
     "Open WebUI tags": "### Task:\nGenerate 1-3 broad tags for the main themes.\n\n" + HISTORY,
     "Open WebUI follow-ups": "### Task:\nSuggest 3-5 follow-up questions.\n" + HISTORY,
@@ -26,7 +26,7 @@ FROM_USER = {
     + HISTORY,
     "Open WebUI search query": "### Task:\nAnalyze the chat history to decide whether to search.\n" + HISTORY,
     "Open WebUI autocomplete": "### Task:\nYou are an autocompletion system. Continue it.\n<text>I am A</text>",
-    "LibreChat": "Provide a concise, 5-word-or-less title for the conversation, using title case.\n\nConversation:\n…",
+    "LibreChat": "Provide a concise, 5-word-or-less title for the conversation, in title case.\n\nConversation:\n…",
     "opencode": "Generate a title for this conversation:\n\nhi, I am Ada",
     "gptme": "Your task: Create a 2-4 word title for this conversation.\n\nRules:\n- ONLY the title",
     "Continue": "Given the following... please reply with a title for the chat that is 3-4 words in length.\n\nhi",

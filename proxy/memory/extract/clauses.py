@@ -39,7 +39,7 @@ def clauses(message: str) -> Iterator[Clause]:
     if _NOT_THEIR_OWN.search(text) or _pasted(text):
         return
     for sentence in _sentences(text):
-        if _DRAFT.search(sentence):
+        if _DRAFT.search(sentence) or _presents(sentence):
             return
         if not _NOT_MEANT.search(sentence):
             yield from _from_sentence(sentence)
@@ -68,12 +68,10 @@ def _blank_quoted(message: str) -> str:
 
 _TEXT_WORK = (
     r"translat\w+|re-?write|re-?phrase|paraphrase|proof-?read|summari[sz]e|polish|shorten|copy-?edit"
-    r"|(?:fix|correct|improve|check)\s+(?:(?:the|my|this|any)\s+)?(?:grammar|spelling|english|wording|sentence|text|typos)"
+    r"|(?:fix|correct|improve|check)\s+(?:(?:the|my|this|any)\s+)?(?:grammar|spelling|english|wording|sentence|text|typos|german|french|spanish|norwegian)"
     r"|übersetz\w*|traduis\w*|traduire|traduc\w+|traduz\w*|traduci\w*|oversett?|översätt|vertaal|переведи|翻译|訳して"
 )
-_FICTION = (
-    r"stor(?:y|ies)|poem|song|lyrics|scene|dialog(?:ue)?|script|screenplay|novel|monologue|limerick|haiku|rap|fanfic"
-)
+_FICTION = r"stor(?:y|ies)|poem|song|lyrics|scene|dialog(?:ue)?|script|screenplay|novel|monologue|limerick|haiku|rap|fanfic"
 _WRITE = r"(?:write|compose|create|tell|make\s+up|invent|draft|generate|continue)"
 _NOT_THEIR_OWN = re.compile(
     rf"""
@@ -82,9 +80,10 @@ _NOT_THEIR_OWN = re.compile(
        |consider\ an?|you\ (?:play|enter|wake)|i['’]ll\ be\ (?:the|your|a)|dungeon\ master|(?:the|a)\ user\ (?:sees|types)
        |make\ (?:this|it|that)\ sound|(?:e-?mail|text|letter|draft)\ to\ (?:check|fix|improve|review)
        |(?:here['’]?s|here\ is|this\ is|check|review|below\ is)\ (?:my|the|a)\ (?:\w+\ )?(?:cv|resume|résumé|e-?mail|letter|draft
-       |text|essay|bio|cover\ letter|statement|profile|transcript|log))\b
+       |text|essay|bio|cover\ letter|statement|profile|transcript|log|review|story|paragraph|sentence|quote|line|joke|snippet|comment))\b
     | ^\s*dm:
-    | (?:^|[.!?\n]\s*)you(?:\ are|['’]re)\ (?:a|an|my|the|now|[A-Z])
+    | (?:^|[.!?\n]\s*)you(?:\ are|['’]re)\ (?:(?:an?|my|the|now)\b|(?-i:[A-Z]))
+    | \byou(?:\ are|['’]re)\ (?-i:[A-Z])\w+,?\ (?:and\ )?i\b | \bfrom\ now\ on,?\ you\b
     | ^\s*\*[^*\n]+\*
     | (?:^|[.!?:,\n]\s*|\b(?:please|you|to|bitte)\s+)(?:{_TEXT_WORK})\b
     | \b{_WRITE}\b[^.!?\n]{{0,40}}\b(?:{_FICTION})\b
@@ -103,6 +102,20 @@ _DRAFT = re.compile(
 )
 
 
+# "Classify this: I hate …": what a colon presents is material, unless the words before it introduce the person.
+_PRESENTED = re.compile(rf"^(?P<lead>[^:\n]{{2,120}}):\s+\S?.{{0,60}}?\b(?:{_WORD_I})\b", re.IGNORECASE)
+_INTRODUCES = re.compile(
+    r"\b(?:i|my|me|intro\w*|correction|update|context|fyi|btw|note|ps|background|question|sorry|hi|hello|hey|ok|also"
+    r"|reminder|remember|remind|record|reference|disclosure|disclaimer|situation|info|news|right|well)\b",
+    re.IGNORECASE,
+)
+
+
+def _presents(sentence: str) -> bool:
+    found = _PRESENTED.search(sentence)
+    return bool(found and not _INTRODUCES.search(found["lead"]))
+
+
 def _pasted(text: str) -> bool:
     if len(text) < _DOCUMENT:
         return False
@@ -119,12 +132,12 @@ _BOUNDARY = re.compile(
 )
 _NOT_MEANT = re.compile(
     r"""\b(?:if|unless|suppos\w+|assum\w+|say\ i|let['’]s\ say|wish|as\ if|as\ though|maybe|perhaps|e\.g
-    |(?<!@)example(?!\.\w)|test\ case|error:|lol|lmao|rofl|ha(?:ha)+|said|says|told|asked|thinks?|claims?|wrote|goes:
+    |(?<!@)example(?!\.\w)|test\ case|error:|lol|lmao|rofl|ha(?:ha)+|said|says|told|asked|thinks?|claims?|wrote|texted|messaged|emailed|replied|answered|goes:
     |wenn|falls|würde|hätte|sagte?|si\ (?:j['’]|je|yo|vivi|tuvi|fuer|io|eu)|dit|disait|dijo|ojalá|hvis|om\ jag|dersom
     |sa\ at|als\ ik|zou|если|бы|if)\b|[😂🤣😜😝]|¿|如果|もし|\x00""",
     re.IGNORECASE | re.VERBOSE,
 )
-_INTERROGATIVE = r"what|which|how|where|when|why|who|whose|can|could|should|do|does|did|is|are|am|any|will|would"
+_INTERROGATIVE = r"what|which|how|where|when|why|who|whose|can|could|should|do|does|did|is|are|am|any|will|would|hva|hvor|hvordan|kan|was|wie|wo|kann|que|qué|cómo|comment|quel\w*|vad|hur|wat|hoe|che|come|como"
 _ASKS = re.compile(rf"\s*(?:{_INTERROGATIVE})\b", re.IGNORECASE)
 _THEN_ASKS = re.compile(rf",\s+(?:so\s+|and\s+|but\s+)?(?=(?:{_INTERROGATIVE})\b)", re.IGNORECASE)
 
@@ -171,9 +184,11 @@ _CONTINUES = (
     r"|wohne|lebe|arbeite|bin|habe|habite|travaille|suis|vivo|trabajo|tengo|soy|me|mi|moro|trabalho|sou|lavoro|abito"
     r"|sono|ho|bor|jobber|jobbar|arbeider|arbejder|arbetar|er|är|woon|werk|ben"
 )
-_DESCRIBES = r"allergic|allergisch|allergique|allergisk|diabetic|vegan|vegetarian|married|retired|based|lactose"
+_DESCRIBES = (
+    r"allergic|allergisch|allergique|allergisk|diabetic|vegan|vegetarian|married|retired|based|lactose"
+)
 _JOINT = re.compile(
-    rf"(?:\s*[,:]\s*(?:(?:and|but|so|also|because|since|und|aber|et|mais|y|pero|og|men|och|en|e|ma|mas)\s+)?"
+    rf"(?:\s*[,:]\s*(?:(?:and|but|so|also|because|since|und|aber|et|mais|y|pero|og|men|och|en|e|ma|mas|now|currently)\s+)?"
     rf"|\s+(?:and|but|so|because|since|und|aber|et|mais|y|pero|og|men|och|en|e|ma|mas)\s+)"
     rf"(?=(?:{_WORD_I}|we['’]re|i['’]d)\b|j['’]|[я我])"
     rf"|\s*[，、]\s*|\s+[–—-]\s+"

@@ -28,11 +28,9 @@ _IM = r"(?:i['’]?m|i am)"
 _IVE = r"(?:i['’]ve|i have)"
 _WE = r"(?:i|we)"
 _ADVERBS = r"(?:(?:really|absolutely|also|still|just|truly|always|mostly|generally|usually|personally|now|so|very|recently|finally|currently|actually|both) )*"
-_NOT_THAT = (
-    r"(?!(?:it|its|this|that|that['’]s|these|those|you|your|him|her|them|there|here|how|what|when|where|why|one)\b)"
-)
+_NOT_THAT = r"(?!(?:it|its|this|that|that['’]s|these|those|you|your|him|her|them|there|here|how|what|when|where|why|one)\b)"
 _NOT_A_CHOICE = (
-    r"(?!(?:the|an?|your|my) (?:first|second|third|last|latter|former|other|idea|way|new|current|previous|style|look"
+    r"(?!number \w+$|(?:the|an?|your|my) (?:first|second|third|last|latter|former|other|idea|way|new|current|previous|style|look"
     r"|sound|approach|answer|version|one|code|option|tone|design|layout|result|output|draft|suggestion)\b)"
 )
 _NATIVE = r"(?:native|first|mother)"
@@ -62,7 +60,9 @@ _TRAITS = (
     r"|colou?r[- ]?blind|deaf|blind|epileptic|pregnant|autistic|bipolar|left[- ]handed|an[a]?emic|hard of hearing|in remission"
     r"|neurodivergent|near-?sighted|short-?sighted|on the (?:autism )?spectrum)"
 )
-_DIETS = r"(?:vegan|vegetarian|pescatarian|flexitarian|carnivore|halal|kosher|keto|plant-based|gluten[- ]free)"
+_DIETS = (
+    r"(?:vegan|vegetarian|pescatarian|flexitarian|carnivore|halal|kosher|keto|plant-based|gluten[- ]free)"
+)
 _POSSESSIONS = (
     r"(?:dogs?|cats?|pupp(?:y|ies)|kittens?|horses?|rabbits?|parrots?|hamsters?|aquarium|chickens|goats|pets?|kids?|child"
     r"|children|sons?|daughters?|brothers?|sisters?|siblings?|twins?|baby|toddler|grandchild(?:ren)?|grandkids|wife|husband"
@@ -99,7 +99,7 @@ TECHNICAL = re.compile(
     r"\b(?:servers?|tests?|commands?|scripts?|codebase|code|builds?|docker|errors?|bugs?|pip|npm|query|queries|functions?"
     r"|methods?|class(?:es)?|models?|files?|containers?|variables?|loops?|arrays?|lists?|tables?|databases?|branch|commit"
     r"|deploy\w*|config\w*|api|endpoint|page|button|app|website|repo\w*|package|module|dataset|prompts?|chatgpt|paragraph"
-    r"|ticket|confirmation|example|following|monorepo|terminal|nodes?|attributes?|options?)\b",
+    r"|ticket|confirmation|example|following|monorepo|terminal|nodes?|attributes?|options?|process(?:es)?|components?|threads?)\b",
     re.IGNORECASE,
 )
 # A clause with one of these wavers, or describes a passing state.
@@ -114,6 +114,7 @@ ROWS: tuple[Row, ...] = (
     row("name", rf"(?:my (?:full |first |real |given )?|the )?name(?: is|['’]s)(?: now)? (?:{_NAME}|(?!undefined|null|not|on|in|a|the|what)[a-z]+(?: [a-z]+)?$)"),
     row("name", rf"(?:please )?call me {_NAME}(?=,|$)"),
     row("name", rf"{_IM} (?P<name>{_NAME})(?=,|$| and\b| from\b| \()"),
+    row("surname", r"my (?:surname|last name|family name) (?:is|['’]s) "),
     row("pronouns", r"my pronouns are \S+|i (?:use|go by) \w+/\w+"),
     row("age", rf"{_IM} (?:now )?\d{{1,3}}(?: years? old| yo| y/o)?(?: now| already)?(?=,|$)|i(?: just| recently)? turned \d{{1,3}}\b(?! off| on)"),
     row("birthday", r"my birthday(?: is|['’]s) (?=.*(?:\d|january|february|march|april|may|june|july|august|september|october|november|december|today|tomorrow))|i was born (?:on|in) (?=.*\d)"),
@@ -157,9 +158,9 @@ ROWS: tuple[Row, ...] = (
     row(None, r"i (?:graduated|dropped out|got my degree|did my (?:phd|master['’]?s|degree|bachelor['’]?s)) |i['’]?m in my (?:\w+ )year (?:of|at) |i went to (?=.*\b(?:school|university|college)\b)"),
     # people and animals
     row("partner", rf"my (?:wife|husband|partner|girlfriend|boyfriend|spouse|fianc[eé]e?)(?:['’]s name)?(?: is|['’]s)(?: called| named)? {CAP}"),
-    row("relationship", rf"{_IM} (?:happily |newly |recently |now |not |no longer )*(?:married|single|divorced|engaged(?! in\b| with\b)|widowed|separated|a widow(?:er)?)(?=,|$| to\b| with\b| and\b| for\b| since\b| now\b| again\b)"),
+    row("relationship", rf"{_IM} (?:happily |newly |recently |now |not |no longer )*(?:married|single|divorced|engaged(?! in\b| with\b)|widowed|separated|a widow(?:er)?)(?=,|$| to\b| with\b| and\b| for\b| since\b| now\b| again\b)(?! to my (?:job|work))"),
     row("relationship", rf"{_WE} (?:just |recently |finally )*got (?:married|engaged|divorced|separated)\b"),
-    row(None, rf"(?:my|our) {FAMILY},?(?: {_NAME},?)?(?: (?:is|are|was|were) {_PASSING}|['’]s (?:name|birthday) is | (?:has|have) (?!to\b|been trying|a question|no idea)| (?:lives?|works?|loves?|likes?|hates?|prefers?|turned|turns|studies|study|plays?|divorced|separated|split up|died|passed away|speaks?|teaches|graduated|got|owns?|moved|retired|started|joined|just turned|can['’]?t eat|doesn['’]t (?:eat|like|drink)|suffers from|was born) )"),
+    row(None, rf"(?:my|our) {FAMILY},?(?: {_NAME},?)?(?: (?:is|are|was|were) {_PASSING}|['’]s (?:name|birthday) is | (?:has|have) (?!to\b|been trying|a question|no idea)| (?:lives?|works?|loves?|likes?|hates?|prefers?|turned|turns|studies|study|plays?|divorced|separated|split up|died|passed away|speaks?|teaches|graduated|got|owns?|moved|retired|starts?|started|joined|goes to|attends?|just turned|can['’]?t eat|doesn['’]t (?:eat|like|drink)|suffers from|was born) )"),
     row(None, rf"{_IM} (?:a|an|the) (?:(?:single|proud|new|stay-at-home|expectant|working|foster) )*(?:dad|mom|mum|mother|father|parent|grand(?:mother|father|parent|ma|pa)|twin|only child|oldest|youngest)\b"),
     # health and diet
     row("diet", rf"{_IM} (?:now |also |a |an |not |no longer |strictly |mostly |strict |on a )*{_DIETS}(?: diet)?(?=,|$| and\b| now\b| since\b| any ?more\b| for\b| but\b)"),
@@ -167,7 +168,7 @@ ROWS: tuple[Row, ...] = (
     row(None, rf"{_IM} (?:\w+ly |very |also |not |no longer )*{_TRAITS}\b"),
     row(None, rf"{_IVE} (?:also |got )?(?:(?:a|an|type \d|mild|severe|chronic|bad|seasonal) )*{_DISEASES}\b"),
     row(None, rf"(?:i was|i got|{_IVE}|i['’]ve been|i have been) (?:just |recently |been )*diagnosed with |i suffer from "),
-    row(None, r"(?:i take|i['’]?m on|i am on) (?!it\b|this|that|a (?:break|call|train|bus))[\w -]{3,40}(?:for my|every (?:day|morning|evening|night)|daily|medication|for (?:allergies|asthma|blood|anxiety|depression))"),
+    row(None, r"(?:i take|i['’]?m on|i am on) (?!it\b|this|that|a (?:break|call|train|bus))[\w -]{3,40}?(?:for my|every (?:day|morning|evening|night)|daily|twice a day|once a day|medication|for (?:allergies|asthma|blood|anxiety|depression))"),
     row(None, r"i (?:don['’]?t|do not|can['’]?t|cannot|never) (?:eat|drink|smoke|have (?:dairy|gluten|nuts|sugar|alcohol|caffeine|lactose|milk|eggs)|tolerate|digest|(?:drive|swim)$)(?! (?:it|this|that|these|those)\b)"),
     row(None, r"i(?:['’]ve)?(?: just| recently| finally)? (?:quit|stopped|gave up|given up|started|reduced) (?:smoking|drinking|eating|alcohol|sugar|meat|coffee|caffeine|gluten|dairy)"),
     # likes
@@ -175,15 +176,16 @@ ROWS: tuple[Row, ...] = (
     row("favourite_{of}", r"(?!(?:it|this|that|which|what|he|she)\b).{2,40} (?:is|are) my (?:all[- ]time |absolute )?favou?rite (?P<of>\w+)\b"),
     row(None, rf"{_IVE} (?:always|never) (?:loved|liked|hated|enjoyed|been (?:a fan|afraid|scared) of) {_NOT_THAT}|i['’]ve been (?:playing|learning|studying|practi[cs]ing|collecting) (?=.*\b(?:for|since)\b)"),
     row(None, rf"{_WE} {_ADVERBS}(?:don['’]?t |do not |no longer |never )?{_ADVERBS}(?:love|like|enjoy|adore|hate|dislike|loathe|prefer|can['’]?t stand|cannot stand)d? (?!.*\b(?:this|these|those|it|them)\b)(?!to$){_NOT_THAT}{_NOT_A_CHOICE}(?!to (?:see|know|have|get|be|use|add|make|do|keep|ask|understand|hear|think|say)\b)"),
-    row(None, rf"{_IM} (?:not )?{_ADVERBS}(?:(?:a )?(?:big |huge |massive |lifelong )*(?:fan|lover) of|into|fond of|obsessed with|passionate about|crazy about|scared of|afraid of) {_NOT_THAT}"),
+    row(None, rf"{_IM} (?:not )?{_ADVERBS}(?:(?:a )?(?:big |huge |massive |lifelong )*(?:fan|lover) of|into|fond of|obsessed with|passionate about|crazy about|scared of|afraid of) {_NOT_THAT}{_NOT_A_CHOICE}"),
     # things and skills
     row(None, rf"(?:{_WE}|i['’]ve|we['’]ve) {_ADVERBS}(?:have |got |have got )*(?:(?:a|an|two|three|four|five|six|\d+|one|my|our|some|no|several) )(?:[\w-]+ ){{0,3}}?{_POSSESSIONS}\b"),
+    row(None, rf"{_WE} (?:don['’]?t|do not|no longer) (?:have|own) (?:a|an|any|my|our|the) (?:[\w-]+ ){{0,2}}?{_POSSESSIONS}\b"),
     row(None, rf"{_WE} {_ADVERBS}(?:own|drive|ride|collect|breed) {_NOT_THAT}(?!up\b|the (?:risk|problem)|getting|going|having|asking|on\b)"),
     row(None, rf"(?:{_WE}|{_IVE}) {_ADVERBS}(?:bought|adopted|purchased|inherited|sold|rescued|leased) (?:a|an|my|our|two|some|the|his|her) "),
     row(None, r"my (?:car|bike|phone|laptop|computer|house|flat|apartment|boat|guitar|camera|motorbike|motorcycle|tablet|watch|keyboard|editor) is an? "),
     row("language", rf"my {_NATIVE} (?:language|tongue) is {CAP}|{_IM} a native {CAP} speaker"),
     row(None, rf"i {_ADVERBS}(?:can )?(?:speak|understand) (?:\w+ ){{0,2}}?{CAP}|{_IM} (?:fluent in|bilingual)|i (?:mostly |mainly )?(?:write|code in|program in) (?-i:[A-Z]\w+)(?: (?:at|for) \w+)?$"),
-    row(None, rf"i {_ADVERBS}(?:can )?play (?:the |bass |lead )?(?!a (?:role|game|video)|with|around|it\b|this|that|video|sound|audio|file)\w"),
+    row(None, rf"i {_ADVERBS}(?:can )?play (?!(?:the |a )?(?:role|game|video|sound|audio|file|song|clip)\b|with|around|it\b|this|that)\w"),
     row(None, rf"{_IM} (?:a|an) (?:[\w-]+ )?member of |{_IM} (?:religious|catholic|muslim|jewish|hindu|buddhist|christian|an atheist|agnostic)(?=,|$| and)"),
     row(None, rf"i (?:mostly |mainly |always |only |usually |still )*(?:use|run|code in|write in) (?:{_TOOLS}|{CAP}.{{0,30}} (?:for everything|every day|daily|at work|for work|as my)\b)"),
     row(None, rf"{_IM} on (?:windows|mac|macos|linux|ubuntu|android|ios)\b"),

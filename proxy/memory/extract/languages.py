@@ -33,7 +33,7 @@ ROWS: tuple[Row, ...] = (
     row(None, rf"{_FAMILY['de']} (?:{CAP} )?(?:heißt|heisst|lebt|wohnt|arbeitet|ist (?:{CAP}|\d)) ?"),
     # French
     row("name", rf"(?:je m['’]appelle|mon nom est|mon prénom est) {CAP}"),
-    row("home", r"(?:j['’]habite|je vis) (?:maintenant |actuellement )?(?:à|a|en|au|aux|dans|près) |j['’]ai déménagé (?:à|en|au) "),
+    row("home", rf"(?:j['’]habite|je vis) (?:maintenant |actuellement )?(?:à|a|en|au|aux|dans|près) |j['’]habite {CAP}|j['’]ai déménagé (?:à|en|au) "),
     row("employer", rf"je travaille (?:chez|pour|à) {CAP}"),
     row("job", r"je travaille comme |je suis \w+ de métier"),
     row("age", r"j['’]ai (?:maintenant )?\d{1,3} ans\b"),

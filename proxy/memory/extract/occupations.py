@@ -38,7 +38,7 @@ _NOT_NAMES = (
 
 def is_occupation(word: str) -> bool:
     word = word.casefold()
-    if word in _NOT_OCCUPATIONS.split():
+    if word in _NOT_OCCUPATIONS.split() or word.endswith(("mother", "father", "arian")):
         return False
     return word in _OCCUPATIONS.split() or _ENDING.match(word) is not None
 

@@ -59,7 +59,7 @@ def _slot(clause: Clause) -> str | None:
             continue
         if named.get("new_job") and not _JOB_CHANGE.search(clause.before):
             continue
-        if each.slot is None and english.TECHNICAL.search(clause.text):
+        if each.slot is None and english.TECHNICAL.search(f"{clause.before} {clause.text}"):
             continue
         return (each.slot or "").format(of=_slug(named.get("of", "")))
     return _greeted(clause)
