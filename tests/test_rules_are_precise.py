@@ -87,6 +87,20 @@ def test_a_fact_said_twice_in_a_message_is_one() -> None:
     assert len(extract("I live in Oslo. As I wrote, Oslo.\nI live in Oslo!", 0)) == 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Classify the sentiment: I hate my phone",
+        "Extract names from: My name is Laura and my son is Ben.",
+        "Lyrics: I live in Rome",
+    ],
+)
+def test_what_a_colon_presents_is_material(text: str) -> None:
+    """A sentence handed over to be worked on is not a statement; the person's own introduction is."""
+    assert extract(text, 0) == []
+    assert extract(f"Quick intro: {text.partition(': ')[2]}", 0) != []
+
+
 def test_a_pasted_document_teaches_nothing() -> None:
     """A long text about other things is not a person talking about themselves, first person or not."""
     page = "The committee met on Tuesday. It approved the budget for the coming year. " * 30
