@@ -34,7 +34,6 @@ _NOT_A_CHOICE = (
     r"|sound|approach|answer|version|one|code|option|tone|design|layout|result|output|draft|suggestion)\b)"
 )
 _NATIVE = r"(?:native|first|mother)"
-_DONE = r"(?= |,|$)"
 
 FAMILY = (
     r"(?:(?:older|younger|elder|little|big|twin|late|step|ex|eldest|oldest|youngest|two|three|old|new|baby)[ -])*"
