@@ -14,7 +14,7 @@ from typing import Any
 
 from loadtests.quality.folds import folds
 from loadtests.quality.locomo import Conversation, load
-from loadtests.quality.measure import Answered, asked, written
+from loadtests.quality.measure import Answered, asked, recalls, written
 from loadtests.quality.report import plot, summary, table, timing
 
 
@@ -39,9 +39,10 @@ async def run(conversations: list[Conversation], check_folds: bool) -> dict[str,
         async with written(Path(folder), conversations, writing) as memories:
             asking = Bar("asking ", sum(len(each.questions) for each in conversations))
             answers: list[Answered] = []
+            ways = recalls(memories)
             for spoken in conversations:
                 for question in spoken.questions:
-                    answers += await asked(memories, spoken, question)
+                    answers += await asked(memories, ways, spoken, question)
                     asking()
             result = {"memories": memories.counts, "recall_ms": timing(answers), "ways": summary(answers)}
             return result | ({"folds": await folds(memories, conversations)} if check_folds else {})

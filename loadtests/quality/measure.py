@@ -123,26 +123,32 @@ def _counts(memories: Sequence[Memory]) -> dict[str, int]:
     return {kind: sum(each.kind == kind for each in memories) for kind in ("episode", "fact")}
 
 
-async def asked(memories: Memories, spoken: Conversation, question: Question) -> list[Answered]:
+Recalls = dict[tuple[str, int], Recall]
+
+
+def recalls(memories: Memories) -> Recalls:
+    """The product's recall for each way and budget."""
+    return {
+        (way, budget): Recall(
+            cast(MemoryStore, OneKind(memories.store, kinds)), memories.embedder, budget, DEADLINE_MS
+        )
+        for way, kinds in KINDS.items()
+        for budget in BUDGETS
+    }
+
+
+async def asked(
+    memories: Memories, ways: Recalls, spoken: Conversation, question: Question
+) -> list[Answered]:
     """`question` in every way and at every budget."""
-    return [
-        *(await _recalled(memories, spoken, question)),
-        *(await _baselines(memories, spoken, question)),
-    ]
-
-
-async def _recalled(memories: Memories, spoken: Conversation, question: Question) -> list[Answered]:
     answers = []
-    for way, kinds in KINDS.items():
-        store = cast(MemoryStore, OneKind(memories.store, kinds))
-        for budget in BUDGETS:
-            recall = Recall(store, memories.embedder, budget, DEADLINE_MS)
-            got = await recall.recall(
-                spoken.space, question.text, now=spoken.end, turn_id=None, conversation=None
-            )
-            share = _share(memories, got.ids, question)
-            answers.append(Answered(way, budget, question.category, share, got.tokens, got.ms))
-    return answers
+    for (way, budget), recall in ways.items():
+        got = await recall.recall(
+            spoken.space, question.text, now=spoken.end, turn_id=None, conversation=None
+        )
+        share = _share(memories, got.ids, question)
+        answers.append(Answered(way, budget, question.category, share, got.tokens, got.ms))
+    return answers + await _baselines(memories, spoken, question)
 
 
 async def _baselines(memories: Memories, spoken: Conversation, question: Question) -> list[Answered]:

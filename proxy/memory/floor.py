@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from proxy.memory.rank import named
 from proxy.types import Candidate
 
-PERSONAL, IMPERSONAL = 0.25, 0.62
+PERSONAL, IMPERSONAL = 0.15, 0.62
 
 # The most that one rare word scores by BM25, in units of its IDF: k1 = 1.2, short text, the engine's avg_len of 256.
 TERM = 1.65

@@ -22,9 +22,10 @@ class Weights(NamedTuple):
     """What each part counts beside the cosine D, which counts 1. Measured on LoCoMo's dev conversations, tuned on two
     and checked on the third in turn: `python -m loadtests.quality --folds`. B is BM25 over its best."""
 
-    bm25: float = 0.45  # B
+    bm25: float = 0.4  # B
     session: float = 0.6  # the best D + local B of the memory's conversation
     beside: float = 0.3  # the sum of D + local B of the turns before and after it
+    reply: float = 1.5  # times beside, for a turn after another speaker's question
     local: float = 0.3
     chat: float = 0.5  # session and beside are halved where no speaker is named: a chat with an assistant
     speaker: float = 0.3  # added if the question names the speaker, taken off if it names another
@@ -32,7 +33,7 @@ class Weights(NamedTuple):
     digit: float = 0.2  # has a digit, likewise
     date: float = 0.75  # was told on the days that the question names
     fact: float = 0.2
-    asks: float = -0.1  # is itself a question
+    asks: float = -0.05  # is itself a question
 
 
 WEIGHTS = Weights()
@@ -93,21 +94,42 @@ def rank(
     return [found[place] for _, _, place in order]
 
 
+class _Said(NamedTuple):
+    """A turn, in the order of its conversation."""
+
+    conversation: str
+    at: Millis
+    turn_id: str
+    asks: bool
+    speaker: str
+
+
 def _context(found: Sequence[Candidate], match: Scores, weights: Weights) -> Scores:
     """What a memory gains from its conversation, and from the turns next to it."""
     best: dict[str, float] = {}
-    turns: dict[tuple[str, Millis, str], float] = {}
-    keys = [(each.conversation or each.id, each.at, each.turn_id or each.id) for each in found]
-    for key, value in zip(keys, match.tolist(), strict=True):
-        best[key[0]] = max(value, best.get(key[0], value))
-        turns[key] = max(value, turns.get(key, value))
+    turns: dict[_Said, float] = {}
+    places = [_said(each) for each in found]
+    for place, value in zip(places, match.tolist(), strict=True):
+        best[place.conversation] = max(value, best.get(place.conversation, value))
+        turns[place] = max(value, turns.get(place, 0.0))
+    beside = _beside(turns, weights.reply)
+    gain = [weights.session * best[place.conversation] + weights.beside * beside[place] for place in places]
+    return np.array(gain) * [1.0 if place.speaker else weights.chat for place in places]
+
+
+def _said(each: Candidate) -> _Said:
+    asks = bool(each.cues & Cue.ASKS)
+    return _Said(each.conversation or each.id, each.at, each.turn_id or each.id, asks, each.speaker or "")
+
+
+def _beside(turns: dict[_Said, float], reply: float) -> dict[_Said, float]:
     beside = dict.fromkeys(turns, 0.0)
     for one, other in pairwise(sorted(turns)):
-        if one[0] == other[0]:
-            beside[one] += max(turns[other], 0.0)
-            beside[other] += max(turns[one], 0.0)
-    gain = np.array([weights.session * best[key[0]] + weights.beside * beside[key] for key in keys])
-    return gain * np.where([each.speaker is not None for each in found], 1.0, weights.chat)
+        if one.conversation == other.conversation and one.turn_id != other.turn_id:
+            answers = one.asks and one.speaker != other.speaker
+            beside[one] += turns[other]
+            beside[other] += turns[one] * (reply if answers else 1.0)
+    return beside
 
 
 def _speaker(question: str, found: Sequence[Candidate], weights: Weights) -> Scores:
