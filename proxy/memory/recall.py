@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -56,7 +57,7 @@ class Recall:
     ) -> None:
         self.store, self.embedder = store, embedder
         self.budget_tokens, self.deadline_ms = budget_tokens, deadline_ms
-        self._breaker = Breaker()
+        self.breaker = Breaker()
         self._speakers: OrderedDict[Space, set[str]] = OrderedDict()
 
     async def recall(
@@ -76,7 +77,7 @@ class Recall:
         began = time.perf_counter()
         text = standalone(question, previous)
         found = (
-            await self._in_time(space, text, now, turn_id) if self._breaker.closed() else Recalled("degraded")
+            await self._in_time(space, text, now, turn_id) if self.breaker.closed() else Recalled("degraded")
         )
         RECALLS.labels(found.status).inc()
         return replace(found, ms=(time.perf_counter() - began) * 1000)
@@ -95,9 +96,9 @@ class Recall:
         except Exception as error:  # noqa: BLE001 - memory fails open: no defect of ours may cost the user an answer
             log.error("recall failed: %s", type(error).__name__)
         else:
-            self._breaker.success()
+            self.breaker.success()
             return found
-        self._breaker.failure()
+        self.breaker.failure()
         return Recalled("degraded")
 
     async def _recall(self, space: Space, question: str, now: Millis, turn_id: str | None) -> Recalled:
@@ -136,16 +137,17 @@ class Recall:
 class Breaker:
     """After `FAILURES` in a row nothing is tried for `PAUSE_S`; then one call may probe."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self._failures = 0
         self._open_until = 0.0
 
     def closed(self) -> bool:
         if self._failures < FAILURES:
             return True
-        if time.monotonic() < self._open_until:
+        if self.clock() < self._open_until:
             return False
-        self._open_until = time.monotonic() + PAUSE_S
+        self._open_until = self.clock() + PAUSE_S
         return True
 
     def success(self) -> None:
@@ -154,7 +156,7 @@ class Breaker:
     def failure(self) -> None:
         self._failures += 1
         if self._failures >= FAILURES:
-            self._open_until = time.monotonic() + PAUSE_S
+            self._open_until = self.clock() + PAUSE_S
 
 
 def standalone(question: str, previous: str | None) -> str:
