@@ -65,6 +65,9 @@ class MemoryStore(Protocol):
     async def erase(self, user: str) -> int:
         """Everything of this user, in every scope, tombstones too. Returns the number of memories."""
 
+    async def spaces(self) -> list[Space]:
+        """Those that hold a memory, sorted. For the operator's commands only: it reads across all users."""
+
     async def ping(self) -> None: ...
 
     async def flush(self) -> None:

@@ -99,6 +99,10 @@ class MemoryStoreFake:
                 del kept[space]
         return count
 
+    async def spaces(self) -> list[Space]:
+        self._check()
+        return sorted(space for space, points in self.points.items() if points)
+
     async def ping(self) -> None:
         self._check()
 

@@ -109,9 +109,7 @@ class StoreContract:
         assert await listed(store, ANN) == ["a"]
 
     @strangers
-    async def test_nobody_sees_anothers_memories(
-        self, store: MemoryStore, space: Space, other: Space
-    ) -> None:
+    async def test_nobody_sees_anothers_memories(self, store: MemoryStore, space: Space, other: Space) -> None:
         """No reading method shows a memory, a tombstone or a pinned one of another user or scope."""
         await store.put(space, [point("a", pinned=True), point("gone")])
         await store.delete(space, ["gone"], at=NOW)
@@ -121,9 +119,7 @@ class StoreContract:
         assert await store.buried(other, ["gone"]) == {}
 
     @strangers
-    async def test_nobody_changes_anothers_memories(
-        self, store: MemoryStore, space: Space, other: Space
-    ) -> None:
+    async def test_nobody_changes_anothers_memories(self, store: MemoryStore, space: Space, other: Space) -> None:
         """Putting or deleting the same id elsewhere leaves the first where and as it was, and both live."""
         await store.put(space, [point("a", "mine")])
         await store.put(other, [point("a", "theirs")])
@@ -155,9 +151,7 @@ class StoreContract:
                 point("off", "", UP),
             ],
         )
-        found = {
-            each.id: each for each in await store.search(ANN, EAST, words("zwitscherling"), now=NOW, limit=1)
-        }
+        found = {each.id: each for each in await store.search(ANN, EAST, words("zwitscherling"), now=NOW, limit=1)}
         assert set(found) == {"near", "rare"}
         assert found["near"].dense == pytest.approx(1.0)
         assert found["near"].bm25 == 0.0
@@ -287,6 +281,17 @@ class StoreContract:
         assert await listed(store, ANN, include_past=True) == ["b"]
         assert await store.buried(ANN, ["a", "b", "nowhere"]) == {"a": NOW + 5}
 
+    async def test_spaces_are_those_that_hold_a_memory(self, store: MemoryStore) -> None:
+        """Each once, sorted, whatever its name; past memories count, tombstones and the erased do not."""
+        await store.put(ANN, [point("a"), point("b", valid_to=NOW - 1)])
+        await store.put(Space('a","b', "c"), [point("a")])
+        await store.put(Space("ann", "bob"), [point("a", valid_to=NOW - 1)])
+        await store.put(Space("an", "nbob"), [point("a")])
+        await store.put(Space("bob"), [point("a")])
+        await store.delete(Space("an", "nbob"), ["a"], at=NOW)
+        await store.erase("bob")
+        assert await store.spaces() == [Space('a","b', "c"), Space("ann", "bob"), ANN]
+
     async def test_putting_a_deleted_id_brings_it_back(self, store: MemoryStore) -> None:
         """The tombstone is gone and the memory is whole again."""
         await store.put(ANN, [point("a")])
@@ -303,5 +308,6 @@ class StoreContract:
         assert await store.buried(ANN, []) == {}
         assert await store.erase("nobody") == 0
         assert await store.page(ANN, limit=5, now=NOW) == ([], None)
+        assert await store.spaces() == []
         await store.flush()
         await store.ping()

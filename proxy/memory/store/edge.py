@@ -25,7 +25,7 @@ from proxy.memory.store import cursors
 from proxy.memory.store import edge_queries as queries
 from proxy.memory.store.cursors import Place
 from proxy.memory.store.edge_shard import check_embedder, open_shard, take_lock
-from proxy.memory.store.payload import LIGHT, Row, light, living, memory_of, point_id, tombstone
+from proxy.memory.store.payload import LIGHT, Row, light, living, memory_of, point_id, space_of, tombstone
 from proxy.types import Candidate, Kind, Memory, Millis, Point, Space, Sparse
 
 # The engine writes through memory maps: on a full disk it dies of SIGBUS, so it must never meet one.
@@ -50,9 +50,7 @@ class EdgeStore:
         self._last_read = 0.0
 
     @classmethod
-    def open(
-        cls, folder: Path, *, dim: int, embedder: str, min_free_bytes: int = MIN_FREE_BYTES
-    ) -> EdgeStore:
+    def open(cls, folder: Path, *, dim: int, embedder: str, min_free_bytes: int = MIN_FREE_BYTES) -> EdgeStore:
         """Open or create the store in `folder`, for vectors of `dim` numbers made by the model `embedder`.
 
         With less than `min_free_bytes` free on its disk, it refuses writes and goes on searching. Raises
@@ -80,9 +78,7 @@ class EdgeStore:
     ) -> list[Candidate]:
         return [Candidate(*row) for row in self.search_rows(space, dense, sparse, now=now, limit=limit)]
 
-    def search_rows(
-        self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int
-    ) -> list[Row]:
+    def search_rows(self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int) -> list[Row]:
         """`search`, each candidate as the plain tuple of its fields."""
         self._last_read = time.monotonic()
         with _engine():
@@ -128,6 +124,11 @@ class EdgeStore:
         self._write(UpdateOperation.delete_points_by_filter(queries.of_user(user)))
         self._rows.clear()
         return count
+
+    async def spaces(self) -> list[Space]:
+        with _engine():
+            hits = self._shard.facet(queries.all_spaces(limit=max(1, self._shard.info().points_count))).hits
+        return sorted(space_of(hit.value) for hit in hits if hit.count)  # it also lists values that are gone
 
     async def ping(self) -> None:
         with _engine():

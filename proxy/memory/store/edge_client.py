@@ -78,6 +78,9 @@ class EdgeClient:
         erased: int = await self._call("erase", user=user)
         return erased
 
+    async def spaces(self) -> list[Space]:
+        return [Space(*each) for each in await self._call("spaces")]
+
     async def ping(self) -> None:
         await self._call("ping")
 
@@ -148,6 +151,4 @@ async def _connect(path: Path) -> _Connection:
     try:
         return _Connection(*await asyncio.open_unix_connection(str(path), limit=READ_AHEAD_BYTES))
     except OSError as error:
-        raise StoreUnavailable(
-            f"the store's process cannot be reached at {path}: {error.strerror}"
-        ) from error
+        raise StoreUnavailable(f"the store's process cannot be reached at {path}: {error.strerror}") from error

@@ -1,4 +1,5 @@
-"""What the embedded store asks its engine. Every filter here but `of_user` is bound to one space."""
+"""What the embedded store asks its engine. Every filter here but `of_user` is bound to one space, and
+every request but `all_spaces`."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import Any
 from qdrant_edge import (
     CountRequest,
     Direction,
+    FacetRequest,
     FieldCondition,
     Filter,
     IdfParams,
@@ -51,6 +53,11 @@ def memories_of_user(user: str) -> CountRequest:
     return CountRequest(exact=True, filter=Filter(must=[_equals("user_id", user), living]))
 
 
+def all_spaces(limit: int) -> FacetRequest:
+    """Tombstones have no `space`, so they are not counted."""
+    return FacetRequest("space", limit=limit, exact=True)
+
+
 def branches(space: Space, dense: list[float], sparse: Sparse, now: Millis, limit: int) -> QueryBatchRequest:
     """Three queries: by meaning, by words, and the pinned. Ids and scores only."""
     whole = in_space(space)
@@ -81,9 +88,7 @@ def newest(conditions: Conditions, limit: int, before: int | None = None) -> Scr
 
 def tied(conditions: Conditions, order: int, limit: int) -> ScrollRequest:
     """Every point of one `order`."""
-    return ScrollRequest(
-        limit=limit, filter=Filter(must=[*conditions, _equals("order", order)]), with_payload=True
-    )
+    return ScrollRequest(limit=limit, filter=Filter(must=[*conditions, _equals("order", order)]), with_payload=True)
 
 
 def _equals(key: str, value: str | int) -> FieldCondition:

@@ -24,9 +24,7 @@ from proxy.types import Space
 QUIET_SECONDS = 60.0
 
 log = logging.getLogger("rememberd.store")
-faults = Counter(
-    "rememberd_store_server_faults_total", "Calls to the store's server that failed by our own fault"
-)
+faults = Counter("rememberd_store_server_faults_total", "Calls to the store's server that failed by our own fault")
 
 
 @asynccontextmanager
@@ -111,6 +109,7 @@ _METHODS: dict[str, Callable[..., Awaitable[Any]]] = {
     "buried": EdgeStore.buried,
     "delete": EdgeStore.delete,
     "erase": EdgeStore.erase,
+    "spaces": EdgeStore.spaces,
     "ping": EdgeStore.ping,
     "flush": EdgeStore.flush,
 }

@@ -42,6 +42,11 @@ def space_key(space: Space) -> str:
     return orjson.dumps([space.user, space.scope]).decode()
 
 
+def space_of(key: str) -> Space:
+    """The space that `space_key` made this of."""
+    return Space(*orjson.loads(key))
+
+
 def point_id(space: Space, memory_id: str) -> UUID:
     """Where this space keeps a memory of this id: the same id in another space is another point."""
     return UUID(bytes=blake2b(orjson.dumps([*space, memory_id]), digest_size=16).digest())
