@@ -1,4 +1,4 @@
-"""Processes for the supervisor's tests; each appends what happens to it to a journal, one `name event pid` a line.
+"""Processes for the supervisor's tests; each appends what happens to it to a journal, one `name event pid time` a line.
 
 python -m tests.supervised parent JOURNAL GRACE_S NAME:MODE…    modes: good, stubborn, crash, config-error
 python -m tests.supervised serve JOURNAL WORKERS                web workers that answer a connection with their pid
@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ async def answer(fd: int) -> int:
 
 def note(journal: str, name: str, event: str) -> None:
     with Path(journal).open("a") as lines:
-        lines.write(f"{name} {event} {os.getpid()}\n")
+        lines.write(f"{name} {event} {os.getpid()} {time.monotonic()}\n")
 
 
 if __name__ == "__main__":

@@ -89,10 +89,11 @@ async def test_release_returns_a_dead_writers_leases_at_once(queue: SqliteQueue)
 
 
 async def test_a_locked_file_is_an_error_not_a_hang(queue: SqliteQueue) -> None:
-    """While another process holds the file, all waiting puts fail with the reason; afterwards they work again."""
+    """While another process holds the file reads go on, and waiting puts fail with the reason; then they work."""
     await queue.put(turn("t0"))
     other = sqlite3.connect(queue.database.path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
+    other.execute("BEGIN EXCLUSIVE")
+    assert await queue.alive("t0")
     puts = (queue.put(turn(f"t{n}")) for n in range(1, 4))
     errors = await asyncio.wait_for(asyncio.gather(*puts, return_exceptions=True), 10)
     other.execute("ROLLBACK")
@@ -172,6 +173,31 @@ async def test_text_that_is_no_unicode_fails_alone(queue: SqliteQueue) -> None:
     results = await asyncio.gather(*puts, return_exceptions=True)
     assert [isinstance(each, Exception) for each in results] == [False, True, True, False]
     assert (await queue.stats()).depth == 2
+
+
+async def test_work_that_fails_is_undone_alone(queue: SqliteQueue) -> None:
+    """Half-done work leaves no trace, and what shared its transaction stands."""
+
+    def half(db: sqlite3.Connection) -> None:
+        db.execute("DELETE FROM turns")
+        raise KeyError("half")
+
+    await queue.put(turn("t1"))
+    results = await asyncio.gather(queue.database.write(half), queue.put(turn("t2")), return_exceptions=True)
+    assert isinstance(results[0], KeyError)
+    assert (await queue.stats()).depth == 2
+
+
+async def test_a_statement_that_fails_does_not_block_the_next(queue: SqliteQueue) -> None:
+    """After an error inside a transaction the file is usable at once."""
+
+    def wrong(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO turns (id) VALUES (NULL)")
+
+    await queue.put(turn("t1"))
+    with pytest.raises(QueueUnavailable, match="NOT NULL"):
+        await queue.database.write(wrong)
+    assert await queue.put(turn("t2"))
 
 
 async def test_an_erased_text_is_not_on_the_disk(queue: SqliteQueue) -> None:

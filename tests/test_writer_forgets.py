@@ -13,7 +13,13 @@ from tests.writer_rig import ADA, Rig, Sentences
 
 
 async def test_a_user_erased_while_the_turn_is_read_leaves_nothing(tmp_path: Path) -> None:
-    """The erasure falls between the episode and the facts."""
+    """The erasure falls between the episode and the facts: these do not even pass through the store."""
+    kinds: list[str] = []
+
+    class WatchedStore(MemoryStoreFake):
+        async def put(self, space: Space, points: Sequence[Point]) -> None:
+            kinds.extend(point.memory.kind for point in points)
+            await super().put(space, points)
 
     class ErasingExtractor(Sentences):
         async def facts(self, turn: Turn) -> list[Fact]:
@@ -22,9 +28,11 @@ async def test_a_user_erased_while_the_turn_is_read_leaves_nothing(tmp_path: Pat
             return await super().facts(turn)
 
     rig = Rig(tmp_path, [ErasingExtractor()])
+    rig.store = WatchedStore()
     await rig.queue.put(turn("t1"))
     await rig.drain()
     assert rig.store.memories(ADA) == []
+    assert kinds == ["episode"]
     await rig.database.close()
 
 
@@ -33,7 +41,7 @@ async def test_a_user_erased_while_the_turn_is_written_leaves_nothing(tmp_path: 
 
     class SlowStore(MemoryStoreFake):
         async def put(self, space: Space, points: Sequence[Point]) -> None:
-            if points[0].memory.created_at == 1:
+            if points[0].memory.kind == "fact" and points[0].memory.created_at == 1:
                 await rig.queue.erase("ada", at=1)
                 await rig.store.erase("ada")
             await super().put(space, points)
