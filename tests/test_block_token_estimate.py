@@ -10,10 +10,11 @@ import tiktoken
 
 from proxy.memory.block import tokens
 
-ENGLISH = """I moved to Oslo last spring because my partner got a job at the university hospital. Since then I have been
-working remotely for a small consultancy, mostly on data pipelines. I'm vegetarian, and I can't stand coriander. My
-sister is coming to visit in three weeks, so we'll need to clear the spare room; it's full of bicycle parts. We went
-hiking yesterday and saw two elk near the lake. Could you remind me to call the dentist on Thursday morning?"""
+ENGLISH = """I moved to Oslo last spring because my partner got a job at the university hospital. Since then I
+have been working remotely for a small consultancy, mostly on data pipelines. I'm vegetarian, and I can't stand
+coriander. My sister is coming to visit in three weeks, so we'll need to clear the spare room; it's full of bicycle
+parts. We went hiking yesterday and saw two elk near the lake. Could you remind me to call the dentist on Thursday
+morning?"""
 OTHERS = {
     "German": "Ich wohne seit drei Jahren in Bergen und arbeite als Krankenschwester im Universitätskrankenhaus.",
     "French": "J'habite à Lyon depuis l'été dernier et je travaille comme ingénieure dans une petite entreprise.",

@@ -28,9 +28,7 @@ class Bar:
         self.done += steps
         share = self.done / max(self.total, 1)
         end = "\n" if self.done >= self.total else ""
-        print(
-            f"\r{self.label} [{'#' * int(30 * share):30}] {share:4.0%}", end=end, file=sys.stderr, flush=True
-        )
+        print(f"\r{self.label} [{'#' * int(30 * share):30}] {share:4.0%}", end=end, file=sys.stderr, flush=True)
 
 
 async def run(conversations: list[Conversation], check_folds: bool) -> dict[str, Any]:
@@ -52,11 +50,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests.quality", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a file in LoCoMo's format")
     parser.add_argument("--out", type=Path, help="write quality.json and quality.png into this folder")
-    parser.add_argument(
-        "--folds", action="store_true", help="tune on all conversations but one, check on that one"
-    )
+    parser.add_argument("--folds", action="store_true", help="tune on all conversations but one, check on that one")
     chosen = parser.parse_args()
-    result = asyncio.run(run(load(chosen.data), chosen.folds))
+    conversations = load(chosen.data)
+    if chosen.folds and len(conversations) < 2:
+        parser.error("--folds needs at least two conversations")
+    result = asyncio.run(run(conversations, chosen.folds))
     print(table(result["ways"]))
     print({key: value for key, value in result.items() if key != "ways"})
     if chosen.out:

@@ -39,9 +39,7 @@ async def folds(memories: Memories, conversations: Sequence[Conversation]) -> li
                 "held_out": conversations[held_out].space.user,
                 "product": _score(questions, WEIGHTS),
                 "tuned on the others": _score(questions, tuned),
-                "changed": {
-                    key: value for key, value in tuned._asdict().items() if value != getattr(WEIGHTS, key)
-                },
+                "changed": {key: value for key, value in tuned._asdict().items() if value != getattr(WEIGHTS, key)},
             }
         )
     return reports

@@ -52,9 +52,7 @@ def _conversation(sample: dict[str, Any]) -> Conversation:
 
 
 def _session(space: Space, spoken: dict[str, Any], number: int) -> list[Turn]:
-    start = datetime.strptime(spoken[f"session_{number}_date_time"], "%I:%M %p on %d %B, %Y").replace(
-        tzinfo=UTC
-    )
+    start = datetime.strptime(spoken[f"session_{number}_date_time"], "%I:%M %p on %d %B, %Y").replace(tzinfo=UTC)
     began = int(start.timestamp() * 1000)
     return [
         Turn(

@@ -72,9 +72,7 @@ class OneKind:
 
 
 @asynccontextmanager
-async def written(
-    folder: Path, conversations: Sequence[Conversation], progress: Progress
-) -> AsyncIterator[Memories]:
+async def written(folder: Path, conversations: Sequence[Conversation], progress: Progress) -> AsyncIterator[Memories]:
     """The conversations as memories in `folder`, through queue and writer, turn by turn."""
     embedder = FastEmbedder()
     await embedder.start()
@@ -137,15 +135,11 @@ def recalls(memories: Memories) -> Recalls:
     }
 
 
-async def asked(
-    memories: Memories, ways: Recalls, spoken: Conversation, question: Question
-) -> list[Answered]:
+async def asked(memories: Memories, ways: Recalls, spoken: Conversation, question: Question) -> list[Answered]:
     """`question` in every way and at every budget."""
     answers = []
     for (way, budget), recall in ways.items():
-        got = await recall.recall(
-            spoken.space, question.text, now=spoken.end, turn_id=None, conversation=None
-        )
+        got = await recall.recall(spoken.space, question.text, now=spoken.end, turn_id=None, conversation=None)
         share = _share(memories, got.ids, question)
         answers.append(Answered(way, budget, question.category, share, got.tokens, got.ms))
     return answers + await _baselines(memories, spoken, question)

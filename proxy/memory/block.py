@@ -21,9 +21,9 @@ _PIECE = re.compile(
 _ENGLISH = frozenset(
     re.findall(
         r"\w+",
-        "a about all am an and any are as at be been but by can did do for from get had has have he her his how i if in "
-        "is it its just like me my no not of on one or our out she so that the their them they this to up was we what "
-        "when which who will with would you your",
+        "a about all am an and any are as at be been but by can did do for from get had has have he her his how"
+        " i if in is it its just like me my no not of on one or our out she so that the their them they this to"
+        " up was we what when which who will with would you your",
     )
 )
 # The first code point of a range of scripts, and the tokens that one character below the next range costs.

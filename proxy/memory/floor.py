@@ -22,9 +22,10 @@ TERM = 1.65
 _REQUEST = re.compile(
     r"^\W*(?:(?:please|can you|could you|would you|will you|can we|let us) )*"
     r"(?:give|tell|show|help|teach|let|explain to|write|find|get|make|send|talk)\b(?: (?:me|us))?"
-    r"|\bI(?: am|'m)? (?:need|want|would like|looking|trying|do(?:n't| not) (?:understand|know|get))\b"
-    r"|\bI'd like\b|\bhow (?:do|can|should|would|could) (?:I|we)\b|\bshould (?:I|we) use\b|\bwhat (?:do|should|can) I do\W*$|\bwie (?:kann|mache|schreibe) ich\b"
-    r"|\blike I'?m\b|\bmy (?:\w+ )?(?:code|script|function|query|program|styles?|commits?|test|build|loop)\b",
+    r"|\bI(?: am|'m)? (?:need|want|would like|looking|trying|do(?:n't| not) (?:understand|know|get))\b|\bI'd like\b"
+    r"|\bhow (?:do|can|should|would|could) (?:I|we)\b|\bwie (?:kann|mache|schreibe) ich\b"
+    r"|\bshould (?:I|we) use\b|\bwhat (?:do|should|can) I do\W*$|\blike I'?m\b"
+    r"|\bmy (?:\w+ )?(?:code|script|function|query|program|styles?|commits?|test|build|loop)\b",
     re.IGNORECASE,
 )
 _PERSON = re.compile(

@@ -75,9 +75,7 @@ def named(question: str, speakers: Iterable[str]) -> set[str]:
     return {each for each in speakers if re.search(rf"\b{re.escape(each)}\b", question, re.IGNORECASE)}
 
 
-def rank(
-    question: str, found: Sequence[Candidate], now: Millis, weights: Weights = WEIGHTS
-) -> list[Candidate]:
+def rank(question: str, found: Sequence[Candidate], now: Millis, weights: Weights = WEIGHTS) -> list[Candidate]:
     """Best first; ties by id, so that the same memories always give the same block."""
     if not found:
         return []

@@ -76,9 +76,7 @@ class Recall:
         before this one: a short follow-up ("and the other one?") is looked up together with it."""
         began = time.perf_counter()
         text = standalone(question, previous)
-        found = (
-            await self._in_time(space, text, now, turn_id) if self.breaker.closed() else Recalled("degraded")
-        )
+        found = await self._in_time(space, text, now, turn_id) if self.breaker.closed() else Recalled("degraded")
         RECALLS.labels(found.status).inc()
         return replace(found, ms=(time.perf_counter() - began) * 1000)
 
