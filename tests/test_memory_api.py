@@ -53,6 +53,19 @@ def test_the_same_text_twice_is_one_memory(proxy: Proxy, user: str) -> None:
         assert len(memories(client)) == 1
 
 
+def test_a_new_value_added_by_hand_closes_the_old_one(proxy: Proxy, user: str) -> None:
+    """As it would in a chat; the old one stays in the history."""
+    with proxy.client(user) as client:
+        client.post("/v1/memories", json={"text": "I live in Oslo."})
+        client.post("/v1/memories", json={"text": "I live in Bergen."})
+        assert [m["text"] for m in memories(client)] == ["I live in Bergen."]
+        past = client.get("/v1/memories", params={"include_past": "true"}).json()["data"]
+        assert {m["text"]: m["valid_to"] is None for m in past} == {
+            "I live in Bergen.": True,
+            "I live in Oslo.": False,
+        }
+
+
 def test_paging_walks_through_everything_once_newest_first(proxy: Proxy, user: str) -> None:
     """Whatever the page size."""
     with proxy.client(user) as client:
@@ -110,15 +123,15 @@ def test_an_expired_memory_is_not_recalled(proxy: Proxy, upstream: FakeModel, us
 def test_a_deleted_memory_never_comes_back(proxy: Proxy, upstream: FakeModel, user: str) -> None:
     """Not as a fact, not in the exchange it came from, not in an answer that repeated it."""
     with proxy.client(user) as client:
-        ask(client, "My safe word is Xanadu.")
+        ask(client, "I work at Xanadu Laboratories.")
         fact = remembered(client, "Xanadu", "fact")
-        ask(client, "What is my safe word?", "model-b")
-        remembered(client, "What is my safe word", "episode")
+        ask(client, "Where do I work?", "model-b")
+        remembered(client, "Where do I work", "episode")
         reply = client.delete(f"/v1/memories/{fact['id']}")
         assert reply.json() == {"object": "memory.deleted", "id": fact["id"], "deleted": True}
         assert client.delete(f"/v1/memories/{fact['id']}").status_code == 404
         assert client.get(f"/v1/memories/{fact['id']}").status_code == 404
-        ask(client, "Tell me my safe word, please.")
+        ask(client, "Tell me where I work, please.")
         assert "Xanadu" not in newest_user_text(upstream.chats[-1].json)
         assert "Xanadu" not in client.get("/v1/memories/export").text
 
@@ -130,7 +143,14 @@ def test_what_is_said_again_after_a_deletion_is_learned_again(proxy: Proxy, user
         fact = remembered(client, "durian", "fact")
         client.delete(f"/v1/memories/{fact['id']}")
         assert not any("durian" in m["text"] for m in memories(client))
-        ask(client, "As I said, my favourite fruit is the durian.")
+        ask(
+            client,
+            "My favourite fruit is the durian.",
+            messages=[
+                {"role": "user", "content": "Let me think."},
+                {"role": "user", "content": "My favourite fruit is the durian."},
+            ],
+        )
         remembered(client, "durian", "fact")
 
 

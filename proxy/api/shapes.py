@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from proxy.errors import RequestError
+from proxy.memory.extract.rules import extract
 from proxy.memory.ids import episode_id, fact_id
 from proxy.memory.redact import redact
 from proxy.types import Evidence, Kind, Memory, Millis, Source, Space
@@ -51,7 +52,6 @@ def memory_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Memory:
     created = _time(fields, "created_at", default=now)
     evidence = fields.get("evidence")
     source = fields.get("source")
-    slot = fields.get("slot")
     return Memory(
         id=fact_id(space, stated) if kind == "fact" else episode_id(space, stated),
         text=stated,
@@ -62,7 +62,7 @@ def memory_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Memory:
         valid_to=time_from(fields, "valid_to"),
         pinned=flag_from(fields, "pinned"),
         expires_at=time_from(fields, "expires_at"),
-        slot=slot if isinstance(slot, str) and slot else None,
+        slot=_slot(fields, stated, created) if kind == "fact" else None,
         evidence=_evidence(evidence) if isinstance(evidence, Mapping) else Evidence(stated, "user"),
         source=_source(source) if isinstance(source, Mapping) else Source(),
     )
@@ -100,6 +100,15 @@ def rfc3339(at: Millis | None) -> str | None:
     if at is None:
         return None
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _slot(fields: Mapping[str, Any], stated: str, at: Millis) -> str | None:
+    """The one given; else the one that the same words would have got in a chat, so that they replace its old value."""
+    given = fields.get("slot")
+    if isinstance(given, str) and given:
+        return given
+    found = extract(stated, at) if "slot" not in fields else []
+    return found[0].slot if len(found) == 1 else None
 
 
 def _time(fields: Mapping[str, Any], name: str, default: Millis) -> Millis:
