@@ -1,4 +1,4 @@
-"""Processes for the supervisor's tests; each appends what happens to it to a journal, one `name event pid time` a line.
+"""Processes for the supervisor's tests; each writes a journal, one `name event pid time` a line.
 
 python -m tests.supervised parent JOURNAL GRACE_S NAME:MODE…    modes: good, stubborn, crash, config-error
 python -m tests.supervised serve JOURNAL WORKERS                web workers that answer a connection with their pid

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from proxy.memory.ids import fact_id
-from proxy.types import Fact, Point, Space, Turn
+from proxy.types import Fact, Point, Receipt, Space, Turn
 from tests.fakes import MemoryStoreFake
 from tests.queue_contract import turn
 from tests.writer_rig import ADA, Rig, Sentences
@@ -70,4 +70,17 @@ async def test_a_deleted_memory_is_not_learned_again_from_older_turns(tmp_path: 
     await rig.queue.put(turn("t2", at=3_000))
     await rig.drain()
     assert "I live in Oslo." in rig.texts()
+    await rig.database.close()
+
+
+async def test_receipts_are_kept_for_a_month_only(tmp_path: Path) -> None:
+    """The writer drops those of turns that began longer ago."""
+    rig = Rig(tmp_path)
+    month = 30 * 86_400_000
+    for receipt_id, at in (("old", rig.clock.now - month - 1), ("young", rig.clock.now - month + 60_000_000)):
+        await rig.receipts.put(Receipt(receipt_id, ADA, at, "miss", "m", None, (), 0, 1.0, "off"))
+    await rig.queue.put(turn("t1"))
+    await rig.drain()
+    assert rig.receipts.get(ADA, "old") is None
+    assert rig.receipts.get(ADA, "young")
     await rig.database.close()

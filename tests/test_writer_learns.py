@@ -40,7 +40,7 @@ async def test_a_turn_leaves_its_episode_and_its_facts(rig: Rig) -> None:
 
 async def test_the_receipt_and_the_version_tell_what_was_written(rig: Rig) -> None:
     """The turn's receipt names the memories; the space has a new version, so that no stale block is reused."""
-    await rig.receipts.put(Receipt("receipt-t1", ADA, 1, "miss", "gpt-4o", "t1", (), 0, 1.0, "pending"))
+    await rig.receipts.put(Receipt("receipt-t1", ADA, rig.clock.now, "miss", "gpt-4o", "t1", (), 0, 1.0, "pending"))
     await rig.queue.put(turn("t1"))
     await rig.drain()
     receipt = rig.receipts.get(ADA, "receipt-t1")
@@ -120,7 +120,7 @@ async def test_a_pasted_book_is_cut(rig: Rig) -> None:
 
 async def test_a_turn_without_words_leaves_nothing(rig: Rig) -> None:
     """An image alone makes no memory, and the receipt says so."""
-    await rig.receipts.put(Receipt("receipt-t1", ADA, 1, "miss", "gpt-4o", "t1", (), 0, 1.0, "pending"))
+    await rig.receipts.put(Receipt("receipt-t1", ADA, rig.clock.now, "miss", "gpt-4o", "t1", (), 0, 1.0, "pending"))
     await rig.queue.put(turn("t1", text=" \n"))
     await rig.drain()
     assert rig.store.memories(ADA) == []

@@ -76,7 +76,7 @@ async def test_an_outage_does_not_keep_the_writer_from_stopping(rig: Rig) -> Non
 async def test_a_turn_that_cannot_be_learned_becomes_a_dead_letter(rig: Rig, extractor: Allergic) -> None:
     """After five tries it stands aside with its reason, its episode kept; the user's next turn and others go on."""
     extractor.error = ValueError("no cats")
-    await rig.receipts.put(Receipt("receipt-t1", ADA, 1, "miss", "gpt-4o", "t1", (), 0, 1.0, "pending"))
+    await rig.receipts.put(Receipt("receipt-t1", ADA, rig.clock.now, "miss", "gpt-4o", "t1", (), 0, 1.0, "pending"))
     await rig.queue.put(turn("t1", text="I have a cat."))
     await rig.queue.put(turn("t2", text="I have a dog."))
     await rig.drain()

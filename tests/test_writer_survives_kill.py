@@ -64,7 +64,7 @@ async def put_turns(rig: Rig) -> None:
     ):
         at = int(turn_id[1])
         await rig.receipts.put(
-            Receipt(f"receipt-{turn_id}", Space(user), at, "miss", "m", turn_id, (), 0, 1.0, "pending")
+            Receipt(f"receipt-{turn_id}", Space(user), rig.clock.now, "miss", "m", turn_id, (), 0, 1.0, "pending")
         )
         await rig.queue.put(turn(turn_id, user, text=text, at=at))
 

@@ -70,7 +70,7 @@ class Writer:
         self.quiet_for, self.keep_receipts_ms, self.clock = quiet_for, keep_receipts_ms, clock
         self._settled: list[str] = []
         self._flushed_at = time.monotonic()
-        self._expired_at = 0.0
+        self._expired_at = -HOUR_S
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; then finishes the turns at hand and flushes. An outage delays, it never raises."""
