@@ -132,7 +132,8 @@ class Turn:
     receipt: str
     source: Source = field(default_factory=Source)
     speaker: str | None = None
-    recalled: tuple[str, ...] = ()  # ids of the memories in the block, so that an echo is not learned again
+    recalled: tuple[str, ...] = ()  # ids of the memories in the block
+    earlier: tuple[str, ...] = ()  # ids of this conversation's turns before; only when they are to be forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,16 +192,20 @@ class Receipt:
 class Deployment:
     """One model at one provider.
 
-    `model_name` is what the client asked for, `upstream_model` what the provider calls it. `lane` is
-    "bytes" for providers that speak OpenAI's protocol, "translate" for all others. `timeout` is the longest
-    silence of the provider, in seconds. `params` is the rest of `litellm_params`, for the translate lane."""
+    `model_name` is what the client asked for, `upstream_model` what the provider calls it. `speaks` are the paths,
+    relative to the API base, whose bytes the provider takes as they are. `timeout` is the longest silence of the
+    provider, in seconds. `params` is the rest of `litellm_params`, for the translate lane."""
 
     model_name: str
     provider: str
     upstream_model: str
-    lane: Literal["bytes", "translate"]
+    speaks: frozenset[str] = frozenset()
     api_base: str | None = None
     api_key: str | None = field(default=None, repr=False)
     timeout: float = 600.0
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def lane(self, path: str) -> Literal["bytes", "translate"]:
+        """Which way leads to `path` (its query is ignored): "translate" where the provider does not speak it."""
+        return "bytes" if path.partition("?")[0] in self.speaks else "translate"

@@ -4,6 +4,8 @@ would bring it back by the other door."""
 
 from __future__ import annotations
 
+from proxy.memory.likeness import says_the_same
+from proxy.memory.reconcile import NEAR
 from proxy.ports import Embedder, MemoryStore
 from proxy.types import Memory, Millis, Space
 
@@ -17,6 +19,28 @@ async def forget(store: MemoryStore, embedder: Embedder, space: Space, memory_id
         return []
     related = await _related(store, embedder, space, found[0], at)
     return await store.delete(space, [memory_id, *related], at=at)
+
+
+async def forget_said(store: MemoryStore, embedder: Embedder, space: Space, what: str, at: Millis) -> list[str]:
+    """Everything that says `what` ("I live in Oslo", "my dog"): the ids that went. Raises as `forget` does."""
+    gone: list[str] = []
+    for memory_id in await _saying(store, embedder, space, what, at):
+        gone += await forget(store, embedder, space, memory_id, at)
+    return gone
+
+
+async def _saying(store: MemoryStore, embedder: Embedder, space: Space, what: str, now: Millis) -> list[str]:
+    terms = embedder.query(what)
+    if not terms.indices:
+        return []
+    near = await store.search(space, await embedder.dense(what), terms, now=now)
+    alike = {each.id for each in near if each.kind == "fact" and each.dense >= NEAR}
+    return [
+        memory.id
+        for memory in await store.get(space, [each.id for each in near])
+        if set(terms.indices) <= set(embedder.query(memory.text).indices)
+        or (memory.id in alike and says_the_same(what, memory.text))
+    ]
 
 
 async def _related(store: MemoryStore, embedder: Embedder, space: Space, memory: Memory, now: Millis) -> list[str]:

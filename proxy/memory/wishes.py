@@ -32,6 +32,11 @@ def wish(text: str) -> Wish | None:
     return None
 
 
+def unrecorded(text: str) -> bool:
+    """A wish for nothing of this conversation to be kept. Cheap on what is plainly something else."""
+    return len(text) <= _LONGEST and bool(_HINT.search(text)) and wish(text) == Wish("unrecorded")
+
+
 def _of(said: str) -> Wish | None:
     if _UNRECORDED.fullmatch(said):
         return Wish("unrecorded")
@@ -48,6 +53,7 @@ def _form(*parts: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
 
 
+_HINT = re.compile(r"conversation|chat|session|discussion|talk|record", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _END = r"(?:,? please)?[ ?.!]*"
 _POLITE = (

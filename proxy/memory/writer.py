@@ -18,10 +18,13 @@ from typing import TypeVar
 from prometheus_client import Counter, Histogram
 
 from proxy.errors import Unavailable, UpstreamUnavailable
+from proxy.memory.forget import forget, forget_said
 from proxy.memory.frozen import Frozen
+from proxy.memory.ids import episode_id
 from proxy.memory.learn import episode, facts, redacted
 from proxy.memory.receipts import Receipts
 from proxy.memory.reconcile import merge
+from proxy.memory.wishes import Wish, wish
 from proxy.ports import Embedder, Extractor, MemoryStore, TurnQueue
 from proxy.types import Claim, Memory, Millis, Turn
 
@@ -91,7 +94,7 @@ class Writer:
         turn = claim.turn
         try:
             with SECONDS.time():
-                ids = await self._remember(turn)
+                outcome, ids = await self._take_in(redacted(turn))
         except Unavailable:
             raise
         except Erased:
@@ -99,13 +102,34 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever one turn's content breaks must not stop the others
             await self._give_back(claim, error)
         else:
-            await self._settle(turn, ids)
+            await self._settle(turn, outcome, ids)
+
+    async def _take_in(self, turn: Turn) -> tuple[str, list[str]]:
+        """What became of it, and the ids concerned. A wish about the memory is carried out, not remembered: it would
+        keep what it asks to forget, or say once more what is known."""
+        match wish(turn.user_text):
+            case Wish("forget", what):
+                gone = await forget_said(self.store, self.embedder, turn.space, what, turn.created_at)
+            case Wish("unrecorded"):
+                gone = await self._forget_turns(turn)
+            case Wish("show"):
+                gone = []
+            case None:
+                ids = await self._remember(turn)
+                return ("written" if ids else "nothing"), ids
+        return ("forgotten" if gone else "nothing"), gone
+
+    async def _forget_turns(self, turn: Turn) -> list[str]:
+        gone: list[str] = []
+        for earlier in turn.earlier:
+            said = episode_id(turn.space, earlier)
+            gone += await forget(self.store, self.embedder, turn.space, said, turn.created_at)
+        return gone
 
     async def _remember(self, turn: Turn) -> list[str]:
         """The ids written. The episode comes first, so that it is there whatever an extractor does."""
         if not turn.user_text.strip():
             return []
-        turn = redacted(turn)
         ids = await self._write(turn, [episode(turn)])
         for extractor in self.extractors:
             found = await facts(turn, extractor)
@@ -127,8 +151,7 @@ class Writer:
             await self.store.delete(turn.space, ids, at=turn.created_at)
             raise Erased
 
-    async def _settle(self, turn: Turn, ids: list[str]) -> None:
-        outcome = "written" if ids else "nothing"
+    async def _settle(self, turn: Turn, outcome: str, ids: list[str]) -> None:
         await asyncio.gather(
             self.frozen.bump(turn.space),
             self.receipts.written(turn.receipt, ids, outcome),

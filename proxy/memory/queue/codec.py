@@ -16,5 +16,5 @@ def turn_from_json(data: bytes) -> Turn:
     fields = orjson.loads(data)
     fields["space"] = Space(*fields["space"])
     fields["source"] = Source(**fields["source"])
-    fields["recalled"] = tuple(fields["recalled"])
+    fields["recalled"], fields["earlier"] = tuple(fields["recalled"]), tuple(fields.get("earlier", ()))
     return Turn(**fields)
