@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from proxy.memory import recall as module
 from proxy.memory.points import to_point
 from proxy.memory.recall import Recall, Recalled
-from proxy.types import Candidate, Memory, Millis, Space, Sparse
+from proxy.types import Candidate, Kind, Memory, Millis, Space, Sparse
 from tests.fakes import EmbedderFake, MemoryStoreFake
 
 ME = Space("ada")
@@ -26,11 +26,18 @@ class Hung(MemoryStoreFake):
         self.searches = 0
 
     async def search(
-        self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int = 400
+        self,
+        space: Space,
+        dense: list[float],
+        sparse: Sparse,
+        *,
+        now: Millis,
+        limit: int = 400,
+        kind: Kind | None = None,
     ) -> list[Candidate]:
         self.searches += 1
         await self.answers.wait()
-        return await super().search(space, dense, sparse, now=now, limit=limit)
+        return await super().search(space, dense, sparse, now=now, limit=limit, kind=kind)
 
 
 class Broken(MemoryStoreFake):

@@ -41,8 +41,14 @@ async def tell(recall: Recall, *memories: Memory) -> None:
     await recall.store.put(ME, [await to_point(each, recall.embedder) for each in memories])
 
 
-async def ask(recall: Recall, question: str, turn_id: str | None = None, previous: str | None = None) -> Recalled:
-    return await recall.recall(ME, question, now=NOW, turn_id=turn_id, conversation=None, previous=previous)
+async def ask(
+    recall: Recall,
+    question: str,
+    turn_id: str | None = None,
+    previous: str | None = None,
+    conversation: str | None = None,
+) -> Recalled:
+    return await recall.recall(ME, question, now=NOW, turn_id=turn_id, conversation=conversation, previous=previous)
 
 
 async def test_a_told_fact_comes_back(recall: Recall) -> None:
@@ -150,3 +156,13 @@ async def test_the_same_question_gives_the_same_bytes(recall: Recall) -> None:
     await tell(recall, *(memory(f"User: I ran {n} km today.", "episode", n, f"t{n}") for n in range(1, 40)))
     blocks = {(await ask(recall, "How far did I run?")).block for _ in range(3)}
     assert len(blocks) == 1
+
+
+async def test_other_conversations_come_before_the_one_being_held(recall: Recall) -> None:
+    """What was said in this conversation the client sends along anyway, so it takes no room from the rest."""
+    first = memory("User: I bought a red bicycle.", "episode", 1, "first")
+    second = memory("User: I bought a red bicycle.", "episode", 5, "second")
+    await tell(recall, first, second)
+    recall.budget_tokens = 50
+    assert (await ask(recall, "Which bicycle did I buy?", conversation="c1")).ids == (second.id,)
+    assert (await ask(recall, "Which bicycle did I buy?", conversation="c5")).ids == (first.id,)

@@ -72,7 +72,7 @@ def _score(questions: Sequence[Searched], weights: Weights) -> list[float]:
     """Percent of gold in the block, a figure for each of `BUDGETS`."""
     shares: list[list[float]] = [[] for _ in BUDGETS]
     for question in questions:
-        order = rank(question.text, question.found, question.now, weights)
+        order = rank(question.text, question.found, question.now, weights=weights)
         turns = {each.id: each.turn_id for each in order}
         for share, budget in zip(shares, BUDGETS, strict=True):
             got = {turns[each] for each in pack(order, budget)[0]}

@@ -20,6 +20,7 @@ _MONTH_ALONE = re.compile(rf"\b(?:(last|in|during|since|of|early|late|mid) )({_M
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _YEAR = re.compile(r"\b(?:in|during|of|since) (20\d\d)\b", re.IGNORECASE)
 _RELATIVE = re.compile(r"\b(today|yesterday|(?:last|this|past) (?:week|weekend|month|year))\b", re.IGNORECASE)
+DAY_MS = 86_400_000
 
 
 class Span(NamedTuple):

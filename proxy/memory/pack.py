@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.memory.block import FRAME_COST, HEADER_COST
+from proxy.memory.dates import DAY_MS
 from proxy.types import Candidate
 
 # A profile this small against the budget goes in whole: the right one of 50 preferences is among the best ten in
@@ -12,7 +13,6 @@ from proxy.types import Candidate
 WHOLE_SHARE = 0.25
 
 SHORTEST_LINE = 4  # tokens: nothing that is told fits into less
-DAY_MS = 86_400_000
 
 
 class Pack:

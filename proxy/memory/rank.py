@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import date
 from enum import IntFlag
 from itertools import pairwise
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.memory.dates import MONTHS, Span, asked_about
+from proxy.memory.dates import DAY_MS, MONTHS, asked_about
 from proxy.types import Candidate, Millis
 
 Scores = NDArray[np.float64]
@@ -34,6 +34,7 @@ class Weights(NamedTuple):
     date: float = 0.75  # was told on the days that the question names
     fact: float = 0.2
     asks: float = -0.05  # is itself a question
+    here: float = -0.2  # was said in this conversation, whose messages the client sends along anyway; not measured
 
 
 WEIGHTS = Weights()
@@ -60,6 +61,9 @@ class Cue(IntFlag):
     ASKS = 4
 
 
+_ASKS = int(Cue.ASKS)  # a plain number: flags are slow, and this is read for each candidate
+
+
 def cues(text: str) -> Cue:
     found = Cue(0)
     if _TIME.search(text):
@@ -75,8 +79,15 @@ def named(question: str, speakers: Iterable[str]) -> set[str]:
     return {each for each in speakers if re.search(rf"\b{re.escape(each)}\b", question, re.IGNORECASE)}
 
 
-def rank(question: str, found: Sequence[Candidate], now: Millis, weights: Weights = WEIGHTS) -> list[Candidate]:
-    """Best first; ties by id, so that the same memories always give the same block."""
+def rank(
+    question: str,
+    found: Sequence[Candidate],
+    now: Millis,
+    conversation: str | None = None,
+    weights: Weights = WEIGHTS,
+) -> list[Candidate]:
+    """Best first; ties by id, so that the same memories always give the same block. `conversation` is the one in
+    which the question is asked."""
     if not found:
         return []
     dense = np.array([each.dense for each in found])
@@ -86,8 +97,11 @@ def rank(question: str, found: Sequence[Candidate], now: Millis, weights: Weight
     score += _context(found, dense + weights.local * bm25, weights)
     score += _speaker(question, found, weights)
     score += _surface(question, found, weights)
+    if conversation:
+        score += weights.here * np.array([each.conversation == conversation for each in found])
     if span := asked_about(question, now):
-        score += weights.date * np.array([_nearness(each.at, span) for each in found])
+        start, end = _midnight(span.start), _midnight(span.end)
+        score += weights.date * np.array([_nearness(each.at, start, end) for each in found])
     order = sorted(zip(-score.round(6), (each.id for each in found), range(len(found)), strict=True))
     return [found[place] for _, _, place in order]
 
@@ -116,7 +130,7 @@ def _context(found: Sequence[Candidate], match: Scores, weights: Weights) -> Sco
 
 
 def _said(each: Candidate) -> _Said:
-    asks = bool(each.cues & Cue.ASKS)
+    asks = bool(each.cues & _ASKS)
     return _Said(each.conversation or each.id, each.at, each.turn_id or each.id, asks, each.speaker or "")
 
 
@@ -147,11 +161,14 @@ def _surface(question: str, found: Sequence[Candidate], weights: Weights) -> Sco
     return score
 
 
-def _nearness(at: Millis, span: Span) -> float:
+def _nearness(at: Millis, start: Millis, end: Millis) -> float:
     """1 on the days asked about, .6 within two weeks of them, .3 in the month after: people tell later."""
-    told = datetime.fromtimestamp(at / 1000, UTC).date()
-    if span.start <= told < span.end:
+    if start <= at < end:
         return 1.0
-    if span.start - timedelta(days=14) <= told < span.end + timedelta(days=14):
+    if start - 14 * DAY_MS <= at < end + 14 * DAY_MS:
         return 0.6
-    return 0.3 if span.end <= told < span.end + timedelta(days=31) else 0.0
+    return 0.3 if end <= at < end + 31 * DAY_MS else 0.0
+
+
+def _midnight(day: date) -> Millis:
+    return (day - date(1970, 1, 1)).days * DAY_MS

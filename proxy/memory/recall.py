@@ -7,23 +7,25 @@ import logging
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from prometheus_client import Counter
 
 from proxy.errors import Unavailable
-from proxy.memory.block import render
+from proxy.memory.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
 from proxy.memory.floor import relevant
 from proxy.memory.pack import pack
 from proxy.memory.rank import named, rank
+from proxy.memory.wishes import Wish, wish
 from proxy.ports import Embedder, MemoryStore
 from proxy.types import Candidate, Memory, Millis, Space
 
 Status = Literal["hit", "miss", "degraded"]
 
 FAILURES, PAUSE_S = 3, 5.0  # so many failures in a row, and the store is left alone for so long
+PROFILE_FACTS = 100  # as many as anybody wants to read
 SPACES = 10_000  # whose speakers are kept in mind: about 200 bytes each
 
 RECALLS = Counter("rememberd_recall", "Recalls by outcome.", ["status"])
@@ -72,11 +74,15 @@ class Recall:
     ) -> Recalled:
         """The block for `question`. Never raises: a store or embedder that fails or is late gives "degraded".
 
-        Memories of the turn `turn_id` are left out (a retry must not recall itself). `previous` is the user's message
-        before this one: a short follow-up ("and the other one?") is looked up together with it."""
+        Memories of the turn `turn_id` are left out (a retry must not recall itself); those of `conversation`, the one
+        being held, come after the others. `previous` is the user's message before this one: a short follow-up ("and
+        the other one?") is looked up together with it."""
         began = time.perf_counter()
         text = standalone(question, previous)
-        found = await self._in_time(space, text, now, turn_id) if self.breaker.closed() else Recalled("degraded")
+        if self.breaker.closed():
+            found = await self._in_time(self._recall(space, text, now, turn_id, conversation))
+        else:
+            found = Recalled("degraded")
         RECALLS.labels(found.status).inc()
         return replace(found, ms=(time.perf_counter() - began) * 1000)
 
@@ -85,10 +91,10 @@ class Recall:
         best = {each.id: each for each in rank(query, await self._search(space, query, now), now)[:limit]}
         return [(memory, best[memory.id].dense) for memory in await self.store.get(space, list(best))]
 
-    async def _in_time(self, space: Space, question: str, now: Millis, turn_id: str | None) -> Recalled:
+    async def _in_time(self, recalling: Coroutine[None, None, Recalled]) -> Recalled:
         try:
             async with asyncio.timeout(self.deadline_ms / 1000):
-                found = await self._recall(space, question, now, turn_id)
+                found = await recalling
         except (Unavailable, TimeoutError) as error:
             log.warning("recall failed: %s", error or "deadline")
         except Exception as error:  # noqa: BLE001 - memory fails open: no defect of ours may cost the user an answer
@@ -99,15 +105,33 @@ class Recall:
         self.breaker.failure()
         return Recalled("degraded")
 
-    async def _recall(self, space: Space, question: str, now: Millis, turn_id: str | None) -> Recalled:
+    async def _recall(
+        self, space: Space, question: str, now: Millis, turn_id: str | None, conversation: str | None
+    ) -> Recalled:
+        if wish(question) == Wish("show"):
+            return await self._everything(space, now)
         found = await self._search(space, question, now)
         terms = len(self.embedder.query(question).indices)
         others = [each for each in found if turn_id is None or each.turn_id != turn_id]
-        ids, cost = pack(rank(question, relevant(question, terms, others), now), self.budget_tokens)
+        ranked = rank(question, relevant(question, terms, others), now, conversation)
+        ids, cost = pack(ranked, self.budget_tokens)
         memories = await self.store.get(space, ids) if ids else []
         if not memories:
             return Recalled("miss")
         return Recalled("hit", render(memories), tuple(each.id for each in memories), cost)
+
+    async def _everything(self, space: Space, now: Millis) -> Recalled:
+        """For "what do you know about me?": no search, but the facts, pinned and newest first, as many as fit."""
+        facts, _ = await self.store.page(space, limit=PROFILE_FACTS, now=now, kind="fact")
+        chosen: list[Memory] = []
+        cost = FRAME_COST
+        for fact in sorted(facts, key=lambda each: not each.pinned):
+            cost += line_cost(fact) + HEADER_COST
+            if cost > self.budget_tokens:
+                break
+            chosen.append(fact)
+        block = render(chosen)
+        return Recalled("hit" if chosen else "miss", block, tuple(each.id for each in chosen), tokens(block))
 
     async def _search(self, space: Space, question: str, now: Millis) -> list[Candidate]:
         """Speakers are known from what a search returns: a question that names one is asked again without the name,
