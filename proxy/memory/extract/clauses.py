@@ -35,7 +35,7 @@ def clauses(message: str) -> Iterator[Clause]:
     """The statements of a message, in order."""
     if len(message) > MAX_TEXT:
         return
-    text = _blank_quoted(message)
+    text = blank_quoted(message)
     if _NOT_THEIR_OWN.search(text) or _pasted(text):
         return
     for sentence in _sentences(text):
@@ -52,18 +52,24 @@ _QUOTED = re.compile(
     r"|\"[^\"\n]{1,400}\"|“[^”\n]{1,400}”|«[^»\n]{1,400}»|„[^“”\n]{1,400}[“”]|(?<![\w])['‘][^'’\n]{3,200}['’](?!\w)",
     re.DOTALL | re.MULTILINE,
 )
-_HOLE = "\x00"
+HOLE = "\x00"
 
 
-def _blank_quoted(message: str) -> str:
+def blank_quoted(message: str) -> str:
     """Code, quotations and quoted lines become holes of the same length; a short title in quotes may stay."""
 
     def blank(found: re.Match[str]) -> str:
         quoted = found[0]
         is_title = quoted[0] in '"“«„' and len(quoted) < 40 and not _FIRST_PERSON.search(quoted)
-        return quoted if is_title else re.sub(r"[^\n]", _HOLE, quoted)
+        return quoted if is_title else re.sub(r"[^\n]", HOLE, quoted)
 
     return _QUOTED.sub(blank, message)
+
+
+def material_from(text: str) -> int:
+    """Where a text, a story or a role begins that its writer only hands in; the length of `text` if nowhere."""
+    found = _NOT_THEIR_OWN.search(text)
+    return found.start() if found else len(text)
 
 
 _TEXT_WORK = (
