@@ -67,7 +67,9 @@ def build_app(
         max_body_bytes=max_body_bytes,
     )
     memories = Memories(caller, store, embedder, recall, queue, frozen, receipts, max_body_bytes)
-    health = Health(auth, {"store": store.ping, "queue": queue.stats, "embedder": lambda: embedder.dense("ready?")})
+    health = Health(
+        auth, queue, {"store": store.ping, "queue": queue.stats, "embedder": lambda: embedder.dense("ready?")}
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

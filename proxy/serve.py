@@ -14,15 +14,19 @@ import time
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy import supervisor
-from proxy.errors import ConfigError
+from proxy.errors import ConfigError, EmbedderUnavailable
 from proxy.settings import Server, Settings
+
+if TYPE_CHECKING:
+    from proxy.memory.embed import FastEmbedder  # heavy, and the parent has no use for it
 
 log = logging.getLogger("rememberd.serve")
 
 _SLOW_START_SECONDS = 10.0
+_MODEL_SECONDS = 15.0
 _NO_MODELS = "none: set OPENAI_API_KEY or another provider's key, or write a model_list"
 
 
@@ -53,7 +57,10 @@ async def web(settings: Settings, environ: Mapping[str, str], listener: socket.s
     from proxy.app import build_app, build_embedder
 
     embedder = build_embedder(settings)
-    await embedder.start()
+    loading = asyncio.create_task(_load(embedder))
+    await asyncio.wait({loading}, timeout=_MODEL_SECONDS)  # usually half a second
+    if loading.done():
+        loading.result()
     app = build_app(settings, await model_list(settings, environ), environ, embedder)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -73,6 +80,16 @@ async def web(settings: Settings, environ: Mapping[str, str], listener: socket.s
         supervisor.watch_parent(parent, stop)
     await server.serve(sockets=[listener])
     return 0
+
+
+async def _load(embedder: FastEmbedder) -> None:
+    """Until it is there: a model that cannot be fetched now must not keep chats from flowing without memory."""
+    while True:
+        try:
+            return await embedder.start()
+        except EmbedderUnavailable as error:
+            log.error("no memory until the embedder is there, again in %.0f s: %s", _MODEL_SECONDS, error)
+        await asyncio.sleep(_MODEL_SECONDS)
 
 
 async def writer(settings: Settings, parent: int | None) -> int:

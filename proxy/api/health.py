@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
-from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.api.memories import json_response
 from proxy.auth import Auth
-from proxy.errors import Unavailable
+from proxy.errors import QueueUnavailable, Unavailable
 from proxy.metrics import exposition
+from proxy.ports import TurnQueue
+
+log = logging.getLogger("rememberd.health")
 
 _PATIENCE_SECONDS = 2.0
+
+_LATEST: Final = "mostrecent"  # every web process sees the same queue: the last one asked is right
+DEPTH = Gauge("rememberd_queue_depth", "Turns waiting to be remembered.", multiprocess_mode=_LATEST)
+AGE = Gauge("rememberd_queue_age_seconds", "Age of the oldest of them.", multiprocess_mode=_LATEST)
+DEAD = Gauge("rememberd_dead_letters", "Turns given up; `rememberd check` says why.", multiprocess_mode=_LATEST)
 
 Check = Callable[[], Awaitable[object]]
 
@@ -23,8 +33,8 @@ Check = Callable[[], Awaitable[object]]
 class Health:
     """`checks` are the parts without which memory does not work; each raises `Unavailable` when it does not."""
 
-    def __init__(self, auth: Auth, checks: Mapping[str, Check]) -> None:
-        self.auth, self.checks = auth, checks
+    def __init__(self, auth: Auth, queue: TurnQueue, checks: Mapping[str, Check]) -> None:
+        self.auth, self.queue, self.checks = auth, queue, checks
 
     def routes(self) -> list[Route]:
         return [
@@ -44,6 +54,14 @@ class Health:
 
     async def metrics(self, request: Request) -> Response:
         self.auth.admin(request.headers)
+        try:
+            stats = await self.queue.stats()
+        except QueueUnavailable as error:
+            log.warning("queue metrics are as they were last: %s", error)
+        else:
+            DEPTH.set(stats.depth)
+            AGE.set(stats.oldest_age_ms / 1000)
+            DEAD.set(stats.dead)
         return Response(await asyncio.to_thread(exposition), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -103,7 +103,7 @@ def rfc3339(at: Millis | None) -> str | None:
 
 
 def _slot(fields: Mapping[str, Any], stated: str, at: Millis) -> str | None:
-    """The one given; else the one that the same words would have got in a chat, so that they replace its old value."""
+    """The one given; else the one that the same words would get in a chat, so that they replace its old value."""
     given = fields.get("slot")
     if isinstance(given, str) and given:
         return given
