@@ -20,7 +20,7 @@ from proxy.api.models import Models
 from proxy.api.receipts import ReceiptApi
 from proxy.auth import Auth
 from proxy.chat import Chat
-from proxy.errors import RequestError, Unavailable, UpstreamUnavailable, openai_body
+from proxy.errors import RequestError, Unavailable, UpstreamUnavailable
 from proxy.memory.database import Database
 from proxy.memory.embed import FastEmbedder
 from proxy.memory.extract.rules import Rules
@@ -37,8 +37,10 @@ from proxy.metrics import CountAnswers
 from proxy.requests import ClientGone
 from proxy.settings import Settings
 from proxy.upstream.catalog import Catalog
+from proxy.upstream.failover import Failover
 from proxy.upstream.passthrough import Passthrough
 from proxy.upstream.translate import Translate
+from proxy.wire.dialects import DIALECTS, dialect_for
 
 
 def build_app(
@@ -49,6 +51,7 @@ def build_app(
     caller = Caller(auth)
     catalog = Catalog(model_list, environ)
     passthrough, translate = Passthrough(), Translate()
+    upstream = Failover({"bytes": passthrough, "translate": translate})
     store = EdgeClient(socket_path(settings.data_path))
     database = build_database(settings)
     queue, receipts, frozen = SqliteQueue(database), Receipts(database), Frozen(database)
@@ -57,7 +60,7 @@ def build_app(
     chat = Chat(
         auth=auth,
         catalog=catalog,
-        lanes={"bytes": passthrough, "translate": translate},
+        upstream=upstream,
         recall=recall,
         frozen=frozen,
         queue=queue,
@@ -83,7 +86,7 @@ def build_app(
 
     return Starlette(
         routes=[
-            Route("/v1/chat/completions", chat, methods=["POST"]),
+            *(Route(path, chat, methods=["POST"]) for path in DIALECTS),
             *Models(auth, catalog, passthrough.models).routes(),
             *memories.routes(),
             *ReceiptApi(caller, receipts, store).routes(),
@@ -141,7 +144,7 @@ def build_database(settings: Settings) -> Database:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    response = json_response(openai_body(error.status, error.code, error.message, error.param), error.status)
+    response = _error(request, error.status, error.code, error.message, error.param)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
@@ -149,12 +152,12 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _no_upstream(request: Request, error: Exception) -> Response:
     assert isinstance(error, UpstreamUnavailable)
-    return json_response(openai_body(error.status, "upstream_unavailable", str(error)), error.status)
+    return _error(request, error.status, "upstream_unavailable", str(error))
 
 
 async def _no_memory(request: Request, error: Exception) -> Response:
     """Only the memory API fails closed; a chat never gets here."""
-    response = json_response(openai_body(503, "memory_unavailable", f"{error}; try again"), 503)
+    response = _error(request, 503, "memory_unavailable", f"{error}; try again")
     response.headers["Retry-After"] = "1"
     return response
 
@@ -165,11 +168,14 @@ async def _nobody(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return json_response(
-        openai_body(error.status_code, "not_found", f"{error.detail}: {request.url.path}"), error.status_code
-    )
+    return _error(request, error.status_code, "not_found", f"{error.detail}: {request.url.path}")
 
 
 async def _bug(request: Request, error: Exception) -> Response:
     """Starlette logs the traceback; the client learns no more than that."""
-    return json_response(openai_body(500, "internal_error", "an error of the proxy; its log says more"), 500)
+    return _error(request, 500, "internal_error", "an error of the proxy; its log says more")
+
+
+def _error(request: Request, status: int, code: str, message: str, param: str | None = None) -> Response:
+    """In the shape that a client of this path reads."""
+    return json_response(dialect_for(request.url.path).error_body(status, code, message, param), status)

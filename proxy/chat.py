@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -25,13 +24,16 @@ from proxy.memory.frozen import Frozen
 from proxy.memory.ids import turn_id
 from proxy.memory.recall import Recall, Recalled
 from proxy.memory.receipts import Receipts
-from proxy.ports import Reply, TurnQueue, Upstream
+from proxy.memory.wishes import unrecorded
+from proxy.ports import Reply, TurnQueue
 from proxy.relay import Relay, unless_gone
-from proxy.requests import ClientGone, read_body
+from proxy.requests import ClientGone, read_body, request_id, with_query
 from proxy.types import Deployment, Identity, Millis, Receipt, Source, Space, Turn
 from proxy.upstream.catalog import Catalog
+from proxy.upstream.failover import Answered, Failover
 from proxy.wire import body as json_body
-from proxy.wire import chat as wire
+from proxy.wire.dialects import DIALECTS, Dialect
+from proxy.wire.question import Question
 from proxy.wire.sidetasks import is_side_task
 
 log = logging.getLogger("rememberd.chat")
@@ -45,17 +47,19 @@ OVERHEAD = Histogram(
 )
 
 Mode = Literal["on", "read", "write", "off"]
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _LARGE_ANSWER = 256 * 1024  # bytes; parsing more than this (about 2 ms) belongs off the event loop
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a known user said, where memory takes part."""
+    """What a known user said, where memory takes part. `unrecorded`: they asked earlier in this conversation that
+    nothing of it be kept; `earlier`: they ask it now, and these are the turns that may have been kept so far."""
 
     identity: Identity
-    asked: wire.Question
+    asked: Question
     turn_id: str
+    unrecorded: bool = False
+    earlier: tuple[str, ...] = ()
 
     @property
     def space(self) -> Space:
@@ -73,9 +77,10 @@ class Exchange:
 
     id: str
     at: Millis
+    dialect: Dialect
     raw: bytes
     body: dict[str, Any]
-    deployment: Deployment
+    deployments: list[Deployment]
     mode: Mode
     identity: Identity | None
     said: Said | None
@@ -91,14 +96,14 @@ class Recollection:
 
 
 class Chat:
-    """`POST /v1/chat/completions`: an ASGI app. Raises `RequestError`, `UpstreamUnavailable`, `ClientGone`."""
+    """POST to the path of any dialect: an ASGI app. Raises `RequestError`, `UpstreamUnavailable`, `ClientGone`."""
 
     def __init__(
         self,
         *,
         auth: Auth,
         catalog: Catalog,
-        lanes: Mapping[str, Upstream],
+        upstream: Failover,
         recall: Recall,
         frozen: Frozen,
         queue: TurnQueue,
@@ -107,7 +112,7 @@ class Chat:
         deadline_ms: int,
         max_body_bytes: int,
     ) -> None:
-        self.auth, self.catalog, self.lanes = auth, catalog, lanes
+        self.auth, self.catalog, self.upstream = auth, catalog, upstream
         self.recall, self.frozen, self.queue, self.receipts = recall, frozen, queue, receipts
         self.placement, self.deadline_ms, self.max_body_bytes = placement, deadline_ms, max_body_bytes
         self._pending: set[asyncio.Task[None]] = set()
@@ -115,36 +120,40 @@ class Chat:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         request = Request(scope, receive)
-        exchange = self.understand(request.headers, await read_body(request, self.max_body_bytes))
+        dialect = DIALECTS[request.url.path]
+        exchange = self.understand(dialect, request.headers, await read_body(request, self.max_body_bytes))
         recollection = await self.recollect(exchange)
         outgoing = self.outgoing(exchange, recollection)
         overhead = time.perf_counter() - began
         OVERHEAD.observe(overhead)
         headers = [*request.headers.items(), ("x-request-id", exchange.id)]
-        lane = self.lanes[exchange.deployment.lane]
-        reply = await unless_gone(receive, lane.send(exchange.deployment, "/chat/completions", outgoing, headers))
-        if reply is None:
+        path = with_query(dialect.PATH, request)
+        answered = await unless_gone(receive, self.upstream.send(exchange.deployments, path, outgoing, headers))
+        if answered is None:
             raise ClientGone
-        relay = self.relay(exchange, recollection, reply, overhead)
+        relay = self.relay(exchange, recollection, answered, overhead)
         await relay(scope, receive, send)
 
-    def understand(self, headers: Mapping[str, str], raw: bytes) -> Exchange:
+    def understand(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes) -> Exchange:
         """Who asks what of which model, and may memory take part."""
         principal = self.auth.principal(headers)
         mode = _mode(headers)
         body = json_body.parse(raw)
-        deployment = self.catalog.resolve(_model(body))
+        deployments = self.catalog.choices(json_body.model(body), principal)
         identity = identify(principal, headers, body)
-        asked = None if is_side_task(headers, body) else wire.question(body)
+        asked = None if is_side_task(headers, body) else dialect.question(body)
         return Exchange(
-            id=_request_id(headers),
+            id=request_id(headers),
             at=time.time_ns() // 1_000_000,
+            dialect=dialect,
             raw=raw,
             body=body,
-            deployment=deployment,
+            deployments=deployments,
             mode=mode,
             identity=identity,
-            said=None if identity is None or asked is None or mode == "off" else _said(identity, asked, body),
+            said=None
+            if identity is None or asked is None or mode == "off"
+            else _said(dialect, identity, asked, body),
             client=headers.get("user-agent", "").partition(" ")[0][:64] or None,
         )
 
@@ -166,15 +175,18 @@ class Chat:
         )
         return Recollection(recalled, None if recalled.status == "degraded" else version)
 
-    def outgoing(self, exchange: Exchange, recollection: Recollection | None) -> bytes:
-        """The client's own bytes, but for the model's name and, on a hit, the block."""
-        model = exchange.deployment.upstream_model
+    def outgoing(self, exchange: Exchange, recollection: Recollection | None) -> Callable[[Deployment], bytes]:
+        """For each deployment the client's own bytes, but for the model's name and, on a hit, the block."""
         if exchange.said is None or recollection is None or not recollection.recalled.block:
-            return json_body.rename_model(exchange.raw, exchange.body, model)
-        body = wire.inject(exchange.body, exchange.said.asked, recollection.recalled.block, self.placement)
-        return json_body.dump(body | {"model": model})
+            return lambda to: json_body.rename_model(exchange.raw, exchange.body, to.upstream_model)
+        inject = exchange.dialect.inject
+        body = inject(exchange.body, exchange.said.asked, recollection.recalled.block, self.placement)
+        return lambda to: json_body.dump(body | {"model": to.upstream_model})
 
-    def relay(self, exchange: Exchange, recollection: Recollection | None, reply: Reply, overhead: float) -> Relay:
+    def relay(
+        self, exchange: Exchange, recollection: Recollection | None, answered: Answered, overhead: float
+    ) -> Relay:
+        dialect, (deployment, reply) = exchange.dialect, answered
         recalled = recollection.recalled if recollection else Recalled(status="miss")
         status, write = _status(exchange, recollection), _write(exchange, reply)
         STATUS.labels(status).inc()
@@ -189,13 +201,13 @@ class Chat:
         }
         said = exchange.said
         if said is None or (recollection is None and write != "on"):
-            return Relay(reply, tuple(headers.items()))
+            return Relay(reply, tuple(headers.items()), end=dialect.END, error_event=dialect.error_event)
         receipt = Receipt(
             id=f"rcpt_{uuid4().hex}",
             space=said.space,
             created_at=exchange.at,
             status=status,
-            model=exchange.deployment.model_name,
+            model=deployment.model_name,
             turn_id=said.turn_id,
             recalled=recalled.ids,
             tokens=recalled.tokens,
@@ -204,7 +216,7 @@ class Chat:
         )
         on_end = partial(self.remember, exchange, said, recollection, receipt)
         headers["X-Memory-Receipt"] = receipt.id
-        return Relay(reply, tuple(headers.items()), on_end=on_end, end=wire.END)
+        return Relay(reply, tuple(headers.items()), on_end=on_end, end=dialect.END, error_event=dialect.error_event)
 
     async def remember(
         self,
@@ -242,7 +254,7 @@ class Chat:
                 raise outcome
 
     async def _enqueue(self, exchange: Exchange, said: Said, receipt: Receipt, copy: bytes) -> bool:
-        read = partial(wire.answer, copy, streamed=not copy.lstrip().startswith(b"{"))
+        read = partial(exchange.dialect.answer, copy, streamed=not copy.lstrip().startswith(b"{"))
         turn = Turn(
             id=said.turn_id,
             space=said.space,
@@ -253,6 +265,7 @@ class Chat:
             source=Source(said.identity.conversation, receipt.model, exchange.client),
             speaker=said.asked.speaker,
             recalled=receipt.recalled,
+            earlier=said.earlier,
         )
         try:
             kept = await self.queue.put(turn)
@@ -283,8 +296,20 @@ class Chat:
         return version, Recalled(**fields | {"ids": tuple(fields["ids"])}, ms=(time.perf_counter() - began) * 1000)
 
 
-def _said(identity: Identity, asked: wire.Question, body: dict[str, Any]) -> Said:
-    return Said(identity, asked, turn_id(identity.space, identity.conversation, wire.prefix(body, asked)))
+def _said(dialect: Dialect, identity: Identity, asked: Question, body: dict[str, Any]) -> Said:
+    texts = [(at, text) for at, text in dialect.user_texts(body) if at <= asked.at]
+    wished = [at for at, text in texts if unrecorded(text)]
+    id_at = {
+        at: _turn_id(dialect, identity, body, at) for at, _ in (texts if asked.at in wished else [(asked.at, "")])
+    }
+    current = id_at.pop(asked.at)
+    return Said(
+        identity, asked, current, unrecorded=any(at < asked.at for at in wished), earlier=tuple(id_at.values())
+    )
+
+
+def _turn_id(dialect: Dialect, identity: Identity, body: dict[str, Any], at: int) -> str:
+    return turn_id(identity.space, identity.conversation, dialect.prefix(body, at))
 
 
 def _mode(headers: Mapping[str, str]) -> Mode:
@@ -294,19 +319,6 @@ def _mode(headers: Mapping[str, str]) -> Mode:
         case other:
             message = f"X-Memory must be on, read, write or off, not {other!r}"
             raise RequestError(400, "invalid_memory_mode", message, param="X-Memory")
-
-
-def _model(body: Mapping[str, Any]) -> str:
-    model = body.get("model")
-    if not isinstance(model, str) or not model:
-        message = "`model` must name a model; GET /v1/models lists them"
-        raise RequestError(400, "missing_model", message, param="model")
-    return model
-
-
-def _request_id(headers: Mapping[str, str]) -> str:
-    given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else f"req_{uuid4().hex}"
 
 
 def _status(exchange: Exchange, recollection: Recollection | None) -> str:
@@ -319,6 +331,6 @@ def _status(exchange: Exchange, recollection: Recollection | None) -> str:
 
 def _write(exchange: Exchange, reply: Reply) -> str:
     """`on` promises a queued turn: an upstream error is no exchange, and the client will ask again."""
-    if exchange.mode in ("off", "read") or exchange.identity is None:
+    if exchange.mode in ("off", "read") or exchange.identity is None or (exchange.said and exchange.said.unrecorded):
         return "off"
     return "on" if exchange.said is not None and 200 <= reply.status < 300 else "skipped"

@@ -111,7 +111,7 @@ async def _store(settings: Settings) -> str:
 
 async def _model(deployment: Deployment) -> str:
     name = f"{deployment.model_name} -> {deployment.provider}/{deployment.upstream_model}"
-    if deployment.lane == "translate":
+    if not deployment.speaks:
         if deployment.api_key is None:
             raise RememberdError(f"{name}: no api_key")
         return f"{name}, translated by litellm; the provider was not asked"

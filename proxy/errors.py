@@ -32,11 +32,12 @@ class RequestError(RememberdError):
 
 
 class UpstreamUnavailable(RememberdError):
-    """The provider could not be reached (502) or did not answer in time (504)."""
+    """The provider could not be reached (502) or did not answer in time (504). `code` is the reason in an event."""
 
     def __init__(self, message: str, *, timeout: bool = False) -> None:
         super().__init__(message)
         self.status = 504 if timeout else 502
+        self.code = "upstream_timeout" if timeout else "upstream_disconnected"
 
 
 class Unavailable(RememberdError):

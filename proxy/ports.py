@@ -35,11 +35,18 @@ class MemoryStore(Protocol):
         """Those that exist, in the order asked; past ones included."""
 
     async def search(
-        self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int = 400
+        self,
+        space: Space,
+        dense: list[float],
+        sparse: Sparse,
+        *,
+        now: Millis,
+        limit: int = 400,
+        kind: Kind | None = None,
     ) -> list[Candidate]:
         """The union of three branches, without duplicates: the `limit` nearest by cosine, the `limit` best by BM25
-        (IDF over this space only), and every pinned memory (at most 100). Only current and unexpired at `now`.
-        A point that only another branch returned has the score 0.0 in this one."""
+        (IDF over this space only), and every pinned memory (at most 100). Only current and unexpired at `now`,
+        and of one `kind` if it is given. A point that only another branch returned has the score 0.0 in this one."""
 
     async def page(
         self,
@@ -145,9 +152,18 @@ class Reply(Protocol):
 
 
 class Upstream(Protocol):
-    async def send(self, deployment: Deployment, path: str, body: bytes, headers: Sequence[tuple[str, str]]) -> Reply:
-        """One POST, no retry. `path` is relative to the API base ("/chat/completions"), `headers` are the
-        client's, `body` already names `deployment.upstream_model`. Cancelling it cancels the call upstream.
+    async def send(
+        self,
+        deployment: Deployment,
+        path: str,
+        body: bytes,
+        headers: Sequence[tuple[str, str]],
+        *,
+        method: str = "POST",
+    ) -> Reply:
+        """One request, no retry. `path` is relative to the API base ("/chat/completions", with the client's query if
+        there is one), `headers` are the client's, `body` already names `deployment.upstream_model`. Cancelling it
+        cancels the call upstream.
         Raises `UpstreamUnavailable`, and `RequestError` for a parameter that cannot be translated."""
 
     async def close(self) -> None: ...

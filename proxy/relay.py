@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-import orjson
 from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
 
 from proxy import sse
 from proxy.errors import UpstreamUnavailable
 from proxy.ports import Reply
+from proxy.wire import chat
 
 T = TypeVar("T")
 OnEnd = Callable[[bytes, bool], Awaitable[None]]
@@ -71,7 +71,7 @@ class Relay:
     before `end`, the terminal marker of an event stream (see `sse.Tail`), and before the last read of any other
     body. `collected` is the body decompressed, at most `COPY_LIMIT` bytes; `complete` is False when it was cut, or
     the client or the upstream left early. `on_end` outlives a cancelled response and needs a deadline of its own;
-    what it raises is logged and counted.
+    what it raises is logged and counted. `end` and `error_event` are the dialect's.
 
     Raises `UpstreamUnavailable` if a body breaks off before anything of it was sent."""
 
@@ -81,12 +81,14 @@ class Relay:
         headers: Sequence[tuple[str, str]] = (),
         *,
         on_end: OnEnd | None = None,
-        end: re.Pattern[bytes] = sse.DONE,
+        end: re.Pattern[bytes] = chat.END,
+        error_event: Callable[[UpstreamUnavailable], bytes] = chat.error_event,
     ) -> None:
         self._reply = reply
         self._added = headers
         self._on_end = on_end
         self._tail = sse.Tail(end)
+        self._error_event = error_event
         upstream = {name.lower(): value for name, value in reply.headers}
         self._streamed = upstream.get("content-type", "").startswith("text/event-stream")
         self._encoding = upstream.get("content-encoding", "identity")
@@ -147,7 +149,7 @@ class Relay:
         await self._end(complete=False)
         if self._encoding == "identity":
             gap = b"" if self._tail.at_boundary else b"\n\n"
-            await self._write(send, gap + error_event(error), more=False)
+            await self._write(send, gap + self._error_event(error), more=False)
 
     async def _start(self, send: Send) -> None:
         self._started = True
@@ -225,10 +227,3 @@ def response_headers(
         if all(n != "cache-control" for n, _ in headers):
             ours.setdefault("cache-control", "no-cache")
     return [(n.encode("latin-1"), v.encode("latin-1")) for n, v in (*headers, *ours.items())]
-
-
-def error_event(error: UpstreamUnavailable) -> bytes:
-    """OpenAI's error object as an event."""
-    code = "upstream_timeout" if error.status == 504 else "upstream_disconnected"
-    body = {"error": {"message": str(error), "type": "upstream_error", "code": code}}
-    return b"data: " + orjson.dumps(body) + b"\n\n"

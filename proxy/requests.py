@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from uuid import uuid4
+
 from starlette.requests import ClientDisconnect, Request
 
 from proxy.errors import RequestError
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class ClientGone(Exception):
@@ -28,6 +34,17 @@ async def read_body(request: Request, limit: int) -> bytes:
     except ClientDisconnect:
         raise ClientGone from None
     return b"".join(chunks)
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """The client's own, if it is a plain one."""
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else f"req_{uuid4().hex}"
+
+
+def with_query(path: str, request: Request) -> str:
+    """`path` with the query the client sent."""
+    return f"{path}?{request.url.query}" if request.url.query else path
 
 
 def _too_large(limit: int) -> RequestError:

@@ -11,6 +11,10 @@ Millis = int
 
 DEFAULT_SCOPE = "default"
 
+CHAT, RESPONSES, MESSAGES = "/chat/completions", "/responses", "/messages"  # relative to an API base
+COUNT_TOKENS = "/messages/count_tokens"
+DIALECT_PATHS = frozenset((CHAT, RESPONSES, MESSAGES, COUNT_TOKENS))
+
 
 class Space(NamedTuple):
     """Whose memories: one user, one scope. A required argument of every store call."""
@@ -207,5 +211,6 @@ class Deployment:
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def lane(self, path: str) -> Literal["bytes", "translate"]:
-        """Which way leads to `path` (its query is ignored): "translate" where the provider does not speak it."""
-        return "bytes" if path.partition("?")[0] in self.speaks else "translate"
+        """Which way leads to `path`, its query left aside. What is no dialect's own goes with OpenAI's chat."""
+        asked = path.partition("?")[0]
+        return "bytes" if (asked if asked in DIALECT_PATHS else CHAT) in self.speaks else "translate"

@@ -5,7 +5,7 @@
         ...
         assert upstream.requests[0].json["messages"][-1]["content"] == "Hi"
 
-It speaks OpenAI's chat completions, models and embeddings and a little of Anthropic's messages, in an event loop and
+It speaks OpenAI's chat completions, Responses, models and embeddings and Anthropic's messages, in an event loop and
 a thread of its own, so that a blocked proxy cannot hide behind a blocked model.
 """
 
@@ -86,7 +86,11 @@ class FakeModel:
 
     @property
     def chats(self) -> list[Recorded]:
-        return [r for r in self.requests if r.path.endswith(("/chat/completions", "/messages"))]
+        return [
+            r
+            for r in self.requests
+            if r.path.partition("?")[0].endswith(("/chat/completions", "/responses", "/messages"))
+        ]
 
     def script(self, *behaviours: Behaviour) -> None:
         self._script.extend(behaviours)
@@ -178,6 +182,8 @@ class FakeModel:
         answer = text_of(behaviour, body)
         if path.endswith("/messages"):
             return anthropic_stream(body["model"], answer)
+        if path.endswith("/responses"):
+            return responses_stream(body["model"], answer, next(self._ids))
         usage = (body.get("stream_options") or {}).get("include_usage")
         return chat_stream(body["model"], answer, next(self._ids), usage=bool(usage))
 
@@ -187,7 +193,9 @@ class FakeModel:
             return json.dumps({"error": error}).encode()
         if path.endswith("/embeddings"):
             return embeddings_body(body)
-        make = anthropic_body if path.endswith("/messages") else chat_body
+        if path.endswith("/count_tokens"):
+            return b'{"input_tokens":7}'
+        make = {"messages": anthropic_body, "responses": responses_body}.get(path.rpartition("/")[2], chat_body)
         return make(body["model"], text_of(behaviour, body), next(self._ids))
 
 
@@ -216,11 +224,14 @@ def text_of(behaviour: Behaviour, body: Any) -> str:
 
 
 def newest_user_text(body: Any) -> str:
-    """The newest user message as text, its text parts joined by line ends."""
-    content = next((m["content"] for m in reversed(body["messages"]) if m["role"] == "user"), "")
+    """The newest user message as text, its text parts joined by line ends; in any dialect."""
+    messages = body["messages"] if "messages" in body else body["input"]
+    if isinstance(messages, str):
+        return messages
+    content = next((m["content"] for m in reversed(messages) if m.get("role") == "user"), "")
     if isinstance(content, str):
         return content
-    return "\n".join(part["text"] for part in content if part.get("type") == "text")
+    return "\n".join(part["text"] for part in content if part.get("type") in ("text", "input_text"))
 
 
 def event(data: Any, name: str | None = None) -> bytes:
@@ -259,6 +270,40 @@ def chat_body(model: str, answer: str, number: int = 1) -> bytes:
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     head = {"id": f"chatcmpl-{number}", "object": "chat.completion", "created": 1, "model": model}
     return json.dumps({**head, "choices": [choice], "usage": USAGE}).encode()
+
+
+def responses_object(model: str, answer: str, number: int, status: str = "completed") -> dict[str, Any]:
+    text = {"type": "output_text", "text": answer, "annotations": [], "logprobs": []}
+    item = {"id": "msg_1", "type": "message", "role": "assistant", "status": status, "content": [text]}
+    head = {"id": f"resp_{number}", "object": "response", "created_at": 1, "model": model, "status": status}
+    asked = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "error": None, "metadata": {}}
+    details = {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
+    usage = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10, **details}
+    return {**head, **asked, "output": [item] if answer else [], "usage": usage if answer else None}
+
+
+def responses_body(model: str, answer: str, number: int = 1) -> bytes:
+    return json.dumps(responses_object(model, answer, number)).encode()
+
+
+def responses_stream(model: str, answer: str, number: int = 1) -> list[bytes]:
+    """OpenAI's Responses events, one element an event."""
+    begun = responses_object(model, "", number, "in_progress")
+    where = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    whole = responses_object(model, answer, number)
+    item = whole["output"][0] if answer else {}
+    deltas = [
+        {"type": "response.output_text.delta", **where, "delta": word, "logprobs": []} for word in words(answer)
+    ]
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}},
+        *deltas,
+        {"type": "response.output_text.done", **where, "text": answer, "logprobs": []},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": whole},
+    ]
+    return [event({**data, "sequence_number": at}, data["type"]) for at, data in enumerate(events)]
 
 
 def embeddings_body(body: Any) -> bytes:

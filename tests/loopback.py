@@ -24,7 +24,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def bytes_deployment(api_base: str, **changes: Any) -> Deployment:
-    return Deployment("fake-large", "openai", "fake-large", "bytes", api_base, "sk-upstream", **changes)
+    return Deployment("fake-large", "openai", "fake-large", frozenset({PATH}), api_base, "sk-upstream", **changes)
 
 
 def proxy_app(upstream: Upstream, deployment: Deployment, on_end: OnEnd | None = None) -> Starlette:

@@ -32,7 +32,7 @@ async def upstream() -> AsyncIterator[FakeModel]:
 
 
 def claude(upstream: FakeModel, **changes: Any) -> Deployment:
-    return Deployment("my-claude", "anthropic", "claude-x", "translate", upstream.origin, "sk-ant", **changes)
+    return Deployment("my-claude", "anthropic", "claude-x", frozenset(), upstream.origin, "sk-ant", **changes)
 
 
 async def ask(deployment: Deployment, **body: Any) -> Reply:
@@ -161,12 +161,12 @@ async def test_an_error_that_is_no_json_is_wrapped(upstream: FakeModel) -> None:
 async def test_a_missing_key_is_the_operators_fault() -> None:
     """The client is told that the provider could not be asked, and why."""
     with pytest.raises(UpstreamUnavailable, match=r"gemini.*api_key"):
-        await ask(Deployment("m", "gemini", "m", "translate"))
+        await ask(Deployment("m", "gemini", "m"))
 
 
 async def test_a_provider_out_of_reach_is_a_502(upstream: FakeModel) -> None:
     """Nobody listens; and one that does not answer in time is a 504."""
-    gone = Deployment("m", "anthropic", "m", "translate", "http://127.0.0.1:9", "sk-ant")
+    gone = Deployment("m", "anthropic", "m", frozenset(), "http://127.0.0.1:9", "sk-ant")
     with pytest.raises(UpstreamUnavailable) as refused:
         await ask(gone)
     upstream.script(Behaviour(delay_headers=60))

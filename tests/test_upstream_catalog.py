@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.errors import ConfigError, RequestError
+from proxy.types import CHAT, COUNT_TOKENS, MESSAGES, RESPONSES
 from proxy.upstream import ollama
 from proxy.upstream.catalog import Catalog, defaults
 from tests.fake_model import FakeModel
@@ -32,8 +33,8 @@ def catalog(*entries: dict[str, Any], environ: dict[str, str] | None = None) -> 
         ("openrouter/meta/llama", "openrouter", "meta/llama", "bytes", "https://openrouter.ai/api/v1", None),
         ("ollama/llama3:8b", "ollama", "llama3:8b", "bytes", "http://127.0.0.1:11434/v1", None),
         ("ollama_chat/llama3", "ollama_chat", "llama3", "bytes", "http://127.0.0.1:11434/v1", None),
-        ("anthropic/claude-x", "anthropic", "claude-x", "translate", None, "sk-ant"),
-        ("claude-x", "anthropic", "claude-x", "translate", None, "sk-ant"),
+        ("anthropic/claude-x", "anthropic", "claude-x", "translate", "https://api.anthropic.com/v1", "sk-ant"),
+        ("claude-x", "anthropic", "claude-x", "translate", "https://api.anthropic.com/v1", "sk-ant"),
         ("gemini/gemini-x", "gemini", "gemini-x", "translate", None, None),
         ("bedrock/anthropic.claude", "bedrock", "anthropic.claude", "translate", None, None),
         ("new_provider/x", "new_provider", "x", "translate", None, None),
@@ -45,7 +46,42 @@ def test_the_prefix_picks_provider_and_lane(
     """OpenAI-compatible providers get bytes, all others translation; the key comes from the usual variable."""
     found = catalog(entry("m", model)).resolve("m")
     assert (found.model_name, found.provider, found.upstream_model) == ("m", provider, upstream_model)
-    assert (found.lane, found.api_base, found.api_key) == (lane, api_base, api_key)
+    assert (found.lane(CHAT), found.api_base, found.api_key) == (lane, api_base, api_key)
+
+
+@pytest.mark.parametrize(
+    ("model", "params", "spoken"),
+    [
+        ("openai/gpt-4o", {}, {CHAT, RESPONSES}),
+        ("openai/m", {"api_base": "http://box/v1"}, {CHAT}),
+        ("anthropic/claude-x", {}, {MESSAGES, COUNT_TOKENS}),
+        ("anthropic/claude-x", {"api_base": "http://box"}, {MESSAGES, COUNT_TOKENS}),
+        ("hosted_vllm/m", {"api_base": "http://box/v1"}, {CHAT, RESPONSES, MESSAGES, COUNT_TOKENS}),
+        ("ollama/m", {}, {CHAT, RESPONSES, MESSAGES}),
+        ("openrouter/m", {}, {CHAT, RESPONSES, MESSAGES}),
+        ("mistral/m", {}, {CHAT}),
+        ("gemini/m", {}, set()),
+    ],
+)
+def test_each_dialect_goes_as_bytes_where_the_provider_speaks_it(
+    model: str, params: dict[str, str], spoken: set[str]
+) -> None:
+    """What it does not speak is translated; paths that are no dialect's own go with OpenAI's chat."""
+    found = catalog(entry("m", model, **params)).resolve("m")
+    assert {path for path in (CHAT, RESPONSES, MESSAGES, COUNT_TOKENS) if found.lane(path) == "bytes"} == spoken
+    assert found.lane("/embeddings") == found.lane(CHAT)
+    assert found.lane(f"{MESSAGES}?beta=true") == found.lane(MESSAGES)
+
+
+def test_the_operator_can_say_what_a_provider_speaks() -> None:
+    """In LiteLLM's own `model_info.supported_endpoints`; a path that is no dialect's stops the start."""
+    told = entry("m", "openai/m", api_base="http://box/v1")
+    told["model_info"] = {"supported_endpoints": ["/v1/chat/completions", "/v1/messages"], "mode": "chat"}
+    found = catalog(told).resolve("m")
+    assert (found.speaks, found.params) == ({CHAT, MESSAGES}, {})
+    told["model_info"] = {"supported_endpoints": ["/v1/chats"]}
+    with pytest.raises(ConfigError, match="/v1/chat/completions"):
+        catalog(told)
 
 
 def test_parameters_are_read_as_litellm_does() -> None:
@@ -71,13 +107,13 @@ def test_a_provider_can_be_named_apart() -> None:
     found = catalog(entry("m", "org/some-model", custom_llm_provider="hosted_vllm", api_base="http://v/v1")).resolve(
         "m"
     )
-    assert (found.provider, found.upstream_model, found.lane) == ("hosted_vllm", "org/some-model", "bytes")
+    assert (found.provider, found.upstream_model, found.lane(CHAT)) == ("hosted_vllm", "org/some-model", "bytes")
 
 
 def test_an_address_makes_an_unknown_model_openai_compatible() -> None:
     """A name without a known prefix, and with an api_base, is asked there under its whole name."""
     found = catalog(entry("m", "org/some-model", api_base="http://box/v1")).resolve("m")
-    assert (found.upstream_model, found.lane, found.api_base) == ("org/some-model", "bytes", "http://box/v1")
+    assert (found.upstream_model, found.lane(CHAT), found.api_base) == ("org/some-model", "bytes", "http://box/v1")
 
 
 def test_a_key_from_the_environment_stays_with_its_provider() -> None:

@@ -83,7 +83,7 @@ async def test_the_operator_has_the_last_word(lane: Passthrough, upstream: FakeM
 
 async def test_a_deployment_without_a_key_sends_none(lane: Passthrough, upstream: FakeModel) -> None:
     """A local model is asked without credentials, not with the client's."""
-    deployment = Deployment("m", "ollama", "m", "bytes", upstream.url)
+    deployment = Deployment("m", "ollama", "m", frozenset({PATH}), upstream.url)
     seen = await headers_seen(lane, upstream, deployment, [("authorization", "Bearer sk-client")])
     assert "authorization" not in seen
 

@@ -9,13 +9,14 @@ from itertools import cycle
 from typing import Any
 
 from proxy.errors import ConfigError, RequestError
-from proxy.types import Deployment
-from proxy.upstream.providers import OPENAI_COMPATIBLE, TRANSLATED, default_base, default_key, infer
+from proxy.types import DIALECT_PATHS, Deployment, Principal
+from proxy.upstream.providers import OPENAI_COMPATIBLE, TRANSLATED, default_base, default_key, infer, speaks
 
 Params = Mapping[str, Any]
 
 _REFERENCE = "os.environ/"
-_READ_HERE = {"model", "api_base", "base_url", "api_key", "timeout", "extra_headers", "organization"}
+_ENDPOINTS = "supported_endpoints"  # LiteLLM keeps them in model_info
+_READ_HERE = {"model", "api_base", "base_url", "api_key", "timeout", "extra_headers", "organization", _ENDPOINTS}
 _OF_THE_ROUTER = {"max_retries", "num_retries", "order", "rpm", "stream_timeout", "tags", "tpm", "weight"}
 _TAKEN = _READ_HERE | _OF_THE_ROUTER | {"custom_llm_provider"}
 _DEFAULTS = (
@@ -66,6 +67,9 @@ class Catalog:
                     return self._fill(model, match, next(entries))
         raise self._not_found(model)
 
+    def choices(self, model: str, principal: Principal) -> list[Deployment]:
+        return [self.resolve(model)]
+
     def _fill(self, model: str, match: re.Match[str], params: Params) -> Deployment:
         try:
             return deployment(model, {**params, "model": _substitute(params["model"], match)}, self._environ)
@@ -95,7 +99,10 @@ def _read(entry: Mapping[str, Any], where: str, environ: Mapping[str, str]) -> t
     params = entry.get("litellm_params") if name else None
     if not isinstance(name, str) or not isinstance(params, Mapping) or not isinstance(params.get("model"), str):
         raise ConfigError(f"{where}: an entry needs model_name and litellm_params with a model")
-    return name, {key: _value(key, value, f"{where} ({name})", environ) for key, value in params.items()}
+    info = entry.get("model_info")
+    told = info.get(_ENDPOINTS) if isinstance(info, Mapping) else None
+    given = {key: _value(key, value, f"{where} ({name})", environ) for key, value in params.items()}
+    return name, given if told is None else given | {_ENDPOINTS: told}
 
 
 def _value(key: str, value: Any, where: str, environ: Mapping[str, str]) -> Any:
@@ -121,9 +128,9 @@ def deployment(name: str, params: Params, environ: Mapping[str, str]) -> Deploym
     """What stands behind `litellm_params`. Raises `ConfigError`."""
     given = params.get("api_base") or params.get("base_url")
     provider, model = _provider(params["model"], given, params.get("custom_llm_provider"))
-    speaks_openai = provider in OPENAI_COMPATIBLE
-    base = given or (default_base(provider, environ) if speaks_openai else None)
-    if speaks_openai and not base:
+    base = given or default_base(provider, environ)
+    spoken = _endpoints(params[_ENDPOINTS]) if _ENDPOINTS in params else speaks(provider, elsewhere=bool(given))
+    if spoken and not base:
         raise ConfigError(f"{provider}/{model}: api_base is missing")
     key = params.get("api_key") or (None if given else default_key(provider, environ))
     headers = dict(params.get("extra_headers") or {})
@@ -133,7 +140,7 @@ def deployment(name: str, params: Params, environ: Mapping[str, str]) -> Deploym
         model_name=name,
         provider=provider,
         upstream_model=model,
-        lane="bytes" if speaks_openai else "translate",
+        speaks=spoken,
         api_base=_base(provider, base),
         api_key=key,
         timeout=_seconds(params.get("timeout")),
@@ -162,7 +169,16 @@ def _base(provider: str, base: str | None) -> str | None:
     if base is None:
         return None
     base = base.rstrip("/")
-    return f"{base}/v1" if provider.startswith("ollama") and not base.endswith("/v1") else base
+    versioned = provider == "anthropic" or provider.startswith("ollama")
+    return f"{base}/v1" if versioned and not base.endswith("/v1") else base
+
+
+def _endpoints(told: Any) -> frozenset[str]:
+    paths = [str(path).removeprefix("/v1") for path in told] if isinstance(told, list) else []
+    if not paths or any(path not in DIALECT_PATHS for path in paths):
+        known = ", ".join(f"/v1{path}" for path in sorted(DIALECT_PATHS))
+        raise ConfigError(f"model_info.{_ENDPOINTS}: {told!r} is not a list of {known}")
+    return frozenset(paths)
 
 
 def _seconds(value: Any) -> float:

@@ -1,4 +1,4 @@
-"""The byte lane: providers that speak OpenAI's own protocol get the client's JSON and give their bytes."""
+"""The byte lane: providers that speak the client's own dialect get its JSON and give their bytes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from proxy.types import Deployment
 
 CONNECT_TIMEOUT = 10.0  # seconds, name lookup included
 LISTING_TIMEOUT = 3.0
+_ANTHROPIC_VERSION = "2023-06-01"  # the first and, in 2026, still the usual one; a client's own wins
 
 # Everything else stays here: keys, cookies, and who the user is.
 _FORWARDED = frozenset(
@@ -21,6 +22,7 @@ _FORWARDED = frozenset(
         "accept",
         "anthropic-beta",
         "anthropic-version",
+        "content-type",
         "http-referer",
         "idempotency-key",
         "openai-beta",
@@ -39,19 +41,28 @@ class Passthrough:
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, deployment: Deployment, path: str, body: bytes, headers: Sequence[tuple[str, str]]) -> Reply:
+    async def send(
+        self,
+        deployment: Deployment,
+        path: str,
+        body: bytes,
+        headers: Sequence[tuple[str, str]],
+        *,
+        method: str = "POST",
+    ) -> Reply:
         url = URL(f"{deployment.api_base}{path}", encoded=True)
         timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT, sock_read=deployment.timeout)
         try:
-            response = await self._open().post(
-                url, data=body, headers=request_headers(deployment, headers), timeout=timeout, allow_redirects=False
+            response = await self._open().request(
+                method,
+                url,
+                data=body or None,
+                headers=request_headers(deployment, headers),
+                timeout=timeout,
+                allow_redirects=False,
             )
-        except (
-            aiohttp.ClientError,
-            TimeoutError,
-            OSError,
-            ValueError,
-        ) as error:  # ValueError: an address and a key clash
+        # ValueError: an address and a key clash
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise _unavailable(url, error) from error
         if response.status in (301, 302, 303, 307, 308):
             response.close()
@@ -59,10 +70,11 @@ class Passthrough:
         return _Reply(response)
 
     async def models(self, deployment: Deployment) -> list[str]:
-        """What the provider lists; nothing for one of another protocol. Raises `UpstreamUnavailable`."""
-        if deployment.lane != "bytes":
+        """What the provider lists; nothing for one of a protocol of its own. Raises `UpstreamUnavailable`."""
+        if not deployment.speaks:
             return []
-        url = URL(f"{deployment.api_base}/models", encoded=True)
+        listing = "/models?limit=1000" if deployment.provider == "anthropic" else "/models"  # 20 without being asked
+        url = URL(f"{deployment.api_base}{listing}", encoded=True)
         timeout = aiohttp.ClientTimeout(total=LISTING_TIMEOUT)
         headers = request_headers(deployment, ())
         try:
@@ -91,9 +103,15 @@ class Passthrough:
 def request_headers(deployment: Deployment, client: Sequence[tuple[str, str]]) -> dict[str, str]:
     """What goes to the provider: the harmless part of the client's headers, then the operator's own."""
     headers = {name: value for name, value in ((n.lower(), v) for n, v in client) if _forwarded(name)}
-    # Compressed, the copy of the answer could not be read; and the body is JSON whatever the client called it.
-    headers |= {"accept-encoding": "identity", "content-type": "application/json"}
-    if deployment.api_key:
+    # Compressed, the copy of the answer could not be read; and what is no form is JSON whatever the client called it.
+    headers["accept-encoding"] = "identity"
+    if not headers.get("content-type", "").startswith("multipart/"):
+        headers["content-type"] = "application/json"
+    if deployment.provider == "anthropic":
+        headers.setdefault("anthropic-version", _ANTHROPIC_VERSION)
+    if deployment.api_key and deployment.provider == "anthropic":
+        headers["x-api-key"] = deployment.api_key
+    elif deployment.api_key:
         headers["authorization"] = f"Bearer {deployment.api_key}"
     return headers | {name.lower(): value for name, value in deployment.extra_headers.items()}
 

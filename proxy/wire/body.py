@@ -21,11 +21,28 @@ def parse(raw: bytes) -> dict[str, Any]:
     return body
 
 
+def model(body: dict[str, Any]) -> str:
+    """The model a request asks for. Raises `RequestError` 400."""
+    asked = body.get("model")
+    if not isinstance(asked, str) or not asked:
+        message = "`model` must name a model; GET /v1/models lists them"
+        raise RequestError(400, "missing_model", message, param="model")
+    return asked
+
+
 def dump(body: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(body)
     except (TypeError, orjson.JSONEncodeError):
         return json.dumps(body, separators=(",", ":")).encode()
+
+
+def loads(raw: bytes) -> Any:
+    """What `raw` says, None if it is not JSON."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def rename_model(raw: bytes, body: dict[str, Any], model: str) -> bytes:

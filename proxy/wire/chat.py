@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
-
-import orjson
+from typing import Any
 
 from proxy import sse
-from proxy.wire import boilerplate
-from proxy.wire.body import dump
+from proxy.errors import UpstreamUnavailable, openai_body
+from proxy.wire import question as questions
+from proxy.wire.body import dump, loads
+from proxy.wire.question import Question, text_of
 
+PATH = "/chat/completions"
 END = sse.DONE
 
-
-class Question(NamedTuple):
-    """The newest real user message, at `messages[at]`. `text` is without client boilerplate and never empty; `continues` tells that the
-    model has been at work on it already (a tool loop)."""
-
-    at: int
-    text: str
-    speaker: str | None
-    previous: str | None
-    continues: bool
+error_body = openai_body
 
 
 def question(body: dict[str, Any]) -> Question | None:
     """None: nobody said anything (no messages, an image alone, or a shape that is not ours to judge)."""
     messages = body.get("messages")
-    if not isinstance(messages, list):
-        return None
-    found = _spoken(messages)
-    newest = next(found, None)
-    if newest is None or not newest[1]:
-        return None
-    index, text = newest
-    name = messages[index].get("name")
-    previous = next((text for _, text in found if text), None)
-    return Question(
-        index, text, name if isinstance(name, str) and name else None, previous, continues=index < len(messages) - 1
-    )
+    return questions.newest(messages, _words) if isinstance(messages, list) else None
 
 
-def prefix(body: dict[str, Any], asked: Question) -> bytes:
-    """What is the same in every retry and in every step of a tool loop."""
-    return dump({"messages": body["messages"][: asked.at + 1]})
+def user_texts(body: dict[str, Any]) -> list[tuple[int, str]]:
+    """What the person said in this conversation, newest first, each with its index."""
+    return [(at, text) for at, text in questions.spoken(body["messages"], _words) if text]
+
+
+def prefix(body: dict[str, Any], at: int) -> bytes:
+    return questions.prefix(body["messages"], at)
 
 
 def inject(body: dict[str, Any], asked: Question, block: str, placement: str) -> dict[str, Any]:
@@ -64,40 +48,19 @@ def inject(body: dict[str, Any], asked: Question, block: str, placement: str) ->
 def answer(raw: bytes, *, streamed: bool) -> str:
     """The first choice's text of a whole response or of as much as arrived; "" for what is not one."""
     if not streamed:
-        return _content(_loads(raw), "message")
-    return "".join(_content(_loads(event), "delta") for event in sse.events(raw))
+        return _content(loads(raw), "message")
+    return "".join(_content(loads(event), "delta") for event in sse.events(raw))
 
 
-def side_task_texts(body: dict[str, Any]) -> str:
-    """The newest user message as it came, for the side task patterns."""
-    messages = body.get("messages")
-    if not isinstance(messages, list):
-        return ""
-    return next((_text(m.get("content")) for m in reversed(messages) if _is_user(m)), "")
+def error_event(error: UpstreamUnavailable) -> bytes:
+    """OpenAI's error object as an event."""
+    body = {"error": {"message": str(error), "type": "upstream_error", "code": error.code}}
+    return b"data: " + dump(body) + b"\n\n"
 
 
-def _spoken(messages: Sequence[Any]) -> Iterator[tuple[int, str]]:
-    """User messages, newest first, as (index, cleaned text); those that no person typed are left out."""
-    for index in range(len(messages) - 1, -1, -1):
-        if _is_user(messages[index]):
-            raw = _text(messages[index].get("content"))
-            if not raw or not boilerplate.synthetic(raw):
-                yield index, boilerplate.strip(raw).strip()
-
-
-def _is_user(message: Any) -> bool:
-    return isinstance(message, dict) and message.get("role") == "user"
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, str):
-        text = content
-    elif isinstance(content, list):
-        parts = (part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text")
-        text = "\n".join(part for part in parts if isinstance(part, str))
-    else:
-        return ""
-    return text.encode("utf-8", "replace").decode()  # half an emoji would break every encoder downstream
+def _words(message: Any) -> str | None:
+    is_user = isinstance(message, dict) and message.get("role") == "user"
+    return text_of(message.get("content")) if is_user else None
 
 
 def _with_block(message: dict[str, Any], block: str) -> dict[str, Any]:
@@ -107,18 +70,10 @@ def _with_block(message: dict[str, Any], block: str) -> dict[str, Any]:
     return message | {"content": f"{block}\n\n{content}"}
 
 
-def _loads(raw: bytes) -> Any:
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return None
-
-
 def _content(event: Any, part: str) -> str:
     if not isinstance(event, dict):
         return ""
     for choice in event.get("choices") or ():
         if isinstance(choice, dict) and choice.get("index", 0) == 0 and isinstance(choice.get(part), dict):
-            content = choice[part].get("content")
-            return content if isinstance(content, str) else _text(content)
+            return text_of(choice[part].get("content"))
     return ""
