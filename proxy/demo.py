@@ -146,12 +146,12 @@ async def _proxy(folder: Path, models: tuple[str, str], server: StandIn | None) 
     config.write_text(json.dumps({"server": {"port": 0}, "data_dir": str(folder), "model_list": listed}))
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "proxy.cli", "serve", "--config", str(config)),
+            *(sys.executable, "-P", "-m", "proxy.cli", "serve", "--config", str(config)),
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,
         )
     try:
-        yield await asyncio.wait_for(_address(process, log), _WAIT_SECONDS)
+        yield await _address(process, log)
     finally:
         if process.returncode is None:
             process.terminate()
@@ -161,11 +161,15 @@ async def _proxy(folder: Path, models: tuple[str, str], server: StandIn | None) 
 async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
     """The URL that `serve` prints once it is ready."""
     assert process.stdout is not None
-    async for line in process.stdout:
-        if found := re.search(rb"ready .*?(http://[^\s/]+)", line):
-            return found[1].decode()
+    try:
+        async with asyncio.timeout(_WAIT_SECONDS):
+            async for line in process.stdout:
+                if found := re.search(rb"ready .*?(http://[^\s/]+)", line):
+                    return found[1].decode()
+    except TimeoutError:
+        process.terminate()
     said = await asyncio.to_thread(log.read_text)
-    raise ConfigError(f"the proxy stopped at its start:\n{said}")
+    raise ConfigError(f"the proxy did not start:\n{said}")
 
 
 async def _ask(

@@ -36,14 +36,16 @@ async def serve(settings: Settings, config: Path | None, environ: Mapping[str, s
     listener = listen(settings.server)
     metrics = tempfile.mkdtemp(prefix="rememberd-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
+    # -P: a folder called `proxy` where `serve` happens to be started is not ours
+    command = [sys.executable, "-P", "-m", "proxy.cli"]
     named = ["--config", str(config)] if config else []
     announcement = asyncio.create_task(_announce(settings, environ, listener))
     try:
         return await supervisor.serve(
             listener,
             workers=settings.server.workers,
-            web=[sys.executable, "-m", "proxy.cli", "web", *named],
-            writer=[sys.executable, "-m", "proxy.cli", "writer", *named],
+            web=[*command, "web", *named],
+            writer=[*command, "writer", *named],
             grace_s=settings.server.grace_seconds,
         )
     finally:
