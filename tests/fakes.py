@@ -40,10 +40,21 @@ class MemoryStoreFake:
         return [mine[each].memory for each in ids if each in mine]
 
     async def search(
-        self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int = 400
+        self,
+        space: Space,
+        dense: list[float],
+        sparse: Sparse,
+        *,
+        now: Millis,
+        limit: int = 400,
+        kind: Kind | None = None,
     ) -> list[Candidate]:
         self._check()
-        current = [point for point in self.points.get(space, {}).values() if _current(point.memory, now)]
+        current = [
+            point
+            for point in self.points.get(space, {}).values()
+            if _current(point.memory, now) and kind in (None, point.memory.kind)
+        ]
         cosines = {point.memory.id: _dot(point.dense, dense) for point in current}
         terms = {point.memory.id: _overlap(point.sparse, sparse) for point in current}
         best = sorted(cosines, key=lambda each: (-cosines[each], each))[:limit]

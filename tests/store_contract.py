@@ -170,6 +170,13 @@ class StoreContract:
         assert (found.pinned, found.slot, found.role, found.speaker) == (False, "home", "user", "Ann")
         assert (found.conversation, found.turn_id) == ("chat-1", "turn-1")
 
+    async def test_a_search_for_one_kind_is_not_crowded_out_by_the_other(self, store: MemoryStore) -> None:
+        """The limit counts what was asked for only, pinned ones included."""
+        await store.put(ANN, [point(f"e{i}", kind="episode", pinned=i < 3) for i in range(9)])
+        await store.put(ANN, [point("fact", "likes green tea", NORTH)])
+        found = await store.search(ANN, EAST, words("tea"), now=NOW, limit=1, kind="fact")
+        assert [each.id for each in found] == ["fact"]
+
     async def test_a_question_without_words_still_finds_by_meaning(self, store: MemoryStore) -> None:
         """Stop words or signs alone leave the BM25 branch empty, not the search broken."""
         await store.put(ANN, [point("a")])

@@ -104,6 +104,7 @@ async def test_after_three_failures_the_store_is_left_alone_then_probed_once() -
     assert store.searches == 4
     clock.now += module.PAUSE_S
     store.answers.set()
+    recall.deadline_ms = 30_000
     assert [(await ask(recall)).status for _ in range(3)] == ["hit"] * 3
 
 

@@ -100,9 +100,7 @@ async def test_the_same_fact_is_stored_once(person: Person) -> None:
         ("I hate horror movies.", "I can't stand horror movies."),
     ],
 )
-async def test_a_restatement_is_not_stored_beside_the_first(
-    packaged: FastEmbedder, first: str, again: str
-) -> None:
+async def test_a_restatement_is_not_stored_beside_the_first(packaged: FastEmbedder, first: str, again: str) -> None:
     """The same content in slightly other words is one memory."""
     person = Person(packaged)
     await person.says(fact(first, 1))
@@ -258,6 +256,25 @@ async def test_an_edited_exchange_is_left_as_the_user_wants_it(person: Person) -
     assert person.current() == ["User: (removed)"]
 
 
+async def test_a_denial_of_what_is_past_spares_what_holds(person: Person) -> None:
+    """ "I no longer live in Oslo" after the move is no new value; of what still holds, or of no known one, it is."""
+    gone = fact("I no longer live in Oslo.", 3, "home")
+    await person.says(home("Oslo", 1), home("Bergen", 2), gone)
+    assert person.current() == ["I live in Bergen."]
+    assert await person.says(gone) == Outcome(touched=[gone.id])
+    await person.says(fact("I no longer live in Bergen.", 4, "home"))
+    assert person.current() == ["I no longer live in Bergen."]
+    await person.says(home("Rome", 5), fact("I don't live in Italy any more.", 6, "home"))
+    assert person.current() == ["I don't live in Italy any more."]
+
+
+async def test_of_two_wordings_one_is_current(person: Person) -> None:
+    """Also when a past memory has the very words that are said again, and a current one others."""
+    await person.says(fact("I like tea.", 1), fact("I hate tea.", 2), fact("I really love tea.", 3))
+    await person.says(fact("I like tea.", 4))
+    assert person.current() == ["I really love tea."]
+
+
 async def test_an_imported_past_stays_past(person: Person) -> None:
     """A memory that comes with its end keeps it, and closes nothing."""
     await person.says(home("Bergen", 1))
@@ -308,7 +325,7 @@ async def test_at_most_one_value_of_a_slot_is_current_and_it_is_the_last_said(
 ) -> None:
     """Whatever the order of arrival, the current home is one that was said last."""
     person = Person()
-    homes = [(text, at) for (text, slot), at in history if slot == "home"]
+    homes = [(text, at) for (text, slot), at in history if slot == "home" and "no longer" not in text]
     await person.says(*(fact(text, at, "home") for text, at in homes))
     current = [each for each in person.store.memories(ADA) if each.valid_to is None]
     assert len(current) == (1 if homes else 0)

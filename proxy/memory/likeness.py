@@ -17,8 +17,8 @@ _NEGATION = re.compile(
 _FILLER_WORDS = (
     "a an the i i'm im i've ive i'd am is are be been being my me mine myself we our us you it its this that and or "
     "but also so then too very really quite actually just now still currently always absolutely totally basically "
-    "btw of in on at by as into about have has got do does did no not any anymore more longer own up don't dont "
-    "doesn't can't cannot never"
+    "btw of in on at by as into about have has got do does did no not any anymore more longer lot lots much own up "
+    "don't dont doesn't can't cannot never"
 )
 _FILLERS = frozenset(_FILLER_WORDS.split())
 _SYNONYMS = {

@@ -74,15 +74,24 @@ class EdgeStore:
         return [_memory(record) for record in self._records(space, ids) if "space" in record.payload]
 
     async def search(
-        self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int = 400
+        self,
+        space: Space,
+        dense: list[float],
+        sparse: Sparse,
+        *,
+        now: Millis,
+        limit: int = 400,
+        kind: Kind | None = None,
     ) -> list[Candidate]:
-        return [Candidate(*row) for row in self.search_rows(space, dense, sparse, now=now, limit=limit)]
+        return [Candidate(*row) for row in self.search_rows(space, dense, sparse, now=now, limit=limit, kind=kind)]
 
-    def search_rows(self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int) -> list[Row]:
+    def search_rows(
+        self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int, kind: Kind | None
+    ) -> list[Row]:
         """`search`, each candidate as the plain tuple of its fields."""
         self._last_read = time.monotonic()
         with _engine():
-            hits = self._shard.query_batch(queries.branches(space, dense, sparse, now, limit))
+            hits = self._shard.query_batch(queries.branches(space, dense, sparse, now, limit, kind))
             nearest, worded, pinned = ({hit.id: hit.score for hit in branch} for branch in hits)
             found = self._light_rows(nearest | worded | pinned)
         return [(row[0], nearest.get(id_, 0.0), worded.get(id_, 0.0), *row[1:]) for id_, row in found]

@@ -38,9 +38,16 @@ class EdgeClient:
         return [memory_of(stored) for stored in await self._call("get", space=space, ids=ids)]
 
     async def search(
-        self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int = 400
+        self,
+        space: Space,
+        dense: list[float],
+        sparse: Sparse,
+        *,
+        now: Millis,
+        limit: int = 400,
+        kind: Kind | None = None,
     ) -> list[Candidate]:
-        rows = await self._call("search", space=space, dense=dense, sparse=sparse, now=now, limit=limit)
+        rows = await self._call("search", space=space, dense=dense, sparse=sparse, now=now, limit=limit, kind=kind)
         return [Candidate(*row) for row in rows]
 
     async def page(

@@ -58,14 +58,17 @@ def all_spaces(limit: int) -> FacetRequest:
     return FacetRequest("space", limit=limit, exact=True)
 
 
-def branches(space: Space, dense: list[float], sparse: Sparse, now: Millis, limit: int) -> QueryBatchRequest:
+def branches(
+    space: Space, dense: list[float], sparse: Sparse, now: Millis, limit: int, kind: Kind | None
+) -> QueryBatchRequest:
     """Three queries: by meaning, by words, and the pinned. Ids and scores only."""
     whole = in_space(space)
-    recallable = Filter(must=whole + current(now))
+    wanted = whole + current(now) + matching(kind, None)
+    recallable = Filter(must=wanted)
     by_meaning = Query.Nearest(dense, using="dense")
     by_words = Query.Nearest(SparseVector(*sparse), using="bm25")
     own_idf = SearchParams(idf=IdfParams(corpus=Filter(must=whole)))
-    pinned = Filter(must=[*whole, *current(now), _equals("pinned", "yes")])
+    pinned = Filter(must=[*wanted, _equals("pinned", "yes")])
     return QueryBatchRequest(
         [
             QueryRequest(limit, query=by_meaning, filter=recallable, with_payload=False),
