@@ -136,6 +136,17 @@ def test_a_deleted_memory_never_comes_back(proxy: Proxy, upstream: FakeModel, us
         assert "Xanadu" not in client.get("/v1/memories/export").text
 
 
+def test_a_model_that_repeats_the_block_teaches_nothing(proxy: Proxy, upstream: FakeModel, user: str) -> None:
+    """The memory must not learn from itself: the fake model echoes its whole prompt."""
+    with proxy.client(user) as client:
+        client.post("/v1/memories", json={"text": "I keep bees."})
+        ask(client, "What do I keep, and why would I keep bees?")
+        assert "<memory>" in newest_user_text(upstream.chats[-1].json)
+        episode = remembered(client, "why would I", "episode")
+        assert "I keep bees." not in episode["text"]
+        assert "<memory>" not in episode["text"]
+
+
 def test_what_is_said_again_after_a_deletion_is_learned_again(proxy: Proxy, user: str) -> None:
     """A tombstone keeps out the past, not the user."""
     with proxy.client(user) as client:

@@ -48,6 +48,7 @@ _STARTS, _COSTS = list(_SCRIPTS), list(_SCRIPTS.values())
 
 _HIDDEN = re.compile(r"[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_BLOCK = re.compile(r"<memory>.*?(?:</memory>|\Z)", re.DOTALL)
 _TAG = re.compile(r"<(?=[^\w<>]*" + r"[\u200c\u200d]*".join("memory") + ")", re.IGNORECASE)
 _WORD = re.compile(r"[\u2e80-\ud7ff\uf900-\ufaff]|[^\s\u2e80-\ud7ff\uf900-\ufaff]{1,24}")
 
@@ -119,6 +120,11 @@ def line_cost(memory: Memory) -> int:
 
 HEADER_COST = tokens("[Wed 30 Sep 2026]\n")  # every day has as many pieces
 FRAME_COST = tokens(f"{HEAD}\n{TAIL}")
+
+
+def without_block(text: str) -> str:
+    """`text` without any block of ours in it, whole or cut off: a model that repeats its prompt teaches us nothing."""
+    return _BLOCK.sub("", text).strip() if "<memory>" in text else text
 
 
 def render(memories: Sequence[Memory]) -> str:

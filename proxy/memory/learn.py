@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from prometheus_client import Counter
 
+from proxy.memory.block import without_block
 from proxy.memory.ids import episode_id, fact_id
 from proxy.memory.redact import redact
 from proxy.ports import Extractor
@@ -21,8 +22,8 @@ UNPROVEN = Counter("rememberd_facts_unproven", "Facts dropped: their evidence is
 
 
 def redacted(turn: Turn) -> Turn:
-    """The same turn without secrets on either side."""
-    user_text, answer = redact(turn.user_text), redact(turn.answer)
+    """The same turn without secrets and without a block of ours on either side."""
+    user_text, answer = redact(without_block(turn.user_text)), redact(without_block(turn.answer))
     for counts in (user_text.counts, answer.counts):
         for kind, count in counts.items():
             REDACTED.labels(kind).inc(count)
