@@ -25,11 +25,7 @@ from proxy.types import Candidate, Kind, Memory, Millis, Space, Sparse
 
 BUDGETS = (250, 500, 1000, 2000)
 DEADLINE_MS = 10_000  # on a busy machine a benchmark must not drop questions
-KINDS: dict[str, frozenset[Kind]] = {
-    "product": frozenset({"fact", "episode"}),
-    "episodes only": frozenset({"episode"}),
-    "facts only": frozenset({"fact"}),
-}
+KINDS: dict[str, Kind | None] = {"product": None, "episodes only": "episode", "facts only": "fact"}
 
 Progress = Callable[[int], None]
 
@@ -56,16 +52,13 @@ class Memories:
 
 
 class OneKind:
-    """A store whose searches show memories of some kinds only."""
+    """A store whose searches show memories of one kind only; of both for None."""
 
-    def __init__(self, store: EdgeStore, kinds: frozenset[Kind]) -> None:
-        self.store, self.kinds = store, kinds
+    def __init__(self, store: EdgeStore, kind: Kind | None) -> None:
+        self.store, self.kind = store, kind
 
-    async def search(
-        self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int = 400
-    ) -> list[Candidate]:
-        found = await self.store.search(space, dense, sparse, now=now, limit=limit)
-        return [each for each in found if each.kind in self.kinds]
+    async def search(self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis) -> list[Candidate]:
+        return await self.store.search(space, dense, sparse, now=now, kind=self.kind)
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         return await self.store.get(space, ids)
@@ -128,9 +121,9 @@ def recalls(memories: Memories) -> Recalls:
     """The product's recall for each way and budget."""
     return {
         (way, budget): Recall(
-            cast(MemoryStore, OneKind(memories.store, kinds)), memories.embedder, budget, DEADLINE_MS
+            cast(MemoryStore, OneKind(memories.store, kind)), memories.embedder, budget, DEADLINE_MS
         )
-        for way, kinds in KINDS.items()
+        for way, kind in KINDS.items()
         for budget in BUDGETS
     }
 

@@ -96,7 +96,7 @@ class Recall:
             async with asyncio.timeout(self.deadline_ms / 1000):
                 found = await recalling
         except (Unavailable, TimeoutError) as error:
-            log.warning("recall failed: %s", error or "deadline")
+            log.warning("recall failed: %s", str(error) or "deadline passed")
         except Exception as error:  # noqa: BLE001 - memory fails open: no defect of ours may cost the user an answer
             log.error("recall failed: %s", type(error).__name__)
         else:
