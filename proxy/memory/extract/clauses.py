@@ -73,20 +73,31 @@ def material_from(text: str) -> int:
 
 
 _TEXT_WORK = (
-    r"translat\w+|re-?write|re-?phrase|paraphrase|proof-?read|summari[sz]e|polish|shorten|copy-?edit"
+    r"translat\w+|re-?write|re-?phrase|paraphrase|proof-?read|summari[sz]e|polish|shorten|copy-?edit|condense|conjugate"
+    r"|classify|extract|identify|annotate|parse|transcribe|rate|grade|evaluate|critique|roast|turn\ (?:this|it|the\ following)"
+    r"|reply\ to|respond\ to|analy[sz]e\ (?:this|the)|complete\ (?:this|the)|continue\ (?:this|the)|tag|label|verbessere|korrigiere|corri(?:ge|ja)"
     r"|(?:fix|correct|improve|check)\s+(?:(?:the|my|this|any)\s+)?(?:grammar|spelling|english|wording|sentence|text|typos|german|french|spanish|norwegian)"
     r"|übersetz\w*|traduis\w*|traduire|traduc\w+|traduz\w*|traduci\w*|oversett?|översätt|vertaal|переведи|翻译|訳して"
 )
-_FICTION = r"stor(?:y|ies)|poem|song|lyrics|scene|dialog(?:ue)?|script|screenplay|novel|monologue|limerick|haiku|rap|fanfic"
+_TEXT = (
+    r"(?:text|e-?mail|message|letter|note|draft|essay|bio|profile|cv|resume|résumé|statement|transcript"
+    r"|review|comment|post|tweet|story|passage|excerpt|extract|paragraph|sentence|phrase|quote|joke|lyrics?|poem"
+    r"|snippet|persona|dialog(?:ue)?|testimonial|complaint|speech|caption|abstract)s?"
+)
+_FICTION = (
+    r"stor(?:y|ies)|poem|song|lyrics|scene|dialog(?:ue)?|script|screenplay|novel|monologue|limerick|haiku|rap|fanfic"
+)
 _WRITE = r"(?:write|compose|create|tell|make\s+up|invent|draft|generate|continue)"
 _NOT_THEIR_OWN = re.compile(
     rf"""
     \b(?:pretend|role-?\s?play\w*|in\ character|imagine|act(?:ing)?\ as|my\ character|hypothetical\w*|just\ kidding
        |jk|kidding|in\ this\ (?:game|story|scenario|world)|the\ lyrics|simulat\w+|let['’]s\ play|as\ if\ (?:you|i)\ were
        |consider\ an?|you\ (?:play|enter|wake)|i['’]ll\ be\ (?:the|your|a)|dungeon\ master|(?:the|a)\ user\ (?:sees|types)
-       |make\ (?:this|it|that)\ sound|(?:e-?mail|text|letter|draft)\ to\ (?:check|fix|improve|review)
-       |(?:here['’]?s|here\ is|this\ is|check|review|below\ is)\ (?:my|the|a)\ (?:\w+\ )?(?:cv|resume|résumé|e-?mail|letter|draft
-       |text|essay|bio|cover\ letter|statement|profile|transcript|log|review|story|paragraph|sentence|quote|line|joke|snippet|comment))\b
+       |make\ (?:this|it|that)\ sound|{_TEXT}\ to\ (?:check|fix|improve|review)
+       |(?:here['’]?s|here\ is|this\ is|check|review|below\ is|here\ are|these\ are)\ (?:my|the|an?|some|what)\ (?:\w+\ ){{0,2}}{_TEXT}
+       |(?:this|these|the\ following|following|below|above)\ {_TEXT}|(?:wrote|posted|sent|got)\ (?:me\ )?this|from\ (?:a|the|my)\ (?:book|novel|film|movie|song)
+       |(?:suggest|draft|write|need)\ (?:me\ )?(?:an?|the|my|some)\ (?:\w+\ )?(?:reply|response|answer)|below\ is
+       |you(?:['’]ll|\ will)\ be\ (?:the|an?|my)|i['’]m\ the\ (?:customer|player|hero))\b
     | ^\s*dm:
     | (?:^|[.!?\n]\s*)you(?:\ are|['’]re)\ (?:(?:an?|my|the|now)\b|(?-i:[A-Z]))
     | \byou(?:\ are|['’]re)\ (?-i:[A-Z])\w+,?\ (?:and\ )?i\b | \bfrom\ now\ on,?\ you\b
@@ -109,7 +120,12 @@ _DRAFT = re.compile(
 
 
 # "Classify this: I hate …": what a colon presents is material, unless the words before it introduce the person.
-_PRESENTED = re.compile(rf"^(?P<lead>[^:\n]{{2,120}}):\s+\S?.{{0,60}}?\b(?:{_WORD_I})\b", re.IGNORECASE)
+_PRESENTED = re.compile(rf"^(?P<lead>.{{2,120}}?):\s+\S?.{{0,60}}?\b(?:{_WORD_I})\b", re.IGNORECASE)
+_LABELLED = re.compile(
+    r"\W*(?:persona|person|speaker|character|candidate|customer|patient|player|employee|client|example|sample|input|text"
+    r"|story|name|race|class|backstory)\b[^:\n]{0,20}:",
+    re.IGNORECASE,
+)
 _INTRODUCES = re.compile(
     r"\b(?:i|my|me|intro\w*|correction|update|context|fyi|btw|note|ps|background|question|sorry|hi|hello|hey|ok|also"
     r"|reminder|remember|remind|record|reference|disclosure|disclaimer|situation|info|news|right|well)\b",
@@ -118,8 +134,8 @@ _INTRODUCES = re.compile(
 
 
 def _presents(sentence: str) -> bool:
-    found = _PRESENTED.search(sentence)
-    return bool(found and not _INTRODUCES.search(found["lead"]))
+    found = _PRESENTED.match(sentence)
+    return bool(found and not _INTRODUCES.search(found["lead"])) or bool(_LABELLED.match(sentence))
 
 
 def _pasted(text: str) -> bool:
@@ -143,7 +159,7 @@ _NOT_MEANT = re.compile(
     |sa\ at|als\ ik|zou|если|бы|if)\b|[😂🤣😜😝]|¿|如果|もし|\x00""",
     re.IGNORECASE | re.VERBOSE,
 )
-_INTERROGATIVE = r"what|which|how|where|when|why|who|whose|can|could|should|do|does|did|is|are|am|any|will|would|hva|hvor|hvordan|kan|was|wie|wo|kann|que|qué|cómo|comment|quel\w*|vad|hur|wat|hoe|che|come|como"
+_INTERROGATIVE = r"what|which|how|where|when|why|who|whose|can|could|should|do|does|did|is|are|am|any|will|would|hva|hvor|hvordan|kan|was|wie|wo|kann|hast|habt|kannst|könntest|peux|pourrais|puedes|podrías|tienes|puoi|pode|que|qué|cómo|comment|quel\w*|vad|hur|wat|hoe|che|come|como"
 _ASKS = re.compile(rf"\s*(?:{_INTERROGATIVE})\b", re.IGNORECASE)
 _THEN_ASKS = re.compile(rf",\s+(?:so\s+|and\s+|but\s+)?(?=(?:{_INTERROGATIVE})\b)", re.IGNORECASE)
 
@@ -190,9 +206,7 @@ _CONTINUES = (
     r"|wohne|lebe|arbeite|bin|habe|habite|travaille|suis|vivo|trabajo|tengo|soy|me|mi|moro|trabalho|sou|lavoro|abito"
     r"|sono|ho|bor|jobber|jobbar|arbeider|arbejder|arbetar|er|är|woon|werk|ben"
 )
-_DESCRIBES = (
-    r"allergic|allergisch|allergique|allergisk|diabetic|vegan|vegetarian|married|retired|based|lactose"
-)
+_DESCRIBES = r"allergic|allergisch|allergique|allergisk|diabetic|vegan|vegetarian|married|retired|based|lactose"
 _JOINT = re.compile(
     rf"(?:\s*[,:]\s*(?:(?:and|but|so|also|because|since|und|aber|et|mais|y|pero|og|men|och|en|e|ma|mas|now|currently)\s+)?"
     rf"|\s+(?:and|but|so|because|since|und|aber|et|mais|y|pero|og|men|och|en|e|ma|mas)\s+)"

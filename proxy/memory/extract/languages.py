@@ -6,10 +6,11 @@ from __future__ import annotations
 from proxy.memory.extract.english import CAP, Row, row
 
 _FAMILY = {
-    "de": r"mein(?:e)? (?:hund|katze|frau|mann|sohn|tochter|bruder|schwester|mutter|vater|partner(?:in)?|oma|opa)",
+    "de": r"(?:mein|unser)e? (?:hund|katze|frau|mann|sohn|tochter|bruder|schwester|mutter|vater|partner(?:in)?|oma|opa)",
     "fr": r"(?:mon|ma) (?:chien|chienne|chat|chatte|femme|mari|fils|fille|frère|sœur|soeur|mère|père|copain|copine)",
     "es": r"mi (?:perr[oa]|gat[oa]|espos[oa]|marido|mujer|hij[oa]|herman[oa]|madre|padre|novi[oa])",
     "no, da, sv": r"(?:min|mitt) (?:hund|katt|kat|kone|mand|mann|fru|man|sønn|søn|son|datter|dotter|bror|søster|syster|mor|far|mamma|pappa|samboer|sambo)",
+    "no after": r"(?:hunden|katten|katta|kona|mannen|sønnen|dattera|datteren|broren|søstera|søsteren|samboeren) min",
     "it": r"(?:il mio|la mia|mio|mia) (?:cane|gatto|gatta|moglie|marito|figlio|figlia|fratello|sorella|madre|padre)",
     "pt": r"(?:o meu|a minha|meu|minha) (?:cão|cachorro|cachorra|gato|gata|esposa|marido|filho|filha|irmão|irmã|mãe|pai)",
     "nl": r"mijn (?:hond|kat|vrouw|man|zoon|dochter|broer|zus|moeder|vader)",
@@ -22,6 +23,7 @@ ROWS: tuple[Row, ...] = (
     row("home", r"ich (?:wohne|lebe) (?:jetzt |seit [\w ]{1,20} )?(?:in|bei|nahe|auf|an) |ich bin (?:von \w+ )?nach \w+ (?:um)?gezogen"),
     row("employer", rf"ich arbeite (?:jetzt |seit \w+ )?(?:bei|für) (?:der |dem )?{CAP}"),
     row("job", r"ich arbeite als |ich bin [\w-]+ von beruf"),
+    row("job", r"ich bin (?:lehrer|student|ingenieur|erzieher|pfleger|krankenpfleger|entwickler|designer|rentner|mechaniker|architekt|journalist|bäcker)(?:in)?\b|ich bin (?:arzt|ärztin|krankenschwester|anwalt|anwältin|koch|köchin)\b"),
     row("age", r"ich bin (?:jetzt )?\d{1,3}(?: jahre alt)?$"),
     row("birthday", r"ich habe am .+ geburtstag|ich wurde (?:am|im) .+ geboren|mein geburtstag ist "),
     row("diet", r"ich bin (?:jetzt |strikt )?(?:vegetarier(?:in)?|veganer(?:in)?|vegan|vegetarisch)\b"),
@@ -36,6 +38,7 @@ ROWS: tuple[Row, ...] = (
     row("home", rf"(?:j['’]habite|je vis) (?:maintenant |actuellement )?(?:à|a|en|au|aux|dans|près) |j['’]habite {CAP}|j['’]ai déménagé (?:à|en|au) "),
     row("employer", rf"je travaille (?:chez|pour|à) {CAP}"),
     row("job", r"je travaille comme |je suis \w+ de métier"),
+    row("job", r"je suis (?:infirmi(?:er|ère)|prof(?:esseure?)?|étudiante?|avocate?|ingénieure?|médecin|développeu(?:r|se)|enseignante?|graphiste|comptable|architecte|cuisini(?:er|ère)|retraitée?|journaliste)\b"),
     row("age", r"j['’]ai (?:maintenant )?\d{1,3} ans\b"),
     row("diet", r"je suis (?:devenue? )?(?:végétarien(?:ne)?|végane?|vegan|végétalien(?:ne)?)\b"),
     row(None, r"je suis allergique (?:à|au|aux) |je suis (?:diabétique|asthmatique|daltonien(?:ne)?|enceinte)\b"),
@@ -47,6 +50,7 @@ ROWS: tuple[Row, ...] = (
     row("home", r"(?:yo )?(?:ahora )?vivo en (?!un mundo|paz)|me mudé (?:de \w+ )?a "),
     row("employer", rf"(?:yo )?trabajo (?:en|para) {CAP}"),
     row("job", r"(?:yo )?trabajo (?:como|de) "),
+    row("job", r"(?:yo )?soy (?:profesora?|médic[oa]|enfermer[oa]|ingenier[oa]|abogad[oa]|estudiante|arquitect[oa]|diseñadora?|programadora?|jubilad[oa]|maestr[oa]|cociner[oa]|periodista)\b"),
     row("age", r"(?:yo )?tengo \d{1,3} años\b"),
     row("diet", r"(?:yo )?(?:soy|me hice) (?:vegan[oa]|vegetarian[oa])\b"),
     row(
@@ -60,11 +64,12 @@ ROWS: tuple[Row, ...] = (
     row("home", r"(?:jeg|jag|eg) bor (?:nå |nu )?(?:i|på|ved|vid|utenfor|nær|nära) |(?:jeg|jag) (?:har )?(?:flyttet|flyttat|flyttade) (?:fra \w+ |från \w+ )?(?:til|till) "),
     row("employer", rf"(?:jeg|jag|eg) (?:jobber|arbeider|arbejder|jobbar|arbetar) (?:nå |nu )?(?:i|hos|på|for|för|ved|vid) {CAP}"),
     row("job", r"(?:jeg|jag|eg) (?:jobber|arbeider|arbejder|jobbar|arbetar) som "),
+    row("job", r"(?:jeg|jag|eg) (?:er|är) (?:lærer|lärare|sykepleier|sjuksköterska|ingeniør|ingenjör|student|lege|läkare|snekker|tømrer|elektriker|utvikler|utvecklare|pensjonist)\b"),
     row("age", r"(?:jeg|jag|eg) (?:er|är) \d{1,3}(?: år)?(?: gammel| gammal)?$"),
     row("diet", r"(?:jeg|jag|eg) (?:er|är) (?:blitt |blivit )?(?:vegetarianer|veganer|vegan|vegetar|vegetarian)\b"),
     row(None, r"(?:jeg|jag|eg) (?:er|är) allergisk (?:mot|for|överfor|overfor) "),
     row(None, r"(?:jeg|jag) (?:liker|elsker|hater|gillar|älskar|hatar) (?!det|dette|den|at|att|deg|dig)"),
-    row(None, rf"{_FAMILY['no, da, sv']} (?:{CAP} )?(?:heter|hedder|bor|jobber|jobbar|(?:er|är) (?:{CAP}|\d|allergisk|veget\w+)) ?"),
+    row(None, rf"(?:{_FAMILY['no, da, sv']}|{_FAMILY['no after']}) (?:{CAP} )?(?:heter|hedder|bor|jobber|jobbar|(?:er|är) (?:{CAP}|\d|allergisk|veget\w+)) ?"),
     # Italian, Portuguese, Dutch
     row("name", rf"(?:mi chiamo|il mio nome è|(?:o )?meu nome é|me chamo|chamo-me|ik heet|mijn naam is) {CAP}"),
     row("home", r"(?:io )?(?:vivo|abito) (?:a|in|ad) |(?:eu )?(?:moro|vivo) (?:em|no|na) |ik woon (?:nu )?(?:in|bij|op) "),

@@ -15,7 +15,8 @@ from proxy.types import Fact, Millis, Turn
 
 _ROWS = (*english.ROWS, *languages.ROWS)
 _JOB_CHANGE = re.compile(
-    r"\b(?:left|quit|resigned|changed jobs|new job|switched jobs|fired|laid off)\b", re.IGNORECASE
+    r"\b(?:left|quit|resigned|changed jobs|new job|switched jobs|fired|laid off|not (?:at|with)|no longer (?:at|with))\b",
+    re.IGNORECASE,
 )
 _MAX_FACTS = 12  # of one message; who states more has pasted a list
 
@@ -59,10 +60,16 @@ def _slot(clause: Clause) -> str | None:
             continue
         if named.get("new_job") and not _JOB_CHANGE.search(clause.before):
             continue
-        if each.slot is None and english.TECHNICAL.search(f"{clause.before} {clause.text}"):
+        if each.slot is None and _is_passing(clause):
             continue
         return (each.slot or "").format(of=_slug(named.get("of", "")))
     return _greeted(clause)
+
+
+def _is_passing(clause: Clause) -> bool:
+    """About the work at hand, the hour or the assistant, not about the person."""
+    technical = english.TECHNICAL.search(f"{clause.before} {clause.text}")
+    return bool(technical or english.PASSING.search(clause.text))
 
 
 def _slug(words: str) -> str:
