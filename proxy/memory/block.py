@@ -123,7 +123,7 @@ FRAME_COST = tokens(f"{HEAD}\n{TAIL}")
 
 
 def without_block(text: str) -> str:
-    """`text` without any block of ours in it, whole or cut off: a model that repeats its prompt teaches us nothing."""
+    """`text` without any block of ours, whole or cut off: a model that repeats its prompt teaches us nothing."""
     return _BLOCK.sub("", text).strip() if "<memory>" in text else text
 
 
