@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from proxy.api.caller import Caller
@@ -20,10 +22,14 @@ from proxy.api.models import Models
 from proxy.api.receipts import ReceiptApi
 from proxy.auth import Auth
 from proxy.chat import Chat
-from proxy.errors import RequestError, Unavailable, UpstreamUnavailable
+from proxy.errors import ConfigError, RequestError, Unavailable, UpstreamUnavailable
+from proxy.forward import Forward
 from proxy.memory.database import Database
 from proxy.memory.embed import FastEmbedder
+from proxy.memory.extract.llm import Model
+from proxy.memory.extract.pending import Pending
 from proxy.memory.extract.rules import Rules
+from proxy.memory.extract.stage import Stage
 from proxy.memory.frozen import Frozen
 from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.recall import Recall
@@ -34,12 +40,14 @@ from proxy.memory.store.edge_server import serving
 from proxy.memory.store.edge_wire import socket_path
 from proxy.memory.writer import DAY_MS, Writer
 from proxy.metrics import CountAnswers
+from proxy.ports import MemoryStore, Upstream
 from proxy.requests import ClientGone
 from proxy.settings import Settings
+from proxy.types import CHAT, Deployment
 from proxy.upstream.catalog import Catalog
 from proxy.upstream.failover import Failover
 from proxy.upstream.passthrough import Passthrough
-from proxy.upstream.translate import Translate
+from proxy.upstream.translate import Translate, load_litellm
 from proxy.wire.dialects import DIALECTS, dialect_for
 
 
@@ -49,7 +57,7 @@ def build_app(
     """The web process; `embedder` has been started. Raises `ConfigError`."""
     auth = Auth(settings.keys or [], settings.admin_key)
     caller = Caller(auth)
-    catalog = Catalog(model_list, environ)
+    catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
     passthrough, translate = Passthrough(), Translate()
     upstream = Failover({"bytes": passthrough, "translate": translate})
     store = EdgeClient(socket_path(settings.data_path))
@@ -69,6 +77,7 @@ def build_app(
         deadline_ms=memory.deadline_ms,
         max_body_bytes=max_body_bytes,
     )
+    forward = Forward(auth=auth, catalog=catalog, upstream=upstream, max_body_bytes=max_body_bytes)
     memories = Memories(caller, store, embedder, recall, queue, frozen, receipts, max_body_bytes)
     health = Health(
         auth, queue, {"store": store.ping, "queue": queue.stats, "embedder": lambda: embedder.dense("ready?")}
@@ -84,13 +93,16 @@ def build_app(
         await translate.close()
         embedder.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             *(Route(path, chat, methods=["POST"]) for path in DIALECTS),
             *Models(auth, catalog, passthrough.models).routes(),
+            Route("/v1/messages/count_tokens", forward, methods=["POST"]),
             *memories.routes(),
             *ReceiptApi(caller, receipts, store).routes(),
             *health.routes(),
+            Route("/v1/{path:path}", forward, methods=["GET", "POST"]),
+            Route("/", _here, methods=["GET"]),
         ],
         middleware=[Middleware(CountAnswers)],
         exception_handlers={
@@ -103,28 +115,40 @@ def build_app(
         },
         lifespan=lifespan,
     )
+    app.state.auth, app.state.catalog = auth, catalog
+    return app
 
 
 @asynccontextmanager
-async def running_writer(settings: Settings) -> AsyncIterator[Writer]:
-    """The writer process: it has the store, serves it to the web processes, and learns from the queue.
+async def running_writer(
+    settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]
+) -> AsyncIterator[Writer]:
+    """The writer process: it has the store, serves it to the web processes, and learns from the queue, with the
+    model `extract.model` of `model_list` beside it.
 
     Raises `ConfigError`, `EmbedderUnavailable`."""
+    deployment = extraction(settings, model_list, environ)
+    if deployment is not None and deployment().lane(CHAT) == "translate":
+        load_litellm()  # before anybody waits for the store: the import takes seconds
     embedder = build_embedder(settings)
     await embedder.start()
     database = build_database(settings)
-    queue = SqliteQueue(database)
+    queue, receipts, frozen = SqliteQueue(database), Receipts(database), Frozen(database)
     store = EdgeStore.open(settings.data_path / "qdrant", dim=embedder.dim, embedder=embedder.name)
     try:
-        async with serving(store, socket_path(settings.data_path)):
+        async with (
+            serving(store, socket_path(settings.data_path)),
+            _extracting(settings, deployment, database, store) as pending,
+        ):
             await queue.release()
             yield Writer(
                 queue,
                 store,
                 embedder,
                 [Rules()],
-                Receipts(database),
-                Frozen(database),
+                receipts,
+                frozen,
+                pending=pending,
                 quiet_for=store.quiet_for,
                 keep_receipts_ms=settings.memory.receipts_days * DAY_MS,
             )
@@ -134,12 +158,68 @@ async def running_writer(settings: Settings) -> AsyncIterator[Writer]:
         embedder.close()
 
 
+@asynccontextmanager
+async def _extracting(
+    settings: Settings, deployment: Callable[[], Deployment] | None, database: Database, store: MemoryStore
+) -> AsyncIterator[Pending | None]:
+    """The second stage, and its turns; None without a model for it."""
+    if deployment is None:
+        yield None
+        return
+    pending = build_pending(settings, database)
+    lanes: dict[str, Upstream] = {"bytes": Passthrough(), "translate": Translate()}
+    await pending.release()
+    stage = Stage(pending, store, Model(deployment, lanes), settings.memory.extract.daily_tokens)
+    running = asyncio.create_task(stage.run())
+    try:
+        yield pending
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        for lane in lanes.values():
+            await lane.close()
+
+
+def extraction(
+    settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]
+) -> Callable[[], Deployment] | None:
+    """Where `extract.model` is, at each call; None if there is none. Raises `ConfigError`."""
+    name = settings.memory.extract.model
+    if name is None:
+        return None
+    catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
+    try:
+        catalog.resolve(name)
+    except RequestError as error:
+        raise ConfigError(f"memory.extract.model: {error.message}") from error
+    return partial(catalog.resolve, name)
+
+
+def build_pending(settings: Settings, database: Database) -> Pending:
+    return Pending(database, idle_ms=settings.memory.extract.idle_seconds * 1000)
+
+
 def build_embedder(settings: Settings) -> FastEmbedder:
     return FastEmbedder(settings.memory.embedding.model, settings.memory.embedding.path)
 
 
 def build_database(settings: Settings) -> Database:
     return Database(settings.data_path / "queue.db")
+
+
+def reconfigure(
+    app: Starlette, settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]
+) -> None:
+    """Put other models and keys in force for the requests to come. Raises `ConfigError`, and then nothing changed."""
+    catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
+    app.state.auth.become(Auth(settings.keys or [], settings.admin_key))
+    app.state.catalog.become(catalog)
+
+
+async def _here(request: Request) -> Response:
+    """Claude Code asks before anything else whether there is somebody."""
+    return PlainTextResponse("rememberd: a chat proxy with memory. Its base URL ends in /v1.\n")
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -8,8 +8,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import NamedTuple
 
-from proxy.app import build_database, build_embedder
-from proxy.errors import RememberdError
+from proxy.app import build_database, build_embedder, build_pending
+from proxy.errors import RememberdError, RequestError
 from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.store.edge_client import EdgeClient
 from proxy.memory.store.edge_wire import socket_path
@@ -55,6 +55,8 @@ async def _findings(settings: Settings, environ: Mapping[str, str]) -> AsyncIter
     names = [*catalog.names(), *catalog.wildcards()]
     if not names:
         yield Finding("models", False, "none: set a provider's key such as OPENAI_API_KEY, or write a model_list")
+    if settings.memory.extract.model is not None:
+        yield await _tried("extraction", lambda: _extraction(settings, catalog))
     for deployment in _distinct([catalog.resolve(name) for name in names]):
         yield await _tried("model", lambda deployment=deployment: _model(deployment))  # type: ignore[misc]
 
@@ -95,6 +97,25 @@ async def _queue(settings: Settings) -> str:
         causes = "; ".join(sorted({letter.error for letter in letters}))
         raise RememberdError(f"{stats.dead} turns could not be stored and wait as dead letters: {causes}")
     return f"SQLite, {stats.depth} turns waiting, the oldest for {stats.oldest_age_ms / 1000:.0f} s"
+
+
+async def _extraction(settings: Settings, catalog: Catalog) -> str:
+    wanted = settings.memory.extract
+    assert wanted.model is not None
+    try:
+        catalog.resolve(wanted.model)
+    except RequestError as error:
+        raise RememberdError(f"memory.extract.model: {error.message}") from error
+    database = build_database(settings)
+    try:
+        stats = build_pending(settings, database).stats()
+    finally:
+        await database.close()
+    if stats.dead:
+        causes = "; ".join(stats.errors)
+        raise RememberdError(f"{stats.dead} turns are dead letters until the next start of the writer: {causes}")
+    spent = f"{stats.tokens:,} tokens today, at most {wanted.daily_tokens:,} for each user"
+    return f"{wanted.model}: {spent}; {stats.waiting} turns waiting"
 
 
 async def _store(settings: Settings) -> str:

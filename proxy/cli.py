@@ -85,7 +85,7 @@ def _web(arguments: argparse.Namespace) -> int:
 def _writer(arguments: argparse.Namespace) -> int:
     from proxy import serve
 
-    return serve.run(serve.writer(_settings(arguments), arguments.parent_fd))
+    return serve.run(serve.writer(_settings(arguments), os.environ, arguments.parent_fd))
 
 
 def _check(arguments: argparse.Namespace) -> int:

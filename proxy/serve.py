@@ -94,7 +94,7 @@ async def _load(embedder: FastEmbedder) -> None:
         await asyncio.sleep(_MODEL_SECONDS)
 
 
-async def writer(settings: Settings, parent: int | None) -> int:
+async def writer(settings: Settings, environ: Mapping[str, str], parent: int | None) -> int:
     from proxy.app import running_writer
 
     prepare(settings)
@@ -103,7 +103,8 @@ async def writer(settings: Settings, parent: int | None) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if parent is not None:
         supervisor.watch_parent(parent, stop.set)
-    async with running_writer(settings) as work:
+    models = await model_list(settings, environ) if settings.memory.extract.model else []
+    async with running_writer(settings, models, environ) as work:
         await work.run(stop)
     return 0
 

@@ -70,6 +70,8 @@ class Embedding:
 @dataclass(frozen=True, slots=True)
 class Extract:
     model: str | None = setting(None, "a model of model_list that extracts facts; null = rules only")
+    idle_seconds: int = setting(20, "how long a conversation rests before its new turns are read in one call")
+    daily_tokens: int = setting(50_000, "what extraction may cost each user a day; over it, it waits until tomorrow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +250,8 @@ def _check(settings: Settings) -> None:
         "server.workers": server.workers,
         "server.max_body_mb": server.max_body_mb,
         "memory.deadline_ms": memory.deadline_ms,
+        "memory.extract.idle_seconds": memory.extract.idle_seconds,
+        "memory.extract.daily_tokens": memory.extract.daily_tokens,
     }
     for name, number in positive.items():
         if number < 1:
@@ -268,7 +272,6 @@ def _check_supported(memory: Memory) -> None:
     asked = {
         "memory.store.url": memory.store.url,
         "memory.queue.url": memory.queue.url,
-        "memory.extract.model": memory.extract.model,
         "memory.encryption.master_key": memory.encryption.master_key,
     }
     for name, value in asked.items():

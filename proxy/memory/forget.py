@@ -4,10 +4,13 @@ would bring it back by the other door."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from proxy.memory.ids import episode_id
 from proxy.memory.likeness import says_the_same
 from proxy.memory.reconcile import NEAR
 from proxy.ports import Embedder, MemoryStore
-from proxy.types import Memory, Millis, Space
+from proxy.types import Memory, Millis, Space, Turn
 
 
 async def forget(store: MemoryStore, embedder: Embedder, space: Space, memory_id: str, at: Millis) -> list[str]:
@@ -27,6 +30,13 @@ async def forget_said(store: MemoryStore, embedder: Embedder, space: Space, what
     for memory_id in await _saying(store, embedder, space, what, at):
         gone += await forget(store, embedder, space, memory_id, at)
     return gone
+
+
+async def unforgotten(store: MemoryStore, space: Space, turns: Sequence[Turn]) -> list[Turn]:
+    """Those whose episode was not deleted since. Raises `StoreUnavailable`."""
+    episodes = {turn.id: episode_id(space, turn.id) for turn in turns}
+    gone = await store.buried(space, list(episodes.values()))
+    return [turn for turn in turns if episodes[turn.id] not in gone]
 
 
 async def _saying(store: MemoryStore, embedder: Embedder, space: Space, what: str, now: Millis) -> list[str]:

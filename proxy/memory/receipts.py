@@ -30,10 +30,8 @@ CREATE INDEX IF NOT EXISTS receipts_by_time ON receipts (created_at);
 PUT = "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 # A tool loop or a client's retry leaves several receipts of one turn; what was written belongs to all of them.
-WRITTEN = """
-UPDATE receipts SET "write" = ?, written = ?
-WHERE id = ? OR turn_id = (SELECT turn_id FROM receipts WHERE id = ?)
-"""
+OF_THE_TURN = "SELECT written, id FROM receipts WHERE id = ? OR turn_id = (SELECT turn_id FROM receipts WHERE id = ?)"
+WRITTEN = 'UPDATE receipts SET "write" = ?, written = ? WHERE id = ?'
 
 GET = 'SELECT body, "write", written FROM receipts WHERE id = ? AND user = ? AND scope = ?'
 
@@ -61,9 +59,15 @@ class Receipts:
         return await self.database.write(work, durable=False)
 
     async def written(self, receipt_id: str, ids: Sequence[str], outcome: str) -> None:
-        """What the writer made of the receipt's turn: the ids of the memories and the receipt's new `write`."""
-        values = (outcome, orjson.dumps(list(ids)), receipt_id, receipt_id)
-        await self.database.write(lambda db: db.execute(WRITTEN, values).rowcount, durable=False)
+        """What the writer made of the receipt's turn: the receipt's new `write`, and the ids of memories, which are
+        added to those that are there: a turn is written in stages."""
+
+        def work(db: sqlite3.Connection) -> None:
+            for before, receipt in db.execute(OF_THE_TURN, (receipt_id, receipt_id)).fetchall():
+                together = list(dict.fromkeys([*orjson.loads(before), *ids]))
+                db.execute(WRITTEN, (outcome, orjson.dumps(together), receipt))
+
+        await self.database.write(work, durable=False)
 
     def get(self, space: Space, receipt_id: str) -> Receipt | None:
         """None for one that does not exist, has expired, or is another space's. One look-up, no await."""

@@ -18,7 +18,8 @@ from typing import TypeVar
 from prometheus_client import Counter, Histogram
 
 from proxy.errors import Unavailable, UpstreamUnavailable
-from proxy.memory.forget import forget, forget_said
+from proxy.memory.extract.pending import Pending
+from proxy.memory.forget import forget, forget_said, unforgotten
 from proxy.memory.frozen import Frozen
 from proxy.memory.ids import episode_id
 from proxy.memory.learn import episode, facts, redacted
@@ -53,7 +54,8 @@ class Erased(Exception):
 
 
 class Writer:
-    """`quiet_for` tells for how many seconds nobody has asked the store for memories; None if a flush is free."""
+    """`pending` takes the turns that a model is to read as well, and has what it found in earlier ones. `quiet_for`
+    tells for how many seconds nobody has asked the store for memories; None if a flush is free."""
 
     def __init__(
         self,
@@ -64,14 +66,16 @@ class Writer:
         receipts: Receipts,
         frozen: Frozen,
         *,
+        pending: Pending | None = None,
         quiet_for: Callable[[], float] | None = None,
         keep_receipts_ms: Millis = 30 * DAY_MS,
         clock: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.queue, self.store, self.embedder, self.extractors = queue, store, embedder, extractors
-        self.receipts, self.frozen = receipts, frozen
+        self.receipts, self.frozen, self.pending = receipts, frozen, pending
         self.quiet_for, self.keep_receipts_ms, self.clock = quiet_for, keep_receipts_ms, clock
         self._settled: list[str] = []
+        self._stored: list[str] = []
         self._flushed_at = time.monotonic()
         self._expired_at = -HOUR_S
 
@@ -81,6 +85,7 @@ class Writer:
             claims = await self._insist(stop, partial(self.queue.claim, BATCH)) or []
             # No two claims of a batch are of one user, so side by side they keep each user's order.
             await asyncio.gather(*(self._insist(stop, partial(self._process, claim)) for claim in claims))
+            await self._insist(stop, self._learn_late)
             await self._insist(stop, partial(self._flush_when_due, idle=not claims))
             await self._insist(stop, self._expire_hourly)
             if not claims:
@@ -130,24 +135,49 @@ class Writer:
         """The ids written. The episode comes first, so that it is there whatever an extractor does."""
         if not turn.user_text.strip():
             return []
-        ids = await self._write(turn, [episode(turn)])
+        ids = await self._write(turn, [episode(turn)], self.queue.alive)
         for extractor in self.extractors:
             found = await facts(turn, extractor)
             if found:
-                ids += await self._write(turn, found)
+                ids += await self._write(turn, found, self.queue.alive)
+        if self.pending is not None:
+            await self.pending.add(turn)
         return list(dict.fromkeys(ids))
 
-    async def _write(self, turn: Turn, memories: list[Memory]) -> list[str]:
-        await self._undo_if_erased(turn, [memory.id for memory in memories])
+    async def _learn_late(self) -> None:
+        """What a model found meanwhile in earlier turns. Here, so that one hand alone writes a user's memories."""
+        if self.pending is None:
+            return
+        for turn in self.pending.answered(BATCH):
+            try:
+                await self._learn_answer(turn, self.pending)
+            except Unavailable:
+                raise
+            except Erased:
+                TURNS.labels("erased").inc()
+            except Exception as error:  # noqa: BLE001 - as for turns; the message may quote the answer
+                await self.pending.bury(turn.id, f"{type(error).__name__}: {error}"[:500])
+                log.error("the facts of turn %s are a dead letter: %s", turn.id, type(error).__name__)
+
+    async def _learn_answer(self, turn: Turn, pending: Pending) -> None:
+        wanted = await unforgotten(self.store, turn.space, [turn])
+        ids = await self._write(turn, await facts(turn, pending) if wanted else [], pending.alive)
+        if ids:
+            await asyncio.gather(self.frozen.bump(turn.space), self.receipts.written(turn.receipt, ids, "written"))
+        await pending.stored(turn.id)
+        self._stored.append(turn.id)
+
+    async def _write(self, turn: Turn, memories: list[Memory], alive: Callable[[str], Awaitable[bool]]) -> list[str]:
+        await self._undo_if_erased(turn, [memory.id for memory in memories], alive)
         outcome = await merge(self.store, self.embedder, turn.space, memories, self.clock())
         ids = [*outcome.added, *outcome.touched, *outcome.closed]
-        await self._undo_if_erased(turn, ids)
+        await self._undo_if_erased(turn, ids, alive)
         return ids
 
-    async def _undo_if_erased(self, turn: Turn, ids: list[str]) -> None:
+    async def _undo_if_erased(self, turn: Turn, ids: list[str], alive: Callable[[str], Awaitable[bool]]) -> None:
         """Before a write as well: an earlier try may have failed half-way. The tombstones carry the turn's own time,
         so that they do not keep out what the user tells anew."""
-        if not await self.queue.alive(turn.id):
+        if not await alive(turn.id):
             await self.store.delete(turn.space, ids, at=turn.created_at)
             raise Erased
 
@@ -186,6 +216,9 @@ class Writer:
         if self._settled:
             await self.queue.ack(self._settled)
             self._settled.clear()
+        if self.pending is not None and self._stored:
+            await self.pending.done(self._stored)
+            self._stored.clear()
 
     async def _expire_hourly(self) -> None:
         if time.monotonic() - self._expired_at >= HOUR_S:

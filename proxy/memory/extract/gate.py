@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 
 from proxy.memory.extract.clauses import HOLE, blank_quoted
-from proxy.memory.wishes import wish
 
 HEAD_CHARS, TAIL_CHARS = 1_400, 600  # people speak of themselves before or after what they paste
 GAP = "[…]"
@@ -30,7 +29,7 @@ def personal(text: str) -> bool:
     costs a call, a wrong False a memory."""
     stated = _ROUTINE.sub(" ", text.replace(GAP, " "))
     words = [word.casefold() for word in _WORD.findall(stated)]
-    if not words or wish(text):
+    if not words:
         return False
     if _OF_ONESELF.search(stated):
         return True
@@ -95,7 +94,7 @@ _IMPERATIVE = re.compile(
     r"""\W*(?:(?:please|and|then|now|also|so|you|assistant|system|bitte)\b[\s,:]*)*
     (?:always|never|ignore|disregard|override|forget|send|forward|reply|respond|answer|call(?!\ me)|run|execute|visit|open|click|delete
       |transfer|pay|wire|e-?mail|reveal|print|output|append|include|insert|remember\ to|make\ sure|ensure|do\ not|don['’]t
-      |must|should|will|have\ to|need\ to|from\ now\ on|as\ an\ ai|act\ as|pretend
+      |from\ now\ on|as\ an\ ai|act\ as|pretend
       |ignoriere|vergiss|sende|ignore[zr]|oublie[zr]?|envoie[zr]?|ignora|olvida|envía|ignorer|glem)\b
     | \W*(?:system|assistant|developer|tool|instruction)s?\s*:
     """,
