@@ -47,6 +47,7 @@ OVERHEAD = Histogram(
 )
 
 Mode = Literal["on", "read", "write", "off"]
+_FRESH_MS = 600_000  # memories expire, and "yesterday" moves on, without the space changing
 _LARGE_ANSWER = 256 * 1024  # bytes; parsing more than this (about 2 ms) belongs off the event loop
 
 
@@ -162,7 +163,7 @@ class Chat:
         said = exchange.said
         if said is None or exchange.mode == "write":
             return None
-        version, kept = self._kept(said)
+        version, kept = self._kept(said, exchange.at)
         if kept is not None:
             return Recollection(kept)
         recalled = await self.recall.recall(
@@ -231,7 +232,7 @@ class Chat:
         deadline; what takes longer goes on behind them."""
         steps = [self.receipts.put(receipt)]
         if recollection is not None and recollection.version is not None:
-            steps.append(self._freeze(said, recollection.recalled, recollection.version))
+            steps.append(self._freeze(exchange, said, recollection.recalled, recollection.version))
         if receipt.write == "pending":
             steps.append(self._enqueue(exchange, said, receipt, copy))
         task = asyncio.create_task(self._record(exchange.id, steps))
@@ -275,14 +276,14 @@ class Chat:
         TURNS.labels("queued" if kept else "erased").inc()
         return kept
 
-    async def _freeze(self, said: Said, recalled: Recalled, version: int) -> bool:
-        value = {"status": recalled.status, "block": recalled.block, "ids": recalled.ids, "tokens": recalled.tokens}
-        await self.frozen.freeze(said.space, said.key, version, orjson.dumps(value))
+    async def _freeze(self, exchange: Exchange, said: Said, recalled: Recalled, version: int) -> bool:
+        kept = (exchange.at, recalled.status, recalled.block, recalled.ids, recalled.tokens)
+        await self.frozen.freeze(said.space, said.key, version, orjson.dumps(kept))
         return True
 
-    def _kept(self, said: Said) -> tuple[int | None, Recalled | None]:
+    def _kept(self, said: Said, now: Millis) -> tuple[int | None, Recalled | None]:
         """The space's version and the frozen block, if it still holds: always while the model is at work on the
-        same message (a tool loop), else only if the memories have not changed since."""
+        same message (a tool loop), else only for a while and if the memories have not changed since."""
         began = time.perf_counter()
         try:
             version = self.frozen.version(said.space)
@@ -290,10 +291,12 @@ class Chat:
         except QueueUnavailable as error:
             log.warning("no frozen blocks: %s", error)
             return None, None
-        if found is None or not (said.asked.continues or found[0] == version):
+        if found is None:
             return version, None
-        fields = orjson.loads(found[1])
-        return version, Recalled(**fields | {"ids": tuple(fields["ids"])}, ms=(time.perf_counter() - began) * 1000)
+        at, status, block, ids, tokens = orjson.loads(found[1])
+        if not said.asked.continues and (found[0] != version or now - at > _FRESH_MS):
+            return version, None
+        return version, Recalled(status, block, tuple(ids), tokens, (time.perf_counter() - began) * 1000)
 
 
 def _said(dialect: Dialect, identity: Identity, asked: Question, body: dict[str, Any]) -> Said:

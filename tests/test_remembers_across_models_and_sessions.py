@@ -159,6 +159,19 @@ def test_the_block_is_the_same_throughout_a_tool_loop(
         assert "Bodø" in prompt(upstream)
 
 
+def test_a_deletion_reaches_a_tool_loop_that_is_under_way(proxy: Proxy, upstream: FakeModel, user: str) -> None:
+    """Forgetting comes before the prompt cache."""
+    question = {"role": "user", "content": "Where do I live?"}
+    loop = [question, {"role": "assistant", "content": "Let me look."}]
+    with proxy.client(user) as client:
+        made = client.post("/v1/memories", json={"text": "I live in Røros."}).json()
+        client.post("/v1/chat/completions", json={"model": "model-a", "messages": [question]})
+        assert "Røros" in prompt(upstream)
+        client.delete(f"/v1/memories/{made['id']}")
+        client.post("/v1/chat/completions", json={"model": "model-a", "messages": loop})
+        assert "Røros" not in prompt(upstream)
+
+
 def test_a_retry_and_a_tool_loop_are_one_turn(proxy: Proxy, user: str) -> None:
     """Clients send a body up to three times; a tool loop sends it again and again, each time longer."""
     said = {"role": "user", "content": "My locker code word is Bramble."}

@@ -132,7 +132,7 @@ class Memories:
         gone = await forget(self.store, self.embedder, space, memory_id, _now())
         if not gone:
             raise _unknown(memory_id)
-        await self.frozen.bump(space)
+        await self.frozen.erase(space.user)  # not even a tool loop that is under way sees it again
         return json_response({"object": "memory.deleted", "id": memory_id, "deleted": True})
 
     async def erase(self, request: Request) -> Response:

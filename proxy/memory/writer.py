@@ -182,8 +182,10 @@ class Writer:
             raise Erased
 
     async def _settle(self, turn: Turn, outcome: str, ids: list[str]) -> None:
+        # What was forgotten must not come back in a tool loop that is under way either.
+        changed = self.frozen.erase(turn.space.user) if outcome == "forgotten" else self.frozen.bump(turn.space)
         await asyncio.gather(
-            self.frozen.bump(turn.space),
+            changed,
             self.receipts.written(turn.receipt, ids, outcome),
             self.queue.settle([turn.id]),
         )
