@@ -115,7 +115,7 @@ async def _play(models: tuple[str, str], server: StandIn | None) -> int:
             _say(f"\n1. Session one, {models[0]}. The client sends:\n   {TOLD}")
             first = await _ask(client, server, models[0], TOLD)
             _say(f"   The model answers: {first.answer}")
-            learned = await _learned(client)
+            learned = await _learned(client, first)
             _say(
                 "   Remembered a moment later, out of the request's way:\n"
                 + "\n".join(f"     - {t}" for t in learned)
@@ -193,11 +193,13 @@ async def _block(client: aiohttp.ClientSession, headers: Mapping[str, str], text
     return "\n".join(["<memory>", *lines, "</memory>", "", text]) if lines else text
 
 
-async def _learned(client: aiohttp.ClientSession) -> list[str]:
+async def _learned(client: aiohttp.ClientSession, told: Exchange) -> list[str]:
+    """The facts that the receipt names, once the writer is done with the turn."""
     for _ in range(_WAIT_SECONDS * 10):
-        async with client.get("/v1/memories", params={"kind": "fact"}) as reply:
-            if found := (await reply.json())["data"]:
-                return [memory["text"] for memory in found]
+        async with client.get(f"/v1/receipts/{told.headers['X-Memory-Receipt']}") as reply:
+            receipt = await reply.json()
+        if reply.status == 200 and receipt["write"] != "pending":
+            return [memory["text"] for memory in receipt["written"] if memory["kind"] == "fact"]
         await asyncio.sleep(0.1)
     raise ConfigError("nothing was remembered within 30 seconds; `rememberd check` says why")
 
