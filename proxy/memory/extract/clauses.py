@@ -39,7 +39,7 @@ def clauses(message: str) -> Iterator[Clause]:
     if _NOT_THEIR_OWN.search(text) or _pasted(text):
         return
     for sentence in _sentences(text):
-        if _DRAFT.search(sentence) or _presents(sentence):
+        if _ASKS_FOR_TEXT.match(sentence) or _presents(sentence):
             return
         if not _NOT_MEANT.search(sentence):
             yield from _from_sentence(sentence)
@@ -48,7 +48,7 @@ def clauses(message: str) -> Iterator[Clause]:
 # --- what is not the person's own statement
 
 _QUOTED = re.compile(
-    r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`|^\s*>.*$|^(?:    |\t).*$"
+    r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`|^[ \t]*>[^\n]*|^(?:    |\t)[^\n]*"
     r"|\"[^\"\n]{1,400}\"|“[^”\n]{1,400}”|«[^»\n]{1,400}»|„[^“”\n]{1,400}[“”]|(?<![\w])['‘][^'’\n]{3,200}['’](?!\w)",
     re.DOTALL | re.MULTILINE,
 )
@@ -66,23 +66,17 @@ def blank_quoted(message: str) -> str:
     return _QUOTED.sub(blank, message)
 
 
-def material_from(text: str) -> int:
-    """Where a text, a story or a role begins that its writer only hands in; the length of `text` if nowhere."""
-    found = _NOT_THEIR_OWN.search(text)
-    return found.start() if found else len(text)
-
-
 _TEXT_WORK = (
-    r"translat\w+|re-?write|re-?phrase|paraphrase|proof-?read|summari[sz]e|polish|shorten|copy-?edit|condense|conjugate"
+    r"translat\w+|re-?write|re-?phrase|paraphrase|proof-?read|summari[sz]e|polish|shorten|copy-?edit|add\ (?:the\ )?(?:punctuation|commas)|condense|conjugate"
     r"|classify|extract|identify|annotate|parse|transcribe|rate|grade|evaluate|critique|roast|turn\ (?:this|it|the\ following)"
     r"|reply\ to|respond\ to|analy[sz]e\ (?:this|the)|complete\ (?:this|the)|continue\ (?:this|the)|tag|label|verbessere|korrigiere|corri(?:ge|ja)"
     r"|(?:fix|correct|improve|check)\s+(?:(?:the|my|this|any)\s+)?(?:grammar|spelling|english|wording|sentence|text|typos|german|french|spanish|norwegian)"
     r"|übersetz\w*|traduis\w*|traduire|traduc\w+|traduz\w*|traduci\w*|oversett?|översätt|vertaal|переведи|翻译|訳して"
 )
 _TEXT = (
-    r"(?:text|e-?mail|message|letter|note|draft|essay|bio|profile|cv|resume|résumé|statement|transcript"
+    r"(?:text|e-?mail|message|letter|draft|essay|bio|profile|cv|resume|résumé|statement|transcript"
     r"|review|comment|post|tweet|story|passage|excerpt|extract|paragraph|sentence|phrase|quote|joke|lyrics?|poem"
-    r"|snippet|persona|dialog(?:ue)?|testimonial|complaint|speech|caption|abstract)s?"
+    r"|snippet|persona|dictation|exercise|homework|worksheet|diary|ad|blurb|headline|slogan|script|scene|monologue|narrative|dialog(?:ue)?|testimonial|complaint|speech|caption|abstract)s?"
 )
 _FICTION = (
     r"stor(?:y|ies)|poem|song|lyrics|scene|dialog(?:ue)?|script|screenplay|novel|monologue|limerick|haiku|rap|fanfic"
@@ -97,6 +91,8 @@ _NOT_THEIR_OWN = re.compile(
        |(?:here['’]?s|here\ is|this\ is|check|review|below\ is|here\ are|these\ are)\ (?:my|the|an?|some|what)\ (?:\w+\ ){{0,2}}{_TEXT}
        |(?:this|these|the\ following|following|below|above)\ {_TEXT}|(?:wrote|posted|sent|got)\ (?:me\ )?this|from\ (?:a|the|my)\ (?:book|novel|film|movie|song)
        |(?:suggest|draft|write|need)\ (?:me\ )?(?:an?|the|my|some)\ (?:\w+\ )?(?:reply|response|answer)|below\ is
+       |guess\ the|(?:what|which)\ (?:show|movie|film|song|series|book|novel|band)\ (?:is|was|does)|who\ (?:sang|sings|said|wrote)
+       |(?:my|this|the)\ intro(?:duction)?|for\ this\ (?:chat|conversation|session|exercise|game|test)|i(?:['’]?m|\ am)\ [^.!?\n]{{1,30}}?(?:,|\ and|,\ and)\ you(?:['’]re|\ are)
        |you(?:['’]ll|\ will)\ be\ (?:the|an?|my)|i['’]m\ the\ (?:customer|player|hero))\b
     | ^\s*dm:
     | (?:^|[.!?\n]\s*)you(?:\ are|['’]re)\ (?:(?:an?|my|the|now)\b|(?-i:[A-Z]))
@@ -107,16 +103,13 @@ _NOT_THEIR_OWN = re.compile(
     | \b(?:schreib\w*|erzähl\w*|écri\w+|raconte\w*|escrib\w+|cuent\w+|scrivi|escreva|schrijf|skriv)\b[^.!?\n]{{0,30}}
       \b(?:geschichte|gedicht|histoire|poème|historia|cuento|poema|storia|história|verhaal|gedicht|historie|dikt|saga)\b
     | ^(?:from|to|subject|sent|dear|sehr\ geehrte)\b[^\n]{{0,80}}[:,]?\n | \n\s*dear\b
-    | ^\s*(?:user|assistant|human|ai|bot|system)\s*:
+    | ^\s*(?:user|assistant|human|ai|bot|system|[qa]\d?)\s*:
     | \s/s\s*\Z
     """,
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
-# From such a request on, what follows is material for the text that is asked for.
-_DRAFT = re.compile(
-    rf"\b{_WRITE}\b.{{0,40}}\b(?:letter|e-?mail|bio|essay|speech|post|tweet|dating profile|cv|resume|résumé|profile|application|message)\b",
-    re.IGNORECASE,
-)
+# From a request for a text on, what follows is its material; what the person says of themselves before is context.
+_ASKS_FOR_TEXT = re.compile(rf"\s*(?!(?:{_WORD_I})\b).*\b{_TEXT}\b", re.IGNORECASE)
 
 
 # "Classify this: I hate …": what a colon presents is material, unless the words before it introduce the person.
@@ -162,6 +155,8 @@ _NOT_MEANT = re.compile(
 _INTERROGATIVE = r"what|which|how|where|when|why|who|whose|can|could|should|do|does|did|is|are|am|any|will|would|hva|hvor|hvordan|kan|was|wie|wo|kann|hast|habt|kannst|könntest|peux|pourrais|puedes|podrías|tienes|puoi|pode|que|qué|cómo|comment|quel\w*|vad|hur|wat|hoe|che|come|como"
 _ASKS = re.compile(rf"\s*(?:{_INTERROGATIVE})\b", re.IGNORECASE)
 _THEN_ASKS = re.compile(rf",\s+(?:so\s+|and\s+|but\s+)?(?=(?:{_INTERROGATIVE})\b)", re.IGNORECASE)
+# "I'm on a keto diet, snacks under 200 kcal?"; but not "I'm Ada, right?"
+_THEN_WANTS = re.compile(r"(?<=\w),\s+(?!(?:right|correct|or|no|yes|true|don|isn|aren|haven|huh|eh)\b)[^,?]{8,}[?？]$", re.IGNORECASE)
 
 
 def _sentences(text: str) -> Iterator[str]:
@@ -186,7 +181,7 @@ def _stated(sentence: str) -> str:
     """A sentence without its end mark; of a question what comes before it asks ("I'm vegan, what can I eat?")."""
     body = sentence.strip()
     if body.endswith(("?", "？")):
-        asks = _THEN_ASKS.search(body)
+        asks = _THEN_ASKS.search(body) or _THEN_WANTS.search(body)
         body = body[: asks.start()] if asks else ""
     return body.strip(" \t.!。！…;,-–—*•")
 
@@ -203,7 +198,7 @@ _REMEMBER = re.compile(
 
 _CONTINUES = (
     r"live|work|own|have|love|hate|like|study|teach|speak|play|use|drive|prefer|enjoy|collect|volunteer|grew|moved"
-    r"|wohne|lebe|arbeite|bin|habe|habite|travaille|suis|vivo|trabajo|tengo|soy|me|mi|moro|trabalho|sou|lavoro|abito"
+    r"|wohne|lebe|arbeite|bin|habe|habite|travaille|suis|vivo|trabajo|tengo|soy|me|no me|mi|moro|trabalho|sou|lavoro|abito"
     r"|sono|ho|bor|jobber|jobbar|arbeider|arbejder|arbetar|er|är|woon|werk|ben"
 )
 _DESCRIBES = r"allergic|allergisch|allergique|allergisk|diabetic|vegan|vegetarian|married|retired|based|lactose"

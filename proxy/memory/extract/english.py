@@ -38,8 +38,9 @@ _NOT_A_CHOICE = (
     r"|smell of|taste of|sound of|colou?r|piano|cello|violin|theatre|opera|cinema|gym|office|city|desert|forest)\b)"
     r"|(?:an?|my) (?:first|second|third|last|latter|former|other|idea|way|new|current|previous|style|look"
     r"|sound|approach|answer|version|code|option|tone|design|layout|result|output|draft|suggestion)\b"
-    r"|.* (?:better|(?<!any )more|best|instead)$)"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day\b|.* (?:better|(?<!any )more|best|instead)$)"
 )
+_OF_THESE = r"(?:parts?|one|things?|bit|options?|suggestions?|answers?|lines?|version|so|of|ideas?|examples?|moment|scene)\b"
 _NATIVE = r"(?:native|first|mother)"
 
 FAMILY = (
@@ -63,7 +64,12 @@ _ENDS = (
     r"(?=$|[,.(:]| (?:and|or|but|so|who|that|which|where|with|without|from|in|at|on|near|for|since|of|now|called|named"
     r"|aged|under|over|because|together|as|about|already|too|each|by|both|last|yesterday|any ?more)\b)"
 )
-_JOKE = r"(?! (?:\w+days?|work\w*|people|mornings?|bullshit|nonsense|stupid\w*|drama|commitment|small talk|exercise|meetings?|homework|my (?:job|boss|ex))\b)"
+_ALLERGENS = (
+    r"(?:\w*nuts?|almonds?|cashews?|eggs?|milk|dairy|lactose|gluten|wheat|soya?|shellfish|shrimps?|prawns?|crab|fish|seafood|sesame"
+    r"|mustard|celery|lupin|\w*berr(?:y|ies)|kiwis?|apples?|peach(?:es)?|bananas?|avocados?|tomato(?:es)?|mango(?:es)?|citrus|corn|garlic"
+    r"|chocolate|pollen|grass|birch|ragweed|dust|mites|mou?ld|cats?|dogs?|horses?|animals?|fur|feathers?|bees?|wasps?|insects?|stings"
+    r"|\w+cillin|antibiotics|aspirin|ibuprofen|sulfa|codeine|morphine|latex|nickel|perfumes?|fragrances?|wool|pineapple|yeast|sulfites?)\b"
+)
 _DISEASES = (
     r"(?:diabetes|asthma|epilepsy|adhd|autism|migraines?|arthritis|celiac|coeliac|eczema|psoriasis|ibs|crohn['’]?s"
     r"|hypertension|high blood pressure|anxiety|depression|bipolar|ptsd|ocd|anemia|anaemia|endometriosis|dyslexia|tinnitus"
@@ -72,8 +78,8 @@ _DISEASES = (
     rf"{_ENDS}"
 )
 _TRAITS = (
-    rf"(?:allergic to{_JOKE}|intolerant to|lactose[- ]intolerant|gluten[- ]intolerant|diabetic|coeliac|celiac|asthmatic|dyslexic"
-    r"|colou?r[- ]?blind|deaf|blind|epileptic|pregnant|autistic|bipolar|left[- ]handed|an[a]?emic|hard of hearing|in remission"
+    rf"(?:allergic to (?:\w+ ){{0,2}}?{_ALLERGENS}|intolerant to|lactose[- ]intolerant|gluten[- ]intolerant|diabetic|coeliac|celiac|asthmatic|dyslexic"
+    r"|colou?r[- ]?blind|(?:deaf|blind)(?! (?:to|by|with|in (?!one|my|both|the (?:left|right))))|epileptic|pregnant|autistic|bipolar|left[- ]handed|an[a]?emic|hard of hearing|in remission"
     r"|neurodivergent|near-?sighted|short-?sighted|on the (?:autism )?spectrum)"
 )
 _DIETS = r"(?:vegan|vegetarian|pescatarian|flexitarian|carnivore|halal|kosher|keto|plant-based|gluten[- ]free)"
@@ -96,7 +102,7 @@ _EVENT_VERBS = (
     r"(?:ran|visited|graduated|got (?:married|promoted|hired|fired|laid off|a (?:new )?job|a (?:dog|cat|puppy|kitten)|my)"
     r"|joined(?= (?-i:[A-Z]))|won|lost my job|broke (?:my|up)|became|retired|passed my|travell?ed|hiked|climbed|celebrated"
     r"|had (?:a baby|a daughter|a son|surgery|twins|an operation)|gave birth|published|tore|sprained|competed"
-    r"|started (?:school|university|college|a (?:new )?job|my (?:new )?(?:job|studies|degree|phd))|moved|proposed|performed)"
+    r"|started (?:school|university|college|a (?:new )?job|my (?:new )?(?:job|studies|degree|phd))|moved (?:in|out|back|house|abroad)|proposed|performed)"
 )
 _WHEN = (
     r"(?:last|yesterday|ago|this (?:week|month|year|spring|summer|autumn|fall|winter)|in (?:19|20)\d\d"
@@ -111,6 +117,12 @@ _TOOLS = (
     r"(?:emacs|neovim|n?vim|vs ?code|intellij|pycharm|sublime|obsidian|notion|linux|ubuntu|debian|fedora|arch|nixos|windows"
     r"|macos|a mac|android|ios|an iphone|firefox|chrome|fish|zsh|tmux|excel|photoshop|lightroom|figma|blender|ableton|todoist)\b"
 )
+_SOFTWARE = (
+    rf"(?:{_TOOLS}|(?:vs ?code|python|rust|go|java\w*|type\w*|node|react|vue|angular|svelte|django|rails|postgres\w*|mysql|mongo\w*|redis|kafka"
+    r"|kubernetes|docker|helm|terraform|aws|azure|gcp|github|gitlab|git|jira|linear|slack|teams|zoom|confluence|airflow|spark|snowflake"
+    r"|salesforce|hubspot|shopify|wordpress|webflow|gmail|outlook|google|microsoft|office|dropbox|signal|whatsapp|mastodon|bluesky"
+    r"|plan|phase|step|chapter|part|level|page|section|option|\w+day)\b)"
+)
 TECHNICAL = re.compile(
     r"\b(?:servers?|tests?|commands?|scripts?|codebase|code|builds?|docker|errors?|bugs?|pip|npm|query|queries|functions?"
     r"|methods?|class(?:es)?|models?|files?|containers?|variables?|loops?|arrays?|lists?|tables?|databases?|branch|commit|base64|data|logs?|json|html"
@@ -120,7 +132,7 @@ TECHNICAL = re.compile(
 )
 # Said to the assistant or of the hour; a statement without a slot that has one of these is not kept.
 PASSING = re.compile(
-    r"\b(?:you|your|yours|today|tonight|this (?:morning|afternoon|evening)|in (?:\w+ )?(?:minutes?|mins?|hours?)|again)\b",
+    r"\b(?:you|your|yours|today|tonight|this(?! (?:week|month|year|spring|summer|autumn|fall|winter)\b)|these|those|so far|too (?:long|much|many|late|early|often)|figuratively|in (?:\w+ )?(?:minutes?|mins?|hours?)|again)\b",
     re.IGNORECASE,
 )
 # A clause with one of these wavers, or describes a passing state.
@@ -144,7 +156,7 @@ ROWS: tuple[Row, ...] = (
     row("birthplace", rf"i was born in {CAP}"),
     row("phone", r"my (?:phone|mobile|cell)(?: phone)?(?: number)?(?: is|['’]s|:) [+(\d]"),
     row("email", r"my (?:personal |private |work )?e-?mail(?: address)?(?: is|['’]s|:) \S+@"),
-    row("address", r"my (?:home )?address(?: is|['’]s|:) "),
+    row("address", r"my (?:home )?address(?: is|['’]s|:) (?=.*\d)"),
     row(None, r"my (?:twitter|github|discord|instagram|mastodon|bluesky|steam|telegram)(?: handle| username| account| name)?(?: is|['’]s) "),
     # where
     row("home", rf"{_WE} (?:no longer|don['’]?t|do not) live in .+"),
@@ -153,7 +165,7 @@ ROWS: tuple[Row, ...] = (
     row("home", r"we are (?:an? )?[\w ]{0,20} living in "),
     row("home", rf"(?:{_IVE}|we['’]ve|we have) (?:lived|been living) (?:in|near) {_NOT_THAT}"),
     row("home", rf"(?:{_IM}|we['’]re|we are) {_ADVERBS}(?:based|living|located|settled) (?:in|near|out of|outside) {_NOT_THAT}"),
-    row("home", rf"(?:{_WE}|{_IVE}|we['’]ve) {_ADVERBS}(?:have )?moved (?:from .{{2,30}} )?(?:back )?to (?:the (?:uk|us|usa|netherlands|city|countryside|coast)\b|a |an |{CAP})"),
+    row("home", rf"(?:{_WE}|{_IVE}|we['’]ve) {_ADVERBS}(?:have )?moved (?:from .{{2,30}} )?(?:back )?to (?!{_SOFTWARE})(?:the (?:uk|us|usa|netherlands|city|countryside|coast)\b|a |an |{CAP})"),
     row("origin", rf"{_IM} {_ADVERBS}(?:originally )?from {CAP}|my home ?town is {CAP}"),
     row(None, r"i grew up (?:in|on|near|with|speaking) "),
     # work
@@ -167,13 +179,14 @@ ROWS: tuple[Row, ...] = (
     row("employer", rf"i {_ADVERBS}(?:work|am employed|am working) (?:at|for) (?!night|home|the moment|weekends|a living|free|peanuts|now|me\b|hours|people|kids|children)(?:{CAP}|(?:a|an|the|my) ){_NOT_THAT}"),
     row("employer", rf"i(?: have)? {_ADVERBS}(?:start|started|got|took|accepted|landed|have)(?: working| (?:a|my)(?: new)? (?:job|position|role)) (?:at|with) {CAP}"),
     row("employer", rf"(?P<new_job>(?:{_IM} {_ADVERBS}(?:at|with)|i {_ADVERBS}joined) {CAP})|{_IM} {_ADVERBS}(?:working|employed) (?:at|for|by) (?:{CAP}|(?:a|an|the) )"),
+    row("employer", rf"{_IVE} (?:been working|worked) (?:at|for) {CAP}(?=.* (?:for|since) )"),
     row("employer", rf"my (?:new |current )?employer is {CAP}"),
     row("job", rf"{_IM} (?:now |currently )?(?:retired|unemployed|self-employed|between jobs|on parental leave)(?=,|$| and| from| since)"),
     row("job", r"i (?:now )?work as (?:a|an|the) |my (?:job|profession|occupation) is (?:a |an |to )|i['’]?m .{3,30} by (?:profession|trade|training)"),
     row("job", rf"{_IM} {_ADVERBS}(?:an?|the) {_ADJECTIVE}{{0,3}}?(?P<occupation>[\w-]+)(?=,|$| (?:at|in|for|from|with|who|by|living|based|working|and|of|on)\b)(?! of (?:life|the world)| at heart| in (?:training wheels|my head))"),
-    row(None, rf"{_WE} (?:own|run|own and run) (?:an?|my own|our own) (?:[\w-]+ ){{0,3}}(?:business|studio|shop|store|company|caf[eé]|restaurant|farm|bakery|blog|podcast|agency|salon|gym|charity|bar|hotel)"),
+    row(None, rf"{_WE} (?:own|run|own and run) (?:an?|my own|our own) (?:[\w-]+ ){{0,3}}(?:business|studio|\w*shop|store|company|caf[eé]|restaurant|farm|bakery|blog|podcast|agency|salon|gym|charity|bar|hotel)"),
     row(None, rf"i {_ADVERBS}work (?:from home|remotely|nights|part[- ]time|full[- ]time|night shifts|shifts|weekends|in (?:a |an |the )?\w+)"),
-    row(None, r"i (?:teach|coach|volunteer|study|majored in|major in|studied) (?!this|that|it|the (?:code|docs))"),
+    row(None, r"i (?:sing (?:soprano|alto|tenor|bass|in a)|teach|coach|volunteer|study|majored in|major in|studied) (?!this|that|it|the (?:code|docs))"),
     row(None, rf"{_IM} (?:studying|majoring in|doing (?:a|my) (?:phd|master['’]?s|degree|bachelor['’]?s)) ?(?!this|that|it|the (?:code|docs))"),
     row("school", r"i (?:go to|attend|am at|['’]m at) (?=.*\b(?:school|university|college|academy)\b)"),
     row(None, r"i (?:graduated|dropped out|got my degree|did my (?:phd|master['’]?s|degree|bachelor['’]?s)) |i['’]?m in my (?:\w+ )year (?:of|at) |i went to (?=.*\b(?:school|university|college)\b)"),
@@ -190,11 +203,11 @@ ROWS: tuple[Row, ...] = (
     row(None, rf"{_IVE} (?:also |got )?(?:(?:a|an|type \d|mild|severe|chronic|bad|seasonal) )*{_DISEASES}"),
     row(None, rf"(?:i was|i got|{_IVE}|i['’]ve been|i have been) (?:just |recently |been )*diagnosed with |i suffer from "),
     row(None, r"(?:i take|i['’]?m on|i am on) (?!it\b|this|that|a (?:break|call|train|bus))[\w -]{3,40}?(?:for my|every (?:day|morning|evening|night)|daily|twice a day|once a day|medication|for (?:allergies|asthma|blood|anxiety|depression))"),
-    row(None, r"i (?:don['’]?t|do not|can['’]?t|cannot|never) (?:eat|drink|smoke|have (?:dairy|gluten|nuts|sugar|alcohol|caffeine|lactose|milk|eggs)|tolerate|digest|(?:drive|swim)$)(?! (?:it|this|that|these|those)\b)"),
+    row(None, r"i (?:don['’]?t|do not|can['’]?t|cannot|never) (?:(?:eat|drink)(?! (?:another|enough|more|before|after|when|while|until)\b)|smoke|have (?:dairy|gluten|nuts|sugar|alcohol|caffeine|lactose|milk|eggs)|tolerate|digest|(?:drive|swim)$)(?! (?:it|this|that|these|those)\b)"),
     row(None, r"i(?:['’]ve)?(?: just| recently| finally)? (?:quit|stopped|gave up|given up|started|reduced) (?:smoking|drinking|eating|alcohol|sugar|meat|coffee|caffeine|gluten|dairy)"),
     # likes
-    row("favourite_{of}", r"my (?:all[- ]time |absolute |new |current )?favou?rite (?P<of>\w+(?: \w+){0,2}?)(?: of all time)? (?:is|are|was|isn['’]t|has always been) (?!this|that|it|the (?:first|second|last)\b)"),
-    row("favourite_{of}", r"(?!(?:it|this|that|which|what|he|she)\b).{2,40} (?:is|are) my (?:all[- ]time |absolute )?favou?rite (?P<of>\w+)\b"),
+    row("favourite_{of}", rf"my (?:all[- ]time |absolute |new |current )?favou?rite (?!{_OF_THESE})(?P<of>\w+(?: \w+){{0,2}}?)(?: of all time)? (?:is|are|was|isn['’]t|has always been) (?!this|that|it|the (?:first|second|last)\b)"),
+    row("favourite_{of}", rf"(?!(?:it|this|that|which|what|he|she)\b).{{2,40}} (?:is|are) my (?:all[- ]time |absolute )?favou?rite (?!{_OF_THESE})(?P<of>\w+)(?=$|,| of)"),
     row(None, rf"{_IVE} (?:always|never) (?:loved|liked|hated|enjoyed|been (?:a fan|afraid|scared) of) {_NOT_THAT}|i['’]ve been (?:playing|learning|studying|practi[cs]ing|collecting) (?=.*\b(?:for|since)\b)"),
     row(None, rf"(?!i just (?:love|like)\b){_WE} {_ADVERBS}(?:don['’]?t |do not |no longer |never )?{_ADVERBS}(?:love|like|enjoy|adore|hate|dislike|loathe|prefer|can['’]?t stand|cannot stand)d? (?!.*\b(?:this|these|those|it|them)\b)(?!to$){_NOT_THAT}{_NOT_A_CHOICE}(?!to (?:see|know|have|get|be|use|add|make|do|keep|ask|understand|hear|think|say|admit|bother|interrupt|break|disagree)\b)"),
     row(None, rf"{_IM} (?:not )?{_ADVERBS}(?:(?:a )?(?:big |huge |massive |lifelong )*(?:fan|lover) of|into|fond of|obsessed with|passionate about|crazy about|scared of|afraid of) {_NOT_THAT}{_NOT_A_CHOICE}"),
@@ -217,10 +230,10 @@ ROWS: tuple[Row, ...] = (
     row(None, rf"my (?:go-to|usual) [\w ]{{2,30}}? (?:is|are) {_NOT_THAT}|i wear (?:a )?size |my (?:wedding|due date) (?:is|will be) |the name of my {FAMILY} is {CAP}"),
     row(None, rf"(?:(?:next|in|on) \w+,? )?(?:i have|i['’]ve got) (?:a|an|my) (?:job interview|wedding|exam|surgery|operation|flight|appointment) |(?:next|in|on) \w+,? (?:{_IM}|we['’]re|we are) (?:starting|moving|flying|getting married|travell?ing|going to)"),
     row(None, r"my (?:long-term |main |big )?(?:goal|dream|resolution|ambition|aim)(?: for \w+(?: \w+)?)? is "),
-    row(None, rf"(?:{_IM}|we['’]re|we are) (?:saving (?:up )?(?:for|to)|training for|getting married|expecting (?:a|our|my|twins)|having a baby|learning (?!that|how|about (?:this|that)|the (?:code|api))|(?:moving|flying|travell?ing|going) to {CAP}|visiting {CAP}|starting (?:a new job|school|university|college)|writing (?:a|my) (?:novel|book|thesis|dissertation|memoir))"),
+    row(None, rf"(?:{_IM}|we['’]re|we are) (?:saving (?:up )?(?:for|to)|training for|getting married|expecting (?:our|my|twins|a (?:baby|child|boy|girl|son|daughter))|having a baby|learning (?!that|how|about (?:this|that)|the (?:code|api))|(?:moving|flying|travell?ing|going) to {CAP}|visiting {CAP}|starting (?:a new job|school|university|college)|writing (?:a|my) (?:novel|book|thesis|dissertation|memoir))"),
     row(None, rf"(?:(?:last|this|in|on|yesterday)[\w ]{{0,20}},? )?{_WE} (?:just |recently |finally |once )*{_EVENT_VERBS}\b(?! this| that| it| through)(?=.* {_WHEN}\b)"),
     row(None, rf"(?:last|yesterday|in|on)[\w ]{{0,20}},? {_WE} (?:just |recently |finally )*{_EVENT_VERBS}\b"),
-    row(None, r"i always (?:fly|travel|order|buy|take|drink|wear|cook|eat) (?!(?:it|this|that)\b)"),
+    row(None, r"i always (?:fly|travel|order|drink|wear) (?!(?:it|this|that)\b)"),
     row(None, rf"i {_ADVERBS}(?:wake up|get up|go to bed|go to the gym|run|swim|cycle|meditate|do yoga|cook|bake|hike|climb|ski|surf|paint|garden|knit|read)\b(?! (?:into|out|that|about|through|over|up against)\b|.* that\b)(?=.* {_HABIT})"),
 )
 # fmt: on
