@@ -126,3 +126,11 @@ def test_a_small_profile_is_packed_before_episodes() -> None:
 def test_nothing_is_packed_into_no_room() -> None:
     """A budget below the frame gives no block."""
     assert pack([PLAIN], 10) == ([], 0)
+
+
+def test_the_nearer_to_the_days_named_the_better() -> None:
+    """In the month, within two weeks of it, in the month after, any other time."""
+    days = {"z in it": 0, "y two weeks": 10, "x month after": 30, "w later": 70}
+    found = [replace(PLAIN, id=name, at=MAY + (20 + after) * 24 * 60 * MINUTE) for name, after in days.items()]
+    order = [each.id for each in rank("What did I do in May 2025?", found, NOW)]
+    assert order == list(days)

@@ -53,7 +53,9 @@ def pack(ranked: Sequence[Candidate], budget_tokens: int) -> tuple[list[str], in
 
 
 def _profile(ranked: Sequence[Candidate], budget_tokens: int) -> list[Candidate]:
-    """All facts, if they are few."""
+    """All facts, if they are few and one person's."""
     facts = [each for each in ranked if each.kind == "fact"]
+    if len({each.speaker for each in facts}) != 1:
+        return []
     cost = sum(each.tokens for each in facts) + HEADER_COST * len({each.at // DAY_MS for each in facts})
     return facts if cost <= WHOLE_SHARE * budget_tokens else []
