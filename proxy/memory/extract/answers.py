@@ -15,8 +15,7 @@ import orjson
 from prometheus_client import Counter
 
 from proxy.errors import RememberdError
-from proxy.memory.extract.clauses import material_from
-from proxy.memory.extract.gate import GAP, instructs
+from proxy.memory.extract.gate import GAP, instructs, material_from
 from proxy.memory.likeness import content
 from proxy.types import Fact, Millis, Turn
 
@@ -111,11 +110,11 @@ def _doubt(text: str, evidence: str, turn: Turn | None) -> str | None:
 
 
 def _says_no_more(text: str, evidence: str, message: str) -> bool:
-    """One word at least of the evidence, half of the words and every number of the message. This refuses a
-    translation as well: a fact is in the person's own language."""
+    """Of the words of a fact one at least is in its evidence, and a third of them and every number in the message.
+    This refuses a translation as well: a fact is in the person's own language."""
     said, stems = _stems(message), _stems(text)
     numbers = set(re.findall(r"\d+", text)) <= set(re.findall(r"\d+", message))
-    return numbers and bool(stems & _stems(evidence)) and 2 * len(stems & said) >= len(stems)
+    return numbers and bool(stems & _stems(evidence)) and 3 * len(stems & said) >= len(stems)
 
 
 def _stems(text: str) -> set[str]:

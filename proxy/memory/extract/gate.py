@@ -12,7 +12,7 @@ from proxy.memory.extract.clauses import HOLE, blank_quoted
 HEAD_CHARS, TAIL_CHARS = 1_400, 600  # people speak of themselves before or after what they paste
 GAP = "[…]"
 
-_HOLES = re.compile(rf"{HOLE}[\s{HOLE}]*")
+_HOLES = re.compile(rf"[ \t]*{HOLE}[\s{HOLE}]*")
 
 
 def own_words(text: str) -> str:
@@ -36,6 +36,13 @@ def personal(text: str) -> bool:
     # In other languages the verb may say who it is ("Vivo en Oslo"), so there only a model can tell.
     known = sum(word in _TELLING_LANGUAGES for word in words)
     return known < len(words) * 0.2
+
+
+def material_from(text: str) -> int:
+    """Where a text to be worked on, a story or a role begins, which its writer only hands in; the length of `text` if
+    nowhere. What stands before it ("I'm a nurse. Translate: …") is still their own."""
+    found = _MATERIAL.search(text)
+    return found.start() if found else len(text)
 
 
 def instructs(text: str, evidence: str) -> bool:
@@ -90,6 +97,19 @@ _TELLING_LANGUAGES = frozenset(
     )
 )
 
+_MATERIAL = re.compile(
+    r"""
+      \b(?:translat|re-?writ|re-?phras|paraphras|proof-?read|summari[sz]|polish|shorten|correct|classif|annotat|transcri|übersetz|tradui|traduc|traduz|oversett|översätt|vertaal)
+        \w*\b[^.!?\n]{0,60}(?::|\n)
+    | \b(?:fix|check|improve|review)\b[^.!?\n]{0,40}\b(?:grammar|spelling|wording|text|sentence|e-?mail|letter|essay|cv|resume|résumé|bio)\b
+    | \b(?:here['’]?s|here\ is|this\ is|below\ is)\ (?:my|the|an?)\ (?:\w+\ )?(?:e-?mail|letter|text|essay|bio|cv|resume|résumé|story|transcript|log|review|quote|example)\b
+    | \b(?:write|compose|invent|make\ up|tell|continue|schreib\w*|erzähl\w*|écri\w+|escrib\w+|skriv)\b[^.!?\n]{0,40}
+        \b(?:stor(?:y|ies)|poem|song|lyrics|scene|dialog(?:ue)?|novel|monologue|letter|e-?mail|bio|speech|post|profile|geschichte|gedicht|histoire|cuento|historie)\b
+    | \b(?:pretend|role-?\s?play\w*|imagine\ (?:that|you|i)|act(?:ing)?\ as|play\ the\ role|in\ character|you\ are\ now|hypothetically)\b
+    | ^(?:user|assistant|human|ai|bot|system|from|subject|dear\b[^\n]{0,40})\s*[:,]
+    """,
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
 _IMPERATIVE = re.compile(
     r"""\W*(?:(?:please|and|then|now|also|so|you|assistant|system|bitte)\b[\s,:]*)*
     (?:always|never|ignore|disregard|override|forget|send|forward|reply|respond|answer|call(?!\ me)|run|execute|visit|open|click|delete

@@ -1,0 +1,89 @@
+"""A writer with the second stage beside it: the real table, the real byte lane, a fake model server at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from proxy.memory.extract.llm import Model
+from proxy.memory.extract.pending import Pending
+from proxy.memory.extract.stage import Stage
+from proxy.memory.writer import Writer
+from proxy.ports import Upstream
+from proxy.types import CHAT, Deployment, Memory, Space
+from proxy.upstream.passthrough import Passthrough
+from tests.fake_model import FakeModel
+from tests.writer_rig import ADA, Rig
+
+IDLE_MS = 20_000
+
+
+def said(*facts: Mapping[str, Any]) -> str:
+    """A model's answer in the asked shape."""
+    return json.dumps({"facts": [{"slot": None, "valid_from": None, **fact} for fact in facts]})
+
+
+def fact(text: str, evidence: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"text": text, "evidence": text if evidence is None else evidence, **more}
+
+
+def deployment(base: str, timeout: float = 10.0) -> Deployment:
+    return Deployment("small", "openai", "small-1", frozenset((CHAT,)), base, "sk-operator", timeout)
+
+
+class ExtractionRig(Rig):
+    """No rules, so that every fact is the model's; `budget` is what a user may spend a day."""
+
+    def __init__(self, folder: Path, base: str, *, budget: int = 50_000, timeout: float = 10.0) -> None:
+        super().__init__(folder, [])
+        self.pending = Pending(self.database, idle_ms=IDLE_MS, clock=self.clock)
+        self.lane = Passthrough()
+        lanes: dict[str, Upstream] = {"bytes": self.lane}
+        model = Model(lambda: deployment(base, timeout), lanes)
+        self.stage = Stage(self.pending, self.store, model, budget)
+
+    def writer(self) -> Writer:
+        return Writer(
+            self.queue, self.store, self.embedder, self.extractors, self.receipts, self.frozen,
+            pending=self.pending, clock=self.clock,
+        )  # fmt: skip
+
+    async def read_all(self) -> None:
+        """Let every conversation rest, ask the model for all that is due, and store what it found."""
+        self.clock.now += IDLE_MS
+        while await self.stage.step():
+            pass
+        await self.store_answers()
+
+    async def store_answers(self) -> None:
+        stop = asyncio.Event()
+        running = asyncio.create_task(self.writer().run(stop))
+        try:
+            async with asyncio.timeout(20):
+                while self.states("answered", "stored") and not running.done():
+                    await asyncio.sleep(0.01)
+        finally:
+            stop.set()
+            await running
+
+    def states(self, *wanted: str) -> list[str]:
+        """The ids of the turns in one of these states, oldest first."""
+        rows = self.database.read("SELECT turn, state FROM extractions ORDER BY created_at, turn")
+        return [turn for turn, state in rows if state in wanted]
+
+    def facts(self, space: Space = ADA) -> list[Memory]:
+        found = [memory for memory in self.store.memories(space) if memory.kind == "fact"]
+        return sorted(found, key=lambda memory: (memory.created_at, memory.text))
+
+    async def close(self) -> None:
+        await self.lane.close()
+        await self.database.close()
+
+
+def sent(model: FakeModel) -> list[list[str]]:
+    """The messages of each call, as the model got them."""
+    calls = [json.loads(chat.json["messages"][-1]["content"]) for chat in model.chats]
+    return [[each["message"] for each in call] for call in calls]
