@@ -12,7 +12,8 @@ from proxy.settings import Key
 from proxy.types import Principal
 
 LOCAL = Principal("local", user="local")
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+# The last is this machine as containers call it; no other site can make a browser use that name.
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "host.docker.internal"})
 
 
 class Auth:
@@ -20,11 +21,19 @@ class Auth:
 
     def __init__(self, keys: Sequence[Key], admin_key: str | None = None) -> None:
         # A digest as the dictionary key: how long a look-up takes then says nothing about the key itself.
-        self._principals = {
-            _digest(key.key): Principal(key.name, key.user, key.trust_identity, key.jwt_secret)
-            for key in keys
-        }
+        self._principals = {_digest(key.key): _principal(key) for key in keys}
         self._admin = _digest(admin_key) if admin_key else None
+
+    @property
+    def one_user(self) -> bool:
+        """True if nobody but one user can come in."""
+        holders = self._principals.values()
+        named = any(each.trust_identity or each.jwt_secret for each in holders)
+        return not named and len({each.user for each in holders}) <= 1
+
+    def become(self, other: Auth) -> None:
+        """Take over the keys of `other`, all at once."""
+        self._principals, self._admin = other._principals, other._admin
 
     def principal(self, headers: Mapping[str, str]) -> Principal:
         """Raises `RequestError` 401 for a missing or unknown key, 403 for a web page of another site."""
@@ -47,9 +56,12 @@ class Auth:
         if self._admin is None:
             return
         if not hmac.compare_digest(_digest(_key(headers) or ""), self._admin):
-            raise RequestError(
-                401, "invalid_api_key", "this path needs the admin key as `Authorization: Bearer KEY`"
-            )
+            raise RequestError(401, "invalid_api_key", "this path needs the admin key as `Authorization: Bearer KEY`")
+
+
+def _principal(key: Key) -> Principal:
+    models = None if key.models is None else tuple(key.models)
+    return Principal(key.name, key.user, key.trust_identity, key.jwt_secret, models)
 
 
 def _key(headers: Mapping[str, str]) -> str | None:

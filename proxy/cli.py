@@ -42,17 +42,38 @@ def _parser() -> argparse.ArgumentParser:
         ("web", _web, "run one web process"),
         ("writer", _writer, "run the writer: it keeps the memories and learns from the turns"),
         ("check", _check, "look at the settings and everything they name; say what is wrong"),
+        (
+            "audit",
+            _audit,
+            "find duplicates, junk, contradictions and secrets among the memories; repair the safe ones",
+        ),
         ("demo", _demo, "see a fact told to one model come back from another; needs no key and no network"),
     ):
         command = commands.add_parser(name, help=about, description=about)
         command.set_defaults(run=run)
         if name != "demo":
             command.add_argument("--config", type=Path, help="the YAML file (default: config/rememberd.yaml)")
+        if name == "audit":
+            _audit_options(command)
         if name in ("web", "writer"):
             command.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
         if name == "web":
             command.add_argument("--fd", type=int, help=argparse.SUPPRESS)
     return parser
+
+
+def _audit_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--user", help="of this user only")
+    command.add_argument("--scope", help="of this scope only")
+    command.add_argument(
+        "--fix",
+        action="store_true",
+        help="merge duplicates, redact secrets, close outdated values, delete what has expired; say what was done",
+    )
+    command.add_argument("--json", action="store_true", help="everything, as JSON")
+    command.add_argument(
+        "--show-text", action="store_true", help="with the first words of each memory, digits masked"
+    )
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -79,7 +100,8 @@ def _web(arguments: argparse.Namespace) -> int:
 
     settings = _settings(arguments)
     listener = socket.socket(fileno=arguments.fd) if arguments.fd is not None else serve.listen(settings.server)
-    return serve.run(serve.web(settings, os.environ, listener, arguments.parent_fd))
+    config = _config_file(arguments)
+    return serve.run(serve.web(settings, config, os.environ, listener, arguments.parent_fd))
 
 
 def _writer(arguments: argparse.Namespace) -> int:
@@ -92,6 +114,21 @@ def _check(arguments: argparse.Namespace) -> int:
     from proxy.check import check
 
     return asyncio.run(check(_settings(arguments), os.environ))
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from proxy.audit import audit
+
+    return asyncio.run(
+        audit(
+            _settings(arguments),
+            user=arguments.user,
+            scope=arguments.scope,
+            fix=arguments.fix,
+            as_json=arguments.json,
+            show_text=arguments.show_text,
+        )
+    )
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from proxy import supervisor
 from proxy.errors import ConfigError, EmbedderUnavailable
-from proxy.settings import Server, Settings
+from proxy.settings import Server, Settings, load
 
 if TYPE_CHECKING:
-    from proxy.memory.embed import FastEmbedder  # heavy, and the parent has no use for it
+    from starlette.applications import Starlette
+
+    from proxy.memory.embed import FastEmbedder  # both heavy, and the parent has no use for them
 
 log = logging.getLogger("rememberd.serve")
 
@@ -53,7 +55,14 @@ async def serve(settings: Settings, config: Path | None, environ: Mapping[str, s
         shutil.rmtree(metrics, ignore_errors=True)
 
 
-async def web(settings: Settings, environ: Mapping[str, str], listener: socket.socket, parent: int | None) -> int:
+async def web(
+    settings: Settings,
+    config: Path | None,
+    environ: Mapping[str, str],
+    listener: socket.socket,
+    parent: int | None,
+) -> int:
+    """SIGHUP reads the models and the keys of the file `config` anew."""
     import uvicorn
 
     from proxy.app import build_app, build_embedder
@@ -80,8 +89,26 @@ async def web(settings: Settings, environ: Mapping[str, str], listener: socket.s
 
     if parent is not None:
         supervisor.watch_parent(parent, stop)
+    changed = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
+    reloading = asyncio.create_task(_reload(app, config, environ, changed))
     await server.serve(sockets=[listener])
+    reloading.cancel()
     return 0
+
+
+async def _reload(app: Starlette, config: Path | None, environ: Mapping[str, str], changed: asyncio.Event) -> None:
+    from proxy.app import reconfigure
+
+    while await changed.wait():
+        changed.clear()
+        try:
+            settings = load(config, environ)
+            reconfigure(app, settings, await model_list(settings, environ), environ)
+        except ConfigError as error:
+            log.error("the old models and keys stay in force: %s", error)
+        else:
+            log.info("models and keys were read anew; other settings need a restart")
 
 
 async def _load(embedder: FastEmbedder) -> None:

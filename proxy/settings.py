@@ -21,6 +21,7 @@ from proxy.errors import ConfigError
 _LITELLM_TABLES = frozenset(
     {"litellm_settings", "general_settings", "router_settings", "environment_variables", "callback_settings"}
 )
+_ADOPTED = {"fallbacks": "fallbacks", "model_group_alias": "aliases"}  # in those tables, and what we call it
 _ABSENT = object()
 
 
@@ -48,6 +49,7 @@ class Key:
     user: str | None = setting(None, "whom the key speaks for")
     trust_identity: bool = setting(False, "may the request name the end user (headers, body)?")
     jwt_secret: str | None = setting(None, "HS256 secret of X-OpenWebUI-User-Jwt")
+    models: list[str] | None = setting(None, "names of models this key may use, * for any text; null = all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,10 @@ class Settings:
     data_dir: str = setting("~/.local/share/rememberd", "memories, queue and receipts live here")
     model_list: list[dict[str, Any]] | None = setting(
         None, "LiteLLM's own format; null = provider keys in the environment and a running Ollama"
+    )
+    aliases: dict[str, str] | None = setting(None, "other names of models, as {fast: gpt-4o-mini}; null = none")
+    fallbacks: list[dict[str, list[str]]] | None = setting(
+        None, "models to ask when one fails before its first byte, in LiteLLM's format; null = none"
     )
     keys: list[Key] | None = setting(None, "API keys; null = no key needed, loopback only, one user 'local'")
     admin_key: str | None = setting(None, "when set, /metrics asks for it")
@@ -176,7 +182,8 @@ class _Reader:
             name = str(key.value)
             if name not in known:
                 if not path and name in _LITELLM_TABLES:
-                    continue  # a pasted LiteLLM config.yaml: its proxy's own tables do not concern us
+                    given = _adopted(value) | given  # a pasted LiteLLM config.yaml: the rest is for its own proxy
+                    continue
                 near = get_close_matches(name, known, 1, 0.5) or [", ".join(known)]
                 raise self.fail(key, f"unknown setting {'.'.join((*path, name))!r}; did you mean {near[0]}?")
             given[name] = value
@@ -205,6 +212,8 @@ class _Reader:
             return raw
         if get_origin(want) is Literal and raw in get_args(want):
             return raw
+        if get_origin(want) is dict and isinstance(raw, dict):
+            return raw
         if isinstance(want, type) and isinstance(raw, want) and not (want is int and isinstance(raw, bool)):
             return raw
         if want is str and isinstance(raw, int | float) and not isinstance(raw, bool):
@@ -230,6 +239,11 @@ def _variable(path: tuple[str, ...]) -> str:
     return "REMEMBERD_" + "_".join(path).upper()
 
 
+def _adopted(litellm: yaml.Node) -> dict[str, yaml.Node]:
+    pairs = litellm.value if isinstance(litellm, yaml.MappingNode) else ()
+    return {_ADOPTED[key.value]: value for key, value in pairs if key.value in _ADOPTED}
+
+
 def _plain(node: yaml.Node) -> Any:
     loader = yaml.SafeLoader("")
     try:
@@ -241,7 +255,8 @@ def _plain(node: yaml.Node) -> Any:
 def _described(want: Any) -> str:
     if get_origin(want) is Literal:
         return "one of " + ", ".join(get_args(want))
-    return {int: "a whole number", str: "text", bool: "true or false"}.get(want, "a list")
+    names = {int: "a whole number", str: "text", bool: "true or false", dict: "a table"}
+    return names.get(get_origin(want) or want, "a list")
 
 
 def _check(settings: Settings) -> None:
@@ -288,7 +303,6 @@ def _check_keys(keys: list[Key]) -> None:
             raise ConfigError(f"the key of {key.name!r} is used twice: one key, one holder")
         if key.user is None and not key.trust_identity and key.jwt_secret is None:
             raise ConfigError(
-                f"key {key.name!r} names no user: set `user`, or `trust_identity: true` if its "
-                "requests name them"
+                f"key {key.name!r} names no user: set `user`, or `trust_identity: true` if its requests name them"
             )
         seen.add(key.key)

@@ -28,13 +28,14 @@ log = logging.getLogger("rememberd.supervisor")
 @dataclass(frozen=True, slots=True)
 class Child:
     """A process to keep running. At the end the children of the lowest `stage` stop first; one that has not exited
-    `grace_s` after SIGTERM is killed. `fds` are the file descriptors it inherits."""
+    `grace_s` after SIGTERM is killed. `fds` are the file descriptors it inherits. One that `reloads` gets SIGHUP."""
 
     name: str
     argv: Sequence[str]
     fds: tuple[int, ...] = ()
     stage: int = 0
     grace_s: float = 30.0
+    reloads: bool = False
 
 
 async def serve(
@@ -49,7 +50,8 @@ async def serve(
     web = [*web, "--fd", str(listener.fileno()), *parent]
     children = [Child("writer", [*writer, *parent], (lifeline,), stage=1)]
     children += [
-        Child(f"web-{n}", web, (listener.fileno(), lifeline), grace_s=grace_s + STOP_S) for n in range(workers)
+        Child(f"web-{n}", web, (listener.fileno(), lifeline), grace_s=grace_s + STOP_S, reloads=True)
+        for n in range(workers)
     ]
     try:
         return await supervise(children)
@@ -88,8 +90,14 @@ async def supervise(children: Sequence[Child], *, first_delay_s: float = FIRST_D
                 keeper.signal(signal.SIGKILL)
         end.set()
 
+    def on_reload() -> None:
+        for keeper in keepers:
+            if keeper.child.reloads:
+                keeper.signal(signal.SIGHUP)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_reload)
     await end.wait()
     for stage in sorted({child.stage for child in children}):
         await asyncio.gather(*(keeper.stop() for keeper in keepers if keeper.child.stage == stage))

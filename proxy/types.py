@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Literal, NamedTuple
 
 Kind = Literal["fact", "episode"]
@@ -25,12 +26,17 @@ class Space(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The holder of an API key. `user` is whom the key speaks for when the request names nobody."""
+    """The holder of an API key. `user` is whom the key speaks for when the request names nobody, `models` are the
+    names it may ask for, with `*` for any text (None: all)."""
 
     name: str
     user: str | None = None
     trust_identity: bool = False
     jwt_secret: str | None = field(default=None, repr=False)
+    models: tuple[str, ...] | None = None
+
+    def may_ask(self, model: str) -> bool:
+        return self.models is None or any(fnmatchcase(model, pattern) for pattern in self.models)
 
 
 @dataclass(frozen=True, slots=True)

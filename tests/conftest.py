@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fake_model import FakeModel
-from tests.proxy_server import Proxy, running
+from tests.proxy_server import Proxy, entry, running
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +20,14 @@ def upstream() -> Iterator[FakeModel]:
 
 @pytest.fixture(scope="session")
 def proxy(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
-    """One proxy for all tests that only talk to it; each takes users of its own."""
+    """One proxy for all tests that only talk to it; each takes users of its own. `model-a` and `model-b` speak chat
+    only, `claude` Messages only, `open` all three dialects."""
     models = {"model-a": upstream.url, "model-b": upstream.url}
-    with running(tmp_path_factory.mktemp("proxy"), models) as proxy:
+    others = [
+        entry("claude", "anthropic/claude-x", upstream.origin),
+        entry("open", "hosted_vllm/open-x", upstream.url),
+    ]
+    with running(tmp_path_factory.mktemp("proxy"), models, others=others) as proxy:
         yield proxy
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,15 +55,29 @@ class Proxy:
         eventually(lambda: httpx.get(f"{self.url}/health/ready").status_code == 200)
 
 
+def entry(name: str, model: str, base: str, **info: Any) -> dict[str, Any]:
+    """One of `model_list`; `info` is its `model_info`."""
+    params = {"model": model, "api_base": base, "api_key": "sk-up"}
+    return {"model_name": name, "litellm_params": params} | ({"model_info": info} if info else {})
+
+
 @contextmanager
-def running(folder: Path, models: Mapping[str, str], **settings: Any) -> Iterator[Proxy]:
-    """`models` maps a model's name to its API base; `settings` replaces tables; `keys=None` runs without keys."""
+def running(
+    folder: Path, models: Mapping[str, str], *, others: Sequence[Mapping[str, Any]] = (), **settings: Any
+) -> Iterator[Proxy]:
+    """`models` maps a model's name to its API base, `others` are entries of `model_list`; `settings` replaces tables;
+    `keys=None` runs without keys."""
     folder.mkdir(parents=True, exist_ok=True)
     listed = [
         {"model_name": name, "litellm_params": {"model": f"openai/{name}", "api_base": base, "api_key": "sk-up"}}
         for name, base in models.items()
     ]
-    config = {"server": {"port": 0}, "data_dir": str(folder / "data"), "model_list": listed, "keys": KEYS} | settings
+    config = {
+        "server": {"port": 0},
+        "data_dir": str(folder / "data"),
+        "model_list": [*listed, *others],
+        "keys": KEYS,
+    } | settings
     path = folder / "rememberd.yaml"
     path.write_text(json.dumps(config))
     process = subprocess.Popen(

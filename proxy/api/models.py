@@ -1,4 +1,4 @@
-"""`GET /v1/models`: what this proxy can be asked for."""
+"""`GET /v1/models`: what the caller's key can ask this proxy for."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Models:
     def __init__(self, auth: Auth, catalog: Catalog, listing: Listing) -> None:
         self.auth, self.catalog, self.listing = auth, catalog, listing
         self._wild: list[str] = []
-        self._asked = -_FRESH_SECONDS
+        self._asked, self._asked_for = -_FRESH_SECONDS, [""]
         self._asking = asyncio.Lock()
 
     def routes(self) -> list[Route]:
@@ -41,22 +41,26 @@ class Models:
         ]
 
     async def page(self, request: Request) -> Response:
-        self.auth.principal(request.headers)
+        principal = self.auth.principal(request.headers)
         names = dict.fromkeys([*self.catalog.names(), *await self._from_wildcards()])
-        return json_response({"object": "list", "data": [_model(name) for name in names]})
+        allowed = [name for name in names if principal.may_ask(name)]
+        ends = {"first_id": allowed[0], "last_id": allowed[-1]} if allowed else {"first_id": None, "last_id": None}
+        return json_response(
+            {"object": "list", "data": [_model(name) for name in allowed], "has_more": False, **ends}
+        )
 
     async def read(self, request: Request) -> Response:
-        self.auth.principal(request.headers)
         name = request.path_params["id"]
-        self.catalog.resolve(name)
+        self.catalog.choices(name, self.auth.principal(request.headers))
         return json_response(_model(name))
 
     async def _from_wildcards(self) -> list[str]:
         async with self._asking:
-            if time.monotonic() - self._asked > _FRESH_SECONDS:
-                found = await asyncio.gather(*(self._expand(each) for each in self.catalog.wildcards()))
+            wildcards = self.catalog.wildcards()
+            if wildcards != self._asked_for or time.monotonic() - self._asked > _FRESH_SECONDS:
+                found = await asyncio.gather(*(self._expand(each) for each in wildcards))
                 self._wild = [name for names in found for name in names]
-                self._asked = time.monotonic()
+                self._asked, self._asked_for = time.monotonic(), wildcards
         return self._wild
 
     async def _expand(self, wildcard: str) -> list[str]:
@@ -71,4 +75,6 @@ class Models:
 
 
 def _model(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": "rememberd"}
+    """With the fields of OpenAI's and of Anthropic's API: both list models at this path."""
+    anthropics = {"type": "model", "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
+    return {"id": name, "object": "model", "created": 0, "owned_by": "rememberd", **anthropics}

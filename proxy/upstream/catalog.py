@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import cycle
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from proxy.errors import ConfigError, RequestError
 from proxy.types import DIALECT_PATHS, Deployment, Principal
 from proxy.upstream.providers import OPENAI_COMPATIBLE, TRANSLATED, default_base, default_key, infer, speaks
 
 Params = Mapping[str, Any]
+T = TypeVar("T")
 
 _REFERENCE = "os.environ/"
 _ENDPOINTS = "supported_endpoints"  # LiteLLM keeps them in model_info
@@ -25,14 +26,33 @@ _DEFAULTS = (
 )
 
 
+class Turns(Generic[T]):
+    """Entries of one name, each first in its turn."""
+
+    def __init__(self, entries: Sequence[T]) -> None:
+        self._entries = tuple(entries)
+        self._first = cycle(range(len(self._entries)))
+
+    def next(self) -> tuple[T, ...]:
+        first = next(self._first)
+        return self._entries[first:] + self._entries[:first]
+
+
 class Catalog:
-    """The configured models. Several entries of one name take turns.
+    """The configured models. Several entries of one name take turns; `aliases` are other names of models, `fallbacks`
+    (in LiteLLM's format, a list of `{name: [names]}`) are asked when all of a name fail.
 
     Raises `ConfigError` that names the entry. A value `os.environ/NAME` is read from `environ`; only a key may be
     missing there. A key found in the environment is used for the provider's usual address only: an entry with an
     `api_base` of its own must name its key."""
 
-    def __init__(self, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        model_list: Sequence[Mapping[str, Any]],
+        environ: Mapping[str, str],
+        aliases: Mapping[str, str] | None = None,
+        fallbacks: Sequence[Mapping[str, Sequence[str]]] | None = None,
+    ) -> None:
         self._environ = environ
         exact: dict[str, list[Deployment]] = {}
         wild: dict[str, list[Params]] = {}
@@ -42,33 +62,68 @@ class Catalog:
                 wild.setdefault(name, []).append(params)
             else:
                 exact.setdefault(name, []).append(_named(name, params, environ))
-        self._exact: dict[str, Iterator[Deployment]] = {name: cycle(found) for name, found in exact.items()}
+        self._exact = {name: Turns(found) for name, found in exact.items()}
         longest_first = sorted(wild, key=len, reverse=True)
-        self._wild = [(_pattern(name), cycle(wild[name])) for name in longest_first]
+        self._wild = [(_pattern(name), Turns(wild[name])) for name in longest_first]
         self._wildcards = list(wild)
+        self._aliases = dict(aliases or {})
+        self._fallbacks = _fallbacks(fallbacks or ())
+        self._check("aliases", self._aliases.values())
+        self._check("fallbacks", (other for others in self._fallbacks.values() for other in others))
+
+    def become(self, other: Catalog) -> None:
+        """Take over the models of `other`, all at once."""
+        self.__dict__.update(other.__dict__)
 
     def names(self) -> list[str]:
-        """The names that can be asked for as they stand, in the order of the list."""
-        return list(self._exact)
+        """The names that can be asked for as they stand, in the order of the list, aliases last."""
+        return list(dict.fromkeys([*self._exact, *self._aliases]))
 
     def wildcards(self) -> list[str]:
         """The patterns, such as `openai/*`: any name that fits can be asked for."""
         return list(self._wildcards)
 
+    def choices(self, model: str, principal: Principal) -> list[Deployment]:
+        """Who can answer, in the order to ask them: the deployments of that name, then those of its fallbacks.
+
+        Raises `RequestError` 403 for a model that this key may not use, 404 for one that is not there."""
+        if not principal.may_ask(model):
+            message = f"this key may not use {model!r}; GET /v1/models lists what it may"
+            raise RequestError(403, "model_not_allowed", message, param="model")
+        name = self._aliases.get(model, model)
+        others = [other for other in self._fallbacks.get(name, ()) if principal.may_ask(other)]
+        return [deployment for each in (name, *others) for deployment in self._deployments(each)]
+
     def resolve(self, model: str) -> Deployment:
+        """The one whose turn it is. Raises `RequestError` 404."""
+        return self._deployments(self._aliases.get(model, model))[0]
+
+    def only(self) -> Deployment | None:
+        """A deployment at the one provider, address and key that all models have; None if there are several."""
+        found = [self.resolve(name) for name in (*self._exact, *self._wildcards)]
+        places = {(each.provider, each.api_base, each.api_key) for each in found}
+        return found[0] if len(places) == 1 else None
+
+    def _deployments(self, model: str) -> tuple[Deployment, ...]:
         """Exact names first, then the longest wildcard that fits, then the one that fits the name with the prefix its
-        family has. Raises `RequestError` 404."""
+        family has."""
         if model in self._exact:
-            return next(self._exact[model])
+            return self._exact[model].next()
         family = infer(model)
         for asked in (model, f"{family}/{model}") if family else (model,):
             for pattern, entries in self._wild:
                 if match := pattern.fullmatch(asked):
-                    return self._fill(model, match, next(entries))
+                    return tuple(self._fill(model, match, params) for params in entries.next())
         raise self._not_found(model)
 
-    def choices(self, model: str, principal: Principal) -> list[Deployment]:
-        return [self.resolve(model)]
+    def _check(self, setting: str, names: Iterable[Any]) -> None:
+        for name in names:
+            if not isinstance(name, str):
+                raise ConfigError(f"{setting}: {name!r} is not the name of a model")
+            try:
+                self._deployments(name)
+            except RequestError as error:
+                raise ConfigError(f"{setting}: {error.message}") from None
 
     def _fill(self, model: str, match: re.Match[str], params: Params) -> Deployment:
         try:
@@ -91,6 +146,15 @@ def defaults(environ: Mapping[str, str], ollama_models: Sequence[str]) -> list[d
     entries = [(f"{provider}/*", f"{provider}/*") for provider in wanted]
     entries += [(name, f"ollama_chat/{name}") for name in ollama_models]
     return [{"model_name": name, "litellm_params": {"model": model}} for name, model in entries]
+
+
+def _fallbacks(given: Sequence[Any]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each in given:
+        if not isinstance(each, Mapping) or not all(isinstance(others, list) for others in each.values()):
+            raise ConfigError(f"fallbacks: {each!r} is not of the form {{name: [other, names]}}")
+        found |= each
+    return found
 
 
 def _read(entry: Mapping[str, Any], where: str, environ: Mapping[str, str]) -> tuple[str, Params]:

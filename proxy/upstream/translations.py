@@ -159,7 +159,11 @@ def _numbered(event: Json, numbers: Iterator[int]) -> Json:
 def _completed(response: Json, model: str) -> Json:
     """What the SDKs' types require of a response and litellm leaves out."""
     if usage := response.get("usage"):
-        usage["input_tokens_details"] = {"cached_tokens": 0, **(usage.get("input_tokens_details") or {})}
+        usage["input_tokens_details"] = {
+            "cached_tokens": 0,
+            "cache_write_tokens": 0,
+            **(usage.get("input_tokens_details") or {}),
+        }
         usage["output_tokens_details"] = {"reasoning_tokens": 0, **(usage.get("output_tokens_details") or {})}
     return response | {"model": model}
 
