@@ -58,12 +58,19 @@ class ExtractionRig(Rig):
             pass
         await self.store_answers()
 
+    async def drain(self) -> None:
+        """The first stage, without moving the clock."""
+        await self._write_while("SELECT 1 FROM turns WHERE state <> 'dead'")
+
     async def store_answers(self) -> None:
+        await self._write_while("SELECT 1 FROM extractions WHERE state IN ('answered', 'stored')")
+
+    async def _write_while(self, unfinished: str) -> None:
         stop = asyncio.Event()
         running = asyncio.create_task(self.writer().run(stop))
         try:
             async with asyncio.timeout(20):
-                while self.states("answered", "stored") and not running.done():
+                while self.database.read(unfinished) and not running.done():
                     await asyncio.sleep(0.01)
         finally:
             stop.set()
@@ -76,7 +83,7 @@ class ExtractionRig(Rig):
 
     def facts(self, space: Space = ADA) -> list[Memory]:
         found = [memory for memory in self.store.memories(space) if memory.kind == "fact"]
-        return sorted(found, key=lambda memory: (memory.created_at, memory.text))
+        return sorted(found, key=lambda memory: memory.text)
 
     async def close(self) -> None:
         await self.lane.close()

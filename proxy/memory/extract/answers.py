@@ -89,9 +89,14 @@ def _stands_in(evidence: str, turns: Sequence[Turn]) -> tuple[Turn | None, str]:
     """The newest turn that has this span in the person's own words, and the span without what models add to it."""
     for span in (evidence.strip(), evidence.strip(" \t\n.!?…\"'“”«»")):
         for turn in reversed(turns):
-            if span and GAP not in span and span in turn.user_text[: material_from(turn.user_text)]:
+            if span and GAP not in span and _whole(span).search(turn.user_text, 0, material_from(turn.user_text)):
                 return turn, span
     return None, ""
+
+
+def _whole(span: str) -> re.Pattern[str]:
+    """The span as it stands, but not out of the middle of a word."""
+    return re.compile(rf"(?<![a-zA-Z0-9]){re.escape(span)}(?![a-zA-Z0-9])")
 
 
 def _doubt(text: str, evidence: str, turn: Turn | None) -> str | None:
