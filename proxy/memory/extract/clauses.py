@@ -84,19 +84,22 @@ _FICTION = (
 _WRITE = r"(?:write|compose|create|tell|make\s+up|invent|draft|generate|continue)"
 _NOT_THEIR_OWN = re.compile(
     rf"""
-    \b(?:pretend|role-?\s?play\w*|in\ character|imagine|act(?:ing)?\ as|my\ character|hypothetical\w*|just\ kidding
-       |jk|kidding|in\ this\ (?:game|story|scenario|world)|the\ lyrics|simulat\w+|let['’]s\ play|as\ if\ (?:you|i)\ were
-       |consider\ an?|you\ (?:play|enter|wake)|i['’]ll\ be\ (?:the|your|a)|dungeon\ master|(?:the|a)\ user\ (?:sees|types)
+    \b(?:pretend|role-?\s?play\w*|in\ character|imagine|act(?:ing)?\ as|my\ character|hypothetical\w*
+       |jk|kidding|joking|just\ (?:messing|teasing|testing)|not\ really|opposite\ day|sarcas\w+|said\ (?:nobody|no\ one)|asking\ for\ a\ friend
+       |fictional|fictitious|made-?up|placeholder|dummy|protagonist|narrator|npc|alter\ ego|two\ truths|proverb|idiom|grammatical\w*
+       |in\ (?:my|our|the|a)\ (?:story|novel|book|game|film|movie|comic|campaign|dream|poem|song)|in\ this\ (?:game|story|scenario|world)|the\ lyrics|simulat\w+|let['’]s\ play|as\ if\ (?:you|i)\ were
+       |consider\ an?|you\ (?:play|enter|wake)|i(?:['’]ll|\ will)\ (?:be|play)\ (?:the|your|an?)|i(?:['’]m|\ am)\ your\ (?!age\b)|dungeon\ master|(?:the|a)\ user\ (?:sees|types)
        |make\ (?:this|it|that)\ sound|{_TEXT}\ to\ (?:check|fix|improve|review)
        |(?:here['’]?s|here\ is|this\ is|check|review|below\ is|here\ are|these\ are)\ (?:my|the|an?|some|what)\ (?:\w+\ ){{0,2}}{_TEXT}
        |(?:this|these|the\ following|following|below|above)\ {_TEXT}|(?:wrote|posted|sent|got)\ (?:me\ )?this|from\ (?:a|the|my)\ (?:book|novel|film|movie|song)
        |(?:suggest|draft|write|need)\ (?:me\ )?(?:an?|the|my|some)\ (?:\w+\ )?(?:reply|response|answer)|below\ is
-       |guess\ the|(?:what|which)\ (?:show|movie|film|song|series|book|novel|band)\ (?:is|was|does)|who\ (?:sang|sings|said|wrote)
+       |guess\ (?:the|who|what)|riddle|charades|twenty\ questions|20\ questions|let\ me\ be|text\ adventure|tinder\ date|(?:what|which)\ (?:show|movie|film|song|series|book|novel|band)\ (?:is|was|does)|who\ (?:sang|sings|said|wrote)
        |(?:my|this|the)\ intro(?:duction)?|for\ this\ (?:chat|conversation|session|exercise|game|test)|i(?:['’]?m|\ am)\ [^.!?\n]{{1,30}}?(?:,|\ and|,\ and)\ you(?:['’]re|\ are)
        |you(?:['’]ll|\ will)\ be\ (?:the|an?|my)|i['’]m\ the\ (?:customer|player|hero))\b
+    | (?:^|[.!?\n]\s*)(?:ok\ )?be\ (?:my|the|an?)\b
     | ^\s*dm:
     | (?:^|[.!?\n]\s*)you(?:\ are|['’]re)\ (?:(?:an?|my|the|now)\b|(?-i:[A-Z]))
-    | \byou(?:\ are|['’]re)\ (?-i:[A-Z])\w+,?\ (?:and\ )?i\b | \bfrom\ now\ on,?\ you\b
+    | \byou(?:\ are|['’]re)\ (?-i:[A-Z])\w+,?\ (?:and\ )?i\b | \bfrom\ now\ on,?\ (?:you|i['’]?m|i\ am|we)\b | ^\s*as\ (?-i:[A-Z])\w+(?:\ (?-i:[A-Z])\w+)*,\ i\b
     | ^\s*\*[^*\n]+\*
     | (?:^|[.!?:,\n]\s*|\b(?:please|you|to|bitte)\s+)(?:{_TEXT_WORK})\b
     | \b{_WRITE}\b[^.!?\n]{{0,40}}\b(?:{_FICTION})\b
@@ -109,7 +112,7 @@ _NOT_THEIR_OWN = re.compile(
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
 # From a request for a text on, what follows is its material; what the person says of themselves before is context.
-_ASKS_FOR_TEXT = re.compile(rf"\s*(?!(?:{_WORD_I})\b).*\b{_TEXT}\b", re.IGNORECASE)
+_ASKS_FOR_TEXT = re.compile(rf"\s*(?!(?:{_WORD_I})\b|(?:please |pls )?(?:remember|note|keep in|bear in|don['’]?t forget)\b).*\b{_TEXT}\b", re.IGNORECASE)
 
 
 # "Classify this: I hate …": what a colon presents is material, unless the words before it introduce the person.
@@ -121,7 +124,7 @@ _LABELLED = re.compile(
 )
 _INTRODUCES = re.compile(
     r"\b(?:i|my|me|intro\w*|correction|update|context|fyi|btw|note|ps|background|question|sorry|hi|hello|hey|ok|also"
-    r"|reminder|remember|remind|record|reference|disclosure|disclaimer|situation|info|news|right|well)\b",
+    r"|reminder|remember|remind|record|reference|disclosure|disclaimer|situation|info|news|right|well|that['’]s|so)\b",
     re.IGNORECASE,
 )
 
@@ -146,10 +149,11 @@ _BOUNDARY = re.compile(
     r"\.+(?=\s|\Z)|[!?。！？…]+|\n+|;"
 )
 _NOT_MEANT = re.compile(
-    r"""\b(?:if|unless|suppos\w+|assum\w+|say\ i|let['’]s\ say|wish|as\ if|as\ though|maybe|perhaps|e\.g
-    |(?<!@)example(?!\.\w)|test\ case|error:|lol|lmao|rofl|ha(?:ha)+|said|says|told|asked|thinks?|claims?|wrote|texted|messaged|emailed|replied|answered|goes:
-    |wenn|falls|würde|hätte|sagte?|si\ (?:j['’]|je|yo|vivi|tuvi|fuer|io|eu)|dit|disait|dijo|ojalá|hvis|om\ jag|dersom
-    |sa\ at|als\ ik|zou|если|бы|if)\b|[😂🤣😜😝]|¿|如果|もし|\x00""",
+    r"""\b(?:if|unless|suppos\w+|assum\w+|say\ i|let['’]s\ say|wish|as\ if|as\ though|maybe|perhaps|e\.g|for\ the\ sake\ of\ argument|in\ theory|in\ another\ life|dream(?:t|ed)|believes?
+    |according\ to|apparently|allegedly|supposedly|rumou?r\w*|not\ true|untrue|a\ lie
+    |(?<!@)example(?!\.\w)|test\ case|error:|lol|lmao|rofl|ha(?:ha)+|said|says|(?:he|she|they)\ (?:goes|went|was\ like|is\ like|are\ like)|told|asked|thinks?|claims?|wrote|texted|messaged|emailed|replied|answered|goes:
+    |wenn|falls|würde|hätte|sag(?:t|te|en)|meinte?|schr(?:eibt|ieb)|erzählte?|fragte?|si\ (?:j['’]|je|yo|vivi|tuvi|fuer|io|eu)|dit|disait|(?:a|ont)\ (?:dit|écrit)|écrit|raconte|dijo|dice|escribió|disse|detto|skrev|ojalá|hvis|om\ jag|dersom
+    |si?er\ at|sa\ at|als\ ik|zou|если|бы)\b|[😂🤣😜😝]|¿|如果|もし|\x00""",
     re.IGNORECASE | re.VERBOSE,
 )
 _INTERROGATIVE = r"what|which|how|where|when|why|who|whose|can|could|should|do|does|did|is|are|am|any|will|would|hva|hvor|hvordan|kan|was|wie|wo|kann|hast|habt|kannst|könntest|peux|pourrais|puedes|podrías|tienes|puoi|pode|que|qué|cómo|comment|quel\w*|vad|hur|wat|hoe|che|come|como"

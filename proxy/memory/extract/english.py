@@ -61,7 +61,7 @@ _LASTING = (
 )
 # What follows a thing that is owned; before another noun ("a house plant") it is none.
 _ENDS = (
-    r"(?=$|[,.(:]| (?:and|or|but|so|who|that|which|where|with|without|from|in|at|on|near|for|since|of|now|called|named"
+    r"(?=$|[,.(:]| (?:and|or|but|so|who|that|which|where|with|without|from|in|at|on|near|behind|next|for|since|of|now|called|named"
     r"|aged|under|over|because|together|as|about|already|too|each|by|both|last|yesterday|any ?more)\b)"
 )
 _ALLERGENS = (
@@ -161,7 +161,7 @@ ROWS: tuple[Row, ...] = (
     # where
     row("home", rf"{_WE} (?:no longer|don['’]?t|do not) live in .+"),
     row("home", rf"{_WE} {_ADVERBS}(?:live|reside|rent a \w+|own a (?:house|flat|home)) (?!and |for |by |alone|with )(?:\w+ ){{0,3}}?(?:(?:in|at|near|outside|between) |on (?={CAP}|an? |the )){_NOT_THAT}(?!fear|peace|hope|denial|memory|harmony|style|luxury|sin|(?:the|a) (?:world|moment|past|dream|bubble|edge|budget)|constant|which)"),
-    row(None, r"i live (?:alone|with (?:my|a|two|three|our))\b"),
+    row(None, r"i live (?:alone\b|with (?:my|our)\b|with (?:a|an|two|three|four|five) (?:\w+ )?(?:roommates?|flatmates?|housemates?|friends?|cats?|dogs?|people)\b)"),
     row("home", r"we are (?:an? )?[\w ]{0,20} living in "),
     row("home", rf"(?:{_IVE}|we['’]ve|we have) (?:lived|been living) (?:in|near) {_NOT_THAT}"),
     row("home", rf"(?:{_IM}|we['’]re|we are) {_ADVERBS}(?:based|living|located|settled) (?:in|near|out of|outside) {_NOT_THAT}"),
@@ -184,15 +184,16 @@ ROWS: tuple[Row, ...] = (
     row("job", rf"{_IM} (?:now |currently )?(?:retired|unemployed|self-employed|between jobs|on parental leave)(?=,|$| and| from| since)"),
     row("job", r"i (?:now )?work as (?:a|an|the) |my (?:job|profession|occupation) is (?:a |an |to )|i['’]?m .{3,30} by (?:profession|trade|training)"),
     row("job", rf"{_IM} {_ADVERBS}(?:an?|the) {_ADJECTIVE}{{0,3}}?(?P<occupation>[\w-]+)(?=,|$| (?:at|in|for|from|with|who|by|living|based|working|and|of|on)\b)(?! of (?:life|the world)| at heart| in (?:training wheels|my head))"),
-    row(None, rf"{_WE} (?:own|run|own and run) (?:an?|my own|our own) (?:[\w-]+ ){{0,3}}(?:business|studio|\w*shop|store|company|caf[eé]|restaurant|farm|bakery|blog|podcast|agency|salon|gym|charity|bar|hotel)"),
-    row(None, rf"i {_ADVERBS}work (?:from home|remotely|nights|part[- ]time|full[- ]time|night shifts|shifts|weekends|in (?:a |an |the )?\w+)"),
+    row(None, rf"{_WE} (?:own|run|own and run) (?:an?|my own|our own) (?:[\w-]+ ){{0,3}}(?:business|studio|\w*shop|store|company|caf[eé]|restaurant|farm|bakery|vineyard|blog|podcast|agency|salon|gym|charity|bar|hotel)"),
+    row("job", rf"i {_ADVERBS}work (?:nights|part[- ]time|full[- ]time|night shifts|shifts|weekends) as an? {_ADJECTIVE}{{0,2}}?(?P<occupation>[\w-]+)\b"),
+    row(None, rf"i {_ADVERBS}work (?:from home|remotely|nights|part[- ]time|full[- ]time|night shifts|shifts|weekends|in (?:a |an |the )?\w+)(?! as\b)"),
     row(None, r"i (?:sing (?:soprano|alto|tenor|bass|in a)|teach|coach|volunteer|study|majored in|major in|studied) (?!this|that|it|the (?:code|docs))"),
     row(None, rf"{_IM} (?:studying|majoring in|doing (?:a|my) (?:phd|master['’]?s|degree|bachelor['’]?s)) ?(?!this|that|it|the (?:code|docs))"),
     row("school", r"i (?:go to|attend|am at|['’]m at) (?=.*\b(?:school|university|college|academy)\b)"),
     row(None, r"i (?:graduated|dropped out|got my degree|did my (?:phd|master['’]?s|degree|bachelor['’]?s)) |i['’]?m in my (?:\w+ )year (?:of|at) |i went to (?=.*\b(?:school|university|college)\b)"),
     # people and animals
     row("partner", rf"my (?:wife|husband|partner|girlfriend|boyfriend|spouse|fianc[eé]e?)(?:['’]s name)?(?: is|['’]s)(?: called| named)? {CAP}"),
-    row("relationship", rf"{_IM} (?:happily |newly |recently |now |not |no longer )*(?:married|single|divorced|engaged(?! in\b| with\b)|widowed|separated|a widow(?:er)?)(?=,|$| to\b| with\b| and\b| for\b| since\b| now\b| again\b)(?! to my (?:job|work))"),
+    row("relationship", rf"{_IM} (?:happily |newly |recently |now |not |no longer )*(?:married|single|divorced|engaged(?! in\b| with\b)|widowed|separated|a widow(?:er)?)(?=,|$| to (?={CAP}|my (?:wife|husband|partner|best|high|ex))| with\b| and\b| for\b| since\b| now\b| again\b)"),
     row("relationship", rf"{_WE} (?:just |recently |finally )*got (?:married|engaged|divorced|separated)\b"),
     row(None, rf"(?:my|our) {FAMILY},?(?: {_NAME},?)?(?: (?:is|are|was|were) {_LASTING}|['’]s (?:name|birthday) is | (?:has|have) (?!to\b|been|no |the |my |just |some |gone|eaten|lost|taken|an? (?:[\w-]+ )?(?:fever|cold|cough|headache|test|exam|meeting|question|problem|rash|flu|temperature|party|game|match|recital|appointment|point)\b)| (?:loves?|likes?|hates?|prefers?) {_NOT_THAT}{_NOT_A_CHOICE}| (?:lives?|works?|turned|turns|studies|study|plays?|divorced|separated|split up|died|passed away|speaks?|teaches|graduated|got (?:married|divorced|engaged|promoted)|owns?|moved to|retired|start(?:s|ed) (?:school|university|kindergarten|college)|goes to|attends?|just turned|can['’]?t eat|doesn['’]t (?:eat|like|drink)|suffers from|was born) )"),
     row(None, rf"{_IM} (?:a|an|the) (?:(?:single|proud|new|stay-at-home|expectant|working|foster) )*(?:dad|mom|mum|mother|father|parent|grand(?:mother|father|parent|ma|pa)|twin|only child|oldest|youngest)\b"),

@@ -61,7 +61,7 @@ ROWS: tuple[Row, ...] = (
     row(None, rf"{_FAMILY['es']} (?:se llama|vive|trabaja|es alérgic[oa]) "),
     # Norwegian, Danish, Swedish
     row("name", rf"(?:(?:jeg|jag|eg) (?:heter|hedder)|(?:mitt|mit) (?:navn|namn) (?:er|är)) {CAP}"),
-    row("home", r"(?:jeg|jag|eg) bor (?:nå |nu )?(?:i|på|ved|vid|utenfor|nær|nära) |(?:jeg|jag) (?:har )?(?:flyttet|flyttat|flyttade) (?:fra \w+ |från \w+ )?(?:til|till) "),
+    row("home", r"(?:jeg|jag|eg|vi) bor (?:nå |nu )?(?:i|på|ved|vid|utenfor|nær|nära) |(?:jeg|jag) (?:har )?(?:flyttet|flyttat|flyttade) (?:fra \w+ |från \w+ )?(?:til|till) "),
     row("employer", rf"(?:jeg|jag|eg) (?:jobber|arbeider|arbejder|jobbar|arbetar) (?:nå |nu )?(?:i|hos|på|for|för|ved|vid) {CAP}"),
     row("job", r"(?:jeg|jag|eg) (?:jobber|arbeider|arbejder|jobbar|arbetar) som "),
     row("job", r"(?:jeg|jag|eg) (?:er|är) (?:lærer|lärare|sykepleier|sjuksköterska|ingeniør|ingenjör|student|lege|läkare|snekker|tømrer|elektriker|utvikler|utvecklare|pensjonist)\b"),
