@@ -42,11 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         ("web", _web, "run one web process"),
         ("writer", _writer, "run the writer: it keeps the memories and learns from the turns"),
         ("check", _check, "look at the settings and everything they name; say what is wrong"),
-        (
-            "audit",
-            _audit,
-            "find duplicates, junk, contradictions and secrets among the memories; repair the safe ones",
-        ),
+        ("audit", _audit, "find duplicates, junk, contradictions and secrets among the memories; repair them"),
         ("demo", _demo, "see a fact told to one model come back from another; needs no key and no network"),
     ):
         command = commands.add_parser(name, help=about, description=about)

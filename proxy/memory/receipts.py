@@ -75,6 +75,13 @@ class Receipts:
             return replace(_from_json(body), write=write, written=tuple(orjson.loads(written)))
         return None
 
+    def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
+        """The time of the oldest receipt kept (None: there is none), and all memories that went into an answer since.
+        Reads every receipt of the space: for the operator's commands only."""
+        rows = self.database.read("SELECT created_at, body FROM receipts WHERE user = ? AND scope = ?", space)
+        ids = frozenset(each for _, body in rows for each in orjson.loads(body)["recalled"])
+        return min((at for at, _ in rows), default=None), ids
+
     async def erase(self, user: str, at: Millis) -> int:
         """Drop the user's receipts, and refuse those of turns that began at or before `at`."""
 

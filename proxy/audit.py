@@ -1,0 +1,186 @@
+"""`rememberd audit`: what is wrong with the memories, per user and scope, as a table or JSON; `--fix` repairs.
+
+An operator may look after the memories and not read people's lives: ids, kinds and reasons are shown, of the text
+nothing, or with `--show-text` its first words.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import orjson
+
+from proxy.api.shapes import rfc3339
+from proxy.app import build_database, build_embedder
+from proxy.errors import RememberdError, StoreUnavailable
+from proxy.memory.audit import Finding, Usage, judge
+from proxy.memory.block import clean
+from proxy.memory.frozen import Frozen
+from proxy.memory.mend import mend, write
+from proxy.memory.receipts import Receipts
+from proxy.memory.redact import redact
+from proxy.memory.store.edge import EdgeStore
+from proxy.memory.store.edge_client import EdgeClient
+from proxy.memory.store.edge_wire import socket_path
+from proxy.ports import Embedder, MemoryStore
+from proxy.settings import Settings
+from proxy.types import Memory, Millis, Space
+
+_PAGE = 500
+_ROWS = 20  # of one complaint in the table; JSON has all
+_EXCERPT = 32  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """`findings` are those that stand, after `repairs` if any were made."""
+
+    space: Space
+    memories: list[Memory]
+    findings: list[Finding]
+    repairs: list[Finding]
+
+
+async def audit(
+    settings: Settings, *, user: str | None, scope: str | None, fix: bool, as_json: bool, show_text: bool
+) -> int:
+    """Returns the exit code: 1 if the memories cannot be read. Raises `ConfigError`."""
+    found: list[Audited] = []
+    try:
+        async for audited in _audits(settings, user, scope, fix):
+            found.append(audited)
+            if not as_json:
+                _print(audited, show_text)
+    except RememberdError as error:
+        print(f"rememberd: {error}", file=sys.stderr)
+        return 1
+    if as_json:
+        spaces = [_as_json(each, show_text) for each in found]
+        print(orjson.dumps({"object": "audit", "spaces": spaces}, option=orjson.OPT_INDENT_2).decode())
+    elif not found:
+        print("there are no memories" + (" of that user and scope" if user or scope else ""))
+    return 0
+
+
+async def _audits(settings: Settings, user: str | None, scope: str | None, fix: bool) -> AsyncIterator[Audited]:
+    database, embedder = build_database(settings), build_embedder(settings)
+    receipts, frozen = Receipts(database), Frozen(database)
+    await embedder.start()
+    try:
+        async with _opened(settings, embedder) as store:
+            for space in await store.spaces():
+                if user in (None, space.user) and scope in (None, space.scope):
+                    audited = await _audited(store, embedder, receipts, space, fix)
+                    if audited.repairs:
+                        await frozen.bump(space)
+                    yield audited
+    finally:
+        embedder.close()
+        await database.close()
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, embedder: Embedder) -> AsyncIterator[MemoryStore]:
+    """The running writer's store, or the folder itself."""
+    path = socket_path(settings.data_path)
+    store: MemoryStore = EdgeClient(path)
+    try:
+        await store.ping()
+    except StoreUnavailable:  # nothing runs; if something does and hangs, the folder's lock says so
+        store = EdgeStore.open(settings.data_path / "qdrant", dim=embedder.dim, embedder=embedder.name)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def _audited(store: MemoryStore, embedder: Embedder, receipts: Receipts, space: Space, fix: bool) -> Audited:
+    now = time.time_ns() // 1_000_000
+    memories, repairs = await _all(store, space, now), list[Finding]()
+    if fix:
+        repairs = await write(store, embedder, space, memories, mend(memories, now))
+        await store.flush()
+        memories = await _all(store, space, now)
+    since, recalled = receipts.recalled(space)
+    usage = Usage(since, recalled) if since is not None else None
+    return Audited(space, memories, judge(memories, now, usage), repairs)
+
+
+async def _all(store: MemoryStore, space: Space, now: Millis) -> list[Memory]:
+    found, cursor = await store.page(space, limit=_PAGE, now=now, include_past=True)
+    while cursor is not None:
+        page, cursor = await store.page(space, limit=_PAGE, now=now, include_past=True, cursor=cursor)
+        found += page
+    return found
+
+
+def _print(audited: Audited, show_text: bool) -> None:
+    columns = shutil.get_terminal_size().columns
+    for line in _lines(audited, show_text):
+        print(line[:columns])
+
+
+def _lines(audited: Audited, show_text: bool) -> Iterator[str]:
+    counts = ", ".join(f"{number:,} {name}" for name, number in _counts(audited.memories).items())
+    yield f"{clean(audited.space.user)} / {clean(audited.space.scope)}: {counts}"
+    for finding in audited.repairs:
+        yield _row(finding, "repaired", show_text=False)
+    for complaint, group in groupby(audited.findings, key=lambda finding: finding.complaint):
+        findings = list(group)
+        yield from (_row(finding, "--fix repairs" if finding.safe else "", show_text) for finding in findings[:_ROWS])
+        if len(findings) > _ROWS:
+            yield f"  {complaint:<13} {len(findings) - _ROWS:,} more; --json lists all, with whole ids"
+    if not audited.findings:
+        yield "  nothing to complain of"
+
+
+def _row(finding: Finding, note: str, show_text: bool) -> str:
+    memory = finding.memory
+    other = f", see {finding.other[:8]}" if finding.other else ""
+    noted = f" ({note})" if note else ""
+    text = f"  {_excerpt(memory)}" if show_text else ""
+    return f"  {finding.complaint:<13} {memory.id[:8]}  {memory.kind:<7}  {finding.reason}{other}{noted}{text}"
+
+
+def _excerpt(memory: Memory) -> str:
+    """Its first words, without secrets and digits."""
+    text = re.sub(r"\d", "•", clean(redact(memory.text).text))
+    return f"“{text[:_EXCERPT]}…”" if len(text) > _EXCERPT else f"“{text}”"
+
+
+def _counts(memories: list[Memory]) -> dict[str, int]:
+    current = [each for each in memories if each.valid_to is None]
+    facts = sum(each.kind == "fact" for each in current)
+    return {"facts": facts, "episodes": len(current) - facts, "past": len(memories) - len(current)}
+
+
+def _as_json(audited: Audited, show_text: bool) -> dict[str, Any]:
+    return {
+        "user": audited.space.user,
+        "scope": audited.space.scope,
+        **_counts(audited.memories),
+        "repairs": [_finding_json(each, show_text=False) for each in audited.repairs],
+        "findings": [_finding_json(each, show_text) for each in audited.findings],
+    }
+
+
+def _finding_json(finding: Finding, show_text: bool) -> dict[str, Any]:
+    memory = finding.memory
+    shown = {
+        "complaint": finding.complaint,
+        "id": memory.id,
+        "kind": memory.kind,
+        "created_at": rfc3339(memory.created_at),
+        "reason": finding.reason,
+        "other": finding.other,
+        "safe": finding.safe,
+    }
+    return shown | {"excerpt": _excerpt(memory)} if show_text else shown
