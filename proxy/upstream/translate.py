@@ -67,7 +67,6 @@ def load_litellm() -> Any:
     litellm: Any = importlib.import_module("litellm")
     litellm.telemetry = False
     litellm.suppress_debug_info = True
-    litellm.use_chat_completions_url_for_anthropic_messages = True  # an OpenAI-compatible server may have no other
     return litellm
 
 

@@ -15,6 +15,8 @@ from proxy.types import CHAT, MESSAGES, RESPONSES
 
 Json = dict[str, Any]
 
+_MAX_TOKENS = 4096  # for a Messages request that names none, which Anthropic itself would refuse
+
 # What a client may ask for. litellm takes far more by name (an address, a key, an answer to pretend), so nothing
 # that is not listed reaches it. Sources: OpenAI's and Anthropic's API references; and two of the providers' own
 # parameters that clients of OpenAI's chat send in the same place.
@@ -36,7 +38,7 @@ _RESPONSES_PARAMETERS = frozenset(
 _MESSAGES_PARAMETERS = frozenset(
     (
         *("messages", "system", "stream", "max_tokens", "temperature", "top_p", "top_k", "stop_sequences"),
-        *("tools", "tool_choice", "thinking"),
+        *("tools", "tool_choice", "thinking", "output_config"),
     )
 )
 # What clients send as a matter of course and no other provider has a use for.
@@ -44,7 +46,7 @@ _DROPPED = frozenset(
     (
         *("model", "metadata", "moderation", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"),
         *("service_tier", "store", "user", "verbosity", "include", "truncation", "max_tool_calls", "top_logprobs"),
-        *("stream_options", "client_metadata", "context_management", "output_config", "speed"),
+        *("stream_options", "client_metadata", "context_management", "speed"),
     )
 )
 
@@ -83,12 +85,24 @@ def _call_chat(litellm: Any, asked: Json, deployment: Json) -> Any:
     return litellm.acompletion(**deployment, **asked)
 
 
-def _call_messages(litellm: Any, asked: Json, deployment: Json) -> Any:
-    return litellm.anthropic_messages(**deployment, **{"max_tokens": 4096, **asked})
+# litellm's public `anthropic_messages` and `aresponses` need its MCP package as soon as a request has tools, and look
+# for its proxy's router (seen in 1.106.2). What they do in between is pure, and asked for directly here.
+
+
+async def _call_messages(litellm: Any, asked: Json, deployment: Json) -> Any:
+    module: Any = importlib.import_module("litellm.llms.anthropic.pass_through.adapters.transformation")
+    adapter, model = module.AnthropicAdapter(), deployment["model"]
+    said = {"max_tokens": _MAX_TOKENS, **asked, "model": model}
+    request, names = adapter.translate_completion_input_params_with_tool_mapping(said)
+    if not asked.get("stream"):
+        answer = await litellm.acompletion(**{**request, **deployment})
+        return adapter.translate_completion_output_params(answer, names)
+    streamed = {"stream": True, "stream_options": {"include_usage": True}}
+    answer = await litellm.acompletion(**{**request, **streamed, **deployment})
+    return adapter.translate_completion_output_params_streaming(answer, model=model, tool_name_mapping=names)
 
 
 def _call_responses(litellm: Any, asked: Json, deployment: Json) -> Any:
-    # The public `aresponses` needs litellm's MCP package before it looks at anything (seen in 1.106.2).
     module: Any = importlib.import_module("litellm.responses.litellm_completion_transformation.handler")
     handler = module.LiteLLMCompletionTransformationHandler()
     request = {name: value for name, value in asked.items() if name not in ("input", "stream")}
@@ -141,18 +155,23 @@ def _response(answer: Any, model: str) -> bytes:
 
 
 async def _response_events(chunks: AsyncIterator[Any], model: str) -> AsyncIterator[bytes]:
-    numbers = itertools.count()
+    numbers, tools = itertools.count(), dict[str, str]()
     async for chunk in chunks:
-        data = _numbered(chunk.model_dump(mode="json", exclude_none=True), numbers)
+        data = _numbered(chunk.model_dump(mode="json", exclude_none=True), numbers, tools)
         if "response" in data:
             data["response"] = _completed(data["response"], model)
         yield f"event: {data['type']}\ndata: ".encode() + orjson.dumps(data) + b"\n\n"
 
 
-def _numbered(event: Json, numbers: Iterator[int]) -> Json:
-    """What the SDKs' types require of an event and litellm leaves out."""
-    if event["type"].startswith("response.output_text."):
-        event.setdefault("logprobs", [])
+def _numbered(event: Json, numbers: Iterator[int], tools: dict[str, str]) -> Json:
+    """What the SDKs' types require of an event and litellm leaves out; `tools` names the called ones by item."""
+    match event["type"]:
+        case "response.output_text.delta" | "response.output_text.done":
+            event.setdefault("logprobs", [])
+        case "response.output_item.added":
+            tools[event["item"].get("id", "")] = event["item"].get("name", "")
+        case "response.function_call_arguments.done":
+            event.setdefault("name", tools.get(event["item_id"], ""))
     return event | {"sequence_number": next(numbers)}
 
 
