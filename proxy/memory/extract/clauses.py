@@ -67,7 +67,7 @@ def blank_quoted(message: str) -> str:
 
 
 _TEXT_WORK = (
-    r"translat\w+|re-?write|re-?phrase|paraphrase|proof-?read|summari[sz]e|polish|shorten|copy-?edit|add\ (?:the\ )?(?:punctuation|commas)|condense|conjugate"
+    r"translat\w+|re-?write|re-?phrase|paraphrase|proof-?read|summari[sz]e|polish|shorten|copy-?edit|spell-?\s?check|(?:write|say|put)\ (?:it\ |this\ )?in\ (?:\w+\ )?(?:english|words|style|german|french|spanish)|add\ (?:the\ )?(?:punctuation|commas)|condense|conjugate"
     r"|classify|extract|identify|annotate|parse|transcribe|rate|grade|evaluate|critique|roast|turn\ (?:this|it|the\ following)"
     r"|reply\ to|respond\ to|analy[sz]e\ (?:this|the)|complete\ (?:this|the)|continue\ (?:this|the)|tag|label|verbessere|korrigiere|corri(?:ge|ja)"
     r"|(?:fix|correct|improve|check)\s+(?:(?:the|my|this|any)\s+)?(?:grammar|spelling|english|wording|sentence|text|typos|german|french|spanish|norwegian)"
@@ -97,6 +97,7 @@ _NOT_THEIR_OWN = re.compile(
        |(?:my|this|the)\ intro(?:duction)?|for\ this\ (?:chat|conversation|session|exercise|game|test)|i(?:['’]?m|\ am)\ [^.!?\n]{{1,30}}?(?:,|\ and|,\ and)\ you(?:['’]re|\ are)
        |you(?:['’]ll|\ will)\ be\ (?:the|an?|my)|i['’]m\ the\ (?:customer|player|hero))\b
     | (?:^|[.!?\n]\s*)(?:ok\ )?be\ (?:my|the|an?)\b
+    | \bfan-?fic\w*|\bpov\b|\bin\ (?:minecraft|the\ sims|stardew|skyrim|roblox|fortnite|pok[eé]mon|zelda|gta)\b
     | ^\s*dm:
     | (?:^|[.!?\n]\s*)you(?:\ are|['’]re)\ (?:(?:an?|my|the|now)\b|(?-i:[A-Z]))
     | \byou(?:\ are|['’]re)\ (?-i:[A-Z])\w+,?\ (?:and\ )?i\b | \bfrom\ now\ on,?\ (?:you|i['’]?m|i\ am|we)\b | ^\s*as\ (?-i:[A-Z])\w+(?:\ (?-i:[A-Z])\w+)*,\ i\b
@@ -112,7 +113,7 @@ _NOT_THEIR_OWN = re.compile(
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
 # From a request for a text on, what follows is its material; what the person says of themselves before is context.
-_ASKS_FOR_TEXT = re.compile(rf"\s*(?!(?:{_WORD_I})\b|(?:please |pls )?(?:remember|note|keep in|bear in|don['’]?t forget)\b).*\b{_TEXT}\b", re.IGNORECASE)
+_ASKS_FOR_TEXT = re.compile(rf"\s*(?!(?:my|our|please (?:remember|note)|remember|note|keep in|bear in|don['’]?t forget)\b)(?:(?!\b(?:i|we|ich|je|jeg)\b).)*?\b{_TEXT}\b", re.IGNORECASE)
 
 
 # "Classify this: I hate …": what a colon presents is material, unless the words before it introduce the person.

@@ -61,7 +61,7 @@ _LASTING = (
 )
 # What follows a thing that is owned; before another noun ("a house plant") it is none.
 _ENDS = (
-    r"(?=$|[,.(:]| (?:and|or|but|so|who|that|which|where|with|without|from|in|at|on|near|behind|next|for|since|of|now|called|named"
+    r"(?=$|[,.(:]| (?:and|or|but|so|who|that|which|where|with|without|from|in|at|on|near|behind|next|type|for|since|of|now|called|named"
     r"|aged|under|over|because|together|as|about|already|too|each|by|both|last|yesterday|any ?more)\b)"
 )
 _ALLERGENS = (
@@ -192,8 +192,8 @@ ROWS: tuple[Row, ...] = (
     row("school", r"i (?:go to|attend|am at|['’]m at) (?=.*\b(?:school|university|college|academy)\b)"),
     row(None, r"i (?:graduated|dropped out|got my degree|did my (?:phd|master['’]?s|degree|bachelor['’]?s)) |i['’]?m in my (?:\w+ )year (?:of|at) |i went to (?=.*\b(?:school|university|college)\b)"),
     # people and animals
-    row("partner", rf"my (?:wife|husband|partner|girlfriend|boyfriend|spouse|fianc[eé]e?)(?:['’]s name)?(?: is|['’]s)(?: called| named)? {CAP}"),
-    row("relationship", rf"{_IM} (?:happily |newly |recently |now |not |no longer )*(?:married|single|divorced|engaged(?! in\b| with\b)|widowed|separated|a widow(?:er)?)(?=,|$| to (?={CAP}|my (?:wife|husband|partner|best|high|ex))| with\b| and\b| for\b| since\b| now\b| again\b)"),
+    row("partner", rf"my (?:wife|husband|partner|girlfriend|boyfriend|spouse|fianc[eé]e?)(?:['’]s name)?(?: is|['’]s)(?: called| named)? (?P<name>{CAP})"),
+    row("relationship", rf"{_IM} (?:happily |newly |recently |now |not |no longer )*(?:married|single|divorced|engaged(?! in\b| with\b)|widowed|separated|a widow(?:er)?)(?=,|$| to (?=(?:an? )?{CAP}|my (?:wife|husband|partner|best|high|ex))| with\b| and\b| for\b| since\b| now\b| again\b)"),
     row("relationship", rf"{_WE} (?:just |recently |finally )*got (?:married|engaged|divorced|separated)\b"),
     row(None, rf"(?:my|our) {FAMILY},?(?: {_NAME},?)?(?: (?:is|are|was|were) {_LASTING}|['’]s (?:name|birthday) is | (?:has|have) (?!to\b|been|no |the |my |just |some |gone|eaten|lost|taken|an? (?:[\w-]+ )?(?:fever|cold|cough|headache|test|exam|meeting|question|problem|rash|flu|temperature|party|game|match|recital|appointment|point)\b)| (?:loves?|likes?|hates?|prefers?) {_NOT_THAT}{_NOT_A_CHOICE}| (?:lives?|works?|turned|turns|studies|study|plays?|divorced|separated|split up|died|passed away|speaks?|teaches|graduated|got (?:married|divorced|engaged|promoted)|owns?|moved to|retired|start(?:s|ed) (?:school|university|kindergarten|college)|goes to|attends?|just turned|can['’]?t eat|doesn['’]t (?:eat|like|drink)|suffers from|was born) )"),
     row(None, rf"{_IM} (?:a|an|the) (?:(?:single|proud|new|stay-at-home|expectant|working|foster) )*(?:dad|mom|mum|mother|father|parent|grand(?:mother|father|parent|ma|pa)|twin|only child|oldest|youngest)\b"),
@@ -219,9 +219,9 @@ ROWS: tuple[Row, ...] = (
     row(None, rf"(?:{_WE}|{_IVE}) {_ADVERBS}(?:bought|adopted|purchased|inherited|sold|rescued|leased) (?:a|an|my|our|two|some|the|his|her) {_ADJECTIVE}{{0,3}}?{_POSSESSIONS}"),
     row(None, r"my (?:car|bike|phone|laptop|computer|house|flat|apartment|boat|guitar|camera|motorbike|motorcycle|tablet|watch|keyboard|editor) is an? "),
     row("language", rf"my {_NATIVE} (?:language|tongue) is {CAP}|{_IM} a native {CAP} speaker"),
-    row(None, rf"i {_ADVERBS}(?:can )?(?:speak|understand) (?:\w+ ){{0,2}}?{CAP}|{_IM} (?:fluent in|bilingual)|i (?:mostly |mainly )?(?:write|code in|program in) (?-i:[A-Z]\w+)(?: (?:at|for) \w+)?$"),
+    row(None, rf"i {_ADVERBS}(?:can )?(?:speak|understand) (?:\w+ ){{0,2}}?{CAP}|{_IM} (?:fluent in {CAP}|bilingual)|i (?:mostly |mainly )?(?:write|code in|program in) (?-i:[A-Z]\w+)(?: (?:at|for) \w+)?$"),
     row(None, rf"i {_ADVERBS}(?:can )?play (?!(?:the |a )?(?:role|game|video|sound|audio|file|song|clip)\b|with|around|it\b|this|that)\w"),
-    row(None, rf"{_IM} (?:a|an) (?:[\w-]+ )?member of |{_IM} (?:religious|catholic|muslim|jewish|hindu|buddhist|christian|an atheist|agnostic)(?=,|$| and)"),
+    row(None, rf"{_IM} (?:a|an) (?:[\w-]+ )?member of |{_IM} (?:(?:an? )?(?:practi[cs]ing )?(?:religious|catholic|muslim|jewish|hindu|buddhist|christian|atheist|agnostic))(?=,|$| and)"),
     row(None, rf"i (?:mostly |mainly |always |only |usually |still )*(?:use|run|code in|write in) (?:{_TOOLS}|{CAP}.{{0,30}} (?:for everything|every day|daily|at work|for work|as my)\b)"),
     row(None, rf"{_IM} on (?:windows|mac|macos|linux|ubuntu|android|ios)\b"),
     # plans and what happened
