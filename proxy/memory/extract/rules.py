@@ -13,7 +13,8 @@ from proxy.memory.extract.clauses import Clause, clauses
 from proxy.memory.extract.occupations import is_given_name, is_occupation
 from proxy.types import Fact, Millis, Turn
 
-_ROWS = (*english.ROWS, *languages.ROWS)
+_ALL_ROWS = (*english.ROWS, *languages.ROWS)
+_IN_ENGLISH = re.compile(r"(?:i|my|we|our)(?:['’]\w+)? ", re.IGNORECASE)
 _JOB_CHANGE = re.compile(
     r"\b(?:left|quit|resigned|changed jobs|new job|switched jobs|fired|laid off|not (?:at|with)|no longer (?:at|with))\b",
     re.IGNORECASE,
@@ -40,6 +41,12 @@ def extract(text: str, at: Millis) -> list[Fact]:
     return list(facts.values())[:_MAX_FACTS]
 
 
+def slot_of(statement: str) -> str | None:
+    """Of a sentence that somebody states outright, such as a memory added by hand."""
+    facts = extract(statement, 0)
+    return facts[0].slot if len(facts) == 1 else None
+
+
 def _fact(clause: Clause, at: Millis) -> Fact | None:
     found = _slot(clause)
     if not clause.told and (found is None or english.HEDGED.search(clause.text)):
@@ -49,7 +56,7 @@ def _fact(clause: Clause, at: Millis) -> Fact | None:
 
 def _slot(clause: Clause) -> str | None:
     """The slot of the first row that matches, "" for a row without one; None: no statement."""
-    for each in _ROWS:
+    for each in english.ROWS if _IN_ENGLISH.match(clause.text) else _ALL_ROWS:
         match = each.pattern.match(clause.text)
         if match is None:
             continue
