@@ -1,0 +1,116 @@
+"""Killed or cut off at any step of the second stage, it ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.memory.writer import Writer
+from proxy.types import Receipt, Source
+from tests.extraction_rig import ExtractionRig, fact, said
+from tests.fake_model import Behaviour, FakeModel
+from tests.queue_contract import turn
+from tests.test_writer_survives_kill import Killed, Life
+from tests.writer_rig import ADA
+
+TEXTS = ("I live in Oslo.", "I live in Rome. I like tea.")
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[FakeModel]:
+    def answer(body: Any) -> str:
+        text = body["messages"][-1]["content"]
+        known = [fact(f"I live in {city}.", slot="home") for city in ("Oslo", "Rome")] + [fact("I like tea.")]
+        return said(*(each for each in known if each["text"] in text))
+
+    async with FakeModel(default=Behaviour(answer)) as model:
+        yield model
+
+
+class Mortal:
+    """A part whose asynchronous calls are steps at which the process may die."""
+
+    def __init__(self, part: Any, life: Life) -> None:
+        self._part, self._life = part, life
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self._part, name)
+        if not inspect.iscoroutinefunction(member):
+            return member
+        return lambda *args, **named: self._life.spend(lambda: member(*args, **named))
+
+
+class MortalRig(ExtractionRig):
+    life: Life | None = None
+
+    def writer(self) -> Writer:
+        writer = super().writer()
+        if self.life is not None:
+            for part in ("queue", "store", "receipts", "frozen", "pending"):
+                setattr(writer, part, Mortal(getattr(writer, part), self.life))
+        return writer
+
+    def live(self, life: Life) -> None:
+        self.life = life
+        for part in ("pending", "store", "model"):
+            setattr(self.stage, part, Mortal(getattr(self.stage, part), life))
+
+
+async def life_of(folder: Path, url: str, calls: int, *, power_cut: bool) -> tuple[Any, bool]:
+    """What stands after a death right after the given call and a new start, and whether there was a death."""
+    folder.mkdir()
+    first, second = MortalRig(folder, url), ExtractionRig(folder, url)
+    second.store = second.stage.store = first.store
+    for number, text in enumerate(TEXTS):
+        at = first.clock.now + number
+        receipt = Receipt(f"receipt-t{number}", ADA, at, "miss", "m", f"t{number}", (), 0, 1.0, "pending")
+        await first.receipts.put(receipt)
+        await first.queue.put(replace(turn(f"t{number}", text=text, at=at), source=Source(f"c{number}")))
+    first.live(Life(calls, after=True))
+    died = False
+    try:
+        await first.drain()
+        await first.read_all()
+    except Killed:
+        died = True
+        if power_cut:
+            first.store.power_cut()
+    second.clock.now = first.clock.now
+    await second.queue.release()
+    await second.pending.release()
+    await second.drain()
+    await second.read_all()
+    stands = _outcome(second)
+    await first.close()
+    await second.close()
+    return stands, died
+
+
+def _outcome(rig: ExtractionRig) -> Any:
+    """All memories, what each receipt says of current ones, and what is left to do."""
+    memories = sorted(rig.store.memories(ADA), key=lambda memory: memory.id)
+    current = {memory.id for memory in memories if memory.valid_to is None}
+    receipts = [rig.receipts.get(ADA, f"receipt-t{number}") for number in range(len(TEXTS))]
+    written = [receipt and (receipt.write, current.intersection(receipt.written)) for receipt in receipts]
+    return memories, written, rig.states("due", "asked", "answered", "stored", "dead")
+
+
+@pytest.mark.parametrize("power_cut", [False, True], ids=["kill", "power-cut"])
+async def test_the_second_stage_may_die_at_any_step(tmp_path: Path, upstream: FakeModel, power_cut: bool) -> None:
+    """Whichever call was the last, after a restart the same memories and receipts stand as without a death."""
+    undisturbed, died = await life_of(tmp_path / "undisturbed", upstream.url, 10_000, power_cut=power_cut)
+    assert not died
+    assert [memory.text for memory in undisturbed[0] if memory.kind == "fact" and memory.valid_to is None] != []
+    assert len(undisturbed[0]) == 5
+    assert undisturbed[2] == []
+    calls = 0
+    while died or calls == 0:
+        calls += 1
+        stands, died = await life_of(tmp_path / str(calls), upstream.url, calls, power_cut=power_cut)
+        assert stands == undisturbed, f"died at call {calls}"
+    assert calls > 40
