@@ -120,7 +120,9 @@ def test_malformed_messages_are_relayed_or_refused(proxy: Proxy, messages: Any, 
 
 def test_an_unknown_path_is_404_in_the_dialects_shape(proxy: Proxy) -> None:
     """SDKs read the error object."""
-    assert error(httpx.get(f"{proxy.url}/v1/nothing"))["code"] == "not_found"
+    assert error(httpx.get(f"{proxy.url}/nothing"))["code"] == "not_found"
+    with proxy.client(key="sk-alice") as client:
+        assert error(client.get("/v1/nothing"))["code"] == "not_found"
 
 
 @pytest.mark.parametrize(
