@@ -96,7 +96,7 @@ def test_search_gives_scores_best_first(proxy: Proxy, user: str) -> None:
 
 
 def test_an_edit_is_what_is_recalled(proxy: Proxy, upstream: FakeModel, user: str) -> None:
-    """The old words are gone from the store and from the prompt."""
+    """The old words are gone from the prompt."""
     with proxy.client(user) as client:
         made = client.post("/v1/memories", json={"text": "My car is a red Volvo."}).json()
         edited = client.patch(

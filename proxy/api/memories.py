@@ -15,8 +15,10 @@ from starlette.routing import Route
 from proxy.api.caller import Caller
 from proxy.api.shapes import flag_from, memory_from, memory_json, text_from, time_from
 from proxy.errors import RequestError
+from proxy.memory.extract.rules import slot_of
 from proxy.memory.forget import forget
 from proxy.memory.frozen import Frozen
+from proxy.memory.history import earlier_text
 from proxy.memory.points import to_point
 from proxy.memory.recall import Recall
 from proxy.memory.receipts import Receipts
@@ -30,7 +32,7 @@ _PAGE = 100
 _LARGEST_PAGE = 500
 _IMPORT_BATCH = 50
 _ADD_FIELDS = frozenset({"text", "kind", "pinned", "expires_at"})
-_EDIT_FIELDS = frozenset({"text", "pinned", "expires_at"})
+_EDIT_FIELDS = frozenset({"text", "pinned", "expires_at", "valid_to"})
 _KINDS: dict[str, Kind] = {"fact": "fact", "episode": "episode"}
 
 
@@ -91,6 +93,8 @@ class Memories:
         fields = json_body.parse(await read_body(request, self.max_body_bytes))
         _refuse_unknown(fields, _ADD_FIELDS)
         memory = memory_from(fields, space, _now())
+        if memory.kind == "fact":
+            memory = replace(memory, slot=slot_of(memory.text))
         outcome = await merge(self.store, self.embedder, space, [memory], memory.created_at)
         await self.frozen.bump(space)
         kept = await self.store.get(space, [*outcome.added, *outcome.touched])
@@ -123,9 +127,27 @@ class Memories:
             expires_at=time_from(fields, "expires_at") if "expires_at" in fields else old.expires_at,
             updated_at=max(_now(), old.updated_at + 1),
         )
-        await self.store.put(space, [await to_point(new, self.embedder)])
+        _only_null(fields.get("valid_to"))
+        await self._put_edited(space, old, new)
+        if "valid_to" in fields and new.valid_to is not None:
+            new = await self._reopened(space, new)
         await self.frozen.bump(space)
         return json_response(memory_json(new))
+
+    async def _put_edited(self, space: Space, old: Memory, new: Memory) -> None:
+        written = [new]
+        if new.text != old.text:
+            written.append(await earlier_text(self.store, space, old, new.updated_at))
+        await self.store.put(space, [await to_point(each, self.embedder) for each in written])
+
+    async def _reopened(self, space: Space, memory: Memory) -> Memory:
+        """As if it were said again: the value that had closed it is closed in turn."""
+        said = replace(memory, valid_to=None, created_at=memory.updated_at + 1)
+        await merge(self.store, self.embedder, space, [said], said.created_at)
+        kept = await self.store.get(space, [memory.id])
+        if not kept or kept[0].valid_to is not None:
+            raise RequestError(409, "not_reopened", "something that says the same holds, or this is an exchange")
+        return kept[0]
 
     async def delete(self, request: Request) -> Response:
         space, memory_id = self.caller.space(request), request.path_params["id"]
@@ -205,6 +227,14 @@ def _refuse_unknown(fields: Mapping[str, Any], known: frozenset[str]) -> None:
         if name not in known:
             names = ", ".join(sorted(known))
             raise RequestError(400, "unknown_field", f"`{name}` cannot be set here; known: {names}", param=name)
+
+
+def _only_null(valid_to: Any) -> None:
+    if valid_to is not None:
+        message = (
+            "`valid_to` can only be set to null: a past memory holds again; to end one, delete it or say what holds"
+        )
+        raise RequestError(400, "invalid_memory", message, param="valid_to")
 
 
 def _limit(given: Any, default: int) -> int:

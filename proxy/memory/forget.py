@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from proxy.memory.history import earlier_texts
 from proxy.memory.ids import episode_id
 from proxy.memory.likeness import says_the_same
 from proxy.memory.reconcile import NEAR
@@ -20,8 +21,8 @@ async def forget(store: MemoryStore, embedder: Embedder, space: Space, memory_id
     found = await store.get(space, [memory_id])
     if not found:
         return []
-    related = await _related(store, embedder, space, found[0], at)
-    return await store.delete(space, [memory_id, *related], at=at)
+    ids = [memory_id, *await _related(store, embedder, space, found[0], at)]
+    return await store.delete(space, [*ids, *await earlier_texts(store, space, ids)], at=at)
 
 
 async def forget_said(store: MemoryStore, embedder: Embedder, space: Space, what: str, at: Millis) -> list[str]:

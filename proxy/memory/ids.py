@@ -30,3 +30,8 @@ def episode_id(space: Space, turn_id: str) -> str:
 def fact_id(space: Space, text: str, salt: str = "") -> str:
     """`salt` tells a statement apart from an edited memory that already has the plain id."""
     return str(uuid5(_NAMESPACE, "\0".join((*space, "fact", normal(text), salt))))
+
+
+def version_id(memory_id: str, number: int) -> str:
+    """Of an earlier text of an edited memory."""
+    return str(uuid5(_NAMESPACE, f"{memory_id}\0version\0{number}"))

@@ -70,6 +70,8 @@ async def _settle_one(
             return None
         memory = replace(memory, id=_id_beside_the_edited(space, memory))
         known = await store.get(space, [memory.id])
+    if known and not memory.slot:
+        memory = replace(memory, slot=known[0].slot)
     buried = await store.buried(space, [memory.id])
     if memory.id in buried and memory.created_at <= buried[memory.id]:
         return None

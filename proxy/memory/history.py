@@ -1,0 +1,31 @@
+"""What a memory said before it was edited: past memories beside it, so that an edit can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from proxy.memory.ids import version_id
+from proxy.ports import MemoryStore
+from proxy.types import Memory, Millis, Space
+
+KEPT = 20  # earlier texts of one memory; then the oldest makes room
+
+
+async def earlier_text(store: MemoryStore, space: Space, memory: Memory, at: Millis) -> Memory:
+    """`memory` as it stood until it is edited `at`, to be put beside it. Raises `StoreUnavailable`."""
+    kept = await store.get(space, _version_ids(memory.id))
+    taken = {each.id: each.valid_to or at for each in kept}
+    free = [each for each in _version_ids(memory.id) if each not in taken]
+    place = free[0] if free else min(taken, key=taken.__getitem__)
+    return replace(memory, id=place, pinned=False, valid_to=memory.valid_to or max(at, memory.valid_from))
+
+
+async def earlier_texts(store: MemoryStore, space: Space, memory_ids: Sequence[str]) -> list[str]:
+    """The ids of what these memories said before, unless it has become current again. Raises `StoreUnavailable`."""
+    versions = [version for each in memory_ids for version in _version_ids(each)]
+    return [each.id for each in await store.get(space, versions) if each.valid_to is not None]
+
+
+def _version_ids(memory_id: str) -> list[str]:
+    return [version_id(memory_id, number) for number in range(KEPT)]
