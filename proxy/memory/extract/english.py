@@ -35,12 +35,14 @@ _NOT_THAT = (
 _ADJECTIVE = r"(?:(?!(?:of|with|about|for|from|in|on|to|at|if|that|which|who|not|too|terrible|bad|good|great|slow|fast|quick|lousy|born|fake)\b)[\w-]+ )"
 _NOT_A_CHOICE = (
     rf"(?!number \w+$|(?-i:[A-Z]|\d+)\b(?!['’])|(?:the|your|our) (?!{CAP}|(?:sea|ocean|mountains?|outdoors|beach|snow|rain|cold|heat|countryside"
-    r"|smell of|taste of|sound of|colou?r|piano|cello|violin|theatre|opera|cinema|gym|office|city|desert|forest)\b)"
+    r"|(?:smell|taste|sound) of (?!that|this|it)|colou?r|piano|cello|violin|theatre|opera|cinema|gym|office|city|desert|forest)\b)"
     r"|(?:an?|my) (?:first|second|third|last|latter|former|other|idea|way|new|current|previous|style|look"
     r"|sound|approach|answer|version|code|option|tone|design|layout|result|output|draft|suggestion)\b"
-    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day\b|.* (?:better|(?<!any )more|best|instead)$)"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day\b|.* (?:better|(?<!any )more|best|instead|that|this|it)$)"
 )
-_OF_THESE = r"(?:parts?|one|things?|bit|options?|suggestions?|answers?|lines?|version|so|of|ideas?|examples?|moment|scene)\b"
+_OF_THESE = (
+    r"(?:parts?|one|things?|bit|options?|suggestions?|answers?|lines?|version|so|of|ideas?|examples?|moment|scene)\b"
+)
 _NATIVE = r"(?:native|first|mother)"
 
 FAMILY = (
@@ -54,7 +56,7 @@ FAMILY = (
 _LASTING = (
     rf"(?:(?:also|now|both|almost|nearly|only|already|strictly|very) )*(?:(?:\d|{CAP})|(?:called|named|from|into|afraid|scared"
     r"|obsessed|allergic|intolerant|lactose|gluten|diabetic|coeliac|celiac|asthmatic|dyslexic|autistic|deaf|blind|pregnant"
-    r"|epileptic|vegan|vegetarian|pescatarian|left-handed|married|divorced|retired|dead|born|diagnosed|(?:a )?twins?"
+    r"|epileptic|vegan|vegetarian|pescatarian|left-handed|on the (?:autism )?spectrum|married|divorced|retired|dead|born|diagnosed|(?:a )?twins?"
     r"|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|getting married|living|studying|turning|expecting"
     r"|learning|starting|moving|graduating|retiring|working (?:as|at|for|in))\b"
     r"|an? (?:[\w-]+ ){0,2}?(?P<occupation>[\w-]+)(?=,|$| (?:at|in|for|from|with|who|and)\b))"
@@ -193,7 +195,7 @@ ROWS: tuple[Row, ...] = (
     row(None, r"i (?:graduated|dropped out|got my degree|did my (?:phd|master['’]?s|degree|bachelor['’]?s)) |i['’]?m in my (?:\w+ )year (?:of|at) |i went to (?=.*\b(?:school|university|college)\b)"),
     # people and animals
     row("partner", rf"my (?:wife|husband|partner|girlfriend|boyfriend|spouse|fianc[eé]e?)(?:['’]s name)?(?: is|['’]s)(?: called| named)? (?P<name>{CAP})"),
-    row("relationship", rf"{_IM} (?:happily |newly |recently |now |not |no longer )*(?:married|single|divorced|engaged(?! in\b| with\b)|widowed|separated|a widow(?:er)?)(?=,|$| to (?=(?:an? )?{CAP}|my (?:wife|husband|partner|best|high|ex))| with\b| and\b| for\b| since\b| now\b| again\b)"),
+    row("relationship", rf"{_IM} (?:happily |newly |recently |now |not |no longer )*(?:married|single|divorced|engaged(?! in\b| with\b)|widowed|separated|a widow(?:er)?)(?=,|$| to (?=(?:an? )?{CAP}|my (?:wife|husband|partner|best|high|ex))| with\b| and\b| for\b| since\b| now\b| again\b| any ?more\b)"),
     row("relationship", rf"{_WE} (?:just |recently |finally )*got (?:married|engaged|divorced|separated)\b"),
     row(None, rf"(?:my|our) {FAMILY},?(?: {_NAME},?)?(?: (?:is|are|was|were) {_LASTING}|['’]s (?:name|birthday) is | (?:has|have) (?!to\b|been|no |the |my |just |some |gone|eaten|lost|taken|an? (?:[\w-]+ )?(?:fever|cold|cough|headache|test|exam|meeting|question|problem|rash|flu|temperature|party|game|match|recital|appointment|point)\b)| (?:loves?|likes?|hates?|prefers?) {_NOT_THAT}{_NOT_A_CHOICE}| (?:lives?|works?|turned|turns|studies|study|plays?|divorced|separated|split up|died|passed away|speaks?|teaches|graduated|got (?:married|divorced|engaged|promoted)|owns?|moved to|retired|start(?:s|ed) (?:school|university|kindergarten|college)|goes to|attends?|just turned|can['’]?t eat|doesn['’]t (?:eat|like|drink)|suffers from|was born) )"),
     row(None, rf"{_IM} (?:a|an|the) (?:(?:single|proud|new|stay-at-home|expectant|working|foster) )*(?:dad|mom|mum|mother|father|parent|grand(?:mother|father|parent|ma|pa)|twin|only child|oldest|youngest)\b"),

@@ -32,7 +32,7 @@ ROWS: tuple[Row, ...] = (
         None, r"ich (?:esse|trinke) kein\w* |ich (?:mag|liebe|hasse) (?:kein\w* )?(?!es\b|das\b|dich|diese|wenn|wie)"
     ),
     row("favourite_{of}", r"mein(?:e)? lieblings(?P<of>\w+) (?:ist|sind) "),
-    row(None, rf"{_FAMILY['de']} (?:{CAP} )?(?:heißt|heisst|lebt|wohnt|arbeitet|ist (?:{CAP}|\d)) ?"),
+    row(None, rf"{_FAMILY['de']} (?:{CAP} )?(?:heißt|heisst|lebt|wohnt|arbeitet|ist (?:{CAP}|\d|allergisch|vegan|vegetarisch)) ?"),
     # French
     row("name", rf"(?:je m['’]appelle|mon nom est|mon prénom est) {CAP}"),
     row("home", rf"(?:j['’]habite|je vis) (?:maintenant |actuellement )?(?:à|a|en|au|aux|dans|près) |j['’]habite {CAP}|j['’]ai déménagé (?:à|en|au) "),

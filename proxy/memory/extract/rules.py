@@ -16,7 +16,7 @@ from proxy.types import Fact, Millis, Turn
 _ALL_ROWS = (*english.ROWS, *languages.ROWS)
 _IN_ENGLISH = re.compile(r"(?:i|my|we|our)(?:['’]\w+)? ", re.IGNORECASE)
 _JOB_CHANGE = re.compile(
-    r"\b(?:left|quit|resigned|changed jobs|new job|switched jobs|fired|laid off|not (?:at|with)|no longer (?:at|with))\b",
+    r"\b(?:left|quit|resigned|(?:changed|switched) jobs|new job|fired|laid off|(?:not|no longer) (?:at|with))\b",
     re.IGNORECASE,
 )
 _MAX_FACTS = 12  # of one message; who states more has pasted a list
