@@ -86,7 +86,7 @@ _ASKS = re.compile(rf"\s*(?:{_INTERROGATIVE})\b", re.IGNORECASE)
 _THEN_ASKS = re.compile(rf",\s+(?:so\s+|and\s+|but\s+)?(?=(?:{_INTERROGATIVE})\b)", re.IGNORECASE)
 # "I'm on a keto diet, snacks under 200 kcal?"; but not "I'm Ada, right?"
 _THEN_WANTS = re.compile(
-    r"(?<=\w),\s+(?!(?:right|correct|or|no|yes|true|don|isn|aren|haven|huh|eh)\b)[^,?]{8,}[?？]$", re.IGNORECASE
+    r"(?<=\w),\s+(?!(?:right|correct|or|no|yes|true|don|isn|aren|haven|huh|eh)\b)[^,?]{3,}[?？]$", re.IGNORECASE
 )
 
 

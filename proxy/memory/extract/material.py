@@ -65,7 +65,7 @@ _PLAY = (
     r"|in (?:my|our|the|a|this) (?:story|novel|book|game|film|movie|comic|campaign|dream|poem|song|scenario|world)"
     r"|in (?:minecraft|the sims|stardew|skyrim|roblox|fortnite|pok[eé]mon|zelda|gta)|text adventure|tinder date|let['’]s play"
     r"|guess (?:the|who|what)|riddle|charades|(?:twenty|20) questions|two truths|as if (?:you|i) were|you (?:play|enter|wake)"
-    r"|for this (?:chat|conversation|session|exercise|game|test)|i['’]m the (?:customer|player|hero)|let me be"
+    r"|for this (?:chat|conversation|session|exercise|game|test)|i['’]m the (?:customer|player|hero)|let me be|mock interview|rehears\w+"
     r"|i(?:['’]ll| will) (?:be|play) (?:the|your|an?)|i(?:['’]m| am) your (?!age\b)|you(?:['’]ll| will) be (?:the|an?|my)"
     r"|i(?:['’]?m| am) [^.!?\n]{1,30}?(?:,|,? and) you(?:['’]re| are)|from now on,? (?:you|i['’]?m|i am|we)"
 )
@@ -103,7 +103,7 @@ _OWN_SUBJECT = re.compile(
 _PRESENTED = re.compile(rf"(?P<lead>.{{2,120}}?):\s+\S?.{{0,60}}?\b(?:{WORD_I})\b")
 _INTRODUCES = re.compile(
     r"\b(?:i|my|me|intro\w*|correction|update|context|fyi|btw|note|ps|background|question|sorry|hi|hello|hey|ok|also|so"
-    r"|reminder|remember|remind|record|reference|disclosure|disclaimer|situation|info|news|right|well|that['’]s)\b"
+    r"|reminder|remember|remind|record|reference|disclosure|disclaimer|situation|info|news|quick|right|well|that['’]s)\b"
 )
 _LABELLED = re.compile(
     r"\W*(?:persona|person|speaker|character|candidate|customer|patient|player|employee|client|example|sample|input|text"
