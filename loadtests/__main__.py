@@ -1,0 +1,102 @@
+"""`python -m loadtests run`: what the proxy adds, in one command. `--help` says the rest."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from loadtests import arms, plots, report, servers
+from loadtests.machine import cores, describe
+from loadtests.run import Bench, progress
+from loadtests.scenario import HERE, Scenario, load
+from loadtests.soak import soak
+from loadtests.workers import clients, models
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m loadtests", description=__doc__)
+    run = parser.add_subparsers(required=True).add_parser("run", help="measure, and write a report")
+    run.add_argument(
+        "--scenario", type=Path, default=HERE / "default.yaml", help="a YAML file (default: default.yaml)"
+    )
+    run.add_argument("--quick", action="store_true", help="a minute's check instead (scenarios/quick.yaml)")
+    run.add_argument("--full", action="store_true", help="with 100,000 memories too (scenarios/full.yaml)")
+    run.add_argument("--out", type=Path, default=Path("loadtests-report"), help="directory for the report")
+    run.add_argument("--target", metavar="URL", help="measure a proxy that runs already; asks it for --model")
+    run.add_argument("--key", help="its API key")
+    run.add_argument("--model", help="the model to ask it for; let it point at the fake model of --fake-port")
+    run.add_argument("--fake-port", type=int, default=0, help="port of the fake model (default: a free one)")
+    run.add_argument(
+        "--peer", action="append", default=[], metavar="NAME[=WHERE]",
+        help="nginx, litellm=COMMAND, or NAME=URL of any proxy that knows the fake model's names",
+    )  # fmt: skip
+    run.add_argument("--soak", type=float, metavar="HOURS", help="one load for hours instead; is there a leak?")
+    run.add_argument("--rate", type=float, default=20.0, help="requests/s of the soak")
+    arguments = parser.parse_args()
+    scenario = load(
+        HERE / "quick.yaml" if arguments.quick else HERE / "full.yaml" if arguments.full else arguments.scenario
+    )
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        result = _run(arguments, scenario, stack)
+    (arguments.out / "result.json").write_text(json.dumps(result, indent=1))
+    print(f"\n{arguments.out}: result.json and, of a run, report.md, report.html and its plots", file=sys.stderr)
+
+
+def _run(arguments: argparse.Namespace, scenario: Scenario, stack: ExitStack) -> dict[str, Any]:
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loadtests-")))
+    use = cores(scenario.pinned)
+    upstream = stack.enter_context(models(scenario.models, arguments.fake_port, use))
+    if arguments.target:
+        target = servers.at(arguments.target, arguments.key, arguments.model)
+        targets = arms.existing(scenario, target, upstream if arguments.fake_port else None)
+    else:
+        targets = arms.own(scenario, folder, upstream, use, stack)
+    peers = dict(peer.partition("=")[::2] for peer in arguments.peer)
+    scenario, more = arms.with_peers(scenario, peers, folder, upstream, use, stack)
+    bench = Bench(scenario, targets | more, stack.enter_context(clients(scenario.clients, use)))
+    if arguments.soak:
+        return _soak(bench, arguments)
+    return _measure(bench, arguments.out)
+
+
+def _measure(bench: Bench, out: Path) -> dict[str, Any]:
+    rows = progress(bench.scenario, bench.run())
+    summary, machine = report.summarise(rows), describe()
+    result = {
+        "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "scenario": bench.scenario.name,
+        "rounds": bench.scenario.rounds,
+        "machine": machine,
+        "summary": summary,
+        "rows": [[measure, arm, number, figures] for measure, arm, number, figures in rows],
+    }
+    table = report.markdown(bench.scenario, summary, machine)
+    print(table)
+    (out / "report.md").write_text(table)
+    try:
+        pictures = plots.draw(summary, bench.scenario, out)
+    except ImportError as error:
+        print(f"no plots: {error}; `pip install rememberd[loadtests]`", file=sys.stderr)
+        pictures = []
+    (out / "report.html").write_text(plots.page(table, pictures, result))
+    return result
+
+
+def _soak(bench: Bench, arguments: argparse.Namespace) -> dict[str, Any]:
+    remembering = [
+        a for a in bench.scenario.arms.values() if a.through == "rememberd" and "x-memory" not in a.headers
+    ]
+    result = soak(bench, remembering[0], arguments.soak, arguments.rate)
+    print(f"web {result['web_mb_per_hour']:+.2f} MB/h, writer {result['writer_mb_per_hour']:+.2f} MB/h")
+    return {"machine": describe(), **result}
+
+
+if __name__ == "__main__":
+    main()

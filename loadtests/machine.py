@@ -1,0 +1,73 @@
+"""What Linux tells about processes and the machine they run on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Cores(NamedTuple):
+    """Which cores the measured server may use, and which everything else; both are all of them when not pinned."""
+
+    server: frozenset[int]
+    others: frozenset[int]
+
+
+def cores(pinned: bool) -> Cores:
+    usable = sorted(os.sched_getaffinity(0))
+    if not pinned or len(usable) < 2:
+        return Cores(frozenset(usable), frozenset(usable))
+    return Cores(frozenset(usable[:1]), frozenset(usable[1:]))
+
+
+def pin(pids: Iterable[int], to: frozenset[int]) -> None:
+    """All threads that they have now; new ones inherit it."""
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(ProcessLookupError):  # a thread may end meanwhile
+                os.sched_setaffinity(int(task.name), to)
+
+
+def cpu_us(pids: Sequence[int]) -> float:
+    """Microseconds on a core so far, all threads that still run: the scheduler's own count, in nanoseconds."""
+    total = 0
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                total += int((task / "schedstat").read_text().split()[0])
+    return total / 1000
+
+
+def rss_mb(pids: Sequence[int]) -> float:
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def children(pid: int) -> list[int]:
+    """Of this process, and theirs."""
+    parents = {int(stat.parent.name): _parent(stat) for stat in Path("/proc").glob("[0-9]*/stat")}
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found[1:]
+
+
+def _parent(stat: Path) -> int:
+    try:
+        return int(stat.read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def describe() -> dict[str, str | int]:
+    model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
+    return {
+        "cores": os.cpu_count() or 1,
+        "cpu": model.partition(":")[2].strip(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
+    }

@@ -1,0 +1,81 @@
+"""Memories for the hit arms: straight into the store of a proxy we started, or through the import API of another."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+
+from loadtests.prompts import memory
+from loadtests.servers import Target, fetch
+from proxy.memory.block import line_cost
+from proxy.memory.embed import FastEmbedder
+from proxy.memory.store.edge_client import EdgeClient
+from proxy.memory.store.edge_wire import socket_path
+from proxy.types import Evidence, Memory, Point, Source, Space
+
+USER = "load"
+LARGEST_IMPORT = 2_000  # through the API each memory is embedded: about 5 ms of CPU
+_BATCH = 500
+_REAL_VECTORS = 256  # sentences embedded for real; every memory's vector is one of them with noise
+_NOISE = 0.03  # a component's standard deviation; the cosine to the original is about .86
+_DAY_MS = 86_400_000
+
+
+@dataclass
+class _Maker:
+    chance: random.Random
+    embedder: FastEmbedder
+    vectors: np.ndarray
+    now: int
+
+    def point(self, number: int) -> Point:
+        text = memory(self.chance)
+        at = self.now - self.chance.randrange(365 * _DAY_MS)
+        made = Memory(
+            id=f"{number:032x}",
+            text=text,
+            kind=("fact", "episode")[number % 2],
+            created_at=at,
+            updated_at=at,
+            valid_from=at,
+            evidence=Evidence(text, "user", f"turn{number // 2}"),
+            source=Source(f"conversation{number // 20}", "load", "loadtests"),
+        )
+        base = self.vectors[self.chance.randrange(len(self.vectors))]
+        noisy = base + np.random.default_rng(number).normal(0, _NOISE, base.shape)
+        dense = (noisy / np.linalg.norm(noisy)).tolist()
+        return Point(made, dense, self.embedder.document(text), line_cost(made))
+
+
+def through_store(target: Target, memories: int, users: int) -> None:
+    """`memories` of one store, shared by `users` users of which the first is asked for."""
+    assert target.data is not None
+    asyncio.run(_fill(EdgeClient(socket_path(target.data)), memories, users))
+
+
+async def _fill(store: EdgeClient, memories: int, users: int) -> None:
+    embedder = FastEmbedder()
+    await embedder.start()
+    chance = random.Random(1)
+    vectors = np.array([await embedder.dense(memory(chance)) for _ in range(_REAL_VECTORS)])
+    maker = _Maker(chance, embedder, vectors, time.time_ns() // 1_000_000)
+    try:
+        for start in range(0, memories, _BATCH):
+            user = start * users // memories
+            points = [maker.point(number) for number in range(start, min(start + _BATCH, memories))]
+            await store.put(Space(USER if user == 0 else f"{USER}-{user}"), points)
+        await store.flush()
+    finally:
+        await store.close()
+        embedder.close()
+
+
+def through_api(target: Target, memories: int) -> None:
+    chance = random.Random(1)
+    lines = b"\n".join(orjson.dumps({"text": memory(chance)}) for _ in range(memories))
+    fetch(f"{target.url}/v1/memories/import", lines, {**target.headers, "x-memory-user": USER})

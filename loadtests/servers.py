@@ -1,0 +1,216 @@
+"""What is measured: each server is started with its own files in a temporary folder, and known as a `Target`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from loadtests.machine import Cores, children, pin
+
+START_SECONDS = 120.0
+KEY = "sk-load-test"
+TRANSLATED = "translated-"  # a model of this prefix goes through litellm
+
+_NGINX = """
+daemon off; worker_processes {workers}; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; client_max_body_size 32m; client_body_buffer_size 1m;
+  client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
+  uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
+  upstream model {{ server {upstream}; keepalive 512; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=2048; keepalive_requests 1000000;
+    location / {{
+      proxy_pass http://model; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+    }}
+  }}
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where requests go. `path` may hold `{model}`; `pids` are the processes whose CPU and memory count."""
+
+    host: str
+    port: int
+    path: str = "/v1/chat/completions"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    pids: Sequence[int] = ()
+    metrics: bool = False
+    writer: int = 0
+    data: Path | None = None
+    model: str | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+
+def at(url: str, key: str | None = None, model: str | None = None) -> Target:
+    """A server that runs already. Raises `ValueError` for anything but http://HOST:PORT."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        raise ValueError(f"{url!r} is not http://HOST:PORT")
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    base = parts.path.rstrip("/").removesuffix("/v1")
+    return Target(parts.hostname, parts.port or 80, f"{base}/v1/chat/completions", headers, model=model)
+
+
+def direct(upstream: int) -> Target:
+    return Target("127.0.0.1", upstream, "/{model}/v1/chat/completions")
+
+
+@contextmanager
+def rememberd(folder: Path, upstream: int, models: Sequence[str], cores: Cores, workers: int = 1) -> Iterator[Target]:
+    """`rememberd serve` with its own data; its web processes on the server's cores, its writer on the others."""
+    folder.mkdir(parents=True)
+    config = folder / "rememberd.json"
+    config.write_text(json.dumps(_config(folder, upstream, models, workers)))
+    log = (folder / "log").open("w+")
+    command = [sys.executable, "-m", "proxy.cli", "serve", "--config", str(config)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        port = _ready_port(process, folder / "log")
+        started = re.findall(r"(web|writer)\S* started, pid (\d+)", (folder / "log").read_text())
+        web = [int(pid) for name, pid in started if name == "web"]
+        writer = next(int(pid) for name, pid in started if name == "writer")
+        pin(web, cores.server)
+        pin([writer, process.pid], cores.others)
+        headers = {"authorization": f"Bearer {KEY}"}
+        yield Target("127.0.0.1", port, headers=headers, pids=web, metrics=True, writer=writer, data=folder / "data")
+    finally:
+        _end(process)
+        log.close()
+
+
+@contextmanager
+def nginx(folder: Path, upstream: int, cores: Cores) -> Iterator[Target]:
+    """Raises `FileNotFoundError` when it is not installed."""
+    binary = shutil.which("nginx") or "nginx"
+    folder.mkdir(parents=True)
+    port = free_port()
+    config = folder / "nginx.conf"
+    address = f"127.0.0.1:{upstream}"
+    config.write_text(_NGINX.format(folder=folder, port=port, upstream=address, workers=len(cores.server)))
+    process = subprocess.Popen([binary, "-c", str(config), "-p", str(folder)], stderr=subprocess.DEVNULL)
+    try:
+        _wait_for(port, process)
+        pids = children(process.pid)
+        pin(pids, cores.server)
+        yield Target("127.0.0.1", port, "/{model}/v1/chat/completions", pids=pids)
+    finally:
+        _end(process)
+
+
+@contextmanager
+def litellm(folder: Path, upstream: int, models: Sequence[str], cores: Cores, binary: str) -> Iterator[Target]:
+    """LiteLLM's proxy by its own command, `litellm`, as its documentation starts it for production."""
+    folder.mkdir(parents=True)
+    port = free_port()
+    config = folder / "litellm.json"
+    config.write_text(json.dumps({"model_list": [_entry(model, model, upstream) for model in models]}))
+    command = [binary, "--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
+    environment = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, cwd=folder, env={"PATH": "/usr/bin:/bin", **environment}
+        )
+        try:
+            _wait_for(port, process)
+            pids = [process.pid, *children(process.pid)]
+            pin(pids, cores.server)
+            yield Target("127.0.0.1", port, headers={"authorization": f"Bearer {KEY}"}, pids=pids)
+        finally:
+            _end(process)
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """The process hangs meanwhile: its sockets stay open and nobody answers."""
+    signal_all = [pid, *children(pid)]
+    _signal(signal_all, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        _signal(signal_all, signal.SIGCONT)
+
+
+def fetch(url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> bytes:
+    request = urllib.request.Request(url, data=body, headers=dict(headers or {}))
+    with urllib.request.urlopen(request, timeout=START_SECONDS) as response:
+        return bytes(response.read())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _config(folder: Path, upstream: int, models: Sequence[str], workers: int) -> dict[str, object]:
+    chat = [_entry(model, model, upstream) for model in models]
+    # A provider that is said not to take chat completions as they are: they go through litellm then.
+    other = [
+        {"model_info": {"supported_endpoints": ["/v1/responses"]}, **_entry(TRANSLATED + m, m, upstream)}
+        for m in models
+    ]
+    return {
+        "server": {"port": 0, "workers": workers},
+        "data_dir": str(folder / "data"),
+        "model_list": chat + other,
+        "keys": [{"name": "load", "key": KEY, "trust_identity": True}],
+    }
+
+
+def _entry(name: str, model: str, upstream: int) -> dict[str, object]:
+    base = f"http://127.0.0.1:{upstream}/{model}/v1"
+    return {"model_name": name, "litellm_params": {"model": f"openai/{model}", "api_base": base, "api_key": "sk-x"}}
+
+
+def _ready_port(process: subprocess.Popen[str], log: Path) -> int:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.search(r"ready at http://\S+:(\d+)", line):
+            return int(found[1])
+    raise RuntimeError("rememberd did not start:\n" + log.read_text())
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < end:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"nothing listens on port {port}; exit code {process.poll()}")
+
+
+def _end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _signal(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
