@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from proxy.app import build_database, build_embedder, build_pending
-from proxy.errors import RememberdError, RequestError
+from proxy.app import build_database, build_embedder, build_pending, extraction
+from proxy.errors import RememberdError
 from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.store.edge_client import EdgeClient
 from proxy.memory.store.edge_wire import socket_path
@@ -48,7 +48,8 @@ async def _findings(settings: Settings, environ: Mapping[str, str]) -> AsyncIter
     yield await _tried("store", lambda: _store(settings))
     yield Finding("encryption", True, "memories are not encrypted at rest")
     try:
-        catalog = Catalog(await model_list(settings, environ), environ)
+        models = await model_list(settings, environ)
+        catalog = Catalog(models, environ)
     except RememberdError as error:
         yield Finding("models", False, str(error))
         return
@@ -56,7 +57,7 @@ async def _findings(settings: Settings, environ: Mapping[str, str]) -> AsyncIter
     if not names:
         yield Finding("models", False, "none: set a provider's key such as OPENAI_API_KEY, or write a model_list")
     if settings.memory.extract.model is not None:
-        yield await _tried("extraction", lambda: _extraction(settings, catalog))
+        yield await _tried("extraction", lambda: _extraction(settings, models, environ))
     for deployment in _distinct([catalog.resolve(name) for name in names]):
         yield await _tried("model", lambda deployment=deployment: _model(deployment))  # type: ignore[misc]
 
@@ -99,13 +100,9 @@ async def _queue(settings: Settings) -> str:
     return f"SQLite, {stats.depth} turns waiting, the oldest for {stats.oldest_age_ms / 1000:.0f} s"
 
 
-async def _extraction(settings: Settings, catalog: Catalog) -> str:
+async def _extraction(settings: Settings, models: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> str:
+    extraction(settings, models, environ)
     wanted = settings.memory.extract
-    assert wanted.model is not None
-    try:
-        catalog.resolve(wanted.model)
-    except RequestError as error:
-        raise RememberdError(f"memory.extract.model: {error.message}") from error
     database = build_database(settings)
     try:
         stats = build_pending(settings, database).stats()

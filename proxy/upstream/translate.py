@@ -63,6 +63,7 @@ class Translate:
 def load_litellm() -> Any:
     """litellm, kept from fetching its price list, reading a `.env` in the working directory, and calling home."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    os.environ.setdefault("LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "True")
     os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
     litellm: Any = importlib.import_module("litellm")
     litellm.telemetry = False
