@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -74,6 +75,7 @@ def build_app(
         queue=queue,
         receipts=receipts,
         placement=memory.placement,
+        side_tasks=[re.compile(pattern) for pattern in memory.side_tasks or ()],
         deadline_ms=memory.deadline_ms,
         max_body_bytes=max_body_bytes,
     )

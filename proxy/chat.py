@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -18,22 +17,20 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from proxy.auth import Auth
-from proxy.errors import QueueUnavailable, RequestError
+from proxy.errors import QueueUnavailable
+from proxy.exchange import Exchange, Recollection, Said, mode_of, said_by, status_of, write_of
 from proxy.identity import identify
 from proxy.memory.frozen import Frozen
-from proxy.memory.ids import turn_id
 from proxy.memory.recall import Recall, Recalled
 from proxy.memory.receipts import Receipts
-from proxy.memory.wishes import unrecorded
-from proxy.ports import Reply, TurnQueue
+from proxy.ports import TurnQueue
 from proxy.relay import Relay, unless_gone
 from proxy.requests import ClientGone, read_body, request_id, with_query
-from proxy.types import Deployment, Identity, Millis, Receipt, Source, Space, Turn
+from proxy.types import Deployment, Millis, Receipt, Source, Turn
 from proxy.upstream.catalog import Catalog
 from proxy.upstream.failover import Answered, Failover
 from proxy.wire import body as json_body
 from proxy.wire.dialects import DIALECTS, Dialect
-from proxy.wire.question import Question
 from proxy.wire.sidetasks import is_side_task
 
 log = logging.getLogger("rememberd.chat")
@@ -46,54 +43,9 @@ OVERHEAD = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.5, 1),
 )
 
-Mode = Literal["on", "read", "write", "off"]
 _FRESH_MS = 600_000  # memories expire, and "yesterday" moves on, without the space changing
-_LARGE_ANSWER = 256 * 1024  # bytes; parsing more than this (about 2 ms) belongs off the event loop
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a known user said, where memory takes part. `unrecorded`: they asked earlier in this conversation that
-    nothing of it be kept; `earlier`: they ask it now, and these are the turns that may have been kept so far."""
-
-    identity: Identity
-    asked: Question
-    turn_id: str
-    unrecorded: bool = False
-    earlier: tuple[str, ...] = ()
-
-    @property
-    def space(self) -> Space:
-        return self.identity.space
-
-    @property
-    def key(self) -> str:
-        text = "\0".join((self.identity.conversation or "", self.asked.text))
-        return blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """A request as it was understood."""
-
-    id: str
-    at: Millis
-    dialect: Dialect
-    raw: bytes
-    body: dict[str, Any]
-    deployments: list[Deployment]
-    mode: Mode
-    identity: Identity | None
-    said: Said | None
-    client: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Recollection:
-    """What recall gave, and the version of the space it was made from: None when it need not be frozen (again)."""
-
-    recalled: Recalled
-    version: int | None = None
+_LARGE_BODY = 64 * 1024  # bytes; understanding more (up to 50 ms if it is hostile) belongs off the event loop
+_LARGE_ANSWER = 256 * 1024  # bytes; so does parsing more than this (about 2 ms)
 
 
 class Chat:
@@ -110,19 +62,21 @@ class Chat:
         queue: TurnQueue,
         receipts: Receipts,
         placement: str,
+        side_tasks: Sequence[re.Pattern[str]],
         deadline_ms: int,
         max_body_bytes: int,
     ) -> None:
         self.auth, self.catalog, self.upstream = auth, catalog, upstream
         self.recall, self.frozen, self.queue, self.receipts = recall, frozen, queue, receipts
-        self.placement, self.deadline_ms, self.max_body_bytes = placement, deadline_ms, max_body_bytes
+        self.placement, self.side_tasks = placement, side_tasks
+        self.deadline_ms, self.max_body_bytes = deadline_ms, max_body_bytes
         self._pending: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         request = Request(scope, receive)
         dialect = DIALECTS[request.url.path]
-        exchange = self.understand(dialect, request.headers, await read_body(request, self.max_body_bytes))
+        exchange = await self._understood(dialect, request.headers, await read_body(request, self.max_body_bytes))
         recollection = await self.recollect(exchange)
         outgoing = self.outgoing(exchange, recollection)
         overhead = time.perf_counter() - began
@@ -135,14 +89,19 @@ class Chat:
         relay = self.relay(exchange, recollection, answered, overhead)
         await relay(scope, receive, send)
 
+    async def _understood(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes) -> Exchange:
+        if len(raw) <= _LARGE_BODY:
+            return self.understand(dialect, headers, raw)
+        return await asyncio.to_thread(self.understand, dialect, headers, raw)
+
     def understand(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes) -> Exchange:
         """Who asks what of which model, and may memory take part."""
         principal = self.auth.principal(headers)
-        mode = _mode(headers)
+        mode = mode_of(headers)
         body = json_body.parse(raw)
         deployments = self.catalog.choices(json_body.model(body), principal)
         identity = identify(principal, headers, body)
-        asked = None if is_side_task(headers, body) else dialect.question(body)
+        asked = None if is_side_task(headers, body, self.side_tasks) else dialect.question(body)
         return Exchange(
             id=request_id(headers),
             at=time.time_ns() // 1_000_000,
@@ -154,7 +113,7 @@ class Chat:
             identity=identity,
             said=None
             if identity is None or asked is None or mode == "off"
-            else _said(dialect, identity, asked, body),
+            else said_by(dialect, identity, asked, body),
             client=headers.get("user-agent", "").partition(" ")[0][:64] or None,
         )
 
@@ -189,7 +148,7 @@ class Chat:
     ) -> Relay:
         dialect, (deployment, reply) = exchange.dialect, answered
         recalled = recollection.recalled if recollection else Recalled(status="miss")
-        status, write = _status(exchange, recollection), _write(exchange, reply)
+        status, write = status_of(exchange, recollection), write_of(exchange, reply)
         STATUS.labels(status).inc()
         headers = {
             "X-Request-Id": exchange.id,
@@ -297,43 +256,3 @@ class Chat:
         if not said.asked.continues and (found[0] != version or now - at > _FRESH_MS):
             return version, None
         return version, Recalled(status, block, tuple(ids), tokens, (time.perf_counter() - began) * 1000)
-
-
-def _said(dialect: Dialect, identity: Identity, asked: Question, body: dict[str, Any]) -> Said:
-    texts = [(at, text) for at, text in dialect.user_texts(body) if at <= asked.at]
-    wished = [at for at, text in texts if unrecorded(text)]
-    id_at = {
-        at: _turn_id(dialect, identity, body, at) for at, _ in (texts if asked.at in wished else [(asked.at, "")])
-    }
-    current = id_at.pop(asked.at)
-    return Said(
-        identity, asked, current, unrecorded=any(at < asked.at for at in wished), earlier=tuple(id_at.values())
-    )
-
-
-def _turn_id(dialect: Dialect, identity: Identity, body: dict[str, Any], at: int) -> str:
-    return turn_id(identity.space, identity.conversation, dialect.prefix(body, at))
-
-
-def _mode(headers: Mapping[str, str]) -> Mode:
-    match headers.get("x-memory", "on").strip().lower():
-        case "on" | "read" | "write" | "off" as mode:
-            return mode
-        case other:
-            message = f"X-Memory must be on, read, write or off, not {other!r}"
-            raise RequestError(400, "invalid_memory_mode", message, param="X-Memory")
-
-
-def _status(exchange: Exchange, recollection: Recollection | None) -> str:
-    if recollection is not None:
-        return recollection.recalled.status
-    if exchange.mode in ("off", "write"):
-        return "off"
-    return "no-identity" if exchange.identity is None else "skipped"
-
-
-def _write(exchange: Exchange, reply: Reply) -> str:
-    """`on` promises a queued turn: an upstream error is no exchange, and the client will ask again."""
-    if exchange.mode in ("off", "read") or exchange.identity is None or (exchange.said and exchange.said.unrecorded):
-        return "off"
-    return "on" if exchange.said is not None and 200 <= reply.status < 300 else "skipped"

@@ -7,6 +7,7 @@ nearest.
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
@@ -85,6 +86,9 @@ class Encryption:
 class Memory:
     placement: Literal["user", "system"] = setting(
         "user", "where the block goes: before the newest user message, or as a system message"
+    )
+    side_tasks: list[str] | None = setting(
+        None, "regular expressions: a request whose newest words begin so gets no memory and leaves none; null = none"
     )
     budget_tokens: int = setting(600, "largest context block, in tokens")
     deadline_ms: int = setting(150, "recall, and the wait for the queue, take no longer than this each")
@@ -279,6 +283,7 @@ def _check(settings: Settings) -> None:
             "Add an entry to `keys`, or listen on 127.0.0.1"
         )
     _check_keys(settings.keys or [])
+    _check_patterns(memory.side_tasks or [])
     _check_supported(memory)
 
 
@@ -292,6 +297,14 @@ def _check_supported(memory: Memory) -> None:
     for name, value in asked.items():
         if value is not None:
             raise ConfigError(f"{name} is not supported by this version yet: leave it null")
+
+
+def _check_patterns(patterns: list[str]) -> None:
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except (re.error, TypeError) as error:
+            raise ConfigError(f"memory.side_tasks: {pattern!r} is not a regular expression: {error}") from None
 
 
 def _check_keys(keys: list[Key]) -> None:

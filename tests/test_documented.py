@@ -45,7 +45,7 @@ def test_the_readme_lists_every_setting() -> None:
 
 def test_every_setting_can_come_from_the_environment() -> None:
     """By the name the file's first lines give; what is not supported yet is refused, not ignored."""
-    samples = {"placement": "system", "host": "localhost", "keys": None, "model_list": None, "aliases": None, "fallbacks": None}
+    samples = {"placement": "system", "host": "localhost", "keys": None, "model_list": None, "aliases": None, "fallbacks": None, "side_tasks": None}
     for path, item in leaves():
         value = samples.get(path[-1], "7")
         variable = "REMEMBERD_" + "_".join(path).upper()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -18,12 +19,10 @@ def chat(user: str, system: str | None = None) -> dict[str, Any]:
 
 
 FROM_USER = {
-    "Open WebUI title": '### Task:\nGenerate a concise title.\n### Output:\nJSON format: {"title": "…"}\n'
-    + HISTORY,
+    "Open WebUI title": '### Task:\nGenerate a concise title.\n### Output:\nJSON format: {"title": "…"}\n' + HISTORY,
     "Open WebUI tags": "### Task:\nGenerate 1-3 broad tags for the main themes.\n\n" + HISTORY,
     "Open WebUI follow-ups": "### Task:\nSuggest 3-5 follow-up questions.\n" + HISTORY,
-    "Open WebUI next messages": "### Task:\nPredict 3-5 useful messages this user might send next.\n"
-    + HISTORY,
+    "Open WebUI next messages": "### Task:\nPredict 3-5 useful messages this user might send next.\n" + HISTORY,
     "Open WebUI search query": "### Task:\nAnalyze the chat history to decide whether to search.\n" + HISTORY,
     "Open WebUI autocomplete": "### Task:\nYou are an autocompletion system. Continue it.\n<text>I am A</text>",
     "LibreChat": "Provide a concise, 5-word-or-less title for the conversation, in title case.\n\nConversation:\n…",
@@ -93,6 +92,27 @@ def test_documents_in_a_task_frame_are_a_persons_turn() -> None:
     """Open WebUI puts a question with documents behind "### Task:" too, and that is a person's."""
     text = "### Task:\nRespond to the user query using the context.\n<context>\n…\n</context>\n\nwhere do I live?"
     assert not is_side_task({}, chat(text))
+
+
+def test_each_system_text_counts_by_itself() -> None:
+    """Claude Code says who it is in one block and what it wants in the next."""
+    blocks = [{"type": "text", "text": text} for text in ("You are Claude Code.", FROM_SYSTEM["opencode"])]
+    assert is_side_task({}, {"system": blocks, "messages": [{"role": "user", "content": "hi"}]})
+    assert not is_side_task({}, {"system": blocks[:1], "messages": [{"role": "user", "content": "hi"}]})
+
+
+def test_the_operator_knows_more_clients() -> None:
+    """A pattern of the settings is looked for where words begin, of the user and of the system, in every dialect."""
+    patterns = [re.compile(r"ACME-TITLE\b")]
+    for body in (
+        chat("ACME-TITLE: x"),
+        chat("hi", "ACME-TITLE"),
+        {"input": "ACME-TITLE"},
+        {"instructions": "ACME-TITLE"},
+    ):
+        assert is_side_task({}, body, patterns)
+        assert not is_side_task({}, body)
+    assert not is_side_task({}, chat("what is ACME-TITLE?"), patterns)
 
 
 def test_an_earlier_prompt_in_the_history_does_not_count() -> None:

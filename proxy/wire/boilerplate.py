@@ -35,6 +35,10 @@ _UNWRAPPED_BY_CLIENT = {
 }
 _UNWRAPPED = {name for names in _UNWRAPPED_BY_CLIENT.values() for name in names.split()}
 
+# Characters, about 25,000 tokens: memory uses a few pages of a message, and these rules over 30 MB of one would hold
+# up everybody's requests for seconds.
+LONGEST = 100_000
+
 _TAG = re.compile(r"<(/?)([A-Za-z][\w-]{0,40})(?:\s[^<>]{0,300})?>")
 _OWN_BLOCK = re.compile(r"^[ \t]*<memory(?:\s[^<>]{0,300})?>", re.MULTILINE)
 _OWN_BLOCK_END = "</memory>"
@@ -47,10 +51,18 @@ def strip(text: str) -> str:
     return text.strip()
 
 
-def synthetic(text: str) -> bool:
-    """A user-role message that no person typed: only boilerplate, or a client talking to the model by itself."""
+def typed(text: str) -> str:
+    """The words that a person typed; "" for a user-role message that is only boilerplate, or a client talking to the
+    model by itself. Of an over-long text only head and tail are read: people type before or after what they paste."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]}\n[…]\n{text[-LONGEST // 2 :]}"
     words = strip(text)
-    return not words or words.startswith(_CLIENT_TURNS)
+    return "" if words.startswith(_CLIENT_TURNS) else words
+
+
+def synthetic(text: str) -> bool:
+    """A user-role message that no person typed."""
+    return not typed(text)
 
 
 def _own_block(text: str) -> str:

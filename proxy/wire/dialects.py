@@ -27,8 +27,8 @@ class Dialect(Protocol):
     def user_texts(self, body: dict[str, Any]) -> list[tuple[int, str]]:
         """What the person said in the conversation, newest first, by index; `body` holds a question."""
 
-    def prefix(self, body: dict[str, Any], at: int) -> bytes:
-        """All up to the message at `at`: the same in every retry and in every step of a tool loop."""
+    def prefix(self, body: dict[str, Any], at: int) -> list[bytes]:
+        """Each message up to the one at `at`: the same in every retry and in every step of a tool loop."""
 
     def inject(self, body: dict[str, Any], asked: Question, block: str, placement: str) -> dict[str, Any]:
         """A copy of `body` with the block in it."""

@@ -41,14 +41,17 @@ def spoken(items: Sequence[Any], words: Words) -> Iterator[tuple[int, str]]:
     """What persons sent, newest first, as (index, cleaned text); what no person typed is left out."""
     for index in range(len(items) - 1, -1, -1):
         raw = words(items[index])
-        if raw is not None and not (raw and boilerplate.synthetic(raw)):
-            yield index, boilerplate.strip(raw).strip()
+        if raw is None:
+            continue
+        text = boilerplate.typed(raw)
+        if text or not raw:
+            yield index, text
 
 
-def prefix(items: Sequence[Any], at: int) -> bytes:
-    """Up to the message at `at`: the same in every retry and in every step of a tool loop, in which clients move
-    their cache marks and turn a text into a list of one part and back."""
-    return dump({"messages": [_plain(item) for item in items[: at + 1]]})
+def prefix(items: Sequence[Any], at: int) -> list[bytes]:
+    """The messages up to the one at `at`: the same in every retry and in every step of a tool loop, in which clients
+    move their cache marks and turn a text into a list of one part and back."""
+    return [dump(_plain(item)) for item in items[: at + 1]]
 
 
 def text_of(content: Any, kinds: tuple[str, ...] = ("text",)) -> str:

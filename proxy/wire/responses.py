@@ -27,7 +27,7 @@ def user_texts(body: dict[str, Any]) -> list[tuple[int, str]]:
     return [(at, text) for at, text in questions.spoken(_items(body), _words) if text]
 
 
-def prefix(body: dict[str, Any], at: int) -> bytes:
+def prefix(body: dict[str, Any], at: int) -> list[bytes]:
     return questions.prefix(_items(body), at)
 
 

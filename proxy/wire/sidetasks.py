@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 _HEAD = 4_000  # characters of a prompt that are looked at, from each end
@@ -23,9 +23,17 @@ class _Prompt(NamedTuple):
     mark: re.Pattern[str]
 
 
-def is_side_task(headers: Mapping[str, str], body: Mapping[str, Any]) -> bool:
-    """True if no person waits for this answer. `headers` have lower-case names; `body` is of any dialect."""
-    return _by_header(headers) or _matches(_FROM_USER, _newest_user(body)) or _matches(_FROM_SYSTEM, _system(body))
+def is_side_task(
+    headers: Mapping[str, str], body: Mapping[str, Any], patterns: Sequence[re.Pattern[str]] = ()
+) -> bool:
+    """True if no person waits for this answer. `headers` have lower-case names; `body` is of any dialect; `patterns`
+    are the operator's own, each looked for at the beginning of the newest user message and of the system text."""
+    if _by_header(headers):
+        return True
+    said, told = _newest_user(body), list(_system(body))
+    if _matches(_FROM_USER, said) or any(_matches(_FROM_SYSTEM, text) for text in told):
+        return True
+    return any(pattern.match(text[:_HEAD]) for pattern in patterns for text in (said, *told))
 
 
 def _by_header(headers: Mapping[str, str]) -> bool:
@@ -58,15 +66,15 @@ def _newest_user(body: Mapping[str, Any]) -> str:
     return _text(last.get("content")) if isinstance(last, dict) and last.get("role") == "user" else ""
 
 
-def _system(body: Mapping[str, Any]) -> str:
-    """The system text of any dialect: `instructions`, `system`, or the first message of that role."""
+def _system(body: Mapping[str, Any]) -> Iterator[str]:
+    """The system texts of any dialect, each part by itself (Claude Code sends who it is before what it wants):
+    `instructions`, `system`, or the first message of that role."""
     told = body.get("instructions") or body.get("system")
-    if told:
-        return _text(told)
     items = body.get("messages", body.get("input"))
     first = items[0] if isinstance(items, list) and items else None
     is_system = isinstance(first, dict) and first.get("role") in ("system", "developer")
-    return _text(first.get("content")) if first and is_system else ""
+    content = told or (first.get("content") if first and is_system else None)
+    yield from [content] if isinstance(content, str) else _parts(content)
 
 
 def _text(content: Any) -> str:
