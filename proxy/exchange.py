@@ -17,7 +17,6 @@ from proxy.wire.dialects import Dialect
 from proxy.wire.question import Question
 
 Mode = Literal["on", "read", "write", "off"]
-_FRESH_MS = 600_000  # memories expire, and "yesterday" moves on, without the space changing
 
 
 @dataclass(frozen=True, slots=True)

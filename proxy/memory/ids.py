@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Container, Sequence
 from hashlib import blake2b
 from uuid import UUID, uuid5
 
@@ -16,11 +17,19 @@ def normal(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(".!?。！？ ")
 
 
-def turn_id(space: Space, conversation: str | None, prefix: bytes) -> str:
-    """32 hex digits. `prefix` is the dialect's messages up to and including the newest real user message."""
-    digest = blake2b(prefix, digest_size=16)
-    digest.update("\0".join((*space, conversation or "")).encode())
-    return digest.hexdigest()
+def turn_ids(space: Space, conversation: str | None, prefix: Sequence[bytes], at: Container[int]) -> dict[int, str]:
+    """32 hex digits for each turn, by the index `at` of the message it began with; oldest first.
+
+    `prefix` is the dialect's messages up to and including the newest real user message. One pass over them: they
+    can be 32 MB, and a turn's id covers all before it."""
+    digest, found = blake2b(digest_size=16), dict[int, str]()
+    for index, message in enumerate(prefix):
+        digest.update(len(message).to_bytes(8) + message)
+        if index in at:
+            whole = digest.copy()
+            whole.update("\0".join((*space, conversation or "")).encode())
+            found[index] = whole.hexdigest()
+    return found
 
 
 def episode_id(space: Space, turn_id: str) -> str:

@@ -22,8 +22,13 @@ UNPROVEN = Counter("rememberd_facts_unproven", "Facts dropped: their evidence is
 
 
 def redacted(turn: Turn) -> Turn:
-    """The same turn without secrets and without a block of ours on either side."""
-    user_text, answer = redact(without_block(turn.user_text)), redact(without_block(turn.answer))
+    """The same turn without secrets and without a block of ours on either side.
+
+    Of an over-long side only what may be kept is read, and a margin, so that no secret is cut in two where it would
+    be kept: a megabyte would stall every recall for seconds."""
+    user_text, answer = (
+        redact(_ends(without_block(side), 2 * SIDE_CHARS, 2 * TAIL_CHARS)) for side in (turn.user_text, turn.answer)
+    )
     for counts in (user_text.counts, answer.counts):
         for kind, count in counts.items():
             REDACTED.labels(kind).inc(count)
@@ -47,9 +52,11 @@ async def facts(turn: Turn, extractor: Extractor) -> list[Memory]:
 
 def cut(text: str) -> str:
     """Head and tail of an over-long text: a question stands before or after what was pasted."""
-    if len(text) <= SIDE_CHARS:
-        return text
-    return f"{text[: SIDE_CHARS - TAIL_CHARS]}\n[…]\n{text[-TAIL_CHARS:]}"
+    return _ends(text, SIDE_CHARS, TAIL_CHARS)
+
+
+def _ends(text: str, most: int, tail: int) -> str:
+    return text if len(text) <= most else f"{text[: most - tail]}\n[…]\n{text[-tail:]}"
 
 
 def _fact(turn: Turn, fact: Fact) -> Memory:
