@@ -11,20 +11,27 @@ from hypothesis import strategies as st
 
 from proxy.memory.extract.rules import Rules, extract
 from proxy.types import Space, Turn
-from tests.rules_report import score, turns
+from tests.rules_report import FIRST_RUNS, all_turns, score, turns
 
 
-def test_precision_and_recall_on_the_labelled_turns() -> None:
+@pytest.mark.parametrize("name", FIRST_RUNS)
+def test_precision_and_recall_of_each_set(name: str) -> None:
+    """In every labelled set at least nine in ten of the stored facts are right, and most stated facts are found."""
+    result = score(turns(name))
+    assert result.precision >= 0.9, result.mistakes
+    assert result.recall >= 0.85, result.mistakes
+
+
+def test_precision_and_recall_of_all_sets_together() -> None:
     """At least 95 of 100 stored facts are right (the issue asks for 90), and nine in ten stated facts are found."""
-    result = score(turns())
-    print(f"precision {result.precision:.3f}, recall {result.recall:.3f}")
+    result = score(all_turns())
     assert result.precision >= 0.95, result.mistakes
     assert result.recall >= 0.9, result.mistakes
 
 
 def test_the_labelled_turns_are_varied() -> None:
     """The figures stand on statements and corrections, and on as many turns from which nothing may be learned."""
-    labelled = turns()
+    labelled = all_turns()
     kinds = Counter(turn["kind"] for turn in labelled)
     assert len(labelled) >= 150
     assert kinds.keys() >= {
@@ -37,12 +44,36 @@ def test_the_labelled_turns_are_varied() -> None:
         "roleplay",
         "third",
     }
-    assert sum(1 for turn in labelled if not turn["facts"]) >= len(labelled) / 3
+    assert sum(1 for turn in labelled if not turn["facts"]) >= len(labelled) / 2
+
+
+@pytest.mark.parametrize(
+    ("text", "slot"),
+    [
+        ("I live in Oslo", "home"),
+        ("my name is Ada", "name"),
+        ("I'm vegetarian", "diet"),
+        ("I work at Acme", "employer"),
+        ("my dog is called Rex", None),
+        ("my favourite colour is teal", "favourite_color"),
+        ("my locker code word is Bramble", "locker_code_word"),
+        ("remember that my bike is red", None),
+        ("I'm allergic to peanuts", None),
+        ("I prefer tabs over spaces", None),
+        ("I have two kids", None),
+        ("my birthday is March 3rd", "birthday"),
+        ("I'm moving to Bergen next month", None),
+    ],
+)
+def test_a_plain_statement_is_heard(text: str, slot: str | None) -> None:
+    """What people say most plainly about themselves is never missed, alone, in a sentence or before a question."""
+    assert [fact.slot for fact in extract(text, 0)] == [slot]
+    assert [fact.slot for fact in extract(f"Hi! {text}. What should I cook tonight?", 0)] == [slot]
 
 
 def test_every_fact_has_its_evidence() -> None:
     """No span, no fact: the evidence stands verbatim in what the user wrote."""
-    for turn in turns():
+    for turn in all_turns():
         for fact in extract(turn["text"], 0):
             assert fact.evidence
             assert fact.evidence in turn["text"]
@@ -144,7 +175,5 @@ def test_any_text_is_read_without_error(text: str) -> None:
 
 async def test_the_extractor_reads_the_user_and_not_the_answer() -> None:
     """What the assistant says is nothing the user stated."""
-    turn = Turn(
-        "t", Space("ada"), 5, user_text="I live in Oslo.", answer="I live in a data centre.", receipt="r"
-    )
+    turn = Turn("t", Space("ada"), 5, user_text="I live in Oslo.", answer="I live in a data centre.", receipt="r")
     assert [fact.text for fact in await Rules().facts(turn)] == ["I live in Oslo."]
