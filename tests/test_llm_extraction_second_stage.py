@@ -91,22 +91,27 @@ async def test_turns_of_one_conversation_share_a_call(rig: ExtractionRig, upstre
     assert [each.text for each in rig.facts()] == ["I have a dog.", "I like tea.", "I live in Oslo."]
 
 
-async def test_a_conversation_that_goes_on_is_read_when_it_rests(rig: ExtractionRig, upstream: FakeModel) -> None:
-    """Each turn starts the wait anew, a retried one as well; but not for ever."""
+async def test_each_turn_starts_the_wait_anew(rig: ExtractionRig, upstream: FakeModel) -> None:
+    """A new turn of the conversation, and one that comes again (the next step of a tool loop)."""
     await told(rig, "I live in Oslo.")
-    rig.clock.now += IDLE_MS - 1
-    await told(rig, "I live in Oslo.")
-    assert not await rig.stage.step()
-    rig.clock.now += IDLE_MS - 1
-    await rig.pending.add(turn("late", text="I have a dog.", at=rig.clock.now))
-    assert not [each for each in sent(upstream) if "I have a dog." in each]
+    for text, number in (("I have a dog.", 1), ("I have a dog.", 1)):
+        rig.clock.now += IDLE_MS - 10
+        await told(rig, text, first=number)
+        assert not await rig.stage.step()
+    await rig.read_all()
+    assert sent(upstream) == [["I live in Oslo.", "I have a dog."]]
+
+
+async def test_a_conversation_that_never_rests_is_read_all_the_same(rig: ExtractionRig, upstream: FakeModel) -> None:
+    """After some minutes at most; here the second turn never comes to its end."""
     began = rig.clock.now
-    for number in range(LONGEST_WAIT * 2):
-        await told(rig, f"I own boat {number}.", conversation="busy", first=number)
+    await told(rig, "I live in Oslo.")
+    while not await rig.stage.step():
+        assert rig.clock.now - began <= LONGEST_WAIT * IDLE_MS
         rig.clock.now += IDLE_MS // 2
-        if await rig.stage.step() and any("I own boat 0." in each for each in sent(upstream)):
-            break
-    assert rig.clock.now - began <= (LONGEST_WAIT + 1) * IDLE_MS
+        await told(rig, "I have a dog.", first=1)
+    assert rig.clock.now - began >= LONGEST_WAIT * IDLE_MS
+    assert sent(upstream) == [["I live in Oslo.", "I have a dog."]]
 
 
 async def test_a_long_conversation_takes_several_calls(rig: ExtractionRig, upstream: FakeModel) -> None:

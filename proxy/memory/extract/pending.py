@@ -77,7 +77,7 @@ CONVERSATION = """
 SELECT user, scope, conversation FROM extractions
 WHERE state = 'due' AND due <= :now AND user NOT IN (SELECT user FROM extractions WHERE state = 'asked')
 GROUP BY user, scope, conversation
-HAVING max(added) <= :now - :idle OR min(added) <= :now - :idle * :longest
+HAVING max(added) <= :now - :idle OR min(created_at) <= :now - :idle * :longest
 ORDER BY min(due), min(added) LIMIT 1
 """
 _TURN = "turn, user, scope, conversation, model, client, speaker, receipt, created_at, text"
