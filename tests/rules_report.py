@@ -25,6 +25,9 @@ FIRST_RUNS: dict[str, tuple[float, float] | None] = {
     "turns_blind_6.jsonl": (0.829, 0.872),
     "turns_blind_7.jsonl": (0.945, 0.929),
     "turns_blind_8.jsonl": (0.933, 0.949),
+    "turns_blind_9.jsonl": (0.896, 0.956),
+    "turns_blind_10.jsonl": (0.882, 0.938),
+    "turns_blind_11.jsonl": (1.000, 0.932),
 }
 
 

@@ -129,7 +129,7 @@ _REMEMBER = re.compile(
 
 _CONTINUES = (
     r"live|work|own|have|love|hate|like|study|teach|speak|play|use|drive|prefer|enjoy|collect|volunteer|grew|moved"
-    r"|wohne|lebe|arbeite|bin|habe|habite|travaille|suis|vivo|trabajo|tengo|soy|me|no me|mi|moro|trabalho|sou|lavoro|abito"
+    r"|wohne|lebe|arbeite|bin|habe|habite|travaille|suis|vivo|trabajo|tengo|soy|me|no me|mi|moro|tenho|trabalho|sou|lavoro|abito"
     r"|sono|ho|bor|jobber|jobbar|arbeider|arbejder|arbetar|er|är|woon|werk|ben"
 )
 _DESCRIBES = r"allergic|allergisch|allergique|allergisk|diabetic|vegan|vegetarian|married|retired|based|lactose"

@@ -28,9 +28,7 @@ _IM = r"(?:i['’]?m|i am)"
 _IVE = r"(?:i['’]ve|i have)"
 _WE = r"(?:i|we)"
 _ADVERBS = r"(?:(?:really|absolutely|also|still|just|truly|always|mostly|generally|usually|personally|now|so|very|recently|finally|currently|actually|both) )*"
-_NOT_THAT = (
-    r"(?!(?:it|its|this|that|that['’]s|these|those|you|your|him|her|them|there|here|how|what|when|where|why|one)\b)"
-)
+_NOT_THAT = r"(?!(?:it|its|me|this|that|that['’]s|these|those|you|your|him|her|them|there|here|how|what|when|where|why|one)\b)"
 # A word before a noun that belongs to it: "two very old cats", but not "a question about cats".
 _ADJECTIVE = r"(?:(?!(?:of|with|about|for|from|in|on|to|at|if|that|which|who|not|too|terrible|bad|good|great|slow|fast|quick|lousy|born|fake)\b)[\w-]+ )"
 _NOT_A_CHOICE = (
@@ -55,7 +53,7 @@ FAMILY = (
 # What `is` may say of a relative: who and how they are, not what they are at just now.
 _LASTING = (
     rf"(?:(?:also|now|both|almost|nearly|only|already|strictly|very) )*(?:(?:\d|{CAP})|(?:called|named|from|into|afraid|scared"
-    r"|obsessed|allergic|intolerant|lactose|gluten|diabetic|coeliac|celiac|asthmatic|dyslexic|autistic|deaf|blind|pregnant"
+    r"|obsessed|allergic|intolerant|lactose|gluten|diabetic|coeliac|celiac|asthmatic|dyslexic|autistic|deaf|(?:colou?r[- ]?)?blind|pregnant"
     r"|epileptic|vegan|vegetarian|pescatarian|left-handed|on the (?:autism )?spectrum|married|divorced|retired|dead|born|diagnosed|(?:a )?twins?"
     r"|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|getting married|living|studying|turning|expecting"
     r"|learning|starting|moving|graduating|retiring|working (?:as|at|for|in))\b"
@@ -63,7 +61,7 @@ _LASTING = (
 )
 # What follows a thing that is owned; before another noun ("a house plant") it is none.
 _ENDS = (
-    r"(?=$|[,.(:]| (?:and|or|but|so|who|that|which|where|with|without|from|in|at|on|near|behind|next|type|for|since|of|now|called|named"
+    r"(?=$|[,(:]|\.(?!\w)| (?:and|or|but|so|who|that|which|where|with|without|from|in|at|on|near|behind|next|type|for|since|of|now|called|named"
     r"|aged|under|over|because|together|as|about|already|too|each|by|both|last|yesterday|any ?more)\b)"
 )
 _ALLERGENS = (
@@ -102,14 +100,21 @@ _LIFE_VERBS = (
 )
 _EVENT_VERBS = (
     r"(?:ran|visited|graduated|got (?:married|promoted|hired|fired|laid off|a (?:new )?job|a (?:dog|cat|puppy|kitten)|my)"
-    r"|joined(?= (?-i:[A-Z]))|won|lost my job|broke (?:my|up)|became|retired|passed my|travell?ed|hiked|climbed|celebrated"
+    r"|joined(?= (?-i:[A-Z])| an? (?:[\w+-]+ ){0,3}(?:group|club|gym|team|choir|band|program|programme|church|union)\b)|went (?:to|on) (?:an?|my first)|won|lost my job|broke (?:my|up)|became|retired|passed (?:my|the)|travell?ed|hiked|climbed|celebrated"
     r"|had (?:a baby|a daughter|a son|surgery|twins|an operation)|gave birth|published|tore|sprained|competed"
-    r"|started (?:school|university|college|a (?:new )?job|my (?:new )?(?:job|studies|degree|phd))|moved (?:in|out|back|house|abroad)|proposed|performed)"
+    r"|started (?:school|university|college|a (?:new )?(?:job|diet|business|hobby)|my (?:new )?(?:job|studies|degree|phd))|moved (?:in|out|back|house|abroad)|proposed|performed)"
 )
 _WHEN = (
     r"(?:last|yesterday|ago|this (?:week|month|year|spring|summer|autumn|fall|winter)|in (?:19|20)\d\d"
     r"|in (?:january|february|march|april|may|june|july|august|september|october|november|december)"
     r"|on (?:mon|tues|wednes|thurs|fri|satur|sun)day|my first|when i was)"
+)
+_FIELDS = (
+    r"(?:(?:an?|the) (?:[\w-]+ )?(?:hospital|school|kindergarten|bank|lab|laboratory|library|museum|restaurant|kitchen|factory|warehouse|office|clinic"
+    r"|pharmacy|hotel|shop|store|bakery|university|government|military|army|navy|industry|sector|public sector|start-?up|call cent(?:er|re))"
+    r"|hr|it|marketing|sales|finance|retail|health ?care|education|hospitality|construction|logistics|procurement|tech|software|advertising|insurance"
+    r"|banking|law|research|academia|consulting|publishing|media|film|television|tourism|agriculture|forestry|manufacturing|engineering"
+    r"|design|security|accounting|operations|customer (?:service|support)|real estate|aviation|shipping|biotech|pharma|politics|theat(?:er|re))\b"
 )
 _HABIT = (
     r"(?:every (?:day|morning|evening|night|week|weekend|month|year|summer|winter|\w+day)|on \w+days|on weekends|daily|weekly"
@@ -171,7 +176,7 @@ ROWS: tuple[Row, ...] = (
     row("origin", rf"{_IM} {_ADVERBS}(?:originally )?from {CAP}|my home ?town is {CAP}"),
     row(None, r"i grew up (?:in|on|near|with|speaking) "),
     # work
-    row("employer", r"i (?:no longer|don['’]?t|do not|stopped) work(?:ing)? (?:at|for) .+"),
+    row("employer", rf"{_IM} no longer (?:at|with|employed (?:at|by)) {CAP}|i (?:no longer|don['’]?t|do not|stopped) work(?:ing)? (?:at|for) .+"),
     row(
         "employer", r"i(?: just| recently| finally)? (?:quit|left|resigned from|lost) my (?:old )?job (?:at|with) .+"
     ),
@@ -183,19 +188,19 @@ ROWS: tuple[Row, ...] = (
     row("employer", rf"(?P<new_job>(?:{_IM} {_ADVERBS}(?:at|with)|i {_ADVERBS}joined) {CAP})|{_IM} {_ADVERBS}(?:working|employed) (?:at|for|by) (?:{CAP}|(?:a|an|the) )"),
     row("employer", rf"{_IVE} (?:been working|worked) (?:at|for) (?:{CAP}|an? |the )(?=.* (?:for|since) )"),
     row("employer", rf"my (?:new |current )?employer is {CAP}"),
-    row("job", rf"{_IM} (?:now |currently )?(?:retired|unemployed|self-employed|between jobs|on parental leave)(?=,|$| and| from| since)"),
+    row("job", rf"{_IM} (?:now |currently )?(?:retired|unemployed|self-employed|between jobs|on parental leave)(?=,|$| and\b| since\b)"),
     row("job", r"i (?:now )?work as (?:a|an|the) |my (?:job|profession|occupation) is (?:a |an |to )|i['’]?m .{3,30} by (?:profession|trade|training)"),
-    row("job", rf"{_IM} {_ADVERBS}(?:an?|the(?=.* (?:of|at|for) )) {_ADJECTIVE}{{0,3}}?(?P<occupation>[\w-]+)(?=,|$| (?:at|in|for|from|with|who|by|living|based|working|and|of|on)\b)(?! of (?:life|the world)| at heart| in (?:training wheels|my head))"),
+    row("job", rf"{_IM} {_ADVERBS}(?:an?|the(?=.* (?:of|at|for) )) {_ADJECTIVE}{{0,3}}?(?P<occupation>[\w-]+)(?=,|$| (?:at|in|for|from|with|who|by|living|based|working|now|and|of|on)\b)(?! of (?:life|the world)| at heart| in (?:training wheels|my head))"),
     row(None, rf"{_WE} (?:own|run|own and run) (?:an?|my own|our own) (?:[\w-]+ ){{0,3}}(?:business|studio|\w*shop|store|company|caf[eé]|restaurant|farm|bakery|vineyard|blog|podcast|agency|salon|gym|charity|bar|hotel)"),
     row("job", rf"i {_ADVERBS}work (?:nights|part[- ]time|full[- ]time|night shifts|shifts|weekends) as an? {_ADJECTIVE}{{0,2}}?(?P<occupation>[\w-]+)\b"),
-    row(None, rf"i {_ADVERBS}work (?:from home|remotely|nights|part[- ]time|full[- ]time|night shifts|shifts|weekends|in (?:a |an |the )?\w+)(?! as\b)"),
+    row(None, rf"i {_ADVERBS}work (?:from home|remotely|nights|part[- ]time|full[- ]time|night shifts|shifts|weekends|in {_FIELDS})(?! as\b)"),
     row(None, r"i (?:sing (?:soprano|alto|tenor|bass|in a)|teach|coach|volunteer|study|majored in|major in|studied) (?!this|that|it|the (?:code|docs))"),
     row(None, rf"{_IM} (?:studying|majoring in|doing (?:a|my) (?:phd|master['’]?s|degree|bachelor['’]?s)) ?(?!this|that|it|the (?:code|docs))"),
     row("school", r"i (?:go to|attend|am at|['’]m at) (?=.*\b(?:school|university|college|academy)\b)"),
     row(None, r"i (?:graduated|dropped out|got my degree|did my (?:phd|master['’]?s|degree|bachelor['’]?s)) |i['’]?m in my (?:\w+ )year (?:of|at) |i went to (?=.*\b(?:school|university|college)\b)"),
     # people and animals
     row("partner", rf"my (?:wife|husband|partner|girlfriend|boyfriend|spouse|fianc[eé]e?)(?:['’]s name)?(?: is|['’]s)(?: called| named)? (?P<name>{CAP})"),
-    row("relationship", rf"{_IM} (?:happily |newly |recently |now |not |no longer )*(?:married|single|divorced|engaged(?! in\b| with\b)|widowed|separated|a widow(?:er)?)(?=,|$| to (?=(?:an? )?{CAP}|my (?:wife|husband|partner|best|high|ex))| with\b| and\b| for\b| since\b| now\b| again\b| any ?more\b)"),
+    row("relationship", rf"{_IM} (?:happily |newly |recently |now |not |no longer )*(?:married|single|divorced|engaged(?! in\b| with\b)|widowed|separated|a widow(?:er)?)(?=,|$| to (?=(?:an? )?(?!{_SOFTWARE}){CAP}|my (?:wife|husband|partner|best|high|ex))| with\b| and\b| for\b| since\b| now\b| again\b| any ?more\b)"),
     row("relationship", rf"{_WE} (?:just |recently |finally )*got (?:married|engaged|divorced|separated)\b"),
     row(None, rf"(?:my|our) {FAMILY},?(?: {_NAME},?)?(?: (?:is|are|was|were) {_LASTING}|['’]s (?:name|birthday) is | (?:has|have) (?!to\b|been|no |the |my |just |some |gone|eaten|lost|taken|an? (?:[\w-]+ )?(?:fever|cold|cough|headache|test|exam|meeting|question|problem|rash|flu|temperature|party|game|match|recital|appointment|point)\b)| (?:loves?|likes?|hates?|prefers?) {_NOT_THAT}{_NOT_A_CHOICE}| (?:lives?|works?|turned|turns|studies|study|plays?|divorced|separated|split up|died|passed away|speaks?|teaches|graduated|got (?:married|divorced|engaged|promoted)|owns?|moved to|retired|start(?:s|ed) (?:school|university|kindergarten|college)|goes to|attends?|just turned|can['’]?t eat|doesn['’]t (?:eat|like|drink)|suffers from|was born) )"),
     row(None, rf"{_IM} (?:a|an|the) (?:(?:single|proud|new|stay-at-home|expectant|working|foster) )*(?:dad|mom|mum|mother|father|parent|grand(?:mother|father|parent|ma|pa)|twin|only child|oldest|youngest)\b(?! of \w+ (?!girls?|boys?|kids?|child|sons?|daughters?|twins?|teen|toddler|and|who|with|in|from|aged|little|small|young|lovely|adult|grown)\w)"),
@@ -203,7 +208,7 @@ ROWS: tuple[Row, ...] = (
     row("diet", rf"{_IM} (?:now |also |a |an |not |no longer |strictly |mostly |strict |on a )*{_DIETS}(?: diet)?(?=,|$| and\b| now\b| since\b| any ?more\b| for\b| but\b)"),
     row("diet", rf"{_IVE} (?:been|gone|become|turned) (?:a |an )?{_DIETS}\b|i (?:went|became|stopped being|turned) (?:a |an )?{_DIETS}\b|i (?:only )?eat (?:only )?{_DIETS}\b"),
     row(None, rf"{_IM} (?:\w+ly |very |also |not |no longer )*{_TRAITS}\b"),
-    row(None, rf"{_IVE} (?:also |got )?(?:(?:a|an|type \d|mild|severe|chronic|bad|seasonal) )*{_DISEASES}"),
+    row(None, rf"{_IVE} (?:also |got )?(?:(?:a|an|type \d|rheumatoid|mild|severe|chronic|bad|seasonal) )*{_DISEASES}"),
     row(None, rf"(?:i was|i got|{_IVE}|i['’]ve been|i have been) (?:just |recently |been )*diagnosed with |i suffer from "),
     row(None, r"(?:i take|i['’]?m on|i am on) (?!it\b|this|that|a (?:break|call|train|bus))[\w -]{3,40}?(?:for my|every (?:day|morning|evening|night)|daily|twice a day|once a day|medication|for (?:allergies|asthma|blood|anxiety|depression))"),
     row(None, r"i (?:don['’]?t|do not|can['’]?t|cannot|never) (?:(?:eat|drink)(?! (?:another|enough|more|before|after|when|while|until)\b)|smoke|have (?:dairy|gluten|nuts|sugar|alcohol|caffeine|lactose|milk|eggs)|tolerate|digest|(?:drive|swim)$)(?! (?:it|this|that|these|those)\b)"),
@@ -223,7 +228,7 @@ ROWS: tuple[Row, ...] = (
     row("language", rf"my {_NATIVE} (?:language|tongue) is {CAP}|{_IM} a native {CAP} speaker"),
     row(None, rf"i {_ADVERBS}(?:can )?(?:speak|understand) (?:\w+ ){{0,2}}?{CAP}|{_IM} (?:fluent in {CAP}|bilingual)|i (?:mostly |mainly )?(?:write|code in|program in) (?-i:[A-Z]\w+)(?: (?:at|for) \w+)?$"),
     row(None, rf"i {_ADVERBS}(?:can )?play (?!(?:the |a )?(?:role|game|video|sound|audio|file|song|clip)\b|with|around|it\b|this|that)\w"),
-    row(None, rf"{_IM} (?:a|an) (?:[\w-]+ )?member of |{_IM} (?:(?:an? )?(?:practi[cs]ing )?(?:religious|catholic|muslim|jewish|hindu|buddhist|christian|atheist|agnostic))(?=,|$| and)"),
+    row(None, rf"{_IM} (?:a|an) (?:[\w-]+ )?member of |{_IM} (?:(?:an? )?(?:practi[cs]ing )?(?:religious|catholic|muslim|jewish|hindu|buddhist|christian|atheist|agnostic))(?=,|$| (?:and|but|married|by|from)\b)"),
     row(None, rf"i (?:mostly |mainly |always |only |usually |still )*(?:use|run|code in|write in) (?:{_TOOLS}|{CAP}.{{0,30}} (?:for everything|every day|daily|at work|for work|as my)\b)"),
     row(None, rf"{_IM} on (?:windows|mac|macos|linux|ubuntu|android|ios)\b"),
     # plans and what happened

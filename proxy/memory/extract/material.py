@@ -23,8 +23,9 @@ def begins_material(sentence: str) -> bool:
     noun = _TEXT_NOUN.search(lower)
     if noun and not _OWN_SUBJECT.search(lower, 0, noun.start()):
         return True
-    found = _PRESENTED.match(lower)
-    return bool(found and not _INTRODUCES.search(found["lead"])) or _LABELLED.match(lower) is not None
+    if found := _PRESENTED.match(lower):
+        return not _INTRODUCES.search(found["lead"]) or _TEXT_NOUN.fullmatch(found["lead"].split()[-1]) is not None
+    return _LABELLED.match(lower) is not None
 
 
 def not_meant(sentence: str) -> bool:
@@ -34,7 +35,7 @@ def not_meant(sentence: str) -> bool:
 
 _TEXT = (
     r"(?:text|e-?mail|message|letter|draft|essay|bio|profile|cv|resume|résumé|statement|transcript|review|comment|post|tweet"
-    r"|story|passage|excerpt|extract|paragraph|sentence|phrase|quote|joke|lyrics?|poem|snippet|persona|dictation|exercise"
+    r"|story|passage|excerpt|extract|paragraph|sentence|phrase|quote|joke|lyrics?|poem|snippet|persona|dictation|(?:grammar|language|writing) exercise"
     r"|homework|worksheet|diary|ad|blurb|headline|slogan|script|scene|monologue|narrative|dialog(?:ue)?|testimonial"
     r"|complaint|speech|caption|abstract)s?"
 )
@@ -45,7 +46,7 @@ _WRITE = r"(?:write|compose|create|tell|make\s+up|invent|draft|generate|continue
 _TEXT_WORK = (
     r"translat\w+|re-?write|re-?phrase|re-?word|paraphrase|proof-?read|spell-?\s?check|copy-?edit|summari[sz]e|polish|shorten"
     r"|condense|conjugate|classify|extract|identify|annotate|parse|transcribe|rate|grade|evaluate|critique|roast|tag|label"
-    r"|(?:analy[sz]e|complete|continue) (?:this|the)|(?:reply|respond) to|turn (?:this|it|the following)"
+    r"|(?:analy[sz]e|complete|continue) (?:this|the)|(?:reply|respond) to|turn [^.!?\n]{1,40} into"
     r"|(?:write|say|put) (?:it |this )?in (?:\w+ )?(?:english|words|style|german|french|spanish)|add (?:the )?(?:punctuation|commas)"
     r"|(?:fix|correct|improve|check)\s+(?:(?:the|my|this|any)\s+)?(?:grammar|spelling|english|wording|sentence|text|typos|german|french|spanish|norwegian)"
     r"|übersetz\w*|verbessere|korrigiere|traduis\w*|traduire|traduc\w+|traduz\w*|traduci\w*|corri(?:ge|ja)|oversett?|översätt"
@@ -54,18 +55,18 @@ _TEXT_WORK = (
 _SHOWN = (
     rf"make (?:this|it|that) sound|{_TEXT} to (?:check|fix|improve|review)|below is|(?:my|this|the) intro(?:duction)?"
     rf"|(?:here['’]?s|here is|this is|check|review|below is|here are|these are) (?:my|the|an?|some|what) (?:\w+ ){{0,2}}{_TEXT}"
-    rf"|(?:this|these|the following|following|below|above) {_TEXT}|(?:wrote|posted|sent|got) (?:me )?this"
+    rf"|(?:this|these|the following|following|below|above) {_TEXT}|(?:wrote|posted|sent) (?:me )?this|got this (?:from|in|by)"
     r"|(?:suggest|draft|write|need) (?:me )?(?:an?|the|my|some) (?:\w+ )?(?:reply|response|answer)"
     r"|from (?:a|the|my) (?:book|novel|film|movie|song)|the lyrics|(?:the|a) user (?:sees|types)|proverb|idiom|grammatical\w*"
     r"|(?:what|which) (?:show|movie|film|song|series|book|novel|band) (?:is|was|does)|who (?:sang|sings|said|wrote)"
 )
 _PLAY = (
-    r"pretend|role-?\s?play\w*|in character|imagine|act(?:ing)? as|(?:my|the main) character|protagonist|narrator|npc|alter ego"
+    r"pretend|role-?\s?play\w*|in character|(?<!t )(?<!to )imagine|act(?:ing)? (?:as|like)|(?:my|the main) character|protagonist|narrator|npc|alter ego"
     r"|fictional|fictitious|made-?up|placeholder|dummy|hypothetical\w*|simulat\w+|consider an?|fan-?fic\w*|pov|dungeon master"
-    r"|in (?:my|our|the|a|this) (?:story|novel|book|game|film|movie|comic|campaign|dream|poem|song|scenario|world)"
+    r"|in (?:my|our|the|a|this) (?:story|novel|book|game|film|movie|comic|campaign|dream|poem|song)|in this (?:scenario|world)"
     r"|in (?:minecraft|the sims|stardew|skyrim|roblox|fortnite|pok[eé]mon|zelda|gta)|text adventure|tinder date|let['’]s play"
-    r"|guess (?:the|who|what)|riddle|charades|(?:twenty|20) questions|two truths|as if (?:you|i) were|you (?:play|enter|wake)"
-    r"|for this (?:chat|conversation|session|exercise|game|test)|i['’]m the (?:customer|player|hero)|let me be|mock interview|rehears\w+"
+    r"|guess (?:the|who)|riddle|charades|(?:twenty|20) questions|two truths|as if (?:you|i) were|you (?:play|enter|wake)"
+    r"|for this (?:chat|conversation|session|exercise|game|test)|i['’]m the (?:customer|player|hero|ghost|king|queen)|let me be|let['’]s (?:write|improvise|invent)|villain|mock interview|rehears\w+"
     r"|i(?:['’]ll| will) (?:be|play) (?:the|your|an?)|i(?:['’]m| am) your (?!age\b)|you(?:['’]ll| will) be (?:the|an?|my)"
     r"|i(?:['’]?m| am) [^.!?\n]{1,30}?(?:,|,? and) you(?:['’]re| are)|from now on,? (?:you|i['’]?m|i am|we)"
 )
@@ -103,7 +104,7 @@ _OWN_SUBJECT = re.compile(
 _PRESENTED = re.compile(rf"(?P<lead>.{{2,120}}?):\s+\S?.{{0,60}}?\b(?:{WORD_I})\b")
 _INTRODUCES = re.compile(
     r"\b(?:i|my|me|intro\w*|correction|update|context|fyi|btw|note|ps|background|question|sorry|hi|hello|hey|ok|also|so"
-    r"|reminder|remember|remind|record|reference|disclosure|disclaimer|situation|info|news|quick|right|well|that['’]s)\b"
+    r"|reminder|forget|remember|remind|record|reference|disclosure|disclaimer|situation|info|news|quick|right|well|that['’]s)\b"
 )
 _LABELLED = re.compile(
     r"\W*(?:persona|person|speaker|character|candidate|customer|patient|player|employee|client|example|sample|input|text"
