@@ -26,10 +26,12 @@ class MemoryStore(Protocol):
     """Memories by space. Every method raises `StoreUnavailable` when the engine does not answer.
 
     A memory of another space is as good as absent: never returned, changed or counted. A deleted memory leaves a
-    tombstone (its id and the time, no text) that only `buried` shows and a later `put` of the same id replaces."""
+    tombstone (its id and the time, no text) that only `buried` shows and a newer memory of the same id replaces."""
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
-        """Insert or replace by id; the write survives kill -9 of any process when this returns."""
+        """Insert or replace by id; the write survives kill -9 of any process when this returns.
+
+        A memory that was deleted at or after its `updated_at` stays deleted: whoever puts it had read it before."""
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         """Those that exist, in the order asked; past ones included."""
@@ -109,6 +111,9 @@ class TurnQueue(Protocol):
 
     async def erase(self, user: str, at: Millis) -> int:
         """Drop the user's turns, and refuse any put of a turn that began at or before `at`."""
+
+    async def erased(self, user: str, since: Millis) -> bool:
+        """Was the user erased at `since` or later?"""
 
     async def stats(self) -> QueueStats: ...
 

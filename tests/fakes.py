@@ -30,9 +30,11 @@ class MemoryStoreFake:
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
         self._check()
+        tombstones = self.tombstones.get(space, {})
         for point in points:
-            self.points.setdefault(space, {})[point.memory.id] = point
-            self.tombstones.get(space, {}).pop(point.memory.id, None)
+            if tombstones.get(point.memory.id, -1) < point.memory.updated_at:
+                self.points.setdefault(space, {})[point.memory.id] = point
+                tombstones.pop(point.memory.id, None)
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         self._check()

@@ -180,6 +180,14 @@ class QueueContract:
         assert await claimed(queue) == ["t1"]
         assert await queue.dead() == []
 
+    async def test_it_is_known_when_a_user_was_last_erased(self, queue: TurnQueue) -> None:
+        """So that what began before can be undone; nobody else is concerned."""
+        assert not await queue.erased("ada", since=0)
+        await queue.erase("ada", at=1_000)
+        assert await queue.erased("ada", since=1_000)
+        assert not await queue.erased("ada", since=1_001)
+        assert not await queue.erased("bob", since=0)
+
     async def test_an_erased_users_turns_are_gone_in_every_state(self, queue: TurnQueue, clock: Clock) -> None:
         """Waiting, leased, settled or dead, in any scope: nothing stays, and the writer cannot bring it back."""
         await queue.put(turn("dead"))

@@ -303,10 +303,18 @@ class StoreContract:
         """The tombstone is gone and the memory is whole again."""
         await store.put(ANN, [point("a")])
         await store.delete(ANN, ["a"], at=NOW)
-        await store.put(ANN, [point("a", "likes tea again")])
+        await store.put(ANN, [point("a", "likes tea again", updated_at=NOW + 1)])
         assert await store.buried(ANN, ["a"]) == {}
         assert await recallable(store, ANN) == {"a"}
         assert await listed(store, ANN) == ["a"]
+
+    async def test_what_was_read_before_a_deletion_cannot_undo_it(self, store: MemoryStore) -> None:
+        """A put of a memory as it stood when it was deleted changes nothing; others in the same call are stored."""
+        await store.put(ANN, [point("a")])
+        await store.delete(ANN, ["a"], at=NOW + 5)
+        await store.put(ANN, [point("a", updated_at=NOW + 5), point("b")])
+        assert await listed(store, ANN, include_past=True) == ["b"]
+        assert await store.buried(ANN, ["a"]) == {"a": NOW + 5}
 
     async def test_nothing_to_do_is_no_error(self, store: MemoryStore) -> None:
         """Empty batches, unknown users, an empty store."""

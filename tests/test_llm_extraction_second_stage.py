@@ -359,7 +359,7 @@ async def test_what_was_forgotten_is_not_learned_again(rig: ExtractionRig, upstr
 
 
 async def _forget(rig: ExtractionRig, memory_id: str) -> None:
-    assert await forget(rig.store, rig.embedder, ADA, memory_id, rig.clock.now)
+    assert await forget(rig.store, rig.embedder, ADA, memory_id, lambda: rig.clock.now)
 
 
 async def test_a_turn_that_comes_again_is_not_paid_for_again(rig: ExtractionRig, upstream: FakeModel) -> None:

@@ -22,7 +22,7 @@ from proxy.memory.history import earlier_text
 from proxy.memory.points import to_point
 from proxy.memory.recall import Recall
 from proxy.memory.receipts import Receipts
-from proxy.memory.reconcile import merge
+from proxy.memory.reconcile import Outcome, merge
 from proxy.ports import Embedder, MemoryStore, TurnQueue
 from proxy.requests import read_body
 from proxy.types import Kind, Memory, Millis, Space
@@ -95,7 +95,7 @@ class Memories:
         memory = memory_from(fields, space, _now())
         if memory.kind == "fact":
             memory = replace(memory, slot=slot_of(memory.text))
-        outcome = await merge(self.store, self.embedder, space, [memory], memory.created_at)
+        outcome = await self._merge(space, [memory], memory.created_at)
         await self.frozen.bump(space)
         kept = await self.store.get(space, [*outcome.added, *outcome.touched])
         if not kept:
@@ -119,13 +119,14 @@ class Memories:
         space = self.caller.space(request)
         fields = json_body.parse(await read_body(request, self.max_body_bytes))
         _refuse_unknown(fields, _EDIT_FIELDS)
+        now = _now()  # before the reading, so that a deletion from here on is the later of the two
         old = await self._one(request, space)
         new = replace(
             old,
             text=text_from(fields["text"]) if "text" in fields else old.text,
             pinned=flag_from(fields, "pinned") if "pinned" in fields else old.pinned,
             expires_at=time_from(fields, "expires_at") if "expires_at" in fields else old.expires_at,
-            updated_at=max(_now(), old.updated_at + 1),
+            updated_at=max(now, old.updated_at + 1),
         )
         _only_null(fields.get("valid_to"))
         await self._put_edited(space, old, new)
@@ -139,11 +140,16 @@ class Memories:
         if new.text != old.text:
             written.append(await earlier_text(self.store, space, old, new.updated_at))
         await self.store.put(space, [await to_point(each, self.embedder) for each in written])
+        ids = [each.id for each in written]
+        await self._undo_if_erased(space, ids, new.updated_at)
+        if not await self.store.get(space, [new.id]):  # deleted meanwhile; so must be what it said before
+            await self.store.delete(space, ids, at=0)
+            raise _unknown(new.id)
 
     async def _reopened(self, space: Space, memory: Memory) -> Memory:
         """As if it were said again: the value that had closed it is closed in turn."""
         said = replace(memory, valid_to=None, created_at=memory.updated_at + 1)
-        await merge(self.store, self.embedder, space, [said], said.created_at)
+        await self._merge(space, [said], said.created_at)
         kept = await self.store.get(space, [memory.id])
         if not kept or kept[0].valid_to is not None:
             raise RequestError(409, "not_reopened", "something that says the same holds, or this is an exchange")
@@ -151,7 +157,7 @@ class Memories:
 
     async def delete(self, request: Request) -> Response:
         space, memory_id = self.caller.space(request), request.path_params["id"]
-        gone = await forget(self.store, self.embedder, space, memory_id, _now())
+        gone = await forget(self.store, self.embedder, space, memory_id, _now)
         if not gone:
             raise _unknown(memory_id)
         await self.frozen.erase(space.user)  # not even a tool loop that is under way sees it again
@@ -194,8 +200,22 @@ class Memories:
     async def _import(
         self, space: Space, batch: list[Memory], now: Millis, added: int, merged: int
     ) -> tuple[int, int]:
-        outcome = await merge(self.store, self.embedder, space, batch, now)
+        outcome = await self._merge(space, batch, now)
         return added + len(outcome.added), merged + len(batch) - len(outcome.added)
+
+    async def _merge(self, space: Space, memories: list[Memory], began: Millis) -> Outcome:
+        outcome = await merge(self.store, self.embedder, space, memories, began)
+        await self._undo_if_erased(space, [*outcome.added, *outcome.touched, *outcome.closed], began)
+        return outcome
+
+    async def _undo_if_erased(self, space: Space, ids: list[str], began: Millis) -> None:
+        """After each write, as the writer does. Raises `RequestError` 409, so that a long import ends with it. The
+        tombstones are so old that they keep out nothing that is imported anew."""
+        if await self.queue.erased(space.user, began):
+            await self.store.delete(space, ids, at=0)
+            raise RequestError(
+                409, "user_erased", "everything was erased meanwhile, this too; send it again to keep it"
+            )
 
     async def _lines(self, space: Space, page: tuple[list[Memory], str | None]) -> AsyncIterator[bytes]:
         memories, cursor = page

@@ -4,7 +4,7 @@ would bring it back by the other door."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from proxy.memory.history import earlier_texts
 from proxy.memory.ids import episode_id
@@ -14,22 +14,27 @@ from proxy.ports import Embedder, MemoryStore
 from proxy.types import Memory, Millis, Space, Turn
 
 
-async def forget(store: MemoryStore, embedder: Embedder, space: Space, memory_id: str, at: Millis) -> list[str]:
+async def forget(
+    store: MemoryStore, embedder: Embedder, space: Space, memory_id: str, clock: Callable[[], Millis]
+) -> list[str]:
     """Returns the ids that went, the one asked for first; empty when there is no such memory.
+
+    The `clock` is read last: an edit that began while the related ones were looked up must not survive.
 
     Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     found = await store.get(space, [memory_id])
     if not found:
         return []
-    ids = [memory_id, *await _related(store, embedder, space, found[0], at)]
-    return await store.delete(space, [*ids, *await earlier_texts(store, space, ids)], at=at)
+    ids = [memory_id, *await _related(store, embedder, space, found[0], clock())]
+    ids += await earlier_texts(store, space, ids)
+    return await store.delete(space, ids, at=clock())
 
 
 async def forget_said(store: MemoryStore, embedder: Embedder, space: Space, what: str, at: Millis) -> list[str]:
     """Everything that says `what` ("I live in Oslo", "my dog"): the ids that went. Raises as `forget` does."""
     gone: list[str] = []
     for memory_id in await _saying(store, embedder, space, what, at):
-        gone += await forget(store, embedder, space, memory_id, at)
+        gone += await forget(store, embedder, space, memory_id, lambda: at)
     return gone
 
 

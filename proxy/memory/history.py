@@ -14,10 +14,11 @@ KEPT = 20  # earlier texts of one memory; then the oldest makes room
 
 async def earlier_text(store: MemoryStore, space: Space, memory: Memory, at: Millis) -> Memory:
     """`memory` as it stood until it is edited `at`, to be put beside it. Raises `StoreUnavailable`."""
-    kept = await store.get(space, _version_ids(memory.id))
-    taken = {each.id: each.valid_to or at for each in kept}
-    free = [each for each in _version_ids(memory.id) if each not in taken]
-    place = free[0] if free else min(taken, key=taken.__getitem__)
+    versions = _version_ids(memory.id)
+    taken = {each.id: each.valid_to or at for each in await store.get(space, versions)}
+    deleted = await store.buried(space, versions)
+    free = [each for each in versions if each not in taken and each not in deleted]
+    place = free[0] if free else min(taken, key=taken.__getitem__, default=versions[0])
     return replace(memory, id=place, pinned=False, valid_to=memory.valid_to or max(at, memory.valid_from))
 
 

@@ -128,7 +128,7 @@ class Writer:
         gone: list[str] = []
         for earlier in turn.earlier:
             said = episode_id(turn.space, earlier)
-            gone += await forget(self.store, self.embedder, turn.space, said, turn.created_at)
+            gone += await forget(self.store, self.embedder, turn.space, said, lambda: turn.created_at)
         return gone
 
     async def _remember(self, turn: Turn) -> list[str]:

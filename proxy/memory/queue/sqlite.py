@@ -135,6 +135,9 @@ class SqliteQueue:
 
         return await self.database.write(work, scrub=True)
 
+    async def erased(self, user: str, since: Millis) -> bool:
+        return bool(self.database.read("SELECT 1 FROM erased WHERE user = ? AND at >= ?", (user, since)))
+
     async def stats(self) -> QueueStats:
         depth, oldest = self.database.read(DEPTH)[0]
         dead = self.database.read("SELECT count(*) FROM turns WHERE state = 'dead'")[0][0]

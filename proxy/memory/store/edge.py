@@ -67,7 +67,9 @@ class EdgeStore:
         return cls(shard, folder, lock, min_free_bytes)
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
-        self._upsert([_engine_point(space, point) for point in points])
+        buried = await self.buried(space, [point.memory.id for point in points])
+        newer = [p for p in points if p.memory.id not in buried or buried[p.memory.id] < p.memory.updated_at]
+        self._upsert([_engine_point(space, point) for point in newer])
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         self._last_read = time.monotonic()
