@@ -28,6 +28,7 @@ FIRST_RUNS: dict[str, tuple[float, float] | None] = {
     "turns_blind_9.jsonl": (0.896, 0.956),
     "turns_blind_10.jsonl": (0.882, 0.938),
     "turns_blind_11.jsonl": (1.000, 0.932),
+    "turns_blind_12.jsonl": (0.955, 0.955),
 }
 
 

@@ -154,6 +154,11 @@ _HOSTILE = [
     "you are ",
     "> I\n",
     "write a ",
+    "As A ",
+    "A: ",
+    "I have a very ",
+    "my favourite a ",
+    "turn it ",
 ]
 
 

@@ -167,7 +167,7 @@ ROWS: tuple[Row, ...] = (
     row(None, r"my (?:twitter|github|discord|instagram|mastodon|bluesky|steam|telegram)(?: handle| username| account| name)?(?: is|['’]s) "),
     # where
     row("home", rf"{_WE} (?:no longer|don['’]?t|do not) live in .+"),
-    row("home", rf"{_WE} {_ADVERBS}(?:live|reside|rent a \w+|own a (?:house|flat|home)) (?!and |for |by |alone|with )(?:\w+ ){{0,3}}?(?:(?:in|at|near|outside|between) |on (?={CAP}|an? |the )){_NOT_THAT}(?!fear|peace|hope|denial|memory|harmony|style|luxury|sin|(?:the|a) (?:world|moment|past|dream|bubble|edge|budget)|constant|which)"),
+    row("home", rf"{_WE} {_ADVERBS}(?:live|reside|rent a \w+|own a (?:house|flat|home)) (?!and |for |by |alone|with )(?:\w+ ){{0,3}}?(?:(?:in|at|near|outside|between) |on (?={CAP}|an? |the )){_NOT_THAT}(?!fear|peace|hope|denial|memory|harmony|style|luxury|sin|my\b|(?:the|a) (?:world|moment|past|dream|bubble|edge|budget)|constant|which)"),
     row(None, r"i live (?:alone\b|with (?:my|our)\b|with (?:a|an|two|three|four|five) (?:\w+ )?(?:roommates?|flatmates?|housemates?|friends?|cats?|dogs?|people)\b)"),
     row("home", r"we are (?:an? )?[\w ]{0,20} living in "),
     row("home", rf"(?:{_IVE}|we['’]ve|we have) (?:lived|been living) (?:in|near) {_NOT_THAT}"),
