@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -33,51 +32,51 @@ def first(question: str, *found: Candidate) -> str:
 @pytest.mark.parametrize(
     ("question", "better"),
     [
-        ("Where do I live?", replace(PLAIN, dense=0.5)),
-        ("Where do I live?", replace(PLAIN, bm25=3.0)),
-        ("Where do I live?", replace(PLAIN, kind="fact")),
-        ("When did I move?", replace(PLAIN, cues=int(Cue.TIME))),
-        ("How long was it?", replace(PLAIN, cues=int(Cue.DIGIT))),
-        ("What did I do in May 2024?", replace(PLAIN, at=MAY - 365 * 24 * 60 * MINUTE)),
-        ("What did I do in April 2025?", replace(PLAIN, at=MAY - 20 * 24 * 60 * MINUTE)),
+        ("Where do I live?", PLAIN._replace(dense=0.5)),
+        ("Where do I live?", PLAIN._replace(bm25=3.0)),
+        ("Where do I live?", PLAIN._replace(kind="fact")),
+        ("When did I move?", PLAIN._replace(cues=int(Cue.TIME))),
+        ("How long was it?", PLAIN._replace(cues=int(Cue.DIGIT))),
+        ("What did I do in May 2024?", PLAIN._replace(at=MAY - 365 * 24 * 60 * MINUTE)),
+        ("What did I do in April 2025?", PLAIN._replace(at=MAY - 20 * 24 * 60 * MINUTE)),
     ],
 )  # fmt: skip
 def test_a_sign_lifts_a_memory(question: str, better: Candidate) -> None:
     """Meaning, words, being a fact, a time for "when", the days named."""
-    assert first(question, replace(better, id="z better"), PLAIN) == "z better"
+    assert first(question, better._replace(id="z better"), PLAIN) == "z better"
 
 
 def test_a_question_is_no_answer() -> None:
     """Of two alike the statement comes before the question."""
-    assert first("Where do I live?", replace(PLAIN, id="a", cues=int(Cue.ASKS)), PLAIN) == "plain"
+    assert first("Where do I live?", PLAIN._replace(id="a", cues=int(Cue.ASKS)), PLAIN) == "plain"
 
 
 def test_time_words_count_only_when_asked() -> None:
     """A question that does not ask when is not drawn to dates: the tie falls by id."""
-    assert first("Where do I live?", replace(PLAIN, id="z", cues=int(Cue.TIME)), PLAIN) == "plain"
+    assert first("Where do I live?", PLAIN._replace(id="z", cues=int(Cue.TIME)), PLAIN) == "plain"
 
 
 def test_the_speaker_named_comes_first() -> None:
     """A name in the question lifts that speaker and lowers the others; two names do neither."""
-    ada, bo = replace(PLAIN, id="ada", speaker="Ada"), replace(PLAIN, id="bo", speaker="Bo")
+    ada, bo = PLAIN._replace(id="ada", speaker="Ada"), PLAIN._replace(id="bo", speaker="Bo")
     assert first("Where does Bo live?", ada, bo) == "bo"
     assert first("Where do Ada and Bo live?", ada, bo) == "ada"
 
 
 def test_a_good_match_lifts_its_conversation() -> None:
     """What was said in the conversation of the best match comes before what was said elsewhere."""
-    hit = replace(PLAIN, id="hit", dense=0.9, conversation="trip")
-    same = replace(PLAIN, id="z same", conversation="trip", at=MAY + 60 * MINUTE)
-    between = replace(PLAIN, id="between", dense=0.0, bm25=0.0, conversation="trip", at=MAY + 30 * MINUTE)
-    other = replace(PLAIN, id="other", conversation="work")
+    hit = PLAIN._replace(id="hit", dense=0.9, conversation="trip")
+    same = PLAIN._replace(id="z same", conversation="trip", at=MAY + 60 * MINUTE)
+    between = PLAIN._replace(id="between", dense=0.0, bm25=0.0, conversation="trip", at=MAY + 30 * MINUTE)
+    other = PLAIN._replace(id="other", conversation="work")
     order = [each.id for each in rank("Where?", [other, same, hit, between], NOW)]
     assert order.index("z same") < order.index("other")
 
 
 def test_a_good_match_lifts_the_turns_beside_it() -> None:
     """Within a conversation the neighbours of the best match come before the rest."""
-    talk = [replace(PLAIN, id=f"{9 - n}", at=MAY + n * MINUTE, conversation="c") for n in range(7)]
-    talk[3] = replace(talk[3], dense=0.9)
+    talk = [PLAIN._replace(id=f"{9 - n}", at=MAY + n * MINUTE, conversation="c") for n in range(7)]
+    talk[3] = talk[3]._replace(dense=0.9)
     order = [each.id for each in rank("Where?", talk, NOW)]
     assert order[0] == talk[3].id
     assert set(order[1:3]) == {talk[2].id, talk[4].id}
@@ -85,9 +84,9 @@ def test_a_good_match_lifts_the_turns_beside_it() -> None:
 
 def test_the_answer_to_another_speakers_question_is_lifted_most() -> None:
     """In a dialogue the turn after a matching question holds the answer."""
-    before = replace(PLAIN, id="a before", speaker="Bo", conversation="c", at=MAY)
-    asked = replace(PLAIN, id="asked", speaker="Ada", conversation="c", at=MAY + 1, dense=0.8, cues=int(Cue.ASKS))
-    answer = replace(PLAIN, id="z answer", speaker="Bo", conversation="c", at=MAY + 2)
+    before = PLAIN._replace(id="a before", speaker="Bo", conversation="c", at=MAY)
+    asked = PLAIN._replace(id="asked", speaker="Ada", conversation="c", at=MAY + 1, dense=0.8, cues=int(Cue.ASKS))
+    answer = PLAIN._replace(id="z answer", speaker="Bo", conversation="c", at=MAY + 2)
     order = [each.id for each in rank("Where?", [before, asked, answer], NOW)]
     assert order == ["asked", "z answer", "a before"]
 
@@ -109,16 +108,16 @@ async def test_the_date_can_be_asked_for_in_words() -> None:
 
 def test_pinned_memories_are_packed_before_better_matches() -> None:
     """Whatever its rank, a pinned memory has the first claim on the room."""
-    pinned = replace(PLAIN, id="pinned", pinned=True)
+    pinned = PLAIN._replace(id="pinned", pinned=True)
     room = FRAME_COST + HEADER_COST + PLAIN.tokens
     assert pack([PLAIN, pinned], room) == (["pinned"], room)
 
 
 def test_a_small_profile_is_packed_before_episodes() -> None:
     """Few facts go in whole, before episodes that match better; many facts compete like the rest."""
-    episodes = [replace(PLAIN, id=f"e{n}", tokens=100) for n in range(20)]
-    few = [replace(PLAIN, id=f"f{n}", kind="fact", tokens=10) for n in range(5)]
-    many = [replace(PLAIN, id=f"f{n}", kind="fact", tokens=10) for n in range(50)]
+    episodes = [PLAIN._replace(id=f"e{n}", tokens=100) for n in range(20)]
+    few = [PLAIN._replace(id=f"f{n}", kind="fact", tokens=10) for n in range(5)]
+    many = [PLAIN._replace(id=f"f{n}", kind="fact", tokens=10) for n in range(50)]
     assert pack([*episodes, *few], 600)[0][:5] == [each.id for each in few]
     assert pack([*episodes, *many], 600)[0][0] == "e0"
 
@@ -131,6 +130,6 @@ def test_nothing_is_packed_into_no_room() -> None:
 def test_the_nearer_to_the_days_named_the_better() -> None:
     """In the month, within two weeks of it, in the month after, any other time."""
     days = {"z in it": 0, "y two weeks": 10, "x month after": 30, "w later": 70}
-    found = [replace(PLAIN, id=name, at=MAY + (20 + after) * 24 * 60 * MINUTE) for name, after in days.items()]
+    found = [PLAIN._replace(id=name, at=MAY + (20 + after) * 24 * 60 * MINUTE) for name, after in days.items()]
     order = [each.id for each in rank("What did I do in May 2025?", found, NOW)]
     assert order == list(days)

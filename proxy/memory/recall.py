@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 from proxy.errors import Unavailable
 from proxy.memory.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
@@ -29,6 +29,13 @@ PROFILE_FACTS = 100  # as many as anybody wants to read
 SPACES = 10_000  # whose speakers are kept in mind: about 200 bytes each
 
 RECALLS = Counter("rememberd_recall", "Recalls by outcome.", ["status"])
+STAGE = Histogram(
+    "rememberd_recall_stage_seconds",
+    "The parts of a recall.",
+    ["stage"],
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
+)
+EMBED, SEARCH, RANK, FETCH = (STAGE.labels(name) for name in ("embed", "search", "rank", "fetch"))
 
 log = logging.getLogger("rememberd.recall")
 
@@ -111,14 +118,19 @@ class Recall:
         if wish(question) == Wish("show"):
             return await self._everything(space, now)
         found = await self._search(space, question, now)
-        terms = len(self.embedder.query(question).indices)
-        others = [each for each in found if turn_id is None or each.turn_id != turn_id]
-        ranked = rank(question, relevant(question, terms, others), now, conversation)
-        ids, cost = pack(ranked, self.budget_tokens)
-        memories = await self.store.get(space, ids) if ids else []
+        with RANK.time():
+            terms = len(self.embedder.query(question).indices)
+            others = [each for each in found if turn_id is None or each.turn_id != turn_id]
+            ranked = rank(question, relevant(question, terms, others), now, conversation)
+            ids, cost = pack(ranked, self.budget_tokens)
+        if not ids:
+            return Recalled("miss")
+        with FETCH.time():
+            memories = await self.store.get(space, ids)
+            block = render(memories)
         if not memories:
             return Recalled("miss")
-        return Recalled("hit", render(memories), tuple(each.id for each in memories), cost)
+        return Recalled("hit", block, tuple(each.id for each in memories), cost)
 
     async def _everything(self, space: Space, now: Millis) -> Recalled:
         """For "what do you know about me?": no search, but the facts, pinned and newest first, as many as fit."""
@@ -146,8 +158,10 @@ class Recall:
         return await self._query(space, without(question, speakers), question, now)
 
     async def _query(self, space: Space, meaning: str, words: str, now: Millis) -> list[Candidate]:
-        dense = await self.embedder.dense(meaning)
-        return await self.store.search(space, dense, self.embedder.query(words), now=now)
+        with EMBED.time():
+            dense = await self.embedder.dense(meaning)
+        with SEARCH.time():
+            return await self.store.search(space, dense, self.embedder.query(words), now=now)
 
     def _know(self, space: Space, speakers: set[str]) -> None:
         self._speakers[space] = speakers

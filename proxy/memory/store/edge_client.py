@@ -48,7 +48,7 @@ class EdgeClient:
         kind: Kind | None = None,
     ) -> list[Candidate]:
         rows = await self._call("search", space=space, dense=dense, sparse=sparse, now=now, limit=limit, kind=kind)
-        return [Candidate(*row) for row in rows]
+        return list(map(Candidate._make, rows))
 
     async def page(
         self,
