@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,12 +24,13 @@ from proxy.memory.audit import Finding, Usage, judge
 from proxy.memory.block import clean
 from proxy.memory.frozen import Frozen
 from proxy.memory.mend import mend, write
+from proxy.memory.queue.sqlite import SqliteQueue, wall_clock
 from proxy.memory.receipts import Receipts
 from proxy.memory.redact import redact
 from proxy.memory.store.edge import EdgeStore
 from proxy.memory.store.edge_client import EdgeClient
 from proxy.memory.store.edge_wire import socket_path
-from proxy.ports import Embedder, MemoryStore
+from proxy.ports import Embedder, MemoryStore, TurnQueue
 from proxy.settings import Settings
 from proxy.types import Memory, Millis, Space
 
@@ -72,16 +72,16 @@ async def audit(
 
 async def _audits(settings: Settings, user: str | None, scope: str | None, fix: bool) -> AsyncIterator[Audited]:
     database, embedder = build_database(settings), build_embedder(settings)
-    receipts, frozen = Receipts(database), Frozen(database)
+    queue, receipts, frozen = SqliteQueue(database), Receipts(database), Frozen(database)
     await embedder.start()
     try:
         async with _opened(settings, embedder) as store:
             for space in await store.spaces():
                 if user in (None, space.user) and scope in (None, space.scope):
-                    audited = await _audited(store, embedder, receipts, space, fix)
-                    if audited.repairs:
+                    repairs = await _repaired(store, embedder, queue, space) if fix else []
+                    if repairs:
                         await frozen.bump(space)
-                    yield audited
+                    yield await _audited(store, receipts, space, repairs)
     finally:
         embedder.close()
         await database.close()
@@ -102,13 +102,20 @@ async def _opened(settings: Settings, embedder: Embedder) -> AsyncIterator[Memor
         await store.close()
 
 
-async def _audited(store: MemoryStore, embedder: Embedder, receipts: Receipts, space: Space, fix: bool) -> Audited:
-    now = time.time_ns() // 1_000_000
-    memories, repairs = await _all(store, space, now), list[Finding]()
-    if fix:
-        repairs = await write(store, embedder, space, memories, mend(memories, now))
-        await store.flush()
-        memories = await _all(store, space, now)
+async def _repaired(store: MemoryStore, embedder: Embedder, queue: TurnQueue, space: Space) -> list[Finding]:
+    now = wall_clock()
+    memories = await _all(store, space, now)
+    mended = mend(memories, now)
+    repairs = await write(store, embedder, space, memories, mended)
+    if await queue.erased(space.user, now):  # what was just written must not outlive that
+        await store.delete(space, [each.id for each in mended.changed], at=0)
+    await store.flush()
+    return repairs
+
+
+async def _audited(store: MemoryStore, receipts: Receipts, space: Space, repairs: list[Finding]) -> Audited:
+    now = wall_clock()
+    memories = await _all(store, space, now)
     since, recalled = receipts.recalled(space)
     usage = Usage(since, recalled) if since is not None else None
     return Audited(space, memories, judge(memories, now, usage), repairs)
