@@ -21,9 +21,9 @@ from tests.queue_contract import turn
 from tests.test_demo_and_check import config, deployment, run
 
 EXTRACT = {"extract": {"model": "extractor", "idle_seconds": 1}}
-SAID = "Mondays are for bassoon rehearsals with my orchestra."
+SAID = "Mondays belong to the bassoon and my orchestra."
 ANSWERED = 'rememberd_extractions_total{outcome="answered"}'
-FOUND = fact("I rehearse the bassoon with my orchestra.", "bassoon rehearsals with my orchestra")
+FOUND = fact("I play the bassoon in my orchestra.", "the bassoon and my orchestra")
 
 
 def answer(body: Any) -> str:
@@ -64,7 +64,7 @@ def test_what_the_model_finds_is_recalled(reader: Proxy, model: FakeModel, user:
         before = metric(reader, "rememberd_extraction_tokens_total")
         told = ask(client, SAID)
         assert told.headers["X-Memory-Write"] == "on"
-        kept = remembered(client, "bassoon with my orchestra", "fact")
+        kept = remembered(client, "bassoon in my orchestra", "fact")
         assert kept["evidence"]["text"] == FOUND["evidence"]
         assert kept["source"]["conversation"] == "one"
         receipt = client.get(f"/v1/receipts/{told.headers['X-Memory-Receipt']}").json()
@@ -87,7 +87,7 @@ def test_a_writer_that_is_killed_while_the_model_thinks_asks_again(
             ask(client, SAID)
             eventually(lambda: len(calls(model)) > before)
             reader.kill("writer")
-            remembered(client, "bassoon with my orchestra", "fact")
+            remembered(client, "bassoon in my orchestra", "fact")
             assert len(memories(client)) == 2
     finally:
         model.default = Behaviour(answer)
@@ -108,7 +108,7 @@ def test_a_model_that_is_down_costs_nobody_anything(reader: Proxy, model: FakeMo
             assert client.get("/health/ready").status_code == 200
             eventually(lambda: metric(reader, 'rememberd_extractions_total{outcome="retried"}') >= 1)
             model.default = Behaviour(answer)
-            remembered(client, "bassoon with my orchestra", "fact")
+            remembered(client, "bassoon in my orchestra", "fact")
     finally:
         model.default = Behaviour(answer)
 
