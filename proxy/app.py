@@ -250,7 +250,10 @@ async def _nobody(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _error(request, error.status_code, "not_found", f"{error.detail}: {request.url.path}")
+    code = "method_not_allowed" if error.status_code == 405 else "not_found"
+    response = _error(request, error.status_code, code, f"{error.detail}: {request.method} {request.url.path}")
+    response.headers.update(error.headers or {})
+    return response
 
 
 async def _bug(request: Request, error: Exception) -> Response:

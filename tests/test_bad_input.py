@@ -34,7 +34,9 @@ def test_either_key_header_will_do(proxy: Proxy) -> None:
         assert httpx.get(f"{proxy.url}/v1/memories", headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'"text"', b'{"model": NaN}', b"\xff\xfe", b'{"a":' * 5000])
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"[]", b'"text"', b'{"model": NaN}', b'{"x": 1e400}', b"\xff\xfe", b'{"a":' * 5000]
+)
 def test_bad_json_is_400(proxy: Proxy, raw: bytes) -> None:
     """And says so."""
     with proxy.client(key="sk-alice") as client:
@@ -116,6 +118,17 @@ def test_malformed_messages_are_relayed_or_refused(proxy: Proxy, messages: Any, 
         reply = client.post("/v1/chat/completions", content=json.dumps(body).encode())
     assert "X-Memory-Status" in reply.headers  # relayed; the fake provider may well choke on it
     assert reply.headers["X-Memory-Status"] in ("skipped", "miss", "hit")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("/v1/memories", {"GET", "POST", "DELETE"}), ("/health/live", {"GET"})]
+)
+def test_a_wrong_method_is_405_in_the_dialects_shape(proxy: Proxy, path: str, allowed: set[str]) -> None:
+    """Named as such, with what the path does take."""
+    reply = httpx.put(f"{proxy.url}{path}", json={})
+    assert reply.status_code == 405
+    assert error(reply)["code"] == "method_not_allowed"
+    assert set(reply.headers["allow"].split(", ")) & allowed
 
 
 def test_an_unknown_path_is_404_in_the_dialects_shape(proxy: Proxy) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import jwt
 import pytest
+from starlette.datastructures import Headers
 
 from proxy.errors import RequestError
 from proxy.identity import conversation, identify
@@ -74,6 +75,22 @@ def test_a_trusted_key_names_the_user_in_this_order() -> None:
 def test_a_token_that_does_not_verify_means_nobody(bad: str) -> None:
     """Not the user of the other headers: whoever sent a bad token is not to be believed."""
     assert user(SIGNED, {"x-openwebui-user-jwt": bad, "x-memory-user": "eve"}, {"user": "eve"}) is None
+
+
+@pytest.mark.parametrize("name", ["X-Memory-User", "X-OpenWebUI-User-Id", "X-OpenWebUI-User-Jwt"])
+def test_a_header_that_names_two_users_means_nobody(name: str) -> None:
+    """A gateway may add its own to one that its client forged. The same name twice is no doubt."""
+    one, two = ("ada", "mallory") if "Jwt" not in name else (token({"sub": "ada"}), token({"sub": "mallory"}))
+    for principal in (TRUSTED, SIGNED) if "Jwt" not in name else (SIGNED,):
+        assert identify(principal, Headers(raw=pairs(name, one, two)), {}) is None
+        assert identify(principal, Headers(raw=pairs(name, two, one)), {"user": "ada"}) is None
+        same = identify(principal, Headers(raw=pairs(name, one, one)), {})
+        assert same is not None
+        assert same.user == "ada"
+
+
+def pairs(name: str, *values: str) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for value in values]
 
 
 def test_a_token_without_a_secret_to_check_it_means_nobody() -> None:

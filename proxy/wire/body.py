@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import math
+from typing import Any, NoReturn
 
 import orjson
 
@@ -64,10 +65,18 @@ def dump_text(text: str) -> bytes:
 def _parse_leniently(raw: bytes, problem: str) -> Any:
     """JavaScript clients cut emoji in half: a lone surrogate is relayed, everything else is refused."""
     try:
-        return json.loads(raw, parse_constant=_refuse)
+        return json.loads(raw, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise RequestError(400, "invalid_json", f"the request body is not JSON: {problem}") from error
 
 
-def _refuse(constant: str) -> None:
+def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
+
+
+def _finite(number: str) -> float:
+    """1e400 is JSON, but as the infinity that Python makes of it nobody could write it again."""
+    value = float(number)
+    if math.isinf(value):
+        _refuse(number)
+    return value
