@@ -25,8 +25,8 @@ from proxy.memory.recall import Recall, Recalled
 from proxy.memory.receipts import Receipts
 from proxy.ports import TurnQueue
 from proxy.relay import Relay, unless_gone
-from proxy.requests import ClientGone, read_body, request_id, with_query
-from proxy.types import Deployment, Millis, Receipt, Source, Turn
+from proxy.requests import ClientGone, header_values, read_body, request_id, with_query
+from proxy.types import Deployment, Identity, Millis, Receipt, Source, Turn
 from proxy.upstream.catalog import Catalog
 from proxy.upstream.failover import Answered, Failover
 from proxy.wire import body as json_body
@@ -75,15 +75,15 @@ class Chat:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         request = Request(scope, receive)
-        dialect = DIALECTS[request.url.path]
-        exchange = await self._understood(dialect, request.headers, await read_body(request, self.max_body_bytes))
+        dialect, headers = DIALECTS[scope["path"]], header_values(scope)
+        exchange = await self._understood(dialect, headers, await read_body(request, self.max_body_bytes))
         recollection = await self.recollect(exchange)
         outgoing = self.outgoing(exchange, recollection)
         overhead = time.perf_counter() - began
         OVERHEAD.observe(overhead)
-        headers = [*request.headers.items(), ("x-request-id", exchange.id)]
+        forwarded = [*headers.items(), ("x-request-id", exchange.id)]
         path = with_query(dialect.PATH, request)
-        answered = await unless_gone(receive, self.upstream.send(exchange.deployments, path, outgoing, headers))
+        answered = await unless_gone(receive, self.upstream.send(exchange.deployments, path, outgoing, forwarded))
         if answered is None:
             raise ClientGone
         relay = self.relay(exchange, recollection, answered, overhead)
@@ -101,7 +101,6 @@ class Chat:
         body = json_body.parse(raw)
         deployments = self.catalog.choices(json_body.model(body), principal)
         identity = identify(principal, headers, body)
-        asked = None if is_side_task(headers, body, self.side_tasks) else dialect.question(body)
         return Exchange(
             id=request_id(headers),
             at=time.time_ns() // 1_000_000,
@@ -111,11 +110,15 @@ class Chat:
             deployments=deployments,
             mode=mode,
             identity=identity,
-            said=None
-            if identity is None or asked is None or mode == "off"
-            else said_by(dialect, identity, asked, body),
+            said=None if identity is None or mode == "off" else self._said(dialect, identity, headers, body),
             client=headers.get("user-agent", "").partition(" ")[0][:64] or None,
         )
+
+    def _said(
+        self, dialect: Dialect, identity: Identity, headers: Mapping[str, str], body: dict[str, Any]
+    ) -> Said | None:
+        asked = None if is_side_task(headers, body, self.side_tasks) else dialect.question(body)
+        return None if asked is None else said_by(dialect, identity, asked, body)
 
     async def recollect(self, exchange: Exchange) -> Recollection | None:
         """What goes into the block; None where memory takes no part. The same bytes throughout a user turn."""

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from uuid import uuid4
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+from starlette.types import Scope
 
 from proxy.errors import RequestError
 
@@ -24,16 +25,23 @@ async def read_body(request: Request, limit: int) -> bytes:
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
-    chunks, size = [], 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise _too_large(limit)
-            chunks.append(chunk)
-    except ClientDisconnect:
-        raise ClientGone from None
+    chunks, size, more = [], 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
     return b"".join(chunks)
+
+
+def header_values(scope: Scope) -> dict[str, str]:
+    """By name in lower case; of a name that stands twice the first value, as starlette's `Headers` has it. Those
+    search the whole list at each look-up, and a chat makes thirty."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
 
 
 def request_id(headers: Mapping[str, str]) -> str:
@@ -44,7 +52,8 @@ def request_id(headers: Mapping[str, str]) -> str:
 
 def with_query(path: str, request: Request) -> str:
     """`path` with the query the client sent."""
-    return f"{path}?{request.url.query}" if request.url.query else path
+    query = request.scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
 
 
 def _too_large(limit: int) -> RequestError:
