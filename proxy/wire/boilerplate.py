@@ -68,6 +68,8 @@ def synthetic(text: str) -> bool:
 def _own_block(text: str) -> str:
     """Our block, in a message that a client copied from what the model got. It always starts a line, so that a
     person can write about "<memory>" inside a sentence."""
+    if "<memory" not in text:  # ten times faster than to look at each line, and every message of a history comes by
+        return text
     kept: list[str] = []
     position = 0
     for opening in _OWN_BLOCK.finditer(text):
@@ -122,7 +124,7 @@ def _cut_from(*starts: str) -> Callable[[str], str]:
     pattern = re.compile(r"^(?:" + "|".join(re.escape(start) for start in starts) + ")", re.MULTILINE)
 
     def cut(text: str) -> str:
-        found = pattern.search(text)
+        found = pattern.search(text) if any(start in text for start in starts) else None
         return text[: found.start()] if found else text
 
     return cut
