@@ -179,7 +179,15 @@ class EdgeStore:
         if points:
             self._write(UpdateOperation.upsert_points(points))
             for point in points:
-                self._rows.pop(point.id, None)
+                self._keep_row(point)
+
+    def _keep_row(self, point: qdrant.Point) -> None:
+        """A search soon after a write finds the row in memory; a tombstone has none."""
+        payload = point.payload
+        if payload and "space" in payload and len(self._rows) < CACHED_ROWS:
+            self._rows[point.id] = light(payload)
+        else:
+            self._rows.pop(point.id, None)
 
     def _write(self, operation: UpdateOperation) -> None:
         self._require_space()
