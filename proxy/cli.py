@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from proxy import __version__
-from proxy.errors import ConfigError
+from proxy.errors import ConfigError, Unavailable
 from proxy.settings import Settings, load
+
+log = logging.getLogger("rememberd")
 
 CONFIG_ERROR = 2  # the exit code that tells the supervisor not to try again
 _USUAL_CONFIG = Path("config/rememberd.yaml")
@@ -29,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"rememberd: {error}", file=sys.stderr)
         return CONFIG_ERROR
+    except Unavailable as error:
+        log.error("%s", error)
+        return 1
     except KeyboardInterrupt:
         return 130
 

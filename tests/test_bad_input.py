@@ -35,7 +35,18 @@ def test_either_key_header_will_do(proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"{", b"[]", b'"text"', b'{"model": NaN}', b'{"x": 1e400}', b"\xff\xfe", b'{"a":' * 5000]
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"text"',
+        b'{"model": NaN}',
+        b'{"x": 1e400}',
+        '{"model": "model-a"}'.encode("utf-16"),
+        b"\xff\xfe",
+        b'{"a":' * 5000,
+    ],
 )
 def test_bad_json_is_400(proxy: Proxy, raw: bytes) -> None:
     """And says so."""
@@ -43,6 +54,16 @@ def test_bad_json_is_400(proxy: Proxy, raw: bytes) -> None:
         reply = client.post("/v1/chat/completions", content=raw)
     assert reply.status_code == 400
     assert error(reply)["code"] == "invalid_json"
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/v1/messages"])
+def test_half_an_emoji_is_no_fault(proxy: Proxy, path: str) -> None:
+    """JavaScript clients cut texts in the middle of one; on every path, also where the request is translated."""
+    said = b'[{"role": "user", "content": "My cat is called \\ud83d"}]'
+    body = b'{"model": "model-a", "%b": %b}' % (b"input" if "responses" in path else b"messages", said)
+    with proxy.client(key="sk-alice") as client:
+        reply = client.post(path, content=body)
+        assert reply.status_code == 200, reply.text
 
 
 def test_an_unknown_model_is_404_and_names_the_near_ones(proxy: Proxy) -> None:

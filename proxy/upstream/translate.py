@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -43,7 +44,7 @@ class Translate:
         if translation is None:
             message = f"{deployment.provider}, which answers for {deployment.model_name}, has nothing like {path}"
             raise RequestError(404, "unsupported_endpoint", message, param="model")
-        asked = translation.asked(orjson.loads(body))
+        asked = translation.asked(_parsed(body))
         if self._litellm is None:
             self._litellm = await asyncio.to_thread(load_litellm)
         try:
@@ -60,6 +61,14 @@ class Translate:
         """Nothing: litellm keeps its connections for the life of the process."""
 
 
+def _parsed(body: bytes) -> Any:
+    """With a question mark for the half of an emoji that some clients leave: the providers' SDKs cannot send it."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return orjson.loads(json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace"))
+
+
 def load_litellm() -> Any:
     """litellm, kept from fetching its price list, reading a `.env` in the working directory, and calling home."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -68,6 +77,9 @@ def load_litellm() -> Any:
     litellm: Any = importlib.import_module("litellm")
     litellm.telemetry = False
     litellm.suppress_debug_info = True
+    # At INFO it writes two lines a request to stdout: where nobody reads that, a full pipe stops every request.
+    logging.getLogger("LiteLLM").setLevel(logging.WARNING)
+    logging.getLogger("LiteLLM").setLevel(logging.WARNING)  # two lines a request
     return litellm
 
 

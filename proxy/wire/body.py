@@ -63,9 +63,10 @@ def dump_text(text: str) -> bytes:
 
 
 def _parse_leniently(raw: bytes, problem: str) -> Any:
-    """JavaScript clients cut emoji in half: a lone surrogate is relayed, everything else is refused."""
+    """JavaScript clients cut emoji in half: a lone surrogate is relayed, everything else is refused; also UTF-16,
+    which Python would read and no provider does."""
     try:
-        return json.loads(raw, parse_constant=_refuse, parse_float=_finite)
+        return json.loads(raw.decode(), parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise RequestError(400, "invalid_json", f"the request body is not JSON: {problem}") from error
 

@@ -248,7 +248,7 @@ def _engine() -> Iterator[None]:
         raise
     except Exception as error:
         failures.inc()
-        log.exception("the embedded store failed")
+        log.error("the embedded store failed: %s", error)
         raise StoreUnavailable(f"the embedded store failed: {error}") from error
 
 

@@ -11,7 +11,7 @@ import orjson
 import qdrant_edge as qdrant
 from qdrant_edge import IntegerIndexParams, KeywordIndexParams, UpdateOperation
 
-from proxy.errors import ConfigError
+from proxy.errors import ConfigError, StoreUnavailable
 
 # No index spans all users, one per space does: optimising 10k points costs 0.5 s of CPU instead of 9.4.
 _HNSW = qdrant.HnswIndexConfig(m=0, payload_m=16, ef_construct=100, full_scan_threshold=10_000)
@@ -45,13 +45,17 @@ def take_lock(folder: Path) -> int:
 
 
 def check_embedder(folder: Path, name: str, dim: int) -> None:
-    """Remember who fills this folder. Raises `ConfigError` if it was another embedder."""
+    """Remember who fills this folder. Raises `ConfigError` if it was another embedder, `StoreUnavailable` if that
+    cannot be told."""
     file = folder / "embedder.json"
     if not file.exists():
         draft = file.with_suffix(".new")
         draft.write_bytes(orjson.dumps({"name": name, "dim": dim}))
         draft.replace(file)
-    known = orjson.loads(file.read_bytes())
+    try:
+        known = orjson.loads(file.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise StoreUnavailable(f"{file} is damaged: delete it, if the embedding model is still the same") from error
     if known != {"name": name, "dim": dim}:
         raise ConfigError(
             f"the memories in {folder} were embedded with {known['name']} ({known['dim']} dimensions), not with"
