@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -156,6 +157,17 @@ async def test_an_error_that_is_no_json_is_wrapped(upstream: FakeModel) -> None:
     upstream.script(Behaviour(status=502, body=b"<h1>Bad gateway</h1>"))
     reply = await ask(claude(upstream))
     assert (reply.status, orjson.loads(await read(reply))["error"]["message"]) == (502, "<h1>Bad gateway</h1>")
+
+
+async def test_nothing_is_written_to_the_output(
+    upstream: FakeModel, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """litellm's own log lines would, at the level of ours, fill a pipe that nobody reads, and stop the proxy."""
+    await ask(claude(upstream))
+    with caplog.at_level(logging.INFO):
+        capfd.readouterr()
+        await ask(claude(upstream))
+    assert "LiteLLM" not in "".join(capfd.readouterr()) + caplog.text
 
 
 async def test_a_missing_key_is_the_operators_fault() -> None:
