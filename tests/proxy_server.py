@@ -74,6 +74,7 @@ def running(
     ]
     config = {
         "server": {"port": 0},
+        "memory": {"deadline_ms": 5000},  # a busy test machine must not look like a slow store
         "data_dir": str(folder / "data"),
         "model_list": [*listed, *others],
         "keys": KEYS,

@@ -16,7 +16,7 @@ from tests.proxy_server import Proxy, ask, eventually, remembered, running
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
-    with running(tmp_path_factory.mktemp("open"), {"model-a": upstream.url}) as proxy:
+    with running(tmp_path_factory.mktemp("open"), {"model-a": upstream.url}, memory={"deadline_ms": 150}) as proxy:
         yield proxy
 
 
