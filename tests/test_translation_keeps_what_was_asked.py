@@ -192,15 +192,19 @@ async def test_a_client_cannot_steer_litellm(upstream: FakeModel, path: str, nam
     assert upstream.requests == []
 
 
-@pytest.mark.parametrize(
-    ("path", "wrong"),
-    [
-        *((MESSAGES, {"messages": wrong}) for wrong in ("Hi", [], [1], [{"role": "user", "content": 5}], None)),
-        *((MESSAGES, {"messages": [{"role": "user", "content": "x"}], "tools": tools}) for tools in ("x", [1], [{}])),
-        *((RESPONSES, {"input": wrong}) for wrong in (7, None, [1], [{"type": "function_call_output"}])),
-        *((RESPONSES, {"input": "x", "tools": tools}) for tools in ("x", [1])),
-    ],
-)
+_SAID = [{"role": "user", "content": "x"}]
+_WRONG: list[tuple[str, dict[str, Any]]] = [
+    *((MESSAGES, {"messages": wrong}) for wrong in ("Hi", [], [1], [{"role": "user", "content": 5}], None)),
+    (MESSAGES, {"messages": _SAID, "tools": "x"}),
+    (MESSAGES, {"messages": _SAID, "tools": [1]}),
+    (MESSAGES, {"messages": _SAID, "tools": [{}]}),
+    *((RESPONSES, {"input": wrong}) for wrong in (7, None, [1], [{"type": "function_call_output"}])),
+    (RESPONSES, {"input": "x", "tools": "x"}),
+    (RESPONSES, {"input": "x", "tools": [1]}),
+]
+
+
+@pytest.mark.parametrize(("path", "wrong"), _WRONG)
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_malformed_request_is_the_clients_fault(
     upstream: FakeModel, path: str, wrong: dict[str, Any], stream: bool
