@@ -7,6 +7,7 @@ from starlette.requests import Request
 from proxy.auth import Auth
 from proxy.errors import RequestError
 from proxy.identity import identify
+from proxy.requests import header_values
 from proxy.types import Space
 
 
@@ -16,7 +17,8 @@ class Caller:
 
     def space(self, request: Request) -> Space:
         """Raises `RequestError` 401 for a bad key, 403 when the key may speak for several users and none is named."""
-        identity = identify(self.auth.principal(request.headers), request.headers, {})
+        headers = header_values(request.scope)
+        identity = identify(self.auth.principal(headers), headers, {})
         if identity is None:
             raise RequestError(
                 403, "no_identity", "this key speaks for several users: name one, as X-Memory-User or a signed token"
