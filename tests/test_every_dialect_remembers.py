@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from tests.fake_model import FakeModel, newest_user_text
-from tests.proxy_server import Proxy, remembered
+from tests.proxy_server import Proxy, memories, remembered
 
 Say = Callable[["Sdks", str, str], str]
 
@@ -40,8 +40,8 @@ def chat(sdks: Sdks, model: str, text: str) -> str:
 
 
 def chat_stream(sdks: Sdks, model: str, text: str) -> str:
-    said = [{"role": "user", "content": text}]
-    chunks = sdks.openai.chat.completions.create(model=model, messages=said, stream=True)  # type: ignore[call-overload]
+    said: Any = [{"role": "user", "content": text}]
+    chunks = sdks.openai.chat.completions.create(model=model, messages=said, stream=True)
     return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
 
 
@@ -112,3 +112,47 @@ def test_a_conversation_keeps_its_memory_from_chat_to_messages_to_responses(
     block = newest_user_text(upstream.chats[-1].json).partition("</memory>")[0]
     assert "beekeeper" in block
     assert "Tromsø" in block
+
+
+def test_a_tool_loop_over_messages_is_one_turn_with_one_block(proxy: Proxy, upstream: FakeModel, user: str) -> None:
+    """As Claude Code does it: the cache mark moves on, results come in the user's role; the block stays the same."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    said = {"role": "user", "content": [{"type": "text", "text": "Where do I live, and what is my job?", **mark}]}
+    plain = {"role": "user", "content": [{"type": "text", "text": "Where do I live, and what is my job?"}]}
+    call = {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "ls", "input": {}}]}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "I live in Rome.", **mark}
+    reminder = {"type": "text", "text": "<system-reminder>I live in Paris.</system-reminder>"}
+    with proxy.client(user) as client:
+        client.post("/v1/memories", json={"text": "I live in Tromsø."})
+        asked = {"model": "claude", "max_tokens": 9}
+        client.post("/v1/messages", json=asked | {"messages": [said]}).raise_for_status()
+        first = upstream.chats[-1].json["messages"]
+        client.post("/v1/memories", json={"text": "My job is beekeeping, where I live."})
+        loop = [plain, call, {"role": "user", "content": [result, reminder]}]
+        client.post("/v1/messages", json=asked | {"messages": loop}).raise_for_status()
+        looped = upstream.chats[-1].json["messages"]
+        assert looped[0]["content"][0] == first[0]["content"][0]
+        assert "Tromsø" in looped[0]["content"][0]["text"]
+        assert looped[1:] == loop[1:]
+        client.post("/v1/messages", json=asked | {"messages": [{"role": "user", "content": "a later turn"}]})
+        remembered(client, "a later turn", "episode")
+        assert len([m for m in memories(client, "episode") if "what is my job" in m["text"]]) == 1
+        assert not any(place in m["text"] for m in memories(client, "fact") for place in ("Rome", "Paris"))
+
+
+def test_a_tool_loop_over_responses_keeps_its_block(proxy: Proxy, upstream: FakeModel, user: str) -> None:
+    """With the items sent again the block is the same; with `previous_response_id` the provider still has it."""
+    said = {"role": "user", "content": [{"type": "input_text", "text": "Where do I live?"}]}
+    call = {"type": "function_call", "call_id": "c", "name": "ls", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "c", "output": "I live in Rome."}
+    with proxy.client(user) as client:
+        client.post("/v1/memories", json={"text": "I live in Tromsø."})
+        client.post("/v1/responses", json={"model": "open", "input": [said]}).raise_for_status()
+        first = upstream.chats[-1].json["input"]
+        client.post("/v1/memories", json={"text": "I live in a house by the sea."})
+        client.post("/v1/responses", json={"model": "open", "input": [said, call, result]}).raise_for_status()
+        assert upstream.chats[-1].json["input"] == [*first, call, result]
+        further = {"model": "open", "previous_response_id": "resp_1", "input": [result]}
+        reply = client.post("/v1/responses", json=further)
+        assert upstream.chats[-1].json == further | {"model": "open-x"}
+    assert reply.headers["X-Memory-Status"] == "skipped"
