@@ -218,7 +218,8 @@ def _unreadable(chunk: bytes) -> bytes:
 def response_headers(
     upstream: Sequence[tuple[str, str]], added: Sequence[tuple[str, str]], *, streamed: bool
 ) -> list[tuple[bytes, bytes]]:
-    """Upstream's headers without those of its connection; ours replace those of the same name."""
+    """Upstream's headers without those of its connection; ours replace those of the same name. Values are encoded as
+    aiohttp decoded them, so that whatever bytes a provider sends there cost nobody an answer."""
     ours = {name.lower(): value for name, value in added}
     headers = [(n, v) for n, v in ((n.lower(), v) for n, v in upstream) if n not in _NOT_RELAYED and n not in ours]
     if streamed:
@@ -226,4 +227,4 @@ def response_headers(
         ours.setdefault("x-accel-buffering", "no")
         if all(n != "cache-control" for n, _ in headers):
             ours.setdefault("cache-control", "no-cache")
-    return [(n.encode("latin-1"), v.encode("latin-1")) for n, v in (*headers, *ours.items())]
+    return [(n.encode("latin-1"), v.encode("utf-8", "surrogateescape")) for n, v in (*headers, *ours.items())]

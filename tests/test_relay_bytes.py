@@ -124,6 +124,14 @@ async def test_an_error_of_the_upstream_is_the_clients(upstream: FakeModel, prox
     assert "Keep-Alive" not in response.headers
 
 
+async def test_a_header_beyond_latin_letters_costs_no_answer(upstream: FakeModel, proxy: str) -> None:
+    """Its bytes arrive as they were sent."""
+    upstream.script(Behaviour(headers={"X-City": "Zürich, Łódź"}))
+    response, _ = await fetch(proxy)
+    assert response.status == 200
+    assert (b"x-city", "Zürich, Łódź".encode()) in response.raw_headers
+
+
 async def test_our_header_replaces_one_of_the_same_name(upstream: FakeModel, proxy: str) -> None:
     """What the proxy says about memory cannot be said by an upstream."""
     upstream.script(Behaviour(headers={"x-memory-status": "hit"}))
