@@ -7,6 +7,7 @@ import json
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from loadtests.machine import cores, describe
 from loadtests.run import Bench, progress
 from loadtests.scenario import HERE, Scenario, load
 from loadtests.soak import soak
-from loadtests.workers import clients, models
+from loadtests.workers import clients, embeds_per_second, models
 
 
 def main() -> None:
@@ -27,6 +28,7 @@ def main() -> None:
     )
     run.add_argument("--quick", action="store_true", help="a minute's check instead (scenarios/quick.yaml)")
     run.add_argument("--full", action="store_true", help="with 100,000 memories too (scenarios/full.yaml)")
+    run.add_argument("--rounds", type=int, help="instead of the scenario's")
     run.add_argument("--out", type=Path, default=Path("loadtests-report"), help="directory for the report")
     run.add_argument("--target", metavar="URL", help="measure a proxy that runs already; asks it for --model")
     run.add_argument("--key", help="its API key")
@@ -59,16 +61,18 @@ def _run(arguments: argparse.Namespace, scenario: Scenario, stack: ExitStack) ->
     else:
         targets = arms.own(scenario, folder, upstream, use, stack)
     peers = dict(peer.partition("=")[::2] for peer in arguments.peer)
+    if arguments.rounds:
+        scenario = replace(scenario, rounds=arguments.rounds)
     scenario, more = arms.with_peers(scenario, peers, folder, upstream, use, stack)
     bench = Bench(scenario, targets | more, stack.enter_context(clients(scenario.clients, use)))
     if arguments.soak:
         return _soak(bench, arguments)
-    return _measure(bench, arguments.out)
+    return _measure(bench, describe() | {"embeds_s": round(embeds_per_second(use))}, arguments.out)
 
 
-def _measure(bench: Bench, out: Path) -> dict[str, Any]:
+def _measure(bench: Bench, machine: dict[str, Any], out: Path) -> dict[str, Any]:
     rows = progress(bench.scenario, bench.run())
-    summary, machine = report.summarise(rows), describe()
+    summary = report.summarise(rows)
     result = {
         "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "scenario": bench.scenario.name,

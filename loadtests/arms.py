@@ -15,24 +15,25 @@ from loadtests.servers import Target
 
 
 def own(scenario: Scenario, folder: Path, upstream: int, cores: Cores, stack: ExitStack) -> dict[str, Target]:
-    """Arms that need the same store share a proxy."""
-    proxies: dict[tuple[int, int, str], Target] = {}
+    """Arms that need the same share a proxy."""
+    proxies: dict[tuple[object, ...], Target] = {}
     targets = {}
     for arm in scenario.arms.values():
         if arm.through == "direct":
             targets[arm.name] = servers.direct(upstream)
         elif arm.through == "rememberd":
-            key = (arm.memories, arm.users, arm.store)
+            key = (arm.memories, arm.users, arm.store, arm.lane, arm.workers)
             if key not in proxies:
-                proxies[key] = _proxy(scenario, arm, folder / f"proxy-{len(proxies)}", upstream, cores, stack)
+                proxies[key] = _proxy(
+                    scenario.models_asked(), arm, folder / f"proxy-{len(proxies)}", upstream, cores, stack
+                )
             targets[arm.name] = proxies[key]
     return targets
 
 
-def _proxy(scenario: Scenario, arm: Arm, folder: Path, upstream: int, cores: Cores, stack: ExitStack) -> Target:
+def _proxy(models: list[str], arm: Arm, folder: Path, upstream: int, cores: Cores, stack: ExitStack) -> Target:
     _say(f"starting rememberd for {arm.name}: {arm.memories:,} memories in its store")
-    models = scenario.models_asked()
-    target = stack.enter_context(servers.rememberd(folder, upstream, models, cores, scenario.workers))
+    target = stack.enter_context(servers.rememberd(folder, upstream, models, cores, arm.workers))
     if arm.memories:
         preload.through_store(target, arm.memories, arm.users)
     return target

@@ -63,7 +63,7 @@ def _parent(stat: Path) -> int:
         return 0
 
 
-def describe() -> dict[str, str | int]:
+def describe() -> dict[str, str | int | float]:
     model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
     return {
         "cores": os.cpu_count() or 1,

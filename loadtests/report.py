@@ -74,6 +74,7 @@ def _medians(rounds: Sequence[Figures]) -> Figures:
 
 
 def markdown(scenario: Scenario, summary: Summary, machine: dict[str, Any]) -> str:
+    """GitHub's dialect."""
     parts = [_heading(scenario, machine)]
     for measure in scenario.measures:
         if measure.name in summary:
@@ -86,7 +87,8 @@ def markdown(scenario: Scenario, summary: Summary, machine: dict[str, Any]) -> s
 def _heading(scenario: Scenario, machine: dict[str, Any]) -> str:
     place = f"{machine['cores']} cores ({machine['cpu']}), Python {machine['python']}"
     alone = "; the measured server has one core, load and model the rest" if scenario.pinned else ""
-    return f"Scenario `{scenario.name}`, medians of {scenario.rounds} interleaved rounds, {place}{alone}."
+    embeds = f" The embedder alone does {machine['embeds_s']:,.0f} questions/s on the server's core."
+    return f"Scenario `{scenario.name}`, medians of {scenario.rounds} interleaved rounds, {place}{alone}.{embeds}"
 
 
 def _columns(measure: Measure) -> Columns:
@@ -113,7 +115,7 @@ def _cell(value: float | None, how: str) -> str:
 
 def _stages(summary: Summary) -> str:
     """Of the measure that shows most arms with all stages."""
-    shown = {name: {a: f for a, f in arms.items() if "stage_search_ms" in f} for name, arms in summary.items()}
+    shown = {name: {a: f for a, f in arms.items() if "stage_rank_ms" in f} for name, arms in summary.items()}
     best = max(shown.values(), key=len, default={})
     columns = [(f"{stage} ms", f"stage_{stage}_ms", ".2f") for stage in _STAGES]
     return "**Recall by stage (means, ms, from /metrics)**\n\n" + _table(columns, best) if best else ""

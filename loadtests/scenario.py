@@ -18,7 +18,8 @@ Load = Literal["closed", "open", "frontier", "sustained"]
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """`through` is direct, rememberd, or the name of a peer. `memories` lie in the arm's store, of `users` users."""
+    """`through` is direct, rememberd, or the name of a peer. `memories` lie in the arm's store, of `users` users.
+    `workers` are the proxy's web processes."""
 
     name: str
     through: str
@@ -28,6 +29,7 @@ class Arm:
     question: Literal["new", "same"] = "new"
     lane: Literal["bytes", "litellm"] = "bytes"
     store: Literal["up", "stopped"] = "up"
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,6 @@ class Scenario:
     pinned: bool = True
     clients: int = 1
     models: int = 1
-    workers: int = 1
 
     def models_asked(self) -> list[str]:
         return sorted({measure.model for measure in self.measures})

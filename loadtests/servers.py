@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from loadtests.machine import Cores, children, pin
 
 START_SECONDS = 120.0
-KEY = "sk-load-test"
+KEY = "sk-load-test-5d1f0c27a9e84b63"
 TRANSLATED = "translated-"  # a model of this prefix goes through litellm
 
 _NGINX = """
@@ -125,7 +125,7 @@ def litellm(folder: Path, upstream: int, models: Sequence[str], cores: Cores, bi
     config = folder / "litellm.json"
     config.write_text(json.dumps({"model_list": [_entry(model, model, upstream) for model in models]}))
     command = [binary, "--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
-    environment = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+    environment = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MASTER_KEY": KEY}
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, cwd=folder, env={"PATH": "/usr/bin:/bin", **environment}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
+import os
+import random
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,9 +15,12 @@ from multiprocessing.connection import Connection as Pipe
 from loadtests import fake
 from loadtests.client import Job, Outcome, work
 from loadtests.machine import Cores, pin
+from loadtests.prompts import question
+from proxy.memory.embed import FastEmbedder
 
 _spawn = multiprocessing.get_context("spawn")
 _HEAD_START = 0.05  # seconds until all processes have read their job
+_EMBEDDED = 200  # questions
 
 
 class Clients:
@@ -68,3 +74,23 @@ def models(number: int, port: int, cores: Cores) -> Iterator[int]:
             pin([process.pid or 0], cores.others)
             stack.callback(process.terminate)
         yield port
+
+
+def embeds_per_second(cores: Cores) -> float:
+    """What one core of the server can embed when it does nothing else: the ceiling of hits with new questions."""
+    with _spawn.Pool(1, os.sched_setaffinity, (0, cores.server)) as pool:
+        return pool.apply(_embed)
+
+
+def _embed() -> float:
+    return asyncio.run(_embed_questions())
+
+
+async def _embed_questions() -> float:
+    embedder, chance = FastEmbedder(), random.Random(0)
+    await embedder.start()
+    began = time.monotonic()
+    for _ in range(_EMBEDDED):
+        await embedder.dense(question(chance))
+    embedder.close()
+    return _EMBEDDED / (time.monotonic() - began)
