@@ -77,7 +77,8 @@ class MemoryStore(Protocol):
     async def spaces(self) -> list[Space]:
         """Those that hold a memory, sorted. For the operator's commands only: it reads across all users."""
 
-    async def ping(self) -> None: ...
+    async def ping(self) -> None:
+        """Raises unless it can be read and written."""
 
     async def flush(self) -> None:
         """Make every write so far survive a power cut."""

@@ -53,7 +53,7 @@ async def test_a_creation_cut_short_is_done_again(tmp_path: Path) -> None:
 
 
 async def test_a_full_disk_stops_writes_and_not_searches(tmp_path: Path) -> None:
-    """Below the floor every write is refused, for the engine would be killed; recall goes on."""
+    """Below the floor every write is refused, for the engine would be killed; recall goes on. It is not ready."""
     store = EdgeStore.open(tmp_path, dim=DIM, embedder="test")
     await store.put(ANN, [point("a")])
     await store.close()
@@ -63,6 +63,7 @@ async def test_a_full_disk_stops_writes_and_not_searches(tmp_path: Path) -> None
         store.delete(ANN, ["a"], at=NOW),
         store.erase("ann"),
         store.flush(),
+        store.ping(),
     ):
         with pytest.raises(StoreUnavailable, match="full"):
             await write

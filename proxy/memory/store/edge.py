@@ -142,6 +142,7 @@ class EdgeStore:
         return sorted(space_of(hit.value) for hit in hits if hit.count)  # it also lists values that are gone
 
     async def ping(self) -> None:
+        self._require_space()
         with _engine():
             self._shard.info()
 
