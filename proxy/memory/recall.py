@@ -24,7 +24,7 @@ from proxy.types import Candidate, Memory, Millis, Space
 
 Status = Literal["hit", "miss", "degraded"]
 
-FAILURES, PAUSE_S = 3, 5.0  # so many failures in a row, and the store is left alone for so long
+FAILURES, PAUSE_S = 3, 1.0  # so many failures in a row, and the store is left alone for so long
 PROFILE_FACTS = 100  # as many as anybody wants to read
 SPACES = 10_000  # whose speakers are kept in mind: about 200 bytes each
 
@@ -68,6 +68,7 @@ class Recall:
         self.budget_tokens, self.deadline_ms = budget_tokens, deadline_ms
         self.breaker = Breaker()
         self._speakers: OrderedDict[Space, set[str]] = OrderedDict()
+        self._probing: asyncio.Task[Recalled] | None = None
 
     async def recall(
         self,
@@ -86,9 +87,11 @@ class Recall:
         the other one?") is looked up together with it."""
         began = time.perf_counter()
         text = standalone(question, previous)
-        if self.breaker.closed():
+        if self.breaker.closed:
             found = await self._in_time(self._recall(space, text, now, turn_id, conversation))
         else:
+            if self.breaker.may_probe():
+                self._probe(self._recall(space, text, now, turn_id, conversation))
             found = Recalled("degraded")
         RECALLS.labels(found.status).inc()
         return replace(found, ms=(time.perf_counter() - began) * 1000)
@@ -97,6 +100,10 @@ class Recall:
         """The best `limit` memories and their cosines, best first, without a floor. Raises `Unavailable`."""
         best = {each.id: each for each in rank(query, await self._search(space, query, now), now)[:limit]}
         return [(memory, best[memory.id].dense) for memory in await self.store.get(space, list(best))]
+
+    def _probe(self, recalling: Coroutine[None, None, Recalled]) -> None:
+        """Behind the scenes, so that nobody waits for a store that still hangs."""
+        self._probing = asyncio.create_task(self._in_time(recalling))
 
     async def _in_time(self, recalling: Coroutine[None, None, Recalled]) -> Recalled:
         try:
@@ -171,19 +178,21 @@ class Recall:
 
 
 class Breaker:
-    """After `FAILURES` in a row nothing is tried for `PAUSE_S`; then one call may probe."""
+    """Open after `FAILURES` in a row, closed by a success; while it is open, one call every `PAUSE_S` may probe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self._failures = 0
-        self._open_until = 0.0
+        self._next_probe = 0.0
 
+    @property
     def closed(self) -> bool:
-        if self._failures < FAILURES:
-            return True
-        if self.clock() < self._open_until:
+        return self._failures < FAILURES
+
+    def may_probe(self) -> bool:
+        if self.clock() < self._next_probe:
             return False
-        self._open_until = self.clock() + PAUSE_S
+        self._next_probe = self.clock() + PAUSE_S
         return True
 
     def success(self) -> None:
@@ -191,8 +200,8 @@ class Breaker:
 
     def failure(self) -> None:
         self._failures += 1
-        if self._failures >= FAILURES:
-            self._open_until = self.clock() + PAUSE_S
+        if not self.closed:
+            self._next_probe = self.clock() + PAUSE_S
 
 
 def standalone(question: str, previous: str | None) -> str:
