@@ -35,6 +35,7 @@ def first(question: str, *found: Candidate) -> str:
         ("Where do I live?", PLAIN._replace(dense=0.5)),
         ("Where do I live?", PLAIN._replace(bm25=3.0)),
         ("Where do I live?", PLAIN._replace(kind="fact")),
+        ("Where do I live?", PLAIN._replace(cues=int(Cue.TELLS))),
         ("When did I move?", PLAIN._replace(cues=int(Cue.TIME))),
         ("How long was it?", PLAIN._replace(cues=int(Cue.DIGIT))),
         ("What did I do in May 2024?", PLAIN._replace(at=MAY - 365 * 24 * 60 * MINUTE)),
@@ -42,13 +43,33 @@ def first(question: str, *found: Candidate) -> str:
     ],
 )  # fmt: skip
 def test_a_sign_lifts_a_memory(question: str, better: Candidate) -> None:
-    """Meaning, words, being a fact, a time for "when", the days named."""
+    """Meaning, words, being a fact, telling what happened, a time for "when", the days named."""
     assert first(question, better._replace(id="z better"), PLAIN) == "z better"
 
 
 def test_a_question_is_no_answer() -> None:
     """Of two alike the statement comes before the question."""
     assert first("Where do I live?", PLAIN._replace(id="a", cues=int(Cue.ASKS)), PLAIN) == "plain"
+
+
+def test_a_stray_word_is_no_meaning() -> None:
+    """What shares a word with the question but hardly any meaning comes after what means a little of it."""
+    word = PLAIN._replace(id="word", dense=0.02, bm25=2.0)
+    assert first("Where do I live?", word, PLAIN._replace(dense=0.12, bm25=1.3)) == "plain"
+
+
+@pytest.mark.parametrize(
+    ("text", "tells"),
+    [
+        ("Last week we finally moved to Bergen.", True),
+        ("I got a parrot", True),
+        ("You moved to Bergen?", False),
+        ("I like parrots", False),
+    ],
+)
+def test_what_happened_to_the_speaker_is_seen(text: str, tells: bool) -> None:
+    """Only something that the speaker, or the speaker and others, did or met with is told."""
+    assert (Cue.TELLS in cues(text)) == tells
 
 
 def test_time_words_count_only_when_asked() -> None:
@@ -93,7 +114,7 @@ def test_the_answer_to_another_speakers_question_is_lifted_most() -> None:
 
 def test_cues_are_read_from_the_text() -> None:
     """Time words, digits and a closing question mark, each by itself."""
-    assert cues("I moved yesterday.") == Cue.TIME
+    assert cues("The move is tomorrow.") == Cue.TIME
     assert cues("I have 3 cats.") == Cue.DIGIT
     assert cues("你在哪里？") == Cue.ASKS
     assert cues("I like tea.") == Cue(0)

@@ -33,11 +33,15 @@ class Weights(NamedTuple):
     digit: float = 0.2  # has a digit, likewise
     date: float = 0.75  # was told on the days that the question names
     fact: float = 0.2
+    tells: float = 0.05  # tells what the speaker did or what befell them
     asks: float = -0.05  # is itself a question
     here: float = -0.2  # was said in this conversation, whose messages the client sends along anyway; not measured
 
 
 WEIGHTS = Weights()
+
+# The cosine counts twice up to here: what has hardly any of the meaning was found for a stray word or its neighbours.
+FAINT = 0.1
 
 _TIME = re.compile(
     r"\b(yesterday|today|tonight|tomorrow|ago|last|next|recently|soon|since|week(end)?s?|days?|months?|years?"
@@ -51,6 +55,9 @@ _WHEN = re.compile(
     r"|how many (day|week|month|year)s)\b",
     re.IGNORECASE,
 )
+_TELLS = re.compile(
+    r"\b(I|we)( \w+)? (\w+ed|went|got|had|saw|did|made|took|found|met|bought|was|were|began|started)\b", re.IGNORECASE
+)
 
 
 class Cue(IntFlag):
@@ -59,6 +66,7 @@ class Cue(IntFlag):
     TIME = 1
     DIGIT = 2
     ASKS = 4
+    TELLS = 8
 
 
 _ASKS = int(Cue.ASKS)  # a plain number: flags are slow, and this is read for each candidate
@@ -72,6 +80,8 @@ def cues(text: str) -> Cue:
         found |= Cue.DIGIT
     if text.rstrip().endswith(("?", "？", "؟")):
         found |= Cue.ASKS
+    if _TELLS.search(text):
+        found |= Cue.TELLS
     return found
 
 
@@ -93,7 +103,7 @@ def rank(
     dense = np.array([each.dense for each in found])
     bm25 = np.array([each.bm25 for each in found])
     bm25 /= max(float(bm25.max()), 1e-9)
-    score = dense + weights.bm25 * bm25
+    score = dense + np.minimum(dense, FAINT) + weights.bm25 * bm25
     score += _context(found, dense + weights.local * bm25, weights)
     score += _speaker(question, found, weights)
     score += _surface(question, found, weights)
@@ -151,7 +161,7 @@ def _speaker(question: str, found: Sequence[Candidate], weights: Weights) -> Sco
 def _surface(question: str, found: Sequence[Candidate], weights: Weights) -> Scores:
     bits = np.array([each.cues for each in found])
     score = weights.fact * np.array([each.kind == "fact" for each in found], dtype=np.float64)
-    score += weights.asks * ((bits & Cue.ASKS) > 0)
+    score += weights.asks * ((bits & Cue.ASKS) > 0) + weights.tells * ((bits & Cue.TELLS) > 0)
     if _WHEN.search(question):
         score += weights.time * ((bits & Cue.TIME) > 0) + weights.digit * ((bits & Cue.DIGIT) > 0)
     return score
