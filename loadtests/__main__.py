@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -44,6 +45,7 @@ def main() -> None:
     scenario = load(
         HERE / "quick.yaml" if arguments.quick else HERE / "full.yaml" if arguments.full else arguments.scenario
     )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every clean-up
     arguments.out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         result = _run(arguments, scenario, stack)
