@@ -39,13 +39,15 @@ def test_the_readme_lists_every_setting() -> None:
     for key in fields(Key):
         default = "" if key.default is MISSING else f"`{shown(key.default)}`"
         rows.append(f"| `keys[].{key.name}` | {default} | {key.metadata['about']} |")
-    table = README.read_text().partition("| setting | default | what it is |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    head = "| setting | default | what it is |\n|---|---|---|\n"
+    table = README.read_text().partition(head)[2].partition("\n\n")[0]
     assert sorted(table.splitlines()) == sorted(rows)
 
 
 def test_every_setting_can_come_from_the_environment() -> None:
     """By the name the file's first lines give; what is not supported yet is refused, not ignored."""
-    samples = {"placement": "system", "host": "localhost", "keys": None, "model_list": None, "aliases": None, "fallbacks": None, "side_tasks": None}
+    tables = dict.fromkeys(("keys", "model_list", "aliases", "fallbacks", "side_tasks"))
+    samples = {"placement": "system", "host": "localhost"} | tables
     for path, item in leaves():
         value = samples.get(path[-1], "7")
         variable = "REMEMBERD_" + "_".join(path).upper()
@@ -65,7 +67,7 @@ def test_a_mistyped_variable_is_refused() -> None:
     """It would be ignored silently otherwise."""
     with pytest.raises(ConfigError, match="did you mean REMEMBERD_MEMORY_BUDGET_TOKENS"):
         load(None, {"REMEMBERD_MEMORY_BUGET_TOKENS": "1"})
-    with pytest.raises(ConfigError, match="^REMEMBERD_SERVER_PORT must be a whole number"):
+    with pytest.raises(ConfigError, match=r"^REMEMBERD_SERVER_PORT must be a whole number"):
         load(None, {"REMEMBERD_SERVER_PORT": "high"})
 
 

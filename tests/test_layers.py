@@ -12,6 +12,9 @@ PURE = {"proxy/types.py", "proxy/errors.py", "proxy/sse.py", "proxy/identity.py"
 IO = {"aiohttp", "asyncio", "socket", "sqlite3", "starlette", "uvicorn", "qdrant_edge", "redis"}
 
 
+HTTP = ("proxy.api", "proxy.app", "proxy.chat", "proxy.relay", "proxy.upstream", "starlette", "aiohttp")
+
+
 def imports(path: Path) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -42,8 +45,7 @@ def test_memory_knows_nothing_of_http_and_upstream_nothing_of_memory() -> None:
     """People and text there, bytes and headers here."""
     for module, names in modules().items():
         if module.startswith("proxy/memory/"):
-            outside = ("proxy.api", "proxy.app", "proxy.chat", "proxy.relay", "proxy.upstream", "starlette", "aiohttp")
-            assert not [name for name in names if under(name, outside)], module
+            assert not [name for name in names if under(name, HTTP)], module
         if module.startswith("proxy/upstream/"):
             assert not [name for name in names if under(name, ("proxy.memory", "proxy.api", "proxy.app"))], module
 
