@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 
-import httpx
+import pytest
 
 from tests.fake_model import FakeModel, newest_user_text
-from tests.proxy_server import KEYS, Proxy, ask, eventually, memories, remembered
+from tests.proxy_server import Proxy, ask, eventually, memories, remembered
 
 FIELDS = {
     "id", "object", "text", "kind", "created_at", "updated_at", "valid_from", "valid_to", "pinned", "expires_at",
@@ -253,4 +253,25 @@ def test_a_key_without_trust_speaks_for_its_own_user_only(proxy: Proxy, user: st
         remembered(client, "Bobolink")
     with proxy.client(key="sk-alice") as alice:
         assert "Bobolink" not in alice.get("/v1/memories/export").text
-    assert httpx.get(f"{proxy.url}/v1/memories", headers={"x-api-key": KEYS[1]["key"]}).status_code == 200  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"text": "I like tea.", "created_at": "0001-01-01T00:00:00+14:00"}',
+        '{"text": "I like tea.", "expires_at": "9999-12-31T23:59:59-14:00"}',
+        '{"text": "I like tea.", "valid_to": "9999-12-31T23:59:59.999999Z"}',
+        '{"text": "I like tea. \\ud83d", "slot": "\\ud83d", "source": {"client": "\\ud83d"}}',
+        '{"text": "I like tea.", "evidence": {"text": "\\ud83d", "role": "\\ud83d", "turn_id": "\\ud83d"}}',
+        '{"text": "I like tea.", "evidence": {"text": 5, "role": {}, "turn_id": []}, "source": {"model": 7}}',
+        '{"text": "I\\u0000like tea.", "slot": "' + "x" * 100_000 + '"}',
+    ],
+)
+def test_no_imported_line_can_spoil_the_list(proxy: Proxy, user: str, line: str) -> None:
+    """Taken or refused, but whatever is taken can be shown, exported and recalled."""
+    with proxy.client(f"{user} {hash(line)}") as client:
+        assert client.post("/v1/memories/import", content=line).status_code in (200, 400)
+        assert client.get("/v1/memories", params={"include_past": "true"}).status_code == 200
+        assert client.get("/v1/memories/export").status_code == 200
+        for question in ("Do I like tea?", "What do you know about me?"):
+            assert ask(client, question).headers["x-memory-status"] in ("hit", "miss")

@@ -13,6 +13,7 @@ from proxy.memory.redact import redact
 from proxy.types import Evidence, Kind, Memory, Millis, Source, Space
 
 LONGEST_TEXT = 20_000
+LONGEST_NAME = 256
 _KINDS: tuple[Kind, ...] = ("fact", "episode")
 
 
@@ -74,7 +75,7 @@ def text_from(value: Any) -> str:
         raise _bad("text", "must be a text that is not empty")
     if len(value) > LONGEST_TEXT:
         raise _bad("text", f"must be at most {LONGEST_TEXT:,} characters; this one has {len(value):,}")
-    return redact(value.encode("utf-8", "replace").decode().strip()).text
+    return redact(_whole(value).strip()).text
 
 
 def time_from(fields: Mapping[str, Any], name: str) -> Millis | None:
@@ -83,10 +84,12 @@ def time_from(fields: Mapping[str, Any], name: str) -> Millis | None:
     if value is None:
         return None
     try:
-        at = datetime.fromisoformat(value)
-        return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+        given = datetime.fromisoformat(value)
+        at = round((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp() * 1000)
+        rfc3339(at)  # in UTC it may be before year 1 or after 9999: no list with it could be shown again
     except (TypeError, ValueError, OverflowError) as error:
         raise _bad(name, 'must be a time such as "2026-11-22T18:00:00Z", or null') from error
+    return at
 
 
 def flag_from(fields: Mapping[str, Any], name: str) -> bool:
@@ -106,7 +109,7 @@ def _slot(fields: Mapping[str, Any], stated: str, at: Millis) -> str | None:
     """The one given; else the one that the same words would get in a chat, so that they replace its old value."""
     given = fields.get("slot")
     if isinstance(given, str) and given:
-        return given
+        return _name(given)
     found = extract(stated, at) if "slot" not in fields else []
     return found[0].slot if len(found) == 1 else None
 
@@ -117,17 +120,21 @@ def _time(fields: Mapping[str, Any], name: str, default: Millis) -> Millis:
 
 
 def _evidence(fields: Mapping[str, Any]) -> Evidence:
-    turn = fields.get("turn_id")
-    return Evidence(
-        redact(str(fields.get("text") or "")).text,
-        str(fields.get("role") or "user"),
-        turn if isinstance(turn, str) else None,
-    )
+    text = _whole(str(fields.get("text") or ""))[:LONGEST_TEXT]
+    return Evidence(redact(text).text, _name(fields.get("role")) or "user", _name(fields.get("turn_id")))
 
 
 def _source(fields: Mapping[str, Any]) -> Source:
-    named = {name: fields.get(name) for name in ("conversation", "model", "client")}
-    return Source(**{name: value if isinstance(value, str) else None for name, value in named.items()})
+    return Source(**{name: _name(fields.get(name)) for name in ("conversation", "model", "client")})
+
+
+def _name(value: Any) -> str | None:
+    return _whole(value)[:LONGEST_NAME] if isinstance(value, str) else None
+
+
+def _whole(text: str) -> str:
+    """Without halves of surrogate pairs, which JSON can hold and no store."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _bad(param: str, message: str) -> RequestError:
