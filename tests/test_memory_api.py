@@ -266,10 +266,11 @@ def test_a_key_without_trust_speaks_for_its_own_user_only(proxy: Proxy, user: st
         '{"text": "I like tea.", "evidence": {"text": 5, "role": {}, "turn_id": []}, "source": {"model": 7}}',
         '{"text": "I\\u0000like tea.", "slot": "' + "x" * 100_000 + '"}',
     ],
+    ids=["before-year-1", "after-year-9999", "rounded-up", "half-emoji", "half-emoji-evidence", "odd-types", "long"],
 )
 def test_no_imported_line_can_spoil_the_list(proxy: Proxy, user: str, line: str) -> None:
     """Taken or refused, but whatever is taken can be shown, exported and recalled."""
-    with proxy.client(f"{user} {hash(line)}") as client:
+    with proxy.client(user) as client:
         assert client.post("/v1/memories/import", content=line).status_code in (200, 400)
         assert client.get("/v1/memories", params={"include_past": "true"}).status_code == 200
         assert client.get("/v1/memories/export").status_code == 200
