@@ -9,6 +9,7 @@ import time
 import httpx
 
 from proxy.memory.learn import SIDE_CHARS, TAIL_CHARS, episode, redacted
+from proxy.memory.likeness import opposes, says_the_same
 from proxy.types import Space, Turn
 from proxy.wire import boilerplate
 from tests.proxy_server import Proxy, ask
@@ -69,6 +70,15 @@ def test_a_huge_turn_is_redacted_in_part() -> None:
     turn = redacted(_turn("use " * 2_000_000))
     assert len(turn.user_text) < 2 * SIDE_CHARS + 10
     assert len(turn.answer) < 2 * SIDE_CHARS + 10
+
+
+def test_documents_are_not_compared_word_by_word() -> None:
+    """A short statement is the same in other words; of documents, 16 neighbours at a time, only an equal one is."""
+    short, long = "I like tea", "I like tea " * 2_000
+    assert says_the_same(short, f"{short} really")
+    assert says_the_same(long, f" {long.upper()}")
+    assert not says_the_same(long, f"{long} really")
+    assert not opposes(long, f"not {long}")
 
 
 def _turn(text: str) -> Turn:
