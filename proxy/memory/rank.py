@@ -23,14 +23,12 @@ class Weights(NamedTuple):
     and checked on the third in turn: `python -m loadtests.quality --folds`. B is BM25 over its best."""
 
     bm25: float = 0.4  # B
-    session: float = 0.6  # the best D + local B of the memory's conversation
-    beside: float = 0.3  # the sum of D + local B of the turns before and after it
+    session: float = 0.6  # the best D + bm25 B of the memory's conversation
+    beside: float = 0.3  # the sum of D + bm25 B of the turns before and after it
     reply: float = 1.5  # times beside, for a turn after another speaker's question
-    local: float = 0.3
     chat: float = 0.5  # session and beside are halved where no speaker is named: a chat with an assistant
     speaker: float = 0.3  # added if the question names the speaker, taken off if it names another
     time: float = 0.25  # has a time word, for questions that ask when or how long
-    digit: float = 0.2  # has a digit, likewise
     date: float = 0.75  # was told on the days that the question names
     fact: float = 0.2
     tells: float = 0.05  # tells what the speaker did or what befell them
@@ -61,10 +59,9 @@ _TELLS = re.compile(
 
 
 class Cue(IntFlag):
-    """Surface features of a memory that ranking reads without its text."""
+    """Surface features of a memory that ranking reads without its text. 2 is free, but set in stored memories."""
 
     TIME = 1
-    DIGIT = 2
     ASKS = 4
     TELLS = 8
 
@@ -76,8 +73,6 @@ def cues(text: str) -> Cue:
     found = Cue(0)
     if _TIME.search(text):
         found |= Cue.TIME
-    if re.search(r"\d", text):
-        found |= Cue.DIGIT
     if text.rstrip().endswith(("?", "？", "؟")):
         found |= Cue.ASKS
     if _TELLS.search(text):
@@ -103,8 +98,8 @@ def rank(
     dense = np.array([each.dense for each in found])
     bm25 = np.array([each.bm25 for each in found])
     bm25 /= max(float(bm25.max()), 1e-9)
-    score = dense + np.minimum(dense, FAINT) + weights.bm25 * bm25
-    score += _context(found, dense + weights.local * bm25, weights)
+    match = dense + weights.bm25 * bm25
+    score = match + np.minimum(dense, FAINT) + _context(found, match, weights)
     score += _speaker(question, found, weights)
     score += _surface(question, found, weights)
     if conversation:
@@ -163,7 +158,7 @@ def _surface(question: str, found: Sequence[Candidate], weights: Weights) -> Sco
     score = weights.fact * np.array([each.kind == "fact" for each in found], dtype=np.float64)
     score += weights.asks * ((bits & Cue.ASKS) > 0) + weights.tells * ((bits & Cue.TELLS) > 0)
     if _WHEN.search(question):
-        score += weights.time * ((bits & Cue.TIME) > 0) + weights.digit * ((bits & Cue.DIGIT) > 0)
+        score += weights.time * ((bits & Cue.TIME) > 0)
     return score
 
 
