@@ -7,8 +7,8 @@ import re
 
 from proxy.memory.ids import normal
 
-# Characters. A longer one is a document, the same only if it is equal; to compare the words of 16 neighbours of 20,000
-# characters each took half a second.
+# Characters. A longer one is a document, the same only if it is equal: to compare the words of 16 neighbours of
+# 20,000 characters each took half a second.
 LONGEST = 2_000
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
