@@ -229,6 +229,7 @@ class Chat:
             speaker=said.asked.speaker,
             recalled=receipt.recalled,
             earlier=said.earlier,
+            continues=said.asked.continues,
         )
         try:
             kept = await self.queue.put(turn)

@@ -144,6 +144,7 @@ class Turn:
     speaker: str | None = None
     recalled: tuple[str, ...] = ()  # ids of the memories in the block
     earlier: tuple[str, ...] = ()  # ids of this conversation's turns before; only when they are to be forgotten
+    continues: bool = False  # a further step of a tool loop: nothing new was said
 
 
 @dataclass(frozen=True, slots=True)

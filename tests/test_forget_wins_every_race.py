@@ -96,6 +96,21 @@ def test_an_edit_and_a_deletion_at_once_leave_nothing(proxy: Proxy, user: str) -
         assert client.get("/v1/memories", params={"include_past": "true"}).json()["data"] == []
 
 
+def test_a_tool_loop_under_way_does_not_tell_it_again(proxy: Proxy, user: str) -> None:
+    """Each step sends the user's words anew; what was deleted between two steps was not said again by that."""
+    said: list[dict[str, object]] = [{"role": "user", "content": "I live in Tromsø. How warm is it there?"}]
+    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    with proxy.client(user) as client:
+        client.post("/v1/chat/completions", json={"model": "model-a", "messages": said})
+        client.delete(f"/v1/memories/{remembered(client, 'Tromsø', 'fact')['id']}").raise_for_status()
+        said += [{"role": "assistant", "content": None, "tool_calls": [call]}]
+        said += [{"role": "tool", "tool_call_id": "c1", "content": "4"}]
+        step = client.post("/v1/chat/completions", json={"model": "model-a", "messages": said})
+        receipt = f"/v1/receipts/{step.headers['X-Memory-Receipt']}"
+        assert eventually(lambda: (w := client.get(receipt).json()["write"]) != "pending" and w) == "nothing"
+        assert memories(client) == []
+
+
 def test_a_fact_told_again_after_its_deletion_is_kept(proxy: Proxy, user: str) -> None:
     """Deletion holds against what was said before it, not against the user."""
     with proxy.client(user) as client:

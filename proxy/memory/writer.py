@@ -135,6 +135,8 @@ class Writer:
         """The ids written. The episode comes first, so that it is there whatever an extractor does."""
         if not turn.user_text.strip():
             return []
+        if turn.continues and not await unforgotten(self.store, turn.space, [turn]):
+            return []  # deleted since the loop began
         ids = await self._write(turn, [episode(turn)], self.queue.alive)
         for extractor in self.extractors:
             found = await facts(turn, extractor)
