@@ -41,7 +41,7 @@ from proxy.memory.store.edge_server import serving
 from proxy.memory.store.edge_wire import socket_path
 from proxy.memory.writer import DAY_MS, Writer
 from proxy.metrics import CountAnswers
-from proxy.ports import MemoryStore, Upstream
+from proxy.ports import Embedder, MemoryStore, Upstream
 from proxy.requests import ClientGone
 from proxy.settings import Settings
 from proxy.types import CHAT, Deployment
@@ -140,7 +140,7 @@ async def running_writer(
     try:
         async with (
             serving(store, socket_path(settings.data_path)),
-            _extracting(settings, deployment, database, store) as pending,
+            _extracting(settings, deployment, database, store, embedder) as pending,
         ):
             await queue.release()
             yield Writer(
@@ -162,7 +162,11 @@ async def running_writer(
 
 @asynccontextmanager
 async def _extracting(
-    settings: Settings, deployment: Callable[[], Deployment] | None, database: Database, store: MemoryStore
+    settings: Settings,
+    deployment: Callable[[], Deployment] | None,
+    database: Database,
+    store: MemoryStore,
+    embedder: Embedder,
 ) -> AsyncIterator[Pending | None]:
     """The second stage, and its turns; None without a model for it."""
     if deployment is None:
@@ -171,7 +175,7 @@ async def _extracting(
     pending = build_pending(settings, database)
     lanes: dict[str, Upstream] = {"bytes": Passthrough(), "translate": Translate()}
     await pending.release()
-    stage = Stage(pending, store, Model(deployment, lanes), settings.memory.extract.daily_tokens)
+    stage = Stage(pending, store, embedder, Model(deployment, lanes), settings.memory.extract.daily_tokens)
     running = asyncio.create_task(stage.run())
     try:
         yield pending

@@ -9,6 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 Kind = Literal["fact", "episode"]
 Millis = int
+Verdict = Literal["same", "replaces"]
+Verdicts = Mapping[str, Verdict]  # by the id of the older memory
 
 DEFAULT_SCOPE = "default"
 
@@ -149,12 +151,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What an extractor found: one sentence about the user and the span of the user's own text it rests on."""
+    """What an extractor found: one sentence about the user and the span of the user's own text it rests on.
+
+    `verdicts`: the memories that it repeats or replaces as a model judges, which nobody else can."""
 
     text: str
     evidence: str
     slot: str | None = None
     valid_from: Millis | None = None
+    verdicts: Verdicts = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class ExtractionRig(Rig):
         self.lane = Passthrough()
         lanes: dict[str, Upstream] = {"bytes": self.lane}
         model = Model(lambda: deployment(base, timeout), lanes)
-        self.stage = Stage(self.pending, self.store, model, budget)
+        self.stage = Stage(self.pending, self.store, self.embedder, model, budget)
 
     def writer(self) -> Writer:
         return Writer(

@@ -19,6 +19,8 @@ from tests.fake_model import Behaviour, FakeModel, newest_user_text
 from tests.proxy_server import Proxy, ask, eventually, memories, remembered, running
 from tests.queue_contract import turn
 from tests.test_demo_and_check import config, deployment, run
+from tests.test_llm_extraction_decides_unclear_cases import asks_to_decide, decisions
+from tests.test_memory_history import add, current, edit, history
 
 EXTRACT = {"extract": {"model": "extractor", "idle_seconds": 1}}
 SAID = "Mondays belong to the bassoon and my orchestra."
@@ -27,9 +29,12 @@ FOUND = fact("I play the bassoon in my orchestra.", "the bassoon and my orchestr
 
 
 def answer(body: Any) -> str:
-    """As the extractor the one fact above, wherever its evidence stands; as any other model an echo."""
+    """As the extractor the one fact above, wherever its evidence stands, which replaces what it is next to; as any
+    other model an echo."""
     if body["model"] != "extractor":
         return newest_user_text(body)
+    if asks_to_decide(body):
+        return decisions("replaces")
     return said(*([FOUND] if FOUND["evidence"] in body["messages"][-1]["content"] else []))
 
 
@@ -74,6 +79,19 @@ def test_what_the_model_finds_is_recalled(reader: Proxy, model: FakeModel, user:
         chats = [chat.json for chat in model.chats if chat.json["model"] == "model-a"]
         assert "bassoon" in newest_user_text(chats[-1]).partition("</memory>")[0]
     assert not [call for call in calls(model) if "<memory>" in str(call)]
+
+
+def test_what_the_model_calls_replaced_is_past_and_can_be_brought_back(reader: Proxy, user: str) -> None:
+    """In the history, with the time at which it ended; undone, both hold: the model was wrong about them."""
+    clarinet = "I play the clarinet in my orchestra."
+    with reader.client(user) as client:
+        old = add(client, clarinet)
+        ask(client, SAID)
+        eventually(lambda: current(client) == {FOUND["text"]})
+        assert history(client)[clarinet]["valid_to"] == history(client)[FOUND["text"]]["valid_from"]
+        assert metric(reader, 'rememberd_decisions_total{outcome="replaces"}') >= 1
+        edit(client, old, valid_to=None)
+        assert current(client) == {clarinet, FOUND["text"]}
 
 
 def test_a_writer_that_is_killed_while_the_model_thinks_asks_again(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,26 +11,43 @@ from typing import Any
 
 import pytest
 
+from proxy.memory.reconcile import merge
 from proxy.memory.writer import Writer
 from proxy.types import Receipt, Source
 from tests.extraction_rig import ExtractionRig, fact, said
 from tests.fake_model import Behaviour, FakeModel
 from tests.queue_contract import turn
+from tests.test_llm_extraction_decides_unclear_cases import asks_to_decide
+from tests.test_reconcile import fact as memory
 from tests.test_writer_survives_kill import Killed, Life
 from tests.writer_rig import ADA
 
-TEXTS = ("I live in Oslo.", "I live in Rome. I like tea.")
+TEXTS = ("I live in Oslo.", "I live in Rome. I have three kids. I keep 2 cats.")
+KNOWN = ("I have two kids.", "I have 2 cats.")
 
 
 @pytest.fixture
 async def upstream() -> AsyncIterator[FakeModel]:
     def answer(body: Any) -> str:
         text = body["messages"][-1]["content"]
-        known = [fact(f"I live in {city}.", slot="home") for city in ("Oslo", "Rome")] + [fact("I like tea.")]
-        return said(*(each for each in known if each["text"] in text))
+        if asks_to_decide(body):
+            return rulings(json.loads(text))
+        homes = [fact(f"I live in {city}.", slot="home") for city in ("Oslo", "Rome")]
+        others = [fact(each) for each in ("I have three kids.", "I keep 2 cats.")]
+        return said(*(each for each in homes + others if each["text"] in text))
 
     async with FakeModel(default=Behaviour(answer)) as model:
         yield model
+
+
+def rulings(pairs: Any) -> str:
+    """The kids are a new number of them, the cats are the same."""
+    relations = {KNOWN[0]: "replaces", KNOWN[1]: "same"}
+    numbers = [{side: pair[side]["number"] for side in ("new", "old")} for pair in pairs]
+    decisions = [
+        {**number, "relation": relations[pair["old"]["text"]]} for number, pair in zip(numbers, pairs, strict=True)
+    ]
+    return json.dumps({"decisions": decisions})
 
 
 class Mortal:
@@ -66,6 +84,9 @@ async def life_of(folder: Path, url: str, calls: int, *, power_cut: bool) -> tup
     folder.mkdir()
     first, second = MortalRig(folder, url), ExtractionRig(folder, url)
     second.store = second.stage.store = first.store
+    known = [memory(text, first.clock.now - 1) for text in KNOWN]
+    await merge(first.store, first.embedder, ADA, known, first.clock.now)
+    await first.store.flush()
     for number, text in enumerate(TEXTS):
         at = first.clock.now + number
         receipt = Receipt(f"receipt-t{number}", ADA, at, "miss", "m", f"t{number}", (), 0, 1.0, "pending")
@@ -93,8 +114,8 @@ async def life_of(folder: Path, url: str, calls: int, *, power_cut: bool) -> tup
 
 def _outcome(rig: ExtractionRig) -> Any:
     """All memories, what each receipt says of current ones, and what is left to do."""
-    memories = sorted(rig.store.memories(ADA), key=lambda memory: memory.id)
-    current = {memory.id for memory in memories if memory.valid_to is None}
+    memories = sorted(rig.store.memories(ADA), key=lambda each: each.id)
+    current = {each.id for each in memories if each.valid_to is None}
     receipts = [rig.receipts.get(ADA, f"receipt-t{number}") for number in range(len(TEXTS))]
     written = [receipt and (receipt.write, current.intersection(receipt.written)) for receipt in receipts]
     return memories, written, rig.states("due", "asked", "answered", "stored", "dead")
@@ -105,8 +126,9 @@ async def test_the_second_stage_may_die_at_any_step(tmp_path: Path, upstream: Fa
     """Whichever call was the last, after a restart the same memories and receipts stand as without a death."""
     undisturbed, died = await life_of(tmp_path / "undisturbed", upstream.url, 10_000, power_cut=power_cut)
     assert not died
-    assert [memory.text for memory in undisturbed[0] if memory.kind == "fact" and memory.valid_to is None] != []
-    assert len(undisturbed[0]) == 5
+    current = {each.text for each in undisturbed[0] if each.kind == "fact" and each.valid_to is None}
+    assert current == {"I live in Rome.", "I have three kids.", "I have 2 cats."}
+    assert len(undisturbed[0]) == 7
     assert undisturbed[2] == []
     calls = 0
     while died or calls == 0:

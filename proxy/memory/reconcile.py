@@ -3,11 +3,14 @@
 A fact is known by what it says. `created_at` is when it was first said, `updated_at` when it was last said or edited,
 and of the values of a slot the one said last is current; so replays change nothing, and late arrivals close nothing
 newer. A pinned memory is closed like any other when the user states a newer value: the outcome names it.
+
+What neither slots nor words decide a model may have decided before (`verdicts`: by the id of the new fact). Its word
+counts less than the user's: it closes nothing that is pinned, nor anything said or edited since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -15,7 +18,7 @@ from proxy.memory.ids import fact_id, normal
 from proxy.memory.likeness import content, negated, opposes, says_the_same
 from proxy.memory.points import to_point
 from proxy.ports import Embedder, MemoryStore
-from proxy.types import Memory, Millis, Space
+from proxy.types import Memory, Millis, Space, Verdicts
 
 # Cosine from which facts without a slot are compared in words. Measured with the packaged model over 1,200 pairs of
 # likes and dislikes: restatements .71 to .99, a yes and a no to the same thing .55 to .90. The words decide, so
@@ -43,13 +46,20 @@ class Settled(NamedTuple):
     closed: tuple[Memory, ...] = ()
 
 
-async def merge(store: MemoryStore, embedder: Embedder, space: Space, new: Sequence[Memory], now: Millis) -> Outcome:
+async def merge(
+    store: MemoryStore,
+    embedder: Embedder,
+    space: Space,
+    new: Sequence[Memory],
+    now: Millis,
+    verdicts: Mapping[str, Verdicts] | None = None,
+) -> Outcome:
     """Write `new` into the store, in order. Doing it again changes nothing.
 
     Raises `StoreUnavailable` and `EmbedderUnavailable`: what was written until then stays, a retry completes it."""
     outcome = Outcome()
     for memory in new:
-        settled = await _settle_one(store, embedder, space, memory, now)
+        settled = await _settle_one(store, embedder, space, memory, now, (verdicts or {}).get(memory.id, {}))
         if settled is None:
             continue
         if settled.news:
@@ -61,7 +71,7 @@ async def merge(store: MemoryStore, embedder: Embedder, space: Space, new: Seque
 
 
 async def _settle_one(
-    store: MemoryStore, embedder: Embedder, space: Space, memory: Memory, now: Millis
+    store: MemoryStore, embedder: Embedder, space: Space, memory: Memory, now: Millis, verdicts: Verdicts
 ) -> Settled | None:
     """None: the user deleted or edited this since it was said."""
     known = await store.get(space, [memory.id])
@@ -72,12 +82,13 @@ async def _settle_one(
         known = await store.get(space, [memory.id])
     if known and not memory.slot:
         memory = replace(memory, slot=known[0].slot)
-    buried = await store.buried(space, [memory.id])
-    if memory.id in buried and memory.created_at <= buried[memory.id]:
+    repeated = [each for each, verdict in verdicts.items() if verdict == "same"]
+    buried = await store.buried(space, [memory.id, *repeated])
+    if any(memory.created_at <= at for at in buried.values()):
         return None
     if memory.kind == "episode":
         return settle_episode(known[0] if known else None, memory)
-    return settle_fact([*known, *await _related(store, embedder, space, memory, now)], memory)
+    return settle_fact([*known, *await _related(store, embedder, space, memory, now, verdicts)], memory, verdicts)
 
 
 def _id_beside_the_edited(space: Space, memory: Memory) -> str:
@@ -85,16 +96,20 @@ def _id_beside_the_edited(space: Space, memory: Memory) -> str:
     return fact_id(space, memory.text, salt=turn or str(memory.created_at))
 
 
-async def _related(store: MemoryStore, embedder: Embedder, space: Space, fact: Memory, now: Millis) -> list[Memory]:
+async def _related(
+    store: MemoryStore, embedder: Embedder, space: Space, fact: Memory, now: Millis, verdicts: Verdicts
+) -> list[Memory]:
     """The values of the fact's slot, past ones too; or, without a slot, the facts next to it in meaning that were
-    current when it was said: a turn done again must find what it touched, though a later one has closed that."""
+    current when it was said: a turn done again must find what it touched, though a later one has closed that. And
+    what there are verdicts about."""
     if fact.slot:
         page, _ = await store.page(space, limit=_HISTORY, now=now, kind="fact", slot=fact.slot, include_past=True)
-        return page
+        return page + (await store.get(space, list(verdicts)) if verdicts else [])
     dense, sparse = await embedder.dense(fact.text), embedder.query(fact.text)
     found = await store.search(space, dense, sparse, now=fact.created_at - 1, limit=_NEIGHBOURS, kind="fact")
     near = [each for each in found if each.slot is None and each.dense >= NEAR]
-    return await store.get(space, [each.id for each in sorted(near, key=lambda each: (-each.dense, each.id))])
+    ids = [each.id for each in sorted(near, key=lambda each: (-each.dense, each.id))]
+    return await store.get(space, list(dict.fromkeys([*ids, *verdicts])))
 
 
 def settle_episode(known: Memory | None, episode: Memory) -> Settled | None:
@@ -109,28 +124,45 @@ def settle_episode(known: Memory | None, episode: Memory) -> Settled | None:
     return Settled(kept)
 
 
-def settle_fact(known: Sequence[Memory], fact: Memory) -> Settled:
+def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Settled:
     """`known` holds the memory of the fact's id, if any, and those that may say the same or the contrary."""
     # A current one before a past one of the same id: reopening that would leave two that say the same.
-    same = next((each for each in sorted(known, key=_is_past) if _same(each, fact)), None)
-    if same and fact.created_at <= same.updated_at:
-        return Settled(same, news=False)
+    alike = sorted((each for each in known if _same(each, fact, verdicts)), key=_is_past)
+    for each in alike:
+        if fact.created_at <= each.updated_at or _outlived(each, fact):
+            return Settled(each, news=False)
+    same = alike[0] if alike else None
     stated = _restated(same, fact) if same else replace(fact, updated_at=fact.created_at)
-    rivals = [each for each in known if each.id != stated.id and each.valid_to is None and _contrary(each, stated)]
+    others = [each for each in known if each.id != stated.id and each.valid_to is None]
+    rivals = [each for each in others if _contrary(each, stated)]
     stay = [each for each in rivals if each.updated_at > stated.updated_at or _spares(stated, each, known)]
     if stay and stated.valid_to is None:
         stated = _closed(stated, stay[0])
     if stay or stated.valid_to is not None:
         return Settled(stated, added=same is None)
-    return Settled(stated, added=same is None, closed=tuple(_closed(each, stated) for each in rivals))
+    replaced = [each for each in others if each not in rivals and _replaced(each, fact, verdicts)]
+    return Settled(stated, added=same is None, closed=tuple(_closed(each, stated) for each in [*rivals, *replaced]))
 
 
 def _is_past(memory: Memory) -> bool:
     return memory.valid_to is not None
 
 
-def _same(known: Memory, fact: Memory) -> bool:
-    return known.id == fact.id or (known.slot == fact.slot and says_the_same(known.text, fact.text))
+def _same(known: Memory, fact: Memory, verdicts: Verdicts) -> bool:
+    if known.id == fact.id:
+        return True
+    if verdicts.get(known.id) == "same":  # about a current one: what has ended since then, no model makes hold again
+        return known.valid_to is None or fact.created_at <= known.updated_at or _outlived(known, fact)
+    return known.slot == fact.slot and says_the_same(known.text, fact.text)
+
+
+def _outlived(known: Memory, fact: Memory) -> bool:
+    """It ended after this was said, so that this, which comes late, does not make it current again."""
+    return known.valid_to is not None and fact.created_at < known.valid_to
+
+
+def _replaced(known: Memory, fact: Memory, verdicts: Verdicts) -> bool:
+    return verdicts.get(known.id) == "replaces" and not known.pinned and known.updated_at <= fact.created_at
 
 
 def _contrary(known: Memory, stated: Memory) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -27,7 +27,7 @@ from proxy.memory.receipts import Receipts
 from proxy.memory.reconcile import merge
 from proxy.memory.wishes import Wish, wish
 from proxy.ports import Embedder, Extractor, MemoryStore, TurnQueue
-from proxy.types import Claim, Memory, Millis, Turn
+from proxy.types import Claim, Memory, Millis, Turn, Verdicts
 
 T = TypeVar("T")
 
@@ -163,15 +163,22 @@ class Writer:
 
     async def _learn_answer(self, turn: Turn, pending: Pending) -> None:
         wanted = await unforgotten(self.store, turn.space, [turn])
-        ids = await self._write(turn, await facts(turn, pending) if wanted else [], pending.alive)
+        found = await facts(turn, pending) if wanted else []
+        ids = await self._write(turn, found, pending.alive, await pending.verdicts(turn))
         if ids:
             await asyncio.gather(self.frozen.bump(turn.space), self.receipts.written(turn.receipt, ids, "written"))
         await pending.stored(turn.id)
         self._stored.append(turn.id)
 
-    async def _write(self, turn: Turn, memories: list[Memory], alive: Callable[[str], Awaitable[bool]]) -> list[str]:
+    async def _write(
+        self,
+        turn: Turn,
+        memories: list[Memory],
+        alive: Callable[[str], Awaitable[bool]],
+        verdicts: Mapping[str, Verdicts] | None = None,
+    ) -> list[str]:
         await self._undo_if_erased(turn, [memory.id for memory in memories], alive)
-        outcome = await merge(self.store, self.embedder, turn.space, memories, self.clock())
+        outcome = await merge(self.store, self.embedder, turn.space, memories, self.clock(), verdicts)
         ids = [*outcome.added, *outcome.touched, *outcome.closed]
         await self._undo_if_erased(turn, ids, alive)
         return ids

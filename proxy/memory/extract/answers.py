@@ -54,21 +54,27 @@ class BadAnswer(RememberdError):
 
 
 def parse(answer: str) -> list[dict[str, Any]]:
-    """The items of an answer that have the asked shape. Raises `BadAnswer` rather than find nothing in nonsense."""
+    """The facts of an answer that have the asked shape. Raises `BadAnswer` rather than find nothing in nonsense."""
+    items = listed(answer, "facts")
+    shaped = [item for item in items if _has_shape(item)]
+    REFUSED.labels("malformed").inc(len(items) - len(shaped))
+    if items and not shaped:
+        raise BadAnswer("no fact of the answer has the asked shape")
+    return shaped
+
+
+def listed(answer: str, key: str) -> list[Any]:
+    """The list that the answer, a JSON object, has under `key`. Raises `BadAnswer`."""
     answer = _THOUGHTS.sub("", answer)
     fenced = _FENCE.search(answer)
     try:
         data = orjson.loads(fenced[1] if fenced else answer)
     except orjson.JSONDecodeError:
         raise BadAnswer("the answer is not JSON" if answer else "the answer is empty") from None
-    items = data.get("facts") if isinstance(data, dict) else None
+    items = data.get(key) if isinstance(data, dict) else None
     if not isinstance(items, list):
-        raise BadAnswer('the answer has no list of "facts"')
-    shaped = [item for item in items if _has_shape(item)]
-    REFUSED.labels("malformed").inc(len(items) - len(shaped))
-    if items and not shaped:
-        raise BadAnswer("no fact of the answer has the asked shape")
-    return shaped
+        raise BadAnswer(f'the answer has no list of "{key}"')
+    return items
 
 
 def believed(items: Sequence[Mapping[str, Any]], turns: Sequence[Turn]) -> dict[str, list[Fact]]:

@@ -1,7 +1,7 @@
 """Facts by a model: one call for several turns of a conversation.
 
 It gets the person's own words and nothing else. The assistant's answers are not sent, so that no suggestion of a
-model comes back as a fact, and neither is anything that memory holds.
+model comes back as a fact, and neither is anything that memory holds (but for the few facts in `decide`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,8 +18,10 @@ from proxy.errors import RememberdError, RequestError, UpstreamUnavailable
 from proxy.memory.block import tokens
 from proxy.memory.extract.answers import SLOTS, BadAnswer, believed, parse
 from proxy.ports import Upstream
-from proxy.types import Deployment, Fact, Turn
+from proxy.types import Deployment, Fact, Millis, Turn
 from proxy.wire import chat
+
+Prompt = Sequence[Mapping[str, str]]
 
 TIMEOUT_S = 60.0
 LARGEST_ANSWER = 2**20  # bytes
@@ -85,14 +87,22 @@ class Model:
         self._deployment, self._lanes = deployment, lanes
 
     async def ask(self, turns: Sequence[Turn]) -> Answer:
-        """`turns` are of one conversation, their `user_text` the person's own words.
+        """`turns` are of one conversation, their `user_text` the person's own words. Raises as `complete` does."""
+        answer, spent = await self.complete(messages(turns), "facts", SCHEMA)
+        try:
+            return Answer(believed(parse(answer), turns), spent)
+        except BadAnswer as error:
+            raise BadAnswer(str(error), spent) from error
+
+    async def complete(self, prompt: Prompt, name: str, schema: Mapping[str, Any]) -> tuple[str, int]:
+        """The model's text, which should be JSON of this schema, and the tokens spent.
 
         Raises `UpstreamUnavailable` (the provider's trouble, a wrong key included) and `BadAnswer`."""
         deployment = self._deployment()
-        prompt = messages(turns)
+        form = {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                status, raw = await self._post(deployment, prompt)
+                status, raw = await self._post(deployment, prompt, form)
         except TimeoutError as error:
             raise UpstreamUnavailable(f"{deployment.model_name} did not answer in time", timeout=True) from error
         except RequestError as error:
@@ -100,15 +110,10 @@ class Model:
         if status != 200:
             raise _refusal(deployment, status, raw)
         answer = chat.answer(raw, streamed=False)
-        spent = _usage(raw) or cost(turns) + tokens(answer)
-        try:
-            return Answer(believed(parse(answer), turns), spent)
-        except BadAnswer as error:
-            raise BadAnswer(str(error), spent) from error
+        return answer, _usage(raw) or cost(prompt) + tokens(answer)
 
-    async def _post(self, deployment: Deployment, prompt: Sequence[Mapping[str, str]]) -> tuple[int, bytes]:
+    async def _post(self, deployment: Deployment, prompt: Prompt, form: Mapping[str, Any]) -> tuple[int, bytes]:
         # No temperature and no limit of tokens: some models refuse them by these names.
-        form = {"type": "json_schema", "json_schema": {"name": "facts", "strict": True, "schema": SCHEMA}}
         body = orjson.dumps({"model": deployment.upstream_model, "messages": prompt, "response_format": form})
         deployment = replace(deployment, timeout=min(deployment.timeout, TIMEOUT_S))
         reply = await self._lanes[deployment.lane(chat.PATH)].send(deployment, chat.PATH, body, [])
@@ -123,12 +128,12 @@ class Model:
         return reply.status, bytes(raw)
 
 
-def messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
+def messages(turns: Sequence[Turn]) -> Prompt:
     """The prompt. The turns are one JSON text, which nothing inside a message can close."""
     listed = [
         {
             "turn": number,
-            "date": f"{datetime.fromtimestamp(turn.created_at / 1000, UTC):%A %Y-%m-%d}",
+            "date": date(turn.created_at),
             "message": turn.user_text,
         }
         for number, turn in enumerate(turns, 1)
@@ -137,9 +142,14 @@ def messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
     return [{"role": "system", "content": PROMPT}, {"role": "user", "content": data}]
 
 
-def cost(turns: Sequence[Turn]) -> int:
-    """What the prompt costs, in tokens, estimated."""
-    return sum(tokens(message["content"]) for message in messages(turns))
+def date(at: Millis) -> str:
+    """`Tuesday 2026-11-03`"""
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%A %Y-%m-%d}"
+
+
+def cost(prompt: Prompt) -> int:
+    """In tokens, estimated."""
+    return sum(tokens(message["content"]) for message in prompt)
 
 
 def _refusal(deployment: Deployment, status: int, raw: bytes) -> RememberdError:

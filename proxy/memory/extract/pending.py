@@ -14,12 +14,13 @@ from prometheus_client import Counter
 
 from proxy.memory.database import Database, is_erased
 from proxy.memory.extract.gate import own_words, personal
-from proxy.types import Fact, Millis, Source, Space, Turn
+from proxy.memory.ids import fact_id
+from proxy.types import Fact, Millis, Source, Space, Turn, Verdicts
 
 BATCH = 8  # turns of one call: 8 times at most 2,000 characters, some 4,000 tokens
 MAX_ATTEMPTS = 5
 FIRST_DELAY_MS = 2_000  # doubled with every attempt
-LEASE_MS = 300_000  # longer than a call may take
+LEASE_MS = 300_000  # longer than the three calls for a batch may take
 LONGEST_WAIT = 15  # times the idle time: a conversation that never rests is read all the same
 DONE_MS = 3_600_000  # for so long a turn that comes again (a tool loop, a replay) is known to have been read
 GIVE_UP_MS = 7 * 86_400_000  # a turn that has waited for the budget this long is not read any more
@@ -28,6 +29,7 @@ TURNS = Counter("rememberd_extractions", "Turns for model extraction by what bec
 TOKENS = Counter("rememberd_extraction_tokens", "Tokens spent on model extraction.")
 
 # A turn is due, asked (a call is running), answered, stored (not flushed), then done, and its text is gone; or dead.
+# One that has facts while it is due or asked was read already, and waits for a decision about them.
 # Whatever erases a user in this file erases these rows with it, also those of a call that is running.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS extractions (
@@ -82,12 +84,13 @@ ORDER BY min(due), min(added) LIMIT 1
 """
 _TURN = "turn, user, scope, conversation, model, client, speaker, receipt, created_at, text"
 ROWS = f"""
-SELECT attempts, {_TURN} FROM extractions
+SELECT facts = '[]', attempts, {_TURN} FROM extractions
 WHERE user = ? AND scope = ? AND conversation IS ? AND state = 'due' AND due <= ?
-ORDER BY attempts > 0, created_at LIMIT {BATCH}
+ORDER BY facts = '[]', attempts > 0, created_at LIMIT {BATCH}
 """  # noqa: S608 - constants only
 
 SPEND = "INSERT INTO extraction_spend VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET tokens = tokens + excluded.tokens"
+KEEP = "UPDATE extractions SET state = ?, facts = ? WHERE turn = ? AND state = 'asked'"
 DONE = "UPDATE extractions SET state = 'done', text = '', facts = '[]', due = ? WHERE turn = ?"
 FAIL = """
 UPDATE extractions SET attempts = attempts + 1, error = :error, due = :now + (:delay << attempts),
@@ -99,6 +102,9 @@ UPDATE extractions SET due = 0, attempts = iif(state = 'dead', 0, attempts),
     state = iif(state = 'stored', 'answered', 'due')
 WHERE state IN ('asked', 'stored', 'dead')
 """
+
+
+Found = Mapping[str, Sequence[Fact]]  # by turn id
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +153,9 @@ class Pending:
         TURNS.labels("queued").inc()
 
     async def claim(self) -> list[Turn]:
-        """The oldest turns of one conversation that has come to rest, `user_text` cut to the person's own words. A
-        turn that failed before comes alone, so that it takes no others with it."""
+        """The oldest turns of one conversation that has come to rest, `user_text` cut to the person's own words.
+        Those that were read already come first and by themselves; a turn that failed before comes alone, so that it
+        takes no others with it."""
         if not self.database.read("SELECT 1 FROM extractions WHERE state IN ('due', 'asked') AND due <= ? LIMIT 1",
                                   (self.clock(),)):  # fmt: skip
             return []  # a look first, so that polling never takes the write lock
@@ -159,8 +166,8 @@ class Pending:
             values = {"now": now, "idle": self.idle_ms, "longest": LONGEST_WAIT}
             found = db.execute(CONVERSATION, values).fetchone()
             rows = db.execute(ROWS, (*found, now)).fetchall() if found else []
-            fresh = [_turn(row) for attempts, *row in rows if attempts == 0]
-            turns = fresh or [_turn(row) for _, *row in rows[:1]]
+            fresh = [_turn(row) for unread, attempts, *row in rows if attempts == 0 and unread == rows[0][0]]
+            turns = fresh or [_turn(row) for _, _, *row in rows[:1]]
             asked = "UPDATE extractions SET state = 'asked', due = ? WHERE turn = ?"
             db.executemany(asked, [(now + LEASE_MS, turn.id) for turn in turns])
             return turns
@@ -174,22 +181,28 @@ class Pending:
         )
         return int(rows[0][0]) if rows else 0
 
-    async def answer(self, turns: Sequence[Turn], found: Mapping[str, Sequence[Fact]], tokens: int) -> None:
-        """What the model found, by turn; a turn without facts is done with."""
+    async def found(self, turns: Sequence[Turn], facts: Found, tokens: int) -> None:
+        """What the model found; a turn without facts is done with."""
+        await self._keep(turns, facts, tokens, "asked")
+        TURNS.labels("answered").inc(len(turns))
 
+    async def decided(self, turns: Sequence[Turn], facts: Found, tokens: int) -> None:
+        """The same facts with the verdicts about them, for the writer."""
+        await self._keep(turns, facts, tokens, "answered")
+
+    async def _keep(self, turns: Sequence[Turn], facts: Found, tokens: int, state: str) -> None:
         def work(db: sqlite3.Connection) -> None:
             self._spend(db, turns, tokens)
             for turn in turns:
-                if facts := found.get(turn.id):
-                    answered = (
-                        "UPDATE extractions SET state = 'answered', facts = ? WHERE turn = ? AND state = 'asked'"
-                    )
-                    db.execute(answered, (orjson.dumps(list(facts)), turn.id))
+                if kept := facts.get(turn.id):
+                    db.execute(KEEP, (state, orjson.dumps(list(kept)), turn.id))
                 else:
                     db.execute(DONE, (self.clock(), turn.id))
 
         await self.database.write(work)
-        TURNS.labels("answered").inc(len(turns))
+
+    async def spend(self, turns: Sequence[Turn], tokens: int) -> None:
+        await self.database.write(lambda db: self._spend(db, turns, tokens))
 
     async def fail(self, turns: Sequence[Turn], error: str, tokens: int) -> int:
         """Try again later, or bury. Returns how many are dead letters now."""
@@ -220,6 +233,10 @@ class Pending:
     async def facts(self, turn: Turn) -> list[Fact]:
         rows = self.database.read("SELECT facts FROM extractions WHERE turn = ?", (turn.id,))
         return [Fact(**fact) for row in rows for fact in orjson.loads(row[0])]
+
+    async def verdicts(self, turn: Turn) -> dict[str, Verdicts]:
+        """By the id that the fact has in memory."""
+        return {fact_id(turn.space, fact.text): fact.verdicts for fact in await self.facts(turn)}
 
     async def alive(self, turn_id: str) -> bool:
         """False once its user was erased."""

@@ -1,24 +1,28 @@
-"""The second stage: a model reads what the rules have read before. It runs beside the writer and never delays it: an
-episode and the facts by rules are stored by then, and the writer stores what is found here when it is found."""
+"""The second stage: a model reads what the rules have read before, and compares its finds with what is remembered. It
+runs beside the writer and never delays it: an episode and the facts by rules are stored by then, and the writer
+stores what is found here when it is found."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from proxy.errors import Unavailable, UpstreamUnavailable
 from proxy.memory.extract.answers import BadAnswer
-from proxy.memory.extract.llm import Answer, Model, cost
-from proxy.memory.extract.pending import Pending
+from proxy.memory.extract.decide import DECISIONS, Pair, decide, question, unclear
+from proxy.memory.extract.llm import Model, Prompt, cost, messages
+from proxy.memory.extract.pending import Found, Pending
 from proxy.memory.forget import unforgotten
-from proxy.ports import MemoryStore
-from proxy.types import Millis, Turn
+from proxy.ports import Embedder, MemoryStore
+from proxy.types import Fact, Millis, Turn, Verdicts
 
 CALLS = 4  # at the same time, each of another user
 POLL_S = 0.5
+DECISION_TRIES = 2
 MAX_DELAY_S = 300.0
 
 log = logging.getLogger("rememberd.extract")
@@ -27,8 +31,11 @@ log = logging.getLogger("rememberd.extract")
 class Stage:
     """`daily_tokens` is what one user's extraction may cost a day (UTC)."""
 
-    def __init__(self, pending: Pending, store: MemoryStore, model: Model, daily_tokens: int) -> None:
-        self.pending, self.store, self.model, self.daily_tokens = pending, store, model, daily_tokens
+    def __init__(
+        self, pending: Pending, store: MemoryStore, embedder: Embedder, model: Model, daily_tokens: int
+    ) -> None:
+        self.pending, self.store, self.embedder = pending, store, embedder
+        self.model, self.daily_tokens = model, daily_tokens
 
     async def run(self) -> None:
         """Until cancelled; a call that is cancelled is made again at the next start."""
@@ -55,23 +62,53 @@ class Stage:
         if not turns:
             return False
         now = self.pending.clock()
-        if self.pending.spent(turns[0].space.user) + cost(turns) > self.daily_tokens:
-            await self.pending.postpone(turns, _tomorrow(now), "over_budget")
-            return True
         try:
-            # What was forgotten meanwhile is not shown to a model any more.
-            wanted = await unforgotten(self.store, turns[0].space, turns)
-            answer = await self.model.ask(wanted) if wanted else Answer({}, 0)
+            await self._learn(turns, now)
         except (Unavailable, UpstreamUnavailable):
             await self.pending.postpone(turns, now + delay_ms, "unavailable")
             raise
         except BadAnswer as error:
             await self._fail(turns, str(error), error.tokens)
         except Exception as error:  # noqa: BLE001 - whatever a model's answer breaks must not end the stage
-            await self._fail(turns, f"{type(error).__name__}: {error}", cost(turns))
-        else:
-            await self.pending.answer(turns, *answer)
+            await self._fail(turns, f"{type(error).__name__}: {error}", cost(messages(turns)))
         return True
+
+    async def _learn(self, turns: Sequence[Turn], now: Millis) -> None:
+        # What was forgotten meanwhile is not shown to a model any more.
+        wanted = await unforgotten(self.store, turns[0].space, turns)
+        found: Found = {turn.id: facts for turn in wanted if (facts := await self.pending.facts(turn))}
+        if wanted and not found:
+            if not self._affords(turns, messages(wanted)):
+                await self.pending.postpone(turns, _tomorrow(now), "over_budget")
+                return
+            found, tokens = await self.model.ask(wanted)
+            await self.pending.found(turns, found, tokens)
+        told = [(turn, fact) for turn in wanted for fact in found.get(turn.id, ())]
+        pairs = await unclear(self.store, self.embedder, told, now=now)
+        verdicts, tokens = await self._decide(turns, pairs) if pairs else ({}, 0)
+        judged = {
+            key: [replace(fact, verdicts=verdicts.get(fact, {})) for fact in each] for key, each in found.items()
+        }
+        await self.pending.decided(turns, judged, tokens)
+
+    async def _decide(self, turns: Sequence[Turn], pairs: Sequence[Pair]) -> tuple[Mapping[Fact, Verdicts], int]:
+        """The verdicts of the model, and the tokens spent. After two bad answers, or over the budget, there are none,
+        and the facts are remembered as if no model were there: nobody has to wait for tomorrow to be known today."""
+        outcome = "over_budget"
+        for _ in range(DECISION_TRIES):
+            if not self._affords(turns, question(pairs)):
+                break
+            try:
+                return await decide(self.model, pairs)
+            except BadAnswer as error:
+                outcome = "bad_answer"
+                await self.pending.spend(turns, error.tokens)
+        DECISIONS.labels(outcome).inc(len(pairs))
+        log.warning("no decision about %d pairs of facts: %s", len(pairs), outcome)
+        return {}, 0
+
+    def _affords(self, turns: Sequence[Turn], prompt: Prompt) -> bool:
+        return self.pending.spent(turns[0].space.user) + cost(prompt) <= self.daily_tokens
 
     async def _fail(self, turns: Sequence[Turn], reason: str, tokens: int) -> None:
         """The reason may quote the answer, so it goes into the queue's file only."""
