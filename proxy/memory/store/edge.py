@@ -45,7 +45,7 @@ class EdgeStore:
     def __init__(self, shard: qdrant.EdgeShard, folder: Path, lock: int, min_free_bytes: int) -> None:
         self._shard: Any = shard  # its stubs allow ids and payloads that no point of ours has
         self._folder, self._lock, self._min_free_bytes = folder, lock, min_free_bytes
-        self._rows: dict[Any, Row] = {}
+        self._rows: dict[int, Row] = {}  # by the number of the point's UUID, which hashes ten times faster
         self._dirty = True  # what the write-ahead log replayed is not flushed yet
         self._last_read = 0.0
 
@@ -94,9 +94,11 @@ class EdgeStore:
         self._last_read = time.monotonic()
         with _engine():
             hits = self._shard.query_batch(queries.branches(space, dense, sparse, now, limit, kind))
-            nearest, worded, pinned = ({hit.id: hit.score for hit in branch} for branch in hits)
-            found = self._light_rows(nearest | worded | pinned)
-        return [(row[0], nearest.get(id_, 0.0), worded.get(id_, 0.0), *row[1:]) for id_, row in found]
+            nearest, worded, pinned = ({hit.id.int: hit.score for hit in branch} for branch in hits)
+            found = nearest | worded | pinned
+            self._read_rows(found)
+        rows = self._rows
+        return [(rows[at][0], nearest.get(at, 0.0), worded.get(at, 0.0), *rows[at][1:]) for at in found]
 
     async def page(
         self,
@@ -182,13 +184,13 @@ class EdgeStore:
             for point in points:
                 self._keep_row(point)
 
-    def _keep_row(self, point: qdrant.Point) -> None:
+    def _keep_row(self, point: Any) -> None:
         """A search soon after a write finds the row in memory; a tombstone has none."""
         payload = point.payload
         if payload and "space" in payload and len(self._rows) < CACHED_ROWS:
-            self._rows[point.id] = light(payload)
+            self._rows[point.id.int] = light(payload)
         else:
-            self._rows.pop(point.id, None)
+            self._rows.pop(point.id.int, None)
 
     def _write(self, operation: UpdateOperation) -> None:
         self._require_space()
@@ -211,14 +213,15 @@ class EdgeStore:
         found = {record.id: record for record in records}
         return [found[point] for point in wanted if point in found]
 
-    def _light_rows(self, points: Collection[UUID]) -> list[tuple[UUID, Row]]:
+    def _read_rows(self, points: Collection[int]) -> None:
+        """Until all of `points` are in `_rows`."""
         missing = [point for point in points if point not in self._rows]
         if len(self._rows) + len(missing) > CACHED_ROWS:
             self._rows.clear()
             missing = list(points)
-        for record in self._shard.retrieve(missing, with_payload=LIGHT, with_vector=False):
-            self._rows[record.id] = light(record.payload)
-        return [(point, self._rows[point]) for point in points]
+        wanted = [UUID(int=point) for point in missing]
+        for record in self._shard.retrieve(wanted, with_payload=LIGHT, with_vector=False) if wanted else ():
+            self._rows[record.id.int] = light(record.payload)
 
     def _newest(self, conditions: queries.Conditions, after: Place | None, limit: int) -> list[Any]:
         """At least `limit` + 1 records if there are that many, sorted by order descending, then by id.
