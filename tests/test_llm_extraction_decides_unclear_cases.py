@@ -2,65 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from prometheus_client import REGISTRY
 
-from proxy.errors import UpstreamUnavailable
 from proxy.memory.embed import FastEmbedder
 from proxy.memory.extract.decide import NEIGHBOURS, PAIRS, unclear
-from proxy.memory.ids import fact_id
-from proxy.memory.points import to_point
 from proxy.memory.reconcile import merge
 from proxy.ports import Embedder
-from proxy.types import Fact, Millis, Source, Verdicts
-from tests.extraction_rig import IDLE_MS, ExtractionRig, said
+from proxy.types import Fact
+from tests.decision_rig import (
+    THREE,
+    TWO,
+    Judge,
+    counted,
+    current,
+    decisions,
+    hears,
+    knows,
+)
+from tests.extraction_rig import ExtractionRig, said
 from tests.extraction_rig import fact as stated
-from tests.fake_model import Behaviour, FakeModel
-from tests.fakes import EmbedderFake, MemoryStoreFake
+from tests.fake_model import Behaviour
+from tests.fakes import MemoryStoreFake
 from tests.queue_contract import turn
 from tests.test_reconcile import fact
 from tests.writer_rig import ADA
-
-TWO, THREE, KIDS = "I have two kids.", "I have three kids.", fact_id(ADA, "I have two kids.")
-
-
-def decisions(*relations: str) -> str:
-    """An answer about the first new statement and the old ones in turn."""
-    listing = [{"new": 1, "old": number, "relation": relation} for number, relation in enumerate(relations, 1)]
-    return json.dumps({"decisions": listing})
-
-
-class Judge(FakeModel):
-    """Finds every statement that starts with "I "; decides as `rulings` say in turn, the last one for ever."""
-
-    def __init__(self) -> None:
-        super().__init__(default=Behaviour(self._answer))
-        self.rulings = [decisions("separate")]
-
-    def _answer(self, body: Any) -> str:
-        if asks_to_decide(body):
-            return self.rulings.pop(0) if len(self.rulings) > 1 else self.rulings[0]
-        text = body["messages"][-1]["content"]
-        return said(*(stated(f"I {part.split('.')[0]}.") for part in text.split("I ")[1:]))
-
-    @property
-    def questions(self) -> list[Any]:
-        """The pairs of each call for a decision."""
-        asked = [chat.json for chat in self.chats if asks_to_decide(chat.json)]
-        return [json.loads(body["messages"][-1]["content"]) for body in asked]
-
-
-def asks_to_decide(body: Any) -> bool:
-    return bool(body["response_format"]["json_schema"]["name"] == "decisions")
 
 
 @pytest.fixture
@@ -74,35 +42,6 @@ async def rig(tmp_path: Path, judge: Judge) -> AsyncIterator[ExtractionRig]:
     rig = ExtractionRig(tmp_path, judge.url)
     yield rig
     await rig.close()
-
-
-async def knows(rig: ExtractionRig, *texts: str, slot: str | None = None, pinned: bool = False) -> None:
-    """What was remembered a second ago."""
-    for text in texts:
-        old = replace(fact(text, rig.clock.now - 1_000, slot), pinned=pinned)
-        await merge(rig.store, rig.embedder, ADA, [old], rig.clock.now)
-
-
-async def hears(rig: ExtractionRig, *texts: str, conversation: str = "c") -> None:
-    """The first stage is done with these turns."""
-    for number, text in enumerate(texts):
-        spoken = turn(f"{conversation}-{number}", text=text, at=rig.clock.now + number)
-        await rig.queue.put(replace(spoken, source=Source(conversation)))
-    await rig.drain()
-
-
-async def decided(rig: ExtractionRig) -> None:
-    """The model has read and decided; the writer has yet to act on it."""
-    rig.clock.now += IDLE_MS
-    assert await rig.stage.step()
-
-
-def current(rig: ExtractionRig) -> list[str]:
-    return [each.text for each in rig.facts() if each.valid_to is None]
-
-
-def counted(outcome: str) -> float:
-    return REGISTRY.get_sample_value("rememberd_decisions_total", {"outcome": outcome}) or 0.0
 
 
 async def test_what_is_replaced_becomes_past(rig: ExtractionRig, judge: Judge) -> None:
@@ -206,45 +145,6 @@ async def test_one_call_decides_for_a_whole_batch(rig: ExtractionRig, judge: Jud
     assert len(current(rig)) == 10
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "They look the same to me.",
-        "{}",
-        '{"decisions": {}}',
-        '{"decisions": ["same"]}',
-        '{"decisions": [{"new": 1, "old": 1}]}',
-        '{"decisions": [{"new": 1, "old": 2, "relation": "replaces"}]}',
-        '{"decisions": [{"new": 0, "old": 1, "relation": "replaces"}]}',
-        '{"decisions": [{"new": [1], "old": 1, "relation": "replaces"}]}',
-        '{"decisions": [{"new": 1, "old": 1, "relation": "delete"}]}',
-        '{"decisions": [{"new": 1, "old": 1, "relation": "replaces"}, {"new": 7, "old": 7, "relation": "same"}]}',
-    ],
-)
-async def test_a_bad_answer_is_asked_once_more_and_then_decides_nothing(
-    rig: ExtractionRig, judge: Judge, answer: str
-) -> None:
-    """Not even where it is right in part. The facts are remembered as without a model, and that is counted."""
-    judge.rulings, before = [answer], counted("bad_answer")
-    await knows(rig, TWO)
-    await hears(rig, THREE)
-    await rig.read_all()
-    assert current(rig) == [THREE, TWO]
-    assert len(judge.questions) == 2
-    assert counted("bad_answer") == before + 1
-    assert rig.pending.spent("ada") == 30
-    assert rig.states("dead") == []
-
-
-async def test_the_second_try_counts(rig: ExtractionRig, judge: Judge) -> None:
-    """A good answer after a bad one decides."""
-    judge.rulings = ["nonsense", decisions("replaces")]
-    await knows(rig, TWO)
-    await hears(rig, THREE)
-    await rig.read_all()
-    assert current(rig) == [THREE]
-
-
 async def test_a_models_word_closes_nothing_that_is_pinned(rig: ExtractionRig, judge: Judge) -> None:
     """Only the user's own does."""
     judge.rulings = [decisions("replaces")]
@@ -252,192 +152,6 @@ async def test_a_models_word_closes_nothing_that_is_pinned(rig: ExtractionRig, j
     await hears(rig, THREE)
     await rig.read_all()
     assert current(rig) == [THREE, TWO]
-
-
-async def test_what_was_deleted_before_the_merge_is_left_deleted(rig: ExtractionRig, judge: Judge) -> None:
-    """Replaced or not, the new fact stands alone; but what repeats it does not bring it back in other words."""
-    judge.rulings = [decisions("replaces"), decisions("same")]
-    for conversation, new, expected in (("c", THREE, [THREE]), ("d", "I have just two kids here.", [])):
-        await rig.store.erase("ada")
-        await knows(rig, TWO)
-        await hears(rig, new, conversation=conversation)
-        await decided(rig)
-        await rig.store.delete(ADA, [KIDS], at=rig.clock.now)
-        await rig.store_answers()
-        assert current(rig) == expected
-    assert len(judge.questions) == 2
-
-
-async def test_what_was_edited_before_the_merge_is_left_as_it_is(rig: ExtractionRig, judge: Judge) -> None:
-    """The decision was about another text."""
-    judge.rulings = [decisions("replaces")]
-    await knows(rig, TWO)
-    await hears(rig, THREE)
-    await decided(rig)
-    (two,) = rig.facts()
-    edited = replace(two, text="I have two kids and a dog.", updated_at=rig.clock.now)
-    await rig.store.put(ADA, [await to_point(edited, rig.embedder)])
-    await rig.store_answers()
-    assert current(rig) == [THREE, edited.text]
-
-
-async def test_over_the_budget_nothing_is_decided(tmp_path: Path, judge: Judge) -> None:
-    """The facts, which are paid for, do not wait for tomorrow; that nobody decided is counted."""
-    rig = ExtractionRig(tmp_path, judge.url, budget=1_000)
-    bill = json.dumps(
-        {
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": said(stated(THREE))}}],
-            "usage": {"total_tokens": 900},
-        }
-    )
-    judge.script(Behaviour(body=bill.encode()))
-    before = counted("over_budget")
-    await knows(rig, TWO)
-    await hears(rig, THREE)
-    await rig.read_all()
-    assert current(rig) == [THREE, TWO]
-    assert (judge.questions, rig.pending.spent("ada")) == ([], 900)
-    assert counted("over_budget") == before + 1
-    await rig.close()
-
-
-async def test_a_decision_is_paid_from_the_same_budget(rig: ExtractionRig, judge: Judge) -> None:
-    """What was spent a day is what both calls cost."""
-    await knows(rig, TWO)
-    await hears(rig, THREE)
-    await rig.read_all()
-    assert rig.pending.spent("ada") == 20
-
-
-async def test_a_provider_that_fails_in_between_is_asked_for_the_decision_only(
-    rig: ExtractionRig, judge: Judge
-) -> None:
-    """What it found is kept meanwhile; also by the next process."""
-    judge.rulings = [decisions("replaces")]
-    await knows(rig, TWO)
-    await hears(rig, THREE)
-    judge.script(Behaviour(said(stated(THREE))), Behaviour(status=503))
-    with pytest.raises(UpstreamUnavailable):
-        await decided(rig)
-    assert (rig.states("due"), current(rig)) == (["c-0"], [TWO])
-    await hears(rig, "I like tea.", conversation="c")
-    await rig.pending.release()
-    await rig.read_all()
-    assert current(rig) == [THREE]
-    assert len(judge.chats) == 3
-
-
-async def test_a_decision_is_stored_and_not_asked_for_again(rig: ExtractionRig, judge: Judge) -> None:
-    """A writer that dies between the decision and the merge, or between the merge and the flush, finds it."""
-    judge.rulings = [decisions("replaces"), decisions("separate")]
-    await knows(rig, TWO)
-    await hears(rig, THREE)
-    await decided(rig)
-    await rig.pending.release()
-    await rig.store_answers()
-    assert current(rig) == [THREE]
-    stands = rig.facts()
-    await rig.database.write(lambda db: db.execute("UPDATE extractions SET state = 'stored'"))
-    await rig.pending.release()
-    await rig.read_all()
-    assert rig.facts() == stands
-    assert len(judge.chats) == 2
-
-
-async def test_an_erasure_during_the_decision_wins(rig: ExtractionRig, judge: Judge) -> None:
-    """Nothing of it is left in the table or the store."""
-    await knows(rig, TWO)
-    await hears(rig, THREE)
-    judge.script(Behaviour(said(stated(THREE))), Behaviour(decisions("replaces"), delay_headers=0.3))
-    step = asyncio.create_task(decided(rig))
-    while not judge.questions:
-        await asyncio.sleep(0.01)
-    await rig.queue.erase("ada", rig.clock.now)
-    await rig.store.erase("ada")
-    await step
-    await rig.store_answers()
-    assert rig.store.memories(ADA) == []
-    assert rig.database.read("SELECT 1 FROM extractions") == []
-
-
-async def test_a_forgotten_turn_is_not_decided_about(rig: ExtractionRig, judge: Judge) -> None:
-    """Its facts wait for a provider that is down; the exchange is deleted; they are neither shown nor stored."""
-    await knows(rig, TWO)
-    await hears(rig, THREE)
-    judge.script(Behaviour(said(stated(THREE))), Behaviour(status=503))
-    with pytest.raises(UpstreamUnavailable):
-        await decided(rig)
-    (episode,) = [each for each in rig.store.memories(ADA) if each.kind == "episode"]
-    await rig.store.delete(ADA, [episode.id], at=rig.clock.now)
-    await rig.read_all()
-    assert len(judge.questions) == 1
-    assert (current(rig), rig.states("done")) == ([TWO], ["c-0"])
-
-
-class Person:
-    """One user's memories, and a model's verdicts about what they say."""
-
-    def __init__(self) -> None:
-        self.store, self.embedder = MemoryStoreFake(), EmbedderFake()
-
-    async def says(self, text: str, at: Millis, verdicts: Verdicts | None = None) -> None:
-        new = fact(text, at)
-        await merge(self.store, self.embedder, ADA, [new], at, {new.id: verdicts or {}})
-
-    def current(self) -> list[str]:
-        return sorted(each.text for each in self.store.memories(ADA) if each.valid_to is None)
-
-
-async def test_a_verdict_closes_nothing_that_was_said_since() -> None:
-    """An answer that comes late is about what was known then."""
-    person = Person()
-    await person.says(TWO, 1)
-    await person.says(TWO, 9)
-    await person.says(THREE, 5, {KIDS: "replaces"})
-    assert person.current() == [THREE, TWO]
-
-
-async def test_what_was_replaced_is_not_brought_back_by_what_was_said_before() -> None:
-    """A late answer about an older turn; said anew it holds again."""
-    person = Person()
-    await person.says(TWO, 1)
-    await person.says(THREE, 5, {KIDS: "replaces"})
-    await person.says(TWO, 3)
-    await person.says("I have got 2 kids.", 3, {KIDS: "same"})
-    assert person.current() == [THREE]
-    await person.says(TWO, 7)
-    assert person.current() == [THREE, TWO]
-
-
-async def test_a_fact_can_repeat_one_memory_and_replace_another() -> None:
-    """The repeated one closes the other."""
-    person = Person()
-    await person.says("I have got 3 kids.", 1)
-    await person.says(TWO, 2)
-    await person.says(THREE, 3, {KIDS: "replaces", fact_id(ADA, "I have got 3 kids."): "same"})
-    assert person.current() == ["I have got 3 kids."]
-
-
-_TEXTS = (TWO, THREE, "I have got 3 kids.", "I do not have two kids.")
-_relations = st.sampled_from(["same", "replaces"])
-_verdicts = st.dictionaries(st.sampled_from([fact_id(ADA, text) for text in _TEXTS]), _relations, max_size=2)
-_history = st.lists(st.tuples(st.sampled_from(_TEXTS), st.integers(1, 6), _verdicts), max_size=8)
-
-
-@given(_history)
-@settings(max_examples=200, deadline=None)
-async def test_merging_any_history_with_verdicts_twice_is_merging_it_once(
-    history: list[tuple[str, Millis, Verdicts]],
-) -> None:
-    """The facts of a turn come again after a kill, with the verdicts that were stored with them."""
-    person = Person()
-    told = sorted(history, key=lambda each: each[1])
-    for text, at, verdicts in told:
-        await person.says(text, at, verdicts)
-    once = {each.id: each for each in person.store.memories(ADA)}
-    for text, at, verdicts in told:
-        await person.says(text, at, verdicts)
-    assert {each.id: each for each in person.store.memories(ADA)} == once
 
 
 NEAR = [

@@ -14,12 +14,12 @@ import pytest
 from proxy.cli import CONFIG_ERROR
 from proxy.memory.database import Database
 from proxy.memory.extract.pending import MAX_ATTEMPTS, Pending
+from tests.decision_rig import asks_to_decide, decisions
 from tests.extraction_rig import fact, said
 from tests.fake_model import Behaviour, FakeModel, newest_user_text
 from tests.proxy_server import Proxy, ask, eventually, memories, remembered, running
 from tests.queue_contract import turn
 from tests.test_demo_and_check import config, deployment, run
-from tests.test_llm_extraction_decides_unclear_cases import asks_to_decide, decisions
 from tests.test_memory_history import add, current, edit, history
 
 EXTRACT = {"extract": {"model": "extractor", "idle_seconds": 1}}

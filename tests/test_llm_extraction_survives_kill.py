@@ -14,10 +14,10 @@ import pytest
 from proxy.memory.reconcile import merge
 from proxy.memory.writer import Writer
 from proxy.types import Receipt, Source
+from tests.decision_rig import asks_to_decide
 from tests.extraction_rig import ExtractionRig, fact, said
 from tests.fake_model import Behaviour, FakeModel
 from tests.queue_contract import turn
-from tests.test_llm_extraction_decides_unclear_cases import asks_to_decide
 from tests.test_reconcile import fact as memory
 from tests.test_writer_survives_kill import Killed, Life
 from tests.writer_rig import ADA
