@@ -51,6 +51,8 @@ from proxy.upstream.passthrough import Passthrough
 from proxy.upstream.translate import Translate, load_litellm
 from proxy.wire.dialects import DIALECTS, dialect_for
 
+_OURS = ("/v1/memories", "/v1/memories/{rest:path}", "/v1/receipts/{rest:path}")
+
 
 def build_app(
     settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str], embedder: FastEmbedder
@@ -103,6 +105,7 @@ def build_app(
             *memories.routes(),
             *ReceiptApi(caller, receipts, store).routes(),
             *health.routes(),
+            *(Route(path, _wrong_method, methods=["GET", "POST"]) for path in (*DIALECTS, *_OURS)),
             Route("/v1/{path:path}", forward, methods=["GET", "POST"]),
             Route("/", _here, methods=["GET"]),
         ],
@@ -250,6 +253,11 @@ async def _no_memory(request: Request, error: Exception) -> Response:
 
 async def _nobody(request: Request, error: Exception) -> Response:
     return Response(status_code=499)
+
+
+async def _wrong_method(request: Request) -> Response:
+    """One of our paths, asked in a way that it does not have: not for a provider to answer."""
+    raise HTTPException(405, "Method Not Allowed")
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -210,10 +210,11 @@ class Chat:
             await asyncio.wait(self._pending)
 
     async def _record(self, request_id: str, steps: list[Coroutine[Any, Any, bool]]) -> None:
-        for outcome in await asyncio.gather(*steps, return_exceptions=True):
-            if isinstance(outcome, QueueUnavailable):
-                log.error("request %s: %s", request_id, outcome)
-            elif isinstance(outcome, BaseException):
+        outcomes = await asyncio.gather(*steps, return_exceptions=True)
+        for reason in {str(outcome) for outcome in outcomes if isinstance(outcome, QueueUnavailable)}:
+            log.error("request %s: %s", request_id, reason)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, QueueUnavailable):
                 raise outcome
 
     async def _enqueue(self, exchange: Exchange, said: Said, receipt: Receipt, copy: bytes) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.fake_model import FakeModel
 from tests.proxy_server import Proxy, ask
 
 
@@ -150,6 +151,26 @@ def test_a_wrong_method_is_405_in_the_dialects_shape(proxy: Proxy, path: str, al
     assert reply.status_code == 405
     assert error(reply)["code"] == "method_not_allowed"
     assert set(reply.headers["allow"].split(", ")) & allowed
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/chat/completions"),
+        ("GET", "/v1/messages"),
+        ("POST", "/v1/memories/x"),
+        ("POST", "/v1/receipts/x"),
+    ],
+)
+def test_a_wrong_method_on_our_own_path_never_goes_to_a_provider(
+    proxy: Proxy, upstream: FakeModel, method: str, path: str
+) -> None:
+    """What is no path of ours is forwarded; these are."""
+    before = len(upstream.requests)
+    with proxy.client(key="sk-alice") as client:
+        reply = client.request(method, path, json={"model": "model-a"} if method == "POST" else None)
+    assert reply.status_code == 405
+    assert len(upstream.requests) == before
 
 
 def test_an_unknown_path_is_404_in_the_dialects_shape(proxy: Proxy) -> None:

@@ -132,6 +132,15 @@ async def test_a_follow_up_is_understood_with_the_message_before(recall: Recall)
     assert "nurse" in recalled.block
 
 
+@pytest.mark.parametrize("layout", ["{paste}\n\n{question}", "{question}\n\n{paste}"])
+async def test_a_question_is_found_before_and_after_a_long_paste(recall: Recall, layout: str) -> None:
+    """The embedder reads 256 tokens: what was pasted must not hide what is asked."""
+    await tell(recall, memory("I am allergic to peanuts."), memory("I live in Oslo."), memory("I play the cello."))
+    paste = "The committee met again and adjourned the matter of the bridge. " * 200
+    recalled = await ask(recall, layout.format(paste=paste, question="Which nuts am I allergic to?"))
+    assert "peanuts" in recalled.block
+
+
 async def test_the_day_asked_about_decides(recall: Recall) -> None:
     """Of many alike, the block has the one told in the month that the question names."""
     months = [memory("User: I had dinner with Kim.", "episode", days, f"t{days}") for days in range(5, 365, 30)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -96,4 +97,16 @@ async def test_the_store_knows_how_long_nobody_asked(tmp_path: Path) -> None:
     undisturbed = store.quiet_for()
     await recallable(store, ANN)
     assert store.quiet_for() < undisturbed
+    await store.close()
+
+
+async def test_a_shard_that_lost_its_segments_takes_memories_again_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The engine would make an empty one without indexes, in which no list works."""
+    await EdgeStore.open(tmp_path, dim=4, embedder="four").close()
+    shutil.rmtree(tmp_path / "shard" / "segments")
+    store = EdgeStore.open(tmp_path, dim=4, embedder="four")
+    assert "had lost its indexes" in caplog.text
+    assert await store.page(ANN, limit=10, now=0) == ([], None)
     await store.close()

@@ -45,6 +45,7 @@ _FOLLOW_UP = re.compile(
     re.IGNORECASE,
 )
 _FOLLOW_UP_WORDS = 8
+_END_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +207,15 @@ class Breaker:
 
 def standalone(question: str, previous: str | None) -> str:
     """`question`, with the message before it if it is too short to stand alone."""
+    question = gist(question)
     short = len(question.split()) <= _FOLLOW_UP_WORDS and _FOLLOW_UP.search(question)
-    return f"{previous}\n{question}" if previous and short else question
+    return f"{gist(previous)}\n{question}" if previous and short else question
+
+
+def gist(text: str) -> str:
+    """Both ends of a long text, as much as the embedder reads (256 tokens): the question stands before or after what
+    was pasted."""
+    return text if len(text) <= 2 * _END_CHARS else f"{text[:_END_CHARS]}\n{text[-_END_CHARS:]}"
 
 
 def without(question: str, speakers: set[str]) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import orjson
@@ -12,6 +14,8 @@ import qdrant_edge as qdrant
 from qdrant_edge import IntegerIndexParams, KeywordIndexParams, UpdateOperation
 
 from proxy.errors import ConfigError, StoreUnavailable
+
+log = logging.getLogger("rememberd.store")
 
 # No index spans all users, one per space does: optimising 10k points costs 0.5 s of CPU instead of 9.4.
 _HNSW = qdrant.HnswIndexConfig(m=0, payload_m=16, ef_construct=100, full_scan_threshold=10_000)
@@ -69,7 +73,13 @@ def open_shard(folder: Path, dim: int) -> qdrant.EdgeShard:
         _create(folder, config)
     # A process killed while optimising leaves its half-built segments behind for good.
     shutil.rmtree(folder / "temp_segments", ignore_errors=True)
-    return qdrant.EdgeShard.load(str(folder), config)
+    shard = qdrant.EdgeShard.load(str(folder), config)
+    missing = _INDEXES.keys() - shard.info().payload_schema.keys()
+    if missing:
+        # The engine makes an empty shard where its segments are gone; without indexes it would refuse every list.
+        log.error("%s had lost its indexes, and perhaps memories: compare with your backup", folder)
+        _index(shard, missing)
+    return shard
 
 
 def _create(folder: Path, config: qdrant.EdgeConfig) -> None:
@@ -77,11 +87,15 @@ def _create(folder: Path, config: qdrant.EdgeConfig) -> None:
     draft = folder.with_suffix(".new")
     shutil.rmtree(draft, ignore_errors=True)
     shard = qdrant.EdgeShard.create(str(draft), config)
-    for key, index in _INDEXES.items():
-        shard.update(UpdateOperation.create_field_index(key, index))
+    _index(shard, _INDEXES)
     shard.flush()
     shard.close()
     draft.replace(folder)
+
+
+def _index(shard: qdrant.EdgeShard, keys: Iterable[str]) -> None:
+    for key in keys:
+        shard.update(UpdateOperation.create_field_index(key, _INDEXES[key]))
 
 
 def _config(dim: int) -> qdrant.EdgeConfig:
