@@ -58,9 +58,9 @@ async def knows(rig: ExtractionRig, *texts: str, slot: str | None = None, pinned
         await merge(rig.store, rig.embedder, ADA, [old], rig.clock.now)
 
 
-async def hears(rig: ExtractionRig, *texts: str, conversation: str = "c") -> None:
+async def hears(rig: ExtractionRig, *texts: str, conversation: str = "c", first: int = 0) -> None:
     """The first stage is done with these turns."""
-    for number, text in enumerate(texts):
+    for number, text in enumerate(texts, first):
         spoken = turn(f"{conversation}-{number}", text=text, at=rig.clock.now + number)
         await rig.queue.put(replace(spoken, source=Source(conversation)))
     await rig.drain()

@@ -20,8 +20,8 @@ class Person:
     def __init__(self) -> None:
         self.store, self.embedder = MemoryStoreFake(), EmbedderFake()
 
-    async def says(self, text: str, at: Millis, verdicts: Verdicts | None = None) -> None:
-        new = fact(text, at)
+    async def says(self, text: str, at: Millis, verdicts: Verdicts | None = None, *, slot: str | None = None) -> None:
+        new = fact(text, at, slot)
         await merge(self.store, self.embedder, ADA, [new], at, {new.id: verdicts or {}})
 
     def current(self) -> list[str]:
@@ -47,6 +47,24 @@ async def test_what_was_replaced_is_not_brought_back_by_what_was_said_before() -
     assert person.current() == [THREE]
     await person.says(TWO, 7)
     assert person.current() == [THREE, TWO]
+
+
+async def test_what_ended_before_is_not_made_to_hold_again() -> None:
+    """It was current when the model judged, and an older statement that came late has closed it since."""
+    person = Person()
+    await person.says(TWO, 1)
+    await person.says("I do not have two kids.", 2)
+    await person.says("I have got 2 kids.", 3, {KIDS: "same"})
+    assert person.current() == ["I do not have two kids.", "I have got 2 kids."]
+
+
+async def test_a_value_of_a_slot_can_replace_what_has_none() -> None:
+    """Beside the value that the slot itself closes."""
+    person = Person()
+    await person.says(TWO, 1)
+    await person.says("I am father of two.", 1, slot="family")
+    await person.says(THREE, 2, {KIDS: "replaces"}, slot="family")
+    assert person.current() == [THREE]
 
 
 async def test_a_fact_can_repeat_one_memory_and_replace_another() -> None:

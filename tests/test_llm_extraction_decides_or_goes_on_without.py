@@ -140,7 +140,7 @@ async def test_a_decision_is_paid_from_the_same_budget(rig: ExtractionRig, judge
 async def test_a_provider_that_fails_in_between_is_asked_for_the_decision_only(
     rig: ExtractionRig, judge: Judge
 ) -> None:
-    """What it found is kept meanwhile; also by the next process."""
+    """What it found is kept meanwhile, also by the next process; what was said meanwhile is read as ever."""
     judge.rulings = [decisions("replaces")]
     await knows(rig, TWO)
     await hears(rig, THREE)
@@ -148,11 +148,11 @@ async def test_a_provider_that_fails_in_between_is_asked_for_the_decision_only(
     with pytest.raises(UpstreamUnavailable):
         await decided(rig)
     assert (rig.states("due"), current(rig)) == (["c-0"], [TWO])
-    await hears(rig, "I like tea.", conversation="c")
+    await hears(rig, "I like tea.", first=1)
     await rig.pending.release()
     await rig.read_all()
-    assert current(rig) == [THREE]
-    assert len(judge.chats) == 3
+    assert current(rig) == [THREE, "I like tea."]
+    assert (len(judge.chats), len(judge.questions)) == (4, 2)
 
 
 async def test_a_decision_is_stored_and_not_asked_for_again(rig: ExtractionRig, judge: Judge) -> None:

@@ -86,7 +86,7 @@ _TURN = "turn, user, scope, conversation, model, client, speaker, receipt, creat
 ROWS = f"""
 SELECT facts = '[]', attempts, {_TURN} FROM extractions
 WHERE user = ? AND scope = ? AND conversation IS ? AND state = 'due' AND due <= ?
-ORDER BY facts = '[]', attempts > 0, created_at LIMIT {BATCH}
+ORDER BY attempts > 0, created_at LIMIT {BATCH}
 """  # noqa: S608 - constants only
 
 SPEND = "INSERT INTO extraction_spend VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET tokens = tokens + excluded.tokens"
@@ -154,8 +154,8 @@ class Pending:
 
     async def claim(self) -> list[Turn]:
         """The oldest turns of one conversation that has come to rest, `user_text` cut to the person's own words.
-        Those that were read already come first and by themselves; a turn that failed before comes alone, so that it
-        takes no others with it."""
+        Those that were read already come by themselves; a turn that failed before comes alone, so that it takes no
+        others with it."""
         if not self.database.read("SELECT 1 FROM extractions WHERE state IN ('due', 'asked') AND due <= ? LIMIT 1",
                                   (self.clock(),)):  # fmt: skip
             return []  # a look first, so that polling never takes the write lock
