@@ -30,6 +30,8 @@ def draw(summary: Summary, scenario: Scenario, out: Path) -> list[Path]:
             drawn.append(_frontier(summary[measure.name], title, out / f"{measure.name}.png"))
         elif measure.stream:
             drawn.append(_bars(arms, ("cpu_us_token",), title, "CPU µs a token", out / f"{measure.name}.png"))
+        elif measure.load == "closed" and measure.connections > 1:
+            drawn.append(_bars(arms, ("rps",), title, "requests/s", out / f"{measure.name}.png"))
         elif any("added_p50" in figures for figures in arms.values()):
             names = ("added_p50", "added_p95", "added_p99")
             drawn.append(_bars(arms, names, title, "added ms", out / f"{measure.name}.png"))
@@ -46,7 +48,7 @@ def _bars(arms: dict[str, dict[str, float]], names: tuple[str, ...], title: str,
         places = [place + number * height for place in range(len(arms))]
         values = [max(figures.get(name, 0.0), 0.0) for figures in arms.values()]
         bars = axes.barh(places, values, height, label=name.removeprefix("added_"))
-        axes.bar_label(bars, fmt="%.2f", fontsize=7, padding=2)
+        axes.bar_label(bars, fmt="{:,.4g}", fontsize=7, padding=2)
     axes.set_yticks([place + 0.4 - height / 2 for place in range(len(arms))], list(arms))
     axes.invert_yaxis()
     axes.set_xlabel(unit)
