@@ -1,13 +1,13 @@
 """What can go wrong, by who has to act on it.
 
-    RememberdError
-    ├── ConfigError             the operator: a setting; stops at start
-    ├── RequestError            the client: answered with its status and the dialect's error body
-    ├── UpstreamUnavailable     the model provider did not answer; 502 or 504
-    └── Unavailable             a part of memory is down; the chat flows without it
-        ├── StoreUnavailable
-        ├── QueueUnavailable
-        └── EmbedderUnavailable
+RememberdError
+├── ConfigError             the operator: a setting; stops at start
+├── RequestError            the client: answered with its status and the dialect's error body
+├── UpstreamUnavailable     the model provider did not answer; 502 or 504
+└── Unavailable             a part of memory is down; the chat flows without it
+    ├── StoreUnavailable
+    ├── QueueUnavailable
+    └── EmbedderUnavailable
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from loadtests import fake
 from loadtests.client import Job, Load, Outcome
 from loadtests.prompts import Prompt
@@ -82,6 +84,7 @@ def test_a_leak_is_a_slope() -> None:
     assert abs(slope([(hour, 100 + 3.0 * hour) for hour in range(10)]) - 3) < 0.01
 
 
+@pytest.mark.slow
 def test_one_command_makes_the_report(tmp_path: Path) -> None:
     """`python -m loadtests run` starts model, proxy and clients, and leaves figures and a page behind."""
     scenario = tmp_path / "tiny.yaml"

@@ -12,7 +12,7 @@ import httpx
 from tests.fake_model import FakeModel
 from tests.proxy_server import Proxy, ask, eventually, memories, running
 
-ROUNDS = 12
+ROUNDS = 8
 USERS = ("ada", "ben", "cid")
 
 

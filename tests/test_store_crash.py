@@ -17,9 +17,7 @@ from tests.store_process import store_process
 ROUNDS = 4
 
 
-async def write_until_killed(
-    client: EdgeClient, acknowledged: set[str], deleted: set[str], first: int
-) -> None:
+async def write_until_killed(client: EdgeClient, acknowledged: set[str], deleted: set[str], first: int) -> None:
     for number in count(first):
         batch = [f"m{number}-{i}" for i in range(3)]
         await client.put(ANN, [point(id_) for id_ in batch])

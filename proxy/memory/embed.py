@@ -145,17 +145,13 @@ def _onnx(directory: Path) -> Encode:
 
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
     limits = json.loads((directory / "tokenizer_config.json").read_text())
-    tokenizer.enable_truncation(
-        min(limits[key] for key in ("model_max_length", "max_length") if key in limits)
-    )
+    tokenizer.enable_truncation(min(limits[key] for key in ("model_max_length", "max_length") if key in limits))
     tokenizer.no_padding()
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # the arena keeps the largest text's memory for good
-    session = onnxruntime.InferenceSession(
-        str(directory / "model.onnx"), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(str(directory / "model.onnx"), options, providers=["CPUExecutionProvider"])
     inputs = {node.name for node in session.get_inputs()}
 
     def encode(text: str) -> Vector:
