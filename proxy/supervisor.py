@@ -162,7 +162,8 @@ class _Keeper:
         return code
 
     def _level(self, code: int) -> int:
-        return logging.INFO if self._stopping.is_set() and code == 0 else logging.WARNING
+        as_asked = self._stopping.is_set() and code in (0, -signal.SIGTERM)  # uvicorn ends by the signal it got
+        return logging.INFO if as_asked else logging.WARNING
 
 
 def _reason(code: int) -> str:
