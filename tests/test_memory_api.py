@@ -66,6 +66,14 @@ def test_a_new_value_added_by_hand_closes_the_old_one(proxy: Proxy, user: str) -
         }
 
 
+def test_a_new_value_takes_over_the_pin_of_the_old_one(proxy: Proxy, user: str) -> None:
+    """What somebody pinned must not fall off because they said it again in other words."""
+    with proxy.client(user) as client:
+        client.post("/v1/memories", json={"text": "I live in Oslo.", "pinned": True})
+        client.post("/v1/memories", json={"text": "I live in Bergen."})
+        assert [(m["text"], m["pinned"]) for m in memories(client)] == [("I live in Bergen.", True)]
+
+
 def test_paging_walks_through_everything_once_newest_first(proxy: Proxy, user: str) -> None:
     """Whatever the page size."""
     with proxy.client(user) as client:

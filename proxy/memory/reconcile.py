@@ -2,7 +2,7 @@
 
 A fact is known by what it says. `created_at` is when it was first said, `updated_at` when it was last said or edited,
 and of the values of a slot the one said last is current; so replays change nothing, and late arrivals close nothing
-newer. A pinned memory is closed like any other when the user states a newer value: the outcome names it.
+newer. A pinned memory is closed like any other when the user states a newer value, which takes over the pin.
 
 What neither slots nor words decide a model may have decided before (`verdicts`: by the id of the new fact). Its word
 counts less than the user's: it closes nothing that is pinned, nor anything said or edited since.
@@ -141,6 +141,8 @@ def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Se
     if stay or stated.valid_to is not None:
         return Settled(stated, added=same is None)
     replaced = [each for each in others if each not in rivals and _replaced(each, fact, verdicts)]
+    if any(each.pinned and each.slot is not None and each.slot == stated.slot for each in rivals):
+        stated = replace(stated, pinned=True)  # it was the attribute that was worth pinning, not its old value
     return Settled(stated, added=same is None, closed=tuple(_closed(each, stated) for each in [*rivals, *replaced]))
 
 
