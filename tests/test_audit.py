@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.audit import audit
+from proxy.commands.audit import audit
 from proxy.memory.audit import DAY_MS
 from proxy.memory.database import Database
 from proxy.memory.embed import FastEmbedder

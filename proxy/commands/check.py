@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from proxy.app import build_database, build_embedder, build_pending, extraction
+from proxy.commands import config_option, settings_of
 from proxy.errors import RememberdError
 from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.store.edge_client import EdgeClient
@@ -19,6 +22,11 @@ from proxy.types import Deployment
 from proxy.upstream.catalog import Catalog
 from proxy.upstream.passthrough import Passthrough
 
+EXAMPLES = """\
+  rememberd check
+  rememberd check --config team.yaml && rememberd serve --config team.yaml
+"""
+
 _PATIENCE_SECONDS = 5.0
 _LITTLE_SPACE = 1024**3  # bytes; the store refuses to write below 64 MiB
 
@@ -27,6 +35,13 @@ class Finding(NamedTuple):
     part: str
     ok: bool
     about: str
+
+
+options = config_option
+
+
+def run(arguments: argparse.Namespace) -> int:
+    return asyncio.run(check(settings_of(arguments), os.environ))
 
 
 async def check(settings: Settings, environ: Mapping[str, str]) -> int:

@@ -6,6 +6,8 @@ nothing, or with `--show-text` its first words.
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import re
 import shutil
 import sys
@@ -19,6 +21,7 @@ import orjson
 
 from proxy.api.shapes import rfc3339
 from proxy.app import build_database, build_embedder
+from proxy.commands import config_option, settings_of
 from proxy.errors import RememberdError, StoreUnavailable
 from proxy.memory.audit import Finding, Usage, judge
 from proxy.memory.block import clean
@@ -34,6 +37,11 @@ from proxy.ports import Embedder, MemoryStore, TurnQueue
 from proxy.settings import Settings
 from proxy.types import Memory, Millis, Space
 
+EXAMPLES = """\
+  rememberd audit                         # what is wrong, without showing what people said
+  rememberd audit --user alice --fix      # repair what can be repaired safely, and say what was done
+"""
+
 _PAGE = 500
 _ROWS = 20  # of one complaint in the table; JSON has all
 _EXCERPT = 32  # characters
@@ -47,6 +55,32 @@ class Audited:
     memories: list[Memory]
     findings: list[Finding]
     repairs: list[Finding]
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    config_option(parser)
+    parser.add_argument("--user", help="of this user only")
+    parser.add_argument("--scope", help="of this scope only")
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="merge duplicates, redact secrets, close outdated values, delete what has expired; say what was done",
+    )
+    parser.add_argument("--json", action="store_true", help="everything, as JSON")
+    parser.add_argument("--show-text", action="store_true", help="with the first words of each memory, digits masked")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    return asyncio.run(
+        audit(
+            settings_of(arguments),
+            user=arguments.user,
+            scope=arguments.scope,
+            fix=arguments.fix,
+            as_json=arguments.json,
+            show_text=arguments.show_text,
+        )
+    )
 
 
 async def audit(

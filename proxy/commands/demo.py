@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -22,6 +23,11 @@ from aiohttp import web
 from proxy.errors import ConfigError
 from proxy.upstream.catalog import defaults
 
+EXAMPLES = """\
+  rememberd demo
+  OPENAI_API_KEY=… rememberd demo         # with two of its models
+"""
+
 TOLD = "Hi, I'm Ada. I live in Oslo, I work at Globex and I'm allergic to peanuts."
 ASKED = "Which snacks should I avoid, and in which city would I buy them?"
 STAND_INS = ("stand-in-a", "stand-in-b")
@@ -31,6 +37,14 @@ _REAL = {
     "GEMINI_API_KEY": ("gemini-2.5-flash", "gemini-2.5-pro"),
 }
 _WAIT_SECONDS = 30
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """None: it runs beside everything, in a folder of its own."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    return asyncio.run(demo(os.environ))
 
 
 async def demo(environ: Mapping[str, str]) -> int:
