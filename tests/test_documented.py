@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from proxy.config import leaves
 from proxy.errors import ConfigError
-from proxy.settings import Key, Settings, leaves, load
+from proxy.settings import Key, Settings, load
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config" / "rememberd.yaml"
@@ -28,14 +29,17 @@ def test_the_file_holds_every_default() -> None:
 def test_the_file_explains_every_setting_in_one_line() -> None:
     """With the words of the code."""
     text = CONFIG.read_text()
-    for path, item in [*leaves(), *((("keys", key.name), key) for key in fields(Key))]:
+    for path, item in [*leaves(Settings), *((("keys", key.name), key) for key in fields(Key))]:
         line = rf"^[# -]*{path[-1]}: \S.*?  +# {re.escape(item.metadata['about'])}$"
         assert re.search(line, text, re.MULTILINE), f"{'.'.join(path)} is missing in {CONFIG.name}"
 
 
 def test_the_readme_lists_every_setting() -> None:
     """Name, default and meaning; and no setting that is not there."""
-    rows = [f"| `{'.'.join(path)}` | `{shown(item.default)}` | {item.metadata['about']} |" for path, item in leaves()]
+    rows = [
+        f"| `{'.'.join(path)}` | `{shown(item.default)}` | {item.metadata['about']} |"
+        for path, item in leaves(Settings)
+    ]
     for key in fields(Key):
         default = "" if key.default is MISSING else f"`{shown(key.default)}`"
         rows.append(f"| `keys[].{key.name}` | {default} | {key.metadata['about']} |")
@@ -48,7 +52,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
     """By the name the file's first lines give; what is not supported yet is refused, not ignored."""
     tables = dict.fromkeys(("keys", "model_list", "aliases", "fallbacks", "side_tasks"))
     samples = {"placement": "system", "host": "localhost"} | tables
-    for path, item in leaves():
+    for path, item in leaves(Settings):
         value = samples.get(path[-1], "7")
         variable = "REMEMBERD_" + "_".join(path).upper()
         if value is None:
