@@ -25,6 +25,7 @@ from proxy.auth import Auth
 from proxy.chat import Chat
 from proxy.errors import ConfigError, RequestError, Unavailable, UpstreamUnavailable
 from proxy.forward import Forward
+from proxy.mcp.endpoint import Mcp
 from proxy.memory.database import Database
 from proxy.memory.embed import FastEmbedder
 from proxy.memory.extract.llm import Model
@@ -83,6 +84,7 @@ def build_app(
     )
     forward = Forward(auth=auth, catalog=catalog, upstream=upstream, max_body_bytes=max_body_bytes)
     memories = Memories(caller, store, embedder, recall, queue, frozen, receipts, max_body_bytes)
+    mcp = Mcp(caller, max_body_bytes)
     health = Health(
         auth, queue, {"store": store.ping, "queue": queue.stats, "embedder": lambda: embedder.dense("ready?")}
     )
@@ -90,6 +92,7 @@ def build_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
+        await mcp.close()
         await chat.drain()
         await queue.close()
         await store.close()
@@ -104,6 +107,7 @@ def build_app(
             Route("/v1/messages/count_tokens", forward, methods=["POST"]),
             *memories.routes(),
             *ReceiptApi(caller, receipts, store).routes(),
+            *mcp.routes(),
             *health.routes(),
             *(Route(path, _wrong_method, methods=["GET", "POST"]) for path in (*DIALECTS, *_OURS)),
             Route("/v1/{path:path}", forward, methods=["GET", "POST"]),
