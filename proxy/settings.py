@@ -72,7 +72,10 @@ class Extract:
 
 @dataclass(frozen=True, slots=True)
 class Encryption:
-    master_key: str | None = setting(None, "encrypts memories at rest; null = not encrypted")
+    master_key: str | None = setting(None, "32 bytes, base64 or hex: encrypts memories at rest; null = not encrypted")
+    master_key_file: str | None = setting(None, "a file that holds it; older keys behind the newest one")
+    master_key_command: list[str] | None = setting(None, "a command and its arguments that prints it instead")
+    rotate_vectors: bool = setting(False, "turn vectors by a secret rotation too: obfuscation, no encryption")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,8 @@ def _check_supported(memory: Memory) -> None:
         "memory.store.url": memory.store.url,
         "memory.queue.url": memory.queue.url,
         "memory.encryption.master_key": memory.encryption.master_key,
+        "memory.encryption.master_key_file": memory.encryption.master_key_file,
+        "memory.encryption.master_key_command": memory.encryption.master_key_command,
     }
     for name, value in asked.items():
         if value is not None:

@@ -50,8 +50,8 @@ def test_the_readme_lists_every_setting() -> None:
 
 def test_every_setting_can_come_from_the_environment() -> None:
     """By the name the file's first lines give; what is not supported yet is refused, not ignored."""
-    tables = dict.fromkeys(("keys", "model_list", "aliases", "fallbacks", "side_tasks"))
-    samples = {"placement": "system", "host": "localhost"} | tables
+    tables = dict.fromkeys(("keys", "model_list", "aliases", "fallbacks", "side_tasks", "master_key_command"))
+    samples = {"placement": "system", "host": "localhost", "rotate_vectors": "true"} | tables
     for path, item in leaves(Settings):
         value = samples.get(path[-1], "7")
         variable = "REMEMBERD_" + "_".join(path).upper()

@@ -6,7 +6,13 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-ADAPTERS = ("proxy.memory.store", "proxy.memory.queue", "proxy.memory.embed", "proxy.upstream.passthrough")
+ADAPTERS = (
+    "proxy.memory.store",
+    "proxy.memory.queue",
+    "proxy.memory.sealed",
+    "proxy.memory.embed",
+    "proxy.upstream.passthrough",
+)
 COMPOSERS = {"proxy/app.py", "proxy/serve.py", "proxy/commands/audit.py", "proxy/commands/check.py"}
 PURE = {"proxy/types.py", "proxy/errors.py", "proxy/sse.py", "proxy/identity.py", "proxy/memory/block.py"}
 IO = {"aiohttp", "asyncio", "socket", "sqlite3", "starlette", "uvicorn", "qdrant_edge", "redis"}

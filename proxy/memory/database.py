@@ -60,8 +60,8 @@ class Database:
 
     async def write(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = True, scrub: bool = False) -> T:
         """Run `work` in a transaction, together with whatever else waits. When this returns it survives kill -9 and,
-        if `durable`, a power cut. `scrub` also wipes what it deleted from the log. A cancelled write may still be
-        committed."""
+        if `durable`, a power cut. `scrub` also wipes what it deleted from the log, or raises after it was deleted. A
+        cancelled write may still be committed."""
         if self._closed:
             raise QueueUnavailable(f"{self.path.name} is closed")
         if self._thread is None:
@@ -120,8 +120,7 @@ class Database:
                 _run(job, db)
             db.execute("COMMIT")
             self.commits += 1
-            if any(job.scrub for job in jobs):
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            _scrub(db, [job for job in jobs if job.scrub])
         except (sqlite3.Error, OSError) as error:
             for job in jobs:
                 job.error = QueueUnavailable(f"{self.path.name}: {error}")
@@ -175,6 +174,13 @@ def _run(job: _Job[Any], db: sqlite3.Connection) -> None:
         job.error = error
         db.execute("ROLLBACK TO job")
     db.execute("RELEASE job")
+
+
+def _scrub(db: sqlite3.Connection, jobs: list[_Job[Any]]) -> None:
+    """What was deleted is wiped from the file; from the log when all of it has gone into the file."""
+    if jobs and db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        for job in jobs:
+            job.error = QueueUnavailable("deleted, but another process reads the log, which could not be wiped")
 
 
 def _deliver(jobs: list[_Job[Any]]) -> None:
