@@ -52,7 +52,7 @@ async def test_what_was_written_stands_in_every_receipt_of_the_turn(receipts: Re
     await receipts.put(replace(RECEIPT, id="r2"))
     await receipts.put(replace(RECEIPT, id="r3", turn_id="t2"))
     await receipts.put(replace(RECEIPT, id="r4", turn_id=None))
-    await receipts.written("r2", ["m3"], "written")
+    await receipts.written(ADA, "r2", ["m3"], "written")
     found = [receipts.get(ADA, each) for each in ("r1", "r2", "r3", "r4")]
     assert [each and (each.write, each.written) for each in found] == [
         ("written", ("m3",)),
@@ -79,7 +79,7 @@ async def test_an_erased_users_receipts_are_gone_and_late_ones_refused(receipts:
     assert await receipts.erase("ada", at=2_000) == 2
     assert not await receipts.put(replace(RECEIPT, created_at=2_000))
     assert await receipts.put(replace(RECEIPT, id="r4", created_at=2_001))
-    await receipts.written("r1", ["m3"], "written")
+    await receipts.written(ADA, "r1", ["m3"], "written")
     assert receipts.get(ADA, "r1") is None
     assert receipts.get(Space("bob"), "r3")
 
@@ -91,3 +91,10 @@ async def test_old_receipts_expire(receipts: Receipts) -> None:
     assert await receipts.expire(older_than=5_000) == 1
     assert receipts.get(ADA, "r1") is None
     assert receipts.get(ADA, "r2")
+
+
+async def test_nobody_elses_receipt_is_changed(receipts: Receipts) -> None:
+    """The outcome of one user's turn never lands in a receipt of another."""
+    await receipts.put(RECEIPT)
+    await receipts.written(Space("bob"), "r1", ["m3"], "written")
+    assert receipts.get(ADA, "r1") == RECEIPT

@@ -30,7 +30,10 @@ CREATE INDEX IF NOT EXISTS receipts_by_time ON receipts (created_at);
 PUT = "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 # A tool loop or a client's retry leaves several receipts of one turn; what was written belongs to all of them.
-OF_THE_TURN = "SELECT written, id FROM receipts WHERE id = ? OR turn_id = (SELECT turn_id FROM receipts WHERE id = ?)"
+OF_THE_TURN = """
+SELECT written, id FROM receipts
+WHERE user = ? AND scope = ? AND (id = ? OR turn_id = (SELECT turn_id FROM receipts WHERE id = ?))
+"""
 WRITTEN = 'UPDATE receipts SET "write" = ?, written = ? WHERE id = ?'
 
 GET = 'SELECT body, "write", written FROM receipts WHERE id = ? AND user = ? AND scope = ?'
@@ -58,12 +61,12 @@ class Receipts:
 
         return await self.database.write(work, durable=False)
 
-    async def written(self, receipt_id: str, ids: Sequence[str], outcome: str) -> None:
+    async def written(self, space: Space, receipt_id: str, ids: Sequence[str], outcome: str) -> None:
         """What the writer made of the receipt's turn: the receipt's new `write`, and the ids of memories, which are
         added to those that are there: a turn is written in stages."""
 
         def work(db: sqlite3.Connection) -> None:
-            for before, receipt in db.execute(OF_THE_TURN, (receipt_id, receipt_id)).fetchall():
+            for before, receipt in db.execute(OF_THE_TURN, (*space, receipt_id, receipt_id)).fetchall():
                 together = list(dict.fromkeys([*orjson.loads(before), *ids]))
                 db.execute(WRITTEN, (outcome, orjson.dumps(together), receipt))
 

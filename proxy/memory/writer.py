@@ -166,7 +166,9 @@ class Writer:
         found = await facts(turn, pending) if wanted else []
         ids = await self._write(turn, found, pending.alive, await pending.verdicts(turn))
         if ids:
-            await asyncio.gather(self.frozen.bump(turn.space), self.receipts.written(turn.receipt, ids, "written"))
+            await asyncio.gather(
+                self.frozen.bump(turn.space), self.receipts.written(turn.space, turn.receipt, ids, "written")
+            )
         await pending.stored(turn.id)
         self._stored.append(turn.id)
 
@@ -195,7 +197,7 @@ class Writer:
         changed = self.frozen.erase(turn.space.user) if outcome == "forgotten" else self.frozen.bump(turn.space)
         await asyncio.gather(
             changed,
-            self.receipts.written(turn.receipt, ids, outcome),
+            self.receipts.written(turn.space, turn.receipt, ids, outcome),
             self.queue.settle([turn.id]),
         )
         self._settled.append(turn.id)
@@ -207,7 +209,7 @@ class Writer:
         # A model that does not answer is not the turn's fault: try for ever.
         if claim.attempts + 1 >= MAX_ATTEMPTS and not isinstance(error, UpstreamUnavailable):
             await self.queue.bury(turn.id, reason)
-            await self.receipts.written(turn.receipt, [], "lost")
+            await self.receipts.written(turn.space, turn.receipt, [], "lost")
             TURNS.labels("dead").inc()
             log.error("turn %s is a dead letter after %d attempts: %s", turn.id, claim.attempts + 1, kind)
             return
