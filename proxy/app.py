@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from proxy.api.admin import Admin
 from proxy.api.caller import Caller
 from proxy.api.health import Health
 from proxy.api.memories import Memories, json_response
@@ -25,6 +26,8 @@ from proxy.auth import Auth
 from proxy.chat import Chat
 from proxy.errors import ConfigError, RequestError, Unavailable, UpstreamUnavailable
 from proxy.forward import Forward
+from proxy.keys import MadeKeys, Watch
+from proxy.limits import Limits
 from proxy.mcp.endpoint import Mcp
 from proxy.memory.database import Database
 from proxy.memory.embed import FastEmbedder
@@ -59,7 +62,11 @@ def build_app(
     settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str], embedder: FastEmbedder
 ) -> Starlette:
     """The web process; `embedder` has been started. Raises `ConfigError`."""
-    auth = Auth(settings.keys or [], settings.admin_key)
+    limits = Limits(settings.data_path / "limits")
+    auth = Auth(settings.keys or [], settings.admin_key, local_only=settings.server.local_only, limits=limits)
+    keys = build_keys(settings)
+    watch = Watch(auth, keys)
+    watch.look()
     caller = Caller(auth)
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
     passthrough, translate = Passthrough(), Translate()
@@ -91,9 +98,13 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        watching = asyncio.create_task(watch.run())
         yield
         await mcp.close()
+        watching.cancel()
         await chat.drain()
+        await keys.database.close()
+        limits.close()
         await queue.close()
         await store.close()
         await passthrough.close()
@@ -108,6 +119,7 @@ def build_app(
             *memories.routes(),
             *ReceiptApi(caller, receipts, store).routes(),
             *mcp.routes(),
+            *Admin(auth, keys, watch, store, memories.erase_user).routes(),
             *health.routes(),
             *(Route(path, _wrong_method, methods=["GET", "POST"]) for path in (*DIALECTS, *_OURS)),
             Route("/v1/{path:path}", forward, methods=["GET", "POST"]),
@@ -217,6 +229,10 @@ def build_embedder(settings: Settings) -> FastEmbedder:
     return FastEmbedder(settings.memory.embedding.model, settings.memory.embedding.path)
 
 
+def build_keys(settings: Settings) -> MadeKeys:
+    return MadeKeys(Database(settings.data_path / "keys.db"))
+
+
 def build_database(settings: Settings) -> Database:
     return Database(settings.data_path / "queue.db")
 
@@ -240,6 +256,8 @@ async def _refused(request: Request, error: Exception) -> Response:
     response = _error(request, error.status, error.code, error.message, error.param)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 

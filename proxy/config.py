@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
+from datetime import date
 from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -99,7 +100,7 @@ class Reader:
             return raw
         if isinstance(want, type) and isinstance(raw, want) and not (want is int and isinstance(raw, bool)):
             return raw
-        if want is str and isinstance(raw, int | float) and not isinstance(raw, bool):
+        if want is str and isinstance(raw, int | float | date) and not isinstance(raw, bool):
             return str(node.value)
         raise self.fail(node, f"{'.'.join(path)} must be {_described(want)}, not {raw!r}")
 

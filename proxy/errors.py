@@ -24,11 +24,15 @@ class ConfigError(RememberdError):
 
 
 class RequestError(RememberdError):
-    """A request we refuse. `code` is the machine-readable reason, `message` says what to do."""
+    """A request we refuse. `code` is the machine-readable reason, `message` says what to do, `retry_after` in how
+    many seconds the same request may succeed."""
 
-    def __init__(self, status: int, code: str, message: str, *, param: str | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, *, param: str | None = None, retry_after: int | None = None
+    ) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.param = status, code, message, param
+        self.retry_after = retry_after
 
 
 class UpstreamUnavailable(RememberdError):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import jwt
 
 from proxy.errors import RequestError
-from proxy.types import DEFAULT_SCOPE, Identity, Principal
+from proxy.types import DEFAULT_SCOPE, SCOPE, Identity, Principal
 
 _JWT = "x-openwebui-user-jwt"
 _USER_HEADERS = ("x-memory-user", "x-openwebui-user-id")
@@ -21,7 +20,6 @@ _CONVERSATION_HEADERS = (
     "x-session-id",
     "x-claude-code-session-id",
 )
-_SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CLOCK_SKEW_SECONDS = 30
 _LONGEST = 256
 
@@ -29,15 +27,8 @@ _LONGEST = 256
 def identify(principal: Principal, headers: Mapping[str, str], body: Mapping[str, Any]) -> Identity | None:
     """The verified user, or None: then there is no memory. Header names are lower case.
 
-    Raises `RequestError` 400 for a scope that is not a plain name."""
-    scope = headers.get("x-memory-scope") or DEFAULT_SCOPE
-    if not _SCOPE.fullmatch(scope):
-        raise RequestError(
-            400,
-            "invalid_scope",
-            "X-Memory-Scope must be 1 to 64 letters, digits, dots, dashes or underscores",
-            param="X-Memory-Scope",
-        )
+    Raises `RequestError` 400 for a scope that is not a plain name, 403 for one that this key may not name."""
+    scope = _scope(principal, headers.get("x-memory-scope"))
     user = _user(principal, headers, body)
     return Identity(user, scope, conversation(headers, body)) if user else None
 
@@ -51,6 +42,17 @@ def conversation(headers: Mapping[str, str], body: Mapping[str, Any]) -> str | N
     if isinstance(asked, Mapping):
         asked = asked.get("id")
     return _clean(asked) or _clean(body.get("previous_response_id"))
+
+
+def _scope(principal: Principal, named: str | None) -> str:
+    scope = named or (principal.scopes[0] if principal.scopes else DEFAULT_SCOPE)
+    if not SCOPE.fullmatch(scope):
+        message = "X-Memory-Scope must be 1 to 64 letters, digits, dots, dashes or underscores"
+        raise RequestError(400, "invalid_scope", message, param="X-Memory-Scope")
+    if principal.scopes is not None and scope not in principal.scopes:
+        message = f"this key may not use the scope {scope!r}, only {', '.join(principal.scopes)}"
+        raise RequestError(403, "scope_not_allowed", message, param="X-Memory-Scope")
+    return scope
 
 
 def _user(principal: Principal, headers: Mapping[str, str], body: Mapping[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ import yaml
 
 from proxy.config import Reader
 from proxy.errors import ConfigError
+from proxy.principals import digest, hash_from, principal_from
 
 
 def setting(default: Any, about: str) -> Any:
@@ -35,15 +36,23 @@ class Server:
     max_body_mb: int = setting(32, "largest request body accepted, in MiB")
     grace_seconds: int = setting(25, "how long streams may go on after SIGTERM")
 
+    @property
+    def local_only(self) -> bool:
+        return self.host in ("127.0.0.1", "::1", "localhost")
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
     name: str = setting(MISSING, "what logs call the holder")
-    key: str = setting(MISSING, "the API key itself")
+    key: str | None = setting(None, "the API key itself")
+    key_hash: str | None = setting(None, "instead of the key, its hash: `rememberd keys hash` prints it")
     user: str | None = setting(None, "whom the key speaks for")
     trust_identity: bool = setting(False, "may the request name the end user (headers, body)?")
     jwt_secret: str | None = setting(None, "HS256 secret of X-OpenWebUI-User-Jwt")
     models: list[str] | None = setting(None, "names of models this key may use, * for any text; null = all")
+    scopes: list[str] | None = setting(None, "scopes it may name, the first if it names none; null = all")
+    requests_per_minute: int | None = setting(None, "counted over all web processes of a host; null = no limit")
+    expires_at: str | None = setting(None, "date or time (UTC) from which it is refused; null = never")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +117,7 @@ class Settings:
         None, "models to ask when one fails before its first byte, in LiteLLM's format; null = none"
     )
     keys: list[Key] | None = setting(None, "API keys; null = no key needed, loopback only, one user 'local'")
-    admin_key: str | None = setting(None, "when set, /metrics asks for it")
+    admin_key: str | None = setting(None, "opens the admin API; /metrics asks for it then")
     memory: Memory = table(Memory)
 
     @property
@@ -150,12 +159,12 @@ def _check(settings: Settings) -> None:
             raise ConfigError(f"{name} must be at least 1, not {number}")
     if not 0 <= server.port <= 65535:
         raise ConfigError(f"server.port must be between 0 and 65535, not {server.port}")
-    if not settings.keys and server.host not in ("127.0.0.1", "::1", "localhost"):
+    if not settings.keys and not settings.admin_key and not server.local_only:
         raise ConfigError(
             f"refusing to listen on {server.host} without keys: anybody there could read the memories. "
-            "Add an entry to `keys`, or listen on 127.0.0.1"
+            "Add an entry to `keys`, set `admin_key` to make keys later, or listen on 127.0.0.1"
         )
-    _check_keys(settings.keys or [])
+    _check_keys(settings.keys or [], settings.admin_key)
     _check_patterns(memory.side_tasks or [])
     _check_supported(memory)
 
@@ -182,15 +191,16 @@ def _check_patterns(patterns: list[str]) -> None:
             raise ConfigError(f"memory.side_tasks: {pattern!r} is not a regular expression: {error}") from None
 
 
-def _check_keys(keys: list[Key]) -> None:
-    seen: set[str] = set()
+def _check_keys(keys: list[Key], admin_key: str | None) -> None:
+    seen = {digest(admin_key): "the admin"} if admin_key else {}
     for key in keys:
-        if not key.key.strip():
-            raise ConfigError(f"the key of {key.name!r} is empty")
-        if key.key in seen:
-            raise ConfigError(f"the key of {key.name!r} is used twice: one key, one holder")
-        if key.user is None and not key.trust_identity and key.jwt_secret is None:
-            raise ConfigError(
-                f"key {key.name!r} names no user: set `user`, or `trust_identity: true` if its requests name them"
-            )
-        seen.add(key.key)
+        if (key.key is None) == (key.key_hash is None) or (key.key is not None and not key.key.strip()):
+            raise ConfigError(f"the key of {key.name!r} is empty: it needs either `key` or `key_hash`")
+        try:
+            hashed = digest(key.key) if key.key is not None else hash_from(key.key_hash or "")
+            principal_from(asdict(key))
+        except ValueError as error:
+            raise ConfigError(f"keys, {key.name!r}: {error}") from None
+        if hashed in seen:
+            raise ConfigError(f"the key of {key.name!r} is that of {seen[hashed]!r}: one key, one holder")
+        seen[hashed] = key.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -13,6 +14,7 @@ Verdict = Literal["same", "replaces"]
 Verdicts = Mapping[str, Verdict]  # by the id of the older memory
 
 DEFAULT_SCOPE = "default"
+SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 CHAT, RESPONSES, MESSAGES = "/chat/completions", "/responses", "/messages"  # relative to an API base
 COUNT_TOKENS = "/messages/count_tokens"
@@ -29,13 +31,17 @@ class Space(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Principal:
     """The holder of an API key. `user` is whom the key speaks for when the request names nobody, `models` are the
-    names it may ask for, with `*` for any text (None: all)."""
+    names it may ask for, with `*` for any text, `scopes` those it may name, the first where it names none.
+    None: all."""
 
     name: str
     user: str | None = None
     trust_identity: bool = False
     jwt_secret: str | None = field(default=None, repr=False)
     models: tuple[str, ...] | None = None
+    scopes: tuple[str, ...] | None = None
+    requests_per_minute: int | None = None
+    expires_at: Millis | None = None
 
     def may_ask(self, model: str) -> bool:
         return self.models is None or any(fnmatchcase(model, pattern) for pattern in self.models)

@@ -15,10 +15,15 @@ class Caller:
     def __init__(self, auth: Auth) -> None:
         self.auth = auth
 
-    def space(self, request: Request) -> Space:
-        """Raises `RequestError` 401 for a bad key, 403 when the key may speak for several users and none is named."""
+    def space(self, request: Request, *, whole_user: bool = False) -> Space:
+        """Raises `RequestError` 401 for a bad key, 403 when the key may speak for several users and none is named, or
+        when it is about the `whole_user` and the key is for some scopes only."""
         headers = header_values(request.scope)
-        identity = identify(self.auth.principal(headers), headers, {})
+        principal = self.auth.principal(headers)
+        identity = identify(principal, headers, {})
+        if whole_user and principal.scopes is not None:
+            message = f"this key is for the scope {', '.join(principal.scopes)}; this needs one for all of the user"
+            raise RequestError(403, "scope_not_allowed", message)
         if identity is None:
             raise RequestError(
                 403, "no_identity", "this key speaks for several users: name one, as X-Memory-User or a signed token"

@@ -53,7 +53,7 @@ class Health:
         return json_response({"status": "ok" if ok else "unavailable", "parts": parts}, 200 if ok else 503)
 
     async def metrics(self, request: Request) -> Response:
-        self.auth.admin(request.headers)
+        self.auth.metrics(request.headers)
         try:
             stats = await self.queue.stats()
         except QueueUnavailable as error:

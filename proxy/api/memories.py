@@ -164,13 +164,17 @@ class Memories:
         return json_response({"object": "memory.deleted", "id": memory_id, "deleted": True})
 
     async def erase(self, request: Request) -> Response:
+        user = self.caller.space(request, whole_user=True).user
+        return json_response({"object": "user.erased", "deleted": await self.erase_user(user)})
+
+    async def erase_user(self, user: str) -> int:
         """The queue first: its mark stops a turn that is still in flight from being written behind our back."""
-        space, now = self.caller.space(request), _now()
-        await self.queue.erase(space.user, now)
-        erased = await self.store.erase(space.user)
-        await self.receipts.erase(space.user, now)
-        await self.frozen.erase(space.user)
-        return json_response({"object": "user.erased", "deleted": erased})
+        now = _now()
+        await self.queue.erase(user, now)
+        erased = await self.store.erase(user)
+        await self.receipts.erase(user, now)
+        await self.frozen.erase(user)
+        return erased
 
     async def export(self, request: Request) -> Response:
         space = self.caller.space(request)

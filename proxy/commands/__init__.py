@@ -20,6 +20,7 @@ COMMANDS = {
     "writer": "run the writer: it keeps the memories and learns from the turns",
     "check": "look at the settings and everything they name; say what is wrong",
     "audit": "find duplicates, junk, contradictions and secrets among the memories; repair them",
+    "keys": "make, list and revoke API keys, in force within a second",
     "demo": "see a fact told to one model come back from another; needs no key and no network",
 }
 

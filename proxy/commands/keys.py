@@ -1,0 +1,96 @@
+"""`rememberd keys`: make, list and revoke API keys, while the proxy runs or before it does."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from proxy.api.admin import asked_key
+from proxy.app import build_keys
+from proxy.auth import Auth
+from proxy.commands import config_option, settings_of
+from proxy.errors import ConfigError, RequestError
+from proxy.keys import MadeKey, MadeKeys
+from proxy.principals import digest
+from proxy.serve import prepare
+from proxy.types import Millis
+
+EXAMPLES = """\
+  rememberd keys create ada --user ada                            # shown once; in force within a second
+  rememberd keys create app --trust-identity --requests-per-minute 600 --expires-at 2027-01-31
+  rememberd keys list
+  rememberd keys revoke ada
+  rememberd keys hash                                             # of a key typed in, for `key_hash` in the settings
+"""
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    config_option(parser)
+    parser.add_argument("do", choices=("create", "list", "revoke", "hash"))
+    parser.add_argument("name", nargs="?", help="what logs call the holder; to revoke, the name or the id")
+    parser.add_argument("--user", help="whom the key speaks for")
+    parser.add_argument("--trust-identity", action="store_true", help="its requests may name the end user")
+    parser.add_argument("--model", action="append", dest="models", help="that it may ask for, * for any text; again")
+    parser.add_argument("--scope", action="append", dest="scopes", help="that it may name; again")
+    parser.add_argument("--requests-per-minute", type=int, metavar="N")
+    parser.add_argument("--expires-at", metavar="TIME", help="such as 2027-01-31, UTC")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.do == "hash":
+        return _hash()
+    if arguments.do != "list" and arguments.name is None:
+        raise ConfigError(f"rememberd keys {arguments.do} needs a name")
+    return asyncio.run(_run(arguments))
+
+
+def _hash() -> int:
+    key = getpass.getpass("API key: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
+    print(f"sha256:{digest(key).hex()}")
+    return 0
+
+
+async def _run(arguments: argparse.Namespace) -> int:
+    """Raises `ConfigError`, `QueueUnavailable`."""
+    settings = settings_of(arguments)
+    prepare(settings)
+    keys = build_keys(settings)
+    try:
+        if arguments.do == "list":
+            _list(keys.all())
+        elif arguments.do == "revoke":
+            revoked = await keys.revoke(arguments.name, _now())
+            print(f"revoked {revoked.principal.name} ({revoked.id})")
+        else:
+            await _create(keys, vars(arguments), Auth(settings.keys or []))
+    except RequestError as error:
+        raise ConfigError(error.message) from error
+    finally:
+        await keys.database.close()
+    return 0
+
+
+async def _create(keys: MadeKeys, given: Mapping[str, Any], auth: Auth) -> None:
+    wanted = ("name", "user", "trust_identity", "models", "scopes", "requests_per_minute", "expires_at")
+    made, key = await keys.create(asked_key({name: given[name] for name in wanted}, auth.configured), _now())
+    print(f"{made.id} for {made.principal.name}; the key is shown this once:", file=sys.stderr)
+    print(key)
+
+
+def _list(keys: Sequence[MadeKey]) -> None:
+    for key in keys:
+        principal = key.principal
+        whom = principal.user or "whom its requests name"
+        state = (
+            "revoked" if key.revoked_at else "expired" if (principal.expires_at or _now()) < _now() else "in force"
+        )
+        print(f"{key.id}  {state:<8}  {principal.name}: {whom}")
+
+
+def _now() -> Millis:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,67 @@
+"""How many requests a minute each key may make, counted by all web processes of a host together.
+
+The counts are a file that the processes map into their memory: no system call but the lock for a limited key (some
+microseconds), no disk on the way, and none at all for a key without a limit. Several hosts each count for themselves.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import mmap
+import os
+import struct
+import time
+from pathlib import Path
+
+_SLOT = struct.Struct("<16sd")  # whose, and the theoretical arrival time of the next request
+_SLOTS = 16_384
+_PROBES = 8
+_WINDOW = 60.0  # seconds
+
+
+class Limits:
+    """The generic cell rate algorithm (ITU-T I.371): a key at rest may make its `n` requests at once, and then one
+    every 60/n seconds.
+
+    The slot of a key that was not used for a minute is as good as free; so slots are never given back."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.ftruncate(self._file, _SLOT.size * _SLOTS)
+        self._slots = mmap.mmap(self._file, _SLOT.size * _SLOTS)
+
+    def take(self, whose: bytes, per_minute: int, now: float | None = None) -> int | None:
+        """Count a request of `whose` (at least 16 random bytes). None: it may pass; else how many seconds to wait."""
+        now, step = time.time() if now is None else now, _WINDOW / per_minute
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            at, due = self._find(whose[:16], now)
+            wait = max(due, now) + step - now - _WINDOW
+            if wait > 1e-6:  # what a sum of steps may be off by
+                return math.ceil(wait)
+            _SLOT.pack_into(self._slots, at, whose[:16], max(due, now) + step)
+            return None
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        self._slots.close()
+        os.close(self._file)
+
+    def _find(self, whose: bytes, now: float) -> tuple[int, float]:
+        """Where its slot is, or will be, and when its next request is due. Should all be taken, the one that is free
+        first gives way."""
+        first = int.from_bytes(whose[:8], "little")
+        idlest, least = 0, math.inf
+        for probe in range(_PROBES):
+            at = (first + probe) % _SLOTS * _SLOT.size
+            holder, due = _SLOT.unpack_from(self._slots, at)
+            if not now < due <= now + _WINDOW + 1:  # past, or from before the clock was set back
+                due = 0.0
+            if holder == whose:
+                return at, due
+            if due < least:
+                idlest, least = at, due
+        return idlest, 0.0
