@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from proxy.memory.candidates import Candidates
 from proxy.types import (
-    Candidate,
     Claim,
     DeadLetter,
     Deployment,
@@ -45,7 +45,7 @@ class MemoryStore(Protocol):
         now: Millis,
         limit: int = 400,
         kind: Kind | None = None,
-    ) -> list[Candidate]:
+    ) -> Candidates:
         """The union of three branches, without duplicates: the `limit` nearest by cosine, the `limit` best by BM25
         (IDF over this space only), and every pinned memory (at most 100). Only current and unexpired at `now`,
         and of one `kind` if it is given. A point that only another branch returned has the score 0.0 in this one."""

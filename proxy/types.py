@@ -116,27 +116,6 @@ class Point:
     cues: int = 0
 
 
-class Candidate(NamedTuple):
-    """A search result without its text: the two branch scores and the light fields that ranking reads. A tuple,
-    because a search makes 800 of them, and a frozen dataclass costs six times as much.
-
-    `dense` is a cosine, `bm25` an unnormalised score; 0.0 where the branch did not return the point."""
-
-    id: str
-    dense: float
-    bm25: float
-    kind: Kind
-    at: Millis  # valid_from
-    tokens: int
-    cues: int
-    pinned: bool
-    slot: str | None
-    role: str | None
-    speaker: str | None
-    conversation: str | None
-    turn_id: str | None
-
-
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One exchange on its way to memory. `id` is the same for every retry and every step of a tool loop:

@@ -10,7 +10,8 @@ from copy import deepcopy
 from hashlib import blake2b
 
 from proxy.errors import EmbedderUnavailable, RequestError, StoreUnavailable
-from proxy.types import Candidate, Kind, Memory, Millis, Point, Space, Sparse
+from proxy.memory.candidates import Candidate, Candidates
+from proxy.types import Kind, Memory, Millis, Point, Space, Sparse
 
 
 class MemoryStoreFake:
@@ -50,7 +51,7 @@ class MemoryStoreFake:
         now: Millis,
         limit: int = 400,
         kind: Kind | None = None,
-    ) -> list[Candidate]:
+    ) -> Candidates:
         self._check()
         current = [
             point
@@ -63,7 +64,8 @@ class MemoryStoreFake:
         best += sorted((each for each in terms if terms[each]), key=lambda each: (-terms[each], each))[:limit]
         pinned = [point.memory.id for point in current if point.memory.pinned][:100]
         mine = self.points.get(space, {})
-        return [_candidate(mine[each], cosines[each], terms[each]) for each in dict.fromkeys(best + pinned)]
+        found = dict.fromkeys(best + pinned)
+        return Candidates.of(_candidate(mine[each], cosines[each], terms[each]) for each in found)
 
     async def page(
         self,
@@ -187,7 +189,6 @@ def _candidate(point: Point, dense: float, bm25: float) -> Candidate:
         cues=point.cues,
         pinned=memory.pinned,
         slot=memory.slot,
-        role=memory.evidence.role if memory.evidence else None,
         speaker=memory.speaker,
         conversation=memory.source.conversation,
         turn_id=memory.evidence.turn_id if memory.evidence else None,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from proxy.memory.candidates import Candidates
 from proxy.memory.embed import FastEmbedder
 from proxy.memory.floor import relevant
 from proxy.memory.pack import pack
@@ -85,4 +86,4 @@ async def test_pinned_memories_pass_the_floor(recall: Recall) -> None:
 
 def test_no_memories_are_relevant_to_nothing() -> None:
     """An empty store has no best memory."""
-    assert relevant("Where do I live?", 1, []) == []
+    assert len(relevant("Where do I live?", 1, Candidates.of([]))) == 0

@@ -8,9 +8,10 @@ import pytest
 from prometheus_client import REGISTRY
 
 from proxy.memory import recall as module
+from proxy.memory.candidates import Candidates
 from proxy.memory.points import to_point
 from proxy.memory.recall import Recall, Recalled
-from proxy.types import Candidate, Kind, Memory, Millis, Space, Sparse
+from proxy.types import Kind, Memory, Millis, Space, Sparse
 from tests.fakes import EmbedderFake, MemoryStoreFake
 
 ME = Space("ada")
@@ -34,7 +35,7 @@ class Hung(MemoryStoreFake):
         now: Millis,
         limit: int = 400,
         kind: Kind | None = None,
-    ) -> list[Candidate]:
+    ) -> Candidates:
         self.searches += 1
         await self.answers.wait()
         return await super().search(space, dense, sparse, now=now, limit=limit, kind=kind)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
 
 from proxy.memory.block import FRAME_COST, HEADER_COST
+from proxy.memory.candidates import Candidate, Candidates
 from proxy.memory.pack import pack
 from proxy.memory.points import to_point
 from proxy.memory.rank import Cue, cues, rank
-from proxy.types import Candidate, Memory
+from proxy.types import Memory
 from tests.fakes import EmbedderFake
 
 MAY = int(datetime(2025, 5, 8, 13, tzinfo=UTC).timestamp() * 1000)
@@ -18,15 +20,23 @@ NOW = MAY + 200 * 86_400_000
 MINUTE = 60_000
 PLAIN = Candidate(
     id="plain", dense=0.4, bm25=2.0, kind="episode", at=MAY, tokens=20, cues=0, pinned=False,
-    slot=None, role="user", speaker=None, conversation=None, turn_id=None,
+    slot=None, speaker=None, conversation=None, turn_id=None,
 )  # fmt: skip
 
 
 def first(question: str, *found: Candidate) -> str:
     """The best, the same whichever way the store returned them."""
-    best = rank(question, found, NOW)[0].id
-    assert rank(question, found[::-1], NOW)[0].id == best
+    best = ranked(question, found)[0]
+    assert ranked(question, found[::-1])[0] == best
     return best
+
+
+def ranked(question: str, found: Sequence[Candidate]) -> list[str]:
+    return rank(question, Candidates.of(found), NOW).names()
+
+
+def packed(found: Sequence[Candidate], budget_tokens: int) -> tuple[list[str], int]:
+    return pack(Candidates.of(found), budget_tokens)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +100,7 @@ def test_a_good_match_lifts_its_conversation() -> None:
     same = PLAIN._replace(id="z same", conversation="trip", at=MAY + 60 * MINUTE)
     between = PLAIN._replace(id="between", dense=0.0, bm25=0.0, conversation="trip", at=MAY + 30 * MINUTE)
     other = PLAIN._replace(id="other", conversation="work")
-    order = [each.id for each in rank("Where?", [other, same, hit, between], NOW)]
+    order = ranked("Where?", [other, same, hit, between])
     assert order.index("z same") < order.index("other")
 
 
@@ -98,7 +108,7 @@ def test_a_good_match_lifts_the_turns_beside_it() -> None:
     """Within a conversation the neighbours of the best match come before the rest."""
     talk = [PLAIN._replace(id=f"{9 - n}", at=MAY + n * MINUTE, conversation="c") for n in range(7)]
     talk[3] = talk[3]._replace(dense=0.9)
-    order = [each.id for each in rank("Where?", talk, NOW)]
+    order = ranked("Where?", talk)
     assert order[0] == talk[3].id
     assert set(order[1:3]) == {talk[2].id, talk[4].id}
 
@@ -108,7 +118,7 @@ def test_the_answer_to_another_speakers_question_is_lifted_most() -> None:
     before = PLAIN._replace(id="a before", speaker="Bo", conversation="c", at=MAY)
     asked = PLAIN._replace(id="asked", speaker="Ada", conversation="c", at=MAY + 1, dense=0.8, cues=int(Cue.ASKS))
     answer = PLAIN._replace(id="z answer", speaker="Bo", conversation="c", at=MAY + 2)
-    order = [each.id for each in rank("Where?", [before, asked, answer], NOW)]
+    order = ranked("Where?", [before, asked, answer])
     assert order == ["asked", "z answer", "a before"]
 
 
@@ -130,7 +140,7 @@ def test_pinned_memories_are_packed_before_better_matches() -> None:
     """Whatever its rank, a pinned memory has the first claim on the room."""
     pinned = PLAIN._replace(id="pinned", pinned=True)
     room = FRAME_COST + HEADER_COST + PLAIN.tokens
-    assert pack([PLAIN, pinned], room) == (["pinned"], room)
+    assert packed([PLAIN, pinned], room) == (["pinned"], room)
 
 
 def test_a_small_profile_is_packed_before_episodes() -> None:
@@ -138,18 +148,18 @@ def test_a_small_profile_is_packed_before_episodes() -> None:
     episodes = [PLAIN._replace(id=f"e{n}", tokens=100) for n in range(20)]
     few = [PLAIN._replace(id=f"f{n}", kind="fact", tokens=10) for n in range(5)]
     many = [PLAIN._replace(id=f"f{n}", kind="fact", tokens=10) for n in range(50)]
-    assert pack([*episodes, *few], 600)[0][:5] == [each.id for each in few]
-    assert pack([*episodes, *many], 600)[0][0] == "e0"
+    assert packed([*episodes, *few], 600)[0][:5] == [each.id for each in few]
+    assert packed([*episodes, *many], 600)[0][0] == "e0"
 
 
 def test_nothing_is_packed_into_no_room() -> None:
     """A budget below the frame gives no block."""
-    assert pack([PLAIN], 10) == ([], 0)
+    assert packed([PLAIN], 10) == ([], 0)
 
 
 def test_the_nearer_to_the_days_named_the_better() -> None:
     """In the month, within two weeks of it, in the month after, any other time."""
     days = {"z in it": 0, "y two weeks": 10, "x month after": 30, "w later": 70}
     found = [PLAIN._replace(id=name, at=MAY + (20 + after) * 24 * 60 * MINUTE) for name, after in days.items()]
-    order = [each.id for each in rank("What did I do in May 2025?", found, NOW)]
+    order = ranked("What did I do in May 2025?", found)
     assert order == list(days)

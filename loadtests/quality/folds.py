@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from loadtests.quality.locomo import Conversation
 from loadtests.quality.measure import Memories
+from proxy.memory.candidates import Candidates
 from proxy.memory.pack import pack
 from proxy.memory.rank import WEIGHTS, Weights, named, rank
 from proxy.memory.recall import without
-from proxy.types import Candidate, Millis
+from proxy.types import Millis
 
 BUDGETS = (250, 1000)
 STEPS = (0.5, 1.5)
@@ -24,7 +25,7 @@ class Searched(NamedTuple):
     text: str
     now: Millis
     gold: frozenset[str]
-    found: list[Candidate]
+    found: Candidates
 
 
 async def folds(memories: Memories, conversations: Sequence[Conversation]) -> list[dict[str, Any]]:

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
 
+import numpy as np
+
 from loadtests.quality.locomo import Conversation, Question
+from proxy.memory.candidates import Candidates
 from proxy.memory.database import Database
 from proxy.memory.embed import FastEmbedder
 from proxy.memory.extract.rules import Rules
@@ -21,7 +24,7 @@ from proxy.memory.receipts import Receipts
 from proxy.memory.store.edge import EdgeStore
 from proxy.memory.writer import Writer
 from proxy.ports import MemoryStore
-from proxy.types import Candidate, Kind, Memory, Millis, Space, Sparse
+from proxy.types import Kind, Memory, Millis, Space, Sparse
 
 BUDGETS = (250, 500, 1000, 2000)
 DEADLINE_MS = 10_000  # on a busy machine a benchmark must not drop questions
@@ -57,7 +60,7 @@ class OneKind:
     def __init__(self, store: EdgeStore, kind: Kind | None) -> None:
         self.store, self.kind = store, kind
 
-    async def search(self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis) -> list[Candidate]:
+    async def search(self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis) -> Candidates:
         return await self.store.search(space, dense, sparse, now=now, kind=self.kind)
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
@@ -144,8 +147,8 @@ async def _baselines(memories: Memories, spoken: Conversation, question: Questio
     sparse = memories.embedder.query(question.text)
     found = await memories.store.search(spoken.space, dense, sparse, now=spoken.end)
     ways = {
-        "dense only": sorted(found, key=lambda each: (-each.dense, each.id)),
-        "BM25 only": sorted(found, key=lambda each: (-each.bm25, each.id)),
+        "dense only": found.take(np.lexsort((found.ids, -found.dense))),
+        "BM25 only": found.take(np.lexsort((found.ids, -found.bm25))),
     }
     answers = []
     for way, order in ways.items():

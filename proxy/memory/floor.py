@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 
+import numpy as np
+
+from proxy.memory.candidates import Candidates
 from proxy.memory.rank import named
-from proxy.types import Candidate
 
 PERSONAL, IMPERSONAL = 0.15, 0.62
 
@@ -37,25 +38,25 @@ _PERSON = re.compile(
 )
 
 
-def relevant(question: str, terms: int, found: Sequence[Candidate]) -> list[Candidate]:
+def relevant(question: str, terms: int, found: Candidates) -> Candidates:
     """`found` as it is, or only the pinned ones if the question has nothing to do with any of them.
 
     `terms` is the number of BM25 terms in the question."""
-    others = [each for each in found if not each.pinned]
-    if others and support(terms, others) >= (PERSONAL if personal(question, others) else IMPERSONAL):
-        return list(found)
-    return [each for each in found if each.pinned]
+    others = found.take(~found.pinned)
+    if len(others) and support(terms, others) >= (PERSONAL if personal(question, others) else IMPERSONAL):
+        return found
+    return found.take(found.pinned)
 
 
-def personal(question: str, found: Sequence[Candidate]) -> bool:
+def personal(question: str, found: Candidates) -> bool:
     """Whether the question is worded as one about the user, or names someone who speaks in the memories."""
-    if named(question, {each.speaker for each in found if each.speaker}):
+    if named(question, found.speaker.present()):
         return True
     return bool(_PERSON.search(_REQUEST.sub(" ", question)))
 
 
-def support(terms: int, found: Sequence[Candidate]) -> float:
+def support(terms: int, found: Candidates) -> float:
     """The best memory's cosine, .1 for each rare word of the question that it has, .15 if it has all of them."""
     rarest = TERM * math.log(1 + len(found))
     weight = (0.1 + 0.15 / max(terms, 1)) / rarest
-    return max(each.dense + weight * min(each.bm25, 3 * rarest) for each in found)
+    return float((found.dense + weight * np.minimum(found.bm25, 3 * rarest)).max())

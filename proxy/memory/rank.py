@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
 from enum import IntFlag
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from proxy.memory.candidates import Bools, Candidates, Floats, Ints, Rows
 from proxy.memory.dates import DAY_MS, MONTHS, asked_about
-from proxy.types import Candidate, Millis
-
-Scores = NDArray[np.float64]
+from proxy.types import Millis
 
 
 class Weights(NamedTuple):
@@ -66,9 +63,6 @@ class Cue(IntFlag):
     TELLS = 8
 
 
-_ASKS = int(Cue.ASKS)  # a plain number: flags are slow, and this is read for each candidate
-
-
 def cues(text: str) -> Cue:
     found = Cue(0)
     if _TIME.search(text):
@@ -86,89 +80,97 @@ def named(question: str, speakers: Iterable[str]) -> set[str]:
 
 def rank(
     question: str,
-    found: Sequence[Candidate],
+    found: Candidates,
     now: Millis,
     conversation: str | None = None,
     weights: Weights = WEIGHTS,
-) -> list[Candidate]:
+) -> Candidates:
     """Best first; ties by id, so that the same memories always give the same block. `conversation` is the one in
     which the question is asked."""
-    if not found:
-        return []
-    dense = np.array([each.dense for each in found])
-    bm25 = np.array([each.bm25 for each in found])
-    bm25 /= max(float(bm25.max()), 1e-9)
-    match = dense + weights.bm25 * bm25
-    score = match + np.minimum(dense, FAINT) + _context(found, match, weights)
+    if not len(found):
+        return found
+    found = found.take(np.argsort(found.ids))  # so that nothing hangs on the order in which the store returned them
+    match = found.dense + weights.bm25 * (found.bm25 / max(float(found.bm25.max()), 1e-9))
+    score = match + np.minimum(found.dense, FAINT) + _context(found, match, weights)
     score += _speaker(question, found, weights)
     score += _surface(question, found, weights)
     if conversation:
-        score += weights.here * np.array([each.conversation == conversation for each in found])
+        score += weights.here * found.conversation.among((conversation,))
     if span := asked_about(question, now):
-        start, end = _midnight(span.start), _midnight(span.end)
-        score += weights.date * np.array([_nearness(each.at, start, end) for each in found])
-    order = sorted(zip((-score.round(6)).tolist(), [each.id for each in found], range(len(found)), strict=True))
-    return [found[place] for _, _, place in order]
+        score += weights.date * _nearness(found.at, _midnight(span.start), _midnight(span.end))
+    return found.take(np.argsort(-score.round(6), kind="stable"))
 
 
-# A turn, in the order of its conversation: conversation, time, turn, asks, speaker. A plain tuple, made 800 times.
-_Said = tuple[str, Millis, str, bool, str]
+class Said(NamedTuple):
+    """Turns in the order of their conversations, as columns. What has no conversation is one by itself."""
+
+    conversation: Ints
+    at: Ints
+    turn: Ints
+    asks: Bools
+    speaker: Ints  # -1 for none
+
+    def take(self, rows: Rows) -> Said:
+        return Said._make(column[rows] for column in self)
+
+    def differs(self) -> Bools:
+        """From the row before, in any column; the first one always does."""
+        changed = np.ones(len(self.at), np.bool_)
+        changed[1:] = np.any([column[1:] != column[:-1] for column in self], axis=0)
+        return changed
 
 
-def _context(found: Sequence[Candidate], match: Scores, weights: Weights) -> Scores:
+def _context(found: Candidates, match: Floats, weights: Weights) -> Floats:
     """What a memory gains from its conversation, and from the turns next to it."""
-    best: dict[str, float] = {}
-    turns: dict[_Said, float] = {}
-    places = [_said(each) for each in found]
-    for place, value in zip(places, match.tolist(), strict=True):
-        if value > best.setdefault(place[0], value):
-            best[place[0]] = value
-        if value > turns.setdefault(place, 0.0):
-            turns[place] = value
-    beside = _beside(turns, weights.reply)
-    gain = [weights.session * best[place[0]] + weights.beside * beside[place] for place in places]
-    return np.array(gain) * [1.0 if place[4] else weights.chat for place in places]
+    asks = (found.cues & Cue.ASKS) > 0
+    speaker = np.where(found.speaker.codes < 0, -1, found.speaker.numbers())
+    said = Said(found.conversation.numbers(), found.at, found.turn_id.numbers(), asks, speaker)
+    best = np.full(said.conversation.max() + 1, -np.inf)
+    np.maximum.at(best, said.conversation, match)
+    gain = weights.session * best[said.conversation] + weights.beside * _beside(said, match, weights.reply)
+    return gain * np.where(found.speaker.codes < 0, weights.chat, 1.0)
 
 
-def _said(each: Candidate) -> _Said:
-    id = each.id
-    return each.conversation or id, each.at, each.turn_id or id, bool(each.cues & _ASKS), each.speaker or ""
+def _beside(said: Said, match: Floats, reply: float) -> Floats:
+    """The best match, or 0, of the turn before and of the turn after."""
+    order = np.lexsort(said[::-1])
+    first = said.take(order).differs()
+    turn = np.cumsum(first) - 1
+    best = np.maximum(np.maximum.reduceat(match[order], np.flatnonzero(first)), 0.0)
+    turns = said.take(order[first])
+    joined = (turns.conversation[1:] == turns.conversation[:-1]) & (turns.turn[1:] != turns.turn[:-1])
+    answers = turns.asks[:-1] & (turns.speaker[1:] != turns.speaker[:-1])
+    beside = np.zeros(len(best))
+    beside[1:] += best[:-1] * joined * np.where(answers, reply, 1.0)
+    beside[:-1] += best[1:] * joined
+    gain = np.empty(len(order))
+    gain[order] = beside[turn]
+    return gain
 
 
-def _beside(turns: dict[_Said, float], reply: float) -> dict[_Said, float]:
-    beside = dict.fromkeys(turns, 0.0)
-    for one, other in pairwise(sorted(turns)):
-        if one[0] == other[0] and one[2] != other[2]:
-            answers = one[3] and one[4] != other[4]
-            beside[one] += turns[other]
-            beside[other] += turns[one] * (reply if answers else 1.0)
-    return beside
-
-
-def _speaker(question: str, found: Sequence[Candidate], weights: Weights) -> Scores:
-    asked = named(question, {each.speaker for each in found if each.speaker})
+def _speaker(question: str, found: Candidates, weights: Weights) -> Floats:
+    asked = named(question, found.speaker.present())
     if len(asked) != 1:
         return np.zeros(len(found))
-    sides = [1.0 if each.speaker in asked else -1.0 if each.speaker else 0.0 for each in found]
-    return weights.speaker * np.array(sides)
+    other = np.where(found.speaker.codes < 0, 0.0, -1.0)
+    return weights.speaker * np.where(found.speaker.among(asked), 1.0, other)
 
 
-def _surface(question: str, found: Sequence[Candidate], weights: Weights) -> Scores:
-    bits = np.array([each.cues for each in found])
-    score = weights.fact * np.array([each.kind == "fact" for each in found], dtype=np.float64)
-    score += weights.asks * ((bits & Cue.ASKS) > 0) + weights.tells * ((bits & Cue.TELLS) > 0)
+def _surface(question: str, found: Candidates, weights: Weights) -> Floats:
+    score: Floats = weights.fact * found.facts.astype(np.float64)
+    score += weights.asks * ((found.cues & Cue.ASKS) > 0) + weights.tells * ((found.cues & Cue.TELLS) > 0)
     if _WHEN.search(question):
-        score += weights.time * ((bits & Cue.TIME) > 0)
+        score += weights.time * ((found.cues & Cue.TIME) > 0)
     return score
 
 
-def _nearness(at: Millis, start: Millis, end: Millis) -> float:
+def _nearness(at: Ints, start: Millis, end: Millis) -> Floats:
     """1 on the days asked about, .6 within two weeks of them, .3 in the month after: people tell later."""
-    if start <= at < end:
-        return 1.0
-    if start - 14 * DAY_MS <= at < end + 14 * DAY_MS:
-        return 0.6
-    return 0.3 if end <= at < end + 31 * DAY_MS else 0.0
+    on = (start <= at) & (at < end)
+    near = (start - 14 * DAY_MS <= at) & (at < end + 14 * DAY_MS)
+    after = (end <= at) & (at < end + 31 * DAY_MS)
+    nearness: Floats = np.select([on, near, after], [1.0, 0.6, 0.3])
+    return nearness
 
 
 def _midnight(day: date) -> Millis:

@@ -15,12 +15,13 @@ from prometheus_client import Counter, Histogram
 
 from proxy.errors import Unavailable
 from proxy.memory.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
+from proxy.memory.candidates import Candidates
 from proxy.memory.floor import relevant
 from proxy.memory.pack import pack
 from proxy.memory.rank import named, rank
 from proxy.memory.wishes import Wish, wish
 from proxy.ports import Embedder, MemoryStore
-from proxy.types import Candidate, Memory, Millis, Space
+from proxy.types import Memory, Millis, Space
 
 Status = Literal["hit", "miss", "degraded"]
 
@@ -99,8 +100,9 @@ class Recall:
 
     async def search(self, space: Space, query: str, *, now: Millis, limit: int) -> list[tuple[Memory, float]]:
         """The best `limit` memories and their cosines, best first, without a floor. Raises `Unavailable`."""
-        best = {each.id: each for each in rank(query, await self._search(space, query, now), now)[:limit]}
-        return [(memory, best[memory.id].dense) for memory in await self.store.get(space, list(best))]
+        best = rank(query, await self._search(space, query, now), now).take(slice(limit))
+        cosine = dict(zip(best.names(), best.dense.tolist(), strict=True))
+        return [(memory, cosine[memory.id]) for memory in await self.store.get(space, list(cosine))]
 
     def _probe(self, recalling: Coroutine[None, None, Recalled]) -> None:
         """Behind the scenes, so that nobody waits for a store that still hangs."""
@@ -128,7 +130,7 @@ class Recall:
         found = await self._search(space, question, now)
         with RANK.time():
             terms = len(self.embedder.query(question).indices)
-            others = [each for each in found if turn_id is None or each.turn_id != turn_id]
+            others = found.take(~found.turn_id.among((turn_id,))) if turn_id else found
             ranked = rank(question, relevant(question, terms, others), now, conversation)
             ids, cost = pack(ranked, self.budget_tokens)
         if not ids:
@@ -153,19 +155,19 @@ class Recall:
         block = render(chosen)
         return Recalled("hit" if chosen else "miss", block, tuple(each.id for each in chosen), tokens(block))
 
-    async def _search(self, space: Space, question: str, now: Millis) -> list[Candidate]:
+    async def _search(self, space: Space, question: str, now: Millis) -> Candidates:
         """Speakers are known from what a search returns: a question that names one is asked again without the name,
         which would draw everything that speaker said; from then on it is left out at once."""
         known = self._speakers.get(space, set())
         text = without(question, known)
         found = await self._query(space, text, question, now)
-        speakers = known | named(question, {each.speaker for each in found if each.speaker})
+        speakers = known | named(question, found.speaker.present())
         if speakers == known:
             return found
         self._know(space, speakers)
         return await self._query(space, without(question, speakers), question, now)
 
-    async def _query(self, space: Space, meaning: str, words: str, now: Millis) -> list[Candidate]:
+    async def _query(self, space: Space, meaning: str, words: str, now: Millis) -> Candidates:
         with EMBED.time():
             dense = await self.embedder.dense(meaning)
         with SEARCH.time():

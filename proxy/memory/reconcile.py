@@ -107,9 +107,8 @@ async def _related(
         return page + (await store.get(space, list(verdicts)) if verdicts else [])
     dense, sparse = await embedder.dense(fact.text), embedder.query(fact.text)
     found = await store.search(space, dense, sparse, now=fact.created_at - 1, limit=_NEIGHBOURS, kind="fact")
-    near = [each for each in found if each.slot is None and each.dense >= NEAR]
-    ids = [each.id for each in sorted(near, key=lambda each: (-each.dense, each.id))]
-    return await store.get(space, list(dict.fromkeys([*ids, *verdicts])))
+    near = found.take(found.slot.codes < 0).nearest(NEAR)
+    return await store.get(space, list(dict.fromkeys([*near, *verdicts])))
 
 
 def settle_episode(known: Memory | None, episode: Memory) -> Settled | None:

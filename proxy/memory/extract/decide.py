@@ -87,8 +87,8 @@ async def _neighbours(
     """With their cosines; none for a fact that is known already."""
     dense, sparse = await embedder.dense(fact.text), embedder.query(fact.text)
     found = await store.search(turn.space, dense, sparse, now=now, limit=4 * NEIGHBOURS, kind="fact")
-    cosines = {each.id: each.dense for each in found if each.dense >= NEAR}
-    known = await store.get(turn.space, sorted(cosines, key=lambda each: (-cosines[each], each)))
+    cosines = found.nearest(NEAR)
+    known = await store.get(turn.space, list(cosines))
     if any(_same(turn, fact, old) for old in known):
         return []
     undecided = [old for old in known if _undecided(fact, old)]

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,18 @@ from prometheus_client import Counter
 from qdrant_edge import UpdateOperation
 
 from proxy.errors import StoreUnavailable
+from proxy.memory.candidates import Candidates
 from proxy.memory.store import cursors
 from proxy.memory.store import edge_queries as queries
 from proxy.memory.store.cursors import Place
 from proxy.memory.store.edge_shard import check_embedder, open_shard, take_lock
-from proxy.memory.store.payload import LIGHT, Row, light, living, memory_of, point_id, space_of, tombstone
-from proxy.types import Candidate, Kind, Memory, Millis, Point, Space, Sparse
+from proxy.memory.store.light_rows import Branch, LightRows
+from proxy.memory.store.payload import LIGHT, living, memory_of, point_id, space_of, tombstone
+from proxy.types import Kind, Memory, Millis, Point, Space, Sparse
 
 # The engine writes through memory maps: on a full disk it dies of SIGBUS, so it must never meet one.
 MIN_FREE_BYTES = 64 * 2**20
-# Light fields kept in memory, about 0.7 kB each: reading 800 of them from the engine costs 10 ms a search.
-CACHED_ROWS = 50_000
+CACHED_ROWS = 100_000
 # Below this, searches are fast without an index (measured: 1 ms at 100k points), and building one stalls them.
 OPTIMIZE_ABOVE = 200_000
 
@@ -45,7 +46,7 @@ class EdgeStore:
     def __init__(self, shard: qdrant.EdgeShard, folder: Path, lock: int, min_free_bytes: int) -> None:
         self._shard: Any = shard  # its stubs allow ids and payloads that no point of ours has
         self._folder, self._lock, self._min_free_bytes = folder, lock, min_free_bytes
-        self._rows: dict[int, Row] = {}  # by the number of the point's UUID, which hashes ten times faster
+        self._rows = LightRows(CACHED_ROWS)
         self._dirty = True  # what the write-ahead log replayed is not flushed yet
         self._last_read = 0.0
 
@@ -72,8 +73,12 @@ class EdgeStore:
         self._upsert([_engine_point(space, point) for point in newer])
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
+        return [memory_of(stored) for stored in self.stored(space, ids)]
+
+    def stored(self, space: Space, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """`get`, as JSON objects."""
         self._last_read = time.monotonic()
-        return [_memory(record) for record in self._records(space, ids) if "space" in record.payload]
+        return [record.payload["memory"] for record in self._records(space, ids) if "space" in record.payload]
 
     async def search(
         self,
@@ -84,21 +89,13 @@ class EdgeStore:
         now: Millis,
         limit: int = 400,
         kind: Kind | None = None,
-    ) -> list[Candidate]:
-        return [Candidate(*row) for row in self.search_rows(space, dense, sparse, now=now, limit=limit, kind=kind)]
-
-    def search_rows(
-        self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int, kind: Kind | None
-    ) -> list[Row]:
-        """`search`, each candidate as the plain tuple of its fields."""
+    ) -> Candidates:
         self._last_read = time.monotonic()
         with _engine():
-            hits = self._shard.query_batch(queries.branches(space, dense, sparse, now, limit, kind))
-            nearest, worded, pinned = ({hit.id.int: hit.score for hit in branch} for branch in hits)
-            found = nearest | worded | pinned
-            self._read_rows(found)
-        rows = self._rows
-        return [(rows[at][0], nearest.get(at, 0.0), worded.get(at, 0.0), *rows[at][1:]) for at in found]
+            branches = self._shard.query_batch(queries.branches(space, dense, sparse, now, limit, kind))
+            found = [Branch([hit.id.int for hit in hits], [hit.score for hit in hits]) for hits in branches]
+            self._read_rows([point for branch in found for point in branch.points])
+        return self._rows.union(*found)
 
     async def page(
         self,
@@ -187,10 +184,10 @@ class EdgeStore:
     def _keep_row(self, point: Any) -> None:
         """A search soon after a write finds the row in memory; a tombstone has none."""
         payload = point.payload
-        if payload and "space" in payload and len(self._rows) < CACHED_ROWS:
-            self._rows[point.id.int] = light(payload)
+        if payload and "space" in payload and self._rows.room_for(1):
+            self._rows.keep(point.id.int, payload)
         else:
-            self._rows.pop(point.id.int, None)
+            self._rows.drop(point.id.int)
 
     def _write(self, operation: UpdateOperation) -> None:
         self._require_space()
@@ -213,15 +210,15 @@ class EdgeStore:
         found = {record.id: record for record in records}
         return [found[point] for point in wanted if point in found]
 
-    def _read_rows(self, points: Collection[int]) -> None:
+    def _read_rows(self, points: Sequence[int]) -> None:
         """Until all of `points` are in `_rows`."""
-        missing = [point for point in points if point not in self._rows]
-        if len(self._rows) + len(missing) > CACHED_ROWS:
+        missing = self._rows.missing(points)
+        if missing and not self._rows.room_for(len(missing)):
             self._rows.clear()
             missing = list(points)
         wanted = [UUID(int=point) for point in missing]
         for record in self._shard.retrieve(wanted, with_payload=LIGHT, with_vector=False) if wanted else ():
-            self._rows[record.id.int] = light(record.payload)
+            self._rows.keep(record.id.int, record.payload)
 
     def _newest(self, conditions: queries.Conditions, after: Place | None, limit: int) -> list[Any]:
         """At least `limit` + 1 records if there are that many, sorted by order descending, then by id.

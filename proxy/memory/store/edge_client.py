@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from proxy.errors import StoreUnavailable
-from proxy.memory.store.edge_wire import READ_AHEAD_BYTES, frame, read_frame, unpack_error
+from proxy.memory.candidates import Candidates
+from proxy.memory.store.edge_wire import READ_AHEAD_BYTES, frame, read_frame, unpack_candidates, unpack_error
 from proxy.memory.store.payload import memory_of
-from proxy.types import Candidate, Kind, Memory, Millis, Point, Space, Sparse
+from proxy.types import Kind, Memory, Millis, Point, Space, Sparse
 
 # More than this waiting to be sent means that nobody reads at the other end.
 MAX_UNSENT_BYTES = 32 * 2**20
+
+Answer = tuple[Any, bytes]  # the result, and its columns if it has any
 
 
 class EdgeClient:
@@ -46,9 +49,9 @@ class EdgeClient:
         now: Millis,
         limit: int = 400,
         kind: Kind | None = None,
-    ) -> list[Candidate]:
-        rows = await self._call("search", space=space, dense=dense, sparse=sparse, now=now, limit=limit, kind=kind)
-        return list(map(Candidate._make, rows))
+    ) -> Candidates:
+        arguments = {"space": space, "dense": dense, "sparse": sparse, "now": now, "limit": limit, "kind": kind}
+        return unpack_candidates(*await self._answered("search", arguments))
 
     async def page(
         self,
@@ -100,6 +103,10 @@ class EdgeClient:
             await self._connection.close()
 
     async def _call(self, method: str, **arguments: Any) -> Any:
+        result, _ = await self._answered(method, arguments)
+        return result
+
+    async def _answered(self, method: str, arguments: dict[str, Any]) -> Answer:
         async with self._connecting:
             if self._connection is None or self._connection.lost:
                 self._connection = await _connect(self._path)
@@ -110,18 +117,19 @@ class _Connection:
     def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
         self._writer = writer
         self._numbers = count()
-        self._waiting: dict[int, Future[Any]] = {}
+        self._waiting: dict[int, Future[Answer]] = {}
         self._receiving = asyncio.create_task(self._receive(reader))
 
     @property
     def lost(self) -> bool:
         return self._receiving.done()
 
-    async def call(self, method: str, arguments: dict[str, Any]) -> Any:
+    async def call(self, method: str, arguments: dict[str, Any]) -> Answer:
         if self._writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             raise StoreUnavailable("the store does not keep up")
         number = next(self._numbers)
-        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        answer: Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
         try:
             # Into the buffer in one piece, so that cancelling the call here or later never cuts a frame in two.
             self._writer.write(frame([number, method, arguments]))
@@ -137,14 +145,15 @@ class _Connection:
         try:
             with suppress(asyncio.IncompleteReadError, OSError):
                 while True:
-                    self._settle(*await read_frame(reader))
+                    (number, result, error), columns = await read_frame(reader)
+                    self._settle(number, (result, columns), error)
         finally:
             self._writer.close()
             for answer in self._waiting.values():
                 if not answer.done():
                     answer.set_exception(StoreUnavailable("the store's process went away during the call"))
 
-    def _settle(self, number: int, result: Any, error: dict[str, Any] | None) -> None:
+    def _settle(self, number: int, result: Answer, error: dict[str, Any] | None) -> None:
         answer = self._waiting.get(number)
         if answer is None or answer.done():  # its caller has given up
             return

@@ -15,9 +15,10 @@ from typing import Any
 from prometheus_client import Counter
 
 from proxy.errors import RequestError, StoreUnavailable
+from proxy.memory.candidates import Candidates
 from proxy.memory.store.edge import EdgeStore
-from proxy.memory.store.edge_wire import READ_AHEAD_BYTES, frame, pack_error, read_frame
-from proxy.memory.store.payload import Row, point_of
+from proxy.memory.store.edge_wire import READ_AHEAD_BYTES, frame, pack_candidates, pack_error, read_frame
+from proxy.memory.store.payload import point_of
 from proxy.types import Space
 
 # How long nobody must have asked before the engine may be stalled for an optimisation, and how often to look.
@@ -69,24 +70,26 @@ async def _converse(store: EdgeStore, reader: StreamReader, writer: StreamWriter
     try:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                number, method, arguments = await read_frame(reader)
-                writer.write(frame([number, *await _answer(store, method, arguments)]))
+                (number, method, arguments), _ = await read_frame(reader)
+                result, columns, error = await _answer(store, method, arguments)
+                writer.write(frame([number, result, error], columns))
                 await writer.drain()
                 await asyncio.sleep(0)  # a busy connection must not starve the others
     finally:
         writer.close()
 
 
-async def _answer(store: EdgeStore, method: str, arguments: dict[str, Any]) -> tuple[Any, Any]:
-    """Result and error, one of them None."""
+async def _answer(store: EdgeStore, method: str, arguments: dict[str, Any]) -> tuple[Any, bytes, Any]:
+    """Result, its columns, and error: either the first or the last is None."""
     try:
-        return await _METHODS[method](store, **_typed(arguments)), None
+        result = await _METHODS[method](store, **_typed(arguments))
+        return (*pack_candidates(result), None) if isinstance(result, Candidates) else (result, b"", None)
     except (RequestError, StoreUnavailable) as error:
-        return None, pack_error(error)
+        return None, b"", pack_error(error)
     except Exception as error:  # a bug met in one call must not end the connection that all calls share
         faults.inc()
         log.exception("the store's server failed in %s", method)
-        return None, pack_error(StoreUnavailable(f"the store's server failed: {error!r}"))
+        return None, b"", pack_error(StoreUnavailable(f"the store's server failed: {error!r}"))
 
 
 def _typed(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -97,14 +100,14 @@ def _typed(arguments: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-async def _search(store: EdgeStore, **arguments: Any) -> list[Row]:
-    return store.search_rows(**arguments)
+async def _get(store: EdgeStore, **arguments: Any) -> list[dict[str, Any]]:
+    return store.stored(**arguments)
 
 
 _METHODS: dict[str, Callable[..., Awaitable[Any]]] = {
     "put": EdgeStore.put,
-    "get": EdgeStore.get,
-    "search": _search,
+    "get": _get,
+    "search": EdgeStore.search,
     "page": EdgeStore.page,
     "buried": EdgeStore.buried,
     "delete": EdgeStore.delete,

@@ -1,8 +1,9 @@
 """What the two ends of the store's Unix socket agree on.
 
-A frame is four bytes of length, big-endian, and that much JSON. A request is `[number, method, arguments]`, its
-answer `[number, result, null]` or `[number, null, error]`; answers are matched by number, so one connection serves
-many callers at once.
+A frame is two lengths of four bytes each, big-endian, that much JSON and that many bytes of columns. A request is
+`[number, method, arguments]`, its answer `[number, result, null]` or `[number, null, error]`; answers are matched by
+number, so one connection serves many callers at once. Only what a search found comes as columns: as JSON, 800 rows
+cost either side half a millisecond.
 """
 
 from __future__ import annotations
@@ -14,13 +15,18 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 
 from proxy.errors import ConfigError, RequestError, StoreUnavailable
+from proxy.memory.candidates import NAMED, Candidates, Names
 
 # sun_path holds 104 bytes on the strictest system, with a final zero; the server binds a `.new` first.
 MAX_SOCKET_PATH = 104 - 1 - len(".new")
 READ_AHEAD_BYTES = 2**20
+
+# numpy's names of their types
+_COLUMNS = {"dense": "f8", "bm25": "f8", "at": "i8", "tokens": "i4", "cues": "i4", "facts": "?", "pinned": "?"}
 
 
 def socket_path(data_dir: Path) -> Path:
@@ -42,15 +48,36 @@ def _own_temporary() -> Path:
     return folder
 
 
-def frame(message: Any) -> bytes:
+def frame(message: Any, columns: bytes = b"") -> bytes:
     body = orjson.dumps(message, default=tuple)  # orjson knows no named tuples
-    return len(body).to_bytes(4, "big") + body
+    return b"".join((len(body).to_bytes(4, "big"), len(columns).to_bytes(4, "big"), body, columns))
 
 
-async def read_frame(reader: StreamReader) -> Any:
+async def read_frame(reader: StreamReader) -> tuple[Any, bytes]:
     """Raises `IncompleteReadError` at the end of the stream."""
-    size = int.from_bytes(await reader.readexactly(4), "big")
-    return orjson.loads(await reader.readexactly(size))
+    sizes = await reader.readexactly(8)
+    body, columns = int.from_bytes(sizes[:4], "big"), int.from_bytes(sizes[4:], "big")
+    content = await reader.readexactly(body + columns)
+    return orjson.loads(content[:body]), content[body:]
+
+
+def pack_candidates(found: Candidates) -> tuple[list[Any], bytes]:
+    """The number of rows, the width of an id and the names as JSON; the columns as they lie in memory."""
+    named = [getattr(found, name) for name in NAMED]
+    columns = [*(getattr(found, name) for name in _COLUMNS), *(names.codes for names in named), found.ids]
+    head = [len(found), found.ids.itemsize, [names.values for names in named]]
+    return head, b"".join(column.tobytes() for column in columns)
+
+
+def unpack_candidates(head: list[Any], columns: bytes) -> Candidates:
+    rows, width, values = head
+    unpacked: dict[str, Any] = {}
+    place = 0
+    for name, kind in {**_COLUMNS, **dict.fromkeys(NAMED, "i4"), "ids": f"S{width}"}.items():
+        unpacked[name] = column = np.frombuffer(columns, kind, rows, place)
+        place += column.nbytes
+    named = {name: Names(unpacked[name], each) for name, each in zip(NAMED, values, strict=True)}
+    return Candidates(**unpacked | named)
 
 
 def pack_error(error: RequestError | StoreUnavailable) -> dict[str, Any]:

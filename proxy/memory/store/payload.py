@@ -13,29 +13,16 @@ from uuid import UUID
 
 import orjson
 
+from proxy.memory.candidates import Candidate
 from proxy.types import Evidence, Memory, Millis, Point, Source, Space, Sparse
-
-Row = tuple[Any, ...]
 
 # Engines compare ranges as 64-bit floats, which are exact up to here.
 FAR_FUTURE = 2**53 - 1
 _HASH_BITS = 11
 _MAX_MILLIS = (1 << (53 - _HASH_BITS)) - 1
 
-# The payload keys that ranking reads: Candidate's fields in their order, without the two scores.
-LIGHT = [
-    "id",
-    "kind",
-    "at",
-    "tokens",
-    "cues",
-    "pinned",
-    "slot",
-    "role",
-    "speaker",
-    "conversation",
-    "turn_id",
-]
+# The payload keys that ranking reads.
+LIGHT = ["id", "kind", "at", "tokens", "cues", "pinned", "slot", "speaker", "conversation", "turn_id"]
 
 
 def space_key(space: Space) -> str:
@@ -66,7 +53,6 @@ def living(space: Space, point: Point) -> dict[str, Any]:
         "cues": point.cues,
         "pinned": "yes" if memory.pinned else None,
         "slot": memory.slot,
-        "role": evidence and evidence.role,
         "speaker": memory.speaker,
         "conversation": memory.source.conversation,
         "turn_id": evidence and evidence.turn_id,
@@ -96,10 +82,11 @@ def point_of(stored: Mapping[str, Any]) -> Point:
     return Point(**{**stored, "memory": memory_of(stored["memory"]), "sparse": Sparse(*stored["sparse"])})
 
 
-def light(payload: Mapping[str, Any]) -> Row:
-    """The values of the `LIGHT` keys."""
-    memory_id, kind, at, tokens, cues, pinned, *rest = (payload.get(key) for key in LIGHT)
-    return (memory_id, kind, at, tokens, cues, pinned is not None, *rest)
+def candidate(payload: Mapping[str, Any], dense: float, bm25: float) -> Candidate:
+    """A row of a search, for `Candidates.of`. The `LIGHT` keys of `payload` are enough."""
+    values: list[Any] = [payload.get(key) for key in LIGHT]
+    memory_id, kind, at, tokens, cues, pinned, *names = values
+    return Candidate(memory_id, dense, bm25, kind, at, tokens, cues, pinned is not None, *names)
 
 
 def until(memory: Memory) -> Millis:

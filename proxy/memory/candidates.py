@@ -1,0 +1,158 @@
+"""What a search found, by columns: ranking adds and compares whole columns, 800 rows at a time (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy.types import Kind, Millis
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Codes = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+NAMED = ("slot", "speaker", "conversation", "turn_id")  # the columns of `Candidates` that are `Names`
+
+Rows = Any  # whatever numpy takes as an index: a mask, places, a slice
+
+
+class Candidate(NamedTuple):
+    """One row: the two branch scores and the light fields that ranking reads.
+
+    `dense` is a cosine, `bm25` an unnormalised score; 0.0 where the branch did not return the point."""
+
+    id: str
+    dense: float
+    bm25: float
+    kind: Kind
+    at: Millis  # valid_from
+    tokens: int
+    cues: int
+    pinned: bool
+    slot: str | None
+    speaker: str | None
+    conversation: str | None
+    turn_id: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Names:
+    """A column of names that repeat: `values[codes[row]]`, or no name where the code is -1. No value stands twice,
+    but some may stand in no row."""
+
+    codes: Codes
+    values: Sequence[str]
+
+    @classmethod
+    def of(cls, names: Iterable[str | None]) -> Names:
+        """None and "" are no name."""
+        places: dict[str, int] = {}
+        codes = [places.setdefault(name, len(places)) if name else -1 for name in names]
+        return cls(np.array(codes, np.int32), list(places))
+
+    def take(self, rows: Rows) -> Names:
+        return Names(self.codes[rows], self.values)
+
+    def among(self, names: Container[str | None]) -> Bools:
+        """Which rows have one of these."""
+        wanted = np.array([value in names for value in self.values] + [None in names])
+        found: Bools = wanted[self.codes]  # the code -1 is the last place
+        return found
+
+    def present(self) -> set[str]:
+        return {self.values[code] for code in np.unique(self.codes).tolist() if code >= 0}
+
+    def numbers(self) -> Ints:
+        """Equal for equal names and ordered like these; a row without a name has a number of its own, after them."""
+        places = np.zeros(len(self.values) + 1, np.int64)
+        places[sorted(range(len(self.values)), key=self.values.__getitem__)] = np.arange(len(self.values))
+        return np.where(self.codes < 0, len(self.values) + np.arange(len(self.codes)), places[self.codes])
+
+    def __iter__(self) -> Iterator[str | None]:
+        names = [*self.values, None]
+        return (names[code] for code in self.codes.tolist())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Columns of equal length. `ids` are UTF-8, padded with zeros to one width."""
+
+    ids: NDArray[np.bytes_]
+    dense: Floats
+    bm25: Floats
+    facts: Bools
+    at: Ints
+    tokens: Codes
+    cues: Codes
+    pinned: Bools
+    slot: Names
+    speaker: Names
+    conversation: Names
+    turn_id: Names
+
+    @classmethod
+    def of(cls, rows: Iterable[Candidate]) -> Candidates:
+        columns = list(zip(*rows, strict=True)) or [()] * len(Candidate._fields)
+        ids, dense, bm25, kind, at, tokens, cues, pinned, *names = columns
+        return cls(
+            np.array([each.encode() for each in ids], np.bytes_),
+            np.array(dense, np.float64),
+            np.array(bm25, np.float64),
+            np.array([each == "fact" for each in kind], np.bool_),
+            np.array(at, np.int64),
+            np.array(tokens, np.int32),
+            np.array(cues, np.int32),
+            np.array(pinned, np.bool_),
+            *map(Names.of, names),
+        )
+
+    def take(self, rows: Rows) -> Candidates:
+        """These rows, in the order of `rows`."""
+        return Candidates(
+            self.ids[rows],
+            self.dense[rows],
+            self.bm25[rows],
+            self.facts[rows],
+            self.at[rows],
+            self.tokens[rows],
+            self.cues[rows],
+            self.pinned[rows],
+            self.slot.take(rows),
+            self.speaker.take(rows),
+            self.conversation.take(rows),
+            self.turn_id.take(rows),
+        )
+
+    def nearest(self, least: float) -> dict[str, float]:
+        """Cosines by id, from the highest down to `least`, ties by id."""
+        near = self.take(self.dense >= least)
+        near = near.take(np.lexsort((near.ids, -near.dense)))
+        return dict(zip(near.names(), near.dense.tolist(), strict=True))
+
+    def names(self) -> list[str]:
+        """The ids as text."""
+        return [each.decode() for each in self.ids.tolist()]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[Candidate]:
+        columns = (
+            self.names(),
+            self.dense.tolist(),
+            self.bm25.tolist(),
+            ["fact" if each else "episode" for each in self.facts.tolist()],
+            self.at.tolist(),
+            self.tokens.tolist(),
+            self.cues.tolist(),
+            self.pinned.tolist(),
+            self.slot,
+            self.speaker,
+            self.conversation,
+            self.turn_id,
+        )
+        return map(Candidate._make, zip(*columns, strict=True))

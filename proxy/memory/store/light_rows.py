@@ -1,0 +1,114 @@
+"""The light fields of points that were used lately: a search finds its 800 rows here in 0.3 ms, where the engine
+takes 10 ms to read as many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy.memory.candidates import NAMED, Candidates, Codes, Ints, Names
+from proxy.memory.store.payload import candidate
+
+_FIRST_ROWS = 1024
+_FIELDS = [
+    *(("at", np.int64), ("tokens", np.int32), ("cues", np.int32), ("facts", np.bool_), ("pinned", np.bool_)),
+    *((name, np.int32) for name in NAMED),
+]
+
+
+class Branch(NamedTuple):
+    """What one query returned: the numbers of points' UUIDs (they hash ten times faster than these), and scores."""
+
+    points: list[int]
+    scores: list[float]
+
+
+class LightRows:
+    """At most `limit` rows, of about 0.4 kB each."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.clear()
+
+    def clear(self) -> None:
+        self._rows = _table(_FIRST_ROWS, id_bytes=36)
+        self._next = 0
+        self._places: dict[int, int] = {}
+        self._codes: dict[str, dict[str, int]] = {name: {} for name in NAMED}
+        self._names: dict[str, list[str]] = {name: [] for name in NAMED}
+
+    def room_for(self, more: int) -> bool:
+        return self._next + more <= self.limit and all(len(names) <= self.limit for names in self._names.values())
+
+    def missing(self, points: Sequence[int]) -> list[int]:
+        return [point for point in points if point not in self._places]
+
+    def keep(self, point: int, payload: Mapping[str, Any]) -> None:
+        """In the place of what `point` was before."""
+        row = candidate(payload, 0.0, 0.0)
+        place = self._places.setdefault(point, self._next)
+        self._next = max(self._next, place + 1)
+        id_ = row.id.encode()
+        self._fit(place, len(id_))
+        codes = (self._code(name, getattr(row, name)) for name in NAMED)
+        self._rows[place] = (row.at, row.tokens, row.cues, row.kind == "fact", row.pinned, *codes, id_)
+
+    def drop(self, point: int) -> None:
+        """Its place stays empty until `clear`."""
+        self._places.pop(point, None)
+
+    def union(self, nearest: Branch, worded: Branch, pinned: Branch) -> Candidates:
+        """All points of the three must have been kept."""
+        places = [
+            np.array([self._places[point] for point in branch.points], np.int64)
+            for branch in (nearest, worded, pinned)
+        ]
+        found: Ints = np.unique(np.concatenate(places))
+        rows = self._rows[found]
+        return Candidates(
+            ids=rows["id"],
+            dense=_scores(found, places[0], nearest.scores),
+            bm25=_scores(found, places[1], worded.scores),
+            facts=rows["facts"],
+            at=rows["at"],
+            tokens=rows["tokens"],
+            cues=rows["cues"],
+            pinned=rows["pinned"],
+            **{name: self._names_of(name, rows[name]) for name in NAMED},
+        )
+
+    def _fit(self, place: int, id_bytes: int) -> None:
+        size, width = len(self._rows), self._rows["id"].itemsize
+        if place >= size or id_bytes > width:
+            larger = _table(max(size, 2 * place), max(width, id_bytes))
+            larger[:size] = self._rows
+            self._rows = larger
+
+    def _code(self, column: str, name: str | None) -> int:
+        if not name:
+            return -1
+        codes, names = self._codes[column], self._names[column]
+        if name not in codes:
+            codes[name] = len(names)
+            names.append(name)
+        return codes[name]
+
+    def _names_of(self, column: str, codes: Codes) -> Names:
+        used, places = np.unique(codes, return_inverse=True)
+        unnamed = int(used[:1].tolist() == [-1])
+        names = self._names[column]
+        return Names((places - unnamed).astype(np.int32), [names[code] for code in used[unnamed:].tolist()])
+
+
+def _table(rows: int, id_bytes: int) -> NDArray[np.void]:
+    return np.zeros(rows, np.dtype([*_FIELDS, ("id", f"S{id_bytes}")]))
+
+
+def _scores(found: Ints, places: Ints, scores: Sequence[float]) -> NDArray[np.float64]:
+    """0 where the branch did not return the point."""
+    column = np.zeros(len(found))
+    column[np.searchsorted(found, places)] = scores
+    return column
