@@ -15,7 +15,7 @@ ADAPTERS = (
 )
 COMPOSERS = {"proxy/app.py", "proxy/serve.py", "proxy/commands/audit.py", "proxy/commands/check.py"}
 PURE = {"proxy/types.py", "proxy/errors.py", "proxy/sse.py", "proxy/identity.py", "proxy/memory/block.py"}
-IO = {"aiohttp", "asyncio", "socket", "sqlite3", "starlette", "uvicorn", "qdrant_edge", "redis"}
+IO = {"aiohttp", "httptools", "asyncio", "socket", "sqlite3", "starlette", "uvicorn", "qdrant_edge", "redis"}
 
 
 HTTP = ("proxy.api", "proxy.app", "proxy.chat", "proxy.relay", "proxy.upstream", "starlette", "aiohttp")

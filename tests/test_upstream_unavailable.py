@@ -38,6 +38,28 @@ async def test_a_refused_connection_is_a_502(lane: Passthrough) -> None:
     assert "sk-upstream" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ("http://nowhere.invalid/v1", "nowhere.invalid is a name that cannot be looked up: check api_base"),
+        ("http://me:secret@127.0.0.1:1/v1", "a user in its address and a key"),
+        ("https//typo", "api_base of fake-large is not an address"),
+    ],
+)
+async def test_the_message_says_what_to_mend(lane: Passthrough, base: str, said: str) -> None:
+    """A name that does not exist, two ways to log in, no address at all."""
+    with pytest.raises(UpstreamUnavailable, match=said) as raised:
+        await lane.send(bytes_deployment(base), PATH, BODY, [])
+    assert "secret" not in str(raised.value)
+
+
+async def test_a_name_with_several_addresses_is_tried_on_each(lane: Passthrough) -> None:
+    """localhost may be ::1 first, where nobody listens."""
+    async with FakeModel(models=["a"]) as upstream:
+        base = upstream.url.replace("127.0.0.1", "localhost")
+        assert await lane.models(bytes_deployment(base)) == ["a"]
+
+
 async def test_silence_is_a_504(lane: Passthrough) -> None:
     """A model that sends nothing for the deployment's timeout."""
     async with FakeModel(default=Behaviour(delay_headers=60)) as upstream:

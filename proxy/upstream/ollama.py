@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import aiohttp
+import orjson
+
+from proxy.upstream.http1 import Client, address
 
 USUAL = "http://127.0.0.1:11434"
+_PATIENCE_SECONDS = 0.5
 
 
 def base(environ: Mapping[str, str]) -> str:
@@ -21,10 +24,11 @@ def base(environ: Mapping[str, str]) -> str:
 
 async def models(base: str) -> list[str]:
     """The names Ollama lists; none when it does not answer within half a second."""
-    timeout = aiohttp.ClientTimeout(total=0.5)
+    client = Client()
     try:
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{base}/api/tags") as response:
-            listing = await response.json(content_type=None)
-            return [model["name"] for model in listing["models"]]
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError, TypeError):
+        listing = orjson.loads(await client.get(address(base), "/api/tags", {}, within=_PATIENCE_SECONDS))
+        return [model["name"] for model in listing["models"]]
+    except (OSError, ValueError, LookupError, TypeError):
         return []
+    finally:
+        client.close()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import AsyncIterator, Sequence
 
-import aiohttp
 import orjson
-from yarl import URL
 
 from proxy.errors import UpstreamUnavailable
 from proxy.ports import Reply
 from proxy.types import Deployment
+from proxy.upstream.connection import BrokenAnswer
+from proxy.upstream.http1 import Answer, Client, address
 
-CONNECT_TIMEOUT = 10.0  # seconds, name lookup included
-LISTING_TIMEOUT = 3.0
+LISTING_TIMEOUT = 3.0  # seconds
 _ANTHROPIC_VERSION = "2023-06-01"  # the first and, in 2026, still the usual one; a client's own wins
 
 # Everything else stays here: keys, cookies, and who the user is.
@@ -39,7 +40,7 @@ class Passthrough:
     """`Upstream` over one pool of kept-alive connections. Belongs to the event loop that first sends."""
 
     def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
+        self._client = Client()
 
     async def send(
         self,
@@ -50,54 +51,35 @@ class Passthrough:
         *,
         method: str = "POST",
     ) -> Reply:
-        url = URL(f"{deployment.api_base}{path}", encoded=True)
-        timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT, sock_read=deployment.timeout)
+        sent = request_headers(deployment, headers)
         try:
-            response = await self._open().request(
-                method,
-                url,
-                data=body or None,
-                headers=request_headers(deployment, headers),
-                timeout=timeout,
-                allow_redirects=False,
-            )
-        # ValueError: an address and a key clash
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise _unavailable(url, error) from error
-        if response.status in (301, 302, 303, 307, 308):
-            response.close()
-            raise UpstreamUnavailable(f"{url.host} redirects elsewhere: set api_base to the address it moved to")
-        return _Reply(response)
+            base = address(deployment.api_base or "")
+            answer = await self._client.request(method, base, path, sent, body, silence=deployment.timeout)
+        except (OSError, ValueError) as error:
+            raise _unavailable(deployment, error) from error
+        if answer.status in (301, 302, 303, 307, 308):
+            answer.close()
+            host = _host(deployment)
+            raise UpstreamUnavailable(f"{host} redirects elsewhere: set api_base to the address it moved to")
+        return _Reply(answer, deployment)
 
     async def models(self, deployment: Deployment) -> list[str]:
         """What the provider lists; nothing for one of a protocol of its own. Raises `UpstreamUnavailable`."""
         if not deployment.speaks:
             return []
         listing = "/models?limit=1000" if deployment.provider == "anthropic" else "/models"  # 20 without being asked
-        url = URL(f"{deployment.api_base}{listing}", encoded=True)
-        timeout = aiohttp.ClientTimeout(total=LISTING_TIMEOUT)
         headers = request_headers(deployment, ())
         try:
-            async with self._open().get(url, headers=headers, timeout=timeout, allow_redirects=False) as response:
-                return [str(model["id"]) for model in orjson.loads(await response.read())["data"]]
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unavailable(url, error) from error
+            base = address(deployment.api_base or "")
+            listed = await self._client.get(base, listing, headers, within=LISTING_TIMEOUT)
+            return [str(model["id"]) for model in orjson.loads(listed)["data"]]
+        except OSError as error:
+            raise _unavailable(deployment, error) from error
         except (ValueError, LookupError, TypeError) as error:
-            raise UpstreamUnavailable(f"{url.host} does not list its models") from error
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                skip_auto_headers=("User-Agent",),
-            )
-        return self._session
+            raise UpstreamUnavailable(f"{_host(deployment)} does not list its models") from error
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        self._client.close()
 
 
 def request_headers(deployment: Deployment, client: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -121,24 +103,39 @@ def _forwarded(name: str) -> bool:
 
 
 class _Reply:
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.status = response.status
-        self.headers = list(response.headers.items())
+    def __init__(self, answer: Answer, deployment: Deployment) -> None:
+        self._answer, self._deployment = answer, deployment
+        self.status, self.headers = answer.status, answer.headers
 
     async def chunks(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._response.content.iter_any():
+            while chunk := await self._answer.read():
                 yield chunk
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unavailable(self._response.url, error) from error
+        except OSError as error:
+            raise _unavailable(self._deployment, error) from error
 
     async def close(self) -> None:
-        self._response.close()
+        self._answer.close()
 
 
-def _unavailable(url: URL, error: Exception) -> UpstreamUnavailable:
+def _host(deployment: Deployment) -> str:
+    try:
+        return address(deployment.api_base or "").origin.host
+    except ValueError:
+        return f"the api_base of {deployment.model_name}"
+
+
+def _unavailable(deployment: Deployment, error: Exception) -> UpstreamUnavailable:
     """Names the host only: an address may hold a password, and an error text the address."""
-    if isinstance(error, TimeoutError):
-        return UpstreamUnavailable(f"{url.host} did not answer in time", timeout=True)
-    return UpstreamUnavailable(f"{url.host} is out of reach or broke off ({type(error).__name__})")
+    host = _host(deployment)
+    match error:
+        case TimeoutError():
+            return UpstreamUnavailable(f"{host} did not answer in time", timeout=True)
+        case ssl.SSLCertVerificationError():
+            return UpstreamUnavailable(f"{host} has a certificate that cannot be trusted: {error.verify_message}")
+        case socket.gaierror():
+            return UpstreamUnavailable(f"{host} is a name that cannot be looked up: check api_base and the DNS")
+        case BrokenAnswer() | ValueError():
+            return UpstreamUnavailable(f"{host} {error}")
+        case _:
+            return UpstreamUnavailable(f"{host} is out of reach or broke off ({type(error).__name__})")
