@@ -13,14 +13,16 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.api.admin import Admin
 from proxy.api.caller import Caller
 from proxy.api.health import Health
+from proxy.api.insight import Insight
 from proxy.api.memories import Memories, json_response
 from proxy.api.models import Models
+from proxy.api.page import Page
 from proxy.api.receipts import ReceiptApi
 from proxy.auth import Auth
 from proxy.chat import Chat
@@ -36,6 +38,7 @@ from proxy.memory.extract.pending import Pending
 from proxy.memory.extract.rules import Rules
 from proxy.memory.extract.stage import Stage
 from proxy.memory.frozen import Frozen
+from proxy.memory.pauses import Pauses
 from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.recall import Recall
 from proxy.memory.receipts import Receipts
@@ -55,7 +58,7 @@ from proxy.upstream.passthrough import Passthrough
 from proxy.upstream.translate import Translate, load_litellm
 from proxy.wire.dialects import DIALECTS, dialect_for
 
-_OURS = ("/v1/memories", "/v1/memories/{rest:path}", "/v1/receipts/{rest:path}")
+_OURS = ("/v1/memories", "/v1/memories/{rest:path}", "/v1/receipts", "/v1/receipts/{rest:path}")
 
 
 def build_app(
@@ -74,6 +77,7 @@ def build_app(
     store = EdgeClient(socket_path(settings.data_path))
     database = build_database(settings)
     queue, receipts, frozen = SqliteQueue(database), Receipts(database), Frozen(database)
+    pauses = Pauses(database)
     memory, max_body_bytes = settings.memory, settings.server.max_body_mb * 2**20
     recall = Recall(store, embedder, memory.budget_tokens, memory.deadline_ms)
     chat = Chat(
@@ -84,6 +88,7 @@ def build_app(
         frozen=frozen,
         queue=queue,
         receipts=receipts,
+        pauses=pauses,
         placement=memory.placement,
         side_tasks=[re.compile(pattern) for pattern in memory.side_tasks or ()],
         deadline_ms=memory.deadline_ms,
@@ -116,6 +121,7 @@ def build_app(
             *(Route(path, chat, methods=["POST"]) for path in DIALECTS),
             *Models(auth, catalog, passthrough.models).routes(),
             Route("/v1/messages/count_tokens", forward, methods=["POST"]),
+            *Insight(caller, store, recall, receipts, pauses, max_body_bytes).routes(),
             *memories.routes(),
             *ReceiptApi(caller, receipts, store).routes(),
             *mcp.routes(),
@@ -123,7 +129,7 @@ def build_app(
             *health.routes(),
             *(Route(path, _wrong_method, methods=["GET", "POST"]) for path in (*DIALECTS, *_OURS)),
             Route("/v1/{path:path}", forward, methods=["GET", "POST"]),
-            Route("/", _here, methods=["GET"]),
+            *Page().routes(),
         ],
         middleware=[Middleware(CountAnswers)],
         exception_handlers={
@@ -244,11 +250,6 @@ def reconfigure(
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
     app.state.auth.become(Auth(settings.keys or [], settings.admin_key))
     app.state.catalog.become(catalog)
-
-
-async def _here(request: Request) -> Response:
-    """Claude Code asks before anything else whether there is somebody."""
-    return PlainTextResponse("rememberd: a chat proxy with memory. Its base URL ends in /v1.\n")
 
 
 async def _refused(request: Request, error: Exception) -> Response:

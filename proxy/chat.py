@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,7 @@ from proxy.errors import QueueUnavailable
 from proxy.exchange import Exchange, Recollection, Said, mode_of, said_by, status_of, write_of
 from proxy.identity import identify
 from proxy.memory.frozen import Frozen
+from proxy.memory.pauses import Pauses
 from proxy.memory.recall import Recall, Recalled
 from proxy.memory.receipts import Receipts
 from proxy.ports import TurnQueue
@@ -61,6 +63,7 @@ class Chat:
         frozen: Frozen,
         queue: TurnQueue,
         receipts: Receipts,
+        pauses: Pauses,
         placement: str,
         side_tasks: Sequence[re.Pattern[str]],
         deadline_ms: int,
@@ -68,6 +71,7 @@ class Chat:
     ) -> None:
         self.auth, self.catalog, self.upstream = auth, catalog, upstream
         self.recall, self.frozen, self.queue, self.receipts = recall, frozen, queue, receipts
+        self.pauses = pauses
         self.placement, self.side_tasks = placement, side_tasks
         self.deadline_ms, self.max_body_bytes = deadline_ms, max_body_bytes
         self._pending: set[asyncio.Task[None]] = set()
@@ -77,6 +81,7 @@ class Chat:
         request = Request(scope, receive)
         dialect, headers = DIALECTS[scope["path"]], header_values(scope)
         exchange = await self._understood(dialect, headers, await read_body(request, self.max_body_bytes))
+        exchange = await self._unless_paused(exchange)
         recollection = await self.recollect(exchange)
         outgoing = self.outgoing(exchange, recollection)
         overhead = time.perf_counter() - began
@@ -93,6 +98,17 @@ class Chat:
         if len(raw) <= _LARGE_BODY:
             return self.understand(dialect, headers, raw)
         return await asyncio.to_thread(self.understand, dialect, headers, raw)
+
+    async def _unless_paused(self, exchange: Exchange) -> Exchange:
+        """A pause is `X-Memory: off` for every request of the user."""
+        if exchange.said is None:
+            return exchange
+        try:
+            paused = await self.pauses.paused(exchange.said.space.user)
+        except QueueUnavailable as error:  # then nothing can be learned either: pauses are kept where turns wait
+            log.warning("no pauses: %s", error)
+            return exchange
+        return replace(exchange, mode="off", said=None) if paused else exchange
 
     def understand(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes) -> Exchange:
         """Who asks what of which model, and may memory take part."""

@@ -65,6 +65,9 @@ class MemoryStore(Protocol):
 
         Expired and superseded ones only with `include_past`. Raises `RequestError` for a cursor it did not make."""
 
+    async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
+        """How many `page` would list, all pages together."""
+
     async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
         """Which of these ids were deleted, and when."""
 

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.browser import chromium
 from tests.fake_model import FakeModel
 from tests.proxy_server import Proxy, entry, running
 
@@ -29,6 +31,13 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iter
     ]
     with running(tmp_path_factory.mktemp("proxy"), models, others=others) as proxy:
         yield proxy
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests of the memory page; each opens a profile of its own."""
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -94,6 +94,10 @@ class MemoryStoreFake:
         )
         return found[:limit], _cursor(found[limit - 1]) if len(found) > limit else None
 
+    async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
+        everything = max(1, len(self.points.get(space, {})))
+        return len((await self.page(space, limit=everything, now=now, kind=kind, include_past=include_past))[0])
+
     async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
         self._check()
         mine = self.tombstones.get(space, {})

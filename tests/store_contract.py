@@ -260,6 +260,15 @@ class StoreContract:
         memories, end = await store.page(ANN, limit=2, now=NOW, cursor=cursor)
         assert (len(memories), end) == (2, None)
 
+    async def test_a_count_is_the_length_of_the_listing(self, store: MemoryStore) -> None:
+        """Of this space only; past, expired and deleted ones as `page` has them."""
+        await store.put(ANN, [point("a"), point("b", kind="episode"), point("c", valid_to=NOW - 1), point("d")])
+        await store.put(Space("bob"), [point("a")])
+        await store.delete(ANN, ["d"], at=NOW)
+        for options in ({}, {"kind": "fact"}, {"kind": "episode"}, {"include_past": True}):
+            assert await store.count(ANN, now=NOW, **options) == len(await listed(store, ANN, **options))
+        assert await store.count(ANN, now=NOW, include_past=True) == 3
+
     async def test_a_foreign_cursor_is_refused(self, store: MemoryStore) -> None:
         """A cursor that was changed, made up, or made for another space is the client's error, 400."""
         await store.put(ANN, [point(f"m{i}") for i in range(4)])

@@ -67,7 +67,7 @@ class Memories:
 
     async def page(self, request: Request) -> Response:
         space, asked = self.caller.space(request), request.query_params
-        limit = _limit(asked.get("limit"), _PAGE)
+        limit = limit_from(asked.get("limit"), _PAGE)
         kind = asked.get("kind")
         if kind is not None and kind not in _KINDS:
             raise RequestError(400, "invalid_kind", "`kind` must be fact or episode", param="kind")
@@ -108,7 +108,7 @@ class Memories:
         query = text_from(fields.get("query")) if fields.get("query") else ""
         if not query:
             raise RequestError(400, "missing_query", "`query` must be a text that is not empty", param="query")
-        limit = _limit(fields.get("limit"), 10)
+        limit = limit_from(fields.get("limit"), 10)
         found = await self.recall.search(space, query, now=_now(), limit=limit)
         return json_response({"object": "list", "data": [memory_json(memory, score) for memory, score in found]})
 
@@ -261,7 +261,7 @@ def _only_null(valid_to: Any) -> None:
         raise RequestError(400, "invalid_memory", message, param="valid_to")
 
 
-def _limit(given: Any, default: int) -> int:
+def limit_from(given: Any, default: int) -> int:
     try:
         limit = default if given is None else int(given)
     except (TypeError, ValueError):

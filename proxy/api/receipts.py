@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -9,12 +10,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.api.caller import Caller
-from proxy.api.memories import json_response
+from proxy.api.memories import json_response, limit_from
 from proxy.api.shapes import memory_json, rfc3339
 from proxy.errors import RequestError
+from proxy.memory.block import render
 from proxy.memory.receipts import Receipts
 from proxy.ports import MemoryStore
-from proxy.types import Receipt, Space
+from proxy.types import Memory, Receipt, Space
+
+_PAGE = 50
 
 
 class ReceiptApi:
@@ -22,30 +26,46 @@ class ReceiptApi:
         self.caller, self.receipts, self.store = caller, receipts, store
 
     def routes(self) -> list[Route]:
-        return [Route("/v1/receipts/{id}", self.read, methods=["GET"])]
+        return [
+            Route("/v1/receipts", self.page, methods=["GET"]),
+            Route("/v1/receipts/{id}", self.read, methods=["GET"]),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        space = self.caller.space(request)
+        receipts = self.receipts.recent(space, limit_from(request.query_params.get("limit"), _PAGE))
+        memories = await self._memories(space, receipts)
+        return json_response({"object": "list", "data": [_shown(receipt, memories) for receipt in receipts]})
 
     async def read(self, request: Request) -> Response:
         space = self.caller.space(request)
         receipt = self.receipts.get(space, request.path_params["id"])
         if receipt is None:
             raise RequestError(404, "receipt_not_found", "you have no such receipt, or it has expired")
-        return json_response(await self._shown(space, receipt))
+        memories = await self._memories(space, [receipt])
+        block = render([memories[each] for each in receipt.recalled if each in memories])
+        return json_response(_shown(receipt, memories) | {"block": block})
 
-    async def _shown(self, space: Space, receipt: Receipt) -> dict[str, Any]:
-        return {
-            "id": receipt.id,
-            "object": "receipt",
-            "created_at": rfc3339(receipt.created_at),
-            "model": receipt.model,
-            "status": receipt.status,
-            "tokens": receipt.tokens,
-            "recall_ms": round(receipt.recall_ms, 1),
-            "recalled": await self._memories(space, receipt.recalled),
-            "write": receipt.write,
-            "written": await self._memories(space, receipt.written),
-        }
+    async def _memories(self, space: Space, receipts: list[Receipt]) -> dict[str, Memory]:
+        ids = {each for receipt in receipts for each in (*receipt.recalled, *receipt.written)}
+        return {memory.id: memory for memory in await self.store.get(space, list(ids))}
 
-    async def _memories(self, space: Space, ids: tuple[str, ...]) -> list[dict[str, Any]]:
-        """Those deleted since show as an id alone: the receipt does not keep what was to be forgotten."""
-        found = {memory.id: memory_json(memory) for memory in await self.store.get(space, ids)}
-        return [found.get(each, {"id": each, "object": "memory", "deleted": True}) for each in ids]
+
+def _shown(receipt: Receipt, memories: Mapping[str, Memory]) -> dict[str, Any]:
+    return {
+        "id": receipt.id,
+        "object": "receipt",
+        "created_at": rfc3339(receipt.created_at),
+        "model": receipt.model,
+        "status": receipt.status,
+        "tokens": receipt.tokens,
+        "recall_ms": round(receipt.recall_ms, 1),
+        "recalled": [_memory(each, memories) for each in receipt.recalled],
+        "write": receipt.write,
+        "written": [_memory(each, memories) for each in receipt.written],
+    }
+
+
+def _memory(id: str, memories: Mapping[str, Memory]) -> dict[str, Any]:
+    """One deleted since shows as an id alone: the receipt does not keep what was to be forgotten."""
+    return memory_json(memories[id]) if id in memories else {"id": id, "object": "memory", "deleted": True}

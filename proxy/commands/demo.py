@@ -25,6 +25,7 @@ from proxy.upstream.catalog import defaults
 
 EXAMPLES = """\
   rememberd demo
+  rememberd demo --page                   # the memory page, to try it in a browser
   OPENAI_API_KEY=… rememberd demo         # with two of its models
 """
 
@@ -37,14 +38,16 @@ _REAL = {
     "GEMINI_API_KEY": ("gemini-2.5-flash", "gemini-2.5-pro"),
 }
 _WAIT_SECONDS = 30
+_WORD_SECONDS = 0.02  # slow enough to be seen streaming
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """None: it runs beside everything, in a folder of its own."""
+    """No `--config`: it runs beside everything, in a folder of its own."""
+    parser.add_argument("--page", action="store_true", help="keep running, to try the memory page in a browser")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    return asyncio.run(demo(os.environ))
+    return asyncio.run((page if arguments.page else demo)(os.environ))
 
 
 async def demo(environ: Mapping[str, str]) -> int:
@@ -57,6 +60,17 @@ async def demo(environ: Mapping[str, str]) -> int:
             print(f"\n{models} did not answer ({error}); going on with the built-in stand-ins.\n")
     async with stand_in() as server:
         return await _play(STAND_INS, server)
+
+
+async def page(environ: Mapping[str, str]) -> int:
+    """The memory page with the same models, until it is interrupted; then everything said is gone."""
+    models = real_models(environ)
+    async with stand_in() as server:
+        with tempfile.TemporaryDirectory(prefix="rememberd-demo-") as folder:
+            async with _proxy(Path(folder), models or STAND_INS, None if models else server) as url:
+                _say(f"The memory page: {url}/\nTell it something in the chat; Ctrl-C ends the demo and forgets all.")
+                await asyncio.Event().wait()
+    return 0
 
 
 def real_models(environ: Mapping[str, str]) -> tuple[str, str] | None:
@@ -90,11 +104,24 @@ class StandIn:
     async def chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.received.append(body)
+        if body.get("stream"):
+            return await self._stream(request, body)
         message = {"role": "assistant", "content": stand_in_answer(body["messages"])}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         return web.json_response(
             {"id": "demo", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
         )
+
+    async def _stream(self, request: web.Request, body: Mapping[str, Any]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        head = {"id": "demo", "object": "chat.completion.chunk", "created": 0, "model": body["model"]}
+        for word in re.findall(r"\S+\s*", stand_in_answer(body["messages"])):
+            choice = {"index": 0, "delta": {"content": word}, "finish_reason": None}
+            await response.write(f"data: {json.dumps({**head, 'choices': [choice]})}\n\n".encode())
+            await asyncio.sleep(_WORD_SECONDS)
+        await response.write(b"data: [DONE]\n\n")
+        return response
 
 
 @asynccontextmanager

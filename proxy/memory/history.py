@@ -9,6 +9,7 @@ from proxy.memory.ids import version_id
 from proxy.ports import MemoryStore
 from proxy.types import Memory, Millis, Space
 
+SHOWN = 100  # other values of one slot
 KEPT = 20  # earlier texts of one memory; then the oldest makes room
 
 
@@ -26,6 +27,16 @@ async def earlier_texts(store: MemoryStore, space: Space, memory_ids: Sequence[s
     """The ids of what these memories said before, unless it has become current again. Raises `StoreUnavailable`."""
     versions = [version for each in memory_ids for version in _version_ids(each)]
     return [each.id for each in await store.get(space, versions) if each.valid_to is not None]
+
+
+async def history(store: MemoryStore, space: Space, memory: Memory, now: Millis) -> list[Memory]:
+    """What it said before, and the other values of its slot: newest first. Raises `StoreUnavailable`."""
+    found = {each.id: each for each in await store.get(space, _version_ids(memory.id))}
+    if memory.slot is not None:
+        same, _ = await store.page(space, limit=SHOWN, now=now, slot=memory.slot, include_past=True)
+        found |= {each.id: each for each in same}
+    found.pop(memory.id, None)
+    return sorted(found.values(), key=lambda each: each.valid_to or now, reverse=True)
 
 
 def _version_ids(memory_id: str) -> list[str]:

@@ -37,6 +37,9 @@ WHERE user = ? AND scope = ? AND (id = ? OR turn_id = (SELECT turn_id FROM recei
 WRITTEN = 'UPDATE receipts SET "write" = ?, written = ? WHERE id = ?'
 
 GET = 'SELECT body, "write", written FROM receipts WHERE id = ? AND user = ? AND scope = ?'
+RECENT = """
+SELECT body, "write", written FROM receipts WHERE user = ? AND scope = ? ORDER BY created_at DESC, id LIMIT ?
+"""
 
 
 class Receipts:
@@ -74,9 +77,14 @@ class Receipts:
 
     def get(self, space: Space, receipt_id: str) -> Receipt | None:
         """None for one that does not exist, has expired, or is another space's. One look-up, no await."""
-        for body, write, written in self.database.read(GET, (receipt_id, *space)):
-            return replace(_from_json(body), write=write, written=tuple(orjson.loads(written)))
+        for row in self.database.read(GET, (receipt_id, *space)):
+            return _read(*row)
         return None
+
+    def recent(self, space: Space, limit: int) -> list[Receipt]:
+        """The newest first. Parses each: about 5 µs."""
+        rows = self.database.read(RECENT, (*space, limit))
+        return [_read(*row) for row in rows]
 
     def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
         """The time of the oldest receipt kept (None: there is none), and all memories that went into an answer since.
@@ -100,8 +108,8 @@ class Receipts:
         return await self.database.write(lambda db: db.execute(sql, (older_than,)).rowcount, durable=False)
 
 
-def _from_json(body: bytes) -> Receipt:
+def _read(body: bytes, write: str, written: bytes) -> Receipt:
     fields = orjson.loads(body)
     fields["space"] = Space(*fields["space"])
     fields["recalled"] = tuple(fields["recalled"])
-    return Receipt(**fields)
+    return replace(Receipt(**fields), write=write, written=tuple(orjson.loads(written)))

@@ -119,6 +119,14 @@ class EdgeStore:
         more = len(records) > limit
         return memories, cursors.encode(space, _place(records[limit - 1])) if more else None
 
+    async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
+        conditions = queries.in_space(space) + queries.matching(kind, None)
+        if not include_past:
+            conditions += queries.current(now)
+        with _engine():
+            counted: int = self._shard.count(queries.number(conditions))
+        return counted
+
     async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
         tombs = (record.payload for record in self._records(space, ids) if "buried" in record.payload)
         return {tomb["id"]: tomb["at"] for tomb in tombs}

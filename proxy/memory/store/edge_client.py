@@ -76,6 +76,10 @@ class EdgeClient:
         )
         return [memory_of(stored) for stored in memories], following
 
+    async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
+        counted: int = await self._call("count", space=space, now=now, kind=kind, include_past=include_past)
+        return counted
+
     async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
         times: dict[str, Millis] = await self._call("buried", space=space, ids=ids)
         return times

@@ -53,6 +53,10 @@ def memories_of_user(user: str) -> CountRequest:
     return CountRequest(exact=True, filter=Filter(must=[_equals("user_id", user), living]))
 
 
+def number(conditions: Conditions) -> CountRequest:
+    return CountRequest(exact=True, filter=Filter(must=conditions))
+
+
 def all_spaces(limit: int) -> FacetRequest:
     """Tombstones have no `space`, so they are not counted."""
     return FacetRequest("space", limit=limit, exact=True)

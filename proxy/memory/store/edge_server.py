@@ -109,6 +109,7 @@ _METHODS: dict[str, Callable[..., Awaitable[Any]]] = {
     "get": _get,
     "search": EdgeStore.search,
     "page": EdgeStore.page,
+    "count": EdgeStore.count,
     "buried": EdgeStore.buried,
     "delete": EdgeStore.delete,
     "erase": EdgeStore.erase,

@@ -1,0 +1,63 @@
+// Calls to the proxy that served this page, as the signed-in user. Addresses are relative: the page may live under a prefix.
+
+const KEY = "rememberd.key";
+const USER = "rememberd.user";
+
+export class ApiError extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export const session = {
+  get key() {
+    return sessionStorage.getItem(KEY) ?? "";
+  },
+  signIn(key, user) {
+    sessionStorage.setItem(KEY, key);
+    sessionStorage.setItem(USER, user);
+  },
+  signOut() {
+    sessionStorage.removeItem(KEY);
+    sessionStorage.removeItem(USER);
+  },
+  headers() {
+    const user = sessionStorage.getItem(USER);
+    return { ...(this.key && { Authorization: `Bearer ${this.key}` }), ...(user && { "X-Memory-User": user }) };
+  },
+};
+
+// The raw response of a call that succeeded. Throws `ApiError` with the proxy's own words.
+export async function request(path, { headers = {}, ...options } = {}) {
+  let response;
+  try {
+    response = await fetch(path, { ...options, headers: { ...session.headers(), ...headers } });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "unreachable", "The proxy does not answer. Is it still running?");
+  }
+  if (response.ok) return response;
+  const failure = await failureOf(response);
+  if (response.status === 401) window.dispatchEvent(new CustomEvent("signed-out", { detail: failure.message }));
+  throw failure;
+}
+
+async function failureOf(response) {
+  const text = await response.text();
+  try {
+    const { error } = JSON.parse(text);
+    return new ApiError(response.status, error.code, error.message);
+  } catch {
+    return new ApiError(response.status, "", text.slice(0, 300) || `HTTP ${response.status}`);
+  }
+}
+
+export async function call(method, path, json) {
+  const body = json === undefined ? {} : { body: JSON.stringify(json), headers: { "Content-Type": "application/json" } };
+  return (await request(path, { method, ...body })).json();
+}
+
+export const get = (path) => call("GET", path);
+export const memoryPath = (id) => `v1/memories/${encodeURIComponent(id)}`;

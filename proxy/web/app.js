@@ -1,0 +1,118 @@
+// Signing in, the frame around the views, and which of them is shown.
+import { answersView } from "./answers.js";
+import { get, session } from "./api.js";
+import { chatView } from "./chat.js";
+import { button, el, errorState, icon, iconButton } from "./dom.js";
+import { memoriesView } from "./memories.js";
+import { previewView } from "./preview.js";
+import { settingsView } from "./settings.js";
+
+const VIEWS = {
+  memories: ["Memories", memoriesView],
+  chat: ["Chat", chatView],
+  preview: ["Preview", previewView],
+  answers: ["Answers", answersView],
+  settings: ["Settings", settingsView],
+};
+
+const root = document.getElementById("app");
+let opened = {};
+
+async function start() {
+  try {
+    await get("v1/memories/settings");
+    showFrame();
+  } catch (error) {
+    if (error.status === 401) return;
+    if (error.code === "no_identity") showSignIn(error.message, true);
+    else root.replaceChildren(el("main", { class: "gate", id: "main" }, brand(), errorState(error, start)));
+  }
+}
+
+function brand() {
+  return el("div", { class: "brand" }, icon("mark"), el("span", {}, "rememberd"));
+}
+
+function showSignIn(message, forSomebody = false) {
+  opened = {};
+  const key = el("input", { id: "key", type: "password", autocomplete: "current-password", required: true, value: session.key });
+  const user = el("input", { id: "user", autocomplete: "username", required: forSomebody });
+  const submit = async (event) => {
+    event.preventDefault();
+    session.signIn(key.value.trim(), user.value.trim());
+    await start();
+  };
+  const tried = session.key !== "";
+  session.signOut();
+  const form = el(
+    "form",
+    { onsubmit: submit },
+    el("label", { for: "key" }, "Your API key"),
+    key,
+    el("div", { hidden: !forSomebody }, el("label", { for: "user" }, "Whose memory (the user’s name)"), user),
+    tried ? el("p", { class: "problem", role: "alert" }, message) : null,
+    button("Sign in", { type: "submit", class: "button primary wide" }),
+  );
+  const note = "The key stays in this tab and is gone when you close it.";
+  root.replaceChildren(
+    el("main", { class: "gate", id: "main" }, brand(), el("h1", {}, "See what is remembered about you"), form, el("p", { class: "muted" }, note)),
+  );
+  (forSomebody ? user : key).focus();
+}
+
+function showFrame() {
+  const links = Object.entries(VIEWS).map(([name, [title]]) => el("a", { href: `#${name}`, "data-view": name }, icon(name), el("span", {}, title)));
+  const leave = session.key ? iconButton("leave", "Sign out", { onclick: signOut }) : null;
+  root.replaceChildren(
+    el("header", { class: "side" }, brand(), el("nav", { "aria-label": "Views" }, links), el("div", { class: "tools" }, themeButton(), leave)),
+    el("main", { id: "main", tabindex: "-1" }),
+  );
+  route();
+}
+
+function signOut() {
+  session.signOut();
+  start();
+}
+
+function themeButton() {
+  const dark = () => document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+  const toggle = iconButton("moon", "Switch between light and dark", {
+    onclick: () => {
+      const next = dark() === "dark" ? "light" : "dark";
+      document.documentElement.dataset.theme = next;
+      localStorage.setItem("rememberd.theme", next);
+      draw();
+    },
+  });
+  const draw = () => toggle.replaceChildren(icon(dark() === "dark" ? "sun" : "moon"));
+  draw();
+  return toggle;
+}
+
+function route() {
+  const main = document.getElementById("main");
+  if (!main || !root.querySelector("nav")) return;
+  const [wanted, ...rest] = location.hash.slice(1).split("/");
+  const name = wanted in VIEWS ? wanted : "memories";
+  const [title, make] = VIEWS[name];
+  const first = Object.keys(opened).length === 0;
+  opened[name] ??= make();
+  main.replaceChildren(opened[name].element);
+  document.title = `${title} · rememberd`;
+  for (const link of root.querySelectorAll("nav a")) {
+    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  if (!first) window.scrollTo(0, 0);
+  opened[name].show(rest.join("/"));
+  if (!first && document.activeElement === document.body) main.focus({ preventScroll: true });
+}
+
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  document.getElementById("main").focus();
+});
+window.addEventListener("hashchange", route);
+window.addEventListener("signed-out", (event) => showSignIn(event.detail));
+start();
