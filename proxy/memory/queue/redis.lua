@@ -1,0 +1,212 @@
+-- The turn queue, one operation at a time: ARGV = operation, now, values…
+--
+-- turn:ID        hash: user scope created_at answered body seq, state (due leased settled dead), due, attempts, error,
+--                owner; `version` counts the puts of an id and `claimed` is the version that was leased, so that a
+--                turn put again meanwhile is not taken for processed
+-- turns_of:USER  set of ids, in every state
+-- line:USER      sorted set of ids by seq: due and leased ones; only its head is ever claimed
+-- ready          sorted set of users by the seq of their line's head, which is due
+-- waiting        sorted set of users by the time that their line's head comes due
+-- lease          sorted set of ids by the end of their lease: leased and settled ones
+-- born           sorted set of ids by created_at: due and leased ones
+-- dead           sorted set of ids by seq
+-- erased         hash: user to time;  seq: the last number given out
+
+local function key(...) return KEYS[1] .. table.concat({...}, ':') end
+local READY, WAITING, LEASE, BORN = key('ready'), key('waiting'), key('lease'), key('born')
+local DEAD, ERASED, SEQ = key('dead'), key('erased'), key('seq')
+local call = redis.call
+local operation, now = ARGV[1], tonumber(ARGV[2])
+if not now then
+  local time = call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Who is next of this user, and when.
+local function line_up(user)
+  call('ZREM', READY, user)
+  call('ZREM', WAITING, user)
+  local head = call('ZRANGE', key('line', user), 0, 0, 'WITHSCORES')
+  if not head[1] then return end
+  local found = call('HMGET', key('turn', head[1]), 'state', 'due')
+  if found[1] ~= 'due' then return end
+  if tonumber(found[2]) > now then
+    call('ZADD', WAITING, found[2], user)
+  else
+    call('ZADD', READY, head[2], user)
+  end
+end
+
+local function make_due(id, due)
+  local user, seq, at = unpack(call('HMGET', key('turn', id), 'user', 'seq', 'created_at'))
+  call('HSET', key('turn', id), 'state', 'due', 'due', due, 'owner', '')
+  call('ZREM', LEASE, id)
+  call('ZREM', DEAD, id)
+  call('ZADD', key('line', user), seq, id)
+  call('ZADD', BORN, at, id)
+  line_up(user)
+end
+
+local function step_aside(id, user)
+  call('ZREM', key('line', user), id)
+  call('ZREM', BORN, id)
+  line_up(user)
+end
+
+local function drop(id, user)
+  call('DEL', key('turn', id))
+  call('SREM', key('turns_of', user), id)
+  call('ZREM', LEASE, id)
+  call('ZREM', DEAD, id)
+  step_aside(id, user)
+end
+
+-- Of a turn that this owner holds: its state and its user. Who lost a lease has no say in the turn any more.
+local function held(id, owner)
+  local state, holder, user = unpack(call('HMGET', key('turn', id), 'state', 'owner', 'user'))
+  if holder == owner and (state == 'leased' or state == 'settled') then return state, user end
+end
+
+local function put_meanwhile(id)
+  local claimed, version = unpack(call('HMGET', key('turn', id), 'claimed', 'version'))
+  return tonumber(claimed) < tonumber(version)
+end
+
+-- Runs `done` on each turn that `owner` holds; one that was put again since it was claimed is due again instead.
+local function finish(owner, first, done)
+  for n = first, #ARGV do
+    local id = ARGV[n]
+    local state, user = held(id, owner)
+    if state == 'leased' and put_meanwhile(id) then
+      make_due(id, 0)
+    elseif state then
+      done(id, user)
+    end
+  end
+end
+
+local operations = {}
+
+function operations.put(id, user, scope, at, answered, body)
+  local erased = call('HGET', ERASED, user)
+  if erased and tonumber(erased) >= tonumber(at) then return 0 end
+  local turn = key('turn', id)
+  local state, had_answer = unpack(call('HMGET', turn, 'state', 'answered'))
+  if not state then
+    call('HSET', turn, 'user', user, 'scope', scope, 'seq', call('INCR', SEQ), 'due', 0, 'claimed', 0, 'error', '')
+    call('SADD', key('turns_of', user), id)
+  elseif had_answer == '1' and answered == '0' then
+    return 1
+  end
+  call('HSET', turn, 'created_at', at, 'answered', answered, 'body', body, 'attempts', 0)
+  call('HINCRBY', turn, 'version', 1)
+  if state == 'leased' then
+    call('ZADD', BORN, at, id)
+  else
+    make_due(id, state == 'due' and call('HGET', turn, 'due') or 0)
+  end
+  return 1
+end
+
+function operations.claim(owner, lease_ms, limit)
+  for _, id in ipairs(call('ZRANGEBYSCORE', LEASE, '-inf', now, 'LIMIT', 0, 1000)) do make_due(id, 0) end
+  for _, user in ipairs(call('ZRANGEBYSCORE', WAITING, '-inf', now, 'LIMIT', 0, 1000)) do line_up(user) end
+  local claims = {}
+  for _, user in ipairs(call('ZRANGE', READY, 0, limit - 1)) do
+    local id = call('ZRANGE', key('line', user), 0, 0)[1]
+    local body, attempts, version = unpack(call('HMGET', key('turn', id), 'body', 'attempts', 'version'))
+    call('HSET', key('turn', id), 'state', 'leased', 'claimed', version, 'owner', owner)
+    call('ZADD', LEASE, now + lease_ms, id)
+    call('ZREM', READY, user)
+    table.insert(claims, {body, tonumber(attempts)})
+  end
+  return claims
+end
+
+function operations.renew(owner, lease_ms)
+  for n = 5, #ARGV do
+    if held(ARGV[n], owner) then call('ZADD', LEASE, now + lease_ms, ARGV[n]) end
+  end
+end
+
+function operations.release(owner)
+  local released = 0
+  for n = 4, #ARGV do
+    if held(ARGV[n], owner) then
+      make_due(ARGV[n], 0)
+      released = released + 1
+    end
+  end
+  return released
+end
+
+function operations.settle(owner)
+  finish(owner, 4, function(id, user)
+    call('HSET', key('turn', id), 'state', 'settled')
+    step_aside(id, user)
+  end)
+end
+
+function operations.ack(owner)
+  finish(owner, 4, drop)
+end
+
+function operations.retry(owner, delay_ms, error, id)
+  if held(id, owner) ~= 'leased' then return end
+  call('HINCRBY', key('turn', id), 'attempts', 1)
+  call('HSET', key('turn', id), 'error', error)
+  make_due(id, now + delay_ms)
+end
+
+function operations.bury(owner, error)
+  finish(owner, 5, function(id, user)
+    local turn = key('turn', id)
+    call('HINCRBY', turn, 'attempts', 1)
+    call('HSET', turn, 'state', 'dead', 'error', error, 'owner', '')
+    call('ZREM', LEASE, id)
+    call('ZADD', DEAD, call('HGET', turn, 'seq'), id)
+    step_aside(id, user)
+  end)
+end
+
+function operations.alive(id)
+  return call('EXISTS', key('turn', id))
+end
+
+function operations.erase(user, at)
+  local erased = call('HGET', ERASED, user)
+  if not erased or tonumber(erased) < tonumber(at) then call('HSET', ERASED, user, at) end
+  local ids = call('SMEMBERS', key('turns_of', user))
+  for _, id in ipairs(ids) do drop(id, user) end
+  return #ids
+end
+
+function operations.erased(user, since)
+  local erased = call('HGET', ERASED, user)
+  return erased and tonumber(erased) >= tonumber(since) and 1 or 0
+end
+
+function operations.stats()
+  local oldest = call('ZRANGE', BORN, 0, 0, 'WITHSCORES')[2]
+  return {call('ZCARD', BORN), oldest and math.max(0, now - oldest) or 0, call('ZCARD', DEAD)}
+end
+
+function operations.dead(limit)
+  local letters = {}
+  for _, id in ipairs(call('ZRANGE', DEAD, 0, limit - 1)) do
+    local fields = call('HMGET', key('turn', id), 'user', 'scope', 'created_at', 'attempts', 'error')
+    table.insert(letters, {id, unpack(fields)})
+  end
+  return letters
+end
+
+function operations.replay()
+  local ids = call('ZRANGE', DEAD, 0, -1)
+  for _, id in ipairs(ids) do
+    call('HSET', key('turn', id), 'attempts', 0)
+    make_due(id, 0)
+  end
+  return #ids
+end
+
+return operations[operation](unpack(ARGV, 3, math.min(#ARGV, 8)))
