@@ -9,8 +9,8 @@ import pytest
 
 from proxy.memory.queue.redis import RedisQueue
 from proxy.memory.redis import PREFIX, Shared
-from tests.queue_contract import LEASE_MS, Clock, QueueContract, claimed, turn
 from tests.proxy_server import eventually
+from tests.queue_contract import LEASE_MS, Clock, QueueContract, claimed, turn
 from tests.redis_process import RedisServer, redis_running
 
 

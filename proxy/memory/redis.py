@@ -23,14 +23,14 @@ RETRIES = 8
 
 
 class Shared:
-    """A client of the Redis at `url` (redis://, rediss://, unix://). Without a `clock` it is Redis that tells the time:
-    the clocks of hosts differ.
+    """A client of the Redis at `url` (redis://, rediss://, unix://). Without a `clock` it is Redis that tells the
+    time: the clocks of hosts differ.
 
     Everything raises `QueueUnavailable` with the reason, after it was tried for about five seconds."""
 
     def __init__(self, url: str, *, clock: Callable[[], Millis] | None = None) -> None:
         try:
-            pool = BlockingConnectionPool.from_url(
+            self._pool: Any = BlockingConnectionPool.from_url(
                 url,
                 max_connections=32,
                 timeout=5,
@@ -42,7 +42,7 @@ class Shared:
             )
         except ValueError as error:
             raise ConfigError(f"memory.queue.url: {error}") from error
-        self.client = Redis.from_pool(pool)
+        self.client: Any = Redis(connection_pool=self._pool)
         self.clock = clock
 
     def script(self, path: Path) -> Callable[..., Any]:
@@ -63,4 +63,4 @@ class Shared:
             raise QueueUnavailable(f"Redis: {error}") from error
 
     async def close(self) -> None:
-        await self.client.aclose()
+        await self._pool.disconnect()
