@@ -112,12 +112,15 @@ async def test_leases_are_renewed_while_a_writer_works(url: str) -> None:
 
 async def test_nothing_is_left_behind(queue: RedisQueue, server: RedisServer, clock: Clock) -> None:
     """When every turn is through, Redis holds its counter and no more: it does not grow with the years."""
-    for n in range(20):
-        await queue.put(turn(f"t{n}", f"user{n % 3}"))
+    for n in range(6):
+        await queue.put(turn(f"t{n}", f"user{n % 2}"))
+    assert await claimed(queue) == ["t0", "t1"]
+    await queue.retry("t0", "ValueError", 10)
+    await queue.bury("t1", "ValueError")
+    assert await queue.replay() == 1
+    clock.now += 10
     while ids := await claimed(queue):
-        await queue.retry(ids[0], "ValueError", 10)
-        await queue.settle(ids[1:])
-        await queue.ack(ids[1:])
-        clock.now += 10
+        await queue.settle(ids)
+        await queue.ack(ids)
     with server.client() as client:
         assert client.keys() == [f"{PREFIX}seq".encode()]
