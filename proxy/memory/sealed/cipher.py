@@ -44,6 +44,7 @@ class Cipher:
         self._ids = _blocks(_derived(key, b"ids", 32))
         self._words = _blocks(_derived(key, b"words", 32))
         self._rotation = _derived(key, b"rotation", 32)
+        self.fingerprint = _derived(key, b"fingerprint", 16)
         self._known: dict[str, str] = {}
 
     def seal(self, data: bytes, place: str) -> bytes:
@@ -90,18 +91,20 @@ class Cipher:
 
     def id(self, plain: str) -> str:
         """In the same form, by a keyed permutation of its 16 bytes (an AES block); other texts as names."""
-        return _formed(plain, self.permuted(_raw(plain))) if _ID.fullmatch(plain) else self.name(plain)
+        if not _ID.fullmatch(plain):
+            return self.name(plain)
+        # ECB is the permutation itself: the block is an id, no text.
+        return _formed(plain, self._ids.encryptor().update(bytes.fromhex(plain.replace("-", ""))).hex())
 
     def plain_id(self, sealed: str) -> str:
         """The id that `id` was made of; nonsense for another key's. Raises `Unreadable` for what is none."""
-        return _formed(sealed, self.restored(_raw(sealed))) if _ID.fullmatch(sealed) else self.named(sealed)
+        if not _ID.fullmatch(sealed):
+            return self.named(sealed)
+        return _formed(sealed, self.restored_digits(sealed.replace("-", "")))
 
-    def permuted(self, ids: bytes) -> bytes:
-        """Any number of 16-byte ids at once. ECB is the permutation itself: the blocks are ids, not a text."""
-        return bytes(self._ids.encryptor().update(ids))
-
-    def restored(self, ids: bytes) -> bytes:
-        return bytes(self._ids.decryptor().update(ids))
+    def restored_digits(self, sealed: str) -> str:
+        """Any number of ids at once, each as 32 hex digits. Raises `ValueError` for other texts."""
+        return self._ids.decryptor().update(bytes.fromhex(sealed)).hex()
 
     def words(self, sparse: Sparse) -> Sparse:
         """BM25 term ids are an unkeyed hash that a dictionary turns back into words. Two of 4 billion keyed ones may
@@ -128,15 +131,10 @@ def _derived(key: bytes, purpose: bytes, size: int) -> bytes:
 
 
 def _blocks(key: bytes) -> BlockCipher[modes.ECB]:
-    return BlockCipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - single blocks, see `permuted`
+    return BlockCipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - single blocks, see `id`
 
 
-def _raw(id: str) -> bytes:
-    return bytes.fromhex(id.replace("-", ""))
-
-
-def _formed(like: str, raw: bytes) -> str:
-    digits = raw.hex()
+def _formed(like: str, digits: str) -> str:
     if "-" not in like:
         return digits
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

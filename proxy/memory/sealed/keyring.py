@@ -46,8 +46,8 @@ class Keyring:
 
     Raises `QueueUnavailable` when the file cannot be read, `StoreUnavailable` when a key's master is not known."""
 
-    def __init__(self, database: Database, masters: Sequence[Master]) -> None:
-        self.database, self.newest = database, masters[0]
+    def __init__(self, database: Database, masters: Sequence[Master], *, rotate_vectors: bool = False) -> None:
+        self.database, self.newest, self.rotate_vectors = database, masters[0], rotate_vectors
         self._masters = {master.id: AESGCM(master.key) for master in masters}
         self._ciphers: OrderedDict[str, tuple[Row, Cipher]] = OrderedDict()
         self.root: Cipher
@@ -62,6 +62,7 @@ class Keyring:
             found = db.execute(GET, (_ROOT,)).fetchone()
             if found is None and fresh():
                 db.execute("INSERT INTO keys VALUES (?, ?, ?)", (_ROOT, *made))
+                db.execute(f"PRAGMA user_version = {int(self.rotate_vectors)}")
                 found = made
             return found and Row(*found)
 
@@ -76,6 +77,8 @@ class Keyring:
                 f"{self.database.path} needs the master key with the id {row.master}; memory.encryption names"
                 f" {', '.join(self._masters)}: add it behind the newest one"
             )
+        if self.database.read("PRAGMA user_version") != [(int(self.rotate_vectors),)]:
+            raise ConfigError("memory.encryption.rotate_vectors cannot be changed once there are memories: set it back")
         self.root = Cipher(self._unwrapped(_ROOT, row), _ROOT)
 
     def owner(self, user: str) -> str:
@@ -104,6 +107,11 @@ class Keyring:
     async def own(self, user: str) -> Cipher:
         """The user's cipher; a new one for a new user. The key is on disk when this returns."""
         return self.known(user) or await self._made(self.owner(user))
+
+    def holds(self, user: str, cipher: Cipher) -> bool:
+        """Is this still the user's key?"""
+        current = self.known(user)
+        return current is not None and current.fingerprint == cipher.fingerprint
 
     async def shred(self, user: str) -> None:
         """Throw the user's key away: from the table, its free pages and its log."""
