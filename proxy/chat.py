@@ -21,11 +21,9 @@ from proxy.auth import Auth
 from proxy.errors import QueueUnavailable
 from proxy.exchange import Exchange, Recollection, Said, mode_of, said_by, status_of, write_of
 from proxy.identity import identify
-from proxy.memory.frozen import Frozen
 from proxy.memory.pauses import Pauses
 from proxy.memory.recall import Recall, Recalled
-from proxy.memory.receipts import Receipts
-from proxy.ports import TurnQueue
+from proxy.ports import FrozenBlocks, ReceiptBook, TurnQueue
 from proxy.relay import Relay, unless_gone
 from proxy.requests import ClientGone, header_values, read_body, request_id, with_query
 from proxy.types import Deployment, Identity, Millis, Receipt, Source, Turn
@@ -60,9 +58,9 @@ class Chat:
         catalog: Catalog,
         upstream: Failover,
         recall: Recall,
-        frozen: Frozen,
+        frozen: FrozenBlocks,
         queue: TurnQueue,
-        receipts: Receipts,
+        receipts: ReceiptBook,
         pauses: Pauses,
         placement: str,
         side_tasks: Sequence[re.Pattern[str]],

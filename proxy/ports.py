@@ -1,4 +1,4 @@
-"""The five ports. Pipeline code sees these; only `app.py` and `cli.py` know which adapter stands behind one."""
+"""The ports. Pipeline code sees these; only `app.py` and `cli.py` know which adapter stands behind one."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from proxy.types import (
     Millis,
     Point,
     QueueStats,
+    Receipt,
     Space,
     Sparse,
     Turn,
@@ -127,6 +128,52 @@ class TurnQueue(Protocol):
         """Make every dead letter due again. Returns how many."""
 
     async def close(self) -> None: ...
+
+
+class ReceiptBook(Protocol):
+    """Which memories went into an answer, and what was written after it. Raises `QueueUnavailable`."""
+
+    async def put(self, receipt: Receipt) -> bool:
+        """False: the user was erased after the turn began, and nothing was kept."""
+
+    async def written(self, space: Space, receipt_id: str, ids: Sequence[str], outcome: str) -> None:
+        """What the writer made of the receipt's turn: the new `write` of all receipts of that turn, and the ids of
+        memories, which are added to those that are there: a turn is written in stages."""
+
+    def get(self, space: Space, receipt_id: str) -> Receipt | None:
+        """None for one that does not exist, has expired, or is another space's."""
+
+    def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
+        """The time of the oldest receipt kept (None: there is none), and all memories that went into an answer since.
+        Reads every receipt of the space: for the operator's commands only."""
+
+    async def erase(self, user: str, at: Millis) -> int:
+        """Drop the user's receipts, and refuse those of turns that began at or before `at`."""
+
+    async def expire(self, older_than: Millis) -> int:
+        """Drop the receipts of turns that began before this time."""
+
+
+class FrozenBlocks(Protocol):
+    """How often a space changed, and the blocks of its open turns. Raises `QueueUnavailable`."""
+
+    def version(self, space: Space) -> int:
+        """0 until the space first changes; never goes back."""
+
+    async def bump(self, space: Space) -> int:
+        """The new version: to be called after every change of the space's memories."""
+
+    def thawed(self, space: Space, key: str) -> tuple[int, bytes] | None:
+        """The version at which the value was frozen, and the value."""
+
+    async def freeze(self, space: Space, key: str, version: int, value: bytes) -> None:
+        """`version` is the space's before `value` was made. The first value of the highest version stands."""
+
+    async def erase(self, user: str) -> int:
+        """Drop the user's blocks in every scope, and refuse those made before now."""
+
+    async def expire(self, older_than: Millis) -> int:
+        """Drop the blocks frozen before this time."""
 
 
 class Embedder(Protocol):

@@ -15,9 +15,12 @@ OLD, NEW = "11" * 32, "IiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiI="  # hex and 
 
 
 @asynccontextmanager
-async def opened(folder: Path, master: str = OLD, *, fresh: bool = True) -> AsyncIterator[Keyring]:
+async def opened(
+    folder: Path, master: str = OLD, *, fresh: bool = True, rotate_vectors: bool = False
+) -> AsyncIterator[Keyring]:
     """The keys in `folder`, made there if `fresh`. Raises `ConfigError`."""
-    keyring = Keyring(Database(file_of(folder)), masters(Encryption(master_key=master)))
+    found = masters(Encryption(master_key=master))
+    keyring = Keyring(Database(file_of(folder)), found, rotate_vectors=rotate_vectors)
     try:
         await keyring.start(lambda: fresh)
         yield keyring

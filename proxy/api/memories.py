@@ -17,13 +17,11 @@ from proxy.api.shapes import flag_from, memory_from, memory_json, text_from, tim
 from proxy.errors import RequestError
 from proxy.memory.extract.rules import slot_of
 from proxy.memory.forget import forget
-from proxy.memory.frozen import Frozen
 from proxy.memory.history import earlier_text
 from proxy.memory.points import to_point
 from proxy.memory.recall import Recall
-from proxy.memory.receipts import Receipts
 from proxy.memory.reconcile import Outcome, merge
-from proxy.ports import Embedder, MemoryStore, TurnQueue
+from proxy.ports import Embedder, FrozenBlocks, MemoryStore, ReceiptBook, TurnQueue
 from proxy.requests import read_body
 from proxy.types import Kind, Memory, Millis, Space
 from proxy.wire import body as json_body
@@ -44,8 +42,8 @@ class Memories:
         embedder: Embedder,
         recall: Recall,
         queue: TurnQueue,
-        frozen: Frozen,
-        receipts: Receipts,
+        frozen: FrozenBlocks,
+        receipts: ReceiptBook,
         max_body_bytes: int,
     ) -> None:
         self.caller, self.store, self.embedder, self.recall = caller, store, embedder, recall

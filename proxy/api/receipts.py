@@ -14,15 +14,14 @@ from proxy.api.memories import json_response, limit_from
 from proxy.api.shapes import memory_json, rfc3339
 from proxy.errors import RequestError
 from proxy.memory.block import render
-from proxy.memory.receipts import Receipts
-from proxy.ports import MemoryStore
+from proxy.ports import MemoryStore, ReceiptBook
 from proxy.types import Memory, Receipt, Space
 
 _PAGE = 50
 
 
 class ReceiptApi:
-    def __init__(self, caller: Caller, receipts: Receipts, store: MemoryStore) -> None:
+    def __init__(self, caller: Caller, receipts: ReceiptBook, store: MemoryStore) -> None:
         self.caller, self.receipts, self.store = caller, receipts, store
 
     def routes(self) -> list[Route]:

@@ -20,13 +20,11 @@ from prometheus_client import Counter, Histogram
 from proxy.errors import Unavailable, UpstreamUnavailable
 from proxy.memory.extract.pending import Pending
 from proxy.memory.forget import forget, forget_said, unforgotten
-from proxy.memory.frozen import Frozen
 from proxy.memory.ids import episode_id
 from proxy.memory.learn import episode, facts, redacted
-from proxy.memory.receipts import Receipts
 from proxy.memory.reconcile import merge
 from proxy.memory.wishes import Wish, wish
-from proxy.ports import Embedder, Extractor, MemoryStore, TurnQueue
+from proxy.ports import Embedder, Extractor, FrozenBlocks, MemoryStore, ReceiptBook, TurnQueue
 from proxy.types import Claim, Memory, Millis, Turn, Verdicts
 
 T = TypeVar("T")
@@ -63,8 +61,8 @@ class Writer:
         store: MemoryStore,
         embedder: Embedder,
         extractors: Sequence[Extractor],
-        receipts: Receipts,
-        frozen: Frozen,
+        receipts: ReceiptBook,
+        frozen: FrozenBlocks,
         *,
         pending: Pending | None = None,
         quiet_for: Callable[[], float] | None = None,

@@ -78,7 +78,9 @@ class Keyring:
                 f" {', '.join(self._masters)}: add it behind the newest one"
             )
         if self.database.read("PRAGMA user_version") != [(int(self.rotate_vectors),)]:
-            raise ConfigError("memory.encryption.rotate_vectors cannot be changed once there are memories: set it back")
+            raise ConfigError(
+                "memory.encryption.rotate_vectors cannot be changed once there are memories: set it back"
+            )
         self.root = Cipher(self._unwrapped(_ROOT, row), _ROOT)
 
     def owner(self, user: str) -> str:
