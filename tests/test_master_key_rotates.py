@@ -49,7 +49,7 @@ async def test_the_rotation_leaves_nothing_wrapped_by_the_old_key(tmp_path: Path
     async with opened(tmp_path, f"{NEW} {OLD}") as keyring:
         wrapped = [row[0] for row in keyring.database.read("SELECT wrapped FROM keys")]
         await keyring.rotate()
-        files = b"".join(file.read_bytes() for file in tmp_path.glob("keys.db*"))
+        files = b"".join(file.read_bytes() for file in tmp_path.glob("keyring.db*"))
         assert [each for each in wrapped if each in files] == []
 
 
@@ -66,7 +66,7 @@ async def test_a_damaged_key_is_named(tmp_path: Path) -> None:
     async with opened(tmp_path) as keyring:
         await keyring.own("ada")
         await keyring.database.write(lambda db: db.execute("UPDATE keys SET wrapped = zeroblob(60)"))
-        with pytest.raises(StoreUnavailable, match=r"keys\.db is damaged"):
+        with pytest.raises(StoreUnavailable, match=r"keyring\.db is damaged"):
             keyring.known("ada")
 
 

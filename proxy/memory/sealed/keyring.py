@@ -22,7 +22,7 @@ from proxy.memory.sealed.cipher import KEY_BYTES, Cipher
 from proxy.memory.sealed.master import Master
 from proxy.types import Space
 
-FILE = "keys.db"
+FILE = "keyring.db"
 _ROOT = ""  # the owner of the root's key; no pseudonym is empty
 _NONCE_BYTES = 12
 _CACHED = 1_000  # users, about 10 kB each without their cached names
