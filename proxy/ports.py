@@ -143,6 +143,9 @@ class ReceiptBook(Protocol):
     def get(self, space: Space, receipt_id: str) -> Receipt | None:
         """None for one that does not exist, has expired, or is another space's."""
 
+    def recent(self, space: Space, limit: int) -> list[Receipt]:
+        """The newest first."""
+
     def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
         """The time of the oldest receipt kept (None: there is none), and all memories that went into an answer since.
         Reads every receipt of the space: for the operator's commands only."""

@@ -40,22 +40,11 @@ class SealedReceipts:
             await self.receipts.written(self.keyring.space(space), receipt_id, _sealed(cipher, ids), outcome)
 
     def get(self, space: Space, receipt_id: str) -> Receipt | None:
-        cipher = self.keyring.known(space.user)
-        sealed = cipher and self.receipts.get(self.keyring.space(space), receipt_id)
-        if not cipher or not sealed:
-            return None
-        try:
-            return replace(
-                sealed,
-                space=space,
-                model=cipher.named(sealed.model),
-                turn_id=sealed.turn_id and self.keyring.root.plain_id(sealed.turn_id),
-                recalled=tuple(cipher.plain_id(each) for each in sealed.recalled),
-                written=tuple(cipher.plain_id(each) for each in sealed.written),
-            )
-        except Unreadable as error:
-            _count("receipt", error)
-            return None
+        found = self.receipts.get(self.keyring.space(space), receipt_id)
+        return next(iter(self._opened(space, [found] if found else [])), None)
+
+    def recent(self, space: Space, limit: int) -> list[Receipt]:
+        return self._opened(space, self.receipts.recent(self.keyring.space(space), limit))
 
     def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
         cipher = self.keyring.known(space.user)
@@ -63,6 +52,28 @@ class SealedReceipts:
             return None, frozenset()
         since, ids = self.receipts.recalled(self.keyring.space(space))
         return since, frozenset(cipher.plain_id(each) for each in ids)
+
+    def _opened(self, space: Space, found: list[Receipt]) -> list[Receipt]:
+        """Those that can be read."""
+        cipher, opened = self.keyring.known(space.user), list[Receipt]()
+        if cipher is None:
+            return []
+        for sealed in found:
+            try:
+                opened.append(self._plain(cipher, space, sealed))
+            except Unreadable as error:
+                _count("receipt", error)
+        return opened
+
+    def _plain(self, cipher: Cipher, space: Space, sealed: Receipt) -> Receipt:
+        return replace(
+            sealed,
+            space=space,
+            model=cipher.named(sealed.model),
+            turn_id=sealed.turn_id and self.keyring.root.plain_id(sealed.turn_id),
+            recalled=tuple(cipher.plain_id(each) for each in sealed.recalled),
+            written=tuple(cipher.plain_id(each) for each in sealed.written),
+        )
 
     async def erase(self, user: str, at: Millis) -> int:
         return await self.receipts.erase(self.keyring.owner(user), at)

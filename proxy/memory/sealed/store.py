@@ -98,6 +98,11 @@ class SealedStore:
         )
         return self._memories(cipher, space, found) if cipher else [], following
 
+    async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
+        if self.keyring.known(space.user) is None:
+            return 0
+        return await self.store.count(self.keyring.space(space), now=now, kind=kind, include_past=include_past)
+
     async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
         cipher = self.keyring.known(space.user)
         if cipher is None:
