@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,9 +23,10 @@ from proxy.api.memories import Memories, json_response
 from proxy.api.models import Models
 from proxy.api.page import Page
 from proxy.api.receipts import ReceiptApi
+from proxy.audit_log import Audited, AuditLog
 from proxy.auth import Auth
 from proxy.chat import Chat
-from proxy.errors import ConfigError, RequestError, Unavailable, UpstreamUnavailable
+from proxy.errors import ConfigError, RequestError
 from proxy.forward import Forward
 from proxy.keys import MadeKeys, Watch
 from proxy.limits import Limits
@@ -49,14 +49,14 @@ from proxy.memory.store.edge_wire import socket_path
 from proxy.memory.writer import DAY_MS, Writer
 from proxy.metrics import CountAnswers
 from proxy.ports import Embedder, MemoryStore, Upstream
-from proxy.requests import ClientGone
+from proxy.refusals import REFUSALS, wrong_method
 from proxy.settings import Settings
 from proxy.types import CHAT, Deployment
 from proxy.upstream.catalog import Catalog
 from proxy.upstream.failover import Failover
 from proxy.upstream.passthrough import Passthrough
 from proxy.upstream.translate import Translate, load_litellm
-from proxy.wire.dialects import DIALECTS, dialect_for
+from proxy.wire.dialects import DIALECTS
 
 _OURS = ("/v1/memories", "/v1/memories/{rest:path}", "/v1/receipts", "/v1/receipts/{rest:path}")
 
@@ -70,7 +70,7 @@ def build_app(
     keys = build_keys(settings)
     watch = Watch(auth, keys)
     watch.look()
-    caller = Caller(auth)
+    caller, audit_log = Caller(auth), build_audit_log(settings)
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
     passthrough, translate = Passthrough(), Translate()
     upstream = Failover({"bytes": passthrough, "translate": translate})
@@ -103,10 +103,12 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        watching = asyncio.create_task(watch.run())
+        background = [asyncio.create_task(watch.run()), asyncio.create_task(audit_log.run())]
         yield
         await mcp.close()
-        watching.cancel()
+        for task in background:
+            task.cancel()
+        audit_log.sync()
         await chat.drain()
         await keys.database.close()
         limits.close()
@@ -127,19 +129,12 @@ def build_app(
             *mcp.routes(),
             *Admin(auth, keys, watch, store, memories.erase_user).routes(),
             *health.routes(),
-            *(Route(path, _wrong_method, methods=["GET", "POST"]) for path in (*DIALECTS, *_OURS)),
+            *(Route(path, wrong_method, methods=["GET", "POST"]) for path in (*DIALECTS, *_OURS)),
             Route("/v1/{path:path}", forward, methods=["GET", "POST"]),
             *Page().routes(),
         ],
-        middleware=[Middleware(CountAnswers)],
-        exception_handlers={
-            RequestError: _refused,
-            UpstreamUnavailable: _no_upstream,
-            Unavailable: _no_memory,
-            ClientGone: _nobody,
-            HTTPException: _http,
-            Exception: _bug,
-        },
+        middleware=[Middleware(CountAnswers), Middleware(Audited, log=audit_log)],
+        exception_handlers=REFUSALS,
         lifespan=lifespan,
     )
     app.state.auth, app.state.catalog = auth, catalog
@@ -235,6 +230,10 @@ def build_embedder(settings: Settings) -> FastEmbedder:
     return FastEmbedder(settings.memory.embedding.model, settings.memory.embedding.path)
 
 
+def build_audit_log(settings: Settings) -> AuditLog:
+    return AuditLog(settings.data_path / "audit.jsonl")
+
+
 def build_keys(settings: Settings) -> MadeKeys:
     return MadeKeys(Database(settings.data_path / "keys.db"))
 
@@ -299,3 +298,8 @@ async def _bug(request: Request, error: Exception) -> Response:
 def _error(request: Request, status: int, code: str, message: str, param: str | None = None) -> Response:
     """In the shape that a client of this path reads."""
     return json_response(dialect_for(request.url.path).error_body(status, code, message, param), status)
+
+
+async def _here(request: Request) -> Response:
+    """Claude Code asks before anything else whether there is somebody."""
+    return PlainTextResponse("rememberd: a chat proxy with memory. Its base URL ends in /v1.\n")

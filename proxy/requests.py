@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 from uuid import uuid4
 
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from starlette.types import Scope
 
 from proxy.errors import RequestError
 
+NOTED = "rememberd.noted"  # in an ASGI scope
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -36,6 +38,11 @@ async def read_body(request: Request, limit: int) -> bytes:
             raise _too_large(limit)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def note(scope: Scope, /, **fields: Any) -> None:
+    """For the audit log, which makes a line of it if this path is one that it keeps."""
+    scope.setdefault(NOTED, {}).update(fields)
 
 
 def header_values(scope: Scope) -> dict[str, str]:

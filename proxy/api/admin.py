@@ -19,7 +19,7 @@ from proxy.errors import RequestError
 from proxy.keys import MadeKey, MadeKeys, Watch
 from proxy.ports import MemoryStore
 from proxy.principals import principal_from
-from proxy.requests import read_body
+from proxy.requests import note, read_body
 from proxy.types import Millis, Principal, Space
 from proxy.wire import body as json_body
 
@@ -44,32 +44,39 @@ class Admin:
             Route("/admin/users/{user:path}", self.erase_user, methods=["DELETE"]),
         ]
 
+    def _enter(self, request: Request) -> None:
+        self.auth.admin(request.headers)
+        note(request.scope, who="admin")
+
     async def list_keys(self, request: Request) -> Response:
         """Those of the settings first; none of them in a form that would open anything."""
-        self.auth.admin(request.headers)
+        self._enter(request)
         configured = [_shown(principal) | {"id": None, "configured": True} for principal in self.auth.configured]
         return json_response({"object": "list", "data": configured + [key_json(key) for key in self.keys.all()]})
 
     async def create_key(self, request: Request) -> Response:
-        self.auth.admin(request.headers)
+        self._enter(request)
         principal = asked_key(json_body.parse(await read_body(request, _LARGEST_BODY)), self.auth.configured)
         made, key = await self.keys.create(principal, _now())
+        note(request.scope, key=principal.name, whose=principal.user)
         self.watch.look()
         return json_response(key_json(made) | {"key": key}, 201)
 
     async def revoke_key(self, request: Request) -> Response:
-        self.auth.admin(request.headers)
+        self._enter(request)
         revoked = await self.keys.revoke(request.path_params["id"], _now())
+        note(request.scope, key=revoked.principal.name, whose=revoked.principal.user)
         self.watch.look()
         return json_response({"object": "key.revoked", "id": revoked.id, "name": revoked.principal.name})
 
     async def list_users(self, request: Request) -> Response:
         """By name, after `after`. It counts by reading all that these users have, so there are few in an answer."""
-        self.auth.admin(request.headers)
+        self._enter(request)
         after = request.query_params.get("after", "")
         spaces = [space for space in await self.store.spaces() if space.user > after]
         by_user = [(user, list(each)) for user, each in groupby(spaces, key=lambda space: space.user)]
         shown = [await self._user(user, each) for user, each in by_user[:_USERS]]
+        note(request.scope, count=len(shown))
         more = len(by_user) > _USERS
         return json_response({"object": "list", "data": shown, "next_after": shown[-1]["id"] if more else None})
 
@@ -93,9 +100,12 @@ class Admin:
                 return count, newest
 
     async def erase_user(self, request: Request) -> Response:
-        self.auth.admin(request.headers)
+        self._enter(request)
         user = request.path_params["user"]
-        return json_response({"object": "user.erased", "id": user, "deleted": await self.erase(user)})
+        note(request.scope, whose=user)
+        erased = await self.erase(user)
+        note(request.scope, count=erased)
+        return json_response({"object": "user.erased", "id": user, "deleted": erased})
 
 
 def asked_key(fields: Mapping[str, Any], configured: Any) -> Principal:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from proxy.auth import Auth
 from proxy.errors import RequestError
 from proxy.identity import identify
-from proxy.requests import header_values
+from proxy.requests import header_values, note
 from proxy.types import Space
 
 
@@ -20,6 +20,7 @@ class Caller:
         when it is about the `whole_user` and the key is for some scopes only."""
         headers = header_values(request.scope)
         principal = self.auth.principal(headers)
+        note(request.scope, who=principal.name)
         identity = identify(principal, headers, {})
         if whole_user and principal.scopes is not None:
             message = f"this key is for the scope {', '.join(principal.scopes)}; this needs one for all of the user"
@@ -28,4 +29,5 @@ class Caller:
             raise RequestError(
                 403, "no_identity", "this key speaks for several users: name one, as X-Memory-User or a signed token"
             )
+        note(request.scope, whose=identity.user, scope=identity.scope)
         return identity.space

@@ -22,7 +22,7 @@ from proxy.memory.points import to_point
 from proxy.memory.recall import Recall
 from proxy.memory.reconcile import Outcome, merge
 from proxy.ports import Embedder, FrozenBlocks, MemoryStore, ReceiptBook, TurnQueue
-from proxy.requests import read_body
+from proxy.requests import note, read_body
 from proxy.types import Kind, Memory, Millis, Space
 from proxy.wire import body as json_body
 
@@ -84,6 +84,7 @@ class Memories:
             found += [memory for memory in page if wanted in memory.text.casefold()]
             if cursor is None or len(found) > limit // 2:  # a page may be short, so that a rare word needs few scans
                 break
+        note(request.scope, count=len(found))
         return json_response({"object": "list", "data": [memory_json(m) for m in found], "next_cursor": cursor})
 
     async def add(self, request: Request) -> Response:
@@ -108,6 +109,7 @@ class Memories:
             raise RequestError(400, "missing_query", "`query` must be a text that is not empty", param="query")
         limit = limit_from(fields.get("limit"), 10)
         found = await self.recall.search(space, query, now=_now(), limit=limit)
+        note(request.scope, count=len(found))
         return json_response({"object": "list", "data": [memory_json(memory, score) for memory, score in found]})
 
     async def read(self, request: Request) -> Response:
@@ -158,12 +160,14 @@ class Memories:
         gone = await forget(self.store, self.embedder, space, memory_id, _now)
         if not gone:
             raise _unknown(memory_id)
+        note(request.scope, count=len(gone))
         await self.frozen.erase(space.user)  # not even a tool loop that is under way sees it again
         return json_response({"object": "memory.deleted", "id": memory_id, "deleted": True})
 
     async def erase(self, request: Request) -> Response:
-        user = self.caller.space(request, whole_user=True).user
-        return json_response({"object": "user.erased", "deleted": await self.erase_user(user)})
+        erased = await self.erase_user(self.caller.space(request, whole_user=True).user)
+        note(request.scope, count=erased)
+        return json_response({"object": "user.erased", "deleted": erased})
 
     async def erase_user(self, user: str) -> int:
         """The queue first: its mark stops a turn that is still in flight from being written behind our back."""
@@ -177,7 +181,7 @@ class Memories:
     async def export(self, request: Request) -> Response:
         space = self.caller.space(request)
         first = await self.store.page(space, limit=_PAGE, now=_now(), include_past=True)
-        return StreamingResponse(self._lines(space, first), media_type="application/x-ndjson")
+        return StreamingResponse(self._lines(request, space, first), media_type="application/x-ndjson")
 
     async def import_(self, request: Request) -> Response:
         space = self.caller.space(request)
@@ -194,6 +198,7 @@ class Memories:
                 added, merged = await self._import(space, batch, now, added, merged)
                 batch = []
         added, merged = await self._import(space, batch, now, added, merged)
+        note(request.scope, count=added + merged)
         await self.frozen.bump(space)
         if errors and not added + merged:
             raise RequestError(400, "invalid_import", f"line {errors[0]['line']}: {errors[0]['message']}")
@@ -219,9 +224,13 @@ class Memories:
                 409, "user_erased", "everything was erased meanwhile, this too; send it again to keep it"
             )
 
-    async def _lines(self, space: Space, page: tuple[list[Memory], str | None]) -> AsyncIterator[bytes]:
-        memories, cursor = page
+    async def _lines(
+        self, request: Request, space: Space, page: tuple[list[Memory], str | None]
+    ) -> AsyncIterator[bytes]:
+        (memories, cursor), count = page, 0
         while True:
+            count += len(memories)
+            note(request.scope, count=count)
             for memory in memories:
                 yield orjson.dumps(memory_json(memory)) + b"\n"
             if cursor is None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from proxy.app import build_database, build_embedder, build_pending, extraction
+from proxy.app import build_audit_log, build_database, build_embedder, build_pending, extraction
 from proxy.commands import config_option, settings_of
 from proxy.errors import RememberdError
 from proxy.memory.queue.sqlite import SqliteQueue
@@ -58,6 +58,7 @@ async def _findings(settings: Settings, environ: Mapping[str, str]) -> AsyncIter
     keys = ", ".join(key.name for key in settings.keys or []) or "none: loopback only, one user 'local'"
     yield Finding("server", True, f"{server.host}:{server.port}, {server.workers} worker(s); keys: {keys}")
     yield await _tried("data", lambda: _data(settings))
+    yield await _tried("audit log", lambda: _audit_log(settings))
     yield await _tried("embedder", lambda: _embedder(settings))
     yield await _tried("queue", lambda: _queue(settings))
     yield await _tried("store", lambda: _store(settings))
@@ -92,6 +93,15 @@ async def _data(settings: Settings) -> str:
     if free < _LITTLE_SPACE:
         raise RememberdError(f"{settings.data_path}: only {free // 2**20} MiB free; writes stop below 64 MiB")
     return f"{settings.data_path}, {free // 2**30} GiB free"
+
+
+async def _audit_log(settings: Settings) -> str:
+    """Opened as each entry opens it."""
+    log = build_audit_log(settings)
+    try:
+        return f"{log.path}, {log.open_size() // 1024} KiB"
+    except OSError as error:
+        raise RememberdError(f"{log.path} cannot be written to: {error.strerror}") from error
 
 
 async def _embedder(settings: Settings) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proxy.api.admin import asked_key
-from proxy.app import build_keys
+from proxy.app import build_audit_log, build_keys
+from proxy.audit_log import OPERATOR
 from proxy.auth import Auth
 from proxy.commands import config_option, settings_of
 from proxy.errors import ConfigError, RequestError
@@ -59,19 +60,22 @@ async def _run(arguments: argparse.Namespace) -> int:
     """Raises `ConfigError`, `QueueUnavailable`."""
     settings = settings_of(arguments)
     prepare(settings)
-    keys = build_keys(settings)
+    keys, log = build_keys(settings), build_audit_log(settings)
     try:
         if arguments.do == "list":
             _list(keys.all())
         elif arguments.do == "revoke":
             revoked = await keys.revoke(arguments.name, _now())
+            log.record({"who": OPERATOR, "did": "keys.revoke", "key": revoked.principal.name})
             print(f"revoked {revoked.principal.name} ({revoked.id})")
         else:
             await _create(keys, vars(arguments), Auth(settings.keys or []))
+            log.record({"who": OPERATOR, "did": "keys.create", "key": arguments.name, "whose": arguments.user})
     except RequestError as error:
         raise ConfigError(error.message) from error
     finally:
         await keys.database.close()
+        log.sync()
     return 0
 
 
