@@ -11,15 +11,13 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.api.admin import Admin
 from proxy.api.caller import Caller
 from proxy.api.health import Health
 from proxy.api.insight import Insight
-from proxy.api.memories import Memories, json_response
+from proxy.api.memories import Memories
 from proxy.api.models import Models
 from proxy.api.page import Page
 from proxy.api.receipts import ReceiptApi
@@ -249,57 +247,3 @@ def reconfigure(
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
     app.state.auth.become(Auth(settings.keys or [], settings.admin_key))
     app.state.catalog.become(catalog)
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestError)
-    response = _error(request, error.status, error.code, error.message, error.param)
-    if error.status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
-    if error.retry_after is not None:
-        response.headers["Retry-After"] = str(error.retry_after)
-    return response
-
-
-async def _no_upstream(request: Request, error: Exception) -> Response:
-    assert isinstance(error, UpstreamUnavailable)
-    return _error(request, error.status, "upstream_unavailable", str(error))
-
-
-async def _no_memory(request: Request, error: Exception) -> Response:
-    """Only the memory API fails closed; a chat never gets here."""
-    response = _error(request, 503, "memory_unavailable", f"{error}; try again")
-    response.headers["Retry-After"] = "1"
-    return response
-
-
-async def _nobody(request: Request, error: Exception) -> Response:
-    return Response(status_code=499)
-
-
-async def _wrong_method(request: Request) -> Response:
-    """One of our paths, asked in a way that it does not have: not for a provider to answer."""
-    raise HTTPException(405, "Method Not Allowed")
-
-
-async def _http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    code = "method_not_allowed" if error.status_code == 405 else "not_found"
-    response = _error(request, error.status_code, code, f"{error.detail}: {request.method} {request.url.path}")
-    response.headers.update(error.headers or {})
-    return response
-
-
-async def _bug(request: Request, error: Exception) -> Response:
-    """Starlette logs the traceback; the client learns no more than that."""
-    return _error(request, 500, "internal_error", "an error of the proxy; its log says more")
-
-
-def _error(request: Request, status: int, code: str, message: str, param: str | None = None) -> Response:
-    """In the shape that a client of this path reads."""
-    return json_response(dialect_for(request.url.path).error_body(status, code, message, param), status)
-
-
-async def _here(request: Request) -> Response:
-    """Claude Code asks before anything else whether there is somebody."""
-    return PlainTextResponse("rememberd: a chat proxy with memory. Its base URL ends in /v1.\n")
