@@ -7,10 +7,11 @@ import logging
 import sys
 from collections.abc import Collection, Sequence
 from importlib import import_module
+from keyword import iskeyword
 
 from proxy import __version__
 from proxy.commands import COMMANDS
-from proxy.errors import ConfigError, Unavailable
+from proxy.errors import ConfigError, RememberdError, Unavailable
 
 log = logging.getLogger("rememberd")
 
@@ -32,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Unavailable as error:
         log.error("%s", error)
         return 1
+    except RememberdError as error:
+        print(f"rememberd: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -48,7 +52,7 @@ def parser(whole: Collection[str]) -> argparse.ArgumentParser:
     for name, about in COMMANDS.items():
         command = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
         if name in whole:
-            module = import_module(f"proxy.commands.{name}")
+            module = import_module(f"proxy.commands.{name}{'_' * iskeyword(name)}")
             command.formatter_class = argparse.RawDescriptionHelpFormatter
             command.epilog = f"examples:\n{module.EXAMPLES}"
             command.set_defaults(run=module.run)

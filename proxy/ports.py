@@ -144,7 +144,7 @@ class ReceiptBook(Protocol):
         """None for one that does not exist, has expired, or is another space's."""
 
     def recent(self, space: Space, limit: int) -> list[Receipt]:
-        """The newest first."""
+        """Of answers, not of imported turns (whose ids begin with imp_); the newest first."""
 
     def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
         """The time of the oldest receipt kept (None: there is none), and all memories that went into an answer since.

@@ -132,6 +132,12 @@ class Turn:
     recalled: tuple[str, ...] = ()  # ids of the memories in the block
     earlier: tuple[str, ...] = ()  # ids of this conversation's turns before; only when they are to be forgotten
     continues: bool = False  # a further step of a tool loop: nothing new was said
+    taken_at: Millis = 0  # when it came to us, where that is later than it was said: an import
+
+    @property
+    def began(self) -> Millis:
+        """An erasure at this time or later takes it along."""
+        return self.taken_at or self.created_at
 
 
 @dataclass(frozen=True, slots=True)

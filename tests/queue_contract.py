@@ -221,6 +221,12 @@ class QueueContract:
         assert await queue.put(turn("t4", "bob", at=1))
         assert await claimed(queue) == ["t3", "t4"]
 
+    async def test_what_was_said_before_the_erasure_and_imported_after_it_is_kept(self, queue: TurnQueue) -> None:
+        """The time at which it came to us counts."""
+        await queue.erase("ada", at=1_000)
+        assert not await queue.put(replace(turn("t1", at=500), taken_at=1_000))
+        assert await queue.put(replace(turn("t2", at=500), taken_at=1_001))
+
     async def test_stats_tell_what_waits_and_for_how_long(self, queue: TurnQueue, clock: Clock) -> None:
         """Depth counts what is not yet stored; the age is that of the oldest."""
         assert (await queue.stats()).oldest_age_ms == 0

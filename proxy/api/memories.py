@@ -13,7 +13,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from proxy.api.caller import Caller
-from proxy.api.shapes import flag_from, memory_from, memory_json, text_from, time_from
+from proxy.api.shapes import flag_from, memory_from, memory_json, text_from, time_from, turn_from
+from proxy.api.turns import take
 from proxy.errors import RequestError
 from proxy.memory.extract.rules import slot_of
 from proxy.memory.forget import forget
@@ -23,7 +24,7 @@ from proxy.memory.recall import Recall
 from proxy.memory.reconcile import Outcome, merge
 from proxy.ports import Embedder, FrozenBlocks, MemoryStore, ReceiptBook, TurnQueue
 from proxy.requests import note, read_body
-from proxy.types import Kind, Memory, Millis, Space
+from proxy.types import Kind, Memory, Millis, Space, Turn
 from proxy.wire import body as json_body
 
 _PAGE = 100
@@ -184,25 +185,34 @@ class Memories:
         return StreamingResponse(self._lines(request, space, first), media_type="application/x-ndjson")
 
     async def import_(self, request: Request) -> Response:
+        """A line is a memory; or, with `user`, a turn of a conversation, from which the writer learns as usual."""
         space = self.caller.space(request)
         raw, now = await read_body(request, self.max_body_bytes), _now()
         added = merged = 0
         errors: list[dict[str, Any]] = []
         batch: list[Memory] = []
+        turns: list[Turn] = []
         for number, line in _numbered(raw):
             try:
-                batch.append(memory_from(json_body.parse(line), space, now))
+                fields = json_body.parse(line)
+                if "user" in fields:
+                    turns.append(turn_from(fields, space, now))
+                else:
+                    batch.append(memory_from(fields, space, now))
             except RequestError as error:
                 errors.append({"line": number, "message": error.message})
             if len(batch) >= _IMPORT_BATCH:
                 added, merged = await self._import(space, batch, now, added, merged)
                 batch = []
         added, merged = await self._import(space, batch, now, added, merged)
-        note(request.scope, count=added + merged)
+        note(request.scope, count=added + merged + len(turns))
         await self.frozen.bump(space)
-        if errors and not added + merged:
+        if errors and not added + merged + len(turns):
             raise RequestError(400, "invalid_import", f"line {errors[0]['line']}: {errors[0]['message']}")
-        return json_response({"object": "memories.imported", "added": added, "merged": merged, "errors": errors})
+        taken = await take(turns, self.queue, self.receipts)
+        return json_response(
+            {"object": "memories.imported", "added": added, "merged": merged, "turns": taken, "errors": errors}
+        )
 
     async def _import(
         self, space: Space, batch: list[Memory], now: Millis, added: int, merged: int

@@ -8,9 +8,9 @@ from typing import Any
 
 from proxy.errors import RequestError
 from proxy.memory.extract.rules import extract
-from proxy.memory.ids import episode_id, fact_id
+from proxy.memory.ids import episode_id, fact_id, imported_id
 from proxy.memory.redact import redact
-from proxy.types import Evidence, Kind, Memory, Millis, Source, Space
+from proxy.types import Evidence, Kind, Memory, Millis, Source, Space, Turn
 
 LONGEST_TEXT = 20_000
 LONGEST_NAME = 256
@@ -66,6 +66,28 @@ def memory_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Memory:
         slot=_slot(fields, stated, created) if kind == "fact" else None,
         evidence=_evidence(evidence) if isinstance(evidence, Mapping) else Evidence(stated, "user"),
         source=_source(source) if isinstance(source, Mapping) else Source(),
+    )
+
+
+def turn_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Turn:
+    """An exchange that was held elsewhere: `user` is what was said, `answer` what came back. With the same `id` and
+    `conversation` it is the same turn, however often it comes. Raises `RequestError` 400."""
+    said = fields.get("user")
+    if not isinstance(said, str) or not said.strip():
+        raise _bad("user", "must be a text that is not empty")
+    answer = fields.get("answer")
+    at = min(_time(fields, "created_at", default=now), now)
+    source = _source(fields)
+    turn_id = imported_id(space, source.conversation, _name(fields.get("id")) or f"{at} {_whole(said)}")
+    return Turn(
+        id=turn_id,
+        space=space,
+        created_at=at,
+        user_text=_whole(said),
+        answer=_whole(answer) if isinstance(answer, str) else "",
+        receipt=f"imp_{turn_id}",
+        source=source,
+        taken_at=now,
     )
 
 

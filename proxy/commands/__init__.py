@@ -19,6 +19,8 @@ COMMANDS = {
     "web": "run one web process",
     "writer": "run the writer: it keeps the memories and learns from the turns",
     "check": "look at the settings and everything they name; say what is wrong",
+    "memories": "list, search, add, edit, forget, export and import what is remembered",
+    "import": "bring in what you have: ChatGPT's, Claude's and Mem0's exports, notes, our own NDJSON",
     "audit": "find duplicates, junk, contradictions and secrets among the memories; repair them",
     "keys": "make, list and revoke API keys, in force within a second",
     "demo": "see a fact told to one model come back from another; needs no key and no network",

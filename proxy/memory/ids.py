@@ -32,6 +32,11 @@ def turn_ids(space: Space, conversation: str | None, prefix: Sequence[bytes], at
     return found
 
 
+def imported_id(space: Space, conversation: str | None, name: str) -> str:
+    """Of a turn that was held elsewhere; `name` is what it is called there."""
+    return blake2b("\0".join((*space, "import", conversation or "", name)).encode(), digest_size=16).hexdigest()
+
+
 def episode_id(space: Space, turn_id: str) -> str:
     return str(uuid5(_NAMESPACE, "\0".join((*space, "episode", turn_id))))
 

@@ -38,7 +38,8 @@ WRITTEN = 'UPDATE receipts SET "write" = ?, written = ? WHERE id = ?'
 
 GET = 'SELECT body, "write", written FROM receipts WHERE id = ? AND user = ? AND scope = ?'
 RECENT = """
-SELECT body, "write", written FROM receipts WHERE user = ? AND scope = ? ORDER BY created_at DESC, id LIMIT ?
+SELECT body, "write", written FROM receipts
+WHERE user = ? AND scope = ? AND id NOT GLOB 'imp_*' ORDER BY created_at DESC, id LIMIT ?
 """
 
 
@@ -82,7 +83,7 @@ class Receipts:
         return None
 
     def recent(self, space: Space, limit: int) -> list[Receipt]:
-        """The newest first. Parses each: about 5 µs."""
+        """Of answers given here, not of imported turns; the newest first. Parses each: about 5 µs."""
         rows = self.database.read(RECENT, (*space, limit))
         return [_read(*row) for row in rows]
 

@@ -145,7 +145,7 @@ class Pending:
         )  # fmt: skip
 
         def work(db: sqlite3.Connection) -> None:
-            if not is_erased(db, turn.space.user, turn.created_at):
+            if not is_erased(db, turn.space.user, turn.began):
                 db.execute(SWEEP, {"now": now, "done": DONE_MS, "give_up": GIVE_UP_MS})
                 db.execute(ADD, row)
 

@@ -34,7 +34,7 @@ class RedisQueue:
 
     async def put(self, turn: Turn) -> bool:
         body = turn_to_json(turn)
-        values = (turn.id, *turn.space, turn.created_at, int(bool(turn.answer)), body)
+        values = (turn.id, *turn.space, turn.began, int(bool(turn.answer)), body)
         until = time.monotonic() + PATIENCE_S
         while True:
             try:

@@ -82,10 +82,10 @@ class SqliteQueue:
         database.declare(SCHEMA)
 
     async def put(self, turn: Turn) -> bool:
-        row = (turn.id, *turn.space, turn.created_at, bool(turn.answer), turn_to_json(turn))
+        row = (turn.id, *turn.space, turn.began, bool(turn.answer), turn_to_json(turn))
 
         def work(db: sqlite3.Connection) -> bool:
-            if is_erased(db, turn.space.user, turn.created_at):
+            if is_erased(db, turn.space.user, turn.began):
                 return False
             db.execute(PUT, row)
             return True

@@ -30,7 +30,7 @@ class SealedQueue:
         sealed = Turn(
             id=self._id(turn.id),
             space=self.keyring.space(turn.space),
-            created_at=turn.created_at,
+            created_at=turn.began,
             user_text=cipher.seal_text(turn_to_json(turn), f"turn {turn.id}"),
             answer="sealed" if turn.answer else "",  # whether there is one, the queue must know
             receipt="",
