@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from proxy import stores
 from proxy.api.admin import Admin
 from proxy.api.caller import Caller
 from proxy.api.health import Health
@@ -40,10 +41,6 @@ from proxy.memory.pauses import Pauses
 from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.recall import Recall
 from proxy.memory.receipts import Receipts
-from proxy.memory.store.edge import EdgeStore
-from proxy.memory.store.edge_client import EdgeClient
-from proxy.memory.store.edge_server import serving
-from proxy.memory.store.edge_wire import socket_path
 from proxy.memory.writer import DAY_MS, Writer
 from proxy.metrics import CountAnswers
 from proxy.ports import Embedder, MemoryStore, Upstream
@@ -72,7 +69,7 @@ def build_app(
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
     passthrough, translate = Passthrough(), Translate()
     upstream = Failover({"bytes": passthrough, "translate": translate})
-    store = EdgeClient(socket_path(settings.data_path))
+    store = stores.for_web(settings, embedder)
     database = build_database(settings)
     queue, receipts, frozen = SqliteQueue(database), Receipts(database), Frozen(database)
     pauses = Pauses(database)
@@ -143,8 +140,8 @@ def build_app(
 async def running_writer(
     settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]
 ) -> AsyncIterator[Writer]:
-    """The writer process: it has the store, serves it to the web processes, and learns from the queue, with the
-    model `extract.model` of `model_list` beside it.
+    """The writer process: it has the store, serves an embedded one to the web processes, and learns from the queue,
+    with the model `extract.model` of `model_list` beside it.
 
     Raises `ConfigError`, `EmbedderUnavailable`."""
     deployment = extraction(settings, model_list, environ)
@@ -154,10 +151,9 @@ async def running_writer(
     await embedder.start()
     database = build_database(settings)
     queue, receipts, frozen = SqliteQueue(database), Receipts(database), Frozen(database)
-    store = EdgeStore.open(settings.data_path / "qdrant", dim=embedder.dim, embedder=embedder.name)
     try:
         async with (
-            serving(store, socket_path(settings.data_path)),
+            stores.for_writer(settings, embedder) as (store, quiet_for),
             _extracting(settings, deployment, database, store, embedder) as pending,
         ):
             await queue.release()
@@ -169,12 +165,11 @@ async def running_writer(
                 receipts,
                 frozen,
                 pending=pending,
-                quiet_for=store.quiet_for,
+                quiet_for=quiet_for,
                 keep_receipts_ms=settings.memory.receipts_days * DAY_MS,
             )
     finally:
         await queue.close()
-        await store.close()
         embedder.close()
 
 

@@ -59,6 +59,12 @@ class Key:
 class Store:
     url: str | None = setting(None, "Qdrant server; null = embedded in the writer process")
     api_key: str | None = setting(None, "key of the Qdrant server")
+    collection: str = setting("rememberd", "what the collections on the Qdrant server begin with")
+    shards: int = setting(1, "into how many parts a new collection is split, over the cluster's nodes")
+    shard_by_user: bool = setting(False, "all of a user in one shard, which alone is asked; from 100,000 users on")
+    replicas: int = setting(1, "copies of each shard of a new collection, on as many nodes")
+    write_consistency: int = setting(1, "how many of the copies must have a write before it counts as made")
+    quantize: bool = setting(False, "a new collection keeps vectors as 8-bit numbers in memory: a quarter of the RAM")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,9 @@ def _check(settings: Settings) -> None:
         "server.workers": server.workers,
         "server.max_body_mb": server.max_body_mb,
         "memory.deadline_ms": memory.deadline_ms,
+        "memory.store.shards": memory.store.shards,
+        "memory.store.replicas": memory.store.replicas,
+        "memory.store.write_consistency": memory.store.write_consistency,
         "memory.extract.idle_seconds": memory.extract.idle_seconds,
         "memory.extract.daily_tokens": memory.extract.daily_tokens,
     }
@@ -172,7 +181,6 @@ def _check(settings: Settings) -> None:
 def _check_supported(memory: Memory) -> None:
     """Better no start than a secret kept in clear text or a store that is not the one asked for."""
     asked = {
-        "memory.store.url": memory.store.url,
         "memory.queue.url": memory.queue.url,
         "memory.encryption.master_key": memory.encryption.master_key,
         "memory.encryption.master_key_file": memory.encryption.master_key_file,

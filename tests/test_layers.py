@@ -13,7 +13,13 @@ ADAPTERS = (
     "proxy.memory.embed",
     "proxy.upstream.passthrough",
 )
-COMPOSERS = {"proxy/app.py", "proxy/serve.py", "proxy/commands/audit.py", "proxy/commands/check.py"}
+COMPOSERS = {
+    "proxy/app.py",
+    "proxy/serve.py",
+    "proxy/stores.py",
+    "proxy/commands/audit.py",
+    "proxy/commands/check.py",
+}
 PURE = {"proxy/types.py", "proxy/errors.py", "proxy/sse.py", "proxy/identity.py", "proxy/memory/block.py"}
 IO = {"aiohttp", "httptools", "asyncio", "socket", "sqlite3", "starlette", "uvicorn", "qdrant_edge", "redis"}
 

@@ -12,17 +12,17 @@ import re
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 import orjson
 
+from proxy import stores
 from proxy.api.shapes import rfc3339
 from proxy.app import build_database, build_embedder
 from proxy.commands import config_option, settings_of
-from proxy.errors import RememberdError, StoreUnavailable
+from proxy.errors import RememberdError
 from proxy.memory.audit import Finding, Usage, judge
 from proxy.memory.block import clean
 from proxy.memory.frozen import Frozen
@@ -30,9 +30,6 @@ from proxy.memory.mend import mend, write
 from proxy.memory.queue.sqlite import SqliteQueue, wall_clock
 from proxy.memory.receipts import Receipts
 from proxy.memory.redact import redact
-from proxy.memory.store.edge import EdgeStore
-from proxy.memory.store.edge_client import EdgeClient
-from proxy.memory.store.edge_wire import socket_path
 from proxy.ports import Embedder, MemoryStore, TurnQueue
 from proxy.settings import Settings
 from proxy.types import Memory, Millis, Space
@@ -109,7 +106,7 @@ async def _audits(settings: Settings, user: str | None, scope: str | None, fix: 
     queue, receipts, frozen = SqliteQueue(database), Receipts(database), Frozen(database)
     await embedder.start()
     try:
-        async with _opened(settings, embedder) as store:
+        async with stores.for_command(settings, embedder) as store:
             for space in await store.spaces():
                 if user in (None, space.user) and scope in (None, space.scope):
                     repairs = await _repaired(store, embedder, queue, space) if fix else []
@@ -119,21 +116,6 @@ async def _audits(settings: Settings, user: str | None, scope: str | None, fix: 
     finally:
         embedder.close()
         await database.close()
-
-
-@asynccontextmanager
-async def _opened(settings: Settings, embedder: Embedder) -> AsyncIterator[MemoryStore]:
-    """The running writer's store, or the folder itself."""
-    path = socket_path(settings.data_path)
-    store: MemoryStore = EdgeClient(path)
-    try:
-        await store.ping()
-    except StoreUnavailable:  # nothing runs; if something does and hangs, the folder's lock says so
-        store = EdgeStore.open(settings.data_path / "qdrant", dim=embedder.dim, embedder=embedder.name)
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 async def _repaired(store: MemoryStore, embedder: Embedder, queue: TurnQueue, space: Space) -> list[Finding]:

@@ -10,11 +10,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from proxy import stores
 from proxy.app import build_audit_log, build_database, build_embedder, build_pending, extraction
 from proxy.commands import config_option, settings_of
 from proxy.errors import RememberdError
 from proxy.memory.queue.sqlite import SqliteQueue
-from proxy.memory.store.edge_client import EdgeClient
 from proxy.memory.store.edge_wire import socket_path
 from proxy.serve import model_list, prepare
 from proxy.settings import Settings
@@ -141,15 +141,18 @@ async def _extraction(settings: Settings, models: Sequence[Mapping[str, Any]], e
 
 
 async def _store(settings: Settings) -> str:
-    path = socket_path(settings.data_path)
-    if not path.exists():
+    url = settings.memory.store.url
+    if url is None and not socket_path(settings.data_path).exists():
         return "embedded; not running (start `rememberd serve`)"
-    store = EdgeClient(path)
+    embedder = build_embedder(settings)
+    await embedder.start()
+    store = stores.for_web(settings, embedder)
     try:
         await store.ping()
     finally:
         await store.close()
-    return "embedded, the writer answers"
+        embedder.close()
+    return "the Qdrant server answers" if url else "embedded, the writer answers"
 
 
 async def _model(deployment: Deployment) -> str:

@@ -1,0 +1,306 @@
+"""Memories on a Qdrant server, for as many web and writer processes as there are."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import httpx
+from prometheus_client import Counter
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+from qdrant_client.models import Filter, PointStruct
+
+from proxy.errors import ConfigError, StoreUnavailable
+from proxy.memory.candidates import Candidates
+from proxy.memory.store import cursors
+from proxy.memory.store import qdrant_queries as queries
+from proxy.memory.store.cursors import Place
+from proxy.memory.store.payload import candidate, living, memory_of, point_id, space_of, tombstone
+from proxy.memory.store.qdrant_collection import collection_of, knows_own_idf, open_in_force
+from proxy.ports import Embedder
+from proxy.settings import Store
+from proxy.types import Kind, Memory, Millis, Point, Space, Sparse
+
+# Bounds every call, however slowly its answer drips; a recall has a shorter deadline of its own.
+CALL_SECONDS = 10
+_PAGE = 1000
+_KEPT_CONNECTIONS = 64
+
+log = logging.getLogger("rememberd.store")
+failures = Counter("rememberd_qdrant_errors_total", "Calls that the Qdrant server refused or left unanswered")
+
+
+def connect(settings: Store, embedder: Embedder, call_seconds: float = CALL_SECONDS) -> QdrantStore:
+    """The store at `settings.url`; nothing is sent before the first call. Raises `ConfigError` for no such URL."""
+    url = settings.url or ""
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ConfigError(f"memory.store.url must look like http://qdrant:6333, not {where(url)}")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every request
+    client = AsyncQdrantClient(
+        url,
+        timeout=CALL_SECONDS,
+        headers={"api-key": settings.api_key} if settings.api_key else None,
+        check_compatibility=False,  # it would ask at once, and block
+        # To localhost the client keeps no connection by default. No upper limit: httpx loses slots on a cancel.
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS),
+    )
+    return QdrantStore(client, settings, embedder, call_seconds)
+
+
+class QdrantStore:
+    """The `MemoryStore` port. It finds or makes its collection at the first call that reaches the server."""
+
+    def __init__(
+        self, client: AsyncQdrantClient, settings: Store, embedder: Embedder, call_seconds: float = CALL_SECONDS
+    ) -> None:
+        self._client, self._settings, self._embedder = client, settings, embedder
+        self._call_seconds = call_seconds
+        self._where = where(settings.url or "")
+        self._name = ""
+        self._own_idf = True
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Raises `ConfigError` if another embedder made the memories there."""
+        async with self._opening, self._answered():
+            if self._name:
+                return
+            name = collection_of(self._settings, self._embedder.name, self._embedder.dim)
+            await open_in_force(self._client, self._settings, name, self._embedder.dim)
+            self._own_idf = await knows_own_idf(self._client)
+            self._name = name
+
+    async def put(self, space: Space, points: Sequence[Point]) -> None:
+        buried = await self.buried(space, [point.memory.id for point in points])
+        unburied = [point for point in points if point.memory.id not in buried]
+        newer = [p for p in points if p.memory.id in buried and buried[p.memory.id] < p.memory.updated_at]
+        # Another process may bury one of them meanwhile.
+        await self._upsert(space, [_struct(space, point) for point in unburied], queries.not_buried(space))
+        await self._upsert(space, [_struct(space, point) for point in newer])
+
+    async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
+        return [_memory(record) for record in await self._records(space, ids) if "space" in record.payload]
+
+    async def search(
+        self,
+        space: Space,
+        dense: list[float],
+        sparse: Sparse,
+        *,
+        now: Millis,
+        limit: int = 400,
+        kind: Kind | None = None,
+    ) -> Candidates:
+        async with self._collection() as name:
+            shard = self._shard(space.user)
+            asked = [
+                queries.nearest(space, dense, now, limit, kind, shard, self._settings.quantize),
+                queries.pinned(space, now, kind, shard),
+            ]
+            if sparse.indices:
+                asked.append(queries.worded(space, sparse, now, limit, kind, shard, self._own_idf))
+            near, pinned, *by_words = await self._client.query_batch_points(name, asked)
+        nearest = {hit.id: hit.score for hit in near.points}
+        worded = {hit.id: hit.score for branch in by_words for hit in branch.points}
+        found = {hit.id: hit.payload or {} for branch in (near, *by_words, pinned) for hit in branch.points}
+        return Candidates.of(
+            candidate(payload, nearest.get(at, 0.0), worded.get(at, 0.0)) for at, payload in found.items()
+        )
+
+    async def page(
+        self,
+        space: Space,
+        *,
+        limit: int,
+        now: Millis,
+        cursor: str | None = None,
+        kind: Kind | None = None,
+        slot: str | None = None,
+        include_past: bool = False,
+    ) -> tuple[list[Memory], str | None]:
+        after = cursors.decode(space, cursor) if cursor else None
+        conditions = queries.listed(space, kind, slot, None if include_past else now)
+        records = await self._newest(space, conditions, after, limit)
+        memories = [_memory(record) for record in records[:limit]]
+        more = len(records) > limit
+        return memories, cursors.encode(space, _place(records[limit - 1])) if more else None
+
+    async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
+        wanted = Filter(must=queries.listed(space, kind, None, None if include_past else now))
+        async with self._collection() as name:
+            counted = await self._client.count(name, wanted, shard_key_selector=self._shard(space.user))
+        return counted.count
+
+    async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
+        tombs = (record.payload for record in await self._records(space, ids) if "buried" in record.payload)
+        return {tomb["id"]: tomb["at"] for tomb in tombs}
+
+    async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
+        existing = [memory.id for memory in await self.get(space, ids)]
+        tombs = [(str(point_id(space, id_)), tombstone(space, id_, at)) for id_ in existing]
+        await self._upsert(space, [PointStruct(id=id_, vector={}, payload=payload) for id_, payload in tombs])
+        return existing
+
+    async def erase(self, user: str) -> int:
+        shard = self._shard(user)
+        async with self._collection() as name:
+            memories = await self._client.count(name, queries.memories_of_user(user), shard_key_selector=shard)
+            await self._client.delete(name, queries.of_user(user), wait=True, shard_key_selector=shard)
+        return memories.count
+
+    async def spaces(self) -> list[Space]:
+        async with self._collection() as name:
+            points = (await self._client.count(name)).count
+            found = await self._client.facet(name, "space", limit=max(1, points), exact=True)
+        return sorted(space_of(str(hit.value)) for hit in found.hits if hit.count)
+
+    async def ping(self) -> None:
+        async with self._collection() as name:
+            status = (await self._client.get_collection(name)).status
+        if status == models.CollectionStatus.RED:
+            raise StoreUnavailable(f"Qdrant at {self._where} cannot write to {name}; its log says why")
+
+    async def flush(self) -> None:
+        """Nothing to do: each write has waited until the server had it in its log."""
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _upsert(self, space: Space, points: list[PointStruct], only: Filter | None = None) -> None:
+        """`only` replaces what it matches; what is not there yet is always added."""
+        if points:
+            async with self._collection() as name:
+                await self._client.upsert(
+                    name, points, wait=True, update_filter=only, shard_key_selector=self._shard(space.user)
+                )
+
+    async def _records(self, space: Space, ids: Sequence[str]) -> list[Any]:
+        """The points of these ids that exist, in the order asked; tombstones too."""
+        wanted = list(dict.fromkeys(str(point_id(space, id_)) for id_ in ids))
+        if not wanted:
+            return []
+        async with self._collection() as name:
+            shard = self._shard(space.user)
+            records = await self._client.retrieve(name, wanted, with_payload=True, shard_key_selector=shard)
+        found = {str(record.id): record for record in records}
+        return [found[point] for point in wanted if point in found]
+
+    async def _newest(
+        self, space: Space, conditions: queries.Conditions, after: Place | None, limit: int
+    ) -> list[Any]:
+        """At least `limit` + 1 records if there are that many, sorted by order descending, then by id.
+
+        The server sorts by order alone, so the group of equals that a page may end in is fetched whole."""
+        records = []
+        if after is not None:
+            records = [each for each in await self._tied(space, conditions, after.order) if _id(each) > after.id]
+        async with self._collection() as name:
+            older, _ = await self._client.scroll(
+                name,
+                Filter(must=conditions + queries.below(after and after.order)),
+                limit=limit + 1,
+                order_by=models.OrderBy(key="order", direction=models.Direction.DESC),
+                shard_key_selector=self._shard(space.user),
+            )
+        if len(older) > limit:
+            last = _order(older[-1])
+            older = [record for record in older if _order(record) > last]
+            older += await self._tied(space, conditions, last)
+        return sorted(records + older, key=lambda record: (-_order(record), _id(record)))
+
+    async def _tied(self, space: Space, conditions: queries.Conditions, order: int) -> list[Any]:
+        """Every point of one `order`."""
+        found: list[Any] = []
+        following: Any = None
+        async with self._collection() as name:
+            while True:
+                records, following = await self._client.scroll(
+                    name,
+                    Filter(must=conditions + queries.at(order)),
+                    limit=_PAGE,
+                    offset=following,
+                    shard_key_selector=self._shard(space.user),
+                )
+                found += records
+                if following is None:
+                    return found
+
+    def _shard(self, user: str) -> str | None:
+        """The key of the shard that has all of this user, where the collection is split by users."""
+        if not self._settings.shard_by_user:
+            return None
+        number = int.from_bytes(blake2b(user.encode(), digest_size=8).digest()) % self._settings.shards
+        return f"users-{number}"
+
+    @asynccontextmanager
+    async def _collection(self) -> AsyncIterator[str]:
+        """Its name, once it is known to be ours."""
+        if not self._name:
+            try:
+                await self.open()
+            except ConfigError as error:  # stops the start; a server that was away then, shows it later
+                raise StoreUnavailable(str(error)) from error
+        async with self._answered():
+            yield self._name
+
+    @asynccontextmanager
+    async def _answered(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._call_seconds):
+                yield
+        except (ResponseHandlingException, UnexpectedResponse, ResourceExhaustedResponse, TimeoutError) as error:
+            failures.inc()
+            raise StoreUnavailable(f"Qdrant at {self._where}: {_reason(error)}") from error
+
+
+def where(url: str) -> str:
+    """`url` as it may be shown: without user, password and query."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case UnexpectedResponse(status_code=401 | 403):
+            return "it refuses memory.store.api_key"
+        case UnexpectedResponse():
+            return f"status {error.status_code}, {error.content[:200].decode(errors='replace')}"
+        case ResponseHandlingException():
+            return f"{type(error.source).__name__}: {error.source}"
+        case TimeoutError():
+            return "no answer in time"
+    return f"busy: {error}"
+
+
+def _struct(space: Space, point: Point) -> PointStruct:
+    sparse = models.SparseVector(indices=point.sparse.indices, values=point.sparse.values)
+    return PointStruct(
+        id=str(point_id(space, point.memory.id)),
+        vector={"dense": point.dense, "bm25": sparse},
+        payload=living(space, point),
+    )
+
+
+def _memory(record: Any) -> Memory:
+    return memory_of(record.payload["memory"])
+
+
+def _order(record: Any) -> int:
+    order: int = record.payload["order"]
+    return order
+
+
+def _id(record: Any) -> UUID:
+    return UUID(str(record.id))
+
+
+def _place(record: Any) -> Place:
+    return Place(_order(record), _id(record))

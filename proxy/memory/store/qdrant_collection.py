@@ -1,0 +1,146 @@
+"""The collections on a Qdrant server: one for all users, and one for each embedder that ever filled it.
+
+The alias `memory.store.collection` points to the one in force; `…-ready` to one that is filled and waits for its
+embedder to be asked for. Aliases are changed in one step, so no process ever sees half a change.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.http.exceptions import UnexpectedResponse
+from qdrant_client.models import IntegerIndexParams, KeywordIndexParams
+
+from proxy.errors import ConfigError, StoreUnavailable
+from proxy.settings import Store
+
+log = logging.getLogger("rememberd.store")
+
+OWN_IDF_SINCE = (1, 19)
+
+# As in `edge_shard`: no index spans all users, one per space does.
+_HNSW = models.HnswConfigDiff(m=0, payload_m=16, ef_construct=100, full_scan_threshold=10_000)
+# A search over all users by mistake is refused, not answered slowly. No limits: a page may be long.
+_STRICT = models.StrictModeConfig(enabled=True, unindexed_filtering_retrieve=False, unindexed_filtering_update=False)
+_KEYWORD = models.KeywordIndexType.KEYWORD
+_INTEGER = models.IntegerIndexType.INTEGER
+_INDEXES: dict[str, KeywordIndexParams | IntegerIndexParams] = {
+    "space": KeywordIndexParams(type=_KEYWORD, is_tenant=True),
+    "buried": KeywordIndexParams(type=_KEYWORD, enable_hnsw=False),
+    "user_id": KeywordIndexParams(type=_KEYWORD, enable_hnsw=False),
+    "kind": KeywordIndexParams(type=_KEYWORD, enable_hnsw=False),
+    "slot": KeywordIndexParams(type=_KEYWORD, enable_hnsw=False),
+    "pinned": KeywordIndexParams(type=_KEYWORD, enable_hnsw=False),
+    "until": IntegerIndexParams(type=_INTEGER, lookup=False, range=True, enable_hnsw=False),
+    "order": IntegerIndexParams(type=_INTEGER, lookup=True, range=True, enable_hnsw=False),
+}
+
+
+def collection_of(settings: Store, embedder: str, dim: int) -> str:
+    """The collection for vectors of `dim` numbers made by `embedder`. Raises `StoreUnavailable` while the embedder
+    is not loaded, for then its `dim` is 0."""
+    if not dim:
+        raise StoreUnavailable("the embedding model, which the store depends on, is not loaded yet")
+    return f"{settings.collection}-{re.sub(r'[^A-Za-z0-9._]+', '_', embedder)}-{dim}"
+
+
+async def open_in_force(client: AsyncQdrantClient, settings: Store, name: str, dim: int) -> None:
+    """Make sure that `name` is the collection in force: create the first, switch to one that is ready.
+
+    Raises `ConfigError` if the memories were made by another embedder."""
+    aliases = await aliases_of(client)
+    in_force = aliases.get(settings.collection)
+    if in_force is None:
+        await create(client, settings, name, dim)
+        await point_alias(client, settings.collection, name)
+    elif aliases.get(ready(settings)) == name:
+        await point_alias(client, settings.collection, name, instead_of=ready(settings))
+        log.info("the memories are now in the collection %s; %s is left as it was", name, in_force)
+    elif in_force != name:
+        raise ConfigError(
+            f"the memories are in the collection {in_force}, made with another embedding model than {name}: set"
+            " memory.embedding back, or follow README, Changing the embedding model"
+        )
+    await index(client, name)
+
+
+async def create(client: AsyncQdrantClient, settings: Store, name: str, dim: int) -> None:
+    """Unless it exists. Two processes may try at the same time."""
+    if not await client.collection_exists(name):
+        with _exists_already():
+            await client.create_collection(
+                name,
+                vectors_config={"dense": models.VectorParams(size=dim, distance=models.Distance.COSINE)},
+                sparse_vectors_config={"bm25": models.SparseVectorParams(modifier=models.Modifier.IDF)},
+                hnsw_config=_HNSW,
+                strict_mode_config=_STRICT,
+                quantization_config=_quantization() if settings.quantize else None,
+                replication_factor=settings.replicas,
+                write_consistency_factor=settings.write_consistency,
+                shard_number=1 if settings.shard_by_user else settings.shards,
+                sharding_method=models.ShardingMethod.CUSTOM if settings.shard_by_user else None,
+            )
+    if settings.shard_by_user:
+        for number in range(settings.shards):
+            with _exists_already():
+                await client.create_shard_key(name, f"users-{number}")
+    await index(client, name)
+
+
+async def index(client: AsyncQdrantClient, name: str) -> None:
+    """Create the payload indexes that are missing: a creation may have been cut short."""
+    present = (await client.get_collection(name)).payload_schema
+    for key, params in _INDEXES.items():
+        if key not in present:
+            await client.create_payload_index(name, key, params)
+
+
+async def aliases_of(client: AsyncQdrantClient) -> dict[str, str]:
+    return {each.alias_name: each.collection_name for each in (await client.get_aliases()).aliases}
+
+
+async def point_alias(client: AsyncQdrantClient, alias: str, name: str, *, instead_of: str | None = None) -> None:
+    """At `name`, in one step with the removal of the alias `instead_of`."""
+    steps: list[models.AliasOperations] = [
+        models.CreateAliasOperation(create_alias=models.CreateAlias(collection_name=name, alias_name=alias))
+    ]
+    for gone in filter(None, (instead_of, alias if alias in await aliases_of(client) else None)):
+        steps.insert(0, models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=gone)))
+    await client.update_collection_aliases(steps)
+
+
+def ready(settings: Store) -> str:
+    return f"{settings.collection}-ready"
+
+
+async def knows_own_idf(client: AsyncQdrantClient) -> bool:
+    """Can this server measure the rarity of words in one space? Says so in the log if not."""
+    version = (await client.info()).version
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if numbers >= OWN_IDF_SINCE:
+        return True
+    log.warning(
+        "Qdrant %s measures the rarity of words over all users together; from 1.19 on it is measured for each",
+        version,
+    )
+    return False
+
+
+def _quantization() -> models.ScalarQuantization:
+    """A quarter of the memory; the originals stay on disk and give the scores."""
+    return models.ScalarQuantization(
+        scalar=models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=0.99, always_ram=True)
+    )
+
+
+@contextmanager
+def _exists_already() -> Iterator[None]:
+    try:
+        yield
+    except UnexpectedResponse as error:
+        if error.status_code != 409 and b"already exists" not in error.content:
+            raise
