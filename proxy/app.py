@@ -25,6 +25,7 @@ from proxy.api.receipts import ReceiptApi
 from proxy.audit_log import Audited, AuditLog
 from proxy.auth import Auth
 from proxy.chat import Chat
+from proxy.cors import cross_origin
 from proxy.errors import ConfigError, RequestError
 from proxy.forward import Forward
 from proxy.keys import MadeKeys, Watch
@@ -61,7 +62,14 @@ def build_app(
 ) -> Starlette:
     """The web process; `embedder` has been started. Raises `ConfigError`."""
     limits = Limits(settings.data_path / "limits")
-    auth = Auth(settings.keys or [], settings.admin_key, local_only=settings.server.local_only, limits=limits)
+    origins = settings.server.cors_origins or []
+    auth = Auth(
+        settings.keys or [],
+        settings.admin_key,
+        local_only=settings.server.local_only,
+        origins=origins,
+        limits=limits,
+    )
     keys = build_keys(settings)
     watch = Watch(auth, keys)
     watch.look()
@@ -128,7 +136,7 @@ def build_app(
             Route("/v1/{path:path}", forward, methods=["GET", "POST"]),
             *Page().routes(),
         ],
-        middleware=[Middleware(CountAnswers), Middleware(Audited, log=audit_log)],
+        middleware=[*cross_origin(origins), Middleware(CountAnswers), Middleware(Audited, log=audit_log)],
         exception_handlers=REFUSALS,
         lifespan=lifespan,
     )

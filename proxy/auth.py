@@ -32,9 +32,10 @@ class Auth:
         admin_key: str | None = None,
         *,
         local_only: bool = True,
+        origins: Collection[str] = (),
         limits: Limits | None = None,
     ) -> None:
-        self.local_only, self.limits = local_only, limits
+        self.local_only, self.origins, self.limits = local_only, origins, limits
         self._configured = {_digest_of(key): principal_from(asdict(key)) for key in keys}
         self._made: Mapping[bytes, Principal] = {}
         self._ever_made = True  # until somebody has looked
@@ -66,7 +67,7 @@ class Auth:
         """Raises `RequestError` 401 for a missing, unknown or expired key, 403 for a web page of another site, 429
         over the key's limit."""
         if not self._configured and not self._ever_made and self.local_only:
-            _refuse_foreign_pages(headers)
+            _refuse_foreign_pages(headers, self.origins)
             return LOCAL
         key = _key(headers)
         hashed = digest(key) if key else b""
@@ -114,11 +115,12 @@ def _key(headers: Mapping[str, str]) -> str | None:
     return headers.get("x-api-key", "").strip() or None
 
 
-def _refuse_foreign_pages(headers: Mapping[str, str]) -> None:
-    """With no key to show, a page in the user's browser could write to or (by DNS rebinding) read the memory."""
+def _refuse_foreign_pages(headers: Mapping[str, str], origins: Collection[str]) -> None:
+    """With no key to show, a page in the user's browser could write to or (by DNS rebinding) read the memory.
+    `origins` are those of the pages that may."""
     for name in ("origin", "host"):
         value = headers.get(name)
-        if value and _hostname(value) not in _LOOPBACK:
+        if value and _hostname(value) not in _LOOPBACK and not (name == "origin" and value in origins):
             raise RequestError(
                 403,
                 "foreign_origin",

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("rememberd.serve")
 
 _SLOW_START_SECONDS = 10.0
+_FILES = 65_536
 _MODEL_SECONDS = 15.0
 _NO_MODELS = "none: set OPENAI_API_KEY or another provider's key, or write a model_list"
 
@@ -67,7 +69,9 @@ async def web(
     import uvicorn
 
     from proxy.app import build_app, build_embedder
+    from proxy.protocol import guarded
 
+    _raise_file_limit()
     embedder = build_embedder(settings)
     loading = asyncio.create_task(_load(embedder))
     await asyncio.wait({loading}, timeout=_MODEL_SECONDS)  # usually half a second
@@ -80,6 +84,7 @@ async def web(
             access_log=False,
             log_config=None,
             log_level="warning",
+            http=guarded(settings.server),
             server_header=False,
             timeout_graceful_shutdown=settings.server.grace_seconds,
         )
@@ -137,6 +142,14 @@ async def writer(settings: Settings, environ: Mapping[str, str], parent: int | N
         _settle()
         await work.run(stop)
     return 0
+
+
+def _raise_file_limit() -> None:
+    """A connection is a file, its call upstream another: the usual 1,024 would be gone before `max_connections`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _settle() -> None:

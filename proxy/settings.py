@@ -35,6 +35,12 @@ class Server:
     workers: int = setting(1, "web processes; one a core is plenty")
     max_body_mb: int = setting(32, "largest request body accepted, in MiB")
     grace_seconds: int = setting(25, "how long streams may go on after SIGTERM")
+    head_seconds: int = setting(15, "how long a client may take to send a request's head")
+    body_seconds: int = setting(120, "how long it may take to send a request's body")
+    max_connections: int = setting(2000, "of each web process; more are answered 503")
+    cors_origins: list[str] | None = setting(
+        None, 'web pages of other sites that may call, as https://chat.example, or "*" if there are keys; null = none'
+    )
 
     @property
     def local_only(self) -> bool:
@@ -156,6 +162,9 @@ def _check(settings: Settings) -> None:
     positive = {
         "server.workers": server.workers,
         "server.max_body_mb": server.max_body_mb,
+        "server.head_seconds": server.head_seconds,
+        "server.body_seconds": server.body_seconds,
+        "server.max_connections": server.max_connections,
         "memory.deadline_ms": memory.deadline_ms,
         "memory.store.shards": memory.store.shards,
         "memory.store.replicas": memory.store.replicas,
@@ -173,6 +182,8 @@ def _check(settings: Settings) -> None:
             f"refusing to listen on {server.host} without keys: anybody there could read the memories. "
             "Add an entry to `keys`, set `admin_key` to make keys later, or listen on 127.0.0.1"
         )
+    if "*" in (server.cors_origins or ()) and not settings.keys:
+        raise ConfigError("server.cors_origins: any page could read the memories here: list origins, or set `keys`")
     _check_keys(settings.keys or [], settings.admin_key)
     _check_patterns(memory.side_tasks or [])
     _check_supported(memory)

@@ -50,7 +50,8 @@ def test_the_readme_lists_every_setting() -> None:
 
 def test_every_setting_can_come_from_the_environment() -> None:
     """By the name the file's first lines give; what is not supported yet is refused, not ignored."""
-    tables = dict.fromkeys(("keys", "model_list", "aliases", "fallbacks", "side_tasks", "master_key_command"))
+    lists = ("keys", "model_list", "fallbacks", "side_tasks", "master_key_command", "cors_origins")
+    tables = dict.fromkeys((*lists, "private_scopes", "private_classes", "aliases"))
     samples = {"placement": "system", "host": "localhost"} | tables
     for path, item in leaves(Settings):
         value = samples.get(path[-1], "true" if item.default is False else "7")

@@ -75,12 +75,21 @@ def load_litellm() -> Any:
     os.environ.setdefault("LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "True")
     os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
     litellm: Any = importlib.import_module("litellm")
+    _stay_where_sent()
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     # At INFO it writes two lines a request to stdout: where nobody reads that, a full pipe stops every request.
     logging.getLogger("LiteLLM").setLevel(logging.WARNING)
     logging.getLogger("LiteLLM").setLevel(logging.WARNING)  # two lines a request
     return litellm
+
+
+def _stay_where_sent() -> None:
+    """litellm and the SDKs in it follow redirects, and send along the conversation and, in a header such as
+    x-api-key, the operator's key. There is no setting that reaches all of their clients; this one attribute does."""
+    import httpx
+
+    httpx.AsyncClient.follow_redirects = property(lambda client: False, lambda client, value: None)  # type: ignore[assignment]
 
 
 def _arguments(deployment: Deployment) -> dict[str, Any]:
@@ -163,6 +172,9 @@ def _failed(error: Exception, deployment: Deployment, translation: Translation) 
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, httpx.HTTPStatusError):
+            if cause.response.has_redirect_location:
+                where = f"{cause.request.url.host} redirects elsewhere: set api_base to the address it moved to"
+                raise UpstreamUnavailable(where) from error
             return _refusal(cause.response, translation)
     if any(type(cause).__name__ == "UnsupportedParamsError" for cause in causes):
         raise RequestError(400, "unsupported_parameter", _message(error).partition(" To drop these")[0]) from error

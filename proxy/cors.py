@@ -1,0 +1,32 @@
+"""Which web pages of other sites may call us from a browser: those the operator lists, and none by default."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+_SHOWN = (
+    "Retry-After",
+    "X-Memory-Count",
+    "X-Memory-Receipt",
+    "X-Memory-Recall-Ms",
+    "X-Memory-Status",
+    "X-Memory-Tokens",
+    "X-Memory-Write",
+    "X-Proxy-Overhead-Ms",
+    "X-Request-Id",
+)
+
+
+def cross_origin(origins: Sequence[str]) -> list[Middleware]:
+    """Without credentials: a page shows its key in a header, and there are no cookies that could speak for a user."""
+    if not origins:
+        return []
+    methods = ("GET", "POST", "PUT", "PATCH", "DELETE")
+    return [
+        Middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=methods, allow_headers=["*"], expose_headers=_SHOWN
+        )
+    ]
