@@ -51,9 +51,11 @@ class _Guarded(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
+        if self.transport.is_closing():
+            return
         if self._in_head and self._head_bytes > LARGEST_HEAD:
             self._refuse_head()
-        elif not self.transport.is_closing():
+        else:
             self._time("head" if self._in_head and self._head_bytes else "body" if self._in_body else "")
 
     def on_headers_complete(self) -> None:
