@@ -19,6 +19,7 @@ from proxy.memory.rank import FAINT, WEIGHTS, Cue, rank
 from proxy.memory.store.edge_wire import pack_candidates, unpack_candidates
 
 NOW = 1_750_000_000_000
+Turn = tuple[str, int, str, bool, str]  # conversation, time, turn, asks, speaker
 QUESTIONS = [
     "Where do I live?",
     "When did Ada move?",
@@ -53,14 +54,15 @@ def candidates(chance: random.Random, count: int) -> list[Candidate]:
 def reference(question: str, found: Sequence[Candidate], conversation: str | None) -> list[str]:
     most = max(max(each.bm25 for each in found), 1e-9)
     match = {each.id: each.dense + WEIGHTS.bm25 * (each.bm25 / most) for each in found}
-    beside = neighbours(found, match)
+    turn = turns_of(found)
+    beside = neighbours(turn, match)
     speakers = {each.speaker for each in found if each.speaker}
     asked = {each for each in speakers if re.search(rf"\b{each}\b", question)}
     span = asked_about(question, NOW)
 
     def score(each: Candidate) -> float:
         best = max(match[other.id] for other in found if talk(other) == talk(each))
-        context = WEIGHTS.session * best + WEIGHTS.beside * beside[turn(each)]
+        context = WEIGHTS.session * best + WEIGHTS.beside * beside[turn[each.id]]
         total = match[each.id] + min(each.dense, FAINT) + context * (1 if each.speaker else WEIGHTS.chat)
         if len(asked) == 1 and each.speaker:
             total += WEIGHTS.speaker * (1 if each.speaker in asked else -1)
@@ -80,15 +82,28 @@ def talk(each: Candidate) -> str:
     return each.conversation or f"alone {each.id}"
 
 
-def turn(each: Candidate) -> tuple[str, int, str, bool, str]:
-    own = each.turn_id or f"~alone {each.id}"  # after every named one
-    return talk(each), each.at, own, bool(each.cues & Cue.ASKS), each.speaker or ""
+def turns_of(found: Sequence[Candidate]) -> dict[str, Turn]:
+    """By memory. Turns and speakers sort by the first memory of each."""
+    turns, speakers = dict[str, str](), dict[str, str]()
+    for each in sorted(found, key=lambda each: each.id):
+        turns.setdefault(each.turn_id or each.id, each.id)
+        speakers.setdefault(each.speaker or "", each.id if each.speaker else "")
+    return {
+        each.id: (
+            talk(each),
+            each.at,
+            turns[each.turn_id or each.id],
+            bool(each.cues & Cue.ASKS),
+            speakers[each.speaker or ""],
+        )
+        for each in found
+    }
 
 
-def neighbours(found: Sequence[Candidate], match: dict[str, float]) -> dict[tuple[str, int, str, bool, str], float]:
-    turns = {turn(each): 0.0 for each in found}
-    for each in found:
-        turns[turn(each)] = max(turns[turn(each)], match[each.id])
+def neighbours(turn: dict[str, Turn], match: dict[str, float]) -> dict[Turn, float]:
+    turns = dict.fromkeys(turn.values(), 0.0)
+    for id_, value in match.items():
+        turns[turn[id_]] = max(turns[turn[id_]], value)
     beside = dict.fromkeys(turns, 0.0)
     for one, other in pairwise(sorted(turns)):
         if one[0] == other[0] and one[2] != other[2]:

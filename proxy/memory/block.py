@@ -46,6 +46,10 @@ _SCRIPTS = {
 }
 _STARTS, _COSTS = list(_SCRIPTS), list(_SCRIPTS.values())
 
+# strftime would ask the locale, and takes three times as long.
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
 _HIDDEN = re.compile(r"[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _BLOCK = re.compile(r"<memory>.*?(?:</memory>|\Z)", re.DOTALL)
@@ -85,16 +89,20 @@ def _word_cost(word: str, growth: float | None) -> float:
 def day(at: Millis) -> str:
     """`Mon 8 May 2023`, in UTC."""
     moment = datetime.fromtimestamp(at / 1000, UTC)
-    return f"{moment:%a} {moment.day} {moment:%b %Y}"
+    return f"{_WEEKDAYS[moment.weekday()]} {moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
 
 
 def clean(text: str) -> str:
     """On one line, without control and bidi characters, and unable to open or close our tag."""
-    return _TAG.sub("‹", _BLANK.sub(" ", _HIDDEN.sub("", text)).strip())
+    seen = text if text.isascii() else _HIDDEN.sub("", text)
+    plain = _BLANK.sub(" ", seen).strip()
+    return _TAG.sub("‹", plain) if "<" in plain else plain
 
 
 def cut(text: str, words: int) -> str:
     """The first `words` words (a CJK character counts as one, an endless word as several)."""
+    if len(text) <= words:
+        return text
     ends = [match.end() for match in _WORD.finditer(text)]
     return text if len(ends) <= words else text[: ends[words - 1]] + "…"
 

@@ -66,11 +66,12 @@ class Names:
     def present(self) -> set[str]:
         return {self.values[code] for code in np.unique(self.codes).tolist() if code >= 0}
 
-    def numbers(self) -> Ints:
-        """Equal for equal names and ordered like these; a row without a name has a number of its own, after them."""
-        places = np.zeros(len(self.values) + 1, np.int64)
-        places[sorted(range(len(self.values)), key=self.values.__getitem__)] = np.arange(len(self.values))
-        return np.where(self.codes < 0, len(self.values) + np.arange(len(self.codes)), places[self.codes])
+    def groups(self) -> Ints:
+        """For each row the first one of the same name; a row without a name is alone."""
+        rows = np.arange(len(self.codes))
+        first = np.full(len(self.values) + 1, len(rows))
+        np.minimum.at(first, self.codes, rows)
+        return np.where(self.codes < 0, rows, first[self.codes])
 
     def __iter__(self) -> Iterator[str | None]:
         names = [*self.values, None]

@@ -22,7 +22,7 @@ def pack(ranked: Candidates, budget_tokens: int) -> tuple[list[str], int]:
         return [], 0
     cost, taken = FRAME_COST, dict[int, None]()
     headers, kinds = set[int](), dict[int, bool]()
-    days, turns = _days(ranked).tolist(), ranked.turn_id.numbers().tolist()
+    days, turns = _days(ranked).tolist(), ranked.turn_id.groups().tolist()
     tokens, facts = ranked.tokens.tolist(), ranked.facts.tolist()
     shortest = min(tokens)
     for row in _in_turn(ranked, budget_tokens):
@@ -42,16 +42,16 @@ def pack(ranked: Candidates, budget_tokens: int) -> tuple[list[str], int]:
 def _in_turn(ranked: Candidates, budget_tokens: int) -> Iterator[int]:
     """Rows, some of them twice."""
     yield from np.flatnonzero(ranked.pinned).tolist()
-    yield from np.flatnonzero(ranked.facts).tolist() if _is_profile(ranked.take(ranked.facts), budget_tokens) else ()
+    facts = np.flatnonzero(ranked.facts)
+    if ranked.tokens[facts].sum() <= WHOLE_SHARE * budget_tokens and _is_profile(ranked.take(facts), budget_tokens):
+        yield from facts.tolist()
     yield from range(len(ranked))
 
 
 def _is_profile(facts: Candidates, budget_tokens: int) -> bool:
     """Few, and one person's."""
-    if len(np.unique(facts.speaker.codes)) != 1:
-        return False
     cost = facts.tokens.sum() + HEADER_COST * len(np.unique(facts.at // DAY_MS))
-    return bool(cost <= WHOLE_SHARE * budget_tokens)
+    return bool(cost <= WHOLE_SHARE * budget_tokens and len(np.unique(facts.speaker.codes)) == 1)
 
 
 def _days(ranked: Candidates) -> Ints:

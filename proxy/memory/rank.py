@@ -89,7 +89,9 @@ def rank(
     which the question is asked."""
     if not len(found):
         return found
-    found = found.take(np.argsort(found.ids))  # so that nothing hangs on the order in which the store returned them
+    found = found.take(
+        np.argsort(found.ids, kind="stable")
+    )  # so that nothing hangs on the order in which the store returned them
     match = found.dense + weights.bm25 * (found.bm25 / max(float(found.bm25.max()), 1e-9))
     score = match + np.minimum(found.dense, FAINT) + _context(found, match, weights)
     score += _speaker(question, found, weights)
@@ -102,7 +104,8 @@ def rank(
 
 
 class Said(NamedTuple):
-    """Turns in the order of their conversations, as columns. What has no conversation is one by itself."""
+    """Turns in the order of their conversations, as columns. What has no conversation is one by itself. Of turns of
+    the same instant the one with the first memory comes first."""
 
     conversation: Ints
     at: Ints
@@ -123,9 +126,9 @@ class Said(NamedTuple):
 def _context(found: Candidates, match: Floats, weights: Weights) -> Floats:
     """What a memory gains from its conversation, and from the turns next to it."""
     asks = (found.cues & Cue.ASKS) > 0
-    speaker = np.where(found.speaker.codes < 0, -1, found.speaker.numbers())
-    said = Said(found.conversation.numbers(), found.at, found.turn_id.numbers(), asks, speaker)
-    best = np.full(said.conversation.max() + 1, -np.inf)
+    speaker = np.where(found.speaker.codes < 0, -1, found.speaker.groups())
+    said = Said(found.conversation.groups(), found.at, found.turn_id.groups(), asks, speaker)
+    best = np.full(len(found), -np.inf)
     np.maximum.at(best, said.conversation, match)
     gain = weights.session * best[said.conversation] + weights.beside * _beside(said, match, weights.reply)
     return gain * np.where(found.speaker.codes < 0, weights.chat, 1.0)

@@ -61,14 +61,14 @@ class LightRows:
         self._places.pop(point, None)
 
     def union(self, nearest: Branch, worded: Branch, pinned: Branch) -> Candidates:
-        """All points of the three must have been kept."""
+        """Sorted by id. All points of the three must have been kept."""
         places = [
             np.array([self._places[point] for point in branch.points], np.int64)
             for branch in (nearest, worded, pinned)
         ]
         found: Ints = np.unique(np.concatenate(places))
         rows = self._rows[found]
-        return Candidates(
+        joined = Candidates(
             ids=rows["id"],
             dense=_scores(found, places[0], nearest.scores),
             bm25=_scores(found, places[1], worded.scores),
@@ -79,6 +79,7 @@ class LightRows:
             pinned=rows["pinned"],
             **{name: self._names_of(name, rows[name]) for name in NAMED},
         )
+        return joined.take(np.argsort(joined.ids))  # ranking sorts them so, which takes the recall no time then
 
     def _fit(self, place: int, id_bytes: int) -> None:
         size, width = len(self._rows), self._rows["id"].itemsize
