@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.errors import StoreUnavailable
@@ -71,10 +72,14 @@ async def for_command(settings: Settings, embedder: Embedder) -> AsyncIterator[M
 
 
 def embedded(settings: Settings, embedder: Embedder) -> EdgeStore:
-    return EdgeStore.open(settings.data_path / "qdrant", dim=embedder.dim, embedder=embedder.name)
+    return in_folder(settings.data_path / "qdrant", embedder)
+
+
+def in_folder(folder: Path, embedder: Embedder) -> EdgeStore:
+    return EdgeStore.open(folder, dim=embedder.dim, embedder=embedder.name)
 
 
 def on_server(settings: Settings, embedder: Embedder) -> QdrantStore:
-    from proxy.memory.store.qdrant import connect  # two seconds and 60 MB, which the embedded store does not need
+    from proxy.memory.store.qdrant import QdrantStore  # two seconds and 60 MB: not for the embedded store
 
-    return connect(settings.memory.store, embedder)
+    return QdrantStore.at(settings.memory.store, embedder)

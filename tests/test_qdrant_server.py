@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from proxy.errors import ConfigError, StoreUnavailable
-from proxy.memory.store.qdrant import QdrantStore, connect
+from proxy.memory.store.qdrant import QdrantStore
 from proxy.settings import Store
 from proxy.types import Space
 from tests.fake_model import FakeModel
@@ -40,7 +40,7 @@ async def qdrant() -> AsyncIterator[QdrantDouble]:
 
 @pytest.fixture
 async def store(qdrant: QdrantDouble) -> AsyncIterator[QdrantStore]:
-    store = connect(Store(qdrant.url), Four(), call_seconds=1.0)
+    store = QdrantStore.at(Store(qdrant.url), Four(), call_seconds=1.0)
     yield store
     await store.close()
 
@@ -48,7 +48,7 @@ async def store(qdrant: QdrantDouble) -> AsyncIterator[QdrantStore]:
 async def test_the_collection_is_made_for_many_users(qdrant: QdrantDouble) -> None:
     """A tenant index on the space, no index over all users, no filter without an index; and what was set."""
     settings = Store(qdrant.url, shards=2, shard_by_user=True, replicas=3, write_consistency=2, quantize=True)
-    store = connect(settings, Four())
+    store = QdrantStore.at(settings, Four())
     await store.ping()
     await store.close()
     made = qdrant.collections["rememberd-org_four-4"]
@@ -69,7 +69,7 @@ async def test_a_creation_cut_short_is_completed(qdrant: QdrantDouble, store: Qd
     """Whoever comes next makes the missing indexes, without which every list would be refused."""
     await store.ping()
     qdrant.collections["rememberd-org_four-4"].indexes.clear()
-    other = connect(Store(qdrant.url), Four())
+    other = QdrantStore.at(Store(qdrant.url), Four())
     await other.put(ANN, [point("a")])
     assert await listed(other, ANN) == ["a"]
     await other.close()
@@ -77,7 +77,7 @@ async def test_a_creation_cut_short_is_completed(qdrant: QdrantDouble, store: Qd
 
 async def test_two_processes_may_create_it_at_the_same_time(qdrant: QdrantDouble) -> None:
     """As all of them do at the first start."""
-    stores = [connect(Store(qdrant.url, shards=2, shard_by_user=True), Four()) for _ in range(4)]
+    stores = [QdrantStore.at(Store(qdrant.url, shards=2, shard_by_user=True), Four()) for _ in range(4)]
     await asyncio.gather(*(store.put(ANN, [point(f"m{i}")]) for i, store in enumerate(stores)))
     assert len(await listed(stores[0], ANN)) == 4
     await asyncio.gather(*(store.close() for store in stores))
@@ -86,7 +86,7 @@ async def test_two_processes_may_create_it_at_the_same_time(qdrant: QdrantDouble
 async def test_another_embedders_memories_are_refused(qdrant: QdrantDouble, store: QdrantStore) -> None:
     """At the start, by name; and later too if the server was away at the start."""
     await store.put(ANN, [point("a")])
-    other = connect(Store(qdrant.url), Five())
+    other = QdrantStore.at(Store(qdrant.url), Five())
     with pytest.raises(ConfigError, match=r"rememberd-org_four-4.*memory\.embedding"):
         await other.open()
     with pytest.raises(StoreUnavailable, match="rememberd-org_four-4"):
@@ -107,7 +107,7 @@ async def test_a_recall_is_one_request_for_light_fields(qdrant: QdrantDouble, st
 
 async def test_a_user_stays_in_one_shard(qdrant: QdrantDouble) -> None:
     """Every request about one user names the same shard, and not all users the same."""
-    store = connect(Store(qdrant.url, shards=8, shard_by_user=True), Four())
+    store = QdrantStore.at(Store(qdrant.url, shards=8, shard_by_user=True), Four())
     await store.ping()
     shards = set()
     for user in ("ann", "bob", "cid", "dan"):
@@ -133,7 +133,7 @@ def _shards(body: dict[str, Any]) -> set[str | None]:
 async def test_an_old_server_measures_rarity_over_all_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     """Below 1.19 it does not know our parameter, and searches work without it."""
     async with QdrantDouble(version="1.18.2") as qdrant:
-        store = connect(Store(qdrant.url), Four())
+        store = QdrantStore.at(Store(qdrant.url), Four())
         await store.put(ANN, [point("a", "tea"), point("b", "milk")])
         for _ in range(3):
             found = await store.search(ANN, UP, words("tea"), now=NOW)
@@ -151,7 +151,7 @@ async def test_a_deletion_during_a_put_is_not_undone(qdrant: QdrantDouble, store
     while not any(what.startswith("PUT") for what, _ in qdrant.requests[before:]):
         await asyncio.sleep(0.01)
     qdrant.faults = Faults()
-    other = connect(Store(qdrant.url), Four())
+    other = QdrantStore.at(Store(qdrant.url), Four())
     assert await other.delete(ANN, ["a"], at=NOW + 2) == ["a"]
     assert not putting.done()
     await putting
@@ -191,7 +191,7 @@ async def test_every_fault_is_one_error_that_says_where(
 async def test_a_server_that_comes_later_is_found(qdrant: QdrantDouble) -> None:
     """Nothing is needed of it at the start; the first call that reaches it makes the collection."""
     qdrant.faults = Faults(status=503)
-    store = connect(Store(qdrant.url), Four())
+    store = QdrantStore.at(Store(qdrant.url), Four())
     with pytest.raises(StoreUnavailable):
         await store.get(ANN, ["a"])
     qdrant.faults = Faults()
@@ -204,13 +204,13 @@ async def test_a_server_that_comes_later_is_found(qdrant: QdrantDouble) -> None:
 def test_what_is_no_url_is_refused(url: str) -> None:
     """With one that would do."""
     with pytest.raises(ConfigError, match="http://qdrant:6333"):
-        connect(Store(url), Four())
+        QdrantStore.at(Store(url), Four())
 
 
 async def test_secrets_of_the_url_and_the_key_are_not_shown(qdrant: QdrantDouble) -> None:
     """In no error, for errors are logged."""
     url = qdrant.url.replace("://", "://admin:s3cret@") + "?token=s3cret"
-    store = connect(Store(url, api_key="s3cret"), Four())
+    store = QdrantStore.at(Store(url, api_key="s3cret"), Four())
     qdrant.faults = Faults(status=401)
     with pytest.raises(StoreUnavailable, match=re.escape(qdrant.url)) as failed:
         await store.ping()

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from proxy.memory.store.qdrant import QdrantStore, connect
+from proxy.memory.store.qdrant import QdrantStore
+from proxy.memory.store.qdrant_connection import Connection
 from proxy.ports import MemoryStore
 from proxy.settings import Store
 from tests.fakes import EmbedderFake
@@ -32,7 +33,7 @@ def double() -> Iterator[QdrantDouble]:
 class TestOverHttp(StoreContract):
     @pytest.fixture
     async def store(self, double: QdrantDouble) -> AsyncIterator[MemoryStore]:
-        store = connect(Store(double.url, "qd-key"), Four())
+        store = QdrantStore.at(Store(double.url, "qd-key"), Four())
         yield store
         await erase_everybody(store)
         await store.close()
@@ -47,7 +48,7 @@ class TestShardedByUser(StoreContract):
     @pytest.fixture
     async def store(self, double: QdrantDouble) -> AsyncIterator[MemoryStore]:
         sharded = Store(double.url, "qd-key", collection="split", shards=3, shard_by_user=True, quantize=True)
-        store = connect(sharded, Four())
+        store = QdrantStore.at(sharded, Four())
         yield store
         await erase_everybody(store)
         await store.close()
@@ -57,7 +58,7 @@ class TestShardedByUser(StoreContract):
 class TestOverLocalMode(StoreContract):
     @pytest.fixture
     async def store(self) -> AsyncIterator[MemoryStore]:
-        store = QdrantStore(LocalQdrant(), Store(url="http://local"), Four())
+        store = QdrantStore(Connection(LocalQdrant(), "http://local"), Store(), Four())
         yield store
         await store.close()
 
@@ -75,7 +76,7 @@ class TestOnAServer(StoreContract):
 
     @pytest.fixture
     async def store(self, settings: Store) -> AsyncIterator[MemoryStore]:
-        store = connect(settings, Four())
+        store = QdrantStore.at(settings, Four())
         yield store
         await erase_everybody(store)
         await store.close()

@@ -27,6 +27,7 @@ from proxy.memory.store import edge_queries as queries
 from proxy.memory.store.cursors import Place
 from proxy.memory.store.edge_shard import check_embedder, open_shard, take_lock
 from proxy.memory.store.light_rows import Branch, LightRows
+from proxy.memory.store.moving import Stored
 from proxy.memory.store.payload import LIGHT, living, memory_of, point_id, space_of, tombstone
 from proxy.types import Kind, Memory, Millis, Point, Space, Sparse
 
@@ -148,6 +149,19 @@ class EdgeStore:
             hits = self._shard.facet(queries.all_spaces(limit=max(1, self._shard.info().points_count))).hits
         return sorted(space_of(hit.value) for hit in hits if hit.count)  # it also lists values that are gone
 
+    async def size(self) -> int:
+        with _engine():
+            points: int = self._shard.info().points_count
+        return points
+
+    async def scan(self, after: UUID | None, limit: int) -> list[Stored]:
+        with _engine():
+            records, _ = self._shard.scroll(queries.following(after, limit))
+        return [_stored(record) for record in records]
+
+    async def load(self, points: Sequence[Stored]) -> None:
+        self._upsert([_point(each.id, each.dense, each.sparse, each.payload) for each in points])
+
     async def ping(self) -> None:
         self._require_space()
         with _engine():
@@ -262,11 +276,20 @@ def _engine() -> Iterator[None]:
 
 
 def _engine_point(space: Space, point: Point) -> qdrant.Point:
-    return qdrant.Point(
-        point_id(space, point.memory.id),
-        {"dense": point.dense, "bm25": qdrant.SparseVector(*point.sparse)},
-        living(space, point),
-    )
+    return _point(point_id(space, point.memory.id), point.dense, point.sparse, living(space, point))
+
+
+def _point(id_: UUID, dense: list[float] | None, sparse: Sparse | None, payload: dict[str, Any]) -> qdrant.Point:
+    vectors: Any = {}
+    if dense is not None and sparse is not None:
+        vectors = {"dense": dense, "bm25": qdrant.SparseVector(*sparse)}
+    return qdrant.Point(id_, vectors, payload)
+
+
+def _stored(record: Any) -> Stored:
+    vectors = record.vector or {}
+    words = vectors.get("bm25")
+    return Stored(record.id, record.payload, vectors.get("dense"), words and Sparse(words.indices, words.values))
 
 
 def _memory(record: Any) -> Memory:

@@ -4,6 +4,7 @@ every request but `all_spaces`."""
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from qdrant_edge import (
     CountRequest,
@@ -91,6 +92,12 @@ def newest(conditions: Conditions, limit: int, before: int | None = None) -> Scr
         with_payload=True,
         order_by=OrderBy("order", Direction.Desc),
     )
+
+
+def following(after: UUID | None, limit: int) -> ScrollRequest:
+    """The next points by id, whosever they are."""
+    first = None if after is None else UUID(int=after.int + 1)
+    return ScrollRequest(offset=first, limit=limit, with_payload=True, with_vector=True)
 
 
 def tied(conditions: Conditions, order: int, limit: int) -> ScrollRequest:

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import blake2b
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
-import httpx
-from prometheus_client import Counter
-from qdrant_client import AsyncQdrantClient, models
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+from qdrant_client import models
 from qdrant_client.models import Filter, PointStruct
 
 from proxy.errors import ConfigError, StoreUnavailable
@@ -23,54 +17,35 @@ from proxy.memory.candidates import Candidates
 from proxy.memory.store import cursors
 from proxy.memory.store import qdrant_queries as queries
 from proxy.memory.store.cursors import Place
+from proxy.memory.store.moving import Stored
 from proxy.memory.store.payload import candidate, living, memory_of, point_id, space_of, tombstone
 from proxy.memory.store.qdrant_collection import collection_of, knows_own_idf, open_in_force
+from proxy.memory.store.qdrant_connection import CALL_SECONDS, Connection, connect
 from proxy.ports import Embedder
 from proxy.settings import Store
 from proxy.types import Kind, Memory, Millis, Point, Space, Sparse
 
-# Bounds every call, however slowly its answer drips; a recall has a shorter deadline of its own.
-CALL_SECONDS = 10
 _PAGE = 1000
-_KEPT_CONNECTIONS = 64
-
-log = logging.getLogger("rememberd.store")
-failures = Counter("rememberd_qdrant_errors_total", "Calls that the Qdrant server refused or left unanswered")
-
-
-def connect(settings: Store, embedder: Embedder, call_seconds: float = CALL_SECONDS) -> QdrantStore:
-    """The store at `settings.url`; nothing is sent before the first call. Raises `ConfigError` for no such URL."""
-    url = settings.url or ""
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise ConfigError(f"memory.store.url must look like http://qdrant:6333, not {where(url)}")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every request
-    client = AsyncQdrantClient(
-        url,
-        timeout=CALL_SECONDS,
-        headers={"api-key": settings.api_key} if settings.api_key else None,
-        check_compatibility=False,  # it would ask at once, and block
-        # To localhost the client keeps no connection by default. No upper limit: httpx loses slots on a cancel.
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS),
-    )
-    return QdrantStore(client, settings, embedder, call_seconds)
 
 
 class QdrantStore:
     """The `MemoryStore` port. It finds or makes its collection at the first call that reaches the server."""
 
-    def __init__(
-        self, client: AsyncQdrantClient, settings: Store, embedder: Embedder, call_seconds: float = CALL_SECONDS
-    ) -> None:
-        self._client, self._settings, self._embedder = client, settings, embedder
-        self._call_seconds = call_seconds
-        self._where = where(settings.url or "")
+    def __init__(self, connection: Connection, settings: Store, embedder: Embedder) -> None:
+        self._connection, self._client = connection, connection.client
+        self._settings, self._embedder = settings, embedder
         self._name = ""
         self._own_idf = True
         self._opening = asyncio.Lock()
 
+    @classmethod
+    def at(cls, settings: Store, embedder: Embedder, call_seconds: float = CALL_SECONDS) -> QdrantStore:
+        """The one at `settings.url`; nothing is sent yet. Raises `ConfigError` for what is no URL."""
+        return cls(connect(settings.url or "", settings.api_key, call_seconds), settings, embedder)
+
     async def open(self) -> None:
         """Raises `ConfigError` if another embedder made the memories there."""
-        async with self._opening, self._answered():
+        async with self._opening, self._connection.answered():
             if self._name:
                 return
             name = collection_of(self._settings, self._embedder.name, self._embedder.dim)
@@ -157,16 +132,35 @@ class QdrantStore:
         return memories.count
 
     async def spaces(self) -> list[Space]:
+        points = await self.size()
         async with self._collection() as name:
-            points = (await self._client.count(name)).count
             found = await self._client.facet(name, "space", limit=max(1, points), exact=True)
         return sorted(space_of(str(hit.value)) for hit in found.hits if hit.count)
+
+    async def size(self) -> int:
+        async with self._collection() as name:
+            return (await self._client.count(name)).count
+
+    async def scan(self, after: UUID | None, limit: int) -> list[Stored]:
+        following = None if after is None else str(UUID(int=after.int + 1))
+        async with self._collection() as name:
+            records, _ = await self._client.scroll(name, limit=limit, offset=following, with_vectors=True)
+        return [_stored(record) for record in records]
+
+    async def load(self, points: Sequence[Stored]) -> None:
+        by_shard: dict[str | None, list[PointStruct]] = {}
+        for each in points:
+            struct = PointStruct(id=str(each.id), vector=_vectors(each.dense, each.sparse), payload=each.payload)
+            by_shard.setdefault(self._shard(each.payload["user_id"]), []).append(struct)
+        for shard, structs in by_shard.items():
+            async with self._collection() as name:
+                await self._client.upsert(name, structs, wait=True, shard_key_selector=shard)
 
     async def ping(self) -> None:
         async with self._collection() as name:
             status = (await self._client.get_collection(name)).status
         if status == models.CollectionStatus.RED:
-            raise StoreUnavailable(f"Qdrant at {self._where} cannot write to {name}; its log says why")
+            raise StoreUnavailable(f"Qdrant at {self._connection.where} cannot write to {name}; its log says why")
 
     async def flush(self) -> None:
         """Nothing to do: each write has waited until the server had it in its log."""
@@ -248,45 +242,25 @@ class QdrantStore:
                 await self.open()
             except ConfigError as error:  # stops the start; a server that was away then, shows it later
                 raise StoreUnavailable(str(error)) from error
-        async with self._answered():
+        async with self._connection.answered():
             yield self._name
-
-    @asynccontextmanager
-    async def _answered(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self._call_seconds):
-                yield
-        except (ResponseHandlingException, UnexpectedResponse, ResourceExhaustedResponse, TimeoutError) as error:
-            failures.inc()
-            raise StoreUnavailable(f"Qdrant at {self._where}: {_reason(error)}") from error
-
-
-def where(url: str) -> str:
-    """`url` as it may be shown: without user, password and query."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-
-
-def _reason(error: Exception) -> str:
-    match error:
-        case UnexpectedResponse(status_code=401 | 403):
-            return "it refuses memory.store.api_key"
-        case UnexpectedResponse():
-            return f"status {error.status_code}, {error.content[:200].decode(errors='replace')}"
-        case ResponseHandlingException():
-            return f"{type(error.source).__name__}: {error.source}"
-        case TimeoutError():
-            return "no answer in time"
-    return f"busy: {error}"
 
 
 def _struct(space: Space, point: Point) -> PointStruct:
-    sparse = models.SparseVector(indices=point.sparse.indices, values=point.sparse.values)
-    return PointStruct(
-        id=str(point_id(space, point.memory.id)),
-        vector={"dense": point.dense, "bm25": sparse},
-        payload=living(space, point),
-    )
+    vectors = _vectors(point.dense, point.sparse)
+    return PointStruct(id=str(point_id(space, point.memory.id)), vector=vectors, payload=living(space, point))
+
+
+def _vectors(dense: list[float] | None, sparse: Sparse | None) -> Any:
+    if dense is None or sparse is None:
+        return {}
+    return {"dense": dense, "bm25": models.SparseVector(indices=sparse.indices, values=sparse.values)}
+
+
+def _stored(record: Any) -> Stored:
+    vectors = record.vector or {}
+    words = vectors.get("bm25")
+    return Stored(_id(record), record.payload, vectors.get("dense"), words and Sparse(words.indices, words.values))
 
 
 def _memory(record: Any) -> Memory:
