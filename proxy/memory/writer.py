@@ -148,7 +148,7 @@ class Writer:
         """What a model found meanwhile in earlier turns. Here, so that one hand alone writes a user's memories."""
         if self.pending is None:
             return
-        for turn in self.pending.answered(BATCH):
+        for turn in await self.pending.answered(BATCH):
             try:
                 await self._learn_answer(turn, self.pending)
             except Unavailable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -138,10 +138,15 @@ class Pending:
         if not personal(text):
             TURNS.labels("impersonal").inc()
             return
+        await self.enqueue(replace(turn, user_text=text))
+        TURNS.labels("queued").inc()
+
+    async def enqueue(self, turn: Turn) -> None:
+        """`turn.user_text` are the person's own words."""
         source, now = turn.source, self.clock()
         row = (
             turn.id, *turn.space, source.conversation, source.model, source.client, turn.speaker, turn.receipt,
-            turn.created_at, text, now,
+            turn.created_at, turn.user_text, now,
         )  # fmt: skip
 
         def work(db: sqlite3.Connection) -> None:
@@ -150,7 +155,6 @@ class Pending:
                 db.execute(ADD, row)
 
         await self.database.write(work)
-        TURNS.labels("queued").inc()
 
     async def claim(self) -> list[Turn]:
         """The oldest turns of one conversation that has come to rest, `user_text` cut to the person's own words.
@@ -225,7 +229,7 @@ class Pending:
         await self.database.write(lambda db: db.executemany(sql, rows).rowcount, durable=False)
         TURNS.labels(outcome).inc(len(turns))
 
-    def answered(self, limit: int) -> list[Turn]:
+    async def answered(self, limit: int) -> list[Turn]:
         """Turns whose facts are known and not yet stored."""
         sql = f"SELECT {_TURN} FROM extractions WHERE state = 'answered' ORDER BY created_at LIMIT ?"  # noqa: S608
         return [_turn(row) for row in self.database.read(sql, (limit,))]
