@@ -38,7 +38,6 @@ from proxy.memory.extract.pending import Pending
 from proxy.memory.extract.rules import Rules
 from proxy.memory.extract.stage import Stage
 from proxy.memory.frozen import Frozen
-from proxy.memory.pauses import Pauses
 from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.recall import Recall
 from proxy.memory.receipts import Receipts
@@ -46,6 +45,7 @@ from proxy.memory.writer import DAY_MS, Writer
 from proxy.metrics import CountAnswers
 from proxy.ports import Embedder, MemoryStore, Upstream
 from proxy.refusals import REFUSALS, wrong_method
+from proxy.sealing import Sealing, sealing
 from proxy.settings import Settings
 from proxy.types import CHAT, Deployment
 from proxy.upstream.catalog import Catalog
@@ -58,7 +58,11 @@ _OURS = ("/v1/memories", "/v1/memories/{rest:path}", "/v1/receipts", "/v1/receip
 
 
 def build_app(
-    settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str], embedder: FastEmbedder
+    settings: Settings,
+    model_list: Sequence[Mapping[str, Any]],
+    environ: Mapping[str, str],
+    embedder: FastEmbedder,
+    seal: Sealing,
 ) -> Starlette:
     """The web process; `embedder` has been started. Raises `ConfigError`."""
     limits = Limits(settings.data_path / "limits")
@@ -73,14 +77,14 @@ def build_app(
     keys = build_keys(settings)
     watch = Watch(auth, keys)
     watch.look()
-    caller, audit_log = Caller(auth), build_audit_log(settings)
+    caller, audit_log = Caller(auth), build_audit_log(settings, seal)
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
     passthrough, translate = Passthrough(), Translate()
     upstream = Failover({"bytes": passthrough, "translate": translate})
-    store = stores.for_web(settings, embedder)
+    store = seal.store(stores.for_web(settings, embedder))
     database = build_database(settings)
-    queue, receipts, frozen = SqliteQueue(database), Receipts(database), Frozen(database)
-    pauses = Pauses(database)
+    queue, pauses = seal.queue(SqliteQueue(database)), seal.pauses(database)
+    receipts, frozen = seal.receipts(Receipts(database)), seal.frozen(Frozen(database))
     memory, max_body_bytes = settings.memory, settings.server.max_body_mb * 2**20
     recall = Recall(store, embedder, memory.budget_tokens, memory.deadline_ms)
     chat = Chat(
@@ -158,20 +162,21 @@ async def running_writer(
     embedder = build_embedder(settings)
     await embedder.start()
     database = build_database(settings)
-    queue, receipts, frozen = SqliteQueue(database), Receipts(database), Frozen(database)
+    queue = SqliteQueue(database)
     try:
         async with (
+            sealing(settings) as seal,
             stores.for_writer(settings, embedder) as (store, quiet_for),
-            _extracting(settings, deployment, database, store, embedder) as pending,
+            _extracting(settings, deployment, seal, database, seal.store(store), embedder) as pending,
         ):
             await queue.release()
             yield Writer(
-                queue,
-                store,
+                seal.queue(queue),
+                seal.store(store),
                 embedder,
                 [Rules()],
-                receipts,
-                frozen,
+                seal.receipts(Receipts(database)),
+                seal.frozen(Frozen(database)),
                 pending=pending,
                 quiet_for=quiet_for,
                 keep_receipts_ms=settings.memory.receipts_days * DAY_MS,
@@ -185,6 +190,7 @@ async def running_writer(
 async def _extracting(
     settings: Settings,
     deployment: Callable[[], Deployment] | None,
+    seal: Sealing,
     database: Database,
     store: MemoryStore,
     embedder: Embedder,
@@ -193,7 +199,7 @@ async def _extracting(
     if deployment is None:
         yield None
         return
-    pending = build_pending(settings, database)
+    pending = build_pending(settings, database, seal)
     lanes: dict[str, Upstream] = {"bytes": Passthrough(), "translate": Translate()}
     await pending.release()
     stage = Stage(pending, store, embedder, Model(deployment, lanes), settings.memory.extract.daily_tokens)
@@ -223,16 +229,16 @@ def extraction(
     return partial(catalog.resolve, name)
 
 
-def build_pending(settings: Settings, database: Database) -> Pending:
-    return Pending(database, idle_ms=settings.memory.extract.idle_seconds * 1000)
+def build_pending(settings: Settings, database: Database, seal: Sealing) -> Pending:
+    return seal.pending(database, settings.memory.extract.idle_seconds * 1000)
 
 
 def build_embedder(settings: Settings) -> FastEmbedder:
     return FastEmbedder(settings.memory.embedding.model, settings.memory.embedding.path)
 
 
-def build_audit_log(settings: Settings) -> AuditLog:
-    return AuditLog(settings.data_path / "audit.jsonl")
+def build_audit_log(settings: Settings, seal: Sealing) -> AuditLog:
+    return AuditLog(settings.data_path / "audit.jsonl", seal.name)
 
 
 def build_keys(settings: Settings) -> MadeKeys:

@@ -27,6 +27,10 @@ class Sealing:
     def __init__(self, keyring: Keyring | None) -> None:
         self.keyring = keyring
 
+    def name(self, user: str) -> str:
+        """What stands for a user where it can be read."""
+        return self.keyring.owner(user) if self.keyring else user
+
     def store(self, store: MemoryStore) -> MemoryStore:
         return SealedStore(store, self.keyring) if self.keyring else store
 

@@ -70,6 +70,7 @@ async def web(
 
     from proxy.app import build_app, build_embedder
     from proxy.protocol import guarded
+    from proxy.sealing import sealing
 
     _raise_file_limit()
     embedder = build_embedder(settings)
@@ -77,30 +78,31 @@ async def web(
     await asyncio.wait({loading}, timeout=_MODEL_SECONDS)  # usually half a second
     if loading.done():
         loading.result()
-    app = build_app(settings, await model_list(settings, environ), environ, embedder)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            access_log=False,
-            log_config=None,
-            log_level="warning",
-            http=guarded(settings.server),
-            server_header=False,
-            timeout_graceful_shutdown=settings.server.grace_seconds,
+    async with sealing(settings) as seal:
+        app = build_app(settings, await model_list(settings, environ), environ, embedder, seal)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                access_log=False,
+                log_config=None,
+                log_level="warning",
+                http=guarded(settings.server),
+                server_header=False,
+                timeout_graceful_shutdown=settings.server.grace_seconds,
+            )
         )
-    )
 
-    def stop() -> None:
-        server.should_exit = True
+        def stop() -> None:
+            server.should_exit = True
 
-    if parent is not None:
-        supervisor.watch_parent(parent, stop)
-    changed = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
-    reloading = asyncio.create_task(_reload(app, config, environ, changed))
-    _settle()
-    await server.serve(sockets=[listener])
-    reloading.cancel()
+        if parent is not None:
+            supervisor.watch_parent(parent, stop)
+        changed = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
+        reloading = asyncio.create_task(_reload(app, config, environ, changed))
+        _settle()
+        await server.serve(sockets=[listener])
+        reloading.cancel()
     return 0
 
 

@@ -193,9 +193,6 @@ def _check_supported(memory: Memory) -> None:
     """Better no start than a secret kept in clear text or a store that is not the one asked for."""
     asked = {
         "memory.queue.url": memory.queue.url,
-        "memory.encryption.master_key": memory.encryption.master_key,
-        "memory.encryption.master_key_file": memory.encryption.master_key_file,
-        "memory.encryption.master_key_command": memory.encryption.master_key_command,
     }
     for name, value in asked.items():
         if value is not None:

@@ -15,6 +15,7 @@ ADAPTERS = (
 )
 COMPOSERS = {
     "proxy/app.py",
+    "proxy/sealing.py",
     "proxy/serve.py",
     "proxy/stores.py",
     "proxy/commands/audit.py",

@@ -17,8 +17,7 @@ from proxy.memory.block import line_cost
 from proxy.memory.history import history
 from proxy.memory.pauses import Pauses
 from proxy.memory.recall import Recall
-from proxy.memory.receipts import Receipts
-from proxy.ports import MemoryStore
+from proxy.ports import MemoryStore, ReceiptBook
 from proxy.requests import read_body
 from proxy.types import Memory, Millis, Receipt
 from proxy.wire import body as json_body
@@ -34,7 +33,7 @@ class Insight:
         caller: Caller,
         store: MemoryStore,
         recall: Recall,
-        receipts: Receipts,
+        receipts: ReceiptBook,
         pauses: Pauses,
         max_body_bytes: int,
     ) -> None:

@@ -30,7 +30,8 @@ from proxy.memory.mend import mend, write
 from proxy.memory.queue.sqlite import SqliteQueue, wall_clock
 from proxy.memory.receipts import Receipts
 from proxy.memory.redact import redact
-from proxy.ports import Embedder, MemoryStore, TurnQueue
+from proxy.ports import Embedder, MemoryStore, ReceiptBook, TurnQueue
+from proxy.sealing import Sealing, sealing
 from proxy.settings import Settings
 from proxy.types import Memory, Millis, Space
 
@@ -86,10 +87,11 @@ async def audit(
     """Returns the exit code: 1 if the memories cannot be read. Raises `ConfigError`."""
     found: list[Audited] = []
     try:
-        async for audited in _audits(settings, user, scope, fix):
-            found.append(audited)
-            if not as_json:
-                _print(audited, show_text)
+        async with sealing(settings) as seal:
+            async for audited in _audits(settings, seal, user, scope, fix):
+                found.append(audited)
+                if not as_json:
+                    _print(audited, show_text)
     except RememberdError as error:
         print(f"rememberd: {error}", file=sys.stderr)
         return 1
@@ -101,12 +103,16 @@ async def audit(
     return 0
 
 
-async def _audits(settings: Settings, user: str | None, scope: str | None, fix: bool) -> AsyncIterator[Audited]:
+async def _audits(
+    settings: Settings, seal: Sealing, user: str | None, scope: str | None, fix: bool
+) -> AsyncIterator[Audited]:
     database, embedder = build_database(settings), build_embedder(settings)
-    queue, receipts, frozen = SqliteQueue(database), Receipts(database), Frozen(database)
+    queue, receipts = seal.queue(SqliteQueue(database)), seal.receipts(Receipts(database))
+    frozen = seal.frozen(Frozen(database))
     await embedder.start()
     try:
-        async with stores.for_command(settings, embedder) as store:
+        async with stores.for_command(settings, embedder) as kept:
+            store = seal.store(kept)
             for space in await store.spaces():
                 if user in (None, space.user) and scope in (None, space.scope):
                     repairs = await _repaired(store, embedder, queue, space) if fix else []
@@ -129,7 +135,7 @@ async def _repaired(store: MemoryStore, embedder: Embedder, queue: TurnQueue, sp
     return repairs
 
 
-async def _audited(store: MemoryStore, receipts: Receipts, space: Space, repairs: list[Finding]) -> Audited:
+async def _audited(store: MemoryStore, receipts: ReceiptBook, space: Space, repairs: list[Finding]) -> Audited:
     now = wall_clock()
     memories = await _all(store, space, now)
     since, recalled = receipts.recalled(space)

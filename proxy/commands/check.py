@@ -16,6 +16,7 @@ from proxy.commands import config_option, settings_of
 from proxy.errors import RememberdError
 from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.store.edge_wire import socket_path
+from proxy.sealing import Sealing, sealing
 from proxy.serve import model_list, prepare
 from proxy.settings import Settings
 from proxy.types import Deployment
@@ -62,7 +63,7 @@ async def _findings(settings: Settings, environ: Mapping[str, str]) -> AsyncIter
     yield await _tried("embedder", lambda: _embedder(settings))
     yield await _tried("queue", lambda: _queue(settings))
     yield await _tried("store", lambda: _store(settings))
-    yield Finding("encryption", True, "memories are not encrypted at rest")
+    yield await _tried("encryption", lambda: _encryption(settings))
     try:
         models = await model_list(settings, environ)
         catalog = Catalog(models, environ)
@@ -97,7 +98,7 @@ async def _data(settings: Settings) -> str:
 
 async def _audit_log(settings: Settings) -> str:
     """Opened as each entry opens it."""
-    log = build_audit_log(settings)
+    log = build_audit_log(settings, Sealing(None))
     try:
         return f"{log.path}, {log.open_size() // 1024} KiB"
     except OSError as error:
@@ -112,13 +113,25 @@ async def _embedder(settings: Settings) -> str:
     return f"{embedder.name}, {embedder.dim} dimensions, loaded in {time.perf_counter() - began:.1f} s"
 
 
+async def _encryption(settings: Settings) -> str:
+    async with sealing(settings) as seal:
+        if seal.keyring is None:
+            return "memories are not encrypted at rest"
+        versions, newest = seal.keyring.versions(), seal.keyring.newest.id
+    if versions.total() > versions[newest]:
+        old = versions.total() - versions[newest]
+        raise RememberdError(f"{old} keys are wrapped by an older master key: run `rememberd encryption rotate`")
+    return f"on, {versions.total() - 1} users' keys wrapped by the master key {newest}"
+
+
 async def _queue(settings: Settings) -> str:
-    queue = SqliteQueue(build_database(settings))
-    try:
-        stats = await queue.stats()
-        letters = await queue.dead()
-    finally:
-        await queue.close()
+    async with sealing(settings) as seal:
+        queue = seal.queue(SqliteQueue(build_database(settings)))
+        try:
+            stats = await queue.stats()
+            letters = await queue.dead()
+        finally:
+            await queue.close()
     if letters:
         causes = "; ".join(sorted({letter.error for letter in letters}))
         raise RememberdError(f"{stats.dead} turns could not be stored and wait as dead letters: {causes}")
@@ -130,7 +143,8 @@ async def _extraction(settings: Settings, models: Sequence[Mapping[str, Any]], e
     wanted = settings.memory.extract
     database = build_database(settings)
     try:
-        stats = build_pending(settings, database).stats()
+        async with sealing(settings) as seal:
+            stats = build_pending(settings, database, seal).stats()
     finally:
         await database.close()
     if stats.dead:

@@ -12,13 +12,15 @@ from typing import Any
 
 from proxy.api.admin import asked_key
 from proxy.app import build_audit_log, build_keys
-from proxy.audit_log import OPERATOR
+from proxy.audit_log import OPERATOR, AuditLog
 from proxy.auth import Auth
 from proxy.commands import config_option, settings_of
 from proxy.errors import ConfigError, RequestError
 from proxy.keys import MadeKey, MadeKeys
 from proxy.principals import digest
+from proxy.sealing import sealing
 from proxy.serve import prepare
+from proxy.settings import Settings
 from proxy.types import Millis
 
 EXAMPLES = """\
@@ -60,7 +62,12 @@ async def _run(arguments: argparse.Namespace) -> int:
     """Raises `ConfigError`, `QueueUnavailable`."""
     settings = settings_of(arguments)
     prepare(settings)
-    keys, log = build_keys(settings), build_audit_log(settings)
+    async with sealing(settings) as seal:
+        return await _done(arguments, settings, build_audit_log(settings, seal))
+
+
+async def _done(arguments: argparse.Namespace, settings: Settings, log: AuditLog) -> int:
+    keys = build_keys(settings)
     try:
         if arguments.do == "list":
             _list(keys.all())
