@@ -52,7 +52,7 @@ _ACTIONS = {
 
 class AuditLog:
     """Appends to `path`, shared by processes. It is opened anew for each line, so it can be moved away at any time
-    (logrotate needs no signal). `name_of` says what stands for a user."""
+    (logrotate needs no signal). `name_of` says what stands for a user's name, or a scope's."""
 
     def __init__(self, path: Path, name_of: Callable[[str], str] = lambda user: user) -> None:
         self.path, self.name_of = path, name_of
@@ -62,8 +62,7 @@ class AuditLog:
         """Some 20 µs: a kill -9 after this loses nothing, a power cut at most the last second. What cannot be written
         is counted, and goes to the ordinary log."""
         line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **entry}
-        if line.get("whose") is not None:
-            line["whose"] = self.name_of(line["whose"])
+        line |= {each: self.name_of(line[each]) for each in ("whose", "scope") if line.get(each) is not None}
         try:
             self._append(orjson.dumps(line) + b"\n")
         except OSError as error:
