@@ -28,6 +28,7 @@ from proxy.chat import Chat
 from proxy.cors import cross_origin
 from proxy.errors import ConfigError, RequestError
 from proxy.forward import Forward
+from proxy.front import Front
 from proxy.keys import MadeKeys, Watch
 from proxy.limits import Limits
 from proxy.mcp.endpoint import Mcp
@@ -125,7 +126,8 @@ def build_app(
         await translate.close()
         embedder.close()
 
-    app = Starlette(
+    app = Front(
+        chat,
         routes=[
             *(Route(path, chat, methods=["POST"]) for path in DIALECTS),
             *Models(auth, catalog, passthrough.models).routes(),

@@ -8,13 +8,12 @@ import re
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from uuid import uuid4
 
 import orjson
 from prometheus_client import Counter, Histogram
-from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from proxy.auth import Auth
@@ -25,7 +24,7 @@ from proxy.memory.pauses import Pauses
 from proxy.memory.recall import Recall, Recalled
 from proxy.ports import FrozenBlocks, ReceiptBook, TurnQueue
 from proxy.relay import Relay, unless_gone
-from proxy.requests import ClientGone, header_values, read_body, request_id, with_query
+from proxy.requests import header_values, read_body, request_id, with_query
 from proxy.types import Deployment, Identity, Millis, Receipt, Source, Turn
 from proxy.upstream.catalog import Catalog
 from proxy.upstream.failover import Answered, Failover
@@ -37,6 +36,7 @@ log = logging.getLogger("rememberd.chat")
 
 TURNS = Counter("rememberd_queue_puts", "Turns at the end of an answer: queued, late, lost, erased.", ["outcome"])
 STATUS = Counter("rememberd_memory_status", "X-Memory-Status of the answers.", ["status"])
+_answers = lru_cache(STATUS.labels)
 OVERHEAD = Histogram(
     "rememberd_overhead_seconds",
     "From a request's arrival until it went upstream.",
@@ -45,6 +45,7 @@ OVERHEAD = Histogram(
 
 _FRESH_MS = 600_000  # memories expire, and "yesterday" moves on, without the space changing
 _LARGE_BODY = 64 * 1024  # bytes; understanding more (up to 50 ms if it is hostile) belongs off the event loop
+_LARGE_JSON = 1024 * 1024  # bytes; without memory the parser alone reads it (0.4 ms), and a thread costs as much
 _LARGE_ANSWER = 256 * 1024  # bytes; so does parsing more than this (about 2 ms)
 
 
@@ -76,24 +77,25 @@ class Chat:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        request = Request(scope, receive)
         dialect, headers = DIALECTS[scope["path"]], header_values(scope)
-        exchange = await self._understood(dialect, headers, await read_body(request, self.max_body_bytes))
+        raw = await read_body(receive, headers, self.max_body_bytes)
+        exchange = await self._understood(dialect, headers, raw)
         exchange = await self._unless_paused(exchange)
         recollection = await self.recollect(exchange)
         outgoing = self.outgoing(exchange, recollection)
         overhead = time.perf_counter() - began
         OVERHEAD.observe(overhead)
         forwarded = [*headers.items(), ("x-request-id", exchange.id)]
-        path = with_query(dialect.PATH, request)
-        answered = await unless_gone(receive, self.upstream.send(exchange.deployments, path, outgoing, forwarded))
-        if answered is None:
-            raise ClientGone
-        relay = self.relay(exchange, recollection, answered, overhead)
-        await relay(scope, receive, send)
+        path = with_query(dialect.PATH, scope)
+
+        async def answer() -> None:
+            answered = await self.upstream.send(exchange.deployments, path, outgoing, forwarded)
+            await self.relay(exchange, recollection, answered, overhead).run(send)
+
+        await unless_gone(receive, answer())
 
     async def _understood(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes) -> Exchange:
-        if len(raw) <= _LARGE_BODY:
+        if len(raw) <= (_LARGE_JSON if mode_of(headers) == "off" else _LARGE_BODY):
             return self.understand(dialect, headers, raw)
         return await asyncio.to_thread(self.understand, dialect, headers, raw)
 
@@ -166,7 +168,7 @@ class Chat:
         dialect, (deployment, reply) = exchange.dialect, answered
         recalled = recollection.recalled if recollection else Recalled(status="miss")
         status, write = status_of(exchange, recollection), write_of(exchange, reply)
-        STATUS.labels(status).inc()
+        _answers(status).inc()
         headers = {
             "X-Request-Id": exchange.id,
             "X-Memory-Status": status,

@@ -29,11 +29,11 @@ class Forward:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         principal = self.auth.principal(request.headers)
-        raw = await read_body(request, self.max_body_bytes)
+        raw = await read_body(request.receive, request.headers, self.max_body_bytes)
         deployments, body = self._aim(request, principal, raw)
         id = request_id(request.headers)
         headers = [*request.headers.items(), ("x-request-id", id)]
-        path = with_query(request.url.path.removeprefix("/v1"), request)
+        path = with_query(scope["raw_path"].decode("latin-1").removeprefix("/v1"), scope)  # escaped as it came
         sent = self.upstream.send(deployments, path, body, headers, method=request.method)
         answered = await unless_gone(receive, sent)
         if answered is None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable
+from functools import lru_cache
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUESTS = Counter("rememberd_requests", "Answers by route and status.", ["path", "status"])
+
+_answers = lru_cache(maxsize=1024)(REQUESTS.labels)  # the library's own search takes longer than the counting
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # the library's own variable; `serve` sets it for its children
 
@@ -33,14 +37,14 @@ class CountAnswers:
             return await self.app(scope, receive, send)
         status = 499
 
-        async def watch(message: Message) -> None:
+        def watch(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            await send(message)
+            return send(message)
 
         try:
             await self.app(scope, receive, watch)
         finally:
             route = scope.get("route")
-            REQUESTS.labels(getattr(route, "path", "other"), str(status)).inc()
+            _answers(getattr(route, "path", "other"), status).inc()

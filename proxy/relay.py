@@ -97,9 +97,12 @@ class Relay:
         self._ended: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        relay = self._relay_stream if self._streamed else self._relay_body
+        await unless_gone(receive, self.run(send))
+
+    async def run(self, send: Send) -> None:
+        """For somebody who cancels it when the client leaves."""
         try:
-            await unless_gone(receive, relay(send))
+            await (self._relay_stream if self._streamed else self._relay_body)(send)
         finally:
             await self._reply.close()
             await self._end(complete=False)
@@ -219,7 +222,7 @@ def response_headers(
     upstream: Sequence[tuple[str, str]], added: Sequence[tuple[str, str]], *, streamed: bool
 ) -> list[tuple[bytes, bytes]]:
     """Upstream's headers without those of its connection; ours replace those of the same name. Values are encoded as
-    aiohttp decoded them, so that whatever bytes a provider sends there cost nobody an answer."""
+    they were decoded, so that whatever bytes a provider sends there cost nobody an answer."""
     ours = {name.lower(): value for name, value in added}
     headers = [(n, v) for n, v in ((n.lower(), v) for n, v in upstream) if n not in _NOT_RELAYED and n not in ours]
     if streamed:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
-from starlette.requests import Request
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 
 from proxy.errors import RequestError
 
@@ -20,16 +19,16 @@ class ClientGone(Exception):
     """The client left before there was anything to say to it."""
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
     """The whole body. Raises `RequestError` 413 over `limit` bytes, 415 if compressed; `ClientGone`."""
-    if request.headers.get("content-encoding", "identity") != "identity":
+    if headers.get("content-encoding", "identity") != "identity":
         raise RequestError(415, "unsupported_encoding", "send the request body uncompressed")
-    announced = request.headers.get("content-length", "")
+    announced = headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
     chunks, size, more = [], 0, True
     while more:
-        message = await request.receive()
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunk, more = message.get("body", b""), message.get("more_body", False)
@@ -37,7 +36,7 @@ async def read_body(request: Request, limit: int) -> bytes:
         if size > limit:
             raise _too_large(limit)
         chunks.append(chunk)
-    return b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def note(scope: Scope, /, **fields: Any) -> None:
@@ -59,12 +58,12 @@ def header_values(scope: Scope) -> dict[str, str]:
 def request_id(headers: Mapping[str, str]) -> str:
     """The client's own, if it is a plain one."""
     given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else f"req_{uuid4().hex}"
+    return given if _REQUEST_ID.fullmatch(given) else f"req_{token_hex(16)}"
 
 
-def with_query(path: str, request: Request) -> str:
+def with_query(path: str, scope: Scope) -> str:
     """`path` with the query the client sent."""
-    query = request.scope["query_string"].decode("latin-1")
+    query = scope["query_string"].decode("latin-1")
     return f"{path}?{query}" if query else path
 
 

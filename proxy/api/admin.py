@@ -56,7 +56,9 @@ class Admin:
 
     async def create_key(self, request: Request) -> Response:
         self._enter(request)
-        principal = asked_key(json_body.parse(await read_body(request, _LARGEST_BODY)), self.auth.configured)
+        principal = asked_key(
+            json_body.parse(await read_body(request.receive, request.headers, _LARGEST_BODY)), self.auth.configured
+        )
         made, key = await self.keys.create(principal, _now())
         note(request.scope, key=principal.name, whose=principal.user)
         self.watch.look()

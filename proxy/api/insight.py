@@ -53,7 +53,7 @@ class Insight:
     async def preview(self, request: Request) -> Response:
         """What a chat with this message would recall now, and what came near but stays out. Leaves no trace."""
         space, now = self.caller.space(request), _now()
-        text = json_body.parse(await read_body(request, self.max_body_bytes)).get("text")
+        text = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes)).get("text")
         if not isinstance(text, str) or not text.strip():
             raise RequestError(400, "missing_text", "`text` must be the message to recall for", param="text")
         recalled = await self.recall.recall(space, text, now=now, turn_id=None, conversation=None)
@@ -102,7 +102,7 @@ class Insight:
 
     async def set(self, request: Request) -> Response:
         user = self.caller.space(request).user
-        fields = json_body.parse(await read_body(request, self.max_body_bytes))
+        fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         if set(fields) != {"paused"}:
             raise RequestError(400, "invalid_settings", 'send {"paused": true} or {"paused": false}', param="paused")
         paused = flag_from(fields, "paused")

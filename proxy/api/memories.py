@@ -90,7 +90,7 @@ class Memories:
 
     async def add(self, request: Request) -> Response:
         space = self.caller.space(request)
-        fields = json_body.parse(await read_body(request, self.max_body_bytes))
+        fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         _refuse_unknown(fields, _ADD_FIELDS)
         memory = memory_from(fields, space, _now())
         if memory.kind == "fact":
@@ -104,7 +104,7 @@ class Memories:
 
     async def search(self, request: Request) -> Response:
         space = self.caller.space(request)
-        fields = json_body.parse(await read_body(request, self.max_body_bytes))
+        fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         query = text_from(fields.get("query")) if fields.get("query") else ""
         if not query:
             raise RequestError(400, "missing_query", "`query` must be a text that is not empty", param="query")
@@ -118,7 +118,7 @@ class Memories:
 
     async def edit(self, request: Request) -> Response:
         space = self.caller.space(request)
-        fields = json_body.parse(await read_body(request, self.max_body_bytes))
+        fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         _refuse_unknown(fields, _EDIT_FIELDS)
         now = _now()  # before the reading, so that a deletion from here on is the later of the two
         old = await self._one(request, space)
@@ -187,7 +187,7 @@ class Memories:
     async def import_(self, request: Request) -> Response:
         """A line is a memory; or, with `user`, a turn of a conversation, from which the writer learns as usual."""
         space = self.caller.space(request)
-        raw, now = await read_body(request, self.max_body_bytes), _now()
+        raw, now = await read_body(request.receive, request.headers, self.max_body_bytes), _now()
         added = merged = 0
         errors: list[dict[str, Any]] = []
         batch: list[Memory] = []

@@ -79,6 +79,8 @@ class Failover:
         self._resting[_place(deployment)] = self._clock() + seconds
 
     def _rested_first(self, deployments: Sequence[Deployment]) -> list[Deployment]:
+        if not self._resting:
+            return list(deployments)
         now = self._clock()
         self._resting = {place: until for place, until in self._resting.items() if until > now}
         return sorted(deployments, key=lambda each: _place(each) in self._resting)

@@ -84,7 +84,11 @@ class Passthrough:
 
 def request_headers(deployment: Deployment, client: Sequence[tuple[str, str]]) -> dict[str, str]:
     """What goes to the provider: the harmless part of the client's headers, then the operator's own."""
-    headers = {name: value for name, value in ((n.lower(), v) for n, v in client) if _forwarded(name)}
+    headers = {
+        name: value
+        for name, value in ((n.lower(), v) for n, v in client)
+        if name in _FORWARDED or name.startswith("x-stainless-")
+    }
     # Compressed, the copy of the answer could not be read; and what is no form is JSON whatever the client called it.
     headers["accept-encoding"] = "identity"
     if not headers.get("content-type", "").startswith("multipart/"):
@@ -96,10 +100,6 @@ def request_headers(deployment: Deployment, client: Sequence[tuple[str, str]]) -
     elif deployment.api_key:
         headers["authorization"] = f"Bearer {deployment.api_key}"
     return headers | {name.lower(): value for name, value in deployment.extra_headers.items()}
-
-
-def _forwarded(name: str) -> bool:
-    return name in _FORWARDED or name.startswith("x-stainless-")
 
 
 class _Reply:

@@ -53,8 +53,9 @@ def rename_model(raw: bytes, body: dict[str, Any], model: str) -> bytes:
     if asked == model:
         return raw
     before = dump_text(asked)
-    if raw.count(before) == 1:
-        return raw.replace(before, dump_text(model))
+    at = raw.find(before)
+    if at >= 0 and raw.rfind(before) == at:  # from both ends: the name stands near one of them
+        return b"".join((raw[:at], dump_text(model), raw[at + len(before) :]))
     return dump(body | {"model": model})
 
 
