@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,7 +30,7 @@ def test_every_commands_help_shows_an_example(name: str, capsys: pytest.CaptureF
     assert stopped.value.code == 0
     shown = capsys.readouterr().out
     assert re.sub(r"\s+", "", COMMANDS[name]).lower() in re.sub(r"\s+", "", shown).lower()
-    examples = shown.partition("examples:\n")[2].replace("&&", "\n").splitlines()
+    examples = re.split(r"&&|\n", re.sub(r" > \S+", "", shown.partition("examples:\n")[2]))
     typed = [shlex.split(line.partition("rememberd ")[2], comments=True) for line in examples if "rememberd " in line]
     assert typed
     for words in typed:
@@ -41,7 +43,7 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         main(["--help"])
     shown = capsys.readouterr().out
     for name in COMMANDS:
-        assert re.search(rf"^ +{name} ", shown, re.MULTILINE)
+        assert re.search(rf"^ +{name}\s", shown, re.MULTILINE)
 
 
 def test_an_unknown_command_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,3 +164,39 @@ def test_a_table_is_as_wide_as_the_terminal(monkeypatch: pytest.MonkeyPatch) -> 
         "22  cafe\N{COMBINING ACUTE ACCENT}                                short [31m",
     ]
     assert [table.width(line) for line in lines] == [44, 70, 50]
+
+
+COMPLETED = {
+    "bash": """
+        COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _rememberd; printf '%s\\n' "${{COMPREPLY[@]}}"
+    """,
+    "zsh": """
+        compadd() {{ print -l -- "${{(@P)2}}" }}; words=({words}); CURRENT=$#words; _rememberd
+    """,
+    "fish": "complete -C '{line}' | string split -f1 \\t",
+}
+
+
+@pytest.mark.parametrize("shell", COMPLETED)
+def test_the_shell_completes_what_there_is(shell: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Commands, actions, options and their values, in each shell that is installed here."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell} here")
+    assert main(["completion", shell]) == 0
+    script = tmp_path / "script"
+    script.write_text(("compdef() { }\n" if shell == "zsh" else "") + capsys.readouterr().out)
+
+    def completed(line: str) -> set[str]:
+        words = " ".join(each or "''" for each in line.split(" "))
+        asked = f"source {script}\n" + COMPLETED[shell].format(words=words, line=line)
+        plain = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
+        done = subprocess.run([shell, *plain, "-c", asked], capture_output=True, text=True, timeout=20, check=False)
+        assert done.stderr == ""
+        return set(done.stdout.split())
+
+    assert {"serve", "memories", "import"} <= completed("rememberd ")
+    assert {"list", "search", "forget"} <= completed("rememberd memories ")
+    assert "serve" not in completed("rememberd memories ")
+    assert "--past" in completed("rememberd memories list --")
+    assert completed("rememberd memories list --kind ") == {"fact", "episode"}
+    assert {"bash", "zsh", "fish"} <= completed("rememberd completion ")

@@ -19,12 +19,14 @@ COMMANDS = {
     "web": "run one web process",
     "writer": "run the writer: it keeps the memories and learns from the turns",
     "check": "look at the settings and everything they name; say what is wrong",
+    "chat": "chat in the terminal, and see what was recalled for each answer",
     "memories": "list, search, add, edit, forget, export and import what is remembered",
     "import": "bring in what you have: ChatGPT's, Claude's and Mem0's exports, notes, our own NDJSON",
     "audit": "find duplicates, junk, contradictions and secrets among the memories; repair them",
     "migrate": "move all memories between an embedded store and a Qdrant server, and check that they are the same",
     "keys": "make, list and revoke API keys, in force within a second",
     "demo": "see a fact told to one model come back from another; needs no key and no network",
+    "completion": "a script that completes commands in bash, zsh or fish",
 }
 
 _USUAL_CONFIG = Path("config/rememberd.yaml")
