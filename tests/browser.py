@@ -33,10 +33,16 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def opened(
-    browser: Browser, proxy: Proxy, user: str | None = None, view: str = "memories", **context: Any
+    browser: Browser,
+    proxy: Proxy,
+    user: str | None = None,
+    view: str = "memories",
+    *,
+    forgiving: bool = False,
+    **context: Any,
 ) -> Iterator[Page]:
-    """The page, signed in as `user` through the key that may name users. Whatever the page complains of fails the
-    test: `page.complaints` has errors, refused loads and failed requests."""
+    """The page, signed in as `user` through the key that may name users. Errors, refused loads and failed requests
+    in its console fail the test, unless it is `forgiving` because it provokes some."""
     with browser.new_context(**{"viewport": WIDE} | context) as tab:
         tab.set_default_timeout(PATIENCE * 1000)
         if user is not None:
@@ -51,7 +57,7 @@ def opened(
         page.goto(f"{proxy.url}/#{view}")
         page.locator("h1").wait_for()
         yield page
-        assert complaints == []
+        assert forgiving or complaints == []
 
 
 def shot(page: Page, name: str, folder: Path) -> None:

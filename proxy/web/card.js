@@ -153,7 +153,7 @@ function words(memory) {
 
 function meta(memory) {
   const { client, model } = memory.source;
-  const from = [client, model].filter(Boolean).join(" · ");
+  const from = [app(client), model].filter(Boolean).join(" · ");
   const parts = [el("span", {}, memory.kind === "fact" ? "Fact" : "Exchange"), from && el("span", {}, from)];
   parts.push(el("time", { datetime: memory.created_at }, time(memory.created_at)));
   if (memory.pinned) parts.push(el("span", { class: "badge" }, icon("pin"), "Pinned"));
@@ -162,6 +162,9 @@ function meta(memory) {
   if (memory.expires_at) parts.push(el("span", { class: "badge" }, icon("clock"), `Expires ${date(memory.expires_at)}`));
   return el("p", { class: "meta" }, parts.filter(Boolean));
 }
+
+// All browsers call themselves so.
+const app = (client) => (client?.startsWith("Mozilla/") ? "Browser" : client);
 
 function origin(memory) {
   const { evidence } = memory;
@@ -173,7 +176,7 @@ function origin(memory) {
 function rows(memory) {
   const { client, model, conversation } = memory.source;
   const facts = {
-    "App": client,
+    "App": app(client),
     "Model": model,
     "Conversation": conversation,
     "About": memory.slot,

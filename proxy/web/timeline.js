@@ -97,7 +97,7 @@ export function timeline(filter, { onend = () => {}, onchange = () => {} } = {})
       days.at(-1).memories.push(memory);
     }
     return days.map(({ title, memories }) => {
-      const rows = memories.map((memory) => card(memory, { onchange: changed, ongone: gone, ondraw: (next) => keep(page, memory.id, next) }));
+      const rows = memories.map((memory) => card(memory, { onchange, ongone: gone, ondraw: (next) => keep(page, memory.id, next) }));
       const head = title === page.before ? null : el("h2", { class: "day" }, title);
       return el("section", { class: "group", "aria-label": title }, head, el("ul", {}, rows));
     });
@@ -105,10 +105,6 @@ export function timeline(filter, { onend = () => {}, onchange = () => {} } = {})
 
   function keep(page, id, next) {
     page.memories = page.memories.flatMap((memory) => (memory.id !== id ? [memory] : next ? [next] : []));
-  }
-
-  function changed() {
-    onchange();
   }
 
   // What says the same went with it: the pages look again which of theirs are left, those out of view when they are back.
