@@ -155,7 +155,7 @@ def test_leaving_the_page_does_not_save_what_was_deleted(proxy: Proxy, browser: 
     with opened(browser, proxy, user) as page:
         card(page, "plums").get_by_role("button", name="Delete").click()
         page.get_by_role("button", name="Undo").wait_for()
-        page.goto("about:blank")
+        page.goto(f"{proxy.url}/health/live")
         eventually(lambda: texts(proxy, user) == ["I like pears."])
 
 
