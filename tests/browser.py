@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.proxy_server import PATIENCE, Proxy
 
-WIDE = {"width": 1280, "height": 860}
-PHONE = {"width": 390, "height": 844}
+WIDE: ViewportSize = {"width": 1280, "height": 860}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 @contextmanager
@@ -74,5 +74,5 @@ def say(page: Page, text: str) -> None:
     page.keyboard.press("Enter")
     page.locator(".turn").nth(turns).wait_for()
     page.locator(".answer[aria-busy]").wait_for(state="detached")
-    page.get_by_text("Learning…").wait_for(state="detached")
-    page.locator(".learned:empty").wait_for(state="detached")
+    expect(page.locator(".learned:empty")).to_have_count(0, timeout=PATIENCE * 1000)
+    expect(page.locator(".pulse")).to_have_count(0, timeout=PATIENCE * 1000)

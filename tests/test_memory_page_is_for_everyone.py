@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def ada(proxy: Proxy, browser: Browser) -> Iterator[str]:
+def ada(proxy: Proxy, browser: Browser) -> str:
     """Somebody with every kind of memory: pinned, expiring, past, long, in two scripts, learned and added."""
     user = "ada of the page"
     with proxy.client(user) as client:

@@ -184,7 +184,9 @@ async def _proxy(folder: Path, models: tuple[str, str], server: StandIn | None) 
         ]
     )
     config, log = folder / "rememberd.yaml", folder / "log"
-    config.write_text(json.dumps({"server": {"port": 0}, "data_dir": str(folder), "model_list": listed}))
+    memory = {"deadline_ms": 2000}  # a newcomer's machine may be busy, and this is to show what memory does
+    settings = {"server": {"port": 0}, "data_dir": str(folder), "model_list": listed, "memory": memory}
+    config.write_text(json.dumps(settings))
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "proxy.cli", "serve", "--config", str(config)),
