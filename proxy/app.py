@@ -34,6 +34,7 @@ from proxy.limits import Limits
 from proxy.mcp.endpoint import Mcp
 from proxy.memory.database import Database
 from proxy.memory.embed import FastEmbedder
+from proxy.memory.erasure import undo_interrupted
 from proxy.memory.extract.llm import Model
 from proxy.memory.extract.pending import Pending
 from proxy.memory.extract.rules import Rules
@@ -171,6 +172,8 @@ async def running_writer(
             stores.for_writer(settings, embedder) as (store, quiet_for),
             _extracting(settings, deployment, seal, database, seal.store(store), embedder) as pending,
         ):
+            await undo_interrupted(store, queue.interrupted())
+            await queue.clear_interrupted()
             await queue.release()
             yield Writer(
                 seal.queue(queue),

@@ -20,6 +20,7 @@ COMPOSERS = {
     "proxy/stores.py",
     "proxy/commands/audit.py",
     "proxy/commands/check.py",
+    "proxy/commands/erase.py",
     "proxy/commands/migrate.py",
 }
 PURE = {"proxy/types.py", "proxy/errors.py", "proxy/sse.py", "proxy/identity.py", "proxy/memory/block.py"}

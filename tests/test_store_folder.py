@@ -75,6 +75,22 @@ async def test_a_full_disk_stops_writes_and_not_searches(tmp_path: Path) -> None
     await EdgeStore.open(tmp_path, dim=DIM, embedder="test").close()
 
 
+async def test_a_full_disk_does_not_stop_deletions(tmp_path: Path) -> None:
+    """A reserve is kept for them: what people want gone goes, and the tombstone is written."""
+    store = EdgeStore.open(tmp_path, dim=DIM, embedder="test")
+    await store.put(ANN, [point("a"), point("b")])
+    await store.close()
+    free = shutil.disk_usage(tmp_path).free
+    store = EdgeStore.open(tmp_path, dim=DIM, embedder="test", min_free_bytes=2 * free)
+    with pytest.raises(StoreUnavailable, match="full"):
+        await store.put(ANN, [point("c")])
+    assert await store.delete(ANN, ["a"], at=NOW) == ["a"]
+    assert await store.buried(ANN, ["a"]) == {"a": NOW}
+    assert await store.erase("ann") == 1
+    with pytest.raises(StoreUnavailable, match="full"):
+        await store.close()
+
+
 async def test_optimising_changes_no_answer(tmp_path: Path) -> None:
     """It waits until it pays, and afterwards the same memories come back with the same scores."""
     store = EdgeStore.open(tmp_path, dim=DIM, embedder="test")

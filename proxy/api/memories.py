@@ -16,6 +16,7 @@ from proxy.api.caller import Caller
 from proxy.api.shapes import flag_from, memory_from, memory_json, text_from, time_from, turn_from
 from proxy.api.turns import take
 from proxy.errors import RequestError
+from proxy.memory.erasure import erase
 from proxy.memory.extract.rules import slot_of
 from proxy.memory.forget import forget
 from proxy.memory.history import earlier_text
@@ -171,13 +172,7 @@ class Memories:
         return json_response({"object": "user.erased", "deleted": erased})
 
     async def erase_user(self, user: str) -> int:
-        """The queue first: its mark stops a turn that is still in flight from being written behind our back."""
-        now = _now()
-        await self.queue.erase(user, now)
-        erased = await self.store.erase(user)
-        await self.receipts.erase(user, now)
-        await self.frozen.erase(user)
-        return erased
+        return await erase(user, _now(), self.queue, self.store, self.receipts, self.frozen)
 
     async def export(self, request: Request) -> Response:
         space = self.caller.space(request)

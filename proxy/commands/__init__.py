@@ -24,6 +24,8 @@ COMMANDS = {
     "import": "bring in what you have: ChatGPT's, Claude's and Mem0's exports, notes, our own NDJSON",
     "audit": "find duplicates, junk, contradictions and secrets among the memories; repair them",
     "migrate": "move all memories between an embedded store and a Qdrant server, and check that they are the same",
+    "erase": "erase a user whole, and look whether anything is left on the disk",
+    "encryption": "show which master key is in force, or wrap all keys by a new one",
     "keys": "make, list and revoke API keys, in force within a second",
     "demo": "see a fact told to one model come back from another; needs no key and no network",
     "completion": "a script that completes commands in bash, zsh or fish",

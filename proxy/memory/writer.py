@@ -102,6 +102,7 @@ class Writer:
             raise
         except Erased:
             TURNS.labels("erased").inc()
+            await self.queue.ack([turn.id])
         except Exception as error:  # noqa: BLE001 - whatever one turn's content breaks must not stop the others
             await self._give_back(claim, error)
         else:

@@ -12,6 +12,8 @@ from proxy.types import Claim, DeadLetter, Millis, QueueStats, Space, Turn
 
 # A turn is due, leased, then settled (stored, not flushed) or dead; acked, it is gone. `version` counts the puts of
 # an id and `claimed` is the version that was leased, so that a turn put again meanwhile is not taken for processed.
+# An erased one was leased when its user was erased: without its text, it tells a writer that starts anew what the one
+# that was killed may have written.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
     seq INTEGER PRIMARY KEY,
@@ -56,10 +58,13 @@ UPDATE turns SET state = 'leased', claimed = version, due = ? WHERE seq IN (
 
 PUT_MEANWHILE = "UPDATE turns SET state = 'due', due = 0 WHERE id = ? AND state = 'leased' AND claimed < version"
 SETTLE = "UPDATE turns SET state = 'settled' WHERE id = ? AND state = 'leased'"
-ACK = "DELETE FROM turns WHERE id = ? AND state IN ('leased', 'settled')"
+ACK = "DELETE FROM turns WHERE id = ? AND state IN ('leased', 'settled', 'erased')"
 BURY = "UPDATE turns SET state = 'dead', attempts = attempts + 1, error = ? WHERE id = ? AND state = 'leased'"
 RETRY = """
 UPDATE turns SET state = 'due', due = ?, attempts = attempts + 1, error = ? WHERE id = ? AND state = 'leased'
+"""
+INTERRUPT = """
+UPDATE turns SET state = 'erased', body = '', error = '', answered = 0, due = 0 WHERE user = ? AND state = 'leased'
 """
 RELEASE = "UPDATE turns SET state = 'due', due = 0 WHERE state IN ('leased', 'settled')"
 REPLAY = "UPDATE turns SET state = 'due', due = 0, attempts = 0 WHERE state = 'dead'"
@@ -125,13 +130,22 @@ class SqliteQueue:
         """Return every lease: for the start of the file's one writer, as whoever held them is dead."""
         return await self._execute(RELEASE)
 
+    def interrupted(self) -> list[tuple[Space, Millis]]:
+        """The turns that a writer was at when their users were erased, by space and the time they began."""
+        rows = self.database.read("SELECT user, scope, created_at FROM turns WHERE state = 'erased'")
+        return [(Space(user, scope), at) for user, scope, at in rows]
+
+    async def clear_interrupted(self) -> None:
+        await self._execute("DELETE FROM turns WHERE state = 'erased'")
+
     async def alive(self, turn_id: str) -> bool:
-        return bool(self.database.read("SELECT 1 FROM turns WHERE id = ?", (turn_id,)))
+        return bool(self.database.read("SELECT 1 FROM turns WHERE id = ? AND state <> 'erased'", (turn_id,)))
 
     async def erase(self, user: str, at: Millis) -> int:
         def work(db: sqlite3.Connection) -> int:
             mark_erased(db, user, at)
-            return db.execute("DELETE FROM turns WHERE user = ?", (user,)).rowcount
+            begun = db.execute(INTERRUPT, (user,)).rowcount
+            return begun + db.execute("DELETE FROM turns WHERE user = ? AND state <> 'erased'", (user,)).rowcount
 
         return await self.database.write(work, scrub=True)
 

@@ -69,8 +69,8 @@ class Keyring:
         row = await self.database.write(work)
         if row is None:
             raise ConfigError(
-                f"the memories in {self.database.path.parent} are not encrypted: stop the proxy and run"
-                " `rememberd encryption migrate`, or set another data_dir"
+                f"the memories in {self.database.path.parent} are not encrypted: save each user's"
+                " with `rememberd memories export`, set another data_dir, and bring them in with `rememberd import`"
             )
         if row.master not in self._masters:
             raise ConfigError(

@@ -33,6 +33,7 @@ from proxy.types import Kind, Memory, Millis, Point, Space, Sparse
 
 # The engine writes through memory maps: on a full disk it dies of SIGBUS, so it must never meet one.
 MIN_FREE_BYTES = 64 * 2**20
+DELETIONS_MAY_USE = 0.75  # of that: on a full disk people can still delete
 CACHED_ROWS = 100_000
 # Below this, searches are fast without an index (measured: 1 ms at 100k points), and building one stalls them.
 OPTIMIZE_ABOVE = 200_000
@@ -134,13 +135,14 @@ class EdgeStore:
 
     async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
         existing = [memory.id for memory in await self.get(space, ids)]
-        self._upsert([qdrant.Point(point_id(space, id_), {}, tombstone(space, id_, at)) for id_ in existing])
+        tombs = [qdrant.Point(point_id(space, id_), {}, tombstone(space, id_, at)) for id_ in existing]
+        self._upsert(tombs, deletes=True)
         return existing
 
     async def erase(self, user: str) -> int:
         with _engine():
             count: int = self._shard.count(queries.memories_of_user(user))
-        self._write(UpdateOperation.delete_points_by_filter(queries.of_user(user)))
+        self._write(UpdateOperation.delete_points_by_filter(queries.of_user(user)), deletes=True)
         self._rows.clear()
         return count
 
@@ -197,9 +199,9 @@ class EdgeStore:
             self._shard.close()
             os.close(self._lock)
 
-    def _upsert(self, points: list[qdrant.Point]) -> None:
+    def _upsert(self, points: list[qdrant.Point], *, deletes: bool = False) -> None:
         if points:
-            self._write(UpdateOperation.upsert_points(points))
+            self._write(UpdateOperation.upsert_points(points), deletes=deletes)
             for point in points:
                 self._keep_row(point)
 
@@ -211,8 +213,8 @@ class EdgeStore:
         else:
             self._rows.drop(point.id.int)
 
-    def _write(self, operation: UpdateOperation) -> None:
-        self._require_space()
+    def _write(self, operation: UpdateOperation, *, deletes: bool = False) -> None:
+        self._require_space(-int(self._min_free_bytes * DELETIONS_MAY_USE) if deletes else 0)
         self._dirty = True
         with _engine():
             self._shard.update(operation)
