@@ -12,14 +12,19 @@ from typing import Any
 
 import pytest
 
-from proxy.memory.redact import iban, luhn, redact
+from proxy.memory.personal_shapes import PERSONAL
+from proxy.memory.redact import redact
 
 _ALPHABETS = {
     "a": string.ascii_letters + string.digits,
     "h": "0123456789abcdef",
     "u": "ABCDEFGHJKLMNPQRSTUVWXYZ234567",
 }
-LINES = (Path(__file__).parent / "data" / "secrets.jsonl").read_text(encoding="utf-8").splitlines()
+DATA = Path(__file__).parent / "data"
+# The second was written before the shapes were run on it, and used to improve them only then.
+FILES = ("secrets.jsonl", "secrets_blind.jsonl")
+LINES = [line for name in FILES for line in (DATA / name).read_text(encoding="utf-8").splitlines()]
+README = Path(__file__).parents[1] / "README.md"
 
 
 def _filled(template: str) -> str:
@@ -74,12 +79,57 @@ def test_several_secrets_are_counted() -> None:
     assert redact(text).counts == {"OpenAI key": 2, "card number": 1}
 
 
-def test_check_digits() -> None:
-    """Luhn and modulo 97 tell a number from a card or an account; one wrong digit makes it neither."""
-    assert luhn("4012888888881881")
-    assert not luhn("4012888888881882")
-    assert iban("GB29 NWBK 6016 1331 9268 19")
-    assert not iban("GB29 NWBK 6016 1331 9268 18")
+def test_one_wrong_digit_makes_another_number() -> None:
+    """Check digits tell a card, an account or an identity from any other number."""
+    for right, wrong in (
+        ("card 4012888888881881", "card 4012888888881882"),
+        ("GB29 NWBK 6016 1331 9268 19", "GB29 NWBK 6016 1331 9268 18"),
+        ("my BSN is 111222333", "my BSN is 111222334"),
+        ("RCCMNL83S18D969H", "RCCMNL83S18D969I"),
+    ):
+        assert redact(right).counts
+        assert not redact(wrong).counts
+
+
+def test_an_account_ends_where_the_next_word_begins() -> None:
+    """Each country's accounts have one length: what follows is not taken in."""
+    assert redact("pay BE68 5390 0754 7034 EUR 20 today").text == "pay [redacted: IBAN] EUR 20 today"
+
+
+def test_the_readme_gives_the_figures() -> None:
+    """Precision and recall over all labelled lines, as they are now."""
+    found = wrong = missed = 0
+    for case in map(json.loads, LINES):
+        result = redact(_filled(case["text"]))
+        kept = case["kind"] is not None and _filled(case["secret"]) in result.text
+        found += case["kind"] is not None and not kept
+        missed += kept
+        wrong += case["kind"] is None and bool(result.counts)
+    precision, recall = found / (found + wrong), found / (found + missed)
+    figures = f"| all {len(LINES)} labelled lines, now | {precision:.3f} | {recall:.3f} |"
+    assert figures in README.read_text(encoding="utf-8"), figures
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "rest"),
+    [
+        ("mail", "write to ada.lovelace+x@mail.example.co.uk please", "write to [redacted: mail address] please"),
+        (
+            "phone",
+            "call +47 22 12 34 56 or 415-555-2671",
+            "call [redacted: phone number] or [redacted: phone number]",
+        ),
+        ("phone", "mein Handy: 0171 1234567", "mein Handy: [redacted: phone number]"),
+        ("phone", "version 1.2.3 at 10:30 on 2024-05-01", "version 1.2.3 at 10:30 on 2024-05-01"),
+        ("address", "I live at 221B Baker Street, London", "I live at [redacted: address], London"),
+        ("address", "Karl-Marx-Allee 12, 12 rue de la Paix", "Karl-[redacted: address], [redacted: address]"),
+        ("address", "I walked down the street for 12 minutes", "I walked down the street for 12 minutes"),
+    ],
+)
+def test_personal_data_goes_when_asked(name: str, text: str, rest: str) -> None:
+    """Mail and street addresses and phone numbers are memories like others, unless the operator says otherwise."""
+    assert redact(text).text == text
+    assert redact(text, [name]).text == rest
 
 
 _HOSTILE = [
@@ -97,6 +147,7 @@ _HOSTILE = [
     " ",
 ]
 _HOSTILE += ["-----BEGIN RSA PRIVATE KEY-----", "Authorization: Bearer ", "eyJaaaaaaaaa.eyJ", "pin for ", "use "]
+_HOSTILE += ["Aa-", "calle de ", "rue a ", "steuer-id ", "a@a.", "+1 2", "1 ", "GB29 "]
 
 
 @pytest.mark.parametrize("piece", _HOSTILE)
@@ -104,5 +155,5 @@ def test_hostile_text_costs_linear_time(piece: str) -> None:
     """200 kB of the beginnings of secrets are read in moments: quadratic time would be minutes."""
     text = piece * (200_000 // len(piece))
     started = time.perf_counter()
-    redact(text)
-    assert time.perf_counter() - started < 15
+    redact(text, tuple(PERSONAL))
+    assert time.perf_counter() - started < 30
