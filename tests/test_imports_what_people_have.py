@@ -18,7 +18,8 @@ from proxy.cli import main
 from proxy.imports import arrays
 from proxy.imports.files import opened
 from proxy.imports.lines import BadFile
-from tests.proxy_server import Proxy, memories, remembered
+from tests.fake_model import FakeModel
+from tests.proxy_server import Proxy, memories, remembered, running
 
 DATA = Path(__file__).parent / "data" / "imports"
 CHATGPT, CLAUDE, NOTES = DATA / "chatgpt.json", DATA / "claude.json", DATA / "notes.md"
@@ -294,3 +295,14 @@ def test_lines_that_are_no_turns_are_told_by_their_number(proxy: Proxy, user: st
         assert [error["line"] for error in answer["errors"]] == [1, 2]
         assert len(answer["turns"]["queued"]) == 1
         remembered(client, "I sail.", kind="episode")
+
+
+@pytest.mark.slow
+def test_a_key_with_a_limit_only_takes_longer(proxy: Proxy, tmp_path: Path, upstream: FakeModel) -> None:
+    """The import waits for its turn, as it is told to."""
+    keys = [{"name": "ada", "key": "sk-ada", "user": "ada", "requests_per_minute": 60}]
+    with running(tmp_path, {"model-a": upstream.url}, keys=keys) as limited:
+        with limited.client(key="sk-ada") as client:
+            while client.get("/v1/memories").status_code == 200:
+                pass
+        assert main(["import", str(CHATGPT), "--url", limited.url, "--key", "sk-ada"]) == 0

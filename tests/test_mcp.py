@@ -111,6 +111,15 @@ async def test_two_users_at_the_same_time_are_never_mixed_up(proxy: Proxy, user:
     await asyncio.gather(*(one(number) for number in range(10)))
 
 
+async def test_the_audit_log_tells_of_what_was_done_by_mcp(proxy: Proxy, user: str) -> None:
+    """As of any other call: who did what to whose memories."""
+    async with connected(proxy, user) as client:
+        added = await used(client, "add_memory", text="I ski.")
+        await used(client, "forget_memory", id=added["id"])
+    entries = [json.loads(line) for line in (proxy.data / "audit.jsonl").read_text().splitlines()]
+    assert len([entry for entry in entries if entry.get("whose") == user]) == 2
+
+
 async def test_a_scope_is_a_space_of_its_own(proxy: Proxy, user: str) -> None:
     """As everywhere else."""
     async with connected(proxy, user, **{"X-Memory-Scope": "work"}) as client:

@@ -18,6 +18,7 @@ from proxy.ports import MemoryStore, ReceiptBook
 from proxy.types import Memory, Receipt, Space
 
 _PAGE = 50
+_MOST = 100  # that can be asked for by their ids
 
 
 class ReceiptApi:
@@ -31,8 +32,12 @@ class ReceiptApi:
         ]
 
     async def page(self, request: Request) -> Response:
-        space = self.caller.space(request)
-        receipts = self.receipts.recent(space, limit_from(request.query_params.get("limit"), _PAGE))
+        """The newest, or those whose `ids` are given, with commas between; of these only what exists."""
+        space, asked = self.caller.space(request), request.query_params
+        if ids := asked.get("ids"):
+            receipts = [each for name in ids.split(",", _MOST)[:_MOST] if (each := self.receipts.get(space, name))]
+        else:
+            receipts = self.receipts.recent(space, limit_from(asked.get("limit"), _PAGE))
         memories = await self._memories(space, receipts)
         return json_response({"object": "list", "data": [_shown(receipt, memories) for receipt in receipts]})
 

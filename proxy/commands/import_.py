@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ EXAMPLES = """\
 _LINES = 50  # of a request: so many turns stand before what the user says meanwhile
 _BYTES = 4 * 2**20  # of a request, unless a single line is larger
 _SHOWN = 20  # facts
-_POLL_SECONDS = 0.05
+_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.05, 1.0
 _PATIENCE_SECONDS = 300.0  # for the writer to get through one request
 
 
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     summary, progress = Summary(), Progress()
     proxy = None if arguments.dry_run else client.connect(arguments)
     if proxy is not None:
-        proxy.ask("GET", "/v1/memories?limit=1")  # before a long file is read for nobody
+        _allowed(lambda: proxy.ask("GET", "/v1/memories?limit=1"))  # before a long file is read for nobody
     try:
         with opened(arguments.file, arguments.format) as exports:
             for export in exports:
@@ -102,8 +102,8 @@ def _send(proxy: Client, batch: list[Line], summary: Summary) -> None:
     """And wait until it is learned: what the user says meanwhile must not queue behind a whole life."""
     if not batch:
         return
-    lines = (orjson.dumps(line) + b"\n" for line in batch)
-    answer = proxy.ask("POST", "/v1/memories/import", lines=lines)
+    lines = [orjson.dumps(line) + b"\n" for line in batch]
+    answer = _allowed(lambda: proxy.ask("POST", "/v1/memories/import", lines=lines))
     taken = answer["turns"]
     turns = sum(map(len, taken.values()))
     summary.turns += turns
@@ -112,20 +112,34 @@ def _send(proxy: Client, batch: list[Line], summary: Summary) -> None:
     summary.known += answer["merged"] + len(taken["known"])
     summary.skipped += len(taken["skipped"])
     summary.errors += [each["message"] for each in answer["errors"]]
-    for receipt in taken["queued"]:
-        _count(_settled(proxy, receipt), summary)
+    for receipt in _settled(proxy, taken["queued"]):
+        _count(receipt, summary)
 
 
-def _settled(proxy: Client, receipt_id: str) -> dict[str, Any]:
-    """The receipt, once the writer is done with its turn."""
-    end = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        receipt: dict[str, Any] = proxy.ask("GET", f"/v1/receipts/{receipt_id}")
-        if receipt["write"] != "pending":
-            return receipt
-        if time.monotonic() > end:
+def _settled(proxy: Client, waiting: list[str]) -> Iterator[dict[str, Any]]:
+    """The receipts, each once the writer is done with its turn. Those of a user who is erased meanwhile are gone."""
+    end, pause = time.monotonic() + _PATIENCE_SECONDS, _POLL_SECONDS
+    while waiting:
+        path = f"/v1/receipts?ids={','.join(waiting)}"
+        found = _allowed(lambda: proxy.ask("GET", path))["data"]  # noqa: B023 - called before it changes
+        yield from (receipt for receipt in found if receipt["write"] != "pending")
+        waiting = [receipt["id"] for receipt in found if receipt["write"] == "pending"]
+        if waiting and time.monotonic() > end:
             raise ProxyError("the writer does not get on: `rememberd check` says why; then run this again to go on")
-        time.sleep(_POLL_SECONDS)
+        if waiting:
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_POLL_SECONDS)
+
+
+def _allowed(ask: Callable[[], Any]) -> Any:
+    """What `ask` returns, when the key's limit of requests lets it."""
+    while True:
+        try:
+            return ask()
+        except ProxyError as error:
+            if error.retry_after is None:
+                raise
+            time.sleep(error.retry_after)
 
 
 def _count(receipt: dict[str, Any], summary: Summary) -> None:

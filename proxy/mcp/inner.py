@@ -10,6 +10,8 @@ import orjson
 from starlette.requests import Request
 from starlette.types import Message
 
+from proxy.requests import NOTED
+
 _OF_THE_BODY = frozenset((b"content-length", b"content-type", b"content-encoding", b"transfer-encoding", b"accept"))
 
 
@@ -40,7 +42,7 @@ async def call(request: Request, method: str, path: str, body: bytes) -> Answer:
         "query_string": query.encode(),
         "headers": [*headers, (b"content-type", b"application/json")],
     }
-    for name in ("endpoint", "path_params", "route"):
+    for name in ("endpoint", "path_params", "route", NOTED):
         scope.pop(name, None)
     received = [{"type": "http.request", "body": body}]
     status, chunks = 0, list[bytes]()

@@ -20,11 +20,12 @@ _EVERYWHERE = frozenset(("0.0.0.0", "::", ""))  # noqa: S104 - what a server lis
 
 
 class ProxyError(RememberdError):
-    """The proxy is not there, or refuses. Says what to do next; `status` is 0 where nobody answered."""
+    """The proxy is not there, or refuses. Says what to do next; `status` is 0 where nobody answered, `retry_after` is
+    how many seconds the key has to wait, where it is only that."""
 
-    def __init__(self, message: str, status: int = 0) -> None:
+    def __init__(self, message: str, status: int = 0, retry_after: float | None = None) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.retry_after = status, retry_after
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +89,7 @@ class Client:
             raise ProxyError(self._absent(error)) from error
         if answer.status >= 400:
             with answer:
-                raise self._refusal(answer.status, self._read(answer))
+                raise self._refusal(answer.status, answer.headers.get("Retry-After"), self._read(answer))
         return answer
 
     def _read(self, answer: http.client.HTTPResponse) -> bytes:
@@ -102,7 +103,7 @@ class Client:
             return f"{self.url} did not answer within {_PATIENCE_SECONDS:.0f} s: look at its log, or try again"
         return f"nobody answers at {self.url} ({error}): start it with `rememberd serve`, or name it with --url"
 
-    def _refusal(self, status: int, raw: bytes) -> ProxyError:
+    def _refusal(self, status: int, retry_after: str | None, raw: bytes) -> ProxyError:
         try:
             message = str(orjson.loads(raw)["error"]["message"])
         except (orjson.JSONDecodeError, KeyError, TypeError):
@@ -111,4 +112,5 @@ class Client:
             message = f"{message}\nset REMEMBERD_KEY to a key of the proxy's `keys`, or give one with --key"
         if status == 403 and "several users" in message:
             message = f"{message}\nname one with --user"
-        return ProxyError(message, status)
+        wait = float(retry_after) if status == 429 and retry_after and retry_after.isdigit() else None
+        return ProxyError(message, status, wait)
