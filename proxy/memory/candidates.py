@@ -64,7 +64,7 @@ class Names:
         return found
 
     def present(self) -> set[str]:
-        return {self.values[code] for code in np.unique(self.codes).tolist() if code >= 0}
+        return {self.values[code] for code in set(self.codes.tolist()) if code >= 0}
 
     def groups(self) -> Ints:
         """For each row the first one of the same name; a row without a name is alone."""

@@ -50,8 +50,8 @@ def _in_turn(ranked: Candidates, budget_tokens: int) -> Iterator[int]:
 
 def _is_profile(facts: Candidates, budget_tokens: int) -> bool:
     """Few, and one person's."""
-    cost = facts.tokens.sum() + HEADER_COST * len(np.unique(facts.at // DAY_MS))
-    return bool(cost <= WHOLE_SHARE * budget_tokens and len(np.unique(facts.speaker.codes)) == 1)
+    cost = facts.tokens.sum() + HEADER_COST * len(set((facts.at // DAY_MS).tolist()))
+    return bool(cost <= WHOLE_SHARE * budget_tokens and len(set(facts.speaker.codes.tolist())) == 1)
 
 
 def _days(ranked: Candidates) -> Ints:

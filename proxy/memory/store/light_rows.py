@@ -62,16 +62,16 @@ class LightRows:
 
     def union(self, nearest: Branch, worded: Branch, pinned: Branch) -> Candidates:
         """Sorted by id. All points of the three must have been kept."""
-        places = [
-            np.array([self._places[point] for point in branch.points], np.int64)
-            for branch in (nearest, worded, pinned)
-        ]
-        found: Ints = np.unique(np.concatenate(places))
+        branches = [self._places_of(branch) for branch in (nearest, worded, pinned)]
+        found, position = _distinct(np.concatenate(branches), len(self._rows))
         rows = self._rows[found]
+        scores = np.zeros((2, len(found)))
+        for column, places, branch in zip(scores, branches, (nearest, worded), strict=False):
+            column[position[places]] = branch.scores
         joined = Candidates(
             ids=rows["id"],
-            dense=_scores(found, places[0], nearest.scores),
-            bm25=_scores(found, places[1], worded.scores),
+            dense=scores[0],
+            bm25=scores[1],
             facts=rows["facts"],
             at=rows["at"],
             tokens=rows["tokens"],
@@ -97,19 +97,25 @@ class LightRows:
             names.append(name)
         return codes[name]
 
+    def _places_of(self, branch: Branch) -> Ints:
+        return np.array([self._places[point] for point in branch.points], np.int64)
+
     def _names_of(self, column: str, codes: Codes) -> Names:
-        used, places = np.unique(codes, return_inverse=True)
-        unnamed = int(used[:1].tolist() == [-1])
+        """Those alone that stand in these rows."""
         names = self._names[column]
-        return Names((places - unnamed).astype(np.int32), [names[code] for code in used[unnamed:].tolist()])
+        used, position = _distinct(codes[codes >= 0], len(names))
+        return Names(
+            np.where(codes < 0, -1, position[codes]).astype(np.int32), [names[code] for code in used.tolist()]
+        )
 
 
 def _table(rows: int, id_bytes: int) -> NDArray[np.void]:
     return np.zeros(rows, np.dtype([*_FIELDS, ("id", f"S{id_bytes}")]))
 
 
-def _scores(found: Ints, places: Ints, scores: Sequence[float]) -> NDArray[np.float64]:
-    """0 where the branch did not return the point."""
-    column = np.zeros(len(found))
-    column[np.searchsorted(found, places)] = scores
-    return column
+def _distinct(numbers: Ints | Codes, size: int) -> tuple[Ints, Codes]:
+    """Each of `numbers`, all below `size`, once and sorted; and where it stands there, by number. Faster than
+    sorting, which is what `np.unique` does."""
+    seen = np.zeros(size + 1, np.bool_)
+    seen[numbers] = True
+    return np.flatnonzero(seen), np.cumsum(seen, dtype=np.int32) - 1
