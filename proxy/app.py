@@ -40,6 +40,7 @@ from proxy.memory.extract.pending import Pending
 from proxy.memory.extract.rules import Rules
 from proxy.memory.extract.stage import Stage
 from proxy.memory.frozen import Frozen
+from proxy.memory.privacy import Privacy
 from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.recall import Recall
 from proxy.memory.receipts import Receipts
@@ -88,7 +89,7 @@ def build_app(
     queue, pauses = seal.queue(SqliteQueue(database)), seal.pauses(database)
     receipts, frozen = seal.receipts(Receipts(database)), seal.frozen(Frozen(database))
     memory, max_body_bytes = settings.memory, settings.server.max_body_mb * 2**20
-    recall = Recall(store, embedder, memory.budget_tokens, memory.deadline_ms)
+    recall = Recall(store, embedder, memory.budget_tokens, memory.deadline_ms, build_privacy(settings))
     chat = Chat(
         auth=auth,
         catalog=catalog,
@@ -160,6 +161,7 @@ async def running_writer(
 
     Raises `ConfigError`, `EmbedderUnavailable`."""
     deployment = extraction(settings, model_list, environ)
+    privacy, sees_all = build_privacy(settings), extracts_locally(settings, model_list, environ)
     if deployment is not None and deployment().lane(CHAT) == "translate":
         load_litellm()  # before anybody waits for the store: the import takes seconds
     embedder = build_embedder(settings)
@@ -170,7 +172,9 @@ async def running_writer(
         async with (
             sealing(settings) as seal,
             stores.for_writer(settings, embedder) as (store, quiet_for),
-            _extracting(settings, deployment, seal, database, seal.store(store), embedder) as pending,
+            _extracting(
+                settings, deployment, seal, database, seal.store(store), embedder, None if sees_all else privacy
+            ) as pending,
         ):
             await undo_interrupted(store, queue.interrupted())
             await queue.clear_interrupted()
@@ -183,6 +187,8 @@ async def running_writer(
                 seal.receipts(Receipts(database)),
                 seal.frozen(Frozen(database)),
                 pending=pending,
+                extracts_private=sees_all,
+                privacy=privacy,
                 quiet_for=quiet_for,
                 keep_receipts_ms=settings.memory.receipts_days * DAY_MS,
             )
@@ -199,6 +205,7 @@ async def _extracting(
     database: Database,
     store: MemoryStore,
     embedder: Embedder,
+    hidden: Privacy | None,
 ) -> AsyncIterator[Pending | None]:
     """The second stage, and its turns; None without a model for it."""
     if deployment is None:
@@ -207,7 +214,7 @@ async def _extracting(
     pending = build_pending(settings, database, seal)
     lanes: dict[str, Upstream] = {"bytes": Passthrough(), "translate": Translate()}
     await pending.release()
-    stage = Stage(pending, store, embedder, Model(deployment, lanes), settings.memory.extract.daily_tokens)
+    stage = Stage(pending, store, embedder, Model(deployment, lanes), settings.memory.extract.daily_tokens, hidden)
     running = asyncio.create_task(stage.run())
     try:
         yield pending
@@ -232,6 +239,19 @@ def extraction(
     except RequestError as error:
         raise ConfigError(f"memory.extract.model: {error.message}") from error
     return partial(catalog.resolve, name)
+
+
+def extracts_locally(settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> bool:
+    """May `extract.model` see what is private? Only if all that answer for that name are local."""
+    name = settings.memory.extract.model
+    if name is None:
+        return False
+    catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
+    return all(each.local for each in catalog.candidates(name))
+
+
+def build_privacy(settings: Settings) -> Privacy:
+    return Privacy(settings.memory.private_scopes or (), settings.memory.private_classes or ())
 
 
 def build_pending(settings: Settings, database: Database, seal: Sealing) -> Pending:

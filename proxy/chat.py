@@ -25,7 +25,7 @@ from proxy.memory.recall import Recall, Recalled
 from proxy.ports import FrozenBlocks, ReceiptBook, TurnQueue
 from proxy.relay import Relay, unless_gone
 from proxy.requests import header_values, read_body, request_id, with_query
-from proxy.types import Deployment, Identity, Millis, Receipt, Source, Turn
+from proxy.types import Deployment, Identity, Receipt, Source, Turn
 from proxy.upstream.catalog import Catalog
 from proxy.upstream.failover import Answered, Failover
 from proxy.wire import body as json_body
@@ -116,6 +116,8 @@ class Chat:
         mode = mode_of(headers)
         body = json_body.parse(raw)
         deployments = self.catalog.choices(json_body.model(body), principal)
+        if not all(each.memory for each in deployments):
+            mode = "off"  # also where only a fallback of this model is to know nothing
         identity = identify(principal, headers, body)
         return Exchange(
             id=request_id(headers),
@@ -141,7 +143,7 @@ class Chat:
         said = exchange.said
         if said is None or exchange.mode == "write":
             return None
-        version, kept = self._kept(said, exchange.at)
+        version, kept = self._kept(said, exchange)
         if kept is not None:
             return Recollection(kept)
         recalled = await self.recall.recall(
@@ -151,6 +153,7 @@ class Chat:
             turn_id=said.turn_id,
             conversation=said.identity.conversation,
             previous=said.asked.previous,
+            private=exchange.local,
         )
         return Recollection(recalled, None if recalled.status == "degraded" else version)
 
@@ -258,22 +261,22 @@ class Chat:
 
     async def _freeze(self, exchange: Exchange, said: Said, recalled: Recalled, version: int) -> bool:
         kept = (exchange.at, recalled.status, recalled.block, recalled.ids, recalled.tokens)
-        await self.frozen.freeze(said.space, said.key, version, orjson.dumps(kept))
+        await self.frozen.freeze(said.space, said.key(local=exchange.local), version, orjson.dumps(kept))
         return True
 
-    def _kept(self, said: Said, now: Millis) -> tuple[int | None, Recalled | None]:
+    def _kept(self, said: Said, exchange: Exchange) -> tuple[int | None, Recalled | None]:
         """The space's version and the frozen block, if it still holds: always while the model is at work on the
         same message (a tool loop), else only for a while and if the memories have not changed since."""
         began = time.perf_counter()
         try:
             version = self.frozen.version(said.space)
-            found = self.frozen.thawed(said.space, said.key)
+            found = self.frozen.thawed(said.space, said.key(local=exchange.local))
         except QueueUnavailable as error:
             log.warning("no frozen blocks: %s", error)
             return None, None
         if found is None:
             return version, None
         at, status, block, ids, tokens = orjson.loads(found[1])
-        if not said.asked.continues and (found[0] != version or now - at > _FRESH_MS):
+        if not said.asked.continues and (found[0] != version or exchange.at - at > _FRESH_MS):
             return version, None
         return version, Recalled(status, block, tuple(ids), tokens, (time.perf_counter() - began) * 1000)

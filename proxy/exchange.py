@@ -34,9 +34,9 @@ class Said:
     def space(self) -> Space:
         return self.identity.space
 
-    @property
-    def key(self) -> str:
-        text = "\0".join((self.identity.conversation or "", self.asked.text))
+    def key(self, *, local: bool) -> str:
+        """Of the frozen block. What a local model gets is never kept for another."""
+        text = "\0".join((self.identity.conversation or "", self.asked.text, "local" if local else ""))
         return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -54,6 +54,11 @@ class Exchange:
     identity: Identity | None
     said: Said | None
     client: str | None
+
+    @property
+    def local(self) -> bool:
+        """Whoever of those that may answer does: nothing leaves the operator's machines."""
+        return all(each.local for each in self.deployments)
 
 
 @dataclass(frozen=True, slots=True)

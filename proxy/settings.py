@@ -17,6 +17,7 @@ import yaml
 
 from proxy.config import Reader
 from proxy.errors import ConfigError
+from proxy.memory.privacy import CLASSES
 from proxy.principals import digest, hash_from, principal_from
 
 
@@ -109,6 +110,10 @@ class Memory:
     )
     budget_tokens: int = setting(600, "largest context block, in tokens")
     deadline_ms: int = setting(150, "recall, and the wait for the queue, take no longer than this each")
+    private_scopes: list[str] | None = setting(None, "scopes whose memories go to local models only; null = none")
+    private_classes: list[str] | None = setting(
+        None, "the same by subject: health, religion, politics, sexuality, ethnicity, money, crime; null = none"
+    )
     receipts_days: int = setting(30, "how long receipts are kept")
     store: Store = table(Store)
     queue: Queue = table(Queue)
@@ -186,6 +191,9 @@ def _check(settings: Settings) -> None:
         raise ConfigError("server.cors_origins: any page could read the memories here: list origins, or set `keys`")
     _check_keys(settings.keys or [], settings.admin_key)
     _check_patterns(memory.side_tasks or [])
+    for name in memory.private_classes or []:
+        if name not in CLASSES:
+            raise ConfigError(f"memory.private_classes: {name!r} is not one of {', '.join(CLASSES)}")
     _check_supported(memory)
 
 

@@ -80,7 +80,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """One memory. `valid_to` None means it holds now; `slot` names a single-valued attribute ("employer")."""
+    """One memory. `valid_to` None means it holds now; `slot` names a single-valued attribute ("employer"). What
+    is `private` goes to models on the operator's own machines only."""
 
     id: str
     text: str
@@ -95,6 +96,7 @@ class Memory:
     evidence: Evidence | None = None
     source: Source = field(default_factory=Source)
     speaker: str | None = None
+    private: bool = False
 
 
 class Sparse(NamedTuple):
@@ -201,7 +203,8 @@ class Deployment:
 
     `model_name` is what the client asked for, `upstream_model` what the provider calls it. `speaks` are the paths,
     relative to the API base, whose bytes the provider takes as they are. `timeout` is the longest silence of the
-    provider, in seconds. `params` is the rest of `litellm_params`, for the translate lane."""
+    provider, in seconds. `params` is the rest of `litellm_params`, for the translate lane. `local`: what is sent
+    there stays with the operator. `memory`: may it take part there?"""
 
     model_name: str
     provider: str
@@ -212,6 +215,8 @@ class Deployment:
     timeout: float = 600.0
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    local: bool = False
+    memory: bool = True
 
     def lane(self, path: str) -> Literal["bytes", "translate"]:
         """Which way leads to `path`, its query left aside. What is no dialect's own goes with OpenAI's chat."""

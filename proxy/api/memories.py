@@ -18,7 +18,7 @@ from proxy.api.turns import take
 from proxy.errors import RequestError
 from proxy.memory.erasure import erase
 from proxy.memory.extract.rules import slot_of
-from proxy.memory.forget import forget
+from proxy.memory.forget import forget, related
 from proxy.memory.history import earlier_text
 from proxy.memory.points import to_point
 from proxy.memory.recall import Recall
@@ -31,8 +31,8 @@ from proxy.wire import body as json_body
 _PAGE = 100
 _LARGEST_PAGE = 500
 _IMPORT_BATCH = 50
-_ADD_FIELDS = frozenset({"text", "kind", "pinned", "expires_at"})
-_EDIT_FIELDS = frozenset({"text", "pinned", "expires_at", "valid_to"})
+_ADD_FIELDS = frozenset({"text", "kind", "pinned", "private", "expires_at"})
+_EDIT_FIELDS = frozenset({"text", "pinned", "private", "expires_at", "valid_to"})
 _KINDS: dict[str, Kind] = {"fact": "fact", "episode": "episode"}
 
 
@@ -127,6 +127,7 @@ class Memories:
             old,
             text=text_from(fields["text"]) if "text" in fields else old.text,
             pinned=flag_from(fields, "pinned") if "pinned" in fields else old.pinned,
+            private=flag_from(fields, "private") if "private" in fields else old.private,
             expires_at=time_from(fields, "expires_at") if "expires_at" in fields else old.expires_at,
             updated_at=max(now, old.updated_at + 1),
         )
@@ -141,6 +142,9 @@ class Memories:
         written = [new]
         if new.text != old.text:
             written.append(await earlier_text(self.store, space, old, new.updated_at))
+        if new.private != old.private:  # and so is what else tells it, or it would leave by that door
+            others = await related(self.store, self.embedder, space, old, new.updated_at)
+            written += [replace(each, private=new.private, updated_at=new.updated_at) for each in others]
         await self.store.put(space, [await to_point(each, self.embedder) for each in written])
         ids = [each.id for each in written]
         await self._undo_if_erased(space, ids, new.updated_at)

@@ -25,7 +25,7 @@ async def forget(
     found = await store.get(space, [memory_id])
     if not found:
         return []
-    ids = [memory_id, *await _related(store, embedder, space, found[0], clock())]
+    ids = [memory_id, *(each.id for each in await related(store, embedder, space, found[0], clock()))]
     ids += await earlier_texts(store, space, ids)
     return await store.delete(space, ids, at=clock())
 
@@ -59,13 +59,14 @@ async def _saying(store: MemoryStore, embedder: Embedder, space: Space, what: st
     ]
 
 
-async def _related(store: MemoryStore, embedder: Embedder, space: Space, memory: Memory, now: Millis) -> list[str]:
+async def related(store: MemoryStore, embedder: Embedder, space: Space, memory: Memory, now: Millis) -> list[Memory]:
+    """What else tells it: of a fact the exchanges that hold its words, of an exchange its facts."""
     terms = embedder.query(memory.text)
     near = await store.search(space, await embedder.dense(memory.text), terms, now=now)
     others = [candidate.id for candidate in near if candidate.kind != memory.kind]
     said = frozenset(terms.indices) if memory.kind == "fact" else frozenset()
     return [
-        other.id
+        other
         for other in await store.get(space, others)
         if _same_turn(memory, other) or (said and said <= set(embedder.query(other.text).indices))
     ]

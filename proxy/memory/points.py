@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from proxy.memory.block import ANSWER_WORDS, USER_WORDS, cut, line_cost, sides
-from proxy.memory.rank import cues
+from proxy.memory.rank import Cue, cues
 from proxy.ports import Embedder
 from proxy.types import Memory, Millis, Point
 
@@ -17,7 +17,8 @@ async def to_point(memory: Memory, embedder: Embedder) -> Point:
     text = searchable(memory)
     dense = await embedder.dense(text)
     sparse = embedder.document(f"{text} {_date_words(memory.valid_from)}")
-    return Point(memory, dense, sparse, line_cost(memory), int(cues(sides(memory)[0])))
+    seen = cues(sides(memory)[0]) | (Cue.PRIVATE if memory.private else Cue(0))
+    return Point(memory, dense, sparse, line_cost(memory), int(seen))
 
 
 def searchable(memory: Memory) -> str:

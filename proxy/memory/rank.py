@@ -61,6 +61,7 @@ class Cue(IntFlag):
     TIME = 1
     ASKS = 4
     TELLS = 8
+    PRIVATE = 16  # no feature of the text: its owner marked it
 
 
 def cues(text: str) -> Cue:

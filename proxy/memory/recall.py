@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 from prometheus_client import Counter, Histogram
 
 from proxy.errors import Unavailable
@@ -18,7 +19,8 @@ from proxy.memory.block import FRAME_COST, HEADER_COST, line_cost, render, token
 from proxy.memory.candidates import Candidates
 from proxy.memory.floor import relevant
 from proxy.memory.pack import pack
-from proxy.memory.rank import named, rank
+from proxy.memory.privacy import Privacy
+from proxy.memory.rank import Cue, named, rank
 from proxy.memory.wishes import Wish, wish
 from proxy.ports import Embedder, MemoryStore
 from proxy.types import Memory, Millis, Space
@@ -27,6 +29,7 @@ Status = Literal["hit", "miss", "degraded"]
 
 FAILURES, PAUSE_S = 3, 1.0  # so many failures in a row, and the store is left alone for so long
 PROFILE_FACTS = 100  # as many as anybody wants to read
+ROUNDS = 4
 SPACES = 10_000  # whose speakers are kept in mind: about 200 bytes each
 
 RECALLS = Counter("rememberd_recall", "Recalls by outcome.", ["status"])
@@ -64,9 +67,14 @@ class Recall:
     """Memories for a question. `budget_tokens` bounds the whole block, `deadline_ms` the whole call."""
 
     def __init__(
-        self, store: MemoryStore, embedder: Embedder, budget_tokens: int = 600, deadline_ms: float = 150
+        self,
+        store: MemoryStore,
+        embedder: Embedder,
+        budget_tokens: int = 600,
+        deadline_ms: float = 150,
+        privacy: Privacy = Privacy(),  # noqa: B008 - it does not change
     ) -> None:
-        self.store, self.embedder = store, embedder
+        self.store, self.embedder, self.privacy = store, embedder, privacy
         self.budget_tokens, self.deadline_ms = budget_tokens, deadline_ms
         self.breaker = Breaker()
         self._speakers: OrderedDict[Space, set[str]] = OrderedDict()
@@ -81,19 +89,21 @@ class Recall:
         turn_id: str | None,
         conversation: str | None,
         previous: str | None = None,
+        private: bool = True,
     ) -> Recalled:
         """The block for `question`. Never raises: a store or embedder that fails or is late gives "degraded".
 
         Memories of the turn `turn_id` are left out (a retry must not recall itself); those of `conversation`, the one
         being held, come after the others. `previous` is the user's message before this one: a short follow-up ("and
-        the other one?") is looked up together with it."""
+        the other one?") is looked up together with it. Without `private`, what must stay with the operator is left
+        out: the block is for a model elsewhere."""
         began = time.perf_counter()
         text = standalone(question, previous)
         if self.breaker.closed:
-            found = await self._in_time(self._recall(space, text, now, turn_id, conversation))
+            found = await self._in_time(self._recall(space, text, now, turn_id, conversation, private))
         else:
             if self.breaker.may_probe():
-                self._probe(self._recall(space, text, now, turn_id, conversation))
+                self._probe(self._recall(space, text, now, turn_id, conversation, private))
             found = Recalled("degraded")
         RECALLS.labels(found.status).inc()
         return replace(found, ms=(time.perf_counter() - began) * 1000)
@@ -123,31 +133,48 @@ class Recall:
         return Recalled("degraded")
 
     async def _recall(
-        self, space: Space, question: str, now: Millis, turn_id: str | None, conversation: str | None
+        self, space: Space, question: str, now: Millis, turn_id: str | None, conversation: str | None, private: bool
     ) -> Recalled:
+        if not private and space.scope in self.privacy.scopes:
+            return Recalled("miss")
         if wish(question) == Wish("show"):
-            return await self._everything(space, now)
+            return await self._everything(space, now, private)
         found = await self._search(space, question, now)
         with RANK.time():
             terms = len(self.embedder.query(question).indices)
             others = found.take(~found.turn_id.among((turn_id,))) if turn_id else found
+            if not private:
+                others = others.take((others.cues & Cue.PRIVATE) == 0)
             ranked = rank(question, relevant(question, terms, others), now, conversation)
-            ids, cost = pack(ranked, self.budget_tokens)
-        if not ids:
-            return Recalled("miss")
-        with FETCH.time():
-            memories = await self.store.get(space, ids)
-            block = render(memories)
+        memories, cost = await self._fitting(space, ranked, private)
         if not memories:
             return Recalled("miss")
-        return Recalled("hit", block, tuple(each.id for each in memories), cost)
+        return Recalled("hit", render(memories), tuple(each.id for each in memories), cost)
 
-    async def _everything(self, space: Space, now: Millis) -> Recalled:
+    async def _fitting(self, space: Space, ranked: Candidates, private: bool) -> tuple[list[Memory], int]:
+        """The best that fit, and what they cost at most. What turns out to be private, by its words, makes room for
+        others, a few times at most: then there is room left over."""
+        memories: list[Memory] = []
+        cost = 0
+        for _ in range(ROUNDS):
+            with RANK.time():
+                ids, cost = pack(ranked, self.budget_tokens)
+            with FETCH.time():
+                found = await self.store.get(space, ids) if ids else []
+            memories = found if private else [each for each in found if not self.privacy.keeps(space, each)]
+            if len(memories) == len(found):
+                break
+            kept = {each.id.encode() for each in found} - {each.id.encode() for each in memories}
+            ranked = ranked.take(~np.isin(ranked.ids, np.array(sorted(kept), np.bytes_)))
+        return memories, cost
+
+    async def _everything(self, space: Space, now: Millis, private: bool) -> Recalled:
         """For "what do you know about me?": no search, but the facts, pinned and newest first, as many as fit."""
         facts, _ = await self.store.page(space, limit=PROFILE_FACTS, now=now, kind="fact")
         chosen: list[Memory] = []
         cost = FRAME_COST
-        for fact in sorted(facts, key=lambda each: not each.pinned):
+        shown = facts if private else [each for each in facts if not self.privacy.keeps(space, each)]
+        for fact in sorted(shown, key=lambda each: not each.pinned):
             cost += line_cost(fact) + HEADER_COST
             if cost > self.budget_tokens:
                 break

@@ -190,6 +190,7 @@ def _restated(known: Memory, fact: Memory) -> Memory:
         valid_from=known.valid_from if known.valid_to is None else fact.valid_from,
         valid_to=fact.valid_to,
         pinned=known.pinned or fact.pinned,
+        private=known.private or fact.private,
         expires_at=fact.expires_at,
         slot=known.slot or fact.slot,
     )

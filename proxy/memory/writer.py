@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -22,6 +23,8 @@ from proxy.memory.extract.pending import Pending
 from proxy.memory.forget import forget, forget_said, unforgotten
 from proxy.memory.ids import episode_id
 from proxy.memory.learn import episode, facts, redacted
+from proxy.memory.points import to_point
+from proxy.memory.privacy import Privacy
 from proxy.memory.reconcile import merge
 from proxy.memory.wishes import Wish, wish
 from proxy.ports import Embedder, Extractor, FrozenBlocks, MemoryStore, ReceiptBook, TurnQueue
@@ -65,12 +68,15 @@ class Writer:
         frozen: FrozenBlocks,
         *,
         pending: Pending | None = None,
+        extracts_private: bool = False,
+        privacy: Privacy = Privacy(),  # noqa: B008 - it does not change
         quiet_for: Callable[[], float] | None = None,
         keep_receipts_ms: Millis = 30 * DAY_MS,
         clock: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.queue, self.store, self.embedder, self.extractors = queue, store, embedder, extractors
         self.receipts, self.frozen, self.pending = receipts, frozen, pending
+        self.extracts_private, self.privacy = extracts_private, privacy
         self.quiet_for, self.keep_receipts_ms, self.clock = quiet_for, keep_receipts_ms, clock
         self._settled: list[str] = []
         self._stored: list[str] = []
@@ -141,9 +147,19 @@ class Writer:
             found = await facts(turn, extractor)
             if found:
                 ids += await self._write(turn, found, self.queue.alive)
-        if self.pending is not None:
+        await self._keep_private(turn, ids)
+        if self.pending is not None and (self.extracts_private or not self.privacy.keeps_turn(turn)):
             await self.pending.add(turn)
         return list(dict.fromkeys(ids))
+
+    async def _keep_private(self, turn: Turn, ids: list[str]) -> None:
+        """An exchange that says a private memory again, or whose answer may draw on one, is private too."""
+        about = {each.id: each for each in await self.store.get(turn.space, [*ids, *turn.recalled])}
+        exchange = about.get(episode_id(turn.space, turn.id))
+        if exchange is None or exchange.private:
+            return
+        if any(self.privacy.keeps(turn.space, each) for each in about.values() if each is not exchange):
+            await self.store.put(turn.space, [await to_point(replace(exchange, private=True), self.embedder)])
 
     async def _learn_late(self) -> None:
         """What a model found meanwhile in earlier turns. Here, so that one hand alone writes a user's memories."""

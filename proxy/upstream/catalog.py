@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from proxy.errors import ConfigError, RequestError
 from proxy.types import DIALECT_PATHS, Deployment, Principal
+from proxy.upstream import ollama
 from proxy.upstream.providers import OPENAI_COMPATIBLE, TRANSLATED, default_base, default_key, infer, speaks
 
 Params = Mapping[str, Any]
@@ -17,7 +18,9 @@ T = TypeVar("T")
 
 _REFERENCE = "os.environ/"
 _ENDPOINTS = "supported_endpoints"  # LiteLLM keeps them in model_info
-_READ_HERE = {"model", "api_base", "base_url", "api_key", "timeout", "extra_headers", "organization", _ENDPOINTS}
+_LOCAL, _MEMORY = "local", "memory"  # ours, beside it
+_TOLD = (_ENDPOINTS, _LOCAL, _MEMORY)
+_READ_HERE = {"model", "api_base", "base_url", "api_key", "timeout", "extra_headers", "organization", *_TOLD}
 _OF_THE_ROUTER = {"max_retries", "num_retries", "order", "rpm", "stream_timeout", "tags", "tpm", "weight"}
 _TAKEN = _READ_HERE | _OF_THE_ROUTER | {"custom_llm_provider"}
 _DEFAULTS = (
@@ -98,6 +101,10 @@ class Catalog:
         """The one whose turn it is. Raises `RequestError` 404."""
         return self._deployments(self._aliases.get(model, model))[0]
 
+    def candidates(self, model: str) -> list[Deployment]:
+        """All that may answer for this name, without its fallbacks. Raises `RequestError` 404."""
+        return list(self._deployments(self._aliases.get(model, model)))
+
     def only(self) -> Deployment | None:
         """A deployment at the one provider, address and key that all models have; None if there are several."""
         found = [self.resolve(name) for name in (*self._exact, *self._wildcards)]
@@ -144,8 +151,12 @@ def defaults(environ: Mapping[str, str], ollama_models: Sequence[str]) -> list[d
     if "openai" not in wanted and environ.get("OPENAI_BASE_URL"):
         wanted.insert(0, "openai")
     entries = [(f"{provider}/*", f"{provider}/*") for provider in wanted]
-    entries += [(name, f"ollama_chat/{name}") for name in ollama_models]
-    return [{"model_name": name, "litellm_params": {"model": model}} for name, model in entries]
+    here = {"local": ollama.is_here(environ)}
+    listed = [(name, model, dict[str, bool]()) for name, model in entries]
+    listed += [(name, f"ollama_chat/{name}", here) for name in ollama_models]
+    return [
+        {"model_name": name, "litellm_params": {"model": model}, "model_info": info} for name, model, info in listed
+    ]
 
 
 def _fallbacks(given: Sequence[Any]) -> dict[str, list[str]]:
@@ -164,9 +175,10 @@ def _read(entry: Mapping[str, Any], where: str, environ: Mapping[str, str]) -> t
     if not isinstance(name, str) or not isinstance(params, Mapping) or not isinstance(params.get("model"), str):
         raise ConfigError(f"{where}: an entry needs model_name and litellm_params with a model")
     info = entry.get("model_info")
-    told = info.get(_ENDPOINTS) if isinstance(info, Mapping) else None
+    info = info if isinstance(info, Mapping) else {}
+    told = {key: value for key in _TOLD if (value := info.get(key, entry.get(key))) is not None}
     given = {key: _value(key, value, f"{where} ({name})", environ) for key, value in params.items()}
-    return name, given if told is None else given | {_ENDPOINTS: told}
+    return name, given | told
 
 
 def _value(key: str, value: Any, where: str, environ: Mapping[str, str]) -> Any:
@@ -210,6 +222,8 @@ def deployment(name: str, params: Params, environ: Mapping[str, str]) -> Deploym
         timeout=_seconds(params.get("timeout")),
         extra_headers=headers,
         params={key: value for key, value in params.items() if key not in _TAKEN},
+        local=_switch(params, _LOCAL, default=False),
+        memory=_switch(params, _MEMORY, default=True),
     )
 
 
@@ -243,6 +257,14 @@ def _endpoints(told: Any) -> frozenset[str]:
         known = ", ".join(f"/v1{path}" for path in sorted(DIALECT_PATHS))
         raise ConfigError(f"model_info.{_ENDPOINTS}: {told!r} is not a list of {known}")
     return frozenset(paths)
+
+
+def _switch(params: Params, name: str, *, default: bool) -> bool:
+    """YAML reads a bare `off` as false."""
+    value = params.get(name, default)
+    if value not in (True, False, "on", "off"):
+        raise ConfigError(f"{name}: {value!r} is neither on nor off")
+    return value in (True, "on")
 
 
 def _seconds(value: Any) -> float:

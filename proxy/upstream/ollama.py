@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -20,6 +21,11 @@ def base(environ: Mapping[str, str]) -> str:
     if host.rpartition(":")[2].isdigit() is False and not scheme:
         host += ":11434"
     return f"{scheme or 'http'}://{host.replace('0.0.0.0', '127.0.0.1')}{slash}{path}"  # noqa: S104 - replaced, not bound
+
+
+def is_here(environ: Mapping[str, str]) -> bool:
+    """Is it on this machine, so that nothing leaves?"""
+    return urlsplit(base(environ)).hostname in ("127.0.0.1", "localhost", "::1", "host.docker.internal")
 
 
 async def models(base: str) -> list[str]:

@@ -17,6 +17,7 @@ from proxy.memory.extract.decide import DECISIONS, Pair, decide, question, uncle
 from proxy.memory.extract.llm import Model, Prompt, cost, messages
 from proxy.memory.extract.pending import Found, Pending
 from proxy.memory.forget import unforgotten
+from proxy.memory.privacy import Privacy
 from proxy.ports import Embedder, MemoryStore
 from proxy.types import Fact, Millis, Turn, Verdicts
 
@@ -29,13 +30,19 @@ log = logging.getLogger("rememberd.extract")
 
 
 class Stage:
-    """`daily_tokens` is what one user's extraction may cost a day (UTC)."""
+    """`daily_tokens` is what one user's extraction may cost a day (UTC); what is `hidden` the model does not see."""
 
     def __init__(
-        self, pending: Pending, store: MemoryStore, embedder: Embedder, model: Model, daily_tokens: int
+        self,
+        pending: Pending,
+        store: MemoryStore,
+        embedder: Embedder,
+        model: Model,
+        daily_tokens: int,
+        hidden: Privacy | None = None,
     ) -> None:
         self.pending, self.store, self.embedder = pending, store, embedder
-        self.model, self.daily_tokens = model, daily_tokens
+        self.model, self.daily_tokens, self.hidden = model, daily_tokens, hidden
 
     async def run(self) -> None:
         """Until cancelled; a call that is cancelled is made again at the next start."""
@@ -84,7 +91,8 @@ class Stage:
             found, tokens = await self.model.ask(wanted)
             await self.pending.found(turns, found, tokens)
         told = [(turn, fact) for turn in wanted for fact in found.get(turn.id, ())]
-        pairs = await unclear(self.store, self.embedder, told, now=now)
+        near = await unclear(self.store, self.embedder, told, now=now)
+        pairs = [each for each in near if not (self.hidden and self.hidden.keeps(each.turn.space, each.old))]
         verdicts, tokens = await self._decide(turns, pairs) if pairs else ({}, 0)
         judged = {
             key: [replace(fact, verdicts=verdicts.get(fact, {})) for fact in each] for key, each in found.items()
