@@ -11,8 +11,8 @@ from tests.fake_model import FakeModel, newest_user_text
 from tests.proxy_server import Proxy, ask, eventually, memories, remembered
 
 FIELDS = {
-    "id", "object", "text", "kind", "created_at", "updated_at", "valid_from", "valid_to", "pinned", "private", "expires_at",
-    "slot", "evidence", "source",
+    "id", "object", "text", "kind", "created_at", "updated_at", "valid_from", "valid_to", "pinned", "private",
+    "expires_at", "slot", "evidence", "source",
 }  # fmt: skip
 
 
