@@ -147,6 +147,7 @@ class SealedStore:
             evidence=evidence and Evidence("", "", evidence.turn_id and cipher.id(evidence.turn_id)),
             source=Source(memory.source.conversation and cipher.name(memory.source.conversation)),
             speaker=memory.speaker and cipher.name(memory.speaker),
+            private=False,  # the sealed one says
         )
         dense, sparse = self._turned(cipher, point.dense), cipher.words(point.sparse)
         return replace(point, memory=sealed, dense=dense, sparse=sparse)
