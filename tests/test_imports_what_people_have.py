@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import signal
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
@@ -19,7 +22,7 @@ from proxy.imports import arrays
 from proxy.imports.files import opened
 from proxy.imports.lines import BadFile
 from tests.fake_model import FakeModel
-from tests.proxy_server import Proxy, memories, remembered, running
+from tests.proxy_server import PATIENCE, Proxy, eventually, memories, remembered, running
 
 DATA = Path(__file__).parent / "data" / "imports"
 CHATGPT, CLAUDE, NOTES = DATA / "chatgpt.json", DATA / "claude.json", DATA / "notes.md"
@@ -197,6 +200,25 @@ def test_run_again_or_stopped_half_way_it_adds_nothing_twice(run: Run, mine: htt
     assert {memory["id"]: memory["updated_at"] for memory in memories(mine)} == before
 
 
+def test_ctrl_c_in_the_middle_loses_and_doubles_nothing(
+    run: Run, mine: httpx.Client, proxy: Proxy, user: str, tmp_path: Path
+) -> None:
+    """It says how to go on, and the next run does."""
+    messages = [{"uuid": f"m{n}", "sender": "human", "text": f"Row {n} of my life."} for n in range(120)]
+    export = written(tmp_path / "life.json", [{"uuid": "life", "chat_messages": messages}])
+    who = ["--url", proxy.url, "--key", "sk-webui", "--user", user]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "proxy.cli", "import", str(export), *who], stderr=subprocess.PIPE, text=True
+    )
+    eventually(lambda: memories(mine))
+    process.send_signal(signal.SIGINT)
+    assert "run it again to go on" in process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == 130
+    assert run(export)["turns"] == 120
+    said = [memory["text"] for memory in memories(mine, "episode")]
+    assert sorted(said) == sorted(f"User: Row {n} of my life." for n in range(120))
+
+
 def test_an_old_export_takes_nothing_back_that_is_newer(run: Run, mine: httpx.Client) -> None:
     """What was said here since holds; what was forgotten here stays forgotten."""
     mine.post("/v1/memories", json={"text": "I live in Bergen."}).raise_for_status()
@@ -237,6 +259,15 @@ def test_statements_become_facts_and_are_merged_when_they_come_again(run: Run, m
     assert run(NOTES)["facts"] == 4
     assert remembered(mine, "Trondheim")["slot"] == "home"
     assert (run(NOTES)["known"], run(NOTES)["facts"]) == (4, 0)
+
+
+def test_a_statement_that_is_refused_is_told_and_costs_no_other(run: Run, mine: httpx.Client, tmp_path: Path) -> None:
+    """Alone in the file, or among others."""
+    notes = tmp_path / "notes.txt"
+    notes.write_text("x" * 20_001)
+    assert "at most 20,000 characters" in run(notes)["errors"][0]
+    notes.write_text("I sail.\n" + "x" * 20_001)
+    assert (run(notes)["facts"], [memory["text"] for memory in memories(mine)]) == (1, ["I sail."])
 
 
 def test_our_own_export_comes_back_whole(run: Run, mine: httpx.Client, proxy: Proxy, tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     summary, progress = Summary(), Progress()
     proxy = None if arguments.dry_run else client.connect(arguments)
     if proxy is not None:
-        _allowed(lambda: proxy.ask("GET", "/v1/memories?limit=1"))  # before a long file is read for nobody
+        _allowed(partial(proxy.ask, "GET", "/v1/memories?limit=1"))  # before a long file is read for nobody
     try:
         with opened(arguments.file, arguments.format) as exports:
             for export in exports:
@@ -76,11 +78,11 @@ def run(arguments: argparse.Namespace) -> int:
                     progress.show(export.fraction, _so_far(summary))
                 summary.errors += [f"{each} is not of the format it should be" for each in export.unreadable]
     except KeyboardInterrupt:
-        progress.end()
-        print("stopped; run it again to go on, nothing is added twice")
+        print("\nstopped; run it again to go on, nothing is added twice", file=sys.stderr)
         return 130
-    progress.end()
-    if not summary.turns + summary.memories:
+    finally:
+        progress.end()
+    if not summary.turns + summary.memories + len(summary.errors):
         raise BadFile(f"{arguments.file} holds nothing to import: {EXPECTED}")
     _report(summary, arguments)
     return 0
@@ -103,7 +105,13 @@ def _send(proxy: Client, batch: list[Line], summary: Summary) -> None:
     if not batch:
         return
     lines = [orjson.dumps(line) + b"\n" for line in batch]
-    answer = _allowed(lambda: proxy.ask("POST", "/v1/memories/import", lines=lines))
+    try:
+        answer = _allowed(partial(proxy.ask, "POST", "/v1/memories/import", lines=lines))
+    except ProxyError as error:
+        if error.status != 400:
+            raise
+        summary.errors.append(str(error))  # of all lines of this batch
+        return
     taken = answer["turns"]
     turns = sum(map(len, taken.values()))
     summary.turns += turns
@@ -121,7 +129,7 @@ def _settled(proxy: Client, waiting: list[str]) -> Iterator[dict[str, Any]]:
     end, pause = time.monotonic() + _PATIENCE_SECONDS, _POLL_SECONDS
     while waiting:
         path = f"/v1/receipts?ids={','.join(waiting)}"
-        found = _allowed(lambda: proxy.ask("GET", path))["data"]  # noqa: B023 - called before it changes
+        found = _allowed(partial(proxy.ask, "GET", path))["data"]
         yield from (receipt for receipt in found if receipt["write"] != "pending")
         waiting = [receipt["id"] for receipt in found if receipt["write"] == "pending"]
         if waiting and time.monotonic() > end:

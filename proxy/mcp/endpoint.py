@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from typing import Any
 
@@ -24,7 +24,7 @@ class Mcp:
 
     def __init__(self, caller: Caller, max_body_bytes: int) -> None:
         self.caller, self.max_body_bytes = caller, max_body_bytes
-        self._server: asyncio.Future[ASGIApp] | None = None
+        self._ready: asyncio.Future[ASGIApp] | None = None
         self._running: asyncio.Task[None] | None = None
 
     def routes(self) -> list[Route]:
@@ -32,26 +32,30 @@ class Mcp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.caller.space(Request(scope))
-        if self._server is None:
-            self._server = asyncio.get_running_loop().create_future()
-            self._running = asyncio.create_task(self._run(self._server))
-        server = await asyncio.shield(self._server)
+        server = await self._server()
         await server(scope, receive, send)
 
-    async def _run(self, server: asyncio.Future[ASGIApp]) -> None:
+    async def _server(self) -> ASGIApp:
+        """Started if it does not run; raises what keeps it from starting, and the next request tries again."""
+        if self._ready is None or self._running is None or self._running.done():
+            self._ready = asyncio.get_running_loop().create_future()
+            self._running = asyncio.create_task(self._run(self._ready))
+        ready, running = self._ready, self._running
+        either: set[asyncio.Future[Any]] = {ready, running}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        return ready.result()
+
+    async def _run(self, ready: asyncio.Future[ASGIApp]) -> None:
         """In one task from start to end, as the SDK's task group wants it; until it is cancelled."""
-        try:
-            sdk: Any = await asyncio.to_thread(import_module, "proxy.mcp.server")
-            serving: Serving = sdk.serving
-            async with AsyncExitStack() as stack:
-                server.set_result(await stack.enter_async_context(serving(self.max_body_bytes)))
-                await asyncio.Event().wait()
-        except Exception as error:  # noqa: BLE001 - whatever kept it from starting is told to those who wait for it
-            self._server = None
-            server.set_exception(error)
+        sdk: Any = await asyncio.to_thread(import_module, "proxy.mcp.server")
+        serving: Serving = sdk.serving
+        async with serving(self.max_body_bytes) as server:
+            ready.set_result(server)
+            await asyncio.Event().wait()
 
     async def close(self) -> None:
         if self._running is not None:
             self._running.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._running
+            await asyncio.wait({self._running})
