@@ -92,7 +92,7 @@ class Relay:
         upstream = {name.lower(): value for name, value in reply.headers}
         self._streamed = upstream.get("content-type", "").startswith("text/event-stream")
         self._encoding = upstream.get("content-encoding", "identity")
-        self._copy = Copy(self._encoding)
+        self._copy = Copy(self._encoding, COPY_LIMIT if on_end else 0)
         self._started = self._marked = False
         self._ended: asyncio.Task[None] | None = None
 
@@ -182,11 +182,12 @@ class Relay:
 
 
 class Copy:
-    """What went by, decompressed, up to `COPY_LIMIT` bytes. `whole` turns False when something is missing in it."""
+    """What went by, decompressed, up to `limit` bytes. `whole` turns False when something is missing in it."""
 
-    def __init__(self, encoding: str) -> None:
+    def __init__(self, encoding: str, limit: int) -> None:
         self.body = bytearray()
         self.whole = True
+        self._room = limit
         self._inflate = _inflater(encoding)
 
     def add(self, chunk: bytes) -> bytes:
@@ -195,10 +196,11 @@ class Copy:
             plain = self._inflate(chunk)
         except zlib.error:
             plain, self.whole = b"", False
-        room = COPY_LIMIT - len(self.body)
-        if len(plain) > room:
+        if len(plain) > self._room:
             self.whole = False
-        self.body += plain[:room]
+        if self._room:
+            self.body += plain[: self._room]
+            self._room -= min(len(plain), self._room)
         return plain
 
 

@@ -62,6 +62,8 @@ def test_one_user_and_one_provider_reach_everything(alone: Proxy, upstream: Fake
     with alone.client() as client:
         assert client.get("/v1/files?limit=2").status_code == 200
         assert (upstream.requests[-1].method, upstream.requests[-1].path) == ("GET", "/v1/files?limit=2")
+        assert client.get("/v1/files/a%2Fb%20c").status_code == 200
+        assert upstream.requests[-1].path == "/v1/files/a%2Fb%20c"
         upstream.script(Behaviour(body=b'{"text":"hello"}'))
         reply = client.post("/v1/audio/transcriptions", files={"file": ("a.wav", b"RIFF\0")}, data={"model": "m"})
     assert reply.json() == {"text": "hello"}

@@ -137,7 +137,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.ended:
             return self.close()  # nobody asked
-        self.touched, self._since = True, self._loop.time()
+        self.touched = True
         self._without_body += len(data)
         try:
             self._parser.feed_data(data)
