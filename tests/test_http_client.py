@@ -285,7 +285,7 @@ async def test_an_answer_that_was_not_read_leaves_no_connection(client: Client) 
 @on_both_loops
 async def test_connections_are_kept_for_a_while(unused: Client) -> None:
     """For the origin they lead to only, and not longer than they are likely to live."""
-    impatient = Client(keep_seconds=0.3)
+    impatient = Client(keep_seconds=1.0)
     async with saying(endlessly) as server, saying(endlessly) as other:
         for _ in range(3):
             await body_of(await ask(impatient, address(server.url)))
@@ -362,8 +362,8 @@ async def test_a_slow_reader_holds_up_the_server_not_the_memory(client: Client) 
             sent += 2**16
 
     async with saying(handler) as server:
-        answer = await client.request("POST", address(server.url), "/", {}, silence=0.2)
-        await asyncio.sleep(0.5)
+        answer = await client.request("POST", address(server.url), "/", {}, silence=0.5)
+        await asyncio.sleep(0.8)
         assert sent < size / 2
         assert len(await body_of(answer)) == size
 
@@ -383,7 +383,7 @@ async def test_a_slow_server_gets_a_large_body_whole(client: Client) -> None:
         await visit.say([HELLO])
 
     async with saying(handler) as server:
-        answer = await client.request("POST", address(server.url), "/", {}, body, silence=0.4)
+        answer = await client.request("POST", address(server.url), "/", {}, body, silence=1.0)
         assert await body_of(answer) == b"hello"
         assert received == body
 
@@ -439,7 +439,7 @@ async def test_a_trickle_is_no_silence(client: Client) -> None:
             await visit.say([piece])
 
     async with saying(handler) as server:
-        answer = await client.request("POST", address(server.url), "/", {}, silence=0.4)
+        answer = await client.request("POST", address(server.url), "/", {}, silence=1.0)
         assert await body_of(answer) == b"hello"
 
 
