@@ -370,8 +370,8 @@ async def test_a_slow_reader_holds_up_the_server_not_the_memory(client: Client) 
 
 @on_both_loops
 async def test_a_slow_server_gets_a_large_body_whole(client: Client) -> None:
-    """16 MB, taken a piece at a time for longer than the silence allowed: it is no silence while it takes them."""
-    body = bytes(range(256)) * 2**16
+    """32 MB, a quarter of it taken for longer than the silence allowed: it is no silence while it takes them."""
+    body = bytes(range(256)) * 2**17
     received = bytearray()
 
     async def handler(visit: Visit) -> None:
@@ -379,7 +379,7 @@ async def test_a_slow_server_gets_a_large_body_whole(client: Client) -> None:
         assert b"content-length: %d\r\n" % len(body) in head
         while len(received) < len(body):
             received.extend(await visit.reader.read(2**21))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02 if len(received) < 2**23 else 0)
         await visit.say([HELLO])
 
     async with saying(handler) as server:
