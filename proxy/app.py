@@ -84,7 +84,7 @@ def build_app(
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
     passthrough, translate = Passthrough(), Translate()
     upstream = Failover({"bytes": passthrough, "translate": translate})
-    store = seal.store(stores.for_web(settings, embedder))
+    store = stores.for_web(settings, embedder, seal.store)
     database = build_database(settings)
     queue, pauses = seal.queue(SqliteQueue(database)), seal.pauses(database)
     receipts, frozen = seal.receipts(Receipts(database)), seal.frozen(Frozen(database))
@@ -171,17 +171,18 @@ async def running_writer(
     try:
         async with (
             sealing(settings) as seal,
-            stores.for_writer(settings, embedder) as (store, quiet_for),
+            stores.for_writer(settings, embedder, seal.store) as kept,
             _extracting(
-                settings, deployment, seal, database, seal.store(store), embedder, None if sees_all else privacy
+                settings, deployment, seal, database, kept.store, embedder, None if sees_all else privacy
             ) as pending,
         ):
-            await undo_interrupted(store, queue.interrupted())
+            for unsealed in kept.unsealed:
+                await undo_interrupted(unsealed, queue.interrupted())
             await queue.clear_interrupted()
             await queue.release()
             yield Writer(
                 seal.queue(queue),
-                seal.store(store),
+                kept.store,
                 embedder,
                 [Rules()],
                 seal.receipts(Receipts(database)),
@@ -189,7 +190,7 @@ async def running_writer(
                 pending=pending,
                 extracts_private=sees_all,
                 privacy=privacy,
-                quiet_for=quiet_for,
+                quiet_for=kept.quiet_for,
                 keep_receipts_ms=settings.memory.receipts_days * DAY_MS,
             )
     finally:

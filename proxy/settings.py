@@ -83,6 +83,8 @@ class Queue:
 class Embedding:
     model: str | None = setting(None, "a fastembed model, downloaded at first use; null = the packaged one")
     path: str | None = setting(None, "directory of a local ONNX model; null = none")
+    next_model: str | None = setting(None, "the model to change to: all is embedded with it too; null = none")
+    next_path: str | None = setting(None, "the same, as a directory; null = none")
 
 
 @dataclass(frozen=True, slots=True)

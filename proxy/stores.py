@@ -1,62 +1,78 @@
-"""Which store the settings name, for each kind of process."""
+"""Which store the settings name, for each kind of process; while the embedding model is changed, which two."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from proxy.errors import StoreUnavailable
+from proxy.errors import ConfigError, StoreUnavailable
+from proxy.memory.embed import FastEmbedder
+from proxy.memory.reembed import Both, Reembedding
 from proxy.memory.store.edge import EdgeStore
 from proxy.memory.store.edge_client import EdgeClient
 from proxy.memory.store.edge_server import serving
+from proxy.memory.store.edge_shard import clear_of_others, mark_ready, take_over
 from proxy.memory.store.edge_wire import socket_path
+from proxy.memory.store.moving import copy_tombstones
 from proxy.ports import Embedder, MemoryStore
 from proxy.settings import Settings
 
 if TYPE_CHECKING:
     from proxy.memory.store.qdrant import QdrantStore
+    from proxy.memory.store.qdrant_collection import Role
+
+Seal = Callable[[MemoryStore], MemoryStore]  # what is remembered is encrypted behind it
 
 log = logging.getLogger("rememberd.store")
 
 
-def for_web(settings: Settings, embedder: Embedder) -> MemoryStore:
+class Kept(NamedTuple):
+    """`unsealed`: what stands behind `store`, with pseudonyms for names if there is a seal. `quiet_for` tells for how
+    many seconds nobody has asked; None if a flush disturbs nobody."""
+
+    store: MemoryStore
+    unsealed: tuple[MemoryStore, ...]
+    quiet_for: Callable[[], float] | None
+
+
+def for_web(settings: Settings, embedder: Embedder, seal: Seal) -> MemoryStore:
     """The server, or the writer's process. Raises `ConfigError`."""
-    return on_server(settings, embedder) if settings.memory.store.url else EdgeClient(socket_path(settings.data_path))
+    following = next_embedder(settings)
+    if following is None:
+        return seal(_reached(settings, embedder, "alone"))
+    store, beside = _reached(settings, embedder, "changing"), _reached(settings, following, "next")
+    return Both(seal(store), seal(beside), _loading(following))
 
 
 @asynccontextmanager
-async def for_writer(
-    settings: Settings, embedder: Embedder
-) -> AsyncIterator[tuple[MemoryStore, Callable[[], float] | None]]:
-    """The store, and what tells for how many seconds nobody has asked it; None if a flush disturbs nobody.
-
-    An embedded one is served to the web processes meanwhile. Raises `ConfigError`."""
-    if settings.memory.store.url:
-        server = on_server(settings, embedder)
-        try:
-            await server.open()
-        except StoreUnavailable as error:
-            log.error("the store is away, and will be asked again: %s", error)
-        try:
-            yield server, None
-        finally:
-            await server.close()
-        return
-    store = embedded(settings, embedder)
-    try:
-        async with serving(store, socket_path(settings.data_path)):
-            yield store, store.quiet_for
-    finally:
-        await store.close()
+async def for_writer(settings: Settings, embedder: Embedder, seal: Seal) -> AsyncIterator[Kept]:
+    """An embedded store is served to the web processes meanwhile. Raises `ConfigError`, `EmbedderUnavailable`."""
+    following = next_embedder(settings)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(_kept(settings, embedder, "changing" if following else "alone"))
+        quiet_for = store.quiet_for if isinstance(store, EdgeStore) else None
+        if following is None:
+            yield Kept(seal(store), (store,), quiet_for)
+            return
+        stack.callback(following.close)
+        await following.start()
+        if (following.name, following.dim) == (embedder.name, embedder.dim):
+            raise ConfigError(f"memory.embedding.next_model or next_path names the model in use, {embedder.name}")
+        beside = await stack.enter_async_context(_kept(settings, following, "next"))
+        await stack.enter_async_context(_reembedding(store, beside, seal, following))
+        both = Both(seal(store), seal(beside), _loading(following))
+        yield Kept(both, (store, beside), quiet_for)
 
 
 @asynccontextmanager
-async def for_command(settings: Settings, embedder: Embedder) -> AsyncIterator[MemoryStore]:
+async def for_command(settings: Settings, embedder: Embedder, seal: Seal) -> AsyncIterator[MemoryStore]:
     """The server, the running writer's store, or the folder itself. Raises `ConfigError`, `StoreUnavailable`."""
-    store = for_web(settings, embedder)
+    store = for_web(settings, embedder, seal)
     try:
         await store.ping()
     except StoreUnavailable:
@@ -64,22 +80,103 @@ async def for_command(settings: Settings, embedder: Embedder) -> AsyncIterator[M
             await store.close()
             raise
         # Nothing runs; if something does and hangs, the folder's lock says so.
-        store = embedded(settings, embedder)
+        store = seal(embedded(settings, embedder, "changing" if next_embedder(settings) else "alone"))
     try:
         yield store
     finally:
         await store.close()
 
 
-def embedded(settings: Settings, embedder: Embedder) -> EdgeStore:
-    return in_folder(settings.data_path / "qdrant", embedder)
+def embedded(settings: Settings, embedder: Embedder, role: Role) -> EdgeStore:
+    """Raises `ConfigError`."""
+    folder, following = settings.data_path / "qdrant", _next_folder(settings)
+    if role == "next":
+        clear_of_others(following, embedder.name, embedder.dim)
+        return in_folder(following, embedder)
+    take_over(folder, following, embedder.name, embedder.dim)
+    if role == "alone":  # from now on the other one falls behind
+        mark_ready(following, False)
+    return in_folder(folder, embedder)
 
 
 def in_folder(folder: Path, embedder: Embedder) -> EdgeStore:
     return EdgeStore.open(folder, dim=embedder.dim, embedder=embedder.name)
 
 
-def on_server(settings: Settings, embedder: Embedder) -> QdrantStore:
+def on_server(settings: Settings, embedder: Embedder, role: Role = "alone") -> QdrantStore:
     from proxy.memory.store.qdrant import QdrantStore  # two seconds and 60 MB: not for the embedded store
 
-    return QdrantStore.at(settings.memory.store, embedder)
+    return QdrantStore.at(settings.memory.store, embedder, role)
+
+
+def next_embedder(settings: Settings) -> FastEmbedder | None:
+    wanted = settings.memory.embedding
+    if wanted.next_model is None and wanted.next_path is None:
+        return None
+    return FastEmbedder(wanted.next_model, wanted.next_path)
+
+
+def _reached(settings: Settings, embedder: Embedder, role: Role) -> MemoryStore:
+    if settings.memory.store.url:
+        return on_server(settings, embedder, role)
+    return EdgeClient(socket_path(_next_folder(settings) if role == "next" else settings.data_path))
+
+
+@asynccontextmanager
+async def _kept(settings: Settings, embedder: Embedder, role: Role) -> AsyncIterator[QdrantStore | EdgeStore]:
+    if settings.memory.store.url:
+        server = on_server(settings, embedder, role)
+        try:
+            await server.open()
+        except StoreUnavailable as error:
+            log.error("the store is away, and will be asked again: %s", error)
+        try:
+            yield server
+        finally:
+            await server.close()
+        return
+    store = embedded(settings, embedder, role)
+    path = socket_path(_next_folder(settings) if role == "next" else settings.data_path)
+    try:
+        async with serving(store, path):
+            yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def _reembedding(
+    store: QdrantStore | EdgeStore, beside: QdrantStore | EdgeStore, seal: Seal, embedder: Embedder
+) -> AsyncIterator[None]:
+    work = Reembedding(
+        seal(store),
+        seal(beside),
+        embedder,
+        bury=partial(copy_tombstones, store, beside),
+        mark_ready=beside.mark_ready,
+        total=store.size,
+    )
+    running = asyncio.create_task(work.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+def _next_folder(settings: Settings) -> Path:
+    return settings.data_path / "qdrant-next"
+
+
+def _loading(embedder: FastEmbedder) -> Callable[[], Awaitable[Embedder]]:
+    """Loads the model when it is first asked for."""
+    lock = asyncio.Lock()
+
+    async def load() -> Embedder:
+        async with lock:
+            if not embedder.ready:
+                await embedder.start()
+        return embedder
+
+    return load

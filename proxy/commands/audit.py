@@ -111,8 +111,7 @@ async def _audits(
     frozen = seal.frozen(Frozen(database))
     await embedder.start()
     try:
-        async with stores.for_command(settings, embedder) as kept:
-            store = seal.store(kept)
+        async with stores.for_command(settings, embedder, seal.store) as store:
             for space in await store.spaces():
                 if user in (None, space.user) and scope in (None, space.scope):
                     repairs = await _repaired(store, embedder, queue, space) if fix else []

@@ -74,8 +74,8 @@ async def _store(settings: Settings, seal: Sealing) -> AsyncIterator[MemoryStore
     embedder = build_embedder(settings)
     await embedder.start()
     try:
-        async with stores.for_command(settings, embedder) as store:
-            yield seal.store(store)
+        async with stores.for_command(settings, embedder, seal.store) as store:
+            yield store
     finally:
         embedder.close()
 

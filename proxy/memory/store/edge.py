@@ -25,7 +25,7 @@ from proxy.memory.candidates import Candidates
 from proxy.memory.store import cursors
 from proxy.memory.store import edge_queries as queries
 from proxy.memory.store.cursors import Place
-from proxy.memory.store.edge_shard import check_embedder, open_shard, take_lock
+from proxy.memory.store.edge_shard import check_embedder, mark_ready, open_shard, take_lock
 from proxy.memory.store.light_rows import Branch, LightRows
 from proxy.memory.store.moving import Stored
 from proxy.memory.store.payload import LIGHT, living, memory_of, point_id, space_of, tombstone
@@ -161,6 +161,11 @@ class EdgeStore:
             records, _ = self._shard.scroll(queries.following(after, limit))
         return [_stored(record) for record in records]
 
+    async def take(self, ids: Sequence[UUID]) -> list[Stored]:
+        with _engine():
+            records = self._shard.retrieve(list(ids), with_payload=True, with_vector=False) if ids else []
+        return [_stored(record) for record in records]
+
     async def load(self, points: Sequence[Stored]) -> None:
         self._upsert([_point(each.id, each.dense, each.sparse, each.payload) for each in points])
 
@@ -175,6 +180,10 @@ class EdgeStore:
             with _engine():
                 self._shard.flush()
             self._dirty = False
+
+    async def mark_ready(self, ready: bool) -> None:
+        """May this store take the place of the one in force?"""
+        mark_ready(self._folder, ready)
 
     def quiet_for(self) -> float:
         """Seconds since the store was last asked for memories."""

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import orjson
 import qdrant_edge as qdrant
@@ -63,8 +64,45 @@ def check_embedder(folder: Path, name: str, dim: int) -> None:
     if known != {"name": name, "dim": dim}:
         raise ConfigError(
             f"the memories in {folder} were embedded with {known['name']} ({known['dim']} dimensions), not with"
-            f" {name} ({dim}): set memory.embedding back, or export them, set another data_dir and import them"
+            f" {name} ({dim}): set memory.embedding back, or see README, Changing the embedding model"
         )
+
+
+def mark_ready(folder: Path, ready: bool) -> None:
+    """That what is in `folder` may take the place of the store in force."""
+    if ready:
+        (folder / "ready").touch()
+    else:
+        (folder / "ready").unlink(missing_ok=True)
+
+
+def take_over(folder: Path, following: Path, name: str, dim: int) -> None:
+    """If the store in `following` is ready and made with this embedder, it becomes the one in `folder`, whose old one
+    is deleted. Cut short, it is done at the next start. Raises `ConfigError` if one of them is in use."""
+    if not (following / "ready").exists() or _filled_by(following) != {"name": name, "dim": dim}:
+        return
+    folder.mkdir(mode=0o700, exist_ok=True)
+    locks = [take_lock(folder), take_lock(following)]
+    before = folder.with_name(f"{folder.name}-before")
+    shutil.rmtree(before, ignore_errors=True)
+    folder.rename(before)
+    following.rename(folder)
+    mark_ready(folder, False)
+    shutil.rmtree(before)
+    for lock in locks:
+        os.close(lock)
+    log.info("the memories embedded with %s have taken over", name)
+
+
+def clear_of_others(folder: Path, name: str, dim: int) -> None:
+    """Delete a store that another embedder filled: what is left of a change that was given up."""
+    if folder.exists() and _filled_by(folder) != {"name": name, "dim": dim}:
+        shutil.rmtree(folder)
+
+
+def _filled_by(folder: Path) -> Any:
+    file = folder / "embedder.json"
+    return orjson.loads(file.read_bytes()) if file.exists() else None
 
 
 def open_shard(folder: Path, dim: int) -> qdrant.EdgeShard:

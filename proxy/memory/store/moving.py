@@ -35,6 +35,9 @@ class Points(Protocol):
     async def scan(self, after: UUID | None, limit: int) -> list[Stored]:
         """The next ones by id, tombstones too; [] at the end."""
 
+    async def take(self, ids: Sequence[UUID]) -> list[Stored]:
+        """Those that exist, without their vectors."""
+
     async def load(self, points: Sequence[Stored]) -> None:
         """Insert or replace by id, whatever is there."""
 
@@ -52,6 +55,19 @@ async def copy(source: Points, target: Points, after: UUID | None, moved: Callab
         after = batch[-1].id
         moved(after, len(batch))
     await target.flush()
+
+
+async def copy_tombstones(source: Points, target: Points) -> int:
+    """Those that `target` has not. Returns how many."""
+    after, copied = None, 0
+    while batch := await source.scan(after, BATCH):
+        tombs = [each for each in batch if each.dense is None]
+        there = {each.id: each.payload for each in await target.take([tomb.id for tomb in tombs])}
+        missing = [tomb for tomb in tombs if there.get(tomb.id) != tomb.payload]
+        await target.load(missing)
+        copied += len(missing)
+        after = batch[-1].id
+    return copied
 
 
 async def verify(source: Points, target: Points, seen: Callable[[UUID, int], None]) -> str:

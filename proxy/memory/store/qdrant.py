@@ -19,7 +19,15 @@ from proxy.memory.store import qdrant_queries as queries
 from proxy.memory.store.cursors import Place
 from proxy.memory.store.moving import Stored
 from proxy.memory.store.payload import candidate, living, memory_of, point_id, space_of, tombstone
-from proxy.memory.store.qdrant_collection import collection_of, knows_own_idf, open_in_force
+from proxy.memory.store.qdrant_collection import (
+    Role,
+    collection_of,
+    drop_alias,
+    knows_own_idf,
+    open_collection,
+    point_alias,
+    ready,
+)
 from proxy.memory.store.qdrant_connection import CALL_SECONDS, Connection, connect
 from proxy.ports import Embedder
 from proxy.settings import Store
@@ -31,17 +39,19 @@ _PAGE = 1000
 class QdrantStore:
     """The `MemoryStore` port. It finds or makes its collection at the first call that reaches the server."""
 
-    def __init__(self, connection: Connection, settings: Store, embedder: Embedder) -> None:
+    def __init__(self, connection: Connection, settings: Store, embedder: Embedder, role: Role = "alone") -> None:
         self._connection, self._client = connection, connection.client
-        self._settings, self._embedder = settings, embedder
+        self._settings, self._embedder, self._role = settings, embedder, role
         self._name = ""
         self._own_idf = True
         self._opening = asyncio.Lock()
 
     @classmethod
-    def at(cls, settings: Store, embedder: Embedder, call_seconds: float = CALL_SECONDS) -> QdrantStore:
+    def at(
+        cls, settings: Store, embedder: Embedder, role: Role = "alone", call_seconds: float = CALL_SECONDS
+    ) -> QdrantStore:
         """The one at `settings.url`; nothing is sent yet. Raises `ConfigError` for what is no URL."""
-        return cls(connect(settings.url or "", settings.api_key, call_seconds), settings, embedder)
+        return cls(connect(settings.url or "", settings.api_key, call_seconds), settings, embedder, role)
 
     async def open(self) -> None:
         """Raises `ConfigError` if another embedder made the memories there."""
@@ -49,7 +59,7 @@ class QdrantStore:
             if self._name:
                 return
             name = collection_of(self._settings, self._embedder.name, self._embedder.dim)
-            await open_in_force(self._client, self._settings, name, self._embedder.dim)
+            await open_collection(self._client, self._settings, name, self._embedder.dim, self._role)
             self._own_idf = await knows_own_idf(self._client)
             self._name = name
 
@@ -147,6 +157,11 @@ class QdrantStore:
             records, _ = await self._client.scroll(name, limit=limit, offset=following, with_vectors=True)
         return [_stored(record) for record in records]
 
+    async def take(self, ids: Sequence[UUID]) -> list[Stored]:
+        async with self._collection() as name:
+            records = await self._client.retrieve(name, [str(each) for each in ids]) if ids else []
+        return [_stored(record) for record in records]
+
     async def load(self, points: Sequence[Stored]) -> None:
         by_shard: dict[str | None, list[PointStruct]] = {}
         for each in points:
@@ -155,6 +170,12 @@ class QdrantStore:
         for shard, structs in by_shard.items():
             async with self._collection() as name:
                 await self._client.upsert(name, structs, wait=True, shard_key_selector=shard)
+
+    async def mark_ready(self, is_ready: bool) -> None:
+        """May this store take the place of the one in force?"""
+        alias = ready(self._settings)
+        async with self._collection() as name:
+            await (point_alias(self._client, alias, name) if is_ready else drop_alias(self._client, alias))
 
     async def ping(self) -> None:
         async with self._collection() as name:

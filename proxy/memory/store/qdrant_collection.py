@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
@@ -21,6 +22,9 @@ from proxy.settings import Store
 log = logging.getLogger("rememberd.store")
 
 OWN_IDF_SINCE = (1, 19)
+
+# In force, with nothing beside it; in force, while the next one is filled; that next one.
+Role = Literal["alone", "changing", "next"]
 
 # As in `edge_shard`: no index spans all users, one per space does.
 _HNSW = models.HnswConfigDiff(m=0, payload_m=16, ef_construct=100, full_scan_threshold=10_000)
@@ -48,24 +52,29 @@ def collection_of(settings: Store, embedder: str, dim: int) -> str:
     return f"{settings.collection}-{re.sub(r'[^A-Za-z0-9._]+', '_', embedder)}-{dim}"
 
 
-async def open_in_force(client: AsyncQdrantClient, settings: Store, name: str, dim: int) -> None:
-    """Make sure that `name` is the collection in force: create the first, switch to one that is ready.
+async def open_collection(client: AsyncQdrantClient, settings: Store, name: str, dim: int, role: Role) -> None:
+    """Make sure that `name` is there, with its indexes, and has its role: create it, or switch to it if it is ready.
 
-    Raises `ConfigError` if the memories were made by another embedder."""
+    Raises `ConfigError` if the memories in force were made by another embedder."""
+    if role == "next":
+        return await create(client, settings, name, dim)
     aliases = await aliases_of(client)
-    in_force = aliases.get(settings.collection)
+    in_force, filled = aliases.get(settings.collection), aliases.get(ready(settings))
     if in_force is None:
         await create(client, settings, name, dim)
         await point_alias(client, settings.collection, name)
-    elif aliases.get(ready(settings)) == name:
+    elif in_force == name:
+        if filled is not None and role == "alone":  # from now on the other one falls behind
+            await drop_alias(client, ready(settings))
+    elif filled == name:
         await point_alias(client, settings.collection, name, instead_of=ready(settings))
-        log.info("the memories are now in the collection %s; %s is left as it was", name, in_force)
-    elif in_force != name:
+        log.info("the memories are now in the collection %s; %s can be deleted on the server", name, in_force)
+    else:
         raise ConfigError(
             f"the memories are in the collection {in_force}, made with another embedding model than {name}: set"
-            " memory.embedding back, or follow README, Changing the embedding model"
+            " memory.embedding back, or see README, Changing the embedding model"
         )
-    await index(client, name)
+    return await index(client, name)
 
 
 async def create(client: AsyncQdrantClient, settings: Store, name: str, dim: int) -> None:
@@ -105,12 +114,19 @@ async def aliases_of(client: AsyncQdrantClient) -> dict[str, str]:
 
 async def point_alias(client: AsyncQdrantClient, alias: str, name: str, *, instead_of: str | None = None) -> None:
     """At `name`, in one step with the removal of the alias `instead_of`."""
-    steps: list[models.AliasOperations] = [
-        models.CreateAliasOperation(create_alias=models.CreateAlias(collection_name=name, alias_name=alias))
-    ]
-    for gone in filter(None, (instead_of, alias if alias in await aliases_of(client) else None)):
-        steps.insert(0, models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=gone)))
-    await client.update_collection_aliases(steps)
+    known = await aliases_of(client)
+    steps: list[models.AliasOperations] = [_without(old) for old in (alias, instead_of) if old in known]
+    made = models.CreateAlias(collection_name=name, alias_name=alias)
+    await client.update_collection_aliases([*steps, models.CreateAliasOperation(create_alias=made)])
+
+
+async def drop_alias(client: AsyncQdrantClient, alias: str) -> None:
+    if alias in await aliases_of(client):
+        await client.update_collection_aliases([_without(alias)])
+
+
+def _without(alias: str) -> models.DeleteAliasOperation:
+    return models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
 
 
 def ready(settings: Store) -> str:
