@@ -73,6 +73,5 @@ def say(page: Page, text: str) -> None:
     page.get_by_label("Your message").fill(text)
     page.keyboard.press("Enter")
     page.locator(".turn").nth(turns).wait_for()
-    page.locator(".answer[aria-busy]").wait_for(state="detached")
-    expect(page.locator(".learned:empty")).to_have_count(0, timeout=PATIENCE * 1000)
-    expect(page.locator(".pulse")).to_have_count(0, timeout=PATIENCE * 1000)
+    for unfinished in (".answer[aria-busy]", ".learned:empty", ".pulse"):
+        expect(page.locator(unfinished)).to_have_count(0, timeout=PATIENCE * 1000)

@@ -16,6 +16,7 @@ def test_a_preview_is_what_a_chat_then_gets(proxy: Proxy, upstream: FakeModel, u
         scored = {memory["text"]: memory["score"] for memory in seen["memories"]}
         assert 1 >= scored["I drive an old Saab."] > scored.get("I am allergic to peanuts.", -1)
         assert 0 < seen["memories"][0]["tokens"] < seen["tokens"]
+        assert not {m["id"] for m in seen["memories"]} & {m["id"] for m in seen["left_out"]}
         assert client.get("/v1/receipts").json()["data"] == []
         ask(client, "Which car do I drive?")
     assert newest_user_text(upstream.chats[-1].json).startswith(seen["block"])

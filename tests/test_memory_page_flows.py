@@ -149,6 +149,30 @@ def test_a_deletion_takes_the_exchange_along(proxy: Proxy, browser: Browser, use
     assert texts(proxy, user) == []
 
 
+def test_a_deletion_shows_out_of_view_too(proxy: Proxy, browser: Browser, user: str) -> None:
+    """What says the same and was scrolled past is not there when one comes back to it."""
+    said = {
+        "kind": "episode",
+        "text": "User: I play the cello in Lund.\nAssistant: Nice.",
+        "created_at": "2024-01-01",
+    }
+    lines = [{"kind": "episode", "text": f"User: Shelf {n}.", "created_at": "2025-01-01"} for n in range(150)]
+    with proxy.client(user) as client:
+        client.post("/v1/memories/import", content="\n".join(map(json.dumps, [said, *lines]))).raise_for_status()
+    add(proxy, user, "I play the cello in Lund.")
+    with opened(browser, proxy, user) as page:
+        for pages in (2, 3, 4):
+            page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+            expect(page.locator(".page")).to_have_count(pages)
+        page.evaluate("scrollTo(0, 0)")
+        page.locator(".card.fact", has_text="cello").get_by_role("button", name="Delete").click()
+        page.get_by_role("button", name="Dismiss").click()
+        eventually(lambda: len(texts(proxy, user)) == 150)
+        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+        expect(card(page, "Shelf").last).to_be_visible()
+        expect(card(page, "cello")).to_have_count(0)
+
+
 def test_leaving_the_page_does_not_save_what_was_deleted(proxy: Proxy, browser: Browser, user: str) -> None:
     """Deleted means deleted, also with the undo still in view."""
     add(proxy, user, "I like plums.", "I like pears.")
