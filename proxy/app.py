@@ -89,7 +89,8 @@ def build_app(
     queue, pauses = seal.queue(SqliteQueue(database)), seal.pauses(database)
     receipts, frozen = seal.receipts(Receipts(database)), seal.frozen(Frozen(database))
     memory, max_body_bytes = settings.memory, settings.server.max_body_mb * 2**20
-    recall = Recall(store, embedder, memory.budget_tokens, memory.deadline_ms, build_privacy(settings))
+    privacy = build_privacy(settings)
+    recall = Recall(store, embedder, memory.budget_tokens, memory.deadline_ms, privacy)
     chat = Chat(
         auth=auth,
         catalog=catalog,
@@ -106,7 +107,7 @@ def build_app(
     )
     forward = Forward(auth=auth, catalog=catalog, upstream=upstream, max_body_bytes=max_body_bytes)
     memories = Memories(caller, store, embedder, recall, queue, frozen, receipts, max_body_bytes)
-    mcp = Mcp(caller, max_body_bytes)
+    mcp = Mcp(caller, privacy, pauses, max_body_bytes)
     health = Health(
         auth, queue, {"store": store.ping, "queue": queue.stats, "embedder": lambda: embedder.dense("ready?")}
     )

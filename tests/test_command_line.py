@@ -69,13 +69,13 @@ def say(proxy: Proxy, user: str, capsys: pytest.CaptureFixture[str]) -> Say:
 def test_memories_are_added_found_changed_and_forgotten(say: Say) -> None:
     """By the first digits of their id, as the table shows it."""
     assert "there are none" in say("list")
-    said = say("add", "I live in Oslo.", "--pin")
+    said = say("add", "I live in Oslo.", "--pin", "--private")
     short = said.split()[1]
     assert said == f"remembered  {short}  I live in Oslo.\n"
     title, row = say("list", "--kind", "fact").splitlines()
     assert title.split() == ["ID", "SAID", "KIND", "TEXT"]
     assert row.split(maxsplit=2)[0] == short
-    assert row.endswith("fact, pinned  I live in Oslo.")
+    assert row.endswith("fact, pinned, private  I live in Oslo.")
     assert "I live in Oslo." in say("search", "which city is home?")
     assert say("edit", short, "--text", "I live in Bergen.", "--no-pin", "--expires", "2099-01-01T00:00:00Z")
     changed = json.loads(say("list", "--json"))["data"][0]

@@ -120,6 +120,35 @@ async def test_the_audit_log_tells_of_what_was_done_by_mcp(proxy: Proxy, user: s
     assert len([entry for entry in entries if entry.get("whose") == user]) == 2
 
 
+async def test_what_is_private_is_not_told_by_mcp(proxy: Proxy, user: str) -> None:
+    """Nobody knows on whose machine the model that asks runs. It can still be forgotten."""
+    with proxy.client(user) as api:
+        secret = api.post("/v1/memories", json={"text": "I see a therapist.", "private": True}).raise_for_status()
+    async with connected(proxy, user) as client:
+        await used(client, "add_memory", text="I ski.")
+        assert "therapist" not in json.dumps(await used(client, "list_memories"))
+        assert "therapist" not in json.dumps(await used(client, "search_memories", query="whom do I see?"))
+        profile = (await client.read_resource("memory://profile")).contents[0]
+        assert isinstance(profile, TextResourceContents)
+        assert "ski" in profile.text
+        assert "therapist" not in profile.text
+        assert (await used(client, "add_memory", text="I see a therapist."))["private"] is True
+        assert (await used(client, "forget_memory", id=secret.json()["id"]))["deleted"] is True
+
+
+async def test_a_paused_memory_is_paused_by_mcp_too(proxy: Proxy, user: str) -> None:
+    """Until its user resumes it."""
+    with proxy.client(user) as api:
+        async with connected(proxy, user) as client:
+            await used(client, "add_memory", text="I ski.")
+            api.put("/v1/memories/settings", json={"paused": True}).raise_for_status()
+            assert "paused" in await refused(client, "search_memories", query="skiing")
+            with pytest.raises(MCPError):
+                await client.read_resource("memory://profile")
+            api.put("/v1/memories/settings", json={"paused": False}).raise_for_status()
+            assert (await used(client, "list_memories"))["data"]
+
+
 async def test_a_scope_is_a_space_of_its_own(proxy: Proxy, user: str) -> None:
     """As everywhere else."""
     async with connected(proxy, user, **{"X-Memory-Scope": "work"}) as client:

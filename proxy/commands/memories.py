@@ -100,6 +100,7 @@ def _subcommand(actions: Any, name: str, about: str, example: str) -> argparse.A
 
 def _properties(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pin", action=argparse.BooleanOptionalAction, help="recall it always")
+    parser.add_argument("--private", action=argparse.BooleanOptionalAction, help="keep it from models elsewhere")
     parser.add_argument("--expires", metavar="TIME", help="drop it then, such as 2027-01-01T00:00:00Z; or never")
 
 
@@ -129,7 +130,7 @@ def _add(proxy: Client, arguments: argparse.Namespace) -> Any:
 def _edit(proxy: Client, arguments: argparse.Namespace) -> Any:
     changes = _changes(arguments) | ({} if arguments.text is None else {"text": arguments.text})
     if not changes:
-        raise ProxyError("nothing to change: give --text, --pin, --no-pin or --expires")
+        raise ProxyError("nothing to change: give --text, --pin, --private or --expires")
     memory = proxy.ask("PATCH", f"/v1/memories/{_whole(proxy, arguments.id)}", changes)
     return _said(arguments, memory, "changed")
 
@@ -161,10 +162,11 @@ def _export(proxy: Client, arguments: argparse.Namespace) -> Any:
 
 
 def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
-    pin = {} if arguments.pin is None else {"pinned": arguments.pin}
+    flags = {"pinned": arguments.pin, "private": arguments.private}
+    given = {name: flag for name, flag in flags.items() if flag is not None}
     if arguments.expires is None:
-        return pin
-    return pin | {"expires_at": None if arguments.expires == "never" else arguments.expires}
+        return given
+    return given | {"expires_at": None if arguments.expires == "never" else arguments.expires}
 
 
 def _pages(proxy: Client, asked: dict[str, str], limit: int) -> Iterator[dict[str, Any]]:
@@ -208,5 +210,5 @@ def _print(arguments: argparse.Namespace, found: list[dict[str, Any]]) -> None:
 
 
 def _kind(memory: dict[str, Any]) -> str:
-    marks = [name for name, is_so in (("pinned", memory["pinned"]), ("past", memory["valid_to"])) if is_so]
-    return ", ".join([memory["kind"], *marks])
+    marks = {"pinned": memory["pinned"], "private": memory["private"], "past": memory["valid_to"]}
+    return ", ".join([memory["kind"], *(name for name, is_so in marks.items() if is_so)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +14,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.api.caller import Caller
+from proxy.mcp.inner import ASKING, Asking
+from proxy.memory.pauses import Pauses
+from proxy.memory.privacy import Privacy
 
 Serving = Callable[[int], AbstractAsyncContextManager[ASGIApp]]
 
@@ -22,8 +26,8 @@ class Mcp:
 
     Raises `RequestError` as the memory API does: 401, 403 for no identity or for a page of another site."""
 
-    def __init__(self, caller: Caller, max_body_bytes: int) -> None:
-        self.caller, self.max_body_bytes = caller, max_body_bytes
+    def __init__(self, caller: Caller, privacy: Privacy, pauses: Pauses, max_body_bytes: int) -> None:
+        self.caller, self.privacy, self.pauses, self.max_body_bytes = caller, privacy, pauses, max_body_bytes
         self._ready: asyncio.Future[ASGIApp] | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -31,7 +35,9 @@ class Mcp:
         return [Route("/mcp", self, methods=["POST"])]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.caller.space(Request(scope))
+        space = self.caller.space(Request(scope))
+        paused = await self.pauses.paused(space.user)
+        scope[ASKING] = Asking(paused, partial(self.privacy.keeps_text, space))
         server = await self._server()
         await server(scope, receive, send)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,18 @@ from starlette.types import Message
 from proxy.requests import NOTED
 
 _OF_THE_BODY = frozenset((b"content-length", b"content-type", b"content-encoding", b"transfer-encoding", b"accept"))
+
+
+ASKING = "rememberd.mcp"  # in an ASGI scope
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a model may have: nothing while its user has paused the memory, and no text that is `withheld`, because
+    nobody can tell whether a model that asks by MCP runs on the operator's machines."""
+
+    paused: bool
+    withheld: Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from proxy import __version__
-from proxy.mcp.inner import Answer, call
+from proxy.mcp.inner import ASKING, Answer, Asking, call
 
 Context = ServerRequestContext[Any, Request]
 Arguments = dict[str, Any]
@@ -157,12 +157,15 @@ async def _call_tool(context: Context, params: types.CallToolRequestParams) -> t
     tool = TOOLS.get(params.name)
     if tool is None:
         return _failed(f"there is no tool {params.name[:64]!r}; there are {', '.join(TOOLS)}")
+    asking = _asking(context)
+    if asking.paused:
+        return _failed("the user has paused the memory: do without it")
     answer = await _ask(context, tool.asked(params.arguments or {}))
     if answer.status >= 400:
         return _failed(answer.message)
-    return types.CallToolResult(
-        content=[types.TextContent(type="text", text=answer.text)], structured_content=answer.json
-    )
+    told = _told(answer.json, asking)
+    text = orjson.dumps(told).decode()
+    return types.CallToolResult(content=[types.TextContent(type="text", text=text)], structured_content=told)
 
 
 async def _list_resources(context: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
@@ -174,14 +177,37 @@ async def _list_resources(context: Context, params: types.PaginatedRequestParams
 async def _read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
     if str(params.uri) != PROFILE:
         raise ValueError(f"there is no resource {str(params.uri)[:64]!r}; there is {PROFILE}")
+    asking = _asking(context)
+    if asking.paused:
+        raise ValueError("the user has paused the memory")
     answer = await _ask(context, Asked("GET", "/v1/memories?kind=fact&limit=500"))
     if answer.status >= 400:
         raise ValueError(answer.message)
-    lines = [f"- {fact['text']} (said {fact['valid_from'][:10]})" for fact in answer.json["data"]]
+    facts = _told(answer.json, asking)["data"]
+    lines = [f"- {fact['text']} (said {fact['valid_from'][:10]})" for fact in facts]
     text = "\n".join(lines) or "Nothing is known yet."
     return types.ReadResourceResult(
         contents=[types.TextResourceContents(uri=PROFILE, mime_type="text/plain", text=text)]
     )
+
+
+def _asking(context: Context) -> Asking:
+    assert context.request is not None  # over HTTP there always is one
+    asking: Asking = context.request.scope[ASKING]
+    return asking
+
+
+def _told(given: Any, asking: Asking) -> Any:
+    """Without what must stay with the operator: of a list the others, of a single memory its id."""
+    if "data" in given:
+        return given | {"data": [each for each in given["data"] if not _withheld(each, asking)]}
+    if _withheld(given, asking):
+        return {"id": given["id"], "object": "memory", "private": True}
+    return given
+
+
+def _withheld(memory: Any, asking: Asking) -> bool:
+    return "text" in memory and (memory["private"] or asking.withheld(memory["text"]))
 
 
 async def _ask(context: Context, asked: Asked) -> Answer:
