@@ -379,7 +379,7 @@ async def test_a_slow_server_gets_a_large_body_whole(client: Client) -> None:
         assert b"content-length: %d\r\n" % len(body) in head
         while len(received) < len(body):
             received.extend(await visit.reader.read(2**21))
-            await asyncio.sleep(0.02 if len(received) < 2**23 else 0)
+            await asyncio.sleep(0.05 if len(received) < 2**23 else 0)
         await visit.say([HELLO])
 
     async with saying(handler) as server:
