@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -26,7 +27,7 @@ from proxy.audit_log import Audited, AuditLog
 from proxy.auth import Auth
 from proxy.chat import Chat
 from proxy.cors import cross_origin
-from proxy.errors import ConfigError, RequestError
+from proxy.errors import ConfigError, QueueUnavailable, RequestError
 from proxy.forward import Forward
 from proxy.front import Front
 from proxy.keys import MadeKeys, Watch
@@ -39,14 +40,12 @@ from proxy.memory.extract.llm import Model
 from proxy.memory.extract.pending import Pending
 from proxy.memory.extract.rules import Rules
 from proxy.memory.extract.stage import Stage
-from proxy.memory.frozen import Frozen
 from proxy.memory.privacy import Privacy
-from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.recall import Recall
-from proxy.memory.receipts import Receipts
 from proxy.memory.writer import DAY_MS, Writer
 from proxy.metrics import CountAnswers
-from proxy.ports import Embedder, MemoryStore, Upstream
+from proxy.ports import Embedder, MemoryStore, TurnQueue, Upstream
+from proxy.queues import Records, build_database, build_records
 from proxy.refusals import REFUSALS, wrong_method
 from proxy.sealing import Sealing, sealing
 from proxy.settings import Settings
@@ -56,6 +55,8 @@ from proxy.upstream.failover import Failover
 from proxy.upstream.passthrough import Passthrough
 from proxy.upstream.translate import Translate, load_litellm
 from proxy.wire.dialects import DIALECTS
+
+log = logging.getLogger("rememberd.app")
 
 _OURS = ("/v1/memories", "/v1/memories/{rest:path}", "/v1/receipts", "/v1/receipts/{rest:path}")
 
@@ -85,9 +86,8 @@ def build_app(
     passthrough, translate = Passthrough(), Translate()
     upstream = Failover({"bytes": passthrough, "translate": translate})
     store = stores.for_web(settings, embedder, seal.store)
-    database = build_database(settings)
-    queue, pauses = seal.queue(SqliteQueue(database)), seal.pauses(database)
-    receipts, frozen = seal.receipts(Receipts(database)), seal.frozen(Frozen(database))
+    records = build_records(settings, seal)
+    queue, receipts, frozen, pauses = records.queue, records.receipts, records.frozen, records.pauses
     memory, max_body_bytes = settings.memory, settings.server.max_body_mb * 2**20
     privacy = build_privacy(settings)
     recall = Recall(store, embedder, memory.budget_tokens, memory.deadline_ms, privacy)
@@ -167,27 +167,25 @@ async def running_writer(
         load_litellm()  # before anybody waits for the store: the import takes seconds
     embedder = build_embedder(settings)
     await embedder.start()
-    database = build_database(settings)
-    queue = SqliteQueue(database)
     try:
         async with (
             sealing(settings) as seal,
             stores.for_writer(settings, embedder, seal.store) as kept,
-            _extracting(
-                settings, deployment, seal, database, kept.store, embedder, None if sees_all else privacy
-            ) as pending,
+            _extracting(settings, deployment, seal, kept.store, embedder, None if sees_all else privacy) as pending,
+            _recording(settings, seal) as records,
         ):
-            for unsealed in kept.unsealed:
-                await undo_interrupted(unsealed, queue.interrupted())
-            await queue.clear_interrupted()
-            await queue.release()
+            if records.file is not None:
+                for unsealed in kept.unsealed:
+                    await undo_interrupted(unsealed, records.file.interrupted())
+                await records.file.clear_interrupted()
+            await _released(records.queue)
             yield Writer(
-                seal.queue(queue),
+                records.queue,
                 kept.store,
                 embedder,
                 [Rules()],
-                seal.receipts(Receipts(database)),
-                seal.frozen(Frozen(database)),
+                records.receipts,
+                records.frozen,
                 pending=pending,
                 extracts_private=sees_all,
                 privacy=privacy,
@@ -195,8 +193,26 @@ async def running_writer(
                 keep_receipts_ms=settings.memory.receipts_days * DAY_MS,
             )
     finally:
-        await queue.close()
         embedder.close()
+
+
+@asynccontextmanager
+async def _recording(settings: Settings, seal: Sealing) -> AsyncIterator[Records]:
+    """With the leases of this writer returned at the end."""
+    records = build_records(settings, seal)
+    try:
+        yield records
+        await _released(records.queue)
+    finally:
+        await records.queue.close()
+
+
+async def _released(queue: TurnQueue) -> None:
+    """So that nobody need wait for the end of our leases, or of those of a predecessor that died."""
+    try:
+        await queue.release()
+    except QueueUnavailable as error:
+        log.warning("leases were not returned, and will lapse: %s", error)
 
 
 @asynccontextmanager
@@ -204,7 +220,6 @@ async def _extracting(
     settings: Settings,
     deployment: Callable[[], Deployment] | None,
     seal: Sealing,
-    database: Database,
     store: MemoryStore,
     embedder: Embedder,
     hidden: Privacy | None,
@@ -213,6 +228,7 @@ async def _extracting(
     if deployment is None:
         yield None
         return
+    database = build_database(settings)
     pending = build_pending(settings, database, seal)
     lanes: dict[str, Upstream] = {"bytes": Passthrough(), "translate": Translate()}
     await pending.release()
@@ -224,6 +240,7 @@ async def _extracting(
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+        await database.close()
         for lane in lanes.values():
             await lane.close()
 
@@ -270,10 +287,6 @@ def build_audit_log(settings: Settings, seal: Sealing) -> AuditLog:
 
 def build_keys(settings: Settings) -> MadeKeys:
     return MadeKeys(Database(settings.data_path / "keys.db"))
-
-
-def build_database(settings: Settings) -> Database:
-    return Database(settings.data_path / "queue.db")
 
 
 def reconfigure(

@@ -20,9 +20,8 @@ from proxy.auth import Auth
 from proxy.errors import QueueUnavailable
 from proxy.exchange import Exchange, Recollection, Said, mode_of, said_by, status_of, write_of
 from proxy.identity import identify
-from proxy.memory.pauses import Pauses
 from proxy.memory.recall import Recall, Recalled
-from proxy.ports import FrozenBlocks, ReceiptBook, TurnQueue
+from proxy.ports import FrozenBlocks, PausedUsers, ReceiptBook, TurnQueue
 from proxy.relay import Relay, unless_gone
 from proxy.requests import header_values, read_body, request_id, with_query
 from proxy.types import Deployment, Identity, Receipt, Source, Turn
@@ -62,7 +61,7 @@ class Chat:
         frozen: FrozenBlocks,
         queue: TurnQueue,
         receipts: ReceiptBook,
-        pauses: Pauses,
+        pauses: PausedUsers,
         placement: str,
         side_tasks: Sequence[re.Pattern[str]],
         deadline_ms: int,
@@ -143,7 +142,7 @@ class Chat:
         said = exchange.said
         if said is None or exchange.mode == "write":
             return None
-        version, kept = self._kept(said, exchange)
+        version, kept = await self._kept(said, exchange)
         if kept is not None:
             return Recollection(kept)
         recalled = await self.recall.recall(
@@ -264,13 +263,13 @@ class Chat:
         await self.frozen.freeze(said.space, said.key(local=exchange.local), version, orjson.dumps(kept))
         return True
 
-    def _kept(self, said: Said, exchange: Exchange) -> tuple[int | None, Recalled | None]:
+    async def _kept(self, said: Said, exchange: Exchange) -> tuple[int | None, Recalled | None]:
         """The space's version and the frozen block, if it still holds: always while the model is at work on the
         same message (a tool loop), else only for a while and if the memories have not changed since."""
         began = time.perf_counter()
         try:
-            version = self.frozen.version(said.space)
-            found = self.frozen.thawed(said.space, said.key(local=exchange.local))
+            version = await self.frozen.version(said.space)
+            found = await self.frozen.thawed(said.space, said.key(local=exchange.local))
         except QueueUnavailable as error:
             log.warning("no frozen blocks: %s", error)
             return None, None

@@ -127,6 +127,9 @@ class TurnQueue(Protocol):
     async def replay(self) -> int:
         """Make every dead letter due again. Returns how many."""
 
+    async def release(self) -> int:
+        """Return the leases of this writer, which stops, and of a dead one where there can be only one."""
+
     async def close(self) -> None: ...
 
 
@@ -140,13 +143,13 @@ class ReceiptBook(Protocol):
         """What the writer made of the receipt's turn: the new `write` of all receipts of that turn, and the ids of
         memories, which are added to those that are there: a turn is written in stages."""
 
-    def get(self, space: Space, receipt_id: str) -> Receipt | None:
+    async def get(self, space: Space, receipt_id: str) -> Receipt | None:
         """None for one that does not exist, has expired, or is another space's."""
 
-    def recent(self, space: Space, limit: int) -> list[Receipt]:
+    async def recent(self, space: Space, limit: int) -> list[Receipt]:
         """Of answers, not of imported turns (whose ids begin with imp_); the newest first."""
 
-    def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
+    async def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
         """The time of the oldest receipt kept (None: there is none), and all memories that went into an answer since.
         Reads every receipt of the space: for the operator's commands only."""
 
@@ -160,13 +163,13 @@ class ReceiptBook(Protocol):
 class FrozenBlocks(Protocol):
     """How often a space changed, and the blocks of its open turns. Raises `QueueUnavailable`."""
 
-    def version(self, space: Space) -> int:
+    async def version(self, space: Space) -> int:
         """0 until the space first changes; never goes back."""
 
     async def bump(self, space: Space) -> int:
         """The new version: to be called after every change of the space's memories."""
 
-    def thawed(self, space: Space, key: str) -> tuple[int, bytes] | None:
+    async def thawed(self, space: Space, key: str) -> tuple[int, bytes] | None:
         """The version at which the value was frozen, and the value."""
 
     async def freeze(self, space: Space, key: str, version: int, value: bytes) -> None:
@@ -177,6 +180,16 @@ class FrozenBlocks(Protocol):
 
     async def expire(self, older_than: Millis) -> int:
         """Drop the blocks frozen before this time."""
+
+
+class PausedUsers(Protocol):
+    """Who has paused their memory, in every scope. Raises `QueueUnavailable`."""
+
+    async def paused(self, user: str) -> bool: ...
+
+    async def pause(self, user: str) -> None: ...
+
+    async def resume(self, user: str) -> None: ...
 
 
 class Embedder(Protocol):

@@ -9,7 +9,6 @@ from pathlib import Path
 from proxy.errors import ConfigError
 from proxy.memory.database import Database
 from proxy.memory.extract.pending import Pending
-from proxy.memory.pauses import Pauses
 from proxy.memory.sealed.keyring import Keyring, file_of
 from proxy.memory.sealed.master import masters
 from proxy.memory.sealed.pauses import SealedPauses
@@ -17,7 +16,7 @@ from proxy.memory.sealed.pending import SealedPending
 from proxy.memory.sealed.queue import SealedQueue
 from proxy.memory.sealed.records import SealedFrozen, SealedReceipts
 from proxy.memory.sealed.store import SealedStore
-from proxy.ports import FrozenBlocks, MemoryStore, ReceiptBook, TurnQueue
+from proxy.ports import FrozenBlocks, MemoryStore, PausedUsers, ReceiptBook, TurnQueue
 from proxy.settings import Settings
 
 
@@ -48,8 +47,8 @@ class Sealing:
             return SealedPending(database, self.keyring, idle_ms=idle_ms)
         return Pending(database, idle_ms=idle_ms)
 
-    def pauses(self, database: Database) -> Pauses:
-        return SealedPauses(database, self.keyring) if self.keyring else Pauses(database)
+    def pauses(self, pauses: PausedUsers) -> PausedUsers:
+        return SealedPauses(pauses, self.keyring) if self.keyring else pauses
 
 
 @asynccontextmanager

@@ -76,7 +76,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    url: str | None = setting(None, "redis://… ; null = SQLite in data_dir")
+    url: str | None = setting(None, "redis://, rediss:// or unix:// of a Redis; null = SQLite in data_dir")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +200,15 @@ def _check(settings: Settings) -> None:
 
 
 def _check_supported(memory: Memory) -> None:
-    """Better no start than a secret kept in clear text or a store that is not the one asked for."""
-    asked = {
-        "memory.queue.url": memory.queue.url,
+    """Better no start than something that works on one host only, unnoticed, on many."""
+    encryption = memory.encryption
+    on_one_host = {
+        "memory.extract.model": memory.extract.model,
+        "memory.encryption": encryption.master_key or encryption.master_key_file or encryption.master_key_command,
     }
-    for name, value in asked.items():
-        if value is not None:
-            raise ConfigError(f"{name} is not supported by this version yet: leave it null")
+    for name, value in on_one_host.items():
+        if memory.queue.url is not None and value is not None:
+            raise ConfigError(f"{name} works with the SQLite queue only: leave it or memory.queue.url null")
 
 
 def _check_patterns(patterns: list[str]) -> None:

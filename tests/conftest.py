@@ -8,7 +8,8 @@ from playwright.sync_api import Browser
 
 from tests.browser import chromium
 from tests.fake_model import FakeModel
-from tests.proxy_server import Proxy, entry, running
+from tests.proxy_server import Proxy, entry, eventually, running
+from tests.redis_process import RedisServer, redis_running
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +45,21 @@ def browser() -> Iterator[Browser]:
 def user(request: pytest.FixtureRequest) -> str:
     """A user nobody else has."""
     return f"user of {request.node.name}"
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """For tests that only talk to it; with the strict rules of a cluster about keys, on one node."""
+    with redis_running(tmp_path_factory.mktemp("redis"), "--cluster-enabled", "yes") as server:
+        with server.client() as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            eventually(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """With nothing in it."""
+    with redis_server.client() as client:
+        client.flushall()
+    return redis_server.url

@@ -9,12 +9,14 @@ ROOT = Path(__file__).parents[1]
 ADAPTERS = (
     "proxy.memory.store",
     "proxy.memory.queue",
+    "proxy.memory.redis",
     "proxy.memory.sealed",
     "proxy.memory.embed",
     "proxy.upstream.passthrough",
 )
 COMPOSERS = {
     "proxy/app.py",
+    "proxy/queues.py",
     "proxy/sealing.py",
     "proxy/serve.py",
     "proxy/stores.py",

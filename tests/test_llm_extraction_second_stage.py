@@ -64,16 +64,16 @@ async def test_a_fact_of_the_second_stage_is_like_any_other(rig: ExtractionRig, 
     await rig.receipts.put(Receipt("receipt-ada-c-0", ADA, at, "miss", "m", "ada-c-0", (), 0, 1.0, "pending"))
     await told(rig, "Hello. I live in Oslo.")
     assert rig.facts() == []
-    version = rig.frozen.version(ADA)
+    version = await rig.frozen.version(ADA)
     await rig.read_all()
     (kept,) = rig.facts()
     assert (kept.id, kept.text) == (fact_id(ADA, "I live in Oslo."), "I live in Oslo.")
     assert kept.evidence == Evidence("I live in Oslo.", "user", "ada-c-0")
     assert (kept.created_at, kept.source) == (at, Source("c", "gpt-4o", "curl"))
-    receipt = rig.receipts.get(ADA, "receipt-ada-c-0")
+    receipt = await rig.receipts.get(ADA, "receipt-ada-c-0")
     assert receipt
     assert (receipt.write, receipt.written) == ("written", (episode_id(ADA, "ada-c-0"), kept.id))
-    assert rig.frozen.version(ADA) > version
+    assert await rig.frozen.version(ADA) > version
     await rig.read_all()
     assert len(upstream.chats) == 1
     assert rig.states("done") == ["ada-c-0"]

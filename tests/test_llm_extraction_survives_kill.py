@@ -106,17 +106,17 @@ async def life_of(folder: Path, url: str, calls: int, *, power_cut: bool) -> tup
     await second.pending.release()
     await second.drain()
     await second.read_all()
-    stands = _outcome(second)
+    stands = await _outcome(second)
     await first.close()
     await second.close()
     return stands, died
 
 
-def _outcome(rig: ExtractionRig) -> Any:
+async def _outcome(rig: ExtractionRig) -> Any:
     """All memories, what each receipt says of current ones, and what is left to do."""
     memories = sorted(rig.store.memories(ADA), key=lambda each: each.id)
     current = {each.id for each in memories if each.valid_to is None}
-    receipts = [rig.receipts.get(ADA, f"receipt-t{number}") for number in range(len(TEXTS))]
+    receipts = [await rig.receipts.get(ADA, f"receipt-t{number}") for number in range(len(TEXTS))]
     written = [receipt and (receipt.write, current.intersection(receipt.written)) for receipt in receipts]
     return memories, written, rig.states("due", "asked", "answered", "stored", "dead")
 

@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from proxy.memory.queue.redis import RedisQueue
-from proxy.memory.redis import PREFIX, Shared
-from tests.proxy_server import eventually
+from proxy.memory.redis.client import PREFIX, Shared
 from tests.queue_contract import LEASE_MS, Clock, QueueContract, claimed, turn
-from tests.redis_process import RedisServer, redis_running
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """With the strict rules of a cluster about keys, on one node."""
-    with redis_running(tmp_path_factory.mktemp("redis"), "--cluster-enabled", "yes") as server:
-        with server.client() as client:
-            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-            eventually(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
-        yield server
-
-
-@pytest.fixture
-def url(server: RedisServer) -> str:
-    with server.client() as client:
-        client.flushall()
-    return server.url
+from tests.redis_process import RedisServer
 
 
 @pytest.fixture
@@ -37,16 +19,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def queue(url: str, clock: Clock) -> AsyncIterator[RedisQueue]:
-    queue = RedisQueue(Shared(url, clock=clock), lease_ms=LEASE_MS)
+async def queue(redis_url: str, clock: Clock) -> AsyncIterator[RedisQueue]:
+    queue = RedisQueue(Shared(redis_url, clock=clock), lease_ms=LEASE_MS)
     yield queue
     await queue.close()
 
 
 @pytest.fixture
-async def other(url: str, clock: Clock) -> AsyncIterator[RedisQueue]:
+async def other(redis_url: str, clock: Clock) -> AsyncIterator[RedisQueue]:
     """Another process's."""
-    queue = RedisQueue(Shared(url, clock=clock), lease_ms=LEASE_MS)
+    queue = RedisQueue(Shared(redis_url, clock=clock), lease_ms=LEASE_MS)
     yield queue
     await queue.close()
 
@@ -96,9 +78,9 @@ async def test_a_writer_that_stops_returns_its_own_leases_only(queue: RedisQueue
     assert await claimed(other) == ["a1"]
 
 
-async def test_leases_are_renewed_while_a_writer_works(url: str) -> None:
+async def test_leases_are_renewed_while_a_writer_works(redis_url: str) -> None:
     """A turn that takes longer than a lease is not handed out twice; Redis's clock tells the time."""
-    first, second = (RedisQueue(Shared(url), lease_ms=600) for _ in range(2))
+    first, second = (RedisQueue(Shared(redis_url), lease_ms=600) for _ in range(2))
     await first.put(turn("t1"))
     assert await claimed(first) == ["t1"]
     await asyncio.sleep(1.5)
@@ -110,7 +92,7 @@ async def test_leases_are_renewed_while_a_writer_works(url: str) -> None:
     await second.close()
 
 
-async def test_nothing_is_left_behind(queue: RedisQueue, server: RedisServer, clock: Clock) -> None:
+async def test_nothing_is_left_behind(queue: RedisQueue, redis_server: RedisServer, clock: Clock) -> None:
     """When every turn is through, Redis holds its counter and no more: it does not grow with the years."""
     for n in range(6):
         await queue.put(turn(f"t{n}", f"user{n % 2}"))
@@ -122,5 +104,10 @@ async def test_nothing_is_left_behind(queue: RedisQueue, server: RedisServer, cl
     while ids := await claimed(queue):
         await queue.settle(ids)
         await queue.ack(ids)
-    with server.client() as client:
+    with redis_server.client() as client:
         assert client.keys() == [f"{PREFIX}seq".encode()]
+
+
+async def test_a_redis_that_loses_nothing_is_no_risk(queue: RedisQueue) -> None:
+    """With its append-only file and without eviction `rememberd check` has nothing to say."""
+    assert await queue.shared.risks() == []

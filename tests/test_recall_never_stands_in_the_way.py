@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from prometheus_client import REGISTRY
 
-from proxy.memory import recall as module
+from proxy.memory.breaker import PAUSE_S, Breaker
 from proxy.memory.candidates import Candidates
 from proxy.memory.points import to_point
 from proxy.memory.recall import Recall, Recalled
@@ -97,11 +97,11 @@ async def test_after_three_failures_the_store_is_left_alone_then_probed_once() -
     await tell(store, "I live in Oslo.")
     recall = Recall(store, EmbedderFake(), deadline_ms=10)
     clock = Clock()
-    recall.breaker = module.Breaker(clock)
+    recall.breaker = Breaker(clock)
     for _ in range(5):
         await ask(recall)
     assert store.searches == 3
-    clock.now += module.PAUSE_S
+    clock.now += PAUSE_S
     recall.deadline_ms = 30_000
     assert [(await asyncio.wait_for(ask(recall), 5)).status for _ in range(3)] == ["degraded"] * 3
     await asyncio.sleep(0.01)

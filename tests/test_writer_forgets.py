@@ -81,6 +81,6 @@ async def test_receipts_are_kept_for_a_month_only(tmp_path: Path) -> None:
         await rig.receipts.put(Receipt(receipt_id, ADA, at, "miss", "m", None, (), 0, 1.0, "off"))
     await rig.queue.put(turn("t1"))
     await rig.drain()
-    assert rig.receipts.get(ADA, "old") is None
-    assert rig.receipts.get(ADA, "young")
+    assert await rig.receipts.get(ADA, "old") is None
+    assert await rig.receipts.get(ADA, "young")
     await rig.database.close()

@@ -43,11 +43,11 @@ async def test_the_receipt_and_the_version_tell_what_was_written(rig: Rig) -> No
     await rig.receipts.put(Receipt("receipt-t1", ADA, rig.clock.now, "miss", "gpt-4o", "t1", (), 0, 1.0, "pending"))
     await rig.queue.put(turn("t1"))
     await rig.drain()
-    receipt = rig.receipts.get(ADA, "receipt-t1")
+    receipt = await rig.receipts.get(ADA, "receipt-t1")
     assert receipt
     assert receipt.write == "written"
     assert set(receipt.written) == {episode_id(ADA, "t1"), fact_id(ADA, "I live in Oslo.")}
-    assert rig.frozen.version(ADA) == 1
+    assert await rig.frozen.version(ADA) == 1
 
 
 async def test_the_same_fact_is_kept_once(rig: Rig) -> None:
@@ -124,6 +124,6 @@ async def test_a_turn_without_words_leaves_nothing(rig: Rig) -> None:
     await rig.queue.put(turn("t1", text=" \n"))
     await rig.drain()
     assert rig.store.memories(ADA) == []
-    receipt = rig.receipts.get(ADA, "receipt-t1")
+    receipt = await rig.receipts.get(ADA, "receipt-t1")
     assert receipt
     assert (receipt.write, receipt.written) == ("nothing", ())

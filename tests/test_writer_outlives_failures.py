@@ -84,7 +84,7 @@ async def test_a_turn_that_cannot_be_learned_becomes_a_dead_letter(rig: Rig, ext
     assert (letter.turn_id, letter.attempts, letter.error) == ("t1", MAX_ATTEMPTS, "ValueError: no cats")
     assert [text for text in rig.texts() if text.startswith("I")] == ["I have a dog."]
     assert "User: I have a cat.\nAssistant: Nice." in rig.texts()
-    receipt = rig.receipts.get(ADA, "receipt-t1")
+    receipt = await rig.receipts.get(ADA, "receipt-t1")
     assert receipt
     assert receipt.write == "lost"
 

@@ -69,11 +69,13 @@ async def put_turns(rig: Rig) -> None:
         await rig.queue.put(turn(turn_id, user, text=text, at=at))
 
 
-def outcome(rig: Rig) -> Any:
+async def outcome(rig: Rig) -> Any:
     """All memories, and of each receipt what it says of current ones: only the first try sees what it superseded."""
     memories = [sorted(rig.store.memories(space), key=lambda memory: memory.id) for space in (ADA, BOB)]
     current = {memory.id for each in memories for memory in each if memory.valid_to is None}
-    receipts = [rig.receipts.get(space, f"receipt-{each}") for each, space in (("t1", ADA), ("t2", BOB), ("t3", ADA))]
+    receipts = [
+        await rig.receipts.get(space, f"receipt-{each}") for each, space in (("t1", ADA), ("t2", BOB), ("t3", ADA))
+    ]
     return memories, [receipt and (receipt.write, current.intersection(receipt.written)) for receipt in receipts]
 
 
@@ -93,7 +95,7 @@ async def life_of(folder: Path, calls: int, *, after: bool, power_cut: bool) -> 
         await rig.queue.release()
     rig.life = None
     await rig.drain()
-    stands = outcome(rig)
+    stands = await outcome(rig)
     await rig.database.close()
     return stands, died
 

@@ -15,9 +15,8 @@ from proxy.api.shapes import flag_from, memory_json, rfc3339
 from proxy.errors import RequestError
 from proxy.memory.block import line_cost
 from proxy.memory.history import history
-from proxy.memory.pauses import Pauses
 from proxy.memory.recall import Recall
-from proxy.ports import MemoryStore, ReceiptBook
+from proxy.ports import MemoryStore, PausedUsers, ReceiptBook
 from proxy.requests import read_body
 from proxy.types import Memory, Millis, Receipt
 from proxy.wire import body as json_body
@@ -34,7 +33,7 @@ class Insight:
         store: MemoryStore,
         recall: Recall,
         receipts: ReceiptBook,
-        pauses: Pauses,
+        pauses: PausedUsers,
         max_body_bytes: int,
     ) -> None:
         self.caller, self.store, self.recall = caller, store, recall
@@ -93,7 +92,7 @@ class Insight:
                 "episodes": episodes,
                 "past": everything - facts - episodes,
                 "paused": await self.pauses.paused(space.user),
-                "answers": _usage(self.receipts.recent(space, _RECEIPTS)),
+                "answers": _usage(await self.receipts.recent(space, _RECEIPTS)),
             }
         )
 

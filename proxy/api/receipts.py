@@ -35,15 +35,16 @@ class ReceiptApi:
         """The newest, or those whose `ids` are given, with commas between; of these only what exists."""
         space, asked = self.caller.space(request), request.query_params
         if ids := asked.get("ids"):
-            receipts = [each for name in ids.split(",", _MOST)[:_MOST] if (each := self.receipts.get(space, name))]
+            names = ids.split(",", _MOST)[:_MOST]
+            receipts = [each for name in names if (each := await self.receipts.get(space, name))]
         else:
-            receipts = self.receipts.recent(space, limit_from(asked.get("limit"), _PAGE))
+            receipts = await self.receipts.recent(space, limit_from(asked.get("limit"), _PAGE))
         memories = await self._memories(space, receipts)
         return json_response({"object": "list", "data": [_shown(receipt, memories) for receipt in receipts]})
 
     async def read(self, request: Request) -> Response:
         space = self.caller.space(request)
-        receipt = self.receipts.get(space, request.path_params["id"])
+        receipt = await self.receipts.get(space, request.path_params["id"])
         if receipt is None:
             raise RequestError(404, "receipt_not_found", "you have no such receipt, or it has expired")
         memories = await self._memories(space, [receipt])

@@ -33,7 +33,7 @@ async def take(turns: Sequence[Turn], queue: TurnQueue, receipts: ReceiptBook) -
         if wish(turn.user_text) is not None:
             taken.skipped.append(turn.receipt)
             continue
-        before = receipts.get(turn.space, turn.receipt)
+        before = await receipts.get(turn.space, turn.receipt)
         if before is not None and before.write in _DONE:
             taken.known.append(turn.receipt)
             continue

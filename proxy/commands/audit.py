@@ -20,17 +20,16 @@ import orjson
 
 from proxy import stores
 from proxy.api.shapes import rfc3339
-from proxy.app import build_database, build_embedder
+from proxy.app import build_embedder
 from proxy.commands import config_option, settings_of
 from proxy.errors import RememberdError
 from proxy.memory.audit import Finding, Usage, judge
 from proxy.memory.block import clean
-from proxy.memory.frozen import Frozen
 from proxy.memory.mend import mend, write
-from proxy.memory.queue.sqlite import SqliteQueue, wall_clock
-from proxy.memory.receipts import Receipts
+from proxy.memory.queue.sqlite import wall_clock
 from proxy.memory.redact import redact
 from proxy.ports import Embedder, MemoryStore, ReceiptBook, TurnQueue
+from proxy.queues import build_records
 from proxy.sealing import Sealing, sealing
 from proxy.settings import Settings
 from proxy.types import Memory, Millis, Space
@@ -106,21 +105,19 @@ async def audit(
 async def _audits(
     settings: Settings, seal: Sealing, user: str | None, scope: str | None, fix: bool
 ) -> AsyncIterator[Audited]:
-    database, embedder = build_database(settings), build_embedder(settings)
-    queue, receipts = seal.queue(SqliteQueue(database)), seal.receipts(Receipts(database))
-    frozen = seal.frozen(Frozen(database))
+    records, embedder = build_records(settings, seal), build_embedder(settings)
     await embedder.start()
     try:
         async with stores.for_command(settings, embedder, seal.store) as store:
             for space in await store.spaces():
                 if user in (None, space.user) and scope in (None, space.scope):
-                    repairs = await _repaired(store, embedder, queue, space) if fix else []
+                    repairs = await _repaired(store, embedder, records.queue, space) if fix else []
                     if repairs:
-                        await frozen.bump(space)
-                    yield await _audited(store, receipts, space, repairs)
+                        await records.frozen.bump(space)
+                    yield await _audited(store, records.receipts, space, repairs)
     finally:
         embedder.close()
-        await database.close()
+        await records.queue.close()
 
 
 async def _repaired(store: MemoryStore, embedder: Embedder, queue: TurnQueue, space: Space) -> list[Finding]:
@@ -137,7 +134,7 @@ async def _repaired(store: MemoryStore, embedder: Embedder, queue: TurnQueue, sp
 async def _audited(store: MemoryStore, receipts: ReceiptBook, space: Space, repairs: list[Finding]) -> Audited:
     now = wall_clock()
     memories = await _all(store, space, now)
-    since, recalled = receipts.recalled(space)
+    since, recalled = await receipts.recalled(space)
     usage = Usage(since, recalled) if since is not None else None
     return Audited(space, memories, judge(memories, now, usage), repairs)
 

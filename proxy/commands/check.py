@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import Any, NamedTuple
 
 from proxy import stores
-from proxy.app import build_audit_log, build_database, build_embedder, build_pending, extraction
+from proxy.app import build_audit_log, build_embedder, build_pending, extraction
 from proxy.commands import config_option, settings_of
 from proxy.errors import RememberdError
-from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.store.edge_wire import socket_path
+from proxy.queues import build_database, build_records, risks
 from proxy.sealing import Sealing, sealing
 from proxy.serve import model_list, prepare
 from proxy.settings import Settings
@@ -126,16 +126,19 @@ async def _encryption(settings: Settings) -> str:
 
 async def _queue(settings: Settings) -> str:
     async with sealing(settings) as seal:
-        queue = seal.queue(SqliteQueue(build_database(settings)))
+        queue = build_records(settings, seal).queue
         try:
             stats = await queue.stats()
             letters = await queue.dead()
         finally:
             await queue.close()
+    if found := await risks(settings):
+        raise RememberdError(f"turns could be lost: {'; '.join(found)}")
     if letters:
         causes = "; ".join(sorted({letter.error for letter in letters}))
-        raise RememberdError(f"{stats.dead} turns could not be stored and wait as dead letters: {causes}")
-    return f"SQLite, {stats.depth} turns waiting, the oldest for {stats.oldest_age_ms / 1000:.0f} s"
+        raise RememberdError(f"{stats.dead} turns could not be stored; `rememberd dead replay` tries again: {causes}")
+    where = "Redis" if settings.memory.queue.url else "SQLite"
+    return f"{where}, {stats.depth} turns waiting, the oldest for {stats.oldest_age_ms / 1000:.0f} s"
 
 
 async def _extraction(settings: Settings, models: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> str:

@@ -10,14 +10,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from proxy import stores
-from proxy.app import build_audit_log, build_database, build_embedder
+from proxy.app import build_audit_log, build_embedder
 from proxy.audit_log import OPERATOR
 from proxy.commands import config_option, settings_of
 from proxy.memory.erasure import erase
-from proxy.memory.frozen import Frozen
-from proxy.memory.queue.sqlite import SqliteQueue
-from proxy.memory.receipts import Receipts
 from proxy.ports import MemoryStore
+from proxy.queues import build_records
 from proxy.residue import look
 from proxy.sealing import Sealing, sealing
 from proxy.settings import Settings
@@ -91,13 +89,13 @@ async def _texts(store: MemoryStore, user: str) -> dict[str, str]:
 
 
 async def _erase(settings: Settings, seal: Sealing, store: MemoryStore, user: str) -> int:
-    database, log = build_database(settings), build_audit_log(settings, seal)
-    queue, receipts = seal.queue(SqliteQueue(database)), seal.receipts(Receipts(database))
+    records, log = build_records(settings, seal), build_audit_log(settings, seal)
     try:
-        erased = await erase(user, time.time_ns() // 1_000_000, queue, store, receipts, seal.frozen(Frozen(database)))
+        at = time.time_ns() // 1_000_000
+        erased = await erase(user, at, records.queue, store, records.receipts, records.frozen)
         await store.flush()
     finally:
-        await database.close()
+        await records.queue.close()
     log.record({"who": OPERATOR, "did": "erase", "whose": user, "count": erased})
     log.sync()
     return erased

@@ -35,7 +35,7 @@ WHERE excluded.version > version
 
 
 class Frozen:
-    """`version` and `thawed` are one look-up by key each, without await; the rest wait for a commit.
+    """`version` and `thawed` are one look-up by key each; the rest wait for a commit.
 
     Each raises `QueueUnavailable`."""
 
@@ -43,7 +43,7 @@ class Frozen:
         self.database = database
         database.declare(SCHEMA)
 
-    def version(self, space: Space) -> int:
+    async def version(self, space: Space) -> int:
         """0 until the space first changes; never goes back."""
         rows = self.database.read("SELECT version FROM versions WHERE user = ? AND scope = ?", space)
         return int(rows[0][0]) if rows else 0
@@ -53,7 +53,7 @@ class Frozen:
         rows = await self.database.write(lambda db: db.execute(BUMP, space).fetchall(), durable=False)
         return int(rows[0][0])
 
-    def thawed(self, space: Space, key: str) -> tuple[int, bytes] | None:
+    async def thawed(self, space: Space, key: str) -> tuple[int, bytes] | None:
         """The version at which the value was frozen, and the value."""
         sql = 'SELECT version, value FROM frozen WHERE user = ? AND scope = ? AND "key" = ?'
         rows = self.database.read(sql, (*space, key))

@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,6 +16,7 @@ from prometheus_client import Counter, Histogram
 
 from proxy.errors import Unavailable
 from proxy.memory.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
+from proxy.memory.breaker import Breaker
 from proxy.memory.candidates import Candidates
 from proxy.memory.floor import relevant
 from proxy.memory.pack import pack
@@ -27,7 +28,6 @@ from proxy.types import Memory, Millis, Space
 
 Status = Literal["hit", "miss", "degraded"]
 
-FAILURES, PAUSE_S = 3, 1.0  # so many failures in a row, and the store is left alone for so long
 PROFILE_FACTS = 100  # as many as anybody wants to read
 ROUNDS = 4
 SPACES = 10_000  # whose speakers are kept in mind: about 200 bytes each
@@ -205,33 +205,6 @@ class Recall:
         self._speakers.move_to_end(space)
         if len(self._speakers) > SPACES:
             self._speakers.popitem(last=False)
-
-
-class Breaker:
-    """Open after `FAILURES` in a row, closed by a success; while it is open, one call every `PAUSE_S` may probe."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
-        self._failures = 0
-        self._next_probe = 0.0
-
-    @property
-    def closed(self) -> bool:
-        return self._failures < FAILURES
-
-    def may_probe(self) -> bool:
-        if self.clock() < self._next_probe:
-            return False
-        self._next_probe = self.clock() + PAUSE_S
-        return True
-
-    def success(self) -> None:
-        self._failures = 0
-
-    def failure(self) -> None:
-        self._failures += 1
-        if not self.closed:
-            self._next_probe = self.clock() + PAUSE_S
 
 
 def standalone(question: str, previous: str | None) -> str:

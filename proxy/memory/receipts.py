@@ -76,18 +76,18 @@ class Receipts:
 
         await self.database.write(work, durable=False)
 
-    def get(self, space: Space, receipt_id: str) -> Receipt | None:
-        """None for one that does not exist, has expired, or is another space's. One look-up, no await."""
+    async def get(self, space: Space, receipt_id: str) -> Receipt | None:
+        """None for one that does not exist, has expired, or is another space's."""
         for row in self.database.read(GET, (receipt_id, *space)):
             return _read(*row)
         return None
 
-    def recent(self, space: Space, limit: int) -> list[Receipt]:
+    async def recent(self, space: Space, limit: int) -> list[Receipt]:
         """Of answers given here, not of imported turns; the newest first. Parses each: about 5 µs."""
         rows = self.database.read(RECENT, (*space, limit))
         return [_read(*row) for row in rows]
 
-    def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
+    async def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
         """The time of the oldest receipt kept (None: there is none), and all memories that went into an answer since.
         Reads every receipt of the space: for the operator's commands only."""
         rows = self.database.read("SELECT created_at, body FROM receipts WHERE user = ? AND scope = ?", space)
@@ -109,8 +109,12 @@ class Receipts:
         return await self.database.write(lambda db: db.execute(sql, (older_than,)).rowcount, durable=False)
 
 
-def _read(body: bytes, write: str, written: bytes) -> Receipt:
+def receipt_from_json(body: bytes) -> Receipt:
     fields = orjson.loads(body)
     fields["space"] = Space(*fields["space"])
-    fields["recalled"] = tuple(fields["recalled"])
-    return replace(Receipt(**fields), write=write, written=tuple(orjson.loads(written)))
+    fields["recalled"], fields["written"] = tuple(fields["recalled"]), tuple(fields["written"])
+    return Receipt(**fields)
+
+
+def _read(body: bytes, write: str, written: bytes) -> Receipt:
+    return replace(receipt_from_json(body), write=write, written=tuple(orjson.loads(written)))

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from proxy.errors import QueueUnavailable
 from proxy.memory.queue.codec import turn_from_json, turn_to_json
-from proxy.memory.redis import Shared
+from proxy.memory.redis.client import Shared
 from proxy.types import Claim, DeadLetter, Millis, QueueStats, Space, Turn
 
 log = logging.getLogger("rememberd.queue")
@@ -69,6 +69,8 @@ class RedisQueue:
         self._held.discard(turn_id)
 
     async def release(self) -> int:
+        if not self._held:
+            return 0
         released = int(await self._run("release", self._owner, *self._held))
         self._held.clear()
         return released

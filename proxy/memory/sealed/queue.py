@@ -97,6 +97,9 @@ class SealedQueue:
     async def replay(self) -> int:
         return await self.queue.replay()
 
+    async def release(self) -> int:
+        return await self.queue.release()
+
     async def close(self) -> None:
         await self.queue.close()
 

@@ -39,18 +39,18 @@ class SealedReceipts:
         if cipher is not None:
             await self.receipts.written(self.keyring.space(space), receipt_id, _sealed(cipher, ids), outcome)
 
-    def get(self, space: Space, receipt_id: str) -> Receipt | None:
-        found = self.receipts.get(self.keyring.space(space), receipt_id)
+    async def get(self, space: Space, receipt_id: str) -> Receipt | None:
+        found = await self.receipts.get(self.keyring.space(space), receipt_id)
         return next(iter(self._opened(space, [found] if found else [])), None)
 
-    def recent(self, space: Space, limit: int) -> list[Receipt]:
-        return self._opened(space, self.receipts.recent(self.keyring.space(space), limit))
+    async def recent(self, space: Space, limit: int) -> list[Receipt]:
+        return self._opened(space, await self.receipts.recent(self.keyring.space(space), limit))
 
-    def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
+    async def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
         cipher = self.keyring.known(space.user)
         if cipher is None:
             return None, frozenset()
-        since, ids = self.receipts.recalled(self.keyring.space(space))
+        since, ids = await self.receipts.recalled(self.keyring.space(space))
         return since, frozenset(cipher.plain_id(each) for each in ids)
 
     def _opened(self, space: Space, found: list[Receipt]) -> list[Receipt]:
@@ -88,15 +88,15 @@ class SealedFrozen:
     def __init__(self, frozen: FrozenBlocks, keyring: Keyring) -> None:
         self.frozen, self.keyring = frozen, keyring
 
-    def version(self, space: Space) -> int:
-        return self.frozen.version(self.keyring.space(space))
+    async def version(self, space: Space) -> int:
+        return await self.frozen.version(self.keyring.space(space))
 
     async def bump(self, space: Space) -> int:
         return await self.frozen.bump(self.keyring.space(space))
 
-    def thawed(self, space: Space, key: str) -> tuple[int, bytes] | None:
+    async def thawed(self, space: Space, key: str) -> tuple[int, bytes] | None:
         cipher = self.keyring.known(space.user)
-        found = cipher and self.frozen.thawed(self.keyring.space(space), self.keyring.root.id(key))
+        found = cipher and await self.frozen.thawed(self.keyring.space(space), self.keyring.root.id(key))
         if not cipher or not found:
             return None
         try:

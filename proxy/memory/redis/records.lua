@@ -1,0 +1,154 @@
+-- Receipts, frozen blocks and pauses, one operation at a time: ARGV = operation, now, values…
+--
+-- receipt:ID          hash: user scope at turn body write, written (ids, a line each)
+-- receipts            sorted set of ids by time; receipts:USER the same of one user
+-- receipts_of:TURN    set of ids
+-- versions:USER       hash: v + scope to the space's version, f + scope to the version that an erasure led to: a block
+--                     that was made before it is not taken in any more
+-- blocks:USER         hash: block (scope and key) to version:value
+-- frozen              sorted set of user and block by time
+-- paused              set of users, which the queue reads too;  erased  hash of the queue: user to time
+
+local function key(...) return KEYS[1] .. table.concat({...}, ':') end
+local RECEIPTS, FROZEN, PAUSED, ERASED = key('receipts'), key('frozen'), key('paused'), key('erased')
+local call = redis.call
+local operation, now = ARGV[1], tonumber(ARGV[2])
+if not now then
+  local time = call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Two texts as one, unambiguous whatever stands in them.
+local function pair(first, second) return #first .. ':' .. first .. second end
+local function apart(both)
+  local length = both:match('^%d+')
+  local from = #length + 2
+  return both:sub(from, from + length - 1), both:sub(from + length)
+end
+
+local function drop_receipt(id)
+  local user, turn = unpack(call('HMGET', key('receipt', id), 'user', 'turn'))
+  call('DEL', key('receipt', id))
+  call('ZREM', RECEIPTS, id)
+  call('ZREM', key('receipts', user), id)
+  call('SREM', key('receipts_of', turn), id)
+end
+
+local operations = {}
+
+function operations.put(id, user, scope, at, turn, body, write, written)
+  local erased = call('HGET', ERASED, user)
+  if erased and tonumber(erased) >= tonumber(at) then return 0 end
+  if call('EXISTS', key('receipt', id)) == 1 then return 1 end
+  call('HSET', key('receipt', id), 'user', user, 'scope', scope, 'turn', turn, 'body', body, 'write', write,
+    'written', written)
+  call('ZADD', RECEIPTS, at, id)
+  call('ZADD', key('receipts', user), at, id)
+  if turn ~= '' then call('SADD', key('receipts_of', turn), id) end
+  return 1
+end
+
+-- A tool loop or a client's retry leaves several receipts of one turn; what was written belongs to all of them.
+function operations.written(user, scope, id, outcome, ...)
+  local turn = call('HGET', key('receipt', id), 'turn')
+  local ids = turn and turn ~= '' and call('SMEMBERS', key('receipts_of', turn)) or {id}
+  for _, each in ipairs(ids) do
+    local owner, space, before = unpack(call('HMGET', key('receipt', each), 'user', 'scope', 'written'))
+    if owner == user and space == scope then
+      local lines, seen = {}, {}
+      for line in before:gmatch('[^\n]+') do table.insert(lines, line) end
+      for _, line in ipairs({...}) do table.insert(lines, line) end
+      local together = {}
+      for _, line in ipairs(lines) do
+        if not seen[line] then table.insert(together, line) end
+        seen[line] = true
+      end
+      call('HSET', key('receipt', each), 'write', outcome, 'written', table.concat(together, '\n'))
+    end
+  end
+end
+
+local function shown(id, user, scope)
+  local owner, space, body, write, written =
+    unpack(call('HMGET', key('receipt', id), 'user', 'scope', 'body', 'write', 'written'))
+  if owner == user and space == scope then return {body, write, written} end
+end
+
+function operations.get(user, scope, id)
+  return shown(id, user, scope)
+end
+
+-- Of answers given here, and of imported turns if these are asked for.
+function operations.recent(user, scope, limit, imported)
+  local found = {}
+  for _, id in ipairs(call('ZREVRANGE', key('receipts', user), 0, -1)) do
+    if #found >= tonumber(limit) then break end
+    if imported == '1' or id:sub(1, 4) ~= 'imp_' then found[#found + 1] = shown(id, user, scope) end
+  end
+  return found
+end
+
+function operations.erase(user, at)
+  local erased = call('HGET', ERASED, user)
+  if not erased or tonumber(erased) < tonumber(at) then call('HSET', ERASED, user, at) end
+  local ids = call('ZRANGE', key('receipts', user), 0, -1)
+  for _, id in ipairs(ids) do drop_receipt(id) end
+  return #ids
+end
+
+function operations.expire(older_than)
+  local ids = call('ZRANGEBYSCORE', RECEIPTS, '-inf', '(' .. older_than)
+  for _, id in ipairs(ids) do drop_receipt(id) end
+  return #ids
+end
+
+function operations.version(user, scope)
+  return tonumber(call('HGET', key('versions', user), 'v' .. scope) or 0)
+end
+
+function operations.bump(user, scope)
+  return call('HINCRBY', key('versions', user), 'v' .. scope, 1)
+end
+
+function operations.thawed(user, scope, name)
+  return call('HGET', key('blocks', user), pair(scope, name))
+end
+
+-- Of two blocks of one version the first stands, so that racing web processes end up sending the same bytes.
+function operations.freeze(user, scope, name, version, value)
+  local floor = call('HGET', key('versions', user), 'f' .. scope) or 0
+  local before = call('HGET', key('blocks', user), pair(scope, name))
+  if tonumber(version) < tonumber(floor) then return end
+  if before and tonumber(version) <= tonumber(before:match('^%d+')) then return end
+  call('HSET', key('blocks', user), pair(scope, name), version .. ':' .. value)
+  call('ZADD', FROZEN, now, pair(user, pair(scope, name)))
+end
+
+local function thaw(user, block)
+  call('HDEL', key('blocks', user), block)
+  call('ZREM', FROZEN, pair(user, block))
+end
+
+function operations.melt(user)
+  local versions = key('versions', user)
+  for _, field in ipairs(call('HKEYS', versions)) do
+    if field:sub(1, 1) == 'v' then
+      call('HSET', versions, 'f' .. field:sub(2), call('HINCRBY', versions, field, 1))
+    end
+  end
+  local blocks = call('HKEYS', key('blocks', user))
+  for _, block in ipairs(blocks) do thaw(user, block) end
+  return #blocks
+end
+
+function operations.melt_old(older_than)
+  local old = call('ZRANGEBYSCORE', FROZEN, '-inf', '(' .. older_than)
+  for _, both in ipairs(old) do thaw(apart(both)) end
+  return #old
+end
+
+function operations.paused(user) return call('SISMEMBER', PAUSED, user) end
+function operations.pause(user) return call('SADD', PAUSED, user) end
+function operations.resume(user) return call('SREM', PAUSED, user) end
+
+return operations[operation](unpack(ARGV, 3))

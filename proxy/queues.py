@@ -1,0 +1,72 @@
+"""Which queue, and which records beside it, the settings ask for: one SQLite file of this host, or Redis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.memory.database import Database
+from proxy.memory.frozen import Frozen
+from proxy.memory.pauses import Pauses
+from proxy.memory.queue.sqlite import SqliteQueue
+from proxy.memory.receipts import Receipts
+from proxy.ports import FrozenBlocks, PausedUsers, ReceiptBook, TurnQueue
+from proxy.sealing import Sealing
+from proxy.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Closing the queue closes them all. `file` is the queue itself where it is a file: with notes for its one
+    writer, about turns that were under way when their user was erased."""
+
+    queue: TurnQueue
+    receipts: ReceiptBook
+    frozen: FrozenBlocks
+    pauses: PausedUsers
+    file: SqliteQueue | None = None
+
+
+def build_records(settings: Settings, seal: Sealing) -> Records:
+    """Raises `ConfigError` for a URL that is none."""
+    bare = _in_redis(settings) if settings.memory.queue.url else _in_sqlite(settings)
+    return Records(
+        seal.queue(bare.queue),
+        seal.receipts(bare.receipts),
+        seal.frozen(bare.frozen),
+        seal.pauses(bare.pauses),
+        bare.file,
+    )
+
+
+def _in_sqlite(settings: Settings) -> Records:
+    database = build_database(settings)
+    queue = SqliteQueue(database)
+    return Records(queue, Receipts(database), Frozen(database), Pauses(database), queue)
+
+
+def _in_redis(settings: Settings) -> Records:
+    # Imported here: who has no Redis need not load its client.
+    from proxy.memory.queue.redis import RedisQueue
+    from proxy.memory.redis.client import Shared
+    from proxy.memory.redis.records import RedisFrozen, RedisPauses, RedisReceipts
+
+    # A third of the deadline: a chat makes up to three of these look-ups.
+    shared = Shared(settings.memory.queue.url or "", soon_ms=settings.memory.deadline_ms / 3)
+    return Records(RedisQueue(shared), RedisReceipts(shared), RedisFrozen(shared), RedisPauses(shared))
+
+
+async def risks(settings: Settings) -> list[str]:
+    """How turns could be lost that Redis has taken: for the operator to put right. Raises `QueueUnavailable`."""
+    if settings.memory.queue.url is None:
+        return []
+    from proxy.memory.redis.client import Shared
+
+    shared = Shared(settings.memory.queue.url)
+    try:
+        return await shared.risks()
+    finally:
+        await shared.close()
+
+
+def build_database(settings: Settings) -> Database:
+    return Database(settings.data_path / "queue.db")

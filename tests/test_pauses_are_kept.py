@@ -1,0 +1,51 @@
+"""A pause holds in every web process, and what was said meanwhile is not learned."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from proxy.memory.database import Database
+from proxy.memory.pauses import Pauses
+from proxy.memory.queue.redis import RedisQueue
+from proxy.memory.redis.client import Shared
+from proxy.memory.redis.records import RedisPauses
+from proxy.ports import PausedUsers
+from tests.queue_contract import claimed, turn
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+async def pauses(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[PausedUsers]:
+    if request.param == "sqlite":
+        database = Database(tmp_path / "queue.db")
+        yield Pauses(database)
+        await database.close()
+        return
+    shared = Shared(request.getfixturevalue("redis_url"), soon_ms=5_000)
+    yield RedisPauses(shared)
+    await shared.close()
+
+
+async def test_a_pause_lasts_until_it_is_ended(pauses: PausedUsers) -> None:
+    """Of one user only; pausing twice is pausing once."""
+    await pauses.pause("ada")
+    await pauses.pause("ada")
+    assert await pauses.paused("ada")
+    assert not await pauses.paused("bob")
+    await pauses.resume("ada")
+    assert not await pauses.paused("ada")
+
+
+async def test_a_paused_users_turn_is_refused_by_redis_itself(redis_url: str) -> None:
+    """A chat that could not ask in time whether its user has paused puts the turn later: it is not kept."""
+    shared = Shared(redis_url, soon_ms=5_000)
+    queue, pauses = RedisQueue(shared), RedisPauses(shared)
+    await pauses.pause("ada")
+    assert not await queue.put(turn("t1"))
+    assert await queue.put(turn("t2", "bob"))
+    await pauses.resume("ada")
+    assert await queue.put(turn("t1"))
+    assert sorted(await claimed(queue)) == ["t1", "t2"]
+    await queue.close()
