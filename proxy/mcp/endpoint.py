@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.api.caller import Caller
 from proxy.mcp.inner import ASKING, Asking
-from proxy.memory.pauses import Pauses
 from proxy.memory.privacy import Privacy
+from proxy.ports import PausedUsers
 
 Serving = Callable[[int], AbstractAsyncContextManager[ASGIApp]]
 
@@ -26,7 +26,7 @@ class Mcp:
 
     Raises `RequestError` as the memory API does: 401, 403 for no identity or for a page of another site."""
 
-    def __init__(self, caller: Caller, privacy: Privacy, pauses: Pauses, max_body_bytes: int) -> None:
+    def __init__(self, caller: Caller, privacy: Privacy, pauses: PausedUsers, max_body_bytes: int) -> None:
         self.caller, self.privacy, self.pauses, self.max_body_bytes = caller, privacy, pauses, max_body_bytes
         self._ready: asyncio.Future[ASGIApp] | None = None
         self._running: asyncio.Task[None] | None = None
