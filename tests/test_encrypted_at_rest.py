@@ -78,7 +78,8 @@ def test_nothing_said_is_on_the_disk(sealed: Proxy) -> None:
         assert left_behind(sealed, SAID + NAMES) == []
 
 
-def test_a_dead_letter_and_a_waiting_turn_are_sealed_too(folder: Path, upstream: FakeModel) -> None:
+@pytest.mark.slow
+def test_a_waiting_turn_is_sealed_too(folder: Path, upstream: FakeModel) -> None:
     """While no writer runs, the turn lies in the queue."""
     with running(folder / "waiting", {"model-a": upstream.url}, memory=encrypted(OLD)) as proxy:
         proxy.kill("writer", signal.SIGSTOP)
@@ -96,6 +97,7 @@ def test_another_user_is_not_found_by_what_is_stored(sealed: Proxy) -> None:
         assert ask(other, "What do I play?").headers["X-Memory-Status"] == "miss"
 
 
+@pytest.mark.slow
 def test_the_wrong_master_key_stops_the_start(sealed: Proxy, folder: Path, upstream: FakeModel) -> None:
     """With a message that names both, and never with garbage; so does none at all."""
     sealed.url  # noqa: B018 - it has been started and has made its key
@@ -105,6 +107,7 @@ def test_the_wrong_master_key_stops_the_start(sealed: Proxy, folder: Path, upstr
                 pass
 
 
+@pytest.mark.slow
 def test_what_was_kept_in_clear_text_is_not_mixed(tmp_path: Path, upstream: FakeModel) -> None:
     """A master key for a directory that has memories without one is refused, with the way on."""
     with running(tmp_path, {"model-a": upstream.url}) as proxy, proxy.client("ada") as client:

@@ -23,7 +23,7 @@ from proxy.types import Sparse
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12  # random: fine for 2**32 records of one user (NIST SP 800-38D, 8.3)
-_CACHED_NAMES = 20_000  # per user; a search meets the same conversations and speakers again and again
+_CACHED_NAMES = 4_000  # per user, about 1 MB; a search meets the same conversations and speakers again and again
 _CACHED_ROTATIONS = 32  # 590 kB each for 384 dimensions
 
 # The ids that we make: `uuid5` of a memory, 32 hex digits of a turn. Both are 16 bytes.

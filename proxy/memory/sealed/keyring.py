@@ -25,7 +25,7 @@ from proxy.types import Space
 FILE = "keyring.db"
 _ROOT = ""  # the owner of the root's key; no pseudonym is empty
 _NONCE_BYTES = 12
-_CACHED = 1_000  # users, about 10 kB each without their cached names
+_CACHED = 256  # users, about 10 kB each without their cached names
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS keys (
