@@ -91,6 +91,14 @@ def test_a_deleted_memory_does_not_come_back_by_an_import(proxy: Proxy) -> None:
         assert client.post("/v1/memories/import", content=new).json()["added"] == 1
 
 
+def test_an_audit_knows_the_names(proxy: Proxy) -> None:
+    """The operator's commands see users and scopes as they are called, sealed or not."""
+    with proxy.client("dora", **{"X-Memory-Scope": "garden"}) as client:
+        client.post("/v1/memories", json={"text": SAID}).raise_for_status()
+        (space,) = json.loads(run(proxy, "audit", "--json", "--user", "dora").stdout)["spaces"]
+        assert (space["scope"], space["facts"]) == ("garden", 1)
+
+
 def test_the_keys_are_shown_and_rotated(proxy: Proxy) -> None:
     """By commands, while the proxy runs."""
     status = run(proxy, "encryption", "status")
