@@ -65,6 +65,7 @@ def test_what_is_left_is_found(proxy: Proxy) -> None:
             assert "deleted text stays" in done.stdout
 
 
+@pytest.mark.slow
 def test_who_is_erased_is_forgotten_by_what_runs(proxy: Proxy) -> None:
     """Not recalled by a web process that knew it, not written by a late turn; what is told anew is remembered, and a
     second erasure takes that too."""
