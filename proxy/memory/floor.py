@@ -42,7 +42,7 @@ def relevant(question: str, terms: int, found: Candidates) -> Candidates:
     """`found` as it is, or only the pinned ones if the question has nothing to do with any of them.
 
     `terms` is the number of BM25 terms in the question."""
-    others = found.take(~found.pinned)
+    others = found.take(~found.pinned) if found.pinned.any() else found
     if len(others) and support(terms, others) >= (PERSONAL if personal(question, others) else IMPERSONAL):
         return found
     return found.take(found.pinned)

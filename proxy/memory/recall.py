@@ -142,7 +142,8 @@ class Recall:
         found = await self._search(space, question, now)
         with RANK.time():
             terms = len(self.embedder.query(question).indices)
-            others = found.take(~found.turn_id.among((turn_id,))) if turn_id else found
+            retried = turn_id in found.turn_id.values
+            others = found.take(~found.turn_id.among((turn_id,))) if retried else found
             if not private:
                 others = others.take((others.cues & Cue.PRIVATE) == 0)
             ranked = rank(question, relevant(question, terms, others), now, conversation)
