@@ -67,6 +67,13 @@ async def test_an_erased_users_turns_cannot_be_read(queue: SealedQueue, tmp_path
     assert (letter.space.user, letter.error) == ("ada", "cannot be decrypted")
 
 
+async def test_a_dead_letter_of_another_keyring_is_shown_as_it_is(queue: SealedQueue) -> None:
+    """The operator sees that there is one, and `check` does not fail over it."""
+    await queue.queue.put(turn("t1"))
+    assert await queue.claim(1) == []
+    assert [(letter.turn_id, letter.space.user) for letter in await queue.dead()] == [("t1", "ada")]
+
+
 async def test_a_text_moved_to_another_user_or_turn_is_not_believed(queue: SealedQueue, tmp_path: Path) -> None:
     """Swapped in the file, three turns are dead letters; nobody is taken for somebody else."""
     for turn_id, user in (("t1", "ada"), ("t2", "ada"), ("t3", "bob")):

@@ -103,6 +103,17 @@ async def test_a_text_moved_to_another_memory_scope_or_user_is_left_out(keyring:
     assert shown == [["a"], [], []]
 
 
+async def test_what_was_there_before_in_clear_text_is_passed_over(keyring: Keyring, edge: EdgeStore) -> None:
+    """Written to by others without a seal, or with another keyring: nothing of it is shown, nothing fails."""
+    await edge.put(ANN, [point("a")])
+    store = SealedStore(edge, keyring)
+    await store.put(ANN, [point("b")])
+    assert await store.spaces() == [ANN]
+    assert await listed(store, ANN) == await recalled(store) == ["b"]
+    await edge.erase("ann")
+    await erase_everybody(store)
+
+
 async def test_without_the_key_nothing_is_found(keyring: Keyring, edge: EdgeStore) -> None:
     """Points that outlive their user's key (their deletion failed, say) are in no result, neither before the user
     has a new key nor after; with them gone everything is as for a new user."""

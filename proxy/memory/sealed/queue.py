@@ -84,15 +84,19 @@ class SealedQueue:
         return await self.queue.stats()
 
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
-        return [
-            replace(
-                letter,
-                turn_id=self._plain_id(letter.turn_id),
-                space=self.keyring.plain_space(letter.space),
-                error=self.keyring.root.open_text(letter.error, "error").decode(),
+        return [self._letter(letter) for letter in await self.queue.dead(limit)]
+
+    def _letter(self, sealed: DeadLetter) -> DeadLetter:
+        """As it is, if another keyring sealed it."""
+        try:
+            return replace(
+                sealed,
+                turn_id=self._plain_id(sealed.turn_id),
+                space=self.keyring.plain_space(sealed.space),
+                error=self.keyring.root.open_text(sealed.error, "error").decode(),
             )
-            for letter in await self.queue.dead(limit)
-        ]
+        except Unreadable:
+            return sealed
 
     async def replay(self) -> int:
         return await self.queue.replay()

@@ -123,7 +123,13 @@ class SealedStore:
         return await self.store.erase(self.keyring.owner(user))
 
     async def spaces(self) -> list[Space]:
-        return sorted(self.keyring.plain_space(each) for each in await self.store.spaces())
+        opened = []
+        for sealed in await self.store.spaces():
+            try:
+                opened.append(self.keyring.plain_space(sealed))
+            except Unreadable as error:  # of another keyring, or from before there was one
+                _count(1, error)
+        return sorted(opened)
 
     async def ping(self) -> None:
         await self.store.ping()
