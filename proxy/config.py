@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -17,6 +18,7 @@ _LITELLM_TABLES = frozenset(
     {"litellm_settings", "general_settings", "router_settings", "environment_variables", "callback_settings"}
 )
 _ADOPTED = {"fallbacks": "fallbacks", "model_group_alias": "aliases"}  # in those tables, and what we call it
+_SECRET = re.compile(r"key|secret|url|model_list", re.IGNORECASE)  # in the name of what may hold one
 _ABSENT = object()
 
 
@@ -102,7 +104,8 @@ class Reader:
             return raw
         if want is str and isinstance(raw, int | float | date) and not isinstance(raw, bool):
             return str(node.value)
-        raise self.fail(node, f"{'.'.join(path)} must be {_described(want)}, not {raw!r}")
+        shown = "what stands there" if _SECRET.search(path[-1]) else repr(raw)
+        raise self.fail(node, f"{'.'.join(path)} must be {_described(want)}, not {shown}")
 
     def variable(self, node: yaml.Node, name: str, path: tuple[str, ...]) -> str | None:
         """A secret that was meant to be there and is not must stop the start; one that only points at its own
