@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -13,11 +15,11 @@ from proxy.commands.migrate import migrate
 from proxy.errors import ConfigError, StoreUnavailable
 from proxy.memory.embed import FastEmbedder
 from proxy.memory.store.edge import EdgeStore
-from proxy.memory.store.moving import Points
+from proxy.memory.store.moving import Points, Stored, same
 from proxy.memory.store.qdrant import QdrantStore
 from proxy.ports import MemoryStore
 from proxy.settings import Memory, Settings, Store
-from proxy.types import Space
+from proxy.types import Space, Sparse
 from tests.fakes import EmbedderFake
 from tests.qdrant_double import Faults, QdrantDouble
 from tests.store_contract import ANN, NOW, point
@@ -138,6 +140,23 @@ async def test_a_difference_is_found(
     await on_server(settings, qdrant.url, one_more)
     assert await migrate(settings, str(folder(settings)), qdrant.url) == 1
     assert "start over" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"payload": {"id": "b"}},
+        {"dense": [0.6, 0.8002]},
+        {"dense": None},
+        {"sparse": Sparse([1, 2], [0.5, 0.3])},
+        {"sparse": Sparse([1, 3], [0.5, 0.25])},
+    ],
+)
+def test_points_are_compared_whole(changed: dict[str, Any]) -> None:
+    """Payload, meaning and words; what a 32-bit float or another order of the terms changes does not count."""
+    one = Stored(UUID(int=1), {"id": "a"}, [0.6, 0.8], Sparse([1, 2], [0.5, 0.25]))
+    assert same(one, one._replace(dense=[0.6, 0.80000004], sparse=Sparse([2, 1], [0.25, 0.5])))
+    assert not same(one, one._replace(**changed))
 
 
 async def test_a_store_in_use_or_of_another_embedder_is_refused(settings: Settings, qdrant: QdrantDouble) -> None:

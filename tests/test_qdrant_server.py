@@ -13,9 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
+from proxy.commands.check import check
 from proxy.errors import ConfigError, StoreUnavailable
 from proxy.memory.store.qdrant import QdrantStore
-from proxy.settings import Store
+from proxy.settings import Memory, Settings, Store
 from proxy.types import Space
 from tests.fake_model import FakeModel
 from tests.fakes import EmbedderFake
@@ -216,6 +217,20 @@ async def test_secrets_of_the_url_and_the_key_are_not_shown(qdrant: QdrantDouble
         await store.ping()
     assert "s3cret" not in str(failed.value)
     await store.close()
+
+
+async def test_the_check_asks_the_server(
+    qdrant: QdrantDouble, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And says whether it answers, or what is wrong."""
+    settings = Settings(data_dir=str(tmp_path), memory=Memory(store=Store(qdrant.url, "s3cret")))
+    await check(settings, {})
+    assert "ok     store      the Qdrant server answers" in capsys.readouterr().out
+    qdrant.faults = Faults(status=403)
+    assert await check(settings, {}) == 1
+    said = capsys.readouterr().out
+    assert f"WRONG  store      Qdrant at {qdrant.url}: it refuses memory.store.api_key" in said
+    assert "s3cret" not in said
 
 
 async def test_chats_flow_whatever_the_server_does(tmp_path: Path, upstream: FakeModel) -> None:

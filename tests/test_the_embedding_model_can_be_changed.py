@@ -29,6 +29,7 @@ from tests.fake_model import FakeModel
 from tests.fakes import EmbedderFake
 from tests.proxy_server import ask, eventually, remembered, running
 from tests.qdrant_double import QdrantDouble
+from tests.sealing import OLD
 from tests.store_contract import ANN, NOW, listed
 
 BOB, WORK = Space("bob"), Space("ann", "work")
@@ -145,6 +146,19 @@ async def test_what_is_written_meanwhile_is_written_to_both(change: Change) -> N
     assert sorted(await listed(change.following, ANN)) == ["a", "c", "d"]
     assert (await change.following.get(ANN, ["a"]))[0].pinned
     assert await change.following.buried(ANN, ["b"]) == {"b": NOW + 1}
+
+
+async def test_once_ready_it_keeps_up(change: Change) -> None:
+    """No pass runs any more: each write itself has to reach both."""
+    await change.put(ANN, memory("a"), memory("b"))
+    await change.put(BOB, memory("c"))
+    await change.run()
+    await change.put(ANN, memory("d"), store=change.both)
+    await change.both.delete(ANN, ["a"], at=NOW)
+    await change.both.erase("bob")
+    assert sorted(await listed(change.following, ANN)) == ["b", "d"]
+    assert await listed(change.following, BOB) == []
+    assert await change.following.buried(ANN, ["a"]) == {"a": NOW}
 
 
 async def test_a_user_erased_meanwhile_does_not_return(change: Change) -> None:
@@ -269,7 +283,7 @@ async def test_the_model_in_use_is_no_change(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["embedded", "server"])
+@pytest.mark.parametrize("kind", ["embedded", "encrypted", "server"])
 async def test_the_whole_proxy_changes_its_model(tmp_path: Path, upstream: FakeModel, kind: str) -> None:
     """With three starts: before, during and after; memories from before and during are recalled all the time."""
     async with QdrantDouble() as qdrant:
@@ -284,7 +298,8 @@ def _change_the_model(tmp_path: Path, upstream: FakeModel, store: dict[str, Any]
     another = str(tmp_path / "another")
 
     def proxy(**embedding: str) -> Any:
-        memory = {"deadline_ms": 5000, "store": store, "embedding": embedding}
+        sealed = {"encryption": {"master_key": OLD}} if kind == "encrypted" else {}
+        memory = {"deadline_ms": 5000, "store": store, "embedding": embedding} | sealed
         return running(tmp_path / "p", {"model-a": upstream.url}, memory=memory)
 
     def recalled(client: Any, question: str) -> str:
@@ -304,5 +319,5 @@ def _change_the_model(tmp_path: Path, upstream: FakeModel, store: dict[str, Any]
         assert "Oslo" in recalled(client, "What is the city that I live in?")
         assert "Globex" in recalled(client, "Where do I work?")
         assert "oboe" in recalled(client, "Which instrument do I play?")
-        if kind == "embedded":
+        if kind != "server":
             assert orjson.loads((after.data / "qdrant" / "embedder.json").read_bytes())["name"] == "another"
