@@ -80,7 +80,8 @@ class EdgeStore:
     def stored(self, space: Space, ids: Sequence[str]) -> list[dict[str, Any]]:
         """`get`, as JSON objects."""
         self._last_read = time.monotonic()
-        return [record.payload["memory"] for record in self._records(space, ids) if "space" in record.payload]
+        payloads = [record.payload for record in self._records(space, ids)]  # converted anew at each access
+        return [payload["memory"] for payload in payloads if "space" in payload]
 
     async def search(
         self,
