@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests import fake
+from loadtests import encryption, fake
 from loadtests.client import Job, Load, Outcome
 from loadtests.prompts import Prompt
 from loadtests.soak import slope
@@ -99,3 +99,11 @@ def test_one_command_makes_the_report(tmp_path: Path) -> None:
     assert "added p99" in done.stdout
     page = (tmp_path / "out" / "report.html").read_text()
     assert "added p99" in page
+
+
+async def test_what_sealing_costs_is_shown_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same memories in clear, sealed, and with turned vectors; a row and three figures each."""
+    await encryption.main(60)
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [name for name, *_ in rows] == ["clear", "sealed", "sealed, vectors turned"]
+    assert all(float(figure) > 0 for _, *figures in rows for figure in figures)
