@@ -25,6 +25,7 @@ def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("no chromium: apt-get install chromium")
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
@@ -74,4 +75,4 @@ def say(page: Page, text: str) -> None:
     page.keyboard.press("Enter")
     page.locator(".turn").nth(turns).wait_for()
     for unfinished in (".answer[aria-busy]", ".learned:empty", ".pulse"):
-        expect(page.locator(unfinished)).to_have_count(0, timeout=PATIENCE * 1000)
+        expect(page.locator(unfinished)).to_have_count(0)

@@ -161,7 +161,7 @@ def test_a_deletion_shows_out_of_view_too(proxy: Proxy, browser: Browser, user: 
         client.post("/v1/memories/import", content="\n".join(map(json.dumps, [said, *lines]))).raise_for_status()
     add(proxy, user, "I play the cello in Lund.")
     with opened(browser, proxy, user) as page:
-        for pages in (2, 3, 4):
+        for pages in (1, 2, 3, 4):
             page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
             expect(page.locator(".page")).to_have_count(pages)
         page.evaluate("scrollTo(0, 0)")
@@ -303,7 +303,7 @@ def test_a_pause_can_be_switched_and_is_seen(proxy: Proxy, browser: Browser, use
         expect(page.get_by_text("Memory is paused").first).to_be_visible()
         page.get_by_role("link", name="Memories").click()
         expect(page.locator(".notice")).to_contain_text("Memory is paused")
-        page.get_by_role("link", name="Chat").click()
+        page.get_by_role("link", name="Chat", exact=True).click()
         page.get_by_label("Your message").fill("I play chess.")
         page.keyboard.press("Enter")
         expect(page.locator(".went")).to_contain_text("took no part")
