@@ -125,6 +125,20 @@ def test_a_memory_is_added_corrected_pinned_and_given_an_end(proxy: Proxy, brows
     assert (kept["text"], kept["pinned"], kept["expires_at"][:4]) == ("My car is a blue Volvo.", True, "2031")
 
 
+def test_a_memory_can_be_made_private_and_back(proxy: Proxy, browser: Browser, user: str) -> None:
+    """And the page says what that means."""
+    add(proxy, user, "I take part in a sleep study.")
+    with opened(browser, proxy, user) as page:
+        row = details(page, "sleep study")
+        row.get_by_role("button", name="Make private").click()
+        expect(row.locator(".badge")).to_contain_text("Private")
+        expect(row.locator(".details")).to_contain_text("Only to models on the operator’s own machines")
+        with proxy.client(user) as client:
+            assert memories(client)[0]["private"] is True
+        row.get_by_role("button", name="Make it not private").click()
+        expect(row.locator(".badge")).to_have_count(0)
+
+
 def test_a_deletion_can_be_undone_for_a_moment(proxy: Proxy, browser: Browser, user: str) -> None:
     """Nothing was sent yet, so nothing has to be kept for it."""
     add(proxy, user, "I like figs.")
@@ -161,9 +175,9 @@ def test_a_deletion_shows_out_of_view_too(proxy: Proxy, browser: Browser, user: 
         client.post("/v1/memories/import", content="\n".join(map(json.dumps, [said, *lines]))).raise_for_status()
     add(proxy, user, "I play the cello in Lund.")
     with opened(browser, proxy, user) as page:
-        for pages in (1, 2, 3, 4):
+        while page.locator(".page").count() < 4:
             page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-            expect(page.locator(".page")).to_have_count(pages)
+            page.wait_for_timeout(100)
         page.evaluate("scrollTo(0, 0)")
         page.locator(".card.fact", has_text="cello").get_by_role("button", name="Delete").click()
         page.get_by_role("button", name="Dismiss").click()

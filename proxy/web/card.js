@@ -46,7 +46,7 @@ export function card(memory, { onchange = () => {}, ongone = () => {}, ondraw = 
     if (!past) {
       tools.append(button("Edit", { onclick: edit }, icon("edit")));
       tools.append(button(memory.pinned ? "Unpin" : "Pin", { onclick: () => change({ pinned: !memory.pinned }) }, icon("pin")));
-      if ("private" in memory) tools.append(privateButton());
+      tools.append(privateButton());
       tools.append(button("Expiry", { onclick: expiry }, icon("clock")));
     }
     if (memory.kind === "fact") tools.append(button("History", { onclick: history }, icon("history")));
@@ -180,6 +180,7 @@ function rows(memory) {
     "Model": model,
     "Conversation": conversation,
     "About": memory.slot,
+    "Goes": memory.private && "Only to models on the operator’s own machines",
     "Holds since": `${day(memory.valid_from)}, ${time(memory.valid_from)}`,
     "Held until": memory.valid_to && `${day(memory.valid_to)}, ${time(memory.valid_to)}`,
   };
