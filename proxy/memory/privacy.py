@@ -55,12 +55,18 @@ CLASSES = {
 }
 
 
+_WORD = re.compile(r"\w+(?:-\w+)*")
+
+
 class Privacy:
     """`scopes` and `classes` are private as a whole, beside what a user has marked."""
 
     def __init__(self, scopes: Collection[str] = (), classes: Collection[str] = ()) -> None:
         self.scopes = frozenset(scopes)
-        self._classes = [_pattern(CLASSES[name]) for name in classes]
+        stems = [stem.replace("_", " ") for name in classes for stem in CLASSES[name].split()]
+        self._begins = tuple(stem.removesuffix("*") for stem in stems if stem.endswith("*") and " " not in stem)
+        self._words = frozenset(stem for stem in stems if not stem.endswith("*") and " " not in stem)
+        self._phrases = tuple(stem.removesuffix("*") for stem in stems if " " in stem)
 
     def keeps(self, space: Space, memory: Memory) -> bool:
         """Must it stay with the operator?"""
@@ -70,9 +76,12 @@ class Privacy:
         return self.keeps_text(turn.space, turn.user_text)
 
     def keeps_text(self, space: Space, text: str) -> bool:
-        return space.scope in self.scopes or any(each.search(text) for each in self._classes)
+        return space.scope in self.scopes or (bool(self._begins) and self._is_about(text.lower()))
 
-
-def _pattern(stems: str) -> re.Pattern[str]:
-    alternatives = (re.escape(stem).replace(r"\*", r"\w*").replace("_", r"\s+") for stem in stems.split())
-    return re.compile(rf"\b(?:{'|'.join(alternatives)})\b", re.IGNORECASE)
+    def _is_about(self, text: str) -> bool:
+        words = set(_WORD.findall(text))
+        return (
+            not words.isdisjoint(self._words)
+            or any(word.startswith(self._begins) for word in words)
+            or any(phrase in text for phrase in self._phrases)
+        )
