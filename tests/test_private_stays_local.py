@@ -203,6 +203,8 @@ SUBJECTS = [
     ("health", "I have type 1 diabetes."),
     ("health", "My therapist says I should sleep more."),
     ("health", "I'm pregnant."),
+    ("health", "I am HIV-positive."),
+    ("sexuality", "I am non-binary."),
     ("health", "I am allergic to peanuts."),
     ("health", "Ich bin schwanger."),
     ("health", "My doctor prescribed me something new."),

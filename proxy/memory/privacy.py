@@ -55,7 +55,7 @@ CLASSES = {
 }
 
 
-_WORD = re.compile(r"\w+(?:-\w+)*")
+_WORD = re.compile(r"\w+")
 
 
 class Privacy:
@@ -64,9 +64,10 @@ class Privacy:
     def __init__(self, scopes: Collection[str] = (), classes: Collection[str] = ()) -> None:
         self.scopes = frozenset(scopes)
         stems = [stem.replace("_", " ") for name in classes for stem in CLASSES[name].split()]
-        self._begins = tuple(stem.removesuffix("*") for stem in stems if stem.endswith("*") and " " not in stem)
-        self._words = frozenset(stem for stem in stems if not stem.endswith("*") and " " not in stem)
-        self._phrases = tuple(stem.removesuffix("*") for stem in stems if " " in stem)
+        words = [stem for stem in stems if _WORD.fullmatch(stem.removesuffix("*"))]
+        self._words = frozenset(stem for stem in words if not stem.endswith("*"))
+        self._begins = tuple(stem.removesuffix("*") for stem in words if stem.endswith("*"))
+        self._phrases = tuple(stem.removesuffix("*") for stem in stems if stem not in words)
 
     def keeps(self, space: Space, memory: Memory) -> bool:
         """Must it stay with the operator?"""
