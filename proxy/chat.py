@@ -43,6 +43,7 @@ OVERHEAD = Histogram(
 )
 
 _FRESH_MS = 600_000  # memories expire, and "yesterday" moves on, without the space changing
+_DRAIN_S = 4.0  # the supervisor kills a web process five seconds after its last stream
 _LARGE_BODY = 64 * 1024  # bytes; understanding more (up to 50 ms if it is hostile) belongs off the event loop
 _LARGE_JSON = 1024 * 1024  # bytes; without memory the parser alone reads it (0.4 ms), and a thread costs as much
 _LARGE_ANSWER = 256 * 1024  # bytes; so does parsing more than this (about 2 ms)
@@ -223,9 +224,13 @@ class Chat:
             TURNS.labels("late").inc()
 
     async def drain(self) -> None:
-        """Wait for what `remember` left behind."""
-        if self._pending:
-            await asyncio.wait(self._pending)
+        """Wait for what `remember` left behind, but not for ever for a queue that is away."""
+        if not self._pending:
+            return
+        _, lost = await asyncio.wait(self._pending, timeout=_DRAIN_S)
+        if lost:
+            TURNS.labels("lost").inc(len(lost))
+            log.error("the queue did not take the turns of %d answers before the end: they are lost", len(lost))
 
     async def _record(self, request_id: str, steps: list[Coroutine[Any, Any, bool]]) -> None:
         outcomes = await asyncio.gather(*steps, return_exceptions=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import date
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
@@ -78,7 +79,7 @@ class Reader:
     def value(self, hint: Any, node: yaml.Node | None, path: tuple[str, ...]) -> Any:
         if is_dataclass(hint):
             return self.read(hint, node, path)  # type: ignore[arg-type]
-        override = self.environ.get(_variable(path), "")
+        override = self.override(_variable(path))
         if override.strip() and _variable(path) in self.variables:
             return self.convert(hint, yaml.compose(override, Loader=yaml.SafeLoader), (_variable(path),))
         return _ABSENT if node is None else self.convert(hint, node, path)
@@ -114,10 +115,22 @@ class Reader:
             raise self.fail(node, f"{'.'.join(path)}: the environment variable {name} is not set")
         return self.environ.get(name)
 
+    def override(self, variable: str) -> str:
+        """The variable's value, or what stands in the file that its companion in `_FILE` names: a secret."""
+        named = f"{variable}_FILE"
+        if named in self.variables or not self.environ.get(named):
+            return self.environ.get(variable, "")
+        if variable in self.environ:
+            raise ConfigError(f"{variable} and {named} are both set: one of them is too many")
+        try:
+            return Path(self.environ[named]).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{named}: cannot read {self.environ[named]}: {error}") from error
+
     def refuse_unknown_variables(self) -> None:
         tables = tuple(f"REMEMBERD_{item.name.upper()}_" for item in fields(self.root))
         for name in self.environ:
-            if name.startswith(tables) and name not in self.variables:
+            if name.startswith(tables) and not {name, name.removesuffix("_FILE")} & self.variables:
                 near = get_close_matches(name, self.variables, 1, 0.5) or sorted(self.variables)
                 raise ConfigError(f"unknown environment variable {name}; did you mean {near[0]}?")
 

@@ -51,7 +51,7 @@ async def serve(settings: Settings, config: Path | None, environ: Mapping[str, s
             workers=settings.server.workers,
             web=[*command, "web", *named],
             writer=[*command, "writer", *named],
-            grace_s=settings.server.grace_seconds,
+            grace_s=settings.server.grace_seconds + settings.server.drain_seconds,
         )
     finally:
         announcement.cancel()
@@ -69,6 +69,7 @@ async def web(
     import uvicorn
 
     from proxy.app import build_app, build_embedder
+    from proxy.leaving import Leaving, Server
     from proxy.protocol import guarded
     from proxy.sealing import sealing
 
@@ -80,16 +81,19 @@ async def web(
         loading.result()
     async with sealing(settings) as seal:
         app = build_app(settings, await model_list(settings, environ), environ, embedder, seal)
-        server = uvicorn.Server(
+        leaving = Leaving(app)
+        server = Server(
             uvicorn.Config(
-                app,
+                leaving,
                 access_log=False,
                 log_config=None,
                 log_level="warning",
                 http=guarded(settings.server),
                 server_header=False,
                 timeout_graceful_shutdown=settings.server.grace_seconds,
-            )
+            ),
+            leaving,
+            settings.server.drain_seconds,
         )
 
         def stop() -> None:

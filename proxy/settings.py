@@ -36,6 +36,7 @@ class Server:
     workers: int = setting(1, "web processes; one a core is plenty")
     max_body_mb: int = setting(32, "largest request body accepted, in MiB")
     grace_seconds: int = setting(25, "how long streams may go on after SIGTERM")
+    drain_seconds: int = setting(0, "how long new requests are still answered after it, while /health/ready says no")
     head_seconds: int = setting(15, "how long a client may take to send a request's head")
     body_seconds: int = setting(120, "how long it may take to send a request's body")
     max_connections: int = setting(2000, "of each web process; more are answered 503")

@@ -98,6 +98,7 @@ def episodes(client: httpx.Client) -> list[str]:
     return [each["evidence"]["text"] for each in memories(client, "episode")]
 
 
+@pytest.mark.slow
 def test_check_warns_of_a_redis_that_could_lose_turns(tmp_path: Path) -> None:
     """Without an append-only file, or with one that throws keys away when its memory is full."""
     options = ("--appendonly", "no", "--maxmemory-policy", "allkeys-lru")

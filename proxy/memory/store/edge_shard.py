@@ -42,7 +42,8 @@ def take_lock(folder: Path) -> int:
         holder = os.read(lock, 20).decode() or "unknown"
         os.close(lock)
         raise ConfigError(
-            f"the memories in {folder} are in use by process {holder}: stop it, or set another data_dir"
+            f"the memories in {folder} are in use by process {holder}: stop it, or set another data_dir; several "
+            "writers need a Qdrant server, memory.store.url"
         ) from None
     os.truncate(lock, 0)
     os.write(lock, str(os.getpid()).encode())
