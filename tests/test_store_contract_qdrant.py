@@ -63,16 +63,17 @@ class TestOverLocalMode(StoreContract):
         await store.close()
 
 
+@pytest.fixture(scope="module")
+def settings() -> Store:
+    if "QDRANT_URL" not in os.environ:
+        pytest.skip("QDRANT_URL is not set")
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    return Store(os.environ["QDRANT_URL"], os.environ.get("QDRANT_API_KEY"), collection=name)
+
+
 @pytest.mark.qdrant
 class TestOnAServer(StoreContract):
     """`QDRANT_URL=http://…:6333 QDRANT_API_KEY=… pytest -m qdrant`; its collections begin with `test-`."""
-
-    @pytest.fixture(scope="class")
-    def settings(self) -> Store:
-        if "QDRANT_URL" not in os.environ:
-            pytest.skip("QDRANT_URL is not set")
-        name = f"test-{uuid.uuid4().hex[:8]}"
-        return Store(os.environ["QDRANT_URL"], os.environ.get("QDRANT_API_KEY"), collection=name)
 
     @pytest.fixture
     async def store(self, settings: Store) -> AsyncIterator[MemoryStore]:
