@@ -12,18 +12,23 @@ from proxy.memory.database import Database
 from proxy.memory.frozen import Frozen
 from proxy.memory.redis.client import Shared
 from proxy.memory.redis.records import RedisFrozen
+from proxy.memory.sealed.records import SealedFrozen
 from proxy.ports import FrozenBlocks
 from proxy.types import Space
+from tests.sealing import opened
 
 ADA = Space("ada")
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis", "sealed"])
 async def workers(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[list[FrozenBlocks]]:
     """Two web processes, each with a connection of its own."""
-    if request.param == "sqlite":
+    if request.param != "redis":
         databases = [Database(tmp_path / "queue.db") for _ in range(2)]
-        yield [Frozen(each) for each in databases]
+        clear = [Frozen(each) for each in databases]
+        async with opened(tmp_path) as one, opened(tmp_path) as other:
+            sealed = [SealedFrozen(frozen, keyring) for frozen, keyring in zip(clear, (one, other), strict=True)]
+            yield list[FrozenBlocks](sealed if request.param == "sealed" else clear)
         for database in databases:
             await database.close()
         return

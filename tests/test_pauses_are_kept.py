@@ -12,16 +12,19 @@ from proxy.memory.pauses import Pauses
 from proxy.memory.queue.redis import RedisQueue
 from proxy.memory.redis.client import Shared
 from proxy.memory.redis.records import RedisPauses
+from proxy.memory.sealed.pauses import SealedPauses
 from proxy.ports import PausedUsers
 from tests.queue_contract import claimed, turn
+from tests.sealing import opened
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis", "sealed"])
 async def pauses(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[PausedUsers]:
-    if request.param == "sqlite":
-        database = Database(tmp_path / "queue.db")
-        yield Pauses(database)
-        await database.close()
+    if request.param != "redis":
+        pauses = Pauses(Database(tmp_path / "queue.db"))
+        async with opened(tmp_path) as keyring:
+            yield SealedPauses(pauses, keyring) if request.param == "sealed" else pauses
+        await pauses.database.close()
         return
     shared = Shared(request.getfixturevalue("redis_url"), soon_ms=5_000)
     yield RedisPauses(shared)

@@ -14,9 +14,11 @@ from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.receipts import Receipts
 from proxy.memory.redis.client import Shared
 from proxy.memory.redis.records import RedisReceipts
+from proxy.memory.sealed.records import SealedReceipts
 from proxy.ports import ReceiptBook
 from proxy.types import Receipt, Space
 from tests.queue_contract import turn
+from tests.sealing import opened
 
 ADA = Space("ada")
 RECEIPT = Receipt("r1", ADA, 1_000, "hit", "gpt-4o", "t1", ("m1", "m2"), 120, 3.5, "pending")
@@ -29,9 +31,13 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await database.close()
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-async def receipts(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[ReceiptBook]:
-    """One promise, two adapters."""
+@pytest.fixture(params=["sqlite", "redis", "sealed"])
+async def receipts(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> AsyncIterator[ReceiptBook]:
+    """One promise, two adapters, and either of them under seal."""
+    if request.param == "sealed":
+        async with opened(tmp_path) as keyring:
+            yield SealedReceipts(Receipts(database), keyring)
+        return
     if request.param == "sqlite":
         yield Receipts(database)
         return

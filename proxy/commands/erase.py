@@ -24,7 +24,7 @@ EXAMPLES = """\
   rememberd erase ada
   rememberd erase ada --verify                        # then look for her name and what was remembered
   rememberd erase ada --verify --marker "my secret"   # and for this
-  rememberd erase ada --verify --also /var/lib/redis  # there as well
+  rememberd erase ada --verify --also /qdrant/storage # there as well
 """
 
 _TEXTS = 100  # of the memories that go, the newest of each scope: each one is looked for in every file
@@ -42,7 +42,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--marker", metavar="TEXT", help="look for this text too")
     parser.add_argument(
-        "--also", metavar="PATH", type=Path, action="append", default=[], help="look there too, as at Redis' dump"
+        "--also",
+        metavar="PATH",
+        type=Path,
+        action="append",
+        default=[],
+        help="look there too, as at a Qdrant server's files",
     )
 
 
