@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from proxy.memory.candidates import Candidates
+from proxy.memory.candidates import Candidate, Candidates
 from proxy.memory.embed import FastEmbedder
 from proxy.memory.floor import relevant
 from proxy.memory.pack import pack
@@ -87,3 +87,10 @@ async def test_pinned_memories_pass_the_floor(recall: Recall) -> None:
 def test_no_memories_are_relevant_to_nothing() -> None:
     """An empty store has no best memory."""
     assert len(relevant("Where do I live?", 1, Candidates.of([]))) == 0
+
+
+def test_a_pinned_memory_speaks_for_itself_alone() -> None:
+    """However near to the question, it does not let the others in."""
+    near = Candidate("near", 0.9, 0.0, "fact", NOW, 9, 0, True, None, None, None, None)
+    far = near._replace(id="far", dense=0.1, pinned=False)
+    assert relevant("Why is the sky blue?", 2, Candidates.of([near, far])).names() == ["near"]

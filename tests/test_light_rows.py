@@ -33,7 +33,8 @@ def test_a_row_is_as_it_was_last_kept() -> None:
     rows = LightRows(100)
     rows.keep(1, payload("a", slot="home", pinned="yes"))
     rows.keep(1, payload("a", speaker="Ada", kind="episode"))
-    (row,) = rows.union(Branch([1], [1.0]), NONE, NONE)
+    rows.keep(2, payload("b", slot="work"))
+    row, _ = rows.union(Branch([1, 2], [1.0, 1.0]), NONE, NONE)
     assert (row.kind, row.pinned, row.slot, row.speaker) == ("episode", False, None, "Ada")
 
 

@@ -34,8 +34,8 @@ def candidates(chance: random.Random, count: int) -> list[Candidate]:
     return [
         Candidate(
             id=f"{chance.getrandbits(64):016x}" + "æ" * chance.randrange(2),
-            dense=round(chance.uniform(-0.1, 0.9), 2) * chance.randrange(2),
-            bm25=round(chance.uniform(0, 9), 1) * chance.randrange(2),
+            dense=chance.choice(cosines),
+            bm25=chance.choice(scores),
             kind=chance.choice(("fact", "episode")),
             at=NOW - chance.randrange(60) * DAY_MS // 2,
             tokens=chance.randrange(5, 60),
@@ -47,6 +47,8 @@ def candidates(chance: random.Random, count: int) -> list[Candidate]:
             turn_id=chance.choice((None, *(f"turn{n}" for n in range(count // 2 + 1)))),
         )
         for speakers in [chance.choice(((None,), (None, "Ada", "Bo"), ("Ada",)))]
+        for cosines in [[0.0, *(chance.uniform(-0.1, 0.9) for _ in range(chance.choice((1, 100))))]]
+        for scores in [[0.0, *(chance.uniform(0, 9) for _ in range(chance.choice((1, 100))))]]
         for _ in range(count)
     ]
 
