@@ -62,8 +62,8 @@ def opened(
 
 
 def shot(page: Page, name: str, folder: Path) -> None:
-    """Kept in the directory that `REMEMBERD_SCREENSHOTS` names, else with the test's other files."""
-    place = Path(os.environ.get("REMEMBERD_SCREENSHOTS") or folder)
+    """Kept in the directory that `BROWSER_SCREENSHOTS` names, else with the test's other files."""
+    place = Path(os.environ.get("BROWSER_SCREENSHOTS") or folder)
     place.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=place / f"{re.sub(r'[^a-z0-9-]+', '-', name.lower())}.png")
 

@@ -55,7 +55,8 @@ async function failureOf(response) {
 }
 
 export async function call(method, path, json) {
-  const body = json === undefined ? {} : { body: JSON.stringify(json), headers: { "Content-Type": "application/json" } };
+  const body =
+    json === undefined ? {} : { body: JSON.stringify(json), headers: { "Content-Type": "application/json" } };
   return (await request(path, { method, ...body })).json();
 }
 

@@ -35,7 +35,13 @@ function brand() {
 
 function showSignIn(message, forSomebody = false) {
   opened = {};
-  const key = el("input", { id: "key", type: "password", autocomplete: "current-password", required: true, value: session.key });
+  const key = el("input", {
+    id: "key",
+    type: "password",
+    autocomplete: "current-password",
+    required: true,
+    value: session.key,
+  });
   const user = el("input", { id: "user", autocomplete: "username", required: forSomebody });
   const submit = async (event) => {
     event.preventDefault();
@@ -55,16 +61,31 @@ function showSignIn(message, forSomebody = false) {
   );
   const note = "The key stays in this tab and is gone when you close it.";
   root.replaceChildren(
-    el("main", { class: "gate", id: "main" }, brand(), el("h1", {}, "See what is remembered about you"), form, el("p", { class: "muted" }, note)),
+    el(
+      "main",
+      { class: "gate", id: "main" },
+      brand(),
+      el("h1", {}, "See what is remembered about you"),
+      form,
+      el("p", { class: "muted" }, note),
+    ),
   );
   (forSomebody ? user : key).focus();
 }
 
 function showFrame() {
-  const links = Object.entries(VIEWS).map(([name, [title]]) => el("a", { href: `#${name}`, "data-view": name }, icon(name), el("span", {}, title)));
+  const links = Object.entries(VIEWS).map(([name, [title]]) =>
+    el("a", { href: `#${name}`, "data-view": name }, icon(name), el("span", {}, title)),
+  );
   const leave = session.key ? iconButton("leave", "Sign out", { onclick: signOut }) : null;
   root.replaceChildren(
-    el("header", { class: "side" }, brand(), el("nav", { "aria-label": "Views" }, links), el("div", { class: "tools" }, themeButton(), leave)),
+    el(
+      "header",
+      { class: "side" },
+      brand(),
+      el("nav", { "aria-label": "Views" }, links),
+      el("div", { class: "tools" }, themeButton(), leave),
+    ),
     el("main", { id: "main", tabindex: "-1" }),
   );
   route();
@@ -76,7 +97,8 @@ function signOut() {
 }
 
 function themeButton() {
-  const dark = () => document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+  const dark = () =>
+    document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   const toggle = iconButton("moon", "Switch between light and dark", {
     onclick: () => {
       const next = dark() === "dark" ? "light" : "dark";

@@ -11,8 +11,15 @@ export function card(memory, { onchange = () => {}, ongone = () => {}, ondraw = 
   let open = false;
 
   function draw() {
-    row.className = ["card", memory.kind, memory.valid_to && "past", memory.pinned && "pinned", open && "open"].filter(Boolean).join(" ");
-    const toggle = el("button", { type: "button", class: "words", "aria-expanded": String(open), onclick: flip }, words(memory), icon("chevron"));
+    row.className = ["card", memory.kind, memory.valid_to && "past", memory.pinned && "pinned", open && "open"]
+      .filter(Boolean)
+      .join(" ");
+    const toggle = el(
+      "button",
+      { type: "button", class: "words", "aria-expanded": String(open), onclick: flip },
+      words(memory),
+      icon("chevron"),
+    );
     const quick = actions && !memory.valid_to ? el("div", { class: "quick" }, pinButton(), deleteButton()) : null;
     row.replaceChildren(el("div", { class: "line" }, toggle, quick), meta(memory), ...(open ? [details()] : []));
   }
@@ -25,7 +32,10 @@ export function card(memory, { onchange = () => {}, ongone = () => {}, ondraw = 
 
   function pinButton() {
     const label = memory.pinned ? "Unpin" : "Pin";
-    return iconButton("pin", label, { "aria-pressed": String(memory.pinned), onclick: () => change({ pinned: !memory.pinned }, ".quick [aria-pressed]") });
+    return iconButton("pin", label, {
+      "aria-pressed": String(memory.pinned),
+      onclick: () => change({ pinned: !memory.pinned }, ".quick [aria-pressed]"),
+    });
   }
 
   function deleteButton() {
@@ -45,7 +55,9 @@ export function card(memory, { onchange = () => {}, ongone = () => {}, ondraw = 
     if (past && memory.kind === "fact") tools.append(button("It holds again", { onclick: restore }, icon("check")));
     if (!past) {
       tools.append(button("Edit", { onclick: edit }, icon("edit")));
-      tools.append(button(memory.pinned ? "Unpin" : "Pin", { onclick: () => change({ pinned: !memory.pinned }) }, icon("pin")));
+      tools.append(
+        button(memory.pinned ? "Unpin" : "Pin", { onclick: () => change({ pinned: !memory.pinned }) }, icon("pin")),
+      );
       tools.append(privateButton());
       tools.append(button("Expiry", { onclick: expiry }, icon("clock")));
     }
@@ -76,7 +88,12 @@ export function card(memory, { onchange = () => {}, ongone = () => {}, ondraw = 
       if (event.key === "Escape") draw();
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) save(event);
     };
-    const buttons = el("div", { class: "row" }, button("Save", { type: "submit", class: "button primary" }), button("Cancel", { onclick: draw }));
+    const buttons = el(
+      "div",
+      { class: "row" },
+      button("Save", { type: "submit", class: "button primary" }),
+      button("Cancel", { onclick: draw }),
+    );
     extra(el("form", { class: "editor", onsubmit: save, onkeydown: keys }, area, buttons));
     area.focus();
   }
@@ -89,8 +106,16 @@ export function card(memory, { onchange = () => {}, ongone = () => {}, ondraw = 
       change({ expires_at: input.value ? new Date(`${input.value}T23:59:59`).toISOString() : null });
     };
     const never = button("Never", { onclick: () => change({ expires_at: null }) });
-    const buttons = el("div", { class: "row" }, button("Set", { type: "submit", class: "button primary" }), never, button("Cancel", { onclick: draw }));
-    extra(el("form", { class: "editor", onsubmit: save }, el("label", { for: id }, "Forget it after"), input, buttons));
+    const buttons = el(
+      "div",
+      { class: "row" },
+      button("Set", { type: "submit", class: "button primary" }),
+      never,
+      button("Cancel", { onclick: draw }),
+    );
+    extra(
+      el("form", { class: "editor", onsubmit: save }, el("label", { for: id }, "Forget it after"), input, buttons),
+    );
     input.focus();
   }
 
@@ -159,7 +184,8 @@ function meta(memory) {
   if (memory.pinned) parts.push(el("span", { class: "badge" }, icon("pin"), "Pinned"));
   if (memory.private) parts.push(el("span", { class: "badge" }, icon("lock"), "Private"));
   if (memory.valid_to) parts.push(el("span", { class: "badge" }, icon("history"), `Until ${date(memory.valid_to)}`));
-  if (memory.expires_at) parts.push(el("span", { class: "badge" }, icon("clock"), `Expires ${date(memory.expires_at)}`));
+  if (memory.expires_at)
+    parts.push(el("span", { class: "badge" }, icon("clock"), `Expires ${date(memory.expires_at)}`));
   return el("p", { class: "meta" }, parts.filter(Boolean));
 }
 
@@ -170,21 +196,28 @@ function origin(memory) {
   const { evidence } = memory;
   if (!evidence?.text || memory.kind === "episode") return "";
   const who = evidence.turn_id ? "You said" : "Added by hand";
-  return el("figure", { class: "evidence" }, el("figcaption", {}, who), el("blockquote", { dir: "auto" }, evidence.text));
+  return el(
+    "figure",
+    { class: "evidence" },
+    el("figcaption", {}, who),
+    el("blockquote", { dir: "auto" }, evidence.text),
+  );
 }
 
 function rows(memory) {
   const { client, model, conversation } = memory.source;
   const facts = {
-    "App": app(client),
-    "Model": model,
-    "Conversation": conversation,
-    "About": memory.slot,
-    "Goes": memory.private && "Only to models on the operator’s own machines",
+    App: app(client),
+    Model: model,
+    Conversation: conversation,
+    About: memory.slot,
+    Goes: memory.private && "Only to models on the operator’s own machines",
     "Holds since": `${day(memory.valid_from)}, ${time(memory.valid_from)}`,
     "Held until": memory.valid_to && `${day(memory.valid_to)}, ${time(memory.valid_to)}`,
   };
-  return Object.entries(facts).flatMap(([name, value]) => (value ? [el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, value))] : []));
+  return Object.entries(facts).flatMap(([name, value]) =>
+    value ? [el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, value))] : [],
+  );
 }
 
 // Memories named by a receipt: those deleted since are an id alone.
@@ -192,5 +225,10 @@ export function named(memories, none) {
   const gone = memories.filter((memory) => memory.deleted).length;
   const rows = memories.filter((memory) => !memory.deleted).map((memory) => card(memory, { actions: false }));
   if (!memories.length) return el("p", { class: "muted" }, none);
-  return el("div", {}, el("ul", {}, rows), gone ? el("p", { class: "muted" }, `${count(gone, "memory", "memories")} deleted since`) : null);
+  return el(
+    "div",
+    {},
+    el("ul", {}, rows),
+    gone ? el("p", { class: "muted" }, `${count(gone, "memory", "memories")} deleted since`) : null,
+  );
 }

@@ -5,14 +5,36 @@ import { ask } from "./exchange.js";
 import { forgetNow } from "./forget.js";
 import { failed } from "./toast.js";
 
-const MODES = [["on", "Memory on"], ["off", "Memory off"], ["both", "Side by side"]];
-const TRY = ["Hi, I’m Ada. I live in Oslo and I’m allergic to peanuts.", "Which snacks should I avoid?", "What do you know about me?"];
+const MODES = [
+  ["on", "Memory on"],
+  ["off", "Memory off"],
+  ["both", "Side by side"],
+];
+const TRY = [
+  "Hi, I’m Ada. I live in Oslo and I’m allergic to peanuts.",
+  "Which snacks should I avoid?",
+  "What do you know about me?",
+];
 
 export function chatView() {
   const models = el("select", { id: "model" });
-  const modes = el("div", { class: "segments", role: "group", "aria-label": "Memory" }, MODES.map(([value, label], at) => button(label, { class: "segment", "aria-pressed": String(at === 0), onclick: () => choose(value) })));
+  const modes = el(
+    "div",
+    { class: "segments", role: "group", "aria-label": "Memory" },
+    MODES.map(([value, label], at) =>
+      button(label, { class: "segment", "aria-pressed": String(at === 0), onclick: () => choose(value) }),
+    ),
+  );
   const lanes = el("div", { class: "lanes" });
-  const area = el("textarea", { id: "say", rows: 1, placeholder: "Say something", "aria-label": "Your message", dir: "auto", oninput: grow, onkeydown: enter });
+  const area = el("textarea", {
+    id: "say",
+    rows: 1,
+    placeholder: "Say something",
+    "aria-label": "Your message",
+    dir: "auto",
+    oninput: grow,
+    onkeydown: enter,
+  });
   const go = el("button", { type: "submit", class: "button primary round", "aria-label": "Send" }, icon("send"));
   let mode = "on";
   let running = null;
@@ -27,7 +49,11 @@ export function chatView() {
 
   function welcome() {
     const tries = TRY.map((text) => button(text, { class: "button quiet", onclick: () => submit(text) }));
-    return emptyState("Try your memory", "Tell one model something, then start a new conversation with another and ask.", ...tries);
+    return emptyState(
+      "Try your memory",
+      "Tell one model something, then start a new conversation with another and ask.",
+      ...tries,
+    );
   }
 
   function choose(value) {
@@ -48,7 +74,11 @@ export function chatView() {
 
   function lane(name) {
     const title = el("h2", { class: "lane-title" }, name === "main" ? "With memory" : "Without memory");
-    const log = el("div", { class: "log", role: "log", "aria-label": name === "main" ? "Conversation" : "The same without memory" });
+    const log = el("div", {
+      class: "log",
+      role: "log",
+      "aria-label": name === "main" ? "Conversation" : "The same without memory",
+    });
     const memory = () => (name === "off" || mode === "off" ? "off" : "on");
     return { name, title, log, memory, messages: [], element: el("section", { class: "lane" }, title, log) };
   }
@@ -93,16 +123,39 @@ export function chatView() {
     if (models.options.length) return;
     try {
       const { data } = await get("v1/models");
-      models.replaceChildren(...data.filter(({ id }) => !id.includes("*")).map(({ id }) => el("option", { value: id }, id)));
-      if (!models.options.length) lanes.replaceChildren(el("div", { class: "notice" }, el("p", {}, "No model is configured. Add one to model_list, or set a provider’s key, and start again.")));
+      models.replaceChildren(
+        ...data.filter(({ id }) => !id.includes("*")).map(({ id }) => el("option", { value: id }, id)),
+      );
+      if (!models.options.length)
+        lanes.replaceChildren(
+          el(
+            "div",
+            { class: "notice" },
+            el("p", {}, "No model is configured. Add one to model_list, or set a provider’s key, and start again."),
+          ),
+        );
     } catch (error) {
       failed(error);
     }
   }
 
-  const bar = el("div", { class: "filters" }, el("label", { class: "field", for: "model" }, "Model"), models, modes, button("New conversation", { onclick: () => begin() }, icon("plus")));
+  const bar = el(
+    "div",
+    { class: "filters" },
+    el("label", { class: "field", for: "model" }, "Model"),
+    models,
+    modes,
+    button("New conversation", { onclick: () => begin() }, icon("plus")),
+  );
   const form = el("form", { class: "say", onsubmit: send }, area, go);
-  const element = el("div", { class: "view chat" }, el("div", { class: "head" }, el("h1", {}, "Chat")), bar, lanes, form);
+  const element = el(
+    "div",
+    { class: "view chat" },
+    el("div", { class: "head" }, el("h1", {}, "Chat")),
+    bar,
+    lanes,
+    form,
+  );
   begin();
   return { element, show: load };
 }

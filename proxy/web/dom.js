@@ -57,7 +57,11 @@ export function button(label, properties = {}, ...children) {
 }
 
 export function iconButton(name, label, properties = {}) {
-  return el("button", { type: "button", class: "icon-button", "aria-label": label, title: label, ...properties }, icon(name));
+  return el(
+    "button",
+    { type: "button", class: "icon-button", "aria-label": label, title: label, ...properties },
+    icon(name),
+  );
 }
 
 const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long", year: "numeric" });
@@ -78,7 +82,14 @@ export function day(at) {
 
 export function emptyState(title, text, ...actions) {
   const art = el("div", { class: "empty-art" }, icon("mark"));
-  return el("div", { class: "empty" }, art, el("h2", {}, title), el("p", {}, text), el("div", { class: "row" }, actions));
+  return el(
+    "div",
+    { class: "empty" },
+    art,
+    el("h2", {}, title),
+    el("p", {}, text),
+    el("div", { class: "row" }, actions),
+  );
 }
 
 export function errorState(error, retry) {

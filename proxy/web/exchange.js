@@ -10,7 +10,15 @@ export async function ask(lane, text, options) {
   const answer = el("p", { class: "answer", dir: "auto", "aria-busy": "true" });
   const foot = el("div", { class: "after" });
   const injected = el("div", {});
-  const turn = el("article", { class: "turn" }, el("p", { class: "mine", dir: "auto" }, text), injected, el("p", { class: "who" }, options.model), answer, foot);
+  const turn = el(
+    "article",
+    { class: "turn" },
+    el("p", { class: "mine", dir: "auto" }, text),
+    injected,
+    el("p", { class: "who" }, options.model),
+    answer,
+    foot,
+  );
   lane.log.append(turn);
   follow(turn);
   lane.messages.push({ role: "user", content: text });
@@ -71,13 +79,37 @@ function went(headers) {
   const status = headers.get("X-Memory-Status");
   if (status !== "hit") return el("p", { class: `went ${status}` }, SAYS[status] ?? `Memory: ${status}`);
   const [memories, tokens] = [Number(headers.get("X-Memory-Count")), Number(headers.get("X-Memory-Tokens"))];
-  const summary = el("summary", {}, icon("mark"), `${count(memories, "memory", "memories")} went in, ${count(tokens, "token")}`, icon("chevron"));
-  return el("details", { class: "went hit" }, summary, el("pre", { class: "block", dir: "auto", tabindex: "0" }, "…"));
+  const summary = el(
+    "summary",
+    {},
+    icon("mark"),
+    `${count(memories, "memory", "memories")} went in, ${count(tokens, "token")}`,
+    icon("chevron"),
+  );
+  return el(
+    "details",
+    { class: "went hit" },
+    summary,
+    el("pre", { class: "block", dir: "auto", tabindex: "0" }, "…"),
+  );
 }
 
 function numbers(headers) {
-  const shown = [...headers].filter(([name]) => name.startsWith("x-memory") || name === "x-proxy-overhead-ms" || name === "x-request-id");
-  const rows = shown.map(([name, value]) => el("div", {}, el("dt", {}, name.replace(/(^|-)\w/g, (start) => start.toUpperCase())), el("dd", {}, value)));
+  const shown = [...headers].filter(
+    ([name]) => name.startsWith("x-memory") || name === "x-proxy-overhead-ms" || name === "x-request-id",
+  );
+  const rows = shown.map(([name, value]) =>
+    el(
+      "div",
+      {},
+      el(
+        "dt",
+        {},
+        name.replace(/(^|-)\w/g, (start) => start.toUpperCase()),
+      ),
+      el("dd", {}, value),
+    ),
+  );
   const summary = el("summary", {}, `${headers.get("X-Proxy-Overhead-Ms")} ms added`, icon("chevron"));
   return el("details", { class: "headers" }, summary, el("dl", {}, rows));
 }
@@ -104,6 +136,15 @@ function outcome({ write, written }) {
   if (write === "off") return ["Nothing is learned from this"];
   if (write === "lost") return ["This could not be remembered"];
   const facts = written.filter((memory) => memory.kind === "fact");
-  if (facts.length) return [icon("check"), "Learned", el("ul", {}, facts.map((fact) => el("li", { dir: "auto" }, fact.text)))];
+  if (facts.length)
+    return [
+      icon("check"),
+      "Learned",
+      el(
+        "ul",
+        {},
+        facts.map((fact) => el("li", { dir: "auto" }, fact.text)),
+      ),
+    ];
   return written.length ? [icon("check"), "Kept this exchange"] : ["Nothing new in it"];
 }

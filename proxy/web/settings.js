@@ -44,29 +44,67 @@ function pause(stats, reload) {
     reload();
   }
   const about = "While it is paused nothing is recalled and nothing learned, in any app. What is remembered stays.";
-  return section("Pause", el("label", { class: "switch", for: "pause" }, box, el("span", {}, "Pause my memory")), el("p", { class: "muted" }, about));
+  return section(
+    "Pause",
+    el("label", { class: "switch", for: "pause" }, box, el("span", {}, "Pause my memory")),
+    el("p", { class: "muted" }, about),
+  );
 }
 
 function numbers({ facts, episodes, past, answers }) {
-  const figures = [[facts, "facts"], [episodes, "exchanges"], [past, "past ones"], [answers.hits, "answers with memory"], [answers.tokens, "tokens of memory"], [answers.pending, "waiting to be learned"]];
-  const since = answers.since ? `Answers and tokens: the newest ${count(answers.count, "answer")}, since ${date(answers.since)}.` : "No answers yet.";
-  return section("In numbers", el("dl", { class: "figures" }, figures.map(([value, name]) => el("div", {}, el("dt", {}, name), el("dd", {}, number(value))))), el("p", { class: "muted" }, since));
+  const figures = [
+    [facts, "facts"],
+    [episodes, "exchanges"],
+    [past, "past ones"],
+    [answers.hits, "answers with memory"],
+    [answers.tokens, "tokens of memory"],
+    [answers.pending, "waiting to be learned"],
+  ];
+  const since = answers.since
+    ? `Answers and tokens: the newest ${count(answers.count, "answer")}, since ${date(answers.since)}.`
+    : "No answers yet.";
+  return section(
+    "In numbers",
+    el(
+      "dl",
+      { class: "figures" },
+      figures.map(([value, name]) => el("div", {}, el("dt", {}, name), el("dd", {}, number(value)))),
+    ),
+    el("p", { class: "muted" }, since),
+  );
 }
 
 function condition(health) {
-  const rows = Object.entries(health).map(([name, state]) => el("li", {}, el("span", { class: `dot ${state === "ok" ? "hit" : "degraded"}`, "aria-hidden": "true" }), el("span", {}, name), el("span", { class: "muted" }, state)));
+  const rows = Object.entries(health).map(([name, state]) =>
+    el(
+      "li",
+      {},
+      el("span", { class: `dot ${state === "ok" ? "hit" : "degraded"}`, "aria-hidden": "true" }),
+      el("span", {}, name),
+      el("span", { class: "muted" }, state),
+    ),
+  );
   return section("Condition", el("ul", { class: "parts" }, rows));
 }
 
 function moving(reload) {
-  const file = el("input", { id: "import", type: "file", accept: ".ndjson,.jsonl,.json,application/x-ndjson", class: "hidden-file", onchange: bring });
+  const file = el("input", {
+    id: "import",
+    type: "file",
+    accept: ".ndjson,.jsonl,.json,application/x-ndjson",
+    class: "hidden-file",
+    onchange: bring,
+  });
   const result = el("div", { role: "status" });
 
   async function take() {
     try {
       await forgetNow();
       const response = await request("v1/memories/export");
-      const link = el("a", { href: URL.createObjectURL(await response.blob()), download: `memories-${new Date().toISOString().slice(0, 10)}.ndjson` });
+      const link = el("a", {
+        href: URL.createObjectURL(await response.blob()),
+        download: `memories-${new Date().toISOString().slice(0, 10)}.ndjson`,
+      });
       link.click();
       URL.revokeObjectURL(link.href);
     } catch (error) {
@@ -81,23 +119,57 @@ function moving(reload) {
       const response = await request("v1/memories/import", { method: "POST", body: file.files[0] });
       const { added, merged, errors } = await response.json();
       await reload();
-      toast(`Imported: ${number(added)} added, ${number(merged)} known before${errors.length ? `, ${count(errors.length, "line")} refused; the first is line ${errors[0].line}: ${errors[0].message}` : ""}`, { stays: 9000 });
+      toast(
+        `Imported: ${number(added)} added, ${number(merged)} known before${errors.length ? `, ${count(errors.length, "line")} refused; the first is line ${errors[0].line}: ${errors[0].message}` : ""}`,
+        { stays: 9000 },
+      );
     } catch (error) {
       result.replaceChildren(el("p", { class: "problem", role: "alert" }, error.message));
     }
     file.value = "";
   }
 
-  const buttons = el("div", { class: "row" }, button("Export", { onclick: take }), button("Import", { onclick: () => file.click() }), el("label", { for: "import", class: "visually-hidden" }, "A file of memories to import"), file);
-  return section("Take it with you", el("p", { class: "muted" }, "Everything as NDJSON, one memory a line, past ones too; the same file can be imported here or elsewhere."), buttons, result);
+  const buttons = el(
+    "div",
+    { class: "row" },
+    button("Export", { onclick: take }),
+    button("Import", { onclick: () => file.click() }),
+    el("label", { for: "import", class: "visually-hidden" }, "A file of memories to import"),
+    file,
+  );
+  return section(
+    "Take it with you",
+    el(
+      "p",
+      { class: "muted" },
+      "Everything as NDJSON, one memory a line, past ones too; the same file can be imported here or elsewhere.",
+    ),
+    buttons,
+    result,
+  );
 }
 
 function erasing(reload) {
-  const word = el("input", { id: "word", autocomplete: "off", autocapitalize: "off", spellcheck: "false", oninput: check });
+  const word = el("input", {
+    id: "word",
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: "false",
+    oninput: check,
+  });
   const erase = button("Erase everything", { type: "submit", class: "button danger solid", disabled: true });
   const cancel = button("Cancel", { onclick: () => dialog.close() });
-  const text = "Every memory, receipt and waiting turn of yours in every space is deleted. Nothing of it can be had back.";
-  const form = el("form", { onsubmit: go }, el("h2", { id: "erase-title" }, "Erase everything?"), el("p", {}, text), el("label", { for: "word" }, `Type “${WORD}” to go on`), word, el("div", { class: "row" }, erase, cancel));
+  const text =
+    "Every memory, receipt and waiting turn of yours in every space is deleted. Nothing of it can be had back.";
+  const form = el(
+    "form",
+    { onsubmit: go },
+    el("h2", { id: "erase-title" }, "Erase everything?"),
+    el("p", {}, text),
+    el("label", { for: "word" }, `Type “${WORD}” to go on`),
+    word,
+    el("div", { class: "row" }, erase, cancel),
+  );
   const dialog = el("dialog", { "aria-labelledby": "erase-title" }, form);
 
   function check() {
@@ -118,6 +190,15 @@ function erasing(reload) {
     }
   }
 
-  const open = button("Erase everything…", { class: "button danger", onclick: () => dialog.showModal() }, icon("trash"));
-  return section("Erase", el("p", { class: "muted" }, "To begin anew. Export first what you want to keep."), open, dialog);
+  const open = button(
+    "Erase everything…",
+    { class: "button danger", onclick: () => dialog.showModal() },
+    icon("trash"),
+  );
+  return section(
+    "Erase",
+    el("p", { class: "muted" }, "To begin anew. Export first what you want to keep."),
+    open,
+    dialog,
+  );
 }

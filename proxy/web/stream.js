@@ -24,7 +24,10 @@ async function* events(body) {
     const parts = (held + value).split(/\r?\n\r?\n/);
     held = done ? "" : parts.pop();
     for (const part of parts) {
-      const data = part.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trimStart());
+      const data = part
+        .split(/\r?\n/)
+        .filter((line) => line.startsWith("data:"))
+        .map((line) => line.slice(5).trimStart());
       if (data.length) yield data.join("\n");
     }
     if (done) return;

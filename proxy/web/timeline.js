@@ -64,7 +64,13 @@ export function timeline(filter, { onend = () => {}, onchange = () => {} } = {})
 
   function append(memories, from) {
     const element = el("div", { class: "page" });
-    const page = { element, memories: memories.filter((memory) => !isGoing(memory.id)), from, before: lastDay, stale: false };
+    const page = {
+      element,
+      memories: memories.filter((memory) => !isGoing(memory.id)),
+      from,
+      before: lastDay,
+      stale: false,
+    };
     lastDay = day(memories.at(-1).created_at);
     total += memories.length;
     pages.set(element, page);
@@ -92,12 +98,15 @@ export function timeline(filter, { onend = () => {}, onchange = () => {} } = {})
     const days = [];
     let current = page.before;
     for (const memory of page.memories) {
-      if (day(memory.created_at) !== current || !days.length) days.push({ title: day(memory.created_at), memories: [] });
+      if (day(memory.created_at) !== current || !days.length)
+        days.push({ title: day(memory.created_at), memories: [] });
       current = days.at(-1).title;
       days.at(-1).memories.push(memory);
     }
     return days.map(({ title, memories }) => {
-      const rows = memories.map((memory) => card(memory, { onchange, ongone: gone, ondraw: (next) => keep(page, memory.id, next) }));
+      const rows = memories.map((memory) =>
+        card(memory, { onchange, ongone: gone, ondraw: (next) => keep(page, memory.id, next) }),
+      );
       const head = title === page.before ? null : el("h2", { class: "day" }, title);
       return el("section", { class: "group", "aria-label": title }, head, el("ul", {}, rows));
     });
@@ -123,7 +132,8 @@ export function timeline(filter, { onend = () => {}, onchange = () => {} } = {})
     const { data } = await get(`v1/memories?${query(page.from, PAGE)}`).catch(() => ({ data: page.memories }));
     page.memories = data.filter((memory) => known.has(memory.id) && !isGoing(memory.id));
     for (const row of page.element.querySelectorAll("[data-memory]")) {
-      if (!page.memories.some((memory) => memory.id === row.dataset.memory) && !isGoing(row.dataset.memory)) row.remove();
+      if (!page.memories.some((memory) => memory.id === row.dataset.memory) && !isGoing(row.dataset.memory))
+        row.remove();
     }
   }
 

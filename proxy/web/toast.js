@@ -22,7 +22,13 @@ export function toast(message, { action, onaction, ended = () => {}, stays = STA
   };
   const act = action && button(action, { class: "button quiet", onclick: () => close(onaction) });
   const dismiss = iconButton("close", "Dismiss", { onclick: () => close(ended) });
-  const element = el("div", { class: "toast", onfocusin: hold, onfocusout: wait, onpointerenter: hold, onpointerleave: wait }, el("p", {}, message), act, dismiss);
+  const element = el(
+    "div",
+    { class: "toast", onfocusin: hold, onfocusout: wait, onpointerenter: hold, onpointerleave: wait },
+    el("p", {}, message),
+    act,
+    dismiss,
+  );
   document.getElementById("toasts").append(element);
   wait();
   return () => close(() => {});
