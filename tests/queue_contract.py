@@ -105,6 +105,15 @@ class QueueContract:
             await queue.ack(batch)
         assert order == ["t0", "t1", "t2"]
 
+    async def test_a_turn_put_while_the_one_before_is_leased_waits_for_it(self, queue: TurnQueue) -> None:
+        """What comes in does not overtake what is under way."""
+        await queue.put(turn("t1"))
+        assert await claimed(queue) == ["t1"]
+        await queue.put(turn("t2"))
+        assert await claimed(queue) == []
+        await queue.ack(["t1"])
+        assert await claimed(queue) == ["t2"]
+
     async def test_users_do_not_wait_for_each_other(self, queue: TurnQueue) -> None:
         """Each user's oldest turn is claimable, the oldest of all first, up to the limit."""
         for turn_id, user in (("a1", "ada"), ("a2", "ada"), ("b1", "bob"), ("c1", "cyd")):
