@@ -1,0 +1,67 @@
+{{- define "rememberd.name" -}}
+{{- printf "%s-rememberd" .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "rememberd.labels" -}}
+app.kubernetes.io/name: rememberd
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{- define "rememberd.pod" -}}
+{{- $root := .root -}}
+{{- $part := .part -}}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  seccompProfile: {type: RuntimeDefault}
+automountServiceAccountToken: false
+terminationGracePeriodSeconds: {{ $root.Values.terminationGracePeriodSeconds }}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        app.kubernetes.io/instance: {{ $root.Release.Name }}
+        app.kubernetes.io/component: {{ $part }}
+{{- with $root.Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $root.Values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+volumes:
+  - name: config
+    configMap: {name: {{ include "rememberd.name" $root }}}
+  - name: data
+    emptyDir: {}
+  - name: tmp
+    emptyDir: {}
+{{- end -}}
+
+{{- define "rememberd.container" -}}
+{{- $root := .root -}}
+{{- $part := .part -}}
+image: "{{ $root.Values.image.repository }}:{{ $root.Values.image.tag | default $root.Chart.AppVersion }}"
+imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+args: [{{ $part }}, --config, /etc/rememberd/rememberd.yaml]
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+{{- with $root.Values.envFromSecrets }}
+envFrom:
+{{- range . }}
+  - secretRef: {name: {{ . }}}
+{{- end }}
+{{- end }}
+resources: {{- toYaml (index $root.Values $part).resources | nindent 2 }}
+volumeMounts:
+  - {name: config, mountPath: /etc/rememberd, readOnly: true}
+  - {name: data, mountPath: /data}
+  - {name: tmp, mountPath: /tmp}
+{{- end -}}
