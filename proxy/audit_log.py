@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from proxy.counters import counter
 from proxy.requests import NOTED, header_values, request_id
 
 log = logging.getLogger("rememberd.audit_log")
 
-ENTRIES = Counter("rememberd_audit_entries", "Lines for the audit log: written, lost.", ["outcome"])
+ENTRIES = counter("rememberd_audit_entries", "Lines for the audit log.", "outcome", "written", "lost")
 
 OPERATOR = "operator"  # whoever can run our commands on this machine
 _SYNC_EVERY_SECONDS = 1.0

@@ -13,17 +13,18 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
-from prometheus_client import Counter, Histogram
 from starlette.types import Receive, Scope, Send
 
 from proxy.auth import Auth
+from proxy.counters import counter
 from proxy.errors import QueueUnavailable
 from proxy.exchange import Exchange, Recollection, Said, mode_of, said_by, status_of, write_of
 from proxy.identity import identify
 from proxy.memory.recall import Recall, Recalled
 from proxy.ports import FrozenBlocks, PausedUsers, ReceiptBook, TurnQueue
-from proxy.relay import Relay, unless_gone
+from proxy.relay import OnFirst, Relay, unless_gone
 from proxy.requests import header_values, read_body, request_id, with_query
+from proxy.stages import Stopwatch, remembering
 from proxy.types import Deployment, Identity, Receipt, Source, Turn
 from proxy.upstream.catalog import Catalog
 from proxy.upstream.failover import Answered, Failover
@@ -33,14 +34,11 @@ from proxy.wire.sidetasks import is_side_task
 
 log = logging.getLogger("rememberd.chat")
 
-TURNS = Counter("rememberd_queue_puts", "Turns at the end of an answer: queued, late, lost, erased.", ["outcome"])
-STATUS = Counter("rememberd_memory_status", "X-Memory-Status of the answers.", ["status"])
+_OUTCOMES = ("queued", "late", "lost", "erased")
+TURNS = counter("rememberd_queue_puts", "Turns at the end of an answer.", "outcome", *_OUTCOMES)
+_STATUSES = ("hit", "miss", "skipped", "off", "degraded", "no-identity")
+STATUS = counter("rememberd_memory_status", "X-Memory-Status of the answers.", "status", *_STATUSES)
 _answers = lru_cache(STATUS.labels)
-OVERHEAD = Histogram(
-    "rememberd_overhead_seconds",
-    "From a request's arrival until it went upstream.",
-    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.5, 1),
-)
 
 _FRESH_MS = 600_000  # memories expire, and "yesterday" moves on, without the space changing
 _DRAIN_S = 4.0  # the supervisor kills a web process five seconds after its last stream
@@ -76,21 +74,24 @@ class Chat:
         self._pending: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began = time.perf_counter()
+        clock = Stopwatch()
         dialect, headers = DIALECTS[scope["path"]], header_values(scope)
         raw = await read_body(receive, headers, self.max_body_bytes)
+        clock.lap("read")
         exchange = await self._understood(dialect, headers, raw)
         exchange = await self._unless_paused(exchange)
+        clock.lap("understand")
         recollection = await self.recollect(exchange)
+        clock.lap("recall")
         outgoing = self.outgoing(exchange, recollection)
-        overhead = time.perf_counter() - began
-        OVERHEAD.observe(overhead)
+        clock.lap("inject")
+        overhead = clock.leave(stages=exchange.said is not None)
         forwarded = [*headers.items(), ("x-request-id", exchange.id)]
         path = with_query(dialect.PATH, scope)
 
         async def answer() -> None:
             answered = await self.upstream.send(exchange.deployments, path, outgoing, forwarded)
-            await self.relay(exchange, recollection, answered, overhead).run(send)
+            await self.relay(exchange, recollection, answered, overhead, clock.first_byte).run(send)
 
         await unless_gone(receive, answer())
 
@@ -166,7 +167,12 @@ class Chat:
         return lambda to: json_body.dump(body | {"model": to.upstream_model})
 
     def relay(
-        self, exchange: Exchange, recollection: Recollection | None, answered: Answered, overhead: float
+        self,
+        exchange: Exchange,
+        recollection: Recollection | None,
+        answered: Answered,
+        overhead: float,
+        on_first: OnFirst | None = None,
     ) -> Relay:
         dialect, (deployment, reply) = exchange.dialect, answered
         recalled = recollection.recalled if recollection else Recalled(status="miss")
@@ -182,8 +188,9 @@ class Chat:
             "X-Proxy-Overhead-Ms": f"{overhead * 1000:.1f}",
         }
         said = exchange.said
+        relay = partial(Relay, reply, on_first=on_first, end=dialect.END, error_event=dialect.error_event)
         if said is None or (recollection is None and write != "on"):
-            return Relay(reply, tuple(headers.items()), end=dialect.END, error_event=dialect.error_event)
+            return relay(tuple(headers.items()))
         receipt = Receipt(
             id=f"rcpt_{uuid4().hex}",
             space=said.space,
@@ -198,7 +205,7 @@ class Chat:
         )
         on_end = partial(self.remember, exchange, said, recollection, receipt)
         headers["X-Memory-Receipt"] = receipt.id
-        return Relay(reply, tuple(headers.items()), on_end=on_end, end=dialect.END, error_event=dialect.error_event)
+        return relay(tuple(headers.items()), on_end=on_end)
 
     async def remember(
         self,
@@ -216,10 +223,12 @@ class Chat:
             steps.append(self._freeze(exchange, said, recollection.recalled, recollection.version))
         if receipt.write == "pending":
             steps.append(self._enqueue(exchange, said, receipt, copy))
+        began = time.perf_counter()
         task = asyncio.create_task(self._record(exchange.id, steps))
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
         _, late = await asyncio.wait({task}, timeout=self.deadline_ms / 1000)
+        remembering.observe(time.perf_counter() - began)
         if late:
             TURNS.labels("late").inc()
 

@@ -11,15 +11,16 @@ import logging
 from typing import ClassVar
 
 import orjson
-from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from proxy.counters import counter
 from proxy.errors import openai_body
 from proxy.settings import Server
 
 log = logging.getLogger("rememberd.protocol")
 
-REFUSED = Counter("rememberd_connections_refused", "Connections that were closed, by reason.", ["reason"])
+_REASONS = ("too_many_connections", "slow_head", "slow_body", "head_too_large")
+REFUSED = counter("rememberd_connections_refused", "Connections that were closed.", "reason", *_REASONS)
 
 LARGEST_HEAD = 64 * 1024  # bytes; clients of ours send 1 to 4 KB
 _PHRASES = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}

@@ -20,6 +20,7 @@ from proxy.wire import chat
 
 T = TypeVar("T")
 OnEnd = Callable[[bytes, bool], Awaitable[None]]
+OnFirst = Callable[[bool], None]
 
 COPY_LIMIT = 8 * 2**20  # bytes of one answer kept for memory
 
@@ -71,7 +72,8 @@ class Relay:
     before `end`, the terminal marker of an event stream (see `sse.Tail`), and before the last read of any other
     body. `collected` is the body decompressed, at most `COPY_LIMIT` bytes; `complete` is False when it was cut, or
     the client or the upstream left early. `on_end` outlives a cancelled response and needs a deadline of its own;
-    what it raises is logged and counted. `end` and `error_event` are the dialect's.
+    what it raises is logged and counted. `on_first(streamed)` is called when the first bytes of a good answer have
+    come. `end` and `error_event` are the dialect's.
 
     Raises `UpstreamUnavailable` if a body breaks off before anything of it was sent."""
 
@@ -81,12 +83,14 @@ class Relay:
         headers: Sequence[tuple[str, str]] = (),
         *,
         on_end: OnEnd | None = None,
+        on_first: OnFirst | None = None,
         end: re.Pattern[bytes] = chat.END,
         error_event: Callable[[UpstreamUnavailable], bytes] = chat.error_event,
     ) -> None:
         self._reply = reply
         self._added = headers
         self._on_end = on_end
+        self._on_first = on_first if 200 <= reply.status < 300 else None
         self._tail = sse.Tail(end)
         self._error_event = error_event
         upstream = {name.lower(): value for name, value in reply.headers}
@@ -128,14 +132,20 @@ class Relay:
         await self._write(send, chunk)
 
     def _terminal(self, chunk: bytes) -> int | None:
-        at = self._tail.find(self._copy.add(chunk))
+        at = self._tail.find(self._take(chunk))
         return at if at is None or self._encoding == "identity" else 0
+
+    def _take(self, chunk: bytes) -> bytes:
+        if self._on_first is not None:
+            self._on_first(self._streamed)
+            self._on_first = None
+        return self._copy.add(chunk)
 
     async def _relay_body(self, send: Send) -> None:
         held = b""
         try:
             async for chunk in self._reply.chunks():
-                self._copy.add(chunk)
+                self._take(chunk)
                 if held:
                     await self._write(send, held)
                 held = chunk

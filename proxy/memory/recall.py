@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from prometheus_client import Counter, Histogram
+from prometheus_client import Histogram
 
+from proxy.counters import counter
 from proxy.errors import Unavailable
 from proxy.memory.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
 from proxy.memory.breaker import Breaker
@@ -32,7 +33,7 @@ PROFILE_FACTS = 100  # as many as anybody wants to read
 ROUNDS = 4
 SPACES = 10_000  # whose speakers are kept in mind: about 200 bytes each
 
-RECALLS = Counter("rememberd_recall", "Recalls by outcome.", ["status"])
+RECALLS = counter("rememberd_recall", "Recalls by outcome.", "status", "hit", "miss", "degraded")
 STAGE = Histogram(
     "rememberd_recall_stage_seconds",
     "The parts of a recall.",

@@ -16,8 +16,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Histogram
 
+from proxy.counters import counter
 from proxy.errors import Unavailable, UpstreamUnavailable
 from proxy.memory.extract.pending import Pending
 from proxy.memory.forget import forget, forget_said, unforgotten
@@ -43,9 +44,16 @@ MAX_OUTAGE_DELAY_S = 10.0
 HOUR_S = 3600.0
 DAY_MS = 86_400_000
 
-TURNS = Counter("rememberd_turns", "Turns by what became of them.", ["outcome"])
-OUTAGES = Counter("rememberd_writer_outages", "Times the writer waited for a part that was down.", ["part"])
+_OUTCOMES = ("written", "nothing", "forgotten", "erased", "retried", "dead")
+TURNS = counter("rememberd_turns", "Turns by what became of them.", "outcome", *_OUTCOMES)
+_PARTS = ("StoreUnavailable", "QueueUnavailable", "EmbedderUnavailable")
+OUTAGES = counter("rememberd_writer_outages", "Times the writer waited for a part that was down.", "part", *_PARTS)
 SECONDS = Histogram("rememberd_turn_write_seconds", "From claim to stored.")
+LAG = Histogram(
+    "rememberd_writer_lag_seconds",
+    "From the end of an answer, about, to its turn being stored.",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600),
+)
 
 log = logging.getLogger("rememberd.writer")
 
@@ -217,6 +225,7 @@ class Writer:
         )
         self._settled.append(turn.id)
         TURNS.labels(outcome).inc()
+        LAG.observe((self.clock() - turn.began) / 1000)
 
     async def _give_back(self, claim: Claim, error: Exception) -> None:
         """The message may quote the turn, so it goes into the queue's file only, not into the log."""

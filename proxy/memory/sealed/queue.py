@@ -6,15 +6,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prometheus_client import Counter
-
+from proxy.counters import counter
 from proxy.memory.queue.codec import turn_from_json, turn_to_json
 from proxy.memory.sealed.cipher import Unreadable
 from proxy.memory.sealed.keyring import Keyring
 from proxy.ports import TurnQueue
 from proxy.types import Claim, DeadLetter, Millis, QueueStats, Turn
 
-UNREADABLE = Counter("rememberd_unreadable", "Sealed records that could not be opened.", ["part"])
+_PARTS = ("turn", "memory", "receipt", "block", "reading")
+UNREADABLE = counter("rememberd_unreadable", "Sealed records that could not be opened.", "part", *_PARTS)
 
 log = logging.getLogger("rememberd.sealed")
 
