@@ -130,12 +130,12 @@ def test_a_memory_can_be_made_private_and_back(proxy: Proxy, browser: Browser, u
     add(proxy, user, "I take part in a sleep study.")
     with opened(browser, proxy, user) as page:
         row = details(page, "sleep study")
-        row.get_by_role("button", name="Make private").click()
+        row.get_by_role("button", name="Private").click()
         expect(row.locator(".badge")).to_contain_text("Private")
         expect(row.locator(".details")).to_contain_text("Only to models on the operator’s own machines")
         with proxy.client(user) as client:
             assert memories(client)[0]["private"] is True
-        row.get_by_role("button", name="Make it not private").click()
+        row.get_by_role("button", name="Private").click()
         expect(row.locator(".badge")).to_have_count(0)
 
 

@@ -67,8 +67,8 @@ export function card(memory, { onchange = () => {}, ongone = () => {}, ondraw = 
   }
 
   function privateButton() {
-    const label = memory.private ? "Make it not private" : "Make private";
-    return button(label, { onclick: () => change({ private: !memory.private }) }, icon("lock"));
+    const pressed = { "aria-pressed": String(memory.private), onclick: () => change({ private: !memory.private }) };
+    return button("Private", pressed, icon("lock"));
   }
 
   function extra(...content) {
