@@ -145,7 +145,11 @@ def build_app(
             Route("/v1/{path:path}", forward, methods=["GET", "POST"]),
             *Page().routes(),
         ],
-        middleware=[*cross_origin(origins), Middleware(CountAnswers), Middleware(Audited, log=audit_log)],
+        middleware=[
+            *cross_origin(origins),
+            Middleware(CountAnswers, settings.server.access_log),
+            Middleware(Audited, log=audit_log),
+        ],
         exception_handlers=REFUSALS,
         lifespan=lifespan,
     )

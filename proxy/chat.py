@@ -76,9 +76,10 @@ class Chat:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         clock = Stopwatch()
         dialect, headers = DIALECTS[scope["path"]], header_values(scope)
+        id = request_id(headers)
         raw = await read_body(receive, headers, self.max_body_bytes)
         clock.lap("read")
-        exchange = await self._understood(dialect, headers, raw)
+        exchange = await self._understood(dialect, headers, raw, id)
         exchange = await self._unless_paused(exchange)
         clock.lap("understand")
         recollection = await self.recollect(exchange)
@@ -95,10 +96,10 @@ class Chat:
 
         await unless_gone(receive, answer())
 
-    async def _understood(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes) -> Exchange:
+    async def _understood(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes, id: str) -> Exchange:
         if len(raw) <= (_LARGE_JSON if mode_of(headers) == "off" else _LARGE_BODY):
-            return self.understand(dialect, headers, raw)
-        return await asyncio.to_thread(self.understand, dialect, headers, raw)
+            return self.understand(dialect, headers, raw, id)
+        return await asyncio.to_thread(self.understand, dialect, headers, raw, id)
 
     async def _unless_paused(self, exchange: Exchange) -> Exchange:
         """A pause is `X-Memory: off` for every request of the user."""
@@ -111,7 +112,7 @@ class Chat:
             return exchange
         return replace(exchange, mode="off", said=None) if paused else exchange
 
-    def understand(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes) -> Exchange:
+    def understand(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes, id: str) -> Exchange:
         """Who asks what of which model, and may memory take part."""
         principal = self.auth.principal(headers)
         mode = mode_of(headers)
@@ -121,7 +122,7 @@ class Chat:
             mode = "off"  # also where only a fallback of this model is to know nothing
         identity = identify(principal, headers, body)
         return Exchange(
-            id=request_id(headers),
+            id=id,
             at=time.time_ns() // 1_000_000,
             dialect=dialect,
             raw=raw,
@@ -224,7 +225,7 @@ class Chat:
         if receipt.write == "pending":
             steps.append(self._enqueue(exchange, said, receipt, copy))
         began = time.perf_counter()
-        task = asyncio.create_task(self._record(exchange.id, steps))
+        task = asyncio.create_task(self._record(steps))
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
         _, late = await asyncio.wait({task}, timeout=self.deadline_ms / 1000)
@@ -241,10 +242,10 @@ class Chat:
             TURNS.labels("lost").inc(len(lost))
             log.error("the queue did not take the turns of %d answers before the end: they are lost", len(lost))
 
-    async def _record(self, request_id: str, steps: list[Coroutine[Any, Any, bool]]) -> None:
+    async def _record(self, steps: list[Coroutine[Any, Any, bool]]) -> None:
         outcomes = await asyncio.gather(*steps, return_exceptions=True)
         for reason in {str(outcome) for outcome in outcomes if isinstance(outcome, QueueUnavailable)}:
-            log.error("request %s: %s", request_id, reason)
+            log.error("%s", reason)
         for outcome in outcomes:
             if isinstance(outcome, BaseException) and not isinstance(outcome, QueueUnavailable):
                 raise outcome

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from importlib import import_module
 from keyword import iskeyword
 
-from proxy import __version__
+from proxy import __version__, logs
 from proxy.commands import COMMANDS
 from proxy.errors import ConfigError, RememberdError, Unavailable
 
@@ -22,9 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
     named = [word for word in given if word in COMMANDS][:1]
     arguments = parser(named).parse_args(given)
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    logs.become("text")
     try:
         return int(arguments.run(arguments))
     except ConfigError as error:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections.abc import Awaitable
 from functools import lru_cache
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("rememberd.access")
 
 REQUESTS = Counter("rememberd_requests", "Answers by route and status.", ["path", "status"])
 
@@ -27,15 +31,16 @@ def exposition() -> bytes:
 
 
 class CountAnswers:
-    """ASGI middleware; 499 is a client that left before the status line, as nginx writes it."""
+    """ASGI middleware; 499 is a client that left before the status line, as nginx writes it. Each is logged too with
+    `access_log`: by route, for a path and its query may hold words."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, access_log: bool = False) -> None:
+        self.app, self.access_log = app, access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        status = 499
+        status, began = 499, time.perf_counter()
 
         def watch(message: Message) -> Awaitable[None]:
             nonlocal status
@@ -46,5 +51,7 @@ class CountAnswers:
         try:
             await self.app(scope, receive, watch)
         finally:
-            route = scope.get("route")
-            _answers(getattr(route, "path", "other"), status).inc()
+            path = getattr(scope.get("route"), "path", "other")
+            _answers(path, status).inc()
+            if self.access_log:
+                log.info("%s %s %d %.1f ms", scope["method"], path, status, (time.perf_counter() - began) * 1000)

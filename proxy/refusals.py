@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.memories import json_response
 from proxy.errors import RequestError, Unavailable, UpstreamUnavailable
+from proxy.logs import REQUEST
 from proxy.requests import ClientGone
 from proxy.wire.dialects import dialect_for
+
+log = logging.getLogger("rememberd.refusals")
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -24,7 +29,10 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _no_upstream(request: Request, error: Exception) -> Response:
     assert isinstance(error, UpstreamUnavailable)
-    return _error(request, error.status, "upstream_unavailable", str(error))
+    log.warning("no answer: %s", error)
+    response = _error(request, error.status, "upstream_unavailable", str(error))
+    response.headers["X-Request-Id"] = REQUEST.get()
+    return response
 
 
 async def _no_memory(request: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.types import Receive, Scope
 
 from proxy.errors import RequestError
+from proxy.logs import REQUEST
 
 NOTED = "rememberd.noted"  # in an ASGI scope
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -56,9 +57,11 @@ def header_values(scope: Scope) -> dict[str, str]:
 
 
 def request_id(headers: Mapping[str, str]) -> str:
-    """The client's own, if it is a plain one."""
+    """The client's own, if it is a plain one. What this task logs from now on carries it."""
     given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else f"req_{token_hex(16)}"
+    id = given if _REQUEST_ID.fullmatch(given) else f"req_{token_hex(16)}"
+    REQUEST.set(id)
+    return id
 
 
 def with_query(path: str, scope: Scope) -> str:

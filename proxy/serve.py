@@ -14,11 +14,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Coroutine, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proxy import supervisor
+from proxy import logs, supervisor
 from proxy.errors import ConfigError, EmbedderUnavailable
 from proxy.settings import Server, Settings, load
 
@@ -37,6 +37,7 @@ _NO_MODELS = "none: set OPENAI_API_KEY or another provider's key, or write a mod
 
 async def serve(settings: Settings, config: Path | None, environ: Mapping[str, str]) -> int:
     """Until SIGTERM or SIGINT. Returns the exit code. Raises `ConfigError`."""
+    logs.become(settings.server.log_format)
     prepare(settings)
     listener = listen(settings.server)
     metrics = tempfile.mkdtemp(prefix="rememberd-metrics-")
@@ -73,6 +74,7 @@ async def web(
     from proxy.protocol import guarded
     from proxy.sealing import sealing
 
+    logs.become(settings.server.log_format)
     _raise_file_limit()
     embedder = build_embedder(settings)
     loading = asyncio.create_task(_load(embedder))
@@ -136,7 +138,9 @@ async def _load(embedder: FastEmbedder) -> None:
 
 async def writer(settings: Settings, environ: Mapping[str, str], parent: int | None) -> int:
     from proxy.app import running_writer
+    from proxy.status import answering
 
+    logs.become(settings.server.log_format)
     prepare(settings)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -144,7 +148,9 @@ async def writer(settings: Settings, environ: Mapping[str, str], parent: int | N
     if parent is not None:
         supervisor.watch_parent(parent, stop.set)
     models = await model_list(settings, environ) if settings.memory.extract.model else []
-    async with running_writer(settings, models, environ) as work:
+    async with running_writer(settings, models, environ) as work, AsyncExitStack() as stack:
+        if parent is None:  # under `serve` the web processes answer for it
+            await stack.enter_async_context(answering(settings, work))
         _settle()
         await work.run(stop)
     return 0

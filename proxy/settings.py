@@ -33,6 +33,11 @@ def table(cls: type) -> Any:
 class Server:
     host: str = setting("127.0.0.1", "address to listen on; anything but loopback needs keys")
     port: int = setting(8787, "port to listen on")
+    metrics_port: int | None = setting(
+        None, "where a writer without `serve` answers /metrics and /health; null = nowhere"
+    )
+    log_format: Literal["text", "json"] = setting("text", "of the lines on stderr: text or json")
+    access_log: bool = setting(False, "a line for every answer: method, route, status, time; no address and no words")
     workers: int = setting(1, "web processes; one a core is plenty")
     max_body_mb: int = setting(32, "largest request body accepted, in MiB")
     grace_seconds: int = setting(25, "how long streams may go on after SIGTERM")
@@ -183,8 +188,9 @@ def _check(settings: Settings) -> None:
     for name, number in positive.items():
         if number < 1:
             raise ConfigError(f"{name} must be at least 1, not {number}")
-    if not 0 <= server.port <= 65535:
-        raise ConfigError(f"server.port must be between 0 and 65535, not {server.port}")
+    for name, port in {"server.port": server.port, "server.metrics_port": server.metrics_port or 0}.items():
+        if not 0 <= port <= 65535:
+            raise ConfigError(f"{name} must be between 0 and 65535, not {port}")
     if not settings.keys and not settings.admin_key and not server.local_only:
         raise ConfigError(
             f"refusing to listen on {server.host} without keys: anybody there could read the memories. "

@@ -31,10 +31,13 @@ Check = Callable[[], Awaitable[object]]
 
 
 class Health:
-    """`checks` are the parts without which memory does not work; each raises `Unavailable` when it does not."""
+    """`checks` are the parts without which memory does not work; each raises `Unavailable` when it does not. `alive`
+    says whether what this process is there for still goes on."""
 
-    def __init__(self, auth: Auth, queue: TurnQueue, checks: Mapping[str, Check]) -> None:
-        self.auth, self.queue, self.checks = auth, queue, checks
+    def __init__(
+        self, auth: Auth, queue: TurnQueue, checks: Mapping[str, Check], alive: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.auth, self.queue, self.checks, self.alive = auth, queue, checks, alive
 
     def routes(self) -> list[Route]:
         return [
@@ -44,7 +47,7 @@ class Health:
         ]
 
     async def live(self, request: Request) -> Response:
-        return json_response({"status": "ok"})
+        return json_response({"status": "ok"}) if self.alive() else json_response({"status": "stuck"}, 503)
 
     async def ready(self, request: Request) -> Response:
         results = await asyncio.gather(*(_tried(check) for check in self.checks.values()))

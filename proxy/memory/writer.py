@@ -41,6 +41,7 @@ FLUSH_EVERY_S = 300.0
 MAX_ATTEMPTS = 5
 MAX_DELAY_S = 300.0
 MAX_OUTAGE_DELAY_S = 10.0
+STUCK_S = 120.0  # no step takes nearly as long: an engine's longest call about a minute
 HOUR_S = 3600.0
 DAY_MS = 86_400_000
 
@@ -88,7 +89,7 @@ class Writer:
         self.quiet_for, self.keep_receipts_ms, self.clock = quiet_for, keep_receipts_ms, clock
         self._settled: list[str] = []
         self._stored: list[str] = []
-        self._flushed_at = time.monotonic()
+        self._flushed_at = self._stepped_at = time.monotonic()
         self._expired_at = -HOUR_S
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -106,6 +107,10 @@ class Writer:
             await self._flush()
         except Unavailable as error:
             log.warning("stopping unflushed, the turns come back at the next start: %s", error)
+
+    def alive(self, patience_s: float = STUCK_S) -> bool:
+        """False when a step that was begun has neither ended nor failed for so long."""
+        return time.monotonic() - self._stepped_at < patience_s
 
     async def _process(self, claim: Claim) -> None:
         turn = claim.turn
@@ -266,6 +271,7 @@ class Writer:
     async def _insist(self, stop: asyncio.Event, step: Callable[[], Awaitable[T]]) -> T | None:
         """`step` again and again while a part it needs is down; None if `stop` was set before it succeeded."""
         for delay in _delays():
+            self._stepped_at = time.monotonic()
             try:
                 return await step()
             except Unavailable as error:
