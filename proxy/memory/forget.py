@@ -51,9 +51,11 @@ async def _saying(store: MemoryStore, embedder: Embedder, space: Space, what: st
         return []
     near = await store.search(space, await embedder.dense(what), terms, now=now)
     alike = {each.id for each in near if each.kind == "fact" and each.dense >= NEAR}
+    # Facts first: one takes its exchange along, an exchange would take all its other facts.
+    facts_first = sorted(await store.get(space, [each.id for each in near]), key=lambda memory: memory.kind != "fact")
     return [
         memory.id
-        for memory in await store.get(space, [each.id for each in near])
+        for memory in facts_first
         if set(terms.indices) <= set(embedder.query(memory.text).indices)
         or (memory.id in alike and says_the_same(what, memory.text))
     ]
