@@ -22,7 +22,7 @@ def own(scenario: Scenario, folder: Path, upstream: int, cores: Cores, stack: Ex
         if arm.through == "direct":
             targets[arm.name] = servers.direct(upstream)
         elif arm.through == "rememberd":
-            key = (arm.memories, arm.users, arm.store, arm.lane, arm.workers)
+            key = (arm.memories, arm.users, arm.store, arm.lane, arm.workers, arm.sealed)
             if key not in proxies:
                 proxies[key] = _proxy(
                     scenario.models_asked(), arm, folder / f"proxy-{len(proxies)}", upstream, cores, stack
@@ -33,7 +33,7 @@ def own(scenario: Scenario, folder: Path, upstream: int, cores: Cores, stack: Ex
 
 def _proxy(models: list[str], arm: Arm, folder: Path, upstream: int, cores: Cores, stack: ExitStack) -> Target:
     _say(f"starting rememberd for {arm.name}: {arm.memories:,} memories in its store")
-    target = stack.enter_context(servers.rememberd(folder, upstream, models, cores, arm.workers))
+    target = stack.enter_context(servers.rememberd(folder, upstream, models, cores, arm.workers, arm.sealed))
     if arm.memories:
         preload.through_store(target, arm.memories, arm.users)
     return target
@@ -46,7 +46,12 @@ def existing(scenario: Scenario, target: Target, upstream: int | None) -> dict[s
     for arm in scenario.arms.values():
         if arm.through == "direct" and upstream is not None:
             targets[arm.name] = servers.direct(upstream)
-        elif arm.through == "rememberd" and arm.memories <= preload.LARGEST_IMPORT and arm.store == "up":
+        elif (
+            arm.through == "rememberd"
+            and arm.memories <= preload.LARGEST_IMPORT
+            and arm.store == "up"
+            and not arm.sealed
+        ):
             targets[arm.name] = target
             largest = max(largest, arm.memories)
     if largest:

@@ -6,16 +6,19 @@ import asyncio
 import random
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import orjson
 
 from loadtests.prompts import memory
-from loadtests.servers import Target, fetch
+from loadtests.servers import CONFIG, Target, fetch
 from proxy.memory.block import line_cost
 from proxy.memory.embed import FastEmbedder
 from proxy.memory.store.edge_client import EdgeClient
 from proxy.memory.store.edge_wire import socket_path
+from proxy.sealing import sealing
+from proxy.settings import load
 from proxy.types import Evidence, Memory, Point, Source, Space
 
 USER = "load"
@@ -55,23 +58,26 @@ class _Maker:
 def through_store(target: Target, memories: int, users: int) -> None:
     """`memories` of one store, shared by `users` users of which the first is asked for."""
     assert target.data is not None
-    asyncio.run(_fill(EdgeClient(socket_path(target.data)), memories, users))
+    asyncio.run(_fill(target.data, memories, users))
 
 
-async def _fill(store: EdgeClient, memories: int, users: int) -> None:
+async def _fill(data: Path, memories: int, users: int) -> None:
+    client = EdgeClient(socket_path(data))
     embedder = FastEmbedder()
     await embedder.start()
     chance = random.Random(1)
     vectors = np.array([await embedder.dense(memory(chance)) for _ in range(_REAL_VECTORS)])
     maker = _Maker(chance, embedder, vectors, time.time_ns() // 1_000_000)
     try:
-        for start in range(0, memories, _BATCH):
-            user = start * users // memories
-            points = [maker.point(number) for number in range(start, min(start + _BATCH, memories))]
-            await store.put(Space(USER if user == 0 else f"{USER}-{user}"), points)
-        await store.flush()
+        async with sealing(load(data.parent / CONFIG, {})) as seal:
+            store = seal.store(client)
+            for start in range(0, memories, _BATCH):
+                user = start * users // memories
+                points = [maker.point(number) for number in range(start, min(start + _BATCH, memories))]
+                await store.put(Space(USER if user == 0 else f"{USER}-{user}"), points)
+        await client.flush()
     finally:
-        await store.close()
+        await client.close()
         embedder.close()
 
 

@@ -19,7 +19,7 @@ Load = Literal["closed", "open", "frontier", "sustained"]
 @dataclass(frozen=True, slots=True)
 class Arm:
     """`through` is direct, rememberd, or the name of a peer. `memories` lie in the arm's store, of `users` users.
-    `workers` are the proxy's web processes."""
+    `workers` are the proxy's web processes; `sealed`: its data is encrypted at rest."""
 
     name: str
     through: str
@@ -30,6 +30,7 @@ class Arm:
     lane: Literal["bytes", "litellm"] = "bytes"
     store: Literal["up", "stopped"] = "up"
     workers: int = 1
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ from loadtests.machine import Cores, children, pin
 
 START_SECONDS = 120.0
 KEY = "sk-load-test-5d1f0c27a9e84b63"
+CONFIG = "rememberd.json"
+_MASTER_KEY = "5d" * 32
 TRANSLATED = "translated-"  # a model of this prefix goes through litellm
 
 _NGINX = """
@@ -76,11 +78,13 @@ def direct(upstream: int) -> Target:
 
 
 @contextmanager
-def rememberd(folder: Path, upstream: int, models: Sequence[str], cores: Cores, workers: int = 1) -> Iterator[Target]:
+def rememberd(
+    folder: Path, upstream: int, models: Sequence[str], cores: Cores, workers: int = 1, sealed: bool = False
+) -> Iterator[Target]:
     """`rememberd serve` with its own data; its web processes on the server's cores, its writer on the others."""
     folder.mkdir(parents=True)
-    config = folder / "rememberd.json"
-    config.write_text(json.dumps(_config(folder, upstream, models, workers)))
+    config = folder / CONFIG
+    config.write_text(json.dumps(_config(folder, upstream, models, workers, sealed)))
     log = (folder / "log").open("w+")
     command = [sys.executable, "-m", "proxy.cli", "serve", "--config", str(config)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -162,7 +166,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _config(folder: Path, upstream: int, models: Sequence[str], workers: int) -> dict[str, object]:
+def _config(folder: Path, upstream: int, models: Sequence[str], workers: int, sealed: bool) -> dict[str, object]:
     chat = [_entry(model, model, upstream) for model in models]
     # A provider that is said not to take chat completions as they are: they go through litellm then.
     other = [
@@ -174,6 +178,7 @@ def _config(folder: Path, upstream: int, models: Sequence[str], workers: int) ->
         "data_dir": str(folder / "data"),
         "model_list": chat + other,
         "keys": [{"name": "load", "key": KEY, "trust_identity": True}],
+        "memory": {"encryption": {"master_key": _MASTER_KEY if sealed else None}},
     }
 
 
