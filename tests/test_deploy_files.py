@@ -118,7 +118,12 @@ def manifests(tmp_path: Path, **changes: Any) -> Path:
 @pytest.mark.slow
 def test_the_chart_renders_valid_kubernetes(tmp_path: Path) -> None:
     """By the schemas of the Kubernetes API itself; a changed configuration starts a rollout."""
-    more = {"networkPolicy": {"enabled": True}, "nodeSelector": {"disk": "ssd"}, "podAnnotations": {"team": "memory"}}
+    more = {
+        "networkPolicy": {"enabled": True},
+        "dataVolume": {"hostPath": {"path": "/srv"}},
+        "nodeSelector": {"disk": "ssd"},
+        "podAnnotations": {"team": "memory"},
+    }
     rendered = manifests(tmp_path, **more)
     kinds = [each["kind"] for each in yaml.safe_load_all(rendered.read_text()) if each]
     assert sorted(kinds) == sorted(

@@ -38,7 +38,7 @@ volumes:
   - name: config
     configMap: {name: {{ include "rememberd.name" $root }}}
   - name: data
-    emptyDir: {}
+    {{- toYaml $root.Values.dataVolume | nindent 4 }}
   - name: tmp
     emptyDir: {}
 {{- end -}}
