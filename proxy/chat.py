@@ -15,10 +15,11 @@ from uuid import uuid4
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from proxy import tracing
 from proxy.auth import Auth
 from proxy.counters import counter
 from proxy.errors import QueueUnavailable
-from proxy.exchange import Exchange, Recollection, Said, mode_of, said_by, status_of, write_of
+from proxy.exchange import Exchange, Recollection, Said, attributes_of, mode_of, said_by, status_of, write_of
 from proxy.identity import identify
 from proxy.memory.recall import Recall, Recalled
 from proxy.ports import FrozenBlocks, PausedUsers, ReceiptBook, TurnQueue
@@ -31,6 +32,7 @@ from proxy.upstream.failover import Answered, Failover
 from proxy.wire import body as json_body
 from proxy.wire.dialects import DIALECTS, Dialect
 from proxy.wire.sidetasks import is_side_task
+from proxy.wire.usage import usage
 
 log = logging.getLogger("rememberd.chat")
 
@@ -82,13 +84,28 @@ class Chat:
         exchange = await self._understood(dialect, headers, raw, id)
         exchange = await self._unless_paused(exchange)
         clock.lap("understand")
-        recollection = await self.recollect(exchange)
+        with tracing.chat(json_body.model(exchange.body), exchange.deployments[0].provider, headers):
+            await self._answer(exchange, clock, headers, scope, receive, send)
+
+    async def _answer(
+        self,
+        exchange: Exchange,
+        clock: Stopwatch,
+        headers: Mapping[str, str],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        with tracing.span("recall"):
+            recollection = await self.recollect(exchange)
         clock.lap("recall")
         outgoing = self.outgoing(exchange, recollection)
         clock.lap("inject")
         overhead = clock.leave(stages=exchange.said is not None)
         forwarded = [*headers.items(), ("x-request-id", exchange.id)]
-        path = with_query(dialect.PATH, scope)
+        if trace := tracing.traceparent():
+            forwarded.append(("traceparent", trace))
+        path = with_query(exchange.dialect.PATH, scope)
 
         async def answer() -> None:
             answered = await self.upstream.send(exchange.deployments, path, outgoing, forwarded)
@@ -179,6 +196,8 @@ class Chat:
         recalled = recollection.recalled if recollection else Recalled(status="miss")
         status, write = status_of(exchange, recollection), write_of(exchange, reply)
         _answers(status).inc()
+        if tracing.on():
+            tracing.annotate(attributes_of(exchange, deployment, reply, status, len(recalled.ids)))
         headers = {
             "X-Request-Id": exchange.id,
             "X-Memory-Status": status,
@@ -225,6 +244,8 @@ class Chat:
         if receipt.write == "pending":
             steps.append(self._enqueue(exchange, said, receipt, copy))
         began = time.perf_counter()
+        if tracing.on():
+            tracing.annotate(usage(copy))
         task = asyncio.create_task(self._record(steps))
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
@@ -264,6 +285,7 @@ class Chat:
             recalled=receipt.recalled,
             earlier=said.earlier,
             continues=said.asked.continues,
+            trace=tracing.traceparent(),
         )
         try:
             kept = await self.queue.put(turn)

@@ -102,3 +102,17 @@ def write_of(exchange: Exchange, reply: Reply) -> str:
     if exchange.mode in ("off", "read") or exchange.identity is None or (exchange.said and exchange.said.unrecorded):
         return "off"
     return "on" if exchange.said is not None and 200 <= reply.status < 300 else "skipped"
+
+
+def attributes_of(
+    exchange: Exchange, deployment: Deployment, reply: Reply, status: str, recalled: int
+) -> dict[str, str | int]:
+    """Of the chat's span; `gen_ai.*` and `error.type` as OpenTelemetry's conventions have them."""
+    attributes: dict[str, str | int] = {
+        "gen_ai.provider.name": deployment.provider,
+        "http.response.status_code": reply.status,
+        "rememberd.request.id": exchange.id,
+        "rememberd.memory.status": status,
+        "rememberd.memory.count": recalled,
+    }
+    return attributes if reply.status < 400 else attributes | {"error.type": str(reply.status)}

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 import orjson
 
+from proxy import tracing
+
 REQUEST: ContextVar[str] = ContextVar("request", default="")
 
 
@@ -21,7 +23,7 @@ class Text(logging.Formatter):
 
 
 class Json(logging.Formatter):
-    """One object a line: time, level, logger, message; request and exception where there is one."""
+    """One object a line: time, level, logger, message; request, trace_id and exception where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -32,6 +34,8 @@ class Json(logging.Formatter):
         }
         if request := REQUEST.get():
             line["request"] = request
+        if trace := tracing.traceparent():
+            line["trace_id"] = trace.split("-")[1]
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str).decode()

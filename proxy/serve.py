@@ -13,8 +13,8 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Coroutine, Mapping
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,9 @@ async def web(
     await asyncio.wait({loading}, timeout=_MODEL_SECONDS)  # usually half a second
     if loading.done():
         loading.result()
-    async with sealing(settings) as seal:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_telemetry("web", environ))
+        seal = await stack.enter_async_context(sealing(settings))
         app = build_app(settings, await model_list(settings, environ), environ, embedder, seal)
         leaving = Leaving(app)
         server = Server(
@@ -110,6 +112,19 @@ async def web(
         await server.serve(sockets=[listener])
         reloading.cancel()
     return 0
+
+
+@contextmanager
+def _telemetry(process: str, environ: Mapping[str, str]) -> Iterator[None]:
+    """OpenTelemetry, if its own variables say where to. Raises `ConfigError` without its SDK."""
+    disabled = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    if disabled or not any(environ.get(f"OTEL_EXPORTER_OTLP{kind}_ENDPOINT") for kind in ("", "_TRACES", "_METRICS")):
+        yield
+        return
+    from proxy.otel import exporting
+
+    with exporting(process):
+        yield
 
 
 async def _reload(app: Starlette, config: Path | None, environ: Mapping[str, str], changed: asyncio.Event) -> None:
@@ -148,7 +163,9 @@ async def writer(settings: Settings, environ: Mapping[str, str], parent: int | N
     if parent is not None:
         supervisor.watch_parent(parent, stop.set)
     models = await model_list(settings, environ) if settings.memory.extract.model else []
-    async with running_writer(settings, models, environ) as work, AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_telemetry("writer", environ))
+        work = await stack.enter_async_context(running_writer(settings, models, environ))
         if parent is None:  # under `serve` the web processes answer for it
             await stack.enter_async_context(answering(settings, work))
         _settle()

@@ -134,6 +134,7 @@ class Turn:
     recalled: tuple[str, ...] = ()  # ids of the memories in the block
     earlier: tuple[str, ...] = ()  # ids of this conversation's turns before; only when they are to be forgotten
     continues: bool = False  # a further step of a tool loop: nothing new was said
+    trace: str = ""  # the chat's span, as the header traceparent names it
     taken_at: Millis = 0  # when it came to us, where that is later than it was said: an import
 
     @property

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from prometheus_client import Histogram
 
+from proxy import tracing
 from proxy.counters import counter
 from proxy.errors import Unavailable
 from proxy.memory.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
@@ -141,7 +142,7 @@ class Recall:
         if wish(question) == Wish("show"):
             return await self._everything(space, now, private)
         found = await self._search(space, question, now)
-        with RANK.time():
+        with RANK.time(), tracing.span("rank"):
             terms = len(self.embedder.query(question).indices)
             retried = turn_id in found.turn_id.values
             others = found.take(~found.turn_id.among((turn_id,))) if retried else found
@@ -161,7 +162,7 @@ class Recall:
         for _ in range(ROUNDS):
             with RANK.time():
                 ids, cost = pack(ranked, self.budget_tokens)
-            with FETCH.time():
+            with FETCH.time(), tracing.span("fetch"):
                 found = await self.store.get(space, ids) if ids else []
             memories = found if private else [each for each in found if not self.privacy.keeps(space, each)]
             if len(memories) == len(found):
@@ -197,9 +198,9 @@ class Recall:
         return await self._query(space, without(question, speakers), question, now)
 
     async def _query(self, space: Space, meaning: str, words: str, now: Millis) -> Candidates:
-        with EMBED.time():
+        with EMBED.time(), tracing.span("embed"):
             dense = await self.embedder.dense(meaning)
-        with SEARCH.time():
+        with SEARCH.time(), tracing.span("search"):
             return await self.store.search(space, dense, self.embedder.query(words), now=now)
 
     def _know(self, space: Space, speakers: set[str]) -> None:

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from prometheus_client import Histogram
 
+from proxy import tracing
 from proxy.counters import counter
 from proxy.errors import Unavailable, UpstreamUnavailable
 from proxy.memory.extract.pending import Pending
@@ -115,7 +116,7 @@ class Writer:
     async def _process(self, claim: Claim) -> None:
         turn = claim.turn
         try:
-            with SECONDS.time():
+            with SECONDS.time(), tracing.linked("remember", turn.trace):
                 outcome, ids = await self._take_in(redacted(turn))
         except Unavailable:
             raise
