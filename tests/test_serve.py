@@ -110,7 +110,7 @@ def test_a_bad_setting_stops_the_start_and_says_where(
     tmp_path: Path, settings: dict[str, object], words: list[str]
 ) -> None:
     """With the line, the name and what would be right."""
-    done = run("serve", "--config", write(tmp_path, **settings))
+    done = run("serve", "--config", write(tmp_path, **({"server": {"port": 0}} | settings)))
     assert done.returncode == 2
     for word in words:
         assert word in done.stderr
