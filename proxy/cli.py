@@ -15,6 +15,7 @@ from proxy.errors import ConfigError, RememberdError, Unavailable
 
 log = logging.getLogger("rememberd")
 
+SERVERS = {"serve", "web", "writer"}  # they have a log; the others say what they have to say
 CONFIG_ERROR = 2  # the exit code that tells the supervisor not to try again
 
 
@@ -22,7 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
     named = [word for word in given if word in COMMANDS][:1]
     arguments = parser(named).parse_args(given)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    level = logging.INFO if SERVERS & set(named) else logging.WARNING
+    logging.basicConfig(level=level, stream=sys.stderr)
     logs.become("text")
     try:
         return int(arguments.run(arguments))

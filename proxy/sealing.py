@@ -9,7 +9,7 @@ from pathlib import Path
 from proxy.errors import ConfigError
 from proxy.memory.database import Database
 from proxy.memory.extract.pending import Pending
-from proxy.memory.sealed.keyring import Keyring, file_of
+from proxy.memory.sealed.keyring import Keyring, file_of, in_the_clear
 from proxy.memory.sealed.master import masters
 from proxy.memory.sealed.pauses import SealedPauses
 from proxy.memory.sealed.pending import SealedPending
@@ -61,6 +61,10 @@ async def sealing(settings: Settings) -> AsyncIterator[Sealing]:
             raise ConfigError(f"the memories in {settings.data_path} are encrypted: set memory.encryption.master_key")
         yield Sealing(None)
         return
+    # In this order, for another process may be making both; and before there is a keyring that tells the next start
+    # that all is encrypted.
+    if in_clear_text(settings.data_path) and not path.exists():
+        raise in_the_clear(settings.data_path)
     keyring = Keyring(Database(path), found, rotate_vectors=encryption.rotate_vectors)
     try:
         await keyring.start(lambda: not in_clear_text(settings.data_path))

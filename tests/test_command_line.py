@@ -54,6 +54,17 @@ def test_an_unknown_command_is_refused_with_the_known_ones(capsys: pytest.Captur
     assert "serve" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("name", "actions"), [("keys", "create"), ("dead", "replay"), ("encryption", "rotate")])
+def test_a_missing_action_is_asked_for_by_the_known_ones(
+    name: str, actions: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not by what the code calls it."""
+    with pytest.raises(SystemExit):
+        main([name])
+    complaint = capsys.readouterr().err.splitlines()[-1]
+    assert actions in complaint
+
+
 @pytest.fixture
 def say(proxy: Proxy, user: str, capsys: pytest.CaptureFixture[str]) -> Say:
     """`rememberd memories …` as `user`; returns what it prints."""

@@ -6,10 +6,14 @@ import json
 import signal
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from proxy.errors import ConfigError
+from proxy.sealing import sealing
+from proxy.settings import Encryption, Memory, Settings
 from tests.fake_model import FakeModel
 from tests.proxy_server import Proxy, ask, eventually, memories, remembered, running
 from tests.sealing import NEW, OLD
@@ -105,6 +109,17 @@ def test_the_wrong_master_key_stops_the_start(sealed: Proxy, folder: Path, upstr
         with pytest.raises(AssertionError, match=message):  # noqa: SIM117
             with running(folder, {"model-a": upstream.url}, memory=memory):
                 pass
+
+
+async def test_a_master_key_that_is_refused_leaves_no_trace(tmp_path: Path) -> None:
+    """Whoever takes it out again has the old memories as they were; no keyring says that they are encrypted."""
+    (tmp_path / "queue.db").touch()
+    plain = Settings(data_dir=str(tmp_path))
+    with pytest.raises(ConfigError, match="are not encrypted: save each user's"):
+        async with sealing(replace(plain, memory=Memory(encryption=Encryption(master_key=OLD)))):
+            pass
+    async with sealing(plain) as seal:
+        assert seal.keyring is None
 
 
 @pytest.mark.slow

@@ -236,3 +236,12 @@ def test_a_date_in_the_settings_needs_no_quotes(tmp_path: Path) -> None:
     keys = load(path, {}).keys
     assert keys is not None
     assert keys[0].expires_at == "2027-01-31"
+
+
+def test_a_list_of_no_keys_says_how_to_make_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty answer looks like a failure."""
+    monkeypatch.setenv("REMEMBERD_DATA_DIR", str(tmp_path))
+    assert main(["keys", "list"]) == 0
+    assert "rememberd keys create NAME --user USER" in capsys.readouterr().out

@@ -26,7 +26,7 @@ _MOST = 100
 
 def options(parser: argparse.ArgumentParser) -> None:
     config_option(parser)
-    parser.add_argument("do", choices=("list", "replay"))
+    parser.add_argument("do", metavar="{list,replay}", choices=("list", "replay"))
 
 
 def run(arguments: argparse.Namespace) -> int:

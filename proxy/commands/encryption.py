@@ -18,7 +18,8 @@ EXAMPLES = """\
 
 def options(parser: argparse.ArgumentParser) -> None:
     config_option(parser)
-    parser.add_argument("do", choices=("status", "rotate"), help="show the master keys in use; wrap all keys anew")
+    actions = ("status", "rotate")
+    parser.add_argument("do", metavar="{status,rotate}", choices=actions, help="show the keys in use; wrap all anew")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -33,6 +33,10 @@ _STAYS = (
     "rewrites them, and the name in the mark that keeps late turns out. With it, neither can be read."
 )
 
+_KEYS_STAY = (
+    "The names of API keys are not sealed: one that is called as its user was stands in the audit log and in keys.db."
+)
+
 
 def options(parser: argparse.ArgumentParser) -> None:
     config_option(parser)
@@ -67,8 +71,8 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
         return 0
     looked_for = {"the name": user, "the marker": arguments.marker or ""} | texts
     left = _look([settings.data_path, *arguments.also], looked_for)
-    if left and seal.keyring is None:
-        print(_STAYS)
+    if left:
+        print(_STAYS if seal.keyring is None else _KEYS_STAY)
     return 1 if left else 0
 
 

@@ -34,7 +34,7 @@ EXAMPLES = """\
 
 def options(parser: argparse.ArgumentParser) -> None:
     config_option(parser)
-    parser.add_argument("do", choices=("create", "list", "revoke", "hash"))
+    parser.add_argument("do", metavar="{create,list,revoke,hash}", choices=("create", "list", "revoke", "hash"))
     parser.add_argument("name", nargs="?", help="what logs call the holder; to revoke, the name or the id")
     parser.add_argument("--user", help="whom the key speaks for")
     parser.add_argument("--trust-identity", action="store_true", help="its requests may name the end user")
@@ -94,6 +94,8 @@ async def _create(keys: MadeKeys, given: Mapping[str, Any], auth: Auth) -> None:
 
 
 def _list(keys: Sequence[MadeKey]) -> None:
+    if not keys:
+        print("no key was made yet: `rememberd keys create NAME --user USER`; keys in the settings are not listed")
     for key in keys:
         principal = key.principal
         whom = principal.user or "whom its requests name"

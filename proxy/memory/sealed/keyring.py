@@ -68,10 +68,7 @@ class Keyring:
 
         row = await self.database.write(work)
         if row is None:
-            raise ConfigError(
-                f"the memories in {self.database.path.parent} are not encrypted: save each user's"
-                " with `rememberd memories export`, set another data_dir, and bring them in with `rememberd import`"
-            )
+            raise in_the_clear(self.database.path.parent)
         if row.master not in self._masters:
             raise ConfigError(
                 f"{self.database.path} needs the master key with the id {row.master}; memory.encryption names"
@@ -176,3 +173,11 @@ class Keyring:
 
 def file_of(data_dir: Path) -> Path:
     return data_dir / FILE
+
+
+def in_the_clear(data_dir: Path) -> ConfigError:
+    """What to say of data that was kept before there was a master key."""
+    return ConfigError(
+        f"the memories in {data_dir} are not encrypted: save each user's with `rememberd memories export`,"
+        " set another data_dir, and bring them in with `rememberd import`"
+    )
