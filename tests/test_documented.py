@@ -1,13 +1,16 @@
-"""The settings in the code, in config/rememberd.yaml and in the README are the same ones."""
+"""The settings in the code, in config/rememberd.yaml and in the README are the same; what documents name exists."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
 
+from proxy.cli import parser
+from proxy.commands import COMMANDS
 from proxy.config import leaves
 from proxy.errors import ConfigError
 from proxy.settings import Key, Settings, load
@@ -15,6 +18,7 @@ from proxy.settings import Key, Settings, load
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config" / "rememberd.yaml"
 README = ROOT / "README.md"
+DOCUMENTS = (README, *sorted((ROOT / "deploy").glob("*.md")), ROOT / "loadtests" / "FIGURES.md")
 
 
 def shown(value: object) -> str:
@@ -87,3 +91,31 @@ def test_a_pasted_litellm_config_is_read(tmp_path: Path) -> None:
     loaded = load(pasted, {}).model_list
     assert loaded is not None
     assert loaded[0]["model_name"] == "gpt-4o"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    """To a file of the project, or to a heading of the same document."""
+    text = document.read_text()
+    headings = {
+        heading.lower().translate({32: "-", 44: None}) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        file, _, heading = link.partition("#")
+        if not link.startswith("http"):
+            assert (document.parent / file).exists(), link
+            assert file or heading in headings, link
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_shown_can_be_typed(document: Path) -> None:
+    """With the options that it has."""
+    text = document.read_text()
+    shown = re.findall(r"`((?:rememberd) [a-z][^`]*)`", text)
+    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+        shown += re.findall(r"(?:^|; |bin/)(rememberd (?:[^;#&\n]|\\\n)*)", block, re.MULTILINE)
+    for command in shown:
+        words = shlex.split(command, comments=True)[1:]
+        assert words[0] in COMMANDS, command
+        if len(words) > 1:
+            parser(words[:1]).parse_args(words)

@@ -65,7 +65,7 @@ def check_embedder(folder: Path, name: str, dim: int) -> None:
     if known != {"name": name, "dim": dim}:
         raise ConfigError(
             f"the memories in {folder} were embedded with {known['name']} ({known['dim']} dimensions), not with"
-            f" {name} ({dim}): set memory.embedding back, or see README, Changing the embedding model"
+            f" {name} ({dim}): set memory.embedding back, or see deploy/OPERATIONS.md, Changing the embedding model"
         )
 
 

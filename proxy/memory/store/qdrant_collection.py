@@ -72,7 +72,7 @@ async def open_collection(client: AsyncQdrantClient, settings: Store, name: str,
     else:
         raise ConfigError(
             f"the memories are in the collection {in_force}, made with another embedding model than {name}: set"
-            " memory.embedding back, or see README, Changing the embedding model"
+            " memory.embedding back, or see deploy/OPERATIONS.md, Changing the embedding model"
         )
     return await index(client, name)
 
