@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from loadtests.run import LIMITS_MS, Figures, Row
-from loadtests.scenario import Measure, Scenario
+from loadtests.scenario import Arm, Measure, Scenario
 
 Summary = dict[str, dict[str, Figures]]  # measure, arm
 
@@ -75,13 +75,23 @@ def _medians(rounds: Sequence[Figures]) -> Figures:
 
 def markdown(scenario: Scenario, summary: Summary, machine: dict[str, Any]) -> str:
     """GitHub's dialect."""
-    parts = [_heading(scenario, machine)]
+    parts = [_heading(scenario, machine), _filled(scenario.arms.values())]
     for measure in scenario.measures:
         if measure.name in summary:
             title = measure.title or measure.name
             parts.append(f"**{title}**\n\n" + _table(_columns(measure), summary[measure.name]))
     parts.append(_stages(summary))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _filled(arms: Iterable[Arm]) -> str:
+    """Whose the memories are: a store of many users is another question than one user's many."""
+    lines = []
+    for arm in arms:
+        whose = f"shared by {arm.users} users, one of whom asks" if arm.users > 1 else "all of the user who asks"
+        if arm.memories > 1:
+            lines.append(f"- `{arm.name}`: {arm.memories:,} memories in the store, {whose}")
+    return "\n".join(lines)
 
 
 def _heading(scenario: Scenario, machine: dict[str, Any]) -> str:
