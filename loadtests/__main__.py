@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from loadtests import arms, plots, report, servers
+from loadtests import arms, plots, report, servers, units
 from loadtests.machine import cores, describe
 from loadtests.run import Bench, progress
 from loadtests.scenario import HERE, Scenario, load
@@ -23,7 +23,10 @@ from loadtests.workers import clients, embeds_per_second, models
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests", description=__doc__)
-    run = parser.add_subparsers(required=True).add_parser("run", help="measure, and write a report")
+    commands = parser.add_subparsers(required=True, dest="command")
+    unit = commands.add_parser("units", help="what one memory, one turn and one question cost, in half a minute")
+    unit.add_argument("--memories", type=int, default=units.MEMORIES, help="in the embedded store (default: 40000)")
+    run = commands.add_parser("run", help="measure, and write a report")
     run.add_argument(
         "--scenario", type=Path, default=HERE / "default.yaml", help="a YAML file (default: default.yaml)"
     )
@@ -42,6 +45,13 @@ def main() -> None:
     run.add_argument("--soak", type=float, metavar="HOURS", help="one load for hours instead; is there a leak?")
     run.add_argument("--rate", type=float, default=20.0, help="requests/s of the soak")
     arguments = parser.parse_args()
+    if arguments.command == "units":
+        units.main(arguments.memories)
+    else:
+        _measured_run(arguments)
+
+
+def _measured_run(arguments: argparse.Namespace) -> None:
     scenario = load(
         HERE / "quick.yaml" if arguments.quick else HERE / "full.yaml" if arguments.full else arguments.scenario
     )

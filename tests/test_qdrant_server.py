@@ -59,6 +59,7 @@ async def test_the_collection_is_made_for_many_users(qdrant: QdrantDouble) -> No
     assert made.config["sharding_method"] == "custom"
     assert made.shard_keys == {"users-0", "users-1"}
     assert made.config["quantization_config"]["scalar"]["type"] == "int8"
+    assert made.config["vectors"]["dense"]["on_disk"] is True  # beside them, in memory, nothing would be gained
     indexed = {
         body["field_name"]: body["field_schema"] for _, body in qdrant.requests if "field_name" in (body or {})
     }

@@ -83,7 +83,7 @@ async def create(client: AsyncQdrantClient, settings: Store, name: str, dim: int
         with _exists_already():
             await client.create_collection(
                 name,
-                vectors_config={"dense": models.VectorParams(size=dim, distance=models.Distance.COSINE)},
+                vectors_config={"dense": _vectors(settings, dim)},
                 sparse_vectors_config={"bm25": models.SparseVectorParams(modifier=models.Modifier.IDF)},
                 hnsw_config=_HNSW,
                 strict_mode_config=_STRICT,
@@ -144,6 +144,11 @@ async def knows_own_idf(client: AsyncQdrantClient) -> bool:
         version,
     )
     return False
+
+
+def _vectors(settings: Store, dim: int) -> models.VectorParams:
+    """Quantised ones are beside the originals, which would stay in memory unless told to be on disk."""
+    return models.VectorParams(size=dim, distance=models.Distance.COSINE, on_disk=settings.quantize or None)
 
 
 def _quantization() -> models.ScalarQuantization:
