@@ -1,4 +1,4 @@
-"""`python -m loadtests run`: what the proxy adds, in one command. `--help` says the rest."""
+"""`python -m loadtests run`: what the proxy adds. `attack`: does anybody get at another's memories?"""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests import arms, plots, report, servers, units
+from loadtests.attack.run import attack, safe, table
 from loadtests.machine import cores, describe
 from loadtests.run import Bench, progress
 from loadtests.scenario import HERE, Scenario, load
@@ -23,10 +24,12 @@ from loadtests.workers import clients, embeds_per_second, models
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests", description=__doc__)
-    commands = parser.add_subparsers(required=True, dest="command")
+    commands = parser.add_subparsers(required=True)
     unit = commands.add_parser("units", help="what one memory, one turn and one question cost, in half a minute")
     unit.add_argument("--memories", type=int, default=units.MEMORIES, help="in the embedded store (default: 40000)")
+    unit.set_defaults(do=_units)
     run = commands.add_parser("run", help="measure, and write a report")
+    run.set_defaults(do=_measured_run)
     run.add_argument(
         "--scenario", type=Path, default=HERE / "default.yaml", help="a YAML file (default: default.yaml)"
     )
@@ -44,23 +47,41 @@ def main() -> None:
     )  # fmt: skip
     run.add_argument("--soak", type=float, metavar="HOURS", help="one load for hours instead; is there a leak?")
     run.add_argument("--rate", type=float, default=20.0, help="requests/s of the soak")
+    attacking = commands.add_parser("attack", help="everyone against everyone: does anybody get another's memories?")
+    attacking.set_defaults(do=_attack)
+    attacking.add_argument("--requests", type=int, default=100_000)
+    attacking.add_argument("--users", type=int, default=200, help="all at once")
+    attacking.add_argument("--workers", type=int, default=2, help="web processes of the proxy")
+    attacking.add_argument("--out", type=Path, default=Path("loadtests-report"), help="directory for attack.json")
     arguments = parser.parse_args()
-    if arguments.command == "units":
-        units.main(arguments.memories)
-    else:
-        _measured_run(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every clean-up
+    sys.exit(arguments.do(arguments))
 
 
-def _measured_run(arguments: argparse.Namespace) -> None:
+def _units(arguments: argparse.Namespace) -> int:
+    units.main(arguments.memories)
+    return 0
+
+
+def _attack(arguments: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="attack-") as folder:
+        found = attack(arguments.requests, arguments.users, arguments.workers, Path(folder) / "proxy")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "attack.json").write_text(json.dumps({"machine": describe(), **found}, indent=1) + "\n")
+    print(table(found))
+    return 0 if safe(found) else 1
+
+
+def _measured_run(arguments: argparse.Namespace) -> int:
     scenario = load(
         HERE / "quick.yaml" if arguments.quick else HERE / "full.yaml" if arguments.full else arguments.scenario
     )
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every clean-up
     arguments.out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         result = _run(arguments, scenario, stack)
     (arguments.out / "result.json").write_text(json.dumps(result, indent=1))
     print(f"\n{arguments.out}: result.json and, of a run, report.md, report.html and its plots", file=sys.stderr)
+    return 0
 
 
 def _run(arguments: argparse.Namespace, scenario: Scenario, stack: ExitStack) -> dict[str, Any]:

@@ -82,14 +82,7 @@ def rememberd(
     folder: Path, upstream: int, models: Sequence[str], cores: Cores, workers: int = 1, sealed: bool = False
 ) -> Iterator[Target]:
     """`rememberd serve` with its own data; its web processes on the server's cores, its writer on the others."""
-    folder.mkdir(parents=True)
-    config = folder / CONFIG
-    config.write_text(json.dumps(_config(folder, upstream, models, workers, sealed)))
-    log = (folder / "log").open("w+")
-    command = [sys.executable, "-m", "proxy.cli", "serve", "--config", str(config)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-    try:
-        port = _ready_port(process, folder / "log")
+    with serving(folder, _config(folder, upstream, models, workers, sealed)) as (process, port):
         started = re.findall(r"(web|writer)\S* started, pid (\d+)", (folder / "log").read_text())
         web = [int(pid) for name, pid in started if name == "web"]
         writer = next(int(pid) for name, pid in started if name == "writer")
@@ -97,6 +90,19 @@ def rememberd(
         pin([writer, process.pid], cores.others)
         headers = {"authorization": f"Bearer {KEY}"}
         yield Target("127.0.0.1", port, headers=headers, pids=web, metrics=True, writer=writer, data=folder / "data")
+
+
+@contextmanager
+def serving(folder: Path, settings: Mapping[str, object]) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """`rememberd serve` with these settings, and its port; what it logs goes to `log` in `folder`."""
+    folder.mkdir(parents=True)
+    config = folder / CONFIG
+    config.write_text(json.dumps(settings))
+    log = (folder / "log").open("w+")
+    command = [sys.executable, "-m", "proxy.cli", "serve", "--config", str(config)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        yield process, _ready_port(process, folder / "log")
     finally:
         _end(process)
         log.close()

@@ -16,6 +16,8 @@ from proxy.errors import QueueUnavailable
 
 T = TypeVar("T")
 
+_BETWEEN_WIPES_S = 0.02
+
 ERASED = "CREATE TABLE IF NOT EXISTS erased (user TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;"
 
 
@@ -120,7 +122,7 @@ class Database:
                 _run(job, db)
             db.execute("COMMIT")
             self.commits += 1
-            _scrub(db, [job for job in jobs if job.scrub])
+            _scrub(db, [job for job in jobs if job.scrub], self.busy_s)
         except (sqlite3.Error, OSError) as error:
             for job in jobs:
                 job.error = QueueUnavailable(f"{self.path.name}: {error}")
@@ -176,11 +178,20 @@ def _run(job: _Job[Any], db: sqlite3.Connection) -> None:
     db.execute("RELEASE job")
 
 
-def _scrub(db: sqlite3.Connection, jobs: list[_Job[Any]]) -> None:
+def _scrub(db: sqlite3.Connection, jobs: list[_Job[Any]], patience_s: float) -> None:
     """What was deleted is wiped from the file; from the log when all of it has gone into the file."""
-    if jobs and db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+    if jobs and not _log_wiped(db, time.monotonic() + patience_s):
         for job in jobs:
             job.error = QueueUnavailable("deleted, but another process reads the log, which could not be wiped")
+
+
+def _log_wiped(db: sqlite3.Connection, deadline: float) -> bool:
+    """SQLite itself waits for readers, but not for another process that is putting the log into the file."""
+    while db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_BETWEEN_WIPES_S)
+    return True
 
 
 def _deliver(jobs: list[_Job[Any]]) -> None:

@@ -1,0 +1,183 @@
+"""The attack itself: who is there, what is sent, what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loadtests.attack import honest
+from loadtests.attack.attempt import QUESTION, Attempt, Game, ask, chat
+from loadtests.attack.kinds import KINDS
+from loadtests.attack.leaks import leaked, markers
+from loadtests.attack.model import Parrot
+from loadtests.attack.people import ADMIN_KEY, Person, people, settings
+from loadtests.attack.wire import Answer, Connection
+from loadtests.fake import shared_listener
+from loadtests.servers import serving
+
+_KNOWN_SECONDS = 2.5  # until a key that was made is known in every process
+_EXTRA = 8  # people who only come to be erased
+_TOGETHER = 20  # after so many rounds everybody asks the same at once
+_FOUND = 0.98  # of the honest requests: a question may come while its words are being changed
+_SHOWN = 50  # leaks and surprises that are told one by one
+
+
+@dataclass
+class Findings:
+    statuses: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    leaks: Counter[str] = field(default_factory=Counter)
+    surprises: Counter[str] = field(default_factory=Counter)
+    hits: Counter[str] = field(default_factory=Counter)
+    degraded: int = 0
+
+    def judge(self, kind: str, attempt: Attempt, answer: Answer) -> None:
+        self.statuses[kind][answer.status] += 1
+        for owner, which in leaked(answer.raw, attempt.owner, attempt.kinds):
+            self.leaks[f"{kind}: person {attempt.owner} was shown a marker of {owner}, kind {which}"] += 1
+        if answer.status not in attempt.expected:
+            request = attempt.data.split(b"\r\n", 1)[0][:100].decode("latin-1")
+            self.surprises[f"{kind}: {answer.status} to {request}: {answer.body[:120].decode('latin-1')}"] += 1
+        if attempt.honest:
+            self.hits[kind] += any(owner == attempt.owner for owner, _ in markers(answer.raw))
+        self.degraded += b"x-memory-status: degraded" in answer.raw.lower()
+
+    def report(self) -> dict[str, Any]:
+        by_status = sum(self.statuses.values(), Counter[int]())
+        kinds = {name: dict(sorted(found.items())) for name, found in sorted(self.statuses.items())}
+        return {
+            "requests": by_status.total(),
+            "leaks": self.leaks.total(),
+            "server_errors": sum(count for status, count in by_status.items() if status >= 500),
+            "surprises": self.surprises.total(),
+            "degraded": self.degraded,
+            "own_found": {name: round(count / self.statuses[name].total(), 4) for name, count in self.hits.items()},
+            "statuses": dict(sorted(by_status.items())),
+            "kinds": kinds,
+            "told": [*self.leaks.most_common(_SHOWN), *self.surprises.most_common(_SHOWN)],
+        }
+
+
+def attack(requests: int, users: int, workers: int, folder: Path) -> dict[str, Any]:
+    """`requests` by `users` people at once. `folder` is where the proxy keeps what is to be looked through."""
+    return asyncio.run(_attack(requests, users, workers, folder))
+
+
+async def _attack(requests: int, users: int, workers: int, folder: Path) -> dict[str, Any]:
+    everybody = people(users + _EXTRA)
+    findings, listener = Findings(), shared_listener(0)
+    model = await asyncio.get_running_loop().create_server(lambda: Parrot(findings.leaks), sock=listener)
+    upstream = listener.getsockname()[1]
+    with serving(folder, settings(everybody, folder, upstream, workers)) as (_, port):
+        await _make_keys(everybody, port)
+        persons, extra = everybody[:users], everybody[users:]
+        await asyncio.gather(*(_prepare(each, port) for each in persons))
+        began = time.monotonic()
+        together = asyncio.Barrier(users)
+        rounds = -(-requests // users)
+        await asyncio.gather(*(_play(each, persons, extra, rounds, port, findings, together) for each in persons))
+        seconds = time.monotonic() - began
+        changed = [name for each in persons if (name := await _changed(each, port))]
+    model.close()
+    await model.wait_closed()
+    found = {"users": users, "seconds": round(seconds), "changed": changed}
+    return found | {"files_with_a_marker": _in_clear(folder)} | findings.report()
+
+
+async def _make_keys(everybody: Sequence[Person], port: int) -> None:
+    """And wait until every process knows them."""
+    admin = Connection(port)
+    for each in everybody:
+        if each.way == "made":
+            headers = [("Authorization", f"Bearer {ADMIN_KEY}")]
+            answer = await admin.ask(ask("POST", "/admin/keys", headers, {"name": each.name, "user": each.name}))
+            each.key = str(answer.json["key"])
+    await admin.close()
+    await asyncio.sleep(_KNOWN_SECONDS)
+
+
+async def _prepare(person: Person, port: int) -> None:
+    """Fill their memory, and note its ids, a receipt and a cursor for others to misuse."""
+    connection = Connection(port)
+    for headers, body in person.memories():
+        given = [*person.credentials(), *headers.items()]
+        added = (await connection.ask(ask("POST", "/v1/memories", given, body))).json
+        person.ids.append(str(added["id"]))
+        person.texts[str(added["id"])] = str(added["text"])
+    answer = await connection.ask(chat(person.credentials(), QUESTION))
+    person.receipt = _header(answer, "x-memory-receipt")
+    page = (await connection.ask(ask("GET", "/v1/memories?limit=1", person.credentials()))).json
+    person.cursor = str(page["next_cursor"])
+    await connection.close()
+
+
+async def _play(
+    me: Person, persons: Sequence[Person], extra: Sequence[Person], rounds: int, port: int, findings: Findings,
+    together: asyncio.Barrier,
+) -> None:  # fmt: skip
+    chance, connection = random.Random(me.number), Connection(port)
+    kinds, weights = list(KINDS), list(KINDS.values())
+    for number in range(rounds):
+        if number % _TOGETHER == 0:
+            await together.wait()
+            await _try(findings, "same_instant", honest.same_instant(me), connection)
+            continue
+        victim = chance.choice([each for each in persons if each is not me])
+        (kind,) = chance.choices(kinds, weights)
+        await _try(findings, kind.__name__, kind(Game(me, victim, chance, extra)), connection)
+    await connection.close()
+
+
+async def _try(findings: Findings, kind: str, attempt: Attempt, connection: Connection) -> None:
+    findings.judge(kind, attempt, await connection.ask(attempt.data))
+
+
+async def _changed(person: Person, port: int) -> str | None:
+    """The name of somebody who has not got what they had, or has somebody else's."""
+    connection, found = Connection(port), dict[str, str]()
+    seen = b""
+    for scope in ("default", "work"):
+        headers = [*person.credentials(), ("X-Memory-Scope", scope)]
+        answer = await connection.ask(ask("GET", "/v1/memories/export", headers))
+        seen += answer.body
+        found |= {each["id"]: each["text"] for each in map(json.loads, answer.body.splitlines())}
+    await connection.close()
+    whole = all(found.get(id) == text for id, text in person.texts.items())
+    return None if whole and not leaked(seen, person.number, "dwp") else person.name
+
+
+def _in_clear(folder: Path) -> list[str]:
+    """Files of the data directory, and the log, in which a marker can be read."""
+    return [path.name for path in folder.rglob("*") if path.is_file() and markers(path.read_bytes())]
+
+
+def _header(answer: Answer, name: str) -> str:
+    lines = answer.raw.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+    return next(line.partition(": ")[2] for line in lines if line.lower().startswith(f"{name}:"))
+
+
+def safe(found: dict[str, Any]) -> bool:
+    """No leak of any kind, nothing lost, no error of the server, and everybody found what is their own."""
+    wrong = ("leaks", "server_errors", "surprises", "changed", "files_with_a_marker")
+    return not any(found[each] for each in wrong) and min(found["own_found"].values()) > _FOUND
+
+
+def table(found: dict[str, Any]) -> str:
+    """For the README, with what was wrong below it."""
+    rows = [
+        ("requests, by so many people at once", f"{found['requests']:,}, {found['users']}"),
+        ("markers of others, in answers or prompts", found["leaks"]),
+        ("answers in which one's own were found, where they should be", f"{min(found['own_found'].values()):.1%}"),
+        ("people whose memories were changed by another", len(found["changed"])),
+        ("files in which a marker can be read", len(found["files_with_a_marker"])),
+        ("errors of the server, unexpected answers", f"{found['server_errors']}, {found['surprises']}"),
+        ("seconds", found["seconds"]),
+    ]
+    lines = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
+    return "\n".join([*lines, "", *(f"{count} x {text}" for text, count in found["told"])])
