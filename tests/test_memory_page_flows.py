@@ -383,3 +383,23 @@ def test_when_the_proxy_is_gone_the_page_says_so(tmp_path: Path, upstream: FakeM
         page.unroute("**/v1/**")
         page.get_by_role("button", name="Try again").click()
         expect(page.get_by_role("heading", name="No answers yet")).to_be_visible()
+
+
+def test_another_space_can_be_shown(proxy: Proxy, browser: Browser, user: str) -> None:
+    """Its memories and not the usual ones, until the usual one is asked for again."""
+    add(proxy, user, "I keep bees.")
+    with proxy.client(user, **{"X-Memory-Scope": "work"}) as client:
+        client.post("/v1/memories", json={"text": "I lead the Apollo project."}).raise_for_status()
+    with opened(browser, proxy, user, "settings") as page:
+        page.get_by_label("Show the space").fill("work")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("link", name="Space: work")).to_be_visible()
+        page.get_by_role("link", name="Memories").click()
+        expect(card(page, "I lead the Apollo project.")).to_be_visible()
+        expect(card(page, "I keep bees.")).to_have_count(0)
+        page.get_by_role("link", name="Space: work").click()
+        page.get_by_label("Show the space").fill("")
+        page.get_by_role("button", name="Show", exact=True).click()
+        page.get_by_role("link", name="Memories").click()
+        expect(card(page, "I keep bees.")).to_be_visible()
+        expect(page.get_by_text("Space: work")).to_have_count(0)

@@ -2,6 +2,7 @@
 
 const KEY = "rememberd.key";
 const USER = "rememberd.user";
+const SPACE = "rememberd.space";
 
 export class ApiError extends Error {
   constructor(status, code, message) {
@@ -15,6 +16,13 @@ export const session = {
   get key() {
     return sessionStorage.getItem(KEY) ?? "";
   },
+  get space() {
+    return sessionStorage.getItem(SPACE) ?? "";
+  },
+  set space(name) {
+    if (name) sessionStorage.setItem(SPACE, name);
+    else sessionStorage.removeItem(SPACE);
+  },
   signIn(key, user) {
     sessionStorage.setItem(KEY, key);
     sessionStorage.setItem(USER, user);
@@ -22,10 +30,15 @@ export const session = {
   signOut() {
     sessionStorage.removeItem(KEY);
     sessionStorage.removeItem(USER);
+    sessionStorage.removeItem(SPACE);
   },
   headers() {
     const user = sessionStorage.getItem(USER);
-    return { ...(this.key && { Authorization: `Bearer ${this.key}` }), ...(user && { "X-Memory-User": user }) };
+    return {
+      ...(this.key && { Authorization: `Bearer ${this.key}` }),
+      ...(user && { "X-Memory-User": user }),
+      ...(this.space && { "X-Memory-Scope": this.space }),
+    };
   },
 };
 

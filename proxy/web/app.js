@@ -78,11 +78,13 @@ function showFrame() {
     el("a", { href: `#${name}`, "data-view": name }, icon(name), el("span", {}, title)),
   );
   const leave = session.key ? iconButton("leave", "Sign out", { onclick: signOut }) : null;
+  const space = session.space ? el("a", { class: "badge space", href: "#settings" }, `Space: ${session.space}`) : null;
   root.replaceChildren(
     el(
       "header",
       { class: "side" },
       brand(),
+      space,
       el("nav", { "aria-label": "Views" }, links),
       el("div", { class: "tools" }, themeButton(), leave),
     ),
@@ -136,5 +138,9 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   document.getElementById("main").focus();
 });
 window.addEventListener("hashchange", route);
+window.addEventListener("space-entered", () => {
+  opened = {};
+  showFrame();
+});
 window.addEventListener("signed-out", (event) => showSignIn(event.detail));
 start();

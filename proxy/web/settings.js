@@ -2,6 +2,7 @@
 import { call, get, request, session } from "./api.js";
 import { button, count, date, el, errorState, icon, number, skeleton } from "./dom.js";
 import { forgetNow } from "./forget.js";
+import { spaceForm } from "./space.js";
 import { failed, toast } from "./toast.js";
 
 const WORD = "erase";
@@ -13,7 +14,14 @@ export function settingsView() {
   async function load() {
     try {
       const [stats, health] = await Promise.all([get("v1/memories/stats"), parts()]);
-      place.replaceChildren(pause(stats, load), numbers(stats), condition(health), moving(load), erasing(load));
+      place.replaceChildren(
+        pause(stats, load),
+        section("Space", spaceForm()),
+        numbers(stats),
+        condition(health),
+        moving(load),
+        erasing(load),
+      );
     } catch (error) {
       place.replaceChildren(errorState(error, load));
     }
