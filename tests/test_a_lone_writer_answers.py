@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 from starlette.applications import Starlette
 
 from proxy.api.health import Health
@@ -47,6 +48,7 @@ def test_it_answers_for_itself_and_stops_when_told(tmp_path: Path) -> None:
     assert process.wait(PATIENCE) == 0
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
     """And the exit code tells a supervisor that it makes no sense to try again."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -15,7 +15,7 @@ import yaml
 from proxy.memory.store import qdrant_connection
 from tests.fake_model import Behaviour, FakeModel
 from tests.proxy_server import Proxy, ask, eventually, remembered
-from tests.test_deploy_files import DEPLOY, tool
+from tests.test_deploy_files import DEPLOY, run, tool
 
 ON_A_SERVER = {"rememberd_qdrant_errors_total"}  # only where memory.store.url is set
 
@@ -111,6 +111,17 @@ def test_the_alerts_fire(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump({"rule_files": [str(DEPLOY / "alerts.yaml")], "tests": tests}))
     done = subprocess.run([promtool, "test", "rules", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
+    """The one that compose mounts, with the rules and the secret where they lie here."""
+    secret, config = tmp_path / "admin_key", tmp_path / "prometheus.yml"
+    secret.write_text("sk-admin")
+    text = (DEPLOY / "prometheus.yaml").read_text()
+    text = text.replace("/etc/prometheus/alerts.yaml", str(DEPLOY / "alerts.yaml"))
+    config.write_text(text.replace("/run/secrets/admin_key", str(secret)))
+    assert "rules found" in run(tool("promtool"), "check", "config", config)
 
 
 def _fires(name: str, series: dict[str, str]) -> dict[str, Any]:
