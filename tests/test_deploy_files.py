@@ -167,7 +167,7 @@ def test_the_image_s_commands_make_a_proxy_that_runs(tmp_path: Path) -> None:
             here, there = ROOT / name, (place / Path(name).name).resolve()
             there.parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(here, there) if here.is_dir() else shutil.copy(here, there)
-    for command in re.findall(r"^RUN (.+)$", dockerfile.partition("\nFROM")[0], re.MULTILINE):
+    for command in re.findall(r"^RUN (.+)$", dockerfile.rpartition("\nFROM")[0], re.MULTILINE):
         command = command.replace("/opt/rememberd", str(target)).replace("/src", str(source))
         run("sh", "-ec", command)
     assert "rememberd" in run(target / "bin" / "rememberd", "--version")
