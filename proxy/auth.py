@@ -63,8 +63,10 @@ class Auth:
         self._made, self._ever_made = made, ever_made
         self._principals = {**made, **self._configured}
 
-    def principal(self, headers: Mapping[str, str]) -> Principal:
-        """Raises `RequestError` 401 for a missing, unknown or expired key, 403 for a web page of another site, 429
+    def principal(self, headers: Mapping[str, str], *, counts: bool = True) -> Principal:
+        """`counts`: as one of the requests that the key may make a minute.
+
+        Raises `RequestError` 401 for a missing, unknown or expired key, 403 for a web page of another site, 429
         over the key's limit."""
         if not self._configured and not self._ever_made and self.local_only:
             _refuse_foreign_pages(headers, self.origins)
@@ -81,7 +83,7 @@ class Auth:
             )
         if found.expires_at is not None and found.expires_at <= time.time() * 1000:
             raise RequestError(401, "expired_api_key", "that API key has expired: ask for a new one")
-        if found.requests_per_minute is not None:
+        if counts and found.requests_per_minute is not None:
             self._count(hashed, found.requests_per_minute)
         return found
 

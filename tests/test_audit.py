@@ -119,13 +119,20 @@ async def test_the_table_shows_no_text_and_fits(
 
 
 async def test_fix_repairs_the_safe_ones_once(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    """All that was marked safe and nothing else; each repair is told; the second run has nothing to do."""
+    """All that was marked safe and nothing else; each repair is told, in the audit log too; the second run has
+    nothing to do."""
     await kept(settings, ADA, DIRTY)
     (first,) = await audited(settings, capsys, fix=True)
     assert by_complaint(first["repairs"]) == {k: v for k, v in FOUND.items() if k != "junk"}
     assert by_complaint(first["findings"]) == {"junk": {"question-77"}}
     (second,) = await audited(settings, capsys, fix=True)
     assert (second["repairs"], second["findings"]) == ([], first["findings"])
+    lines = [json.loads(line) for line in (settings.data_path / "audit.jsonl").read_text().splitlines()]
+    repaired = len(first["repairs"])
+    assert [(each["who"], each["did"], each["whose"], each["count"]) for each in lines] == [
+        ("operator", "audit.fix", "ada", repaired),
+        ("operator", "audit.fix", "ada", 0),
+    ]
     store, embedder = await opened(settings)
     left = {each.id: each for each in (await store.page(ADA, limit=50, now=NOW, include_past=True))[0]}
     await store.close()

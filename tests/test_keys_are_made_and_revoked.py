@@ -103,6 +103,7 @@ def test_a_key_is_nowhere_on_disk(own: Proxy) -> None:
     assert '"name":"hashed"' in listed
 
 
+@pytest.mark.slow
 def test_the_hash_for_the_settings_is_printed() -> None:
     """Of the standard input: an argument would stand in the shell's history."""
     command = [sys.executable, "-m", "proxy.cli", "keys", "hash"]
@@ -132,6 +133,19 @@ def test_a_limit_counts_over_all_processes(own: Proxy) -> None:
         anthropic = client.post("/v1/messages", json={"model": "model-a", "messages": []})
         assert anthropic.json()["error"]["type"] == "rate_limit_error"
     assert statuses(own, HASHED) == {200}
+
+
+def test_a_call_of_a_tool_counts_once(own: Proxy) -> None:
+    """Though it is answered by asking the memory API."""
+    key = made(own, name="tool", user="ada", requests_per_minute=3)["key"]
+    later = made(own, name="after the tool's", user="ada")["key"]
+    eventually(lambda: statuses(own, later) == {200})
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_memories", "arguments": {}}}
+    accepted = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-06-18"}
+    with own.client(key=key, **accepted) as client:
+        answers = [client.post("/mcp", json=call) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert not any(answer.json()["result"]["isError"] for answer in answers[:3])
 
 
 def test_the_limit_lets_through_what_it_says(tmp_path: Path) -> None:
@@ -198,6 +212,7 @@ def test_a_key_that_makes_no_sense_is_400(own: Proxy, fields: dict[str, Any]) ->
     assert "`" in reply.json()["error"]["message"] or "names no user" in reply.json()["error"]["message"]
 
 
+@pytest.mark.slow
 def test_once_a_key_was_made_the_proxy_stays_closed(tmp_path: Path, upstream: FakeModel) -> None:
     """Without keys it serves this machine as `local`; revoking the last made key must not open it again."""
     with running(tmp_path, {"model-a": upstream.url}, keys=None) as proxy:

@@ -65,6 +65,7 @@ def test_it_refuses_to_be_reached_from_elsewhere_without_keys(tmp_path: Path, ho
     assert load(path, {}).admin_key == "sk-admin"
 
 
+@pytest.mark.slow
 def test_with_an_admin_key_alone_nobody_is_local_elsewhere(tmp_path: Path, upstream: FakeModel) -> None:
     """Listening beyond loopback, without a key nobody comes in, from this machine neither."""
     with running(
@@ -95,7 +96,9 @@ def test_a_large_body_behind_a_small_head_is_no_large_head(own: Proxy) -> None:
         assert ask(client, "word " * 60_000).status_code == 200
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST /v1/chat", HEAD])
+@pytest.mark.parametrize(
+    "sent", [b"POST /v1/chat", *(pytest.param(each, marks=pytest.mark.slow) for each in (b"", HEAD))]
+)
 def test_a_head_that_does_not_come_is_not_waited_for(own: Proxy, sent: bytes) -> None:
     """A connection that says nothing, and one that says a little at a time."""
     with connected(own) as connection:
@@ -109,6 +112,7 @@ def test_a_head_that_does_not_come_is_not_waited_for(own: Proxy, sent: bytes) ->
         assert time.monotonic() - began < PATIENCE
 
 
+@pytest.mark.slow
 def test_a_body_that_does_not_come_is_not_waited_for(own: Proxy) -> None:
     """Nor one that drips; nobody upstream hears of it."""
     before = refused(own, "slow_body")
@@ -118,6 +122,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(own: Proxy) -> None:
     assert refused(own, "slow_body") == before + 1
 
 
+@pytest.mark.slow
 def test_a_slow_answer_is_not_a_slow_request(own: Proxy, upstream: FakeModel) -> None:
     """The limits are for what the client sends; a model may think for longer than they last."""
     upstream.script(Behaviour(answer="at last", delay_headers=1.5, delay_first=1.5))
@@ -181,7 +186,7 @@ def test_any_page_may_call_only_where_a_key_is_needed(tmp_path: Path) -> None:
         {"extra_body": {"api_base": "URL"}, "litellm_params": {"api_base": "URL"}},
     ],
 )
-@pytest.mark.parametrize("model", ["model-a", "claude"])
+@pytest.mark.parametrize("model", ["model-a", pytest.param("claude", marks=pytest.mark.slow)])
 def test_no_body_or_header_sends_a_request_elsewhere(own: Proxy, hostile: dict[str, Any], model: str) -> None:
     """Neither on the byte lane nor where litellm translates."""
     with socket.create_server(("127.0.0.1", 0)) as elsewhere:
@@ -196,7 +201,7 @@ def test_no_body_or_header_sends_a_request_elsewhere(own: Proxy, hostile: dict[s
 
 
 @pytest.mark.parametrize("status", [302, 307])
-@pytest.mark.parametrize("model", ["model-a", "claude"])
+@pytest.mark.parametrize("model", ["model-a", pytest.param("claude", marks=pytest.mark.slow)])
 async def test_a_provider_cannot_send_a_request_elsewhere(
     own: Proxy, upstream: FakeModel, status: int, model: str
 ) -> None:

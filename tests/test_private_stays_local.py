@@ -151,6 +151,7 @@ def test_a_model_without_memory_is_told_nothing_and_leaves_nothing(
         assert not [memory for memory in memories(client) if "Bello" in memory["text"]]
 
 
+@pytest.mark.slow
 def test_a_model_elsewhere_does_not_read_private_turns_to_learn_from_them(
     tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel
 ) -> None:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from proxy.auth import Auth
 from proxy.errors import RequestError
 from proxy.identity import identify
+from proxy.mcp.inner import ASKING
 from proxy.requests import header_values, note
 from proxy.types import Space
 
@@ -19,7 +20,7 @@ class Caller:
         """Raises `RequestError` 401 for a bad key, 403 when the key may speak for several users and none is named, or
         when it is about the `whole_user` and the key is for some scopes only."""
         headers = header_values(request.scope)
-        principal = self.auth.principal(headers)
+        principal = self.auth.principal(headers, counts=ASKING not in request.scope)  # a tool's call was counted
         note(request.scope, who=principal.name)
         identity = identify(principal, headers, {})
         if whole_user and principal.scopes is not None:

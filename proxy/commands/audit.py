@@ -20,7 +20,8 @@ import orjson
 
 from proxy import stores
 from proxy.api.shapes import rfc3339
-from proxy.app import build_embedder
+from proxy.app import build_audit_log, build_embedder
+from proxy.audit_log import OPERATOR
 from proxy.commands import config_option, settings_of
 from proxy.errors import RememberdError
 from proxy.memory.audit import Finding, Usage, judge
@@ -105,7 +106,7 @@ async def audit(
 async def _audits(
     settings: Settings, seal: Sealing, user: str | None, scope: str | None, fix: bool
 ) -> AsyncIterator[Audited]:
-    records, embedder = build_records(settings, seal), build_embedder(settings)
+    records, embedder, log = build_records(settings, seal), build_embedder(settings), build_audit_log(settings, seal)
     await embedder.start()
     try:
         async with stores.for_command(settings, embedder, seal.store) as store:
@@ -114,10 +115,13 @@ async def _audits(
                     repairs = await _repaired(store, embedder, records.queue, space) if fix else []
                     if repairs:
                         await records.frozen.bump(space)
+                    did, whose = "audit.fix" if fix else "audit", {"whose": space.user, "scope": space.scope}
+                    log.record({"who": OPERATOR, "did": did, "count": len(repairs), **whose})
                     yield await _audited(store, records.receipts, space, repairs)
     finally:
         embedder.close()
         await records.queue.close()
+        log.sync()
 
 
 async def _repaired(store: MemoryStore, embedder: Embedder, queue: TurnQueue, space: Space) -> list[Finding]:
