@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -254,3 +255,19 @@ async def test_a_reply_that_is_closed_lets_the_provider_go(upstream: FakeModel) 
         while (gone := upstream.requests[0].gone_at) is None:
             await asyncio.sleep(0.01)
     assert gone - left < 1
+
+
+async def test_an_answer_read_whole_leaves_nothing_behind(
+    upstream: FakeModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Clients hang up at the end: closing is cut short then, and no read of litellm's ends unheard in the log."""
+    reply = await ask(claude(upstream), stream=True)
+    assert b"[DONE]" in await read(reply)
+    closing = asyncio.create_task(reply.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.gather(closing, return_exceptions=True)
+    await asyncio.sleep(0.1)
+    del closing
+    gc.collect()
+    assert "never retrieved" not in caplog.text

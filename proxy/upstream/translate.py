@@ -136,6 +136,7 @@ class _Stream:
         self.status = 200
         self.headers = [("content-type", "text/event-stream; charset=utf-8")]
         self._answer, self._first, self._translation, self._model = answer, first, translation, model
+        self._read_whole = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
         try:
@@ -151,10 +152,11 @@ class _Stream:
             yield self._first
             async for chunk in self._answer:
                 yield chunk
+        self._read_whole = True
 
     async def close(self) -> None:
         """litellm's own `aclose` leaves the connection open; only a read that is cancelled lets go of it."""
-        while not isinstance(await self._cancelled_read(), BaseException):
+        while not self._read_whole and not isinstance(await self._cancelled_read(), BaseException):
             pass
 
     async def _cancelled_read(self) -> Any:
