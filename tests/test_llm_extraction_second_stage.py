@@ -263,6 +263,39 @@ async def test_over_budget_it_waits_until_tomorrow(tmp_path: Path, upstream: Fak
     await again.close()
 
 
+async def imported(rig: ExtractionRig, *texts: str, conversation: str = "old") -> None:
+    """Said a year ago, and brought in now."""
+    said_at = rig.clock.now - 365 * DAY_MS
+    for number, text in enumerate(texts):
+        spoken = turn(f"imp-{conversation}-{number}", text=text, answer="Ah.", at=said_at + number)
+        await rig.queue.put(replace(spoken, source=Source(conversation), taken_at=rig.clock.now))
+    await rig.drain()
+
+
+async def test_an_imported_turn_over_the_budget_is_delayed_not_dropped(tmp_path: Path, upstream: FakeModel) -> None:
+    """However long ago it was said: it waits for the budget as every other, while more comes in."""
+    rig = ExtractionRig(tmp_path, upstream.url, budget=1_000)
+    upstream.script(Behaviour(body=_costly(900)))
+    await told(rig, "I live in Oslo.")
+    await rig.read_all()
+    await imported(rig, "I like tea.")
+    await rig.read_all()
+    await told(rig, "I like jazz.", conversation="d")
+    assert rig.states("due") == ["imp-old-0", "ada-d-0"]
+    rig.clock.now += DAY_MS
+    await rig.read_all()
+    assert [each.text for each in rig.facts()] == ["I like jazz.", "I like tea.", "I live in Oslo."]
+    await rig.close()
+
+
+async def test_an_imported_conversation_rests_before_it_is_read(rig: ExtractionRig, upstream: FakeModel) -> None:
+    """Its age is no reason to read each of its turns in a call of its own."""
+    await imported(rig, "I live in Oslo.", "I have a dog.")
+    assert not await rig.stage.step()
+    await rig.read_all()
+    assert sent(upstream) == [["I live in Oslo.", "I have a dog."]]
+
+
 def _costly(tokens: int) -> bytes:
     import json
 

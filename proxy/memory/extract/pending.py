@@ -60,7 +60,8 @@ CREATE TRIGGER IF NOT EXISTS erased_extractions_again AFTER UPDATE ON erased
 BEGIN DELETE FROM extractions WHERE user = NEW.user AND created_at <= NEW.at; END;
 """
 
-# A tool loop puts its turn again and again; the conversation is idle only after the last.
+# `created_at` is when it was said, of an imported turn years ago; `added` is when it came here. A tool loop puts its
+# turn again and again; the conversation is idle only after the last.
 ADD = """
 INSERT INTO extractions (turn, user, scope, conversation, model, client, speaker, receipt, created_at, text, added)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -69,7 +70,7 @@ ON CONFLICT DO UPDATE SET added = excluded.added WHERE state = 'due'
 SWEEP = """
 DELETE FROM extractions
 WHERE (state = 'done' AND due < :now - :done)
-    OR (state = 'due' AND error = 'over_budget' AND created_at < :now - :give_up)
+    OR (state = 'due' AND error = 'over_budget' AND added < :now - :give_up)
 """
 
 LAPSE = "UPDATE extractions SET state = 'due' WHERE state = 'asked' AND due <= ?"
@@ -79,7 +80,7 @@ CONVERSATION = """
 SELECT user, scope, conversation FROM extractions
 WHERE state = 'due' AND due <= :now AND user NOT IN (SELECT user FROM extractions WHERE state = 'asked')
 GROUP BY user, scope, conversation
-HAVING max(added) <= :now - :idle OR min(created_at) <= :now - :idle * :longest
+HAVING max(added) <= :now - :idle OR min(added) <= :now - :idle * :longest
 ORDER BY min(due), min(added) LIMIT 1
 """
 _TURN = "turn, user, scope, conversation, model, client, speaker, receipt, created_at, text"
