@@ -13,6 +13,9 @@ Millis = int
 Verdict = Literal["same", "replaces"]
 Verdicts = Mapping[str, Verdict]  # by the id of the older memory
 
+# The `valid_to` of a memory in quarantine: it has never held.
+NEVER: Millis = 1
+
 DEFAULT_SCOPE = "default"
 SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

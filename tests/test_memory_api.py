@@ -12,6 +12,7 @@ from tests.proxy_server import Proxy, ask, eventually, memories, remembered
 
 FIELDS = {
     "id", "object", "text", "kind", "created_at", "updated_at", "valid_from", "valid_to", "pinned", "private",
+    "quarantined",
     "expires_at", "slot", "evidence", "source",
 }  # fmt: skip
 

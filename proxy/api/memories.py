@@ -25,7 +25,7 @@ from proxy.memory.recall import Recall
 from proxy.memory.reconcile import Outcome, merge
 from proxy.ports import Embedder, FrozenBlocks, MemoryStore, ReceiptBook, TurnQueue
 from proxy.requests import note, read_body
-from proxy.types import Kind, Memory, Millis, Space, Turn
+from proxy.types import NEVER, Kind, Memory, Millis, Space, Turn
 from proxy.wire import body as json_body
 
 _PAGE = 100
@@ -129,6 +129,7 @@ class Memories:
             pinned=flag_from(fields, "pinned") if "pinned" in fields else old.pinned,
             private=flag_from(fields, "private") if "private" in fields else old.private,
             expires_at=time_from(fields, "expires_at") if "expires_at" in fields else old.expires_at,
+            valid_to=None if "valid_to" in fields and old.valid_to == NEVER else old.valid_to,  # out of quarantine
             updated_at=max(now, old.updated_at + 1),
         )
         _only_null(fields.get("valid_to"))

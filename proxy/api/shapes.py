@@ -9,8 +9,9 @@ from typing import Any
 from proxy.errors import RequestError
 from proxy.memory.extract.rules import extract
 from proxy.memory.ids import episode_id, fact_id, imported_id
+from proxy.memory.quarantine import screened
 from proxy.memory.redact import redact
-from proxy.types import Evidence, Kind, Memory, Millis, Source, Space, Turn
+from proxy.types import NEVER, Evidence, Kind, Memory, Millis, Source, Space, Turn
 
 LONGEST_TEXT = 20_000
 LONGEST_NAME = 256
@@ -31,6 +32,7 @@ def memory_json(memory: Memory, score: float | None = None) -> dict[str, Any]:
         "valid_to": rfc3339(memory.valid_to),
         "pinned": memory.pinned,
         "private": memory.private,
+        "quarantined": memory.valid_to == NEVER,
         "expires_at": rfc3339(memory.expires_at),
         "slot": memory.slot,
         "evidence": evidence and {"text": evidence.text, "role": evidence.role, "turn_id": evidence.turn_id},
@@ -44,7 +46,8 @@ def memory_json(memory: Memory, score: float | None = None) -> dict[str, Any]:
 
 
 def memory_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Memory:
-    """A memory someone states outright: added by hand or imported. Secrets in it are redacted.
+    """A memory someone states outright: added by hand or imported. Secrets in it are redacted; if it reads like an
+    order to an assistant, it is in quarantine: a model may have added it, or somebody else have made the file.
 
     Only `text` is required; ids are ours, whatever the line says. Raises `RequestError` 400."""
     stated = text_from(fields.get("text"))
@@ -54,7 +57,7 @@ def memory_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Memory:
     created = _time(fields, "created_at", default=now)
     evidence = fields.get("evidence")
     source = fields.get("source")
-    return Memory(
+    memory = Memory(
         id=fact_id(space, stated) if kind == "fact" else episode_id(space, stated),
         text=stated,
         kind=kind,
@@ -69,6 +72,7 @@ def memory_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Memory:
         evidence=_evidence(evidence) if isinstance(evidence, Mapping) else Evidence(stated, "user"),
         source=_source(source) if isinstance(source, Mapping) else Source(),
     )
+    return screened(memory)
 
 
 def turn_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Turn:

@@ -198,16 +198,17 @@ def _asking(context: Context) -> Asking:
 
 
 def _told(given: Any, asking: Asking) -> Any:
-    """Without what must stay with the operator: of a list the others, of a single memory its id."""
+    """Without what must stay with the operator and what is in quarantine: of a list the others, of a single
+    memory its id."""
     if "data" in given:
         return given | {"data": [each for each in given["data"] if not _withheld(each, asking)]}
     if _withheld(given, asking):
-        return {"id": given["id"], "object": "memory", "private": True}
+        return {"id": given["id"], "object": "memory", "quarantined" if given["quarantined"] else "private": True}
     return given
 
 
 def _withheld(memory: Any, asking: Asking) -> bool:
-    return "text" in memory and (memory["private"] or asking.withheld(memory["text"]))
+    return "text" in memory and (memory["quarantined"] or memory["private"] or asking.withheld(memory["text"]))
 
 
 async def _ask(context: Context, asked: Asked) -> Answer:

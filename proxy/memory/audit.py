@@ -13,11 +13,14 @@ from typing import Literal
 from proxy.memory.block import day, sides
 from proxy.memory.ids import normal
 from proxy.memory.likeness import content, negated
+from proxy.memory.quarantine import doubt
 from proxy.memory.redact import redact
-from proxy.types import Memory, Millis
+from proxy.types import NEVER, Memory, Millis
 from proxy.wire import boilerplate
 
-Complaint = Literal["expired", "secret", "duplicate", "contradiction", "stale", "junk", "unused"]
+Complaint = Literal[
+    "expired", "secret", "duplicate", "contradiction", "stale", "junk", "quarantined", "order", "unused"
+]
 
 DAY_MS = 86_400_000
 UNUSED_AFTER_DAYS = 14
@@ -72,6 +75,7 @@ def judge(memories: Sequence[Memory], now: Millis, usage: Usage | None = None) -
         *_opposites(current),
         *_stale(current, now),
         *_junk(current),
+        *_orders(memories),
         *(_unused(current, now, usage) if usage else ()),
     ]
 
@@ -191,6 +195,16 @@ def _junk_episode(said: str) -> str | None:
 
 def _boilerplate(text: str) -> str | None:
     return "a client's boilerplate" if boilerplate.strip(text).strip() != text.strip() else None
+
+
+def _orders(memories: Sequence[Memory]) -> Iterator[Finding]:
+    """What is in quarantine, and what would be now but was stored before, or let out by its owner."""
+    for each in memories:
+        reason = doubt(each)
+        if each.valid_to == NEVER:
+            yield Finding("quarantined", each, reason or "came in one message with orders to an assistant")
+        elif reason and each.valid_to is None:
+            yield Finding("order", each, reason)
 
 
 def _unused(current: Sequence[Memory], now: Millis, usage: Usage) -> Iterator[Finding]:

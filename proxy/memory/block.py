@@ -50,10 +50,20 @@ _STARTS, _COSTS = list(_SCRIPTS), list(_SCRIPTS.values())
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-_HIDDEN = re.compile(r"[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
+# All that is not seen but read, joiners of Persian and of emoji aside.
+_HIDDEN = re.compile(
+    r"[\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
+    r"\U0001d173-\U0001d17a\U000e0000-\U000e0fff]|(?<=[\ufe00-\ufe0f])[\ufe00-\ufe0f]"
+)
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _BLOCK = re.compile(r"<memory>.*?(?:</memory>|\Z)", re.DOTALL)
-_TAG = re.compile(r"<(?=[^\w<>]*" + r"[\u200c\u200d]*".join("memory") + ")", re.IGNORECASE)
+# "<", or what looks like it, before our tag's name, or what looks like that.
+_TAG = re.compile(
+    r"[<\u00ab\u02c2\u1438\u2039\u2329\u276c\u2770\u27e8\u3008\ufe64\uff1c](?=[^\w<>]*"
+    + r"[\u200c\u200d\u0300-\u036f]*".join(("[mмｍ]", "[eеεéｅ]", "[mмｍ]", "[oоο0ｏ]", "[rгｒ]", "[yуγｙ]"))
+    + ")",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[\u2e80-\ud7ff\uf900-\ufaff]|[^\s\u2e80-\ud7ff\uf900-\ufaff]{1,24}")
 
 
@@ -96,7 +106,7 @@ def clean(text: str) -> str:
     """On one line, without control and bidi characters, and unable to open or close our tag."""
     seen = text if text.isascii() else _HIDDEN.sub("", text)
     plain = _BLANK.sub(" ", seen).strip()
-    return _TAG.sub("‹", plain) if "<" in plain else plain
+    return plain if plain.isascii() and "<" not in plain else _TAG.sub("(", plain)
 
 
 def cut(text: str, words: int) -> str:

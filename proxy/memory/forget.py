@@ -66,6 +66,8 @@ async def related(store: MemoryStore, embedder: Embedder, space: Space, memory: 
     terms = embedder.query(memory.text)
     near = await store.search(space, await embedder.dense(memory.text), terms, now=now)
     others = [candidate.id for candidate in near if candidate.kind != memory.kind]
+    if memory.kind == "fact" and memory.evidence and memory.evidence.turn_id:
+        others.append(episode_id(space, memory.evidence.turn_id))  # in quarantine no search finds it
     said = frozenset(terms.indices) if memory.kind == "fact" else frozenset()
     return [
         other

@@ -8,6 +8,7 @@ from prometheus_client import Counter
 
 from proxy.memory.block import without_block
 from proxy.memory.ids import episode_id, fact_id
+from proxy.memory.quarantine import quarantined, screened, suspicion
 from proxy.memory.redact import redact
 from proxy.ports import Extractor
 from proxy.types import Evidence, Fact, Memory, Turn
@@ -36,18 +37,20 @@ def redacted(turn: Turn) -> Turn:
 
 
 def episode(turn: Turn) -> Memory:
-    """The exchange, verbatim up to `SIDE_CHARS` a side. `turn` is redacted."""
+    """The exchange, verbatim up to `SIDE_CHARS` a side; in quarantine if it gives orders. `turn` is redacted."""
     said = cut(turn.user_text)
     text = f"User: {said}\nAssistant: {cut(turn.answer)}" if turn.answer else f"User: {said}"
-    return _memory(turn, episode_id(turn.space, turn.id), text, said)
+    return screened(_memory(turn, episode_id(turn.space, turn.id), text, said))
 
 
 async def facts(turn: Turn, extractor: Extractor) -> list[Memory]:
-    """What `extractor` finds in a redacted turn and can show in the user's own words."""
+    """What `extractor` finds in a redacted turn and can show in the user's own words. Of a message that gives orders
+    to assistants, which was hardly written by the user, everything is in quarantine."""
     found = await extractor.facts(turn)
     proven = [fact for fact in found if fact.evidence.strip() and fact.evidence in turn.user_text]
     UNPROVEN.inc(len(found) - len(proven))
-    return [_fact(turn, fact) for fact in proven]
+    screen = quarantined if proven and suspicion(turn.user_text) else screened
+    return [screen(_fact(turn, fact)) for fact in proven]
 
 
 def cut(text: str) -> str:

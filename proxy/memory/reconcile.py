@@ -18,7 +18,7 @@ from proxy.memory.ids import fact_id, normal
 from proxy.memory.likeness import content, negated, opposes, says_the_same
 from proxy.memory.points import to_point
 from proxy.ports import Embedder, MemoryStore
-from proxy.types import Memory, Millis, Space, Verdicts
+from proxy.types import NEVER, Memory, Millis, Space, Verdicts
 
 # Cosine from which facts without a slot are compared in words. Measured with the packaged model over 1,200 pairs of
 # likes and dislikes: restatements .71 to .99, a yes and a no to the same thing .55 to .90. The words decide, so
@@ -119,7 +119,9 @@ def settle_episode(known: Memory | None, episode: Memory) -> Settled | None:
         return Settled(known, news=False)
     if known.updated_at > known.created_at:
         return None
-    kept = replace(known, text=episode.text, evidence=episode.evidence, source=episode.source)
+    kept = replace(
+        known, text=episode.text, evidence=episode.evidence, source=episode.source, valid_to=episode.valid_to
+    )
     return Settled(kept)
 
 
@@ -128,7 +130,7 @@ def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Se
     # A current one before a past one of the same id: reopening that would leave two that say the same.
     alike = sorted((each for each in known if _same(each, fact, verdicts)), key=_is_past)
     for each in alike:
-        if fact.created_at <= each.updated_at or _outlived(each, fact):
+        if fact.created_at <= each.updated_at or _outlived(each, fact) or fact.valid_to == NEVER:
             return Settled(each, news=False)
     same = alike[0] if alike else None
     stated = _restated(same, fact) if same else replace(fact, updated_at=fact.created_at)

@@ -156,13 +156,15 @@ class Writer:
             return []
         if turn.continues and not await unforgotten(self.store, turn.space, [turn]):
             return []  # deleted since the loop began
-        ids = await self._write(turn, [episode(turn)], self.queue.alive)
+        exchange = episode(turn)
+        ids = await self._write(turn, [exchange], self.queue.alive)
         for extractor in self.extractors:
             found = await facts(turn, extractor)
             if found:
                 ids += await self._write(turn, found, self.queue.alive)
         await self._keep_private(turn, ids)
-        if self.pending is not None and (self.extracts_private or not self.privacy.keeps_turn(turn)):
+        readable = exchange.valid_to is None and (self.extracts_private or not self.privacy.keeps_turn(turn))
+        if self.pending is not None and readable:
             await self.pending.add(turn)
         return list(dict.fromkeys(ids))
 

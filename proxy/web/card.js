@@ -52,7 +52,8 @@ export function card(memory, { onchange = () => {}, ongone = () => {}, ondraw = 
   function toolbar() {
     const past = Boolean(memory.valid_to);
     const tools = el("div", { class: "row" });
-    if (past && memory.kind === "fact") tools.append(button("It holds again", { onclick: restore }, icon("check")));
+    if (past && (memory.kind === "fact" || memory.quarantined))
+      tools.append(button("It holds again", { onclick: restore }, icon("check")));
     if (!past) {
       tools.append(button("Edit", { onclick: edit }, icon("edit")));
       tools.append(
@@ -183,7 +184,9 @@ function meta(memory) {
   parts.push(el("time", { datetime: memory.created_at }, time(memory.created_at)));
   if (memory.pinned) parts.push(el("span", { class: "badge" }, icon("pin"), "Pinned"));
   if (memory.private) parts.push(el("span", { class: "badge" }, icon("lock"), "Private"));
-  if (memory.valid_to) parts.push(el("span", { class: "badge" }, icon("history"), `Until ${date(memory.valid_to)}`));
+  if (memory.quarantined) parts.push(el("span", { class: "badge" }, icon("lock"), "Set aside: reads like an order"));
+  else if (memory.valid_to)
+    parts.push(el("span", { class: "badge" }, icon("history"), `Until ${date(memory.valid_to)}`));
   if (memory.expires_at)
     parts.push(el("span", { class: "badge" }, icon("clock"), `Expires ${date(memory.expires_at)}`));
   return el("p", { class: "meta" }, parts.filter(Boolean));
@@ -213,7 +216,7 @@ function rows(memory) {
     About: memory.slot,
     Goes: memory.private && "Only to models on the operator’s own machines",
     "Holds since": `${day(memory.valid_from)}, ${time(memory.valid_from)}`,
-    "Held until": memory.valid_to && `${day(memory.valid_to)}, ${time(memory.valid_to)}`,
+    "Held until": memory.valid_to && !memory.quarantined && `${day(memory.valid_to)}, ${time(memory.valid_to)}`,
   };
   return Object.entries(facts).flatMap(([name, value]) =>
     value ? [el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, value))] : [],

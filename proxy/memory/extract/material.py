@@ -85,7 +85,7 @@ _NOT_THEIR_OWN = re.compile(
     r"|(?:^|[.!?\n]\s*)(?:(?:ok )?be (?:my|the|an?)|you(?: are|['’]re) (?:an?|my|the|now))\b"
     # a message with its head, a transcript, an acted gesture, a marked joke
     r"|^(?:from|to|subject|sent|dear|sehr geehrte)\b[^\n]{0,80}[:,]?\n|\n\s*dear\b"
-    r"|^\s*(?:user|assistant|human|ai|bot|system|dm|[qa]\d?)\s*:|^\s*\*[^*\n]+\*|\s/s\s*\Z",
+    r"|^\s*(?:\[?\d{1,2}:\d\d\]?\s*\w+|user|assistant|human|ai|bot|system|dm|[qa]\d?)\s*:|^\s*\*[^*\n]+\*|\s/s\s*\Z",
     re.MULTILINE,
 )
 # "You are Watson", "As Hermione Granger, I …": capitals tell the role.

@@ -1,0 +1,70 @@
+"""What a model may read in a text that a pattern does not see: hidden characters, look-alike letters, words spaced
+out, digits for letters, base64. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from base64 import b64decode
+from collections.abc import Iterator
+
+_FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007f]+")  # England's, Scotland's and Wales's are spelled in tags
+_TAGS = re.compile("[\U000e0020-\U000e007e]+")
+_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}")
+_TURNED = re.compile("\u202e([^\u202c\n]*)")
+# The same separator throughout: "i g n o r e", "i-g-n-o-r-e".
+_SPACED = re.compile(r"\b\w([ .*_-])\w(?:\1\w)+\b")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
+_HEX = re.compile(r"\b(?:[0-9a-fA-F]{2}){12,}\b")
+_FOREIGN = re.compile("[\u0370-\u052f]")
+_LEET = re.compile(r"\b(?=\w*\d)(?=\w*[a-z])\w{3,}\b", re.IGNORECASE)
+# Cyrillic and Greek letters that look like Latin ones.
+_LOOK = str.maketrans("авеікмнорстухѕјԁԛԝАВЕІКМНОРСТУХЅЈαειοκνρτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "abeikmhopctyxsjdqwABEIKMHOPCTYXSJaeioknptuxABEZHIKMNOPTYX")  # fmt: skip  # noqa: E501
+_DIGITS = str.maketrans("0134578", "oleastb")
+_DIGITS_I = str.maketrans("0134578", "oieastb")
+
+
+def smuggled(text: str) -> str:
+    """What tag characters and runs of variation selectors spell, which people do not see and models read."""
+    spelled = [_spelled_by_tags(found[0]) for found in _TAGS.finditer(_FLAG.sub("", text))]
+    spelled += [_spelled_by_selectors(found[0]) for found in _SELECTORS.finditer(text)]
+    return " ".join(spelled)
+
+
+def readings(text: str) -> str:
+    """The text without what hides in it, then each other way to read it, one after the other."""
+    shown = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+    return "\n".join([shown, *_others(text, shown)])
+
+
+def _others(text: str, shown: str) -> Iterator[str]:
+    if hidden := smuggled(text):
+        yield hidden
+    for turned in _TURNED.findall(text):
+        yield turned[::-1]
+    if _SPACED.search(shown):
+        yield _SPACED.sub(lambda found: found[0].replace(found[1], ""), shown)
+    if _FOREIGN.search(shown):
+        yield shown.translate(_LOOK)
+    if _LEET.search(shown):
+        yield _LEET.sub(lambda found: found[0].translate(_DIGITS), shown)
+        yield _LEET.sub(lambda found: found[0].translate(_DIGITS_I), shown)
+    for hexadecimal in _HEX.findall(shown):
+        yield bytes.fromhex(hexadecimal).decode("ascii", "replace")
+    for packed in _BASE64.findall(shown):
+        yield _unpacked(packed)
+
+
+def _spelled_by_tags(tags: str) -> str:
+    return "".join(chr(ord(c) - 0xE0000) for c in tags)
+
+
+def _spelled_by_selectors(selectors: str) -> str:
+    places = (ord(c) - 0xFE00 if ord(c) < 0x10000 else ord(c) - 0xE0100 + 16 for c in selectors)
+    return bytes(places).decode("utf-8", "replace")
+
+
+def _unpacked(packed: str) -> str:
+    whole = packed[: len(packed) // 4 * 4]
+    unpacked = b64decode(whole)
+    return unpacked.decode() if unpacked.isascii() else ""
