@@ -93,6 +93,28 @@ def test_a_waiting_turn_is_sealed_too(folder: Path, upstream: FakeModel) -> None
         proxy.kill("writer", signal.SIGCONT)
 
 
+@pytest.mark.slow
+def test_what_waits_for_a_model_is_sealed_too(folder: Path, upstream: FakeModel) -> None:
+    """A turn that a model is to read later lies in a table of its own, with all that was said; the audit log and the
+    metrics of the processes are looked through with the rest."""
+    memory = encrypted(OLD) | {"extract": {"model": "model-a", "idle_seconds": 3600}}
+    with running(folder / "pending", {"model-a": upstream.url}, memory=memory) as proxy, proxy.client(USER) as client:
+        ask(client, "I live in Zwitscherling, and my sister Lerchensporn keeps a Quastenflosser.")
+        remembered(client, "Lerchensporn")
+        client.get("/v1/memories/export").raise_for_status()
+        eventually(lambda: waiting(proxy.data))
+        assert (proxy.data / "audit.jsonl").read_text() != ""
+        assert left_behind(proxy, SAID + NAMES) == []
+
+
+def waiting(data: Path) -> int:
+    db = sqlite3.connect(data / "queue.db")
+    try:
+        return int(db.execute("SELECT count(*) FROM extractions").fetchone()[0])
+    finally:
+        db.close()
+
+
 def test_another_user_is_not_found_by_what_is_stored(sealed: Proxy) -> None:
     """Isolation is as without encryption."""
     with sealed.client(USER) as client, sealed.client("bob") as other:

@@ -48,6 +48,12 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, data: bytes) -> Answer:
+        """Once more over a new connection where a kept one was closed: the server may do so whenever it is idle."""
+        kept = self._streams is not None
+        answer = await self._asked(data)
+        return await self._asked(data) if kept and answer.status == CLOSED else answer
+
+    async def _asked(self, data: bytes) -> Answer:
         try:
             async with asyncio.timeout(PATIENCE):
                 answer, stays = await self._ask(data)
