@@ -19,7 +19,8 @@ from qdrant_edge import Bm25
 
 from proxy.memory.database import Database
 from proxy.memory.ids import fact_id
-from proxy.memory.sealed.keyring import Keyring, file_of
+from proxy.memory.sealed.key_file import KeyFile, file_of
+from proxy.memory.sealed.keyring import Keyring
 from proxy.memory.sealed.master import masters
 from proxy.memory.sealed.store import SealedStore
 from proxy.memory.store.edge import EdgeStore
@@ -56,7 +57,7 @@ async def main(memories: int) -> None:
 async def _sealed(folder: Path, name: str, *, rotate_vectors: bool = False) -> SealedStore:
     (folder / name).mkdir()
     found = masters(Encryption(master_key=os.urandom(32).hex()))
-    keyring = Keyring(Database(file_of(folder / name)), found, rotate_vectors=rotate_vectors)
+    keyring = Keyring(KeyFile(Database(file_of(folder / name))), found, rotate_vectors=rotate_vectors)
     await keyring.start(lambda: True)
     return SealedStore(_engine(folder, name), keyring)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from proxy.errors import ConfigError
+from proxy.errors import ConfigError, QueueUnavailable
 from proxy.memory.database import Database
 from proxy.memory.extract.pending import Pending
-from proxy.memory.sealed.keyring import Keyring, file_of, in_the_clear
+from proxy.memory.sealed.key_file import KeyFile, file_of
+from proxy.memory.sealed.keyring import Keyring, Keys, in_the_clear
 from proxy.memory.sealed.master import masters
 from proxy.memory.sealed.pauses import SealedPauses
 from proxy.memory.sealed.pending import SealedPending
@@ -18,6 +21,11 @@ from proxy.memory.sealed.records import SealedFrozen, SealedReceipts
 from proxy.memory.sealed.store import SealedStore
 from proxy.ports import FrozenBlocks, MemoryStore, PausedUsers, ReceiptBook, TurnQueue
 from proxy.settings import Settings
+
+if TYPE_CHECKING:
+    from proxy.memory.redis.keys import RedisKeys
+
+log = logging.getLogger("rememberd.sealed")
 
 
 class Sealing:
@@ -54,23 +62,61 @@ class Sealing:
 @asynccontextmanager
 async def sealing(settings: Settings) -> AsyncIterator[Sealing]:
     """Raises `ConfigError` for a wrong or missing master key, and for data that was kept in clear text."""
-    encryption, path = settings.memory.encryption, file_of(settings.data_path)
+    encryption = settings.memory.encryption
     found = masters(encryption)
     if not found:
-        if path.exists():
-            raise ConfigError(f"the memories in {settings.data_path} are encrypted: set memory.encryption.master_key")
+        await _check_unsealed(settings)
         yield Sealing(None)
         return
-    # In this order, for another process may be making both; and before there is a keyring that tells the next start
-    # that all is encrypted.
-    if in_clear_text(settings.data_path) and not path.exists():
-        raise in_the_clear(settings.data_path)
-    keyring = Keyring(Database(path), found, rotate_vectors=encryption.rotate_vectors)
+    keyring = Keyring(_keys(settings), found, rotate_vectors=encryption.rotate_vectors)
     try:
         await keyring.start(lambda: not in_clear_text(settings.data_path))
         yield Sealing(keyring)
     finally:
         await keyring.close()
+
+
+def _keys(settings: Settings) -> Keys:
+    """Where the queue is. Raises `ConfigError`."""
+    data_dir = settings.data_path
+    path = file_of(data_dir)
+    if settings.memory.queue.url:
+        if path.exists():
+            raise ConfigError(
+                f"{path} holds the keys of this host's memories; with memory.queue.url all hosts share theirs: save"
+                " each user's memories with `rememberd memories export` and bring them into another data_dir"
+            )
+        return in_redis(settings)
+    # In this order, for another process may be making both; and before there is a keyring that tells the next start
+    # that all is encrypted.
+    if in_clear_text(data_dir) and not path.exists():
+        raise in_the_clear(data_dir)
+    return KeyFile(Database(path))
+
+
+def in_redis(settings: Settings) -> RedisKeys:
+    # Imported here: who has no Redis need not load its client.
+    from proxy.memory.redis.client import Shared
+    from proxy.memory.redis.keys import RedisKeys
+
+    return RedisKeys(Shared(settings.memory.queue.url or "", soon_ms=settings.memory.deadline_ms / 3))
+
+
+async def _check_unsealed(settings: Settings) -> None:
+    """Without a master key. Raises `ConfigError` where one was in use."""
+    missing = ConfigError(f"the memories in {settings.data_path} are encrypted: set memory.encryption.master_key")
+    if file_of(settings.data_path).exists():
+        raise missing
+    if settings.memory.queue.url is None:
+        return
+    keys = in_redis(settings)
+    try:
+        if await keys.begun():
+            raise missing
+    except QueueUnavailable as error:
+        log.warning("whether what lies in Redis is encrypted could not be seen: %s", error)
+    finally:
+        await keys.close()
 
 
 def in_clear_text(data_dir: Path) -> bool:

@@ -208,14 +208,8 @@ def _check(settings: Settings) -> None:
 
 def _check_supported(memory: Memory) -> None:
     """Better no start than something that works on one host only, unnoticed, on many."""
-    encryption = memory.encryption
-    on_one_host = {
-        "memory.extract.model": memory.extract.model,
-        "memory.encryption": encryption.master_key or encryption.master_key_file or encryption.master_key_command,
-    }
-    for name, value in on_one_host.items():
-        if memory.queue.url is not None and value is not None:
-            raise ConfigError(f"{name} works with the SQLite queue only: leave it or memory.queue.url null")
+    if memory.queue.url is not None and memory.extract.model is not None:
+        raise ConfigError("memory.extract.model works with the SQLite queue only: leave it or memory.queue.url null")
 
 
 def _check_patterns(patterns: list[str]) -> None:

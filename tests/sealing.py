@@ -7,7 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from proxy.memory.database import Database
-from proxy.memory.sealed.keyring import Keyring, file_of
+from proxy.memory.redis.client import Shared
+from proxy.memory.redis.keys import RedisKeys
+from proxy.memory.sealed.key_file import KeyFile, file_of
+from proxy.memory.sealed.keyring import Keyring
 from proxy.memory.sealed.master import masters
 from proxy.settings import Encryption
 
@@ -20,9 +23,20 @@ async def opened(
 ) -> AsyncIterator[Keyring]:
     """The keys in `folder`, made there if `fresh`. Raises `ConfigError`."""
     found = masters(Encryption(master_key=master))
-    keyring = Keyring(Database(file_of(folder)), found, rotate_vectors=rotate_vectors)
+    keyring = Keyring(KeyFile(Database(file_of(folder))), found, rotate_vectors=rotate_vectors)
     try:
         await keyring.start(lambda: fresh)
+        yield keyring
+    finally:
+        await keyring.close()
+
+
+@asynccontextmanager
+async def opened_in_redis(url: str, master: str = OLD) -> AsyncIterator[Keyring]:
+    """The keys in that Redis, made there if there are none. Raises `ConfigError`."""
+    keyring = Keyring(RedisKeys(Shared(url, soon_ms=5_000)), masters(Encryption(master_key=master)))
+    try:
+        await keyring.start(lambda: True)
         yield keyring
     finally:
         await keyring.close()

@@ -15,15 +15,15 @@ from proxy.memory.redis.records import RedisFrozen
 from proxy.memory.sealed.records import SealedFrozen
 from proxy.ports import FrozenBlocks
 from proxy.types import Space
-from tests.sealing import opened
+from tests.sealing import opened, opened_in_redis
 
 ADA = Space("ada")
 
 
-@pytest.fixture(params=["sqlite", "redis", "sealed"])
+@pytest.fixture(params=["sqlite", "redis", "sealed", "sealed redis"])
 async def workers(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[list[FrozenBlocks]]:
     """Two web processes, each with a connection of its own."""
-    if request.param != "redis":
+    if "redis" not in request.param:
         databases = [Database(tmp_path / "queue.db") for _ in range(2)]
         clear = [Frozen(each) for each in databases]
         async with opened(tmp_path) as one, opened(tmp_path) as other:
@@ -32,8 +32,12 @@ async def workers(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         for database in databases:
             await database.close()
         return
-    connections = [Shared(request.getfixturevalue("redis_url"), soon_ms=5_000) for _ in range(2)]
-    yield [RedisFrozen(each) for each in connections]
+    url = request.getfixturevalue("redis_url")
+    connections = [Shared(url, soon_ms=5_000) for _ in range(2)]
+    bare = [RedisFrozen(each) for each in connections]
+    async with opened_in_redis(url) as one, opened_in_redis(url) as other:
+        hidden = [SealedFrozen(frozen, keyring) for frozen, keyring in zip(bare, (one, other), strict=True)]
+        yield list[FrozenBlocks](hidden if request.param == "sealed redis" else bare)
     for shared in connections:
         await shared.close()
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import ConfigError, StoreUnavailable
-from proxy.memory.sealed.keyring import file_of
+from proxy.memory.database import Database
+from proxy.memory.sealed.key_file import file_of
 from proxy.memory.sealed.master import masters
 from proxy.settings import Encryption
 from tests.sealing import NEW, OLD, opened
@@ -35,7 +36,7 @@ async def test_the_old_key_is_needed_until_the_rotation_and_not_after(tmp_path: 
         pseudonym = keyring.owner("ada")
         assert await keyring.rotate() == 2  # ada's and the root's
         assert await keyring.rotate() == 0
-        assert list(keyring.versions()) == [keyring.newest.id]
+        assert list(await keyring.versions()) == [keyring.newest.id]
     assert await read_by(tmp_path, NEW, sealed) == b"I live in Oslo."
     async with opened(tmp_path, NEW) as keyring:
         assert keyring.owner("ada") == pseudonym
@@ -47,7 +48,9 @@ async def test_the_rotation_leaves_nothing_wrapped_by_the_old_key(tmp_path: Path
     """Nor in free pages or the log: the old key, leaked later, opens nothing of this directory."""
     await sealed_by(tmp_path, OLD)
     async with opened(tmp_path, f"{NEW} {OLD}") as keyring:
-        wrapped = [row[0] for row in keyring.database.read("SELECT wrapped FROM keys")]
+        database = Database(file_of(tmp_path))
+        wrapped = [row[0] for row in database.read("SELECT wrapped FROM keys")]
+        await database.close()
         await keyring.rotate()
         files = b"".join(file.read_bytes() for file in tmp_path.glob("keyring.db*"))
         assert [each for each in wrapped if each in files] == []
@@ -58,16 +61,18 @@ async def test_a_key_made_meanwhile_by_a_newer_master_is_no_crash(tmp_path: Path
     async with opened(tmp_path, OLD) as old, opened(tmp_path, f"{NEW} {OLD}") as new:
         await new.own("ada")
         with pytest.raises(StoreUnavailable, match=new.newest.id):
-            old.known("ada")
+            await old.known("ada")
 
 
 async def test_a_damaged_key_is_named(tmp_path: Path) -> None:
     """Never garbage for a key: authenticated wrapping notices."""
     async with opened(tmp_path) as keyring:
         await keyring.own("ada")
-        await keyring.database.write(lambda db: db.execute("UPDATE keys SET wrapped = zeroblob(60)"))
+        database = Database(file_of(tmp_path))
+        await database.write(lambda db: db.execute("UPDATE keys SET wrapped = zeroblob(60)"))
+        await database.close()
         with pytest.raises(StoreUnavailable, match=r"keyring\.db is damaged"):
-            keyring.known("ada")
+            await keyring.known("ada")
 
 
 async def test_what_was_kept_in_clear_text_is_not_mixed_with_sealed_data(tmp_path: Path) -> None:

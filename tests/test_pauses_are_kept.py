@@ -15,19 +15,21 @@ from proxy.memory.redis.records import RedisPauses
 from proxy.memory.sealed.pauses import SealedPauses
 from proxy.ports import PausedUsers
 from tests.queue_contract import claimed, turn
-from tests.sealing import opened
+from tests.sealing import opened, opened_in_redis
 
 
-@pytest.fixture(params=["sqlite", "redis", "sealed"])
+@pytest.fixture(params=["sqlite", "redis", "sealed", "sealed redis"])
 async def pauses(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[PausedUsers]:
-    if request.param != "redis":
-        pauses = Pauses(Database(tmp_path / "queue.db"))
+    if "redis" not in request.param:
+        file = Pauses(Database(tmp_path / "queue.db"))
         async with opened(tmp_path) as keyring:
-            yield SealedPauses(pauses, keyring) if request.param == "sealed" else pauses
-        await pauses.database.close()
+            yield SealedPauses(file, keyring) if request.param == "sealed" else file
+        await file.database.close()
         return
     shared = Shared(request.getfixturevalue("redis_url"), soon_ms=5_000)
-    yield RedisPauses(shared)
+    pauses = RedisPauses(shared)
+    async with opened_in_redis(request.getfixturevalue("redis_url")) as keyring:
+        yield SealedPauses(pauses, keyring) if request.param == "sealed redis" else pauses
     await shared.close()
 
 

@@ -11,12 +11,14 @@ import pytest
 
 from proxy.memory.database import Database
 from proxy.memory.ids import fact_id
+from proxy.memory.queue.redis import RedisQueue
 from proxy.memory.queue.sqlite import SqliteQueue
+from proxy.memory.redis.client import Shared
 from proxy.memory.sealed.pending import SealedPending
 from proxy.memory.sealed.queue import SealedQueue
 from proxy.types import Fact, Source
 from tests.queue_contract import LEASE_MS, Clock, QueueContract, turn
-from tests.sealing import opened
+from tests.sealing import opened, opened_in_redis
 
 
 @pytest.fixture
@@ -35,6 +37,15 @@ async def queue(tmp_path: Path, clock: Clock) -> AsyncIterator[SealedQueue]:
 
 class TestContract(QueueContract):
     pass
+
+
+class TestContractInRedis(QueueContract):
+    @pytest.fixture
+    async def queue(self, redis_url: str, clock: Clock) -> AsyncIterator[SealedQueue]:
+        async with opened_in_redis(redis_url) as keyring:
+            queue = SealedQueue(RedisQueue(Shared(redis_url, clock=clock), lease_ms=LEASE_MS), keyring)
+            yield queue
+            await queue.close()
 
 
 async def changed(database: Database, body: bytes, seq: int) -> None:

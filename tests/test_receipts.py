@@ -18,7 +18,7 @@ from proxy.memory.sealed.records import SealedReceipts
 from proxy.ports import ReceiptBook
 from proxy.types import Receipt, Space
 from tests.queue_contract import turn
-from tests.sealing import opened
+from tests.sealing import opened, opened_in_redis
 
 ADA = Space("ada")
 RECEIPT = Receipt("r1", ADA, 1_000, "hit", "gpt-4o", "t1", ("m1", "m2"), 120, 3.5, "pending")
@@ -31,7 +31,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await database.close()
 
 
-@pytest.fixture(params=["sqlite", "redis", "sealed"])
+@pytest.fixture(params=["sqlite", "redis", "sealed", "sealed redis"])
 async def receipts(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> AsyncIterator[ReceiptBook]:
     """One promise, two adapters, and either of them under seal."""
     if request.param == "sealed":
@@ -42,7 +42,9 @@ async def receipts(request: pytest.FixtureRequest, database: Database, tmp_path:
         yield Receipts(database)
         return
     shared = Shared(request.getfixturevalue("redis_url"))
-    yield RedisReceipts(shared)
+    async with opened_in_redis(request.getfixturevalue("redis_url")) as keyring:
+        bare = RedisReceipts(shared)
+        yield SealedReceipts(bare, keyring) if request.param == "sealed redis" else bare
     await shared.close()
 
 

@@ -117,7 +117,7 @@ async def _encryption(settings: Settings) -> str:
     async with sealing(settings) as seal:
         if seal.keyring is None:
             return "memories are not encrypted at rest"
-        versions, newest = seal.keyring.versions(), seal.keyring.newest.id
+        versions, newest = await seal.keyring.versions(), seal.keyring.newest.id
     if versions.total() > versions[newest]:
         old = versions.total() - versions[newest]
         raise RememberdError(f"{old} keys are wrapped by an older master key: run `rememberd encryption rotate`")

@@ -35,7 +35,7 @@ async def _run(settings: Settings, *, rotate: bool) -> int:
         if rotate:
             rewrapped = await keyring.rotate()
             print(f"{rewrapped} keys wrapped anew by {keyring.newest.id}; older master keys can go from the settings")
-        for master, number in sorted(keyring.versions().items()):
+        for master, number in sorted((await keyring.versions()).items()):
             note = "the newest" if master == keyring.newest.id else "run `rememberd encryption rotate`"
             print(f"master key {master}: {number} keys ({note})")
     return 0

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 from proxy.errors import QueueUnavailable
+from proxy.memory.patience import patiently
 from proxy.memory.queue.codec import turn_from_json, turn_to_json
 from proxy.memory.redis.client import Shared
 from proxy.types import Claim, DeadLetter, Millis, QueueStats, Space, Turn
 
 log = logging.getLogger("rememberd.queue")
-
-PATIENCE_S = 60.0  # a put outlasts a failover; its answer left long ago (the deadline), only memory is spent
 
 
 class RedisQueue:
@@ -35,15 +33,7 @@ class RedisQueue:
     async def put(self, turn: Turn) -> bool:
         body = turn_to_json(turn)
         values = (turn.id, *turn.space, turn.began, int(bool(turn.answer)), body)
-        until = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                return bool(await self._run("put", *values))
-            except QueueUnavailable as error:
-                if time.monotonic() > until:
-                    raise
-                log.warning("the put of a turn is tried again: %s", error)
-            await asyncio.sleep(1)
+        return bool(await patiently(lambda: self._run("put", *values)))
 
     async def claim(self, limit: int) -> list[Claim]:
         found = await self._run("claim", self._owner, self.lease_ms, limit)
@@ -61,8 +51,8 @@ class RedisQueue:
         self._held.difference_update(turn_ids)
 
     async def retry(self, turn_id: str, error: str, delay_ms: Millis) -> None:
+        self._held.discard(turn_id)  # first: if Redis is away, the lease lapses
         await self._run("retry", self._owner, delay_ms, error, turn_id)
-        self._held.discard(turn_id)
 
     async def bury(self, turn_id: str, error: str) -> None:
         await self._run("bury", self._owner, error, turn_id)

@@ -1,39 +1,30 @@
-"""The keys: one for each user, wrapped by the master key, in a small file of their own.
+"""The keys: one for each user, wrapped by the master key, in a small file of their own or in Redis.
 
 Whose row is gone, their data cannot be read any more, in whatever file or backup of the rest it still lies. One more
-key, the root's, makes the pseudonyms, so that a master key can be replaced without touching anything but this table.
+key, the root's, makes the pseudonyms, so that a master key can be replaced without touching anything but these rows.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import sqlite3
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from proxy.errors import ConfigError, StoreUnavailable
-from proxy.memory.database import Database
 from proxy.memory.sealed.cipher import KEY_BYTES, Cipher
 from proxy.memory.sealed.master import Master
 from proxy.types import Space
 
-FILE = "keyring.db"
-_ROOT = ""  # the owner of the root's key; no pseudonym is empty
+ROOT = ""  # the owner of the root's key; no pseudonym is empty
 _NONCE_BYTES = 12
 _CACHED = 256  # users, about 10 kB each without their cached names
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS keys (
-    owner TEXT PRIMARY KEY, master TEXT NOT NULL, wrapped BLOB NOT NULL
-) WITHOUT ROWID;
-"""
-OLD = "SELECT owner, master, wrapped FROM keys WHERE master <> ?"
-GET = "SELECT master, wrapped FROM keys WHERE owner = ?"
+log = logging.getLogger("rememberd.sealed")
 
 
 class Row(NamedTuple):
@@ -41,44 +32,62 @@ class Row(NamedTuple):
     wrapped: bytes
 
 
+class Keys(Protocol):
+    """Where the wrapped keys lie, by owner. `place` is for messages. Every method raises `QueueUnavailable`."""
+
+    place: str
+
+    async def begin(self, root: Row, turned: bool, fresh: Callable[[], bool]) -> tuple[Row, bool] | None:
+        """The root's row and whether vectors are turned; as given, where neither is there and `fresh()` says that
+        nothing was kept unencrypted before. Else None."""
+
+    async def get(self, owner: str) -> Row | None: ...
+
+    async def get_or_add(self, owner: str, made: Row) -> Row:
+        """Of processes that add at once, all get the same row."""
+
+    async def drop(self, owner: str) -> str:
+        """Why its bytes may still be on the disk; empty if they are gone."""
+
+    async def rewrap(self, newest: str, again: Callable[[str, Row], Row]) -> int:
+        """Replace the rows whose master is not `newest`, and wipe the old ones. Returns how many."""
+
+    async def versions(self) -> Counter[str]: ...
+
+    async def close(self) -> None: ...
+
+
 class Keyring:
-    """`await start()` before anything else. `masters` is not empty; the first one wraps.
+    """`await start()` before anything else. `masters` is not empty; the first one wraps. `left` says why the bytes of
+    a key that was thrown away may still be on the disk.
 
-    Raises `QueueUnavailable` when the file cannot be read, `StoreUnavailable` when a key's master is not known."""
+    Raises `QueueUnavailable` when the keys cannot be read, `StoreUnavailable` when a key's master is not known."""
 
-    def __init__(self, database: Database, masters: Sequence[Master], *, rotate_vectors: bool = False) -> None:
-        self.database, self.newest, self.rotate_vectors = database, masters[0], rotate_vectors
+    def __init__(self, keys: Keys, masters: Sequence[Master], *, rotate_vectors: bool = False) -> None:
+        self.keys, self.newest, self.rotate_vectors = keys, masters[0], rotate_vectors
         self._masters = {master.id: AESGCM(master.key) for master in masters}
         self._ciphers: OrderedDict[str, tuple[Row, Cipher]] = OrderedDict()
         self.root: Cipher
-        database.declare(SCHEMA)
+        self.left = ""
 
     async def start(self, fresh: Callable[[], bool]) -> None:
         """Read the root's key, or make it where `fresh()` says that nothing was kept unencrypted before. Raises
         `ConfigError`."""
-        made = self._wrapped(_ROOT, os.urandom(KEY_BYTES))
-
-        def work(db: sqlite3.Connection) -> Row | None:
-            found = db.execute(GET, (_ROOT,)).fetchone()
-            if found is None and fresh():
-                db.execute("INSERT INTO keys VALUES (?, ?, ?)", (_ROOT, *made))
-                db.execute(f"PRAGMA user_version = {int(self.rotate_vectors)}")
-                found = made
-            return found and Row(*found)
-
-        row = await self.database.write(work)
-        if row is None:
-            raise in_the_clear(self.database.path.parent)
+        made = self._wrapped(ROOT, os.urandom(KEY_BYTES))
+        begun = await self.keys.begin(made, self.rotate_vectors, fresh)
+        if begun is None:
+            raise in_the_clear(self.keys.place)
+        row, turned = begun
         if row.master not in self._masters:
             raise ConfigError(
-                f"{self.database.path} needs the master key with the id {row.master}; memory.encryption names"
+                f"{self.keys.place} needs the master key with the id {row.master}; memory.encryption names"
                 f" {', '.join(self._masters)}: add it behind the newest one"
             )
-        if self.database.read("PRAGMA user_version") != [(int(self.rotate_vectors),)]:
+        if turned != self.rotate_vectors:
             raise ConfigError(
                 "memory.encryption.rotate_vectors cannot be changed once there are memories: set it back"
             )
-        self.root = Cipher(self._unwrapped(_ROOT, row), _ROOT)
+        self.root = Cipher(self._unwrapped(ROOT, row), ROOT)
 
     def owner(self, user: str) -> str:
         """The user's pseudonym."""
@@ -93,60 +102,52 @@ class Keyring:
         user = self.root.named(sealed.user)
         return Space(user, self.root.named(sealed.scope).removesuffix(f"\0{user}"))
 
-    def known(self, user: str) -> Cipher | None:
-        """None: there is nothing of this user that could be read. Looked up each time (10 µs), so that every process
-        notices an erasure by another."""
+    async def known(self, user: str) -> Cipher | None:
+        """None: there is nothing of this user that could be read. Looked up each time (10 µs in a file, some 300 in
+        Redis), so that every process notices an erasure by another."""
         owner = self.owner(user)
-        rows = self.database.read(GET, (owner,))
-        if not rows:
+        row = await self.keys.get(owner)
+        if row is None:
             self._ciphers.pop(owner, None)
             return None
-        return self._cipher(owner, Row(*rows[0]))
+        return self._cipher(owner, row)
 
     async def own(self, user: str) -> Cipher:
-        """The user's cipher; a new one for a new user. The key is on disk when this returns."""
-        return self.known(user) or await self._made(self.owner(user))
+        """The user's cipher; a new one for a new user. The key is kept when this returns."""
+        found = await self.known(user)
+        if found is not None:
+            return found
+        owner = self.owner(user)
+        made = self._wrapped(owner, os.urandom(KEY_BYTES))
+        return self._cipher(owner, await self.keys.get_or_add(owner, made))
 
-    def holds(self, user: str, cipher: Cipher) -> bool:
+    async def holds(self, user: str, cipher: Cipher) -> bool:
         """Is this still the user's key?"""
-        current = self.known(user)
+        current = await self.known(user)
         return current is not None and current.fingerprint == cipher.fingerprint
 
     async def shred(self, user: str) -> None:
-        """Throw the user's key away: from the table, its free pages and its log."""
+        """Throw the user's key away, with the bytes that it left on the disk."""
         owner = self.owner(user)
-        await self.database.write(lambda db: db.execute("DELETE FROM keys WHERE owner = ?", (owner,)), scrub=True)
+        self.left = await self.keys.drop(owner)
         self._ciphers.pop(owner, None)
+        if self.left:
+            log.error("the key of an erased user cannot be used any more, but its bytes may be left: %s", self.left)
 
     async def rotate(self) -> int:
         """Wrap every key with the newest master key, and wipe how they were wrapped before. Returns how many were
         wrapped by an older one; interrupted, it can be run again."""
+        return await self.keys.rewrap(
+            self.newest.id, lambda owner, row: self._wrapped(owner, self._unwrapped(owner, row))
+        )
 
-        def work(db: sqlite3.Connection) -> int:
-            old = db.execute(OLD, (self.newest.id,)).fetchall()
-            for owner, *row in old:
-                again = self._wrapped(owner, self._unwrapped(owner, Row(*row)))
-                db.execute("UPDATE keys SET master = ?, wrapped = ? WHERE owner = ?", (*again, owner))
-            return len(old)
-
-        return await self.database.write(work, scrub=True)
-
-    def versions(self) -> Counter[str]:
+    async def versions(self) -> Counter[str]:
         """How many keys each master key has wrapped, by its id."""
-        return Counter(dict(self.database.read("SELECT master, count(*) FROM keys GROUP BY master")))
+        return await self.keys.versions()
 
     async def close(self) -> None:
         self._ciphers.clear()
-        await self.database.close()
-
-    async def _made(self, owner: str) -> Cipher:
-        made = self._wrapped(owner, os.urandom(KEY_BYTES))
-
-        def work(db: sqlite3.Connection) -> Row:
-            db.execute("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", (owner, *made))
-            return Row(*db.execute(GET, (owner,)).fetchone())  # another process may have been first
-
-        return self._cipher(owner, await self.database.write(work))
+        await self.keys.close()
 
     def _cipher(self, owner: str, row: Row) -> Cipher:
         kept = self._ciphers.get(owner)
@@ -168,16 +169,12 @@ class Keyring:
         try:
             return master.decrypt(row.wrapped[:_NONCE_BYTES], row.wrapped[_NONCE_BYTES:], owner.encode())
         except InvalidTag as error:
-            raise StoreUnavailable(f"a key in {FILE} is damaged: restore it from a backup") from error
+            raise StoreUnavailable(f"a key in {self.keys.place} is damaged: restore it from a backup") from error
 
 
-def file_of(data_dir: Path) -> Path:
-    return data_dir / FILE
-
-
-def in_the_clear(data_dir: Path) -> ConfigError:
+def in_the_clear(place: object) -> ConfigError:
     """What to say of data that was kept before there was a master key."""
     return ConfigError(
-        f"the memories in {data_dir} are not encrypted: save each user's with `rememberd memories export`,"
+        f"the memories in {place} are not encrypted: save each user's with `rememberd memories export`,"
         " set another data_dir, and bring them in with `rememberd import`"
     )

@@ -52,19 +52,19 @@ class SealedPending(Pending):
         opened = []
         for sealed in turns:
             try:
-                opened.append(self._plain(sealed))
+                opened.append(await self._plain(sealed))
             except Unreadable as error:
                 UNREADABLE.labels("reading").inc()
                 log.error("a turn that waits for a model cannot be decrypted (%s): it is a dead letter", error)
                 await super().bury(sealed.id, self._error("cannot be decrypted"))
         return opened
 
-    def _plain(self, sealed: Turn) -> Turn:
-        cipher, place = self._cipher(sealed), f"reading {self.keyring.root.plain_id(sealed.id)}"
+    async def _plain(self, sealed: Turn) -> Turn:
+        cipher, place = await self._cipher(sealed), f"reading {self.keyring.root.plain_id(sealed.id)}"
         return turn_from_json(cipher.open_text(sealed.user_text, place))
 
-    def _cipher(self, sealed: Turn) -> Cipher:
-        cipher = self.keyring.known(self.keyring.plain_space(sealed.space).user)
+    async def _cipher(self, sealed: Turn) -> Cipher:
+        cipher = await self.keyring.known(self.keyring.plain_space(sealed.space).user)
         if cipher is None:
             raise Unreadable("its user was erased")
         return cipher
@@ -88,7 +88,7 @@ class SealedPending(Pending):
         return sealed
 
     async def facts(self, turn: Turn) -> list[Fact]:
-        cipher = self.keyring.known(turn.space.user)
+        cipher = await self.keyring.known(turn.space.user)
         if cipher is None:
             return []
         kept = await super().facts(replace(turn, id=self._id(turn.id)))

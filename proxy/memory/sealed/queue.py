@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from proxy.counters import counter
+from proxy.errors import Unavailable
+from proxy.memory.patience import patiently
 from proxy.memory.queue.codec import turn_from_json, turn_to_json
 from proxy.memory.sealed.cipher import Unreadable
 from proxy.memory.sealed.keyring import Keyring
@@ -26,7 +30,7 @@ class SealedQueue:
         self.queue, self.keyring = queue, keyring
 
     async def put(self, turn: Turn) -> bool:
-        cipher = await self.keyring.own(turn.space.user)
+        cipher = await patiently(partial(self.keyring.own, turn.space.user))
         sealed = Turn(
             id=self._id(turn.id),
             space=self.keyring.space(turn.space),
@@ -38,21 +42,28 @@ class SealedQueue:
         return await self.queue.put(sealed)
 
     async def claim(self, limit: int) -> list[Claim]:
-        claims = [await self._opened(claim) for claim in await self.queue.claim(limit)]
-        return [claim for claim in claims if claim is not None]
+        claims = await self.queue.claim(limit)
+        try:
+            opened = [await self._opened(claim) for claim in claims]
+        except Unavailable:
+            # Nobody works on them without their keys: their leases end now, or lapse.
+            back = (self.queue.retry(claim.turn.id, self._error("no key"), 0) for claim in claims)
+            await asyncio.gather(*back, return_exceptions=True)
+            raise
+        return [claim for claim in opened if claim is not None]
 
     async def _opened(self, claim: Claim) -> Claim | None:
         """What cannot be read is a dead letter, for `rememberd check` to show."""
         try:
-            return replace(claim, turn=self._turn(claim.turn))
+            return replace(claim, turn=await self._turn(claim.turn))
         except Unreadable as error:
             UNREADABLE.labels("turn").inc()
             log.error("a turn in the queue cannot be decrypted (%s): it is a dead letter", error)
             await self.queue.bury(claim.turn.id, self._error("cannot be decrypted"))
             return None
 
-    def _turn(self, sealed: Turn) -> Turn:
-        cipher = self.keyring.known(self.keyring.plain_space(sealed.space).user)
+    async def _turn(self, sealed: Turn) -> Turn:
+        cipher = await self.keyring.known(self.keyring.plain_space(sealed.space).user)
         if cipher is None:
             raise Unreadable("its user was erased")
         return turn_from_json(cipher.open_text(sealed.user_text, f"turn {self._plain_id(sealed.id)}"))

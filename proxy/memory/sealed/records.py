@@ -35,27 +35,27 @@ class SealedReceipts:
         )
 
     async def written(self, space: Space, receipt_id: str, ids: Sequence[str], outcome: str) -> None:
-        cipher = self.keyring.known(space.user)
+        cipher = await self.keyring.known(space.user)
         if cipher is not None:
             await self.receipts.written(self.keyring.space(space), receipt_id, _sealed(cipher, ids), outcome)
 
     async def get(self, space: Space, receipt_id: str) -> Receipt | None:
         found = await self.receipts.get(self.keyring.space(space), receipt_id)
-        return next(iter(self._opened(space, [found] if found else [])), None)
+        return next(iter(await self._opened(space, [found] if found else [])), None)
 
     async def recent(self, space: Space, limit: int) -> list[Receipt]:
-        return self._opened(space, await self.receipts.recent(self.keyring.space(space), limit))
+        return await self._opened(space, await self.receipts.recent(self.keyring.space(space), limit))
 
     async def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
-        cipher = self.keyring.known(space.user)
+        cipher = await self.keyring.known(space.user)
         if cipher is None:
             return None, frozenset()
         since, ids = await self.receipts.recalled(self.keyring.space(space))
         return since, frozenset(cipher.plain_id(each) for each in ids)
 
-    def _opened(self, space: Space, found: list[Receipt]) -> list[Receipt]:
+    async def _opened(self, space: Space, found: list[Receipt]) -> list[Receipt]:
         """Those that can be read."""
-        cipher, opened = self.keyring.known(space.user), list[Receipt]()
+        cipher, opened = await self.keyring.known(space.user), list[Receipt]()
         if cipher is None:
             return []
         for sealed in found:
@@ -95,7 +95,7 @@ class SealedFrozen:
         return await self.frozen.bump(self.keyring.space(space))
 
     async def thawed(self, space: Space, key: str) -> tuple[int, bytes] | None:
-        cipher = self.keyring.known(space.user)
+        cipher = await self.keyring.known(space.user)
         found = cipher and await self.frozen.thawed(self.keyring.space(space), self.keyring.root.id(key))
         if not cipher or not found:
             return None

@@ -42,11 +42,11 @@ class SealedStore:
         cipher, sealed_space = await self.keyring.own(space.user), self.keyring.space(space)
         sealed = [self._sealed(cipher, space, point) for point in points]
         await self.store.put(sealed_space, sealed)
-        if not self.keyring.holds(space.user, cipher):  # erased meanwhile: nobody could find these by their ids
+        if not await self.keyring.holds(space.user, cipher):  # erased meanwhile: nobody could find these by their ids
             await self.store.delete(sealed_space, [point.memory.id for point in sealed], at=0)
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
-        cipher = self.keyring.known(space.user)
+        cipher = await self.keyring.known(space.user)
         if cipher is None:
             return []
         found = await self.store.get(self.keyring.space(space), [cipher.id(each) for each in ids])
@@ -62,7 +62,7 @@ class SealedStore:
         limit: int = 400,
         kind: Kind | None = None,
     ) -> Candidates:
-        cipher = self.keyring.known(space.user)
+        cipher = await self.keyring.known(space.user)
         if cipher is None:
             return Candidates.of([])
         found = await self.store.search(
@@ -86,7 +86,7 @@ class SealedStore:
         slot: str | None = None,
         include_past: bool = False,
     ) -> tuple[list[Memory], str | None]:
-        cipher = self.keyring.known(space.user)
+        cipher = await self.keyring.known(space.user)
         found, following = await self.store.page(
             self.keyring.space(space),
             limit=limit,
@@ -99,12 +99,12 @@ class SealedStore:
         return self._memories(cipher, space, found) if cipher else [], following
 
     async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
-        if self.keyring.known(space.user) is None:
+        if await self.keyring.known(space.user) is None:
             return 0
         return await self.store.count(self.keyring.space(space), now=now, kind=kind, include_past=include_past)
 
     async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
-        cipher = self.keyring.known(space.user)
+        cipher = await self.keyring.known(space.user)
         if cipher is None:
             return {}
         plain = {cipher.id(each): each for each in ids}
@@ -112,7 +112,7 @@ class SealedStore:
         return {plain[each]: at for each, at in found.items()}
 
     async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
-        cipher = self.keyring.known(space.user)
+        cipher = await self.keyring.known(space.user)
         if cipher is None:
             return []
         plain = {cipher.id(each): each for each in ids}

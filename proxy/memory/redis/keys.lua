@@ -1,0 +1,44 @@
+-- The wrapped keys, one operation at a time: ARGV = operation, now, values…
+--
+-- keys     hash: owner to master:wrapped; the root's owner is empty
+-- turned   0 or 1: are vectors turned by a secret rotation?
+
+local function key(name) return KEYS[1] .. name end
+local call = redis.call
+local operations = {}
+
+-- What only a Redis that was used without a master key has in it before there is a root.
+local function in_clear_text()
+  for _, name in ipairs({'seq', 'receipts', 'frozen', 'paused', 'erased'}) do
+    if call('EXISTS', key(name)) == 1 then return true end
+  end
+end
+
+function operations.begin(root, turned, fresh)
+  if call('HEXISTS', key('keys'), '') == 0 then
+    if fresh == '0' or in_clear_text() then return nil end
+    call('HSET', key('keys'), '', root)
+    call('SET', key('turned'), turned)
+  end
+  return {call('HGET', key('keys'), ''), call('GET', key('turned'))}
+end
+
+function operations.get(owner) return call('HGET', key('keys'), owner) end
+
+function operations.get_or_add(owner, made)
+  call('HSETNX', key('keys'), owner, made)
+  return call('HGET', key('keys'), owner)
+end
+
+function operations.drop(owner) return call('HDEL', key('keys'), owner) end
+
+-- Whose key was thrown away meanwhile must not have it back.
+function operations.swap(owner, old, new)
+  if call('HGET', key('keys'), owner) ~= old then return 0 end
+  call('HSET', key('keys'), owner, new)
+  return 1
+end
+
+function operations.begun() return call('EXISTS', key('keys')) end
+
+return operations[ARGV[1]](unpack(ARGV, 3))
