@@ -1,4 +1,4 @@
-"""`python -m loadtests run`: what the proxy adds. `attack`: does anybody get at another's memories?"""
+"""`python -m loadtests run`: what the proxy adds; `faults`: what it endures; `attack`: is anybody's memory safe?"""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 
 from loadtests import arms, plots, report, servers, units
 from loadtests.attack.run import attack, safe, table
+from loadtests.faults import command as faults
 from loadtests.machine import cores, describe
 from loadtests.run import Bench, progress
 from loadtests.scenario import HERE, Scenario, load
@@ -25,6 +26,7 @@ from loadtests.workers import clients, embeds_per_second, models
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests", description=__doc__)
     commands = parser.add_subparsers(required=True)
+    faults.add_command(commands)
     unit = commands.add_parser("units", help="what one memory, one turn and one question cost, in half a minute")
     unit.add_argument("--memories", type=int, default=units.MEMORIES, help="in the embedded store (default: 40000)")
     unit.set_defaults(do=_units)

@@ -14,7 +14,10 @@ _DEPTH, _AGE = "rememberd_queue_depth", "rememberd_queue_age_seconds"
 
 
 def read(target: Target) -> Samples:
-    text = fetch(f"{target.url}/metrics").decode()
+    return parsed(fetch(f"{target.url}/metrics").decode())
+
+
+def parsed(text: str) -> Samples:
     lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, _, value in lines}
 

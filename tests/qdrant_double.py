@@ -30,6 +30,7 @@ from aiohttp import web
 from pydantic import BaseModel
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.models import PayloadIndexInfo
+from qdrant_client.local.local_collection import LocalCollection
 
 NEWEST = "1.20.0"
 _CREATION = ("vectors", "sparse_vectors")  # what local mode reads of a collection's configuration
@@ -170,6 +171,16 @@ class QdrantDouble:
             raise Refused(404, f"Not found: Collection `{name}` doesn't exist!")
         return self.collections[named]
 
+    def compact(self, name: str) -> None:
+        """Local mode looks through deleted points too, for ever."""
+        collections = self.client._client.collections  # type: ignore[attr-defined]
+        named = self.client._client.aliases.get(name, name)  # type: ignore[attr-defined]
+        old = collections[named]
+        records, _ = old.scroll(limit=len(old.ids) + 1, with_vectors=True)
+        collections[named] = LocalCollection(old.config)
+        if kept := [models.PointStruct(id=r.id, vector=r.vector, payload=r.payload) for r in records]:
+            collections[named].upsert(kept)
+
     def checked(self, name: str, body: dict[str, Any], *filters: Any, writes: bool = False) -> str | None:
         """Strict mode, versions and shards. Returns the shard key."""
         collection = self.of(name)
@@ -279,6 +290,18 @@ async def _add_shard(double: QdrantDouble, name: str, body: dict[str, Any]) -> A
     return True
 
 
+async def _cluster(double: QdrantDouble, name: str) -> Any:
+    keys: list[str | None] = [*double.of(name).shard_keys] or [None]
+    shards = [{"shard_id": n, "points_count": 0, "state": "Active", "shard_key": key} for n, key in enumerate(keys)]
+    return {
+        "peer_id": 1,
+        "shard_count": len(keys),
+        "local_shards": shards,
+        "remote_shards": [],
+        "shard_transfers": [],
+    }
+
+
 async def _upsert(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
     double.checked(name, body, body.get("update_filter"), writes=True)
     asked = models.PointsList(**body)
@@ -296,7 +319,10 @@ async def _retrieve(double: QdrantDouble, name: str, body: dict[str, Any]) -> An
 async def _delete(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
     double.checked(name, body, body.get("filter"), writes=True)
     selector = models.FilterSelector(**body) if "filter" in body else models.PointIdsList(**body)
-    return await double.client.delete(name, selector)
+    result = await double.client.delete(name, selector)
+    if "filter" in body:
+        double.compact(name)
+    return result
 
 
 async def _count(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
@@ -345,6 +371,7 @@ _ENDPOINTS: list[tuple[str, str, Callable[..., Awaitable[Any]]]] = [
     ("GET", f"{_NAME}/exists", _exists),
     ("PUT", f"{_NAME}/index", _index),
     ("PUT", f"{_NAME}/shards", _add_shard),
+    ("GET", f"{_NAME}/cluster", _cluster),
     ("PUT", f"{_NAME}/points", _upsert),
     ("POST", f"{_NAME}/points", _retrieve),
     ("POST", f"{_NAME}/points/delete", _delete),

@@ -107,6 +107,20 @@ async def test_a_recall_is_one_request_for_light_fields(qdrant: QdrantDouble, st
     assert all("memory" not in each["with_payload"] for each in body["searches"])
 
 
+@pytest.mark.parametrize("other", [{"shards": 3, "shard_by_user": True}, {"shards": 2}])
+async def test_another_number_of_shards_is_refused(qdrant: QdrantDouble, other: dict[str, Any]) -> None:
+    """Users would be looked for in other shards than they were written to."""
+    made = QdrantStore.at(Store(qdrant.url, shards=2, shard_by_user=True), Four())
+    await made.put(ANN, [point("a")])
+    changed = QdrantStore.at(Store(qdrant.url, **other), Four())
+    with pytest.raises(ConfigError, match="shard_by_user true and shards 2"):
+        await changed.open()
+    again = QdrantStore.at(Store(qdrant.url, shards=2, shard_by_user=True), Four())
+    assert await listed(again, ANN) == ["a"]
+    for store in (made, changed, again):
+        await store.close()
+
+
 async def test_a_user_stays_in_one_shard(qdrant: QdrantDouble) -> None:
     """Every request about one user names the same shard, and not all users the same."""
     store = QdrantStore.at(Store(qdrant.url, shards=8, shard_by_user=True), Four())

@@ -79,12 +79,18 @@ def mark_ready(folder: Path, ready: bool) -> None:
 
 def take_over(folder: Path, following: Path, name: str, dim: int) -> None:
     """If the store in `following` is ready and made with this embedder, it becomes the one in `folder`, whose old one
-    is deleted. Cut short, it is done at the next start. Raises `ConfigError` if one of them is in use."""
+    is deleted. Cut short, it is done at the next start. Raises `ConfigError` if one of them is in use, or if a switch
+    was cut short and this is another embedder."""
+    before = folder.with_name(f"{folder.name}-before")
     if not (following / "ready").exists() or _filled_by(following) != {"name": name, "dim": dim}:
+        if before.exists() and _filled_by(folder) is None:
+            raise ConfigError(
+                f"the switch to another embedding model was cut short: set memory.embedding to it, or, to go on with"
+                f" {name}, move {before} back to {folder}"
+            )
         return
     folder.mkdir(mode=0o700, exist_ok=True)
     locks = [take_lock(folder), take_lock(following)]
-    before = folder.with_name(f"{folder.name}-before")
     shutil.rmtree(before, ignore_errors=True)
     folder.rename(before)
     following.rename(folder)

@@ -55,7 +55,7 @@ def collection_of(settings: Store, embedder: str, dim: int) -> str:
 async def open_collection(client: AsyncQdrantClient, settings: Store, name: str, dim: int, role: Role) -> None:
     """Make sure that `name` is there, with its indexes, and has its role: create it, or switch to it if it is ready.
 
-    Raises `ConfigError` if the memories in force were made by another embedder."""
+    Raises `ConfigError` if the memories in force were made by another embedder, or split otherwise."""
     if role == "next":
         return await create(client, settings, name, dim)
     aliases = await aliases_of(client)
@@ -64,6 +64,7 @@ async def open_collection(client: AsyncQdrantClient, settings: Store, name: str,
         await create(client, settings, name, dim)
         await point_alias(client, settings.collection, name)
     elif in_force == name:
+        await check_shards(client, settings, name)
         if filled is not None and role == "alone":  # from now on the other one falls behind
             await drop_alias(client, ready(settings))
     elif filled == name:
@@ -98,6 +99,22 @@ async def create(client: AsyncQdrantClient, settings: Store, name: str, dim: int
             with _exists_already():
                 await client.create_shard_key(name, f"users-{number}")
     await index(client, name)
+
+
+async def check_shards(client: AsyncQdrantClient, settings: Store, name: str) -> None:
+    """Raises `ConfigError` if users would be looked for in other shards than they were written to."""
+    found = await client.collection_cluster_info(name)
+    keys = {str(each.shard_key) for each in found.local_shards} | {
+        str(each.shard_key) for each in found.remote_shards
+    }
+    present = sum(key.startswith("users-") for key in keys)
+    wanted = settings.shards if settings.shard_by_user else 0
+    if present != wanted:
+        was = f"shard_by_user true and shards {present}" if present else "shard_by_user false"
+        raise ConfigError(
+            f"the collection {name} was made with {was}: set memory.store so again, or `rememberd migrate` the"
+            " memories to a new memory.store.collection"
+        )
 
 
 async def index(client: AsyncQdrantClient, name: str) -> None:

@@ -1,0 +1,1 @@
+"""What happens to chats and memories while parts of the deployment fail: `python -m loadtests faults`."""

@@ -1,0 +1,66 @@
+"""Each fault for some seconds, in real processes under load: no chat fails, no turn is lost or doubled, and memory
+comes back by itself. A full run is `python -m loadtests faults`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from loadtests.faults.kinds import FAULTS
+from loadtests.faults.ledger import Life, judge
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    out = tmp_path_factory.mktemp("faults")
+    argv = [sys.executable, "-m", "loadtests", "faults", "--minutes", "0.12", "--out", str(out)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=1500, check=False)
+    assert done.returncode == 0, done.stderr
+    return {row["fault"]: row for row in json.loads((out / "faults.json").read_text())["rows"]}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_costs_memory_at_most(rows: dict[str, dict[str, Any]], name: str) -> None:
+    """Chats are whole; turns are there once, or were counted as lost; the last home holds, unless the clock was set
+    back; and it recovers. What is in a web process that is killed breaks off."""
+    row, fault = rows[name], FAULTS[name]
+    if row["skipped"]:
+        pytest.skip(row["skipped"])
+    assert row["chats"] > 0
+    assert row["doubled"] == 0, row["examples"]
+    assert row["lost"] <= row["counted"], row["examples"]
+    assert row["recovery_s"] is not None
+    if not fault.breaks:
+        assert row["failed"] == 0, row["examples"]
+    if not fault.reorders and not row["lost"]:
+        assert row["disorder"] == 0, row["examples"]
+    if name == "rolling":
+        assert row["refused"] == 0, row["examples"]
+    assert row["grew_by"] > 0, fault.metric
+
+
+def test_the_account_finds_what_is_wrong() -> None:
+    """A turn that is not there, one that is there twice, one that came back, an old home, words of the erased."""
+    life = Life("ann", said=["a", "b", "c", "I moved to Rome."], deleted={"c"})
+    life.homes = [("I moved to Oslo.", True), ("I moved to Rome.", True)]
+
+    def episode(text: str) -> dict[str, Any]:
+        return {"kind": "episode", "text": text, "slot": None, "evidence": {"text": text}}
+
+    rome = {"kind": "fact", "text": "", "slot": "home", "evidence": {"text": "I moved to Rome"}}
+    oslo = {"kind": "fact", "text": "", "slot": "home", "evidence": {"text": "I moved to Oslo"}}
+    right = [episode("a"), episode("b"), episode("I moved to Rome."), rome]
+    assert not (found := judge(life, right)).notes
+    assert (found.lost, found.doubled, found.disorder) == (set(), 0, 0)
+    assert judge(life, right[1:]).lost == {"a"}
+    assert judge(life, [*right, episode("a")]).doubled == 1
+    assert judge(life, [*right, episode("c")]).doubled == 1
+    assert judge(life, [*right[:3], oslo]).disorder == 1
+    life.erased = True
+    assert judge(life, right[:1]).doubled == 1
