@@ -21,6 +21,7 @@ from proxy.counters import counter
 from proxy.errors import QueueUnavailable
 from proxy.exchange import Exchange, Recollection, Said, attributes_of, mode_of, said_by, status_of, write_of
 from proxy.identity import identify
+from proxy.memory.patience import patiently
 from proxy.memory.recall import Recall, Recalled
 from proxy.ports import FrozenBlocks, PausedUsers, ReceiptBook, TurnQueue
 from proxy.relay import OnFirst, Relay, unless_gone
@@ -288,7 +289,7 @@ class Chat:
             trace=tracing.traceparent(),
         )
         try:
-            kept = await self.queue.put(turn)
+            kept = await patiently(partial(self.queue.put, turn))
         except QueueUnavailable:
             TURNS.labels("lost").inc()
             raise

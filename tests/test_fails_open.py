@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -75,7 +77,8 @@ def test_a_memory_call_fails_closed_while_the_store_is_down(own: Proxy) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_broken_queue_does_not_hold_an_answer_back(tmp_path: Path, upstream: FakeModel, stream: bool) -> None:
-    """The file is no database any more: the answer comes whole, the loss is counted, readiness says why."""
+    """The file is no database any more: the answer comes whole, readiness says why, and a turn that was still kept
+    back at the end is counted and logged as lost."""
     with running(tmp_path, {"model-a": upstream.url}) as proxy, proxy.client("q") as client:
         ask(client, "I live in Kiruna.")
         remembered(client, "Kiruna")
@@ -85,5 +88,17 @@ def test_a_broken_queue_does_not_hold_an_answer_back(tmp_path: Path, upstream: F
         assert reply.status_code == 200
         assert "Kiruna" in reply.text
         assert not stream or reply.text.endswith("data: [DONE]\n\n")
-        assert eventually(lambda: metric(proxy, 'rememberd_queue_puts_total{outcome="lost"}')) == 1
+        assert eventually(lambda: metric(proxy, 'rememberd_queue_puts_total{outcome="late"}')) == 1
         assert httpx.get(f"{proxy.url}/health/ready").status_code == 503
+    assert any("the turns of 1 answers before the end: they are lost" in line for line in proxy.log)
+
+
+def test_a_turn_waits_for_a_queue_that_comes_back(tmp_path: Path, upstream: FakeModel) -> None:
+    """Longer than SQLite itself waits; the answer left long ago."""
+    memory = {"deadline_ms": 200}
+    with running(tmp_path, {"model-a": upstream.url}, memory=memory) as proxy, proxy.client("w") as client:
+        with closing(sqlite3.connect(proxy.data / "queue.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert ask(client, "I live in Kiruna.").status_code == 200
+            time.sleep(3)
+        remembered(client, "Kiruna", "fact")

@@ -10,7 +10,6 @@ from pathlib import Path
 from uuid import uuid4
 
 from proxy.errors import QueueUnavailable
-from proxy.memory.patience import patiently
 from proxy.memory.queue.codec import turn_from_json, turn_to_json
 from proxy.memory.redis.client import Shared
 from proxy.types import Claim, DeadLetter, Millis, QueueStats, Space, Turn
@@ -33,7 +32,7 @@ class RedisQueue:
     async def put(self, turn: Turn) -> bool:
         body = turn_to_json(turn)
         values = (turn.id, *turn.space, turn.began, int(bool(turn.answer)), body)
-        return bool(await patiently(lambda: self._run("put", *values)))
+        return bool(await self._run("put", *values))
 
     async def claim(self, limit: int) -> list[Claim]:
         found = await self._run("claim", self._owner, self.lease_ms, limit)
