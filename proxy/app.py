@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from proxy import stores
+from proxy.api import openapi
 from proxy.api.admin import Admin
 from proxy.api.caller import Caller
 from proxy.api.health import Health
@@ -106,7 +107,9 @@ def build_app(
         max_body_bytes=max_body_bytes,
     )
     forward = Forward(auth=auth, catalog=catalog, upstream=upstream, max_body_bytes=max_body_bytes)
-    memories = Memories(caller, store, embedder, recall, queue, frozen, receipts, max_body_bytes)
+    memories = Memories(
+        caller, store, embedder, recall, queue, frozen, receipts, max_body_bytes, tuple(settings.memory.redact or ())
+    )
     mcp = Mcp(caller, privacy, pauses, max_body_bytes)
     health = Health(
         auth, queue, {"store": store.ping, "queue": queue.stats, "embedder": lambda: embedder.dense("ready?")}
@@ -133,6 +136,7 @@ def build_app(
         chat,
         routes=[
             *(Route(path, chat, methods=["POST"]) for path in DIALECTS),
+            *openapi.routes(),
             *Models(auth, catalog, passthrough.models).routes(),
             Route("/v1/messages/count_tokens", forward, methods=["POST"]),
             *Insight(caller, store, recall, receipts, pauses, max_body_bytes).routes(),
@@ -193,6 +197,7 @@ async def running_writer(
                 pending=pending,
                 extracts_private=sees_all,
                 privacy=privacy,
+                redact_too=tuple(settings.memory.redact or ()),
                 quiet_for=kept.quiet_for,
                 keep_receipts_ms=settings.memory.receipts_days * DAY_MS,
             )

@@ -17,6 +17,7 @@ import yaml
 
 from proxy.config import Reader
 from proxy.errors import ConfigError
+from proxy.memory.personal_shapes import PERSONAL
 from proxy.memory.privacy import CLASSES
 from proxy.principals import digest, hash_from, principal_from
 
@@ -123,6 +124,9 @@ class Memory:
         None, "the same by subject: health, religion, politics, sexuality, ethnicity, money, crime; null = none"
     )
     receipts_days: int = setting(30, "how long receipts are kept")
+    redact: list[str] | None = setting(
+        None, "what is kept out besides secrets and identity numbers: mail, phone, address; null = none"
+    )
     store: Store = table(Store)
     queue: Queue = table(Queue)
     embedding: Embedding = table(Embedding)
@@ -203,6 +207,9 @@ def _check(settings: Settings) -> None:
     for name in memory.private_classes or []:
         if name not in CLASSES:
             raise ConfigError(f"memory.private_classes: {name!r} is not one of {', '.join(CLASSES)}")
+    for name in memory.redact or []:
+        if name not in PERSONAL:
+            raise ConfigError(f"memory.redact knows {', '.join(PERSONAL)}, not {name!r}")
     _check_supported(memory)
 
 

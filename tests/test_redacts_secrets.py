@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
+from proxy.errors import ConfigError
 from proxy.memory.personal_shapes import PERSONAL
 from proxy.memory.redact import redact
+from proxy.settings import load
+from tests.fake_model import FakeModel
+from tests.proxy_server import ask, remembered, running
 
 _ALPHABETS = {
     "a": string.ascii_letters + string.digits,
@@ -130,6 +134,22 @@ def test_personal_data_goes_when_asked(name: str, text: str, rest: str) -> None:
     """Mail and street addresses and phone numbers are memories like others, unless the operator says otherwise."""
     assert redact(text).text == text
     assert redact(text, [name]).text == rest
+
+
+def test_the_setting_reaches_chats_and_the_api(tmp_path: Path, upstream: FakeModel) -> None:
+    """`memory.redact`: on the way in through a chat, by hand and in evidence; what it does not know is refused."""
+    with (
+        running(tmp_path, {"model-a": upstream.url}, memory={"redact": ["mail"], "deadline_ms": 5000}) as proxy,
+        proxy.client("ada") as client,
+    ):
+        ask(client, "My address is ada@mail.example.org and I live in Oslo.")
+        remembered(client, "Oslo", "fact")
+        client.post("/v1/memories", json={"text": "Bob writes from bob@mail.example.org."}).raise_for_status()
+        kept = client.get("/v1/memories/export").text
+    assert "[redacted: mail address]" in kept
+    assert "@mail.example.org" not in kept
+    with pytest.raises(ConfigError, match="mail, phone, address"):
+        load(None, {"REMEMBERD_MEMORY_REDACT": "[fax]"})
 
 
 _HOSTILE = [

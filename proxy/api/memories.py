@@ -47,10 +47,11 @@ class Memories:
         frozen: FrozenBlocks,
         receipts: ReceiptBook,
         max_body_bytes: int,
+        redact_too: tuple[str, ...] = (),
     ) -> None:
         self.caller, self.store, self.embedder, self.recall = caller, store, embedder, recall
         self.queue, self.frozen, self.receipts = queue, frozen, receipts
-        self.max_body_bytes = max_body_bytes
+        self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
 
     def routes(self) -> list[Route]:
         return [
@@ -93,7 +94,7 @@ class Memories:
         space = self.caller.space(request)
         fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         _refuse_unknown(fields, _ADD_FIELDS)
-        memory = memory_from(fields, space, _now())
+        memory = memory_from(fields, space, _now(), self.redact_too)
         if memory.kind == "fact":
             memory = replace(memory, slot=slot_of(memory.text))
         outcome = await self._merge(space, [memory], memory.created_at)
@@ -125,7 +126,7 @@ class Memories:
         old = await self._one(request, space)
         new = replace(
             old,
-            text=text_from(fields["text"]) if "text" in fields else old.text,
+            text=text_from(fields["text"], self.redact_too) if "text" in fields else old.text,
             pinned=flag_from(fields, "pinned") if "pinned" in fields else old.pinned,
             private=flag_from(fields, "private") if "private" in fields else old.private,
             expires_at=time_from(fields, "expires_at") if "expires_at" in fields else old.expires_at,
@@ -198,7 +199,7 @@ class Memories:
                 if "user" in fields:
                     turns.append(turn_from(fields, space, now))
                 else:
-                    batch.append(memory_from(fields, space, now))
+                    batch.append(memory_from(fields, space, now, self.redact_too))
             except RequestError as error:
                 errors.append({"line": number, "message": error.message})
             if len(batch) >= _IMPORT_BATCH:

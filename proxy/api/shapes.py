@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,12 +45,13 @@ def memory_json(memory: Memory, score: float | None = None) -> dict[str, Any]:
     return shown if score is None else shown | {"score": round(score, 4)}
 
 
-def memory_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Memory:
+def memory_from(fields: Mapping[str, Any], space: Space, now: Millis, redact_too: Collection[str] = ()) -> Memory:
     """A memory someone states outright: added by hand or imported. Secrets in it are redacted; if it reads like an
     order to an assistant, it is in quarantine: a model may have added it, or somebody else have made the file.
+    `redact_too` are keys of `PERSONAL`.
 
     Only `text` is required; ids are ours, whatever the line says. Raises `RequestError` 400."""
-    stated = text_from(fields.get("text"))
+    stated = text_from(fields.get("text"), redact_too)
     kind = fields.get("kind", "fact")
     if kind not in _KINDS:
         raise _bad("kind", "must be fact or episode")
@@ -69,7 +70,7 @@ def memory_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Memory:
         private=flag_from(fields, "private"),
         expires_at=time_from(fields, "expires_at"),
         slot=_slot(fields, stated, created) if kind == "fact" else None,
-        evidence=_evidence(evidence) if isinstance(evidence, Mapping) else Evidence(stated, "user"),
+        evidence=_evidence(evidence, redact_too) if isinstance(evidence, Mapping) else Evidence(stated, "user"),
         source=_source(source) if isinstance(source, Mapping) else Source(),
     )
     return screened(memory)
@@ -97,13 +98,13 @@ def turn_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Turn:
     )
 
 
-def text_from(value: Any) -> str:
+def text_from(value: Any, redact_too: Collection[str] = ()) -> str:
     """Redacted, without surrounding space. Raises `RequestError` 400."""
     if not isinstance(value, str) or not value.strip():
         raise _bad("text", "must be a text that is not empty")
     if len(value) > LONGEST_TEXT:
         raise _bad("text", f"must be at most {LONGEST_TEXT:,} characters; this one has {len(value):,}")
-    return redact(_whole(value).strip()).text
+    return redact(_whole(value).strip(), redact_too).text
 
 
 def time_from(fields: Mapping[str, Any], name: str) -> Millis | None:
@@ -147,9 +148,9 @@ def _time(fields: Mapping[str, Any], name: str, default: Millis) -> Millis:
     return default if at is None else at
 
 
-def _evidence(fields: Mapping[str, Any]) -> Evidence:
+def _evidence(fields: Mapping[str, Any], redact_too: Collection[str]) -> Evidence:
     text = _whole(str(fields.get("text") or ""))[:LONGEST_TEXT]
-    return Evidence(redact(text).text, _name(fields.get("role")) or "user", _name(fields.get("turn_id")))
+    return Evidence(redact(text, redact_too).text, _name(fields.get("role")) or "user", _name(fields.get("turn_id")))
 
 
 def _source(fields: Mapping[str, Any]) -> Source:

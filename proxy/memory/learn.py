@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from prometheus_client import Counter
@@ -22,13 +23,15 @@ REDACTED = Counter("rememberd_redactions", "Secrets kept out of memory.", ["kind
 UNPROVEN = Counter("rememberd_facts_unproven", "Facts dropped: their evidence is not in the user's text.")
 
 
-def redacted(turn: Turn) -> Turn:
-    """The same turn without secrets and without a block of ours on either side.
+def redacted(turn: Turn, too: Collection[str] = ()) -> Turn:
+    """The same turn without secrets (and the kinds of `PERSONAL` that go `too`) and without a block of ours on
+    either side.
 
     Of an over-long side only what may be kept is read, and a margin, so that no secret is cut in two where it would
     be kept: a megabyte would stall every recall for seconds."""
     user_text, answer = (
-        redact(_ends(without_block(side), 2 * SIDE_CHARS, 2 * TAIL_CHARS)) for side in (turn.user_text, turn.answer)
+        redact(_ends(without_block(side), 2 * SIDE_CHARS, 2 * TAIL_CHARS), too)
+        for side in (turn.user_text, turn.answer)
     )
     for counts in (user_text.counts, answer.counts):
         for kind, count in counts.items():

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -80,13 +80,14 @@ class Writer:
         pending: Pending | None = None,
         extracts_private: bool = False,
         privacy: Privacy = Privacy(),  # noqa: B008 - it does not change
+        redact_too: Collection[str] = (),
         quiet_for: Callable[[], float] | None = None,
         keep_receipts_ms: Millis = 30 * DAY_MS,
         clock: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.queue, self.store, self.embedder, self.extractors = queue, store, embedder, extractors
         self.receipts, self.frozen, self.pending = receipts, frozen, pending
-        self.extracts_private, self.privacy = extracts_private, privacy
+        self.extracts_private, self.privacy, self.redact_too = extracts_private, privacy, redact_too
         self.quiet_for, self.keep_receipts_ms, self.clock = quiet_for, keep_receipts_ms, clock
         self._settled: list[str] = []
         self._stored: list[str] = []
@@ -117,7 +118,7 @@ class Writer:
         turn = claim.turn
         try:
             with SECONDS.time(), tracing.linked("remember", turn.trace):
-                outcome, ids = await self._take_in(redacted(turn))
+                outcome, ids = await self._take_in(redacted(turn, self.redact_too))
         except Unavailable:
             raise
         except Erased:
