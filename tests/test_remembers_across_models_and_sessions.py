@@ -46,10 +46,10 @@ def test_two_users_never_see_each_others_memories(proxy: Proxy, upstream: FakeMo
         ask(two, "My dentist is Doctor Xylander.")
         theirs = remembered(one, "Quetzal")
         remembered(two, "Xylander")
+        assert "Quetzal" not in two.get("/v1/memories/export").text  # before they say the word themselves
         for question in ("What is my bank, the Quetzal Credit Union?", "Who is my dentist, Doctor Xylander?"):
             ask(two, question)
             assert "Quetzal Credit Union." not in prompt(upstream).replace(question, "")
-        assert "Quetzal" not in two.get("/v1/memories/export").text
         for method in ("GET", "PATCH", "DELETE"):
             assert two.request(method, f"/v1/memories/{theirs['id']}", json={"pinned": True}).status_code == 404
         assert one.get(f"/v1/memories/{theirs['id']}").json()["pinned"] is False
