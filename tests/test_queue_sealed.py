@@ -124,3 +124,15 @@ async def test_what_waits_for_a_model_is_sealed_and_comes_back(tmp_path: Path) -
         assert not await pending.alive("t1")
         assert await pending.facts(said) == []
         await queue.close()
+
+
+async def test_an_import_after_an_erasure_is_read_by_the_model_too(tmp_path: Path) -> None:
+    """What was said before the erasure and brought in after it, sealed as in clear text."""
+    async with opened(tmp_path) as keyring:
+        database = Database(tmp_path / "queue.db")
+        pending, queue = SealedPending(database, keyring, idle_ms=0), SealedQueue(SqliteQueue(database), keyring)
+        await queue.erase("ada", at=1000)
+        brought = replace(turn("t1", "ada", text="I live in Oslo.", at=500), taken_at=1500)
+        await pending.add(brought)
+        assert [each.id for each in await pending.claim()] == ["t1"]
+        await queue.close()

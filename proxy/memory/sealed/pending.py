@@ -39,6 +39,7 @@ class SealedPending(Pending):
             answer="",
             receipt="",
             source=Source(conversation),
+            taken_at=turn.taken_at,
         )
         await super().enqueue(sealed)
 
