@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.fake_model import FakeModel
 from tests.proxy_server import Proxy, ask, eventually, memories, running
@@ -34,6 +35,7 @@ def talk(proxy: Proxy, user: str, stop: threading.Event, told: list[str]) -> Non
                     break
 
 
+@pytest.mark.slow
 def test_kill_9_at_random_points_loses_and_doubles_nothing(tmp_path: Path, upstream: FakeModel) -> None:
     """The writer and the web process in turn, while three users talk."""
     draw = random.Random(20261122)
