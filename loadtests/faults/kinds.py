@@ -17,7 +17,6 @@ Strike = Callable[[Deployment, float], Awaitable[None]]
 LATE = 'rememberd_queue_puts_total{outcome="late"}'
 DEGRADED = 'rememberd_recall_total{status="degraded"}'
 REFUSED = "rememberd_qdrant_errors_total"
-OUTAGES = "rememberd_writer_outages_total"
 AGE = "rememberd_queue_age_seconds"
 
 
@@ -136,6 +135,6 @@ FAULTS = {
         Fault("rolling", "each process in turn: web SIGTERM, writer SIGKILL", _rolling, AGE, seconds=600),
         Fault("clock-jumps", "the host's clock: an hour on, two back, right", _clock_jumps, AGE, scaled=False,
               reorders=True),
-        Fault("disk-full", "no byte free under store and queue", _disk_full, OUTAGES, scaled=False),
+        Fault("disk-full", "no byte free under store and queue", _disk_full, LATE, scaled=False),
     )
 }  # fmt: skip
