@@ -7,6 +7,7 @@ import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import orjson
@@ -40,7 +41,7 @@ class _Maker:
         text = memory(self.chance)
         at = self.now - self.chance.randrange(365 * _DAY_MS)
         made = Memory(
-            id=f"{number:032x}",
+            id=str(UUID(int=self.chance.getrandbits(128))),
             text=text,
             kind=("fact", "episode")[number % 2],
             created_at=at,

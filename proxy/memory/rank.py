@@ -90,8 +90,8 @@ def rank(
     which the question is asked."""
     if not len(found):
         return found
-    # By id first, so that nothing hangs on the order in which the store returned them; stable: most are so already.
-    found = found.take(np.argsort(found.ids, kind="stable"))
+    if (found.ids[1:] < found.ids[:-1]).any():  # by id first: nothing hangs on the order in which they were returned
+        found = found.take(np.argsort(found.ids))
     match = found.dense + weights.bm25 * (found.bm25 / max(float(found.bm25.max()), 1e-9))
     score = match + np.minimum(found.dense, FAINT) + _context(found, match, weights)
     score += _speaker(question, found, weights)

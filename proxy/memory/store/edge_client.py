@@ -10,6 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from proxy.errors import StoreUnavailable
 from proxy.memory.candidates import Candidates
 from proxy.memory.store.edge_wire import READ_AHEAD_BYTES, frame, read_frame, unpack_candidates, unpack_error
@@ -38,7 +40,7 @@ class EdgeClient:
         await self._call("put", space=space, points=points)
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
-        return [memory_of(stored) for stored in await self._call("get", space=space, ids=ids)]
+        return [memory_of(orjson.loads(stored)) for stored in await self._call("get", space=space, ids=ids)]
 
     async def search(
         self,

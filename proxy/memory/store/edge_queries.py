@@ -4,7 +4,6 @@ every request but `all_spaces`."""
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from qdrant_edge import (
     CountRequest,
@@ -94,9 +93,8 @@ def newest(conditions: Conditions, limit: int, before: int | None = None) -> Scr
     )
 
 
-def following(after: UUID | None, limit: int) -> ScrollRequest:
-    """The next points by id, whosever they are."""
-    first = None if after is None else UUID(int=after.int + 1)
+def following(first: int, limit: int) -> ScrollRequest:
+    """Points from the place `first` on, whosever they are."""
     return ScrollRequest(offset=first, limit=limit, with_payload=True, with_vector=True)
 
 

@@ -100,7 +100,7 @@ def _typed(arguments: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-async def _get(store: EdgeStore, **arguments: Any) -> list[dict[str, Any]]:
+async def _get(store: EdgeStore, **arguments: Any) -> list[str]:
     return store.stored(**arguments)
 
 

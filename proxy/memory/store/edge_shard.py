@@ -18,6 +18,8 @@ from proxy.errors import ConfigError, StoreUnavailable
 
 log = logging.getLogger("rememberd.store")
 
+FORMAT = 2  # of the points; there is no release that wrote another
+
 # No index spans all users, one per space does: optimising 10k points costs 0.5 s of CPU instead of 9.4.
 _HNSW = qdrant.HnswIndexConfig(m=0, payload_m=16, ef_construct=100, full_scan_threshold=10_000)
 _INDEXES: dict[str, KeywordIndexParams | IntegerIndexParams] = {
@@ -51,18 +53,23 @@ def take_lock(folder: Path) -> int:
 
 
 def check_embedder(folder: Path, name: str, dim: int) -> None:
-    """Remember who fills this folder. Raises `ConfigError` if it was another embedder, `StoreUnavailable` if that
-    cannot be told."""
+    """Remember who fills this folder. Raises `ConfigError` if it was another embedder or an earlier version of ours,
+    `StoreUnavailable` if that cannot be told."""
     file = folder / "embedder.json"
     if not file.exists():
         draft = file.with_suffix(".new")
-        draft.write_bytes(orjson.dumps({"name": name, "dim": dim}))
+        draft.write_bytes(orjson.dumps(_signature(name, dim)))
         draft.replace(file)
     try:
         known = orjson.loads(file.read_bytes())
     except orjson.JSONDecodeError as error:
         raise StoreUnavailable(f"{file} is damaged: delete it, if the embedding model is still the same") from error
-    if known != {"name": name, "dim": dim}:
+    if known.get("format") != FORMAT:
+        raise ConfigError(
+            f"the memories in {folder} were kept by another version of rememberd: save them with that one (`rememberd"
+            " memories export`), and import them into another data_dir"
+        )
+    if known != _signature(name, dim):
         raise ConfigError(
             f"the memories in {folder} were embedded with {known['name']} ({known['dim']} dimensions), not with"
             f" {name} ({dim}): set memory.embedding back, or see deploy/OPERATIONS.md, Changing the embedding model"
@@ -82,7 +89,7 @@ def take_over(folder: Path, following: Path, name: str, dim: int) -> None:
     is deleted. Cut short, it is done at the next start. Raises `ConfigError` if one of them is in use, or if a switch
     was cut short and this is another embedder."""
     before = folder.with_name(f"{folder.name}-before")
-    if not (following / "ready").exists() or _filled_by(following) != {"name": name, "dim": dim}:
+    if not (following / "ready").exists() or _filled_by(following) != _signature(name, dim):
         if before.exists() and _filled_by(folder) is None:
             raise ConfigError(
                 f"the switch to another embedding model was cut short: set memory.embedding to it, or, to go on with"
@@ -103,8 +110,12 @@ def take_over(folder: Path, following: Path, name: str, dim: int) -> None:
 
 def clear_of_others(folder: Path, name: str, dim: int) -> None:
     """Delete a store that another embedder filled: what is left of a change that was given up."""
-    if folder.exists() and _filled_by(folder) != {"name": name, "dim": dim}:
+    if folder.exists() and _filled_by(folder) != _signature(name, dim):
         shutil.rmtree(folder)
+
+
+def _signature(name: str, dim: int) -> dict[str, str | int]:
+    return {"name": name, "dim": dim, "format": FORMAT}
 
 
 def _filled_by(folder: Path) -> Any:

@@ -39,6 +39,11 @@ def point_id(space: Space, memory_id: str) -> UUID:
     return UUID(bytes=blake2b(orjson.dumps([*space, memory_id]), digest_size=16).digest())
 
 
+def point_of_payload(payload: Mapping[str, Any]) -> UUID:
+    """Where a point of this payload lies."""
+    return point_id(space_of(payload.get("space") or payload["buried"]), payload["id"])
+
+
 def living(space: Space, point: Point) -> dict[str, Any]:
     memory, evidence = point.memory, point.memory.evidence
     payload = {
@@ -56,7 +61,7 @@ def living(space: Space, point: Point) -> dict[str, Any]:
         "speaker": memory.speaker,
         "conversation": memory.source.conversation,
         "turn_id": evidence and evidence.turn_id,
-        "memory": orjson.loads(orjson.dumps(memory)),
+        "memory": orjson.dumps(memory).decode(),  # as text, which engines neither look into nor take apart
     }
     return {key: value for key, value in payload.items() if value is not None}
 
@@ -65,8 +70,12 @@ def tombstone(space: Space, memory_id: str, at: Millis) -> dict[str, Any]:
     return {"buried": space_key(space), "user_id": space.user, "id": memory_id, "at": at}
 
 
+def memory_in(payload: Mapping[str, Any]) -> Memory:
+    return memory_of(orjson.loads(payload["memory"]))
+
+
 def memory_of(stored: Mapping[str, Any]) -> Memory:
-    """The memory in `payload["memory"]`, or in any JSON of a `Memory`."""
+    """The memory in any JSON of a `Memory`."""
     evidence = stored["evidence"]
     return Memory(
         **{

@@ -18,7 +18,7 @@ from proxy.memory.store import cursors
 from proxy.memory.store import qdrant_queries as queries
 from proxy.memory.store.cursors import Place
 from proxy.memory.store.moving import Stored
-from proxy.memory.store.payload import candidate, living, memory_of, point_id, space_of, tombstone
+from proxy.memory.store.payload import candidate, living, memory_in, point_id, space_of, tombstone
 from proxy.memory.store.qdrant_collection import (
     Role,
     collection_of,
@@ -72,7 +72,7 @@ class QdrantStore:
         await self._upsert(space, [_struct(space, point) for point in newer])
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
-        return [_memory(record) for record in await self._records(space, ids) if "space" in record.payload]
+        return [memory_in(record.payload) for record in await self._records(space, ids) if "space" in record.payload]
 
     async def search(
         self,
@@ -114,7 +114,7 @@ class QdrantStore:
         after = cursors.decode(space, cursor) if cursor else None
         conditions = queries.listed(space, kind, slot, None if include_past else now)
         records = await self._newest(space, conditions, after, limit)
-        memories = [_memory(record) for record in records[:limit]]
+        memories = [memory_in(record.payload) for record in records[:limit]]
         more = len(records) > limit
         return memories, cursors.encode(space, _place(records[limit - 1])) if more else None
 
@@ -282,10 +282,6 @@ def _stored(record: Any) -> Stored:
     vectors = record.vector or {}
     words = vectors.get("bm25")
     return Stored(_id(record), record.payload, vectors.get("dense"), words and Sparse(words.indices, words.values))
-
-
-def _memory(record: Any) -> Memory:
-    return memory_of(record.payload["memory"])
 
 
 def _order(record: Any) -> int:
