@@ -86,12 +86,12 @@ def build_app(
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
     passthrough, translate = Passthrough(), Translate()
     upstream = Failover({"bytes": passthrough, "translate": translate})
-    store = stores.for_web(settings, embedder, seal.store)
+    store, retrieving = stores.for_web(settings, embedder, seal.store)
     records = build_records(settings, seal)
     queue, receipts, frozen, pauses = records.queue, records.receipts, records.frozen, records.pauses
     memory, max_body_bytes = settings.memory, settings.server.max_body_mb * 2**20
     privacy = build_privacy(settings)
-    recall = Recall(store, embedder, memory.budget_tokens, memory.deadline_ms, privacy)
+    recall = Recall(store, embedder, memory.budget_tokens, memory.deadline_ms, privacy, retrieving)
     chat = Chat(
         auth=auth,
         catalog=catalog,
@@ -178,7 +178,7 @@ async def running_writer(
     try:
         async with (
             sealing(settings) as seal,
-            stores.for_writer(settings, embedder, seal.store) as kept,
+            stores.for_writer(settings, embedder, seal.store, privacy) as kept,
             _extracting(settings, deployment, seal, kept.store, embedder, None if sees_all else privacy) as pending,
             _recording(settings, seal) as records,
         ):

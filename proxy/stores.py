@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.errors import ConfigError, StoreUnavailable
 from proxy.memory.embed import FastEmbedder
+from proxy.memory.privacy import Privacy
 from proxy.memory.reembed import Both, Reembedding
+from proxy.memory.retrieve import Retrieve, retrieve
 from proxy.memory.store.edge import EdgeStore
 from proxy.memory.store.edge_client import EdgeClient
 from proxy.memory.store.edge_server import serving
@@ -40,21 +42,31 @@ class Kept(NamedTuple):
     quiet_for: Callable[[], float] | None
 
 
-def for_web(settings: Settings, embedder: Embedder, seal: Seal) -> MemoryStore:
+class Reached(NamedTuple):
+    """`retrieve` runs in the store's process; None where that is not ours."""
+
+    store: MemoryStore
+    retrieve: Retrieve | None
+
+
+def for_web(settings: Settings, embedder: Embedder, seal: Seal) -> Reached:
     """The server, or the writer's process. Raises `ConfigError`."""
     following = next_embedder(settings)
+    store = _reached(settings, embedder, "changing" if following else "alone")
+    near = store.retrieve if isinstance(store, EdgeClient) else None
     if following is None:
-        return seal(_reached(settings, embedder, "alone"))
-    store, beside = _reached(settings, embedder, "changing"), _reached(settings, following, "next")
-    return Both(seal(store), seal(beside), _loading(following))
+        return Reached(seal(store), near)
+    beside = _reached(settings, following, "next")
+    return Reached(Both(seal(store), seal(beside), _loading(following)), near)
 
 
 @asynccontextmanager
-async def for_writer(settings: Settings, embedder: Embedder, seal: Seal) -> AsyncIterator[Kept]:
+async def for_writer(settings: Settings, embedder: Embedder, seal: Seal, privacy: Privacy) -> AsyncIterator[Kept]:
     """An embedded store is served to the web processes meanwhile. Raises `ConfigError`, `EmbedderUnavailable`."""
     following = next_embedder(settings)
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(_kept(settings, embedder, "changing" if following else "alone"))
+        role: Role = "changing" if following else "alone"
+        store = await stack.enter_async_context(_kept(settings, embedder, role, seal, privacy))
         quiet_for = store.quiet_for if isinstance(store, EdgeStore) else None
         if following is None:
             yield Kept(seal(store), (store,), quiet_for)
@@ -63,7 +75,7 @@ async def for_writer(settings: Settings, embedder: Embedder, seal: Seal) -> Asyn
         await following.start()
         if (following.name, following.dim) == (embedder.name, embedder.dim):
             raise ConfigError(f"memory.embedding.next_model or next_path names the model in use, {embedder.name}")
-        beside = await stack.enter_async_context(_kept(settings, following, "next"))
+        beside = await stack.enter_async_context(_kept(settings, following, "next", seal, privacy))
         await stack.enter_async_context(_reembedding(store, beside, seal, following))
         both = Both(seal(store), seal(beside), _loading(following))
         yield Kept(both, (store, beside), quiet_for)
@@ -72,7 +84,7 @@ async def for_writer(settings: Settings, embedder: Embedder, seal: Seal) -> Asyn
 @asynccontextmanager
 async def for_command(settings: Settings, embedder: Embedder, seal: Seal) -> AsyncIterator[MemoryStore]:
     """The server, the running writer's store, or the folder itself. Raises `ConfigError`, `StoreUnavailable`."""
-    store = for_web(settings, embedder, seal)
+    store = for_web(settings, embedder, seal).store
     try:
         await store.ping()
     except StoreUnavailable:
@@ -123,7 +135,9 @@ def _reached(settings: Settings, embedder: Embedder, role: Role) -> MemoryStore:
 
 
 @asynccontextmanager
-async def _kept(settings: Settings, embedder: Embedder, role: Role) -> AsyncIterator[QdrantStore | EdgeStore]:
+async def _kept(
+    settings: Settings, embedder: Embedder, role: Role, seal: Seal, privacy: Privacy
+) -> AsyncIterator[QdrantStore | EdgeStore]:
     if settings.memory.store.url:
         server = on_server(settings, embedder, role)
         try:
@@ -138,7 +152,7 @@ async def _kept(settings: Settings, embedder: Embedder, role: Role) -> AsyncIter
     store = embedded(settings, embedder, role)
     path = socket_path(_next_folder(settings) if role == "next" else settings.data_path)
     try:
-        async with serving(store, path):
+        async with serving(store, path, partial(retrieve, seal(store), privacy)):
             yield store
     finally:
         await store.close()

@@ -163,7 +163,7 @@ async def _store(settings: Settings) -> str:
         return "embedded; not running (start `rememberd serve`)"
     embedder = build_embedder(settings)
     await embedder.start()
-    store = stores.for_web(settings, embedder, seal=lambda store: store)
+    store = stores.for_web(settings, embedder, seal=lambda store: store).store
     try:
         await store.ping()
     finally:

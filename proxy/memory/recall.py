@@ -8,22 +8,19 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Coroutine
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
-
-import numpy as np
-from prometheus_client import Histogram
 
 from proxy import tracing
 from proxy.counters import counter
 from proxy.errors import Unavailable
 from proxy.memory.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
 from proxy.memory.breaker import Breaker
-from proxy.memory.candidates import Candidates
-from proxy.memory.floor import relevant
-from proxy.memory.pack import pack
 from proxy.memory.privacy import Privacy
-from proxy.memory.rank import Cue, named, rank
+from proxy.memory.rank import named, rank
+from proxy.memory.retrieve import STAGE, Retrieve, Wanted, retrieve
 from proxy.memory.wishes import Wish, wish
 from proxy.ports import Embedder, MemoryStore
 from proxy.types import Memory, Millis, Space
@@ -31,17 +28,11 @@ from proxy.types import Memory, Millis, Space
 Status = Literal["hit", "miss", "degraded"]
 
 PROFILE_FACTS = 100  # as many as anybody wants to read
-ROUNDS = 4
+_NOBODY = frozenset[str]()
 SPACES = 10_000  # whose speakers are kept in mind: about 200 bytes each
 
 RECALLS = counter("rememberd_recall", "Recalls by outcome.", "status", "hit", "miss", "degraded")
-STAGE = Histogram(
-    "rememberd_recall_stage_seconds",
-    "The parts of a recall.",
-    ["stage"],
-    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
-)
-EMBED, SEARCH, RANK, FETCH = (STAGE.labels(name) for name in ("embed", "search", "rank", "fetch"))
+EMBED = STAGE.labels("embed")
 
 log = logging.getLogger("rememberd.recall")
 
@@ -66,7 +57,8 @@ class Recalled:
 
 
 class Recall:
-    """Memories for a question. `budget_tokens` bounds the whole block, `deadline_ms` the whole call."""
+    """Memories for a question. `budget_tokens` bounds the whole block, `deadline_ms` the whole call. `retrieving` is
+    `retrieve` somewhere else, nearer to the store."""
 
     def __init__(
         self,
@@ -75,11 +67,13 @@ class Recall:
         budget_tokens: int = 600,
         deadline_ms: float = 150,
         privacy: Privacy = Privacy(),  # noqa: B008 - it does not change
+        retrieving: Retrieve | None = None,
     ) -> None:
         self.store, self.embedder, self.privacy = store, embedder, privacy
         self.budget_tokens, self.deadline_ms = budget_tokens, deadline_ms
+        self.retrieve = retrieving or partial(retrieve, store, privacy)
         self.breaker = Breaker()
-        self._speakers: OrderedDict[Space, set[str]] = OrderedDict()
+        self._speakers: OrderedDict[Space, frozenset[str]] = OrderedDict()
         self._probing: asyncio.Task[Recalled] | None = None
 
     async def recall(
@@ -112,7 +106,15 @@ class Recall:
 
     async def search(self, space: Space, query: str, *, now: Millis, limit: int) -> list[tuple[Memory, float]]:
         """The best `limit` memories and their cosines, best first, without a floor. Raises `Unavailable`."""
-        best = rank(query, await self._search(space, query, now), now).take(slice(limit))
+        left_out, words = self._speakers.get(space, _NOBODY), self.embedder.query(query)
+        while True:
+            dense = await self.embedder.dense(without(query, left_out))
+            found = await self.store.search(space, dense, words, now=now)
+            speakers = named(query, found.speaker.present())
+            if speakers <= left_out:
+                break
+            left_out = self._know(space, left_out | speakers)
+        best = rank(query, found, now).take(slice(limit))
         cosine = dict(zip(best.names(), best.dense.tolist(), strict=True))
         return [(memory, cosine[memory.id]) for memory in await self.store.get(space, list(cosine))]
 
@@ -141,35 +143,17 @@ class Recall:
             return Recalled("miss")
         if wish(question) == Wish("show"):
             return await self._everything(space, now, private)
-        found = await self._search(space, question, now)
-        with RANK.time(), tracing.span("rank"):
-            terms = len(self.embedder.query(question).indices)
-            retried = turn_id in found.turn_id.values
-            others = found.take(~found.turn_id.among((turn_id,))) if retried else found
-            if not private:
-                others = others.take((others.cues & Cue.PRIVATE) == 0)
-            ranked = rank(question, relevant(question, terms, others), now, conversation)
-        memories, cost = await self._fitting(space, ranked, private)
-        if not memories:
-            return Recalled("miss")
-        return Recalled("hit", render(memories), tuple(each.id for each in memories), cost)
-
-    async def _fitting(self, space: Space, ranked: Candidates, private: bool) -> tuple[list[Memory], int]:
-        """The best that fit, and what they cost at most. What turns out to be private, by its words, makes room for
-        others, a few times at most: then there is room left over."""
-        memories: list[Memory] = []
-        cost = 0
-        for _ in range(ROUNDS):
-            with RANK.time():
-                ids, cost = pack(ranked, self.budget_tokens)
-            with FETCH.time(), tracing.span("fetch"):
-                found = await self.store.get(space, ids) if ids else []
-            memories = found if private else [each for each in found if not self.privacy.keeps(space, each)]
-            if len(memories) == len(found):
+        left_out, words = self._speakers.get(space, _NOBODY), self.embedder.query(question)
+        while True:
+            with EMBED.time(), tracing.span("embed"):
+                dense = await self.embedder.dense(without(question, left_out))
+            wanted = Wanted(question, tuple(left_out), now, turn_id, conversation, private, self.budget_tokens)
+            with tracing.span("retrieve"):
+                found = await self.retrieve(space, dense, words, wanted)
+            if not found.speakers:
                 break
-            kept = {each.id.encode() for each in found} - {each.id.encode() for each in memories}
-            ranked = ranked.take(~np.isin(ranked.ids, np.array(sorted(kept), np.bytes_)))
-        return memories, cost
+            left_out = self._know(space, left_out.union(found.speakers))
+        return Recalled("hit" if found.ids else "miss", found.block, tuple(found.ids), found.tokens)
 
     async def _everything(self, space: Space, now: Millis, private: bool) -> Recalled:
         """For "what do you know about me?": no search, but the facts, pinned and newest first, as many as fit."""
@@ -185,29 +169,14 @@ class Recall:
         block = render(chosen)
         return Recalled("hit" if chosen else "miss", block, tuple(each.id for each in chosen), tokens(block))
 
-    async def _search(self, space: Space, question: str, now: Millis) -> Candidates:
-        """Speakers are known from what a search returns: a question that names one is asked again without the name,
-        which would draw everything that speaker said; from then on it is left out at once."""
-        known = self._speakers.get(space, set())
-        text = without(question, known)
-        found = await self._query(space, text, question, now)
-        speakers = known | named(question, found.speaker.present())
-        if speakers == known:
-            return found
-        self._know(space, speakers)
-        return await self._query(space, without(question, speakers), question, now)
-
-    async def _query(self, space: Space, meaning: str, words: str, now: Millis) -> Candidates:
-        with EMBED.time(), tracing.span("embed"):
-            dense = await self.embedder.dense(meaning)
-        with SEARCH.time(), tracing.span("search"):
-            return await self.store.search(space, dense, self.embedder.query(words), now=now)
-
-    def _know(self, space: Space, speakers: set[str]) -> None:
+    def _know(self, space: Space, speakers: frozenset[str]) -> frozenset[str]:
+        """Who speaks in a space is learned from what a search returns: a question that names one is asked again
+        without the name, which would draw everything that speaker said; from then on it is left out at once."""
         self._speakers[space] = speakers
         self._speakers.move_to_end(space)
         if len(self._speakers) > SPACES:
             self._speakers.popitem(last=False)
+        return speakers
 
 
 def standalone(question: str, previous: str | None) -> str:
@@ -223,7 +192,7 @@ def gist(text: str) -> str:
     return text if len(text) <= 2 * _END_CHARS else f"{text[:_END_CHARS]}\n{text[-_END_CHARS:]}"
 
 
-def without(question: str, speakers: set[str]) -> str:
+def without(question: str, speakers: AbstractSet[str]) -> str:
     """`question` without these names, unless nothing much would be left."""
     if not speakers:
         return question

@@ -86,11 +86,11 @@ def _call_chat(litellm: Any, asked: Json, deployment: Json) -> Any:
 
 
 # litellm's public `anthropic_messages` and `aresponses` need its MCP package as soon as a request has tools, and look
-# for its proxy's router (seen in 1.106.2). What they do in between is pure, and asked for directly here.
+# for its proxy's router (seen in 1.110.2). What they do in between is pure, and asked for directly here.
 
 
 async def _call_messages(litellm: Any, asked: Json, deployment: Json) -> Any:
-    module: Any = importlib.import_module("litellm.llms.anthropic.pass_through.adapters.transformation")
+    module: Any = importlib.import_module("litellm.llms.anthropic.messages.adapters.transformation")
     adapter, model = module.AnthropicAdapter(), deployment["model"]
     said = {"max_tokens": _MAX_TOKENS, **asked, "model": model}
     request, names = adapter.translate_completion_input_params_with_tool_mapping(said)

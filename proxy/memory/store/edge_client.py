@@ -14,6 +14,7 @@ import orjson
 
 from proxy.errors import StoreUnavailable
 from proxy.memory.candidates import Candidates
+from proxy.memory.retrieve import Retrieved, Wanted
 from proxy.memory.store.edge_wire import READ_AHEAD_BYTES, frame, read_frame, unpack_candidates, unpack_error
 from proxy.memory.store.payload import memory_of
 from proxy.types import Kind, Memory, Millis, Point, Space, Sparse
@@ -54,6 +55,11 @@ class EdgeClient:
     ) -> Candidates:
         arguments = {"space": space, "dense": dense, "sparse": sparse, "now": now, "limit": limit, "kind": kind}
         return unpack_candidates(*await self._answered("search", arguments))
+
+    async def retrieve(self, space: Space, dense: list[float], sparse: Sparse, wanted: Wanted) -> Retrieved:
+        """In the store's process. Raises `StoreUnavailable`."""
+        found = await self._call("retrieve", space=space, dense=dense, sparse=sparse, wanted=wanted)
+        return Retrieved(*found)
 
     async def page(
         self,

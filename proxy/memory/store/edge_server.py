@@ -7,8 +7,9 @@ import logging
 import os
 import socket
 from asyncio import StreamReader, StreamWriter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from prometheus_client import Counter
 
 from proxy.errors import RequestError, StoreUnavailable
 from proxy.memory.candidates import Candidates
+from proxy.memory.privacy import Privacy
+from proxy.memory.retrieve import Retrieve, Wanted, retrieve
 from proxy.memory.store.edge import EdgeStore
 from proxy.memory.store.edge_wire import READ_AHEAD_BYTES, frame, pack_candidates, pack_error, read_frame
 from proxy.memory.store.payload import point_of
-from proxy.types import Space
+from proxy.types import Space, Sparse
 
 # How long nobody must have asked before the engine may be stalled for an optimisation, and how often to look.
 QUIET_SECONDS = 60.0
@@ -28,15 +31,21 @@ log = logging.getLogger("rememberd.store")
 faults = Counter("rememberd_store_server_faults_total", "Calls to the store's server that failed by our own fault")
 
 
+Method = Callable[..., Awaitable[Any]]
+
+
 @asynccontextmanager
-async def serving(store: EdgeStore, path: Path) -> AsyncIterator[None]:
-    """Answer calls on the socket `path` while the body runs. Close the store only after it.
+async def serving(store: EdgeStore, path: Path, retrieving: Retrieve | None = None) -> AsyncIterator[None]:
+    """Answer calls on the socket `path` while the body runs. Close the store only after it. `retrieving` is
+    `retrieve` over this store as its callers see it: behind its seal, say.
 
     The store's own lock makes sure that a socket file found here belongs to nobody any more."""
     connections: set[asyncio.Task[None]] = set()
 
+    methods = _methods(store, retrieving or partial(retrieve, store, Privacy()))
+
     async def connected(reader: StreamReader, writer: StreamWriter) -> None:
-        task = asyncio.create_task(_converse(store, reader, writer))
+        task = asyncio.create_task(_converse(methods, reader, writer))
         connections.add(task)
         task.add_done_callback(connections.discard)
 
@@ -66,12 +75,12 @@ def _listener(path: Path) -> socket.socket:
     return listener
 
 
-async def _converse(store: EdgeStore, reader: StreamReader, writer: StreamWriter) -> None:
+async def _converse(methods: Mapping[str, Method], reader: StreamReader, writer: StreamWriter) -> None:
     try:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 (number, method, arguments), _ = await read_frame(reader)
-                result, columns, error = await _answer(store, method, arguments)
+                result, columns, error = await _answer(methods, method, arguments)
                 writer.write(frame([number, result, error], columns))
                 await writer.drain()
                 await asyncio.sleep(0)  # a busy connection must not starve the others
@@ -79,10 +88,10 @@ async def _converse(store: EdgeStore, reader: StreamReader, writer: StreamWriter
         writer.close()
 
 
-async def _answer(store: EdgeStore, method: str, arguments: dict[str, Any]) -> tuple[Any, bytes, Any]:
+async def _answer(methods: Mapping[str, Method], method: str, arguments: dict[str, Any]) -> tuple[Any, bytes, Any]:
     """Result, its columns, and error: either the first or the last is None."""
     try:
-        result = await _METHODS[method](store, **_typed(arguments))
+        result = await methods[method](**_typed(arguments))
         return (*pack_candidates(result), None) if isinstance(result, Candidates) else (result, b"", None)
     except (RequestError, StoreUnavailable) as error:
         return None, b"", pack_error(error)
@@ -95,28 +104,33 @@ async def _answer(store: EdgeStore, method: str, arguments: dict[str, Any]) -> t
 def _typed(arguments: dict[str, Any]) -> dict[str, Any]:
     if "space" in arguments:
         arguments["space"] = Space(*arguments["space"])
+    if "wanted" in arguments:
+        arguments["wanted"] = Wanted(*arguments["wanted"])
+    if "sparse" in arguments:
+        arguments["sparse"] = Sparse(*arguments["sparse"])
     if "points" in arguments:
         arguments["points"] = [point_of(point) for point in arguments["points"]]
     return arguments
 
 
-async def _get(store: EdgeStore, **arguments: Any) -> list[str]:
-    return store.stored(**arguments)
+def _methods(store: EdgeStore, retrieving: Retrieve) -> dict[str, Method]:
+    async def get(**arguments: Any) -> list[str]:
+        return store.stored(**arguments)
 
-
-_METHODS: dict[str, Callable[..., Awaitable[Any]]] = {
-    "put": EdgeStore.put,
-    "get": _get,
-    "search": EdgeStore.search,
-    "page": EdgeStore.page,
-    "count": EdgeStore.count,
-    "buried": EdgeStore.buried,
-    "delete": EdgeStore.delete,
-    "erase": EdgeStore.erase,
-    "spaces": EdgeStore.spaces,
-    "ping": EdgeStore.ping,
-    "flush": EdgeStore.flush,
-}
+    return {
+        "put": store.put,
+        "get": get,
+        "search": store.search,
+        "retrieve": retrieving,
+        "page": store.page,
+        "count": store.count,
+        "buried": store.buried,
+        "delete": store.delete,
+        "erase": store.erase,
+        "spaces": store.spaces,
+        "ping": store.ping,
+        "flush": store.flush,
+    }
 
 
 async def _optimize_when_quiet(store: EdgeStore) -> None:

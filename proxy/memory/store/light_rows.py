@@ -15,7 +15,11 @@ from proxy.memory.store.payload import candidate
 _FIRST_ROWS = 1024
 _PREFIX = 8  # bytes
 _TYPES = {
-    **{"at": np.int64, "tokens": np.int32, "cues": np.int32, "facts": np.bool_, "pinned": np.bool_},
+    "at": np.int64,
+    "tokens": np.int32,
+    "cues": np.int32,
+    "facts": np.bool_,
+    "pinned": np.bool_,
     **dict.fromkeys(NAMED, np.int32),
 }
 
@@ -76,9 +80,9 @@ class LightRows:
             column[np.searchsorted(found, places)] = branch.scores
         order = self._by_id(found)
         found, (dense, bm25) = found[order], scores[:, order]
-        columns = {name: column[found] for name, column in self._columns.items()}
-        named = {name: self._names_of(name, columns.pop(name)) for name in NAMED}
-        return Candidates(ids=self._ids[found], dense=dense, bm25=bm25, **columns, **named)
+        columns: dict[str, Any] = {name: column[found] for name, column in self._columns.items()}
+        columns |= {name: self._names_of(name, columns[name]) for name in NAMED}
+        return Candidates(ids=self._ids[found], dense=dense, bm25=bm25, **columns)
 
     def _by_id(self, found: Ints) -> Ints:
         prefixes = self._prefixes[found]
