@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from tests.sealing import opened_in_redis
 
 ROOT = Cipher(b"r" * 32, "")
 ADA = Principal("ada's", user="ada", models=("gpt-*",), scopes=("work", "team"), requests_per_minute=7, expires_at=9)
+EVE = replace(ADA, name="eve's", expires_at=None)
 
 
 @pytest.fixture(params=["file", "redis", "sealed"])
@@ -261,28 +263,39 @@ async def test_keys_made_before_there_was_redis_come_along(redis_url: str, tmp_p
     one name both hold. What is revoked afterwards is so in the file too: no way back to it, and no empty Redis,
     brings a key back or opens a proxy that needs keys."""
     files = [in_file(tmp_path / name) for name in ("a", "b")]
-    (ada, key), (bob, _) = await files[0].create(ADA, 1), await files[0].create(Principal("bob's", user="bob"), 2)
+    (eve, key), (bob, _) = await files[0].create(EVE, 1), await files[0].create(Principal("bob's", user="bob"), 2)
     await files[0].revoke(bob.id, 3)
-    namesake, _ = await files[1].create(ADA, 4)
+    namesake, _ = await files[1].create(EVE, 4)
     async with AsyncExitStack() as stack:
         hosts = [in_redis(redis_url, tmp_path / name) for name in ("a", "a", "b", "c")]
         for close in [each.close for each in hosts] + [each.close for each in files]:
             stack.push_async_callback(close)
-        await hosts[0]._add(ada)  # and then it was killed
+        await hosts[0]._add(eve)  # and then it was killed
         await asyncio.gather(*(host.version() for host in hosts))
         found = {each.id: each for each in await hosts[3].all()}
-        assert found[ada.id] == ada
+        assert found[eve.id] == eve
         assert found[bob.id].revoked_at == 3
         assert (found[namesake.id].digest, found[namesake.id].revoked_at) == (namesake.digest, None)
-        assert found[namesake.id].principal.name == f"{ADA.name} {namesake.id}"
-        await hosts[3].revoke(ada.id, 5)
+        assert found[namesake.id].principal.name == f"{EVE.name} {namesake.id}"
+        await hosts[3].revoke(eve.id, 5)
         again = in_redis(redis_url, tmp_path / "a")
         stack.push_async_callback(again.close)
-        assert {each.id: each.revoked_at for each in await again.all()}[ada.id] == 5
+        assert {each.id: each.revoked_at for each in await again.all()}[eve.id] == 5
         auth = Auth([])
         await Watch(auth, files[0]).look()
         assert not let_in(auth, key)
         assert not let_in(auth, "")
+
+
+async def test_a_call_whose_answer_was_lost_is_sent_again_in_vain(redis_url: str, tmp_path: Path) -> None:
+    """The client retries: neither is a key made twice nor a revocation said to have failed."""
+    keys = in_redis(redis_url, tmp_path)
+    made, _ = await keys.create(EVE, 1)
+    assert await keys._add(made)
+    for _ in range(2):
+        assert (await keys.revoke(made.id, 5)).revoked_at == 5
+    assert len(await keys.all()) == 1
+    await keys.close()
 
 
 async def test_an_emptied_redis_opens_no_host_that_had_keys(
@@ -290,7 +303,7 @@ async def test_an_emptied_redis_opens_no_host_that_had_keys(
 ) -> None:
     """Its file still says that it did."""
     file = in_file(tmp_path)
-    _, key = await file.create(ADA, 1)
+    _, key = await file.create(EVE, 1)
     keys = in_redis(redis_url, tmp_path)
     assert len(await keys.all()) == 1
     with redis_server.client() as client:
