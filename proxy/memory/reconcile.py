@@ -100,7 +100,7 @@ async def _settle_one(
     known = [*known, *await _related(store, embedder, space, memory, now, verdicts or {})]
     # A turn's own facts come in the order that the user told them; a model's come later, and other turns before them.
     told = known if verdicts is not None else _before(known, memory, now)
-    return _dated(settle_fact(told, memory, verdicts or {}), known)
+    return _dated(settle_fact(told, memory, verdicts or {}), told, known)
 
 
 def _id_beside_the_edited(space: Space, memory: Memory) -> str:
@@ -146,14 +146,20 @@ def _before(known: Sequence[Memory], fact: Memory, now: Millis) -> Sequence[Memo
     ]
 
 
-def _dated(settled: Settled, known: Sequence[Memory]) -> Settled:
-    """When each was last said stays as it was dated: by that a turn that is done again is known."""
-    last = {each.id: each.updated_at for each in known}
+def _dated(settled: Settled, told: Sequence[Memory], known: Sequence[Memory]) -> Settled:
+    """When each was last said stays as it was dated: by that a turn that is done again is known. What has ended in the
+    time ahead has ended now: else it would hold until then."""
+    if not settled.news:
+        return settled
+    last, ends = {each.id: each.updated_at for each in known}, {each.id: each.valid_to for each in known}
+    changed = {settled.stands.id, *(each.id for each in settled.closed)}
+    ended = [each for each in told if each.valid_to != ends[each.id] and each.id not in changed]
 
     def dated(memory: Memory) -> Memory:
         return replace(memory, updated_at=max(memory.updated_at, last.get(memory.id, 0)))
 
-    return settled._replace(stands=dated(settled.stands), closed=tuple(dated(each) for each in settled.closed))
+    closed = tuple(dated(each) for each in (*settled.closed, *ended))
+    return settled._replace(stands=dated(settled.stands), closed=closed)
 
 
 def settle_episode(known: Memory | None, episode: Memory) -> Settled | None:
