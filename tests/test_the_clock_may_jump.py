@@ -96,10 +96,11 @@ async def test_turns_done_again_change_nothing(person: Person, later: Millis) ->
 
 async def test_a_turn_done_again_before_anything_new_was_said_changes_nothing_either(person: Person) -> None:
     """Nor does it claim to."""
-    oslo = home("Oslo", NOW - 5)
-    await said(person, oslo)
-    await said(person, home("Bergen", AHEAD))
-    assert await said(person, oslo, now=NOW) == Outcome(touched=[oslo.id])
+    turns = [home("Rome", NOW - 9), home("Oslo", NOW - 5), home("Bergen", AHEAD)]
+    for memory in turns:
+        await said(person, memory)
+    for memory in turns:
+        assert await said(person, memory, now=NOW) == Outcome(touched=[memory.id])
     assert person.current() == ["I live in Bergen."]
 
 
@@ -153,7 +154,7 @@ async def test_what_was_deleted_since_stays_deleted_however_it_is_dated(person: 
     """Told while the clock was ahead, deleted after it was set back: its turn, done again, brings back neither the
     fact nor the exchange."""
     tea = fact("I like tea.", AHEAD)
-    exchange = Memory(episode_id(ADA, "t"), "User: I like tea.", "episode", AHEAD, AHEAD, AHEAD)
+    exchange = replace(tea, id=episode_id(ADA, "t"), text="User: I like tea.", kind="episode")
     for memory in (tea, exchange):
         await said(person, memory)
     await person.store.delete(ADA, [tea.id, exchange.id], at=NOW)

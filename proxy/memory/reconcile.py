@@ -92,13 +92,14 @@ async def _settle_one(
         memory = replace(memory, slot=known[0].slot)
     repeated = [each for each, verdict in (verdicts or {}).items() if verdict == "same"]
     buried = await store.buried(space, [memory.id, *repeated])
-    ahead = memory.created_at > now + APART  # then the clock was set back since, and it was deleted after that
+    # A turn from ahead was taken in before the clock was set back, and what it says was deleted after that.
+    ahead = memory.created_at > now + APART and memory.evidence is not None and memory.evidence.turn_id is not None
     if any(ahead or memory.created_at <= at for at in buried.values()):
         return None
     if memory.kind == "episode":
         return settle_episode(known[0] if known else None, memory)
     known = [*known, *await _related(store, embedder, space, memory, now, verdicts or {})]
-    # A turn's own facts come in the order that the user told them; a model's come later, and other turns before them.
+    # A turn's own facts come in the order that the user told them; a model's after those of later turns.
     told = known if verdicts is not None else _before(known, memory, now)
     return _dated(settle_fact(told, memory, verdicts or {}), told, known)
 
@@ -147,8 +148,8 @@ def _before(known: Sequence[Memory], fact: Memory, now: Millis) -> Sequence[Memo
 
 
 def _dated(settled: Settled, told: Sequence[Memory], known: Sequence[Memory]) -> Settled:
-    """When each was last said stays as it was dated: by that a turn that is done again is known. What has ended in the
-    time ahead has ended now: else it would hold until then."""
+    """When each was last said stays as it was dated: by that a turn that is done again is known. What has ended in
+    the time ahead has ended now: else it would hold until then."""
     if not settled.news:
         return settled
     last, ends = {each.id: each.updated_at for each in known}, {each.id: each.valid_to for each in known}
