@@ -32,6 +32,7 @@ from proxy.errors import ConfigError, QueueUnavailable, RequestError
 from proxy.forward import Forward
 from proxy.front import Front
 from proxy.keys import MadeKeys, Watch
+from proxy.keys_file import KeysFile
 from proxy.limits import Limits
 from proxy.mcp.endpoint import Mcp
 from proxy.memory.database import Database
@@ -79,9 +80,8 @@ def build_app(
         origins=origins,
         limits=limits,
     )
-    keys = build_keys(settings)
+    keys = build_keys(settings, seal)
     watch = Watch(auth, keys)
-    watch.look()
     caller, audit_log = Caller(auth), build_audit_log(settings, seal)
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
     passthrough, translate = Passthrough(), Translate()
@@ -117,6 +117,7 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await watch.look()
         background = [asyncio.create_task(watch.run()), asyncio.create_task(audit_log.run())]
         yield
         await mcp.close()
@@ -124,7 +125,7 @@ def build_app(
             task.cancel()
         audit_log.sync()
         await chat.drain()
-        await keys.database.close()
+        await keys.close()
         limits.close()
         await queue.close()
         await store.close()
@@ -294,8 +295,16 @@ def build_audit_log(settings: Settings, seal: Sealing) -> AuditLog:
     return AuditLog(settings.data_path / "audit.jsonl", seal.name)
 
 
-def build_keys(settings: Settings) -> MadeKeys:
-    return MadeKeys(Database(settings.data_path / "keys.db"))
+def build_keys(settings: Settings, seal: Sealing) -> MadeKeys:
+    """Raises `ConfigError` for a URL that is none."""
+    file = KeysFile(Database(settings.data_path / "keys.db"))
+    if not settings.memory.queue.url:
+        return file
+    # Imported here: who has no Redis need not load its client.
+    from proxy.memory.redis.client import Shared
+    from proxy.memory.redis.made_keys import RedisMadeKeys
+
+    return RedisMadeKeys(Shared(settings.memory.queue.url), seal.keyring.root if seal.keyring else None, file)
 
 
 def reconfigure(

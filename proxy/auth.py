@@ -38,7 +38,7 @@ class Auth:
         self.local_only, self.origins, self.limits = local_only, origins, limits
         self._configured = {_digest_of(key): principal_from(asdict(key)) for key in keys}
         self._made: Mapping[bytes, Principal] = {}
-        self._ever_made = True  # until somebody has looked
+        self._seen, self._ever_made = False, True  # until somebody has looked
         self._admin = digest(admin_key) if admin_key else None
         self._principals = self._configured
 
@@ -48,10 +48,10 @@ class Auth:
 
     @property
     def one_user(self) -> bool:
-        """True if nobody but one user can come in."""
+        """True if nobody but one user can come in, as far as is known which keys were made."""
         holders = self._principals.values()
         named = any(each.trust_identity or each.jwt_secret for each in holders)
-        return not named and len({each.user for each in holders}) <= 1
+        return self._seen and not named and len({each.user for each in holders}) <= 1
 
     def become(self, other: Auth) -> None:
         """Take over the configured keys of `other`, all at once."""
@@ -60,7 +60,7 @@ class Auth:
 
     def adopt(self, made: Mapping[bytes, Principal], *, ever_made: bool) -> None:
         """The keys in force beside the configured ones, by digest; and whether there ever was one."""
-        self._made, self._ever_made = made, ever_made
+        self._made, self._seen, self._ever_made = made, True, ever_made
         self._principals = {**made, **self._configured}
 
     def principal(self, headers: Mapping[str, str], *, counts: bool = True) -> Principal:

@@ -23,7 +23,9 @@ OPENS_IN = 60.0
 class Apart:
     """`start` and `stop` by name: "writer", or "web-0", "web-1" …, which each have a port."""
 
-    def __init__(self, folder: Path, upstream: str, memory: dict[str, Any], *, drain_seconds: int = 1) -> None:
+    def __init__(
+        self, folder: Path, upstream: str, memory: dict[str, Any], *, drain_seconds: int = 1, **settings: Any
+    ) -> None:
         self.folder, self.running = folder, dict[str, subprocess.Popen[bytes]]()
         self.urls: dict[str, str] = {}
         self.config = folder / "rememberd.yaml"
@@ -36,6 +38,7 @@ class Apart:
                     "model_list": [entry("model-a", "openai/model-a", upstream)],
                     "keys": KEYS,
                 }
+                | settings
             )
         )
 

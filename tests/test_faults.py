@@ -27,8 +27,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_costs_memory_at_most(rows: dict[str, dict[str, Any]], name: str) -> None:
-    """Chats are whole; acknowledged turns are there once; the last home holds, unless the clock was set
-    back; and it recovers. What is in a web process that is killed breaks off."""
+    """Chats are whole; acknowledged turns are there once; the last home alone holds, unless the clock
+    was set back; and it recovers. What is in a web process that is killed breaks off."""
     row, fault = rows[name], FAULTS[name]
     if row["skipped"]:
         pytest.skip(row["skipped"])

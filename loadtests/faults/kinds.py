@@ -23,8 +23,8 @@ AGE = "rememberd_queue_age_seconds"
 @dataclass(frozen=True, slots=True)
 class Fault:
     """`metric` shows it: a counter that grows, or a gauge by its peak. `seconds` is how long a full run lasts.
-    `breaks`: requests under way break with the process they are in, whatever anybody does. `reorders`: what was said
-    before a clock was set back counts as newer."""
+    `breaks`: requests under way break with the process they are in, whatever anybody does. `reorders`: what was
+    replaced while a clock was ahead is shown beside the new value once it is set back."""
 
     name: str
     what: str

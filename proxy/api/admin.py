@@ -52,7 +52,8 @@ class Admin:
         """Those of the settings first; none of them in a form that would open anything."""
         self._enter(request)
         configured = [_shown(principal) | {"id": None, "configured": True} for principal in self.auth.configured]
-        return json_response({"object": "list", "data": configured + [key_json(key) for key in self.keys.all()]})
+        made = [key_json(key) for key in await self.keys.all()]
+        return json_response({"object": "list", "data": configured + made})
 
     async def create_key(self, request: Request) -> Response:
         self._enter(request)
@@ -61,14 +62,14 @@ class Admin:
         )
         made, key = await self.keys.create(principal, _now())
         note(request.scope, key=principal.name, whose=principal.user)
-        self.watch.look()
+        await self.watch.look()
         return json_response(key_json(made) | {"key": key}, 201)
 
     async def revoke_key(self, request: Request) -> Response:
         self._enter(request)
         revoked = await self.keys.revoke(request.path_params["id"], _now())
         note(request.scope, key=revoked.principal.name, whose=revoked.principal.user)
-        self.watch.look()
+        await self.watch.look()
         return json_response({"object": "key.revoked", "id": revoked.id, "name": revoked.principal.name})
 
     async def list_users(self, request: Request) -> Response:

@@ -63,14 +63,13 @@ async def _run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     prepare(settings)
     async with sealing(settings) as seal:
-        return await _done(arguments, settings, build_audit_log(settings, seal))
+        return await _done(arguments, settings, build_keys(settings, seal), build_audit_log(settings, seal))
 
 
-async def _done(arguments: argparse.Namespace, settings: Settings, log: AuditLog) -> int:
-    keys = build_keys(settings)
+async def _done(arguments: argparse.Namespace, settings: Settings, keys: MadeKeys, log: AuditLog) -> int:
     try:
         if arguments.do == "list":
-            _list(keys.all())
+            _list(await keys.all())
         elif arguments.do == "revoke":
             revoked = await keys.revoke(arguments.name, _now())
             log.record({"who": OPERATOR, "did": "keys.revoke", "key": revoked.principal.name})
@@ -81,7 +80,7 @@ async def _done(arguments: argparse.Namespace, settings: Settings, log: AuditLog
     except RequestError as error:
         raise ConfigError(error.message) from error
     finally:
-        await keys.database.close()
+        await keys.close()
         log.sync()
     return 0
 

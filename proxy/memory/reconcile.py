@@ -6,6 +6,9 @@ newer. A pinned memory is closed like any other when the user states a newer val
 
 What neither slots nor words decide a model may have decided before (`verdicts`: by the id of the new fact). Its word
 counts less than the user's: it closes nothing that is pinned, nor anything said or edited since.
+
+Clocks jump. What is said now is said after all that is known, whatever dates a clock that ran ahead has left on it
+(`_before`). What was deleted or edited by hand holds until the time of that, though: in doubt the hand counts more.
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ from proxy.types import NEVER, Memory, Millis, Space, Verdicts
 NEAR = 0.3
 _NEIGHBOURS = 16
 _HISTORY = 100  # values of a slot that are looked at, the newest first
+# What is dated further ahead than this was dated by a clock that has been set back since: the clocks of hosts differ
+# by less. And what was said longer ago is not said now.
+APART: Millis = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +60,14 @@ async def merge(
     now: Millis,
     verdicts: Mapping[str, Verdicts] | None = None,
 ) -> Outcome:
-    """Write `new` into the store, in order. Doing it again changes nothing.
+    """Write `new` into the store, in order. Doing it again changes nothing. `verdicts` is None where no model has
+    read them: those are of the user's newest turn.
 
     Raises `StoreUnavailable` and `EmbedderUnavailable`: what was written until then stays, a retry completes it."""
     outcome = Outcome()
     for memory in new:
-        settled = await _settle_one(store, embedder, space, memory, now, (verdicts or {}).get(memory.id, {}))
+        judged = None if verdicts is None else verdicts.get(memory.id, {})
+        settled = await _settle_one(store, embedder, space, memory, now, judged)
         if settled is None:
             continue
         if settled.news:
@@ -71,7 +79,7 @@ async def merge(
 
 
 async def _settle_one(
-    store: MemoryStore, embedder: Embedder, space: Space, memory: Memory, now: Millis, verdicts: Verdicts
+    store: MemoryStore, embedder: Embedder, space: Space, memory: Memory, now: Millis, verdicts: Verdicts | None
 ) -> Settled | None:
     """None: the user deleted or edited this since it was said."""
     known = await store.get(space, [memory.id])
@@ -82,13 +90,18 @@ async def _settle_one(
         known = await store.get(space, [memory.id])
     if known and not memory.slot:
         memory = replace(memory, slot=known[0].slot)
-    repeated = [each for each, verdict in verdicts.items() if verdict == "same"]
+    repeated = [each for each, verdict in (verdicts or {}).items() if verdict == "same"]
     buried = await store.buried(space, [memory.id, *repeated])
-    if any(memory.created_at <= at for at in buried.values()):
+    # A turn from ahead was taken in before the clock was set back, and what it says was deleted after that.
+    ahead = memory.created_at > now + APART and memory.evidence is not None and memory.evidence.turn_id is not None
+    if any(ahead or memory.created_at <= at for at in buried.values()):
         return None
     if memory.kind == "episode":
         return settle_episode(known[0] if known else None, memory)
-    return settle_fact([*known, *await _related(store, embedder, space, memory, now, verdicts)], memory, verdicts)
+    known = [*known, *await _related(store, embedder, space, memory, now, verdicts or {})]
+    # A turn's own facts come in the order that the user told them; a model's after those of later turns.
+    told = known if verdicts is not None else _before(known, memory, now)
+    return _dated(settle_fact(told, memory, verdicts or {}), told, known)
 
 
 def _id_beside_the_edited(space: Space, memory: Memory) -> str:
@@ -109,6 +122,45 @@ async def _related(
     found = await store.search(space, dense, sparse, now=fact.created_at - 1, limit=_NEIGHBOURS, kind="fact")
     near = found.take(found.slot.codes < 0).nearest(NEAR)
     return await store.get(space, list(dict.fromkeys([*near, *verdicts])))
+
+
+def _before(known: Sequence[Memory], fact: Memory, now: Millis) -> Sequence[Memory]:
+    """`known`, with what is dated ahead dated as if it were said just before `fact`, if that is said now.
+
+    Up to the last time that one of them was said, a time ahead is that clock's; one beyond is meant: "from 1 December
+    I work at Globex". Only a clock that went ahead and came back within `APART` can deceive us."""
+    latest = max((each.updated_at for each in known), default=0)
+    if latest <= now + APART or abs(fact.created_at - now) > APART:
+        return known
+
+    def told(at: Millis) -> Millis:
+        return fact.created_at - 1 if now + APART < at <= latest else at
+
+    return [
+        replace(
+            each,
+            updated_at=told(each.updated_at),
+            valid_from=told(each.valid_from),
+            valid_to=None if each.valid_to is None else told(each.valid_to),
+        )
+        for each in known
+    ]
+
+
+def _dated(settled: Settled, told: Sequence[Memory], known: Sequence[Memory]) -> Settled:
+    """When each was last said stays as it was dated: by that a turn that is done again is known. What has ended in
+    the time ahead has ended now: else it would hold until then."""
+    if not settled.news:
+        return settled
+    last, ends = {each.id: each.updated_at for each in known}, {each.id: each.valid_to for each in known}
+    changed = {settled.stands.id, *(each.id for each in settled.closed)}
+    ended = [each for each in told if each.valid_to != ends[each.id] and each.id not in changed]
+
+    def dated(memory: Memory) -> Memory:
+        return replace(memory, updated_at=max(memory.updated_at, last.get(memory.id, 0)))
+
+    closed = tuple(dated(each) for each in (*settled.closed, *ended))
+    return settled._replace(stands=dated(settled.stands), closed=closed)
 
 
 def settle_episode(known: Memory | None, episode: Memory) -> Settled | None:

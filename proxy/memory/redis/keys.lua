@@ -9,7 +9,7 @@ local operations = {}
 
 -- What only a Redis that was used without a master key has in it before there is a root.
 local function in_clear_text()
-  for _, name in ipairs({'seq', 'receipts', 'frozen', 'paused', 'erased'}) do
+  for _, name in ipairs({'seq', 'receipts', 'frozen', 'paused', 'erased', 'api_keys'}) do
     if call('EXISTS', key(name)) == 1 then return true end
   end
 end
