@@ -163,14 +163,12 @@ class ReceiptBook(Protocol):
 class FrozenBlocks(Protocol):
     """How often a space changed, and the blocks of its open turns. Raises `QueueUnavailable`."""
 
-    async def version(self, space: Space) -> int:
-        """0 until the space first changes; never goes back."""
-
     async def bump(self, space: Space) -> int:
         """The new version: to be called after every change of the space's memories."""
 
-    async def thawed(self, space: Space, key: str) -> tuple[int, bytes] | None:
-        """The version at which the value was frozen, and the value."""
+    async def thawed(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
+        """The space's version (0 until it first changes; it never goes back); and, if there is one, the version at
+        which the value was frozen, and the value."""
 
     async def freeze(self, space: Space, key: str, version: int, value: bytes) -> None:
         """`version` is the space's before `value` was made. The first value of the highest version stands."""

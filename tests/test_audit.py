@@ -150,7 +150,7 @@ async def test_a_repair_reaches_the_running_workers(settings: Settings, capsys: 
     database = Database(settings.data_path / "queue.db")
     async with serving(store, socket_path(settings.data_path)):
         await audited(settings, capsys, fix=True)
-    assert await Frozen(database).version(ADA) == 1
+    assert (await Frozen(database).thawed(ADA, "turn"))[0] == 1
     await database.close()
     assert [each.text for each in await store.get(ADA, ["secret-5555", "expired-666"])] == [
         "My key is [redacted: OpenAI key]."

@@ -56,31 +56,30 @@ async def test_a_block_frozen_by_one_worker_is_thawed_by_another(
     frozen: FrozenBlocks, other_worker: FrozenBlocks
 ) -> None:
     """The bytes and the version at which they were made, under their own space and key only."""
-    assert await other_worker.thawed(ADA, "turn") is None
+    assert await other_worker.thawed(ADA, "turn") == (0, None)
     await frozen.freeze(ADA, "turn", 3, b"block")
-    assert await other_worker.thawed(ADA, "turn") == (3, b"block")
-    assert await other_worker.thawed(ADA, "other turn") is None
-    assert await other_worker.thawed(Space("ada", "work"), "turn") is None
-    assert await other_worker.thawed(Space("bob"), "turn") is None
+    assert await other_worker.thawed(ADA, "turn") == (0, (3, b"block"))
+    for space, key in ((ADA, "other turn"), (Space("ada", "work"), "turn"), (Space("bob"), "turn")):
+        assert await other_worker.thawed(space, key) == (0, None)
 
 
 async def test_of_two_racing_workers_the_first_wins(frozen: FrozenBlocks, other_worker: FrozenBlocks) -> None:
     """At one version the first block stands; a newer version replaces it, an older one never does."""
     await frozen.freeze(ADA, "turn", 3, b"first")
     await other_worker.freeze(ADA, "turn", 3, b"second")
-    assert await frozen.thawed(ADA, "turn") == (3, b"first")
+    assert await frozen.thawed(ADA, "turn") == (0, (3, b"first"))
     await other_worker.freeze(ADA, "turn", 4, b"newer")
     await frozen.freeze(ADA, "turn", 3, b"late")
-    assert await frozen.thawed(ADA, "turn") == (4, b"newer")
+    assert await frozen.thawed(ADA, "turn") == (0, (4, b"newer"))
 
 
 async def test_versions_count_the_changes_of_a_space(frozen: FrozenBlocks, other_worker: FrozenBlocks) -> None:
     """A bump in one process is seen in all, and only in its space."""
-    assert await frozen.version(ADA) == 0
+    assert (await frozen.thawed(ADA, "turn"))[0] == 0
     assert await frozen.bump(ADA) == 1
     assert await other_worker.bump(ADA) == 2
-    assert await frozen.version(ADA) == await other_worker.version(ADA) == 2
-    assert await frozen.version(Space("ada", "work")) == 0
+    assert (await frozen.thawed(ADA, "turn"))[0] == (await other_worker.thawed(ADA, "turn"))[0] == 2
+    assert (await frozen.thawed(Space("ada", "work"), "turn"))[0] == 0
 
 
 async def test_no_block_made_before_an_erasure_comes_back(frozen: FrozenBlocks) -> None:
@@ -89,12 +88,13 @@ async def test_no_block_made_before_an_erasure_comes_back(frozen: FrozenBlocks) 
     await frozen.freeze(ADA, "turn", before, b"secret")
     await frozen.freeze(Space("bob"), "turn", 0, b"bob's")
     assert await frozen.erase("ada") == 1
-    assert await frozen.version(ADA) > before
+    version, _ = await frozen.thawed(ADA, "turn")
+    assert version > before
     await frozen.freeze(ADA, "turn", before, b"secret")
-    assert await frozen.thawed(ADA, "turn") is None
-    await frozen.freeze(ADA, "turn", await frozen.version(ADA), b"new")
-    assert await frozen.thawed(ADA, "turn") == (await frozen.version(ADA), b"new")
-    assert await frozen.thawed(Space("bob"), "turn") == (0, b"bob's")
+    assert await frozen.thawed(ADA, "turn") == (version, None)
+    await frozen.freeze(ADA, "turn", version, b"new")
+    assert await frozen.thawed(ADA, "turn") == (version, (version, b"new"))
+    assert await frozen.thawed(Space("bob"), "turn") == (0, (0, b"bob's"))
 
 
 async def test_old_blocks_expire(frozen: FrozenBlocks) -> None:
@@ -102,6 +102,6 @@ async def test_old_blocks_expire(frozen: FrozenBlocks) -> None:
     await frozen.freeze(ADA, "turn", 0, b"block")
     now = int(time.time() * 1000)
     assert await frozen.expire(now - 60_000) == 0
-    assert await frozen.thawed(ADA, "turn")
+    assert await frozen.thawed(ADA, "turn") == (0, (0, b"block"))
     assert await frozen.expire(now + 60_000) == 1
-    assert await frozen.thawed(ADA, "turn") is None
+    assert await frozen.thawed(ADA, "turn") == (0, None)

@@ -64,7 +64,7 @@ async def test_a_fact_of_the_second_stage_is_like_any_other(rig: ExtractionRig, 
     await rig.receipts.put(Receipt("receipt-ada-c-0", ADA, at, "miss", "m", "ada-c-0", (), 0, 1.0, "pending"))
     await told(rig, "Hello. I live in Oslo.")
     assert rig.facts() == []
-    version = await rig.frozen.version(ADA)
+    version = (await rig.frozen.thawed(ADA, "turn"))[0]
     await rig.read_all()
     (kept,) = rig.facts()
     assert (kept.id, kept.text) == (fact_id(ADA, "I live in Oslo."), "I live in Oslo.")
@@ -73,7 +73,7 @@ async def test_a_fact_of_the_second_stage_is_like_any_other(rig: ExtractionRig, 
     receipt = await rig.receipts.get(ADA, "receipt-ada-c-0")
     assert receipt
     assert (receipt.write, receipt.written) == ("written", (episode_id(ADA, "ada-c-0"), kept.id))
-    assert await rig.frozen.version(ADA) > version
+    assert (await rig.frozen.thawed(ADA, "turn"))[0] > version
     await rig.read_all()
     assert len(upstream.chats) == 1
     assert rig.states("done") == ["ada-c-0"]

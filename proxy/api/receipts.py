@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from proxy.ports import MemoryStore, ReceiptBook
 from proxy.types import Memory, Receipt, Space
 
 _PAGE = 50
+_PAUSES_S = (0.0, 0.02, 0.1, 0.3)
 _MOST = 100  # that can be asked for by their ids
 
 
@@ -44,12 +46,20 @@ class ReceiptApi:
 
     async def read(self, request: Request) -> Response:
         space = self.caller.space(request)
-        receipt = await self.receipts.get(space, request.path_params["id"])
+        receipt = await self._found(space, request.path_params["id"])
         if receipt is None:
             raise RequestError(404, "receipt_not_found", "you have no such receipt, or it has expired")
         memories = await self._memories(space, [receipt])
         block = render([memories[each] for each in receipt.recalled if each in memories])
         return json_response(_shown(receipt, memories) | {"block": block})
+
+    async def _found(self, space: Space, id: str) -> Receipt | None:
+        """An answer may be whole a moment before its receipt is filed."""
+        for pause in _PAUSES_S:
+            await asyncio.sleep(pause)
+            if (receipt := await self.receipts.get(space, id)) is not None:
+                return receipt
+        return None
 
     async def _memories(self, space: Space, receipts: list[Receipt]) -> dict[str, Memory]:
         ids = {each for receipt in receipts for each in (*receipt.recalled, *receipt.written)}

@@ -33,9 +33,14 @@ ON CONFLICT DO UPDATE SET version = excluded.version, value = excluded.value, at
 WHERE excluded.version > version
 """
 
+THAW = """
+SELECT coalesce((SELECT version FROM versions WHERE user = ? AND scope = ?), 0), version, value
+FROM (SELECT 1) LEFT JOIN frozen ON user = ? AND scope = ? AND "key" = ?
+"""
+
 
 class Frozen:
-    """`version` and `thawed` are one look-up by key each; the rest wait for a commit.
+    """`thawed` is one look-up by key; the rest wait for a commit.
 
     Each raises `QueueUnavailable`."""
 
@@ -43,21 +48,16 @@ class Frozen:
         self.database = database
         database.declare(SCHEMA)
 
-    async def version(self, space: Space) -> int:
-        """0 until the space first changes; never goes back."""
-        rows = self.database.read("SELECT version FROM versions WHERE user = ? AND scope = ?", space)
-        return int(rows[0][0]) if rows else 0
-
     async def bump(self, space: Space) -> int:
         """The new version: to be called after every change of the space's memories."""
         rows = await self.database.write(lambda db: db.execute(BUMP, space).fetchall(), durable=False)
         return int(rows[0][0])
 
-    async def thawed(self, space: Space, key: str) -> tuple[int, bytes] | None:
-        """The version at which the value was frozen, and the value."""
-        sql = 'SELECT version, value FROM frozen WHERE user = ? AND scope = ? AND "key" = ?'
-        rows = self.database.read(sql, (*space, key))
-        return rows[0] if rows else None
+    async def thawed(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
+        """The space's version (0 until it first changes; it never goes back); and, if there is one, the version at
+        which the value was frozen, and the value."""
+        now, at, value = self.database.read(THAW, (*space, *space, key))[0]
+        return now, None if at is None else (at, value)
 
     async def freeze(self, space: Space, key: str, version: int, value: bytes) -> None:
         """`version` is the space's before `value` was made. The first value of the highest version stands."""

@@ -102,16 +102,13 @@ function operations.expire(older_than)
   return #ids
 end
 
-function operations.version(user, scope)
-  return tonumber(call('HGET', key('versions', user), 'v' .. scope) or 0)
-end
-
 function operations.bump(user, scope)
   return call('HINCRBY', key('versions', user), 'v' .. scope, 1)
 end
 
 function operations.thawed(user, scope, name)
-  return call('HGET', key('blocks', user), pair(scope, name))
+  local version = tonumber(call('HGET', key('versions', user), 'v' .. scope) or 0)
+  return {version, call('HGET', key('blocks', user), pair(scope, name))}
 end
 
 -- Of two blocks of one version the first stands, so that racing web processes end up sending the same bytes.

@@ -53,24 +53,19 @@ class RedisReceipts:
 
 
 class RedisFrozen:
-    """`FrozenBlocks`. A chat waits for `version` and `thawed`: they are given up early."""
+    """`FrozenBlocks`. A chat waits for `thawed`: it is given up early."""
 
     def __init__(self, shared: Shared) -> None:
         self._run = shared.script(_SCRIPT)
         self._soon = shared.soon(self._run)
 
-    async def version(self, space: Space) -> int:
-        return int(await self._soon("version", *space))
-
     async def bump(self, space: Space) -> int:
         return int(await self._run("bump", *space))
 
-    async def thawed(self, space: Space, key: str) -> tuple[int, bytes] | None:
-        found: bytes | None = await self._soon("thawed", *space, key)
-        if found is None:
-            return None
-        version, _, value = found.partition(b":")
-        return int(version), value
+    async def thawed(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
+        now, found = await self._soon("thawed", *space, key)
+        version, _, value = (found or b"").partition(b":")
+        return int(now), (int(version), value) if version else None
 
     async def freeze(self, space: Space, key: str, version: int, value: bytes) -> None:
         await self._run("freeze", *space, key, version, value)

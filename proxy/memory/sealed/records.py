@@ -88,22 +88,19 @@ class SealedFrozen:
     def __init__(self, frozen: FrozenBlocks, keyring: Keyring) -> None:
         self.frozen, self.keyring = frozen, keyring
 
-    async def version(self, space: Space) -> int:
-        return await self.frozen.version(self.keyring.space(space))
-
     async def bump(self, space: Space) -> int:
         return await self.frozen.bump(self.keyring.space(space))
 
-    async def thawed(self, space: Space, key: str) -> tuple[int, bytes] | None:
+    async def thawed(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
         cipher = await self.keyring.known(space.user)
-        found = cipher and await self.frozen.thawed(self.keyring.space(space), self.keyring.root.id(key))
+        version, found = await self.frozen.thawed(self.keyring.space(space), self.keyring.root.id(key))
         if not cipher or not found:
-            return None
+            return version, None
         try:
-            return found[0], cipher.open(found[1], f"block {key}")
+            return version, (found[0], cipher.open(found[1], f"block {key}"))
         except Unreadable as error:
             _count("block", error)
-            return None
+            return version, None
 
     async def freeze(self, space: Space, key: str, version: int, value: bytes) -> None:
         cipher = await self.keyring.own(space.user)
