@@ -44,9 +44,7 @@ class ExtractionRig(Rig):
         self.lane = Passthrough()
         lanes: dict[str, Upstream] = {"bytes": self.lane}
         model = Model(lambda: deployment(base, timeout), lanes)
-        self.stage = Stage(
-            self.pending, self.queue, self.store, self.embedder, model, budget, clock=self.clock
-        )
+        self.stage = Stage(self.pending, self.queue, self.store, self.embedder, model, budget, clock=self.clock)
 
     def writer(self) -> Writer:
         return Writer(
