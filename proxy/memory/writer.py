@@ -1,4 +1,4 @@
-"""The writer: turns out of the queue, memories into the store. One runs for a store.
+"""The writer: turns out of the queue, memories into the store. One runs for a store, or any number with Redis.
 
 A turn is claimed, stored, settled (the user's next one may come), and acked once the store was flushed. Every step
 can be done again: a writer that is killed leaves leases, and processing a turn twice stores nothing twice.
