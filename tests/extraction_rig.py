@@ -72,6 +72,14 @@ class ExtractionRig(Rig):
             stop.set()
             await running
 
+    async def once(self) -> None:
+        """A writer that is stopped at once: it takes what is due and flushes."""
+        stop = asyncio.Event()
+        running = asyncio.create_task(self.writer().run(stop))
+        await asyncio.sleep(0.05)
+        stop.set()
+        await running
+
     async def spent(self, user: str = "ada") -> int:
         return (await self.pending.spent(user)).tokens
 

@@ -46,7 +46,7 @@ async def upstream() -> AsyncIterator[FakeModel]:
         yield model
 
 
-@pytest.mark.parametrize("answer", ["good", "bad"])
+@pytest.mark.parametrize("answer", [said(fact("I live in Oslo.")), "nonsense"], ids=["good", "bad"])
 async def test_an_outage_at_the_end_of_a_call_leaves_nobody_waiting(
     redis_url: str, upstream: FakeModel, answer: str
 ) -> None:
@@ -55,7 +55,7 @@ async def test_an_outage_at_the_end_of_a_call_leaves_nobody_waiting(
     pending, queue = Cut(shared), RedisQueue(shared)
     model = Model(lambda: deployment(upstream.url), {"bytes": lane})
     stage = Stage(pending, queue, MemoryStoreFake(), EmbedderFake(), model, 50_000)
-    upstream.script(Behaviour(None if answer == "good" else "nonsense", delay_headers=0.2))
+    upstream.script(Behaviour(answer, delay_headers=0.2))
     await pending.add(turn("t1"))
     step = asyncio.create_task(stage.step())
     while not upstream.chats:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from proxy.errors import UpstreamUnavailable
 from proxy.memory.erasure import erase
@@ -395,6 +396,48 @@ async def test_what_was_forgotten_is_not_learned_again(rig: ExtractionRig, upstr
 
 async def _forget(rig: ExtractionRig, memory_id: str) -> None:
     assert await forget(rig.store, rig.embedder, ADA, memory_id, lambda: rig.clock.now)
+
+
+class Unwilling(MemoryStoreFake):
+    """Takes no fact."""
+
+    async def put(self, space: Space, points: Any) -> None:
+        if points[0].memory.kind == "fact":
+            raise ValueError("no facts here")
+        await super().put(space, points)
+
+
+@pytest.mark.parametrize("fate", ["stored", "forgotten", "dead"])
+async def test_what_becomes_of_the_facts_is_not_what_became_of_the_turn(rig: ExtractionRig, fate: str) -> None:
+    """It was remembered, and its receipt goes on saying so; it is not counted again, nor is it late. Facts that
+    cannot be stored are a dead letter of the queue."""
+    at = rig.clock.now
+    await rig.receipts.put(Receipt("receipt-ada-c-0", ADA, at, "miss", "m", "ada-c-0", (), 0, 1.0, "pending"))
+    await told(rig, "I live in Oslo.")
+    rig.clock.now += IDLE_MS
+    await rig.stage.step()
+    if fate == "forgotten":
+        await _forget(rig, episode_id(ADA, "ada-c-0"))
+    if fate == "dead":
+        store = Unwilling()
+        store.points, rig.store = rig.store.points, store
+    before = [REGISTRY.get_sample_value(*each) for each in COUNTED]
+    for _ in range(8):
+        await rig.once()
+        rig.clock.now += 60_000
+    receipt = await rig.receipts.get(ADA, "receipt-ada-c-0")
+    assert receipt
+    assert (receipt.write, len(receipt.written)) == ("written", 2 if fate == "stored" else 1)
+    assert [REGISTRY.get_sample_value(*each) for each in COUNTED] == before
+    assert [each.error for each in await rig.queue.dead()] == ["ValueError: no facts here"] * (fate == "dead")
+    assert rig.jobs() == ["ada-c-0"] * (fate == "dead")
+
+
+COUNTED: list[tuple[str, dict[str, str]]] = [
+    ("rememberd_turns_total", {"outcome": "written"}),
+    ("rememberd_turns_total", {"outcome": "nothing"}),
+    ("rememberd_writer_lag_seconds_count", {}),
+]
 
 
 async def test_a_turn_that_comes_again_is_not_paid_for_again(rig: ExtractionRig, upstream: FakeModel) -> None:

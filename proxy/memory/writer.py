@@ -200,12 +200,13 @@ class Writer:
             raise Erased
 
     async def _settle(self, turn: Turn, outcome: str, ids: list[str]) -> None:
-        steps: list[Awaitable[object]] = [self.queue.settle([turn.id])]
-        if ids or not turn.found:
-            # What was forgotten must not come back in a tool loop that is under way either.
-            steps += [self.frozen.erase(turn.space.user) if outcome == "forgotten" else self.frozen.bump(turn.space)]
-            steps += [self.receipts.written(turn.space, turn.receipt, ids, outcome)]
-        await asyncio.gather(*steps)
+        # What was forgotten must not come back in a tool loop that is under way either.
+        changed = self.frozen.erase(turn.space.user) if outcome == "forgotten" else self.frozen.bump(turn.space)
+        await asyncio.gather(
+            changed,
+            self.receipts.written(turn.space, turn.receipt, ids, outcome),
+            self.queue.settle([turn.id]),
+        )
         self._settled.append(turn.id)
         if not turn.found:  # counted when it was remembered, long ago perhaps
             TURNS.labels(outcome).inc()
