@@ -93,7 +93,7 @@ def test_a_user_erased_at_one_host_is_unknown_at_the_other(hosts: tuple[Proxy, P
         here.post("/v1/memories", json={"text": "I live in Lund."}).raise_for_status()
         assert ask(there, "Where do I live?").headers["X-Memory-Status"] == "hit"
         (key,) = wrapped(redis_at) - before
-        assert here.delete("/v1/memories").json()["deleted"] == 1
+        assert here.delete("/v1/memories").json()["deleted"] in (1, 2)  # the question too, if it was written by then
         assert ask(there, "Where do I live?").headers["X-Memory-Status"] == "miss"
         eventually(lambda: not any(key in path.read_bytes() for path in redis_at.folder.rglob("*") if path.is_file()))
         there.post("/v1/memories", json={"text": "I live in Oslo."}).raise_for_status()

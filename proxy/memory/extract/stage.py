@@ -117,7 +117,8 @@ class Stage:
             read = await self._read(turns, wanted)
         # The jobs first: killed in between, they are put again, which their ids make harmless.
         for job in await self._judged(read):
-            await self.queue.put(job)
+            if not await self.queue.put(job):
+                TURNS.labels("erased").inc()
         await self.pending.done(_ids(turns))
 
     async def _read(self, turns: Sequence[Turn], wanted: Sequence[Turn]) -> list[Turn]:
