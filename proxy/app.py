@@ -39,15 +39,14 @@ from proxy.memory.database import Database
 from proxy.memory.embed import FastEmbedder
 from proxy.memory.erasure import undo_interrupted
 from proxy.memory.extract.llm import Model
-from proxy.memory.extract.pending import Pending
 from proxy.memory.extract.rules import Rules
 from proxy.memory.extract.stage import Stage
 from proxy.memory.privacy import Privacy
 from proxy.memory.recall import Recall
 from proxy.memory.writer import DAY_MS, Writer
 from proxy.metrics import CountAnswers
-from proxy.ports import Embedder, MemoryStore, TurnQueue, Upstream
-from proxy.queues import Records, build_database, build_records
+from proxy.ports import Embedder, MemoryStore, PendingTurns, TurnQueue, Upstream
+from proxy.queues import Records, build_records
 from proxy.refusals import REFUSALS, wrong_method
 from proxy.sealing import Sealing, sealing
 from proxy.settings import Settings
@@ -108,7 +107,16 @@ def build_app(
     )
     forward = Forward(auth=auth, catalog=catalog, upstream=upstream, max_body_bytes=max_body_bytes)
     memories = Memories(
-        caller, store, embedder, recall, queue, frozen, receipts, max_body_bytes, tuple(settings.memory.redact or ())
+        caller,
+        store,
+        embedder,
+        recall,
+        queue,
+        records.pending,
+        frozen,
+        receipts,
+        max_body_bytes,
+        tuple(settings.memory.redact or ()),
     )
     mcp = Mcp(caller, privacy, pauses, max_body_bytes)
     health = Health(
@@ -180,14 +188,15 @@ async def running_writer(
         async with (
             sealing(settings) as seal,
             stores.for_writer(settings, embedder, seal.store, privacy) as kept,
-            _extracting(settings, deployment, seal, kept.store, embedder, None if sees_all else privacy) as pending,
             _recording(settings, seal) as records,
+            _extracting(
+                settings, deployment, records, kept.store, embedder, None if sees_all else privacy
+            ) as pending,
         ):
             if records.file is not None:
                 for unsealed in kept.unsealed:
                     await undo_interrupted(unsealed, records.file.interrupted())
                 await records.file.clear_interrupted()
-            await _released(records.queue)
             yield Writer(
                 records.queue,
                 kept.store,
@@ -208,19 +217,22 @@ async def running_writer(
 
 @asynccontextmanager
 async def _recording(settings: Settings, seal: Sealing) -> AsyncIterator[Records]:
-    """With the leases of this writer returned at the end."""
+    """With the leases of this writer returned at the end, and those of a predecessor that died at the start."""
     records = build_records(settings, seal)
     try:
+        await _released(records.queue)
+        await _released(records.pending)
         yield records
+        await _released(records.pending)
         await _released(records.queue)
     finally:
         await records.queue.close()
 
 
-async def _released(queue: TurnQueue) -> None:
-    """So that nobody need wait for the end of our leases, or of those of a predecessor that died."""
+async def _released(leases: TurnQueue | PendingTurns) -> None:
+    """So that nobody need wait for their end."""
     try:
-        await queue.release()
+        await leases.release()
     except QueueUnavailable as error:
         log.warning("leases were not returned, and will lapse: %s", error)
 
@@ -229,28 +241,25 @@ async def _released(queue: TurnQueue) -> None:
 async def _extracting(
     settings: Settings,
     deployment: Callable[[], Deployment] | None,
-    seal: Sealing,
+    records: Records,
     store: MemoryStore,
     embedder: Embedder,
     hidden: Privacy | None,
-) -> AsyncIterator[Pending | None]:
+) -> AsyncIterator[PendingTurns | None]:
     """The second stage, and its turns; None without a model for it."""
     if deployment is None:
         yield None
         return
-    database = build_database(settings)
-    pending = build_pending(settings, database, seal)
     lanes: dict[str, Upstream] = {"bytes": Passthrough(), "translate": Translate()}
-    await pending.release()
-    stage = Stage(pending, store, embedder, Model(deployment, lanes), settings.memory.extract.daily_tokens, hidden)
+    model, daily_tokens = Model(deployment, lanes), settings.memory.extract.daily_tokens
+    stage = Stage(records.pending, records.queue, store, embedder, model, daily_tokens, hidden)
     running = asyncio.create_task(stage.run())
     try:
-        yield pending
+        yield records.pending
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
-        await database.close()
         for lane in lanes.values():
             await lane.close()
 
@@ -281,10 +290,6 @@ def extracts_locally(settings: Settings, model_list: Sequence[Mapping[str, Any]]
 
 def build_privacy(settings: Settings) -> Privacy:
     return Privacy(settings.memory.private_scopes or (), settings.memory.private_classes or ())
-
-
-def build_pending(settings: Settings, database: Database, seal: Sealing) -> Pending:
-    return seal.pending(database, settings.memory.extract.idle_seconds * 1000)
 
 
 def build_embedder(settings: Settings) -> FastEmbedder:

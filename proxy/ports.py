@@ -14,11 +14,13 @@ from proxy.types import (
     Kind,
     Memory,
     Millis,
+    PendingStats,
     Point,
     QueueStats,
     Receipt,
     Space,
     Sparse,
+    Spent,
     Turn,
 )
 
@@ -131,6 +133,52 @@ class TurnQueue(Protocol):
         """Return the leases of this writer, which stops, and of a dead one where there can be only one."""
 
     async def close(self) -> None: ...
+
+
+class PendingTurns(Protocol):
+    """Turns that a model is to read, durable. Every method raises `QueueUnavailable` when they cannot be reached.
+
+    Of a user one batch is read at a time, whoever claims. Who lost a lease has no say in the turn any more."""
+
+    async def add(self, turn: Turn) -> None:
+        """On disk when this returns; `user_text` are the person's own words. One that comes again (a tool loop, a
+        replay) is known while it is here and for an hour after it was read. Nothing is kept of a turn that began
+        before its user was erased."""
+
+    async def claim(self) -> list[Turn]:
+        """Lease the oldest turns of one conversation that has come to rest, a batch at most. Those that were read
+        already come by themselves, with what was `found`; one that failed before comes alone, so that it takes no
+        others with it."""
+
+    async def keep(self, turns: Sequence[Turn]) -> None:
+        """What a model `found` in them, for the next claim if this one comes to nothing; one in which it found
+        nothing is done with."""
+
+    async def done(self, turn_ids: Sequence[str]) -> None: ...
+
+    async def fail(self, turn_ids: Sequence[str], error: str) -> int:
+        """Try again later, or bury. Returns how many are dead letters now."""
+
+    async def postpone(self, turn_ids: Sequence[str], delay_ms: Millis, outcome: str) -> None:
+        """No fault of these turns: they come again, as often as it takes. But what has been "over_budget" for a week
+        is dropped."""
+
+    async def spent(self, user: str) -> Spent: ...
+
+    async def spend(self, user: str, tokens: int) -> None: ...
+
+    async def erase(self, user: str, at: Millis) -> None:
+        """Drop the user's turns, and refuse those that began at or before `at`."""
+
+    async def stats(self) -> PendingStats: ...
+
+    async def dead(self, limit: int = 100) -> list[DeadLetter]: ...
+
+    async def replay(self) -> int:
+        """Make every dead letter due again. Returns how many."""
+
+    async def release(self) -> int:
+        """Return the leases of this writer, which stops, and of a dead one where there can be only one."""
 
 
 class ReceiptBook(Protocol):

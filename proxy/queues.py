@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from proxy.memory.database import Database
 from proxy.memory.frozen import Frozen
 from proxy.memory.pauses import Pauses
+from proxy.memory.pending.sqlite import SqlitePending
 from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.receipts import Receipts
-from proxy.ports import FrozenBlocks, PausedUsers, ReceiptBook, TurnQueue
+from proxy.ports import FrozenBlocks, PausedUsers, PendingTurns, ReceiptBook, TurnQueue
 from proxy.sealing import Sealing
 from proxy.settings import Settings
+from proxy.types import Millis
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class Records:
     writer, about turns that were under way when their user was erased."""
 
     queue: TurnQueue
+    pending: PendingTurns
     receipts: ReceiptBook
     frozen: FrozenBlocks
     pauses: PausedUsers
@@ -31,6 +34,7 @@ def build_records(settings: Settings, seal: Sealing) -> Records:
     bare = _in_redis(settings) if settings.memory.queue.url else _in_sqlite(settings)
     return Records(
         seal.queue(bare.queue),
+        seal.pending(bare.pending),
         seal.receipts(bare.receipts),
         seal.frozen(bare.frozen),
         seal.pauses(bare.pauses),
@@ -39,20 +43,26 @@ def build_records(settings: Settings, seal: Sealing) -> Records:
 
 
 def _in_sqlite(settings: Settings) -> Records:
-    database = build_database(settings)
-    queue = SqliteQueue(database)
-    return Records(queue, Receipts(database), Frozen(database), Pauses(database), queue)
+    database = Database(settings.data_path / "queue.db")
+    queue, pending = SqliteQueue(database), SqlitePending(database, idle_ms=_idle_ms(settings))
+    return Records(queue, pending, Receipts(database), Frozen(database), Pauses(database), queue)
 
 
 def _in_redis(settings: Settings) -> Records:
     # Imported here: who has no Redis need not load its client.
+    from proxy.memory.pending.redis import RedisPending
     from proxy.memory.queue.redis import RedisQueue
     from proxy.memory.redis.client import Shared
     from proxy.memory.redis.records import RedisFrozen, RedisPauses, RedisReceipts
 
     # A third of the deadline: a chat makes up to three of these look-ups.
     shared = Shared(settings.memory.queue.url or "", soon_ms=settings.memory.deadline_ms / 3)
-    return Records(RedisQueue(shared), RedisReceipts(shared), RedisFrozen(shared), RedisPauses(shared))
+    queue, pending = RedisQueue(shared), RedisPending(shared, idle_ms=_idle_ms(settings))
+    return Records(queue, pending, RedisReceipts(shared), RedisFrozen(shared), RedisPauses(shared))
+
+
+def _idle_ms(settings: Settings) -> Millis:
+    return settings.memory.extract.idle_seconds * 1000
 
 
 async def risks(settings: Settings) -> list[str]:
@@ -66,7 +76,3 @@ async def risks(settings: Settings) -> list[str]:
         return await shared.risks()
     finally:
         await shared.close()
-
-
-def build_database(settings: Settings) -> Database:
-    return Database(settings.data_path / "queue.db")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from proxy.errors import ConfigError, QueueUnavailable
 from proxy.memory.database import Database
-from proxy.memory.extract.pending import Pending
 from proxy.memory.sealed.key_file import KeyFile, file_of
 from proxy.memory.sealed.keyring import Keyring, Keys, in_the_clear
 from proxy.memory.sealed.master import masters
@@ -19,7 +18,7 @@ from proxy.memory.sealed.pending import SealedPending
 from proxy.memory.sealed.queue import SealedQueue
 from proxy.memory.sealed.records import SealedFrozen, SealedReceipts
 from proxy.memory.sealed.store import SealedStore
-from proxy.ports import FrozenBlocks, MemoryStore, PausedUsers, ReceiptBook, TurnQueue
+from proxy.ports import FrozenBlocks, MemoryStore, PausedUsers, PendingTurns, ReceiptBook, TurnQueue
 from proxy.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,10 +49,8 @@ class Sealing:
     def frozen(self, frozen: FrozenBlocks) -> FrozenBlocks:
         return SealedFrozen(frozen, self.keyring) if self.keyring else frozen
 
-    def pending(self, database: Database, idle_ms: int) -> Pending:
-        if self.keyring:
-            return SealedPending(database, self.keyring, idle_ms=idle_ms)
-        return Pending(database, idle_ms=idle_ms)
+    def pending(self, pending: PendingTurns) -> PendingTurns:
+        return SealedPending(pending, self.keyring) if self.keyring else pending
 
     def pauses(self, pauses: PausedUsers) -> PausedUsers:
         return SealedPauses(pauses, self.keyring) if self.keyring else pauses

@@ -210,13 +210,6 @@ def _check(settings: Settings) -> None:
     for name in memory.redact or []:
         if name not in PERSONAL:
             raise ConfigError(f"memory.redact knows {', '.join(PERSONAL)}, not {name!r}")
-    _check_supported(memory)
-
-
-def _check_supported(memory: Memory) -> None:
-    """Better no start than something that works on one host only, unnoticed, on many."""
-    if memory.queue.url is not None and memory.extract.model is not None:
-        raise ConfigError("memory.extract.model works with the SQLite queue only: leave it or memory.queue.url null")
 
 
 def _check_patterns(patterns: list[str]) -> None:

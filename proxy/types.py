@@ -124,7 +124,9 @@ class Point:
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One exchange on its way to memory. `id` is the same for every retry and every step of a tool loop:
-    a digest of the space, the conversation and the messages up to the newest real user message."""
+    a digest of the space, the conversation and the messages up to the newest real user message.
+
+    With what a model `found` in it, it is a job of its own: its `id` is another, and the turn's is `of`."""
 
     id: str
     space: Space
@@ -139,6 +141,13 @@ class Turn:
     continues: bool = False  # a further step of a tool loop: nothing new was said
     trace: str = ""  # the chat's span, as the header traceparent names it
     taken_at: Millis = 0  # when it came to us, where that is later than it was said: an import
+    found: tuple[Fact, ...] = ()
+    of: str = ""
+
+    @property
+    def said_in(self) -> str:
+        """The id of the turn that it is, or whose facts it brings."""
+        return self.of or self.id
 
     @property
     def began(self) -> Millis:
@@ -178,9 +187,27 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
+    """`oldest_age_ms` is that of turns: what a model found in one comes when it comes."""
+
     depth: int
     oldest_age_ms: Millis
     dead: int
+
+
+class Spent(NamedTuple):
+    """The tokens that one user's extraction has cost today (UTC), and how long today lasts."""
+
+    tokens: int
+    day_ends_in_ms: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class PendingStats:
+    """`tokens`: spent today by all users."""
+
+    waiting: int
+    dead: int
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from proxy.memory.extract.llm import Model
-from proxy.memory.extract.pending import Pending
 from proxy.memory.extract.stage import Stage
+from proxy.memory.pending.sqlite import SqlitePending
+from proxy.memory.queue.codec import turn_from_json
 from proxy.memory.writer import Writer
 from proxy.ports import Upstream
 from proxy.types import CHAT, Deployment, Memory, Space
@@ -39,11 +40,11 @@ class ExtractionRig(Rig):
 
     def __init__(self, folder: Path, base: str, *, budget: int = 50_000, timeout: float = 10.0) -> None:
         super().__init__(folder, [])
-        self.pending = Pending(self.database, idle_ms=IDLE_MS, clock=self.clock)
+        self.pending = SqlitePending(self.database, idle_ms=IDLE_MS, clock=self.clock)
         self.lane = Passthrough()
         lanes: dict[str, Upstream] = {"bytes": self.lane}
         model = Model(lambda: deployment(base, timeout), lanes)
-        self.stage = Stage(self.pending, self.store, self.embedder, model, budget)
+        self.stage = Stage(self.pending, self.queue, self.store, self.embedder, model, budget, clock=self.clock)
 
     def writer(self) -> Writer:
         return Writer(
@@ -56,16 +57,11 @@ class ExtractionRig(Rig):
         self.clock.now += IDLE_MS
         while await self.stage.step():
             pass
-        await self.store_answers()
+        await self.drain()
 
     async def drain(self) -> None:
-        """The first stage, without moving the clock."""
-        await self._write_while("SELECT 1 FROM turns WHERE state <> 'dead'")
-
-    async def store_answers(self) -> None:
-        await self._write_while("SELECT 1 FROM extractions WHERE state IN ('answered', 'stored')")
-
-    async def _write_while(self, unfinished: str) -> None:
+        """Everything in the queue, without moving the clock: turns, and what was found in some."""
+        unfinished = "SELECT 1 FROM turns WHERE state <> 'dead'"
         stop = asyncio.Event()
         running = asyncio.create_task(self.writer().run(stop))
         try:
@@ -76,9 +72,25 @@ class ExtractionRig(Rig):
             stop.set()
             await running
 
+    async def once(self) -> None:
+        """A writer that is stopped at once: it takes what is due and flushes."""
+        stop = asyncio.Event()
+        running = asyncio.create_task(self.writer().run(stop))
+        await asyncio.sleep(0.05)
+        stop.set()
+        await running
+
+    async def spent(self, user: str = "ada") -> int:
+        return (await self.pending.spent(user)).tokens
+
+    def jobs(self) -> list[str]:
+        """The ids of the turns whose facts are in the queue."""
+        bodies = self.database.read("SELECT body FROM turns ORDER BY seq")
+        return [each.of for each in (turn_from_json(body) for (body,) in bodies) if each.found]
+
     def states(self, *wanted: str) -> list[str]:
-        """The ids of the turns in one of these states, oldest first."""
-        rows = self.database.read("SELECT turn, state FROM extractions ORDER BY created_at, turn")
+        """The ids of the turns that wait for the model in one of these states, oldest first."""
+        rows = self.database.read("SELECT turn, state FROM readings ORDER BY created_at, turn")
         return [turn for turn, state in rows if state in wanted]
 
     def facts(self, space: Space = ADA) -> list[Memory]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from proxy.memory.ids import found_id
 from proxy.ports import TurnQueue
-from proxy.types import Millis, Source, Space, Turn
+from proxy.types import Fact, Millis, Source, Space, Turn
 
 LEASE_MS = 60_000
 
@@ -24,6 +25,12 @@ def turn(
     turn_id: str, user: str = "ada", *, text: str = "I live in Oslo.", answer: str = "Nice.", at: Millis = 1
 ) -> Turn:
     return Turn(turn_id, Space(user), at, text, answer, f"receipt-{turn_id}")
+
+
+def found_in(said: Turn) -> Turn:
+    """The job that brings what a model found in this turn."""
+    fact = Fact("I live in Oslo.", "I live in Oslo", "home", 5, {"m1": "replaces"})
+    return replace(said, id=found_id(said.id), of=said.id, answer="", found=(fact,))
 
 
 async def claimed(queue: TurnQueue, limit: int = 10) -> list[str]:
@@ -113,6 +120,38 @@ class QueueContract:
         assert await claimed(queue) == []
         await queue.ack(["t1"])
         assert await claimed(queue) == ["t2"]
+
+    async def test_what_a_model_found_is_a_job_of_its_own_in_its_users_line(self, queue: TurnQueue) -> None:
+        """It neither replaces its turn nor overtakes one, comes back whole, and put twice it is one."""
+        said = turn("t1")
+        job = found_in(said)
+        await queue.put(said)
+        await queue.put(job)
+        await queue.put(turn("t2"))
+        await queue.put(job)
+        came = []
+        while claims := await queue.claim(10):
+            assert await queue.claim(10) == []
+            came += [claim.turn for claim in claims]
+            await queue.settle([claim.turn.id for claim in claims])
+        assert came == [said, job, turn("t2")]
+        assert (job.said_in, said.said_in) == ("t1", "t1")
+        await queue.ack([each.id for each in came])
+
+    async def test_what_a_model_found_can_fail_and_is_erased_as_a_turn(self, queue: TurnQueue) -> None:
+        """A dead letter with its reason, replayed; refused after an erasure, by the time at which the turn began."""
+        job = found_in(turn("t1", at=77))
+        await queue.put(job)
+        assert await claimed(queue) == [job.id]
+        await queue.bury(job.id, "ValueError: no")
+        (letter,) = await queue.dead()
+        assert (letter.turn_id, letter.created_at, letter.error) == (job.id, 77, "ValueError: no")
+        assert await queue.replay() == 1
+        assert await claimed(queue) == [job.id]
+        assert await queue.erase("ada", 77) == 1
+        assert not await queue.alive(job.id)
+        assert not await queue.put(job)
+        assert await queue.put(replace(job, taken_at=78))
 
     async def test_users_do_not_wait_for_each_other(self, queue: TurnQueue) -> None:
         """Each user's oldest turn is claimable, the oldest of all first, up to the limit."""
@@ -244,3 +283,19 @@ class QueueContract:
         await queue.claim(1)
         stats = await queue.stats()
         assert (stats.depth, stats.oldest_age_ms, stats.dead) == (2, 3_000, 0)
+
+    async def test_what_a_model_found_in_an_old_turn_is_no_old_turn(self, queue: TurnQueue, clock: Clock) -> None:
+        """It counts as work, also while it is done and when it comes again, but for no age: nobody is late."""
+        old = found_in(turn("t1", at=clock.now - 86_400_000))
+        await queue.put(old)
+        await queue.put(turn("t2", at=clock.now - 1_000))
+        for _ in range(2):
+            stats = await queue.stats()
+            assert (stats.depth, stats.oldest_age_ms) == (2, 1_000)
+            await queue.put(old)
+            await queue.claim(1)
+        await queue.retry(old.id, "ValueError", 0)
+        assert (await queue.stats()).oldest_age_ms == 1_000
+        await queue.ack(await claimed(queue))
+        await queue.ack(await claimed(queue))
+        assert (await queue.stats()).oldest_age_ms == 0

@@ -110,7 +110,7 @@ def test_what_waits_for_a_model_is_sealed_too(folder: Path, upstream: FakeModel)
 def waiting(data: Path) -> int:
     db = sqlite3.connect(data / "queue.db")
     try:
-        return int(db.execute("SELECT count(*) FROM extractions").fetchone()[0])
+        return int(db.execute("SELECT count(*) FROM readings").fetchone()[0])
     finally:
         db.close()
 

@@ -13,6 +13,7 @@ import pytest
 from proxy.memory.database import Database
 from proxy.memory.erasure import erase, undo_interrupted
 from proxy.memory.frozen import Frozen
+from proxy.memory.pending.sqlite import SqlitePending
 from proxy.memory.points import to_point
 from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.receipts import Receipts
@@ -137,9 +138,10 @@ async def test_a_writer_killed_at_its_last_step_leaves_nothing(queue: SqliteQueu
     and nothing else."""
     store, embedder = MemoryStoreFake(), EmbedderFake()
     receipts, frozen = Receipts(queue.database), Frozen(queue.database)
+    pending = SqlitePending(queue.database, idle_ms=0)
     await queue.put(turn("t1", at=1_000))
     await queue.claim(1)
-    await erase("ada", 2_000, queue, store, receipts, frozen)
+    await erase("ada", 2_000, queue, pending, store, receipts, frozen)
     left = Memory("m1", SAID, "fact", 1_000, 1_000, 1_000)
     imported = Memory("m2", "I like tea.", "fact", 500, 500, 500)
     await store.put(ADA, [await to_point(each, embedder) for each in (left, imported)])

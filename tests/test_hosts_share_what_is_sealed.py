@@ -4,7 +4,6 @@ erased at one is unknown at the other, and no byte that lies anywhere tells of i
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,20 +33,6 @@ def redis_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="module")
-def qdrant_url() -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.qdrant_double", "--port", str(port)], stdout=subprocess.DEVNULL
-    )
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
-
-
-@pytest.fixture(scope="module")
 def hosts(
     tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel, redis_at: RedisServer, qdrant_url: str
 ) -> Iterator[tuple[Proxy, Proxy]]:
@@ -56,6 +41,7 @@ def hosts(
         "encryption": {"master_key": OLD},
         "queue": {"url": redis_at.url},
         "store": {"url": qdrant_url},
+        "extract": {"model": "model-a", "idle_seconds": 3600},
     }
     models, folder = {"model-a": upstream.url}, tmp_path_factory.mktemp("hosts")
     with running(folder / "a", models, memory=memory) as a, running(folder / "b", models, memory=memory) as b:
@@ -94,6 +80,7 @@ def test_what_is_told_at_one_host_is_known_at_the_other_and_lies_nowhere(
         eventually(lambda: ask(there, "Where do I live?").headers["X-Memory-Status"] == "hit")
         assert "Zwitscherling" in ask(there, "Where do I live?").text
         with redis_at.client() as client:
+            assert client.scard(f"{PREFIX}reading:waiting") == 2  # for a model to read them, also through the kill
             client.save()
         assert left_behind(hosts, redis_at, SAID + NAMES) == []
 
@@ -106,7 +93,7 @@ def test_a_user_erased_at_one_host_is_unknown_at_the_other(hosts: tuple[Proxy, P
         here.post("/v1/memories", json={"text": "I live in Lund."}).raise_for_status()
         assert ask(there, "Where do I live?").headers["X-Memory-Status"] == "hit"
         (key,) = wrapped(redis_at) - before
-        assert here.delete("/v1/memories").json()["deleted"] == 1
+        assert here.delete("/v1/memories").json()["deleted"] in (1, 2)  # the question too, if it was written by then
         assert ask(there, "Where do I live?").headers["X-Memory-Status"] == "miss"
         eventually(lambda: not any(key in path.read_bytes() for path in redis_at.folder.rglob("*") if path.is_file()))
         there.post("/v1/memories", json={"text": "I live in Oslo."}).raise_for_status()

@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 ADAPTERS = (
     "proxy.memory.store",
     "proxy.memory.queue",
+    "proxy.memory.pending",
     "proxy.memory.redis",
     "proxy.memory.sealed",
     "proxy.memory.embed",

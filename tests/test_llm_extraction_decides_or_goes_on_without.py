@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import UpstreamUnavailable
+from proxy.memory.erasure import erase
 from proxy.memory.points import to_point
 from tests.decision_rig import (
     KIDS,
@@ -69,7 +70,7 @@ async def test_a_bad_answer_is_asked_once_more_and_then_decides_nothing(
     assert current(rig) == [THREE, TWO]
     assert len(judge.questions) == 2
     assert counted("bad_answer") == before + 1
-    assert rig.pending.spent("ada") == 30
+    assert await rig.spent() == 30
     assert rig.states("dead") == []
 
 
@@ -91,7 +92,7 @@ async def test_what_was_deleted_before_the_merge_is_left_deleted(rig: Extraction
         await hears(rig, new, conversation=conversation)
         await decided(rig)
         await rig.store.delete(ADA, [KIDS], at=rig.clock.now)
-        await rig.store_answers()
+        await rig.drain()
         assert current(rig) == expected
     assert len(judge.questions) == 2
 
@@ -105,7 +106,7 @@ async def test_what_was_edited_before_the_merge_is_left_as_it_is(rig: Extraction
     (two,) = rig.facts()
     edited = replace(two, text="I have two kids and a dog.", updated_at=rig.clock.now)
     await rig.store.put(ADA, [await to_point(edited, rig.embedder)])
-    await rig.store_answers()
+    await rig.drain()
     assert current(rig) == [THREE, edited.text]
 
 
@@ -124,7 +125,7 @@ async def test_over_the_budget_nothing_is_decided(tmp_path: Path, judge: Judge) 
     await hears(rig, THREE)
     await rig.read_all()
     assert current(rig) == [THREE, TWO]
-    assert (judge.questions, rig.pending.spent("ada")) == ([], 900)
+    assert (judge.questions, await rig.spent()) == ([], 900)
     assert counted("over_budget") == before + 1
     await rig.close()
 
@@ -134,7 +135,7 @@ async def test_a_decision_is_paid_from_the_same_budget(rig: ExtractionRig, judge
     await knows(rig, TWO)
     await hears(rig, THREE)
     await rig.read_all()
-    assert rig.pending.spent("ada") == 20
+    assert await rig.spent() == 20
 
 
 async def test_a_provider_that_fails_in_between_is_asked_for_the_decision_only(
@@ -156,16 +157,16 @@ async def test_a_provider_that_fails_in_between_is_asked_for_the_decision_only(
 
 
 async def test_a_decision_is_stored_and_not_asked_for_again(rig: ExtractionRig, judge: Judge) -> None:
-    """A writer that dies between the decision and the merge, or between the merge and the flush, finds it."""
+    """It waits in the queue, as a turn does: a writer that dies before or after the merge finds it there."""
     judge.rulings = [decisions("replaces"), decisions("separate")]
     await knows(rig, TWO)
     await hears(rig, THREE)
     await decided(rig)
+    assert rig.jobs() == ["c-0"]
     await rig.pending.release()
-    await rig.store_answers()
+    await rig.drain()
     assert current(rig) == [THREE]
     stands = rig.facts()
-    await rig.database.write(lambda db: db.execute("UPDATE extractions SET state = 'stored'"))
     await rig.pending.release()
     await rig.read_all()
     assert rig.facts() == stands
@@ -180,12 +181,11 @@ async def test_an_erasure_during_the_decision_wins(rig: ExtractionRig, judge: Ju
     step = asyncio.create_task(decided(rig))
     while not judge.questions:
         await asyncio.sleep(0.01)
-    await rig.queue.erase("ada", rig.clock.now)
-    await rig.store.erase("ada")
+    await erase("ada", rig.clock.now, rig.queue, rig.pending, rig.store, rig.receipts, rig.frozen)
     await step
-    await rig.store_answers()
+    await rig.drain()
     assert rig.store.memories(ADA) == []
-    assert rig.database.read("SELECT 1 FROM extractions") == []
+    assert rig.database.read("SELECT 1 FROM readings UNION SELECT 1 FROM turns") == []
 
 
 async def test_a_forgotten_turn_is_not_decided_about(rig: ExtractionRig, judge: Judge) -> None:

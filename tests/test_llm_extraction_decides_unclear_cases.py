@@ -116,7 +116,7 @@ async def test_what_is_clear_costs_no_call(rig: ExtractionRig, judge: Judge, kno
     await hears(rig, THREE)
     await rig.read_all()
     assert judge.questions == []
-    assert rig.pending.spent("ada") == 10
+    assert await rig.spent() == 10
 
 
 async def test_a_slot_decides_without_the_model(rig: ExtractionRig, judge: Judge) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from proxy.cli import CONFIG_ERROR
 from proxy.memory.database import Database
-from proxy.memory.extract.pending import MAX_ATTEMPTS, Pending
+from proxy.memory.pending.pace import MAX_ATTEMPTS
+from proxy.memory.pending.sqlite import SqlitePending
 from tests.decision_rig import asks_to_decide, decisions
 from tests.extraction_rig import fact, said
 from tests.fake_model import Behaviour, FakeModel, newest_user_text
@@ -166,11 +167,11 @@ def test_check_shows_the_spend_and_the_dead_letters(tmp_path: Path, model: FakeM
 async def _bury(path: Path) -> None:
     database = Database(path)
     now = 0
-    pending = Pending(database, idle_ms=0, clock=lambda: now)
+    pending = SqlitePending(database, idle_ms=0, clock=lambda: now)
     await pending.add(turn("t1", text="I live in Oslo."))
     for _ in range(MAX_ATTEMPTS):
         now += 3_600_000
-        await pending.fail(await pending.claim(), "the answer is not JSON", 7)
+        await pending.fail([each.id for each in await pending.claim()], "the answer is not JSON")
     await database.close()
 
 

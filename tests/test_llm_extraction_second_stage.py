@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from proxy.errors import UpstreamUnavailable
-from proxy.memory.extract.pending import BATCH, LONGEST_WAIT, MAX_ATTEMPTS
+from proxy.memory.erasure import erase
 from proxy.memory.forget import forget
 from proxy.memory.ids import episode_id, fact_id
+from proxy.memory.pending.pace import BATCH, LONGEST_WAIT, MAX_ATTEMPTS
 from proxy.types import Evidence, Receipt, Source, Space
 from tests.extraction_rig import IDLE_MS, ExtractionRig, fact, said, sent
 from tests.fake_model import Behaviour, FakeModel
@@ -77,7 +79,7 @@ async def test_a_fact_of_the_second_stage_is_like_any_other(rig: ExtractionRig, 
     await rig.read_all()
     assert len(upstream.chats) == 1
     assert rig.states("done") == ["ada-c-0"]
-    assert rig.database.read("SELECT text, facts FROM extractions") == [("", "[]")]
+    assert rig.database.read("SELECT body FROM readings") == [("",)]
 
 
 async def test_turns_of_one_conversation_share_a_call(rig: ExtractionRig, upstream: FakeModel) -> None:
@@ -157,8 +159,11 @@ async def test_bad_answers_are_tried_again_alone_and_then_buried(rig: Extraction
         await rig.read_all()
     assert [each.text for each in rig.facts()] == ["I live in Oslo."]
     assert rig.states("dead") == ["ada-c-1"]
-    stats = rig.pending.stats()
-    assert (stats.dead, stats.errors, stats.waiting) == (1, ["the answer is not JSON"], 0)
+    stats, letters = await rig.pending.stats(), await rig.pending.dead()
+    assert (stats.dead, stats.waiting) == (1, 0)
+    assert [(each.turn_id, each.attempts, each.error) for each in letters] == [
+        ("ada-c-1", MAX_ATTEMPTS, "the answer is not JSON")
+    ]
     calls = [len(call) for call in sent(upstream)]
     assert calls == [2, *[1] * MAX_ATTEMPTS]
     await rig.pending.release()
@@ -224,7 +229,7 @@ async def test_the_stage_survives_a_provider_that_is_not_there(tmp_path: Path) -
     rig.clock.now += IDLE_MS
     running = asyncio.create_task(rig.stage.run())
     async with asyncio.timeout(20):
-        while not rig.database.read("SELECT 1 FROM extractions WHERE state = 'due' AND error = 'unavailable'"):
+        while not rig.database.read("SELECT 1 FROM readings WHERE state = 'due' AND error = 'unavailable'"):
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.05)
     assert not running.done()
@@ -244,12 +249,12 @@ async def test_over_budget_it_waits_until_tomorrow(tmp_path: Path, upstream: Fak
     await told(rig, "I like tea.", conversation="d")
     await told(rig, "I like jazz.", user="bob")
     await rig.read_all()
-    assert rig.pending.spent("ada") == 900
+    assert await rig.spent() == 900
     assert [each.text for each in rig.facts()] == ["I live in Oslo."]
     assert [each.text for each in rig.facts(BOB)] == ["I like jazz."]
     assert "User: I like tea.\nAssistant: Ah." in rig.texts()
     assert rig.states("due") == ["ada-d-0"]
-    assert rig.pending.stats().tokens == 900 + 10
+    assert (await rig.pending.stats()).tokens == 900 + 10
     await rig.close()
     again = ExtractionRig(tmp_path, upstream.url, budget=1_000)
     again.store = again.stage.store = rig.store
@@ -257,7 +262,7 @@ async def test_over_budget_it_waits_until_tomorrow(tmp_path: Path, upstream: Fak
     await again.read_all()
     assert again.states("due") == ["ada-d-0"]
     again.clock.now += HOUR_MS
-    assert again.pending.spent("ada") == 0
+    assert await again.spent() == 0
     await again.read_all()
     assert [each.text for each in again.facts()] == ["I like tea.", "I live in Oslo."]
     await again.close()
@@ -309,25 +314,24 @@ async def test_a_bad_answer_costs_what_it_costs(rig: ExtractionRig, upstream: Fa
     await told(rig, "I live in Oslo.")
     rig.clock.now += IDLE_MS
     await rig.stage.step()
-    assert rig.pending.spent("ada") == 10
+    assert await rig.spent() == 10
     rig.clock.now += HOUR_MS
     await rig.stage.step()
-    assert rig.pending.spent("ada") > 300
+    assert await rig.spent() > 300
 
 
 async def test_an_erased_user_is_not_read(rig: ExtractionRig, upstream: FakeModel) -> None:
-    """Rows that wait go with the user, whoever erases; another user's stay."""
+    """Turns that wait go with the user; another user's stay."""
     await told(rig, "I live in Oslo.")
     await told(rig, "I like jazz.", user="bob")
-    await rig.queue.erase("ada", rig.clock.now)
-    await rig.queue.erase("ada", rig.clock.now)
+    await _erase(rig)
     await rig.pending.add(turn("late", text="I have a dog.", at=rig.clock.now))
     await rig.read_all()
     assert sent(upstream) == [["I like jazz."]]
     assert rig.facts() == []
 
 
-@pytest.mark.parametrize("when", ["asked", "answered"])
+@pytest.mark.parametrize("when", ["asked", "found"])
 async def test_an_answer_that_comes_after_the_erasure_is_not_written(
     rig: ExtractionRig, upstream: FakeModel, when: str
 ) -> None:
@@ -343,16 +347,15 @@ async def test_an_answer_that_comes_after_the_erasure_is_not_written(
         await step
     else:
         await rig.stage.step()
-        assert rig.states("answered")
+        assert rig.jobs() == ["ada-c-0"]
         await _erase(rig)
-    await rig.store_answers()
+    await rig.drain()
     assert rig.store.memories(ADA) == []
-    assert rig.states("done", "answered", "due", "dead") == []
+    assert (rig.states("done", "asked", "due", "dead"), rig.jobs()) == ([], [])
 
 
 async def _erase(rig: ExtractionRig) -> None:
-    await rig.queue.erase("ada", rig.clock.now)
-    await rig.store.erase("ada")
+    await erase("ada", rig.clock.now, rig.queue, rig.pending, rig.store, rig.receipts, rig.frozen)
 
 
 class ErasingStore(MemoryStoreFake):
@@ -387,12 +390,54 @@ async def test_what_was_forgotten_is_not_learned_again(rig: ExtractionRig, upstr
     rig.clock.now += IDLE_MS
     await rig.stage.step()
     await _forget(rig, episode_id(ADA, "ada-d-0"))
-    await rig.store_answers()
+    await rig.drain()
     assert rig.store.memories(ADA) == []
 
 
 async def _forget(rig: ExtractionRig, memory_id: str) -> None:
     assert await forget(rig.store, rig.embedder, ADA, memory_id, lambda: rig.clock.now)
+
+
+class Unwilling(MemoryStoreFake):
+    """Takes no fact."""
+
+    async def put(self, space: Space, points: Any) -> None:
+        if points[0].memory.kind == "fact":
+            raise ValueError("no facts here")
+        await super().put(space, points)
+
+
+@pytest.mark.parametrize("fate", ["stored", "forgotten", "dead"])
+async def test_what_becomes_of_the_facts_is_not_what_became_of_the_turn(rig: ExtractionRig, fate: str) -> None:
+    """It was remembered, and its receipt goes on saying so; it is not counted again, nor is it late. Facts that
+    cannot be stored are a dead letter of the queue."""
+    at = rig.clock.now
+    await rig.receipts.put(Receipt("receipt-ada-c-0", ADA, at, "miss", "m", "ada-c-0", (), 0, 1.0, "pending"))
+    await told(rig, "I live in Oslo.")
+    rig.clock.now += IDLE_MS
+    await rig.stage.step()
+    if fate == "forgotten":
+        await _forget(rig, episode_id(ADA, "ada-c-0"))
+    if fate == "dead":
+        store = Unwilling()
+        store.points, rig.store = rig.store.points, store
+    before = [REGISTRY.get_sample_value(*each) for each in COUNTED]
+    for _ in range(8):
+        await rig.once()
+        rig.clock.now += 60_000
+    receipt = await rig.receipts.get(ADA, "receipt-ada-c-0")
+    assert receipt
+    assert (receipt.write, len(receipt.written)) == ("written", 2 if fate == "stored" else 1)
+    assert [REGISTRY.get_sample_value(*each) for each in COUNTED] == before
+    assert [each.error for each in await rig.queue.dead()] == ["ValueError: no facts here"] * (fate == "dead")
+    assert rig.jobs() == ["ada-c-0"] * (fate == "dead")
+
+
+COUNTED: list[tuple[str, dict[str, str]]] = [
+    ("rememberd_turns_total", {"outcome": "written"}),
+    ("rememberd_turns_total", {"outcome": "nothing"}),
+    ("rememberd_writer_lag_seconds_count", {}),
+]
 
 
 async def test_a_turn_that_comes_again_is_not_paid_for_again(rig: ExtractionRig, upstream: FakeModel) -> None:

@@ -14,7 +14,7 @@ from proxy.memory.redis.client import Shared
 from proxy.memory.redis.records import RedisPauses
 from proxy.memory.sealed.pauses import SealedPauses
 from proxy.ports import PausedUsers
-from tests.queue_contract import claimed, turn
+from tests.queue_contract import claimed, found_in, turn
 from tests.sealing import opened, opened_in_redis
 
 
@@ -44,13 +44,17 @@ async def test_a_pause_lasts_until_it_is_ended(pauses: PausedUsers) -> None:
 
 
 async def test_a_paused_users_turn_is_refused_by_redis_itself(redis_url: str) -> None:
-    """A chat that could not ask in time whether its user has paused puts the turn later: it is not kept."""
+    """A chat that could not ask in time whether its user has paused puts the turn later: it is not kept. What a
+    model found in a turn from before the pause is."""
     shared = Shared(redis_url, soon_ms=5_000)
     queue, pauses = RedisQueue(shared), RedisPauses(shared)
     await pauses.pause("ada")
     assert not await queue.put(turn("t1"))
     assert await queue.put(turn("t2", "bob"))
+    assert await queue.put(found_in(turn("t3", "cyd")))
+    await pauses.pause("cyd")
+    assert await queue.put(found_in(turn("t4", "cyd")))
     await pauses.resume("ada")
     assert await queue.put(turn("t1"))
-    assert sorted(await claimed(queue)) == ["t1", "t2"]
+    assert sorted(await claimed(queue)) == sorted(["t1", "t2", found_in(turn("t3")).id])
     await queue.close()

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 
 from proxy.memory.database import Database
-from proxy.memory.ids import fact_id
 from proxy.memory.queue.redis import RedisQueue
 from proxy.memory.queue.sqlite import SqliteQueue
 from proxy.memory.redis.client import Shared
-from proxy.memory.sealed.pending import SealedPending
 from proxy.memory.sealed.queue import SealedQueue
-from proxy.types import Fact, Source
 from tests.queue_contract import LEASE_MS, Clock, QueueContract, turn
 from tests.sealing import opened, opened_in_redis
 
@@ -98,41 +94,3 @@ async def test_a_text_moved_to_another_user_or_turn_is_not_believed(queue: Seale
     for _ in range(3):
         assert await queue.claim(10) == []
     assert len(await queue.dead()) == 3
-
-
-async def test_what_waits_for_a_model_is_sealed_and_comes_back(tmp_path: Path) -> None:
-    """The table of the second stage: a turn, its facts with their verdicts, and a dead letter's reason."""
-    async with opened(tmp_path) as keyring:
-        database = Database(tmp_path / "queue.db")
-        pending, queue = SealedPending(database, keyring, idle_ms=0), SealedQueue(SqliteQueue(database), keyring)
-        said = replace(turn("t1", "ada-lovelace", text="I live in Xyzzy."), source=Source("plugh", "gpt-4o", "curl"))
-        await pending.add(said)
-        (claimed_turn,) = await pending.claim()
-        assert claimed_turn == said
-        fact = Fact("Ada lives in Xyzzy.", "I live in Xyzzy.", "home", 5, {"m1": "replaces"})
-        await pending.found([said], {"t1": [fact]}, 70)
-        await pending.decided([said], {"t1": [fact]}, 5)
-        assert [each.id for each in await pending.answered(9)] == ["t1"]
-        assert await pending.facts(said) == [fact]
-        assert list(await pending.verdicts(said)) == [fact_id(said.space, fact.text)]
-        assert (await pending.alive("t1"), pending.spent("ada-lovelace")) == (True, 75)
-        await pending.bury("t1", "ValueError: Xyzzy")
-        assert pending.stats().errors == ["ValueError: Xyzzy"]
-        kept = on_disk(tmp_path)
-        assert [each for each in (b"Xyzzy", b"lovelace", b"plugh", b"gpt-4o") if each in kept] == []
-        await queue.erase("ada-lovelace", at=said.created_at)
-        assert not await pending.alive("t1")
-        assert await pending.facts(said) == []
-        await queue.close()
-
-
-async def test_an_import_after_an_erasure_is_read_by_the_model_too(tmp_path: Path) -> None:
-    """What was said before the erasure and brought in after it, sealed as in clear text."""
-    async with opened(tmp_path) as keyring:
-        database = Database(tmp_path / "queue.db")
-        pending, queue = SealedPending(database, keyring, idle_ms=0), SealedQueue(SqliteQueue(database), keyring)
-        await queue.erase("ada", at=1000)
-        brought = replace(turn("t1", "ada", text="I live in Oslo.", at=500), taken_at=1500)
-        await pending.add(brought)
-        assert [each.id for each in await pending.claim()] == ["t1"]
-        await queue.close()

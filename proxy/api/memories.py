@@ -23,7 +23,7 @@ from proxy.memory.history import earlier_text
 from proxy.memory.points import to_point
 from proxy.memory.recall import Recall
 from proxy.memory.reconcile import Outcome, merge
-from proxy.ports import Embedder, FrozenBlocks, MemoryStore, ReceiptBook, TurnQueue
+from proxy.ports import Embedder, FrozenBlocks, MemoryStore, PendingTurns, ReceiptBook, TurnQueue
 from proxy.requests import note, read_body
 from proxy.types import NEVER, Kind, Memory, Millis, Space, Turn
 from proxy.wire import body as json_body
@@ -44,13 +44,14 @@ class Memories:
         embedder: Embedder,
         recall: Recall,
         queue: TurnQueue,
+        pending: PendingTurns,
         frozen: FrozenBlocks,
         receipts: ReceiptBook,
         max_body_bytes: int,
         redact_too: tuple[str, ...] = (),
     ) -> None:
         self.caller, self.store, self.embedder, self.recall = caller, store, embedder, recall
-        self.queue, self.frozen, self.receipts = queue, frozen, receipts
+        self.queue, self.pending, self.frozen, self.receipts = queue, pending, frozen, receipts
         self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
 
     def routes(self) -> list[Route]:
@@ -178,7 +179,7 @@ class Memories:
         return json_response({"object": "user.erased", "deleted": erased})
 
     async def erase_user(self, user: str) -> int:
-        return await erase(user, _now(), self.queue, self.store, self.receipts, self.frozen)
+        return await erase(user, _now(), self.queue, self.pending, self.store, self.receipts, self.frozen)
 
     async def export(self, request: Request) -> Response:
         space = self.caller.space(request)

@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import Any, NamedTuple
 
 from proxy import stores
-from proxy.app import build_audit_log, build_embedder, build_pending, extraction
+from proxy.app import build_audit_log, build_embedder, extraction
 from proxy.commands import config_option, settings_of
 from proxy.errors import RememberdError
 from proxy.memory.store.edge_wire import socket_path
-from proxy.queues import build_database, build_records, risks
+from proxy.queues import build_records, risks
 from proxy.sealing import Sealing, sealing
 from proxy.serve import model_list, prepare
 from proxy.settings import Settings
@@ -144,15 +144,15 @@ async def _queue(settings: Settings) -> str:
 async def _extraction(settings: Settings, models: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> str:
     extraction(settings, models, environ)
     wanted = settings.memory.extract
-    database = build_database(settings)
-    try:
-        async with sealing(settings) as seal:
-            stats = build_pending(settings, database, seal).stats()
-    finally:
-        await database.close()
-    if stats.dead:
-        causes = "; ".join(stats.errors)
-        raise RememberdError(f"{stats.dead} turns are dead letters until the next start of the writer: {causes}")
+    async with sealing(settings) as seal:
+        records = build_records(settings, seal)
+        try:
+            stats, letters = await records.pending.stats(), await records.pending.dead()
+        finally:
+            await records.queue.close()
+    if letters:
+        causes = "; ".join(sorted({letter.error for letter in letters}))
+        raise RememberdError(f"{stats.dead} turns are dead letters; `rememberd dead replay` tries again: {causes}")
     spent = f"{stats.tokens:,} tokens today, at most {wanted.daily_tokens:,} for each user"
     return f"{wanted.model}: {spent}; {stats.waiting} turns waiting"
 

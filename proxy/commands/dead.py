@@ -1,4 +1,4 @@
-"""`rememberd dead`: the turns that could not be remembered, and another chance for them."""
+"""`rememberd dead`: the turns that could not be remembered, or that no model could read, and another chance."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from contextlib import asynccontextmanager
 
 from proxy.api.shapes import rfc3339
 from proxy.commands import config_option, settings_of
-from proxy.ports import TurnQueue
-from proxy.queues import build_records
+from proxy.queues import Records, build_records
 from proxy.sealing import sealing
 from proxy.settings import Settings
 from proxy.terminal.table import table
@@ -34,28 +33,29 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _list(settings: Settings) -> int:
-    async with _opened(settings) as queue:
-        letters, count = await queue.dead(_MOST), (await queue.stats()).dead
+    async with _opened(settings) as records:
+        letters = [*await records.queue.dead(_MOST), *await records.pending.dead(_MOST)][:_MOST]
+        count = (await records.queue.stats()).dead + (await records.pending.stats()).dead
     if letters:
         print("\n".join(table(("said", "user", "scope", "tries", "error"), [_row(each) for each in letters])))
-    print(f"{count} dead letters" + (f", the oldest {_MOST} shown" if count > _MOST else ""))
+    print(f"{count} dead letters" + (f", {_MOST} of them shown" if count > _MOST else ""))
     return 0
 
 
 async def _replay(settings: Settings) -> int:
-    async with _opened(settings) as queue:
-        print(f"{await queue.replay()} turns will be tried again")
+    async with _opened(settings) as records:
+        print(f"{await records.queue.replay() + await records.pending.replay()} turns will be tried again")
     return 0
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[TurnQueue]:
+async def _opened(settings: Settings) -> AsyncIterator[Records]:
     async with sealing(settings) as seal:
-        queue = build_records(settings, seal).queue
+        records = build_records(settings, seal)
         try:
-            yield queue
+            yield records
         finally:
-            await queue.close()
+            await records.queue.close()
 
 
 def _row(letter: DeadLetter) -> tuple[str, ...]:

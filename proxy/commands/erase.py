@@ -104,7 +104,7 @@ async def _erase(settings: Settings, seal: Sealing, store: MemoryStore, user: st
     records, log = build_records(settings, seal), build_audit_log(settings, seal)
     try:
         at = time.time_ns() // 1_000_000
-        erased = await erase(user, at, records.queue, store, records.receipts, records.frozen)
+        erased = await erase(user, at, records.queue, records.pending, store, records.receipts, records.frozen)
         await store.flush()
     finally:
         await records.queue.close()

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.ports import FrozenBlocks, MemoryStore, ReceiptBook, TurnQueue
+from proxy.ports import FrozenBlocks, MemoryStore, PendingTurns, ReceiptBook, TurnQueue
 from proxy.types import Memory, Millis, Space
 
 _PAGE = 500
 
 
 async def erase(
-    user: str, at: Millis, queue: TurnQueue, store: MemoryStore, receipts: ReceiptBook, frozen: FrozenBlocks
+    user: str,
+    at: Millis,
+    queue: TurnQueue,
+    pending: PendingTurns,
+    store: MemoryStore,
+    receipts: ReceiptBook,
+    frozen: FrozenBlocks,
 ) -> int:
     """Everything of this user that began at or before `at`, in every scope. Returns the number of memories. Raises
     `Unavailable`: then it is to be done again.
@@ -19,6 +25,7 @@ async def erase(
     The queue first: with a master key it throws the user's key away, and its mark stops a turn that is still in
     flight from being written behind our back."""
     await queue.erase(user, at)
+    await pending.erase(user, at)
     erased = await store.erase(user)
     await receipts.erase(user, at)
     await frozen.erase(user)

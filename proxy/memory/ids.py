@@ -37,6 +37,11 @@ def imported_id(space: Space, conversation: str | None, name: str) -> str:
     return blake2b("\0".join((*space, "import", conversation or "", name)).encode(), digest_size=16).hexdigest()
 
 
+def found_id(turn_id: str) -> str:
+    """Of the job that brings what a model found in this turn."""
+    return blake2b(f"{turn_id}\0found".encode(), digest_size=16).hexdigest()
+
+
 def episode_id(space: Space, turn_id: str) -> str:
     return str(uuid5(_NAMESPACE, "\0".join((*space, "episode", turn_id))))
 

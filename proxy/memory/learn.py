@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from prometheus_client import Counter
@@ -11,7 +11,6 @@ from proxy.memory.block import without_block
 from proxy.memory.ids import episode_id, fact_id
 from proxy.memory.quarantine import quarantined, screened, suspicion
 from proxy.memory.redact import redact
-from proxy.ports import Extractor
 from proxy.types import Evidence, Fact, Memory, Turn
 
 # About 2,000 tokens a side. What is longer is pasted material; recall reads 120 words of it and the embedder 256
@@ -46,10 +45,9 @@ def episode(turn: Turn) -> Memory:
     return screened(_memory(turn, episode_id(turn.space, turn.id), text, said))
 
 
-async def facts(turn: Turn, extractor: Extractor) -> list[Memory]:
-    """What `extractor` finds in a redacted turn and can show in the user's own words. Of a message that gives orders
-    to assistants, which was hardly written by the user, everything is in quarantine."""
-    found = await extractor.facts(turn)
+def facts(turn: Turn, found: Sequence[Fact]) -> list[Memory]:
+    """What was found in a redacted turn and stands in the user's own words. Of a message that gives orders to
+    assistants, which was hardly written by the user, everything is in quarantine."""
     proven = [fact for fact in found if fact.evidence.strip() and fact.evidence in turn.user_text]
     UNPROVEN.inc(len(found) - len(proven))
     screen = quarantined if proven and suspicion(turn.user_text) else screened
@@ -78,7 +76,7 @@ def _memory(turn: Turn, memory_id: str, text: str, evidence: str) -> Memory:
         created_at=turn.created_at,
         updated_at=turn.created_at,
         valid_from=turn.created_at,
-        evidence=Evidence(evidence, "user", turn.id),
+        evidence=Evidence(evidence, "user", turn.said_in),
         source=turn.source,
         speaker=turn.speaker,
     )

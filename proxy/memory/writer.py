@@ -1,4 +1,4 @@
-"""The writer: turns out of the queue, memories into the store. One runs for a store.
+"""The writer: turns out of the queue, memories into the store. One runs for a store, or any number with Redis.
 
 A turn is claimed, stored, settled (the user's next one may come), and acked once the store was flushed. Every step
 can be done again: a writer that is killed leaves leases, and processing a turn twice stores nothing twice.
@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -21,16 +21,16 @@ from prometheus_client import Histogram
 from proxy import tracing
 from proxy.counters import counter
 from proxy.errors import Unavailable, UpstreamUnavailable
-from proxy.memory.extract.pending import Pending
+from proxy.memory.extract.stage import offer
 from proxy.memory.forget import forget, forget_said, unforgotten
-from proxy.memory.ids import episode_id
+from proxy.memory.ids import episode_id, fact_id
 from proxy.memory.learn import episode, facts, redacted
 from proxy.memory.points import to_point
 from proxy.memory.privacy import Privacy
 from proxy.memory.reconcile import merge
 from proxy.memory.wishes import Wish, wish
-from proxy.ports import Embedder, Extractor, FrozenBlocks, MemoryStore, ReceiptBook, TurnQueue
-from proxy.types import Claim, Memory, Millis, Turn, Verdicts
+from proxy.ports import Embedder, Extractor, FrozenBlocks, MemoryStore, PendingTurns, ReceiptBook, TurnQueue
+from proxy.types import Claim, Memory, Millis, Turn
 
 T = TypeVar("T")
 
@@ -65,8 +65,8 @@ class Erased(Exception):
 
 
 class Writer:
-    """`pending` takes the turns that a model is to read as well, and has what it found in earlier ones. `quiet_for`
-    tells for how many seconds nobody has asked the store for memories; None if a flush is free."""
+    """`pending` takes the turns that a model is to read as well; what it finds comes back through the queue.
+    `quiet_for` tells for how many seconds nobody has asked the store for memories; None if a flush is free."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Writer:
         receipts: ReceiptBook,
         frozen: FrozenBlocks,
         *,
-        pending: Pending | None = None,
+        pending: PendingTurns | None = None,
         extracts_private: bool = False,
         privacy: Privacy = Privacy(),  # noqa: B008 - it does not change
         redact_too: Collection[str] = (),
@@ -90,7 +90,6 @@ class Writer:
         self.extracts_private, self.privacy, self.redact_too = extracts_private, privacy, redact_too
         self.quiet_for, self.keep_receipts_ms, self.clock = quiet_for, keep_receipts_ms, clock
         self._settled: list[str] = []
-        self._stored: list[str] = []
         self._flushed_at = self._stepped_at = time.monotonic()
         self._expired_at = -HOUR_S
 
@@ -100,7 +99,6 @@ class Writer:
             claims = await self._insist(stop, partial(self.queue.claim, BATCH)) or []
             # No two claims of a batch are of one user, so side by side they keep each user's order.
             await asyncio.gather(*(self._insist(stop, partial(self._process, claim)) for claim in claims))
-            await self._insist(stop, self._learn_late)
             await self._insist(stop, partial(self._flush_when_due, idle=not claims))
             await self._insist(stop, self._expire_hourly)
             if not claims:
@@ -118,7 +116,10 @@ class Writer:
         turn = claim.turn
         try:
             with SECONDS.time(), tracing.linked("remember", turn.trace):
-                outcome, ids = await self._take_in(redacted(turn, self.redact_too))
+                if turn.found:
+                    outcome, ids = "written", await self._learn(turn)
+                else:
+                    outcome, ids = await self._take_in(redacted(turn, self.redact_too))
         except Unavailable:
             raise
         except Erased:
@@ -158,16 +159,21 @@ class Writer:
         if turn.continues and not await unforgotten(self.store, turn.space, [turn]):
             return []  # deleted since the loop began
         exchange = episode(turn)
-        ids = await self._write(turn, [exchange], self.queue.alive)
+        ids = await self._write(turn, [exchange])
         for extractor in self.extractors:
-            found = await facts(turn, extractor)
+            found = facts(turn, await extractor.facts(turn))
             if found:
-                ids += await self._write(turn, found, self.queue.alive)
+                ids += await self._write(turn, found)
         await self._keep_private(turn, ids)
         readable = exchange.valid_to is None and (self.extracts_private or not self.privacy.keeps_turn(turn))
         if self.pending is not None and readable:
-            await self.pending.add(turn)
+            await offer(self.pending, turn)
         return list(dict.fromkeys(ids))
+
+    async def _learn(self, turn: Turn) -> list[str]:
+        """What a model found in it. Nothing, if the exchange was deleted since."""
+        wanted = await unforgotten(self.store, turn.space, [turn])
+        return await self._write(turn, facts(turn, turn.found) if wanted else [])
 
     async def _keep_private(self, turn: Turn, ids: list[str]) -> None:
         """An exchange that says a private memory again, or whose answer may draw on one, is private too."""
@@ -178,49 +184,18 @@ class Writer:
         if any(self.privacy.keeps(turn.space, each) for each in about.values() if each is not exchange):
             await self.store.put(turn.space, [await to_point(replace(exchange, private=True), self.embedder)])
 
-    async def _learn_late(self) -> None:
-        """What a model found meanwhile in earlier turns. Here, so that one hand alone writes a user's memories."""
-        if self.pending is None:
-            return
-        for turn in await self.pending.answered(BATCH):
-            try:
-                await self._learn_answer(turn, self.pending)
-            except Unavailable:
-                raise
-            except Erased:
-                TURNS.labels("erased").inc()
-            except Exception as error:  # noqa: BLE001 - as for turns; the message may quote the answer
-                await self.pending.bury(turn.id, f"{type(error).__name__}: {error}"[:500])
-                log.error("the facts of turn %s are a dead letter: %s", turn.id, type(error).__name__)
-
-    async def _learn_answer(self, turn: Turn, pending: Pending) -> None:
-        wanted = await unforgotten(self.store, turn.space, [turn])
-        found = await facts(turn, pending) if wanted else []
-        ids = await self._write(turn, found, pending.alive, await pending.verdicts(turn))
-        if ids:
-            await asyncio.gather(
-                self.frozen.bump(turn.space), self.receipts.written(turn.space, turn.receipt, ids, "written")
-            )
-        await pending.stored(turn.id)
-        self._stored.append(turn.id)
-
-    async def _write(
-        self,
-        turn: Turn,
-        memories: list[Memory],
-        alive: Callable[[str], Awaitable[bool]],
-        verdicts: Mapping[str, Verdicts] | None = None,
-    ) -> list[str]:
-        await self._undo_if_erased(turn, [memory.id for memory in memories], alive)
+    async def _write(self, turn: Turn, memories: list[Memory]) -> list[str]:
+        await self._undo_if_erased(turn, [memory.id for memory in memories])
+        verdicts = {fact_id(turn.space, fact.text): fact.verdicts for fact in turn.found}
         outcome = await merge(self.store, self.embedder, turn.space, memories, self.clock(), verdicts)
         ids = [*outcome.added, *outcome.touched, *outcome.closed]
-        await self._undo_if_erased(turn, ids, alive)
+        await self._undo_if_erased(turn, ids)
         return ids
 
-    async def _undo_if_erased(self, turn: Turn, ids: list[str], alive: Callable[[str], Awaitable[bool]]) -> None:
+    async def _undo_if_erased(self, turn: Turn, ids: list[str]) -> None:
         """Before a write as well: an earlier try may have failed half-way. The tombstones carry the turn's own time,
         so that they do not keep out what the user tells anew."""
-        if not await alive(turn.id):
+        if not await self.queue.alive(turn.id):
             await self.store.delete(turn.space, ids, at=turn.created_at)
             raise Erased
 
@@ -233,8 +208,9 @@ class Writer:
             self.queue.settle([turn.id]),
         )
         self._settled.append(turn.id)
-        TURNS.labels(outcome).inc()
-        LAG.observe((self.clock() - turn.began) / 1000)
+        if not turn.found:  # counted when it was remembered, long ago perhaps
+            TURNS.labels(outcome).inc()
+            LAG.observe((self.clock() - turn.began) / 1000)
 
     async def _give_back(self, claim: Claim, error: Exception) -> None:
         """The message may quote the turn, so it goes into the queue's file only, not into the log."""
@@ -242,7 +218,8 @@ class Writer:
         # A model that does not answer is not the turn's fault: try for ever.
         if claim.attempts + 1 >= MAX_ATTEMPTS and not isinstance(error, UpstreamUnavailable):
             await self.queue.bury(turn.id, reason)
-            await self.receipts.written(turn.space, turn.receipt, [], "lost")
+            if not turn.found:
+                await self.receipts.written(turn.space, turn.receipt, [], "lost")
             TURNS.labels("dead").inc()
             log.error("turn %s is a dead letter after %d attempts: %s", turn.id, claim.attempts + 1, kind)
             return
@@ -262,9 +239,6 @@ class Writer:
         if self._settled:
             await self.queue.ack(self._settled)
             self._settled.clear()
-        if self.pending is not None and self._stored:
-            await self.pending.done(self._stored)
-            self._stored.clear()
 
     async def _expire_hourly(self) -> None:
         if time.monotonic() - self._expired_at >= HOUR_S:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from proxy.types import Source, Space, Turn
+from proxy.types import Fact, Source, Space, Turn
 
 
 def turn_to_json(turn: Turn) -> bytes:
@@ -17,4 +17,5 @@ def turn_from_json(data: bytes) -> Turn:
     fields["space"] = Space(*fields["space"])
     fields["source"] = Source(**fields["source"])
     fields["recalled"], fields["earlier"] = tuple(fields["recalled"]), tuple(fields.get("earlier", ()))
+    fields["found"] = tuple(Fact(**fact) for fact in fields.get("found", ()))
     return Turn(**fields)

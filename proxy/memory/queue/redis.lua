@@ -2,13 +2,13 @@
 --
 -- turn:ID        hash: user scope created_at answered body seq, state (due leased settled dead), due, attempts, error,
 --                owner; `version` counts the puts of an id and `claimed` is the version that was leased, so that a
---                turn put again meanwhile is not taken for processed
+--                turn put again meanwhile is not taken for processed; `answered` is 2 of what a model found in a turn
 -- turns_of:USER  set of ids, in every state
 -- line:USER      sorted set of ids by seq: due and leased ones; only its head is ever claimed
 -- ready          sorted set of users by the seq of their line's head, which is due
 -- waiting        sorted set of users by the time that their line's head comes due
 -- lease          sorted set of ids by the end of their lease: leased and settled ones
--- born           sorted set of ids by created_at: due and leased ones
+-- born           sorted set of ids by created_at: due and leased ones; what a model found counts for no age
 -- dead           sorted set of ids by seq
 -- erased         hash: user to time;  seq: the last number given out;  paused: set of users, none of the queue's making
 
@@ -37,13 +37,18 @@ local function line_up(user)
   end
 end
 
+local function bear(id)
+  local at, answered = unpack(call('HMGET', key('turn', id), 'created_at', 'answered'))
+  call('ZADD', BORN, answered == '2' and '+inf' or at, id)
+end
+
 local function make_due(id, due)
-  local user, seq, at = unpack(call('HMGET', key('turn', id), 'user', 'seq', 'created_at'))
+  local user, seq = unpack(call('HMGET', key('turn', id), 'user', 'seq'))
   call('HSET', key('turn', id), 'state', 'due', 'due', due, 'owner', '')
   call('ZREM', LEASE, id)
   call('ZREM', DEAD, id)
   call('ZADD', key('line', user), seq, id)
-  call('ZADD', BORN, at, id)
+  bear(id)
   line_up(user)
 end
 
@@ -89,7 +94,9 @@ local operations = {}
 
 function operations.put(id, user, scope, at, answered, body)
   local erased = call('HGET', ERASED, user)
-  if erased and tonumber(erased) >= tonumber(at) or call('SISMEMBER', key('paused'), user) == 1 then return 0 end
+  if erased and tonumber(erased) >= tonumber(at) then return 0 end
+  -- What a model found was said before the pause.
+  if answered ~= '2' and call('SISMEMBER', key('paused'), user) == 1 then return 0 end
   local turn = key('turn', id)
   local state, had_answer = unpack(call('HMGET', turn, 'state', 'answered'))
   if not state then
@@ -101,7 +108,7 @@ function operations.put(id, user, scope, at, answered, body)
   call('HSET', turn, 'created_at', at, 'answered', answered, 'body', body, 'attempts', 0)
   call('HINCRBY', turn, 'version', 1)
   if state == 'leased' then
-    call('ZADD', BORN, at, id)
+    bear(id)
   else
     make_due(id, state == 'due' and call('HGET', turn, 'due') or 0)
   end

@@ -2,66 +2,55 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 
-from proxy.errors import QueueUnavailable
 from proxy.memory.queue.codec import turn_from_json, turn_to_json
 from proxy.memory.redis.client import Shared
 from proxy.types import Claim, DeadLetter, Millis, QueueStats, Space, Turn
 
-log = logging.getLogger("rememberd.queue")
-
 
 class RedisQueue:
-    """A `TurnQueue`. Its leases are short and renewed while this process lives: those of a dead one are soon free.
-
-    An append-only file with `appendfsync always` makes `put` survive a power cut, `everysec` a kill of Redis."""
+    """A `TurnQueue`. An append-only file with `appendfsync always` makes `put` survive a power cut, `everysec` a kill
+    of Redis."""
 
     def __init__(self, shared: Shared, *, lease_ms: Millis = 30_000) -> None:
-        self.shared, self.lease_ms = shared, lease_ms
+        self.shared = shared
         self._run = shared.script(Path(__file__).with_suffix(".lua"))
-        self._owner = uuid4().hex
-        self._held: set[str] = set()
-        self._renewing: asyncio.Task[None] | None = None
+        self._leases = shared.leases(self._run, lease_ms)
 
     async def put(self, turn: Turn) -> bool:
         body = turn_to_json(turn)
-        values = (turn.id, *turn.space, turn.began, int(bool(turn.answer)), body)
+        values = (turn.id, *turn.space, turn.began, 2 if turn.found else int(bool(turn.answer)), body)
         return bool(await self._run("put", *values))
 
     async def claim(self, limit: int) -> list[Claim]:
-        found = await self._run("claim", self._owner, self.lease_ms, limit)
+        found = await self._run("claim", self._leases.owner, self._leases.lease_ms, limit)
         claims = [Claim(turn_from_json(body), attempts) for body, attempts in found]
-        self._held.update(claim.turn.id for claim in claims)
-        if self._renewing is None:
-            self._renewing = asyncio.create_task(self._renew())
+        self._leases.hold(claim.turn.id for claim in claims)
         return claims
 
     async def settle(self, turn_ids: Sequence[str]) -> None:
-        await self._run("settle", self._owner, *turn_ids)
+        await self._run("settle", self._leases.owner, *turn_ids)
 
     async def ack(self, turn_ids: Sequence[str]) -> None:
-        await self._run("ack", self._owner, *turn_ids)
-        self._held.difference_update(turn_ids)
+        await self._run("ack", self._leases.owner, *turn_ids)
+        self._leases.let_go(turn_ids)
 
     async def retry(self, turn_id: str, error: str, delay_ms: Millis) -> None:
-        self._held.discard(turn_id)  # first: if Redis is away, the lease lapses
-        await self._run("retry", self._owner, delay_ms, error, turn_id)
+        self._leases.let_go([turn_id])  # first: if Redis is away, the lease lapses
+        await self._run("retry", self._leases.owner, delay_ms, error, turn_id)
 
     async def bury(self, turn_id: str, error: str) -> None:
-        await self._run("bury", self._owner, error, turn_id)
-        self._held.discard(turn_id)
+        await self._run("bury", self._leases.owner, error, turn_id)
+        self._leases.let_go([turn_id])
 
     async def release(self) -> int:
-        if not self._held:
+        held = tuple(self._leases.held)
+        if not held:
             return 0
-        released = int(await self._run("release", self._owner, *self._held))
-        self._held.clear()
+        released = int(await self._run("release", self._leases.owner, *held))
+        self._leases.let_go(held)
         return released
 
     async def alive(self, turn_id: str) -> bool:
@@ -77,26 +66,14 @@ class RedisQueue:
         return QueueStats(*await self._run("stats"))
 
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
-        return [_letter(*fields) for fields in await self._run("dead", limit)]
+        return [letter(*fields) for fields in await self._run("dead", limit)]
 
     async def replay(self) -> int:
         return int(await self._run("replay"))
 
     async def close(self) -> None:
-        if self._renewing is not None:
-            self._renewing.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._renewing
         await self.shared.close()
 
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(self.lease_ms / 3000)
-            try:
-                await self._run("renew", self._owner, self.lease_ms, *self._held)
-            except QueueUnavailable as error:
-                log.warning("leases may lapse, and their turns be done twice: %s", error)
 
-
-def _letter(turn_id: bytes, user: bytes, scope: bytes, at: bytes, attempts: bytes, error: bytes) -> DeadLetter:
+def letter(turn_id: bytes, user: bytes, scope: bytes, at: bytes, attempts: bytes, error: bytes) -> DeadLetter:
     return DeadLetter(turn_id.decode(), Space(user.decode(), scope.decode()), int(at), int(attempts), error.decode())

@@ -13,7 +13,7 @@ from proxy.types import Claim, DeadLetter, Millis, QueueStats, Space, Turn
 # A turn is due, leased, then settled (stored, not flushed) or dead; acked, it is gone. `version` counts the puts of
 # an id and `claimed` is the version that was leased, so that a turn put again meanwhile is not taken for processed.
 # An erased one was leased when its user was erased: without its text, it tells a writer that starts anew what the one
-# that was killed may have written.
+# that was killed may have written. `answered` is 2 of what a model found in a turn, which counts for no age.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
     seq INTEGER PRIMARY KEY,
@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS turns (
     attempts INTEGER NOT NULL DEFAULT 0,
     error TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX IF NOT EXISTS lines ON turns (user, seq, state, due, created_at) WHERE state IN ('due', 'leased');
+CREATE INDEX IF NOT EXISTS lines ON turns (user, seq, state, due, created_at, answered)
+    WHERE state IN ('due', 'leased');
 CREATE INDEX IF NOT EXISTS times ON turns (state, due);
 """
 
@@ -69,7 +70,10 @@ UPDATE turns SET state = 'erased', body = '', error = '', answered = 0, due = 0 
 RELEASE = "UPDATE turns SET state = 'due', due = 0 WHERE state IN ('leased', 'settled')"
 REPLAY = "UPDATE turns SET state = 'due', due = 0, attempts = 0 WHERE state = 'dead'"
 
-DEPTH = "SELECT count(*), min(created_at) FROM turns INDEXED BY lines WHERE state IN ('due', 'leased')"
+DEPTH = """
+SELECT count(*), min(iif(answered < 2, created_at, NULL)) FROM turns INDEXED BY lines
+WHERE state IN ('due', 'leased')
+"""
 DEAD = "SELECT id, user, scope, created_at, attempts, error FROM turns WHERE state = 'dead' ORDER BY seq LIMIT ?"
 
 
@@ -87,7 +91,7 @@ class SqliteQueue:
         database.declare(SCHEMA)
 
     async def put(self, turn: Turn) -> bool:
-        row = (turn.id, *turn.space, turn.began, bool(turn.answer), turn_to_json(turn))
+        row = (turn.id, *turn.space, turn.began, 2 if turn.found else bool(turn.answer), turn_to_json(turn))
 
         def work(db: sqlite3.Connection) -> bool:
             if is_erased(db, turn.space.user, turn.began):
@@ -155,7 +159,7 @@ class SqliteQueue:
     async def stats(self) -> QueueStats:
         depth, oldest = self.database.read(DEPTH)[0]
         dead = self.database.read("SELECT count(*) FROM turns WHERE state = 'dead'")[0][0]
-        return QueueStats(depth, max(0, self.clock() - oldest) if depth else 0, dead)
+        return QueueStats(depth, 0 if oldest is None else max(0, self.clock() - oldest), dead)
 
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
         rows = self.database.read(DEAD, (limit,))

@@ -15,6 +15,7 @@ from redis.exceptions import ReadOnlyError, RedisError
 
 from proxy.errors import ConfigError, QueueUnavailable
 from proxy.memory.breaker import Breaker
+from proxy.memory.redis.leases import Leases
 from proxy.types import Millis
 
 # One hash tag, so that a cluster keeps all keys on one node, as scripts over several keys demand.
@@ -50,6 +51,7 @@ class Shared:
         self.client: Any = Redis(connection_pool=self._pool)
         self.soon_ms, self.clock = soon_ms, clock
         self.breaker = Breaker()
+        self._leases: list[Leases] = []
 
     def script(self, path: Path) -> Run:
         """A function that runs an operation of the script: `await run("put", value, …)`."""
@@ -78,6 +80,12 @@ class Shared:
 
         return run_soon
 
+    def leases(self, run: Run, lease_ms: Millis) -> Leases:
+        """Closed with this client."""
+        leases = Leases(run, lease_ms)
+        self._leases.append(leases)
+        return leases
+
     async def risks(self) -> list[str]:
         """What in Redis's own settings could lose a turn. Asked with INFO: CONFIG is often forbidden."""
         found = []
@@ -96,4 +104,6 @@ class Shared:
             raise QueueUnavailable(f"Redis: {error}") from error
 
     async def close(self) -> None:
+        for leases in self._leases:
+            await leases.close()
         await self._pool.disconnect()

@@ -15,10 +15,11 @@ from proxy.memory.queue.codec import turn_from_json, turn_to_json
 from proxy.memory.sealed.cipher import Unreadable
 from proxy.memory.sealed.keyring import Keyring
 from proxy.ports import TurnQueue
-from proxy.types import Claim, DeadLetter, Millis, QueueStats, Turn
+from proxy.types import Claim, DeadLetter, Fact, Millis, QueueStats, Turn
 
 _PARTS = ("turn", "memory", "receipt", "block", "reading")
 UNREADABLE = counter("rememberd_unreadable", "Sealed records that could not be opened.", "part", *_PARTS)
+SEALED = (Fact("", ""),)  # in place of what was found: that there is something, those that keep it must know
 
 log = logging.getLogger("rememberd.sealed")
 
@@ -38,6 +39,7 @@ class SealedQueue:
             user_text=cipher.seal_text(turn_to_json(turn), f"turn {turn.id}"),
             answer="sealed" if turn.answer else "",  # whether there is one, the queue must know
             receipt="",
+            found=SEALED if turn.found else (),
         )
         return await self.queue.put(sealed)
 
@@ -95,19 +97,7 @@ class SealedQueue:
         return await self.queue.stats()
 
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
-        return [self._letter(letter) for letter in await self.queue.dead(limit)]
-
-    def _letter(self, sealed: DeadLetter) -> DeadLetter:
-        """As it is, if another keyring sealed it."""
-        try:
-            return replace(
-                sealed,
-                turn_id=self._plain_id(sealed.turn_id),
-                space=self.keyring.plain_space(sealed.space),
-                error=self.keyring.root.open_text(sealed.error, "error").decode(),
-            )
-        except Unreadable:
-            return sealed
+        return [opened_letter(self.keyring, letter) for letter in await self.queue.dead(limit)]
 
     async def replay(self) -> int:
         return await self.queue.replay()
@@ -127,3 +117,16 @@ class SealedQueue:
 
     def _error(self, error: str) -> str:
         return self.keyring.root.seal_text(error.encode(), "error")
+
+
+def opened_letter(keyring: Keyring, sealed: DeadLetter) -> DeadLetter:
+    """As it is, if another keyring sealed it."""
+    try:
+        return replace(
+            sealed,
+            turn_id=keyring.root.plain_id(sealed.turn_id),
+            space=keyring.plain_space(sealed.space),
+            error=keyring.root.open_text(sealed.error, "error").decode(),
+        )
+    except Unreadable:
+        return sealed
