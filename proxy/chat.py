@@ -237,8 +237,8 @@ class Chat:
         copy: bytes,
         whole: bool,
     ) -> None:
-        """Queue the turn, file the receipt, freeze the block. The answer's last bytes wait until the deadline for
-        what its client's next request may need; what takes longer, and a receipt alone, goes on behind them."""
+        """Queue the turn, file the receipt, freeze the block. The answer's last bytes wait for a turn until the
+        deadline; what takes longer, and what has no turn, goes on behind them."""
         steps = [self.receipts.put(receipt)]
         if recollection is not None and recollection.version is not None:
             steps.append(self._freeze(exchange, said, recollection.recalled, recollection.version))
@@ -250,7 +250,7 @@ class Chat:
         task = asyncio.create_task(self._record(steps))
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
-        if len(steps) == 1:
+        if receipt.write != "pending":
             return
         _, late = await asyncio.wait({task}, timeout=self.deadline_ms / 1000)
         remembering.observe(time.perf_counter() - began)

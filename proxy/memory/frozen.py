@@ -62,7 +62,7 @@ class Frozen:
     async def freeze(self, space: Space, key: str, version: int, value: bytes) -> None:
         """`version` is the space's before `value` was made. The first value of the highest version stands."""
         values = {"user": space.user, "scope": space.scope, "key": key, "version": version, "value": value}
-        await self.database.write(lambda db: db.execute(FREEZE, values).rowcount, durable=False)
+        await self.database.write(lambda db: db.execute(FREEZE, values).rowcount, durable=False, patient=True)
 
     async def erase(self, user: str) -> int:
         """Drop the user's blocks in every scope, and refuse those made before now."""

@@ -63,7 +63,8 @@ class Receipts:
             db.execute(PUT, row)
             return True
 
-        return await self.database.write(work, durable=False)
+        # With a turn it goes into the turn's commit; without one nobody waits for it.
+        return await self.database.write(work, durable=False, patient=receipt.write != "pending")
 
     async def written(self, space: Space, receipt_id: str, ids: Sequence[str], outcome: str) -> None:
         """What the writer made of the receipt's turn: the receipt's new `write`, and the ids of memories, which are
