@@ -36,7 +36,7 @@ def pack(ranked: Candidates, budget_tokens: int) -> tuple[list[str], int]:
         taken[row] = None
         headers.add(days[row])
         kinds[turns[row]] = facts[row]
-    return ranked.take(list(taken)).names() if taken else [], cost if taken else 0
+    return [each.decode() for each in ranked.ids[list(taken)].tolist()] if taken else [], cost if taken else 0
 
 
 def _in_turn(ranked: Candidates, budget_tokens: int) -> Iterator[int]:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import orjson
 import qdrant_edge as qdrant
 from prometheus_client import Counter
 from qdrant_edge import UpdateOperation
@@ -33,7 +32,6 @@ from proxy.memory.store.payload import (
     LIGHT,
     living,
     memory_in,
-    memory_of,
     point_id,
     point_of_payload,
     space_key,
@@ -46,6 +44,7 @@ from proxy.types import Kind, Memory, Millis, Point, Space, Sparse
 MIN_FREE_BYTES = 64 * 2**20
 DELETIONS_MAY_USE = 0.75  # of that: on a full disk people can still delete
 CACHED_ROWS = 100_000
+CACHED_MEMORIES = 2_000
 # Below this, searches are fast without an index (measured: 1 ms at 100k points), and building one stalls them.
 OPTIMIZE_ABOVE = 200_000
 
@@ -60,6 +59,7 @@ class EdgeStore:
         self._shard: Any = shard  # its stubs allow ids and payloads that no point of ours has
         self._folder, self._lock, self._min_free_bytes = folder, lock, min_free_bytes
         self._rows = LightRows(CACHED_ROWS)
+        self._memories: dict[tuple[Space, str], Memory] = {}  # recalled lately
         self._dirty = True  # what the write-ahead log replayed is not flushed yet
         self._last_read = 0.0
 
@@ -90,12 +90,15 @@ class EdgeStore:
         self._upsert([_engine_point(space, point) for point in newer])
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
-        return [memory_of(orjson.loads(stored)) for stored in self.stored(space, ids)]
-
-    def stored(self, space: Space, ids: Sequence[str]) -> list[str]:
-        """`get`, as JSON texts."""
         self._last_read = time.monotonic()
-        return [payload["memory"] for payload in self._payloads(space, ids) if "space" in payload]
+        unread = [id_ for id_ in dict.fromkeys(ids) if (space, id_) not in self._memories]
+        if len(self._memories) + len(unread) > CACHED_MEMORIES:
+            self._memories.clear()
+            unread = list(dict.fromkeys(ids))
+        for payload in self._payloads(space, unread) if unread else ():
+            if "space" in payload:
+                self._memories[space, payload["id"]] = memory_in(payload)
+        return [self._memories[space, id_] for id_ in dict.fromkeys(ids) if (space, id_) in self._memories]
 
     async def search(
         self,
@@ -111,8 +114,12 @@ class EdgeStore:
         with _engine():
             branches = self._shard.query_batch(queries.branches(space, dense, sparse, now, limit, kind))
             found = [Branch([hit.id for hit in hits], [hit.score for hit in hits]) for hits in branches]
-            self._read_rows([point for branch in found for point in branch.points])
-        return self._rows.union(*found)
+        try:
+            return self._rows.union(*found)
+        except KeyError:
+            with _engine():
+                self._read_rows([point for branch in found for point in branch.points])
+            return self._rows.union(*found)
 
     async def page(
         self,
@@ -159,6 +166,7 @@ class EdgeStore:
             count: int = self._shard.count(queries.memories_of_user(user))
         self._write(UpdateOperation.delete_points_by_filter(queries.of_user(user)), deletes=True)
         self._rows.clear()
+        self._memories.clear()
         return count
 
     async def spaces(self) -> list[Space]:
@@ -235,6 +243,7 @@ class EdgeStore:
     def _keep_row(self, point: Any) -> None:
         """A search soon after a write finds the row in memory; a tombstone has none."""
         payload = point.payload
+        self._memories.pop((space_of(payload.get("space") or payload["buried"]), payload["id"]), None)
         if payload and "space" in payload and self._rows.room_for(1):
             self._rows.keep(point.id, payload)
         else:

@@ -10,8 +10,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from proxy.errors import StoreUnavailable
 from proxy.memory.candidates import Candidates
 from proxy.memory.retrieve import Retrieved, Wanted
@@ -41,7 +39,7 @@ class EdgeClient:
         await self._call("put", space=space, points=points)
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
-        return [memory_of(orjson.loads(stored)) for stored in await self._call("get", space=space, ids=ids)]
+        return [memory_of(stored) for stored in await self._call("get", space=space, ids=ids)]
 
     async def search(
         self,

@@ -114,12 +114,9 @@ def _typed(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _methods(store: EdgeStore, retrieving: Retrieve) -> dict[str, Method]:
-    async def get(**arguments: Any) -> list[str]:
-        return store.stored(**arguments)
-
     return {
         "put": store.put,
-        "get": get,
+        "get": store.get,
         "search": store.search,
         "retrieve": retrieving,
         "page": store.page,
