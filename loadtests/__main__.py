@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,11 +17,11 @@ from typing import Any
 from loadtests import arms, plots, report, servers, units
 from loadtests.attack.run import attack, safe, table
 from loadtests.faults import command as faults
-from loadtests.machine import cores, describe
+from loadtests.machine import cores, describe, stolen_seconds
 from loadtests.run import Bench, progress
 from loadtests.scenario import HERE, Scenario, load
 from loadtests.soak import soak
-from loadtests.workers import clients, embeds_per_second, models
+from loadtests.workers import clients, embedder, models
 
 
 def main() -> None:
@@ -99,14 +100,19 @@ def _run(arguments: argparse.Namespace, scenario: Scenario, stack: ExitStack) ->
     if arguments.rounds:
         scenario = replace(scenario, rounds=arguments.rounds)
     scenario, more = arms.with_peers(scenario, peers, folder, upstream, use, stack)
-    bench = Bench(scenario, targets | more, stack.enter_context(clients(scenario.clients, use)))
+    alone = None if arguments.target else stack.enter_context(embedder(use))
+    bench = Bench(scenario, targets | more, stack.enter_context(clients(scenario.clients, use)), alone)
     if arguments.soak:
         return _soak(bench, arguments)
-    return _measure(bench, describe() | {"embeds_s": round(embeds_per_second(use))}, arguments.out)
+    return _measure(bench, arguments.out)
 
 
-def _measure(bench: Bench, machine: dict[str, Any], out: Path) -> dict[str, Any]:
+def _measure(bench: Bench, out: Path) -> dict[str, Any]:
+    before = stolen_seconds()
+    began = time.monotonic()
     rows = progress(bench.scenario, bench.run())
+    stolen = (stolen_seconds() - before) / (time.monotonic() - began)
+    machine = describe() | {"stolen": round(stolen, 3)}
     summary = report.summarise(rows)
     result = {
         "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

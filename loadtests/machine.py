@@ -63,6 +63,11 @@ def _parent(stat: Path) -> int:
         return 0
 
 
+def stolen_seconds() -> float:
+    """What the host took from all our cores together, since it started."""
+    return int(Path("/proc/stat").read_text().split()[8]) / os.sysconf("SC_CLK_TCK")
+
+
 def describe() -> dict[str, str | int | float]:
     model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
     return {

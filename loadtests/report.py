@@ -97,8 +97,8 @@ def _filled(arms: Iterable[Arm]) -> str:
 def _heading(scenario: Scenario, machine: dict[str, Any]) -> str:
     place = f"{machine['cores']} cores ({machine['cpu']}), Python {machine['python']}"
     alone = "; the measured server has one core, load and model the rest" if scenario.pinned else ""
-    embeds = f" The embedder alone does {machine['embeds_s']:,.0f} questions/s on the server's core."
-    return f"Scenario `{scenario.name}`, medians of {scenario.rounds} interleaved rounds, {place}{alone}.{embeds}"
+    lent = f" {machine['stolen']:.1%} of a core went to the host's other guests meanwhile."
+    return f"Scenario `{scenario.name}`, medians of {scenario.rounds} interleaved rounds, {place}{alone}.{lent}"
 
 
 def _columns(measure: Measure) -> Columns:

@@ -18,7 +18,7 @@ from loadtests.preload import USER
 from loadtests.prompts import Prompt
 from loadtests.scenario import Arm, Measure, Scenario
 from loadtests.servers import TRANSLATED, Target, stopped
-from loadtests.workers import Clients
+from loadtests.workers import Clients, Embed
 
 Figures = dict[str, float]
 Row = tuple[str, str, int, Figures]  # measure, arm, round
@@ -29,8 +29,10 @@ _WRITE_PATIENCE = 120.0
 
 
 class Bench:
-    def __init__(self, scenario: Scenario, targets: Mapping[str, Target], clients: Clients) -> None:
-        self.scenario, self.targets, self.clients = scenario, targets, clients
+    def __init__(
+        self, scenario: Scenario, targets: Mapping[str, Target], clients: Clients, embed: Embed | None = None
+    ) -> None:
+        self.scenario, self.targets, self.clients, self.embed = scenario, targets, clients, embed
         self._seed = 0
 
     def run(self) -> Iterator[Row]:
@@ -40,8 +42,12 @@ class Bench:
                 if measure.rounds is not None and number >= measure.rounds:
                     continue
                 for name in measure.arms:
-                    if name in self.targets:
-                        yield measure.name, name, number, self.measured(measure, self.scenario.arms[name])
+                    arm = self.scenario.arms[name]
+                    if arm.through == "embedder" and self.embed:
+                        rate = measure.rate if measure.load == "open" else None
+                        yield measure.name, name, number, _figures(self.embed(measure.seconds, rate), measure.seconds)
+                    elif name in self.targets:
+                        yield measure.name, name, number, self.measured(measure, arm)
 
     def measured(self, measure: Measure, arm: Arm) -> Figures:
         target = self.targets[arm.name]

@@ -18,8 +18,8 @@ Load = Literal["closed", "open", "frontier", "sustained"]
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """`through` is direct, rememberd, or the name of a peer. `memories` lie in the arm's store, of `users` users.
-    `workers` are the proxy's web processes; `sealed`: its data is encrypted at rest."""
+    """`through` is direct, rememberd, embedder (alone), or the name of a peer. `memories` lie in the arm's store, of
+    `users` users. `workers` are the proxy's web processes; `sealed`: its data is encrypted at rest."""
 
     name: str
     through: str

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection as Pipe
@@ -20,7 +20,8 @@ from proxy.memory.embed import FastEmbedder
 
 _spawn = multiprocessing.get_context("spawn")
 _HEAD_START = 0.05  # seconds until all processes have read their job
-_EMBEDDED = 200  # questions
+
+Embed = Callable[[float, float | None], Outcome]  # for so many seconds, at this rate
 
 
 class Clients:
@@ -76,21 +77,26 @@ def models(number: int, port: int, cores: Cores) -> Iterator[int]:
         yield port
 
 
-def embeds_per_second(cores: Cores) -> float:
-    """What one core of the server can embed when it does nothing else: the ceiling of hits with new questions."""
+@contextmanager
+def embedder(cores: Cores) -> Iterator[Embed]:
+    """The embedder alone on the server's cores: what hits with new questions cannot beat."""
     with _spawn.Pool(1, os.sched_setaffinity, (0, cores.server)) as pool:
-        return pool.apply(_embed)
+        yield lambda seconds, rate: pool.apply(_embed, (seconds, rate))
 
 
-def _embed() -> float:
-    return asyncio.run(_embed_questions())
+def _embed(seconds: float, rate: float | None) -> Outcome:
+    return asyncio.run(_embed_questions(seconds, rate))
 
 
-async def _embed_questions() -> float:
-    embedder, chance = FastEmbedder(), random.Random(0)
-    await embedder.start()
-    began = time.monotonic()
-    for _ in range(_EMBEDDED):
-        await embedder.dense(question(chance))
-    embedder.close()
-    return _EMBEDDED / (time.monotonic() - began)
+async def _embed_questions(seconds: float, rate: float | None) -> Outcome:
+    """One at a time, without pause or at a `rate`."""
+    model, chance, outcome = FastEmbedder(), random.Random(0), Outcome()
+    await model.start()
+    end = time.monotonic() + seconds
+    while (began := time.monotonic()) < end:
+        await model.dense(question(chance))
+        outcome.latency.append((time.monotonic() - began) * 1000)
+        if rate:
+            await asyncio.sleep(max(0.0, began + 1 / rate - time.monotonic()))
+    model.close()
+    return outcome
