@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import json
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -158,8 +159,8 @@ def _onnx(directory: Path) -> Encode:
         ids = np.array([tokenizer.encode(text).ids], dtype=np.int64)
         given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
         tokens = session.run(None, {name: given[name] for name in inputs})[0][0]
-        pooled: Vector = tokens.mean(axis=0, dtype=np.float32)
-        return pooled / np.linalg.norm(pooled)
+        pooled: Vector = np.add.reduce(tokens)  # the mean, but for its length
+        return pooled / np.float32(math.sqrt(pooled @ pooled))
 
     return encode
 
