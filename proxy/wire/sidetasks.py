@@ -23,6 +23,13 @@ class _Prompt(NamedTuple):
     mark: re.Pattern[str]
 
 
+class _Prompts(NamedTuple):
+    """`openings` is all of them in one: of 40 patterns one alone is tried on what a person wrote."""
+
+    openings: re.Pattern[str]
+    each: tuple[_Prompt, ...]
+
+
 def is_side_task(
     headers: Mapping[str, str], body: Mapping[str, Any], patterns: Sequence[re.Pattern[str]] = ()
 ) -> bool:
@@ -52,9 +59,11 @@ def _codex_kind(headers: Mapping[str, str]) -> str:
     return str(metadata.get("request_kind") or "") if isinstance(metadata, dict) else ""
 
 
-def _matches(prompts: tuple[_Prompt, ...], text: str) -> bool:
+def _matches(prompts: _Prompts, text: str) -> bool:
     head, tail = text[:_HEAD].lstrip(), text[-_HEAD:]
-    return any(p.opening.match(head) and (p.mark.search(head) or p.mark.search(tail)) for p in prompts)
+    if not prompts.openings.match(head):
+        return False
+    return any(p.opening.match(head) and (p.mark.search(head) or p.mark.search(tail)) for p in prompts.each)
 
 
 def _newest_user(body: Mapping[str, Any]) -> str:
@@ -93,9 +102,14 @@ def _prompt(client: str, opening: str, mark: str = "") -> _Prompt:
     return _Prompt(client, re.compile(opening, re.IGNORECASE), re.compile(mark, re.IGNORECASE))
 
 
+def _table(*prompts: _Prompt) -> _Prompts:
+    openings = "|".join(f"(?:{prompt.opening.pattern})" for prompt in prompts)
+    return _Prompts(re.compile(openings, re.IGNORECASE), prompts)
+
+
 _HISTORY = r"<chat_history>|### Chat History|JSON format:|### Output"
 
-_FROM_USER = (
+_FROM_USER = _table(
     _prompt(
         "Open WebUI: title, tags, follow-ups, search queries, emoji, autocomplete, image prompt",
         r"### Task:\s*(?:Generate|Suggest|Predict|Analyze|Summarize|Your task is|You are an autocompletion"
@@ -140,7 +154,7 @@ _FROM_USER = (
     _prompt("Gemini CLI: compression", r"First, reason in your scratchpad\. Then, generate the <state_snapshot>"),
 )
 
-_FROM_SYSTEM = (
+_FROM_SYSTEM = _table(
     _prompt(
         "opencode, OpenHands: title",
         r"You are a (?:helpful )?(?:title generator|conversation titles? assistant)",
