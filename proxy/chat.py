@@ -21,6 +21,7 @@ from proxy.counters import counter
 from proxy.errors import QueueUnavailable
 from proxy.exchange import Exchange, Recollection, Said, attributes_of, mode_of, said_by, status_of, write_of
 from proxy.identity import identify
+from proxy.memory.breaker import Breaker
 from proxy.memory.patience import patiently
 from proxy.memory.recall import Recall, Recalled
 from proxy.ports import FrozenBlocks, PausedUsers, ReceiptBook, TurnQueue
@@ -75,6 +76,7 @@ class Chat:
         self.placement, self.side_tasks = placement, side_tasks
         self.deadline_ms, self.max_body_bytes = deadline_ms, max_body_bytes
         self._pending: set[asyncio.Task[None]] = set()
+        self._queue_breaker = Breaker()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         clock = Stopwatch()
@@ -238,7 +240,8 @@ class Chat:
         whole: bool,
     ) -> None:
         """Queue the turn, file the receipt, freeze the block. The answer's last bytes wait for a turn until the
-        deadline; what takes longer, and what has no turn, goes on behind them."""
+        deadline; what takes longer, and what has no turn, goes on behind them. Of a queue that keeps being late, one
+        answer a second waits."""
         steps = [self.receipts.put(receipt)]
         if recollection is not None and recollection.version is not None:
             steps.append(self._freeze(exchange, said, recollection.recalled, recollection.version))
@@ -252,10 +255,13 @@ class Chat:
         task.add_done_callback(self._pending.discard)
         if receipt.write != "pending":
             return
-        _, late = await asyncio.wait({task}, timeout=self.deadline_ms / 1000)
+        waits = self._queue_breaker.closed or self._queue_breaker.may_probe()
+        _, late = await asyncio.wait({task}, timeout=self.deadline_ms / 1000 if waits else 0)
         remembering.observe(time.perf_counter() - began)
         if late:
             TURNS.labels("late").inc()
+        if waits:
+            (self._queue_breaker.failure if late else self._queue_breaker.success)()
 
     async def drain(self) -> None:
         """Wait for what `remember` left behind, but not for ever for a queue that is away."""

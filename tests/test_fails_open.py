@@ -102,3 +102,21 @@ def test_a_turn_waits_for_a_queue_that_comes_back(tmp_path: Path, upstream: Fake
             assert ask(client, "I live in Kiruna.").status_code == 200
             time.sleep(3)
         remembered(client, "Kiruna", "fact")
+
+
+def test_a_queue_that_stays_late_is_not_waited_for(tmp_path: Path, upstream: FakeModel) -> None:
+    """After three answers that waited for nothing the next one leaves at once; nothing that was said is lost, and
+    answers wait again when the queue is back."""
+    memory = {"deadline_ms": 1000}
+    with running(tmp_path, {"model-a": upstream.url}, memory=memory) as proxy, proxy.client("late") as client:
+        late = 'rememberd_queue_puts_total{outcome="late"}'
+        with closing(sqlite3.connect(proxy.data / "queue.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            waited = [ask(client, f"I own a boat called number {n}.").elapsed.total_seconds() for n in range(4)]
+            assert min(waited[:3]) >= 1 > waited[3]
+            assert metric(proxy, late) == 4
+        for n in range(4):
+            remembered(client, f"number {n}")
+        time.sleep(1.1)  # then the one answer of a second that waits
+        assert [ask(client, f"I live in Kiruna, still {n}.").status_code for n in range(3)] == [200] * 3
+        assert metric(proxy, late) == 4
