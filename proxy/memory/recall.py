@@ -27,6 +27,7 @@ from proxy.types import Memory, Millis, Space
 
 Status = Literal["hit", "miss", "degraded"]
 
+PUNCTUAL = 0.98  # a timer fires late, and the chat has begun before
 PROFILE_FACTS = 100  # as many as anybody wants to read
 _NOBODY = frozenset[str]()
 SPACES = 10_000  # whose speakers are kept in mind: about 200 bytes each
@@ -124,7 +125,7 @@ class Recall:
 
     async def _in_time(self, recalling: Coroutine[None, None, Recalled]) -> Recalled:
         try:
-            async with asyncio.timeout(self.deadline_ms / 1000):
+            async with asyncio.timeout(PUNCTUAL * self.deadline_ms / 1000):
                 found = await recalling
         except (Unavailable, TimeoutError) as error:
             log.warning("recall failed: %s", str(error) or "deadline passed")
