@@ -240,8 +240,8 @@ class Chat:
         whole: bool,
     ) -> None:
         """Queue the turn, file the receipt, freeze the block. The answer's last bytes wait for a turn until the
-        deadline; what takes longer, and what has no turn, goes on behind them. Of a queue that keeps being late, one
-        answer a second waits."""
+        deadline; what takes longer, and what has no turn, goes on behind them. A queue that keeps
+        being late is not waited for until it has taken a turn."""
         steps = [self.receipts.put(receipt)]
         if recollection is not None and recollection.version is not None:
             steps.append(self._freeze(exchange, said, recollection.recalled, recollection.version))
@@ -255,13 +255,11 @@ class Chat:
         task.add_done_callback(self._pending.discard)
         if receipt.write != "pending":
             return
-        waits = self._queue_breaker.closed or self._queue_breaker.may_probe()
-        _, late = await asyncio.wait({task}, timeout=self.deadline_ms / 1000 if waits else 0)
+        _, late = await asyncio.wait({task}, timeout=self.deadline_ms / 1000 if self._queue_breaker.closed else 0)
         remembering.observe(time.perf_counter() - began)
         if late:
             TURNS.labels("late").inc()
-        if waits:
-            (self._queue_breaker.failure if late else self._queue_breaker.success)()
+            self._queue_breaker.failure()
 
     async def drain(self) -> None:
         """Wait for what `remember` left behind, but not for ever for a queue that is away."""
@@ -301,6 +299,7 @@ class Chat:
         except QueueUnavailable:
             TURNS.labels("lost").inc()
             raise
+        self._queue_breaker.success()
         TURNS.labels("queued" if kept else "erased").inc()
         return kept
 
