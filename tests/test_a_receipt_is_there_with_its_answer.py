@@ -67,10 +67,10 @@ async def _many(own: Proxy, user: str) -> None:
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=own.url, headers=headers, timeout=30, limits=limits) as client:
         began = time.monotonic()
-        flood = [asyncio.create_task(client.get(f"/v1/receipts/rcpt_{n}")) for n in range(300)]
+        flood = [asyncio.create_task(client.get(f"/v1/receipts/rcpt_{n}")) for n in range(100)]
         await asyncio.sleep(0.2)
         chat = {"model": "model-a", "messages": [{"role": "user", "content": "Hello?"}]}
         assert (await client.post("/v1/chat/completions", json=chat)).status_code == 200
         answers = await asyncio.gather(*flood)
         assert {each.status_code for each in answers} == {404}
-        assert time.monotonic() - began < 15  # one after the other it would be 126 s
+        assert time.monotonic() - began < 10  # one after the other it would be 42 s
