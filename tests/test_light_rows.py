@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
+from proxy.memory.candidates import NAMED
 from proxy.memory.store.light_rows import Branch, LightRows
+from proxy.memory.store.payload import candidate
 
 NONE = Branch([], [])
 
@@ -70,3 +75,81 @@ def test_rows_and_names_are_bounded() -> None:
     rows.clear()
     assert rows.room_for(10)
     assert rows.missing([1]) == [1]
+
+
+PREFIX = "0123456"  # and one more byte: as long as what rows are sorted by
+ids = st.builds(str.__add__, st.sampled_from(["", PREFIX, PREFIX + "7", "é", "🦊🦊"]), st.text("ab7é🦊", max_size=4))
+names = st.none() | st.sampled_from(["", "Ada", "Zoë", "home", "c1", "c" * 40])
+points = st.integers(0, 2**64 - 1) | st.integers(0, 60) | st.sampled_from([0, 2**63, 2**64 - 1])
+light = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(["fact", "episode"]),
+        "at": st.integers(-(2**52), 2**52),
+        "tokens": st.integers(0, 2**31 - 1),
+        "cues": st.integers(0, 31),
+        "pinned": st.none() | st.just("yes"),
+        **dict.fromkeys(NAMED, names),
+    }
+)
+steps = st.lists(
+    st.tuples(st.just("keep"), points, ids, light)
+    | st.tuples(st.just("drop"), points, st.none(), st.none())
+    | st.tuples(st.just("clear"), st.none(), st.none(), st.none())
+    | st.tuples(st.just("fill"), st.integers(1000, 1100), st.none(), light),
+    max_size=30,
+)
+shares = st.tuples(st.randoms(use_true_random=False), st.floats(0, 1))
+
+
+@settings(max_examples=50, deadline=None, phases=[Phase.generate])  # shrinking thousands of rows takes minutes
+@given(steps, shares)
+def test_whatever_is_kept_and_dropped_a_union_shows_the_last_of_each(
+    done: list[tuple[str, Any, Any, Any]], share: tuple[random.Random, float]
+) -> None:
+    """Against a plain dictionary: any ids (of one beginning, of all lengths, in any language), more rows than there
+    was room for at first, names that repeat or are missing, points anywhere."""
+    rows, plain = LightRows(5000), dict[int, dict[str, Any]]()
+    for what, point, id_, fields in done:
+        match what:
+            case "keep" if id_ and all(each["id"] != id_ for at, each in plain.items() if at != point):
+                plain[point] = {"id": id_, **fields}
+                rows.keep(point, plain[point])
+            case "drop":
+                plain.pop(point, None)
+                rows.drop(point)
+            case "clear":
+                plain.clear()
+                rows.clear()
+            case "fill":
+                for number in range(point):
+                    plain[10**6 + number] = {
+                        "id": f"{PREFIX}{9999 - number:029}",
+                        **fields,
+                        "turn_id": f"turn {number // 2}",
+                    }
+                    rows.keep(10**6 + number, plain[10**6 + number])
+    assert_shows(rows, plain, *share)
+
+
+def assert_shows(rows: LightRows, plain: dict[int, dict[str, Any]], chance: random.Random, share: float) -> None:
+    strangers = [point for point in (3, 2**64 - 2, 10**6) if point not in plain]
+    assert rows.missing([*plain, *strangers]) == strangers
+    some = [point for point in plain if chance.random() < share]
+    near = Branch(some, [chance.uniform(-1, 1) for _ in some])
+    worded = Branch(some[::2], [chance.uniform(0, 9) for _ in some[::2]])
+    pinned = Branch(chance.sample(list(plain), len(plain) // 10), [])
+    dense, bm25 = dict(zip(*near, strict=True)), dict(zip(*worded, strict=True))
+    expected = [
+        candidate(_named(plain[point]), dense.get(point, 0.0), bm25.get(point, 0.0))
+        for point in sorted({*near.points, *pinned.points}, key=lambda each: plain[each]["id"].encode())
+    ]
+    found = rows.union(near, worded, pinned)
+    assert list(found) == expected
+    for name in NAMED:  # no name of a row that is not there
+        column = getattr(found, name)
+        assert sorted(column.values) == sorted(column.present())
+
+
+def _named(fields: dict[str, Any]) -> dict[str, Any]:
+    """An empty name is none."""
+    return fields | {name: fields[name] or None for name in NAMED}

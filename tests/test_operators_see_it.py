@@ -60,6 +60,10 @@ def test_what_dashboard_and_alerts_name_is_measured(proxy: Proxy, upstream: Fake
         "rememberd_writer_lag_seconds_count ",
     ):
         assert f"\n{series}" in text(), series
+    for stage in ("embed", "search", "rank", "fetch"):  # the last three in the process that has the store
+        assert re.search(rf'^rememberd_recall_stage_seconds_count{{stage="{stage}"}} [1-9]', text(), re.MULTILINE), (
+            stage
+        )
 
 
 def streamed(text: str) -> dict[str, Any]:

@@ -43,6 +43,18 @@ async def test_another_embedders_store_is_refused(tmp_path: Path, embedder: str,
     await EdgeStore.open(tmp_path, dim=DIM, embedder="test").close()
 
 
+async def test_what_an_earlier_version_kept_is_refused(tmp_path: Path) -> None:
+    """Its points lie in other places: the error says how to bring them over, nothing is touched, and the folder is
+    free again."""
+    await EdgeStore.open(tmp_path, dim=DIM, embedder="test").close()
+    (tmp_path / "embedder.json").write_text(f'{{"name":"test","dim":{DIM}}}')
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.name != "lock"}
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"by another version of rememberd: .*memories export"):
+            EdgeStore.open(tmp_path, dim=DIM, embedder="test")
+    assert before == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.name != "lock"}
+
+
 async def test_a_creation_cut_short_is_done_again(tmp_path: Path) -> None:
     """A process killed while it made the folder leaves nothing that the next one trips over."""
     (tmp_path / "shard.new" / "segments").mkdir(parents=True)

@@ -12,12 +12,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
-from proxy.errors import StoreUnavailable
+from proxy.errors import QueueUnavailable, StoreUnavailable
+from proxy.memory.privacy import Privacy
+from proxy.memory.retrieve import Retrieved, Wanted, retrieve
 from proxy.memory.store.edge import EdgeStore
 from proxy.memory.store.edge_client import EdgeClient
 from proxy.memory.store.edge_server import serving
 from proxy.memory.store.edge_wire import socket_path
+from proxy.types import Space, Sparse
 from tests.store_contract import ANN, DIM, EAST, NOW, point, recallable, words
 from tests.store_process import store_process
 
@@ -145,6 +149,52 @@ async def test_a_bug_in_one_call_ends_only_that_call(tmp_path: Path) -> None:
         with pytest.raises(StoreUnavailable):
             await client.put(ANN, [point("a", dense=["no number"])])  # type: ignore[list-item]
         await client.ping()
+
+
+async def asked(client: EdgeClient, question: str) -> Retrieved:
+    return await client.retrieve(ANN, EAST, words("tea"), Wanted(question, (), NOW, None, None, True, 600))
+
+
+async def test_a_defect_in_a_retrieval_ends_only_that_one_and_quotes_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ranking handles people's words: what is logged, and what the caller is told, names the defect without them. It
+    is counted; a part that is down is no defect."""
+
+    said = "my password is hunter2"
+
+    async def retrieving(space: Space, dense: list[float], sparse: Sparse, wanted: Wanted) -> Retrieved:
+        match wanted.question:
+            case "a defect":
+                raise ZeroDivisionError(f"a defect that quotes {said}")
+            case "an outage":
+                raise QueueUnavailable("Redis did not answer lately")
+        return await retrieve(store, Privacy(), space, dense, sparse, wanted)
+
+    store = EdgeStore.open(tmp_path / "store", dim=DIM, embedder="test")
+    async with serving(store, tmp_path / "s", retrieving):
+        client = EdgeClient(tmp_path / "s")
+        await client.put(ANN, [point("a", "I like tea")])
+        before = faults()
+        calls = [asked(client, each) for each in ("my tea?", "a defect", "my tea?", "an outage", "my tea?")]
+        first, defect, second, outage, third = await asyncio.gather(*calls, return_exceptions=True)
+        assert first == second == third
+        assert isinstance(first, Retrieved)
+        assert first.ids == ["a"]
+        assert isinstance(defect, StoreUnavailable)
+        assert "ZeroDivisionError" in str(defect)
+        assert isinstance(outage, StoreUnavailable)
+        assert str(outage) == "Redis did not answer lately"
+        assert faults() == before + 1
+        await client.close()
+    await store.close()
+    assert "retrieve" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+    assert "hunter2" not in f"{caplog.text} {defect}"
+
+
+def faults() -> float:
+    return REGISTRY.get_sample_value("rememberd_store_server_faults_total") or 0.0
 
 
 async def test_the_server_stops_under_open_connections(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from traceback import format_tb
 from typing import Any
 
 from prometheus_client import Counter
 
-from proxy.errors import RequestError, StoreUnavailable
+from proxy.errors import RequestError, StoreUnavailable, Unavailable
 from proxy.memory.candidates import Candidates
 from proxy.memory.privacy import Privacy
 from proxy.memory.retrieve import Retrieve, Wanted, retrieve
@@ -93,12 +94,13 @@ async def _answer(methods: Mapping[str, Method], method: str, arguments: dict[st
     try:
         result = await methods[method](**_typed(arguments))
         return (*pack_candidates(result), None) if isinstance(result, Candidates) else (result, b"", None)
-    except (RequestError, StoreUnavailable) as error:
+    except (RequestError, Unavailable) as error:
         return None, b"", pack_error(error)
-    except Exception as error:  # a bug met in one call must not end the connection that all calls share
+    except Exception as error:  # noqa: BLE001 - a bug met in one call must not end the connection that all share
         faults.inc()
-        log.exception("the store's server failed in %s", method)
-        return None, b"", pack_error(StoreUnavailable(f"the store's server failed: {error!r}"))
+        kind, where = type(error).__name__, "".join(format_tb(error.__traceback__))
+        log.error("the store's server failed in %s: %s\n%s", method, kind, where)  # its message may quote a memory
+        return None, b"", pack_error(StoreUnavailable(f"the store's server failed: {kind}"))
 
 
 def _typed(arguments: dict[str, Any]) -> dict[str, Any]:

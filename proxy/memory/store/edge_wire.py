@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from proxy.errors import ConfigError, RequestError, StoreUnavailable
+from proxy.errors import ConfigError, RequestError, StoreUnavailable, Unavailable
 from proxy.memory.candidates import NAMED, Candidates, Names
 
 # sun_path holds 104 bytes on the strictest system, with a final zero; the server binds a `.new` first.
@@ -80,7 +80,7 @@ def unpack_candidates(head: list[Any], columns: bytes) -> Candidates:
     return Candidates(**unpacked | named)
 
 
-def pack_error(error: RequestError | StoreUnavailable) -> dict[str, Any]:
+def pack_error(error: RequestError | Unavailable) -> dict[str, Any]:
     if isinstance(error, RequestError):
         return {"status": error.status, "code": error.code, "message": error.message, "param": error.param}
     return {"message": str(error)}
