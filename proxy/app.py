@@ -187,7 +187,7 @@ async def running_writer(
     try:
         async with (
             sealing(settings) as seal,
-            stores.for_writer(settings, embedder, seal.store, privacy) as kept,
+            stores.for_writer(settings, embedder, seal.store) as kept,
             _recording(settings, seal) as records,
             _extracting(
                 settings, deployment, records, kept.store, embedder, None if sees_all else privacy

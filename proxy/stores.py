@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.errors import ConfigError, StoreUnavailable
 from proxy.memory.embed import FastEmbedder
-from proxy.memory.privacy import Privacy
 from proxy.memory.reembed import Both, Reembedding
-from proxy.memory.retrieve import Retrieve, retrieve
+from proxy.memory.retrieve import Retrieve
 from proxy.memory.store.edge import EdgeStore
 from proxy.memory.store.edge_client import EdgeClient
 from proxy.memory.store.edge_server import serving
@@ -61,12 +60,12 @@ def for_web(settings: Settings, embedder: Embedder, seal: Seal) -> Reached:
 
 
 @asynccontextmanager
-async def for_writer(settings: Settings, embedder: Embedder, seal: Seal, privacy: Privacy) -> AsyncIterator[Kept]:
+async def for_writer(settings: Settings, embedder: Embedder, seal: Seal) -> AsyncIterator[Kept]:
     """An embedded store is served to the web processes meanwhile. Raises `ConfigError`, `EmbedderUnavailable`."""
     following = next_embedder(settings)
     async with AsyncExitStack() as stack:
         role: Role = "changing" if following else "alone"
-        store = await stack.enter_async_context(_kept(settings, embedder, role, seal, privacy))
+        store = await stack.enter_async_context(_kept(settings, embedder, role, seal))
         quiet_for = store.quiet_for if isinstance(store, EdgeStore) else None
         if following is None:
             yield Kept(seal(store), (store,), quiet_for)
@@ -75,7 +74,7 @@ async def for_writer(settings: Settings, embedder: Embedder, seal: Seal, privacy
         await following.start()
         if (following.name, following.dim) == (embedder.name, embedder.dim):
             raise ConfigError(f"memory.embedding.next_model or next_path names the model in use, {embedder.name}")
-        beside = await stack.enter_async_context(_kept(settings, following, "next", seal, privacy))
+        beside = await stack.enter_async_context(_kept(settings, following, "next", seal))
         await stack.enter_async_context(_reembedding(store, beside, seal, following))
         both = Both(seal(store), seal(beside), _loading(following))
         yield Kept(both, (store, beside), quiet_for)
@@ -136,7 +135,7 @@ def _reached(settings: Settings, embedder: Embedder, role: Role) -> MemoryStore:
 
 @asynccontextmanager
 async def _kept(
-    settings: Settings, embedder: Embedder, role: Role, seal: Seal, privacy: Privacy
+    settings: Settings, embedder: Embedder, role: Role, seal: Seal
 ) -> AsyncIterator[QdrantStore | EdgeStore]:
     if settings.memory.store.url:
         server = on_server(settings, embedder, role)
@@ -152,7 +151,7 @@ async def _kept(
     store = embedded(settings, embedder, role)
     path = socket_path(_next_folder(settings) if role == "next" else settings.data_path)
     try:
-        async with serving(store, path, partial(retrieve, seal(store), privacy)):
+        async with serving(store, path, seal(store)):
             yield store
     finally:
         await store.close()

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from proxy.memory.points import to_point
 from proxy.memory.privacy import Privacy
 from proxy.memory.recall import Recall, Recalled
-from proxy.memory.retrieve import Retrieved, Wanted, retrieve
+from proxy.memory.retrieve import Retrieved, Wanted
 from proxy.memory.sealed.keyring import Keyring
 from proxy.memory.sealed.store import SealedStore
 from proxy.memory.store.edge import EdgeStore
@@ -99,8 +98,7 @@ def memory(
 
 @asynccontextmanager
 async def rig(place: str, folder: Path, privacy: Privacy | None = None, budget: int = 600) -> AsyncIterator[Rig]:
-    """`place` is one of `PLACES`. Through a socket, the web's side has a `Privacy` without classes: those are what
-    the store's process was started with."""
+    """`place` is one of `PLACES`."""
     kept = privacy or Privacy()
     async with AsyncExitStack() as stack:
         if place == "server":
@@ -115,11 +113,11 @@ async def rig(place: str, folder: Path, privacy: Privacy | None = None, budget: 
             yield _rig(SealedStore(edge, keyring) if keyring else edge, kept, budget, edge=edge, keyring=keyring)
             return
         seen = SealedStore(edge, keyring) if keyring else edge
-        await stack.enter_async_context(serving(edge, folder / "s", partial(retrieve, seen, kept)))
+        await stack.enter_async_context(serving(edge, folder / "s", seen))
         client = EdgeClient(folder / "s")
         stack.push_async_callback(client.close)
         store = SealedStore(client, keyring) if keyring else client
-        yield _rig(store, Privacy(kept.scopes), budget, client, edge=edge, keyring=keyring)
+        yield _rig(store, kept, budget, client, edge=edge, keyring=keyring)
 
 
 def _rig(store: MemoryStore, privacy: Privacy, budget: int, client: EdgeClient | None = None, **behind: Any) -> Rig:

@@ -17,8 +17,6 @@ from hypothesis import strategies as st
 
 from proxy.memory.candidates import Candidates
 from proxy.memory.points import to_point
-from proxy.memory.privacy import Privacy
-from proxy.memory.retrieve import retrieve
 from proxy.memory.sealed.store import SealedStore
 from proxy.memory.store.edge import EdgeStore
 from proxy.memory.store.edge_client import EdgeClient
@@ -131,7 +129,7 @@ async def interruptible(folder: Path, *, sealed: bool) -> AsyncIterator[tuple[Ri
         async with rig("socket", folder / "unused") as unused, opened(folder) as web, opened(folder) as writer:
             slow = Meanwhile(SealedStore(edge, writer) if sealed else edge)
             client = EdgeClient(folder / "s")
-            await stack.enter_async_context(serving(edge, folder / "s", partial(retrieve, slow, Privacy())))
+            await stack.enter_async_context(serving(edge, folder / "s", slow))
             unused.store, unused.keyring, unused.edge = SealedStore(client, web) if sealed else client, web, edge
             unused._retrieve = client.retrieve
             yield unused, slow

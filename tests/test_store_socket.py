@@ -15,13 +15,13 @@ import pytest
 from prometheus_client import REGISTRY
 
 from proxy.errors import QueueUnavailable, StoreUnavailable
-from proxy.memory.privacy import Privacy
-from proxy.memory.retrieve import Retrieved, Wanted, retrieve
+from proxy.memory.candidates import Candidates
+from proxy.memory.retrieve import Retrieved, Wanted
 from proxy.memory.store.edge import EdgeStore
 from proxy.memory.store.edge_client import EdgeClient
 from proxy.memory.store.edge_server import serving
 from proxy.memory.store.edge_wire import socket_path
-from proxy.types import Space, Sparse
+from proxy.types import Kind, Millis, Space, Sparse
 from tests.store_contract import ANN, DIM, EAST, NOW, point, recallable, words
 from tests.store_process import store_process
 
@@ -151,8 +151,32 @@ async def test_a_bug_in_one_call_ends_only_that_call(tmp_path: Path) -> None:
         await client.ping()
 
 
-async def asked(client: EdgeClient, question: str) -> Retrieved:
-    return await client.retrieve(ANN, EAST, words("tea"), Wanted(question, (), NOW, None, None, True, 600))
+SAID = "my password is hunter2"
+A_DEFECT, AN_OUTAGE = NOW + 1, NOW + 2
+
+
+class Faulty(EdgeStore):
+    """Goes wrong at these times."""
+
+    async def search(
+        self,
+        space: Space,
+        dense: list[float],
+        sparse: Sparse,
+        *,
+        now: Millis,
+        limit: int = 400,
+        kind: Kind | None = None,
+    ) -> Candidates:
+        if now == A_DEFECT:
+            raise ZeroDivisionError(f"a defect that quotes {SAID}")
+        if now == AN_OUTAGE:
+            raise QueueUnavailable("Redis did not answer lately")
+        return await super().search(space, dense, sparse, now=now, limit=limit, kind=kind)
+
+
+async def asked(client: EdgeClient, at: Millis) -> Retrieved:
+    return await client.retrieve(ANN, EAST, words("tea"), Wanted("my tea?", (), at, None, None, True, (), 600))
 
 
 async def test_a_defect_in_a_retrieval_ends_only_that_one_and_quotes_nobody(
@@ -160,23 +184,12 @@ async def test_a_defect_in_a_retrieval_ends_only_that_one_and_quotes_nobody(
 ) -> None:
     """Ranking handles people's words: what is logged, and what the caller is told, names the defect without them. It
     is counted; a part that is down is no defect."""
-
-    said = "my password is hunter2"
-
-    async def retrieving(space: Space, dense: list[float], sparse: Sparse, wanted: Wanted) -> Retrieved:
-        match wanted.question:
-            case "a defect":
-                raise ZeroDivisionError(f"a defect that quotes {said}")
-            case "an outage":
-                raise QueueUnavailable("Redis did not answer lately")
-        return await retrieve(store, Privacy(), space, dense, sparse, wanted)
-
-    store = EdgeStore.open(tmp_path / "store", dim=DIM, embedder="test")
-    async with serving(store, tmp_path / "s", retrieving):
+    store = Faulty.open(tmp_path / "store", dim=DIM, embedder="test")
+    async with serving(store, tmp_path / "s"):
         client = EdgeClient(tmp_path / "s")
         await client.put(ANN, [point("a", "I like tea")])
         before = faults()
-        calls = [asked(client, each) for each in ("my tea?", "a defect", "my tea?", "an outage", "my tea?")]
+        calls = [asked(client, each) for each in (NOW, A_DEFECT, NOW, AN_OUTAGE, NOW)]
         first, defect, second, outage, third = await asyncio.gather(*calls, return_exceptions=True)
         assert first == second == third
         assert isinstance(first, Retrieved)

@@ -16,7 +16,6 @@ import pytest
 from proxy.errors import ConfigError
 from proxy.memory.embed import PACKAGED
 from proxy.memory.points import to_point
-from proxy.memory.privacy import Privacy
 from proxy.memory.reembed import Both, Reembedding
 from proxy.memory.store.edge import EdgeStore
 from proxy.memory.store.moving import copy_tombstones
@@ -281,7 +280,7 @@ async def test_the_model_in_use_is_no_change(tmp_path: Path) -> None:
     embedder = EmbedderFake()
     embedder.name, embedder.dim = PACKAGED.name, 384
     with pytest.raises(ConfigError, match="model in use"):
-        async with for_writer(settings, embedder, lambda store: store, Privacy()):
+        async with for_writer(settings, embedder, lambda store: store):
             pass
 
 

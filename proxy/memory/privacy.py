@@ -62,7 +62,7 @@ class Privacy:
     """`scopes` and `classes` are private as a whole, beside what a user has marked."""
 
     def __init__(self, scopes: Collection[str] = (), classes: Collection[str] = ()) -> None:
-        self.scopes = frozenset(scopes)
+        self.scopes, self.classes = frozenset(scopes), tuple(classes)
         stems = [stem.replace("_", " ") for name in classes for stem in CLASSES[name].split()]
         words = [stem for stem in stems if _WORD.fullmatch(stem.removesuffix("*"))]
         self._words = frozenset(stem for stem in words if not stem.endswith("*"))

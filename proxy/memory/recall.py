@@ -72,7 +72,7 @@ class Recall:
     ) -> None:
         self.store, self.embedder, self.privacy = store, embedder, privacy
         self.budget_tokens, self.deadline_ms = budget_tokens, deadline_ms
-        self.retrieve = retrieving or partial(retrieve, store, privacy)
+        self.retrieve = retrieving or partial(retrieve, store)
         self.breaker = Breaker()
         self._speakers: OrderedDict[Space, frozenset[str]] = OrderedDict()
         self._probing: asyncio.Task[Recalled] | None = None
@@ -148,7 +148,16 @@ class Recall:
         while True:
             with EMBED.time(), tracing.span("embed"):
                 dense = await self.embedder.dense(without(question, left_out))
-            wanted = Wanted(question, tuple(left_out), now, turn_id, conversation, private, self.budget_tokens)
+            wanted = Wanted(
+                question,
+                tuple(left_out),
+                now,
+                turn_id,
+                conversation,
+                private,
+                self.privacy.classes,
+                self.budget_tokens,
+            )
             with tracing.span("retrieve"):
                 found = await self.retrieve(space, dense, words, wanted)
             if not found.speakers:

@@ -4,6 +4,7 @@ and its 800 candidates need not come over to be ranked."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -33,7 +34,7 @@ class Wanted(NamedTuple):
     """A question whose vectors are known; the dense one was made without the names `left_out`.
 
     Memories of the turn `turn_id` are left out, those of `conversation` come after the others. Without `private`,
-    what must stay with the operator is left out."""
+    what must stay with the operator is left out: what is marked, or about one of `classes`."""
 
     question: str
     left_out: Sequence[str]
@@ -41,6 +42,7 @@ class Wanted(NamedTuple):
     turn_id: str | None
     conversation: str | None
     private: bool
+    classes: Sequence[str]
     budget_tokens: int
 
 
@@ -55,12 +57,12 @@ class Retrieved(NamedTuple):
     speakers: Sequence[str] = ()
 
 
+_privacy = lru_cache(maxsize=8)(partial(Privacy, ()))
+
 Retrieve = Callable[[Space, list[float], Sparse, Wanted], Awaitable[Retrieved]]
 
 
-async def retrieve(
-    store: MemoryStore, privacy: Privacy, space: Space, dense: list[float], sparse: Sparse, wanted: Wanted
-) -> Retrieved:
+async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse: Sparse, wanted: Wanted) -> Retrieved:
     """Raises `StoreUnavailable`."""
     with SEARCH.time():
         found = await store.search(space, dense, sparse, now=wanted.now)
@@ -71,7 +73,7 @@ async def retrieve(
         others = _recallable(found, wanted)
         near = relevant(wanted.question, len(sparse.indices), others)
         ranked = rank(wanted.question, near, wanted.now, wanted.conversation)
-    memories, cost = await _fitting(store, privacy, space, ranked, wanted)
+    memories, cost = await _fitting(store, space, ranked, wanted)
     return Retrieved(render(memories), tuple(each.id for each in memories), cost) if memories else Retrieved()
 
 
@@ -81,11 +83,10 @@ def _recallable(found: Candidates, wanted: Wanted) -> Candidates:
     return others if wanted.private else others.take((others.cues & Cue.PRIVATE) == 0)
 
 
-async def _fitting(
-    store: MemoryStore, privacy: Privacy, space: Space, ranked: Candidates, wanted: Wanted
-) -> tuple[list[Memory], int]:
+async def _fitting(store: MemoryStore, space: Space, ranked: Candidates, wanted: Wanted) -> tuple[list[Memory], int]:
     """The best that fit, and what they cost at most. What turns out to be private, by its words, makes room for
     others, a few times at most: then there is room left over."""
+    privacy = _privacy(tuple(wanted.classes))
     memories: list[Memory] = []
     cost = 0
     for _ in range(ROUNDS):

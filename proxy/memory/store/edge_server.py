@@ -18,11 +18,11 @@ from prometheus_client import Counter
 
 from proxy.errors import RequestError, StoreUnavailable, Unavailable
 from proxy.memory.candidates import Candidates
-from proxy.memory.privacy import Privacy
-from proxy.memory.retrieve import Retrieve, Wanted, retrieve
+from proxy.memory.retrieve import Wanted, retrieve
 from proxy.memory.store.edge import EdgeStore
 from proxy.memory.store.edge_wire import READ_AHEAD_BYTES, frame, pack_candidates, pack_error, read_frame
 from proxy.memory.store.payload import point_of
+from proxy.ports import MemoryStore
 from proxy.types import Space, Sparse
 
 # How long nobody must have asked before the engine may be stalled for an optimisation, and how often to look.
@@ -36,14 +36,13 @@ Method = Callable[..., Awaitable[Any]]
 
 
 @asynccontextmanager
-async def serving(store: EdgeStore, path: Path, retrieving: Retrieve | None = None) -> AsyncIterator[None]:
-    """Answer calls on the socket `path` while the body runs. Close the store only after it. `retrieving` is
-    `retrieve` over this store as its callers see it: behind its seal, say.
+async def serving(store: EdgeStore, path: Path, opened: MemoryStore | None = None) -> AsyncIterator[None]:
+    """Answer calls on the socket `path` while the body runs. Close the store only after it. `opened` is this store
+    behind its seal, if it has one: what `retrieve` ranks and reads.
 
     The store's own lock makes sure that a socket file found here belongs to nobody any more."""
     connections: set[asyncio.Task[None]] = set()
-
-    methods = _methods(store, retrieving or partial(retrieve, store, Privacy()))
+    methods = _methods(store, opened or store)
 
     async def connected(reader: StreamReader, writer: StreamWriter) -> None:
         task = asyncio.create_task(_converse(methods, reader, writer))
@@ -115,12 +114,12 @@ def _typed(arguments: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-def _methods(store: EdgeStore, retrieving: Retrieve) -> dict[str, Method]:
+def _methods(store: EdgeStore, opened: MemoryStore) -> dict[str, Method]:
     return {
         "put": store.put,
         "get": store.get,
         "search": store.search,
-        "retrieve": retrieving,
+        "retrieve": partial(retrieve, opened),
         "page": store.page,
         "count": store.count,
         "buried": store.buried,
