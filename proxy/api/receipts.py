@@ -19,7 +19,7 @@ from proxy.ports import MemoryStore, ReceiptBook
 from proxy.types import Memory, Receipt, Space
 
 _PAGE = 50
-_PAUSES_S = (0.0, 0.03, 0.1, 0.3)
+_PAUSES_S = (0.0, 0.06, 0.1, 0.3)
 _MOST = 100  # that can be asked for by their ids
 
 

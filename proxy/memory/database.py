@@ -17,7 +17,7 @@ from proxy.errors import QueueUnavailable
 T = TypeVar("T")
 
 _BETWEEN_WIPES_S = 0.02
-_PATIENCE_S = 0.02  # at 1,000 requests/s twenty share a commit then
+_PATIENCE_S = 0.05  # at 1,000 requests/s fifty share a commit then
 
 ERASED = "CREATE TABLE IF NOT EXISTS erased (user TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;"
 
@@ -73,7 +73,7 @@ class Database:
     ) -> T:
         """Run `work` in a transaction, together with whatever else waits. When this returns it survives kill -9 and,
         if `durable`, a power cut. `scrub` also wipes what it deleted from the log, or raises after it was deleted.
-        A `patient` one begins with the next that is not, or in 20 ms. A cancelled write may still be committed."""
+        A `patient` one begins with the next that is not, or in 50 ms. A cancelled write may still be committed."""
         if self._closed:
             raise QueueUnavailable(f"{self.path.name} is closed")
         if self._thread is None:
