@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -41,6 +41,7 @@ from proxy.memory.erasure import undo_interrupted
 from proxy.memory.extract.llm import Model
 from proxy.memory.extract.rules import Rules
 from proxy.memory.extract.stage import Stage
+from proxy.memory.patience import ended
 from proxy.memory.privacy import Privacy
 from proxy.memory.recall import Recall
 from proxy.memory.writer import DAY_MS, Writer
@@ -257,9 +258,7 @@ async def _extracting(
     try:
         yield records.pending
     finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
+        await ended(running)
         for lane in lanes.values():
             await lane.close()
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.errors import ConfigError, StoreUnavailable
 from proxy.memory.embed import FastEmbedder
+from proxy.memory.patience import ended
 from proxy.memory.reembed import Both, Reembedding
 from proxy.memory.retrieve import Retrieve
 from proxy.memory.store.edge import EdgeStore
@@ -173,9 +174,7 @@ async def _reembedding(
     try:
         yield
     finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
+        await ended(running)
 
 
 def _next_folder(settings: Settings) -> Path:

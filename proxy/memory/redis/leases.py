@@ -6,11 +6,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
 from proxy.errors import QueueUnavailable
+from proxy.memory.patience import ended
 from proxy.types import Millis
 
 log = logging.getLogger("rememberd.queue")
@@ -36,9 +36,7 @@ class Leases:
 
     async def close(self) -> None:
         if self._renewing is not None:
-            self._renewing.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._renewing
+            await ended(self._renewing)
 
     async def _renew(self) -> None:
         while True:
