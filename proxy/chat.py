@@ -46,6 +46,7 @@ _answers = lru_cache(STATUS.labels)
 
 _FRESH_MS = 600_000  # memories expire, and "yesterday" moves on, without the space changing
 _DRAIN_S = 4.0  # the supervisor kills a web process five seconds after its last stream
+_BEHIND_S = 0.002  # then an answer that waits for nothing has gone
 _LARGE_BODY = 64 * 1024  # bytes; understanding more (up to 50 ms if it is hostile) belongs off the event loop
 _LARGE_JSON = 1024 * 1024  # bytes; without memory the parser alone reads it (0.4 ms), and a thread costs as much
 _LARGE_ANSWER = 256 * 1024  # bytes; so does parsing more than this (about 2 ms)
@@ -250,10 +251,11 @@ class Chat:
         began = time.perf_counter()
         if tracing.on():
             tracing.annotate(usage(copy))
-        task = asyncio.create_task(self._record(steps))
+        pending = receipt.write == "pending"
+        task = asyncio.create_task(self._record(steps, behind=not pending))
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
-        if receipt.write != "pending":
+        if not pending:
             return
         _, late = await asyncio.wait({task}, timeout=self.deadline_ms / 1000 if self._queue_breaker.closed else 0)
         remembering.observe(time.perf_counter() - began)
@@ -270,7 +272,9 @@ class Chat:
             TURNS.labels("lost").inc(len(lost))
             log.error("the queue did not take the turns of %d answers before the end: they are lost", len(lost))
 
-    async def _record(self, steps: list[Coroutine[Any, Any, bool]]) -> None:
+    async def _record(self, steps: list[Coroutine[Any, Any, bool]], *, behind: bool) -> None:
+        if behind:
+            await asyncio.sleep(_BEHIND_S)
         outcomes = await asyncio.gather(*steps, return_exceptions=True)
         for reason in {str(outcome) for outcome in outcomes if isinstance(outcome, QueueUnavailable)}:
             log.error("%s", reason)

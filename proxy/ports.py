@@ -39,6 +39,10 @@ class MemoryStore(Protocol):
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         """Those that exist, in the order asked; past ones included."""
 
+    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+        """A hint, while a question is being embedded: `search` for these words comes next, with this `now`. Neither
+        does anything depend on it, nor need the store have done anything when this returns."""
+
     async def search(
         self,
         space: Space,

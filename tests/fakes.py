@@ -42,6 +42,9 @@ class MemoryStoreFake:
         mine = self.points.get(space, {})
         return [mine[each].memory for each in ids if each in mine]
 
+    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+        self._check()
+
     async def search(
         self,
         space: Space,

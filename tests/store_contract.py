@@ -183,6 +183,37 @@ class StoreContract:
         (found,) = await store.search(ANN, EAST, words("?!"), now=NOW)
         assert found.bm25 == 0.0
 
+    @strangers
+    async def test_a_hint_changes_no_answer(self, store: MemoryStore, space: Space, other: Space) -> None:
+        """Words named ahead: whatever is written, deleted or hinted at in between, by whomever, a search finds what
+        it would have found."""
+        await store.put(space, [point("a"), point("b"), point("pin", "z", UP, pinned=True)])
+        await store.put(other, [point("a", "likes tea and secrets"), point("theirs")])
+        for change in (
+            lambda: store.put(space, [point("new", "green tea"), point("a", "likes milk", NORTH)]),
+            lambda: store.delete(space, ["b", "pin"], at=NOW),
+            lambda: store.put(other, [point("theirs", "coffee")]),
+            lambda: store.ahead(other, words("tea"), now=NOW),
+            lambda: store.erase(space.user),
+        ):
+            await store.ahead(space, words("tea"), now=NOW)
+            await change()
+            hinted = list(await store.search(space, EAST, words("tea"), now=NOW))
+            assert hinted == list(await store.search(space, EAST, words("tea"), now=NOW))
+            assert "theirs" not in {each.id for each in hinted}
+        assert hinted == []
+
+    async def test_a_hint_is_for_one_search_only(self, store: MemoryStore) -> None:
+        """For these words, this moment, and both kinds."""
+        await store.put(ANN, [point("a"), point("b", "milk", NORTH, kind="episode", expires_at=NOW + 1)])
+        await store.ahead(ANN, words("tea"), now=NOW)
+        milk = await store.search(ANN, UP, words("milk"), now=NOW)
+        assert {each.id for each in milk if each.bm25} == {"b"}
+        later = await store.search(ANN, UP, words("tea milk"), now=NOW + 1)
+        assert {each.id for each in later} == {"a"}
+        facts = await store.search(ANN, UP, words("tea"), now=NOW, kind="fact")
+        assert {each.id for each in facts} == {"a"}
+
     async def test_rarity_is_measured_in_ones_own_memories(self, store: MemoryStore) -> None:
         """What others write, deletions and other scopes do not move a BM25 score; one's own memories do."""
         await store.put(ANN, [point("a", "tea"), point("b", "coffee"), point("c", "milk")])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from proxy.memory.candidates import NAMED
-from proxy.memory.store.light_rows import Branch, LightRows
+from proxy.memory.candidates import NAMED, Candidates
+from proxy.memory.store.light_rows import Branch, Cleared, LightRows
 from proxy.memory.store.payload import candidate
 
 NONE = Branch([], [])
@@ -20,12 +20,17 @@ def payload(id_: str, **more: Any) -> dict[str, Any]:
     return {"id": id_, "kind": "fact", "at": 5, "tokens": 7, "cues": 1, **more}
 
 
+def union(rows: LightRows, *branches: Branch) -> Candidates:
+    near, worded, pinned = (rows.placed(each) for each in branches)
+    return rows.union(near, worded, pinned)
+
+
 def test_branches_are_joined_by_point() -> None:
     """Each point once, with the score of either branch or 0; a pinned one has none."""
     rows = LightRows(100)
     for point, id_ in enumerate("abc"):
         rows.keep(point, payload(id_))
-    found = rows.union(Branch([0, 1], [0.5, 0.25]), Branch([1], [3.0]), Branch([2], [1.0]))
+    found = union(rows, Branch([0, 1], [0.5, 0.25]), Branch([1], [3.0]), Branch([2], [1.0]))
     assert [(each.id, each.dense, each.bm25) for each in found] == [
         ("a", 0.5, 0.0),
         ("b", 0.25, 3.0),
@@ -39,7 +44,7 @@ def test_a_row_is_as_it_was_last_kept() -> None:
     rows.keep(1, payload("a", slot="home", pinned="yes"))
     rows.keep(1, payload("a", speaker="Ada", kind="episode"))
     rows.keep(2, payload("b", slot="work"))
-    row, _ = rows.union(Branch([1, 2], [1.0, 1.0]), NONE, NONE)
+    row, _ = union(rows, Branch([1, 2], [1.0, 1.0]), NONE, NONE)
     assert (row.kind, row.pinned, row.slot, row.speaker) == ("episode", False, None, "Ada")
 
 
@@ -50,6 +55,22 @@ def test_a_dropped_row_is_missing() -> None:
         rows.keep(point, payload("a"))
     rows.drop(1)
     assert rows.missing([1, 2, 3]) == [1, 3]
+    with pytest.raises(KeyError):
+        rows.placed(Branch([2, 1], [1.0, 1.0]))
+
+
+@pytest.mark.parametrize("stale", [0, 1, 2])
+def test_what_was_placed_before_the_rows_were_cleared_is_refused(stale: int) -> None:
+    """In whichever branch: the places are other people's now."""
+    rows = LightRows(100)
+    rows.keep(1, payload("a"))
+    before = rows.placed(Branch([1], [1.0]))
+    rows.clear()
+    rows.keep(2, payload("b"))
+    branches = [rows.placed(Branch([2], [1.0]))] * 3
+    branches[stale] = before
+    with pytest.raises(Cleared):
+        rows.union(*branches)
 
 
 @pytest.mark.parametrize("size", [1, 36, 37, 500])
@@ -59,7 +80,7 @@ def test_ids_of_any_length_are_kept_whole(size: int) -> None:
     ids = ["short", "é" * size, *(f"{n}" for n in range(3000))]
     for point, id_ in enumerate(ids):
         rows.keep(point, payload(id_))
-    found = rows.union(Branch(list(range(len(ids))), [0.0] * len(ids)), NONE, NONE)
+    found = union(rows, Branch(list(range(len(ids))), [0.0] * len(ids)), NONE, NONE)
     assert found.names() == sorted(ids)
 
 
@@ -137,13 +158,14 @@ def assert_shows(rows: LightRows, plain: dict[int, dict[str, Any]], chance: rand
     some = [point for point in plain if chance.random() < share]
     near = Branch(some, [chance.uniform(-1, 1) for _ in some])
     worded = Branch(some[::2], [chance.uniform(0, 9) for _ in some[::2]])
-    pinned = Branch(chance.sample(list(plain), len(plain) // 10), [])
+    pins = chance.sample(list(plain), len(plain) // 10)
+    pinned = Branch(pins, [0.0] * len(pins))
     dense, bm25 = dict(zip(*near, strict=True)), dict(zip(*worded, strict=True))
     expected = [
         candidate(_named(plain[point]), dense.get(point, 0.0), bm25.get(point, 0.0))
         for point in sorted({*near.points, *pinned.points}, key=lambda each: plain[each]["id"].encode())
     ]
-    found = rows.union(near, worded, pinned)
+    found = union(rows, near, worded, pinned)
     assert list(found) == expected
     for name in NAMED:  # no name of a row that is not there
         column = getattr(found, name)

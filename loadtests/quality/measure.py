@@ -60,6 +60,9 @@ class OneKind:
     def __init__(self, store: EdgeStore, kind: Kind | None) -> None:
         self.store, self.kind = store, kind
 
+    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+        """The hint is for searches of both kinds."""
+
     async def search(self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis) -> Candidates:
         return await self.store.search(space, dense, sparse, now=now, kind=self.kind)
 

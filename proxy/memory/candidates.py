@@ -63,6 +63,11 @@ class Names:
         found: Bools = wanted[self.codes]  # the code -1 is the last place
         return found
 
+    def named(self, name: str) -> Bools:
+        """Which rows have this one."""
+        found: Bools = self.codes == (self.values.index(name) if name in self.values else len(self.values))
+        return found
+
     def present(self) -> set[str]:
         return {self.values[code] for code in set(self.codes.tolist()) if code >= 0}
 

@@ -20,6 +20,7 @@ _MONTH_ALONE = re.compile(rf"\b(?:(last|in|during|since|of|early|late|mid) )({_M
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _YEAR = re.compile(r"\b(?:in|during|of|since) (20\d\d)\b", re.IGNORECASE)
 _RELATIVE = re.compile(r"\b(today|yesterday|(?:last|this|past) (?:week|weekend|month|year))\b", re.IGNORECASE)
+_NAMES_DAYS = re.compile(rf"\d|\b(?:{_MONTH}|today|yesterday|last|this|past)\b", re.IGNORECASE)
 DAY_MS = 86_400_000
 
 
@@ -32,6 +33,8 @@ class Span(NamedTuple):
 
 def asked_about(question: str, now: Millis) -> Span | None:
     """The days that `question` names. A day or month without a year is the latest one that began before `now`."""
+    if not _NAMES_DAYS.search(question):
+        return None
     today = datetime.fromtimestamp(now / 1000, UTC).date()
     try:
         return _named(question, today) or _relative(question, today)

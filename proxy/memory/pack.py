@@ -22,20 +22,21 @@ def pack(ranked: Candidates, budget_tokens: int) -> tuple[list[str], int]:
         return [], 0
     cost, taken = FRAME_COST, dict[int, None]()
     headers, kinds = set[int](), dict[int, bool]()
-    days, turns = _days(ranked).tolist(), ranked.turn_id.groups().tolist()
+    days, turns = _days(ranked).tolist(), ranked.turn_id.codes.tolist()
     tokens, facts = ranked.tokens.tolist(), ranked.facts.tolist()
     shortest = min(tokens)
     for row in _in_turn(ranked, budget_tokens):
         if cost + shortest > budget_tokens:
             break
         more = tokens[row] + (0 if days[row] in headers else HEADER_COST)
-        told = kinds.get(turns[row], facts[row]) != facts[row]
+        turn = turns[row] if turns[row] >= 0 else ~row  # what has no turn is alone
+        told = kinds.get(turn, facts[row]) != facts[row]
         if cost + more > budget_tokens or told or row in taken:
             continue
         cost += more
         taken[row] = None
         headers.add(days[row])
-        kinds[turns[row]] = facts[row]
+        kinds[turn] = facts[row]
     return [each.decode() for each in ranked.ids[list(taken)].tolist()] if taken else [], cost if taken else 0
 
 

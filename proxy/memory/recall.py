@@ -145,6 +145,7 @@ class Recall:
         if wish(question) == Wish("show"):
             return await self._everything(space, now, private)
         left_out, words = self._speakers.get(space, _NOBODY), self.embedder.query(question)
+        await self.store.ahead(space, words, now=now)
         while True:
             with EMBED.time(), tracing.span("embed"):
                 dense = await self.embedder.dense(without(question, left_out))

@@ -49,6 +49,9 @@ class Both:
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         return await self.store.get(space, ids)
 
+    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+        await self.store.ahead(space, sparse, now=now)
+
     async def search(
         self,
         space: Space,

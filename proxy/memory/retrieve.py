@@ -15,7 +15,7 @@ from proxy.memory.candidates import Candidates
 from proxy.memory.floor import relevant
 from proxy.memory.pack import pack
 from proxy.memory.privacy import Privacy
-from proxy.memory.rank import Cue, named, rank
+from proxy.memory.rank import Cue, having, named, rank
 from proxy.ports import MemoryStore
 from proxy.types import Memory, Millis, Space, Sparse
 
@@ -78,9 +78,9 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
 
 
 def _recallable(found: Candidates, wanted: Wanted) -> Candidates:
-    retried = found.turn_id.among((wanted.turn_id,)) if wanted.turn_id else None
+    retried = found.turn_id.named(wanted.turn_id) if wanted.turn_id else None
     others = found.take(~retried) if retried is not None and retried.any() else found
-    return others if wanted.private else others.take((others.cues & Cue.PRIVATE) == 0)
+    return others if wanted.private else others.take(~having(Cue.PRIVATE, others))
 
 
 async def _fitting(store: MemoryStore, space: Space, ranked: Candidates, wanted: Wanted) -> tuple[list[Memory], int]:

@@ -52,6 +52,11 @@ class SealedStore:
         found = await self.store.get(self.keyring.space(space), [cipher.id(each) for each in ids])
         return self._memories(cipher, space, found)
 
+    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+        cipher = await self.keyring.known(space.user)
+        if cipher is not None:
+            await self.store.ahead(self.keyring.space(space), cipher.words(sparse), now=now)
+
     async def search(
         self,
         space: Space,

@@ -10,15 +10,15 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import qdrant_edge as qdrant
 from prometheus_client import Counter
-from qdrant_edge import UpdateOperation
+from qdrant_edge import QueryBatchRequest, QueryRequest, UpdateOperation
 
 from proxy.errors import RequestError, StoreUnavailable
 from proxy.memory.candidates import Candidates
@@ -26,7 +26,7 @@ from proxy.memory.store import cursors
 from proxy.memory.store import edge_queries as queries
 from proxy.memory.store.cursors import Place
 from proxy.memory.store.edge_shard import check_embedder, mark_ready, open_shard, take_lock
-from proxy.memory.store.light_rows import Branch, LightRows
+from proxy.memory.store.light_rows import Branch, Cleared, LightRows, Placed
 from proxy.memory.store.moving import Stored
 from proxy.memory.store.payload import (
     LIGHT,
@@ -43,8 +43,10 @@ from proxy.types import Kind, Memory, Millis, Point, Space, Sparse
 # The engine writes through memory maps: on a full disk it dies of SIGBUS, so it must never meet one.
 MIN_FREE_BYTES = 64 * 2**20
 DELETIONS_MAY_USE = 0.75  # of that: on a full disk people can still delete
+SEARCHED = 400  # of each branch
 CACHED_ROWS = 100_000
-CACHED_MEMORIES = 2_000
+CACHED_MEMORIES = 10_000
+AHEAD = 32  # of questions that are being embedded
 # Below this, searches are fast without an index (measured: 1 ms at 100k points), and building one stalls them.
 OPTIMIZE_ABOVE = 200_000
 
@@ -60,6 +62,7 @@ class EdgeStore:
         self._folder, self._lock, self._min_free_bytes = folder, lock, min_free_bytes
         self._rows = LightRows(CACHED_ROWS)
         self._memories: dict[tuple[Space, str], Memory] = {}  # recalled lately
+        self._ahead: dict[Hashable, list[Placed]] = {}  # by words and pinned, for searches that are about to come
         self._dirty = True  # what the write-ahead log replayed is not flushed yet
         self._last_read = 0.0
 
@@ -100,6 +103,12 @@ class EdgeStore:
                 self._memories[space, payload["id"]] = memory_in(payload)
         return [self._memories[space, id_] for id_ in dict.fromkeys(ids) if (space, id_) in self._memories]
 
+    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+        found = self._queried(queries.wordy(space, sparse, now, SEARCHED, None))
+        if len(self._ahead) >= AHEAD:
+            del self._ahead[next(iter(self._ahead))]
+        self._ahead[_words(space, sparse, now, SEARCHED, None)] = found
+
     async def search(
         self,
         space: Space,
@@ -107,19 +116,15 @@ class EdgeStore:
         sparse: Sparse,
         *,
         now: Millis,
-        limit: int = 400,
+        limit: int = SEARCHED,
         kind: Kind | None = None,
     ) -> Candidates:
         self._last_read = time.monotonic()
-        with _engine():
-            branches = self._shard.query_batch(queries.branches(space, dense, sparse, now, limit, kind))
-            found = [Branch([hit.id for hit in hits], [hit.score for hit in hits]) for hits in branches]
-        try:
-            return self._rows.union(*found)
-        except KeyError:
-            with _engine():
-                self._read_rows([point for branch in found for point in branch.points])
-            return self._rows.union(*found)
+        nearest = queries.nearest(space, dense, now, limit, kind)
+        if ahead := self._ahead.pop(_words(space, sparse, now, limit, kind), None):
+            with suppress(Cleared):
+                return self._rows.union(*self._queried([nearest]), *ahead)
+        return self._rows.union(*self._queried([nearest, *queries.wordy(space, sparse, now, limit, kind)]))
 
     async def page(
         self,
@@ -252,6 +257,7 @@ class EdgeStore:
     def _write(self, operation: UpdateOperation, *, deletes: bool = False) -> None:
         self._require_space(-int(self._min_free_bytes * DELETIONS_MAY_USE) if deletes else 0)
         self._dirty = True
+        self._ahead.clear()
         with _engine():
             self._shard.update(operation)
 
@@ -274,13 +280,23 @@ class EdgeStore:
         found = {record.id: record.payload for record in records}
         return {id_: found[place] for id_, place in places.items() if place in found}
 
+    def _queried(self, wanted: list[QueryRequest]) -> list[Placed]:
+        with _engine():
+            found = self._shard.query_batch(QueryBatchRequest(wanted))
+            branches = [Branch([hit.id for hit in hits], [hit.score for hit in hits]) for hits in found]
+            try:
+                return [self._rows.placed(branch) for branch in branches]
+            except KeyError:
+                self._read_rows([point for branch in branches for point in branch.points])
+                return [self._rows.placed(branch) for branch in branches]
+
     def _read_rows(self, points: Sequence[int]) -> None:
         """Until all of `points` are in `_rows`."""
         missing = self._rows.missing(points)
-        if missing and not self._rows.room_for(len(missing)):
+        if not self._rows.room_for(len(missing)):
             self._rows.clear()
             missing = list(points)
-        for record in self._shard.retrieve(missing, with_payload=LIGHT, with_vector=False) if missing else ():
+        for record in self._shard.retrieve(missing, with_payload=LIGHT, with_vector=False):
             self._rows.keep(record.id, record.payload)
 
     def _newest(self, conditions: queries.Conditions, after: Place | None, limit: int) -> list[Any]:
@@ -326,6 +342,10 @@ def _point(id_: UUID, dense: list[float] | None, sparse: Sparse | None, payload:
     if dense is not None and sparse is not None:
         vectors = {"dense": dense, "bm25": qdrant.SparseVector(*sparse)}
     return qdrant.Point(_number(id_), vectors, payload)
+
+
+def _words(space: Space, sparse: Sparse, now: Millis, limit: int, kind: Kind | None) -> Hashable:
+    return space, tuple(sparse.indices), now, limit, kind
 
 
 def _number(point: UUID) -> int:

@@ -13,7 +13,15 @@ from typing import Any
 from proxy.errors import StoreUnavailable
 from proxy.memory.candidates import Candidates
 from proxy.memory.retrieve import Retrieved, Wanted
-from proxy.memory.store.edge_wire import READ_AHEAD_BYTES, frame, read_frame, unpack_candidates, unpack_error
+from proxy.memory.store.edge_wire import (
+    READ_AHEAD_BYTES,
+    UNANSWERED,
+    frame,
+    pack_vector,
+    read_frame,
+    unpack_candidates,
+    unpack_error,
+)
 from proxy.memory.store.payload import memory_of
 from proxy.types import Kind, Memory, Millis, Point, Space, Sparse
 
@@ -41,6 +49,11 @@ class EdgeClient:
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         return [memory_of(stored) for stored in await self._call("get", space=space, ids=ids)]
 
+    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+        """Sent, if there is a connection, and not waited for."""
+        if self._connection is not None and not self._connection.lost:
+            self._connection.tell("ahead", {"space": space, "sparse": sparse, "now": now})
+
     async def search(
         self,
         space: Space,
@@ -51,12 +64,13 @@ class EdgeClient:
         limit: int = 400,
         kind: Kind | None = None,
     ) -> Candidates:
-        arguments = {"space": space, "dense": dense, "sparse": sparse, "now": now, "limit": limit, "kind": kind}
-        return unpack_candidates(*await self._answered("search", arguments))
+        arguments = {"space": space, "sparse": sparse, "now": now, "limit": limit, "kind": kind}
+        return unpack_candidates(*await self._answered("search", arguments, pack_vector(dense)))
 
     async def retrieve(self, space: Space, dense: list[float], sparse: Sparse, wanted: Wanted) -> Retrieved:
         """In the store's process. Raises `StoreUnavailable`."""
-        found = await self._call("retrieve", space=space, dense=dense, sparse=sparse, wanted=wanted)
+        arguments = {"space": space, "sparse": sparse, "wanted": wanted}
+        found, _ = await self._answered("retrieve", arguments, pack_vector(dense))
         return Retrieved(*found)
 
     async def page(
@@ -116,17 +130,17 @@ class EdgeClient:
         result, _ = await self._answered(method, arguments)
         return result
 
-    async def _answered(self, method: str, arguments: dict[str, Any]) -> Answer:
+    async def _answered(self, method: str, arguments: dict[str, Any], columns: bytes = b"") -> Answer:
         async with self._connecting:
             if self._connection is None or self._connection.lost:
                 self._connection = await _connect(self._path)
-        return await self._connection.call(method, arguments)
+        return await self._connection.call(method, arguments, columns)
 
 
 class _Connection:
     def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
         self._writer = writer
-        self._numbers = count()
+        self._numbers = count(UNANSWERED + 1)
         self._waiting: dict[int, Future[Answer]] = {}
         self._receiving = asyncio.create_task(self._receive(reader))
 
@@ -134,7 +148,12 @@ class _Connection:
     def lost(self) -> bool:
         return self._receiving.done()
 
-    async def call(self, method: str, arguments: dict[str, Any]) -> Answer:
+    def tell(self, method: str, arguments: dict[str, Any]) -> None:
+        """Without an answer; not at all to a server that does not keep up."""
+        if not self._writer.transport.get_write_buffer_size():
+            self._writer.write(frame([UNANSWERED, method, arguments]))
+
+    async def call(self, method: str, arguments: dict[str, Any], columns: bytes) -> Answer:
         if self._writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             raise StoreUnavailable("the store does not keep up")
         number = next(self._numbers)
@@ -142,7 +161,7 @@ class _Connection:
         self._waiting[number] = answer
         try:
             # Into the buffer in one piece, so that cancelling the call here or later never cuts a frame in two.
-            self._writer.write(frame([number, method, arguments]))
+            self._writer.write(frame([number, method, arguments], columns))
             return await answer
         finally:
             del self._waiting[number]

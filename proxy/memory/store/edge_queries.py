@@ -16,7 +16,6 @@ from qdrant_edge import (
     MatchValue,
     OrderBy,
     Query,
-    QueryBatchRequest,
     QueryRequest,
     RangeFloat,
     ScrollRequest,
@@ -62,24 +61,24 @@ def all_spaces(limit: int) -> FacetRequest:
     return FacetRequest("space", limit=limit, exact=True)
 
 
-def branches(
-    space: Space, dense: list[float], sparse: Sparse, now: Millis, limit: int, kind: Kind | None
-) -> QueryBatchRequest:
-    """Three queries: by meaning, by words, and the pinned. Ids and scores only."""
-    whole = in_space(space)
-    wanted = whole + current(now) + matching(kind, None)
-    recallable = Filter(must=wanted)
+def nearest(space: Space, dense: list[float], now: Millis, limit: int, kind: Kind | None) -> QueryRequest:
+    """By meaning. Ids and scores only, here and in the next."""
     by_meaning = Query.Nearest(dense, using="dense")
-    by_words = Query.Nearest(SparseVector(*sparse), using="bm25")
-    own_idf = SearchParams(idf=IdfParams(corpus=Filter(must=whole)))
-    pinned = Filter(must=[*wanted, _equals("pinned", "yes")])
-    return QueryBatchRequest(
-        [
-            QueryRequest(limit, query=by_meaning, filter=recallable, with_payload=False),
-            QueryRequest(limit, query=by_words, filter=recallable, with_payload=False, params=own_idf),
-            QueryRequest(PINNED_LIMIT, filter=pinned, with_payload=False),
-        ]
+    return QueryRequest(
+        limit, query=by_meaning, filter=Filter(must=_recallable(space, now, kind)), with_payload=False
     )
+
+
+def wordy(space: Space, sparse: Sparse, now: Millis, limit: int, kind: Kind | None) -> list[QueryRequest]:
+    """By words, and the pinned."""
+    wanted = _recallable(space, now, kind)
+    by_words = Query.Nearest(SparseVector(*sparse), using="bm25")
+    own_idf = SearchParams(idf=IdfParams(corpus=Filter(must=in_space(space))))
+    pinned = Filter(must=[*wanted, _equals("pinned", "yes")])
+    return [
+        QueryRequest(limit, query=by_words, filter=Filter(must=wanted), with_payload=False, params=own_idf),
+        QueryRequest(PINNED_LIMIT, filter=pinned, with_payload=False),
+    ]
 
 
 def newest(conditions: Conditions, limit: int, before: int | None = None) -> ScrollRequest:
@@ -101,6 +100,10 @@ def following(first: int, limit: int) -> ScrollRequest:
 def tied(conditions: Conditions, order: int, limit: int) -> ScrollRequest:
     """Every point of one `order`."""
     return ScrollRequest(limit=limit, filter=Filter(must=[*conditions, _equals("order", order)]), with_payload=True)
+
+
+def _recallable(space: Space, now: Millis, kind: Kind | None) -> Conditions:
+    return in_space(space) + current(now) + matching(kind, None)
 
 
 def _equals(key: str, value: str | int) -> FieldCondition:

@@ -20,7 +20,15 @@ from proxy.errors import RequestError, StoreUnavailable, Unavailable
 from proxy.memory.candidates import Candidates
 from proxy.memory.retrieve import Wanted, retrieve
 from proxy.memory.store.edge import EdgeStore
-from proxy.memory.store.edge_wire import READ_AHEAD_BYTES, frame, pack_candidates, pack_error, read_frame
+from proxy.memory.store.edge_wire import (
+    READ_AHEAD_BYTES,
+    UNANSWERED,
+    frame,
+    pack_candidates,
+    pack_error,
+    read_frame,
+    unpack_vector,
+)
 from proxy.memory.store.payload import point_of
 from proxy.ports import MemoryStore
 from proxy.types import Space, Sparse
@@ -79,19 +87,22 @@ async def _converse(methods: Mapping[str, Method], reader: StreamReader, writer:
     try:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                (number, method, arguments), _ = await read_frame(reader)
-                result, columns, error = await _answer(methods, method, arguments)
-                writer.write(frame([number, result, error], columns))
-                await writer.drain()
+                (number, method, arguments), vector = await read_frame(reader)
+                result, columns, error = await _answer(methods, method, arguments, vector)
+                if number != UNANSWERED:
+                    writer.write(frame([number, result, error], columns))
+                    await writer.drain()
                 await asyncio.sleep(0)  # a busy connection must not starve the others
     finally:
         writer.close()
 
 
-async def _answer(methods: Mapping[str, Method], method: str, arguments: dict[str, Any]) -> tuple[Any, bytes, Any]:
+async def _answer(
+    methods: Mapping[str, Method], method: str, arguments: dict[str, Any], vector: bytes
+) -> tuple[Any, bytes, Any]:
     """Result, its columns, and error: either the first or the last is None."""
     try:
-        result = await methods[method](**_typed(arguments))
+        result = await methods[method](**_typed(arguments, vector))
         return (*pack_candidates(result), None) if isinstance(result, Candidates) else (result, b"", None)
     except (RequestError, Unavailable) as error:
         return None, b"", pack_error(error)
@@ -102,7 +113,9 @@ async def _answer(methods: Mapping[str, Method], method: str, arguments: dict[st
         return None, b"", pack_error(StoreUnavailable(f"the store's server failed: {kind}"))
 
 
-def _typed(arguments: dict[str, Any]) -> dict[str, Any]:
+def _typed(arguments: dict[str, Any], vector: bytes) -> dict[str, Any]:
+    if vector:
+        arguments["dense"] = unpack_vector(vector)
     if "space" in arguments:
         arguments["space"] = Space(*arguments["space"])
     if "wanted" in arguments:
@@ -118,6 +131,7 @@ def _methods(store: EdgeStore, opened: MemoryStore) -> dict[str, Method]:
     return {
         "put": store.put,
         "get": store.get,
+        "ahead": store.ahead,
         "search": store.search,
         "retrieve": partial(retrieve, opened),
         "page": store.page,

@@ -160,4 +160,5 @@ def _config(dim: int) -> qdrant.EdgeConfig:
         sparse_vectors={"bm25": qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf)},
         hnsw_config=_HNSW,
         wal_enabled=True,
+        max_search_threads=1,  # handing a query to several takes longer than answering it, up to 100k points
     )

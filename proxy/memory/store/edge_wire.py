@@ -1,9 +1,9 @@
 """What the two ends of the store's Unix socket agree on.
 
 A frame is two lengths of four bytes each, big-endian, that much JSON and that many bytes of columns. A request is
-`[number, method, arguments]`, its answer `[number, result, null]` or `[number, null, error]`; answers are matched by
-number, so one connection serves many callers at once. Only what a search found comes as columns: as JSON, 800 rows
-cost either side half a millisecond.
+`[number, method, arguments]`, with a question's vector for columns; its answer is `[number, result, null]` or
+`[number, null, error]`. Answers are matched by number, so one connection serves many callers at once; to the number 0
+none is given. What a search found comes as columns: as JSON, 800 rows cost either side half a millisecond.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from proxy.memory.candidates import NAMED, Candidates, Names
 # sun_path holds 104 bytes on the strictest system, with a final zero; the server binds a `.new` first.
 MAX_SOCKET_PATH = 104 - 1 - len(".new")
 READ_AHEAD_BYTES = 2**20
+UNANSWERED = 0
 
 # numpy's names of their types
+_VECTOR = "f4"  # as the engine keeps it
 _COLUMNS = {"dense": "f8", "bm25": "f8", "at": "i8", "tokens": "i4", "cues": "i4", "facts": "?", "pinned": "?"}
 
 
@@ -59,6 +61,15 @@ async def read_frame(reader: StreamReader) -> tuple[Any, bytes]:
     body, columns = int.from_bytes(sizes[:4], "big"), int.from_bytes(sizes[4:], "big")
     content = await reader.readexactly(body + columns)
     return orjson.loads(content[:body]), content[body:]
+
+
+def pack_vector(dense: list[float]) -> bytes:
+    return np.array(dense, _VECTOR).tobytes()
+
+
+def unpack_vector(columns: bytes) -> list[float]:
+    dense: list[float] = np.frombuffer(columns, _VECTOR).tolist()
+    return dense
 
 
 def pack_candidates(found: Candidates) -> tuple[list[Any], bytes]:

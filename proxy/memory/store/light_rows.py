@@ -4,13 +4,12 @@ takes 10 ms to read as many."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.memory.candidates import NAMED, Candidates, Codes, Ints, Names
+from proxy.memory.candidates import NAMED, Candidates, Codes, Floats, Ints, Names
 from proxy.memory.store.payload import candidate
 
 _FIRST_ROWS = 1024
@@ -26,10 +25,22 @@ _TYPES = {
 
 
 class Branch(NamedTuple):
-    """What one query returned: the places of points, and scores."""
+    """What one query returned: points, and their scores."""
 
     points: list[int]
     scores: list[float]
+
+
+class Placed(NamedTuple):
+    """A branch by rows, valid until they are cleared or a point of them is dropped."""
+
+    places: Ints
+    scores: Floats
+    epoch: int
+
+
+class Cleared(Exception):
+    """The rows have been cleared since: these places are now those of other points."""
 
 
 class LightRows:
@@ -37,9 +48,11 @@ class LightRows:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self._epoch = 0
         self.clear()
 
     def clear(self) -> None:
+        self._epoch += 1
         self._columns: dict[str, NDArray[Any]] = {name: np.zeros(_FIRST_ROWS, kind) for name, kind in _TYPES.items()}
         self._ids = np.zeros(_FIRST_ROWS, f"S{_PREFIX}")
         self._prefixes = np.zeros(_FIRST_ROWS, np.uint64)  # of the ids: as numbers they sort ten times faster
@@ -73,17 +86,21 @@ class LightRows:
         """Its place stays empty until `clear`."""
         self._places.pop(point, None)
 
-    def union(self, nearest: Branch, worded: Branch, pinned: Branch) -> Candidates:
-        """Sorted by id. Raises `KeyError` if a point of the three is missing."""
-        branches = [self._places_of(branch) for branch in (nearest, worded, pinned)]
-        found = _distinct(np.concatenate(branches) + 1, self._next + 1) - 1
-        if len(found) and found[0] < 0:
-            raise KeyError("a point is missing")
+    def placed(self, branch: Branch) -> Placed:
+        """Raises `KeyError` if a point is missing."""
+        places = np.fromiter(map(self._places.__getitem__, branch.points), np.int64, len(branch.points))
+        return Placed(places, np.array(branch.scores, np.float64), self._epoch)
+
+    def union(self, nearest: Placed, worded: Placed, pinned: Placed) -> Candidates:
+        """Sorted by id. Raises `Cleared`."""
+        if {nearest.epoch, worded.epoch, pinned.epoch} != {self._epoch}:
+            raise Cleared
+        found = _distinct(np.concatenate((nearest.places, worded.places, pinned.places)), self._next)
         found = found[self._by_id(found)]
         self._position[found] = np.arange(len(found))
-        dense, bm25 = scores = np.zeros((2, len(found)))
-        for column, places, branch in zip(scores, branches, (nearest, worded), strict=False):
-            column[self._position[places]] = branch.scores
+        dense, bm25 = np.zeros((2, len(found)))
+        dense[self._position[nearest.places]] = nearest.scores
+        bm25[self._position[worded.places]] = worded.scores
         columns: dict[str, Any] = {name: column[found] for name, column in self._columns.items()}
         columns |= {name: self._names_of(name, columns[name]) for name in NAMED}
         return Candidates(ids=self._ids[found], dense=dense, bm25=bm25, **columns)
@@ -112,16 +129,13 @@ class LightRows:
             names.append(name)
         return codes[name]
 
-    def _places_of(self, branch: Branch) -> Ints:
-        return np.fromiter(map(self._places.get, branch.points, repeat(-1)), np.int64, len(branch.points))
-
     def _names_of(self, column: str, codes: Codes) -> Names:
         """Those alone that stand in these rows."""
         names = self._names[column]
-        used = _distinct(codes + 1, len(names) + 1)  # no name first, if there is such a row
-        unnamed = bool(len(used)) and not used[0]
-        position = np.searchsorted(used, codes + 1).astype(np.int32) - unnamed
-        return Names(position, [names[code - 1] for code in used[unnamed:].tolist()])
+        used = _distinct(codes[codes >= 0], len(names))
+        position = np.full(len(names) + 1, -1, np.int32)  # the last place is that of the code -1
+        position[used] = np.arange(len(used))
+        return Names(position[codes], [names[code] for code in used.tolist()])
 
 
 def _distinct(numbers: Ints | Codes, size: int) -> Ints:

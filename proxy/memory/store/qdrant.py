@@ -74,6 +74,9 @@ class QdrantStore:
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         return [memory_in(record.payload) for record in await self._records(space, ids) if "space" in record.payload]
 
+    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+        """The server is asked once, for everything."""
+
     async def search(
         self,
         space: Space,
