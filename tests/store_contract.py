@@ -205,7 +205,8 @@ class StoreContract:
 
     async def test_a_hint_is_for_one_search_only(self, store: MemoryStore) -> None:
         """For these words, this moment, and both kinds."""
-        await store.put(ANN, [point("a"), point("b", "milk", NORTH, kind="episode", expires_at=NOW + 1)])
+        spoken: dict[str, Any] = {"dense": NORTH, "kind": "episode", "expires_at": NOW + 1}
+        await store.put(ANN, [point("a"), point("b", "milk", **spoken), point("c", "tea", **spoken)])
         await store.ahead(ANN, words("tea"), now=NOW)
         milk = await store.search(ANN, UP, words("milk"), now=NOW)
         assert {each.id for each in milk if each.bm25} == {"b"}

@@ -59,18 +59,17 @@ def test_a_dropped_row_is_missing() -> None:
         rows.placed(Branch([2, 1], [1.0, 1.0]))
 
 
-@pytest.mark.parametrize("stale", [0, 1, 2])
-def test_what_was_placed_before_the_rows_were_cleared_is_refused(stale: int) -> None:
+@pytest.mark.parametrize("stale", [{0}, {1}, {2}, {0, 1, 2}])
+def test_what_was_placed_before_the_rows_were_cleared_is_refused(stale: set[int]) -> None:
     """In whichever branch: the places are other people's now."""
     rows = LightRows(100)
     rows.keep(1, payload("a"))
     before = rows.placed(Branch([1], [1.0]))
     rows.clear()
     rows.keep(2, payload("b"))
-    branches = [rows.placed(Branch([2], [1.0]))] * 3
-    branches[stale] = before
+    near, worded, pinned = (before if n in stale else rows.placed(Branch([2], [1.0])) for n in range(3))
     with pytest.raises(Cleared):
-        rows.union(*branches)
+        rows.union(near, worded, pinned)
 
 
 @pytest.mark.parametrize("size", [1, 36, 37, 500])
