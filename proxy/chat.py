@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -216,7 +216,7 @@ class Chat:
         if said is None or (recollection is None and write != "on"):
             return relay(tuple(headers.items()))
         receipt = Receipt(
-            id=f"rcpt_{uuid4().hex}",
+            id=f"rcpt_{token_hex(16)}",
             space=said.space,
             created_at=exchange.at,
             status=status,

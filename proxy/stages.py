@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from prometheus_client import Histogram
@@ -52,15 +53,20 @@ class Stopwatch:
         self.last = now
 
     def leave(self, *, stages: bool) -> float:
-        """The request goes upstream. Returns the seconds so far."""
+        """The request goes upstream. Returns the seconds so far. They are recorded while it is away."""
         overhead = self.last - self.began
+        asyncio.get_running_loop().call_soon(self._record, overhead, stages)
+        return overhead
+
+    def _record(self, overhead: float, stages: bool) -> None:
         OVERHEAD.observe(overhead)
         for stage, seconds in self._laps if stages else ():
             _STAGES[stage].observe(seconds)
-        return overhead
 
     def first_byte(self, streamed: bool) -> None:
+        """Recorded once these bytes are on their way."""
         now = time.perf_counter()
         upstream, client = _FIRST[streamed]
-        upstream.observe(now - self.last)
-        client.observe(now - self.began)
+        later = asyncio.get_running_loop().call_soon
+        later(upstream.observe, now - self.last)
+        later(client.observe, now - self.began)

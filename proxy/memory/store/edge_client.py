@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import Future, StreamReader, StreamWriter
+import logging
+from asyncio import Future
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from proxy.errors import StoreUnavailable
 from proxy.memory.candidates import Candidates
 from proxy.memory.retrieve import Retrieved, Wanted
 from proxy.memory.store.edge_wire import (
-    READ_AHEAD_BYTES,
     UNANSWERED,
+    Frames,
     frame,
     pack_vector,
-    read_frame,
     unpack_candidates,
     unpack_error,
 )
@@ -27,6 +26,8 @@ from proxy.types import Kind, Memory, Millis, Point, Space, Sparse
 
 # More than this waiting to be sent means that nobody reads at the other end.
 MAX_UNSENT_BYTES = 32 * 2**20
+
+log = logging.getLogger("rememberd.store")
 
 Answer = tuple[Any, bytes]  # the result, and its columns if it has any
 
@@ -137,50 +138,56 @@ class EdgeClient:
         return await self._connection.call(method, arguments, columns)
 
 
-class _Connection:
-    def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
-        self._writer = writer
+class _Connection(asyncio.Protocol):
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._numbers = count(UNANSWERED + 1)
         self._waiting: dict[int, Future[Answer]] = {}
-        self._receiving = asyncio.create_task(self._receive(reader))
+        self._frames = Frames()
+        self._end: Future[None] = self._loop.create_future()
 
     @property
     def lost(self) -> bool:
-        return self._receiving.done()
+        return self._end.done()
 
     def tell(self, method: str, arguments: dict[str, Any]) -> None:
         """Without an answer; not at all to a server that does not keep up."""
-        if not self._writer.transport.get_write_buffer_size():
-            self._writer.write(frame([UNANSWERED, method, arguments]))
+        if not self._transport.get_write_buffer_size():
+            self._transport.write(frame([UNANSWERED, method, arguments]))
 
     async def call(self, method: str, arguments: dict[str, Any], columns: bytes) -> Answer:
-        if self._writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+        if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             raise StoreUnavailable("the store does not keep up")
         number = next(self._numbers)
-        answer: Future[Answer] = asyncio.get_running_loop().create_future()
+        answer: Future[Answer] = self._loop.create_future()
         self._waiting[number] = answer
         try:
             # Into the buffer in one piece, so that cancelling the call here or later never cuts a frame in two.
-            self._writer.write(frame([number, method, arguments], columns))
+            self._transport.write(frame([number, method, arguments], columns))
             return await answer
         finally:
             del self._waiting[number]
 
     async def close(self) -> None:
-        self._receiving.cancel()
-        await asyncio.wait([self._receiving])
+        self._transport.abort()
+        await self._end
 
-    async def _receive(self, reader: StreamReader) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has no such base class
+
+    def data_received(self, data: bytes) -> None:
         try:
-            with suppress(asyncio.IncompleteReadError, OSError):
-                while True:
-                    (number, result, error), columns = await read_frame(reader)
-                    self._settle(number, (result, columns), error)
-        finally:
-            self._writer.close()
-            for answer in self._waiting.values():
-                if not answer.done():
-                    answer.set_exception(StoreUnavailable("the store's process went away during the call"))
+            for (number, result, error), columns in self._frames.feed(data):
+                self._settle(number, (result, columns), error)
+        except ValueError as error:
+            log.error("the store's process sends what is no frame: %s", error)
+            self._transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._end.set_result(None)
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(StoreUnavailable("the store's process went away during the call"))
 
     def _settle(self, number: int, result: Answer, error: dict[str, Any] | None) -> None:
         answer = self._waiting.get(number)
@@ -194,6 +201,7 @@ class _Connection:
 
 async def _connect(path: Path) -> _Connection:
     try:
-        return _Connection(*await asyncio.open_unix_connection(str(path), limit=READ_AHEAD_BYTES))
+        _, connection = await asyncio.get_running_loop().create_unix_connection(_Connection, str(path))
     except OSError as error:
         raise StoreUnavailable(f"the store's process cannot be reached at {path}: {error.strerror}") from error
+    return connection

@@ -23,10 +23,10 @@ from proxy.memory.store.edge import EdgeStore
 from proxy.memory.store.edge_wire import (
     READ_AHEAD_BYTES,
     UNANSWERED,
+    Frames,
     frame,
     pack_candidates,
     pack_error,
-    read_frame,
     unpack_vector,
 )
 from proxy.memory.store.payload import point_of
@@ -84,15 +84,16 @@ def _listener(path: Path) -> socket.socket:
 
 
 async def _converse(methods: Mapping[str, Method], reader: StreamReader, writer: StreamWriter) -> None:
+    frames = Frames()
     try:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                (number, method, arguments), vector = await read_frame(reader)
-                result, columns, error = await _answer(methods, method, arguments, vector)
-                if number != UNANSWERED:
-                    writer.write(frame([number, result, error], columns))
-                    await writer.drain()
-                await asyncio.sleep(0)  # a busy connection must not starve the others
+        with suppress(ConnectionError):
+            while data := await reader.read(READ_AHEAD_BYTES):
+                for (number, method, arguments), vector in frames.feed(data):
+                    result, columns, error = await _answer(methods, method, arguments, vector)
+                    if number != UNANSWERED:
+                        writer.write(frame([number, result, error], columns))
+                        await writer.drain()
+                    await asyncio.sleep(0)  # a busy connection must not starve the others
     finally:
         writer.close()
 

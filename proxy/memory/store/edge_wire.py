@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from asyncio import StreamReader
+from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from proxy.memory.candidates import NAMED, Candidates, Names
 MAX_SOCKET_PATH = 104 - 1 - len(".new")
 READ_AHEAD_BYTES = 2**20
 UNANSWERED = 0
+_SIZES = 8  # bytes
 
 # numpy's names of their types
 _VECTOR = "f4"  # as the engine keeps it
@@ -55,12 +56,23 @@ def frame(message: Any, columns: bytes = b"") -> bytes:
     return b"".join((len(body).to_bytes(4, "big"), len(columns).to_bytes(4, "big"), body, columns))
 
 
-async def read_frame(reader: StreamReader) -> tuple[Any, bytes]:
-    """Raises `IncompleteReadError` at the end of the stream."""
-    sizes = await reader.readexactly(8)
-    body, columns = int.from_bytes(sizes[:4], "big"), int.from_bytes(sizes[4:], "big")
-    content = await reader.readexactly(body + columns)
-    return orjson.loads(content[:body]), content[body:]
+class Frames:
+    """Whole frames out of the pieces in which they come."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[Any, bytes]]:
+        """Messages and columns. Raises `ValueError` for what is no frame."""
+        self._buffer += data
+        while len(self._buffer) >= _SIZES:
+            body = _SIZES + int.from_bytes(self._buffer[:4], "big")
+            end = body + int.from_bytes(self._buffer[4:_SIZES], "big")
+            if len(self._buffer) < end:
+                return
+            message, columns = self._buffer[_SIZES:body], bytes(self._buffer[body:end])
+            del self._buffer[:end]
+            yield orjson.loads(message), columns
 
 
 def pack_vector(dense: list[float]) -> bytes:
