@@ -30,7 +30,12 @@ def _emptied(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "named"), [(_garbage, "queue.db"), (_cut, "embedded store failed"), (_emptied, "embedder.json")]
+    ("damage", "named"),
+    [
+        pytest.param(_garbage, "queue.db", marks=pytest.mark.slow),
+        (_cut, "embedded store failed"),
+        (_emptied, "embedder.json"),
+    ],
 )
 def test_a_damaged_file_stops_no_chat(
     tmp_path: Path, upstream: FakeModel, damage: Callable[[Path], None], named: str

@@ -75,7 +75,7 @@ def test_a_memory_call_fails_closed_while_the_store_is_down(own: Proxy) -> None:
     own.wait_ready()
 
 
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("stream", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_broken_queue_does_not_hold_an_answer_back(tmp_path: Path, upstream: FakeModel, stream: bool) -> None:
     """The file is no database any more: the answer comes whole, readiness says why, and a turn that was still kept
     back at the end is counted and logged as lost."""

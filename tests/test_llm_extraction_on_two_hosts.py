@@ -18,6 +18,8 @@ from tests.fake_model import Behaviour, FakeModel, Recorded
 from tests.proxy_server import Proxy, ask, eventually, memories, remembered, running
 from tests.redis_process import RedisServer, redis_running
 
+pytestmark = pytest.mark.slow
+
 SAID = "Mondays belong to the bassoon and my orchestra."
 FOUND = fact("I play the bassoon in my orchestra.", "the bassoon and my orchestra")
 BUDGET = 50_000

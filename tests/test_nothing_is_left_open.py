@@ -106,7 +106,7 @@ def left_open(proxy: Proxy, upstream: FakeModel, user: str, requests: int) -> tu
 
 
 @pytest.mark.parametrize(
-    "requests", [pytest.param(600, id="600"), pytest.param(10_000, id="10000", marks=pytest.mark.slow)]
+    "requests", [pytest.param(250, id="250"), pytest.param(10_000, id="10000", marks=pytest.mark.slow)]
 )
 def test_clients_that_leave_leave_nothing_behind(proxy: Proxy, upstream: FakeModel, user: str, requests: int) -> None:
     """Every call upstream has ended; what is open is the pools' few idle connections; memory is where it was."""
