@@ -32,8 +32,8 @@ def fresh(proxy: Proxy, user: str, **headers: str) -> httpx.Client:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_receipt_that_holds_up_no_answer_is_found_all_the_same(own: Proxy, user: str, stream: bool) -> None:
-    """A hundred times, `X-Memory: read`: now and then a new question, whose block is kept too, else only the receipt is
-    filed behind the answer."""
+    """A hundred times, `X-Memory: read`: now and then a new question, whose block is kept too, else only the receipt
+    is filed behind the answer."""
     with own.client(user) as client:
         ask(client, "I live in Oslo.")
         remembered(client, "Oslo", "fact")

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from qdrant_edge import QueryRequest
 
-from proxy.memory.store import edge as edge_module
 from proxy.memory.store.edge import AHEAD, EdgeStore
 from proxy.memory.store.edge_client import EdgeClient
 from proxy.memory.store.edge_server import serving
-from proxy.memory.store.light_rows import Placed
+from proxy.memory.store.light_rows import LightRows, Placed
 from proxy.ports import MemoryStore
 from proxy.types import Space
 from tests.store_contract import ANN, DIM, EAST, NOW, StoreContract, erase_everybody, point, words
@@ -88,14 +87,12 @@ async def test_hints_that_nobody_comes_back_for_are_bounded(counted: Counted) ->
     assert counted.queries == before + 4
 
 
-async def test_a_hint_outlives_no_row_that_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hint_outlives_no_row_that_it_needs(counted: Counted) -> None:
     """Rows give way to others when there are too many of them; what was placed among them before is not used."""
-    monkeypatch.setattr(edge_module, "CACHED_ROWS", 3)
-    store = EdgeStore.open(tmp_path / "store", dim=DIM, embedder="test")
-    await store.put(ANN, [point(each) for each in "abc"])
-    await store.put(Space("bob"), [point(each, "likes tea in secret") for each in "xyz"])
-    expected = list(await store.search(ANN, EAST, words("tea"), now=NOW))
-    await store.ahead(ANN, words("tea"), now=NOW)
-    await store.search(Space("bob"), EAST, words("tea"), now=NOW)
-    assert list(await store.search(ANN, EAST, words("tea"), now=NOW)) == expected
-    await store.close()
+    counted._rows = LightRows(3)
+    await counted.put(ANN, [point(each) for each in "abc"])
+    await counted.put(Space("bob"), [point(each, "likes tea in secret") for each in "xyz"])
+    expected = list(await counted.search(ANN, EAST, words("tea"), now=NOW))
+    await counted.ahead(ANN, words("tea"), now=NOW)
+    await counted.search(Space("bob"), EAST, words("tea"), now=NOW)
+    assert list(await counted.search(ANN, EAST, words("tea"), now=NOW)) == expected

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,16 +25,14 @@ from proxy.memory.candidates import Candidates
 from proxy.memory.store import cursors
 from proxy.memory.store import edge_queries as queries
 from proxy.memory.store.cursors import Place
+from proxy.memory.store.edge_points import bare_point, is_of, living_point, place_of, stored_in
 from proxy.memory.store.edge_shard import check_embedder, mark_ready, open_shard, take_lock
 from proxy.memory.store.light_rows import Branch, Cleared, LightRows, Placed
 from proxy.memory.store.moving import Stored
 from proxy.memory.store.payload import (
     LIGHT,
-    living,
     memory_in,
     point_id,
-    point_of_payload,
-    space_key,
     space_of,
     tombstone,
 )
@@ -46,7 +44,7 @@ DELETIONS_MAY_USE = 0.75  # of that: on a full disk people can still delete
 SEARCHED = 400  # of each branch
 CACHED_ROWS = 100_000
 CACHED_MEMORIES = 10_000
-AHEAD = 32  # of questions that are being embedded
+AHEAD = 256  # of questions that are being embedded: 10 kB each
 # Below this, searches are fast without an index (measured: 1 ms at 100k points), and building one stalls them.
 OPTIMIZE_ABOVE = 200_000
 
@@ -85,12 +83,12 @@ class EdgeStore:
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
         there = self._lying(space, [point.memory.id for point in points])
-        if strange := [id_ for id_, payload in there.items() if not _is(payload, space, id_)]:
+        if strange := [id_ for id_, payload in there.items() if not is_of(payload, space, id_)]:
             message = f"the place of the memory {strange[0]} is taken by another one: say it in other words"
             raise RequestError(409, "place_taken", message)
         buried = {id_: payload["at"] for id_, payload in there.items() if "buried" in payload}
         newer = [p for p in points if p.memory.id not in buried or buried[p.memory.id] < p.memory.updated_at]
-        self._upsert([_engine_point(space, point) for point in newer])
+        self._upsert([living_point(space, point) for point in newer])
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         self._last_read = time.monotonic()
@@ -162,7 +160,7 @@ class EdgeStore:
 
     async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
         existing = [memory.id for memory in await self.get(space, ids)]
-        tombs = [_point(point_id(space, id_), None, None, tombstone(space, id_, at)) for id_ in existing]
+        tombs = [bare_point(point_id(space, id_), None, None, tombstone(space, id_, at)) for id_ in existing]
         self._upsert(tombs, deletes=True)
         return existing
 
@@ -185,20 +183,20 @@ class EdgeStore:
         return points
 
     async def scan(self, after: UUID | None, limit: int) -> list[Stored]:
-        first = 0 if after is None else _number(after) + 1
+        first = 0 if after is None else place_of(after) + 1
         with _engine():
             records = self._shard.scroll(queries.following(first, limit))[0] if first < 2**64 else []
-        return [_stored(record) for record in records]
+        return [stored_in(record) for record in records]
 
     async def take(self, ids: Sequence[UUID]) -> list[Stored]:
         with _engine():
-            places = [_number(each) for each in ids]
+            places = [place_of(each) for each in ids]
             records = self._shard.retrieve(places, with_payload=True, with_vector=False) if ids else []
         wanted = set(ids)
-        return [each for each in map(_stored, records) if each.id in wanted]
+        return [each for each in map(stored_in, records) if each.id in wanted]
 
     async def load(self, points: Sequence[Stored]) -> None:
-        self._upsert([_point(each.id, each.dense, each.sparse, each.payload) for each in points])
+        self._upsert([bare_point(each.id, each.dense, each.sparse, each.payload) for each in points])
 
     async def ping(self) -> None:
         self._require_space()
@@ -270,11 +268,11 @@ class EdgeStore:
 
     def _payloads(self, space: Space, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Of the points of these ids that exist, in the order asked; tombstones too."""
-        return [payload for id_, payload in self._lying(space, ids).items() if _is(payload, space, id_)]
+        return [payload for id_, payload in self._lying(space, ids).items() if is_of(payload, space, id_)]
 
     def _lying(self, space: Space, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The payload at the place of each id, if there is one."""
-        places = {id_: _number(point_id(space, id_)) for id_ in ids}
+        places = {id_: place_of(point_id(space, id_)) for id_ in ids}
         with _engine():
             records = self._shard.retrieve(list(places.values()), with_payload=True, with_vector=False)
         found = {record.id: record.payload for record in records}
@@ -305,7 +303,7 @@ class EdgeStore:
         The engine sorts by order alone, so the group of equals that a page may end in is fetched whole."""
         records = []
         if after is not None:
-            first = _number(after.id) + 1
+            first = place_of(after.id) + 1
             records = [record for record in self._tied(conditions, after.order) if record.id >= first]
         older, _ = self._shard.scroll(queries.newest(conditions, limit + 1, after and after.order))
         if len(older) > limit:
@@ -333,37 +331,8 @@ def _engine() -> Iterator[None]:
         raise StoreUnavailable(f"the embedded store failed: {error}") from error
 
 
-def _engine_point(space: Space, point: Point) -> qdrant.Point:
-    return _point(point_id(space, point.memory.id), point.dense, point.sparse, living(space, point))
-
-
-def _point(id_: UUID, dense: list[float] | None, sparse: Sparse | None, payload: dict[str, Any]) -> qdrant.Point:
-    vectors: Any = {}
-    if dense is not None and sparse is not None:
-        vectors = {"dense": dense, "bm25": qdrant.SparseVector(*sparse)}
-    return qdrant.Point(_number(id_), vectors, payload)
-
-
 def _words(space: Space, sparse: Sparse, now: Millis, limit: int, kind: Kind | None) -> Hashable:
     return space, tuple(sparse.indices), now, limit, kind
-
-
-def _number(point: UUID) -> int:
-    """Its place in this store: half of the id, which numpy and Python handle ten times faster than a UUID. Among a
-    million memories two meet in one place with a probability of 3e-8; then the later one is refused."""
-    return point.int >> 64
-
-
-def _is(payload: Mapping[str, Any], space: Space, memory_id: str) -> bool:
-    return payload["id"] == memory_id and space_key(space) in (payload.get("space"), payload.get("buried"))
-
-
-def _stored(record: Any) -> Stored:
-    vectors = record.vector or {}
-    words = vectors.get("bm25")
-    payload = record.payload
-    weights = words and Sparse(words.indices, words.values)
-    return Stored(point_of_payload(payload), payload, vectors.get("dense"), weights)
 
 
 def _place(record: Any) -> Place:
