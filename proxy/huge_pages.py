@@ -18,9 +18,9 @@ _ANONYMOUS = re.compile(r"([0-9a-f]+)-([0-9a-f]+) rw-p [0-9a-f]+ 00:00 0 +(?:\[h
 
 
 def collapse() -> int:
-    """The model's weights and Python's objects, as they lie now, each on a five-hundredth of the pages: a request that
-    comes after a pause finds its way through memory with fewer misses (measured: 5 to 10 % less CPU for a question).
-    Returns how many bytes lie so."""
+    """The model's weights and Python's objects, as they lie now, on a five-hundredth of the pages: a request that comes
+    after a pause finds its way through memory with fewer misses (measured: 5 to 10 % less CPU for a question). Returns
+    how many bytes lie so."""
     if sys.platform != "linux" or mmap.PAGESIZE != _SMALL:
         return 0
     libc = ctypes.CDLL(None)
