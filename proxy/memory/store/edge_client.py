@@ -26,6 +26,7 @@ from proxy.types import Kind, Memory, Millis, Point, Space, Sparse
 
 # More than this waiting to be sent means that nobody reads at the other end.
 MAX_UNSENT_BYTES = 32 * 2**20
+MAX_UNSENT_HINT_BYTES = 2**16
 
 log = logging.getLogger("rememberd.store")
 
@@ -152,7 +153,7 @@ class _Connection(asyncio.Protocol):
 
     def tell(self, method: str, arguments: dict[str, Any]) -> None:
         """Without an answer; not at all to a server that does not keep up."""
-        if not self._transport.get_write_buffer_size():
+        if self._transport.get_write_buffer_size() < MAX_UNSENT_HINT_BYTES:
             self._transport.write(frame([UNANSWERED, method, arguments]))
 
     async def call(self, method: str, arguments: dict[str, Any], columns: bytes) -> Answer:
