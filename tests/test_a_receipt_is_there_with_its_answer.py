@@ -30,23 +30,26 @@ def fresh(proxy: Proxy, user: str, **headers: str) -> httpx.Client:
     return client
 
 
+@pytest.mark.parametrize("tries", [50, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_receipt_that_holds_up_no_answer_is_found_all_the_same(own: Proxy, user: str, stream: bool) -> None:
-    """A hundred times, `X-Memory: read`: now and then a new question, whose block is kept too, else only the receipt
+def test_a_receipt_that_holds_up_no_answer_is_found_all_the_same(
+    own: Proxy, user: str, stream: bool, tries: int
+) -> None:
+    """So many times, `X-Memory: read`: now and then a new question, whose block is kept too, else only the receipt
     is filed behind the answer."""
     with own.client(user) as client:
         ask(client, "I live in Oslo.")
         remembered(client, "Oslo", "fact")
     seen = set[str]()
     with fresh(own, user, **{"X-Memory": "read"}) as reading:
-        for number in range(50):
+        for number in range(tries):
             answer = ask(reading, f"Where do I live, try {number // 10}?", stream=stream)
             receipt = answer.headers["x-memory-receipt"]
             found = reading.get(f"/v1/receipts/{receipt}")
             assert (found.status_code, found.json().get("id")) == (200, receipt), number
             assert found.json()["write"] == "off"
             seen.add(receipt)
-    assert len(seen) == 50
+    assert len(seen) == tries
 
 
 def test_a_receipt_nobody_has_is_no_way_to_tie_the_proxy_up(own: Proxy, user: str) -> None:

@@ -71,7 +71,7 @@ async def test_the_vectors_are_those_fastembed_makes(embedder: FastEmbedder) -> 
     reference = TextEmbedding("same-files", specific_model_path=str(PACKAGED), threads=1)
     for text in ("I like tea", "", "a longer text, " * 200):
         (expected,) = reference.embed([text])
-        assert np.dot(await embedder.dense(text), expected) > 0.993
+        assert np.dot(await embedder.dense(text), expected) > 0.995
 
 
 async def test_loading_the_packaged_model_takes_neither_fastembed_nor_a_hub() -> None:
