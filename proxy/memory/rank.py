@@ -164,7 +164,7 @@ def _speaker(question: str, found: Candidates, weights: Weights) -> Floats:
     if len(asked) != 1:
         return np.zeros(len(found))
     other = np.where(found.speaker.codes < 0, 0.0, -1.0)
-    return weights.speaker * np.where(found.speaker.among(asked), 1.0, other)
+    return weights.speaker * np.where(found.speaker.named(asked.pop()), 1.0, other)
 
 
 def _surface(question: str, found: Candidates, weights: Weights) -> Floats:

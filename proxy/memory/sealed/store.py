@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from proxy.memory.candidates import NAMED, Candidates, Names
+from proxy.memory.candidates import NAMED, Book, Candidates, Names
 from proxy.memory.sealed.cipher import Cipher, Unreadable
 from proxy.memory.sealed.keyring import Keyring
 from proxy.memory.sealed.queue import UNREADABLE
@@ -182,7 +182,8 @@ def _place(space: Space, memory_id: str) -> str:
 def _candidates(cipher: Cipher, found: Candidates) -> Candidates:
     opened: dict[str, Any] = {name: _names(cipher, name, getattr(found, name)) for name in NAMED}
     whole = replace(found, ids=_ids(cipher, found.ids), **opened)
-    rows = ~np.logical_or.reduce([whole.ids == b"", *(column.among([""]) for column in opened.values())])
+    lost = [(column.codes < 0) & (getattr(found, name).codes >= 0) for name, column in opened.items()]
+    rows = ~np.logical_or.reduce([whole.ids == b"", *lost])
     if rows.all():
         return whole
     _count(int((~rows).sum()), Unreadable("name"))
@@ -210,9 +211,12 @@ def _turn_ids(cipher: Cipher, sealed: Sequence[str]) -> list[str]:
 
 
 def _names(cipher: Cipher, column: str, sealed: Names) -> Names:
-    if column == "turn_id":
-        return replace(sealed, values=_turn_ids(cipher, sealed.values))
-    return replace(sealed, values=[_opened(cipher.named, each) for each in sealed.values])
+    """What cannot be opened is no name."""
+    codes, names = sealed.alone()
+    opened = _turn_ids(cipher, names) if column == "turn_id" else [_opened(cipher.named, each) for each in names]
+    book = Book()
+    places = np.array([*map(book.code, opened), -1], np.int32)  # the last is that of the code -1
+    return Names(places[codes], book)
 
 
 def _opened(opening: Callable[[str], str], sealed: str) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 import orjson
 
 from proxy.errors import ConfigError, RequestError, StoreUnavailable, Unavailable
-from proxy.memory.candidates import NAMED, Candidates, Names
+from proxy.memory.candidates import NAMED, Book, Candidates, Names
 
 # sun_path holds 104 bytes on the strictest system, with a final zero; the server binds a `.new` first.
 MAX_SOCKET_PATH = 104 - 1 - len(".new")
@@ -86,20 +86,20 @@ def unpack_vector(columns: bytes) -> list[float]:
 
 def pack_candidates(found: Candidates) -> tuple[list[Any], bytes]:
     """The number of rows, the width of an id and the names as JSON; the columns as they lie in memory."""
-    named = [getattr(found, name) for name in NAMED]
-    columns = [*(getattr(found, name) for name in _COLUMNS), *(names.codes for names in named), found.ids]
-    head = [len(found), found.ids.itemsize, [names.values for names in named]]
+    codes, names = zip(*(getattr(found, name).alone() for name in NAMED), strict=True)
+    columns = [*(getattr(found, name) for name in _COLUMNS), *codes, found.ids]
+    head = [len(found), found.ids.itemsize, names]
     return head, b"".join(column.tobytes() for column in columns)
 
 
 def unpack_candidates(head: list[Any], columns: bytes) -> Candidates:
-    rows, width, values = head
+    rows, width, names = head
     unpacked: dict[str, Any] = {}
     place = 0
     for name, kind in {**_COLUMNS, **dict.fromkeys(NAMED, "i4"), "ids": f"S{width}"}.items():
         unpacked[name] = column = np.frombuffer(columns, kind, rows, place)
         place += column.nbytes
-    named = {name: Names(unpacked[name], each) for name, each in zip(NAMED, values, strict=True)}
+    named = {name: Names(unpacked[name], Book(each)) for name, each in zip(NAMED, names, strict=True)}
     return Candidates(**unpacked | named)
 
 

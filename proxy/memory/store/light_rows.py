@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.memory.candidates import NAMED, Candidates, Codes, Floats, Ints, Names
+from proxy.memory.candidates import NAMED, Book, Candidates, Floats, Ints, Names
 from proxy.memory.store.payload import candidate
 
 _FIRST_ROWS = 1024
@@ -59,11 +59,10 @@ class LightRows:
         self._position = np.zeros(_FIRST_ROWS, np.int32)  # of a row in the union that is being made
         self._next = 0
         self._places: dict[int, int] = {}
-        self._codes: dict[str, dict[str, int]] = {name: {} for name in NAMED}
-        self._names: dict[str, list[str]] = {name: [] for name in NAMED}
+        self._books = {name: Book() for name in NAMED}
 
     def room_for(self, more: int) -> bool:
-        return self._next + more <= self.limit and all(len(names) <= self.limit for names in self._names.values())
+        return self._next + more <= self.limit and all(len(book.names) <= self.limit for book in self._books.values())
 
     def missing(self, points: Sequence[int]) -> list[int]:
         return [point for point in points if point not in self._places]
@@ -75,7 +74,7 @@ class LightRows:
         self._next = max(self._next, place + 1)
         id_ = row.id.encode()
         self._fit(place, len(id_))
-        codes = (self._code(name, getattr(row, name)) for name in NAMED)
+        codes = (book.code(getattr(row, name)) for name, book in self._books.items())
         values = (row.at, row.tokens, row.cues, row.kind == "fact", row.pinned, *codes)
         for column, value in zip(self._columns.values(), values, strict=True):
             column[place] = value
@@ -102,13 +101,14 @@ class LightRows:
         dense[self._position[nearest.places]] = nearest.scores
         bm25[self._position[worded.places]] = worded.scores
         columns: dict[str, Any] = {name: column[found] for name, column in self._columns.items()}
-        columns |= {name: self._names_of(name, columns[name]) for name in NAMED}
+        columns |= {name: Names(columns[name], book) for name, book in self._books.items()}
         return Candidates(ids=self._ids[found], dense=dense, bm25=bm25, **columns)
 
     def _by_id(self, found: Ints) -> Ints:
         prefixes = self._prefixes[found]
         order = np.argsort(prefixes)
-        return np.argsort(self._ids[found]) if (np.diff(prefixes[order]) == 0).any() else order
+        prefixes = prefixes[order]
+        return np.argsort(self._ids[found]) if (prefixes[1:] == prefixes[:-1]).any() else order
 
     def _fit(self, place: int, id_bytes: int) -> None:
         size, width = len(self._ids), self._ids.itemsize
@@ -120,25 +120,8 @@ class LightRows:
         self._position = np.pad(self._position, more)
         self._columns = {name: np.pad(column, more) for name, column in self._columns.items()}
 
-    def _code(self, column: str, name: str | None) -> int:
-        if not name:
-            return -1
-        codes, names = self._codes[column], self._names[column]
-        if name not in codes:
-            codes[name] = len(names)
-            names.append(name)
-        return codes[name]
 
-    def _names_of(self, column: str, codes: Codes) -> Names:
-        """Those alone that stand in these rows."""
-        names = self._names[column]
-        used = _distinct(codes[codes >= 0], len(names))
-        position = np.full(len(names) + 1, -1, np.int32)  # the last place is that of the code -1
-        position[used] = np.arange(len(used))
-        return Names(position[codes], [names[code] for code in used.tolist()])
-
-
-def _distinct(numbers: Ints | Codes, size: int) -> Ints:
+def _distinct(numbers: Ints, size: int) -> Ints:
     """Each of `numbers`, all below `size`, once and sorted: faster than `np.unique`, which sorts."""
     seen = np.zeros(size, np.bool_)
     seen[numbers] = True
