@@ -14,7 +14,7 @@ from functools import partial
 from typing import Literal
 
 from proxy import tracing
-from proxy.counters import counter
+from proxy.counters import Timed, counter
 from proxy.errors import Unavailable
 from proxy.memory.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
 from proxy.memory.breaker import Breaker
@@ -147,7 +147,7 @@ class Recall:
         left_out, words = self._speakers.get(space, _NOBODY), self.embedder.query(question)
         await self.store.ahead(space, words, now=now)
         while True:
-            with EMBED.time(), tracing.span("embed"):
+            with Timed(EMBED), tracing.span("embed"):
                 dense = await self.embedder.dense(without(question, left_out))
             wanted = Wanted(
                 question,

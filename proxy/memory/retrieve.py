@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from prometheus_client import Histogram
 
+from proxy.counters import Timed
 from proxy.memory.block import render
 from proxy.memory.candidates import Candidates
 from proxy.memory.floor import relevant
@@ -64,9 +65,9 @@ Retrieve = Callable[[Space, list[float], Sparse, Wanted], Awaitable[Retrieved]]
 
 async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse: Sparse, wanted: Wanted) -> Retrieved:
     """Raises `StoreUnavailable`."""
-    with SEARCH.time():
+    with Timed(SEARCH):
         found = await store.search(space, dense, sparse, now=wanted.now)
-    with RANK.time():
+    with Timed(RANK):
         speakers = named(wanted.question, found.speaker.present()) - set(wanted.left_out)
         if speakers:
             return Retrieved(speakers=tuple(sorted(speakers)))
@@ -90,9 +91,9 @@ async def _fitting(store: MemoryStore, space: Space, ranked: Candidates, wanted:
     memories: list[Memory] = []
     cost = 0
     for _ in range(ROUNDS):
-        with RANK.time():
+        with Timed(RANK):
             ids, cost = pack(ranked, wanted.budget_tokens)
-        with FETCH.time():
+        with Timed(FETCH):
             found = await store.get(space, ids) if ids else []
         memories = found if wanted.private else [each for each in found if not privacy.keeps(space, each)]
         if len(memories) == len(found):

@@ -52,8 +52,10 @@ def _by_header(headers: Mapping[str, str]) -> bool:
 
 
 def _codex_kind(headers: Mapping[str, str]) -> str:
+    if "x-codex-turn-metadata" not in headers:
+        return ""
     try:
-        metadata = json.loads(headers.get("x-codex-turn-metadata", "{}"))
+        metadata = json.loads(headers["x-codex-turn-metadata"])
     except (ValueError, RecursionError):
         return ""
     return str(metadata.get("request_kind") or "") if isinstance(metadata, dict) else ""
