@@ -25,7 +25,7 @@ from proxy.memory.breaker import Breaker
 from proxy.memory.patience import patiently
 from proxy.memory.recall import Recall, Recalled
 from proxy.ports import FrozenBlocks, PausedUsers, ReceiptBook, TurnQueue
-from proxy.relay import OnFirst, Relay, unless_gone
+from proxy.relay import OnEnd, OnFirst, Relay, unless_gone
 from proxy.requests import header_values, read_body, request_id, with_query
 from proxy.stages import Stopwatch, remembering
 from proxy.types import Deployment, Identity, Receipt, Source, Turn
@@ -227,8 +227,12 @@ class Chat:
             recall_ms=recalled.ms,
             write="pending" if write == "on" else write,
         )
-        on_end = partial(self.remember, exchange, said, recollection, receipt)
         headers["X-Memory-Receipt"] = receipt.id
+        if receipt.write == "pending":
+            on_end: OnEnd | None = partial(self.remember, exchange, said, recollection, receipt)
+        else:
+            self._start(self._record(self._steps(exchange, said, recollection, receipt), behind=True))
+            on_end = _note_usage if tracing.on() else None
         return relay(tuple(headers.items()), on_end=on_end)
 
     async def remember(
@@ -240,31 +244,36 @@ class Chat:
         copy: bytes,
         whole: bool,
     ) -> None:
-        """Queue the turn, file the receipt, freeze the block. The answer's last bytes wait for a turn until the
-        deadline; what takes longer, and what has no turn, goes on behind them. A queue that keeps
-        being late is not waited for until it has taken a turn."""
-        steps = [self.receipts.put(receipt)]
-        if recollection is not None and recollection.version is not None:
-            steps.append(self._freeze(exchange, said, recollection.recalled, recollection.version))
-        if receipt.write == "pending":
-            steps.append(self._enqueue(exchange, said, receipt, copy))
+        """Queue the turn, file the receipt, freeze the block. The answer's last bytes wait for it until the deadline;
+        what takes longer goes on behind them. A queue that keeps being late is not waited for until it has taken a
+        turn."""
         began = time.perf_counter()
-        if tracing.on():
-            tracing.annotate(usage(copy))
-        pending = receipt.write == "pending"
-        task = asyncio.create_task(self._record(steps, behind=not pending))
-        self._pending.add(task)
-        task.add_done_callback(self._pending.discard)
-        if not pending:
-            return
+        await _note_usage(copy, whole)
+        steps = self._steps(exchange, said, recollection, receipt)
+        task = self._start(self._record([*steps, self._enqueue(exchange, said, receipt, copy)], behind=False))
         _, late = await asyncio.wait({task}, timeout=self.deadline_ms / 1000 if self._queue_breaker.closed else 0)
         remembering.observe(time.perf_counter() - began)
         if late:
             TURNS.labels("late").inc()
             self._queue_breaker.failure()
 
+    def _steps(
+        self, exchange: Exchange, said: Said, recollection: Recollection | None, receipt: Receipt
+    ) -> list[Coroutine[Any, Any, bool]]:
+        """What is kept of every chat: the receipt, and the block."""
+        steps = [self.receipts.put(receipt)]
+        if recollection is not None and recollection.version is not None:
+            steps.append(self._freeze(exchange, said, recollection.recalled, recollection.version))
+        return steps
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
+        return task
+
     async def drain(self) -> None:
-        """Wait for what `remember` left behind, but not for ever for a queue that is away."""
+        """Wait for what answers left behind, but not for ever for a queue that is away."""
         if not self._pending:
             return
         _, lost = await asyncio.wait(self._pending, timeout=_DRAIN_S)
@@ -327,3 +336,8 @@ class Chat:
         if not said.asked.continues and (found[0] != version or exchange.at - at > _FRESH_MS):
             return version, None
         return version, Recalled(status, block, tuple(ids), tokens, (time.perf_counter() - began) * 1000)
+
+
+async def _note_usage(copy: bytes, _whole: bool) -> None:
+    if tracing.on():
+        tracing.annotate(usage(copy))
