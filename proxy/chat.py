@@ -199,7 +199,7 @@ class Chat:
         dialect, (deployment, reply) = exchange.dialect, answered
         recalled = recollection.recalled if recollection else Recalled(status="miss")
         status, write = status_of(exchange, recollection), write_of(exchange, reply)
-        _answers(status).inc()
+        asyncio.get_running_loop().call_soon(_answers(status).inc)
         if tracing.on():
             tracing.annotate(attributes_of(exchange, deployment, reply, status, len(recalled.ids)))
         headers = {

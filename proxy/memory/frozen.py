@@ -7,8 +7,8 @@ import sqlite3
 from proxy.memory.database import Database
 from proxy.types import Millis, Space
 
-# `floor` is the version an erasure led to: a block that was made before it is not taken in any more. `frozen` has rowids:
-# without, the keys stand between the blocks, and looking for one reads a dozen pages instead of four.
+# `floor` is the version an erasure led to: a block that was made before it is not taken in any more. `frozen` has
+# rowids: without, the keys stand between the blocks, and looking for one reads a dozen pages instead of four.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS versions (
     user TEXT NOT NULL, scope TEXT NOT NULL, version INTEGER NOT NULL, floor INTEGER NOT NULL,

@@ -102,7 +102,7 @@ class Recall:
             if self.breaker.may_probe():
                 self._probe(self._recall(space, text, now, turn_id, conversation, private))
             found = Recalled("degraded")
-        RECALLS.labels(found.status).inc()
+        asyncio.get_running_loop().call_soon(RECALLS.labels(found.status).inc)
         return replace(found, ms=(time.perf_counter() - began) * 1000)
 
     async def search(self, space: Space, query: str, *, now: Millis, limit: int) -> list[tuple[Memory, float]]:
