@@ -37,6 +37,10 @@ def test_a_chat_is_one_trace(tmp_path: Path, upstream: FakeModel, monkeypatch: p
             ask(client, "Where is Grimstad?")
             seen = upstream.chats[-1].headers["traceparent"].split("-")
             _check_spans(received, seen)
+            client.headers["X-Memory"] = "read"
+            ask(client, "Where is Grimstad?")
+            *_, read = eventually(lambda: spans if len(spans := received.named("chat model-a")) == 3 else [])
+            assert read.attributes["gen_ai.usage.output_tokens"] > 0  # of an answer that nothing is learned from, too
             assert eventually(lambda: received.metrics.get("gen_ai.client.token.usage"))
             assert eventually(lambda: {**DURATION, "error.type": "500"} in points(received))
             assert DURATION in points(received)
