@@ -48,7 +48,8 @@ def _bars(arms: dict[str, dict[str, float]], names: tuple[str, ...], title: str,
         places = [place + number * height for place in range(len(arms))]
         values = [max(figures.get(name, 0.0), 0.0) for figures in arms.values()]
         bars = axes.barh(places, values, height, label=name.removeprefix("added_"))
-        axes.bar_label(bars, fmt="{:,.4g}", fontsize=7, padding=2)
+        labels = [f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for value in values]
+        axes.bar_label(bars, labels, fontsize=7, padding=2)
     axes.set_yticks([place + 0.4 - height / 2 for place in range(len(arms))], list(arms))
     axes.invert_yaxis()
     axes.set_xlabel(unit)
