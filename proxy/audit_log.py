@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -118,9 +118,11 @@ class Audited:
     def __init__(self, app: ASGIApp, log: AuditLog) -> None:
         self.app, self.log = app, log
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(_PLACES):
-            return await self.app(scope, receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        audited = scope["type"] == "http" and scope["path"].startswith(_PLACES)
+        return (self._recorded if audited else self.app)(scope, receive, send)
+
+    async def _recorded(self, scope: Scope, receive: Receive, send: Send) -> None:
         id, status, open = request_id(header_values(scope)), 0, True
         noted = scope[NOTED] = dict[str, Any]()
 

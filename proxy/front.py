@@ -30,12 +30,11 @@ class Front(Starlette):
         for middleware, args, kwargs in reversed(self.user_middleware):
             first = middleware(first, *args, **kwargs)
 
-        async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        def front(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
             if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in route_at:
                 scope["route"] = route_at[scope["path"]]
-                await first(scope, receive, send)
-            else:
-                await others(scope, receive, send)
+                return first(scope, receive, send)
+            return others(scope, receive, send)
 
         return front
 

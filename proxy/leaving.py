@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Awaitable
 from types import FrameType
 
 import uvicorn
@@ -19,11 +20,10 @@ class Leaving:
     def __init__(self, app: ASGIApp) -> None:
         self.app, self.now = app, False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self.now or scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return (self._last if self.now and scope["type"] == "http" else self.app)(scope, receive, send)
 
+    async def _last(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def last(message: Message) -> None:
             if message["type"] == "http.response.start":
                 kept = [pair for pair in message["headers"] if pair[0].lower() != b"connection"]

@@ -115,21 +115,18 @@ class Relay:
         await self._start(send)
         try:
             async for chunk in self._reply.chunks():
-                await self._pass_on(send, chunk)
+                if (at := self._terminal(chunk)) is not None:
+                    self._marked = True
+                    await _write(send, chunk[:at])
+                    await self._end(complete=True)
+                    chunk = chunk[at:]
+                await _write(send, chunk)
         except UpstreamUnavailable as error:
             if not self._marked:
                 await self._break(send, error)
                 return
         await self._end(complete=True)
-        await self._write(send, b"", more=False)
-
-    async def _pass_on(self, send: Send, chunk: bytes) -> None:
-        if (at := self._terminal(chunk)) is not None:
-            self._marked = True
-            await self._write(send, chunk[:at])
-            await self._end(complete=True)
-            chunk = chunk[at:]
-        await self._write(send, chunk)
+        await _write(send, b"", more=False)
 
     def _terminal(self, chunk: bytes) -> int | None:
         at = self._tail.find(self._take(chunk))
@@ -147,7 +144,8 @@ class Relay:
             async for chunk in self._reply.chunks():
                 self._take(chunk)
                 if held:
-                    await self._write(send, held)
+                    await self._start(send)
+                    await _write(send, held)
                 held = chunk
         except UpstreamUnavailable:
             if not self._started:
@@ -155,24 +153,22 @@ class Relay:
             log.warning("upstream broke off in mid-body")
             return  # without an end, so that the server cuts the connection
         await self._end(complete=True)
-        await self._write(send, held, more=False)
+        await self._start(send)
+        await _write(send, held, more=False)
 
     async def _break(self, send: Send, error: UpstreamUnavailable) -> None:
         """Say in the stream that it broke. In a compressed one that cannot be said: then cut the connection."""
         await self._end(complete=False)
         if self._encoding == "identity":
             gap = b"" if self._tail.at_boundary else b"\n\n"
-            await self._write(send, gap + self._error_event(error), more=False)
+            await _write(send, gap + self._error_event(error), more=False)
 
     async def _start(self, send: Send) -> None:
+        if self._started:
+            return
         self._started = True
         headers = response_headers(self._reply.headers, self._added, streamed=self._streamed)
         await send({"type": "http.response.start", "status": self._reply.status, "headers": headers})
-
-    async def _write(self, send: Send, chunk: bytes, *, more: bool = True) -> None:
-        if not self._started:
-            await self._start(send)
-        await send({"type": "http.response.body", "body": chunk, "more_body": more})
 
     async def _end(self, *, complete: bool) -> None:
         if self._on_end is None:
@@ -189,6 +185,10 @@ class Relay:
         except Exception:  # the answer must flow whatever becomes of memory
             _failures.inc()
             log.exception("the end of an answer could not be handed over")
+
+
+def _write(send: Send, chunk: bytes, *, more: bool = True) -> Awaitable[None]:
+    return send({"type": "http.response.body", "body": chunk, "more_body": more})
 
 
 class Copy:

@@ -91,6 +91,7 @@ async def web(
         server = Server(
             uvicorn.Config(
                 leaving,
+                interface="asgi3",  # `Leaving` is called like one, but is no coroutine function
                 access_log=False,
                 log_config=None,
                 log_level="warning",

@@ -149,10 +149,15 @@ def _collect(proxy: Proxy) -> None:
 
 def _address(process: subprocess.Popen[str], proxy: Proxy) -> str:
     assert process.stdout is not None
-    for line in process.stdout:
-        if found := re.search(r"ready at (http://\S+)", line):
-            return found[1]
-    raise AssertionError("serve stopped at its start:\n" + "".join(proxy.log))
+    impatient = threading.Timer(4 * PATIENCE, process.terminate)
+    impatient.start()
+    try:
+        for line in process.stdout:
+            if found := re.search(r"ready at (http://\S+)", line):
+                return found[1]
+    finally:
+        impatient.cancel()
+    raise AssertionError("serve stopped at its start, or was not ready in time:\n" + "".join(proxy.log))
 
 
 def _alive(pid: int) -> bool:

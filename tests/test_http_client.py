@@ -111,9 +111,12 @@ async def ask(client: Client, to: Address, method: str = "POST", body: bytes = b
 
 async def body_of(answer: Answer) -> bytes:
     parts = []
-    async with asyncio.timeout(PATIENCE):
-        while part := await answer.read():
-            parts.append(part)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while part := await answer.read():
+                parts.append(part)
+    finally:
+        answer.close()
     return b"".join(parts)
 
 
@@ -280,6 +283,19 @@ async def test_an_answer_that_was_not_read_leaves_no_connection(client: Client) 
             pass
         await body_of(await ask(client, address(server.url)))
         assert len(server.visits) == 2
+
+
+@on_both_loops
+async def test_a_closed_answer_reads_no_more(client: Client) -> None:
+    """Its connection may be at work for somebody else."""
+    async with saying(endlessly) as server:
+        first = await ask(client, address(server.url))
+        await body_of(first)
+        second = await ask(client, address(server.url))
+        with pytest.raises(ValueError):
+            await first.read()
+        first.close()
+        assert (await body_of(second), len(server.visits)) == (b"hello", 1)
 
 
 @on_both_loops

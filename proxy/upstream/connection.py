@@ -35,7 +35,8 @@ class Connection(asyncio.Protocol):
         self.touched = False  # something of the answer has come
         self.ended = True  # the whole answer has
         self.kept_since = 0.0  # when it was put by, for the pool
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[None] = self._loop.create_future()
+        self._waiter.set_result(None)  # nobody waits
         self._error: Exception | None = None
         self._body: list[bytes] = []
         self._waiting = self._without_body = 0
@@ -83,24 +84,22 @@ class Connection(asyncio.Protocol):
         self._over(None)
         self._transport.abort()
 
-    async def _news(self) -> None:
+    def _news(self) -> asyncio.Future[None]:
+        """To be awaited at once. Not a coroutine: a streamed token would pay for one more."""
         if self._error is not None:
             raise self._error
         self._since = self._loop.time()
         self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
+        if not self._waiter.done():
             self._waiter.set_result(None)
 
     def _check_silence(self) -> None:
         """One timer for the whole answer: only the wait for the server counts, and that not while it takes bytes."""
         left = len(self._unsent) + self._transport.get_write_buffer_size()
-        if self._waiter is None or left != self._left:
+        if self._waiter.done() or left != self._left:
             self._since, self._left = self._loop.time(), left
         due = self._since + self._silence
         if due > self._loop.time():

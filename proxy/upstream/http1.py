@@ -14,7 +14,7 @@ import socket
 import ssl
 from base64 import b64encode
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -69,30 +69,24 @@ def address(base: str) -> Address:
 class Answer:
     """`status` and `headers` (names in lower case), and `read`, which gives the body as it comes and then nothing.
 
-    It must be read to its end or closed."""
+    It must be closed. If it was read to its end, its connection is kept for another request."""
 
     def __init__(self, connection: Connection, kept: list[Connection]) -> None:
         self.status, self.headers = connection.status, connection.headers
-        self._connection: Connection | None = connection
-        self._kept = kept
+        self._connection, self._kept, self._closed = connection, kept, False
 
-    async def read(self) -> bytes:
-        """Raises `OSError`, `TimeoutError`."""
-        if self._connection is None:
-            return b""
-        if data := await self._connection.read():
-            return data
-        self._put_by(self._connection)
-        return b""
+    def read(self) -> Awaitable[bytes]:
+        """Raises `OSError`, `TimeoutError`; `ValueError` once it is closed, for the next answer may be another's."""
+        if self._closed:
+            raise ValueError("read after it was closed")
+        return self._connection.read()
 
     def close(self) -> None:
         """What was not read is lost, and the connection with it."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _put_by(self, connection: Connection) -> None:
-        self._connection = None
+        if self._closed:
+            return
+        self._closed = True
+        connection = self._connection
         if connection.reusable and len(self._kept) < MAX_KEPT:
             connection.kept_since = asyncio.get_running_loop().time()
             self._kept.append(connection)
