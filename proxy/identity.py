@@ -36,7 +36,7 @@ def identify(principal: Principal, headers: Mapping[str, str], body: Mapping[str
 def conversation(headers: Mapping[str, str], body: Mapping[str, Any]) -> str | None:
     """What the client calls this conversation. Never guessed from the messages: some clients start all alike."""
     for name in _CONVERSATION_HEADERS:
-        if value := _clean(headers.get(name)):
+        if name in headers and (value := _clean(headers[name])):
             return value
     asked = body.get("conversation")
     if isinstance(asked, Mapping):

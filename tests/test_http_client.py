@@ -292,7 +292,7 @@ async def test_a_closed_answer_reads_no_more(client: Client) -> None:
         first = await ask(client, address(server.url))
         await body_of(first)
         second = await ask(client, address(server.url))
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="closed"):
             await first.read()
         first.close()
         assert (await body_of(second), len(server.visits)) == (b"hello", 1)

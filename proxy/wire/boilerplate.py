@@ -46,8 +46,11 @@ _OWN_BLOCK_END = "</memory>"
 
 def strip(text: str) -> str:
     """The person's own words in a user message; "" if nothing of it was typed by a person."""
-    for rule in _RULES:
-        text = rule(text)
+    for marks, rule in _RULES:
+        for mark in marks:
+            if mark in text:
+                text = rule(text)
+                break
     return text.strip()
 
 
@@ -68,8 +71,6 @@ def synthetic(text: str) -> bool:
 def _own_block(text: str) -> str:
     """Our block, in a message that a client copied from what the model got. It always starts a line, so that a
     person can write about "<memory>" inside a sentence."""
-    if "<memory" not in text:  # ten times faster than to look at each line, and every message of a history comes by
-        return text
     kept: list[str] = []
     position = 0
     for opening in _OWN_BLOCK.finditer(text):
@@ -119,18 +120,18 @@ def _next(ends: list[int], position: int) -> int | None:
     return ends[-1] if ends else None
 
 
-def _cut_from(*starts: str) -> Callable[[str], str]:
-    """A rule that drops everything from the first of these line beginnings on."""
+def _cut_from(*starts: str) -> tuple[tuple[str, ...], Callable[[str], str]]:
+    """A rule that drops everything from the first of these line beginnings on, behind its marks."""
     pattern = re.compile(r"^(?:" + "|".join(re.escape(start) for start in starts) + ")", re.MULTILINE)
 
     def cut(text: str) -> str:
-        found = pattern.search(text) if any(start in text for start in starts) else None
+        found = pattern.search(text)
         return text[: found.start()] if found else text
 
-    return cut
+    return starts, cut
 
 
-_aider_suffix = _cut_from(
+_AIDER_SUFFIX = _cut_from(
     "To suggest changes to a file you MUST return",
     "# *SEARCH/REPLACE block* Rules:",
     "# File editing rules:",
@@ -163,18 +164,17 @@ def _lobe_comment(text: str) -> str:
     return text.partition("<!-- SYSTEM CONTEXT (NOT PART OF USER QUERY) -->")[0]
 
 
-_codex_agents = _cut_from("# AGENTS.md instructions for ")
-
-
-_RULES: tuple[Callable[[str], str], ...] = (
-    _own_block,
-    _open_webui_rag,
-    _elements,
-    _aider_language,
-    _aider_suffix,
-    _cherry_studio,
-    _lobe_comment,
-    _codex_agents,
+# Each behind marks, one of which is in every text that it changes: most have none, and every message of a history
+# comes by.
+_RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
+    (("<memory",), _own_block),
+    (("### Task:",), _open_webui_rag),
+    (("<",), _elements),
+    (("\n\nReply in ",), _aider_language),
+    _AIDER_SUFFIX,
+    (("## My question is:",), _cherry_studio),
+    (("<!-- SYSTEM CONTEXT",), _lobe_comment),
+    _cut_from("# AGENTS.md instructions for "),
 )
 
 _CLIENT_TURNS = (

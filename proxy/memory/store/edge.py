@@ -44,6 +44,7 @@ DELETIONS_MAY_USE = 0.75  # of that: on a full disk people can still delete
 SEARCHED = 400  # of each branch
 CACHED_ROWS = 100_000
 CACHED_MEMORIES = 10_000
+LIKELY = 32  # of those with the question's words to be in its block, and read ahead
 AHEAD = 256  # of questions that are being embedded: 10 kB each
 # Below this, searches are fast without an index (measured: 1 ms at 100k points), and building one stalls them.
 OPTIMIZE_ABOVE = 200_000
@@ -106,6 +107,7 @@ class EdgeStore:
         if len(self._ahead) >= AHEAD:
             del self._ahead[next(iter(self._ahead))]
         self._ahead[_words(space, sparse, now, SEARCHED, None)] = found
+        await self.get(space, self._rows.ids(found[0].places[:LIKELY]))
 
     async def search(
         self,

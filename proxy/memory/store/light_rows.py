@@ -90,6 +90,9 @@ class LightRows:
         places = np.fromiter(map(self._places.__getitem__, branch.points), np.int64, len(branch.points))
         return Placed(places, np.array(branch.scores, np.float64), self._epoch)
 
+    def ids(self, places: Ints) -> list[str]:
+        return [each.decode() for each in self._ids[places].tolist()]
+
     def union(self, nearest: Placed, worded: Placed, pinned: Placed) -> Candidates:
         """Sorted by id. Raises `Cleared`."""
         if {nearest.epoch, worded.epoch, pinned.epoch} != {self._epoch}:
