@@ -25,7 +25,7 @@ from proxy.memory.breaker import Breaker
 from proxy.memory.patience import patiently
 from proxy.memory.recall import Recall, Recalled
 from proxy.ports import FrozenBlocks, PausedUsers, ReceiptBook, TurnQueue
-from proxy.relay import OnEnd, OnFirst, Relay, unless_gone
+from proxy.relay import OnFirst, Relay, unless_gone
 from proxy.requests import header_values, read_body, request_id, with_query
 from proxy.stages import Stopwatch, remembering
 from proxy.types import Deployment, Identity, Receipt, Source, Turn
@@ -46,7 +46,6 @@ _answers = lru_cache(STATUS.labels)
 
 _FRESH_MS = 600_000  # memories expire, and "yesterday" moves on, without the space changing
 _DRAIN_S = 4.0  # the supervisor kills a web process five seconds after its last stream
-_BEHIND_S = 0.002  # then an answer that waits for nothing has gone
 _LARGE_BODY = 64 * 1024  # bytes; understanding more (up to 50 ms if it is hostile) belongs off the event loop
 _LARGE_JSON = 1024 * 1024  # bytes; without memory the parser alone reads it (0.4 ms), and a thread costs as much
 _LARGE_ANSWER = 256 * 1024  # bytes; so does parsing more than this (about 2 ms)
@@ -113,7 +112,12 @@ class Chat:
 
         async def answer() -> None:
             answered = await self.upstream.send(exchange.deployments, path, outgoing, forwarded)
-            await self.relay(exchange, recollection, answered, overhead, clock.first_byte).run(send)
+            relay, behind = self.relay(exchange, recollection, answered, overhead, clock.first_byte)
+            try:
+                await relay.run(send)
+            finally:
+                if behind is not None:
+                    self._start(behind)
 
         await unless_gone(receive, answer())
 
@@ -195,7 +199,8 @@ class Chat:
         answered: Answered,
         overhead: float,
         on_first: OnFirst | None = None,
-    ) -> Relay:
+    ) -> tuple[Relay, Coroutine[Any, Any, None] | None]:
+        """The way back, and what is to be done once it is over."""
         dialect, (deployment, reply) = exchange.dialect, answered
         recalled = recollection.recalled if recollection else Recalled(status="miss")
         status, write = status_of(exchange, recollection), write_of(exchange, reply)
@@ -214,7 +219,7 @@ class Chat:
         said = exchange.said
         relay = partial(Relay, reply, on_first=on_first, end=dialect.END, error_event=dialect.error_event)
         if said is None or (recollection is None and write != "on"):
-            return relay(tuple(headers.items()))
+            return relay(tuple(headers.items())), None
         receipt = Receipt(
             id=f"rcpt_{token_hex(16)}",
             space=said.space,
@@ -229,11 +234,10 @@ class Chat:
         )
         headers["X-Memory-Receipt"] = receipt.id
         if receipt.write == "pending":
-            on_end: OnEnd | None = partial(self.remember, exchange, said, recollection, receipt)
-        else:
-            self._start(self._record(self._steps(exchange, said, recollection, receipt), behind=True))
-            on_end = _note_usage if tracing.on() else None
-        return relay(tuple(headers.items()), on_end=on_end)
+            learning = partial(self.remember, exchange, said, recollection, receipt)
+            return relay(tuple(headers.items()), on_end=learning), None
+        on_end = _note_usage if tracing.on() else None
+        return relay(tuple(headers.items()), on_end=on_end), self._file(exchange, said, recollection, receipt)
 
     async def remember(
         self,
@@ -250,7 +254,7 @@ class Chat:
         began = time.perf_counter()
         await _note_usage(copy, whole)
         steps = self._steps(exchange, said, recollection, receipt)
-        task = self._start(self._record([*steps, self._enqueue(exchange, said, receipt, copy)], behind=False))
+        task = self._start(self._record([*steps, self._enqueue(exchange, said, receipt, copy)]))
         _, late = await asyncio.wait({task}, timeout=self.deadline_ms / 1000 if self._queue_breaker.closed else 0)
         remembering.observe(time.perf_counter() - began)
         if late:
@@ -260,10 +264,10 @@ class Chat:
     def _steps(
         self, exchange: Exchange, said: Said, recollection: Recollection | None, receipt: Receipt
     ) -> list[Coroutine[Any, Any, bool]]:
-        """What is kept of every chat: the receipt, and the block."""
+        """What is kept of every chat: the block, and the receipt."""
         steps = [self.receipts.put(receipt)]
         if recollection is not None and recollection.version is not None:
-            steps.append(self._freeze(exchange, said, recollection.recalled, recollection.version))
+            steps.insert(0, self._freeze(exchange, said, recollection.recalled, recollection.version))
         return steps
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -281,9 +285,18 @@ class Chat:
             TURNS.labels("lost").inc(len(lost))
             log.error("the queue did not take the turns of %d answers before the end: they are lost", len(lost))
 
-    async def _record(self, steps: list[Coroutine[Any, Any, bool]], *, behind: bool) -> None:
-        if behind:
-            await asyncio.sleep(_BEHIND_S)
+    async def _file(
+        self, exchange: Exchange, said: Said, recollection: Recollection | None, receipt: Receipt
+    ) -> None:
+        """What is kept of a chat that nothing is learned from. One after the other: nobody waits for it, and at the
+        same time they would be three tasks."""
+        for step in self._steps(exchange, said, recollection, receipt):
+            try:
+                await step
+            except QueueUnavailable as error:
+                log.error("%s", error)
+
+    async def _record(self, steps: list[Coroutine[Any, Any, bool]]) -> None:
         outcomes = await asyncio.gather(*steps, return_exceptions=True)
         for reason in {str(outcome) for outcome in outcomes if isinstance(outcome, QueueUnavailable)}:
             log.error("%s", reason)
