@@ -111,6 +111,7 @@ class _Reply:
         try:
             while chunk := await self._answer.read():
                 yield chunk
+            self._answer.close()  # so that the connection serves again at once
         except OSError as error:
             raise _unavailable(self._deployment, error) from error
 
