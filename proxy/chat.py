@@ -122,7 +122,7 @@ class Chat:
         await unless_gone(receive, answer())
 
     async def _understood(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes, id: str) -> Exchange:
-        if len(raw) <= (_LARGE_JSON if mode_of(headers) == "off" else _LARGE_BODY):
+        if len(raw) <= _LARGE_BODY or (len(raw) <= _LARGE_JSON and mode_of(headers) == "off"):
             return self.understand(dialect, headers, raw, id)
         return await asyncio.to_thread(self.understand, dialect, headers, raw, id)
 

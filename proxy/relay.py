@@ -236,7 +236,7 @@ def response_headers(
     """Upstream's headers without those of its connection; ours replace those of the same name. Values are encoded as
     they were decoded, so that whatever bytes a provider sends there cost nobody an answer."""
     ours = {name.lower(): value for name, value in added}
-    headers = [(n, v) for n, v in ((n.lower(), v) for n, v in upstream) if n not in _NOT_RELAYED and n not in ours]
+    headers = [(n, v) for name, v in upstream if (n := name.lower()) not in _NOT_RELAYED and n not in ours]
     if streamed:
         headers = [(n, v) for n, v in headers if n != "content-length"]
         ours.setdefault("x-accel-buffering", "no")

@@ -86,8 +86,8 @@ def request_headers(deployment: Deployment, client: Sequence[tuple[str, str]]) -
     """What goes to the provider: the harmless part of the client's headers, then the operator's own."""
     headers = {
         name: value
-        for name, value in ((n.lower(), v) for n, v in client)
-        if name in _FORWARDED or name.startswith("x-stainless-")
+        for given, value in client
+        if (name := given.lower()) in _FORWARDED or name.startswith("x-stainless-")
     }
     # Compressed, the copy of the answer could not be read; and what is no form is JSON whatever the client called it.
     headers["accept-encoding"] = "identity"
