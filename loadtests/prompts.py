@@ -47,7 +47,7 @@ class Prompt:
 
 
 def question(chance: random.Random) -> str:
-    """About 15 tokens, and personal enough for the relevance floor."""
+    """19 to 24 tokens for the packaged model, and personal enough for the relevance floor."""
     colour, thing, place = _words(chance)
     return f"Where did I leave my {colour} {thing} number {chance.randrange(10**6)}, was it near the {place}?"
 
