@@ -23,6 +23,7 @@ OnEnd = Callable[[bytes, bool], Awaitable[None]]
 OnFirst = Callable[[bool], None]
 
 COPY_LIMIT = 8 * 2**20  # bytes of one answer kept for memory
+_WATCHED_AFTER_S = 0.02  # whoever left before is noticed then, and no request waits for its watcher to be made
 
 log = logging.getLogger("rememberd.relay")
 _failures = Counter("rememberd_relay_on_end_failures", "Answers whose end could not be handed to memory.")
@@ -54,7 +55,13 @@ async def unless_gone(receive: Receive, work: Awaitable[T]) -> T | None:
         gone = True
         task.cancel()
 
-    watcher = asyncio.create_task(watch())
+    watcher: asyncio.Task[None] | None = None
+
+    def begin() -> None:
+        nonlocal watcher
+        watcher = asyncio.create_task(watch())
+
+    beginning = asyncio.get_running_loop().call_later(_WATCHED_AFTER_S, begin)
     try:
         return await work
     except asyncio.CancelledError:
@@ -62,7 +69,9 @@ async def unless_gone(receive: Receive, work: Awaitable[T]) -> T | None:
             return None
         raise
     finally:
-        watcher.cancel()
+        beginning.cancel()
+        if watcher is not None:
+            watcher.cancel()
 
 
 class Relay:
