@@ -236,8 +236,8 @@ class Chat:
         if receipt.write == "pending":
             learning = partial(self.remember, exchange, said, recollection, receipt)
             return relay(tuple(headers.items()), on_end=learning), None
-        on_end = _note_usage if tracing.on() else None
-        return relay(tuple(headers.items()), on_end=on_end), self._file(exchange, said, recollection, receipt)
+        behind = self._file(self._steps(exchange, said, recollection, receipt))
+        return relay(tuple(headers.items()), on_end=_note_usage if tracing.on() else None), behind
 
     async def remember(
         self,
@@ -285,12 +285,9 @@ class Chat:
             TURNS.labels("lost").inc(len(lost))
             log.error("the queue did not take the turns of %d answers before the end: they are lost", len(lost))
 
-    async def _file(
-        self, exchange: Exchange, said: Said, recollection: Recollection | None, receipt: Receipt
-    ) -> None:
-        """What is kept of a chat that nothing is learned from. One after the other: nobody waits for it, and at the
-        same time they would be three tasks."""
-        for step in self._steps(exchange, said, recollection, receipt):
+    async def _file(self, steps: list[Coroutine[Any, Any, bool]]) -> None:
+        """One after the other: nobody waits for them, and at the same time they would be three tasks."""
+        for step in steps:
             try:
                 await step
             except QueueUnavailable as error:
