@@ -17,16 +17,16 @@ from typing import TypeVar
 import numpy as np
 from qdrant_edge import Bm25
 
-from proxy.memory.database import Database
-from proxy.memory.ids import fact_id
-from proxy.memory.sealed.key_file import KeyFile, file_of
-from proxy.memory.sealed.keyring import Keyring
-from proxy.memory.sealed.master import masters
-from proxy.memory.sealed.store import SealedStore
-from proxy.memory.store.edge import EdgeStore
-from proxy.ports import MemoryStore
-from proxy.settings import Encryption
-from proxy.types import Evidence, Memory, Point, Source, Space, Sparse
+from rememberd.encryption.keyring import Keyring
+from rememberd.encryption.master_key import masters
+from rememberd.encryption.store import SealedStore
+from rememberd.memory.ids import fact_id
+from rememberd.ports import MemoryStore
+from rememberd.settings.schema import Encryption
+from rememberd.storage.edge.store import EdgeStore
+from rememberd.storage.sqlite.database import Database
+from rememberd.storage.sqlite.keyring import KeyFile, file_of
+from rememberd.types import Evidence, Memory, Point, Source, Space, Sparse
 
 T = TypeVar("T")
 

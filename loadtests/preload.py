@@ -14,13 +14,13 @@ import orjson
 
 from loadtests.prompts import memory
 from loadtests.servers import CONFIG, Target, fetch
-from proxy.memory.block import line_cost
-from proxy.memory.embed import FastEmbedder
-from proxy.memory.store.edge_client import EdgeClient
-from proxy.memory.store.edge_wire import socket_path
-from proxy.sealing import sealing
-from proxy.settings import load
-from proxy.types import Evidence, Memory, Point, Source, Space
+from rememberd.memory.embedding.embedder import FastEmbedder
+from rememberd.memory.recall.block import line_cost
+from rememberd.settings.schema import load
+from rememberd.storage.edge.client import EdgeClient
+from rememberd.storage.edge.socket_protocol import socket_path
+from rememberd.types import Evidence, Memory, Point, Source, Space
+from rememberd.wiring.encryption import sealing
 
 USER = "load"
 LARGEST_IMPORT = 2_000  # through the API each memory is embedded: about 5 ms of CPU

@@ -99,7 +99,7 @@ def serving(folder: Path, settings: Mapping[str, object]) -> Iterator[tuple[subp
     config = folder / CONFIG
     config.write_text(json.dumps(settings))
     log = (folder / "log").open("w+")
-    command = [sys.executable, "-m", "proxy.cli", "serve", "--config", str(config)]
+    command = [sys.executable, "-m", "rememberd", "serve", "--config", str(config)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         yield process, _ready_port(process, folder / "log")

@@ -31,7 +31,7 @@ def measure() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "rememberd.yaml"
         config.write_text(json.dumps({"server": {"port": 0}, "data_dir": folder, "model_list": []}))
-        command = [sys.executable, "-m", "proxy.cli", "serve", "--config", str(config)]
+        command = [sys.executable, "-m", "rememberd", "serve", "--config", str(config)]
         began = time.monotonic()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert process.stdout is not None

@@ -25,10 +25,10 @@ from loadtests.preload import USER, through_store
 from loadtests.prompts import memory, question
 from loadtests.servers import Target, free_port
 from loadtests.workers import models
-from proxy.memory.queue.redis import RedisQueue
-from proxy.memory.redis.client import Shared
-from proxy.memory.redis.records import RedisFrozen, RedisReceipts
-from proxy.types import Receipt, Source, Space, Turn
+from rememberd.storage.redis.client import Shared
+from rememberd.storage.redis.queue import RedisQueue
+from rememberd.storage.redis.records import RedisFrozen, RedisReceipts
+from rememberd.types import Receipt, Source, Space, Turn
 
 MEMORIES, EACH = 40_000, 1_000  # in the store, and of each user
 HITS, CHATS, TURNS = 200, 1_000, 200

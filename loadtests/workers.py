@@ -16,7 +16,7 @@ from loadtests import fake
 from loadtests.client import Job, Outcome, work
 from loadtests.machine import Cores, pin
 from loadtests.prompts import question
-from proxy.memory.embed import FastEmbedder
+from rememberd.memory.embedding.embedder import FastEmbedder
 
 _spawn = multiprocessing.get_context("spawn")
 _HEAD_START = 0.05  # seconds until all processes have read their job

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser import chromium
-from tests.fake_model import FakeModel
-from tests.proxy_server import Proxy, entry, eventually, running
-from tests.redis_process import RedisServer, redis_running
+from tests.support.browser import chromium
+from tests.support.fake_model import FakeModel
+from tests.support.proxy_server import Proxy, entry, eventually, running
+from tests.support.redis_process import RedisServer, redis_running
 
 # A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -69,7 +69,7 @@ def qdrant_url() -> Iterator[str]:
     """Of a Qdrant server, or rather of what stands in for one; tests take users of their own."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    argv = [sys.executable, "-m", "tests.qdrant_double", "--port", str(port)]
+    argv = [sys.executable, "-m", "tests.support.qdrant_double", "--port", str(port)]
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
     try:
         yield f"http://127.0.0.1:{port}"

@@ -128,7 +128,7 @@ class Deployment:
         return [name for name in self.processes if name.startswith("writer")]
 
     async def faults(self, **faults: Any) -> None:
-        """Of the Qdrant server: the fields of `tests.qdrant_double.Faults`; none ends them."""
+        """Of the Qdrant server: the fields of `tests.support.qdrant_double.Faults`; none ends them."""
         async with aiohttp.ClientSession() as session:
             await session.put(f"{self.qdrant}/double/faults", json=faults)
 
@@ -171,7 +171,7 @@ class Deployment:
         await self.wait_ready()
 
     def _start(self, name: str, config: Path, environ: dict[str, str]) -> None:
-        argv = [sys.executable, "-m", "proxy.cli", name.partition("-")[0], "--config", str(config)]
+        argv = [sys.executable, "-m", "rememberd", name.partition("-")[0], "--config", str(config)]
         self.processes[name] = Kept(argv, self.folder / f"{name}.log", self._environ | environ)
 
     async def _redis(self) -> str:
@@ -183,7 +183,7 @@ class Deployment:
 
     async def _qdrant(self) -> str:
         port = str(free_port())
-        argv = [sys.executable, "-m", "tests.qdrant_double", "--port", port]
+        argv = [sys.executable, "-m", "tests.support.qdrant_double", "--port", port]
         self.processes["qdrant"] = Kept(argv, self.folder / "qdrant.log")
         return f"http://127.0.0.1:{port}"
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from loadtests.quality.locomo import Conversation
 from loadtests.quality.measure import Memories
-from proxy.memory.candidates import Candidates
-from proxy.memory.pack import pack
-from proxy.memory.rank import WEIGHTS, Weights, named, rank
-from proxy.memory.recall import without
-from proxy.types import Millis
+from rememberd.memory.recall.budget import pack
+from rememberd.memory.recall.rank import WEIGHTS, Weights, named, rank
+from rememberd.memory.recall.recall import without
+from rememberd.search_results import Candidates
+from rememberd.types import Millis
 
 BUDGETS = (250, 1000)
 STEPS = (0.5, 1.5)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from proxy.types import Millis, Source, Space, Turn
+from rememberd.types import Millis, Source, Space, Turn
 
 CATEGORIES = {
     1: "multi-hop",

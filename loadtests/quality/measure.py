@@ -12,19 +12,19 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from loadtests.quality.locomo import Conversation, Question
-from proxy.memory.candidates import Candidates
-from proxy.memory.database import Database
-from proxy.memory.embed import FastEmbedder
-from proxy.memory.extract.rules import Rules
-from proxy.memory.frozen import Frozen
-from proxy.memory.pack import pack
-from proxy.memory.queue.sqlite import SqliteQueue
-from proxy.memory.recall import Recall
-from proxy.memory.receipts import Receipts
-from proxy.memory.store.edge import EdgeStore
-from proxy.memory.writer import Writer
-from proxy.ports import MemoryStore
-from proxy.types import Kind, Memory, Millis, Space, Sparse
+from rememberd.memory.embedding.embedder import FastEmbedder
+from rememberd.memory.learn.rules.extract import Rules
+from rememberd.memory.learn.writer import Writer
+from rememberd.memory.recall.budget import pack
+from rememberd.memory.recall.recall import Recall
+from rememberd.ports import MemoryStore
+from rememberd.search_results import Candidates
+from rememberd.storage.edge.store import EdgeStore
+from rememberd.storage.sqlite.block_cache import Frozen
+from rememberd.storage.sqlite.database import Database
+from rememberd.storage.sqlite.queue import SqliteQueue
+from rememberd.storage.sqlite.receipts import Receipts
+from rememberd.types import Kind, Memory, Millis, Space, Sparse
 
 BUDGETS = (250, 500, 1000, 2000)
 DEADLINE_MS = 10_000  # on a busy machine a benchmark must not drop questions

@@ -1,0 +1,123 @@
+"""API keys made while it runs: their hashes are kept, and they are in force everywhere within a second or two."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import orjson
+
+from rememberd.access.auth import Auth
+from rememberd.errors import QueueUnavailable, RequestError
+from rememberd.types import Millis, Principal
+
+log = logging.getLogger("rememberd.keys")
+
+_LOOK_EVERY_SECONDS = 1.0
+_PATIENCE_SECONDS = 2.0
+_UNREADABLE = "(unreadable)"
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    """`digest` is all that is kept of the key itself. A revoked key stays in the list: it says who had access, and
+    that this proxy is not one that needs no keys. One that is not `readable`, as a later version's or another master
+    key's, opens nothing."""
+
+    id: str
+    digest: bytes
+    principal: Principal
+    created_at: Millis
+    revoked_at: Millis | None
+    readable: bool = True
+
+
+class MadeKeys(Protocol):
+    """Where the made keys lie. Each raises `QueueUnavailable`."""
+
+    async def create(self, principal: Principal, at: Millis) -> tuple[MadeKey, str]:
+        """The key itself is returned this once. Raises `RequestError` 409 if a key in force has the name."""
+
+    async def revoke(self, id_or_name: str, at: Millis) -> MadeKey:
+        """Raises `RequestError` 404 if no key in force has that id or name."""
+
+    async def all(self) -> list[MadeKey]:
+        """In the order they were made, revoked ones too."""
+
+    async def version(self) -> str:
+        """Another one after each change by any process; cheap enough for every second."""
+
+    async def close(self) -> None: ...
+
+
+class Watch:
+    """Hands `auth` the keys that were made, and does so again when one was made or revoked somewhere."""
+
+    def __init__(self, auth: Auth, keys: MadeKeys) -> None:
+        self.auth, self.keys = auth, keys
+        self._version: str | None = None
+        self._trouble = ""
+        self._ever_made = False
+        self._revoked: set[str] = set()
+        self._one_at_a_time = asyncio.Lock()  # what was read earlier must not be put in force later
+
+    async def look(self) -> None:
+        """While the keys cannot be read, those known so far hold; at a start nobody's but those of the settings."""
+        async with self._one_at_a_time:
+            try:
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    await self._adopt()
+            except (QueueUnavailable, TimeoutError) as error:
+                self._version = None
+                reason = str(error) or f"no answer within {_PATIENCE_SECONDS:.0f} s"
+                if not self._trouble:
+                    log.error("made keys cannot be read, those known so far stay in force: %s", reason)
+                self._trouble = reason
+            else:
+                if self._trouble:
+                    log.info("made keys can be read again")
+                self._trouble = ""
+
+    async def _adopt(self) -> None:
+        """Where the keys lie may be restored from an older copy, or emptied: what was revoked stays so, and where
+        keys were needed they are, as long as this process lives."""
+        version = await self.keys.version()
+        if version == self._version:
+            return
+        made = await self.keys.all()
+        self._revoked |= {key.id for key in made if key.revoked_at is not None}
+        self._ever_made = self._ever_made or bool(made)
+        in_force = {key.digest: key.principal for key in made if key.readable and key.id not in self._revoked}
+        self.auth.adopt(in_force, ever_made=self._ever_made)
+        self._version = version
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            await self.look()
+
+
+def name_taken(name: str) -> RequestError:
+    message = f"there is a key {name!r}: revoke it first, or take another name"
+    return RequestError(409, "key_exists", message, param="name")
+
+
+def no_such_key(id_or_name: str) -> RequestError:
+    return RequestError(404, "key_not_found", f"no key in force is called {id_or_name[:64]!r}")
+
+
+def kept_key(
+    id: str, digest: bytes, principal: Callable[[], bytes], created_at: Millis, revoked_at: Millis | None
+) -> MadeKey:
+    """From what is kept of it; `principal` gives its JSON."""
+    try:
+        fields = orjson.loads(principal())
+        for name in ("models", "scopes"):
+            fields[name] = None if fields[name] is None else tuple(fields[name])
+        return MadeKey(id, digest, Principal(**fields), created_at, revoked_at)
+    except (ValueError, TypeError, KeyError) as error:
+        log.error("the made key %s cannot be read and opens nothing: %s", id, error)
+        return MadeKey(id, digest, Principal(_UNREADABLE), created_at, revoked_at, readable=False)

@@ -1,0 +1,137 @@
+"""Key to principal."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from urllib.parse import urlsplit
+
+from rememberd.access.principals import digest, hash_from, principal_from
+from rememberd.access.rate_limit import Limits
+from rememberd.errors import RequestError
+from rememberd.settings.schema import Key
+from rememberd.types import Principal
+
+LOCAL = Principal("local", user="local")
+# The last is this machine as containers call it; no other site can make a browser use that name.
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "host.docker.internal"})
+
+
+class Auth:
+    """Who may come in: who has a key of the settings or one that was made. Where none was ever made and only this
+    machine can reach us (`local_only`), everyone is the user `local`.
+
+    Keys are looked up by digest. How long that takes depends on digests only, and nobody can choose a key by its
+    digest, so the time says nothing about the keys that exist. The admin key is compared in constant time."""
+
+    def __init__(
+        self,
+        keys: Sequence[Key],
+        admin_key: str | None = None,
+        *,
+        local_only: bool = True,
+        origins: Collection[str] = (),
+        limits: Limits | None = None,
+    ) -> None:
+        self.local_only, self.origins, self.limits = local_only, origins, limits
+        self._configured = {_digest_of(key): principal_from(asdict(key)) for key in keys}
+        self._made: Mapping[bytes, Principal] = {}
+        self._seen, self._ever_made = False, True  # until somebody has looked
+        self._admin = digest(admin_key) if admin_key else None
+        self._principals = self._configured
+
+    @property
+    def configured(self) -> Collection[Principal]:
+        return self._configured.values()
+
+    @property
+    def one_user(self) -> bool:
+        """True if nobody but one user can come in, as far as is known which keys were made."""
+        holders = self._principals.values()
+        named = any(each.trust_identity or each.jwt_secret for each in holders)
+        return self._seen and not named and len({each.user for each in holders}) <= 1
+
+    def become(self, other: Auth) -> None:
+        """Take over the configured keys of `other`, all at once."""
+        self._configured, self._admin = other._configured, other._admin
+        self._principals = {**self._made, **self._configured}
+
+    def adopt(self, made: Mapping[bytes, Principal], *, ever_made: bool) -> None:
+        """The keys in force beside the configured ones, by digest; and whether there ever was one."""
+        self._made, self._seen, self._ever_made = made, True, ever_made
+        self._principals = {**made, **self._configured}
+
+    def principal(self, headers: Mapping[str, str], *, counts: bool = True) -> Principal:
+        """`counts`: as one of the requests that the key may make a minute.
+
+        Raises `RequestError` 401 for a missing, unknown or expired key, 403 for a web page of another site, 429
+        over the key's limit."""
+        if not self._configured and not self._ever_made and self.local_only:
+            _refuse_foreign_pages(headers, self.origins)
+            return LOCAL
+        key = _key(headers)
+        hashed = digest(key) if key else b""
+        found = self._principals.get(hashed)
+        if found is None:
+            what = "that API key is not known" if key else "an API key is needed"
+            raise RequestError(
+                401,
+                "invalid_api_key",
+                f"{what}: send one of the configured keys as `Authorization: Bearer KEY`",
+            )
+        if found.expires_at is not None and found.expires_at <= time.time() * 1000:
+            raise RequestError(401, "expired_api_key", "that API key has expired: ask for a new one")
+        if counts and found.requests_per_minute is not None:
+            self._count(hashed, found.requests_per_minute)
+        return found
+
+    def admin(self, headers: Mapping[str, str]) -> None:
+        """Raises `RequestError` 401 unless this is the admin key, 403 if there is none."""
+        if self._admin is None:
+            raise RequestError(403, "no_admin_key", "there is no admin API without an admin key: set `admin_key`")
+        if not hmac.compare_digest(digest(_key(headers) or ""), self._admin):
+            raise RequestError(401, "invalid_api_key", "this path needs the admin key as `Authorization: Bearer KEY`")
+
+    def metrics(self, headers: Mapping[str, str]) -> None:
+        """Raises `RequestError` 401 unless no admin key is set or this is it."""
+        if self._admin is not None:
+            self.admin(headers)
+
+    def _count(self, hashed: bytes, per_minute: int) -> None:
+        seconds = self.limits.take(hashed, per_minute) if self.limits else None
+        if seconds is not None:
+            message = f"this key may make {per_minute} requests a minute; try again in {seconds} s"
+            raise RequestError(429, "rate_limit_exceeded", message, retry_after=seconds)
+
+
+def _digest_of(key: Key) -> bytes:
+    return digest(key.key) if key.key is not None else hash_from(key.key_hash or "")
+
+
+def _key(headers: Mapping[str, str]) -> str | None:
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and value.strip():
+        return value.strip()
+    return headers.get("x-api-key", "").strip() or None
+
+
+def _refuse_foreign_pages(headers: Mapping[str, str], origins: Collection[str]) -> None:
+    """With no key to show, a page in the user's browser could write to or (by DNS rebinding) read the memory.
+    `origins` are those of the pages that may."""
+    for name in ("origin", "host"):
+        value = headers.get(name)
+        if value and _hostname(value) not in _LOOPBACK and not (name == "origin" and value in origins):
+            raise RequestError(
+                403,
+                "foreign_origin",
+                f"without keys only this machine is served, not {name} {value!r}: configure `keys` for more",
+            )
+
+
+def _hostname(value: str) -> str | None:
+    try:
+        return urlsplit(value if "//" in value else f"//{value}").hostname
+    except ValueError:
+        return None

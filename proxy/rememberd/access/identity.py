@@ -1,0 +1,93 @@
+"""Whose memory, by a fixed order of rules (DESIGN section 7). Pure. Fails closed: in doubt nobody's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+
+from rememberd.errors import RequestError
+from rememberd.types import DEFAULT_SCOPE, SCOPE, Identity, Principal
+
+_JWT = "x-openwebui-user-jwt"
+_USER_HEADERS = ("x-memory-user", "x-openwebui-user-id")
+_USER_FIELDS = ("safety_identifier", "user")
+_CONVERSATION_HEADERS = (
+    "x-conversation-id",
+    "x-openwebui-chat-id",
+    "session-id",
+    "x-session-id",
+    "x-claude-code-session-id",
+)
+_CLOCK_SKEW_SECONDS = 30
+_LONGEST = 256
+
+
+def identify(principal: Principal, headers: Mapping[str, str], body: Mapping[str, Any]) -> Identity | None:
+    """The verified user, or None: then there is no memory. Header names are lower case.
+
+    Raises `RequestError` 400 for a scope that is not a plain name, 403 for one that this key may not name."""
+    scope = _scope(principal, headers.get("x-memory-scope"))
+    user = _user(principal, headers, body)
+    return Identity(user, scope, conversation(headers, body)) if user else None
+
+
+def conversation(headers: Mapping[str, str], body: Mapping[str, Any]) -> str | None:
+    """What the client calls this conversation. Never guessed from the messages: some clients start all alike."""
+    for name in _CONVERSATION_HEADERS:
+        if name in headers and (value := _clean(headers[name])):
+            return value
+    asked = body.get("conversation")
+    if isinstance(asked, Mapping):
+        asked = asked.get("id")
+    return _clean(asked) or _clean(body.get("previous_response_id"))
+
+
+def _scope(principal: Principal, named: str | None) -> str:
+    scope = named or (principal.scopes[0] if principal.scopes else DEFAULT_SCOPE)
+    if not SCOPE.fullmatch(scope):
+        message = "X-Memory-Scope must be 1 to 64 letters, digits, dots, dashes or underscores"
+        raise RequestError(400, "invalid_scope", message, param="X-Memory-Scope")
+    if principal.scopes is not None and scope not in principal.scopes:
+        message = f"this key may not use the scope {scope!r}, only {', '.join(principal.scopes)}"
+        raise RequestError(403, "scope_not_allowed", message, param="X-Memory-Scope")
+    return scope
+
+
+def _user(principal: Principal, headers: Mapping[str, str], body: Mapping[str, Any]) -> str | None:
+    token = headers.get(_JWT)
+    if token is not None and (principal.jwt_secret or principal.trust_identity):
+        # A token that cannot be verified must not fall back to a user that everyone behind this key would share.
+        return _subject(token, principal.jwt_secret) if principal.jwt_secret else None
+    if principal.trust_identity:
+        for name in _USER_HEADERS:
+            if name in headers:
+                # A comma joins two headers: a forged one and that of a gateway. Nobody can tell which is which.
+                return None if "," in headers[name] else _clean(headers[name])
+        for name in _USER_FIELDS:
+            if user := _clean(body.get(name)):
+                return user
+    return principal.user
+
+
+def _subject(token: str, secret: str) -> str | None:
+    try:
+        claims = jwt.decode(
+            token,
+            secret,
+            algorithms=["HS256"],
+            leeway=_CLOCK_SKEW_SECONDS,
+            options={"verify_aud": False, "require": ["sub"]},
+        )
+    except jwt.PyJWTError:
+        return None
+    return _clean(claims["sub"])
+
+
+def _clean(value: object) -> str | None:
+    """A usable identifier: printable, not empty, not absurdly long; anything else names nobody."""
+    if not isinstance(value, str):
+        return None
+    value = value.strip()
+    return value if value and len(value) <= _LONGEST and value.isprintable() else None

@@ -1,0 +1,140 @@
+"""`/admin/*`: the operator makes and revokes keys, sees who has memories, and erases who asks for it. What the
+memories say is nowhere in here: the admin key opens neither `/v1/memories` nor a chat."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import groupby
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from rememberd.access.api_keys import MadeKey, MadeKeys, Watch
+from rememberd.access.auth import Auth
+from rememberd.access.principals import principal_from
+from rememberd.api.memories import json_response
+from rememberd.api.serializers import rfc3339
+from rememberd.dialects import body as json_body
+from rememberd.errors import RequestError
+from rememberd.http.request import note, read_body
+from rememberd.ports import MemoryStore
+from rememberd.types import Millis, Principal, Space
+
+_KEY_FIELDS = ("name", "user", "trust_identity", "models", "scopes", "requests_per_minute", "expires_at")
+_LARGEST_BODY = 65_536
+_PAGE = 500  # memories a call to the store
+_USERS = 50  # an answer
+
+Erase = Callable[[str], Awaitable[int]]
+
+
+class Admin:
+    def __init__(self, auth: Auth, keys: MadeKeys, watch: Watch, store: MemoryStore, erase: Erase) -> None:
+        self.auth, self.keys, self.watch, self.store, self.erase = auth, keys, watch, store, erase
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/admin/keys", self.list_keys, methods=["GET"]),
+            Route("/admin/keys", self.create_key, methods=["POST"]),
+            Route("/admin/keys/{id}", self.revoke_key, methods=["DELETE"]),
+            Route("/admin/users", self.list_users, methods=["GET"]),
+            Route("/admin/users/{user:path}", self.erase_user, methods=["DELETE"]),
+        ]
+
+    def _enter(self, request: Request) -> None:
+        self.auth.admin(request.headers)
+        note(request.scope, who="admin")
+
+    async def list_keys(self, request: Request) -> Response:
+        """Those of the settings first; none of them in a form that would open anything."""
+        self._enter(request)
+        configured = [_shown(principal) | {"id": None, "configured": True} for principal in self.auth.configured]
+        made = [key_json(key) for key in await self.keys.all()]
+        return json_response({"object": "list", "data": configured + made})
+
+    async def create_key(self, request: Request) -> Response:
+        self._enter(request)
+        principal = asked_key(
+            json_body.parse(await read_body(request.receive, request.headers, _LARGEST_BODY)), self.auth.configured
+        )
+        made, key = await self.keys.create(principal, _now())
+        note(request.scope, key=principal.name, whose=principal.user)
+        await self.watch.look()
+        return json_response(key_json(made) | {"key": key}, 201)
+
+    async def revoke_key(self, request: Request) -> Response:
+        self._enter(request)
+        revoked = await self.keys.revoke(request.path_params["id"], _now())
+        note(request.scope, key=revoked.principal.name, whose=revoked.principal.user)
+        await self.watch.look()
+        return json_response({"object": "key.revoked", "id": revoked.id, "name": revoked.principal.name})
+
+    async def list_users(self, request: Request) -> Response:
+        """By name, after `after`. It counts by reading all that these users have, so there are few in an answer."""
+        self._enter(request)
+        after = request.query_params.get("after", "")
+        spaces = [space for space in await self.store.spaces() if space.user > after]
+        by_user = [(user, list(each)) for user, each in groupby(spaces, key=lambda space: space.user)]
+        shown = [await self._user(user, each) for user, each in by_user[:_USERS]]
+        note(request.scope, count=len(shown))
+        more = len(by_user) > _USERS
+        return json_response({"object": "list", "data": shown, "next_after": shown[-1]["id"] if more else None})
+
+    async def _user(self, user: str, spaces: list[Space]) -> dict[str, Any]:
+        counted = [await self._counted(space) for space in spaces]
+        return {
+            "object": "user",
+            "id": user,
+            "scopes": [space.scope for space in spaces],
+            "memories": sum(count for count, _ in counted),
+            "newest_at": rfc3339(max(newest for _, newest in counted)),
+        }
+
+    async def _counted(self, space: Space) -> tuple[int, Millis]:
+        count, newest, cursor = 0, 0, None
+        while True:
+            page, cursor = await self.store.page(space, limit=_PAGE, now=_now(), cursor=cursor, include_past=True)
+            count += len(page)
+            newest = max([newest, *(memory.created_at for memory in page)])
+            if cursor is None:
+                return count, newest
+
+    async def erase_user(self, request: Request) -> Response:
+        self._enter(request)
+        user = request.path_params["user"]
+        note(request.scope, whose=user)
+        erased = await self.erase(user)
+        note(request.scope, count=erased)
+        return json_response({"object": "user.erased", "id": user, "deleted": erased})
+
+
+def asked_key(fields: Mapping[str, Any], configured: Any) -> Principal:
+    """Raises `RequestError` 400 for what is no description of a key, 409 for the name of a `configured` one."""
+    for name in fields:
+        if name not in _KEY_FIELDS:
+            message = f"`{name}` is not known; a key has {', '.join(_KEY_FIELDS)}"
+            raise RequestError(400, "unknown_field", message, param=name)
+    try:
+        principal = principal_from(fields)
+    except ValueError as error:
+        raise RequestError(400, "invalid_key", str(error)) from None
+    if principal.name in {each.name for each in configured}:
+        raise RequestError(409, "key_exists", f"{principal.name!r} is a key of the settings", param="name")
+    return principal
+
+
+def key_json(key: MadeKey) -> dict[str, Any]:
+    times = {"created_at": rfc3339(key.created_at), "revoked_at": rfc3339(key.revoked_at)}
+    return _shown(key.principal) | {"id": key.id, "configured": False} | times
+
+
+def _shown(principal: Principal) -> dict[str, Any]:
+    fields = {name: getattr(principal, name) for name in _KEY_FIELDS}
+    return {"object": "key"} | fields | {"expires_at": rfc3339(principal.expires_at)}
+
+
+def _now() -> Millis:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,34 @@
+"""Whose memories an API call is about."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from rememberd.access.auth import Auth
+from rememberd.access.identity import identify
+from rememberd.api.mcp.internal_client import ASKING
+from rememberd.errors import RequestError
+from rememberd.http.request import header_values, note
+from rememberd.types import Space
+
+
+class Caller:
+    def __init__(self, auth: Auth) -> None:
+        self.auth = auth
+
+    def space(self, request: Request, *, whole_user: bool = False) -> Space:
+        """Raises `RequestError` 401 for a bad key, 403 when the key may speak for several users and none is named, or
+        when it is about the `whole_user` and the key is for some scopes only."""
+        headers = header_values(request.scope)
+        principal = self.auth.principal(headers, counts=ASKING not in request.scope)  # a tool's call was counted
+        note(request.scope, who=principal.name)
+        identity = identify(principal, headers, {})
+        if whole_user and principal.scopes is not None:
+            message = f"this key is for the scope {', '.join(principal.scopes)}; this needs one for all of the user"
+            raise RequestError(403, "scope_not_allowed", message)
+        if identity is None:
+            raise RequestError(
+                403, "no_identity", "this key speaks for several users: name one, as X-Memory-User or a signed token"
+            )
+        note(request.scope, whose=identity.user, scope=identity.scope)
+        return identity.space

@@ -1,0 +1,78 @@
+"""`/health/live`, `/health/ready`, `/metrics`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from rememberd.access.auth import Auth
+from rememberd.api.memories import json_response
+from rememberd.errors import QueueUnavailable, Unavailable
+from rememberd.ports import TurnQueue
+from rememberd.telemetry.exposition import exposition
+
+log = logging.getLogger("rememberd.health")
+
+_PATIENCE_SECONDS = 2.0
+
+_LATEST: Final = "mostrecent"  # every web process sees the same queue: the last one asked is right
+DEPTH = Gauge("rememberd_queue_depth", "Turns waiting to be remembered.", multiprocess_mode=_LATEST)
+AGE = Gauge("rememberd_queue_age_seconds", "Age of the oldest of them.", multiprocess_mode=_LATEST)
+DEAD = Gauge("rememberd_dead_letters", "Turns given up; `rememberd check` says why.", multiprocess_mode=_LATEST)
+
+Check = Callable[[], Awaitable[object]]
+
+
+class Health:
+    """`checks` are the parts without which memory does not work; each raises `Unavailable` when it does not. `alive`
+    says whether what this process is there for still goes on."""
+
+    def __init__(
+        self, auth: Auth, queue: TurnQueue, checks: Mapping[str, Check], alive: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.auth, self.queue, self.checks, self.alive = auth, queue, checks, alive
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/health/live", self.live, methods=["GET"]),
+            Route("/health/ready", self.ready, methods=["GET"]),
+            Route("/metrics", self.metrics, methods=["GET"]),
+        ]
+
+    async def live(self, request: Request) -> Response:
+        return json_response({"status": "ok"}) if self.alive() else json_response({"status": "stuck"}, 503)
+
+    async def ready(self, request: Request) -> Response:
+        results = await asyncio.gather(*(_tried(check) for check in self.checks.values()))
+        parts = dict(zip(self.checks, results, strict=True))
+        ok = all(result == "ok" for result in results)
+        return json_response({"status": "ok" if ok else "unavailable", "parts": parts}, 200 if ok else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        self.auth.metrics(request.headers)
+        try:
+            stats = await self.queue.stats()
+        except QueueUnavailable as error:
+            log.warning("queue metrics are as they were last: %s", error)
+        else:
+            DEPTH.set(stats.depth)
+            AGE.set(stats.oldest_age_ms / 1000)
+            DEAD.set(stats.dead)
+        return Response(await asyncio.to_thread(exposition), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _tried(check: Check) -> str:
+    try:
+        await asyncio.wait_for(check(), _PATIENCE_SECONDS)
+    except Unavailable as error:
+        return str(error)
+    except TimeoutError:
+        return f"no answer within {_PATIENCE_SECONDS:.0f} s"
+    return "ok"

@@ -1,0 +1,61 @@
+"""Turns that were held elsewhere, on their way into the queue as any other; each has a receipt that says what became
+of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rememberd.errors import RequestError
+from rememberd.memory.learn.memory_commands import wish
+from rememberd.ports import ReceiptBook, TurnQueue
+from rememberd.types import Receipt, Turn
+
+_DONE = ("written", "nothing", "forgotten")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """`queued` are receipts, in order; `known` were imported before, `skipped` asked for something of the memory they
+    were said to."""
+
+    queued: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+async def take(turns: Sequence[Turn], queue: TurnQueue, receipts: ReceiptBook) -> Taken:
+    """One after the other, so that what was said last holds. Again after a failure, it goes on where that was.
+
+    Raises `QueueUnavailable`, and `RequestError` 409 when the user is erased meanwhile."""
+    taken = Taken()
+    for turn in turns:
+        if wish(turn.user_text) is not None:
+            taken.skipped.append(turn.receipt)
+            continue
+        before = await receipts.get(turn.space, turn.receipt)
+        if before is not None and before.write in _DONE:
+            taken.known.append(turn.receipt)
+            continue
+        # The receipt first: the writer may be done with the turn before we are.
+        if not (await receipts.put(_receipt(turn)) and await queue.put(turn)):
+            raise RequestError(
+                409, "user_erased", "everything was erased meanwhile, this too; send it again to keep it"
+            )
+        taken.queued.append(turn.receipt)
+    return taken
+
+
+def _receipt(turn: Turn) -> Receipt:
+    return Receipt(
+        id=turn.receipt,
+        space=turn.space,
+        created_at=turn.began,
+        status="off",
+        model=turn.source.model or "import",
+        turn_id=turn.id,
+        recalled=(),
+        tokens=0,
+        recall_ms=0.0,
+        write="pending",
+    )

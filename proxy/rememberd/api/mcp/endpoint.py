@@ -1,0 +1,67 @@
+"""`POST /mcp`. The official SDK stands behind it: half a second and 40 MB, paid by the first who asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from starlette.requests import Request
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from rememberd.api.dependencies import Caller
+from rememberd.api.mcp.internal_client import ASKING, Asking
+from rememberd.memory.safety.privacy import Privacy
+from rememberd.ports import PausedUsers
+
+Serving = Callable[[int], AbstractAsyncContextManager[ASGIApp]]
+
+
+class Mcp:
+    """Streamable HTTP without sessions: each request shows its key, and is answered by whichever process gets it.
+
+    Raises `RequestError` as the memory API does: 401, 403 for no identity or for a page of another site."""
+
+    def __init__(self, caller: Caller, privacy: Privacy, pauses: PausedUsers, max_body_bytes: int) -> None:
+        self.caller, self.privacy, self.pauses, self.max_body_bytes = caller, privacy, pauses, max_body_bytes
+        self._ready: asyncio.Future[ASGIApp] | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    def routes(self) -> list[Route]:
+        return [Route("/mcp", self, methods=["POST"])]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        space = self.caller.space(Request(scope))
+        paused = await self.pauses.paused(space.user)
+        scope[ASKING] = Asking(paused, partial(self.privacy.keeps_text, space))
+        server = await self._server()
+        await server(scope, receive, send)
+
+    async def _server(self) -> ASGIApp:
+        """Started if it does not run; raises what keeps it from starting, and the next request tries again."""
+        if self._ready is None or self._running is None or self._running.done():
+            self._ready = asyncio.get_running_loop().create_future()
+            self._running = asyncio.create_task(self._run(self._ready))
+        ready, running = self._ready, self._running
+        either: set[asyncio.Future[Any]] = {ready, running}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        return ready.result()
+
+    async def _run(self, ready: asyncio.Future[ASGIApp]) -> None:
+        """In one task from start to end, as the SDK's task group wants it; until it is cancelled."""
+        sdk: Any = await asyncio.to_thread(import_module, "rememberd.api.mcp.server")
+        serving: Serving = sdk.serving
+        async with serving(self.max_body_bytes) as server:
+            ready.set_result(server)
+            await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})

@@ -1,0 +1,226 @@
+"""What a model can do by MCP. Each tool is one call of our HTTP API with the caller's own headers, so that keys,
+users, limits and error messages are the same by both ways."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import mcp_types as types
+import orjson
+from mcp.server import Server
+from mcp.server.context import ServerRequestContext
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from rememberd import __version__
+from rememberd.api.mcp.internal_client import ASKING, Answer, Asking, call
+
+Context = ServerRequestContext[Any, Request]
+Arguments = dict[str, Any]
+
+PROFILE = "memory://profile"
+_INSTRUCTIONS = (
+    "Long-term memory of the user you are talking to, shared by all their apps and models. Search it before you ask "
+    "for something they may have told before; add what they want kept; forget what they want gone."
+)
+_ID = {"type": "string", "description": "The memory's `id`, as search_memories and list_memories give it."}
+_LIMIT = {"type": "integer", "minimum": 1, "maximum": 500}
+_TIME = {"type": "string", "format": "date-time"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call of the HTTP API."""
+
+    method: str
+    path: str
+    body: Arguments | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    shown: types.Tool
+    asked: Callable[[Arguments], Asked]
+
+
+def _tool(
+    name: str,
+    title: str,
+    about: str,
+    properties: dict[str, Any],
+    required: list[str],
+    hints: types.ToolAnnotations,
+    asked: Callable[[Arguments], Asked],
+) -> Tool:
+    schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    shown = types.Tool(name=name, title=title, description=about, input_schema=schema, annotations=hints)
+    return Tool(shown, asked)
+
+
+def _hints(*, reads: bool, destroys: bool = False) -> types.ToolAnnotations:
+    """None reaches beyond the memory, and doing any of them twice changes no more than once."""
+    return types.ToolAnnotations(
+        read_only_hint=reads, destructive_hint=destroys, idempotent_hint=True, open_world_hint=False
+    )
+
+
+TOOLS = {
+    tool.shown.name: tool
+    for tool in (
+        _tool(
+            "search_memories",
+            "Search memories",
+            "Find what is remembered about the user that has to do with a question or a topic, best first. Returns "
+            "facts and past exchanges with their dates, where they were said, and a score.",
+            {
+                "query": {"type": "string", "description": "What to look for, in plain words."},
+                "limit": _LIMIT | {"default": 10},
+            },
+            ["query"],
+            _hints(reads=True),
+            lambda given: Asked("POST", "/v1/memories/search", given),
+        ),
+        _tool(
+            "add_memory",
+            "Add a memory",
+            "Keep one lasting fact about the user, as one sentence in their own language. A newer value of the same "
+            "thing replaces the older one, and what is known already is not added twice. No secrets.",
+            {
+                "text": {"type": "string", "description": 'One sentence, such as "I live in Oslo."'},
+                "pinned": {"type": "boolean", "description": "Recall it always, whatever the question."},
+                "expires_at": _TIME | {"description": "When to drop it."},
+            },
+            ["text"],
+            _hints(reads=False),
+            lambda given: Asked("POST", "/v1/memories", given),
+        ),
+        _tool(
+            "list_memories",
+            "List memories",
+            "All that is remembered about the user, newest first, a page at a time: pass the answer's `next_cursor` "
+            "as `cursor` for the next one.",
+            {
+                "limit": _LIMIT | {"default": 100},
+                "cursor": {"type": "string"},
+                "kind": {"enum": ["fact", "episode"], "description": "Statements only, or exchanges only."},
+                "q": {"type": "string", "description": "Only those that hold this text."},
+                "include_past": {"type": "boolean", "description": "Outdated and expired ones too."},
+            },
+            [],
+            _hints(reads=True),
+            lambda given: Asked("GET", f"/v1/memories?{_query(given)}"),
+        ),
+        _tool(
+            "forget_memory",
+            "Forget a memory",
+            "Delete one memory for good, with the exchange it stands in and whatever repeats it. Only when the user "
+            "asked for that.",
+            {"id": _ID},
+            ["id"],
+            _hints(reads=False, destroys=True),
+            lambda given: Asked("DELETE", f"/v1/memories/{quote(str(given.get('id') or '-'), safe='')}"),
+        ),
+    )
+}
+
+
+@asynccontextmanager
+async def serving(max_body_bytes: int) -> AsyncIterator[ASGIApp]:
+    """An ASGI app for POST requests that were let in."""
+    server: Server[Any] = Server(
+        "rememberd",
+        title="Memory",
+        version=__version__,
+        instructions=_INSTRUCTIONS,
+        on_list_tools=_list_tools,
+        on_call_tool=_call_tool,
+        on_list_resources=_list_resources,
+        on_read_resource=_read_resource,
+    )
+    manager = StreamableHTTPSessionManager(
+        server, stateless=True, json_response=True, max_request_body_size=max_body_bytes
+    )
+    async with manager.run():
+        yield manager.handle_request
+
+
+async def _list_tools(context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+    return types.ListToolsResult(tools=[tool.shown for tool in TOOLS.values()])
+
+
+async def _call_tool(context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+    tool = TOOLS.get(params.name)
+    if tool is None:
+        return _failed(f"there is no tool {params.name[:64]!r}; there are {', '.join(TOOLS)}")
+    asking = _asking(context)
+    if asking.paused:
+        return _failed("the user has paused the memory: do without it")
+    answer = await _ask(context, tool.asked(params.arguments or {}))
+    if answer.status >= 400:
+        return _failed(answer.message)
+    told = _told(answer.json, asking)
+    text = orjson.dumps(told).decode()
+    return types.CallToolResult(content=[types.TextContent(type="text", text=text)], structured_content=told)
+
+
+async def _list_resources(context: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
+    about = "What is known about the user now: one fact a line, the newest first."
+    profile = types.Resource(uri=PROFILE, name="profile", title="Profile", description=about, mime_type="text/plain")
+    return types.ListResourcesResult(resources=[profile])
+
+
+async def _read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+    if str(params.uri) != PROFILE:
+        raise ValueError(f"there is no resource {str(params.uri)[:64]!r}; there is {PROFILE}")
+    asking = _asking(context)
+    if asking.paused:
+        raise ValueError("the user has paused the memory")
+    answer = await _ask(context, Asked("GET", "/v1/memories?kind=fact&limit=500"))
+    if answer.status >= 400:
+        raise ValueError(answer.message)
+    facts = _told(answer.json, asking)["data"]
+    lines = [f"- {fact['text']} (said {fact['valid_from'][:10]})" for fact in facts]
+    text = "\n".join(lines) or "Nothing is known yet."
+    return types.ReadResourceResult(
+        contents=[types.TextResourceContents(uri=PROFILE, mime_type="text/plain", text=text)]
+    )
+
+
+def _asking(context: Context) -> Asking:
+    assert context.request is not None  # over HTTP there always is one
+    asking: Asking = context.request.scope[ASKING]
+    return asking
+
+
+def _told(given: Any, asking: Asking) -> Any:
+    """Without what must stay with the operator and what is in quarantine: of a list the others, of a single
+    memory its id."""
+    if "data" in given:
+        return given | {"data": [each for each in given["data"] if not _withheld(each, asking)]}
+    if _withheld(given, asking):
+        return {"id": given["id"], "object": "memory", "quarantined" if given["quarantined"] else "private": True}
+    return given
+
+
+def _withheld(memory: Any, asking: Asking) -> bool:
+    return "text" in memory and (memory["quarantined"] or memory["private"] or asking.withheld(memory["text"]))
+
+
+async def _ask(context: Context, asked: Asked) -> Answer:
+    assert context.request is not None  # over HTTP there always is one
+    body = b"" if asked.body is None else orjson.dumps(asked.body)
+    return await call(context.request, asked.method, asked.path, body)
+
+
+def _failed(message: str) -> types.CallToolResult:
+    """For the model to read, and to do better."""
+    return types.CallToolResult(content=[types.TextContent(type="text", text=message)], is_error=True)
+
+
+def _query(given: Arguments) -> str:
+    return urlencode({name: str(value).lower() if value is True else value for name, value in given.items()})

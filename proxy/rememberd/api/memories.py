@@ -1,0 +1,298 @@
+"""`/v1/memories*`: people see, correct and delete what is remembered about them; nobody else's exists here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from rememberd.api.dependencies import Caller
+from rememberd.api.import_turns import take
+from rememberd.api.serializers import flag_from, memory_from, memory_json, text_from, time_from, turn_from
+from rememberd.dialects import body as json_body
+from rememberd.errors import RequestError
+from rememberd.http.request import note, read_body
+from rememberd.memory.embedding.indexing import to_point
+from rememberd.memory.erasure import erase
+from rememberd.memory.history import earlier_text
+from rememberd.memory.learn.forget import forget, related
+from rememberd.memory.learn.reconcile import Outcome, merge
+from rememberd.memory.learn.rules.extract import slot_of
+from rememberd.memory.recall.recall import Recall
+from rememberd.ports import Embedder, FrozenBlocks, MemoryStore, PendingTurns, ReceiptBook, TurnQueue
+from rememberd.types import NEVER, Kind, Memory, Millis, Space, Turn
+
+_PAGE = 100
+_LARGEST_PAGE = 500
+_IMPORT_BATCH = 50
+_ADD_FIELDS = frozenset({"text", "kind", "pinned", "private", "expires_at"})
+_EDIT_FIELDS = frozenset({"text", "pinned", "private", "expires_at", "valid_to"})
+_KINDS: dict[str, Kind] = {"fact": "fact", "episode": "episode"}
+
+
+class Memories:
+    def __init__(
+        self,
+        caller: Caller,
+        store: MemoryStore,
+        embedder: Embedder,
+        recall: Recall,
+        queue: TurnQueue,
+        pending: PendingTurns,
+        frozen: FrozenBlocks,
+        receipts: ReceiptBook,
+        max_body_bytes: int,
+        redact_too: tuple[str, ...] = (),
+    ) -> None:
+        self.caller, self.store, self.embedder, self.recall = caller, store, embedder, recall
+        self.queue, self.pending, self.frozen, self.receipts = queue, pending, frozen, receipts
+        self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/v1/memories", self.page, methods=["GET"]),
+            Route("/v1/memories", self.add, methods=["POST"]),
+            Route("/v1/memories", self.erase, methods=["DELETE"]),
+            Route("/v1/memories/search", self.search, methods=["POST"]),
+            Route("/v1/memories/export", self.export, methods=["GET"]),
+            Route("/v1/memories/import", self.import_, methods=["POST"]),
+            Route("/v1/memories/{id}", self.read, methods=["GET"]),
+            Route("/v1/memories/{id}", self.edit, methods=["PATCH"]),
+            Route("/v1/memories/{id}", self.delete, methods=["DELETE"]),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        space, asked = self.caller.space(request), request.query_params
+        limit = limit_from(asked.get("limit"), _PAGE)
+        kind = asked.get("kind")
+        if kind is not None and kind not in _KINDS:
+            raise RequestError(400, "invalid_kind", "`kind` must be fact or episode", param="kind")
+        past = asked.get("include_past", "").lower() in ("1", "true", "yes")
+        wanted = asked.get("q", "").casefold()
+        cursor, found = asked.get("cursor") or None, list[Memory]()
+        while True:
+            page, cursor = await self.store.page(
+                space,
+                limit=limit - len(found),
+                now=_now(),
+                cursor=cursor,
+                kind=_KINDS[kind] if kind else None,
+                include_past=past,
+            )
+            found += [memory for memory in page if wanted in memory.text.casefold()]
+            if cursor is None or len(found) > limit // 2:  # a page may be short, so that a rare word needs few scans
+                break
+        note(request.scope, count=len(found))
+        return json_response({"object": "list", "data": [memory_json(m) for m in found], "next_cursor": cursor})
+
+    async def add(self, request: Request) -> Response:
+        space = self.caller.space(request)
+        fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
+        _refuse_unknown(fields, _ADD_FIELDS)
+        memory = memory_from(fields, space, _now(), self.redact_too)
+        if memory.kind == "fact":
+            memory = replace(memory, slot=slot_of(memory.text))
+        outcome = await self._merge(space, [memory], memory.created_at)
+        await self.frozen.bump(space)
+        kept = await self.store.get(space, [*outcome.added, *outcome.touched])
+        if not kept:
+            raise RequestError(409, "not_kept", "this memory could not be added; list the memories to see why")
+        return json_response(memory_json(kept[0]))
+
+    async def search(self, request: Request) -> Response:
+        space = self.caller.space(request)
+        fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
+        query = text_from(fields.get("query")) if fields.get("query") else ""
+        if not query:
+            raise RequestError(400, "missing_query", "`query` must be a text that is not empty", param="query")
+        limit = limit_from(fields.get("limit"), 10)
+        found = await self.recall.search(space, query, now=_now(), limit=limit)
+        note(request.scope, count=len(found))
+        return json_response({"object": "list", "data": [memory_json(memory, score) for memory, score in found]})
+
+    async def read(self, request: Request) -> Response:
+        return json_response(memory_json(await self._one(request, self.caller.space(request))))
+
+    async def edit(self, request: Request) -> Response:
+        space = self.caller.space(request)
+        fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
+        _refuse_unknown(fields, _EDIT_FIELDS)
+        now = _now()  # before the reading, so that a deletion from here on is the later of the two
+        old = await self._one(request, space)
+        new = replace(
+            old,
+            text=text_from(fields["text"], self.redact_too) if "text" in fields else old.text,
+            pinned=flag_from(fields, "pinned") if "pinned" in fields else old.pinned,
+            private=flag_from(fields, "private") if "private" in fields else old.private,
+            expires_at=time_from(fields, "expires_at") if "expires_at" in fields else old.expires_at,
+            valid_to=None if "valid_to" in fields and old.valid_to == NEVER else old.valid_to,  # out of quarantine
+            updated_at=max(now, old.updated_at + 1),
+        )
+        _only_null(fields.get("valid_to"))
+        await self._put_edited(space, old, new)
+        if "valid_to" in fields and new.valid_to is not None:
+            new = await self._reopened(space, new)
+        await self.frozen.bump(space)
+        return json_response(memory_json(new))
+
+    async def _put_edited(self, space: Space, old: Memory, new: Memory) -> None:
+        written = [new]
+        if new.text != old.text:
+            written.append(await earlier_text(self.store, space, old, new.updated_at))
+        if new.private != old.private:  # and so is what else tells it, or it would leave by that door
+            others = await related(self.store, self.embedder, space, old, new.updated_at)
+            written += [replace(each, private=new.private, updated_at=new.updated_at) for each in others]
+        await self.store.put(space, [await to_point(each, self.embedder) for each in written])
+        ids = [each.id for each in written]
+        await self._undo_if_erased(space, ids, new.updated_at)
+        if not await self.store.get(space, [new.id]):  # deleted meanwhile; so must be what it said before
+            await self.store.delete(space, ids, at=0)
+            raise _unknown(new.id)
+
+    async def _reopened(self, space: Space, memory: Memory) -> Memory:
+        """As if it were said again: the value that had closed it is closed in turn."""
+        said = replace(memory, valid_to=None, created_at=memory.updated_at + 1)
+        await self._merge(space, [said], said.created_at)
+        kept = await self.store.get(space, [memory.id])
+        if not kept or kept[0].valid_to is not None:
+            raise RequestError(409, "not_reopened", "something that says the same holds, or this is an exchange")
+        return kept[0]
+
+    async def delete(self, request: Request) -> Response:
+        space, memory_id = self.caller.space(request), request.path_params["id"]
+        gone = await forget(self.store, self.embedder, space, memory_id, _now)
+        if not gone:
+            raise _unknown(memory_id)
+        note(request.scope, count=len(gone))
+        await self.frozen.erase(space.user)  # not even a tool loop that is under way sees it again
+        return json_response({"object": "memory.deleted", "id": memory_id, "deleted": True})
+
+    async def erase(self, request: Request) -> Response:
+        erased = await self.erase_user(self.caller.space(request, whole_user=True).user)
+        note(request.scope, count=erased)
+        return json_response({"object": "user.erased", "deleted": erased})
+
+    async def erase_user(self, user: str) -> int:
+        return await erase(user, _now(), self.queue, self.pending, self.store, self.receipts, self.frozen)
+
+    async def export(self, request: Request) -> Response:
+        space = self.caller.space(request)
+        first = await self.store.page(space, limit=_PAGE, now=_now(), include_past=True)
+        return StreamingResponse(self._lines(request, space, first), media_type="application/x-ndjson")
+
+    async def import_(self, request: Request) -> Response:
+        """A line is a memory; or, with `user`, a turn of a conversation, from which the writer learns as usual."""
+        space = self.caller.space(request)
+        raw, now = await read_body(request.receive, request.headers, self.max_body_bytes), _now()
+        added = merged = 0
+        errors: list[dict[str, Any]] = []
+        batch: list[Memory] = []
+        turns: list[Turn] = []
+        for number, line in _numbered(raw):
+            try:
+                fields = json_body.parse(line)
+                if "user" in fields:
+                    turns.append(turn_from(fields, space, now))
+                else:
+                    batch.append(memory_from(fields, space, now, self.redact_too))
+            except RequestError as error:
+                errors.append({"line": number, "message": error.message})
+            if len(batch) >= _IMPORT_BATCH:
+                added, merged = await self._import(space, batch, now, added, merged)
+                batch = []
+        added, merged = await self._import(space, batch, now, added, merged)
+        note(request.scope, count=added + merged + len(turns))
+        await self.frozen.bump(space)
+        if errors and not added + merged + len(turns):
+            raise RequestError(400, "invalid_import", f"line {errors[0]['line']}: {errors[0]['message']}")
+        taken = await take(turns, self.queue, self.receipts)
+        return json_response(
+            {"object": "memories.imported", "added": added, "merged": merged, "turns": taken, "errors": errors}
+        )
+
+    async def _import(
+        self, space: Space, batch: list[Memory], now: Millis, added: int, merged: int
+    ) -> tuple[int, int]:
+        outcome = await self._merge(space, batch, now)
+        return added + len(outcome.added), merged + len(batch) - len(outcome.added)
+
+    async def _merge(self, space: Space, memories: list[Memory], began: Millis) -> Outcome:
+        outcome = await merge(self.store, self.embedder, space, memories, began)
+        await self._undo_if_erased(space, [*outcome.added, *outcome.touched, *outcome.closed], began)
+        return outcome
+
+    async def _undo_if_erased(self, space: Space, ids: list[str], began: Millis) -> None:
+        """After each write, as the writer does. Raises `RequestError` 409, so that a long import ends with it. The
+        tombstones are so old that they keep out nothing that is imported anew."""
+        if await self.queue.erased(space.user, began):
+            await self.store.delete(space, ids, at=0)
+            raise RequestError(
+                409, "user_erased", "everything was erased meanwhile, this too; send it again to keep it"
+            )
+
+    async def _lines(
+        self, request: Request, space: Space, page: tuple[list[Memory], str | None]
+    ) -> AsyncIterator[bytes]:
+        (memories, cursor), count = page, 0
+        while True:
+            count += len(memories)
+            note(request.scope, count=count)
+            for memory in memories:
+                yield orjson.dumps(memory_json(memory)) + b"\n"
+            if cursor is None:
+                return
+            memories, cursor = await self.store.page(space, limit=_PAGE, now=_now(), cursor=cursor, include_past=True)
+
+    async def _one(self, request: Request, space: Space) -> Memory:
+        memory_id = request.path_params["id"]
+        found = await self.store.get(space, [memory_id])
+        if not found:
+            raise _unknown(memory_id)
+        return found[0]
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+def _unknown(memory_id: str) -> RequestError:
+    return RequestError(404, "memory_not_found", f"you have no memory {memory_id[:64]!r}")
+
+
+def _refuse_unknown(fields: Mapping[str, Any], known: frozenset[str]) -> None:
+    for name in fields:
+        if name not in known:
+            names = ", ".join(sorted(known))
+            raise RequestError(400, "unknown_field", f"`{name}` cannot be set here; known: {names}", param=name)
+
+
+def _only_null(valid_to: Any) -> None:
+    if valid_to is not None:
+        message = (
+            "`valid_to` can only be set to null: a past memory holds again; to end one, delete it or say what holds"
+        )
+        raise RequestError(400, "invalid_memory", message, param="valid_to")
+
+
+def limit_from(given: Any, default: int) -> int:
+    try:
+        limit = default if given is None else int(given)
+    except (TypeError, ValueError):
+        limit = 0
+    if not 1 <= limit <= _LARGEST_PAGE:
+        raise RequestError(400, "invalid_limit", f"`limit` must be between 1 and {_LARGEST_PAGE}", param="limit")
+    return limit
+
+
+def _numbered(raw: bytes) -> Iterator[tuple[int, bytes]]:
+    return ((number, line) for number, line in enumerate(raw.splitlines(), 1) if line.strip())
+
+
+def _now() -> Millis:
+    return time.time_ns() // 1_000_000

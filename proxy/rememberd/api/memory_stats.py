@@ -1,0 +1,135 @@
+"""What the memory would do and has done for its owner: preview, history, numbers; and the pause."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from rememberd.api.dependencies import Caller
+from rememberd.api.memories import json_response
+from rememberd.api.serializers import flag_from, memory_json, rfc3339
+from rememberd.dialects import body as json_body
+from rememberd.errors import RequestError
+from rememberd.http.request import read_body
+from rememberd.memory.history import history
+from rememberd.memory.recall.block import line_cost
+from rememberd.memory.recall.recall import Recall
+from rememberd.ports import MemoryStore, PausedUsers, ReceiptBook
+from rememberd.types import Memory, Millis, Receipt
+
+_NEAR = 20  # as many as are looked at for those that came near
+_LEFT_OUT = 5
+_RECEIPTS = 500  # as many answers as the numbers cover
+
+
+class Insight:
+    def __init__(
+        self,
+        caller: Caller,
+        store: MemoryStore,
+        recall: Recall,
+        receipts: ReceiptBook,
+        pauses: PausedUsers,
+        max_body_bytes: int,
+    ) -> None:
+        self.caller, self.store, self.recall = caller, store, recall
+        self.receipts, self.pauses, self.max_body_bytes = receipts, pauses, max_body_bytes
+
+    def routes(self) -> list[Route]:
+        """To be placed before those of the memories, whose `{id}` would match these names."""
+        return [
+            Route("/v1/memories/preview", self.preview, methods=["POST"]),
+            Route("/v1/memories/stats", self.stats, methods=["GET"]),
+            Route("/v1/memories/settings", self.settings, methods=["GET"]),
+            Route("/v1/memories/settings", self.set, methods=["PUT"]),
+            Route("/v1/memories/{id}/history", self.history, methods=["GET"]),
+        ]
+
+    async def preview(self, request: Request) -> Response:
+        """What a chat with this message would recall now, and what came near but stays out. Leaves no trace."""
+        space, now = self.caller.space(request), _now()
+        text = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes)).get("text")
+        if not isinstance(text, str) or not text.strip():
+            raise RequestError(400, "missing_text", "`text` must be the message to recall for", param="text")
+        recalled = await self.recall.recall(space, text, now=now, turn_id=None, conversation=None)
+        near = await self.recall.search(space, text, now=now, limit=_NEAR)
+        scores = {memory.id: score for memory, score in near}
+        inside = await self.store.get(space, recalled.ids)
+        outside = [memory for memory, _ in near if memory.id not in recalled.ids][:_LEFT_OUT]
+        return json_response(
+            {
+                "object": "memory.preview",
+                "status": recalled.status,
+                "block": recalled.block,
+                "tokens": recalled.tokens,
+                "recall_ms": round(recalled.ms, 1),
+                "memories": [_scored(memory, scores) for memory in inside],
+                "left_out": [_scored(memory, scores) for memory in outside],
+            }
+        )
+
+    async def history(self, request: Request) -> Response:
+        space, memory_id = self.caller.space(request), request.path_params["id"]
+        found = await self.store.get(space, [memory_id])
+        if not found:
+            raise RequestError(404, "memory_not_found", f"you have no memory {memory_id[:64]!r}")
+        past = await history(self.store, space, found[0], _now())
+        return json_response({"object": "list", "data": [memory_json(memory) for memory in past]})
+
+    async def stats(self, request: Request) -> Response:
+        space, now = self.caller.space(request), _now()
+        facts = await self.store.count(space, now=now, kind="fact")
+        episodes = await self.store.count(space, now=now, kind="episode")
+        everything = await self.store.count(space, now=now, include_past=True)
+        return json_response(
+            {
+                "object": "memory.stats",
+                "facts": facts,
+                "episodes": episodes,
+                "past": everything - facts - episodes,
+                "paused": await self.pauses.paused(space.user),
+                "answers": _usage(await self.receipts.recent(space, _RECEIPTS)),
+            }
+        )
+
+    async def settings(self, request: Request) -> Response:
+        return json_response(_settings(await self.pauses.paused(self.caller.space(request).user)))
+
+    async def set(self, request: Request) -> Response:
+        user = self.caller.space(request).user
+        fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
+        if set(fields) != {"paused"}:
+            raise RequestError(400, "invalid_settings", 'send {"paused": true} or {"paused": false}', param="paused")
+        paused = flag_from(fields, "paused")
+        await (self.pauses.pause(user) if paused else self.pauses.resume(user))
+        return json_response(_settings(paused))
+
+
+def _scored(memory: Memory, scores: dict[str, float]) -> dict[str, Any]:
+    """`score` is the cosine; null for what came in without being near, such as a pinned one."""
+    score = scores.get(memory.id)
+    cost = {"score": None if score is None else round(score, 4), "tokens": line_cost(memory)}
+    return memory_json(memory) | cost
+
+
+def _usage(receipts: list[Receipt]) -> dict[str, Any]:
+    """Over the newest `_RECEIPTS` answers; `pending` are those whose words still wait to be learned from."""
+    return {
+        "count": len(receipts),
+        "since": rfc3339(receipts[-1].created_at) if receipts else None,
+        "hits": sum(each.status == "hit" for each in receipts),
+        "tokens": sum(each.tokens for each in receipts),
+        "pending": sum(each.write == "pending" for each in receipts),
+    }
+
+
+def _settings(paused: bool) -> dict[str, Any]:
+    return {"object": "memory.settings", "paused": paused}
+
+
+def _now() -> Millis:
+    return time.time_ns() // 1_000_000

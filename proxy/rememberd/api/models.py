@@ -1,0 +1,80 @@
+"""`GET /v1/models`: what the caller's key can ask this proxy for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from rememberd.access.auth import Auth
+from rememberd.api.memories import json_response
+from rememberd.errors import RequestError, UpstreamUnavailable
+from rememberd.types import Deployment
+from rememberd.upstream.catalog import Catalog
+
+log = logging.getLogger("rememberd.models")
+
+_FRESH_SECONDS = 300.0
+
+Listing = Callable[[Deployment], Awaitable[list[str]]]
+
+
+class Models:
+    """Names written in `model_list`, and for its wildcards what the providers list. `listing` asks one provider."""
+
+    def __init__(self, auth: Auth, catalog: Catalog, listing: Listing) -> None:
+        self.auth, self.catalog, self.listing = auth, catalog, listing
+        self._wild: list[str] = []
+        self._asked, self._asked_for = -_FRESH_SECONDS, [""]
+        self._asking = asyncio.Lock()
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/v1/models", self.page, methods=["GET"]),
+            Route("/v1/models/{id:path}", self.read, methods=["GET"]),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        principal = self.auth.principal(request.headers)
+        names = dict.fromkeys([*self.catalog.names(), *await self._from_wildcards()])
+        allowed = [name for name in names if principal.may_ask(name)]
+        ends = {"first_id": allowed[0], "last_id": allowed[-1]} if allowed else {"first_id": None, "last_id": None}
+        return json_response(
+            {"object": "list", "data": [_model(name) for name in allowed], "has_more": False, **ends}
+        )
+
+    async def read(self, request: Request) -> Response:
+        name = request.path_params["id"]
+        self.catalog.choices(name, self.auth.principal(request.headers))
+        return json_response(_model(name))
+
+    async def _from_wildcards(self) -> list[str]:
+        async with self._asking:
+            wildcards = self.catalog.wildcards()
+            if wildcards != self._asked_for or time.monotonic() - self._asked > _FRESH_SECONDS:
+                found = await asyncio.gather(*(self._expand(each) for each in wildcards))
+                self._wild = [name for names in found for name in names]
+                self._asked, self._asked_for = time.monotonic(), wildcards
+        return self._wild
+
+    async def _expand(self, wildcard: str) -> list[str]:
+        """`openai/*` becomes what OpenAI lists; a provider that does not answer adds nothing."""
+        try:
+            deployment = self.catalog.resolve(wildcard)
+            names = await self.listing(deployment)
+        except (RequestError, UpstreamUnavailable) as error:
+            log.warning("no models listed for %s: %s", wildcard, error)
+            return []
+        return [name if wildcard == "*" else wildcard.replace("*", name, 1) for name in names]
+
+
+def _model(name: str) -> dict[str, Any]:
+    """With the fields of OpenAI's and of Anthropic's API: both list models at this path."""
+    anthropics = {"type": "model", "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
+    return {"id": name, "object": "model", "created": 0, "owned_by": "rememberd", **anthropics}

@@ -1,0 +1,67 @@
+"""`/`: the memory page for a browser, a line of text for everyone else."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+FOLDER = Path(__file__).parent / "static"
+
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
+)
+
+
+class File(NamedTuple):
+    body: bytes
+    headers: dict[str, str]
+
+
+class Page:
+    """The files of `proxy/web`, read once. They hold nothing of anybody, so no key is asked for."""
+
+    def __init__(self) -> None:
+        self.files = {path.name: _file(path) for path in FOLDER.iterdir() if path.suffix in _TYPES}
+
+    def routes(self) -> list[Route]:
+        return [Route("/", self.home, methods=["GET"]), Route("/page/{name}", self.file, methods=["GET"])]
+
+    async def home(self, request: Request) -> Response:
+        if "text/html" in request.headers.get("accept", ""):
+            return self._answer(request, "index.html")
+        # Claude Code asks before anything else whether there is somebody.
+        text = "rememberd: a chat proxy with memory. Its base URL ends in /v1; a browser gets the memory page here.\n"
+        return PlainTextResponse(text, headers={"Vary": "Accept"})
+
+    async def file(self, request: Request) -> Response:
+        return self._answer(request, request.path_params["name"])
+
+    def _answer(self, request: Request, name: str) -> Response:
+        if name not in self.files:
+            raise HTTPException(404, "Not Found")
+        body, headers = self.files[name]
+        if request.headers.get("if-none-match") == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(body, headers=headers)
+
+
+def _file(path: Path) -> File:
+    body = path.read_bytes()
+    headers = {
+        "Content-Type": f"{_TYPES[path.suffix]}; charset=utf-8",
+        "Content-Security-Policy": _POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",  # asked about each time, sent only when it changed
+        "ETag": f'"{blake2b(body, digest_size=12).hexdigest()}"',
+        "Vary": "Accept",
+    }
+    return File(body, headers)

@@ -1,0 +1,86 @@
+"""`GET /v1/receipts/{id}`: why an answer knew what it knew, and what was learned from it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from rememberd.api.dependencies import Caller
+from rememberd.api.memories import json_response, limit_from
+from rememberd.api.serializers import memory_json, rfc3339
+from rememberd.errors import RequestError
+from rememberd.memory.recall.block import render
+from rememberd.ports import MemoryStore, ReceiptBook
+from rememberd.types import Memory, Receipt, Space
+
+_PAGE = 50
+_PAUSES_S = (0.0, 0.06, 0.1, 0.3)
+_MOST = 100  # that can be asked for by their ids
+
+
+class ReceiptApi:
+    def __init__(self, caller: Caller, receipts: ReceiptBook, store: MemoryStore) -> None:
+        self.caller, self.receipts, self.store = caller, receipts, store
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/v1/receipts", self.page, methods=["GET"]),
+            Route("/v1/receipts/{id}", self.read, methods=["GET"]),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """The newest, or those whose `ids` are given, with commas between; of these only what exists."""
+        space, asked = self.caller.space(request), request.query_params
+        if ids := asked.get("ids"):
+            names = ids.split(",", _MOST)[:_MOST]
+            receipts = [each for name in names if (each := await self.receipts.get(space, name))]
+        else:
+            receipts = await self.receipts.recent(space, limit_from(asked.get("limit"), _PAGE))
+        memories = await self._memories(space, receipts)
+        return json_response({"object": "list", "data": [_shown(receipt, memories) for receipt in receipts]})
+
+    async def read(self, request: Request) -> Response:
+        space = self.caller.space(request)
+        receipt = await self._found(space, request.path_params["id"])
+        if receipt is None:
+            raise RequestError(404, "receipt_not_found", "you have no such receipt, or it has expired")
+        memories = await self._memories(space, [receipt])
+        block = render([memories[each] for each in receipt.recalled if each in memories])
+        return json_response(_shown(receipt, memories) | {"block": block})
+
+    async def _found(self, space: Space, id: str) -> Receipt | None:
+        """An answer may be whole a moment before its receipt is filed."""
+        for pause in _PAUSES_S:
+            await asyncio.sleep(pause)
+            if (receipt := await self.receipts.get(space, id)) is not None:
+                return receipt
+        return None
+
+    async def _memories(self, space: Space, receipts: list[Receipt]) -> dict[str, Memory]:
+        ids = {each for receipt in receipts for each in (*receipt.recalled, *receipt.written)}
+        return {memory.id: memory for memory in await self.store.get(space, list(ids))}
+
+
+def _shown(receipt: Receipt, memories: Mapping[str, Memory]) -> dict[str, Any]:
+    return {
+        "id": receipt.id,
+        "object": "receipt",
+        "created_at": rfc3339(receipt.created_at),
+        "model": receipt.model,
+        "status": receipt.status,
+        "tokens": receipt.tokens,
+        "recall_ms": round(receipt.recall_ms, 1),
+        "recalled": [_memory(each, memories) for each in receipt.recalled],
+        "write": receipt.write,
+        "written": [_memory(each, memories) for each in receipt.written],
+    }
+
+
+def _memory(id: str, memories: Mapping[str, Memory]) -> dict[str, Any]:
+    """One deleted since shows as an id alone: the receipt does not keep what was to be forgotten."""
+    return memory_json(memories[id]) if id in memories else {"id": id, "object": "memory", "deleted": True}

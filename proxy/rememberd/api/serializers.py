@@ -1,0 +1,170 @@
+"""Memories as JSON, and back. Times are RFC 3339 in UTC on the outside, milliseconds inside."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rememberd.errors import RequestError
+from rememberd.memory.ids import episode_id, fact_id, imported_id
+from rememberd.memory.learn.rules.extract import extract
+from rememberd.memory.safety.quarantine import screened
+from rememberd.memory.safety.redact import redact
+from rememberd.types import NEVER, Evidence, Kind, Memory, Millis, Source, Space, Turn
+
+LONGEST_TEXT = 20_000
+LONGEST_NAME = 256
+_KINDS: tuple[Kind, ...] = ("fact", "episode")
+
+
+def memory_json(memory: Memory, score: float | None = None) -> dict[str, Any]:
+    """The memory object of DESIGN section 5."""
+    evidence = memory.evidence
+    shown: dict[str, Any] = {
+        "id": memory.id,
+        "object": "memory",
+        "text": memory.text,
+        "kind": memory.kind,
+        "created_at": rfc3339(memory.created_at),
+        "updated_at": rfc3339(memory.updated_at),
+        "valid_from": rfc3339(memory.valid_from),
+        "valid_to": rfc3339(memory.valid_to),
+        "pinned": memory.pinned,
+        "private": memory.private,
+        "quarantined": memory.valid_to == NEVER,
+        "expires_at": rfc3339(memory.expires_at),
+        "slot": memory.slot,
+        "evidence": evidence and {"text": evidence.text, "role": evidence.role, "turn_id": evidence.turn_id},
+        "source": {
+            "conversation": memory.source.conversation,
+            "model": memory.source.model,
+            "client": memory.source.client,
+        },
+    }
+    return shown if score is None else shown | {"score": round(score, 4)}
+
+
+def memory_from(fields: Mapping[str, Any], space: Space, now: Millis, redact_too: Collection[str] = ()) -> Memory:
+    """A memory someone states outright: added by hand or imported. Secrets in it are redacted; if it reads like an
+    order to an assistant, it is in quarantine: a model may have added it, or somebody else have made the file.
+    `redact_too` are keys of `PERSONAL`.
+
+    Only `text` is required; ids are ours, whatever the line says. Raises `RequestError` 400."""
+    stated = text_from(fields.get("text"), redact_too)
+    kind = fields.get("kind", "fact")
+    if kind not in _KINDS:
+        raise _bad("kind", "must be fact or episode")
+    created = _time(fields, "created_at", default=now)
+    evidence = fields.get("evidence")
+    source = fields.get("source")
+    memory = Memory(
+        id=fact_id(space, stated) if kind == "fact" else episode_id(space, stated),
+        text=stated,
+        kind=kind,
+        created_at=created,
+        updated_at=_time(fields, "updated_at", default=created),
+        valid_from=_time(fields, "valid_from", default=created),
+        valid_to=time_from(fields, "valid_to"),
+        pinned=flag_from(fields, "pinned"),
+        private=flag_from(fields, "private"),
+        expires_at=time_from(fields, "expires_at"),
+        slot=_slot(fields, stated, created) if kind == "fact" else None,
+        evidence=_evidence(evidence, redact_too) if isinstance(evidence, Mapping) else Evidence(stated, "user"),
+        source=_source(source) if isinstance(source, Mapping) else Source(),
+    )
+    return screened(memory)
+
+
+def turn_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Turn:
+    """An exchange that was held elsewhere: `user` is what was said, `answer` what came back. With the same `id` and
+    `conversation` it is the same turn, however often it comes. Raises `RequestError` 400."""
+    said = fields.get("user")
+    if not isinstance(said, str) or not said.strip():
+        raise _bad("user", "must be a text that is not empty")
+    answer = fields.get("answer")
+    at = min(_time(fields, "created_at", default=now), now)
+    source = _source(fields)
+    turn_id = imported_id(space, source.conversation, _name(fields.get("id")) or f"{at} {_whole(said)}")
+    return Turn(
+        id=turn_id,
+        space=space,
+        created_at=at,
+        user_text=_whole(said),
+        answer=_whole(answer) if isinstance(answer, str) else "",
+        receipt=f"imp_{turn_id}",
+        source=source,
+        taken_at=now,
+    )
+
+
+def text_from(value: Any, redact_too: Collection[str] = ()) -> str:
+    """Redacted, without surrounding space. Raises `RequestError` 400."""
+    if not isinstance(value, str) or not value.strip():
+        raise _bad("text", "must be a text that is not empty")
+    if len(value) > LONGEST_TEXT:
+        raise _bad("text", f"must be at most {LONGEST_TEXT:,} characters; this one has {len(value):,}")
+    return redact(_whole(value).strip(), redact_too).text
+
+
+def time_from(fields: Mapping[str, Any], name: str) -> Millis | None:
+    """Milliseconds from an RFC 3339 text; a time without an offset is taken for UTC. Raises `RequestError` 400."""
+    value = fields.get(name)
+    if value is None:
+        return None
+    try:
+        given = datetime.fromisoformat(value)
+        at = round((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp() * 1000)
+        rfc3339(at)  # in UTC it may be before year 1 or after 9999: no list with it could be shown again
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _bad(name, 'must be a time such as "2026-11-22T18:00:00Z", or null') from error
+    return at
+
+
+def flag_from(fields: Mapping[str, Any], name: str) -> bool:
+    value = fields.get(name, False)
+    if not isinstance(value, bool):
+        raise _bad(name, "must be true or false")
+    return value
+
+
+def rfc3339(at: Millis | None) -> str | None:
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _slot(fields: Mapping[str, Any], stated: str, at: Millis) -> str | None:
+    """The one given; else the one that the same words would get in a chat, so that they replace its old value."""
+    given = fields.get("slot")
+    if isinstance(given, str) and given:
+        return _name(given)
+    found = extract(stated, at) if "slot" not in fields else []
+    return found[0].slot if len(found) == 1 else None
+
+
+def _time(fields: Mapping[str, Any], name: str, default: Millis) -> Millis:
+    at = time_from(fields, name)
+    return default if at is None else at
+
+
+def _evidence(fields: Mapping[str, Any], redact_too: Collection[str]) -> Evidence:
+    text = _whole(str(fields.get("text") or ""))[:LONGEST_TEXT]
+    return Evidence(redact(text, redact_too).text, _name(fields.get("role")) or "user", _name(fields.get("turn_id")))
+
+
+def _source(fields: Mapping[str, Any]) -> Source:
+    return Source(**{name: _name(fields.get(name)) for name in ("conversation", "model", "client")})
+
+
+def _name(value: Any) -> str | None:
+    return _whole(value)[:LONGEST_NAME] if isinstance(value, str) else None
+
+
+def _whole(text: str) -> str:
+    """Without halves of surrogate pairs, which JSON can hold and no store."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _bad(param: str, message: str) -> RequestError:
+    return RequestError(400, "invalid_memory", f"`{param}` {message}", param=param)

@@ -1,0 +1,215 @@
+"""`rememberd audit`: what is wrong with the memories, per user and scope, as a table or JSON; `--fix` repairs.
+
+An operator may look after the memories and not read people's lives: ids, kinds and reasons are shown, of the text
+nothing, or with `--show-text` its first words.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import shutil
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import orjson
+
+from rememberd.access.audit_log import OPERATOR
+from rememberd.api.serializers import rfc3339
+from rememberd.cli import config_option, settings_of
+from rememberd.errors import RememberdError
+from rememberd.memory.audit import Finding, Usage, judge
+from rememberd.memory.audit_repair import mend, write
+from rememberd.memory.recall.block import clean
+from rememberd.memory.safety.redact import redact
+from rememberd.ports import Embedder, MemoryStore, ReceiptBook, TurnQueue
+from rememberd.settings.schema import Settings
+from rememberd.storage.sqlite.queue import wall_clock
+from rememberd.types import Memory, Millis, Space
+from rememberd.wiring import store as stores
+from rememberd.wiring.app import build_audit_log, build_embedder
+from rememberd.wiring.encryption import Sealing, sealing
+from rememberd.wiring.queue import build_records
+
+EXAMPLES = """\
+  rememberd audit                         # what is wrong, without showing what people said
+  rememberd audit --user alice --fix      # repair what can be repaired safely, and say what was done
+"""
+
+_PAGE = 500
+_ROWS = 20  # of one complaint in the table; JSON has all
+_EXCERPT = 32  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """`findings` are those that stand, after `repairs` if any were made."""
+
+    space: Space
+    memories: list[Memory]
+    findings: list[Finding]
+    repairs: list[Finding]
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    config_option(parser)
+    parser.add_argument("--user", help="of this user only")
+    parser.add_argument("--scope", help="of this scope only")
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="merge duplicates, redact secrets, close outdated values, delete what has expired; say what was done",
+    )
+    parser.add_argument("--json", action="store_true", help="everything, as JSON")
+    parser.add_argument("--show-text", action="store_true", help="with the first words of each memory, digits masked")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    return asyncio.run(
+        audit(
+            settings_of(arguments),
+            user=arguments.user,
+            scope=arguments.scope,
+            fix=arguments.fix,
+            as_json=arguments.json,
+            show_text=arguments.show_text,
+        )
+    )
+
+
+async def audit(
+    settings: Settings, *, user: str | None, scope: str | None, fix: bool, as_json: bool, show_text: bool
+) -> int:
+    """Returns the exit code: 1 if the memories cannot be read. Raises `ConfigError`."""
+    found: list[Audited] = []
+    try:
+        async with sealing(settings) as seal:
+            async for audited in _audits(settings, seal, user, scope, fix):
+                found.append(audited)
+                if not as_json:
+                    _print(audited, show_text)
+    except RememberdError as error:
+        print(f"rememberd: {error}", file=sys.stderr)
+        return 1
+    if as_json:
+        spaces = [_as_json(each, show_text) for each in found]
+        print(orjson.dumps({"object": "audit", "spaces": spaces}, option=orjson.OPT_INDENT_2).decode())
+    elif not found:
+        print("there are no memories" + (" of that user and scope" if user or scope else ""))
+    return 0
+
+
+async def _audits(
+    settings: Settings, seal: Sealing, user: str | None, scope: str | None, fix: bool
+) -> AsyncIterator[Audited]:
+    records, embedder, log = build_records(settings, seal), build_embedder(settings), build_audit_log(settings, seal)
+    await embedder.start()
+    try:
+        async with stores.for_command(settings, embedder, seal.store) as store:
+            for space in await store.spaces():
+                if user in (None, space.user) and scope in (None, space.scope):
+                    repairs = await _repaired(store, embedder, records.queue, space) if fix else []
+                    if repairs:
+                        await records.frozen.bump(space)
+                    did, whose = "audit.fix" if fix else "audit", {"whose": space.user, "scope": space.scope}
+                    log.record({"who": OPERATOR, "did": did, "count": len(repairs), **whose})
+                    yield await _audited(store, records.receipts, space, repairs)
+    finally:
+        embedder.close()
+        await records.queue.close()
+        log.sync()
+
+
+async def _repaired(store: MemoryStore, embedder: Embedder, queue: TurnQueue, space: Space) -> list[Finding]:
+    now = wall_clock()
+    memories = await _all(store, space, now)
+    mended = mend(memories, now)
+    repairs = await write(store, embedder, space, memories, mended)
+    if await queue.erased(space.user, now):  # what was just written must not outlive that
+        await store.delete(space, [each.id for each in mended.changed], at=0)
+    await store.flush()
+    return repairs
+
+
+async def _audited(store: MemoryStore, receipts: ReceiptBook, space: Space, repairs: list[Finding]) -> Audited:
+    now = wall_clock()
+    memories = await _all(store, space, now)
+    since, recalled = await receipts.recalled(space)
+    usage = Usage(since, recalled) if since is not None else None
+    return Audited(space, memories, judge(memories, now, usage), repairs)
+
+
+async def _all(store: MemoryStore, space: Space, now: Millis) -> list[Memory]:
+    found, cursor = await store.page(space, limit=_PAGE, now=now, include_past=True)
+    while cursor is not None:
+        page, cursor = await store.page(space, limit=_PAGE, now=now, include_past=True, cursor=cursor)
+        found += page
+    return found
+
+
+def _print(audited: Audited, show_text: bool) -> None:
+    columns = shutil.get_terminal_size().columns
+    for line in _lines(audited, show_text):
+        print(line[:columns])
+
+
+def _lines(audited: Audited, show_text: bool) -> Iterator[str]:
+    counts = ", ".join(f"{number:,} {name}" for name, number in _counts(audited.memories).items())
+    yield f"{clean(audited.space.user)} / {clean(audited.space.scope)}: {counts}"
+    for finding in audited.repairs:
+        yield _row(finding, "repaired", show_text=False)
+    for complaint, group in groupby(audited.findings, key=lambda finding: finding.complaint):
+        findings = list(group)
+        yield from (_row(finding, "--fix repairs" if finding.safe else "", show_text) for finding in findings[:_ROWS])
+        if len(findings) > _ROWS:
+            yield f"  {complaint:<13} {len(findings) - _ROWS:,} more; --json lists all, with whole ids"
+    if not audited.findings:
+        yield "  nothing to complain of"
+
+
+def _row(finding: Finding, note: str, show_text: bool) -> str:
+    memory = finding.memory
+    other = f", see {finding.other[:8]}" if finding.other else ""
+    noted = f" ({note})" if note else ""
+    text = f"  {_excerpt(memory)}" if show_text else ""
+    return f"  {finding.complaint:<13} {memory.id[:8]}  {memory.kind:<7}  {finding.reason}{other}{noted}{text}"
+
+
+def _excerpt(memory: Memory) -> str:
+    """Its first words, without secrets and digits."""
+    text = re.sub(r"\d", "•", clean(redact(memory.text).text))
+    return f"“{text[:_EXCERPT]}…”" if len(text) > _EXCERPT else f"“{text}”"
+
+
+def _counts(memories: list[Memory]) -> dict[str, int]:
+    current = [each for each in memories if each.valid_to is None]
+    facts = sum(each.kind == "fact" for each in current)
+    return {"facts": facts, "episodes": len(current) - facts, "past": len(memories) - len(current)}
+
+
+def _as_json(audited: Audited, show_text: bool) -> dict[str, Any]:
+    return {
+        "user": audited.space.user,
+        "scope": audited.space.scope,
+        **_counts(audited.memories),
+        "repairs": [_finding_json(each, show_text=False) for each in audited.repairs],
+        "findings": [_finding_json(each, show_text) for each in audited.findings],
+    }
+
+
+def _finding_json(finding: Finding, show_text: bool) -> dict[str, Any]:
+    memory = finding.memory
+    shown = {
+        "complaint": finding.complaint,
+        "id": memory.id,
+        "kind": memory.kind,
+        "created_at": rfc3339(memory.created_at),
+        "reason": finding.reason,
+        "other": finding.other,
+        "safe": finding.safe,
+    }
+    return shown | {"excerpt": _excerpt(memory)} if show_text else shown

@@ -1,0 +1,63 @@
+"""`rememberd dead`: the turns that could not be remembered, or that no model could read, and another chance."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from rememberd.api.serializers import rfc3339
+from rememberd.cli import config_option, settings_of
+from rememberd.cli.terminal.table import table
+from rememberd.settings.schema import Settings
+from rememberd.types import DeadLetter
+from rememberd.wiring.encryption import sealing
+from rememberd.wiring.queue import Records, build_records
+
+EXAMPLES = """\
+  rememberd dead list                     # whose, how often they were tried, and why they failed
+  rememberd dead replay                   # once the cause is put right
+"""
+
+_MOST = 100
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    config_option(parser)
+    parser.add_argument("do", metavar="{list,replay}", choices=("list", "replay"))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    return asyncio.run((_list if arguments.do == "list" else _replay)(settings_of(arguments)))
+
+
+async def _list(settings: Settings) -> int:
+    async with _opened(settings) as records:
+        letters = [*await records.queue.dead(_MOST), *await records.pending.dead(_MOST)][:_MOST]
+        count = (await records.queue.stats()).dead + (await records.pending.stats()).dead
+    if letters:
+        print("\n".join(table(("said", "user", "scope", "tries", "error"), [_row(each) for each in letters])))
+    print(f"{count} dead letters" + (f", {_MOST} of them shown" if count > _MOST else ""))
+    return 0
+
+
+async def _replay(settings: Settings) -> int:
+    async with _opened(settings) as records:
+        print(f"{await records.queue.replay() + await records.pending.replay()} turns will be tried again")
+    return 0
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Records]:
+    async with sealing(settings) as seal:
+        records = build_records(settings, seal)
+        try:
+            yield records
+        finally:
+            await records.queue.close()
+
+
+def _row(letter: DeadLetter) -> tuple[str, ...]:
+    said, space = str(rfc3339(letter.created_at)), letter.space
+    return said, space.user, space.scope, str(letter.attempts), letter.error

@@ -1,0 +1,297 @@
+"""`rememberd demo`: one person, two sessions, two models, one memory; no key and no network needed."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import textwrap
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from rememberd.errors import ConfigError
+from rememberd.upstream.catalog import defaults
+
+EXAMPLES = """\
+  rememberd demo
+  rememberd demo --page                   # the memory page, to try it in a browser
+  OPENAI_API_KEY=… rememberd demo         # with two of its models
+"""
+
+TOLD = "Hi, I'm Ada. I live in Oslo, I work at Globex and I'm allergic to peanuts."
+ASKED = "Which snacks should I avoid, and in which city would I buy them?"
+STAND_INS = ("stand-in-a", "stand-in-b")
+_REAL = {
+    "OPENAI_API_KEY": ("gpt-4o-mini", "gpt-4.1-mini"),
+    "ANTHROPIC_API_KEY": ("claude-haiku-4-5", "claude-sonnet-4-5"),
+    "GEMINI_API_KEY": ("gemini-2.5-flash", "gemini-2.5-pro"),
+}
+_WAIT_SECONDS = 30
+_WORD_SECONDS = 0.02  # slow enough to be seen streaming
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """No `--config`: it runs beside everything, in a folder of its own."""
+    parser.add_argument("--page", action="store_true", help="keep running, to try the memory page in a browser")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    return asyncio.run((page if arguments.page else demo)(os.environ))
+
+
+async def demo(environ: Mapping[str, str]) -> int:
+    """Returns the exit code. Real models when a provider key is in the environment and its provider answers."""
+    models = real_models(environ)
+    if models:
+        try:
+            return await _play(models, None)
+        except ConnectionError as error:
+            print(f"\n{models} did not answer ({error}); going on with the built-in stand-ins.\n")
+    async with stand_in() as server:
+        return await _play(STAND_INS, server)
+
+
+async def page(environ: Mapping[str, str]) -> int:
+    """The memory page with the same models, until it is interrupted; then everything said is gone."""
+    models = real_models(environ)
+    async with stand_in() as server:
+        with tempfile.TemporaryDirectory(prefix="rememberd-demo-") as folder:
+            async with _proxy(Path(folder), models or STAND_INS, None if models else server) as url:
+                _say(f"The memory page: {url}/\nTell it something in the chat; Ctrl-C ends the demo and forgets all.")
+                await asyncio.Event().wait()
+    return 0
+
+
+def real_models(environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """One model of each of two providers where two keys are there, else two models of one."""
+    found = [names for variable, names in _REAL.items() if environ.get(variable)]
+    if not found:
+        return None
+    return (found[0][0], found[1][0]) if len(found) > 1 else found[0]
+
+
+def stand_in_answer(messages: Sequence[Mapping[str, Any]]) -> str:
+    """What the stand-in says: the lines of its own prompt that share a word with the question, and no more."""
+    prompt = str(messages[-1].get("content", ""))
+    memory, _, question = prompt.rpartition("</memory>")
+    given = [line.strip(" -*\t") for line in memory.splitlines()[2:] if line.strip()]
+    facts = [line for line in given if re.search(r"\bI\b|\bmy\b|I'm", line) and "?" not in line]
+    if facts:
+        return "My prompt says: " + " ".join(dict.fromkeys(facts))
+    if "?" in question or "?" in prompt:
+        return "I cannot know that: nothing in my prompt says anything about you."
+    return "Nice to meet you!"
+
+
+@dataclass
+class StandIn:
+    """A model server that answers from its prompt and keeps what it was sent."""
+
+    url: str = ""
+    received: list[dict[str, Any]] = field(default_factory=list)
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.received.append(body)
+        if body.get("stream"):
+            return await self._stream(request, body)
+        message = {"role": "assistant", "content": stand_in_answer(body["messages"])}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        return web.json_response(
+            {"id": "demo", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
+        )
+
+    async def _stream(self, request: web.Request, body: Mapping[str, Any]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        head = {"id": "demo", "object": "chat.completion.chunk", "created": 0, "model": body["model"]}
+        for word in re.findall(r"\S+\s*", stand_in_answer(body["messages"])):
+            choice = {"index": 0, "delta": {"content": word}, "finish_reason": None}
+            await response.write(f"data: {json.dumps({**head, 'choices': [choice]})}\n\n".encode())
+            await asyncio.sleep(_WORD_SECONDS)
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+
+@asynccontextmanager
+async def stand_in() -> AsyncIterator[StandIn]:
+    server = StandIn()
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", server.chat)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    try:
+        yield server
+    finally:
+        await runner.cleanup()
+
+
+@dataclass(frozen=True)
+class Exchange:
+    sent: str
+    got: str
+    answer: str
+    headers: Mapping[str, str]
+
+
+async def _play(models: tuple[str, str], server: StandIn | None) -> int:
+    print(f"rememberd demo: two models, {models[0]} and {models[1]}", end="")
+    print(" (built-in stand-ins: they only repeat what stands in their prompt)" if server else "")
+    with tempfile.TemporaryDirectory(prefix="rememberd-demo-") as folder:
+        async with _proxy(Path(folder), models, server) as url, aiohttp.ClientSession(url) as client:
+            _say(f"\n1. Session one, {models[0]}. The client sends:\n   {TOLD}")
+            first = await _ask(client, server, models[0], TOLD)
+            _say(f"   The model answers: {first.answer}")
+            learned = await _learned(client, first)
+            _say(
+                "   Remembered a moment later, out of the request's way:\n"
+                + "\n".join(f"     - {t}" for t in learned)
+            )
+            _say(f"\n2. Session two: a new conversation, another model, {models[1]}. Memory on:\n")
+            _table(await _ask(client, server, models[1], ASKED))
+            _say("\n3. The same question with `X-Memory: off`:\n")
+            _table(await _ask(client, server, models[1], ASKED, memory="off"))
+    _point()
+    return 0
+
+
+@asynccontextmanager
+async def _proxy(folder: Path, models: tuple[str, str], server: StandIn | None) -> AsyncIterator[str]:
+    """A real `rememberd serve` in a directory of its own, on a free port."""
+    listed = (
+        defaults(os.environ, [])
+        if server is None
+        else [
+            {
+                "model_name": name,
+                "litellm_params": {"model": f"openai/{name}", "api_base": server.url, "api_key": "not-needed"},
+            }
+            for name in models
+        ]
+    )
+    config, log = folder / "rememberd.yaml", folder / "log"
+    memory = {"deadline_ms": 2000}  # a newcomer's machine may be busy, and this is to show what memory does
+    settings = {"server": {"port": 0}, "data_dir": str(folder), "model_list": listed, "memory": memory}
+    config.write_text(json.dumps(settings))
+    with log.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "rememberd", "serve", "--config", str(config)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+        )
+    try:
+        yield await _address(process, log)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
+    """The URL that `serve` prints once it is ready."""
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(_WAIT_SECONDS):
+            async for line in process.stdout:
+                if found := re.search(rb"ready .*?(http://[^\s/]+)", line):
+                    return found[1].decode()
+    except TimeoutError:
+        process.terminate()
+    said = await asyncio.to_thread(log.read_text)
+    raise ConfigError(f"the proxy did not start:\n{said}")
+
+
+async def _ask(
+    client: aiohttp.ClientSession, server: StandIn | None, model: str, text: str, memory: str = "on"
+) -> Exchange:
+    body = {"model": model, "messages": [{"role": "user", "content": text}]}
+    async with client.post("/v1/chat/completions", json=body, headers={"X-Memory": memory}) as reply:
+        answer = await reply.json(content_type=None)
+        if reply.status != 200:
+            raise ConnectionError(f"HTTP {reply.status}: {str(answer)[:200]}")
+        headers = reply.headers
+    got = str(server.received[-1]["messages"][-1]["content"]) if server else await _block(client, headers, text)
+    return Exchange(text, got, answer["choices"][0]["message"]["content"], headers)
+
+
+async def _block(client: aiohttp.ClientSession, headers: Mapping[str, str], text: str) -> str:
+    """What a real model got, pieced together from the receipt."""
+    async with client.get(f"/v1/receipts/{headers.get('X-Memory-Receipt', '')}") as reply:
+        receipt = await reply.json() if reply.status == 200 else {}
+    lines = [str(memory.get("text", "")) for memory in receipt.get("recalled", [])]
+    return "\n".join(["<memory>", *lines, "</memory>", "", text]) if lines else text
+
+
+async def _learned(client: aiohttp.ClientSession, told: Exchange) -> list[str]:
+    """The facts that the receipt names, once the writer is done with the turn."""
+    for _ in range(_WAIT_SECONDS * 10):
+        async with client.get(f"/v1/receipts/{told.headers['X-Memory-Receipt']}") as reply:
+            receipt = await reply.json()
+        if reply.status == 200 and receipt["write"] != "pending":
+            return [memory["text"] for memory in receipt["written"] if memory["kind"] == "fact"]
+        await asyncio.sleep(0.1)
+    raise ConfigError("nothing was remembered within 30 seconds; `rememberd check` says why")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _table(exchange: Exchange) -> None:
+    width = (min(shutil.get_terminal_size((120, 24)).columns, 132) - 6) // 3
+    columns = [
+        ("the client sent", exchange.sent),
+        ("the model got", exchange.got),
+        ("what came back", exchange.answer),
+    ]
+    cells = [_wrap(text, width) for _, text in columns]
+    print(" | ".join(title.upper().ljust(width) for title, _ in columns))
+    print("-+-".join("-" * width for _ in columns))
+    inside = False
+    for row in range(max(len(cell) for cell in cells)):
+        texts = [cell[row] if row < len(cell) else "" for cell in cells]
+        inside = inside or "<memory>" in texts[1]
+        shown = [text.ljust(width) for text in texts]
+        print(" | ".join([shown[0], _highlight(shown[1]) if inside else shown[1], shown[2]]))
+        inside = inside and "</memory>" not in texts[1]
+    said = exchange.headers
+    print(
+        f"memory: {said.get('X-Memory-Status')}, {said.get('X-Memory-Count')} memories, "
+        f"{said.get('X-Memory-Tokens')} tokens; the proxy added {said.get('X-Proxy-Overhead-Ms')} ms "
+        f"(recall {said.get('X-Memory-Recall-Ms')} ms)"
+    )
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    return [part for line in text.splitlines() for part in textwrap.wrap(line, width) or [""]]
+
+
+def _highlight(text: str) -> str:
+    return f"\x1b[30;43m{text}\x1b[0m" if sys.stdout.isatty() else f"{text[:-1].rstrip()}".ljust(len(text) - 1) + "*"
+
+
+def _point() -> None:
+    _say(
+        """
+Now with your own client: start `rememberd serve` (it finds provider keys and a running Ollama) and change one thing,
+the base URL.
+
+  curl         curl http://127.0.0.1:8787/v1/chat/completions -H 'Content-Type: application/json' \\
+                 -d '{"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi, I am Ada"}]}'
+  OpenAI SDK   client = OpenAI(base_url="http://127.0.0.1:8787/v1", api_key="local")
+  Open WebUI   Settings > Connections > OpenAI API: http://127.0.0.1:8787/v1"""
+    )

@@ -1,0 +1,41 @@
+"""`rememberd encryption`: which master key is in force, and a new one for all keys."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from rememberd.cli import config_option, settings_of
+from rememberd.errors import ConfigError
+from rememberd.settings.schema import Settings
+from rememberd.wiring.encryption import sealing
+
+EXAMPLES = """\
+  rememberd encryption status
+  rememberd encryption rotate     # with a new master key in front of the old one, and every process restarted
+"""
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    config_option(parser)
+    actions = ("status", "rotate")
+    parser.add_argument("do", metavar="{status,rotate}", choices=actions, help="show the keys in use; wrap all anew")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    return asyncio.run(_run(settings_of(arguments), rotate=arguments.do == "rotate"))
+
+
+async def _run(settings: Settings, *, rotate: bool) -> int:
+    """Raises `ConfigError`, `Unavailable`."""
+    async with sealing(settings) as seal:
+        keyring = seal.keyring
+        if keyring is None:
+            raise ConfigError("memories are not encrypted: set memory.encryption.master_key")
+        if rotate:
+            rewrapped = await keyring.rotate()
+            print(f"{rewrapped} keys wrapped anew by {keyring.newest.id}; older master keys can go from the settings")
+        for master, number in sorted((await keyring.versions()).items()):
+            note = "the newest" if master == keyring.newest.id else "run `rememberd encryption rotate`"
+            print(f"master key {master}: {number} keys ({note})")
+    return 0

@@ -1,0 +1,224 @@
+"""`rememberd import`: what people already have, by the way that everything takes into memory."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from rememberd.cli.terminal import client, table
+from rememberd.cli.terminal.client import Client, ProxyError
+from rememberd.cli.terminal.progress import Progress
+from rememberd.memory.importers.files import EXPECTED, FORMATS, Export, opened
+from rememberd.memory.importers.records import BadFile, Line
+from rememberd.memory.learn.memory_commands import wish
+from rememberd.memory.learn.rules.extract import extract
+from rememberd.memory.recall.block import clean
+from rememberd.memory.safety.redact import redact
+
+EXAMPLES = """\
+  rememberd import chatgpt-export.zip --dry-run     # what would be learned; nothing is written
+  rememberd import chatgpt-export.zip
+  rememberd import notes.md --scope work            # one statement a line or bullet
+  rememberd import memories.ndjson                  # what `rememberd memories export` wrote
+"""
+
+_LINES = 50  # of a request: so many turns stand before what the user says meanwhile
+_BYTES = 4 * 2**20  # of a request, unless a single line is larger
+_SHOWN = 20  # facts
+_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.05, 1.0
+_PATIENCE_SECONDS = 300.0  # for the writer to get through one request
+
+
+@dataclass
+class Summary:
+    """What was read, and what came of it. `facts` are texts, each once, of turns; `added` counts stated memories."""
+
+    turns: int = 0
+    memories: int = 0
+    facts: dict[str, None] = field(default_factory=dict)
+    added: int = 0
+    episodes: int = 0
+    known: int = 0
+    skipped: int = 0
+    lost: int = 0
+    redacted: int = 0
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def learned(self) -> int:
+        return len(self.facts) + self.added
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="the export: a zip, JSON, NDJSON, text or Markdown")
+    parser.add_argument("--format", choices=FORMATS, default="auto", help="default: auto, from the file itself")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be learned, and write nothing")
+    parser.add_argument("--json", action="store_true", help="the summary as JSON")
+    client.options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    summary, progress = Summary(), Progress()
+    proxy = None if arguments.dry_run else client.connect(arguments)
+    if proxy is not None:
+        _allowed(partial(proxy.ask, "GET", "/v1/memories?limit=1"))  # before a long file is read for nobody
+    try:
+        with opened(arguments.file, arguments.format) as exports:
+            for export in exports:
+                for batch in _batches(export):
+                    _guess(batch, summary) if proxy is None else _send(proxy, batch, summary)
+                    progress.show(export.fraction, _so_far(summary))
+                summary.errors += [f"{each} is not of the format it should be" for each in export.unreadable]
+    except KeyboardInterrupt:
+        print("\nstopped; run it again to go on, nothing is added twice", file=sys.stderr)
+        return 130
+    finally:
+        progress.end()
+    if not summary.turns + summary.memories + len(summary.errors):
+        raise BadFile(f"{arguments.file} holds nothing to import: {EXPECTED}")
+    _report(summary, arguments)
+    return 0
+
+
+def _batches(export: Export) -> Iterator[list[Line]]:
+    batch: list[Line] = []
+    size = 0
+    for line in export.lines():
+        batch.append(line)
+        size += len(line.get("user") or "") + len(line.get("answer") or "")
+        if len(batch) >= _LINES or size >= _BYTES:
+            yield batch
+            batch, size = [], 0
+    yield batch
+
+
+def _send(proxy: Client, batch: list[Line], summary: Summary) -> None:
+    """And wait until it is learned: what the user says meanwhile must not queue behind a whole life."""
+    if not batch:
+        return
+    lines = [orjson.dumps(line) + b"\n" for line in batch]
+    try:
+        answer = _allowed(partial(proxy.ask, "POST", "/v1/memories/import", lines=lines))
+    except ProxyError as error:
+        if error.status != 400:
+            raise
+        summary.errors.append(str(error))  # of all lines of this batch
+        return
+    taken = answer["turns"]
+    turns = sum(map(len, taken.values()))
+    summary.turns += turns
+    summary.memories += len(batch) - turns - len(answer["errors"])
+    summary.added += answer["added"]
+    summary.known += answer["merged"] + len(taken["known"])
+    summary.skipped += len(taken["skipped"])
+    summary.errors += [each["message"] for each in answer["errors"]]
+    for receipt in _settled(proxy, taken["queued"]):
+        _count(receipt, summary)
+
+
+def _settled(proxy: Client, waiting: list[str]) -> Iterator[dict[str, Any]]:
+    """The receipts, each once the writer is done with its turn. Those of a user who is erased meanwhile are gone."""
+    end, pause = time.monotonic() + _PATIENCE_SECONDS, _POLL_SECONDS
+    while waiting:
+        path = f"/v1/receipts?ids={','.join(waiting)}"
+        found = _allowed(partial(proxy.ask, "GET", path))["data"]
+        yield from (receipt for receipt in found if receipt["write"] != "pending")
+        waiting = [receipt["id"] for receipt in found if receipt["write"] == "pending"]
+        if waiting and time.monotonic() > end:
+            raise ProxyError("the writer does not get on: `rememberd check` says why; then run this again to go on")
+        if waiting:
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_POLL_SECONDS)
+
+
+def _allowed(ask: Callable[[], Any]) -> Any:
+    """What `ask` returns, when the key's limit of requests lets it."""
+    while True:
+        try:
+            return ask()
+        except ProxyError as error:
+            if error.retry_after is None:
+                raise
+            time.sleep(error.retry_after)
+
+
+def _count(receipt: dict[str, Any], summary: Summary) -> None:
+    summary.lost += receipt["write"] == "lost"
+    summary.skipped += receipt["write"] == "nothing"
+    written = [memory for memory in receipt["written"] if not memory.get("deleted")]
+    for memory in written:
+        if memory["kind"] == "fact":
+            summary.facts[memory["text"]] = None
+        else:
+            summary.episodes += 1
+            summary.redacted += memory["text"].count("[redacted: ")
+
+
+def _guess(batch: list[Line], summary: Summary) -> None:
+    """What the rules find, here, without a proxy. Its model, if it has one for that, finds more."""
+    for line in batch:
+        said = redact(str(line.get("user") or line.get("text") or ""))
+        summary.redacted += sum(said.counts.values())
+        if "user" not in line:
+            summary.memories += 1
+            summary.facts[said.text] = None
+            continue
+        summary.turns += 1
+        if wish(said.text) is not None:
+            summary.skipped += 1
+            continue
+        summary.episodes += 1
+        summary.facts.update((fact.text, None) for fact in extract(said.text, 0))
+
+
+def _so_far(summary: Summary) -> str:
+    return f"{summary.turns + summary.memories:,} read, {summary.learned:,} facts"
+
+
+def _report(summary: Summary, arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        print(orjson.dumps(_as_json(summary, arguments), option=orjson.OPT_INDENT_2).decode())
+        return
+    would = "would be " if arguments.dry_run else ""
+    print(f"read: {summary.turns:,} exchanges, {summary.memories:,} memories")
+    print(f"{would}learned: {summary.learned:,} facts, {summary.episodes:,} exchanges kept")
+    for fact in list(summary.facts)[:_SHOWN]:
+        print("  - " + table.cut(clean(fact), table.columns() - 4))
+    if len(summary.facts) > _SHOWN:
+        print(f"  and {len(summary.facts) - _SHOWN:,} more")
+    for count, about in (
+        (summary.known, "known before"),
+        (summary.skipped, "with nothing to remember"),
+        (summary.redacted, "secrets redacted"),
+        (summary.lost, "lost: `rememberd check` says why"),
+        (len(summary.errors), "not readable"),
+    ):
+        if count:
+            print(f"{count:,} {about}")
+    for error in summary.errors[:_SHOWN]:
+        print(f"  - {error}")
+
+
+def _as_json(summary: Summary, arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "object": "import",
+        "dry_run": arguments.dry_run,
+        "turns": summary.turns,
+        "memories": summary.memories,
+        "facts": summary.learned,
+        "episodes": summary.episodes,
+        "known": summary.known,
+        "skipped": summary.skipped,
+        "redacted": summary.redacted,
+        "lost": summary.lost,
+        "errors": summary.errors,
+        "learned": list(summary.facts),
+    }

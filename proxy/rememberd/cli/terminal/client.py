@@ -1,0 +1,116 @@
+"""HTTP to a running proxy. The standard library's client: a command is there at once, and needs no more."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from rememberd import __version__
+from rememberd.cli import config_option, settings_of
+from rememberd.errors import RememberdError
+
+_PATIENCE_SECONDS = 120.0
+_EVERYWHERE = frozenset(("0.0.0.0", "::", ""))  # noqa: S104 - what a server listens on is no place to connect to
+
+
+class ProxyError(RememberdError):
+    """The proxy is not there, or refuses. Says what to do next; `status` is 0 where nobody answered, `retry_after` is
+    how many seconds the key has to wait, where it is only that."""
+
+    def __init__(self, message: str, status: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status, self.retry_after = status, retry_after
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Where the proxy is and who is asking."""
+    config_option(parser)
+    parser.add_argument("--url", help="of the proxy (default: $REMEMBERD_URL, else from the settings)")
+    parser.add_argument("--key", help="API key (default: $REMEMBERD_KEY; none is needed on loopback without keys)")
+    parser.add_argument("--user", help="whose memory, for a key that may name users")
+    parser.add_argument("--scope", help="a separate space of the same user, such as work")
+
+
+def connect(arguments: argparse.Namespace) -> Client:
+    """Raises `ConfigError`, and `ProxyError` for an URL that is none."""
+    named = {"X-Memory-User": arguments.user, "X-Memory-Scope": arguments.scope}
+    key = arguments.key or os.environ.get("REMEMBERD_KEY")
+    headers = named | {"Authorization": key and f"Bearer {key}"}
+    url = arguments.url or os.environ.get("REMEMBERD_URL") or _configured(arguments)
+    return Client(url, {name: value for name, value in headers.items() if value})
+
+
+def _configured(arguments: argparse.Namespace) -> str:
+    server = settings_of(arguments).server
+    host = "127.0.0.1" if server.host in _EVERYWHERE else server.host
+    return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
+
+
+class Client:
+    """One connection for each call; `headers` go with all of them."""
+
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ProxyError(f"{url!r} is no address of a proxy: give one such as http://127.0.0.1:8787")
+        self.url, self.headers = url.rstrip("/").removesuffix("/v1"), dict(headers)
+        self.parts = urlsplit(self.url)
+
+    def ask(self, method: str, path: str, body: Any = None, *, lines: Iterable[bytes] | None = None) -> Any:
+        """The JSON of an answer. `body` is sent as JSON, `lines` as NDJSON. Raises `ProxyError`."""
+        data = b"".join(lines) if lines is not None else b"" if body is None else orjson.dumps(body)
+        kind = "application/json" if lines is None else "application/x-ndjson"
+        with self.open(method, path, data, {"Content-Type": kind}) as answer:
+            raw = self._read(answer)
+        try:
+            return orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise ProxyError(f"{self.url} answers, but not as rememberd does: is this its address?") from error
+
+    def open(
+        self, method: str, path: str, data: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> http.client.HTTPResponse:
+        """An answer of status 200, not read yet; closing it closes the connection. Raises `ProxyError`."""
+        kind = http.client.HTTPSConnection if self.parts.scheme == "https" else http.client.HTTPConnection
+        host, port = self.parts.hostname or "", self.parts.port
+        connection = kind(host, port, timeout=_PATIENCE_SECONDS)
+        sent = {"User-Agent": f"rememberd/{__version__}", "Connection": "close", **self.headers, **(headers or {})}
+        try:
+            connection.request(method, self.parts.path + path, data, sent)
+            answer = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise ProxyError(self._absent(error)) from error
+        if answer.status >= 400:
+            with answer:
+                raise self._refusal(answer.status, answer.headers.get("Retry-After"), self._read(answer))
+        return answer
+
+    def _read(self, answer: http.client.HTTPResponse) -> bytes:
+        try:
+            return answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise ProxyError(f"{self.url} broke off in its answer: try again") from error
+
+    def _absent(self, error: Exception) -> str:
+        if isinstance(error, TimeoutError):
+            return f"{self.url} did not answer within {_PATIENCE_SECONDS:.0f} s: look at its log, or try again"
+        return f"nobody answers at {self.url} ({error}): start it with `rememberd serve`, or name it with --url"
+
+    def _refusal(self, status: int, retry_after: str | None, raw: bytes) -> ProxyError:
+        try:
+            message = str(orjson.loads(raw)["error"]["message"])
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            message = f"{self.url} answers {status}, but not as rememberd does: is this its address?"
+        if status == 401:
+            message = f"{message}\nset REMEMBERD_KEY to a key of the proxy's `keys`, or give one with --key"
+        if status == 403 and "several users" in message:
+            message = f"{message}\nname one with --user"
+        wait = float(retry_after) if status == 429 and retry_after and retry_after.isdigit() else None
+        return ProxyError(message, status, wait)

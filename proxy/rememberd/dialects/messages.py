@@ -1,0 +1,99 @@
+"""Anthropic Messages: the same promises over content blocks. Pure functions over dicts."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rememberd.dialects import client_text as boilerplate
+from rememberd.dialects import sse
+from rememberd.dialects import user_message as questions
+from rememberd.dialects.body import dump, loads
+from rememberd.dialects.user_message import Question, text_of
+from rememberd.errors import UpstreamUnavailable, anthropic_body
+
+PATH = "/messages"
+END = re.compile(rb"event: ?message_stop")
+
+
+def question(body: dict[str, Any]) -> Question | None:
+    """None: nobody said anything (no messages, an image alone, or a shape that is not ours to judge)."""
+    messages = body.get("messages")
+    return questions.newest(messages, _words) if isinstance(messages, list) else None
+
+
+def user_texts(body: dict[str, Any]) -> list[tuple[int, str]]:
+    """What the person said in this conversation, newest first, each with its index."""
+    return [(at, text) for at, text in questions.spoken(body["messages"], _words) if text]
+
+
+def prefix(body: dict[str, Any], at: int) -> list[bytes]:
+    return questions.prefix(body["messages"], at)
+
+
+def inject(body: dict[str, Any], asked: Question, block: str, placement: str) -> dict[str, Any]:
+    """A copy of `body` with the block before the newest real user text. As a system text it comes last, so that
+    what the client marked for the provider's cache stays the beginning of the prompt."""
+    if placement == "system":
+        return body | {"system": _system_with(body.get("system"), block)}
+    messages = list(body["messages"])
+    messages[asked.at] = _with_block(messages[asked.at], block)
+    return body | {"messages": messages}
+
+
+def answer(raw: bytes, *, streamed: bool) -> str:
+    """The text blocks of a whole message or of as much as arrived; "" for what is not one."""
+    if not streamed:
+        message = loads(raw)
+        return text_of(message.get("content")) if isinstance(message, dict) else ""
+    return "".join(_delta(loads(event)) for event in sse.events(raw))
+
+
+def error_body(status: int, code: str, message: str, param: str | None = None) -> dict[str, Any]:
+    """Anthropic's errors have a type and a message only."""
+    return anthropic_body(status, message)
+
+
+def error_event(error: UpstreamUnavailable) -> bytes:
+    return b"event: error\ndata: " + dump(anthropic_body(error.status, str(error))) + b"\n\n"
+
+
+def _words(message: Any) -> str | None:
+    """A message that holds nothing but the results of tools is the client's, not the person's."""
+    if not isinstance(message, dict) or message.get("role") != "user":
+        return None
+    content = message.get("content")
+    text = text_of(content)
+    return None if not text and _has_results(content) else text
+
+
+def _has_results(content: Any) -> bool:
+    return isinstance(content, list) and any(
+        isinstance(block, dict) and block.get("type") == "tool_result" for block in content
+    )
+
+
+def _with_block(message: dict[str, Any], block: str) -> dict[str, Any]:
+    """Directly before the person's words: the results of tools must stay first, a client's reminders may."""
+    content = message["content"]
+    if not isinstance(content, list):
+        return message | {"content": f"{block}\n\n{content}"}
+    at = next((index for index, part in enumerate(content) if _is_typed(part)), len(content))
+    return message | {"content": [*content[:at], {"type": "text", "text": block}, *content[at:]]}
+
+
+def _is_typed(part: Any) -> bool:
+    is_text = isinstance(part, dict) and part.get("type") == "text"
+    return is_text and not boilerplate.synthetic(text_of([part]))
+
+
+def _system_with(system: Any, block: str) -> Any:
+    if isinstance(system, list):
+        return [*system, {"type": "text", "text": block}]
+    return f"{system}\n\n{block}" if system else block
+
+
+def _delta(event: Any) -> str:
+    delta = event.get("delta") if isinstance(event, dict) and event.get("type") == "content_block_delta" else None
+    is_text = isinstance(delta, dict) and delta.get("type") == "text_delta"
+    return text_of(delta.get("text")) if isinstance(delta, dict) and is_text else ""

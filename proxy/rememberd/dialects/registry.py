@@ -1,0 +1,51 @@
+"""The dialects of chat: each is a module of this room, found by the path that clients post to."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Protocol
+
+from rememberd.dialects import chat, messages, responses
+from rememberd.dialects.user_message import Question
+from rememberd.errors import UpstreamUnavailable
+
+
+class Dialect(Protocol):
+    """What a module of a dialect has. Nothing in it raises, whatever the client's JSON looks like.
+
+    `PATH` is relative to the API base; `END` marks a stream's last event (see `sse.Tail`)."""
+
+    @property
+    def PATH(self) -> str: ...
+
+    @property
+    def END(self) -> re.Pattern[bytes]: ...
+
+    def question(self, body: dict[str, Any]) -> Question | None:
+        """The newest words of a person, or None."""
+
+    def user_texts(self, body: dict[str, Any]) -> list[tuple[int, str]]:
+        """What the person said in the conversation, newest first, by index; `body` holds a question."""
+
+    def prefix(self, body: dict[str, Any], at: int) -> list[bytes]:
+        """Each message up to the one at `at`: the same in every retry and in every step of a tool loop."""
+
+    def inject(self, body: dict[str, Any], asked: Question, block: str, placement: str) -> dict[str, Any]:
+        """A copy of `body` with the block in it."""
+
+    def answer(self, raw: bytes, *, streamed: bool) -> str:
+        """The text of an answer, or of as much of it as arrived."""
+
+    def error_body(self, status: int, code: str, message: str, param: str | None = None) -> dict[str, Any]: ...
+
+    def error_event(self, error: UpstreamUnavailable) -> bytes:
+        """What ends a stream that broke."""
+
+
+_ALL: tuple[Dialect, ...] = (chat, responses, messages)
+DIALECTS = {f"/v1{each.PATH}": each for each in _ALL}
+
+
+def dialect_for(path: str) -> Dialect:
+    """The dialect in which to answer on `path`, errors included; OpenAI's where no other is known."""
+    return messages if path.startswith("/v1/messages") else DIALECTS.get(path, chat)

@@ -1,0 +1,86 @@
+"""OpenAI Responses: the same promises over input items. Pure functions over dicts."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rememberd.dialects import sse
+from rememberd.dialects import user_message as questions
+from rememberd.dialects.body import dump, loads
+from rememberd.dialects.user_message import Question, text_of
+from rememberd.errors import UpstreamUnavailable, openai_body
+
+PATH = "/responses"
+END = re.compile(rb"event: ?response\.(?:completed|failed|incomplete)")
+
+error_body = openai_body
+
+
+def question(body: dict[str, Any]) -> Question | None:
+    """None: nobody said anything; so it is with the results of tools that go on from `previous_response_id`."""
+    return questions.newest(_items(body), _words)
+
+
+def user_texts(body: dict[str, Any]) -> list[tuple[int, str]]:
+    """What the person said in this conversation, newest first, each with its index."""
+    return [(at, text) for at, text in questions.spoken(_items(body), _words) if text]
+
+
+def prefix(body: dict[str, Any], at: int) -> list[bytes]:
+    return questions.prefix(_items(body), at)
+
+
+def inject(body: dict[str, Any], asked: Question, block: str, placement: str) -> dict[str, Any]:
+    """A copy of `body` with the block before the newest real user item; `instructions` are never touched."""
+    if placement == "system":
+        return body | {"input": [{"role": "system", "content": block}, *_items(body)]}
+    if isinstance(body["input"], str):
+        return body | {"input": f"{block}\n\n{body['input']}"}
+    items = list(body["input"])
+    items[asked.at] = _with_block(items[asked.at], block)
+    return body | {"input": items}
+
+
+def answer(raw: bytes, *, streamed: bool) -> str:
+    """The text of all output messages of a whole response or of as much as arrived; "" for what is not one."""
+    if not streamed:
+        return "".join(_output_text(loads(raw)))
+    return "".join(_delta(loads(event)) for event in sse.events(raw))
+
+
+def error_event(error: UpstreamUnavailable) -> bytes:
+    """The dialect's own event. How many came before it is not counted on the way: hence the number 0."""
+    body = {"type": "error", "code": error.code, "message": str(error), "param": None, "sequence_number": 0}
+    return b"event: error\ndata: " + dump(body) + b"\n\n"
+
+
+def _items(body: dict[str, Any]) -> list[Any]:
+    given = body.get("input")
+    if isinstance(given, str):
+        return [{"role": "user", "content": given}]
+    return given if isinstance(given, list) else []
+
+
+def _words(item: Any) -> str | None:
+    if not isinstance(item, dict) or item.get("role") != "user" or item.get("type", "message") != "message":
+        return None
+    return text_of(item.get("content"), ("input_text", "text"))
+
+
+def _with_block(item: dict[str, Any], block: str) -> dict[str, Any]:
+    content = item.get("content")
+    if isinstance(content, list):
+        return item | {"content": [{"type": "input_text", "text": block}, *content]}
+    return item | {"content": f"{block}\n\n{content}"}
+
+
+def _output_text(response: Any) -> list[str]:
+    items = response.get("output") if isinstance(response, dict) else None
+    messages = [item for item in items or () if isinstance(item, dict) and item.get("type") == "message"]
+    return [text_of(message.get("content"), ("output_text",)) for message in messages]
+
+
+def _delta(event: Any) -> str:
+    is_text = isinstance(event, dict) and event.get("type") == "response.output_text.delta"
+    return text_of(event.get("delta")) if is_text else ""

@@ -1,0 +1,180 @@
+"""The keys: one for each user, wrapped by the master key, in a small file of their own or in Redis.
+
+Whose row is gone, their data cannot be read any more, in whatever file or backup of the rest it still lies. One more
+key, the root's, makes the pseudonyms, so that a master key can be replaced without touching anything but these rows.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from rememberd.encryption.cipher import KEY_BYTES, Cipher
+from rememberd.encryption.master_key import Master
+from rememberd.errors import ConfigError, StoreUnavailable
+from rememberd.types import Space
+
+ROOT = ""  # the owner of the root's key; no pseudonym is empty
+_NONCE_BYTES = 12
+_CACHED = 256  # users, about 10 kB each without their cached names
+
+log = logging.getLogger("rememberd.sealed")
+
+
+class Row(NamedTuple):
+    master: str
+    wrapped: bytes
+
+
+class Keys(Protocol):
+    """Where the wrapped keys lie, by owner. `place` is for messages. Every method raises `QueueUnavailable`."""
+
+    place: str
+
+    async def begin(self, root: Row, turned: bool, fresh: Callable[[], bool]) -> tuple[Row, bool] | None:
+        """The root's row and whether vectors are turned; as given, where neither is there and `fresh()` says that
+        nothing was kept unencrypted before. Else None."""
+
+    async def get(self, owner: str) -> Row | None: ...
+
+    async def get_or_add(self, owner: str, made: Row) -> Row:
+        """Of processes that add at once, all get the same row."""
+
+    async def drop(self, owner: str) -> str:
+        """Why its bytes may still be on the disk; empty if they are gone."""
+
+    async def rewrap(self, newest: str, again: Callable[[str, Row], Row]) -> int:
+        """Replace the rows whose master is not `newest`, and wipe the old ones. Returns how many."""
+
+    async def versions(self) -> Counter[str]: ...
+
+    async def close(self) -> None: ...
+
+
+class Keyring:
+    """`await start()` before anything else. `masters` is not empty; the first one wraps. `left` says why the bytes of
+    a key that was thrown away may still be on the disk.
+
+    Raises `QueueUnavailable` when the keys cannot be read, `StoreUnavailable` when a key's master is not known."""
+
+    def __init__(self, keys: Keys, masters: Sequence[Master], *, rotate_vectors: bool = False) -> None:
+        self.keys, self.newest, self.rotate_vectors = keys, masters[0], rotate_vectors
+        self._masters = {master.id: AESGCM(master.key) for master in masters}
+        self._ciphers: OrderedDict[str, tuple[Row, Cipher]] = OrderedDict()
+        self.root: Cipher
+        self.left = ""
+
+    async def start(self, fresh: Callable[[], bool]) -> None:
+        """Read the root's key, or make it where `fresh()` says that nothing was kept unencrypted before. Raises
+        `ConfigError`."""
+        made = self._wrapped(ROOT, os.urandom(KEY_BYTES))
+        begun = await self.keys.begin(made, self.rotate_vectors, fresh)
+        if begun is None:
+            raise in_the_clear(self.keys.place)
+        row, turned = begun
+        if row.master not in self._masters:
+            raise ConfigError(
+                f"{self.keys.place} needs the master key with the id {row.master}; memory.encryption names"
+                f" {', '.join(self._masters)}: add it behind the newest one"
+            )
+        if turned != self.rotate_vectors:
+            raise ConfigError(
+                "memory.encryption.rotate_vectors cannot be changed once there are memories: set it back"
+            )
+        self.root = Cipher(self._unwrapped(ROOT, row), ROOT)
+
+    def owner(self, user: str) -> str:
+        """The user's pseudonym."""
+        return self.root.name(user)
+
+    def space(self, space: Space) -> Space:
+        """Both names by pseudonym; a scope of the same name is another one's for each user."""
+        return Space(self.owner(space.user), self.root.name(f"{space.scope}\0{space.user}"))
+
+    def plain_space(self, sealed: Space) -> Space:
+        """Raises `Unreadable`."""
+        user = self.root.named(sealed.user)
+        return Space(user, self.root.named(sealed.scope).removesuffix(f"\0{user}"))
+
+    async def known(self, user: str) -> Cipher | None:
+        """None: there is nothing of this user that could be read. Looked up each time (10 µs in a file, some 300 in
+        Redis), so that every process notices an erasure by another."""
+        owner = self.owner(user)
+        row = await self.keys.get(owner)
+        if row is None:
+            self._ciphers.pop(owner, None)
+            return None
+        return self._cipher(owner, row)
+
+    async def own(self, user: str) -> Cipher:
+        """The user's cipher; a new one for a new user. The key is kept when this returns."""
+        found = await self.known(user)
+        if found is not None:
+            return found
+        owner = self.owner(user)
+        made = self._wrapped(owner, os.urandom(KEY_BYTES))
+        return self._cipher(owner, await self.keys.get_or_add(owner, made))
+
+    async def holds(self, user: str, cipher: Cipher) -> bool:
+        """Is this still the user's key?"""
+        current = await self.known(user)
+        return current is not None and current.fingerprint == cipher.fingerprint
+
+    async def shred(self, user: str) -> None:
+        """Throw the user's key away, with the bytes that it left on the disk."""
+        owner = self.owner(user)
+        self.left = await self.keys.drop(owner)
+        self._ciphers.pop(owner, None)
+        if self.left:
+            log.error("the key of an erased user cannot be used any more, but its bytes may be left: %s", self.left)
+
+    async def rotate(self) -> int:
+        """Wrap every key with the newest master key, and wipe how they were wrapped before. Returns how many were
+        wrapped by an older one; interrupted, it can be run again."""
+        return await self.keys.rewrap(
+            self.newest.id, lambda owner, row: self._wrapped(owner, self._unwrapped(owner, row))
+        )
+
+    async def versions(self) -> Counter[str]:
+        """How many keys each master key has wrapped, by its id."""
+        return await self.keys.versions()
+
+    async def close(self) -> None:
+        self._ciphers.clear()
+        await self.keys.close()
+
+    def _cipher(self, owner: str, row: Row) -> Cipher:
+        kept = self._ciphers.get(owner)
+        if kept is None or kept[0] != row:
+            kept = self._ciphers[owner] = row, Cipher(self._unwrapped(owner, row), owner)
+            if len(self._ciphers) > _CACHED:
+                self._ciphers.popitem(last=False)
+        self._ciphers.move_to_end(owner)
+        return kept[1]
+
+    def _wrapped(self, owner: str, key: bytes) -> Row:
+        nonce = os.urandom(_NONCE_BYTES)
+        return Row(self.newest.id, nonce + self._masters[self.newest.id].encrypt(nonce, key, owner.encode()))
+
+    def _unwrapped(self, owner: str, row: Row) -> bytes:
+        master = self._masters.get(row.master)
+        if master is None:
+            raise StoreUnavailable(f"a key is wrapped by the master key {row.master}, which this process has not got")
+        try:
+            return master.decrypt(row.wrapped[:_NONCE_BYTES], row.wrapped[_NONCE_BYTES:], owner.encode())
+        except InvalidTag as error:
+            raise StoreUnavailable(f"a key in {self.keys.place} is damaged: restore it from a backup") from error
+
+
+def in_the_clear(place: object) -> ConfigError:
+    """What to say of data that was kept before there was a master key."""
+    return ConfigError(
+        f"the memories in {place} are not encrypted: save each user's with `rememberd memories export`,"
+        " set another data_dir, and bring them in with `rememberd import`"
+    )

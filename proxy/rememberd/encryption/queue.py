@@ -1,0 +1,132 @@
+"""Turns sealed before they reach a queue. Their order, times and numbers stay readable: the queue works by them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from rememberd.encryption.cipher import Unreadable
+from rememberd.encryption.keyring import Keyring
+from rememberd.errors import Unavailable
+from rememberd.memory.retry import patiently
+from rememberd.memory.serialization import turn_from_json, turn_to_json
+from rememberd.ports import TurnQueue
+from rememberd.telemetry.metrics import counter
+from rememberd.types import Claim, DeadLetter, Fact, Millis, QueueStats, Turn
+
+_PARTS = ("turn", "memory", "receipt", "block", "reading")
+UNREADABLE = counter("rememberd_unreadable", "Sealed records that could not be opened.", "part", *_PARTS)
+SEALED = (Fact("", ""),)  # in place of what was found: that there is something, those that keep it must know
+
+log = logging.getLogger("rememberd.sealed")
+
+
+class SealedQueue:
+    """The `TurnQueue` port over another. Errors are sealed with the root's key: whose turn it was is not told."""
+
+    def __init__(self, queue: TurnQueue, keyring: Keyring) -> None:
+        self.queue, self.keyring = queue, keyring
+
+    async def put(self, turn: Turn) -> bool:
+        cipher = await patiently(partial(self.keyring.own, turn.space.user))
+        sealed = Turn(
+            id=self._id(turn.id),
+            space=self.keyring.space(turn.space),
+            created_at=turn.began,
+            user_text=cipher.seal_text(turn_to_json(turn), f"turn {turn.id}"),
+            answer="sealed" if turn.answer else "",  # whether there is one, the queue must know
+            receipt="",
+            found=SEALED if turn.found else (),
+        )
+        return await self.queue.put(sealed)
+
+    async def claim(self, limit: int) -> list[Claim]:
+        claims = await self.queue.claim(limit)
+        try:
+            opened = [await self._opened(claim) for claim in claims]
+        except Unavailable:
+            # Nobody works on them without their keys: their leases end now, or lapse.
+            back = (self.queue.retry(claim.turn.id, self._error("no key"), 0) for claim in claims)
+            await asyncio.gather(*back, return_exceptions=True)
+            raise
+        return [claim for claim in opened if claim is not None]
+
+    async def _opened(self, claim: Claim) -> Claim | None:
+        """What cannot be read is a dead letter, for `rememberd check` to show."""
+        try:
+            return replace(claim, turn=await self._turn(claim.turn))
+        except Unreadable as error:
+            UNREADABLE.labels("turn").inc()
+            log.error("a turn in the queue cannot be decrypted (%s): it is a dead letter", error)
+            await self.queue.bury(claim.turn.id, self._error("cannot be decrypted"))
+            return None
+
+    async def _turn(self, sealed: Turn) -> Turn:
+        cipher = await self.keyring.known(self.keyring.plain_space(sealed.space).user)
+        if cipher is None:
+            raise Unreadable("its user was erased")
+        return turn_from_json(cipher.open_text(sealed.user_text, f"turn {self._plain_id(sealed.id)}"))
+
+    async def settle(self, turn_ids: Sequence[str]) -> None:
+        await self.queue.settle([self._id(each) for each in turn_ids])
+
+    async def ack(self, turn_ids: Sequence[str]) -> None:
+        await self.queue.ack([self._id(each) for each in turn_ids])
+
+    async def retry(self, turn_id: str, error: str, delay_ms: Millis) -> None:
+        await self.queue.retry(self._id(turn_id), self._error(error), delay_ms)
+
+    async def bury(self, turn_id: str, error: str) -> None:
+        await self.queue.bury(self._id(turn_id), self._error(error))
+
+    async def alive(self, turn_id: str) -> bool:
+        return await self.queue.alive(self._id(turn_id))
+
+    async def erase(self, user: str, at: Millis) -> int:
+        """The key first: from then on nothing of this user can be read, whatever is still to be deleted."""
+        await self.keyring.shred(user)
+        return await self.queue.erase(self.keyring.owner(user), at)
+
+    async def erased(self, user: str, since: Millis) -> bool:
+        return await self.queue.erased(self.keyring.owner(user), since)
+
+    async def stats(self) -> QueueStats:
+        return await self.queue.stats()
+
+    async def dead(self, limit: int = 100) -> list[DeadLetter]:
+        return [opened_letter(self.keyring, letter) for letter in await self.queue.dead(limit)]
+
+    async def replay(self) -> int:
+        return await self.queue.replay()
+
+    async def release(self) -> int:
+        return await self.queue.release()
+
+    async def close(self) -> None:
+        await self.queue.close()
+
+    def _id(self, turn_id: str) -> str:
+        """A turn's id is a digest of what was said, which a guess could confirm."""
+        return self.keyring.root.id(turn_id)
+
+    def _plain_id(self, sealed: str) -> str:
+        return self.keyring.root.plain_id(sealed)
+
+    def _error(self, error: str) -> str:
+        return self.keyring.root.seal_text(error.encode(), "error")
+
+
+def opened_letter(keyring: Keyring, sealed: DeadLetter) -> DeadLetter:
+    """As it is, if another keyring sealed it."""
+    try:
+        return replace(
+            sealed,
+            turn_id=keyring.root.plain_id(sealed.turn_id),
+            space=keyring.plain_space(sealed.space),
+            error=keyring.root.open_text(sealed.error, "error").decode(),
+        )
+    except Unreadable:
+        return sealed

@@ -1,0 +1,123 @@
+"""Receipts and frozen blocks, sealed before they are kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rememberd.encryption.cipher import Cipher, Unreadable
+from rememberd.encryption.keyring import Keyring
+from rememberd.encryption.queue import UNREADABLE
+from rememberd.ports import FrozenBlocks, ReceiptBook
+from rememberd.types import Millis, Receipt, Space
+
+log = logging.getLogger("rememberd.sealed")
+
+
+class SealedReceipts:
+    """Which memories, of which turn, asked of which model: by pseudonyms. Times, counts and outcomes as they are."""
+
+    def __init__(self, receipts: ReceiptBook, keyring: Keyring) -> None:
+        self.receipts, self.keyring = receipts, keyring
+
+    async def put(self, receipt: Receipt) -> bool:
+        cipher = await self.keyring.own(receipt.space.user)
+        return await self.receipts.put(
+            replace(
+                receipt,
+                space=self.keyring.space(receipt.space),
+                model=cipher.name(receipt.model),
+                turn_id=receipt.turn_id and self.keyring.root.id(receipt.turn_id),
+                recalled=_sealed(cipher, receipt.recalled),
+                written=_sealed(cipher, receipt.written),
+            )
+        )
+
+    async def written(self, space: Space, receipt_id: str, ids: Sequence[str], outcome: str) -> None:
+        cipher = await self.keyring.known(space.user)
+        if cipher is not None:
+            await self.receipts.written(self.keyring.space(space), receipt_id, _sealed(cipher, ids), outcome)
+
+    async def get(self, space: Space, receipt_id: str) -> Receipt | None:
+        found = await self.receipts.get(self.keyring.space(space), receipt_id)
+        return next(iter(await self._opened(space, [found] if found else [])), None)
+
+    async def recent(self, space: Space, limit: int) -> list[Receipt]:
+        return await self._opened(space, await self.receipts.recent(self.keyring.space(space), limit))
+
+    async def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
+        cipher = await self.keyring.known(space.user)
+        if cipher is None:
+            return None, frozenset()
+        since, ids = await self.receipts.recalled(self.keyring.space(space))
+        return since, frozenset(cipher.plain_id(each) for each in ids)
+
+    async def _opened(self, space: Space, found: list[Receipt]) -> list[Receipt]:
+        """Those that can be read."""
+        cipher, opened = await self.keyring.known(space.user), list[Receipt]()
+        if cipher is None:
+            return []
+        for sealed in found:
+            try:
+                opened.append(self._plain(cipher, space, sealed))
+            except Unreadable as error:
+                _count("receipt", error)
+        return opened
+
+    def _plain(self, cipher: Cipher, space: Space, sealed: Receipt) -> Receipt:
+        return replace(
+            sealed,
+            space=space,
+            model=cipher.named(sealed.model),
+            turn_id=sealed.turn_id and self.keyring.root.plain_id(sealed.turn_id),
+            recalled=tuple(cipher.plain_id(each) for each in sealed.recalled),
+            written=tuple(cipher.plain_id(each) for each in sealed.written),
+        )
+
+    async def erase(self, user: str, at: Millis) -> int:
+        return await self.receipts.erase(self.keyring.owner(user), at)
+
+    async def expire(self, older_than: Millis) -> int:
+        return await self.receipts.expire(older_than)
+
+
+class SealedFrozen:
+    """The blocks sealed; how often a space has changed is told to who can tell whose it is."""
+
+    def __init__(self, frozen: FrozenBlocks, keyring: Keyring) -> None:
+        self.frozen, self.keyring = frozen, keyring
+
+    async def bump(self, space: Space) -> int:
+        return await self.frozen.bump(self.keyring.space(space))
+
+    async def thawed(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
+        cipher = await self.keyring.known(space.user)
+        version, found = await self.frozen.thawed(self.keyring.space(space), self.keyring.root.id(key))
+        if not cipher or not found:
+            return version, None
+        try:
+            return version, (found[0], cipher.open(found[1], f"block {key}"))
+        except Unreadable as error:
+            _count("block", error)
+            return version, None
+
+    async def freeze(self, space: Space, key: str, version: int, value: bytes) -> None:
+        cipher = await self.keyring.own(space.user)
+        sealed = cipher.seal(value, f"block {key}")
+        await self.frozen.freeze(self.keyring.space(space), self.keyring.root.id(key), version, sealed)
+
+    async def erase(self, user: str) -> int:
+        return await self.frozen.erase(self.keyring.owner(user))
+
+    async def expire(self, older_than: Millis) -> int:
+        return await self.frozen.expire(older_than)
+
+
+def _sealed(cipher: Cipher, ids: Sequence[str]) -> tuple[str, ...]:
+    return tuple(cipher.id(each) for each in ids)
+
+
+def _count(part: str, error: Unreadable) -> None:
+    UNREADABLE.labels(part).inc()
+    log.error("a %s cannot be decrypted (%s) and is left out", part, error)

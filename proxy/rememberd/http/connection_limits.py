@@ -1,0 +1,113 @@
+"""The limits of a connection: how large a request's head may be, how long head and body may take, how many there are.
+
+uvicorn itself has none of these for HTTP. The timers are for heads and bodies that do not come in one piece, so that
+an ordinary request pays nothing for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import ClassVar
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from rememberd.errors import openai_body
+from rememberd.settings.schema import Server
+from rememberd.telemetry.metrics import counter
+
+log = logging.getLogger("rememberd.protocol")
+
+_REASONS = ("too_many_connections", "slow_head", "slow_body", "head_too_large")
+REFUSED = counter("rememberd_connections_refused", "Connections that were closed.", "reason", *_REASONS)
+
+LARGEST_HEAD = 64 * 1024  # bytes; clients of ours send 1 to 4 KB
+_PHRASES = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
+
+
+def guarded(server: Server) -> type[HttpToolsProtocol]:
+    """With the limits of these settings."""
+    return type("GuardedProtocol", (_Guarded,), {"limits": server})
+
+
+class _Guarded(HttpToolsProtocol):
+    limits: ClassVar[Server]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._in_head, self._in_body, self._head_bytes = True, False, 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timed = ""
+        if len(self.connections) > self.limits.max_connections:
+            self._refuse(503, "too_many_connections", "too many connections; try again in a moment")
+        else:
+            self._time("head")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._time("")
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._in_head and self._head_bytes > LARGEST_HEAD:
+            self._refuse_head()
+        else:
+            self._time("head" if self._in_head and self._head_bytes else "body" if self._in_body else "")
+
+    def on_headers_complete(self) -> None:
+        if self._head_bytes > LARGEST_HEAD and _size(self.headers) + len(self.url) > LARGEST_HEAD:
+            raise ValueError("the head is too large")  # the parser stops, and `send_400_response` is called
+        self._in_head, self._in_body, self._head_bytes = False, True, 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_head, self._in_body = True, False
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._head_bytes > LARGEST_HEAD:
+            self._refuse_head()
+        else:
+            super().send_400_response(msg)
+
+    def _time(self, what: str) -> None:
+        """Start the clock of a head or a body that has not all come; stop it when nothing is awaited."""
+        if what == self._timed:
+            return
+        self._timed = what
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if what:
+            seconds = self.limits.head_seconds if what == "head" else self.limits.body_seconds
+            self._timer = self.loop.call_later(seconds, self._late)
+
+    def _late(self) -> None:
+        what, answering = self._timed, self.cycle is not None and self.cycle.response_started
+        if answering and not self.cycle.response_complete:
+            self.transport.close()  # an answer has begun: a second one cannot be put behind it
+            REFUSED.labels(f"slow_{what}").inc()
+        else:
+            self._refuse(408, f"slow_{what}", f"the {what} of the request took too long")
+
+    def _refuse_head(self) -> None:
+        self._refuse(431, "head_too_large", f"the request's head is over {LARGEST_HEAD // 1024} KiB: send less in it")
+
+    def _refuse(self, status: int, reason: str, message: str) -> None:
+        REFUSED.labels(reason).inc()
+        body = orjson.dumps(openai_body(status, reason, message))
+        self.transport.write(
+            b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%bconnection: close\r\n\r\n%b"
+            % (status, _PHRASES[status].encode(), len(body), b"retry-after: 1\r\n" if status == 503 else b"", body)
+        )
+        self.transport.close()
+        self._time("")
+
+
+def _size(headers: list[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in headers)

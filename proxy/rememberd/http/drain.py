@@ -1,0 +1,52 @@
+"""Stopping behind a load balancer without a failed request: for a while after SIGTERM `/health/ready` says no and
+connections end with their next answer, but everything is still answered; only then is the door closed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rememberd.api.memories import json_response
+
+
+class Leaving:
+    """ASGI middleware; does nothing until `now` is set."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app, self.now = app, False
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return (self._last if self.now and scope["type"] == "http" else self.app)(scope, receive, send)
+
+    async def _last(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def last(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                kept = [pair for pair in message["headers"] if pair[0].lower() != b"connection"]
+                message = {**message, "headers": [*kept, (b"connection", b"close")]}
+            await send(message)
+
+        if scope["path"] == "/health/ready":
+            await json_response({"status": "stopping"}, 503)(scope, receive, last)
+        else:
+            await self.app(scope, receive, last)
+
+
+class Server(uvicorn.Server):
+    """Goes on for `drain_s` after the first signal; a second one does not wait. To be made on its event loop."""
+
+    def __init__(self, config: uvicorn.Config, leaving: Leaving, drain_s: float) -> None:
+        super().__init__(config)
+        self.leaving, self.drain_s = leaving, drain_s
+        self._loop = asyncio.get_running_loop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.leaving.now or sig != signal.SIGTERM or not self.drain_s:
+            super().handle_exit(sig, frame)
+            return
+        self.leaving.now = True
+        self._loop.call_soon_threadsafe(self._loop.call_later, self.drain_s, super().handle_exit, sig, frame)

@@ -1,0 +1,79 @@
+"""What goes wrong, as an answer in the dialect of the path that was asked."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rememberd.api.memories import json_response
+from rememberd.dialects.registry import dialect_for
+from rememberd.errors import RequestError, Unavailable, UpstreamUnavailable
+from rememberd.http.request import ClientGone
+from rememberd.telemetry.logs import REQUEST
+
+log = logging.getLogger("rememberd.refusals")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    response = _error(request, error.status, error.code, error.message, error.param)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+async def _no_upstream(request: Request, error: Exception) -> Response:
+    assert isinstance(error, UpstreamUnavailable)
+    log.warning("no answer: %s", error)
+    response = _error(request, error.status, "upstream_unavailable", str(error))
+    response.headers["X-Request-Id"] = REQUEST.get()
+    return response
+
+
+async def _no_memory(request: Request, error: Exception) -> Response:
+    """Only the memory API fails closed; a chat never gets here."""
+    response = _error(request, 503, "memory_unavailable", f"{error}; try again")
+    response.headers["Retry-After"] = "1"
+    return response
+
+
+async def _nobody(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)
+
+
+async def wrong_method(request: Request) -> Response:
+    """One of our paths, asked in a way that it does not have: not for a provider to answer."""
+    raise HTTPException(405, "Method Not Allowed")
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = "method_not_allowed" if error.status_code == 405 else "not_found"
+    response = _error(request, error.status_code, code, f"{error.detail}: {request.method} {request.url.path}")
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    """Starlette logs the traceback; the client learns no more than that."""
+    return _error(request, 500, "internal_error", "an error of the proxy; its log says more")
+
+
+def _error(request: Request, status: int, code: str, message: str, param: str | None = None) -> Response:
+    """In the shape that a client of this path reads."""
+    return json_response(dialect_for(request.url.path).error_body(status, code, message, param), status)
+
+
+REFUSALS = {
+    RequestError: _refused,
+    UpstreamUnavailable: _no_upstream,
+    Unavailable: _no_memory,
+    ClientGone: _nobody,
+    HTTPException: _http,
+    Exception: _bug,
+}

@@ -1,0 +1,78 @@
+"""Reading a request within its limits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from secrets import token_hex
+from typing import Any
+
+from starlette.types import Receive, Scope
+
+from rememberd.errors import RequestError
+from rememberd.telemetry.logs import REQUEST
+
+NOTED = "rememberd.noted"  # in an ASGI scope
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+class ClientGone(Exception):
+    """The client left before there was anything to say to it."""
+
+
+async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
+    """The whole body. Raises `RequestError` 413 over `limit` bytes, 415 if compressed; `ClientGone`."""
+    if headers.get("content-encoding", "identity") != "identity":
+        raise RequestError(415, "unsupported_encoding", "send the request body uncompressed")
+    announced = headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise _too_large(limit)
+    chunks, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def note(scope: Scope, /, **fields: Any) -> None:
+    """For the audit log, which makes a line of it if this path is one that it keeps."""
+    scope.setdefault(NOTED, {}).update(fields)
+
+
+def header_values(scope: Scope) -> dict[str, str]:
+    """By name in lower case; the values of a name that stands twice joined by a comma (RFC 9110, 5.3), so that nobody
+    trusts the one and overlooks the other. Starlette's `Headers` search the whole list at each look-up, and a chat
+    makes thirty."""
+    values: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        values[name] = f"{values[name]}, {value}" if name in values else value
+    return values
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """The client's own, if it is a plain one. What this task logs from now on carries it."""
+    given = headers.get("x-request-id", "")
+    id = given if _REQUEST_ID.fullmatch(given) else f"req_{token_hex(16)}"
+    REQUEST.set(id)
+    return id
+
+
+def with_query(path: str, scope: Scope) -> str:
+    """`path` with the query the client sent."""
+    query = scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+def _too_large(limit: int) -> RequestError:
+    return RequestError(
+        413,
+        "request_too_large",
+        f"the request body is over {limit // 2**20} MiB; raise server.max_body_mb or send less",
+    )

@@ -1,0 +1,89 @@
+"""The repairs of a person's memories that are safe to make without asking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from rememberd.memory.audit import REPAIRABLE, Complaint, Finding
+from rememberd.memory.embedding.indexing import to_point
+from rememberd.memory.safety.redact import redact
+from rememberd.ports import Embedder, MemoryStore
+from rememberd.types import Memory, Millis, Space
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """`memories` is what stands after the `repairs`; of it `changed` is to be written. `gone` is to be deleted."""
+
+    memories: list[Memory]
+    changed: list[Memory]
+    gone: list[Memory]
+    repairs: list[Finding]
+
+
+def mend(memories: Sequence[Memory], now: Millis) -> Mended:
+    """The expired go, secrets are redacted, duplicates become one, of two values of a slot the older is closed.
+
+    `memories` are all of one space. Nothing is left to repair in what comes out."""
+    before = {each.id: each for each in memories}
+    after, repairs = dict(before), list[Finding]()
+    for find in REPAIRABLE:
+        for finding in list(find(list(after.values()), now)):
+            _REPAIRS[finding.complaint](after, finding)
+            repairs.append(finding)
+    changed = [each for each in after.values() if each != before[each.id]]
+    gone = [each for each in memories if each.id not in after]
+    return Mended(list(after.values()), changed, gone, repairs)
+
+
+async def write(
+    store: MemoryStore, embedder: Embedder, space: Space, read: Sequence[Memory], mended: Mended
+) -> list[Finding]:
+    """Make the repairs in the store, and return those that were made: what was changed since it was `read` is left
+    as it is. Raises `StoreUnavailable`, `EmbedderUnavailable`; doing it again completes it."""
+    as_read = {each.id: each for each in read}
+    touched = [each.id for each in (*mended.changed, *mended.gone)]
+    same = {each.id for each in await store.get(space, touched) if each == as_read[each.id]}
+    await store.put(space, [await to_point(each, embedder) for each in mended.changed if each.id in same])
+    for each in mended.gone:
+        if each.id in same:
+            # With the time of its own: what is said from now on is learned anew.
+            await store.delete(space, [each.id], at=each.updated_at)
+    return [each for each in mended.repairs if each.memory.id in same]
+
+
+def _drop(kept: dict[str, Memory], finding: Finding) -> None:
+    del kept[finding.memory.id]
+
+
+def _redact(kept: dict[str, Memory], finding: Finding) -> None:
+    memory = finding.memory
+    evidence = memory.evidence and replace(memory.evidence, text=redact(memory.evidence.text).text)
+    kept[memory.id] = replace(memory, text=redact(memory.text).text, evidence=evidence)
+
+
+def _merge(kept: dict[str, Memory], finding: Finding) -> None:
+    assert finding.other
+    keeper, copy = kept[finding.other], kept.pop(finding.memory.id)
+    kept[keeper.id] = replace(
+        keeper,
+        created_at=min(keeper.created_at, copy.created_at),
+        updated_at=max(keeper.updated_at, copy.updated_at),
+        valid_from=min(keeper.valid_from, copy.valid_from),
+        slot=keeper.slot or copy.slot,
+    )
+
+
+def _close(kept: dict[str, Memory], finding: Finding) -> None:
+    assert finding.other
+    memory, newer = kept[finding.memory.id], kept[finding.other]
+    kept[memory.id] = replace(memory, valid_to=max(memory.valid_from, newer.valid_from))
+
+
+_REPAIRS: dict[Complaint, Callable[[dict[str, Memory], Finding], None]] = {
+    "expired": _drop,
+    "secret": _redact,
+    "duplicate": _merge,
+    "contradiction": _close,
+}

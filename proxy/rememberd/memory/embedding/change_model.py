@@ -1,0 +1,204 @@
+"""Changing the embedding model: all memories into a second store, embedded anew, while the first one answers.
+
+Both are written from the start, so that the second never falls behind; what was there before is brought over in
+passes, until a pass finds nothing to do. Then the second is ready to take the place of the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from prometheus_client import Gauge
+
+from rememberd.errors import Unavailable
+from rememberd.memory.embedding.indexing import to_point
+from rememberd.ports import Embedder, MemoryStore
+from rememberd.search_results import Candidates
+from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
+
+T = TypeVar("T")
+
+PAGE = 64
+PAUSE_S = 5.0
+SAY_EVERY_S = 30.0
+
+DONE = Gauge("rememberd_reembedded", "Memories embedded anew or found so, in this pass", multiprocess_mode="max")
+READY = Gauge("rememberd_reembedding_ready", "1 when the next model has embedded all", multiprocess_mode="max")
+
+log = logging.getLogger("rememberd.reembed")
+
+
+class Both:
+    """The `MemoryStore` port over the store in force, which answers, and the next one, which is only written.
+
+    A write that failed in the next store failed: made again, it is the same write. `load` gives the next embedder."""
+
+    def __init__(self, store: MemoryStore, following: MemoryStore, load: Callable[[], Awaitable[Embedder]]) -> None:
+        self.store, self.following, self.load = store, following, load
+
+    async def put(self, space: Space, points: Sequence[Point]) -> None:
+        # In this order: whatever is in the next store was in the first one before. `Reembedding` relies on it.
+        await self.store.put(space, points)
+        embedder = await self.load()
+        await self.following.put(space, [await to_point(point.memory, embedder) for point in points])
+
+    async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
+        return await self.store.get(space, ids)
+
+    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+        await self.store.ahead(space, sparse, now=now)
+
+    async def search(
+        self,
+        space: Space,
+        dense: list[float],
+        sparse: Sparse,
+        *,
+        now: Millis,
+        limit: int = 400,
+        kind: Kind | None = None,
+    ) -> Candidates:
+        return await self.store.search(space, dense, sparse, now=now, limit=limit, kind=kind)
+
+    async def page(
+        self,
+        space: Space,
+        *,
+        limit: int,
+        now: Millis,
+        cursor: str | None = None,
+        kind: Kind | None = None,
+        slot: str | None = None,
+        include_past: bool = False,
+    ) -> tuple[list[Memory], str | None]:
+        return await self.store.page(
+            space, limit=limit, now=now, cursor=cursor, kind=kind, slot=slot, include_past=include_past
+        )
+
+    async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
+        return await self.store.count(space, now=now, kind=kind, include_past=include_past)
+
+    async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
+        return await self.store.buried(space, ids)
+
+    async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
+        existed = await self.store.delete(space, ids, at=at)
+        await self.load()
+        await self.following.delete(space, ids, at=at)
+        return existed
+
+    async def erase(self, user: str) -> int:
+        erased = await self.store.erase(user)
+        await self.load()
+        await self.following.erase(user)
+        return erased
+
+    async def spaces(self) -> list[Space]:
+        return await self.store.spaces()
+
+    async def ping(self) -> None:
+        await self.store.ping()
+
+    async def flush(self) -> None:
+        await self.store.flush()
+        await self.following.flush()
+
+    async def close(self) -> None:
+        await self.store.close()
+        await self.following.close()
+
+
+class Reembedding:
+    """Brings `following` up to `store`. `bury` copies tombstones that it lacks and says how many;
+    `mark_ready` records whether it may take over; `total` counts the points there are, roughly."""
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        following: MemoryStore,
+        embedder: Embedder,
+        *,
+        bury: Callable[[], Awaitable[int]],
+        mark_ready: Callable[[bool], Awaitable[None]],
+        total: Callable[[], Awaitable[int]],
+    ) -> None:
+        self.store, self.following, self.embedder = store, following, embedder
+        self.bury, self.mark_ready, self.total = bury, mark_ready, total
+        self._said_at = time.monotonic()
+
+    async def run(self) -> None:
+        """Until it is ready. An outage delays it; a process that is killed begins again, and skips what is there."""
+        READY.set(0)
+        while await self._insist(self._unfinished):
+            pass
+        await self._insist(self._finish)
+        READY.set(1)
+        log.info(
+            "all memories are embedded with %s too: set memory.embedding to it, drop memory.embedding.next_model and"
+            " next_path, and restart",
+            self.embedder.name,
+        )
+
+    async def _unfinished(self) -> bool:
+        await self.mark_ready(False)
+        return await self.catch_up() > 0
+
+    async def _finish(self) -> None:
+        await self.following.flush()
+        await self.mark_ready(True)
+
+    async def _insist(self, step: Callable[[], Awaitable[T]]) -> T:
+        while True:
+            try:
+                return await step()
+            except Unavailable as error:
+                log.warning("embedding anew waits %.0f s: %s", PAUSE_S, error)
+            await asyncio.sleep(PAUSE_S)
+
+    async def catch_up(self) -> int:
+        """One pass over everything; how much was not as it should be. 0: the next store holds the same."""
+        changed, seen, total = await self.bury(), 0, await self.total()
+        async for space, memories in _pages(self.store):
+            changed += await self._bring(space, memories)
+            seen += len(memories)
+            DONE.set(seen)
+            self._say(seen, total)
+        return changed + await self._drop_strangers()
+
+    async def _bring(self, space: Space, memories: Sequence[Memory]) -> int:
+        there = {memory.id: memory for memory in await self.following.get(space, [each.id for each in memories])}
+        missing = [memory for memory in memories if there.get(memory.id) != memory]
+        await self.following.put(space, [await to_point(memory, self.embedder) for memory in missing])
+        return len(missing)
+
+    async def _drop_strangers(self) -> int:
+        """What the next store has and the first has not, nor its tombstone, was erased there with all of its user.
+        The user's other memories, if there are new ones, are brought in the next pass."""
+        dropped = 0
+        async for space, memories in _pages(self.following):
+            ids = [memory.id for memory in memories]
+            known = {memory.id for memory in await self.store.get(space, ids)} | set(
+                await self.store.buried(space, ids)
+            )
+            if not known.issuperset(ids):
+                dropped += await self.following.erase(space.user)
+        return dropped
+
+    def _say(self, seen: int, total: int) -> None:
+        if time.monotonic() - self._said_at >= SAY_EVERY_S:
+            self._said_at = time.monotonic()
+            log.info("embedding anew with %s: %s of about %s memories", self.embedder.name, f"{seen:,}", f"{total:,}")
+
+
+async def _pages(store: MemoryStore) -> AsyncIterator[tuple[Space, list[Memory]]]:
+    for space in await store.spaces():
+        cursor = None
+        while True:
+            memories, cursor = await store.page(space, limit=PAGE, now=0, cursor=cursor, include_past=True)
+            yield space, memories
+            if cursor is None:
+                break

@@ -1,0 +1,52 @@
+"""Erasing a user whole, against everything that is writing meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rememberd.ports import FrozenBlocks, MemoryStore, PendingTurns, ReceiptBook, TurnQueue
+from rememberd.types import Memory, Millis, Space
+
+_PAGE = 500
+
+
+async def erase(
+    user: str,
+    at: Millis,
+    queue: TurnQueue,
+    pending: PendingTurns,
+    store: MemoryStore,
+    receipts: ReceiptBook,
+    frozen: FrozenBlocks,
+) -> int:
+    """Everything of this user that began at or before `at`, in every scope. Returns the number of memories. Raises
+    `Unavailable`: then it is to be done again.
+
+    The queue first: with a master key it throws the user's key away, and its mark stops a turn that is still in
+    flight from being written behind our back."""
+    await queue.erase(user, at)
+    await pending.erase(user, at)
+    erased = await store.erase(user)
+    await receipts.erase(user, at)
+    await frozen.erase(user)
+    return erased
+
+
+async def undo_interrupted(store: MemoryStore, turns: Sequence[tuple[Space, Millis]]) -> None:
+    """A writer killed between a put and its look whether the user was erased meanwhile leaves that turn's memories:
+    they have the turn's time. Raises `StoreUnavailable`."""
+    for space, at in turns:
+        left = [memory.id for memory in await _all(store, space) if at in _times(memory)]
+        await store.delete(space, left, at=at)
+
+
+def _times(memory: Memory) -> tuple[Millis | None, ...]:
+    return memory.created_at, memory.updated_at, memory.valid_to
+
+
+async def _all(store: MemoryStore, space: Space) -> list[Memory]:
+    found, cursor = await store.page(space, limit=_PAGE, now=0, include_past=True)
+    while cursor is not None:
+        page, cursor = await store.page(space, limit=_PAGE, now=0, include_past=True, cursor=cursor)
+        found += page
+    return found

@@ -1,0 +1,56 @@
+"""Ids that are the same for the same thing, so that a retry or a replay stores nothing twice."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Container, Sequence
+from hashlib import blake2b
+from uuid import UUID, uuid5
+
+from rememberd.types import Space
+
+_NAMESPACE = UUID("6d1f7a52-6f0e-4d4e-9c55-3f6f5f0b9a11")
+
+
+def normal(text: str) -> str:
+    """The form in which two texts are the same: NFKC, case folded, white space and final punctuation dropped."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(".!?。！？ ")
+
+
+def turn_ids(space: Space, conversation: str | None, prefix: Sequence[bytes], at: Container[int]) -> dict[int, str]:
+    """32 hex digits for each turn, by the index `at` of the message it began with; oldest first.
+
+    `prefix` is the dialect's messages up to and including the newest real user message. One pass over them: they
+    can be 32 MB, and a turn's id covers all before it."""
+    digest, found = blake2b(digest_size=16), dict[int, str]()
+    for index, message in enumerate(prefix):
+        digest.update(len(message).to_bytes(8) + message)
+        if index in at:
+            whole = digest.copy()
+            whole.update("\0".join((*space, conversation or "")).encode())
+            found[index] = whole.hexdigest()
+    return found
+
+
+def imported_id(space: Space, conversation: str | None, name: str) -> str:
+    """Of a turn that was held elsewhere; `name` is what it is called there."""
+    return blake2b("\0".join((*space, "import", conversation or "", name)).encode(), digest_size=16).hexdigest()
+
+
+def found_id(turn_id: str) -> str:
+    """Of the job that brings what a model found in this turn."""
+    return blake2b(f"{turn_id}\0found".encode(), digest_size=16).hexdigest()
+
+
+def episode_id(space: Space, turn_id: str) -> str:
+    return str(uuid5(_NAMESPACE, "\0".join((*space, "episode", turn_id))))
+
+
+def fact_id(space: Space, text: str, salt: str = "") -> str:
+    """`salt` tells a statement apart from an edited memory that already has the plain id."""
+    return str(uuid5(_NAMESPACE, "\0".join((*space, "fact", normal(text), salt))))
+
+
+def version_id(memory_id: str, number: int) -> str:
+    """Of an earlier text of an edited memory."""
+    return str(uuid5(_NAMESPACE, f"{memory_id}\0version\0{number}"))

@@ -1,0 +1,160 @@
+"""A file of whatever kind into lines: finds the export in a zip, tells the formats apart, reads it as a stream."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, cast
+
+import orjson
+
+from rememberd.memory.importers import chatgpt, claude, statements
+from rememberd.memory.importers import json_stream as arrays
+from rememberd.memory.importers.records import BadFile, Line
+
+FORMATS = ("auto", "chatgpt", "claude", "mem0", "text", "ndjson")
+EXPECTED = (
+    "expected ChatGPT's or Claude's export (the zip, or its conversations.json), a Mem0 or OpenMemory export (JSON), "
+    "our own NDJSON, or plain text or Markdown with one statement a line"
+)
+_MEMBERS = (r"conversations(?:-\d+)?\.json", r"memories\.json", r"memories\.jsonl(?:\.gz)?")
+_LISTS = ("conversations", "results", "memories")  # names under which an object holds the list
+_HEAD = 2**16  # bytes that are looked at to tell the format
+
+Reader = Callable[[Any], Iterator[Line]]
+READERS: dict[str, Reader] = {
+    "chatgpt": chatgpt.lines,
+    "claude": claude.lines,
+    "mem0": statements.mem0,
+    "ndjson": statements.ours,
+}
+
+
+@dataclass
+class Export:
+    """An opened file. `fraction` is how much of it has been read, `unreadable` names entries that made no sense."""
+
+    stream: IO[bytes]
+    size: int
+    format: str
+    unreadable: list[str] = field(default_factory=list)
+
+    @property
+    def fraction(self) -> float:
+        return min(1.0, self.stream.tell() / self.size) if self.size else 1.0
+
+    def lines(self) -> Iterator[Line]:
+        """Raises `BadFile`."""
+        if self.format == "text":
+            yield from statements.text(line.decode("utf-8-sig", "replace") for line in self.stream)
+            return
+        for number, entry in enumerate(_entries(self.stream), 1):
+            try:
+                yield from (READERS.get(self.format) or reader_of(entry))(entry)
+            except (KeyError, TypeError, AttributeError, ValueError):
+                self.unreadable.append(f"entry {number}")
+
+
+@contextmanager
+def opened(path: Path, wanted: str = "auto") -> Iterator[list[Export]]:
+    """What there is to read in `path`: several exports if a zip holds several. Raises `BadFile`."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                yield [
+                    _export(archive.open(info), info.file_size, info.filename, wanted) for info in _chosen(archive)
+                ]
+        else:
+            with path.open("rb") as stream:
+                yield [_export(stream, path.stat().st_size, path.name, wanted)]
+    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError) as error:
+        raise BadFile(f"{path} is damaged ({error}): download it again") from error
+    except OSError as error:
+        raise BadFile(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _chosen(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The members of the first kind that is there."""
+    for pattern in _MEMBERS:
+        found = [info for info in archive.infolist() if re.fullmatch(pattern, info.filename.rpartition("/")[2])]
+        if found:
+            return sorted(found, key=lambda info: info.filename)
+    names = ", ".join(info.filename for info in archive.infolist()[:5]) or "nothing"
+    raise BadFile(f"the zip holds no conversations.json and no memories.json but {names}: {EXPECTED}")
+
+
+def _export(stream: IO[bytes], size: int, name: str, wanted: str) -> Export:
+    if name.endswith(".gz"):
+        stream = cast("IO[bytes]", gzip.GzipFile(fileobj=stream))
+    if wanted == "text" or (wanted == "auto" and Path(name).suffix.lower() in (".md", ".txt", ".markdown")):
+        return Export(stream, size, "text")
+    head = stream.read(_HEAD)
+    stream.seek(0)
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):
+        return Export(stream, size, wanted)
+    if wanted != "auto" or b"\0" in head or not _is_text(head):
+        raise BadFile(f"{name} is neither JSON nor text: {EXPECTED}")
+    return Export(stream, size, "text")
+
+
+def _is_text(head: bytes) -> bool:
+    """A character may be cut in two at its end."""
+    return bool(head.strip()) and "�" not in head.decode("utf-8", "replace")[:-1]
+
+
+def _entries(stream: IO[bytes]) -> Iterator[Any]:
+    """Of a JSON list, of the list in a JSON object, or line by line."""
+    head = stream.read(_HEAD)
+    stream.seek(0)
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"[":
+        return arrays.items(stream)
+    first = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")[0]
+    return _of_lines(stream) if _parsed(first) is not None else _of_object(stream.read())
+
+
+def _of_lines(stream: IO[bytes]) -> Iterator[Any]:
+    for number, line in enumerate(stream, 1):
+        if line.strip():
+            entry = _parsed(line)
+            if entry is None:
+                raise BadFile(f"line {number} is no JSON object: {EXPECTED}")
+            yield from _inner(entry)
+
+
+def _of_object(raw: bytes) -> Iterator[Any]:
+    entry = _parsed(raw)
+    if entry is None:
+        raise BadFile(f"the file is no whole JSON: {EXPECTED}")
+    yield from _inner(entry)
+
+
+def _inner(entry: Any) -> list[Any]:
+    """The list within, if the object is but a wrapper."""
+    held = [entry[name] for name in _LISTS if isinstance(entry, dict) and isinstance(entry.get(name), list)]
+    return held[0] if held else [entry]
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError:
+        return None
+
+
+def reader_of(entry: Any) -> Reader:
+    """By the name that only this format has. Raises `BadFile` for an entry of no format that is known."""
+    if isinstance(entry, dict):
+        if "mapping" in entry:
+            return chatgpt.lines
+        if "chat_messages" in entry:
+            return claude.lines
+        if "user" in entry or entry.get("object") == "memory" or ("text" in entry and "memory" not in entry):
+            return statements.ours
+        if any(isinstance(entry.get(name), str) for name in ("memory", "content", "data", "fact")):
+            return statements.mem0
+    raise BadFile(f"an entry of the file is of no known format: {EXPECTED}")

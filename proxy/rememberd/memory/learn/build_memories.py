@@ -1,0 +1,82 @@
+"""From a turn to the memories it should leave: its episode, and the facts that its extractors can prove."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from prometheus_client import Counter
+
+from rememberd.memory.ids import episode_id, fact_id
+from rememberd.memory.recall.block import without_block
+from rememberd.memory.safety.quarantine import quarantined, screened, suspicion
+from rememberd.memory.safety.redact import redact
+from rememberd.types import Evidence, Fact, Memory, Turn
+
+# About 2,000 tokens a side. What is longer is pasted material; recall reads 120 words of it and the embedder 256
+# tokens, while the store would carry it in every copy of the payload.
+SIDE_CHARS = 8_000
+TAIL_CHARS = 2_000
+
+REDACTED = Counter("rememberd_redactions", "Secrets kept out of memory.", ["kind"])
+UNPROVEN = Counter("rememberd_facts_unproven", "Facts dropped: their evidence is not in the user's text.")
+
+
+def redacted(turn: Turn, too: Collection[str] = ()) -> Turn:
+    """The same turn without secrets (and the kinds of `PERSONAL` that go `too`) and without a block of ours on
+    either side.
+
+    Of an over-long side only what may be kept is read, and a margin, so that no secret is cut in two where it would
+    be kept: a megabyte would stall every recall for seconds."""
+    user_text, answer = (
+        redact(_ends(without_block(side), 2 * SIDE_CHARS, 2 * TAIL_CHARS), too)
+        for side in (turn.user_text, turn.answer)
+    )
+    for counts in (user_text.counts, answer.counts):
+        for kind, count in counts.items():
+            REDACTED.labels(kind).inc(count)
+    return replace(turn, user_text=user_text.text, answer=answer.text)
+
+
+def episode(turn: Turn) -> Memory:
+    """The exchange, verbatim up to `SIDE_CHARS` a side; in quarantine if it gives orders. `turn` is redacted."""
+    said = cut(turn.user_text)
+    text = f"User: {said}\nAssistant: {cut(turn.answer)}" if turn.answer else f"User: {said}"
+    return screened(_memory(turn, episode_id(turn.space, turn.id), text, said))
+
+
+def facts(turn: Turn, found: Sequence[Fact]) -> list[Memory]:
+    """What was found in a redacted turn and stands in the user's own words. Of a message that gives orders to
+    assistants, which was hardly written by the user, everything is in quarantine."""
+    proven = [fact for fact in found if fact.evidence.strip() and fact.evidence in turn.user_text]
+    UNPROVEN.inc(len(found) - len(proven))
+    screen = quarantined if proven and suspicion(turn.user_text) else screened
+    return [screen(_fact(turn, fact)) for fact in proven]
+
+
+def cut(text: str) -> str:
+    """Head and tail of an over-long text: a question stands before or after what was pasted."""
+    return _ends(text, SIDE_CHARS, TAIL_CHARS)
+
+
+def _ends(text: str, most: int, tail: int) -> str:
+    return text if len(text) <= most else f"{text[: most - tail]}\n[…]\n{text[-tail:]}"
+
+
+def _fact(turn: Turn, fact: Fact) -> Memory:
+    memory = _memory(turn, fact_id(turn.space, fact.text), fact.text, fact.evidence)
+    return replace(memory, kind="fact", slot=fact.slot, valid_from=fact.valid_from or turn.created_at)
+
+
+def _memory(turn: Turn, memory_id: str, text: str, evidence: str) -> Memory:
+    return Memory(
+        id=memory_id,
+        text=text,
+        kind="episode",
+        created_at=turn.created_at,
+        updated_at=turn.created_at,
+        valid_from=turn.created_at,
+        evidence=Evidence(evidence, "user", turn.said_in),
+        source=turn.source,
+        speaker=turn.speaker,
+    )

@@ -1,0 +1,81 @@
+"""Forgetting one memory means forgetting where it stands too: a fact goes with its episode and with every other that
+holds all its words (an answer that repeated it), an episode with the facts drawn from it. Otherwise the next recall
+would bring it back by the other door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rememberd.memory.history import earlier_texts
+from rememberd.memory.ids import episode_id
+from rememberd.memory.learn.reconcile import NEAR
+from rememberd.memory.text_similarity import says_the_same
+from rememberd.ports import Embedder, MemoryStore
+from rememberd.types import Memory, Millis, Space, Turn
+
+
+async def forget(
+    store: MemoryStore, embedder: Embedder, space: Space, memory_id: str, clock: Callable[[], Millis]
+) -> list[str]:
+    """Returns the ids that went, the one asked for first; empty when there is no such memory.
+
+    The `clock` is read last: an edit that began while the related ones were looked up must not survive.
+
+    Raises `StoreUnavailable`, `EmbedderUnavailable`."""
+    found = await store.get(space, [memory_id])
+    if not found:
+        return []
+    ids = [memory_id, *(each.id for each in await related(store, embedder, space, found[0], clock()))]
+    ids += await earlier_texts(store, space, ids)
+    return await store.delete(space, ids, at=clock())
+
+
+async def forget_said(store: MemoryStore, embedder: Embedder, space: Space, what: str, at: Millis) -> list[str]:
+    """Everything that says `what` ("I live in Oslo", "my dog"): the ids that went. Raises as `forget` does."""
+    gone: list[str] = []
+    for memory_id in await _saying(store, embedder, space, what, at):
+        gone += await forget(store, embedder, space, memory_id, lambda: at)
+    return gone
+
+
+async def unforgotten(store: MemoryStore, space: Space, turns: Sequence[Turn]) -> list[Turn]:
+    """Those whose episode was not deleted since. Raises `StoreUnavailable`."""
+    episodes = {turn.id: episode_id(space, turn.said_in) for turn in turns}
+    gone = await store.buried(space, list(episodes.values()))
+    return [turn for turn in turns if episodes[turn.id] not in gone]
+
+
+async def _saying(store: MemoryStore, embedder: Embedder, space: Space, what: str, now: Millis) -> list[str]:
+    terms = embedder.query(what)
+    if not terms.indices:
+        return []
+    near = await store.search(space, await embedder.dense(what), terms, now=now)
+    alike = {each.id for each in near if each.kind == "fact" and each.dense >= NEAR}
+    # Facts first: one takes its exchange along, an exchange would take all its other facts.
+    facts_first = sorted(await store.get(space, [each.id for each in near]), key=lambda memory: memory.kind != "fact")
+    return [
+        memory.id
+        for memory in facts_first
+        if set(terms.indices) <= set(embedder.query(memory.text).indices)
+        or (memory.id in alike and says_the_same(what, memory.text))
+    ]
+
+
+async def related(store: MemoryStore, embedder: Embedder, space: Space, memory: Memory, now: Millis) -> list[Memory]:
+    """What else tells it: of a fact the exchanges that hold its words, of an exchange its facts."""
+    terms = embedder.query(memory.text)
+    near = await store.search(space, await embedder.dense(memory.text), terms, now=now)
+    others = [candidate.id for candidate in near if candidate.kind != memory.kind]
+    if memory.kind == "fact" and memory.evidence and memory.evidence.turn_id:
+        others.append(episode_id(space, memory.evidence.turn_id))  # in quarantine no search finds it
+    said = frozenset(terms.indices) if memory.kind == "fact" else frozenset()
+    return [
+        other
+        for other in await store.get(space, others)
+        if _same_turn(memory, other) or (said and said <= set(embedder.query(other.text).indices))
+    ]
+
+
+def _same_turn(memory: Memory, other: Memory) -> bool:
+    turn_id = memory.evidence.turn_id if memory.evidence else None
+    return turn_id is not None and other.evidence is not None and other.evidence.turn_id == turn_id

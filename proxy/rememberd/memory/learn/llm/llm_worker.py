@@ -1,0 +1,191 @@
+"""The second stage: a model reads what the rules have read before, and compares its finds with what is remembered. It
+runs beside the writer and never delays it: an episode and the facts by rules are stored by then, and what is found
+here goes back through the queue, in the user's own line: one hand alone writes a user's memories."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from prometheus_client import Counter
+
+from rememberd.errors import Unavailable, UpstreamUnavailable
+from rememberd.memory.ids import found_id
+from rememberd.memory.learn.forget import unforgotten
+from rememberd.memory.learn.llm.llm_extract import Model, Prompt, cost, messages
+from rememberd.memory.learn.llm.llm_output import BadAnswer
+from rememberd.memory.learn.llm.llm_reconcile import DECISIONS, Pair, decide, question, unclear
+from rememberd.memory.learn.rules.prefilter import own_words, personal
+from rememberd.memory.safety.privacy import Privacy
+from rememberd.ports import Embedder, MemoryStore, PendingTurns, TurnQueue
+from rememberd.types import Fact, Millis, Turn, Verdicts
+
+CALLS = 4  # at the same time, each of another user
+POLL_S = 0.5
+DECISION_TRIES = 2
+MAX_DELAY_S = 300.0
+
+TURNS = Counter("rememberd_extractions", "Turns for model extraction by what became of them.", ["outcome"])
+TOKENS = Counter("rememberd_extraction_tokens", "Tokens spent on model extraction.")
+
+log = logging.getLogger("rememberd.extract")
+
+
+async def offer(pending: PendingTurns, turn: Turn) -> None:
+    """A redacted turn; one without anything personal in it is only counted."""
+    text = own_words(turn.user_text)
+    if not personal(text):
+        TURNS.labels("impersonal").inc()
+        return
+    await pending.add(replace(turn, user_text=text, answer="", recalled=(), earlier=()))
+    TURNS.labels("queued").inc()
+
+
+class Stage:
+    """`daily_tokens` is what one user's extraction may cost a day (UTC); what is `hidden` the model does not see."""
+
+    def __init__(
+        self,
+        pending: PendingTurns,
+        queue: TurnQueue,
+        store: MemoryStore,
+        embedder: Embedder,
+        model: Model,
+        daily_tokens: int,
+        hidden: Privacy | None = None,
+        *,
+        clock: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.pending, self.queue, self.store, self.embedder = pending, queue, store, embedder
+        self.model, self.daily_tokens, self.hidden, self.clock = model, daily_tokens, hidden, clock
+
+    async def run(self) -> None:
+        """Until cancelled; a call that is cancelled is made again at the next start."""
+        await asyncio.gather(*(self._work() for _ in range(CALLS)))
+
+    async def _work(self) -> None:
+        delay = 1.0
+        while True:
+            try:
+                asked = await self.step(int(delay * 1000))
+            except (Unavailable, UpstreamUnavailable) as error:
+                log.warning("extraction waits %.0f s: %s: %s", delay, type(error).__name__, error)
+                await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+                delay = min(2 * delay, MAX_DELAY_S)
+                continue
+            delay = 1.0
+            if not asked:
+                await asyncio.sleep(POLL_S)
+
+    async def step(self, delay_ms: Millis = 1_000) -> bool:
+        """One conversation that is due; False if none is. `delay_ms`: how long its turns rest if the provider is out
+        of reach, so that others get their turn. Raises `UpstreamUnavailable` and `Unavailable`."""
+        turns = await self.pending.claim()
+        if not turns:
+            return False
+        try:
+            await self._try(turns)
+        except (Unavailable, UpstreamUnavailable):
+            await self._postpone(turns, delay_ms, "unavailable")
+            raise
+        return True
+
+    async def _try(self, turns: Sequence[Turn]) -> None:
+        try:
+            await self._learn(turns)
+        except (Unavailable, UpstreamUnavailable):
+            raise
+        except BadAnswer as error:
+            await self._spend(turns, error.tokens)
+            await self._fail(turns, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever a model's answer breaks must not end the stage
+            await self._spend(turns, cost(messages(turns)))
+            await self._fail(turns, f"{type(error).__name__}: {error}")
+
+    async def _learn(self, turns: Sequence[Turn]) -> None:
+        # What was forgotten meanwhile is not shown to a model any more.
+        wanted = await unforgotten(self.store, turns[0].space, turns)
+        read = [turn for turn in wanted if turn.found]
+        if wanted and not read:
+            if (over_ms := await self._over_budget(turns, messages(wanted))) is not None:
+                await self._postpone(turns, over_ms, "over_budget")
+                return
+            read = await self._read(turns, wanted)
+        # The jobs first: killed in between, they are put again, which their ids make harmless.
+        for job in await self._judged(read):
+            if not await self.queue.put(job):
+                TURNS.labels("erased").inc()
+        await self.pending.done(_ids(turns))
+
+    async def _read(self, turns: Sequence[Turn], wanted: Sequence[Turn]) -> list[Turn]:
+        """Those in which the model found something, with that."""
+        found, tokens = await self.model.ask(wanted)
+        await self._spend(turns, tokens)
+        read = [replace(turn, found=tuple(found.get(turn.id, ()))) for turn in turns]
+        await self.pending.keep(read)
+        TURNS.labels("answered").inc(len(turns))
+        return [turn for turn in read if turn.found]
+
+    async def _judged(self, read: Sequence[Turn]) -> list[Turn]:
+        """The jobs for the writer: facts, with the verdicts about them."""
+        told = [(turn, fact) for turn in read for fact in turn.found]
+        near = await unclear(self.store, self.embedder, told, now=self.clock())
+        pairs = [each for each in near if not (self.hidden and self.hidden.keeps(each.turn.space, each.old))]
+        verdicts = await self._decide(read, pairs) if pairs else {}
+        return [
+            replace(
+                turn,
+                id=found_id(turn.id),
+                of=turn.id,
+                found=tuple(replace(fact, verdicts=verdicts.get(fact, {})) for fact in turn.found),
+            )
+            for turn in read
+        ]
+
+    async def _decide(self, turns: Sequence[Turn], pairs: Sequence[Pair]) -> Mapping[Fact, Verdicts]:
+        """The verdicts of the model. After two bad answers, or over the budget, there are none, and the facts are
+        remembered as if no model were there: nobody has to wait for tomorrow to be known today."""
+        outcome = "over_budget"
+        for _ in range(DECISION_TRIES):
+            if await self._over_budget(turns, question(pairs)) is not None:
+                break
+            try:
+                verdicts, tokens = await decide(self.model, pairs)
+            except BadAnswer as error:
+                outcome = "bad_answer"
+                await self._spend(turns, error.tokens)
+            else:
+                await self._spend(turns, tokens)
+                return verdicts
+        DECISIONS.labels(outcome).inc(len(pairs))
+        log.warning("no decision about %d pairs of facts: %s", len(pairs), outcome)
+        return {}
+
+    async def _over_budget(self, turns: Sequence[Turn], prompt: Prompt) -> Millis | None:
+        """How long the day still lasts, if this is too much for it."""
+        spent = await self.pending.spent(turns[0].space.user)
+        return spent.day_ends_in_ms if spent.tokens + cost(prompt) > self.daily_tokens else None
+
+    async def _spend(self, turns: Sequence[Turn], tokens: int) -> None:
+        """Before anything else that follows a call, so that no other call is made meanwhile."""
+        await self.pending.spend(turns[0].space.user, tokens)
+        TOKENS.inc(tokens)
+
+    async def _postpone(self, turns: Sequence[Turn], delay_ms: Millis, outcome: str) -> None:
+        await self.pending.postpone(_ids(turns), delay_ms, outcome)
+        TURNS.labels(outcome).inc(len(turns))
+
+    async def _fail(self, turns: Sequence[Turn], reason: str) -> None:
+        """The reason may quote the answer, so it goes where the turns are, and not into the log."""
+        dead = await self.pending.fail(_ids(turns), reason[:500])
+        TURNS.labels("dead").inc(dead)
+        TURNS.labels("retried").inc(len(turns) - dead)
+        log.warning("no usable answer for %d turns, %d of them dead letters now", len(turns), dead)
+
+
+def _ids(turns: Sequence[Turn]) -> list[str]:
+    return [turn.id for turn in turns]

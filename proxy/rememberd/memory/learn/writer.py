@@ -1,0 +1,278 @@
+"""The writer: turns out of the queue, memories into the store. One runs for a store, or any number with Redis.
+
+A turn is claimed, stored, settled (the user's next one may come), and acked once the store was flushed. Every step
+can be done again: a writer that is killed leaves leases, and processing a turn twice stores nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from prometheus_client import Histogram
+
+from rememberd.errors import Unavailable, UpstreamUnavailable
+from rememberd.memory.embedding.indexing import to_point
+from rememberd.memory.ids import episode_id, fact_id
+from rememberd.memory.learn.build_memories import episode, facts, redacted
+from rememberd.memory.learn.forget import forget, forget_said, unforgotten
+from rememberd.memory.learn.llm.llm_worker import offer
+from rememberd.memory.learn.memory_commands import Wish, wish
+from rememberd.memory.learn.reconcile import merge
+from rememberd.memory.safety.privacy import Privacy
+from rememberd.ports import Embedder, Extractor, FrozenBlocks, MemoryStore, PendingTurns, ReceiptBook, TurnQueue
+from rememberd.telemetry import tracing
+from rememberd.telemetry.metrics import counter
+from rememberd.types import Claim, Memory, Millis, Turn
+
+T = TypeVar("T")
+
+BATCH = 16
+POLL_S = 0.1
+# A flush of the embedded store stalls recalls (measured: 0.1 to 0.5 s), so it waits for a quiet moment.
+QUIET_S = 0.5
+FLUSH_EVERY_S = 300.0
+MAX_ATTEMPTS = 5
+MAX_DELAY_S = 300.0
+MAX_OUTAGE_DELAY_S = 10.0
+STUCK_S = 120.0  # no step takes nearly as long: an engine's longest call about a minute
+HOUR_S = 3600.0
+DAY_MS = 86_400_000
+
+_OUTCOMES = ("written", "nothing", "forgotten", "erased", "retried", "dead")
+TURNS = counter("rememberd_turns", "Turns by what became of them.", "outcome", *_OUTCOMES)
+_PARTS = ("StoreUnavailable", "QueueUnavailable", "EmbedderUnavailable")
+OUTAGES = counter("rememberd_writer_outages", "Times the writer waited for a part that was down.", "part", *_PARTS)
+SECONDS = Histogram("rememberd_turn_write_seconds", "From claim to stored.")
+LAG = Histogram(
+    "rememberd_writer_lag_seconds",
+    "From the end of an answer, about, to its turn being stored.",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600),
+)
+
+log = logging.getLogger("rememberd.writer")
+
+
+class Erased(Exception):
+    """The turn's user was erased while it was being processed."""
+
+
+class Writer:
+    """`pending` takes the turns that a model is to read as well; what it finds comes back through the queue.
+    `quiet_for` tells for how many seconds nobody has asked the store for memories; None if a flush is free."""
+
+    def __init__(
+        self,
+        queue: TurnQueue,
+        store: MemoryStore,
+        embedder: Embedder,
+        extractors: Sequence[Extractor],
+        receipts: ReceiptBook,
+        frozen: FrozenBlocks,
+        *,
+        pending: PendingTurns | None = None,
+        extracts_private: bool = False,
+        privacy: Privacy = Privacy(),  # noqa: B008 - it does not change
+        redact_too: Collection[str] = (),
+        quiet_for: Callable[[], float] | None = None,
+        keep_receipts_ms: Millis = 30 * DAY_MS,
+        clock: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.queue, self.store, self.embedder, self.extractors = queue, store, embedder, extractors
+        self.receipts, self.frozen, self.pending = receipts, frozen, pending
+        self.extracts_private, self.privacy, self.redact_too = extracts_private, privacy, redact_too
+        self.quiet_for, self.keep_receipts_ms, self.clock = quiet_for, keep_receipts_ms, clock
+        self._settled: list[str] = []
+        self._flushed_at = self._stepped_at = time.monotonic()
+        self._expired_at = -HOUR_S
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set; then finishes the turns at hand and flushes. An outage delays, it never raises."""
+        while not stop.is_set():
+            claims = await self._insist(stop, partial(self.queue.claim, BATCH)) or []
+            # No two claims of a batch are of one user, so side by side they keep each user's order.
+            await asyncio.gather(*(self._insist(stop, partial(self._process, claim)) for claim in claims))
+            await self._insist(stop, partial(self._flush_when_due, idle=not claims))
+            await self._insist(stop, self._expire_hourly)
+            if not claims:
+                await _wait(stop, POLL_S)
+        try:
+            await self._flush()
+        except Unavailable as error:
+            log.warning("stopping unflushed, the turns come back at the next start: %s", error)
+
+    def alive(self, patience_s: float = STUCK_S) -> bool:
+        """False when a step that was begun has neither ended nor failed for so long."""
+        return time.monotonic() - self._stepped_at < patience_s
+
+    async def _process(self, claim: Claim) -> None:
+        turn = claim.turn
+        try:
+            with SECONDS.time(), tracing.linked("remember", turn.trace):
+                if turn.found:
+                    outcome, ids = "written", await self._learn(turn)
+                else:
+                    outcome, ids = await self._take_in(redacted(turn, self.redact_too))
+        except Unavailable:
+            raise
+        except Erased:
+            TURNS.labels("erased").inc()
+            await self.queue.ack([turn.id])
+        except Exception as error:  # noqa: BLE001 - whatever one turn's content breaks must not stop the others
+            await self._give_back(claim, error)
+        else:
+            await self._settle(turn, outcome, ids)
+
+    async def _take_in(self, turn: Turn) -> tuple[str, list[str]]:
+        """What became of it, and the ids concerned. A wish about the memory is carried out, not remembered: it would
+        keep what it asks to forget, or say once more what is known."""
+        match wish(turn.user_text):
+            case Wish("forget", what):
+                gone = await forget_said(self.store, self.embedder, turn.space, what, turn.created_at)
+            case Wish("unrecorded"):
+                gone = await self._forget_turns(turn)
+            case Wish("show"):
+                gone = []
+            case None:
+                ids = await self._remember(turn)
+                return ("written" if ids else "nothing"), ids
+        return ("forgotten" if gone else "nothing"), gone
+
+    async def _forget_turns(self, turn: Turn) -> list[str]:
+        gone: list[str] = []
+        for earlier in turn.earlier:
+            said = episode_id(turn.space, earlier)
+            gone += await forget(self.store, self.embedder, turn.space, said, lambda: turn.created_at)
+        return gone
+
+    async def _remember(self, turn: Turn) -> list[str]:
+        """The ids written. The episode comes first, so that it is there whatever an extractor does."""
+        if not turn.user_text.strip():
+            return []
+        if turn.continues and not await unforgotten(self.store, turn.space, [turn]):
+            return []  # deleted since the loop began
+        exchange = episode(turn)
+        ids = await self._write(turn, [exchange])
+        for extractor in self.extractors:
+            found = facts(turn, await extractor.facts(turn))
+            if found:
+                ids += await self._write(turn, found)
+        await self._keep_private(turn, ids)
+        readable = exchange.valid_to is None and (self.extracts_private or not self.privacy.keeps_turn(turn))
+        if self.pending is not None and readable:
+            await offer(self.pending, turn)
+        return list(dict.fromkeys(ids))
+
+    async def _learn(self, turn: Turn) -> list[str]:
+        """What a model found in it. Nothing, if the exchange was deleted since."""
+        wanted = await unforgotten(self.store, turn.space, [turn])
+        return await self._write(turn, facts(turn, turn.found) if wanted else [])
+
+    async def _keep_private(self, turn: Turn, ids: list[str]) -> None:
+        """An exchange that says a private memory again, or whose answer may draw on one, is private too."""
+        about = {each.id: each for each in await self.store.get(turn.space, [*ids, *turn.recalled])}
+        exchange = about.get(episode_id(turn.space, turn.id))
+        if exchange is None or exchange.private:
+            return
+        if any(self.privacy.keeps(turn.space, each) for each in about.values() if each is not exchange):
+            await self.store.put(turn.space, [await to_point(replace(exchange, private=True), self.embedder)])
+
+    async def _write(self, turn: Turn, memories: list[Memory]) -> list[str]:
+        await self._undo_if_erased(turn, [memory.id for memory in memories])
+        verdicts = {fact_id(turn.space, fact.text): fact.verdicts for fact in turn.found}
+        outcome = await merge(self.store, self.embedder, turn.space, memories, self.clock(), verdicts)
+        ids = [*outcome.added, *outcome.touched, *outcome.closed]
+        await self._undo_if_erased(turn, ids)
+        return ids
+
+    async def _undo_if_erased(self, turn: Turn, ids: list[str]) -> None:
+        """Before a write as well: an earlier try may have failed half-way. The tombstones carry the turn's own time,
+        so that they do not keep out what the user tells anew."""
+        if not await self.queue.alive(turn.id):
+            await self.store.delete(turn.space, ids, at=turn.created_at)
+            raise Erased
+
+    async def _settle(self, turn: Turn, outcome: str, ids: list[str]) -> None:
+        # What was forgotten must not come back in a tool loop that is under way either.
+        changed = self.frozen.erase(turn.space.user) if outcome == "forgotten" else self.frozen.bump(turn.space)
+        await asyncio.gather(
+            changed,
+            self.receipts.written(turn.space, turn.receipt, ids, outcome),
+            self.queue.settle([turn.id]),
+        )
+        self._settled.append(turn.id)
+        if not turn.found:  # counted when it was remembered, long ago perhaps
+            TURNS.labels(outcome).inc()
+            LAG.observe((self.clock() - turn.began) / 1000)
+
+    async def _give_back(self, claim: Claim, error: Exception) -> None:
+        """The message may quote the turn, so it goes into the queue's file only, not into the log."""
+        turn, kind, reason = claim.turn, type(error).__name__, f"{type(error).__name__}: {error}"[:500]
+        # A model that does not answer is not the turn's fault: try for ever.
+        if claim.attempts + 1 >= MAX_ATTEMPTS and not isinstance(error, UpstreamUnavailable):
+            await self.queue.bury(turn.id, reason)
+            if not turn.found:
+                await self.receipts.written(turn.space, turn.receipt, [], "lost")
+            TURNS.labels("dead").inc()
+            log.error("turn %s is a dead letter after %d attempts: %s", turn.id, claim.attempts + 1, kind)
+            return
+        delay = _jitter(min(2.0**claim.attempts, MAX_DELAY_S))
+        await self.queue.retry(turn.id, reason, int(delay * 1000))
+        TURNS.labels("retried").inc()
+        log.warning("turn %s failed, again in %.1f s: %s", turn.id, delay, kind)
+
+    async def _flush_when_due(self, *, idle: bool) -> None:
+        quiet = self.quiet_for is None or self.quiet_for() >= QUIET_S
+        if (idle and quiet) or time.monotonic() - self._flushed_at >= FLUSH_EVERY_S:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        await self.store.flush()
+        self._flushed_at = time.monotonic()
+        if self._settled:
+            await self.queue.ack(self._settled)
+            self._settled.clear()
+
+    async def _expire_hourly(self) -> None:
+        if time.monotonic() - self._expired_at >= HOUR_S:
+            self._expired_at = time.monotonic()
+            await self.receipts.expire(self.clock() - self.keep_receipts_ms)
+            await self.frozen.expire(self.clock() - DAY_MS)
+
+    async def _insist(self, stop: asyncio.Event, step: Callable[[], Awaitable[T]]) -> T | None:
+        """`step` again and again while a part it needs is down; None if `stop` was set before it succeeded."""
+        for delay in _delays():
+            self._stepped_at = time.monotonic()
+            try:
+                return await step()
+            except Unavailable as error:
+                OUTAGES.labels(type(error).__name__).inc()
+                log.warning("waiting %.1f s: %s: %s", delay, type(error).__name__, error)
+            await _wait(stop, delay)
+            if stop.is_set():
+                break
+        return None
+
+
+def _delays() -> Iterator[float]:
+    delay = 0.1
+    while True:
+        yield _jitter(delay)
+        delay = min(2 * delay, MAX_OUTAGE_DELAY_S)
+
+
+def _jitter(seconds: float) -> float:
+    """Within half and one and a half, so that writers that failed together do not come back together."""
+    return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+
+
+async def _wait(stop: asyncio.Event, at_most_s: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), at_most_s)

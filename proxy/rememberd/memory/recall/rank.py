@@ -1,0 +1,188 @@
+"""Which memories answer a question: both branches, sessions and neighbours, names and dates (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from enum import IntFlag
+from typing import NamedTuple
+
+import numpy as np
+
+from rememberd.memory.recall.dates import DAY_MS, MONTHS, asked_about
+from rememberd.search_results import Bools, Candidates, Floats, Ints, Rows
+from rememberd.types import Millis
+
+
+class Weights(NamedTuple):
+    """What each part counts beside the cosine D, which counts 1. Measured on LoCoMo's dev conversations, tuned on two
+    and checked on the third in turn: `python -m loadtests.quality --folds`. B is BM25 over its best."""
+
+    bm25: float = 0.4  # B
+    session: float = 0.6  # the best D + bm25 B of the memory's conversation
+    beside: float = 0.3  # the sum of D + bm25 B of the turns before and after it
+    reply: float = 1.5  # times beside, for a turn after another speaker's question
+    chat: float = 0.5  # session and beside are halved where no speaker is named: a chat with an assistant
+    speaker: float = 0.3  # added if the question names the speaker, taken off if it names another
+    time: float = 0.25  # has a time word, for questions that ask when or how long
+    date: float = 0.75  # was told on the days that the question names
+    fact: float = 0.2
+    tells: float = 0.05  # tells what the speaker did or what befell them
+    asks: float = -0.05  # is itself a question
+    here: float = -0.2  # was said in this conversation, whose messages the client sends along anyway; not measured
+
+
+WEIGHTS = Weights()
+
+# The cosine counts twice up to here: what has hardly any of the meaning was found for a stray word or its neighbours.
+FAINT = 0.1
+
+_TIME = re.compile(
+    r"\b(yesterday|today|tonight|tomorrow|ago|last|next|recently|soon|since|week(end)?s?|days?|months?|years?"
+    r"|morning|evening|night|(mon|tues|wednes|thurs|fri|satur|sun)day|summer|winter|spring|autumn|fall|"
+    + "|".join(MONTHS)
+    + r")\b",
+    re.IGNORECASE,
+)
+_WHEN = re.compile(
+    r"\b(when|how (long|old|recently)|(what|which) (date|day|month|year|time)"
+    r"|how many (day|week|month|year)s)\b",
+    re.IGNORECASE,
+)
+_TELLS = re.compile(
+    r"\b(I|we)( \w+)? (\w+ed|went|got|had|saw|did|made|took|found|met|bought|was|were|began|started)\b", re.IGNORECASE
+)
+
+
+class Cue(IntFlag):
+    """Surface features of a memory that ranking reads without its text. 2 is free, but set in stored memories."""
+
+    TIME = 1
+    ASKS = 4
+    TELLS = 8
+    PRIVATE = 16  # no feature of the text: its owner marked it
+
+
+def having(cue: Cue, found: Candidates) -> Bools:
+    """Which rows have it."""
+    rows: Bools = (found.cues & int(cue)) > 0  # an int: numpy takes three times as long to make a number of a flag
+    return rows
+
+
+def cues(text: str) -> Cue:
+    found = Cue(0)
+    if _TIME.search(text):
+        found |= Cue.TIME
+    if text.rstrip().endswith(("?", "？", "؟")):
+        found |= Cue.ASKS
+    if _TELLS.search(text):
+        found |= Cue.TELLS
+    return found
+
+
+def named(question: str, speakers: Iterable[str]) -> set[str]:
+    return {each for each in speakers if re.search(rf"\b{re.escape(each)}\b", question, re.IGNORECASE)}
+
+
+def rank(
+    question: str,
+    found: Candidates,
+    now: Millis,
+    conversation: str | None = None,
+    weights: Weights = WEIGHTS,
+) -> Candidates:
+    """Best first; ties by id, so that the same memories always give the same block. `conversation` is the one in
+    which the question is asked."""
+    if not len(found):
+        return found
+    if (found.ids[1:] < found.ids[:-1]).any():  # by id first: nothing hangs on the order in which they were returned
+        found = found.take(np.argsort(found.ids))
+    match = found.dense + weights.bm25 * (found.bm25 / max(float(found.bm25.max()), 1e-9))
+    score = match + np.minimum(found.dense, FAINT) + _context(found, match, weights)
+    score += _speaker(question, found, weights)
+    score += _surface(question, found, weights)
+    if conversation:
+        score += weights.here * found.conversation.named(conversation)
+    if span := asked_about(question, now):
+        score += weights.date * _nearness(found.at, _midnight(span.start), _midnight(span.end))
+    return found.take(np.argsort(-score.round(6), kind="stable"))
+
+
+class Said(NamedTuple):
+    """Turns in the order of their conversations, as columns. What has no conversation is one by itself. Of turns of
+    the same instant the one with the first memory comes first."""
+
+    conversation: Ints
+    at: Ints
+    turn: Ints
+    asks: Bools
+    speaker: Ints  # -1 for none
+
+    def take(self, rows: Rows) -> Said:
+        return Said._make(column[rows] for column in self)
+
+    def differs(self) -> Bools:
+        """From the row before, in any column; the first one always does."""
+        changed = np.zeros(len(self.at), np.bool_)
+        changed[:1] = True
+        for column in self:
+            changed[1:] |= column[1:] != column[:-1]
+        return changed
+
+
+def _context(found: Candidates, match: Floats, weights: Weights) -> Floats:
+    """What a memory gains from its conversation, and from the turns next to it."""
+    asks = having(Cue.ASKS, found)
+    speaker = np.where(found.speaker.codes < 0, -1, found.speaker.groups())
+    said = Said(found.conversation.groups(), found.at, found.turn_id.groups(), asks, speaker)
+    best = np.full(len(found), -np.inf)
+    np.maximum.at(best, said.conversation, match)
+    gain = weights.session * best[said.conversation] + weights.beside * _beside(said, match, weights.reply)
+    return gain * np.where(found.speaker.codes < 0, weights.chat, 1.0)
+
+
+def _beside(said: Said, match: Floats, reply: float) -> Floats:
+    """The best match, or 0, of the turn before and of the turn after."""
+    order = np.lexsort(said[::-1])
+    first = said.take(order).differs()
+    turn = np.cumsum(first) - 1
+    best = np.maximum(np.maximum.reduceat(match[order], np.flatnonzero(first)), 0.0)
+    turns = said.take(order[first])
+    joined = (turns.conversation[1:] == turns.conversation[:-1]) & (turns.turn[1:] != turns.turn[:-1])
+    answers = turns.asks[:-1] & (turns.speaker[1:] != turns.speaker[:-1])
+    beside = np.zeros(len(best))
+    beside[1:] += best[:-1] * joined * np.where(answers, reply, 1.0)
+    beside[:-1] += best[1:] * joined
+    gain = np.empty(len(order))
+    gain[order] = beside[turn]
+    return gain
+
+
+def _speaker(question: str, found: Candidates, weights: Weights) -> Floats:
+    asked = named(question, found.speaker.present())
+    if len(asked) != 1:
+        return np.zeros(len(found))
+    other = np.where(found.speaker.codes < 0, 0.0, -1.0)
+    return weights.speaker * np.where(found.speaker.named(asked.pop()), 1.0, other)
+
+
+def _surface(question: str, found: Candidates, weights: Weights) -> Floats:
+    score: Floats = weights.fact * found.facts.astype(np.float64)
+    score += weights.asks * having(Cue.ASKS, found) + weights.tells * having(Cue.TELLS, found)
+    if _WHEN.search(question):
+        score += weights.time * having(Cue.TIME, found)
+    return score
+
+
+def _nearness(at: Ints, start: Millis, end: Millis) -> Floats:
+    """1 on the days asked about, .6 within two weeks of them, .3 in the month after: people tell later."""
+    on = (start <= at) & (at < end)
+    near = (start - 14 * DAY_MS <= at) & (at < end + 14 * DAY_MS)
+    after = (end <= at) & (at < end + 31 * DAY_MS)
+    nearness: Floats = np.select([on, near, after], [1.0, 0.6, 0.3])
+    return nearness
+
+
+def _midnight(day: date) -> Millis:
+    return (day - date(1970, 1, 1)).days * DAY_MS

@@ -1,0 +1,212 @@
+"""Recall: embed the question, search, rank, fit the budget, under one deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Coroutine
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+from rememberd.errors import Unavailable
+from rememberd.memory.learn.memory_commands import Wish, wish
+from rememberd.memory.recall.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
+from rememberd.memory.recall.circuit_breaker import Breaker
+from rememberd.memory.recall.rank import named, rank
+from rememberd.memory.recall.retrieve import STAGE, Retrieve, Wanted, retrieve
+from rememberd.memory.safety.privacy import Privacy
+from rememberd.ports import Embedder, MemoryStore
+from rememberd.telemetry import tracing
+from rememberd.telemetry.metrics import Timed, counter
+from rememberd.types import Memory, Millis, Space
+
+Status = Literal["hit", "miss", "degraded"]
+
+PUNCTUAL = 0.98  # a timer fires late, and the chat has begun before
+PROFILE_FACTS = 100  # as many as anybody wants to read
+_NOBODY = frozenset[str]()
+SPACES = 10_000  # whose speakers are kept in mind: about 200 bytes each
+
+RECALLS = counter("rememberd_recall", "Recalls by outcome.", "status", "hit", "miss", "degraded")
+EMBED = STAGE.labels("embed")
+
+log = logging.getLogger("rememberd.recall")
+
+_FOLLOW_UP = re.compile(
+    r"^(and|or|but|also|what about|how about|then|why)\b"
+    r"|\b(it|that|this|those|these|they|them|he|she|him|her|his|there|ones?|others?|same|else)\b",
+    re.IGNORECASE,
+)
+_FOLLOW_UP_WORDS = 8
+_END_CHARS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """`block` is "" unless `status` is "hit"; `tokens` is what it costs at most; `ms` is how long it took."""
+
+    status: Status
+    block: str = ""
+    ids: tuple[str, ...] = ()
+    tokens: int = 0
+    ms: float = 0.0
+
+
+class Recall:
+    """Memories for a question. `budget_tokens` bounds the whole block, `deadline_ms` the whole call. `retrieving` is
+    `retrieve` somewhere else, nearer to the store."""
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        embedder: Embedder,
+        budget_tokens: int = 600,
+        deadline_ms: float = 150,
+        privacy: Privacy = Privacy(),  # noqa: B008 - it does not change
+        retrieving: Retrieve | None = None,
+    ) -> None:
+        self.store, self.embedder, self.privacy = store, embedder, privacy
+        self.budget_tokens, self.deadline_ms = budget_tokens, deadline_ms
+        self.retrieve = retrieving or partial(retrieve, store)
+        self.breaker = Breaker()
+        self._speakers: OrderedDict[Space, frozenset[str]] = OrderedDict()
+        self._probing: asyncio.Task[Recalled] | None = None
+
+    async def recall(
+        self,
+        space: Space,
+        question: str,
+        *,
+        now: Millis,
+        turn_id: str | None,
+        conversation: str | None,
+        previous: str | None = None,
+        private: bool = True,
+    ) -> Recalled:
+        """The block for `question`. Never raises: a store or embedder that fails or is late gives "degraded".
+
+        Memories of the turn `turn_id` are left out (a retry must not recall itself); those of `conversation`, the one
+        being held, come after the others. `previous` is the user's message before this one: a short follow-up ("and
+        the other one?") is looked up together with it. Without `private`, what must stay with the operator is left
+        out: the block is for a model elsewhere."""
+        began = time.perf_counter()
+        text = standalone(question, previous)
+        if self.breaker.closed:
+            found = await self._in_time(self._recall(space, text, now, turn_id, conversation, private))
+        else:
+            if self.breaker.may_probe():
+                self._probe(self._recall(space, text, now, turn_id, conversation, private))
+            found = Recalled("degraded")
+        asyncio.get_running_loop().call_soon(RECALLS.labels(found.status).inc)
+        return replace(found, ms=(time.perf_counter() - began) * 1000)
+
+    async def search(self, space: Space, query: str, *, now: Millis, limit: int) -> list[tuple[Memory, float]]:
+        """The best `limit` memories and their cosines, best first, without a floor. Raises `Unavailable`."""
+        left_out, words = self._speakers.get(space, _NOBODY), self.embedder.query(query)
+        while True:
+            dense = await self.embedder.dense(without(query, left_out))
+            found = await self.store.search(space, dense, words, now=now)
+            speakers = named(query, found.speaker.present())
+            if speakers <= left_out:
+                break
+            left_out = self._know(space, left_out | speakers)
+        best = rank(query, found, now).take(slice(limit))
+        cosine = dict(zip(best.names(), best.dense.tolist(), strict=True))
+        return [(memory, cosine[memory.id]) for memory in await self.store.get(space, list(cosine))]
+
+    def _probe(self, recalling: Coroutine[None, None, Recalled]) -> None:
+        """Behind the scenes, so that nobody waits for a store that still hangs."""
+        self._probing = asyncio.create_task(self._in_time(recalling))
+
+    async def _in_time(self, recalling: Coroutine[None, None, Recalled]) -> Recalled:
+        try:
+            async with asyncio.timeout(PUNCTUAL * self.deadline_ms / 1000):
+                found = await recalling
+        except (Unavailable, TimeoutError) as error:
+            log.warning("recall failed: %s", str(error) or "deadline passed")
+        except Exception as error:  # noqa: BLE001 - memory fails open: no defect of ours may cost the user an answer
+            log.error("recall failed: %s", type(error).__name__)
+        else:
+            self.breaker.success()
+            return found
+        self.breaker.failure()
+        return Recalled("degraded")
+
+    async def _recall(
+        self, space: Space, question: str, now: Millis, turn_id: str | None, conversation: str | None, private: bool
+    ) -> Recalled:
+        if not private and space.scope in self.privacy.scopes:
+            return Recalled("miss")
+        if wish(question) == Wish("show"):
+            return await self._everything(space, now, private)
+        left_out, words = self._speakers.get(space, _NOBODY), self.embedder.query(question)
+        await self.store.ahead(space, words, now=now)
+        while True:
+            with Timed(EMBED), tracing.span("embed"):
+                dense = await self.embedder.dense(without(question, left_out))
+            wanted = Wanted(
+                question,
+                tuple(left_out),
+                now,
+                turn_id,
+                conversation,
+                private,
+                self.privacy.classes,
+                self.budget_tokens,
+            )
+            with tracing.span("retrieve"):
+                found = await self.retrieve(space, dense, words, wanted)
+            if not found.speakers:
+                break
+            left_out = self._know(space, left_out.union(found.speakers))
+        return Recalled("hit" if found.ids else "miss", found.block, tuple(found.ids), found.tokens)
+
+    async def _everything(self, space: Space, now: Millis, private: bool) -> Recalled:
+        """For "what do you know about me?": no search, but the facts, pinned and newest first, as many as fit."""
+        facts, _ = await self.store.page(space, limit=PROFILE_FACTS, now=now, kind="fact")
+        chosen: list[Memory] = []
+        cost = FRAME_COST
+        shown = facts if private else [each for each in facts if not self.privacy.keeps(space, each)]
+        for fact in sorted(shown, key=lambda each: not each.pinned):
+            cost += line_cost(fact) + HEADER_COST
+            if cost > self.budget_tokens:
+                break
+            chosen.append(fact)
+        block = render(chosen)
+        return Recalled("hit" if chosen else "miss", block, tuple(each.id for each in chosen), tokens(block))
+
+    def _know(self, space: Space, speakers: frozenset[str]) -> frozenset[str]:
+        """Who speaks in a space is learned from what a search returns: a question that names one is asked again
+        without the name, which would draw everything that speaker said; from then on it is left out at once."""
+        self._speakers[space] = speakers
+        self._speakers.move_to_end(space)
+        if len(self._speakers) > SPACES:
+            self._speakers.popitem(last=False)
+        return speakers
+
+
+def standalone(question: str, previous: str | None) -> str:
+    """`question`, with the message before it if it is too short to stand alone."""
+    question = gist(question)
+    short = len(question.split()) <= _FOLLOW_UP_WORDS and _FOLLOW_UP.search(question)
+    return f"{gist(previous)}\n{question}" if previous and short else question
+
+
+def gist(text: str) -> str:
+    """Both ends of a long text, as much as the embedder reads (256 tokens): the question stands before or after what
+    was pasted."""
+    return text if len(text) <= 2 * _END_CHARS else f"{text[:_END_CHARS]}\n{text[-_END_CHARS:]}"
+
+
+def without(question: str, speakers: AbstractSet[str]) -> str:
+    """`question` without these names, unless nothing much would be left."""
+    if not speakers:
+        return question
+    names = "|".join(re.escape(each) for each in sorted(speakers))
+    rest = re.sub(rf"\b(?:{names})\b(?:'s)?", " ", question, flags=re.IGNORECASE).split()
+    return " ".join(rest) if len(rest) > 1 else question

@@ -1,0 +1,47 @@
+"""What reads like an order to an assistant is kept and never recalled, until its owner lets it: poisoned text may
+come in through anything that is pasted, answered or imported, and would speak again in every later chat."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from prometheus_client import Counter
+
+from rememberd.memory.recall.block import sides
+from rememberd.memory.safety.deobfuscate import readings, smuggled
+from rememberd.memory.safety.injection_patterns import MARKUP, ORDERS
+from rememberd.types import NEVER, Memory
+
+QUARANTINED = Counter(
+    "rememberd_quarantined", "Memories kept and not recalled: they read like orders to an assistant."
+)
+
+_BLANK = re.compile(r"\s+")
+
+
+def suspicion(text: str) -> str | None:
+    """Why `text` is taken for an order to an assistant; None if it is not."""
+    if re.search(r"\w", smuggled(text)):
+        return "hides words in invisible characters"
+    if MARKUP.search(text):
+        return "forges the markup of a chat"
+    read = _BLANK.sub(" ", readings(text))
+    return next((reason for reason, shape in ORDERS.items() if shape.search(read)), None)
+
+
+def doubt(memory: Memory) -> str | None:
+    """`suspicion` of what it says; of an exchange by itself each side, for "Assistant:" before the answer is ours."""
+    said = (memory.text,) if memory.kind == "fact" else sides(memory)
+    return next(filter(None, (suspicion(side.strip()) for side in said)), None)
+
+
+def quarantined(memory: Memory) -> Memory:
+    """The same memory as one that has never held. It has no slot: it must replace nothing."""
+    QUARANTINED.inc()
+    return replace(memory, valid_to=NEVER, slot=None, pinned=False)
+
+
+def screened(memory: Memory) -> Memory:
+    """`memory`, quarantined if its text calls for it."""
+    return quarantined(memory) if doubt(memory) else memory

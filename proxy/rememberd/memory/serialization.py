@@ -1,0 +1,21 @@
+"""A turn as bytes, the same for every queue."""
+
+from __future__ import annotations
+
+import orjson
+
+from rememberd.types import Fact, Source, Space, Turn
+
+
+def turn_to_json(turn: Turn) -> bytes:
+    """Raises `TypeError` for text that is no valid Unicode (a lone surrogate)."""
+    return orjson.dumps(turn, default=list)  # a Space, being a tuple, comes out as a list
+
+
+def turn_from_json(data: bytes) -> Turn:
+    fields = orjson.loads(data)
+    fields["space"] = Space(*fields["space"])
+    fields["source"] = Source(**fields["source"])
+    fields["recalled"], fields["earlier"] = tuple(fields["recalled"]), tuple(fields.get("earlier", ()))
+    fields["found"] = tuple(Fact(**fact) for fact in fields.get("found", ()))
+    return Turn(**fields)

@@ -1,0 +1,362 @@
+"""The path of a chat request, top to bottom."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from secrets import token_hex
+from typing import Any
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from rememberd.access.auth import Auth
+from rememberd.access.identity import identify
+from rememberd.dialects import body as json_body
+from rememberd.dialects.registry import DIALECTS, Dialect
+from rememberd.dialects.side_tasks import is_side_task
+from rememberd.dialects.usage import usage
+from rememberd.errors import QueueUnavailable
+from rememberd.http.relay import OnFirst, Relay, unless_gone
+from rememberd.http.request import header_values, read_body, request_id, with_query
+from rememberd.memory.recall.circuit_breaker import Breaker
+from rememberd.memory.recall.recall import Recall, Recalled
+from rememberd.memory.retry import patiently
+from rememberd.pipeline.chat_request import (
+    Exchange,
+    Recollection,
+    Said,
+    attributes_of,
+    mode_of,
+    said_by,
+    status_of,
+    write_of,
+)
+from rememberd.ports import FrozenBlocks, PausedUsers, ReceiptBook, TurnQueue
+from rememberd.telemetry import tracing
+from rememberd.telemetry.metrics import counter
+from rememberd.telemetry.timings import Stopwatch, remembering
+from rememberd.types import Deployment, Identity, Receipt, Source, Turn
+from rememberd.upstream.catalog import Catalog
+from rememberd.upstream.failover import Answered, Failover
+
+log = logging.getLogger("rememberd.chat")
+
+_OUTCOMES = ("queued", "late", "lost", "erased")
+TURNS = counter("rememberd_queue_puts", "Turns at the end of an answer.", "outcome", *_OUTCOMES)
+_STATUSES = ("hit", "miss", "skipped", "off", "degraded", "no-identity")
+STATUS = counter("rememberd_memory_status", "X-Memory-Status of the answers.", "status", *_STATUSES)
+_answers = lru_cache(STATUS.labels)
+
+_FRESH_MS = 600_000  # memories expire, and "yesterday" moves on, without the space changing
+_DRAIN_S = 4.0  # the supervisor kills a web process five seconds after its last stream
+_LARGE_BODY = 64 * 1024  # bytes; understanding more (up to 50 ms if it is hostile) belongs off the event loop
+_LARGE_JSON = 1024 * 1024  # bytes; without memory the parser alone reads it (0.4 ms), and a thread costs as much
+_LARGE_ANSWER = 256 * 1024  # bytes; so does parsing more than this (about 2 ms)
+
+
+class Chat:
+    """POST to the path of any dialect: an ASGI app. Raises `RequestError`, `UpstreamUnavailable`, `ClientGone`."""
+
+    def __init__(
+        self,
+        *,
+        auth: Auth,
+        catalog: Catalog,
+        upstream: Failover,
+        recall: Recall,
+        frozen: FrozenBlocks,
+        queue: TurnQueue,
+        receipts: ReceiptBook,
+        pauses: PausedUsers,
+        placement: str,
+        side_tasks: Sequence[re.Pattern[str]],
+        deadline_ms: int,
+        max_body_bytes: int,
+    ) -> None:
+        self.auth, self.catalog, self.upstream = auth, catalog, upstream
+        self.recall, self.frozen, self.queue, self.receipts = recall, frozen, queue, receipts
+        self.pauses = pauses
+        self.placement, self.side_tasks = placement, side_tasks
+        self.deadline_ms, self.max_body_bytes = deadline_ms, max_body_bytes
+        self._pending: set[asyncio.Task[None]] = set()
+        self._queue_breaker = Breaker()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        clock = Stopwatch()
+        dialect, headers = DIALECTS[scope["path"]], header_values(scope)
+        id = request_id(headers)
+        raw = await read_body(receive, headers, self.max_body_bytes)
+        clock.lap("read")
+        exchange = await self._understood(dialect, headers, raw, id)
+        exchange = await self._unless_paused(exchange)
+        clock.lap("understand")
+        with tracing.chat(json_body.model(exchange.body), exchange.deployments[0].provider, headers):
+            await self._answer(exchange, clock, headers, scope, receive, send)
+
+    async def _answer(
+        self,
+        exchange: Exchange,
+        clock: Stopwatch,
+        headers: Mapping[str, str],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        with tracing.span("recall"):
+            recollection = await self.recollect(exchange)
+        clock.lap("recall")
+        outgoing = self.outgoing(exchange, recollection)
+        clock.lap("inject")
+        overhead = clock.leave(stages=exchange.said is not None)
+        forwarded = [*headers.items(), ("x-request-id", exchange.id)]
+        if trace := tracing.traceparent():
+            forwarded.append(("traceparent", trace))
+        path = with_query(exchange.dialect.PATH, scope)
+
+        async def answer() -> None:
+            answered = await self.upstream.send(exchange.deployments, path, outgoing, forwarded)
+            relay, behind = self.relay(exchange, recollection, answered, overhead, clock.first_byte)
+            try:
+                await relay.run(send)
+            finally:
+                if behind is not None:
+                    self._start(behind)
+
+        await unless_gone(receive, answer())
+
+    async def _understood(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes, id: str) -> Exchange:
+        if len(raw) <= _LARGE_BODY or (len(raw) <= _LARGE_JSON and mode_of(headers) == "off"):
+            return self.understand(dialect, headers, raw, id)
+        return await asyncio.to_thread(self.understand, dialect, headers, raw, id)
+
+    async def _unless_paused(self, exchange: Exchange) -> Exchange:
+        """A pause is `X-Memory: off` for every request of the user."""
+        if exchange.said is None:
+            return exchange
+        try:
+            paused = await self.pauses.paused(exchange.said.space.user)
+        except QueueUnavailable as error:  # then nothing can be learned either: pauses are kept where turns wait
+            log.warning("no pauses: %s", error)
+            return exchange
+        return replace(exchange, mode="off", said=None) if paused else exchange
+
+    def understand(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes, id: str) -> Exchange:
+        """Who asks what of which model, and may memory take part."""
+        principal = self.auth.principal(headers)
+        mode = mode_of(headers)
+        body = json_body.parse(raw)
+        deployments = self.catalog.choices(json_body.model(body), principal)
+        if not all(each.memory for each in deployments):
+            mode = "off"  # also where only a fallback of this model is to know nothing
+        identity = identify(principal, headers, body)
+        return Exchange(
+            id=id,
+            at=time.time_ns() // 1_000_000,
+            dialect=dialect,
+            raw=raw,
+            body=body,
+            deployments=deployments,
+            mode=mode,
+            identity=identity,
+            said=None if identity is None or mode == "off" else self._said(dialect, identity, headers, body),
+            client=headers.get("user-agent", "").partition(" ")[0][:64] or None,
+        )
+
+    def _said(
+        self, dialect: Dialect, identity: Identity, headers: Mapping[str, str], body: dict[str, Any]
+    ) -> Said | None:
+        asked = None if is_side_task(headers, body, self.side_tasks) else dialect.question(body)
+        return None if asked is None else said_by(dialect, identity, asked, body)
+
+    async def recollect(self, exchange: Exchange) -> Recollection | None:
+        """What goes into the block; None where memory takes no part. The same bytes throughout a user turn."""
+        said = exchange.said
+        if said is None or exchange.mode == "write":
+            return None
+        version, kept = await self._kept(said, exchange)
+        if kept is not None:
+            return Recollection(kept)
+        recalled = await self.recall.recall(
+            said.space,
+            said.asked.text,
+            now=exchange.at,
+            turn_id=said.turn_id,
+            conversation=said.identity.conversation,
+            previous=said.asked.previous,
+            private=exchange.local,
+        )
+        return Recollection(recalled, None if recalled.status == "degraded" else version)
+
+    def outgoing(self, exchange: Exchange, recollection: Recollection | None) -> Callable[[Deployment], bytes]:
+        """For each deployment the client's own bytes, but for the model's name and, on a hit, the block."""
+        if exchange.said is None or recollection is None or not recollection.recalled.block:
+            return lambda to: json_body.rename_model(exchange.raw, exchange.body, to.upstream_model)
+        inject = exchange.dialect.inject
+        body = inject(exchange.body, exchange.said.asked, recollection.recalled.block, self.placement)
+        return lambda to: json_body.dump(body | {"model": to.upstream_model})
+
+    def relay(
+        self,
+        exchange: Exchange,
+        recollection: Recollection | None,
+        answered: Answered,
+        overhead: float,
+        on_first: OnFirst | None = None,
+    ) -> tuple[Relay, Coroutine[Any, Any, None] | None]:
+        """The way back, and what is to be done once it is over."""
+        dialect, (deployment, reply) = exchange.dialect, answered
+        recalled = recollection.recalled if recollection else Recalled(status="miss")
+        status, write = status_of(exchange, recollection), write_of(exchange, reply)
+        asyncio.get_running_loop().call_soon(_answers(status).inc)
+        if tracing.on():
+            tracing.annotate(attributes_of(exchange, deployment, reply, status, len(recalled.ids)))
+        headers = {
+            "X-Request-Id": exchange.id,
+            "X-Memory-Status": status,
+            "X-Memory-Count": str(len(recalled.ids)),
+            "X-Memory-Tokens": str(recalled.tokens),
+            "X-Memory-Recall-Ms": f"{recalled.ms:.1f}",
+            "X-Memory-Write": write,
+            "X-Proxy-Overhead-Ms": f"{overhead * 1000:.1f}",
+        }
+        said = exchange.said
+        relay = partial(Relay, reply, on_first=on_first, end=dialect.END, error_event=dialect.error_event)
+        if said is None or (recollection is None and write != "on"):
+            return relay(tuple(headers.items())), None
+        receipt = Receipt(
+            id=f"rcpt_{token_hex(16)}",
+            space=said.space,
+            created_at=exchange.at,
+            status=status,
+            model=deployment.model_name,
+            turn_id=said.turn_id,
+            recalled=recalled.ids,
+            tokens=recalled.tokens,
+            recall_ms=recalled.ms,
+            write="pending" if write == "on" else write,
+        )
+        headers["X-Memory-Receipt"] = receipt.id
+        if receipt.write == "pending":
+            learning = partial(self.remember, exchange, said, recollection, receipt)
+            return relay(tuple(headers.items()), on_end=learning), None
+        behind = self._file(self._steps(exchange, said, recollection, receipt))
+        return relay(tuple(headers.items()), on_end=_note_usage if tracing.on() else None), behind
+
+    async def remember(
+        self,
+        exchange: Exchange,
+        said: Said,
+        recollection: Recollection | None,
+        receipt: Receipt,
+        copy: bytes,
+        whole: bool,
+    ) -> None:
+        """Queue the turn, file the receipt, freeze the block. The answer's last bytes wait for it until the deadline;
+        what takes longer goes on behind them. A queue that keeps being late is not waited for until it has taken a
+        turn."""
+        began = time.perf_counter()
+        await _note_usage(copy, whole)
+        steps = self._steps(exchange, said, recollection, receipt)
+        task = self._start(self._record([*steps, self._enqueue(exchange, said, receipt, copy)]))
+        _, late = await asyncio.wait({task}, timeout=self.deadline_ms / 1000 if self._queue_breaker.closed else 0)
+        remembering.observe(time.perf_counter() - began)
+        if late:
+            TURNS.labels("late").inc()
+            self._queue_breaker.failure()
+
+    def _steps(
+        self, exchange: Exchange, said: Said, recollection: Recollection | None, receipt: Receipt
+    ) -> list[Coroutine[Any, Any, bool]]:
+        """What is kept of every chat: the block, and the receipt."""
+        steps = [self.receipts.put(receipt)]
+        if recollection is not None and recollection.version is not None:
+            steps.insert(0, self._freeze(exchange, said, recollection.recalled, recollection.version))
+        return steps
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
+        return task
+
+    async def drain(self) -> None:
+        """Wait for what answers left behind, but not for ever for a queue that is away."""
+        if not self._pending:
+            return
+        _, lost = await asyncio.wait(self._pending, timeout=_DRAIN_S)
+        if lost:
+            TURNS.labels("lost").inc(len(lost))
+            log.error("the queue did not take the turns of %d answers before the end: they are lost", len(lost))
+
+    async def _file(self, steps: list[Coroutine[Any, Any, bool]]) -> None:
+        """One after the other: nobody waits for them, and at the same time they would be three tasks."""
+        for step in steps:
+            try:
+                await step
+            except QueueUnavailable as error:
+                log.error("%s", error)
+
+    async def _record(self, steps: list[Coroutine[Any, Any, bool]]) -> None:
+        outcomes = await asyncio.gather(*steps, return_exceptions=True)
+        for reason in {str(outcome) for outcome in outcomes if isinstance(outcome, QueueUnavailable)}:
+            log.error("%s", reason)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, QueueUnavailable):
+                raise outcome
+
+    async def _enqueue(self, exchange: Exchange, said: Said, receipt: Receipt, copy: bytes) -> bool:
+        read = partial(exchange.dialect.answer, copy, streamed=not copy.lstrip().startswith(b"{"))
+        turn = Turn(
+            id=said.turn_id,
+            space=said.space,
+            created_at=exchange.at,
+            user_text=said.asked.text,
+            answer=await asyncio.to_thread(read) if len(copy) > _LARGE_ANSWER else read(),
+            receipt=receipt.id,
+            source=Source(said.identity.conversation, receipt.model, exchange.client),
+            speaker=said.asked.speaker,
+            recalled=receipt.recalled,
+            earlier=said.earlier,
+            continues=said.asked.continues,
+            trace=tracing.traceparent(),
+        )
+        try:
+            kept = await patiently(partial(self.queue.put, turn))
+        except QueueUnavailable:
+            TURNS.labels("lost").inc()
+            raise
+        self._queue_breaker.success()
+        TURNS.labels("queued" if kept else "erased").inc()
+        return kept
+
+    async def _freeze(self, exchange: Exchange, said: Said, recalled: Recalled, version: int) -> bool:
+        kept = (exchange.at, recalled.status, recalled.block, recalled.ids, recalled.tokens)
+        await self.frozen.freeze(said.space, said.key(local=exchange.local), version, orjson.dumps(kept))
+        return True
+
+    async def _kept(self, said: Said, exchange: Exchange) -> tuple[int | None, Recalled | None]:
+        """The space's version and the frozen block, if it still holds: always while the model is at work on the
+        same message (a tool loop), else only for a while and if the memories have not changed since."""
+        began = time.perf_counter()
+        try:
+            version, found = await self.frozen.thawed(said.space, said.key(local=exchange.local))
+        except QueueUnavailable as error:
+            log.warning("no frozen blocks: %s", error)
+            return None, None
+        if found is None:
+            return version, None
+        at, status, block, ids, tokens = orjson.loads(found[1])
+        if not said.asked.continues and (found[0] != version or exchange.at - at > _FRESH_MS):
+            return version, None
+        return version, Recalled(status, block, tuple(ids), tokens, (time.perf_counter() - began) * 1000)
+
+
+async def _note_usage(copy: bytes, _whole: bool) -> None:
+    if tracing.on():
+        tracing.annotate(usage(copy))

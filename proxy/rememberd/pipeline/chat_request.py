@@ -1,0 +1,118 @@
+"""A request as it was understood, and what its headers say about memory. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Literal
+
+from rememberd.dialects.registry import Dialect
+from rememberd.dialects.user_message import Question
+from rememberd.errors import RequestError
+from rememberd.memory.ids import turn_ids
+from rememberd.memory.learn.memory_commands import unrecorded
+from rememberd.memory.recall.recall import Recalled
+from rememberd.ports import Reply
+from rememberd.types import Deployment, Identity, Millis, Space
+
+Mode = Literal["on", "read", "write", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a known user said, where memory takes part. `unrecorded`: they asked earlier in this conversation that
+    nothing of it be kept; `earlier`: they ask it now, and these are the turns that may have been kept so far."""
+
+    identity: Identity
+    asked: Question
+    turn_id: str
+    unrecorded: bool = False
+    earlier: tuple[str, ...] = ()
+
+    @property
+    def space(self) -> Space:
+        return self.identity.space
+
+    def key(self, *, local: bool) -> str:
+        """Of the frozen block. What a local model gets is never kept for another."""
+        text = "\0".join((self.identity.conversation or "", self.asked.text, "local" if local else ""))
+        return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request as it was understood."""
+
+    id: str
+    at: Millis
+    dialect: Dialect
+    raw: bytes
+    body: dict[str, Any]
+    deployments: list[Deployment]
+    mode: Mode
+    identity: Identity | None
+    said: Said | None
+    client: str | None
+
+    @property
+    def local(self) -> bool:
+        """Whoever of those that may answer does: nothing leaves the operator's machines."""
+        return all(each.local for each in self.deployments)
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """What recall gave, and the version of the space it was made from: None when it need not be frozen (again)."""
+
+    recalled: Recalled
+    version: int | None = None
+
+
+def said_by(dialect: Dialect, identity: Identity, asked: Question, body: dict[str, Any]) -> Said:
+    texts = [(at, text) for at, text in dialect.user_texts(body) if at <= asked.at]
+    wished = [at for at, text in texts if unrecorded(text)]
+    begun = {at for at, _ in texts} if asked.at in wished else {asked.at}
+    id_at = turn_ids(identity.space, identity.conversation, dialect.prefix(body, asked.at), begun)
+    current = id_at.pop(asked.at)
+    return Said(
+        identity, asked, current, unrecorded=any(at < asked.at for at in wished), earlier=tuple(id_at.values())
+    )
+
+
+def mode_of(headers: Mapping[str, str]) -> Mode:
+    match headers.get("x-memory", "on").strip().lower():
+        case "on" | "read" | "write" | "off" as mode:
+            return mode
+        case other:
+            message = f"X-Memory must be on, read, write or off, not {other!r}"
+            raise RequestError(400, "invalid_memory_mode", message, param="X-Memory")
+
+
+def status_of(exchange: Exchange, recollection: Recollection | None) -> str:
+    if recollection is not None:
+        return recollection.recalled.status
+    if exchange.mode in ("off", "write"):
+        return "off"
+    return "no-identity" if exchange.identity is None else "skipped"
+
+
+def write_of(exchange: Exchange, reply: Reply) -> str:
+    """`on` promises a queued turn: an upstream error is no exchange, and the client will ask again."""
+    if exchange.mode in ("off", "read") or exchange.identity is None or (exchange.said and exchange.said.unrecorded):
+        return "off"
+    return "on" if exchange.said is not None and 200 <= reply.status < 300 else "skipped"
+
+
+def attributes_of(
+    exchange: Exchange, deployment: Deployment, reply: Reply, status: str, recalled: int
+) -> dict[str, str | int]:
+    """Of the chat's span; `gen_ai.*` and `error.type` as OpenTelemetry's conventions have them."""
+    attributes: dict[str, str | int] = {
+        "gen_ai.provider.name": deployment.provider,
+        "http.response.status_code": reply.status,
+        "rememberd.request.id": exchange.id,
+        "rememberd.memory.status": status,
+        "rememberd.memory.count": recalled,
+    }
+    return attributes if reply.status < 400 else attributes | {"error.type": str(reply.status)}

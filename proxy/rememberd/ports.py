@@ -1,0 +1,291 @@
+"""The ports. Pipeline code sees these; only `app.py` and `cli.py` know which adapter stands behind one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from rememberd.search_results import Candidates
+from rememberd.types import (
+    Claim,
+    DeadLetter,
+    Deployment,
+    Fact,
+    Kind,
+    Memory,
+    Millis,
+    PendingStats,
+    Point,
+    QueueStats,
+    Receipt,
+    Space,
+    Sparse,
+    Spent,
+    Turn,
+)
+
+
+class MemoryStore(Protocol):
+    """Memories by space. Every method raises `StoreUnavailable` when the engine does not answer.
+
+    A memory of another space is as good as absent: never returned, changed or counted. A deleted memory leaves a
+    tombstone (its id and the time, no text) that only `buried` shows and a newer memory of the same id replaces."""
+
+    async def put(self, space: Space, points: Sequence[Point]) -> None:
+        """Insert or replace by id; the write survives kill -9 of any process when this returns.
+
+        A memory that was deleted at or after its `updated_at` stays deleted: whoever puts it had read it before."""
+
+    async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
+        """Those that exist, in the order asked; past ones included."""
+
+    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+        """A hint, while a question is being embedded: `search` for these words comes next, with this `now`. Neither
+        does anything depend on it, nor need the store have done anything when this returns."""
+
+    async def search(
+        self,
+        space: Space,
+        dense: list[float],
+        sparse: Sparse,
+        *,
+        now: Millis,
+        limit: int = 400,
+        kind: Kind | None = None,
+    ) -> Candidates:
+        """The union of three branches, without duplicates: the `limit` nearest by cosine, the `limit` best by BM25
+        (IDF over this space only), and every pinned memory (at most 100). Only current and unexpired at `now`,
+        and of one `kind` if it is given. A point that only another branch returned has the score 0.0 in this one."""
+
+    async def page(
+        self,
+        space: Space,
+        *,
+        limit: int,
+        now: Millis,
+        cursor: str | None = None,
+        kind: Kind | None = None,
+        slot: str | None = None,
+        include_past: bool = False,
+    ) -> tuple[list[Memory], str | None]:
+        """Newest first by created_at, and the cursor of the next page (None at the end).
+
+        Expired and superseded ones only with `include_past`. Raises `RequestError` for a cursor it did not make."""
+
+    async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
+        """How many `page` would list, all pages together."""
+
+    async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
+        """Which of these ids were deleted, and when."""
+
+    async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
+        """Delete and leave tombstones. Returns the ids that existed."""
+
+    async def erase(self, user: str) -> int:
+        """Everything of this user, in every scope, tombstones too. Returns the number of memories."""
+
+    async def spaces(self) -> list[Space]:
+        """Those that hold a memory, sorted. For the operator's commands only: it reads across all users."""
+
+    async def ping(self) -> None:
+        """Raises unless it can be read and written."""
+
+    async def flush(self) -> None:
+        """Make every write so far survive a power cut."""
+
+    async def close(self) -> None: ...
+
+
+class TurnQueue(Protocol):
+    """Durable, at least once, in order per user. Every method raises `QueueUnavailable` when it cannot be reached."""
+
+    async def put(self, turn: Turn) -> bool:
+        """On disk when this returns. A turn of the same id that is still here is replaced (an empty answer never
+        replaces a text). False: the user was erased after the turn began, and nothing was kept."""
+
+    async def claim(self, limit: int) -> list[Claim]:
+        """Lease the oldest due turns: never a turn whose user has an older one leased or waiting for a retry."""
+
+    async def settle(self, turn_ids: Sequence[str]) -> None:
+        """Stored but not flushed: the lease stays until `ack`, and the user's next turn may be claimed."""
+
+    async def ack(self, turn_ids: Sequence[str]) -> None:
+        """Done for good. A turn put again since it was claimed stays and is due again."""
+
+    async def retry(self, turn_id: str, error: str, delay_ms: Millis) -> None: ...
+
+    async def bury(self, turn_id: str, error: str) -> None:
+        """Into the dead letters."""
+
+    async def alive(self, turn_id: str) -> bool:
+        """False once its user was erased."""
+
+    async def erase(self, user: str, at: Millis) -> int:
+        """Drop the user's turns, and refuse any put of a turn that began at or before `at`."""
+
+    async def erased(self, user: str, since: Millis) -> bool:
+        """Was the user erased at `since` or later?"""
+
+    async def stats(self) -> QueueStats: ...
+
+    async def dead(self, limit: int = 100) -> list[DeadLetter]: ...
+
+    async def replay(self) -> int:
+        """Make every dead letter due again. Returns how many."""
+
+    async def release(self) -> int:
+        """Return the leases of this writer, which stops, and of a dead one where there can be only one."""
+
+    async def close(self) -> None: ...
+
+
+class PendingTurns(Protocol):
+    """Turns that a model is to read, durable. Every method raises `QueueUnavailable` when they cannot be reached.
+
+    Of a user one batch is read at a time, whoever claims. Who lost a lease has no say in the turn any more."""
+
+    async def add(self, turn: Turn) -> None:
+        """On disk when this returns; `user_text` are the person's own words. One that comes again (a tool loop, a
+        replay) is known while it is here and for an hour after it was read. Nothing is kept of a turn that began
+        before its user was erased."""
+
+    async def claim(self) -> list[Turn]:
+        """Lease the oldest turns of one conversation that has come to rest, a batch at most. Those that were read
+        already come by themselves, with what was `found`; one that failed before comes alone, so that it takes no
+        others with it."""
+
+    async def keep(self, turns: Sequence[Turn]) -> None:
+        """What a model `found` in them, for the next claim if this one comes to nothing; one in which it found
+        nothing is done with."""
+
+    async def done(self, turn_ids: Sequence[str]) -> None: ...
+
+    async def fail(self, turn_ids: Sequence[str], error: str) -> int:
+        """Try again later, or bury. Returns how many are dead letters now."""
+
+    async def postpone(self, turn_ids: Sequence[str], delay_ms: Millis, outcome: str) -> None:
+        """No fault of these turns: they come again, as often as it takes. But what has been "over_budget" for a week
+        is dropped."""
+
+    async def spent(self, user: str) -> Spent: ...
+
+    async def spend(self, user: str, tokens: int) -> None: ...
+
+    async def erase(self, user: str, at: Millis) -> None:
+        """Drop the user's turns, and refuse those that began at or before `at`."""
+
+    async def stats(self) -> PendingStats: ...
+
+    async def dead(self, limit: int = 100) -> list[DeadLetter]: ...
+
+    async def replay(self) -> int:
+        """Make every dead letter due again. Returns how many."""
+
+    async def release(self) -> int:
+        """Return the leases of this writer, which stops, and of a dead one where there can be only one."""
+
+
+class ReceiptBook(Protocol):
+    """Which memories went into an answer, and what was written after it. Raises `QueueUnavailable`."""
+
+    async def put(self, receipt: Receipt) -> bool:
+        """False: the user was erased after the turn began, and nothing was kept."""
+
+    async def written(self, space: Space, receipt_id: str, ids: Sequence[str], outcome: str) -> None:
+        """What the writer made of the receipt's turn: the new `write` of all receipts of that turn, and the ids of
+        memories, which are added to those that are there: a turn is written in stages."""
+
+    async def get(self, space: Space, receipt_id: str) -> Receipt | None:
+        """None for one that does not exist, has expired, or is another space's."""
+
+    async def recent(self, space: Space, limit: int) -> list[Receipt]:
+        """Of answers, not of imported turns (whose ids begin with imp_); the newest first."""
+
+    async def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
+        """The time of the oldest receipt kept (None: there is none), and all memories that went into an answer since.
+        Reads every receipt of the space: for the operator's commands only."""
+
+    async def erase(self, user: str, at: Millis) -> int:
+        """Drop the user's receipts, and refuse those of turns that began at or before `at`."""
+
+    async def expire(self, older_than: Millis) -> int:
+        """Drop the receipts of turns that began before this time."""
+
+
+class FrozenBlocks(Protocol):
+    """How often a space changed, and the blocks of its open turns. Raises `QueueUnavailable`."""
+
+    async def bump(self, space: Space) -> int:
+        """The new version: to be called after every change of the space's memories."""
+
+    async def thawed(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
+        """The space's version (0 until it first changes; it never goes back); and, if there is one, the version at
+        which the value was frozen, and the value."""
+
+    async def freeze(self, space: Space, key: str, version: int, value: bytes) -> None:
+        """`version` is the space's before `value` was made. The first value of the highest version stands."""
+
+    async def erase(self, user: str) -> int:
+        """Drop the user's blocks in every scope, and refuse those made before now."""
+
+    async def expire(self, older_than: Millis) -> int:
+        """Drop the blocks frozen before this time."""
+
+
+class PausedUsers(Protocol):
+    """Who has paused their memory, in every scope. Raises `QueueUnavailable`."""
+
+    async def paused(self, user: str) -> bool: ...
+
+    async def pause(self, user: str) -> None: ...
+
+    async def resume(self, user: str) -> None: ...
+
+
+class Embedder(Protocol):
+    """Text to vectors. Raises `EmbedderUnavailable`."""
+
+    name: str
+    dim: int
+
+    async def dense(self, text: str) -> list[float]:
+        """Unit length. The same text gives the same vector, whatever was embedded beside it."""
+
+    def document(self, text: str) -> Sparse: ...
+
+    def query(self, text: str) -> Sparse: ...
+
+
+class Extractor(Protocol):
+    async def facts(self, turn: Turn) -> list[Fact]:
+        """Facts about the user, each with a span that stands verbatim in `turn.user_text`."""
+
+
+class Reply(Protocol):
+    """An upstream's answer: status and headers at once, the body as it comes. `close` is safe at any time."""
+
+    status: int
+    headers: list[tuple[str, str]]
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Raises `UpstreamUnavailable` when the body breaks off or falls silent for too long."""
+
+    async def close(self) -> None: ...
+
+
+class Upstream(Protocol):
+    async def send(
+        self,
+        deployment: Deployment,
+        path: str,
+        body: bytes,
+        headers: Sequence[tuple[str, str]],
+        *,
+        method: str = "POST",
+    ) -> Reply:
+        """One request, no retry. `path` is relative to the API base ("/chat/completions", with the client's query if
+        there is one), `headers` are the client's, `body` already names `deployment.upstream_model`. Cancelling it
+        cancels the call upstream.
+        Raises `UpstreamUnavailable`, and `RequestError` for a parameter that cannot be translated."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,267 @@
+"""The processes: `serve` starts the others, `web` answers, `writer` keeps the memories."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rememberd.errors import ConfigError, EmbedderUnavailable
+from rememberd.processes import supervisor
+from rememberd.settings.schema import Server, Settings, load
+from rememberd.telemetry import logs
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from rememberd.memory.embedding.embedder import FastEmbedder  # both heavy, and the parent has no use for them
+
+log = logging.getLogger("rememberd.serve")
+
+_SLOW_START_SECONDS = 10.0
+_FILES = 65_536
+_MODEL_SECONDS = 15.0
+_NO_MODELS = "none: set OPENAI_API_KEY or another provider's key, or write a model_list"
+
+
+async def serve(settings: Settings, config: Path | None, environ: Mapping[str, str]) -> int:
+    """Until SIGTERM or SIGINT. Returns the exit code. Raises `ConfigError`."""
+    logs.become(settings.server.log_format)
+    prepare(settings)
+    listener = listen(settings.server)
+    metrics = tempfile.mkdtemp(prefix="rememberd-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
+    # The model's weights on huge pages: 3 to 5 % less CPU for a question that comes after a pause.
+    os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
+    # -P: a folder called `proxy` where `serve` happens to be started is not ours
+    command = [sys.executable, "-P", "-m", "rememberd"]
+    named = ["--config", str(config)] if config else []
+    announcement = asyncio.create_task(_announce(settings, environ, listener))
+    try:
+        return await supervisor.serve(
+            listener,
+            workers=settings.server.workers,
+            web=[*command, "web", *named],
+            writer=[*command, "writer", *named],
+            grace_s=settings.server.grace_seconds + settings.server.drain_seconds,
+        )
+    finally:
+        announcement.cancel()
+        shutil.rmtree(metrics, ignore_errors=True)
+
+
+async def web(
+    settings: Settings,
+    config: Path | None,
+    environ: Mapping[str, str],
+    listener: socket.socket,
+    parent: int | None,
+) -> int:
+    """SIGHUP reads the models and the keys of the file `config` anew."""
+    import uvicorn
+
+    from rememberd.http.connection_limits import guarded
+    from rememberd.http.drain import Leaving, Server
+    from rememberd.wiring.app import build_app, build_embedder
+    from rememberd.wiring.encryption import sealing
+
+    logs.become(settings.server.log_format)
+    _raise_file_limit()
+    embedder = build_embedder(settings)
+    loading = asyncio.create_task(_load(embedder))
+    await asyncio.wait({loading}, timeout=_MODEL_SECONDS)  # usually half a second
+    if loading.done():
+        loading.result()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_telemetry("web", environ))
+        seal = await stack.enter_async_context(sealing(settings))
+        app = build_app(settings, await model_list(settings, environ), environ, embedder, seal)
+        leaving = Leaving(app)
+        server = Server(
+            uvicorn.Config(
+                leaving,
+                interface="asgi3",  # `Leaving` is called like one, but is no coroutine function
+                access_log=False,
+                log_config=None,
+                log_level="warning",
+                http=guarded(settings.server),
+                server_header=False,
+                timeout_graceful_shutdown=settings.server.grace_seconds,
+            ),
+            leaving,
+            settings.server.drain_seconds,
+        )
+
+        def stop() -> None:
+            server.should_exit = True
+
+        if parent is not None:
+            supervisor.watch_parent(parent, stop)
+        changed = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
+        reloading = asyncio.create_task(_reload(app, config, environ, changed))
+        _settle()
+        await server.serve(sockets=[listener])
+        reloading.cancel()
+    return 0
+
+
+@contextmanager
+def _telemetry(process: str, environ: Mapping[str, str]) -> Iterator[None]:
+    """OpenTelemetry, if its own variables say where to. Raises `ConfigError` without its SDK."""
+    disabled = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    if disabled or not any(environ.get(f"OTEL_EXPORTER_OTLP{kind}_ENDPOINT") for kind in ("", "_TRACES", "_METRICS")):
+        yield
+        return
+    from rememberd.telemetry.otel import exporting
+
+    with exporting(process):
+        yield
+
+
+async def _reload(app: Starlette, config: Path | None, environ: Mapping[str, str], changed: asyncio.Event) -> None:
+    from rememberd.wiring.app import reconfigure
+
+    while await changed.wait():
+        changed.clear()
+        try:
+            settings = load(config, environ)
+            reconfigure(app, settings, await model_list(settings, environ), environ)
+        except ConfigError as error:
+            log.error("the old models and keys stay in force: %s", error)
+        else:
+            log.info("models and keys were read anew; other settings need a restart")
+
+
+async def _load(embedder: FastEmbedder) -> None:
+    """Until it is there: a model that cannot be fetched now must not keep chats from flowing without memory."""
+    while True:
+        try:
+            return await embedder.start()
+        except EmbedderUnavailable as error:
+            log.error("no memory until the embedder is there, again in %.0f s: %s", _MODEL_SECONDS, error)
+        await asyncio.sleep(_MODEL_SECONDS)
+
+
+async def writer(settings: Settings, environ: Mapping[str, str], parent: int | None) -> int:
+    from rememberd.processes.writer_health import answering
+    from rememberd.wiring.app import running_writer
+
+    logs.become(settings.server.log_format)
+    prepare(settings)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if parent is not None:
+        supervisor.watch_parent(parent, stop.set)
+    models = await model_list(settings, environ) if settings.memory.extract.model else []
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_telemetry("writer", environ))
+        work = await stack.enter_async_context(running_writer(settings, models, environ))
+        if parent is None:  # under `serve` the web processes answer for it
+            await stack.enter_async_context(answering(settings, work))
+        _settle()
+        await work.run(stop)
+    return 0
+
+
+def _raise_file_limit() -> None:
+    """A connection is a file, its call upstream another: the usual 1,024 would be gone before `max_connections`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _settle() -> None:
+    """Nothing loaded so far is looked over by the garbage collector again: a full collection stalled everybody for
+    30 ms, and now takes 3. What a request leaves behind is hardly ever a cycle: looking for them every 700 objects,
+    as Python does, took 2 % of its time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+async def model_list(settings: Settings, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What is configured, or else what the environment offers."""
+    from rememberd.upstream import ollama
+    from rememberd.upstream.catalog import defaults
+
+    if settings.model_list is not None:
+        return settings.model_list
+    return defaults(environ, await ollama.models(ollama.base(environ)))
+
+
+def run(work: Coroutine[Any, Any, int]) -> int:
+    import uvloop
+
+    return uvloop.run(work)
+
+
+def listen(server: Server) -> socket.socket:
+    """Raises `ConfigError` when the address cannot be had."""
+    try:
+        return supervisor.listen(server.host, server.port)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {server.host}:{server.port}: {error.strerror}; set server.port to a free one"
+        ) from error
+
+
+def prepare(settings: Settings) -> None:
+    """The data directory, for its owner only. Raises `ConfigError`."""
+    try:
+        settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigError(f"cannot make data_dir {settings.data_path}: {error.strerror}") from error
+    if not os.access(settings.data_path, os.W_OK | os.X_OK):
+        raise ConfigError(f"cannot write to data_dir {settings.data_path}")
+
+
+async def _announce(settings: Settings, environ: Mapping[str, str], listener: socket.socket) -> None:
+    """Say that it is ready when it is, and what a newcomer needs to know."""
+    from rememberd.upstream.catalog import Catalog
+
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    began = time.monotonic()
+    slow = False
+    while not await _ready(host, port):
+        if not slow and time.monotonic() - began > _SLOW_START_SECONDS:
+            slow = True
+            log.warning("not ready after %.0f s; `rememberd check` says what is missing", _SLOW_START_SECONDS)
+        await asyncio.sleep(0.05)
+    catalog = Catalog(await model_list(settings, environ), environ)
+    listed = ", ".join(catalog.names() + catalog.wildcards()) or _NO_MODELS
+    keys = "API keys: " + ", ".join(key.name for key in settings.keys) if settings.keys else "no key needed from here"
+    print(
+        f"rememberd is ready at {url} ({time.monotonic() - began:.1f} s)\n"
+        f"  models:  {listed}\n"
+        f"  data:    {settings.data_path}\n"
+        f"  connect: base URL {url}/v1, {keys}",
+        flush=True,
+    )
+
+
+async def _ready(host: str, port: int) -> bool:
+    """`GET /health/ready` by hand: the parent stays small."""
+    with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+        async with asyncio.timeout(3):
+            reader, sender = await asyncio.open_connection(host, port)
+            sender.write(b"GET /health/ready HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            status = await reader.readline()
+            sender.close()
+            return b" 200 " in status
+    return False

@@ -1,0 +1,76 @@
+"""What a writer answers that runs without `rememberd serve`: /health and /metrics, on a port of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+from rememberd.access.auth import Auth
+from rememberd.api.health import Health
+from rememberd.errors import ConfigError
+from rememberd.http.connection_limits import guarded
+from rememberd.http.exception_handlers import REFUSALS
+from rememberd.memory.learn.writer import Writer
+from rememberd.processes import supervisor
+from rememberd.settings.schema import Server, Settings
+
+
+class _Beside(uvicorn.Server):
+    """Not what the process is there for: signals are the writer's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def build_status(settings: Settings, writer: Writer) -> Starlette:
+    auth = Auth(settings.keys or [], settings.admin_key, local_only=settings.server.local_only)
+    checks = {
+        "store": writer.store.ping,
+        "queue": writer.queue.stats,
+        "embedder": lambda: writer.embedder.dense("ready?"),
+    }
+    health = Health(auth, writer.queue, checks, alive=writer.alive)
+    return Starlette(routes=health.routes(), exception_handlers=REFUSALS)
+
+
+@asynccontextmanager
+async def answering(settings: Settings, writer: Writer) -> AsyncIterator[None]:
+    """Raises `ConfigError` when the port cannot be had."""
+    server = settings.server
+    if server.metrics_port is None:
+        yield
+        return
+    listener = _listen(server, server.metrics_port)
+    beside = _Beside(
+        uvicorn.Config(
+            build_status(settings, writer),
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            log_level="warning",
+            http=guarded(server),
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+    running = asyncio.create_task(beside.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        beside.should_exit = True
+        await running
+        listener.close()
+
+
+def _listen(server: Server, port: int) -> socket.socket:
+    try:
+        return supervisor.listen(server.host, port)
+    except OSError as error:
+        message = f"cannot listen on {server.host}:{port}: {error.strerror}; set server.metrics_port to a free one"
+        raise ConfigError(message) from error

@@ -1,0 +1,180 @@
+"""What a search found, by columns: ranking adds and compares whole columns, 800 rows at a time (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rememberd.types import Kind, Millis
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Codes = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+NAMED = ("slot", "speaker", "conversation", "turn_id")  # the columns of `Candidates` that are `Names`
+
+Rows = Any  # whatever numpy takes as an index: a mask, places, a slice
+
+
+class Candidate(NamedTuple):
+    """One row: the two branch scores and the light fields that ranking reads.
+
+    `dense` is a cosine, `bm25` an unnormalised score; 0.0 where the branch did not return the point."""
+
+    id: str
+    dense: float
+    bm25: float
+    kind: Kind
+    at: Millis  # valid_from
+    tokens: int
+    cues: int
+    pinned: bool
+    slot: str | None
+    speaker: str | None
+    conversation: str | None
+    turn_id: str | None
+
+
+class Book:
+    """Names by their codes, and codes by name; no name stands twice, and none goes away."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self.names: list[str] = []
+        self.codes: dict[str, int] = {}
+        for name in names:
+            self.code(name)
+
+    def code(self, name: str | None) -> int:
+        """-1 for none, and for ""."""
+        if not name:
+            return -1
+        code = self.codes.setdefault(name, len(self.names))
+        if code == len(self.names):
+            self.names.append(name)
+        return code
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Names:
+    """A column of names that repeat: `book.names[codes[row]]`, or no name where the code is -1. The book holds those
+    of others as well: looking for the ones of these rows, when hardly anybody asks, took a third of joining them."""
+
+    codes: Codes
+    book: Book
+
+    @classmethod
+    def of(cls, names: Iterable[str | None]) -> Names:
+        book = Book()
+        return cls(np.array([book.code(name) for name in names], np.int32), book)
+
+    def take(self, rows: Rows) -> Names:
+        return Names(self.codes[rows], self.book)
+
+    def named(self, name: str) -> Bools:
+        """Which rows have this one."""
+        found: Bools = self.codes == self.book.codes.get(name, len(self.book.names))
+        return found
+
+    def present(self) -> set[str]:
+        return {self.book.names[code] for code in set(self.codes[self.codes >= 0].tolist())}
+
+    def alone(self) -> tuple[Codes, list[str]]:
+        """Codes for a book of these rows' names only, and the names in it."""
+        used, codes = np.unique(self.codes, return_inverse=True)
+        unnamed = int((used < 0).sum())
+        return (codes - unnamed).astype(np.int32), [self.book.names[code] for code in used[unnamed:].tolist()]
+
+    def groups(self) -> Ints:
+        """For each row the first one of the same name; a row without a name is alone."""
+        rows = np.arange(len(self.codes))
+        first = np.full(self.codes.max(initial=-1) + 2, len(rows))
+        np.minimum.at(first, self.codes, rows)
+        return np.where(self.codes < 0, rows, first[self.codes])
+
+    def __iter__(self) -> Iterator[str | None]:
+        return (self.book.names[code] if code >= 0 else None for code in self.codes.tolist())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Columns of equal length. `ids` are UTF-8, padded with zeros to one width."""
+
+    ids: NDArray[np.bytes_]
+    dense: Floats
+    bm25: Floats
+    facts: Bools
+    at: Ints
+    tokens: Codes
+    cues: Codes
+    pinned: Bools
+    slot: Names
+    speaker: Names
+    conversation: Names
+    turn_id: Names
+
+    @classmethod
+    def of(cls, rows: Iterable[Candidate]) -> Candidates:
+        columns = list(zip(*rows, strict=True)) or [()] * len(Candidate._fields)
+        ids, dense, bm25, kind, at, tokens, cues, pinned, *names = columns
+        return cls(
+            np.array([each.encode() for each in ids], np.bytes_),
+            np.array(dense, np.float64),
+            np.array(bm25, np.float64),
+            np.array([each == "fact" for each in kind], np.bool_),
+            np.array(at, np.int64),
+            np.array(tokens, np.int32),
+            np.array(cues, np.int32),
+            np.array(pinned, np.bool_),
+            *map(Names.of, names),
+        )
+
+    def take(self, rows: Rows) -> Candidates:
+        """These rows, in the order of `rows`."""
+        return Candidates(
+            self.ids[rows],
+            self.dense[rows],
+            self.bm25[rows],
+            self.facts[rows],
+            self.at[rows],
+            self.tokens[rows],
+            self.cues[rows],
+            self.pinned[rows],
+            self.slot.take(rows),
+            self.speaker.take(rows),
+            self.conversation.take(rows),
+            self.turn_id.take(rows),
+        )
+
+    def nearest(self, least: float) -> dict[str, float]:
+        """Cosines by id, from the highest down to `least`, ties by id."""
+        near = self.take(self.dense >= least)
+        near = near.take(np.lexsort((near.ids, -near.dense)))
+        return dict(zip(near.names(), near.dense.tolist(), strict=True))
+
+    def names(self) -> list[str]:
+        """The ids as text."""
+        return [each.decode() for each in self.ids.tolist()]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[Candidate]:
+        columns = (
+            self.names(),
+            self.dense.tolist(),
+            self.bm25.tolist(),
+            ["fact" if each else "episode" for each in self.facts.tolist()],
+            self.at.tolist(),
+            self.tokens.tolist(),
+            self.cues.tolist(),
+            self.pinned.tolist(),
+            self.slot,
+            self.speaker,
+            self.conversation,
+            self.turn_id,
+        )
+        return map(Candidate._make, zip(*columns, strict=True))

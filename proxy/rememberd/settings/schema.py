@@ -1,0 +1,235 @@
+"""Every setting, its default and one line about it. `load` reads the YAML file and the environment.
+
+The environment wins over the file: `REMEMBERD_SERVER_PORT=9000` sets `server.port`. A value of the form
+`os.environ/NAME` is read from that variable, as LiteLLM does. An unknown key is an error that names the
+nearest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from rememberd.access.principals import digest, hash_from, principal_from
+from rememberd.errors import ConfigError
+from rememberd.memory.safety.pii_patterns import PERSONAL
+from rememberd.memory.safety.privacy import CLASSES
+from rememberd.settings.loader import Reader
+
+
+def setting(default: Any, about: str) -> Any:
+    return field(default=default, metadata={"about": about})
+
+
+def table(cls: type) -> Any:
+    return field(default_factory=cls)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    host: str = setting("127.0.0.1", "address to listen on; anything but loopback needs keys")
+    port: int = setting(8787, "port to listen on")
+    metrics_port: int | None = setting(
+        None, "where a writer without `serve` answers /metrics and /health; null = nowhere"
+    )
+    log_format: Literal["text", "json"] = setting("text", "of the lines on stderr: text or json")
+    access_log: bool = setting(False, "a line for every answer: method, route, status, time; no address and no words")
+    workers: int = setting(1, "web processes; one a core is plenty")
+    max_body_mb: int = setting(32, "largest request body accepted, in MiB")
+    grace_seconds: int = setting(25, "how long streams may go on after SIGTERM")
+    drain_seconds: int = setting(0, "how long new requests are still answered after it, while /health/ready says no")
+    head_seconds: int = setting(15, "how long a client may take to send a request's head")
+    body_seconds: int = setting(120, "how long it may take to send a request's body")
+    max_connections: int = setting(2000, "of each web process; more are answered 503")
+    cors_origins: list[str] | None = setting(
+        None, 'web pages of other sites that may call, as https://chat.example, or "*" if there are keys; null = none'
+    )
+
+    @property
+    def local_only(self) -> bool:
+        return self.host in ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    name: str = setting(MISSING, "what logs call the holder")
+    key: str | None = setting(None, "the API key itself")
+    key_hash: str | None = setting(None, "instead of the key, its hash: `rememberd keys hash` prints it")
+    user: str | None = setting(None, "whom the key speaks for")
+    trust_identity: bool = setting(False, "may the request name the end user (headers, body)?")
+    jwt_secret: str | None = setting(None, "HS256 secret of X-OpenWebUI-User-Jwt")
+    models: list[str] | None = setting(None, "names of models this key may use, * for any text; null = all")
+    scopes: list[str] | None = setting(None, "scopes it may name, the first if it names none; null = all")
+    requests_per_minute: int | None = setting(None, "counted over all web processes of a host; null = no limit")
+    expires_at: str | None = setting(None, "date or time (UTC) from which it is refused; null = never")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    url: str | None = setting(None, "Qdrant server; null = embedded in the writer process")
+    api_key: str | None = setting(None, "key of the Qdrant server")
+    collection: str = setting("rememberd", "what the collections on the Qdrant server begin with")
+    shards: int = setting(1, "into how many parts a new collection is split, over the cluster's nodes")
+    shard_by_user: bool = setting(False, "all of a user in one shard, which alone is asked; from 100,000 users on")
+    replicas: int = setting(1, "copies of each shard of a new collection, on as many nodes")
+    write_consistency: int = setting(1, "how many of the copies must have a write before it counts as made")
+    quantize: bool = setting(False, "a new collection keeps vectors as 8-bit numbers in memory: a quarter of the RAM")
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    url: str | None = setting(None, "redis://, rediss:// or unix:// of a Redis; null = SQLite in data_dir")
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    model: str | None = setting(None, "a fastembed model, downloaded at first use; null = the packaged one")
+    path: str | None = setting(None, "directory of a local ONNX model; null = none")
+    next_model: str | None = setting(None, "the model to change to: all is embedded with it too; null = none")
+    next_path: str | None = setting(None, "the same, as a directory; null = none")
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    model: str | None = setting(None, "a model of model_list that extracts facts; null = rules only")
+    idle_seconds: int = setting(20, "how long a conversation rests before its new turns are read in one call")
+    daily_tokens: int = setting(50_000, "what extraction may cost each user a day; over it, it waits until tomorrow")
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    master_key: str | None = setting(None, "32 bytes, base64 or hex: encrypts memories at rest; null = not encrypted")
+    master_key_file: str | None = setting(None, "a file that holds it; older keys behind the newest one")
+    master_key_command: list[str] | None = setting(None, "a command and its arguments that prints it instead")
+    rotate_vectors: bool = setting(False, "turn vectors by a secret rotation too: obfuscation, no encryption")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    placement: Literal["user", "system"] = setting(
+        "user", "where the block goes: before the newest user message, or as a system message"
+    )
+    side_tasks: list[str] | None = setting(
+        None, "regular expressions: a request whose newest words begin so gets no memory and leaves none; null = none"
+    )
+    budget_tokens: int = setting(600, "largest context block, in tokens")
+    deadline_ms: int = setting(150, "recall, and the wait for the queue, take no longer than this each")
+    private_scopes: list[str] | None = setting(None, "scopes whose memories go to local models only; null = none")
+    private_classes: list[str] | None = setting(
+        None, "the same by subject: health, religion, politics, sexuality, ethnicity, money, crime; null = none"
+    )
+    receipts_days: int = setting(30, "how long receipts are kept")
+    redact: list[str] | None = setting(
+        None, "what is kept out besides secrets and identity numbers: mail, phone, address; null = none"
+    )
+    store: Store = table(Store)
+    queue: Queue = table(Queue)
+    embedding: Embedding = table(Embedding)
+    extract: Extract = table(Extract)
+    encryption: Encryption = table(Encryption)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    server: Server = table(Server)
+    data_dir: str = setting("~/.local/share/rememberd", "memories, queue and receipts live here")
+    model_list: list[dict[str, Any]] | None = setting(
+        None, "LiteLLM's own format; null = provider keys in the environment and a running Ollama"
+    )
+    aliases: dict[str, str] | None = setting(None, "other names of models, as {fast: gpt-4o-mini}; null = none")
+    fallbacks: list[dict[str, list[str]]] | None = setting(
+        None, "models to ask when one fails before its first byte, in LiteLLM's format; null = none"
+    )
+    keys: list[Key] | None = setting(None, "API keys; null = no key needed, loopback only, one user 'local'")
+    admin_key: str | None = setting(None, "opens the admin API; /metrics asks for it then")
+    memory: Memory = table(Memory)
+
+    @property
+    def data_path(self) -> Path:
+        return Path(self.data_dir).expanduser()
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings in force: defaults, then the file (None = no file), then the environment.
+
+    Raises `ConfigError` with the file, the line and the nearest known name."""
+    root: yaml.Node | None = None
+    if path is not None:
+        try:
+            with path.open(encoding="utf-8") as file:
+                root = yaml.compose(file, Loader=yaml.SafeLoader)
+        except OSError as error:
+            raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    reader = Reader(Settings, environ)
+    settings: Settings = reader.read(Settings, root, ())
+    reader.refuse_unknown_variables()
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    server, memory = settings.server, settings.memory
+    positive = {
+        "server.workers": server.workers,
+        "server.max_body_mb": server.max_body_mb,
+        "server.head_seconds": server.head_seconds,
+        "server.body_seconds": server.body_seconds,
+        "server.max_connections": server.max_connections,
+        "memory.deadline_ms": memory.deadline_ms,
+        "memory.store.shards": memory.store.shards,
+        "memory.store.replicas": memory.store.replicas,
+        "memory.store.write_consistency": memory.store.write_consistency,
+        "memory.extract.idle_seconds": memory.extract.idle_seconds,
+        "memory.extract.daily_tokens": memory.extract.daily_tokens,
+    }
+    for name, number in positive.items():
+        if number < 1:
+            raise ConfigError(f"{name} must be at least 1, not {number}")
+    for name, port in {"server.port": server.port, "server.metrics_port": server.metrics_port or 0}.items():
+        if not 0 <= port <= 65535:
+            raise ConfigError(f"{name} must be between 0 and 65535, not {port}")
+    if not settings.keys and not settings.admin_key and not server.local_only:
+        raise ConfigError(
+            f"refusing to listen on {server.host} without keys: anybody there could read the memories. "
+            "Add an entry to `keys`, set `admin_key` to make keys later, or listen on 127.0.0.1"
+        )
+    if "*" in (server.cors_origins or ()) and not settings.keys:
+        raise ConfigError("server.cors_origins: any page could read the memories here: list origins, or set `keys`")
+    _check_keys(settings.keys or [], settings.admin_key)
+    _check_patterns(memory.side_tasks or [])
+    for name in memory.private_classes or []:
+        if name not in CLASSES:
+            raise ConfigError(f"memory.private_classes: {name!r} is not one of {', '.join(CLASSES)}")
+    for name in memory.redact or []:
+        if name not in PERSONAL:
+            raise ConfigError(f"memory.redact knows {', '.join(PERSONAL)}, not {name!r}")
+
+
+def _check_patterns(patterns: list[str]) -> None:
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except (re.error, TypeError) as error:
+            raise ConfigError(f"memory.side_tasks: {pattern!r} is not a regular expression: {error}") from None
+
+
+def _check_keys(keys: list[Key], admin_key: str | None) -> None:
+    seen = {digest(admin_key): "the admin"} if admin_key else {}
+    for key in keys:
+        if (key.key is None) == (key.key_hash is None) or (key.key is not None and not key.key.strip()):
+            raise ConfigError(f"the key of {key.name!r} is empty: it needs either `key` or `key_hash`")
+        try:
+            hashed = digest(key.key) if key.key is not None else hash_from(key.key_hash or "")
+            principal_from(asdict(key))
+        except ValueError as error:
+            raise ConfigError(f"keys, {key.name!r}: {error}") from None
+        if hashed in seen:
+            raise ConfigError(f"the key of {key.name!r} is that of {seen[hashed]!r}: one key, one holder")
+        seen[hashed] = key.name

@@ -1,0 +1,208 @@
+"""The `MemoryStore` port of a process that does not have the embedded store itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from asyncio import Future
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any, cast
+
+from rememberd.errors import StoreUnavailable
+from rememberd.memory.recall.retrieve import Retrieved, Wanted
+from rememberd.search_results import Candidates
+from rememberd.storage.edge.socket_protocol import (
+    UNANSWERED,
+    Frames,
+    frame,
+    pack_vector,
+    unpack_candidates,
+    unpack_error,
+)
+from rememberd.storage.payload import memory_of
+from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
+
+# More than this waiting to be sent means that nobody reads at the other end.
+MAX_UNSENT_BYTES = 32 * 2**20
+MAX_UNSENT_HINT_BYTES = 2**16
+
+log = logging.getLogger("rememberd.store")
+
+Answer = tuple[Any, bytes]  # the result, and its columns if it has any
+
+
+class EdgeClient:
+    """Calls the server on the socket `path`. Connects at the first call and again after the server was away.
+
+    A call while it is away raises `StoreUnavailable` at once. A call to a server that hangs waits until the caller
+    cancels it; others on the same connection are not touched. A write that failed may still have been made: make it
+    again, it is the same point."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: _Connection | None = None
+        self._connecting = asyncio.Lock()
+
+    async def put(self, space: Space, points: Sequence[Point]) -> None:
+        await self._call("put", space=space, points=points)
+
+    async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
+        return [memory_of(stored) for stored in await self._call("get", space=space, ids=ids)]
+
+    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+        """Sent, if there is a connection, and not waited for."""
+        if self._connection is not None and not self._connection.lost:
+            self._connection.tell("ahead", {"space": space, "sparse": sparse, "now": now})
+
+    async def search(
+        self,
+        space: Space,
+        dense: list[float],
+        sparse: Sparse,
+        *,
+        now: Millis,
+        limit: int = 400,
+        kind: Kind | None = None,
+    ) -> Candidates:
+        arguments = {"space": space, "sparse": sparse, "now": now, "limit": limit, "kind": kind}
+        return unpack_candidates(*await self._answered("search", arguments, pack_vector(dense)))
+
+    async def retrieve(self, space: Space, dense: list[float], sparse: Sparse, wanted: Wanted) -> Retrieved:
+        """In the store's process. Raises `StoreUnavailable`."""
+        arguments = {"space": space, "sparse": sparse, "wanted": wanted}
+        found, _ = await self._answered("retrieve", arguments, pack_vector(dense))
+        return Retrieved(*found)
+
+    async def page(
+        self,
+        space: Space,
+        *,
+        limit: int,
+        now: Millis,
+        cursor: str | None = None,
+        kind: Kind | None = None,
+        slot: str | None = None,
+        include_past: bool = False,
+    ) -> tuple[list[Memory], str | None]:
+        memories, following = await self._call(
+            "page",
+            space=space,
+            limit=limit,
+            now=now,
+            cursor=cursor,
+            kind=kind,
+            slot=slot,
+            include_past=include_past,
+        )
+        return [memory_of(stored) for stored in memories], following
+
+    async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
+        counted: int = await self._call("count", space=space, now=now, kind=kind, include_past=include_past)
+        return counted
+
+    async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
+        times: dict[str, Millis] = await self._call("buried", space=space, ids=ids)
+        return times
+
+    async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
+        existed: list[str] = await self._call("delete", space=space, ids=ids, at=at)
+        return existed
+
+    async def erase(self, user: str) -> int:
+        erased: int = await self._call("erase", user=user)
+        return erased
+
+    async def spaces(self) -> list[Space]:
+        return [Space(*each) for each in await self._call("spaces")]
+
+    async def ping(self) -> None:
+        await self._call("ping")
+
+    async def flush(self) -> None:
+        await self._call("flush")
+
+    async def close(self) -> None:
+        """Leave the server; the store stays open there."""
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _call(self, method: str, **arguments: Any) -> Any:
+        result, _ = await self._answered(method, arguments)
+        return result
+
+    async def _answered(self, method: str, arguments: dict[str, Any], columns: bytes = b"") -> Answer:
+        async with self._connecting:
+            if self._connection is None or self._connection.lost:
+                self._connection = await _connect(self._path)
+        return await self._connection.call(method, arguments, columns)
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._numbers = count(UNANSWERED + 1)
+        self._waiting: dict[int, Future[Answer]] = {}
+        self._frames = Frames()
+        self._end: Future[None] = self._loop.create_future()
+
+    @property
+    def lost(self) -> bool:
+        return self._end.done()
+
+    def tell(self, method: str, arguments: dict[str, Any]) -> None:
+        """Without an answer; not at all to a server that does not keep up."""
+        if self._transport.get_write_buffer_size() < MAX_UNSENT_HINT_BYTES:
+            self._transport.write(frame([UNANSWERED, method, arguments]))
+
+    async def call(self, method: str, arguments: dict[str, Any], columns: bytes) -> Answer:
+        if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            raise StoreUnavailable("the store does not keep up")
+        number = next(self._numbers)
+        answer: Future[Answer] = self._loop.create_future()
+        self._waiting[number] = answer
+        try:
+            # Into the buffer in one piece, so that cancelling the call here or later never cuts a frame in two.
+            self._transport.write(frame([number, method, arguments], columns))
+            return await answer
+        finally:
+            del self._waiting[number]
+
+    async def close(self) -> None:
+        self._transport.abort()
+        await self._end
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has no such base class
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for (number, result, error), columns in self._frames.feed(data):
+                self._settle(number, (result, columns), error)
+        except ValueError as error:
+            log.error("the store's process sends what is no frame: %s", error)
+            self._transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._end.set_result(None)
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(StoreUnavailable("the store's process went away during the call"))
+
+    def _settle(self, number: int, result: Answer, error: dict[str, Any] | None) -> None:
+        answer = self._waiting.get(number)
+        if answer is None or answer.done():  # its caller has given up
+            return
+        if error is None:
+            answer.set_result(result)
+        else:
+            answer.set_exception(unpack_error(error))
+
+
+async def _connect(path: Path) -> _Connection:
+    try:
+        _, connection = await asyncio.get_running_loop().create_unix_connection(_Connection, str(path))
+    except OSError as error:
+        raise StoreUnavailable(f"the store's process cannot be reached at {path}: {error.strerror}") from error
+    return connection

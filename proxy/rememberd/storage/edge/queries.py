@@ -1,0 +1,110 @@
+"""What the embedded store asks its engine. Every filter here but `of_user` is bound to one space, and
+every request but `all_spaces`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qdrant_edge import (
+    CountRequest,
+    Direction,
+    FacetRequest,
+    FieldCondition,
+    Filter,
+    IdfParams,
+    MatchAny,
+    MatchValue,
+    OrderBy,
+    Query,
+    QueryRequest,
+    RangeFloat,
+    ScrollRequest,
+    SearchParams,
+    SparseVector,
+)
+
+from rememberd.storage.payload import space_key
+from rememberd.types import Kind, Millis, Space, Sparse
+
+PINNED_LIMIT = 100
+
+Conditions = list[Any]
+
+
+def in_space(space: Space) -> Conditions:
+    return [_equals("space", space_key(space))]
+
+
+def current(now: Millis) -> Conditions:
+    return [FieldCondition("until", range=RangeFloat(gt=now))]
+
+
+def matching(kind: Kind | None, slot: str | None) -> Conditions:
+    return [_equals(key, value) for key, value in (("kind", kind), ("slot", slot)) if value is not None]
+
+
+def of_user(user: str) -> Filter:
+    return Filter(must=[_equals("user_id", user)])
+
+
+def memories_of_user(user: str) -> CountRequest:
+    living = FieldCondition("kind", match=MatchAny(["fact", "episode"]))
+    return CountRequest(exact=True, filter=Filter(must=[_equals("user_id", user), living]))
+
+
+def number(conditions: Conditions) -> CountRequest:
+    return CountRequest(exact=True, filter=Filter(must=conditions))
+
+
+def all_spaces(limit: int) -> FacetRequest:
+    """Tombstones have no `space`, so they are not counted."""
+    return FacetRequest("space", limit=limit, exact=True)
+
+
+def nearest(space: Space, dense: list[float], now: Millis, limit: int, kind: Kind | None) -> QueryRequest:
+    """By meaning. Ids and scores only, here and in the next."""
+    by_meaning = Query.Nearest(dense, using="dense")
+    return QueryRequest(
+        limit, query=by_meaning, filter=Filter(must=_recallable(space, now, kind)), with_payload=False
+    )
+
+
+def wordy(space: Space, sparse: Sparse, now: Millis, limit: int, kind: Kind | None) -> list[QueryRequest]:
+    """By words, and the pinned."""
+    wanted = _recallable(space, now, kind)
+    by_words = Query.Nearest(SparseVector(*sparse), using="bm25")
+    own_idf = SearchParams(idf=IdfParams(corpus=Filter(must=in_space(space))))
+    pinned = Filter(must=[*wanted, _equals("pinned", "yes")])
+    return [
+        QueryRequest(limit, query=by_words, filter=Filter(must=wanted), with_payload=False, params=own_idf),
+        QueryRequest(PINNED_LIMIT, filter=pinned, with_payload=False),
+    ]
+
+
+def newest(conditions: Conditions, limit: int, before: int | None = None) -> ScrollRequest:
+    """By `order`, descending, from just below `before`. Points of equal order come in any order."""
+    below = [] if before is None else [FieldCondition("order", range=RangeFloat(lt=before))]
+    return ScrollRequest(
+        limit=limit,
+        filter=Filter(must=conditions + below),
+        with_payload=True,
+        order_by=OrderBy("order", Direction.Desc),
+    )
+
+
+def following(first: int, limit: int) -> ScrollRequest:
+    """Points from the place `first` on, whosever they are."""
+    return ScrollRequest(offset=first, limit=limit, with_payload=True, with_vector=True)
+
+
+def tied(conditions: Conditions, order: int, limit: int) -> ScrollRequest:
+    """Every point of one `order`."""
+    return ScrollRequest(limit=limit, filter=Filter(must=[*conditions, _equals("order", order)]), with_payload=True)
+
+
+def _recallable(space: Space, now: Millis, kind: Kind | None) -> Conditions:
+    return in_space(space) + current(now) + matching(kind, None)
+
+
+def _equals(key: str, value: str | int) -> FieldCondition:
+    return FieldCondition(key, match=MatchValue(value))

@@ -1,0 +1,156 @@
+"""Serves the embedded store to other processes of the same account, over a Unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from traceback import format_tb
+from typing import Any
+
+from prometheus_client import Counter
+
+from rememberd.errors import RequestError, StoreUnavailable, Unavailable
+from rememberd.memory.recall.retrieve import Wanted, retrieve
+from rememberd.ports import MemoryStore
+from rememberd.search_results import Candidates
+from rememberd.storage.edge.socket_protocol import (
+    READ_AHEAD_BYTES,
+    UNANSWERED,
+    Frames,
+    frame,
+    pack_candidates,
+    pack_error,
+    unpack_vector,
+)
+from rememberd.storage.edge.store import EdgeStore
+from rememberd.storage.payload import point_of
+from rememberd.types import Space, Sparse
+
+# How long nobody must have asked before the engine may be stalled for an optimisation, and how often to look.
+QUIET_SECONDS = 60.0
+
+log = logging.getLogger("rememberd.store")
+faults = Counter("rememberd_store_server_faults_total", "Calls to the store's server that failed by our own fault")
+
+
+Method = Callable[..., Awaitable[Any]]
+
+
+@asynccontextmanager
+async def serving(store: EdgeStore, path: Path, opened: MemoryStore | None = None) -> AsyncIterator[None]:
+    """Answer calls on the socket `path` while the body runs. Close the store only after it. `opened` is this store
+    behind its seal, if it has one: what `retrieve` ranks and reads.
+
+    The store's own lock makes sure that a socket file found here belongs to nobody any more."""
+    connections: set[asyncio.Task[None]] = set()
+    methods = _methods(store, opened or store)
+
+    async def connected(reader: StreamReader, writer: StreamWriter) -> None:
+        task = asyncio.create_task(_converse(methods, reader, writer))
+        connections.add(task)
+        task.add_done_callback(connections.discard)
+
+    server = await asyncio.start_unix_server(connected, sock=_listener(path), limit=READ_AHEAD_BYTES)
+    housekeeping = asyncio.create_task(_optimize_when_quiet(store))
+    try:
+        yield
+    finally:
+        server.close()
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        stopping = [housekeeping, *connections]
+        for task in stopping:
+            task.cancel()
+        await asyncio.gather(*stopping, return_exceptions=True)
+
+
+def _listener(path: Path) -> socket.socket:
+    """Under its final name only once it is closed to other accounts and listening."""
+    draft = path.with_name(path.name + ".new")
+    draft.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(draft))
+    draft.chmod(0o600)
+    listener.listen(128)
+    os.replace(draft, path)
+    return listener
+
+
+async def _converse(methods: Mapping[str, Method], reader: StreamReader, writer: StreamWriter) -> None:
+    frames = Frames()
+    try:
+        with suppress(ConnectionError):
+            while data := await reader.read(READ_AHEAD_BYTES):
+                for (number, method, arguments), vector in frames.feed(data):
+                    result, columns, error = await _answer(methods, method, arguments, vector)
+                    if number != UNANSWERED:
+                        writer.write(frame([number, result, error], columns))
+                        await writer.drain()
+                    await asyncio.sleep(0)  # a busy connection must not starve the others
+    finally:
+        writer.close()
+
+
+async def _answer(
+    methods: Mapping[str, Method], method: str, arguments: dict[str, Any], vector: bytes
+) -> tuple[Any, bytes, Any]:
+    """Result, its columns, and error: either the first or the last is None."""
+    try:
+        result = await methods[method](**_typed(arguments, vector))
+        return (*pack_candidates(result), None) if isinstance(result, Candidates) else (result, b"", None)
+    except (RequestError, Unavailable) as error:
+        return None, b"", pack_error(error)
+    except Exception as error:  # noqa: BLE001 - a bug met in one call must not end the connection that all share
+        faults.inc()
+        kind, where = type(error).__name__, "".join(format_tb(error.__traceback__))
+        log.error("the store's server failed in %s: %s\n%s", method, kind, where)  # its message may quote a memory
+        return None, b"", pack_error(StoreUnavailable(f"the store's server failed: {kind}"))
+
+
+def _typed(arguments: dict[str, Any], vector: bytes) -> dict[str, Any]:
+    if vector:
+        arguments["dense"] = unpack_vector(vector)
+    if "space" in arguments:
+        arguments["space"] = Space(*arguments["space"])
+    if "wanted" in arguments:
+        arguments["wanted"] = Wanted(*arguments["wanted"])
+    if "sparse" in arguments:
+        arguments["sparse"] = Sparse(*arguments["sparse"])
+    if "points" in arguments:
+        arguments["points"] = [point_of(point) for point in arguments["points"]]
+    return arguments
+
+
+def _methods(store: EdgeStore, opened: MemoryStore) -> dict[str, Method]:
+    return {
+        "put": store.put,
+        "get": store.get,
+        "ahead": store.ahead,
+        "search": store.search,
+        "retrieve": partial(retrieve, opened),
+        "page": store.page,
+        "count": store.count,
+        "buried": store.buried,
+        "delete": store.delete,
+        "erase": store.erase,
+        "spaces": store.spaces,
+        "ping": store.ping,
+        "flush": store.flush,
+    }
+
+
+async def _optimize_when_quiet(store: EdgeStore) -> None:
+    while True:
+        await asyncio.sleep(QUIET_SECONDS)
+        if store.quiet_for() > QUIET_SECONDS:
+            try:
+                await store.optimize()
+            except StoreUnavailable as error:
+                log.warning("the embedded store was not optimised: %s", error)

@@ -1,0 +1,164 @@
+"""A folder that holds one shard of embedded Qdrant: opened by one process, filled by one embedder."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import qdrant_edge as qdrant
+from qdrant_edge import IntegerIndexParams, KeywordIndexParams, UpdateOperation
+
+from rememberd.errors import ConfigError, StoreUnavailable
+
+log = logging.getLogger("rememberd.store")
+
+FORMAT = 2  # of the points; there is no release that wrote another
+
+# No index spans all users, one per space does: optimising 10k points costs 0.5 s of CPU instead of 9.4.
+_HNSW = qdrant.HnswIndexConfig(m=0, payload_m=16, ef_construct=100, full_scan_threshold=10_000)
+_INDEXES: dict[str, KeywordIndexParams | IntegerIndexParams] = {
+    "space": KeywordIndexParams(is_tenant=True),
+    "buried": KeywordIndexParams(enable_hnsw=False),
+    "user_id": KeywordIndexParams(enable_hnsw=False),
+    "kind": KeywordIndexParams(enable_hnsw=False),
+    "slot": KeywordIndexParams(enable_hnsw=False),
+    # A keyword, for the engine (0.9.0) scans all points to answer from its boolean index: 40 ms at 10k.
+    "pinned": KeywordIndexParams(enable_hnsw=False),
+    "until": IntegerIndexParams(lookup=False, range=True, enable_hnsw=False),
+    "order": IntegerIndexParams(lookup=True, range=True, enable_hnsw=False),
+}
+
+
+def take_lock(folder: Path) -> int:
+    """The descriptor that holds the folder until it is closed. Raises `ConfigError` naming the holder."""
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(lock, 20).decode() or "unknown"
+        os.close(lock)
+        raise ConfigError(
+            f"the memories in {folder} are in use by process {holder}: stop it, or set another data_dir; several "
+            "writers need a Qdrant server, memory.store.url"
+        ) from None
+    os.truncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
+    return lock
+
+
+def check_embedder(folder: Path, name: str, dim: int) -> None:
+    """Remember who fills this folder. Raises `ConfigError` if it was another embedder or an earlier version of ours,
+    `StoreUnavailable` if that cannot be told."""
+    file = folder / "embedder.json"
+    if not file.exists():
+        draft = file.with_suffix(".new")
+        draft.write_bytes(orjson.dumps(_signature(name, dim)))
+        draft.replace(file)
+    try:
+        known = orjson.loads(file.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise StoreUnavailable(f"{file} is damaged: delete it, if the embedding model is still the same") from error
+    if known.get("format") != FORMAT:
+        raise ConfigError(
+            f"the memories in {folder} were kept by another version of rememberd: save them with that one (`rememberd"
+            " memories export`), and import them into another data_dir"
+        )
+    if known != _signature(name, dim):
+        raise ConfigError(
+            f"the memories in {folder} were embedded with {known['name']} ({known['dim']} dimensions), not with"
+            f" {name} ({dim}): set memory.embedding back, or see deploy/OPERATIONS.md, Changing the embedding model"
+        )
+
+
+def mark_ready(folder: Path, ready: bool) -> None:
+    """That what is in `folder` may take the place of the store in force."""
+    if ready:
+        (folder / "ready").touch()
+    else:
+        (folder / "ready").unlink(missing_ok=True)
+
+
+def take_over(folder: Path, following: Path, name: str, dim: int) -> None:
+    """If the store in `following` is ready and made with this embedder, it becomes the one in `folder`, whose old one
+    is deleted. Cut short, it is done at the next start. Raises `ConfigError` if one of them is in use, or if a switch
+    was cut short and this is another embedder."""
+    before = folder.with_name(f"{folder.name}-before")
+    if not (following / "ready").exists() or _filled_by(following) != _signature(name, dim):
+        if before.exists() and _filled_by(folder) is None:
+            raise ConfigError(
+                f"the switch to another embedding model was cut short: set memory.embedding to it, or, to go on with"
+                f" {name}, move {before} back to {folder}"
+            )
+        return
+    folder.mkdir(mode=0o700, exist_ok=True)
+    locks = [take_lock(folder), take_lock(following)]
+    shutil.rmtree(before, ignore_errors=True)
+    folder.rename(before)
+    following.rename(folder)
+    mark_ready(folder, False)
+    shutil.rmtree(before)
+    for lock in locks:
+        os.close(lock)
+    log.info("the memories embedded with %s have taken over", name)
+
+
+def clear_of_others(folder: Path, name: str, dim: int) -> None:
+    """Delete a store that another embedder filled: what is left of a change that was given up."""
+    if folder.exists() and _filled_by(folder) != _signature(name, dim):
+        shutil.rmtree(folder)
+
+
+def _signature(name: str, dim: int) -> dict[str, str | int]:
+    return {"name": name, "dim": dim, "format": FORMAT}
+
+
+def _filled_by(folder: Path) -> Any:
+    file = folder / "embedder.json"
+    return orjson.loads(file.read_bytes()) if file.exists() else None
+
+
+def open_shard(folder: Path, dim: int) -> qdrant.EdgeShard:
+    config = _config(dim)
+    if not folder.exists():
+        _create(folder, config)
+    # A process killed while optimising leaves its half-built segments behind for good.
+    shutil.rmtree(folder / "temp_segments", ignore_errors=True)
+    shard = qdrant.EdgeShard.load(str(folder), config)
+    missing = _INDEXES.keys() - shard.info().payload_schema.keys()
+    if missing:
+        # The engine makes an empty shard where its segments are gone; without indexes it would refuse every list.
+        log.error("%s had lost its indexes, and perhaps memories: compare with your backup", folder)
+        _index(shard, missing)
+    return shard
+
+
+def _create(folder: Path, config: qdrant.EdgeConfig) -> None:
+    """Whole or not at all, even if killed half-way."""
+    draft = folder.with_suffix(".new")
+    shutil.rmtree(draft, ignore_errors=True)
+    shard = qdrant.EdgeShard.create(str(draft), config)
+    _index(shard, _INDEXES)
+    shard.flush()
+    shard.close()
+    draft.replace(folder)
+
+
+def _index(shard: qdrant.EdgeShard, keys: Iterable[str]) -> None:
+    for key in keys:
+        shard.update(UpdateOperation.create_field_index(key, _INDEXES[key]))
+
+
+def _config(dim: int) -> qdrant.EdgeConfig:
+    return qdrant.EdgeConfig(
+        vectors={"dense": qdrant.EdgeVectorParams(dim, qdrant.Distance.Cosine)},
+        sparse_vectors={"bm25": qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf)},
+        hnsw_config=_HNSW,
+        wal_enabled=True,
+        max_search_threads=1,  # handing a query to several takes longer than answering it, up to 100k points
+    )

@@ -1,0 +1,115 @@
+"""Points from one store into another as they lie there: what is sealed stays sealed, and nothing is embedded anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
+
+import numpy as np
+import orjson
+
+from rememberd.types import Sparse
+
+BATCH = 256
+# Engines keep 32-bit floats and may bring a vector to unit length again: a thousand times what that moves.
+_TOLERANCE = 1e-4
+
+
+class Stored(NamedTuple):
+    """A point with its whole payload. A tombstone has no vectors."""
+
+    id: UUID
+    payload: dict[str, Any]
+    dense: list[float] | None
+    sparse: Sparse | None
+
+
+class Points(Protocol):
+    """A store, seen as a heap of points of all users. Every method raises `StoreUnavailable`."""
+
+    async def size(self) -> int:
+        """All points, tombstones too."""
+
+    async def scan(self, after: UUID | None, limit: int) -> list[Stored]:
+        """The next ones by id, tombstones too; [] at the end."""
+
+    async def take(self, ids: Sequence[UUID]) -> list[Stored]:
+        """Those that exist, without their vectors."""
+
+    async def load(self, points: Sequence[Stored]) -> None:
+        """Insert or replace by id, whatever is there."""
+
+    async def flush(self) -> None: ...
+
+
+class Differs(Exception):
+    """The two stores do not hold the same."""
+
+
+async def copy(source: Points, target: Points, after: UUID | None, moved: Callable[[UUID, int], None]) -> None:
+    """All points behind `after`. `moved` hears of each batch: its last id, its length. Twice does no harm."""
+    while batch := await source.scan(after, BATCH):
+        await target.load(batch)
+        after = batch[-1].id
+        moved(after, len(batch))
+    await target.flush()
+
+
+async def copy_tombstones(source: Points, target: Points) -> int:
+    """Those that `target` has not. Returns how many."""
+    after, copied = None, 0
+    while batch := await source.scan(after, BATCH):
+        tombs = [each for each in batch if each.dense is None]
+        there = {each.id: each.payload for each in await target.take([tomb.id for tomb in tombs])}
+        missing = [tomb for tomb in tombs if there.get(tomb.id) != tomb.payload]
+        await target.load(missing)
+        copied += len(missing)
+        after = batch[-1].id
+    return copied
+
+
+async def verify(source: Points, target: Points, seen: Callable[[UUID, int], None]) -> str:
+    """The checksum of ids and payloads, whatever their order. Raises `Differs` for any point, payload or vector that
+    one store has and the other has not."""
+    after, total = None, 0
+    while True:
+        ours, theirs = await source.scan(after, BATCH), await target.scan(after, BATCH)
+        for one, other in zip(ours, theirs, strict=False):
+            if not same(one, other):
+                raise Differs(f"point {min(one.id, other.id)} is not the same in both")
+            total = (total + _digest(one)) % 2**64
+        if len(ours) != len(theirs):
+            raise Differs("one store has points that the other has not")
+        if not ours:
+            return f"{total:016x}"
+        after = ours[-1].id
+        seen(after, len(ours))
+
+
+def same(one: Stored, other: Stored) -> bool:
+    """Vectors count as the same when rounding alone can have made the difference."""
+    return (
+        (one.id, one.payload) == (other.id, other.payload)
+        and _close(one.dense, other.dense)
+        and _close(_weights(one), _weights(other))
+    )
+
+
+def _close(one: Sequence[float] | None, other: Sequence[float] | None) -> bool:
+    if one is None or other is None or len(one) != len(other):
+        return one is other
+    return bool(np.allclose(one, other, rtol=_TOLERANCE, atol=_TOLERANCE))
+
+
+def _weights(point: Stored) -> list[float] | None:
+    """Term ids and weights in one list, sorted by term."""
+    if point.sparse is None:
+        return None
+    return [number for pair in sorted(zip(*point.sparse, strict=True)) for number in pair]
+
+
+def _digest(point: Stored) -> int:
+    content = orjson.dumps([point.id, point.payload], option=orjson.OPT_SORT_KEYS)
+    return int.from_bytes(blake2b(content, digest_size=8).digest())

@@ -1,0 +1,110 @@
+"""How a memory lies in a Qdrant point, the same in every adapter.
+
+A living point has the payload key `space`, its tombstone has `buried` instead: one key that holds user and scope
+together, so that no filter can name a user without a scope, and no filter on `space` ever meets a tombstone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from rememberd.search_results import Candidate
+from rememberd.types import Evidence, Memory, Millis, Point, Source, Space, Sparse
+
+# Engines compare ranges as 64-bit floats, which are exact up to here.
+FAR_FUTURE = 2**53 - 1
+_HASH_BITS = 11
+_MAX_MILLIS = (1 << (53 - _HASH_BITS)) - 1
+
+# The payload keys that ranking reads.
+LIGHT = ["id", "kind", "at", "tokens", "cues", "pinned", "slot", "speaker", "conversation", "turn_id"]
+
+
+def space_key(space: Space) -> str:
+    return orjson.dumps([space.user, space.scope]).decode()
+
+
+def space_of(key: str) -> Space:
+    """The space that `space_key` made this of."""
+    return Space(*orjson.loads(key))
+
+
+def point_id(space: Space, memory_id: str) -> UUID:
+    """Where this space keeps a memory of this id: the same id in another space is another point."""
+    return UUID(bytes=blake2b(orjson.dumps([*space, memory_id]), digest_size=16).digest())
+
+
+def point_of_payload(payload: Mapping[str, Any]) -> UUID:
+    """Where a point of this payload lies."""
+    return point_id(space_of(payload.get("space") or payload["buried"]), payload["id"])
+
+
+def living(space: Space, point: Point) -> dict[str, Any]:
+    memory, evidence = point.memory, point.memory.evidence
+    payload = {
+        "space": space_key(space),
+        "user_id": space.user,
+        "order": order(memory, point_id(space, memory.id)),
+        "until": until(memory),
+        "id": memory.id,
+        "kind": memory.kind,
+        "at": memory.valid_from,
+        "tokens": point.tokens,
+        "cues": point.cues,
+        "pinned": "yes" if memory.pinned else None,
+        "slot": memory.slot,
+        "speaker": memory.speaker,
+        "conversation": memory.source.conversation,
+        "turn_id": evidence and evidence.turn_id,
+        "memory": orjson.dumps(memory).decode(),  # as text, which engines neither look into nor take apart
+    }
+    return {key: value for key, value in payload.items() if value is not None}
+
+
+def tombstone(space: Space, memory_id: str, at: Millis) -> dict[str, Any]:
+    return {"buried": space_key(space), "user_id": space.user, "id": memory_id, "at": at}
+
+
+def memory_in(payload: Mapping[str, Any]) -> Memory:
+    return memory_of(orjson.loads(payload["memory"]))
+
+
+def memory_of(stored: Mapping[str, Any]) -> Memory:
+    """The memory in any JSON of a `Memory`."""
+    evidence = stored["evidence"]
+    return Memory(
+        **{
+            **stored,
+            "evidence": evidence and Evidence(**evidence),
+            "source": Source(**stored["source"]),
+        }
+    )
+
+
+def point_of(stored: Mapping[str, Any]) -> Point:
+    """The point in any JSON of a `Point`."""
+    return Point(**{**stored, "memory": memory_of(stored["memory"]), "sparse": Sparse(*stored["sparse"])})
+
+
+def candidate(payload: Mapping[str, Any], dense: float, bm25: float) -> Candidate:
+    """A row of a search, for `Candidates.of`. The `LIGHT` keys of `payload` are enough."""
+    values: list[Any] = [payload.get(key) for key in LIGHT]
+    memory_id, kind, at, tokens, cues, pinned, *names = values
+    return Candidate(memory_id, dense, bm25, kind, at, tokens, cues, pinned is not None, *names)
+
+
+def until(memory: Memory) -> Millis:
+    """When a memory stops being current, whichever comes first: superseded or expired."""
+    ends = (memory.valid_to, memory.expires_at)
+    return min((end for end in ends if end is not None), default=FAR_FUTURE)
+
+
+def order(memory: Memory, point: UUID) -> int:
+    """Sorts like created_at. Eleven bits of the id keep the groups small that an import at one instant makes."""
+    at = max(-_MAX_MILLIS, min(memory.created_at, _MAX_MILLIS))
+    return (at << _HASH_BITS) + point.int % (1 << _HASH_BITS)

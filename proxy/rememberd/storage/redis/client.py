@@ -1,0 +1,109 @@
+"""One Redis, shared by the processes of all hosts: everything in it is read and changed by scripts, which Redis runs
+one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ReadOnlyError, RedisError
+
+from rememberd.errors import ConfigError, QueueUnavailable
+from rememberd.memory.recall.circuit_breaker import Breaker
+from rememberd.storage.redis.leases import Leases
+from rememberd.types import Millis
+
+# One hash tag, so that a cluster keeps all keys on one node, as scripts over several keys demand.
+PREFIX = "{rememberd}:"
+
+# Together some five seconds: a restart of Redis, or the failover to a replica that was made the primary.
+RETRIES = 8
+
+Run = Callable[..., Awaitable[Any]]
+
+
+class Shared:
+    """A client of the Redis at `url` (redis://, rediss://, unix://). Without a `clock` it is Redis that tells the
+    time: the clocks of hosts differ.
+
+    Everything raises `QueueUnavailable` with the reason, after it was tried for about five seconds; what a chat waits
+    for, after `soon_ms`."""
+
+    def __init__(self, url: str, *, soon_ms: float = 50, clock: Callable[[], Millis] | None = None) -> None:
+        try:
+            self._pool: Any = BlockingConnectionPool.from_url(
+                url,
+                max_connections=32,
+                timeout=5,
+                socket_timeout=5,
+                socket_connect_timeout=2,
+                health_check_interval=15,
+                retry=Retry(ExponentialBackoff(cap=1, base=0.05), RETRIES),
+                retry_on_error=[ReadOnlyError],
+            )
+        except ValueError as error:
+            raise ConfigError(f"memory.queue.url: {error}") from error
+        self.client: Any = Redis(connection_pool=self._pool)
+        self.soon_ms, self.clock = soon_ms, clock
+        self.breaker = Breaker()
+        self._leases: list[Leases] = []
+
+    def script(self, path: Path) -> Run:
+        """A function that runs an operation of the script: `await run("put", value, …)`."""
+        source = self.client.register_script(path.read_text())
+
+        async def run(operation: str, *values: str | bytes | int) -> Any:
+            now = self.clock() if self.clock else ""
+            return await self.ask(source(keys=[PREFIX], args=[operation, now, *values]))
+
+        return run
+
+    def soon(self, run: Run) -> Run:
+        """The same function, given up early, and for a while not tried at all when Redis keeps failing."""
+
+        async def run_soon(operation: str, *values: str | bytes | int) -> Any:
+            if not (self.breaker.closed or self.breaker.may_probe()):
+                raise QueueUnavailable("Redis did not answer lately")
+            try:
+                async with asyncio.timeout(self.soon_ms / 1000):
+                    found = await run(operation, *values)
+            except (QueueUnavailable, TimeoutError) as error:
+                self.breaker.failure()
+                raise QueueUnavailable(str(error) or f"Redis did not answer within {self.soon_ms:.0f} ms") from error
+            self.breaker.success()
+            return found
+
+        return run_soon
+
+    def leases(self, run: Run, lease_ms: Millis) -> Leases:
+        """Closed with this client."""
+        leases = Leases(run, lease_ms)
+        self._leases.append(leases)
+        return leases
+
+    async def risks(self) -> list[str]:
+        """What in Redis's own settings could lose a turn. Asked with INFO: CONFIG is often forbidden."""
+        found = []
+        info = await self.ask(self.client.info())
+        if not info["aof_enabled"]:
+            found.append("Redis keeps no append-only file: set `appendonly yes`")
+        if info["maxmemory_policy"] != "noeviction":
+            found.append(f"Redis evicts keys ({info['maxmemory_policy']}): set `maxmemory-policy noeviction`")
+        return found
+
+    async def ask(self, answer: Any) -> Any:
+        """What a command of `client` answers."""
+        try:
+            return await answer
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable(f"Redis: {error}") from error
+
+    async def close(self) -> None:
+        for leases in self._leases:
+            await leases.close()
+        await self._pool.disconnect()

@@ -1,0 +1,99 @@
+"""Receipts, frozen blocks and pauses in Redis, beside the queue: shared by the web processes of all hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+
+from rememberd.storage.redis.client import Shared
+from rememberd.storage.sqlite.receipts import receipt_from_json
+from rememberd.types import Millis, Receipt, Space
+
+_SCRIPT = Path(__file__).with_suffix(".lua")
+
+
+class RedisReceipts:
+    """A `ReceiptBook`."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._run = shared.script(_SCRIPT)
+
+    async def put(self, receipt: Receipt) -> bool:
+        body, written = orjson.dumps(receipt, default=list), "\n".join(receipt.written)
+        values = (receipt.id, *receipt.space, receipt.created_at, receipt.turn_id or "", body, receipt.write, written)
+        return bool(await self._run("put", *values))
+
+    async def written(self, space: Space, receipt_id: str, ids: Sequence[str], outcome: str) -> None:
+        await self._run("written", *space, receipt_id, outcome, *ids)
+
+    async def get(self, space: Space, receipt_id: str) -> Receipt | None:
+        found = await self._run("get", *space, receipt_id)
+        return _receipt(*found) if found else None
+
+    async def recent(self, space: Space, limit: int) -> list[Receipt]:
+        return await self._recent(space, limit, imported=False)
+
+    async def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
+        kept = await self._recent(space, 1_000_000_000, imported=True)
+        ids = frozenset(each for receipt in kept for each in receipt.recalled)
+        return min((receipt.created_at for receipt in kept), default=None), ids
+
+    async def _recent(self, space: Space, limit: int, *, imported: bool) -> list[Receipt]:
+        found = [_receipt(*each) for each in await self._run("recent", *space, limit, int(imported))]
+        return sorted(found, key=lambda each: (-each.created_at, each.id))
+
+    async def erase(self, user: str, at: Millis) -> int:
+        return int(await self._run("erase", user, at))
+
+    async def expire(self, older_than: Millis) -> int:
+        return int(await self._run("expire", older_than))
+
+
+class RedisFrozen:
+    """`FrozenBlocks`. A chat waits for `thawed`: it is given up early."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._run = shared.script(_SCRIPT)
+        self._soon = shared.soon(self._run)
+
+    async def bump(self, space: Space) -> int:
+        return int(await self._run("bump", *space))
+
+    async def thawed(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
+        now, found = await self._soon("thawed", *space, key)
+        version, _, value = (found or b"").partition(b":")
+        return int(now), (int(version), value) if version else None
+
+    async def freeze(self, space: Space, key: str, version: int, value: bytes) -> None:
+        await self._run("freeze", *space, key, version, value)
+
+    async def erase(self, user: str) -> int:
+        return int(await self._run("melt", user))
+
+    async def expire(self, older_than: Millis) -> int:
+        return int(await self._run("melt_old", older_than))
+
+
+class RedisPauses:
+    """`Pauses`. The queue itself refuses the turns of who has paused: a chat that could not ask learns nothing."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._run = shared.script(_SCRIPT)
+        self._soon = shared.soon(self._run)
+
+    async def paused(self, user: str) -> bool:
+        return bool(await self._soon("paused", user))
+
+    async def pause(self, user: str) -> None:
+        await self._run("pause", user)
+
+    async def resume(self, user: str) -> None:
+        await self._run("resume", user)
+
+
+def _receipt(body: bytes, write: bytes, written: bytes) -> Receipt:
+    ids = tuple(written.decode().split("\n")) if written else ()
+    return replace(receipt_from_json(body), write=write.decode(), written=ids)

@@ -1,0 +1,131 @@
+"""The light fields of points that were used lately: a search finds its 800 rows here in 0.3 ms, where the engine
+takes 10 ms to read as many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rememberd.search_results import NAMED, Book, Candidates, Floats, Ints, Names
+from rememberd.storage.payload import candidate
+
+_FIRST_ROWS = 1024
+_PREFIX = 8  # bytes
+_TYPES = {
+    "at": np.int64,
+    "tokens": np.int32,
+    "cues": np.int32,
+    "facts": np.bool_,
+    "pinned": np.bool_,
+    **dict.fromkeys(NAMED, np.int32),
+}
+
+
+class Branch(NamedTuple):
+    """What one query returned: points, and their scores."""
+
+    points: list[int]
+    scores: list[float]
+
+
+class Placed(NamedTuple):
+    """A branch by rows, valid until they are cleared or a point of them is dropped."""
+
+    places: Ints
+    scores: Floats
+    epoch: int
+
+
+class Cleared(Exception):
+    """The rows have been cleared since: these places are now those of other points."""
+
+
+class LightRows:
+    """At most `limit` rows, of about 0.4 kB each."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._epoch = 0
+        self.clear()
+
+    def clear(self) -> None:
+        self._epoch += 1
+        self._columns: dict[str, NDArray[Any]] = {name: np.zeros(_FIRST_ROWS, kind) for name, kind in _TYPES.items()}
+        self._ids = np.zeros(_FIRST_ROWS, f"S{_PREFIX}")
+        self._prefixes = np.zeros(_FIRST_ROWS, np.uint64)  # of the ids: as numbers they sort ten times faster
+        self._position = np.zeros(_FIRST_ROWS, np.int32)  # of a row in the union that is being made
+        self._next = 0
+        self._places: dict[int, int] = {}
+        self._books = {name: Book() for name in NAMED}
+
+    def room_for(self, more: int) -> bool:
+        return self._next + more <= self.limit and all(len(book.names) <= self.limit for book in self._books.values())
+
+    def missing(self, points: Sequence[int]) -> list[int]:
+        return [point for point in points if point not in self._places]
+
+    def keep(self, point: int, payload: Mapping[str, Any]) -> None:
+        """In the place of what `point` was before."""
+        row = candidate(payload, 0.0, 0.0)
+        place = self._places.setdefault(point, self._next)
+        self._next = max(self._next, place + 1)
+        id_ = row.id.encode()
+        self._fit(place, len(id_))
+        codes = (book.code(getattr(row, name)) for name, book in self._books.items())
+        values = (row.at, row.tokens, row.cues, row.kind == "fact", row.pinned, *codes)
+        for column, value in zip(self._columns.values(), values, strict=True):
+            column[place] = value
+        self._ids[place] = id_
+        self._prefixes[place] = int.from_bytes(id_[:_PREFIX].ljust(_PREFIX, b"\0"))
+
+    def drop(self, point: int) -> None:
+        """Its place stays empty until `clear`."""
+        self._places.pop(point, None)
+
+    def placed(self, branch: Branch) -> Placed:
+        """Raises `KeyError` if a point is missing."""
+        places = np.fromiter(map(self._places.__getitem__, branch.points), np.int64, len(branch.points))
+        return Placed(places, np.array(branch.scores, np.float64), self._epoch)
+
+    def ids(self, places: Ints) -> list[str]:
+        return [each.decode() for each in self._ids[places].tolist()]
+
+    def union(self, nearest: Placed, worded: Placed, pinned: Placed) -> Candidates:
+        """Sorted by id. Raises `Cleared`."""
+        if {nearest.epoch, worded.epoch, pinned.epoch} != {self._epoch}:
+            raise Cleared
+        found = _distinct(np.concatenate((nearest.places, worded.places, pinned.places)), self._next)
+        found = found[self._by_id(found)]
+        self._position[found] = np.arange(len(found))
+        dense, bm25 = np.zeros((2, len(found)))
+        dense[self._position[nearest.places]] = nearest.scores
+        bm25[self._position[worded.places]] = worded.scores
+        columns: dict[str, Any] = {name: column[found] for name, column in self._columns.items()}
+        columns |= {name: Names(columns[name], book) for name, book in self._books.items()}
+        return Candidates(ids=self._ids[found], dense=dense, bm25=bm25, **columns)
+
+    def _by_id(self, found: Ints) -> Ints:
+        prefixes = self._prefixes[found]
+        order = np.argsort(prefixes)
+        prefixes = prefixes[order]
+        return np.argsort(self._ids[found]) if (prefixes[1:] == prefixes[:-1]).any() else order
+
+    def _fit(self, place: int, id_bytes: int) -> None:
+        size, width = len(self._ids), self._ids.itemsize
+        if place < size and id_bytes <= width:
+            return
+        more = (0, max(size, 2 * place) - size)
+        self._ids = np.pad(self._ids.astype(f"S{max(width, id_bytes)}"), more)
+        self._prefixes = np.pad(self._prefixes, more)
+        self._position = np.pad(self._position, more)
+        self._columns = {name: np.pad(column, more) for name, column in self._columns.items()}
+
+
+def _distinct(numbers: Ints, size: int) -> Ints:
+    """Each of `numbers`, all below `size`, once and sorted: faster than `np.unique`, which sorts."""
+    seen = np.zeros(size, np.bool_)
+    seen[numbers] = True
+    return np.flatnonzero(seen)

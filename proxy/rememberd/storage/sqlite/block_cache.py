@@ -1,0 +1,80 @@
+"""What the web workers of one host share about a space: how often it changed, and the blocks of its open turns."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from rememberd.storage.sqlite.database import Database
+from rememberd.types import Millis, Space
+
+# `floor` is the version an erasure led to: a block that was made before it is not taken in any more. `frozen` has
+# rowids: without, the keys stand between the blocks, and looking for one reads a dozen pages instead of four.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS versions (
+    user TEXT NOT NULL, scope TEXT NOT NULL, version INTEGER NOT NULL, floor INTEGER NOT NULL,
+    PRIMARY KEY (user, scope)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS frozen (
+    user TEXT NOT NULL, scope TEXT NOT NULL, "key" TEXT NOT NULL,
+    version INTEGER NOT NULL, value BLOB NOT NULL, at INTEGER NOT NULL DEFAULT (unixepoch() * 1000),
+    PRIMARY KEY (user, scope, "key")
+);
+"""
+
+BUMP = """
+INSERT INTO versions VALUES (?, ?, 1, 0) ON CONFLICT DO UPDATE SET version = version + 1 RETURNING version
+"""
+
+# Of two blocks of one version the first stands, so that racing workers end up sending the same bytes.
+FREEZE = """
+INSERT INTO frozen (user, scope, "key", version, value)
+SELECT :user, :scope, :key, :version, :value
+WHERE :version >= coalesce((SELECT floor FROM versions WHERE user = :user AND scope = :scope), 0)
+ON CONFLICT DO UPDATE SET version = excluded.version, value = excluded.value, at = excluded.at
+WHERE excluded.version > version
+"""
+
+THAW = """
+SELECT coalesce((SELECT version FROM versions WHERE user = ? AND scope = ?), 0), version, value
+FROM (SELECT 1) LEFT JOIN frozen ON user = ? AND scope = ? AND "key" = ?
+"""
+
+
+class Frozen:
+    """`thawed` is one look-up by key; the rest wait for a commit.
+
+    Each raises `QueueUnavailable`."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        database.declare(SCHEMA)
+
+    async def bump(self, space: Space) -> int:
+        """The new version: to be called after every change of the space's memories."""
+        rows = await self.database.write(lambda db: db.execute(BUMP, space).fetchall(), durable=False)
+        return int(rows[0][0])
+
+    async def thawed(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
+        """The space's version (0 until it first changes; it never goes back); and, if there is one, the version at
+        which the value was frozen, and the value."""
+        now, at, value = self.database.read(THAW, (*space, *space, key))[0]
+        return now, None if at is None else (at, value)
+
+    async def freeze(self, space: Space, key: str, version: int, value: bytes) -> None:
+        """`version` is the space's before `value` was made. The first value of the highest version stands."""
+        values = {"user": space.user, "scope": space.scope, "key": key, "version": version, "value": value}
+        await self.database.write(lambda db: db.execute(FREEZE, values).rowcount, durable=False, patient=True)
+
+    async def erase(self, user: str) -> int:
+        """Drop the user's blocks in every scope, and refuse those made before now."""
+
+        def work(db: sqlite3.Connection) -> int:
+            db.execute("UPDATE versions SET version = version + 1, floor = version + 1 WHERE user = ?", (user,))
+            return db.execute("DELETE FROM frozen WHERE user = ?", (user,)).rowcount
+
+        return await self.database.write(work, scrub=True)
+
+    async def expire(self, older_than: Millis) -> int:
+        """Drop the blocks frozen before this time."""
+        sql = "DELETE FROM frozen WHERE at < ?"
+        return await self.database.write(lambda db: db.execute(sql, (older_than,)).rowcount, durable=False)

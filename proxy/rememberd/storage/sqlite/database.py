@@ -1,0 +1,240 @@
+"""One SQLite file of a host, shared by its processes: writes share commits in one thread, reads are immediate."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from rememberd.errors import QueueUnavailable
+
+T = TypeVar("T")
+
+_BETWEEN_WIPES_S = 0.02
+_PATIENCE_S = 0.05  # at 1,000 requests/s fifty share a commit then
+
+ERASED = "CREATE TABLE IF NOT EXISTS erased (user TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;"
+
+
+def mark_erased(db: sqlite3.Connection, user: str, at: int) -> None:
+    """From now on nothing of this user that began at or before `at` may come in (`is_erased`)."""
+    db.execute("INSERT INTO erased VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)", (user, at))
+
+
+def is_erased(db: sqlite3.Connection, user: str, began: int) -> bool:
+    return bool(db.execute("SELECT 1 FROM erased WHERE user = ? AND at >= ?", (user, began)).fetchall())
+
+
+@dataclass(eq=False, slots=True)
+class _Job(Generic[T]):
+    work: Callable[[sqlite3.Connection], T]
+    durable: bool
+    scrub: bool
+    future: asyncio.Future[T]
+    result: T | None = None
+    error: Exception | None = None
+
+
+class Database:
+    """`busy_s` is how long a write waits for another process. All callers of one instance live on one event loop.
+
+    Raises `QueueUnavailable` with SQLite's reason (locked, disk full, not a database); the next call tries afresh."""
+
+    def __init__(self, path: Path, *, busy_s: float = 2.0) -> None:
+        self.path, self.busy_s = path, busy_s
+        self.commits = 0
+        self._schema = ERASED
+        self._jobs: queue.SimpleQueue[list[_Job[Any]] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._synchronous = ""
+        self._closed = False
+        self._resting: list[_Job[Any]] = []
+        self._waking: asyncio.TimerHandle | None = None
+
+    def declare(self, schema: str) -> None:
+        """Adds CREATE … IF NOT EXISTS statements; before the first read or write."""
+        self._schema += schema
+
+    async def write(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        *,
+        durable: bool = True,
+        scrub: bool = False,
+        patient: bool = False,
+    ) -> T:
+        """Run `work` in a transaction, together with whatever else waits. When this returns it survives kill -9 and,
+        if `durable`, a power cut. `scrub` also wipes what it deleted from the log, or raises after it was deleted.
+        A `patient` one begins with the next that is not, or in 50 ms. A cancelled write may still be committed."""
+        if self._closed:
+            raise QueueUnavailable(f"{self.path.name} is closed")
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="sqlite", daemon=True)
+            self._thread.start()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._resting.append(_Job(work, durable, scrub, future))
+        if not patient:
+            self._wake()
+        elif self._waking is None:
+            self._waking = loop.call_later(_PATIENCE_S, self._wake)
+        return await future
+
+    def _wake(self) -> None:
+        """Hand everything to the thread, in the order it came."""
+        if self._waking is not None:
+            self._waking.cancel()
+            self._waking = None
+        self._jobs.put(self._resting)
+        self._resting = []
+
+    def read(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows, on the caller's thread: for look-ups by index (tens of microseconds)."""
+        try:
+            if self._reader is None:
+                self._reader = self._connect(busy_s=0.05)
+            # Fetched whole: an unfinished SELECT would pin its snapshot and keep the log from being cut.
+            return self._reader.execute(sql, values).fetchall()
+        except (sqlite3.Error, OSError) as error:
+            _close(self._reader)
+            self._reader = None
+            raise QueueUnavailable(f"{self.path.name}: {error}") from error
+
+    async def close(self) -> None:
+        """Commits what waits, then closes."""
+        self._closed = True
+        if self._thread is not None:
+            self._wake()
+            self._jobs.put(None)
+            await asyncio.to_thread(self._thread.join)
+        _close(self._reader)
+        self._reader = None
+
+    def _serve(self) -> None:
+        more = True
+        while more:
+            jobs, more = self._next_jobs()
+            if jobs:
+                self._commit(jobs)
+                _deliver(jobs)
+        _close(self._writer)
+
+    def _next_jobs(self) -> tuple[list[_Job[Any]], bool]:
+        """Everything that waits; False once the database is to be closed."""
+        jobs: list[_Job[Any]] = []
+        more = self._jobs.get()
+        while more is not None:
+            jobs += more
+            try:
+                more = self._jobs.get_nowait()
+            except queue.Empty:
+                return jobs, True
+        return jobs, False
+
+    def _commit(self, jobs: list[_Job[Any]]) -> None:
+        try:
+            db = self._begin("FULL" if any(job.durable for job in jobs) else "NORMAL")
+            for job in jobs:
+                _run(job, db)
+            db.execute("COMMIT")
+            self.commits += 1
+            _scrub(db, [job for job in jobs if job.scrub], self.busy_s)
+        except (sqlite3.Error, OSError) as error:
+            for job in jobs:
+                job.error = QueueUnavailable(f"{self.path.name}: {error}")
+            # Closing rolls back, and a fresh connection finds a file that was repaired or replaced.
+            _close(self._writer)
+            self._writer = None
+
+    def _begin(self, synchronous: str) -> sqlite3.Connection:
+        if self._writer is None:
+            self._writer, self._synchronous = self._connect(self.busy_s), ""
+        if self._synchronous != synchronous:
+            self._writer.execute(f"PRAGMA synchronous = {synchronous}")
+            self._synchronous = synchronous
+        self._writer.execute("BEGIN IMMEDIATE")
+        return self._writer
+
+    def _connect(self, busy_s: float) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.touch(mode=0o600)
+        db = sqlite3.connect(self.path, timeout=busy_s, isolation_level=None, check_same_thread=False)
+        try:
+            _use_wal(db, busy_s)
+            db.executescript(f"PRAGMA secure_delete = ON; {self._schema}")
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
+
+
+def _use_wal(db: sqlite3.Connection, busy_s: float) -> None:
+    """Processes that switch a new file to WAL at the same moment get "locked" at once, without SQLite's own wait."""
+    until = time.monotonic() + busy_s
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.005)
+
+
+def _run(job: _Job[Any], db: sqlite3.Connection) -> None:
+    """A job's own mistake (text SQLite cannot take) undoes that job alone; SQLite's trouble is everybody's."""
+    db.execute("SAVEPOINT job")
+    try:
+        job.result = job.work(db)
+    except sqlite3.Error:
+        raise
+    except Exception as error:  # noqa: BLE001 - nothing is swallowed: the caller that awaits the job gets it
+        job.error = error
+        db.execute("ROLLBACK TO job")
+    db.execute("RELEASE job")
+
+
+def _scrub(db: sqlite3.Connection, jobs: list[_Job[Any]], patience_s: float) -> None:
+    """What was deleted is wiped from the file; from the log when all of it has gone into the file."""
+    if jobs and not _log_wiped(db, time.monotonic() + patience_s):
+        for job in jobs:
+            job.error = QueueUnavailable("deleted, but another process reads the log, which could not be wiped")
+
+
+def _log_wiped(db: sqlite3.Connection, deadline: float) -> bool:
+    """SQLite itself waits for readers, but not for another process that is putting the log into the file."""
+    while db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_BETWEEN_WIPES_S)
+    return True
+
+
+def _deliver(jobs: list[_Job[Any]]) -> None:
+    try:
+        jobs[0].future.get_loop().call_soon_threadsafe(_resolve, jobs)
+    except RuntimeError:
+        return  # the loop is closed: nobody waits any more
+
+
+def _resolve(jobs: list[_Job[Any]]) -> None:
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.result)
+
+
+def _close(db: sqlite3.Connection | None) -> None:
+    if db is not None:
+        db.close()

@@ -1,0 +1,99 @@
+"""From the deployments that could answer to the one that does, before the client has seen a byte."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from prometheus_client import Counter
+
+from rememberd.errors import UpstreamUnavailable
+from rememberd.ports import Reply, Upstream
+from rememberd.types import Deployment
+
+REST_SECONDS = 30.0  # how long a deployment that failed is asked last; its own Retry-After wins
+_LONGEST_REST_SECONDS = 300.0
+
+log = logging.getLogger("rememberd.failover")
+_failed = Counter("rememberd_upstream_failures", "Deployments that did not answer, or with 429 or 5xx.", ["provider"])
+
+
+class Answered(NamedTuple):
+    deployment: Deployment
+    reply: Reply
+
+
+class Failover:
+    """`lanes` by name. One deployment alone is asked once, and what it says is the answer, whatever it is."""
+
+    def __init__(self, lanes: Mapping[str, Upstream], clock: Callable[[], float] = time.monotonic) -> None:
+        self._lanes, self._clock = lanes, clock
+        self._resting: dict[tuple[str | None, ...], float] = {}
+
+    async def send(
+        self,
+        deployments: Sequence[Deployment],
+        path: str,
+        body: Callable[[Deployment], bytes],
+        headers: Sequence[tuple[str, str]],
+        *,
+        method: str = "POST",
+    ) -> Answered:
+        """The first answer that is neither 429 nor 5xx, or else the last one; those that rest are asked last.
+
+        Raises what the last one's lane raises."""
+        *spare, last = self._rested_first(deployments)
+        for deployment in spare:
+            try:
+                answered = await self._ask(deployment, path, body, headers, method)
+            except UpstreamUnavailable:
+                continue
+            if not _is_failure(answered.reply.status):
+                return answered
+            await answered.reply.close()
+        return await self._ask(last, path, body, headers, method)
+
+    async def _ask(
+        self,
+        deployment: Deployment,
+        path: str,
+        body: Callable[[Deployment], bytes],
+        headers: Sequence[tuple[str, str]],
+        method: str,
+    ) -> Answered:
+        lane = self._lanes[deployment.lane(path)]
+        try:
+            reply = await lane.send(deployment, path, body(deployment), headers, method=method)
+        except UpstreamUnavailable:
+            self._rest(deployment, REST_SECONDS)
+            raise
+        if _is_failure(reply.status):
+            self._rest(deployment, _retry_after(reply))
+        return Answered(deployment, reply)
+
+    def _rest(self, deployment: Deployment, seconds: float) -> None:
+        _failed.labels(deployment.provider).inc()
+        log.warning("%s at %s rests for %.0f s", deployment.model_name, deployment.provider, seconds)
+        self._resting[_place(deployment)] = self._clock() + seconds
+
+    def _rested_first(self, deployments: Sequence[Deployment]) -> list[Deployment]:
+        if not self._resting:
+            return list(deployments)
+        now = self._clock()
+        self._resting = {place: until for place, until in self._resting.items() if until > now}
+        return sorted(deployments, key=lambda each: _place(each) in self._resting)
+
+
+def _is_failure(status: int) -> bool:
+    return status == 429 or status >= 500
+
+
+def _place(deployment: Deployment) -> tuple[str | None, ...]:
+    return deployment.provider, deployment.upstream_model, deployment.api_base, deployment.api_key
+
+
+def _retry_after(reply: Reply) -> float:
+    said = next((value for name, value in reply.headers if name.lower() == "retry-after"), "")
+    return min(float(said), _LONGEST_REST_SECONDS) if said.isdigit() else REST_SECONDS

@@ -1,0 +1,202 @@
+"""What litellm is asked, and how its answer is written down, for each dialect that a client may speak."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from rememberd.dialects import sse
+from rememberd.errors import RequestError, anthropic_body, openai_body
+from rememberd.types import CHAT, MESSAGES, RESPONSES
+
+Json = dict[str, Any]
+
+_MAX_TOKENS = 4096  # for a Messages request that names none, which Anthropic itself would refuse
+
+# What a client may ask for. litellm takes far more by name (an address, a key, an answer to pretend), so nothing
+# that is not listed reaches it. Sources: OpenAI's and Anthropic's API references; and two of the providers' own
+# parameters that clients of OpenAI's chat send in the same place.
+_CHAT_PARAMETERS = frozenset(
+    (
+        *("messages", "stream", "stream_options", "n", "stop", "seed", "max_tokens", "max_completion_tokens"),
+        *("temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs"),
+        *("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "response_format"),
+        *("reasoning_effort", "modalities", "audio", "prediction", "web_search_options"),
+        *("thinking", "top_k"),
+    )
+)
+_RESPONSES_PARAMETERS = frozenset(
+    (
+        *("input", "instructions", "stream", "max_output_tokens", "temperature", "top_p", "text", "reasoning"),
+        *("tools", "tool_choice", "parallel_tool_calls"),
+    )
+)
+_MESSAGES_PARAMETERS = frozenset(
+    (
+        *("messages", "system", "stream", "max_tokens", "temperature", "top_p", "top_k", "stop_sequences"),
+        *("tools", "tool_choice", "thinking", "output_config"),
+    )
+)
+# What clients send as a matter of course and no other provider has a use for.
+_DROPPED = frozenset(
+    (
+        *("model", "metadata", "moderation", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"),
+        *("service_tier", "store", "user", "verbosity", "include", "truncation", "max_tool_calls", "top_logprobs"),
+        *("stream_options", "client_metadata", "context_management", "speed"),
+    )
+)
+
+
+class Translation(NamedTuple):
+    """`said` is the parameter that holds the conversation. `call` asks litellm; `whole` and `events` write its answer
+    in the dialect, under the name the client gave the model; `error` is the dialect's error object."""
+
+    parameters: frozenset[str]
+    said: str
+    call: Callable[[Any, Json, Json], Any]
+    whole: Callable[[Any, str], bytes]
+    events: Callable[[AsyncIterator[Any], str], AsyncIterator[bytes]]
+    error: Callable[[int, str], Json]
+
+    def asked(self, body: Mapping[str, Any]) -> Json:
+        """What of the client's body reaches litellm. Raises `RequestError` 400 that names what cannot."""
+        if unknown := sorted(body.keys() - self.parameters - _DROPPED):
+            message = f"Unknown parameter: {unknown[0]!r}. This model's provider is translated to, so only "
+            raise RequestError(
+                400, "unknown_parameter", message + "what other providers know can pass.", param=unknown[0]
+            )
+        if not _is_conversation(body.get(self.said), self.said):
+            message = f"{self.said} must be a list of objects, messages with a role"
+            raise RequestError(400, f"invalid_{self.said}", message, param=self.said)
+        return {name: value for name, value in body.items() if name in self.parameters and value is not None}
+
+
+def _is_conversation(said: Any, name: str) -> bool:
+    if name == "input":
+        return isinstance(said, str) or (isinstance(said, list) and all(isinstance(item, dict) for item in said))
+    return isinstance(said, list) and all(isinstance(message, dict) and "role" in message for message in said)
+
+
+def _call_chat(litellm: Any, asked: Json, deployment: Json) -> Any:
+    return litellm.acompletion(**deployment, **asked)
+
+
+# litellm's public `anthropic_messages` and `aresponses` need its MCP package as soon as a request has tools, and look
+# for its proxy's router (seen in 1.110.2). What they do in between is pure, and asked for directly here.
+
+
+async def _call_messages(litellm: Any, asked: Json, deployment: Json) -> Any:
+    module: Any = importlib.import_module("litellm.llms.anthropic.messages.adapters.transformation")
+    adapter, model = module.AnthropicAdapter(), deployment["model"]
+    said = {"max_tokens": _MAX_TOKENS, **asked, "model": model}
+    request, names = adapter.translate_completion_input_params_with_tool_mapping(said)
+    if not asked.get("stream"):
+        answer = await litellm.acompletion(**{**request, **deployment})
+        return adapter.translate_completion_output_params(answer, names)
+    streamed = {"stream": True, "stream_options": {"include_usage": True}}
+    answer = await litellm.acompletion(**{**request, **streamed, **deployment})
+    return adapter.translate_completion_output_params_streaming(answer, model=model, tool_name_mapping=names)
+
+
+def _call_responses(litellm: Any, asked: Json, deployment: Json) -> Any:
+    module: Any = importlib.import_module("litellm.responses.litellm_completion_transformation.handler")
+    handler = module.LiteLLMCompletionTransformationHandler()
+    request = {name: value for name, value in asked.items() if name not in ("input", "stream")}
+    return handler.response_api_handler(
+        input=asked["input"],
+        stream=asked.get("stream", False),
+        responses_api_request=request,
+        _is_async=True,
+        **deployment,
+    )
+
+
+def _chat(answer: Any, model: str) -> bytes:
+    """litellm's object in OpenAI's shape: under the name that was asked for, with the nulls that clients look for."""
+    data: Json = answer.model_dump(exclude_none=True)
+    data["model"] = model
+    for choice in data["choices"]:
+        choice.setdefault("finish_reason", None)
+        if "message" in choice:
+            choice["message"].setdefault("content", None)
+    if "usage" in data and data["object"] == "chat.completion.chunk":
+        data["choices"] = []
+    return orjson.dumps(data)
+
+
+async def _chat_events(chunks: AsyncIterator[Any], model: str) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        yield b"data: " + _chat(chunk, model) + b"\n\n"
+    yield b"data: [DONE]\n\n"
+
+
+def _message(answer: Any, model: str) -> bytes:
+    data = {name: value for name, value in answer.items() if name != "stop_details"}
+    return orjson.dumps(data | {"model": model})
+
+
+async def _message_events(chunks: AsyncIterator[bytes], model: str) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        yield _named(chunk, model) if chunk.startswith(b"event: message_start") else chunk
+
+
+def _named(start: bytes, model: str) -> bytes:
+    data = orjson.loads(next(sse.events(start)))
+    data["message"]["model"] = model
+    return b"event: message_start\ndata: " + orjson.dumps(data) + b"\n\n"
+
+
+def _response(answer: Any, model: str) -> bytes:
+    return orjson.dumps(_completed(answer.model_dump(mode="json", exclude_none=True), model))
+
+
+async def _response_events(chunks: AsyncIterator[Any], model: str) -> AsyncIterator[bytes]:
+    numbers, tools = itertools.count(), dict[str, str]()
+    async for chunk in chunks:
+        data = _numbered(chunk.model_dump(mode="json", exclude_none=True), numbers, tools)
+        if "response" in data:
+            data["response"] = _completed(data["response"], model)
+        yield f"event: {data['type']}\ndata: ".encode() + orjson.dumps(data) + b"\n\n"
+
+
+def _numbered(event: Json, numbers: Iterator[int], tools: dict[str, str]) -> Json:
+    """What the SDKs' types require of an event and litellm leaves out; `tools` names the called ones by item."""
+    match event["type"]:
+        case "response.output_text.delta" | "response.output_text.done":
+            event.setdefault("logprobs", [])
+        case "response.output_item.added":
+            tools[event["item"].get("id", "")] = event["item"].get("name", "")
+        case "response.function_call_arguments.done":
+            event.setdefault("name", tools.get(event["item_id"], ""))
+    return event | {"sequence_number": next(numbers)}
+
+
+def _completed(response: Json, model: str) -> Json:
+    """What the SDKs' types require of a response and litellm leaves out."""
+    if usage := response.get("usage"):
+        usage["input_tokens_details"] = {
+            "cached_tokens": 0,
+            "cache_write_tokens": 0,
+            **(usage.get("input_tokens_details") or {}),
+        }
+        usage["output_tokens_details"] = {"reasoning_tokens": 0, **(usage.get("output_tokens_details") or {})}
+    return response | {"model": model}
+
+
+def _openai_error(status: int, message: str) -> Json:
+    return openai_body(status, "upstream_error", message)
+
+
+TRANSLATIONS = {
+    CHAT: Translation(_CHAT_PARAMETERS, "messages", _call_chat, _chat, _chat_events, _openai_error),
+    RESPONSES: Translation(
+        _RESPONSES_PARAMETERS, "input", _call_responses, _response, _response_events, _openai_error
+    ),
+    MESSAGES: Translation(
+        _MESSAGES_PARAMETERS, "messages", _call_messages, _message, _message_events, anthropic_body
+    ),
+}

@@ -1,0 +1,238 @@
+"""The translate lane: providers with another protocol than the client's, through litellm, in the client's dialect."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import logging
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+import orjson
+from prometheus_client import Counter
+
+from rememberd.errors import RequestError, UpstreamUnavailable
+from rememberd.ports import Reply
+from rememberd.types import CHAT, Deployment
+from rememberd.upstream.litellm_dialects import TRANSLATIONS, Translation
+
+log = logging.getLogger("rememberd.translate")
+_failures = Counter("rememberd_translate_failures", "Requests or answers that litellm could not translate.")
+
+_KEPT_HEADERS = ("retry-after", "request-id", "x-request-id")
+
+
+class Translate:
+    """`Upstream` over litellm, which is imported at the first request (seconds of CPU, some 170 MB)."""
+
+    def __init__(self) -> None:
+        self._litellm: Any = None
+
+    async def send(
+        self,
+        deployment: Deployment,
+        path: str,
+        body: bytes,
+        headers: Sequence[tuple[str, str]],
+        *,
+        method: str = "POST",
+    ) -> Reply:
+        """The client's headers stay here. Raises `RequestError` for what cannot be translated."""
+        translation = TRANSLATIONS.get(path.partition("?")[0])
+        if translation is None:
+            message = f"{deployment.provider}, which answers for {deployment.model_name}, has nothing like {path}"
+            raise RequestError(404, "unsupported_endpoint", message, param="model")
+        asked = translation.asked(_parsed(body))
+        if self._litellm is None:
+            self._litellm = await asyncio.to_thread(load_litellm)
+        try:
+            answer = await translation.call(self._litellm, asked, _arguments(deployment))
+            if asked.get("stream"):
+                return await _begin(answer, translation, deployment.model_name)
+            whole = translation.whole(answer, deployment.model_name)
+        # litellm raises its own errors, the providers' SDKs' and, on odd input, any other; _failed counts and logs.
+        except Exception as error:  # noqa: BLE001
+            return _failed(error, deployment, translation)
+        return _Whole(200, [], whole)
+
+    async def close(self) -> None:
+        """Nothing: litellm keeps its connections for the life of the process."""
+
+
+def _parsed(body: bytes) -> Any:
+    """With a question mark for the half of an emoji that some clients leave: the providers' SDKs cannot send it."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return orjson.loads(json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace"))
+
+
+def load_litellm() -> Any:
+    """litellm, kept from fetching its price list, reading a `.env` in the working directory, and calling home."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    os.environ.setdefault("LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "True")
+    os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
+    litellm: Any = importlib.import_module("litellm")
+    _stay_where_sent()
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True
+    # At INFO it writes two lines a request to stdout: where nobody reads that, a full pipe stops every request.
+    logging.getLogger("LiteLLM").setLevel(logging.WARNING)
+    logging.getLogger("LiteLLM").setLevel(logging.WARNING)  # two lines a request
+    return litellm
+
+
+def _stay_where_sent() -> None:
+    """litellm and the SDKs in it follow redirects, and send along the conversation and, in a header such as
+    x-api-key, the operator's key. There is no setting that reaches all of their clients; this one attribute does."""
+    import httpx
+
+    httpx.AsyncClient.follow_redirects = property(lambda client: False, lambda client, value: None)  # type: ignore[assignment]
+
+
+def _arguments(deployment: Deployment) -> dict[str, Any]:
+    base, provider = deployment.api_base, deployment.provider
+    if deployment.lane(CHAT) == "bytes":
+        provider = "openai"  # whatever it is called: it speaks OpenAI's chat at this address
+    if provider == "anthropic" and base:
+        base = base.removesuffix("/v1")  # litellm adds it
+    return {
+        **deployment.params,
+        "model": f"{provider}/{deployment.upstream_model}",
+        "api_base": base,
+        "api_key": deployment.api_key or ("none" if provider == "openai" else None),
+        "timeout": deployment.timeout,
+        "extra_headers": dict(deployment.extra_headers),
+        "max_retries": 0,
+        # litellm's MCP gateway looks at every request with tools: it needs a package of its own, and clients could
+        # reach servers with it. (Seen in 1.106.2; there is no public name for this switch.)
+        "_skip_mcp_handler": True,
+    }
+
+
+class _Whole:
+    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.status = status
+        self.headers = [*headers, ("content-type", "application/json"), ("content-length", str(len(body)))]
+        self._body = body
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield self._body
+
+    async def close(self) -> None:
+        pass
+
+
+async def _begin(answer: Any, translation: Translation, model: str) -> _Stream:
+    """Some providers are called at the first read only; an error of theirs must come before our headers."""
+    chunks = aiter(answer)
+    return _Stream(chunks, await anext(chunks, None), translation, model)
+
+
+class _Stream:
+    def __init__(self, answer: AsyncIterator[Any], first: Any, translation: Translation, model: str) -> None:
+        self.status = 200
+        self.headers = [("content-type", "text/event-stream; charset=utf-8")]
+        self._answer, self._first, self._translation, self._model = answer, first, translation, model
+        self._read_whole = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        try:
+            async for event in self._translation.events(self._read(), self._model):
+                yield event
+        except Exception as error:  # as in send; here the relay says it in the stream
+            _failures.inc()
+            log.warning("a stream broke off in mid-answer (%s)", type(error).__name__)
+            raise _broken(error, _message(error)) from error
+
+    async def _read(self) -> AsyncIterator[Any]:
+        if self._first is not None:
+            yield self._first
+            async for chunk in self._answer:
+                yield chunk
+        self._read_whole = True
+
+    async def close(self) -> None:
+        """litellm's own `aclose` leaves the connection open; only a read that is cancelled lets go of it."""
+        while not self._read_whole and not isinstance(await self._cancelled_read(), BaseException):
+            pass
+
+    async def _cancelled_read(self) -> Any:
+        """What the read came to: a chunk if one had arrived already, else the error it ended with."""
+        read = asyncio.ensure_future(anext(self._answer))
+        await asyncio.sleep(0)  # a task cancelled before it began would not reach the connection
+        read.cancel()
+        return (await asyncio.gather(read, return_exceptions=True))[0]
+
+
+def _failed(error: Exception, deployment: Deployment, translation: Translation) -> Reply:
+    """The provider's own answer, if there was one. Raises what our side has to say otherwise."""
+    import httpx  # comes with litellm, and as late
+
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, httpx.HTTPStatusError):
+            if cause.response.has_redirect_location:
+                where = f"{cause.request.url.host} redirects elsewhere: set api_base to the address it moved to"
+                raise UpstreamUnavailable(where) from error
+            return _refusal(cause.response, translation)
+    if any(type(cause).__name__ == "UnsupportedParamsError" for cause in causes):
+        raise RequestError(400, "unsupported_parameter", _message(error).partition(" To drop these")[0]) from error
+    if any(isinstance(cause, httpx.TransportError | OSError) for cause in causes):
+        where = f"{deployment.provider} ({deployment.model_name})"
+        raise _broken(error, f"{where} is out of reach or did not answer in time") from error
+    if missing := [str(cause.name or cause) for cause in causes if isinstance(cause, ImportError)]:
+        raise UpstreamUnavailable(
+            f"{deployment.provider} needs a package that is not installed: {missing[-1]}"
+        ) from error
+    status = getattr(error, "status_code", 500)
+    if 400 <= status < 500:
+        return _Whole(status, [], orjson.dumps(translation.error(status, _message(error))))
+    _failures.inc()
+    names = " < ".join(type(cause).__name__ for cause in causes)  # the texts may quote the conversation
+    log.warning("litellm could not handle a request to %s: %s", deployment.provider, names)
+    if deployment.api_key is None:
+        raise UpstreamUnavailable(f"{deployment.provider} could not be asked; its api_key is missing") from error
+    message = f"This cannot be translated for {deployment.provider}: check the shape of messages and tools."
+    raise RequestError(400, "untranslatable", message) from error
+
+
+def _refusal(response: Any, translation: Translation) -> Reply:
+    """What the provider said, word for word where it has the shape that clients of the dialect read."""
+    status, text = response.status_code, response.text
+    said = _object(text)
+    wrapped = translation.error(status, _reason(said) or text[:1000])
+    body = text.encode() if wrapped.keys() <= said.keys() else orjson.dumps(wrapped)
+    return _Whole(status, [(n, v) for n, v in response.headers.items() if n in _KEPT_HEADERS], body)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        said = orjson.loads(text)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _reason(said: dict[str, Any]) -> str | None:
+    error = said.get("error")
+    reason = error.get("message") if isinstance(error, dict) else error
+    return reason if isinstance(reason, str) else None
+
+
+def _broken(error: Exception, message: str) -> UpstreamUnavailable:
+    late = any(isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__ for cause in _causes(error))
+    return UpstreamUnavailable(message, timeout=late)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """litellm wraps what happened three or four deep."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _message(error: Exception) -> str:
+    return str(getattr(error, "message", error)).split("\n", 1)[0][:1000]

@@ -1,0 +1,121 @@
+"""Is what is remembered kept encrypted? With a master key every adapter is put behind its seal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rememberd.encryption.extraction_queue import SealedPending
+from rememberd.encryption.keyring import Keyring, Keys, in_the_clear
+from rememberd.encryption.master_key import masters
+from rememberd.encryption.pauses import SealedPauses
+from rememberd.encryption.queue import SealedQueue
+from rememberd.encryption.records import SealedFrozen, SealedReceipts
+from rememberd.encryption.store import SealedStore
+from rememberd.errors import ConfigError, QueueUnavailable
+from rememberd.ports import FrozenBlocks, MemoryStore, PausedUsers, PendingTurns, ReceiptBook, TurnQueue
+from rememberd.settings.schema import Settings
+from rememberd.storage.sqlite.database import Database
+from rememberd.storage.sqlite.keyring import KeyFile, file_of
+
+if TYPE_CHECKING:
+    from rememberd.storage.redis.keyring import RedisKeys
+
+log = logging.getLogger("rememberd.sealed")
+
+
+class Sealing:
+    """Without a `keyring` everything stays as it is."""
+
+    def __init__(self, keyring: Keyring | None) -> None:
+        self.keyring = keyring
+
+    def name(self, user: str) -> str:
+        """What stands for a user where it can be read."""
+        return self.keyring.owner(user) if self.keyring else user
+
+    def store(self, store: MemoryStore) -> MemoryStore:
+        return SealedStore(store, self.keyring) if self.keyring else store
+
+    def queue(self, queue: TurnQueue) -> TurnQueue:
+        return SealedQueue(queue, self.keyring) if self.keyring else queue
+
+    def receipts(self, receipts: ReceiptBook) -> ReceiptBook:
+        return SealedReceipts(receipts, self.keyring) if self.keyring else receipts
+
+    def frozen(self, frozen: FrozenBlocks) -> FrozenBlocks:
+        return SealedFrozen(frozen, self.keyring) if self.keyring else frozen
+
+    def pending(self, pending: PendingTurns) -> PendingTurns:
+        return SealedPending(pending, self.keyring) if self.keyring else pending
+
+    def pauses(self, pauses: PausedUsers) -> PausedUsers:
+        return SealedPauses(pauses, self.keyring) if self.keyring else pauses
+
+
+@asynccontextmanager
+async def sealing(settings: Settings) -> AsyncIterator[Sealing]:
+    """Raises `ConfigError` for a wrong or missing master key, and for data that was kept in clear text."""
+    encryption = settings.memory.encryption
+    found = masters(encryption)
+    if not found:
+        await _check_unsealed(settings)
+        yield Sealing(None)
+        return
+    keyring = Keyring(_keys(settings), found, rotate_vectors=encryption.rotate_vectors)
+    try:
+        await keyring.start(lambda: not in_clear_text(settings.data_path))
+        yield Sealing(keyring)
+    finally:
+        await keyring.close()
+
+
+def _keys(settings: Settings) -> Keys:
+    """Where the queue is. Raises `ConfigError`."""
+    data_dir = settings.data_path
+    path = file_of(data_dir)
+    if settings.memory.queue.url:
+        if path.exists():
+            raise ConfigError(
+                f"{path} holds the keys of this host's memories; with memory.queue.url all hosts share theirs: save"
+                " each user's memories with `rememberd memories export` and bring them into another data_dir"
+            )
+        return in_redis(settings)
+    # In this order, for another process may be making both; and before there is a keyring that tells the next start
+    # that all is encrypted.
+    if in_clear_text(data_dir) and not path.exists():
+        raise in_the_clear(data_dir)
+    return KeyFile(Database(path))
+
+
+def in_redis(settings: Settings) -> RedisKeys:
+    # Imported here: who has no Redis need not load its client.
+    from rememberd.storage.redis.client import Shared
+    from rememberd.storage.redis.keyring import RedisKeys
+
+    return RedisKeys(Shared(settings.memory.queue.url or "", soon_ms=settings.memory.deadline_ms / 3))
+
+
+async def _check_unsealed(settings: Settings) -> None:
+    """Without a master key. Raises `ConfigError` where one was in use."""
+    missing = ConfigError(f"the memories in {settings.data_path} are encrypted: set memory.encryption.master_key")
+    if file_of(settings.data_path).exists():
+        raise missing
+    if settings.memory.queue.url is None:
+        return
+    keys = in_redis(settings)
+    try:
+        if await keys.begun():
+            raise missing
+    except QueueUnavailable as error:
+        log.warning("whether what lies in Redis is encrypted could not be seen: %s", error)
+    finally:
+        await keys.close()
+
+
+def in_clear_text(data_dir: Path) -> bool:
+    """Was anything kept here before? Asked while there is no key yet."""
+    return (data_dir / "queue.db").exists() or (data_dir / "qdrant").exists()

@@ -1,0 +1,194 @@
+"""Which store the settings name, for each kind of process; while the embedding model is changed, which two."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from rememberd.errors import ConfigError, StoreUnavailable
+from rememberd.memory.embedding.change_model import Both, Reembedding
+from rememberd.memory.embedding.embedder import FastEmbedder
+from rememberd.memory.recall.retrieve import Retrieve
+from rememberd.memory.retry import ended
+from rememberd.ports import Embedder, MemoryStore
+from rememberd.settings.schema import Settings
+from rememberd.storage.edge.client import EdgeClient
+from rememberd.storage.edge.server import serving
+from rememberd.storage.edge.shard import clear_of_others, mark_ready, take_over
+from rememberd.storage.edge.socket_protocol import socket_path
+from rememberd.storage.edge.store import EdgeStore
+from rememberd.storage.migrate import copy_tombstones
+
+if TYPE_CHECKING:
+    from rememberd.storage.qdrant.collection import Role
+    from rememberd.storage.qdrant.store import QdrantStore
+
+Seal = Callable[[MemoryStore], MemoryStore]  # what is remembered is encrypted behind it
+
+log = logging.getLogger("rememberd.store")
+
+
+class Kept(NamedTuple):
+    """`unsealed`: what stands behind `store`, with pseudonyms for names if there is a seal. `quiet_for` tells for how
+    many seconds nobody has asked; None if a flush disturbs nobody."""
+
+    store: MemoryStore
+    unsealed: tuple[MemoryStore, ...]
+    quiet_for: Callable[[], float] | None
+
+
+class Reached(NamedTuple):
+    """`retrieve` runs in the store's process; None where that is not ours."""
+
+    store: MemoryStore
+    retrieve: Retrieve | None
+
+
+def for_web(settings: Settings, embedder: Embedder, seal: Seal) -> Reached:
+    """The server, or the writer's process. Raises `ConfigError`."""
+    following = next_embedder(settings)
+    store = _reached(settings, embedder, "changing" if following else "alone")
+    near = store.retrieve if isinstance(store, EdgeClient) else None
+    if following is None:
+        return Reached(seal(store), near)
+    beside = _reached(settings, following, "next")
+    return Reached(Both(seal(store), seal(beside), _loading(following)), near)
+
+
+@asynccontextmanager
+async def for_writer(settings: Settings, embedder: Embedder, seal: Seal) -> AsyncIterator[Kept]:
+    """An embedded store is served to the web processes meanwhile. Raises `ConfigError`, `EmbedderUnavailable`."""
+    following = next_embedder(settings)
+    async with AsyncExitStack() as stack:
+        role: Role = "changing" if following else "alone"
+        store = await stack.enter_async_context(_kept(settings, embedder, role, seal))
+        quiet_for = store.quiet_for if isinstance(store, EdgeStore) else None
+        if following is None:
+            yield Kept(seal(store), (store,), quiet_for)
+            return
+        stack.callback(following.close)
+        await following.start()
+        if (following.name, following.dim) == (embedder.name, embedder.dim):
+            raise ConfigError(f"memory.embedding.next_model or next_path names the model in use, {embedder.name}")
+        beside = await stack.enter_async_context(_kept(settings, following, "next", seal))
+        await stack.enter_async_context(_reembedding(store, beside, seal, following))
+        both = Both(seal(store), seal(beside), _loading(following))
+        yield Kept(both, (store, beside), quiet_for)
+
+
+@asynccontextmanager
+async def for_command(settings: Settings, embedder: Embedder, seal: Seal) -> AsyncIterator[MemoryStore]:
+    """The server, the running writer's store, or the folder itself. Raises `ConfigError`, `StoreUnavailable`."""
+    store = for_web(settings, embedder, seal).store
+    try:
+        await store.ping()
+    except StoreUnavailable:
+        if settings.memory.store.url:
+            await store.close()
+            raise
+        # Nothing runs; if something does and hangs, the folder's lock says so.
+        store = seal(embedded(settings, embedder, "changing" if next_embedder(settings) else "alone"))
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def embedded(settings: Settings, embedder: Embedder, role: Role) -> EdgeStore:
+    """Raises `ConfigError`."""
+    folder, following = settings.data_path / "qdrant", _next_folder(settings)
+    if role == "next":
+        clear_of_others(following, embedder.name, embedder.dim)
+        return in_folder(following, embedder)
+    take_over(folder, following, embedder.name, embedder.dim)
+    if role == "alone":  # from now on the other one falls behind
+        mark_ready(following, False)
+    return in_folder(folder, embedder)
+
+
+def in_folder(folder: Path, embedder: Embedder) -> EdgeStore:
+    return EdgeStore.open(folder, dim=embedder.dim, embedder=embedder.name)
+
+
+def on_server(settings: Settings, embedder: Embedder, role: Role = "alone") -> QdrantStore:
+    from rememberd.storage.qdrant.store import QdrantStore  # two seconds and 60 MB: not for the embedded store
+
+    return QdrantStore.at(settings.memory.store, embedder, role)
+
+
+def next_embedder(settings: Settings) -> FastEmbedder | None:
+    wanted = settings.memory.embedding
+    if wanted.next_model is None and wanted.next_path is None:
+        return None
+    return FastEmbedder(wanted.next_model, wanted.next_path)
+
+
+def _reached(settings: Settings, embedder: Embedder, role: Role) -> MemoryStore:
+    if settings.memory.store.url:
+        return on_server(settings, embedder, role)
+    return EdgeClient(socket_path(_next_folder(settings) if role == "next" else settings.data_path))
+
+
+@asynccontextmanager
+async def _kept(
+    settings: Settings, embedder: Embedder, role: Role, seal: Seal
+) -> AsyncIterator[QdrantStore | EdgeStore]:
+    if settings.memory.store.url:
+        server = on_server(settings, embedder, role)
+        try:
+            await server.open()
+        except StoreUnavailable as error:
+            log.error("the store is away, and will be asked again: %s", error)
+        try:
+            yield server
+        finally:
+            await server.close()
+        return
+    store = embedded(settings, embedder, role)
+    path = socket_path(_next_folder(settings) if role == "next" else settings.data_path)
+    try:
+        async with serving(store, path, seal(store)):
+            yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def _reembedding(
+    store: QdrantStore | EdgeStore, beside: QdrantStore | EdgeStore, seal: Seal, embedder: Embedder
+) -> AsyncIterator[None]:
+    work = Reembedding(
+        seal(store),
+        seal(beside),
+        embedder,
+        bury=partial(copy_tombstones, store, beside),
+        mark_ready=beside.mark_ready,
+        total=store.size,
+    )
+    running = asyncio.create_task(work.run())
+    try:
+        yield
+    finally:
+        await ended(running)
+
+
+def _next_folder(settings: Settings) -> Path:
+    return settings.data_path / "qdrant-next"
+
+
+def _loading(embedder: FastEmbedder) -> Callable[[], Awaitable[Embedder]]:
+    """Loads the model when it is first asked for."""
+    lock = asyncio.Lock()
+
+    async def load() -> Embedder:
+        async with lock:
+            if not embedder.ready:
+                await embedder.start()
+        return embedder
+
+    return load

@@ -1,0 +1,87 @@
+"""However large or hostile a request is, the others are served meanwhile, and the writer is not stalled by it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import httpx
+import pytest
+
+from rememberd.dialects import client_text as boilerplate
+from rememberd.memory.learn.build_memories import SIDE_CHARS, TAIL_CHARS, episode, redacted
+from rememberd.memory.text_similarity import opposes, says_the_same
+from rememberd.types import Space, Turn
+from tests.support.proxy_server import Proxy, ask
+
+KEY = "sk-ant-api03-" + "Ab3dEf6hIj9k" * 3
+
+
+def test_others_are_answered_while_a_huge_conversation_is_read(proxy: Proxy, user: str) -> None:
+    """A wish at the end of 8,000 messages concerns each of them: still one pass, and off the event loop."""
+    talk = [{"role": ("user", "assistant")[n % 2], "content": f"{n} " + "word " * 100} for n in range(8_000)]
+    wish = {"role": "user", "content": "Please don't remember this conversation."}
+    longest = _slowest_health_while(proxy, user, [*talk, wish])
+    assert longest < 2.0
+
+
+def test_others_are_answered_while_one_huge_message_is_read(proxy: Proxy, user: str) -> None:
+    """Rules for boilerplate read the two ends of 20 MB of tags, not all of it."""
+    longest = _slowest_health_while(proxy, user, [{"role": "user", "content": "<task><system>" * 1_500_000}])
+    assert longest < 2.0
+
+
+def _slowest_health_while(proxy: Proxy, user: str, messages: list[dict[str, str]]) -> float:
+    """Seconds of the slowest `/health/live` until the chat of `messages` is answered, which counts as well."""
+    body = json.dumps({"model": "model-a", "messages": messages}).encode()
+    seconds: list[float] = []
+    with proxy.client(user) as client:
+        sent = threading.Thread(target=lambda: client.post("/v1/chat/completions", content=body).raise_for_status())
+        sent.start()
+        while sent.is_alive():
+            began = time.monotonic()
+            httpx.get(f"{proxy.url}/health/live", timeout=60).raise_for_status()
+            seconds.append(time.monotonic() - began)
+        assert ask(client, "still there?").status_code == 200
+    return max(seconds)
+
+
+def test_a_person_s_words_are_found_around_a_huge_paste() -> None:
+    """Before it or after it; what stands between is not looked at."""
+    paste = "lorem ipsum " * 100_000
+    words = boilerplate.typed(f"I live in Oslo.\n{paste}\nWhat is it about?")
+    assert words.startswith("I live in Oslo.")
+    assert words.endswith("What is it about?")
+    assert len(words) < boilerplate.LONGEST + 10
+
+
+@pytest.mark.parametrize("step", [11, pytest.param(5, marks=pytest.mark.slow)])
+def test_no_secret_is_kept_where_a_huge_side_was_cut(step: int) -> None:
+    """Wherever a key stands in a text of which only the ends are read, no piece of it gets into the memory."""
+    size = 4 * SIDE_CHARS
+    for edge in (SIDE_CHARS - TAIL_CHARS, 2 * (SIDE_CHARS - TAIL_CHARS), size - 2 * TAIL_CHARS, size - TAIL_CHARS):
+        for offset in range(-len(KEY) - 2, 3, step):
+            text = ("word " * size)[: edge + offset] + f" {KEY} " + ("word " * size)[: size - edge]
+            kept = episode(redacted(_turn(text))).text
+            assert all(KEY[at : at + 12] not in kept for at in range(len(KEY) - 12)), (edge, offset)
+
+
+def test_a_huge_turn_is_redacted_in_part() -> None:
+    """A megabyte would take seconds, in the process that answers every recall."""
+    turn = redacted(_turn("use " * 2_000_000))
+    assert len(turn.user_text) < 2 * SIDE_CHARS + 10
+    assert len(turn.answer) < 2 * SIDE_CHARS + 10
+
+
+def test_documents_are_not_compared_word_by_word() -> None:
+    """A short statement is the same in other words; of documents, 16 neighbours at a time, only an equal one is."""
+    short, long = "I like tea", "I like tea " * 2_000
+    assert says_the_same(short, f"{short} really")
+    assert says_the_same(long, f" {long.upper()}")
+    assert not says_the_same(long, f"{long} really")
+    assert not opposes(long, f"not {long}")
+
+
+def _turn(text: str) -> Turn:
+    return Turn("t1", Space("ada", "default"), 1_790_000_000_000, text, text, "rcpt_1")

@@ -1,0 +1,147 @@
+"""Promise 3, never the wrong person: the order of the identity rules, and that doubt means nobody."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from rememberd.access.identity import conversation, identify
+from rememberd.errors import RequestError
+from rememberd.types import Principal
+from tests.support.proxy_server import Proxy
+
+SECRET = "a secret of at least 32 bytes, say"
+OWN = Principal("own", user="alice")
+TRUSTED = Principal("webui", trust_identity=True)
+SIGNED = Principal("webui", trust_identity=True, jwt_secret=SECRET)
+
+
+def token(claims: dict[str, Any], secret: str = SECRET, algorithm: str = "HS256") -> str:
+    return jwt.encode(claims, secret, algorithm)
+
+
+def unsigned(claims: dict[str, Any]) -> str:
+    parts = ({"alg": "none", "typ": "JWT"}, claims)
+    return ".".join(base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=").decode() for p in parts) + "."
+
+
+def user(
+    principal: Principal, headers: dict[str, str] | None = None, body: dict[str, Any] | None = None
+) -> str | None:
+    found = identify(principal, headers or {}, body or {})
+    return found.user if found else None
+
+
+def test_the_keys_own_user_is_the_rule_and_no_request_can_change_it() -> None:
+    """Without `trust_identity` every header and field is ignored."""
+    headers = {"x-memory-user": "bob", "x-openwebui-user-id": "bob", "x-openwebui-user-jwt": token({"sub": "bob"})}
+    assert user(OWN, headers, {"user": "bob", "safety_identifier": "bob"}) == "alice"
+
+
+def test_a_trusted_key_names_the_user_in_this_order() -> None:
+    """Token, then headers, then the body's safety_identifier and user."""
+    headers = {"x-openwebui-user-jwt": token({"sub": "t"}), "x-memory-user": "h", "x-openwebui-user-id": "o"}
+    body = {"safety_identifier": "s", "user": "u"}
+    assert user(SIGNED, headers, body) == "t"
+    del headers["x-openwebui-user-jwt"]
+    assert user(SIGNED, headers, body) == "h"
+    del headers["x-memory-user"]
+    assert user(SIGNED, headers, body) == "o"
+    assert user(SIGNED, {}, body) == "s"
+    assert user(SIGNED, {}, {"user": "u"}) == "u"
+    assert user(SIGNED) is None
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "nonsense",
+        unsigned({"sub": "bob"}),
+        token({"sub": "bob"}, "another secret of at least 32 bytes!"),
+        token({"sub": "bob"}, SECRET * 2, "HS512"),
+        token({"sub": "bob", "exp": time.time() - 3600}),
+        token({"sub": "bob", "nbf": time.time() + 3600}),
+        token({"name": "bob"}),
+        token({"sub": ""}),
+        token({"sub": "bob"})[:-2] + "AA",
+    ],
+)
+def test_a_token_that_does_not_verify_means_nobody(bad: str) -> None:
+    """Not the user of the other headers: whoever sent a bad token is not to be believed."""
+    assert user(SIGNED, {"x-openwebui-user-jwt": bad, "x-memory-user": "eve"}, {"user": "eve"}) is None
+
+
+@pytest.mark.parametrize("name", ["x-memory-user", "x-openwebui-user-id", "x-openwebui-user-jwt"])
+def test_a_header_that_names_two_users_means_nobody(proxy: Proxy, name: str) -> None:
+    """A gateway may add its own to one that its client forged: in the chat and in the memory API, in either order,
+    joined by a server on the way or not."""
+    one, two = (token({"sub": "ada"}), token({"sub": "mallory"})) if "jwt" in name else ("ada", "mallory")
+    for forged in ([(name, one), (name, two)], [(name, two), (name, one)], [(name, f"{one}, {two}")]):
+        headers = [("Authorization", "Bearer sk-webui"), *forged]
+        body = {"model": "model-a", "user": "ada", "messages": [{"role": "user", "content": "Hi"}]}
+        chat = httpx.post(f"{proxy.url}/v1/chat/completions", json=body, headers=headers)
+        assert chat.headers["x-memory-status"] == "no-identity"
+        assert httpx.get(f"{proxy.url}/v1/memories", headers=headers).status_code == 403
+
+
+def test_a_token_without_a_secret_to_check_it_means_nobody() -> None:
+    """It must not fall back to a user that all behind this key would share."""
+    shared = Principal("webui", user="everybody", trust_identity=True)
+    assert user(shared, {"x-openwebui-user-jwt": token({"sub": "bob"})}) is None
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 257, "\x00"])
+def test_an_unusable_name_means_nobody(name: str) -> None:
+    """An empty template in a client's configuration must not become a user."""
+    assert user(TRUSTED, {"x-memory-user": name}, {"user": "eve"}) is None
+
+
+@pytest.mark.parametrize("value", [7, None, [], {}, True, ""])
+def test_a_field_that_is_no_text_names_nobody(value: Any) -> None:
+    """Whatever JSON holds."""
+    assert user(TRUSTED, {}, {"user": value, "safety_identifier": value}) is None
+
+
+def test_the_cache_key_and_claude_codes_user_id_are_never_a_user() -> None:
+    """They name a session or an installation."""
+    assert user(TRUSTED, {}, {"prompt_cache_key": "c", "metadata": {"user_id": "u"}}) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "expected"),
+    [
+        ({"x-conversation-id": "a", "x-openwebui-chat-id": "b"}, {}, "a"),
+        ({"x-openwebui-chat-id": "b", "session-id": "c"}, {}, "b"),
+        ({"session-id": "c"}, {"conversation": "d"}, "c"),
+        ({"x-session-id": "e"}, {}, "e"),
+        ({"x-claude-code-session-id": "f"}, {}, "f"),
+        ({}, {"conversation": "d", "previous_response_id": "r"}, "d"),
+        ({}, {"conversation": {"id": "d"}}, "d"),
+        ({}, {"previous_response_id": "r"}, "r"),
+        ({}, {"messages": [{"role": "user", "content": "Hi"}]}, None),
+    ],
+)
+def test_the_conversation_is_what_the_client_calls_it(
+    headers: dict[str, str], body: dict[str, Any], expected: str
+) -> None:
+    """And never guessed from the messages."""
+    assert conversation(headers, body) == expected
+
+
+@pytest.mark.parametrize("scope", ["a b", "../x", "", "-x"])
+def test_a_scope_is_a_plain_name(scope: str) -> None:
+    """An empty header is no header."""
+    if scope:
+        with pytest.raises(RequestError):
+            identify(OWN, {"x-memory-scope": scope}, {})
+    else:
+        found = identify(OWN, {"x-memory-scope": scope}, {})
+        assert found is not None
+        assert found.scope == "default"

@@ -1,0 +1,262 @@
+"""Keys come and go while it runs: made, limited, expired and revoked, in every web process, and never on disk."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from rememberd.access.identity import identify
+from rememberd.access.rate_limit import Limits
+from rememberd.cli.main import main
+from rememberd.errors import ConfigError, RequestError
+from rememberd.settings.schema import load
+from rememberd.types import Principal
+from tests.support.fake_model import FakeModel
+from tests.support.proxy_server import Proxy, ask, eventually, running
+
+ADMIN = "sk-admin"
+HASHED = "a key that only its holder has"
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
+    """With two web processes, and a key in the settings of which they hold the hash."""
+    keys = [{"name": "hashed", "key_hash": f"sha256:{sha256(HASHED.encode()).hexdigest()}", "user": "hal"}]
+    folder = tmp_path_factory.mktemp("own")
+    with running(
+        folder, {"model-a": upstream.url}, keys=keys, admin_key=ADMIN, server={"port": 0, "workers": 2}
+    ) as proxy:
+        yield proxy
+
+
+def admin(proxy: Proxy) -> httpx.Client:
+    return proxy.client(key=ADMIN)
+
+
+def made(proxy: Proxy, **fields: Any) -> dict[str, Any]:
+    with admin(proxy) as client:
+        reply = client.post("/admin/keys", json=fields)
+    assert reply.status_code == 201, reply.text
+    found: dict[str, Any] = reply.json()
+    return found
+
+
+def statuses(proxy: Proxy, key: str, times: int = 8) -> set[int]:
+    """Over connections of their own, so that every web process is asked."""
+    headers = {"Authorization": f"Bearer {key}"}
+    return {httpx.get(f"{proxy.url}/v1/models", headers=headers).status_code for _ in range(times)}
+
+
+def cli(proxy: Proxy, *words: str) -> int:
+    return main(["keys", *words, "--config", str(proxy.data.parent / "rememberd.yaml")])
+
+
+def test_a_made_key_holds_in_every_process_until_it_is_revoked(own: Proxy) -> None:
+    """Within a second or two, without a restart; then it is as unknown as any other."""
+    key = made(own, name="ada's", user="ada")
+    eventually(lambda: statuses(own, key["key"]) == {200})
+    with admin(own) as client:
+        assert client.delete(f"/admin/keys/{key['id']}").status_code == 200
+        assert client.delete(f"/admin/keys/{key['id']}").status_code == 404
+    eventually(lambda: statuses(own, key["key"]) == {401})
+
+
+def test_the_command_line_does_the_same(own: Proxy, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the data directory of a proxy that runs; the key is all that goes to stdout."""
+    assert cli(own, "create", "cleo", "--user", "cleo", "--model", "model-*") == 0
+    key = capsys.readouterr().out.strip()
+    eventually(lambda: statuses(own, key) == {200})
+    assert cli(own, "create", "cleo", "--user", "eve") == 2
+    assert "revoke it first" in capsys.readouterr().err
+    assert cli(own, "create", "hashed", "--user", "eve") == 2
+    assert cli(own, "create", "nobody's") == 2
+    assert "names no user" in capsys.readouterr().err
+    assert cli(own, "list") == 0
+    listed = capsys.readouterr().out
+    assert "in force  cleo: cleo" in listed
+    assert key not in listed
+    assert cli(own, "revoke", "cleo") == 0
+    eventually(lambda: statuses(own, key) == {401})
+
+
+def test_a_key_is_nowhere_on_disk(own: Proxy) -> None:
+    """Nor in a list; the settings too may hold a hash in its place."""
+    key = made(own, name="secret's", user="ada")["key"]
+    assert statuses(own, HASHED) == {200}
+    files = [path for path in own.data.parent.rglob("*") if path.is_file()]
+    assert own.data / "keys.db" in files
+    for path in files:
+        content = path.read_bytes()
+        assert key.encode() not in content, path
+        assert HASHED.encode() not in content, path
+    with admin(own) as client:
+        listed = client.get("/admin/keys").text
+    assert key not in listed
+    assert sha256(key.encode()).hexdigest() not in listed
+    assert '"name":"hashed"' in listed
+
+
+@pytest.mark.slow
+def test_the_hash_for_the_settings_is_printed() -> None:
+    """Of the standard input: an argument would stand in the shell's history."""
+    command = [sys.executable, "-m", "rememberd", "keys", "hash"]
+    printed = subprocess.run(command, input=f"{HASHED}\n", capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == f"sha256:{sha256(HASHED.encode()).hexdigest()}"
+
+
+def test_an_expired_key_is_refused(own: Proxy) -> None:
+    """With a message of its own, so that nobody looks for a typing error."""
+    key = made(own, name="old", user="ada", expires_at="2020-01-31")["key"]
+    headers = {"x-api-key": key}
+    eventually(lambda: "that API key has expired" in httpx.get(f"{own.url}/v1/models", headers=headers).text)
+    assert statuses(own, key) == {401}
+
+
+def test_a_limit_counts_over_all_processes(own: Proxy) -> None:
+    """Exactly, whichever of them is asked; 429 in the dialect's shape says when to come back. Others go on."""
+    key = made(own, name="slow", user="ada", requests_per_minute=5)["key"]
+    later = made(own, name="later", user="ada")["key"]
+    eventually(lambda: statuses(own, later) == {200})  # where a later key is known, this one is
+    with own.client(key=key, Connection="close") as client:
+        asked = [ask(client, "Hi").status_code for _ in range(8)]
+        assert sorted(asked) == [200] * 5 + [429] * 3
+        refused = ask(client, "Hi")
+        assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+        assert 1 <= int(refused.headers["retry-after"]) <= 12
+        anthropic = client.post("/v1/messages", json={"model": "model-a", "messages": []})
+        assert anthropic.json()["error"]["type"] == "rate_limit_error"
+    assert statuses(own, HASHED) == {200}
+
+
+def test_a_call_of_a_tool_counts_once(own: Proxy) -> None:
+    """Though it is answered by asking the memory API."""
+    key = made(own, name="tool", user="ada", requests_per_minute=3)["key"]
+    later = made(own, name="after the tool's", user="ada")["key"]
+    eventually(lambda: statuses(own, later) == {200})
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_memories", "arguments": {}}}
+    accepted = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-06-18"}
+    with own.client(key=key, **accepted) as client:
+        answers = [client.post("/mcp", json=call) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert not any(answer.json()["result"]["isError"] for answer in answers[:3])
+
+
+def test_the_limit_lets_through_what_it_says(tmp_path: Path) -> None:
+    """A burst, then one in each interval; counted by two processes, kept apart for two keys, and a clock that was
+    set back locks nobody out."""
+    one, two = Limits(tmp_path / "limits"), Limits(tmp_path / "limits")
+    key, other = b"k" * 16, b"o" * 16
+    assert [(one, two)[n % 2].take(key, 6, 100.0) for n in range(7)] == [None] * 6 + [10]
+    assert two.take(other, 6, 100.0) is None
+    assert two.take(key, 6, 109.0) == 1
+    assert two.take(key, 6, 110.0) is None
+    assert one.take(key, 6, 110.0) == 10
+    assert one.take(key, 6, 1000.0) is None
+    assert one.take(key, 6, 5.0) is None
+    for limits in (one, two):
+        limits.close()
+
+
+def test_a_key_for_a_scope_stays_in_it(own: Proxy) -> None:
+    """It lands there by itself, may name no other, and cannot erase the user in all."""
+    key = made(own, name="worker", user="wendy", scopes=["work", "team"])["key"]
+    eventually(lambda: statuses(own, key) == {200})
+    with own.client(key=key) as client:
+        client.post("/v1/memories", json={"text": "I plan the launch."}).raise_for_status()
+        assert client.get("/v1/memories", headers={"X-Memory-Scope": "default"}).status_code == 403
+        assert client.get("/v1/memories", headers={"X-Memory-Scope": "team"}).json()["data"] == []
+        assert len(client.get("/v1/memories", headers={"X-Memory-Scope": "work"}).json()["data"]) == 1
+        assert ask(client, "Hi").status_code == 200
+        client.headers["X-Memory-Scope"] = "home"
+        assert ask(client, "Hi").status_code == 403
+        assert client.delete("/v1/memories", headers={"X-Memory-Scope": "work"}).status_code == 403
+
+
+def test_scopes_bind_every_identity() -> None:
+    """A request that names its user cannot name a scope beyond those of its key."""
+    held = Principal("app", trust_identity=True, scopes=("work",))
+    found = identify(held, {"x-memory-user": "ada"}, {})
+    assert found is not None
+    assert found.scope == "work"
+    with pytest.raises(RequestError, match="may not use the scope 'home'"):
+        identify(held, {"x-memory-user": "ada", "x-memory-scope": "home"}, {})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"name": "x"},
+        {"name": "", "user": "u"},
+        {"name": "x", "user": 7},
+        {"name": "x", "user": "u", "models": "gpt"},
+        {"name": "x", "user": "u", "scopes": ["a b"]},
+        {"name": "x", "user": "u", "requests_per_minute": 0},
+        {"name": "x", "user": "u", "requests_per_minute": True},
+        {"name": "x", "user": "u", "expires_at": "soon"},
+        {"name": "x", "user": "u", "jwt_secret": "s"},
+    ],
+)
+def test_a_key_that_makes_no_sense_is_400(own: Proxy, fields: dict[str, Any]) -> None:
+    """And says what to write; a `jwt_secret` would have to be kept in clear."""
+    with admin(own) as client:
+        reply = client.post("/admin/keys", json=fields)
+    assert reply.status_code == 400
+    assert "`" in reply.json()["error"]["message"] or "names no user" in reply.json()["error"]["message"]
+
+
+@pytest.mark.slow
+def test_once_a_key_was_made_the_proxy_stays_closed(tmp_path: Path, upstream: FakeModel) -> None:
+    """Without keys it serves this machine as `local`; revoking the last made key must not open it again."""
+    with running(tmp_path, {"model-a": upstream.url}, keys=None) as proxy:
+        assert httpx.get(f"{proxy.url}/v1/models").status_code == 200
+        assert cli(proxy, "create", "ada", "--user", "ada") == 0
+        eventually(lambda: httpx.get(f"{proxy.url}/v1/models").status_code == 401)
+        assert cli(proxy, "revoke", "ada") == 0
+        proxy.kill("web")
+        eventually(lambda: httpx.get(f"{proxy.url}/v1/models").status_code == 401)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("[{name: a, user: u}]", "either `key` or `key_hash`"),
+        ("[{name: a, user: u, key: k, key_hash: 'sha256:00'}]", "either `key` or `key_hash`"),
+        ("[{name: a, user: u, key_hash: 'md5:00'}]", "key_hash must be"),
+        ("[{name: a, user: u, key: k}, {name: b, user: v, key: k}]", "one key, one holder"),
+        ("[{name: a, user: u, key: sk-admin}]", "one key, one holder"),
+        ("[{name: a, user: u, key: k, scopes: [a b]}]", "'a b'"),
+        ("[{name: a, user: u, key: k, expires_at: soon}]", "expires_at"),
+    ],
+)
+def test_the_settings_refuse_the_same(tmp_path: Path, keys: str, said: str) -> None:
+    """Before anything starts."""
+    path = tmp_path / "rememberd.yaml"
+    path.write_text(f"admin_key: sk-admin\nkeys: {keys}\n")
+    with pytest.raises(ConfigError, match=said):
+        load(path, {})
+
+
+def test_a_date_in_the_settings_needs_no_quotes(tmp_path: Path) -> None:
+    """YAML would make something else of it."""
+    path = tmp_path / "rememberd.yaml"
+    path.write_text("keys: [{name: a, user: u, key: k, expires_at: 2027-01-31}]\n")
+    keys = load(path, {}).keys
+    assert keys is not None
+    assert keys[0].expires_at == "2027-01-31"
+
+
+def test_a_list_of_no_keys_says_how_to_make_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty answer looks like a failure."""
+    monkeypatch.setenv("REMEMBERD_DATA_DIR", str(tmp_path))
+    assert main(["keys", "list"]) == 0
+    assert "rememberd keys create NAME --user USER" in capsys.readouterr().out

@@ -1,0 +1,178 @@
+"""The memory by MCP, as the official client sees it: same keys, same people, same rules as the HTTP API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import TextContent, TextResourceContents
+
+from tests.support.fake_model import FakeModel
+from tests.support.proxy_server import Proxy, ask, remembered, running
+
+CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+
+
+@asynccontextmanager
+async def connected(proxy: Proxy, user: str, mode: str = "auto", **headers: str) -> AsyncIterator[Client]:
+    sent = {"Authorization": "Bearer sk-webui", "X-Memory-User": user, **headers}
+    async with (
+        httpx2.AsyncClient(headers=sent, timeout=30) as http,
+        Client(streamable_http_client(f"{proxy.url}/mcp", http_client=http), mode=mode) as client,
+    ):
+        yield client
+
+
+async def used(client: Client, tool: str, **arguments: Any) -> Any:
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, result.content
+    return result.structured_content
+
+
+async def refused(client: Client, tool: str, **arguments: Any) -> str:
+    result = await client.call_tool(tool, arguments)
+    assert result.is_error
+    assert isinstance(result.content[0], TextContent)
+    return result.content[0].text
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_what_a_model_adds_it_finds_lists_and_forgets(proxy: Proxy, user: str, mode: str) -> None:
+    """With the newest protocol and with the handshake of the earlier ones."""
+    async with connected(proxy, user, mode) as client:
+        added = await used(client, "add_memory", text="I live in Oslo.")
+        found = await used(client, "search_memories", query="Which city do I live in?")
+        assert [(each["id"], each["slot"]) for each in found["data"]] == [(added["id"], "home")]
+        assert (await used(client, "list_memories", kind="fact", include_past=True))["data"][0]["id"] == added["id"]
+        assert (await used(client, "forget_memory", id=added["id"]))["deleted"] is True
+        assert (await used(client, "list_memories"))["data"] == []
+
+
+async def test_each_tool_says_what_it_takes_and_whether_it_reads_or_destroys(proxy: Proxy, user: str) -> None:
+    """A client decides by that what to ask its user about."""
+    async with connected(proxy, user) as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    hints = {name: tool.annotations for name, tool in tools.items() if tool.annotations}
+    assert {name: (each.read_only_hint, each.destructive_hint) for name, each in hints.items()} == {
+        "search_memories": (True, False),
+        "add_memory": (False, False),
+        "list_memories": (True, False),
+        "forget_memory": (False, True),
+    }
+    assert tools["search_memories"].input_schema["required"] == ["query"]
+    assert all(len(tool.description or "") > 60 for tool in tools.values())
+
+
+async def test_the_profile_is_a_resource_of_plain_text(proxy: Proxy, user: str) -> None:
+    """The facts that hold now; what was said in the chat is among them."""
+    with proxy.client(user) as chat:
+        ask(chat, "I work at Globex.")
+        remembered(chat, "Globex", kind="fact")
+    async with connected(proxy, user) as client:
+        assert [str(each.uri) for each in (await client.list_resources()).resources] == ["memory://profile"]
+        read = await client.read_resource("memory://profile")
+        assert isinstance(read.contents[0], TextResourceContents)
+        assert read.contents[0].text.startswith("- I work at Globex. (said 20")
+        with pytest.raises(MCPError):
+            await client.read_resource("memory://others")
+
+
+async def test_a_mistake_is_told_in_words_that_help(proxy: Proxy, user: str) -> None:
+    """The model reads them and can do better."""
+    async with connected(proxy, user) as client:
+        assert "`query` must be a text" in await refused(client, "search_memories", query="")
+        assert "you have no memory" in await refused(client, "forget_memory", id="../../other")
+        assert "cannot be set here" in await refused(client, "add_memory", text="I ski.", owner="bob")
+        assert "there are search_memories, add_memory" in await refused(client, "drop_all")
+
+
+async def test_two_users_at_the_same_time_are_never_mixed_up(proxy: Proxy, user: str) -> None:
+    """One proxy, one server object, ten people at once, each with their own secret number."""
+
+    async def one(number: int) -> None:
+        me = f"{user} {number}"
+        async with connected(proxy, me) as client:
+            await used(client, "add_memory", text=f"My locker number is {1000 + number}.")
+            for _ in range(3):
+                listed = await used(client, "list_memories")
+                found = await used(client, "search_memories", query="What is my locker number?")
+                texts = {each["text"] for each in [*listed["data"], *found["data"]]}
+                assert texts == {f"My locker number is {1000 + number}."}
+
+    await asyncio.gather(*(one(number) for number in range(10)))
+
+
+async def test_the_audit_log_tells_of_what_was_done_by_mcp(proxy: Proxy, user: str) -> None:
+    """As of any other call: who did what to whose memories."""
+    async with connected(proxy, user) as client:
+        added = await used(client, "add_memory", text="I ski.")
+        await used(client, "forget_memory", id=added["id"])
+    entries = [json.loads(line) for line in (proxy.data / "audit.jsonl").read_text().splitlines()]
+    assert len([entry for entry in entries if entry.get("whose") == user]) == 2
+
+
+async def test_what_is_private_is_not_told_by_mcp(proxy: Proxy, user: str) -> None:
+    """Nobody knows on whose machine the model that asks runs. It can still be forgotten."""
+    with proxy.client(user) as api:
+        secret = api.post("/v1/memories", json={"text": "I see a therapist.", "private": True}).raise_for_status()
+    async with connected(proxy, user) as client:
+        await used(client, "add_memory", text="I ski.")
+        assert "therapist" not in json.dumps(await used(client, "list_memories"))
+        assert "therapist" not in json.dumps(await used(client, "search_memories", query="whom do I see?"))
+        profile = (await client.read_resource("memory://profile")).contents[0]
+        assert isinstance(profile, TextResourceContents)
+        assert "ski" in profile.text
+        assert "therapist" not in profile.text
+        assert (await used(client, "add_memory", text="I see a therapist."))["private"] is True
+        assert (await used(client, "forget_memory", id=secret.json()["id"]))["deleted"] is True
+
+
+async def test_a_paused_memory_is_paused_by_mcp_too(proxy: Proxy, user: str) -> None:
+    """Until its user resumes it."""
+    with proxy.client(user) as api:
+        async with connected(proxy, user) as client:
+            await used(client, "add_memory", text="I ski.")
+            api.put("/v1/memories/settings", json={"paused": True}).raise_for_status()
+            assert "paused" in await refused(client, "search_memories", query="skiing")
+            with pytest.raises(MCPError):
+                await client.read_resource("memory://profile")
+            api.put("/v1/memories/settings", json={"paused": False}).raise_for_status()
+            assert (await used(client, "list_memories"))["data"]
+
+
+async def test_a_scope_is_a_space_of_its_own(proxy: Proxy, user: str) -> None:
+    """As everywhere else."""
+    async with connected(proxy, user, **{"X-Memory-Scope": "work"}) as client:
+        await used(client, "add_memory", text="I report to Dana.")
+    async with connected(proxy, user) as client:
+        assert (await used(client, "list_memories"))["data"] == []
+
+
+def test_no_key_no_memory(proxy: Proxy) -> None:
+    """Not even the list of tools; and a key that speaks for many must name one."""
+    with proxy.client(key="sk-wrong") as client:
+        answer = client.post("/mcp", json=CALL, headers=ACCEPT)
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    with proxy.client() as client:
+        assert client.post("/mcp", json=CALL, headers=ACCEPT).status_code == 403
+    with proxy.client("somebody") as client:
+        assert client.get("/mcp", headers=ACCEPT).status_code == 405
+
+
+def test_without_keys_no_web_page_gets_in(tmp_path: Any, upstream: FakeModel) -> None:
+    """A page of another site, or a name that was made to point here, could read the memory otherwise."""
+    with running(tmp_path, {"model-a": upstream.url}, keys=None) as proxy, proxy.client(key="none") as client:
+        for foreign in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
+            assert client.post("/mcp", json=CALL, headers=ACCEPT | foreign).status_code == 403
+        answer = client.post("/mcp", json=CALL, headers=ACCEPT | {"Origin": "http://localhost:3000"})
+        assert answer.status_code == 200
+        assert "search_memories" in json.dumps(answer.json())

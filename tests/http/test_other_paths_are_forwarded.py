@@ -1,0 +1,71 @@
+"""Embeddings, completions and whatever else a provider has: there and back, without memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import openai
+import pytest
+
+from tests.support.fake_model import Behaviour, FakeModel
+from tests.support.proxy_server import Proxy, running
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
+    """One provider, one user."""
+    with running(tmp_path_factory.mktemp("alone"), {"m": upstream.url, "n": upstream.url}, keys=None) as proxy:
+        yield proxy
+
+
+def test_embeddings_go_to_the_models_provider(proxy: Proxy, upstream: FakeModel, user: str) -> None:
+    """With its own name for the model and none of memory's headers; the SDK reads the answer."""
+    with openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="sk-alice", max_retries=0) as sdk:
+        answer = sdk.embeddings.with_raw_response.create(model="open", input=["a", "b"], encoding_format="float")
+    assert [each.embedding for each in answer.parse().data] == [[0.6, 0.8]] * 2
+    assert (upstream.requests[-1].path, upstream.requests[-1].json["model"]) == ("/v1/embeddings", "open-x")
+    assert answer.headers["X-Request-Id"]
+    assert not [name for name in answer.headers if name.lower().startswith("x-memory")]
+
+
+def test_the_bytes_are_the_clients(proxy: Proxy, upstream: FakeModel) -> None:
+    """Unknown paths, fields and queries; a stream comes back as it was."""
+    stream = [b'data: {"choices":[{"text":"a"}]}\n\n', b"data: [DONE]\n\n"]
+    upstream.script(Behaviour(stream=stream))
+    raw = b'{"model": "model-a",  "prompt":"I live in Oslo", "stream":true, "twice":1, "twice":2}'
+    with proxy.client(key="sk-alice") as client:
+        reply = client.post("/v1/completions?a=b%20c", content=raw, headers={"Content-Type": "application/json"})
+    assert reply.content == b"".join(stream)
+    assert (upstream.requests[-1].path, upstream.requests[-1].raw) == ("/v1/completions?a=b%20c", raw)
+    assert upstream.requests[-1].headers["Authorization"] == "Bearer sk-up"
+
+
+def test_a_model_that_is_not_there_is_404(proxy: Proxy) -> None:
+    """As everywhere, with near names; a provider of another protocol has no such path."""
+    with proxy.client(key="sk-alice") as client:
+        assert "model-a" in client.post("/v1/embeddings", json={"model": "modle-a"}).json()["error"]["message"]
+        missing = client.post("/v1/embeddings", json={"model": "claude", "input": "x"})
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "unsupported_endpoint")
+
+
+def test_what_a_provider_stores_is_not_shown_to_many_users(proxy: Proxy, upstream: FakeModel) -> None:
+    """Files and stored answers lie under the operator's key: with several users they cannot be told apart."""
+    seen = len(upstream.requests)
+    with proxy.client(key="sk-alice") as client:
+        for path in ("/v1/files", "/v1/responses/resp_1", "/v1/conversations/conv_1/items"):
+            assert client.get(path).status_code == 404
+    assert len(upstream.requests) == seen
+
+
+def test_one_user_and_one_provider_reach_everything(alone: Proxy, upstream: FakeModel) -> None:
+    """Lists, stored objects, and uploads as they are."""
+    with alone.client() as client:
+        assert client.get("/v1/files?limit=2").status_code == 200
+        assert (upstream.requests[-1].method, upstream.requests[-1].path) == ("GET", "/v1/files?limit=2")
+        assert client.get("/v1/files/a%2Fb%20c").status_code == 200
+        assert upstream.requests[-1].path == "/v1/files/a%2Fb%20c"
+        upstream.script(Behaviour(body=b'{"text":"hello"}'))
+        reply = client.post("/v1/audio/transcriptions", files={"file": ("a.wav", b"RIFF\0")}, data={"model": "m"})
+    assert reply.json() == {"text": "hello"}
+    assert upstream.requests[-1].headers["Content-Type"].startswith("multipart/form-data; boundary=")
+    assert b"RIFF\0" in upstream.requests[-1].raw

@@ -1,0 +1,163 @@
+"""A client's own calls get no memory and leave none; a person's never fall among them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from rememberd.dialects.side_tasks import is_side_task
+
+HISTORY = "### Chat History:\n<chat_history>\nUSER: hi, I am Ada\nASSISTANT: hello\n</chat_history>"
+
+
+def chat(user: str, system: str | None = None) -> dict[str, Any]:
+    messages = [{"role": "system", "content": system}] if system else []
+    return {"model": "m", "messages": [*messages, {"role": "user", "content": user}]}
+
+
+FROM_USER = {
+    "Open WebUI title": '### Task:\nGenerate a concise title.\n### Output:\nJSON format: {"title": "…"}\n' + HISTORY,
+    "Open WebUI tags": "### Task:\nGenerate 1-3 broad tags for the main themes.\n\n" + HISTORY,
+    "Open WebUI follow-ups": "### Task:\nSuggest 3-5 follow-up questions.\n" + HISTORY,
+    "Open WebUI next messages": "### Task:\nPredict 3-5 useful messages this user might send next.\n" + HISTORY,
+    "Open WebUI search query": "### Task:\nAnalyze the chat history to decide whether to search.\n" + HISTORY,
+    "Open WebUI autocomplete": "### Task:\nYou are an autocompletion system. Continue it.\n<text>I am A</text>",
+    "LibreChat": "Provide a concise, 5-word-or-less title for the conversation, in title case.\n\nConversation:\n…",
+    "opencode": "Generate a title for this conversation:\n\nhi, I am Ada",
+    "gptme": "Your task: Create a 2-4 word title for this conversation.\n\nRules:\n- ONLY the title",
+    "Continue": "Given the following... please reply with a title for the chat that is 3-4 words in length.\n\nhi",
+    "Claude Code compaction": "Your task is to create a detailed summary of the conversation so far.",
+    "Cline compaction": "The current conversation is rapidly running out of context. Now, your urgent task is…",
+    "codex compaction": "You are performing a CONTEXT CHECKPOINT COMPACTION. Create a handoff summary.",
+    "a memory agent": "You are now acting as the memory extraction subagent. Analyze the most recent messages.",
+    "NextChat": "使用四到五个字直接返回这句话的简要主题，不要解释",
+}
+FROM_SYSTEM = {
+    "opencode": "You are a title generator. You output ONLY a thread title. Nothing else.",
+    "gptme": "Generate concise conversation titles.",
+    "crush": "You will generate a short title based on the first message a user begins a conversation with.",
+    "qwen-code": "You are now acting as the managed memory extraction subagent for an AI coding assistant.",
+    "aider commit": "You are an expert software engineer that generates concise, one-line Git commit messages.",
+    "aider summary": "*Briefly* summarize this partial conversation about programming.",
+    "Gemini CLI": "You are the component that summarizes internal chat history into a given structure.",
+}
+
+
+@pytest.mark.parametrize("client", FROM_USER)
+def test_a_clients_prompt_in_the_users_message_is_known(client: str) -> None:
+    """Titles, tags, follow-ups, completions and summaries asked for in the newest user message, in every dialect."""
+    text = FROM_USER[client]
+    parts = [{"type": "text", "text": text}]
+    assert is_side_task({}, chat(text))
+    assert is_side_task({}, {"messages": [{"role": "user", "content": parts}]})
+    assert is_side_task({}, {"input": text})
+    assert is_side_task({}, {"input": [{"role": "user", "content": [{"type": "input_text", "text": text}]}]})
+
+
+@pytest.mark.parametrize("client", FROM_SYSTEM)
+def test_a_clients_prompt_in_the_system_text_is_known(client: str) -> None:
+    """The same where the client puts its order into the system prompt, wherever the dialect keeps that."""
+    system = FROM_SYSTEM[client]
+    assert is_side_task({}, chat("hi, I am Ada", system))
+    assert is_side_task({}, {"instructions": system, "input": "hi, I am Ada"})
+    assert is_side_task({}, {"system": [{"type": "text", "text": system}], "messages": []})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "### Task: write me a poem about autumn",
+        "### Task:\nGenerate a title for my essay on whales",
+        "Generate a concise title for my blog post about my dog, please",
+        "please summarise the conversation so far",
+        "What makes a good chat title? I like short ones.",
+        "Suggest 3-5 follow-up questions I could ask in my interview at Acme",
+        "Provide a concise title and three tags for this photo",
+        "You are now acting as my travel agent. I live in Oslo.",
+        "Analyze this conversation and provide: a verdict on who was rude",
+        "我叫王伟",
+        "",
+    ],
+)
+def test_a_person_who_writes_about_such_things_is_not_one(text: str) -> None:
+    """The words alone do not make a side task: the client's whole shape must be there."""
+    assert not is_side_task({}, chat(text))
+    assert not is_side_task({}, chat(text, "You are a helpful assistant. Suggest titles when asked."))
+
+
+def test_documents_in_a_task_frame_are_a_persons_turn() -> None:
+    """Open WebUI puts a question with documents behind "### Task:" too, and that is a person's."""
+    text = "### Task:\nRespond to the user query using the context.\n<context>\n…\n</context>\n\nwhere do I live?"
+    assert not is_side_task({}, chat(text))
+
+
+def test_each_system_text_counts_by_itself() -> None:
+    """Claude Code says who it is in one block and what it wants in the next."""
+    blocks = [{"type": "text", "text": text} for text in ("You are Claude Code.", FROM_SYSTEM["opencode"])]
+    assert is_side_task({}, {"system": blocks, "messages": [{"role": "user", "content": "hi"}]})
+    assert not is_side_task({}, {"system": blocks[:1], "messages": [{"role": "user", "content": "hi"}]})
+
+
+def test_the_operator_knows_more_clients() -> None:
+    """A pattern of the settings is looked for where words begin, of the user and of the system, in every dialect."""
+    patterns = [re.compile(r"ACME-TITLE\b")]
+    for body in (
+        chat("ACME-TITLE: x"),
+        chat("hi", "ACME-TITLE"),
+        {"input": "ACME-TITLE"},
+        {"instructions": "ACME-TITLE"},
+    ):
+        assert is_side_task({}, body, patterns)
+        assert not is_side_task({}, body)
+    assert not is_side_task({}, chat("what is ACME-TITLE?"), patterns)
+
+
+def test_an_earlier_prompt_in_the_history_does_not_count() -> None:
+    """Only the newest message decides, so a conversation that once asked for a title goes on as one."""
+    body = chat(FROM_USER["opencode"])
+    body["messages"] += [
+        {"role": "assistant", "content": "Ada"},
+        {"role": "user", "content": "I live in Oslo"},
+    ]
+    assert not is_side_task({}, body)
+
+
+@pytest.mark.parametrize(
+    ("headers", "side"),
+    [
+        ({"x-task": "title_generation"}, True),
+        ({"x-task": ""}, False),
+        ({"x-task": "{{TASK}}"}, False),
+        ({"x-codex-turn-metadata": json.dumps({"request_kind": "turn"})}, False),
+        ({"x-codex-turn-metadata": json.dumps({"request_kind": "compaction"})}, True),
+        ({"x-codex-turn-metadata": json.dumps({"turn_id": "t"})}, False),
+        ({"x-codex-turn-metadata": "not json"}, False),
+        ({"x-codex-turn-metadata": "[" * 5000}, False),
+        ({"x-openai-subagent": "review"}, True),
+        ({"x-openwebui-chat-id": "1"}, False),
+    ],
+)
+def test_headers_tell_before_the_text_does(headers: dict[str, str], side: bool) -> None:
+    """A client that says what a call is for is believed; an empty or broken header says nothing."""
+    assert is_side_task(headers, chat("hi, I am Ada")) is side
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"messages": None},
+        {"messages": []},
+        {"messages": ["x"]},
+        {"messages": [{"role": "user"}]},
+        {"messages": [{"role": "user", "content": [None, {"text": 3}]}]},
+        {"input": {"role": "user"}},
+        {"system": 7, "messages": [{"role": "system", "content": None}]},
+    ],
+)
+def test_a_malformed_body_is_not_a_side_task(body: dict[str, Any]) -> None:
+    """What is wrong with a body is the upstream's to say: this never raises."""
+    assert not is_side_task({}, body)

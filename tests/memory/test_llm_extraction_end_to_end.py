@@ -1,0 +1,186 @@
+"""A real proxy with a model that extracts: what it finds is recalled, whatever happens to it or to the writer."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from rememberd.cli.main import CONFIG_ERROR
+from rememberd.storage.retry_policy import MAX_ATTEMPTS
+from rememberd.storage.sqlite.database import Database
+from rememberd.storage.sqlite.extraction_queue import SqlitePending
+from tests.memory.test_memory_history import add, current, edit, history
+from tests.ops.test_demo_and_check import config, deployment, run
+from tests.support.decision_rig import asks_to_decide, decisions
+from tests.support.extraction_rig import fact, said
+from tests.support.fake_model import Behaviour, FakeModel, newest_user_text
+from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
+from tests.support.queue_contract import turn
+
+EXTRACT = {"extract": {"model": "extractor", "idle_seconds": 1}}
+SAID = "Mondays belong to the bassoon and my orchestra."
+ANSWERED = 'rememberd_extractions_total{outcome="answered"}'
+FOUND = fact("I play the bassoon in my orchestra.", "the bassoon and my orchestra")
+
+
+def answer(body: Any) -> str:
+    """As the extractor the one fact above, wherever its evidence stands, which replaces what it is next to; as any
+    other model an echo."""
+    if body["model"] != "extractor":
+        return newest_user_text(body)
+    if asks_to_decide(body):
+        return decisions("replaces")
+    return said(*([FOUND] if FOUND["evidence"] in body["messages"][-1]["content"] else []))
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[FakeModel]:
+    model = FakeModel(default=Behaviour(answer))
+    asyncio.run(model.__aenter__())
+    yield model
+    asyncio.run(model.__aexit__())
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory, model: FakeModel) -> Iterator[Proxy]:
+    models = {"model-a": model.url, "extractor": model.url}
+    with running(tmp_path_factory.mktemp("reader"), models, memory=EXTRACT) as proxy:
+        yield proxy
+
+
+def calls(model: FakeModel) -> list[Any]:
+    return [chat.json for chat in model.chats if chat.json["model"] == "extractor"]
+
+
+def metric(proxy: Proxy, name: str) -> float:
+    found = re.search(rf"^{re.escape(name)} (\S+)$", httpx.get(f"{proxy.url}/metrics").text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def test_what_the_model_finds_is_recalled(reader: Proxy, model: FakeModel, user: str) -> None:
+    """In the next session; the receipt of the turn names it beside the episode, the metrics what it cost. The chat's
+    model never answered for the extractor, and no memory went to it."""
+    with reader.client(user, **{"X-Conversation-Id": "one"}) as client:
+        before = metric(reader, "rememberd_extraction_tokens_total")
+        told = ask(client, SAID)
+        assert told.headers["X-Memory-Write"] == "on"
+        kept = remembered(client, "bassoon in my orchestra", "fact")
+        assert kept["evidence"]["text"] == FOUND["evidence"]
+        assert kept["source"]["conversation"] == "one"
+        receipt = client.get(f"/v1/receipts/{told.headers['X-Memory-Receipt']}").json()
+        assert kept["id"] in str(receipt["written"])
+        assert metric(reader, "rememberd_extraction_tokens_total") >= before + 10
+        ask(client, "Which instrument do I play in the orchestra?", temperature=0)
+        chats = [chat.json for chat in model.chats if chat.json["model"] == "model-a"]
+        assert "bassoon" in newest_user_text(chats[-1]).partition("</memory>")[0]
+    assert not [call for call in calls(model) if "<memory>" in str(call)]
+
+
+def test_what_the_model_calls_replaced_is_past_and_can_be_brought_back(reader: Proxy, user: str) -> None:
+    """In the history, with the time at which it ended; undone, both hold: the model was wrong about them."""
+    clarinet = "I play the clarinet in my orchestra."
+    with reader.client(user) as client:
+        old = add(client, clarinet)
+        ask(client, SAID)
+        eventually(lambda: current(client) == {FOUND["text"]})
+        assert history(client)[clarinet]["valid_to"] == history(client)[FOUND["text"]]["valid_from"]
+        assert metric(reader, 'rememberd_decisions_total{outcome="replaces"}') >= 1
+        edit(client, old, valid_to=None)
+        assert current(client) == {clarinet, FOUND["text"]}
+
+
+def test_a_writer_that_is_killed_while_the_model_thinks_asks_again(
+    reader: Proxy, model: FakeModel, user: str
+) -> None:
+    """The turn waits on disk; after the restart its fact is there, once."""
+    before = len(calls(model))
+    model.default = Behaviour(answer, delay_first=0.5)
+    try:
+        with reader.client(user) as client:
+            ask(client, SAID)
+            eventually(lambda: len(calls(model)) > before)
+            reader.kill("writer")
+            remembered(client, "bassoon in my orchestra", "fact")
+            assert len(memories(client)) == 2
+    finally:
+        model.default = Behaviour(answer)
+
+
+def test_a_model_that_is_down_costs_nobody_anything(reader: Proxy, model: FakeModel, user: str) -> None:
+    """Chats flow, the episode and the facts by rules are there, readiness is not touched; the rest follows."""
+
+    def failing(body: Any) -> str:
+        return "not JSON" if body["model"] == "extractor" else newest_user_text(body)
+
+    model.default = Behaviour(failing)
+    try:
+        with reader.client(user) as client:
+            assert ask(client, f"I live in Narvik. {SAID}").status_code == 200
+            remembered(client, "I live in Narvik.", "fact")
+            remembered(client, "User: I live in Narvik.", "episode")
+            assert client.get("/health/ready").status_code == 200
+            eventually(lambda: metric(reader, 'rememberd_extractions_total{outcome="retried"}') >= 1)
+            model.default = Behaviour(answer)
+            remembered(client, "bassoon in my orchestra", "fact")
+    finally:
+        model.default = Behaviour(answer)
+
+
+def test_an_erased_user_stays_erased(reader: Proxy, model: FakeModel, user: str) -> None:
+    """Also when the model was about to answer."""
+    before, answered = len(calls(model)), metric(reader, ANSWERED)
+    model.default = Behaviour(answer, delay_first=1.0)
+    try:
+        with reader.client(user) as client:
+            ask(client, SAID)
+            eventually(lambda: len(calls(model)) > before)
+            client.delete("/v1/memories").raise_for_status()
+            eventually(lambda: metric(reader, ANSWERED) > answered)
+            ask(client, "I live in Narvik.")
+            remembered(client, "I live in Narvik.", "fact")
+            assert not [memory for memory in memories(client) if "bassoon" in memory["text"]]
+    finally:
+        model.default = Behaviour(answer)
+
+
+def test_check_shows_the_spend_and_the_dead_letters(tmp_path: Path, model: FakeModel) -> None:
+    """One line, and what is wrong in it."""
+    path = config(tmp_path, model_list=[deployment("extractor", model.url)], memory=EXTRACT)
+    done = run("check", "--config", path)
+    assert done.returncode == 0
+    assert "extractor: 0 tokens today, at most 50,000 for each user; 0 turns waiting" in done.stdout
+    asyncio.run(_bury(tmp_path / "data" / "queue.db"))
+    done = run("check", "--config", path)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stdout.splitlines() if "extraction" in line]
+    assert line.startswith("WRONG")
+    assert "1 turns are dead letters" in line
+    assert "the answer is not JSON" in line
+
+
+async def _bury(path: Path) -> None:
+    database = Database(path)
+    now = 0
+    pending = SqlitePending(database, idle_ms=0, clock=lambda: now)
+    await pending.add(turn("t1", text="I live in Oslo."))
+    for _ in range(MAX_ATTEMPTS):
+        now += 3_600_000
+        await pending.fail([each.id for each in await pending.claim()], "the answer is not JSON")
+    await database.close()
+
+
+def test_a_model_that_is_not_listed_stops_the_start(tmp_path: Path, model: FakeModel) -> None:
+    """With the near names; not a silent fallback to rules."""
+    path = config(tmp_path, model_list=[deployment("model-a", model.url)], memory={"extract": {"model": "model-b"}})
+    done = run("writer", "--config", path)
+    assert done.returncode == CONFIG_ERROR
+    assert "memory.extract.model: There is no model 'model-b' here. Did you mean model-a?" in done.stderr
+    done = run("check", "--config", path)
+    assert done.returncode == 1
+    assert "memory.extract.model: There is no model 'model-b' here" in done.stdout

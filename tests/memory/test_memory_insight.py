@@ -1,0 +1,109 @@
+"""People see what would be recalled, what was, and how much there is, and can pause their memory; nobody else's."""
+
+from __future__ import annotations
+
+from tests.support.fake_model import FakeModel, newest_user_text
+from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered
+
+
+def test_a_preview_is_what_a_chat_then_gets(proxy: Proxy, upstream: FakeModel, user: str) -> None:
+    """The same block, byte for byte, its memories with score and cost; and it leaves no trace."""
+    with proxy.client(user) as client:
+        for text in ("I am allergic to peanuts.", "I drive an old Saab."):
+            client.post("/v1/memories", json={"text": text})
+        seen = client.post("/v1/memories/preview", json={"text": "Which car do I drive?"}).json()
+        assert (seen["object"], seen["status"]) == ("memory.preview", "hit")
+        scored = {memory["text"]: memory["score"] for memory in seen["memories"]}
+        assert 1 >= scored["I drive an old Saab."] > scored.get("I am allergic to peanuts.", -1)
+        assert 0 < seen["memories"][0]["tokens"] < seen["tokens"]
+        assert not {m["id"] for m in seen["memories"]} & {m["id"] for m in seen["left_out"]}
+        assert client.get("/v1/receipts").json()["data"] == []
+        ask(client, "Which car do I drive?")
+    assert newest_user_text(upstream.chats[-1].json).startswith(seen["block"])
+
+
+def test_a_preview_shows_what_came_near_and_stays_out(proxy: Proxy, user: str) -> None:
+    """So that a person sees why a memory was not used."""
+    with proxy.client(user) as client:
+        client.post("/v1/memories", json={"text": "I drive an old Saab."})
+        seen = client.post("/v1/memories/preview", json={"text": "Write a haiku about the sea."}).json()
+    assert (seen["status"], seen["block"], seen["tokens"], seen["memories"]) == ("miss", "", 0, [])
+    assert [memory["text"] for memory in seen["left_out"]] == ["I drive an old Saab."]
+
+
+def test_a_preview_needs_a_message(proxy: Proxy, user: str) -> None:
+    """And says so."""
+    with proxy.client(user) as client:
+        for body in ({}, {"text": ""}, {"text": 7}):
+            reply = client.post("/v1/memories/preview", json=body)
+            assert (reply.status_code, reply.json()["error"]["param"]) == (400, "text")
+
+
+def test_receipts_are_listed_newest_first_for_their_owner_only(proxy: Proxy, user: str) -> None:
+    """And a single one shows the block as the model read it, without what was deleted since."""
+    with proxy.client(user) as client, proxy.client(f"{user} again") as other:
+        made = client.post("/v1/memories", json={"text": "My boat is called Solveig."}).json()
+        for question in ("What is my boat called?", "Hello there."):
+            ask(client, question)
+        listed = client.get("/v1/receipts").json()["data"]
+        assert [each["status"] for each in listed] == ["miss", "hit"]
+        assert [m["text"] for m in listed[1]["recalled"]] == ["My boat is called Solveig."]
+        assert len(client.get("/v1/receipts", params={"limit": 1}).json()["data"]) == 1
+        path = f"/v1/receipts/{listed[1]['id']}"
+        assert "- My boat is called Solveig." in client.get(path).json()["block"]
+        assert other.get("/v1/receipts").json()["data"] == []
+        assert other.get(path).status_code == 404
+        client.delete(f"/v1/memories/{made['id']}")
+        after = client.get(path).json()
+        assert "Solveig" not in after["block"] + str(after["recalled"])
+
+
+def test_the_numbers_are_ones_own(proxy: Proxy, user: str) -> None:
+    """What is remembered, what was, and what recent answers took."""
+    with proxy.client(user) as client, proxy.client(f"{user} again") as other:
+        client.post("/v1/memories", json={"text": "I live in Oslo."})
+        client.post("/v1/memories", json={"text": "I live in Bergen."})
+        ask(client, "Where do I live?")
+        eventually(lambda: client.get("/v1/memories/stats").json()["answers"]["pending"] == 0)
+        stats = client.get("/v1/memories/stats").json()
+        assert (stats["facts"], stats["episodes"], stats["past"], stats["paused"]) == (1, 1, 1, False)
+        assert (stats["answers"]["count"], stats["answers"]["hits"]) == (1, 1)
+        assert stats["answers"]["tokens"] > 0
+        assert other.get("/v1/memories/stats").json()["facts"] == 0
+
+
+def test_a_pause_holds_until_it_is_ended(proxy: Proxy, upstream: FakeModel, user: str) -> None:
+    """Nothing is recalled and nothing learned, in any scope; what is remembered stays."""
+    with proxy.client(user) as client:
+        client.post("/v1/memories", json={"text": "I live in Lund."})
+        assert client.put("/v1/memories/settings", json={"paused": True}).json()["paused"] is True
+        for headers in ({}, {"X-Memory-Scope": "work"}):
+            body = {"model": "model-a", "messages": [{"role": "user", "content": "I play chess. Where do I live?"}]}
+            reply = client.post("/v1/chat/completions", json=body, headers=headers)
+            assert (reply.headers["X-Memory-Status"], reply.headers["X-Memory-Write"]) == ("off", "off")
+            assert newest_user_text(upstream.chats[-1].json) == "I play chess. Where do I live?"
+        assert [m["text"] for m in memories(client)] == ["I live in Lund."]
+        assert client.put("/v1/memories/settings", json={"paused": False}).json()["paused"] is False
+        assert ask(client, "Where do I live?").headers["X-Memory-Status"] == "hit"
+        assert client.get("/v1/memories/settings").json()["paused"] is False
+
+
+def test_a_pause_is_one_users(proxy: Proxy, user: str) -> None:
+    """Others go on, and nonsense changes nothing."""
+    with proxy.client(user) as client, proxy.client(f"{user} again") as other:
+        for body in ({}, {"paused": "yes"}, {"paused": True, "more": 1}):
+            assert client.put("/v1/memories/settings", json=body).status_code == 400
+        client.put("/v1/memories/settings", json={"paused": True})
+        ask(other, "I keep bees in the garden.")
+        assert remembered(other, "bees")
+
+
+def test_the_history_of_a_fact_has_its_edits_and_its_former_values(proxy: Proxy, user: str) -> None:
+    """Newest first; nobody else's memory has one."""
+    with proxy.client(user) as client, proxy.client(f"{user} again") as other:
+        client.post("/v1/memories", json={"text": "I live in Oslo."})
+        made = client.post("/v1/memories", json={"text": "I live in Bergen."}).json()
+        client.patch(f"/v1/memories/{made['id']}", json={"text": "I live in old Bergen."})
+        path = f"/v1/memories/{made['id']}/history"
+        assert [m["text"] for m in client.get(path).json()["data"]] == ["I live in Bergen.", "I live in Oslo."]
+        assert other.get(path).status_code == 404

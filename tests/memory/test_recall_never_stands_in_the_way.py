@@ -1,0 +1,132 @@
+"""Recall fails open: a store or embedder that is down, hung or broken costs at most the deadline."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from prometheus_client import REGISTRY
+
+from rememberd.memory.embedding.indexing import to_point
+from rememberd.memory.recall.circuit_breaker import PAUSE_S, Breaker
+from rememberd.memory.recall.recall import Recall, Recalled
+from rememberd.search_results import Candidates
+from rememberd.types import Kind, Memory, Millis, Space, Sparse
+from tests.support.fakes import EmbedderFake, MemoryStoreFake
+
+ME = Space("ada")
+NOW = 1_700_000_000_000
+
+
+class Hung(MemoryStoreFake):
+    """A store whose searches wait for `answers`, and count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = asyncio.Event()
+        self.searches = 0
+
+    async def search(
+        self,
+        space: Space,
+        dense: list[float],
+        sparse: Sparse,
+        *,
+        now: Millis,
+        limit: int = 400,
+        kind: Kind | None = None,
+    ) -> Candidates:
+        self.searches += 1
+        await self.answers.wait()
+        return await super().search(space, dense, sparse, now=now, limit=limit, kind=kind)
+
+
+class Broken(MemoryStoreFake):
+    async def get(self, space: Space, ids: object) -> list[Memory]:
+        raise ZeroDivisionError("a defect that quotes: my password is hunter2")
+
+
+async def ask(recall: Recall) -> Recalled:
+    return await recall.recall(ME, "Where do I live?", now=NOW, turn_id=None, conversation=None)
+
+
+async def tell(store: MemoryStoreFake, text: str) -> None:
+    memory = Memory("m", text, "fact", NOW, NOW, NOW)
+    await store.put(ME, [await to_point(memory, EmbedderFake())])
+
+
+def degraded() -> float:
+    return REGISTRY.get_sample_value("rememberd_recall_total", {"status": "degraded"}) or 0.0
+
+
+async def test_a_store_that_is_down_degrades() -> None:
+    """No exception, status degraded, and a counter moves."""
+    store, before = MemoryStoreFake(), degraded()
+    store.down = True
+    assert (await ask(Recall(store, EmbedderFake()))).status == "degraded"
+    await asyncio.sleep(0)  # counted while the request is away
+    assert degraded() == before + 1
+
+
+async def test_an_embedder_that_is_down_degrades() -> None:
+    """Without vectors there is no memory, and still an answer."""
+    embedder = EmbedderFake()
+    embedder.down = True
+    assert (await ask(Recall(MemoryStoreFake(), embedder))).status == "degraded"
+
+
+async def test_a_hung_store_costs_the_deadline() -> None:
+    """The deadline bounds the whole call."""
+    recalled = await asyncio.wait_for(ask(Recall(Hung(), EmbedderFake(), deadline_ms=30)), 5)
+    assert recalled.status == "degraded"
+    assert recalled.ms >= 29
+
+
+async def test_a_defect_degrades_and_its_words_stay_out_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """A bug in recall costs no answer, and the log names it without quoting anybody."""
+    store = Broken()
+    await tell(store, "I live in Oslo.")
+    assert (await ask(Recall(store, EmbedderFake()))).status == "degraded"
+    assert "ZeroDivisionError" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+async def test_after_three_failures_the_store_is_left_alone_then_probed_once() -> None:
+    """Three in a row open the breaker; after the pause it is probed once, and nobody waits for that; a success
+    closes it."""
+    store = Hung()
+    await tell(store, "I live in Oslo.")
+    recall = Recall(store, EmbedderFake(), deadline_ms=10)
+    clock = Clock()
+    recall.breaker = Breaker(clock)
+    for _ in range(5):
+        await ask(recall)
+    assert store.searches == 3
+    clock.now += PAUSE_S
+    recall.deadline_ms = 30_000
+    assert [(await asyncio.wait_for(ask(recall), 5)).status for _ in range(3)] == ["degraded"] * 3
+    await asyncio.sleep(0.01)
+    assert store.searches == 4
+    store.answers.set()
+    while not recall.breaker.closed:
+        await asyncio.sleep(0.001)
+    assert [(await ask(recall)).status for _ in range(3)] == ["hit"] * 3
+
+
+async def test_a_client_that_leaves_is_no_failure_of_the_store() -> None:
+    """Cancelled recalls do not open the breaker."""
+    recall = Recall(Hung(), EmbedderFake(), deadline_ms=10_000)
+    for _ in range(5):
+        asking = asyncio.create_task(ask(recall))
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert recall.breaker.closed
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now

@@ -1,0 +1,184 @@
+"""The rules store what a person states about themselves, and as good as nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rememberd.memory.learn.rules.extract import Rules, extract
+from rememberd.types import Space, Turn
+from tests.support.rules_report import FIRST_RUNS, all_turns, score, turns
+
+
+@pytest.mark.parametrize("name", FIRST_RUNS)
+def test_precision_and_recall_of_each_set(name: str) -> None:
+    """In every labelled set at least nine in ten of the stored facts are right, and most stated facts are found."""
+    result = score(turns(name))
+    assert result.precision >= 0.9, result.mistakes
+    assert result.recall >= 0.85, result.mistakes
+
+
+def test_precision_and_recall_of_all_sets_together() -> None:
+    """At least 95 of 100 stored facts are right (the issue asks for 90), and nine in ten stated facts are found."""
+    result = score(all_turns())
+    assert result.precision >= 0.95, result.mistakes
+    assert result.recall >= 0.9, result.mistakes
+
+
+def test_the_labelled_turns_are_varied() -> None:
+    """The figures stand on statements and corrections, and on as many turns from which nothing may be learned."""
+    labelled = all_turns()
+    kinds = Counter(turn["kind"] for turn in labelled)
+    assert len(labelled) >= 150
+    assert kinds.keys() >= {
+        "statement",
+        "correction",
+        "joke",
+        "hypothetical",
+        "quote",
+        "code",
+        "roleplay",
+        "third",
+    }
+    assert sum(1 for turn in labelled if not turn["facts"]) >= len(labelled) / 2
+
+
+@pytest.mark.parametrize(
+    ("text", "slot"),
+    [
+        ("I live in Oslo", "home"),
+        ("my name is Ada", "name"),
+        ("I'm vegetarian", "diet"),
+        ("I work at Acme", "employer"),
+        ("my dog is called Rex", None),
+        ("my favourite colour is teal", "favourite_color"),
+        ("my locker code word is Bramble", "locker_code_word"),
+        ("remember that my bike is red", None),
+        ("I'm allergic to peanuts", None),
+        ("I prefer tabs over spaces", None),
+        ("I have two kids", None),
+        ("my birthday is March 3rd", "birthday"),
+        ("I'm moving to Bergen next month", None),
+    ],
+)
+def test_a_plain_statement_is_heard(text: str, slot: str | None) -> None:
+    """What people say most plainly about themselves is never missed, alone, in a sentence or before a question."""
+    assert [fact.slot for fact in extract(text, 0)] == [slot]
+    assert [fact.slot for fact in extract(f"Hi! {text}. What should I cook tonight?", 0)] == [slot]
+
+
+def test_every_fact_has_its_evidence() -> None:
+    """No span, no fact: the evidence stands verbatim in what the user wrote."""
+    for turn in all_turns():
+        for fact in extract(turn["text"], 0):
+            assert fact.evidence
+            assert fact.evidence in turn["text"]
+
+
+def test_a_message_is_split_into_sentences_that_stand_alone() -> None:
+    """Each fact is one statement in the person's own words, with its subject, dated when it was said."""
+    facts = extract("hi, I'm Ada and I live in Oslo and work at Acme, thanks!", 7)
+    assert [(fact.text, fact.slot, fact.valid_from) for fact in facts] == [
+        ("I'm Ada.", "name", 7),
+        ("I live in Oslo.", "home", 7),
+        ("I work at Acme.", "employer", 7),
+    ]
+    assert facts[2].evidence == "work at Acme"
+
+
+def test_the_users_language_is_kept() -> None:
+    """A fact is neither translated nor worded anew."""
+    assert [fact.text for fact in extract("Hei! Jeg heter Sindre og bor i Tromsø.", 0)] == [
+        "Jeg heter Sindre.",
+        "Jeg bor i Tromsø.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "slot"),
+    [
+        ("I no longer work at Acme.", "employer"),
+        ("I don't live in Oslo anymore", "home"),
+        ("I'm not vegan anymore", "diet"),
+        ("I left Acme, I'm at Globex now", "employer"),
+        ("We got divorced last year", "relationship"),
+    ],
+)
+def test_a_closing_statement_has_the_slot_it_closes(text: str, slot: str) -> None:
+    """So that reconciling it makes the old value past."""
+    assert [fact.slot for fact in extract(text, 0) if fact.slot] == [slot]
+
+
+def test_a_fact_said_twice_in_a_message_is_one() -> None:
+    """Repetition adds nothing."""
+    assert len(extract("I live in Oslo. As I wrote, Oslo.\nI live in Oslo!", 0)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Classify the sentiment: I hate my phone",
+        "Extract names from: My name is Laura and my son is Ben.",
+        "Lyrics: I live in Rome",
+    ],
+)
+def test_what_a_colon_presents_is_material(text: str) -> None:
+    """A sentence handed over to be worked on is not a statement; the person's own introduction is."""
+    assert extract(text, 0) == []
+    assert extract(f"Quick intro: {text.partition(': ')[2]}", 0) != []
+
+
+def test_a_pasted_document_teaches_nothing() -> None:
+    """A long text about other things is not a person talking about themselves, first person or not."""
+    page = "The committee met on Tuesday. It approved the budget for the coming year. " * 30
+    assert extract(page + "I live in Oslo.", 0) == []
+    assert extract("I live in Oslo. " * 1000, 0) == []
+
+
+_HOSTILE = [
+    "I ",
+    "my ",
+    "I am a ",
+    '"',
+    "'I ",
+    "`",
+    "and I ",
+    "I live in ",
+    "a-b ",
+    ", I",
+    "(",
+    "you are ",
+    "> I\n",
+    "write a ",
+    "As A ",
+    "A: ",
+    "I have a very ",
+    "my favourite a ",
+    "turn it ",
+]
+
+
+@pytest.mark.parametrize("piece", _HOSTILE)
+def test_hostile_text_costs_moments(piece: str) -> None:
+    """The longest message that is read at all, made of the beginnings of statements, does not hold up the writer."""
+    text = piece * (7_900 // len(piece))
+    started = time.perf_counter()
+    extract(text, 0)
+    assert time.perf_counter() - started < 5
+
+
+@given(st.text(alphabet="I'm livework at ,.?!\n\"`<>aé我😂", max_size=200))
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_read_without_error(text: str) -> None:
+    """Whatever is typed, extraction answers, with evidence that stands in the text."""
+    assert all(fact.evidence in text for fact in extract(text, 0))
+
+
+async def test_the_extractor_reads_the_user_and_not_the_answer() -> None:
+    """What the assistant says is nothing the user stated."""
+    turn = Turn("t", Space("ada"), 5, user_text="I live in Oslo.", answer="I live in a data centre.", receipt="r")
+    assert [fact.text for fact in await Rules().facts(turn)] == ["I live in Oslo."]

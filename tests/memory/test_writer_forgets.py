@@ -1,0 +1,86 @@
+"""What was deleted or erased is not written again, at whatever moment that happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rememberd.memory.ids import fact_id
+from rememberd.types import Fact, Point, Receipt, Space, Turn
+from tests.support.fakes import MemoryStoreFake
+from tests.support.queue_contract import turn
+from tests.support.writer_rig import ADA, Rig, Sentences
+
+
+async def test_a_user_erased_while_the_turn_is_read_leaves_nothing(tmp_path: Path) -> None:
+    """The erasure falls between the episode and the facts: these do not even pass through the store."""
+    kinds: list[str] = []
+
+    class WatchedStore(MemoryStoreFake):
+        async def put(self, space: Space, points: Sequence[Point]) -> None:
+            kinds.extend(point.memory.kind for point in points)
+            await super().put(space, points)
+
+    class ErasingExtractor(Sentences):
+        async def facts(self, turn: Turn) -> list[Fact]:
+            await rig.queue.erase("ada", at=turn.created_at)
+            await rig.store.erase("ada")
+            return await super().facts(turn)
+
+    rig = Rig(tmp_path, [ErasingExtractor()])
+    rig.store = WatchedStore()
+    await rig.queue.put(turn("t1"))
+    await rig.drain()
+    assert rig.store.memories(ADA) == []
+    assert kinds == ["episode"]
+    await rig.database.close()
+
+
+async def test_a_user_erased_while_the_turn_is_written_leaves_nothing(tmp_path: Path) -> None:
+    """The write reaches the store just after the erasure: it is undone, and what the user then tells is kept."""
+
+    class SlowStore(MemoryStoreFake):
+        async def put(self, space: Space, points: Sequence[Point]) -> None:
+            if points[0].memory.kind == "fact" and points[0].memory.created_at == 1:
+                await rig.queue.erase("ada", at=1)
+                await rig.store.erase("ada")
+            await super().put(space, points)
+
+    rig = Rig(tmp_path)
+    rig.store = SlowStore()
+    await rig.queue.put(turn("t1"))
+    await rig.drain()
+    assert rig.store.memories(ADA) == []
+    assert await rig.queue.put(turn("t2", at=2))
+    await rig.drain()
+    assert len(rig.texts()) == 2
+    await rig.database.close()
+
+
+async def test_a_deleted_memory_is_not_learned_again_from_older_turns(tmp_path: Path) -> None:
+    """A replay of the turn it came from leaves it deleted; telling it anew brings it back."""
+    rig = Rig(tmp_path)
+    fact = fact_id(ADA, "I live in Oslo.")
+    await rig.queue.put(turn("t1", at=1_000))
+    await rig.drain()
+    assert await rig.store.delete(ADA, [fact], at=2_000) == [fact]
+    await rig.queue.put(turn("t1", at=1_000))
+    await rig.drain()
+    assert rig.texts() == ["User: I live in Oslo.\nAssistant: Nice."]
+    await rig.queue.put(turn("t2", at=3_000))
+    await rig.drain()
+    assert "I live in Oslo." in rig.texts()
+    await rig.database.close()
+
+
+async def test_receipts_are_kept_for_a_month_only(tmp_path: Path) -> None:
+    """The writer drops those of turns that began longer ago."""
+    rig = Rig(tmp_path)
+    month = 30 * 86_400_000
+    for receipt_id, at in (("old", rig.clock.now - month - 1), ("young", rig.clock.now - month + 60_000_000)):
+        await rig.receipts.put(Receipt(receipt_id, ADA, at, "miss", "m", None, (), 0, 1.0, "off"))
+    await rig.queue.put(turn("t1"))
+    await rig.drain()
+    assert await rig.receipts.get(ADA, "old") is None
+    assert await rig.receipts.get(ADA, "young")
+    await rig.database.close()

@@ -1,0 +1,127 @@
+"""An outage delays and loses nothing; a turn that cannot be learned steps aside; the log quotes nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rememberd.errors import UpstreamUnavailable
+from rememberd.memory.learn.writer import MAX_ATTEMPTS
+from rememberd.types import Fact, Receipt, Turn
+from tests.support.queue_contract import turn
+from tests.support.writer_rig import ADA, Rig, Sentences
+
+
+class Allergic(Sentences):
+    """An extractor that `error` hits as long as it is set, on turns that mention cats."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.calls = 0
+
+    async def facts(self, turn: Turn) -> list[Fact]:
+        self.calls += 1
+        if self.error is not None and "cat" in turn.user_text:
+            raise self.error
+        return await super().facts(turn)
+
+
+@pytest.fixture
+def extractor() -> Allergic:
+    return Allergic()
+
+
+@pytest.fixture
+async def rig(tmp_path: Path, extractor: Allergic) -> AsyncIterator[Rig]:
+    rig = Rig(tmp_path, [extractor])
+    yield rig
+    await rig.database.close()
+
+
+@pytest.mark.parametrize("part", ["store", "embedder"])
+async def test_an_outage_only_delays(rig: Rig, part: str) -> None:
+    """While the store or the embedder is down turns wait, none becomes a dead letter, and all are learned later."""
+    down = rig.store if part == "store" else rig.embedder
+    down.down = True
+    await rig.queue.put(turn("t1"))
+    draining = asyncio.create_task(rig.drain())
+    await asyncio.sleep(0.3)
+    stats = await rig.queue.stats()
+    assert (stats.depth, stats.dead) == (1, 0)
+    down.down = False
+    await draining
+    assert len(rig.texts()) == 2
+    assert await rig.queue.dead() == []
+
+
+async def test_an_outage_does_not_keep_the_writer_from_stopping(rig: Rig) -> None:
+    """Stopped while the store is down, it returns, and the turn comes back at the next start."""
+    rig.store.down = True
+    await rig.queue.put(turn("t1"))
+    stop = asyncio.Event()
+    running = asyncio.create_task(rig.writer().run(stop))
+    await asyncio.sleep(0.2)
+    stop.set()
+    await asyncio.wait_for(running, 10)
+    rig.store.down = False
+    assert await rig.queue.release() == 1
+    await rig.drain()
+    assert len(rig.texts()) == 2
+
+
+async def test_a_turn_that_cannot_be_learned_becomes_a_dead_letter(rig: Rig, extractor: Allergic) -> None:
+    """After five tries it stands aside with its reason, its episode kept; the user's next turn and others go on."""
+    extractor.error = ValueError("no cats")
+    await rig.receipts.put(Receipt("receipt-t1", ADA, rig.clock.now, "miss", "gpt-4o", "t1", (), 0, 1.0, "pending"))
+    await rig.queue.put(turn("t1", text="I have a cat."))
+    await rig.queue.put(turn("t2", text="I have a dog."))
+    await rig.drain()
+    (letter,) = await rig.queue.dead()
+    assert (letter.turn_id, letter.attempts, letter.error) == ("t1", MAX_ATTEMPTS, "ValueError: no cats")
+    assert [text for text in rig.texts() if text.startswith("I")] == ["I have a dog."]
+    assert "User: I have a cat.\nAssistant: Nice." in rig.texts()
+    receipt = await rig.receipts.get(ADA, "receipt-t1")
+    assert receipt
+    assert receipt.write == "lost"
+
+
+async def test_a_replayed_dead_letter_is_learned(rig: Rig, extractor: Allergic) -> None:
+    """Once the cause is gone nothing is missing."""
+    extractor.error = ValueError("no cats")
+    await rig.queue.put(turn("t1", text="I have a cat."))
+    await rig.drain()
+    extractor.error = None
+    assert await rig.queue.replay() == 1
+    await rig.drain()
+    assert "I have a cat." in rig.texts()
+    assert await rig.queue.dead() == []
+
+
+async def test_a_model_that_does_not_answer_makes_no_dead_letter(rig: Rig, extractor: Allergic) -> None:
+    """An extraction model that is down for long is tried again until it answers; other users go on meanwhile."""
+    extractor.error = UpstreamUnavailable("no route")
+    await rig.queue.put(turn("t1", text="I have a cat."))
+    await rig.queue.put(turn("t2", "bob", text="I have a dog."))
+    draining = asyncio.create_task(rig.drain())
+    async with asyncio.timeout(20):
+        while extractor.calls < MAX_ATTEMPTS + 4:
+            await asyncio.sleep(0.02)
+            rig.clock.now += 400_000
+    assert (await rig.queue.stats()).dead == 0
+    extractor.error = None
+    await draining
+    assert "I have a cat." in rig.texts()
+
+
+async def test_the_log_quotes_no_message(rig: Rig, extractor: Allergic, caplog: pytest.LogCaptureFixture) -> None:
+    """Not when a turn fails with an error that quotes it, and not when it becomes a dead letter."""
+    caplog.set_level(logging.DEBUG)
+    extractor.error = ValueError("cannot parse: I have a cat named Xyzzy.")
+    await rig.queue.put(turn("t1", text="I have a cat named Xyzzy."))
+    await rig.drain()
+    assert "dead letter" in caplog.text
+    assert "Xyzzy" not in caplog.text

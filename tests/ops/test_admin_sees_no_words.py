@@ -1,0 +1,128 @@
+"""The admin key shows who has memories and erases who asks for it; what people said it does not open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.support.fake_model import FakeModel
+from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
+
+ADMIN = "sk-admin"
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
+    with running(tmp_path_factory.mktemp("own"), {"model-a": upstream.url}, admin_key=ADMIN) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def admin(own: Proxy) -> Iterator[httpx.Client]:
+    with own.client(key=ADMIN) as client:
+        yield client
+
+
+def test_the_admin_key_reads_no_memory_and_asks_no_model(
+    own: Proxy, admin: httpx.Client, upstream: FakeModel
+) -> None:
+    """On no path of ours that knows people, whomever it names; nor is anything forwarded."""
+    before = len(upstream.requests)
+    admin.headers["X-Memory-User"] = "ada"
+    assert ask(admin, "Hi").status_code == 401
+    for method, path in (
+        ("GET", "/v1/memories"),
+        ("GET", "/v1/memories/export"),
+        ("POST", "/v1/memories/search"),
+        ("POST", "/v1/memories/import"),
+        ("POST", "/v1/memories"),
+        ("DELETE", "/v1/memories"),
+        ("GET", "/v1/memories/x"),
+        ("PATCH", "/v1/memories/x"),
+        ("DELETE", "/v1/memories/x"),
+        ("GET", "/v1/receipts/x"),
+        ("GET", "/v1/models"),
+        ("POST", "/v1/embeddings"),
+        ("GET", "/v1/files"),
+    ):
+        assert admin.request(method, path).status_code == 401, (method, path)
+    assert len(upstream.requests) == before
+
+
+def test_the_admin_sees_that_there_are_memories_and_no_word_of_them(own: Proxy, admin: httpx.Client) -> None:
+    """Users by name with their scopes, how many memories and of when; a page at a time."""
+    with own.client("words/ada") as ada, own.client("words/bob") as bob:
+        ada.post("/v1/memories", json={"text": "I play the zither."}).raise_for_status()
+        ada.post("/v1/memories", json={"text": "I lead the zeppelin project."}, headers={"X-Memory-Scope": "work"})
+        bob.post("/v1/memories", json={"text": "I collect zircons."}).raise_for_status()
+        newest = max(memory["created_at"] for memory in memories(bob))
+    listed = admin.get("/admin/users").raise_for_status()
+    users = {user["id"]: user for user in listed.json()["data"]}
+    assert users["words/ada"]["memories"] == 2
+    assert users["words/ada"]["scopes"] == ["default", "work"]
+    assert users["words/bob"] == {
+        "object": "user",
+        "id": "words/bob",
+        "scopes": ["default"],
+        "memories": 1,
+        "newest_at": newest,
+    }
+    for word in ("zither", "zeppelin", "zircons"):
+        assert word not in listed.text
+    after = admin.get("/admin/users", params={"after": "words/ada"}).json()["data"]
+    assert [user["id"] for user in after if user["id"].startswith("words/")] == ["words/bob"]
+
+
+def test_the_admin_can_erase_a_user_whole(own: Proxy, admin: httpx.Client) -> None:
+    """Every scope, what the chat left, and nobody else; a name may hold a slash."""
+    with own.client("gone/ada") as ada, own.client("gone/bob") as bob:
+        ask(ada, "I live in Ghent.")
+        ask(bob, "I live in Bruges.")
+        remembered(ada, "Ghent", "fact")
+        remembered(bob, "Bruges", "fact")
+        erased = admin.delete("/admin/users/gone%2Fada").raise_for_status().json()
+        assert erased["object"] == "user.erased"
+        assert erased["deleted"] >= 2
+        assert memories(ada) == []
+        assert memories(bob) != []
+    listed = admin.get("/admin/users").text
+    assert "gone/ada" not in listed
+    assert "gone/bob" in listed
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/admin/keys"),
+        ("POST", "/admin/keys"),
+        ("DELETE", "/admin/keys/x"),
+        ("GET", "/admin/users"),
+        ("DELETE", "/admin/users/ada"),
+        ("GET", "/metrics"),
+    ],
+)
+def test_nobody_else_is_the_admin(own: Proxy, proxy: Proxy, method: str, path: str) -> None:
+    """Not the holder of a key, trusted or not; and without an admin key there is no admin."""
+    for key in ("sk-alice", "sk-webui", "", "sk-admi", "sk-admin2"):
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        assert httpx.request(method, own.url + path, headers=headers).status_code == 401
+        assert httpx.request(method, proxy.url + path, headers=headers).status_code == (
+            200 if path == "/metrics" else 403
+        )
+
+
+def test_an_unknown_admin_path_is_404(own: Proxy, admin: httpx.Client) -> None:
+    """And an unknown method 405."""
+    assert admin.get("/admin/nothing").status_code == 404
+    assert admin.put("/admin/keys").status_code == 405
+
+
+def test_a_key_that_the_admin_made_speaks_for_its_user(own: Proxy) -> None:
+    """The one way to a user's memories, and it stands in the list of keys."""
+    with own.client(key=ADMIN) as admin:
+        key = admin.post("/admin/keys", json={"name": "new", "user": "nina"}).json()["key"]
+        assert {"name": "new", "user": "nina"}.items() <= admin.get("/admin/keys").json()["data"][-1].items()
+    with own.client(key=key) as nina:
+        eventually(lambda: nina.get("/v1/memories").status_code == 200)

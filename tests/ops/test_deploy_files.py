@@ -1,0 +1,174 @@
+"""What lies in deploy/ is what the proxy and the tools that read it understand."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+
+from rememberd.settings.schema import load
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+CHART = DEPLOY / "helm" / "rememberd"
+SECRETS = {
+    "REMEMBERD_FIRST_KEY": "first",
+    "REMEMBERD_ADMIN_KEY": "admin",
+    "QDRANT_API_KEY": "qdrant",
+    "REDIS_URL": "redis://redis:6379/0",
+}
+
+
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def tool(name: str) -> str:
+    """Of this environment or of the system."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed: .ci/run installs it")
+    return found
+
+
+def run(*command: str | Path, **environment: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_configurations_load(tmp_path: Path) -> None:
+    """Compose's file and the chart's default values are configurations that the proxy takes."""
+    compose = load(DEPLOY / "rememberd.yaml", SECRETS)
+    assert compose.memory.store.url == "http://qdrant:6333"
+    chart = tmp_path / "chart.yaml"
+    chart.write_text(yaml.safe_dump(read(CHART / "values.yaml")["config"]))
+    assert load(chart, SECRETS).memory.queue.url == SECRETS["REDIS_URL"]
+
+
+def test_compose_mounts_what_exists() -> None:
+    """Every file that a service mounts or builds from is there, and every variable is in the example."""
+    text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    mounted = re.findall(r"- (\./[^:]+):", text)
+    assert mounted
+    assert [path for path in mounted if not (DEPLOY / path).exists()] == []
+    asked = set(re.findall(r"\$\{(\w+)", text))
+    assert asked <= set(re.findall(r"^(\w+)=", (DEPLOY / "compose.env.example").read_text(), re.MULTILINE))
+
+
+def test_redis_keeps_what_it_is_given() -> None:
+    """Turns wait in Redis: every write on disk, nothing evicted."""
+    command = " ".join(read(DEPLOY / "compose.yaml")["services"]["redis"]["command"])
+    assert "--appendonly yes --appendfsync always --maxmemory-policy noeviction" in command
+
+
+def test_streams_are_let_finish() -> None:
+    """Whoever stops the proxy waits longer than it lets streams go on, the pause before it included."""
+    grace = load(None, {}).server.grace_seconds
+    service = (DEPLOY / "rememberd.service").read_text()
+    assert int(re.findall(r"TimeoutStopSec=(\d+)", service)[0]) > grace
+    assert int(read(DEPLOY / "compose.yaml")["services"]["web"]["stop_grace_period"].removesuffix("s")) > grace
+    assert read(CHART / "values.yaml")["terminationGracePeriodSeconds"] > grace + 5
+
+
+def test_the_schema_covers_the_values() -> None:
+    """The default values pass the chart's schema, and a misspelt one does not."""
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = orjson.loads((CHART / "values.schema.json").read_bytes())
+    values = read(CHART / "values.yaml")
+    jsonschema.validate(values, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(values | {"webb": {}}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(values | {"config": values["config"] | {"keys": []}}, schema)
+
+
+def test_the_lock_holds_every_dependency() -> None:
+    """The image installs nothing that is not pinned with its hash, from no registry in particular."""
+    lock = (DEPLOY / "requirements.lock").read_text()
+    pinned = set(re.findall(r"^([\w.-]+)==", lock, re.MULTILINE))
+    needed = {
+        re.split(r"[<>=!~;\[ ]", requirement)[0].lower()
+        for requirement in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    }
+    assert needed - pinned == set()
+    assert "://" not in lock
+
+
+def manifests(tmp_path: Path, **changes: Any) -> Path:
+    """The chart rendered by Go's own templates, with these values changed."""
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump(read(CHART / "values.yaml") | changes))
+    gopath = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOCACHE": str(tmp_path / "go"), "GOFLAGS": ""}
+    rendered = tmp_path / "rendered.yaml"
+    rendered.write_text(run(tool("go"), "run", ROOT / "tests/helm/render.go", CHART, values, "prod", **gopath))
+    return rendered
+
+
+@pytest.mark.slow
+def test_the_chart_renders_valid_kubernetes(tmp_path: Path) -> None:
+    """By the schemas of the Kubernetes API itself; a changed configuration starts a rollout."""
+    more = {
+        "networkPolicy": {"enabled": True},
+        "dataVolume": {"hostPath": {"path": "/srv"}},
+        "nodeSelector": {"disk": "ssd"},
+        "podAnnotations": {"team": "memory"},
+    }
+    rendered = manifests(tmp_path, **more)
+    kinds = [each["kind"] for each in yaml.safe_load_all(rendered.read_text()) if each]
+    assert sorted(kinds) == sorted(
+        [
+            *["Deployment", "PodDisruptionBudget"] * 2,
+            "ConfigMap",
+            "HorizontalPodAutoscaler",
+            "NetworkPolicy",
+            "Service",
+        ]
+    )
+    run(tool("kubernetes-validate"), "--strict", rendered)
+    sums = re.findall(r"checksum/config: (\S+)", rendered.read_text())
+    config = read(CHART / "values.yaml")["config"] | {"fallbacks": []}
+    assert len(set(sums)) == 1
+    assert sums[0] not in manifests(tmp_path, config=config).read_text()
+
+
+@pytest.mark.slow
+def test_the_linters_find_nothing() -> None:
+    """hadolint for the Dockerfile, systemd's own verification and its exposure score for the unit."""
+    run(tool("hadolint"), DEPLOY / "Dockerfile")
+    analyze = tool("systemd-analyze")
+    report = run(analyze, "security", "--offline=true", DEPLOY / "rememberd.service")
+    assert float(re.findall(r"exposure level for \S+: ([\d.]+)", report)[0]) < 2.5
+    verdict = subprocess.run(
+        [analyze, "verify", DEPLOY / "rememberd.service"], capture_output=True, text=True, check=False
+    )
+    assert [line for line in verdict.stderr.splitlines() if "is not executable" not in line] == []
+
+
+@pytest.mark.slow
+def test_the_image_s_commands_make_a_proxy_that_runs(tmp_path: Path) -> None:
+    """No Docker here: the same pip commands on the same files in a clean directory, then the entry point."""
+    dockerfile = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ")
+    source, target = tmp_path / "src", tmp_path / "opt"
+    for line in re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE):
+        *files, destination = line.split()
+        for name in files:
+            place = tmp_path / destination.strip("/") / ("" if destination.endswith("/") else "..")
+            here, there = ROOT / name, (place / Path(name).name).resolve()
+            there.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(here, there) if here.is_dir() else shutil.copy(here, there)
+    for command in re.findall(r"^RUN (.+)$", dockerfile.rpartition("\nFROM")[0], re.MULTILINE):
+        command = command.replace("/opt/rememberd", str(target)).replace("/src", str(source))
+        run("sh", "-ec", command)
+    assert "rememberd" in run(target / "bin" / "rememberd", "--version")
+    assert "allergic to peanuts" in run(target / "bin" / "rememberd", "demo", HF_HUB_OFFLINE="1")

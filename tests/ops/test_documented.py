@@ -1,0 +1,121 @@
+"""The settings in the code, in config/rememberd.yaml and in the README are the same; what documents name exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+import pytest
+
+from rememberd.cli import COMMANDS
+from rememberd.cli.main import parser
+from rememberd.errors import ConfigError
+from rememberd.settings.loader import leaves
+from rememberd.settings.schema import Key, Settings, load
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "config" / "rememberd.yaml"
+README = ROOT / "README.md"
+DOCUMENTS = (README, *sorted((ROOT / "deploy").glob("*.md")), ROOT / "loadtests" / "FIGURES.md")
+
+
+def shown(value: object) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_the_file_holds_every_default() -> None:
+    """Read as it is, it changes nothing."""
+    assert load(CONFIG, {}) == Settings()
+
+
+def test_the_file_explains_every_setting_in_one_line() -> None:
+    """With the words of the code."""
+    text = CONFIG.read_text()
+    for path, item in [*leaves(Settings), *((("keys", key.name), key) for key in fields(Key))]:
+        line = rf"^[# -]*{path[-1]}: \S.*?  +# {re.escape(item.metadata['about'])}$"
+        assert re.search(line, text, re.MULTILINE), f"{'.'.join(path)} is missing in {CONFIG.name}"
+
+
+def test_the_readme_lists_every_setting() -> None:
+    """Name, default and meaning; and no setting that is not there."""
+    rows = [
+        f"| `{'.'.join(path)}` | `{shown(item.default)}` | {item.metadata['about']} |"
+        for path, item in leaves(Settings)
+    ]
+    for key in fields(Key):
+        default = "" if key.default is MISSING else f"`{shown(key.default)}`"
+        rows.append(f"| `keys[].{key.name}` | {default} | {key.metadata['about']} |")
+    head = "| setting | default | what it is |\n|---|---|---|\n"
+    table = README.read_text().partition(head)[2].partition("\n\n")[0]
+    assert sorted(table.splitlines()) == sorted(rows)
+
+
+def test_every_setting_can_come_from_the_environment() -> None:
+    """By the name the file's first lines give; what is not supported yet is refused, not ignored."""
+    lists = ("keys", "model_list", "fallbacks", "side_tasks", "master_key_command", "cors_origins", "redact")
+    tables = dict.fromkeys((*lists, "private_scopes", "private_classes", "aliases"))
+    samples = {"placement": "system", "host": "localhost", "log_format": "json"} | tables
+    for path, item in leaves(Settings):
+        value = samples.get(path[-1], "true" if item.default is False else "7")
+        variable = "REMEMBERD_" + "_".join(path).upper()
+        if value is None:
+            continue
+        try:
+            loaded: object = load(None, {variable: value})
+        except ConfigError as error:
+            assert "not supported" in str(error)  # noqa: PT017 - either outcome is right, a silent one is not
+            continue
+        for name in path:
+            loaded = getattr(loaded, name)
+        assert shown(loaded) == value, item.name
+
+
+def test_a_mistyped_variable_is_refused() -> None:
+    """It would be ignored silently otherwise."""
+    with pytest.raises(ConfigError, match="did you mean REMEMBERD_MEMORY_BUDGET_TOKENS"):
+        load(None, {"REMEMBERD_MEMORY_BUGET_TOKENS": "1"})
+    with pytest.raises(ConfigError, match=r"^REMEMBERD_SERVER_PORT must be a whole number"):
+        load(None, {"REMEMBERD_SERVER_PORT": "high"})
+
+
+def test_a_pasted_litellm_config_is_read(tmp_path: Path) -> None:
+    """Its proxy's own tables are passed over, its model_list is ours."""
+    pasted = tmp_path / "config.yaml"
+    pasted.write_text(
+        "model_list:\n  - model_name: gpt-4o\n    litellm_params:\n      model: openai/gpt-4o\n"
+        "      api_key: os.environ/OPENAI_API_KEY\n    model_info: {mode: chat}\n"
+        "litellm_settings: {drop_params: true}\ngeneral_settings: {master_key: sk-1234}\nrouter_settings: {}\n"
+    )
+    loaded = load(pasted, {}).model_list
+    assert loaded is not None
+    assert loaded[0]["model_name"] == "gpt-4o"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    """To a file of the project, or to a heading of the same document."""
+    text = document.read_text()
+    headings = {
+        heading.lower().translate({32: "-", 44: None}) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        file, _, heading = link.partition("#")
+        if not link.startswith("http"):
+            assert (document.parent / file).exists(), link
+            assert file or heading in headings, link
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_shown_can_be_typed(document: Path) -> None:
+    """With the options that it has."""
+    text = document.read_text()
+    shown = re.findall(r"`((?:rememberd) [a-z][^`]*)`", text)
+    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+        shown += re.findall(r"(?:^|; |bin/)(rememberd (?:[^;#&\n]|\\\n)*)", block, re.MULTILINE)
+    for command in shown:
+        words = shlex.split(command, comments=True)[1:]
+        assert words[0] in COMMANDS, command
+        if len(words) > 1:
+            parser(words[:1]).parse_args(words)

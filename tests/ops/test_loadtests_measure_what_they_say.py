@@ -1,0 +1,109 @@
+"""The load tests: a stall is charged to everyone it hits, a lost token is seen, one command makes the report."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from loadtests import encryption, fake
+from loadtests.client import Job, Load, Outcome
+from loadtests.prompts import Prompt
+from loadtests.soak import slope
+from tests.support.proxy_server import PATIENCE
+
+SCENARIO = """
+rounds: 2
+pinned: false
+arms:
+  direct: {through: direct}
+  "off": {through: rememberd, headers: {x-memory: "off"}}
+  hit: {through: rememberd, memories: 300, headers: {x-memory: read}}
+measures:
+  steady: {load: open, rate: 20, seconds: 0.5, arms: [direct, "off", hit]}
+  busy: {load: closed, connections: 2, seconds: 0.3, stream: true, model: 1-1-20, arms: [direct, "off"]}
+"""
+
+
+class Stalls(fake.Model):
+    """Answers nothing before the moment `until`."""
+
+    until = 0.0
+
+    def answer(self, request: bytes) -> None:
+        self.loop.call_at(max(self.until, self.loop.time()), super().answer, request)
+
+
+class Loses(fake.Model):
+    """Sends no token number three."""
+
+    def _write(self, data: bytes) -> None:
+        if b'"3:' not in data:
+            super()._write(data)
+
+
+async def outcome(model: type[fake.Model], *, rate: float | None = None, stream: bool = False) -> Outcome:
+    server = await asyncio.get_running_loop().create_server(model, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    prompt = Prompt("0-1-5", stream=stream)
+    path = "/0-1-5/v1/chat/completions"
+    job = Job("127.0.0.1", port, path, {}, prompt, seconds=0.4, start=time.monotonic(), rate=rate, each=5)
+    try:
+        return await asyncio.wait_for(Load(job).run(), PATIENCE)
+    finally:
+        server.close()
+
+
+async def test_a_stall_is_charged_to_every_request_that_was_due_meanwhile() -> None:
+    """No coordinated omission: ten requests were due while the server stalled, and all ten were slow."""
+    Stalls.until = asyncio.get_running_loop().time() + 0.4
+    seen = await outcome(Stalls, rate=25)
+    assert len(seen.latency) == 10
+    waits = sorted(seen.latency)
+    assert waits[-1] > 350
+    assert waits[5] > 150
+
+
+async def test_lost_tokens_are_counted() -> None:
+    """A stream that lacks a token does not pass for whole, and a whole one does."""
+    assert (await outcome(fake.Model, stream=True)).lost == 0
+    lossy = await outcome(Loses, stream=True)
+    assert lossy.tokens > 0
+    assert lossy.lost >= lossy.tokens / 4
+
+
+def test_a_leak_is_a_slope() -> None:
+    """Growth in the first fifth is caches; growth after it is told per hour."""
+    flat = [(hour / 10, 100.0 if hour < 2 else 120.0) for hour in range(10)]
+    assert abs(slope(flat)) < 0.01
+    assert abs(slope([(hour, 100 + 3.0 * hour) for hour in range(10)]) - 3) < 0.01
+
+
+@pytest.mark.slow
+def test_one_command_makes_the_report(tmp_path: Path) -> None:
+    """`python -m loadtests run` starts model, proxy and clients, and leaves figures and a page behind."""
+    scenario = tmp_path / "tiny.yaml"
+    scenario.write_text(SCENARIO)
+    command = [sys.executable, "-m", "loadtests", "run", "--scenario", str(scenario), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3 * PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "out" / "result.json").read_text())["summary"]
+    assert summary["steady"]["hit"]["status_hit"] == 1
+    assert summary["steady"]["off"]["errors"] == summary["busy"]["off"]["lost"] == 0
+    assert summary["busy"]["off"]["tokens"] > 0
+    assert "added p99" in done.stdout
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "added p99" in page
+
+
+async def test_what_sealing_costs_is_shown_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same memories in clear, sealed, and with turned vectors; a row and three figures each."""
+    await encryption.main(60)
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [name for name, *_ in rows] == ["clear", "sealed", "sealed, vectors turned"]
+    assert all(float(figure) > 0 for _, *figures in rows for figure in figures)

@@ -1,0 +1,159 @@
+"""`rememberd serve`: says what it found, drains on SIGTERM, stops on a bad configuration."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.fake_model import Behaviour, FakeModel
+from tests.support.proxy_server import PATIENCE, ask, eventually, memories, remembered, running
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rememberd", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | environ,
+        check=False,
+    )
+
+
+def write(folder: Path, **settings: object) -> str:
+    path = folder / "rememberd.yaml"
+    path.write_text(json.dumps({"data_dir": str(folder / "data"), "model_list": []} | settings))
+    return str(path)
+
+
+def test_streams_in_flight_finish_after_sigterm_and_the_queue_is_kept(tmp_path: Path, upstream: FakeModel) -> None:
+    """A deployment must not cut anybody off, nor forget what was said last."""
+    upstream.script(Behaviour(answer="slow but whole " * 10, delay_chunk=0.05))
+    with running(tmp_path, {"model-a": upstream.url}) as proxy:
+        pids = proxy.pids("web") + proxy.pids("writer")
+        got: list[str] = []
+
+        def stream() -> None:
+            with proxy.client("drain") as client:
+                got.append(ask(client, "I live in Visby.", stream=True).text)
+
+        talker = threading.Thread(target=stream)
+        before = len(upstream.chats)
+        talker.start()
+        eventually(lambda: len(upstream.chats) > before)
+        proxy.process.send_signal(signal.SIGTERM)
+        talker.join(PATIENCE)
+        assert proxy.process.wait(PATIENCE) == 0
+        assert got[0].endswith("data: [DONE]\n\n")
+        assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    with running(tmp_path, {"model-a": upstream.url}) as again, again.client("drain") as client:
+        remembered(client, "Visby", "episode")
+
+
+def test_when_the_parent_is_killed_the_children_stop(tmp_path: Path, upstream: FakeModel) -> None:
+    """No orphan keeps the port or the store's lock."""
+    with running(tmp_path, {"model-a": upstream.url}) as proxy:
+        pids = proxy.pids("web") + proxy.pids("writer")
+        assert len(pids) == 2
+        proxy.process.kill()
+        eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+
+
+def test_two_workers_share_one_memory(tmp_path: Path, upstream: FakeModel) -> None:
+    """Whichever of them answers."""
+    with running(tmp_path, {"model-a": upstream.url}, server={"port": 0, "workers": 2}) as proxy:
+        eventually(lambda: len(proxy.pids("web")) == 2)
+        with proxy.client("shared") as client:
+            client.post("/v1/memories", json={"text": "I live in Skagen."})
+        for number in range(8):
+            with proxy.client("shared") as fresh:  # a new connection each time
+                assert ask(fresh, f"Where do I live? ({number})").headers["X-Memory-Status"] == "hit"
+
+
+def test_without_keys_everyone_here_is_the_user_local(tmp_path: Path, upstream: FakeModel) -> None:
+    """Any key or none will do; a web page of another site may not come in."""
+    with running(tmp_path, {"model-a": upstream.url}, keys=None) as proxy:
+        body = {"model": "model-a", "messages": [{"role": "user", "content": "I live in Ystad."}]}
+        for headers in ({}, {"Authorization": "Bearer whatever"}, {"Origin": "http://localhost:3000"}):
+            assert httpx.post(f"{proxy.url}/v1/chat/completions", json=body, headers=headers).status_code == 200
+        with httpx.Client(base_url=proxy.url) as client:
+            remembered(client, "Ystad", "fact")
+            assert len(memories(client, "episode")) == 1
+        for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
+            assert httpx.get(f"{proxy.url}/v1/memories", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"server": {"prot": 1}}, ["rememberd.yaml:1", "server.prot", "port"]),
+        ({"server": {"port": "high"}}, ["server.port", "whole number"]),
+        ({"memory": {"placement": "above"}}, ["memory.placement", "user, system"]),
+        ({"server": {"host": "0.0.0.0"}}, ["0.0.0.0", "keys"]),
+        ({"keys": [{"name": "a", "key": "k"}]}, ["'a'", "user"]),
+        ({"keys": [{"name": "a", "key": "os.environ/NOT_SET", "user": "u"}]}, ["NOT_SET", "not set"]),
+        ({"model_list": [{"model_name": "x"}]}, ["model_list", "litellm_params"]),
+        ({"model_list": [{"model_name": "x", "litellm_params": {"model": "unheard-of"}}]}, ["x", "api_base"]),
+        ({"memory": {"embedding": {"path": "/no/such/model"}}}, ["memory.embedding.path", "/no/such/model"]),
+        ({"memory": {"encryption": {"master_key": "m"}}}, ["memory.encryption.master_key"]),
+    ],
+)
+def test_a_bad_setting_stops_the_start_and_says_where(
+    tmp_path: Path, settings: dict[str, object], words: list[str]
+) -> None:
+    """With the line, the name and what would be right."""
+    done = run("serve", "--config", write(tmp_path, **({"server": {"port": 0}} | settings)))
+    assert done.returncode == 2
+    for word in words:
+        assert word in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_said_plainly(tmp_path: Path, upstream: FakeModel) -> None:
+    """The second most frequent mistake."""
+    port = int(upstream.url.rpartition(":")[2].removesuffix("/v1"))
+    done = run("serve", "--config", write(tmp_path, server={"port": port}))
+    assert done.returncode == 2
+    assert f"127.0.0.1:{port}" in done.stderr
+    assert "server.port" in done.stderr
+
+
+def test_the_environment_overrides_the_file_and_its_typing_errors_are_named(tmp_path: Path) -> None:
+    """As in containers."""
+    done = run("serve", "--config", write(tmp_path), REMEMBERD_SERVER_WORKERS="0")
+    assert "server.workers" in done.stderr
+    done = run("serve", "--config", write(tmp_path), REMEMBERD_SERVER_WORKRES="2")
+    assert "did you mean REMEMBERD_SERVER_WORKERS" in done.stderr
+
+
+def test_a_second_proxy_on_the_same_data_is_refused(tmp_path: Path, upstream: FakeModel) -> None:
+    """Two writers on one embedded store would corrupt it."""
+    with running(tmp_path, {"model-a": upstream.url}) as proxy:
+        done = run("writer", "--config", write(tmp_path, server={"port": 0}))
+        assert done.returncode == 2
+        assert str(proxy.data) in done.stderr
+
+
+def test_web_never_imports_litellm_before_a_model_needs_it(tmp_path: Path, upstream: FakeModel) -> None:
+    """It would cost seconds and 170 MB."""
+    with running(tmp_path, {"model-a": upstream.url}) as proxy:
+        with proxy.client("small") as client:
+            ask(client, "Hi")
+        for pid in proxy.pids("web"):
+            assert "tiktoken" not in Path(f"/proc/{pid}/maps").read_text()  # litellm's, and compiled
+            resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            assert resident < 150e6
+
+
+def test_data_is_for_its_owner_only(tmp_path: Path, upstream: FakeModel) -> None:
+    """On a shared machine other accounts read nothing."""
+    with running(tmp_path, {"model-a": upstream.url}) as proxy:
+        assert proxy.data.stat().st_mode & 0o077 == 0

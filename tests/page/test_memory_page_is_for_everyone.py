@@ -1,0 +1,165 @@
+"""The memory page for those who see little, use no mouse, hold a phone, or want no movement; looked at by axe."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.browser import PHONE, WIDE, opened, say, shot
+from tests.support.proxy_server import Proxy
+
+pytestmark = pytest.mark.browser
+
+VIEWS = ("memories", "chat", "preview", "answers", "settings")
+LOOKS = [(scheme, size) for scheme in ("light", "dark") for size in (WIDE, PHONE)]
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core, from npm: it is not part of the project."""
+    folder = tmp_path_factory.mktemp("axe")
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed: axe-core comes from there")
+    command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), "axe-core"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"axe-core cannot be had: {done.stderr[-300:]}")
+    return (folder / "node_modules/axe-core/axe.min.js").read_text()
+
+
+@pytest.fixture(scope="module")
+def ada(proxy: Proxy, browser: Browser) -> str:
+    """Somebody with every kind of memory: pinned, expiring, past, long, in two scripts, learned and added."""
+    user = "ada of the page"
+    with proxy.client(user) as client:
+        for text in (
+            "I live in Oslo.",
+            "I live in Bergen.",
+            "I speak Norwegian. أتكلم العربية قليلا",
+            "I like figs.",
+        ):
+            client.post("/v1/memories", json={"text": text}).raise_for_status()
+        pinned = {"text": "I am allergic to peanuts.", "pinned": True, "expires_at": "2031-05-09T00:00:00Z"}
+        client.post("/v1/memories", json=pinned).raise_for_status()
+        client.post("/v1/memories", json={"text": "Donaudampfschifffahrt" * 12}).raise_for_status()
+    with opened(browser, proxy, user, "chat") as page:
+        say(page, "My dog is called Bruno. Which snacks should I avoid?")
+    return user
+
+
+def fill(page: Page, view: str) -> None:
+    """Show of each view as much as there is."""
+    match view:
+        case "memories":
+            page.get_by_label("Past ones too").check()
+            page.locator(".card.past").first.wait_for()
+            row = page.locator(".card.fact", has_text="Bergen").first
+            row.locator(".words").click()
+            row.get_by_role("button", name="Edit").click()
+        case "chat":
+            page.get_by_role("button", name="Side by side").click()
+            say(page, "Which snacks should I avoid?")
+            page.locator(".went summary").first.click()
+            page.locator(".headers summary").first.click()
+        case "preview":
+            page.get_by_label("A message").fill("Which snacks should I avoid?")
+            page.keyboard.press("Enter")
+            page.locator(".verdict").wait_for()
+            page.get_by_text("The block, word for word").click()
+        case "answers":
+            page.locator(".receipt summary").first.click()
+        case "settings":
+            page.locator(".figures").wait_for()
+
+
+def findings(page: Page, axe: str) -> list[str]:
+    """Serious and critical ones, with the places."""
+    page.evaluate(axe)
+    found: dict[str, Any] = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    serious = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
+    return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in serious]
+
+
+@pytest.mark.parametrize(("scheme", "size"), LOOKS, ids=[f"{scheme}-{size['width']}" for scheme, size in LOOKS])
+def test_axe_finds_nothing_serious(
+    proxy: Proxy, browser: Browser, ada: str, axe: str, scheme: str, size: Any, tmp_path: Path
+) -> None:
+    """In any view, light and dark, on a phone and on a desk; nothing is wider than the screen."""
+    for view in VIEWS:
+        with opened(browser, proxy, ada, view, viewport=size, color_scheme=scheme, reduced_motion="reduce") as page:
+            fill(page, view)
+            shot(page, f"{view}-{size['width']}-{scheme}", tmp_path)
+            assert findings(page, axe) == [], view
+            assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], view
+
+
+def test_axe_finds_nothing_serious_before_signing_in_and_while_erasing(
+    proxy: Proxy, browser: Browser, ada: str, axe: str, tmp_path: Path
+) -> None:
+    """The gate and the dialog, and what there is without memories."""
+    with opened(browser, proxy, forgiving=True) as page:
+        shot(page, "gate-1280-light", tmp_path)
+        assert findings(page, axe) == []
+    with opened(browser, proxy, "somebody without memories", viewport=PHONE) as page:
+        page.get_by_role("heading", name="Nothing remembered yet").wait_for()
+        shot(page, "empty-390-light", tmp_path)
+        assert findings(page, axe) == []
+    with opened(browser, proxy, ada, "settings") as page:
+        page.get_by_role("button", name="Erase everything…").click()
+        shot(page, "erase-1280-light", tmp_path)
+        assert findings(page, axe) == []
+
+
+def test_the_keyboard_alone_is_enough(proxy: Proxy, browser: Browser, user: str) -> None:
+    """From the skip link to an edit and back, and one always sees where one is."""
+    with proxy.client(user) as client:
+        client.post("/v1/memories", json={"text": "I like figs."})
+    with opened(browser, proxy, user) as page:
+        page.locator(".card").wait_for()
+        page.keyboard.press("Tab")
+        expect(page.get_by_text("Skip to the content")).to_be_focused()
+        page.keyboard.press("Enter")
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+            if page.evaluate("document.activeElement.className") == "words":
+                break
+        page.keyboard.press("Enter")
+        expect(page.locator(".words")).to_have_attribute("aria-expanded", "true")
+        page.get_by_role("button", name="Edit").focus()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Control+a")
+        page.keyboard.type("I like ripe figs.")
+        page.keyboard.press("Control+Enter")
+        expect(page.locator(".words")).to_be_focused()
+        expect(page.locator(".words")).to_contain_text("ripe")
+
+
+def test_the_theme_can_be_chosen_and_is_kept(proxy: Proxy, browser: Browser, ada: str) -> None:
+    """Against the system's; it stands before the first paint of the next visit."""
+    paper = "getComputedStyle(document.body).backgroundColor"
+    with opened(browser, proxy, ada, color_scheme="light") as page:
+        light = page.evaluate(paper)
+        page.get_by_role("button", name="Switch between light and dark").click()
+        dark = page.evaluate(paper)
+        assert dark != light
+        page.reload(wait_until="commit")
+        page.wait_for_selector("body", state="attached")
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        page.locator("h1").wait_for()
+        assert page.evaluate(paper) == dark
+
+
+def test_who_wants_no_movement_sees_none(proxy: Proxy, browser: Browser, ada: str) -> None:
+    """Not even while something is loading."""
+    with opened(browser, proxy, ada, reduced_motion="reduce") as page:
+        page.route("**/v1/memories?*", lambda route: None)
+        page.get_by_role("button", name="Facts").click()
+        page.locator(".bone").first.wait_for()
+        assert page.evaluate("document.getAnimations().length") == 0
+        page.unroute_all(behavior="ignoreErrors")

@@ -1,0 +1,316 @@
+"""Made keys behave the same in a host's file and in Redis, sealed or not: kept as hashes, one name one key, and every
+process sees each change."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from rememberd.access.api_keys import MadeKey, MadeKeys, Watch
+from rememberd.access.auth import Auth
+from rememberd.encryption.cipher import Cipher
+from rememberd.errors import ConfigError, QueueUnavailable, RequestError
+from rememberd.settings.schema import Key
+from rememberd.storage.redis.api_keys import RedisMadeKeys
+from rememberd.storage.redis.client import PREFIX, Shared
+from rememberd.storage.sqlite.api_keys import KeysFile
+from rememberd.storage.sqlite.database import Database
+from rememberd.types import Principal
+from tests.support.redis_process import RedisServer
+from tests.support.sealing import opened_in_redis
+
+ROOT = Cipher(b"r" * 32, "")
+ADA = Principal("ada's", user="ada", models=("gpt-*",), scopes=("work", "team"), requests_per_minute=7, expires_at=9)
+EVE = replace(ADA, name="eve's", expires_at=None)
+
+
+@pytest.fixture(params=["file", "redis", "sealed"])
+async def two(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[MadeKeys, MadeKeys]]:
+    """Of two processes: of one host if the keys are in a file, else of two."""
+    one: MadeKeys
+    other: MadeKeys
+    if request.param == "file":
+        one, other = in_file(tmp_path), in_file(tmp_path)
+    else:
+        url, root = request.getfixturevalue("redis_url"), ROOT if request.param == "sealed" else None
+        one, other = in_redis(url, tmp_path / "one", root), in_redis(url, tmp_path / "other", root)
+    yield one, other
+    await one.close()
+    await other.close()
+
+
+def in_file(folder: Path) -> KeysFile:
+    return KeysFile(Database(folder / "keys.db"))
+
+
+def in_redis(url: str, folder: Path, root: Cipher | None = None) -> RedisMadeKeys:
+    return RedisMadeKeys(Shared(url), root, in_file(folder))
+
+
+def let_in(auth: Auth, key: str) -> bool:
+    try:
+        auth.principal({"x-api-key": key})
+    except RequestError:
+        return False
+    return True
+
+
+async def test_a_key_made_here_is_listed_there(two: tuple[MadeKeys, MadeKeys]) -> None:
+    """With all that was asked for, in the order they were made; the key itself is nowhere, only its hash."""
+    one, other = two
+    assert await other.all() == []
+    made, key = await one.create(ADA, 20)
+    earlier, _ = await other.create(Principal("bob's", user="bob"), 10)
+    assert await other.all() == [earlier, made] == await one.all()
+    assert (made.principal, made.digest) == (ADA, sha256(key.encode()).digest())
+
+
+async def test_of_two_who_take_a_name_at_once_one_gets_409(two: tuple[MadeKeys, MadeKeys]) -> None:
+    """Whichever process they ask; once it is revoked the name is free again."""
+    asked = [each.create(ADA, 1) for _ in range(4) for each in two]
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    refused = [each for each in results if isinstance(each, RequestError)]
+    assert (len(refused), {each.status for each in refused}) == (7, {409})
+    await two[1].revoke("ada's", 2)
+    await two[0].create(ADA, 3)
+
+
+async def test_who_is_revoked_stays_in_the_list(two: tuple[MadeKeys, MadeKeys]) -> None:
+    """By name or id, once; who has the name next is not meant."""
+    one, other = two
+    first, _ = await one.create(ADA, 1)
+    assert await other.revoke(first.id, 5) == MadeKey(first.id, first.digest, ADA, 1, 5)
+    second, _ = await other.create(ADA, 6)
+    for gone in (first.id, "nobody's"):
+        with pytest.raises(RequestError, match="no key in force is called"):
+            await one.revoke(gone, 7)
+    assert (await one.revoke("ada's", 8)).id == second.id
+    assert [each.revoked_at for each in await other.all()] == [5, 8]
+
+
+async def test_every_change_has_a_version_of_its_own(two: tuple[MadeKeys, MadeKeys]) -> None:
+    """As the other process sees it; what was refused changes nothing."""
+    one, other = two
+    seen = [await other.version()]
+    made, _ = await one.create(ADA, 1)
+    seen.append(await other.version())
+    await one.revoke(made.id, 2)
+    seen.append(await other.version())
+    with pytest.raises(RequestError):
+        await one.revoke(made.id, 3)
+    assert len(set(seen)) == 3
+    assert await other.version() == seen[-1]
+
+
+async def test_what_was_changed_elsewhere_is_in_force_after_a_look(two: tuple[MadeKeys, MadeKeys]) -> None:
+    """And only then are keys known to be needed, or not; who looks needs no restart."""
+    auth = Auth([])
+    watch = Watch(auth, two[1])
+    assert not let_in(auth, "any")
+    await watch.look()
+    assert let_in(auth, "any")
+    made, key = await two[0].create(ADA, 1)
+    await watch.look()
+    assert not let_in(auth, "any")
+    with pytest.raises(RequestError, match="expired"):
+        auth.principal({"x-api-key": key})
+    await two[0].revoke(made.id, 2)
+    await watch.look()
+    with pytest.raises(RequestError, match="not known"):
+        auth.principal({"x-api-key": key})
+
+
+class Keys:
+    """`MadeKeys` as a test would have them: away, hanging, or restored from an older copy."""
+
+    def __init__(self) -> None:
+        self.made: list[MadeKey] = []
+        self.away: Exception | None = None
+        self.named = 0
+
+    def become(self, *made: MadeKey) -> None:
+        self.made, self.named = list(made), self.named + 1
+
+    async def create(self, principal: Principal, at: int) -> tuple[MadeKey, str]:
+        raise NotImplementedError
+
+    async def revoke(self, id_or_name: str, at: int) -> MadeKey:
+        raise NotImplementedError
+
+    async def all(self) -> list[MadeKey]:
+        return self.made
+
+    async def version(self) -> str:
+        if self.away:
+            raise self.away
+        return str(self.named)
+
+    async def close(self) -> None: ...
+
+
+def of(key: str, revoked_at: int | None = None, *, readable: bool = True) -> MadeKey:
+    return MadeKey(f"key_{key}", sha256(key.encode()).digest(), Principal(key, user="u"), 1, revoked_at, readable)
+
+
+async def test_while_they_are_away_nobody_new_gets_in_and_nobody_known_is_put_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log says so once, whatever the reasons are, and once when they are back."""
+    caplog.set_level(logging.INFO)
+    keys, auth = Keys(), Auth([])
+    watch = Watch(auth, keys)
+    keys.become(of("known"), of("gone", 5))
+    await watch.look()
+    keys.away = QueueUnavailable("refused")
+    await watch.look()
+    keys.away = TimeoutError()
+    await watch.look()
+    assert [let_in(auth, each) for each in ("known", "gone", "new")] == [True, False, False]
+    keys.away = None
+    keys.become(of("known", 9), of("gone", 5), of("new"))
+    await watch.look()
+    assert [let_in(auth, each) for each in ("known", "gone", "new")] == [False, False, True]
+    assert [record.message.partition(",")[0] for record in caplog.records] == [
+        "made keys cannot be read",
+        "made keys can be read again",
+    ]
+
+
+async def test_who_starts_while_they_are_away_lets_in_the_keys_of_the_settings_only() -> None:
+    """Nobody without a key, though there may turn out to be none; nor is anybody known to be the only user."""
+    keys = Keys()
+    keys.away = QueueUnavailable("refused")
+    for configured in ([], [Key(name="alice", key="sk-alice", user="alice")]):
+        auth = Auth(configured)
+        await Watch(auth, keys).look()
+        assert [let_in(auth, each) for each in ("", "sk-alice", "made")] == [False, bool(configured), False]
+        assert not auth.one_user
+
+
+async def test_an_older_copy_brings_no_key_back_and_opens_nothing() -> None:
+    """Redis restored, or emptied: what this process saw revoked stays so, and keys stay needed."""
+    keys, auth = Keys(), Auth([])
+    watch = Watch(auth, keys)
+    keys.become(of("ada", 5), of("bob"))
+    await watch.look()
+    keys.become(of("ada"), of("bob"))
+    await watch.look()
+    assert [let_in(auth, each) for each in ("ada", "bob", "")] == [False, True, False]
+    keys.become()
+    await watch.look()
+    assert [let_in(auth, each) for each in ("ada", "bob", "")] == [False, False, False]
+
+
+async def test_one_that_cannot_be_read_opens_nothing_and_holds_up_no_other() -> None:
+    """Nor is a proxy that needs keys taken for one that needs none."""
+    keys, auth = Keys(), Auth([])
+    keys.become(of("torn", readable=False))
+    await Watch(auth, keys).look()
+    assert [let_in(auth, each) for each in ("torn", "")] == [False, False]
+    keys.become(of("torn", readable=False), of("bob"))
+    await Watch(auth, keys).look()
+    assert let_in(auth, "bob")
+
+
+def raw(server: RedisServer) -> dict[bytes, dict[bytes, bytes]]:
+    with server.client() as client:
+        return {name: client.hgetall(name) for name in client.keys(f"{PREFIX}api_key:*")}
+
+
+async def test_sealed_no_name_stands_in_redis_and_who_writes_there_makes_no_key(
+    redis_server: RedisServer, redis_url: str, tmp_path: Path
+) -> None:
+    """Neither with the record of another key nor with one of its own; the others hold."""
+    keys = in_redis(redis_url, tmp_path, ROOT)
+    made, key = await keys.create(ADA, 1)
+    await keys.create(Principal("bob's", user="bob"), 2)
+    ((name, fields),) = [each for each in raw(redis_server).items() if made.id.encode() in each[0]]
+    for kept in raw(redis_server).values():
+        for value in kept.values():
+            assert not any(each in value for each in (b"ada", b"bob", b"work", key.encode()))
+    forged = sha256(b"mine").digest()
+    with redis_server.client() as client:
+        client.hset(name, "digest", forged)
+        client.hset(f"{PREFIX}api_key:key_x", mapping=fields | {b"digest": forged})
+        client.zadd(f"{PREFIX}api_keys", {"key_x": 3})
+        client.set(f"{PREFIX}api_keys_version", "forged")
+    auth = Auth([])
+    await Watch(auth, keys).look()
+    assert not let_in(auth, "mine")
+    assert [each.readable for each in await keys.all()] == [False, True, False]
+    await keys.close()
+
+
+async def test_a_redis_with_keys_in_clear_text_is_not_encrypted_later(redis_url: str, tmp_path: Path) -> None:
+    """As one with anything else."""
+    keys = in_redis(redis_url, tmp_path)
+    await keys.create(ADA, 1)
+    await keys.close()
+    with pytest.raises(ConfigError, match="are not encrypted"):
+        async with opened_in_redis(redis_url):
+            pass
+
+
+async def test_keys_made_before_there_was_redis_come_along(redis_url: str, tmp_path: Path) -> None:
+    """Of every host, in force and revoked ones, by whichever process is first, again after a kill; of two hosts with
+    one name both hold. What is revoked afterwards is so in the file too: no way back to it, and no empty Redis,
+    brings a key back or opens a proxy that needs keys."""
+    files = [in_file(tmp_path / name) for name in ("a", "b")]
+    (eve, key), (bob, _) = await files[0].create(EVE, 1), await files[0].create(Principal("bob's", user="bob"), 2)
+    await files[0].revoke(bob.id, 3)
+    namesake, _ = await files[1].create(EVE, 4)
+    async with AsyncExitStack() as stack:
+        hosts = [in_redis(redis_url, tmp_path / name) for name in ("a", "a", "b", "c")]
+        for close in [each.close for each in hosts] + [each.close for each in files]:
+            stack.push_async_callback(close)
+        await hosts[0]._add(eve)  # and then it was killed
+        await asyncio.gather(*(host.version() for host in hosts))
+        found = {each.id: each for each in await hosts[3].all()}
+        assert found[eve.id] == eve
+        assert found[bob.id].revoked_at == 3
+        assert (found[namesake.id].digest, found[namesake.id].revoked_at) == (namesake.digest, None)
+        assert found[namesake.id].principal.name == f"{EVE.name} {namesake.id}"
+        await hosts[3].revoke(eve.id, 5)
+        again = in_redis(redis_url, tmp_path / "a")
+        stack.push_async_callback(again.close)
+        assert {each.id: each.revoked_at for each in await again.all()}[eve.id] == 5
+        auth = Auth([])
+        await Watch(auth, files[0]).look()
+        assert not let_in(auth, key)
+        assert not let_in(auth, "")
+
+
+async def test_a_call_whose_answer_was_lost_is_sent_again_in_vain(redis_url: str, tmp_path: Path) -> None:
+    """The client retries: neither is a key made twice nor a revocation said to have failed."""
+    keys = in_redis(redis_url, tmp_path)
+    made, _ = await keys.create(EVE, 1)
+    assert await keys._add(made)
+    for _ in range(2):
+        assert (await keys.revoke(made.id, 5)).revoked_at == 5
+    assert len(await keys.all()) == 1
+    await keys.close()
+
+
+async def test_an_emptied_redis_opens_no_host_that_had_keys(
+    redis_server: RedisServer, redis_url: str, tmp_path: Path
+) -> None:
+    """Its file still says that it did."""
+    file = in_file(tmp_path)
+    _, key = await file.create(EVE, 1)
+    keys = in_redis(redis_url, tmp_path)
+    assert len(await keys.all()) == 1
+    with redis_server.client() as client:
+        client.flushall()
+    again, auth = in_redis(redis_url, tmp_path), Auth([])
+    await Watch(auth, again).look()
+    assert not let_in(auth, "")
+    assert not let_in(auth, key)
+    for kept in (file, keys, again):
+        await kept.close()

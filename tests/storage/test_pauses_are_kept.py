@@ -1,0 +1,60 @@
+"""A pause holds in every web process, and what was said meanwhile is not learned."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rememberd.encryption.pauses import SealedPauses
+from rememberd.ports import PausedUsers
+from rememberd.storage.redis.client import Shared
+from rememberd.storage.redis.queue import RedisQueue
+from rememberd.storage.redis.records import RedisPauses
+from rememberd.storage.sqlite.database import Database
+from rememberd.storage.sqlite.pauses import Pauses
+from tests.support.queue_contract import claimed, found_in, turn
+from tests.support.sealing import opened, opened_in_redis
+
+
+@pytest.fixture(params=["sqlite", "redis", "sealed", "sealed redis"])
+async def pauses(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[PausedUsers]:
+    if "redis" not in request.param:
+        file = Pauses(Database(tmp_path / "queue.db"))
+        async with opened(tmp_path) as keyring:
+            yield SealedPauses(file, keyring) if request.param == "sealed" else file
+        await file.database.close()
+        return
+    shared = Shared(request.getfixturevalue("redis_url"), soon_ms=5_000)
+    pauses = RedisPauses(shared)
+    async with opened_in_redis(request.getfixturevalue("redis_url")) as keyring:
+        yield SealedPauses(pauses, keyring) if request.param == "sealed redis" else pauses
+    await shared.close()
+
+
+async def test_a_pause_lasts_until_it_is_ended(pauses: PausedUsers) -> None:
+    """Of one user only; pausing twice is pausing once."""
+    await pauses.pause("ada")
+    await pauses.pause("ada")
+    assert await pauses.paused("ada")
+    assert not await pauses.paused("bob")
+    await pauses.resume("ada")
+    assert not await pauses.paused("ada")
+
+
+async def test_a_paused_users_turn_is_refused_by_redis_itself(redis_url: str) -> None:
+    """A chat that could not ask in time whether its user has paused puts the turn later: it is not kept. What a
+    model found in a turn from before the pause is."""
+    shared = Shared(redis_url, soon_ms=5_000)
+    queue, pauses = RedisQueue(shared), RedisPauses(shared)
+    await pauses.pause("ada")
+    assert not await queue.put(turn("t1"))
+    assert await queue.put(turn("t2", "bob"))
+    assert await queue.put(found_in(turn("t3", "cyd")))
+    await pauses.pause("cyd")
+    assert await queue.put(found_in(turn("t4", "cyd")))
+    await pauses.resume("ada")
+    assert await queue.put(turn("t1"))
+    assert sorted(await claimed(queue)) == sorted(["t1", "t2", found_in(turn("t3")).id])
+    await queue.close()

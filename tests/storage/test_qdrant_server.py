@@ -1,0 +1,277 @@
+"""What a Qdrant server may do to us, and what we never do to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from rememberd.cli.check import check
+from rememberd.errors import ConfigError, StoreUnavailable
+from rememberd.settings.schema import Memory, Settings, Store
+from rememberd.storage.qdrant.store import QdrantStore
+from rememberd.types import Space
+from tests.support.fake_model import FakeModel
+from tests.support.fakes import EmbedderFake
+from tests.support.proxy_server import ask, eventually, remembered, running
+from tests.support.qdrant_double import Faults, QdrantDouble
+from tests.support.store_contract import ANN, DIM, EAST, NOW, UP, listed, point, recallable, words
+
+
+class Four(EmbedderFake):
+    name, dim = "org/four", DIM
+
+
+class Five(EmbedderFake):
+    name, dim = "five", 5
+
+
+@pytest.fixture
+async def qdrant() -> AsyncIterator[QdrantDouble]:
+    async with QdrantDouble() as double:
+        yield double
+
+
+@pytest.fixture
+async def store(qdrant: QdrantDouble) -> AsyncIterator[QdrantStore]:
+    store = QdrantStore.at(Store(qdrant.url), Four(), call_seconds=1.0)
+    yield store
+    await store.close()
+
+
+async def test_the_collection_is_made_for_many_users(qdrant: QdrantDouble) -> None:
+    """A tenant index on the space, no index over all users, no filter without an index; and what was set."""
+    settings = Store(qdrant.url, shards=2, shard_by_user=True, replicas=3, write_consistency=2, quantize=True)
+    store = QdrantStore.at(settings, Four())
+    await store.ping()
+    await store.close()
+    made = qdrant.collections["rememberd-org_four-4"]
+    assert made.config["hnsw_config"] | {"m": 0, "payload_m": 16} == made.config["hnsw_config"]
+    assert made.config["strict_mode_config"]["unindexed_filtering_retrieve"] is False
+    assert (made.config["replication_factor"], made.config["write_consistency_factor"]) == (3, 2)
+    assert made.config["sharding_method"] == "custom"
+    assert made.shard_keys == {"users-0", "users-1"}
+    assert made.config["quantization_config"]["scalar"]["type"] == "int8"
+    assert made.config["vectors"]["dense"]["on_disk"] is True  # beside them, in memory, nothing would be gained
+    indexed = {
+        body["field_name"]: body["field_schema"] for _, body in qdrant.requests if "field_name" in (body or {})
+    }
+    assert indexed["space"]["is_tenant"] is True
+    assert set(indexed) == {"space", "buried", "user_id", "kind", "slot", "pinned", "until", "order"}
+
+
+async def test_a_creation_cut_short_is_completed(qdrant: QdrantDouble, store: QdrantStore) -> None:
+    """Whoever comes next makes the missing indexes, without which every list would be refused."""
+    await store.ping()
+    qdrant.collections["rememberd-org_four-4"].indexes.clear()
+    other = QdrantStore.at(Store(qdrant.url), Four())
+    await other.put(ANN, [point("a")])
+    assert await listed(other, ANN) == ["a"]
+    await other.close()
+
+
+async def test_two_processes_may_create_it_at_the_same_time(qdrant: QdrantDouble) -> None:
+    """As all of them do at the first start."""
+    stores = [QdrantStore.at(Store(qdrant.url, shards=2, shard_by_user=True), Four()) for _ in range(4)]
+    await asyncio.gather(*(store.put(ANN, [point(f"m{i}")]) for i, store in enumerate(stores)))
+    assert len(await listed(stores[0], ANN)) == 4
+    await asyncio.gather(*(store.close() for store in stores))
+
+
+async def test_another_embedders_memories_are_refused(qdrant: QdrantDouble, store: QdrantStore) -> None:
+    """At the start, by name; and later too if the server was away at the start."""
+    await store.put(ANN, [point("a")])
+    other = QdrantStore.at(Store(qdrant.url), Five())
+    with pytest.raises(ConfigError, match=r"rememberd-org_four-4.*memory\.embedding"):
+        await other.open()
+    with pytest.raises(StoreUnavailable, match="rememberd-org_four-4"):
+        await other.page(ANN, limit=1, now=NOW)
+    assert list(qdrant.collections) == ["rememberd-org_four-4"]
+    await other.close()
+
+
+async def test_a_recall_is_one_request_for_light_fields(qdrant: QdrantDouble, store: QdrantStore) -> None:
+    """All three branches together, and no text crosses the network for what only might be chosen."""
+    await store.put(ANN, [point("a", pinned=True)])
+    before = len(qdrant.requests)
+    await store.search(ANN, EAST, words("tea"), now=NOW)
+    ((_, body),) = qdrant.requests[before:]
+    assert len(body["searches"]) == 3
+    assert all("memory" not in each["with_payload"] for each in body["searches"])
+
+
+@pytest.mark.parametrize("other", [{"shards": 3, "shard_by_user": True}, {"shards": 2}])
+async def test_another_number_of_shards_is_refused(qdrant: QdrantDouble, other: dict[str, Any]) -> None:
+    """Users would be looked for in other shards than they were written to."""
+    made = QdrantStore.at(Store(qdrant.url, shards=2, shard_by_user=True), Four())
+    await made.put(ANN, [point("a")])
+    changed = QdrantStore.at(Store(qdrant.url, **other), Four())
+    with pytest.raises(ConfigError, match="shard_by_user true and shards 2"):
+        await changed.open()
+    again = QdrantStore.at(Store(qdrant.url, shards=2, shard_by_user=True), Four())
+    assert await listed(again, ANN) == ["a"]
+    for store in (made, changed, again):
+        await store.close()
+
+
+async def test_a_user_stays_in_one_shard(qdrant: QdrantDouble) -> None:
+    """Every request about one user names the same shard, and not all users the same."""
+    store = QdrantStore.at(Store(qdrant.url, shards=8, shard_by_user=True), Four())
+    await store.ping()
+    shards = set()
+    for user in ("ann", "bob", "cid", "dan"):
+        before = len(qdrant.requests)
+        space = Space(user)
+        await store.put(space, [point("a", pinned=True)])
+        await recallable(store, space)
+        await listed(store, space)
+        await store.delete(space, ["a"], at=NOW)
+        await store.erase(user)
+        named = {s for _, body in qdrant.requests[before:] for s in _shards(body)}
+        assert len(named) == 1
+        shards |= named
+    assert None not in shards
+    assert len(shards) > 1
+    await store.close()
+
+
+def _shards(body: dict[str, Any]) -> set[str | None]:
+    return {each.get("shard_key") for each in body.get("searches", [body])}
+
+
+async def test_an_old_server_measures_rarity_over_all_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Below 1.19 it does not know our parameter, and searches work without it."""
+    async with QdrantDouble(version="1.18.2") as qdrant:
+        store = QdrantStore.at(Store(qdrant.url), Four())
+        await store.put(ANN, [point("a", "tea"), point("b", "milk")])
+        for _ in range(3):
+            found = await store.search(ANN, UP, words("tea"), now=NOW)
+        assert {each.id for each in found if each.bm25 > 0} == {"a"}
+        await store.close()
+    assert len([r for r in caplog.records if "1.18.2" in r.getMessage() and r.levelno == logging.WARNING]) == 1
+
+
+async def test_a_deletion_during_a_put_is_not_undone(qdrant: QdrantDouble, store: QdrantStore) -> None:
+    """Another process deletes between our look for tombstones and our write: the server itself keeps it out."""
+    await store.put(ANN, [point("a")])
+    qdrant.faults = Faults(delay=0.5, paths="PUT .*/points$")
+    before = len(qdrant.requests)
+    putting = asyncio.create_task(store.put(ANN, [point("a", updated_at=NOW + 1)]))
+    while not any(what.startswith("PUT") for what, _ in qdrant.requests[before:]):
+        await asyncio.sleep(0.01)
+    qdrant.faults = Faults()
+    other = QdrantStore.at(Store(qdrant.url), Four())
+    assert await other.delete(ANN, ["a"], at=NOW + 2) == ["a"]
+    assert not putting.done()
+    await putting
+    assert await other.get(ANN, ["a"]) == []
+    assert await other.buried(ANN, ["a"]) == {"a": NOW + 2}
+    await other.close()
+
+
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [
+        (Faults(status=503), "status 503"),
+        (Faults(status=401), "memory.store.api_key"),
+        (Faults(status=429), "429"),
+        (Faults(disconnect="before"), "disconnected"),
+        (Faults(disconnect="after"), "disconnected"),
+        (Faults(delay=3), "no answer in time"),
+        (Faults(drip=0.3), "no answer in time"),
+    ],
+    ids=lambda each: str(each)[:40],
+)
+async def test_every_fault_is_one_error_that_says_where(
+    qdrant: QdrantDouble, store: QdrantStore, faults: Faults, said: str
+) -> None:
+    """`StoreUnavailable` with the server's address, within the time a call may take; afterwards all is well again."""
+    await store.put(ANN, [point("a")])
+    qdrant.faults = faults
+    for call in (store.search(ANN, EAST, words("tea"), now=NOW), store.put(ANN, [point("b")])):
+        with pytest.raises(StoreUnavailable, match=re.escape(qdrant.url)) as failed:
+            async with asyncio.timeout(2.5):
+                await call
+        assert said in str(failed.value)
+    qdrant.faults = Faults()
+    assert "a" in await listed(store, ANN)
+
+
+async def test_a_server_that_comes_later_is_found(qdrant: QdrantDouble) -> None:
+    """Nothing is needed of it at the start; the first call that reaches it makes the collection."""
+    qdrant.faults = Faults(status=503)
+    store = QdrantStore.at(Store(qdrant.url), Four())
+    with pytest.raises(StoreUnavailable):
+        await store.get(ANN, ["a"])
+    qdrant.faults = Faults()
+    await store.put(ANN, [point("a")])
+    assert await listed(store, ANN) == ["a"]
+    await store.close()
+
+
+@pytest.mark.parametrize("url", ["qdrant:6333", "7", "ftp://qdrant"])
+def test_what_is_no_url_is_refused(url: str) -> None:
+    """With one that would do."""
+    with pytest.raises(ConfigError, match="http://qdrant:6333"):
+        QdrantStore.at(Store(url), Four())
+
+
+async def test_secrets_of_the_url_and_the_key_are_not_shown(qdrant: QdrantDouble) -> None:
+    """In no error, for errors are logged."""
+    url = qdrant.url.replace("://", "://admin:s3cret@") + "?token=s3cret"
+    store = QdrantStore.at(Store(url, api_key="s3cret"), Four())
+    qdrant.faults = Faults(status=401)
+    with pytest.raises(StoreUnavailable, match=re.escape(qdrant.url)) as failed:
+        await store.ping()
+    assert "s3cret" not in str(failed.value)
+    await store.close()
+
+
+async def test_the_check_asks_the_server(
+    qdrant: QdrantDouble, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And says whether it answers, or what is wrong."""
+    settings = Settings(data_dir=str(tmp_path), memory=Memory(store=Store(qdrant.url, "s3cret")))
+    await check(settings, {})
+    assert "ok     store      the Qdrant server answers" in capsys.readouterr().out
+    qdrant.faults = Faults(status=403)
+    assert await check(settings, {}) == 1
+    said = capsys.readouterr().out
+    assert f"WRONG  store      Qdrant at {qdrant.url}: it refuses memory.store.api_key" in said
+    assert "s3cret" not in said
+
+
+async def test_chats_flow_whatever_the_server_does(tmp_path: Path, upstream: FakeModel) -> None:
+    """The whole proxy on a server: it remembers, goes on without memory while the server hangs, and comes back."""
+    async with QdrantDouble(api_key="qd-s3cret") as qdrant:
+        memory = {"store": {"url": qdrant.url, "api_key": "qd-s3cret"}, "deadline_ms": 1000}
+        await asyncio.to_thread(_chat_through_an_outage, tmp_path, upstream, qdrant, memory)
+
+
+def _chat_through_an_outage(
+    tmp_path: Path, upstream: FakeModel, qdrant: QdrantDouble, memory: dict[str, Any]
+) -> None:
+    with running(tmp_path, {"model-a": upstream.url}, memory=memory) as proxy, proxy.client("ann") as client:
+        ask(client, "I live in Oslo.")
+        remembered(client, "Oslo", "fact")
+        assert _status(client) == "hit"
+        qdrant.faults = Faults(delay=3)
+        assert _status(client) == "degraded"
+        qdrant.faults = Faults()
+        eventually(lambda: _status(client) == "hit")
+        assert not list(proxy.data.glob("qdrant"))
+        assert not [line for line in proxy.log if "qd-s3cret" in line]
+
+
+def _status(client: httpx.Client) -> str:
+    """Of a question that was not asked before: the answer to that is kept."""
+    answer = ask(client, f"In which city do I live? {uuid.uuid4().hex}")
+    assert answer.status_code == 200
+    return answer.headers["X-Memory-Status"]

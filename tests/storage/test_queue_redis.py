@@ -1,0 +1,113 @@
+"""The Redis queue keeps what every queue promises, and what many writers add."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from rememberd.storage.redis.client import PREFIX, Shared
+from rememberd.storage.redis.queue import RedisQueue
+from tests.support.queue_contract import LEASE_MS, Clock, QueueContract, claimed, turn
+from tests.support.redis_process import RedisServer
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def queue(redis_url: str, clock: Clock) -> AsyncIterator[RedisQueue]:
+    queue = RedisQueue(Shared(redis_url, clock=clock), lease_ms=LEASE_MS)
+    yield queue
+    await queue.close()
+
+
+@pytest.fixture
+async def other(redis_url: str, clock: Clock) -> AsyncIterator[RedisQueue]:
+    """Another process's."""
+    queue = RedisQueue(Shared(redis_url, clock=clock), lease_ms=LEASE_MS)
+    yield queue
+    await queue.close()
+
+
+class TestContract(QueueContract):
+    pass
+
+
+async def test_two_writers_never_hold_two_turns_of_one_user(queue: RedisQueue, other: RedisQueue) -> None:
+    """What one has leased keeps the user's next one from the other, until it is settled."""
+    for n in range(2):
+        await queue.put(turn(f"a{n}", "ada"))
+    await queue.put(turn("b0", "bob"))
+    assert await claimed(queue, 1) == ["a0"]
+    assert await claimed(other) == ["b0"]
+    await queue.settle(["a0"])
+    assert await claimed(other) == ["a1"]
+
+
+async def test_who_lost_a_lease_has_no_say_any_more(queue: RedisQueue, other: RedisQueue, clock: Clock) -> None:
+    """A writer that was stalled cannot ack, settle, retry or bury what another has taken over."""
+    await queue.put(turn("t1"))
+    await queue.put(turn("t2"))
+    await queue.claim(10)
+    clock.now += LEASE_MS
+    assert await claimed(other) == ["t1"]
+    await queue.settle(["t1"])
+    await queue.retry("t1", "ValueError", 0)
+    await queue.bury("t1", "ValueError")
+    await queue.ack(["t1"])
+    assert await queue.release() == 0
+    assert await claimed(queue) == []
+    assert (await queue.stats()).depth == 2
+    await other.ack(["t1"])
+    assert await claimed(queue) == ["t2"]
+
+
+async def test_a_writer_that_stops_returns_its_own_leases_only(queue: RedisQueue, other: RedisQueue) -> None:
+    """At once, in their old order; nobody else's are touched."""
+    for turn_id, user in (("a1", "ada"), ("a2", "ada"), ("b1", "bob")):
+        await queue.put(turn(turn_id, user))
+    assert await claimed(queue, 1) == ["a1"]
+    await queue.settle(["a1"])
+    assert await claimed(queue, 1) == ["a2"]
+    assert await claimed(other) == ["b1"]
+    assert await queue.release() == 2
+    assert await claimed(other) == ["a1"]
+
+
+async def test_leases_are_renewed_while_a_writer_works(redis_url: str) -> None:
+    """A turn that takes longer than a lease is not handed out twice; Redis's clock tells the time."""
+    first, second = (RedisQueue(Shared(redis_url), lease_ms=600) for _ in range(2))
+    await first.put(turn("t1"))
+    assert await claimed(first) == ["t1"]
+    await asyncio.sleep(1.5)
+    assert await claimed(second) == []
+    await first.close()  # as good as dead
+    async with asyncio.timeout(10):
+        while await claimed(second) != ["t1"]:
+            await asyncio.sleep(0.05)
+    await second.close()
+
+
+async def test_nothing_is_left_behind(queue: RedisQueue, redis_server: RedisServer, clock: Clock) -> None:
+    """When every turn is through, Redis holds its counter and no more: it does not grow with the years."""
+    for n in range(6):
+        await queue.put(turn(f"t{n}", f"user{n % 2}"))
+    assert await claimed(queue) == ["t0", "t1"]
+    await queue.retry("t0", "ValueError", 10)
+    await queue.bury("t1", "ValueError")
+    assert await queue.replay() == 1
+    clock.now += 10
+    while ids := await claimed(queue):
+        await queue.settle(ids)
+        await queue.ack(ids)
+    with redis_server.client() as client:
+        assert client.keys() == [f"{PREFIX}seq".encode()]
+
+
+async def test_a_redis_that_loses_nothing_is_no_risk(queue: RedisQueue) -> None:
+    """With its append-only file and without eviction `rememberd check` has nothing to say."""
+    assert await queue.shared.risks() == []

@@ -1,0 +1,399 @@
+"""A stand-in for a Qdrant server: the REST endpoints the store uses, over qdrant-client's local mode, with faults.
+
+In a test, in a thread of its own:
+
+    async with QdrantDouble(version="1.18.0") as qdrant:
+        qdrant.faults = Faults(status=503, share=0.5, paths="points/query")
+
+As a process, `python -m tests.support.qdrant_double --port 6333`, controlled by `PUT /double/faults` with the fields
+of `Faults` in JSON (`{}`: none) and `DELETE /double/data`; `GET /double/requests` counts what was asked, by method
+and path.
+
+What the server has and local mode lacks is here: payload indexes and a strict mode that wants them, shard keys,
+versions without an IDF of one's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import re
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from aiohttp import web
+from pydantic import BaseModel
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.http.models import PayloadIndexInfo
+from qdrant_client.local.local_collection import LocalCollection
+
+NEWEST = "1.20.0"
+_CREATION = ("vectors", "sparse_vectors")  # what local mode reads of a collection's configuration
+
+
+@dataclass
+class Faults:
+    """What befalls a `share` of the requests whose "METHOD /path" matches `paths`. Times are in seconds.
+
+    `status`: answered instead of a result, nothing done. `delay`: before anything is done. `disconnect`: the
+    connection is cut, before or after the work. `drip`: between tenths of the answer's body."""
+
+    status: int | None = None
+    delay: float = 0.0
+    disconnect: Literal["before", "after"] | None = None
+    drip: float = 0.0
+    share: float = 1.0
+    paths: str = ""
+
+
+class Refused(Exception):
+    """Answered with this status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass
+class Collection:
+    """What the server knows of a collection beside its points."""
+
+    config: dict[str, Any]
+    indexes: dict[str, PayloadIndexInfo] = field(default_factory=dict)
+    shard_keys: set[str] = field(default_factory=set)
+
+
+class LocalQdrant(AsyncQdrantClient):
+    """Local mode, which has no use for indexes and says so with a warning."""
+
+    def __init__(self) -> None:
+        super().__init__(":memory:")
+
+    async def create_payload_index(self, *arguments: Any, **options: Any) -> Any:
+        return models.UpdateResult(status=models.UpdateStatus.COMPLETED)
+
+
+class QdrantDouble:
+    """`api_key`: refuse requests without it. `requests` holds "METHOD /path" and the body of each."""
+
+    def __init__(self, version: str = NEWEST, api_key: str | None = None, port: int = 0) -> None:
+        self.version, self.api_key, self.port = version, api_key, port
+        self.faults = Faults()
+        self.requests: list[tuple[str, Any]] = []
+        self._empty()
+        self._ready = threading.Event()
+
+    def _empty(self) -> None:
+        self.collections: dict[str, Collection] = {}
+        self.client = LocalQdrant()
+
+    async def __aenter__(self) -> Self:
+        self._thread = threading.Thread(target=asyncio.run, args=(self.serve(),), daemon=True)
+        self._thread.start()
+        await asyncio.to_thread(self._ready.wait)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        await asyncio.to_thread(self._thread.join)
+
+    async def serve(self) -> None:
+        """Until it is left."""
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        app = web.Application(client_max_size=64 * 2**20)
+        app.router.add_put("/double/faults", self._set_faults)
+        app.router.add_get("/double/requests", self._count_requests)
+        app.router.add_delete("/double/data", self._forget)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", self.port)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self._ready.set()
+        await self._stop.wait()
+        await runner.cleanup()
+        await self.client.close()
+
+    async def _set_faults(self, request: web.Request) -> web.Response:
+        self.faults = Faults(**await request.json())
+        return web.json_response({})
+
+    async def _count_requests(self, request: web.Request) -> web.Response:
+        return web.json_response(Counter(what for what, _ in self.requests))
+
+    async def _forget(self, request: web.Request) -> web.Response:
+        self._empty()
+        return web.json_response({})
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        what, body = f"{request.method} {request.path}", await request.read()
+        self.requests.append((what, json.loads(body) if body else None))
+        faults = self.faults if re.search(self.faults.paths, what) else Faults()
+        if random.random() >= faults.share:
+            faults = Faults()
+        await asyncio.sleep(faults.delay)
+        if faults.disconnect == "before":
+            return _cut(request)
+        if faults.status is not None:
+            return _answer({"status": {"error": "a fault of the double"}}, faults.status)
+        try:
+            self._check_key(request)
+            status, answer = 200, await self._route(request, json.loads(body) if body else {})
+        except Refused as error:
+            status, answer = error.status, {"status": {"error": str(error)}}
+        except ValueError as error:  # how local mode refuses
+            status, answer = 404 if "not found" in str(error) else 400, {"status": {"error": str(error)}}
+        if faults.disconnect == "after":
+            return _cut(request)
+        return await _dripped(request, answer, status, faults.drip) if faults.drip else _answer(answer, status)
+
+    def _check_key(self, request: web.Request) -> None:
+        if self.api_key is not None and request.headers.get("api-key") != self.api_key:
+            raise Refused(401, "Must provide an API key or an Authorization bearer token")
+
+    async def _route(self, request: web.Request, body: dict[str, Any]) -> Any:
+        for method, pattern, endpoint in _ENDPOINTS:
+            found = re.fullmatch(pattern, request.path)
+            if method == request.method and found:
+                result = await endpoint(self, *found.groups(), **({"body": body} if body else {}))
+                return result if request.path == "/" else {"result": _plain(result), "status": "ok", "time": 0.0}
+        raise Refused(404, f"the double has no {request.method} {request.path}")
+
+    def of(self, name: str) -> Collection:
+        named = self.client._client.aliases.get(name, name)  # type: ignore[attr-defined]
+        if named not in self.collections:
+            raise Refused(404, f"Not found: Collection `{name}` doesn't exist!")
+        return self.collections[named]
+
+    def compact(self, name: str) -> None:
+        """Local mode looks through deleted points too, for ever."""
+        collections = self.client._client.collections  # type: ignore[attr-defined]
+        named = self.client._client.aliases.get(name, name)  # type: ignore[attr-defined]
+        old = collections[named]
+        records, _ = old.scroll(limit=len(old.ids) + 1, with_vectors=True)
+        collections[named] = LocalCollection(old.config)
+        if kept := [models.PointStruct(id=r.id, vector=r.vector, payload=r.payload) for r in records]:
+            collections[named].upsert(kept)
+
+    def checked(self, name: str, body: dict[str, Any], *filters: Any, writes: bool = False) -> str | None:
+        """Strict mode, versions and shards. Returns the shard key."""
+        collection = self.of(name)
+        strict = (collection.config.get("strict_mode_config") or {}).get("enabled")
+        for condition in _conditions(filters):
+            if strict and condition["key"] not in collection.indexes:
+                raise Refused(403, f"Index required but not found for {condition['key']}")
+        shard = body.get("shard_key")
+        if writes and collection.shard_keys and shard not in collection.shard_keys:
+            raise Refused(400, f"Wrong input: shard key not specified or unknown: {shard}")
+        return shard
+
+
+def _cut(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+def _answer(answer: Any, status: int) -> web.Response:
+    return web.json_response(answer, status=status)
+
+
+async def _dripped(request: web.Request, answer: Any, status: int, pause: float) -> web.StreamResponse:
+    response = web.StreamResponse(status=status, headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    body = json.dumps(answer).encode()
+    size = len(body) // 10 + 1
+    for start in range(0, len(body), size):
+        await asyncio.sleep(pause)
+        await response.write(body[start : start + size])
+    return response
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    return [_plain(each) for each in value] if isinstance(value, list) else value
+
+
+def _conditions(filters: Any) -> Iterator[dict[str, Any]]:
+    """Those on payload keys, however deep they stand."""
+    if isinstance(filters, dict):
+        if "key" in filters:
+            yield filters
+        for value in filters.values():
+            yield from _conditions(value)
+    elif isinstance(filters, list | tuple):
+        for value in filters:
+            yield from _conditions(value)
+
+
+async def _version(double: QdrantDouble) -> Any:
+    return {"title": "qdrant - vector search engine", "version": double.version}
+
+
+async def _collections(double: QdrantDouble) -> Any:
+    return await double.client.get_collections()
+
+
+async def _collection(double: QdrantDouble, name: str) -> Any:
+    known = double.of(name)
+    info = (await double.client.get_collection(name)).model_dump(mode="json")
+    info["config"]["params"] |= {k: v for k, v in known.config.items() if k not in _CREATION}
+    return info | {"payload_schema": {key: _plain(index) for key, index in known.indexes.items()}}
+
+
+async def _exists(double: QdrantDouble, name: str) -> Any:
+    return {"exists": await double.client.collection_exists(name)}
+
+
+async def _create(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+    if name in double.collections:
+        raise Refused(409, f"Wrong input: Collection `{name}` already exists!")
+    asked = models.CreateCollection(**body)
+    await double.client.create_collection(
+        name, vectors_config=asked.vectors, sparse_vectors_config=asked.sparse_vectors
+    )
+    double.collections[name] = Collection(body)
+    return True
+
+
+async def _drop(double: QdrantDouble, name: str) -> Any:
+    double.collections.pop(name, None)
+    return await double.client.delete_collection(name)
+
+
+async def _aliases(double: QdrantDouble) -> Any:
+    return await double.client.get_aliases()
+
+
+async def _change_aliases(double: QdrantDouble, body: dict[str, Any]) -> Any:
+    return await double.client.update_collection_aliases(models.ChangeAliasesOperation(**body).actions)
+
+
+async def _index(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+    kind = models.PayloadSchemaType(body["field_schema"]["type"])
+    double.of(name).indexes[body["field_name"]] = PayloadIndexInfo(data_type=kind, points=0)
+    return models.UpdateResult(status=models.UpdateStatus.COMPLETED)
+
+
+async def _add_shard(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+    keys = double.of(name).shard_keys
+    if body["shard_key"] in keys:
+        raise Refused(400, f"Wrong input: Shard key {body['shard_key']} already exists")
+    keys.add(body["shard_key"])
+    return True
+
+
+async def _cluster(double: QdrantDouble, name: str) -> Any:
+    keys: list[str | None] = [*double.of(name).shard_keys] or [None]
+    shards = [{"shard_id": n, "points_count": 0, "state": "Active", "shard_key": key} for n, key in enumerate(keys)]
+    return {
+        "peer_id": 1,
+        "shard_count": len(keys),
+        "local_shards": shards,
+        "remote_shards": [],
+        "shard_transfers": [],
+    }
+
+
+async def _upsert(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+    double.checked(name, body, body.get("update_filter"), writes=True)
+    asked = models.PointsList(**body)
+    return await double.client.upsert(name, asked.points, update_filter=asked.update_filter)
+
+
+async def _retrieve(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+    double.checked(name, body)
+    asked = models.PointRequest(**body)
+    return await double.client.retrieve(
+        name, asked.ids, with_payload=asked.with_payload or True, with_vectors=asked.with_vector or False
+    )
+
+
+async def _delete(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+    double.checked(name, body, body.get("filter"), writes=True)
+    selector = models.FilterSelector(**body) if "filter" in body else models.PointIdsList(**body)
+    result = await double.client.delete(name, selector)
+    if "filter" in body:
+        double.compact(name)
+    return result
+
+
+async def _count(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+    double.checked(name, body, body.get("filter"))
+    return await double.client.count(name, models.CountRequest(**body).filter)
+
+
+async def _scroll(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+    double.checked(name, body, body.get("filter"), body.get("order_by"))
+    asked = models.ScrollRequest(**body)
+    records, following = await double.client.scroll(
+        name,
+        asked.filter,
+        limit=asked.limit or 10,
+        order_by=asked.order_by,
+        offset=asked.offset,
+        with_payload=asked.with_payload if asked.with_payload is not None else True,
+        with_vectors=asked.with_vector or False,
+    )
+    return {"points": _plain(records), "next_page_offset": following}
+
+
+async def _query(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+    for each in body["searches"]:
+        double.checked(name, each, each.get("filter"), each.get("params"))
+        if "idf" in (each.get("params") or {}) and tuple(map(int, double.version.split("."))) < (1, 19):
+            raise Refused(400, "Format error in JSON body: unknown field `idf`")
+        (each.get("params") or {}).pop("quantization", None)  # local mode knows whole vectors only
+    return await double.client.query_batch_points(name, models.QueryRequestBatch(**body).searches)
+
+
+async def _facet(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+    double.checked(name, body, body.get("filter"), {"key": body["key"]})
+    return await double.client.facet(name, body["key"], limit=body["limit"])
+
+
+_NAME = "/collections/([^/]+)"
+_ENDPOINTS: list[tuple[str, str, Callable[..., Awaitable[Any]]]] = [
+    ("GET", "/", _version),
+    ("GET", "/collections", _collections),
+    ("POST", "/collections/aliases", _change_aliases),
+    ("GET", "/aliases", _aliases),
+    ("GET", _NAME, _collection),
+    ("PUT", _NAME, _create),
+    ("DELETE", _NAME, _drop),
+    ("GET", f"{_NAME}/exists", _exists),
+    ("PUT", f"{_NAME}/index", _index),
+    ("PUT", f"{_NAME}/shards", _add_shard),
+    ("GET", f"{_NAME}/cluster", _cluster),
+    ("PUT", f"{_NAME}/points", _upsert),
+    ("POST", f"{_NAME}/points", _retrieve),
+    ("POST", f"{_NAME}/points/delete", _delete),
+    ("POST", f"{_NAME}/points/count", _count),
+    ("POST", f"{_NAME}/points/scroll", _scroll),
+    ("POST", f"{_NAME}/points/query/batch", _query),
+    ("POST", f"{_NAME}/facet", _facet),
+]
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--version", default=NEWEST)
+    parser.add_argument("--api-key")
+    arguments = parser.parse_args()
+    double = QdrantDouble(arguments.version, arguments.api_key, arguments.port)
+    serving = asyncio.create_task(double.serve())
+    await asyncio.to_thread(double._ready.wait)
+    print(f"ready at {double.url}", flush=True)
+    await serving
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

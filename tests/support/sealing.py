@@ -1,0 +1,42 @@
+"""Keys for tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from rememberd.encryption.keyring import Keyring
+from rememberd.encryption.master_key import masters
+from rememberd.settings.schema import Encryption
+from rememberd.storage.redis.client import Shared
+from rememberd.storage.redis.keyring import RedisKeys
+from rememberd.storage.sqlite.database import Database
+from rememberd.storage.sqlite.keyring import KeyFile, file_of
+
+OLD, NEW = "11" * 32, "IiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiI="  # hex and base64
+
+
+@asynccontextmanager
+async def opened(
+    folder: Path, master: str = OLD, *, fresh: bool = True, rotate_vectors: bool = False
+) -> AsyncIterator[Keyring]:
+    """The keys in `folder`, made there if `fresh`. Raises `ConfigError`."""
+    found = masters(Encryption(master_key=master))
+    keyring = Keyring(KeyFile(Database(file_of(folder))), found, rotate_vectors=rotate_vectors)
+    try:
+        await keyring.start(lambda: fresh)
+        yield keyring
+    finally:
+        await keyring.close()
+
+
+@asynccontextmanager
+async def opened_in_redis(url: str, master: str = OLD) -> AsyncIterator[Keyring]:
+    """The keys in that Redis, made there if there are none. Raises `ConfigError`."""
+    keyring = Keyring(RedisKeys(Shared(url, soon_ms=5_000)), masters(Encryption(master_key=master)))
+    try:
+        await keyring.start(lambda: True)
+        yield keyring
+    finally:
+        await keyring.close()
