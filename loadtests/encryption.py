@@ -25,7 +25,7 @@ from rememberd.ports import MemoryStore
 from rememberd.settings.schema import Encryption
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.sqlite.database import Database
-from rememberd.storage.sqlite.keyring import KeyFile, file_of
+from rememberd.storage.sqlite.keyring import SqliteKeyring, file_of
 from rememberd.types import Evidence, Memory, Point, Source, Space, Sparse
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ async def main(memories: int) -> None:
 async def _sealed(folder: Path, name: str, *, rotate_vectors: bool = False) -> SealedStore:
     (folder / name).mkdir()
     found = masters(Encryption(master_key=os.urandom(32).hex()))
-    keyring = Keyring(KeyFile(Database(file_of(folder / name))), found, rotate_vectors=rotate_vectors)
+    keyring = Keyring(SqliteKeyring(Database(file_of(folder / name))), found, rotate_vectors=rotate_vectors)
     await keyring.start(lambda: True)
     return SealedStore(_engine(folder, name), keyring)
 

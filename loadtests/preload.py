@@ -20,7 +20,7 @@ from rememberd.settings.schema import load
 from rememberd.storage.edge.client import EdgeClient
 from rememberd.storage.edge.socket_protocol import socket_path
 from rememberd.types import Evidence, Memory, Point, Source, Space
-from rememberd.wiring.encryption import sealing
+from rememberd.wiring.encryption import open_encryption
 
 USER = "load"
 LARGEST_IMPORT = 2_000  # through the API each memory is embedded: about 5 ms of CPU
@@ -70,7 +70,7 @@ async def _fill(data: Path, memories: int, users: int) -> None:
     vectors = np.array([await embedder.dense(memory(chance)) for _ in range(_REAL_VECTORS)])
     maker = _Maker(chance, embedder, vectors, time.time_ns() // 1_000_000)
     try:
-        async with sealing(load(data.parent / CONFIG, {})) as seal:
+        async with open_encryption(load(data.parent / CONFIG, {})) as seal:
             store = seal.store(client)
             for start in range(0, memories, _BATCH):
                 user = start * users // memories

@@ -25,9 +25,9 @@ from loadtests.preload import USER, through_store
 from loadtests.prompts import memory, question
 from loadtests.servers import Target, free_port
 from loadtests.workers import models
-from rememberd.storage.redis.client import Shared
+from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.redis.queue import RedisQueue
-from rememberd.storage.redis.records import RedisFrozen, RedisReceipts
+from rememberd.storage.redis.records import RedisBlockCache, RedisReceipts
 from rememberd.types import Receipt, Source, Space, Turn
 
 MEMORIES, EACH = 40_000, 1_000  # in the store, and of each user
@@ -137,8 +137,8 @@ def _redis(folder: Path) -> Iterator[str]:
 
 
 async def _of_redis(url: str) -> list[Unit]:
-    shared, chance, units = Shared(url), random.Random(7), []
-    queue, receipts, frozen = RedisQueue(shared), RedisReceipts(shared), RedisFrozen(shared)
+    shared, chance, units = RedisClient(url), random.Random(7), []
+    queue, receipts, block_cache = RedisQueue(shared), RedisReceipts(shared), RedisBlockCache(shared)
     now = time.time_ns() // 1_000_000
 
     async def turn(number: int) -> None:
@@ -153,7 +153,7 @@ async def _of_redis(url: str) -> list[Unit]:
         await receipts.put(Receipt(id, space, now, "hit", _MODEL, uuid4().hex, recalled, 300, 10.0, "pending"))
 
     async def block(number: int) -> None:
-        await frozen.freeze(Space(f"unit-{number}"), uuid4().hex, 1, (memory(chance) * 12).encode())
+        await block_cache.put(Space(f"unit-{number}"), uuid4().hex, 1, (memory(chance) * 12).encode())
 
     for what, put in (("a turn that waits", turn), ("a receipt", receipt), ("a frozen block", block)):
         ram, spent = await _used(shared)
@@ -166,7 +166,7 @@ async def _of_redis(url: str) -> list[Unit]:
     return units
 
 
-async def _used(shared: Shared) -> tuple[float, float]:
+async def _used(shared: RedisClient) -> tuple[float, float]:
     """Bytes of data, and seconds of CPU."""
     told = await shared.client.info()
     return float(told["used_memory_dataset"]), float(told["used_cpu_sys"]) + float(told["used_cpu_user"])

@@ -30,7 +30,7 @@ def add_command(commands: Any) -> None:
 
 def _faults(arguments: argparse.Namespace) -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
-    chosen = [FAULTS[name] for name in arguments.only or FAULTS]
+    chosen = [FAULTS[name] for name in arguments.sole_deployment or FAULTS]
     seconds = None if arguments.minutes is None else arguments.minutes * 60
     rows = asyncio.run(run(chosen, seconds))
     table = markdown(rows)

@@ -20,10 +20,10 @@ from rememberd.memory.recall.recall import Recall
 from rememberd.ports import MemoryStore
 from rememberd.search_results import Candidates
 from rememberd.storage.edge.store import EdgeStore
-from rememberd.storage.sqlite.block_cache import Frozen
+from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.queue import SqliteQueue
-from rememberd.storage.sqlite.receipts import Receipts
+from rememberd.storage.sqlite.receipts import SqliteReceipts
 from rememberd.types import Kind, Memory, Millis, Space, Sparse
 
 BUDGETS = (250, 500, 1000, 2000)
@@ -60,7 +60,7 @@ class OneKind:
     def __init__(self, store: EdgeStore, kind: Kind | None) -> None:
         self.store, self.kind = store, kind
 
-    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+    async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         """The hint is for searches of both kinds."""
 
     async def search(self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis) -> Candidates:
@@ -78,7 +78,7 @@ async def written(folder: Path, conversations: Sequence[Conversation], progress:
     database = Database(folder / "queue.db")
     queue = SqliteQueue(database)
     store = EdgeStore.open(folder / "qdrant", dim=embedder.dim, embedder=embedder.name)
-    writer = Writer(queue, store, embedder, [Rules()], Receipts(database), Frozen(database))
+    writer = Writer(queue, store, embedder, [Rules()], SqliteReceipts(database), SqliteBlockCache(database))
     try:
         await _write(writer, conversations, progress)
         memories = [each for spoken in conversations for each in await _all(store, spoken)]

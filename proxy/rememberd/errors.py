@@ -44,19 +44,19 @@ class UpstreamUnavailable(RememberdError):
         self.code = "upstream_timeout" if timeout else "upstream_disconnected"
 
 
-class Unavailable(RememberdError):
+class MemoryUnavailable(RememberdError):
     pass
 
 
-class StoreUnavailable(Unavailable):
+class StoreUnavailable(MemoryUnavailable):
     pass
 
 
-class QueueUnavailable(Unavailable):
+class QueueUnavailable(MemoryUnavailable):
     pass
 
 
-class EmbedderUnavailable(Unavailable):
+class EmbedderUnavailable(MemoryUnavailable):
     pass
 
 

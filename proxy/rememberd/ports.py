@@ -39,7 +39,7 @@ class MemoryStore(Protocol):
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         """Those that exist, in the order asked; past ones included."""
 
-    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+    async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         """A hint, while a question is being embedded: `search` for these words comes next, with this `now`. Neither
         does anything depend on it, nor need the store have done anything when this returns."""
 
@@ -75,7 +75,7 @@ class MemoryStore(Protocol):
     async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
         """How many `page` would list, all pages together."""
 
-    async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
+    async def deleted_at(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
         """Which of these ids were deleted, and when."""
 
     async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
@@ -114,7 +114,7 @@ class TurnQueue(Protocol):
 
     async def retry(self, turn_id: str, error: str, delay_ms: Millis) -> None: ...
 
-    async def bury(self, turn_id: str, error: str) -> None:
+    async def dead_letter(self, turn_id: str, error: str) -> None:
         """Into the dead letters."""
 
     async def alive(self, turn_id: str) -> bool:
@@ -139,7 +139,7 @@ class TurnQueue(Protocol):
     async def close(self) -> None: ...
 
 
-class PendingTurns(Protocol):
+class ExtractionQueue(Protocol):
     """Turns that a model is to read, durable. Every method raises `QueueUnavailable` when they cannot be reached.
 
     Of a user one batch is read at a time, whoever claims. Who lost a lease has no say in the turn any more."""
@@ -163,7 +163,7 @@ class PendingTurns(Protocol):
     async def fail(self, turn_ids: Sequence[str], error: str) -> int:
         """Try again later, or bury. Returns how many are dead letters now."""
 
-    async def postpone(self, turn_ids: Sequence[str], delay_ms: Millis, outcome: str) -> None:
+    async def defer(self, turn_ids: Sequence[str], delay_ms: Millis, outcome: str) -> None:
         """No fault of these turns: they come again, as often as it takes. But what has been "over_budget" for a week
         is dropped."""
 
@@ -185,7 +185,7 @@ class PendingTurns(Protocol):
         """Return the leases of this writer, which stops, and of a dead one where there can be only one."""
 
 
-class ReceiptBook(Protocol):
+class ReceiptStore(Protocol):
     """Which memories went into an answer, and what was written after it. Raises `QueueUnavailable`."""
 
     async def put(self, receipt: Receipt) -> bool:
@@ -212,17 +212,17 @@ class ReceiptBook(Protocol):
         """Drop the receipts of turns that began before this time."""
 
 
-class FrozenBlocks(Protocol):
+class BlockCache(Protocol):
     """How often a space changed, and the blocks of its open turns. Raises `QueueUnavailable`."""
 
     async def bump(self, space: Space) -> int:
         """The new version: to be called after every change of the space's memories."""
 
-    async def thawed(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
+    async def get(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
         """The space's version (0 until it first changes; it never goes back); and, if there is one, the version at
         which the value was frozen, and the value."""
 
-    async def freeze(self, space: Space, key: str, version: int, value: bytes) -> None:
+    async def put(self, space: Space, key: str, version: int, value: bytes) -> None:
         """`version` is the space's before `value` was made. The first value of the highest version stands."""
 
     async def erase(self, user: str) -> int:
@@ -232,7 +232,7 @@ class FrozenBlocks(Protocol):
         """Drop the blocks frozen before this time."""
 
 
-class PausedUsers(Protocol):
+class PauseStore(Protocol):
     """Who has paused their memory, in every scope. Raises `QueueUnavailable`."""
 
     async def paused(self, user: str) -> bool: ...

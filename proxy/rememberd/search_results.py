@@ -39,7 +39,7 @@ class Candidate(NamedTuple):
     turn_id: str | None
 
 
-class Book:
+class Dictionary:
     """Names by their codes, and codes by name; no name stands twice, and none goes away."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
@@ -59,20 +59,20 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Names:
+class DictColumn:
     """A column of names that repeat: `book.names[codes[row]]`, or no name where the code is -1. The book holds those
     of others as well: looking for the ones of these rows, when hardly anybody asks, took a third of joining them."""
 
     codes: Codes
-    book: Book
+    book: Dictionary
 
     @classmethod
-    def of(cls, names: Iterable[str | None]) -> Names:
-        book = Book()
+    def of(cls, names: Iterable[str | None]) -> DictColumn:
+        book = Dictionary()
         return cls(np.array([book.code(name) for name in names], np.int32), book)
 
-    def take(self, rows: Rows) -> Names:
-        return Names(self.codes[rows], self.book)
+    def take(self, rows: Rows) -> DictColumn:
+        return DictColumn(self.codes[rows], self.book)
 
     def named(self, name: str) -> Bools:
         """Which rows have this one."""
@@ -111,10 +111,10 @@ class Candidates:
     tokens: Codes
     cues: Codes
     pinned: Bools
-    slot: Names
-    speaker: Names
-    conversation: Names
-    turn_id: Names
+    slot: DictColumn
+    speaker: DictColumn
+    conversation: DictColumn
+    turn_id: DictColumn
 
     @classmethod
     def of(cls, rows: Iterable[Candidate]) -> Candidates:
@@ -129,7 +129,7 @@ class Candidates:
             np.array(tokens, np.int32),
             np.array(cues, np.int32),
             np.array(pinned, np.bool_),
-            *map(Names.of, names),
+            *map(DictColumn.of, names),
         )
 
     def take(self, rows: Rows) -> Candidates:

@@ -50,7 +50,7 @@ def _slowest_health_while(proxy: Proxy, user: str, messages: list[dict[str, str]
 def test_a_person_s_words_are_found_around_a_huge_paste() -> None:
     """Before it or after it; what stands between is not looked at."""
     paste = "lorem ipsum " * 100_000
-    words = boilerplate.typed(f"I live in Oslo.\n{paste}\nWhat is it about?")
+    words = boilerplate.user_typed_text(f"I live in Oslo.\n{paste}\nWhat is it about?")
     assert words.startswith("I live in Oslo.")
     assert words.endswith("What is it about?")
     assert len(words) < boilerplate.LONGEST + 10

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rememberd.dialects.client_text import strip, synthetic
+from rememberd.dialects.client_text import is_client_generated, strip
 
 SAID = "hi, I am Ada"
 
@@ -65,7 +65,7 @@ CLIENTS = {
 def test_only_the_persons_words_remain(client: str) -> None:
     """Whatever the client, what it added is gone and what was typed is there, unchanged."""
     assert strip(CLIENTS[client]) == SAID
-    assert not synthetic(CLIENTS[client])
+    assert not is_client_generated(CLIENTS[client])
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_only_the_persons_words_remain(client: str) -> None:
 def test_what_a_person_types_is_left_alone(typed: str) -> None:
     """Tags and headings that a person writes or pastes are theirs, and so is an element that is never closed."""
     assert strip(typed) == typed
-    assert not synthetic(typed)
+    assert not is_client_generated(typed)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_what_a_person_types_is_left_alone(typed: str) -> None:
 )
 def test_a_message_that_nobody_typed_is_known(text: str) -> None:
     """A client that speaks in the user's name is not taken for the person."""
-    assert synthetic(text)
+    assert is_client_generated(text)
 
 
 _HOSTILE = [

@@ -14,9 +14,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from rememberd.errors import RequestError, UpstreamUnavailable
-from rememberd.http.exception_handlers import REFUSALS
-from rememberd.pipeline.router import Front
-from rememberd.telemetry.exposition import REQUESTS, CountAnswers
+from rememberd.http.exception_handlers import EXCEPTION_HANDLERS
+from rememberd.pipeline.router import ChatFirstRouter
+from rememberd.telemetry.exposition import REQUESTS, MetricsMiddleware
 from tests.support.loopback import serving
 
 PATH = "/v1/messages"
@@ -51,7 +51,9 @@ async def elsewhere(request: Request) -> Response:
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     chat = Chat()
     routes = [Route(PATH, chat, methods=["POST"]), Route("/{path:path}", elsewhere, methods=["GET", "POST"])]
-    app = Front(chat, routes=routes, middleware=[Middleware(CountAnswers)], exception_handlers=REFUSALS)
+    app = ChatFirstRouter(
+        chat, routes=routes, middleware=[Middleware(MetricsMiddleware)], exception_handlers=EXCEPTION_HANDLERS
+    )
     async with serving(app) as url, httpx.AsyncClient(base_url=url.removesuffix("/v1")) as client:
         yield client
 

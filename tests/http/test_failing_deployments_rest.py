@@ -10,9 +10,9 @@ import pytest
 
 from rememberd.errors import ConfigError, RequestError, UpstreamUnavailable
 from rememberd.types import CHAT, Deployment, Principal
-from rememberd.upstream.byte_lane import Passthrough
+from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
-from rememberd.upstream.failover import Answered, Failover
+from rememberd.upstream.failover import Failover, UpstreamResponse
 from tests.support.fake_model import Behaviour, FakeModel
 
 ANYONE = Principal("anyone", "ann")
@@ -29,7 +29,7 @@ class Clock:
 class Rig:
     """Two models at two servers, the byte lane, and a clock that stands still."""
 
-    def __init__(self, one: FakeModel, other: FakeModel, lane: Passthrough) -> None:
+    def __init__(self, one: FakeModel, other: FakeModel, lane: ByteLane) -> None:
         self.servers, self.clock = (one, other), Clock()
         self.failover = Failover({"bytes": lane}, self.clock)
         self.addresses = [one.url, other.url]
@@ -40,7 +40,7 @@ class Rig:
             Deployment(f"model-{n}", "openai", f"m{n}", frozenset({CHAT}), address)
             for n, address in enumerate(addresses or self.addresses)
         ]
-        answered: Answered = await self.failover.send(found, CHAT, _body, [])
+        answered: UpstreamResponse = await self.failover.send(found, CHAT, _body, [])
         async for _ in answered.reply.chunks():
             pass
         return answered.reply.status, answered.deployment.model_name
@@ -58,7 +58,7 @@ def _body(deployment: Deployment) -> bytes:
 async def rig() -> AsyncIterator[Rig]:
     async with AsyncExitStack() as stack:
         one, other = [await stack.enter_async_context(FakeModel()) for _ in range(2)]
-        lane = Passthrough()
+        lane = ByteLane()
         stack.push_async_callback(lane.close)
         yield Rig(one, other, lane)
 
@@ -123,7 +123,7 @@ LIST = [entry("gpt", "openai/a"), entry("gpt", "openai/b"), entry("claude", "ant
 
 
 def chosen(catalog: Catalog, model: str, principal: Principal = ANYONE) -> list[str]:
-    return [deployment.upstream_model for deployment in catalog.choices(model, principal)]
+    return [deployment.upstream_model for deployment in catalog.targets(model, principal)]
 
 
 def test_deployments_take_turns_and_fallbacks_come_after_them() -> None:
@@ -151,7 +151,7 @@ def test_a_key_reaches_no_model_beyond_its_own() -> None:
     limited = Principal("limited", "ann", models=("gpt", "x/*"))
     assert sorted(chosen(catalog, "gpt", limited)) == ["a", "b", "y"]
     with pytest.raises(RequestError, match="GET /v1/models") as raised:
-        catalog.choices("claude", limited)
+        catalog.targets("claude", limited)
     assert (raised.value.status, raised.value.code) == (403, "model_not_allowed")
 
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from rememberd.access.identity import identify
-from rememberd.access.rate_limit import Limits
+from rememberd.access.rate_limit import RateLimits
 from rememberd.cli.main import main
 from rememberd.errors import ConfigError, RequestError
 from rememberd.settings.schema import load
@@ -151,7 +151,7 @@ def test_a_call_of_a_tool_counts_once(own: Proxy) -> None:
 def test_the_limit_lets_through_what_it_says(tmp_path: Path) -> None:
     """A burst, then one in each interval; counted by two processes, kept apart for two keys, and a clock that was
     set back locks nobody out."""
-    one, two = Limits(tmp_path / "limits"), Limits(tmp_path / "limits")
+    one, two = RateLimits(tmp_path / "limits"), RateLimits(tmp_path / "limits")
     key, other = b"k" * 16, b"o" * 16
     assert [(one, two)[n % 2].take(key, 6, 100.0) for n in range(7)] == [None] * 6 + [10]
     assert two.take(other, 6, 100.0) is None

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from rememberd.upstream.byte_lane import Passthrough
+from rememberd.upstream.byte_lane import ByteLane
 from tests.support.fake_model import Behaviour, FakeModel, chat_stream
 from tests.support.loopback import bytes_deployment, proxy_app, serving
 
@@ -61,7 +61,7 @@ async def upstream() -> AsyncIterator[FakeModel]:
 
 @pytest.fixture
 async def proxy(upstream: FakeModel) -> AsyncIterator[str]:
-    lane = Passthrough()
+    lane = ByteLane()
     async with serving(proxy_app(lane, bytes_deployment(upstream.url))) as url:
         yield url + "/chat/completions"
     await lane.close()

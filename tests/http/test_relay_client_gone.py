@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from rememberd.upstream.byte_lane import Passthrough
+from rememberd.upstream.byte_lane import ByteLane
 from tests.support.fake_model import Behaviour, FakeModel, Recorded
 from tests.support.loopback import bytes_deployment, proxy_app, serving
 
@@ -60,7 +60,7 @@ async def setup() -> AsyncIterator[Setup]:
     async def on_end(collected: bytes, complete: bool) -> None:
         ends.append((collected, complete))
 
-    lane = Passthrough()
+    lane = ByteLane()
     async with FakeModel() as upstream, serving(proxy_app(lane, bytes_deployment(upstream.url), on_end)) as url:
         yield Setup(upstream, url + "/chat/completions", ends)
     await lane.close()

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from rememberd.http.relay import COPY_LIMIT, OnEnd
-from rememberd.upstream.byte_lane import Passthrough
+from rememberd.upstream.byte_lane import ByteLane
 from tests.support.fake_model import Behaviour, FakeModel, chat_stream
 from tests.support.loopback import bytes_deployment, proxy_app, serving
 
@@ -46,7 +46,7 @@ async def asking(url: str, body: object) -> AsyncIterator[aiohttp.ClientResponse
 
 @asynccontextmanager
 async def proxied(on_end: OnEnd, *behaviours: Behaviour, timeout: float = 600) -> AsyncIterator[str]:
-    lane = Passthrough()
+    lane = ByteLane()
     async with FakeModel() as upstream:
         upstream.script(*behaviours)
         async with serving(proxy_app(lane, bytes_deployment(upstream.url, timeout=timeout), on_end)) as url:

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from rememberd.dialects import sse
 from rememberd.upstream.catalog import deployment
-from rememberd.upstream.litellm_lane import Translate
+from rememberd.upstream.litellm_lane import LitellmLane
 
 ASKED = {
     "model": "gemini",
@@ -56,7 +56,7 @@ async def test_a_chat_client_asks_gemini(stream: bool) -> None:
     async with gemini(received) as base:
         params = {"model": "gemini/gemini-2.5-flash", "api_base": base, "api_key": "k"}
         body = json.dumps(ASKED | {"stream": stream}).encode()
-        reply = await Translate().send(deployment("gemini", params, {}), "/chat/completions", body, [])
+        reply = await LitellmLane().send(deployment("gemini", params, {}), "/chat/completions", body, [])
         raw = b"".join([chunk async for chunk in reply.chunks()])
     [(path, sent)] = received
     assert path.endswith(":streamGenerateContent" if stream else ":generateContent")

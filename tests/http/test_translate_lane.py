@@ -16,7 +16,7 @@ from rememberd.dialects import sse
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.ports import Reply
 from rememberd.types import Deployment
-from rememberd.upstream.litellm_lane import Translate
+from rememberd.upstream.litellm_lane import LitellmLane
 from tests.support.fake_model import Behaviour, FakeModel, anthropic_stream
 from tests.support.loopback import PATH, proxy_app, serving
 
@@ -39,7 +39,7 @@ def claude(upstream: FakeModel, **changes: Any) -> Deployment:
 
 async def ask(deployment: Deployment, **body: Any) -> Reply:
     wire = orjson.dumps({"model": "claude-x", "messages": MESSAGES, **body})
-    return await Translate().send(deployment, PATH, wire, [("authorization", "Bearer sk-client")])
+    return await LitellmLane().send(deployment, PATH, wire, [("authorization", "Bearer sk-client")])
 
 
 async def read(reply: Reply) -> bytes:
@@ -229,7 +229,7 @@ async def test_when_the_client_leaves_the_provider_is_let_go(
     upstream.script(window)
     body = orjson.dumps({"messages": MESSAGES, "stream": stream})
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-    async with serving(proxy_app(Translate(), claude(upstream))) as url:
+    async with serving(proxy_app(LitellmLane(), claude(upstream))) as url:
         host, port = url.split("/")[2].split(":")
         _, writer = await asyncio.open_connection(host, int(port))
         writer.write(head + body)

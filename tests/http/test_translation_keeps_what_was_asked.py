@@ -11,7 +11,7 @@ import pytest
 from rememberd.errors import RequestError
 from rememberd.ports import Reply
 from rememberd.types import CHAT, MESSAGES, RESPONSES, Deployment
-from rememberd.upstream.litellm_lane import Translate
+from rememberd.upstream.litellm_lane import LitellmLane
 from tests.support.fake_model import FakeModel
 
 # litellm's own types, as pydantic builds their schema.
@@ -38,7 +38,7 @@ def gpt(upstream: FakeModel, **params: Any) -> Deployment:
 
 
 async def ask(deployment: Deployment, path: str, **body: Any) -> Reply:
-    return await Translate().send(deployment, path, orjson.dumps({"model": "x", **body}), [])
+    return await LitellmLane().send(deployment, path, orjson.dumps({"model": "x", **body}), [])
 
 
 async def test_chat_to_claude(upstream: FakeModel) -> None:

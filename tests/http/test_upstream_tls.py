@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from rememberd.errors import UpstreamUnavailable
-from rememberd.upstream.byte_lane import Passthrough
+from rememberd.upstream.byte_lane import ByteLane
 from tests.support.loopback import PATH, bytes_deployment
 from tests.support.raw_server import RawServer, Visit, saying
 
@@ -68,7 +68,7 @@ async def serving(certificate: Path) -> AsyncIterator[RawServer]:
         yield server
 
 
-async def ask(lane: Passthrough, host: str, port: int) -> bytes:
+async def ask(lane: ByteLane, host: str, port: int) -> bytes:
     async with asyncio.timeout(10):
         reply = await lane.send(bytes_deployment(f"https://{host}:{port}"), PATH, BODY, [])
         return b"".join([chunk async for chunk in reply.chunks()])
@@ -80,7 +80,7 @@ def test_a_trusted_server_is_asked(certificate: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
 
     async def scenario() -> None:
-        lane = Passthrough()
+        lane = ByteLane()
         async with serving(certificate) as server:
             for _ in range(2):
                 assert await ask(lane, "127.0.0.1", server.port) == b"hello"
@@ -102,7 +102,7 @@ def test_any_other_gets_nothing(
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
 
     async def scenario() -> None:
-        lane = Passthrough()
+        lane = ByteLane()
         async with serving(certificate) as server:
             with pytest.raises(UpstreamUnavailable, match=f"certificate .*{reason}"):
                 await ask(lane, host, server.port)
@@ -116,7 +116,7 @@ def test_who_speaks_no_tls_is_named(run: Run) -> None:
     """https:// written for a plain server is the operator's to mend."""
 
     async def scenario() -> None:
-        lane = Passthrough()
+        lane = ByteLane()
         async with saying(plainly) as server:
             with pytest.raises(UpstreamUnavailable, match=r"127\.0\.0\.1 .*SSL"):
                 await ask(lane, "127.0.0.1", server.port)

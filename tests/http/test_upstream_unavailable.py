@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from rememberd.errors import UpstreamUnavailable
-from rememberd.upstream.byte_lane import Passthrough
+from rememberd.upstream.byte_lane import ByteLane
 from tests.support.fake_model import Behaviour, FakeModel
 from tests.support.loopback import PATH, bytes_deployment
 
@@ -16,8 +16,8 @@ BODY = b'{"model":"m","messages":[]}'
 
 
 @pytest.fixture
-async def lane() -> AsyncIterator[Passthrough]:
-    lane = Passthrough()
+async def lane() -> AsyncIterator[ByteLane]:
+    lane = ByteLane()
     yield lane
     await lane.close()
 
@@ -28,7 +28,7 @@ def free_port() -> int:
     return port
 
 
-async def test_a_refused_connection_is_a_502(lane: Passthrough) -> None:
+async def test_a_refused_connection_is_a_502(lane: ByteLane) -> None:
     """The message names the host, not the password in the address nor the key."""
     deployment = bytes_deployment(f"http://me:secret@127.0.0.1:{free_port()}/v1")
     with pytest.raises(UpstreamUnavailable, match=r"127\.0\.0\.1") as raised:
@@ -46,21 +46,21 @@ async def test_a_refused_connection_is_a_502(lane: Passthrough) -> None:
         ("https//typo", "api_base of fake-large is not an address"),
     ],
 )
-async def test_the_message_says_what_to_mend(lane: Passthrough, base: str, said: str) -> None:
+async def test_the_message_says_what_to_mend(lane: ByteLane, base: str, said: str) -> None:
     """A name that does not exist, two ways to log in, no address at all."""
     with pytest.raises(UpstreamUnavailable, match=said) as raised:
         await lane.send(bytes_deployment(base), PATH, BODY, [])
     assert "secret" not in str(raised.value)
 
 
-async def test_a_name_with_several_addresses_is_tried_on_each(lane: Passthrough) -> None:
+async def test_a_name_with_several_addresses_is_tried_on_each(lane: ByteLane) -> None:
     """localhost may be ::1 first, where nobody listens."""
     async with FakeModel(models=["a"]) as upstream:
         base = upstream.url.replace("127.0.0.1", "localhost")
         assert await lane.models(bytes_deployment(base)) == ["a"]
 
 
-async def test_silence_is_a_504(lane: Passthrough) -> None:
+async def test_silence_is_a_504(lane: ByteLane) -> None:
     """A model that sends nothing for the deployment's timeout."""
     async with FakeModel(default=Behaviour(delay_headers=60)) as upstream:
         with pytest.raises(UpstreamUnavailable) as raised:
@@ -68,13 +68,13 @@ async def test_silence_is_a_504(lane: Passthrough) -> None:
     assert raised.value.status == 504
 
 
-async def test_an_address_that_is_none_is_a_502(lane: Passthrough) -> None:
+async def test_an_address_that_is_none_is_a_502(lane: ByteLane) -> None:
     """A broken api_base is the operator's to mend, not a crash."""
     with pytest.raises(UpstreamUnavailable):
         await lane.send(bytes_deployment("not an address"), PATH, BODY, [])
 
 
-async def test_models_are_listed(lane: Passthrough) -> None:
+async def test_models_are_listed(lane: ByteLane) -> None:
     """What the provider lists, or an error that says that it does not."""
     async with FakeModel(models=["a", "b"]) as upstream:
         assert await lane.models(bytes_deployment(upstream.url)) == ["a", "b"]

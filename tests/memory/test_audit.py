@@ -17,10 +17,10 @@ from rememberd.settings.schema import Settings
 from rememberd.storage.edge.server import serving
 from rememberd.storage.edge.socket_protocol import socket_path
 from rememberd.storage.edge.store import EdgeStore
-from rememberd.storage.sqlite.block_cache import Frozen
+from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.queue import wall_clock
-from rememberd.storage.sqlite.receipts import Receipts
+from rememberd.storage.sqlite.receipts import SqliteReceipts
 from rememberd.types import Memory, Receipt, Space
 from tests.ops.test_demo_and_check import run
 from tests.support.proxy_server import Proxy, remembered
@@ -150,7 +150,7 @@ async def test_a_repair_reaches_the_running_workers(settings: Settings, capsys: 
     database = Database(settings.data_path / "queue.db")
     async with serving(store, socket_path(settings.data_path)):
         await audited(settings, capsys, fix=True)
-    assert (await Frozen(database).thawed(ADA, "turn"))[0] == 1
+    assert (await SqliteBlockCache(database).get(ADA, "turn"))[0] == 1
     await database.close()
     assert [each.text for each in await store.get(ADA, ["secret-5555", "expired-666"])] == [
         "My key is [redacted: OpenAI key]."
@@ -180,7 +180,7 @@ async def test_never_recalled_is_read_from_the_receipts(
     """Of the same user and scope; what went into one answer of the kept time is in use."""
     await kept(settings, ADA, [fact("used-11111", "I ski.", 50), fact("unused-222", "I skate.", 50)])
     database = Database(settings.data_path / "queue.db")
-    receipts = Receipts(database)
+    receipts = SqliteReceipts(database)
     for number, (whose, ids) in enumerate([(ADA, ("used-11111",)), (BOB, ("unused-222",))]):
         at = NOW - 29 * DAY_MS
         await receipts.put(Receipt(f"r{number}", whose, at, "hit", "gpt-4o", None, ids, 1, 1.0, "off"))

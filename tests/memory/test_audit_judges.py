@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rememberd.memory.audit import DAY_MS, Usage, judge
-from rememberd.memory.audit_repair import mend, write
+from rememberd.memory.audit_repair import repair, write
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.types import Evidence, Memory, Space
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
@@ -89,7 +89,7 @@ def test_opposites_are_named_and_not_repaired() -> None:
         "no",
         False,
     )
-    assert mend([yes, no], NOW).repairs == []
+    assert repair([yes, no], NOW).repairs == []
 
 
 def test_what_no_answer_used_is_named_once_receipts_reach_back() -> None:
@@ -114,11 +114,11 @@ def test_duplicates_become_one() -> None:
     first = memory("first", "I like tea.", 9, expires_at=NOW + DAY_MS)
     other_words = memory("other", "I really love tea!", 5)
     again = memory("again", "i like TEA", 3)
-    mended = mend([first, other_words, again], NOW)
+    mended = repair([first, other_words, again], NOW)
     (kept,) = mended.memories
     assert (kept.id, kept.expires_at) == ("other", None)
     assert (kept.created_at, kept.updated_at) == (first.created_at, again.updated_at)
-    (pinned,) = mend([first, other_words, replace(again, pinned=True)], NOW).memories
+    (pinned,) = repair([first, other_words, replace(again, pinned=True)], NOW).memories
     assert pinned.id == "again"
 
 
@@ -126,13 +126,13 @@ def test_exchanges_and_scattered_words_are_no_duplicates() -> None:
     """The same exchange on two days happened twice; the same words in another order say something else."""
     twice = [memory(f"e{n}", "User: I ran today.", n + 1, kind="episode") for n in range(2)]
     facts = [memory("a", "I moved from Rome to Oslo."), memory("b", "I moved from Oslo to Rome.")]
-    assert mend([*twice, *facts], NOW).repairs == []
+    assert repair([*twice, *facts], NOW).repairs == []
 
 
 def test_the_older_of_two_values_is_closed_when_the_newer_began() -> None:
     """And stays in the history."""
     older, newer = memory("a", "I live in Oslo.", 9, slot="home"), memory("b", "I live in Rome.", 3, slot="home")
-    mended = mend([newer, older], NOW)
+    mended = repair([newer, older], NOW)
     assert mended.changed == [replace(older, valid_to=newer.valid_from)]
     assert mended.gone == []
 
@@ -140,7 +140,7 @@ def test_the_older_of_two_values_is_closed_when_the_newer_began() -> None:
 def test_a_secret_is_redacted_in_text_and_evidence() -> None:
     """The rest of the sentence stays."""
     told = memory("a", f"My key is {KEY} for work.", evidence=Evidence(f"my key is {KEY}", "user", "t"))
-    (kept,) = mend([told], NOW).changed
+    (kept,) = repair([told], NOW).changed
     assert KEY not in repr(kept)
     assert kept.text.startswith("My key is [redacted")
     assert kept.text.endswith("for work.")
@@ -171,8 +171,8 @@ _memories = st.lists(
 @settings(max_examples=300, deadline=None)
 def test_repairing_twice_changes_nothing_the_second_time(memories: list[Memory]) -> None:
     """Whatever was there; nothing that is safe to repair is left, and the judge says so."""
-    once = mend(memories, NOW)
-    again = mend(once.memories, NOW)
+    once = repair(memories, NOW)
+    again = repair(once.memories, NOW)
     assert (again.changed, again.gone, again.repairs) == ([], [], [])
     assert not [each for each in judge(once.memories, NOW) if each.safe]
 
@@ -183,6 +183,6 @@ async def test_what_changed_meanwhile_is_left_as_it_is() -> None:
     read = [memory("a", "I like tea.", 9), memory("b", "I love tea.", 3), memory("old", "I ski.", 3, expires_at=NOW)]
     edited = replace(read[1], text="I love green tea.")
     await store.put(ADA, [await to_point(each, embedder) for each in (read[0], edited, read[2])])
-    repairs = await write(store, embedder, ADA, read, mend(read, NOW))
+    repairs = await write(store, embedder, ADA, read, repair(read, NOW))
     assert [each.memory.id for each in repairs] == ["old"]
     assert {each.text for each in store.memories(ADA)} == {"I like tea.", "I love green tea."}

@@ -12,12 +12,12 @@ import pytest
 
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.erasure import erase, undo_interrupted
-from rememberd.storage.disk_scan import look
-from rememberd.storage.sqlite.block_cache import Frozen
+from rememberd.storage.disk_scan import scan
+from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database
-from rememberd.storage.sqlite.extraction_queue import SqlitePending
+from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
 from rememberd.storage.sqlite.queue import SqliteQueue
-from rememberd.storage.sqlite.receipts import Receipts
+from rememberd.storage.sqlite.receipts import SqliteReceipts
 from rememberd.types import Memory, Space
 from tests.support.fake_model import FakeModel
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
@@ -121,7 +121,7 @@ def test_a_text_is_found_wherever_it_stands_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(json.dumps({"text": 'she said "hay"\n'}).encode())
     (tmp_path / "c").write_bytes(b"need le")
     found = {
-        looked.path.name: looked.found for looked in look([tmp_path], {"n": "needle", "h": 'said "hay"\n', "": ""})
+        looked.path.name: looked.found for looked in scan([tmp_path], {"n": "needle", "h": 'said "hay"\n', "": ""})
     }
     assert found == {"a": ["n"], "b": ["h"], "c": []}
 
@@ -137,11 +137,11 @@ async def test_a_writer_killed_at_its_last_step_leaves_nothing(queue: SqliteQueu
     """It put a memory just after its user's were erased, and died before it could look: the next writer undoes that,
     and nothing else."""
     store, embedder = MemoryStoreFake(), EmbedderFake()
-    receipts, frozen = Receipts(queue.database), Frozen(queue.database)
-    pending = SqlitePending(queue.database, idle_ms=0)
+    receipts, block_cache = SqliteReceipts(queue.database), SqliteBlockCache(queue.database)
+    extraction_queue = SqliteExtractionQueue(queue.database, idle_ms=0)
     await queue.put(turn("t1", at=1_000))
     await queue.claim(1)
-    await erase("ada", 2_000, queue, pending, store, receipts, frozen)
+    await erase("ada", 2_000, queue, extraction_queue, store, receipts, block_cache)
     left = Memory("m1", SAID, "fact", 1_000, 1_000, 1_000)
     imported = Memory("m2", "I like tea.", "fact", 500, 500, 500)
     await store.put(ADA, [await to_point(each, embedder) for each in (left, imported)])

@@ -139,7 +139,7 @@ async def test_a_provider_that_fails_in_between_is_asked_for_the_decision_only(
         await decided(rig)
     assert (rig.states("due"), current(rig)) == (["c-0"], [TWO])
     await hears(rig, "I like tea.", first=1)
-    await rig.pending.release()
+    await rig.extraction_queue.release()
     await rig.read_all()
     assert current(rig) == [THREE, "I like tea."]
     assert (len(judge.chats), len(judge.questions)) == (4, 2)
@@ -152,11 +152,11 @@ async def test_a_decision_is_stored_and_not_asked_for_again(rig: ExtractionRig, 
     await hears(rig, THREE)
     await decided(rig)
     assert rig.jobs() == ["c-0"]
-    await rig.pending.release()
+    await rig.extraction_queue.release()
     await rig.drain()
     assert current(rig) == [THREE]
     stands = rig.facts()
-    await rig.pending.release()
+    await rig.extraction_queue.release()
     await rig.read_all()
     assert rig.facts() == stands
     assert len(judge.chats) == 2
@@ -170,7 +170,7 @@ async def test_an_erasure_during_the_decision_wins(rig: ExtractionRig, judge: Ju
     step = asyncio.create_task(decided(rig))
     while not judge.questions:
         await asyncio.sleep(0.01)
-    await erase("ada", rig.clock.now, rig.queue, rig.pending, rig.store, rig.receipts, rig.frozen)
+    await erase("ada", rig.clock.now, rig.queue, rig.extraction_queue, rig.store, rig.receipts, rig.block_cache)
     await step
     await rig.drain()
     assert rig.store.memories(ADA) == []

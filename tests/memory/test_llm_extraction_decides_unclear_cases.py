@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rememberd.memory.embedding.embedder import FastEmbedder
-from rememberd.memory.learn.llm.llm_reconcile import NEIGHBOURS, PAIRS, unclear
+from rememberd.memory.learn.llm.llm_reconcile import NEIGHBOURS, PAIRS, ambiguous_pairs
 from rememberd.memory.learn.reconcile import merge
 from rememberd.ports import Embedder
 from rememberd.types import Fact
@@ -178,4 +178,4 @@ async def test_the_packaged_embedder_finds_what_should_be_compared() -> None:
 async def _compared(embedder: Embedder, old: str, new: str) -> bool:
     store = MemoryStoreFake()
     await merge(store, embedder, ADA, [fact(old, 1)], 1)
-    return bool(await unclear(store, embedder, [(turn("t1"), Fact(new, new))], now=2))
+    return bool(await ambiguous_pairs(store, embedder, [(turn("t1"), Fact(new, new))], now=2))

@@ -14,7 +14,7 @@ import pytest
 from rememberd.cli.main import CONFIG_ERROR
 from rememberd.storage.retry_policy import MAX_ATTEMPTS
 from rememberd.storage.sqlite.database import Database
-from rememberd.storage.sqlite.extraction_queue import SqlitePending
+from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
 from tests.memory.test_memory_history import add, current, edit, history
 from tests.ops.test_demo_and_check import config, deployment, run
 from tests.support.decision_rig import asks_to_decide, decisions
@@ -167,11 +167,11 @@ def test_check_shows_the_spend_and_the_dead_letters(tmp_path: Path, model: FakeM
 async def _bury(path: Path) -> None:
     database = Database(path)
     now = 0
-    pending = SqlitePending(database, idle_ms=0, clock=lambda: now)
-    await pending.add(turn("t1", text="I live in Oslo."))
+    extraction_queue = SqliteExtractionQueue(database, idle_ms=0, clock=lambda: now)
+    await extraction_queue.add(turn("t1", text="I live in Oslo."))
     for _ in range(MAX_ATTEMPTS):
         now += 3_600_000
-        await pending.fail([each.id for each in await pending.claim()], "the answer is not JSON")
+        await extraction_queue.fail([each.id for each in await extraction_queue.claim()], "the answer is not JSON")
     await database.close()
 
 

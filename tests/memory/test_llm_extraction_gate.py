@@ -8,10 +8,10 @@ from rememberd.memory.learn.rules.prefilter import (
     GAP,
     HEAD_CHARS,
     TAIL_CHARS,
-    instructs,
+    is_instruction,
+    is_personal,
     material_from,
     own_words,
-    personal,
 )
 
 PERSONAL = """
@@ -92,19 +92,19 @@ next question
 @pytest.mark.parametrize("text", PERSONAL)
 def test_what_may_be_personal_is_read(text: str) -> None:
     """In any language: a call too many costs a little money, one too few a memory."""
-    assert personal(own_words(text))
+    assert is_personal(own_words(text))
 
 
 def test_most_of_what_is_impersonal_costs_no_call() -> None:
     """Nine in ten questions about the world, requests and pleasantries."""
-    asked = [text for text in IMPERSONAL if personal(own_words(text))]
+    asked = [text for text in IMPERSONAL if is_personal(own_words(text))]
     assert len(asked) <= len(IMPERSONAL) // 10, asked
 
 
 def test_code_and_quotations_are_not_the_persons_own() -> None:
     """What stands in them neither calls a model nor reaches it."""
     text = 'Fix it:\n```\nname = "I live in Oslo"\n```\n> I am a nurse\nShe said "I was born in Rome, my dear".'
-    assert not personal(own_words(text))
+    assert not is_personal(own_words(text))
     assert own_words(text) == f"Fix it:\n {GAP} She said {GAP} ."
     assert not any(word in own_words(text) for word in ("Oslo", "nurse", "Rome"))
 
@@ -137,8 +137,8 @@ def test_of_a_pasted_book_only_the_ends_are_read() -> None:
 )
 def test_orders_are_known(text: str) -> None:
     """Whatever would make a later model do something is no fact about a person."""
-    assert instructs(text, "evidence")
-    assert instructs(text, text)
+    assert is_instruction(text, "evidence")
+    assert is_instruction(text, text)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_orders_are_known(text: str) -> None:
 )
 def test_wishes_about_answers_and_plain_facts_are_no_orders(text: str) -> None:
     """How somebody wants to be answered is worth remembering."""
-    assert not instructs(text, text)
+    assert not is_instruction(text, text)
 
 
 @pytest.mark.parametrize(

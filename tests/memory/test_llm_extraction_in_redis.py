@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from rememberd.errors import QueueUnavailable, Unavailable
+from rememberd.errors import MemoryUnavailable, QueueUnavailable
 from rememberd.memory.ids import found_id
 from rememberd.memory.learn.llm.llm_extract import Model
-from rememberd.memory.learn.llm.llm_worker import Stage
-from rememberd.storage.redis.client import Shared
-from rememberd.storage.redis.extraction_queue import RedisPending
+from rememberd.memory.learn.llm.llm_worker import LlmWorker
+from rememberd.storage.redis.client import RedisClient
+from rememberd.storage.redis.extraction_queue import RedisExtractionQueue
 from rememberd.storage.redis.queue import RedisQueue
-from rememberd.upstream.byte_lane import Passthrough
+from rememberd.upstream.byte_lane import ByteLane
 from tests.support.extraction_rig import deployment, fact, said
 from tests.support.fake_model import Behaviour, FakeModel
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
@@ -25,10 +25,10 @@ from tests.support.pending_contract import said as turn
 LEASE_MS = 600
 
 
-class Cut(RedisPending):
+class Cut(RedisExtractionQueue):
     """Does not reach Redis while it is `away`; the renewal of its leases does."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: RedisClient) -> None:
         super().__init__(shared, idle_ms=0, lease_ms=LEASE_MS)
         self.away, run = False, self._run
 
@@ -51,20 +51,20 @@ async def test_an_outage_at_the_end_of_a_call_leaves_nobody_waiting(
     redis_url: str, upstream: FakeModel, answer: str
 ) -> None:
     """Whatever the model answered: nobody holds the turn any more, and it is read again once the lease has ended."""
-    shared, lane = Shared(redis_url), Passthrough()
-    pending, queue = Cut(shared), RedisQueue(shared)
+    shared, lane = RedisClient(redis_url), ByteLane()
+    extraction_queue, queue = Cut(shared), RedisQueue(shared)
     model = Model(lambda: deployment(upstream.url), {"bytes": lane})
-    stage = Stage(pending, queue, MemoryStoreFake(), EmbedderFake(), model, 50_000)
+    stage = LlmWorker(extraction_queue, queue, MemoryStoreFake(), EmbedderFake(), model, 50_000)
     upstream.script(Behaviour(answer, delay_headers=0.2))
-    await pending.add(turn("t1"))
+    await extraction_queue.add(turn("t1"))
     step = asyncio.create_task(stage.step())
     while not upstream.chats:
         await asyncio.sleep(0.01)
-    pending.away = True
-    with pytest.raises(Unavailable):
+    extraction_queue.away = True
+    with pytest.raises(MemoryUnavailable):
         await step
     assert await queue.claim(9) == []
-    pending.away = False
+    extraction_queue.away = False
     async with asyncio.timeout(10):
         while not await stage.step():
             await asyncio.sleep(0.05)
@@ -74,7 +74,7 @@ async def test_an_outage_at_the_end_of_a_call_leaves_nobody_waiting(
         "t1",
         ["I live in Oslo."],
     )
-    assert await claimed(pending) == []
+    assert await claimed(extraction_queue) == []
     assert len(upstream.chats) == 2
     await lane.close()
     await queue.close()

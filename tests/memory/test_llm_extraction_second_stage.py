@@ -66,7 +66,7 @@ async def test_a_fact_of_the_second_stage_is_like_any_other(rig: ExtractionRig, 
     await rig.receipts.put(Receipt("receipt-ada-c-0", ADA, at, "miss", "m", "ada-c-0", (), 0, 1.0, "pending"))
     await told(rig, "Hello. I live in Oslo.")
     assert rig.facts() == []
-    version = (await rig.frozen.thawed(ADA, "turn"))[0]
+    version = (await rig.block_cache.get(ADA, "turn"))[0]
     await rig.read_all()
     (kept,) = rig.facts()
     assert (kept.id, kept.text) == (fact_id(ADA, "I live in Oslo."), "I live in Oslo.")
@@ -75,7 +75,7 @@ async def test_a_fact_of_the_second_stage_is_like_any_other(rig: ExtractionRig, 
     receipt = await rig.receipts.get(ADA, "receipt-ada-c-0")
     assert receipt
     assert (receipt.write, receipt.written) == ("written", (episode_id(ADA, "ada-c-0"), kept.id))
-    assert (await rig.frozen.thawed(ADA, "turn"))[0] > version
+    assert (await rig.block_cache.get(ADA, "turn"))[0] > version
     await rig.read_all()
     assert len(upstream.chats) == 1
     assert rig.states("done") == ["ada-c-0"]
@@ -159,14 +159,14 @@ async def test_bad_answers_are_tried_again_alone_and_then_buried(rig: Extraction
         await rig.read_all()
     assert [each.text for each in rig.facts()] == ["I live in Oslo."]
     assert rig.states("dead") == ["ada-c-1"]
-    stats, letters = await rig.pending.stats(), await rig.pending.dead()
+    stats, letters = await rig.extraction_queue.stats(), await rig.extraction_queue.dead()
     assert (stats.dead, stats.waiting) == (1, 0)
     assert [(each.turn_id, each.attempts, each.error) for each in letters] == [
         ("ada-c-1", MAX_ATTEMPTS, "the answer is not JSON")
     ]
     calls = [len(call) for call in sent(upstream)]
     assert calls == [2, *[1] * MAX_ATTEMPTS]
-    await rig.pending.release()
+    await rig.extraction_queue.release()
     assert rig.states("due") == ["ada-c-1"]
 
 
@@ -254,7 +254,7 @@ async def test_over_budget_it_waits_until_tomorrow(tmp_path: Path, upstream: Fak
     assert [each.text for each in rig.facts(BOB)] == ["I like jazz."]
     assert "User: I like tea.\nAssistant: Ah." in rig.texts()
     assert rig.states("due") == ["ada-d-0"]
-    assert (await rig.pending.stats()).tokens == 900 + 10
+    assert (await rig.extraction_queue.stats()).tokens == 900 + 10
     await rig.close()
     again = ExtractionRig(tmp_path, upstream.url, budget=1_000)
     again.store = again.stage.store = rig.store
@@ -325,7 +325,7 @@ async def test_an_erased_user_is_not_read(rig: ExtractionRig, upstream: FakeMode
     await told(rig, "I live in Oslo.")
     await told(rig, "I like jazz.", user="bob")
     await _erase(rig)
-    await rig.pending.add(turn("late", text="I have a dog.", at=rig.clock.now))
+    await rig.extraction_queue.add(turn("late", text="I have a dog.", at=rig.clock.now))
     await rig.read_all()
     assert sent(upstream) == [["I like jazz."]]
     assert rig.facts() == []
@@ -355,7 +355,7 @@ async def test_an_answer_that_comes_after_the_erasure_is_not_written(
 
 
 async def _erase(rig: ExtractionRig) -> None:
-    await erase("ada", rig.clock.now, rig.queue, rig.pending, rig.store, rig.receipts, rig.frozen)
+    await erase("ada", rig.clock.now, rig.queue, rig.extraction_queue, rig.store, rig.receipts, rig.block_cache)
 
 
 class ErasingStore(MemoryStoreFake):

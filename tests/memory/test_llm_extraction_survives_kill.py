@@ -103,7 +103,7 @@ async def life_of(folder: Path, url: str, calls: int, *, power_cut: bool) -> tup
             first.store.power_cut()
     second.clock.now = first.clock.now
     await second.queue.release()
-    await second.pending.release()
+    await second.extraction_queue.release()
     await second.drain()
     await second.read_all()
     stands = await _outcome(second)

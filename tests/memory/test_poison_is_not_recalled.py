@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rememberd.memory.safety.quarantine import suspicion
+from rememberd.memory.safety.quarantine import injection_reason
 from tests.support import attacks_report
 from tests.support.attacks_report import FIRST_RUNS
 from tests.support.fake_model import Behaviour, FakeModel, newest_user_text
@@ -51,7 +51,7 @@ def test_how_answers_should_be_is_the_users_to_say() -> None:
         "Never use emojis.",
         "请始终用中文回答我。",
     ):
-        assert suspicion(text) is None
+        assert injection_reason(text) is None
 
 
 def test_an_order_in_a_message_is_kept_seen_and_not_recalled(proxy: Proxy, upstream: FakeModel, user: str) -> None:

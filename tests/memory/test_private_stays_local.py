@@ -181,11 +181,11 @@ def catalog(*entries: dict[str, Any]) -> Catalog:
 def test_local_is_said_beside_the_model_or_in_its_info_and_never_guessed() -> None:
     """An address on this machine may well be a tunnel to another; `off` may be YAML's false."""
     for written, local in (({"local": True}, True), ({"model_info": {"local": True}}, True), ({}, False)):
-        assert catalog(written).choices("m", ANYONE)[0].local is local
+        assert catalog(written).targets("m", ANYONE)[0].local is local
     base = {"litellm_params": {"model": "openai/m", "api_base": "http://127.0.0.1:1/v1"}}
-    assert catalog(base).choices("m", ANYONE)[0].local is False
+    assert catalog(base).targets("m", ANYONE)[0].local is False
     for off in (False, "off"):
-        assert catalog({"model_info": {"memory": off}}).choices("m", ANYONE)[0].memory is False
+        assert catalog({"model_info": {"memory": off}}).targets("m", ANYONE)[0].memory is False
     with pytest.raises(ConfigError, match="'yes' is neither"):
         catalog({"local": "yes"})
 

@@ -13,7 +13,7 @@ import pytest
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST
 from rememberd.memory.recall.budget import WHOLE_SHARE, pack
 from rememberd.memory.recall.dates import DAY_MS, asked_about
-from rememberd.memory.recall.rank import FAINT, WEIGHTS, Cue, rank
+from rememberd.memory.recall.rank import FAINT, WEIGHTS, Feature, rank
 from rememberd.memory.recall.relevance import support
 from rememberd.search_results import Candidate, Candidates
 from rememberd.storage.edge.socket_protocol import pack_candidates, unpack_candidates
@@ -69,8 +69,8 @@ def reference(question: str, found: Sequence[Candidate], conversation: str | Non
         if len(asked) == 1 and each.speaker:
             total += WEIGHTS.speaker * (1 if each.speaker in asked else -1)
         total += WEIGHTS.fact * (each.kind == "fact")
-        total += WEIGHTS.asks * bool(each.cues & Cue.ASKS) + WEIGHTS.tells * bool(each.cues & Cue.TELLS)
-        total += WEIGHTS.time * bool(each.cues & Cue.TIME and re.search("When|How long", question))
+        total += WEIGHTS.asks * bool(each.cues & Feature.ASKS) + WEIGHTS.tells * bool(each.cues & Feature.TELLS)
+        total += WEIGHTS.time * bool(each.cues & Feature.TIME and re.search("When|How long", question))
         total += WEIGHTS.here * (conversation is not None and each.conversation == conversation)
         if span is not None:
             start, end = ((day.toordinal() - 719_163) * DAY_MS for day in span)
@@ -95,7 +95,7 @@ def turns_of(found: Sequence[Candidate]) -> dict[str, Turn]:
             talk(each),
             each.at,
             turns[each.turn_id or each.id],
-            bool(each.cues & Cue.ASKS),
+            bool(each.cues & Feature.ASKS),
             speakers[each.speaker or ""],
         )
         for each in found

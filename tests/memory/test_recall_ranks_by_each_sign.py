@@ -10,7 +10,7 @@ import pytest
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST
 from rememberd.memory.recall.budget import pack
-from rememberd.memory.recall.rank import Cue, cues, rank
+from rememberd.memory.recall.rank import Feature, features, rank
 from rememberd.search_results import Candidate, Candidates
 from rememberd.types import Memory
 from tests.support.fakes import EmbedderFake
@@ -45,9 +45,9 @@ def packed(found: Sequence[Candidate], budget_tokens: int) -> tuple[list[str], i
         ("Where do I live?", PLAIN._replace(dense=0.5)),
         ("Where do I live?", PLAIN._replace(bm25=3.0)),
         ("Where do I live?", PLAIN._replace(kind="fact")),
-        ("Where do I live?", PLAIN._replace(cues=int(Cue.TELLS))),
-        ("When did I move?", PLAIN._replace(cues=int(Cue.TIME))),
-        ("How long was it?", PLAIN._replace(cues=int(Cue.TIME))),
+        ("Where do I live?", PLAIN._replace(cues=int(Feature.TELLS))),
+        ("When did I move?", PLAIN._replace(cues=int(Feature.TIME))),
+        ("How long was it?", PLAIN._replace(cues=int(Feature.TIME))),
         ("What did I do in May 2024?", PLAIN._replace(at=MAY - 365 * 24 * 60 * MINUTE)),
         ("What did I do in April 2025?", PLAIN._replace(at=MAY - 20 * 24 * 60 * MINUTE)),
     ],
@@ -59,7 +59,7 @@ def test_a_sign_lifts_a_memory(question: str, better: Candidate) -> None:
 
 def test_a_question_is_no_answer() -> None:
     """Of two alike the statement comes before the question."""
-    assert first("Where do I live?", PLAIN._replace(id="a", cues=int(Cue.ASKS)), PLAIN) == "plain"
+    assert first("Where do I live?", PLAIN._replace(id="a", cues=int(Feature.ASKS)), PLAIN) == "plain"
 
 
 def test_a_stray_word_is_no_meaning() -> None:
@@ -79,12 +79,12 @@ def test_a_stray_word_is_no_meaning() -> None:
 )
 def test_what_happened_to_the_speaker_is_seen(text: str, tells: bool) -> None:
     """Only something that the speaker, or the speaker and others, did or met with is told."""
-    assert (Cue.TELLS in cues(text)) == tells
+    assert (Feature.TELLS in features(text)) == tells
 
 
 def test_time_words_count_only_when_asked() -> None:
     """A question that does not ask when is not drawn to dates: the tie falls by id."""
-    assert first("Where do I live?", PLAIN._replace(id="z", cues=int(Cue.TIME)), PLAIN) == "plain"
+    assert first("Where do I live?", PLAIN._replace(id="z", cues=int(Feature.TIME)), PLAIN) == "plain"
 
 
 def test_the_speaker_named_comes_first() -> None:
@@ -116,7 +116,7 @@ def test_a_good_match_lifts_the_turns_beside_it() -> None:
 def test_the_answer_to_another_speakers_question_is_lifted_most() -> None:
     """In a dialogue the turn after a matching question holds the answer."""
     before = PLAIN._replace(id="a before", speaker="Bo", conversation="c", at=MAY)
-    asked = PLAIN._replace(id="asked", speaker="Ada", conversation="c", at=MAY + 1, dense=0.8, cues=int(Cue.ASKS))
+    asked = PLAIN._replace(id="asked", speaker="Ada", conversation="c", at=MAY + 1, dense=0.8, cues=int(Feature.ASKS))
     answer = PLAIN._replace(id="z answer", speaker="Bo", conversation="c", at=MAY + 2)
     order = ranked("Where?", [before, asked, answer])
     assert order == ["asked", "z answer", "a before"]
@@ -124,9 +124,9 @@ def test_the_answer_to_another_speakers_question_is_lifted_most() -> None:
 
 def test_cues_are_read_from_the_text() -> None:
     """Time words and a closing question mark, each by itself."""
-    assert cues("The move is tomorrow.") == Cue.TIME
-    assert cues("你在哪里？") == Cue.ASKS
-    assert cues("I like tea.") == Cue(0)
+    assert features("The move is tomorrow.") == Feature.TIME
+    assert features("你在哪里？") == Feature.ASKS
+    assert features("I like tea.") == Feature(0)
 
 
 async def test_the_date_can_be_asked_for_in_words() -> None:

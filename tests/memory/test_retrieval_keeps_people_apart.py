@@ -145,7 +145,9 @@ async def test_what_is_erased_meanwhile_is_not_told(tmp_path: Path, sealed: bool
             await here.tell(space, memory("I live in Oslo."), memory("I like Oslo.", pinned=True))
         assert (await here.ask("Where do I live?")).status == "hit"
         assert here.keyring is not None
-        gone: Callable[[], Any] = partial(here.keyring.shred, "ada") if sealed else partial(slow.store.erase, "ada")
+        gone: Callable[[], Any] = (
+            partial(here.keyring.delete_key, "ada") if sealed else partial(slow.store.erase, "ada")
+        )
         slow.then = gone
         found = await here.ask("Where do I live now?")
         assert (found.status, found.block, found.ids, found.tokens) == ("miss", "", (), 0)
@@ -165,7 +167,7 @@ async def test_what_is_deleted_meanwhile_is_not_told(tmp_path: Path, sealed: boo
 
         async def begin_anew() -> None:
             assert here.keyring is not None
-            await here.keyring.shred("ada")
+            await here.keyring.delete_key("ada")
             await slow.store.put(ADA, [await to_point(memory("I live in Ghent."), EmbedderFake())])
 
         slow.then = forget

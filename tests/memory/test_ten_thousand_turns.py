@@ -16,10 +16,10 @@ from rememberd.memory.learn.rules.extract import Rules
 from rememberd.memory.learn.writer import Writer
 from rememberd.ports import MemoryStore
 from rememberd.storage.edge.store import EdgeStore
-from rememberd.storage.sqlite.block_cache import Frozen
+from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.queue import SqliteQueue
-from rememberd.storage.sqlite.receipts import Receipts
+from rememberd.storage.sqlite.receipts import SqliteReceipts
 from rememberd.types import Memory, Space, Turn
 from tests.support.chatter import Said, chatter
 
@@ -43,7 +43,7 @@ async def write(folder: Path, said: Sequence[Said], embedder: FastEmbedder) -> l
     database = Database(folder / "queue.db")
     queue = SqliteQueue(database)
     store = EdgeStore.open(folder / "store", dim=embedder.dim, embedder=embedder.name)
-    writer = Writer(queue, store, embedder, [Rules()], Receipts(database), Frozen(database))
+    writer = Writer(queue, store, embedder, [Rules()], SqliteReceipts(database), SqliteBlockCache(database))
     turns = [
         Turn(f"{n:032x}", ADA, START + n * MINUTE, each.text, each.answer, f"r{n}") for n, each in enumerate(said)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rememberd.memory.learn.memory_commands import Wish, wish
+from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from rememberd.memory.learn.memory_commands import Wish, wish
 )
 def test_show(text: str) -> None:
     """ "What do you know about me?" in several phrasings."""
-    assert wish(text) == Wish("show")
+    assert memory_command(text) == MemoryCommand("show")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_show(text: str) -> None:
 )
 def test_forget(text: str, what: str | None) -> None:
     """Only what is the user's own, and only as a sentence of its own."""
-    assert wish(text) == (Wish("forget", what) if what else None)
+    assert memory_command(text) == (MemoryCommand("forget", what) if what else None)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_forget(text: str, what: str | None) -> None:
 )
 def test_unrecorded(text: str) -> None:
     """ "Don't remember this conversation" in several phrasings."""
-    assert wish(text) == Wish("unrecorded")
+    assert memory_command(text) == MemoryCommand("off_record")
 
 
 @pytest.mark.parametrize(
@@ -99,4 +99,4 @@ def test_unrecorded(text: str) -> None:
 )
 def test_other_talk_is_left_alone(text: str) -> None:
     """A wish overheard by mistake would delete something."""
-    assert wish(text) is None
+    assert memory_command(text) is None

@@ -47,7 +47,7 @@ async def test_the_receipt_and_the_version_tell_what_was_written(rig: Rig) -> No
     assert receipt
     assert receipt.write == "written"
     assert set(receipt.written) == {episode_id(ADA, "t1"), fact_id(ADA, "I live in Oslo.")}
-    assert (await rig.frozen.thawed(ADA, "turn"))[0] == 1
+    assert (await rig.block_cache.get(ADA, "turn"))[0] == 1
 
 
 async def test_the_same_fact_is_kept_once(rig: Rig) -> None:

@@ -10,13 +10,13 @@ import pytest
 
 from rememberd.cli.main import main
 from rememberd.settings.schema import load
-from rememberd.storage.redis.client import Shared
-from rememberd.storage.redis.extraction_queue import RedisPending
+from rememberd.storage.redis.client import RedisClient
+from rememberd.storage.redis.extraction_queue import RedisExtractionQueue
 from rememberd.storage.retry_policy import MAX_ATTEMPTS
 from rememberd.storage.sqlite.database import Database
-from rememberd.storage.sqlite.extraction_queue import SqlitePending
-from rememberd.wiring.encryption import Sealing
-from rememberd.wiring.queue import Records, build_records
+from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
+from rememberd.wiring.encryption import Encryption
+from rememberd.wiring.queue import QueueBundle, open_queue
 from tests.support.queue_contract import Clock, claimed, turn
 
 
@@ -28,15 +28,15 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
-def opened(config: Path) -> Records:
-    return build_records(load(config, {}), Sealing(None))
+def opened(config: Path) -> QueueBundle:
+    return open_queue(load(config, {}), Encryption(None))
 
 
 async def buried(config: Path) -> None:
     queue = opened(config).queue
     await queue.put(turn("t1", "ada", at=1_700_000_000_000))
     await queue.claim(1)
-    await queue.bury("t1", "ValueError: no such thing")
+    await queue.dead_letter("t1", "ValueError: no such thing")
     await queue.close()
 
 
@@ -52,12 +52,14 @@ async def unreadable(config: Path) -> None:
     """A model has answered nonsense about this turn, some years ago, as often as it is asked."""
     settings, clock = load(config, {}), Clock()
     url, file = settings.memory.queue.url, Database(settings.data_path / "queue.db")
-    shared = Shared(url or "redis://nowhere", clock=clock)
-    pending = RedisPending(shared, idle_ms=0) if url else SqlitePending(file, idle_ms=0, clock=clock)
-    await pending.add(turn("t2", "bob", at=clock.now))
+    shared = RedisClient(url or "redis://nowhere", clock=clock)
+    extraction_queue = (
+        RedisExtractionQueue(shared, idle_ms=0) if url else SqliteExtractionQueue(file, idle_ms=0, clock=clock)
+    )
+    await extraction_queue.add(turn("t2", "bob", at=clock.now))
     for _ in range(MAX_ATTEMPTS):
         clock.now += 3_600_000
-        await pending.fail([each.id for each in await pending.claim()], "the answer is not JSON")
+        await extraction_queue.fail([each.id for each in await extraction_queue.claim()], "the answer is not JSON")
     await shared.close()
     await file.close()
 
@@ -65,7 +67,7 @@ async def unreadable(config: Path) -> None:
 async def to_be_read(config: Path) -> list[str]:
     records = opened(config)
     try:
-        return [each.id for each in await records.pending.claim()]
+        return [each.id for each in await records.extraction_queue.claim()]
     finally:
         await records.queue.close()
 

@@ -12,7 +12,7 @@ import pytest
 from rememberd.cli import COMMANDS
 from rememberd.cli.main import parser
 from rememberd.errors import ConfigError
-from rememberd.settings.loader import leaves
+from rememberd.settings.loader import iter_fields
 from rememberd.settings.schema import Key, Settings, load
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ def test_the_file_holds_every_default() -> None:
 def test_the_file_explains_every_setting_in_one_line() -> None:
     """With the words of the code."""
     text = CONFIG.read_text()
-    for path, item in [*leaves(Settings), *((("keys", key.name), key) for key in fields(Key))]:
+    for path, item in [*iter_fields(Settings), *((("keys", key.name), key) for key in fields(Key))]:
         line = rf"^[# -]*{path[-1]}: \S.*?  +# {re.escape(item.metadata['about'])}$"
         assert re.search(line, text, re.MULTILINE), f"{'.'.join(path)} is missing in {CONFIG.name}"
 
@@ -42,7 +42,7 @@ def test_the_readme_lists_every_setting() -> None:
     """Name, default and meaning; and no setting that is not there."""
     rows = [
         f"| `{'.'.join(path)}` | `{shown(item.default)}` | {item.metadata['about']} |"
-        for path, item in leaves(Settings)
+        for path, item in iter_fields(Settings)
     ]
     for key in fields(Key):
         default = "" if key.default is MISSING else f"`{shown(key.default)}`"
@@ -57,7 +57,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
     lists = ("keys", "model_list", "fallbacks", "side_tasks", "master_key_command", "cors_origins", "redact")
     tables = dict.fromkeys((*lists, "private_scopes", "private_classes", "aliases"))
     samples = {"placement": "system", "host": "localhost", "log_format": "json"} | tables
-    for path, item in leaves(Settings):
+    for path, item in iter_fields(Settings):
         value = samples.get(path[-1], "true" if item.default is False else "7")
         variable = "REMEMBERD_" + "_".join(path).upper()
         if value is None:

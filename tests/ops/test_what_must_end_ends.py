@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from rememberd.memory.retry import ended
+from rememberd.memory.retry import cancel_and_wait
 
 
 async def test_a_task_that_swallows_a_cancellation_is_cancelled_again() -> None:
@@ -25,7 +25,7 @@ async def test_a_task_that_swallows_a_cancellation_is_cancelled_again() -> None:
 
     task = asyncio.create_task(stubborn())
     await asyncio.sleep(0)
-    await asyncio.wait_for(ended(task), 10)
+    await asyncio.wait_for(cancel_and_wait(task), 10)
     assert task.cancelled()
     assert swallowed == 2
 
@@ -42,5 +42,5 @@ async def test_what_it_raised_is_raised() -> None:
     task = asyncio.create_task(broken())
     await asyncio.wait({task})
     with pytest.raises(ZeroDivisionError):
-        await ended(task)
-    await ended(asyncio.create_task(well()))
+        await cancel_and_wait(task)
+    await cancel_and_wait(asyncio.create_task(well()))

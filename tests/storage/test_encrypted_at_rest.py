@@ -13,7 +13,7 @@ import pytest
 
 from rememberd.errors import ConfigError
 from rememberd.settings.schema import Encryption, Memory, Settings
-from rememberd.wiring.encryption import sealing
+from rememberd.wiring.encryption import open_encryption
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
 from tests.support.sealing import NEW, OLD
@@ -138,9 +138,9 @@ async def test_a_master_key_that_is_refused_leaves_no_trace(tmp_path: Path) -> N
     (tmp_path / "queue.db").touch()
     plain = Settings(data_dir=str(tmp_path))
     with pytest.raises(ConfigError, match="are not encrypted: save each user's"):
-        async with sealing(replace(plain, memory=Memory(encryption=Encryption(master_key=OLD)))):
+        async with open_encryption(replace(plain, memory=Memory(encryption=Encryption(master_key=OLD)))):
             pass
-    async with sealing(plain) as seal:
+    async with open_encryption(plain) as seal:
         assert seal.keyring is None
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rememberd.encryption.records import SealedFrozen
-from rememberd.ports import FrozenBlocks
-from rememberd.storage.redis.client import Shared
-from rememberd.storage.redis.records import RedisFrozen
-from rememberd.storage.sqlite.block_cache import Frozen
+from rememberd.encryption.records import SealedBlockCache
+from rememberd.ports import BlockCache
+from rememberd.storage.redis.client import RedisClient
+from rememberd.storage.redis.records import RedisBlockCache
+from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database
 from rememberd.types import Space
 from tests.support.sealing import opened, opened_in_redis
@@ -21,87 +21,92 @@ ADA = Space("ada")
 
 
 @pytest.fixture(params=["sqlite", "redis", "sealed", "sealed redis"])
-async def workers(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[list[FrozenBlocks]]:
+async def workers(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[list[BlockCache]]:
     """Two web processes, each with a connection of its own."""
     if "redis" not in request.param:
         databases = [Database(tmp_path / "queue.db") for _ in range(2)]
-        clear = [Frozen(each) for each in databases]
+        clear = [SqliteBlockCache(each) for each in databases]
         async with opened(tmp_path) as one, opened(tmp_path) as other:
-            sealed = [SealedFrozen(frozen, keyring) for frozen, keyring in zip(clear, (one, other), strict=True)]
-            yield list[FrozenBlocks](sealed if request.param == "sealed" else clear)
+            sealed = [
+                SealedBlockCache(block_cache, keyring)
+                for block_cache, keyring in zip(clear, (one, other), strict=True)
+            ]
+            yield list[BlockCache](sealed if request.param == "sealed" else clear)
         for database in databases:
             await database.close()
         return
     url = request.getfixturevalue("redis_url")
-    connections = [Shared(url, soon_ms=5_000) for _ in range(2)]
-    bare = [RedisFrozen(each) for each in connections]
+    connections = [RedisClient(url, soon_ms=5_000) for _ in range(2)]
+    bare = [RedisBlockCache(each) for each in connections]
     async with opened_in_redis(url) as one, opened_in_redis(url) as other:
-        hidden = [SealedFrozen(frozen, keyring) for frozen, keyring in zip(bare, (one, other), strict=True)]
-        yield list[FrozenBlocks](hidden if request.param == "sealed redis" else bare)
+        hidden = [
+            SealedBlockCache(block_cache, keyring) for block_cache, keyring in zip(bare, (one, other), strict=True)
+        ]
+        yield list[BlockCache](hidden if request.param == "sealed redis" else bare)
     for shared in connections:
         await shared.close()
 
 
 @pytest.fixture
-def frozen(workers: list[FrozenBlocks]) -> FrozenBlocks:
+def block_cache(workers: list[BlockCache]) -> BlockCache:
     return workers[0]
 
 
 @pytest.fixture
-def other_worker(workers: list[FrozenBlocks]) -> FrozenBlocks:
+def other_worker(workers: list[BlockCache]) -> BlockCache:
     return workers[1]
 
 
 async def test_a_block_frozen_by_one_worker_is_thawed_by_another(
-    frozen: FrozenBlocks, other_worker: FrozenBlocks
+    block_cache: BlockCache, other_worker: BlockCache
 ) -> None:
     """The bytes and the version at which they were made, under their own space and key only."""
-    assert await other_worker.thawed(ADA, "turn") == (0, None)
-    await frozen.freeze(ADA, "turn", 3, b"block")
-    assert await other_worker.thawed(ADA, "turn") == (0, (3, b"block"))
+    assert await other_worker.get(ADA, "turn") == (0, None)
+    await block_cache.put(ADA, "turn", 3, b"block")
+    assert await other_worker.get(ADA, "turn") == (0, (3, b"block"))
     for space, key in ((ADA, "other turn"), (Space("ada", "work"), "turn"), (Space("bob"), "turn")):
-        assert await other_worker.thawed(space, key) == (0, None)
+        assert await other_worker.get(space, key) == (0, None)
 
 
-async def test_of_two_racing_workers_the_first_wins(frozen: FrozenBlocks, other_worker: FrozenBlocks) -> None:
+async def test_of_two_racing_workers_the_first_wins(block_cache: BlockCache, other_worker: BlockCache) -> None:
     """At one version the first block stands; a newer version replaces it, an older one never does."""
-    await frozen.freeze(ADA, "turn", 3, b"first")
-    await other_worker.freeze(ADA, "turn", 3, b"second")
-    assert await frozen.thawed(ADA, "turn") == (0, (3, b"first"))
-    await other_worker.freeze(ADA, "turn", 4, b"newer")
-    await frozen.freeze(ADA, "turn", 3, b"late")
-    assert await frozen.thawed(ADA, "turn") == (0, (4, b"newer"))
+    await block_cache.put(ADA, "turn", 3, b"first")
+    await other_worker.put(ADA, "turn", 3, b"second")
+    assert await block_cache.get(ADA, "turn") == (0, (3, b"first"))
+    await other_worker.put(ADA, "turn", 4, b"newer")
+    await block_cache.put(ADA, "turn", 3, b"late")
+    assert await block_cache.get(ADA, "turn") == (0, (4, b"newer"))
 
 
-async def test_versions_count_the_changes_of_a_space(frozen: FrozenBlocks, other_worker: FrozenBlocks) -> None:
+async def test_versions_count_the_changes_of_a_space(block_cache: BlockCache, other_worker: BlockCache) -> None:
     """A bump in one process is seen in all, and only in its space."""
-    assert (await frozen.thawed(ADA, "turn"))[0] == 0
-    assert await frozen.bump(ADA) == 1
+    assert (await block_cache.get(ADA, "turn"))[0] == 0
+    assert await block_cache.bump(ADA) == 1
     assert await other_worker.bump(ADA) == 2
-    assert (await frozen.thawed(ADA, "turn"))[0] == (await other_worker.thawed(ADA, "turn"))[0] == 2
-    assert (await frozen.thawed(Space("ada", "work"), "turn"))[0] == 0
+    assert (await block_cache.get(ADA, "turn"))[0] == (await other_worker.get(ADA, "turn"))[0] == 2
+    assert (await block_cache.get(Space("ada", "work"), "turn"))[0] == 0
 
 
-async def test_no_block_made_before_an_erasure_comes_back(frozen: FrozenBlocks) -> None:
+async def test_no_block_made_before_an_erasure_comes_back(block_cache: BlockCache) -> None:
     """Erasing drops the user's blocks, and a worker that recalled just before it cannot freeze what it found."""
-    before = await frozen.bump(ADA)
-    await frozen.freeze(ADA, "turn", before, b"secret")
-    await frozen.freeze(Space("bob"), "turn", 0, b"bob's")
-    assert await frozen.erase("ada") == 1
-    version, _ = await frozen.thawed(ADA, "turn")
+    before = await block_cache.bump(ADA)
+    await block_cache.put(ADA, "turn", before, b"secret")
+    await block_cache.put(Space("bob"), "turn", 0, b"bob's")
+    assert await block_cache.erase("ada") == 1
+    version, _ = await block_cache.get(ADA, "turn")
     assert version > before
-    await frozen.freeze(ADA, "turn", before, b"secret")
-    assert await frozen.thawed(ADA, "turn") == (version, None)
-    await frozen.freeze(ADA, "turn", version, b"new")
-    assert await frozen.thawed(ADA, "turn") == (version, (version, b"new"))
-    assert await frozen.thawed(Space("bob"), "turn") == (0, (0, b"bob's"))
+    await block_cache.put(ADA, "turn", before, b"secret")
+    assert await block_cache.get(ADA, "turn") == (version, None)
+    await block_cache.put(ADA, "turn", version, b"new")
+    assert await block_cache.get(ADA, "turn") == (version, (version, b"new"))
+    assert await block_cache.get(Space("bob"), "turn") == (0, (0, b"bob's"))
 
 
-async def test_old_blocks_expire(frozen: FrozenBlocks) -> None:
+async def test_old_blocks_expire(block_cache: BlockCache) -> None:
     """Blocks frozen before the given time go, younger ones stay."""
-    await frozen.freeze(ADA, "turn", 0, b"block")
+    await block_cache.put(ADA, "turn", 0, b"block")
     now = int(time.time() * 1000)
-    assert await frozen.expire(now - 60_000) == 0
-    assert await frozen.thawed(ADA, "turn") == (0, (0, b"block"))
-    assert await frozen.expire(now + 60_000) == 1
-    assert await frozen.thawed(ADA, "turn") == (0, None)
+    assert await block_cache.expire(now - 60_000) == 0
+    assert await block_cache.get(ADA, "turn") == (0, (0, b"block"))
+    assert await block_cache.expire(now + 60_000) == 1
+    assert await block_cache.get(ADA, "turn") == (0, None)

@@ -40,7 +40,7 @@ async def test_processes_that_meet_a_new_user_at_once_have_one_key(redis_url: st
         first, second = await asyncio.gather(one.own("ada"), other.own("ada"))
         assert first.fingerprint == second.fingerprint
         assert one.owner("ada") == other.owner("ada")
-        await one.shred("ada")
+        await one.delete_key("ada")
         assert await other.known("ada") is None
         assert not await other.holds("ada", second)
         assert (await other.own("ada")).fingerprint != first.fingerprint
@@ -55,7 +55,7 @@ async def test_a_key_that_is_thrown_away_is_gone_from_redis_files(server: RedisS
         with server.client() as client:
             client.save()
         assert lies_in_a_file(server, gone)
-        await keyring.shred("ada")
+        await keyring.delete_key("ada")
         assert keyring.left == ""
         eventually(lambda: not lies_in_a_file(server, gone))
         (kept,) = [value for owner, value in wrapped(server).items() if owner == keyring.owner("bob").encode()]
@@ -68,7 +68,7 @@ async def test_a_redis_that_may_not_rewrite_its_files_is_told_of(server: RedisSe
         client.execute_command("ACL", "SETUSER", "default", "-bgrewriteaof")
     async with opened_in_redis(server.url) as keyring:
         await keyring.own("ada")
-        await keyring.shred("ada")
+        await keyring.delete_key("ada")
         assert await keyring.known("ada") is None
         assert "refuses BGREWRITEAOF" in keyring.left
 
@@ -96,7 +96,7 @@ async def test_who_was_erased_meanwhile_is_not_brought_back_by_a_rotation(redis_
         await old.own("ada")
         row = await new.keys.get(new.owner("ada"))
         assert row is not None
-        await old.shred("ada")
+        await old.delete_key("ada")
         run = new.keys._run  # type: ignore[attr-defined]
         assert await run("swap", new.owner("ada"), b"%s:%s" % (row.master.encode(), row.wrapped), b"x:y") == 0
         assert await new.known("ada") is None

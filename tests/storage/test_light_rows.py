@@ -11,26 +11,26 @@ from hypothesis import strategies as st
 
 from rememberd.search_results import NAMED, Candidates
 from rememberd.storage.payload import candidate
-from rememberd.storage.row_cache import Branch, Cleared, LightRows
+from rememberd.storage.row_cache import RowCache, ScoredIds, StaleCache
 
-NONE = Branch([], [])
+NONE = ScoredIds([], [])
 
 
 def payload(id_: str, **more: Any) -> dict[str, Any]:
     return {"id": id_, "kind": "fact", "at": 5, "tokens": 7, "cues": 1, **more}
 
 
-def union(rows: LightRows, *branches: Branch) -> Candidates:
+def union(rows: RowCache, *branches: ScoredIds) -> Candidates:
     near, worded, pinned = (rows.placed(each) for each in branches)
     return rows.union(near, worded, pinned)
 
 
 def test_branches_are_joined_by_point() -> None:
     """Each point once, with the score of either branch or 0; a pinned one has none."""
-    rows = LightRows(100)
+    rows = RowCache(100)
     for point, id_ in enumerate("abc"):
         rows.keep(point, payload(id_))
-    found = union(rows, Branch([0, 1], [0.5, 0.25]), Branch([1], [3.0]), Branch([2], [1.0]))
+    found = union(rows, ScoredIds([0, 1], [0.5, 0.25]), ScoredIds([1], [3.0]), ScoredIds([2], [1.0]))
     assert [(each.id, each.dense, each.bm25) for each in found] == [
         ("a", 0.5, 0.0),
         ("b", 0.25, 3.0),
@@ -40,52 +40,52 @@ def test_branches_are_joined_by_point() -> None:
 
 def test_a_row_is_as_it_was_last_kept() -> None:
     """Written again, a point shows the new fields, and none of the old."""
-    rows = LightRows(100)
+    rows = RowCache(100)
     rows.keep(1, payload("a", slot="home", pinned="yes"))
     rows.keep(1, payload("a", speaker="Ada", kind="episode"))
     rows.keep(2, payload("b", slot="work"))
-    row, _ = union(rows, Branch([1, 2], [1.0, 1.0]), NONE, NONE)
+    row, _ = union(rows, ScoredIds([1, 2], [1.0, 1.0]), NONE, NONE)
     assert (row.kind, row.pinned, row.slot, row.speaker) == ("episode", False, None, "Ada")
 
 
 def test_a_dropped_row_is_missing() -> None:
     """And only that one."""
-    rows = LightRows(100)
+    rows = RowCache(100)
     for point in (1, 2):
         rows.keep(point, payload("a"))
     rows.drop(1)
     assert rows.missing([1, 2, 3]) == [1, 3]
     with pytest.raises(KeyError):
-        rows.placed(Branch([2, 1], [1.0, 1.0]))
+        rows.placed(ScoredIds([2, 1], [1.0, 1.0]))
 
 
 @pytest.mark.parametrize("stale", [{0}, {1}, {2}, {0, 1, 2}])
 def test_what_was_placed_before_the_rows_were_cleared_is_refused(stale: set[int]) -> None:
     """In whichever branch: the places are other people's now."""
-    rows = LightRows(100)
+    rows = RowCache(100)
     rows.keep(1, payload("a"))
-    before = rows.placed(Branch([1], [1.0]))
+    before = rows.placed(ScoredIds([1], [1.0]))
     rows.clear()
     rows.keep(2, payload("b"))
-    near, worded, pinned = (before if n in stale else rows.placed(Branch([2], [1.0])) for n in range(3))
-    with pytest.raises(Cleared):
+    near, worded, pinned = (before if n in stale else rows.placed(ScoredIds([2], [1.0])) for n in range(3))
+    with pytest.raises(StaleCache):
         rows.union(near, worded, pinned)
 
 
 @pytest.mark.parametrize("size", [1, 36, 37, 500])
 def test_ids_of_any_length_are_kept_whole(size: int) -> None:
     """Longer ones than a UUID, after shorter ones, in any language."""
-    rows = LightRows(5000)
+    rows = RowCache(5000)
     ids = ["short", "é" * size, *(f"{n}" for n in range(3000))]
     for point, id_ in enumerate(ids):
         rows.keep(point, payload(id_))
-    found = union(rows, Branch(list(range(len(ids))), [0.0] * len(ids)), NONE, NONE)
+    found = union(rows, ScoredIds(list(range(len(ids))), [0.0] * len(ids)), NONE, NONE)
     assert found.names() == sorted(ids)
 
 
 def test_rows_and_names_are_bounded() -> None:
     """Full is full by rows, and by the names of rows that were replaced; cleared, there is room again."""
-    rows = LightRows(10)
+    rows = RowCache(10)
     rows.keep(1, payload("a"))
     assert rows.room_for(9)
     assert not rows.room_for(10)
@@ -128,7 +128,7 @@ def test_whatever_is_kept_and_dropped_a_union_shows_the_last_of_each(
 ) -> None:
     """Against a plain dictionary: any ids (of one beginning, of all lengths, in any language), more rows than there
     was room for at first, names that repeat or are missing, points anywhere."""
-    rows, plain = LightRows(5000), dict[int, dict[str, Any]]()
+    rows, plain = RowCache(5000), dict[int, dict[str, Any]]()
     for what, point, id_, fields in done:
         match what:
             case "keep" if id_ and all(each["id"] != id_ for at, each in plain.items() if at != point):
@@ -151,14 +151,14 @@ def test_whatever_is_kept_and_dropped_a_union_shows_the_last_of_each(
     assert_shows(rows, plain, *share)
 
 
-def assert_shows(rows: LightRows, plain: dict[int, dict[str, Any]], chance: random.Random, share: float) -> None:
+def assert_shows(rows: RowCache, plain: dict[int, dict[str, Any]], chance: random.Random, share: float) -> None:
     strangers = [point for point in (3, 2**64 - 2, 10**6) if point not in plain]
     assert rows.missing([*plain, *strangers]) == strangers
     some = [point for point in plain if chance.random() < share]
-    near = Branch(some, [chance.uniform(-1, 1) for _ in some])
-    worded = Branch(some[::2], [chance.uniform(0, 9) for _ in some[::2]])
+    near = ScoredIds(some, [chance.uniform(-1, 1) for _ in some])
+    worded = ScoredIds(some[::2], [chance.uniform(0, 9) for _ in some[::2]])
     pins = chance.sample(list(plain), len(plain) // 10)
-    pinned = Branch(pins, [0.0] * len(pins))
+    pinned = ScoredIds(pins, [0.0] * len(pins))
     dense, bm25 = dict(zip(*near, strict=True)), dict(zip(*worded, strict=True))
     expected = [
         candidate(_named(plain[point]), dense.get(point, 0.0), bm25.get(point, 0.0))

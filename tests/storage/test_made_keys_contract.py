@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from rememberd.access.api_keys import MadeKey, MadeKeys, Watch
+from rememberd.access.api_keys import ApiKey, ApiKeyStore, KeyWatcher
 from rememberd.access.auth import Auth
 from rememberd.encryption.cipher import Cipher
 from rememberd.errors import ConfigError, QueueUnavailable, RequestError
 from rememberd.settings.schema import Key
-from rememberd.storage.redis.api_keys import RedisMadeKeys
-from rememberd.storage.redis.client import PREFIX, Shared
-from rememberd.storage.sqlite.api_keys import KeysFile
+from rememberd.storage.redis.api_keys import RedisApiKeys
+from rememberd.storage.redis.client import PREFIX, RedisClient
+from rememberd.storage.sqlite.api_keys import SqliteApiKeys
 from rememberd.storage.sqlite.database import Database
 from rememberd.types import Principal
 from tests.support.redis_process import RedisServer
@@ -32,10 +32,10 @@ EVE = replace(ADA, name="eve's", expires_at=None)
 
 
 @pytest.fixture(params=["file", "redis", "sealed"])
-async def two(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[MadeKeys, MadeKeys]]:
+async def two(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[ApiKeyStore, ApiKeyStore]]:
     """Of two processes: of one host if the keys are in a file, else of two."""
-    one: MadeKeys
-    other: MadeKeys
+    one: ApiKeyStore
+    other: ApiKeyStore
     if request.param == "file":
         one, other = in_file(tmp_path), in_file(tmp_path)
     else:
@@ -46,12 +46,12 @@ async def two(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[t
     await other.close()
 
 
-def in_file(folder: Path) -> KeysFile:
-    return KeysFile(Database(folder / "keys.db"))
+def in_file(folder: Path) -> SqliteApiKeys:
+    return SqliteApiKeys(Database(folder / "keys.db"))
 
 
-def in_redis(url: str, folder: Path, root: Cipher | None = None) -> RedisMadeKeys:
-    return RedisMadeKeys(Shared(url), root, in_file(folder))
+def in_redis(url: str, folder: Path, root: Cipher | None = None) -> RedisApiKeys:
+    return RedisApiKeys(RedisClient(url), root, in_file(folder))
 
 
 def let_in(auth: Auth, key: str) -> bool:
@@ -62,7 +62,7 @@ def let_in(auth: Auth, key: str) -> bool:
     return True
 
 
-async def test_a_key_made_here_is_listed_there(two: tuple[MadeKeys, MadeKeys]) -> None:
+async def test_a_key_made_here_is_listed_there(two: tuple[ApiKeyStore, ApiKeyStore]) -> None:
     """With all that was asked for, in the order they were made; the key itself is nowhere, only its hash."""
     one, other = two
     assert await other.all() == []
@@ -72,7 +72,7 @@ async def test_a_key_made_here_is_listed_there(two: tuple[MadeKeys, MadeKeys]) -
     assert (made.principal, made.digest) == (ADA, sha256(key.encode()).digest())
 
 
-async def test_of_two_who_take_a_name_at_once_one_gets_409(two: tuple[MadeKeys, MadeKeys]) -> None:
+async def test_of_two_who_take_a_name_at_once_one_gets_409(two: tuple[ApiKeyStore, ApiKeyStore]) -> None:
     """Whichever process they ask; once it is revoked the name is free again."""
     asked = [each.create(ADA, 1) for _ in range(4) for each in two]
     results = await asyncio.gather(*asked, return_exceptions=True)
@@ -82,11 +82,11 @@ async def test_of_two_who_take_a_name_at_once_one_gets_409(two: tuple[MadeKeys, 
     await two[0].create(ADA, 3)
 
 
-async def test_who_is_revoked_stays_in_the_list(two: tuple[MadeKeys, MadeKeys]) -> None:
+async def test_who_is_revoked_stays_in_the_list(two: tuple[ApiKeyStore, ApiKeyStore]) -> None:
     """By name or id, once; who has the name next is not meant."""
     one, other = two
     first, _ = await one.create(ADA, 1)
-    assert await other.revoke(first.id, 5) == MadeKey(first.id, first.digest, ADA, 1, 5)
+    assert await other.revoke(first.id, 5) == ApiKey(first.id, first.digest, ADA, 1, 5)
     second, _ = await other.create(ADA, 6)
     for gone in (first.id, "nobody's"):
         with pytest.raises(RequestError, match="no key in force is called"):
@@ -95,7 +95,7 @@ async def test_who_is_revoked_stays_in_the_list(two: tuple[MadeKeys, MadeKeys]) 
     assert [each.revoked_at for each in await other.all()] == [5, 8]
 
 
-async def test_every_change_has_a_version_of_its_own(two: tuple[MadeKeys, MadeKeys]) -> None:
+async def test_every_change_has_a_version_of_its_own(two: tuple[ApiKeyStore, ApiKeyStore]) -> None:
     """As the other process sees it; what was refused changes nothing."""
     one, other = two
     seen = [await other.version()]
@@ -109,20 +109,20 @@ async def test_every_change_has_a_version_of_its_own(two: tuple[MadeKeys, MadeKe
     assert await other.version() == seen[-1]
 
 
-async def test_what_was_changed_elsewhere_is_in_force_after_a_look(two: tuple[MadeKeys, MadeKeys]) -> None:
+async def test_what_was_changed_elsewhere_is_in_force_after_a_look(two: tuple[ApiKeyStore, ApiKeyStore]) -> None:
     """And only then are keys known to be needed, or not; who looks needs no restart."""
     auth = Auth([])
-    watch = Watch(auth, two[1])
+    watch = KeyWatcher(auth, two[1])
     assert not let_in(auth, "any")
-    await watch.look()
+    await watch.refresh()
     assert let_in(auth, "any")
     made, key = await two[0].create(ADA, 1)
-    await watch.look()
+    await watch.refresh()
     assert not let_in(auth, "any")
     with pytest.raises(RequestError, match="expired"):
         auth.principal({"x-api-key": key})
     await two[0].revoke(made.id, 2)
-    await watch.look()
+    await watch.refresh()
     with pytest.raises(RequestError, match="not known"):
         auth.principal({"x-api-key": key})
 
@@ -131,20 +131,20 @@ class Keys:
     """`MadeKeys` as a test would have them: away, hanging, or restored from an older copy."""
 
     def __init__(self) -> None:
-        self.made: list[MadeKey] = []
+        self.made: list[ApiKey] = []
         self.away: Exception | None = None
         self.named = 0
 
-    def become(self, *made: MadeKey) -> None:
+    def reload(self, *made: ApiKey) -> None:
         self.made, self.named = list(made), self.named + 1
 
-    async def create(self, principal: Principal, at: int) -> tuple[MadeKey, str]:
+    async def create(self, principal: Principal, at: int) -> tuple[ApiKey, str]:
         raise NotImplementedError
 
-    async def revoke(self, id_or_name: str, at: int) -> MadeKey:
+    async def revoke(self, id_or_name: str, at: int) -> ApiKey:
         raise NotImplementedError
 
-    async def all(self) -> list[MadeKey]:
+    async def all(self) -> list[ApiKey]:
         return self.made
 
     async def version(self) -> str:
@@ -155,8 +155,8 @@ class Keys:
     async def close(self) -> None: ...
 
 
-def of(key: str, revoked_at: int | None = None, *, readable: bool = True) -> MadeKey:
-    return MadeKey(f"key_{key}", sha256(key.encode()).digest(), Principal(key, user="u"), 1, revoked_at, readable)
+def of(key: str, revoked_at: int | None = None, *, readable: bool = True) -> ApiKey:
+    return ApiKey(f"key_{key}", sha256(key.encode()).digest(), Principal(key, user="u"), 1, revoked_at, readable)
 
 
 async def test_while_they_are_away_nobody_new_gets_in_and_nobody_known_is_put_out(
@@ -165,17 +165,17 @@ async def test_while_they_are_away_nobody_new_gets_in_and_nobody_known_is_put_ou
     """The log says so once, whatever the reasons are, and once when they are back."""
     caplog.set_level(logging.INFO)
     keys, auth = Keys(), Auth([])
-    watch = Watch(auth, keys)
-    keys.become(of("known"), of("gone", 5))
-    await watch.look()
+    watch = KeyWatcher(auth, keys)
+    keys.reload(of("known"), of("gone", 5))
+    await watch.refresh()
     keys.away = QueueUnavailable("refused")
-    await watch.look()
+    await watch.refresh()
     keys.away = TimeoutError()
-    await watch.look()
+    await watch.refresh()
     assert [let_in(auth, each) for each in ("known", "gone", "new")] == [True, False, False]
     keys.away = None
-    keys.become(of("known", 9), of("gone", 5), of("new"))
-    await watch.look()
+    keys.reload(of("known", 9), of("gone", 5), of("new"))
+    await watch.refresh()
     assert [let_in(auth, each) for each in ("known", "gone", "new")] == [False, False, True]
     assert [record.message.partition(",")[0] for record in caplog.records] == [
         "made keys cannot be read",
@@ -189,7 +189,7 @@ async def test_who_starts_while_they_are_away_lets_in_the_keys_of_the_settings_o
     keys.away = QueueUnavailable("refused")
     for configured in ([], [Key(name="alice", key="sk-alice", user="alice")]):
         auth = Auth(configured)
-        await Watch(auth, keys).look()
+        await KeyWatcher(auth, keys).refresh()
         assert [let_in(auth, each) for each in ("", "sk-alice", "made")] == [False, bool(configured), False]
         assert not auth.one_user
 
@@ -197,25 +197,25 @@ async def test_who_starts_while_they_are_away_lets_in_the_keys_of_the_settings_o
 async def test_an_older_copy_brings_no_key_back_and_opens_nothing() -> None:
     """Redis restored, or emptied: what this process saw revoked stays so, and keys stay needed."""
     keys, auth = Keys(), Auth([])
-    watch = Watch(auth, keys)
-    keys.become(of("ada", 5), of("bob"))
-    await watch.look()
-    keys.become(of("ada"), of("bob"))
-    await watch.look()
+    watch = KeyWatcher(auth, keys)
+    keys.reload(of("ada", 5), of("bob"))
+    await watch.refresh()
+    keys.reload(of("ada"), of("bob"))
+    await watch.refresh()
     assert [let_in(auth, each) for each in ("ada", "bob", "")] == [False, True, False]
-    keys.become()
-    await watch.look()
+    keys.reload()
+    await watch.refresh()
     assert [let_in(auth, each) for each in ("ada", "bob", "")] == [False, False, False]
 
 
 async def test_one_that_cannot_be_read_opens_nothing_and_holds_up_no_other() -> None:
     """Nor is a proxy that needs keys taken for one that needs none."""
     keys, auth = Keys(), Auth([])
-    keys.become(of("torn", readable=False))
-    await Watch(auth, keys).look()
+    keys.reload(of("torn", readable=False))
+    await KeyWatcher(auth, keys).refresh()
     assert [let_in(auth, each) for each in ("torn", "")] == [False, False]
-    keys.become(of("torn", readable=False), of("bob"))
-    await Watch(auth, keys).look()
+    keys.reload(of("torn", readable=False), of("bob"))
+    await KeyWatcher(auth, keys).refresh()
     assert let_in(auth, "bob")
 
 
@@ -242,7 +242,7 @@ async def test_sealed_no_name_stands_in_redis_and_who_writes_there_makes_no_key(
         client.zadd(f"{PREFIX}api_keys", {"key_x": 3})
         client.set(f"{PREFIX}api_keys_version", "forged")
     auth = Auth([])
-    await Watch(auth, keys).look()
+    await KeyWatcher(auth, keys).refresh()
     assert not let_in(auth, "mine")
     assert [each.readable for each in await keys.all()] == [False, True, False]
     await keys.close()
@@ -282,7 +282,7 @@ async def test_keys_made_before_there_was_redis_come_along(redis_url: str, tmp_p
         stack.push_async_callback(again.close)
         assert {each.id: each.revoked_at for each in await again.all()}[eve.id] == 5
         auth = Auth([])
-        await Watch(auth, files[0]).look()
+        await KeyWatcher(auth, files[0]).refresh()
         assert not let_in(auth, key)
         assert not let_in(auth, "")
 
@@ -309,7 +309,7 @@ async def test_an_emptied_redis_opens_no_host_that_had_keys(
     with redis_server.client() as client:
         client.flushall()
     again, auth = in_redis(redis_url, tmp_path), Auth([])
-    await Watch(auth, again).look()
+    await KeyWatcher(auth, again).refresh()
     assert not let_in(auth, "")
     assert not let_in(auth, key)
     for kept in (file, keys, again):

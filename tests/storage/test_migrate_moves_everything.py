@@ -79,7 +79,7 @@ async def the_same(store: MemoryStore) -> None:
     for which, space in enumerate(USERS):
         memories, _ = await store.page(space, limit=100, now=NOW, include_past=True)
         assert len(memories) == 28 + which % 2
-        assert await store.buried(space, ["m0", "m1"]) == {"m0": NOW + which, "m1": NOW + which}
+        assert await store.deleted_at(space, ["m0", "m1"]) == {"m0": NOW + which, "m1": NOW + which}
     assert await store.spaces() == sorted(USERS)
 
 

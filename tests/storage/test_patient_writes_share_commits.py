@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rememberd.storage.sqlite.database import Database
-from rememberd.storage.sqlite.receipts import Receipts
+from rememberd.storage.sqlite.receipts import SqliteReceipts
 from rememberd.types import Receipt, Space
 
 ADA = Space("ada")
@@ -75,7 +75,7 @@ async def test_who_gives_up_waiting_has_still_written(database: Database) -> Non
 async def test_an_erasure_takes_a_resting_receipt_along(tmp_path: Path) -> None:
     """Whether the receipt rests when the user is erased, or comes later: it is not there afterwards."""
     database = Database(tmp_path / "queue.db")
-    receipts = Receipts(database)
+    receipts = SqliteReceipts(database)
     old = Receipt("rcpt_1", ADA, 5, "hit", "gpt-4o", "turn", ("m1",), 10, 1.0, "off")
     resting = asyncio.create_task(receipts.put(old))
     await asyncio.sleep(0)

@@ -8,32 +8,32 @@ from pathlib import Path
 import pytest
 
 from rememberd.encryption.pauses import SealedPauses
-from rememberd.ports import PausedUsers
-from rememberd.storage.redis.client import Shared
+from rememberd.ports import PauseStore
+from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.redis.queue import RedisQueue
 from rememberd.storage.redis.records import RedisPauses
 from rememberd.storage.sqlite.database import Database
-from rememberd.storage.sqlite.pauses import Pauses
+from rememberd.storage.sqlite.pauses import SqlitePauses
 from tests.support.queue_contract import claimed, found_in, turn
 from tests.support.sealing import opened, opened_in_redis
 
 
 @pytest.fixture(params=["sqlite", "redis", "sealed", "sealed redis"])
-async def pauses(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[PausedUsers]:
+async def pauses(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[PauseStore]:
     if "redis" not in request.param:
-        file = Pauses(Database(tmp_path / "queue.db"))
+        file = SqlitePauses(Database(tmp_path / "queue.db"))
         async with opened(tmp_path) as keyring:
             yield SealedPauses(file, keyring) if request.param == "sealed" else file
         await file.database.close()
         return
-    shared = Shared(request.getfixturevalue("redis_url"), soon_ms=5_000)
+    shared = RedisClient(request.getfixturevalue("redis_url"), soon_ms=5_000)
     pauses = RedisPauses(shared)
     async with opened_in_redis(request.getfixturevalue("redis_url")) as keyring:
         yield SealedPauses(pauses, keyring) if request.param == "sealed redis" else pauses
     await shared.close()
 
 
-async def test_a_pause_lasts_until_it_is_ended(pauses: PausedUsers) -> None:
+async def test_a_pause_lasts_until_it_is_ended(pauses: PauseStore) -> None:
     """Of one user only; pausing twice is pausing once."""
     await pauses.pause("ada")
     await pauses.pause("ada")
@@ -46,7 +46,7 @@ async def test_a_pause_lasts_until_it_is_ended(pauses: PausedUsers) -> None:
 async def test_a_paused_users_turn_is_refused_by_redis_itself(redis_url: str) -> None:
     """A chat that could not ask in time whether its user has paused puts the turn later: it is not kept. What a
     model found in a turn from before the pause is."""
-    shared = Shared(redis_url, soon_ms=5_000)
+    shared = RedisClient(redis_url, soon_ms=5_000)
     queue, pauses = RedisQueue(shared), RedisPauses(shared)
     await pauses.pause("ada")
     assert not await queue.put(turn("t1"))

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from rememberd.encryption.extraction_queue import SealedPending
-from rememberd.storage.redis.client import PREFIX, Shared
-from rememberd.storage.redis.extraction_queue import RedisPending
+from rememberd.encryption.extraction_queue import SealedExtractionQueue
+from rememberd.storage.redis.client import PREFIX, RedisClient
+from rememberd.storage.redis.extraction_queue import RedisExtractionQueue
 from rememberd.storage.sqlite.database import Database
-from rememberd.storage.sqlite.extraction_queue import SqlitePending
+from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
 from rememberd.storage.sqlite.queue import SqliteQueue
 from rememberd.types import Source
 from tests.support.pending_contract import IDLE_MS, LEASE_MS, OSLO, PendingContract, claimed, finished, said
@@ -31,73 +31,75 @@ def clock() -> Clock:
 
 
 @asynccontextmanager
-async def sqlite_at(folder: Path, clock: Clock) -> AsyncIterator[SqlitePending]:
+async def sqlite_at(folder: Path, clock: Clock) -> AsyncIterator[SqliteExtractionQueue]:
     database = Database(folder / "queue.db", busy_s=0.2)
     try:
-        yield SqlitePending(database, idle_ms=IDLE_MS, lease_ms=LEASE_MS, clock=clock)
+        yield SqliteExtractionQueue(database, idle_ms=IDLE_MS, lease_ms=LEASE_MS, clock=clock)
     finally:
         await database.close()
 
 
 @asynccontextmanager
-async def redis_at(url: str, clock: Clock) -> AsyncIterator[RedisPending]:
-    shared = Shared(url, clock=clock)
+async def redis_at(url: str, clock: Clock) -> AsyncIterator[RedisExtractionQueue]:
+    shared = RedisClient(url, clock=clock)
     try:
-        yield RedisPending(shared, idle_ms=IDLE_MS, lease_ms=LEASE_MS)
+        yield RedisExtractionQueue(shared, idle_ms=IDLE_MS, lease_ms=LEASE_MS)
     finally:
         await shared.close()
 
 
 @pytest.fixture
-async def in_sqlite(tmp_path: Path, clock: Clock) -> AsyncIterator[SqlitePending]:
-    async with sqlite_at(tmp_path, clock) as pending:
-        yield pending
+async def in_sqlite(tmp_path: Path, clock: Clock) -> AsyncIterator[SqliteExtractionQueue]:
+    async with sqlite_at(tmp_path, clock) as extractions:
+        yield extractions
 
 
 @pytest.fixture
-async def in_redis(redis_url: str, clock: Clock) -> AsyncIterator[RedisPending]:
-    async with redis_at(redis_url, clock) as pending:
-        yield pending
+async def in_redis(redis_url: str, clock: Clock) -> AsyncIterator[RedisExtractionQueue]:
+    async with redis_at(redis_url, clock) as extractions:
+        yield extractions
 
 
 @pytest.fixture
-async def other(redis_url: str, clock: Clock) -> AsyncIterator[RedisPending]:
+async def other(redis_url: str, clock: Clock) -> AsyncIterator[RedisExtractionQueue]:
     """Another writer's."""
-    async with redis_at(redis_url, clock) as pending:
-        yield pending
+    async with redis_at(redis_url, clock) as extractions:
+        yield extractions
 
 
 @pytest.fixture(params=["sqlite", "redis"])
-async def sealed(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[SealedPending]:
+async def sealed(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
+) -> AsyncIterator[SealedExtractionQueue]:
     if request.param == "sqlite":
-        async with opened(tmp_path) as keyring, sqlite_at(tmp_path, clock) as pending:
-            yield SealedPending(pending, keyring)
+        async with opened(tmp_path) as keyring, sqlite_at(tmp_path, clock) as extractions:
+            yield SealedExtractionQueue(extractions, keyring)
     else:
         url = request.getfixturevalue("redis_url")
-        async with opened_in_redis(url) as keyring, redis_at(url, clock) as pending:
-            yield SealedPending(pending, keyring)
+        async with opened_in_redis(url) as keyring, redis_at(url, clock) as extractions:
+            yield SealedExtractionQueue(extractions, keyring)
 
 
 class TestInSqlite(PendingContract):
     @pytest.fixture
-    def pending(self, in_sqlite: SqlitePending) -> SqlitePending:
+    def extractions(self, in_sqlite: SqliteExtractionQueue) -> SqliteExtractionQueue:
         return in_sqlite
 
 
 class TestInRedis(PendingContract):
     @pytest.fixture
-    def pending(self, in_redis: RedisPending) -> RedisPending:
+    def extractions(self, in_redis: RedisExtractionQueue) -> RedisExtractionQueue:
         return in_redis
 
 
 class TestSealed(PendingContract):
     @pytest.fixture
-    def pending(self, sealed: SealedPending) -> SealedPending:
+    def extractions(self, sealed: SealedExtractionQueue) -> SealedExtractionQueue:
         return sealed
 
 
 async def test_two_writers_never_read_of_one_user_at_once(
-    in_redis: RedisPending, other: RedisPending, clock: Clock
+    in_redis: RedisExtractionQueue, other: RedisExtractionQueue, clock: Clock
 ) -> None:
     """Whichever claims: the budget is overdrawn by one call at most."""
     for turn_id, user, conversation in (("a1", "ada", "c"), ("a2", "ada", "d"), ("b1", "bob", "c")):
@@ -112,7 +114,7 @@ async def test_two_writers_never_read_of_one_user_at_once(
 
 
 async def test_who_lost_a_lease_has_no_say_any_more(
-    in_redis: RedisPending, other: RedisPending, clock: Clock
+    in_redis: RedisExtractionQueue, other: RedisExtractionQueue, clock: Clock
 ) -> None:
     """A writer that was stalled cannot finish, fail, postpone or return what another has taken over."""
     await in_redis.add(said("t1"))
@@ -124,17 +126,17 @@ async def test_who_lost_a_lease_has_no_say_any_more(
     await in_redis.keep([turn])
     assert await in_redis.release() == 0
     await in_redis.done(["t1"])
-    await in_redis.postpone(["t1"], 0, "unavailable")
+    await in_redis.defer(["t1"], 0, "unavailable")
     assert await in_redis.fail(["t1"], "nonsense") == 0
     assert await claimed(in_redis) == []
-    await other.postpone(["t1"], 0, "unavailable")
+    await other.defer(["t1"], 0, "unavailable")
     assert await other.claim() == [turn]
 
 
 async def test_leases_are_renewed_while_a_writer_works(redis_url: str) -> None:
     """A call that takes longer than a lease is not made twice; a dead writer's is, soon. Redis's clock tells."""
-    shared = [Shared(redis_url) for _ in range(2)]
-    first, second = (RedisPending(each, idle_ms=0, lease_ms=600) for each in shared)
+    shared = [RedisClient(redis_url) for _ in range(2)]
+    first, second = (RedisExtractionQueue(each, idle_ms=0, lease_ms=600) for each in shared)
     await first.add(said("t1"))
     assert await claimed(first) == ["t1"]
     await asyncio.sleep(1.5)
@@ -147,7 +149,7 @@ async def test_leases_are_renewed_while_a_writer_works(redis_url: str) -> None:
 
 
 async def test_redis_keeps_nothing_of_what_was_read(
-    in_redis: RedisPending, redis_server: RedisServer, clock: Clock
+    in_redis: RedisExtractionQueue, redis_server: RedisServer, clock: Clock
 ) -> None:
     """After the hour nothing but the day's spending, which ends by itself: it does not grow with the years."""
     for n in range(6):
@@ -157,7 +159,7 @@ async def test_redis_keeps_nothing_of_what_was_read(
     assert await in_redis.fail(await claimed(in_redis), "nonsense") == 0
     (turn, *_) = await in_redis.claim()
     await in_redis.keep([replace(turn, found=(OSLO,))])
-    await in_redis.postpone([turn.id], 0, "over_budget")
+    await in_redis.defer([turn.id], 0, "over_budget")
     clock.now += IDLE_MS
     assert sorted(each for batch in await finished(in_redis) for each in batch) == [f"t{n}" for n in range(6)]
     clock.now += 3_600_001
@@ -170,7 +172,7 @@ async def test_redis_keeps_nothing_of_what_was_read(
 
 
 async def test_a_sqlite_writer_that_starts_anew_tries_dead_letters_again(
-    in_sqlite: SqlitePending, clock: Clock
+    in_sqlite: SqliteExtractionQueue, clock: Clock
 ) -> None:
     """What stood in their way, a model that cannot do it, may have been put right."""
     await in_sqlite.add(said("t1"))
@@ -183,7 +185,7 @@ async def test_a_sqlite_writer_that_starts_anew_tries_dead_letters_again(
 
 
 async def test_no_word_and_no_name_lies_anywhere(
-    sealed: SealedPending, tmp_path: Path, clock: Clock, request: pytest.FixtureRequest
+    sealed: SealedExtractionQueue, tmp_path: Path, clock: Clock, request: pytest.FixtureRequest
 ) -> None:
     """Not of a turn that waits, of what was found in it, of a dead letter's reason, or of who spent what."""
     turn_id, user = "0123456789abcdef0123456789abcdef", "ada-lovelace"
@@ -217,11 +219,11 @@ def _all_of(server: RedisServer) -> bytes:
     return repr(found).encode()
 
 
-async def test_a_text_that_cannot_be_read_ends_as_a_dead_letter(sealed: SealedPending, clock: Clock) -> None:
+async def test_a_text_that_cannot_be_read_ends_as_a_dead_letter(sealed: SealedExtractionQueue, clock: Clock) -> None:
     """With its key gone, as in a backup that was brought back; others are read."""
     await sealed.add(said("t1"))
     await sealed.add(said("t2", "bob"))
-    await sealed.keyring.shred("ada")
+    await sealed.keyring.delete_key("ada")
     clock.now += IDLE_MS
     read = []
     for _ in range(8):
@@ -261,12 +263,12 @@ async def test_a_file_made_before_there_was_this_table_opens(tmp_path: Path) -> 
         db.executescript(BEFORE)
     db.close()
     database = Database(path)
-    queue, pending = SqliteQueue(database), SqlitePending(database, idle_ms=0)
+    queue, extractions = SqliteQueue(database), SqliteExtractionQueue(database, idle_ms=0)
     assert (await queue.stats()).depth == 1
     assert [claim.turn.id for claim in await queue.claim(9)] == ["t1"]
-    await pending.add(said("t2"))
+    await extractions.add(said("t2"))
     await queue.erase("ada", 2)
-    await pending.erase("ada", 2)
-    assert await claimed(pending) == []
+    await extractions.erase("ada", 2)
+    assert await claimed(extractions) == []
     assert database.read("SELECT name FROM sqlite_master WHERE name LIKE '%extractions%'") == []
     await database.close()

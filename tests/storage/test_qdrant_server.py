@@ -172,7 +172,7 @@ async def test_a_deletion_during_a_put_is_not_undone(qdrant: QdrantDouble, store
     assert not putting.done()
     await putting
     assert await other.get(ANN, ["a"]) == []
-    assert await other.buried(ANN, ["a"]) == {"a": NOW + 2}
+    assert await other.deleted_at(ANN, ["a"]) == {"a": NOW + 2}
     await other.close()
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from rememberd.storage.redis.client import PREFIX, Shared
+from rememberd.storage.redis.client import PREFIX, RedisClient
 from rememberd.storage.redis.queue import RedisQueue
 from tests.support.queue_contract import LEASE_MS, Clock, QueueContract, claimed, turn
 from tests.support.redis_process import RedisServer
@@ -20,7 +20,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def queue(redis_url: str, clock: Clock) -> AsyncIterator[RedisQueue]:
-    queue = RedisQueue(Shared(redis_url, clock=clock), lease_ms=LEASE_MS)
+    queue = RedisQueue(RedisClient(redis_url, clock=clock), lease_ms=LEASE_MS)
     yield queue
     await queue.close()
 
@@ -28,7 +28,7 @@ async def queue(redis_url: str, clock: Clock) -> AsyncIterator[RedisQueue]:
 @pytest.fixture
 async def other(redis_url: str, clock: Clock) -> AsyncIterator[RedisQueue]:
     """Another process's."""
-    queue = RedisQueue(Shared(redis_url, clock=clock), lease_ms=LEASE_MS)
+    queue = RedisQueue(RedisClient(redis_url, clock=clock), lease_ms=LEASE_MS)
     yield queue
     await queue.close()
 
@@ -57,7 +57,7 @@ async def test_who_lost_a_lease_has_no_say_any_more(queue: RedisQueue, other: Re
     assert await claimed(other) == ["t1"]
     await queue.settle(["t1"])
     await queue.retry("t1", "ValueError", 0)
-    await queue.bury("t1", "ValueError")
+    await queue.dead_letter("t1", "ValueError")
     await queue.ack(["t1"])
     assert await queue.release() == 0
     assert await claimed(queue) == []
@@ -80,7 +80,7 @@ async def test_a_writer_that_stops_returns_its_own_leases_only(queue: RedisQueue
 
 async def test_leases_are_renewed_while_a_writer_works(redis_url: str) -> None:
     """A turn that takes longer than a lease is not handed out twice; Redis's clock tells the time."""
-    first, second = (RedisQueue(Shared(redis_url), lease_ms=600) for _ in range(2))
+    first, second = (RedisQueue(RedisClient(redis_url), lease_ms=600) for _ in range(2))
     await first.put(turn("t1"))
     assert await claimed(first) == ["t1"]
     await asyncio.sleep(1.5)
@@ -98,7 +98,7 @@ async def test_nothing_is_left_behind(queue: RedisQueue, redis_server: RedisServ
         await queue.put(turn(f"t{n}", f"user{n % 2}"))
     assert await claimed(queue) == ["t0", "t1"]
     await queue.retry("t0", "ValueError", 10)
-    await queue.bury("t1", "ValueError")
+    await queue.dead_letter("t1", "ValueError")
     assert await queue.replay() == 1
     clock.now += 10
     while ids := await claimed(queue):

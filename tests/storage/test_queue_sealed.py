@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from rememberd.encryption.queue import SealedQueue
-from rememberd.storage.redis.client import Shared
+from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.redis.queue import RedisQueue
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.queue import SqliteQueue
@@ -39,7 +39,7 @@ class TestContractInRedis(QueueContract):
     @pytest.fixture
     async def queue(self, redis_url: str, clock: Clock) -> AsyncIterator[SealedQueue]:
         async with opened_in_redis(redis_url) as keyring:
-            queue = SealedQueue(RedisQueue(Shared(redis_url, clock=clock), lease_ms=LEASE_MS), keyring)
+            queue = SealedQueue(RedisQueue(RedisClient(redis_url, clock=clock), lease_ms=LEASE_MS), keyring)
             yield queue
             await queue.close()
 
@@ -57,7 +57,7 @@ async def test_no_word_no_name_and_no_id_is_on_the_disk(queue: SealedQueue, tmp_
     said = turn("0123456789abcdef0123456789abcdef", "ada-lovelace", text="my secret is xyzzy", answer="plugh")
     await queue.put(said)
     await queue.claim(1)
-    await queue.bury(said.id, "ValueError: xyzzy")
+    await queue.dead_letter(said.id, "ValueError: xyzzy")
     assert (await queue.dead())[0].error == "ValueError: xyzzy"
     kept = on_disk(tmp_path)
     for plain in (b"xyzzy", b"plugh", b"ada-lovelace", b"0123456789abcdef", b"receipt-"):
@@ -68,7 +68,7 @@ async def test_an_erased_users_turns_cannot_be_read(queue: SealedQueue, tmp_path
     """With the key gone, what is left of a turn (in a backup, say) is a dead letter, and others' turns come."""
     await queue.put(turn("t1"))
     await queue.put(turn("t2", "bob"))
-    await queue.keyring.shred("ada")
+    await queue.keyring.delete_key("ada")
     assert [claim.turn.id for claim in await queue.claim(10)] == ["t2"]
     (letter,) = await queue.dead()
     assert (letter.space.user, letter.error) == ("ada", "cannot be decrypted")

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from rememberd.encryption.records import SealedReceipts
-from rememberd.ports import ReceiptBook
-from rememberd.storage.redis.client import Shared
+from rememberd.ports import ReceiptStore
+from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.redis.records import RedisReceipts
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.queue import SqliteQueue
-from rememberd.storage.sqlite.receipts import Receipts
+from rememberd.storage.sqlite.receipts import SqliteReceipts
 from rememberd.types import Receipt, Space
 from tests.support.queue_contract import turn
 from tests.support.sealing import opened, opened_in_redis
@@ -32,23 +32,23 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(params=["sqlite", "redis", "sealed", "sealed redis"])
-async def receipts(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> AsyncIterator[ReceiptBook]:
+async def receipts(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> AsyncIterator[ReceiptStore]:
     """One promise, two adapters, and either of them under seal."""
     if request.param == "sealed":
         async with opened(tmp_path) as keyring:
-            yield SealedReceipts(Receipts(database), keyring)
+            yield SealedReceipts(SqliteReceipts(database), keyring)
         return
     if request.param == "sqlite":
-        yield Receipts(database)
+        yield SqliteReceipts(database)
         return
-    shared = Shared(request.getfixturevalue("redis_url"))
+    shared = RedisClient(request.getfixturevalue("redis_url"))
     async with opened_in_redis(request.getfixturevalue("redis_url")) as keyring:
         bare = RedisReceipts(shared)
         yield SealedReceipts(bare, keyring) if request.param == "sealed redis" else bare
     await shared.close()
 
 
-async def test_a_receipt_comes_back_whole(receipts: ReceiptBook) -> None:
+async def test_a_receipt_comes_back_whole(receipts: ReceiptStore) -> None:
     """To the last field."""
     assert await receipts.put(RECEIPT)
     assert await receipts.get(ADA, "r1") == RECEIPT
@@ -57,7 +57,7 @@ async def test_a_receipt_comes_back_whole(receipts: ReceiptBook) -> None:
     assert await receipts.get(ADA, "r2") == whole
 
 
-async def test_the_newest_come_first(receipts: ReceiptBook) -> None:
+async def test_the_newest_come_first(receipts: ReceiptStore) -> None:
     """Of one space only, without imported turns, and no more than asked for; the operator's commands see what all of
     them recalled."""
     for number in range(4):
@@ -69,7 +69,7 @@ async def test_the_newest_come_first(receipts: ReceiptBook) -> None:
     assert await receipts.recalled(Space("bob")) == (None, frozenset())
 
 
-async def test_what_is_written_in_stages_is_added(receipts: ReceiptBook) -> None:
+async def test_what_is_written_in_stages_is_added(receipts: ReceiptStore) -> None:
     """Each id once, in the order of the stages; the last outcome stands."""
     await receipts.put(RECEIPT)
     await receipts.written(ADA, "r1", ["m3", "m4"], "nothing")
@@ -81,13 +81,13 @@ async def test_what_is_written_in_stages_is_added(receipts: ReceiptBook) -> None
 
 async def test_two_processes_of_one_host_share_the_file(database: Database) -> None:
     """What one has put the other finds."""
-    assert await Receipts(database).put(RECEIPT)
-    other = Receipts(Database(database.path))
+    assert await SqliteReceipts(database).put(RECEIPT)
+    other = SqliteReceipts(Database(database.path))
     assert await other.get(ADA, "r1") == RECEIPT
     await other.database.close()
 
 
-async def test_nobody_elses_receipt_is_shown(receipts: ReceiptBook) -> None:
+async def test_nobody_elses_receipt_is_shown(receipts: ReceiptStore) -> None:
     """Another user, another scope and an unknown id look the same: nothing there."""
     await receipts.put(RECEIPT)
     strangers = (
@@ -98,7 +98,7 @@ async def test_nobody_elses_receipt_is_shown(receipts: ReceiptBook) -> None:
     assert strangers == (None, None, None)
 
 
-async def test_what_was_written_stands_in_every_receipt_of_the_turn(receipts: ReceiptBook) -> None:
+async def test_what_was_written_stands_in_every_receipt_of_the_turn(receipts: ReceiptStore) -> None:
     """A tool loop leaves several receipts of one turn; the writer knows the last, and all of them tell."""
     await receipts.put(RECEIPT)
     await receipts.put(replace(RECEIPT, id="r2"))
@@ -116,14 +116,14 @@ async def test_what_was_written_stands_in_every_receipt_of_the_turn(receipts: Re
 
 async def test_a_turn_and_its_receipt_share_a_commit(database: Database) -> None:
     """Put at the same time, they cost one disk sync."""
-    queue, receipts = SqliteQueue(database), Receipts(database)
+    queue, receipts = SqliteQueue(database), SqliteReceipts(database)
     await asyncio.gather(queue.put(turn("t1")), receipts.put(RECEIPT))
     assert database.commits == 1
     assert await queue.alive("t1")
     assert await receipts.get(ADA, "r1")
 
 
-async def test_an_erased_users_receipts_are_gone_and_late_ones_refused(receipts: ReceiptBook) -> None:
+async def test_an_erased_users_receipts_are_gone_and_late_ones_refused(receipts: ReceiptStore) -> None:
     """Erasing drops the user's receipts in every scope and keeps out those of turns that began before."""
     await receipts.put(RECEIPT)
     await receipts.put(replace(RECEIPT, id="r2", space=Space("ada", "work")))
@@ -136,7 +136,7 @@ async def test_an_erased_users_receipts_are_gone_and_late_ones_refused(receipts:
     assert await receipts.get(Space("bob"), "r3")
 
 
-async def test_old_receipts_expire(receipts: ReceiptBook) -> None:
+async def test_old_receipts_expire(receipts: ReceiptStore) -> None:
     """Only what began before the given time goes."""
     await receipts.put(RECEIPT)
     await receipts.put(replace(RECEIPT, id="r2", created_at=5_000))
@@ -145,7 +145,7 @@ async def test_old_receipts_expire(receipts: ReceiptBook) -> None:
     assert await receipts.get(ADA, "r2")
 
 
-async def test_nobody_elses_receipt_is_changed(receipts: ReceiptBook) -> None:
+async def test_nobody_elses_receipt_is_changed(receipts: ReceiptStore) -> None:
     """The outcome of one user's turn never lands in a receipt of another."""
     await receipts.put(RECEIPT)
     await receipts.written(Space("bob"), "r1", ["m3"], "written")

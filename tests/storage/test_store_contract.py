@@ -13,7 +13,7 @@ from rememberd.ports import MemoryStore
 from rememberd.storage.edge.client import EdgeClient
 from rememberd.storage.edge.server import serving
 from rememberd.storage.edge.store import AHEAD, EdgeStore
-from rememberd.storage.row_cache import LightRows, Placed
+from rememberd.storage.row_cache import RowCache, RowRefs
 from rememberd.types import Space
 from tests.support.store_contract import ANN, DIM, EAST, NOW, StoreContract, erase_everybody, point, words
 
@@ -28,7 +28,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStore]:
 class Counted(EdgeStore):
     queries = 0
 
-    def _queried(self, wanted: list[QueryRequest]) -> list[Placed]:
+    def _queried(self, wanted: list[QueryRequest]) -> list[RowRefs]:
         self.queries += len(wanted)
         return super()._queried(wanted)
 
@@ -62,13 +62,13 @@ async def test_what_was_looked_up_ahead_is_not_looked_up_again(counted: Counted)
     """While a question is embedded the store finds its words; then it searches by meaning only. Once: a hint is used
     up, and one for other words, another moment or another space is no use."""
     await counted.put(ANN, [point("a")])
-    await counted.ahead(ANN, words("tea"), now=NOW)
+    await counted.prefetch(ANN, words("tea"), now=NOW)
     assert counted.queries == 2
     await counted.search(ANN, EAST, words("tea"), now=NOW)
     assert counted.queries == 3
     await counted.search(ANN, EAST, words("tea"), now=NOW)
     assert counted.queries == 6
-    await counted.ahead(ANN, words("tea"), now=NOW)
+    await counted.prefetch(ANN, words("tea"), now=NOW)
     for space, text, now in ((ANN, "milk", NOW), (ANN, "tea", NOW + 1), (Space("bob"), "tea", NOW)):
         before = counted.queries
         await counted.search(space, EAST, words(text), now=now)
@@ -79,7 +79,7 @@ async def test_hints_that_nobody_comes_back_for_are_bounded(counted: Counted) ->
     """The oldest go first: a client that left before its question was embedded leaves a hint behind."""
     await counted.put(ANN, [point("a")])
     for at in range(AHEAD + 1):
-        await counted.ahead(ANN, words("tea"), now=NOW + at)
+        await counted.prefetch(ANN, words("tea"), now=NOW + at)
     before = counted.queries
     await counted.search(ANN, EAST, words("tea"), now=NOW + AHEAD)
     assert counted.queries == before + 1
@@ -89,10 +89,10 @@ async def test_hints_that_nobody_comes_back_for_are_bounded(counted: Counted) ->
 
 async def test_a_hint_outlives_no_row_that_it_needs(counted: Counted) -> None:
     """Rows give way to others when there are too many of them; what was placed among them before is not used."""
-    counted._rows = LightRows(3)
+    counted._rows = RowCache(3)
     await counted.put(ANN, [point(each) for each in "abc"])
     await counted.put(Space("bob"), [point(each, "likes tea in secret") for each in "xyz"])
     expected = list(await counted.search(ANN, EAST, words("tea"), now=NOW))
-    await counted.ahead(ANN, words("tea"), now=NOW)
+    await counted.prefetch(ANN, words("tea"), now=NOW)
     await counted.search(Space("bob"), EAST, words("tea"), now=NOW)
     assert list(await counted.search(ANN, EAST, words("tea"), now=NOW)) == expected

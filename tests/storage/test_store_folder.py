@@ -21,7 +21,7 @@ async def test_what_was_closed_opens_again(tmp_path: Path) -> None:
     await store.close()
     store = EdgeStore.open(tmp_path, dim=DIM, embedder="test")
     assert await recallable(store, ANN) == {"a"}
-    assert await store.buried(ANN, ["b"]) == {"b": NOW}
+    assert await store.deleted_at(ANN, ["b"]) == {"b": NOW}
     await store.close()
 
 
@@ -97,7 +97,7 @@ async def test_a_full_disk_does_not_stop_deletions(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="full"):
         await store.put(ANN, [point("c")])
     assert await store.delete(ANN, ["a"], at=NOW) == ["a"]
-    assert await store.buried(ANN, ["a"]) == {"a": NOW}
+    assert await store.deleted_at(ANN, ["a"]) == {"a": NOW}
     assert await store.erase("ann") == 1
     with pytest.raises(StoreUnavailable, match="full"):
         await store.close()

@@ -131,7 +131,7 @@ async def test_without_the_key_nothing_is_found(keyring: Keyring, edge: EdgeStor
     store = SealedStore(edge, keyring)
     source = Source("chat")
     await store.put(ANN, [point("a", pinned=True, source=source), point(ours("tea"), source=source)])
-    await keyring.shred("ann")
+    await keyring.delete_key("ann")
     assert await recalled(store) == []
     await store.put(ANN, [point("b", dense=NORTH, source=source)])
     assert await recalled(store) == ["b"]
@@ -149,7 +149,7 @@ async def test_what_is_written_while_its_key_goes_leaves_no_memory(keyring: Keyr
     store = SealedStore(behind, keyring)
 
     async def erase() -> None:
-        await keyring.shred("ann")
+        await keyring.delete_key("ann")
         await store.erase("ann")
 
     behind.before = erase

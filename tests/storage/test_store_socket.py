@@ -153,12 +153,12 @@ async def test_a_bug_in_one_call_ends_only_that_call(tmp_path: Path) -> None:
 
 async def test_a_hint_to_a_server_that_is_away_or_hangs_costs_nothing(tmp_path: Path) -> None:
     """It is dropped: no error, nothing waits for it, and what follows gets its own answer."""
-    await EdgeClient(tmp_path / "nobody").ahead(ANN, words("tea"), now=NOW)
+    await EdgeClient(tmp_path / "nobody").prefetch(ANN, words("tea"), now=NOW)
     async with served(tmp_path / "store", tmp_path / "s") as client:
         await client.put(ANN, [point("a", "I like tea")])
-        await client.ahead(ANN, words("tea"), now=NOW)
+        await client.prefetch(ANN, words("tea"), now=NOW)
         assert (await asked(client, NOW)).ids == ["a"]
-        await client.ahead(ANN, ["no", "words"], now=NOW)  # type: ignore[arg-type]
+        await client.prefetch(ANN, ["no", "words"], now=NOW)  # type: ignore[arg-type]
         assert (await asked(client, NOW)).ids == ["a"]
 
 

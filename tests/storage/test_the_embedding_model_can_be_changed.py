@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from rememberd.errors import ConfigError
-from rememberd.memory.embedding.change_model import Both, Reembedding
+from rememberd.memory.embedding.change_model import DualWriteStore, Reembedding
 from rememberd.memory.embedding.embedder import PACKAGED
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.ports import Embedder
@@ -71,11 +71,11 @@ class Change:
         await (store or self.store).put(space, points)
 
     @property
-    def both(self) -> Both:
+    def both(self) -> DualWriteStore:
         async def loaded() -> Embedder:
             return self.new
 
-        return Both(self.store, self.following, loaded)
+        return DualWriteStore(self.store, self.following, loaded)
 
     async def run(self) -> None:
         async def mark(ready: bool) -> None:
@@ -126,7 +126,7 @@ async def test_everything_comes_over(change: Change) -> None:
         ids = await listed(change.store, space, include_past=True)
         assert await listed(change.following, space, include_past=True) == ids
         assert await change.following.get(space, ids) == await change.store.get(space, ids)
-    assert await change.following.buried(BOB, ["gone"]) == {"gone": NOW}
+    assert await change.following.deleted_at(BOB, ["gone"]) == {"gone": NOW}
     assert change.marks == [False, False, True]
     text = "I like 7 teas."
     found = await change.following.search(ANN, await New().dense(text), New().query(text), now=NOW, limit=1)
@@ -145,7 +145,7 @@ async def test_what_is_written_meanwhile_is_written_to_both(change: Change) -> N
     await change.run()
     assert sorted(await listed(change.following, ANN)) == ["a", "c", "d"]
     assert (await change.following.get(ANN, ["a"]))[0].pinned
-    assert await change.following.buried(ANN, ["b"]) == {"b": NOW + 1}
+    assert await change.following.deleted_at(ANN, ["b"]) == {"b": NOW + 1}
 
 
 async def test_once_ready_it_keeps_up(change: Change) -> None:
@@ -158,7 +158,7 @@ async def test_once_ready_it_keeps_up(change: Change) -> None:
     await change.both.erase("bob")
     assert sorted(await listed(change.following, ANN)) == ["b", "d"]
     assert await listed(change.following, BOB) == []
-    assert await change.following.buried(ANN, ["a"]) == {"a": NOW}
+    assert await change.following.deleted_at(ANN, ["a"]) == {"a": NOW}
 
 
 async def test_a_user_erased_meanwhile_does_not_return(change: Change) -> None:

@@ -69,7 +69,7 @@ async def test_the_later_one_is_refused_and_sees_nothing(store: MemoryStore, edg
     await store.put(ANN, [point(ANNS, "Ann's secret", pinned=True)])
     await refused(store, BOB, "another", BOBS)
     assert await store.get(BOB, [BOBS, "another"]) == []
-    assert await store.buried(BOB, [BOBS]) == {}
+    assert await store.deleted_at(BOB, [BOBS]) == {}
     assert await recallable(store, BOB) == set()
     assert await listed(store, BOB, include_past=True) == []
     assert await store.delete(BOB, [BOBS], at=NOW) == []
@@ -86,8 +86,8 @@ async def test_a_grave_is_a_place_too(store: MemoryStore) -> None:
     await store.put(ANN, [point(ANNS)])
     await store.delete(ANN, [ANNS], at=NOW)
     await refused(store, BOB, BOBS)
-    assert await store.buried(BOB, [BOBS]) == {}
-    assert await store.buried(ANN, [ANNS]) == {ANNS: NOW}
+    assert await store.deleted_at(BOB, [BOBS]) == {}
+    assert await store.deleted_at(ANN, [ANNS]) == {ANNS: NOW}
     await store.put(ANN, [point(ANNS, updated_at=NOW + 1)])
     assert await recallable(store, ANN) == {ANNS}
     await store.erase("ann")
@@ -114,7 +114,7 @@ async def test_what_is_moved_into_the_place_is_what_is_found_there(store: Memory
     assert [each.id for each in await edge.scan(None, 10)] == [bobs.id]
     await store.delete(BOB, [BOBS], at=NOW)
     assert await recallable(store, BOB) == set()
-    assert await store.buried(ANN, [ANNS]) == {}
+    assert await store.deleted_at(ANN, [ANNS]) == {}
 
 
 async def test_a_move_that_would_lose_one_of_them_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from rememberd.memory.learn.llm.llm_extract import Model
-from rememberd.memory.learn.llm.llm_worker import Stage
+from rememberd.memory.learn.llm.llm_worker import LlmWorker
 from rememberd.memory.learn.writer import Writer
 from rememberd.memory.serialization import turn_from_json
 from rememberd.ports import Upstream
-from rememberd.storage.sqlite.extraction_queue import SqlitePending
+from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
 from rememberd.types import CHAT, Deployment, Memory, Space
-from rememberd.upstream.byte_lane import Passthrough
+from rememberd.upstream.byte_lane import ByteLane
 from tests.support.fake_model import FakeModel
 from tests.support.writer_rig import ADA, Rig
 
@@ -40,16 +40,18 @@ class ExtractionRig(Rig):
 
     def __init__(self, folder: Path, base: str, *, budget: int = 50_000, timeout: float = 10.0) -> None:
         super().__init__(folder, [])
-        self.pending = SqlitePending(self.database, idle_ms=IDLE_MS, clock=self.clock)
-        self.lane = Passthrough()
+        self.extraction_queue = SqliteExtractionQueue(self.database, idle_ms=IDLE_MS, clock=self.clock)
+        self.lane = ByteLane()
         lanes: dict[str, Upstream] = {"bytes": self.lane}
         model = Model(lambda: deployment(base, timeout), lanes)
-        self.stage = Stage(self.pending, self.queue, self.store, self.embedder, model, budget, clock=self.clock)
+        self.stage = LlmWorker(
+            self.extraction_queue, self.queue, self.store, self.embedder, model, budget, clock=self.clock
+        )
 
     def writer(self) -> Writer:
         return Writer(
-            self.queue, self.store, self.embedder, self.extractors, self.receipts, self.frozen,
-            pending=self.pending, clock=self.clock,
+            self.queue, self.store, self.embedder, self.extractors, self.receipts, self.block_cache,
+            extraction_queue=self.extraction_queue, clock=self.clock,
         )  # fmt: skip
 
     async def read_all(self) -> None:
@@ -81,7 +83,7 @@ class ExtractionRig(Rig):
         await running
 
     async def spent(self, user: str = "ada") -> int:
-        return (await self.pending.spent(user)).tokens
+        return (await self.extraction_queue.spent(user)).tokens
 
     def jobs(self) -> list[str]:
         """The ids of the turns whose facts are in the queue."""

@@ -42,7 +42,7 @@ class MemoryStoreFake:
         mine = self.points.get(space, {})
         return [mine[each].memory for each in ids if each in mine]
 
-    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+    async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         self._check()
 
     async def search(
@@ -101,7 +101,7 @@ class MemoryStoreFake:
         everything = max(1, len(self.points.get(space, {})))
         return len((await self.page(space, limit=everything, now=now, kind=kind, include_past=include_past))[0])
 
-    async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
+    async def deleted_at(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
         self._check()
         mine = self.tombstones.get(space, {})
         return {each: mine[each] for each in ids if each in mine}

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from rememberd.errors import UpstreamUnavailable, openai_body
-from rememberd.http.relay import OnEnd, Relay, unless_gone
+from rememberd.http.relay import OnEnd, Relay, cancel_on_disconnect
 from rememberd.ports import Upstream
 from rememberd.types import Deployment
 
@@ -33,7 +33,7 @@ def proxy_app(upstream: Upstream, deployment: Deployment, on_end: OnEnd | None =
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         sent = upstream.send(deployment, PATH, await request.body(), request.headers.items())
-        reply = await unless_gone(receive, sent)
+        reply = await cancel_on_disconnect(receive, sent)
         if reply is not None:
             await Relay(reply, [("X-Memory-Status", "off")], on_end=on_end)(scope, receive, send)
 

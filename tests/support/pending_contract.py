@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rememberd.ports import PendingTurns
+from rememberd.ports import ExtractionQueue
 from rememberd.storage.retry_policy import (
     BATCH,
     DAY_MS,
@@ -27,21 +27,21 @@ def said(
     return replace(turn(turn_id, user, at=at, answer=""), space=Space(user, scope), source=Source(conversation))
 
 
-async def claimed(pending: PendingTurns) -> list[str]:
-    return [each.id for each in await pending.claim()]
+async def claimed(extractions: ExtractionQueue) -> list[str]:
+    return [each.id for each in await extractions.claim()]
 
 
-async def finished(pending: PendingTurns) -> list[list[str]]:
+async def finished(extractions: ExtractionQueue) -> list[list[str]]:
     """The batches, one after the other."""
     batches = []
-    while batch := await claimed(pending):
+    while batch := await claimed(extractions):
         batches.append(batch)
-        await pending.done(batch)
+        await extractions.done(batch)
     return batches
 
 
 class PendingContract:
-    async def test_a_turn_comes_back_whole(self, pending: PendingTurns, clock: Clock) -> None:
+    async def test_a_turn_comes_back_whole(self, extractions: ExtractionQueue, clock: Clock) -> None:
         """What was added is what is claimed, to the last field; done with, it does not come again."""
         whole = Turn(
             id="t1",
@@ -55,48 +55,52 @@ class PendingContract:
             trace="00-1-2-01",
             taken_at=456,
         )
-        await pending.add(whole)
-        assert (await pending.stats()).waiting == 1
+        await extractions.add(whole)
+        assert (await extractions.stats()).waiting == 1
         clock.now += IDLE_MS
-        assert await pending.claim() == [whole]
-        assert (await pending.stats()).waiting == 1
-        await pending.done(["t1"])
-        assert (await pending.stats()).waiting == 0
+        assert await extractions.claim() == [whole]
+        assert (await extractions.stats()).waiting == 1
+        await extractions.done(["t1"])
+        assert (await extractions.stats()).waiting == 0
         clock.now += DAY_MS
-        assert await claimed(pending) == []
+        assert await claimed(extractions) == []
 
-    async def test_a_conversation_is_read_once_it_rests(self, pending: PendingTurns, clock: Clock) -> None:
+    async def test_a_conversation_is_read_once_it_rests(self, extractions: ExtractionQueue, clock: Clock) -> None:
         """All its turns together, in the order in which they were said; each one starts the wait anew."""
-        await pending.add(said("t2", at=2))
+        await extractions.add(said("t2", at=2))
         clock.now += IDLE_MS - 1
-        await pending.add(said("t1", at=1))
+        await extractions.add(said("t1", at=1))
         clock.now += 1
-        assert await claimed(pending) == []
+        assert await claimed(extractions) == []
         clock.now += IDLE_MS - 1
-        assert await claimed(pending) == ["t1", "t2"]
+        assert await claimed(extractions) == ["t1", "t2"]
 
-    async def test_a_turn_that_comes_again_starts_the_wait_anew(self, pending: PendingTurns, clock: Clock) -> None:
+    async def test_a_turn_that_comes_again_starts_the_wait_anew(
+        self, extractions: ExtractionQueue, clock: Clock
+    ) -> None:
         """The next step of a tool loop; it is one turn."""
-        await pending.add(said("t1"))
+        await extractions.add(said("t1"))
         clock.now += IDLE_MS - 1
-        await pending.add(said("t1"))
+        await extractions.add(said("t1"))
         clock.now += IDLE_MS - 1
-        assert await claimed(pending) == []
+        assert await claimed(extractions) == []
         clock.now += 1
-        assert await claimed(pending) == ["t1"]
+        assert await claimed(extractions) == ["t1"]
 
-    async def test_a_conversation_that_never_rests_is_read_too(self, pending: PendingTurns, clock: Clock) -> None:
+    async def test_a_conversation_that_never_rests_is_read_too(
+        self, extractions: ExtractionQueue, clock: Clock
+    ) -> None:
         """After a bounded time."""
         began = clock.now
-        await pending.add(said("t0"))
-        while not (batch := await claimed(pending)):
+        await extractions.add(said("t0"))
+        while not (batch := await claimed(extractions)):
             assert clock.now - began < LONGEST_WAIT * IDLE_MS
             clock.now += IDLE_MS // 2
-            await pending.add(said("t1", at=2))
+            await extractions.add(said("t1", at=2))
         assert batch == ["t0", "t1"]
         assert clock.now - began == LONGEST_WAIT * IDLE_MS
 
-    async def test_conversations_scopes_and_users_are_apart(self, pending: PendingTurns, clock: Clock) -> None:
+    async def test_conversations_scopes_and_users_are_apart(self, extractions: ExtractionQueue, clock: Clock) -> None:
         """No batch has turns of two, whatever their names look like."""
         turns = [
             said("t0", "ada", None),
@@ -106,213 +110,223 @@ class PendingContract:
             said("t4", "ada", "c:c"),
         ]
         for each in turns:
-            await pending.add(each)
+            await extractions.add(each)
             clock.now += 1
         clock.now += IDLE_MS
-        assert await finished(pending) == [[each.id] for each in turns]
+        assert await finished(extractions) == [[each.id] for each in turns]
 
-    async def test_one_user_is_read_one_batch_at_a_time(self, pending: PendingTurns, clock: Clock) -> None:
+    async def test_one_user_is_read_one_batch_at_a_time(self, extractions: ExtractionQueue, clock: Clock) -> None:
         """The budget is looked at before a call: two at once would overdraw it twice. Others are read meanwhile."""
-        await pending.add(said("a1", "ada", "c"))
-        await pending.add(said("a2", "ada", "d"))
-        await pending.add(said("b1", "bob"))
+        await extractions.add(said("a1", "ada", "c"))
+        await extractions.add(said("a2", "ada", "d"))
+        await extractions.add(said("b1", "bob"))
         clock.now += IDLE_MS
-        first, second = await claimed(pending), await claimed(pending)
+        first, second = await claimed(extractions), await claimed(extractions)
         assert sorted([first, second]) in ([["a1"], ["b1"]], [["a2"], ["b1"]])
-        assert await claimed(pending) == []
-        await pending.done(["a1", "a2", "b1"])
-        assert len(await claimed(pending)) == 1
+        assert await claimed(extractions) == []
+        await extractions.done(["a1", "a2", "b1"])
+        assert len(await claimed(extractions)) == 1
 
-    async def test_a_batch_is_bounded(self, pending: PendingTurns, clock: Clock) -> None:
+    async def test_a_batch_is_bounded(self, extractions: ExtractionQueue, clock: Clock) -> None:
         """The oldest first, the rest right after."""
         for number in range(BATCH + 2):
-            await pending.add(said(f"t{number}", at=number))
+            await extractions.add(said(f"t{number}", at=number))
         clock.now += IDLE_MS
-        batches = await finished(pending)
+        batches = await finished(extractions)
         assert [len(each) for each in batches] == [BATCH, 2]
         assert [each for batch in batches for each in batch] == [f"t{number}" for number in range(BATCH + 2)]
 
-    async def test_a_turn_that_was_read_is_known_for_an_hour(self, pending: PendingTurns, clock: Clock) -> None:
+    async def test_a_turn_that_was_read_is_known_for_an_hour(
+        self, extractions: ExtractionQueue, clock: Clock
+    ) -> None:
         """While it is read, and afterwards: a replay pays for no second call. Then it is forgotten."""
-        await pending.add(said("t1"))
+        await extractions.add(said("t1"))
         clock.now += IDLE_MS
-        assert await claimed(pending) == ["t1"]
-        await pending.add(said("t1"))
-        await pending.done(["t1"])
+        assert await claimed(extractions) == ["t1"]
+        await extractions.add(said("t1"))
+        await extractions.done(["t1"])
         clock.now += DONE_MS - 1
-        await pending.add(said("t1"))
-        assert (await pending.stats()).waiting == 0
+        await extractions.add(said("t1"))
+        assert (await extractions.stats()).waiting == 0
         clock.now += 2
-        await pending.add(said("t1"))
+        await extractions.add(said("t1"))
         clock.now += IDLE_MS
-        assert await claimed(pending) == ["t1"]
+        assert await claimed(extractions) == ["t1"]
 
-    async def test_what_was_found_is_kept_until_it_is_dealt_with(self, pending: PendingTurns, clock: Clock) -> None:
+    async def test_what_was_found_is_kept_until_it_is_dealt_with(
+        self, extractions: ExtractionQueue, clock: Clock
+    ) -> None:
         """Facts with their verdicts, through a postponement, while what has come in since is read by itself; a turn
         in which nothing was found is done with."""
         for turn_id in ("t1", "t2"):
-            await pending.add(said(turn_id))
+            await extractions.add(said(turn_id))
         clock.now += IDLE_MS
-        two, one = sorted(await pending.claim(), key=lambda each: each.id, reverse=True)
-        await pending.keep([replace(one, found=(OSLO,)), two])
-        await pending.postpone([one.id, two.id], 1_000, "unavailable")
-        await pending.add(said("t3"))
+        two, one = sorted(await extractions.claim(), key=lambda each: each.id, reverse=True)
+        await extractions.keep([replace(one, found=(OSLO,)), two])
+        await extractions.defer([one.id, two.id], 1_000, "unavailable")
+        await extractions.add(said("t3"))
         clock.now += IDLE_MS
         batches = []
         for _ in range(2):
-            batches.append(await pending.claim())
-            await pending.done([each.id for each in batches[-1]])
+            batches.append(await extractions.claim())
+            await extractions.done([each.id for each in batches[-1]])
         assert [replace(one, found=(OSLO,))] in batches
         assert [said("t3")] in batches
 
-    async def test_the_leases_of_a_dead_writer_lapse(self, pending: PendingTurns, clock: Clock) -> None:
+    async def test_the_leases_of_a_dead_writer_lapse(self, extractions: ExtractionQueue, clock: Clock) -> None:
         """Its batch is read by another, with what was found so far; until then nobody else reads of this user."""
-        await pending.add(said("t1"))
-        await pending.add(said("t2", conversation="d"))
+        await extractions.add(said("t1"))
+        await extractions.add(said("t2", conversation="d"))
         clock.now += IDLE_MS
-        (first,) = await pending.claim()
-        await pending.keep([replace(first, found=(OSLO,))])
+        (first,) = await extractions.claim()
+        await extractions.keep([replace(first, found=(OSLO,))])
         clock.now += LEASE_MS - 1
-        assert await claimed(pending) == []
+        assert await claimed(extractions) == []
         clock.now += 1
-        batches = [await pending.claim()]
-        await pending.done([each.id for each in batches[0]])
-        batches += [await pending.claim()]
+        batches = [await extractions.claim()]
+        await extractions.done([each.id for each in batches[0]])
+        batches += [await extractions.claim()]
         assert [replace(first, found=(OSLO,))] in batches
         assert sorted(each.id for batch in batches for each in batch) == ["t1", "t2"]
 
     async def test_a_failed_turn_comes_again_alone_and_later_each_time(
-        self, pending: PendingTurns, clock: Clock
+        self, extractions: ExtractionQueue, clock: Clock
     ) -> None:
         """So that it takes no other with it; in the end it is a dead letter with the reason, and can be replayed."""
         for turn_id in ("t1", "t2"):
-            await pending.add(said(turn_id, at=77))
+            await extractions.add(said(turn_id, at=77))
         clock.now += IDLE_MS
-        assert await pending.fail(await claimed(pending), "nonsense") == 0
-        await pending.add(said("t3", at=78))
+        assert await extractions.fail(await claimed(extractions), "nonsense") == 0
+        await extractions.add(said("t3", at=78))
         clock.now += IDLE_MS
-        assert sorted(await finished(pending)) == [["t1"], ["t2"], ["t3"]]
-        await pending.add(said("t4", at=78))
+        assert sorted(await finished(extractions)) == [["t1"], ["t2"], ["t3"]]
+        await extractions.add(said("t4", at=78))
         clock.now += IDLE_MS
         for attempt in range(MAX_ATTEMPTS):
-            assert await claimed(pending) == ["t4"]
-            assert await pending.fail(["t4"], "nonsense") == (attempt + 1 == MAX_ATTEMPTS)
+            assert await claimed(extractions) == ["t4"]
+            assert await extractions.fail(["t4"], "nonsense") == (attempt + 1 == MAX_ATTEMPTS)
             clock.now += (FIRST_DELAY_MS << attempt) - 1
-            assert await claimed(pending) == []
+            assert await claimed(extractions) == []
             clock.now += 1
-        (letter,) = await pending.dead()
+        (letter,) = await extractions.dead()
         assert (letter.turn_id, letter.space, letter.created_at) == ("t4", Space("ada"), 78)
         assert (letter.attempts, letter.error) == (MAX_ATTEMPTS, "nonsense")
-        stats = await pending.stats()
+        stats = await extractions.stats()
         assert (stats.waiting, stats.dead) == (0, 1)
-        assert (await pending.replay(), await pending.replay()) == (1, 0)
-        assert await claimed(pending) == ["t4"]
+        assert (await extractions.replay(), await extractions.replay()) == (1, 0)
+        assert await claimed(extractions) == ["t4"]
 
     async def test_a_postponed_turn_comes_when_it_is_due_as_often_as_it_takes(
-        self, pending: PendingTurns, clock: Clock
+        self, extractions: ExtractionQueue, clock: Clock
     ) -> None:
         """It is no failure: the batch stays together, and others are read meanwhile."""
         for at, (turn_id, user) in enumerate((("a1", "ada"), ("a2", "ada"), ("b1", "bob"))):
-            await pending.add(said(turn_id, user, at=at))
+            await extractions.add(said(turn_id, user, at=at))
         clock.now += IDLE_MS
         for _ in range(2 * MAX_ATTEMPTS):
-            batch = await claimed(pending)
+            batch = await claimed(extractions)
             if batch == ["b1"]:
-                await pending.done(batch)
-                batch = await claimed(pending)
+                await extractions.done(batch)
+                batch = await claimed(extractions)
             assert batch == ["a1", "a2"]
-            await pending.postpone(batch, 5_000, "unavailable")
+            await extractions.defer(batch, 5_000, "unavailable")
             clock.now += 4_999
-            assert await finished(pending) in ([], [["b1"]])
+            assert await finished(extractions) in ([], [["b1"]])
             clock.now += 1
-        assert await claimed(pending) == ["a1", "a2"]
+        assert await claimed(extractions) == ["a1", "a2"]
 
-    async def test_what_is_over_the_budget_for_a_week_is_given_up(self, pending: PendingTurns, clock: Clock) -> None:
+    async def test_what_is_over_the_budget_for_a_week_is_given_up(
+        self, extractions: ExtractionQueue, clock: Clock
+    ) -> None:
         """And only that: a provider may be away for longer."""
         for turn_id, user, outcome in (("t1", "ada", "over_budget"), ("t2", "bob", "unavailable")):
-            await pending.add(said(turn_id, user))
+            await extractions.add(said(turn_id, user))
             clock.now += IDLE_MS
-            assert await claimed(pending) == [turn_id]
-            await pending.postpone([turn_id], 2 * GIVE_UP_MS, outcome)
+            assert await claimed(extractions) == [turn_id]
+            await extractions.defer([turn_id], 2 * GIVE_UP_MS, outcome)
         clock.now += GIVE_UP_MS
-        await pending.add(said("t3", "cyd"))
-        assert (await pending.stats()).waiting == 2
+        await extractions.add(said("t3", "cyd"))
+        assert (await extractions.stats()).waiting == 2
         clock.now += GIVE_UP_MS
-        assert sorted(await finished(pending)) == [["t2"], ["t3"]]
+        assert sorted(await finished(extractions)) == [["t2"], ["t3"]]
 
-    async def test_released_leases_are_free_at_once(self, pending: PendingTurns, clock: Clock) -> None:
+    async def test_released_leases_are_free_at_once(self, extractions: ExtractionQueue, clock: Clock) -> None:
         """A writer that stops in the middle of a call leaves it to the next one; what was postponed still waits."""
-        await pending.add(said("t1"))
-        await pending.add(said("t2", "bob"))
+        await extractions.add(said("t1"))
+        await extractions.add(said("t2", "bob"))
         clock.now += IDLE_MS
         for _ in range(2):
-            if (batch := await claimed(pending)) == ["t2"]:
-                await pending.postpone(batch, 5_000, "unavailable")
-        assert await pending.release() == 1
-        assert await claimed(pending) == ["t1"]
+            if (batch := await claimed(extractions)) == ["t2"]:
+                await extractions.defer(batch, 5_000, "unavailable")
+        assert await extractions.release() == 1
+        assert await claimed(extractions) == ["t1"]
 
-    async def test_tokens_are_counted_by_user_and_day(self, pending: PendingTurns, clock: Clock) -> None:
+    async def test_tokens_are_counted_by_user_and_day(self, extractions: ExtractionQueue, clock: Clock) -> None:
         """What was spent today, and how long today (UTC) lasts; tomorrow it is nothing."""
         clock.now += DAY_MS - clock.now % DAY_MS + 1_000
-        await pending.spend("ada", 70)
-        await pending.spend("ada", 5)
-        await pending.spend("bob", 900)
-        assert await pending.spent("ada") == (75, DAY_MS - 1_000)
-        assert (await pending.spent("cyd")).tokens == 0
-        assert (await pending.stats()).tokens == 975
+        await extractions.spend("ada", 70)
+        await extractions.spend("ada", 5)
+        await extractions.spend("bob", 900)
+        assert await extractions.spent("ada") == (75, DAY_MS - 1_000)
+        assert (await extractions.spent("cyd")).tokens == 0
+        assert (await extractions.stats()).tokens == 975
         clock.now += DAY_MS - 1_000
-        assert await pending.spent("ada") == (0, DAY_MS)
-        assert (await pending.stats()).tokens == 0
-        await pending.spend("ada", 1)
-        assert await pending.spent("ada") == (1, DAY_MS)
+        assert await extractions.spent("ada") == (0, DAY_MS)
+        assert (await extractions.stats()).tokens == 0
+        await extractions.spend("ada", 1)
+        assert await extractions.spent("ada") == (1, DAY_MS)
 
-    async def test_an_erased_users_turns_are_gone_in_every_state(self, pending: PendingTurns, clock: Clock) -> None:
+    async def test_an_erased_users_turns_are_gone_in_every_state(
+        self, extractions: ExtractionQueue, clock: Clock
+    ) -> None:
         """Waiting, being read, read, failed, postponed, dead or done, in any scope: nothing stays or comes back, and
         what is brought in afterwards is read."""
-        await self._in_every_state(pending, clock)
-        await pending.add(said("other", "bob", at=clock.now))
-        await pending.erase("ada", clock.now)
-        stats = await pending.stats()
-        assert (stats.waiting, stats.dead, await pending.dead()) == (1, 0, [])
-        await pending.keep([replace(said("asked"), found=(OSLO,))])
-        await pending.postpone(["asked"], 0, "unavailable")
-        assert await pending.fail(["asked"], "nonsense") == 0
-        assert await pending.replay() == 0
+        await self._in_every_state(extractions, clock)
+        await extractions.add(said("other", "bob", at=clock.now))
+        await extractions.erase("ada", clock.now)
+        stats = await extractions.stats()
+        assert (stats.waiting, stats.dead, await extractions.dead()) == (1, 0, [])
+        await extractions.keep([replace(said("asked"), found=(OSLO,))])
+        await extractions.defer(["asked"], 0, "unavailable")
+        assert await extractions.fail(["asked"], "nonsense") == 0
+        assert await extractions.replay() == 0
         clock.now += 1
-        await pending.add(replace(said("done"), taken_at=clock.now))
+        await extractions.add(replace(said("done"), taken_at=clock.now))
         clock.now += LEASE_MS
-        assert sorted(await finished(pending)) == [["done"], ["other"]]
+        assert sorted(await finished(extractions)) == [["done"], ["other"]]
 
-    async def _in_every_state(self, pending: PendingTurns, clock: Clock) -> None:
+    async def _in_every_state(self, extractions: ExtractionQueue, clock: Clock) -> None:
         names = ("done", "dead", "failed", "later", "read", "asked")
         for name in names:
-            await pending.add(said(name, conversation=name, at=clock.now))
+            await extractions.add(said(name, conversation=name, at=clock.now))
             clock.now += IDLE_MS
-            assert await claimed(pending) == [name]
+            assert await claimed(extractions) == [name]
             if name == "done":
-                await pending.done([name])
+                await extractions.done([name])
             for attempt in range({"failed": 1, "dead": MAX_ATTEMPTS}.get(name, 0)):
-                await pending.fail([name], "nonsense")
+                await extractions.fail([name], "nonsense")
                 clock.now += FIRST_DELAY_MS << attempt if name == "dead" else 0
-                assert await claimed(pending) == ([name] if name == "dead" and attempt + 1 < MAX_ATTEMPTS else [])
+                assert await claimed(extractions) == ([name] if name == "dead" and attempt + 1 < MAX_ATTEMPTS else [])
             if name == "read":
-                await pending.keep([replace(said(name, conversation=name), found=(OSLO,))])
+                await extractions.keep([replace(said(name, conversation=name), found=(OSLO,))])
             if name in ("later", "read"):
-                await pending.postpone([name], 10 * DAY_MS, "over_budget")
+                await extractions.defer([name], 10 * DAY_MS, "over_budget")
             if name == "failed":
                 clock.now += FIRST_DELAY_MS
-                assert await claimed(pending) == [name]
-                await pending.postpone([name], 10 * DAY_MS, "unavailable")
-        await pending.add(replace(said("waiting", at=clock.now), space=Space("ada", "work")))
+                assert await claimed(extractions) == [name]
+                await extractions.defer([name], 10 * DAY_MS, "unavailable")
+        await extractions.add(replace(said("waiting", at=clock.now), space=Space("ada", "work")))
 
-    async def test_a_turn_that_began_before_the_erasure_is_refused(self, pending: PendingTurns, clock: Clock) -> None:
+    async def test_a_turn_that_began_before_the_erasure_is_refused(
+        self, extractions: ExtractionQueue, clock: Clock
+    ) -> None:
         """The writer was still at it; what was said before and imported after it is kept."""
-        await pending.erase("ada", 1_000)
-        await pending.erase("ada", 500)
-        await pending.add(said("t1", at=1_000))
-        await pending.add(replace(said("t2", at=500), taken_at=1_000))
-        await pending.add(replace(said("t3", at=500), taken_at=1_001))
-        await pending.add(said("t4", at=1_001))
-        await pending.add(said("t5", "bob", at=1))
+        await extractions.erase("ada", 1_000)
+        await extractions.erase("ada", 500)
+        await extractions.add(said("t1", at=1_000))
+        await extractions.add(replace(said("t2", at=500), taken_at=1_000))
+        await extractions.add(replace(said("t3", at=500), taken_at=1_001))
+        await extractions.add(said("t4", at=1_001))
+        await extractions.add(said("t5", "bob", at=1))
         clock.now += IDLE_MS
-        assert sorted(await finished(pending)) == [["t3", "t4"], ["t5"]]
+        assert sorted(await finished(extractions)) == [["t3", "t4"], ["t5"]]

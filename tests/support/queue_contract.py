@@ -143,7 +143,7 @@ class QueueContract:
         job = found_in(turn("t1", at=77))
         await queue.put(job)
         assert await claimed(queue) == [job.id]
-        await queue.bury(job.id, "ValueError: no")
+        await queue.dead_letter(job.id, "ValueError: no")
         (letter,) = await queue.dead()
         assert (letter.turn_id, letter.created_at, letter.error) == (job.id, 77, "ValueError: no")
         assert await queue.replay() == 1
@@ -207,7 +207,7 @@ class QueueContract:
         await queue.put(turn("t1", at=77))
         await queue.put(turn("t2"))
         await queue.claim(10)
-        await queue.bury("t1", "ValueError: no")
+        await queue.dead_letter("t1", "ValueError: no")
         assert await claimed(queue) == ["t2"]
         (letter,) = await queue.dead()
         assert (letter.turn_id, letter.space, letter.created_at) == ("t1", Space("ada"), 77)
@@ -223,7 +223,7 @@ class QueueContract:
         """The client's retry of a turn that could not be learned is a new chance."""
         await queue.put(turn("t1"))
         await queue.claim(10)
-        await queue.bury("t1", "ValueError: no")
+        await queue.dead_letter("t1", "ValueError: no")
         await queue.put(turn("t1", answer="Nice city."))
         assert await claimed(queue) == ["t1"]
         assert await queue.dead() == []
@@ -240,7 +240,7 @@ class QueueContract:
         """Waiting, leased, settled or dead, in any scope: nothing stays, and the writer cannot bring it back."""
         await queue.put(turn("dead"))
         await queue.claim(1)
-        await queue.bury("dead", "ValueError")
+        await queue.dead_letter("dead", "ValueError")
         await queue.put(turn("settled"))
         await queue.claim(1)
         await queue.settle(["settled"])
@@ -253,7 +253,7 @@ class QueueContract:
         assert [await queue.alive(each) for each in ("dead", "settled", "leased", "waiting")] == [False] * 4
         await queue.settle(["leased"])
         await queue.retry("leased", "ValueError", 0)
-        await queue.bury("leased", "ValueError")
+        await queue.dead_letter("leased", "ValueError")
         await queue.ack(["settled"])
         assert await queue.replay() == 0
         clock.now += LEASE_MS

@@ -9,10 +9,10 @@ from pathlib import Path
 from rememberd.encryption.keyring import Keyring
 from rememberd.encryption.master_key import masters
 from rememberd.settings.schema import Encryption
-from rememberd.storage.redis.client import Shared
-from rememberd.storage.redis.keyring import RedisKeys
+from rememberd.storage.redis.client import RedisClient
+from rememberd.storage.redis.keyring import RedisKeyring
 from rememberd.storage.sqlite.database import Database
-from rememberd.storage.sqlite.keyring import KeyFile, file_of
+from rememberd.storage.sqlite.keyring import SqliteKeyring, file_of
 
 OLD, NEW = "11" * 32, "IiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiI="  # hex and base64
 
@@ -23,7 +23,7 @@ async def opened(
 ) -> AsyncIterator[Keyring]:
     """The keys in `folder`, made there if `fresh`. Raises `ConfigError`."""
     found = masters(Encryption(master_key=master))
-    keyring = Keyring(KeyFile(Database(file_of(folder))), found, rotate_vectors=rotate_vectors)
+    keyring = Keyring(SqliteKeyring(Database(file_of(folder))), found, rotate_vectors=rotate_vectors)
     try:
         await keyring.start(lambda: fresh)
         yield keyring
@@ -34,7 +34,7 @@ async def opened(
 @asynccontextmanager
 async def opened_in_redis(url: str, master: str = OLD) -> AsyncIterator[Keyring]:
     """The keys in that Redis, made there if there are none. Raises `ConfigError`."""
-    keyring = Keyring(RedisKeys(Shared(url, soon_ms=5_000)), masters(Encryption(master_key=master)))
+    keyring = Keyring(RedisKeyring(RedisClient(url, soon_ms=5_000)), masters(Encryption(master_key=master)))
     try:
         await keyring.start(lambda: True)
         yield keyring

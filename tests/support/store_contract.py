@@ -116,7 +116,7 @@ class StoreContract:
         assert await store.get(other, ["a"]) == []
         assert await recallable(store, other) == set()
         assert await listed(store, other, include_past=True) == []
-        assert await store.buried(other, ["gone"]) == {}
+        assert await store.deleted_at(other, ["gone"]) == {}
 
     @strangers
     async def test_nobody_changes_anothers_memories(self, store: MemoryStore, space: Space, other: Space) -> None:
@@ -126,7 +126,7 @@ class StoreContract:
         assert await store.delete(other, ["a"], at=NOW) == ["a"]
         assert [memory.text for memory in await store.get(space, ["a"])] == ["mine"]
         assert await store.get(other, ["a"]) == []
-        assert await store.buried(space, ["a"]) == {}
+        assert await store.deleted_at(space, ["a"]) == {}
 
     async def test_erase_reaches_every_scope_of_one_user_only(self, store: MemoryStore) -> None:
         """Erasing takes all scopes and tombstones, counts the memories, and leaves everybody else alone."""
@@ -138,7 +138,7 @@ class StoreContract:
         assert await store.erase("ann") == 3
         assert [await listed(store, space) for space in (ANN, work, bob)] == [[], [], ["d"]]
         assert await recallable(store, ANN) == set()
-        assert await store.buried(ANN, ["dead"]) == {}
+        assert await store.deleted_at(ANN, ["dead"]) == {}
         assert await store.erase("ann") == 0
 
     async def test_search_finds_by_meaning_and_by_words(self, store: MemoryStore) -> None:
@@ -193,10 +193,10 @@ class StoreContract:
             lambda: store.put(space, [point("new", "green tea"), point("a", "likes milk", NORTH)]),
             lambda: store.delete(space, ["b", "pin"], at=NOW),
             lambda: store.put(other, [point("theirs", "coffee")]),
-            lambda: store.ahead(other, words("tea"), now=NOW),
+            lambda: store.prefetch(other, words("tea"), now=NOW),
             lambda: store.erase(space.user),
         ):
-            await store.ahead(space, words("tea"), now=NOW)
+            await store.prefetch(space, words("tea"), now=NOW)
             await change()
             hinted = list(await store.search(space, EAST, words("tea"), now=NOW))
             assert hinted == list(await store.search(space, EAST, words("tea"), now=NOW))
@@ -207,7 +207,7 @@ class StoreContract:
         """For these words, this moment, and both kinds."""
         spoken: dict[str, Any] = {"dense": NORTH, "kind": "episode", "expires_at": NOW + 1}
         await store.put(ANN, [point("a"), point("b", "milk", **spoken), point("c", "tea", **spoken)])
-        await store.ahead(ANN, words("tea"), now=NOW)
+        await store.prefetch(ANN, words("tea"), now=NOW)
         milk = await store.search(ANN, UP, words("milk"), now=NOW)
         assert {each.id for each in milk if each.bm25} == {"b"}
         later = await store.search(ANN, UP, words("tea milk"), now=NOW + 1)
@@ -327,7 +327,7 @@ class StoreContract:
         assert await store.get(ANN, ["a"]) == []
         assert await recallable(store, ANN) == {"b"}
         assert await listed(store, ANN, include_past=True) == ["b"]
-        assert await store.buried(ANN, ["a", "b", "nowhere"]) == {"a": NOW + 5}
+        assert await store.deleted_at(ANN, ["a", "b", "nowhere"]) == {"a": NOW + 5}
 
     async def test_spaces_are_those_that_hold_a_memory(self, store: MemoryStore) -> None:
         """Each once, sorted, whatever its name; past memories count, tombstones and the erased do not."""
@@ -345,7 +345,7 @@ class StoreContract:
         await store.put(ANN, [point("a")])
         await store.delete(ANN, ["a"], at=NOW)
         await store.put(ANN, [point("a", "likes tea again", updated_at=NOW + 1)])
-        assert await store.buried(ANN, ["a"]) == {}
+        assert await store.deleted_at(ANN, ["a"]) == {}
         assert await recallable(store, ANN) == {"a"}
         assert await listed(store, ANN) == ["a"]
 
@@ -355,13 +355,13 @@ class StoreContract:
         await store.delete(ANN, ["a"], at=NOW + 5)
         await store.put(ANN, [point("a", updated_at=NOW + 5), point("b")])
         assert await listed(store, ANN, include_past=True) == ["b"]
-        assert await store.buried(ANN, ["a"]) == {"a": NOW + 5}
+        assert await store.deleted_at(ANN, ["a"]) == {"a": NOW + 5}
 
     async def test_nothing_to_do_is_no_error(self, store: MemoryStore) -> None:
         """Empty batches, unknown users, an empty store."""
         await store.put(ANN, [])
         assert await store.delete(ANN, [], at=NOW) == []
-        assert await store.buried(ANN, []) == {}
+        assert await store.deleted_at(ANN, []) == {}
         assert await store.erase("nobody") == 0
         assert await store.page(ANN, limit=5, now=NOW) == ([], None)
         assert await store.spaces() == []

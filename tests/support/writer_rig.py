@@ -9,10 +9,10 @@ from pathlib import Path
 
 from rememberd.memory.learn.writer import Writer
 from rememberd.ports import Extractor
-from rememberd.storage.sqlite.block_cache import Frozen
+from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.queue import SqliteQueue
-from rememberd.storage.sqlite.receipts import Receipts
+from rememberd.storage.sqlite.receipts import SqliteReceipts
 from rememberd.types import Fact, Space, Turn
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
 from tests.support.queue_contract import Clock
@@ -33,7 +33,7 @@ class Rig:
         self.clock = Clock()
         self.database = Database(folder / "queue.db")
         self.queue = SqliteQueue(self.database, clock=self.clock)
-        self.receipts, self.frozen = Receipts(self.database), Frozen(self.database)
+        self.receipts, self.block_cache = SqliteReceipts(self.database), SqliteBlockCache(self.database)
         self.store, self.embedder = MemoryStoreFake(), EmbedderFake()
         self.extractors = [Sentences()] if extractors is None else extractors
 
@@ -44,7 +44,7 @@ class Rig:
             self.embedder,
             self.extractors,
             self.receipts,
-            self.frozen,
+            self.block_cache,
             clock=self.clock,
         )
 

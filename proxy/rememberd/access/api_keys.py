@@ -22,7 +22,7 @@ _UNREADABLE = "(unreadable)"
 
 
 @dataclass(frozen=True, slots=True)
-class MadeKey:
+class ApiKey:
     """`digest` is all that is kept of the key itself. A revoked key stays in the list: it says who had access, and
     that this proxy is not one that needs no keys. One that is not `readable`, as a later version's or another master
     key's, opens nothing."""
@@ -35,16 +35,16 @@ class MadeKey:
     readable: bool = True
 
 
-class MadeKeys(Protocol):
+class ApiKeyStore(Protocol):
     """Where the made keys lie. Each raises `QueueUnavailable`."""
 
-    async def create(self, principal: Principal, at: Millis) -> tuple[MadeKey, str]:
+    async def create(self, principal: Principal, at: Millis) -> tuple[ApiKey, str]:
         """The key itself is returned this once. Raises `RequestError` 409 if a key in force has the name."""
 
-    async def revoke(self, id_or_name: str, at: Millis) -> MadeKey:
+    async def revoke(self, id_or_name: str, at: Millis) -> ApiKey:
         """Raises `RequestError` 404 if no key in force has that id or name."""
 
-    async def all(self) -> list[MadeKey]:
+    async def all(self) -> list[ApiKey]:
         """In the order they were made, revoked ones too."""
 
     async def version(self) -> str:
@@ -53,10 +53,10 @@ class MadeKeys(Protocol):
     async def close(self) -> None: ...
 
 
-class Watch:
+class KeyWatcher:
     """Hands `auth` the keys that were made, and does so again when one was made or revoked somewhere."""
 
-    def __init__(self, auth: Auth, keys: MadeKeys) -> None:
+    def __init__(self, auth: Auth, keys: ApiKeyStore) -> None:
         self.auth, self.keys = auth, keys
         self._version: str | None = None
         self._trouble = ""
@@ -64,7 +64,7 @@ class Watch:
         self._revoked: set[str] = set()
         self._one_at_a_time = asyncio.Lock()  # what was read earlier must not be put in force later
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """While the keys cannot be read, those known so far hold; at a start nobody's but those of the settings."""
         async with self._one_at_a_time:
             try:
@@ -91,13 +91,13 @@ class Watch:
         self._revoked |= {key.id for key in made if key.revoked_at is not None}
         self._ever_made = self._ever_made or bool(made)
         in_force = {key.digest: key.principal for key in made if key.readable and key.id not in self._revoked}
-        self.auth.adopt(in_force, ever_made=self._ever_made)
+        self.auth.replace_made_keys(in_force, ever_made=self._ever_made)
         self._version = version
 
     async def run(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
-            await self.look()
+            await self.refresh()
 
 
 def name_taken(name: str) -> RequestError:
@@ -109,15 +109,15 @@ def no_such_key(id_or_name: str) -> RequestError:
     return RequestError(404, "key_not_found", f"no key in force is called {id_or_name[:64]!r}")
 
 
-def kept_key(
+def stored_key(
     id: str, digest: bytes, principal: Callable[[], bytes], created_at: Millis, revoked_at: Millis | None
-) -> MadeKey:
+) -> ApiKey:
     """From what is kept of it; `principal` gives its JSON."""
     try:
         fields = orjson.loads(principal())
         for name in ("models", "scopes"):
             fields[name] = None if fields[name] is None else tuple(fields[name])
-        return MadeKey(id, digest, Principal(**fields), created_at, revoked_at)
+        return ApiKey(id, digest, Principal(**fields), created_at, revoked_at)
     except (ValueError, TypeError, KeyError) as error:
         log.error("the made key %s cannot be read and opens nothing: %s", id, error)
-        return MadeKey(id, digest, Principal(_UNREADABLE), created_at, revoked_at, readable=False)
+        return ApiKey(id, digest, Principal(_UNREADABLE), created_at, revoked_at, readable=False)

@@ -112,7 +112,7 @@ class AuditLog:
         return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-class Audited:
+class AuditMiddleware:
     """ASGI middleware: a line before the end of each answer whose request a key or the admin was behind."""
 
     def __init__(self, app: ASGIApp, log: AuditLog) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from urllib.parse import urlsplit
 
 from rememberd.access.principals import digest, hash_from, principal_from
-from rememberd.access.rate_limit import Limits
+from rememberd.access.rate_limit import RateLimits
 from rememberd.errors import RequestError
 from rememberd.settings.schema import Key
 from rememberd.types import Principal
@@ -33,7 +33,7 @@ class Auth:
         *,
         local_only: bool = True,
         origins: Collection[str] = (),
-        limits: Limits | None = None,
+        limits: RateLimits | None = None,
     ) -> None:
         self.local_only, self.origins, self.limits = local_only, origins, limits
         self._configured = {_digest_of(key): principal_from(asdict(key)) for key in keys}
@@ -53,12 +53,12 @@ class Auth:
         named = any(each.trust_identity or each.jwt_secret for each in holders)
         return self._seen and not named and len({each.user for each in holders}) <= 1
 
-    def become(self, other: Auth) -> None:
+    def reload(self, other: Auth) -> None:
         """Take over the configured keys of `other`, all at once."""
         self._configured, self._admin = other._configured, other._admin
         self._principals = {**self._made, **self._configured}
 
-    def adopt(self, made: Mapping[bytes, Principal], *, ever_made: bool) -> None:
+    def replace_made_keys(self, made: Mapping[bytes, Principal], *, ever_made: bool) -> None:
         """The keys in force beside the configured ones, by digest; and whether there ever was one."""
         self._made, self._seen, self._ever_made = made, True, ever_made
         self._principals = {**made, **self._configured}

@@ -20,7 +20,7 @@ _PROBES = 8
 _WINDOW = 60.0  # seconds
 
 
-class Limits:
+class RateLimits:
     """The generic cell rate algorithm (ITU-T I.371): a key at rest may make its `n` requests at once, and then one
     every 60/n seconds.
 

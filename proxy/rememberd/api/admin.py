@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from rememberd.access.api_keys import MadeKey, MadeKeys, Watch
+from rememberd.access.api_keys import ApiKey, ApiKeyStore, KeyWatcher
 from rememberd.access.auth import Auth
 from rememberd.access.principals import principal_from
 from rememberd.api.memories import json_response
@@ -32,7 +32,7 @@ Erase = Callable[[str], Awaitable[int]]
 
 
 class Admin:
-    def __init__(self, auth: Auth, keys: MadeKeys, watch: Watch, store: MemoryStore, erase: Erase) -> None:
+    def __init__(self, auth: Auth, keys: ApiKeyStore, watch: KeyWatcher, store: MemoryStore, erase: Erase) -> None:
         self.auth, self.keys, self.watch, self.store, self.erase = auth, keys, watch, store, erase
 
     def routes(self) -> list[Route]:
@@ -62,14 +62,14 @@ class Admin:
         )
         made, key = await self.keys.create(principal, _now())
         note(request.scope, key=principal.name, whose=principal.user)
-        await self.watch.look()
+        await self.watch.refresh()
         return json_response(key_json(made) | {"key": key}, 201)
 
     async def revoke_key(self, request: Request) -> Response:
         self._enter(request)
         revoked = await self.keys.revoke(request.path_params["id"], _now())
         note(request.scope, key=revoked.principal.name, whose=revoked.principal.user)
-        await self.watch.look()
+        await self.watch.refresh()
         return json_response({"object": "key.revoked", "id": revoked.id, "name": revoked.principal.name})
 
     async def list_users(self, request: Request) -> Response:
@@ -126,7 +126,7 @@ def asked_key(fields: Mapping[str, Any], configured: Any) -> Principal:
     return principal
 
 
-def key_json(key: MadeKey) -> dict[str, Any]:
+def key_json(key: ApiKey) -> dict[str, Any]:
     times = {"created_at": rfc3339(key.created_at), "revoked_at": rfc3339(key.revoked_at)}
     return _shown(key.principal) | {"id": key.id, "configured": False} | times
 

@@ -12,7 +12,7 @@ from rememberd.http.request import header_values, note
 from rememberd.types import Space
 
 
-class Caller:
+class CallerResolver:
     def __init__(self, auth: Auth) -> None:
         self.auth = auth
 

@@ -11,7 +11,7 @@ from rememberd.access.auth import Auth
 from rememberd.dialects import body as json_body
 from rememberd.dialects.registry import dialect_for
 from rememberd.errors import RequestError
-from rememberd.http.relay import Relay, unless_gone
+from rememberd.http.relay import Relay, cancel_on_disconnect
 from rememberd.http.request import ClientGone, read_body, request_id, with_query
 from rememberd.types import Deployment, Principal
 from rememberd.upstream.catalog import Catalog
@@ -35,7 +35,7 @@ class Forward:
         headers = [*request.headers.items(), ("x-request-id", id)]
         path = with_query(scope["raw_path"].decode("latin-1").removeprefix("/v1"), scope)  # escaped as it came
         sent = self.upstream.send(deployments, path, body, headers, method=request.method)
-        answered = await unless_gone(receive, sent)
+        answered = await cancel_on_disconnect(receive, sent)
         if answered is None:
             raise ClientGone
         dialect = dialect_for(request.url.path)
@@ -49,9 +49,9 @@ class Forward:
         if raw and "json" in request.headers.get("content-type", "json"):
             body = json_body.parse(raw)
             if "model" in body:
-                choices = self.catalog.choices(json_body.model(body), principal)
+                choices = self.catalog.targets(json_body.model(body), principal)
                 return choices, lambda to: json_body.rename_model(raw, body, to.upstream_model)
-        only = self.catalog.only()
+        only = self.catalog.sole_deployment()
         if only is None or principal.models is not None or not self.auth.one_user:
             message = (
                 f"There is no {request.method} {request.url.path} here; with a `model` in a JSON body it would go"

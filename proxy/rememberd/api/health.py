@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from rememberd.access.auth import Auth
 from rememberd.api.memories import json_response
-from rememberd.errors import QueueUnavailable, Unavailable
+from rememberd.errors import MemoryUnavailable, QueueUnavailable
 from rememberd.ports import TurnQueue
 from rememberd.telemetry.exposition import exposition
 
@@ -71,7 +71,7 @@ class Health:
 async def _tried(check: Check) -> str:
     try:
         await asyncio.wait_for(check(), _PATIENCE_SECONDS)
-    except Unavailable as error:
+    except MemoryUnavailable as error:
         return str(error)
     except TimeoutError:
         return f"no answer within {_PATIENCE_SECONDS:.0f} s"

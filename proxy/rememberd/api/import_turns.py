@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rememberd.errors import RequestError
-from rememberd.memory.learn.memory_commands import wish
-from rememberd.ports import ReceiptBook, TurnQueue
+from rememberd.memory.learn.memory_commands import memory_command
+from rememberd.ports import ReceiptStore, TurnQueue
 from rememberd.types import Receipt, Turn
 
 _DONE = ("written", "nothing", "forgotten")
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ImportResult:
     """`queued` are receipts, in order; `known` were imported before, `skipped` asked for something of the memory they
     were said to."""
 
@@ -24,13 +24,13 @@ class Taken:
     skipped: list[str] = field(default_factory=list)
 
 
-async def take(turns: Sequence[Turn], queue: TurnQueue, receipts: ReceiptBook) -> Taken:
+async def enqueue_import(turns: Sequence[Turn], queue: TurnQueue, receipts: ReceiptStore) -> ImportResult:
     """One after the other, so that what was said last holds. Again after a failure, it goes on where that was.
 
     Raises `QueueUnavailable`, and `RequestError` 409 when the user is erased meanwhile."""
-    taken = Taken()
+    taken = ImportResult()
     for turn in turns:
-        if wish(turn.user_text) is not None:
+        if memory_command(turn.user_text) is not None:
             taken.skipped.append(turn.receipt)
             continue
         before = await receipts.get(turn.space, turn.receipt)

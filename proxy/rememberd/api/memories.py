@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from rememberd.api.dependencies import Caller
-from rememberd.api.import_turns import take
+from rememberd.api.dependencies import CallerResolver
+from rememberd.api.import_turns import enqueue_import
 from rememberd.api.serializers import flag_from, memory_from, memory_json, text_from, time_from, turn_from
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
@@ -25,7 +25,7 @@ from rememberd.memory.learn.forget import forget, related
 from rememberd.memory.learn.reconcile import Outcome, merge
 from rememberd.memory.learn.rules.extract import slot_of
 from rememberd.memory.recall.recall import Recall
-from rememberd.ports import Embedder, FrozenBlocks, MemoryStore, PendingTurns, ReceiptBook, TurnQueue
+from rememberd.ports import BlockCache, Embedder, ExtractionQueue, MemoryStore, ReceiptStore, TurnQueue
 from rememberd.types import NEVER, Kind, Memory, Millis, Space, Turn
 
 _PAGE = 100
@@ -39,19 +39,24 @@ _KINDS: dict[str, Kind] = {"fact": "fact", "episode": "episode"}
 class Memories:
     def __init__(
         self,
-        caller: Caller,
+        caller: CallerResolver,
         store: MemoryStore,
         embedder: Embedder,
         recall: Recall,
         queue: TurnQueue,
-        pending: PendingTurns,
-        frozen: FrozenBlocks,
-        receipts: ReceiptBook,
+        extraction_queue: ExtractionQueue,
+        block_cache: BlockCache,
+        receipts: ReceiptStore,
         max_body_bytes: int,
         redact_too: tuple[str, ...] = (),
     ) -> None:
         self.caller, self.store, self.embedder, self.recall = caller, store, embedder, recall
-        self.queue, self.pending, self.frozen, self.receipts = queue, pending, frozen, receipts
+        self.queue, self.extraction_queue, self.block_cache, self.receipts = (
+            queue,
+            extraction_queue,
+            block_cache,
+            receipts,
+        )
         self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
 
     def routes(self) -> list[Route]:
@@ -99,7 +104,7 @@ class Memories:
         if memory.kind == "fact":
             memory = replace(memory, slot=slot_of(memory.text))
         outcome = await self._merge(space, [memory], memory.created_at)
-        await self.frozen.bump(space)
+        await self.block_cache.bump(space)
         kept = await self.store.get(space, [*outcome.added, *outcome.touched])
         if not kept:
             raise RequestError(409, "not_kept", "this memory could not be added; list the memories to see why")
@@ -138,7 +143,7 @@ class Memories:
         await self._put_edited(space, old, new)
         if "valid_to" in fields and new.valid_to is not None:
             new = await self._reopened(space, new)
-        await self.frozen.bump(space)
+        await self.block_cache.bump(space)
         return json_response(memory_json(new))
 
     async def _put_edited(self, space: Space, old: Memory, new: Memory) -> None:
@@ -170,7 +175,7 @@ class Memories:
         if not gone:
             raise _unknown(memory_id)
         note(request.scope, count=len(gone))
-        await self.frozen.erase(space.user)  # not even a tool loop that is under way sees it again
+        await self.block_cache.erase(space.user)  # not even a tool loop that is under way sees it again
         return json_response({"object": "memory.deleted", "id": memory_id, "deleted": True})
 
     async def erase(self, request: Request) -> Response:
@@ -179,7 +184,9 @@ class Memories:
         return json_response({"object": "user.erased", "deleted": erased})
 
     async def erase_user(self, user: str) -> int:
-        return await erase(user, _now(), self.queue, self.pending, self.store, self.receipts, self.frozen)
+        return await erase(
+            user, _now(), self.queue, self.extraction_queue, self.store, self.receipts, self.block_cache
+        )
 
     async def export(self, request: Request) -> Response:
         space = self.caller.space(request)
@@ -208,10 +215,10 @@ class Memories:
                 batch = []
         added, merged = await self._import(space, batch, now, added, merged)
         note(request.scope, count=added + merged + len(turns))
-        await self.frozen.bump(space)
+        await self.block_cache.bump(space)
         if errors and not added + merged + len(turns):
             raise RequestError(400, "invalid_import", f"line {errors[0]['line']}: {errors[0]['message']}")
-        taken = await take(turns, self.queue, self.receipts)
+        taken = await enqueue_import(turns, self.queue, self.receipts)
         return json_response(
             {"object": "memories.imported", "added": added, "merged": merged, "turns": taken, "errors": errors}
         )

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from rememberd.api.dependencies import Caller
+from rememberd.api.dependencies import CallerResolver
 from rememberd.api.memories import json_response
 from rememberd.api.serializers import flag_from, memory_json, rfc3339
 from rememberd.dialects import body as json_body
@@ -18,7 +18,7 @@ from rememberd.http.request import read_body
 from rememberd.memory.history import history
 from rememberd.memory.recall.block import line_cost
 from rememberd.memory.recall.recall import Recall
-from rememberd.ports import MemoryStore, PausedUsers, ReceiptBook
+from rememberd.ports import MemoryStore, PauseStore, ReceiptStore
 from rememberd.types import Memory, Millis, Receipt
 
 _NEAR = 20  # as many as are looked at for those that came near
@@ -26,14 +26,14 @@ _LEFT_OUT = 5
 _RECEIPTS = 500  # as many answers as the numbers cover
 
 
-class Insight:
+class MemoryStats:
     def __init__(
         self,
-        caller: Caller,
+        caller: CallerResolver,
         store: MemoryStore,
         recall: Recall,
-        receipts: ReceiptBook,
-        pauses: PausedUsers,
+        receipts: ReceiptStore,
+        pauses: PauseStore,
         max_body_bytes: int,
     ) -> None:
         self.caller, self.store, self.recall = caller, store, recall

@@ -51,7 +51,7 @@ class Models:
 
     async def read(self, request: Request) -> Response:
         name = request.path_params["id"]
-        self.catalog.choices(name, self.auth.principal(request.headers))
+        self.catalog.targets(name, self.auth.principal(request.headers))
         return json_response(_model(name))
 
     async def _from_wildcards(self) -> list[str]:

@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from rememberd.api.dependencies import Caller
+from rememberd.api.dependencies import CallerResolver
 from rememberd.api.memories import json_response, limit_from
 from rememberd.api.serializers import memory_json, rfc3339
 from rememberd.errors import RequestError
 from rememberd.memory.recall.block import render
-from rememberd.ports import MemoryStore, ReceiptBook
+from rememberd.ports import MemoryStore, ReceiptStore
 from rememberd.types import Memory, Receipt, Space
 
 _PAGE = 50
@@ -24,7 +24,7 @@ _MOST = 100  # that can be asked for by their ids
 
 
 class ReceiptApi:
-    def __init__(self, caller: Caller, receipts: ReceiptBook, store: MemoryStore) -> None:
+    def __init__(self, caller: CallerResolver, receipts: ReceiptStore, store: MemoryStore) -> None:
         self.caller, self.receipts, self.store = caller, receipts, store
 
     def routes(self) -> list[Route]:

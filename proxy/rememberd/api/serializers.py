@@ -9,7 +9,7 @@ from typing import Any
 from rememberd.errors import RequestError
 from rememberd.memory.ids import episode_id, fact_id, imported_id
 from rememberd.memory.learn.rules.extract import extract
-from rememberd.memory.safety.quarantine import screened
+from rememberd.memory.safety.quarantine import quarantine_if_suspicious
 from rememberd.memory.safety.redact import redact
 from rememberd.types import NEVER, Evidence, Kind, Memory, Millis, Source, Space, Turn
 
@@ -73,7 +73,7 @@ def memory_from(fields: Mapping[str, Any], space: Space, now: Millis, redact_too
         evidence=_evidence(evidence, redact_too) if isinstance(evidence, Mapping) else Evidence(stated, "user"),
         source=_source(source) if isinstance(source, Mapping) else Source(),
     )
-    return screened(memory)
+    return quarantine_if_suspicious(memory)
 
 
 def turn_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Turn:

@@ -23,17 +23,17 @@ from rememberd.api.serializers import rfc3339
 from rememberd.cli import config_option, settings_of
 from rememberd.errors import RememberdError
 from rememberd.memory.audit import Finding, Usage, judge
-from rememberd.memory.audit_repair import mend, write
+from rememberd.memory.audit_repair import repair, write
 from rememberd.memory.recall.block import clean
 from rememberd.memory.safety.redact import redact
-from rememberd.ports import Embedder, MemoryStore, ReceiptBook, TurnQueue
+from rememberd.ports import Embedder, MemoryStore, ReceiptStore, TurnQueue
 from rememberd.settings.schema import Settings
 from rememberd.storage.sqlite.queue import wall_clock
 from rememberd.types import Memory, Millis, Space
 from rememberd.wiring import store as stores
 from rememberd.wiring.app import build_audit_log, build_embedder
-from rememberd.wiring.encryption import Sealing, sealing
-from rememberd.wiring.queue import build_records
+from rememberd.wiring.encryption import Encryption, open_encryption
+from rememberd.wiring.queue import open_queue
 
 EXAMPLES = """\
   rememberd audit                         # what is wrong, without showing what people said
@@ -87,7 +87,7 @@ async def audit(
     """Returns the exit code: 1 if the memories cannot be read. Raises `ConfigError`."""
     found: list[Audited] = []
     try:
-        async with sealing(settings) as seal:
+        async with open_encryption(settings) as seal:
             async for audited in _audits(settings, seal, user, scope, fix):
                 found.append(audited)
                 if not as_json:
@@ -104,9 +104,9 @@ async def audit(
 
 
 async def _audits(
-    settings: Settings, seal: Sealing, user: str | None, scope: str | None, fix: bool
+    settings: Settings, seal: Encryption, user: str | None, scope: str | None, fix: bool
 ) -> AsyncIterator[Audited]:
-    records, embedder, log = build_records(settings, seal), build_embedder(settings), build_audit_log(settings, seal)
+    records, embedder, log = open_queue(settings, seal), build_embedder(settings), build_audit_log(settings, seal)
     await embedder.start()
     try:
         async with stores.for_command(settings, embedder, seal.store) as store:
@@ -114,7 +114,7 @@ async def _audits(
                 if user in (None, space.user) and scope in (None, space.scope):
                     repairs = await _repaired(store, embedder, records.queue, space) if fix else []
                     if repairs:
-                        await records.frozen.bump(space)
+                        await records.block_cache.bump(space)
                     did, whose = "audit.fix" if fix else "audit", {"whose": space.user, "scope": space.scope}
                     log.record({"who": OPERATOR, "did": did, "count": len(repairs), **whose})
                     yield await _audited(store, records.receipts, space, repairs)
@@ -127,7 +127,7 @@ async def _audits(
 async def _repaired(store: MemoryStore, embedder: Embedder, queue: TurnQueue, space: Space) -> list[Finding]:
     now = wall_clock()
     memories = await _all(store, space, now)
-    mended = mend(memories, now)
+    mended = repair(memories, now)
     repairs = await write(store, embedder, space, memories, mended)
     if await queue.erased(space.user, now):  # what was just written must not outlive that
         await store.delete(space, [each.id for each in mended.changed], at=0)
@@ -135,7 +135,7 @@ async def _repaired(store: MemoryStore, embedder: Embedder, queue: TurnQueue, sp
     return repairs
 
 
-async def _audited(store: MemoryStore, receipts: ReceiptBook, space: Space, repairs: list[Finding]) -> Audited:
+async def _audited(store: MemoryStore, receipts: ReceiptStore, space: Space, repairs: list[Finding]) -> Audited:
     now = wall_clock()
     memories = await _all(store, space, now)
     since, recalled = await receipts.recalled(space)

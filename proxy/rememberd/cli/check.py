@@ -16,12 +16,12 @@ from rememberd.processes.run import model_list, prepare
 from rememberd.settings.schema import Settings
 from rememberd.storage.edge.socket_protocol import socket_path
 from rememberd.types import Deployment
-from rememberd.upstream.byte_lane import Passthrough
+from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
 from rememberd.wiring import store as stores
 from rememberd.wiring.app import build_audit_log, build_embedder, extraction
-from rememberd.wiring.encryption import Sealing, sealing
-from rememberd.wiring.queue import build_records, risks
+from rememberd.wiring.encryption import Encryption, open_encryption
+from rememberd.wiring.queue import open_queue, risks
 
 EXAMPLES = """\
   rememberd check
@@ -98,7 +98,7 @@ async def _data(settings: Settings) -> str:
 
 async def _audit_log(settings: Settings) -> str:
     """Opened as each entry opens it."""
-    log = build_audit_log(settings, Sealing(None))
+    log = build_audit_log(settings, Encryption(None))
     try:
         return f"{log.path}, {log.open_size() // 1024} KiB"
     except OSError as error:
@@ -114,7 +114,7 @@ async def _embedder(settings: Settings) -> str:
 
 
 async def _encryption(settings: Settings) -> str:
-    async with sealing(settings) as seal:
+    async with open_encryption(settings) as seal:
         if seal.keyring is None:
             return "memories are not encrypted at rest"
         versions, newest = await seal.keyring.versions(), seal.keyring.newest.id
@@ -125,8 +125,8 @@ async def _encryption(settings: Settings) -> str:
 
 
 async def _queue(settings: Settings) -> str:
-    async with sealing(settings) as seal:
-        queue = build_records(settings, seal).queue
+    async with open_encryption(settings) as seal:
+        queue = open_queue(settings, seal).queue
         try:
             stats = await queue.stats()
             letters = await queue.dead()
@@ -144,10 +144,10 @@ async def _queue(settings: Settings) -> str:
 async def _extraction(settings: Settings, models: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> str:
     extraction(settings, models, environ)
     wanted = settings.memory.extract
-    async with sealing(settings) as seal:
-        records = build_records(settings, seal)
+    async with open_encryption(settings) as seal:
+        records = open_queue(settings, seal)
         try:
-            stats, letters = await records.pending.stats(), await records.pending.dead()
+            stats, letters = await records.extraction_queue.stats(), await records.extraction_queue.dead()
         finally:
             await records.queue.close()
     if letters:
@@ -178,7 +178,7 @@ async def _model(deployment: Deployment) -> str:
         if deployment.api_key is None:
             raise RememberdError(f"{name}: no api_key")
         return f"{name}, translated by litellm; the provider was not asked"
-    upstream = Passthrough()
+    upstream = ByteLane()
     try:
         listed = await upstream.models(deployment)
     except RememberdError as error:

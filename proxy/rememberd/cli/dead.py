@@ -12,8 +12,8 @@ from rememberd.cli import config_option, settings_of
 from rememberd.cli.terminal.table import table
 from rememberd.settings.schema import Settings
 from rememberd.types import DeadLetter
-from rememberd.wiring.encryption import sealing
-from rememberd.wiring.queue import Records, build_records
+from rememberd.wiring.encryption import open_encryption
+from rememberd.wiring.queue import QueueBundle, open_queue
 
 EXAMPLES = """\
   rememberd dead list                     # whose, how often they were tried, and why they failed
@@ -34,8 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _list(settings: Settings) -> int:
     async with _opened(settings) as records:
-        letters = [*await records.queue.dead(_MOST), *await records.pending.dead(_MOST)][:_MOST]
-        count = (await records.queue.stats()).dead + (await records.pending.stats()).dead
+        letters = [*await records.queue.dead(_MOST), *await records.extraction_queue.dead(_MOST)][:_MOST]
+        count = (await records.queue.stats()).dead + (await records.extraction_queue.stats()).dead
     if letters:
         print("\n".join(table(("said", "user", "scope", "tries", "error"), [_row(each) for each in letters])))
     print(f"{count} dead letters" + (f", {_MOST} of them shown" if count > _MOST else ""))
@@ -44,14 +44,14 @@ async def _list(settings: Settings) -> int:
 
 async def _replay(settings: Settings) -> int:
     async with _opened(settings) as records:
-        print(f"{await records.queue.replay() + await records.pending.replay()} turns will be tried again")
+        print(f"{await records.queue.replay() + await records.extraction_queue.replay()} turns will be tried again")
     return 0
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Records]:
-    async with sealing(settings) as seal:
-        records = build_records(settings, seal)
+async def _opened(settings: Settings) -> AsyncIterator[QueueBundle]:
+    async with open_encryption(settings) as seal:
+        records = open_queue(settings, seal)
         try:
             yield records
         finally:

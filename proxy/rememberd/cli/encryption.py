@@ -8,7 +8,7 @@ import asyncio
 from rememberd.cli import config_option, settings_of
 from rememberd.errors import ConfigError
 from rememberd.settings.schema import Settings
-from rememberd.wiring.encryption import sealing
+from rememberd.wiring.encryption import open_encryption
 
 EXAMPLES = """\
   rememberd encryption status
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _run(settings: Settings, *, rotate: bool) -> int:
     """Raises `ConfigError`, `Unavailable`."""
-    async with sealing(settings) as seal:
+    async with open_encryption(settings) as seal:
         keyring = seal.keyring
         if keyring is None:
             raise ConfigError("memories are not encrypted: set memory.encryption.master_key")

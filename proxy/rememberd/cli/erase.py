@@ -14,11 +14,11 @@ from rememberd.cli import config_option, settings_of
 from rememberd.memory.erasure import erase
 from rememberd.ports import MemoryStore
 from rememberd.settings.schema import Settings
-from rememberd.storage.disk_scan import look
+from rememberd.storage.disk_scan import scan
 from rememberd.wiring import store as stores
 from rememberd.wiring.app import build_audit_log, build_embedder
-from rememberd.wiring.encryption import Sealing, sealing
-from rememberd.wiring.queue import build_records
+from rememberd.wiring.encryption import Encryption, open_encryption
+from rememberd.wiring.queue import open_queue
 
 EXAMPLES = """\
   rememberd erase ada
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Raises `ConfigError`, `Unavailable`."""
     user: str = arguments.user
-    async with sealing(settings) as seal, _store(settings, seal) as store:
+    async with open_encryption(settings) as seal, _store(settings, seal) as store:
         texts = await _texts(store, user)
         erased = await _erase(settings, seal, store, user)
         print(f"erased: {erased} memories of {user}, with receipts, waiting turns and everything derived")
@@ -80,7 +80,7 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 @asynccontextmanager
-async def _store(settings: Settings, seal: Sealing) -> AsyncIterator[MemoryStore]:
+async def _store(settings: Settings, seal: Encryption) -> AsyncIterator[MemoryStore]:
     embedder = build_embedder(settings)
     await embedder.start()
     try:
@@ -100,11 +100,13 @@ async def _texts(store: MemoryStore, user: str) -> dict[str, str]:
     return texts
 
 
-async def _erase(settings: Settings, seal: Sealing, store: MemoryStore, user: str) -> int:
-    records, log = build_records(settings, seal), build_audit_log(settings, seal)
+async def _erase(settings: Settings, seal: Encryption, store: MemoryStore, user: str) -> int:
+    records, log = open_queue(settings, seal), build_audit_log(settings, seal)
     try:
         at = time.time_ns() // 1_000_000
-        erased = await erase(user, at, records.queue, records.pending, store, records.receipts, records.frozen)
+        erased = await erase(
+            user, at, records.queue, records.extraction_queue, store, records.receipts, records.block_cache
+        )
         await store.flush()
     finally:
         await records.queue.close()
@@ -116,7 +118,7 @@ async def _erase(settings: Settings, seal: Sealing, store: MemoryStore, user: st
 def _look(places: Sequence[Path], texts: dict[str, str]) -> int:
     """Prints as it finds. Returns in how many files something is left."""
     files = size = left = 0
-    for looked in look(places, texts):
+    for looked in scan(places, texts):
         files, size, left = files + 1, size + looked.size, left + bool(looked.found)
         if looked.found:
             print(f"LEFT   {looked.path}: {', '.join(looked.found)}")

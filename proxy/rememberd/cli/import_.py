@@ -18,7 +18,7 @@ from rememberd.cli.terminal.client import Client, ProxyError
 from rememberd.cli.terminal.progress import Progress
 from rememberd.memory.importers.files import EXPECTED, FORMATS, Export, opened
 from rememberd.memory.importers.records import BadFile, Line
-from rememberd.memory.learn.memory_commands import wish
+from rememberd.memory.learn.memory_commands import memory_command
 from rememberd.memory.learn.rules.extract import extract
 from rememberd.memory.recall.block import clean
 from rememberd.memory.safety.redact import redact
@@ -172,7 +172,7 @@ def _guess(batch: list[Line], summary: Summary) -> None:
             summary.facts[said.text] = None
             continue
         summary.turns += 1
-        if wish(said.text) is not None:
+        if memory_command(said.text) is not None:
             summary.skipped += 1
             continue
         summary.episodes += 1

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rememberd.access.api_keys import MadeKey, MadeKeys
+from rememberd.access.api_keys import ApiKey, ApiKeyStore
 from rememberd.access.audit_log import OPERATOR, AuditLog
 from rememberd.access.auth import Auth
 from rememberd.access.principals import digest
@@ -21,7 +21,7 @@ from rememberd.processes.run import prepare
 from rememberd.settings.schema import Settings
 from rememberd.types import Millis
 from rememberd.wiring.app import build_audit_log, build_keys
-from rememberd.wiring.encryption import sealing
+from rememberd.wiring.encryption import open_encryption
 
 EXAMPLES = """\
   rememberd keys create ada --user ada                            # shown once; in force within a second
@@ -62,11 +62,11 @@ async def _run(arguments: argparse.Namespace) -> int:
     """Raises `ConfigError`, `QueueUnavailable`."""
     settings = settings_of(arguments)
     prepare(settings)
-    async with sealing(settings) as seal:
+    async with open_encryption(settings) as seal:
         return await _done(arguments, settings, build_keys(settings, seal), build_audit_log(settings, seal))
 
 
-async def _done(arguments: argparse.Namespace, settings: Settings, keys: MadeKeys, log: AuditLog) -> int:
+async def _done(arguments: argparse.Namespace, settings: Settings, keys: ApiKeyStore, log: AuditLog) -> int:
     try:
         if arguments.do == "list":
             _list(await keys.all())
@@ -85,14 +85,14 @@ async def _done(arguments: argparse.Namespace, settings: Settings, keys: MadeKey
     return 0
 
 
-async def _create(keys: MadeKeys, given: Mapping[str, Any], auth: Auth) -> None:
+async def _create(keys: ApiKeyStore, given: Mapping[str, Any], auth: Auth) -> None:
     wanted = ("name", "user", "trust_identity", "models", "scopes", "requests_per_minute", "expires_at")
     made, key = await keys.create(asked_key({name: given[name] for name in wanted}, auth.configured), _now())
     print(f"{made.id} for {made.principal.name}; the key is shown this once:", file=sys.stderr)
     print(key)
 
 
-def _list(keys: Sequence[MadeKey]) -> None:
+def _list(keys: Sequence[ApiKey]) -> None:
     if not keys:
         print("no key was made yet: `rememberd keys create NAME --user USER`; keys in the settings are not listed")
     for key in keys:

@@ -11,7 +11,7 @@ from keyword import iskeyword
 
 from rememberd import __version__
 from rememberd.cli import COMMANDS
-from rememberd.errors import ConfigError, RememberdError, Unavailable
+from rememberd.errors import ConfigError, MemoryUnavailable, RememberdError
 from rememberd.telemetry import logs
 
 log = logging.getLogger("rememberd")
@@ -26,13 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser(named).parse_args(given)
     level = logging.INFO if SERVERS & set(named) else logging.WARNING
     logging.basicConfig(level=level, stream=sys.stderr)
-    logs.become("text")
+    logs.configure("text")
     try:
         return int(arguments.run(arguments))
     except ConfigError as error:
         print(f"rememberd: {error}", file=sys.stderr)
         return CONFIG_ERROR
-    except Unavailable as error:
+    except MemoryUnavailable as error:
         log.error("%s", error)
         return 1
     except RememberdError as error:

@@ -17,7 +17,7 @@ from rememberd.cli import config_option, settings_of
 from rememberd.errors import ConfigError
 from rememberd.ports import Embedder
 from rememberd.settings.schema import Settings
-from rememberd.storage.migrate import Differs, Points, copy, verify
+from rememberd.storage.migrate import MismatchError, Points, copy, verify
 from rememberd.storage.qdrant.connection import where
 from rememberd.wiring import store as stores
 from rememberd.wiring.app import build_embedder
@@ -64,7 +64,7 @@ async def migrate(settings: Settings, source: str, target: str) -> int:
         checking = Progress("checked", total)
         try:
             checksum = await verify(ours, theirs, lambda _, number: checking.add(number))
-        except Differs as error:
+        except MismatchError as error:
             place.forget()
             print(f"rememberd: {error}; stop what writes there, empty the target and start over", file=sys.stderr)
             return 1

@@ -7,7 +7,7 @@ from typing import Any
 from rememberd.dialects import sse
 from rememberd.dialects import user_message as questions
 from rememberd.dialects.body import dump, loads
-from rememberd.dialects.user_message import Question, text_of
+from rememberd.dialects.user_message import UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable, openai_body
 
 PATH = "/chat/completions"
@@ -16,7 +16,7 @@ END = sse.DONE
 error_body = openai_body
 
 
-def question(body: dict[str, Any]) -> Question | None:
+def question(body: dict[str, Any]) -> UserMessage | None:
     """None: nobody said anything (no messages, an image alone, or a shape that is not ours to judge)."""
     messages = body.get("messages")
     return questions.newest(messages, _words) if isinstance(messages, list) else None
@@ -24,14 +24,14 @@ def question(body: dict[str, Any]) -> Question | None:
 
 def user_texts(body: dict[str, Any]) -> list[tuple[int, str]]:
     """What the person said in this conversation, newest first, each with its index."""
-    return [(at, text) for at, text in questions.spoken(body["messages"], _words) if text]
+    return [(at, text) for at, text in questions.user_messages(body["messages"], _words) if text]
 
 
 def prefix(body: dict[str, Any], at: int) -> list[bytes]:
     return questions.prefix(body["messages"], at)
 
 
-def inject(body: dict[str, Any], asked: Question, block: str, placement: str) -> dict[str, Any]:
+def inject(body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> dict[str, Any]:
     """A copy of `body` with the block before the newest real user message; everything else is the same object."""
     messages = list(body["messages"])
     if placement == "system":

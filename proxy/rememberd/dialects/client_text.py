@@ -54,7 +54,7 @@ def strip(text: str) -> str:
     return text.strip()
 
 
-def typed(text: str) -> str:
+def user_typed_text(text: str) -> str:
     """The words that a person typed; "" for a user-role message that is only boilerplate, or a client talking to the
     model by itself. Of an over-long text only head and tail are read: people type before or after what they paste."""
     if len(text) > LONGEST:
@@ -63,9 +63,9 @@ def typed(text: str) -> str:
     return "" if words.startswith(_CLIENT_TURNS) else words
 
 
-def synthetic(text: str) -> bool:
+def is_client_generated(text: str) -> bool:
     """A user-role message that no person typed."""
-    return not typed(text)
+    return not user_typed_text(text)
 
 
 def _own_block(text: str) -> str:

@@ -9,14 +9,14 @@ from rememberd.dialects import client_text as boilerplate
 from rememberd.dialects import sse
 from rememberd.dialects import user_message as questions
 from rememberd.dialects.body import dump, loads
-from rememberd.dialects.user_message import Question, text_of
+from rememberd.dialects.user_message import UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable, anthropic_body
 
 PATH = "/messages"
 END = re.compile(rb"event: ?message_stop")
 
 
-def question(body: dict[str, Any]) -> Question | None:
+def question(body: dict[str, Any]) -> UserMessage | None:
     """None: nobody said anything (no messages, an image alone, or a shape that is not ours to judge)."""
     messages = body.get("messages")
     return questions.newest(messages, _words) if isinstance(messages, list) else None
@@ -24,14 +24,14 @@ def question(body: dict[str, Any]) -> Question | None:
 
 def user_texts(body: dict[str, Any]) -> list[tuple[int, str]]:
     """What the person said in this conversation, newest first, each with its index."""
-    return [(at, text) for at, text in questions.spoken(body["messages"], _words) if text]
+    return [(at, text) for at, text in questions.user_messages(body["messages"], _words) if text]
 
 
 def prefix(body: dict[str, Any], at: int) -> list[bytes]:
     return questions.prefix(body["messages"], at)
 
 
-def inject(body: dict[str, Any], asked: Question, block: str, placement: str) -> dict[str, Any]:
+def inject(body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> dict[str, Any]:
     """A copy of `body` with the block before the newest real user text. As a system text it comes last, so that
     what the client marked for the provider's cache stays the beginning of the prompt."""
     if placement == "system":
@@ -84,7 +84,7 @@ def _with_block(message: dict[str, Any], block: str) -> dict[str, Any]:
 
 def _is_typed(part: Any) -> bool:
     is_text = isinstance(part, dict) and part.get("type") == "text"
-    return is_text and not boilerplate.synthetic(text_of([part]))
+    return is_text and not boilerplate.is_client_generated(text_of([part]))
 
 
 def _system_with(system: Any, block: str) -> Any:

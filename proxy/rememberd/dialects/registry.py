@@ -6,7 +6,7 @@ import re
 from typing import Any, Protocol
 
 from rememberd.dialects import chat, messages, responses
-from rememberd.dialects.user_message import Question
+from rememberd.dialects.user_message import UserMessage
 from rememberd.errors import UpstreamUnavailable
 
 
@@ -21,7 +21,7 @@ class Dialect(Protocol):
     @property
     def END(self) -> re.Pattern[bytes]: ...
 
-    def question(self, body: dict[str, Any]) -> Question | None:
+    def question(self, body: dict[str, Any]) -> UserMessage | None:
         """The newest words of a person, or None."""
 
     def user_texts(self, body: dict[str, Any]) -> list[tuple[int, str]]:
@@ -30,7 +30,7 @@ class Dialect(Protocol):
     def prefix(self, body: dict[str, Any], at: int) -> list[bytes]:
         """Each message up to the one at `at`: the same in every retry and in every step of a tool loop."""
 
-    def inject(self, body: dict[str, Any], asked: Question, block: str, placement: str) -> dict[str, Any]:
+    def inject(self, body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> dict[str, Any]:
         """A copy of `body` with the block in it."""
 
     def answer(self, raw: bytes, *, streamed: bool) -> str:

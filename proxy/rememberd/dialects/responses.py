@@ -8,7 +8,7 @@ from typing import Any
 from rememberd.dialects import sse
 from rememberd.dialects import user_message as questions
 from rememberd.dialects.body import dump, loads
-from rememberd.dialects.user_message import Question, text_of
+from rememberd.dialects.user_message import UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable, openai_body
 
 PATH = "/responses"
@@ -17,21 +17,21 @@ END = re.compile(rb"event: ?response\.(?:completed|failed|incomplete)")
 error_body = openai_body
 
 
-def question(body: dict[str, Any]) -> Question | None:
+def question(body: dict[str, Any]) -> UserMessage | None:
     """None: nobody said anything; so it is with the results of tools that go on from `previous_response_id`."""
     return questions.newest(_items(body), _words)
 
 
 def user_texts(body: dict[str, Any]) -> list[tuple[int, str]]:
     """What the person said in this conversation, newest first, each with its index."""
-    return [(at, text) for at, text in questions.spoken(_items(body), _words) if text]
+    return [(at, text) for at, text in questions.user_messages(_items(body), _words) if text]
 
 
 def prefix(body: dict[str, Any], at: int) -> list[bytes]:
     return questions.prefix(_items(body), at)
 
 
-def inject(body: dict[str, Any], asked: Question, block: str, placement: str) -> dict[str, Any]:
+def inject(body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> dict[str, Any]:
     """A copy of `body` with the block before the newest real user item; `instructions` are never touched."""
     if placement == "system":
         return body | {"input": [{"role": "system", "content": block}, *_items(body)]}

@@ -9,7 +9,7 @@ from rememberd.dialects import client_text as boilerplate
 from rememberd.dialects.body import dump
 
 
-class Question(NamedTuple):
+class UserMessage(NamedTuple):
     """The newest real user message, the one at index `at`. `text` is without client boilerplate and never empty;
     `continues` tells that the model has been at work on it already (a tool loop)."""
 
@@ -23,27 +23,27 @@ class Question(NamedTuple):
 Words = Callable[[Any], str | None]
 
 
-def newest(items: Sequence[Any], words: Words) -> Question | None:
+def newest(items: Sequence[Any], words: Words) -> UserMessage | None:
     """`words` gives the text of what a person sent ("" for an image alone), None for anything else.
 
     None: nobody said anything, or not in words."""
-    found = spoken(items, words)
+    found = user_messages(items, words)
     index, text = next(found, (0, ""))
     if not text:
         return None
     name = items[index].get("name")
     previous = next((text for _, text in found if text), None)
     speaker = name if isinstance(name, str) and name else None
-    return Question(index, text, speaker, previous, continues=index < len(items) - 1)
+    return UserMessage(index, text, speaker, previous, continues=index < len(items) - 1)
 
 
-def spoken(items: Sequence[Any], words: Words) -> Iterator[tuple[int, str]]:
+def user_messages(items: Sequence[Any], words: Words) -> Iterator[tuple[int, str]]:
     """What persons sent, newest first, as (index, cleaned text); what no person typed is left out."""
     for index in range(len(items) - 1, -1, -1):
         raw = words(items[index])
         if raw is None:
             continue
-        text = boilerplate.typed(raw)
+        text = boilerplate.user_typed_text(raw)
         if text or not raw:
             yield index, text
 

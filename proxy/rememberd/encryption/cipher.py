@@ -30,7 +30,7 @@ _CACHED_ROTATIONS = 32  # 590 kB each for 384 dimensions
 _ID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.ASCII)
 
 
-class Unreadable(Exception):
+class DecryptionError(Exception):
     """Sealed with another key, for another place, or changed since."""
 
 
@@ -57,7 +57,7 @@ class Cipher:
         try:
             return self._texts.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._about(place))
         except (InvalidTag, ValueError) as error:
-            raise Unreadable(place.partition(" ")[0]) from error
+            raise DecryptionError(place.partition(" ")[0]) from error
 
     def seal_text(self, data: bytes, place: str) -> str:
         """`seal` for fields that hold text."""
@@ -87,7 +87,7 @@ class Cipher:
         try:
             return self._names.decrypt(_base64(name), [self._owner]).rstrip(b"\0")[:-1].decode()
         except (InvalidTag, ValueError) as error:
-            raise Unreadable("name") from error
+            raise DecryptionError("name") from error
 
     def id(self, plain: str) -> str:
         """In the same form, by a keyed permutation of its 16 bytes (an AES block); other texts as names."""
@@ -115,7 +115,7 @@ class Cipher:
         merged = dict(zip(keyed.tolist(), sparse.values, strict=True))
         return Sparse(list(merged), list(merged.values()))
 
-    def turned(self, vector: list[float]) -> list[float]:
+    def rotated(self, vector: list[float]) -> list[float]:
         """By this key's secret rotation, which changes no cosine. Obfuscation, no encryption: whoever has a few texts
         and their turned vectors can work the rotation out."""
         turned: list[float] = (_rotation(self._rotation, len(vector)) @ np.array(vector, dtype=np.float32)).tolist()
@@ -144,7 +144,7 @@ def _base64(text: str) -> bytes:
     try:
         return urlsafe_b64decode(text.encode())
     except (Base64Error, UnicodeEncodeError) as error:
-        raise Unreadable("base64") from error
+        raise DecryptionError("base64") from error
 
 
 @lru_cache(_CACHED_ROTATIONS)

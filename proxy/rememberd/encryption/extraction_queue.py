@@ -5,33 +5,35 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from rememberd.encryption.cipher import Cipher, Unreadable
+from rememberd.encryption.cipher import Cipher, DecryptionError
 from rememberd.encryption.keyring import Keyring
 from rememberd.encryption.queue import SEALED, UNREADABLE, opened_letter
-from rememberd.errors import Unavailable
+from rememberd.errors import MemoryUnavailable
 from rememberd.memory.serialization import turn_from_json, turn_to_json
-from rememberd.ports import PendingTurns
+from rememberd.ports import ExtractionQueue
 from rememberd.types import DeadLetter, Millis, PendingStats, Source, Spent, Turn
 
 log = logging.getLogger("rememberd.sealed")
 
 
-class SealedPending:
+class SealedExtractionQueue:
     """The `PendingTurns` port over another, which has pseudonyms of users, scopes, conversations and turns. Errors
     may quote an answer, and are sealed with the root's key."""
 
-    def __init__(self, pending: PendingTurns, keyring: Keyring) -> None:
-        self.pending, self.keyring = pending, keyring
+    def __init__(self, extraction_queue: ExtractionQueue, keyring: Keyring) -> None:
+        self.extraction_queue, self.keyring = extraction_queue, keyring
 
     async def add(self, turn: Turn) -> None:
-        await self.pending.add(self._sealed(turn, await self.keyring.own(turn.space.user)))
+        await self.extraction_queue.add(self._sealed(turn, await self.keyring.own(turn.space.user)))
 
     async def claim(self) -> list[Turn]:
-        turns = await self.pending.claim()
+        turns = await self.extraction_queue.claim()
         try:
             opened = [await self._opened(turn) for turn in turns]
-        except Unavailable:
-            await self.pending.postpone([turn.id for turn in turns], 0, "unavailable")  # nobody reads without keys
+        except MemoryUnavailable:
+            await self.extraction_queue.defer(
+                [turn.id for turn in turns], 0, "unavailable"
+            )  # nobody reads without keys
             raise
         return [turn for turn in opened if turn is not None]
 
@@ -39,37 +41,37 @@ class SealedPending:
         for turn in turns[:1]:
             cipher = await self.keyring.known(turn.space.user)
             if cipher is not None:  # else the user was erased, and the turns with them
-                await self.pending.keep([self._sealed(each, cipher) for each in turns])
+                await self.extraction_queue.keep([self._sealed(each, cipher) for each in turns])
 
     async def done(self, turn_ids: Sequence[str]) -> None:
-        await self.pending.done(self._ids(turn_ids))
+        await self.extraction_queue.done(self._ids(turn_ids))
 
     async def fail(self, turn_ids: Sequence[str], error: str) -> int:
-        return await self.pending.fail(self._ids(turn_ids), self._error(error))
+        return await self.extraction_queue.fail(self._ids(turn_ids), self._error(error))
 
-    async def postpone(self, turn_ids: Sequence[str], delay_ms: Millis, outcome: str) -> None:
-        await self.pending.postpone(self._ids(turn_ids), delay_ms, outcome)
+    async def defer(self, turn_ids: Sequence[str], delay_ms: Millis, outcome: str) -> None:
+        await self.extraction_queue.defer(self._ids(turn_ids), delay_ms, outcome)
 
     async def spent(self, user: str) -> Spent:
-        return await self.pending.spent(self.keyring.owner(user))
+        return await self.extraction_queue.spent(self.keyring.owner(user))
 
     async def spend(self, user: str, tokens: int) -> None:
-        await self.pending.spend(self.keyring.owner(user), tokens)
+        await self.extraction_queue.spend(self.keyring.owner(user), tokens)
 
     async def erase(self, user: str, at: Millis) -> None:
-        await self.pending.erase(self.keyring.owner(user), at)
+        await self.extraction_queue.erase(self.keyring.owner(user), at)
 
     async def stats(self) -> PendingStats:
-        return await self.pending.stats()
+        return await self.extraction_queue.stats()
 
     async def dead(self, limit: int = 100) -> list[DeadLetter]:
-        return [opened_letter(self.keyring, letter) for letter in await self.pending.dead(limit)]
+        return [opened_letter(self.keyring, letter) for letter in await self.extraction_queue.dead(limit)]
 
     async def replay(self) -> int:
-        return await self.pending.replay()
+        return await self.extraction_queue.replay()
 
     async def release(self) -> int:
-        return await self.pending.release()
+        return await self.extraction_queue.release()
 
     def _sealed(self, turn: Turn, cipher: Cipher) -> Turn:
         return Turn(
@@ -89,14 +91,14 @@ class SealedPending:
         try:
             cipher = await self.keyring.known(self.keyring.plain_space(sealed.space).user)
             if cipher is None:
-                raise Unreadable("its user was erased")
+                raise DecryptionError("its user was erased")
             return turn_from_json(
                 cipher.open_text(sealed.user_text, f"reading {self.keyring.root.plain_id(sealed.id)}")
             )
-        except Unreadable as error:
+        except DecryptionError as error:
             UNREADABLE.labels("reading").inc()
             log.error("a turn that waits for a model cannot be decrypted (%s)", error)
-            await self.pending.fail([sealed.id], self._error("cannot be decrypted"))
+            await self.extraction_queue.fail([sealed.id], self._error("cannot be decrypted"))
             return None
 
     def _ids(self, turn_ids: Sequence[str]) -> list[str]:

@@ -76,7 +76,7 @@ class Keyring:
         made = self._wrapped(ROOT, os.urandom(KEY_BYTES))
         begun = await self.keys.begin(made, self.rotate_vectors, fresh)
         if begun is None:
-            raise in_the_clear(self.keys.place)
+            raise plaintext_error(self.keys.place)
         row, turned = begun
         if row.master not in self._masters:
             raise ConfigError(
@@ -126,7 +126,7 @@ class Keyring:
         current = await self.known(user)
         return current is not None and current.fingerprint == cipher.fingerprint
 
-    async def shred(self, user: str) -> None:
+    async def delete_key(self, user: str) -> None:
         """Throw the user's key away, with the bytes that it left on the disk."""
         owner = self.owner(user)
         self.left = await self.keys.drop(owner)
@@ -172,7 +172,7 @@ class Keyring:
             raise StoreUnavailable(f"a key in {self.keys.place} is damaged: restore it from a backup") from error
 
 
-def in_the_clear(place: object) -> ConfigError:
+def plaintext_error(place: object) -> ConfigError:
     """What to say of data that was kept before there was a master key."""
     return ConfigError(
         f"the memories in {place} are not encrypted: save each user's with `rememberd memories export`,"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rememberd.encryption.keyring import Keyring
-from rememberd.ports import PausedUsers
+from rememberd.ports import PauseStore
 
 
 class SealedPauses:
-    def __init__(self, pauses: PausedUsers, keyring: Keyring) -> None:
+    def __init__(self, pauses: PauseStore, keyring: Keyring) -> None:
         self.pauses, self.keyring = pauses, keyring
 
     async def paused(self, user: str) -> bool:

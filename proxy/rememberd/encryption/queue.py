@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from rememberd.encryption.cipher import Unreadable
+from rememberd.encryption.cipher import DecryptionError
 from rememberd.encryption.keyring import Keyring
-from rememberd.errors import Unavailable
-from rememberd.memory.retry import patiently
+from rememberd.errors import MemoryUnavailable
+from rememberd.memory.retry import retry_until
 from rememberd.memory.serialization import turn_from_json, turn_to_json
 from rememberd.ports import TurnQueue
 from rememberd.telemetry.metrics import counter
@@ -31,7 +31,7 @@ class SealedQueue:
         self.queue, self.keyring = queue, keyring
 
     async def put(self, turn: Turn) -> bool:
-        cipher = await patiently(partial(self.keyring.own, turn.space.user))
+        cipher = await retry_until(partial(self.keyring.own, turn.space.user))
         sealed = Turn(
             id=self._id(turn.id),
             space=self.keyring.space(turn.space),
@@ -47,7 +47,7 @@ class SealedQueue:
         claims = await self.queue.claim(limit)
         try:
             opened = [await self._opened(claim) for claim in claims]
-        except Unavailable:
+        except MemoryUnavailable:
             # Nobody works on them without their keys: their leases end now, or lapse.
             back = (self.queue.retry(claim.turn.id, self._error("no key"), 0) for claim in claims)
             await asyncio.gather(*back, return_exceptions=True)
@@ -58,16 +58,16 @@ class SealedQueue:
         """What cannot be read is a dead letter, for `rememberd check` to show."""
         try:
             return replace(claim, turn=await self._turn(claim.turn))
-        except Unreadable as error:
+        except DecryptionError as error:
             UNREADABLE.labels("turn").inc()
             log.error("a turn in the queue cannot be decrypted (%s): it is a dead letter", error)
-            await self.queue.bury(claim.turn.id, self._error("cannot be decrypted"))
+            await self.queue.dead_letter(claim.turn.id, self._error("cannot be decrypted"))
             return None
 
     async def _turn(self, sealed: Turn) -> Turn:
         cipher = await self.keyring.known(self.keyring.plain_space(sealed.space).user)
         if cipher is None:
-            raise Unreadable("its user was erased")
+            raise DecryptionError("its user was erased")
         return turn_from_json(cipher.open_text(sealed.user_text, f"turn {self._plain_id(sealed.id)}"))
 
     async def settle(self, turn_ids: Sequence[str]) -> None:
@@ -79,15 +79,15 @@ class SealedQueue:
     async def retry(self, turn_id: str, error: str, delay_ms: Millis) -> None:
         await self.queue.retry(self._id(turn_id), self._error(error), delay_ms)
 
-    async def bury(self, turn_id: str, error: str) -> None:
-        await self.queue.bury(self._id(turn_id), self._error(error))
+    async def dead_letter(self, turn_id: str, error: str) -> None:
+        await self.queue.dead_letter(self._id(turn_id), self._error(error))
 
     async def alive(self, turn_id: str) -> bool:
         return await self.queue.alive(self._id(turn_id))
 
     async def erase(self, user: str, at: Millis) -> int:
         """The key first: from then on nothing of this user can be read, whatever is still to be deleted."""
-        await self.keyring.shred(user)
+        await self.keyring.delete_key(user)
         return await self.queue.erase(self.keyring.owner(user), at)
 
     async def erased(self, user: str, since: Millis) -> bool:
@@ -128,5 +128,5 @@ def opened_letter(keyring: Keyring, sealed: DeadLetter) -> DeadLetter:
             space=keyring.plain_space(sealed.space),
             error=keyring.root.open_text(sealed.error, "error").decode(),
         )
-    except Unreadable:
+    except DecryptionError:
         return sealed

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rememberd.encryption.cipher import Cipher, Unreadable
+from rememberd.encryption.cipher import Cipher, DecryptionError
 from rememberd.encryption.keyring import Keyring
 from rememberd.encryption.queue import UNREADABLE
-from rememberd.ports import FrozenBlocks, ReceiptBook
+from rememberd.ports import BlockCache, ReceiptStore
 from rememberd.types import Millis, Receipt, Space
 
 log = logging.getLogger("rememberd.sealed")
@@ -18,7 +18,7 @@ log = logging.getLogger("rememberd.sealed")
 class SealedReceipts:
     """Which memories, of which turn, asked of which model: by pseudonyms. Times, counts and outcomes as they are."""
 
-    def __init__(self, receipts: ReceiptBook, keyring: Keyring) -> None:
+    def __init__(self, receipts: ReceiptStore, keyring: Keyring) -> None:
         self.receipts, self.keyring = receipts, keyring
 
     async def put(self, receipt: Receipt) -> bool:
@@ -61,7 +61,7 @@ class SealedReceipts:
         for sealed in found:
             try:
                 opened.append(self._plain(cipher, space, sealed))
-            except Unreadable as error:
+            except DecryptionError as error:
                 _count("receipt", error)
         return opened
 
@@ -82,42 +82,42 @@ class SealedReceipts:
         return await self.receipts.expire(older_than)
 
 
-class SealedFrozen:
+class SealedBlockCache:
     """The blocks sealed; how often a space has changed is told to who can tell whose it is."""
 
-    def __init__(self, frozen: FrozenBlocks, keyring: Keyring) -> None:
-        self.frozen, self.keyring = frozen, keyring
+    def __init__(self, block_cache: BlockCache, keyring: Keyring) -> None:
+        self.block_cache, self.keyring = block_cache, keyring
 
     async def bump(self, space: Space) -> int:
-        return await self.frozen.bump(self.keyring.space(space))
+        return await self.block_cache.bump(self.keyring.space(space))
 
-    async def thawed(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
+    async def get(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
         cipher = await self.keyring.known(space.user)
-        version, found = await self.frozen.thawed(self.keyring.space(space), self.keyring.root.id(key))
+        version, found = await self.block_cache.get(self.keyring.space(space), self.keyring.root.id(key))
         if not cipher or not found:
             return version, None
         try:
             return version, (found[0], cipher.open(found[1], f"block {key}"))
-        except Unreadable as error:
+        except DecryptionError as error:
             _count("block", error)
             return version, None
 
-    async def freeze(self, space: Space, key: str, version: int, value: bytes) -> None:
+    async def put(self, space: Space, key: str, version: int, value: bytes) -> None:
         cipher = await self.keyring.own(space.user)
         sealed = cipher.seal(value, f"block {key}")
-        await self.frozen.freeze(self.keyring.space(space), self.keyring.root.id(key), version, sealed)
+        await self.block_cache.put(self.keyring.space(space), self.keyring.root.id(key), version, sealed)
 
     async def erase(self, user: str) -> int:
-        return await self.frozen.erase(self.keyring.owner(user))
+        return await self.block_cache.erase(self.keyring.owner(user))
 
     async def expire(self, older_than: Millis) -> int:
-        return await self.frozen.expire(older_than)
+        return await self.block_cache.expire(older_than)
 
 
 def _sealed(cipher: Cipher, ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(cipher.id(each) for each in ids)
 
 
-def _count(part: str, error: Unreadable) -> None:
+def _count(part: str, error: DecryptionError) -> None:
     UNREADABLE.labels(part).inc()
     log.error("a %s cannot be decrypted (%s) and is left out", part, error)

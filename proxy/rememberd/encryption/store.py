@@ -15,11 +15,11 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from rememberd.encryption.cipher import Cipher, Unreadable
+from rememberd.encryption.cipher import Cipher, DecryptionError
 from rememberd.encryption.keyring import Keyring
 from rememberd.encryption.queue import UNREADABLE
 from rememberd.ports import MemoryStore
-from rememberd.search_results import NAMED, Book, Candidates, Names
+from rememberd.search_results import NAMED, Candidates, DictColumn, Dictionary
 from rememberd.storage.payload import memory_of
 from rememberd.types import Evidence, Kind, Memory, Millis, Point, Source, Space, Sparse
 
@@ -52,10 +52,10 @@ class SealedStore:
         found = await self.store.get(self.keyring.space(space), [cipher.id(each) for each in ids])
         return self._memories(cipher, space, found)
 
-    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+    async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         cipher = await self.keyring.known(space.user)
         if cipher is not None:
-            await self.store.ahead(self.keyring.space(space), cipher.words(sparse), now=now)
+            await self.store.prefetch(self.keyring.space(space), cipher.words(sparse), now=now)
 
     async def search(
         self,
@@ -108,12 +108,12 @@ class SealedStore:
             return 0
         return await self.store.count(self.keyring.space(space), now=now, kind=kind, include_past=include_past)
 
-    async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
+    async def deleted_at(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
         cipher = await self.keyring.known(space.user)
         if cipher is None:
             return {}
         plain = {cipher.id(each): each for each in ids}
-        found = await self.store.buried(self.keyring.space(space), list(plain))
+        found = await self.store.deleted_at(self.keyring.space(space), list(plain))
         return {plain[each]: at for each, at in found.items()}
 
     async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
@@ -132,7 +132,7 @@ class SealedStore:
         for sealed in await self.store.spaces():
             try:
                 opened.append(self.keyring.plain_space(sealed))
-            except Unreadable as error:  # of another keyring, or from before there was one
+            except DecryptionError as error:  # of another keyring, or from before there was one
                 _count(1, error)
         return sorted(opened)
 
@@ -146,7 +146,7 @@ class SealedStore:
         await self.store.close()
 
     def _turned(self, cipher: Cipher, dense: list[float]) -> list[float]:
-        return cipher.turned(dense) if self.keyring.rotate_vectors else dense
+        return cipher.rotated(dense) if self.keyring.rotate_vectors else dense
 
     def _sealed(self, cipher: Cipher, space: Space, point: Point) -> Point:
         memory, evidence = point.memory, point.memory.evidence
@@ -168,7 +168,7 @@ class SealedStore:
         for sealed in found:
             try:
                 text = cipher.open_text(sealed.text, _place(space, cipher.plain_id(sealed.id)))
-            except Unreadable as error:
+            except DecryptionError as error:
                 _count(1, error)
             else:
                 opened.append(memory_of(orjson.loads(text)))
@@ -186,7 +186,7 @@ def _candidates(cipher: Cipher, found: Candidates) -> Candidates:
     rows = ~np.logical_or.reduce([whole.ids == b"", *lost])
     if rows.all():
         return whole
-    _count(int((~rows).sum()), Unreadable("name"))
+    _count(int((~rows).sum()), DecryptionError("name"))
     return whole.take(rows)
 
 
@@ -210,23 +210,23 @@ def _turn_ids(cipher: Cipher, sealed: Sequence[str]) -> list[str]:
     return [_opened(cipher.plain_id, each) for each in sealed]
 
 
-def _names(cipher: Cipher, column: str, sealed: Names) -> Names:
+def _names(cipher: Cipher, column: str, sealed: DictColumn) -> DictColumn:
     """What cannot be opened is no name."""
     codes, names = sealed.alone()
     opened = _turn_ids(cipher, names) if column == "turn_id" else [_opened(cipher.named, each) for each in names]
-    book = Book()
+    book = Dictionary()
     places = np.array([*map(book.code, opened), -1], np.int32)  # the last is that of the code -1
-    return Names(places[codes], book)
+    return DictColumn(places[codes], book)
 
 
 def _opened(opening: Callable[[str], str], sealed: str) -> str:
     """ "" for what cannot be opened; no name of ours is empty."""
     try:
         return opening(sealed)
-    except Unreadable:
+    except DecryptionError:
         return ""
 
 
-def _count(number: int, error: Unreadable) -> None:
+def _count(number: int, error: DecryptionError) -> None:
     UNREADABLE.labels("memory").inc(number)
     log.error("%d memories cannot be decrypted (%s) and are left out", number, error)

@@ -26,12 +26,12 @@ LARGEST_HEAD = 64 * 1024  # bytes; clients of ours send 1 to 4 KB
 _PHRASES = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
 
 
-def guarded(server: Server) -> type[HttpToolsProtocol]:
+def limited_protocol(server: Server) -> type[HttpToolsProtocol]:
     """With the limits of these settings."""
-    return type("GuardedProtocol", (_Guarded,), {"limits": server})
+    return type("GuardedProtocol", (_LimitedProtocol,), {"limits": server})
 
 
-class _Guarded(HttpToolsProtocol):
+class _LimitedProtocol(HttpToolsProtocol):
     limits: ClassVar[Server]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

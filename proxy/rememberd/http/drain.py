@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rememberd.api.memories import json_response
 
 
-class Leaving:
+class DrainMiddleware:
     """ASGI middleware; does nothing until `now` is set."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -36,10 +36,10 @@ class Leaving:
             await self.app(scope, receive, last)
 
 
-class Server(uvicorn.Server):
+class DrainingServer(uvicorn.Server):
     """Goes on for `drain_s` after the first signal; a second one does not wait. To be made on its event loop."""
 
-    def __init__(self, config: uvicorn.Config, leaving: Leaving, drain_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, leaving: DrainMiddleware, drain_s: float) -> None:
         super().__init__(config)
         self.leaving, self.drain_s = leaving, drain_s
         self._loop = asyncio.get_running_loop()

@@ -10,14 +10,14 @@ from starlette.responses import Response
 
 from rememberd.api.memories import json_response
 from rememberd.dialects.registry import dialect_for
-from rememberd.errors import RequestError, Unavailable, UpstreamUnavailable
+from rememberd.errors import MemoryUnavailable, RequestError, UpstreamUnavailable
 from rememberd.http.request import ClientGone
 from rememberd.telemetry.logs import REQUEST
 
 log = logging.getLogger("rememberd.refusals")
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     response = _error(request, error.status, error.code, error.message, error.param)
     if error.status == 401:
@@ -27,7 +27,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     return response
 
 
-async def _no_upstream(request: Request, error: Exception) -> Response:
+async def _upstream_unavailable(request: Request, error: Exception) -> Response:
     assert isinstance(error, UpstreamUnavailable)
     log.warning("no answer: %s", error)
     response = _error(request, error.status, "upstream_unavailable", str(error))
@@ -35,14 +35,14 @@ async def _no_upstream(request: Request, error: Exception) -> Response:
     return response
 
 
-async def _no_memory(request: Request, error: Exception) -> Response:
+async def _memory_unavailable(request: Request, error: Exception) -> Response:
     """Only the memory API fails closed; a chat never gets here."""
     response = _error(request, 503, "memory_unavailable", f"{error}; try again")
     response.headers["Retry-After"] = "1"
     return response
 
 
-async def _nobody(request: Request, error: Exception) -> Response:
+async def _client_gone(request: Request, error: Exception) -> Response:
     return Response(status_code=499)
 
 
@@ -51,7 +51,7 @@ async def wrong_method(request: Request) -> Response:
     raise HTTPException(405, "Method Not Allowed")
 
 
-async def _http(request: Request, error: Exception) -> Response:
+async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = "method_not_allowed" if error.status_code == 405 else "not_found"
     response = _error(request, error.status_code, code, f"{error.detail}: {request.method} {request.url.path}")
@@ -59,7 +59,7 @@ async def _http(request: Request, error: Exception) -> Response:
     return response
 
 
-async def _bug(request: Request, error: Exception) -> Response:
+async def _unexpected(request: Request, error: Exception) -> Response:
     """Starlette logs the traceback; the client learns no more than that."""
     return _error(request, 500, "internal_error", "an error of the proxy; its log says more")
 
@@ -69,11 +69,11 @@ def _error(request: Request, status: int, code: str, message: str, param: str | 
     return json_response(dialect_for(request.url.path).error_body(status, code, message, param), status)
 
 
-REFUSALS = {
-    RequestError: _refused,
-    UpstreamUnavailable: _no_upstream,
-    Unavailable: _no_memory,
-    ClientGone: _nobody,
-    HTTPException: _http,
-    Exception: _bug,
+EXCEPTION_HANDLERS = {
+    RequestError: _request_error,
+    UpstreamUnavailable: _upstream_unavailable,
+    MemoryUnavailable: _memory_unavailable,
+    ClientGone: _client_gone,
+    HTTPException: _http_exception,
+    Exception: _unexpected,
 }

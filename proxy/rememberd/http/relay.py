@@ -39,7 +39,7 @@ _NOT_RELAYED = frozenset(
 )
 
 
-async def unless_gone(receive: Receive, work: Awaitable[T]) -> T | None:
+async def cancel_on_disconnect(receive: Receive, work: Awaitable[T]) -> T | None:
     """The result of `work`; or None, with `work` cancelled, when the client leaves first.
 
     The request's body must have been read, and nobody else may call `receive` meanwhile."""
@@ -104,12 +104,12 @@ class Relay:
         upstream = {name.lower(): value for name, value in reply.headers}
         self._streamed = upstream.get("content-type", "").startswith("text/event-stream")
         self._encoding = upstream.get("content-encoding", "identity")
-        self._copy = Copy(self._encoding, COPY_LIMIT if on_end else 0)
+        self._copy = ResponseBuffer(self._encoding, COPY_LIMIT if on_end else 0)
         self._started = self._marked = False
         self._ended: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await unless_gone(receive, self.run(send))
+        await cancel_on_disconnect(receive, self.run(send))
 
     async def run(self, send: Send) -> None:
         """For somebody who cancels it when the client leaves."""
@@ -199,7 +199,7 @@ def _write(send: Send, chunk: bytes, *, more: bool = True) -> Awaitable[None]:
     return send({"type": "http.response.body", "body": chunk, "more_body": more})
 
 
-class Copy:
+class ResponseBuffer:
     """What went by, decompressed, up to `limit` bytes. `whole` turns False when something is missing in it."""
 
     def __init__(self, encoding: str, limit: int) -> None:

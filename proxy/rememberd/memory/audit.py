@@ -13,7 +13,7 @@ from typing import Literal
 from rememberd.dialects import client_text as boilerplate
 from rememberd.memory.ids import normal
 from rememberd.memory.recall.block import day, sides
-from rememberd.memory.safety.quarantine import doubt
+from rememberd.memory.safety.quarantine import quarantine_reason
 from rememberd.memory.safety.redact import redact
 from rememberd.memory.text_similarity import content, negated
 from rememberd.types import NEVER, Memory, Millis
@@ -200,7 +200,7 @@ def _boilerplate(text: str) -> str | None:
 def _orders(memories: Sequence[Memory]) -> Iterator[Finding]:
     """What is in quarantine, and what would be now but was stored before, or let out by its owner."""
     for each in memories:
-        reason = doubt(each)
+        reason = quarantine_reason(each)
         if each.valid_to == NEVER:
             yield Finding("quarantined", each, reason or "came in one message with orders to an assistant")
         elif reason and each.valid_to is None:

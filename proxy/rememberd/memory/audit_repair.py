@@ -13,7 +13,7 @@ from rememberd.types import Memory, Millis, Space
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
+class Repaired:
     """`memories` is what stands after the `repairs`; of it `changed` is to be written. `gone` is to be deleted."""
 
     memories: list[Memory]
@@ -22,7 +22,7 @@ class Mended:
     repairs: list[Finding]
 
 
-def mend(memories: Sequence[Memory], now: Millis) -> Mended:
+def repair(memories: Sequence[Memory], now: Millis) -> Repaired:
     """The expired go, secrets are redacted, duplicates become one, of two values of a slot the older is closed.
 
     `memories` are all of one space. Nothing is left to repair in what comes out."""
@@ -34,11 +34,11 @@ def mend(memories: Sequence[Memory], now: Millis) -> Mended:
             repairs.append(finding)
     changed = [each for each in after.values() if each != before[each.id]]
     gone = [each for each in memories if each.id not in after]
-    return Mended(list(after.values()), changed, gone, repairs)
+    return Repaired(list(after.values()), changed, gone, repairs)
 
 
 async def write(
-    store: MemoryStore, embedder: Embedder, space: Space, read: Sequence[Memory], mended: Mended
+    store: MemoryStore, embedder: Embedder, space: Space, read: Sequence[Memory], mended: Repaired
 ) -> list[Finding]:
     """Make the repairs in the store, and return those that were made: what was changed since it was `read` is left
     as it is. Raises `StoreUnavailable`, `EmbedderUnavailable`; doing it again completes it."""

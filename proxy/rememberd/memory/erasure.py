@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rememberd.ports import FrozenBlocks, MemoryStore, PendingTurns, ReceiptBook, TurnQueue
+from rememberd.ports import BlockCache, ExtractionQueue, MemoryStore, ReceiptStore, TurnQueue
 from rememberd.types import Memory, Millis, Space
 
 _PAGE = 500
@@ -14,10 +14,10 @@ async def erase(
     user: str,
     at: Millis,
     queue: TurnQueue,
-    pending: PendingTurns,
+    extraction_queue: ExtractionQueue,
     store: MemoryStore,
-    receipts: ReceiptBook,
-    frozen: FrozenBlocks,
+    receipts: ReceiptStore,
+    block_cache: BlockCache,
 ) -> int:
     """Everything of this user that began at or before `at`, in every scope. Returns the number of memories. Raises
     `Unavailable`: then it is to be done again.
@@ -25,10 +25,10 @@ async def erase(
     The queue first: with a master key it throws the user's key away, and its mark stops a turn that is still in
     flight from being written behind our back."""
     await queue.erase(user, at)
-    await pending.erase(user, at)
+    await extraction_queue.erase(user, at)
     erased = await store.erase(user)
     await receipts.erase(user, at)
-    await frozen.erase(user)
+    await block_cache.erase(user)
     return erased
 
 

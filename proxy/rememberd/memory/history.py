@@ -17,7 +17,7 @@ async def earlier_text(store: MemoryStore, space: Space, memory: Memory, at: Mil
     """`memory` as it stood until it is edited `at`, to be put beside it. Raises `StoreUnavailable`."""
     versions = _version_ids(memory.id)
     taken = {each.id: each.valid_to or at for each in await store.get(space, versions)}
-    deleted = await store.buried(space, versions)
+    deleted = await store.deleted_at(space, versions)
     free = [each for each in versions if each not in taken and each not in deleted]
     place = free[0] if free else min(taken, key=taken.__getitem__, default=versions[0])
     return replace(memory, id=place, pinned=False, valid_to=memory.valid_to or max(at, memory.valid_from))

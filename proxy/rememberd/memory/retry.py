@@ -19,7 +19,7 @@ _AGAIN_S = 0.5
 log = logging.getLogger("rememberd.queue")
 
 
-async def patiently(step: Callable[[], Awaitable[T]]) -> T:
+async def retry_until(step: Callable[[], Awaitable[T]]) -> T:
     """Raises `QueueUnavailable` once the patience is at its end."""
     until = time.monotonic() + PATIENCE_S
     while True:
@@ -32,7 +32,7 @@ async def patiently(step: Callable[[], Awaitable[T]]) -> T:
         await asyncio.sleep(1)
 
 
-async def ended(task: asyncio.Task[Any]) -> None:
+async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
     """Cancels `task` until it has ended, and raises what it raised. A cancellation that meets a timeout inside a
     library (redis-py 8, reconnecting) can come out as the timeout, which the task then outlives."""
     while not task.done():

@@ -22,28 +22,28 @@ from rememberd.dialects.registry import DIALECTS, Dialect
 from rememberd.dialects.side_tasks import is_side_task
 from rememberd.dialects.usage import usage
 from rememberd.errors import QueueUnavailable
-from rememberd.http.relay import OnFirst, Relay, unless_gone
+from rememberd.http.relay import OnFirst, Relay, cancel_on_disconnect
 from rememberd.http.request import header_values, read_body, request_id, with_query
 from rememberd.memory.recall.circuit_breaker import Breaker
 from rememberd.memory.recall.recall import Recall, Recalled
-from rememberd.memory.retry import patiently
+from rememberd.memory.retry import retry_until
 from rememberd.pipeline.chat_request import (
-    Exchange,
-    Recollection,
-    Said,
+    ChatRequest,
+    RecallResult,
+    UserTurn,
     attributes_of,
     mode_of,
-    said_by,
     status_of,
+    user_turn,
     write_of,
 )
-from rememberd.ports import FrozenBlocks, PausedUsers, ReceiptBook, TurnQueue
+from rememberd.ports import BlockCache, PauseStore, ReceiptStore, TurnQueue
 from rememberd.telemetry import tracing
 from rememberd.telemetry.metrics import counter
-from rememberd.telemetry.timings import Stopwatch, remembering
+from rememberd.telemetry.timings import RequestTimings, remembering
 from rememberd.types import Deployment, Identity, Receipt, Source, Turn
 from rememberd.upstream.catalog import Catalog
-from rememberd.upstream.failover import Answered, Failover
+from rememberd.upstream.failover import Failover, UpstreamResponse
 
 log = logging.getLogger("rememberd.chat")
 
@@ -70,17 +70,17 @@ class Chat:
         catalog: Catalog,
         upstream: Failover,
         recall: Recall,
-        frozen: FrozenBlocks,
+        block_cache: BlockCache,
         queue: TurnQueue,
-        receipts: ReceiptBook,
-        pauses: PausedUsers,
+        receipts: ReceiptStore,
+        pauses: PauseStore,
         placement: str,
         side_tasks: Sequence[re.Pattern[str]],
         deadline_ms: int,
         max_body_bytes: int,
     ) -> None:
         self.auth, self.catalog, self.upstream = auth, catalog, upstream
-        self.recall, self.frozen, self.queue, self.receipts = recall, frozen, queue, receipts
+        self.recall, self.block_cache, self.queue, self.receipts = recall, block_cache, queue, receipts
         self.pauses = pauses
         self.placement, self.side_tasks = placement, side_tasks
         self.deadline_ms, self.max_body_bytes = deadline_ms, max_body_bytes
@@ -88,74 +88,74 @@ class Chat:
         self._queue_breaker = Breaker()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        clock = Stopwatch()
+        clock = RequestTimings()
         dialect, headers = DIALECTS[scope["path"]], header_values(scope)
         id = request_id(headers)
         raw = await read_body(receive, headers, self.max_body_bytes)
         clock.lap("read")
-        exchange = await self._understood(dialect, headers, raw, id)
-        exchange = await self._unless_paused(exchange)
+        request = await self._parse(dialect, headers, raw, id)
+        request = await self._unless_paused(request)
         clock.lap("understand")
-        with tracing.chat(json_body.model(exchange.body), exchange.deployments[0].provider, headers):
-            await self._answer(exchange, clock, headers, scope, receive, send)
+        with tracing.chat(json_body.model(request.body), request.deployments[0].provider, headers):
+            await self._answer(request, clock, headers, scope, receive, send)
 
     async def _answer(
         self,
-        exchange: Exchange,
-        clock: Stopwatch,
+        request: ChatRequest,
+        clock: RequestTimings,
         headers: Mapping[str, str],
         scope: Scope,
         receive: Receive,
         send: Send,
     ) -> None:
         with tracing.span("recall"):
-            recollection = await self.recollect(exchange)
+            recall_result = await self.recall_memories(request)
         clock.lap("recall")
-        outgoing = self.outgoing(exchange, recollection)
+        outgoing = self.upstream_body(request, recall_result)
         clock.lap("inject")
-        overhead = clock.leave(stages=exchange.said is not None)
-        forwarded = [*headers.items(), ("x-request-id", exchange.id)]
+        overhead = clock.leave(stages=request.user_turn is not None)
+        forwarded = [*headers.items(), ("x-request-id", request.id)]
         if trace := tracing.traceparent():
             forwarded.append(("traceparent", trace))
-        path = with_query(exchange.dialect.PATH, scope)
+        path = with_query(request.dialect.PATH, scope)
 
         async def answer() -> None:
-            answered = await self.upstream.send(exchange.deployments, path, outgoing, forwarded)
-            relay, behind = self.relay(exchange, recollection, answered, overhead, clock.first_byte)
+            answered = await self.upstream.send(request.deployments, path, outgoing, forwarded)
+            relay, behind = self.relay(request, recall_result, answered, overhead, clock.first_byte)
             try:
                 await relay.run(send)
             finally:
                 if behind is not None:
                     self._start(behind)
 
-        await unless_gone(receive, answer())
+        await cancel_on_disconnect(receive, answer())
 
-    async def _understood(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes, id: str) -> Exchange:
+    async def _parse(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes, id: str) -> ChatRequest:
         if len(raw) <= _LARGE_BODY or (len(raw) <= _LARGE_JSON and mode_of(headers) == "off"):
-            return self.understand(dialect, headers, raw, id)
-        return await asyncio.to_thread(self.understand, dialect, headers, raw, id)
+            return self.parse_request(dialect, headers, raw, id)
+        return await asyncio.to_thread(self.parse_request, dialect, headers, raw, id)
 
-    async def _unless_paused(self, exchange: Exchange) -> Exchange:
+    async def _unless_paused(self, request: ChatRequest) -> ChatRequest:
         """A pause is `X-Memory: off` for every request of the user."""
-        if exchange.said is None:
-            return exchange
+        if request.user_turn is None:
+            return request
         try:
-            paused = await self.pauses.paused(exchange.said.space.user)
+            paused = await self.pauses.paused(request.user_turn.space.user)
         except QueueUnavailable as error:  # then nothing can be learned either: pauses are kept where turns wait
             log.warning("no pauses: %s", error)
-            return exchange
-        return replace(exchange, mode="off", said=None) if paused else exchange
+            return request
+        return replace(request, mode="off", user_turn=None) if paused else request
 
-    def understand(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes, id: str) -> Exchange:
+    def parse_request(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes, id: str) -> ChatRequest:
         """Who asks what of which model, and may memory take part."""
         principal = self.auth.principal(headers)
         mode = mode_of(headers)
         body = json_body.parse(raw)
-        deployments = self.catalog.choices(json_body.model(body), principal)
+        deployments = self.catalog.targets(json_body.model(body), principal)
         if not all(each.memory for each in deployments):
             mode = "off"  # also where only a fallback of this model is to know nothing
         identity = identify(principal, headers, body)
-        return Exchange(
+        return ChatRequest(
             id=id,
             at=time.time_ns() // 1_000_000,
             dialect=dialect,
@@ -164,60 +164,64 @@ class Chat:
             deployments=deployments,
             mode=mode,
             identity=identity,
-            said=None if identity is None or mode == "off" else self._said(dialect, identity, headers, body),
+            user_turn=None
+            if identity is None or mode == "off"
+            else self._user_turn(dialect, identity, headers, body),
             client=headers.get("user-agent", "").partition(" ")[0][:64] or None,
         )
 
-    def _said(
+    def _user_turn(
         self, dialect: Dialect, identity: Identity, headers: Mapping[str, str], body: dict[str, Any]
-    ) -> Said | None:
+    ) -> UserTurn | None:
         asked = None if is_side_task(headers, body, self.side_tasks) else dialect.question(body)
-        return None if asked is None else said_by(dialect, identity, asked, body)
+        return None if asked is None else user_turn(dialect, identity, asked, body)
 
-    async def recollect(self, exchange: Exchange) -> Recollection | None:
+    async def recall_memories(self, request: ChatRequest) -> RecallResult | None:
         """What goes into the block; None where memory takes no part. The same bytes throughout a user turn."""
-        said = exchange.said
-        if said is None or exchange.mode == "write":
+        user_turn = request.user_turn
+        if user_turn is None or request.mode == "write":
             return None
-        version, kept = await self._kept(said, exchange)
+        version, kept = await self._cached_block(user_turn, request)
         if kept is not None:
-            return Recollection(kept)
+            return RecallResult(kept)
         recalled = await self.recall.recall(
-            said.space,
-            said.asked.text,
-            now=exchange.at,
-            turn_id=said.turn_id,
-            conversation=said.identity.conversation,
-            previous=said.asked.previous,
-            private=exchange.local,
+            user_turn.space,
+            user_turn.asked.text,
+            now=request.at,
+            turn_id=user_turn.turn_id,
+            conversation=user_turn.identity.conversation,
+            previous=user_turn.asked.previous,
+            private=request.local,
         )
-        return Recollection(recalled, None if recalled.status == "degraded" else version)
+        return RecallResult(recalled, None if recalled.status == "degraded" else version)
 
-    def outgoing(self, exchange: Exchange, recollection: Recollection | None) -> Callable[[Deployment], bytes]:
+    def upstream_body(
+        self, request: ChatRequest, recall_result: RecallResult | None
+    ) -> Callable[[Deployment], bytes]:
         """For each deployment the client's own bytes, but for the model's name and, on a hit, the block."""
-        if exchange.said is None or recollection is None or not recollection.recalled.block:
-            return lambda to: json_body.rename_model(exchange.raw, exchange.body, to.upstream_model)
-        inject = exchange.dialect.inject
-        body = inject(exchange.body, exchange.said.asked, recollection.recalled.block, self.placement)
+        if request.user_turn is None or recall_result is None or not recall_result.recalled.block:
+            return lambda to: json_body.rename_model(request.raw, request.body, to.upstream_model)
+        inject = request.dialect.inject
+        body = inject(request.body, request.user_turn.asked, recall_result.recalled.block, self.placement)
         return lambda to: json_body.dump(body | {"model": to.upstream_model})
 
     def relay(
         self,
-        exchange: Exchange,
-        recollection: Recollection | None,
-        answered: Answered,
+        request: ChatRequest,
+        recall_result: RecallResult | None,
+        answered: UpstreamResponse,
         overhead: float,
         on_first: OnFirst | None = None,
     ) -> tuple[Relay, Coroutine[Any, Any, None] | None]:
         """The way back, and what is to be done once it is over."""
-        dialect, (deployment, reply) = exchange.dialect, answered
-        recalled = recollection.recalled if recollection else Recalled(status="miss")
-        status, write = status_of(exchange, recollection), write_of(exchange, reply)
+        dialect, (deployment, reply) = request.dialect, answered
+        recalled = recall_result.recalled if recall_result else Recalled(status="miss")
+        status, write = status_of(request, recall_result), write_of(request, reply)
         asyncio.get_running_loop().call_soon(_answers(status).inc)
-        if tracing.on():
-            tracing.annotate(attributes_of(exchange, deployment, reply, status, len(recalled.ids)))
+        if tracing.enabled():
+            tracing.annotate(attributes_of(request, deployment, reply, status, len(recalled.ids)))
         headers = {
-            "X-Request-Id": exchange.id,
+            "X-Request-Id": request.id,
             "X-Memory-Status": status,
             "X-Memory-Count": str(len(recalled.ids)),
             "X-Memory-Tokens": str(recalled.tokens),
@@ -225,17 +229,17 @@ class Chat:
             "X-Memory-Write": write,
             "X-Proxy-Overhead-Ms": f"{overhead * 1000:.1f}",
         }
-        said = exchange.said
+        user_turn = request.user_turn
         relay = partial(Relay, reply, on_first=on_first, end=dialect.END, error_event=dialect.error_event)
-        if said is None or (recollection is None and write != "on"):
+        if user_turn is None or (recall_result is None and write != "on"):
             return relay(tuple(headers.items())), None
         receipt = Receipt(
             id=f"rcpt_{token_hex(16)}",
-            space=said.space,
-            created_at=exchange.at,
+            space=user_turn.space,
+            created_at=request.at,
             status=status,
             model=deployment.model_name,
-            turn_id=said.turn_id,
+            turn_id=user_turn.turn_id,
             recalled=recalled.ids,
             tokens=recalled.tokens,
             recall_ms=recalled.ms,
@@ -243,16 +247,16 @@ class Chat:
         )
         headers["X-Memory-Receipt"] = receipt.id
         if receipt.write == "pending":
-            learning = partial(self.remember, exchange, said, recollection, receipt)
+            learning = partial(self.enqueue_turn, request, user_turn, recall_result, receipt)
             return relay(tuple(headers.items()), on_end=learning), None
-        behind = self._file(self._steps(exchange, said, recollection, receipt))
-        return relay(tuple(headers.items()), on_end=_note_usage if tracing.on() else None), behind
+        behind = self._file(self._steps(request, user_turn, recall_result, receipt))
+        return relay(tuple(headers.items()), on_end=_note_usage if tracing.enabled() else None), behind
 
-    async def remember(
+    async def enqueue_turn(
         self,
-        exchange: Exchange,
-        said: Said,
-        recollection: Recollection | None,
+        request: ChatRequest,
+        user_turn: UserTurn,
+        recall_result: RecallResult | None,
         receipt: Receipt,
         copy: bytes,
         whole: bool,
@@ -262,8 +266,8 @@ class Chat:
         turn."""
         began = time.perf_counter()
         await _note_usage(copy, whole)
-        steps = self._steps(exchange, said, recollection, receipt)
-        task = self._start(self._record([*steps, self._enqueue(exchange, said, receipt, copy)]))
+        steps = self._steps(request, user_turn, recall_result, receipt)
+        task = self._start(self._record([*steps, self._enqueue(request, user_turn, receipt, copy)]))
         _, late = await asyncio.wait({task}, timeout=self.deadline_ms / 1000 if self._queue_breaker.closed else 0)
         remembering.observe(time.perf_counter() - began)
         if late:
@@ -271,12 +275,12 @@ class Chat:
             self._queue_breaker.failure()
 
     def _steps(
-        self, exchange: Exchange, said: Said, recollection: Recollection | None, receipt: Receipt
+        self, request: ChatRequest, user_turn: UserTurn, recall_result: RecallResult | None, receipt: Receipt
     ) -> list[Coroutine[Any, Any, bool]]:
         """What is kept of every chat: the block, and the receipt."""
         steps = [self.receipts.put(receipt)]
-        if recollection is not None and recollection.version is not None:
-            steps.insert(0, self._freeze(exchange, said, recollection.recalled, recollection.version))
+        if recall_result is not None and recall_result.version is not None:
+            steps.insert(0, self._cache_block(request, user_turn, recall_result.recalled, recall_result.version))
         return steps
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -310,24 +314,24 @@ class Chat:
             if isinstance(outcome, BaseException) and not isinstance(outcome, QueueUnavailable):
                 raise outcome
 
-    async def _enqueue(self, exchange: Exchange, said: Said, receipt: Receipt, copy: bytes) -> bool:
-        read = partial(exchange.dialect.answer, copy, streamed=not copy.lstrip().startswith(b"{"))
+    async def _enqueue(self, request: ChatRequest, user_turn: UserTurn, receipt: Receipt, copy: bytes) -> bool:
+        read = partial(request.dialect.answer, copy, streamed=not copy.lstrip().startswith(b"{"))
         turn = Turn(
-            id=said.turn_id,
-            space=said.space,
-            created_at=exchange.at,
-            user_text=said.asked.text,
+            id=user_turn.turn_id,
+            space=user_turn.space,
+            created_at=request.at,
+            user_text=user_turn.asked.text,
             answer=await asyncio.to_thread(read) if len(copy) > _LARGE_ANSWER else read(),
             receipt=receipt.id,
-            source=Source(said.identity.conversation, receipt.model, exchange.client),
-            speaker=said.asked.speaker,
+            source=Source(user_turn.identity.conversation, receipt.model, request.client),
+            speaker=user_turn.asked.speaker,
             recalled=receipt.recalled,
-            earlier=said.earlier,
-            continues=said.asked.continues,
+            earlier=user_turn.earlier,
+            continues=user_turn.asked.continues,
             trace=tracing.traceparent(),
         )
         try:
-            kept = await patiently(partial(self.queue.put, turn))
+            kept = await retry_until(partial(self.queue.put, turn))
         except QueueUnavailable:
             TURNS.labels("lost").inc()
             raise
@@ -335,28 +339,28 @@ class Chat:
         TURNS.labels("queued" if kept else "erased").inc()
         return kept
 
-    async def _freeze(self, exchange: Exchange, said: Said, recalled: Recalled, version: int) -> bool:
-        kept = (exchange.at, recalled.status, recalled.block, recalled.ids, recalled.tokens)
-        await self.frozen.freeze(said.space, said.key(local=exchange.local), version, orjson.dumps(kept))
+    async def _cache_block(self, request: ChatRequest, user_turn: UserTurn, recalled: Recalled, version: int) -> bool:
+        kept = (request.at, recalled.status, recalled.block, recalled.ids, recalled.tokens)
+        await self.block_cache.put(user_turn.space, user_turn.key(local=request.local), version, orjson.dumps(kept))
         return True
 
-    async def _kept(self, said: Said, exchange: Exchange) -> tuple[int | None, Recalled | None]:
+    async def _cached_block(self, user_turn: UserTurn, request: ChatRequest) -> tuple[int | None, Recalled | None]:
         """The space's version and the frozen block, if it still holds: always while the model is at work on the
         same message (a tool loop), else only for a while and if the memories have not changed since."""
         began = time.perf_counter()
         try:
-            version, found = await self.frozen.thawed(said.space, said.key(local=exchange.local))
+            version, found = await self.block_cache.get(user_turn.space, user_turn.key(local=request.local))
         except QueueUnavailable as error:
             log.warning("no frozen blocks: %s", error)
             return None, None
         if found is None:
             return version, None
         at, status, block, ids, tokens = orjson.loads(found[1])
-        if not said.asked.continues and (found[0] != version or exchange.at - at > _FRESH_MS):
+        if not user_turn.asked.continues and (found[0] != version or request.at - at > _FRESH_MS):
             return version, None
         return version, Recalled(status, block, tuple(ids), tokens, (time.perf_counter() - began) * 1000)
 
 
 async def _note_usage(copy: bytes, _whole: bool) -> None:
-    if tracing.on():
+    if tracing.enabled():
         tracing.annotate(usage(copy))

@@ -8,10 +8,10 @@ from hashlib import blake2b
 from typing import Any, Literal
 
 from rememberd.dialects.registry import Dialect
-from rememberd.dialects.user_message import Question
+from rememberd.dialects.user_message import UserMessage
 from rememberd.errors import RequestError
 from rememberd.memory.ids import turn_ids
-from rememberd.memory.learn.memory_commands import unrecorded
+from rememberd.memory.learn.memory_commands import off_record
 from rememberd.memory.recall.recall import Recalled
 from rememberd.ports import Reply
 from rememberd.types import Deployment, Identity, Millis, Space
@@ -20,14 +20,14 @@ Mode = Literal["on", "read", "write", "off"]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a known user said, where memory takes part. `unrecorded`: they asked earlier in this conversation that
+class UserTurn:
+    """What a known user said, where memory takes part. `off_record`: they asked earlier in this conversation that
     nothing of it be kept; `earlier`: they ask it now, and these are the turns that may have been kept so far."""
 
     identity: Identity
-    asked: Question
+    asked: UserMessage
     turn_id: str
-    unrecorded: bool = False
+    off_record: bool = False
     earlier: tuple[str, ...] = ()
 
     @property
@@ -41,7 +41,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class ChatRequest:
     """A request as it was understood."""
 
     id: str
@@ -52,7 +52,7 @@ class Exchange:
     deployments: list[Deployment]
     mode: Mode
     identity: Identity | None
-    said: Said | None
+    user_turn: UserTurn | None
     client: str | None
 
     @property
@@ -62,21 +62,21 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Recollection:
+class RecallResult:
     """What recall gave, and the version of the space it was made from: None when it need not be frozen (again)."""
 
     recalled: Recalled
     version: int | None = None
 
 
-def said_by(dialect: Dialect, identity: Identity, asked: Question, body: dict[str, Any]) -> Said:
+def user_turn(dialect: Dialect, identity: Identity, asked: UserMessage, body: dict[str, Any]) -> UserTurn:
     texts = [(at, text) for at, text in dialect.user_texts(body) if at <= asked.at]
-    wished = [at for at, text in texts if unrecorded(text)]
+    wished = [at for at, text in texts if off_record(text)]
     begun = {at for at, _ in texts} if asked.at in wished else {asked.at}
     id_at = turn_ids(identity.space, identity.conversation, dialect.prefix(body, asked.at), begun)
     current = id_at.pop(asked.at)
-    return Said(
-        identity, asked, current, unrecorded=any(at < asked.at for at in wished), earlier=tuple(id_at.values())
+    return UserTurn(
+        identity, asked, current, off_record=any(at < asked.at for at in wished), earlier=tuple(id_at.values())
     )
 
 
@@ -89,29 +89,33 @@ def mode_of(headers: Mapping[str, str]) -> Mode:
             raise RequestError(400, "invalid_memory_mode", message, param="X-Memory")
 
 
-def status_of(exchange: Exchange, recollection: Recollection | None) -> str:
-    if recollection is not None:
-        return recollection.recalled.status
-    if exchange.mode in ("off", "write"):
+def status_of(request: ChatRequest, recall_result: RecallResult | None) -> str:
+    if recall_result is not None:
+        return recall_result.recalled.status
+    if request.mode in ("off", "write"):
         return "off"
-    return "no-identity" if exchange.identity is None else "skipped"
+    return "no-identity" if request.identity is None else "skipped"
 
 
-def write_of(exchange: Exchange, reply: Reply) -> str:
+def write_of(request: ChatRequest, reply: Reply) -> str:
     """`on` promises a queued turn: an upstream error is no exchange, and the client will ask again."""
-    if exchange.mode in ("off", "read") or exchange.identity is None or (exchange.said and exchange.said.unrecorded):
+    if (
+        request.mode in ("off", "read")
+        or request.identity is None
+        or (request.user_turn and request.user_turn.off_record)
+    ):
         return "off"
-    return "on" if exchange.said is not None and 200 <= reply.status < 300 else "skipped"
+    return "on" if request.user_turn is not None and 200 <= reply.status < 300 else "skipped"
 
 
 def attributes_of(
-    exchange: Exchange, deployment: Deployment, reply: Reply, status: str, recalled: int
+    request: ChatRequest, deployment: Deployment, reply: Reply, status: str, recalled: int
 ) -> dict[str, str | int]:
     """Of the chat's span; `gen_ai.*` and `error.type` as OpenTelemetry's conventions have them."""
     attributes: dict[str, str | int] = {
         "gen_ai.provider.name": deployment.provider,
         "http.response.status_code": reply.status,
-        "rememberd.request.id": exchange.id,
+        "rememberd.request.id": request.id,
         "rememberd.memory.status": status,
         "rememberd.memory.count": recalled,
     }

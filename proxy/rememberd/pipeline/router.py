@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
 
-class Front(Starlette):
+class ChatFirstRouter(Starlette):
     """Starlette, but POST to the route of an endpoint in `first` goes straight there, through the same middleware and
     with the same answers to exceptions."""
 
@@ -26,7 +26,7 @@ class Front(Starlette):
         others = super().build_middleware_stack()
         routes = [route for route in self.routes if isinstance(route, Route) and route.endpoint is self._first]
         route_at = {route.path: route for route in routes}
-        first: ASGIApp = Answering(self._first, self.exception_handlers)
+        first: ASGIApp = ExceptionMiddleware(self._first, self.exception_handlers)
         for middleware, args, kwargs in reversed(self.user_middleware):
             first = middleware(first, *args, **kwargs)
 
@@ -39,7 +39,7 @@ class Front(Starlette):
         return front
 
 
-class Answering:
+class ExceptionMiddleware:
     """`app` with its exceptions answered by `handlers`, as long as nothing was sent. What is nobody's fault but ours
     goes on to the server as well, which logs it."""
 

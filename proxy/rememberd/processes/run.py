@@ -38,7 +38,7 @@ _NO_MODELS = "none: set OPENAI_API_KEY or another provider's key, or write a mod
 
 async def serve(settings: Settings, config: Path | None, environ: Mapping[str, str]) -> int:
     """Until SIGTERM or SIGINT. Returns the exit code. Raises `ConfigError`."""
-    logs.become(settings.server.log_format)
+    logs.configure(settings.server.log_format)
     prepare(settings)
     listener = listen(settings.server)
     metrics = tempfile.mkdtemp(prefix="rememberd-metrics-")
@@ -72,12 +72,12 @@ async def web(
     """SIGHUP reads the models and the keys of the file `config` anew."""
     import uvicorn
 
-    from rememberd.http.connection_limits import guarded
-    from rememberd.http.drain import Leaving, Server
+    from rememberd.http.connection_limits import limited_protocol
+    from rememberd.http.drain import DrainingServer, DrainMiddleware
     from rememberd.wiring.app import build_app, build_embedder
-    from rememberd.wiring.encryption import sealing
+    from rememberd.wiring.encryption import open_encryption
 
-    logs.become(settings.server.log_format)
+    logs.configure(settings.server.log_format)
     _raise_file_limit()
     embedder = build_embedder(settings)
     loading = asyncio.create_task(_load(embedder))
@@ -86,17 +86,17 @@ async def web(
         loading.result()
     async with AsyncExitStack() as stack:
         stack.enter_context(_telemetry("web", environ))
-        seal = await stack.enter_async_context(sealing(settings))
+        seal = await stack.enter_async_context(open_encryption(settings))
         app = build_app(settings, await model_list(settings, environ), environ, embedder, seal)
-        leaving = Leaving(app)
-        server = Server(
+        leaving = DrainMiddleware(app)
+        server = DrainingServer(
             uvicorn.Config(
                 leaving,
                 interface="asgi3",  # `Leaving` is called like one, but is no coroutine function
                 access_log=False,
                 log_config=None,
                 log_level="warning",
-                http=guarded(settings.server),
+                http=limited_protocol(settings.server),
                 server_header=False,
                 timeout_graceful_shutdown=settings.server.grace_seconds,
             ),
@@ -156,10 +156,10 @@ async def _load(embedder: FastEmbedder) -> None:
 
 
 async def writer(settings: Settings, environ: Mapping[str, str], parent: int | None) -> int:
-    from rememberd.processes.writer_health import answering
+    from rememberd.processes.writer_health import writer_health_server
     from rememberd.wiring.app import running_writer
 
-    logs.become(settings.server.log_format)
+    logs.configure(settings.server.log_format)
     prepare(settings)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -171,7 +171,7 @@ async def writer(settings: Settings, environ: Mapping[str, str], parent: int | N
         stack.enter_context(_telemetry("writer", environ))
         work = await stack.enter_async_context(running_writer(settings, models, environ))
         if parent is None:  # under `serve` the web processes answer for it
-            await stack.enter_async_context(answering(settings, work))
+            await stack.enter_async_context(writer_health_server(settings, work))
         _settle()
         await work.run(stop)
     return 0

@@ -82,7 +82,7 @@ async def supervise(children: Sequence[Child], *, first_delay_s: float = FIRST_D
 
     Returns 0, or 2 as soon as a child exits with that code (a configuration error)."""
     end = asyncio.Event()
-    keepers = [_Keeper(child, first_delay_s, end) for child in children]
+    keepers = [_ChildRunner(child, first_delay_s, end) for child in children]
 
     def on_signal() -> None:
         if end.is_set():
@@ -104,7 +104,7 @@ async def supervise(children: Sequence[Child], *, first_delay_s: float = FIRST_D
     return CONFIG_ERROR if any(keeper.code == CONFIG_ERROR for keeper in keepers) else 0
 
 
-class _Keeper:
+class _ChildRunner:
     """One child and its restarts; `code` is its last exit code. A configuration error sets `end`."""
 
     def __init__(self, child: Child, first_delay_s: float, end: asyncio.Event) -> None:

@@ -13,14 +13,14 @@ from starlette.applications import Starlette
 from rememberd.access.auth import Auth
 from rememberd.api.health import Health
 from rememberd.errors import ConfigError
-from rememberd.http.connection_limits import guarded
-from rememberd.http.exception_handlers import REFUSALS
+from rememberd.http.connection_limits import limited_protocol
+from rememberd.http.exception_handlers import EXCEPTION_HANDLERS
 from rememberd.memory.learn.writer import Writer
 from rememberd.processes import supervisor
 from rememberd.settings.schema import Server, Settings
 
 
-class _Beside(uvicorn.Server):
+class _HealthServer(uvicorn.Server):
     """Not what the process is there for: signals are the writer's."""
 
     @contextmanager
@@ -36,25 +36,25 @@ def build_status(settings: Settings, writer: Writer) -> Starlette:
         "embedder": lambda: writer.embedder.dense("ready?"),
     }
     health = Health(auth, writer.queue, checks, alive=writer.alive)
-    return Starlette(routes=health.routes(), exception_handlers=REFUSALS)
+    return Starlette(routes=health.routes(), exception_handlers=EXCEPTION_HANDLERS)
 
 
 @asynccontextmanager
-async def answering(settings: Settings, writer: Writer) -> AsyncIterator[None]:
+async def writer_health_server(settings: Settings, writer: Writer) -> AsyncIterator[None]:
     """Raises `ConfigError` when the port cannot be had."""
     server = settings.server
     if server.metrics_port is None:
         yield
         return
     listener = _listen(server, server.metrics_port)
-    beside = _Beside(
+    beside = _HealthServer(
         uvicorn.Config(
             build_status(settings, writer),
             lifespan="off",
             access_log=False,
             log_config=None,
             log_level="warning",
-            http=guarded(server),
+            http=limited_protocol(server),
             server_header=False,
             timeout_graceful_shutdown=1,
         )

@@ -23,22 +23,22 @@ _SECRET = re.compile(r"key|secret|url|model_list", re.IGNORECASE)  # in the name
 _ABSENT = object()
 
 
-def leaves(cls: type, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Field[Any]]]:
+def iter_fields(cls: type, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Field[Any]]]:
     """Every setting that is not a table, with its path: `(("server", "port"), <field>)`."""
     found: list[tuple[tuple[str, ...], Field[Any]]] = []
     hints = get_type_hints(cls)
     for item in fields(cls):
         where = (*path, item.name)
-        found += leaves(hints[item.name], where) if is_dataclass(hints[item.name]) else [(where, item)]
+        found += iter_fields(hints[item.name], where) if is_dataclass(hints[item.name]) else [(where, item)]
     return found
 
 
-class Reader:
+class SettingsReader:
     """Turns YAML nodes into the dataclass `root` and its tables; keeps the node for the line of an error."""
 
     def __init__(self, root: type, environ: Mapping[str, str]) -> None:
         self.root, self.environ = root, environ
-        self.variables = {_variable(path) for path, _ in leaves(root)}
+        self.variables = {_variable(path) for path, _ in iter_fields(root)}
 
     def fail(self, node: yaml.Node | None, message: str) -> ConfigError:
         mark = node.start_mark if node is not None else None

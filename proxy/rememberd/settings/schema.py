@@ -19,7 +19,7 @@ from rememberd.access.principals import digest, hash_from, principal_from
 from rememberd.errors import ConfigError
 from rememberd.memory.safety.pii_patterns import PERSONAL
 from rememberd.memory.safety.privacy import CLASSES
-from rememberd.settings.loader import Reader
+from rememberd.settings.loader import SettingsReader
 
 
 def setting(default: Any, about: str) -> Any:
@@ -167,7 +167,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
             raise ConfigError(f"cannot read {path}: {error.strerror}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    reader = Reader(Settings, environ)
+    reader = SettingsReader(Settings, environ)
     settings: Settings = reader.read(Settings, root, ())
     reader.refuse_unknown_variables()
     _check(settings)

@@ -14,7 +14,7 @@ _CHUNK = 4 * 2**20
 _LONGEST = 64  # bytes of a text that are looked for: pages of a database may cut longer ones in two
 
 
-class Looked(NamedTuple):
+class ScanResult(NamedTuple):
     """`found` are the labels of the texts that stand in the file."""
 
     path: Path
@@ -22,16 +22,16 @@ class Looked(NamedTuple):
     found: list[str]
 
 
-def look(places: Sequence[Path], texts: Mapping[str, str]) -> Iterator[Looked]:
+def scan(places: Sequence[Path], texts: Mapping[str, str]) -> Iterator[ScanResult]:
     """Through all files under `places` for `texts`, by label; in UTF-8, and as they stand in JSON."""
     needles = {label: _forms(text) for label, text in texts.items() if text.strip()}
     for place in places:
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
             if stat.S_ISREG(path.lstat().st_mode):
-                yield _look_into(path, needles)
+                yield _scan_file(path, needles)
 
 
-def _look_into(path: Path, needles: Mapping[str, set[bytes]]) -> Looked:
+def _scan_file(path: Path, needles: Mapping[str, set[bytes]]) -> ScanResult:
     found: dict[str, None] = {}
     size, tail = 0, b""
     with path.open("rb") as file:
@@ -40,7 +40,7 @@ def _look_into(path: Path, needles: Mapping[str, set[bytes]]) -> Looked:
             window = tail + chunk
             found |= {label: None for label, forms in needles.items() if any(form in window for form in forms)}
             tail = window[-_LONGEST:]
-    return Looked(path, size, list(found))
+    return ScanResult(path, size, list(found))
 
 
 def _forms(text: str) -> set[bytes]:

@@ -44,7 +44,7 @@ class Points(Protocol):
     async def flush(self) -> None: ...
 
 
-class Differs(Exception):
+class MismatchError(Exception):
     """The two stores do not hold the same."""
 
 
@@ -78,10 +78,10 @@ async def verify(source: Points, target: Points, seen: Callable[[UUID, int], Non
         ours, theirs = await source.scan(after, BATCH), await target.scan(after, BATCH)
         for one, other in zip(ours, theirs, strict=False):
             if not same(one, other):
-                raise Differs(f"point {min(one.id, other.id)} is not the same in both")
+                raise MismatchError(f"point {min(one.id, other.id)} is not the same in both")
             total = (total + _digest(one)) % 2**64
         if len(ours) != len(theirs):
-            raise Differs("one store has points that the other has not")
+            raise MismatchError("one store has points that the other has not")
         if not ours:
             return f"{total:016x}"
         after = ours[-1].id

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rememberd.search_results import NAMED, Book, Candidates, Floats, Ints, Names
+from rememberd.search_results import NAMED, Candidates, DictColumn, Dictionary, Floats, Ints
 from rememberd.storage.payload import candidate
 
 _FIRST_ROWS = 1024
@@ -24,14 +24,14 @@ _TYPES = {
 }
 
 
-class Branch(NamedTuple):
+class ScoredIds(NamedTuple):
     """What one query returned: points, and their scores."""
 
     points: list[int]
     scores: list[float]
 
 
-class Placed(NamedTuple):
+class RowRefs(NamedTuple):
     """A branch by rows, valid until they are cleared or a point of them is dropped."""
 
     places: Ints
@@ -39,11 +39,11 @@ class Placed(NamedTuple):
     epoch: int
 
 
-class Cleared(Exception):
+class StaleCache(Exception):
     """The rows have been cleared since: these places are now those of other points."""
 
 
-class LightRows:
+class RowCache:
     """At most `limit` rows, of about 0.4 kB each."""
 
     def __init__(self, limit: int) -> None:
@@ -59,7 +59,7 @@ class LightRows:
         self._position = np.zeros(_FIRST_ROWS, np.int32)  # of a row in the union that is being made
         self._next = 0
         self._places: dict[int, int] = {}
-        self._books = {name: Book() for name in NAMED}
+        self._books = {name: Dictionary() for name in NAMED}
 
     def room_for(self, more: int) -> bool:
         return self._next + more <= self.limit and all(len(book.names) <= self.limit for book in self._books.values())
@@ -85,18 +85,18 @@ class LightRows:
         """Its place stays empty until `clear`."""
         self._places.pop(point, None)
 
-    def placed(self, branch: Branch) -> Placed:
+    def placed(self, branch: ScoredIds) -> RowRefs:
         """Raises `KeyError` if a point is missing."""
         places = np.fromiter(map(self._places.__getitem__, branch.points), np.int64, len(branch.points))
-        return Placed(places, np.array(branch.scores, np.float64), self._epoch)
+        return RowRefs(places, np.array(branch.scores, np.float64), self._epoch)
 
     def ids(self, places: Ints) -> list[str]:
         return [each.decode() for each in self._ids[places].tolist()]
 
-    def union(self, nearest: Placed, worded: Placed, pinned: Placed) -> Candidates:
+    def union(self, nearest: RowRefs, worded: RowRefs, pinned: RowRefs) -> Candidates:
         """Sorted by id. Raises `Cleared`."""
         if {nearest.epoch, worded.epoch, pinned.epoch} != {self._epoch}:
-            raise Cleared
+            raise StaleCache
         found = _distinct(np.concatenate((nearest.places, worded.places, pinned.places)), self._next)
         found = found[self._by_id(found)]
         self._position[found] = np.arange(len(found))
@@ -104,7 +104,7 @@ class LightRows:
         dense[self._position[nearest.places]] = nearest.scores
         bm25[self._position[worded.places]] = worded.scores
         columns: dict[str, Any] = {name: column[found] for name, column in self._columns.items()}
-        columns |= {name: Names(columns[name], book) for name, book in self._books.items()}
+        columns |= {name: DictColumn(columns[name], book) for name, book in self._books.items()}
         return Candidates(ids=self._ids[found], dense=dense, bm25=bm25, **columns)
 
     def _by_id(self, found: Ints) -> Ints:

@@ -30,7 +30,7 @@ def exposition() -> bytes:
     return generate_latest(registry)
 
 
-class CountAnswers:
+class MetricsMiddleware:
     """ASGI middleware; 499 is a client that left before the status line, as nginx writes it. Each is logged too with
     `access_log`: by route, for a path and its query may hold words."""
 

@@ -41,7 +41,7 @@ class Json(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
-def become(log_format: str) -> None:
+def configure(log_format: str) -> None:
     """What is logged from now on, by whom ever."""
     for handler in logging.getLogger().handlers:
         handler.setFormatter(Json() if log_format == "json" else Text())

@@ -67,12 +67,12 @@ def exporting(process: str) -> Iterator[None]:
     traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     readers = [PeriodicExportingMetricReader(OTLPMetricExporter())]
     metrics = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
-    tracing.become(Otel(traces.get_tracer("rememberd"), metrics.get_meter("rememberd")))
+    tracing.configure(Otel(traces.get_tracer("rememberd"), metrics.get_meter("rememberd")))
     log.info("traces and metrics go out by OTLP")
     try:
         yield
     finally:
-        tracing.become(None)
+        tracing.configure(None)
         _within(_STOP_SECONDS, traces.shutdown, metrics.shutdown)
 
 

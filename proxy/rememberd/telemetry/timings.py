@@ -38,7 +38,7 @@ _FIRST = {
 remembering = _STAGES["remember"]
 
 
-class Stopwatch:
+class RequestTimings:
     """Of one request, from its arrival."""
 
     __slots__ = ("_laps", "began", "last")

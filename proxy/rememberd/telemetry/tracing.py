@@ -27,13 +27,13 @@ _NOTHING: Part = nullcontext()
 _tracer: Tracer | None = None
 
 
-def become(tracer: Tracer | None) -> None:
+def configure(tracer: Tracer | None) -> None:
     """For this process, from now on."""
     global _tracer
     _tracer = tracer
 
 
-def on() -> bool:
+def enabled() -> bool:
     return _tracer is not None
 
 

@@ -36,7 +36,7 @@ _FORWARDED = frozenset(
 )
 
 
-class Passthrough:
+class ByteLane:
     """`Upstream` over one pool of kept-alive connections. Belongs to the event loop that first sends."""
 
     def __init__(self) -> None:

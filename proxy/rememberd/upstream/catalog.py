@@ -29,7 +29,7 @@ _DEFAULTS = (
 )
 
 
-class Turns(Generic[T]):
+class RoundRobin(Generic[T]):
     """Entries of one name, each first in its turn."""
 
     def __init__(self, entries: Sequence[T]) -> None:
@@ -65,16 +65,16 @@ class Catalog:
                 wild.setdefault(name, []).append(params)
             else:
                 exact.setdefault(name, []).append(_named(name, params, environ))
-        self._exact = {name: Turns(found) for name, found in exact.items()}
+        self._exact = {name: RoundRobin(found) for name, found in exact.items()}
         longest_first = sorted(wild, key=len, reverse=True)
-        self._wild = [(_pattern(name), Turns(wild[name])) for name in longest_first]
+        self._wild = [(_pattern(name), RoundRobin(wild[name])) for name in longest_first]
         self._wildcards = list(wild)
         self._aliases = dict(aliases or {})
         self._fallbacks = _fallbacks(fallbacks or ())
         self._check("aliases", self._aliases.values())
         self._check("fallbacks", (other for others in self._fallbacks.values() for other in others))
 
-    def become(self, other: Catalog) -> None:
+    def reload(self, other: Catalog) -> None:
         """Take over the models of `other`, all at once."""
         self.__dict__.update(other.__dict__)
 
@@ -86,7 +86,7 @@ class Catalog:
         """The patterns, such as `openai/*`: any name that fits can be asked for."""
         return list(self._wildcards)
 
-    def choices(self, model: str, principal: Principal) -> list[Deployment]:
+    def targets(self, model: str, principal: Principal) -> list[Deployment]:
         """Who can answer, in the order to ask them: the deployments of that name, then those of its fallbacks.
 
         Raises `RequestError` 403 for a model that this key may not use, 404 for one that is not there."""
@@ -105,7 +105,7 @@ class Catalog:
         """All that may answer for this name, without its fallbacks. Raises `RequestError` 404."""
         return list(self._deployments(self._aliases.get(model, model)))
 
-    def only(self) -> Deployment | None:
+    def sole_deployment(self) -> Deployment | None:
         """A deployment at the one provider, address and key that all models have; None if there are several."""
         found = [self.resolve(name) for name in (*self._exact, *self._wildcards)]
         places = {(each.provider, each.api_base, each.api_key) for each in found}

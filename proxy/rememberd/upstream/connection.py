@@ -63,14 +63,14 @@ class Connection(asyncio.Protocol):
         self._transport.writelines((head, memoryview(body)[:_PIECE]))
         self._send_more()
         while not self.status:
-            await self._news()
+            await self._wait_for_data()
 
     async def read(self) -> bytes:
         """All of the body that has come since, in one; empty at its end."""
         while not self._body:
             if self.ended:
                 return b""
-            await self._news()
+            await self._wait_for_data()
         data = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body.clear()
         self._waiting = 0
@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol):
         self._over(None)
         self._transport.abort()
 
-    def _news(self) -> asyncio.Future[None]:
+    def _wait_for_data(self) -> asyncio.Future[None]:
         """To be awaited at once. Not a coroutine: a streamed token would pay for one more."""
         if self._error is not None:
             raise self._error

@@ -20,7 +20,7 @@ log = logging.getLogger("rememberd.failover")
 _failed = Counter("rememberd_upstream_failures", "Deployments that did not answer, or with 429 or 5xx.", ["provider"])
 
 
-class Answered(NamedTuple):
+class UpstreamResponse(NamedTuple):
     deployment: Deployment
     reply: Reply
 
@@ -40,7 +40,7 @@ class Failover:
         headers: Sequence[tuple[str, str]],
         *,
         method: str = "POST",
-    ) -> Answered:
+    ) -> UpstreamResponse:
         """The first answer that is neither 429 nor 5xx, or else the last one; those that rest are asked last.
 
         Raises what the last one's lane raises."""
@@ -62,7 +62,7 @@ class Failover:
         body: Callable[[Deployment], bytes],
         headers: Sequence[tuple[str, str]],
         method: str,
-    ) -> Answered:
+    ) -> UpstreamResponse:
         lane = self._lanes[deployment.lane(path)]
         try:
             reply = await lane.send(deployment, path, body(deployment), headers, method=method)
@@ -71,7 +71,7 @@ class Failover:
             raise
         if _is_failure(reply.status):
             self._rest(deployment, _retry_after(reply))
-        return Answered(deployment, reply)
+        return UpstreamResponse(deployment, reply)
 
     def _rest(self, deployment: Deployment, seconds: float) -> None:
         _failed.labels(deployment.provider).inc()

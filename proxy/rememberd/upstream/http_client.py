@@ -73,7 +73,7 @@ class Answer:
 
     def __init__(self, connection: Connection, kept: list[Connection]) -> None:
         self.status, self.headers = connection.status, connection.headers
-        self._connection, self._kept, self._closed = connection, kept, False
+        self._connection, self._cached_block, self._closed = connection, kept, False
 
     def read(self) -> Awaitable[bytes]:
         """Raises `OSError`, `TimeoutError`; `ValueError` once it is closed, for the next answer may be another's."""
@@ -87,9 +87,9 @@ class Answer:
             return
         self._closed = True
         connection = self._connection
-        if connection.reusable and len(self._kept) < MAX_KEPT:
+        if connection.reusable and len(self._cached_block) < MAX_KEPT:
             connection.kept_since = asyncio.get_running_loop().time()
-            self._kept.append(connection)
+            self._cached_block.append(connection)
         else:
             connection.close()
 
@@ -99,7 +99,7 @@ class Client:
 
     def __init__(self, keep_seconds: float = KEEP_SECONDS) -> None:
         self._keep_seconds = keep_seconds
-        self._kept: defaultdict[Origin, list[Connection]] = defaultdict(list)
+        self._cached_block: defaultdict[Origin, list[Connection]] = defaultdict(list)
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def request(
@@ -140,11 +140,11 @@ class Client:
         except BaseException:
             connection.close()
             raise
-        return Answer(connection, self._kept[origin])
+        return Answer(connection, self._cached_block[origin])
 
     def _take(self, origin: Origin) -> Connection | None:
         """The one that was used last: the others may grow old."""
-        kept = self._kept[origin]
+        kept = self._cached_block[origin]
         while kept:
             connection = kept.pop()
             if not connection.closed and not self._old(connection):
@@ -176,14 +176,14 @@ class Client:
 
     def _sweep(self) -> None:
         """Close what nobody needed."""
-        for origin, kept in list(self._kept.items()):
+        for origin, kept in list(self._cached_block.items()):
             for connection in [each for each in kept if each.closed or self._old(each)]:
                 connection.close()
                 kept.remove(connection)
             if not kept:
-                del self._kept[origin]
+                del self._cached_block[origin]
         self._sweeper = None
-        if self._kept:
+        if self._cached_block:
             self._sweeper = asyncio.get_running_loop().call_later(self._keep_seconds, self._sweep)
 
     def _old(self, connection: Connection) -> bool:
@@ -192,10 +192,10 @@ class Client:
     def close(self) -> None:
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for kept in self._kept.values():
+        for kept in self._cached_block.values():
             for connection in kept:
                 connection.close()
-        self._kept.clear()
+        self._cached_block.clear()
 
 
 def request_head(method: str, to: Address, path: str, headers: Mapping[str, str], length: int) -> bytes:

@@ -24,7 +24,7 @@ _failures = Counter("rememberd_translate_failures", "Requests or answers that li
 _KEPT_HEADERS = ("retry-after", "request-id", "x-request-id")
 
 
-class Translate:
+class LitellmLane:
     """`Upstream` over litellm, which is imported at the first request (seconds of CPU, some 170 MB)."""
 
     def __init__(self) -> None:

@@ -14,49 +14,49 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from rememberd.access.api_keys import MadeKeys, Watch
-from rememberd.access.audit_log import Audited, AuditLog
+from rememberd.access.api_keys import ApiKeyStore, KeyWatcher
+from rememberd.access.audit_log import AuditLog, AuditMiddleware
 from rememberd.access.auth import Auth
-from rememberd.access.rate_limit import Limits
+from rememberd.access.rate_limit import RateLimits
 from rememberd.api import openapi
 from rememberd.api.admin import Admin
-from rememberd.api.dependencies import Caller
+from rememberd.api.dependencies import CallerResolver
 from rememberd.api.forward import Forward
 from rememberd.api.health import Health
 from rememberd.api.mcp.endpoint import Mcp
 from rememberd.api.memories import Memories
-from rememberd.api.memory_stats import Insight
+from rememberd.api.memory_stats import MemoryStats
 from rememberd.api.models import Models
 from rememberd.api.page import Page
 from rememberd.api.receipts import ReceiptApi
 from rememberd.dialects.registry import DIALECTS
 from rememberd.errors import ConfigError, QueueUnavailable, RequestError
 from rememberd.http.cors import cross_origin
-from rememberd.http.exception_handlers import REFUSALS, wrong_method
+from rememberd.http.exception_handlers import EXCEPTION_HANDLERS, wrong_method
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.erasure import undo_interrupted
 from rememberd.memory.learn.llm.llm_extract import Model
-from rememberd.memory.learn.llm.llm_worker import Stage
+from rememberd.memory.learn.llm.llm_worker import LlmWorker
 from rememberd.memory.learn.rules.extract import Rules
 from rememberd.memory.learn.writer import DAY_MS, Writer
 from rememberd.memory.recall.recall import Recall
-from rememberd.memory.retry import ended
+from rememberd.memory.retry import cancel_and_wait
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.pipeline.chat import Chat
-from rememberd.pipeline.router import Front
-from rememberd.ports import Embedder, MemoryStore, PendingTurns, TurnQueue, Upstream
+from rememberd.pipeline.router import ChatFirstRouter
+from rememberd.ports import Embedder, ExtractionQueue, MemoryStore, TurnQueue, Upstream
 from rememberd.settings.schema import Settings
-from rememberd.storage.sqlite.api_keys import KeysFile
+from rememberd.storage.sqlite.api_keys import SqliteApiKeys
 from rememberd.storage.sqlite.database import Database
-from rememberd.telemetry.exposition import CountAnswers
+from rememberd.telemetry.exposition import MetricsMiddleware
 from rememberd.types import CHAT, Deployment
-from rememberd.upstream.byte_lane import Passthrough
+from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.failover import Failover
-from rememberd.upstream.litellm_lane import Translate, load_litellm
+from rememberd.upstream.litellm_lane import LitellmLane, load_litellm
 from rememberd.wiring import store as stores
-from rememberd.wiring.encryption import Sealing, sealing
-from rememberd.wiring.queue import Records, build_records
+from rememberd.wiring.encryption import Encryption, open_encryption
+from rememberd.wiring.queue import QueueBundle, open_queue
 
 log = logging.getLogger("rememberd.app")
 
@@ -68,10 +68,10 @@ def build_app(
     model_list: Sequence[Mapping[str, Any]],
     environ: Mapping[str, str],
     embedder: FastEmbedder,
-    seal: Sealing,
+    seal: Encryption,
 ) -> Starlette:
     """The web process; `embedder` has been started. Raises `ConfigError`."""
-    limits = Limits(settings.data_path / "limits")
+    limits = RateLimits(settings.data_path / "limits")
     origins = settings.server.cors_origins or []
     auth = Auth(
         settings.keys or [],
@@ -81,14 +81,14 @@ def build_app(
         limits=limits,
     )
     keys = build_keys(settings, seal)
-    watch = Watch(auth, keys)
-    caller, audit_log = Caller(auth), build_audit_log(settings, seal)
+    watch = KeyWatcher(auth, keys)
+    caller, audit_log = CallerResolver(auth), build_audit_log(settings, seal)
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
-    passthrough, translate = Passthrough(), Translate()
+    passthrough, translate = ByteLane(), LitellmLane()
     upstream = Failover({"bytes": passthrough, "translate": translate})
     store, retrieving = stores.for_web(settings, embedder, seal.store)
-    records = build_records(settings, seal)
-    queue, receipts, frozen, pauses = records.queue, records.receipts, records.frozen, records.pauses
+    records = open_queue(settings, seal)
+    queue, receipts, block_cache, pauses = records.queue, records.receipts, records.block_cache, records.pauses
     memory, max_body_bytes = settings.memory, settings.server.max_body_mb * 2**20
     privacy = build_privacy(settings)
     recall = Recall(store, embedder, memory.budget_tokens, memory.deadline_ms, privacy, retrieving)
@@ -97,7 +97,7 @@ def build_app(
         catalog=catalog,
         upstream=upstream,
         recall=recall,
-        frozen=frozen,
+        block_cache=block_cache,
         queue=queue,
         receipts=receipts,
         pauses=pauses,
@@ -113,8 +113,8 @@ def build_app(
         embedder,
         recall,
         queue,
-        records.pending,
-        frozen,
+        records.extraction_queue,
+        block_cache,
         receipts,
         max_body_bytes,
         tuple(settings.memory.redact or ()),
@@ -126,7 +126,7 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await watch.look()
+        await watch.refresh()
         background = [asyncio.create_task(watch.run()), asyncio.create_task(audit_log.run())]
         yield
         await mcp.close()
@@ -142,14 +142,14 @@ def build_app(
         await translate.close()
         embedder.close()
 
-    app = Front(
+    app = ChatFirstRouter(
         chat,
         routes=[
             *(Route(path, chat, methods=["POST"]) for path in DIALECTS),
             *openapi.routes(),
             *Models(auth, catalog, passthrough.models).routes(),
             Route("/v1/messages/count_tokens", forward, methods=["POST"]),
-            *Insight(caller, store, recall, receipts, pauses, max_body_bytes).routes(),
+            *MemoryStats(caller, store, recall, receipts, pauses, max_body_bytes).routes(),
             *memories.routes(),
             *ReceiptApi(caller, receipts, store).routes(),
             *mcp.routes(),
@@ -161,10 +161,10 @@ def build_app(
         ],
         middleware=[
             *cross_origin(origins),
-            Middleware(CountAnswers, settings.server.access_log),
-            Middleware(Audited, log=audit_log),
+            Middleware(MetricsMiddleware, settings.server.access_log),
+            Middleware(AuditMiddleware, log=audit_log),
         ],
-        exception_handlers=REFUSALS,
+        exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
     )
     app.state.auth, app.state.catalog = auth, catalog
@@ -187,12 +187,12 @@ async def running_writer(
     await embedder.start()
     try:
         async with (
-            sealing(settings) as seal,
+            open_encryption(settings) as seal,
             stores.for_writer(settings, embedder, seal.store) as kept,
             _recording(settings, seal) as records,
             _extracting(
                 settings, deployment, records, kept.store, embedder, None if sees_all else privacy
-            ) as pending,
+            ) as extraction_queue,
         ):
             if records.file is not None:
                 for unsealed in kept.unsealed:
@@ -204,8 +204,8 @@ async def running_writer(
                 embedder,
                 [Rules()],
                 records.receipts,
-                records.frozen,
-                pending=pending,
+                records.block_cache,
+                extraction_queue=extraction_queue,
                 extracts_private=sees_all,
                 privacy=privacy,
                 redact_too=tuple(settings.memory.redact or ()),
@@ -217,20 +217,20 @@ async def running_writer(
 
 
 @asynccontextmanager
-async def _recording(settings: Settings, seal: Sealing) -> AsyncIterator[Records]:
+async def _recording(settings: Settings, seal: Encryption) -> AsyncIterator[QueueBundle]:
     """With the leases of this writer returned at the end, and those of a predecessor that died at the start."""
-    records = build_records(settings, seal)
+    records = open_queue(settings, seal)
     try:
         await _released(records.queue)
-        await _released(records.pending)
+        await _released(records.extraction_queue)
         yield records
-        await _released(records.pending)
+        await _released(records.extraction_queue)
         await _released(records.queue)
     finally:
         await records.queue.close()
 
 
-async def _released(leases: TurnQueue | PendingTurns) -> None:
+async def _released(leases: TurnQueue | ExtractionQueue) -> None:
     """So that nobody need wait for their end."""
     try:
         await leases.release()
@@ -242,23 +242,23 @@ async def _released(leases: TurnQueue | PendingTurns) -> None:
 async def _extracting(
     settings: Settings,
     deployment: Callable[[], Deployment] | None,
-    records: Records,
+    records: QueueBundle,
     store: MemoryStore,
     embedder: Embedder,
     hidden: Privacy | None,
-) -> AsyncIterator[PendingTurns | None]:
+) -> AsyncIterator[ExtractionQueue | None]:
     """The second stage, and its turns; None without a model for it."""
     if deployment is None:
         yield None
         return
-    lanes: dict[str, Upstream] = {"bytes": Passthrough(), "translate": Translate()}
+    lanes: dict[str, Upstream] = {"bytes": ByteLane(), "translate": LitellmLane()}
     model, daily_tokens = Model(deployment, lanes), settings.memory.extract.daily_tokens
-    stage = Stage(records.pending, records.queue, store, embedder, model, daily_tokens, hidden)
+    stage = LlmWorker(records.extraction_queue, records.queue, store, embedder, model, daily_tokens, hidden)
     running = asyncio.create_task(stage.run())
     try:
-        yield records.pending
+        yield records.extraction_queue
     finally:
-        await ended(running)
+        await cancel_and_wait(running)
         for lane in lanes.values():
             await lane.close()
 
@@ -295,20 +295,20 @@ def build_embedder(settings: Settings) -> FastEmbedder:
     return FastEmbedder(settings.memory.embedding.model, settings.memory.embedding.path)
 
 
-def build_audit_log(settings: Settings, seal: Sealing) -> AuditLog:
+def build_audit_log(settings: Settings, seal: Encryption) -> AuditLog:
     return AuditLog(settings.data_path / "audit.jsonl", seal.name)
 
 
-def build_keys(settings: Settings, seal: Sealing) -> MadeKeys:
+def build_keys(settings: Settings, seal: Encryption) -> ApiKeyStore:
     """Raises `ConfigError` for a URL that is none."""
-    file = KeysFile(Database(settings.data_path / "keys.db"))
+    file = SqliteApiKeys(Database(settings.data_path / "keys.db"))
     if not settings.memory.queue.url:
         return file
     # Imported here: who has no Redis need not load its client.
-    from rememberd.storage.redis.api_keys import RedisMadeKeys
-    from rememberd.storage.redis.client import Shared
+    from rememberd.storage.redis.api_keys import RedisApiKeys
+    from rememberd.storage.redis.client import RedisClient
 
-    return RedisMadeKeys(Shared(settings.memory.queue.url), seal.keyring.root if seal.keyring else None, file)
+    return RedisApiKeys(RedisClient(settings.memory.queue.url), seal.keyring.root if seal.keyring else None, file)
 
 
 def reconfigure(
@@ -316,5 +316,5 @@ def reconfigure(
 ) -> None:
     """Put other models and keys in force for the requests to come. Raises `ConfigError`, and then nothing changed."""
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
-    app.state.auth.become(Auth(settings.keys or [], settings.admin_key))
-    app.state.catalog.become(catalog)
+    app.state.auth.reload(Auth(settings.keys or [], settings.admin_key))
+    app.state.catalog.reload(catalog)

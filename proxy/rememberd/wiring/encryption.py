@@ -8,26 +8,26 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rememberd.encryption.extraction_queue import SealedPending
-from rememberd.encryption.keyring import Keyring, Keys, in_the_clear
+from rememberd.encryption.extraction_queue import SealedExtractionQueue
+from rememberd.encryption.keyring import Keyring, Keys, plaintext_error
 from rememberd.encryption.master_key import masters
 from rememberd.encryption.pauses import SealedPauses
 from rememberd.encryption.queue import SealedQueue
-from rememberd.encryption.records import SealedFrozen, SealedReceipts
+from rememberd.encryption.records import SealedBlockCache, SealedReceipts
 from rememberd.encryption.store import SealedStore
 from rememberd.errors import ConfigError, QueueUnavailable
-from rememberd.ports import FrozenBlocks, MemoryStore, PausedUsers, PendingTurns, ReceiptBook, TurnQueue
+from rememberd.ports import BlockCache, ExtractionQueue, MemoryStore, PauseStore, ReceiptStore, TurnQueue
 from rememberd.settings.schema import Settings
 from rememberd.storage.sqlite.database import Database
-from rememberd.storage.sqlite.keyring import KeyFile, file_of
+from rememberd.storage.sqlite.keyring import SqliteKeyring, file_of
 
 if TYPE_CHECKING:
-    from rememberd.storage.redis.keyring import RedisKeys
+    from rememberd.storage.redis.keyring import RedisKeyring
 
 log = logging.getLogger("rememberd.sealed")
 
 
-class Sealing:
+class Encryption:
     """Without a `keyring` everything stays as it is."""
 
     def __init__(self, keyring: Keyring | None) -> None:
@@ -43,32 +43,32 @@ class Sealing:
     def queue(self, queue: TurnQueue) -> TurnQueue:
         return SealedQueue(queue, self.keyring) if self.keyring else queue
 
-    def receipts(self, receipts: ReceiptBook) -> ReceiptBook:
+    def receipts(self, receipts: ReceiptStore) -> ReceiptStore:
         return SealedReceipts(receipts, self.keyring) if self.keyring else receipts
 
-    def frozen(self, frozen: FrozenBlocks) -> FrozenBlocks:
-        return SealedFrozen(frozen, self.keyring) if self.keyring else frozen
+    def block_cache(self, block_cache: BlockCache) -> BlockCache:
+        return SealedBlockCache(block_cache, self.keyring) if self.keyring else block_cache
 
-    def pending(self, pending: PendingTurns) -> PendingTurns:
-        return SealedPending(pending, self.keyring) if self.keyring else pending
+    def extraction_queue(self, extraction_queue: ExtractionQueue) -> ExtractionQueue:
+        return SealedExtractionQueue(extraction_queue, self.keyring) if self.keyring else extraction_queue
 
-    def pauses(self, pauses: PausedUsers) -> PausedUsers:
+    def pauses(self, pauses: PauseStore) -> PauseStore:
         return SealedPauses(pauses, self.keyring) if self.keyring else pauses
 
 
 @asynccontextmanager
-async def sealing(settings: Settings) -> AsyncIterator[Sealing]:
+async def open_encryption(settings: Settings) -> AsyncIterator[Encryption]:
     """Raises `ConfigError` for a wrong or missing master key, and for data that was kept in clear text."""
     encryption = settings.memory.encryption
     found = masters(encryption)
     if not found:
         await _check_unsealed(settings)
-        yield Sealing(None)
+        yield Encryption(None)
         return
     keyring = Keyring(_keys(settings), found, rotate_vectors=encryption.rotate_vectors)
     try:
-        await keyring.start(lambda: not in_clear_text(settings.data_path))
-        yield Sealing(keyring)
+        await keyring.start(lambda: not holds_plaintext(settings.data_path))
+        yield Encryption(keyring)
     finally:
         await keyring.close()
 
@@ -86,17 +86,17 @@ def _keys(settings: Settings) -> Keys:
         return in_redis(settings)
     # In this order, for another process may be making both; and before there is a keyring that tells the next start
     # that all is encrypted.
-    if in_clear_text(data_dir) and not path.exists():
-        raise in_the_clear(data_dir)
-    return KeyFile(Database(path))
+    if holds_plaintext(data_dir) and not path.exists():
+        raise plaintext_error(data_dir)
+    return SqliteKeyring(Database(path))
 
 
-def in_redis(settings: Settings) -> RedisKeys:
+def in_redis(settings: Settings) -> RedisKeyring:
     # Imported here: who has no Redis need not load its client.
-    from rememberd.storage.redis.client import Shared
-    from rememberd.storage.redis.keyring import RedisKeys
+    from rememberd.storage.redis.client import RedisClient
+    from rememberd.storage.redis.keyring import RedisKeyring
 
-    return RedisKeys(Shared(settings.memory.queue.url or "", soon_ms=settings.memory.deadline_ms / 3))
+    return RedisKeyring(RedisClient(settings.memory.queue.url or "", soon_ms=settings.memory.deadline_ms / 3))
 
 
 async def _check_unsealed(settings: Settings) -> None:
@@ -116,6 +116,6 @@ async def _check_unsealed(settings: Settings) -> None:
         await keys.close()
 
 
-def in_clear_text(data_dir: Path) -> bool:
+def holds_plaintext(data_dir: Path) -> bool:
     """Was anything kept here before? Asked while there is no key yet."""
     return (data_dir / "queue.db").exists() or (data_dir / "qdrant").exists()

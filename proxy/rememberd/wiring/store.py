@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rememberd.errors import ConfigError, StoreUnavailable
-from rememberd.memory.embedding.change_model import Both, Reembedding
+from rememberd.memory.embedding.change_model import DualWriteStore, Reembedding
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.recall.retrieve import Retrieve
-from rememberd.memory.retry import ended
+from rememberd.memory.retry import cancel_and_wait
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.settings.schema import Settings
 from rememberd.storage.edge.client import EdgeClient
@@ -33,7 +33,7 @@ Seal = Callable[[MemoryStore], MemoryStore]  # what is remembered is encrypted b
 log = logging.getLogger("rememberd.store")
 
 
-class Kept(NamedTuple):
+class WriterStore(NamedTuple):
     """`unsealed`: what stands behind `store`, with pseudonyms for names if there is a seal. `quiet_for` tells for how
     many seconds nobody has asked; None if a flush disturbs nobody."""
 
@@ -42,43 +42,43 @@ class Kept(NamedTuple):
     quiet_for: Callable[[], float] | None
 
 
-class Reached(NamedTuple):
+class WebStore(NamedTuple):
     """`retrieve` runs in the store's process; None where that is not ours."""
 
     store: MemoryStore
     retrieve: Retrieve | None
 
 
-def for_web(settings: Settings, embedder: Embedder, seal: Seal) -> Reached:
+def for_web(settings: Settings, embedder: Embedder, seal: Seal) -> WebStore:
     """The server, or the writer's process. Raises `ConfigError`."""
     following = next_embedder(settings)
-    store = _reached(settings, embedder, "changing" if following else "alone")
+    store = _web_store(settings, embedder, "changing" if following else "alone")
     near = store.retrieve if isinstance(store, EdgeClient) else None
     if following is None:
-        return Reached(seal(store), near)
-    beside = _reached(settings, following, "next")
-    return Reached(Both(seal(store), seal(beside), _loading(following)), near)
+        return WebStore(seal(store), near)
+    beside = _web_store(settings, following, "next")
+    return WebStore(DualWriteStore(seal(store), seal(beside), _loading(following)), near)
 
 
 @asynccontextmanager
-async def for_writer(settings: Settings, embedder: Embedder, seal: Seal) -> AsyncIterator[Kept]:
+async def for_writer(settings: Settings, embedder: Embedder, seal: Seal) -> AsyncIterator[WriterStore]:
     """An embedded store is served to the web processes meanwhile. Raises `ConfigError`, `EmbedderUnavailable`."""
     following = next_embedder(settings)
     async with AsyncExitStack() as stack:
         role: Role = "changing" if following else "alone"
-        store = await stack.enter_async_context(_kept(settings, embedder, role, seal))
+        store = await stack.enter_async_context(_writer_store(settings, embedder, role, seal))
         quiet_for = store.quiet_for if isinstance(store, EdgeStore) else None
         if following is None:
-            yield Kept(seal(store), (store,), quiet_for)
+            yield WriterStore(seal(store), (store,), quiet_for)
             return
         stack.callback(following.close)
         await following.start()
         if (following.name, following.dim) == (embedder.name, embedder.dim):
             raise ConfigError(f"memory.embedding.next_model or next_path names the model in use, {embedder.name}")
-        beside = await stack.enter_async_context(_kept(settings, following, "next", seal))
+        beside = await stack.enter_async_context(_writer_store(settings, following, "next", seal))
         await stack.enter_async_context(_reembedding(store, beside, seal, following))
-        both = Both(seal(store), seal(beside), _loading(following))
-        yield Kept(both, (store, beside), quiet_for)
+        both = DualWriteStore(seal(store), seal(beside), _loading(following))
+        yield WriterStore(both, (store, beside), quiet_for)
 
 
 @asynccontextmanager
@@ -128,14 +128,14 @@ def next_embedder(settings: Settings) -> FastEmbedder | None:
     return FastEmbedder(wanted.next_model, wanted.next_path)
 
 
-def _reached(settings: Settings, embedder: Embedder, role: Role) -> MemoryStore:
+def _web_store(settings: Settings, embedder: Embedder, role: Role) -> MemoryStore:
     if settings.memory.store.url:
         return on_server(settings, embedder, role)
     return EdgeClient(socket_path(_next_folder(settings) if role == "next" else settings.data_path))
 
 
 @asynccontextmanager
-async def _kept(
+async def _writer_store(
     settings: Settings, embedder: Embedder, role: Role, seal: Seal
 ) -> AsyncIterator[QdrantStore | EdgeStore]:
     if settings.memory.store.url:
@@ -174,7 +174,7 @@ async def _reembedding(
     try:
         yield
     finally:
-        await ended(running)
+        await cancel_and_wait(running)
 
 
 def _next_folder(settings: Settings) -> Path:

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rememberd.api.dependencies import Caller
-from rememberd.api.mcp.internal_client import ASKING, Asking
+from rememberd.api.dependencies import CallerResolver
+from rememberd.api.mcp.internal_client import ASKING, McpContext
 from rememberd.memory.safety.privacy import Privacy
-from rememberd.ports import PausedUsers
+from rememberd.ports import PauseStore
 
 Serving = Callable[[int], AbstractAsyncContextManager[ASGIApp]]
 
@@ -26,7 +26,7 @@ class Mcp:
 
     Raises `RequestError` as the memory API does: 401, 403 for no identity or for a page of another site."""
 
-    def __init__(self, caller: Caller, privacy: Privacy, pauses: PausedUsers, max_body_bytes: int) -> None:
+    def __init__(self, caller: CallerResolver, privacy: Privacy, pauses: PauseStore, max_body_bytes: int) -> None:
         self.caller, self.privacy, self.pauses, self.max_body_bytes = caller, privacy, pauses, max_body_bytes
         self._ready: asyncio.Future[ASGIApp] | None = None
         self._running: asyncio.Task[None] | None = None
@@ -37,7 +37,7 @@ class Mcp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         space = self.caller.space(Request(scope))
         paused = await self.pauses.paused(space.user)
-        scope[ASKING] = Asking(paused, partial(self.privacy.keeps_text, space))
+        scope[ASKING] = McpContext(paused, partial(self.privacy.keeps_text, space))
         server = await self._server()
         await server(scope, receive, send)
 

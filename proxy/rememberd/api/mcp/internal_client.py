@@ -20,7 +20,7 @@ ASKING = "rememberd.mcp"  # in an ASGI scope
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class McpContext:
     """What a model may have: nothing while its user has paused the memory, and no text that is `withheld`, because
     nobody can tell whether a model that asks by MCP runs on the operator's machines."""
 

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from rememberd import __version__
-from rememberd.api.mcp.internal_client import ASKING, Answer, Asking, call
+from rememberd.api.mcp.internal_client import ASKING, Answer, McpContext, call
 
 Context = ServerRequestContext[Any, Request]
 Arguments = dict[str, Any]
@@ -34,7 +34,7 @@ _TIME = {"type": "string", "format": "date-time"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ApiCall:
     """A call of the HTTP API."""
 
     method: str
@@ -45,7 +45,7 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Tool:
     shown: types.Tool
-    asked: Callable[[Arguments], Asked]
+    asked: Callable[[Arguments], ApiCall]
 
 
 def _tool(
@@ -55,7 +55,7 @@ def _tool(
     properties: dict[str, Any],
     required: list[str],
     hints: types.ToolAnnotations,
-    asked: Callable[[Arguments], Asked],
+    asked: Callable[[Arguments], ApiCall],
 ) -> Tool:
     schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     shown = types.Tool(name=name, title=title, description=about, input_schema=schema, annotations=hints)
@@ -83,7 +83,7 @@ TOOLS = {
             },
             ["query"],
             _hints(reads=True),
-            lambda given: Asked("POST", "/v1/memories/search", given),
+            lambda given: ApiCall("POST", "/v1/memories/search", given),
         ),
         _tool(
             "add_memory",
@@ -97,7 +97,7 @@ TOOLS = {
             },
             ["text"],
             _hints(reads=False),
-            lambda given: Asked("POST", "/v1/memories", given),
+            lambda given: ApiCall("POST", "/v1/memories", given),
         ),
         _tool(
             "list_memories",
@@ -113,7 +113,7 @@ TOOLS = {
             },
             [],
             _hints(reads=True),
-            lambda given: Asked("GET", f"/v1/memories?{_query(given)}"),
+            lambda given: ApiCall("GET", f"/v1/memories?{_query(given)}"),
         ),
         _tool(
             "forget_memory",
@@ -123,7 +123,7 @@ TOOLS = {
             {"id": _ID},
             ["id"],
             _hints(reads=False, destroys=True),
-            lambda given: Asked("DELETE", f"/v1/memories/{quote(str(given.get('id') or '-'), safe='')}"),
+            lambda given: ApiCall("DELETE", f"/v1/memories/{quote(str(given.get('id') or '-'), safe='')}"),
         ),
     )
 }
@@ -180,7 +180,7 @@ async def _read_resource(context: Context, params: types.ReadResourceRequestPara
     asking = _asking(context)
     if asking.paused:
         raise ValueError("the user has paused the memory")
-    answer = await _ask(context, Asked("GET", "/v1/memories?kind=fact&limit=500"))
+    answer = await _ask(context, ApiCall("GET", "/v1/memories?kind=fact&limit=500"))
     if answer.status >= 400:
         raise ValueError(answer.message)
     facts = _told(answer.json, asking)["data"]
@@ -191,13 +191,13 @@ async def _read_resource(context: Context, params: types.ReadResourceRequestPara
     )
 
 
-def _asking(context: Context) -> Asking:
+def _asking(context: Context) -> McpContext:
     assert context.request is not None  # over HTTP there always is one
-    asking: Asking = context.request.scope[ASKING]
+    asking: McpContext = context.request.scope[ASKING]
     return asking
 
 
-def _told(given: Any, asking: Asking) -> Any:
+def _told(given: Any, asking: McpContext) -> Any:
     """Without what must stay with the operator and what is in quarantine: of a list the others, of a single
     memory its id."""
     if "data" in given:
@@ -207,11 +207,11 @@ def _told(given: Any, asking: Asking) -> Any:
     return given
 
 
-def _withheld(memory: Any, asking: Asking) -> bool:
+def _withheld(memory: Any, asking: McpContext) -> bool:
     return "text" in memory and (memory["quarantined"] or memory["private"] or asking.withheld(memory["text"]))
 
 
-async def _ask(context: Context, asked: Asked) -> Answer:
+async def _ask(context: Context, asked: ApiCall) -> Answer:
     assert context.request is not None  # over HTTP there always is one
     body = b"" if asked.body is None else orjson.dumps(asked.body)
     return await call(context.request, asked.method, asked.path, body)

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from prometheus_client import Gauge
 
-from rememberd.errors import Unavailable
+from rememberd.errors import MemoryUnavailable
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.search_results import Candidates
@@ -32,7 +32,7 @@ READY = Gauge("rememberd_reembedding_ready", "1 when the next model has embedded
 log = logging.getLogger("rememberd.reembed")
 
 
-class Both:
+class DualWriteStore:
     """The `MemoryStore` port over the store in force, which answers, and the next one, which is only written.
 
     A write that failed in the next store failed: made again, it is the same write. `load` gives the next embedder."""
@@ -49,8 +49,8 @@ class Both:
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         return await self.store.get(space, ids)
 
-    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
-        await self.store.ahead(space, sparse, now=now)
+    async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+        await self.store.prefetch(space, sparse, now=now)
 
     async def search(
         self,
@@ -82,8 +82,8 @@ class Both:
     async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
         return await self.store.count(space, now=now, kind=kind, include_past=include_past)
 
-    async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
-        return await self.store.buried(space, ids)
+    async def deleted_at(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
+        return await self.store.deleted_at(space, ids)
 
     async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
         existed = await self.store.delete(space, ids, at=at)
@@ -127,7 +127,7 @@ class Reembedding:
         total: Callable[[], Awaitable[int]],
     ) -> None:
         self.store, self.following, self.embedder = store, following, embedder
-        self.bury, self.mark_ready, self.total = bury, mark_ready, total
+        self.dead_letter, self.mark_ready, self.total = bury, mark_ready, total
         self._said_at = time.monotonic()
 
     async def run(self) -> None:
@@ -155,34 +155,34 @@ class Reembedding:
         while True:
             try:
                 return await step()
-            except Unavailable as error:
+            except MemoryUnavailable as error:
                 log.warning("embedding anew waits %.0f s: %s", PAUSE_S, error)
             await asyncio.sleep(PAUSE_S)
 
     async def catch_up(self) -> int:
         """One pass over everything; how much was not as it should be. 0: the next store holds the same."""
-        changed, seen, total = await self.bury(), 0, await self.total()
+        changed, seen, total = await self.dead_letter(), 0, await self.total()
         async for space, memories in _pages(self.store):
-            changed += await self._bring(space, memories)
+            changed += await self._copy_batch(space, memories)
             seen += len(memories)
             DONE.set(seen)
             self._say(seen, total)
-        return changed + await self._drop_strangers()
+        return changed + await self._delete_orphans()
 
-    async def _bring(self, space: Space, memories: Sequence[Memory]) -> int:
+    async def _copy_batch(self, space: Space, memories: Sequence[Memory]) -> int:
         there = {memory.id: memory for memory in await self.following.get(space, [each.id for each in memories])}
         missing = [memory for memory in memories if there.get(memory.id) != memory]
         await self.following.put(space, [await to_point(memory, self.embedder) for memory in missing])
         return len(missing)
 
-    async def _drop_strangers(self) -> int:
+    async def _delete_orphans(self) -> int:
         """What the next store has and the first has not, nor its tombstone, was erased there with all of its user.
         The user's other memories, if there are new ones, are brought in the next pass."""
         dropped = 0
         async for space, memories in _pages(self.following):
             ids = [memory.id for memory in memories]
             known = {memory.id for memory in await self.store.get(space, ids)} | set(
-                await self.store.buried(space, ids)
+                await self.store.deleted_at(space, ids)
             )
             if not known.issuperset(ids):
                 dropped += await self.following.erase(space.user)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from rememberd.memory.recall.block import ANSWER_WORDS, USER_WORDS, cut, line_cost, sides
-from rememberd.memory.recall.rank import Cue, cues
+from rememberd.memory.recall.rank import Feature, features
 from rememberd.ports import Embedder
 from rememberd.types import Memory, Millis, Point
 
@@ -17,7 +17,7 @@ async def to_point(memory: Memory, embedder: Embedder) -> Point:
     text = searchable(memory)
     dense = await embedder.dense(text)
     sparse = embedder.document(f"{text} {_date_words(memory.valid_from)}")
-    seen = cues(sides(memory)[0]) | (Cue.PRIVATE if memory.private else Cue(0))
+    seen = features(sides(memory)[0]) | (Feature.PRIVATE if memory.private else Feature(0))
     return Point(memory, dense, sparse, line_cost(memory), int(seen))
 
 

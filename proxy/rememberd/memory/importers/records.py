@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from rememberd.errors import RememberdError
-from rememberd.memory.learn.memory_commands import unrecorded
+from rememberd.memory.learn.memory_commands import off_record
 
 Line = dict[str, Any]
 
@@ -32,7 +32,7 @@ def turns(messages: Iterable[Message], conversation: str, begun: str | None, cli
     """One line for each message of the user, with all that was answered to it. A conversation that the user wanted
     kept out of memory, in the words that the proxy knows, gives none."""
     spoken = list(messages)
-    if any(message.role == "user" and unrecorded(message.text) for message in spoken):
+    if any(message.role == "user" and off_record(message.text) for message in spoken):
         return
     asked: Message | None = None
     answers: list[Message] = []

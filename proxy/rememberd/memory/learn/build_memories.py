@@ -9,7 +9,7 @@ from prometheus_client import Counter
 
 from rememberd.memory.ids import episode_id, fact_id
 from rememberd.memory.recall.block import without_block
-from rememberd.memory.safety.quarantine import quarantined, screened, suspicion
+from rememberd.memory.safety.quarantine import injection_reason, quarantine_if_suspicious, quarantined
 from rememberd.memory.safety.redact import redact
 from rememberd.types import Evidence, Fact, Memory, Turn
 
@@ -42,7 +42,7 @@ def episode(turn: Turn) -> Memory:
     """The exchange, verbatim up to `SIDE_CHARS` a side; in quarantine if it gives orders. `turn` is redacted."""
     said = cut(turn.user_text)
     text = f"User: {said}\nAssistant: {cut(turn.answer)}" if turn.answer else f"User: {said}"
-    return screened(_memory(turn, episode_id(turn.space, turn.id), text, said))
+    return quarantine_if_suspicious(_memory(turn, episode_id(turn.space, turn.id), text, said))
 
 
 def facts(turn: Turn, found: Sequence[Fact]) -> list[Memory]:
@@ -50,7 +50,7 @@ def facts(turn: Turn, found: Sequence[Fact]) -> list[Memory]:
     assistants, which was hardly written by the user, everything is in quarantine."""
     proven = [fact for fact in found if fact.evidence.strip() and fact.evidence in turn.user_text]
     UNPROVEN.inc(len(found) - len(proven))
-    screen = quarantined if proven and suspicion(turn.user_text) else screened
+    screen = quarantined if proven and injection_reason(turn.user_text) else quarantine_if_suspicious
     return [screen(_fact(turn, fact)) for fact in proven]
 
 

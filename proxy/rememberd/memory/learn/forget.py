@@ -41,7 +41,7 @@ async def forget_said(store: MemoryStore, embedder: Embedder, space: Space, what
 async def unforgotten(store: MemoryStore, space: Space, turns: Sequence[Turn]) -> list[Turn]:
     """Those whose episode was not deleted since. Raises `StoreUnavailable`."""
     episodes = {turn.id: episode_id(space, turn.said_in) for turn in turns}
-    gone = await store.buried(space, list(episodes.values()))
+    gone = await store.deleted_at(space, list(episodes.values()))
     return [turn for turn in turns if episodes[turn.id] not in gone]
 
 

@@ -13,14 +13,14 @@ _LONGEST = 400  # characters; people say these things shortly, pasted documents 
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """`show`: everything known; `forget`: whatever says `what`; `unrecorded`: nothing of this conversation."""
+class MemoryCommand:
+    """`show`: everything known; `forget`: whatever says `what`; `off_record`: nothing of this conversation."""
 
-    kind: Literal["show", "forget", "unrecorded"]
+    kind: Literal["show", "forget", "off_record"]
     what: str = ""
 
 
-def wish(text: str) -> Wish | None:
+def memory_command(text: str) -> MemoryCommand | None:
     """None for everything that is not plainly about the memory."""
     text = text.strip().replace("’", "'")
     if len(text) > _LONGEST:
@@ -32,20 +32,20 @@ def wish(text: str) -> Wish | None:
     return None
 
 
-def unrecorded(text: str) -> bool:
+def off_record(text: str) -> bool:
     """A wish for nothing of this conversation to be kept. Cheap on what is plainly something else."""
-    return len(text) <= _LONGEST and bool(_HINT.search(text)) and wish(text) == Wish("unrecorded")
+    return len(text) <= _LONGEST and bool(_HINT.search(text)) and memory_command(text) == MemoryCommand("off_record")
 
 
-def _of(said: str) -> Wish | None:
+def _of(said: str) -> MemoryCommand | None:
     if _UNRECORDED.fullmatch(said):
-        return Wish("unrecorded")
+        return MemoryCommand("off_record")
     if _SHOW.fullmatch(said):
-        return Wish("show")
+        return MemoryCommand("show")
     for form in _FORGET:
         found = form.fullmatch(said)
         if found and _OWN.search(found["what"]):
-            return Wish("forget", found["what"].strip())
+            return MemoryCommand("forget", found["what"].strip())
     return None
 
 

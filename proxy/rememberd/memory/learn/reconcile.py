@@ -91,7 +91,7 @@ async def _settle_one(
     if known and not memory.slot:
         memory = replace(memory, slot=known[0].slot)
     repeated = [each for each, verdict in (verdicts or {}).items() if verdict == "same"]
-    buried = await store.buried(space, [memory.id, *repeated])
+    buried = await store.deleted_at(space, [memory.id, *repeated])
     # A turn from ahead was taken in before the clock was set back, and what it says was deleted after that.
     ahead = memory.created_at > now + APART and memory.evidence is not None and memory.evidence.turn_id is not None
     if any(ahead or memory.created_at <= at for at in buried.values()):

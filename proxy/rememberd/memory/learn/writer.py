@@ -18,16 +18,16 @@ from typing import TypeVar
 
 from prometheus_client import Histogram
 
-from rememberd.errors import Unavailable, UpstreamUnavailable
+from rememberd.errors import MemoryUnavailable, UpstreamUnavailable
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.ids import episode_id, fact_id
 from rememberd.memory.learn.build_memories import episode, facts, redacted
 from rememberd.memory.learn.forget import forget, forget_said, unforgotten
 from rememberd.memory.learn.llm.llm_worker import offer
-from rememberd.memory.learn.memory_commands import Wish, wish
+from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.learn.reconcile import merge
 from rememberd.memory.safety.privacy import Privacy
-from rememberd.ports import Embedder, Extractor, FrozenBlocks, MemoryStore, PendingTurns, ReceiptBook, TurnQueue
+from rememberd.ports import BlockCache, Embedder, ExtractionQueue, Extractor, MemoryStore, ReceiptStore, TurnQueue
 from rememberd.telemetry import tracing
 from rememberd.telemetry.metrics import counter
 from rememberd.types import Claim, Memory, Millis, Turn
@@ -74,10 +74,10 @@ class Writer:
         store: MemoryStore,
         embedder: Embedder,
         extractors: Sequence[Extractor],
-        receipts: ReceiptBook,
-        frozen: FrozenBlocks,
+        receipts: ReceiptStore,
+        block_cache: BlockCache,
         *,
-        pending: PendingTurns | None = None,
+        extraction_queue: ExtractionQueue | None = None,
         extracts_private: bool = False,
         privacy: Privacy = Privacy(),  # noqa: B008 - it does not change
         redact_too: Collection[str] = (),
@@ -86,7 +86,7 @@ class Writer:
         clock: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.queue, self.store, self.embedder, self.extractors = queue, store, embedder, extractors
-        self.receipts, self.frozen, self.pending = receipts, frozen, pending
+        self.receipts, self.block_cache, self.extraction_queue = receipts, block_cache, extraction_queue
         self.extracts_private, self.privacy, self.redact_too = extracts_private, privacy, redact_too
         self.quiet_for, self.keep_receipts_ms, self.clock = quiet_for, keep_receipts_ms, clock
         self._settled: list[str] = []
@@ -105,7 +105,7 @@ class Writer:
                 await _wait(stop, POLL_S)
         try:
             await self._flush()
-        except Unavailable as error:
+        except MemoryUnavailable as error:
             log.warning("stopping unflushed, the turns come back at the next start: %s", error)
 
     def alive(self, patience_s: float = STUCK_S) -> bool:
@@ -120,7 +120,7 @@ class Writer:
                     outcome, ids = "written", await self._learn(turn)
                 else:
                     outcome, ids = await self._take_in(redacted(turn, self.redact_too))
-        except Unavailable:
+        except MemoryUnavailable:
             raise
         except Erased:
             TURNS.labels("erased").inc()
@@ -133,12 +133,12 @@ class Writer:
     async def _take_in(self, turn: Turn) -> tuple[str, list[str]]:
         """What became of it, and the ids concerned. A wish about the memory is carried out, not remembered: it would
         keep what it asks to forget, or say once more what is known."""
-        match wish(turn.user_text):
-            case Wish("forget", what):
+        match memory_command(turn.user_text):
+            case MemoryCommand("forget", what):
                 gone = await forget_said(self.store, self.embedder, turn.space, what, turn.created_at)
-            case Wish("unrecorded"):
+            case MemoryCommand("off_record"):
                 gone = await self._forget_turns(turn)
-            case Wish("show"):
+            case MemoryCommand("show"):
                 gone = []
             case None:
                 ids = await self._remember(turn)
@@ -166,8 +166,8 @@ class Writer:
                 ids += await self._write(turn, found)
         await self._keep_private(turn, ids)
         readable = exchange.valid_to is None and (self.extracts_private or not self.privacy.keeps_turn(turn))
-        if self.pending is not None and readable:
-            await offer(self.pending, turn)
+        if self.extraction_queue is not None and readable:
+            await offer(self.extraction_queue, turn)
         return list(dict.fromkeys(ids))
 
     async def _learn(self, turn: Turn) -> list[str]:
@@ -201,7 +201,9 @@ class Writer:
 
     async def _settle(self, turn: Turn, outcome: str, ids: list[str]) -> None:
         # What was forgotten must not come back in a tool loop that is under way either.
-        changed = self.frozen.erase(turn.space.user) if outcome == "forgotten" else self.frozen.bump(turn.space)
+        changed = (
+            self.block_cache.erase(turn.space.user) if outcome == "forgotten" else self.block_cache.bump(turn.space)
+        )
         await asyncio.gather(
             changed,
             self.receipts.written(turn.space, turn.receipt, ids, outcome),
@@ -217,7 +219,7 @@ class Writer:
         turn, kind, reason = claim.turn, type(error).__name__, f"{type(error).__name__}: {error}"[:500]
         # A model that does not answer is not the turn's fault: try for ever.
         if claim.attempts + 1 >= MAX_ATTEMPTS and not isinstance(error, UpstreamUnavailable):
-            await self.queue.bury(turn.id, reason)
+            await self.queue.dead_letter(turn.id, reason)
             if not turn.found:
                 await self.receipts.written(turn.space, turn.receipt, [], "lost")
             TURNS.labels("dead").inc()
@@ -244,7 +246,7 @@ class Writer:
         if time.monotonic() - self._expired_at >= HOUR_S:
             self._expired_at = time.monotonic()
             await self.receipts.expire(self.clock() - self.keep_receipts_ms)
-            await self.frozen.expire(self.clock() - DAY_MS)
+            await self.block_cache.expire(self.clock() - DAY_MS)
 
     async def _insist(self, stop: asyncio.Event, step: Callable[[], Awaitable[T]]) -> T | None:
         """`step` again and again while a part it needs is down; None if `stop` was set before it succeeded."""
@@ -252,7 +254,7 @@ class Writer:
             self._stepped_at = time.monotonic()
             try:
                 return await step()
-            except Unavailable as error:
+            except MemoryUnavailable as error:
                 OUTAGES.labels(type(error).__name__).inc()
                 log.warning("waiting %.1f s: %s: %s", delay, type(error).__name__, error)
             await _wait(stop, delay)

@@ -55,7 +55,7 @@ _TELLS = re.compile(
 )
 
 
-class Cue(IntFlag):
+class Feature(IntFlag):
     """Surface features of a memory that ranking reads without its text. 2 is free, but set in stored memories."""
 
     TIME = 1
@@ -64,20 +64,20 @@ class Cue(IntFlag):
     PRIVATE = 16  # no feature of the text: its owner marked it
 
 
-def having(cue: Cue, found: Candidates) -> Bools:
+def having(cue: Feature, found: Candidates) -> Bools:
     """Which rows have it."""
     rows: Bools = (found.cues & int(cue)) > 0  # an int: numpy takes three times as long to make a number of a flag
     return rows
 
 
-def cues(text: str) -> Cue:
-    found = Cue(0)
+def features(text: str) -> Feature:
+    found = Feature(0)
     if _TIME.search(text):
-        found |= Cue.TIME
+        found |= Feature.TIME
     if text.rstrip().endswith(("?", "？", "؟")):
-        found |= Cue.ASKS
+        found |= Feature.ASKS
     if _TELLS.search(text):
-        found |= Cue.TELLS
+        found |= Feature.TELLS
     return found
 
 
@@ -109,7 +109,7 @@ def rank(
     return found.take(np.argsort(-score.round(6), kind="stable"))
 
 
-class Said(NamedTuple):
+class TurnColumns(NamedTuple):
     """Turns in the order of their conversations, as columns. What has no conversation is one by itself. Of turns of
     the same instant the one with the first memory comes first."""
 
@@ -119,8 +119,8 @@ class Said(NamedTuple):
     asks: Bools
     speaker: Ints  # -1 for none
 
-    def take(self, rows: Rows) -> Said:
-        return Said._make(column[rows] for column in self)
+    def take(self, rows: Rows) -> TurnColumns:
+        return TurnColumns._make(column[rows] for column in self)
 
     def differs(self) -> Bools:
         """From the row before, in any column; the first one always does."""
@@ -133,16 +133,16 @@ class Said(NamedTuple):
 
 def _context(found: Candidates, match: Floats, weights: Weights) -> Floats:
     """What a memory gains from its conversation, and from the turns next to it."""
-    asks = having(Cue.ASKS, found)
+    asks = having(Feature.ASKS, found)
     speaker = np.where(found.speaker.codes < 0, -1, found.speaker.groups())
-    said = Said(found.conversation.groups(), found.at, found.turn_id.groups(), asks, speaker)
+    said = TurnColumns(found.conversation.groups(), found.at, found.turn_id.groups(), asks, speaker)
     best = np.full(len(found), -np.inf)
     np.maximum.at(best, said.conversation, match)
-    gain = weights.session * best[said.conversation] + weights.beside * _beside(said, match, weights.reply)
+    gain = weights.session * best[said.conversation] + weights.beside * _neighbours(said, match, weights.reply)
     return gain * np.where(found.speaker.codes < 0, weights.chat, 1.0)
 
 
-def _beside(said: Said, match: Floats, reply: float) -> Floats:
+def _neighbours(said: TurnColumns, match: Floats, reply: float) -> Floats:
     """The best match, or 0, of the turn before and of the turn after."""
     order = np.lexsort(said[::-1])
     first = said.take(order).differs()
@@ -169,9 +169,9 @@ def _speaker(question: str, found: Candidates, weights: Weights) -> Floats:
 
 def _surface(question: str, found: Candidates, weights: Weights) -> Floats:
     score: Floats = weights.fact * found.facts.astype(np.float64)
-    score += weights.asks * having(Cue.ASKS, found) + weights.tells * having(Cue.TELLS, found)
+    score += weights.asks * having(Feature.ASKS, found) + weights.tells * having(Feature.TELLS, found)
     if _WHEN.search(question):
-        score += weights.time * having(Cue.TIME, found)
+        score += weights.time * having(Feature.TIME, found)
     return score
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from rememberd.errors import Unavailable
-from rememberd.memory.learn.memory_commands import Wish, wish
+from rememberd.errors import MemoryUnavailable
+from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
 from rememberd.memory.recall.circuit_breaker import Breaker
 from rememberd.memory.recall.rank import named, rank
@@ -127,7 +127,7 @@ class Recall:
         try:
             async with asyncio.timeout(PUNCTUAL * self.deadline_ms / 1000):
                 found = await recalling
-        except (Unavailable, TimeoutError) as error:
+        except (MemoryUnavailable, TimeoutError) as error:
             log.warning("recall failed: %s", str(error) or "deadline passed")
         except Exception as error:  # noqa: BLE001 - memory fails open: no defect of ours may cost the user an answer
             log.error("recall failed: %s", type(error).__name__)
@@ -142,10 +142,10 @@ class Recall:
     ) -> Recalled:
         if not private and space.scope in self.privacy.scopes:
             return Recalled("miss")
-        if wish(question) == Wish("show"):
+        if memory_command(question) == MemoryCommand("show"):
             return await self._everything(space, now, private)
         left_out, words = self._speakers.get(space, _NOBODY), self.embedder.query(question)
-        await self.store.ahead(space, words, now=now)
+        await self.store.prefetch(space, words, now=now)
         while True:
             with Timed(EMBED), tracing.span("embed"):
                 dense = await self.embedder.dense(without(question, left_out))

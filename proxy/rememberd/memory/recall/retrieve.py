@@ -12,7 +12,7 @@ from prometheus_client import Histogram
 
 from rememberd.memory.recall.block import render
 from rememberd.memory.recall.budget import pack
-from rememberd.memory.recall.rank import Cue, having, named, rank
+from rememberd.memory.recall.rank import Feature, having, named, rank
 from rememberd.memory.recall.relevance import relevant
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import MemoryStore
@@ -81,7 +81,7 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
 def _recallable(found: Candidates, wanted: Wanted) -> Candidates:
     retried = found.turn_id.named(wanted.turn_id) if wanted.turn_id else None
     others = found.take(~retried) if retried is not None and retried.any() else found
-    return others if wanted.private else others.take(~having(Cue.PRIVATE, others))
+    return others if wanted.private else others.take(~having(Feature.PRIVATE, others))
 
 
 async def _fitting(store: MemoryStore, space: Space, ranked: Candidates, wanted: Wanted) -> tuple[list[Memory], int]:

@@ -24,21 +24,21 @@ _DIGITS = str.maketrans("0134578", "oleastb")
 _DIGITS_I = str.maketrans("0134578", "oieastb")
 
 
-def smuggled(text: str) -> str:
+def hidden_text(text: str) -> str:
     """What tag characters and runs of variation selectors spell, which people do not see and models read."""
     spelled = [_spelled_by_tags(found[0]) for found in _TAGS.finditer(_FLAG.sub("", text))]
     spelled += [_spelled_by_selectors(found[0]) for found in _SELECTORS.finditer(text)]
     return " ".join(spelled)
 
 
-def readings(text: str) -> str:
+def decoded_variants(text: str) -> str:
     """The text without what hides in it, then each other way to read it, one after the other."""
     shown = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
     return "\n".join([shown, *_others(text, shown)])
 
 
 def _others(text: str, shown: str) -> Iterator[str]:
-    if hidden := smuggled(text):
+    if hidden := hidden_text(text):
         yield hidden
     for turned in _TURNED.findall(text):
         yield turned[::-1]

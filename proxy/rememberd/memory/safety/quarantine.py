@@ -9,7 +9,7 @@ from dataclasses import replace
 from prometheus_client import Counter
 
 from rememberd.memory.recall.block import sides
-from rememberd.memory.safety.deobfuscate import readings, smuggled
+from rememberd.memory.safety.deobfuscate import decoded_variants, hidden_text
 from rememberd.memory.safety.injection_patterns import MARKUP, ORDERS
 from rememberd.types import NEVER, Memory
 
@@ -20,20 +20,20 @@ QUARANTINED = Counter(
 _BLANK = re.compile(r"\s+")
 
 
-def suspicion(text: str) -> str | None:
+def injection_reason(text: str) -> str | None:
     """Why `text` is taken for an order to an assistant; None if it is not."""
-    if re.search(r"\w", smuggled(text)):
+    if re.search(r"\w", hidden_text(text)):
         return "hides words in invisible characters"
     if MARKUP.search(text):
         return "forges the markup of a chat"
-    read = _BLANK.sub(" ", readings(text))
+    read = _BLANK.sub(" ", decoded_variants(text))
     return next((reason for reason, shape in ORDERS.items() if shape.search(read)), None)
 
 
-def doubt(memory: Memory) -> str | None:
+def quarantine_reason(memory: Memory) -> str | None:
     """`suspicion` of what it says; of an exchange by itself each side, for "Assistant:" before the answer is ours."""
     said = (memory.text,) if memory.kind == "fact" else sides(memory)
-    return next(filter(None, (suspicion(side.strip()) for side in said)), None)
+    return next(filter(None, (injection_reason(side.strip()) for side in said)), None)
 
 
 def quarantined(memory: Memory) -> Memory:
@@ -42,6 +42,6 @@ def quarantined(memory: Memory) -> Memory:
     return replace(memory, valid_to=NEVER, slot=None, pinned=False)
 
 
-def screened(memory: Memory) -> Memory:
+def quarantine_if_suspicious(memory: Memory) -> Memory:
     """`memory`, quarantined if its text calls for it."""
-    return quarantined(memory) if doubt(memory) else memory
+    return quarantined(memory) if quarantine_reason(memory) else memory

@@ -51,7 +51,7 @@ class EdgeClient:
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         return [memory_of(stored) for stored in await self._call("get", space=space, ids=ids)]
 
-    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+    async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         """Sent, if there is a connection, and not waited for."""
         if self._connection is not None and not self._connection.lost:
             self._connection.tell("ahead", {"space": space, "sparse": sparse, "now": now})
@@ -102,7 +102,7 @@ class EdgeClient:
         counted: int = await self._call("count", space=space, now=now, kind=kind, include_past=include_past)
         return counted
 
-    async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
+    async def deleted_at(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
         times: dict[str, Millis] = await self._call("buried", space=space, ids=ids)
         return times
 

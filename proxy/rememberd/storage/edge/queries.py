@@ -61,7 +61,7 @@ def all_spaces(limit: int) -> FacetRequest:
     return FacetRequest("space", limit=limit, exact=True)
 
 
-def nearest(space: Space, dense: list[float], now: Millis, limit: int, kind: Kind | None) -> QueryRequest:
+def vector_query(space: Space, dense: list[float], now: Millis, limit: int, kind: Kind | None) -> QueryRequest:
     """By meaning. Ids and scores only, here and in the next."""
     by_meaning = Query.Nearest(dense, using="dense")
     return QueryRequest(
@@ -69,7 +69,7 @@ def nearest(space: Space, dense: list[float], now: Millis, limit: int, kind: Kin
     )
 
 
-def wordy(space: Space, sparse: Sparse, now: Millis, limit: int, kind: Kind | None) -> list[QueryRequest]:
+def keyword_query(space: Space, sparse: Sparse, now: Millis, limit: int, kind: Kind | None) -> list[QueryRequest]:
     """By words, and the pinned."""
     wanted = _recallable(space, now, kind)
     by_words = Query.Nearest(SparseVector(*sparse), using="bm25")

@@ -16,7 +16,7 @@ from typing import Any
 
 from prometheus_client import Counter
 
-from rememberd.errors import RequestError, StoreUnavailable, Unavailable
+from rememberd.errors import MemoryUnavailable, RequestError, StoreUnavailable
 from rememberd.memory.recall.retrieve import Wanted, retrieve
 from rememberd.ports import MemoryStore
 from rememberd.search_results import Candidates
@@ -105,7 +105,7 @@ async def _answer(
     try:
         result = await methods[method](**_typed(arguments, vector))
         return (*pack_candidates(result), None) if isinstance(result, Candidates) else (result, b"", None)
-    except (RequestError, Unavailable) as error:
+    except (RequestError, MemoryUnavailable) as error:
         return None, b"", pack_error(error)
     except Exception as error:  # noqa: BLE001 - a bug met in one call must not end the connection that all share
         faults.inc()
@@ -132,12 +132,12 @@ def _methods(store: EdgeStore, opened: MemoryStore) -> dict[str, Method]:
     return {
         "put": store.put,
         "get": store.get,
-        "ahead": store.ahead,
+        "ahead": store.prefetch,
         "search": store.search,
         "retrieve": partial(retrieve, opened),
         "page": store.page,
         "count": store.count,
-        "buried": store.buried,
+        "buried": store.deleted_at,
         "delete": store.delete,
         "erase": store.erase,
         "spaces": store.spaces,

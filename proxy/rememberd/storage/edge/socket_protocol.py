@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from rememberd.errors import ConfigError, RequestError, StoreUnavailable, Unavailable
-from rememberd.search_results import NAMED, Book, Candidates, Names
+from rememberd.errors import ConfigError, MemoryUnavailable, RequestError, StoreUnavailable
+from rememberd.search_results import NAMED, Candidates, DictColumn, Dictionary
 
 # sun_path holds 104 bytes on the strictest system, with a final zero; the server binds a `.new` first.
 MAX_SOCKET_PATH = 104 - 1 - len(".new")
@@ -99,11 +99,11 @@ def unpack_candidates(head: list[Any], columns: bytes) -> Candidates:
     for name, kind in {**_COLUMNS, **dict.fromkeys(NAMED, "i4"), "ids": f"S{width}"}.items():
         unpacked[name] = column = np.frombuffer(columns, kind, rows, place)
         place += column.nbytes
-    named = {name: Names(unpacked[name], Book(each)) for name, each in zip(NAMED, names, strict=True)}
+    named = {name: DictColumn(unpacked[name], Dictionary(each)) for name, each in zip(NAMED, names, strict=True)}
     return Candidates(**unpacked | named)
 
 
-def pack_error(error: RequestError | Unavailable) -> dict[str, Any]:
+def pack_error(error: RequestError | MemoryUnavailable) -> dict[str, Any]:
     if isinstance(error, RequestError):
         return {"status": error.status, "code": error.code, "message": error.message, "param": error.param}
     return {"message": str(error)}

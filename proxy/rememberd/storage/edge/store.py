@@ -25,11 +25,11 @@ from rememberd.search_results import Candidates
 from rememberd.storage import cursors
 from rememberd.storage.cursors import Place
 from rememberd.storage.edge import queries
-from rememberd.storage.edge.points import bare_point, is_of, living_point, place_of, stored_in
+from rememberd.storage.edge.points import bare_point, engine_id, is_of, living_point, stored_in
 from rememberd.storage.edge.shard import check_embedder, mark_ready, open_shard, take_lock
 from rememberd.storage.migrate import Stored
 from rememberd.storage.payload import LIGHT, memory_in, point_id, space_of, tombstone
-from rememberd.storage.row_cache import Branch, Cleared, LightRows, Placed
+from rememberd.storage.row_cache import RowCache, RowRefs, ScoredIds, StaleCache
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
 # The engine writes through memory maps: on a full disk it dies of SIGBUS, so it must never meet one.
@@ -53,9 +53,9 @@ class EdgeStore:
     def __init__(self, shard: qdrant.EdgeShard, folder: Path, lock: int, min_free_bytes: int) -> None:
         self._shard: Any = shard  # its stubs allow ids and payloads that no point of ours has
         self._folder, self._lock, self._min_free_bytes = folder, lock, min_free_bytes
-        self._rows = LightRows(CACHED_ROWS)
+        self._rows = RowCache(CACHED_ROWS)
         self._memories: dict[tuple[Space, str], Memory] = {}  # recalled lately
-        self._ahead: dict[Hashable, list[Placed]] = {}  # by words and pinned, for searches that are about to come
+        self._ahead: dict[Hashable, list[RowRefs]] = {}  # by words and pinned, for searches that are about to come
         self._dirty = True  # what the write-ahead log replayed is not flushed yet
         self._last_read = 0.0
 
@@ -96,8 +96,8 @@ class EdgeStore:
                 self._memories[space, payload["id"]] = memory_in(payload)
         return [self._memories[space, id_] for id_ in dict.fromkeys(ids) if (space, id_) in self._memories]
 
-    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
-        found = self._queried(queries.wordy(space, sparse, now, SEARCHED, None))
+    async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+        found = self._queried(queries.keyword_query(space, sparse, now, SEARCHED, None))
         if len(self._ahead) >= AHEAD:
             del self._ahead[next(iter(self._ahead))]
         self._ahead[_words(space, sparse, now, SEARCHED, None)] = found
@@ -114,11 +114,11 @@ class EdgeStore:
         kind: Kind | None = None,
     ) -> Candidates:
         self._last_read = time.monotonic()
-        nearest = queries.nearest(space, dense, now, limit, kind)
+        nearest = queries.vector_query(space, dense, now, limit, kind)
         if ahead := self._ahead.pop(_words(space, sparse, now, limit, kind), None):
-            with suppress(Cleared):
+            with suppress(StaleCache):
                 return self._rows.union(*self._queried([nearest]), *ahead)
-        return self._rows.union(*self._queried([nearest, *queries.wordy(space, sparse, now, limit, kind)]))
+        return self._rows.union(*self._queried([nearest, *queries.keyword_query(space, sparse, now, limit, kind)]))
 
     async def page(
         self,
@@ -150,7 +150,7 @@ class EdgeStore:
             counted: int = self._shard.count(queries.number(conditions))
         return counted
 
-    async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
+    async def deleted_at(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
         tombs = (payload for payload in self._payloads(space, ids) if "buried" in payload)
         return {tomb["id"]: tomb["at"] for tomb in tombs}
 
@@ -179,14 +179,14 @@ class EdgeStore:
         return points
 
     async def scan(self, after: UUID | None, limit: int) -> list[Stored]:
-        first = 0 if after is None else place_of(after) + 1
+        first = 0 if after is None else engine_id(after) + 1
         with _engine():
             records = self._shard.scroll(queries.following(first, limit))[0] if first < 2**64 else []
         return [stored_in(record) for record in records]
 
     async def take(self, ids: Sequence[UUID]) -> list[Stored]:
         with _engine():
-            places = [place_of(each) for each in ids]
+            places = [engine_id(each) for each in ids]
             records = self._shard.retrieve(places, with_payload=True, with_vector=False) if ids else []
         wanted = set(ids)
         return [each for each in map(stored_in, records) if each.id in wanted]
@@ -268,16 +268,16 @@ class EdgeStore:
 
     def _lying(self, space: Space, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The payload at the place of each id, if there is one."""
-        places = {id_: place_of(point_id(space, id_)) for id_ in ids}
+        places = {id_: engine_id(point_id(space, id_)) for id_ in ids}
         with _engine():
             records = self._shard.retrieve(list(places.values()), with_payload=True, with_vector=False)
         found = {record.id: record.payload for record in records}
         return {id_: found[place] for id_, place in places.items() if place in found}
 
-    def _queried(self, wanted: list[QueryRequest]) -> list[Placed]:
+    def _queried(self, wanted: list[QueryRequest]) -> list[RowRefs]:
         with _engine():
             found = self._shard.query_batch(QueryBatchRequest(wanted))
-            branches = [Branch([hit.id for hit in hits], [hit.score for hit in hits]) for hits in found]
+            branches = [ScoredIds([hit.id for hit in hits], [hit.score for hit in hits]) for hits in found]
             try:
                 return [self._rows.placed(branch) for branch in branches]
             except KeyError:
@@ -299,7 +299,7 @@ class EdgeStore:
         The engine sorts by order alone, so the group of equals that a page may end in is fetched whole."""
         records = []
         if after is not None:
-            first = place_of(after.id) + 1
+            first = engine_id(after.id) + 1
             records = [record for record in self._tied(conditions, after.order) if record.id >= first]
         older, _ = self._shard.scroll(queries.newest(conditions, limit + 1, after and after.order))
         if len(older) > limit:

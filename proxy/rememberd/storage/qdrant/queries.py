@@ -41,7 +41,7 @@ def not_buried(space: Space) -> Filter:
     return Filter(must_not=[_equals("buried", space_key(space))])
 
 
-def nearest(
+def vector_query(
     space: Space, dense: list[float], now: Millis, limit: int, kind: Kind | None, shard: str | None, rescore: bool
 ) -> QueryRequest:
     """By meaning. `rescore`: the server searches rounded vectors; the scores are to be those of the whole ones."""
@@ -57,7 +57,7 @@ def nearest(
     )
 
 
-def worded(
+def keyword_query(
     space: Space, sparse: Sparse, now: Millis, limit: int, kind: Kind | None, shard: str | None, own_idf: bool
 ) -> QueryRequest:
     """By words. `own_idf`: a word's rarity is that in this space, not that among everybody's memories."""

@@ -64,7 +64,7 @@ class QdrantStore:
             self._name = name
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
-        buried = await self.buried(space, [point.memory.id for point in points])
+        buried = await self.deleted_at(space, [point.memory.id for point in points])
         unburied = [point for point in points if point.memory.id not in buried]
         newer = [p for p in points if p.memory.id in buried and buried[p.memory.id] < p.memory.updated_at]
         # Another process may bury one of them meanwhile.
@@ -74,7 +74,7 @@ class QdrantStore:
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         return [memory_in(record.payload) for record in await self._records(space, ids) if "space" in record.payload]
 
-    async def ahead(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+    async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         """The server is asked once, for everything."""
 
     async def search(
@@ -90,11 +90,11 @@ class QdrantStore:
         async with self._collection() as name:
             shard = self._shard(space.user)
             asked = [
-                queries.nearest(space, dense, now, limit, kind, shard, self._settings.quantize),
+                queries.vector_query(space, dense, now, limit, kind, shard, self._settings.quantize),
                 queries.pinned(space, now, kind, shard),
             ]
             if sparse.indices:
-                asked.append(queries.worded(space, sparse, now, limit, kind, shard, self._own_idf))
+                asked.append(queries.keyword_query(space, sparse, now, limit, kind, shard, self._own_idf))
             near, pinned, *by_words = await self._client.query_batch_points(name, asked)
         nearest = {hit.id: hit.score for hit in near.points}
         worded = {hit.id: hit.score for branch in by_words for hit in branch.points}
@@ -127,7 +127,7 @@ class QdrantStore:
             counted = await self._client.count(name, wanted, shard_key_selector=self._shard(space.user))
         return counted.count
 
-    async def buried(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
+    async def deleted_at(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
         tombs = (record.payload for record in await self._records(space, ids) if "buried" in record.payload)
         return {tomb["id"]: tomb["at"] for tomb in tombs}
 

@@ -11,43 +11,43 @@ from pathlib import Path
 
 import orjson
 
-from rememberd.access.api_keys import MadeKey, MadeKeys, kept_key, name_taken, no_such_key
+from rememberd.access.api_keys import ApiKey, ApiKeyStore, name_taken, no_such_key, stored_key
 from rememberd.access.principals import digest, new_key
-from rememberd.encryption.cipher import Cipher, Unreadable
+from rememberd.encryption.cipher import Cipher, DecryptionError
 from rememberd.errors import RequestError
-from rememberd.storage.redis.client import Shared
+from rememberd.storage.redis.client import RedisClient
 from rememberd.types import Millis, Principal
 
 log = logging.getLogger("rememberd.keys")
 
 
-class RedisMadeKeys:
+class RedisApiKeys:
     """`MadeKeys`. With a `root` the names in them are sealed, and who can write to Redis alone makes no key.
 
     `before` are those that this host made without Redis: they come along, and are revoked where they were, so that
     none of them is in force again by any way back."""
 
-    def __init__(self, shared: Shared, root: Cipher | None, before: MadeKeys) -> None:
+    def __init__(self, shared: RedisClient, root: Cipher | None, before: ApiKeyStore) -> None:
         self.shared, self.root, self.before = shared, root, before
         self._run = shared.script(Path(__file__).with_suffix(".lua"))
         self._moved = False
 
-    async def create(self, principal: Principal, at: Millis) -> tuple[MadeKey, str]:
+    async def create(self, principal: Principal, at: Millis) -> tuple[ApiKey, str]:
         await self._move()
         key = new_key()
-        made = MadeKey(f"key_{secrets.token_hex(8)}", digest(key), principal, at, None)
+        made = ApiKey(f"key_{secrets.token_hex(8)}", digest(key), principal, at, None)
         if not await self._add(made):
             raise name_taken(principal.name)
         return made, key
 
-    async def revoke(self, id_or_name: str, at: Millis) -> MadeKey:
+    async def revoke(self, id_or_name: str, at: Millis) -> ApiKey:
         await self._move()
         found = await self._run("revoke", id_or_name, self._name(id_or_name), at, _version())
         if not found:
             raise no_such_key(id_or_name)
         return self._made(*found)
 
-    async def all(self) -> list[MadeKey]:
+    async def all(self) -> list[ApiKey]:
         await self._move()
         return [self._made(*each) for each in await self._run("all")]
 
@@ -77,7 +77,7 @@ class RedisMadeKeys:
         if moved:
             log.warning("%d keys that were made on this host are in Redis now, in force at every host", moved)
 
-    async def _add(self, key: MadeKey) -> bool:
+    async def _add(self, key: ApiKey) -> bool:
         """False: a key in force has the name."""
         data = orjson.dumps(key.principal)
         if self.root is not None:
@@ -89,16 +89,16 @@ class RedisMadeKeys:
     def _name(self, name: str) -> str:
         return self.root.name(name) if self.root is not None else name
 
-    def _made(self, id: bytes, hashed: bytes, principal: bytes, created_at: bytes, revoked_at: bytes) -> MadeKey:
+    def _made(self, id: bytes, hashed: bytes, principal: bytes, created_at: bytes, revoked_at: bytes) -> ApiKey:
         def opened() -> bytes:
             if self.root is None:
                 return principal
             try:
                 return self.root.open(principal, _place(id.decode(), hashed))
-            except Unreadable as error:
+            except DecryptionError as error:
                 raise ValueError("it was sealed with another key, or changed") from error
 
-        return kept_key(id.decode(), hashed, opened, int(created_at), int(revoked_at) if revoked_at else None)
+        return stored_key(id.decode(), hashed, opened, int(created_at), int(revoked_at) if revoked_at else None)
 
 
 def _place(id: str, hashed: bytes) -> str:

@@ -27,7 +27,7 @@ RETRIES = 8
 Run = Callable[..., Awaitable[Any]]
 
 
-class Shared:
+class RedisClient:
     """A client of the Redis at `url` (redis://, rediss://, unix://). Without a `clock` it is Redis that tells the
     time: the clocks of hosts differ.
 
@@ -63,7 +63,7 @@ class Shared:
 
         return run
 
-    def soon(self, run: Run) -> Run:
+    def with_deadline(self, run: Run) -> Run:
         """The same function, given up early, and for a while not tried at all when Redis keeps failing."""
 
         async def run_soon(operation: str, *values: str | bytes | int) -> Any:

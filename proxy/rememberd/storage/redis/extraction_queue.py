@@ -8,16 +8,16 @@ from pathlib import Path
 import orjson
 
 from rememberd.memory.serialization import turn_from_json, turn_to_json
-from rememberd.storage.redis.client import Shared
+from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.redis.queue import letter
 from rememberd.storage.retry_policy import BATCH, DONE_MS, FIRST_DELAY_MS, GIVE_UP_MS, LONGEST_WAIT, MAX_ATTEMPTS
 from rememberd.types import DeadLetter, Millis, PendingStats, Spent, Turn
 
 
-class RedisPending:
+class RedisExtractionQueue:
     """`PendingTurns`. `idle_ms` is how long a conversation rests before its turns are read together."""
 
-    def __init__(self, shared: Shared, *, idle_ms: Millis, lease_ms: Millis = 30_000) -> None:
+    def __init__(self, shared: RedisClient, *, idle_ms: Millis, lease_ms: Millis = 30_000) -> None:
         self.idle_ms = idle_ms
         self._run = shared.script(Path(__file__).with_suffix(".lua"))
         self._leases = shared.leases(self._run, lease_ms)
@@ -50,7 +50,7 @@ class RedisPending:
         self._leases.let_go(turn_ids)
         return int(await self._run("fail", self._leases.owner, error, FIRST_DELAY_MS, MAX_ATTEMPTS, *turn_ids))
 
-    async def postpone(self, turn_ids: Sequence[str], delay_ms: Millis, outcome: str) -> None:
+    async def defer(self, turn_ids: Sequence[str], delay_ms: Millis, outcome: str) -> None:
         self._leases.let_go(turn_ids)
         await self._run("postpone", self._leases.owner, delay_ms, outcome, *turn_ids)
 

@@ -13,23 +13,23 @@ from redis.exceptions import RedisError, ResponseError
 
 from rememberd.encryption.keyring import Row
 from rememberd.errors import QueueUnavailable
-from rememberd.storage.redis.client import PREFIX, Shared
+from rememberd.storage.redis.client import PREFIX, RedisClient
 
 _SCRIPT = Path(__file__).with_suffix(".lua")
 _REWRITE_SECONDS = 60.0
 _LOOK_EVERY_SECONDS = 0.05
 
 
-class RedisKeys:
+class RedisKeyring:
     """`Keys`. A chat waits for `get`: it is given up early. Only `appendfsync always` keeps a new key through a loss
     of power; without it, what was sealed in the last second cannot be read after one."""
 
     place = "Redis"
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: RedisClient) -> None:
         self.shared = shared
         self._run = shared.script(_SCRIPT)
-        self._soon = shared.soon(self._run)
+        self._soon = shared.with_deadline(self._run)
 
     async def begun(self) -> bool:
         """Is what lies in this Redis sealed?"""

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from rememberd.errors import QueueUnavailable
-from rememberd.memory.retry import ended
+from rememberd.memory.retry import cancel_and_wait
 from rememberd.types import Millis
 
 log = logging.getLogger("rememberd.queue")
@@ -36,7 +36,7 @@ class Leases:
 
     async def close(self) -> None:
         if self._renewing is not None:
-            await ended(self._renewing)
+            await cancel_and_wait(self._renewing)
 
     async def _renew(self) -> None:
         while True:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rememberd.memory.serialization import turn_from_json, turn_to_json
-from rememberd.storage.redis.client import Shared
+from rememberd.storage.redis.client import RedisClient
 from rememberd.types import Claim, DeadLetter, Millis, QueueStats, Space, Turn
 
 
@@ -14,7 +14,7 @@ class RedisQueue:
     """A `TurnQueue`. An append-only file with `appendfsync always` makes `put` survive a power cut, `everysec` a kill
     of Redis."""
 
-    def __init__(self, shared: Shared, *, lease_ms: Millis = 30_000) -> None:
+    def __init__(self, shared: RedisClient, *, lease_ms: Millis = 30_000) -> None:
         self.shared = shared
         self._run = shared.script(Path(__file__).with_suffix(".lua"))
         self._leases = shared.leases(self._run, lease_ms)
@@ -41,7 +41,7 @@ class RedisQueue:
         self._leases.let_go([turn_id])  # first: if Redis is away, the lease lapses
         await self._run("retry", self._leases.owner, delay_ms, error, turn_id)
 
-    async def bury(self, turn_id: str, error: str) -> None:
+    async def dead_letter(self, turn_id: str, error: str) -> None:
         await self._run("bury", self._leases.owner, error, turn_id)
         self._leases.let_go([turn_id])
 

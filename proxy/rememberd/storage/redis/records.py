@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from rememberd.storage.redis.client import Shared
+from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.sqlite.receipts import receipt_from_json
 from rememberd.types import Millis, Receipt, Space
 
@@ -18,7 +18,7 @@ _SCRIPT = Path(__file__).with_suffix(".lua")
 class RedisReceipts:
     """A `ReceiptBook`."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: RedisClient) -> None:
         self._run = shared.script(_SCRIPT)
 
     async def put(self, receipt: Receipt) -> bool:
@@ -52,22 +52,22 @@ class RedisReceipts:
         return int(await self._run("expire", older_than))
 
 
-class RedisFrozen:
+class RedisBlockCache:
     """`FrozenBlocks`. A chat waits for `thawed`: it is given up early."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: RedisClient) -> None:
         self._run = shared.script(_SCRIPT)
-        self._soon = shared.soon(self._run)
+        self._soon = shared.with_deadline(self._run)
 
     async def bump(self, space: Space) -> int:
         return int(await self._run("bump", *space))
 
-    async def thawed(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
+    async def get(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
         now, found = await self._soon("thawed", *space, key)
         version, _, value = (found or b"").partition(b":")
         return int(now), (int(version), value) if version else None
 
-    async def freeze(self, space: Space, key: str, version: int, value: bytes) -> None:
+    async def put(self, space: Space, key: str, version: int, value: bytes) -> None:
         await self._run("freeze", *space, key, version, value)
 
     async def erase(self, user: str) -> int:
@@ -80,9 +80,9 @@ class RedisFrozen:
 class RedisPauses:
     """`Pauses`. The queue itself refuses the turns of who has paused: a chat that could not ask learns nothing."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: RedisClient) -> None:
         self._run = shared.script(_SCRIPT)
-        self._soon = shared.soon(self._run)
+        self._soon = shared.with_deadline(self._run)
 
     async def paused(self, user: str) -> bool:
         return bool(await self._soon("paused", user))

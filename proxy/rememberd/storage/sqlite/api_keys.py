@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from rememberd.access.api_keys import MadeKey, kept_key, name_taken, no_such_key
+from rememberd.access.api_keys import ApiKey, name_taken, no_such_key, stored_key
 from rememberd.access.principals import digest, new_key
 from rememberd.storage.sqlite.database import Database
 from rememberd.types import Millis, Principal
@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS keys (
 COLUMNS = "id, digest, principal, created_at, revoked_at"
 
 
-class KeysFile:
+class SqliteApiKeys:
     """`MadeKeys`. In a file of its own, so that SQLite's `data_version` tells of changes of keys only. Until the
     first key is made there is no file."""
 
@@ -32,9 +32,9 @@ class KeysFile:
         self.database = database
         database.declare(SCHEMA)
 
-    async def create(self, principal: Principal, at: Millis) -> tuple[MadeKey, str]:
+    async def create(self, principal: Principal, at: Millis) -> tuple[ApiKey, str]:
         key = new_key()
-        made = MadeKey(f"key_{secrets.token_hex(8)}", digest(key), principal, at, None)
+        made = ApiKey(f"key_{secrets.token_hex(8)}", digest(key), principal, at, None)
         row = (made.id, principal.name, made.digest, orjson.dumps(principal), at)
 
         def work(db: sqlite3.Connection) -> None:
@@ -45,8 +45,8 @@ class KeysFile:
         await self.database.write(work)
         return made, key
 
-    async def revoke(self, id_or_name: str, at: Millis) -> MadeKey:
-        def work(db: sqlite3.Connection) -> MadeKey:
+    async def revoke(self, id_or_name: str, at: Millis) -> ApiKey:
+        def work(db: sqlite3.Connection) -> ApiKey:
             found = _in_force(db, id_or_name)
             if not found:
                 raise no_such_key(id_or_name)
@@ -55,7 +55,7 @@ class KeysFile:
 
         return await self.database.write(work)
 
-    async def all(self) -> list[MadeKey]:
+    async def all(self) -> list[ApiKey]:
         if not self.database.path.exists():
             return []
         rows = self.database.read(f"SELECT {COLUMNS} FROM keys ORDER BY created_at, id")  # noqa: S608 - ours
@@ -73,5 +73,5 @@ def _in_force(db: sqlite3.Connection, id_or_name: str) -> list[Any]:
     return db.execute(sql, (id_or_name,)).fetchall()
 
 
-def _made(id: str, hashed: bytes, principal: bytes, created_at: Millis, revoked_at: Millis | None) -> MadeKey:
-    return kept_key(id, hashed, lambda: principal, created_at, revoked_at)
+def _made(id: str, hashed: bytes, principal: bytes, created_at: Millis, revoked_at: Millis | None) -> ApiKey:
+    return stored_key(id, hashed, lambda: principal, created_at, revoked_at)

@@ -40,7 +40,7 @@ FROM (SELECT 1) LEFT JOIN frozen ON user = ? AND scope = ? AND "key" = ?
 """
 
 
-class Frozen:
+class SqliteBlockCache:
     """`thawed` is one look-up by key; the rest wait for a commit.
 
     Each raises `QueueUnavailable`."""
@@ -54,13 +54,13 @@ class Frozen:
         rows = await self.database.write(lambda db: db.execute(BUMP, space).fetchall(), durable=False)
         return int(rows[0][0])
 
-    async def thawed(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
+    async def get(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
         """The space's version (0 until it first changes; it never goes back); and, if there is one, the version at
         which the value was frozen, and the value."""
         now, at, value = self.database.read(THAW, (*space, *space, key))[0]
         return now, None if at is None else (at, value)
 
-    async def freeze(self, space: Space, key: str, version: int, value: bytes) -> None:
+    async def put(self, space: Space, key: str, version: int, value: bytes) -> None:
         """`version` is the space's before `value` was made. The first value of the highest version stands."""
         values = {"user": space.user, "scope": space.scope, "key": key, "version": version, "value": value}
         await self.database.write(lambda db: db.execute(FREEZE, values).rowcount, durable=False, patient=True)

@@ -99,7 +99,7 @@ SELECT turn, user, scope, created_at, attempts, error FROM readings WHERE state 
 """
 
 
-class SqlitePending:
+class SqliteExtractionQueue:
     """`PendingTurns`. `idle_ms` is how long a conversation rests before its turns are read together."""
 
     def __init__(
@@ -164,7 +164,7 @@ class SqlitePending:
 
         return await self.database.write(work)
 
-    async def postpone(self, turn_ids: Sequence[str], delay_ms: Millis, outcome: str) -> None:
+    async def defer(self, turn_ids: Sequence[str], delay_ms: Millis, outcome: str) -> None:
         rows = [(self.clock() + delay_ms, outcome, turn_id) for turn_id in turn_ids]
         await self.database.write(lambda db: db.executemany(POSTPONE, rows).rowcount, durable=False)
 

@@ -22,7 +22,7 @@ REWRAP = "UPDATE keys SET master = ?, wrapped = ? WHERE owner = ?"
 GET = "SELECT master, wrapped FROM keys WHERE owner = ?"
 
 
-class KeyFile:
+class SqliteKeyring:
     """`Keys`. What is dropped is wiped from the file, its free pages and its log, or the call raises."""
 
     def __init__(self, database: Database) -> None:

@@ -7,7 +7,7 @@ from rememberd.storage.sqlite.database import Database
 SCHEMA = "CREATE TABLE IF NOT EXISTS paused (user TEXT PRIMARY KEY) WITHOUT ROWID;"
 
 
-class Pauses:
+class SqlitePauses:
     """In the same file as the SQLite queue: where a pause cannot be read, no turn can be queued either.
 
     Each method raises `QueueUnavailable`."""

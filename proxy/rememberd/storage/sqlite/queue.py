@@ -123,7 +123,7 @@ class SqliteQueue:
     async def retry(self, turn_id: str, error: str, delay_ms: Millis) -> None:
         await self._execute(RETRY, self.clock() + delay_ms, error, turn_id)
 
-    async def bury(self, turn_id: str, error: str) -> None:
+    async def dead_letter(self, turn_id: str, error: str) -> None:
         def work(db: sqlite3.Connection) -> None:
             db.execute(PUT_MEANWHILE, (turn_id,))
             db.execute(BURY, (error, turn_id))

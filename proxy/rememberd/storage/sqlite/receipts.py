@@ -43,7 +43,7 @@ WHERE user = ? AND scope = ? AND id NOT GLOB 'imp_*' ORDER BY created_at DESC, i
 """
 
 
-class Receipts:
+class SqliteReceipts:
     """In the same file as the SQLite queue, so that a turn and its receipt put at the same time share a commit."""
 
     def __init__(self, database: Database) -> None:

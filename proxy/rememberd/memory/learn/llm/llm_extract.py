@@ -16,7 +16,7 @@ import orjson
 
 from rememberd.dialects import chat
 from rememberd.errors import RememberdError, RequestError, UpstreamUnavailable
-from rememberd.memory.learn.llm.llm_output import SLOTS, BadAnswer, believed, parse
+from rememberd.memory.learn.llm.llm_output import SLOTS, BadAnswer, parse, verified_facts
 from rememberd.memory.recall.block import tokens
 from rememberd.ports import Upstream
 from rememberd.types import Deployment, Fact, Millis, Turn
@@ -90,7 +90,7 @@ class Model:
         """`turns` are of one conversation, their `user_text` the person's own words. Raises as `complete` does."""
         answer, spent = await self.complete(messages(turns), "facts", SCHEMA)
         try:
-            return Answer(believed(parse(answer), turns), spent)
+            return Answer(verified_facts(parse(answer), turns), spent)
         except BadAnswer as error:
             raise BadAnswer(str(error), spent) from error
 

@@ -15,7 +15,7 @@ import orjson
 from prometheus_client import Counter
 
 from rememberd.errors import RememberdError
-from rememberd.memory.learn.rules.prefilter import GAP, instructs, material_from
+from rememberd.memory.learn.rules.prefilter import GAP, is_instruction, material_from
 from rememberd.memory.text_similarity import content
 from rememberd.types import Fact, Millis, Turn
 
@@ -55,7 +55,7 @@ class BadAnswer(RememberdError):
 
 def parse(answer: str) -> list[dict[str, Any]]:
     """The facts of an answer that have the asked shape. Raises `BadAnswer` rather than find nothing in nonsense."""
-    items = listed(answer, "facts")
+    items = statements(answer, "facts")
     shaped = [item for item in items if _has_shape(item)]
     REFUSED.labels("malformed").inc(len(items) - len(shaped))
     if items and not shaped:
@@ -63,7 +63,7 @@ def parse(answer: str) -> list[dict[str, Any]]:
     return shaped
 
 
-def listed(answer: str, key: str) -> list[Any]:
+def statements(answer: str, key: str) -> list[Any]:
     """The list that the answer, a JSON object, has under `key`. Raises `BadAnswer`."""
     answer = _THOUGHTS.sub("", answer)
     fenced = _FENCE.search(answer)
@@ -77,7 +77,7 @@ def listed(answer: str, key: str) -> list[Any]:
     return items
 
 
-def believed(items: Sequence[Mapping[str, Any]], turns: Sequence[Turn]) -> dict[str, list[Fact]]:
+def verified_facts(items: Sequence[Mapping[str, Any]], turns: Sequence[Turn]) -> dict[str, list[Fact]]:
     """The facts that can be shown, by the turn they stand in."""
     facts: dict[str, list[Fact]] = {}
     for item in items:
@@ -113,7 +113,7 @@ def _doubt(text: str, evidence: str, turn: Turn | None) -> str | None:
         return "too_long"
     if "[redacted" in text + evidence:
         return "secret"
-    if instructs(text, evidence):
+    if is_instruction(text, evidence):
         return "instruction"
     if not _says_no_more(text, evidence, turn.user_text):
         return "invented"

@@ -14,7 +14,7 @@ from prometheus_client import Counter
 
 from rememberd.memory.ids import fact_id
 from rememberd.memory.learn.llm.llm_extract import Model, Prompt, date
-from rememberd.memory.learn.llm.llm_output import MAX_TEXT, BadAnswer, listed
+from rememberd.memory.learn.llm.llm_output import MAX_TEXT, BadAnswer, statements
 from rememberd.memory.text_similarity import opposes, says_the_same
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import Fact, Memory, Millis, Turn, Verdict, Verdicts
@@ -73,7 +73,7 @@ class Pair(NamedTuple):
     old: Memory
 
 
-async def unclear(
+async def ambiguous_pairs(
     store: MemoryStore, embedder: Embedder, found: Sequence[tuple[Turn, Fact]], *, now: Millis
 ) -> list[Pair]:
     """The nearest ones. `found` is of one space. Raises `StoreUnavailable` and `EmbedderUnavailable`."""
@@ -109,7 +109,7 @@ async def decide(model: Model, pairs: Sequence[Pair]) -> tuple[dict[Fact, Verdic
     separate. Raises `UpstreamUnavailable` and `BadAnswer`."""
     answer, spent = await model.complete(question(pairs), "decisions", SCHEMA)
     try:
-        relations = _relations(listed(answer, "decisions"), _numbered(pairs))
+        relations = _relations(statements(answer, "decisions"), _numbered(pairs))
     except BadAnswer as error:
         raise BadAnswer(str(error), spent) from error
     verdicts: dict[Fact, dict[str, Verdict]] = {pair.fact: {} for pair in pairs}

@@ -13,15 +13,15 @@ from dataclasses import replace
 
 from prometheus_client import Counter
 
-from rememberd.errors import Unavailable, UpstreamUnavailable
+from rememberd.errors import MemoryUnavailable, UpstreamUnavailable
 from rememberd.memory.ids import found_id
 from rememberd.memory.learn.forget import unforgotten
 from rememberd.memory.learn.llm.llm_extract import Model, Prompt, cost, messages
 from rememberd.memory.learn.llm.llm_output import BadAnswer
-from rememberd.memory.learn.llm.llm_reconcile import DECISIONS, Pair, decide, question, unclear
-from rememberd.memory.learn.rules.prefilter import own_words, personal
+from rememberd.memory.learn.llm.llm_reconcile import DECISIONS, Pair, ambiguous_pairs, decide, question
+from rememberd.memory.learn.rules.prefilter import is_personal, own_words
 from rememberd.memory.safety.privacy import Privacy
-from rememberd.ports import Embedder, MemoryStore, PendingTurns, TurnQueue
+from rememberd.ports import Embedder, ExtractionQueue, MemoryStore, TurnQueue
 from rememberd.types import Fact, Millis, Turn, Verdicts
 
 CALLS = 4  # at the same time, each of another user
@@ -35,22 +35,22 @@ TOKENS = Counter("rememberd_extraction_tokens", "Tokens spent on model extractio
 log = logging.getLogger("rememberd.extract")
 
 
-async def offer(pending: PendingTurns, turn: Turn) -> None:
+async def offer(extraction_queue: ExtractionQueue, turn: Turn) -> None:
     """A redacted turn; one without anything personal in it is only counted."""
     text = own_words(turn.user_text)
-    if not personal(text):
+    if not is_personal(text):
         TURNS.labels("impersonal").inc()
         return
-    await pending.add(replace(turn, user_text=text, answer="", recalled=(), earlier=()))
+    await extraction_queue.add(replace(turn, user_text=text, answer="", recalled=(), earlier=()))
     TURNS.labels("queued").inc()
 
 
-class Stage:
+class LlmWorker:
     """`daily_tokens` is what one user's extraction may cost a day (UTC); what is `hidden` the model does not see."""
 
     def __init__(
         self,
-        pending: PendingTurns,
+        extraction_queue: ExtractionQueue,
         queue: TurnQueue,
         store: MemoryStore,
         embedder: Embedder,
@@ -60,7 +60,7 @@ class Stage:
         *,
         clock: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self.pending, self.queue, self.store, self.embedder = pending, queue, store, embedder
+        self.extraction_queue, self.queue, self.store, self.embedder = extraction_queue, queue, store, embedder
         self.model, self.daily_tokens, self.hidden, self.clock = model, daily_tokens, hidden, clock
 
     async def run(self) -> None:
@@ -72,7 +72,7 @@ class Stage:
         while True:
             try:
                 asked = await self.step(int(delay * 1000))
-            except (Unavailable, UpstreamUnavailable) as error:
+            except (MemoryUnavailable, UpstreamUnavailable) as error:
                 log.warning("extraction waits %.0f s: %s: %s", delay, type(error).__name__, error)
                 await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
                 delay = min(2 * delay, MAX_DELAY_S)
@@ -84,12 +84,12 @@ class Stage:
     async def step(self, delay_ms: Millis = 1_000) -> bool:
         """One conversation that is due; False if none is. `delay_ms`: how long its turns rest if the provider is out
         of reach, so that others get their turn. Raises `UpstreamUnavailable` and `Unavailable`."""
-        turns = await self.pending.claim()
+        turns = await self.extraction_queue.claim()
         if not turns:
             return False
         try:
             await self._try(turns)
-        except (Unavailable, UpstreamUnavailable):
+        except (MemoryUnavailable, UpstreamUnavailable):
             await self._postpone(turns, delay_ms, "unavailable")
             raise
         return True
@@ -97,7 +97,7 @@ class Stage:
     async def _try(self, turns: Sequence[Turn]) -> None:
         try:
             await self._learn(turns)
-        except (Unavailable, UpstreamUnavailable):
+        except (MemoryUnavailable, UpstreamUnavailable):
             raise
         except BadAnswer as error:
             await self._spend(turns, error.tokens)
@@ -119,21 +119,21 @@ class Stage:
         for job in await self._judged(read):
             if not await self.queue.put(job):
                 TURNS.labels("erased").inc()
-        await self.pending.done(_ids(turns))
+        await self.extraction_queue.done(_ids(turns))
 
     async def _read(self, turns: Sequence[Turn], wanted: Sequence[Turn]) -> list[Turn]:
         """Those in which the model found something, with that."""
         found, tokens = await self.model.ask(wanted)
         await self._spend(turns, tokens)
         read = [replace(turn, found=tuple(found.get(turn.id, ()))) for turn in turns]
-        await self.pending.keep(read)
+        await self.extraction_queue.keep(read)
         TURNS.labels("answered").inc(len(turns))
         return [turn for turn in read if turn.found]
 
     async def _judged(self, read: Sequence[Turn]) -> list[Turn]:
         """The jobs for the writer: facts, with the verdicts about them."""
         told = [(turn, fact) for turn in read for fact in turn.found]
-        near = await unclear(self.store, self.embedder, told, now=self.clock())
+        near = await ambiguous_pairs(self.store, self.embedder, told, now=self.clock())
         pairs = [each for each in near if not (self.hidden and self.hidden.keeps(each.turn.space, each.old))]
         verdicts = await self._decide(read, pairs) if pairs else {}
         return [
@@ -167,21 +167,21 @@ class Stage:
 
     async def _over_budget(self, turns: Sequence[Turn], prompt: Prompt) -> Millis | None:
         """How long the day still lasts, if this is too much for it."""
-        spent = await self.pending.spent(turns[0].space.user)
+        spent = await self.extraction_queue.spent(turns[0].space.user)
         return spent.day_ends_in_ms if spent.tokens + cost(prompt) > self.daily_tokens else None
 
     async def _spend(self, turns: Sequence[Turn], tokens: int) -> None:
         """Before anything else that follows a call, so that no other call is made meanwhile."""
-        await self.pending.spend(turns[0].space.user, tokens)
+        await self.extraction_queue.spend(turns[0].space.user, tokens)
         TOKENS.inc(tokens)
 
     async def _postpone(self, turns: Sequence[Turn], delay_ms: Millis, outcome: str) -> None:
-        await self.pending.postpone(_ids(turns), delay_ms, outcome)
+        await self.extraction_queue.defer(_ids(turns), delay_ms, outcome)
         TURNS.labels(outcome).inc(len(turns))
 
     async def _fail(self, turns: Sequence[Turn], reason: str) -> None:
         """The reason may quote the answer, so it goes where the turns are, and not into the log."""
-        dead = await self.pending.fail(_ids(turns), reason[:500])
+        dead = await self.extraction_queue.fail(_ids(turns), reason[:500])
         TURNS.labels("dead").inc(dead)
         TURNS.labels("retried").inc(len(turns) - dead)
         log.warning("no usable answer for %d turns, %d of them dead letters now", len(turns), dead)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from rememberd.memory.learn.rules.non_statements import WORD_I, begins_material, handed_in, not_meant
+from rememberd.memory.learn.rules.non_statements import WORD_I, begins_material, is_hypothetical, is_pasted
 
 MAX_TEXT = 8_000  # characters; anything longer was pasted rather than typed
 MAX_CLAUSE = 300
@@ -37,12 +37,12 @@ def clauses(message: str) -> Iterator[Clause]:
     if len(message) > MAX_TEXT:
         return
     text = blank_quoted(message)
-    if handed_in(text) or _pasted(text):
+    if is_pasted(text) or _pasted(text):
         return
     for sentence in _sentences(text):
         if begins_material(sentence):
             return
-        if not not_meant(sentence):
+        if not is_hypothetical(sentence):
             yield from _from_sentence(sentence)
 
 

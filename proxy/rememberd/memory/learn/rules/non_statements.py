@@ -12,7 +12,7 @@ import re
 WORD_I = r"i|i['’]m|i['’]ve|my|mine|we|our|ich|mein\w*|je|mon|ma|yo|mi|jeg|jag|min|mitt|ik|mijn"
 
 
-def handed_in(text: str) -> bool:
+def is_pasted(text: str) -> bool:
     """Is all of the message a text to be worked on, a role, a game or a joke?"""
     return bool(_NOT_THEIR_OWN.search(text.lower()) or _CAST.search(text))
 
@@ -28,7 +28,7 @@ def begins_material(sentence: str) -> bool:
     return _LABELLED.match(lower) is not None
 
 
-def not_meant(sentence: str) -> bool:
+def is_hypothetical(sentence: str) -> bool:
     """Is the sentence supposed, quoted from somebody or in jest?"""
     return _NOT_MEANT.search(sentence.lower()) is not None
 

@@ -24,7 +24,7 @@ def own_words(text: str) -> str:
     return f"{text[:HEAD_CHARS]}\n{GAP}\n{text[-TAIL_CHARS:]}"
 
 
-def personal(text: str) -> bool:
+def is_personal(text: str) -> bool:
     """May these own words state something about their writer? False only where nothing speaks for it: a wrong True
     costs a call, a wrong False a memory."""
     stated = _ROUTINE.sub(" ", text.replace(GAP, " "))
@@ -45,7 +45,7 @@ def material_from(text: str) -> int:
     return found.start() if found else len(text)
 
 
-def instructs(text: str, evidence: str) -> bool:
+def is_instruction(text: str, evidence: str) -> bool:
     """Does a fact read like an order to an assistant rather than a statement about a person? How answers should be
     ("I want short answers") is a statement."""
     return bool(_IMPERATIVE.match(text) or _ORDER.search(text) or _ORDER.search(evidence))
