@@ -3,8 +3,9 @@
 RememberdError
 ├── ConfigError             the operator: a setting; stops at start
 ├── RequestError            the client: answered with its status and the dialect's error body
+├── InputRejected           whoever called: an input that storage cannot accept; the HTTP layer gives it a status
 ├── UpstreamUnavailable     the model provider did not answer; 502 or 504
-└── Unavailable             a part of memory is down; the chat flows without it
+└── MemoryUnavailable       a part of memory is down; the chat flows without it
     ├── StoreUnavailable
     ├── QueueUnavailable
     └── EmbedderUnavailable
@@ -33,6 +34,15 @@ class RequestError(RememberdError):
         super().__init__(message)
         self.status, self.code, self.message, self.param = status, code, message, param
         self.retry_after = retry_after
+
+
+class InputRejected(RememberdError):
+    """An input that a store refuses. `code` is the machine-readable reason, for which
+    `http.exception_handlers` has a status; the message says what to do."""
+
+    def __init__(self, code: str, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.param = code, message, param
 
 
 class UpstreamUnavailable(RememberdError):

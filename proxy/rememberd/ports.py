@@ -70,7 +70,7 @@ class MemoryStore(Protocol):
     ) -> tuple[list[Memory], str | None]:
         """Newest first by created_at, and the cursor of the next page (None at the end).
 
-        Expired and superseded ones only with `include_past`. Raises `RequestError` for a cursor it did not make."""
+        Expired and superseded ones only with `include_past`. Raises `InputRejected` for a cursor it did not make."""
 
     async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
         """How many `page` would list, all pages together."""

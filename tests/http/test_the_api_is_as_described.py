@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from tests.support.proxy_server import Proxy
 
-ROOM = Path(__file__).parents[2] / "proxy" / "api"
+ROUTES = Path(__file__).parents[2] / "proxy" / "rememberd" / "wiring" / "routes.py"
 
 
 def test_every_path_of_the_memories_is_described(proxy: Proxy) -> None:
@@ -23,11 +24,10 @@ def test_every_path_of_the_memories_is_described(proxy: Proxy) -> None:
         (path, method) for path, item in document["paths"].items() for method in item if method != "parameters"
     }
     written = set()
-    for file in ("memories.py", "insight.py", "receipts.py"):
-        for line in (ROOM / file).read_text().splitlines():
-            if line.strip().startswith('Route("/v1/'):
-                _, path, _, method, _ = line.split('"')
-                written.add((path, method.lower()))
+    for path, method in re.findall(
+        r'Route\("(/v1/(?:memories|receipts)[^"]*)", .*methods=(\w+)\)', ROUTES.read_text()
+    ):
+        written.add((path, method.lower()))
     assert described == written
 
 

@@ -77,8 +77,9 @@ async def test_the_vectors_are_those_fastembed_makes(embedder: FastEmbedder) -> 
 async def test_loading_the_packaged_model_takes_neither_fastembed_nor_a_hub() -> None:
     """A web process stays small and needs no network: the heavy imports never happen."""
     program = (
-        "import asyncio, sys; from proxy.memory.embed import FastEmbedder; embedder = FastEmbedder();"
-        "asyncio.run(embedder.start()); print(embedder.dim, 'fastembed' in sys.modules, 'litellm' in sys.modules)"
+        "import asyncio, sys; from rememberd.memory.embedding.embedder import FastEmbedder;"
+        "embedder = FastEmbedder(); asyncio.run(embedder.start());"
+        "print(embedder.dim, 'fastembed' in sys.modules, 'litellm' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["384", "False", "False"]

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from rememberd.access.auth import Auth
 from rememberd.api.health import Health
 from rememberd.types import Claim
+from rememberd.wiring.routes import health_routes
 from tests.support.proxy_server import PATIENCE, eventually
 from tests.support.writer_rig import Rig
 
@@ -65,8 +66,8 @@ async def test_a_writer_that_hangs_is_not_alive(tmp_path: Path) -> None:
     """A step that neither ends nor fails: whoever looks at /health/live starts another writer."""
     rig, stop, hung = Rig(tmp_path), asyncio.Event(), asyncio.Event()
     writer = rig.writer()
-    health = Health(Auth([], None), writer.queue, {}, alive=lambda: writer.alive(0.5))
-    app = httpx.ASGITransport(Starlette(routes=health.routes()))
+    health = Health(Auth({}, None), writer.queue, {}, alive=lambda: writer.alive(0.5))
+    app = httpx.ASGITransport(Starlette(routes=health_routes(health)))
     running = asyncio.create_task(writer.run(stop))
     async with httpx.AsyncClient(transport=app, base_url="http://writer") as client:
 

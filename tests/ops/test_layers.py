@@ -29,7 +29,7 @@ LAYERS = (
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # What a room must not know although it comes from outside the package.
 FOREIGN = {
-    "memory": {"starlette", "uvicorn", "redis", "qdrant_client", "qdrant_edge", "sqlite3"},
+    "memory": {"starlette", "uvicorn", "redis", "qdrant_client", "sqlite3"},
     "upstream": {"starlette", "uvicorn", "redis", "qdrant_client", "qdrant_edge", "sqlite3"},
     "dialects": {"starlette", "uvicorn", "redis", "asyncio", "socket", "sqlite3"},
     "storage": {"starlette", "uvicorn", "litellm"},

@@ -179,7 +179,7 @@ async def test_a_child_that_keeps_crashing_is_started_ever_more_slowly(tmp_path:
 async def test_a_command_that_does_not_exist_is_tried_again(tmp_path: Path) -> None:
     """A child that cannot be started (a broken update) is logged and retried, and the end still works."""
     script = (
-        "import asyncio, logging, sys; from proxy.supervisor import Child, supervise;"
+        "import asyncio, logging, sys; from rememberd.processes.supervisor import Child, supervise;"
         "logging.basicConfig(level=logging.INFO);"
         "sys.exit(asyncio.run(supervise([Child('web', ['./no-such-command'])], first_delay_s=0.01)))"
     )

@@ -16,8 +16,8 @@ import pytest
 from rememberd.access.api_keys import ApiKey, ApiKeyStore, KeyWatcher
 from rememberd.access.auth import Auth
 from rememberd.encryption.cipher import Cipher
-from rememberd.errors import ConfigError, QueueUnavailable, RequestError
-from rememberd.settings.schema import Key
+from rememberd.errors import ConfigError, InputRejected, QueueUnavailable, RequestError
+from rememberd.settings.schema import Key, configured_keys
 from rememberd.storage.redis.api_keys import RedisApiKeys
 from rememberd.storage.redis.client import PREFIX, RedisClient
 from rememberd.storage.sqlite.api_keys import SqliteApiKeys
@@ -57,7 +57,7 @@ def in_redis(url: str, folder: Path, root: Cipher | None = None) -> RedisApiKeys
 def let_in(auth: Auth, key: str) -> bool:
     try:
         auth.principal({"x-api-key": key})
-    except RequestError:
+    except InputRejected:
         return False
     return True
 
@@ -72,12 +72,12 @@ async def test_a_key_made_here_is_listed_there(two: tuple[ApiKeyStore, ApiKeySto
     assert (made.principal, made.digest) == (ADA, sha256(key.encode()).digest())
 
 
-async def test_of_two_who_take_a_name_at_once_one_gets_409(two: tuple[ApiKeyStore, ApiKeyStore]) -> None:
+async def test_of_two_who_take_a_name_at_once_one_is_refused(two: tuple[ApiKeyStore, ApiKeyStore]) -> None:
     """Whichever process they ask; once it is revoked the name is free again."""
     asked = [each.create(ADA, 1) for _ in range(4) for each in two]
     results = await asyncio.gather(*asked, return_exceptions=True)
-    refused = [each for each in results if isinstance(each, RequestError)]
-    assert (len(refused), {each.status for each in refused}) == (7, {409})
+    refused = [each for each in results if isinstance(each, InputRejected)]
+    assert (len(refused), {each.code for each in refused}) == (7, {"key_exists"})
     await two[1].revoke("ada's", 2)
     await two[0].create(ADA, 3)
 
@@ -89,7 +89,7 @@ async def test_who_is_revoked_stays_in_the_list(two: tuple[ApiKeyStore, ApiKeySt
     assert await other.revoke(first.id, 5) == ApiKey(first.id, first.digest, ADA, 1, 5)
     second, _ = await other.create(ADA, 6)
     for gone in (first.id, "nobody's"):
-        with pytest.raises(RequestError, match="no key in force is called"):
+        with pytest.raises(InputRejected, match="no key in force is called"):
             await one.revoke(gone, 7)
     assert (await one.revoke("ada's", 8)).id == second.id
     assert [each.revoked_at for each in await other.all()] == [5, 8]
@@ -103,7 +103,7 @@ async def test_every_change_has_a_version_of_its_own(two: tuple[ApiKeyStore, Api
     seen.append(await other.version())
     await one.revoke(made.id, 2)
     seen.append(await other.version())
-    with pytest.raises(RequestError):
+    with pytest.raises(InputRejected):
         await one.revoke(made.id, 3)
     assert len(set(seen)) == 3
     assert await other.version() == seen[-1]
@@ -111,7 +111,7 @@ async def test_every_change_has_a_version_of_its_own(two: tuple[ApiKeyStore, Api
 
 async def test_what_was_changed_elsewhere_is_in_force_after_a_look(two: tuple[ApiKeyStore, ApiKeyStore]) -> None:
     """And only then are keys known to be needed, or not; who looks needs no restart."""
-    auth = Auth([])
+    auth = Auth({})
     watch = KeyWatcher(auth, two[1])
     assert not let_in(auth, "any")
     await watch.refresh()
@@ -164,7 +164,7 @@ async def test_while_they_are_away_nobody_new_gets_in_and_nobody_known_is_put_ou
 ) -> None:
     """The log says so once, whatever the reasons are, and once when they are back."""
     caplog.set_level(logging.INFO)
-    keys, auth = Keys(), Auth([])
+    keys, auth = Keys(), Auth({})
     watch = KeyWatcher(auth, keys)
     keys.reload(of("known"), of("gone", 5))
     await watch.refresh()
@@ -188,7 +188,7 @@ async def test_who_starts_while_they_are_away_lets_in_the_keys_of_the_settings_o
     keys = Keys()
     keys.away = QueueUnavailable("refused")
     for configured in ([], [Key(name="alice", key="sk-alice", user="alice")]):
-        auth = Auth(configured)
+        auth = Auth(configured_keys(configured))
         await KeyWatcher(auth, keys).refresh()
         assert [let_in(auth, each) for each in ("", "sk-alice", "made")] == [False, bool(configured), False]
         assert not auth.one_user
@@ -196,7 +196,7 @@ async def test_who_starts_while_they_are_away_lets_in_the_keys_of_the_settings_o
 
 async def test_an_older_copy_brings_no_key_back_and_opens_nothing() -> None:
     """Redis restored, or emptied: what this process saw revoked stays so, and keys stay needed."""
-    keys, auth = Keys(), Auth([])
+    keys, auth = Keys(), Auth({})
     watch = KeyWatcher(auth, keys)
     keys.reload(of("ada", 5), of("bob"))
     await watch.refresh()
@@ -210,7 +210,7 @@ async def test_an_older_copy_brings_no_key_back_and_opens_nothing() -> None:
 
 async def test_one_that_cannot_be_read_opens_nothing_and_holds_up_no_other() -> None:
     """Nor is a proxy that needs keys taken for one that needs none."""
-    keys, auth = Keys(), Auth([])
+    keys, auth = Keys(), Auth({})
     keys.reload(of("torn", readable=False))
     await KeyWatcher(auth, keys).refresh()
     assert [let_in(auth, each) for each in ("torn", "")] == [False, False]
@@ -241,7 +241,7 @@ async def test_sealed_no_name_stands_in_redis_and_who_writes_there_makes_no_key(
         client.hset(f"{PREFIX}api_key:key_x", mapping=fields | {b"digest": forged})
         client.zadd(f"{PREFIX}api_keys", {"key_x": 3})
         client.set(f"{PREFIX}api_keys_version", "forged")
-    auth = Auth([])
+    auth = Auth({})
     await KeyWatcher(auth, keys).refresh()
     assert not let_in(auth, "mine")
     assert [each.readable for each in await keys.all()] == [False, True, False]
@@ -281,7 +281,7 @@ async def test_keys_made_before_there_was_redis_come_along(redis_url: str, tmp_p
         again = in_redis(redis_url, tmp_path / "a")
         stack.push_async_callback(again.close)
         assert {each.id: each.revoked_at for each in await again.all()}[eve.id] == 5
-        auth = Auth([])
+        auth = Auth({})
         await KeyWatcher(auth, files[0]).refresh()
         assert not let_in(auth, key)
         assert not let_in(auth, "")
@@ -308,7 +308,7 @@ async def test_an_emptied_redis_opens_no_host_that_had_keys(
     assert len(await keys.all()) == 1
     with redis_server.client() as client:
         client.flushall()
-    again, auth = in_redis(redis_url, tmp_path), Auth([])
+    again, auth = in_redis(redis_url, tmp_path), Auth({})
     await KeyWatcher(auth, again).refresh()
     assert not let_in(auth, "")
     assert not let_in(auth, key)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from hashlib import blake2b
 
-from rememberd.errors import EmbedderUnavailable, RequestError, StoreUnavailable
+from rememberd.errors import EmbedderUnavailable, InputRejected, StoreUnavailable
 from rememberd.search_results import Candidate, Candidates
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
@@ -211,4 +211,4 @@ def _key_of(cursor: str) -> tuple[float, str]:
         at, memory_id = urlsafe_b64decode(cursor).decode().split(" ")
         return int(at), memory_id
     except ValueError as error:
-        raise RequestError(400, "invalid_cursor", "Pass the next_cursor of the page before.") from error
+        raise InputRejected("invalid_cursor", "Pass the next_cursor of the page before.") from error

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from qdrant_edge import Bm25
 
-from rememberd.errors import RequestError
+from rememberd.errors import InputRejected
 from rememberd.ports import MemoryStore
 from rememberd.types import Evidence, Memory, Point, Source, Space, Sparse
 
@@ -314,9 +314,9 @@ class StoreContract:
             (ANN, cursor[:-4]),
             (Space("bob"), cursor),
         ]:
-            with pytest.raises(RequestError) as refused:
+            with pytest.raises(InputRejected) as refused:
                 await store.page(space, limit=2, now=NOW, cursor=text)
-            assert refused.value.status == 400
+            assert refused.value.code == "invalid_cursor"
             assert refused.value.param == "cursor"
 
     async def test_the_deleted_leave_a_tombstone_only(self, store: MemoryStore) -> None:

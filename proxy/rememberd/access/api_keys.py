@@ -11,7 +11,7 @@ from typing import Protocol
 import orjson
 
 from rememberd.access.auth import Auth
-from rememberd.errors import QueueUnavailable, RequestError
+from rememberd.errors import InputRejected, QueueUnavailable
 from rememberd.types import Millis, Principal
 
 log = logging.getLogger("rememberd.keys")
@@ -39,10 +39,10 @@ class ApiKeyStore(Protocol):
     """Where the made keys lie. Each raises `QueueUnavailable`."""
 
     async def create(self, principal: Principal, at: Millis) -> tuple[ApiKey, str]:
-        """The key itself is returned this once. Raises `RequestError` 409 if a key in force has the name."""
+        """The key itself is returned this once. Raises `InputRejected` if a key in force has the name."""
 
     async def revoke(self, id_or_name: str, at: Millis) -> ApiKey:
-        """Raises `RequestError` 404 if no key in force has that id or name."""
+        """Raises `InputRejected` if no key in force has that id or name."""
 
     async def all(self) -> list[ApiKey]:
         """In the order they were made, revoked ones too."""
@@ -100,13 +100,13 @@ class KeyWatcher:
             await self.refresh()
 
 
-def name_taken(name: str) -> RequestError:
+def name_taken(name: str) -> InputRejected:
     message = f"there is a key {name!r}: revoke it first, or take another name"
-    return RequestError(409, "key_exists", message, param="name")
+    return InputRejected("key_exists", message, param="name")
 
 
-def no_such_key(id_or_name: str) -> RequestError:
-    return RequestError(404, "key_not_found", f"no key in force is called {id_or_name[:64]!r}")
+def no_such_key(id_or_name: str) -> InputRejected:
+    return InputRejected("key_not_found", f"no key in force is called {id_or_name[:64]!r}")
 
 
 def stored_key(

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
-from rememberd.access.principals import digest, hash_from, principal_from
+from rememberd.access.principals import digest
 from rememberd.access.rate_limit import RateLimits
 from rememberd.errors import RequestError
-from rememberd.settings.schema import Key
 from rememberd.types import Principal
 
 LOCAL = Principal("local", user="local")
@@ -23,12 +21,13 @@ class Auth:
     """Who may come in: who has a key of the settings or one that was made. Where none was ever made and only this
     machine can reach us (`local_only`), everyone is the user `local`.
 
-    Keys are looked up by digest. How long that takes depends on digests only, and nobody can choose a key by its
-    digest, so the time says nothing about the keys that exist. The admin key is compared in constant time."""
+    `configured`: the keys of the settings, by digest. Keys are looked up by digest. How long that takes depends on
+    digests only, and nobody can choose a key by its digest, so the time says nothing about the keys that exist. The
+    admin key is compared in constant time."""
 
     def __init__(
         self,
-        keys: Sequence[Key],
+        configured: Mapping[bytes, Principal],
         admin_key: str | None = None,
         *,
         local_only: bool = True,
@@ -36,7 +35,7 @@ class Auth:
         limits: RateLimits | None = None,
     ) -> None:
         self.local_only, self.origins, self.limits = local_only, origins, limits
-        self._configured = {_digest_of(key): principal_from(asdict(key)) for key in keys}
+        self._configured = configured
         self._made: Mapping[bytes, Principal] = {}
         self._seen, self._ever_made = False, True  # until somebody has looked
         self._admin = digest(admin_key) if admin_key else None
@@ -104,10 +103,6 @@ class Auth:
         if seconds is not None:
             message = f"this key may make {per_minute} requests a minute; try again in {seconds} s"
             raise RequestError(429, "rate_limit_exceeded", message, retry_after=seconds)
-
-
-def _digest_of(key: Key) -> bytes:
-    return digest(key.key) if key.key is not None else hash_from(key.key_hash or "")
 
 
 def _key(headers: Mapping[str, str]) -> str | None:

@@ -10,16 +10,15 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from rememberd.access.api_keys import ApiKey, ApiKeyStore, KeyWatcher
 from rememberd.access.auth import Auth
 from rememberd.access.principals import principal_from
-from rememberd.api.memories import json_response
 from rememberd.api.serializers import rfc3339
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
+from rememberd.http.responses import json_response
 from rememberd.ports import MemoryStore
 from rememberd.types import Millis, Principal, Space
 
@@ -34,15 +33,6 @@ Erase = Callable[[str], Awaitable[int]]
 class Admin:
     def __init__(self, auth: Auth, keys: ApiKeyStore, watch: KeyWatcher, store: MemoryStore, erase: Erase) -> None:
         self.auth, self.keys, self.watch, self.store, self.erase = auth, keys, watch, store, erase
-
-    def routes(self) -> list[Route]:
-        return [
-            Route("/admin/keys", self.list_keys, methods=["GET"]),
-            Route("/admin/keys", self.create_key, methods=["POST"]),
-            Route("/admin/keys/{id}", self.revoke_key, methods=["DELETE"]),
-            Route("/admin/users", self.list_users, methods=["GET"]),
-            Route("/admin/users/{user:path}", self.erase_user, methods=["DELETE"]),
-        ]
 
     def _enter(self, request: Request) -> None:
         self.auth.admin(request.headers)

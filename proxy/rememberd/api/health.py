@@ -10,11 +10,10 @@ from typing import Final
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from rememberd.access.auth import Auth
-from rememberd.api.memories import json_response
 from rememberd.errors import MemoryUnavailable, QueueUnavailable
+from rememberd.http.responses import json_response
 from rememberd.ports import TurnQueue
 from rememberd.telemetry.exposition import exposition
 
@@ -38,13 +37,6 @@ class Health:
         self, auth: Auth, queue: TurnQueue, checks: Mapping[str, Check], alive: Callable[[], bool] = lambda: True
     ) -> None:
         self.auth, self.queue, self.checks, self.alive = auth, queue, checks, alive
-
-    def routes(self) -> list[Route]:
-        return [
-            Route("/health/live", self.live, methods=["GET"]),
-            Route("/health/ready", self.ready, methods=["GET"]),
-            Route("/metrics", self.metrics, methods=["GET"]),
-        ]
 
     async def live(self, request: Request) -> Response:
         return json_response({"status": "ok"}) if self.alive() else json_response({"status": "stuck"}, 503)

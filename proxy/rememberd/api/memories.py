@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from rememberd.api.dependencies import CallerResolver
 from rememberd.api.import_turns import enqueue_import
@@ -18,6 +17,7 @@ from rememberd.api.serializers import flag_from, memory_from, memory_json, text_
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
+from rememberd.http.responses import json_response
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.erasure import erase
 from rememberd.memory.history import earlier_text
@@ -58,19 +58,6 @@ class Memories:
             receipts,
         )
         self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
-
-    def routes(self) -> list[Route]:
-        return [
-            Route("/v1/memories", self.page, methods=["GET"]),
-            Route("/v1/memories", self.add, methods=["POST"]),
-            Route("/v1/memories", self.erase, methods=["DELETE"]),
-            Route("/v1/memories/search", self.search, methods=["POST"]),
-            Route("/v1/memories/export", self.export, methods=["GET"]),
-            Route("/v1/memories/import", self.import_, methods=["POST"]),
-            Route("/v1/memories/{id}", self.read, methods=["GET"]),
-            Route("/v1/memories/{id}", self.edit, methods=["PATCH"]),
-            Route("/v1/memories/{id}", self.delete, methods=["DELETE"]),
-        ]
 
     async def page(self, request: Request) -> Response:
         space, asked = self.caller.space(request), request.query_params
@@ -262,10 +249,6 @@ class Memories:
         if not found:
             raise _unknown(memory_id)
         return found[0]
-
-
-def json_response(value: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status, media_type="application/json")
 
 
 def _unknown(memory_id: str) -> RequestError:

@@ -7,14 +7,13 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from rememberd.api.dependencies import CallerResolver
-from rememberd.api.memories import json_response
 from rememberd.api.serializers import flag_from, memory_json, rfc3339
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
 from rememberd.http.request import read_body
+from rememberd.http.responses import json_response
 from rememberd.memory.history import history
 from rememberd.memory.recall.block import line_cost
 from rememberd.memory.recall.recall import Recall
@@ -38,16 +37,6 @@ class MemoryStats:
     ) -> None:
         self.caller, self.store, self.recall = caller, store, recall
         self.receipts, self.pauses, self.max_body_bytes = receipts, pauses, max_body_bytes
-
-    def routes(self) -> list[Route]:
-        """To be placed before those of the memories, whose `{id}` would match these names."""
-        return [
-            Route("/v1/memories/preview", self.preview, methods=["POST"]),
-            Route("/v1/memories/stats", self.stats, methods=["GET"]),
-            Route("/v1/memories/settings", self.settings, methods=["GET"]),
-            Route("/v1/memories/settings", self.set, methods=["PUT"]),
-            Route("/v1/memories/{id}/history", self.history, methods=["GET"]),
-        ]
 
     async def preview(self, request: Request) -> Response:
         """What a chat with this message would recall now, and what came near but stays out. Leaves no trace."""

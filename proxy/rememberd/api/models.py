@@ -10,11 +10,10 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from rememberd.access.auth import Auth
-from rememberd.api.memories import json_response
 from rememberd.errors import RequestError, UpstreamUnavailable
+from rememberd.http.responses import json_response
 from rememberd.types import Deployment
 from rememberd.upstream.catalog import Catalog
 
@@ -33,12 +32,6 @@ class Models:
         self._wild: list[str] = []
         self._asked, self._asked_for = -_FRESH_SECONDS, [""]
         self._asking = asyncio.Lock()
-
-    def routes(self) -> list[Route]:
-        return [
-            Route("/v1/models", self.page, methods=["GET"]),
-            Route("/v1/models/{id:path}", self.read, methods=["GET"]),
-        ]
 
     async def page(self, request: Request) -> Response:
         principal = self.auth.principal(request.headers)

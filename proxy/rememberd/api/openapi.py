@@ -6,10 +6,9 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from rememberd import __version__
-from rememberd.api.memories import json_response
+from rememberd.http.responses import json_response
 
 Schema = dict[str, Any]
 
@@ -172,9 +171,5 @@ DOCUMENT: Schema = {
 }
 
 
-async def _document(request: Request) -> Response:
+async def document(request: Request) -> Response:
     return json_response(DOCUMENT)
-
-
-def routes() -> list[Route]:
-    return [Route("/openapi.json", _document, methods=["GET"])]

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
 FOLDER = Path(__file__).parent / "static"
 
@@ -30,9 +29,6 @@ class Page:
 
     def __init__(self) -> None:
         self.files = {path.name: _file(path) for path in FOLDER.iterdir() if path.suffix in _TYPES}
-
-    def routes(self) -> list[Route]:
-        return [Route("/", self.home, methods=["GET"]), Route("/page/{name}", self.file, methods=["GET"])]
 
     async def home(self, request: Request) -> Response:
         if "text/html" in request.headers.get("accept", ""):

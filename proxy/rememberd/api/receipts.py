@@ -8,12 +8,12 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from rememberd.api.dependencies import CallerResolver
-from rememberd.api.memories import json_response, limit_from
+from rememberd.api.memories import limit_from
 from rememberd.api.serializers import memory_json, rfc3339
 from rememberd.errors import RequestError
+from rememberd.http.responses import json_response
 from rememberd.memory.recall.block import render
 from rememberd.ports import MemoryStore, ReceiptStore
 from rememberd.types import Memory, Receipt, Space
@@ -26,12 +26,6 @@ _MOST = 100  # that can be asked for by their ids
 class ReceiptApi:
     def __init__(self, caller: CallerResolver, receipts: ReceiptStore, store: MemoryStore) -> None:
         self.caller, self.receipts, self.store = caller, receipts, store
-
-    def routes(self) -> list[Route]:
-        return [
-            Route("/v1/receipts", self.page, methods=["GET"]),
-            Route("/v1/receipts/{id}", self.read, methods=["GET"]),
-        ]
 
     async def page(self, request: Request) -> Response:
         """The newest, or those whose `ids` are given, with commas between; of these only what exists."""

@@ -31,7 +31,7 @@ from rememberd.settings.schema import Settings
 from rememberd.storage.sqlite.queue import wall_clock
 from rememberd.types import Memory, Millis, Space
 from rememberd.wiring import store as stores
-from rememberd.wiring.app import build_audit_log, build_embedder
+from rememberd.wiring.components import build_audit_log, build_embedder
 from rememberd.wiring.encryption import Encryption, open_encryption
 from rememberd.wiring.queue import open_queue
 

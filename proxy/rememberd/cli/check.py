@@ -19,9 +19,10 @@ from rememberd.types import Deployment
 from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
 from rememberd.wiring import store as stores
-from rememberd.wiring.app import build_audit_log, build_embedder, extraction
+from rememberd.wiring.components import build_audit_log, build_embedder
 from rememberd.wiring.encryption import Encryption, open_encryption
 from rememberd.wiring.queue import open_queue, risks
+from rememberd.wiring.writer import extraction
 
 EXAMPLES = """\
   rememberd check

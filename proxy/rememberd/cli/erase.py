@@ -16,7 +16,7 @@ from rememberd.ports import MemoryStore
 from rememberd.settings.schema import Settings
 from rememberd.storage.disk_scan import scan
 from rememberd.wiring import store as stores
-from rememberd.wiring.app import build_audit_log, build_embedder
+from rememberd.wiring.components import build_audit_log, build_embedder
 from rememberd.wiring.encryption import Encryption, open_encryption
 from rememberd.wiring.queue import open_queue
 

@@ -16,11 +16,11 @@ from rememberd.access.auth import Auth
 from rememberd.access.principals import digest
 from rememberd.api.admin import asked_key
 from rememberd.cli import config_option, settings_of
-from rememberd.errors import ConfigError, RequestError
+from rememberd.errors import ConfigError, InputRejected
 from rememberd.processes.run import prepare
-from rememberd.settings.schema import Settings
+from rememberd.settings.schema import Settings, configured_keys
 from rememberd.types import Millis
-from rememberd.wiring.app import build_audit_log, build_keys
+from rememberd.wiring.components import build_audit_log, build_keys
 from rememberd.wiring.encryption import open_encryption
 
 EXAMPLES = """\
@@ -75,9 +75,9 @@ async def _done(arguments: argparse.Namespace, settings: Settings, keys: ApiKeyS
             log.record({"who": OPERATOR, "did": "keys.revoke", "key": revoked.principal.name})
             print(f"revoked {revoked.principal.name} ({revoked.id})")
         else:
-            await _create(keys, vars(arguments), Auth(settings.keys or []))
+            await _create(keys, vars(arguments), Auth(configured_keys(settings.keys or ())))
             log.record({"who": OPERATOR, "did": "keys.create", "key": arguments.name, "whose": arguments.user})
-    except RequestError as error:
+    except InputRejected as error:
         raise ConfigError(error.message) from error
     finally:
         await keys.close()

@@ -20,7 +20,7 @@ from rememberd.settings.schema import Settings
 from rememberd.storage.migrate import MismatchError, Points, copy, verify
 from rememberd.storage.qdrant.connection import where
 from rememberd.wiring import store as stores
-from rememberd.wiring.app import build_embedder
+from rememberd.wiring.components import build_embedder
 
 EXAMPLES = """\
   rememberd migrate --from ~/.local/share/rememberd/qdrant --to http://qdrant:6333

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from rememberd.encryption.cipher import Cipher, DecryptionError
 from rememberd.encryption.keyring import Keyring
 from rememberd.encryption.queue import UNREADABLE
+from rememberd.memory.serialization import memory_of
 from rememberd.ports import MemoryStore
 from rememberd.search_results import NAMED, Candidates, DictColumn, Dictionary
-from rememberd.storage.payload import memory_of
 from rememberd.types import Evidence, Kind, Memory, Millis, Point, Source, Space, Sparse
 
 _UUID_CHARS, _TURN_CHARS = 36, 32

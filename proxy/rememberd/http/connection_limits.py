@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rememberd.errors import openai_body
-from rememberd.settings.schema import Server
 from rememberd.telemetry.metrics import counter
 
 log = logging.getLogger("rememberd.protocol")
@@ -26,13 +25,21 @@ LARGEST_HEAD = 64 * 1024  # bytes; clients of ours send 1 to 4 KB
 _PHRASES = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
 
 
-def limited_protocol(server: Server) -> type[HttpToolsProtocol]:
-    """With the limits of these settings."""
-    return type("GuardedProtocol", (_LimitedProtocol,), {"limits": server})
+class ConnectionLimits(NamedTuple):
+    """How many connections a process takes, and how many seconds a head or a body may be under way."""
+
+    max_connections: int
+    head_seconds: float
+    body_seconds: float
+
+
+def limited_protocol(limits: ConnectionLimits) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol class with these limits."""
+    return type("LimitedProtocol", (_LimitedProtocol,), {"limits": limits})
 
 
 class _LimitedProtocol(HttpToolsProtocol):
-    limits: ClassVar[Server]
+    limits: ClassVar[ConnectionLimits]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

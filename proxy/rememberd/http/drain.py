@@ -11,7 +11,7 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rememberd.api.memories import json_response
+from rememberd.http.responses import json_response
 
 
 class DrainMiddleware:

@@ -8,13 +8,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rememberd.api.memories import json_response
 from rememberd.dialects.registry import dialect_for
-from rememberd.errors import MemoryUnavailable, RequestError, UpstreamUnavailable
+from rememberd.errors import InputRejected, MemoryUnavailable, RequestError, UpstreamUnavailable
 from rememberd.http.request import ClientGone
+from rememberd.http.responses import json_response
 from rememberd.telemetry.logs import REQUEST
 
 log = logging.getLogger("rememberd.refusals")
+
+STATUS_OF_REJECTION = {"invalid_cursor": 400, "key_exists": 409, "key_not_found": 404, "place_taken": 409}
 
 
 async def _request_error(request: Request, error: Exception) -> Response:
@@ -25,6 +27,11 @@ async def _request_error(request: Request, error: Exception) -> Response:
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
+
+
+async def _input_rejected(request: Request, error: Exception) -> Response:
+    assert isinstance(error, InputRejected)
+    return _error(request, STATUS_OF_REJECTION[error.code], error.code, error.message, error.param)
 
 
 async def _upstream_unavailable(request: Request, error: Exception) -> Response:
@@ -71,6 +78,7 @@ def _error(request: Request, status: int, code: str, message: str, param: str | 
 
 EXCEPTION_HANDLERS = {
     RequestError: _request_error,
+    InputRejected: _input_rejected,
     UpstreamUnavailable: _upstream_unavailable,
     MemoryUnavailable: _memory_unavailable,
     ClientGone: _client_gone,

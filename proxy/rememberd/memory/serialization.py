@@ -1,10 +1,13 @@
-"""A turn as bytes, the same for every queue."""
+"""Turns as bytes, the same for every queue; memories from the JSON that stores keep."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import orjson
 
-from rememberd.types import Fact, Source, Space, Turn
+from rememberd.types import Evidence, Fact, Memory, Source, Space, Turn
 
 
 def turn_to_json(turn: Turn) -> bytes:
@@ -19,3 +22,15 @@ def turn_from_json(data: bytes) -> Turn:
     fields["recalled"], fields["earlier"] = tuple(fields["recalled"]), tuple(fields.get("earlier", ()))
     fields["found"] = tuple(Fact(**fact) for fact in fields.get("found", ()))
     return Turn(**fields)
+
+
+def memory_of(stored: Mapping[str, Any]) -> Memory:
+    """The memory in any JSON of a `Memory`."""
+    evidence = stored["evidence"]
+    return Memory(
+        **{
+            **stored,
+            "evidence": evidence and Evidence(**evidence),
+            "source": Source(**stored["source"]),
+        }
+    )

@@ -74,7 +74,8 @@ async def web(
 
     from rememberd.http.connection_limits import limited_protocol
     from rememberd.http.drain import DrainingServer, DrainMiddleware
-    from rememberd.wiring.app import build_app, build_embedder
+    from rememberd.wiring.app import build_app
+    from rememberd.wiring.components import build_embedder, connection_limits
     from rememberd.wiring.encryption import open_encryption
 
     logs.configure(settings.server.log_format)
@@ -88,19 +89,19 @@ async def web(
         stack.enter_context(_telemetry("web", environ))
         seal = await stack.enter_async_context(open_encryption(settings))
         app = build_app(settings, await model_list(settings, environ), environ, embedder, seal)
-        leaving = DrainMiddleware(app)
+        draining = DrainMiddleware(app)
         server = DrainingServer(
             uvicorn.Config(
-                leaving,
-                interface="asgi3",  # `Leaving` is called like one, but is no coroutine function
+                draining,
+                interface="asgi3",  # `DrainMiddleware` is called like one, but is no coroutine function
                 access_log=False,
                 log_config=None,
                 log_level="warning",
-                http=limited_protocol(settings.server),
+                http=limited_protocol(connection_limits(settings)),
                 server_header=False,
                 timeout_graceful_shutdown=settings.server.grace_seconds,
             ),
-            leaving,
+            draining,
             settings.server.drain_seconds,
         )
 
@@ -157,7 +158,7 @@ async def _load(embedder: FastEmbedder) -> None:
 
 async def writer(settings: Settings, environ: Mapping[str, str], parent: int | None) -> int:
     from rememberd.processes.writer_health import writer_health_server
-    from rememberd.wiring.app import running_writer
+    from rememberd.wiring.writer import running_writer
 
     logs.configure(settings.server.log_format)
     prepare(settings)

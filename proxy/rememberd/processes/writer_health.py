@@ -17,7 +17,9 @@ from rememberd.http.connection_limits import limited_protocol
 from rememberd.http.exception_handlers import EXCEPTION_HANDLERS
 from rememberd.memory.learn.writer import Writer
 from rememberd.processes import supervisor
-from rememberd.settings.schema import Server, Settings
+from rememberd.settings.schema import Server, Settings, configured_keys
+from rememberd.wiring.components import connection_limits
+from rememberd.wiring.routes import health_routes
 
 
 class _HealthServer(uvicorn.Server):
@@ -28,15 +30,15 @@ class _HealthServer(uvicorn.Server):
         yield
 
 
-def build_status(settings: Settings, writer: Writer) -> Starlette:
-    auth = Auth(settings.keys or [], settings.admin_key, local_only=settings.server.local_only)
+def health_app(settings: Settings, writer: Writer) -> Starlette:
+    auth = Auth(configured_keys(settings.keys or ()), settings.admin_key, local_only=settings.server.local_only)
     checks = {
         "store": writer.store.ping,
         "queue": writer.queue.stats,
         "embedder": lambda: writer.embedder.dense("ready?"),
     }
     health = Health(auth, writer.queue, checks, alive=writer.alive)
-    return Starlette(routes=health.routes(), exception_handlers=EXCEPTION_HANDLERS)
+    return Starlette(routes=health_routes(health), exception_handlers=EXCEPTION_HANDLERS)
 
 
 @asynccontextmanager
@@ -49,12 +51,12 @@ async def writer_health_server(settings: Settings, writer: Writer) -> AsyncItera
     listener = _listen(server, server.metrics_port)
     beside = _HealthServer(
         uvicorn.Config(
-            build_status(settings, writer),
+            health_app(settings, writer),
             lifespan="off",
             access_log=False,
             log_config=None,
             log_level="warning",
-            http=limited_protocol(server),
+            http=limited_protocol(connection_limits(settings)),
             server_header=False,
             timeout_graceful_shutdown=1,
         )

@@ -8,7 +8,7 @@ nearest.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from rememberd.errors import ConfigError
 from rememberd.memory.safety.pii_patterns import PERSONAL
 from rememberd.memory.safety.privacy import CLASSES
 from rememberd.settings.loader import SettingsReader
+from rememberd.types import Principal
 
 
 def setting(default: Any, about: str) -> Any:
@@ -212,6 +213,15 @@ def _check(settings: Settings) -> None:
             raise ConfigError(f"memory.redact knows {', '.join(PERSONAL)}, not {name!r}")
 
 
+def configured_keys(keys: Sequence[Key]) -> dict[bytes, Principal]:
+    """The holders of the keys in the settings, by the digest of the key. Raises `ValueError` for a bad entry."""
+    return {_digest_of(key): principal_from(asdict(key)) for key in keys}
+
+
+def _digest_of(key: Key) -> bytes:
+    return digest(key.key) if key.key is not None else hash_from(key.key_hash or "")
+
+
 def _check_patterns(patterns: list[str]) -> None:
     for pattern in patterns:
         try:
@@ -226,7 +236,7 @@ def _check_keys(keys: list[Key], admin_key: str | None) -> None:
         if (key.key is None) == (key.key_hash is None) or (key.key is not None and not key.key.strip()):
             raise ConfigError(f"the key of {key.name!r} is empty: it needs either `key` or `key_hash`")
         try:
-            hashed = digest(key.key) if key.key is not None else hash_from(key.key_hash or "")
+            hashed = _digest_of(key)
             principal_from(asdict(key))
         except ValueError as error:
             raise ConfigError(f"keys, {key.name!r}: {error}") from None

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 from uuid import UUID
 
-from rememberd.errors import RequestError
+from rememberd.errors import InputRejected
 from rememberd.types import Space
 
 _FORMAT = struct.Struct(">q16s8s")
@@ -29,7 +29,7 @@ def encode(space: Space, place: Place) -> str:
 
 
 def decode(space: Space, text: str) -> Place:
-    """Raises `RequestError` for a cursor that `encode` did not make for this space."""
+    """Raises `InputRejected` for a cursor that `encode` did not make for this space."""
     try:
         order, id_bytes, check = _FORMAT.unpack(urlsafe_b64decode(text.encode()))
     except (Base64Error, struct.error, UnicodeEncodeError):
@@ -44,9 +44,8 @@ def _check(space: Space, place: Place) -> bytes:
     return blake2b(f"{place}".encode(), digest_size=8, key=blake2b(repr(space).encode()).digest()).digest()
 
 
-def _refusal() -> RequestError:
-    return RequestError(
-        400,
+def _refusal() -> InputRejected:
+    return InputRejected(
         "invalid_cursor",
         "cursor is not one this listing returned; start again without it",
         param="cursor",

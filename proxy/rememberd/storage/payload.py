@@ -13,8 +13,9 @@ from uuid import UUID
 
 import orjson
 
+from rememberd.memory.serialization import memory_of
 from rememberd.search_results import Candidate
-from rememberd.types import Evidence, Memory, Millis, Point, Source, Space, Sparse
+from rememberd.types import Memory, Millis, Point, Space, Sparse
 
 # Engines compare ranges as 64-bit floats, which are exact up to here.
 FAR_FUTURE = 2**53 - 1
@@ -72,18 +73,6 @@ def tombstone(space: Space, memory_id: str, at: Millis) -> dict[str, Any]:
 
 def memory_in(payload: Mapping[str, Any]) -> Memory:
     return memory_of(orjson.loads(payload["memory"]))
-
-
-def memory_of(stored: Mapping[str, Any]) -> Memory:
-    """The memory in any JSON of a `Memory`."""
-    evidence = stored["evidence"]
-    return Memory(
-        **{
-            **stored,
-            "evidence": evidence and Evidence(**evidence),
-            "source": Source(**stored["source"]),
-        }
-    )
 
 
 def point_of(stored: Mapping[str, Any]) -> Point:

@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import Any
 
 from starlette.requests import Request
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rememberd.api.dependencies import CallerResolver
@@ -30,9 +29,6 @@ class Mcp:
         self.caller, self.privacy, self.pauses, self.max_body_bytes = caller, privacy, pauses, max_body_bytes
         self._ready: asyncio.Future[ASGIApp] | None = None
         self._running: asyncio.Task[None] | None = None
-
-    def routes(self) -> list[Route]:
-        return [Route("/mcp", self, methods=["POST"])]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         space = self.caller.space(Request(scope))

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from rememberd.errors import StoreUnavailable
 from rememberd.memory.recall.retrieve import Retrieved, Wanted
+from rememberd.memory.serialization import memory_of
 from rememberd.search_results import Candidates
 from rememberd.storage.edge.socket_protocol import (
     UNANSWERED,
@@ -21,7 +22,6 @@ from rememberd.storage.edge.socket_protocol import (
     unpack_candidates,
     unpack_error,
 )
-from rememberd.storage.payload import memory_of
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
 # More than this waiting to be sent means that nobody reads at the other end.

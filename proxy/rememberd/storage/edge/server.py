@@ -16,7 +16,7 @@ from typing import Any
 
 from prometheus_client import Counter
 
-from rememberd.errors import MemoryUnavailable, RequestError, StoreUnavailable
+from rememberd.errors import InputRejected, MemoryUnavailable, StoreUnavailable
 from rememberd.memory.recall.retrieve import Wanted, retrieve
 from rememberd.ports import MemoryStore
 from rememberd.search_results import Candidates
@@ -105,7 +105,7 @@ async def _answer(
     try:
         result = await methods[method](**_typed(arguments, vector))
         return (*pack_candidates(result), None) if isinstance(result, Candidates) else (result, b"", None)
-    except (RequestError, MemoryUnavailable) as error:
+    except (InputRejected, MemoryUnavailable) as error:
         return None, b"", pack_error(error)
     except Exception as error:  # noqa: BLE001 - a bug met in one call must not end the connection that all share
         faults.inc()

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from rememberd.errors import ConfigError, MemoryUnavailable, RequestError, StoreUnavailable
+from rememberd.errors import ConfigError, InputRejected, MemoryUnavailable, StoreUnavailable
 from rememberd.search_results import NAMED, Candidates, DictColumn, Dictionary
 
 # sun_path holds 104 bytes on the strictest system, with a final zero; the server binds a `.new` first.
@@ -103,11 +103,11 @@ def unpack_candidates(head: list[Any], columns: bytes) -> Candidates:
     return Candidates(**unpacked | named)
 
 
-def pack_error(error: RequestError | MemoryUnavailable) -> dict[str, Any]:
-    if isinstance(error, RequestError):
-        return {"status": error.status, "code": error.code, "message": error.message, "param": error.param}
+def pack_error(error: InputRejected | MemoryUnavailable) -> dict[str, Any]:
+    if isinstance(error, InputRejected):
+        return {"code": error.code, "message": error.message, "param": error.param}
     return {"message": str(error)}
 
 
-def unpack_error(packed: dict[str, Any]) -> RequestError | StoreUnavailable:
-    return RequestError(**packed) if "status" in packed else StoreUnavailable(packed["message"])
+def unpack_error(packed: dict[str, Any]) -> InputRejected | StoreUnavailable:
+    return InputRejected(**packed) if "code" in packed else StoreUnavailable(packed["message"])

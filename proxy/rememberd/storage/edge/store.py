@@ -20,7 +20,7 @@ import qdrant_edge as qdrant
 from prometheus_client import Counter
 from qdrant_edge import QueryBatchRequest, QueryRequest, UpdateOperation
 
-from rememberd.errors import RequestError, StoreUnavailable
+from rememberd.errors import InputRejected, StoreUnavailable
 from rememberd.search_results import Candidates
 from rememberd.storage import cursors
 from rememberd.storage.cursors import Place
@@ -80,7 +80,7 @@ class EdgeStore:
         there = self._lying(space, [point.memory.id for point in points])
         if strange := [id_ for id_, payload in there.items() if not is_of(payload, space, id_)]:
             message = f"the place of the memory {strange[0]} is taken by another one: say it in other words"
-            raise RequestError(409, "place_taken", message)
+            raise InputRejected("place_taken", message)
         buried = {id_: payload["at"] for id_, payload in there.items() if "buried" in payload}
         newer = [p for p in points if p.memory.id not in buried or buried[p.memory.id] < p.memory.updated_at]
         self._upsert([living_point(space, point) for point in newer])

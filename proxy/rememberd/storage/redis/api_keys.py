@@ -14,7 +14,7 @@ import orjson
 from rememberd.access.api_keys import ApiKey, ApiKeyStore, name_taken, no_such_key, stored_key
 from rememberd.access.principals import digest, new_key
 from rememberd.encryption.cipher import Cipher, DecryptionError
-from rememberd.errors import RequestError
+from rememberd.errors import InputRejected
 from rememberd.storage.redis.client import RedisClient
 from rememberd.types import Millis, Principal
 
@@ -70,7 +70,7 @@ class RedisApiKeys:
                 continue
             if not await self._add(key):  # another host has used the name
                 await self._add(replace(key, principal=replace(key.principal, name=f"{key.principal.name} {key.id}")))
-            with suppress(RequestError):  # it was revoked before
+            with suppress(InputRejected):  # it was revoked before
                 await self.before.revoke(key.id, time.time_ns() // 1_000_000)
                 moved += 1
         self._moved = True

@@ -1,0 +1,13 @@
+"""Answers of our own paths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """`value` as `application/json`; it may hold whatever orjson can write."""
+    return Response(orjson.dumps(value), status, media_type="application/json")

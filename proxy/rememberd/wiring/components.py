@@ -1,0 +1,42 @@
+"""The parts that several processes and commands are made of."""
+
+from __future__ import annotations
+
+from rememberd.access.api_keys import ApiKeyStore
+from rememberd.access.audit_log import AuditLog
+from rememberd.http.connection_limits import ConnectionLimits
+from rememberd.memory.embedding.embedder import FastEmbedder
+from rememberd.memory.safety.privacy import Privacy
+from rememberd.settings.schema import Settings
+from rememberd.storage.sqlite.api_keys import SqliteApiKeys
+from rememberd.storage.sqlite.database import Database
+from rememberd.wiring.encryption import Encryption
+
+
+def build_privacy(settings: Settings) -> Privacy:
+    return Privacy(settings.memory.private_scopes or (), settings.memory.private_classes or ())
+
+
+def build_embedder(settings: Settings) -> FastEmbedder:
+    return FastEmbedder(settings.memory.embedding.model, settings.memory.embedding.path)
+
+
+def build_audit_log(settings: Settings, seal: Encryption) -> AuditLog:
+    return AuditLog(settings.data_path / "audit.jsonl", seal.name)
+
+
+def build_keys(settings: Settings, seal: Encryption) -> ApiKeyStore:
+    """Raises `ConfigError` for a URL that is none."""
+    file = SqliteApiKeys(Database(settings.data_path / "keys.db"))
+    if not settings.memory.queue.url:
+        return file
+    # Imported here: who has no Redis need not load its client.
+    from rememberd.storage.redis.api_keys import RedisApiKeys
+    from rememberd.storage.redis.client import RedisClient
+
+    return RedisApiKeys(RedisClient(settings.memory.queue.url), seal.keyring.root if seal.keyring else None, file)
+
+
+def connection_limits(settings: Settings) -> ConnectionLimits:
+    server = settings.server
+    return ConnectionLimits(server.max_connections, server.head_seconds, server.body_seconds)

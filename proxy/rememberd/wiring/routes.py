@@ -1,0 +1,86 @@
+"""Every path of the HTTP surface, with its handler. The first that matches answers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from starlette.routing import Route
+
+from rememberd.api import openapi
+from rememberd.api.admin import Admin
+from rememberd.api.forward import Forward
+from rememberd.api.health import Health
+from rememberd.api.mcp.endpoint import Mcp
+from rememberd.api.memories import Memories
+from rememberd.api.memory_stats import MemoryStats
+from rememberd.api.models import Models
+from rememberd.api.page import Page
+from rememberd.api.receipts import ReceiptApi
+from rememberd.dialects.registry import DIALECTS
+from rememberd.http.exception_handlers import wrong_method
+from rememberd.pipeline.chat import Chat
+
+GET, POST, PUT, PATCH, DELETE = (["GET"], ["POST"], ["PUT"], ["PATCH"], ["DELETE"])
+
+
+class Handlers(NamedTuple):
+    chat: Chat
+    forward: Forward
+    models: Models
+    memories: Memories
+    stats: MemoryStats
+    receipts: ReceiptApi
+    admin: Admin
+    mcp: Mcp
+    health: Health
+    page: Page
+
+
+def routes(to: Handlers) -> list[Route]:
+    return [
+        *(Route(path, to.chat, methods=POST) for path in DIALECTS),
+        Route("/v1/messages/count_tokens", to.forward, methods=POST),
+        Route("/v1/models", to.models.page, methods=GET),
+        Route("/v1/models/{id:path}", to.models.read, methods=GET),
+        Route("/v1/memories", to.memories.page, methods=GET),
+        Route("/v1/memories", to.memories.add, methods=POST),
+        Route("/v1/memories", to.memories.erase, methods=DELETE),
+        Route("/v1/memories/search", to.memories.search, methods=POST),
+        Route("/v1/memories/export", to.memories.export, methods=GET),
+        Route("/v1/memories/import", to.memories.import_, methods=POST),
+        Route("/v1/memories/preview", to.stats.preview, methods=POST),
+        Route("/v1/memories/stats", to.stats.stats, methods=GET),
+        Route("/v1/memories/settings", to.stats.settings, methods=GET),
+        Route("/v1/memories/settings", to.stats.set, methods=PUT),
+        Route("/v1/memories/{id}/history", to.stats.history, methods=GET),
+        Route("/v1/memories/{id}", to.memories.read, methods=GET),
+        Route("/v1/memories/{id}", to.memories.edit, methods=PATCH),
+        Route("/v1/memories/{id}", to.memories.delete, methods=DELETE),
+        Route("/v1/receipts", to.receipts.page, methods=GET),
+        Route("/v1/receipts/{id}", to.receipts.read, methods=GET),
+        Route("/mcp", to.mcp, methods=POST),
+        Route("/admin/keys", to.admin.list_keys, methods=GET),
+        Route("/admin/keys", to.admin.create_key, methods=POST),
+        Route("/admin/keys/{id}", to.admin.revoke_key, methods=DELETE),
+        Route("/admin/users", to.admin.list_users, methods=GET),
+        Route("/admin/users/{user:path}", to.admin.erase_user, methods=DELETE),
+        Route("/openapi.json", openapi.document, methods=GET),
+        *health_routes(to.health),
+        # Our own paths in a method that they do not have: not for a provider to answer.
+        *(Route(path, wrong_method, methods=GET + POST) for path in (*DIALECTS, *_OURS)),
+        Route("/v1/{path:path}", to.forward, methods=GET + POST),
+        Route("/", to.page.home, methods=GET),
+        Route("/page/{name}", to.page.file, methods=GET),
+    ]
+
+
+def health_routes(health: Health) -> list[Route]:
+    """What a writer without web processes answers, too."""
+    return [
+        Route("/health/live", health.live, methods=GET),
+        Route("/health/ready", health.ready, methods=GET),
+        Route("/metrics", health.metrics, methods=GET),
+    ]
+
+
+_OURS = ("/v1/memories", "/v1/memories/{rest:path}", "/v1/receipts", "/v1/receipts/{rest:path}")

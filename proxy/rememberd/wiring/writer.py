@@ -1,0 +1,147 @@
+"""The writer process, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from rememberd.errors import ConfigError, QueueUnavailable, RequestError
+from rememberd.memory.erasure import undo_interrupted
+from rememberd.memory.learn.llm.llm_extract import Model
+from rememberd.memory.learn.llm.llm_worker import LlmWorker
+from rememberd.memory.learn.rules.extract import Rules
+from rememberd.memory.learn.writer import DAY_MS, Writer
+from rememberd.memory.retry import cancel_and_wait
+from rememberd.memory.safety.privacy import Privacy
+from rememberd.ports import Embedder, ExtractionQueue, MemoryStore, TurnQueue, Upstream
+from rememberd.settings.schema import Settings
+from rememberd.types import CHAT, Deployment
+from rememberd.upstream.byte_lane import ByteLane
+from rememberd.upstream.catalog import Catalog
+from rememberd.upstream.litellm_lane import LitellmLane, load_litellm
+from rememberd.wiring import store as stores
+from rememberd.wiring.components import build_embedder, build_privacy
+from rememberd.wiring.encryption import Encryption, open_encryption
+from rememberd.wiring.queue import QueueBundle, open_queue
+
+log = logging.getLogger("rememberd.app")
+
+
+@asynccontextmanager
+async def running_writer(
+    settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]
+) -> AsyncIterator[Writer]:
+    """The writer process: it has the store, serves an embedded one to the web processes, and learns from the queue,
+    with the model `extract.model` of `model_list` beside it.
+
+    Raises `ConfigError`, `EmbedderUnavailable`."""
+    deployment = extraction(settings, model_list, environ)
+    privacy, sees_all = build_privacy(settings), extracts_locally(settings, model_list, environ)
+    if deployment is not None and deployment().lane(CHAT) == "translate":
+        load_litellm()  # before anybody waits for the store: the import takes seconds
+    embedder = build_embedder(settings)
+    await embedder.start()
+    try:
+        async with (
+            open_encryption(settings) as seal,
+            stores.for_writer(settings, embedder, seal.store) as kept,
+            _recording(settings, seal) as records,
+            _extracting(
+                settings, deployment, records, kept.store, embedder, None if sees_all else privacy
+            ) as extraction_queue,
+        ):
+            if records.file is not None:
+                for unsealed in kept.unsealed:
+                    await undo_interrupted(unsealed, records.file.interrupted())
+                await records.file.clear_interrupted()
+            yield Writer(
+                records.queue,
+                kept.store,
+                embedder,
+                [Rules()],
+                records.receipts,
+                records.block_cache,
+                extraction_queue=extraction_queue,
+                extracts_private=sees_all,
+                privacy=privacy,
+                redact_too=tuple(settings.memory.redact or ()),
+                quiet_for=kept.quiet_for,
+                keep_receipts_ms=settings.memory.receipts_days * DAY_MS,
+            )
+    finally:
+        embedder.close()
+
+
+@asynccontextmanager
+async def _recording(settings: Settings, seal: Encryption) -> AsyncIterator[QueueBundle]:
+    """With the leases of this writer returned at the end, and those of a predecessor that died at the start."""
+    records = open_queue(settings, seal)
+    try:
+        await _released(records.queue)
+        await _released(records.extraction_queue)
+        yield records
+        await _released(records.extraction_queue)
+        await _released(records.queue)
+    finally:
+        await records.queue.close()
+
+
+async def _released(leases: TurnQueue | ExtractionQueue) -> None:
+    """So that nobody need wait for their end."""
+    try:
+        await leases.release()
+    except QueueUnavailable as error:
+        log.warning("leases were not returned, and will lapse: %s", error)
+
+
+@asynccontextmanager
+async def _extracting(
+    settings: Settings,
+    deployment: Callable[[], Deployment] | None,
+    records: QueueBundle,
+    store: MemoryStore,
+    embedder: Embedder,
+    hidden: Privacy | None,
+) -> AsyncIterator[ExtractionQueue | None]:
+    """The second stage, and its turns; None without a model for it."""
+    if deployment is None:
+        yield None
+        return
+    lanes: dict[str, Upstream] = {"bytes": ByteLane(), "translate": LitellmLane()}
+    model, daily_tokens = Model(deployment, lanes), settings.memory.extract.daily_tokens
+    stage = LlmWorker(records.extraction_queue, records.queue, store, embedder, model, daily_tokens, hidden)
+    running = asyncio.create_task(stage.run())
+    try:
+        yield records.extraction_queue
+    finally:
+        await cancel_and_wait(running)
+        for lane in lanes.values():
+            await lane.close()
+
+
+def extraction(
+    settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]
+) -> Callable[[], Deployment] | None:
+    """Where `extract.model` is, at each call; None if there is none. Raises `ConfigError`."""
+    name = settings.memory.extract.model
+    if name is None:
+        return None
+    catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
+    try:
+        catalog.resolve(name)
+    except RequestError as error:
+        raise ConfigError(f"memory.extract.model: {error.message}") from error
+    return partial(catalog.resolve, name)
+
+
+def extracts_locally(settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> bool:
+    """May `extract.model` see what is private? Only if all that answer for that name are local."""
+    name = settings.memory.extract.model
+    if name is None:
+        return False
+    catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
+    return all(each.local for each in catalog.candidates(name))
