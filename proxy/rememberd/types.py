@@ -124,7 +124,7 @@ class Point:
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One exchange on its way to memory. `id` is the same for every retry and every step of a tool loop:
-    a digest of the space, the conversation and the messages up to the newest real user message.
+    a digest of the space, the conversation and the person's messages up to the newest.
 
     With what a model `found` in it, it is a job of its own: its `id` is another, and the turn's is `of`."""
 

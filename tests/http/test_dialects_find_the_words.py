@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import random
 from typing import Any
 
 import pytest
 
 from rememberd.dialects import chat, messages, responses
 from rememberd.dialects.registry import DIALECTS, dialect_for
+from rememberd.memory.ids import turn_ids
+from rememberd.types import Space
 
 BLOCK = "<memory>\nRemembered: tea.\n</memory>"
 MARK = {"cache_control": {"type": "ephemeral"}}
@@ -158,18 +161,86 @@ def test_a_turn_is_the_same_however_the_client_marks_it() -> None:
         "messages": [user({"type": "text", "text": "earlier", **MARK}), user("hi, I am Ada"), CALL, user(RESULT)]
     }
     other = {"messages": [user("other"), user("hi, I am Ada")]}
-    assert messages.prefix(first, 1) == messages.prefix(later, 1) != messages.prefix(other, 1)
+    assert messages.user_messages(first) == messages.user_messages(later) != messages.user_messages(other)
 
 
-def test_all_that_the_person_said_is_listed_newest_first() -> None:
+def test_only_the_persons_messages_make_a_turns_id() -> None:
+    """Of each dialect, over generated histories: the id stays when a system prompt, an answer, a tool's result or a
+    client's own text differs (a clock), and changes with the person's text, name, image and conversation."""
+    random_ = random.Random(18)
+    for number in range(300):
+        said = [random_.choice(["yes", "go on", f"text {random_.random()}"]) for _ in range(random_.randint(1, 5))]
+        for make in (_chat_body, _messages_body, _responses_body):
+            one, other = make(said, f"it is {number}"), make(said, f"it is {number + 1}")
+            assert _turn_id(*one) == _turn_id(*other)
+            assert _turn_id(*one) != _turn_id(*one, conversation="other")
+            assert _turn_id(*one) != _turn_id(*make([*said[:-1], said[-1] + "!"], "it is"))
+            assert _turn_id(*one) != _turn_id(*make(["earlier", *said], "it is"))
+    image = {"type": "image", "source": {"type": "url", "url": "x"}}
+    ids = {
+        _turn_id(messages, {"messages": [each]})
+        for each in (user(SAID), user(SAID, image), user(SAID, image | {"n": 1}), user(SAID) | {"name": "bob"})
+    }
+    assert len(ids) == 4
+    assert _turn_id(messages, {"messages": [user(SAID, image | MARK)]}) in ids
+
+
+def test_only_an_answer_or_a_tool_makes_a_tool_loop() -> None:
+    """In each dialect: what a client or an operator puts behind the person's message does not."""
+    hi = {"role": "user", "content": "hi, I am Ada"}
+    system = {"role": "system", "content": "It is noon."}
+    developer = {"role": "developer", "content": "It is noon."}
+    assistant = {"role": "assistant", "content": "Let me look."}
+    tool = {"role": "tool", "tool_call_id": "c", "content": "a"}
+    loops: list[tuple[Any, str, list[Any]]] = [
+        (chat, "messages", [assistant, tool, {"role": "function", "name": "f", "content": "a"}]),
+        (messages, "messages", [CALL]),
+        (responses, "input", [assistant, *INPUTS["in a tool loop"][0][1:]]),
+    ]
+    for dialect, name, works in loops:
+        for others in ([], [system], [developer], [user(CODEX)], [system, user(CODEX)], ["odd", 7, None]):
+            asked = dialect.question({name: [hi, *others]})
+            assert asked is not None
+            assert not asked.continues, (name, others)
+            for work in works:
+                for behind in ([*others, work], [work, *others]):
+                    asked = dialect.question({name: [hi, *behind]})
+                    assert asked is not None
+                    assert asked.continues, (name, behind)
+
+
+def _turn_id(dialect: Any, body: dict[str, Any], conversation: str | None = None) -> str:
+    said = dialect.user_messages(body)
+    ids = turn_ids(Space("ada"), conversation, [(each.at, each.content) for each in said], {said[-1].at})
+    return ids[said[-1].at]
+
+
+def _chat_body(said: list[str], clock: str) -> tuple[Any, dict[str, Any]]:
+    spoken = [[{"role": "user", "content": text}, {"role": "assistant", "content": clock}] for text in said]
+    return chat, {"messages": [{"role": "system", "content": clock}, *(each for pair in spoken for each in pair)]}
+
+
+def _messages_body(said: list[str], clock: str) -> tuple[Any, dict[str, Any]]:
+    reminder = {"type": "text", "text": f"<system-reminder>{clock}</system-reminder>"}
+    spoken = [
+        [user(reminder, {"type": "text", "text": text}), CALL, user(RESULT | {"content": clock})] for text in said
+    ]
+    return messages, {"system": clock, "messages": [each for triple in spoken for each in triple]}
+
+
+def _responses_body(said: list[str], clock: str) -> tuple[Any, dict[str, Any]]:
+    spoken = [[item(text), item(clock, "assistant")] for text in said]
+    items = [item(clock, "developer"), *(each for pair in spoken for each in pair)]
+    return responses, {"instructions": clock, "input": items}
+
+
+def test_all_that_the_person_said_is_listed_oldest_first() -> None:
     """Without the words of clients, models and tools."""
     body = {"messages": [user("one"), CALL, user(RESULT), user(REMINDER, {"type": "text", "text": "two"})]}
-    assert messages.user_texts(body) == [(3, "two"), (0, "one")]
-    assert responses.user_texts({"input": [item("one"), item("rules", "developer"), item("two")]}) == [
-        (2, "two"),
-        (0, "one"),
-    ]
-    assert responses.user_texts({"input": "one"}) == [(0, "one")]
+    assert [(each.at, each.text) for each in messages.user_messages(body)] == [(0, "one"), (3, "two")]
+    items = {"input": [item("one"), item("rules", "developer"), item("two")]}
+    assert [(each.at, each.text) for each in responses.user_messages(items)] == [(0, "one"), (2, "two")]
+    assert [(each.at, each.text) for each in responses.user_messages({"input": "one"})] == [(0, "one")]
 
 
 def test_the_path_tells_the_dialect() -> None:

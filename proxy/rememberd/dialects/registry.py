@@ -6,7 +6,7 @@ import re
 from typing import Any, Protocol
 
 from rememberd.dialects import chat, messages, responses
-from rememberd.dialects.user_message import UserMessage
+from rememberd.dialects.user_message import Said, UserMessage
 from rememberd.errors import UpstreamUnavailable
 
 
@@ -24,11 +24,8 @@ class Dialect(Protocol):
     def question(self, body: dict[str, Any]) -> UserMessage | None:
         """The newest words of a person, or None."""
 
-    def user_texts(self, body: dict[str, Any]) -> list[tuple[int, str]]:
-        """What the person said in the conversation, newest first, by index; `body` holds a question."""
-
-    def prefix(self, body: dict[str, Any], at: int) -> list[bytes]:
-        """Each message up to the one at `at`: the same in every retry and in every step of a tool loop."""
+    def user_messages(self, body: dict[str, Any]) -> list[Said]:
+        """What persons said in the conversation, oldest first; `body` holds a question."""
 
     def inject(self, body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> dict[str, Any]:
         """A copy of `body` with the block in it."""

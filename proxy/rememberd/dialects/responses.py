@@ -8,7 +8,7 @@ from typing import Any
 from rememberd.dialects import sse
 from rememberd.dialects import user_message as questions
 from rememberd.dialects.body import dump, loads
-from rememberd.dialects.user_message import UserMessage, text_of
+from rememberd.dialects.user_message import Said, UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable, openai_body
 
 PATH = "/responses"
@@ -22,13 +22,8 @@ def question(body: dict[str, Any]) -> UserMessage | None:
     return questions.newest(_items(body), _words)
 
 
-def user_texts(body: dict[str, Any]) -> list[tuple[int, str]]:
-    """What the person said in this conversation, newest first, each with its index."""
-    return [(at, text) for at, text in questions.user_messages(_items(body), _words) if text]
-
-
-def prefix(body: dict[str, Any], at: int) -> list[bytes]:
-    return questions.prefix(_items(body), at)
+def user_messages(body: dict[str, Any]) -> list[Said]:
+    return questions.user_messages(_items(body), _words)
 
 
 def inject(body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> dict[str, Any]:

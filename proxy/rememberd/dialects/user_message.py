@@ -10,8 +10,8 @@ from rememberd.dialects.body import dump
 
 
 class UserMessage(NamedTuple):
-    """The newest real user message, the one at index `at`. `text` is without client boilerplate and never empty;
-    `continues` tells that the model has been at work on it already (a tool loop)."""
+    """The newest message of a person, the one at index `at`. `text` is without client boilerplate and never empty.
+    `continues`: an assistant or a tool has answered the message already, as in a tool loop."""
 
     at: int
     text: str
@@ -20,25 +20,46 @@ class UserMessage(NamedTuple):
     continues: bool
 
 
+class Said(NamedTuple):
+    """One message of a person, at index `at`. `text` is without client boilerplate, empty for an image alone.
+    `content` is what makes two messages the same: the text, the name of who said it, images and files."""
+
+    at: int
+    text: str
+    content: bytes
+
+
 Words = Callable[[Any], str | None]
+
+_MODEL_ROLES = ("assistant", "tool", "function")
 
 
 def newest(items: Sequence[Any], words: Words) -> UserMessage | None:
     """`words` gives the text of what a person sent ("" for an image alone), None for anything else.
 
     None: nobody said anything, or not in words."""
-    found = user_messages(items, words)
+    found = _typed(items, words)
     index, text = next(found, (0, ""))
     if not text:
         return None
     name = items[index].get("name")
     previous = next((text for _, text in found if text), None)
     speaker = name if isinstance(name, str) and name else None
-    return UserMessage(index, text, speaker, previous, continues=index < len(items) - 1)
+    continues = any(_is_from_model(item) for item in items[index + 1 :])
+    return UserMessage(index, text, speaker, previous, continues)
 
 
-def user_messages(items: Sequence[Any], words: Words) -> Iterator[tuple[int, str]]:
-    """What persons sent, newest first, as (index, cleaned text); what no person typed is left out."""
+def user_messages(items: Sequence[Any], words: Words) -> list[Said]:
+    """What persons sent, oldest first; messages that no person typed are left out.
+
+    The contents are the same in every retry and in every step of a tool loop, in which clients move their cache
+    marks, turn a text into a list of one part and back, and change their own texts around the person's."""
+    typed = reversed(list(_typed(items, words)))
+    return [Said(at, text, _content(items[at], text)) for at, text in typed]
+
+
+def _typed(items: Sequence[Any], words: Words) -> Iterator[tuple[int, str]]:
+    """Index and cleaned text, newest first."""
     for index in range(len(items) - 1, -1, -1):
         raw = words(items[index])
         if raw is None:
@@ -46,12 +67,6 @@ def user_messages(items: Sequence[Any], words: Words) -> Iterator[tuple[int, str
         text = boilerplate.user_typed_text(raw)
         if text or not raw:
             yield index, text
-
-
-def prefix(items: Sequence[Any], at: int) -> list[bytes]:
-    """The messages up to the one at `at`: the same in every retry and in every step of a tool loop, in which clients
-    move their cache marks and turn a text into a list of one part and back."""
-    return [dump(_plain(item)) for item in items[: at + 1]]
 
 
 def text_of(content: Any, kinds: tuple[str, ...] = ("text",)) -> str:
@@ -64,16 +79,20 @@ def text_of(content: Any, kinds: tuple[str, ...] = ("text",)) -> str:
     return content.encode("utf-8", "replace").decode()  # half an emoji would break every encoder downstream
 
 
-def _plain(item: Any) -> Any:
-    if not isinstance(item, dict) or not isinstance(item.get("content"), list):
-        return item
-    parts = [_unmarked(part) for part in item["content"]]
-    if len(parts) == 1 and isinstance(parts[0], dict) and parts[0].keys() == {"type", "text"}:
-        return item | {"content": parts[0]["text"]}
-    return item | {"content": parts}
+def _is_from_model(item: Any) -> bool:
+    """An answer, a call or a tool's result. In Responses, calls and results have a type and no role."""
+    if not isinstance(item, dict):
+        return False
+    role = item.get("role")
+    return role in _MODEL_ROLES if role is not None else item.get("type", "message") != "message"
 
 
-def _unmarked(part: Any) -> Any:
-    if not isinstance(part, dict) or "cache_control" not in part:
-        return part
-    return {name: value for name, value in part.items() if name != "cache_control"}
+def _content(item: dict[str, Any], text: str) -> bytes:
+    """Without the marks for the provider's cache, and the results of tools, which are the client's."""
+    content = item.get("content")
+    attached = [
+        {name: value for name, value in part.items() if name != "cache_control"}
+        for part in (content if isinstance(content, list) else ())
+        if isinstance(part, dict) and "text" not in part and part.get("type") != "tool_result"
+    ]
+    return dump({"text": text, "name": item.get("name"), "attached": attached})

@@ -17,14 +17,17 @@ def normal(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(".!?。！？ ")
 
 
-def turn_ids(space: Space, conversation: str | None, prefix: Sequence[bytes], at: Container[int]) -> dict[int, str]:
+def turn_ids(
+    space: Space, conversation: str | None, said: Sequence[tuple[int, bytes]], at: Container[int]
+) -> dict[int, str]:
     """32 hex digits for each turn, by the index `at` of the message it began with; oldest first.
 
-    `prefix` is the dialect's messages up to and including the newest real user message. One pass over them: they
-    can be 32 MB, and a turn's id covers all before it."""
+    `said`: the person's messages up to the newest, oldest first, as index and content. Nothing else counts: a system
+    prompt may hold a clock, and a regenerated answer differs from the one before. One pass over them: they can be
+    32 MB, and a turn's id covers all before it."""
     digest, found = blake2b(digest_size=16), dict[int, str]()
-    for index, message in enumerate(prefix):
-        digest.update(len(message).to_bytes(8) + message)
+    for index, content in said:
+        digest.update(len(content).to_bytes(8) + content)
         if index in at:
             whole = digest.copy()
             whole.update("\0".join((*space, conversation or "")).encode())

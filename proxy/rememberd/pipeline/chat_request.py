@@ -70,10 +70,10 @@ class RecallResult:
 
 
 def user_turn(dialect: Dialect, identity: Identity, asked: UserMessage, body: dict[str, Any]) -> UserTurn:
-    texts = [(at, text) for at, text in dialect.user_texts(body) if at <= asked.at]
-    wished = [at for at, text in texts if off_record(text)]
-    begun = {at for at, _ in texts} if asked.at in wished else {asked.at}
-    id_at = turn_ids(identity.space, identity.conversation, dialect.prefix(body, asked.at), begun)
+    said = [each for each in dialect.user_messages(body) if each.at <= asked.at]
+    wished = [each.at for each in said if off_record(each.text)]
+    begun = {each.at for each in said if each.text} if asked.at in wished else {asked.at}
+    id_at = turn_ids(identity.space, identity.conversation, [(each.at, each.content) for each in said], begun)
     current = id_at.pop(asked.at)
     return UserTurn(
         identity, asked, current, off_record=any(at < asked.at for at in wished), earlier=tuple(id_at.values())
