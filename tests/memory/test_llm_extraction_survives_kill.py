@@ -69,13 +69,13 @@ class MortalRig(ExtractionRig):
     def writer(self) -> Writer:
         writer = super().writer()
         if self.life is not None:
-            for part in ("queue", "store", "receipts", "frozen", "pending"):
+            for part in ("queue", "store", "receipts", "block_cache", "extraction_queue"):
                 setattr(writer, part, Mortal(getattr(writer, part), self.life))
         return writer
 
     def live(self, life: Life) -> None:
         self.life = life
-        for part in ("pending", "queue", "store", "model"):
+        for part in ("extraction_queue", "queue", "store", "model"):
             setattr(self.stage, part, Mortal(getattr(self.stage, part), life))
 
 

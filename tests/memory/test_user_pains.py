@@ -1,4 +1,4 @@
-"""What people complain of in memory tools, one test a complaint, on a real proxy. The README lists them."""
+"""What people complain of in memory tools, one test a complaint, on a real proxy. tests/README.md lists them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.fake_model import Behaviour, FakeModel, event, newest_user_te
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
+DOCUMENT = ROOT / "tests" / "README.md"
 KEY = "sk-proj-" + "a1B2c3D4" * 6
 
 CHATTER = (
@@ -176,9 +176,9 @@ def test_no_secret_is_stored(proxy: Proxy, user: str) -> None:
         assert not [secret for secret in secrets if secret in stored]
 
 
-def test_the_readme_names_a_test_for_every_complaint() -> None:
+def test_the_document_names_a_test_for_every_complaint() -> None:
     """Each of them exists under that name."""
-    table = README.read_text().partition("| complaint | promise | tests |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    table = DOCUMENT.read_text().partition("| complaint | promise | tests |\n|---|---|---|\n")[2].partition("\n\n")[0]
     named = re.findall(r"`(test_\w+)(?:\.py)?(?:::(test_\w+))?`", table)
     assert len(table.splitlines()) == 9
     assert len(named) == 2 * 9

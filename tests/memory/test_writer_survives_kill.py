@@ -51,7 +51,7 @@ class MortalRig(Rig):
     def writer(self) -> Writer:
         writer = super().writer()
         if self.life is not None:
-            for part in ("queue", "store", "receipts", "frozen"):
+            for part in ("queue", "store", "receipts", "block_cache"):
                 setattr(writer, part, _Mortal(getattr(writer, part), self.life))
         return writer
 

@@ -57,7 +57,7 @@ def in_redis(url: str, folder: Path, root: Cipher | None = None) -> RedisApiKeys
 def let_in(auth: Auth, key: str) -> bool:
     try:
         auth.principal({"x-api-key": key})
-    except InputRejected:
+    except RequestError:
         return False
     return True
 

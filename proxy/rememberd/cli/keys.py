@@ -16,7 +16,7 @@ from rememberd.access.auth import Auth
 from rememberd.access.principals import digest
 from rememberd.api.admin import asked_key
 from rememberd.cli import config_option, settings_of
-from rememberd.errors import ConfigError, InputRejected
+from rememberd.errors import ConfigError, InputRejected, RequestError
 from rememberd.processes.run import prepare
 from rememberd.settings.schema import Settings, configured_keys
 from rememberd.types import Millis
@@ -77,7 +77,7 @@ async def _done(arguments: argparse.Namespace, settings: Settings, keys: ApiKeyS
         else:
             await _create(keys, vars(arguments), Auth(configured_keys(settings.keys or ())))
             log.record({"who": OPERATOR, "did": "keys.create", "key": arguments.name, "whose": arguments.user})
-    except InputRejected as error:
+    except (InputRejected, RequestError) as error:
         raise ConfigError(error.message) from error
     finally:
         await keys.close()
