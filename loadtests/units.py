@@ -153,7 +153,7 @@ async def _of_redis(url: str) -> list[Unit]:
         await receipts.put(Receipt(id, space, now, "hit", _MODEL, uuid4().hex, recalled, 300, 10.0, "pending"))
 
     async def block(number: int) -> None:
-        await block_cache.put(Space(f"unit-{number}"), uuid4().hex, 1, (memory(chance) * 12).encode())
+        await block_cache.put(Space(f"unit-{number}"), uuid4().hex, 1, (memory(chance) * 12).encode(), at=now)
 
     for what, put in (("a turn that waits", turn), ("a receipt", receipt), ("a frozen block", block)):
         ram, spent = await _used(shared)

@@ -222,14 +222,18 @@ class BlockCache(Protocol):
         """The space's version (0 until it first changes; it never goes back); and, if there is one, the version at
         which the value was frozen, and the value."""
 
-    async def put(self, space: Space, key: str, version: int, value: bytes) -> None:
-        """`version` is the space's before `value` was made. The first value of the highest version stands."""
+    async def put(
+        self, space: Space, key: str, version: int, value: bytes, *, at: Millis, replaces: Millis = 0
+    ) -> None:
+        """`version` is the space's before `value` was made, at the time `at`. The first value of the highest version
+        stands, so that racing processes end up sending the same bytes; unless it was made at `replaces` or before:
+        the caller found that one out of date."""
 
     async def erase(self, user: str) -> int:
         """Drop the user's blocks in every scope, and refuse those made before now."""
 
     async def expire(self, older_than: Millis) -> int:
-        """Drop the blocks frozen before this time."""
+        """Drop the blocks made before this time."""
 
 
 class PauseStore(Protocol):

@@ -62,7 +62,7 @@ async def test_a_block_frozen_by_one_worker_is_thawed_by_another(
 ) -> None:
     """The bytes and the version at which they were made, under their own space and key only."""
     assert await other_worker.get(ADA, "turn") == (0, None)
-    await block_cache.put(ADA, "turn", 3, b"block")
+    await block_cache.put(ADA, "turn", 3, b"block", at=1)
     assert await other_worker.get(ADA, "turn") == (0, (3, b"block"))
     for space, key in ((ADA, "other turn"), (Space("ada", "work"), "turn"), (Space("bob"), "turn")):
         assert await other_worker.get(space, key) == (0, None)
@@ -70,12 +70,25 @@ async def test_a_block_frozen_by_one_worker_is_thawed_by_another(
 
 async def test_of_two_racing_workers_the_first_wins(block_cache: BlockCache, other_worker: BlockCache) -> None:
     """At one version the first block stands; a newer version replaces it, an older one never does."""
-    await block_cache.put(ADA, "turn", 3, b"first")
-    await other_worker.put(ADA, "turn", 3, b"second")
+    await block_cache.put(ADA, "turn", 3, b"first", at=1)
+    await other_worker.put(ADA, "turn", 3, b"second", at=1)
     assert await block_cache.get(ADA, "turn") == (0, (3, b"first"))
-    await other_worker.put(ADA, "turn", 4, b"newer")
-    await block_cache.put(ADA, "turn", 3, b"late")
+    await other_worker.put(ADA, "turn", 4, b"newer", at=1)
+    await block_cache.put(ADA, "turn", 3, b"late", at=1)
     assert await block_cache.get(ADA, "turn") == (0, (4, b"newer"))
+
+
+async def test_a_block_out_of_date_is_replaced_at_the_same_version(
+    block_cache: BlockCache, other_worker: BlockCache
+) -> None:
+    """By the first of the processes that found it out of date; and then that one stands."""
+    await block_cache.put(ADA, "turn", 3, b"stale", at=100)
+    await block_cache.put(ADA, "turn", 3, b"racing", at=700)
+    await other_worker.put(ADA, "turn", 2, b"older", at=700, replaces=100)
+    assert await block_cache.get(ADA, "turn") == (0, (3, b"stale"))
+    await other_worker.put(ADA, "turn", 3, b"fresh", at=700, replaces=100)
+    await block_cache.put(ADA, "turn", 3, b"second", at=701, replaces=100)
+    assert await block_cache.get(ADA, "turn") == (0, (3, b"fresh"))
 
 
 async def test_versions_count_the_changes_of_a_space(block_cache: BlockCache, other_worker: BlockCache) -> None:
@@ -90,22 +103,22 @@ async def test_versions_count_the_changes_of_a_space(block_cache: BlockCache, ot
 async def test_no_block_made_before_an_erasure_comes_back(block_cache: BlockCache) -> None:
     """Erasing drops the user's blocks, and a worker that recalled just before it cannot freeze what it found."""
     before = await block_cache.bump(ADA)
-    await block_cache.put(ADA, "turn", before, b"secret")
-    await block_cache.put(Space("bob"), "turn", 0, b"bob's")
+    await block_cache.put(ADA, "turn", before, b"secret", at=1)
+    await block_cache.put(Space("bob"), "turn", 0, b"bob's", at=1)
     assert await block_cache.erase("ada") == 1
     version, _ = await block_cache.get(ADA, "turn")
     assert version > before
-    await block_cache.put(ADA, "turn", before, b"secret")
+    await block_cache.put(ADA, "turn", before, b"secret", at=1)
     assert await block_cache.get(ADA, "turn") == (version, None)
-    await block_cache.put(ADA, "turn", version, b"new")
+    await block_cache.put(ADA, "turn", version, b"new", at=1)
     assert await block_cache.get(ADA, "turn") == (version, (version, b"new"))
     assert await block_cache.get(Space("bob"), "turn") == (0, (0, b"bob's"))
 
 
 async def test_old_blocks_expire(block_cache: BlockCache) -> None:
     """Blocks frozen before the given time go, younger ones stay."""
-    await block_cache.put(ADA, "turn", 0, b"block")
     now = int(time.time() * 1000)
+    await block_cache.put(ADA, "turn", 0, b"block", at=now)
     assert await block_cache.expire(now - 60_000) == 0
     assert await block_cache.get(ADA, "turn") == (0, (0, b"block"))
     assert await block_cache.expire(now + 60_000) == 1

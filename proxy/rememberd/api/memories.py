@@ -130,7 +130,10 @@ class Memories:
         await self._put_edited(space, old, new)
         if "valid_to" in fields and new.valid_to is not None:
             new = await self._reopened(space, new)
-        await self.block_cache.bump(space)
+        if (new.text, new.private, new.expires_at) == (old.text, old.private, old.expires_at):
+            await self.block_cache.bump(space)
+        else:
+            await self.block_cache.erase(space.user)
         return json_response(memory_json(new))
 
     async def _put_edited(self, space: Space, old: Memory, new: Memory) -> None:
@@ -162,7 +165,7 @@ class Memories:
         if not gone:
             raise _unknown(memory_id)
         note(request.scope, count=len(gone))
-        await self.block_cache.erase(space.user)  # not even a tool loop that is under way sees it again
+        await self.block_cache.erase(space.user)  # also for a tool loop that is under way
         return json_response({"object": "memory.deleted", "id": memory_id, "deleted": True})
 
     async def erase(self, request: Request) -> Response:

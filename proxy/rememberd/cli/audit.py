@@ -114,7 +114,7 @@ async def _audits(
                 if user in (None, space.user) and scope in (None, space.scope):
                     repairs = await _repaired(store, embedder, records.queue, space) if fix else []
                     if repairs:
-                        await records.block_cache.bump(space)
+                        await records.block_cache.erase(space.user)
                     did, whose = "audit.fix" if fix else "audit", {"whose": space.user, "scope": space.scope}
                     log.record({"who": OPERATOR, "did": did, "count": len(repairs), **whose})
                     yield await _audited(store, records.receipts, space, repairs)

@@ -102,10 +102,14 @@ class SealedBlockCache:
             _count("block", error)
             return version, None
 
-    async def put(self, space: Space, key: str, version: int, value: bytes) -> None:
+    async def put(
+        self, space: Space, key: str, version: int, value: bytes, *, at: Millis, replaces: Millis = 0
+    ) -> None:
         cipher = await self.keyring.own(space.user)
         sealed = cipher.seal(value, f"block {key}")
-        await self.block_cache.put(self.keyring.space(space), self.keyring.root.id(key), version, sealed)
+        await self.block_cache.put(
+            self.keyring.space(space), self.keyring.root.id(key), version, sealed, at=at, replaces=replaces
+        )
 
     async def erase(self, user: str) -> int:
         return await self.block_cache.erase(self.keyring.owner(user))

@@ -41,7 +41,7 @@ from rememberd.ports import BlockCache, PauseStore, ReceiptStore, TurnQueue
 from rememberd.telemetry import tracing
 from rememberd.telemetry.metrics import counter
 from rememberd.telemetry.timings import RequestTimings, remembering
-from rememberd.types import Deployment, Identity, Receipt, Source, Turn
+from rememberd.types import Deployment, Identity, Millis, Receipt, Source, Turn
 from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.failover import Failover, UpstreamResponse
 
@@ -181,9 +181,10 @@ class Chat:
         user_turn = request.user_turn
         if user_turn is None or request.mode == "write":
             return None
-        version, kept = await self._cached_block(user_turn, request)
-        if kept is not None:
-            return RecallResult(kept)
+        cached = await self._cached_block(user_turn, request)
+        if isinstance(cached, RecallResult):
+            return cached
+        version, replaces = cached
         recalled = await self.recall.recall(
             user_turn.space,
             user_turn.asked.text,
@@ -193,7 +194,7 @@ class Chat:
             previous=user_turn.asked.previous,
             private=request.local,
         )
-        return RecallResult(recalled, None if recalled.status == "degraded" else version)
+        return RecallResult(recalled, None if recalled.status == "degraded" else version, replaces)
 
     def upstream_body(
         self, request: ChatRequest, recall_result: RecallResult | None
@@ -280,7 +281,7 @@ class Chat:
         """What is kept of every chat: the block, and the receipt."""
         steps = [self.receipts.put(receipt)]
         if recall_result is not None and recall_result.version is not None:
-            steps.insert(0, self._cache_block(request, user_turn, recall_result.recalled, recall_result.version))
+            steps.insert(0, self._cache_block(request, user_turn, recall_result, recall_result.version))
         return steps
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -339,26 +340,37 @@ class Chat:
         TURNS.labels("queued" if kept else "erased").inc()
         return kept
 
-    async def _cache_block(self, request: ChatRequest, user_turn: UserTurn, recalled: Recalled, version: int) -> bool:
-        kept = (request.at, recalled.status, recalled.block, recalled.ids, recalled.tokens)
-        await self.block_cache.put(user_turn.space, user_turn.key(local=request.local), version, orjson.dumps(kept))
+    async def _cache_block(
+        self, request: ChatRequest, user_turn: UserTurn, recall_result: RecallResult, version: int
+    ) -> bool:
+        key, value = user_turn.key(local=request.local), orjson.dumps([request.at, recall_result.recalled])
+        await self.block_cache.put(
+            user_turn.space, key, version, value, at=request.at, replaces=recall_result.replaces
+        )
         return True
 
-    async def _cached_block(self, user_turn: UserTurn, request: ChatRequest) -> tuple[int | None, Recalled | None]:
-        """The space's version and the frozen block, if it still holds: always while the model is at work on the
-        same message (a tool loop), else only for a while and if the memories have not changed since."""
+    async def _cached_block(
+        self, user_turn: UserTurn, request: ChatRequest
+    ) -> RecallResult | tuple[int | None, Millis]:
+        """The cached block, if it still holds: always while the model is at work on the same message (a tool loop),
+        else only for a while and if the memories have not changed since; never once a memory in it has expired.
+
+        If it does not: the space's version, and when the block was made that is out of date (0: there is none)."""
         began = time.perf_counter()
         try:
             version, found = await self.block_cache.get(user_turn.space, user_turn.key(local=request.local))
         except QueueUnavailable as error:
-            log.warning("no frozen blocks: %s", error)
-            return None, None
+            log.warning("no cached blocks: %s", error)
+            return None, 0
         if found is None:
-            return version, None
-        at, status, block, ids, tokens = orjson.loads(found[1])
-        if not user_turn.asked.continues and (found[0] != version or request.at - at > _FRESH_MS):
-            return version, None
-        return version, Recalled(status, block, tuple(ids), tokens, (time.perf_counter() - began) * 1000)
+            return version, 0
+        at, fields = orjson.loads(found[1])
+        recalled = Recalled(**fields | {"ids": tuple(fields["ids"])})
+        fresh = found[0] == version and request.at - at <= _FRESH_MS
+        expired = recalled.until is not None and recalled.until <= request.at
+        if expired or not (fresh or user_turn.asked.continues):
+            return version, at
+        return RecallResult(replace(recalled, ms=(time.perf_counter() - began) * 1000))
 
 
 async def _note_usage(copy: bytes, _whole: bool) -> None:

@@ -35,8 +35,8 @@ class UserTurn:
         return self.identity.space
 
     def key(self, *, local: bool) -> str:
-        """Of the frozen block. What a local model gets is never kept for another."""
-        text = "\0".join((self.identity.conversation or "", self.asked.text, "local" if local else ""))
+        """Of the cached block. What a local model gets is never kept for another. "2" is the format's number."""
+        text = "\0".join(("2", self.identity.conversation or "", self.asked.text, "local" if local else ""))
         return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -63,10 +63,12 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class RecallResult:
-    """What recall gave, and the version of the space it was made from: None when it need not be frozen (again)."""
+    """What recall gave, and the version of the space it was made from: None when the block need not be cached
+    (again). `replaces` is when the cached block was made that is out of date."""
 
     recalled: Recalled
     version: int | None = None
+    replaces: Millis = 0
 
 
 def user_turn(dialect: Dialect, identity: Identity, asked: UserMessage, body: dict[str, Any]) -> UserTurn:

@@ -18,7 +18,7 @@ from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
 from rememberd.memory.recall.circuit_breaker import Breaker
 from rememberd.memory.recall.rank import named, rank
-from rememberd.memory.recall.retrieve import STAGE, Retrieve, Wanted, retrieve
+from rememberd.memory.recall.retrieve import STAGE, Retrieve, Wanted, first_expiry, retrieve
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.telemetry import tracing
@@ -48,13 +48,15 @@ _END_CHARS = 500
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """`block` is "" unless `status` is "hit"; `tokens` is what it costs at most; `ms` is how long it took."""
+    """`block` is "" unless `status` is "hit"; `tokens` is what the block costs at most; `ms` is how long the recall
+    took; `until` is when the first memory of the block expires (None: never)."""
 
     status: Status
     block: str = ""
     ids: tuple[str, ...] = ()
     tokens: int = 0
     ms: float = 0.0
+    until: Millis | None = None
 
 
 class Recall:
@@ -164,7 +166,8 @@ class Recall:
             if not found.speakers:
                 break
             left_out = self._know(space, left_out.union(found.speakers))
-        return Recalled("hit" if found.ids else "miss", found.block, tuple(found.ids), found.tokens)
+        status: Status = "hit" if found.ids else "miss"
+        return Recalled(status, found.block, tuple(found.ids), found.tokens, until=found.until)
 
     async def _everything(self, space: Space, now: Millis, private: bool) -> Recalled:
         """For "what do you know about me?": no search, but the facts, pinned and newest first, as many as fit."""
@@ -178,7 +181,8 @@ class Recall:
                 break
             chosen.append(fact)
         block = render(chosen)
-        return Recalled("hit" if chosen else "miss", block, tuple(each.id for each in chosen), tokens(block))
+        status: Status = "hit" if chosen else "miss"
+        return Recalled(status, block, tuple(each.id for each in chosen), tokens(block), until=first_expiry(chosen))
 
     def _know(self, space: Space, speakers: frozenset[str]) -> frozenset[str]:
         """Who speaks in a space is learned from what a search returns: a question that names one is asked again

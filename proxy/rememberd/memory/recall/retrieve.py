@@ -48,14 +48,16 @@ class Wanted(NamedTuple):
 
 
 class Retrieved(NamedTuple):
-    """The block, "" for none, and what it holds and costs. `speakers`, if any, are named in the question and ought to
-    have been left out: they speak in the memories, and a name draws everything its bearer said. Then there is no
-    block yet."""
+    """The block, "" for none, what it holds and costs, and when the first of its memories expires (None: never).
+
+    `speakers`, if any, are named in the question and ought to have been left out: they speak in the memories, and a
+    name draws everything its bearer said. Then there is no block yet."""
 
     block: str = ""
     ids: Sequence[str] = ()
     tokens: int = 0
     speakers: Sequence[str] = ()
+    until: Millis | None = None
 
 
 _privacy = lru_cache(maxsize=8)(partial(Privacy, ()))
@@ -75,7 +77,13 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
         near = relevant(wanted.question, len(sparse.indices), others)
         ranked = rank(wanted.question, near, wanted.now, wanted.conversation)
     memories, cost = await _fitting(store, space, ranked, wanted)
-    return Retrieved(render(memories), tuple(each.id for each in memories), cost) if memories else Retrieved()
+    if not memories:
+        return Retrieved()
+    return Retrieved(render(memories), tuple(each.id for each in memories), cost, until=first_expiry(memories))
+
+
+def first_expiry(memories: Sequence[Memory]) -> Millis | None:
+    return min((each.expires_at for each in memories if each.expires_at is not None), default=None)
 
 
 def _recallable(found: Candidates, wanted: Wanted) -> Candidates:

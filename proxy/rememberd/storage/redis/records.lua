@@ -106,27 +106,32 @@ function operations.bump(user, scope)
   return call('HINCRBY', key('versions', user), 'v' .. scope, 1)
 end
 
-function operations.thawed(user, scope, name)
+function operations.get_block(user, scope, name)
   local version = tonumber(call('HGET', key('versions', user), 'v' .. scope) or 0)
   return {version, call('HGET', key('blocks', user), pair(scope, name))}
 end
 
--- Of two blocks of one version the first stands, so that racing web processes end up sending the same bytes.
-function operations.freeze(user, scope, name, version, value)
+-- Of two blocks of one version the first stands, unless it is the one that the new block replaces.
+function operations.put_block(user, scope, name, version, value, at, replaces)
+  local block = pair(scope, name)
   local floor = call('HGET', key('versions', user), 'f' .. scope) or 0
-  local before = call('HGET', key('blocks', user), pair(scope, name))
   if tonumber(version) < tonumber(floor) then return end
-  if before and tonumber(version) <= tonumber(before:match('^%d+')) then return end
-  call('HSET', key('blocks', user), pair(scope, name), version .. ':' .. value)
-  call('ZADD', FROZEN, now, pair(user, pair(scope, name)))
+  local before = call('HGET', key('blocks', user), block)
+  if before then
+    local newer = tonumber(version) - tonumber(before:match('^%d+'))
+    local made = tonumber(call('ZSCORE', FROZEN, pair(user, block)) or 0)
+    if newer < 0 or (newer == 0 and made > tonumber(replaces)) then return end
+  end
+  call('HSET', key('blocks', user), block, version .. ':' .. value)
+  call('ZADD', FROZEN, at, pair(user, block))
 end
 
-local function thaw(user, block)
+local function drop_block(user, block)
   call('HDEL', key('blocks', user), block)
   call('ZREM', FROZEN, pair(user, block))
 end
 
-function operations.melt(user)
+function operations.erase_blocks(user)
   local versions = key('versions', user)
   for _, field in ipairs(call('HKEYS', versions)) do
     if field:sub(1, 1) == 'v' then
@@ -134,13 +139,13 @@ function operations.melt(user)
     end
   end
   local blocks = call('HKEYS', key('blocks', user))
-  for _, block in ipairs(blocks) do thaw(user, block) end
+  for _, block in ipairs(blocks) do drop_block(user, block) end
   return #blocks
 end
 
-function operations.melt_old(older_than)
+function operations.expire_blocks(older_than)
   local old = call('ZRANGEBYSCORE', FROZEN, '-inf', '(' .. older_than)
-  for _, both in ipairs(old) do thaw(apart(both)) end
+  for _, both in ipairs(old) do drop_block(apart(both)) end
   return #old
 end
 

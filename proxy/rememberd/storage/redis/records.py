@@ -53,7 +53,7 @@ class RedisReceipts:
 
 
 class RedisBlockCache:
-    """`FrozenBlocks`. A chat waits for `thawed`: it is given up early."""
+    """A `BlockCache`. A chat waits for `get`, which therefore has a deadline."""
 
     def __init__(self, shared: RedisClient) -> None:
         self._run = shared.script(_SCRIPT)
@@ -63,18 +63,20 @@ class RedisBlockCache:
         return int(await self._run("bump", *space))
 
     async def get(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
-        now, found = await self._soon("thawed", *space, key)
+        now, found = await self._soon("get_block", *space, key)
         version, _, value = (found or b"").partition(b":")
         return int(now), (int(version), value) if version else None
 
-    async def put(self, space: Space, key: str, version: int, value: bytes) -> None:
-        await self._run("freeze", *space, key, version, value)
+    async def put(
+        self, space: Space, key: str, version: int, value: bytes, *, at: Millis, replaces: Millis = 0
+    ) -> None:
+        await self._run("put_block", *space, key, version, value, at, replaces)
 
     async def erase(self, user: str) -> int:
-        return int(await self._run("melt", user))
+        return int(await self._run("erase_blocks", user))
 
     async def expire(self, older_than: Millis) -> int:
-        return int(await self._run("melt_old", older_than))
+        return int(await self._run("expire_blocks", older_than))
 
 
 class RedisPauses:

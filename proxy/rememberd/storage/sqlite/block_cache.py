@@ -25,49 +25,44 @@ BUMP = """
 INSERT INTO versions VALUES (?, ?, 1, 0) ON CONFLICT DO UPDATE SET version = version + 1 RETURNING version
 """
 
-# Of two blocks of one version the first stands, so that racing workers end up sending the same bytes.
-FREEZE = """
-INSERT INTO frozen (user, scope, "key", version, value)
-SELECT :user, :scope, :key, :version, :value
+# Of two blocks of one version the first stands, unless it is the one that the new block replaces.
+PUT = """
+INSERT INTO frozen (user, scope, "key", version, value, at)
+SELECT :user, :scope, :key, :version, :value, :at
 WHERE :version >= coalesce((SELECT floor FROM versions WHERE user = :user AND scope = :scope), 0)
 ON CONFLICT DO UPDATE SET version = excluded.version, value = excluded.value, at = excluded.at
-WHERE excluded.version > version
+WHERE excluded.version > version OR (excluded.version = version AND at <= :replaces)
 """
 
-THAW = """
+GET = """
 SELECT coalesce((SELECT version FROM versions WHERE user = ? AND scope = ?), 0), version, value
 FROM (SELECT 1) LEFT JOIN frozen ON user = ? AND scope = ? AND "key" = ?
 """
 
 
 class SqliteBlockCache:
-    """`thawed` is one look-up by key; the rest wait for a commit.
-
-    Each raises `QueueUnavailable`."""
+    """A `BlockCache`. `get` is one look-up by key; the rest wait for a commit."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         database.declare(SCHEMA)
 
     async def bump(self, space: Space) -> int:
-        """The new version: to be called after every change of the space's memories."""
         rows = await self.database.write(lambda db: db.execute(BUMP, space).fetchall(), durable=False)
         return int(rows[0][0])
 
     async def get(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
-        """The space's version (0 until it first changes; it never goes back); and, if there is one, the version at
-        which the value was frozen, and the value."""
-        now, at, value = self.database.read(THAW, (*space, *space, key))[0]
+        now, at, value = self.database.read(GET, (*space, *space, key))[0]
         return now, None if at is None else (at, value)
 
-    async def put(self, space: Space, key: str, version: int, value: bytes) -> None:
-        """`version` is the space's before `value` was made. The first value of the highest version stands."""
-        values = {"user": space.user, "scope": space.scope, "key": key, "version": version, "value": value}
-        await self.database.write(lambda db: db.execute(FREEZE, values).rowcount, durable=False, patient=True)
+    async def put(
+        self, space: Space, key: str, version: int, value: bytes, *, at: Millis, replaces: Millis = 0
+    ) -> None:
+        made = {"version": version, "value": value, "at": at, "replaces": replaces}
+        values = {"user": space.user, "scope": space.scope, "key": key, **made}
+        await self.database.write(lambda db: db.execute(PUT, values).rowcount, durable=False, patient=True)
 
     async def erase(self, user: str) -> int:
-        """Drop the user's blocks in every scope, and refuse those made before now."""
-
         def work(db: sqlite3.Connection) -> int:
             db.execute("UPDATE versions SET version = version + 1, floor = version + 1 WHERE user = ?", (user,))
             return db.execute("DELETE FROM frozen WHERE user = ?", (user,)).rowcount
@@ -75,6 +70,5 @@ class SqliteBlockCache:
         return await self.database.write(work, scrub=True)
 
     async def expire(self, older_than: Millis) -> int:
-        """Drop the blocks frozen before this time."""
         sql = "DELETE FROM frozen WHERE at < ?"
         return await self.database.write(lambda db: db.execute(sql, (older_than,)).rowcount, durable=False)
