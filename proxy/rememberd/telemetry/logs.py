@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 import logging
+import re
+import sys
+import threading
+import traceback
+import warnings
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import TracebackType
 
 import orjson
 
+from rememberd.errors import RememberdError
 from rememberd.telemetry import tracing
+
+log = logging.getLogger("rememberd.log")
 
 REQUEST: ContextVar[str] = ContextVar("request", default="")
 
 
-class Text(logging.Formatter):
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class _QuotesNobody(logging.Formatter):
+    """Of an exception its class and where it was raised; the texts of libraries' exceptions quote what they were
+    given, which may be somebody's words or a key."""
+
+    def formatException(self, ei: ExcInfo) -> str:
+        error: BaseException | None = ei[1]
+        parts: list[str] = []
+        while error is not None:
+            name = f"{type(error).__module__}.{type(error).__qualname__}"
+            text = f": {error}" if isinstance(error, RememberdError) else ""
+            parts.append("".join(traceback.format_tb(error.__traceback__)) + name + text)
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "\nraised from:\n".join(parts)
+
+
+class Text(_QuotesNobody):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
@@ -22,7 +49,7 @@ class Text(logging.Formatter):
         return f"{super().formatMessage(record)}{f' [{request}]' if request else ''}"
 
 
-class Json(logging.Formatter):
+class Json(_QuotesNobody):
     """One object a line: time, level, logger, message; request, trace_id and exception where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -41,7 +68,32 @@ class Json(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
+class _WithoutArguments(logging.Filter):
+    """asyncio's lines about a failed task or callback show its arguments and the text of its exception."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg = re.split(r"[\n(<]", record.getMessage(), maxsplit=1)[0].strip()
+        record.args = ()
+        return True
+
+
 def configure(log_format: str) -> None:
-    """What is logged from now on, by whom ever."""
+    """The format of what is logged from now on, by any library. What Python itself would write to stderr becomes a
+    line of the log: warnings, and errors that nobody caught."""
     for handler in logging.getLogger().handlers:
         handler.setFormatter(Json() if log_format == "json" else Text())
+    logging.getLogger("asyncio").addFilter(_WithoutArguments())
+    warnings.showwarning = _log_warning
+    sys.excepthook = _log_uncaught
+    sys.unraisablehook = lambda given: _log_uncaught(given.exc_type, given.exc_value, given.exc_traceback)
+    threading.excepthook = lambda given: _log_uncaught(given.exc_type, given.exc_value, given.exc_traceback)
+
+
+def _log_warning(
+    message: object, category: type[Warning], filename: str, lineno: int, *_: object, **__: object
+) -> None:
+    log.warning("%s at %s:%d", category.__name__, filename, lineno)
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    log.critical("an error that nobody caught", exc_info=(kind, error or kind(), trace))

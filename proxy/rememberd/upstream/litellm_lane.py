@@ -6,7 +6,6 @@ import asyncio
 import importlib
 import json
 import logging
-import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
@@ -20,6 +19,12 @@ from rememberd.upstream.litellm_dialects import TRANSLATIONS, Translation
 
 log = logging.getLogger("rememberd.translate")
 _failures = Counter("rememberd_translate_failures", "Requests or answers that litellm could not translate.")
+
+# Loggers whose lines show requests, answers, and addresses with keys in them.
+_QUOTING_LOGGERS = (
+    *("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "litellm"),
+    *("openai", "anthropic", "httpx", "httpcore"),
+)
 
 _KEPT_HEADERS = ("retry-after", "request-id", "x-request-id")
 
@@ -70,18 +75,23 @@ def _parsed(body: bytes) -> Any:
 
 
 def load_litellm() -> Any:
-    """litellm, kept from fetching its price list, reading a `.env` in the working directory, and calling home."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    os.environ.setdefault("LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "True")
-    os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
+    """litellm, which calls nobody at its import: `rememberd/__init__.py` sets the environment that it reads then."""
     litellm: Any = importlib.import_module("litellm")
     _stay_where_sent()
     litellm.telemetry = False
     litellm.suppress_debug_info = True
-    # At INFO it writes two lines a request to stdout: where nobody reads that, a full pipe stops every request.
-    logging.getLogger("LiteLLM").setLevel(logging.WARNING)
-    logging.getLogger("LiteLLM").setLevel(logging.WARNING)  # two lines a request
+    litellm.suppress_startup_output = True
+    for name in _QUOTING_LOGGERS:
+        _mute(logging.getLogger(name))
     return litellm
+
+
+def _mute(logger: logging.Logger) -> None:
+    """Nothing of `logger` and its children is written, whatever level they set later and whoever adds handlers."""
+    logger.propagate = False
+    logger.handlers = []
+    logger.addHandler(logging.NullHandler())
+    logger.addFilter(lambda record: False)
 
 
 def _stay_where_sent() -> None:
