@@ -14,8 +14,8 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rememberd.upstream.connection import BrokenAnswer
-from rememberd.upstream.http_client import Address, Answer, Client, address
+from rememberd.upstream.connection import BrokenResponse
+from rememberd.upstream.http_client import Address, Client, Response, address
 from tests.support.raw_server import Handler, RawServer, Visit, saying
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -42,6 +42,19 @@ ANSWERS: dict[str, tuple[bytes, int, bytes, bool]] = {
     "an error": (b"HTTP/1.1 529 \r\nContent-Length: 2\r\nRetry-After: 3\r\n\r\nno", 529, b"no", True),
     "asked to close": (OK + b"Connection: close\r\nContent-Length: 5\r\n\r\nhello", 200, b"hello", False),
     "HTTP/1.0": (b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, b"hello", False),
+    "a length and chunks": (
+        OK + b"Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        *(200, b"hello", False),
+    ),
+    "the same length twice": (OK + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello", 200, b"hello", True),
+    "the same length in one list": (OK + b"Content-Length: 5, 5\r\n\r\nhello", 200, b"hello", True),
+    "an interim answer nobody knows": (b"HTTP/1.1 199 Odd\r\nX: y\r\n\r\n" + HELLO, 200, b"hello", True),
+    "a length that is too short": (OK + b"Content-Length: 5\r\n\r\nhello!", 200, b"hello", False),
+    "garbage after the last chunk": (
+        OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nJUNK",
+        *(200, b"hello", False),
+    ),
+    "204 with a body": (b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello", 204, b"", False),
     "bare line feeds": (b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", 200, b"hello", True),
 }
 
@@ -58,7 +71,8 @@ BROKEN: dict[str, bytes] = {
     "a chunk without a size": OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n",
     "a negative length": OK + b"Content-Length: -1\r\n\r\n",
     "two lengths": OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
-    "a length and chunks": OK + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a status beyond HTTP's": b"HTTP/1.1 666 Odd\r\nContent-Length: 5\r\n\r\nhello",
+    "a status below HTTP's": b"HTTP/1.1 099 Odd\r\nContent-Length: 5\r\n\r\nhello",
     "a folded header": OK + b"X: a\r\n b\r\nContent-Length : 5\r\n\r\nhello",
     "a control character": OK + b"X: a\x00b\r\nContent-Length: 5\r\n\r\nhello",
     "another protocol": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
@@ -103,13 +117,15 @@ async def endlessly(visit: Visit) -> None:
         await visit.say([HELLO])
 
 
-async def ask(client: Client, to: Address, method: str = "POST", body: bytes = b"{}", **headers: str) -> Answer:
+async def ask(client: Client, to: Address, method: str = "POST", body: bytes = b"{}", **headers: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     async with asyncio.timeout(PATIENCE):
-        return await client.request(method, to, "/v1/x", named, body if method == "POST" else b"", silence=PATIENCE)
+        return await client.request(
+            method, to, "/v1/x", named, body if method == "POST" else b"", read_timeout=PATIENCE
+        )
 
 
-async def body_of(answer: Answer) -> bytes:
+async def body_of(answer: Response) -> bytes:
     parts = []
     try:
         async with asyncio.timeout(PATIENCE):
@@ -121,7 +137,7 @@ async def body_of(answer: Answer) -> bytes:
 
 
 @asynccontextmanager
-async def asked(client: Client, server: RawServer, **kwargs: Any) -> AsyncIterator[Answer]:
+async def asked(client: Client, server: RawServer, **kwargs: Any) -> AsyncIterator[Response]:
     answer = await ask(client, address(server.url), **kwargs)
     try:
         yield answer
@@ -148,8 +164,16 @@ async def test_every_kind_of_answer_is_read(client: Client, name: str) -> None:
         assert len(server.visits) == (1 if again else 2)
 
 
+# Of these, a head that comes in several reads may be refused.
+CUTTABLE = sorted(ANSWERS.keys() - {"the same length twice", "the same length in one list"})
+
+
 @settings(max_examples=60, deadline=None)
-@given(name=st.sampled_from(sorted(ANSWERS)), at=st.lists(st.integers(1, 150), max_size=12), loop=st.booleans())
+@given(
+    name=st.sampled_from(CUTTABLE),
+    at=st.lists(st.integers(1, 150), max_size=12),
+    loop=st.booleans(),
+)
 def test_an_answer_may_be_cut_anywhere(name: str, at: list[int], loop: bool) -> None:
     """However the network cuts its bytes, it is the same answer."""
     wire, status, body, _ = ANSWERS[name]
@@ -177,7 +201,7 @@ async def test_a_broken_answer_is_an_error(client: Client, name: str) -> None:
         await visit.say([BROKEN[name]] if server.requests == 1 else [HELLO])
 
     async with saying(handler) as server:
-        with pytest.raises(BrokenAnswer) as raised:
+        with pytest.raises(BrokenResponse) as raised:
             await body_of(await ask(client, address(server.url)))
         assert ("65536 bytes" in str(raised.value)) == (len(BROKEN[name]) > 65536)
         assert await body_of(await ask(client, address(server.url))) == b"hello"
@@ -189,7 +213,7 @@ async def test_what_came_before_the_break_is_given(client: Client) -> None:
     async with saying(scripted(BROKEN["an end before the length"])) as server, asked(client, server) as answer:
         await asyncio.sleep(0.1)
         assert await answer.read() == b"hello"
-        with pytest.raises(BrokenAnswer):
+        with pytest.raises(BrokenResponse):
             await answer.read()
 
 
@@ -226,7 +250,7 @@ async def test_the_request_is_as_it_should_be(client: Client) -> None:
     """One head, one length, no encoding asked for and no 100 awaited; the client's odd bytes as they came."""
     async with saying(endlessly) as server:
         to = address(f"http://me:p%40ss@127.0.0.1:{server.port}/base/")
-        answer = await client.request("POST", to, "v1?a=b%20c", {"x-odd": "\xe9\xff"}, b"{}", silence=PATIENCE)
+        answer = await client.request("POST", to, "v1?a=b%20c", {"x-odd": "\xe9\xff"}, b"{}", read_timeout=PATIENCE)
         await body_of(answer)
         lines = [b"POST /base/v1?a=b%20c HTTP/1.1", b"host: 127.0.0.1:%d" % server.port]
         lines += [b"authorization: Basic bWU6cEBzcw==", b"x-odd: \xe9\xff", b"content-length: 2", b"", b"{}"]
@@ -241,13 +265,13 @@ async def test_a_header_cannot_smuggle_another(client: Client, evil: str) -> Non
         to = address(server.url)
         for headers in ({"x-title": evil}, {evil: "a"}):
             with pytest.raises(ValueError, match="line end"):
-                await client.request("POST", to, "/v1", headers, silence=PATIENCE)
+                await client.request("POST", to, "/v1", headers, read_timeout=PATIENCE)
         for path in (f"/{evil}", "/a b", "/é"):
             with pytest.raises(ValueError, match="path"):
-                await client.request("POST", to, path, {}, silence=PATIENCE)
+                await client.request("POST", to, path, {}, read_timeout=PATIENCE)
         for name in ("content-length", "transfer-encoding", "connection", "expect"):
             with pytest.raises(ValueError, match=name):
-                await client.request("POST", to, "/v1", {name: "7"}, silence=PATIENCE)
+                await client.request("POST", to, "/v1", {name: "7"}, read_timeout=PATIENCE)
         assert server.visits == []
 
 
@@ -333,7 +357,7 @@ async def test_only_what_may_be_repeated_is(client: Client, method: str, headers
         if repeated:
             assert await body_of(await ask(client, address(server.url), method, **headers)) == b"hello"
         else:
-            with pytest.raises(BrokenAnswer):
+            with pytest.raises(BrokenResponse):
                 await ask(client, address(server.url), method, **headers)
         assert server.requests == (3 if repeated else 2)
 
@@ -343,11 +367,11 @@ async def test_nothing_is_repeated_once_an_answer_began(client: Client) -> None:
     """Nor on a connection that was new: whoever closes that has seen the request."""
     async with saying(scripted(HELLO, b"HTTP/1.1 2")) as server:
         await body_of(await ask(client, address(server.url)))
-        with pytest.raises(BrokenAnswer):
+        with pytest.raises(BrokenResponse):
             await ask(client, address(server.url), "GET")
         assert server.requests == 2
     async with saying(scripted(b"")) as server:
-        with pytest.raises(BrokenAnswer):
+        with pytest.raises(BrokenResponse):
             await ask(client, address(server.url), "GET")
         assert server.requests == 1
 
@@ -378,7 +402,7 @@ async def test_a_slow_reader_holds_up_the_server_not_the_memory(client: Client) 
             sent += 2**16
 
     async with saying(handler) as server:
-        answer = await client.request("POST", address(server.url), "/", {}, silence=0.5)
+        answer = await client.request("POST", address(server.url), "/", {}, read_timeout=0.5)
         await asyncio.sleep(0.8)
         assert sent < size / 2
         assert len(await body_of(answer)) == size
@@ -399,7 +423,7 @@ async def test_a_slow_server_gets_a_large_body_whole(client: Client) -> None:
         await visit.say([HELLO])
 
     async with saying(handler) as server:
-        answer = await client.request("POST", address(server.url), "/", {}, body, silence=1.0)
+        answer = await client.request("POST", address(server.url), "/", {}, body, read_timeout=1.0)
         assert await body_of(answer) == b"hello"
         assert received == body
 
@@ -432,7 +456,7 @@ async def test_silence_ends_the_wait(client: Client, said: bytes) -> None:
 
     async with saying(handler) as server, asyncio.timeout(PATIENCE):
         with pytest.raises(TimeoutError, match="silent"):
-            await body_of(await client.request("POST", address(server.url), "/", {}, silence=0.2))
+            await body_of(await client.request("POST", address(server.url), "/", {}, read_timeout=0.2))
 
 
 @on_both_loops
@@ -455,7 +479,7 @@ async def test_a_trickle_is_no_silence(client: Client) -> None:
             await visit.say([piece])
 
     async with saying(handler) as server:
-        answer = await client.request("POST", address(server.url), "/", {}, silence=1.0)
+        answer = await client.request("POST", address(server.url), "/", {}, read_timeout=1.0)
         assert await body_of(answer) == b"hello"
 
 

@@ -11,6 +11,7 @@ from rememberd.types import CHAT, COUNT_TOKENS, MESSAGES, RESPONSES
 from rememberd.upstream import ollama
 from rememberd.upstream.catalog import Catalog, defaults
 from tests.support.fake_model import FakeModel
+from tests.support.raw_server import Visit, saying
 
 KEYS = {"OPENAI_API_KEY": "sk-openai", "ANTHROPIC_API_KEY": "sk-ant", "GROQ_API_KEY": "gsk"}
 
@@ -254,5 +255,11 @@ async def test_a_running_ollama_lists_its_models() -> None:
     """Its tags become model names; where nothing runs, or something else does, there are none."""
     async with FakeModel(models=["llama3:8b", "qwen3"]) as running:
         assert await ollama.models(running.origin) == ["llama3:8b", "qwen3"]
-        assert await ollama.models(running.origin + "/v1/models?") == []
     assert await ollama.models(running.origin) == []
+
+    async def something_else(visit: Visit) -> None:
+        await visit.request()
+        await visit.say([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"])
+
+    async with saying(something_else) as server:
+        assert await ollama.models(server.url) == []

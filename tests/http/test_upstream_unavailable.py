@@ -11,6 +11,7 @@ from rememberd.errors import UpstreamUnavailable
 from rememberd.upstream.byte_lane import ByteLane
 from tests.support.fake_model import Behaviour, FakeModel
 from tests.support.loopback import PATH, bytes_deployment
+from tests.support.raw_server import Visit, saying
 
 BODY = b'{"model":"m","messages":[]}'
 
@@ -78,5 +79,11 @@ async def test_models_are_listed(lane: ByteLane) -> None:
     """What the provider lists, or an error that says that it does not."""
     async with FakeModel(models=["a", "b"]) as upstream:
         assert await lane.models(bytes_deployment(upstream.url)) == ["a", "b"]
+    async with saying(something_else) as server:
         with pytest.raises(UpstreamUnavailable, match="list"):
-            await lane.models(bytes_deployment(upstream.origin + "/api/tags?"))
+            await lane.models(bytes_deployment(server.url))
+
+
+async def something_else(visit: Visit) -> None:
+    await visit.request()
+    await visit.say([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"])

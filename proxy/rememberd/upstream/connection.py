@@ -1,64 +1,91 @@
-"""One connection to a server: an HTTP/1.1 request goes out, the answer comes back as bytes, then the next one."""
+"""One connection to a server: an HTTP/1.1 request goes out, the response comes back as bytes, then the next one.
+
+NEW      connected, nothing was sent yet             -> ACTIVE by `send`
+ACTIVE   a request or its response is under way      -> IDLE when both have ended and the connection may be kept
+IDLE     the response has come whole                 -> ACTIVE by `send`
+CLOSED   nothing more is sent or received; every error, every surplus byte and every end leads here
+"""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+from enum import Enum
 from typing import cast
 
 import httptools
 
-HEAD_LIMIT = 64 * 1024  # bytes, and up to one read more, that may come without one of a body among them
+from rememberd.http.framing import single_content_length
+
+HEAD_LIMIT = 64 * 1024  # bytes, and up to one read more, that may come without a byte of a body among them
 HIGH_WATER = 256 * 1024  # bytes of a body that may wait for their reader
 _PIECE = 1024 * 1024  # bytes handed to the transport at once; TLS encrypts them in about a millisecond
 
 
-class BrokenAnswer(ConnectionError):
-    """What came is no HTTP, too large a head, or ended too early."""
+class State(Enum):
+    NEW, ACTIVE, IDLE, CLOSED = "new", "active", "idle", "closed"
+
+
+NEW, ACTIVE, IDLE, CLOSED = State
+
+
+class BrokenResponse(ConnectionError):
+    """The server sent something that is not HTTP, too large a head, or ended its response too early."""
 
 
 class Connection(asyncio.Protocol):
-    """`ask`, then `read` until it returns nothing; if the connection is `reusable` then, it may be asked again.
+    """Call `send`, then `read` until it returns nothing; if the connection is `reusable` then, it may send again.
 
-    Both raise `OSError` when the connection breaks and `TimeoutError` after too long a silence. Interim answers (1xx)
-    and trailers are passed over. What the server sends is not read faster than `read` takes it, and a request's body
-    leaves while the answer is already awaited: a server may refuse it half way."""
+    Both raise `OSError` when the connection breaks and `TimeoutError` after too long a silence. Interim responses
+    (1xx) and trailers are skipped. The connection does not read faster than `read` takes the bytes. The request's
+    body is sent while the response is already awaited: a server may refuse a body before it has read all of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, sock: socket.socket) -> None:
+        """`sock` is the socket of the transport that this protocol is made for."""
+        self._socket = sock
         self._loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpResponseParser(self)
-        # What every other client bears with too; none of it moves the border between two answers.
-        self._parser.set_dangerous_leniencies(
-            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
-        )
+        self._parser = self._new_parser()
+        self.state = NEW
         self.status = 0
         self.headers: list[tuple[str, str]] = []
-        self.touched = False  # something of the answer has come
-        self.ended = True  # the whole answer has
-        self.kept_since = 0.0  # when it was put by, for the pool
+        self.touched = False  # at least one byte of the response has come
+        self.idle_since = 0.0  # set by the pool
         self._waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiter.set_result(None)  # nobody waits
-        self._error: Exception | None = None
+        self._error: Exception | None = None  # why the response is not whole
         self._body: list[bytes] = []
         self._waiting = self._without_body = 0
         self._unsent = memoryview(b"")
-        self._closed = self._full = self._paused = False
+        self._full = self._paused = False
 
     @property
     def reusable(self) -> bool:
-        return self.ended and self._keep and not (self._closed or self._body or self._unsent)
+        return self.state is IDLE and not self._body
 
-    @property
-    def closed(self) -> bool:
-        return self._closed
+    def quiet(self) -> bool:
+        """May it be used again? Asks the kernel too: bytes that the server sent after its response, or the end of the
+        connection, may have arrived without having been read."""
+        if not self.reusable:
+            return False
+        try:
+            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
-    async def ask(self, head: bytes, body: bytes, *, silence: float, bodiless: bool) -> None:
-        """Returns when `status` and `headers` are there. `silence`: seconds without a byte, there or back, that are
-        too long; `bodiless`: the answer has none whatever its headers say (HEAD)."""
+    async def send(self, head: bytes, body: bytes, *, read_timeout: float, is_head: bool) -> None:
+        """Returns when `status` and `headers` have come. `read_timeout`: how many seconds may pass without a byte
+        in either direction; `is_head`: the response has no body whatever its headers say (HEAD)."""
+        if self.state not in (NEW, IDLE):
+            raise BrokenResponse("closed the connection")
+        self.state = ACTIVE
         self.status, self.headers = 0, []
-        self.touched = self.ended = self._keep = self._until_close = False
-        self._without_body, self._bodiless = 0, bodiless
-        self._silence, self._since, self._left = silence, self._loop.time(), 0
-        self._timer = self._loop.call_later(silence, self._check_silence)
+        self.touched = self._keep = self._until_close = False
+        self._without_body, self._is_head = 0, is_head
+        self._read_timeout, self._since, self._left = read_timeout, self._loop.time(), 0
+        self._timer = self._loop.call_later(read_timeout, self._check_timeout)
         self._unsent = memoryview(body)[_PIECE:]
         self._transport.writelines((head, memoryview(body)[:_PIECE]))
         self._send_more()
@@ -66,26 +93,25 @@ class Connection(asyncio.Protocol):
             await self._wait_for_data()
 
     async def read(self) -> bytes:
-        """All of the body that has come since, in one; empty at its end."""
+        """All bytes of the body that have come since the last call; empty at the end of the body."""
         while not self._body:
-            if self.ended:
+            if self.state is not ACTIVE and self._error is None:
                 return b""
             await self._wait_for_data()
         data = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._body.clear()
         self._waiting = 0
-        if self._paused and not self._closed:
+        if self._paused and self.state is not CLOSED:
             self._paused = False
             self._transport.resume_reading()
         return data
 
     def close(self) -> None:
-        """At once: what was not sent yet is not sent any more."""
-        self._over(None)
-        self._transport.abort()
+        """At once: what was not sent yet is dropped."""
+        self._close(BrokenResponse("was closed"))
 
     def _wait_for_data(self) -> asyncio.Future[None]:
-        """To be awaited at once. Not a coroutine: a streamed token would pay for one more."""
+        """Await the result at once. Not a coroutine: it would cost one more for each streamed token."""
         if self._error is not None:
             raise self._error
         self._since = self._loop.time()
@@ -96,64 +122,81 @@ class Connection(asyncio.Protocol):
         if not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _check_silence(self) -> None:
-        """One timer for the whole answer: only the wait for the server counts, and that not while it takes bytes."""
+    def _check_timeout(self) -> None:
+        """One timer for the whole response. Only the wait for the server counts, and not while it takes bytes."""
         left = len(self._unsent) + self._transport.get_write_buffer_size()
         if self._waiter.done() or left != self._left:
             self._since, self._left = self._loop.time(), left
-        due = self._since + self._silence
+        due = self._since + self._read_timeout
         if due > self._loop.time():
-            self._timer = self._loop.call_at(due, self._check_silence)
+            self._timer = self._loop.call_at(due, self._check_timeout)
         else:
-            self._fail(TimeoutError(f"silent for {self._silence} s"))
+            self._close(TimeoutError(f"silent for {self._read_timeout} s"))
 
     def _send_more(self) -> None:
         while self._unsent and not self._full:
             piece, self._unsent = self._unsent[:_PIECE], self._unsent[_PIECE:]
             self._transport.write(piece)
 
-    def _fail(self, error: Exception) -> None:
-        self._over(error)
-        self._transport.abort()
-
-    def _over(self, error: Exception | None) -> None:
-        """Nothing more will come. An answer that had ended before stays a whole one."""
-        self._closed, self._unsent = True, memoryview(b"")
-        if self.ended:
-            return
+    def _complete(self) -> None:
+        """The response is whole. Surplus bytes may follow in the same read; they close the connection."""
         self._timer.cancel()
-        if self._until_close and error is None:
-            self.ended = True
+        if self._keep and not self._unsent:
+            self.state = IDLE
         else:
-            self._error = self._error or error or BrokenAnswer("closed before the end of its answer")
+            self._close(None)
+
+    def _close(self, error: Exception | None) -> None:
+        """`error` is raised by the reader, unless its response was complete before. Wakes the reader always."""
+        if self.state is ACTIVE:
+            self._error = error
+            self._timer.cancel()
+        self.state, self._unsent = CLOSED, memoryview(b"")
+        self._transport.abort()
         self._wake()
 
-    # What the transport calls
+    def _ended(self, error: Exception | None) -> None:
+        """The server ended the connection: the end of a response that announced neither a length nor chunks."""
+        whole = error is None and self._until_close
+        self._close(None if whole else error or BrokenResponse("closed before the end of its response"))
+
+    # Called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's has no such base class
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transport has no such base class
 
     def data_received(self, data: bytes) -> None:
-        if self.ended:
-            return self.close()  # nobody asked
+        if self.state is not ACTIVE:
+            self._close(None)  # bytes that belong to no request
+            return
         self.touched = True
         self._without_body += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            return self._fail(BrokenAnswer(f"not HTTP/1.1: {error}"))
+            self._misread(data, error)
         if self._without_body > HEAD_LIMIT:
-            return self._fail(BrokenAnswer(f"a head of over {HEAD_LIMIT} bytes"))
-        if self._waiting > HIGH_WATER and not self._paused:
+            self._close(BrokenResponse(f"sent a head of over {HEAD_LIMIT} bytes"))
+        if self._waiting > HIGH_WATER and not self._paused and self.state is ACTIVE:
             self._paused = True
             self._transport.pause_reading()
-        return self._wake()
+        if not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _misread(self, data: bytes, error: Exception) -> None:
+        """Close, unless the head in `data` only repeats its length, which is allowed (RFC 9112, 6.3)."""
+        first = self.state is ACTIVE and not self.status and self._without_body == len(data)
+        if first and (single := single_content_length(data)) is not None:
+            self._parser, self.headers = self._new_parser(), []
+            self.data_received(single)
+        else:
+            self._close(BrokenResponse(f"does not speak HTTP/1.1: {error}"))
 
     def eof_received(self) -> None:
-        self._over(None)
+        self._ended(None)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._over(error)
+        self._ended(error)
 
     def pause_writing(self) -> None:
         self._full = True
@@ -162,11 +205,20 @@ class Connection(asyncio.Protocol):
         self._full = False
         self._send_more()
 
-    # What the parser calls
+    # Called by the parser
+
+    def _new_parser(self) -> httptools.HttpResponseParser:
+        parser = httptools.HttpResponseParser(self)
+        # Deviations that every other client accepts. None moves the border between two responses; a response with
+        # both a length and chunks is read by its chunks, and its connection is not used again.
+        parser.set_dangerous_leniencies(
+            lenient_chunked_length=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
+        return parser
 
     def on_message_begin(self) -> None:
-        if self.ended:
-            self._keep = False  # a second answer to one question
+        if self.state is IDLE:
+            self._close(None)  # a second response to one request
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.status:
@@ -174,29 +226,41 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        if status < 200:
+        if self.status:
+            return  # of a second response
+        if not 100 <= status < 600:
+            self._close(BrokenResponse(f"sent {status}, which is no status of HTTP"))
+        elif status < 200:
             self.headers = []
-        elif not self.status:
-            self.status, self._keep = status, self._parser.should_keep_alive() and not self._bodiless
-            self._until_close = not any(_frames(name, value) for name, value in self.headers)
-            if self._bodiless:
-                self._end()
+        else:
+            self._keep = self._parser.should_keep_alive() and not self._is_head
+            self._read_framing(status)
+            self.status = status
+            if self._is_head:
+                self._complete()
+
+    def _read_framing(self, status: int) -> None:
+        """Where the body ends, and whether another response may follow it. A length that does not count is removed,
+        so that nobody passes it on."""
+        length = coding = ""
+        for name, value in self.headers:
+            if name == "content-length":
+                length = value
+            elif name == "transfer-encoding":
+                coding = value
+        self._until_close = not (coding.lower().endswith("chunked") if coding else length)
+        bodiless = status in (204, 304)
+        if length and (coding or bodiless):
+            self.headers = [pair for pair in self.headers if pair[0] != "content-length"]
+        if (coding and (length or bodiless)) or (status == 204 and length.strip("0")):
+            self._keep = False  # the server may believe that there is more
 
     def on_body(self, body: bytes) -> None:
-        if not self.ended:
+        if self.state is ACTIVE:
             self._without_body = 0
             self._waiting += len(body)
             self._body.append(body)
 
     def on_message_complete(self) -> None:
-        if self.status and not self.ended:
-            self._end()
-
-    def _end(self) -> None:
-        self.ended = True
-        self._timer.cancel()
-
-
-def _frames(name: str, value: str) -> bool:
-    """Does this header say where the body ends? Without one, the end of the connection does."""
-    return name == "content-length" or (name == "transfer-encoding" and value.lower().endswith("chunked"))
+        if self.status and self.state is ACTIVE:
+            self._complete()

@@ -1,9 +1,9 @@
 """A small HTTP/1.1 client: bytes there and back over connections that are kept for the next request.
 
-It follows no redirect, keeps no cookie, asks for no encoding, decodes nothing, knows no HTTP proxy. Nothing is sent
-twice but a request whose kept connection the server had closed meanwhile, before a byte of an answer, and only if it
-may be repeated: GET, HEAD, or with an Idempotency-Key (RFC 9110, 9.2.2; Go's net/http does the same). Any other could
-have been at work already, and an answer may cost money. It is rare: connections are kept for a short time only.
+It follows no redirect, keeps no cookie, asks for no encoding and decodes nothing. No request is sent twice, with one
+exception: the server had closed a kept connection meanwhile, no byte of a response came, and the request may be
+repeated: GET, HEAD, or with an Idempotency-Key (RFC 9110, 9.2.2; Go's net/http does the same). Any other request
+could have been at work already, and an answer may cost money. It is rare: connections are kept for a short time only.
 """
 
 from __future__ import annotations
@@ -22,61 +22,70 @@ from urllib.parse import unquote, urlsplit
 from aiohappyeyeballs import start_connection
 
 from rememberd.upstream.connection import Connection
+from rememberd.upstream.http_proxy import HttpProxies, HttpProxy, open_tunnel
+from rememberd.upstream.origin import Origin
 
-CONNECT_SECONDS = 10.0  # name lookup and TLS handshake included
-KEEP_SECONDS = 15.0  # how long a connection may wait for its next request; servers keep theirs longer, as a rule
+CONNECT_SECONDS = 10.0  # name lookup, the proxy's tunnel and the TLS handshake included
+KEEP_SECONDS = 15.0  # how long a connection may wait for its next request; servers usually keep theirs longer
 MAX_KEPT = 256  # of one origin
 _NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 5
 
-_TARGET = re.compile(r"[!-~]+")  # what may stand in a request line, and splits none
+_TARGET = re.compile(r"[!-~]+")  # what may stand in a request line without splitting it
 _FRAMING = frozenset(("connection", "content-length", "expect", "keep-alive", "te", "transfer-encoding", "upgrade"))
 _REPEATABLE = frozenset(("GET", "HEAD"))
-
-
-class Origin(NamedTuple):
-    tls: bool
-    host: str
-    port: int
+_NO_PROXIES = HttpProxies.of({})
 
 
 class Address(NamedTuple):
-    """Of an API. `path` is its own, without the slash at its end; `login` is for Basic authentication."""
+    """Of an API. `path` is its own path without the slash at its end, `query` goes with every request, `login` is for
+    Basic authentication."""
 
     origin: Origin
     host: str  # as the Host header has it
     path: str
     login: str | None
+    query: str = ""
 
 
 @lru_cache(maxsize=1024)
 def address(base: str) -> Address:
-    """Raises `ValueError` for anything but http://… and https://…; the message holds nothing of `base`."""
+    """Of http://…, https://… or unix:///path/to/socket, with `:/path` behind it if the API is not at /v1.
+
+    Raises `ValueError`; the message does not repeat `base`, which may hold a password."""
+    if base.startswith("unix:"):
+        return _socket_address(base.removeprefix("unix:"))
     try:
         parts = urlsplit(base)
         tls, host, port = parts.scheme == "https", parts.hostname, parts.port
     except ValueError:
         raise ValueError("is not an address") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("is not an address that begins with http:// or https://")
+        raise ValueError("is not an address that begins with http://, https:// or unix://")
     usual = 443 if tls else 80
     name = host if host.isascii() else host.encode("idna").decode()
     named = (f"[{name}]" if ":" in name else name) + (f":{port}" if port not in (None, usual) else "")
     login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}" if "@" in parts.netloc else None
-    rest = f"{parts.path}?{parts.query}" if parts.query or base.endswith("?") else parts.path
-    return Address(Origin(tls, name, usual if port is None else port), named, rest, login)
+    return Address(Origin(tls, name, usual if port is None else port), named, parts.path, login, parts.query)
 
 
-class Answer:
-    """`status` and `headers` (names in lower case), and `read`, which gives the body as it comes and then nothing.
+def _socket_address(rest: str) -> Address:
+    path, _, below = re.sub("^//(?=/)", "", rest).partition(":")
+    if not path.startswith("/"):
+        raise ValueError("is not an address: after unix:// comes the absolute path of a socket")
+    return Address(Origin(False, path, 0), "localhost", below or "/v1", None)
+
+
+class Response:
+    """`status` and `headers` (names in lower case), and `read`, which returns the body as it comes and then nothing.
 
     It must be closed. If it was read to its end, its connection is kept for another request."""
 
-    def __init__(self, connection: Connection, kept: list[Connection]) -> None:
+    def __init__(self, connection: Connection, idle: list[Connection]) -> None:
         self.status, self.headers = connection.status, connection.headers
-        self._connection, self._cached_block, self._closed = connection, kept, False
+        self._connection, self._idle, self._closed = connection, idle, False
 
     def read(self) -> Awaitable[bytes]:
-        """Raises `OSError`, `TimeoutError`; `ValueError` once it is closed, for the next answer may be another's."""
+        """Raises `OSError`, `TimeoutError`; `ValueError` once it is closed: the next response may be another's."""
         if self._closed:
             raise ValueError("read after it was closed")
         return self._connection.read()
@@ -87,9 +96,9 @@ class Answer:
             return
         self._closed = True
         connection = self._connection
-        if connection.reusable and len(self._cached_block) < MAX_KEPT:
-            connection.kept_since = asyncio.get_running_loop().time()
-            self._cached_block.append(connection)
+        if connection.reusable and len(self._idle) < MAX_KEPT:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
         else:
             connection.close()
 
@@ -97,57 +106,64 @@ class Answer:
 class Client:
     """Any number of connections at once. Belongs to the event loop that first sends."""
 
-    def __init__(self, keep_seconds: float = KEEP_SECONDS) -> None:
-        self._keep_seconds = keep_seconds
-        self._cached_block: defaultdict[Origin, list[Connection]] = defaultdict(list)
+    def __init__(self, keep_seconds: float = KEEP_SECONDS, proxies: HttpProxies = _NO_PROXIES) -> None:
+        self._keep_seconds, self._proxies = keep_seconds, proxies
+        self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def request(
-        self, method: str, to: Address, path: str, headers: Mapping[str, str], body: bytes = b"", *, silence: float
-    ) -> Answer:
-        """`headers` by name in lower case; `silence` is how many seconds the server may do nothing.
+        self,
+        method: str,
+        to: Address,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        *,
+        read_timeout: float,
+    ) -> Response:
+        """`headers` by name in lower case; `read_timeout` is how many seconds the server may be silent.
 
         Raises `OSError` (`ssl.SSLError` and `socket.gaierror` are such), `TimeoutError`, and `ValueError` for what
         cannot be sent: line ends in a header, a header that says where the body ends. Cancelled, it closes the
         connection."""
-        head = request_head(method, to, path, headers, len(body))
+        head = request_head(method, to, path, headers, len(body), self._proxies.for_plain(to.origin))
         connection = self._take(to.origin)
         if connection is not None:
             try:
-                return await self._ask(connection, to.origin, method, head, body, silence)
+                return await self._send(connection, to.origin, method, head, body, read_timeout)
             except ConnectionError:
                 if connection.touched or not (method in _REPEATABLE or "idempotency-key" in headers):
                     raise
-        return await self._ask(await self._connect(to.origin), to.origin, method, head, body, silence)
+        return await self._send(await self._connect(to.origin), to.origin, method, head, body, read_timeout)
 
     async def get(self, to: Address, path: str, headers: Mapping[str, str], *, within: float) -> bytes:
         """The whole body, whatever its status, `within` so many seconds. Raises what `request` does."""
         async with asyncio.timeout(within):
-            answer = await self.request("GET", to, path, headers, silence=within)
+            response = await self.request("GET", to, path, headers, read_timeout=within)
             try:
                 parts = []
-                while part := await answer.read():
+                while part := await response.read():
                     parts.append(part)
                 return b"".join(parts)
             finally:
-                answer.close()
+                response.close()
 
-    async def _ask(
-        self, connection: Connection, origin: Origin, method: str, head: bytes, body: bytes, silence: float
-    ) -> Answer:
+    async def _send(
+        self, connection: Connection, origin: Origin, method: str, head: bytes, body: bytes, read_timeout: float
+    ) -> Response:
         try:
-            await connection.ask(head, body, silence=silence, bodiless=method == "HEAD")
+            await connection.send(head, body, read_timeout=read_timeout, is_head=method == "HEAD")
         except BaseException:
             connection.close()
             raise
-        return Answer(connection, self._cached_block[origin])
+        return Response(connection, self._idle[origin])
 
     def _take(self, origin: Origin) -> Connection | None:
         """The one that was used last: the others may grow old."""
-        kept = self._cached_block[origin]
-        while kept:
-            connection = kept.pop()
-            if not connection.closed and not self._old(connection):
+        idle = self._idle[origin]
+        while idle:
+            connection = idle.pop()
+            if not self._old(connection) and connection.quiet():
                 return connection
             connection.close()
         return None
@@ -157,16 +173,31 @@ class Client:
         if self._sweeper is None:
             self._sweeper = loop.call_later(self._keep_seconds, self._sweep)
         async with asyncio.timeout(CONNECT_SECONDS):
-            found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-            sock = await start_connection(found, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1, loop=loop)
+            sock = await self._open(origin)
             try:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a head and its body are two writes
                 context, name = (self._tls, origin.host) if origin.tls else (None, None)
-                _, connection = await loop.create_connection(Connection, sock=sock, ssl=context, server_hostname=name)
+                _, connection = await loop.create_connection(
+                    lambda: Connection(sock), sock=sock, ssl=context, server_hostname=name
+                )
             except BaseException:
                 sock.close()
                 raise
         return connection
+
+    async def _open(self, origin: Origin) -> socket.socket:
+        """A connected socket whose other end is `origin`, or the proxy that passes plain HTTP on to it."""
+        if origin.is_socket:
+            return await _connect_socket(origin.host)
+        proxy = self._proxies.for_origin(origin)
+        sock = await _connect_tcp(proxy.origin if proxy else origin)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a head and its body are two writes
+            if proxy and origin.tls:
+                await open_tunnel(sock, proxy, origin)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -175,37 +206,60 @@ class Client:
         return context
 
     def _sweep(self) -> None:
-        """Close what nobody needed."""
-        for origin, kept in list(self._cached_block.items()):
-            for connection in [each for each in kept if each.closed or self._old(each)]:
+        """Close the connections that nobody needed."""
+        for origin, idle in list(self._idle.items()):
+            for connection in [each for each in idle if not each.reusable or self._old(each)]:
                 connection.close()
-                kept.remove(connection)
-            if not kept:
-                del self._cached_block[origin]
+                idle.remove(connection)
+            if not idle:
+                del self._idle[origin]
         self._sweeper = None
-        if self._cached_block:
+        if self._idle:
             self._sweeper = asyncio.get_running_loop().call_later(self._keep_seconds, self._sweep)
 
     def _old(self, connection: Connection) -> bool:
-        return asyncio.get_running_loop().time() - connection.kept_since > self._keep_seconds
+        return asyncio.get_running_loop().time() - connection.idle_since > self._keep_seconds
 
     def close(self) -> None:
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for kept in self._cached_block.values():
-            for connection in kept:
+        for idle in self._idle.values():
+            for connection in idle:
                 connection.close()
-        self._cached_block.clear()
+        self._idle.clear()
 
 
-def request_head(method: str, to: Address, path: str, headers: Mapping[str, str], length: int) -> bytes:
-    """Raises `ValueError`."""
+async def _connect_tcp(origin: Origin) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    return await start_connection(found, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1, loop=loop)
+
+
+async def _connect_socket(path: str) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, path)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def request_head(
+    method: str, to: Address, path: str, headers: Mapping[str, str], length: int, proxy: HttpProxy | None = None
+) -> bytes:
+    """`proxy`: one that is asked for the whole address. Raises `ValueError`."""
     target = f"{to.path}{path}" or "/"
+    if to.query:
+        target += f"{'&' if '?' in target else '?'}{to.query}"
     if not _TARGET.fullmatch(target):
         raise ValueError("a path must be printable ASCII")
     if not _FRAMING.isdisjoint(headers):
         raise ValueError(f"the headers {', '.join(sorted(_FRAMING & headers.keys()))} cannot be set")
-    lines = [f"{method} {target} HTTP/1.1"]
+    lines = [f"{method} {target} HTTP/1.1" if proxy is None else f"{method} http://{to.host}{target} HTTP/1.1"]
+    if proxy is not None:
+        lines += proxy.authorization
     if "host" not in headers:
         lines.append(f"host: {to.host}")
     if to.login is not None:

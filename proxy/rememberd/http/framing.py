@@ -1,0 +1,21 @@
+"""Where an HTTP/1.1 message ends, where the parser is stricter than RFC 9112."""
+
+from __future__ import annotations
+
+
+def single_content_length(message: bytes) -> bytes | None:
+    """`message`, which begins with a head, with one Content-Length in place of several equal ones (RFC 9112, 6.3).
+
+    None if the head is not whole, or does not repeat its length, or names two different ones."""
+    head, end, rest = message.partition(b"\r\n\r\n")
+    values: list[bytes] = []
+    lines: list[bytes] = []
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            values += (each.strip(b" \t") for each in value.split(b","))
+        else:
+            lines.append(line)
+    if not end or len(values) < 2 or len(set(values)) > 1 or not values[0].isdigit():
+        return None
+    return b"\r\n".join([*lines, b"content-length: " + values[0]]) + end + rest

@@ -1,0 +1,83 @@
+"""Which headers of a client reach the provider: all but those about connection, credentials, cookies, the person.
+
+What a provider or its SDK invents next (session affinity, beta flags, its client's version) passes without a change
+here. What names the person, their host or their way in stays: the provider knows the operator only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from rememberd.types import Deployment
+
+_ANTHROPIC_VERSION = "2023-06-01"  # the first and, in 2026, still the usual one; a client's own wins
+
+# Each alternative matches the whole of a name, or its beginning where it ends in a hyphen.
+_KEPT_HERE = re.compile(
+    r"""(?x)
+    # the connection and the coding of its bytes (RFC 9110, 7.6.1), and how a browser came here
+      connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|http2-settings|expect|host
+    | content-length|content-encoding|accept-encoding|via|max-forwards|priority
+    | origin|referer|sec-.*|access-control-.*|dnt|upgrade-insecure-requests
+    # credentials, and the account they belong to
+    | (?:.*-)?(?:authorization|api-?key|token|secret|password|jwt|assertion|signature|credentials?)
+    | openai-(?:organization|project)|chatgpt-account-id|x-amz-.*|x-amzn-.*
+    # cookies
+    | cookie2?|set-cookie
+    # the person, their address, and what a gateway in front of us says about them
+    | x-memory-.*|x-openwebui-.*|from|(?:.*-)?forwarded(?:-.*)?|x-original-.*
+    | (?:.*-)?(?:real|client|connecting|remote)-ip|(?:.*-)?remote-(?:user|addr|groups|email|name)
+    | x-auth-.*|x-authenticated-.*|x-webauth-.*|x-envoy-.*|cf-.*
+    | (?:.*-)?user-?(?:id|name|email|groups?|role)?|(?:.*-)?e-?mail|tailscale-.*|x-ms-client-principal.*|x-goog-.*
+    """
+)
+_USER_AGENT = "user-agent"
+_LAST_WINS = frozenset(("content-type", "idempotency-key", "traceparent", _USER_AGENT, "x-request-id"))
+_OF_THE_ANSWER = re.compile(r"retry-after(?:-ms)?|(?:x-)?request-id|(?:.*-)?rate-?limit.*|x-should-retry")
+
+
+@lru_cache(maxsize=1024)
+def passes(name: str) -> bool:
+    """Does a client's header of this name (in lower case) reach the provider?"""
+    return name == _USER_AGENT or not _KEPT_HERE.fullmatch(name)
+
+
+def client_headers(client: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Those of a client's headers that reach the provider, by name in lower case. The values of a name that stands
+    on several lines are joined by a comma (RFC 9110, 5.3); of a few names that hold one value, the last line counts.
+    Names that the client's own Connection header lists stay here."""
+    found: dict[str, str] = {}
+    of_connection: set[str] = set()
+    for given, value in client:
+        name = given.lower()
+        if name == "connection":
+            of_connection |= {each.strip().lower() for each in value.split(",")}
+        elif passes(name):
+            found[name] = f"{found[name]}, {value}" if name in found and name not in _LAST_WINS else value
+    for name in of_connection & found.keys():
+        del found[name]
+    return found
+
+
+def request_headers(deployment: Deployment, client: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """What goes to the provider, by name in lower case: the client's headers that pass, then the operator's own."""
+    headers = client_headers(client)
+    # An encoded answer could not be read for memory. Send everything except multipart as JSON, whatever the client
+    # declared: curl's default would be a form.
+    headers["accept-encoding"] = "identity"
+    if not headers.get("content-type", "").startswith("multipart/"):
+        headers["content-type"] = "application/json"
+    if deployment.provider == "anthropic":
+        headers.setdefault("anthropic-version", _ANTHROPIC_VERSION)
+    if deployment.api_key and deployment.provider == "anthropic":
+        headers["x-api-key"] = deployment.api_key
+    elif deployment.api_key:
+        headers["authorization"] = f"Bearer {deployment.api_key}"
+    return headers | {name.lower(): value for name, value in deployment.extra_headers.items()}
+
+
+def answer_headers(provider: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Those of a provider's headers that hold for a translated answer too: its request id, rate limits, retries."""
+    return [(name.lower(), value) for name, value in provider.items() if _OF_THE_ANSWER.fullmatch(name.lower())]

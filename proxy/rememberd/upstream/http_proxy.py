@@ -1,0 +1,108 @@
+"""HTTP proxies on the way to the providers, as HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment name them.
+
+Plain HTTP is sent to the proxy with the whole address in its request line, TLS goes through a tunnel (CONNECT).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from rememberd.upstream.origin import Origin
+
+_HEAD_LIMIT = 16 * 1024  # bytes of a proxy's answer to CONNECT
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r\n]")
+
+
+class ProxyError(ConnectionError):
+    """The proxy did not open the way. The message names the proxy's host and what to do, not its login."""
+
+
+class HttpProxy(NamedTuple):
+    origin: Origin
+    authorization: tuple[str, ...] = ()  # header lines
+
+
+@dataclass(frozen=True)
+class HttpProxies:
+    """The proxy of each origin. Unix sockets have none."""
+
+    plain: HttpProxy | None
+    tls: HttpProxy | None
+    exempt: tuple[str, ...]
+    _known: dict[Origin, HttpProxy | None] = field(default_factory=dict, repr=False)
+
+    @staticmethod
+    def of(environ: Mapping[str, str]) -> HttpProxies:
+        """Lower case wins, as in curl. Raises `ValueError` that names the variable and does not repeat its value."""
+        exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+        return HttpProxies(_named("http", environ), _named("https", environ), tuple(re.split(r"[,\s]+", exempt)))
+
+    def for_origin(self, origin: Origin) -> HttpProxy | None:
+        if origin not in self._known:
+            exempt = origin.is_socket or any(_covers(each, origin) for each in self.exempt)
+            self._known[origin] = None if exempt else self.tls if origin.tls else self.plain
+        return self._known[origin]
+
+    def for_plain(self, origin: Origin) -> HttpProxy | None:
+        """The proxy that reads the requests to `origin` and passes them on; None where there is a tunnel or none."""
+        return None if origin.tls or self.plain is None else self.for_origin(origin)
+
+
+async def open_tunnel(sock: socket.socket, proxy: HttpProxy, to: Origin) -> None:
+    """CONNECT over `sock`, which leads to `proxy`, until its other end is `to`. Raises `OSError`."""
+    loop = asyncio.get_running_loop()
+    there = f"[{to.host}]:{to.port}" if ":" in to.host else f"{to.host}:{to.port}"
+    lines = [f"CONNECT {there} HTTP/1.1", f"host: {there}", *proxy.authorization, "", ""]
+    await loop.sock_sendall(sock, "\r\n".join(lines).encode())
+    head = b""
+    while b"\r\n\r\n" not in head:
+        if not (piece := await loop.sock_recv(sock, 4096)) or len(head) > _HEAD_LIMIT:
+            raise ProxyError(f"the proxy {proxy.origin.host} does not answer CONNECT")
+        head += piece
+    status = _STATUS.match(head)
+    if status is None:
+        raise ProxyError(f"the proxy {proxy.origin.host} does not speak HTTP")
+    if status[1] == b"407":
+        raise ProxyError(f"the proxy {proxy.origin.host} asks for a login: set HTTPS_PROXY=http://USER:PASSWORD@HOST")
+    if not status[1].startswith(b"2"):
+        raise ProxyError(f"the proxy {proxy.origin.host} refuses {to.host} with status {status[1].decode()}")
+
+
+def _named(scheme: str, environ: Mapping[str, str]) -> HttpProxy | None:
+    variable = f"{scheme}_proxy"
+    value = environ.get(variable) or environ.get(variable.upper())
+    if not value:
+        return None
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if host is None or parts.scheme != "http":
+        raise ValueError(f"{variable.upper()}: not the address of an HTTP proxy; write http://HOST:PORT")
+    login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    basic = f"proxy-authorization: Basic {b64encode(login.encode()).decode()}"
+    return HttpProxy(Origin(False, host, 80 if port is None else port), (basic,) if parts.username else ())
+
+
+def _covers(entry: str, origin: Origin) -> bool:
+    """Does an entry of NO_PROXY name `origin`: `*`, a host, a domain with all below it, an address or a network,
+    each with or without a port."""
+    if entry == "*":
+        return True
+    name, _, port = entry.rpartition(":") if re.fullmatch(r"[^:]+:\d+|\[.*\]:\d+", entry) else (entry, "", "")
+    name = name.strip("[]").lower().removeprefix("*").removeprefix(".")
+    if not name or (port and int(port) != origin.port):
+        return False
+    try:
+        return ip_address(origin.host) in ip_network(name, strict=False)
+    except ValueError:
+        return origin.host == name or origin.host.endswith(f".{name}")
