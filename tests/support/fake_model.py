@@ -135,7 +135,8 @@ class FakeModel:
             return self._listing(request.path)
         behaviour = self._script.popleft() if self._script else self.default
         await asyncio.sleep(behaviour.delay_headers)
-        body = {} if request.content_type.startswith("multipart/") else recorded.json
+        no_json = request.content_type.startswith("multipart/") or not recorded.raw
+        body = {} if no_json else recorded.json
         if behaviour.stream is not None or (body.get("stream") and behaviour.status == 200):
             return await self._stream(request, behaviour, self._events(request.path, body, behaviour))
         return await self._whole(request, behaviour, behaviour.body or self._body(request.path, body, behaviour))

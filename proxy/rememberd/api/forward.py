@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from rememberd.access.auth import Auth
+from rememberd.access.idempotency import owned
+from rememberd.access.identity import identify
+from rememberd.api.forwarded_paths import STATELESS, not_here, refuse_near_miss, upstream_path
 from rememberd.dialects import body as json_body
 from rememberd.dialects.registry import dialect_for
 from rememberd.errors import RequestError
@@ -17,11 +21,15 @@ from rememberd.types import Deployment, Principal
 from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.failover import Failover
 
+Target = tuple[list[Deployment], Callable[[Deployment], bytes]]
+
 
 class Forward:
-    """`/v1/*`: an ASGI app. The body's model picks the upstream. Without one (lists, stored objects, uploads) it is
-    the only upstream there is, and only if one user alone can come in: what a provider stores under the operator's
-    key has no owner it could tell apart. Raises `RequestError`, `UpstreamUnavailable`, `ClientGone`."""
+    """`/v1/*`: an ASGI app. The model in the body of a POST picks the provider.
+
+    What a provider stores under the operator's key has no owner that it could tell apart. So everything but a POST
+    to a path in `STATELESS` needs a proxy that serves one user, and without a model the only provider there is.
+    Raises `RequestError`, `UpstreamUnavailable`, `ClientGone`."""
 
     def __init__(self, *, auth: Auth, catalog: Catalog, upstream: Failover, max_body_bytes: int) -> None:
         self.auth, self.catalog, self.upstream, self.max_body_bytes = auth, catalog, upstream, max_body_bytes
@@ -29,12 +37,13 @@ class Forward:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         principal = self.auth.principal(request.headers)
+        path = upstream_path(scope["raw_path"].decode("latin-1"))
         raw = await read_body(request.receive, request.headers, self.max_body_bytes)
-        deployments, body = self._aim(request, principal, raw)
+        deployments, body = self._target(request, principal, path, raw if request.method == "POST" else b"")
         id = request_id(request.headers)
-        headers = [*request.headers.items(), ("x-request-id", id)]
-        path = with_query(scope["raw_path"].decode("latin-1").removeprefix("/v1"), scope)  # escaped as it came
-        sent = self.upstream.send(deployments, path, body, headers, method=request.method)
+        identity = identify(principal, request.headers, {})  # the body is not asked: it may be a file
+        headers = [*owned(request.headers.items(), principal, identity), ("x-request-id", id)]
+        sent = self.upstream.send(deployments, with_query(path, scope), body, headers, method=request.method)
         answered = await cancel_on_disconnect(receive, sent)
         if answered is None:
             raise ClientGone
@@ -42,19 +51,21 @@ class Forward:
         relay = Relay(answered.reply, [("X-Request-Id", id)], end=dialect.END, error_event=dialect.error_event)
         await relay(scope, receive, send)
 
-    def _aim(
-        self, request: Request, principal: Principal, raw: bytes
-    ) -> tuple[list[Deployment], Callable[[Deployment], bytes]]:
-        """Who is asked, and with which body."""
-        if raw and "json" in request.headers.get("content-type", "json"):
+    def _target(self, request: Request, principal: Principal, path: str, raw: bytes) -> Target:
+        """Who is asked, and with which body. A body counts in a POST only."""
+        shared = request.method == "POST" and path.rstrip("/") in STATELESS
+        if raw and "json" in request.headers.get("content-type", "json") and (shared or self.auth.one_user):
             body = json_body.parse(raw)
             if "model" in body:
                 choices = self.catalog.targets(json_body.model(body), principal)
                 return choices, lambda to: json_body.rename_model(raw, body, to.upstream_model)
         only = self.catalog.sole_deployment()
         if only is None or principal.models is not None or not self.auth.one_user:
-            message = (
-                f"There is no {request.method} {request.url.path} here; with a `model` in a JSON body it would go"
-            )
-            raise RequestError(404, "not_found", f"{message} to that model's provider.", param="model")
+            raise not_here(request.method, path)
         return [only], lambda to: raw
+
+
+async def near_miss(request: Request) -> Response:
+    """A path that ends like that of a chat, below another base than ours."""
+    refuse_near_miss(request.scope["raw_path"].decode("latin-1"))
+    raise RequestError(404, "not_found", f"There is no {request.url.path} here: the base URL ends in /v1.")

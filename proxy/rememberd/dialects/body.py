@@ -49,8 +49,8 @@ def loads(raw: bytes) -> Any:
 def rename_model(raw: bytes, body: dict[str, Any], model: str) -> bytes:
     """`raw` with the top-level `model` replaced. Spliced where the name stands once, so that numbers, spaces and
     duplicate keys stay as the client wrote them; serialised anew otherwise."""
-    asked = body["model"]
-    if asked == model:
+    asked = body.get("model")
+    if asked is None or asked == model:
         return raw
     before = dump_text(asked)
     at = raw.find(before)

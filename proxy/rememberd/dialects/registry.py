@@ -42,7 +42,12 @@ class Dialect(Protocol):
 _ALL: tuple[Dialect, ...] = (chat, responses, messages)
 DIALECTS = {f"/v1{each.PATH}": each for each in _ALL}
 
+# Base URLs are often written without /v1 or with one too many, and paths with a slash at the end.
+CHAT_PATHS = DIALECTS | {
+    f"{prefix}{each.PATH}{slash}": each for each in _ALL for prefix in ("/v1", "", "/v1/v1") for slash in ("", "/")
+}
+
 
 def dialect_for(path: str) -> Dialect:
     """The dialect in which to answer on `path`, errors included; OpenAI's where no other is known."""
-    return messages if path.startswith("/v1/messages") else DIALECTS.get(path, chat)
+    return messages if path.startswith("/v1/messages") else CHAT_PATHS.get(path, chat)

@@ -16,9 +16,10 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from rememberd.access.auth import Auth
+from rememberd.access.idempotency import owned
 from rememberd.access.identity import identify
 from rememberd.dialects import body as json_body
-from rememberd.dialects.registry import DIALECTS, Dialect
+from rememberd.dialects.registry import CHAT_PATHS, Dialect
 from rememberd.dialects.side_tasks import is_side_task
 from rememberd.dialects.usage import usage
 from rememberd.errors import QueueUnavailable
@@ -41,7 +42,7 @@ from rememberd.ports import BlockCache, PauseStore, ReceiptStore, TurnQueue
 from rememberd.telemetry import tracing
 from rememberd.telemetry.metrics import counter
 from rememberd.telemetry.timings import RequestTimings, remembering
-from rememberd.types import Deployment, Identity, Millis, Receipt, Source, Turn
+from rememberd.types import RESPONSES, Deployment, Identity, Millis, Principal, Receipt, Source, Turn
 from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.failover import Failover, UpstreamResponse
 
@@ -89,14 +90,14 @@ class Chat:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         clock = RequestTimings()
-        dialect, headers = DIALECTS[scope["path"]], header_values(scope)
+        dialect, headers = CHAT_PATHS[scope["path"]], header_values(scope)
         id = request_id(headers)
         raw = await read_body(receive, headers, self.max_body_bytes)
         clock.lap("read")
         request = await self._parse(dialect, headers, raw, id)
         request = await self._unless_paused(request)
         clock.lap("understand")
-        with tracing.chat(json_body.model(request.body), request.deployments[0].provider, headers):
+        with tracing.chat(request.model, request.deployments[0].provider, headers):
             await self._answer(request, clock, headers, scope, receive, send)
 
     async def _answer(
@@ -114,7 +115,7 @@ class Chat:
         outgoing = self.upstream_body(request, recall_result)
         clock.lap("inject")
         overhead = clock.leave(stages=request.user_turn is not None)
-        forwarded = [*headers.items(), ("x-request-id", request.id)]
+        forwarded = [*owned(headers.items(), request.principal, request.identity), ("x-request-id", request.id)]
         if trace := tracing.traceparent():
             forwarded.append(("traceparent", trace))
         path = with_query(request.dialect.PATH, scope)
@@ -151,7 +152,7 @@ class Chat:
         principal = self.auth.principal(headers)
         mode = mode_of(headers)
         body = json_body.parse(raw)
-        deployments = self.catalog.targets(json_body.model(body), principal)
+        deployments = self._deployments(dialect, principal, body)
         if not all(each.memory for each in deployments):
             mode = "off"  # also where only a fallback of this model is to know nothing
         identity = identify(principal, headers, body)
@@ -162,6 +163,7 @@ class Chat:
             raw=raw,
             body=body,
             deployments=deployments,
+            principal=principal,
             mode=mode,
             identity=identity,
             user_turn=None
@@ -169,6 +171,14 @@ class Chat:
             else self._user_turn(dialect, identity, headers, body),
             client=headers.get("user-agent", "").partition(" ")[0][:64] or None,
         )
+
+    def _deployments(self, dialect: Dialect, principal: Principal, body: dict[str, Any]) -> list[Deployment]:
+        """Those of the model. A Responses request may name none (a stored `prompt` holds it): then the only provider
+        of that dialect is asked."""
+        unnamed = dialect.PATH == RESPONSES and "model" not in body and principal.models is None
+        if unnamed and (only := self.catalog.sole_deployment(RESPONSES)):
+            return [only]
+        return self.catalog.targets(json_body.model(body), principal)
 
     def _user_turn(
         self, dialect: Dialect, identity: Identity, headers: Mapping[str, str], body: dict[str, Any]
@@ -204,7 +214,8 @@ class Chat:
             return lambda to: json_body.rename_model(request.raw, request.body, to.upstream_model)
         inject = request.dialect.inject
         body = inject(request.body, request.user_turn.asked, recall_result.recalled.block, self.placement)
-        return lambda to: json_body.dump(body | {"model": to.upstream_model})
+        named = "model" in body
+        return lambda to: json_body.dump(body | {"model": to.upstream_model} if named else body)
 
     def relay(
         self,

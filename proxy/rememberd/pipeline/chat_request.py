@@ -14,7 +14,7 @@ from rememberd.memory.ids import turn_ids
 from rememberd.memory.learn.memory_commands import off_record
 from rememberd.memory.recall.recall import Recalled
 from rememberd.ports import Reply
-from rememberd.types import Deployment, Identity, Millis, Space
+from rememberd.types import Deployment, Identity, Millis, Principal, Space
 
 Mode = Literal["on", "read", "write", "off"]
 
@@ -50,10 +50,16 @@ class ChatRequest:
     raw: bytes
     body: dict[str, Any]
     deployments: list[Deployment]
+    principal: Principal
     mode: Mode
     identity: Identity | None
     user_turn: UserTurn | None
     client: str | None
+
+    @property
+    def model(self) -> str:
+        """As the client asked for it; a Responses request may name none."""
+        return str(self.body.get("model", self.deployments[0].model_name))
 
     @property
     def local(self) -> bool:

@@ -105,9 +105,11 @@ class Catalog:
         """All that may answer for this name, without its fallbacks. Raises `RequestError` 404."""
         return list(self._deployments(self._aliases.get(model, model)))
 
-    def sole_deployment(self) -> Deployment | None:
-        """A deployment at the one provider, address and key that all models have; None if there are several."""
+    def sole_deployment(self, path: str | None = None) -> Deployment | None:
+        """A deployment at the one provider, address and key that all models have (all that take the bytes of `path`,
+        where it is given); None if there are several."""
         found = [self.resolve(name) for name in (*self._exact, *self._wildcards)]
+        found = [each for each in found if path is None or path in each.speaks]
         places = {(each.provider, each.api_base, each.api_key) for each in found}
         return found[0] if len(places) == 1 else None
 

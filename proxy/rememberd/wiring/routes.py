@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from rememberd.api import openapi
 from rememberd.api.admin import Admin
-from rememberd.api.forward import Forward
+from rememberd.api.forward import Forward, near_miss
 from rememberd.api.health import Health
 from rememberd.api.mcp.endpoint import Mcp
 from rememberd.api.memories import Memories
@@ -16,7 +16,7 @@ from rememberd.api.memory_stats import MemoryStats
 from rememberd.api.models import Models
 from rememberd.api.page import Page
 from rememberd.api.receipts import ReceiptApi
-from rememberd.dialects.registry import DIALECTS
+from rememberd.dialects.registry import CHAT_PATHS
 from rememberd.http.exception_handlers import wrong_method
 from rememberd.pipeline.chat import Chat
 
@@ -38,7 +38,7 @@ class Handlers(NamedTuple):
 
 def routes(to: Handlers) -> list[Route]:
     return [
-        *(Route(path, to.chat, methods=POST) for path in DIALECTS),
+        *(Route(path, to.chat, methods=POST) for path in CHAT_PATHS),
         Route("/v1/messages/count_tokens", to.forward, methods=POST),
         Route("/v1/models", to.models.page, methods=GET),
         Route("/v1/models/{id:path}", to.models.read, methods=GET),
@@ -67,10 +67,11 @@ def routes(to: Handlers) -> list[Route]:
         Route("/openapi.json", openapi.document, methods=GET),
         *health_routes(to.health),
         # Our own paths in a method that they do not have: not for a provider to answer.
-        *(Route(path, wrong_method, methods=GET + POST) for path in (*DIALECTS, *_OURS)),
-        Route("/v1/{path:path}", to.forward, methods=GET + POST),
+        *(Route(path, wrong_method, methods=GET + POST + DELETE) for path in _OURS),
+        Route("/v1/{path:path}", to.forward, methods=GET + POST + DELETE),
         Route("/", to.page.home, methods=GET),
         Route("/page/{name}", to.page.file, methods=GET),
+        *(Route(f"/{{prefix:path}}{path}", near_miss, methods=POST) for path in CHAT_PATHS),
     ]
 
 

@@ -1,0 +1,75 @@
+"""Which paths of a provider may be asked, and by whom. Pure."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+from rememberd.dialects.registry import DIALECTS
+from rememberd.errors import RequestError
+
+# POST to these leaves nothing at the provider and reads nothing that it keeps, so keys of several users may share
+# the provider's key. Sources: the API references of OpenAI, Anthropic, Mistral, Cohere and vLLM.
+STATELESS = frozenset(
+    (
+        *("/embeddings", "/completions", "/fim/completions", "/moderations", "/images/generations", "/audio/speech"),
+        *("/rerank", "/score", "/pooling", "/classify", "/tokenize", "/detokenize"),
+        *("/messages/count_tokens", "/responses/compact", "/responses/input_tokens"),
+    )
+)
+
+_PREFIXES = ("v1", "api", "openai", "anthropic")  # what base URLs end in
+
+
+def upstream_path(raw_path: str) -> str:
+    """The path below the API base for `raw_path`, escaped as it came.
+
+    Raises `RequestError` 400 for dot segments, which would leave the API base, 404 for a path that is nearly one of
+    the chat paths and would be answered without memory."""
+    decoded = _decoded(raw_path)
+    segments = [segment.partition(";")[0] for segment in decoded.replace("\\", "/").split("/")]
+    if any(segment.strip() in (".", "..") for segment in segments) or not raw_path.startswith("/v1/"):
+        message = f"{decoded!r} does not name a path below /v1: write it without dots and escaped slashes"
+        raise RequestError(400, "invalid_path", message)
+    refuse_near_miss(raw_path)
+    return raw_path.removeprefix("/v1")
+
+
+def refuse_near_miss(raw_path: str) -> None:
+    """Raises `RequestError` 404 that says what to write if this looks like the path of a chat but is none."""
+    decoded = _decoded(raw_path)
+    if (meant := _meant(decoded)) is not None and decoded != meant:
+        raise RequestError(404, "not_found", f"There is no {decoded} here. Did you mean {meant}?")
+
+
+def _meant(path: str) -> str | None:
+    """The chat path that a client with a wrong base URL probably means."""
+    segments = [segment.partition(";")[0].strip().casefold() for segment in path.replace("\\", "/").split("/")]
+    segments = [segment for segment in segments if segment]
+    if segments[-2:] == ["chat", "completions"]:
+        return "/v1/chat/completions"
+    while segments and segments[0] in _PREFIXES:
+        segments = segments[1:]
+    plain = "/v1/" + "/".join(segments)
+    return plain if plain in DIALECTS else None
+
+
+def _decoded(path: str) -> str:
+    """Decoded until nothing changes: a server behind a gateway may decode once more than we do."""
+    for _ in range(4):
+        decoded = unquote(path)
+        if decoded == path:
+            break
+        path = decoded
+    return path
+
+
+def not_here(method: str, path: str) -> RequestError:
+    """What a client is told about a path that its key may not ask."""
+    if f"/v1{path}" in DIALECTS:
+        return RequestError(405, "method_not_allowed", f"Method Not Allowed: {method} /v1{path}")
+    message = (
+        f"There is no {method} /v1{path} here for this key. What a provider stores is reached only where one user"
+        " alone can come in and all models have one provider"
+    )
+    hint = f"; {', '.join(sorted(STATELESS))} need a `model` in a JSON body." if method == "POST" else "."
+    return RequestError(404, "not_found", message + hint, param="model" if method == "POST" else None)

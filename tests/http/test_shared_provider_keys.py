@@ -1,0 +1,134 @@
+"""Promise: where several users share the key of a provider, nobody reaches what the provider keeps for that key."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.fake_model import Behaviour, FakeModel
+from tests.support.proxy_server import Proxy, entry, running
+
+STORED = (
+    *("/v1/files", "/v1/files/file-1/content", "/v1/batches", "/v1/responses/resp_1", "/v1/conversations/c/items"),
+    *("/v1/fine_tuning/jobs", "/v1/vector_stores", "/v1/chat/completions/chatcmpl-1", "/v1/messages/batches"),
+    *("/v1/responses/resp_1/cancel", "/v1/assistants", "/v1/uploads", "/v1/containers", "/v1/load_lora_adapter"),
+)
+
+
+def raw_request(proxy: Proxy, method: str, path: str, body: bytes = b"", key: str = "sk-alice") -> int:
+    """The status. The path goes out as it is written here; httpx would clean it first."""
+    connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=30)
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    try:
+        connection.request(method, path, body or None, headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("path", STORED)
+def test_a_model_in_the_body_opens_no_stored_object(proxy: Proxy, upstream: FakeModel, path: str) -> None:
+    """Whatever the method: a body with a model is a reason to ask a provider at stateless paths only."""
+    seen = len(upstream.requests)
+    body = json.dumps({"model": "model-a", "metadata": {}, "input_file_id": "file-1"}).encode()
+    answers = {method: raw_request(proxy, method, path, body) for method in ("GET", "POST", "DELETE")}
+    assert (answers, len(upstream.requests)) == ({"GET": 404, "POST": 404, "DELETE": 404}, seen)
+
+
+def test_dot_segments_never_leave_the_api_base(proxy: Proxy, alone: Proxy, upstream: FakeModel) -> None:
+    """However they are written, for many users and for one, in every method."""
+    dots = ("..", ".", "%2e%2e", ".%2E", "%2e", "%252e%252e", "..;x", "%2e%2e%3bx", "..%2f..", "..%5c..", " ..")
+    paths = [f"/v1/{dot}/{rest}" for dot, rest in itertools.product(dots, ("internal", "../internal"))]
+    paths += [f"/v1/embeddings/{dot}" for dot in dots] + [f"/v1/embeddings/{dot}/files" for dot in dots]
+    body = b'{"model":"model-a","input":"x"}'
+    seen = len(upstream.requests)
+    for at, method, path in itertools.product((proxy, alone), ("GET", "POST", "DELETE"), paths):
+        path = path.replace(" ", "%20")
+        assert raw_request(at, method, path, body if method == "POST" else b"") in (400, 404), (method, path)
+    assert len(upstream.requests) == seen
+
+
+def test_the_same_idempotency_key_of_two_users_is_two_keys(proxy: Proxy, upstream: FakeModel) -> None:
+    """At a chat and elsewhere; a retry of the same user has the same one."""
+
+    def sent(key: str, path: str, **headers: str) -> str:
+        body = {"model": "model-a", "input": "x", "messages": [{"role": "user", "content": "hello"}]}
+        with proxy.client(key=key, **{"Idempotency-Key": "order-1", **headers}) as client:
+            assert client.post(path, json=body).status_code == 200
+        return upstream.requests[-1].headers["idempotency-key"]
+
+    for path in ("/v1/chat/completions", "/v1/embeddings"):
+        keys = [sent("sk-alice", path), sent("sk-bob", path)]
+        keys += [sent("sk-webui", path, **{"X-Memory-User": name}) for name in ("ann", "ben")]
+        assert len(set(keys)) == 4
+        assert "order-1" not in str(keys)
+        assert sent("sk-alice", path) == keys[0]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
+    """One provider, one user."""
+    others = [entry(name, f"hosted_vllm/{name}", upstream.url) for name in ("open", "m")]
+    with running(tmp_path_factory.mktemp("alone"), {}, others=others, keys=None) as proxy:
+        yield proxy
+
+
+def test_one_user_reaches_what_the_provider_stores(alone: Proxy, upstream: FakeModel) -> None:
+    """Every method with the answer of the provider. A body of a GET goes nowhere."""
+    for path in STORED:
+        for method in ("GET", "POST", "DELETE"):
+            upstream.script(*([Behaviour(body=b"{}")] if method != "GET" else []))
+            assert raw_request(alone, method, path, b'{"model":"m"}', key="") == 200, (method, path)
+            sent = upstream.requests[-1]
+            assert (sent.method, sent.path, sent.raw) == (method, path, b'{"model":"m"}' if method == "POST" else b"")
+    for path in ("/v1/chat/completions?limit=2", "/v1/models/ft:gpt-x"):
+        method = "DELETE" if "models" in path else "GET"
+        upstream.script(*([Behaviour(body=b"{}")] if method == "DELETE" else []))
+        assert raw_request(alone, method, path, key="") == 200
+        assert (upstream.requests[-1].method, upstream.requests[-1].path) == (method, path)
+
+
+NEAR_MISSES = (
+    *("/v1/chat/completions/", "/chat/completions", "/v1/v1/chat/completions", "/v1/v1/messages/", "/responses"),
+    *("/v1//chat/completions", "/v1/Chat/Completions", "/v1/openai/v1/chat/completions", "/api/v1/responses"),
+    *("/openai/deployments/x/chat/completions", "/v1/messages;x", "/v1/chat/completions%20", "/v1/%6dessages//"),
+    *("/v1/v1/v1/messages", "//v1/chat/completions", "/v1/engines/x/chat/completions", "/v1/chat%5Ccompletions"),
+)
+
+
+@pytest.mark.parametrize("path", NEAR_MISSES)
+def test_a_near_miss_of_a_chat_path_has_memory_or_says_what_to_write(
+    proxy: Proxy, alone: Proxy, upstream: FakeModel, path: str
+) -> None:
+    """Never an answer without memory; for one user as well, whose other paths are all forwarded."""
+    body = json.dumps({"model": "open", "input": "hello", "messages": [{"role": "user", "content": "hello"}]})
+    for at in (proxy, alone):
+        seen = len(upstream.requests)
+        connection = http.client.HTTPConnection(urlsplit(at.url).netloc, timeout=30)
+        headers = {"Authorization": "Bearer sk-alice", "Content-Type": "application/json"}
+        connection.request("POST", path, body.replace('"m"', '"open"' if at is proxy else '"m"'), headers)
+        reply = connection.getresponse()
+        said = reply.read().decode()
+        connection.close()
+        if reply.status == 404:
+            assert len(upstream.requests) == seen
+            assert "/v1" in said
+        else:
+            assert (reply.status, reply.headers["X-Memory-Status"] is not None) == (200, True), said
+
+
+def test_a_response_without_a_model_goes_to_the_only_provider(proxy: Proxy, upstream: FakeModel) -> None:
+    """A stored prompt names the model. Nothing is added to the body; the chat has memory."""
+    raw = b'{"prompt": {"id":"pmpt_1"},  "input":"hello"}'
+    upstream.script(Behaviour(body=b"{}"))
+    with proxy.client(key="sk-alice") as client:
+        reply = client.post("/v1/responses", content=raw, headers={"Content-Type": "application/json"})
+        refused = client.post("/v1/chat/completions", json={"messages": []})
+    assert (reply.status_code, upstream.requests[-1].raw) == (200, raw)
+    assert reply.headers["X-Memory-Write"] == "on"
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "missing_model")
