@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from rememberd.memory.learn.rules.non_statements import WORD_I, begins_material, is_hypothetical, is_pasted
+from rememberd.dialects.segments import segment
+from rememberd.memory.learn.rules.non_statements import WORD_I, is_hypothetical, is_play
 
 MAX_TEXT = 8_000  # characters; anything longer was pasted rather than typed
 MAX_CLAUSE = 300
@@ -36,43 +37,12 @@ def clauses(message: str) -> Iterator[Clause]:
     """The statements of a message, in order."""
     if len(message) > MAX_TEXT:
         return
-    text = blank_quoted(message)
-    if is_pasted(text) or _pasted(text):
+    text = segment(message).masked()
+    if is_play(text) or _is_document(text):
         return
     for sentence in _sentences(text):
-        if begins_material(sentence):
-            return
         if not is_hypothetical(sentence):
             yield from _from_sentence(sentence)
-
-
-# --- what is not the person's own statement
-
-_QUOTED = re.compile(
-    r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`|^[ \t]*>[^\n]*|^(?:    |\t)[^\n]*"
-    r"|\"[^\"\n]{1,400}\"|“[^”\n]{1,400}”|«[^»\n]{1,400}»|„[^“”\n]{1,400}[“”]|(?<![\w])['‘][^'’\n]{3,200}['’](?!\w)",
-    re.DOTALL | re.MULTILINE,
-)
-HOLE = "\x00"
-
-
-def blank_quoted(message: str) -> str:
-    """Code, quotations and quoted lines become holes of the same length; a short title in quotes may stay."""
-
-    def blank(found: re.Match[str]) -> str:
-        quoted = found[0]
-        is_title = quoted[0] in '"“«„' and len(quoted) < 40 and not _FIRST_PERSON.search(quoted)
-        return quoted if is_title else re.sub(r"[^\n]", HOLE, quoted)
-
-    return _QUOTED.sub(blank, message)
-
-
-def _pasted(text: str) -> bool:
-    if len(text) < _DOCUMENT:
-        return False
-    sentences = [each for each in _sentences(text) if each.strip()]
-    own = sum(1 for each in sentences if _FIRST_PERSON.search(each))
-    return own < len(sentences) * 0.4
 
 
 # --- sentences
@@ -88,6 +58,14 @@ _THEN_ASKS = re.compile(rf",\s+(?:so\s+|and\s+|but\s+)?(?=(?:{_INTERROGATIVE})\b
 _THEN_WANTS = re.compile(
     r"(?<=\w),\s+(?!(?:right|correct|or|no|yes|true|don|isn|aren|haven|huh|eh)\b)[^,?]{3,}[?？]$", re.IGNORECASE
 )
+
+
+def _is_document(text: str) -> bool:
+    if len(text) < _DOCUMENT:
+        return False
+    sentences = [each for each in _sentences(text) if each.strip()]
+    own = sum(1 for each in sentences if _FIRST_PERSON.search(each))
+    return own < len(sentences) * 0.4
 
 
 def _sentences(text: str) -> Iterator[str]:

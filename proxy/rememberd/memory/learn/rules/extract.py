@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from rememberd.dialects.segments import segment
 from rememberd.memory.learn.rules import english, languages
 from rememberd.memory.learn.rules.clauses import Clause, clauses
 from rememberd.memory.learn.rules.occupations import is_given_name, is_occupation
@@ -19,6 +20,8 @@ _JOB_CHANGE = re.compile(
     r"\b(?:left|quit|resigned|(?:changed|switched) jobs|new job|fired|laid off|(?:not|no longer) (?:at|with))\b",
     re.IGNORECASE,
 )
+# What somebody else's words must not change where it is not certain whose they are.
+_IDENTITY = frozenset(("name", "home", "employer"))
 _MAX_FACTS = 12  # of one message; who states more has pasted a list
 
 
@@ -34,9 +37,10 @@ def extract(text: str, at: Millis) -> list[Fact]:
 
     A closing statement ("I no longer work at Acme.") has the slot it closes: it supersedes the value there."""
     facts: dict[str, Fact] = {}
+    sure = segment(text).sure
     for clause in clauses(text):
         fact = _fact(clause, at)
-        if fact:
+        if fact and (sure or fact.slot not in _IDENTITY):
             facts.setdefault(fact.text.casefold(), fact)
     return list(facts.values())[:_MAX_FACTS]
 

@@ -1,4 +1,4 @@
-"""What in a message is not its writer's own statement: material handed in, play, hearsay, what is only supposed.
+"""What in the words that a person typed is no statement about themselves: play, hearsay, what is only supposed.
 
 Tables of words, by the reason. They are matched against lower case: ignoring the case of so many alternatives takes
 three times as long."""
@@ -12,20 +12,9 @@ import re
 WORD_I = r"i|i['’]m|i['’]ve|my|mine|we|our|ich|mein\w*|je|mon|ma|yo|mi|jeg|jag|min|mitt|ik|mijn"
 
 
-def is_pasted(text: str) -> bool:
-    """Is all of the message a text to be worked on, a role, a game or a joke?"""
+def is_play(text: str) -> bool:
+    """Is all of the message a role, a game, a story or a joke?"""
     return bool(_NOT_THEIR_OWN.search(text.lower()) or _CAST.search(text))
-
-
-def begins_material(sentence: str) -> bool:
-    """Is what stands in this sentence and after it material? "Write a bio.", "The tenant wrote: I …", "Example: …" """
-    lower = sentence.lower()
-    noun = _TEXT_NOUN.search(lower)
-    if noun and not _OWN_SUBJECT.search(lower, 0, noun.start()):
-        return True
-    if found := _PRESENTED.match(lower):
-        return not _INTRODUCES.search(found["lead"]) or _TEXT_NOUN.fullmatch(found["lead"].split()[-1]) is not None
-    return _LABELLED.match(lower) is not None
 
 
 def is_hypothetical(sentence: str) -> bool:
@@ -33,33 +22,10 @@ def is_hypothetical(sentence: str) -> bool:
     return _NOT_MEANT.search(sentence.lower()) is not None
 
 
-_TEXT = (
-    r"(?:text|e-?mail|message|letter|draft|essay|bio|profile|cv|resume|résumé|statement|transcript|review|comment|post|tweet"
-    r"|story|passage|excerpt|extract|paragraph|sentence|phrase|quote|joke|lyrics?|poem|snippet|persona|dictation|(?:grammar|language|writing) exercise"
-    r"|homework|worksheet|diary|ad|blurb|headline|slogan|script|scene|monologue|narrative|dialog(?:ue)?|testimonial"
-    r"|complaint|speech|caption|abstract)s?"
-)
 _FICTION = (
     r"stor(?:y|ies)|poem|song|lyrics|scene|dialog(?:ue)?|script|screenplay|novel|monologue|limerick|haiku|rap|fanfic"
 )
 _WRITE = r"(?:write|compose|create|tell|make\s+up|invent|draft|generate|continue)"
-_TEXT_WORK = (
-    r"translat\w+|re-?write|re-?phrase|re-?word|paraphrase|proof-?read|spell-?\s?check|copy-?edit|summari[sz]e|polish|shorten"
-    r"|condense|conjugate|classify|extract|identify|annotate|parse|transcribe|rate|grade|evaluate|critique|roast|tag|label"
-    r"|(?:analy[sz]e|complete|continue) (?:this|the)|(?:reply|respond) to|turn [^.!?\n]{1,40} into"
-    r"|(?:write|say|put) (?:it |this )?in (?:\w+ )?(?:english|words|style|german|french|spanish)|add (?:the )?(?:punctuation|commas)"
-    r"|(?:fix|correct|improve|check)\s+(?:(?:the|my|this|any)\s+)?(?:grammar|spelling|english|wording|sentence|text|typos|german|french|spanish|norwegian)"
-    r"|übersetz\w*|verbessere|korrigiere|traduis\w*|traduire|traduc\w+|traduz\w*|traduci\w*|corri(?:ge|ja)|oversett?|översätt"
-    r"|vertaal|переведи|翻译|訳して"
-)
-_SHOWN = (
-    rf"make (?:this|it|that) sound|{_TEXT} to (?:check|fix|improve|review)|below is|(?:my|this|the) intro(?:duction)?"
-    rf"|(?:here['’]?s|here is|this is|check|review|below is|here are|these are) (?:my|the|an?|some|what) (?:\w+ ){{0,2}}{_TEXT}"
-    rf"|(?:this|these|the following|following|below|above) {_TEXT}|(?:wrote|posted|sent) (?:me )?this|got this (?:from|in|by)"
-    r"|(?:suggest|draft|write|need) (?:me )?(?:an?|the|my|some) (?:\w+ )?(?:reply|response|answer)"
-    r"|from (?:a|the|my) (?:book|novel|film|movie|song)|the lyrics|(?:the|a) user (?:sees|types)|proverb|idiom|grammatical\w*"
-    r"|(?:what|which) (?:show|movie|film|song|series|book|novel|band) (?:is|was|does)|who (?:sang|sings|said|wrote)"
-)
 _PLAY = (
     r"pretend|role-?\s?play\w*|in character|(?<!t )(?<!to )imagine|act(?:ing)? (?:as|like)|(?:my|the main) character|protagonist|narrator|npc|alter ego"
     r"|fictional|fictitious|made-?up|placeholder|dummy|hypothetical\w*|simulat\w+|consider an?|fan-?fic\w*|pov|dungeon master"
@@ -79,13 +45,11 @@ _STORY_ELSEWHERE = (
     r"\b(?:geschichte|gedicht|histoire|poème|historia|cuento|poema|storia|história|verhaal|historie|dikt|saga)\b"
 )
 _NOT_THEIR_OWN = re.compile(
-    rf"\b(?:{_SHOWN}|{_PLAY}|{_JEST})\b"
-    rf"|(?:^|[.!?:,\n]\s*|\b(?:please|you|to|bitte)\s+)(?:{_TEXT_WORK})\b"
+    rf"\b(?:{_PLAY}|{_JEST})\b"
     rf"|\b{_WRITE}\b[^.!?\n]{{0,40}}\b(?:{_FICTION})\b|{_STORY_ELSEWHERE}"
     r"|(?:^|[.!?\n]\s*)(?:(?:ok )?be (?:my|the|an?)|you(?: are|['’]re) (?:an?|my|the|now))\b"
-    # a message with its head, a transcript, an acted gesture, a marked joke
-    r"|^(?:from|to|subject|sent|dear|sehr geehrte)\b[^\n]{0,80}[:,]?\n|\n\s*dear\b"
-    r"|^\s*(?:\[?\d{1,2}:\d\d\]?\s*\w+|user|assistant|human|ai|bot|system|dm|[qa]\d?)\s*:|^\s*\*[^*\n]+\*|\s/s\s*\Z",
+    # an acted gesture, a marked joke
+    r"|^\s*\*[^*\n]+\*|\s/s\s*\Z",
     re.MULTILINE,
 )
 # "You are Watson", "As Hermione Granger, I …": capitals tell the role.
@@ -95,21 +59,6 @@ _CAST = re.compile(
     re.MULTILINE,
 )
 
-# A request for a text: no "I" stands before the noun. What the person says of themselves earlier is context.
-_TEXT_NOUN = re.compile(rf"\b{_TEXT}\b")
-_OWN_SUBJECT = re.compile(
-    r"\b(?:i|we|ich|je|jeg)\b|^\s*(?:my|our|please (?:remember|note)|remember|note|keep in|bear in|don['’]?t forget)\b"
-)
-# "Classify this: I hate …": what a colon presents is material, unless the words before it introduce the person.
-_PRESENTED = re.compile(rf"(?P<lead>.{{2,120}}?):\s+\S?.{{0,60}}?\b(?:{WORD_I})\b")
-_INTRODUCES = re.compile(
-    r"\b(?:i|my|me|intro\w*|correction|update|context|fyi|btw|note|ps|background|question|sorry|hi|hello|hey|ok|also|so"
-    r"|reminder|forget|remember|remind|record|reference|disclosure|disclaimer|situation|info|news|quick|right|well|that['’]s)\b"
-)
-_LABELLED = re.compile(
-    r"\W*(?:persona|person|speaker|character|candidate|customer|patient|player|employee|client|example|sample|input|text"
-    r"|story|name|race|class|backstory)\b[^:\n]{0,20}:"
-)
 _SUPPOSED = (
     r"if|unless|suppos\w+|assum\w+|say i|let['’]s say|wish|as if|as though|maybe|perhaps|for the sake of argument|in theory"
     r"|in another life|dream(?:t|ed)|(?<!@)example(?!\.\w)|e\.g|test case|error:|not true|untrue|a lie|lol|lmao|rofl|ha(?:ha)+"

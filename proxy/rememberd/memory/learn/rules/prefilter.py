@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from rememberd.memory.learn.rules.clauses import HOLE, blank_quoted
+from rememberd.dialects.handing_words import HOLE
+from rememberd.dialects.segments import segment
 
 HEAD_CHARS, TAIL_CHARS = 1_400, 600  # people speak of themselves before or after what they paste
 GAP = "[…]"
@@ -16,9 +17,9 @@ _HOLES = re.compile(rf"[ \t]*{HOLE}[\s{HOLE}]*")
 
 
 def own_words(text: str) -> str:
-    """The message without code and quotations, and without the middle of a long one: what a model gets to read, and
+    """The message without what is handed in, and without the middle of a long one: what a model gets to read, and
     where the evidence of its facts must stand."""
-    text = _HOLES.sub(f" {GAP} ", blank_quoted(text)).strip()
+    text = _HOLES.sub(f" {GAP} ", segment(text).masked()).strip()
     if len(text) <= HEAD_CHARS + TAIL_CHARS:
         return text
     return f"{text[:HEAD_CHARS]}\n{GAP}\n{text[-TAIL_CHARS:]}"

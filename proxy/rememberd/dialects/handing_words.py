@@ -1,0 +1,168 @@
+"""Words by which a message introduces its writer, or points to a text that somebody else wrote.
+
+Structure decides first (`segments`); these words only tell the two meanings of one structure apart: "FYI: I live in
+Oslo" and "Tom: I live in Oslo". A word that is missing here makes a statement of the person look handed in, so that
+it stays in the episode and becomes no fact.
+"""
+
+# ruff: noqa: E501  a table's words stay together
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+HOLE = "\x00"  # stands for a character that is handed in
+
+
+def _any(spaced: str, unspaced: str = "") -> re.Pattern[str]:
+    """Any of these words, in lower-case text. A stem ends with `\\w*`, `_` is a space; `unspaced` are words of scripts without spaces
+    between words."""
+    words = "|".join(spaced.split()).replace("_", " ")
+    return re.compile(
+        rf"(?<!\w)(?:{words})(?!\w)" + (f"|{'|'.join(unspaced.split()).replace('_', ' ')}" if unspaced else "")
+    )
+
+
+# "I" as a subject, and the verb forms that say it where a language leaves the pronoun out.
+SUBJECT = _any(
+    "i i['’]\\w+ im ive we we['’]\\w+ ich wir je j['’]\\w+ nous yo nosotros io noi eu nós jeg jag eg vi ik wij minä olen ben biz"
+    " ja jsem jestem bydlím mieszkam nazywam vagyok lakom sunt locuiesc я мы ви εγώ είμαι μένω"
+    " vivo soy tengo trabajo estoy somos sono abito lavoro moro sou tenho trabalho estou asun asum"
+    " أنا אני मैं ผม ฉัน tôi saya aku",
+    "我 私 僕 俺 わたし 나는 저는 제가 내가",
+)
+# The person in any case: subject, object or owner.
+FIRST_PERSON = re.compile(
+    SUBJECT.pattern
+    + "|"
+    + _any(
+        "me my mine myself us our ours mich mir mein\\w* uns unser\\w* moi mon ma mes notre nos m['’]\\w+ mi mí mis me nuestr\\w*"
+        " mio mia miei mie nostr\\w* meu minha meus minhas noss\\w* meg min mitt mine mig mina mit vår\\w* oss mij mijn ons onze"
+        " minun minu mu benim bana můj moje mám mam moja mój meine nekem мне меня мой моя моё мои у_меня μου मेरा मेरी मुझे",
+        "제 저의 우리 내_",
+    ).pattern
+)
+
+# A colon after these words presents what the writer says themselves.
+INTRODUCES = re.compile(
+    r"""(?x)
+    # the assistant is spoken to, or a remark of one's own begins
+    ^(?:(?:and|also|but|so|ok|okay|oh|well|please|just|quick|small|short|big|good|bad|great|happy|sad|one|another|a|an|the|my|our
+        |last|final|important|personal|fun|funny|little|more|some|kurze|wichtige|und|et|y|e|og|och|une|un|una|en|eine|por|pour|zur
+        |per|para|ps|hey|hi|bitte)\W+)*
+    (?:remember|remind\w*|note|notes?\ to\ self|keep|bear|don['’]?t\ forget|save|store|memori[sz]e|learn|fyi|btw|by\ the\ way|ps|p\.\s?s|nb|n\.b
+      |edit|update|correction|typo|news|info|information|context|background|heads?[-\ ]?up|reminder|disclaimer|disclosure
+      |fact|thing|things|one|intro\w*|that['’]s|question|problem|issue|situation|reason|case|point|detail|details|preference|preferences|diet|allerg\w+
+      |confession|secret|plan|goal|status|setup|profile|address|hobby|hobbies|announcement
+      |hi|hey|hello|yo|hallo|hej|hei|hola|salut|bonjour|ciao|olá|moin|moi|cześć|привет
+      |sorry|thanks|yes|no|nope|yeah|right|sure|again|first|firstly|second|secondly|third|finally|also|anyway|basically|honestly
+      |actually|apparently|long\ story|tl;?dr|to\ be\ \w+|in\ (?:short|fact|my\ case)|guess\ what|for\ (?:the\ record|context|reference
+        |future\ reference|info|clarity|background|me)|truth|here['’]?s\ (?:the\ (?:thing|deal|situation)|some)|you\ should\ know|me|us
+      |merk\w*|denk\ dran|notier\w*|hinweis|übrigens|korrektur|nachtrag|zur\ info|achtung|frage|kurz|wichtig|neuigkeit\w*
+      |retiens|souviens|note[zr]?|rappel|au\ fait|pour\ info\w*|à\ propos|nouvelle|précision
+      |recuerda|anota|guarda|nota|ojo|por\ cierto|para\ que\ lo\ sepas|noticia|corrección
+      |ricorda\w*|tieni|lembr\w+|lembrete|anote|aliás|husk|merk\ deg|forresten|kom\ ihåg|notera|förresten|onthoud|trouwens|let\ op
+      |muista|muuten|zapamiętaj|pamiętaj|zapamatuj|unutma|bu\ arada|запомни|кстати|напоминаю|запам\w+)
+    (?!\w) | ^(?:记住|请记住|顺便|覚えて|メモ|ちなみに|기억해|참고로|تذكر|זכור)
+    | \b(?:about|of|describing)\ (?:me|myself|us)\b | \b(?:über|zu)\ mi(?:ch|r)\b | \b(?:sobre|de|à\ propos\ de)\ (?:mí|mi|moi|mim)\b
+    | \bom\ (?:mig|meg)\b | \b(?:su\ di\ me|over\ mij)\b | \b(?:new|novo|neu|ny)\ (?:job|home|address)\b
+    """
+)
+
+# Nouns of texts; with no "I" before the noun it names a text that is handed in.
+_TEXT = (
+    "text texts e-?mails? mails? messages? letters? drafts? essays? bios? cvs? resumes? résumés? transcripts? reviews? comments? posts? tweets?"
+    " stor(?:y|ies) passages? excerpts? extracts? paragraphs? sentences? phrases? quotes? jokes? lyrics poems? snippets? personas?"
+    " diar(?:y|ies) ads? blurbs? slogans? scripts? scenes? monologues? narratives? dialog(?:ue)?s? testimonials? complaints?"
+    " speech(?:es)? captions? abstracts? articles? documents? conversations? chats? samples? exercises? worksheets? homework"
+    " notes logs? tickets? statements? dictation listing chapters? blog"
+    " nachricht\\w* brief\\w* bewerbung\\w* lebenslauf aufsatz satz sätze kommentar\\w* rezension\\w* gespräch\\w* artikel abschnitt\\w*"
+    " texte\\w* lettre courriel phrase\\w* commentaire\\w* avis article\\w* texto\\w* mensaje\\w* carta correo frase\\w* comentario\\w* reseña\\w*"
+    " testo messaggio lettera commento recensione mensagem comentário tekst\\w* melding\\w* brev setning\\w* meddelande\\w* mening\\w* bericht\\w*"
+    " текст\\w* письмо сообщени\\w* отзыв\\w* metin mesaj wiadomoś\\w*"
+)
+TEXT_NOUN = _any(
+    _TEXT, "文章 文本 邮件 短信 评论 句子 对话 文 メール 文書 レビュー 会話 글 메일 문장 리뷰 نص رسالة טקסט"
+)
+# What presents a text although the sentence has an "I": "I got this mail", "here is what I received".
+RECEIVED = _any(
+    "got received found saw read heard seen copied forwarded sent bekam erhielt bekommen erhalten gelesen gefunden reçu trouvé lu"
+    " recibí encontré leí ricevuto trovato letto recebi encontrei fick fikk fått kreeg ontving получил\\w* нашёл прочитал\\w*"
+    " show showing shown translate test testing"
+)
+
+# Verbs of work on a text. What stands behind them or before them is the text.
+TEXT_WORK = _any(
+    "translat\\w+ rewrit\\w+ re-?writ\\w+ re-?phras\\w+ re-?word\\w* paraphras\\w+ proof-?read\\w* spell-?check summari[sz]\\w+ polish shorten\\w*"
+    " condense conjugate classify annotate parse transcribe grade critique correct edit edits punctuate analy[sz]e extract"
+    " übersetz\\w* korrigier\\w* verbesser\\w* zusammen umformulier\\w* tradui\\w+ corrig\\w+ résum\\w+ reformul\\w+"
+    " traduc\\w+ traduz\\w* corrij\\w+ resum\\w+ reescrib\\w+ riassum\\w+ corregg\\w+ reescrev\\w+ vertaal samen verbeter corrigeer"
+    " oversett oversæt översätt rett korriger sammanfatta oppsummer omformuler переведи\\w* исправь\\w* перескажи сократи"
+    " przetłumacz popraw streść přelož oprav çevir özetle düzelt",
+    "翻译 翻譯 总结 润色 改写 纠正 訳して 翻訳 要約 校正 添削 번역 요약 교정 ترجم لخص صحح תרגם סכם",
+)
+# Other work that hands in a text only if the text is pointed to.
+OTHER_WORK = _any(
+    "answer reply respond rate review check fix improve explain summary label tag identify complete continue describe evaluate judge"
+    " make turn use using read find who what which how is are does should would can could wer was wie ist kann soll qui que quel\\w*"
+    " quién qué cuál chi cosa quem hva hvem vad vem wat wie кто что take write tell based according prüf\\w* antwort\\w* erklär\\w* beantworte"
+    " répon\\w+ expliqu\\w+ responde contest\\w+ rispondi svar\\w* beantwoord",
+    "回答 根据 请 答えて 教えて 답해 설명",
+)
+# Words that point to a text in the same message.
+POINTS = _any(
+    "this(?!_(?:is|week|month|year|morning|evening|afternoon|weekend|summer|winter|spring|autumn|fall|time|way|chat|conversation|city|country|app)(?!\\w))"
+    " these following below above dies folgend\\w* diese\\w* unten oben ceci cela cet cette ces suivant\\w* est[aeo]s? siguientes? seguintes? ess[ae]s?"
+    " isto isso quest[oaie] seguent\\w+ deze dit onderstaande volgende denne dette disse detta denna dessa følgende följande nedan under_her"
+    " этот эту эти это следующ\\w* poniższ\\w* następując\\w* tohoto následující bu şu aşağıdaki",
+    "这 這 以下 下面 この これ 次の 下記 다음 아래 이것 이_ هذا هذه التالي הזה הבא यह इस",
+)
+OF_SOMEBODY = _any("he she him her his hers ihn ihm elle lui ella lei ela hun han hon henne hij haar он она ему ей")
+
+SALUTATION = re.compile(
+    r"(?:dear|sehr geehrte\w*|liebe[rs]?|cher|chère|estimad[oa]s?|querid[oa]s?|kjære|kära|beste|geachte|car[oa]|prezad[oa]s?"
+    r"|уважаем\w+|дорог\w+|szanown\w+|vážen\w+|to whom)\b(?! (?:claude|chatgpt|gpt|gemini|assistant|ai|bot)\b)[^\n.!?:]{0,60}[,:!]?$"
+)
+
+ASKS = ("?", "？", "؟")
+_NEAR = 12  # characters between "this" and its noun
+OWNED = _any("my our mein\\w* mi mon ma min mijn il_mio minha meu мой моя")
+_HEAD = 200  # characters of a speech that are looked at
+
+
+def speaks_of_self(text: str) -> bool:
+    """Does somebody speak of themselves here?"""
+    return bool(FIRST_PERSON.search(text.lower()))
+
+
+def is_speech(text: str) -> bool:
+    """Is this somebody's speech rather than a list or a value: an "I", or a sentence of its own?"""
+    head = text[:_HEAD]
+    return speaks_of_self(head) or HOLE in head[:2] or (head[:1].isupper() and len(head.split()) > 3)
+
+
+def is_own_introduction(lead: str) -> bool:
+    """Is what stands before the colon the writer's own introduction, and neither a speaker nor the name of a text?"""
+    lower = lead.strip(f" \t*_-•#>{HOLE}").lower()
+    if not lower or lower.isdigit():
+        return True
+    if TEXT_NOUN.search(lower) or TEXT_WORK.search(lower):
+        return False
+    if INTRODUCES.search(lower):
+        return True
+    return bool(SUBJECT.search(lower)) and not RECEIVED.search(lower)
+
+
+def hands_in(sentence: str) -> Literal["", "something", "text"]:
+    """Does a sentence in lower case hand in a text: by work on a text ("translate this"), by its name ("sample
+    dialogue"), or by pointing to something that stands nowhere else ("is this one any good?")?"""
+    points, noun, work = POINTS.search(sentence), TEXT_NOUN.search(sentence), TEXT_WORK.search(sentence)
+    if work and (points or noun or len(sentence.split()) <= 3) and not SUBJECT.search(sentence, 0, work.start()):
+        return "text"
+    if noun and not SUBJECT.search(sentence, 0, noun.start()):
+        pointed = points and 0 <= noun.start() - points.end() <= _NEAR
+        if pointed or not (OWNED.match(sentence.strip()) or sentence.rstrip().endswith(ASKS)):
+            return "text"
+    is_own = FIRST_PERSON.search(sentence)
+    return "something" if points and not is_own and OTHER_WORK.search(sentence) else ""

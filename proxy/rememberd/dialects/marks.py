@@ -1,0 +1,63 @@
+"""Marks inside a text by which its writer sets somebody else's words apart: fences, elements, quotation. Pure; every
+pattern runs in linear time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from rememberd.dialects.handing_words import FIRST_PERSON
+
+Span = tuple[int, int]
+
+QUOTED_WHOLE = re.compile(r"\s*[\"“«„「](.*)[\"”»“」]\s*", re.DOTALL)
+_FENCE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`", re.DOTALL)
+# Each class excludes its own opening mark, so that a row of opening marks costs one pass.
+_QUOTATION = re.compile(
+    r"(?<!\w)\"(?=\S)[^\"]{1,4000}\"(?!\w)|“[^“”]{1,4000}”|«[^«»]{1,4000}»|»[^«»\n]{1,400}«|„[^„“”]{1,4000}[“”]|「[^「」]{1,4000}」|『[^『』]{1,4000}』"
+    r"|(?<!\w)['‘](?=\S)[^'‘’\n]{3,400}['’](?!\w)|(?<!\w)'(?=\S)(?:[^'\n]|(?<=\w)'(?=\w)){3,400}(?<=[.!?])'(?!\w)"
+)
+_TAG = re.compile(r"<(/?)([A-Za-z][\w:.-]{0,40})(?:\s[^<>]{0,300})?(/?)>")
+_TITLE = re.compile(
+    r"(?:[^\W\d_a-zß-öø-ÿ]\w*|\d+|\w{1,3}(?=\W))(?:[\s'’&,:-]+(?:[^\W\d_a-zß-öø-ÿ][\w'’.]*|\d+|\w{1,3}))*[!?]?"
+)
+_CONTRACTED = re.compile(r"\bi['’]", re.IGNORECASE)
+
+
+def marked_spans(text: str) -> Iterator[Span]:
+    for found in _FENCE.finditer(text):
+        yield found.span()
+    yield from _elements(text)
+    for found in _QUOTATION.finditer(text):
+        if not _is_mention(found[0][1:-1]):
+            yield found.span()
+
+
+def _is_mention(quoted: str) -> bool:
+    """A title or a word in quotation marks: a part of the person's own sentence."""
+    if "\n" in quoted or len(quoted) > 120:
+        return False
+    if len(quoted) < 60 and _TITLE.fullmatch(quoted) and not _CONTRACTED.match(quoted):
+        return True
+    return not FIRST_PERSON.search(quoted.lower())
+
+
+def _elements(text: str) -> Iterator[Span]:
+    """Elements with a closing tag, outermost first; an opening tag that starts a line and is never closed reaches to
+    the end."""
+    tags = list(_TAG.finditer(text)) if "<" in text else []
+    last = {tag[2].lower(): tag.end() for tag in tags if tag[1]}
+    position = 0
+    for tag in tags:
+        if tag.start() < position or tag[1] or tag[3]:
+            continue
+        end = last.get(tag[2].lower(), 0)
+        if end > tag.end():
+            yield tag.start(), end
+            position = end
+        elif (
+            not text[: tag.start()].rpartition("\n")[2].strip()
+            if tag.start() < 200
+            else text[tag.start() - 1] == "\n"
+        ):
+            yield tag.start(), len(text)

@@ -1,0 +1,91 @@
+"""What a person hands in is told from what they type, whatever the shape, the language and the speaker."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rememberd.dialects.segments import segment
+from tests.support.handed_in import Message, handed_in, typed
+from tests.support.rules_report import all_turns
+
+
+def typed_text(text: str) -> str:
+    return " ".join(each.text for each in segment(text).typed)
+
+
+def shares(messages: Iterable[Message]) -> tuple[int, Counter[str], Counter[str]]:
+    """All messages; by shape those of whose claim some words, or all words, count as typed."""
+    total, some, whole = 0, Counter[str](), Counter[str]()
+    for message in messages:
+        words, mine = re.split(r"[\s。，、,.]+", message.claim), typed_text(message.text)
+        total += 1
+        some[message.shape] += any(word in mine for word in words if len(word) > 3)
+        whole[message.shape] += message.claim in mine
+    return total, some, whole
+
+
+def test_nearly_nothing_that_is_handed_in_counts_as_typed() -> None:
+    """Of more than 1,300 messages in twelve languages at most one in a hundred."""
+    total, some, _ = shares(handed_in())
+    assert total > 1_300
+    assert some.total() <= total / 100, some.most_common(20)
+
+
+def test_nearly_all_that_a_person_types_counts_as_theirs() -> None:
+    """Introductions, greetings and questions around it take nothing away: at least 97 of 100."""
+    total, _, whole = shares(typed())
+    assert total > 500
+    assert whole.total() >= total * 0.97, [shape for shape, kept in whole.items() if kept < 12]
+
+
+def test_the_labelled_statements_count_as_typed() -> None:
+    """2,100 turns as people write them: what they state there is typed."""
+    stated = [(turn["text"], fact["has"]) for turn in all_turns() for fact in turn["facts"]]
+    lost = [text for text, words in stated if not all(w.casefold() in typed_text(text).casefold() for w in words)]
+    assert len(lost) <= len(stated) / 200, lost
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I live in Oslo.\n\nShould we ask her?",
+        "Tom: I live in Rome.\n\nI live in Oslo.",
+        "Here is a mail:\nhello\n\nWell, and I am moving to Oslo, did I say that?",
+    ],
+)
+def test_a_doubtful_message_is_called_unsure(text: str) -> None:
+    """Then no name, home or employer changes."""
+    assert not segment(text).sure
+
+
+@given(st.text(alphabet=st.sampled_from("ab I:\n\"'“”<>/`~-#[](){}*>|?. 1Ä我"), max_size=300))
+def test_the_segments_cover_the_message(text: str) -> None:
+    """Each character is in one segment, in order."""
+    segments = segment(text).segments
+    assert "".join(each.text for each in segments) == text
+    assert all(text[each.start :].startswith(each.text) for each in segments)
+    assert len(segment(text).masked()) == len(text)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["a", "I ", '"', "“", "„", "'a ", "`", "```\n", "<a>", "<a ", "a: I\n", "a:", "\n", "\n\n", "[",
+     "- I\n", "I. ", "this ", "---\n",
+     "mail ", "Dear x,\n", "\x00", "> I\n", "{", "A I", "A - ", "# a\n", "(A"],
+)  # fmt: skip
+def test_any_megabyte_costs_linear_time(piece: str) -> None:
+    """Ten times the text takes about ten times as long, hostile or not."""
+    spent = []
+    for size in (30_000, 300_000):
+        text = piece * (size // len(piece))
+        began = time.process_time()
+        segment(text)
+        spent.append(time.process_time() - began)
+    assert spent[1] <= 25 * spent[0] + 0.1, spent

@@ -1,0 +1,144 @@
+"""Messages made of parts: in some a person speaks of themselves, in others they hand in somebody else's words."""
+
+# ruff: noqa: E501  a table's entries stay together
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+# Two sentences in which somebody speaks of themselves, by language.
+CLAIMS = {
+    "en": "I live in Timbuktu. My name is Zebulon and I am allergic to strawberries.",
+    "de": "Ich wohne in Timbuktu. Ich heiße Zebulon und ich bin gegen Erdbeeren allergisch.",
+    "fr": "J'habite à Tombouctou. Je m'appelle Zebulon et je suis allergique aux fraises.",
+    "es": "Vivo en Tombuctú. Me llamo Zebulon y soy alérgico a las fresas.",
+    "it": "Abito a Timbuctù. Mi chiamo Zebulon e sono allergico alle fragole.",
+    "pt": "Moro em Tombuctu. Meu nome é Zebulon e sou alérgico a morangos.",
+    "nl": "Ik woon in Timboektoe. Ik heet Zebulon en ik ben allergisch voor aardbeien.",
+    "nb": "Jeg bor i Timbuktu. Jeg heter Zebulon og jeg er allergisk mot jordbær.",
+    "sv": "Jag bor i Timbuktu. Jag heter Zebulon och jag är allergisk mot jordgubbar.",
+    "ru": "Я живу в Тимбукту. Меня зовут Зебулон, и у меня аллергия на клубнику.",
+    "zh": "我住在廷巴克图。我叫泽布伦，我对草莓过敏。",
+    "ja": "私はトンブクトゥに住んでいます。私の名前はゼブロンで、私はいちごアレルギーです。",
+}
+SPEAKERS = (
+    "Tom",
+    "Tom Baker",
+    "Dr. Ana Lima",
+    "Жанна",
+    "王伟",
+    "Customer",
+    "Speaker 2",
+    "O'Neil",
+    "my boss",
+    "Åse Dahl",
+)
+# What says that another person speaks, and a mark behind it.
+LEADS = {
+    "en": "{} writes|{} wrote to the team|Mail from {}|My colleague {} announced|{} mentioned yesterday|Voice note, {}",
+    "de": "{} schreibt|Nachricht von {}|Mein Kollege {} meint dazu|{} hat geantwortet",
+    "fr": "{} écrit|Message de {}|Mon collègue {} raconte|{} a répondu",
+    "es": "{} escribe|Mensaje de {}|Mi compañero {} cuenta|{} respondió",
+    "it": "{} scrive|Messaggio di {}|Il mio collega {} racconta",
+    "pt": "{} escreve|Mensagem de {}|Meu colega {} contou",
+    "nl": "{} schrijft|Bericht van {}|Mijn collega {} vertelt",
+    "nb": "{} skriver|Melding fra {}|Kollegaen min {} forteller",
+    "sv": "{} skriver|Meddelande från {}|Min kollega {} berättar",
+    "ru": "{} пишет|Сообщение от {}|Коллега {} рассказывает",
+    "zh": "{}写道|来自{}的消息|同事{}说",
+    "ja": "{}さんの投稿|{}からのメッセージ|同僚の{}より",
+}
+# Whole prompts around a text that is not the person's.
+FRAMES = (
+    "Some background first.\n-----\n{}\n-----\nAnswer from the background alone.",
+    "Use these passages to answer.\n\n{}\n\nQuestion: who is it?\nAnswer:",
+    "Context: {}\nQuestion: who is it?\nAnswer:",
+    "Kontext:\n{}\n\nFrage: Wer ist das?",
+    "Contexte :\n{}\n\nQuestion : qui est-ce ?",
+    "Contesto:\n{}\n\nDomanda: chi è?",
+    "资料：\n{}\n\n问题：这是谁？",
+    "参考文書：\n{}\n\n質問：これは誰ですか？",
+    "Found for your query:\n[1] {}\n[2] The harbour closes at ten.\n\nSo what is it?",
+    "[DOC 3]:\n{}\n[END DOC 3]\n\nWhom is it about?",
+    "### Document 1\n{}\n\n### Document 2\nNothing here.\n\n### Question\nWho is it?",
+    "Tool output:\n{}",
+    "Observation: {}\nGo on.",
+    "Exception in step 4:\n{}\nTry another way.",
+    "docs/people/readme.md:\n{}\n\nShorten it.",
+    "> {}\n\nWhat do I answer?",
+    "SPEAKER A: {}\nSPEAKER B: Nice to meet you.\n\nWhat did A say?",
+    "[10:42] zeb: {}\n[10:43] mia: hi!",
+    "12.03.24, 10:42 - Zeb: {}\n12.03.24, 10:44 - Mia: hi!",
+    "Is this one any good?\n\n{}",
+    "What does this tenant want?\n{}",
+    "Review of the hotel: {} The bed was hard.\nPositive or negative?",
+    "Input: {}\nOutput: a man\nInput: I sell hats.\nOutput:",
+    "about: |\n    {}\n\nIs this valid YAML?",
+    '{{"bio": "{}"}}\nIs this valid JSON?',
+    "```\n{}\n```\nWhat is wrong here?",
+    "<document>\n{}\n</document>\nWho is it?",
+    "<page>{}</page>",
+    "Correct this text:\n\n{}",
+    "Korrigiere diesen Text:\n\n{}",
+    "Corrige ce texte :\n\n{}",
+    "Corrige este texto:\n\n{}",
+    "请翻译以下内容：\n{}",
+    "次の文を要約して：\n{}",
+    "Summarise please\n\n{}",
+    "{}\n\nTranslate this text into Finnish.",
+    "{}\n\nPlease proofread the message above.",
+    "Which of them do people choose most?\na) {}\nb) None of it.",
+    "For instance: {}",
+    "Curriculum vitae\nIngrid Hauge\n{}\n\nShould we invite her?",
+    "Subject: hello\nFrom: zeb@example.com\n\n{}\n\nHow should I reply?",
+    "Dear Sir or Madam,\n\n{}\n\nYours faithfully\nZ.",
+    "- Name: Zeb\n- {}\n\nMake a page from these notes.",
+    "He goes “{}” and leaves.",
+    'The form says "{}" twice.',
+    "Sie sagt: „{}“",
+    "Il dit « {} »",
+    "彼のメモ「{}」",
+    "| who | what |\n| zeb | {} |",
+    "Sample dialogue for our bot. {}",
+)
+# What a person may put before or behind their own words.
+OPENINGS = (
+    "{}", "Hi! {}", "Hello Claude: {}", "FYI: {}", "Remember: {}", "Please remember this about me: {}", "About me: {}",
+    "A few things about me:\n- {}", "Quick update: {}", "Good news: {}", "So here is what I want you to know: {}",
+    "Note to self: {}", "Correction: {}", "For context: {}", "PS: {}", "btw: {}", "I have news: {}", "My situation: {}",
+    "Merke dir: {}", "Zur Info: {}", "Retiens ceci : {}", "Para que lo sepas: {}", "Recuerda: {}", "Ricorda: {}", "Lembre-se: {}",
+    "Husk: {}", "Kom ihåg: {}", "Onthoud: {}", "Запомни: {}", "记住：{}", "覚えて：{}", '"{}"', "“{}”", "Hey, long time!\n\n{}",
+    "Thanks, that worked.\n\n{}", "Can you help me with my trip?\n\n{}", "{}\n\nWhat should I cook tonight?",
+    "{}\nWhat can I do about it?", "{} Any ideas for this week?", "I love \"The Wire\". {}", "I use `vim` daily. {}", "# About me\n{}",
+    "1. {}\n2. I like tea.", "Translate 'dog' for me please.\n\n{}", "I have these hobbies: chess, running. {}",
+)  # fmt: skip
+
+
+class Message(NamedTuple):
+    """`claim` is in `text`; whose it is depends on which list made it."""
+
+    text: str
+    claim: str
+    shape: str
+
+
+def handed_in() -> Iterator[Message]:
+    for language, claim in CLAIMS.items():
+        for frame in FRAMES:
+            yield Message(frame.format(claim), claim, frame)
+        for number, lead in enumerate(LEADS[language].split("|")):
+            for speaker in SPEAKERS[number % 2 :: 2]:
+                said = lead.format(speaker)
+                yield Message(f"{said}: {claim}", claim, "colon")
+                yield Message(f"Look at that!\n{said}:\n{claim}", claim, "colon and line")
+        for speaker in SPEAKERS:
+            yield Message(f"{speaker}: {claim}", claim, "name")
+            yield Message(f"[{speaker}] {claim}", claim, "bracket")
+            yield Message(f"**{speaker}**: {claim}", claim, "bold name")
+
+
+def typed() -> Iterator[Message]:
+    for claim in CLAIMS.values():
+        for opening in OPENINGS:
+            yield Message(opening.format(claim), claim, opening)
