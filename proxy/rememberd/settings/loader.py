@@ -20,6 +20,8 @@ _LITELLM_TABLES = frozenset(
 )
 _ADOPTED = {"fallbacks": "fallbacks", "model_group_alias": "aliases"}  # in those tables, and what we call it
 _SECRET = re.compile(r"key|secret|url|model_list", re.IGNORECASE)  # in the name of what may hold one
+_TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _ABSENT = object()
 
 
@@ -42,7 +44,7 @@ class SettingsReader:
 
     def fail(self, node: yaml.Node | None, message: str) -> ConfigError:
         mark = node.start_mark if node is not None else None
-        # YAML calls a text that is no file "<unicode string>": that was a variable, which the message names itself.
+        # YAML calls a text that is no file "<unicode string>": that is a variable, which the message names itself.
         where = f"{mark.name}:{mark.line + 1}: " if mark is not None and not mark.name.startswith("<") else ""
         return ConfigError(where + message)
 
@@ -81,14 +83,14 @@ class SettingsReader:
             return self.read(hint, node, path)  # type: ignore[arg-type]
         override = self.override(_variable(path))
         if override.strip() and _variable(path) in self.variables:
-            return self.convert(hint, yaml.compose(override, Loader=yaml.SafeLoader), (_variable(path),))
+            return self.from_text(hint, override, None, (_variable(path),))
         return _ABSENT if node is None else self.convert(hint, node, path)
 
     def convert(self, hint: Any, node: Any, path: tuple[str, ...]) -> Any:
-        options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-        raw = _plain(node)
+        raw, options = self.plain(node, path), _options(hint)
         if isinstance(raw, str) and raw.startswith("os.environ/"):
-            raw = self.variable(node, raw.removeprefix("os.environ/"), path)
+            referred = self.variable(node, raw.removeprefix("os.environ/"), path)
+            return None if referred is None else self.from_text(hint, referred, node, path)
         if raw is None and type(None) in options:
             return None
         want = options[0]
@@ -105,8 +107,46 @@ class SettingsReader:
             return raw
         if want is str and isinstance(raw, int | float | date) and not isinstance(raw, bool):
             return str(node.value)
-        shown = "what stands there" if _SECRET.search(path[-1]) else repr(raw)
-        raise self.fail(node, f"{'.'.join(path)} must be {_described(want)}, not {shown}")
+        raise self.fail(node, _wanted(want, raw, path))
+
+    def from_text(self, hint: Any, text: str, node: yaml.Node | None, path: tuple[str, ...]) -> Any:
+        """The value of a variable or of a file that one names. A text is taken literally, and nothing in it is YAML.
+        `node` is where the settings refer to the variable, if they do."""
+        options = _options(hint)
+        want, word = options[0], text.strip()
+        if want is str:
+            return text
+        if type(None) in options and word.lower() in ("null", "none"):
+            return None
+        if get_origin(want) in (list, dict):
+            return self.convert(hint, self.composed(want, text, node, path), path)
+        if want is int and _WHOLE_NUMBER.fullmatch(word):
+            return int(word)
+        if want is bool and word.lower() in _TRUTH:
+            return _TRUTH[word.lower()]
+        if get_origin(want) is Literal and word in get_args(want):
+            return word
+        raise self.fail(node, _wanted(want, text, path))
+
+    def composed(self, want: Any, text: str, node: yaml.Node | None, path: tuple[str, ...]) -> yaml.Node:
+        """The list or table in `text`, in YAML's short form or as JSON: `[a, b]`, `{"a": "b"}`."""
+        try:
+            found = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.YAMLError:
+            found = None  # its message would quote the text
+        if not isinstance(found, yaml.SequenceNode if get_origin(want) is list else yaml.MappingNode):
+            raise self.fail(node, _wanted(want, text, path))
+        return found
+
+    def plain(self, node: Any, path: tuple[str, ...]) -> Any:
+        """Raises `ConfigError` for what YAML cannot make a value of, such as an unknown tag or an impossible date."""
+        loader = yaml.SafeLoader("")
+        try:
+            return loader.construct_object(node, deep=True)
+        except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+            raise self.fail(node, f"{'.'.join(path)} is not a plain YAML value: put it in quotes") from None
+        finally:
+            loader.dispose()
 
     def variable(self, node: yaml.Node, name: str, path: tuple[str, ...]) -> str | None:
         """A secret that was meant to be there and is not must stop the start; one that only points at its own
@@ -123,7 +163,7 @@ class SettingsReader:
         if variable in self.environ:
             raise ConfigError(f"{variable} and {named} are both set: one of them is too many")
         try:
-            return Path(self.environ[named]).read_text(encoding="utf-8").strip()
+            return Path(self.environ[named]).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{named}: cannot read {self.environ[named]}: {error}") from error
 
@@ -144,12 +184,14 @@ def _adopted(litellm: yaml.Node) -> dict[str, yaml.Node]:
     return {_ADOPTED[key.value]: value for key, value in pairs if key.value in _ADOPTED}
 
 
-def _plain(node: yaml.Node) -> Any:
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_object(node, deep=True)
-    finally:
-        loader.dispose()
+def _options(hint: Any) -> tuple[Any, ...]:
+    """The type a setting has, and `NoneType` behind it where it may be null."""
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def _wanted(want: Any, given: Any, path: tuple[str, ...]) -> str:
+    shown = "what stands there" if _SECRET.search(path[-1]) else repr(given)
+    return f"{'.'.join(path)} must be {_described(want)}, not {shown}"
 
 
 def _described(want: Any) -> str:

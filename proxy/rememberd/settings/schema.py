@@ -1,8 +1,9 @@
 """Every setting, its default and one line about it. `load` reads the YAML file and the environment.
 
-The environment wins over the file: `REMEMBERD_SERVER_PORT=9000` sets `server.port`. A value of the form
-`os.environ/NAME` is read from that variable, as LiteLLM does. An unknown key is an error that names the
-nearest.
+The environment wins over the file: `REMEMBERD_SERVER_PORT=9000` sets `server.port`, and
+`REMEMBERD_ADMIN_KEY_FILE=/run/secrets/admin` sets `admin_key` to what stands in that file. A text is taken literally,
+whatever characters it has; a list or a table is written as `[a, b]` or `{"a": "b"}`. In the file a value of the form
+`os.environ/NAME` is read from that variable, as LiteLLM does. An unknown key is an error that names the nearest.
 """
 
 from __future__ import annotations
@@ -232,6 +233,9 @@ def _check_patterns(patterns: list[str]) -> None:
 
 def _check_keys(keys: list[Key], admin_key: str | None) -> None:
     seen = {digest(admin_key): "the admin"} if admin_key else {}
+    for name, secret in [("admin_key", admin_key), *((f"the key of {key.name!r}", key.key) for key in keys)]:
+        if secret and secret != secret.strip():
+            raise ConfigError(f"{name} begins or ends with a space or a line end, which no request can send")
     for key in keys:
         if (key.key is None) == (key.key_hash is None) or (key.key is not None and not key.key.strip()):
             raise ConfigError(f"the key of {key.name!r} is empty: it needs either `key` or `key_hash`")
