@@ -1,4 +1,4 @@
-"""Settings from the environment, and from files that it names (Docker's, Kubernetes's secrets), are taken literally."""
+"""Settings from the environment, and from the files that it names as Docker does, are taken literally."""
 
 from __future__ import annotations
 
