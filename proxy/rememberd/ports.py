@@ -237,13 +237,16 @@ class BlockCache(Protocol):
 
 
 class PauseStore(Protocol):
-    """Who has paused their memory, in every scope. Raises `QueueUnavailable`."""
+    """Who has paused their memory: a space, or with the scope `EVERY_SCOPE` all spaces of a user. Each method raises
+    `QueueUnavailable`."""
 
-    async def paused(self, user: str) -> bool: ...
+    async def paused(self, space: Space) -> bool:
+        """This space, or the user everywhere."""
 
-    async def pause(self, user: str) -> None: ...
+    async def pause(self, space: Space) -> None: ...
 
-    async def resume(self, user: str) -> None: ...
+    async def resume(self, space: Space) -> None:
+        """With `EVERY_SCOPE`, each pause of the user ends. A pause everywhere is not ended for one space."""
 
 
 class Embedder(Protocol):

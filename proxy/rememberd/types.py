@@ -17,6 +17,7 @@ Verdicts = Mapping[str, Verdict]  # by the id of the older memory
 NEVER: Millis = 1
 
 DEFAULT_SCOPE = "default"
+EVERY_SCOPE = ""  # no scope has this name
 SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 CHAT, RESPONSES, MESSAGES = "/chat/completions", "/responses", "/messages"  # relative to an API base

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -45,17 +46,72 @@ def test_the_keys_own_user_is_the_rule_and_no_request_can_change_it() -> None:
 
 
 def test_a_trusted_key_names_the_user_in_this_order() -> None:
-    """Token, then headers, then the body's safety_identifier and user."""
-    headers = {"x-openwebui-user-jwt": token({"sub": "t"}), "x-memory-user": "h", "x-openwebui-user-id": "o"}
+    """The headers, then the body's safety_identifier and user."""
+    headers = {"x-memory-user": "h", "x-openwebui-user-id": "o"}
     body = {"safety_identifier": "s", "user": "u"}
-    assert user(SIGNED, headers, body) == "t"
-    del headers["x-openwebui-user-jwt"]
-    assert user(SIGNED, headers, body) == "h"
+    assert user(TRUSTED, headers, body) == "h"
     del headers["x-memory-user"]
-    assert user(SIGNED, headers, body) == "o"
-    assert user(SIGNED, {}, body) == "s"
-    assert user(SIGNED, {}, {"user": "u"}) == "u"
-    assert user(SIGNED) is None
+    assert user(TRUSTED, headers, body) == "o"
+    assert user(TRUSTED, {}, body) == "s"
+    assert user(TRUSTED, {}, {"user": "u"}) == "u"
+    assert user(TRUSTED) is None
+
+
+def test_with_a_secret_at_the_key_only_a_token_names_the_user() -> None:
+    """Whatever else the request says, and whoever's the key is: without the token, nobody."""
+    headers, body = {"x-memory-user": "h", "x-openwebui-user-id": "o"}, {"safety_identifier": "s", "user": "u"}
+    for principal in (SIGNED, replace(SIGNED, user="everybody"), replace(SIGNED, trust_identity=False, user="ann")):
+        assert user(principal, {**headers, "x-openwebui-user-jwt": token({"sub": "t"})}, body) == "t"
+        for sent in ({}, headers, {"x-openwebui-user-jwt": ""}):
+            assert user(principal, sent, body) is None
+
+
+def test_no_two_names_fall_together() -> None:
+    """All of Unicode, at the end and at the beginning of a name: whatever names somebody names exactly them. The
+    spaces and tabs around a header's value are HTTP's."""
+    for code in range(0x110000):
+        for name in (f"jo{chr(code)}", f"{chr(code)}jo") if code < 0x3100 else (f"jo{chr(code)}",):
+            found = user(TRUSTED, {"x-memory-user": name.encode("utf-8", "surrogatepass").decode("latin-1")})
+            assert found is None or found == name.strip(" \t"), hex(code)
+    assert all(user(TRUSTED, {}, {"user": name}) in (None, name) for name in map(chr, range(0x3100)))
+
+
+@pytest.mark.parametrize(
+    "latin", [b"jo\xe0", b"jo\xc5", b"\xa0jo", b"jo\x85", b"\xff", b"\xed\xa0\x80", b"\xc0\xafx"]
+)
+def test_a_header_that_is_no_utf8_means_nobody(latin: bytes) -> None:
+    """Read as Latin-1, some of these lose their end and become another person's name."""
+    assert user(TRUSTED, {"x-memory-user": latin.decode("latin-1")}) is None
+
+
+def test_names_beyond_ascii_are_people_of_their_own(proxy: Proxy) -> None:
+    """Over the wire, in the memory API: `joà` and `joÅ` share nothing."""
+    for name in ("joà", "joÅ", "jo", "Ωmega"):
+        headers = {b"Authorization": b"Bearer sk-webui", b"X-Memory-User": name.encode()}
+        httpx.post(f"{proxy.url}/v1/memories", json={"text": f"I am {name}."}, headers=headers).raise_for_status()
+        kept = httpx.get(f"{proxy.url}/v1/memories", headers=headers).json()["data"]
+        assert [memory["text"] for memory in kept] == [f"I am {name}."]
+
+
+def test_a_key_that_is_bound_to_a_scope_pauses_its_scope_only(proxy: Proxy) -> None:
+    """The key for all of the user pauses everything, and the bound one cannot end that."""
+    work, everything = proxy.client(key="sk-work"), proxy.client(key="sk-all")
+
+    def pause(client: httpx.Client, paused: bool) -> bool:
+        told = client.put("/v1/memories/settings", json={"paused": paused}).raise_for_status().json()
+        return bool(told["paused"])
+
+    def paused(client: httpx.Client) -> bool:
+        return bool(client.get("/v1/memories/settings").json()["paused"])
+
+    with work, everything:
+        assert pause(work, True)
+        assert (paused(work), paused(everything)) == (True, False)
+        assert not pause(work, False)
+        assert pause(everything, True)
+        assert pause(work, False), "it is paused all the same"
+        assert not pause(everything, False)
+        assert (paused(work), paused(everything)) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +140,8 @@ def test_a_header_that_names_two_users_means_nobody(proxy: Proxy, name: str) -> 
     joined by a server on the way or not."""
     one, two = (token({"sub": "ada"}), token({"sub": "mallory"})) if "jwt" in name else ("ada", "mallory")
     for forged in ([(name, one), (name, two)], [(name, two), (name, one)], [(name, f"{one}, {two}")]):
-        headers = [("Authorization", "Bearer sk-webui"), *forged]
+        key = "sk-signed" if "jwt" in name else "sk-webui"
+        headers = [("Authorization", f"Bearer {key}"), *forged]
         body = {"model": "model-a", "user": "ada", "messages": [{"role": "user", "content": "Hi"}]}
         chat = httpx.post(f"{proxy.url}/v1/chat/completions", json=body, headers=headers)
         assert chat.headers["x-memory-status"] == "no-identity"

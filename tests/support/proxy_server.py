@@ -25,7 +25,15 @@ T = TypeVar("T")
 KEYS = [
     {"name": "alice", "key": "sk-alice", "user": "alice"},
     {"name": "bob", "key": "sk-bob", "user": "bob"},
-    {"name": "webui", "key": "sk-webui", "trust_identity": True, "jwt_secret": "a secret of at least 32 bytes, say"},
+    {"name": "webui", "key": "sk-webui", "trust_identity": True},
+    {
+        "name": "signed",
+        "key": "sk-signed",
+        "trust_identity": True,
+        "jwt_secret": "a secret of at least 32 bytes, say",
+    },
+    {"name": "work", "key": "sk-work", "user": "wilma", "scopes": ["work"]},
+    {"name": "all", "key": "sk-all", "user": "wilma"},
 ]
 
 

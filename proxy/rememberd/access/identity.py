@@ -36,7 +36,7 @@ def identify(principal: Principal, headers: Mapping[str, str], body: Mapping[str
 def conversation(headers: Mapping[str, str], body: Mapping[str, Any]) -> str | None:
     """What the client calls this conversation. Never guessed from the messages: some clients start all alike."""
     for name in _CONVERSATION_HEADERS:
-        if name in headers and (value := _clean(headers[name])):
+        if name in headers and (value := _from_header(headers[name])):
             return value
     asked = body.get("conversation")
     if isinstance(asked, Mapping):
@@ -57,14 +57,17 @@ def _scope(principal: Principal, named: str | None) -> str:
 
 def _user(principal: Principal, headers: Mapping[str, str], body: Mapping[str, Any]) -> str | None:
     token = headers.get(_JWT)
-    if token is not None and (principal.jwt_secret or principal.trust_identity):
-        # A token that cannot be verified must not fall back to a user that everyone behind this key would share.
-        return _subject(token, principal.jwt_secret) if principal.jwt_secret else None
+    if principal.jwt_secret:
+        # Without a token that verifies, nothing must fall back to a name that anybody behind this key can write, nor
+        # to a user that all of them would share.
+        return _subject(token, principal.jwt_secret) if token is not None else None
     if principal.trust_identity:
+        if token is not None:
+            return None  # nobody can verify it here, and it says that the other names are not to be believed
         for name in _USER_HEADERS:
             if name in headers:
                 # A comma joins two headers: a forged one and that of a gateway. Nobody can tell which is which.
-                return None if "," in headers[name] else _clean(headers[name])
+                return None if "," in headers[name] else _from_header(headers[name])
         for name in _USER_FIELDS:
             if user := _clean(body.get(name)):
                 return user
@@ -85,9 +88,17 @@ def _subject(token: str, secret: str) -> str | None:
     return _clean(claims["sub"])
 
 
+def _from_header(value: str) -> str | None:
+    """The header's bytes, which servers hand over as Latin-1, read as UTF-8. Spaces and tabs around them belong to
+    HTTP (RFC 9110, 5.5). None if they are no UTF-8 or no identifier."""
+    try:
+        return _clean(value.strip(" \t").encode("latin-1").decode())
+    except UnicodeError:
+        return None
+
+
 def _clean(value: object) -> str | None:
-    """A usable identifier: printable, not empty, not absurdly long; anything else names nobody."""
+    """A usable identifier, as it is: printable, not blank, not absurdly long; anything else names nobody."""
     if not isinstance(value, str):
         return None
-    value = value.strip()
-    return value if value and len(value) <= _LONGEST and value.isprintable() else None
+    return value if value.strip() and len(value) <= _LONGEST and value.isprintable() else None

@@ -32,3 +32,7 @@ class CallerResolver:
             )
         note(request.scope, whose=identity.user, scope=identity.scope)
         return identity.space
+
+    def bound_to_scopes(self, request: Request) -> bool:
+        """Is this key for some of its user's scopes only? Raises `RequestError` 401 for a bad key."""
+        return self.auth.principal(header_values(request.scope), counts=False).scopes is not None

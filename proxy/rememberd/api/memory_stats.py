@@ -18,7 +18,7 @@ from rememberd.memory.history import history
 from rememberd.memory.recall.block import line_cost
 from rememberd.memory.recall.recall import Recall
 from rememberd.ports import MemoryStore, PauseStore, ReceiptStore
-from rememberd.types import Memory, Millis, Receipt
+from rememberd.types import EVERY_SCOPE, Memory, Millis, Receipt, Space
 
 _NEAR = 20  # as many as are looked at for those that came near
 _LEFT_OUT = 5
@@ -80,22 +80,22 @@ class MemoryStats:
                 "facts": facts,
                 "episodes": episodes,
                 "past": everything - facts - episodes,
-                "paused": await self.pauses.paused(space.user),
+                "paused": await self.pauses.paused(space),
                 "answers": _usage(await self.receipts.recent(space, _RECEIPTS)),
             }
         )
 
     async def settings(self, request: Request) -> Response:
-        return json_response(_settings(await self.pauses.paused(self.caller.space(request).user)))
+        return json_response(_settings(await self.pauses.paused(self.caller.space(request))))
 
     async def set(self, request: Request) -> Response:
-        user = self.caller.space(request).user
+        space, own_scope_only = self.caller.space(request), self.caller.bound_to_scopes(request)
         fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         if set(fields) != {"paused"}:
             raise RequestError(400, "invalid_settings", 'send {"paused": true} or {"paused": false}', param="paused")
-        paused = flag_from(fields, "paused")
-        await (self.pauses.pause(user) if paused else self.pauses.resume(user))
-        return json_response(_settings(paused))
+        meant = space if own_scope_only else Space(space.user, EVERY_SCOPE)
+        await (self.pauses.pause(meant) if flag_from(fields, "paused") else self.pauses.resume(meant))
+        return json_response(_settings(await self.pauses.paused(space)))
 
 
 def _scored(memory: Memory, scores: dict[str, float]) -> dict[str, Any]:

@@ -137,11 +137,11 @@ class Chat:
         return await asyncio.to_thread(self.parse_request, dialect, headers, raw, id)
 
     async def _unless_paused(self, request: ChatRequest) -> ChatRequest:
-        """A pause is `X-Memory: off` for every request of the user."""
+        """A pause is `X-Memory: off` for every request of the space."""
         if request.user_turn is None:
             return request
         try:
-            paused = await self.pauses.paused(request.user_turn.space.user)
+            paused = await self.pauses.paused(request.user_turn.space)
         except QueueUnavailable as error:  # then nothing can be learned either: pauses are kept where turns wait
             log.warning("no pauses: %s", error)
             return request

@@ -32,7 +32,7 @@ class Mcp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         space = self.caller.space(Request(scope))
-        paused = await self.pauses.paused(space.user)
+        paused = await self.pauses.paused(space)
         scope[ASKING] = McpContext(paused, partial(self.privacy.keeps_text, space))
         server = await self._server()
         await server(scope, receive, send)

@@ -10,7 +10,7 @@
 -- lease          sorted set of ids by the end of their lease: leased and settled ones
 -- born           sorted set of ids by created_at: due and leased ones; what a model found counts for no age
 -- dead           sorted set of ids by seq
--- erased         hash: user to time;  seq: the last number given out;  paused: set of users, none of the queue's making
+-- erased         hash: user to time;  seq: the last number given out;  paused and paused:USER are not of the queue's making
 
 local function key(...) return KEYS[1] .. table.concat({...}, ':') end
 local READY, WAITING, LEASE, BORN = key('ready'), key('waiting'), key('lease'), key('born')
@@ -96,7 +96,8 @@ function operations.put(id, user, scope, at, answered, body)
   local erased = call('HGET', ERASED, user)
   if erased and tonumber(erased) >= tonumber(at) then return 0 end
   -- What a model found was said before the pause.
-  if answered ~= '2' and call('SISMEMBER', key('paused'), user) == 1 then return 0 end
+  if answered ~= '2' and (call('SISMEMBER', key('paused'), user) == 1
+    or call('SISMEMBER', key('paused', user), scope) == 1) then return 0 end
   local turn = key('turn', id)
   local state, had_answer = unpack(call('HMGET', turn, 'state', 'answered'))
   if not state then

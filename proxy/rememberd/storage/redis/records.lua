@@ -7,7 +7,7 @@
 --                     that was made before it is not taken in any more
 -- blocks:USER         hash: block (scope and key) to version:value
 -- frozen              sorted set of user and block by time
--- paused              set of users, which the queue reads too;  erased  hash of the queue: user to time
+-- paused              set of users, paused:USER set of scopes; the queue reads both;  erased  hash of the queue: user to time
 
 local function key(...) return KEYS[1] .. table.concat({...}, ':') end
 local RECEIPTS, FROZEN, PAUSED, ERASED = key('receipts'), key('frozen'), key('paused'), key('erased')
@@ -149,8 +149,20 @@ function operations.expire_blocks(older_than)
   return #old
 end
 
-function operations.paused(user) return call('SISMEMBER', PAUSED, user) end
-function operations.pause(user) return call('SADD', PAUSED, user) end
-function operations.resume(user) return call('SREM', PAUSED, user) end
+-- An empty scope is every scope.
+function operations.paused(user, scope)
+  return math.max(call('SISMEMBER', PAUSED, user), call('SISMEMBER', key('paused', user), scope))
+end
+
+function operations.pause(user, scope)
+  if scope == '' then return call('SADD', PAUSED, user) end
+  return call('SADD', key('paused', user), scope)
+end
+
+function operations.resume(user, scope)
+  if scope ~= '' then return call('SREM', key('paused', user), scope) end
+  call('DEL', key('paused', user))
+  return call('SREM', PAUSED, user)
+end
 
 return operations[operation](unpack(ARGV, 3))

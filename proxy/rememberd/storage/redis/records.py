@@ -80,20 +80,20 @@ class RedisBlockCache:
 
 
 class RedisPauses:
-    """`Pauses`. The queue itself refuses the turns of who has paused: a chat that could not ask learns nothing."""
+    """The queue itself refuses the turns of who has paused: a chat that could not ask learns nothing."""
 
     def __init__(self, shared: RedisClient) -> None:
         self._run = shared.script(_SCRIPT)
         self._soon = shared.with_deadline(self._run)
 
-    async def paused(self, user: str) -> bool:
-        return bool(await self._soon("paused", user))
+    async def paused(self, space: Space) -> bool:
+        return bool(await self._soon("paused", *space))
 
-    async def pause(self, user: str) -> None:
-        await self._run("pause", user)
+    async def pause(self, space: Space) -> None:
+        await self._run("pause", *space)
 
-    async def resume(self, user: str) -> None:
-        await self._run("resume", user)
+    async def resume(self, space: Space) -> None:
+        await self._run("resume", *space)
 
 
 def _receipt(body: bytes, write: bytes, written: bytes) -> Receipt:

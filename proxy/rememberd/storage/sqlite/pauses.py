@@ -1,10 +1,16 @@
-"""Who has paused their memory: nothing is recalled for them and nothing learned, in any scope."""
+"""Which memories are paused: there nothing is recalled and nothing learned."""
 
 from __future__ import annotations
 
-from rememberd.storage.sqlite.database import Database
+import sqlite3
 
-SCHEMA = "CREATE TABLE IF NOT EXISTS paused (user TEXT PRIMARY KEY) WITHOUT ROWID;"
+from rememberd.storage.sqlite.database import Database
+from rememberd.types import EVERY_SCOPE, Space
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS paused (user TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS paused_scopes (user TEXT, scope TEXT, PRIMARY KEY (user, scope)) WITHOUT ROWID;
+"""
 
 
 class SqlitePauses:
@@ -16,12 +22,25 @@ class SqlitePauses:
         self.database = database
         database.declare(SCHEMA)
 
-    async def paused(self, user: str) -> bool:
-        """One look-up by key."""
-        return bool(self.database.read("SELECT 1 FROM paused WHERE user = ?", (user,)))
+    async def paused(self, space: Space) -> bool:
+        """Two look-ups by key."""
+        everywhere = "SELECT 1 FROM paused WHERE user = ?"
+        here = "SELECT 1 FROM paused_scopes WHERE user = ? AND scope = ?"
+        return bool(self.database.read(f"{everywhere} UNION ALL {here}", (space.user, *space)))
 
-    async def pause(self, user: str) -> None:
-        await self.database.write(lambda db: db.execute("INSERT OR IGNORE INTO paused VALUES (?)", (user,)).rowcount)
+    async def pause(self, space: Space) -> None:
+        everywhere = space.scope == EVERY_SCOPE
+        insert = f"INSERT OR IGNORE INTO {'paused VALUES (?)' if everywhere else 'paused_scopes VALUES (?, ?)'}"
+        values = space[:1] if everywhere else space
+        await self.database.write(lambda db: db.execute(insert, values).rowcount)
 
-    async def resume(self, user: str) -> None:
-        await self.database.write(lambda db: db.execute("DELETE FROM paused WHERE user = ?", (user,)).rowcount)
+    async def resume(self, space: Space) -> None:
+        everywhere = space.scope == EVERY_SCOPE
+
+        def delete(db: sqlite3.Connection) -> int:
+            if not everywhere:
+                return db.execute("DELETE FROM paused_scopes WHERE user = ? AND scope = ?", space).rowcount
+            scoped = db.execute("DELETE FROM paused_scopes WHERE user = ?", (space.user,)).rowcount
+            return scoped + db.execute("DELETE FROM paused WHERE user = ?", (space.user,)).rowcount
+
+        await self.database.write(delete)
