@@ -30,8 +30,8 @@ class SqlitePauses:
 
     async def pause(self, space: Space) -> None:
         everywhere = space.scope == EVERY_SCOPE
-        insert = f"INSERT OR IGNORE INTO {'paused VALUES (?)' if everywhere else 'paused_scopes VALUES (?, ?)'}"
-        values = space[:1] if everywhere else space
+        one, both = "INSERT OR IGNORE INTO paused VALUES (?)", "INSERT OR IGNORE INTO paused_scopes VALUES (?, ?)"
+        insert, values = (one, space[:1]) if everywhere else (both, space)
         await self.database.write(lambda db: db.execute(insert, values).rowcount)
 
     async def resume(self, space: Space) -> None:
