@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from rememberd.cli import COMMANDS
-from rememberd.cli.main import parser
 from rememberd.errors import ConfigError
 from rememberd.settings.loader import iter_fields
 from rememberd.settings.schema import Key, Settings, load
+from tests.support.command_line import parsed
 from tests.support.settings_table import settings_table, shown
 
 ROOT = Path(__file__).parents[2]
@@ -118,4 +118,4 @@ def test_every_command_shown_can_be_typed(document: Path) -> None:
         words = shlex.split(command, comments=True)[1:]
         assert words[0] in COMMANDS, command
         if len(words) > 1:
-            parser(words[:1]).parse_args(words)
+            parsed(words)

@@ -1,16 +1,16 @@
-"""What the command line can do: one module for each name, and it is imported only when its command is run or asked
-for help. A command's module has
+"""The command line: one module for each command, imported only when its command is run or asked for help.
 
-    EXAMPLES            lines for the end of its help, each a command that can be typed
-    options(parser)     adds its arguments
-    run(arguments)      does it, and returns the exit code; may raise `ConfigError` and `Unavailable`
+The module of a command has a click command named `command`, made by the decorator `command` below. Its function
+returns the exit code, and may raise any `RememberdError`.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
+
+import click
 
 from rememberd.settings.schema import Settings, load
 
@@ -34,20 +34,31 @@ COMMANDS = {
 
 _USUAL_CONFIG = Path("config/rememberd.yaml")
 
+config_option = click.option(
+    "--config", type=click.Path(path_type=Path), help="the YAML file (default: config/rememberd.yaml)"
+)
 
-def config_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, help="the YAML file (default: config/rememberd.yaml)")
+
+def command(name: str, examples: str) -> Callable[[Callable[..., int]], click.Command]:
+    """Decorator: a command with its line of `COMMANDS`, and with examples that can be typed as they stand."""
+    about = COMMANDS[name]
+    return click.command(name, help=f"{about[0].upper()}{about[1:]}.", epilog=shown_as_is(f"examples:\n{examples}"))
 
 
-def settings_of(arguments: argparse.Namespace) -> Settings:
+def shown_as_is(text: str) -> str:
+    """Text that click does not wrap."""
+    return "\n\n".join(f"\b\n{part}" for part in text.rstrip().split("\n\n"))
+
+
+def settings_of(config: Path | None) -> Settings:
     """Raises `ConfigError`."""
-    return load(config_file(arguments), os.environ)
+    return load(config_file(config), os.environ)
 
 
-def config_file(arguments: argparse.Namespace) -> Path | None:
-    """What was named, or the usual file where there is one."""
-    if arguments.config is not None:
-        return Path(arguments.config)
+def config_file(config: Path | None) -> Path | None:
+    """The file that was named, or the usual file if it exists."""
+    if config is not None:
+        return config
     if named := os.environ.get("REMEMBERD_CONFIG"):
         return Path(named)
     return _USUAL_CONFIG if _USUAL_CONFIG.exists() else None

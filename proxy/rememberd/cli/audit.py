@@ -6,7 +6,6 @@ nothing, or with `--show-text` its first words.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import re
 import shutil
@@ -14,12 +13,15 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
+import click
 import orjson
 
 from rememberd.access.audit_log import OPERATOR
 from rememberd.api.serializers import rfc3339
+from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
 from rememberd.errors import RememberdError
 from rememberd.memory.audit import Finding, Usage, judge
@@ -55,30 +57,19 @@ class Audited:
     repairs: list[Finding]
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    config_option(parser)
-    parser.add_argument("--user", help="of this user only")
-    parser.add_argument("--scope", help="of this scope only")
-    parser.add_argument(
-        "--fix",
-        action="store_true",
-        help="merge duplicates, redact secrets, close outdated values, delete what has expired; say what was done",
-    )
-    parser.add_argument("--json", action="store_true", help="everything, as JSON")
-    parser.add_argument("--show-text", action="store_true", help="with the first words of each memory, digits masked")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    return asyncio.run(
-        audit(
-            settings_of(arguments),
-            user=arguments.user,
-            scope=arguments.scope,
-            fix=arguments.fix,
-            as_json=arguments.json,
-            show_text=arguments.show_text,
-        )
-    )
+@a_command("audit", EXAMPLES)
+@config_option
+@click.option("--user", help="of this user only")
+@click.option("--scope", help="of this scope only")
+@click.option(
+    "--fix",
+    is_flag=True,
+    help="merge duplicates, redact secrets, close outdated values, delete what has expired; print what was done",
+)
+@click.option("--json", "as_json", is_flag=True, help="everything, as JSON")
+@click.option("--show-text", is_flag=True, help="with the first words of each memory, digits masked")
+def command(config: Path | None, **given: Any) -> int:
+    return asyncio.run(audit(settings_of(config), **given))
 
 
 async def audit(

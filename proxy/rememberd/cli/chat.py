@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -11,10 +9,12 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
+import click
 import orjson
 
-from rememberd.cli.terminal import client, table
-from rememberd.cli.terminal.client import Client, ProxyError
+from rememberd.cli import command as a_command
+from rememberd.cli.terminal.client import Client, ProxyError, Where, connect, proxy_options
+from rememberd.cli.terminal.output import print_lines
 from rememberd.memory.recall.block import clean
 
 EXAMPLES = """\
@@ -36,19 +36,17 @@ class Quit(Exception):
     pass
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", help="default: the first that the proxy lists")
-    parser.add_argument("--memory", choices=_MODES, default="on", help="what memory may do (default: on)")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line for each exchange")
-    client.options(parser)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    chat = Chat(client.connect(arguments), arguments.model, arguments.memory, as_json=arguments.json)
+@a_command("chat", EXAMPLES)
+@proxy_options
+@click.option("--model", help="default: the first that the proxy lists")
+@click.option("--memory", type=click.Choice(_MODES), default="on", help="what memory may do (default: on)")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object a line for each exchange")
+def command(where: Where, model: str | None, memory: str, as_json: bool) -> int:
+    chat = Chat(connect(where), model, memory, as_json=as_json)
     if sys.stdin.isatty():
         with suppress(ImportError):
             import readline  # noqa: F401 - its import gives `input` a history and keys to edit with
-    if not arguments.json:
+    if not as_json:
         print(f"{chat.model}, memory {chat.memory}. /help says what else there is.")
     with suppress(Quit, EOFError, KeyboardInterrupt):
         while True:
@@ -119,10 +117,9 @@ class Chat:
             memory = {"status": status, "tokens": int(tokens), "recalled": recalled}
             print(orjson.dumps({"model": self.model, "user": said, "answer": text, "memory": memory}).decode())
             return
-        lines = [f"memory: {status}, {len(recalled)} recalled, {tokens} tokens"]
-        lines += ["  - " + table.cut(clean(each), table.columns() - 4) for each in recalled]
-        dim = ("\x1b[2m", "\x1b[0m") if sys.stdout.isatty() and "NO_COLOR" not in os.environ else ("", "")
-        print("\n" + dim[0] + "\n".join(lines) + dim[1])
+        head = f"memory: {status}, {len(recalled)} recalled, {tokens} tokens"
+        print()
+        print_lines([head, *(f"  - {clean(each)}" for each in recalled)], style="dim")
 
     def _recalled(self, receipt_id: str | None) -> list[str]:
         """The texts of what stood in the block; none where the receipt was late."""

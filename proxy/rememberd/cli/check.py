@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
 from rememberd.errors import RememberdError
 from rememberd.processes.run import model_list, prepare
@@ -39,11 +40,10 @@ class Finding(NamedTuple):
     about: str
 
 
-options = config_option
-
-
-def run(arguments: argparse.Namespace) -> int:
-    return asyncio.run(check(settings_of(arguments), os.environ))
+@a_command("check", EXAMPLES)
+@config_option
+def command(config: Path | None) -> int:
+    return asyncio.run(check(settings_of(config), os.environ))
 
 
 async def check(settings: Settings, environ: Mapping[str, str]) -> int:

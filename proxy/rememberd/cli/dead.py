@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+
+import click
 
 from rememberd.api.serializers import rfc3339
+from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
-from rememberd.cli.terminal.table import table
+from rememberd.cli.terminal.output import print_table
 from rememberd.settings.schema import Settings
 from rememberd.types import DeadLetter
 from rememberd.wiring.encryption import open_encryption
@@ -23,13 +26,11 @@ EXAMPLES = """\
 _MOST = 100
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    config_option(parser)
-    parser.add_argument("do", metavar="{list,replay}", choices=("list", "replay"))
-
-
-def run(arguments: argparse.Namespace) -> int:
-    return asyncio.run((_list if arguments.do == "list" else _replay)(settings_of(arguments)))
+@a_command("dead", EXAMPLES)
+@config_option
+@click.argument("action", type=click.Choice(["list", "replay"]))
+def command(config: Path | None, action: str) -> int:
+    return asyncio.run((_list if action == "list" else _replay)(settings_of(config)))
 
 
 async def _list(settings: Settings) -> int:
@@ -37,7 +38,7 @@ async def _list(settings: Settings) -> int:
         letters = [*await records.queue.dead(_MOST), *await records.extraction_queue.dead(_MOST)][:_MOST]
         count = (await records.queue.stats()).dead + (await records.extraction_queue.stats()).dead
     if letters:
-        print("\n".join(table(("said", "user", "scope", "tries", "error"), [_row(each) for each in letters])))
+        print_table(("said", "user", "scope", "tries", "error"), [_row(each) for each in letters])
     print(f"{count} dead letters" + (f", {_MOST} of them shown" if count > _MOST else ""))
     return 0
 

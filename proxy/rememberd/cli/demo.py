@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
 import re
-import shutil
+import socket
 import sys
 import tempfile
-import textwrap
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPMessage
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-from aiohttp import web
+import click
+import orjson
+import uvicorn
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 
+from rememberd.cli import command as a_command
+from rememberd.cli.terminal.client import Client, ProxyError
 from rememberd.errors import ConfigError
 from rememberd.upstream.catalog import defaults
 
@@ -41,13 +51,11 @@ _WAIT_SECONDS = 30
 _WORD_SECONDS = 0.02  # slow enough to be seen streaming
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    """No `--config`: it runs beside everything, in a folder of its own."""
-    parser.add_argument("--page", action="store_true", help="keep running, to try the memory page in a browser")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    return asyncio.run((page if arguments.page else demo)(os.environ))
+@a_command("demo", EXAMPLES)
+@click.option("--page", "with_page", is_flag=True, help="keep running, to try the memory page in a browser")
+def command(with_page: bool) -> int:
+    """There is no `--config`: it runs beside everything else, in a folder of its own."""
+    return asyncio.run((page if with_page else demo)(os.environ))
 
 
 async def demo(environ: Mapping[str, str]) -> int:
@@ -56,7 +64,7 @@ async def demo(environ: Mapping[str, str]) -> int:
     if models:
         try:
             return await _play(models, None)
-        except ConnectionError as error:
+        except ProxyError as error:
             print(f"\n{models} did not answer ({error}); going on with the built-in stand-ins.\n")
     async with stand_in() as server:
         return await _play(STAND_INS, server)
@@ -101,43 +109,47 @@ class StandIn:
     url: str = ""
     received: list[dict[str, Any]] = field(default_factory=list)
 
-    async def chat(self, request: web.Request) -> web.StreamResponse:
+    async def chat(self, request: Request) -> Response:
         body = await request.json()
         self.received.append(body)
+        head = {"id": "demo", "created": 0, "model": body["model"]}
+        answer = stand_in_answer(body["messages"])
         if body.get("stream"):
-            return await self._stream(request, body)
-        message = {"role": "assistant", "content": stand_in_answer(body["messages"])}
+            return StreamingResponse(_events(head, answer), media_type="text/event-stream")
+        message = {"role": "assistant", "content": answer}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        return web.json_response(
-            {"id": "demo", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
-        )
+        return JSONResponse({**head, "object": "chat.completion", "choices": [choice]})
 
-    async def _stream(self, request: web.Request, body: Mapping[str, Any]) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
-        head = {"id": "demo", "object": "chat.completion.chunk", "created": 0, "model": body["model"]}
-        for word in re.findall(r"\S+\s*", stand_in_answer(body["messages"])):
-            choice = {"index": 0, "delta": {"content": word}, "finish_reason": None}
-            await response.write(f"data: {json.dumps({**head, 'choices': [choice]})}\n\n".encode())
-            await asyncio.sleep(_WORD_SECONDS)
-        await response.write(b"data: [DONE]\n\n")
-        return response
+
+async def _events(head: Mapping[str, Any], answer: str) -> AsyncIterator[bytes]:
+    for word in re.findall(r"\S+\s*", answer):
+        choice = {"index": 0, "delta": {"content": word}, "finish_reason": None}
+        yield f"data: {json.dumps({**head, 'object': 'chat.completion.chunk', 'choices': [choice]})}\n\n".encode()
+        await asyncio.sleep(_WORD_SECONDS)
+    yield b"data: [DONE]\n\n"
 
 
 @asynccontextmanager
 async def stand_in() -> AsyncIterator[StandIn]:
     server = StandIn()
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", server.chat)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    try:
-        yield server
-    finally:
-        await runner.cleanup()
+    app = Starlette(routes=[Route("/v1/chat/completions", server.chat, methods=["POST"])])
+    config = uvicorn.Config(app, lifespan="off", access_log=False, log_config=None, log_level="warning")
+    running = _Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        task = asyncio.create_task(running.serve(sockets=[listener]))
+        try:
+            yield server
+        finally:
+            running.should_exit = True
+            await task
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the demo."""
+        yield
 
 
 @dataclass(frozen=True)
@@ -145,14 +157,15 @@ class Exchange:
     sent: str
     got: str
     answer: str
-    headers: Mapping[str, str]
+    headers: HTTPMessage
 
 
 async def _play(models: tuple[str, str], server: StandIn | None) -> int:
     print(f"rememberd demo: two models, {models[0]} and {models[1]}", end="")
     print(" (built-in stand-ins: they only repeat what stands in their prompt)" if server else "")
     with tempfile.TemporaryDirectory(prefix="rememberd-demo-") as folder:
-        async with _proxy(Path(folder), models, server) as url, aiohttp.ClientSession(url) as client:
+        async with _proxy(Path(folder), models, server) as url:
+            client = Client(url, {})
             _say(f"\n1. Session one, {models[0]}. The client sends:\n   {TOLD}")
             first = await _ask(client, server, models[0], TOLD)
             _say(f"   The model answers: {first.answer}")
@@ -162,9 +175,9 @@ async def _play(models: tuple[str, str], server: StandIn | None) -> int:
                 + "\n".join(f"     - {t}" for t in learned)
             )
             _say(f"\n2. Session two: a new conversation, another model, {models[1]}. Memory on:\n")
-            _table(await _ask(client, server, models[1], ASKED))
+            _show(await _ask(client, server, models[1], ASKED))
             _say("\n3. The same question with `X-Memory: off`:\n")
-            _table(await _ask(client, server, models[1], ASKED, memory="off"))
+            _show(await _ask(client, server, models[1], ASKED, memory="off"))
     _point()
     return 0
 
@@ -215,33 +228,39 @@ async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
     raise ConfigError(f"the proxy did not start:\n{said}")
 
 
-async def _ask(
-    client: aiohttp.ClientSession, server: StandIn | None, model: str, text: str, memory: str = "on"
-) -> Exchange:
+async def _ask(client: Client, server: StandIn | None, model: str, text: str, memory: str = "on") -> Exchange:
     body = {"model": model, "messages": [{"role": "user", "content": text}]}
-    async with client.post("/v1/chat/completions", json=body, headers={"X-Memory": memory}) as reply:
-        answer = await reply.json(content_type=None)
-        if reply.status != 200:
-            raise ConnectionError(f"HTTP {reply.status}: {str(answer)[:200]}")
-        headers = reply.headers
+    answer, headers = await asyncio.to_thread(_chat, client, body, memory)
     got = str(server.received[-1]["messages"][-1]["content"]) if server else await _block(client, headers, text)
     return Exchange(text, got, answer["choices"][0]["message"]["content"], headers)
 
 
-async def _block(client: aiohttp.ClientSession, headers: Mapping[str, str], text: str) -> str:
+def _chat(client: Client, body: Mapping[str, Any], memory: str) -> tuple[Any, HTTPMessage]:
+    headers = {"Content-Type": "application/json", "X-Memory": memory}
+    with client.open("POST", "/v1/chat/completions", orjson.dumps(body), headers) as reply:
+        return orjson.loads(reply.read()), reply.headers
+
+
+async def _receipt(client: Client, headers: HTTPMessage) -> Any:
+    """None if there is none."""
+    try:
+        return await asyncio.to_thread(client.ask, "GET", f"/v1/receipts/{headers.get('X-Memory-Receipt', '')}")
+    except ProxyError:
+        return None
+
+
+async def _block(client: Client, headers: HTTPMessage, text: str) -> str:
     """What a real model got, pieced together from the receipt."""
-    async with client.get(f"/v1/receipts/{headers.get('X-Memory-Receipt', '')}") as reply:
-        receipt = await reply.json() if reply.status == 200 else {}
+    receipt = await _receipt(client, headers) or {}
     lines = [str(memory.get("text", "")) for memory in receipt.get("recalled", [])]
     return "\n".join(["<memory>", *lines, "</memory>", "", text]) if lines else text
 
 
-async def _learned(client: aiohttp.ClientSession, told: Exchange) -> list[str]:
+async def _learned(client: Client, told: Exchange) -> list[str]:
     """The facts that the receipt names, once the writer is done with the turn."""
     for _ in range(_WAIT_SECONDS * 10):
-        async with client.get(f"/v1/receipts/{told.headers['X-Memory-Receipt']}") as reply:
-            receipt = await reply.json()
-        if reply.status == 200 and receipt["write"] != "pending":
+        receipt = await _receipt(client, told.headers)
+        if receipt is not None and receipt["write"] != "pending":
             return [memory["text"] for memory in receipt["written"] if memory["kind"] == "fact"]
         await asyncio.sleep(0.1)
     raise ConfigError("nothing was remembered within 30 seconds; `rememberd check` says why")
@@ -251,37 +270,22 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _table(exchange: Exchange) -> None:
-    width = (min(shutil.get_terminal_size((120, 24)).columns, 132) - 6) // 3
-    columns = [
-        ("the client sent", exchange.sent),
-        ("the model got", exchange.got),
-        ("what came back", exchange.answer),
-    ]
-    cells = [_wrap(text, width) for _, text in columns]
-    print(" | ".join(title.upper().ljust(width) for title, _ in columns))
-    print("-+-".join("-" * width for _ in columns))
-    inside = False
-    for row in range(max(len(cell) for cell in cells)):
-        texts = [cell[row] if row < len(cell) else "" for cell in cells]
-        inside = inside or "<memory>" in texts[1]
-        shown = [text.ljust(width) for text in texts]
-        print(" | ".join([shown[0], _highlight(shown[1]) if inside else shown[1], shown[2]]))
-        inside = inside and "</memory>" not in texts[1]
+def _show(exchange: Exchange) -> None:
+    """What was sent, what the model got and what came back, beside each other."""
+    console = Console(highlight=False)
+    table = Table(box=box.ASCII2, expand=True, show_edge=False, pad_edge=False)
+    for title in ("THE CLIENT SENT", "THE MODEL GOT", "WHAT CAME BACK"):
+        table.add_column(title, ratio=1, overflow="fold")
+    block, end, rest = exchange.got.partition("</memory>")
+    got = Text.assemble((block + end, "black on yellow"), rest) if end else Text(exchange.got)
+    table.add_row(Text(exchange.sent), got, Text(exchange.answer))
+    console.print(table)
     said = exchange.headers
     print(
         f"memory: {said.get('X-Memory-Status')}, {said.get('X-Memory-Count')} memories, "
         f"{said.get('X-Memory-Tokens')} tokens; the proxy added {said.get('X-Proxy-Overhead-Ms')} ms "
         f"(recall {said.get('X-Memory-Recall-Ms')} ms)"
     )
-
-
-def _wrap(text: str, width: int) -> list[str]:
-    return [part for line in text.splitlines() for part in textwrap.wrap(line, width) or [""]]
-
-
-def _highlight(text: str) -> str:
-    return f"\x1b[30;43m{text}\x1b[0m" if sys.stdout.isatty() else f"{text[:-1].rstrip()}".ljust(len(text) - 1) + "*"
 
 
 def _point() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+from pathlib import Path
 
+import click
+
+from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
 from rememberd.errors import ConfigError
 from rememberd.settings.schema import Settings
@@ -16,14 +19,11 @@ EXAMPLES = """\
 """
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    config_option(parser)
-    actions = ("status", "rotate")
-    parser.add_argument("do", metavar="{status,rotate}", choices=actions, help="show the keys in use; wrap all anew")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    return asyncio.run(_run(settings_of(arguments), rotate=arguments.do == "rotate"))
+@a_command("encryption", EXAMPLES)
+@config_option
+@click.argument("action", type=click.Choice(["status", "rotate"]))
+def command(config: Path | None, action: str) -> int:
+    return asyncio.run(_run(settings_of(config), rotate=action == "rotate"))
 
 
 async def _run(settings: Settings, *, rotate: bool) -> int:

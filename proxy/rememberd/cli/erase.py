@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import click
+
 from rememberd.access.audit_log import OPERATOR
+from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
 from rememberd.memory.erasure import erase
 from rememberd.ports import MemoryStore
@@ -38,44 +40,38 @@ _KEYS_STAY = (
 )
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    config_option(parser)
-    parser.add_argument("user", help="whose memories, receipts and waiting turns go, in every scope")
-    parser.add_argument(
-        "--verify", action="store_true", help="look through every file of data_dir; exit code 1 if something is left"
-    )
-    parser.add_argument("--marker", metavar="TEXT", help="look for this text too")
-    parser.add_argument(
-        "--also",
-        metavar="PATH",
-        type=Path,
-        action="append",
-        default=[],
-        help="look there too, as at a Qdrant server's files",
-    )
+@a_command("erase", EXAMPLES)
+@config_option
+@click.argument("user")
+@click.option("--verify", is_flag=True, help="search every file of data_dir; exit code 1 if something is left")
+@click.option("--marker", metavar="TEXT", default="", help="search for this text too")
+@click.option(
+    "--also",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="search there too, for example in the files of a Qdrant server",
+)
+def command(config: Path | None, user: str, verify: bool, marker: str, also: tuple[Path, ...]) -> int:
+    """Works beside a running proxy or without one."""
+    settings = settings_of(config)
+    return asyncio.run(_run(settings, user, verify=verify, marker=marker, places=[settings.data_path, *also]))
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Beside a running proxy or without one."""
-    return asyncio.run(_run(settings_of(arguments), arguments))
-
-
-async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Raises `ConfigError`, `Unavailable`."""
-    user: str = arguments.user
-    async with open_encryption(settings) as seal, _store(settings, seal) as store:
+async def _run(settings: Settings, user: str, *, verify: bool, marker: str, places: Sequence[Path]) -> int:
+    """Raises `ConfigError`, `MemoryUnavailable`."""
+    async with open_encryption(settings) as encryption, _store(settings, encryption) as store:
         texts = await _texts(store, user)
-        erased = await _erase(settings, seal, store, user)
+        erased = await _erase(settings, encryption, store, user)
         print(f"erased: {erased} memories of {user}, with receipts, waiting turns and everything derived")
-        unwiped = seal.keyring.left if seal.keyring else ""
+        unwiped = encryption.keyring.left if encryption.keyring else ""
         if unwiped:
             print(f"LEFT   the key, which opens nothing in a running proxy, may still be in Redis's files: {unwiped}")
-    if not arguments.verify:
+    if not verify:
         return 1 if unwiped else 0
-    looked_for = {"the name": user, "the marker": arguments.marker or ""} | texts
-    left = _look([settings.data_path, *arguments.also], looked_for)
+    left = _search(places, {"the name": user, "the marker": marker} | texts)
     if left:
-        print(_STAYS if seal.keyring is None else _KEYS_STAY)
+        print(_STAYS if encryption.keyring is None else _KEYS_STAY)
     return 1 if left or unwiped else 0
 
 
@@ -115,12 +111,12 @@ async def _erase(settings: Settings, seal: Encryption, store: MemoryStore, user:
     return erased
 
 
-def _look(places: Sequence[Path], texts: dict[str, str]) -> int:
+def _search(places: Sequence[Path], texts: dict[str, str]) -> int:
     """Prints as it finds. Returns in how many files something is left."""
     files = size = left = 0
-    for looked in scan(places, texts):
-        files, size, left = files + 1, size + looked.size, left + bool(looked.found)
-        if looked.found:
-            print(f"LEFT   {looked.path}: {', '.join(looked.found)}")
+    for scanned in scan(places, texts):
+        files, size, left = files + 1, size + scanned.size, left + bool(scanned.found)
+        if scanned.found:
+            print(f"LEFT   {scanned.path}: {', '.join(scanned.found)}")
     print(f"{left or 'nothing'} found in {files} files, {size / 2**20:.1f} MiB; looked for {len(texts)} texts")
     return left

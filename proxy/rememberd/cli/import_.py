@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,11 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
 import orjson
 
-from rememberd.cli.terminal import client, table
-from rememberd.cli.terminal.client import Client, ProxyError
-from rememberd.cli.terminal.progress import Progress
+from rememberd.cli import command as a_command
+from rememberd.cli.terminal.client import Client, ProxyError, Where, connect, proxy_options
+from rememberd.cli.terminal.output import Progress, print_lines
 from rememberd.memory.importers.files import EXPECTED, FORMATS, Export, opened
 from rememberd.memory.importers.records import BadFile, Line
 from rememberd.memory.learn.memory_commands import memory_command
@@ -57,21 +57,20 @@ class Summary:
         return len(self.facts) + self.added
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="the export: a zip, JSON, NDJSON, text or Markdown")
-    parser.add_argument("--format", choices=FORMATS, default="auto", help="default: auto, from the file itself")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be learned, and write nothing")
-    parser.add_argument("--json", action="store_true", help="the summary as JSON")
-    client.options(parser)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    summary, progress = Summary(), Progress()
-    proxy = None if arguments.dry_run else client.connect(arguments)
+@a_command("import", EXAMPLES)
+@proxy_options
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--format", "kind", type=click.Choice(FORMATS), default="auto", help="default: auto, from the file itself"
+)
+@click.option("--dry-run", is_flag=True, help="say what would be learned, and write nothing")
+@click.option("--json", "as_json", is_flag=True, help="the summary as JSON")
+def command(where: Where, file: Path, kind: str, dry_run: bool, as_json: bool) -> int:
+    summary, proxy = Summary(), None if dry_run else connect(where)
     if proxy is not None:
         _allowed(partial(proxy.ask, "GET", "/v1/memories?limit=1"))  # before a long file is read for nobody
     try:
-        with opened(arguments.file, arguments.format) as exports:
+        with Progress("reading") as progress, opened(file, kind) as exports:
             for export in exports:
                 for batch in _batches(export):
                     _guess(batch, summary) if proxy is None else _send(proxy, batch, summary)
@@ -80,11 +79,12 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("\nstopped; run it again to go on, nothing is added twice", file=sys.stderr)
         return 130
-    finally:
-        progress.end()
     if not summary.turns + summary.memories + len(summary.errors):
-        raise BadFile(f"{arguments.file} holds nothing to import: {EXPECTED}")
-    _report(summary, arguments)
+        raise BadFile(f"{file} holds nothing to import: {EXPECTED}")
+    if as_json:
+        print(orjson.dumps(_as_json(summary, dry_run), option=orjson.OPT_INDENT_2).decode())
+    else:
+        _report(summary, dry_run)
     return 0
 
 
@@ -183,15 +183,11 @@ def _so_far(summary: Summary) -> str:
     return f"{summary.turns + summary.memories:,} read, {summary.learned:,} facts"
 
 
-def _report(summary: Summary, arguments: argparse.Namespace) -> None:
-    if arguments.json:
-        print(orjson.dumps(_as_json(summary, arguments), option=orjson.OPT_INDENT_2).decode())
-        return
-    would = "would be " if arguments.dry_run else ""
+def _report(summary: Summary, dry_run: bool) -> None:
+    would = "would be " if dry_run else ""
     print(f"read: {summary.turns:,} exchanges, {summary.memories:,} memories")
     print(f"{would}learned: {summary.learned:,} facts, {summary.episodes:,} exchanges kept")
-    for fact in list(summary.facts)[:_SHOWN]:
-        print("  - " + table.cut(clean(fact), table.columns() - 4))
+    print_lines([f"  - {clean(fact)}" for fact in list(summary.facts)[:_SHOWN]])
     if len(summary.facts) > _SHOWN:
         print(f"  and {len(summary.facts) - _SHOWN:,} more")
     for count, about in (
@@ -207,10 +203,10 @@ def _report(summary: Summary, arguments: argparse.Namespace) -> None:
         print(f"  - {error}")
 
 
-def _as_json(summary: Summary, arguments: argparse.Namespace) -> dict[str, Any]:
+def _as_json(summary: Summary, dry_run: bool) -> dict[str, Any]:
     return {
         "object": "import",
-        "dry_run": arguments.dry_run,
+        "dry_run": dry_run,
         "turns": summary.turns,
         "memories": summary.memories,
         "facts": summary.learned,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import getpass
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import click
+
 from rememberd.access.api_keys import ApiKey, ApiKeyStore
-from rememberd.access.audit_log import OPERATOR, AuditLog
+from rememberd.access.audit_log import OPERATOR
 from rememberd.access.auth import Auth
 from rememberd.access.principals import digest
 from rememberd.api.admin import asked_key
+from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
 from rememberd.errors import ConfigError, InputRejected, RequestError
 from rememberd.processes.run import prepare
@@ -32,24 +35,25 @@ EXAMPLES = """\
 """
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    config_option(parser)
-    parser.add_argument("do", metavar="{create,list,revoke,hash}", choices=("create", "list", "revoke", "hash"))
-    parser.add_argument("name", nargs="?", help="what logs call the holder; to revoke, the name or the id")
-    parser.add_argument("--user", help="whom the key speaks for")
-    parser.add_argument("--trust-identity", action="store_true", help="its requests may name the end user")
-    parser.add_argument("--model", action="append", dest="models", help="that it may ask for, * for any text; again")
-    parser.add_argument("--scope", action="append", dest="scopes", help="that it may name; again")
-    parser.add_argument("--requests-per-minute", type=int, metavar="N")
-    parser.add_argument("--expires-at", metavar="TIME", help="such as 2027-01-31, UTC")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    if arguments.do == "hash":
+@a_command("keys", EXAMPLES)
+@config_option
+@click.argument("action", type=click.Choice(["create", "list", "revoke", "hash"]))
+@click.argument("name", required=False)
+@click.option("--user", help="whom the key speaks for")
+@click.option("--trust-identity", is_flag=True, help="its requests may name the end user")
+@click.option("--model", "models", multiple=True, help="a model that it may use, * for any text; repeatable")
+@click.option("--scope", "scopes", multiple=True, help="a scope that it may name; repeatable")
+@click.option("--requests-per-minute", type=int, metavar="N", help="how many requests it may make")
+@click.option("--expires-at", metavar="TIME", help="when it ends, such as 2027-01-31, UTC")
+def command(config: Path | None, action: str, name: str | None, **given: Any) -> int:
+    if action == "hash":
         return _hash()
-    if arguments.do != "list" and arguments.name is None:
-        raise ConfigError(f"rememberd keys {arguments.do} needs a name")
-    return asyncio.run(_run(arguments))
+    if action != "list" and name is None:
+        raise ConfigError(f"rememberd keys {action} needs a name")
+    wanted = {"name": name} | {
+        each: list(value) or None if isinstance(value, tuple) else value for each, value in given.items()
+    }
+    return asyncio.run(_run(settings_of(config), action, wanted))
 
 
 def _hash() -> int:
@@ -58,36 +62,31 @@ def _hash() -> int:
     return 0
 
 
-async def _run(arguments: argparse.Namespace) -> int:
+async def _run(settings: Settings, action: str, wanted: Mapping[str, Any]) -> int:
     """Raises `ConfigError`, `QueueUnavailable`."""
-    settings = settings_of(arguments)
     prepare(settings)
-    async with open_encryption(settings) as seal:
-        return await _done(arguments, settings, build_keys(settings, seal), build_audit_log(settings, seal))
-
-
-async def _done(arguments: argparse.Namespace, settings: Settings, keys: ApiKeyStore, log: AuditLog) -> int:
-    try:
-        if arguments.do == "list":
-            _list(await keys.all())
-        elif arguments.do == "revoke":
-            revoked = await keys.revoke(arguments.name, _now())
-            log.record({"who": OPERATOR, "did": "keys.revoke", "key": revoked.principal.name})
-            print(f"revoked {revoked.principal.name} ({revoked.id})")
-        else:
-            await _create(keys, vars(arguments), Auth(configured_keys(settings.keys or ())))
-            log.record({"who": OPERATOR, "did": "keys.create", "key": arguments.name, "whose": arguments.user})
-    except (InputRejected, RequestError) as error:
-        raise ConfigError(error.message) from error
-    finally:
-        await keys.close()
-        log.sync()
+    async with open_encryption(settings) as encryption:
+        keys, log = build_keys(settings, encryption), build_audit_log(settings, encryption)
+        try:
+            if action == "list":
+                _list(await keys.all())
+            elif action == "revoke":
+                revoked = await keys.revoke(wanted["name"], _now())
+                log.record({"who": OPERATOR, "did": "keys.revoke", "key": revoked.principal.name})
+                print(f"revoked {revoked.principal.name} ({revoked.id})")
+            else:
+                await _create(keys, wanted, Auth(configured_keys(settings.keys or ())))
+                log.record({"who": OPERATOR, "did": "keys.create", "key": wanted["name"], "whose": wanted["user"]})
+        except (InputRejected, RequestError) as error:
+            raise ConfigError(error.message) from error
+        finally:
+            await keys.close()
+            log.sync()
     return 0
 
 
-async def _create(keys: ApiKeyStore, given: Mapping[str, Any], auth: Auth) -> None:
-    wanted = ("name", "user", "trust_identity", "models", "scopes", "requests_per_minute", "expires_at")
-    made, key = await keys.create(asked_key({name: given[name] for name in wanted}, auth.configured), _now())
+async def _create(keys: ApiKeyStore, wanted: Mapping[str, Any], auth: Auth) -> None:
+    made, key = await keys.create(asked_key(wanted, auth.configured), _now())
     print(f"{made.id} for {made.principal.name}; the key is shown this once:", file=sys.stderr)
     print(key)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from keyword import iskeyword
+
+import click
 
 from rememberd import __version__
 from rememberd.cli import COMMANDS
@@ -16,19 +18,27 @@ from rememberd.telemetry import logs
 
 log = logging.getLogger("rememberd")
 
-SERVERS = {"serve", "web", "writer"}  # they have a log; the others say what they have to say
+SERVERS = {"serve", "web", "writer"}  # they write a log; the other commands print what they have to say
 CONFIG_ERROR = 2  # the exit code that tells the supervisor not to try again
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that `argv` (default: the process's own arguments) names. Returns the exit code."""
     given = sys.argv[1:] if argv is None else argv
-    named = [word for word in given if word in COMMANDS][:1]
-    arguments = parser(named).parse_args(given)
-    level = logging.INFO if SERVERS & set(named) else logging.WARNING
-    logging.basicConfig(level=level, stream=sys.stderr)
+    named = next((word for word in given if word in COMMANDS), None)
+    logging.basicConfig(level=logging.INFO if named in SERVERS else logging.WARNING, stream=sys.stderr)
     logs.configure("text")
     try:
-        return int(arguments.run(arguments))
+        answer = program.main(
+            list(given), prog_name="rememberd", complete_var="_REMEMBERD_COMPLETE", standalone_mode=False
+        )
+        return int(answer or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
     except ConfigError as error:
         print(f"rememberd: {error}", file=sys.stderr)
         return CONFIG_ERROR
@@ -38,25 +48,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RememberdError as error:
         print(f"rememberd: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (click.Abort, KeyboardInterrupt):
         return 130
 
 
-def parser(whole: Collection[str]) -> argparse.ArgumentParser:
-    """Knows the options of the commands in `whole`, and the other commands by name: importing all takes seconds."""
-    top = argparse.ArgumentParser(
-        prog="rememberd",
-        description="A chat proxy with memory.",
-        epilog="rememberd COMMAND --help says more, with examples.",
-    )
-    top.add_argument("--version", action="version", version=f"rememberd {__version__}")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for name, about in COMMANDS.items():
-        command = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
-        if name in whole:
-            module = import_module(f"rememberd.cli.{name}{'_' * iskeyword(name)}")
-            command.formatter_class = argparse.RawDescriptionHelpFormatter
-            command.epilog = f"examples:\n{module.EXAMPLES}"
-            command.set_defaults(run=module.run)
-            module.options(command)
-    return top
+class _Program(click.Group):
+    """Knows the commands by name, and imports the module of the one that is used: importing all takes seconds."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = import_module(f"rememberd.cli.{cmd_name}{'_' * iskeyword(cmd_name)}").command
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], COMMANDS)
+            meant = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(COMMANDS)}"
+            raise click.UsageError(f"there is no command {args[0]!r}: {meant}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_Program,
+    help="A chat proxy with memory.",
+    epilog="rememberd COMMAND --help says more, with examples.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 118},
+)
+@click.version_option(__version__, prog_name="rememberd", message="%(prog)s %(version)s")
+def program() -> None:
+    pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import sys
@@ -12,11 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import click
 import orjson
 
-from rememberd.cli import import_
-from rememberd.cli.terminal import client, table
-from rememberd.cli.terminal.client import Client, ProxyError
+from rememberd.cli import COMMANDS, import_, shown_as_is
+from rememberd.cli.terminal.client import Client, ProxyError, Where, connect, proxy_options
+from rememberd.cli.terminal.output import print_lines, print_table
 from rememberd.memory.recall.block import clean
 
 EXAMPLES = """\
@@ -32,141 +32,117 @@ _PAGE = 500  # the API's largest
 _SHORT = 8  # hex digits of an id that a table shows
 _WHOLE = 36
 
-Do = Callable[[Client, argparse.Namespace], Any]
-"""Does it and returns what `--json` prints; without `--json` it prints for people itself."""
+
+@click.group("memories", help=f"{COMMANDS['memories'].capitalize()}.", epilog=shown_as_is(f"examples:\n{EXAMPLES}"))
+def command() -> None:
+    pass
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-
-    listed = _action(
-        actions, "list", _list, "what is remembered, newest first", "memories list --kind fact --limit 20"
-    )
-    listed.add_argument("--limit", type=int, default=50, help="at most so many (default: 50)")
-    listed.add_argument("--kind", choices=("fact", "episode"), help="statements only, or exchanges only")
-    listed.add_argument("--containing", metavar="TEXT", help="only those that hold this text")
-    listed.add_argument("--past", action="store_true", help="outdated and expired ones too")
-
-    found = _action(actions, "search", _search, "find by meaning and words, best first", "memories search snacks")
-    found.add_argument("query")
-    found.add_argument("--limit", type=int, default=10, help="at most so many (default: 10)")
-
-    added = _action(actions, "add", _add, "add one", 'memories add "I live in Oslo." --pin')
-    added.add_argument("text")
-    _properties(added)
-
-    edited = _action(actions, "edit", _edit, "change one", "memories edit 3f2a9c01 --expires 2027-01-01T00:00:00Z")
-    edited.add_argument("id", help="as `list` shows it: the first 8 digits do")
-    edited.add_argument("--text", help="what it is to say; the old text stays in the history")
-    _properties(edited)
-
-    gone = _action(actions, "forget", _forget, "delete for good", "memories forget 3f2a9c01 88d1f0aa")
-    gone.add_argument("id", nargs="+", help="as `list` shows it: the first 8 digits do")
-
-    export = _action(actions, "export", _export, "all of it as NDJSON", "memories export memories.ndjson")
-    export.add_argument("file", nargs="?", type=Path, help="where to (default: standard output)")
-
-    about, example = "bring in what you have; see `rememberd import`", "memories import conversations.json --dry-run"
-    imported = _subcommand(actions, "import", about, example)
-    imported.set_defaults(run=import_.run)
-    import_.options(imported)
+command.add_command(import_.command)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    shown = arguments.do(client.connect(arguments), arguments)
-    if arguments.json and shown is not None:
-        print(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+def _action(name: str, about: str, example: str) -> Callable[[Callable[..., int]], click.Command]:
+    """Decorator: an action, with the options that all of them have; `as_json` says how to print."""
+
+    def decorate(function: Callable[..., int]) -> click.Command:
+        with_json = click.option("--json", "as_json", is_flag=True, help="as JSON")(proxy_options(function))
+        epilog = shown_as_is(f"examples:\n  rememberd {example}")
+        return command.command(name, help=f"{about[0].upper()}{about[1:]}.", epilog=epilog)(with_json)
+
+    return decorate
+
+
+def _properties(function: Callable[..., int]) -> Callable[..., int]:
+    """Decorator: the options that change what a memory is; `function` gets what was given as `**changes`."""
+    for option in (
+        click.option("--expires", metavar="TIME", help="drop it then, such as 2027-01-01T00:00:00Z; or never"),
+        click.option("--private/--no-private", default=None, help="show it to local models only"),
+        click.option("--pin/--no-pin", default=None, help="recall it always"),
+    ):
+        function = option(function)
+    return function
+
+
+@_action("list", "what is remembered, newest first", "memories list --kind fact --limit 20")
+@click.option("--limit", type=int, default=50, help="at most so many (default: 50)")
+@click.option("--kind", type=click.Choice(["fact", "episode"]), help="statements only, or exchanges only")
+@click.option("--containing", metavar="TEXT", help="only those that hold this text")
+@click.option("--past", is_flag=True, help="outdated and expired ones too")
+def _list(where: Where, as_json: bool, limit: int, kind: str | None, containing: str | None, past: bool) -> int:
+    asked = {"kind": kind, "q": containing, "include_past": "true" if past else None}
+    found = []
+    for memory in _pages(connect(where), {name: value for name, value in asked.items() if value}, limit):
+        found.append(memory)
+        if len(found) == limit:
+            break
+    return _show_all(found, as_json)
+
+
+@_action("search", "find by meaning and words, best first", "memories search snacks")
+@click.argument("query")
+@click.option("--limit", type=int, default=10, help="at most so many (default: 10)")
+def _search(where: Where, as_json: bool, query: str, limit: int) -> int:
+    found = connect(where).ask("POST", "/v1/memories/search", {"query": query, "limit": limit})
+    return _show_all(found["data"], as_json)
+
+
+@_action("add", "add one", 'memories add "I live in Oslo." --pin')
+@click.argument("text")
+@_properties
+def _add(where: Where, as_json: bool, text: str, **given: Any) -> int:
+    memory = connect(where).ask("POST", "/v1/memories", {"text": text} | _changes(**given))
+    return _show(memory, "remembered", as_json)
+
+
+@_action("edit", "change one", "memories edit 3f2a9c01 --expires 2027-01-01T00:00:00Z")
+@click.argument("id", metavar="ID")
+@click.option("--text", help="its new text; the old text stays in the history")
+@_properties
+def _edit(where: Where, as_json: bool, id: str, text: str | None, **given: Any) -> int:
+    changes = _changes(**given) | ({} if text is None else {"text": text})
+    if not changes:
+        raise ProxyError("nothing to change: give --text, --pin, --private or --expires")
+    proxy = connect(where)
+    return _show(proxy.ask("PATCH", f"/v1/memories/{_whole(proxy, id)}", changes), "changed", as_json)
+
+
+@_action("forget", "delete for good", "memories forget 3f2a9c01 88d1f0aa")
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+def _forget(where: Where, as_json: bool, ids: tuple[str, ...]) -> int:
+    proxy, gone = connect(where), []
+    for memory_id in [_whole(proxy, each) for each in ids]:
+        gone.append(proxy.ask("DELETE", f"/v1/memories/{memory_id}"))
+        if not as_json:
+            print(f"forgotten  {memory_id[:_SHORT]}")
+    if as_json:
+        _print_json({"object": "list", "data": gone})
     return 0
 
 
-def _action(actions: Any, name: str, do: Do, about: str, example: str) -> argparse.ArgumentParser:
-    parser = _subcommand(actions, name, about, example)
-    parser.set_defaults(do=do)
-    parser.add_argument("--json", action="store_true", help="as JSON")
-    client.options(parser)
-    return parser
-
-
-def _subcommand(actions: Any, name: str, about: str, example: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        name,
-        help=about,
-        description=f"{about[0].upper()}{about[1:]}.",
-        epilog=f"examples:\n  rememberd {example}\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    return parser
-
-
-def _properties(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--pin", action=argparse.BooleanOptionalAction, help="recall it always")
-    parser.add_argument("--private", action=argparse.BooleanOptionalAction, help="keep it from models elsewhere")
-    parser.add_argument("--expires", metavar="TIME", help="drop it then, such as 2027-01-01T00:00:00Z; or never")
-
-
-def _list(proxy: Client, arguments: argparse.Namespace) -> Any:
-    asked = {"kind": arguments.kind, "q": arguments.containing, "include_past": "true" if arguments.past else None}
-    found = []
-    for memory in _pages(proxy, {name: value for name, value in asked.items() if value}, arguments.limit):
-        found.append(memory)
-        if len(found) == arguments.limit:
-            break
-    _print(arguments, found)
-    return {"object": "list", "data": found}
-
-
-def _search(proxy: Client, arguments: argparse.Namespace) -> Any:
-    body = {"query": arguments.query, "limit": arguments.limit}
-    found = proxy.ask("POST", "/v1/memories/search", body)
-    _print(arguments, found["data"])
-    return found
-
-
-def _add(proxy: Client, arguments: argparse.Namespace) -> Any:
-    memory = proxy.ask("POST", "/v1/memories", {"text": arguments.text} | _changes(arguments))
-    return _said(arguments, memory, "remembered")
-
-
-def _edit(proxy: Client, arguments: argparse.Namespace) -> Any:
-    changes = _changes(arguments) | ({} if arguments.text is None else {"text": arguments.text})
-    if not changes:
-        raise ProxyError("nothing to change: give --text, --pin, --private or --expires")
-    memory = proxy.ask("PATCH", f"/v1/memories/{_whole(proxy, arguments.id)}", changes)
-    return _said(arguments, memory, "changed")
-
-
-def _forget(proxy: Client, arguments: argparse.Namespace) -> Any:
-    ids = [_whole(proxy, each) for each in arguments.id]
-    gone = []
-    for memory_id in ids:
-        gone.append(proxy.ask("DELETE", f"/v1/memories/{memory_id}"))
-        if not arguments.json:
-            print(f"forgotten  {memory_id[:_SHORT]}")
-    return {"object": "list", "data": gone}
-
-
-def _export(proxy: Client, arguments: argparse.Namespace) -> Any:
-    """A file appears under its name only when it is whole."""
-    with proxy.open("GET", "/v1/memories/export") as answer:
-        if arguments.file is None:
+@_action("export", "all of it as NDJSON", "memories export memories.ndjson")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+def _export(where: Where, as_json: bool, file: Path | None) -> int:
+    """A file appears under its name only when it is whole; without a name the export goes to standard output."""
+    with connect(where).open("GET", "/v1/memories/export") as answer:
+        if file is None:
             shutil.copyfileobj(answer, sys.stdout.buffer)
-            return None
-        with tempfile.NamedTemporaryFile(dir=arguments.file.parent, delete=False) as part:
+            return 0
+        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as part:
             shutil.copyfileobj(answer, part)
-    os.replace(part.name, arguments.file)
-    with arguments.file.open("rb") as written:
+    os.replace(part.name, file)
+    with file.open("rb") as written:
         count = sum(1 for _ in written)
-    if not arguments.json:
-        print(f"{count:,} memories in {arguments.file}")
-    return {"object": "memories.exported", "memories": count, "file": str(arguments.file)}
+    if as_json:
+        _print_json({"object": "memories.exported", "memories": count, "file": str(file)})
+    else:
+        print(f"{count:,} memories in {file}")
+    return 0
 
 
-def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
-    flags = {"pinned": arguments.pin, "private": arguments.private}
-    given = {name: flag for name, flag in flags.items() if flag is not None}
-    if arguments.expires is None:
-        return given
-    return given | {"expires_at": None if arguments.expires == "never" else arguments.expires}
+def _changes(pin: bool | None, private: bool | None, expires: str | None) -> dict[str, Any]:
+    flags = {"pinned": pin, "private": private}
+    given: dict[str, Any] = {name: flag for name, flag in flags.items() if flag is not None}
+    return given if expires is None else given | {"expires_at": None if expires == "never" else expires}
 
 
 def _pages(proxy: Client, asked: dict[str, str], limit: int) -> Iterator[dict[str, Any]]:
@@ -191,22 +167,27 @@ def _whole(proxy: Client, given: str) -> str:
     raise ProxyError(f"{how_many} an id that begins with {given!r}: `rememberd memories list --json` shows whole ids")
 
 
-def _said(arguments: argparse.Namespace, memory: dict[str, Any], what: str) -> Any:
-    if not arguments.json:
-        start = f"{what}  {memory['id'][:_SHORT]}  "
-        print(start + table.cut(clean(memory["text"]), max(20, table.columns() - len(start))))
-    return memory
+def _show(memory: dict[str, Any], what: str, as_json: bool) -> int:
+    if as_json:
+        _print_json(memory)
+    else:
+        print_lines([f"{what}  {memory['id'][:_SHORT]}  {clean(memory['text'])}"])
+    return 0
 
 
-def _print(arguments: argparse.Namespace, found: list[dict[str, Any]]) -> None:
-    if arguments.json:
-        return
-    if not found:
+def _show_all(found: list[dict[str, Any]], as_json: bool) -> int:
+    if as_json:
+        _print_json({"object": "list", "data": found})
+    elif found:
+        rows = [(m["id"][:_SHORT], m["created_at"][:10], _kind(m), m["text"]) for m in found]
+        print_table(("ID", "SAID", "KIND", "TEXT"), rows)
+    else:
         print("there are none; what you tell a model through the proxy is remembered, or `rememberd memories add`")
-        return
-    rows = [(m["id"][:_SHORT], m["created_at"][:10], _kind(m), m["text"]) for m in found]
-    for line in table.table(("ID", "SAID", "KIND", "TEXT"), rows):
-        print(line)
+    return 0
+
+
+def _print_json(value: object) -> None:
+    print(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
 def _kind(memory: dict[str, Any]) -> str:

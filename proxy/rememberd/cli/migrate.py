@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
-import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+import click
 import orjson
 
+from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
+from rememberd.cli.terminal.output import Progress
 from rememberd.errors import ConfigError
 from rememberd.ports import Embedder
 from rememberd.settings.schema import Settings
@@ -31,15 +32,15 @@ Interrupted, it goes on where it was when it is run again.
 """
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    config_option(parser)
-    where = "the embedded store's folder, DATA_DIR/qdrant, or the URL of a Qdrant server"
-    parser.add_argument("--from", dest="source", required=True, metavar="STORE", help=where)
-    parser.add_argument("--to", dest="target", required=True, metavar="STORE", help="the same, and empty")
+_STORE = "the embedded store's folder, DATA_DIR/qdrant, or the URL of a Qdrant server"
 
 
-def run(arguments: argparse.Namespace) -> int:
-    return asyncio.run(migrate(settings_of(arguments), arguments.source, arguments.target))
+@a_command("migrate", EXAMPLES)
+@config_option
+@click.option("--from", "source", required=True, metavar="STORE", help=_STORE)
+@click.option("--to", "target", required=True, metavar="STORE", help="the same, and empty")
+def command(config: Path | None, source: str, target: str) -> int:
+    return asyncio.run(migrate(settings_of(config), source, target))
 
 
 async def migrate(settings: Settings, source: str, target: str) -> int:
@@ -54,16 +55,16 @@ async def migrate(settings: Settings, source: str, target: str) -> int:
         if place.after is None and await theirs.size():
             raise ConfigError(f"there are memories in {where(target)}: migrate into an empty store")
         total, ahead = await ours.size(), await theirs.size() if place.after else 0
-        moving = Progress("moved", total, ahead)
+        with Progress("moved", "points", total, ahead) as moving:
 
-        def moved(after: UUID, number: int) -> None:
-            place.keep(after)
-            moving.add(number)
+            def moved(after: UUID, number: int) -> None:
+                place.keep(after)
+                moving.add(number)
 
-        await copy(ours, theirs, place.after, moved)
-        checking = Progress("checked", total)
+            await copy(ours, theirs, place.after, moved)
         try:
-            checksum = await verify(ours, theirs, lambda _, number: checking.add(number))
+            with Progress("checked", "points", total) as checking:
+                checksum = await verify(ours, theirs, lambda _, number: checking.add(number))
         except MismatchError as error:
             place.forget()
             print(f"rememberd: {error}; stop what writes there, empty the target and start over", file=sys.stderr)
@@ -109,23 +110,3 @@ class Place:
 
     def forget(self) -> None:
         self.file.unlink(missing_ok=True)
-
-
-class Progress:
-    """On stderr: a bar where somebody watches, else a line at every tenth."""
-
-    def __init__(self, doing: str, total: int, done: int = 0) -> None:
-        self.doing, self.total, self.done, self.began_with = doing, total, done, done
-        self.began, self.tenth, self.watched = time.monotonic(), 0, sys.stderr.isatty()
-
-    def add(self, number: int) -> None:
-        self.done += number
-        share = min(1.0, self.done / max(1, self.total))
-        rate = (self.done - self.began_with) / max(1e-3, time.monotonic() - self.began)
-        said = f"{self.doing} {self.done:,} of {self.total:,} points, {rate:,.0f}/s"
-        if self.watched:
-            bar = "#" * int(30 * share)
-            print(f"\r[{bar:<30}] {said} ", end="\n" if share == 1 else "", file=sys.stderr, flush=True)
-        elif int(10 * share) > self.tenth:
-            print(said, file=sys.stderr, flush=True)
-        self.tenth = int(10 * share)

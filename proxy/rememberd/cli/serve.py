@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
+from pathlib import Path
 
+from rememberd.cli import command as a_command
 from rememberd.cli import config_file, config_option, settings_of
-from rememberd.processes import run as serve
+from rememberd.processes import run as processes
 
 EXAMPLES = """\
   OPENAI_API_KEY=… rememberd serve
   rememberd serve --config team.yaml
 """
 
-options = config_option
 
-
-def run(arguments: argparse.Namespace) -> int:
-    return asyncio.run(serve.serve(settings_of(arguments), config_file(arguments), os.environ))
+@a_command("serve", EXAMPLES)
+@config_option
+def command(config: Path | None) -> int:
+    return asyncio.run(processes.serve(settings_of(config), config_file(config), os.environ))

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import socket
+from pathlib import Path
 
+import click
+
+from rememberd.cli import command as a_command
 from rememberd.cli import config_file, config_option, settings_of
-from rememberd.processes import run as serve
+from rememberd.processes import run as processes
 
 EXAMPLES = """\
   rememberd web --config team.yaml        # beside `rememberd writer`, which keeps the memories
 """
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    config_option(parser)
-    parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--fd", type=int, help=argparse.SUPPRESS)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    settings = settings_of(arguments)
-    listener = socket.socket(fileno=arguments.fd) if arguments.fd is not None else serve.listen(settings.server)
-    return serve.run(serve.web(settings, config_file(arguments), os.environ, listener, arguments.parent_fd))
+@a_command("web", EXAMPLES)
+@config_option
+@click.option("--parent-fd", type=int, hidden=True)
+@click.option("--fd", type=int, hidden=True)
+def command(config: Path | None, parent_fd: int | None, fd: int | None) -> int:
+    settings = settings_of(config)
+    listener = socket.socket(fileno=fd) if fd is not None else processes.listen(settings.server)
+    return processes.run(processes.web(settings, config_file(config), os.environ, listener, parent_fd))

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import os
+from pathlib import Path
 
+import click
+
+from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
-from rememberd.processes import run as serve
+from rememberd.processes import run as processes
 
 EXAMPLES = """\
   rememberd writer --config team.yaml     # beside any number of `rememberd web`
 """
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    config_option(parser)
-    parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    return serve.run(serve.writer(settings_of(arguments), os.environ, arguments.parent_fd))
+@a_command("writer", EXAMPLES)
+@config_option
+@click.option("--parent-fd", type=int, hidden=True)
+def command(config: Path | None, parent_fd: int | None) -> int:
+    return processes.run(processes.writer(settings_of(config), os.environ, parent_fd))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import click
 import orjson
 
 from rememberd import __version__
@@ -28,26 +30,47 @@ class ProxyError(RememberdError):
         self.status, self.retry_after = status, retry_after
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    """Where the proxy is and who is asking."""
-    config_option(parser)
-    parser.add_argument("--url", help="of the proxy (default: $REMEMBERD_URL, else from the settings)")
-    parser.add_argument("--key", help="API key (default: $REMEMBERD_KEY; none is needed on loopback without keys)")
-    parser.add_argument("--user", help="whose memory, for a key that may name users")
-    parser.add_argument("--scope", help="a separate space of the same user, such as work")
+class Where(NamedTuple):
+    """Where the proxy is and who is asking, as the options say."""
+
+    config: Path | None
+    url: str | None
+    key: str | None
+    user: str | None
+    scope: str | None
 
 
-def connect(arguments: argparse.Namespace) -> Client:
+def proxy_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Decorator: the options that name the proxy; `function` gets them as the argument `where`."""
+
+    @config_option
+    @click.option("--url", help="address of the proxy (default: $REMEMBERD_URL, else from the settings)")
+    @click.option("--key", help="API key (default: $REMEMBERD_KEY; none is needed on loopback without keys)")
+    @click.option("--user", help="whose memory, for a key that may name users")
+    @click.option("--scope", help="a separate memory of the same user, such as work")
+    @wraps(function)
+    def with_proxy(
+        config: Path | None, url: str | None, key: str | None, user: str | None, scope: str | None, **given: Any
+    ) -> int:
+        return function(where=Where(config, url, key, user, scope), **given)
+
+    return with_proxy
+
+
+def connect(where: Where) -> Client:
     """Raises `ConfigError`, and `ProxyError` for an URL that is none."""
-    named = {"X-Memory-User": arguments.user, "X-Memory-Scope": arguments.scope}
-    key = arguments.key or os.environ.get("REMEMBERD_KEY")
-    headers = named | {"Authorization": key and f"Bearer {key}"}
-    url = arguments.url or os.environ.get("REMEMBERD_URL") or _configured(arguments)
+    key = where.key or os.environ.get("REMEMBERD_KEY")
+    headers = {
+        "X-Memory-User": where.user,
+        "X-Memory-Scope": where.scope,
+        "Authorization": key and f"Bearer {key}",
+    }
+    url = where.url or os.environ.get("REMEMBERD_URL") or _configured(where)
     return Client(url, {name: value for name, value in headers.items() if value})
 
 
-def _configured(arguments: argparse.Namespace) -> str:
-    server = settings_of(arguments).server
+def _configured(where: Where) -> str:
+    server = settings_of(where.config).server
     host = "127.0.0.1" if server.host in _EVERYWHERE else server.host
     return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
 

@@ -1,0 +1,89 @@
+"""What commands print for people: tables and progress, drawn by rich, which is imported when it is needed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rememberd.memory.recall.block import clean
+
+_GAP = 2  # columns between two cells
+_NARROWEST = 20  # columns for the last cell, however narrow the terminal
+
+
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """To standard output. The last column is cut to what is left of the terminal's width."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    cells = [[_plain(cell) for cell in row] for row in rows]
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
+    left = console.width
+    for at, title in enumerate(titles[:-1]):
+        width = max(len(title), *(row[at].cell_len for row in cells))
+        table.add_column(title, no_wrap=True, width=width)
+        left -= width + _GAP
+    table.add_column(titles[-1], no_wrap=True)
+    for row in cells:
+        row[-1].truncate(max(_NARROWEST, left), overflow="ellipsis")
+        table.add_row(*row)
+    console.print(table)
+
+
+def print_lines(lines: Sequence[str], style: str = "") -> None:
+    """To standard output, each line cut to the terminal's width. Text of a memory must have been cleaned before."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for line in lines:
+        console.print(Text(line), style=style, no_wrap=True, overflow="ellipsis")
+
+
+def _plain(text: str) -> Any:
+    """A memory must neither steer the terminal nor be read as rich's markup."""
+    from rich.text import Text
+
+    return Text(clean(text))
+
+
+class Progress:
+    """How far a long command is, on standard error: a bar on a terminal, elsewhere a line at each tenth."""
+
+    def __init__(self, doing: str, unit: str = "", total: float = 1.0, done: float = 0.0) -> None:
+        self.doing, self.unit, self.total, self.done = doing, unit, total, done
+        self._bar: Any = None
+        self._tenth = 0
+
+    def __enter__(self) -> Progress:
+        if sys.stderr.isatty():
+            from rich import progress
+            from rich.console import Console
+
+            columns = (
+                progress.BarColumn(24),
+                progress.TaskProgressColumn(),
+                progress.TextColumn("{task.description}"),
+            )
+            self._bar = progress.Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task(self.doing, total=max(self.total, 1e-9), completed=self.done)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def add(self, number: float) -> None:
+        """`number` more are done."""
+        self.show(self.done + number, f"{self.doing} {self.done + number:,.0f} of {self.total:,.0f} {self.unit}")
+
+    def show(self, done: float, about: str) -> None:
+        self.done = done
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, description=about)
+        elif int(10 * done / max(self.total, 1e-9)) > self._tenth:
+            self._tenth = int(10 * done / max(self.total, 1e-9))
+            print(about, file=sys.stderr, flush=True)
