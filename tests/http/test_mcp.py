@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -121,7 +122,7 @@ async def test_the_audit_log_tells_of_what_was_done_by_mcp(proxy: Proxy, user: s
 
 
 async def test_what_is_private_is_not_told_by_mcp(proxy: Proxy, user: str) -> None:
-    """Nobody knows on whose machine the model that asks runs. It can still be forgotten."""
+    """Nobody knows on whose machine the model that asks runs. For it there is no such memory to forget."""
     with proxy.client(user) as api:
         secret = api.post("/v1/memories", json={"text": "I see a therapist.", "private": True}).raise_for_status()
     async with connected(proxy, user) as client:
@@ -132,8 +133,50 @@ async def test_what_is_private_is_not_told_by_mcp(proxy: Proxy, user: str) -> No
         assert isinstance(profile, TextResourceContents)
         assert "ski" in profile.text
         assert "therapist" not in profile.text
-        assert (await used(client, "add_memory", text="I see a therapist."))["private"] is True
-        assert (await used(client, "forget_memory", id=secret.json()["id"]))["deleted"] is True
+        assert "no memory" in await refused(client, "forget_memory", id=secret.json()["id"])
+    with proxy.client(user) as api:
+        assert "therapist" in api.get(f"/v1/memories/{secret.json()['id']}").text
+
+
+def without_times(told: Any) -> Any:
+    """The answer, but for what differs between two users or two moments."""
+    text = json.dumps(told, sort_keys=True)
+    for pattern in (r'"\d{4}-\d\d-\d\dT[^"]*"', r'"[0-9a-f]{8}-[0-9a-f-]{27}"', r'"score": [^,}]*'):
+        text = re.sub(pattern, '""', text)
+    return text
+
+
+async def test_nothing_a_model_asks_depends_on_what_is_withheld(proxy: Proxy, user: str) -> None:
+    """Two users who differ in private memories only: every tool tells both the same, letter by letter and page by
+    page, and so does adding what one of them keeps privately."""
+    shown = [f"I have the board game number {number}." for number in range(6)]
+    secrets = ["I see a therapist.", "I take lithium.", *(f"I owe {number} euros to Kim." for number in range(4))]
+    asked: list[tuple[str, dict[str, Any]]] = [
+        *(("list_memories", {"q": "I see a therapist."[:length], "limit": 1}) for length in range(18)),
+        *(("list_memories", {"limit": limit, "include_past": True}) for limit in (1, 2, 3, 5, 6, 7)),
+        *(("search_memories", {"query": secret, "limit": limit}) for secret in secrets[:2] for limit in (1, 6)),
+    ]
+    added: list[tuple[str, dict[str, Any]]] = [
+        ("add_memory", {"text": text}) for text in (secrets[0], "i take LITHIUM")
+    ]
+    told = []
+    for name, private in ((f"{user} with", secrets), (f"{user} without", [])):
+        with proxy.client(name) as api:
+            for number, text in enumerate(shown):
+                for secret in private[number : number + 1]:  # one between each two that are shown
+                    api.post("/v1/memories", json={"text": secret, "private": True}).raise_for_status()
+                api.post("/v1/memories", json={"text": text}).raise_for_status()
+        async with connected(proxy, name) as client:
+            answers = [await used(client, tool, **arguments) for tool, arguments in asked]
+            pages = [await used(client, "list_memories", limit=2)]
+            while cursor := pages[-1]["next_cursor"]:
+                pages.append(await used(client, "list_memories", limit=2, cursor=cursor))
+            answers += [await used(client, tool, **arguments) for tool, arguments in added]
+            for each in (*answers, *pages):
+                if each.get("next_cursor"):
+                    each["next_cursor"] = "there is more"
+            told.append([without_times(each) for each in (*answers, *pages)])
+    assert [(one, other) for one, other in zip(*told, strict=True) if one != other] == []
 
 
 async def test_a_paused_memory_is_paused_by_mcp_too(proxy: Proxy, user: str) -> None:

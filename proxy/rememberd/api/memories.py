@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from rememberd.api.dependencies import CallerResolver
 from rememberd.api.import_turns import enqueue_import
+from rememberd.api.mcp.visible import visibility, visible_page
 from rememberd.api.serializers import flag_from, memory_from, memory_json, text_from, time_from, turn_from
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
@@ -30,6 +31,7 @@ from rememberd.types import NEVER, Kind, Memory, Millis, Space, Turn
 
 _PAGE = 100
 _LARGEST_PAGE = 500
+_ALL = 10_000  # more than the store hands over for any question
 _IMPORT_BATCH = 50
 _ADD_FIELDS = frozenset({"text", "kind", "pinned", "private", "expires_at"})
 _EDIT_FIELDS = frozenset({"text", "pinned", "private", "expires_at", "valid_to"})
@@ -67,19 +69,26 @@ class Memories:
             raise RequestError(400, "invalid_kind", "`kind` must be fact or episode", param="kind")
         past = asked.get("include_past", "").lower() in ("1", "true", "yes")
         wanted = asked.get("q", "").casefold()
+        only = _KINDS[kind] if kind else None
+
+        def list_page(limit: int, cursor: str | None) -> Awaitable[tuple[list[Memory], str | None]]:
+            return self.store.page(space, limit=limit, now=_now(), cursor=cursor, kind=only, include_past=past)
+
+        def holds(memory: Memory) -> bool:
+            return wanted in memory.text.casefold()
+
         cursor, found = asked.get("cursor") or None, list[Memory]()
-        while True:
-            page, cursor = await self.store.page(
-                space,
-                limit=limit - len(found),
-                now=_now(),
-                cursor=cursor,
-                kind=_KINDS[kind] if kind else None,
-                include_past=past,
-            )
-            found += [memory for memory in page if wanted in memory.text.casefold()]
-            if cursor is None or len(found) > limit // 2:  # a page may be short, so that a rare word needs few scans
-                break
+        if visible := visibility(request):
+            shown = visible
+            found, cursor = await visible_page(list_page, lambda each: shown(each) and holds(each), limit, cursor)
+        else:
+            while True:
+                page, cursor = await list_page(limit - len(found), cursor)
+                found += filter(holds, page)
+                if (
+                    cursor is None or len(found) > limit // 2
+                ):  # a page may be short, so that a rare word needs few scans
+                    break
         note(request.scope, count=len(found))
         return json_response({"object": "list", "data": [memory_json(m) for m in found], "next_cursor": cursor})
 
@@ -95,7 +104,10 @@ class Memories:
         kept = await self.store.get(space, [*outcome.added, *outcome.touched])
         if not kept:
             raise RequestError(409, "not_kept", "this memory could not be added; list the memories to see why")
-        return json_response(memory_json(kept[0]))
+        visible = visibility(request)
+        # A model learns no more than what it said, if that is known already and withheld from it.
+        told = kept[0] if visible is None or kept[0].valid_to == NEVER or visible(kept[0]) else memory
+        return json_response(memory_json(told))
 
     async def search(self, request: Request) -> Response:
         space = self.caller.space(request)
@@ -104,7 +116,10 @@ class Memories:
         if not query:
             raise RequestError(400, "missing_query", "`query` must be a text that is not empty", param="query")
         limit = limit_from(fields.get("limit"), 10)
-        found = await self.recall.search(space, query, now=_now(), limit=limit)
+        visible = visibility(request)
+        found = await self.recall.search(space, query, now=_now(), limit=_ALL if visible else limit)
+        if visible:
+            found = [(memory, score) for memory, score in found if visible(memory)][:limit]
         note(request.scope, count=len(found))
         return json_response({"object": "list", "data": [memory_json(memory, score) for memory, score in found]})
 
@@ -161,6 +176,8 @@ class Memories:
 
     async def delete(self, request: Request) -> Response:
         space, memory_id = self.caller.space(request), request.path_params["id"]
+        if (visible := visibility(request)) and not visible(await self._one(request, space)):
+            raise _unknown(memory_id)
         gone = await forget(self.store, self.embedder, space, memory_id, _now)
         if not gone:
             raise _unknown(memory_id)

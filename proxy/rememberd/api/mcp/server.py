@@ -157,13 +157,12 @@ async def _call_tool(context: Context, params: types.CallToolRequestParams) -> t
     tool = TOOLS.get(params.name)
     if tool is None:
         return _failed(f"there is no tool {params.name[:64]!r}; there are {', '.join(TOOLS)}")
-    asking = _asking(context)
-    if asking.paused:
+    if _asking(context).paused:
         return _failed("the user has paused the memory: do without it")
     answer = await _ask(context, tool.asked(params.arguments or {}))
     if answer.status >= 400:
         return _failed(answer.message)
-    told = _told(answer.json, asking)
+    told = _told(answer.json)
     text = orjson.dumps(told).decode()
     return types.CallToolResult(content=[types.TextContent(type="text", text=text)], structured_content=told)
 
@@ -177,13 +176,12 @@ async def _list_resources(context: Context, params: types.PaginatedRequestParams
 async def _read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
     if str(params.uri) != PROFILE:
         raise ValueError(f"there is no resource {str(params.uri)[:64]!r}; there is {PROFILE}")
-    asking = _asking(context)
-    if asking.paused:
+    if _asking(context).paused:
         raise ValueError("the user has paused the memory")
     answer = await _ask(context, ApiCall("GET", "/v1/memories?kind=fact&limit=500"))
     if answer.status >= 400:
         raise ValueError(answer.message)
-    facts = _told(answer.json, asking)["data"]
+    facts = answer.json["data"]
     lines = [f"- {fact['text']} (said {fact['valid_from'][:10]})" for fact in facts]
     text = "\n".join(lines) or "Nothing is known yet."
     return types.ReadResourceResult(
@@ -197,18 +195,11 @@ def _asking(context: Context) -> McpContext:
     return asking
 
 
-def _told(given: Any, asking: McpContext) -> Any:
-    """Without what must stay with the operator and what is in quarantine: of a list the others, of a single
-    memory its id."""
-    if "data" in given:
-        return given | {"data": [each for each in given["data"] if not _withheld(each, asking)]}
-    if _withheld(given, asking):
-        return {"id": given["id"], "object": "memory", "quarantined" if given["quarantined"] else "private": True}
+def _told(given: Any) -> Any:
+    """Of a memory that has just gone into quarantine its id: its text is an order to whoever reads it."""
+    if given.get("quarantined"):
+        return {"id": given["id"], "object": "memory", "quarantined": True}
     return given
-
-
-def _withheld(memory: Any, asking: McpContext) -> bool:
-    return "text" in memory and (memory["quarantined"] or memory["private"] or asking.withheld(memory["text"]))
 
 
 async def _ask(context: Context, asked: ApiCall) -> Answer:
