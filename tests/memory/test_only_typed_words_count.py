@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rememberd.dialects.segments import segment
+from rememberd.memory.recall.block import render
+from tests.memory.test_block_is_plain_safe_text import episode
 from tests.support.handed_in import Message, handed_in, typed
 from tests.support.rules_report import all_turns
 
@@ -63,6 +65,28 @@ def test_the_labelled_statements_count_as_typed() -> None:
 def test_a_doubtful_message_is_called_unsure(text: str) -> None:
     """Then no name, home or employer changes."""
     assert not segment(text).sure
+
+
+def test_the_block_shows_what_was_handed_in_as_such() -> None:
+    """No claim of somebody else stands in the block as the user's own, and each is still there to be found."""
+    bare = []
+    for number, message in enumerate(handed_in()):
+        shown = render([episode(f"User: {message.text}\nAssistant: Fine.", memory_id=str(number))])
+        outside = re.sub(r"\[pasted: .*?\]", "", shown)
+        words = re.split(r"[\s。，、,.]+", message.claim)
+        assert all(word in shown for word in words[:3]), message.text
+        bare += [message.text for word in words if len(word) > 3 and word in outside]
+    assert len(bare) <= 14, bare
+
+
+def test_a_mark_survives_every_cut() -> None:
+    """The beginning, the end and the middle of a long paste are marked alike; the person's words never are."""
+    text = "I keep bees.\n\nSummarise this text:\n" + "I live in Rome. " * 200
+    line = render([episode(f"User: {text}")]).splitlines()[-2]
+    assert line.startswith("User: I keep bees. ")
+    assert "[pasted: Summarise this text: I live in Rome." in line
+    assert line.endswith("…]")
+    assert "pasted" not in render([episode("User: I keep bees. Do you, too?\nAssistant: No.")])
 
 
 @given(st.text(alphabet=st.sampled_from("ab I:\n\"'“”<>/`~-#[](){}*>|?. 1Ä我"), max_size=300))

@@ -185,12 +185,12 @@ class BlockReader:
     def _request(self, index: int, line: _Line, text: str) -> None:
         """A sentence that asks for work on a text, or names one: what follows is the text."""
         follows = any(speaks_of_self(each.text) for each in self.lines[index + 1 : index + 41])
-        position = 0
+        position, length = 0, len(text.rstrip())
         for sentence in _sentences(text):
             lower = sentence.lower()
             weight = hands_in(lower)
             position += len(sentence)
-            behind = text[position:].strip()
+            behind = position < length
             if SALUTATION.fullmatch(lower.strip()) and follows:
                 self._open(line, 0, "block")
                 return
@@ -200,7 +200,7 @@ class BlockReader:
             if weight == "something" and not behind and follows:
                 self._open(line, position, "block")
                 return
-            if weight == "something" and behind and speaks_of_self(behind):
+            if weight == "something" and behind and speaks_of_self(text[position : position + _LEAD_CHARS]):
                 self.sure = False
         self.asked_above = text.rstrip().endswith((*ASKS, ":")) and not FIRST_PERSON.search(text.lower())
 

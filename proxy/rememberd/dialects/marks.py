@@ -13,6 +13,7 @@ Span = tuple[int, int]
 QUOTED_WHOLE = re.compile(r"\s*[\"“«„「](.*)[\"”»“」]\s*", re.DOTALL)
 _FENCE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`", re.DOTALL)
 # Each class excludes its own opening mark, so that a row of opening marks costs one pass.
+_QUOTE = re.compile(r"(?<!\w)[\"'‘]|[“«»„「『]")
 _QUOTATION = re.compile(
     r"(?<!\w)\"(?=\S)[^\"]{1,4000}\"(?!\w)|“[^“”]{1,4000}”|«[^«»]{1,4000}»|»[^«»\n]{1,400}«|„[^„“”]{1,4000}[“”]|「[^「」]{1,4000}」|『[^『』]{1,4000}』"
     r"|(?<!\w)['‘](?=\S)[^'‘’\n]{3,400}['’](?!\w)|(?<!\w)'(?=\S)(?:[^'\n]|(?<=\w)'(?=\w)){3,400}(?<=[.!?])'(?!\w)"
@@ -25,12 +26,15 @@ _CONTRACTED = re.compile(r"\bi['’]", re.IGNORECASE)
 
 
 def marked_spans(text: str) -> Iterator[Span]:
+    """What is handed in, in no order; spans may lie in one another."""
     for found in _FENCE.finditer(text):
-        yield found.span()
-    yield from _elements(text)
-    for found in _QUOTATION.finditer(text):
-        if not _is_mention(found[0][1:-1]):
+        if found[0].startswith(("```", "~~~")) or not _is_mention(found[0][1:-1]):
             yield found.span()
+    yield from _elements(text)
+    if _QUOTE.search(text):
+        for found in _QUOTATION.finditer(text):
+            if not _is_mention(found[0][1:-1]):
+                yield found.span()
 
 
 def _is_mention(quoted: str) -> bool:
@@ -55,9 +59,6 @@ def _elements(text: str) -> Iterator[Span]:
         if end > tag.end():
             yield tag.start(), end
             position = end
-        elif (
-            not text[: tag.start()].rpartition("\n")[2].strip()
-            if tag.start() < 200
-            else text[tag.start() - 1] == "\n"
-        ):
+        elif not end and not text[max(0, tag.start() - 100) : tag.start()].rpartition("\n")[2].strip():
             yield tag.start(), len(text)
+            return
