@@ -148,9 +148,12 @@ async def test_a_repair_reaches_the_running_workers(settings: Settings, capsys: 
     await kept(settings, ADA, DIRTY)
     store, embedder = await opened(settings)
     database = Database(settings.data_path / "queue.db")
+    cache = SqliteBlockCache(database)
+    version = await cache.bump(ADA)
+    await cache.put(ADA, "turn", version, b"block", at=1)
     async with serving(store, socket_path(settings.data_path)):
         await audited(settings, capsys, fix=True)
-    assert (await SqliteBlockCache(database).get(ADA, "turn"))[0] == 1
+    assert await cache.get(ADA, "turn") == (version + 1, None)
     await database.close()
     assert [each.text for each in await store.get(ADA, ["secret-5555", "expired-666"])] == [
         "My key is [redacted: OpenAI key]."
