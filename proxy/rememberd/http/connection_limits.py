@@ -10,10 +10,12 @@ import asyncio
 import logging
 from typing import ClassVar, NamedTuple
 
+import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rememberd.errors import openai_body
+from rememberd.http.framing import single_content_length
 from rememberd.telemetry.metrics import counter
 
 log = logging.getLogger("rememberd.protocol")
@@ -22,6 +24,7 @@ _REASONS = ("too_many_connections", "slow_head", "slow_body", "head_too_large")
 REFUSED = counter("rememberd_connections_refused", "Connections that were closed.", "reason", *_REASONS)
 
 LARGEST_HEAD = 64 * 1024  # bytes; clients of ours send 1 to 4 KB
+_OFFER = (b"upgrade", b"http2-settings", b"connection")
 _PHRASES = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
 
 
@@ -43,6 +46,7 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.parser, self._upgrade_offered = _parser(self), False
         self._in_head, self._in_body, self._head_bytes = True, False, 0
         self._timer: asyncio.TimerHandle | None = None
         self._timed = ""
@@ -56,9 +60,17 @@ class _LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
         if self._in_head:
             self._head_bytes += len(data)
-        super().data_received(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._misread(data)
+            return
+        except httptools.HttpParserUpgrade as end_of_head:
+            self._ignore_upgrade(data[end_of_head.args[0] :])
+            return
         if self.transport.is_closing():
             return
         if self._in_head and self._head_bytes > LARGEST_HEAD:
@@ -66,13 +78,51 @@ class _LimitedProtocol(HttpToolsProtocol):
         else:
             self._time("head" if self._in_head and self._head_bytes else "body" if self._in_body else "")
 
+    def _read_again(self, data: bytes) -> None:
+        """Begin anew with `data` in place of what the parser stopped at."""
+        self.parser, self._head_bytes, self._upgrade_offered = _parser(self), 0, False
+        self.data_received(data)
+
+    def _misread(self, data: bytes) -> None:
+        """400, unless all that is wrong is a length that is named several times, always the same."""
+        first = self._in_head and self._head_bytes == len(data)
+        if first and (single := single_content_length(data)) is not None:
+            self._read_again(single)
+        else:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Serve HTTP/1.1 to a client that offers another protocol (RFC 9110, 7.8): JDK's HttpClient and curl --http2
+        offer h2c with every first request. The parser skipped the body, so it gets the head without the offer."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("CONNECT is not supported.")
+            return
+        line = b"%b %b HTTP/%b" % (method, self.url, self.parser.get_http_version().encode())
+        kept = [b"%b: %b" % pair for pair in self.headers if pair[0] not in _OFFER]
+        options = (option for name, value in self.headers if name == b"connection" for option in value.split(b","))
+        others = b", ".join(option for option in options if option.strip().lower() not in _OFFER)
+        connection = [b"connection: " + others] if others else []
+        self._read_again(b"\r\n".join([line, *kept, *connection, b"", b""]) + rest)
+
     def on_headers_complete(self) -> None:
         if self._head_bytes > LARGEST_HEAD and _size(self.headers) + len(self.url) > LARGEST_HEAD:
             raise ValueError("the head is too large")  # the parser stops, and `send_400_response` is called
+        if self.parser.should_upgrade():
+            self._upgrade_offered = True  # `_ignore_upgrade` comes next
+            return
         self._in_head, self._in_body, self._head_bytes = False, True, 0
+        names = [name for name, _ in self.headers]
+        both = b"transfer-encoding" in names and b"content-length" in names
+        if both:  # the chunks count; and this connection ends, for others may count otherwise (RFC 9112, 6.1)
+            self.headers[:] = [pair for pair in self.headers if pair[0] != b"content-length"]
         super().on_headers_complete()
+        if both:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
+        if self._upgrade_offered:
+            return
         self._in_head, self._in_body = True, False
         super().on_message_complete()
 
@@ -114,6 +164,12 @@ class _LimitedProtocol(HttpToolsProtocol):
         )
         self.transport.close()
         self._time("")
+
+
+def _parser(protocol: HttpToolsProtocol) -> httptools.HttpRequestParser:
+    parser = httptools.HttpRequestParser(protocol)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True, lenient_chunked_length=True)
+    return parser
 
 
 def _size(headers: list[tuple[bytes, bytes]]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from secrets import token_hex
@@ -10,6 +11,7 @@ from typing import Any
 from starlette.types import Receive, Scope
 
 from rememberd.errors import RequestError
+from rememberd.http.content_coding import codings_of, decode
 from rememberd.telemetry.logs import REQUEST
 
 NOTED = "rememberd.noted"  # in an ASGI scope
@@ -21,9 +23,11 @@ class ClientGone(Exception):
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
-    """The whole body. Raises `RequestError` 413 over `limit` bytes, 415 if compressed; `ClientGone`."""
-    if headers.get("content-encoding", "identity") != "identity":
-        raise RequestError(415, "unsupported_encoding", "send the request body uncompressed")
+    """The whole body, decoded if it came compressed.
+
+    Raises `RequestError` 413 over `limit` bytes (as they came, and decoded), 400 and 415 for an encoding that is
+    broken or not known; `ClientGone`."""
+    codings = codings_of(headers["content-encoding"]) if "content-encoding" in headers else []
     announced = headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
@@ -37,7 +41,13 @@ async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) ->
         if size > limit:
             raise _too_large(limit)
         chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    raw = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if not codings:
+        return raw
+    decoded = await asyncio.to_thread(decode, raw, codings, limit)
+    if decoded is None:
+        raise _too_large(limit)
+    return decoded
 
 
 def note(scope: Scope, /, **fields: Any) -> None:

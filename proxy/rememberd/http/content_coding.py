@@ -1,0 +1,79 @@
+"""Request bodies that a client compressed (RFC 9110, 8.4), decoded within the limit of a body."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from typing import Protocol
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+from rememberd.errors import RequestError
+
+CODINGS = ("gzip", "x-gzip", "deflate", "zstd")
+_ZSTD_WINDOW_LOG = 23  # 8 MiB; RFC 9659 forbids more in this coding
+
+
+class Decompressor(Protocol):
+    """What zlib's and zstd's have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+class _TooLarge(Exception):
+    pass
+
+
+def codings_of(header: str) -> list[str]:
+    """The codings in the order in which they were applied. Raises `RequestError` 415 for one that is not known."""
+    named = [each.strip().lower() for each in header.split(",")]
+    codings = [each for each in named if each not in ("", "identity")]
+    if unknown := [each for each in codings if each not in CODINGS]:
+        message = f"the content encoding {unknown[0]!r} is not supported; send {', '.join(CODINGS)} or no encoding"
+        raise RequestError(415, "unsupported_encoding", message)
+    return codings
+
+
+def decode(raw: bytes, codings: list[str], limit: int) -> bytes | None:
+    """`raw` without `codings`; None if it is over `limit` bytes, of which no more than one is ever made. Takes some
+    milliseconds a megabyte. Raises `RequestError` 400 for what is not in that coding or is cut off."""
+    try:
+        for coding in reversed(codings):
+            raw = _decoded(raw, coding, limit)
+    except _TooLarge:
+        return None
+    except (zlib.error, zstd.ZstdError, EOFError):
+        message = f"the body is not whole or not encoded as Content-Encoding says ({', '.join(codings)})"
+        raise RequestError(400, "invalid_encoding", message) from None
+    return raw
+
+
+def _decoded(raw: bytes, coding: str, limit: int) -> bytes:
+    """gzip and zstd may consist of several members, one behind the other."""
+    found = b""
+    while raw:
+        decompressor = _decompressor(coding, raw)
+        found += decompressor.decompress(raw, limit + 1 - len(found))
+        if len(found) > limit:
+            raise _TooLarge
+        if not decompressor.eof:
+            raise EOFError
+        raw = decompressor.unused_data
+    return found
+
+
+def _decompressor(coding: str, raw: bytes) -> Decompressor:
+    if coding == "zstd":
+        return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})
+    if coding == "deflate":  # some clients leave out its header
+        return zlib.decompressobj(15 if raw[0] & 0x0F == 8 else -15)
+    return zlib.decompressobj(31)
