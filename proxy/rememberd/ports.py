@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 from rememberd.search_results import Candidates
 from rememberd.types import (
@@ -21,6 +21,7 @@ from rememberd.types import (
     Space,
     Sparse,
     Spent,
+    SpooledTurn,
     Turn,
 )
 
@@ -183,6 +184,26 @@ class ExtractionQueue(Protocol):
 
     async def release(self) -> int:
         """Return the leases of this writer, which stops, and of a dead one where there can be only one."""
+
+
+class Spool(Protocol):
+    """Turns on this host's disk, in order, while the queue is late. Every method but `close` raises
+    `QueueUnavailable` with the disk's reason. Positions are numbers of bytes, 0 for the first turn."""
+
+    async def append(self, turn: Turn) -> int:
+        """On disk when this returns: survives kill -9 and a power cut. Returns its position."""
+
+    async def read(self, position: int) -> list[SpooledTurn]:
+        """The next turns from `position` on, some dozens; empty at the end."""
+
+    async def clear(self, position: int) -> bool:
+        """Drop all turns before `position`, if none was appended behind them. False: one was."""
+
+    async def adopt(self) -> list[Self]:
+        """The spools of processes that died, which nobody else has adopted. The caller empties and closes them."""
+
+    async def close(self) -> None:
+        """What is in it stays, for somebody to adopt."""
 
 
 class ReceiptStore(Protocol):

@@ -144,6 +144,7 @@ class Turn:
     taken_at: Millis = 0  # when it came to us, where that is later than it was said: an import
     found: tuple[Fact, ...] = ()
     of: str = ""
+    redacted: bool = False
 
     @property
     def said_in(self) -> str:
@@ -154,6 +155,14 @@ class Turn:
     def began(self) -> Millis:
         """An erasure at this time or later takes it along."""
         return self.taken_at or self.created_at
+
+
+class SpooledTurn(NamedTuple):
+    """A turn in a spool, from `start` to `end`. None: it cannot be read."""
+
+    start: int
+    end: int
+    turn: Turn | None
 
 
 @dataclass(frozen=True, slots=True)

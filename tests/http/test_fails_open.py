@@ -77,8 +77,8 @@ def test_a_memory_call_fails_closed_while_the_store_is_down(own: Proxy) -> None:
 
 @pytest.mark.parametrize("stream", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_broken_queue_does_not_hold_an_answer_back(tmp_path: Path, upstream: FakeModel, stream: bool) -> None:
-    """The file is no database any more: the answer comes whole, readiness says why, and a turn that was still kept
-    back at the end is counted and logged as lost."""
+    """The file is no database any more: the answer comes whole and readiness says why. The turn is spooled, and
+    learned once the operator has removed the damaged file and started anew."""
     with running(tmp_path, {"model-a": upstream.url}) as proxy, proxy.client("q") as client:
         ask(client, "I live in Kiruna.")
         remembered(client, "Kiruna")
@@ -90,7 +90,10 @@ def test_a_broken_queue_does_not_hold_an_answer_back(tmp_path: Path, upstream: F
         assert not stream or reply.text.endswith("data: [DONE]\n\n")
         assert eventually(lambda: metric(proxy, 'rememberd_queue_puts_total{outcome="late"}')) == 1
         assert httpx.get(f"{proxy.url}/health/ready").status_code == 503
-    assert any("the turns of 1 answers before the end: they are lost" in line for line in proxy.log)
+    for file in proxy.data.glob("queue.db*"):
+        file.unlink()
+    with running(tmp_path, {"model-a": upstream.url}) as proxy, proxy.client("q") as client:
+        remembered(client, "Do I live in Kiruna?", "episode")
 
 
 def test_a_turn_waits_for_a_queue_that_comes_back(tmp_path: Path, upstream: FakeModel) -> None:
@@ -105,7 +108,7 @@ def test_a_turn_waits_for_a_queue_that_comes_back(tmp_path: Path, upstream: Fake
 
 
 def test_a_queue_that_stays_late_is_not_waited_for(tmp_path: Path, upstream: FakeModel) -> None:
-    """After three answers that waited for nothing the next one leaves at once; nothing that was said is lost, and
+    """After one answer that waited for nothing the next ones leave at once; nothing that was said is lost, and
     answers wait again when the queue is back."""
     memory = {"deadline_ms": 1000}
     with running(tmp_path, {"model-a": upstream.url}, memory=memory) as proxy, proxy.client("late") as client:
@@ -113,7 +116,7 @@ def test_a_queue_that_stays_late_is_not_waited_for(tmp_path: Path, upstream: Fak
         with closing(sqlite3.connect(proxy.data / "queue.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             waited = [ask(client, f"I own a boat called number {n}.").elapsed.total_seconds() for n in range(4)]
-            assert min(waited[:3]) >= 1 > waited[3]
+            assert waited[0] >= 1 > max(waited[1:])
             assert metric(proxy, late) == 4
         for n in range(4):
             remembered(client, f"number {n}")

@@ -14,8 +14,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from rememberd.dialects import chat
-from rememberd.dialects.registry import Dialect
 from rememberd.errors import UpstreamUnavailable, openai_body
 from rememberd.http.relay import OnEnd, Relay, cancel_on_disconnect
 from rememberd.ports import Upstream
@@ -29,9 +27,7 @@ def bytes_deployment(api_base: str, **changes: Any) -> Deployment:
     return Deployment("fake-large", "openai", "fake-large", frozenset({PATH}), api_base, "sk-upstream", **changes)
 
 
-def proxy_app(
-    upstream: Upstream, deployment: Deployment, on_end: OnEnd | None = None, dialect: Dialect = chat
-) -> Starlette:
+def proxy_app(upstream: Upstream, deployment: Deployment, on_end: OnEnd | None = None) -> Starlette:
     """Every POST goes to `deployment` as it is; the added header is X-Memory-Status."""
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,7 +35,7 @@ def proxy_app(
         sent = upstream.send(deployment, PATH, await request.body(), request.headers.items())
         reply = await cancel_on_disconnect(receive, sent)
         if reply is not None:
-            await Relay(reply, [("X-Memory-Status", "off")], on_end=on_end, dialect=dialect)(scope, receive, send)
+            await Relay(reply, [("X-Memory-Status", "off")], on_end=on_end)(scope, receive, send)
 
     async def unavailable(request: Request, error: Exception) -> Response:
         assert isinstance(error, UpstreamUnavailable)

@@ -3,10 +3,12 @@ of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from rememberd.errors import RequestError
+from rememberd.memory.learn.build_memories import redacted
 from rememberd.memory.learn.memory_commands import memory_command
 from rememberd.ports import ReceiptStore, TurnQueue
 from rememberd.types import Receipt, Turn
@@ -24,8 +26,11 @@ class ImportResult:
     skipped: list[str] = field(default_factory=list)
 
 
-async def enqueue_import(turns: Sequence[Turn], queue: TurnQueue, receipts: ReceiptStore) -> ImportResult:
-    """One after the other, so that what was said last holds. Again after a failure, it goes on where that was.
+async def enqueue_import(
+    turns: Sequence[Turn], queue: TurnQueue, receipts: ReceiptStore, redact_too: Collection[str] = ()
+) -> ImportResult:
+    """One after the other, so that what was said last holds. Again after a failure, it goes on where that was. No
+    secret reaches the queue.
 
     Raises `QueueUnavailable`, and `RequestError` 409 when the user is erased meanwhile."""
     taken = ImportResult()
@@ -38,7 +43,8 @@ async def enqueue_import(turns: Sequence[Turn], queue: TurnQueue, receipts: Rece
             taken.known.append(turn.receipt)
             continue
         # The receipt first: the writer may be done with the turn before we are.
-        if not (await receipts.put(_receipt(turn)) and await queue.put(turn)):
+        clean = await asyncio.to_thread(redacted, turn, redact_too)
+        if not (await receipts.put(_receipt(turn)) and await queue.put(clean)):
             raise RequestError(
                 409, "user_erased", "everything was erased meanwhile, this too; send it again to keep it"
             )

@@ -225,7 +225,7 @@ class Memories:
         await self.block_cache.bump(space)
         if errors and not added + merged + len(turns):
             raise RequestError(400, "invalid_import", f"line {errors[0]['line']}: {errors[0]['message']}")
-        taken = await enqueue_import(turns, self.queue, self.receipts)
+        taken = await enqueue_import(turns, self.queue, self.receipts, self.redact_too)
         return json_response(
             {"object": "memories.imported", "added": added, "merged": merged, "turns": taken, "errors": errors}
         )

@@ -17,7 +17,6 @@ _SHOWN = (
     "X-Memory-Write",
     "X-Proxy-Overhead-Ms",
     "X-Request-Id",
-    "X-Upstream-Request-Id",
 )
 
 

@@ -1,4 +1,4 @@
-"""What must not be lost while a part is away is tried again; what must end is cancelled until it has."""
+"""Retry with a deadline; cancel a task until it has really ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rememberd.errors import QueueUnavailable
 
 T = TypeVar("T")
 
-PATIENCE_S = 60.0  # outlasts a failover; the answer left long ago (the deadline), only memory is spent
+PATIENCE_S = 60.0  # longer than a failover of Redis
 
 _AGAIN_S = 0.5
 
@@ -20,7 +20,7 @@ log = logging.getLogger("rememberd.queue")
 
 
 async def retry_until(step: Callable[[], Awaitable[T]]) -> T:
-    """Raises `QueueUnavailable` once the patience is at its end."""
+    """Raises `QueueUnavailable` if `step` still does so after `PATIENCE_S`."""
     until = time.monotonic() + PATIENCE_S
     while True:
         try:

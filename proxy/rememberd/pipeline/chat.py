@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from secrets import token_hex
@@ -25,9 +25,8 @@ from rememberd.dialects.usage import usage
 from rememberd.errors import QueueUnavailable
 from rememberd.http.relay import OnFirst, Relay, cancel_on_disconnect
 from rememberd.http.request import header_values, read_body, request_id, with_query
-from rememberd.memory.recall.circuit_breaker import Breaker
+from rememberd.memory.learn.build_memories import redacted
 from rememberd.memory.recall.recall import Recall, Recalled
-from rememberd.memory.retry import retry_until
 from rememberd.pipeline.chat_request import (
     ChatRequest,
     RecallResult,
@@ -38,7 +37,8 @@ from rememberd.pipeline.chat_request import (
     user_turn,
     write_of,
 )
-from rememberd.ports import BlockCache, PauseStore, ReceiptStore, TurnQueue
+from rememberd.pipeline.outbox import Outbox
+from rememberd.ports import BlockCache, PauseStore, ReceiptStore
 from rememberd.telemetry import tracing
 from rememberd.telemetry.metrics import counter
 from rememberd.telemetry.timings import RequestTimings, remembering
@@ -48,17 +48,16 @@ from rememberd.upstream.failover import Failover, UpstreamResponse
 
 log = logging.getLogger("rememberd.chat")
 
-_OUTCOMES = ("queued", "late", "lost", "erased")
-TURNS = counter("rememberd_queue_puts", "Turns at the end of an answer.", "outcome", *_OUTCOMES)
 _STATUSES = ("hit", "miss", "skipped", "off", "degraded", "no-identity")
 STATUS = counter("rememberd_memory_status", "X-Memory-Status of the answers.", "status", *_STATUSES)
 _answers = lru_cache(STATUS.labels)
 
 _FRESH_MS = 600_000  # memories expire, and "yesterday" moves on, without the space changing
-_DRAIN_S = 4.0  # the supervisor kills a web process five seconds after its last stream
+_DRAIN_S = 1.0  # for receipts and blocks; what the outbox waits for comes on top
 _LARGE_BODY = 64 * 1024  # bytes; understanding more (up to 50 ms if it is hostile) belongs off the event loop
 _LARGE_JSON = 1024 * 1024  # bytes; without memory the parser alone reads it (0.4 ms), and a thread costs as much
 _LARGE_ANSWER = 256 * 1024  # bytes; so does parsing more than this (about 2 ms)
+_LONG_TURN = 1_000  # characters; and redacting more (2 ms; ten times the text may take 50)
 
 
 class Chat:
@@ -72,21 +71,21 @@ class Chat:
         upstream: Failover,
         recall: Recall,
         block_cache: BlockCache,
-        queue: TurnQueue,
+        outbox: Outbox,
         receipts: ReceiptStore,
         pauses: PauseStore,
         placement: str,
         side_tasks: Sequence[re.Pattern[str]],
         deadline_ms: int,
         max_body_bytes: int,
+        redact_too: Collection[str],
     ) -> None:
         self.auth, self.catalog, self.upstream = auth, catalog, upstream
-        self.recall, self.block_cache, self.queue, self.receipts = recall, block_cache, queue, receipts
+        self.recall, self.block_cache, self.outbox, self.receipts = recall, block_cache, outbox, receipts
         self.pauses = pauses
         self.placement, self.side_tasks = placement, side_tasks
-        self.deadline_ms, self.max_body_bytes = deadline_ms, max_body_bytes
+        self.deadline_ms, self.max_body_bytes, self.redact_too = deadline_ms, max_body_bytes, redact_too
         self._pending: set[asyncio.Task[None]] = set()
-        self._queue_breaker = Breaker()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         clock = RequestTimings()
@@ -242,7 +241,7 @@ class Chat:
             "X-Proxy-Overhead-Ms": f"{overhead * 1000:.1f}",
         }
         user_turn = request.user_turn
-        relay = partial(Relay, reply, on_first=on_first, dialect=dialect)
+        relay = partial(Relay, reply, on_first=on_first, end=dialect.END, error_event=dialect.error_event)
         if user_turn is None or (recall_result is None and write != "on"):
             return relay(tuple(headers.items())), None
         receipt = Receipt(
@@ -273,18 +272,15 @@ class Chat:
         copy: bytes,
         whole: bool,
     ) -> None:
-        """Queue the turn, file the receipt, freeze the block. The answer's last bytes wait for it until the deadline;
-        what takes longer goes on behind them. A queue that keeps being late is not waited for until it has taken a
-        turn."""
+        """Put the turn on a disk, file the receipt, cache the block. The answer's last bytes wait for the turn; for
+        the others until the deadline, and not at all while the queue is known to be late."""
         began = time.perf_counter()
         await _note_usage(copy, whole)
-        steps = self._steps(request, user_turn, recall_result, receipt)
-        task = self._start(self._record([*steps, self._enqueue(request, user_turn, receipt, copy)]))
-        _, late = await asyncio.wait({task}, timeout=self.deadline_ms / 1000 if self._queue_breaker.closed else 0)
+        filing = self._start(self._record(self._steps(request, user_turn, recall_result, receipt)))
+        await self.outbox.put(await self._redacted_turn(request, user_turn, receipt, copy))
+        left = self.deadline_ms / 1000 - (time.perf_counter() - began)
+        await asyncio.wait({filing}, timeout=0 if self.outbox.behind else max(0.0, left))
         remembering.observe(time.perf_counter() - began)
-        if late:
-            TURNS.labels("late").inc()
-            self._queue_breaker.failure()
 
     def _steps(
         self, request: ChatRequest, user_turn: UserTurn, recall_result: RecallResult | None, receipt: Receipt
@@ -303,12 +299,9 @@ class Chat:
 
     async def drain(self) -> None:
         """Wait for what answers left behind, but not for ever for a queue that is away."""
-        if not self._pending:
-            return
-        _, lost = await asyncio.wait(self._pending, timeout=_DRAIN_S)
-        if lost:
-            TURNS.labels("lost").inc(len(lost))
-            log.error("the queue did not take the turns of %d answers before the end: they are lost", len(lost))
+        if self._pending:
+            await asyncio.wait(self._pending, timeout=_DRAIN_S)
+        await self.outbox.close()
 
     async def _file(self, steps: list[Coroutine[Any, Any, bool]]) -> None:
         """One after the other: nobody waits for them, and at the same time they would be three tasks."""
@@ -326,7 +319,8 @@ class Chat:
             if isinstance(outcome, BaseException) and not isinstance(outcome, QueueUnavailable):
                 raise outcome
 
-    async def _enqueue(self, request: ChatRequest, user_turn: UserTurn, receipt: Receipt, copy: bytes) -> bool:
+    async def _redacted_turn(self, request: ChatRequest, user_turn: UserTurn, receipt: Receipt, copy: bytes) -> Turn:
+        """Without secrets: what is put stands in the files of the queue until it was learned, and some time after."""
         read = partial(request.dialect.answer, copy, streamed=not copy.lstrip().startswith(b"{"))
         turn = Turn(
             id=user_turn.turn_id,
@@ -342,14 +336,9 @@ class Chat:
             continues=user_turn.asked.continues,
             trace=tracing.traceparent(),
         )
-        try:
-            kept = await retry_until(partial(self.queue.put, turn))
-        except QueueUnavailable:
-            TURNS.labels("lost").inc()
-            raise
-        self._queue_breaker.success()
-        TURNS.labels("queued" if kept else "erased").inc()
-        return kept
+        if len(turn.user_text) + len(turn.answer) > _LONG_TURN:
+            return await asyncio.to_thread(redacted, turn, self.redact_too)
+        return redacted(turn, self.redact_too)
 
     async def _cache_block(
         self, request: ChatRequest, user_turn: UserTurn, recall_result: RecallResult, version: int

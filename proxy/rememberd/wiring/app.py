@@ -31,6 +31,7 @@ from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.recall.recall import Recall
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.pipeline.chat import Chat
+from rememberd.pipeline.outbox import Outbox
 from rememberd.pipeline.router import ChatFirstRouter
 from rememberd.ports import MemoryStore
 from rememberd.settings.schema import Settings, configured_keys
@@ -181,13 +182,14 @@ def _chat(parts: Parts) -> Chat:
         upstream=parts.upstream,
         recall=parts.recall,
         block_cache=queues.block_cache,
-        queue=queues.queue,
+        outbox=Outbox(queues.queue, queues.spool, memory.deadline_ms),
         receipts=queues.receipts,
         pauses=queues.pauses,
         placement=memory.placement,
         side_tasks=[re.compile(pattern) for pattern in memory.side_tasks or ()],
         deadline_ms=memory.deadline_ms,
         max_body_bytes=parts.max_body_bytes,
+        redact_too=tuple(memory.redact or ()),
     )
 
 
@@ -201,6 +203,7 @@ def _lifespan(parts: Parts, handlers: Handlers) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await parts.watcher.refresh()
+        handlers.chat.outbox.start()
         background = [asyncio.create_task(parts.watcher.run()), asyncio.create_task(parts.audit_log.run())]
         yield
         await handlers.mcp.close()

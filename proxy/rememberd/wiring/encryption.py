@@ -14,9 +14,10 @@ from rememberd.encryption.master_key import masters
 from rememberd.encryption.pauses import SealedPauses
 from rememberd.encryption.queue import SealedQueue
 from rememberd.encryption.records import SealedBlockCache, SealedReceipts
+from rememberd.encryption.spool import SealedSpool
 from rememberd.encryption.store import SealedStore
 from rememberd.errors import ConfigError, QueueUnavailable
-from rememberd.ports import BlockCache, ExtractionQueue, MemoryStore, PauseStore, ReceiptStore, TurnQueue
+from rememberd.ports import BlockCache, ExtractionQueue, MemoryStore, PauseStore, ReceiptStore, Spool, TurnQueue
 from rememberd.settings.schema import Settings
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.keyring import SqliteKeyring, file_of
@@ -51,6 +52,9 @@ class Encryption:
 
     def extraction_queue(self, extraction_queue: ExtractionQueue) -> ExtractionQueue:
         return SealedExtractionQueue(extraction_queue, self.keyring) if self.keyring else extraction_queue
+
+    def spool(self, spool: Spool) -> Spool:
+        return SealedSpool(spool, self.keyring) if self.keyring else spool
 
     def pauses(self, pauses: PauseStore) -> PauseStore:
         return SealedPauses(pauses, self.keyring) if self.keyring else pauses
@@ -118,4 +122,9 @@ async def _check_unsealed(settings: Settings) -> None:
 
 def holds_plaintext(data_dir: Path) -> bool:
     """Was anything kept here before? Asked while there is no key yet."""
-    return (data_dir / "queue.db").exists() or (data_dir / "qdrant").exists()
+    kept = (data_dir / "queue.db").exists() or (data_dir / "qdrant").exists()
+    return kept or any(spool_of(data_dir).glob("*"))
+
+
+def spool_of(data_dir: Path) -> Path:
+    return data_dir / "spool"

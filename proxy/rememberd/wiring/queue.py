@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rememberd.ports import BlockCache, ExtractionQueue, PauseStore, ReceiptStore, TurnQueue
+from rememberd.ports import BlockCache, ExtractionQueue, PauseStore, ReceiptStore, Spool, TurnQueue
 from rememberd.settings.schema import Settings
+from rememberd.storage.spool import FileSpool
 from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
@@ -13,19 +14,20 @@ from rememberd.storage.sqlite.pauses import SqlitePauses
 from rememberd.storage.sqlite.queue import SqliteQueue
 from rememberd.storage.sqlite.receipts import SqliteReceipts
 from rememberd.types import Millis
-from rememberd.wiring.encryption import Encryption
+from rememberd.wiring.encryption import Encryption, spool_of
 
 
 @dataclass(frozen=True, slots=True)
 class QueueBundle:
-    """Closing the queue closes them all. `file` is the queue itself where it is a file: with notes for its one
-    writer, about turns that were under way when their user was erased."""
+    """Closing the queue closes them all but the spool. `file` is the queue itself where it is a file: with notes for
+    its one writer, about turns that were under way when their user was erased."""
 
     queue: TurnQueue
     extraction_queue: ExtractionQueue
     receipts: ReceiptStore
     block_cache: BlockCache
     pauses: PauseStore
+    spool: Spool
     file: SqliteQueue | None = None
 
 
@@ -38,6 +40,7 @@ def open_queue(settings: Settings, seal: Encryption) -> QueueBundle:
         seal.receipts(bare.receipts),
         seal.block_cache(bare.block_cache),
         seal.pauses(bare.pauses),
+        seal.spool(bare.spool),
         bare.file,
     )
 
@@ -46,7 +49,13 @@ def _in_sqlite(settings: Settings) -> QueueBundle:
     database = Database(settings.data_path / "queue.db")
     queue, extraction_queue = SqliteQueue(database), SqliteExtractionQueue(database, idle_ms=_idle_ms(settings))
     return QueueBundle(
-        queue, extraction_queue, SqliteReceipts(database), SqliteBlockCache(database), SqlitePauses(database), queue
+        queue,
+        extraction_queue,
+        SqliteReceipts(database),
+        SqliteBlockCache(database),
+        SqlitePauses(database),
+        FileSpool(spool_of(settings.data_path)),
+        queue,
     )
 
 
@@ -60,7 +69,14 @@ def _in_redis(settings: Settings) -> QueueBundle:
     # A third of the deadline: a chat makes up to three of these look-ups.
     shared = RedisClient(settings.memory.queue.url or "", soon_ms=settings.memory.deadline_ms / 3)
     queue, extraction_queue = RedisQueue(shared), RedisExtractionQueue(shared, idle_ms=_idle_ms(settings))
-    return QueueBundle(queue, extraction_queue, RedisReceipts(shared), RedisBlockCache(shared), RedisPauses(shared))
+    return QueueBundle(
+        queue,
+        extraction_queue,
+        RedisReceipts(shared),
+        RedisBlockCache(shared),
+        RedisPauses(shared),
+        FileSpool(spool_of(settings.data_path)),
+    )
 
 
 def _idle_ms(settings: Settings) -> Millis:

@@ -17,6 +17,7 @@ from rememberd.memory.learn.rules.extract import Rules
 from rememberd.memory.learn.writer import DAY_MS, Writer
 from rememberd.memory.retry import cancel_and_wait
 from rememberd.memory.safety.privacy import Privacy
+from rememberd.pipeline.outbox import Outbox
 from rememberd.ports import Embedder, ExtractionQueue, MemoryStore, TurnQueue, Upstream
 from rememberd.settings.schema import Settings
 from rememberd.types import CHAT, Deployment
@@ -78,15 +79,19 @@ async def running_writer(
 
 @asynccontextmanager
 async def _recording(settings: Settings, seal: Encryption) -> AsyncIterator[QueueBundle]:
-    """With the leases of this writer returned at the end, and those of a predecessor that died at the start."""
+    """With the leases of this writer returned at the end, and those of a predecessor that died at the start; and with
+    the turns that web processes of this host have spooled before they died."""
     records = open_queue(settings, seal)
+    outbox = Outbox(records.queue, records.spool, settings.memory.deadline_ms)
     try:
         await _released(records.queue)
         await _released(records.extraction_queue)
+        outbox.start()
         yield records
         await _released(records.extraction_queue)
         await _released(records.queue)
     finally:
+        await outbox.close()
         await records.queue.close()
 
 

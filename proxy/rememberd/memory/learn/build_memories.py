@@ -24,10 +24,12 @@ UNPROVEN = Counter("rememberd_facts_unproven", "Facts dropped: their evidence is
 
 def redacted(turn: Turn, too: Collection[str] = ()) -> Turn:
     """The same turn without secrets (and the kinds of `PERSONAL` that go `too`) and without a block of ours on
-    either side.
+    either side; as it is, if that was done already, before it was queued.
 
     Of an over-long side only what may be kept is read, and a margin, so that no secret is cut in two where it would
     be kept: a megabyte would stall every recall for seconds."""
+    if turn.redacted:
+        return turn
     user_text, answer = (
         redact(_ends(without_block(side), 2 * SIDE_CHARS, 2 * TAIL_CHARS), too)
         for side in (turn.user_text, turn.answer)
@@ -35,7 +37,7 @@ def redacted(turn: Turn, too: Collection[str] = ()) -> Turn:
     for counts in (user_text.counts, answer.counts):
         for kind, count in counts.items():
             REDACTED.labels(kind).inc(count)
-    return replace(turn, user_text=user_text.text, answer=answer.text)
+    return replace(turn, user_text=user_text.text, answer=answer.text, redacted=True)
 
 
 def episode(turn: Turn) -> Memory:
