@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,7 +69,9 @@ def test_a_made_key_holds_in_every_process_until_it_is_revoked(own: Proxy) -> No
     eventually(lambda: statuses(own, key["key"]) == {401})
 
 
-def test_the_command_line_does_the_same(own: Proxy, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_does_the_same(
+    own: Proxy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """On the data directory of a proxy that runs; the key is all that goes to stdout."""
     assert cli(own, "create", "cleo", "--user", "cleo", "--model", "model-*") == 0
     key = capsys.readouterr().out.strip()
@@ -78,9 +81,10 @@ def test_the_command_line_does_the_same(own: Proxy, capsys: pytest.CaptureFixtur
     assert cli(own, "create", "hashed", "--user", "eve") == 2
     assert cli(own, "create", "nobody's") == 2
     assert "names no user" in capsys.readouterr().err
+    monkeypatch.delenv("COLUMNS", raising=False)
     assert cli(own, "list") == 0
     listed = capsys.readouterr().out
-    assert "in force  cleo: cleo" in listed
+    assert re.search(r"in force +cleo +cleo .*model model-\*", listed)
     assert key not in listed
     assert cli(own, "revoke", "cleo") == 0
     eventually(lambda: statuses(own, key) == {401})
@@ -117,6 +121,21 @@ def test_an_expired_key_is_refused(own: Proxy) -> None:
     headers = {"x-api-key": key}
     eventually(lambda: "that API key has expired" in httpx.get(f"{own.url}/v1/models", headers=headers).text)
     assert statuses(own, key) == {401}
+
+
+def test_a_key_is_rotated_with_an_overlap(own: Proxy) -> None:
+    """Old and new open the same until the overlap is over; without one the old key is refused at once."""
+    first = made(own, name="turning", user="ada")["key"]
+    with admin(own) as client:
+        second = client.post("/admin/keys/turning/rotate", json={"overlap_seconds": 3600}).json()["key"]
+        eventually(lambda: (statuses(own, first), statuses(own, second)) == ({200}, {200}))
+        third = client.post("/admin/keys/turning/rotate").json()["key"]
+        eventually(lambda: (statuses(own, second), statuses(own, third)) == ({401}, {200}))
+        assert statuses(own, first) == {200}
+        assert client.post("/admin/keys/nobody/rotate").status_code == 404
+        refused = client.post("/admin/keys/turning/rotate", json={"overlap_seconds": -1})
+    assert refused.status_code == 400
+    assert "overlap_seconds" in refused.json()["error"]["message"]
 
 
 def test_a_limit_counts_over_all_processes(own: Proxy) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from hashlib import sha256
@@ -95,6 +95,43 @@ async def test_who_is_revoked_stays_in_the_list(two: tuple[ApiKeyStore, ApiKeySt
     assert [each.revoked_at for each in await other.all()] == [5, 8]
 
 
+async def test_a_rotated_key_has_a_successor_with_its_rights(two: tuple[ApiKeyStore, ApiKeyStore]) -> None:
+    """Under the same name; the old key ends at the given time, or earlier if it ended earlier. It can be revoked by
+    its id meanwhile."""
+    one, other = two
+    first, _ = await one.create(EVE, 1)
+    second, key = await other.rotate("eve's", 20, 50)
+    assert (second.principal, second.digest) == (EVE, sha256(key.encode()).digest())
+    third, _ = await one.rotate("eve's", 30, 60)
+    ends = {each.id: each.principal.expires_at for each in await one.all()}
+    assert ends == {first.id: 50, second.id: 60, third.id: None}
+    assert {each.principal.name for each in await other.all()} == {"eve's"}
+    await one.revoke(second.id, 31)
+    assert [each.revoked_at for each in await other.all()] == [None, 31, None]
+    await other.create(ADA, 40)
+    await other.rotate("ada's", 41, 50)
+    assert [each.principal.expires_at for each in await one.all()][3:] == [9, 9]
+    for gone in (second.id, "nobody's"):
+        with pytest.raises(InputRejected, match="no key in force is called"):
+            await one.rotate(gone, 7, 8)
+
+
+async def test_when_a_key_was_last_used_is_listed(two: tuple[ApiKeyStore, ApiKeyStore]) -> None:
+    """The latest time that any process saw, over the keys that exist."""
+    one, other = two
+    (ada, key), (eve, _) = await one.create(ADA, 1), await one.create(EVE, 2)
+    auth = Auth({})
+    watcher = KeyWatcher(auth, other)
+    await watcher.refresh()
+    with pytest.raises(RequestError, match="expired"):
+        auth.principal({"x-api-key": key})
+    await watcher.record_uses()
+    assert [each.last_used_at for each in await one.all()] == [None, None]
+    await one.record_uses({ada.digest: 70, eve.digest: 10})
+    await other.record_uses({ada.digest: 60, b"gone": 99})
+    assert [each.last_used_at for each in await other.all()] == [70, 10]
+
+
 async def test_every_change_has_a_version_of_its_own(two: tuple[ApiKeyStore, ApiKeyStore]) -> None:
     """As the other process sees it; what was refused changes nothing."""
     one, other = two
@@ -142,6 +179,12 @@ class Keys:
         raise NotImplementedError
 
     async def revoke(self, id_or_name: str, at: int) -> ApiKey:
+        raise NotImplementedError
+
+    async def rotate(self, id_or_name: str, at: int, until: int) -> tuple[ApiKey, str]:
+        raise NotImplementedError
+
+    async def record_uses(self, times: Mapping[bytes, int]) -> None:
         raise NotImplementedError
 
     async def all(self) -> list[ApiKey]:

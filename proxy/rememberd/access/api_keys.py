@@ -1,11 +1,12 @@
-"""API keys made while it runs: their hashes are kept, and they are in force everywhere within a second or two."""
+"""API keys made while the proxy runs: only their hashes are kept. A change is in force in every process within two
+seconds."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import orjson
@@ -17,15 +18,16 @@ from rememberd.types import Millis, Principal
 log = logging.getLogger("rememberd.keys")
 
 _LOOK_EVERY_SECONDS = 1.0
+_RECORD_USES_EVERY = 60  # looks
 _PATIENCE_SECONDS = 2.0
 _UNREADABLE = "(unreadable)"
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """`digest` is all that is kept of the key itself. A revoked key stays in the list: it says who had access, and
-    that this proxy is not one that needs no keys. One that is not `readable`, as a later version's or another master
-    key's, opens nothing."""
+    """`digest` is all that is kept of the key itself. A revoked key stays in the list: the list says who had access,
+    and that this proxy needs keys. A key that is not `readable` (a later version or another master key wrote it)
+    opens nothing. `last_used_at` is up to a minute old; None: never."""
 
     id: str
     digest: bytes
@@ -33,6 +35,13 @@ class ApiKey:
     created_at: Millis
     revoked_at: Millis | None
     readable: bool = True
+    last_used_at: Millis | None = None
+
+    def expiring(self, at: Millis) -> ApiKey:
+        """The same key, which ends at `at` unless it ends earlier."""
+        ends = self.principal.expires_at
+        expires_at = at if ends is None else min(ends, at)
+        return replace(self, principal=replace(self.principal, expires_at=expires_at))
 
 
 class ApiKeyStore(Protocol):
@@ -43,6 +52,13 @@ class ApiKeyStore(Protocol):
 
     async def revoke(self, id_or_name: str, at: Millis) -> ApiKey:
         """Raises `InputRejected` if no key in force has that id or name."""
+
+    async def rotate(self, id_or_name: str, at: Millis, until: Millis) -> tuple[ApiKey, str]:
+        """A new key of the same name with the same rights, returned this once; the old key ends at `until`. Raises
+        `InputRejected` if no key in force has that id or name."""
+
+    async def record_uses(self, times: Mapping[bytes, Millis]) -> None:
+        """When the keys of these digests were last used."""
 
     async def all(self) -> list[ApiKey]:
         """In the order they were made, revoked ones too."""
@@ -96,8 +112,18 @@ class KeyWatcher:
 
     async def run(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_EVERY_SECONDS)
-            await self.refresh()
+            for _ in range(_RECORD_USES_EVERY):
+                await asyncio.sleep(_LOOK_EVERY_SECONDS)
+                await self.refresh()
+            await self.record_uses()
+
+    async def record_uses(self) -> None:
+        """Keep when each key was last used. A time that cannot be kept is lost: the next use brings another."""
+        if times := self.auth.take_uses():
+            try:
+                await self.keys.record_uses(times)
+            except QueueUnavailable as error:
+                log.warning("when keys were last used could not be kept: %s", error)
 
 
 def name_taken(name: str) -> InputRejected:
@@ -110,14 +136,19 @@ def no_such_key(id_or_name: str) -> InputRejected:
 
 
 def stored_key(
-    id: str, digest: bytes, principal: Callable[[], bytes], created_at: Millis, revoked_at: Millis | None
+    id: str,
+    digest: bytes,
+    principal: Callable[[], bytes],
+    created_at: Millis,
+    revoked_at: Millis | None,
+    last_used_at: Millis | None = None,
 ) -> ApiKey:
-    """From what is kept of it; `principal` gives its JSON."""
+    """The key from its stored fields; `principal` returns the JSON of the holder."""
     try:
         fields = orjson.loads(principal())
         for name in ("models", "scopes"):
             fields[name] = None if fields[name] is None else tuple(fields[name])
-        return ApiKey(id, digest, Principal(**fields), created_at, revoked_at)
+        return ApiKey(id, digest, Principal(**fields), created_at, revoked_at, last_used_at=last_used_at)
     except (ValueError, TypeError, KeyError) as error:
         log.error("the made key %s cannot be read and opens nothing: %s", id, error)
         return ApiKey(id, digest, Principal(_UNREADABLE), created_at, revoked_at, readable=False)

@@ -45,6 +45,7 @@ _ACTIONS = {
     "GET /admin/keys": "keys.list",
     "POST /admin/keys": "keys.create",
     "DELETE /admin/keys/{id}": "keys.revoke",
+    "POST /admin/keys/{id}/rotate": "keys.rotate",
     "GET /admin/users": "users.list",
     "DELETE /admin/users/{user:path}": "erase",
 }

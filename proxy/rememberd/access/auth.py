@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from rememberd.access.principals import digest
 from rememberd.access.rate_limit import RateLimits
 from rememberd.errors import RequestError
-from rememberd.types import Principal
+from rememberd.types import Millis, Principal
 
 LOCAL = Principal("local", user="local")
 # The last is this machine as containers call it; no other site can make a browser use that name.
@@ -38,6 +38,7 @@ class Auth:
         self._configured = configured
         self._made: Mapping[bytes, Principal] = {}
         self._seen, self._ever_made = False, True  # until somebody has looked
+        self._uses: dict[bytes, Millis] = {}
         self._admin = digest(admin_key) if admin_key else None
         self._principals = self._configured
 
@@ -80,11 +81,18 @@ class Auth:
                 "invalid_api_key",
                 f"{what}: send one of the configured keys as `Authorization: Bearer KEY`",
             )
-        if found.expires_at is not None and found.expires_at <= time.time() * 1000:
+        now = time.time_ns() // 1_000_000
+        if found.expires_at is not None and found.expires_at <= now:
             raise RequestError(401, "expired_api_key", "that API key has expired: ask for a new one")
+        self._uses[hashed] = now
         if counts and found.requests_per_minute is not None:
             self._count(hashed, found.requests_per_minute)
         return found
+
+    def take_uses(self) -> dict[bytes, Millis]:
+        """When each made key was last used, by its digest, since the last call."""
+        uses, self._uses = self._uses, {}
+        return {hashed: at for hashed, at in uses.items() if hashed in self._made}
 
     def admin(self, headers: Mapping[str, str]) -> None:
         """Raises `RequestError` 401 unless this is the admin key, 403 if there is none."""

@@ -62,6 +62,19 @@ class Admin:
         await self.watch.refresh()
         return json_response({"object": "key.revoked", "id": revoked.id, "name": revoked.principal.name})
 
+    async def rotate_key(self, request: Request) -> Response:
+        self._enter(request)
+        raw = await read_body(request.receive, request.headers, _LARGEST_BODY)
+        overlap = (json_body.parse(raw) if raw else {}).get("overlap_seconds", 0)
+        if type(overlap) is not int or overlap < 0:
+            message = "`overlap_seconds` must be a whole number: how long the old key is still accepted"
+            raise RequestError(400, "invalid_overlap", message, param="overlap_seconds")
+        now = _now()
+        made, key = await self.keys.rotate(request.path_params["id"], now, now + overlap * 1000)
+        note(request.scope, key=made.principal.name, whose=made.principal.user)
+        await self.watch.refresh()
+        return json_response(key_json(made) | {"key": key}, 201)
+
     async def list_users(self, request: Request) -> Response:
         """By name, after `after`. It counts by reading all that these users have, so there are few in an answer."""
         self._enter(request)
@@ -117,7 +130,7 @@ def asked_key(fields: Mapping[str, Any], configured: Any) -> Principal:
 
 
 def key_json(key: ApiKey) -> dict[str, Any]:
-    times = {"created_at": rfc3339(key.created_at), "revoked_at": rfc3339(key.revoked_at)}
+    times = {name: rfc3339(getattr(key, name)) for name in ("created_at", "revoked_at", "last_used_at")}
     return _shown(key.principal) | {"id": key.id, "configured": False} | times
 
 

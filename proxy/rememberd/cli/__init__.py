@@ -26,7 +26,7 @@ COMMANDS = {
     "migrate": "move all memories between an embedded store and a Qdrant server, and check that they are the same",
     "erase": "erase a user whole, and look whether anything is left on the disk",
     "encryption": "show which master key is in force, or wrap all keys by a new one",
-    "keys": "make, list and revoke API keys, in force within a second",
+    "keys": "create, list, rotate and revoke API keys, in force within a second",
     "dead": "list the turns that could not be remembered, or try them again",
     "demo": "see a fact told to one model come back from another; needs no key and no network",
     "completion": "a script that completes commands in bash, zsh or fish",

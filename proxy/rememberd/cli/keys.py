@@ -1,43 +1,72 @@
-"""`rememberd keys`: make, list and revoke API keys, while the proxy runs or before it does."""
+"""`rememberd keys`: create, list, rotate and revoke API keys, while the proxy runs or before it does."""
 
 from __future__ import annotations
 
 import asyncio
 import getpass
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
+import orjson
 
 from rememberd.access.api_keys import ApiKey, ApiKeyStore
 from rememberd.access.audit_log import OPERATOR
-from rememberd.access.auth import Auth
+from rememberd.access.auth import LOCAL, Auth
 from rememberd.access.principals import digest
-from rememberd.api.admin import asked_key
+from rememberd.api.admin import asked_key, key_json
 from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
+from rememberd.cli.terminal.output import print_table
 from rememberd.errors import ConfigError, InputRejected, RequestError
+from rememberd.memory.adoption import adopt
 from rememberd.processes.run import prepare
 from rememberd.settings.schema import Settings, configured_keys
-from rememberd.types import Millis
-from rememberd.wiring.components import build_audit_log, build_keys
-from rememberd.wiring.encryption import open_encryption
+from rememberd.types import Millis, Principal
+from rememberd.wiring import store as stores
+from rememberd.wiring.components import build_audit_log, build_embedder, build_keys
+from rememberd.wiring.encryption import Encryption, open_encryption
 
 EXAMPLES = """\
   rememberd keys create ada --user ada                            # shown once; in force within a second
+  rememberd keys create ada --user ada --adopt-local              # the first key: ada gets what was remembered so far
   rememberd keys create app --trust-identity --requests-per-minute 600 --expires-at 2027-01-31
-  rememberd keys list
+  rememberd keys list --json
+  rememberd keys rotate ada --overlap 1h                          # a new key; the old one is accepted for an hour
   rememberd keys revoke ada
   rememberd keys hash                                             # of a key typed in, for `key_hash` in the settings
 """
 
+_KEYLESS_ENDS = """
+This was the first key. From now on every request needs one: access without a key has ended for good, and revoking
+this key does not bring it back."""
+_OWNED_BY_LOCAL = """
+Without a key you were the user `local`: its {held} memories stay there, and this key does not open them.
+  To move them to a user:    rememberd keys create ANOTHER-NAME --user {user} --adopt-local
+  To open them as they are:  rememberd keys create ANOTHER-NAME --user local"""
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class _Duration(click.ParamType[int]):
+    """A number and a unit, such as 90s, 30m, 1h or 2d; in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        found = re.fullmatch(r"(\d+)([smhd])", str(value))
+        if found is None:
+            self.fail(f"{value!r} is not a duration: write a number and a unit, such as 30m, 1h or 2d", param, ctx)
+        return int(found[1]) * _SECONDS[found[2]]
+
 
 @a_command("keys", EXAMPLES)
 @config_option
-@click.argument("action", type=click.Choice(["create", "list", "revoke", "hash"]))
+@click.argument("action", type=click.Choice(["create", "list", "rotate", "revoke", "hash"]))
 @click.argument("name", required=False)
 @click.option("--user", help="whom the key speaks for")
 @click.option("--trust-identity", is_flag=True, help="its requests may name the end user")
@@ -45,15 +74,30 @@ EXAMPLES = """\
 @click.option("--scope", "scopes", multiple=True, help="a scope that it may name; repeatable")
 @click.option("--requests-per-minute", type=int, metavar="N", help="how many requests it may make")
 @click.option("--expires-at", metavar="TIME", help="when it ends, such as 2027-01-31, UTC")
-def command(config: Path | None, action: str, name: str | None, **given: Any) -> int:
+@click.option(
+    "--adopt-local", is_flag=True, help="create: move the memories of `local`, the user without a key, to --user"
+)
+@click.option("--overlap", type=_Duration(), default="0s", help="rotate: how long the old key is still accepted (1h)")
+@click.option("--json", "as_json", is_flag=True, help="list: as JSON")
+def command(
+    config: Path | None,
+    action: str,
+    name: str | None,
+    adopt_local: bool,
+    overlap: int,
+    as_json: bool,
+    **given: Any,
+) -> int:
     if action == "hash":
         return _hash()
     if action != "list" and name is None:
         raise ConfigError(f"rememberd keys {action} needs a name")
+    if adopt_local and not given["user"]:
+        raise ConfigError("--adopt-local needs --user: the user who gets the memories of `local`")
     wanted = {"name": name} | {
         each: list(value) or None if isinstance(value, tuple) else value for each, value in given.items()
     }
-    return asyncio.run(_run(settings_of(config), action, wanted))
+    return asyncio.run(_run(settings_of(config), action, wanted, adopt_local, overlap * 1000, as_json))
 
 
 def _hash() -> int:
@@ -62,20 +106,30 @@ def _hash() -> int:
     return 0
 
 
-async def _run(settings: Settings, action: str, wanted: Mapping[str, Any]) -> int:
-    """Raises `ConfigError`, `QueueUnavailable`."""
+async def _run(
+    settings: Settings, action: str, wanted: Mapping[str, Any], adopt_local: bool, overlap: Millis, as_json: bool
+) -> int:
+    """Raises `ConfigError`, `QueueUnavailable`, `StoreUnavailable`."""
     prepare(settings)
     async with open_encryption(settings) as encryption:
         keys, log = build_keys(settings, encryption), build_audit_log(settings, encryption)
         try:
             if action == "list":
-                _list(await keys.all())
+                _list(await keys.all(), as_json)
             elif action == "revoke":
                 revoked = await keys.revoke(wanted["name"], _now())
                 log.record({"who": OPERATOR, "did": "keys.revoke", "key": revoked.principal.name})
                 print(f"revoked {revoked.principal.name} ({revoked.id})")
+                _warn_if_closed(settings, await keys.all())
+            elif action == "rotate":
+                made, key = await keys.rotate(wanted["name"], _now(), _now() + overlap)
+                log.record({"who": OPERATOR, "did": "keys.rotate", "key": made.principal.name})
+                ends = f"is accepted until {_time(_now() + overlap)}" if overlap else "is not accepted any more"
+                print(f"{made.id} for {made.principal.name}; the old key {ends}; the new key is shown this once:",
+                      file=sys.stderr)  # fmt: skip
+                print(key)
             else:
-                await _create(keys, wanted, Auth(configured_keys(settings.keys or ())))
+                await _create(settings, encryption, keys, wanted, adopt_local)
                 log.record({"who": OPERATOR, "did": "keys.create", "key": wanted["name"], "whose": wanted["user"]})
         except (InputRejected, RequestError) as error:
             raise ConfigError(error.message) from error
@@ -85,22 +139,85 @@ async def _run(settings: Settings, action: str, wanted: Mapping[str, Any]) -> in
     return 0
 
 
-async def _create(keys: ApiKeyStore, wanted: Mapping[str, Any], auth: Auth) -> None:
-    made, key = await keys.create(asked_key(wanted, auth.configured), _now())
+async def _create(
+    settings: Settings, encryption: Encryption, keys: ApiKeyStore, wanted: Mapping[str, Any], adopt_local: bool
+) -> None:
+    configured = Auth(configured_keys(settings.keys or ())).configured
+    first = not configured and settings.server.local_only and not await keys.all()
+    made, key = await keys.create(asked_key(wanted, configured), _now())
     print(f"{made.id} for {made.principal.name}; the key is shown this once:", file=sys.stderr)
-    print(key)
+    print(key, flush=True)
+    if first:
+        print(_KEYLESS_ENDS, file=sys.stderr)
+    if first or adopt_local:
+        await _tell_or_adopt(settings, encryption, wanted["user"], adopt_local)
 
 
-def _list(keys: Sequence[ApiKey]) -> None:
-    if not keys:
+async def _tell_or_adopt(settings: Settings, encryption: Encryption, user: str | None, adopt_local: bool) -> None:
+    """What was remembered without a key belongs to the user `local`."""
+    if user == LOCAL.name or not stores.exists(settings):
+        return
+    embedder = build_embedder(settings)
+    await embedder.start()
+    try:
+        async with stores.for_command(settings, embedder, encryption.store) as store:
+            if adopt_local and user is not None:
+                moved = await adopt(store, embedder, LOCAL.name, user, _now())
+                print(f"{moved} memories of `local` belong to {user} now", file=sys.stderr)
+                return
+            spaces = [space for space in await store.spaces() if space.user == LOCAL.name]
+            held = sum([await store.count(space, now=_now(), include_past=True) for space in spaces])
+    finally:
+        embedder.close()
+    if held:
+        print(_OWNED_BY_LOCAL.format(held=held, user=user or "USER"), file=sys.stderr)
+
+
+def _warn_if_closed(settings: Settings, keys: Sequence[ApiKey]) -> None:
+    if not settings.keys and not any(_state(key) == "in force" for key in keys):
+        print("no key is in force now: nobody can use the proxy until you create one",
+              file=sys.stderr)  # fmt: skip
+
+
+def _list(keys: Sequence[ApiKey], as_json: bool) -> None:
+    if as_json:
+        data = [key_json(key) | {"state": _state(key)} for key in keys]
+        print(orjson.dumps({"object": "list", "data": data}, option=orjson.OPT_INDENT_2).decode())
+    elif keys:
+        titles = ("ID", "STATE", "NAME", "USER", "CREATED", "LAST USED", "EXPIRES", "RIGHTS")
+        print_table(titles, [_row(key) for key in keys])
+    else:
         print("no key was made yet: `rememberd keys create NAME --user USER`; keys in the settings are not listed")
-    for key in keys:
-        principal = key.principal
-        whom = principal.user or "whom its requests name"
-        state = (
-            "revoked" if key.revoked_at else "expired" if (principal.expires_at or _now()) < _now() else "in force"
-        )
-        print(f"{key.id}  {state:<8}  {principal.name}: {whom}")
+
+
+def _row(key: ApiKey) -> tuple[str, ...]:
+    holder = key.principal
+    user = holder.user or "named by requests"
+    times = (_time(key.created_at), _time(key.last_used_at), _time(holder.expires_at))
+    return key.id, _state(key), holder.name, user, *times, _rights(holder)
+
+
+def _rights(holder: Principal) -> str:
+    rights = []
+    if holder.trust_identity and holder.user:
+        rights.append("may name users")
+    rights += [f"scope {each}" for each in holder.scopes or ()] + [f"model {each}" for each in holder.models or ()]
+    if holder.requests_per_minute is not None:
+        rights.append(f"{holder.requests_per_minute} requests a minute")
+    return ", ".join(rights) or "all"
+
+
+def _state(key: ApiKey) -> str:
+    ends = key.principal.expires_at
+    if key.revoked_at is not None:
+        return "revoked"
+    if not key.readable:
+        return "unreadable"
+    return "expired" if ends is not None and ends <= _now() else "in force"
+
+
+def _time(at: Millis | None) -> str:
+    return "never" if at is None else f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M}"
 
 
 def _now() -> Millis:

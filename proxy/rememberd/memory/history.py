@@ -15,7 +15,7 @@ KEPT = 20  # earlier texts of one memory; then the oldest makes room
 
 async def earlier_text(store: MemoryStore, space: Space, memory: Memory, at: Millis) -> Memory:
     """`memory` as it stood until it is edited `at`, to be put beside it. Raises `StoreUnavailable`."""
-    versions = _version_ids(memory.id)
+    versions = version_ids(memory.id)
     taken = {each.id: each.valid_to or at for each in await store.get(space, versions)}
     deleted = await store.deleted_at(space, versions)
     free = [each for each in versions if each not in taken and each not in deleted]
@@ -25,13 +25,13 @@ async def earlier_text(store: MemoryStore, space: Space, memory: Memory, at: Mil
 
 async def earlier_texts(store: MemoryStore, space: Space, memory_ids: Sequence[str]) -> list[str]:
     """The ids of what these memories said before, unless it has become current again. Raises `StoreUnavailable`."""
-    versions = [version for each in memory_ids for version in _version_ids(each)]
+    versions = [version for each in memory_ids for version in version_ids(each)]
     return [each.id for each in await store.get(space, versions) if each.valid_to is not None]
 
 
 async def history(store: MemoryStore, space: Space, memory: Memory, now: Millis) -> list[Memory]:
     """What it said before, and the other values of its slot: newest first. Raises `StoreUnavailable`."""
-    found = {each.id: each for each in await store.get(space, _version_ids(memory.id))}
+    found = {each.id: each for each in await store.get(space, version_ids(memory.id))}
     if memory.slot is not None:
         same, _ = await store.page(space, limit=SHOWN, now=now, slot=memory.slot, include_past=True)
         found |= {each.id: each for each in same}
@@ -39,5 +39,5 @@ async def history(store: MemoryStore, space: Space, memory: Memory, now: Millis)
     return sorted(found.values(), key=lambda each: each.valid_to or now, reverse=True)
 
 
-def _version_ids(memory_id: str) -> list[str]:
+def version_ids(memory_id: str) -> list[str]:
     return [version_id(memory_id, number) for number in range(KEPT)]

@@ -239,14 +239,14 @@ async def _announce(settings: Settings, environ: Mapping[str, str], listener: so
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     began = time.monotonic()
     slow = False
-    while not await _ready(host, port):
+    while await _status(host, port, "/health/ready") != 200:
         if not slow and time.monotonic() - began > _SLOW_START_SECONDS:
             slow = True
             log.warning("not ready after %.0f s; `rememberd check` says what is missing", _SLOW_START_SECONDS)
         await asyncio.sleep(0.05)
-    catalog = Catalog(await model_list(settings, environ), environ)
+    catalog = Catalog(await model_list(settings, environ), environ, settings.aliases, settings.fallbacks)
     listed = ", ".join(catalog.names() + catalog.wildcards()) or _NO_MODELS
-    keys = "API keys: " + ", ".join(key.name for key in settings.keys) if settings.keys else "no key needed from here"
+    keys = await _keys_needed(settings, host, port)
     print(
         f"rememberd is ready at {url} ({time.monotonic() - began:.1f} s)\n"
         f"  models:  {listed}\n"
@@ -256,13 +256,22 @@ async def _announce(settings: Settings, environ: Mapping[str, str], listener: so
     )
 
 
-async def _ready(host: str, port: int) -> bool:
-    """`GET /health/ready` by hand: the parent stays small."""
-    with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+async def _keys_needed(settings: Settings, host: str, port: int) -> str:
+    """As a request without a key finds out: keys may also have been made while another process ran."""
+    if settings.keys:
+        return "API keys: " + ", ".join(key.name for key in settings.keys)
+    if await _status(host, port, "/v1/memories/settings") == 401:
+        return "with an API key; `rememberd keys list` shows those that were made"
+    return "no key needed from this machine"
+
+
+async def _status(host: str, port: int, path: str) -> int:
+    """Of a GET, 0 without an answer. Written by hand: the parent stays small."""
+    with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, ValueError, IndexError):
         async with asyncio.timeout(3):
             reader, sender = await asyncio.open_connection(host, port)
-            sender.write(b"GET /health/ready HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            sender.write(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
             status = await reader.readline()
             sender.close()
-            return b" 200 " in status
-    return False
+            return int(status.split()[1])
+    return 0

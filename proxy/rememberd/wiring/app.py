@@ -210,6 +210,7 @@ def _lifespan(parts: Parts, handlers: Handlers) -> Lifespan:
         for task in background:
             task.cancel()
         parts.audit_log.sync()
+        await parts.watcher.record_uses()
         await handlers.chat.drain()
         await parts.keys.close()
         parts.limits.close()

@@ -62,6 +62,7 @@ def routes(to: Handlers) -> list[Route]:
         Route("/admin/keys", to.admin.list_keys, methods=GET),
         Route("/admin/keys", to.admin.create_key, methods=POST),
         Route("/admin/keys/{id}", to.admin.revoke_key, methods=DELETE),
+        Route("/admin/keys/{id}/rotate", to.admin.rotate_key, methods=POST),
         Route("/admin/users", to.admin.list_users, methods=GET),
         Route("/admin/users/{user:path}", to.admin.erase_user, methods=DELETE),
         Route("/openapi.json", openapi.document, methods=GET),

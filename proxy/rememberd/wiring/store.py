@@ -99,6 +99,11 @@ async def for_command(settings: Settings, embedder: Embedder, seal: Seal) -> Asy
         await store.close()
 
 
+def exists(settings: Settings) -> bool:
+    """Is there a store that could hold memories? An embedded one is made by the first writer."""
+    return bool(settings.memory.store.url) or (settings.data_path / "qdrant").exists()
+
+
 def embedded(settings: Settings, embedder: Embedder, role: Role) -> EdgeStore:
     """Raises `ConfigError`."""
     folder, following = settings.data_path / "qdrant", _next_folder(settings)

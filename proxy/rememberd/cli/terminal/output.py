@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from rememberd.memory.recall.block import clean
 
+_UNBOUNDED = 10_000  # columns
 _GAP = 2  # columns between two cells
 _NARROWEST = 20  # columns for the last cell, however narrow the terminal
 
@@ -17,7 +19,9 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    # Only a terminal has a width: what is piped into another command is printed whole.
+    whole = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    console = Console(highlight=False, width=_UNBOUNDED if whole else None)
     cells = [[_plain(cell) for cell in row] for row in rows]
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
     left = console.width

@@ -3,9 +3,10 @@
 -- api_key:ID         hash: name, digest, principal, created_at, revoked_at (empty: in force); it is never deleted
 -- api_keys           sorted set of ids by created_at
 -- api_keys_version   what the last change called itself
+-- api_keys_used      hash: digest -> when the key was last used; a use is no change
 
 local function key(...) return KEYS[1] .. table.concat({...}, ':') end
-local ALL, VERSION = key('api_keys'), key('api_keys_version')
+local ALL, VERSION, USED = key('api_keys'), key('api_keys_version'), key('api_keys_used')
 local call = redis.call
 local operations = {}
 
@@ -29,7 +30,28 @@ function operations.add(id, name, digest, principal, created_at, revoked_at, ver
 end
 
 local function shown(id)
-  return {id, unpack(call('HMGET', key('api_key', id), 'digest', 'principal', 'created_at', 'revoked_at'))}
+  local found = call('HMGET', key('api_key', id), 'digest', 'principal', 'created_at', 'revoked_at')
+  return {id, found[1], found[2], found[3], found[4], call('HGET', USED, found[1]) or ''}
+end
+
+function operations.find(id_or_name, name)
+  local id = in_force(id_or_name, name)
+  return id and shown(id)
+end
+
+-- The old key keeps its id for a name, so that the new one can have its name.
+function operations.rotate(id, old_principal, new_id, ...)
+  if call('EXISTS', key('api_key', new_id)) == 1 then return 1 end
+  if call('HGET', key('api_key', id), 'revoked_at') ~= '' then return 0 end
+  call('HSET', key('api_key', id), 'name', id, 'principal', old_principal)
+  return operations.add(new_id, ...)
+end
+
+function operations.record_uses(...)
+  for at = 1, select('#', ...), 2 do
+    local digest, used = select(at, ...)
+    if tonumber(used) > tonumber(call('HGET', USED, digest) or 0) then call('HSET', USED, digest, used) end
+  end
 end
 
 function operations.revoke(id_or_name, name, at, version)

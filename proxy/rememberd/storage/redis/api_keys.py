@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,10 +23,10 @@ log = logging.getLogger("rememberd.keys")
 
 
 class RedisApiKeys:
-    """`MadeKeys`. With a `root` the names in them are sealed, and who can write to Redis alone makes no key.
+    """An `ApiKeyStore`. With a `root` the names are sealed, and write access to Redis is not enough to make a key.
 
-    `before` are those that this host made without Redis: they come along, and are revoked where they were, so that
-    none of them is in force again by any way back."""
+    `before` are the keys that this host made without Redis. They are moved here and revoked there, so that none of
+    them comes into force again when the host goes back to its file."""
 
     def __init__(self, shared: RedisClient, root: Cipher | None, before: ApiKeyStore) -> None:
         self.shared, self.root, self.before = shared, root, before
@@ -46,6 +47,21 @@ class RedisApiKeys:
         if not found:
             raise no_such_key(id_or_name)
         return self._made(*found)
+
+    async def rotate(self, id_or_name: str, at: Millis, until: Millis) -> tuple[ApiKey, str]:
+        await self._move()
+        found = await self._run("find", id_or_name, self._name(id_or_name))
+        old = self._made(*found) if found else None
+        if old is None or not old.readable:
+            raise no_such_key(id_or_name)
+        key = new_key()
+        made = ApiKey(f"key_{secrets.token_hex(8)}", digest(key), old.principal, at, None)
+        if not await self._run("rotate", old.id, self._sealed(old.expiring(until)), made.id, *self._fields(made)):
+            raise no_such_key(id_or_name)  # another process has revoked or rotated it meanwhile
+        return made, key
+
+    async def record_uses(self, times: Mapping[bytes, Millis]) -> None:
+        await self._run("record_uses", *(value for pair in times.items() for value in pair))
 
     async def all(self) -> list[ApiKey]:
         await self._move()
@@ -79,17 +95,23 @@ class RedisApiKeys:
 
     async def _add(self, key: ApiKey) -> bool:
         """False: a key in force has the name."""
-        data = orjson.dumps(key.principal)
-        if self.root is not None:
-            data = self.root.seal(data, _place(key.id, key.digest))
+        return bool(await self._run("add", key.id, *self._fields(key)))
+
+    def _fields(self, key: ApiKey) -> tuple[str | bytes | int, ...]:
         revoked_at = "" if key.revoked_at is None else key.revoked_at
-        values = (self._name(key.principal.name), key.digest, data, key.created_at, revoked_at, _version())
-        return bool(await self._run("add", key.id, *values))
+        name = self._name(key.principal.name)
+        return name, key.digest, self._sealed(key), key.created_at, revoked_at, _version()
+
+    def _sealed(self, key: ApiKey) -> bytes:
+        data = orjson.dumps(key.principal)
+        return data if self.root is None else self.root.seal(data, _place(key.id, key.digest))
 
     def _name(self, name: str) -> str:
         return self.root.name(name) if self.root is not None else name
 
-    def _made(self, id: bytes, hashed: bytes, principal: bytes, created_at: bytes, revoked_at: bytes) -> ApiKey:
+    def _made(
+        self, id: bytes, hashed: bytes, principal: bytes, created_at: bytes, revoked_at: bytes, used_at: bytes
+    ) -> ApiKey:
         def opened() -> bytes:
             if self.root is None:
                 return principal
@@ -98,7 +120,8 @@ class RedisApiKeys:
             except DecryptionError as error:
                 raise ValueError("it was sealed with another key, or changed") from error
 
-        return stored_key(id.decode(), hashed, opened, int(created_at), int(revoked_at) if revoked_at else None)
+        times = (int(at) if at else None for at in (revoked_at, used_at))
+        return stored_key(id.decode(), hashed, opened, int(created_at), *times)
 
 
 def _place(id: str, hashed: bytes) -> str:

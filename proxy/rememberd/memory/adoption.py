@@ -1,0 +1,53 @@
+"""Memories change their owner: from one user to another, with their dates, evidence and history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rememberd.memory.embedding.indexing import to_point
+from rememberd.memory.history import version_ids
+from rememberd.memory.ids import episode_id, fact_id
+from rememberd.ports import Embedder, MemoryStore
+from rememberd.types import Memory, Millis, Space
+
+_PAGE = 500
+
+
+async def adopt(store: MemoryStore, embedder: Embedder, old: str, new: str, at: Millis) -> int:
+    """Move all memories of the user `old` to the user `new`, scope by scope. Returns their number. A move that was
+    cut short can be run again. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
+    moved = 0
+    for space in await store.spaces():
+        if space.user == old:
+            moved += await _move(store, embedder, space, space._replace(user=new), at)
+    return moved
+
+
+async def _move(store: MemoryStore, embedder: Embedder, old: Space, new: Space, at: Millis) -> int:
+    memories, cursor = await store.page(old, limit=_PAGE, now=at, include_past=True)
+    while cursor is not None:
+        page, cursor = await store.page(old, limit=_PAGE, now=at, include_past=True, cursor=cursor)
+        memories += page
+    ids = _new_ids(memories, old, new)
+    for memory in memories:
+        await store.put(new, [await to_point(replace(memory, id=ids[memory.id]), embedder)])
+    await store.flush()
+    await store.delete(old, [memory.id for memory in memories], at=at)
+    return len(memories)
+
+
+def _new_ids(memories: Sequence[Memory], old: Space, new: Space) -> dict[str, str]:
+    """By the old id. An id holds its owner's name; an earlier text is found by the id of its memory."""
+    ids = {each.id: _new_id(each, old, new) for each in memories}
+    for each in memories:
+        earlier = zip(version_ids(each.id), version_ids(ids[each.id]), strict=True)
+        ids |= {before: after for before, after in earlier if before in ids}
+    return ids
+
+
+def _new_id(memory: Memory, old: Space, new: Space) -> str:
+    if memory.kind == "episode":
+        return episode_id(new, memory.id)
+    plain = memory.id == fact_id(old, memory.text)
+    return fact_id(new, memory.text, "" if plain else memory.id)

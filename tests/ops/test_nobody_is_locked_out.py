@@ -1,0 +1,121 @@
+"""Making the first key says what ends and who owns what was remembered; nobody loses their memories by it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from rememberd.cli.main import main
+from tests.support.fake_model import FakeModel
+from tests.support.proxy_server import ask, eventually, memories, remembered, running
+
+
+def keys(folder: Path, *words: str) -> int:
+    return main(["keys", *words, "--config", str(folder / "rememberd.yaml")])
+
+
+def test_the_first_key_takes_nothing_from_anyone(
+    tmp_path: Path, upstream: FakeModel, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It says that access without a key ends for good and that the memories are `local`'s. `--adopt-local` moves
+    them, with their history, beside the running proxy. The next start says that a key is needed."""
+    with running(tmp_path, {"model-a": upstream.url}, keys=None) as proxy:
+        with httpx.Client(base_url=proxy.url, timeout=30) as local:
+            ask(local, "Hi, my name is Ada. I live in Oslo.")
+            remembered(local, "Hi, my name is Ada", "episode")
+            fact = local.post("/v1/memories", json={"text": "I play the cello."}).json()
+            local.patch(f"/v1/memories/{fact['id']}", json={"text": "I play the viola."}).raise_for_status()
+            local.post("/v1/memories", json={"text": "I plan."}, headers={"X-Memory-Scope": "work"})
+            before = texts(memories(local))
+        capfd.readouterr()
+        assert keys(tmp_path, "create", "ada", "--user", "ada") == 0
+        said = capfd.readouterr()
+        assert "access without a key has ended for good" in said.err
+        assert "`local`: its" in said.err
+        assert "--user ada --adopt-local" in said.err
+        first = said.out.strip()
+        with proxy.client(key=first) as ada:
+            eventually(lambda: ada.get("/v1/models").status_code == 200)
+            assert memories(ada) == []
+            assert keys(tmp_path, "create", "laptop", "--user", "ada", "--adopt-local") == 0
+            assert "belong to ada now" in capfd.readouterr().err
+            assert texts(memories(ada)) == before
+            viola = next(each for each in memories(ada) if each["text"] == "I play the viola.")
+            changes = ada.get(f"/v1/memories/{viola['id']}/history").json()["data"]
+            assert "I play the cello." in [each["text"] for each in changes]
+            assert ada.get("/v1/memories", headers={"X-Memory-Scope": "work"}).json()["data"][0]["text"] == "I plan."
+        assert keys(tmp_path, "create", "old", "--user", "local") == 0
+        with proxy.client(key=capfd.readouterr().out.strip()) as local:
+            eventually(lambda: local.get("/v1/models").status_code == 200)
+            assert memories(local) == []
+    ready = started_again(tmp_path)
+    assert "no key needed" not in ready
+    assert "`rememberd keys list`" in ready
+
+
+def test_revoking_the_last_key_says_that_nobody_gets_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It does not open the proxy again."""
+    config(tmp_path)
+    assert keys(tmp_path, "create", "ada", "--user", "ada") == 0
+    assert keys(tmp_path, "create", "eve", "--user", "eve") == 0
+    assert keys(tmp_path, "revoke", "ada") == 0
+    assert "no key is in force" not in capsys.readouterr().err
+    assert keys(tmp_path, "revoke", "eve") == 0
+    assert "no key is in force now: nobody can use the proxy" in capsys.readouterr().err
+
+
+def test_the_list_says_what_each_key_may_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rights, times and state, in a table and as JSON; `rotate` leaves the old key in the list until it ends. What
+    is piped into another command is not cut at the width of a terminal."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    config(tmp_path)
+    words = "--user ada --scope work --model gpt-* --requests-per-minute 7 --expires-at 2099-01-31"
+    assert keys(tmp_path, "create", "ada", *words.split()) == 0
+    assert keys(tmp_path, "rotate", "ada", "--overlap", "1h") == 0
+    assert "the old key is accepted until" in capsys.readouterr().err
+    assert keys(tmp_path, "rotate", "ada", "--overlap", "soon") == 2
+    assert "30m, 1h or 2d" in capsys.readouterr().err
+    assert keys(tmp_path, "list") == 0
+    title, *rows = capsys.readouterr().out.splitlines()
+    assert title.split() == ["ID", "STATE", "NAME", "USER", "CREATED", "LAST", "USED", "EXPIRES", "RIGHTS"]
+    assert ["2099-01-31" in row for row in rows] == [False, True]
+    for row in rows:
+        assert "in force" in row
+        assert "scope work, model gpt-*, 7 requests a minute" in row
+    assert keys(tmp_path, "list", "--json") == 0
+    listed = json.loads(capsys.readouterr().out)["data"]
+    wanted = {"name": "ada", "user": "ada", "scopes": ["work"], "models": ["gpt-*"], "last_used_at": None}
+    for each in listed:
+        assert each.items() >= (wanted | {"state": "in force"}).items()
+
+
+def texts(listed: list[dict[str, object]]) -> set[tuple[object, ...]]:
+    return {tuple(each[name] for name in ("text", "kind", "created_at", "valid_from", "valid_to")) for each in listed}
+
+
+def config(folder: Path) -> None:
+    (folder / "rememberd.yaml").write_text(json.dumps({"data_dir": str(folder / "data"), "model_list": []}))
+
+
+def started_again(folder: Path) -> str:
+    """What `serve` prints when it is ready."""
+    command = [sys.executable, "-m", "rememberd", "serve", "--config", str(folder / "rememberd.yaml")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "connect:" in line:
+            break
+    process.terminate()
+    process.wait(30)
+    process.stdout.close()
+    return said
