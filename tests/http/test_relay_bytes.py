@@ -42,7 +42,6 @@ CORPUS = {
     "line ends of both kinds": chunk(b'{"index":0,"delta":{"content":"a"}}').replace(b"\n", b"\r\n")
     + b"data: [DONE]\r\n\r\n",
     "no end": chunk(b'{"index":0,"delta":{"content":"a"}}'),
-    "cut off in an event": chunk(b'{"index":0,"delta":{"content":"a"}}') + b'data: {"id":"c1","cho',
     "error in the middle": chunk(b'{"index":0,"delta":{"content":"a"}}')
     + b'data: {"error":{"message":"overloaded","code":529}}\n\n',
     "unknown fields": b'event: odd\nid: 3\nretry: 10\ndata: {"new":{"deep":[1,null]},"choices":[]}\n\n' + DONE,

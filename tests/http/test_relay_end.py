@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 from collections.abc import AsyncIterator
@@ -12,9 +13,12 @@ import aiohttp
 import pytest
 from prometheus_client import REGISTRY
 
-from rememberd.http.relay import COPY_LIMIT, OnEnd
+from rememberd.dialects import chat, responses, sse
+from rememberd.dialects.registry import Dialect
+from rememberd.http.relay import OnEnd
+from rememberd.http.response_buffer import COPY_LIMIT
 from rememberd.upstream.byte_lane import ByteLane
-from tests.support.fake_model import Behaviour, FakeModel, chat_stream
+from tests.support.fake_model import Behaviour, FakeModel, chat_stream, responses_stream
 from tests.support.loopback import bytes_deployment, proxy_app, serving
 
 STREAMED = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
@@ -45,11 +49,13 @@ async def asking(url: str, body: object) -> AsyncIterator[aiohttp.ClientResponse
 
 
 @asynccontextmanager
-async def proxied(on_end: OnEnd, *behaviours: Behaviour, timeout: float = 600) -> AsyncIterator[str]:
+async def proxied(
+    on_end: OnEnd, *behaviours: Behaviour, timeout: float = 600, dialect: Dialect = chat
+) -> AsyncIterator[str]:
     lane = ByteLane()
     async with FakeModel() as upstream:
         upstream.script(*behaviours)
-        async with serving(proxy_app(lane, bytes_deployment(upstream.url, timeout=timeout), on_end)) as url:
+        async with serving(proxy_app(lane, bytes_deployment(upstream.url, timeout=timeout), on_end, dialect)) as url:
             yield url + "/chat/completions"
     await lane.close()
 
@@ -94,12 +100,12 @@ async def test_the_end_of_a_stream_without_a_marker_waits() -> None:
 
 
 async def test_a_whole_body_waits() -> None:
-    """Not one byte of a small body leaves before the turn is handed over."""
+    """The last byte of a body does not leave before the turn is handed over."""
     on_end = Ending()
     async with proxied(on_end, Behaviour(body=b'{"a":1}')) as url:
         asked = asyncio.create_task(post(url, WHOLE))
         await on_end.called.wait()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
         assert not asked.done()
         on_end.let_go.set()
         assert await asked == (200, b'{"a":1}')
@@ -184,13 +190,46 @@ async def test_a_stream_that_breaks_says_so(drop_after: int, sent: int) -> None:
     assert on_end.told == [(arrived, False)]
 
 
-async def test_the_error_stands_in_an_event_of_its_own() -> None:
-    """A stream that breaks within an event gets a blank line first."""
+@pytest.mark.parametrize("drop_after", [2, None])
+async def test_half_an_event_is_no_event(drop_after: int | None) -> None:
+    """Whether the connection breaks in an event or the stream ends there in good order: it does not leave, and the
+    error stands in its place."""
     on_end = Ending()
     on_end.let_go.set()
-    async with proxied(on_end, Behaviour(stream=[b'data: {"cho', b"never sent"], drop_after=1)) as url:
+    reads = [b"data: 1\n\n", b'data: {"cho', *([b"never sent"] if drop_after else [])]
+    async with proxied(on_end, Behaviour(stream=reads, drop_after=drop_after)) as url:
         _, body = await post(url, STREAMED)
-    assert body.startswith(b'data: {"cho\n\ndata: {"error":')
+    assert body.startswith(b'data: 1\n\ndata: {"error":')
+    assert body.endswith(b"}\n\n")
+    assert [complete for _, complete in on_end.told] == [False]
+
+
+@pytest.mark.parametrize("drop_after", [3, None])
+async def test_a_response_that_is_cut_has_failed(drop_after: int | None) -> None:
+    """A stream of the Responses dialect without its last event, broken or ended in good order: `response.failed`,
+    with the next sequence number."""
+    on_end = Ending()
+    on_end.let_go.set()
+    events = responses_stream("m", "one two three")
+    behaviour = Behaviour(stream=events if drop_after else events[:3], drop_after=drop_after)
+    async with proxied(on_end, behaviour, dialect=responses) as url:
+        _, body = await post(url, STREAMED)
+    assert body.startswith(b"".join(events[:3]))
+    *_, last = (json.loads(event) for event in sse.events(body))
+    assert (last["type"], last["sequence_number"], last["response"]["status"]) == ("response.failed", 3, "failed")
+    assert last["response"]["id"].startswith("resp_")
+
+
+@pytest.mark.parametrize("end", ["completed", "incomplete", "failed", "error"])
+async def test_a_response_that_has_ended_is_left_alone(end: str) -> None:
+    """With the `event:` line of its last event or without one."""
+    on_end = Ending()
+    on_end.let_go.set()
+    kind = end if end == "error" else f"response.{end}"
+    for head in (f"event: {kind}\n", ""):
+        stream = f'{head}data: {{"type":"{kind}","sequence_number":1}}\n\n'.encode()
+        async with proxied(on_end, Behaviour(stream=[stream, b": bye\n\n"]), dialect=responses) as url:
+            assert (await post(url, STREAMED))[1] == stream + b": bye\n\n"
 
 
 async def test_a_stream_that_falls_silent_says_so() -> None:

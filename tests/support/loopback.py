@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from rememberd.dialects import chat
+from rememberd.dialects.registry import Dialect
 from rememberd.errors import UpstreamUnavailable, openai_body
 from rememberd.http.relay import OnEnd, Relay, cancel_on_disconnect
 from rememberd.ports import Upstream
@@ -27,7 +29,9 @@ def bytes_deployment(api_base: str, **changes: Any) -> Deployment:
     return Deployment("fake-large", "openai", "fake-large", frozenset({PATH}), api_base, "sk-upstream", **changes)
 
 
-def proxy_app(upstream: Upstream, deployment: Deployment, on_end: OnEnd | None = None) -> Starlette:
+def proxy_app(
+    upstream: Upstream, deployment: Deployment, on_end: OnEnd | None = None, dialect: Dialect = chat
+) -> Starlette:
     """Every POST goes to `deployment` as it is; the added header is X-Memory-Status."""
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,7 +39,7 @@ def proxy_app(upstream: Upstream, deployment: Deployment, on_end: OnEnd | None =
         sent = upstream.send(deployment, PATH, await request.body(), request.headers.items())
         reply = await cancel_on_disconnect(receive, sent)
         if reply is not None:
-            await Relay(reply, [("X-Memory-Status", "off")], on_end=on_end)(scope, receive, send)
+            await Relay(reply, [("X-Memory-Status", "off")], on_end=on_end, dialect=dialect)(scope, receive, send)
 
     async def unavailable(request: Request, error: Exception) -> Response:
         assert isinstance(error, UpstreamUnavailable)

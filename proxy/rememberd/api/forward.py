@@ -48,7 +48,7 @@ class Forward:
         if answered is None:
             raise ClientGone
         dialect = dialect_for(request.url.path)
-        relay = Relay(answered.reply, [("X-Request-Id", id)], end=dialect.END, error_event=dialect.error_event)
+        relay = Relay(answered.reply, [("X-Request-Id", id)], dialect=dialect)
         await relay(scope, receive, send)
 
     def _target(self, request: Request, principal: Principal, path: str, raw: bytes) -> Target:

@@ -47,7 +47,12 @@ def answer(raw: bytes, *, streamed: bool) -> str:
     return "".join(_content(loads(event), "delta") for event in sse.events(raw))
 
 
-def error_event(error: UpstreamUnavailable) -> bytes:
+def is_whole(latest: bytes) -> bool:
+    """Many servers leave out the last event."""
+    return True
+
+
+def error_event(error: UpstreamUnavailable, begin: bytes, latest: bytes) -> bytes:
     """OpenAI's error object as an event."""
     body = {"error": {"message": str(error), "type": "upstream_error", "code": error.code}}
     return b"data: " + dump(body) + b"\n\n"

@@ -49,7 +49,12 @@ def error_body(status: int, code: str, message: str, param: str | None = None) -
     return anthropic_body(status, message)
 
 
-def error_event(error: UpstreamUnavailable) -> bytes:
+def is_whole(latest: bytes) -> bool:
+    """Many servers leave out the last event."""
+    return True
+
+
+def error_event(error: UpstreamUnavailable, begin: bytes, latest: bytes) -> bytes:
     return b"event: error\ndata: " + dump(anthropic_body(error.status, str(error))) + b"\n\n"
 
 

@@ -13,7 +13,7 @@ from rememberd.errors import UpstreamUnavailable
 class Dialect(Protocol):
     """What a module of a dialect has. Nothing in it raises, whatever the client's JSON looks like.
 
-    `PATH` is relative to the API base; `END` marks a stream's last event (see `sse.Tail`)."""
+    `PATH` is relative to the API base; `END` marks a stream's last event (see `sse.find_marker`)."""
 
     @property
     def PATH(self) -> str: ...
@@ -35,8 +35,11 @@ class Dialect(Protocol):
 
     def error_body(self, status: int, code: str, message: str, param: str | None = None) -> dict[str, Any]: ...
 
-    def error_event(self, error: UpstreamUnavailable) -> bytes:
-        """What ends a stream that broke."""
+    def is_whole(self, latest: bytes) -> bool:
+        """May a stream without `END` stop after the events `latest`? False: it was cut off."""
+
+    def error_event(self, error: UpstreamUnavailable, begin: bytes, latest: bytes) -> bytes:
+        """What ends a stream that broke: `begin` are its first whole events, `latest` the last ones."""
 
 
 _ALL: tuple[Dialect, ...] = (chat, responses, messages)

@@ -13,6 +13,20 @@ from rememberd.errors import UpstreamUnavailable, openai_body
 
 PATH = "/responses"
 END = re.compile(rb"event: ?response\.(?:completed|failed|incomplete)")
+_LAST = ("response.completed", "response.failed", "response.incomplete", "error")
+# A response that broke off before the server had said anything about it.
+_EMPTY: dict[str, Any] = {
+    "id": "resp_unknown",
+    "object": "response",
+    "created_at": 0,
+    "model": "",
+    "output": [],
+    "tools": [],
+    "tool_choice": "auto",
+    "parallel_tool_calls": True,
+    "metadata": {},
+    "usage": None,
+}
 
 error_body = openai_body
 
@@ -44,10 +58,25 @@ def answer(raw: bytes, *, streamed: bool) -> str:
     return "".join(_delta(loads(event)) for event in sse.events(raw))
 
 
-def error_event(error: UpstreamUnavailable) -> bytes:
-    """The dialect's own event. How many came before it is not counted on the way: hence the number 0."""
-    body = {"type": "error", "code": error.code, "message": str(error), "param": None, "sequence_number": 0}
-    return b"event: error\ndata: " + dump(body) + b"\n\n"
+def is_whole(latest: bytes) -> bool:
+    """Only after an event that ends a response, its `event:` line present or not, or after the server's own error."""
+    return any(each.get("type") in _LAST for each in _parsed_events(latest))
+
+
+def error_event(error: UpstreamUnavailable, begin: bytes, latest: bytes) -> bytes:
+    """`response.failed` with the response as it began and the next sequence number."""
+    numbers = [each.get("sequence_number") for each in (*_parsed_events(begin), *_parsed_events(latest))]
+    number = max((each for each in numbers if isinstance(each, int)), default=-1) + 1
+    begun = (each.get("response") for each in _parsed_events(begin))
+    response = next((each for each in begun if isinstance(each, dict)), _EMPTY)
+    failure = {"status": "failed", "error": {"code": "server_error", "message": str(error)}}
+    body = {"type": "response.failed", "sequence_number": number, "response": response | failure}
+    return b"event: response.failed\ndata: " + dump(body) + b"\n\n"
+
+
+def _parsed_events(events: bytes) -> list[dict[str, Any]]:
+    found = (loads(each) for each in sse.events(events))
+    return [each for each in found if isinstance(each, dict)]
 
 
 def _items(body: dict[str, Any]) -> list[Any]:

@@ -17,6 +17,7 @@ _SHOWN = (
     "X-Memory-Write",
     "X-Proxy-Overhead-Ms",
     "X-Request-Id",
+    "X-Upstream-Request-Id",
 )
 
 

@@ -4,39 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
-import zlib
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
 
 from rememberd.dialects import chat, sse
+from rememberd.dialects.registry import Dialect
 from rememberd.errors import UpstreamUnavailable
+from rememberd.http.response_buffer import COPY_LIMIT, ResponseBuffer
+from rememberd.http.response_headers import response_headers
 from rememberd.ports import Reply
 
 T = TypeVar("T")
 OnEnd = Callable[[bytes, bool], Awaitable[None]]
 OnFirst = Callable[[bool], None]
 
-COPY_LIMIT = 8 * 2**20  # bytes of one answer kept for memory
+_WHOLE_WITHIN_S = 0.02  # a reader notices no such delay, and most bodies of a local provider are whole by then
+_WHOLE_LIMIT = 256 * 1024  # bytes
+_OPEN = b"{[,:"  # no JSON value ends with these
+_COLON = ord(":")
 _WATCHED_AFTER_S = 0.02  # whoever left before is noticed then, and no request waits for its watcher to be made
 
 log = logging.getLogger("rememberd.relay")
 _failures = Counter("rememberd_relay_on_end_failures", "Answers whose end could not be handed to memory.")
 _running: set[asyncio.Task[None]] = set()  # the event loop holds tasks weakly
-
-_NOT_RELAYED = frozenset(
-    (
-        # of one connection only (RFC 9110, 7.6.1)
-        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
-        *("te", "trailer", "transfer-encoding", "upgrade"),
-        # of the provider's host, or said by our own server
-        *("alt-svc", "date", "server", "set-cookie", "strict-transport-security"),
-    )
-)
 
 
 async def cancel_on_disconnect(receive: Receive, work: Awaitable[T]) -> T | None:
@@ -76,12 +69,15 @@ async def cancel_on_disconnect(receive: Receive, work: Awaitable[T]) -> T | None
 class Relay:
     """A response that starlette can send: `reply` as it comes, with `headers` added (they win over upstream's).
 
+    The head and each byte leave as soon as they come, with three exceptions. The beginning of an event waits until
+    the event is whole. What comes within `_WHOLE_WITHIN_S` of the head leaves in one piece, so that a body that
+    breaks by then is an error and not half a body. And the last bytes wait for `on_end`.
+
     `on_end(collected, complete)` is awaited exactly once, before the client can know that the answer has ended:
-    before `end`, the terminal marker of an event stream (see `sse.Tail`), and before the last read of any other
-    body. `collected` is the body decompressed, at most `COPY_LIMIT` bytes; `complete` is False when it was cut, or
-    the client or the upstream left early. `on_end` outlives a cancelled response and needs a deadline of its own;
-    what it raises is logged and counted. `on_first(streamed)` is called when the first bytes of a good answer have
-    come. `end` and `error_event` are the dialect's.
+    before the event that `dialect.END` marks, and before the last byte of any other body. `collected` is the body
+    decompressed, at most `COPY_LIMIT` bytes; `complete` is False when it was cut, or the client or the upstream left
+    early. `on_end` outlives a cancelled response and needs a deadline of its own; what it raises is logged and
+    counted. `on_first(streamed)` is called when the first bytes of a good answer have come.
 
     Raises `UpstreamUnavailable` if a body breaks off before anything of it was sent."""
 
@@ -92,53 +88,74 @@ class Relay:
         *,
         on_end: OnEnd | None = None,
         on_first: OnFirst | None = None,
-        end: re.Pattern[bytes] = chat.END,
-        error_event: Callable[[UpstreamUnavailable], bytes] = chat.error_event,
+        dialect: Dialect = chat,
     ) -> None:
         self._reply = reply
         self._added = headers
         self._on_end = on_end
         self._on_first = on_first if 200 <= reply.status < 300 else None
-        self._tail = sse.Tail(end)
-        self._error_event = error_event
+        self._dialect = dialect
         upstream = {name.lower(): value for name, value in reply.headers}
-        self._streamed = upstream.get("content-type", "").startswith("text/event-stream")
+        self._type = upstream.get("content-type") or None
+        self._streamed = sse.is_event_stream(self._type, b"")
         self._encoding = upstream.get("content-encoding", "identity")
         self._copy = ResponseBuffer(self._encoding, COPY_LIMIT if on_end else 0)
-        self._started = self._marked = False
+        self._started = False
+        self._held = b""  # of a body
+        self._flushing: asyncio.Task[None] | None = None
         self._ended: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await cancel_on_disconnect(receive, self.run(send))
 
     async def run(self, send: Send) -> None:
-        """For somebody who cancels it when the client leaves."""
+        """For a caller that cancels it when the client leaves."""
         try:
-            await (self._relay_stream if self._streamed else self._relay_body)(send)
+            await (self._relay_stream if self._streamed else self._relay_body)(send, self._reply.chunks())
         finally:
+            if self._flushing is not None:
+                self._flushing.cancel()
             await self._reply.close()
             await self._end(complete=False)
 
-    async def _relay_stream(self, send: Send) -> None:
+    async def _relay_stream(self, send: Send, chunks: AsyncIterator[bytes]) -> None:
         await self._start(send)
+        events, end, plain = sse.EventBuffer(), self._dialect.END, self._encoding == "identity"
+        begin = latest = b""
+        marked = False
         try:
-            async for chunk in self._reply.chunks():
-                if (at := self._terminal(chunk)) is not None:
-                    self._marked = True
+            async for chunk in chunks:
+                whole = events.add(self._take(chunk))
+                if plain and not marked:
+                    chunk = whole
+                if not marked and (at := sse.find_marker(whole, end)) is not None:
+                    marked = True
+                    at = at if plain else 0
                     await _write(send, chunk[:at])
                     await self._end(complete=True)
-                    chunk = chunk[at:]
-                await _write(send, chunk)
+                    chunk = chunk[at:] + (events.rest if plain else b"")
+                if whole and whole[0] != _COLON:
+                    begin, latest = begin or whole, whole
+                if chunk:
+                    await _write(send, chunk)
+            self._check_end(events.rest, latest, whole_without_end=marked or not plain)
         except UpstreamUnavailable as error:
-            if not self._marked:
-                await self._break(send, error)
-                return
+            if not marked:
+                await self._end(complete=False)
+                if plain and not events.torn:
+                    await _write(send, self._dialect.error_event(error, begin, latest), more=False)
+                return  # in an event, or compressed, nothing can be said: the server cuts the connection
         await self._end(complete=True)
-        await _write(send, b"", more=False)
+        await _write(send, b"" if marked or not plain else events.rest, more=False)
 
-    def _terminal(self, chunk: bytes) -> int | None:
-        at = self._tail.find(self._take(chunk))
-        return at if at is None or self._encoding == "identity" else 0
+    def _check_end(self, rest: bytes, latest: bytes, *, whole_without_end: bool) -> None:
+        """Raises `UpstreamUnavailable` for a stream that stopped too early, though its server ended it in order."""
+        if whole_without_end or sse.find_marker(rest, self._dialect.END) is not None:
+            return
+        if rest.strip():
+            raise UpstreamUnavailable("the model's stream stopped in the middle of an event")
+        if not self._dialect.is_whole(latest):
+            raise UpstreamUnavailable("the model's stream stopped before its end")
 
     def _take(self, chunk: bytes) -> bytes:
         if self._on_first is not None:
@@ -146,30 +163,50 @@ class Relay:
             self._on_first = None
         return self._copy.add(chunk)
 
-    async def _relay_body(self, send: Send) -> None:
-        held = b""
+    async def _relay_body(self, send: Send, chunks: AsyncIterator[bytes]) -> None:
+        untyped = self._type is None
+        soon = asyncio.get_running_loop().call_later(_WHOLE_WITHIN_S, self._flush_now, send)
         try:
-            async for chunk in self._reply.chunks():
+            async for chunk in chunks:
+                if untyped and sse.is_event_stream(None, chunk):
+                    self._streamed = True
+                    break
+                untyped = False
                 self._take(chunk)
-                if held:
-                    await self._start(send)
-                    await _write(send, held)
-                held = chunk
+                self._held += chunk
+                if self._flushing is not None or len(self._held) > _WHOLE_LIMIT:
+                    await self._flushed()
+                    await self._flush(send)
         except UpstreamUnavailable:
+            await self._flushed()
             if not self._started:
                 raise
             log.warning("upstream broke off in mid-body")
             return  # without an end, so that the server cuts the connection
+        finally:
+            soon.cancel()
+        await self._flushed()
+        if self._streamed:
+            await self._relay_stream(send, _chain(chunk, chunks))
+            return
         await self._end(complete=True)
         await self._start(send)
-        await _write(send, held, more=False)
+        await _write(send, self._held, more=False)
 
-    async def _break(self, send: Send, error: UpstreamUnavailable) -> None:
-        """Say in the stream that it broke. In a compressed one that cannot be said: then cut the connection."""
-        await self._end(complete=False)
-        if self._encoding == "identity":
-            gap = b"" if self._tail.at_boundary else b"\n\n"
-            await _write(send, gap + self._error_event(error), more=False)
+    def _flush_now(self, send: Send) -> None:
+        self._flushing = asyncio.create_task(self._flush(send))
+
+    async def _flushed(self) -> None:
+        if self._flushing is not None:
+            await self._flushing
+
+    async def _flush(self, send: Send) -> None:
+        """Send the head and what is held, but for what may be the end of the body while `on_end` is to come."""
+        await self._start(send)
+        at = len(self._held) if self._on_end is None else _safe_length(self._held)
+        ready, self._held = self._held[:at], self._held[at:]
+        if ready:
+            await _write(send, ready)
 
     async def _start(self, send: Send) -> None:
         if self._started:
@@ -195,59 +232,18 @@ class Relay:
             log.exception("the end of an answer could not be handed over")
 
 
+async def _chain(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in others:
+        yield chunk
+
+
+def _safe_length(body: bytes) -> int:
+    """How many bytes of a body that goes on may leave: none can be the last of a JSON value. Spaces in front of it,
+    which providers send to keep the connection alive, may."""
+    length = len(body.rstrip())
+    return len(body) if not length or body[length - 1] in _OPEN else length - 1
+
+
 def _write(send: Send, chunk: bytes, *, more: bool = True) -> Awaitable[None]:
     return send({"type": "http.response.body", "body": chunk, "more_body": more})
-
-
-class ResponseBuffer:
-    """What went by, decompressed, up to `limit` bytes. `whole` turns False when something is missing in it."""
-
-    def __init__(self, encoding: str, limit: int) -> None:
-        self.body = bytearray()
-        self.whole = True
-        self._room = limit
-        self._inflate = _inflater(encoding)
-
-    def add(self, chunk: bytes) -> bytes:
-        """Returns the plain text of `chunk`, empty if it cannot be read."""
-        try:
-            plain = self._inflate(chunk)
-        except zlib.error:
-            plain, self.whole = b"", False
-        if len(plain) > self._room:
-            self.whole = False
-        if self._room:
-            self.body += plain[: self._room]
-            self._room -= min(len(plain), self._room)
-        return plain
-
-
-def _inflater(encoding: str) -> Callable[[bytes], bytes]:
-    match encoding:
-        case "identity":
-            return bytes
-        case "gzip":
-            return partial(zlib.decompressobj(wbits=31).decompress, max_length=COPY_LIMIT + 1)
-        case "deflate":
-            return partial(zlib.decompressobj().decompress, max_length=COPY_LIMIT + 1)
-        case _:
-            return _unreadable
-
-
-def _unreadable(chunk: bytes) -> bytes:
-    raise zlib.error("an encoding that cannot be read")
-
-
-def response_headers(
-    upstream: Sequence[tuple[str, str]], added: Sequence[tuple[str, str]], *, streamed: bool
-) -> list[tuple[bytes, bytes]]:
-    """Upstream's headers without those of its connection; ours replace those of the same name. Values are encoded as
-    they were decoded, so that whatever bytes a provider sends there cost nobody an answer."""
-    ours = {name.lower(): value for name, value in added}
-    headers = [(n, v) for name, v in upstream if (n := name.lower()) not in _NOT_RELAYED and n not in ours]
-    if streamed:
-        headers = [(n, v) for n, v in headers if n != "content-length"]
-        ours.setdefault("x-accel-buffering", "no")
-        if all(n != "cache-control" for n, _ in headers):
-            ours.setdefault("cache-control", "no-cache")
-    return [(n.encode("latin-1"), v.encode("utf-8", "surrogateescape")) for n, v in (*headers, *ours.items())]

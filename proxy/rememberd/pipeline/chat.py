@@ -241,7 +241,7 @@ class Chat:
             "X-Proxy-Overhead-Ms": f"{overhead * 1000:.1f}",
         }
         user_turn = request.user_turn
-        relay = partial(Relay, reply, on_first=on_first, end=dialect.END, error_event=dialect.error_event)
+        relay = partial(Relay, reply, on_first=on_first, dialect=dialect)
         if user_turn is None or (recall_result is None and write != "on"):
             return relay(tuple(headers.items())), None
         receipt = Receipt(

@@ -1,0 +1,48 @@
+"""The copy of an answer that is kept for memory while the bytes go by."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from functools import partial
+
+COPY_LIMIT = 8 * 2**20  # bytes of one answer kept for memory
+
+
+class ResponseBuffer:
+    """What went by, decompressed, up to `limit` bytes. `whole` turns False when something is missing in it."""
+
+    def __init__(self, encoding: str, limit: int) -> None:
+        self.body = bytearray()
+        self.whole = True
+        self._room = limit
+        self._inflate = _inflater(encoding)
+
+    def add(self, chunk: bytes) -> bytes:
+        """Returns the plain text of `chunk`, empty if it cannot be read."""
+        try:
+            plain = self._inflate(chunk)
+        except zlib.error:
+            plain, self.whole = b"", False
+        if len(plain) > self._room:
+            self.whole = False
+        if self._room:
+            self.body += plain[: self._room]
+            self._room -= min(len(plain), self._room)
+        return plain
+
+
+def _inflater(encoding: str) -> Callable[[bytes], bytes]:
+    match encoding:
+        case "identity":
+            return bytes
+        case "gzip":
+            return partial(zlib.decompressobj(wbits=31).decompress, max_length=COPY_LIMIT + 1)
+        case "deflate":
+            return partial(zlib.decompressobj().decompress, max_length=COPY_LIMIT + 1)
+        case _:
+            return _unreadable
+
+
+def _unreadable(chunk: bytes) -> bytes:
+    raise zlib.error("an encoding that cannot be read")
