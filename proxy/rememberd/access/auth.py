@@ -15,11 +15,13 @@ from rememberd.types import Millis, Principal
 LOCAL = Principal("local", user="local")
 # The last is this machine as containers call it; no other site can make a browser use that name.
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "host.docker.internal"})
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "cf-connecting-ip")
 
 
 class Auth:
-    """Who may come in: who has a key of the settings or one that was made. Where none was ever made and only this
-    machine can reach us (`local_only`), everyone is the user `local`.
+    """Who may come in: who has a key of the settings or one that was made. Where none was ever made, no admin key is
+    set to make one with, and only this machine can reach us (`local_only`), everyone is the user `local`. With an
+    admin key the proxy stays closed, also when the keys that were made are lost.
 
     `configured`: the keys of the settings, by digest. Keys are looked up by digest. How long that takes depends on
     digests only, and nobody can choose a key by its digest, so the time says nothing about the keys that exist. The
@@ -63,13 +65,17 @@ class Auth:
         self._made, self._seen, self._ever_made = made, True, ever_made
         self._principals = {**made, **self._configured}
 
+    @property
+    def _needs_no_key(self) -> bool:
+        return not self._configured and not self._ever_made and self._admin is None and self.local_only
+
     def principal(self, headers: Mapping[str, str], *, counts: bool = True) -> Principal:
         """`counts`: as one of the requests that the key may make a minute.
 
         Raises `RequestError` 401 for a missing, unknown or expired key, 403 for a web page of another site, 429
         over the key's limit."""
-        if not self._configured and not self._ever_made and self.local_only:
-            _refuse_foreign_pages(headers, self.origins)
+        if self._needs_no_key:
+            _refuse_strangers(headers, self.origins)
             return LOCAL
         key = _key(headers)
         hashed = digest(key) if key else b""
@@ -102,9 +108,11 @@ class Auth:
             raise RequestError(401, "invalid_api_key", "this path needs the admin key as `Authorization: Bearer KEY`")
 
     def metrics(self, headers: Mapping[str, str]) -> None:
-        """Raises `RequestError` 401 unless no admin key is set or this is it."""
+        """Raises `RequestError` 401 unless no admin key is set or this is it, 403 for a web page of another site."""
         if self._admin is not None:
             self.admin(headers)
+        elif self._needs_no_key:
+            _refuse_strangers(headers, self.origins)
 
     def _count(self, hashed: bytes, per_minute: int) -> None:
         seconds = self.limits.take(hashed, per_minute) if self.limits else None
@@ -120,17 +128,22 @@ def _key(headers: Mapping[str, str]) -> str | None:
     return headers.get("x-api-key", "").strip() or None
 
 
-def _refuse_foreign_pages(headers: Mapping[str, str], origins: Collection[str]) -> None:
-    """With no key to show, a page in the user's browser could write to or (by DNS rebinding) read the memory.
-    `origins` are those of the pages that may."""
-    for name in ("origin", "host"):
-        value = headers.get(name)
+def _refuse_strangers(headers: Mapping[str, str], origins: Collection[str]) -> None:
+    """With no key to show, a page in the user's browser could write to or (by DNS rebinding) read the memory, and a
+    reverse proxy on this machine would make everybody the local user. `origins` are those of the pages that may."""
+    if forwarded := next((name for name in _FORWARDED if name in headers), None):
+        raise _foreign(f"a request that a proxy passed on ({forwarded})")
+    origin, host = headers.get("origin"), headers.get("host")
+    if origin not in origins and headers.get("sec-fetch-site") == "cross-site":
+        raise _foreign("a page of another site")
+    for name, value in (("origin", origin), ("host", host)):
         if value and _hostname(value) not in _LOOPBACK and not (name == "origin" and value in origins):
-            raise RequestError(
-                403,
-                "foreign_origin",
-                f"without keys only this machine is served, not {name} {value!r}: configure `keys` for more",
-            )
+            raise _foreign(f"{name} {value!r}")
+
+
+def _foreign(what: str) -> RequestError:
+    message = f"without keys only this machine is served, not {what}: configure `keys` for more"
+    return RequestError(403, "foreign_origin", message)
 
 
 def _hostname(value: str) -> str | None:

@@ -15,6 +15,12 @@ _NOT_RELAYED = frozenset(
 )
 # Which pages may read our answers is for us to say, and what the web server in front of us does as well.
 _OF_THE_PROXY = ("access-control-", "x-accel-")
+# Whatever an upstream sends is a document of our own origin to a browser, beside the memory page: as HTML it must run
+# nothing and read nothing.
+_INERT = {
+    "content-security-policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+}
 
 
 def response_headers(
@@ -22,7 +28,7 @@ def response_headers(
 ) -> list[tuple[bytes, bytes]]:
     """Upstream's headers without those of its connection; ours replace those of the same name, and its request id
     takes another. Values are encoded as they were decoded: no byte that a provider sends there costs an answer."""
-    ours = {name.lower(): value for name, value in added}
+    ours = _INERT | {name.lower(): value for name, value in added}
     headers = [
         ("x-upstream-request-id" if n == "x-request-id" else n, v)
         for name, v in upstream

@@ -91,9 +91,12 @@ class Chat:
         clock = RequestTimings()
         dialect, headers = CHAT_PATHS[scope["path"]], header_values(scope)
         id = request_id(headers)
+        principal = self.auth.principal(
+            headers
+        )  # before the body: nobody fills the memory of this process without a key
         raw = await read_body(receive, headers, self.max_body_bytes)
         clock.lap("read")
-        request = await self._parse(dialect, headers, raw, id)
+        request = await self._parse(dialect, principal, headers, raw, id)
         request = await self._unless_paused(request)
         clock.lap("understand")
         with tracing.chat(request.model, request.deployments[0].provider, headers):
@@ -130,10 +133,12 @@ class Chat:
 
         await cancel_on_disconnect(receive, answer())
 
-    async def _parse(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes, id: str) -> ChatRequest:
+    async def _parse(
+        self, dialect: Dialect, principal: Principal, headers: Mapping[str, str], raw: bytes, id: str
+    ) -> ChatRequest:
         if len(raw) <= _LARGE_BODY or (len(raw) <= _LARGE_JSON and mode_of(headers) == "off"):
-            return self.parse_request(dialect, headers, raw, id)
-        return await asyncio.to_thread(self.parse_request, dialect, headers, raw, id)
+            return self.parse_request(dialect, principal, headers, raw, id)
+        return await asyncio.to_thread(self.parse_request, dialect, principal, headers, raw, id)
 
     async def _unless_paused(self, request: ChatRequest) -> ChatRequest:
         """A pause is `X-Memory: off` for every request of the space."""
@@ -146,9 +151,10 @@ class Chat:
             return request
         return replace(request, mode="off", user_turn=None) if paused else request
 
-    def parse_request(self, dialect: Dialect, headers: Mapping[str, str], raw: bytes, id: str) -> ChatRequest:
+    def parse_request(
+        self, dialect: Dialect, principal: Principal, headers: Mapping[str, str], raw: bytes, id: str
+    ) -> ChatRequest:
         """Who asks what of which model, and may memory take part."""
-        principal = self.auth.principal(headers)
         mode = mode_of(headers)
         body = json_body.parse(raw)
         deployments = self._deployments(dialect, principal, body)
