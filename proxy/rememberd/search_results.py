@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
 Bools = NDArray[np.bool_]
-NAMED = ("slot", "speaker", "conversation", "turn_id")  # the columns of `Candidates` that are `Names`
+NAMED = ("slot", "speaker", "conversation", "turn_id")  # the columns of `Candidates` that are `DictColumn`
 
 Rows = Any  # whatever numpy takes as an index: a mask, places, a slice
 

@@ -165,7 +165,7 @@ async def test_what_was_changed_elsewhere_is_in_force_after_a_look(two: tuple[Ap
 
 
 class Keys:
-    """`MadeKeys` as a test would have them: away, hanging, or restored from an older copy."""
+    """`ApiKeyStore` as a test would have them: away, hanging, or restored from an older copy."""
 
     def __init__(self) -> None:
         self.made: list[ApiKey] = []

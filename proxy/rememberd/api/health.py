@@ -30,7 +30,7 @@ Check = Callable[[], Awaitable[object]]
 
 
 class Health:
-    """`checks` are the parts without which memory does not work; each raises `Unavailable` when it does not. `alive`
+    """`checks` are the parts without which memory does not work; each raises `MemoryUnavailable` when it does not. `alive`
     says whether what this process is there for still goes on."""
 
     def __init__(

@@ -27,7 +27,7 @@ def command(config: Path | None, action: str) -> int:
 
 
 async def _run(settings: Settings, *, rotate: bool) -> int:
-    """Raises `ConfigError`, `Unavailable`."""
+    """Raises `ConfigError`, `MemoryUnavailable`."""
     async with open_encryption(settings) as seal:
         keyring = seal.keyring
         if keyring is None:

@@ -1,9 +1,9 @@
-"""Encryption at rest, as decorators over the ports: what stands behind one of them sees sealed records only.
+"""Encryption at rest. Decorators around the ports seal every record before the store or queue behind them sees it.
 
-    master    the operator's key, from the settings, a file or a command
-    keyring   a random key for each user, wrapped by the master key; thrown away when the user is erased
-    cipher    what is done with a key: texts sealed, names and ids replaced, word ids keyed, vectors turned
-    store, queue, records    the decorators
+    master_key   the operator's key, from the settings, a file or a command
+    keyring      a random key for each user, encrypted with the master key; destroyed when the user is erased
+    cipher       what a key does: seals texts, replaces names and ids, keys the ids of words, rotates vectors
+    store, queue, records, extraction_queue, pauses    the decorators
 
-What stays readable and why is written down in deploy/SECURITY.md.
+deploy/SECURITY.md says what remains readable, and why.
 """

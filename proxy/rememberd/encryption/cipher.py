@@ -1,6 +1,6 @@
-"""What one key does to texts, names, ids and vectors. Pure but for the random nonces.
+"""What one key does to texts, names, ids and vectors. Pure, except for random nonces.
 
-Costs, measured: `seal` 1.5 µs, `name` 2 µs, the ids of 800 memories 5 µs, 20 word ids 3 µs, a vector of 384 30 µs.
+Measured costs: `seal` 1.5 µs, `name` 2 µs, the ids of 800 memories 5 µs, 20 word ids 3 µs, a vector of 384 30 µs.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ from numpy.typing import NDArray
 from rememberd.types import Sparse
 
 KEY_BYTES = 32
-_NONCE_BYTES = 12  # random: fine for 2**32 records of one user (NIST SP 800-38D, 8.3)
-_CACHED_NAMES = 4_000  # per user, about 1 MB; a search meets the same conversations and speakers again and again
-_CACHED_ROTATIONS = 32  # 590 kB each for 384 dimensions
+_NONCE_BYTES = 12  # random nonces are safe for 2**32 records of one user (NIST SP 800-38D, 8.3)
+# names for each user, about 1 MB; a search meets the same conversations and speakers repeatedly
+_CACHED_NAMES = 4_000
+_CACHED_ROTATIONS = 32  # rotations, 590 kB each for 384 dimensions
 
-# The ids that we make: `uuid5` of a memory, 32 hex digits of a turn. Both are 16 bytes.
+# The ids that we make: the `uuid5` of a memory, or 32 hex digits for a turn. Both have 16 bytes.
 _ID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.ASCII)
 
 
 class DecryptionError(Exception):
-    """Sealed with another key, for another place, or changed since."""
+    """The value was sealed with another key, for another place, or was changed since."""
 
 
 class Cipher:
-    """One 32-byte key. `owner` is whose it is: bound into everything that is sealed."""
+    """One 32-byte key. `owner` names whose key it is, and is bound into everything that is sealed."""
 
     def __init__(self, key: bytes, owner: str) -> None:
         self._owner = owner.encode()
@@ -48,34 +49,35 @@ class Cipher:
         self._known: dict[str, str] = {}
 
     def seal(self, data: bytes, place: str) -> bytes:
-        """AES-GCM. `place` says where it belongs (kind and id of the record): nowhere else can it be opened."""
+        """Seal with AES-GCM. `place` (kind and id of the record) is where the value belongs: it can be opened only
+        there."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._texts.encrypt(nonce, data, self._about(place))
 
     def open(self, sealed: bytes, place: str) -> bytes:
-        """Raises `Unreadable`."""
+        """Raises `DecryptionError`."""
         try:
             return self._texts.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._about(place))
         except (InvalidTag, ValueError) as error:
             raise DecryptionError(place.partition(" ")[0]) from error
 
     def seal_text(self, data: bytes, place: str) -> str:
-        """`seal` for fields that hold text."""
+        """`seal`, for fields that hold text."""
         return urlsafe_b64encode(self.seal(data, place)).decode()
 
     def open_text(self, sealed: str, place: str) -> bytes:
-        """Raises `Unreadable`."""
+        """Raises `DecryptionError`."""
         return self.open(_base64(sealed), place)
 
     def name(self, text: str) -> str:
-        """The same for the same text, so that it can be compared and filtered by (AES-SIV, RFC 5297); its length is
-        hidden to 16 bytes."""
+        """A pseudonym: equal for equal texts, so that it can be compared and filtered by (AES-SIV, RFC 5297). It
+        shows the length of the text only in steps of 16 bytes."""
         padded = text.encode() + b"\x80"
         padded += bytes(-len(padded) % 16)
         return urlsafe_b64encode(self._names.encrypt(padded, [self._owner])).decode()
 
     def named(self, name: str) -> str:
-        """The text that `name` was made of. Raises `Unreadable`."""
+        """The text that `name` was given. Raises `DecryptionError`."""
         text = self._known.get(name)
         if text is None:
             if len(self._known) >= _CACHED_NAMES:
@@ -90,25 +92,27 @@ class Cipher:
             raise DecryptionError("name") from error
 
     def id(self, plain: str) -> str:
-        """In the same form, by a keyed permutation of its 16 bytes (an AES block); other texts as names."""
+        """A pseudonym in the form of the id, by a keyed permutation of its 16 bytes (one AES block); for other texts,
+        `name`."""
         if not _ID.fullmatch(plain):
             return self.name(plain)
-        # ECB is the permutation itself: the block is an id, no text.
+        # ECB of a single block is the permutation itself: the block is an id, not text.
         return _formed(plain, self._ids.encryptor().update(bytes.fromhex(plain.replace("-", ""))).hex())
 
     def plain_id(self, sealed: str) -> str:
-        """The id that `id` was made of; nonsense for another key's. Raises `Unreadable` for what is none."""
+        """The id that `id` was given; nonsense if another key made it. Raises `DecryptionError` for a text that is no
+        id."""
         if not _ID.fullmatch(sealed):
             return self.named(sealed)
         return _formed(sealed, self.restored_digits(sealed.replace("-", "")))
 
     def restored_digits(self, sealed: str) -> str:
-        """Any number of ids at once, each as 32 hex digits. Raises `ValueError` for other texts."""
+        """Many ids at once, each as 32 hex digits. Raises `ValueError` for other texts."""
         return self._ids.decryptor().update(bytes.fromhex(sealed)).hex()
 
     def words(self, sparse: Sparse) -> Sparse:
-        """BM25 term ids are an unkeyed hash that a dictionary turns back into words. Two of 4 billion keyed ones may
-        fall together, then one of them counts."""
+        """Keyed ids of words. BM25's own ids are an unkeyed hash, which a dictionary turns back into words. Two of 4
+        billion keyed ids may be equal; then one of the two words counts."""
         blocks = np.zeros((len(sparse.indices), 4), dtype="<u4")
         blocks[:, 0] = sparse.indices
         keyed = np.frombuffer(self._words.encryptor().update(blocks.tobytes()), dtype="<u4")[::4]
@@ -116,8 +120,8 @@ class Cipher:
         return Sparse(list(merged), list(merged.values()))
 
     def rotated(self, vector: list[float]) -> list[float]:
-        """By this key's secret rotation, which changes no cosine. Obfuscation, no encryption: whoever has a few texts
-        and their turned vectors can work the rotation out."""
+        """The vector, rotated by this key's secret rotation, which changes no cosine. This is obfuscation, not
+        encryption: a person who has a few texts and their rotated vectors can compute the rotation."""
         turned: list[float] = (_rotation(self._rotation, len(vector)) @ np.array(vector, dtype=np.float32)).tolist()
         return turned
 
@@ -126,7 +130,7 @@ class Cipher:
 
 
 def _derived(key: bytes, purpose: bytes, size: int) -> bytes:
-    """Keyed BLAKE2b as the derivation function, one subkey for each purpose."""
+    """Keyed BLAKE2b as the derivation function: one subkey for each purpose."""
     return blake2b(key=key, person=purpose, digest_size=size).digest()
 
 
@@ -149,8 +153,8 @@ def _base64(text: str) -> bytes:
 
 @lru_cache(_CACHED_ROTATIONS)
 def _rotation(key: bytes, dim: int) -> NDArray[np.float32]:
-    """An orthogonal matrix out of the key: 20 ms for 384 dimensions. The numbers come from AES, not from numpy's
-    generator, whose stream may change with its version."""
+    """An orthogonal matrix derived from the key; takes 20 ms for 384 dimensions. The numbers come from AES and not
+    from numpy's generator, whose output may change between versions."""
     stream = BlockCipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor().update(bytes(4 * dim * dim))
     entries = np.frombuffer(stream, dtype="<u4").reshape(dim, dim) / 2**31 - 1.0
     q, r = np.linalg.qr(entries)

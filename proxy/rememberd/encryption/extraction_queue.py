@@ -1,4 +1,4 @@
-"""Turns that wait for a model, and what it found in them, sealed before they are kept."""
+"""Seals turns that wait for a model, and what the model found in them, before they are stored."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ log = logging.getLogger("rememberd.sealed")
 
 
 class SealedExtractionQueue:
-    """The `PendingTurns` port over another, which has pseudonyms of users, scopes, conversations and turns. Errors
-    may quote an answer, and are sealed with the root's key."""
+    """The `ExtractionQueue` port around another queue, which sees pseudonyms of users, scopes, conversations and
+    turns. Errors may quote a model's answer, and are sealed with the root's key."""
 
     def __init__(self, extraction_queue: ExtractionQueue, keyring: Keyring) -> None:
         self.extraction_queue, self.keyring = extraction_queue, keyring
@@ -40,7 +40,7 @@ class SealedExtractionQueue:
     async def keep(self, turns: Sequence[Turn]) -> None:
         for turn in turns[:1]:
             cipher = await self.keyring.known(turn.space.user)
-            if cipher is not None:  # else the user was erased, and the turns with them
+            if cipher is not None:  # otherwise the user was erased, and the turns with them
                 await self.extraction_queue.keep([self._sealed(each, cipher) for each in turns])
 
     async def done(self, turn_ids: Sequence[str]) -> None:
@@ -87,7 +87,7 @@ class SealedExtractionQueue:
         )
 
     async def _opened(self, sealed: Turn) -> Turn | None:
-        """What cannot be read ends as a dead letter."""
+        """Turns that cannot be read become dead letters."""
         try:
             cipher = await self.keyring.known(self.keyring.plain_space(sealed.space).user)
             if cipher is None:

@@ -1,7 +1,8 @@
-"""The keys: one for each user, wrapped by the master key, in a small file of their own or in Redis.
+"""The keys: one for each user, encrypted with the master key, in a file of their own or in Redis.
 
-Whose row is gone, their data cannot be read any more, in whatever file or backup of the rest it still lies. One more
-key, the root's, makes the pseudonyms, so that a master key can be replaced without touching anything but these rows.
+When the row of a user is gone, nobody can read the user's data any more, in whatever file or backup it remains. One
+more key, the root's, makes the pseudonyms. The master key can therefore be replaced without changing anything but
+these rows.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from rememberd.types import Space
 
 ROOT = ""  # the owner of the root's key; no pseudonym is empty
 _NONCE_BYTES = 12
-_CACHED = 256  # users, about 10 kB each without their cached names
+_CACHED = 256  # users; each takes about 10 kB, without cached names
 
 log = logging.getLogger("rememberd.sealed")
 
@@ -33,24 +34,24 @@ class Row(NamedTuple):
 
 
 class Keys(Protocol):
-    """Where the wrapped keys lie, by owner. `place` is for messages. Every method raises `QueueUnavailable`."""
+    """Where the encrypted keys are, by owner. `place` is used in messages. Every method raises `QueueUnavailable`."""
 
     place: str
 
     async def begin(self, root: Row, turned: bool, fresh: Callable[[], bool]) -> tuple[Row, bool] | None:
-        """The root's row and whether vectors are turned; as given, where neither is there and `fresh()` says that
-        nothing was kept unencrypted before. Else None."""
+        """The root's row, and whether vectors are rotated. If there is none, store the given row, provided that
+        `fresh()` says that nothing was stored unencrypted before; otherwise return None."""
 
     async def get(self, owner: str) -> Row | None: ...
 
     async def get_or_add(self, owner: str, made: Row) -> Row:
-        """Of processes that add at once, all get the same row."""
+        """If several processes add a row for the same owner at once, all get the same row."""
 
     async def drop(self, owner: str) -> str:
-        """Why its bytes may still be on the disk; empty if they are gone."""
+        """Delete the row. Returns why its bytes may still be on the disk; empty if they are gone."""
 
     async def rewrap(self, newest: str, again: Callable[[str, Row], Row]) -> int:
-        """Replace the rows whose master is not `newest`, and wipe the old ones. Returns how many."""
+        """Replace the rows whose master key is not `newest`, and wipe the old ones. Returns how many there were."""
 
     async def versions(self) -> Counter[str]: ...
 
@@ -58,10 +59,11 @@ class Keys(Protocol):
 
 
 class Keyring:
-    """`await start()` before anything else. `masters` is not empty; the first one wraps. `left` says why the bytes of
-    a key that was thrown away may still be on the disk.
+    """Call `await start()` first. `masters` is not empty; the first one encrypts. `left` says why the bytes of a
+    destroyed key may still be on the disk.
 
-    Raises `QueueUnavailable` when the keys cannot be read, `StoreUnavailable` when a key's master is not known."""
+    Raises `QueueUnavailable` if the keys cannot be read, `StoreUnavailable` if the master key of a row is not known.
+    """
 
     def __init__(self, keys: Keys, masters: Sequence[Master], *, rotate_vectors: bool = False) -> None:
         self.keys, self.newest, self.rotate_vectors = keys, masters[0], rotate_vectors
@@ -71,7 +73,7 @@ class Keyring:
         self.left = ""
 
     async def start(self, fresh: Callable[[], bool]) -> None:
-        """Read the root's key, or make it where `fresh()` says that nothing was kept unencrypted before. Raises
+        """Read the root's key, or create it if `fresh()` says that nothing was stored unencrypted before. Raises
         `ConfigError`."""
         made = self._wrapped(ROOT, os.urandom(KEY_BYTES))
         begun = await self.keys.begin(made, self.rotate_vectors, fresh)
@@ -94,17 +96,17 @@ class Keyring:
         return self.root.name(user)
 
     def space(self, space: Space) -> Space:
-        """Both names by pseudonym; a scope of the same name is another one's for each user."""
+        """The pseudonyms of both names. Scopes of the same name have different pseudonyms for different users."""
         return Space(self.owner(space.user), self.root.name(f"{space.scope}\0{space.user}"))
 
     def plain_space(self, sealed: Space) -> Space:
-        """Raises `Unreadable`."""
+        """Raises `DecryptionError`."""
         user = self.root.named(sealed.user)
         return Space(user, self.root.named(sealed.scope).removesuffix(f"\0{user}"))
 
     async def known(self, user: str) -> Cipher | None:
-        """None: there is nothing of this user that could be read. Looked up each time (10 µs in a file, some 300 in
-        Redis), so that every process notices an erasure by another."""
+        """The user's cipher, or None if there is nothing of this user that could be read. It is looked up every time
+        (10 µs in a file, about 300 in Redis), so that each process notices an erasure by another."""
         owner = self.owner(user)
         row = await self.keys.get(owner)
         if row is None:
@@ -113,7 +115,7 @@ class Keyring:
         return self._cipher(owner, row)
 
     async def own(self, user: str) -> Cipher:
-        """The user's cipher; a new one for a new user. The key is kept when this returns."""
+        """The user's cipher, with a new key for a new user. The key is stored when this returns."""
         found = await self.known(user)
         if found is not None:
             return found
@@ -122,12 +124,12 @@ class Keyring:
         return self._cipher(owner, await self.keys.get_or_add(owner, made))
 
     async def holds(self, user: str, cipher: Cipher) -> bool:
-        """Is this still the user's key?"""
+        """Whether this is still the user's key."""
         current = await self.known(user)
         return current is not None and current.fingerprint == cipher.fingerprint
 
     async def delete_key(self, user: str) -> None:
-        """Throw the user's key away, with the bytes that it left on the disk."""
+        """Destroy the user's key, and the bytes that it left on the disk."""
         owner = self.owner(user)
         self.left = await self.keys.drop(owner)
         self._ciphers.pop(owner, None)
@@ -135,14 +137,14 @@ class Keyring:
             log.error("the key of an erased user cannot be used any more, but its bytes may be left: %s", self.left)
 
     async def rotate(self) -> int:
-        """Wrap every key with the newest master key, and wipe how they were wrapped before. Returns how many were
-        wrapped by an older one; interrupted, it can be run again."""
+        """Encrypt every key with the newest master key, and wipe the old form. Returns how many were encrypted with
+        an older one. If it is interrupted, it can be run again."""
         return await self.keys.rewrap(
             self.newest.id, lambda owner, row: self._wrapped(owner, self._unwrapped(owner, row))
         )
 
     async def versions(self) -> Counter[str]:
-        """How many keys each master key has wrapped, by its id."""
+        """How many keys each master key has encrypted, by the id of the master key."""
         return await self.keys.versions()
 
     async def close(self) -> None:
@@ -173,7 +175,7 @@ class Keyring:
 
 
 def plaintext_error(place: object) -> ConfigError:
-    """What to say of data that was kept before there was a master key."""
+    """The error for data that was stored before there was a master key."""
     return ConfigError(
         f"the memories in {place} are not encrypted: save each user's with `rememberd memories export`,"
         " set another data_dir, and bring them in with `rememberd import`"

@@ -18,15 +18,15 @@ _HOW = "make one with `openssl rand -base64 32`"
 
 
 class Master(NamedTuple):
-    """`id` tells keys apart without telling them: what is wrapped carries it."""
+    """`id` tells master keys apart without revealing them; every encrypted key carries it."""
 
     id: str
     key: bytes
 
 
 def masters(encryption: Encryption) -> list[Master]:
-    """Those that the settings name; empty: nothing is to be encrypted. The first one wraps, the others only unwrap
-    what older ones have wrapped. Raises `ConfigError`."""
+    """The master keys that the settings name; empty if nothing is to be encrypted. The first one encrypts, the others
+    only decrypt what older ones have encrypted. Raises `ConfigError`."""
     given = {
         "memory.encryption.master_key": encryption.master_key,
         "memory.encryption.master_key_file": encryption.master_key_file,
@@ -58,7 +58,7 @@ def _printed(command: list[str], name: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as error:
-        # Neither the error's own words nor its output: they may hold the key.
+        # Neither the error's own text nor the command's output: both may contain the key.
         raise ConfigError(f"{name}: {command[0]} did not print a key ({type(error).__name__})") from None
     return done.stdout
 

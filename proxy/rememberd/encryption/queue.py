@@ -1,4 +1,5 @@
-"""Turns sealed before they reach a queue. Their order, times and numbers stay readable: the queue works by them."""
+"""Seals turns before they reach a queue. Their order, times and numbers stay readable, because the queue needs
+them."""
 
 from __future__ import annotations
 
@@ -19,13 +20,14 @@ from rememberd.types import Claim, DeadLetter, Fact, Millis, QueueStats, Turn
 
 _PARTS = ("turn", "memory", "receipt", "block", "reading")
 UNREADABLE = counter("rememberd_unreadable", "Sealed records that could not be opened.", "part", *_PARTS)
-SEALED = (Fact("", ""),)  # in place of what was found: that there is something, those that keep it must know
+SEALED = (Fact("", ""),)  # stands for what was found: the queue has to know only that there is something
 
 log = logging.getLogger("rememberd.sealed")
 
 
 class SealedQueue:
-    """The `TurnQueue` port over another. Errors are sealed with the root's key: whose turn it was is not told."""
+    """The `TurnQueue` port around another queue. Errors are sealed with the root's key, so that they do not name the
+    user."""
 
     def __init__(self, queue: TurnQueue, keyring: Keyring) -> None:
         self.queue, self.keyring = queue, keyring
@@ -37,7 +39,7 @@ class SealedQueue:
             space=self.keyring.space(turn.space),
             created_at=turn.began,
             user_text=cipher.seal_text(turn_to_json(turn), f"turn {turn.id}"),
-            answer="sealed" if turn.answer else "",  # whether there is one, the queue must know
+            answer="sealed" if turn.answer else "",  # the queue has to know whether there is one
             receipt="",
             found=SEALED if turn.found else (),
         )
@@ -48,14 +50,14 @@ class SealedQueue:
         try:
             opened = [await self._opened(claim) for claim in claims]
         except MemoryUnavailable:
-            # Nobody works on them without their keys: their leases end now, or lapse.
+            # Nobody can work on these turns without their keys: return the leases now, or let them lapse.
             back = (self.queue.retry(claim.turn.id, self._error("no key"), 0) for claim in claims)
             await asyncio.gather(*back, return_exceptions=True)
             raise
         return [claim for claim in opened if claim is not None]
 
     async def _opened(self, claim: Claim) -> Claim | None:
-        """What cannot be read is a dead letter, for `rememberd check` to show."""
+        """Turns that cannot be read become dead letters, which `rememberd check` shows."""
         try:
             return replace(claim, turn=await self._turn(claim.turn))
         except DecryptionError as error:
@@ -86,7 +88,7 @@ class SealedQueue:
         return await self.queue.alive(self._id(turn_id))
 
     async def erase(self, user: str, at: Millis) -> int:
-        """The key first: from then on nothing of this user can be read, whatever is still to be deleted."""
+        """Destroy the key first: from then on nothing of this user can be read, whatever remains to be deleted."""
         await self.keyring.delete_key(user)
         return await self.queue.erase(self.keyring.owner(user), at)
 
@@ -109,7 +111,7 @@ class SealedQueue:
         await self.queue.close()
 
     def _id(self, turn_id: str) -> str:
-        """A turn's id is a digest of what was said, which a guess could confirm."""
+        """A pseudonym: a turn's id is a digest of what was said, and a guess could be checked against it."""
         return self.keyring.root.id(turn_id)
 
     def _plain_id(self, sealed: str) -> str:
@@ -120,7 +122,7 @@ class SealedQueue:
 
 
 def opened_letter(keyring: Keyring, sealed: DeadLetter) -> DeadLetter:
-    """As it is, if another keyring sealed it."""
+    """The error as it is, if another keyring sealed it."""
     try:
         return replace(
             sealed,

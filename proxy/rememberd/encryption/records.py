@@ -1,4 +1,4 @@
-"""Receipts and frozen blocks, sealed before they are kept."""
+"""Seals receipts and cached blocks before they are stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger("rememberd.sealed")
 
 
 class SealedReceipts:
-    """Which memories, of which turn, asked of which model: by pseudonyms. Times, counts and outcomes as they are."""
+    """Replaces memories, turns and models by pseudonyms. Times, counts and outcomes stay readable."""
 
     def __init__(self, receipts: ReceiptStore, keyring: Keyring) -> None:
         self.receipts, self.keyring = receipts, keyring
@@ -54,7 +54,7 @@ class SealedReceipts:
         return since, frozenset(cipher.plain_id(each) for each in ids)
 
     async def _opened(self, space: Space, found: list[Receipt]) -> list[Receipt]:
-        """Those that can be read."""
+        """Only those that can be read."""
         cipher, opened = await self.keyring.known(space.user), list[Receipt]()
         if cipher is None:
             return []
@@ -83,7 +83,7 @@ class SealedReceipts:
 
 
 class SealedBlockCache:
-    """The blocks sealed; how often a space has changed is told to who can tell whose it is."""
+    """Seals the blocks. How often a space has changed stays readable."""
 
     def __init__(self, block_cache: BlockCache, keyring: Keyring) -> None:
         self.block_cache, self.keyring = block_cache, keyring

@@ -1,6 +1,6 @@
-"""Memories sealed before they reach a store. It goes on searching by vectors, keyed words, times and kinds.
+"""Seals memories before they reach a store. The store still searches by vectors, keyed words, times and kinds.
 
-Of a memory the whole JSON is sealed into its text; beside it stand, as pseudonyms, the names that a search compares.
+The whole JSON of a memory is sealed into its text. Beside it are the names that a search compares, as pseudonyms.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ log = logging.getLogger("rememberd.sealed")
 
 
 class SealedStore:
-    """The `MemoryStore` port over another. What cannot be opened (of a user whose erasure is not finished, or changed
-    in the store by another hand) is left out, counted and logged."""
+    """The `MemoryStore` port around another store. Records that cannot be opened (of a user whose erasure is not
+    finished, or that somebody changed in the store) are left out, counted and logged."""
 
     def __init__(self, store: MemoryStore, keyring: Keyring) -> None:
         self.store, self.keyring = store, keyring
@@ -42,7 +42,8 @@ class SealedStore:
         cipher, sealed_space = await self.keyring.own(space.user), self.keyring.space(space)
         sealed = [self._sealed(cipher, space, point) for point in points]
         await self.store.put(sealed_space, sealed)
-        if not await self.keyring.holds(space.user, cipher):  # erased meanwhile: nobody could find these by their ids
+        # The user was erased meanwhile: nobody could find these memories by their ids.
+        if not await self.keyring.holds(space.user, cipher):
             await self.store.delete(sealed_space, [point.memory.id for point in sealed], at=0)
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
@@ -124,7 +125,7 @@ class SealedStore:
         return [plain[each] for each in await self.store.delete(self.keyring.space(space), list(plain), at=at)]
 
     async def erase(self, user: str) -> int:
-        """The points. The key is thrown away by the queue's `erase`, which comes before."""
+        """Deletes the points. The queue's `erase`, which comes before, has destroyed the key."""
         return await self.store.erase(self.keyring.owner(user))
 
     async def spaces(self) -> list[Space]:
@@ -132,7 +133,7 @@ class SealedStore:
         for sealed in await self.store.spaces():
             try:
                 opened.append(self.keyring.plain_space(sealed))
-            except DecryptionError as error:  # of another keyring, or from before there was one
+            except DecryptionError as error:  # from another keyring, or from before there was one
                 _count(1, error)
         return sorted(opened)
 
@@ -158,7 +159,7 @@ class SealedStore:
             evidence=evidence and Evidence("", "", evidence.turn_id and cipher.id(evidence.turn_id)),
             source=Source(memory.source.conversation and cipher.name(memory.source.conversation)),
             speaker=memory.speaker and cipher.name(memory.speaker),
-            private=False,  # the sealed one says
+            private=False,  # the sealed memory has the value
         )
         dense, sparse = self._turned(cipher, point.dense), cipher.words(point.sparse)
         return replace(point, memory=sealed, dense=dense, sparse=sparse)
@@ -191,7 +192,7 @@ def _candidates(cipher: Cipher, found: Candidates) -> Candidates:
 
 
 def _ids(cipher: Cipher, sealed: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
-    """All at once, where they are UUIDs, as ours are: 40 µs for 800 instead of 2 ms."""
+    """All at once if they are UUIDs, as ours are: 40 µs for 800 ids instead of 2 ms."""
     if sealed.dtype.itemsize == _UUID_CHARS:
         texts = np.array(sealed, order="C").view(np.uint8).reshape(-1, _UUID_CHARS)
         with suppress(ValueError):
@@ -202,7 +203,7 @@ def _ids(cipher: Cipher, sealed: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
 
 
 def _turn_ids(cipher: Cipher, sealed: Sequence[str]) -> list[str]:
-    """All at once, where they are 32 digits, as ours are."""
+    """All at once if they have 32 digits, as ours do."""
     if all(len(each) == _TURN_CHARS for each in sealed):
         with suppress(ValueError):
             plain = cipher.restored_digits("".join(sealed))
@@ -211,16 +212,16 @@ def _turn_ids(cipher: Cipher, sealed: Sequence[str]) -> list[str]:
 
 
 def _names(cipher: Cipher, column: str, sealed: DictColumn) -> DictColumn:
-    """What cannot be opened is no name."""
+    """A pseudonym that cannot be opened becomes an empty name."""
     codes, names = sealed.alone()
     opened = _turn_ids(cipher, names) if column == "turn_id" else [_opened(cipher.named, each) for each in names]
     book = Dictionary()
-    places = np.array([*map(book.code, opened), -1], np.int32)  # the last is that of the code -1
+    places = np.array([*map(book.code, opened), -1], np.int32)  # the last entry belongs to the code -1
     return DictColumn(places[codes], book)
 
 
 def _opened(opening: Callable[[str], str], sealed: str) -> str:
-    """ "" for what cannot be opened; no name of ours is empty."""
+    """ "" if it cannot be opened; no name of ours is empty."""
     try:
         return opening(sealed)
     except DecryptionError:

@@ -1,4 +1,5 @@
-"""Which web pages of other sites may call us from a browser: those the operator lists, and none by default."""
+"""Which web pages of other sites may call the proxy from a browser: those that the operator lists; none by
+default."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ _SHOWN = (
 
 
 def cross_origin(origins: Sequence[str]) -> list[Middleware]:
-    """Without credentials: a page shows its key in a header, and there are no cookies that could speak for a user."""
+    """Without credentials: a page sends its key in a header, and there are no cookies that could act for a user."""
     if not origins:
         return []
     methods = ("GET", "POST", "PUT", "PATCH", "DELETE")

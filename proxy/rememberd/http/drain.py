@@ -1,5 +1,5 @@
-"""Stopping behind a load balancer without a failed request: for a while after SIGTERM `/health/ready` says no and
-connections end with their next answer, but everything is still answered; only then is the door closed."""
+"""Graceful shutdown behind a load balancer: for a while after SIGTERM `/health/ready` answers 503 and connections are
+closed after their next answer, but every request is still answered. Only then does the server stop listening."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ class DrainMiddleware:
 
 
 class DrainingServer(uvicorn.Server):
-    """Goes on for `drain_s` after the first signal; a second one does not wait. To be made on its event loop."""
+    """A server that continues for `drain_s` seconds after the first signal; a second signal ends the wait. Create it
+    on its event loop."""
 
     def __init__(self, config: uvicorn.Config, leaving: DrainMiddleware, drain_s: float) -> None:
         super().__init__(config)

@@ -20,7 +20,7 @@ async def erase(
     block_cache: BlockCache,
 ) -> int:
     """Everything of this user that began at or before `at`, in every scope. Returns the number of memories. Raises
-    `Unavailable`: then it is to be done again.
+    `MemoryUnavailable`: then it is to be done again.
 
     The queue first: with a master key it throws the user's key away, and its mark stops a turn that is still in
     flight from being written behind our back."""

@@ -1,7 +1,8 @@
-"""`rememberd serve`: the parent that starts the web workers and the writer, and brings a dead one back.
+"""`rememberd serve`: the parent process, which starts the web processes and the writer and restarts them when they
+die.
 
-It owns the listening socket, so that while a web worker restarts connections wait instead of failing. It imports
-nothing heavy: its memory counts once more.
+It owns the listening socket: while a web process restarts, connections wait instead of failing. It imports nothing
+heavy, because its memory comes on top of that of the others.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-CONFIG_ERROR = 2  # exit code of a child that cannot run with this configuration: restarting it would not help
+CONFIG_ERROR = 2  # the exit code of a child that cannot run with this configuration: a restart would not help
 FIRST_DELAY_S, MAX_DELAY_S = 0.2, 10.0
 HEALTHY_S = 30.0
 STOP_S = 5.0  # what a web process needs to stop after its last stream
@@ -27,8 +28,9 @@ log = logging.getLogger("rememberd.supervisor")
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process to keep running. At the end the children of the lowest `stage` stop first; one that has not exited
-    `grace_s` after SIGTERM is killed. `fds` are the file descriptors it inherits. One that `reloads` gets SIGHUP."""
+    """A process to keep running. When everything stops, the children of the lowest `stage` stop first. A child that
+    has not exited `grace_s` seconds after SIGTERM is killed. `fds` are the file descriptors that it inherits. A child
+    with `reloads` gets SIGHUP."""
 
     name: str
     argv: Sequence[str]
@@ -45,7 +47,7 @@ async def serve(
 
     The command line `web` gets `--fd N`, the listening socket, and both get `--parent-fd N` for `watch_parent`.
     Streams may go on for `grace_s` after SIGTERM."""
-    lifeline, held = os.pipe()  # the kernel closes `held` when this process dies, however it dies
+    lifeline, held = os.pipe()  # The kernel closes `held` when this process dies, in whatever way it dies.
     parent = ["--parent-fd", str(lifeline)]
     web = [*web, "--fd", str(listener.fileno()), *parent]
     children = [Child("writer", [*writer, *parent], (lifeline,), stage=1)]
@@ -61,13 +63,13 @@ async def serve(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Raises `OSError` when the address cannot be bound."""
+    """Raises `OSError` if the address cannot be bound."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=2048)
 
 
 def watch_parent(fd: int, stop: Callable[[], object]) -> None:
-    """In a child, on its event loop: call `stop` when the parent is gone. Nothing is ever written to `fd`."""
+    """For a child, on its event loop: call `stop` when the parent is gone. Nothing is ever written to `fd`."""
     loop = asyncio.get_running_loop()
 
     def gone() -> None:
@@ -80,7 +82,8 @@ def watch_parent(fd: int, stop: Callable[[], object]) -> None:
 async def supervise(children: Sequence[Child], *, first_delay_s: float = FIRST_DELAY_S) -> int:
     """Keep `children` running until SIGTERM or SIGINT, then stop them stage by stage; a second signal kills them.
 
-    Returns 0, or 2 as soon as a child exits with that code (a configuration error)."""
+    Returns 0, or 2 as soon as a child exits with that code (a configuration error).
+    """
     end = asyncio.Event()
     keepers = [_ChildRunner(child, first_delay_s, end) for child in children]
 
@@ -105,7 +108,7 @@ async def supervise(children: Sequence[Child], *, first_delay_s: float = FIRST_D
 
 
 class _ChildRunner:
-    """One child and its restarts; `code` is its last exit code. A configuration error sets `end`."""
+    """One child and its restarts. `code` is its last exit code. A configuration error sets `end`."""
 
     def __init__(self, child: Child, first_delay_s: float, end: asyncio.Event) -> None:
         self.child, self.first_delay_s, self.end = child, first_delay_s, end
@@ -115,7 +118,7 @@ class _ChildRunner:
         self._running = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """SIGTERM, and SIGKILL when the grace time is over. Returns when the child is gone."""
+        """Send SIGTERM, and SIGKILL when the grace time is over. Returns when the child is gone."""
         self._stopping.set()
         self.signal(signal.SIGTERM)
         done, _ = await asyncio.wait([self._running], timeout=self.child.grace_s)
@@ -145,7 +148,8 @@ class _ChildRunner:
 
     async def _run_once(self) -> int:
         try:
-            # A process group of its own: Ctrl-C in a terminal reaches the parent only, which stops them in order.
+            # A process group of its own: Ctrl-C in a terminal reaches only the parent, which stops the children in
+            # order.
             process = await asyncio.create_subprocess_exec(
                 *self.child.argv, pass_fds=self.child.fds, stdin=subprocess.DEVNULL, process_group=0
             )

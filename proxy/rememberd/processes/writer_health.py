@@ -1,4 +1,4 @@
-"""What a writer answers that runs without `rememberd serve`: /health and /metrics, on a port of its own."""
+"""The health server of a writer that runs without `rememberd serve`: /health and /metrics, on a port of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rememberd.wiring.routes import health_routes
 
 
 class _HealthServer(uvicorn.Server):
-    """Not what the process is there for: signals are the writer's."""
+    """The health server is not the main work of the process: the writer handles the signals."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -43,7 +43,7 @@ def health_app(settings: Settings, writer: Writer) -> Starlette:
 
 @asynccontextmanager
 async def writer_health_server(settings: Settings, writer: Writer) -> AsyncIterator[None]:
-    """Raises `ConfigError` when the port cannot be had."""
+    """Raises `ConfigError` if the port cannot be bound."""
     server = settings.server
     if server.metrics_port is None:
         yield

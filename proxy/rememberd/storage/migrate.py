@@ -71,7 +71,7 @@ async def copy_tombstones(source: Points, target: Points) -> int:
 
 
 async def verify(source: Points, target: Points, seen: Callable[[UUID, int], None]) -> str:
-    """The checksum of ids and payloads, whatever their order. Raises `Differs` for any point, payload or vector that
+    """The checksum of ids and payloads, whatever their order. Raises `MismatchError` for any point, payload or vector that
     one store has and the other has not."""
     after, total = None, 0
     while True:

@@ -94,7 +94,7 @@ class RowCache:
         return [each.decode() for each in self._ids[places].tolist()]
 
     def union(self, nearest: RowRefs, worded: RowRefs, pinned: RowRefs) -> Candidates:
-        """Sorted by id. Raises `Cleared`."""
+        """Sorted by id. Raises `StaleCache`."""
         if {nearest.epoch, worded.epoch, pinned.epoch} != {self._epoch}:
             raise StaleCache
         found = _distinct(np.concatenate((nearest.places, worded.places, pinned.places)), self._next)

@@ -1,4 +1,4 @@
-"""Prometheus: one view over all processes of this host, and a count of every answer."""
+"""Prometheus metrics: one view of all processes of this host, and a counter of all answers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ log = logging.getLogger("rememberd.access")
 
 REQUESTS = Counter("rememberd_requests", "Answers by route and status.", ["path", "status"])
 
-_answers = lru_cache(maxsize=1024)(REQUESTS.labels)  # the library's own search takes longer than the counting
+_answers = lru_cache(maxsize=1024)(REQUESTS.labels)  # the library's own look-up takes longer than the counting
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # the library's own variable; `serve` sets it for its children
 
 
 def exposition() -> bytes:
-    """Of all processes of this host when `serve` made a directory for it, else of this one."""
+    """The metrics of all processes of this host if `serve` made a directory for them, otherwise of this process."""
     if DIRECTORY not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
@@ -31,8 +31,8 @@ def exposition() -> bytes:
 
 
 class MetricsMiddleware:
-    """ASGI middleware; 499 is a client that left before the status line, as nginx writes it. Each is logged too with
-    `access_log`: by route, for a path and its query may hold words."""
+    """ASGI middleware that counts answers. 499 is a client that left before the status line, as in nginx. With
+    `access_log` each answer is also logged, by its route: a path and its query may contain words of a person."""
 
     def __init__(self, app: ASGIApp, access_log: bool = False) -> None:
         self.app, self.access_log = app, access_log

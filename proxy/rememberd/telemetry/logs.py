@@ -1,4 +1,4 @@
-"""The log: a line for people, or JSON for machines; with the id of the request it is about. Nobody's words in it."""
+"""The log: lines for people, or JSON for programs, with the id of the request. It contains nobody's words."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tupl
 
 
 class _QuotesNobody(logging.Formatter):
-    """Of an exception its class and where it was raised; the texts of libraries' exceptions quote what they were
-    given, which may be somebody's words or a key."""
+    """Of an exception, show its class and where it was raised. The texts of libraries' exceptions quote what they
+    were given, which may be somebody's words or a key."""
 
     def formatException(self, ei: ExcInfo) -> str:
         error: BaseException | None = ei[1]
@@ -50,7 +50,8 @@ class Text(_QuotesNobody):
 
 
 class Json(_QuotesNobody):
-    """One object a line: time, level, logger, message; request, trace_id and exception where there is one."""
+    """One JSON object for each line: time, level, logger, message, and request, trace_id and exception if there are
+    any."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -78,8 +79,8 @@ class _WithoutArguments(logging.Filter):
 
 
 def configure(log_format: str) -> None:
-    """The format of what is logged from now on, by any library. What Python itself would write to stderr becomes a
-    line of the log: warnings, and errors that nobody caught."""
+    """Set the format of all log lines from now on, of every library. Warnings, and errors that nobody caught, also
+    become log lines."""
     for handler in logging.getLogger().handlers:
         handler.setFormatter(Json() if log_format == "json" else Text())
     logging.getLogger("asyncio").addFilter(_WithoutArguments())

@@ -1,5 +1,5 @@
-"""Metrics on the path of a request: counters whose series are there from the start (Prometheus sees no increase in
-one that begins with 1), and times that nobody waits to see recorded."""
+"""Metrics on the path of a request. All series of a counter exist from the start, because Prometheus sees no increase
+in a series that begins with 1. Times are recorded when nobody waits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prometheus_client import Counter, Histogram
 
 
 def counter(name: str, about: str, label: str, *values: str) -> Counter:
-    """By `label`, which has these `values`."""
+    """A counter by `label`, which has these `values`."""
     made = Counter(name, about, [label])
     for value in values:
         made.labels(value)
@@ -18,8 +18,8 @@ def counter(name: str, about: str, label: str, *values: str) -> Counter:
 
 
 class Timed:
-    """Observes how long the body took, in seconds, once the event loop gets to it: by itself an observation takes 4
-    µs, and ten times that where the processor does something else in between."""
+    """Observes how long the body of a `with` took, in seconds. The event loop records it later: an observation costs
+    4 µs by itself, and ten times as much if the processor did something else in between."""
 
     __slots__ = ("_began", "_histogram")
 

@@ -39,7 +39,7 @@ except ImportError as error:
 log = logging.getLogger("rememberd.otel")
 
 _STOP_SECONDS = 3.0
-# What the conventions call the providers that litellm calls otherwise.
+# The names that the conventions use for providers that litellm names differently.
 _PROVIDERS = {
     "azure": "azure.ai.openai",
     "azure_ai": "azure.ai.inference",
@@ -77,7 +77,7 @@ def exporting(process: str) -> Iterator[None]:
 
 
 def _within(seconds: float, *steps: Callable[[], None]) -> None:
-    """What they have sent until then: with a collector that is away, the SDK would try for half a minute."""
+    """Flush what they have sent so far: if the collector is away, the SDK would try for half a minute."""
     until = time.monotonic() + seconds
     threads = [threading.Thread(target=step, daemon=True) for step in steps]
     for thread in threads:
@@ -87,7 +87,7 @@ def _within(seconds: float, *steps: Callable[[], None]) -> None:
 
 
 class Otel:
-    """`Tracer` on OpenTelemetry's SDK."""
+    """A `Tracer` that uses OpenTelemetry's SDK."""
 
     def __init__(self, tracer: trace.Tracer, meter: Meter) -> None:
         self.tracer = tracer

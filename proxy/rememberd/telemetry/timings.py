@@ -1,4 +1,5 @@
-"""How long the parts of a chat take. Observing one costs 2 to 4 µs, so without memory only the whole is."""
+"""How long the parts of a chat take. One observation costs 2 to 4 µs, so without memory only the whole is
+recorded."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ remembering = _STAGES["remember"]
 
 
 class RequestTimings:
-    """Of one request, from its arrival."""
+    """The times of one request, from its arrival."""
 
     __slots__ = ("_laps", "began", "last")
 
@@ -53,7 +54,8 @@ class RequestTimings:
         self.last = now
 
     def leave(self, *, stages: bool) -> float:
-        """The request goes upstream. Returns the seconds so far. They are recorded while it is away."""
+        """The request goes to the provider. Returns the seconds so far. They are recorded while the provider
+        works."""
         overhead = self.last - self.began
         asyncio.get_running_loop().call_soon(self._record, overhead, stages)
         return overhead
@@ -64,7 +66,7 @@ class RequestTimings:
             _STAGES[stage].observe(seconds)
 
     def first_byte(self, streamed: bool) -> None:
-        """Recorded once these bytes are on their way."""
+        """Recorded after these bytes were sent."""
         now = time.perf_counter()
         upstream, client = _FIRST[streamed]
         later = asyncio.get_running_loop().call_soon

@@ -1,5 +1,6 @@
-"""Spans of a chat, of its recall and of what the writer does with it. Nothing is kept, and next to nothing spent,
-unless OpenTelemetry is configured: then `telemetry.otel` stands behind these calls. Nobody's words go into them."""
+"""Spans of a chat, of its recall, and of what the writer does with it. Without OpenTelemetry's configuration nothing
+is recorded, and the calls cost almost nothing; with it, `telemetry.otel` implements them. Spans contain nobody's
+words."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ _tracer: Tracer | None = None
 
 
 def configure(tracer: Tracer | None) -> None:
-    """For this process, from now on."""
+    """The tracer of this process from now on."""
     global _tracer
     _tracer = tracer
 
@@ -38,26 +39,26 @@ def enabled() -> bool:
 
 
 def chat(model: str, provider: str, headers: Mapping[str, str]) -> Part:
-    """The span of a chat: a child of the one that the client's `headers` name."""
+    """The span of a chat, a child of the span that the client's `headers` name."""
     return _NOTHING if _tracer is None else _tracer.chat(model, provider, headers)
 
 
 def span(name: str) -> Part:
-    """A part of the one that is open."""
+    """A child of the open span."""
     return _NOTHING if _tracer is None else _tracer.span(name)
 
 
 def linked(name: str, traceparent: str) -> Part:
-    """A trace of its own, with a link to the span that `traceparent` names: work that nobody waits for."""
+    """A trace of its own, linked to the span that `traceparent` names: for work that nobody waits for."""
     return _NOTHING if _tracer is None else _tracer.linked(name, traceparent)
 
 
 def annotate(attributes: Mapping[str, Value]) -> None:
-    """Of the span that is open."""
+    """Add attributes to the open span."""
     if _tracer is not None:
         _tracer.annotate(attributes)
 
 
 def traceparent() -> str:
-    """The open span as W3C's header names it; "" if there is none."""
+    """The open span in the form of W3C's header `traceparent`; "" if there is none."""
     return "" if _tracer is None else _tracer.traceparent()

@@ -108,7 +108,7 @@ class Recall:
         return replace(found, ms=(time.perf_counter() - began) * 1000)
 
     async def search(self, space: Space, query: str, *, now: Millis, limit: int) -> list[tuple[Memory, float]]:
-        """The best `limit` memories and their cosines, best first, without a floor. Raises `Unavailable`."""
+        """The best `limit` memories and their cosines, best first, without a floor. Raises `MemoryUnavailable`."""
         left_out, words = self._speakers.get(space, _NOBODY), self.embedder.query(query)
         while True:
             dense = await self.embedder.dense(without(query, left_out))

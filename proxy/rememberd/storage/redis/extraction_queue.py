@@ -15,7 +15,7 @@ from rememberd.types import DeadLetter, Millis, PendingStats, Spent, Turn
 
 
 class RedisExtractionQueue:
-    """`PendingTurns`. `idle_ms` is how long a conversation rests before its turns are read together."""
+    """`ExtractionQueue`. `idle_ms` is how long a conversation rests before its turns are read together."""
 
     def __init__(self, shared: RedisClient, *, idle_ms: Millis, lease_ms: Millis = 30_000) -> None:
         self.idle_ms = idle_ms

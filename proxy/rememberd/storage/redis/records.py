@@ -16,7 +16,7 @@ _SCRIPT = Path(__file__).with_suffix(".lua")
 
 
 class RedisReceipts:
-    """A `ReceiptBook`."""
+    """A `ReceiptStore`."""
 
     def __init__(self, shared: RedisClient) -> None:
         self._run = shared.script(_SCRIPT)

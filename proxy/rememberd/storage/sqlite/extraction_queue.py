@@ -100,7 +100,7 @@ SELECT turn, user, scope, created_at, attempts, error FROM readings WHERE state 
 
 
 class SqliteExtractionQueue:
-    """`PendingTurns`. `idle_ms` is how long a conversation rests before its turns are read together."""
+    """`ExtractionQueue`. `idle_ms` is how long a conversation rests before its turns are read together."""
 
     def __init__(
         self,

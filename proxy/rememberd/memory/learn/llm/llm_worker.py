@@ -83,7 +83,7 @@ class LlmWorker:
 
     async def step(self, delay_ms: Millis = 1_000) -> bool:
         """One conversation that is due; False if none is. `delay_ms`: how long its turns rest if the provider is out
-        of reach, so that others get their turn. Raises `UpstreamUnavailable` and `Unavailable`."""
+        of reach, so that others get their turn. Raises `UpstreamUnavailable` and `MemoryUnavailable`."""
         turns = await self.extraction_queue.claim()
         if not turns:
             return False
