@@ -30,8 +30,8 @@ Check = Callable[[], Awaitable[object]]
 
 
 class Health:
-    """`checks` are the parts without which memory does not work; each raises `MemoryUnavailable` when it does not. `alive`
-    says whether what this process is there for still goes on."""
+    """`checks` examine the parts that memory needs; each raises `MemoryUnavailable` if its part does not work.
+    `alive` says whether the main work of this process goes on."""
 
     def __init__(
         self, auth: Auth, queue: TurnQueue, checks: Mapping[str, Check], alive: Callable[[], bool] = lambda: True

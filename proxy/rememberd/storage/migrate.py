@@ -71,8 +71,8 @@ async def copy_tombstones(source: Points, target: Points) -> int:
 
 
 async def verify(source: Points, target: Points, seen: Callable[[UUID, int], None]) -> str:
-    """The checksum of ids and payloads, whatever their order. Raises `MismatchError` for any point, payload or vector that
-    one store has and the other has not."""
+    """The checksum of all ids and payloads, in any order. Raises `MismatchError` if the stores differ in any point,
+    payload or vector."""
     after, total = None, 0
     while True:
         ours, theirs = await source.scan(after, BATCH), await target.scan(after, BATCH)
