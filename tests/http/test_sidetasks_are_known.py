@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rememberd.dialects.side_tasks import is_side_task
 
+DATA = Path(__file__).parents[1] / "data"
+
+LABELLED = [json.loads(line) for line in (DATA / "side_tasks.jsonl").read_text(encoding="utf-8").splitlines()]
 HISTORY = "### Chat History:\n<chat_history>\nUSER: hi, I am Ada\nASSISTANT: hello\n</chat_history>"
 
 
@@ -29,9 +33,12 @@ FROM_USER = {
     "opencode": "Generate a title for this conversation:\n\nhi, I am Ada",
     "gptme": "Your task: Create a 2-4 word title for this conversation.\n\nRules:\n- ONLY the title",
     "Continue": "Given the following... please reply with a title for the chat that is 3-4 words in length.\n\nhi",
-    "Claude Code compaction": "Your task is to create a detailed summary of the conversation so far.",
-    "Cline compaction": "The current conversation is rapidly running out of context. Now, your urgent task is…",
-    "codex compaction": "You are performing a CONTEXT CHECKPOINT COMPACTION. Create a handoff summary.",
+    "Claude Code compaction": "Your task is to create a detailed summary of the conversation so far. "
+    "List all that the user asked for.",
+    "Cline compaction": "The current conversation is rapidly running out of context. Now, your urgent task is "
+    "to create a comprehensive summary of the conversation so far. Use the format below.",
+    "codex compaction": "You are performing a CONTEXT CHECKPOINT COMPACTION. "
+    "Create a handoff summary for another LLM.",
     "a memory agent": "You are now acting as the memory extraction subagent. Analyze the most recent messages.",
     "NextChat": "使用四到五个字直接返回这句话的简要主题，不要解释",
 }
@@ -161,3 +168,57 @@ def test_headers_tell_before_the_text_does(headers: dict[str, str], side: bool) 
 def test_a_malformed_body_is_not_a_side_task(body: dict[str, Any]) -> None:
     """What is wrong with a body is the upstream's to say: this never raises."""
     assert not is_side_task({}, body)
+
+
+def test_both_errors_are_rare() -> None:
+    """More than 200 labelled requests, in several languages and all dialects: a side task that is missed leaves a
+    memory that nobody told, at most 3 in 100; a person's message taken for one loses its memory, at most 2 in 100."""
+    wrong: dict[bool, list[Any]] = {True: [], False: []}
+    for row in LABELLED:
+        if is_side_task(row.get("headers", {}), row["body"]) is not row["side"]:
+            wrong[row["side"]].append((row["why"], row["body"]))
+    sides = sum(row["side"] for row in LABELLED)
+    assert sides >= 100
+    assert len(LABELLED) - sides >= 100
+    assert len(wrong[True]) <= sides * 0.03, wrong[True]
+    assert len(wrong[False]) <= (len(LABELLED) - sides) * 0.02, wrong[False]
+
+
+COMMAND = "<command-message>init</command-message>\n<command-name>/init</command-name>\n"
+ORDERS = (
+    f"{COMMAND}\nLook at this code base. I live in Graz and prefer pnpm.",
+    [{"type": "text", "text": COMMAND}, {"type": "text", "text": "Look at this code base. I prefer pnpm."}],
+    "Continue if you have next steps, or stop and ask what is unclear.",
+)
+
+
+@pytest.mark.parametrize("content", ORDERS)
+def test_a_clients_own_request_in_a_conversation_is_none_of_the_persons(content: Any) -> None:
+    """The body of a slash command, and the order to go on, in the middle of a person's conversation."""
+    history = [{"role": "user", "content": "I keep bees."}, {"role": "assistant", "content": "Nice."}]
+    assert is_side_task({}, {"messages": [*history, {"role": "user", "content": content}]})
+    assert not is_side_task({}, {"messages": history[:1]})
+
+
+def test_arguments_of_a_command_are_a_persons() -> None:
+    """What was typed behind a command's name is a message like any other."""
+    text = "<command-name>/ask</command-name>\n<command-args>I live in Graz, what now?</command-args>"
+    assert not is_side_task({}, chat(text))
+
+
+@pytest.mark.parametrize("person", ["user", "User", "human", "Admin", "user_proxy"])
+@pytest.mark.parametrize("agent", ["critic", "planner", "Coder", "researcher_2"])
+def test_another_agent_of_a_group_chat_is_no_person(person: str, agent: str) -> None:
+    """All have the role of a user there; the person is the one who is named so."""
+    asked = {"role": "user", "name": person, "content": "I keep bees. Write a haiku."}
+    said = {"role": "user", "name": agent, "content": "I am a critic and I live in the cloud."}
+    answered = {"role": "assistant", "content": "Bees."}
+    assert is_side_task({}, {"messages": [asked, answered, said]})
+    assert not is_side_task({}, {"messages": [said, answered, asked]})
+    assert not is_side_task({}, {"messages": [asked]})
+
+
+def test_people_with_names_are_people() -> None:
+    """In a chat of several people nobody is called a user, and everybody may be heard."""
+    ada, ben = ({"role": "user", "name": name, "content": f"I am {name}."} for name in ("ada", "ben"))
+    assert not is_side_task({}, {"messages": [ada, {"role": "assistant", "content": "hi"}, ben]})

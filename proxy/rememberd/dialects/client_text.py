@@ -68,6 +68,12 @@ def is_client_generated(text: str) -> bool:
     return not user_typed_text(text)
 
 
+def is_client_order(text: str) -> bool:
+    """A request of the client itself in a person's conversation: a slash command without arguments, "go on"."""
+    opening = text.lstrip()
+    return opening.startswith(_CLIENT_ORDERS) and is_client_generated(text)
+
+
 def _own_block(text: str) -> str:
     """Our block, in a message that a client copied from what the model got. It always starts a line, so that a
     person can write about "<memory>" inside a sentence."""
@@ -142,7 +148,23 @@ _AIDER_SUFFIX = _cut_from(
 
 def _aider_language(text: str) -> str:
     """aider's ask mode appends nothing but the language, between blank lines."""
-    return re.sub(r"\n\nReply in \w{1,30}\.\n\n\Z", "", text)
+    return re.sub(r"\n\nReply in \w{1,30}\.\n{0,2}\Z", "", text)
+
+
+def _slash_command(text: str) -> str:
+    """Claude Code: beneath a command's name stands the command's own prompt; the person typed its arguments."""
+    if not text.lstrip().startswith("<command-"):
+        return text
+    return text.partition("<command-args>")[2].partition("</command-args>")[0]
+
+
+def _smolagents(text: str) -> str:
+    """The person's task, and behind it what came of the last step."""
+    if not text.startswith("New task:\n"):
+        return text
+    return re.split(
+        r"^(?:Error|Observation|Calling tools):\n", text.removeprefix("New task:\n"), maxsplit=1, flags=re.M
+    )[0]
 
 
 def _open_webui_rag(text: str) -> str:
@@ -169,6 +191,8 @@ def _lobe_comment(text: str) -> str:
 _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (("<memory",), _own_block),
     (("### Task:",), _open_webui_rag),
+    (("<command-",), _slash_command),
+    (("New task:",), _smolagents),
     (("<",), _elements),
     (("\n\nReply in ",), _aider_language),
     _AIDER_SUFFIX,
@@ -176,6 +200,9 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (("<!-- SYSTEM CONTEXT",), _lobe_comment),
     _cut_from("# AGENTS.md instructions for "),
 )
+
+# Claude Code, opencode
+_CLIENT_ORDERS = ("<command-", "Continue if you have next steps, or stop and ask")
 
 _CLIENT_TURNS = (
     # aider
@@ -194,6 +221,10 @@ _CLIENT_TURNS = (
     # Claude Code
     "[Request interrupted by user",
     "This session is being continued from a previous conversation that ran out of context.",
+    # smolagents, DSPy
+    "Observation:\n",
+    "[[ ## ",
     # opencode
     "Called the Read tool with the following input:",
+    *_CLIENT_ORDERS,
 )

@@ -4,9 +4,9 @@ pattern runs in linear time."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from rememberd.dialects.handing_words import FIRST_PERSON
+from rememberd.dialects.handing_words import FIRST_PERSON, HOLE
 
 Span = tuple[int, int]
 
@@ -62,3 +62,23 @@ def _elements(text: str) -> Iterator[Span]:
         elif not end and not text[max(0, tag.start() - 100) : tag.start()].rpartition("\n")[2].strip():
             yield tag.start(), len(text)
             return
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """In order, without overlaps."""
+    joined: list[Span] = []
+    for start, end in sorted(each for each in spans if each[1] > each[0]):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def blanked(text: str, spans: Iterable[Span]) -> str:
+    """The text with holes in these spans; line ends and offsets stay."""
+    kept, position = [], 0
+    for start, end in merged(spans):
+        kept += [text[position:start], re.sub(r"[^\n]", HOLE, text[start:end])]
+        position = end
+    return "".join(kept) + text[position:]

@@ -14,7 +14,7 @@ from typing import Literal
 
 from rememberd.dialects.blocks import BlockReader
 from rememberd.dialects.handing_words import HOLE
-from rememberd.dialects.marks import QUOTED_WHOLE, Span, marked_spans
+from rememberd.dialects.marks import QUOTED_WHOLE, Span, blanked, marked_spans, merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,35 +50,17 @@ def segment(text: str) -> Segmentation:
     quoted = QUOTED_WHOLE.fullmatch(text)
     start, end = quoted.span(1) if quoted and quoted[1].count('"') == 0 else (0, len(text))
     marked = [(start + a, start + b) for a, b in marked_spans(text[start:end])]
-    reader = BlockReader(_blanked(text, marked), start, end)
+    reader = BlockReader(blanked(text, marked), start, end)
     reader.read()
     return Segmentation(tuple(_cover(text, [*marked, *reader.handed])), reader.sure)
 
 
 def _cover(text: str, handed: list[Span]) -> Iterator[Segment]:
     position = 0
-    for start, end in _merged(handed):
+    for start, end in merged(handed):
         if start > position:
             yield Segment(text[position:start], position, "typed")
         yield Segment(text[start:end], start, "handed_in")
         position = end
     if position < len(text):
         yield Segment(text[position:], position, "typed")
-
-
-def _merged(spans: list[Span]) -> list[Span]:
-    merged: list[Span] = []
-    for start, end in sorted(each for each in spans if each[1] > each[0]):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
-
-
-def _blanked(text: str, spans: list[Span]) -> str:
-    kept, position = [], 0
-    for start, end in _merged(spans):
-        kept += [text[position:start], re.sub(r"[^\n]", HOLE, text[start:end])]
-        position = end
-    return "".join(kept) + text[position:]

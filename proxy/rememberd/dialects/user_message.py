@@ -31,6 +31,8 @@ class Said(NamedTuple):
 
 Words = Callable[[Any], str | None]
 
+# As AutoGen and its kin name the person.
+_PERSONS = frozenset(("user", "human", "admin", "user_proxy", "userproxy", "human_proxy"))
 _MODEL_ROLES = ("assistant", "tool", "function")
 
 
@@ -42,11 +44,10 @@ def newest(items: Sequence[Any], words: Words) -> UserMessage | None:
     index, text = next(found, (0, ""))
     if not text:
         return None
-    name = items[index].get("name")
+    name = _name(items[index])
     previous = next((text for _, text in found if text), None)
-    speaker = name if isinstance(name, str) and name else None
     continues = any(_is_from_model(item) for item in items[index + 1 :])
-    return UserMessage(index, text, speaker, previous, continues)
+    return UserMessage(index, text, name or None, previous, continues)
 
 
 def user_messages(items: Sequence[Any], words: Words) -> list[Said]:
@@ -60,13 +61,34 @@ def user_messages(items: Sequence[Any], words: Words) -> list[Said]:
 
 def _typed(items: Sequence[Any], words: Words) -> Iterator[tuple[int, str]]:
     """Index and cleaned text, newest first."""
+    persons = _names_of_persons(items)
     for index in range(len(items) - 1, -1, -1):
         raw = words(items[index])
-        if raw is None:
+        if raw is None or (persons and _name(items[index]) not in persons):
             continue
         text = boilerplate.user_typed_text(raw)
         if text or not raw:
             yield index, text
+
+
+def _name(item: Any) -> str:
+    """Who said it, where the client names the participants of a chat; "" where it does not."""
+    name = item.get("name") if isinstance(item, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def is_from_agent(items: Sequence[Any]) -> bool:
+    """Did another agent of a group chat write the newest message?"""
+    persons = _names_of_persons(items)
+    return bool(persons) and _name(items[-1]) not in persons and not _is_from_model(items[-1])
+
+
+def _names_of_persons(items: Sequence[Any]) -> set[str]:
+    """In a chat of agents all but the model itself have the role of a user, and one of them is named so. The names
+    that a person's message may have there; empty for any other chat."""
+    named = {_name(item) for item in items if isinstance(item, dict) and item.get("role") == "user"}
+    persons = {name for name in named if name.casefold() in _PERSONS}
+    return persons | {""} if persons and len(named) > 1 else set()
 
 
 def text_of(content: Any, kinds: tuple[str, ...] = ("text",)) -> str:
