@@ -20,7 +20,7 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 def config(folder: Path, **settings: object) -> str:
     path = folder / "rememberd.yaml"
-    path.write_text(json.dumps({"data_dir": str(folder / "data")} | settings))
+    path.write_text(json.dumps({"data_dir": str(folder / "data"), "server": {"port": 0}} | settings))
     return str(path)
 
 
@@ -56,7 +56,7 @@ def test_check_says_what_is_right_in_one_line_each(tmp_path: Path, upstream: Fak
     done = run("check", "--config", config(tmp_path, model_list=[deployment("model-a", upstream.url)]))
     assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
     assert [line.split()[1] for line in done.stdout.splitlines()] == [
-        "server", "data", "audit", "embedder", "queue", "store", "encryption", "model",
+        "server", "keys", "data", "audit", "embedder", "queue", "store", "encryption", "model",
     ]  # fmt: skip
     assert "not encrypted" in done.stdout
 

@@ -1,4 +1,4 @@
-"""`rememberd check`: one line for each part; exit code 1 if one of them is not right."""
+"""`rememberd check`: one line for each part; exit code 1 if one of them is not right. It writes nothing."""
 
 from __future__ import annotations
 
@@ -7,22 +7,27 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
+from rememberd.cli.terminal.running_proxy import Running, running_proxy
+from rememberd.encryption.master_key import masters
 from rememberd.errors import RememberdError
-from rememberd.processes.run import model_list, prepare
+from rememberd.memory.embedding.embedder import FastEmbedder
+from rememberd.processes.run import exporter_wanted, listen, model_list
 from rememberd.settings.schema import Settings
+from rememberd.storage.edge.shard import check_embedder
 from rememberd.storage.edge.socket_protocol import socket_path
 from rememberd.types import Deployment
 from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
 from rememberd.wiring import store as stores
-from rememberd.wiring.components import build_audit_log, build_embedder
+from rememberd.wiring.components import build_audit_log, build_embedder, build_keys
 from rememberd.wiring.encryption import Encryption, open_encryption
-from rememberd.wiring.queue import open_queue, risks
+from rememberd.wiring.queue import open_queue, queue_file, risks
 from rememberd.wiring.writer import extraction
 
 EXAMPLES = """\
@@ -56,27 +61,38 @@ async def check(settings: Settings, environ: Mapping[str, str]) -> int:
 
 
 async def _findings(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[Finding]:
-    server = settings.server
-    keys = ", ".join(key.name for key in settings.keys or []) or "none: loopback only, one user 'local'"
-    yield Finding("server", True, f"{server.host}:{server.port}, {server.workers} worker(s); keys: {keys}")
+    running = await asyncio.to_thread(running_proxy, settings)
+    yield await _tried("server", lambda: _server(settings, running))
+    yield await _tried("keys", lambda: _keys(settings))
     yield await _tried("data", lambda: _data(settings))
     yield await _tried("audit log", lambda: _audit_log(settings))
-    yield await _tried("embedder", lambda: _embedder(settings))
+    yield await _tried("embedder", lambda: _embedder(build_embedder(settings)))
+    if (following := stores.next_embedder(settings)) is not None:
+        yield await _tried("next model", lambda: _embedder(following))
     yield await _tried("queue", lambda: _queue(settings))
     yield await _tried("store", lambda: _store(settings))
     yield await _tried("encryption", lambda: _encryption(settings))
+    if exporter_wanted(environ):
+        yield await _tried("traces", _traces)
+    if running is not None:
+        yield await _tried("models", lambda: _running_models(settings, environ, running))
     try:
         models = await model_list(settings, environ)
-        catalog = Catalog(models, environ)
+        catalog = Catalog(models, environ, settings.aliases, settings.fallbacks)
     except RememberdError as error:
         yield Finding("models", False, str(error))
         return
     names = [*catalog.names(), *catalog.wildcards()]
-    if not names:
+    if not names and running is None:
         yield Finding("models", False, "none: set a provider's key such as OPENAI_API_KEY, or write a model_list")
+    for alias, name in (settings.aliases or {}).items():
+        yield Finding("alias", True, f"{alias} -> {name}")
+    for fallback in settings.fallbacks or []:
+        for name, others in fallback.items():
+            yield Finding("fallback", True, f"{name} -> {', '.join(others)}")
     if settings.memory.extract.model is not None:
         yield await _tried("extraction", lambda: _extraction(settings, models, environ))
-    for deployment in _distinct([catalog.resolve(name) for name in names]):
+    for deployment in _distinct([each for name in names for each in catalog.candidates(name)]):
         yield await _tried("model", lambda deployment=deployment: _model(deployment))  # type: ignore[misc]
 
 
@@ -89,35 +105,90 @@ async def _tried(part: str, look: Callable[[], Awaitable[str]]) -> Finding:
         return Finding(part, False, f"no answer within {_PATIENCE_SECONDS:.0f} s")
 
 
+async def _server(settings: Settings, running: Running | None) -> str:
+    server = settings.server
+    about = f"{server.host}:{server.port}, {server.workers} worker(s)"
+    if running is None:
+        listen(server).close()
+        return f"{about}; not running"
+    if running.parts is None:
+        raise RememberdError(f"{about}: another program has this port: set server.port to a free one, or stop it")
+    if wrong := [f"{part}: {said}" for part, said in running.parts.items() if said != "ok"]:
+        raise RememberdError(f"{about}; running, but not ready: {'; '.join(wrong)}")
+    return f"{about}; running and ready"
+
+
+async def _keys(settings: Settings) -> str:
+    async with open_encryption(settings, read_only=True) as seal:
+        keys = build_keys(settings, seal, read_only=True)
+        try:
+            made = await keys.all()
+        finally:
+            await keys.close()
+    now = time.time() * 1000
+    in_force = [key for key in made if key.readable and key.revoked_at is None]
+    in_force = [key for key in in_force if (key.principal.expires_at or now + 1) > now]
+    names = [key.name for key in settings.keys or []] + [key.principal.name for key in in_force]
+    if names:
+        return ", ".join(names)
+    if made:
+        raise RememberdError("every request needs a key since the first was made, and none is in force: create one")
+    if settings.server.local_only:
+        return "none: no key is needed from this machine, everyone is the user 'local'"
+    return "none yet: create one by `rememberd keys create`, or with the admin_key"
+
+
 async def _data(settings: Settings) -> str:
-    prepare(settings)
-    free = shutil.disk_usage(settings.data_path).free
+    path = settings.data_path
+    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise RememberdError(f"cannot write to data_dir {path}" if there == path else f"cannot make data_dir {path}")
+    free = shutil.disk_usage(there).free
     if free < _LITTLE_SPACE:
-        raise RememberdError(f"{settings.data_path}: only {free // 2**20} MiB free; writes stop below 64 MiB")
-    return f"{settings.data_path}, {free // 2**30} GiB free"
+        raise RememberdError(f"{path}: only {free // 2**20} MiB free; writes stop below 64 MiB")
+    return f"{path}, {free // 2**30} GiB free{'' if there == path else '; the first start makes it'}"
 
 
 async def _audit_log(settings: Settings) -> str:
-    """Opened as each entry opens it."""
-    log = build_audit_log(settings, Encryption(None))
-    try:
-        return f"{log.path}, {log.open_size() // 1024} KiB"
-    except OSError as error:
-        raise RememberdError(f"{log.path} cannot be written to: {error.strerror}") from error
+    path = build_audit_log(settings, Encryption(None)).path
+    if not path.exists():
+        return f"{path}, made with its first line"
+    if not os.access(path, os.W_OK):
+        raise RememberdError(f"{path} cannot be written to")
+    return f"{path}, {path.stat().st_size // 1024} KiB"
 
 
-async def _embedder(settings: Settings) -> str:
-    embedder = build_embedder(settings)
+async def _embedder(embedder: FastEmbedder) -> str:
     began = time.perf_counter()
     await embedder.start()
     embedder.close()
     return f"{embedder.name}, {embedder.dim} dimensions, loaded in {time.perf_counter() - began:.1f} s"
 
 
+async def _traces() -> str:
+    if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+        raise RememberdError("OTEL_EXPORTER_OTLP_ENDPOINT is set: install rememberd[otel]")
+    return "exported by OpenTelemetry"
+
+
+async def _running_models(settings: Settings, environ: Mapping[str, str], running: Running) -> str:
+    keys = [key.key for key in settings.keys or [] if key.key is not None]
+    key = environ.get("REMEMBERD_KEY") or (keys[0] if keys else None)
+    names = await asyncio.to_thread(running.models, key)
+    if names is None:
+        return "the running server needs an API key to list its models: set REMEMBERD_KEY"
+    if not names:
+        raise RememberdError(
+            "the running server has none: set a provider's key such as OPENAI_API_KEY where it starts"
+        )
+    return f"of the running server: {', '.join(names)}"
+
+
 async def _encryption(settings: Settings) -> str:
-    async with open_encryption(settings) as seal:
+    async with open_encryption(settings, read_only=True) as seal:
         if seal.keyring is None:
-            return "memories are not encrypted at rest"
+            wanted = masters(settings.memory.encryption)
+            return "on from the first start" if wanted else "memories are not encrypted at rest"
         versions, newest = await seal.keyring.versions(), seal.keyring.newest.id
     if versions.total() > versions[newest]:
         old = versions.total() - versions[newest]
@@ -126,8 +197,10 @@ async def _encryption(settings: Settings) -> str:
 
 
 async def _queue(settings: Settings) -> str:
-    async with open_encryption(settings) as seal:
-        queue = open_queue(settings, seal).queue
+    async with open_encryption(settings, read_only=True) as seal:
+        if not settings.memory.queue.url and not queue_file(settings).exists():
+            return "SQLite, made by the first start"
+        queue = open_queue(settings, seal, read_only=True).queue
         try:
             stats = await queue.stats()
             letters = await queue.dead()
@@ -145,8 +218,10 @@ async def _queue(settings: Settings) -> str:
 async def _extraction(settings: Settings, models: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> str:
     extraction(settings, models, environ)
     wanted = settings.memory.extract
-    async with open_encryption(settings) as seal:
-        records = open_queue(settings, seal)
+    async with open_encryption(settings, read_only=True) as seal:
+        if not settings.memory.queue.url and not queue_file(settings).exists():
+            return f"{wanted.model}: no turns yet"
+        records = open_queue(settings, seal, read_only=True)
         try:
             stats, letters = await records.extraction_queue.stats(), await records.extraction_queue.dead()
         finally:
@@ -160,10 +235,13 @@ async def _extraction(settings: Settings, models: Sequence[Mapping[str, Any]], e
 
 async def _store(settings: Settings) -> str:
     url = settings.memory.store.url
-    if url is None and not socket_path(settings.data_path).exists():
-        return "embedded; not running (start `rememberd serve`)"
     embedder = build_embedder(settings)
     await embedder.start()
+    if url is None and not socket_path(settings.data_path).exists():
+        folder = settings.data_path / "qdrant"
+        if (folder / "embedder.json").exists():
+            check_embedder(folder, embedder.name, embedder.dim)
+        return "embedded; not running (start `rememberd serve`)"
     store = stores.for_web(settings, embedder, seal=lambda store: store).store
     try:
         await store.ping()

@@ -38,6 +38,9 @@ class Keys(Protocol):
 
     place: str
 
+    async def begun(self) -> bool:
+        """Is there a root's row?"""
+
     async def begin(self, root: Row, turned: bool, fresh: Callable[[], bool]) -> tuple[Row, bool] | None:
         """The root's row, and whether vectors are rotated. If there is none, store the given row, provided that
         `fresh()` says that nothing was stored unencrypted before; otherwise return None."""

@@ -119,11 +119,17 @@ async def web(
     return 0
 
 
+def exporter_wanted(environ: Mapping[str, str]) -> bool:
+    """Do OpenTelemetry's own variables say where to send traces or metrics?"""
+    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return False
+    return any(environ.get(f"OTEL_EXPORTER_OTLP{kind}_ENDPOINT") for kind in ("", "_TRACES", "_METRICS"))
+
+
 @contextmanager
 def _telemetry(process: str, environ: Mapping[str, str]) -> Iterator[None]:
     """OpenTelemetry, if its own variables say where to. Raises `ConfigError` without its SDK."""
-    disabled = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
-    if disabled or not any(environ.get(f"OTEL_EXPORTER_OTLP{kind}_ENDPOINT") for kind in ("", "_TRACES", "_METRICS")):
+    if not exporter_wanted(environ):
         yield
         return
     from rememberd.telemetry.otel import exporting

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,12 +21,13 @@ from rememberd.access.principals import digest, hash_from, principal_from
 from rememberd.errors import ConfigError
 from rememberd.memory.safety.pii_patterns import PERSONAL
 from rememberd.memory.safety.privacy import CLASSES
-from rememberd.settings.loader import SettingsReader
+from rememberd.settings.loader import SettingsReader, iter_fields
 from rememberd.types import Principal
 
 
-def setting(default: Any, about: str) -> Any:
-    return field(default=default, metadata={"about": about})
+def setting(default: Any, about: str, *, least: int = 0, most: int | None = None) -> Any:
+    """`least` and `most` bound a number."""
+    return field(default=default, metadata={"about": about, "least": least, "most": most})
 
 
 def table(cls: type) -> Any:
@@ -35,19 +37,19 @@ def table(cls: type) -> Any:
 @dataclass(frozen=True, slots=True)
 class Server:
     host: str = setting("127.0.0.1", "address to listen on; anything but loopback needs keys")
-    port: int = setting(8787, "port to listen on")
+    port: int = setting(8787, "port to listen on", most=65_535)
     metrics_port: int | None = setting(
-        None, "where a writer without `serve` answers /metrics and /health; null = nowhere"
+        None, "where a writer without `serve` answers /metrics and /health; null = nowhere", most=65_535
     )
     log_format: Literal["text", "json"] = setting("text", "of the lines on stderr: text or json")
     access_log: bool = setting(False, "a line for every answer: method, route, status, time; no address and no words")
-    workers: int = setting(1, "web processes; one a core is plenty")
-    max_body_mb: int = setting(32, "largest request body accepted, in MiB")
+    workers: int = setting(1, "web processes; one a core is plenty", least=1)
+    max_body_mb: int = setting(32, "largest request body accepted, in MiB", least=1)
     grace_seconds: int = setting(25, "how long streams may go on after SIGTERM")
     drain_seconds: int = setting(0, "how long new requests are still answered after it, while /health/ready says no")
-    head_seconds: int = setting(15, "how long a client may take to send a request's head")
-    body_seconds: int = setting(120, "how long it may take to send a request's body")
-    max_connections: int = setting(2000, "of each web process; more are answered 503")
+    head_seconds: int = setting(15, "how long a client may take to send a request's head", least=1)
+    body_seconds: int = setting(120, "how long it may take to send a request's body", least=1)
+    max_connections: int = setting(2000, "of each web process; more are answered 503", least=1)
     cors_origins: list[str] | None = setting(
         None, 'web pages of other sites that may call, as https://chat.example, or "*" if there are keys; null = none'
     )
@@ -76,10 +78,10 @@ class Store:
     url: str | None = setting(None, "Qdrant server; null = embedded in the writer process")
     api_key: str | None = setting(None, "key of the Qdrant server")
     collection: str = setting("rememberd", "what the collections on the Qdrant server begin with")
-    shards: int = setting(1, "into how many parts a new collection is split, over the cluster's nodes")
+    shards: int = setting(1, "into how many parts a new collection is split, over the cluster's nodes", least=1)
     shard_by_user: bool = setting(False, "all of a user in one shard, which alone is asked; from 100,000 users on")
-    replicas: int = setting(1, "copies of each shard of a new collection, on as many nodes")
-    write_consistency: int = setting(1, "how many of the copies must have a write before it counts as made")
+    replicas: int = setting(1, "copies of each shard of a new collection, on as many nodes", least=1)
+    write_consistency: int = setting(1, "how many of the copies must have a write before it counts as made", least=1)
     quantize: bool = setting(False, "a new collection keeps vectors as 8-bit numbers in memory: a quarter of the RAM")
 
 
@@ -99,8 +101,12 @@ class Embedding:
 @dataclass(frozen=True, slots=True)
 class Extract:
     model: str | None = setting(None, "a model of model_list that extracts facts; null = rules only")
-    idle_seconds: int = setting(20, "how long a conversation rests before its new turns are read in one call")
-    daily_tokens: int = setting(50_000, "what extraction may cost each user a day; over it, it waits until tomorrow")
+    idle_seconds: int = setting(
+        20, "how long a conversation rests before its new turns are read in one call", least=1
+    )
+    daily_tokens: int = setting(
+        50_000, "what extraction may cost each user a day; over it, it waits until tomorrow", least=1
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +126,12 @@ class Memory:
         None, "regular expressions: a request whose newest words begin so gets no memory and leaves none; null = none"
     )
     budget_tokens: int = setting(600, "largest context block, in tokens")
-    deadline_ms: int = setting(150, "recall, and the wait for the queue, take no longer than this each")
+    deadline_ms: int = setting(150, "recall, and the wait for the queue, take no longer than this each", least=1)
     private_scopes: list[str] | None = setting(None, "scopes whose memories go to local models only; null = none")
     private_classes: list[str] | None = setting(
         None, "the same by subject: health, religion, politics, sexuality, ethnicity, money, crime; null = none"
     )
-    receipts_days: int = setting(30, "how long receipts are kept")
+    receipts_days: int = setting(30, "how long receipts are kept", least=1)
     redact: list[str] | None = setting(
         None, "what is kept out besides secrets and identity numbers: mail, phone, address; null = none"
     )
@@ -178,25 +184,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 def _check(settings: Settings) -> None:
     server, memory = settings.server, settings.memory
-    positive = {
-        "server.workers": server.workers,
-        "server.max_body_mb": server.max_body_mb,
-        "server.head_seconds": server.head_seconds,
-        "server.body_seconds": server.body_seconds,
-        "server.max_connections": server.max_connections,
-        "memory.deadline_ms": memory.deadline_ms,
-        "memory.store.shards": memory.store.shards,
-        "memory.store.replicas": memory.store.replicas,
-        "memory.store.write_consistency": memory.store.write_consistency,
-        "memory.extract.idle_seconds": memory.extract.idle_seconds,
-        "memory.extract.daily_tokens": memory.extract.daily_tokens,
-    }
-    for name, number in positive.items():
-        if number < 1:
-            raise ConfigError(f"{name} must be at least 1, not {number}")
-    for name, port in {"server.port": server.port, "server.metrics_port": server.metrics_port or 0}.items():
-        if not 0 <= port <= 65535:
-            raise ConfigError(f"{name} must be between 0 and 65535, not {port}")
+    for path, item in iter_fields(Settings):
+        _check_number(".".join(path), reduce(getattr, path, settings), item.metadata)
     if not settings.keys and not settings.admin_key and not server.local_only:
         raise ConfigError(
             f"refusing to listen on {server.host} without keys: anybody there could read the memories. "
@@ -212,6 +201,16 @@ def _check(settings: Settings) -> None:
     for name in memory.redact or []:
         if name not in PERSONAL:
             raise ConfigError(f"memory.redact knows {', '.join(PERSONAL)}, not {name!r}")
+
+
+def _check_number(name: str, value: Any, bounds: Mapping[str, Any]) -> None:
+    if type(value) is not int:
+        return
+    least, most = bounds["least"], bounds["most"]
+    if most is not None and not least <= value <= most:
+        raise ConfigError(f"{name} must be between {least} and {most}, not {value}")
+    if value < least:
+        raise ConfigError(f"{name} must be at least {least}, not {value}")
 
 
 def configured_keys(keys: Sequence[Key]) -> dict[bytes, Principal]:

@@ -25,16 +25,17 @@ def build_audit_log(settings: Settings, seal: Encryption) -> AuditLog:
     return AuditLog(settings.data_path / "audit.jsonl", seal.name)
 
 
-def build_keys(settings: Settings, seal: Encryption) -> ApiKeyStore:
+def build_keys(settings: Settings, seal: Encryption, *, read_only: bool = False) -> ApiKeyStore:
     """Raises `ConfigError` for a URL that is none."""
-    file = SqliteApiKeys(Database(settings.data_path / "keys.db"))
+    file = SqliteApiKeys(Database(settings.data_path / "keys.db", read_only=read_only))
     if not settings.memory.queue.url:
         return file
     # Imported here: who has no Redis need not load its client.
     from rememberd.storage.redis.api_keys import RedisApiKeys
     from rememberd.storage.redis.client import RedisClient
 
-    return RedisApiKeys(RedisClient(settings.memory.queue.url), seal.keyring.root if seal.keyring else None, file)
+    root = seal.keyring.root if seal.keyring else None
+    return RedisApiKeys(RedisClient(settings.memory.queue.url), root, None if read_only else file)
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:

@@ -61,15 +61,22 @@ class Encryption:
 
 
 @asynccontextmanager
-async def open_encryption(settings: Settings) -> AsyncIterator[Encryption]:
-    """Raises `ConfigError` for a wrong or missing master key, and for data that was kept in clear text."""
+async def open_encryption(settings: Settings, *, read_only: bool = False) -> AsyncIterator[Encryption]:
+    """`read_only` makes no keys: where there are none yet, nothing is there to be read either.
+
+    Raises `ConfigError` for a wrong or missing master key, and for data that was kept in clear text."""
     encryption = settings.memory.encryption
     found = masters(encryption)
     if not found:
         await _check_unsealed(settings)
         yield Encryption(None)
         return
-    keyring = Keyring(_keys(settings), found, rotate_vectors=encryption.rotate_vectors)
+    keys = _keys(settings, read_only)
+    if read_only and not await keys.begun():
+        await keys.close()
+        yield Encryption(None)
+        return
+    keyring = Keyring(keys, found, rotate_vectors=encryption.rotate_vectors)
     try:
         await keyring.start(lambda: not holds_plaintext(settings.data_path))
         yield Encryption(keyring)
@@ -77,7 +84,7 @@ async def open_encryption(settings: Settings) -> AsyncIterator[Encryption]:
         await keyring.close()
 
 
-def _keys(settings: Settings) -> Keys:
+def _keys(settings: Settings, read_only: bool) -> Keys:
     """Where the queue is. Raises `ConfigError`."""
     data_dir = settings.data_path
     path = file_of(data_dir)
@@ -92,7 +99,7 @@ def _keys(settings: Settings) -> Keys:
     # that all is encrypted.
     if holds_plaintext(data_dir) and not path.exists():
         raise plaintext_error(data_dir)
-    return SqliteKeyring(Database(path))
+    return SqliteKeyring(Database(path, read_only=read_only))
 
 
 def in_redis(settings: Settings) -> RedisKeyring:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from rememberd.ports import BlockCache, ExtractionQueue, PauseStore, ReceiptStore, Spool, TurnQueue
 from rememberd.settings.schema import Settings
@@ -31,9 +32,9 @@ class QueueBundle:
     file: SqliteQueue | None = None
 
 
-def open_queue(settings: Settings, seal: Encryption) -> QueueBundle:
-    """Raises `ConfigError` for a URL that is none."""
-    bare = _in_redis(settings) if settings.memory.queue.url else _in_sqlite(settings)
+def open_queue(settings: Settings, seal: Encryption, *, read_only: bool = False) -> QueueBundle:
+    """A `read_only` file must exist. Raises `ConfigError` for a URL that is none."""
+    bare = _in_redis(settings) if settings.memory.queue.url else _in_sqlite(settings, read_only)
     return QueueBundle(
         seal.queue(bare.queue),
         seal.extraction_queue(bare.extraction_queue),
@@ -45,8 +46,12 @@ def open_queue(settings: Settings, seal: Encryption) -> QueueBundle:
     )
 
 
-def _in_sqlite(settings: Settings) -> QueueBundle:
-    database = Database(settings.data_path / "queue.db")
+def queue_file(settings: Settings) -> Path:
+    return settings.data_path / "queue.db"
+
+
+def _in_sqlite(settings: Settings, read_only: bool) -> QueueBundle:
+    database = Database(queue_file(settings), read_only=read_only)
     queue, extraction_queue = SqliteQueue(database), SqliteExtractionQueue(database, idle_ms=_idle_ms(settings))
     return QueueBundle(
         queue,

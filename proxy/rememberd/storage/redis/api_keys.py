@@ -28,7 +28,7 @@ class RedisApiKeys:
     `before` are the keys that this host made without Redis. They are moved here and revoked there, so that none of
     them comes into force again when the host goes back to its file."""
 
-    def __init__(self, shared: RedisClient, root: Cipher | None, before: ApiKeyStore) -> None:
+    def __init__(self, shared: RedisClient, root: Cipher | None, before: ApiKeyStore | None) -> None:
         self.shared, self.root, self.before = shared, root, before
         self._run = shared.script(Path(__file__).with_suffix(".lua"))
         self._moved = False
@@ -74,11 +74,12 @@ class RedisApiKeys:
 
     async def close(self) -> None:
         await self.shared.close()
-        await self.before.close()
+        if self.before is not None:
+            await self.before.close()
 
     async def _move(self) -> None:
         """Done again, or by two processes at once, it changes nothing."""
-        if self._moved:
+        if self._moved or self.before is None:
             return
         moved = 0
         for key in await self.before.all():

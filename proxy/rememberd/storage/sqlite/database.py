@@ -43,11 +43,12 @@ class _Job(Generic[T]):
 
 class Database:
     """`busy_s` is how long a write waits for another process. All callers of one instance live on one event loop.
+    A `read_only` one changes nothing on the disk and makes no file.
 
     Raises `QueueUnavailable` with SQLite's reason (locked, disk full, not a database); the next call tries afresh."""
 
-    def __init__(self, path: Path, *, busy_s: float = 2.0) -> None:
-        self.path, self.busy_s = path, busy_s
+    def __init__(self, path: Path, *, busy_s: float = 2.0, read_only: bool = False) -> None:
+        self.path, self.busy_s, self.read_only = path, busy_s, read_only
         self.commits = 0
         self._schema = ERASED
         self._jobs: queue.SimpleQueue[list[_Job[Any]] | None] = queue.SimpleQueue()
@@ -74,8 +75,8 @@ class Database:
         """Run `work` in a transaction, together with whatever else waits. When this returns it survives kill -9 and,
         if `durable`, a power cut. `scrub` also wipes what it deleted from the log, or raises after it was deleted.
         A `patient` one begins with the next that is not, or in 50 ms. A cancelled write may still be committed."""
-        if self._closed:
-            raise QueueUnavailable(f"{self.path.name} is closed")
+        if self._closed or self.read_only:
+            raise QueueUnavailable(f"{self.path.name} is {'closed' if self._closed else 'only read here'}")
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="sqlite", daemon=True)
             self._thread.start()
@@ -164,6 +165,8 @@ class Database:
         return self._writer
 
     def _connect(self, busy_s: float) -> sqlite3.Connection:
+        if self.read_only:
+            return _open_read_only(self.path, busy_s)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.touch(mode=0o600)
         db = sqlite3.connect(self.path, timeout=busy_s, isolation_level=None, check_same_thread=False)
@@ -174,6 +177,13 @@ class Database:
             db.close()
             raise
         return db
+
+
+def _open_read_only(path: Path, busy_s: float) -> sqlite3.Connection:
+    """A file without a log is complete; opened as `immutable`, SQLite makes no log for it."""
+    log = path.with_name(f"{path.name}-wal")
+    how = "mode=ro" if log.exists() else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=busy_s, isolation_level=None)
 
 
 def _use_wal(db: sqlite3.Connection, busy_s: float) -> None:

@@ -29,6 +29,9 @@ class SqliteKeyring:
         self.database, self.place = database, str(database.path)
         database.declare(SCHEMA)
 
+    async def begun(self) -> bool:
+        return self.database.path.exists() and await self.get(ROOT) is not None
+
     async def begin(self, root: Row, turned: bool, fresh: Callable[[], bool]) -> tuple[Row, bool] | None:
         def work(db: sqlite3.Connection) -> Row | None:
             found = db.execute(GET, (ROOT,)).fetchone()
@@ -38,7 +41,7 @@ class SqliteKeyring:
                 found = root
             return found and Row(*found)
 
-        row = await self.database.write(work)
+        row = await self.get(ROOT) or await self.database.write(work)
         return row and (row, bool(self.database.read("PRAGMA user_version")[0][0]))
 
     async def get(self, owner: str) -> Row | None:

@@ -1,0 +1,134 @@
+"""`check` changes nothing, covers what `serve` reads, and asks the proxy that runs."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from rememberd.cli.main import main
+from rememberd.errors import ConfigError
+from rememberd.settings.loader import iter_fields
+from rememberd.settings.schema import Settings, load
+from tests.support.fake_model import FakeModel
+from tests.support.proxy_server import ask, entry, eventually, remembered, running
+
+MASTER = base64.b64encode(b"m" * 32).decode()
+
+
+def config(folder: Path, **settings: object) -> Path:
+    path = folder / "rememberd.yaml"
+    path.write_text(json.dumps({"data_dir": str(folder / "data"), "server": {"port": 0}} | settings))
+    return path
+
+
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def check(path: Path, **environ: str) -> tuple[int, str]:
+    plain = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    command = [sys.executable, "-m", "rememberd", "check", "--config", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=plain | environ, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("master", [None, MASTER])
+def test_check_before_the_first_start_makes_nothing(tmp_path: Path, upstream: FakeModel, master: str | None) -> None:
+    """Neither a folder nor a file; a master key can still be set afterwards."""
+    memory = {"encryption": {"master_key": master}}
+    path = config(tmp_path, model_list=[entry("model-a", "openai/model-a", upstream.url)], memory=memory)
+    code, said = check(path)
+    assert code == 0, said
+    assert [each.name for each in tmp_path.iterdir()] == ["rememberd.yaml"]
+
+
+@pytest.mark.parametrize("master", [None, MASTER])
+def test_check_changes_nothing_that_is_there(tmp_path: Path, upstream: FakeModel, master: str | None) -> None:
+    """Of a stopped proxy, with keys, memories and receipts in its folder; sealed or not."""
+    memory = {"deadline_ms": 5000, "encryption": {"master_key": master}}
+    with running(tmp_path, {"model-a": upstream.url}, keys=None, memory=memory) as proxy:
+        with httpx.Client(base_url=proxy.url, timeout=30) as local:
+            ask(local, "Hi, I live in Oslo.")
+            remembered(local, "Oslo", "episode")
+        assert main(["keys", "create", "ada", "--user", "ada", "--config", str(tmp_path / "rememberd.yaml")]) == 0
+    before = contents(tmp_path)
+    code, said = check(tmp_path / "rememberd.yaml")
+    assert code == 0, said
+    assert "keys       ada" in said
+    assert contents(tmp_path) == before
+
+
+def test_check_asks_the_running_proxy(tmp_path: Path, upstream: FakeModel) -> None:
+    """Whose models may come from another environment. What else listens there is named as such."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with running(tmp_path, {"model-a": upstream.url}, server={"port": port}, keys=None) as proxy:
+        bare = tmp_path / "bare"
+        bare.mkdir()
+        path = config(bare, data_dir=str(proxy.data), server={"port": port}, model_list=[])
+        code, said = check(path)
+        assert code == 0, said
+        assert "running and ready" in said
+        assert "of the running server: model-a" in said
+        assert main(["keys", "create", "ada", "--user", "ada", "--config", str(path)]) == 0
+        eventually(lambda: httpx.get(f"{proxy.url}/v1/models").status_code == 401)
+        code, said = check(path)
+        assert code == 0, said
+        assert "set REMEMBERD_KEY" in said
+    other = config(bare, server={"port": int(upstream.url.split(":")[2].partition("/")[0])}, model_list=[])
+    code, said = check(other)
+    assert code == 1
+    assert "another program has this port" in said
+
+
+def test_check_covers_aliases_and_fallbacks(tmp_path: Path, upstream: FakeModel) -> None:
+    """Each in a line; one that leads nowhere is wrong, as `serve` would find."""
+    models = [entry(name, f"openai/{name}", upstream.url) for name in ("model-a", "model-b")]
+    code, said = check(config(tmp_path, model_list=models, aliases={"fast": "model-a"},
+                              fallbacks=[{"model-a": ["model-b"]}]))  # fmt: skip
+    assert code == 0, said
+    assert "fast -> model-a" in said
+    assert "model-a -> model-b" in said
+    for wrong in ({"aliases": {"fast": "model-z"}}, {"fallbacks": [{"model-a": ["model-z"]}]}):
+        code, said = check(config(tmp_path, model_list=models, **wrong))
+        assert code == 1
+        assert "model-z" in said
+
+
+def test_check_says_that_all_keys_are_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rather than that no key is needed."""
+    path = config(tmp_path, model_list=[])
+    assert main(["keys", "create", "ada", "--user", "ada", "--config", str(path)]) == 0
+    assert main(["keys", "revoke", "ada", "--config", str(path)]) == 0
+    _, said = check(path)
+    assert "WRONG  keys" in said
+    assert "none is in force" in said
+    capsys.readouterr()
+
+
+def numbers() -> list[str]:
+    """Every setting that is a number, as `server.port`."""
+    return [".".join(path) for path, item in iter_fields(Settings) if str(item.type).startswith("int")]
+
+
+@pytest.mark.parametrize("name", numbers())
+def test_no_number_may_be_negative(tmp_path: Path, name: str) -> None:
+    """Whatever setting it is."""
+    *tables, last = name.split(".")
+    value: dict[str, object] = {last: -1}
+    for table in reversed(tables):
+        value = {table: value}
+    path = tmp_path / "rememberd.yaml"
+    path.write_text(json.dumps(value))
+    with pytest.raises(ConfigError, match=rf"{name} must be"):
+        load(path, {})
