@@ -1,4 +1,5 @@
-"""The ports. Pipeline code sees these; only `app.py` and `cli.py` know which adapter stands behind one."""
+"""The ports: the interfaces between the product and its stores, queues and providers. Only `wiring` knows which
+adapter stands behind a port."""
 
 from __future__ import annotations
 
@@ -33,16 +34,18 @@ class MemoryStore(Protocol):
     tombstone (its id and the time, no text) that only `buried` shows and a newer memory of the same id replaces."""
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
-        """Insert or replace by id; the write survives kill -9 of any process when this returns.
+        """Insert or replace by id. The write survives kill -9 of any process when this returns.
 
-        A memory that was deleted at or after its `updated_at` stays deleted: whoever puts it had read it before."""
+        A memory that was deleted at or after its `updated_at` stays deleted: its writer had read it before the
+        deletion.
+        """
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
-        """Those that exist, in the order asked; past ones included."""
+        """The memories that exist, in the order of `ids`, past ones included."""
 
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
-        """A hint, while a question is being embedded: `search` for these words comes next, with this `now`. Neither
-        does anything depend on it, nor need the store have done anything when this returns."""
+        """A hint while a question is being embedded: `search` for these words comes next, with this `now`. Nothing
+        depends on the hint, and the store may ignore it."""
 
     async def search(
         self,
@@ -74,7 +77,7 @@ class MemoryStore(Protocol):
         Expired and superseded ones only with `include_past`. Raises `InputRejected` for a cursor it did not make."""
 
     async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
-        """How many `page` would list, all pages together."""
+        """How many memories `page` would list on all pages together."""
 
     async def deleted_at(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
         """Which of these ids were deleted, and when."""
@@ -83,10 +86,10 @@ class MemoryStore(Protocol):
         """Delete and leave tombstones. Returns the ids that existed."""
 
     async def erase(self, user: str) -> int:
-        """Everything of this user, in every scope, tombstones too. Returns the number of memories."""
+        """Delete everything of this user, in every scope, tombstones included. Returns the number of memories."""
 
     async def spaces(self) -> list[Space]:
-        """Those that hold a memory, sorted. For the operator's commands only: it reads across all users."""
+        """The spaces that hold a memory, sorted. Only for commands of the operator: it reads across all users."""
 
     async def ping(self) -> None:
         """Raises unless it can be read and written."""
@@ -98,28 +101,30 @@ class MemoryStore(Protocol):
 
 
 class TurnQueue(Protocol):
-    """Durable, at least once, in order per user. Every method raises `QueueUnavailable` when it cannot be reached."""
+    """Durable, at least once, in order for each user. Every method raises `QueueUnavailable` if the queue cannot be
+    reached."""
 
     async def put(self, turn: Turn) -> bool:
         """On disk when this returns. A turn of the same id that is still here is replaced (an empty answer never
         replaces a text). False: the user was erased after the turn began, and nothing was kept."""
 
     async def claim(self, limit: int) -> list[Claim]:
-        """Lease the oldest due turns: never a turn whose user has an older one leased or waiting for a retry."""
+        """Lease the oldest turns that are due, but never a turn whose user has an older one that is leased or waits
+        for a retry."""
 
     async def settle(self, turn_ids: Sequence[str]) -> None:
         """Stored but not flushed: the lease stays until `ack`, and the user's next turn may be claimed."""
 
     async def ack(self, turn_ids: Sequence[str]) -> None:
-        """Done for good. A turn put again since it was claimed stays and is due again."""
+        """The turns are finished. A turn that was put again since it was claimed stays, and is due again."""
 
     async def retry(self, turn_id: str, error: str, delay_ms: Millis) -> None: ...
 
     async def dead_letter(self, turn_id: str, error: str) -> None:
-        """Into the dead letters."""
+        """Move the turn to the dead letters."""
 
     async def alive(self, turn_id: str) -> bool:
-        """False once its user was erased."""
+        """False after its user was erased."""
 
     async def erase(self, user: str, at: Millis) -> int:
         """Drop the user's turns, and refuse any put of a turn that began at or before `at`."""
@@ -135,15 +140,18 @@ class TurnQueue(Protocol):
         """Make every dead letter due again. Returns how many."""
 
     async def release(self) -> int:
-        """Return the leases of this writer, which stops, and of a dead one where there can be only one."""
+        """Return the leases of this writer, which stops; where there can be only one writer, also those of a dead
+        one."""
 
     async def close(self) -> None: ...
 
 
 class ExtractionQueue(Protocol):
-    """Turns that a model is to read, durable. Every method raises `QueueUnavailable` when they cannot be reached.
+    """Turns that a model is to read; durable. Every method raises `QueueUnavailable` if the queue cannot be reached.
 
-    Of a user one batch is read at a time, whoever claims. Who lost a lease has no say in the turn any more."""
+    One batch of a user is read at a time, whoever claims it. A writer that lost its lease cannot change the turn any
+    more.
+    """
 
     async def add(self, turn: Turn) -> None:
         """On disk when this returns; `user_text` are the person's own words. One that comes again (a tool loop, a
@@ -151,22 +159,22 @@ class ExtractionQueue(Protocol):
         before its user was erased."""
 
     async def claim(self) -> list[Turn]:
-        """Lease the oldest turns of one conversation that has come to rest, a batch at most. Those that were read
-        already come by themselves, with what was `found`; one that failed before comes alone, so that it takes no
-        others with it."""
+        """Lease the oldest turns of one conversation that rests, at most one batch. Turns that were read already come
+        alone, with what was `found`. A turn that failed before comes alone, so that it does not take others with
+        it."""
 
     async def keep(self, turns: Sequence[Turn]) -> None:
-        """What a model `found` in them, for the next claim if this one comes to nothing; one in which it found
-        nothing is done with."""
+        """Store what a model `found` in these turns, in case this claim is not finished. A turn in which nothing was
+        found is finished."""
 
     async def done(self, turn_ids: Sequence[str]) -> None: ...
 
     async def fail(self, turn_ids: Sequence[str], error: str) -> int:
-        """Try again later, or bury. Returns how many are dead letters now."""
+        """Try again later, or move to the dead letters. Returns how many are dead letters now."""
 
     async def defer(self, turn_ids: Sequence[str], delay_ms: Millis, outcome: str) -> None:
-        """No fault of these turns: they come again, as often as it takes. But what has been "over_budget" for a week
-        is dropped."""
+        """The turns are not at fault: they come again, as often as necessary. But a turn that has been "over_budget"
+        for a week is dropped."""
 
     async def spent(self, user: str) -> Spent: ...
 
@@ -183,7 +191,8 @@ class ExtractionQueue(Protocol):
         """Make every dead letter due again. Returns how many."""
 
     async def release(self) -> int:
-        """Return the leases of this writer, which stops, and of a dead one where there can be only one."""
+        """Return the leases of this writer, which stops; where there can be only one writer, also those of a dead
+        one."""
 
 
 class Spool(Protocol):
@@ -207,17 +216,17 @@ class Spool(Protocol):
 
 
 class ReceiptStore(Protocol):
-    """Which memories went into an answer, and what was written after it. Raises `QueueUnavailable`."""
+    """Which memories went into an answer, and what was written after it. Every method raises `QueueUnavailable`."""
 
     async def put(self, receipt: Receipt) -> bool:
-        """False: the user was erased after the turn began, and nothing was kept."""
+        """Returns False if the user was erased after the turn began; then nothing was stored."""
 
     async def written(self, space: Space, receipt_id: str, ids: Sequence[str], outcome: str) -> None:
         """What the writer made of the receipt's turn: the new `write` of all receipts of that turn, and the ids of
         memories, which are added to those that are there: a turn is written in stages."""
 
     async def get(self, space: Space, receipt_id: str) -> Receipt | None:
-        """None for one that does not exist, has expired, or is another space's."""
+        """None if it does not exist, has expired, or belongs to another space."""
 
     async def recent(self, space: Space, limit: int) -> list[Receipt]:
         """Of answers, not of imported turns (whose ids begin with imp_); the newest first."""
@@ -234,10 +243,10 @@ class ReceiptStore(Protocol):
 
 
 class BlockCache(Protocol):
-    """How often a space changed, and the blocks of its open turns. Raises `QueueUnavailable`."""
+    """How often a space changed, and the blocks of its open turns. Every method raises `QueueUnavailable`."""
 
     async def bump(self, space: Space) -> int:
-        """The new version: to be called after every change of the space's memories."""
+        """The new version. Call it after every change of the space's memories."""
 
     async def get(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
         """The space's version (0 until it first changes; it never goes back); and, if there is one, the version at
@@ -277,7 +286,7 @@ class Embedder(Protocol):
     dim: int
 
     async def dense(self, text: str) -> list[float]:
-        """Unit length. The same text gives the same vector, whatever was embedded beside it."""
+        """A vector of unit length. The same text gives the same vector, whatever was embedded beside it."""
 
     def document(self, text: str) -> Sparse: ...
 

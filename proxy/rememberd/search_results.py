@@ -1,4 +1,4 @@
-"""What a search found, by columns: ranking adds and compares whole columns, 800 rows at a time (pure)."""
+"""The results of a search, as columns: ranking adds and compares whole columns, 800 rows at a time. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Codes = NDArray[np.int32]
 Bools = NDArray[np.bool_]
 NAMED = ("slot", "speaker", "conversation", "turn_id")  # the columns of `Candidates` that are `DictColumn`
 
-Rows = Any  # whatever numpy takes as an index: a mask, places, a slice
+Rows = Any  # whatever numpy accepts as an index: a mask, positions, a slice
 
 
 class Candidate(NamedTuple):
@@ -40,7 +40,7 @@ class Candidate(NamedTuple):
 
 
 class Dictionary:
-    """Names by their codes, and codes by name; no name stands twice, and none goes away."""
+    """Names by their codes, and codes by name. No name occurs twice, and none is removed."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self.names: list[str] = []
@@ -49,7 +49,7 @@ class Dictionary:
             self.code(name)
 
     def code(self, name: str | None) -> int:
-        """-1 for none, and for ""."""
+        """-1 for no name, and for ""."""
         if not name:
             return -1
         code = self.codes.setdefault(name, len(self.names))
@@ -75,7 +75,7 @@ class DictColumn:
         return DictColumn(self.codes[rows], self.book)
 
     def named(self, name: str) -> Bools:
-        """Which rows have this one."""
+        """Which rows have this name."""
         found: Bools = self.codes == self.book.codes.get(name, len(self.book.names))
         return found
 
@@ -83,13 +83,13 @@ class DictColumn:
         return {self.book.names[code] for code in set(self.codes[self.codes >= 0].tolist())}
 
     def alone(self) -> tuple[Codes, list[str]]:
-        """Codes for a book of these rows' names only, and the names in it."""
+        """Codes for a dictionary that holds only the names of these rows, and those names."""
         used, codes = np.unique(self.codes, return_inverse=True)
         unnamed = int((used < 0).sum())
         return (codes - unnamed).astype(np.int32), [self.book.names[code] for code in used[unnamed:].tolist()]
 
     def groups(self) -> Ints:
-        """For each row the first one of the same name; a row without a name is alone."""
+        """For each row the first row of the same name; a row without a name is alone."""
         rows = np.arange(len(self.codes))
         first = np.full(self.codes.max(initial=-1) + 2, len(rows))
         np.minimum.at(first, self.codes, rows)
@@ -150,7 +150,7 @@ class Candidates:
         )
 
     def nearest(self, least: float) -> dict[str, float]:
-        """Cosines by id, from the highest down to `least`, ties by id."""
+        """Cosines by id, from the highest down to `least`; ties by id."""
         near = self.take(self.dense >= least)
         near = near.take(np.lexsort((near.ids, -near.dense)))
         return dict(zip(near.names(), near.dense.tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""The nouns that travel between rooms. All frozen; times are integer milliseconds since the Unix epoch, UTC."""
+"""The nouns that travel between rooms. All are frozen. Times are integer milliseconds since the Unix epoch, UTC."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Space(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The holder of an API key. `user` is whom the key speaks for when the request names nobody, `models` are the
-    names it may ask for, with `*` for any text, `scopes` those it may name, the first where it names none.
-    None: all."""
+    """The holder of an API key. `user` is whom the key acts for if the request names nobody. `models` are the names
+    that it may use, with `*` for any text. `scopes` are those that it may name; the first one is used if the request
+    names none. None means all."""
 
     name: str
     user: str | None = None
@@ -148,12 +148,12 @@ class Turn:
 
     @property
     def said_in(self) -> str:
-        """The id of the turn that it is, or whose facts it brings."""
+        """The id of this turn, or of the turn whose facts it brings."""
         return self.of or self.id
 
     @property
     def began(self) -> Millis:
-        """An erasure at this time or later takes it along."""
+        """The time that counts for erasure: an erasure at this time or later includes this turn."""
         return self.taken_at or self.created_at
 
 
@@ -167,9 +167,10 @@ class SpooledTurn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What an extractor found: one sentence about the user and the span of the user's own text it rests on.
+    """What an extractor found: one sentence about the user, and the span of the user's own text that it is based on.
 
-    `verdicts`: the memories that it repeats or replaces as a model judges, which nobody else can."""
+    `verdicts`: the memories that the fact repeats or replaces in the judgement of a model.
+    """
 
     text: str
     evidence: str
@@ -197,7 +198,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """`oldest_age_ms` is that of turns: what a model found in one comes when it comes."""
+    """`oldest_age_ms` counts turns only, not what a model found in one."""
 
     depth: int
     oldest_age_ms: Millis
@@ -205,7 +206,7 @@ class QueueStats:
 
 
 class Spent(NamedTuple):
-    """The tokens that one user's extraction has cost today (UTC), and how long today lasts."""
+    """The tokens that extraction has cost one user today (UTC), and how long today lasts."""
 
     tokens: int
     day_ends_in_ms: Millis

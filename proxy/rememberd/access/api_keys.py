@@ -1,5 +1,5 @@
-"""API keys made while the proxy runs: only their hashes are kept. A change is in force in every process within two
-seconds."""
+"""API keys that are created while the proxy runs. Only their hashes are stored. Every process accepts a new key
+within two seconds."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Who read, changed, exported or erased whose memories, and who made keys: one JSON line each, and no content.
+"""Who read, changed, exported or erased whose memories, and who created keys: one JSON line for each event, without
+content.
 
-What a chat recalled and learned stands in its receipt. Ids of memories are left out: they are made from the user and
+The receipt of a chat says what it recalled and learned. Ids of memories are left out: they are made from the user and
 the words, so a guess could be checked against them.
 """
 
@@ -24,7 +25,7 @@ log = logging.getLogger("rememberd.audit_log")
 
 ENTRIES = counter("rememberd_audit_entries", "Lines for the audit log.", "outcome", "written", "lost")
 
-OPERATOR = "operator"  # whoever can run our commands on this machine
+OPERATOR = "operator"  # everybody who can run our commands on this machine
 _SYNC_EVERY_SECONDS = 1.0
 _PLACES = ("/v1/memories", "/v1/receipts", "/admin/")
 _ACTIONS = {

@@ -1,4 +1,4 @@
-"""Key to principal."""
+"""Which API key belongs to which principal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rememberd.errors import RequestError
 from rememberd.types import Millis, Principal
 
 LOCAL = Principal("local", user="local")
-# The last is this machine as containers call it; no other site can make a browser use that name.
+# The last name is this machine as containers call it; no other site can make a browser use it.
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "host.docker.internal"})
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "cf-connecting-ip")
 

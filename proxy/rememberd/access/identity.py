@@ -1,4 +1,4 @@
-"""Whose memory, by a fixed order of rules (DESIGN section 7). Pure. Fails closed: in doubt nobody's."""
+"""Whose memory a request may use, by a fixed order of rules (DESIGN section 7). Pure. In doubt it is nobody's."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def identify(principal: Principal, headers: Mapping[str, str], body: Mapping[str
 
 
 def conversation(headers: Mapping[str, str], body: Mapping[str, Any]) -> str | None:
-    """What the client calls this conversation. Never guessed from the messages: some clients start all alike."""
+    """The conversation's id, as the client gives it. It is never guessed from the messages: some clients start every
+    conversation alike."""
     for name in _CONVERSATION_HEADERS:
         if name in headers and (value := _from_header(headers[name])):
             return value
@@ -98,7 +99,7 @@ def _from_header(value: str) -> str | None:
 
 
 def _clean(value: object) -> str | None:
-    """A usable identifier, as it is: printable, not blank, not absurdly long; anything else names nobody."""
+    """A usable identifier, unchanged: printable, not blank, not too long. Any other text names nobody."""
     if not isinstance(value, str):
         return None
     return value if value.strip() and len(value) <= _LONGEST and value.isprintable() else None

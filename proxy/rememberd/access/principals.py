@@ -1,4 +1,5 @@
-"""What may be written about a key, in the file, on the command line or in the admin API; and its making. Pure."""
+"""What may be written about a key, in the settings, on the command line or in the admin API; and how keys are made.
+Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +15,9 @@ _HASH = "sha256:"
 
 
 def digest(key: str) -> bytes:
-    """SHA-256, without salt and not slow. Both would protect what people choose; a key of ours has 256 random bits,
-    which nobody finds by trying and no table holds, and a slow hash would cost each request its milliseconds."""
+    """SHA-256, without a salt and not slow. Both would protect keys that people choose. Our keys have 256 random
+    bits: nobody finds them by trying, no table contains them, and a slow hash would cost each request
+    milliseconds."""
     return sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
@@ -36,8 +38,8 @@ def hash_from(text: str) -> bytes:
 
 
 def principal_from(given: Mapping[str, Any]) -> Principal:
-    """Of `name`, `user` and whatever else a `Principal` has; `expires_at` is a date or time in RFC 3339, UTC without
-    an offset. Raises `ValueError` that says what to write."""
+    """A principal from `name`, `user` and the other fields of `Principal`. `expires_at` is a date or time in RFC
+    3339, in UTC if it has no offset. Raises `ValueError` that says what to write."""
     name, user = _name(given, "name", "what logs call the holder"), _name(given, "user", "whom the key speaks for")
     secret, trust, per_minute = (given.get(each) for each in ("jwt_secret", "trust_identity", "requests_per_minute"))
     if name is None:

@@ -1,7 +1,7 @@
-"""How many requests a minute each key may make, counted by all web processes of a host together.
+"""How many requests a key may make in a minute, counted by all web processes of a host together.
 
-The counts are a file that the processes map into their memory: no system call but the lock for a limited key (some
-microseconds), no disk on the way, and none at all for a key without a limit. Several hosts each count for themselves.
+The counts are in a file that the processes map into their memory. A key with a limit costs one lock (a few
+microseconds) and no access to the disk; a key without a limit costs nothing. Each host counts for itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import struct
 import time
 from pathlib import Path
 
-_SLOT = struct.Struct("<16sd")  # whose, and the theoretical arrival time of the next request
+_SLOT = struct.Struct("<16sd")  # whose key it is, and the theoretical arrival time of the next request
 _SLOTS = 16_384
 _PROBES = 8
 _WINDOW = 60.0  # seconds
@@ -22,9 +22,10 @@ _WINDOW = 60.0  # seconds
 
 class RateLimits:
     """The generic cell rate algorithm (ITU-T I.371): a key at rest may make its `n` requests at once, and then one
-    every 60/n seconds.
+    request every 60/n seconds.
 
-    The slot of a key that was not used for a minute is as good as free; so slots are never given back."""
+    The slot of a key that was not used for a minute counts as free; slots are therefore never given back.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,13 +34,14 @@ class RateLimits:
         self._slots = mmap.mmap(self._file, _SLOT.size * _SLOTS)
 
     def take(self, whose: bytes, per_minute: int, now: float | None = None) -> int | None:
-        """Count a request of `whose` (at least 16 random bytes). None: it may pass; else how many seconds to wait."""
+        """Count a request of `whose` (at least 16 random bytes). Returns None if it may pass, otherwise how many
+        seconds to wait."""
         now, step = time.time() if now is None else now, _WINDOW / per_minute
         fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
             at, due = self._find(whose[:16], now)
             wait = max(due, now) + step - now - _WINDOW
-            if wait > 1e-6:  # what a sum of steps may be off by
+            if wait > 1e-6:  # the rounding error of a sum of steps
                 return math.ceil(wait)
             _SLOT.pack_into(self._slots, at, whose[:16], max(due, now) + step)
             return None
@@ -51,14 +53,14 @@ class RateLimits:
         os.close(self._file)
 
     def _find(self, whose: bytes, now: float) -> tuple[int, float]:
-        """Where its slot is, or will be, and when its next request is due. Should all be taken, the one that is free
-        first gives way."""
+        """Where the slot of the key is, or will be, and when its next request is due. If all slots are taken, the one
+        that becomes free first is used."""
         first = int.from_bytes(whose[:8], "little")
         idlest, least = 0, math.inf
         for probe in range(_PROBES):
             at = (first + probe) % _SLOTS * _SLOT.size
             holder, due = _SLOT.unpack_from(self._slots, at)
-            if not now < due <= now + _WINDOW + 1:  # past, or from before the clock was set back
+            if not now < due <= now + _WINDOW + 1:  # in the past, or from before the clock was set back
                 due = 0.0
             if holder == whose:
                 return at, due

@@ -1,5 +1,5 @@
-"""`/admin/*`: the operator makes and revokes keys, sees who has memories, and erases who asks for it. What the
-memories say is nowhere in here: the admin key opens neither `/v1/memories` nor a chat."""
+"""`/admin/*`: the operator creates and revokes keys, sees who has memories, and erases users. No text of a memory is
+shown here: the admin key opens neither `/v1/memories` nor a chat."""
 
 from __future__ import annotations
 

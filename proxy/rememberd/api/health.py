@@ -21,7 +21,7 @@ log = logging.getLogger("rememberd.health")
 
 _PATIENCE_SECONDS = 2.0
 
-_LATEST: Final = "mostrecent"  # every web process sees the same queue: the last one asked is right
+_LATEST: Final = "mostrecent"  # all web processes see the same queue: the newest answer is right
 DEPTH = Gauge("rememberd_queue_depth", "Turns waiting to be remembered.", multiprocess_mode=_LATEST)
 AGE = Gauge("rememberd_queue_age_seconds", "Age of the oldest of them.", multiprocess_mode=_LATEST)
 DEAD = Gauge("rememberd_dead_letters", "Turns given up; `rememberd check` says why.", multiprocess_mode=_LATEST)

@@ -1,5 +1,4 @@
-"""Turns that were held elsewhere, on their way into the queue as any other; each has a receipt that says what became
-of it."""
+"""Imported exchanges go through the queue as chats do; each has a receipt that says what became of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`/v1/memories*`: people see, correct and delete what is remembered about them; nobody else's exists here."""
+"""`/v1/memories*`: people see, correct and delete what is remembered about them. The memories of others do not exist
+here."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ from rememberd.types import NEVER, Kind, Memory, Millis, Space, Turn
 
 _PAGE = 100
 _LARGEST_PAGE = 500
-_ALL = 10_000  # more than the store hands over for any question
+_ALL = 10_000  # more than the store returns for any question
 _IMPORT_BATCH = 50
 _ADD_FIELDS = frozenset({"text", "kind", "pinned", "private", "expires_at"})
 _EDIT_FIELDS = frozenset({"text", "pinned", "private", "expires_at", "valid_to"})

@@ -1,4 +1,4 @@
-"""What the memory would do and has done for its owner: preview, history, numbers; and the pause."""
+"""What the memory would do and has done for its owner: preview, history, statistics; and the pause."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class MemoryStats:
         self.receipts, self.pauses, self.max_body_bytes = receipts, pauses, max_body_bytes
 
     async def preview(self, request: Request) -> Response:
-        """What a chat with this message would recall now, and what came near but stays out. Leaves no trace."""
+        """What a chat with this message would recall now, and what came near but was left out. Stores nothing."""
         space, now = self.caller.space(request), _now()
         text = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes)).get("text")
         if not isinstance(text, str) or not text.strip():
@@ -99,14 +99,14 @@ class MemoryStats:
 
 
 def _scored(memory: Memory, scores: dict[str, float]) -> dict[str, Any]:
-    """`score` is the cosine; null for what came in without being near, such as a pinned one."""
+    """`score` is the cosine; null for a memory that came in for another reason, such as a pinned one."""
     score = scores.get(memory.id)
     cost = {"score": None if score is None else round(score, 4), "tokens": line_cost(memory)}
     return memory_json(memory) | cost
 
 
 def _usage(receipts: list[Receipt]) -> dict[str, Any]:
-    """Over the newest `_RECEIPTS` answers; `pending` are those whose words still wait to be learned from."""
+    """Of the newest `_RECEIPTS` answers. `pending` counts those from which the writer has not learned yet."""
     return {
         "count": len(receipts),
         "since": rfc3339(receipts[-1].created_at) if receipts else None,

@@ -1,4 +1,4 @@
-"""`/`: the memory page for a browser, a line of text for everyone else."""
+"""`/`: the memory page for a browser, a line of text for every other client."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Page:
     async def home(self, request: Request) -> Response:
         if "text/html" in request.headers.get("accept", ""):
             return self._answer(request, "index.html")
-        # Claude Code asks before anything else whether there is somebody.
+        # Claude Code asks first whether a server is there.
         text = "rememberd: a chat proxy with memory. Its base URL ends in /v1; a browser gets the memory page here.\n"
         return PlainTextResponse(text, headers={"Vary": "Accept"})
 
@@ -56,7 +56,7 @@ def _file(path: Path) -> File:
         "Content-Security-Policy": _POLICY,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-cache",  # asked about each time, sent only when it changed
+        "Cache-Control": "no-cache",  # the browser asks each time, and gets the file only if it changed
         "ETag": f'"{blake2b(body, digest_size=12).hexdigest()}"',
         "Vary": "Accept",
     }

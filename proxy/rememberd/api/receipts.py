@@ -1,4 +1,4 @@
-"""`GET /v1/receipts/{id}`: why an answer knew what it knew, and what was learned from it."""
+"""`/v1/receipts`: why an answer knew what it knew, and what was learned from it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ReceiptApi:
         self.caller, self.receipts, self.store = caller, receipts, store
 
     async def page(self, request: Request) -> Response:
-        """The newest, or those whose `ids` are given, with commas between; of these only what exists."""
+        """The newest receipts, or those in `ids` (separated by commas) that exist."""
         space, asked = self.caller.space(request), request.query_params
         if ids := asked.get("ids"):
             names = ids.split(",", _MOST)[:_MOST]
@@ -48,7 +48,7 @@ class ReceiptApi:
         return json_response(_shown(receipt, memories) | {"block": block})
 
     async def _found(self, space: Space, id: str) -> Receipt | None:
-        """An answer may be whole a moment before its receipt is filed."""
+        """An answer may be complete a moment before its receipt is stored."""
         for pause in _PAUSES_S:
             await asyncio.sleep(pause)
             if (receipt := await self.receipts.get(space, id)) is not None:
@@ -76,5 +76,5 @@ def _shown(receipt: Receipt, memories: Mapping[str, Memory]) -> dict[str, Any]:
 
 
 def _memory(id: str, memories: Mapping[str, Memory]) -> dict[str, Any]:
-    """One deleted since shows as an id alone: the receipt does not keep what was to be forgotten."""
+    """A memory that was deleted since is shown by its id only: the receipt does not keep what was to be forgotten."""
     return memory_json(memories[id]) if id in memories else {"id": id, "object": "memory", "deleted": True}

@@ -1,4 +1,4 @@
-"""Memories as JSON, and back. Times are RFC 3339 in UTC on the outside, milliseconds inside."""
+"""Memories as JSON, and back. Times are RFC 3339 in UTC outside, milliseconds inside."""
 
 from __future__ import annotations
 
@@ -108,14 +108,14 @@ def text_from(value: Any, redact_too: Collection[str] = ()) -> str:
 
 
 def time_from(fields: Mapping[str, Any], name: str) -> Millis | None:
-    """Milliseconds from an RFC 3339 text; a time without an offset is taken for UTC. Raises `RequestError` 400."""
+    """Milliseconds from an RFC 3339 text; a time without an offset is in UTC. Raises `RequestError` 400."""
     value = fields.get(name)
     if value is None:
         return None
     try:
         given = datetime.fromisoformat(value)
         at = round((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp() * 1000)
-        rfc3339(at)  # in UTC it may be before year 1 or after 9999: no list with it could be shown again
+        rfc3339(at)  # in UTC it may be before year 1 or after 9999, and no list with it could be shown
     except (TypeError, ValueError, OverflowError) as error:
         raise _bad(name, 'must be a time such as "2026-11-22T18:00:00Z", or null') from error
     return at
@@ -135,7 +135,8 @@ def rfc3339(at: Millis | None) -> str | None:
 
 
 def _slot(fields: Mapping[str, Any], stated: str, at: Millis) -> str | None:
-    """The one given; else the one that the same words would get in a chat, so that they replace its old value."""
+    """The slot that was given, otherwise the one that the same words would get in a chat, so that they replace its
+    old value."""
     given = fields.get("slot")
     if isinstance(given, str) and given:
         return _name(given)
@@ -162,7 +163,7 @@ def _name(value: Any) -> str | None:
 
 
 def _whole(text: str) -> str:
-    """Without halves of surrogate pairs, which JSON can hold and no store."""
+    """The text without halves of surrogate pairs, which JSON allows and no store accepts."""
     return text.encode("utf-8", "replace").decode()
 
 

@@ -1,5 +1,5 @@
-"""Is a text left on the disk? Looks at the bytes of every file, whatever they mean: databases with their free pages
-and logs, segments, the audit log. What is compressed or encrypted there it does not see."""
+"""Searches the disk for texts. It reads the bytes of every file, whatever they mean: databases with their free pages
+and logs, segments, the audit log. It does not see what is compressed or encrypted."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import NamedTuple
 import orjson
 
 _CHUNK = 4 * 2**20
-_LONGEST = 64  # bytes of a text that are looked for: pages of a database may cut longer ones in two
+_LONGEST = 64  # bytes of a text that are searched for: pages of a database may cut a longer one in two
 
 
 class ScanResult(NamedTuple):
-    """`found` are the labels of the texts that stand in the file."""
+    """`found` are the labels of the texts that are in the file."""
 
     path: Path
     size: int
@@ -23,7 +23,7 @@ class ScanResult(NamedTuple):
 
 
 def scan(places: Sequence[Path], texts: Mapping[str, str]) -> Iterator[ScanResult]:
-    """Through all files under `places` for `texts`, by label; in UTF-8, and as they stand in JSON."""
+    """Search all files under `places` for `texts` (by label), in UTF-8 and as JSON writes them."""
     needles = {label: _forms(text) for label, text in texts.items() if text.strip()}
     for place in places:
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:

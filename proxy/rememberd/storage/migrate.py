@@ -1,4 +1,5 @@
-"""Points from one store into another as they lie there: what is sealed stays sealed, and nothing is embedded anew."""
+"""Copies points from one store into another as they are: what is sealed stays sealed, and nothing is embedded
+again."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ import orjson
 from rememberd.types import Sparse
 
 BATCH = 256
-# Engines keep 32-bit floats and may bring a vector to unit length again: a thousand times what that moves.
+# Engines keep 32-bit floats and may normalise a vector again. This is a thousand times the difference that this
+# makes.
 _TOLERANCE = 1e-4
 
 
@@ -27,13 +29,13 @@ class Stored(NamedTuple):
 
 
 class Points(Protocol):
-    """A store, seen as a heap of points of all users. Every method raises `StoreUnavailable`."""
+    """A store, seen as the points of all users. Every method raises `StoreUnavailable`."""
 
     async def size(self) -> int:
-        """All points, tombstones too."""
+        """The number of points, tombstones included."""
 
     async def scan(self, after: UUID | None, limit: int) -> list[Stored]:
-        """The next ones by id, tombstones too; [] at the end."""
+        """The next points by id, tombstones included; [] at the end."""
 
     async def take(self, ids: Sequence[UUID]) -> list[Stored]:
         """Those that exist, without their vectors."""
@@ -45,11 +47,12 @@ class Points(Protocol):
 
 
 class MismatchError(Exception):
-    """The two stores do not hold the same."""
+    """The two stores do not hold the same points."""
 
 
 async def copy(source: Points, target: Points, after: UUID | None, moved: Callable[[UUID, int], None]) -> None:
-    """All points behind `after`. `moved` hears of each batch: its last id, its length. Twice does no harm."""
+    """Copy all points behind `after`. `moved` is called for each batch with its last id and its length. Copying twice
+    does no harm."""
     while batch := await source.scan(after, BATCH):
         await target.load(batch)
         after = batch[-1].id
@@ -58,7 +61,7 @@ async def copy(source: Points, target: Points, after: UUID | None, moved: Callab
 
 
 async def copy_tombstones(source: Points, target: Points) -> int:
-    """Those that `target` has not. Returns how many."""
+    """Copy the tombstones that `target` lacks. Returns how many."""
     after, copied = None, 0
     while batch := await source.scan(after, BATCH):
         tombs = [each for each in batch if each.dense is None]
@@ -89,7 +92,7 @@ async def verify(source: Points, target: Points, seen: Callable[[UUID, int], Non
 
 
 def same(one: Stored, other: Stored) -> bool:
-    """Vectors count as the same when rounding alone can have made the difference."""
+    """Vectors count as equal if rounding alone can explain the difference."""
     return (
         (one.id, one.payload) == (other.id, other.payload)
         and _close(one.dense, other.dense)

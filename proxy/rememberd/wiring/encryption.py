@@ -1,4 +1,4 @@
-"""Is what is remembered kept encrypted? With a master key every adapter is put behind its seal."""
+"""Whether memories are encrypted. With a master key every adapter is put behind its seal."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ log = logging.getLogger("rememberd.sealed")
 
 
 class Encryption:
-    """Without a `keyring` everything stays as it is."""
+    """Without a `keyring` everything stays readable."""
 
     def __init__(self, keyring: Keyring | None) -> None:
         self.keyring = keyring
 
     def name(self, user: str) -> str:
-        """What stands for a user where it can be read."""
+        """What is written for the name of a user where others can read it."""
         return self.keyring.owner(user) if self.keyring else user
 
     def store(self, store: MemoryStore) -> MemoryStore:
@@ -95,8 +95,8 @@ def _keys(settings: Settings, read_only: bool) -> Keys:
                 " each user's memories with `rememberd memories export` and bring them into another data_dir"
             )
         return in_redis(settings)
-    # In this order, for another process may be making both; and before there is a keyring that tells the next start
-    # that all is encrypted.
+    # In this order, because another process may be creating both, and before there is a keyring, which tells the next
+    # start that everything is encrypted.
     if holds_plaintext(data_dir) and not path.exists():
         raise plaintext_error(data_dir)
     return SqliteKeyring(Database(path, read_only=read_only))
@@ -111,7 +111,7 @@ def in_redis(settings: Settings) -> RedisKeyring:
 
 
 async def _check_unsealed(settings: Settings) -> None:
-    """Without a master key. Raises `ConfigError` where one was in use."""
+    """Used without a master key. Raises `ConfigError` if one was in use before."""
     missing = ConfigError(f"the memories in {settings.data_path} are encrypted: set memory.encryption.master_key")
     if file_of(settings.data_path).exists():
         raise missing
@@ -128,7 +128,7 @@ async def _check_unsealed(settings: Settings) -> None:
 
 
 def holds_plaintext(data_dir: Path) -> bool:
-    """Was anything kept here before? Asked while there is no key yet."""
+    """Whether anything was stored here before. Asked while there is no key yet."""
     kept = (data_dir / "queue.db").exists() or (data_dir / "qdrant").exists()
     return kept or any(spool_of(data_dir).glob("*"))
 

@@ -1,4 +1,4 @@
-"""Which store the settings name, for each kind of process; while the embedding model is changed, which two."""
+"""Which store the settings name, for each kind of process; while the embedding model is changed, which two stores."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rememberd.storage.qdrant.collection import Role
     from rememberd.storage.qdrant.store import QdrantStore
 
-Seal = Callable[[MemoryStore], MemoryStore]  # what is remembered is encrypted behind it
+Seal = Callable[[MemoryStore], MemoryStore]  # what encrypts the memories before the store sees them
 
 log = logging.getLogger("rememberd.store")
 
@@ -43,14 +43,14 @@ class WriterStore(NamedTuple):
 
 
 class WebStore(NamedTuple):
-    """`retrieve` runs in the store's process; None where that is not ours."""
+    """`retrieve` runs in the process of the store; None if that is not our process."""
 
     store: MemoryStore
     retrieve: Retrieve | None
 
 
 def for_web(settings: Settings, embedder: Embedder, seal: Seal) -> WebStore:
-    """The server, or the writer's process. Raises `ConfigError`."""
+    """The Qdrant server, or the writer's process. Raises `ConfigError`."""
     following = next_embedder(settings)
     store = _web_store(settings, embedder, "changing" if following else "alone")
     near = store.retrieve if isinstance(store, EdgeClient) else None
@@ -91,7 +91,7 @@ async def for_command(settings: Settings, embedder: Embedder, seal: Seal) -> Asy
         if settings.memory.store.url:
             await store.close()
             raise
-        # Nothing runs; if something does and hangs, the folder's lock says so.
+        # No process runs; if one does and hangs, the lock of the folder says so.
         store = seal(embedded(settings, embedder, "changing" if next_embedder(settings) else "alone"))
     try:
         yield store

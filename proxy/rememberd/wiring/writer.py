@@ -1,4 +1,4 @@
-"""The writer process, put together."""
+"""The writer process, put together from its parts."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def _recording(settings: Settings, seal: Encryption) -> AsyncIterator[Queu
 
 
 async def _released(leases: TurnQueue | ExtractionQueue) -> None:
-    """So that nobody need wait for their end."""
+    """So that nobody has to wait for the end of a lease."""
     try:
         await leases.release()
     except QueueUnavailable as error:
@@ -131,7 +131,7 @@ async def _extracting(
 def extraction(
     settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]
 ) -> Callable[[], Deployment] | None:
-    """Where `extract.model` is, at each call; None if there is none. Raises `ConfigError`."""
+    """A function that says where `extract.model` is, at each call; None if none is set. Raises `ConfigError`."""
     name = settings.memory.extract.model
     if name is None:
         return None
@@ -144,7 +144,7 @@ def extraction(
 
 
 def extracts_locally(settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> bool:
-    """May `extract.model` see what is private? Only if all that answer for that name are local."""
+    """Whether `extract.model` may see private memories: only if all deployments of that name are local."""
     name = settings.memory.extract.model
     if name is None:
         return False

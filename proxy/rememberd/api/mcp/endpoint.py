@@ -1,4 +1,4 @@
-"""`POST /mcp`. The official SDK stands behind it: half a second and 40 MB, paid by the first who asks for it."""
+"""`POST /mcp`, served by the official SDK. Its import takes half a second and 40 MB, at the first request."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ Serving = Callable[[int], AbstractAsyncContextManager[ASGIApp]]
 
 
 class Mcp:
-    """Streamable HTTP without sessions: each request shows its key, and is answered by whichever process gets it.
+    """Streamable HTTP without sessions: each request has its own key, and any process can answer it.
 
-    Raises `RequestError` as the memory API does: 401, 403 for no identity or for a page of another site."""
+    Raises `RequestError` as the memory API does: 401, and 403 for no identity or a page of another site.
+    """
 
     def __init__(self, caller: CallerResolver, privacy: Privacy, pauses: PauseStore, max_body_bytes: int) -> None:
         self.caller, self.privacy, self.pauses, self.max_body_bytes = caller, privacy, pauses, max_body_bytes
@@ -38,7 +39,8 @@ class Mcp:
         await server(scope, receive, send)
 
     async def _server(self) -> ASGIApp:
-        """Started if it does not run; raises what keeps it from starting, and the next request tries again."""
+        """The server, started if it does not run. Raises what keeps it from starting; the next request tries
+        again."""
         if self._ready is None or self._running is None or self._running.done():
             self._ready = asyncio.get_running_loop().create_future()
             self._running = asyncio.create_task(self._run(self._ready))
@@ -50,7 +52,7 @@ class Mcp:
         return ready.result()
 
     async def _run(self, ready: asyncio.Future[ASGIApp]) -> None:
-        """In one task from start to end, as the SDK's task group wants it; until it is cancelled."""
+        """Run in one task from start to end, as the SDK's task group requires, until it is cancelled."""
         sdk: Any = await asyncio.to_thread(import_module, "rememberd.api.mcp.server")
         serving: Serving = sdk.serving
         async with serving(self.max_body_bytes) as server:

@@ -1,5 +1,5 @@
 """What a model can do by MCP. Each tool is one call of our HTTP API with the caller's own headers, so that keys,
-users, limits and error messages are the same by both ways."""
+users, limits and error messages are the same on both ways."""
 
 from __future__ import annotations
 

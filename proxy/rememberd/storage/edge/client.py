@@ -1,4 +1,4 @@
-"""The `MemoryStore` port of a process that does not have the embedded store itself."""
+"""The `MemoryStore` port for a process that does not hold the embedded store itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rememberd.storage.edge.socket_protocol import (
 )
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
-# More than this waiting to be sent means that nobody reads at the other end.
+# If more than this waits to be sent, the other end does not read.
 MAX_UNSENT_BYTES = 32 * 2**20
 MAX_UNSENT_HINT_BYTES = 2**16
 
@@ -34,11 +34,12 @@ Answer = tuple[Any, bytes]  # the result, and its columns if it has any
 
 
 class EdgeClient:
-    """Calls the server on the socket `path`. Connects at the first call and again after the server was away.
+    """Calls the server on the socket `path`. It connects at the first call, and again after the server was away.
 
-    A call while it is away raises `StoreUnavailable` at once. A call to a server that hangs waits until the caller
-    cancels it; others on the same connection are not touched. A write that failed may still have been made: make it
-    again, it is the same point."""
+    While the server is away, a call raises `StoreUnavailable` at once. A call to a server that hangs waits until the
+    caller cancels it; other calls on the same connection are not affected. A write that failed may have been made
+    nevertheless: repeat it, it writes the same point.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -52,7 +53,7 @@ class EdgeClient:
         return [memory_of(stored) for stored in await self._call("get", space=space, ids=ids)]
 
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
-        """Sent, if there is a connection, and not waited for."""
+        """Sent if there is a connection, without waiting."""
         if self._connection is not None and not self._connection.lost:
             self._connection.tell("ahead", {"space": space, "sparse": sparse, "now": now})
 
@@ -70,7 +71,7 @@ class EdgeClient:
         return unpack_candidates(*await self._answered("search", arguments, pack_vector(dense)))
 
     async def retrieve(self, space: Space, dense: list[float], sparse: Sparse, wanted: Wanted) -> Retrieved:
-        """In the store's process. Raises `StoreUnavailable`."""
+        """Runs in the process of the store. Raises `StoreUnavailable`."""
         arguments = {"space": space, "sparse": sparse, "wanted": wanted}
         found, _ = await self._answered("retrieve", arguments, pack_vector(dense))
         return Retrieved(*found)
@@ -124,7 +125,7 @@ class EdgeClient:
         await self._call("flush")
 
     async def close(self) -> None:
-        """Leave the server; the store stays open there."""
+        """Disconnect; the store stays open in its own process."""
         if self._connection is not None:
             await self._connection.close()
 
@@ -152,7 +153,7 @@ class _Connection(asyncio.Protocol):
         return self._end.done()
 
     def tell(self, method: str, arguments: dict[str, Any]) -> None:
-        """Without an answer; not at all to a server that does not keep up."""
+        """Send without expecting an answer; send nothing if the server does not keep up."""
         if self._transport.get_write_buffer_size() < MAX_UNSENT_HINT_BYTES:
             self._transport.write(frame([UNANSWERED, method, arguments]))
 
@@ -163,7 +164,7 @@ class _Connection(asyncio.Protocol):
         answer: Future[Answer] = self._loop.create_future()
         self._waiting[number] = answer
         try:
-            # Into the buffer in one piece, so that cancelling the call here or later never cuts a frame in two.
+            # Written into the buffer in one piece, so that a cancelled call never cuts a frame in two.
             self._transport.write(frame([number, method, arguments], columns))
             return await answer
         finally:

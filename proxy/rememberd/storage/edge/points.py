@@ -25,8 +25,8 @@ def bare_point(id_: UUID, dense: list[float] | None, sparse: Sparse | None, payl
 
 
 def engine_id(point: UUID) -> int:
-    """Half of the id, which numpy and Python handle ten times faster than a UUID. Among a million memories two meet
-    in one place with a probability of 3e-8; then the later one is refused."""
+    """Half of the id: numpy and Python handle it ten times faster than a UUID. Among a million memories two share a
+    number with a probability of 3e-8; then the later one is refused."""
     return point.int >> 64
 
 

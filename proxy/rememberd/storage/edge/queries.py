@@ -1,5 +1,5 @@
-"""What the embedded store asks its engine. Every filter here but `of_user` is bound to one space, and
-every request but `all_spaces`."""
+"""The requests of the embedded store to its engine. Every filter except `of_user` is bound to one space, and so is
+every request except `all_spaces`."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def number(conditions: Conditions) -> CountRequest:
 
 
 def all_spaces(limit: int) -> FacetRequest:
-    """Tombstones have no `space`, so they are not counted."""
+    """Tombstones have no `space`, and are not counted."""
     return FacetRequest("space", limit=limit, exact=True)
 
 
 def vector_query(space: Space, dense: list[float], now: Millis, limit: int, kind: Kind | None) -> QueryRequest:
-    """By meaning. Ids and scores only, here and in the next."""
+    """Search by meaning. This request and the next return ids and scores only."""
     by_meaning = Query.Nearest(dense, using="dense")
     return QueryRequest(
         limit, query=by_meaning, filter=Filter(must=_recallable(space, now, kind)), with_payload=False
@@ -70,7 +70,7 @@ def vector_query(space: Space, dense: list[float], now: Millis, limit: int, kind
 
 
 def keyword_query(space: Space, sparse: Sparse, now: Millis, limit: int, kind: Kind | None) -> list[QueryRequest]:
-    """By words, and the pinned."""
+    """Search by words, and the pinned points."""
     wanted = _recallable(space, now, kind)
     by_words = Query.Nearest(SparseVector(*sparse), using="bm25")
     own_idf = SearchParams(idf=IdfParams(corpus=Filter(must=in_space(space))))
@@ -93,7 +93,7 @@ def newest(conditions: Conditions, limit: int, before: int | None = None) -> Scr
 
 
 def following(first: int, limit: int) -> ScrollRequest:
-    """Points from the place `first` on, whosever they are."""
+    """The points from the id `first` on, of all users."""
     return ScrollRequest(offset=first, limit=limit, with_payload=True, with_vector=True)
 
 

@@ -33,7 +33,7 @@ from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.payload import point_of
 from rememberd.types import Space, Sparse
 
-# How long nobody must have asked before the engine may be stalled for an optimisation, and how often to look.
+# How long nobody must have called before an optimisation may stall the engine, and how often to check.
 QUIET_SECONDS = 60.0
 
 log = logging.getLogger("rememberd.store")
@@ -45,10 +45,11 @@ Method = Callable[..., Awaitable[Any]]
 
 @asynccontextmanager
 async def serving(store: EdgeStore, path: Path, opened: MemoryStore | None = None) -> AsyncIterator[None]:
-    """Answer calls on the socket `path` while the body runs. Close the store only after it. `opened` is this store
-    behind its seal, if it has one: what `retrieve` ranks and reads.
+    """Answer calls on the socket `path` while the body runs. Close the store only afterwards. `opened` is this store
+    behind its seal, if it has one: `retrieve` ranks and reads through it.
 
-    The store's own lock makes sure that a socket file found here belongs to nobody any more."""
+    The store's own lock guarantees that a socket file found here belongs to nobody any more.
+    """
     connections: set[asyncio.Task[None]] = set()
     methods = _methods(store, opened or store)
 
@@ -72,7 +73,7 @@ async def serving(store: EdgeStore, path: Path, opened: MemoryStore | None = Non
 
 
 def _listener(path: Path) -> socket.socket:
-    """Under its final name only once it is closed to other accounts and listening."""
+    """The socket gets its final name only when it is closed to other accounts and listening."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -101,7 +102,7 @@ async def _converse(methods: Mapping[str, Method], reader: StreamReader, writer:
 async def _answer(
     methods: Mapping[str, Method], method: str, arguments: dict[str, Any], vector: bytes
 ) -> tuple[Any, bytes, Any]:
-    """Result, its columns, and error: either the first or the last is None."""
+    """The result, its columns, and the error: either the first or the last is None."""
     try:
         result = await methods[method](**_typed(arguments, vector))
         return (*pack_candidates(result), None) if isinstance(result, Candidates) else (result, b"", None)
@@ -110,7 +111,8 @@ async def _answer(
     except Exception as error:  # noqa: BLE001 - a bug met in one call must not end the connection that all share
         faults.inc()
         kind, where = type(error).__name__, "".join(format_tb(error.__traceback__))
-        log.error("the store's server failed in %s: %s\n%s", method, kind, where)  # its message may quote a memory
+        # the exception's message may quote a memory
+        log.error("the store's server failed in %s: %s\n%s", method, kind, where)
         return None, b"", pack_error(StoreUnavailable(f"the store's server failed: {kind}"))
 
 

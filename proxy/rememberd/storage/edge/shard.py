@@ -1,4 +1,4 @@
-"""A folder that holds one shard of embedded Qdrant: opened by one process, filled by one embedder."""
+"""A folder that holds one shard of embedded Qdrant. One process opens it, and one embedder fills it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from rememberd.errors import ConfigError, StoreUnavailable
 
 log = logging.getLogger("rememberd.store")
 
-FORMAT = 2  # of the points; there is no release that wrote another
+FORMAT = 2  # version of the points' format; no release wrote another
 
-# No index spans all users, one per space does: optimising 10k points costs 0.5 s of CPU instead of 9.4.
+# There is no index over all users, one for each space: optimising 10,000 points costs 0.5 s of CPU instead of 9.4.
 _HNSW = qdrant.HnswIndexConfig(m=0, payload_m=16, ef_construct=100, full_scan_threshold=10_000)
 _INDEXES: dict[str, KeywordIndexParams | IntegerIndexParams] = {
     "space": KeywordIndexParams(is_tenant=True),
@@ -28,7 +28,7 @@ _INDEXES: dict[str, KeywordIndexParams | IntegerIndexParams] = {
     "user_id": KeywordIndexParams(enable_hnsw=False),
     "kind": KeywordIndexParams(enable_hnsw=False),
     "slot": KeywordIndexParams(enable_hnsw=False),
-    # A keyword, for the engine (0.9.0) scans all points to answer from its boolean index: 40 ms at 10k.
+    # A keyword field, because the engine (0.9.0) scans all points to answer from its boolean index: 40 ms for 10,000.
     "pinned": KeywordIndexParams(enable_hnsw=False),
     "until": IntegerIndexParams(lookup=False, range=True, enable_hnsw=False),
     "order": IntegerIndexParams(lookup=True, range=True, enable_hnsw=False),
@@ -36,7 +36,8 @@ _INDEXES: dict[str, KeywordIndexParams | IntegerIndexParams] = {
 
 
 def take_lock(folder: Path) -> int:
-    """The descriptor that holds the folder until it is closed. Raises `ConfigError` naming the holder."""
+    """The file descriptor that locks the folder until it is closed. Raises `ConfigError` that names the holder of the
+    lock."""
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -53,8 +54,8 @@ def take_lock(folder: Path) -> int:
 
 
 def check_embedder(folder: Path, name: str, dim: int) -> None:
-    """Remember who fills this folder. Raises `ConfigError` if it was another embedder or an earlier version of ours,
-    `StoreUnavailable` if that cannot be told."""
+    """Record which embedder fills this folder. Raises `ConfigError` if another embedder or an earlier format filled
+    it, `StoreUnavailable` if this cannot be read."""
     file = folder / "embedder.json"
     if not file.exists():
         draft = file.with_suffix(".new")
@@ -77,7 +78,7 @@ def check_embedder(folder: Path, name: str, dim: int) -> None:
 
 
 def mark_ready(folder: Path, ready: bool) -> None:
-    """That what is in `folder` may take the place of the store in force."""
+    """Record that the store in `folder` may replace the current store."""
     if ready:
         (folder / "ready").touch()
     else:
@@ -85,9 +86,9 @@ def mark_ready(folder: Path, ready: bool) -> None:
 
 
 def take_over(folder: Path, following: Path, name: str, dim: int) -> None:
-    """If the store in `following` is ready and made with this embedder, it becomes the one in `folder`, whose old one
-    is deleted. Cut short, it is done at the next start. Raises `ConfigError` if one of them is in use, or if a switch
-    was cut short and this is another embedder."""
+    """If the store in `following` is ready and was made with this embedder, it replaces the store in `folder`, which
+    is deleted. An interrupted switch is completed at the next start. Raises `ConfigError` if one of the stores is in
+    use, or if a switch was interrupted and this is another embedder."""
     before = folder.with_name(f"{folder.name}-before")
     if not (following / "ready").exists() or _filled_by(following) != _signature(name, dim):
         if before.exists() and _filled_by(folder) is None:
@@ -109,7 +110,7 @@ def take_over(folder: Path, following: Path, name: str, dim: int) -> None:
 
 
 def clear_of_others(folder: Path, name: str, dim: int) -> None:
-    """Delete a store that another embedder filled: what is left of a change that was given up."""
+    """Delete a store that another embedder filled: the rest of a change that was given up."""
     if folder.exists() and _filled_by(folder) != _signature(name, dim):
         shutil.rmtree(folder)
 
@@ -127,19 +128,19 @@ def open_shard(folder: Path, dim: int) -> qdrant.EdgeShard:
     config = _config(dim)
     if not folder.exists():
         _create(folder, config)
-    # A process killed while optimising leaves its half-built segments behind for good.
+    # A process that was killed during an optimisation leaves its half-built segments behind.
     shutil.rmtree(folder / "temp_segments", ignore_errors=True)
     shard = qdrant.EdgeShard.load(str(folder), config)
     missing = _INDEXES.keys() - shard.info().payload_schema.keys()
     if missing:
-        # The engine makes an empty shard where its segments are gone; without indexes it would refuse every list.
+        # The engine makes an empty shard if its segments are gone; without indexes it would refuse every list.
         log.error("%s had lost its indexes, and perhaps memories: compare with your backup", folder)
         _index(shard, missing)
     return shard
 
 
 def _create(folder: Path, config: qdrant.EdgeConfig) -> None:
-    """Whole or not at all, even if killed half-way."""
+    """Create the shard completely or not at all, even if the process is killed."""
     draft = folder.with_suffix(".new")
     shutil.rmtree(draft, ignore_errors=True)
     shard = qdrant.EdgeShard.create(str(draft), config)
@@ -160,5 +161,6 @@ def _config(dim: int) -> qdrant.EdgeConfig:
         sparse_vectors={"bm25": qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf)},
         hnsw_config=_HNSW,
         wal_enabled=True,
-        max_search_threads=1,  # handing a query to several takes longer than answering it, up to 100k points
+        # giving a query to several threads takes longer than answering it, up to 100,000 points
+        max_search_threads=1,
     )

@@ -1,9 +1,10 @@
-"""What the two ends of the store's Unix socket agree on.
+"""The protocol of the store's Unix socket.
 
-A frame is two lengths of four bytes each, big-endian, that much JSON and that many bytes of columns. A request is
-`[number, method, arguments]`, with a question's vector for columns; its answer is `[number, result, null]` or
-`[number, null, error]`. Answers are matched by number, so one connection serves many callers at once; to the number 0
-none is given. What a search found comes as columns: as JSON, 800 rows cost either side half a millisecond.
+A frame consists of two lengths of four bytes each (big-endian), that much JSON, and that many bytes of columns. A
+request is `[number, method, arguments]`, with a question's vector as its columns. Its answer is `[number, result,
+null]` or `[number, null, error]`. Answers are matched by number, so one connection serves many callers at once; the
+number 0 gets no answer. The results of a search are sent as columns: as JSON, 800 rows would cost each side half a
+millisecond.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ _COLUMNS = {"dense": "f8", "bm25": "f8", "at": "i8", "tokens": "i4", "cues": "i4
 
 
 def socket_path(data_dir: Path) -> Path:
-    """Where the store of `data_dir` listens: inside it, or under the temporary directory if that path is too long.
+    """Where the store of `data_dir` listens: inside it, or in the temporary directory if that path is too long.
 
-    Raises `ConfigError` if another account has taken that place."""
+    Raises `ConfigError` if another account has taken that place.
+    """
     path = data_dir.absolute() / "store.sock"
     if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
         return path
@@ -57,13 +59,13 @@ def frame(message: Any, columns: bytes = b"") -> bytes:
 
 
 class Frames:
-    """Whole frames out of the pieces in which they come."""
+    """Assembles whole frames from the pieces that arrive."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[tuple[Any, bytes]]:
-        """Messages and columns. Raises `ValueError` for what is no frame."""
+        """Messages with their columns. Raises `ValueError` for bytes that are no frame."""
         self._buffer += data
         while len(self._buffer) >= _SIZES:
             body = _SIZES + int.from_bytes(self._buffer[:4], "big")
@@ -76,7 +78,7 @@ class Frames:
 
 
 def pack_vector(dense: list[float]) -> bytes:
-    """Four bytes a number, as the engine keeps it."""
+    """Four bytes for each number, as in the engine."""
     return struct.pack(f"{len(dense)}f", *dense)
 
 
@@ -85,7 +87,7 @@ def unpack_vector(columns: bytes) -> list[float]:
 
 
 def pack_candidates(found: Candidates) -> tuple[list[Any], bytes]:
-    """The number of rows, the width of an id and the names as JSON; the columns as they lie in memory."""
+    """The number of rows, the width of an id and the names as JSON; the columns as they are in memory."""
     codes, names = zip(*(getattr(found, name).alone() for name in NAMED), strict=True)
     columns = [*(getattr(found, name) for name in _COLUMNS), *codes, found.ids]
     head = [len(found), found.ids.itemsize, names]

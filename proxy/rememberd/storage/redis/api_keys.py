@@ -1,4 +1,4 @@
-"""The made API keys in Redis: made or revoked at one host, they are so at all."""
+"""The created API keys, in Redis: a key that one host creates or revokes is valid or invalid on all."""
 
 from __future__ import annotations
 

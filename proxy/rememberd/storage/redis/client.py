@@ -1,5 +1,5 @@
-"""One Redis, shared by the processes of all hosts: everything in it is read and changed by scripts, which Redis runs
-one at a time."""
+"""One Redis, shared by the processes of all hosts. Scripts read and change everything in it; Redis runs one at a
+time."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from rememberd.memory.recall.circuit_breaker import Breaker
 from rememberd.storage.redis.leases import Leases
 from rememberd.types import Millis
 
-# One hash tag, so that a cluster keeps all keys on one node, as scripts over several keys demand.
+# One hash tag: a cluster keeps all keys on one node, as scripts over several keys require.
 PREFIX = "{rememberd}:"
 
-# Together some five seconds: a restart of Redis, or the failover to a replica that was made the primary.
+# About five seconds in all: enough for a restart of Redis, or a failover to a replica.
 RETRIES = 8
 
 Run = Callable[..., Awaitable[Any]]
@@ -64,7 +64,7 @@ class RedisClient:
         return run
 
     def with_deadline(self, run: Run) -> Run:
-        """The same function, given up early, and for a while not tried at all when Redis keeps failing."""
+        """The same function with a short deadline. If Redis keeps failing, it is not tried at all for a while."""
 
         async def run_soon(operation: str, *values: str | bytes | int) -> Any:
             if not (self.breaker.closed or self.breaker.may_probe()):
@@ -81,13 +81,13 @@ class RedisClient:
         return run_soon
 
     def leases(self, run: Run, lease_ms: Millis) -> Leases:
-        """Closed with this client."""
+        """Closed together with this client."""
         leases = Leases(run, lease_ms)
         self._leases.append(leases)
         return leases
 
     async def risks(self) -> list[str]:
-        """What in Redis's own settings could lose a turn. Asked with INFO: CONFIG is often forbidden."""
+        """Which settings of Redis could lose a turn. Asked with INFO, because CONFIG is often forbidden."""
         found = []
         info = await self.ask(self.client.info())
         if not info["aof_enabled"]:

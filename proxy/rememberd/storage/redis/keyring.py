@@ -1,4 +1,4 @@
-"""The wrapped keys in Redis: every process of every host has the same, and notices at once when one is gone."""
+"""The encrypted keys in Redis: the processes of all hosts see the same keys, and notice at once when one is gone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RedisKeyring:
         self._soon = shared.with_deadline(self._run)
 
     async def begun(self) -> bool:
-        """Is what lies in this Redis sealed?"""
+        """Whether the data in this Redis is sealed."""
         return bool(await self._run("begun"))
 
     async def begin(self, root: Row, turned: bool, fresh: Callable[[], bool]) -> tuple[Row, bool] | None:
@@ -66,7 +66,7 @@ class RedisKeyring:
         await self.shared.close()
 
     async def _all(self) -> AsyncIterator[tuple[bytes, bytes]]:
-        cursor, seen = 0, set[bytes]()  # a scan may give one twice
+        cursor, seen = 0, set[bytes]()  # a scan may return a key twice
         while True:
             cursor, found = await self.shared.ask(self.shared.client.hscan(f"{PREFIX}keys", cursor, count=500))
             for owner in found.keys() - seen:

@@ -1,5 +1,5 @@
-"""What one process has leased in Redis. Its leases are short and renewed while it lives: those of a dead one are soon
-free."""
+"""What one process has leased in Redis. Leases are short and renewed while the process lives, so those of a dead
+process are free soon."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger("rememberd.queue")
 
 
 class Leases:
-    """The script behind `run` has an operation `renew`, of the owner, the lease in ms and the ids held."""
+    """The script behind `run` has an operation `renew` with the owner, the lease in ms and the ids that are held."""
 
     def __init__(self, run: Callable[..., Awaitable[Any]], lease_ms: Millis) -> None:
         self.owner, self.lease_ms = uuid4().hex, lease_ms
@@ -31,7 +31,7 @@ class Leases:
             self._renewing = asyncio.create_task(self._renew())
 
     def let_go(self, ids: Iterable[str]) -> None:
-        """Not renewed any more."""
+        """They are not renewed any more."""
         self.held.difference_update(ids)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The wrapped keys of one host, in an SQLite file of their own."""
+"""The encrypted keys of one host, in an SQLite file of their own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GET = "SELECT master, wrapped FROM keys WHERE owner = ?"
 
 
 class SqliteKeyring:
-    """`Keys`. What is dropped is wiped from the file, its free pages and its log, or the call raises."""
+    """`Keys`. A deleted key is wiped from the file, its free pages and its log, or the call raises."""
 
     def __init__(self, database: Database) -> None:
         self.database, self.place = database, str(database.path)
