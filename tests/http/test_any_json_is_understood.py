@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rememberd.access.identity import identify
 from rememberd.dialects.registry import DIALECTS
 from rememberd.types import Principal
+from tests.support.raw_bodies import injected
 
 BLOCK = "<memory>\n- I live in Oslo.\n</memory>"
 
@@ -42,7 +43,7 @@ def test_nothing_raises_and_one_message_changes(body: dict[str, Any], path: str)
     assert body == before
     if asked is None:
         return
-    after = dialect.inject(body, asked, BLOCK, "user")
+    after = injected(body, dialect, asked, BLOCK, "user")
     assert body == before
     key = "input" if path.endswith("responses") else "messages"
     assert {name: value for name, value in after.items() if name != key} == {

@@ -12,6 +12,7 @@ from rememberd.dialects import chat, messages, responses
 from rememberd.dialects.registry import DIALECTS, dialect_for
 from rememberd.memory.ids import turn_ids
 from rememberd.types import Space
+from tests.support.raw_bodies import injected
 
 BLOCK = "<memory>\nRemembered: tea.\n</memory>"
 MARK = {"cache_control": {"type": "ephemeral"}}
@@ -70,10 +71,10 @@ def test_messages_only_the_persons_message_differs(shape: str) -> None:
     asked = messages.question(body)
     assert asked is not None
     assert (asked.at, asked.text) == (at, "hi, I am Ada")
-    injected = messages.inject(body, asked, BLOCK, "user")
+    changed = injected(body, messages, asked, BLOCK, "user")
     assert body == before
-    got = injected["messages"].pop(at)["content"]
-    assert injected == {**before, "messages": [m for index, m in enumerate(said) if index != at]}
+    got = changed["messages"].pop(at)["content"]
+    assert changed == {**before, "messages": [m for index, m in enumerate(said) if index != at]}
     if isinstance(got, str):
         assert got == f"{BLOCK}\n\nhi, I am Ada"
         return
@@ -92,10 +93,10 @@ def test_responses_only_the_persons_item_differs(shape: str) -> None:
     asked = responses.question(body)
     assert asked is not None
     assert (asked.at, asked.text) == (at, "hi, I am Ada")
-    injected = responses.inject(body, asked, BLOCK, "user")
+    changed = injected(body, responses, asked, BLOCK, "user")
     assert body == before
-    got = injected.pop("input")
-    assert injected == {name: value for name, value in before.items() if name != "input"}
+    got = changed.pop("input")
+    assert changed == {name: value for name, value in before.items() if name != "input"}
     if isinstance(said, str):
         assert got == f"{BLOCK}\n\nhi, I am Ada"
         return
@@ -142,13 +143,13 @@ def test_a_block_for_the_system_prompt_keeps_what_is_cached_first() -> None:
     body = {"system": [{"type": "text", "text": "Be brief.", **MARK}], "messages": [user("hi")], "input": "hi"}
     asked = messages.question(body)
     assert asked is not None
-    assert messages.inject(body, asked, BLOCK, "system")["system"] == [
+    assert injected(body, messages, asked, BLOCK, "system")["system"] == [
         *body["system"],
         {"type": "text", "text": BLOCK},
     ]
-    assert messages.inject(body | {"system": "A"}, asked, BLOCK, "system")["system"] == f"A\n\n{BLOCK}"
-    assert messages.inject({"messages": [user("hi")]}, asked, BLOCK, "system")["system"] == BLOCK
-    assert responses.inject(body, asked, BLOCK, "system")["input"] == [
+    assert injected(body | {"system": "A"}, messages, asked, BLOCK, "system")["system"] == f"A\n\n{BLOCK}"
+    assert injected({"messages": [user("hi")]}, messages, asked, BLOCK, "system")["system"] == BLOCK
+    assert injected(body, responses, asked, BLOCK, "system")["input"] == [
         {"role": "system", "content": BLOCK},
         {"role": "user", "content": "hi"},
     ]

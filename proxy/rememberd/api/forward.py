@@ -58,7 +58,7 @@ class Forward:
             body = json_body.parse(raw)
             if "model" in body:
                 choices = self.catalog.targets(json_body.model(body), principal)
-                return choices, lambda to: json_body.rename_model(raw, body, to.upstream_model)
+                return choices, lambda to: json_body.outgoing(raw, body, to.upstream_model)
         only = self.catalog.sole_deployment()
         if only is None or principal.models is not None or not self.auth.one_user:
             raise not_here(request.method, path)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import orjson
 
+from rememberd.dialects.raw_json import Edit, model_values, splice
 from rememberd.errors import RequestError
 
 
@@ -46,20 +47,18 @@ def loads(raw: bytes) -> Any:
         return None
 
 
-def rename_model(raw: bytes, body: dict[str, Any], model: str) -> bytes:
-    """`raw` with the top-level `model` replaced. Spliced where the name stands once, so that numbers, spaces and
-    duplicate keys stay as the client wrote them; serialised anew otherwise."""
-    asked = body.get("model")
-    if asked is None or asked == model:
-        return raw
-    before = dump_text(asked)
-    at = raw.find(before)
-    if at >= 0 and raw.rfind(before) == at:  # from both ends: the name stands near one of them
-        return b"".join((raw[:at], dump_text(model), raw[at + len(before) :]))
-    return dump(body | {"model": model})
+def outgoing(raw: bytes, body: dict[str, Any], model: str, edits: Sequence[Edit] = ()) -> bytes:
+    """`raw`, which parses to `body`, with the top-level `model` replaced and `edits` made. Every other byte stays:
+    numbers, spaces, escapes and duplicate keys as the client wrote them. Without a `model` none is added."""
+    spans = model_values(raw, body)
+    if len(spans) == 1 and body["model"] == model:
+        spans = []
+    renamed = dump_text(model)
+    return splice(raw, [*edits, *(Edit(start, end, renamed) for start, end in spans)])
 
 
 def dump_text(text: str) -> bytes:
+    """`text` as a JSON string, with its quotation marks."""
     return json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
@@ -67,18 +66,10 @@ def _parse_leniently(raw: bytes, problem: str) -> Any:
     """JavaScript clients cut emoji in half: a lone surrogate is relayed, everything else is refused; also UTF-16,
     which Python would read and no provider does."""
     try:
-        return json.loads(raw.decode(), parse_constant=_refuse, parse_float=_finite)
+        return json.loads(raw.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise RequestError(400, "invalid_json", f"the request body is not JSON: {problem}") from error
 
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
-
-
-def _finite(number: str) -> float:
-    """1e400 is JSON, but as the infinity that Python makes of it nobody could write it again."""
-    value = float(number)
-    if math.isinf(value):
-        _refuse(number)
-    return value

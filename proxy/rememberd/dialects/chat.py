@@ -6,7 +6,9 @@ from typing import Any
 
 from rememberd.dialects import sse
 from rememberd.dialects import user_message as questions
+from rememberd.dialects.block_edits import before_content, first_element, is_content
 from rememberd.dialects.body import dump, loads
+from rememberd.dialects.raw_json import Edit
 from rememberd.dialects.user_message import Said, UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable, openai_body
 
@@ -26,18 +28,14 @@ def user_messages(body: dict[str, Any]) -> list[Said]:
     return questions.user_messages(body["messages"], _words)
 
 
-def inject(body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> dict[str, Any]:
-    """A copy of `body` with the block before the newest real user message; everything else is the same object."""
-    messages = list(body["messages"])
-    if placement == "system":
-        first = messages[0] if isinstance(messages[0], dict) else {}
-        if first.get("role") in ("system", "developer"):
-            messages[0] = _with_block(first, block)
-        else:
-            messages.insert(0, {"role": "system", "content": block})
-    else:
-        messages[asked.at] = _with_block(messages[asked.at], block)
-    return body | {"messages": messages}
+def inject(raw: bytes, body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> list[Edit]:
+    """Edits that put the block before the newest real user message, or into the system message."""
+    if placement != "system":
+        return [before_content(raw, body, "messages", asked.at, block, "text")]
+    first = body["messages"][0]
+    if isinstance(first, dict) and first.get("role") in ("system", "developer") and is_content(first.get("content")):
+        return [before_content(raw, body, "messages", 0, block, "text")]
+    return [first_element(raw, "messages", {"role": "system", "content": block})]
 
 
 def answer(raw: bytes, *, streamed: bool) -> str:
@@ -61,13 +59,6 @@ def error_event(error: UpstreamUnavailable, begin: bytes, latest: bytes) -> byte
 def _words(message: Any) -> str | None:
     is_user = isinstance(message, dict) and message.get("role") == "user"
     return text_of(message.get("content")) if is_user else None
-
-
-def _with_block(message: dict[str, Any], block: str) -> dict[str, Any]:
-    content = message.get("content")
-    if isinstance(content, list):
-        return message | {"content": [{"type": "text", "text": block}, *content]}
-    return message | {"content": f"{block}\n\n{content}"}
 
 
 def _content(event: Any, part: str) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 from rememberd.dialects import client_text as boilerplate
 from rememberd.dialects import sse
 from rememberd.dialects import user_message as questions
-from rememberd.dialects.body import dump, loads
+from rememberd.dialects.block_edits import before_content
+from rememberd.dialects.body import dump, dump_text, loads
+from rememberd.dialects.raw_json import Edit, last_member, top_level
 from rememberd.dialects.user_message import Said, UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable, anthropic_body
 
@@ -26,14 +28,16 @@ def user_messages(body: dict[str, Any]) -> list[Said]:
     return questions.user_messages(body["messages"], _words)
 
 
-def inject(body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> dict[str, Any]:
-    """A copy of `body` with the block before the newest real user text. As a system text it comes last, so that
-    what the client marked for the provider's cache stays the beginning of the prompt."""
+def inject(raw: bytes, body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> list[Edit]:
+    """Edits that put the block directly before the newest real user text: the results of tools must stay first, a
+    client's reminders may. As a system text it comes last, so that what the client marked for the provider's cache
+    stays the beginning of the prompt."""
     if placement == "system":
-        return body | {"system": _system_with(body.get("system"), block)}
-    messages = list(body["messages"])
-    messages[asked.at] = _with_block(messages[asked.at], block)
-    return body | {"messages": messages}
+        return [_at_the_end_of_system(raw, body.get("system"), block)]
+    content = body["messages"][asked.at]["content"]
+    parts = content if isinstance(content, list) else []
+    skip = next((index for index, part in enumerate(parts) if _is_typed(part)), 0)
+    return [before_content(raw, body, "messages", asked.at, block, "text", skip=skip)]
 
 
 def answer(raw: bytes, *, streamed: bool) -> str:
@@ -73,24 +77,22 @@ def _has_results(content: Any) -> bool:
     )
 
 
-def _with_block(message: dict[str, Any], block: str) -> dict[str, Any]:
-    """Directly before the person's words: the results of tools must stay first, a client's reminders may."""
-    content = message["content"]
-    if not isinstance(content, list):
-        return message | {"content": f"{block}\n\n{content}"}
-    at = next((index for index, part in enumerate(content) if _is_typed(part)), len(content))
-    return message | {"content": [*content[:at], {"type": "text", "text": block}, *content[at:]]}
-
-
 def _is_typed(part: Any) -> bool:
     is_text = isinstance(part, dict) and part.get("type") == "text"
     return is_text and not boilerplate.is_client_generated(text_of([part]))
 
 
-def _system_with(system: Any, block: str) -> Any:
+def _at_the_end_of_system(raw: bytes, system: Any, block: str) -> Edit:
+    given = last_member(top_level(raw), "system")
+    if given is None:
+        start = raw.index(b"{") + 1
+        return Edit(start, start, b'"system":' + dump_text(block) + b",")
+    if isinstance(system, str) and system:
+        return Edit(given.end - 1, given.end - 1, dump_text(f"\n\n{block}")[1:-1])
     if isinstance(system, list):
-        return [*system, {"type": "text", "text": block}]
-    return f"{system}\n\n{block}" if system else block
+        part = dump({"type": "text", "text": block})
+        return Edit(given.end - 1, given.end - 1, b"," + part if system else part)
+    return Edit(given.start, given.end, dump_text(block))
 
 
 def _delta(event: Any) -> str:

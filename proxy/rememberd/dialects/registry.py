@@ -6,6 +6,7 @@ import re
 from typing import Any, Protocol
 
 from rememberd.dialects import chat, messages, responses
+from rememberd.dialects.raw_json import Edit
 from rememberd.dialects.user_message import Said, UserMessage
 from rememberd.errors import UpstreamUnavailable
 
@@ -27,8 +28,8 @@ class Dialect(Protocol):
     def user_messages(self, body: dict[str, Any]) -> list[Said]:
         """What persons said in the conversation, oldest first; `body` holds a question."""
 
-    def inject(self, body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> dict[str, Any]:
-        """A copy of `body` with the block in it."""
+    def inject(self, raw: bytes, body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> list[Edit]:
+        """The edits of `raw`, which parses to `body`, that put the block in."""
 
     def answer(self, raw: bytes, *, streamed: bool) -> str:
         """The text of an answer, or of as much of it as arrived."""

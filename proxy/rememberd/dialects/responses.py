@@ -7,7 +7,9 @@ from typing import Any
 
 from rememberd.dialects import sse
 from rememberd.dialects import user_message as questions
+from rememberd.dialects.block_edits import before_content, before_text, first_element
 from rememberd.dialects.body import dump, loads
+from rememberd.dialects.raw_json import Edit, last_member, top_level
 from rememberd.dialects.user_message import Said, UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable, openai_body
 
@@ -40,15 +42,19 @@ def user_messages(body: dict[str, Any]) -> list[Said]:
     return questions.user_messages(_items(body), _words)
 
 
-def inject(body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> dict[str, Any]:
-    """A copy of `body` with the block before the newest real user item; `instructions` are never touched."""
-    if placement == "system":
-        return body | {"input": [{"role": "system", "content": block}, *_items(body)]}
-    if isinstance(body["input"], str):
-        return body | {"input": f"{block}\n\n{body['input']}"}
-    items = list(body["input"])
-    items[asked.at] = _with_block(items[asked.at], block)
-    return body | {"input": items}
+def inject(raw: bytes, body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> list[Edit]:
+    """Edits that put the block before the newest real user item; `instructions` are never touched."""
+    if not isinstance(body["input"], str):
+        if placement == "system":
+            return [first_element(raw, "input", {"role": "system", "content": block})]
+        return [before_content(raw, body, "input", asked.at, block, "input_text")]
+    given = last_member(top_level(raw), "input")
+    assert given is not None
+    if placement != "system":
+        return [before_text(given.start, block)]
+    system = dump({"role": "system", "content": block})
+    head, tail = b"[" + system + b',{"role":"user","content":', b"}]"
+    return [Edit(given.start, given.start, head), Edit(given.end, given.end, tail)]
 
 
 def answer(raw: bytes, *, streamed: bool) -> str:
@@ -90,13 +96,6 @@ def _words(item: Any) -> str | None:
     if not isinstance(item, dict) or item.get("role") != "user" or item.get("type", "message") != "message":
         return None
     return text_of(item.get("content"), ("input_text", "text"))
-
-
-def _with_block(item: dict[str, Any], block: str) -> dict[str, Any]:
-    content = item.get("content")
-    if isinstance(content, list):
-        return item | {"content": [{"type": "input_text", "text": block}, *content]}
-    return item | {"content": f"{block}\n\n{content}"}
 
 
 def _output_text(response: Any) -> list[str]:

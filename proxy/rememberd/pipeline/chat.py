@@ -19,6 +19,7 @@ from rememberd.access.auth import Auth
 from rememberd.access.idempotency import owned
 from rememberd.access.identity import identify
 from rememberd.dialects import body as json_body
+from rememberd.dialects.raw_json import Edit
 from rememberd.dialects.registry import CHAT_PATHS, Dialect
 from rememberd.dialects.side_tasks import is_side_task
 from rememberd.dialects.usage import usage
@@ -215,12 +216,11 @@ class Chat:
         self, request: ChatRequest, recall_result: RecallResult | None
     ) -> Callable[[Deployment], bytes]:
         """For each deployment the client's own bytes, but for the model's name and, on a hit, the block."""
-        if request.user_turn is None or recall_result is None or not recall_result.recalled.block:
-            return lambda to: json_body.rename_model(request.raw, request.body, to.upstream_model)
-        inject = request.dialect.inject
-        body = inject(request.body, request.user_turn.asked, recall_result.recalled.block, self.placement)
-        named = "model" in body
-        return lambda to: json_body.dump(body | {"model": to.upstream_model} if named else body)
+        raw, body, turn = request.raw, request.body, request.user_turn
+        edits: list[Edit] = []
+        if turn is not None and recall_result is not None and recall_result.recalled.block:
+            edits = request.dialect.inject(raw, body, turn.asked, recall_result.recalled.block, self.placement)
+        return lambda to: json_body.outgoing(raw, body, to.upstream_model, edits)
 
     def relay(
         self,

@@ -1,0 +1,245 @@
+"""Positions in the bytes of a JSON document, so that a part of it can be replaced and every other byte stays. Pure.
+
+All functions take bytes that a JSON parser has accepted; on anything else they may raise `IndexError`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+
+_QUOTE, _BACKSLASH, _COMMA, _OBJECT_END, _ARRAY_END, _OBJECT, _ARRAY = b'"\\,}]{['
+_LARGE = 32 * 1024  # bytes
+_VERIFICATIONS = 2  # each parses the end of the document once more
+
+# Possessive throughout: no input makes them go back.
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_FLAT = rb'[\[{](?:[^"\[\]{}]++|' + _STRING + rb")*+[\]}]"
+_NESTED = rb'[\[{](?:[^"\[\]{}]++|' + _STRING + rb"|" + _FLAT + rb")*+[\]}]"
+_string = re.compile(_STRING, re.DOTALL)
+_string_rest = re.compile(_STRING[1:], re.DOTALL)
+_part = re.compile(_STRING + rb"|" + _NESTED + rb"|[\[\]{}]", re.DOTALL)
+_scalar = re.compile(rb"[^ \t\n\r,\]}]++")
+_space = re.compile(rb"[ \t\n\r]*+")
+_colon = re.compile(rb"[ \t\n\r]*+:[ \t\n\r]*+")
+_plain = re.compile(r"[A-Za-z0-9 ,.]{0,32}")
+
+
+class Edit(NamedTuple):
+    """The bytes from `start` to `end` give way to `new`. Equal positions: an insertion."""
+
+    start: int
+    end: int
+    new: bytes
+
+
+class Member(NamedTuple):
+    """A member of an object: its key, decoded, and where its value begins and ends."""
+
+    key: str
+    start: int
+    end: int
+
+
+def splice(raw: bytes, edits: Iterable[Edit]) -> bytes:
+    """`raw` with the edits made; they must not overlap. `raw` itself without edits."""
+    pieces, at = [], 0
+    for edit in sorted(edits):
+        pieces += [raw[at : edit.start], edit.new]
+        at = edit.end
+    return b"".join((*pieces, raw[at:])) if pieces else raw
+
+
+def members(raw: bytes, at: int) -> Iterator[Member]:
+    """Of the object that begins at `at`, in order; a key may come twice."""
+    at = _after_space(raw, at + 1)
+    while raw[at] != _OBJECT_END:
+        key_end = _string_end(raw, at)
+        start = _value_after(raw, key_end)
+        end = value_end(raw, start)
+        yield Member(json.loads(raw[at:key_end]), start, end)
+        at = _next(raw, end)
+
+
+def elements(raw: bytes, at: int) -> Iterator[tuple[int, int]]:
+    """Where the values of the array that begins at `at` begin and end, in order."""
+    at = _after_space(raw, at + 1)
+    while raw[at] != _ARRAY_END:
+        end = value_end(raw, at)
+        yield at, end
+        at = _next(raw, end)
+
+
+def value_end(raw: bytes, at: int) -> int:
+    """Where the value that begins at `at` ends. Linear in its size."""
+    match raw[at]:
+        case 34:  # a quotation mark
+            return _string_end(raw, at)
+        case 91 | 123:  # a bracket
+            return _container_end(raw, at)
+        case _:
+            found = _scalar.match(raw, at)
+            assert found is not None
+            return found.end()
+
+
+def top_level(raw: bytes) -> Iterator[Member]:
+    """The members of the document's object."""
+    return members(raw, _after_space(raw, 0))
+
+
+def last_member(found: Iterable[Member], key: str) -> Member | None:
+    """The one that parsers take where a key comes twice."""
+    last = None
+    for member in found:
+        if member.key == key:
+            last = member
+    return last
+
+
+def model_values(raw: bytes, body: dict[str, Any]) -> list[tuple[int, int]]:
+    """Where the values of the top-level `model` stand: of all members that a server may take for it, however the key
+    is spelled (Go's parser ignores case, some take the first of two)."""
+    if "model" not in body:
+        return []
+    if sum(key.casefold() == "model" for key in body) == 1 and not _occurrences(raw, b"\\u006"):
+        # No letter of a key is an escape. `"model"` that no backslash precedes and a colon follows can only be a key.
+        keys = [at for at in _occurrences(raw, b'"model"') if raw[at - 1] != _BACKSLASH]
+        starts = [found.end() for at in keys if (found := _colon.match(raw, at + len(b'"model"')))]
+        if len(starts) == 1:
+            return [(starts[0], value_end(raw, starts[0]))]
+    return [(member.start, member.end) for member in top_level(raw) if member.key.casefold() == "model"]
+
+
+def content_start(raw: bytes, body: dict[str, Any], name: str, at: int) -> int:
+    """Where the `content` of the message at index `at` of the top-level list `name` begins. The message has one."""
+    found = _search_from_the_end(raw, body, name, at)
+    return _walk_to_content(raw, name, at) if found is None else found
+
+
+def _occurrences(raw: bytes, needle: bytes) -> list[int]:
+    """Where `needle` stands. In large documents numpy looks for three of its bytes, which is
+    faster than `find`."""
+    if len(raw) >= _LARGE:
+        octets = np.frombuffer(raw, np.uint8)
+        last = len(needle) - 1
+        likely = octets[:-last] == needle[0]
+        for offset in (1, last):
+            if not likely.any():
+                return []
+            likely &= octets[offset : len(raw) - last + offset] == needle[offset]
+        return [at for at in np.flatnonzero(likely).tolist() if raw.startswith(needle, at)]
+    found, at = [], raw.find(needle)
+    while at >= 0:
+        found.append(at)
+        at = raw.find(needle, at + 1)
+    return found
+
+
+def _walk_to_content(raw: bytes, name: str, at: int) -> int:
+    messages = last_member(top_level(raw), name)
+    assert messages is not None
+    start, _ = next(span for index, span in enumerate(elements(raw, messages.start)) if index == at)
+    content = last_member(members(raw, start), "content")
+    assert content is not None
+    return content.start
+
+
+def _search_from_the_end(raw: bytes, body: dict[str, Any], name: str, at: int) -> int | None:
+    """The position without a walk through everything before it. `"content"` that no backslash precedes and a colon
+    follows can only be a key; whether it is the one of our message, a parse of the rest of the document tells."""
+    content = body[name][at]["content"]
+    needle, end, left = _beginning(content), len(raw), _VERIFICATIONS
+    while left and (key := raw.rfind(b'"content"', 0, end)) > 0:
+        colon = _colon.match(raw, key + len(b'"content"')) if raw[key - 1] != _BACKSLASH else None
+        if colon is not None and _begins_with(raw, colon.end(), end, content, needle):
+            rest, said = raw[key:], content
+            if isinstance(content, str) and len(content) >= _LARGE:  # its letters need no second parse
+                rest, said = b'"content":0' + raw[_text_end(raw, colon.end(), content) :], 0
+            if _is_rest_of(b'{"":[{' + rest, body, name, at, said):
+                return colon.end()
+            left -= 1
+        end = key
+    return None
+
+
+def _beginning(content: Any) -> bytes:
+    """Letters that stand in the raw bytes of `content` as well, unless the client escapes even those."""
+    if isinstance(content, list):
+        texts = (part.get("text") for part in content if isinstance(part, dict))
+        content = next((text for text in texts if isinstance(text, str)), "")
+    found = _plain.match(content)
+    return found[0].encode() if found else b""
+
+
+def _begins_with(raw: bytes, start: int, end: int, content: Any, needle: bytes) -> bool:
+    if isinstance(content, str):
+        return raw.startswith(b'"' + needle, start)
+    return raw[start] == _ARRAY and raw.find(needle, start, end) >= 0
+
+
+def _text_end(raw: bytes, start: int, text: str) -> int:
+    """Where the string that begins at `start` and says `text` ends. It has no fewer bytes than its text."""
+    at = start + 1 + len(text.encode(errors="surrogatepass"))
+    escapes = at - 1 - len(raw[start + 1 : at].rstrip(b"\\")) - start
+    found = _string_rest.match(raw, at + escapes % 2)
+    return found.end() if found else len(raw)
+
+
+def _is_rest_of(rest: bytes, body: dict[str, Any], name: str, at: int, said: Any) -> bool:
+    """Does `rest`, which begins in a message and has a list without a name around it, say what `body` says from the
+    `content` of message `at` on, and `said` there? Its brackets fit, so the list it is in is one of the top level."""
+    keys = list(body)
+    after = {key: body[key] for key in keys[keys.index(name) + 1 :]}
+    try:
+        found = orjson.loads(rest)
+        first, *others = found.pop("")
+        return (
+            list(found) == list(after)
+            and found == after
+            and others == body[name][at + 1 :]
+            and first["content"] == said
+        )
+    except (orjson.JSONDecodeError, RecursionError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _string_end(raw: bytes, at: int) -> int:
+    end = raw.find(b'"', at + 1)
+    if raw[end - 1] != _BACKSLASH:
+        return end + 1
+    found = _string.match(raw, at)
+    assert found is not None
+    return found.end()
+
+
+def _container_end(raw: bytes, at: int) -> int:
+    depth = 1
+    for part in _part.finditer(raw, at + 1):
+        if part.end() - part.start() > 1:
+            continue  # a string, or a container that holds little
+        depth += 1 if raw[part.start()] in (_OBJECT, _ARRAY) else -1
+        if depth == 0:
+            return part.end()
+    raise IndexError("a bracket is never closed")
+
+
+def _value_after(raw: bytes, key_end: int) -> int:
+    found = _colon.match(raw, key_end)
+    assert found is not None
+    return found.end()
+
+
+def _next(raw: bytes, end: int) -> int:
+    at = _after_space(raw, end)
+    return _after_space(raw, at + 1) if raw[at] == _COMMA else at
+
+
+def _after_space(raw: bytes, at: int) -> int:
+    found = _space.match(raw, at)
+    assert found is not None
+    return found.end()
