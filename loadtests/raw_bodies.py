@@ -21,7 +21,20 @@ from rememberd.dialects.user_message import UserMessage
 
 ROUNDS = 60
 _CHARACTERS = 400_000  # about 100,000 tokens
-_WORDS = "memory proxy request answer stream block model token upstream client header body".split()
+_WORDS = [
+    "memory",
+    "proxy",
+    "request",
+    "answer",
+    "stream",
+    "block",
+    "model",
+    "token",
+    "upstream",
+    "client",
+    "header",
+    "body",
+]
 BLOCK = "<memory>\n" + "- 12 May: I moved to Oslo.\n" * 40 + "</memory>"
 
 
