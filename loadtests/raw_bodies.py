@@ -104,9 +104,7 @@ def _body(text: str, messages: int) -> bytes:
 
 
 def _markdown(chance: random.Random) -> str:
-    lines = []
-    while sum(map(len, lines[-1:])) + len(lines) * 80 < _CHARACTERS:
-        lines.append(" ".join(chance.choices(_WORDS, k=11)) + (' says "yes"' if len(lines) % 5 == 0 else ""))
+    lines = (" ".join(chance.choices(_WORDS, k=11)) + ' says "yes"' * (n % 5 == 0) for n in range(6_000))
     return "\n".join(lines)[:_CHARACTERS]
 
 
