@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from rememberd.dialects import sse
 from rememberd.errors import RequestError, anthropic_body, openai_body
 from rememberd.types import CHAT, MESSAGES, RESPONSES
+from rememberd.upstream.messages_stream import message_events
 
 Json = dict[str, Any]
 
@@ -98,8 +98,26 @@ async def _call_messages(litellm: Any, asked: Json, deployment: Json) -> Any:
         answer = await litellm.acompletion(**{**request, **deployment})
         return adapter.translate_completion_output_params(answer, names)
     streamed = {"stream": True, "stream_options": {"include_usage": True}}
-    answer = await litellm.acompletion(**{**request, **streamed, **deployment})
-    return adapter.translate_completion_output_params_streaming(answer, model=model, tool_name_mapping=names)
+    chunks = await litellm.acompletion(**{**request, **streamed, **deployment})
+    return _Named(chunks, names)
+
+
+class _Named:
+    """Chunks of a chat, and what the client calls the tools whose names were too long for it."""
+
+    def __init__(self, chunks: AsyncIterator[Any], names: Mapping[str, str]) -> None:
+        self.chunks, self.names = aiter(chunks), names
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        chunk = await anext(self.chunks)
+        for choice in chunk.choices:
+            for call in choice.delta.tool_calls or ():
+                if call.function.name in self.names:
+                    call.function.name = self.names[call.function.name]
+        return chunk
 
 
 def _call_responses(litellm: Any, asked: Json, deployment: Json) -> Any:
@@ -137,17 +155,6 @@ async def _chat_events(chunks: AsyncIterator[Any], model: str) -> AsyncIterator[
 def _message(answer: Any, model: str) -> bytes:
     data = {name: value for name, value in answer.items() if name != "stop_details"}
     return orjson.dumps(data | {"model": model})
-
-
-async def _message_events(chunks: AsyncIterator[bytes], model: str) -> AsyncIterator[bytes]:
-    async for chunk in chunks:
-        yield _named(chunk, model) if chunk.startswith(b"event: message_start") else chunk
-
-
-def _named(start: bytes, model: str) -> bytes:
-    data = orjson.loads(next(sse.events(start)))
-    data["message"]["model"] = model
-    return b"event: message_start\ndata: " + orjson.dumps(data) + b"\n\n"
 
 
 def _response(answer: Any, model: str) -> bytes:
@@ -196,7 +203,5 @@ TRANSLATIONS = {
     RESPONSES: Translation(
         _RESPONSES_PARAMETERS, "input", _call_responses, _response, _response_events, _openai_error
     ),
-    MESSAGES: Translation(
-        _MESSAGES_PARAMETERS, "messages", _call_messages, _message, _message_events, anthropic_body
-    ),
+    MESSAGES: Translation(_MESSAGES_PARAMETERS, "messages", _call_messages, _message, message_events, anthropic_body),
 }

@@ -6,8 +6,9 @@ import asyncio
 import importlib
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from prometheus_client import Counter
@@ -16,6 +17,9 @@ from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.ports import Reply
 from rememberd.types import CHAT, Deployment
 from rememberd.upstream.litellm_dialects import TRANSLATIONS, Translation
+
+if TYPE_CHECKING:
+    from rememberd.upstream.litellm_http import Traffic
 
 log = logging.getLogger("rememberd.translate")
 _failures = Counter("rememberd_translate_failures", "Requests or answers that litellm could not translate.")
@@ -26,6 +30,8 @@ _QUOTING_LOGGERS = (
     *("openai", "anthropic", "httpx", "httpcore"),
 )
 
+_CLASS_NAMES = re.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Exception)\b[\s:.-]*)+")
+_TRY_AGAIN = (429, 503, 529)
 _KEPT_HEADERS = ("retry-after", "request-id", "x-request-id")
 
 
@@ -52,14 +58,15 @@ class LitellmLane:
         asked = translation.asked(_parsed(body))
         if self._litellm is None:
             self._litellm = await asyncio.to_thread(load_litellm)
+        traffic = importlib.import_module("rememberd.upstream.litellm_http").watch()  # httpx comes as late as litellm
         try:
             answer = await translation.call(self._litellm, asked, _arguments(deployment))
             if asked.get("stream"):
-                return await _begin(answer, translation, deployment.model_name)
+                return await _begin(answer, translation, deployment, traffic)
             whole = translation.whole(answer, deployment.model_name)
         # litellm raises its own errors, the providers' SDKs' and, on odd input, any other; _failed counts and logs.
         except Exception as error:  # noqa: BLE001
-            return _failed(error, deployment, translation)
+            return _failed(error, deployment, translation, traffic)
         return _Whole(200, [], whole)
 
     async def close(self) -> None:
@@ -77,7 +84,7 @@ def _parsed(body: bytes) -> Any:
 def load_litellm() -> Any:
     """litellm, which calls nobody at its import: `rememberd/__init__.py` sets the environment that it reads then."""
     litellm: Any = importlib.import_module("litellm")
-    _stay_where_sent()
+    importlib.import_module("rememberd.upstream.litellm_http").install()
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     litellm.suppress_startup_output = True
@@ -92,14 +99,6 @@ def _mute(logger: logging.Logger) -> None:
     logger.handlers = []
     logger.addHandler(logging.NullHandler())
     logger.addFilter(lambda record: False)
-
-
-def _stay_where_sent() -> None:
-    """litellm and the SDKs in it follow redirects, and send along the conversation and, in a header such as
-    x-api-key, the operator's key. There is no setting that reaches all of their clients; this one attribute does."""
-    import httpx
-
-    httpx.AsyncClient.follow_redirects = property(lambda client: False, lambda client, value: None)  # type: ignore[assignment]
 
 
 def _arguments(deployment: Deployment) -> dict[str, Any]:
@@ -135,34 +134,59 @@ class _Whole:
         pass
 
 
-async def _begin(answer: Any, translation: Translation, model: str) -> _Stream:
-    """Some providers are called at the first read only; an error of theirs must come before our headers."""
+async def _begin(answer: Any, translation: Translation, deployment: Deployment, traffic: Traffic) -> _Stream:
+    """Some providers are called at the first read only; an error of theirs must come before our headers. A stream
+    that is over with its first chunk and did not say so was none."""
     chunks = aiter(answer)
-    return _Stream(chunks, await anext(chunks, None), translation, model)
+    first = await anext(chunks, None)
+    if traffic.is_page or first is None or (_is_empty(first) and traffic.over and not traffic.ended):
+        raise UpstreamUnavailable(
+            f"{deployment.provider} ({deployment.model_name}) answered with no stream of events"
+        )
+    return _Stream(chunks, first, translation, deployment, traffic)
+
+
+def _is_empty(first: Any) -> bool:
+    """Is it a chat's chunk without anything in it?"""
+    choices = getattr(first, "choices", None)
+    delta = choices[0].delta if choices else None
+    return delta is not None and not (delta.content or delta.tool_calls or getattr(delta, "reasoning_content", None))
 
 
 class _Stream:
-    def __init__(self, answer: AsyncIterator[Any], first: Any, translation: Translation, model: str) -> None:
+    def __init__(
+        self,
+        answer: AsyncIterator[Any],
+        first: Any,
+        translation: Translation,
+        deployment: Deployment,
+        traffic: Traffic,
+    ) -> None:
         self.status = 200
         self.headers = [("content-type", "text/event-stream; charset=utf-8")]
-        self._answer, self._first, self._translation, self._model = answer, first, translation, model
+        self._answer, self._first, self._translation, self._deployment = answer, first, translation, deployment
+        self._traffic = traffic
         self._read_whole = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
+        events = self._translation.events(self._read(), self._deployment.model_name)
         try:
-            async for event in self._translation.events(self._read(), self._model):
+            async for event in events:
                 yield event
+        except UpstreamUnavailable:
+            raise
         except Exception as error:  # as in send; here the relay says it in the stream
             _failures.inc()
             log.warning("a stream broke off in mid-answer (%s)", type(error).__name__)
-            raise _broken(error, _message(error)) from error
+            raise _broken(error, f"{self._deployment.provider} broke off in mid-answer") from error
 
     async def _read(self) -> AsyncIterator[Any]:
-        if self._first is not None:
-            yield self._first
-            async for chunk in self._answer:
-                yield chunk
+        yield self._first
+        async for chunk in self._answer:
+            yield chunk
         self._read_whole = True
+        if not self._traffic.ended:
+            raise UpstreamUnavailable(f"{self._deployment.provider} broke off in mid-answer")
 
     async def close(self) -> None:
         """litellm's own `aclose` leaves the connection open; only a read that is cancelled lets go of it."""
@@ -177,7 +201,7 @@ class _Stream:
         return (await asyncio.gather(read, return_exceptions=True))[0]
 
 
-def _failed(error: Exception, deployment: Deployment, translation: Translation) -> Reply:
+def _failed(error: Exception, deployment: Deployment, translation: Translation, traffic: Traffic) -> Reply:
     """The provider's own answer, if there was one. Raises what our side has to say otherwise."""
     import httpx  # comes with litellm, and as late
 
@@ -198,6 +222,10 @@ def _failed(error: Exception, deployment: Deployment, translation: Translation) 
             f"{deployment.provider} needs a package that is not installed: {missing[-1]}"
         ) from error
     status = getattr(error, "status_code", 500)
+    if (
+        traffic.sent and (traffic.status or 0) < 400
+    ):  # so what came back is no answer: nothing that the client can mend
+        return _no_answer(error, status, deployment, translation)
     if 400 <= status < 500:
         return _Whole(status, [], orjson.dumps(translation.error(status, _message(error))))
     _failures.inc()
@@ -207,6 +235,16 @@ def _failed(error: Exception, deployment: Deployment, translation: Translation) 
         raise UpstreamUnavailable(f"{deployment.provider} could not be asked; its api_key is missing") from error
     message = f"This cannot be translated for {deployment.provider}: check the shape of messages and tools."
     raise RequestError(400, "untranslatable", message) from error
+
+
+def _no_answer(error: Exception, status: int, deployment: Deployment, translation: Translation) -> Reply:
+    """The provider's own error where a stream began with one, with the status that lets clients try again."""
+    _failures.inc()
+    log.warning("%s sent no answer (%s)", deployment.provider, type(error).__name__)
+    where = f"{deployment.provider} ({deployment.model_name})"
+    if status in _TRY_AGAIN:
+        return _Whole(status, [], orjson.dumps(translation.error(status, f"{where} is overloaded or unavailable")))
+    raise _broken(error, f"{where} sent something that is no answer") from error
 
 
 def _refusal(response: Any, translation: Translation) -> Reply:
@@ -245,4 +283,5 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _message(error: Exception) -> str:
-    return str(getattr(error, "message", error)).split("\n", 1)[0][:1000]
+    """Its first line, without the names of litellm's and the SDKs' classes in front."""
+    return _CLASS_NAMES.sub("", str(getattr(error, "message", error)).split("\n", 1)[0])[:1000]

@@ -1,0 +1,88 @@
+"""The HTTP clients below litellm: what they sent and what came back, and where they must not go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+# What the last event of a whole stream holds: Anthropic's, OpenAI's and its like, Gemini's, Cohere's, Ollama's.
+_END = re.compile(
+    rb'message_stop|\[DONE\]|finishReason|"finish_reason": ?"|"message-end"|"is_finished": ?true|"done": ?true'
+)
+_REACH = 64  # bytes of the stream that are looked at again, for what two reads share
+
+
+@dataclass
+class Traffic:
+    """What one request of ours caused. `sent`: a request has left. `status` and `content_type` are of the last
+    answer; `over`: a stream was read to its end; `ended`: it has said that it is whole (True as well where nobody can
+    tell)."""
+
+    sent: bool = False
+    status: int | None = None
+    content_type: str = ""
+    over: bool = False
+    ended: bool = False
+
+    @property
+    def is_page(self) -> bool:
+        """Did a web page come, as gateways send where no API answers?"""
+        return self.content_type.startswith("text/html")
+
+    def answered(self, response: httpx.Response) -> None:
+        self.status = response.status_code
+        self.content_type = response.headers.get("content-type", "").lower()
+        encoded = response.headers.get("content-encoding", "identity") != "identity"
+        self.ended = encoded or "event-stream" not in self.content_type
+        if not encoded and isinstance(response.stream, httpx.AsyncByteStream):
+            response.stream = _Watched(response.stream, self)
+
+
+class _Watched(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream, traffic: Traffic) -> None:
+        self._stream, self._traffic = stream, traffic
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        seen = b""
+        async for chunk in self._stream:
+            window = seen + chunk
+            self._traffic.ended = self._traffic.ended or _END.search(window) is not None
+            seen = window[-_REACH:]
+            yield chunk
+        self._traffic.over = True
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+_current: ContextVar[Traffic | None] = ContextVar("traffic", default=None)
+_send = httpx.AsyncClient.send
+
+
+def watch() -> Traffic:
+    """What this task and those that it starts send from now on."""
+    traffic = Traffic()
+    _current.set(traffic)
+    return traffic
+
+
+async def _watched_send(client: httpx.AsyncClient, request: httpx.Request, **options: Any) -> httpx.Response:
+    traffic = _current.get()
+    if traffic is None:
+        return await _send(client, request, **options)
+    traffic.sent = True
+    response = await _send(client, request, **options)
+    traffic.answered(response)
+    return response
+
+
+def install() -> None:
+    """For all of litellm's clients and those of the SDKs in it, for which there is no setting that reaches them all.
+    They follow redirects, and send along the conversation and, in a header such as x-api-key, the operator's key."""
+    httpx.AsyncClient.send = _watched_send  # type: ignore[method-assign, assignment]
+    httpx.AsyncClient.follow_redirects = property(lambda client: False, lambda client, value: None)  # type: ignore[assignment]
