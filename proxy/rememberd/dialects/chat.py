@@ -6,8 +6,7 @@ from typing import Any
 
 from rememberd.dialects import sse
 from rememberd.dialects import user_message as questions
-from rememberd.dialects.block_edits import before_content, first_element, is_content
-from rememberd.dialects.body import dump, loads
+from rememberd.dialects.body import before_content, dump, first_element, is_content, loads
 from rememberd.dialects.raw_json import Edit
 from rememberd.dialects.user_message import Said, UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable, openai_body

@@ -7,8 +7,7 @@ from typing import Any
 
 from rememberd.dialects import sse
 from rememberd.dialects import user_message as questions
-from rememberd.dialects.block_edits import before_content, before_text, first_element
-from rememberd.dialects.body import dump, loads
+from rememberd.dialects.body import before_content, before_text, dump, first_element, loads
 from rememberd.dialects.raw_json import Edit, last_member, top_level
 from rememberd.dialects.user_message import Said, UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable, openai_body

@@ -22,7 +22,6 @@ from rememberd.dialects import body as json_body
 from rememberd.dialects.raw_json import Edit
 from rememberd.dialects.registry import CHAT_PATHS, Dialect
 from rememberd.dialects.side_tasks import is_side_task
-from rememberd.dialects.usage import usage
 from rememberd.errors import QueueUnavailable
 from rememberd.http.relay import OnFirst, Relay, cancel_on_disconnect
 from rememberd.http.request import header_values, read_body, request_id, with_query
@@ -43,6 +42,7 @@ from rememberd.ports import BlockCache, PauseStore, ReceiptStore
 from rememberd.telemetry import tracing
 from rememberd.telemetry.metrics import counter
 from rememberd.telemetry.timings import RequestTimings, remembering
+from rememberd.telemetry.usage import usage
 from rememberd.types import RESPONSES, Deployment, Identity, Millis, Principal, Receipt, Source, Turn
 from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.failover import Failover, UpstreamResponse
