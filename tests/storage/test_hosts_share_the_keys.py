@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rememberd.errors import ConfigError
+from rememberd.errors import ConfigError, StoreUnavailable
 from rememberd.storage.redis.client import PREFIX
-from tests.support.proxy_server import eventually
+from tests.support.proxy_server import eventually, memories, running
 from tests.support.redis_process import RedisServer, redis_running
 from tests.support.sealing import NEW, OLD, opened_in_redis
 
@@ -109,3 +109,46 @@ async def test_a_redis_that_was_used_in_clear_text_is_refused(server: RedisServe
     with pytest.raises(ConfigError, match="memories in Redis are not encrypted"):
         async with opened_in_redis(server.url):
             pass
+
+
+async def test_a_keyring_that_is_lost_while_it_is_used_is_not_made_anew(server: RedisServer) -> None:
+    """Neither for a user that had a key nor for a new one; and once it is restored all is read again."""
+    async with opened_in_redis(server.url) as keyring:
+        sealed = (await keyring.own("ada")).seal(b"I live in Oslo.", "here")
+        with server.client() as client:
+            kept = client.dump(f"{PREFIX}keys")
+            client.delete(f"{PREFIX}keys")
+            for user in ("ada", "new"):
+                with pytest.raises(StoreUnavailable, match="keyring is gone from Redis: restore"):
+                    await keyring.own(user)
+                with pytest.raises(StoreUnavailable, match="keyring is gone from Redis: restore"):
+                    await keyring.known(user)
+            assert not client.exists(f"{PREFIX}keys")
+            client.restore(f"{PREFIX}keys", 0, kept)
+        assert (await keyring.own("ada")).open(sealed, "here") == b"I live in Oslo."
+
+
+def test_no_new_keyring_is_made_beside_old_memories(tmp_path: Path, qdrant_url: str) -> None:
+    """Redis was emptied; the memories on the Qdrant server are still sealed with the old keys. The start is refused
+    until the keyring is restored."""
+    collection = {"url": qdrant_url, "collection": f"lost-{tmp_path.name}"}
+    with redis_running(tmp_path, *UNPACKED) as redis:
+        memory = {
+            "deadline_ms": 5000,
+            "store": collection,
+            "queue": {"url": redis.url},
+            "encryption": {"master_key": OLD},
+        }
+        with running(tmp_path / "one", {}, memory=memory) as proxy, proxy.client("ada") as client:
+            client.post("/v1/memories", json={"text": "I live in Oslo."}).raise_for_status()
+        with redis.client() as client:
+            kept = client.dump(f"{PREFIX}keys")
+            client.flushall()
+        with pytest.raises(AssertionError, match="their keys are lost: restore"):  # noqa: SIM117
+            with running(tmp_path / "two", {}, memory=memory):
+                pass
+        with redis.client() as client:
+            assert not client.exists(f"{PREFIX}keys")
+            client.restore(f"{PREFIX}keys", 0, kept)
+        with running(tmp_path / "three", {}, memory=memory) as proxy, proxy.client("ada") as client:
+            assert "Oslo" in memories(client)[0]["text"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 
 import pytest
 
 from rememberd.storage.redis.client import PREFIX, RedisClient
-from rememberd.storage.redis.queue import RedisQueue
+from rememberd.storage.redis.extraction_queue import RedisExtractionQueue
+from rememberd.storage.redis.queue import MISSING, RedisQueue
+from rememberd.storage.retry_policy import DONE_MS
 from tests.support.queue_contract import LEASE_MS, Clock, QueueContract, claimed, turn
 from tests.support.redis_process import RedisServer
 
@@ -111,3 +114,64 @@ async def test_nothing_is_left_behind(queue: RedisQueue, redis_server: RedisServ
 async def test_a_redis_that_loses_nothing_is_no_risk(queue: RedisQueue) -> None:
     """With its append-only file and without eviction `rememberd check` has nothing to say."""
     assert await queue.shared.risks() == []
+
+
+async def test_a_missing_turn_stops_nobody(
+    queue: RedisQueue, other: RedisQueue, redis_server: RedisServer, clock: Clock
+) -> None:
+    """Hashes deleted at random, as by eviction, of turns in every state: nothing fails, what is left is learned in
+    order, and each missing turn is counted once."""
+    draw = random.Random(15)
+    counted = MISSING._value.get()
+    users = [f"user-{n}" for n in range(12)]
+    left = {user: [f"{user}-{n}" for n in range(4)] for user in users}
+    for user in users:
+        for name in left[user]:
+            await queue.put(turn(name, user))
+    first = [name for name in await claimed(queue, 100) if name.endswith("-0")]
+    await queue.settle(first[:3])
+    await queue.retry(first[3], "ValueError", 500)
+    await queue.dead_letter(first[4], "ValueError")
+    gone = draw.sample([name for names in left.values() for name in names], 20) + first[:6]
+    with redis_server.client() as client:
+        for name in set(gone):
+            assert client.delete(f"{PREFIX}turn:{name}")
+    assert {letter.turn_id for letter in await queue.dead()} == set(first[4:5]) - set(gone)
+    assert await queue.replay() == 0
+    learned: list[str] = []
+    for _ in range(60):
+        clock.now += LEASE_MS + 1
+        names = await claimed(other, 100)
+        learned += names
+        await other.ack(names)
+    for user in users:
+        assert [n for n in learned if n.startswith(f"{user}-")] == [n for n in left[user] if n not in gone]
+    assert MISSING._value.get() == counted + len(set(gone))
+    assert (await other.stats()).depth == 0
+
+
+async def test_a_missing_turn_stops_no_model(redis_url: str, redis_server: RedisServer, clock: Clock) -> None:
+    """Nor in the queue of the turns that wait for a model: due ones, those that are read, and dead letters."""
+    shared = RedisClient(redis_url, clock=clock)
+    queue = RedisExtractionQueue(shared, idle_ms=0, lease_ms=LEASE_MS)
+    for number in range(9):
+        await queue.add(turn(f"t{number}", f"user-{number % 3}"))
+    read = [each.id for each in await queue.claim()]
+    gone = {read[0], "t1", "t4", "t7"}
+    with redis_server.client() as client:
+        for name in gone:
+            assert client.delete(f"{PREFIX}reading:turn:{name}")
+    learned: list[str] = []
+    for _ in range(10):
+        clock.now += LEASE_MS + 1
+        names = [each.id for each in await queue.claim()]
+        await queue.done(names)
+        learned += names
+    assert sorted(learned) == sorted({f"t{number}" for number in range(9)} - gone)
+    clock.now += DONE_MS + 1
+    with redis_server.client() as client:
+        client.delete(f"{PREFIX}reading:turn:t8")
+    await queue.add(turn("later"))
+    assert [each.id for each in await queue.claim()] == ["later"]
+    await queue.release()
+    await shared.close()

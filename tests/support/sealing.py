@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ async def opened(
     found = masters(Encryption(master_key=master))
     keyring = Keyring(SqliteKeyring(Database(file_of(folder))), found, rotate_vectors=rotate_vectors)
     try:
-        await keyring.start(lambda: fresh)
+        await keyring.start(_said(fresh))
         yield keyring
     finally:
         await keyring.close()
@@ -36,7 +36,14 @@ async def opened_in_redis(url: str, master: str = OLD) -> AsyncIterator[Keyring]
     """The keys in that Redis, made there if there are none. Raises `ConfigError`."""
     keyring = Keyring(RedisKeyring(RedisClient(url, soon_ms=5_000)), masters(Encryption(master_key=master)))
     try:
-        await keyring.start(lambda: True)
+        await keyring.start(_said(True))
         yield keyring
     finally:
         await keyring.close()
+
+
+def _said(fresh: bool) -> Callable[[], Awaitable[bool]]:
+    async def said() -> bool:
+        return fresh
+
+    return said

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -41,14 +41,15 @@ class Keys(Protocol):
     async def begun(self) -> bool:
         """Is there a root's row?"""
 
-    async def begin(self, root: Row, turned: bool, fresh: Callable[[], bool]) -> tuple[Row, bool] | None:
+    async def begin(self, root: Row, turned: bool, fresh: bool) -> tuple[Row, bool] | None:
         """The root's row, and whether vectors are rotated. If there is none, store the given row, provided that
-        `fresh()` says that nothing was stored unencrypted before; otherwise return None."""
+        `fresh` says that nothing was stored before; otherwise return None."""
 
-    async def get(self, owner: str) -> Row | None: ...
+    async def get(self, owner: str) -> Row | None:
+        """Raises `StoreUnavailable` if the root's row is gone: then other rows may be missing too."""
 
     async def get_or_add(self, owner: str, made: Row) -> Row:
-        """If several processes add a row for the same owner at once, all get the same row."""
+        """If several processes add a row for the same owner at once, all get the same row. Raises as `get` does."""
 
     async def drop(self, owner: str) -> str:
         """Delete the row. Returns why its bytes may still be on the disk; empty if they are gone."""
@@ -75,11 +76,13 @@ class Keyring:
         self.root: Cipher
         self.left = ""
 
-    async def start(self, fresh: Callable[[], bool]) -> None:
-        """Read the root's key, or create it if `fresh()` says that nothing was stored unencrypted before. Raises
-        `ConfigError`."""
+    async def start(self, fresh: Callable[[], Awaitable[bool]]) -> None:
+        """Read the root's key, or create it if `fresh()` says that nothing was stored. Raises `ConfigError`."""
         made = self._wrapped(ROOT, os.urandom(KEY_BYTES))
-        begun = await self.keys.begin(made, self.rotate_vectors, fresh)
+        begun = await self.keys.begin(made, self.rotate_vectors, False)
+        if begun is None:
+            # Asked in this order: another process may make the key meanwhile, and keep something.
+            begun = await self.keys.begin(made, self.rotate_vectors, await fresh())
         if begun is None:
             raise plaintext_error(self.keys.place)
         row, turned = begun
@@ -178,8 +181,9 @@ class Keyring:
 
 
 def plaintext_error(place: object) -> ConfigError:
-    """The error for data that was stored before there was a master key."""
+    """The error for data that was stored without a master key, or whose keys are lost."""
     return ConfigError(
         f"the memories in {place} are not encrypted: save each user's with `rememberd memories export`,"
-        " set another data_dir, and bring them in with `rememberd import`"
+        " set another data_dir, and bring them in with `rememberd import`. If they were encrypted before, their keys"
+        " are lost: restore keyring.db, or Redis's {rememberd}:keys, from a backup"
     )

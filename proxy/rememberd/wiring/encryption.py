@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from rememberd.encryption.queue import SealedQueue
 from rememberd.encryption.records import SealedBlockCache, SealedReceipts
 from rememberd.encryption.spool import SealedSpool
 from rememberd.encryption.store import SealedStore
-from rememberd.errors import ConfigError, QueueUnavailable
+from rememberd.errors import ConfigError, QueueUnavailable, StoreUnavailable
 from rememberd.ports import BlockCache, ExtractionQueue, MemoryStore, PauseStore, ReceiptStore, Spool, TurnQueue
 from rememberd.settings.schema import Settings
 from rememberd.storage.sqlite.database import Database
@@ -78,7 +79,7 @@ async def open_encryption(settings: Settings, *, read_only: bool = False) -> Asy
         return
     keyring = Keyring(keys, found, rotate_vectors=encryption.rotate_vectors)
     try:
-        await keyring.start(lambda: not holds_plaintext(settings.data_path))
+        await keyring.start(partial(_nothing_kept, settings))
         yield Encryption(keyring)
     finally:
         await keyring.close()
@@ -125,6 +126,22 @@ async def _check_unsealed(settings: Settings) -> None:
         log.warning("whether what lies in Redis is encrypted could not be seen: %s", error)
     finally:
         await keys.close()
+
+
+async def _nothing_kept(settings: Settings) -> bool:
+    """Asked while there is no keyring. Raises `ConfigError` when a Qdrant server does not tell."""
+    if holds_plaintext(settings.data_path):
+        return False
+    if settings.memory.store.url is None:
+        return True
+    from rememberd.storage.qdrant.collection import holds_memories
+
+    try:
+        return not await holds_memories(settings.memory.store)
+    except StoreUnavailable as error:
+        raise ConfigError(
+            f"there are no keys yet, and whether there are memories cannot be seen ({error}): start Qdrant first"
+        ) from error
 
 
 def holds_plaintext(data_dir: Path) -> bool:

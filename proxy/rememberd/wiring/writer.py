@@ -27,7 +27,7 @@ from rememberd.upstream.litellm_lane import LitellmLane, load_litellm
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_embedder, build_privacy
 from rememberd.wiring.encryption import Encryption, open_encryption
-from rememberd.wiring.queue import QueueBundle, open_queue
+from rememberd.wiring.queue import QueueBundle, open_queue, risks
 
 log = logging.getLogger("rememberd.app")
 
@@ -84,6 +84,7 @@ async def _recording(settings: Settings, seal: Encryption) -> AsyncIterator[Queu
     records = open_queue(settings, seal)
     outbox = Outbox(records.queue, records.spool, settings.memory.deadline_ms)
     try:
+        await _warn_of_risks(settings)
         await _released(records.queue)
         await _released(records.extraction_queue)
         outbox.start()
@@ -93,6 +94,14 @@ async def _recording(settings: Settings, seal: Encryption) -> AsyncIterator[Queu
     finally:
         await outbox.close()
         await records.queue.close()
+
+
+async def _warn_of_risks(settings: Settings) -> None:
+    try:
+        for risk in await risks(settings):
+            log.warning("turns could be lost: %s", risk)
+    except QueueUnavailable as error:
+        log.warning("whether Redis could lose turns is not known: %s", error)
 
 
 async def _released(leases: TurnQueue | ExtractionQueue) -> None:

@@ -18,6 +18,7 @@ from qdrant_client.models import IntegerIndexParams, KeywordIndexParams
 
 from rememberd.errors import ConfigError, StoreUnavailable
 from rememberd.settings.schema import Store
+from rememberd.storage.qdrant.connection import connect
 
 log = logging.getLogger("rememberd.store")
 
@@ -76,6 +77,18 @@ async def open_collection(client: AsyncQdrantClient, settings: Store, name: str,
             " memory.embedding back, or see deploy/OPERATIONS.md, Changing the embedding model"
         )
     return await index(client, name)
+
+
+async def holds_memories(settings: Store) -> bool:
+    """Is anything in the collection in force? Raises `StoreUnavailable`, `ConfigError`."""
+    assert settings.url is not None
+    connection = connect(settings.url, settings.api_key)
+    try:
+        async with connection.answered():
+            name = (await aliases_of(connection.client)).get(settings.collection)
+            return name is not None and (await connection.client.count(name, exact=False)).count > 0
+    finally:
+        await connection.client.close()
 
 
 async def create(client: AsyncQdrantClient, settings: Store, name: str, dim: int) -> None:

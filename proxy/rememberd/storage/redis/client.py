@@ -11,9 +11,9 @@ from typing import Any
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import ReadOnlyError, RedisError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
-from rememberd.errors import ConfigError, QueueUnavailable
+from rememberd.errors import ConfigError, QueueUnavailable, StoreUnavailable
 from rememberd.memory.recall.circuit_breaker import Breaker
 from rememberd.storage.redis.leases import Leases
 from rememberd.types import Millis
@@ -23,6 +23,11 @@ PREFIX = "{rememberd}:"
 
 # About five seconds in all: enough for a restart of Redis, or a failover to a replica.
 RETRIES = 8
+
+_KEYRING_LOST = (
+    "the keyring is gone from Redis: restore its key {rememberd}:keys from a backup; without it nothing that was"
+    " remembered can be read"
+)
 
 Run = Callable[..., Awaitable[Any]]
 
@@ -97,9 +102,13 @@ class RedisClient:
         return found
 
     async def ask(self, answer: Any) -> Any:
-        """What a command of `client` answers."""
+        """What a command of `client` answers. Raises `StoreUnavailable` where the keyring is gone."""
         try:
             return await answer
+        except ResponseError as error:
+            if str(error).startswith("KEYRINGLOST"):
+                raise StoreUnavailable(_KEYRING_LOST) from error
+            raise QueueUnavailable(f"Redis: {error}") from error
         except (RedisError, OSError) as error:
             raise QueueUnavailable(f"Redis: {error}") from error
 

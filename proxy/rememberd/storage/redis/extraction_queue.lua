@@ -12,6 +12,7 @@
 -- lease           sorted set of users with one, by the end of its lease
 -- waiting         set of ids: due and asked ones;  over  sorted set of ids over the budget by the time they were added
 -- dead, done      sorted sets of ids by the time they became that
+-- missing         set of ids: turns found missing since the last claim
 -- spent:DAY       hash: user to tokens
 -- All of these begin with reading:, which the queue's `erased` (hash: user to time) does not.
 
@@ -44,10 +45,21 @@ local function leave_group(id, user, group)
   end
 end
 
+-- Turns whose hash is gone although nobody here dropped it: Redis evicted it, or somebody deleted it.
+local missing = 0
+local function forget_missing(id)
+  missing = missing + 1
+  call('SADD', key('missing'), id)
+  call('DEL', key('turn', id))
+  call('SREM', WAITING, id)
+  for _, set in ipairs({OVER, DEAD, DONE}) do call('ZREM', set, id) end
+end
+
 -- It waits in its group, which rests until `due` at least.
 local function wait(id, due)
   local user, talk, said, added, read, attempts =
     unpack(call('HMGET', key('turn', id), 'user', 'talk', 'said', 'added', 'read', 'attempts'))
+  if not user then return forget_missing(id) end
   local group = attempts ~= '0' and 'alone ' .. id or read == '1' and 'read ' .. talk or talk
   call('HSET', key('turn', id), 'state', 'due', 'owner', '', 'group', group)
   call('ZADD', members(user, group), said, id)
@@ -66,6 +78,7 @@ end
 
 local function drop(id)
   local user, state, group = unpack(call('HMGET', key('turn', id), 'user', 'state', 'group'))
+  if not user then return forget_missing(id) end
   if state == 'due' then leave_group(id, user, group) end
   call('DEL', key('turn', id))
   call('SREM', key('turns_of', user), id)
@@ -104,6 +117,13 @@ local function sweep(done_ms, give_up_ms)
   for _, id in ipairs(call('ZRANGEBYSCORE', OVER, '-inf', '(' .. now - give_up_ms, 'LIMIT', 0, 1000)) do drop(id) end
 end
 
+-- Since it was asked last.
+local function take_missing()
+  local count = call('SCARD', key('missing'))
+  call('DEL', key('missing'))
+  return count
+end
+
 local operations = {}
 
 function operations.add(id, user, scope, talk, said, began, body, idle_ms, longest_ms, done_ms, give_up_ms)
@@ -132,19 +152,25 @@ function operations.claim(owner, lease_ms, most)
     end
   end
   local user = call('ZRANGEBYSCORE', READY, '-inf', now, 'LIMIT', 0, 1)[1]
-  if not user then return {} end
+  if not user then return {take_missing(), {}} end
   local group = call('ZRANGE', key('rests', user), 0, 0)[1]
   local bodies = {}
   for _, id in ipairs(call('ZRANGE', members(user, group), 0, most - 1)) do
-    call('HSET', key('turn', id), 'state', 'asked', 'owner', owner)
-    call('SADD', key('asked', user), id)
-    call('ZREM', OVER, id)
+    local body = call('HGET', key('turn', id), 'body')
     leave_group(id, user, group)
-    table.insert(bodies, call('HGET', key('turn', id), 'body'))
+    if body then
+      call('HSET', key('turn', id), 'state', 'asked', 'owner', owner)
+      call('SADD', key('asked', user), id)
+      call('ZREM', OVER, id)
+      table.insert(bodies, body)
+    else
+      call('SREM', key('turns_of', user), id)
+      forget_missing(id)
+    end
   end
-  call('ZADD', LEASE, now + lease_ms, user)
+  if #bodies > 0 then call('ZADD', LEASE, now + lease_ms, user) end
   line_up(user)
-  return bodies
+  return {take_missing(), bodies}
 end
 
 function operations.renew(owner, lease_ms)
@@ -228,7 +254,8 @@ end
 function operations.dead(limit)
   local letters = {}
   for _, id in ipairs(call('ZRANGE', DEAD, 0, limit - 1)) do
-    table.insert(letters, {id, unpack(call('HMGET', key('turn', id), 'user', 'scope', 'said', 'attempts', 'error'))})
+    local fields = call('HMGET', key('turn', id), 'user', 'scope', 'said', 'attempts', 'error')
+    if fields[1] then table.insert(letters, {id, unpack(fields)}) end
   end
   return letters
 end
@@ -238,10 +265,10 @@ function operations.replay()
   for _, id in ipairs(ids) do
     call('ZREM', DEAD, id)
     call('SADD', WAITING, id)
-    call('HSET', key('turn', id), 'attempts', 0)
+    if call('EXISTS', key('turn', id)) == 1 then call('HSET', key('turn', id), 'attempts', 0) end
     wait(id, 0)
   end
-  return #ids
+  return #ids - missing
 end
 
 return operations[operation](unpack(ARGV, 3, math.min(#ARGV, 13)))

@@ -9,7 +9,7 @@ import orjson
 
 from rememberd.memory.serialization import turn_from_json, turn_to_json
 from rememberd.storage.redis.client import RedisClient
-from rememberd.storage.redis.queue import letter
+from rememberd.storage.redis.queue import count_missing, letter
 from rememberd.storage.retry_policy import BATCH, DONE_MS, FIRST_DELAY_MS, GIVE_UP_MS, LONGEST_WAIT, MAX_ATTEMPTS
 from rememberd.types import DeadLetter, Millis, PendingStats, Spent, Turn
 
@@ -29,7 +29,8 @@ class RedisExtractionQueue:
         await self._run("add", *values)
 
     async def claim(self) -> list[Turn]:
-        found = await self._run("claim", self._leases.owner, self._leases.lease_ms, BATCH)
+        missing, found = await self._run("claim", self._leases.owner, self._leases.lease_ms, BATCH)
+        count_missing(missing)
         turns = [turn_from_json(body) for body in found]
         if turns:
             self._leases.hold(turn.id for turn in turns)

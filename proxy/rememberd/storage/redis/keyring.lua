@@ -14,6 +14,11 @@ local function in_clear_text()
   end
 end
 
+-- Without the root's key there is no keyring: it was evicted, deleted, or Redis was restored without it.
+local function lost()
+  return call('HEXISTS', key('keys'), '') == 0 and redis.error_reply('KEYRINGLOST the keyring is gone')
+end
+
 function operations.begin(root, turned, fresh)
   if call('HEXISTS', key('keys'), '') == 0 then
     if fresh == '0' or in_clear_text() then return nil end
@@ -23,9 +28,13 @@ function operations.begin(root, turned, fresh)
   return {call('HGET', key('keys'), ''), call('GET', key('turned'))}
 end
 
-function operations.get(owner) return call('HGET', key('keys'), owner) end
+function operations.get(owner)
+  return lost() or call('HGET', key('keys'), owner)
+end
 
 function operations.get_or_add(owner, made)
+  local error = lost()
+  if error then return error end
   call('HSETNX', key('keys'), owner, made)
   return call('HGET', key('keys'), owner)
 end

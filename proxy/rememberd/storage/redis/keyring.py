@@ -35,8 +35,8 @@ class RedisKeyring:
         """Whether the data in this Redis is sealed."""
         return bool(await self._run("begun"))
 
-    async def begin(self, root: Row, turned: bool, fresh: Callable[[], bool]) -> tuple[Row, bool] | None:
-        found = await self._run("begin", _value(root), int(turned), int(fresh()))
+    async def begin(self, root: Row, turned: bool, fresh: bool) -> tuple[Row, bool] | None:
+        found = await self._run("begin", _value(root), int(turned), int(fresh))
         return (_row(found[0]), found[1] == b"1") if found else None
 
     async def get(self, owner: str) -> Row | None:

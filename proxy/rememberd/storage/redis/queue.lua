@@ -10,6 +10,7 @@
 -- lease          sorted set of ids by the end of their lease: leased and settled ones
 -- born           sorted set of ids by created_at: due and leased ones; what a model found counts for no age
 -- dead           sorted set of ids by seq
+-- missing        set of ids: turns found missing since the last claim
 -- erased         hash: user to time;  seq: the last number given out;  paused and paused:USER are not of the queue's making
 
 local function key(...) return KEYS[1] .. table.concat({...}, ':') end
@@ -22,13 +23,30 @@ if not now then
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- Turns whose hash is gone although nobody here dropped it: Redis evicted it, or somebody deleted it.
+local missing = 0
+local function forget_missing(id, user)
+  missing = missing + 1
+  call('SADD', key('missing'), id)
+  call('DEL', key('turn', id))
+  for _, set in ipairs({LEASE, BORN, DEAD}) do call('ZREM', set, id) end
+  if user then
+    call('ZREM', key('line', user), id)
+    call('SREM', key('turns_of', user), id)
+  end
+end
+
 -- Who is next of this user, and when.
 local function line_up(user)
   call('ZREM', READY, user)
   call('ZREM', WAITING, user)
-  local head = call('ZRANGE', key('line', user), 0, 0, 'WITHSCORES')
-  if not head[1] then return end
-  local found = call('HMGET', key('turn', head[1]), 'state', 'due')
+  local head, found
+  repeat
+    head = call('ZRANGE', key('line', user), 0, 0, 'WITHSCORES')
+    if not head[1] then return end
+    found = call('HMGET', key('turn', head[1]), 'state', 'due', 'body')
+    if not found[3] then forget_missing(head[1], user) end
+  until found[3]
   if found[1] ~= 'due' then return end
   if tonumber(found[2]) > now then
     call('ZADD', WAITING, found[2], user)
@@ -44,6 +62,7 @@ end
 
 local function make_due(id, due)
   local user, seq = unpack(call('HMGET', key('turn', id), 'user', 'seq'))
+  if not user then return forget_missing(id) end
   call('HSET', key('turn', id), 'state', 'due', 'due', due, 'owner', '')
   call('ZREM', LEASE, id)
   call('ZREM', DEAD, id)
@@ -90,6 +109,13 @@ local function finish(owner, first, done)
   end
 end
 
+-- Since it was asked last.
+local function take_missing()
+  local count = call('SCARD', key('missing'))
+  call('DEL', key('missing'))
+  return count
+end
+
 local operations = {}
 
 function operations.put(id, user, scope, at, answered, body)
@@ -118,17 +144,24 @@ end
 
 function operations.claim(owner, lease_ms, limit)
   for _, id in ipairs(call('ZRANGEBYSCORE', LEASE, '-inf', now, 'LIMIT', 0, 1000)) do make_due(id, 0) end
+  -- Whose turn had a lease and is missing, nobody knows any more: look at everybody's line. Seldom or never needed.
+  if missing > 0 then
+    for _, line in ipairs(call('KEYS', key('line', '*'))) do line_up(line:sub(#key('line', '') + 1)) end
+  end
   for _, user in ipairs(call('ZRANGEBYSCORE', WAITING, '-inf', now, 'LIMIT', 0, 1000)) do line_up(user) end
   local claims = {}
   for _, user in ipairs(call('ZRANGE', READY, 0, limit - 1)) do
-    local id = call('ZRANGE', key('line', user), 0, 0)[1]
-    local body, attempts, version = unpack(call('HMGET', key('turn', id), 'body', 'attempts', 'version'))
-    call('HSET', key('turn', id), 'state', 'leased', 'claimed', version, 'owner', owner)
-    call('ZADD', LEASE, now + lease_ms, id)
-    call('ZREM', READY, user)
-    table.insert(claims, {body, tonumber(attempts)})
+    line_up(user)
+    if call('ZSCORE', READY, user) then
+      local id = call('ZRANGE', key('line', user), 0, 0)[1]
+      local body, attempts, version = unpack(call('HMGET', key('turn', id), 'body', 'attempts', 'version'))
+      call('HSET', key('turn', id), 'state', 'leased', 'claimed', version, 'owner', owner)
+      call('ZADD', LEASE, now + lease_ms, id)
+      call('ZREM', READY, user)
+      table.insert(claims, {body, tonumber(attempts)})
+    end
   end
-  return claims
+  return {take_missing(), claims}
 end
 
 function operations.renew(owner, lease_ms)
@@ -203,7 +236,7 @@ function operations.dead(limit)
   local letters = {}
   for _, id in ipairs(call('ZRANGE', DEAD, 0, limit - 1)) do
     local fields = call('HMGET', key('turn', id), 'user', 'scope', 'created_at', 'attempts', 'error')
-    table.insert(letters, {id, unpack(fields)})
+    if fields[1] then table.insert(letters, {id, unpack(fields)}) end
   end
   return letters
 end
@@ -211,10 +244,10 @@ end
 function operations.replay()
   local ids = call('ZRANGE', DEAD, 0, -1)
   for _, id in ipairs(ids) do
-    call('HSET', key('turn', id), 'attempts', 0)
+    if call('EXISTS', key('turn', id)) == 1 then call('HSET', key('turn', id), 'attempts', 0) end
     make_due(id, 0)
   end
-  return #ids
+  return #ids - missing
 end
 
 return operations[operation](unpack(ARGV, 3, math.min(#ARGV, 8)))

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
+
+from prometheus_client import Counter
 
 from rememberd.memory.serialization import turn_from_json, turn_to_json
 from rememberd.storage.redis.client import RedisClient
 from rememberd.types import Claim, DeadLetter, Millis, QueueStats, Space, Turn
+
+MISSING = Counter("rememberd_turns_missing", "Turns that Redis has lost, evicted for want of memory perhaps.")
+
+log = logging.getLogger("rememberd.queue")
 
 
 class RedisQueue:
@@ -25,7 +32,8 @@ class RedisQueue:
         return bool(await self._run("put", *values))
 
     async def claim(self, limit: int) -> list[Claim]:
-        found = await self._run("claim", self._leases.owner, self._leases.lease_ms, limit)
+        missing, found = await self._run("claim", self._leases.owner, self._leases.lease_ms, limit)
+        count_missing(missing)
         claims = [Claim(turn_from_json(body), attempts) for body, attempts in found]
         self._leases.hold(claim.turn.id for claim in claims)
         return claims
@@ -73,6 +81,12 @@ class RedisQueue:
 
     async def close(self) -> None:
         await self.shared.close()
+
+
+def count_missing(turns: int) -> None:
+    if turns:
+        MISSING.inc(turns)
+        log.error("%d turns are gone from Redis: does it evict keys? set `maxmemory-policy noeviction`", turns)
 
 
 def letter(turn_id: bytes, user: bytes, scope: bytes, at: bytes, attempts: bytes, error: bytes) -> DeadLetter:

@@ -32,10 +32,10 @@ class SqliteKeyring:
     async def begun(self) -> bool:
         return self.database.path.exists() and await self.get(ROOT) is not None
 
-    async def begin(self, root: Row, turned: bool, fresh: Callable[[], bool]) -> tuple[Row, bool] | None:
+    async def begin(self, root: Row, turned: bool, fresh: bool) -> tuple[Row, bool] | None:
         def work(db: sqlite3.Connection) -> Row | None:
             found = db.execute(GET, (ROOT,)).fetchone()
-            if found is None and fresh():
+            if found is None and fresh:
                 db.execute("INSERT INTO keys VALUES (?, ?, ?)", (ROOT, *root))
                 db.execute(f"PRAGMA user_version = {int(turned)}")
                 found = root
