@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -53,6 +54,16 @@ def statuses(proxy: Proxy, key: str, times: int = 8) -> set[int]:
     """Over connections of their own, so that every web process is asked."""
     headers = {"Authorization": f"Bearer {key}"}
     return {httpx.get(f"{proxy.url}/v1/models", headers=headers).status_code for _ in range(times)}
+
+
+def everywhere(proxy: Proxy, key: str) -> bool:
+    """Is this key in force in each web process? On a busy machine one of them may read its keys seconds after the
+    other, and take few connections meanwhile: so many answers in a row must be good, at some distance."""
+    for _ in range(5):
+        if statuses(proxy, key, 10) != {200}:
+            return False
+        time.sleep(0.3)
+    return True
 
 
 def cli(proxy: Proxy, *words: str) -> int:
@@ -142,7 +153,7 @@ def test_a_limit_counts_over_all_processes(own: Proxy) -> None:
     """Exactly, whichever of them is asked; 429 in the dialect's shape says when to come back. Others go on."""
     key = made(own, name="slow", user="ada", requests_per_minute=5)["key"]
     later = made(own, name="later", user="ada")["key"]
-    eventually(lambda: statuses(own, later) == {200})  # where a later key is known, this one is
+    eventually(lambda: everywhere(own, later))  # where a later key is known, this one is
     with own.client(key=key, Connection="close") as client:
         asked = [ask(client, "Hi").status_code for _ in range(8)]
         assert sorted(asked) == [200] * 5 + [429] * 3
@@ -158,7 +169,7 @@ def test_a_call_of_a_tool_counts_once(own: Proxy) -> None:
     """Though it is answered by asking the memory API."""
     key = made(own, name="tool", user="ada", requests_per_minute=3)["key"]
     later = made(own, name="after the tool's", user="ada")["key"]
-    eventually(lambda: statuses(own, later) == {200})
+    eventually(lambda: everywhere(own, later))
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_memories", "arguments": {}}}
     accepted = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-06-18"}
     with own.client(key=key, **accepted) as client:
