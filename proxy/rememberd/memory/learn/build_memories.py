@@ -37,7 +37,10 @@ def redacted(turn: Turn, too: Collection[str] = ()) -> Turn:
     for counts in (user_text.counts, answer.counts):
         for kind, count in counts.items():
             REDACTED.labels(kind).inc(count)
-    return replace(turn, user_text=user_text.text, answer=answer.text, redacted=True)
+    speaker = turn.speaker and redact(turn.speaker, too).text
+    if speaker != turn.speaker or (speaker and injection_reason(speaker)):
+        speaker = None  # a secret or an order is nobody's name
+    return replace(turn, user_text=user_text.text, answer=answer.text, speaker=speaker, redacted=True)
 
 
 def episode(turn: Turn) -> Memory:

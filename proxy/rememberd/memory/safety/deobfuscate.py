@@ -4,9 +4,10 @@ out, digits for letters, base64. Pure."""
 from __future__ import annotations
 
 import re
-import unicodedata
 from base64 import b64decode
 from collections.abc import Iterator
+
+from rememberd.memory.safety.visible_text import shown
 
 _FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007f]+")  # England's, Scotland's and Wales's are spelled in tags
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
@@ -33,25 +34,25 @@ def hidden_text(text: str) -> str:
 
 def decoded_variants(text: str) -> str:
     """The text without what hides in it, then each other way to read it, one after the other."""
-    shown = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
-    return "\n".join([shown, *_others(text, shown)])
+    seen = shown(text)
+    return "\n".join([seen, *_others(text, seen)])
 
 
-def _others(text: str, shown: str) -> Iterator[str]:
+def _others(text: str, seen: str) -> Iterator[str]:
     if hidden := hidden_text(text):
         yield hidden
     for turned in _TURNED.findall(text):
         yield turned[::-1]
-    if _SPACED.search(shown):
-        yield _SPACED.sub(lambda found: found[0].replace(found[1], ""), shown)
-    if _FOREIGN.search(shown):
-        yield shown.translate(_LOOK)
-    if _LEET.search(shown):
-        yield _LEET.sub(lambda found: found[0].translate(_DIGITS), shown)
-        yield _LEET.sub(lambda found: found[0].translate(_DIGITS_I), shown)
-    for hexadecimal in _HEX.findall(shown):
+    if _SPACED.search(seen):
+        yield _SPACED.sub(lambda found: found[0].replace(found[1], ""), seen)
+    if _FOREIGN.search(seen):
+        yield seen.translate(_LOOK)
+    if _LEET.search(seen):
+        yield _LEET.sub(lambda found: found[0].translate(_DIGITS), seen)
+        yield _LEET.sub(lambda found: found[0].translate(_DIGITS_I), seen)
+    for hexadecimal in _HEX.findall(seen):
         yield bytes.fromhex(hexadecimal).decode("ascii", "replace")
-    for packed in _BASE64.findall(shown):
+    for packed in _BASE64.findall(seen):
         yield _unpacked(packed)
 
 

@@ -46,11 +46,12 @@ def _is(scheme: Any) -> Callable[[str], bool]:
 
 def _named(words: str, number: str, check: Callable[[str], bool] | None) -> Shape:
     """A number soon after its name: "my BSN is …", "BSN: …"."""
-    return shape(
+    found = shape(
         "national id",
         rf"(?i:(?<!\w)(?:{words}))[^\d\n]{{0,25}}?(?<![A-Za-z0-9])(?P<secret>{number})(?![A-Za-z0-9])",
         check,
     )
+    return found._replace(named=True)
 
 
 def _plain(number: str, check: Callable[[str], bool] | None) -> Shape:

@@ -11,6 +11,7 @@ from prometheus_client import Counter
 from rememberd.memory.recall.block import sides
 from rememberd.memory.safety.deobfuscate import decoded_variants, hidden_text
 from rememberd.memory.safety.injection_patterns import MARKUP, ORDERS
+from rememberd.memory.safety.visible_text import shown
 from rememberd.types import NEVER, Memory
 
 QUARANTINED = Counter(
@@ -24,15 +25,18 @@ def injection_reason(text: str) -> str | None:
     """Why `text` is taken for an order to an assistant; None if it is not."""
     if re.search(r"\w", hidden_text(text)):
         return "hides words in invisible characters"
-    if MARKUP.search(text):
+    if MARKUP.search(text) or MARKUP.search(shown(text)):
         return "forges the markup of a chat"
     read = _BLANK.sub(" ", decoded_variants(text))
     return next((reason for reason, shape in ORDERS.items() if shape.search(read)), None)
 
 
 def quarantine_reason(memory: Memory) -> str | None:
-    """`suspicion` of what it says; of an exchange by itself each side, for "Assistant:" before the answer is ours."""
-    said = (memory.text,) if memory.kind == "fact" else sides(memory)
+    """`injection_reason` of what it says, also behind the name of who said it, as the block shows it. Of an exchange
+    each side by itself, for "Assistant:" before the answer is ours."""
+    said = [memory.text] if memory.kind == "fact" else [*sides(memory)]
+    if memory.speaker:
+        said.append(f"{memory.speaker}: {said[0]}")
     return next(filter(None, (injection_reason(side.strip()) for side in said)), None)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
-from functools import partial
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from rememberd.memory.safety.pii_patterns import NATIONAL_IDS, PERSONAL
-from rememberd.memory.safety.secret_patterns import SECRETS, Shape
+from rememberd.memory.safety.secret_patterns import GROUPED, SECRETS, Shape
+from rememberd.memory.safety.visible_text import View, oddly_separated, shown, view
 
 _ALWAYS = (*SECRETS, *NATIONAL_IDS)
+_GROUPED = (*GROUPED, *(shape for shape in SECRETS if shape.kind in ("card number", "IBAN")))
+_NAMED = tuple(shape for shape in NATIONAL_IDS if shape.named)
 
 
 class Redacted(NamedTuple):
@@ -23,18 +24,35 @@ class Redacted(NamedTuple):
 def redact(text: str, personal: Collection[str] = ()) -> Redacted:
     """Each secret becomes "[redacted: KIND]"; redacting the result again changes nothing.
 
-    `personal` names the keys of `PERSONAL` that go as well."""
+    `personal` names the keys of `PERSONAL` that go as well. Secrets are looked for in the text as people see it, and
+    numbers also with other characters between their groups; what is no secret stays as it was written."""
     counts: dict[str, int] = {}
-    for shape in (*_ALWAYS, *(each for name in personal for each in PERSONAL[name])):
-        text = shape.pattern.sub(partial(_replaced, shape=shape, counts=counts), text)
+    text = _without(view(text), text, (*_ALWAYS, *(each for name in personal for each in PERSONAL[name])), counts)
+    if oddly_separated(shown(text)):
+        text = _without(view(text).with_hyphens(), text, _GROUPED, counts)
+        text = _without(view(text).joined(), text, _NAMED, counts)
     return Redacted(text, counts)
 
 
-def _replaced(found: re.Match[str], *, shape: Shape, counts: dict[str, int]) -> str:
-    group = "secret" if found.groupdict().get("secret") else 0
-    secret = found[group]
-    if "[redacted" in secret or (shape.check and not shape.check(secret)):
-        return found[0]
-    counts[shape.kind] = counts.get(shape.kind, 0) + 1
-    start, end = found.start(group) - found.start(), found.end(group) - found.start()
-    return f"{found[0][:start]}[redacted: {shape.kind}]{found[0][end:]}"
+def _without(seen: View, text: str, shapes: Iterable[Shape], counts: dict[str, int]) -> str:
+    """`text` without the secrets that the shapes find in `seen`, its view."""
+    gone: list[tuple[int, int, str]] = []
+    for shape in shapes:
+        if spans := list(_secrets(shape, seen.text)):
+            counts[shape.kind] = counts.get(shape.kind, 0) + len(spans)
+            gone += [(seen.starts[begin], seen.ends[end - 1], shape.kind) for begin, end in spans]
+            seen = seen.replaced(spans, f"[redacted: {shape.kind}]")
+    parts: list[str] = []
+    at = 0
+    for begin, end, kind in sorted(gone):
+        parts += (text[at:begin], f"[redacted: {kind}]")
+        at = max(at, end)
+    return "".join((*parts, text[at:]))
+
+
+def _secrets(shape: Shape, text: str) -> Iterator[tuple[int, int]]:
+    for found in shape.pattern.finditer(text):
+        group = "secret" if found.groupdict().get("secret") else 0
+        secret = found[group]
+        if "[redacted" not in secret and (shape.check is None or shape.check(secret)):
+            yield found.span(group)

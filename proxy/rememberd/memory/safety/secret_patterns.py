@@ -16,11 +16,13 @@ from stdnum import luhn as _luhn
 
 
 class Shape(NamedTuple):
-    """`pattern` finds the secret, in its group `secret` if only a part of the match is one."""
+    """`pattern` finds the secret, in its group `secret` if only a part of the match is one. `named`: only beside the
+    name of such a number, so that its digits may be grouped in any way."""
 
     kind: str
     pattern: re.Pattern[str]
     check: Callable[[str], bool] | None = None
+    named: bool = False
 
 
 def shape(kind: str, pattern: str, check: Callable[[str], bool] | None = None) -> Shape:
@@ -66,17 +68,48 @@ _PLAIN = (
     "correct the a an in on at to so still now my that this it what never always also being longer short hashed stored "
     "saved encrypted changed different unknown visible hidden blank case-sensitive compromised leaked stolen falsch "
     "nicht vergessen zu weg sicher abgelaufen incorrecto incorrecta muy demasiado oublié perdu incorrect trop faux feil "
-    "ikke glemt no não errada sbagliata scaduta vergeten niet and or for from of with managers manager is are was"
+    "ikke glemt no não errada sbagliata scaduta vergeten niet and or for from of with managers manager is are was "
+    "esta este esto esa ese questa questo quello diese dieser dieses jene celle celui ceci cela essa isso denne dette "
+    "den det deze dit ta ten to эта этот это"
 )
+# Digit by digit or in pairs, where something stands between each two of them: see `View.with_hyphens`.
+GROUPED: tuple[Shape, ...] = (
+    shape("card number", r"(?<![\w-])[2-6](?:-\d){12,18}(?![\w-])", _card),
+    shape("card number", r"(?<![\w-])[2-6]\d(?:-\d\d){6,8}(?:-\d)?(?![\w-])", _card),
+)
+
+
+def _phrase_like(phrase: str) -> bool:
+    """What follows "my passphrase is": several words, not the beginning of a remark about it."""
+    words = phrase.split()
+    remark = (
+        words[0].casefold() in ("too", "very", "not", "what", "a", "the", "in", "on", "at", "so", "to")
+        if words
+        else True
+    )
+    return not remark and (len(words) >= 4 or _secret_like(words[0]))
+
+
+# Of several words, up to the end of the sentence.
+_PHRASE = (
+    r"(?:pass[ -]?phrases?|(?:seed|recovery|mnemonic)\s(?:phrase|words)|passphrase|wiederherstellungsphrase|phrase\s(?:secrète|de\spasse)"
+    r"|frase\s(?:semilla|secreta|de\s(?:contraseña|recuperación|recuperação))|frase\s(?:segreta|di\srecupero)|wachtwoordzin|lösenfras(?:en)?"
+    r"|passfrase(?:n)?|парольная\sфраза)"
+)
+_PIN = r"(?:pin(?:[ -]?(?:code|kode?n?|kod\w?|number|nummer))?|пин(?:-?код)?|geheimzahl|code\ssecret|codice\spin|pinkoden)"
 # The word for it, with the endings and compounds that its language hangs on it.
 _SPOKEN = (
-    r"(?:passwor[dt]|passwd|passphrase|passcode|pwd|pw|pin(?:[ -]?code)?|passwort|kennwort|mot de passe|mdp|contraseña"
-    r"|clave|senha|passord(?:et)?|adgangskode(?:n)?|lösenord(?:et)?|wachtwoord|hasło|пароль|parola(?:m)?|salasana(?:ni)?)"
+    r"(?:passwor[dt]|passwd|passphrase|passcode|pwd|pw|passwort|kennwort|mot de passe|mdp|contraseña"
+    r"|clave|senha|passord(?:et)?|adgangskode(?:n)?|lösenord(?:et)?|wachtwoord|hasło|пароль|parola(?:m)?|şifre(?:m|si)?|jelszó|heslo|salasana(?:ni)?)"
 )
-_OF = r"(?:\s(?:mitt?|min|for|til|für|para|pour|on|auf|på|an)\b(?:\s[\w .]{1,30}?)?)?"
+# What the secret opens, between its name and "is": "of my old router", "für das WLAN", "de la tarjeta".
+_OF = (
+    r"(?:\s(?:mitt?|min|mein\w{0,2}|for|to|of|from|til|für|zu[mr]?|vo[nm]|de(?:r|s|l|m)?|d[ou]|d[ae]s?|di|dell[ao]|para|pour"
+    r"|on|auf|på|an|av|af|från|fra|van|voor|bij|от|для|к|na|do|od|z|w|dla|till)\b[^\n.!?:=\[]{0,40}?)?"
+)
 _IS = (
-    r"(?:\s{0,3}[:=]\s{0,3}|'s\s{1,3}|\s{1,3}(?:is|ist|lautet|est|es|é|è|er|är|on|to)\s{1,3}"
-    r"(?:now\s{1,3}|set\s{1,3}to\s{1,3})?[:=]?\s{0,3})"
+    r"(?:\s{0,3}[:=]\s{0,3}|\s{1,3}-\s{1,3}|'s\s{1,3}|\s{1,3}(?:is|was|are|ist|war|lautet|heißt|est|était|es|era|é|è|er|var|är|on|oli|to|jest|to\sjest|eto|это)\s{1,3}"
+    r"(?:now\s{1,3}|set\s{1,3}to\s{1,3}|still\s{1,3})?[:=]?\s{0,3})"
 )
 _EAST = r"(?:密码|密碼|口令|パスワード|暗証番号|비밀번호|암호)\s{0,3}(?:是|は|는|은|이|:|：)\s{0,3}"
 _QUOTED = r"\"[^\"\n]{3,128}\"|'[^'\n]{3,128}'|“[^”\n]{3,128}”|„[^“\n]{3,128}“|`[^`\n]{3,128}`"
@@ -130,6 +163,9 @@ SECRETS: tuple[Shape, ...] = (
     shape("JWT", r"\beyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]{0,1000}"),
     shape("bearer token", r"(?i:\bauthorization[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?:bearer|basic|token)\s{1,3}|\bbearer\s{1,3})(?P<secret>[A-Za-z0-9._~+/=-]{16,2000})", has_digit),
     shape("secret", r"(?i:\b(?:api[ _-]?key|secret[ _-]?key|access[ _-]?token|auth[ _-]?token|client[ _-]?secret|private[ _-]?token)[\"']?(?:\s{0,3}[:=]\s{0,3}|\s{1,3}is\s{1,3})[\"'`]?)(?P<secret>[A-Za-z0-9._~+/=-]{12,500})", has_digit),
+    shape("password", rf"(?i:(?<!\w){_PHRASE}{_OF}[\"']?{_IS})(?P<secret>{_QUOTED}|(?!\[redacted|[{{$<])(?:(?!\s(?:and|und|et|y|e|en|og|och|i)\s)[^\n.!?,;\[]){{3,200}})", _phrase_like),
+    shape("password", r"(?i:(?<!\w)(?:пароль|пин(?:-?код)?|şifre\w{0,4}|parola\w{0,3})(?:\s[^\s:=]{1,20}){0,4}?\s)(?P<secret>(?=\S{0,60}\d)(?!\[redacted)\S{4,64}?)(?=[.!]?\s{0,3}(?:\n|\Z))"),
+    shape("password", rf"(?i:(?<!\w){_PIN}{_OF}[\"']?{_IS})(?P<secret>[\"'“„]?(?!\[redacted)(?=\S{{0,20}}\d)\S{{3,32}})", _secret_like),
     shape("password", rf"(?i:(?<!\w){_SPOKEN}{_OF}[\"']?{_IS})(?P<secret>{_QUOTED}|(?!\[redacted|[{{$<])\S{{3,128}})", _secret_like),
     shape("password", rf"{_EAST}(?P<secret>(?=[!-~]{{0,60}}\d)(?!\[redacted)[!-~]{{4,64}})"),
     shape("password", r"(?i:(?<!\w)pass\s{0,3}[:=]\s{0,3})(?P<secret>(?=\S{0,60}\d)(?!\[redacted)\S{4,64})"),
