@@ -139,6 +139,7 @@ class Turn:
     speaker: str | None = None
     recalled: tuple[str, ...] = ()  # ids of the memories in the block
     earlier: tuple[str, ...] = ()  # ids of this conversation's turns before; only when they are to be forgotten
+    forgotten: tuple[str, ...] = ()  # ids of what was deleted at its wish before the answer
     continues: bool = False  # a further step of a tool loop: nothing new was said
     trace: str = ""  # the chat's span, as the header traceparent names it
     taken_at: Millis = 0  # when it came to us, where that is later than it was said: an import
@@ -169,6 +170,7 @@ class SpooledTurn(NamedTuple):
 class Fact:
     """What an extractor found: one sentence about the user, and the span of the user's own text that it is based on.
 
+    `expires_at` is when it ends by nature (an age, an exam on Friday), None if it has no such end.
     `verdicts`: the memories that the fact repeats or replaces in the judgement of a model.
     """
 
@@ -177,6 +179,7 @@ class Fact:
     slot: str | None = None
     valid_from: Millis | None = None
     verdicts: Verdicts = field(default_factory=dict, hash=False)
+    expires_at: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,6 +212,18 @@ def test_export_and_import_move_a_person(proxy: Proxy, user: str) -> None:
         assert not {m["id"] for m in memories(other)} & {m["id"] for m in lines}
 
 
+def test_importing_ones_own_export_changes_nothing(proxy: Proxy, user: str) -> None:
+    """Facts, exchanges and edited memories: the second export has the lines of the first, with the same ids."""
+    with proxy.client(user) as client:
+        ask(client, "I live in Narvik and I have a goat.")
+        fact = remembered(client, "Narvik", "fact")
+        client.patch(f"/v1/memories/{fact['id']}", json={"text": "I live in Narvik, by the sea."})
+        before = sorted(client.get("/v1/memories/export").text.splitlines())
+        done = client.post("/v1/memories/import", content="\n".join(before)).json()
+        assert (done["added"], done["merged"]) == (0, len(before))
+        assert sorted(client.get("/v1/memories/export").text.splitlines()) == before
+
+
 def test_an_import_with_bad_lines_keeps_the_good_ones_and_names_the_bad(proxy: Proxy, user: str) -> None:
     """By line number."""
     raw = (

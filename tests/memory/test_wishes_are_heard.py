@@ -55,8 +55,6 @@ def test_show(text: str) -> None:
         ("I keep forgetting that I have a dentist appointment", None),
         ("Write a song called 'Forget that I loved you' for my band, with three verses", None),
         ("Remove the duplicates from my list", None),
-        ("Don't forget that I like tea", None),
-        ("Remember that I like tea", None),
     ],
 )
 def test_forget(text: str, what: str | None) -> None:

@@ -34,7 +34,8 @@ async def enqueue_import(
     Raises `QueueUnavailable`, and `RequestError` 409 when the user is erased meanwhile."""
     taken = ImportResult()
     for turn in turns:
-        if memory_command(turn.user_text) is not None:
+        command = memory_command(turn.user_text)
+        if command is not None and command.kind != "remember":
             taken.skipped.append(turn.receipt)
             continue
         before = await receipts.get(turn.space, turn.receipt)

@@ -207,7 +207,7 @@ class Memories:
         raw, now = await read_body(request.receive, request.headers, self.max_body_bytes), _now()
         added = merged = 0
         errors: list[dict[str, Any]] = []
-        batch: list[Memory] = []
+        batch: list[tuple[str, Memory]] = []
         turns: list[Turn] = []
         for number, line in _numbered(raw):
             try:
@@ -215,7 +215,7 @@ class Memories:
                 if "user" in fields:
                     turns.append(turn_from(fields, space, now))
                 else:
-                    batch.append(memory_from(fields, space, now, self.redact_too))
+                    batch.append((str(fields.get("id") or ""), memory_from(fields, space, now, self.redact_too)))
             except RequestError as error:
                 errors.append({"line": number, "message": error.message})
             if len(batch) >= _IMPORT_BATCH:
@@ -232,9 +232,13 @@ class Memories:
         )
 
     async def _import(
-        self, space: Space, batch: list[Memory], now: Millis, added: int, merged: int
+        self, space: Space, batch: list[tuple[str, Memory]], now: Millis, added: int, merged: int
     ) -> tuple[int, int]:
-        outcome = await self._merge(space, batch, now)
+        """A line with the id of a memory that is here, or was deleted here, is of an export of this user's own: it
+        changes nothing."""
+        ids = [given for given, _ in batch if given]
+        known = {each.id for each in await self.store.get(space, ids)} | set(await self.store.deleted_at(space, ids))
+        outcome = await self._merge(space, [memory for given, memory in batch if given not in known], now)
         return added + len(outcome.added), merged + len(batch) - len(outcome.added)
 
     async def _merge(self, space: Space, memories: list[Memory], began: Millis) -> Outcome:

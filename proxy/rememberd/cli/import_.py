@@ -172,7 +172,8 @@ def _guess(batch: list[Line], summary: Summary) -> None:
             summary.facts[said.text] = None
             continue
         summary.turns += 1
-        if memory_command(said.text) is not None:
+        command = memory_command(said.text)
+        if command is not None and command.kind != "remember":
             summary.skipped += 1
             continue
         summary.episodes += 1

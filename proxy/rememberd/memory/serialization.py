@@ -20,6 +20,7 @@ def turn_from_json(data: bytes) -> Turn:
     fields["space"] = Space(*fields["space"])
     fields["source"] = Source(**fields["source"])
     fields["recalled"], fields["earlier"] = tuple(fields["recalled"]), tuple(fields.get("earlier", ()))
+    fields["forgotten"] = tuple(fields.get("forgotten", ()))
     fields["found"] = tuple(Fact(**fact) for fact in fields.get("found", ()))
     return Turn(**fields)
 

@@ -1,9 +1,10 @@
-"""When do two short statements say the same? Their content words in order, and whether they deny, decide; a vector
-alone cannot: "I moved from London to Paris" and "… from Paris to London" have the cosine .99. Pure."""
+"""When do two short statements say the same? Their words in order, with their symbols, and whether they deny, decide;
+a vector alone cannot: "I moved from London to Paris" and "… from Paris to London" have the cosine .99. Pure."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from rememberd.memory.ids import normal
 
@@ -11,26 +12,91 @@ from rememberd.memory.ids import normal
 # 20,000 characters each took half a second.
 LONGEST = 2_000
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_EDGES = ".,;:!?…。、，！？\"'“”„‘’«»()[]"
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|nothing|without|cannot|hate|dislike|loathe|stopped|quit|left|former|formerly|used to"
     r"|\w+n['’]t|kein\w*|nicht|nie|mehr|ne|pas|jamais|plus|nunca|ya no|ikke|aldri|inte|aldrig|niet|geen|non|não)\b",
     re.IGNORECASE,
 )
-# Not among them: what changes the meaning of a statement, such as was, had, to and from.
-_FILLER_WORDS = (
-    "a an the i i'm im i've ive i'd am is are be been being my me mine myself we our us you it its this that and or "
-    "but also so then too very really quite actually just now still currently always absolutely totally basically "
-    "btw of in on at by as into about have has got do does did no not any anymore more longer lot lots much own up "
-    "don't dont doesn't can't cannot never"
+# Only in lower case and never the first word's namesake: An, My and Do are names too.
+_FILLERS = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "i",
+        "i'm",
+        "im",
+        "i've",
+        "am",
+        "is",
+        "are",
+        "be",
+        "been",
+        "being",
+        "my",
+        "me",
+        "we",
+        "our",
+        "it",
+        "its",
+        "that",
+        "and",
+        "or",
+        "but",
+        "also",
+        "so",
+        "then",
+        "too",
+        "very",
+        "really",
+        "quite",
+        "actually",
+        "just",
+        "now",
+        "still",
+        "currently",
+        "always",
+        "absolutely",
+        "totally",
+        "basically",
+        "of",
+        "in",
+        "on",
+        "at",
+        "by",
+        "as",
+        "into",
+        "about",
+        "have",
+        "has",
+        "got",
+        "do",
+        "does",
+        "did",
+    ]
 )
-_FILLERS = frozenset(_FILLER_WORDS.split())
+_NEGATIVES = frozenset(
+    [
+        "not",
+        "no",
+        "never",
+        "don't",
+        "dont",
+        "doesn't",
+        "can't",
+        "cannot",
+        "won't",
+        "isn't",
+        "any",
+        "anymore",
+        "more",
+        "longer",
+    ]
+)
 _SYNONYMS = {
-    "love": "like", "adore": "like", "enjoy": "like", "fond": "like",
-    "hate": "like", "dislike": "like", "loathe": "like", "stand": "like",
     "named": "name", "called": "name",
-    "based": "live", "living": "live", "reside": "live",
-    "employed": "work", "working": "work",
+    "love": "like", "adore": "like", "enjoy": "like", "hate": "like", "dislike": "like", "loathe": "like",
 }  # fmt: skip
 
 
@@ -55,11 +121,12 @@ def negated(text: str) -> bool:
 
 
 def content(text: str) -> list[str]:
-    """The words that carry meaning, in order, without plural s, and with a few synonyms folded."""
-    words = (word.casefold().replace("’", "'") for word in _WORD.findall(text))
-    return [_folded(word) for word in words if word not in _FILLERS]
-
-
-def _folded(word: str) -> str:
-    stem = word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
-    return _SYNONYMS.get(stem, _SYNONYMS.get(word, stem))
+    """The words that carry meaning, in order, NFC, case-folded and with their symbols ("c#", "b+", "1,5")."""
+    words = []
+    for number, token in enumerate(unicodedata.normalize("NFC", text).replace("’", "'").split()):
+        word = token.strip(_EDGES) or token
+        folded = word.casefold()
+        is_name = number > 1 and word[:1].isupper() and word != "I"
+        if is_name or (folded not in _FILLERS and folded not in _NEGATIVES):
+            words.append(_SYNONYMS.get(folded, folded))
+    return words

@@ -26,6 +26,8 @@ from rememberd.errors import QueueUnavailable
 from rememberd.http.relay import OnFirst, Relay, cancel_on_disconnect
 from rememberd.http.request import header_values, read_body, request_id, with_query
 from rememberd.memory.learn.build_memories import redacted
+from rememberd.memory.learn.carry_out import Done
+from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.recall.recall import Recall, Recalled
 from rememberd.pipeline.chat_request import (
     ChatRequest,
@@ -37,6 +39,7 @@ from rememberd.pipeline.chat_request import (
     user_turn,
     write_of,
 )
+from rememberd.pipeline.commands import run_command, with_note
 from rememberd.pipeline.outbox import Outbox
 from rememberd.ports import BlockCache, PauseStore, ReceiptStore
 from rememberd.telemetry import tracing
@@ -201,6 +204,11 @@ class Chat:
         if isinstance(cached, RecallResult):
             return cached
         version, replaces = cached
+        command = self._command(request, user_turn)
+        if command is not None:
+            done = await self._carried_out(command, request, user_turn)
+            if command.kind != "remember":  # what the wish names is not recalled beside it
+                return await self._with_version(with_note(Recalled("hit"), done.note), done.gone, user_turn, request)
         recalled = await self.recall.recall(
             user_turn.space,
             user_turn.asked.text,
@@ -210,7 +218,36 @@ class Chat:
             previous=user_turn.asked.previous,
             private=request.local,
         )
+        if command is not None:
+            recalled = with_note(recalled, done.note)
         return RecallResult(recalled, None if recalled.status == "degraded" else version, replaces)
+
+    def _command(self, request: ChatRequest, user_turn: UserTurn) -> MemoryCommand | None:
+        """What the user asks of the memory, other than to be shown it. A step of a tool loop asks nothing anew."""
+        if request.mode != "on" or user_turn.asked.continues:
+            return None
+        command = memory_command(user_turn.asked.text, user_turn.asked.previous)
+        return None if command is None or command.kind == "show" else command
+
+    async def _carried_out(self, command: MemoryCommand, request: ChatRequest, user_turn: UserTurn) -> Done:
+        return await run_command(
+            command,
+            self.recall.store,
+            self.recall.embedder,
+            self.block_cache,
+            user_turn.space,
+            request.at,
+            deadline_ms=self.deadline_ms,
+            shown=lambda memory: request.local or not self.recall.privacy.keeps(user_turn.space, memory),
+        )
+
+    async def _with_version(
+        self, recalled: Recalled, forgotten: tuple[str, ...], user_turn: UserTurn, request: ChatRequest
+    ) -> RecallResult:
+        """To be cached for the steps of a tool loop, under the version that the deletion has left."""
+        cached = await self._cached_block(user_turn, request)
+        version = None if isinstance(cached, RecallResult) else cached[0]
+        return RecallResult(recalled, version, forgotten=forgotten)
 
     def upstream_body(
         self, request: ChatRequest, recall_result: RecallResult | None
@@ -283,7 +320,10 @@ class Chat:
         began = time.perf_counter()
         await _note_usage(copy, whole)
         filing = self._start(self._record(self._steps(request, user_turn, recall_result, receipt)))
-        await self.outbox.put(await self._redacted_turn(request, user_turn, receipt, copy))
+        turn = await self._redacted_turn(request, user_turn, receipt, copy)
+        if recall_result is not None and recall_result.forgotten:
+            turn = replace(turn, forgotten=recall_result.forgotten)
+        await self.outbox.put(turn)
         left = self.deadline_ms / 1000 - (time.perf_counter() - began)
         await asyncio.wait({filing}, timeout=0 if self.outbox.behind else max(0.0, left))
         remembering.observe(time.perf_counter() - began)

@@ -70,11 +70,13 @@ class ChatRequest:
 @dataclass(frozen=True, slots=True)
 class RecallResult:
     """What recall gave, and the version of the space it was made from: None when the block need not be cached
-    (again). `replaces` is when the cached block was made that is out of date."""
+    (again). `replaces` is when the cached block was made that is out of date, `forgotten` are the ids that were
+    deleted at the user's wish."""
 
     recalled: Recalled
     version: int | None = None
     replaces: Millis = 0
+    forgotten: tuple[str, ...] = ()
 
 
 def user_turn(dialect: Dialect, identity: Identity, asked: UserMessage, body: dict[str, Any]) -> UserTurn:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 
 from rememberd.memory.history import earlier_texts
 from rememberd.memory.ids import episode_id
-from rememberd.memory.learn.reconcile import NEAR
-from rememberd.memory.text_similarity import says_the_same
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import Memory, Millis, Space, Turn
 
@@ -30,35 +28,11 @@ async def forget(
     return await store.delete(space, ids, at=clock())
 
 
-async def forget_said(store: MemoryStore, embedder: Embedder, space: Space, what: str, at: Millis) -> list[str]:
-    """Everything that says `what` ("I live in Oslo", "my dog"): the ids that went. Raises as `forget` does."""
-    gone: list[str] = []
-    for memory_id in await _saying(store, embedder, space, what, at):
-        gone += await forget(store, embedder, space, memory_id, lambda: at)
-    return gone
-
-
 async def unforgotten(store: MemoryStore, space: Space, turns: Sequence[Turn]) -> list[Turn]:
     """Those whose episode was not deleted since. Raises `StoreUnavailable`."""
     episodes = {turn.id: episode_id(space, turn.said_in) for turn in turns}
     gone = await store.deleted_at(space, list(episodes.values()))
     return [turn for turn in turns if episodes[turn.id] not in gone]
-
-
-async def _saying(store: MemoryStore, embedder: Embedder, space: Space, what: str, now: Millis) -> list[str]:
-    terms = embedder.query(what)
-    if not terms.indices:
-        return []
-    near = await store.search(space, await embedder.dense(what), terms, now=now)
-    alike = {each.id for each in near if each.kind == "fact" and each.dense >= NEAR}
-    # Facts first: one takes its exchange along, an exchange would take all its other facts.
-    facts_first = sorted(await store.get(space, [each.id for each in near]), key=lambda memory: memory.kind != "fact")
-    return [
-        memory.id
-        for memory in facts_first
-        if set(terms.indices) <= set(embedder.query(memory.text).indices)
-        or (memory.id in alike and says_the_same(what, memory.text))
-    ]
 
 
 async def related(store: MemoryStore, embedder: Embedder, space: Space, memory: Memory, now: Millis) -> list[Memory]:

@@ -19,7 +19,10 @@ from typing import NamedTuple
 
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.ids import fact_id, normal
-from rememberd.memory.text_similarity import content, negated, opposes, says_the_same
+from rememberd.memory.learn.over import ended_attributes, ends, is_empty_denial, repeats
+from rememberd.memory.learn.rules.natural_ends import dated
+from rememberd.memory.learn.rules.slots import is_single
+from rememberd.memory.text_similarity import says_the_same
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import NEVER, Memory, Millis, Space, Verdicts
 
@@ -99,6 +102,8 @@ async def _settle_one(
     if memory.kind == "episode":
         return settle_episode(known[0] if known else None, memory)
     known = [*known, *await _related(store, embedder, space, memory, now, verdicts or {})]
+    if is_empty_denial(memory) and not any(ends(memory, each) for each in known):
+        return None
     # A turn's own facts come in the order that the user told them; a model's after those of later turns.
     told = known if verdicts is not None else _before(known, memory, now)
     return _dated(settle_fact(told, memory, verdicts or {}), told, known)
@@ -112,16 +117,19 @@ def _id_beside_the_edited(space: Space, memory: Memory) -> str:
 async def _related(
     store: MemoryStore, embedder: Embedder, space: Space, fact: Memory, now: Millis, verdicts: Verdicts
 ) -> list[Memory]:
-    """The values of the fact's slot, past ones too; or, without a slot, the facts next to it in meaning that were
-    current when it was said: a turn done again must find what it touched, though a later one has closed that. And
-    what there are verdicts about."""
-    if fact.slot:
-        page, _ = await store.page(space, limit=_HISTORY, now=now, kind="fact", slot=fact.slot, include_past=True)
-        return page + (await store.get(space, list(verdicts)) if verdicts else [])
-    dense, sparse = await embedder.dense(fact.text), embedder.query(fact.text)
-    found = await store.search(space, dense, sparse, now=fact.created_at - 1, limit=_NEIGHBOURS, kind="fact")
-    near = found.take(found.slot.codes < 0).nearest(NEAR)
-    return await store.get(space, list(dict.fromkeys([*near, *verdicts])))
+    """The facts of its slot and of those that it may end, past ones too. Unless its slot has one value at a
+    time, also the facts next to it in meaning that were current when it was said: a turn done again must find what it
+    touched, though a later one has closed that. And what there are verdicts about."""
+    found: dict[str, Memory] = {}
+    for slot in dict.fromkeys((fact.slot, *ended_attributes(fact))):
+        if slot:
+            page, _ = await store.page(space, limit=_HISTORY, now=now, kind="fact", slot=slot, include_past=True)
+            found |= {each.id: each for each in page}
+    if not is_single(fact.slot):
+        dense, sparse = await embedder.dense(fact.text), embedder.query(fact.text)
+        near = await store.search(space, dense, sparse, now=fact.created_at - 1, limit=_NEIGHBOURS, kind="fact")
+        found |= {each.id: each for each in await store.get(space, list(near.nearest(NEAR)))}
+    return [*found.values(), *await store.get(space, [each for each in verdicts if each not in found])]
 
 
 def _before(known: Sequence[Memory], fact: Memory, now: Millis) -> Sequence[Memory]:
@@ -187,14 +195,19 @@ def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Se
     same = alike[0] if alike else None
     stated = _restated(same, fact) if same else replace(fact, updated_at=fact.created_at)
     others = [each for each in known if each.id != stated.id and each.valid_to is None]
-    rivals = [each for each in others if _contrary(each, stated)]
-    stay = [each for each in rivals if each.updated_at > stated.updated_at or _spares(stated, each, known)]
+    ahead = [each for each in others if _holds_since_later(each, stated) and ends(each, stated)]
+    rivals = [each for each in others if each not in ahead and ends(stated, each)]
+    stay = ahead + [each for each in rivals if each.updated_at > stated.updated_at]
+    if is_single(stated.slot) and ended_attributes(stated):  # the end of a value is no value beside one that holds
+        stay += [
+            each for each in others if each.slot == stated.slot and each not in rivals and not ended_attributes(each)
+        ]
     if stay and stated.valid_to is None:
         stated = _closed(stated, stay[0])
     if stay or stated.valid_to is not None:
         return Settled(stated, added=same is None)
     replaced = [each for each in others if each not in rivals and _replaced(each, fact, verdicts)]
-    if any(each.pinned and each.slot is not None and each.slot == stated.slot for each in rivals):
+    if any(each.pinned and is_single(each.slot) and each.slot == stated.slot for each in rivals):
         stated = replace(stated, pinned=True)  # it was the attribute that was worth pinning, not its old value
     return Settled(stated, added=same is None, closed=tuple(_closed(each, stated) for each in [*rivals, *replaced]))
 
@@ -208,7 +221,9 @@ def _same(known: Memory, fact: Memory, verdicts: Verdicts) -> bool:
         return True
     if verdicts.get(known.id) == "same":  # about a current one: what has ended since then, no model makes hold again
         return known.valid_to is None or fact.created_at <= known.updated_at or _outlived(known, fact)
-    return known.slot == fact.slot and says_the_same(known.text, fact.text)
+    if known.slot != fact.slot and None not in (known.slot, fact.slot):
+        return False
+    return says_the_same(known.text, fact.text) or repeats(fact, known)
 
 
 def _outlived(known: Memory, fact: Memory) -> bool:
@@ -220,20 +235,11 @@ def _replaced(known: Memory, fact: Memory, verdicts: Verdicts) -> bool:
     return verdicts.get(known.id) == "replaces" and not known.pinned and known.updated_at <= fact.created_at
 
 
-def _contrary(known: Memory, stated: Memory) -> bool:
-    """Two values of one slot; or, without slots, yes and no to the same thing."""
-    if stated.slot or known.slot:
-        return stated.slot == known.slot
-    return opposes(known.text, stated.text)
-
-
-def _spares(denial: Memory, current: Memory, known: Sequence[Memory]) -> bool:
-    """ "I no longer work at Acme", after "I work at Globex": it means a value that is past already."""
-    if not (denial.slot and negated(denial.text)):
-        return False
-    denied = content(denial.text)[-1:]
-    meant = [each for each in known if each.id != denial.id and content(each.text)[-1:] == denied]
-    return bool(meant) and current not in meant
+def _holds_since_later(known: Memory, stated: Memory) -> bool:
+    """It was said later; or what is said now is dated, and began before it ("I moved to Rome in 2015")."""
+    return known.updated_at > stated.updated_at or (
+        stated.valid_from < known.valid_from and dated(stated.text, stated.created_at) is not None
+    )
 
 
 def _restated(known: Memory, fact: Memory) -> Memory:

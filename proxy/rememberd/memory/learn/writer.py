@@ -22,7 +22,8 @@ from rememberd.errors import MemoryUnavailable, UpstreamUnavailable
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.ids import episode_id, fact_id
 from rememberd.memory.learn.build_memories import episode, facts, redacted
-from rememberd.memory.learn.forget import forget, forget_said, unforgotten
+from rememberd.memory.learn.carry_out import carry_out
+from rememberd.memory.learn.forget import forget, unforgotten
 from rememberd.memory.learn.llm.llm_worker import offer
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.learn.reconcile import merge
@@ -133,17 +134,17 @@ class Writer:
     async def _take_in(self, turn: Turn) -> tuple[str, list[str]]:
         """What became of it, and the ids concerned. A wish about the memory is carried out, not remembered: it would
         keep what it asks to forget, or say once more what is known."""
-        match memory_command(turn.user_text):
-            case MemoryCommand("forget", what):
-                gone = await forget_said(self.store, self.embedder, turn.space, what, turn.created_at)
-            case MemoryCommand("off_record"):
-                gone = await self._forget_turns(turn)
-            case MemoryCommand("show"):
-                gone = []
-            case None:
-                ids = await self._remember(turn)
-                return ("written" if ids else "nothing"), ids
-        return ("forgotten" if gone else "nothing"), gone
+        command = memory_command(turn.user_text)
+        if (command is None or command.kind == "remember") and not turn.forgotten:
+            ids = await self._remember(turn)
+            return ("written" if ids else "nothing"), ids
+        gone = list(turn.forgotten)
+        if command == MemoryCommand("off_record"):
+            gone += await self._forget_turns(turn)
+        elif command is not None and command.kind != "show":  # once more: earlier turns may have been learned since
+            done = await carry_out(self.store, self.embedder, turn.space, command, turn.created_at)
+            gone += done.gone
+        return ("forgotten" if gone else "nothing"), list(dict.fromkeys(gone))
 
     async def _forget_turns(self, turn: Turn) -> list[str]:
         gone: list[str] = []

@@ -1,28 +1,30 @@
-"""Facts by rules: plain first-person statements, without a model call.
+"""Facts by rules: what a person states about themselves, without a model call.
 
-Precision comes before recall: what the rules miss the episode still carries, what they get wrong stays. A fact keeps
-the person's own words and language ("I live in Oslo."), so that nothing is worded that was not said.
-"""
+Precision comes before recall: what the rules miss the exchange still carries. A fact is a whole clause of the person,
+verbatim. In doubt there is none."""
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
+from rememberd.dialects.handing_words import HOLE
 from rememberd.dialects.segments import segment
-from rememberd.memory.learn.rules import english, languages
-from rememberd.memory.learn.rules.clauses import Clause, clauses
-from rememberd.memory.learn.rules.occupations import is_given_name, is_occupation
+from rememberd.memory.ids import normal
+from rememberd.memory.learn.rules.clauses import clauses
+from rememberd.memory.learn.rules.natural_ends import dated, ends_at
+from rememberd.memory.learn.rules.non_statements import is_play
+from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE, sentences
+from rememberd.memory.learn.rules.slots import is_single
+from rememberd.memory.learn.rules.statement import Statement, statement
+from rememberd.memory.learn.rules.table import Table, tables_for
 from rememberd.types import Fact, Millis, Turn
 
-_ALL_ROWS = (*english.ROWS, *languages.ROWS)
-_IN_ENGLISH = re.compile(r"(?:i|my|we|our)(?:['’]\w+)? ", re.IGNORECASE)
-_JOB_CHANGE = re.compile(
-    r"\b(?:left|quit|resigned|(?:changed|switched) jobs|new job|fired|laid off|(?:not|no longer) (?:at|with))\b",
-    re.IGNORECASE,
-)
+MOST = 100  # facts of one message
+_LONG = 1_200  # characters; a longer paragraph is a document unless this share of its sentences speaks of its writer
+_OWN_SHARE = 0.4
 # What somebody else's words must not change where it is not certain whose they are.
 _IDENTITY = frozenset(("name", "home", "employer"))
-_MAX_FACTS = 12  # of one message; who states more has pasted a list
 
 
 class Rules:
@@ -32,67 +34,131 @@ class Rules:
         return extract(turn.user_text, turn.created_at)
 
 
+class _Found(NamedTuple):
+    text: str
+    stated: Statement | None  # None: only the wish to have it remembered makes it a fact
+
+
 def extract(text: str, at: Millis) -> list[Fact]:
-    """What the user states about themselves in `text`, said at `at`. Each `evidence` is a span of `text`.
-
-    A closing statement ("I no longer work at Acme.") has the slot it closes: it supersedes the value there."""
+    """What the user states about themselves in `text`, said at `at`. Each `evidence` is a span of `text`."""
+    words = segment(text)
+    found: list[_Found] = []
+    for paragraph in _paragraphs(words.masked()):
+        found += _of_paragraph(paragraph)
     facts: dict[str, Fact] = {}
-    sure = segment(text).sure
-    for clause in clauses(text):
-        fact = _fact(clause, at)
-        if fact and (sure or fact.slot not in _IDENTITY):
-            facts.setdefault(fact.text.casefold(), fact)
-    return list(facts.values())[:_MAX_FACTS]
+    for each in found:
+        fact = _fact(each, at)
+        if words.sure or fact.slot not in _IDENTITY:
+            facts.setdefault(normal(fact.text), fact)
+    return list(facts.values())[:MOST]
 
 
-def slot_of(statement: str) -> str | None:
+def slot_of(statement_text: str) -> str | None:
     """Of a sentence that somebody states outright, such as a memory added by hand."""
-    facts = extract(statement, 0)
+    facts = extract(statement_text, 0)
     return facts[0].slot if len(facts) == 1 else None
 
 
-def _fact(clause: Clause, at: Millis) -> Fact | None:
-    found = _slot(clause)
-    if not clause.told and (found is None or english.HEDGED.search(clause.text)):
-        return None
-    return Fact(text=_sentence(clause.text), evidence=clause.evidence, slot=found or None, valid_from=at)
+def _paragraphs(typed: str) -> list[str]:
+    """A message of usual length is read as one: a role or a game that it begins with holds for all of it."""
+    return [typed] if len(typed) <= _LONG else re.split(r"\n\s*\n", typed)
 
 
-def _slot(clause: Clause) -> str | None:
-    """The slot of the first row that matches, "" for a row without one; None: no statement."""
-    for each in english.ROWS if _IN_ENGLISH.match(clause.text) else _ALL_ROWS:
-        match = each.pattern.match(clause.text)
-        if match is None:
-            continue
-        named = match.groupdict()
-        if named.get("occupation") and not is_occupation(named["occupation"]):
-            continue
-        if named.get("name") and not is_given_name(named["name"]):
-            continue
-        if named.get("new_job") and not _JOB_CHANGE.search(clause.before):
-            continue
-        if each.slot is None and _is_passing(clause):
-            continue
-        return (each.slot or "").format(of=_slug(named.get("of", "")))
-    return _greeted(clause)
+def _of_paragraph(typed: str) -> list[_Found]:
+    if is_play(typed):
+        return []
+    found: list[_Found] = []
+    spans = list(sentences(typed))
+    if len(typed) > _LONG and sum(1 for span in spans if _FIRST_PERSON.search(typed, *span)) < _OWN_SHARE * len(
+        spans
+    ):
+        return []  # a document
+    for span in spans:
+        sentence = typed[span.start : span.end]
+        if _corrects(sentence):
+            _withdraw(found)
+        if len(sentence) <= LONGEST_SENTENCE and not _any("suppose", sentence) and not _any("hearsay", sentence):
+            found += _of_sentence(sentence)
+    return found
 
 
-def _is_passing(clause: Clause) -> bool:
-    """About the work at hand, the hour or the assistant, not about the person."""
-    technical = english.TECHNICAL.search(f"{clause.before} {clause.text}")
-    return bool(technical or english.PASSING.search(clause.text))
+def _of_sentence(sentence: str) -> list[_Found]:
+    found: list[_Found] = []
+    for span in clauses(sentence):
+        clause = sentence[span.start : span.end]
+        if found and _corrects(clause):
+            _withdraw(found)
+        told = _remembered(clause)
+        if told is not None:
+            found.append(_Found(told, statement(told)))
+        elif (stated := statement(clause)) and _is_kept(stated, clause, sentence):
+            found.append(_Found(clause, stated))
+    return found
 
 
-def _slug(words: str) -> str:
-    return "_".join(words.casefold().replace("colour", "color").split())
+def _is_kept(stated: Statement, clause: str, sentence: str) -> bool:
+    if _any("hedge", clause) or HOLE in clause or "?" in clause:
+        return False
+    if stated.slot in ("instruction", "plan", "event") or stated.ends:
+        return True
+    if stated.passing or (not is_single(stated.slot) and _any("you", clause)):
+        return False
+    return is_single(stated.slot) or not _any("technical", sentence)
 
 
-def _greeted(clause: Clause) -> str | None:
-    """ "Hi there, this is Priya": a name only after a greeting."""
-    words = clause.text.split()
-    is_name = clause.greeted and len(words) in (3, 4) and words[:2] in (["this", "is"], ["This", "is"])
-    return "name" if is_name and is_given_name(" ".join(words[2:])) else None
+def _fact(found: _Found, at: Millis) -> Fact:
+    stated = found.stated
+    if stated is None:
+        return Fact(text=found.text, evidence=found.text, valid_from=at)
+    since = dated(found.text, at) if is_single(stated.slot) else None
+    slot = None if is_single(stated.slot) and not stated.ends and not _is_present(found.text, stated) else stated.slot
+    return Fact(found.text, found.text, slot, since or at, expires_at=ends_at(stated.slot, found.text, at))
 
 
-def _sentence(words: str) -> str:
-    return words[0].upper() + words[1:] + ("" if words[-1] in ".!。" else ".")
+def _is_present(text: str, stated: Statement) -> bool:
+    """Does it tell the present value and nothing else ("I live in Oslo and paint"), which would be hidden with it?"""
+    if stated.past and not stated.changed:
+        return False
+    subject = text.split()[0]
+    others = (statement(f"{subject} {text[found.end() :]}") for found in _AND.finditer(text))
+    return all(other is None or other.slot == stated.slot for other in others)
+
+
+def _corrects(text: str) -> bool:
+    found = next(
+        (found for table in tables_for(text) if (found := _list(table, "correct").match(text.lstrip()))), None
+    )
+    return found is not None
+
+
+def _withdraw(found: list[_Found]) -> None:
+    """What was said last is taken back in the same breath."""
+    if found:
+        found.pop()
+
+
+def _remembered(clause: str) -> str | None:
+    """What the person asks to have remembered; it must be about them."""
+    for table in tables_for(clause):
+        asked = _list(table, "remember").match(clause)
+        if asked:
+            what = clause[asked.end() :].strip(" ,:")
+            return what if _FIRST_PERSON.search(what) and len(what) > 2 else None
+    return None
+
+
+_AND = re.compile(r"(?:,|\b(?:and|und|et|y|e|og|och|en|i|и))\s+(?=\w)", re.IGNORECASE)
+_FIRST_PERSON = re.compile(
+    r"\b(?:i|i['’]\w+|my|mine|we|our|ich|mein\w*|wir|je|mon|ma|yo|mi|jeg|jag|min|mitt|ik|mijn|io|mio|mia|eu|meu|minha)\b"
+    r"|j['’]|[我私яЯ]",
+    re.IGNORECASE,
+)
+_NEVER = re.compile(r"(?!)")
+
+
+def _list(table: Table, name: str) -> re.Pattern[str]:
+    return table.lists.get(name, _NEVER)
+
+
+def _any(name: str, text: str) -> bool:
+    return any(table.has(name, text) for table in tables_for(text))

@@ -1,0 +1,57 @@
+"""The attributes of a person: which of them have one value at a time, and what has a natural end."""
+
+from __future__ import annotations
+
+# All others ("diet", "job", "possession", …) may have several values, which never close one another.
+_SINGLE = frozenset(
+    [
+        "name",
+        "nickname",
+        "surname",
+        "pronouns",
+        "age",
+        "birthday",
+        "birthplace",
+        "blood_type",
+        "height",
+        "weight",
+        "home",
+        "origin",
+        "employer",
+        "relationship",
+        "partner",
+        "children",
+        "shoe_size",
+        "dress_size",
+        "ring_size",
+        "star_sign",
+        "zodiac_sign",
+        "t-shirt_size",
+        "shirt_size",
+        "time_zone",
+        "timezone",
+    ]
+)
+_ONE_OF_A_KIND = frozenset("wife husband partner spouse mother mom mum father dad boss landlord landlady".split())  # noqa: SIM905
+
+
+def is_single(slot: str | None) -> bool:
+    """May a person have only one value of this attribute at a time?"""
+    if slot is None:
+        return False
+    _, dot, attribute = slot.rpartition(".")
+    if dot:
+        return attribute in ("home", "employer", "age", "relationship", "name")
+    return slot in _SINGLE or slot.startswith("favourite_") or slot.endswith(("_word", "_number", "_plate"))
+
+
+def is_one_person(slot: str) -> bool:
+    """Does the owner of this attribute (of a relative) name one person, as "wife" or "brother tom" do?"""
+    owner, _, _ = slot.rpartition(".")
+    words = owner.split("_")
+    return not owner or len(words) > 1 or words[0] in _ONE_OF_A_KIND
+
+
+def base(slot: str) -> str:
+    """ "home" of "brother_tom.home"."""
+    return slot.rpartition(".")[2]

@@ -1,0 +1,282 @@
+"""What a clause states about the person who wrote it: a small grammar over the tables. Pure.
+
+For matching only, contractions are spelled out and adverbs and negations are taken out and noted; the fact itself stays
+as it was typed."""
+
+# ruff: noqa: E501  a pattern's alternatives stay together
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import NamedTuple
+
+from rememberd.memory.learn.rules.occupations import is_given_name, is_occupation
+from rememberd.memory.learn.rules.slots import is_single
+from rememberd.memory.learn.rules.table import Row, Table, tables_for
+
+LONGEST = 400  # characters of a clause
+
+
+class Statement(NamedTuple):
+    """`slot` is the attribute ("home", "brother tom.home"), `value` its content words. `denied`: said not to be so;
+    `ends`: the attributes of which it ends what shares a content word with it. `also`: beside what was said before;
+    `is_denial`: it denies, and does not say that it ever was so. `changed`: said to be new ("now", "turned"); `passing`, `past`: not the lasting present."""
+
+    slot: str
+    value: tuple[str, ...]
+    denied: bool = False
+    ends: tuple[str, ...] = ()
+    only: frozenset[str] = frozenset()
+    is_denial: bool = False
+    again: bool = False
+    also: bool = False
+    changed: bool = False
+    passing: bool = False
+    past: bool = False
+    language: str = "en"
+
+
+class _Skeleton(NamedTuple):
+    text: str
+    denied: bool
+    more: bool
+    again: bool
+
+
+def statement(clause: str) -> Statement | None:
+    """None for what no table knows. Hedges and hypotheses are the caller's to refuse."""
+    if len(clause) > LONGEST:
+        return None
+    for table in tables_for(clause):
+        bare = _skeleton(table, clause)
+        for row in table.rows:
+            found = row.pattern.match(bare.text)
+            if found and _fits(row, found, bare):
+                return _stated(table, row, found, bare, clause)
+    return None
+
+
+def _fits(row: Row, found: re.Match[str], bare: _Skeleton) -> bool:
+    if row.denied is not None and row.denied != bare.denied:
+        return False
+    if row.again and not bare.again:
+        return False
+    named = found.groupdict()
+    if named.get("occupation") and not is_occupation(named["occupation"]):
+        return False
+    return not (named.get("name") and not is_given_name(named["name"]))
+
+
+def _stated(table: Table, row: Row, found: re.Match[str], bare: _Skeleton, clause: str) -> Statement:
+    named = {name: _slug(text) for name, text in found.groupdict(default="").items()}
+    slot = row.slot.format(**named) if "{" in row.slot else row.slot
+    denied = (bare.denied and row.denied is None) or named.get("n") == "no"
+    if slot == "likes" and table.has("dislike", clause):
+        denied = not denied or " stand" in clause or " bear" in clause
+    return Statement(
+        slot,
+        _value(_without_feeling(table, slot, bare.text), _own_words(row, slot)) or _value(bare.text, _END_WORDS),
+        denied,
+        row.ends or ((slot,) if denied and slot != "likes" else ()),
+        row.only,
+        is_denial=denied and not row.ends and not bare.more,
+        again=bare.again,
+        also=table.has("also", clause),
+        changed=table.has("change", clause) or bare.more,
+        passing=table.has("passing", clause),
+        past=table.has("past", clause),
+        language=table.language,
+    )
+
+
+_SPELLED_OUT = (
+    (re.compile(r"\b(?:can['’]?t|cannot)\b", re.IGNORECASE), "can not"),
+    (re.compile(r"\bwon['’]t\b", re.IGNORECASE), "will not"),
+    (re.compile(r"(?<=\w)n['’]t\b|(?<=\bdo)nt\b", re.IGNORECASE), " not"),
+    (re.compile(r"\b(i)['’]?m\b", re.IGNORECASE), r"\1 am"),
+    (re.compile(r"(?<=\w)['’]re\b", re.IGNORECASE), " are"),
+    (re.compile(r"(?<=\w)['’]ve\b|(?<=\bi)ve\b", re.IGNORECASE), " have"),
+    (re.compile(r"\bhave got\b", re.IGNORECASE), "have"),
+    (re.compile(r"(?<=\w)['’]ll\b", re.IGNORECASE), " will"),
+    (re.compile(r"(?<=\w)['’]d\b", re.IGNORECASE), " would"),
+    (re.compile(r"(?<=\bname)['’]?s\b", re.IGNORECASE), " is"),
+    (
+        re.compile(
+            r"(?<=\w)['’]s(?= (?:an?|the|called|named|from|in|at|on|allergic|vegan|vegetarian|not|now|also|very|almost|\d+"
+            r"|\w+ing|[A-Z]\w+)\b)"
+        ),
+        " is",
+    ),
+    (re.compile(r"\bwe are\b", re.IGNORECASE), "we am"),
+)
+
+
+_EMOTICONS = re.compile(r"(?:\s*(?:[:;]-?[)(DPp]|[\U0001F600-\U0001F64F\U0001F900-\U0001F92F❤️]))+\W*$")
+
+
+def _skeleton(table: Table, clause: str) -> _Skeleton:
+    text = _EMOTICONS.sub("", clause).replace("’", "'").strip(" \t,;:–—-*•")
+    if table.language == "en":
+        for contraction, words in _SPELLED_OUT:
+            text = contraction.sub(words, text)
+    more, again = table.has("more", text), table.has("again", text)
+    verb, rest = _around_the_verb(text)
+    plain = _NEVER.sub(" ", verb) if table.lists.get("deny") is None else table.lists["deny"].sub(" ", verb)
+    denied = plain != verb
+    text = plain + rest
+    for name in ("more", "again", "pass"):
+        if pattern := table.lists.get(name):
+            text = pattern.sub(" ", text)
+    text = re.sub(r"\s+([,])|\s+", lambda found: found[1] or " ", text).strip(" ,")
+    text = (
+        re.sub(r"\bn'\s*|(?<=\bje) (?=[aeiouhé]\w*)", lambda found: found[0].lstrip("n'"), text)
+        if table.language == "fr"
+        else text
+    )
+    return _Skeleton(text.rstrip(".!?。！？… ") if len(text) > 1 else text, denied, more and denied, again)
+
+
+_NEVER = re.compile(r"(?!)")
+_NEAR_THE_VERB = re.compile(r"(?:[^\s,]+\s*){1,5}|[^\s,]{1,12}")
+_CONTRAST = re.compile(r"\b(?:but|aber|sondern|sino|mais|men|maar|ma|mas|но|а)\b", re.IGNORECASE)
+
+
+def _around_the_verb(text: str) -> tuple[str, str]:
+    """The first words, where a negation denies the statement ("I'm a cook, not a baker" denies another), and the rest."""
+    end = found.end() if (found := _NEAR_THE_VERB.match(text)) else 0
+    if contrast := _CONTRAST.search(text, 0, end):
+        end = contrast.start()
+    return text[:end], text[end:]
+
+
+_TOKEN = re.compile(r"[\u2e80-\ud7ff]|[^\s\u2e80-\ud7ff]+")
+_FILLERS = frozenset(
+    [
+        "i",
+        "we",
+        "am",
+        "is",
+        "are",
+        "my",
+        "our",
+        "a",
+        "an",
+        "the",
+        "and",
+        "of",
+        "to",
+        "in",
+        "at",
+        "on",
+        "for",
+        "with",
+        "as",
+        "it",
+        "be",
+        "been",
+        "have",
+        "has",
+        "by",
+        "from",
+        "about",
+        "ich",
+        "bin",
+        "ist",
+        "mein",
+        "meine",
+        "ein",
+        "eine",
+        "der",
+        "die",
+        "das",
+        "in",
+        "bei",
+        "und",
+        "je",
+        "suis",
+        "est",
+        "mon",
+        "ma",
+        "le",
+        "la",
+        "les",
+        "un",
+        "une",
+        "de",
+        "yo",
+        "soy",
+        "es",
+        "mi",
+        "el",
+        "los",
+        "una",
+        "en",
+        "jeg",
+        "er",
+        "min",
+        "i",
+        "på",
+        "jag",
+        "är",
+        "ik",
+        "ben",
+        "mijn",
+        "een",
+        "de",
+        "het",
+        "io",
+        "sono",
+        "il",
+        "lo",
+        "eu",
+        "sou",
+        "o",
+        "meu",
+        "minha",
+        "我",
+        "的",
+        "是",
+        "在",
+        "を",
+        "に",
+        "は",
+        "が",
+        "で",
+    ]
+)
+
+
+_END_WORDS = frozenset(["quit", "stopped", "gave", "up", "on", "given", "left", "sold", "lost"])
+
+
+def _own_words(row: Row, slot: str) -> frozenset[str]:
+    """The words of a form are no part of the value where that is one name or number; else the verb tells them apart
+    ("I ski", "I skate")."""
+    return row.words if row.ends or is_single(slot) else frozenset()
+
+
+def _without_feeling(table: Table, slot: str, text: str) -> str:
+    if slot != "likes":
+        return text
+    for name in ("like", "dislike"):
+        text = table.lists[name].sub(" ", text) if name in table.lists else text
+    return text
+
+
+def _value(text: str, own: frozenset[str]) -> tuple[str, ...]:
+    """The words that are neither the pattern's nor fillers, NFC and case-folded, with their symbols. Capitalised
+    fillers count ("An" and "My" are names too)."""
+    words = []
+    for number, token in enumerate(_TOKEN.findall(unicodedata.normalize("NFC", text))):
+        word = token.strip(',;:()"“”„«»') if len(token) > 1 else token
+        folded = word.casefold()
+        if word and (
+            (folded not in own and folded not in _FILLERS) or (number and word[0].isupper() and word != "I")
+        ):
+            words.append(folded)
+    return tuple(words)
+
+
+def _slug(words: str) -> str:
+    return "_".join(words.casefold().replace("colour", "color").replace(",", "").split())

@@ -1,0 +1,52 @@
+"""What the user asks of the memory itself: done before the answer begins, so that the model can tell the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from rememberd.errors import MemoryUnavailable
+from rememberd.memory.learn.carry_out import Done, carry_out
+from rememberd.memory.learn.memory_commands import MemoryCommand
+from rememberd.memory.recall.block import TAIL, tokens
+from rememberd.memory.recall.recall import Recalled
+from rememberd.ports import BlockCache, Embedder, MemoryStore
+from rememberd.types import Memory, Millis, Space
+
+log = logging.getLogger("rememberd.chat")
+
+_LATE = (
+    "The user asked something of their memory. It is not done yet: it is done right after your answer. Tell them so."
+)
+
+
+async def run_command(
+    command: MemoryCommand,
+    store: MemoryStore,
+    embedder: Embedder,
+    block_cache: BlockCache,
+    space: Space,
+    now: Millis,
+    *,
+    deadline_ms: int,
+    shown: Callable[[Memory], bool],
+) -> Done:
+    """Carry it out within the deadline. Never raises: what fails here the writer does after the answer."""
+    try:
+        async with asyncio.timeout(deadline_ms / 1000):
+            done = await carry_out(store, embedder, space, command, now, shown)
+            if done.gone:  # what went must not come back in a tool loop that is under way either
+                await block_cache.erase(space.user)
+    except (MemoryUnavailable, TimeoutError) as error:
+        log.warning("a wish about the memory is carried out after the answer: %s", str(error) or "deadline passed")
+        return Done((), _LATE)
+    return done
+
+
+def with_note(recalled: Recalled, note: str) -> Recalled:
+    """The block with a line that says what was done; a block of its own if nothing was recalled."""
+    lines: Sequence[str] = recalled.block.removesuffix(TAIL).rstrip().splitlines() if recalled.block else ["<memory>"]
+    block = "\n".join([*lines, note, TAIL])
+    return replace(recalled, status="hit", block=block, tokens=tokens(block))
