@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 
 from rememberd.dialects import sse
-from rememberd.upstream.catalog import deployment
 from rememberd.upstream.litellm_lane import LitellmLane
+from rememberd.upstream.model_list import deployment
 
 ASKED = {
     "model": "gemini",

@@ -9,7 +9,7 @@ import pytest
 from rememberd.errors import ConfigError, RequestError
 from rememberd.types import CHAT, COUNT_TOKENS, MESSAGES, RESPONSES
 from rememberd.upstream import ollama
-from rememberd.upstream.catalog import Catalog, defaults
+from rememberd.upstream.catalog import Catalog, defaults, expand_wildcard
 from tests.support.fake_model import FakeModel
 from tests.support.raw_server import Visit, saying
 
@@ -75,15 +75,99 @@ def test_each_dialect_goes_as_bytes_where_the_provider_speaks_it(
 
 
 def test_the_operator_can_say_what_a_provider_speaks() -> None:
-    """In LiteLLM's own `model_info.supported_endpoints`; a path that is no dialect's stops the start."""
+    """In LiteLLM's own `model_info.supported_endpoints`. What else LiteLLM lists there is passed over; a list with no
+    dialect of ours says nothing about them."""
     told = entry("m", "openai/m", api_base="http://box/v1")
     told["model_info"] = {"supported_endpoints": ["/v1/chat/completions", "/v1/messages"], "mode": "chat"}
     found = catalog(told).resolve("m")
     assert found.speaks == {CHAT, MESSAGES}
     assert not found.params
-    told["model_info"] = {"supported_endpoints": ["/v1/chats"]}
-    with pytest.raises(ConfigError, match="/v1/chat/completions"):
-        catalog(told)
+    for listed in (["/v1/embeddings"], ["/v1/realtime", "/vertex_ai/live"], [], None, "/v1/responses", [1, {}], 7):
+        told["model_info"] = {"supported_endpoints": listed}
+        assert catalog(told).resolve("m").speaks == {CHAT}
+    told["model_info"] = {"supported_endpoints": ["/v1/batch", "/v1/responses"]}
+    assert catalog(told).resolve("m").speaks == {RESPONSES}
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "base", "added"),
+    [
+        ("openai/m", "http://box/v1/chat/completions", "http://box/v1", {CHAT}),
+        ("openai/m", "http://box/v1/chat/completions/?api-version=7", "http://box/v1?api-version=7", {CHAT}),
+        ("openai/m", "http://box/v1/responses", "http://box/v1", {RESPONSES}),
+        ("openai/m", "http://box/v1/embeddings", "http://box/v1", {CHAT}),
+        ("openai/m", "http://box/v1?key=a/b", "http://box/v1?key=a/b", {CHAT}),
+        ("openai/m", "unix:///run/model.sock", "unix:///run/model.sock", {CHAT}),
+        ("openai/m", "unix:///run/model.sock:/api/v3", "unix:///run/model.sock:/api/v3", {CHAT}),
+        ("anthropic/m", "https://box/v1/messages", "https://box/v1", {MESSAGES}),
+        ("anthropic/m", "https://box?beta=1", "https://box/v1?beta=1", {MESSAGES, COUNT_TOKENS}),
+        ("ollama/m", "http://box:11434/", "http://box:11434/v1", {CHAT, RESPONSES, MESSAGES}),
+        ("azure/m", "https://a.example/openai/deployments/m/chat/completions", None, set()),
+    ],
+)
+def test_an_address_may_be_as_the_documentation_has_it(
+    model: str, given: str, base: str | None, added: set[str]
+) -> None:
+    """With a query, with the path of an endpoint, as a Unix socket. One of a protocol that is LiteLLM's to speak
+    stays as it is."""
+    found = catalog(entry("m", model, api_base=given)).resolve("m")
+    assert found.api_base == (base or given)
+    assert found.speaks == added
+
+
+@pytest.mark.parametrize("name", ["m", "*", "openai/*"])
+@pytest.mark.parametrize("base", ["box:8000/v1", "127.0.0.1:8000", "ftp://box/v1", "box", "unix:relative.sock"])
+def test_an_address_without_a_scheme_stops_the_start(name: str, base: str) -> None:
+    """The message says what to write, and does not repeat what may hold a password."""
+    with pytest.raises(ConfigError, match=r"api_base is not an address.*write http://HOST") as raised:
+        catalog(entry(name, "openai/m" if name == "m" else "openai/*", api_base=base))
+    assert base not in str(raised.value).replace("http://HOST", "")
+
+
+def test_an_address_of_the_environment_is_looked_at_too() -> None:
+    """OPENAI_BASE_URL without a scheme would be found out with the first chat."""
+    with pytest.raises(ConfigError, match="not an address"):
+        catalog(entry("openai/*", "openai/*"), environ={**KEYS, "OPENAI_BASE_URL": "localhost:8000"})
+
+
+def test_what_has_no_effect_is_named() -> None:
+    """Each parameter with its models; what is applied, to bytes or by LiteLLM, is not."""
+    models = catalog(
+        entry("a", "groq/a", rpm=3, drop_params=True, temperature=0.2, extra_body={"x": 1}, ssl_verify=False),
+        entry("b", "groq/b", rpm=3),
+        entry("c", "gemini/c", drop_params=True, vertex_project="p"),
+        entry("*", "*", weight=2),
+    )
+    assert models.ignored() == "litellm_params without effect here: drop_params (a); rpm (a, b); weight (*)"
+    assert catalog(entry("a", "groq/a", temperature=0.2, max_tokens=7)).ignored() == ""
+
+
+@pytest.mark.parametrize("wrong", [{"extra_body": "x"}, {"ssl_verify": "/no/such/file.pem"}])
+def test_a_wrong_parameter_stops_the_start(wrong: dict[str, Any]) -> None:
+    """It would fail with the first chat otherwise."""
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        catalog(entry("m", "groq/a", **wrong))
+
+
+@pytest.mark.parametrize(
+    ("wildcard", "target", "names", "listed"),
+    [
+        ("openai/*", "*", ["gpt-4o", "o3"], ["openai/gpt-4o", "openai/o3"]),
+        ("*", "*", ["gpt-4o"], ["gpt-4o"]),
+        ("claude-*", "claude-*", ["claude-sonnet", "other"], ["claude-sonnet"]),
+        ("team/claude-*", "claude-*", ["claude-sonnet"], ["team/claude-sonnet"]),
+        ("llama-*", "meta/llama-*-chat", ["meta/llama-3-chat", "meta/llama-4"], ["llama-3"]),
+        ("*-latest", "*-2026", ["a-2026", "b-2025"], ["a-latest"]),
+        ("*", "gpt-4o", ["gpt-4o", "o3"], []),
+    ],
+)
+def test_a_wildcard_lists_names_that_lead_somewhere(
+    wildcard: str, target: str, names: list[str], listed: list[str]
+) -> None:
+    """Asked for by a name that is listed, the provider is asked for one of its own."""
+    assert expand_wildcard(wildcard, target, names) == listed
+    models = catalog(entry(wildcard, f"groq/{target}"))
+    assert {models.resolve(name).upstream_model for name in listed} <= set(names)
 
 
 def test_parameters_are_read_as_litellm_does() -> None:

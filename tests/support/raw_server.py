@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass
@@ -53,8 +54,11 @@ class RawServer:
 
 
 @asynccontextmanager
-async def saying(handler: Handler, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
-    """Each connection is one call of `handler`, and is closed when that returns."""
+async def saying(
+    handler: Handler, *, tls: ssl.SSLContext | None = None, path: Path | None = None
+) -> AsyncIterator[RawServer]:
+    """Each connection is one call of `handler`, and is closed when that returns. `path`: of a Unix socket in place of
+    a port."""
     server = RawServer()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -75,8 +79,11 @@ async def saying(handler: Handler, *, tls: ssl.SSLContext | None = None) -> Asyn
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    listener = await asyncio.start_server(begin, "127.0.0.1", 0, ssl=tls)
-    server.port = listener.sockets[0].getsockname()[1]
+    if path is not None:
+        listener = await asyncio.start_unix_server(begin, path)
+    else:
+        listener = await asyncio.start_server(begin, "127.0.0.1", 0, ssl=tls)
+        server.port = listener.sockets[0].getsockname()[1]
     try:
         yield server
     finally:

@@ -15,7 +15,7 @@ from rememberd.access.auth import Auth
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.http.responses import json_response
 from rememberd.types import Deployment
-from rememberd.upstream.catalog import Catalog
+from rememberd.upstream.catalog import Catalog, expand_wildcard
 
 log = logging.getLogger("rememberd.models")
 
@@ -57,14 +57,15 @@ class Models:
         return self._wild
 
     async def _expand(self, wildcard: str) -> list[str]:
-        """`openai/*` becomes what OpenAI lists; a provider that does not answer adds nothing."""
+        """`openai/*` becomes what OpenAI lists, `claude-*` those of its models that begin so; a provider that does
+        not answer adds nothing."""
         try:
             deployment = self.catalog.resolve(wildcard)
             names = await self.listing(deployment)
         except (RequestError, UpstreamUnavailable) as error:
             log.warning("no models listed for %s: %s", wildcard, error)
             return []
-        return [name if wildcard == "*" else wildcard.replace("*", name, 1) for name in names]
+        return expand_wildcard(wildcard, deployment.upstream_model, names)
 
 
 def _model(name: str) -> dict[str, Any]:

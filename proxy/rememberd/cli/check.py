@@ -24,6 +24,7 @@ from rememberd.storage.edge.socket_protocol import socket_path
 from rememberd.types import Deployment
 from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
+from rememberd.upstream.http_proxy import HttpProxies
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_audit_log, build_embedder, build_keys
 from rememberd.wiring.encryption import Encryption, open_encryption
@@ -92,8 +93,10 @@ async def _findings(settings: Settings, environ: Mapping[str, str]) -> AsyncIter
             yield Finding("fallback", True, f"{name} -> {', '.join(others)}")
     if settings.memory.extract.model is not None:
         yield await _tried("extraction", lambda: _extraction(settings, models, environ))
+    if ignored := catalog.ignored():
+        yield Finding("models", True, ignored)
     for deployment in _distinct([each for name in names for each in catalog.candidates(name)]):
-        yield await _tried("model", lambda deployment=deployment: _model(deployment))  # type: ignore[misc]
+        yield await _tried("model", lambda deployment=deployment: _model(deployment, environ))  # type: ignore[misc]
 
 
 async def _tried(part: str, look: Callable[[], Awaitable[str]]) -> Finding:
@@ -251,13 +254,13 @@ async def _store(settings: Settings) -> str:
     return "the Qdrant server answers" if url else "embedded, the writer answers"
 
 
-async def _model(deployment: Deployment) -> str:
+async def _model(deployment: Deployment, environ: Mapping[str, str]) -> str:
     name = f"{deployment.model_name} -> {deployment.provider}/{deployment.upstream_model}"
     if not deployment.speaks:
         if deployment.api_key is None:
             raise RememberdError(f"{name}: no api_key")
         return f"{name}, translated by litellm; the provider was not asked"
-    upstream = ByteLane()
+    upstream = ByteLane(HttpProxies.of(environ))
     try:
         listed = await upstream.models(deployment)
     except RememberdError as error:

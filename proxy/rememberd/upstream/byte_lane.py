@@ -14,7 +14,8 @@ from rememberd.types import Deployment
 from rememberd.upstream.connection import BrokenResponse
 from rememberd.upstream.headers import request_headers
 from rememberd.upstream.http_client import Client, Response, address
-from rememberd.upstream.http_proxy import HttpProxies, ProxyError
+from rememberd.upstream.http_proxy import NO_PROXIES, HttpProxies, ProxyError
+from rememberd.upstream.litellm_params import checks_certificates, with_defaults
 
 LISTING_TIMEOUT = 3.0  # seconds
 
@@ -24,9 +25,17 @@ class ByteLane:
 
     `proxies` lead to every deployment except those that are `local`: what goes there stays with the operator."""
 
-    def __init__(self, proxies: HttpProxies | None = None) -> None:
-        self._local = Client()
-        self._client = Client(proxies=proxies) if proxies else self._local
+    def __init__(self, proxies: HttpProxies = NO_PROXIES) -> None:
+        self._proxies = proxies
+        self._clients: dict[tuple[bool, bool | str], Client] = {}
+
+    def _client(self, deployment: Deployment) -> Client:
+        verify = checks_certificates(deployment) if deployment.params else True
+        found = self._clients.get((deployment.local, verify))
+        if found is None:
+            found = Client(NO_PROXIES if deployment.local else self._proxies, verify=verify)
+            self._clients[deployment.local, verify] = found
+        return found
 
     async def send(
         self,
@@ -40,7 +49,9 @@ class ByteLane:
         sent = request_headers(deployment, headers)
         try:
             base = address(deployment.api_base or "")
-            client = self._local if deployment.local else self._client
+            if deployment.params and method == "POST":
+                body = with_defaults(body, path, deployment.params)
+            client = self._client(deployment)
             response = await client.request(method, base, path, sent, body, read_timeout=deployment.timeout)
         except (OSError, ValueError) as error:
             raise _unavailable(deployment, error) from error
@@ -63,8 +74,7 @@ class ByteLane:
         headers = request_headers(deployment, ())
         try:
             base = address(deployment.api_base or "")
-            client = self._local if deployment.local else self._client
-            listed = await client.get(base, listing, headers, within=LISTING_TIMEOUT)
+            listed = await self._client(deployment).get(base, listing, headers, within=LISTING_TIMEOUT)
             return [str(model["id"]) for model in orjson.loads(listed)["data"]]
         except OSError as error:
             raise _unavailable(deployment, error) from error
@@ -72,8 +82,8 @@ class ByteLane:
             raise UpstreamUnavailable(f"{_host(deployment)} does not list its models") from error
 
     async def close(self) -> None:
-        self._client.close()
-        self._local.close()
+        for client in self._clients.values():
+            client.close()
 
 
 class _Reply:

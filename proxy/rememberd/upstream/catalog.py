@@ -9,20 +9,13 @@ from itertools import cycle
 from typing import Any, Generic, TypeVar
 
 from rememberd.errors import ConfigError, RequestError
-from rememberd.types import DIALECT_PATHS, Deployment, Principal
+from rememberd.types import Deployment, Principal
 from rememberd.upstream import ollama
-from rememberd.upstream.providers import OPENAI_COMPATIBLE, TRANSLATED, default_base, default_key, infer, speaks
+from rememberd.upstream.model_list import Params, UnknownProviderError, deployment, ignored_params, read_entry
+from rememberd.upstream.providers import default_key, infer
 
-Params = Mapping[str, Any]
 T = TypeVar("T")
 
-_REFERENCE = "os.environ/"
-_ENDPOINTS = "supported_endpoints"  # LiteLLM keeps them in model_info
-_LOCAL, _MEMORY = "local", "memory"  # ours, beside it
-_TOLD = (_ENDPOINTS, _LOCAL, _MEMORY)
-_READ_HERE = {"model", "api_base", "base_url", "api_key", "timeout", "extra_headers", "organization", *_TOLD}
-_OF_THE_ROUTER = {"max_retries", "num_retries", "order", "rpm", "stream_timeout", "tags", "tpm", "weight"}
-_TAKEN = _READ_HERE | _OF_THE_ROUTER | {"custom_llm_provider"}
 _DEFAULTS = (
     *("openai", "anthropic", "gemini", "openrouter", "groq", "mistral", "deepseek", "xai", "cerebras"),
     *("fireworks_ai", "moonshot", "nvidia_nim", "perplexity", "together_ai"),
@@ -59,13 +52,23 @@ class Catalog:
         self._environ = environ
         exact: dict[str, list[Deployment]] = {}
         wild: dict[str, list[Params]] = {}
+        idle: dict[str, list[str]] = {}
         for number, entry in enumerate(model_list):
-            name, params = _read(entry, f"model_list[{number}]", environ)
+            name, params = read_entry(entry, f"model_list[{number}]", environ)
+            try:
+                found = deployment(name, params, environ)
+            except ConfigError as error:
+                if "*" not in name or not isinstance(error, UnknownProviderError):
+                    raise ConfigError(f"model_list: {name}: {error}") from None
+                found = None
+            for each in ignored_params(params, found):
+                idle.setdefault(each, []).append(name)
             if "*" in name:
                 wild.setdefault(name, []).append(params)
-            else:
-                exact.setdefault(name, []).append(_named(name, params, environ))
-        self._exact = {name: RoundRobin(found) for name, found in exact.items()}
+            elif found is not None:
+                exact.setdefault(name, []).append(found)
+        self._ignored = idle
+        self._exact = {name: RoundRobin(deployments) for name, deployments in exact.items()}
         longest_first = sorted(wild, key=len, reverse=True)
         self._wild = [(_pattern(name), RoundRobin(wild[name])) for name in longest_first]
         self._wildcards = list(wild)
@@ -77,6 +80,13 @@ class Catalog:
     def reload(self, other: Catalog) -> None:
         """Take over the models of `other`, all at once."""
         self.__dict__.update(other.__dict__)
+
+    def ignored(self) -> str:
+        """For the operator: the parameters that change nothing, and whose they are; "" if there are none."""
+        if not self._ignored:
+            return ""
+        listed = [f"{name} ({', '.join(dict.fromkeys(models))})" for name, models in sorted(self._ignored.items())]
+        return f"litellm_params without effect here: {'; '.join(listed)}"
 
     def names(self) -> list[str]:
         """The names that can be asked for as they stand, in the order of the list, aliases last."""
@@ -161,6 +171,15 @@ def defaults(environ: Mapping[str, str], ollama_models: Sequence[str]) -> list[d
     ]
 
 
+def expand_wildcard(wildcard: str, target: str, names: Sequence[str]) -> list[str]:
+    """The names that fit `wildcard` and lead to one of the provider's `names`, where `target`, with as many stars, is
+    what the provider is asked for."""
+    if wildcard.count("*") != target.count("*"):
+        return []  # nothing says which names there are
+    matches = (_pattern(target).fullmatch(name) for name in names)
+    return [_substitute(wildcard, match) for match in matches if match]
+
+
 def _fallbacks(given: Sequence[Any]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for each in given:
@@ -168,112 +187,6 @@ def _fallbacks(given: Sequence[Any]) -> dict[str, list[str]]:
             raise ConfigError(f"fallbacks: {each!r} is not of the form {{name: [other, names]}}")
         found |= each
     return found
-
-
-def _read(entry: Mapping[str, Any], where: str, environ: Mapping[str, str]) -> tuple[str, Params]:
-    """The name and the parameters of an entry, its references to the environment replaced."""
-    name = entry.get("model_name") if isinstance(entry, Mapping) else None
-    params = entry.get("litellm_params") if name else None
-    if not isinstance(name, str) or not isinstance(params, Mapping) or not isinstance(params.get("model"), str):
-        raise ConfigError(f"{where}: an entry needs model_name and litellm_params with a model")
-    info = entry.get("model_info")
-    info = info if isinstance(info, Mapping) else {}
-    told = {key: value for key in _TOLD if (value := info.get(key, entry.get(key))) is not None}
-    given = {key: _value(key, value, f"{where} ({name})", environ) for key, value in params.items()}
-    return name, given | told
-
-
-def _value(key: str, value: Any, where: str, environ: Mapping[str, str]) -> Any:
-    if isinstance(value, Mapping):
-        return {k: _value(k, v, where, environ) for k, v in value.items()}
-    if not isinstance(value, str) or not value.startswith(_REFERENCE):
-        return value
-    variable = value.removeprefix(_REFERENCE)
-    # A list pasted from elsewhere names many keys; a model without one answers 401 when it is asked.
-    if variable not in environ and key != "api_key":
-        raise ConfigError(f"{where}: {key}: the environment variable {variable} is not set")
-    return environ.get(variable)
-
-
-def _named(name: str, params: Params, environ: Mapping[str, str]) -> Deployment:
-    try:
-        return deployment(name, params, environ)
-    except ConfigError as error:
-        raise ConfigError(f"model_list: {name}: {error}") from None
-
-
-def deployment(name: str, params: Params, environ: Mapping[str, str]) -> Deployment:
-    """What stands behind `litellm_params`. Raises `ConfigError`."""
-    given = params.get("api_base") or params.get("base_url")
-    provider, model = _provider(params["model"], given, params.get("custom_llm_provider"))
-    base = given or default_base(provider, environ)
-    spoken = _endpoints(params[_ENDPOINTS]) if _ENDPOINTS in params else speaks(provider, elsewhere=bool(given))
-    if spoken and not base:
-        raise ConfigError(f"{provider}/{model}: api_base is missing")
-    key = params.get("api_key") or (None if given else default_key(provider, environ))
-    headers = dict(params.get("extra_headers") or {})
-    if params.get("organization"):
-        headers["OpenAI-Organization"] = params["organization"]
-    return Deployment(
-        model_name=name,
-        provider=provider,
-        upstream_model=model,
-        speaks=spoken,
-        api_base=_base(provider, base),
-        api_key=key,
-        timeout=_seconds(params.get("timeout")),
-        extra_headers=headers,
-        params={key: value for key, value in params.items() if key not in _TAKEN},
-        local=_switch(params, _LOCAL, default=False),
-        memory=_switch(params, _MEMORY, default=True),
-    )
-
-
-def _provider(model: str, api_base: str | None, named: str | None) -> tuple[str, str]:
-    """The provider and its own name for the model."""
-    if named:
-        return named, model.removeprefix(f"{named}/")
-    prefix, slash, rest = model.partition("/")
-    if slash and (prefix in OPENAI_COMPATIBLE or prefix in TRANSLATED):
-        return prefix, rest
-    if family := infer(model):
-        return family, model
-    if api_base:
-        return "openai", model
-    if slash:
-        return prefix, rest  # a provider that LiteLLM may know
-    raise ConfigError(f'which provider has {model!r}? Write "PROVIDER/{model}", or give its api_base')
-
-
-def _base(provider: str, base: str | None) -> str | None:
-    if base is None:
-        return None
-    base = base.rstrip("/")
-    versioned = provider == "anthropic" or provider.startswith("ollama")
-    return f"{base}/v1" if versioned and not base.endswith("/v1") else base
-
-
-def _endpoints(told: Any) -> frozenset[str]:
-    paths = [str(path).removeprefix("/v1") for path in told] if isinstance(told, list) else []
-    if not paths or any(path not in DIALECT_PATHS for path in paths):
-        known = ", ".join(f"/v1{path}" for path in sorted(DIALECT_PATHS))
-        raise ConfigError(f"model_info.{_ENDPOINTS}: {told!r} is not a list of {known}")
-    return frozenset(paths)
-
-
-def _switch(params: Params, name: str, *, default: bool) -> bool:
-    """YAML reads a bare `off` as false."""
-    value = params.get(name, default)
-    if value not in (True, False, "on", "off"):
-        raise ConfigError(f"{name}: {value!r} is neither on nor off")
-    return value in (True, "on")
-
-
-def _seconds(value: Any) -> float:
-    try:
-        return 600.0 if value is None else float(value)
-    except (TypeError, ValueError):
-        raise ConfigError(f"timeout: {value!r} is not a number of seconds") from None
 
 
 def _pattern(name: str) -> re.Pattern[str]:

@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 from aiohappyeyeballs import start_connection
 
 from rememberd.upstream.connection import Connection
-from rememberd.upstream.http_proxy import HttpProxies, HttpProxy, open_tunnel
+from rememberd.upstream.http_proxy import NO_PROXIES, HttpProxies, HttpProxy, open_tunnel
 from rememberd.upstream.origin import Origin
 
 CONNECT_SECONDS = 10.0  # name lookup, the proxy's tunnel and the TLS handshake included
@@ -33,7 +33,6 @@ _NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 5
 _TARGET = re.compile(r"[!-~]+")  # what may stand in a request line without splitting it
 _FRAMING = frozenset(("connection", "content-length", "expect", "keep-alive", "te", "transfer-encoding", "upgrade"))
 _REPEATABLE = frozenset(("GET", "HEAD"))
-_NO_PROXIES = HttpProxies.of({})
 
 
 class Address(NamedTuple):
@@ -69,10 +68,11 @@ def address(base: str) -> Address:
 
 
 def _socket_address(rest: str) -> Address:
+    rest, _, query = rest.partition("?")
     path, _, below = re.sub("^//(?=/)", "", rest).partition(":")
     if not path.startswith("/"):
         raise ValueError("is not an address: after unix:// comes the absolute path of a socket")
-    return Address(Origin(False, path, 0), "localhost", below or "/v1", None)
+    return Address(Origin(False, path, 0), "localhost", below or "/v1", None, query)
 
 
 class Response:
@@ -104,10 +104,17 @@ class Response:
 
 
 class Client:
-    """Any number of connections at once. Belongs to the event loop that first sends."""
+    """Any number of connections at once. Belongs to the event loop that first sends. `verify`: False trusts every
+    certificate, a path those that the authorities in this file signed."""
 
-    def __init__(self, keep_seconds: float = KEEP_SECONDS, proxies: HttpProxies = _NO_PROXIES) -> None:
-        self._keep_seconds, self._proxies = keep_seconds, proxies
+    def __init__(
+        self,
+        proxies: HttpProxies = NO_PROXIES,
+        *,
+        verify: bool | str = True,
+        keep_seconds: float = KEEP_SECONDS,
+    ) -> None:
+        self._keep_seconds, self._proxies, self._verify = keep_seconds, proxies, verify
         self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -201,7 +208,9 @@ class Client:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
+        context = ssl.create_default_context(cafile=self._verify if isinstance(self._verify, str) else None)
+        if self._verify is False:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.set_alpn_protocols(["http/1.1"])
         return context
 

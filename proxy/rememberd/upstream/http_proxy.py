@@ -15,6 +15,7 @@ from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from rememberd.errors import ConfigError
 from rememberd.upstream.origin import Origin
 
 _HEAD_LIMIT = 16 * 1024  # bytes of a proxy's answer to CONNECT
@@ -41,7 +42,7 @@ class HttpProxies:
 
     @staticmethod
     def of(environ: Mapping[str, str]) -> HttpProxies:
-        """Lower case wins, as in curl. Raises `ValueError` that names the variable and does not repeat its value."""
+        """Lower case wins, as in curl. Raises `ConfigError`."""
         exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
         return HttpProxies(_named("http", environ), _named("https", environ), tuple(re.split(r"[,\s]+", exempt)))
 
@@ -54,6 +55,9 @@ class HttpProxies:
     def for_plain(self, origin: Origin) -> HttpProxy | None:
         """The proxy that reads the requests to `origin` and passes them on; None where there is a tunnel or none."""
         return None if origin.tls or self.plain is None else self.for_origin(origin)
+
+
+NO_PROXIES = HttpProxies(None, None, ())
 
 
 async def open_tunnel(sock: socket.socket, proxy: HttpProxy, to: Origin) -> None:
@@ -87,7 +91,7 @@ def _named(scheme: str, environ: Mapping[str, str]) -> HttpProxy | None:
     except ValueError:
         host = None
     if host is None or parts.scheme != "http":
-        raise ValueError(f"{variable.upper()}: not the address of an HTTP proxy; write http://HOST:PORT")
+        raise ConfigError(f"{variable.upper()}: not the address of an HTTP proxy; write http://HOST:PORT")
     login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
     basic = f"proxy-authorization: Basic {b64encode(login.encode()).decode()}"
     return HttpProxy(Origin(False, host, 80 if port is None else port), (basic,) if parts.username else ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -39,12 +40,15 @@ from rememberd.telemetry.exposition import MetricsMiddleware
 from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.failover import Failover
+from rememberd.upstream.http_proxy import HttpProxies
 from rememberd.upstream.litellm_lane import LitellmLane
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_audit_log, build_keys, build_privacy
 from rememberd.wiring.encryption import Encryption
 from rememberd.wiring.queue import QueueBundle, open_queue
 from rememberd.wiring.routes import Handlers, routes
+
+log = logging.getLogger("rememberd.app")
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
@@ -95,6 +99,7 @@ def build_app(
         lifespan=_lifespan(parts, handlers),
     )
     app.state.auth, app.state.catalog = parts.auth, parts.catalog
+    _name_ignored(parts.catalog)
     return app
 
 
@@ -105,6 +110,12 @@ def reconfigure(
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
     app.state.auth.reload(Auth(configured_keys(settings.keys or ()), settings.admin_key))
     app.state.catalog.reload(catalog)
+    _name_ignored(catalog)
+
+
+def _name_ignored(catalog: Catalog) -> None:
+    if ignored := catalog.ignored():
+        log.warning("%s", ignored)
 
 
 def _parts(
@@ -123,7 +134,7 @@ def _parts(
         limits=limits,
     )
     keys = build_keys(settings, encryption)
-    byte_lane, litellm_lane = ByteLane(), LitellmLane()
+    byte_lane, litellm_lane = ByteLane(HttpProxies.of(environ)), LitellmLane()
     store, retrieve = stores.for_web(settings, embedder, encryption.store)
     memory, privacy = settings.memory, build_privacy(settings)
     return Parts(

@@ -23,6 +23,7 @@ from rememberd.settings.schema import Settings
 from rememberd.types import CHAT, Deployment
 from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
+from rememberd.upstream.http_proxy import HttpProxies
 from rememberd.upstream.litellm_lane import LitellmLane, load_litellm
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_embedder, build_privacy
@@ -52,7 +53,13 @@ async def running_writer(
             stores.for_writer(settings, embedder, seal.store) as kept,
             _recording(settings, seal) as records,
             _extracting(
-                settings, deployment, records, kept.store, embedder, None if sees_all else privacy
+                settings,
+                deployment,
+                records,
+                kept.store,
+                embedder,
+                None if sees_all else privacy,
+                HttpProxies.of(environ),
             ) as extraction_queue,
         ):
             if records.file is not None:
@@ -120,12 +127,13 @@ async def _extracting(
     store: MemoryStore,
     embedder: Embedder,
     hidden: Privacy | None,
+    proxies: HttpProxies,
 ) -> AsyncIterator[ExtractionQueue | None]:
     """The second stage, and its turns; None without a model for it."""
     if deployment is None:
         yield None
         return
-    lanes: dict[str, Upstream] = {"bytes": ByteLane(), "translate": LitellmLane()}
+    lanes: dict[str, Upstream] = {"bytes": ByteLane(proxies), "translate": LitellmLane()}
     model, daily_tokens = Model(deployment, lanes), settings.memory.extract.daily_tokens
     stage = LlmWorker(records.extraction_queue, records.queue, store, embedder, model, daily_tokens, hidden)
     running = asyncio.create_task(stage.run())
