@@ -14,8 +14,8 @@ import pytest
 from rememberd.errors import ConfigError, UpstreamUnavailable
 from rememberd.types import Deployment
 from rememberd.upstream.byte_lane import ByteLane
+from rememberd.upstream.connection import Origin
 from rememberd.upstream.http_proxy import HttpProxies
-from rememberd.upstream.origin import Origin
 from tests.http.test_upstream_tls import certificate
 from tests.support.loopback import PATH, bytes_deployment
 from tests.support.raw_server import RawServer, Visit, saying

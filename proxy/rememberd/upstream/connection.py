@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from enum import Enum
-from typing import cast
+from typing import NamedTuple, cast
 
 import httptools
 
@@ -20,6 +20,18 @@ from rememberd.http.framing import single_content_length
 HEAD_LIMIT = 64 * 1024  # bytes, and up to one read more, that may come without a byte of a body among them
 HIGH_WATER = 256 * 1024  # bytes of a body that may wait for their reader
 _PIECE = 1024 * 1024  # bytes handed to the transport at once; TLS encrypts them in about a millisecond
+
+
+class Origin(NamedTuple):
+    """Where a connection leads: a host and a port; or, in `host`, the absolute path of a Unix socket."""
+
+    tls: bool
+    host: str
+    port: int
+
+    @property
+    def is_socket(self) -> bool:
+        return self.host.startswith("/")
 
 
 class State(Enum):

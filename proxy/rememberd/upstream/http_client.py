@@ -21,9 +21,8 @@ from urllib.parse import unquote, urlsplit
 
 from aiohappyeyeballs import start_connection
 
-from rememberd.upstream.connection import Connection
+from rememberd.upstream.connection import Connection, Origin
 from rememberd.upstream.http_proxy import NO_PROXIES, HttpProxies, HttpProxy, open_tunnel
-from rememberd.upstream.origin import Origin
 
 CONNECT_SECONDS = 10.0  # name lookup, the proxy's tunnel and the TLS handshake included
 KEEP_SECONDS = 15.0  # how long a connection may wait for its next request; servers usually keep theirs longer

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from rememberd.errors import ConfigError
-from rememberd.upstream.origin import Origin
+from rememberd.upstream.connection import Origin
 
 _HEAD_LIMIT = 16 * 1024  # bytes of a proxy's answer to CONNECT
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r\n]")
