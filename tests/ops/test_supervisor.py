@@ -143,6 +143,28 @@ async def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     assert running.events()[-1][:2] == ("writer", "stopped")
 
 
+async def test_two_signals_at_once_are_one_request(tmp_path: Path) -> None:
+    """As GNU timeout and some init systems send them: the children stop in order. A later one kills those that do
+    not stop."""
+    async with supervisor(tmp_path, "parent", "30", "web:good", "writer:good") as running:
+        await running.until(lambda: len(running.events()) == 2)
+        for _ in range(3):
+            running.process.terminate()
+        code, log = await running.exit()
+    assert code == 0
+    assert "SIGKILL" not in log
+    assert [event for _, event, _ in running.events()[2:]] == ["stopping", "stopped"] * 2
+    later = tmp_path / "later"
+    later.mkdir()
+    async with supervisor(later, "parent", "30", "web:stubborn") as running:
+        await running.until(lambda: len(running.events()) == 1)
+        running.process.terminate()
+        await asyncio.sleep(1.2)
+        running.process.terminate()
+        _, log = await running.exit()
+    assert "web exited: SIGKILL" in log
+
+
 async def test_children_stop_when_their_parent_is_killed(tmp_path: Path) -> None:
     """After kill -9 of the supervisor its children end by themselves, in good order."""
     async with supervisor(tmp_path, "serve", "1") as running:

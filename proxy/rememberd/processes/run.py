@@ -74,6 +74,7 @@ async def web(
 
     from rememberd.http.connection_limits import limited_protocol
     from rememberd.http.drain import DrainingServer, DrainMiddleware
+    from rememberd.memory.retry import cancel_and_wait
     from rememberd.wiring.app import build_app
     from rememberd.wiring.components import build_embedder, connection_limits
     from rememberd.wiring.encryption import open_encryption
@@ -81,10 +82,7 @@ async def web(
     logs.configure(settings.server.log_format)
     _raise_file_limit()
     embedder = build_embedder(settings)
-    loading = asyncio.create_task(_load(embedder))
-    await asyncio.wait({loading}, timeout=_MODEL_SECONDS)  # usually half a second
-    if loading.done():
-        loading.result()
+    loading = asyncio.create_task(_load(embedder))  # chats that come before it is loaded are served without memory
     async with AsyncExitStack() as stack:
         stack.enter_context(_telemetry("web", environ))
         seal = await stack.enter_async_context(open_encryption(settings))
@@ -113,9 +111,17 @@ async def web(
         changed = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
         reloading = asyncio.create_task(_reload(app, config, environ, changed))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await asyncio.wait({loading, serving}, return_when=asyncio.FIRST_COMPLETED)
         _settle()
-        await server.serve(sockets=[listener])
+        if loading.done() and loading.exception() is not None:
+            stop()
+        await serving
         reloading.cancel()
+        if loading.done():
+            loading.result()
+        else:
+            await cancel_and_wait(loading)
     return 0
 
 

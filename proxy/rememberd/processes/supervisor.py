@@ -21,6 +21,7 @@ from dataclasses import dataclass
 CONFIG_ERROR = 2  # the exit code of a child that cannot run with this configuration: a restart would not help
 FIRST_DELAY_S, MAX_DELAY_S = 0.2, 10.0
 HEALTHY_S = 30.0
+SAME_REQUEST_S = 1.0
 STOP_S = 5.0  # what a web process needs to stop after its last stream
 
 log = logging.getLogger("rememberd.supervisor")
@@ -80,15 +81,21 @@ def watch_parent(fd: int, stop: Callable[[], object]) -> None:
 
 
 async def supervise(children: Sequence[Child], *, first_delay_s: float = FIRST_DELAY_S) -> int:
-    """Keep `children` running until SIGTERM or SIGINT, then stop them stage by stage; a second signal kills them.
+    """Keep `children` running until SIGTERM or SIGINT, then stop them stage by stage. A further signal kills them,
+    unless it follows the first within `SAME_REQUEST_S`: some programs (GNU timeout, init systems) send two.
 
     Returns 0, or 2 as soon as a child exits with that code (a configuration error).
     """
     end = asyncio.Event()
     keepers = [_ChildRunner(child, first_delay_s, end) for child in children]
 
+    asked_at = 0.0
+
     def on_signal() -> None:
-        if end.is_set():
+        nonlocal asked_at
+        if not end.is_set():
+            asked_at = time.monotonic()
+        elif time.monotonic() - asked_at > SAME_REQUEST_S:
             for keeper in keepers:
                 keeper.signal(signal.SIGKILL)
         end.set()

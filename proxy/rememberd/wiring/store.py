@@ -19,7 +19,7 @@ from rememberd.ports import Embedder, MemoryStore
 from rememberd.settings.schema import Settings
 from rememberd.storage.edge.client import EdgeClient
 from rememberd.storage.edge.server import serving
-from rememberd.storage.edge.shard import clear_of_others, mark_ready, take_over
+from rememberd.storage.edge.shard import clear_of_others, is_locked, mark_ready, take_over
 from rememberd.storage.edge.socket_protocol import socket_path
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.migrate import copy_tombstones
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Seal = Callable[[MemoryStore], MemoryStore]  # what encrypts the memories before the store sees them
 
 log = logging.getLogger("rememberd.store")
+
+_STARTS_WITHIN_SECONDS = 10.0  # a writer that is starting, until it has opened its store
 
 
 class WriterStore(NamedTuple):
@@ -51,12 +53,16 @@ class WebStore(NamedTuple):
 
 def for_web(settings: Settings, embedder: Embedder, seal: Seal) -> WebStore:
     """The Qdrant server, or the writer's process. Raises `ConfigError`."""
+    return _connected(settings, embedder, seal, _STARTS_WITHIN_SECONDS)
+
+
+def _connected(settings: Settings, embedder: Embedder, seal: Seal, wait_s: float) -> WebStore:
     following = next_embedder(settings)
-    store = _web_store(settings, embedder, "changing" if following else "alone")
+    store = _web_store(settings, embedder, "changing" if following else "alone", wait_s)
     near = store.retrieve if isinstance(store, EdgeClient) else None
     if following is None:
         return WebStore(seal(store), near)
-    beside = _web_store(settings, following, "next")
+    beside = _web_store(settings, following, "next", wait_s)
     return WebStore(DualWriteStore(seal(store), seal(beside), _loading(following)), near)
 
 
@@ -84,7 +90,8 @@ async def for_writer(settings: Settings, embedder: Embedder, seal: Seal) -> Asyn
 @asynccontextmanager
 async def for_command(settings: Settings, embedder: Embedder, seal: Seal) -> AsyncIterator[MemoryStore]:
     """The server, the running writer's store, or the folder itself. Raises `ConfigError`, `StoreUnavailable`."""
-    store = for_web(settings, embedder, seal).store
+    busy = not settings.memory.store.url and is_locked(settings.data_path / "qdrant")
+    store = _connected(settings, embedder, seal, _STARTS_WITHIN_SECONDS if busy else 0.0).store
     try:
         await store.ping()
     except StoreUnavailable:
@@ -133,10 +140,10 @@ def next_embedder(settings: Settings) -> FastEmbedder | None:
     return FastEmbedder(wanted.next_model, wanted.next_path)
 
 
-def _web_store(settings: Settings, embedder: Embedder, role: Role) -> MemoryStore:
+def _web_store(settings: Settings, embedder: Embedder, role: Role, wait_s: float) -> MemoryStore:
     if settings.memory.store.url:
         return on_server(settings, embedder, role)
-    return EdgeClient(socket_path(_next_folder(settings) if role == "next" else settings.data_path))
+    return EdgeClient(socket_path(_next_folder(settings) if role == "next" else settings.data_path), wait_s=wait_s)
 
 
 @asynccontextmanager

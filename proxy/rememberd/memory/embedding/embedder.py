@@ -27,6 +27,7 @@ from rememberd.types import Sparse
 PACKAGED = Path(__file__).parent / "models" / "all-MiniLM-L6-v2-int8"
 
 # The models read 256 to 512 tokens. Tokenizing the megabyte behind those would cost seconds.
+_LOADS_WITHIN_SECONDS = 10.0
 MAX_CHARS = 4000
 
 Vector = NDArray[np.float32]
@@ -97,6 +98,7 @@ class FastEmbedder:
         self._encode: Encode | None = None
         # One thread, one text at a time: vectors of an int8 model depend on the batch they were made in.
         self._thread: _Thread | None = None
+        self._loading: asyncio.Future[tuple[Encode, int]] | None = None
         self._jobs: dict[str, _Job] = {}
         self._recent: OrderedDict[str, Vector] = OrderedDict()
         self._cache_size = cache_size
@@ -109,7 +111,8 @@ class FastEmbedder:
         """Load the model off the event loop. Raises `ConfigError` for a model that is not there or broken, and
         `EmbedderUnavailable` for one that cannot be downloaded now."""
         self._thread = _Thread("embed")
-        self._encode, self.dim = await self._thread.call(self._load)
+        self._loading = self._thread.call(self._load)
+        self._encode, self.dim = await self._loading
 
     def close(self) -> None:
         self._encode = None
@@ -117,10 +120,13 @@ class FastEmbedder:
             self._thread.close()
 
     async def dense(self, text: str) -> list[float]:
-        """Unit length. Raises `EmbedderUnavailable` before `start` is done."""
+        """Unit length. While the model is being loaded, it waits some seconds for that. Raises `EmbedderUnavailable`
+        if there is no model then."""
         text = text[:MAX_CHARS]
         vector = self._recent.get(text)
         if vector is None:
+            if self._encode is None and self._loading is not None:
+                await asyncio.wait({self._loading}, timeout=_LOADS_WITHIN_SECONDS)
             vector = await self._computed(text)
             self._remember(text, vector)
         else:

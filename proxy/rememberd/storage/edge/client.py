@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from asyncio import Future
 from collections.abc import Sequence
 from itertools import count
@@ -27,6 +28,7 @@ from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 # If more than this waits to be sent, the other end does not read.
 MAX_UNSENT_BYTES = 32 * 2**20
 MAX_UNSENT_HINT_BYTES = 2**16
+_RETRY_SECONDS = 0.02
 
 log = logging.getLogger("rememberd.store")
 
@@ -36,13 +38,14 @@ Answer = tuple[Any, bytes]  # the result, and its columns if it has any
 class EdgeClient:
     """Calls the server on the socket `path`. It connects at the first call, and again after the server was away.
 
-    While the server is away, a call raises `StoreUnavailable` at once. A call to a server that hangs waits until the
-    caller cancels it; other calls on the same connection are not affected. A write that failed may have been made
+    While the server is away, a call raises `StoreUnavailable` at once; but until the first connection, calls wait for
+    a server that is starting, up to `wait_s` after this client was made. A call to a server that hangs waits until
+    the caller cancels it; other calls on the same connection are not affected. A write that failed may have been made
     nevertheless: repeat it, it writes the same point.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, wait_s: float = 0.0) -> None:
+        self._path, self._wait_until = path, time.monotonic() + wait_s
         self._connection: _Connection | None = None
         self._connecting = asyncio.Lock()
 
@@ -136,8 +139,20 @@ class EdgeClient:
     async def _answered(self, method: str, arguments: dict[str, Any], columns: bytes = b"") -> Answer:
         async with self._connecting:
             if self._connection is None or self._connection.lost:
-                self._connection = await _connect(self._path)
+                self._connection = await self._connected()
         return await self._connection.call(method, arguments, columns)
+
+    async def _connected(self) -> _Connection:
+        while True:
+            try:
+                connection = await _connect(self._path)
+            except StoreUnavailable:
+                if time.monotonic() > self._wait_until:
+                    raise
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                self._wait_until = 0.0
+                return connection
 
 
 class _Connection(asyncio.Protocol):

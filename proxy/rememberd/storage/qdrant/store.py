@@ -58,6 +58,8 @@ class QdrantStore:
         async with self._opening, self._connection.answered():
             if self._name:
                 return
+            if not self._embedder.dim:  # it is part of the collection's name
+                raise StoreUnavailable("the embedding model is not loaded yet")
             name = collection_of(self._settings, self._embedder.name, self._embedder.dim)
             await open_collection(self._client, self._settings, name, self._embedder.dim, self._role)
             self._own_idf = await knows_own_idf(self._client)
