@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 # Two sentences in which somebody speaks of themselves, by language.
@@ -49,59 +51,11 @@ LEADS = {
     "zh": "{}写道|来自{}的消息|同事{}说",
     "ja": "{}さんの投稿|{}からのメッセージ|同僚の{}より",
 }
-# Whole prompts around a text that is not the person's.
-FRAMES = (
-    "Some background first.\n-----\n{}\n-----\nAnswer from the background alone.",
-    "Use these passages to answer.\n\n{}\n\nQuestion: who is it?\nAnswer:",
-    "Context: {}\nQuestion: who is it?\nAnswer:",
-    "Kontext:\n{}\n\nFrage: Wer ist das?",
-    "Contexte :\n{}\n\nQuestion : qui est-ce ?",
-    "Contesto:\n{}\n\nDomanda: chi è?",
-    "资料：\n{}\n\n问题：这是谁？",
-    "参考文書：\n{}\n\n質問：これは誰ですか？",
-    "Found for your query:\n[1] {}\n[2] The harbour closes at ten.\n\nSo what is it?",
-    "[DOC 3]:\n{}\n[END DOC 3]\n\nWhom is it about?",
-    "### Document 1\n{}\n\n### Document 2\nNothing here.\n\n### Question\nWho is it?",
-    "Tool output:\n{}",
-    "Observation: {}\nGo on.",
-    "Exception in step 4:\n{}\nTry another way.",
-    "docs/people/readme.md:\n{}\n\nShorten it.",
-    "> {}\n\nWhat do I answer?",
-    "SPEAKER A: {}\nSPEAKER B: Nice to meet you.\n\nWhat did A say?",
-    "[10:42] zeb: {}\n[10:43] mia: hi!",
-    "12.03.24, 10:42 - Zeb: {}\n12.03.24, 10:44 - Mia: hi!",
-    "Is this one any good?\n\n{}",
-    "What does this tenant want?\n{}",
-    "Review of the hotel: {} The bed was hard.\nPositive or negative?",
-    "Input: {}\nOutput: a man\nInput: I sell hats.\nOutput:",
-    "about: |\n    {}\n\nIs this valid YAML?",
-    '{{"bio": "{}"}}\nIs this valid JSON?',
-    "```\n{}\n```\nWhat is wrong here?",
-    "<document>\n{}\n</document>\nWho is it?",
-    "<page>{}</page>",
-    "Correct this text:\n\n{}",
-    "Korrigiere diesen Text:\n\n{}",
-    "Corrige ce texte :\n\n{}",
-    "Corrige este texto:\n\n{}",
-    "请翻译以下内容：\n{}",
-    "次の文を要約して：\n{}",
-    "Summarise please\n\n{}",
-    "{}\n\nTranslate this text into Finnish.",
-    "{}\n\nPlease proofread the message above.",
-    "Which of them do people choose most?\na) {}\nb) None of it.",
-    "For instance: {}",
-    "Curriculum vitae\nIngrid Hauge\n{}\n\nShould we invite her?",
-    "Subject: hello\nFrom: zeb@example.com\n\n{}\n\nHow should I reply?",
-    "Dear Sir or Madam,\n\n{}\n\nYours faithfully\nZ.",
-    "- Name: Zeb\n- {}\n\nMake a page from these notes.",
-    "He goes “{}” and leaves.",
-    'The form says "{}" twice.',
-    "Sie sagt: „{}“",
-    "Il dit « {} »",
-    "彼のメモ「{}」",
-    "| who | what |\n| zeb | {} |",
-    "Sample dialogue for our bot. {}",
-)
+DATA = Path(__file__).parents[1] / "data"
+# Whole messages around a text that is not the person's.
+FRAMES = [json.loads(line)["message"] for line in (DATA / "handed_in.jsonl").read_text(encoding="utf-8").splitlines()]
+# Statements as people write them, and a word of each that must count as typed.
+TYPED = [json.loads(line) for line in (DATA / "typed.jsonl").read_text(encoding="utf-8").splitlines()]
 # What a person may put before or behind their own words.
 OPENINGS = (
     "{}", "Hi! {}", "Hello Claude: {}", "FYI: {}", "Remember: {}", "Please remember this about me: {}", "About me: {}",
@@ -126,7 +80,7 @@ class Message(NamedTuple):
 def handed_in() -> Iterator[Message]:
     for language, claim in CLAIMS.items():
         for frame in FRAMES:
-            yield Message(frame.format(claim), claim, frame)
+            yield Message(frame.replace("<claim>", claim), claim, frame)
         for number, lead in enumerate(LEADS[language].split("|")):
             for speaker in SPEAKERS[number % 2 :: 2]:
                 said = lead.format(speaker)

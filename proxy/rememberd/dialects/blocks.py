@@ -19,18 +19,23 @@ from rememberd.dialects.handing_words import (
     SUBJECT,
     hands_in,
     is_own_introduction,
+    is_question,
     is_speech,
     speaks_of_self,
 )
 from rememberd.dialects.marks import Span
 
-_SEPARATOR = re.compile(r"\s*([-=_*~#+—–─═•.])\1{2,}\s*|\s*(?:[-*_] ){2,}[-*_]\s*")
+_SEPARATOR = re.compile(r"\s*([^\w\s\x00])\1{2,}\s*|\s*(?:[-*_] ){2,}[-*_]\s*")
 _STRUCTURED = re.compile(
-    r"\s*(?:>|\||\{|\}|\[\{|\"[^\"\n]{1,60}\"\s*:|\x00+\s*:|<[!?/])"
-    r"|(?:    |\t)\S|\s*\[?\d{1,4}[-/.:]\d{1,2}[-/.:]?\d{0,4}[\sT,]*(?:\d{1,2}:\d\d\S*)?\]?\s*[-–:\]]\s*\S"
+    r"\s*(?:>(?!>>)|\||\{|\}|\[\{|\"[^\"\n]{1,60}\"\s*:|\x00+\s*:|<[!?/])"
+    r"|(?:    |\t)\S|\s*\[?\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?\]?\s+\S"
+    r"|\s*\[?\d{1,4}[-/.:]\d{1,2}[-/.:]?\d{0,4}[\sT,]*(?:\d{1,2}:\d\d\S*)?\]?\s*[-–:\]]\s*\S"
 )
 _HEADING = re.compile(
-    r"\s*(?:#{1,6}\s+(?P<hash>[^\n]{1,80}?)[\s#]*|[=*_]{2,}\s*(?P<rule>[^\n=*_]{1,80}?)\s*[=*_]{2,}|[\[【](?P<box>[^\]】\n]{1,80})[\]】])\s*[:：]?\s*"
+    r"\s*(?:#{1,6}\s+(?P<hash>[^\n]{1,80}?)[\s#]*|([^\w\s\x00])\2+\s*(?P<rule>\w[^\n]{0,80}?)\s*\2{2,}"
+    r"|[\[【](?P<box>[^\]】\n]{1,80})[\]】]"
+    r"|(?P<file>[\w./\\~-]*\w\.[a-z]\w{0,4})"
+    r"|(?:[$%❯]|>>>|\w+@\w\S*[$#]|In \[\d+\]:)\s+(?P<command>\S[^\n]{0,200}))\s*[:：]?\s*"
 )
 _BRACKETED = re.compile(
     r"\s*(?:[-*•]\s*)?(?:\*\*|__)?(?:[\[【](?P<box>[^\]】\n]{1,60})[\]】]|<(?P<angle>[^<>\n]{1,40})>|\((?P<round>[A-ZÀ-Þ0-9][^()\n]{0,40})\))(?:\*\*|__)?\s*[:：,–-]?\s*(?=\S)"
@@ -38,8 +43,9 @@ _BRACKETED = re.compile(
 _COLON = re.compile(r"[:：](?=[\s*_]|$)|：|(?<=\D):(?=[\"“„«A-ZÀ-Þ])")
 _DASHED = re.compile(r"\s*(?P<who>[^\W\d_a-z][\w.'’]*(?: [^\W\d_a-z][\w.'’]*){0,3})(?:\s+[-–—|>→]+|[–—])\s+")
 _ITEM = re.compile(r"\s*(?:[-*•+·]|\(?(?:\d{1,2}|[a-zA-Z])[.)])\s+")
-_SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*\s+|[。！？]")
+_SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*\s+|[。！？]|\s[-–—]{1,2}\s")
 _BARE_LABEL = re.compile(r"[^\n:：]{1,40}[:：]\s*")
+_SHORT_LABEL = re.compile(r"\W*\w+(?: \w+)?\W{0,3}[:：]\W*\w")
 _LEAD_CHARS = 200
 
 
@@ -62,6 +68,7 @@ class BlockReader:
         self.typed_until: dict[int, int] = {}  # by the start of a line that is handed in: where that begins
         self.lines = list(_lines(text, start, end))
         self.full = [line for line in self.lines if line.text.strip(f" \t\r{HOLE}")]
+        self.speaks = [speaks_of_self(line.text) for line in self.lines]
         self.scope: Literal["", "paragraph", "block"] = ""
         self.filled = False  # the block beneath the label has begun
         self.asked_above = False  # the line above is a question that is not about its writer
@@ -131,7 +138,11 @@ class BlockReader:
         if item and self.asked_above:
             self._hand_in(line)
             return
-        if self._heading(index, line, text) or self._speaker(line, text, body) or self._label(line, text, body):
+        if (
+            self._heading(index, line, text)
+            or self._speaker(line, text, body)
+            or self._label(index, line, text, body)
+        ):
             self.asked_above = False
             return
         self._request(index, line, text)
@@ -139,9 +150,13 @@ class BlockReader:
     def _heading(self, index: int, line: _Line, text: str) -> bool:
         found = _HEADING.fullmatch(text)
         title = (
-            next(filter(None, found.groups()), "") if found else text.strip() if self._is_title(index, text) else ""
+            next(filter(None, found.groupdict().values()), "")
+            if found
+            else text.strip()
+            if self._is_title(index, text)
+            else ""
         )
-        if not title or INTRODUCES.search(title.lower()):
+        if not title or (FIRST_PERSON if found else INTRODUCES).search(title.lower()):
             return False
         self._open(line, 0, "block")
         return True
@@ -153,7 +168,7 @@ class BlockReader:
             return False
         if text.rstrip()[-1] in ".!?,;:…。！？)" or FIRST_PERSON.search(text.lower()):
             return False
-        return any(speaks_of_self(each.text) for each in self.lines[index + 1 : index + 4])
+        return any(self.speaks[index + 1 : index + 4])
 
     def _speaker(self, line: _Line, text: str, body: int) -> bool:
         """ "[Tom Baker] I …", "Tom Baker - I …" """
@@ -166,7 +181,7 @@ class BlockReader:
         self._open(line, 0, "paragraph")
         return True
 
-    def _label(self, line: _Line, text: str, body: int) -> bool:
+    def _label(self, index: int, line: _Line, text: str, body: int) -> bool:
         """A colon: what stands behind it belongs to whoever stands before it, unless that is the writer."""
         sentence = body
         for colon in _COLON.finditer(text, body):
@@ -174,7 +189,8 @@ class BlockReader:
                 sentence = end.end()
             lead = text[max(sentence, colon.start() - _LEAD_CHARS) : colon.start()]
             rest = text[colon.end() :].strip(" \t\r*_")
-            if is_own_introduction(lead) or (rest and not is_speech(rest)):
+            is_own = is_own_introduction(lead) and not (sentence == 0 and self._is_template(index, lead))
+            if is_own or (rest and not is_speech(rest)):
                 sentence = colon.end()
                 continue
             is_name = sentence <= body and len(lead.split()) <= 4
@@ -182,10 +198,20 @@ class BlockReader:
             return True
         return False
 
+    def _is_template(self, index: int, lead: str) -> bool:
+        """ "Context: I … \\nQuestion: who is it?": labels of one kind on several lines, and the later one asks for
+        something that is not about its writer."""
+        if FIRST_PERSON.search(lead.lower()):
+            return False
+        labelled = (
+            at for at in range(index + 1, min(len(self.lines), index + 41)) if _SHORT_LABEL.match(self.lines[at].text)
+        )
+        return any(not self.speaks[at] and is_question(self.lines[at].text) for at in labelled)
+
     def _request(self, index: int, line: _Line, text: str) -> None:
         """A sentence that asks for work on a text, or names one: what follows is the text."""
-        follows = any(speaks_of_self(each.text) for each in self.lines[index + 1 : index + 41])
-        position, length = 0, len(text.rstrip())
+        follows = any(self.speaks[index + 1 : index + 41])
+        position, length, pointed = 0, len(text.rstrip()), False
         for sentence in _sentences(text):
             lower = sentence.lower()
             weight = hands_in(lower)
@@ -194,15 +220,17 @@ class BlockReader:
             if SALUTATION.fullmatch(lower.strip()) and follows:
                 self._open(line, 0, "block")
                 return
-            if weight == "text" and (behind or follows or SUBJECT.search(lower)):
-                self._open(line, position - len(sentence), "block" if not behind else "paragraph")
+            is_lead = behind and sentence.rstrip()[-1:] in "-–—" and weight
+            if is_lead or (weight == "text" and (behind or follows or SUBJECT.search(lower))):
+                self._open(line, position - len(sentence), "paragraph" if behind else "block")
                 return
-            if weight == "something" and not behind and follows:
-                self._open(line, position, "block")
-                return
-            if weight == "something" and behind and speaks_of_self(text[position : position + _LEAD_CHARS]):
-                self.sure = False
-        self.asked_above = text.rstrip().endswith((*ASKS, ":")) and not FIRST_PERSON.search(text.lower())
+            if pointed and FIRST_PERSON.search(lower):
+                self.sure = pointed = False
+            pointed = pointed or weight == "something"
+        if pointed and follows:
+            self._open(line, len(text), "block")
+            return
+        self.asked_above = text.rstrip().endswith(ASKS) and not FIRST_PERSON.search(text.lower())
 
     def _request_at_the_end(self) -> None:
         """ "I … \\n\\nTranslate this": all before it is the text."""
@@ -217,6 +245,8 @@ class BlockReader:
             self.handed.append((self.lines[0].start, last.end - len(final)))
         elif before and (weight or somebody):
             self.sure = False
+            if weight and all(_ITEM.match(line.text) for line in before):
+                self.handed.append((self.lines[0].start, last.start))
             if somebody and not any(OWNED.search(line.text.lower()) for line in before):
                 self.handed.append((self.lines[0].start, last.start))
 

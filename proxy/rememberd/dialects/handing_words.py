@@ -78,7 +78,7 @@ INTRODUCES = re.compile(
     ^(?:(?:and|also|but|so|ok|okay|oh|well|please|just|quick|small|short|big|good|bad|great|happy|sad|one|another|a|an|the|my|our
         |last|final|important|personal|fun|funny|little|more|some|kurze|wichtige|und|et|y|e|og|och|une|un|una|en|eine|por|pour|zur
         |per|para|ps|hey|hi|bitte)\W+)*
-    (?:remember|remind\w*|note|notes?\ to\ self|keep|bear|don['’]?t\ forget|save|store|memori[sz]e|learn|fyi|btw|by\ the\ way|ps|p\.\s?s|nb|n\.b
+    (?:so|ok|okay|well|and|but|remember|remind\w*|note|notes?\ to\ self|keep|bear|don['’]?t\ forget|save|store|memori[sz]e|learn|fyi|btw|by\ the\ way|ps|p\.\s?s|nb|n\.b
       |edit|update|correction|typo|news|info|information|context|background|heads?[-\ ]?up|reminder|disclaimer|disclosure
       |fact|thing|things|one|intro\w*|that['’]s|question|problem|issue|situation|reason|case|point|detail|details|preference|preferences|diet|allerg\w+
       |confession|secret|plan|goal|status|setup|profile|address|hobby|hobbies|announcement
@@ -92,7 +92,7 @@ INTRODUCES = re.compile(
       |ricorda\w*|tieni|lembr\w+|lembrete|anote|aliás|husk|merk\ deg|forresten|kom\ ihåg|notera|förresten|onthoud|trouwens|let\ op
       |muista|muuten|zapamiętaj|pamiętaj|zapamatuj|unutma|bu\ arada|запомни|кстати|напоминаю|запам\w+)
     (?!\w) | ^(?:记住|请记住|顺便|覚えて|メモ|ちなみに|기억해|참고로|تذكر|זכור)
-    | \b(?:about|of|describing)\ (?:me|myself|us)\b | \b(?:über|zu)\ mi(?:ch|r)\b | \b(?:sobre|de|à\ propos\ de)\ (?:mí|mi|moi|mim)\b
+    | \b(?:about|of|on|describing)\ (?:me|myself|us)\b | \babout\ (?:my|our)\b | \b(?:über|zu)\ mi(?:ch|r)\b | \b(?:sobre|de|à\ propos\ de)\ (?:mí|mi|moi|mim)\b
     | \bom\ (?:mig|meg)\b | \b(?:su\ di\ me|over\ mij)\b | \b(?:new|novo|neu|ny)\ (?:job|home|address)\b
     """
 )
@@ -100,10 +100,10 @@ INTRODUCES = re.compile(
 # Nouns of texts; with no "I" before the noun it names a text that is handed in.
 _TEXT = (
     "text texts e-?mails? mails? messages? letters? drafts? essays? bios? cvs? resumes? résumés? transcripts? reviews? comments? posts? tweets?"
-    " stor(?:y|ies) passages? excerpts? extracts? paragraphs? sentences? phrases? quotes? jokes? lyrics poems? snippets? personas?"
+    " stor(?:y(?!_short)|ies) passages? excerpts? extracts? paragraphs? sentences? phrases? quotes? jokes? lyrics poems? snippets? personas?"
     " diar(?:y|ies) ads? blurbs? slogans? scripts? scenes? monologues? narratives? dialog(?:ue)?s? testimonials? complaints?"
     " speech(?:es)? captions? abstracts? articles? documents? conversations? chats? samples? exercises? worksheets? homework"
-    " notes logs? tickets? statements? dictation listing chapters? blog"
+    " notes logs? tickets? limericks? haikus? verses? prose bullet_points statements? dictation listing chapters? blog"
     " nachricht\\w* brief\\w* bewerbung\\w* lebenslauf aufsatz satz sätze kommentar\\w* rezension\\w* gespräch\\w* artikel abschnitt\\w*"
     " texte\\w* lettre courriel phrase\\w* commentaire\\w* avis article\\w* texto\\w* mensaje\\w* carta correo frase\\w* comentario\\w* reseña\\w*"
     " testo messaggio lettera commento recensione mensagem comentário tekst\\w* melding\\w* brev setning\\w* meddelande\\w* mening\\w* bericht\\w*"
@@ -112,6 +112,35 @@ _TEXT = (
 TEXT_NOUN = _any(
     _TEXT, "文章 文本 邮件 短信 评论 句子 对话 文 メール 文書 レビュー 会話 글 메일 문장 리뷰 نص رسالة טקסט"
 )
+# What is looked at in a text.
+_TEXT_PART = _any(
+    "grammar spelling typos? wording style tone verbs? nouns? adjectives? punctuation commas? words? tl;?dr eli5 thoughts? opinions? gist sentiment"
+    " formal informal polite shorter longer simpler clearer friendlier professional grammatik rechtschreibung stil förmlicher höflicher kürzer"
+    " grammaire orthographe gramática ortografía grammatica ortografia gramatik stavning grammatikk",
+    "语法 文法 문법",
+)
+_EXAMPLE = re.compile(
+    r"\W*(?:e\.\s?g\.?|for (?:example|instance)|example|such as|z\.\s?b\.?|zum beispiel|par exemple|p\. ?ex\.?|por ejemplo|por exemplo|per esempio"
+    r"|for eksempel|till exempel|bijvoorbeeld|например|例如|比如|例えば|예를 들어)(?!\w)"
+)
+# A role is given out: "I" is the role from there on.
+_CASTS = re.compile(
+    r"(?:^|[,;:] |\b(?:game|play|scene|scenario) )\W*(?:you(?: are|['’]re)|du bist|tu es|vous êtes|eres|sei|você é|je bent|du er|ты) (?:now )?"
+    r"(?!right|wrong|correct|welcome|great|good|nice|kind|sweet|funny|helpful|amazing|awesome|the best|so|very|too|really|not|quite|recht|super)"
+    r"(?:(?:an?|the|my|ein\w*|une?|una|uma?|en|et|der|die)\b|\w+(?: \w+)?[.,!]|\w+ and\b)|あなたは|你是"
+    r"|\b(?:pretend|role-?\s?play|act(?:ing)? as|play the (?:part|role)|in character)\b"
+)
+_PRESENTS = re.compile(r"\b(?:this|that|these) (?:is|are|was|were) (?:from|by|what|how)\b")
+_OF_OTHERS = re.compile(r"(?<!\w)(?:from|by|von|del?|du|di|fra|från|van|от)(?!\w)|来自|からの")
+# "My favourite films are", "check my plan": a thing of the writer's.
+_OWN_THING = re.compile(
+    r"(?<!\w)(?:is|are|was|were|ist|sind|est|sont|es|son|è|sono|är|er|zijn)(?!\w)|^(?:please |pls )?(?:check|review|rate|improve|judge|evaluate)(?!\w)"
+)
+_WRITING = _any(
+    "write draft compose create generate prepare schreib\\w* verfass\\w* écri\\w+ rédige\\w* escrib\\w+ redacta scriv\\w+ escrev\\w+ schrijf skriv напиши",
+    "写 書いて 써 اكتب",
+)
+_FOR_ONESELF = re.compile(r"(?<!\w)(?:me|us|mir|uns|moi|m['’]\w+|meg|mig|mij|мне)(?!\w)")
 # What presents a text although the sentence has an "I": "I got this mail", "here is what I received".
 RECEIVED = _any(
     "got received found saw read heard seen copied forwarded sent bekam erhielt bekommen erhalten gelesen gefunden reçu trouvé lu"
@@ -121,7 +150,7 @@ RECEIVED = _any(
 
 # Verbs of work on a text. What stands behind them or before them is the text.
 TEXT_WORK = _any(
-    "translat\\w+ rewrit\\w+ re-?writ\\w+ re-?phras\\w+ re-?word\\w* paraphras\\w+ proof-?read\\w* spell-?check summari[sz]\\w+ polish shorten\\w*"
+    "translat\\w+ rewrit\\w+ re-?writ\\w+ re-?phras\\w+ re-?word\\w* paraphras\\w+ proof-?read\\w* spell-?_?check spell_check summari[sz]\\w+ polish shorten\\w*"
     " condense conjugate classify annotate parse transcribe grade critique correct edit edits punctuate analy[sz]e extract"
     " übersetz\\w* korrigier\\w* verbesser\\w* zusammen umformulier\\w* tradui\\w+ corrig\\w+ résum\\w+ reformul\\w+"
     " traduc\\w+ traduz\\w* corrij\\w+ resum\\w+ reescrib\\w+ riassum\\w+ corregg\\w+ reescrev\\w+ vertaal samen verbeter corrigeer"
@@ -132,17 +161,26 @@ TEXT_WORK = _any(
 # Other work that hands in a text only if the text is pointed to.
 OTHER_WORK = _any(
     "answer reply respond rate review check fix improve explain summary label tag identify complete continue describe evaluate judge"
-    " make turn use using read find who what which how is are does should would can could wer was wie ist kann soll qui que quel\\w*"
+    " make turn count compare list underline highlight use using read find who what which how is are does should would can could wer was wie ist kann soll qui que quel\\w*"
     " quién qué cuál chi cosa quem hva hvem vad vem wat wie кто что take write tell based according prüf\\w* antwort\\w* erklär\\w* beantworte"
     " répon\\w+ expliqu\\w+ responde contest\\w+ rispondi svar\\w* beantwoord",
     "回答 根据 请 答えて 教えて 답해 설명",
 )
 # Words that point to a text in the same message.
+_NOT_TIME = (
+    "(?!_(?:is|week|month|year|morning|evening|afternoon|weekend|summer|winter|spring|autumn|fall|time|way|chat|conversation|city|country|app"
+    "|woche|monat|jahr|wochenende|abend|mal|sommer|semaine|mois|année|été|hiver|soir|week-end|fois|semana|fin|fim|mes|mês|año|ano|noche|noite|tarde|verano|verão|vez"
+    "|settimana|mese|anno|sera|estate|volta|weekend|maand|jaar|keer|uken|uka|veckan|måneden|året|helgen|kvelden|неделе|неделю|год|раз|месяц)(?!\\w))"
+)
 POINTS = _any(
-    "this(?!_(?:is|week|month|year|morning|evening|afternoon|weekend|summer|winter|spring|autumn|fall|time|way|chat|conversation|city|country|app)(?!\\w))"
-    " these following below above dies folgend\\w* diese\\w* unten oben ceci cela cet cette ces suivant\\w* est[aeo]s? siguientes? seguintes? ess[ae]s?"
-    " isto isso quest[oaie] seguent\\w+ deze dit onderstaande volgende denne dette disse detta denna dessa følgende följande nedan under_her"
-    " этот эту эти это следующ\\w* poniższ\\w* następując\\w* tohoto následující bu şu aşağıdaki",
+    re.sub(
+        r"$|(?= )",
+        lambda _: _NOT_TIME,
+        "this these dies diese\\w* ceci cela cet cette ces est[aeo]s? ess[ae]s? isto isso quest[oaie] deze dit denne dette disse detta denna dessa"
+        " этот эту эти это этой этом bu şu",
+    )
+    + " both which_(?:one|of) either_of following below above folgend\\w* unten oben suivant\\w* siguientes? seguintes? seguent\\w+ onderstaande volgende"
+    " følgende føljande följande nedan under_her следующ\\w* poniższ\\w* następując\\w* tohoto následující aşağıdaki",
     "这 這 以下 下面 この これ 次の 下記 다음 아래 이것 이_ هذا هذه التالي הזה הבא यह इस",
 )
 OF_SOMEBODY = _any("he she him her his hers ihn ihm elle lui ella lei ela hun han hon henne hij haar он она ему ей")
@@ -174,11 +212,32 @@ def is_own_introduction(lead: str) -> bool:
     lower = lead.strip(f" \t*_-•#>{HOLE}").lower()
     if not lower or lower.isdigit():
         return True
+    introduces = INTRODUCES.search(lower) and (FIRST_PERSON.search(lower) or not _OF_OTHERS.search(lower))
+    if introduces and " " not in lower:
+        return True
     if TEXT_NOUN.search(lower) or TEXT_WORK.search(lower):
         return False
-    if INTRODUCES.search(lower):
+    if introduces or (OWNED.search(lower) and _OWN_THING.search(lower)):
         return True
-    return bool(SUBJECT.search(lower)) and not RECEIVED.search(lower)
+    received = RECEIVED.search(lower)
+    hands = received and (POINTS.search(lower) or _OF_OTHERS.search(lower) or received.end() == len(lower))
+    return bool(SUBJECT.search(lower)) and not hands
+
+
+def is_question(line: str) -> bool:
+    """A line with a question mark, or an order behind a label: "Task: write …" """
+    words = re.split(r"[:：]\s*", line.lower(), maxsplit=1)[-1]
+    return line.rstrip().endswith(ASKS) or _begins_with_work(words) or bool(_WRITING.search(words[:12]))
+
+
+def _is_wanted(sentence: str) -> bool:
+    """A text that is still to be written, for the person: what they say beside it is theirs."""
+    return bool(_FOR_ONESELF.search(sentence) or (_WRITING.search(sentence) and FIRST_PERSON.search(sentence)))
+
+
+def _begins_with_work(sentence: str) -> bool:
+    words = sentence.split()
+    return any(OTHER_WORK.search(word) or TEXT_WORK.search(word) for word in words[:2])
 
 
 def hands_in(sentence: str) -> Literal["", "something", "text"]:
@@ -187,7 +246,15 @@ def hands_in(sentence: str) -> Literal["", "something", "text"]:
     points, noun, work = POINTS.search(sentence), TEXT_NOUN.search(sentence), TEXT_WORK.search(sentence)
     if work and (points or noun or len(sentence.split()) <= 3) and not SUBJECT.search(sentence, 0, work.start()):
         return "text"
-    if noun and not SUBJECT.search(sentence, 0, noun.start()):
+    if _EXAMPLE.match(sentence) or _PRESENTS.search(sentence) or _CASTS.search(sentence):
+        return "text"
+    is_short = len(sentence.split()) <= 3
+    part = _TEXT_PART.search(sentence)
+    if part and not SUBJECT.search(sentence, 0, part.start()) and (is_short or _begins_with_work(sentence)):
+        return "text"
+    if points and RECEIVED.search(sentence, 0, points.start()):
+        return "something"
+    if noun and not SUBJECT.search(sentence, 0, noun.start()) and (points or not _is_wanted(sentence)):
         pointed = points and 0 <= noun.start() - points.end() <= _NEAR
         if pointed or not (
             ((owned := OWNED.search(sentence.lstrip())) and owned.start() == 0) or sentence.rstrip().endswith(ASKS)
