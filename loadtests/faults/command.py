@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from loadtests.faults.kills import killed
 from loadtests.faults.kinds import FAULTS
 from loadtests.faults.row import markdown
 from loadtests.faults.run import run
+from loadtests.faults.saturation import saturate
 from loadtests.machine import describe
 
 
@@ -25,19 +27,37 @@ def add_command(commands: Any) -> None:
     faults.add_argument(
         "--out", type=Path, default=Path("loadtests-report"), help="directory for faults.json and .md"
     )
+    faults.add_argument("--kills", type=int, metavar="N", help="instead: N kills of random processes on one host")
+    faults.add_argument(
+        "--saturate", type=float, metavar="MINUTES", help="instead: load without a pause, 30 %% of it cancelled"
+    )
     faults.set_defaults(do=_faults)
 
 
 def _faults(arguments: argparse.Namespace) -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
-    chosen = [FAULTS[name] for name in arguments.sole_deployment or FAULTS]
+    if arguments.saturate:
+        return _saturate(arguments)
+    chosen = [FAULTS[name] for name in arguments.only or FAULTS]
+    if arguments.kills:
+        chosen = [killed(arguments.kills)]
     seconds = None if arguments.minutes is None else arguments.minutes * 60
     rows = asyncio.run(run(chosen, seconds))
     table = markdown(rows)
     print(table)
     at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     result = {"at": at, "machine": describe(), "rows": [asdict(row) for row in rows]}
-    (arguments.out / "faults.json").write_text(json.dumps(result, indent=1))
-    (arguments.out / "faults.md").write_text(table)
-    print(f"{arguments.out}: faults.json and faults.md", file=sys.stderr)
+    name = "kills" if arguments.kills else "faults"
+    (arguments.out / f"{name}.json").write_text(json.dumps(result, indent=1))
+    (arguments.out / f"{name}.md").write_text(table)
+    print(f"{arguments.out}: {name}.json and {name}.md", file=sys.stderr)
     return 0
+
+
+def _saturate(arguments: argparse.Namespace) -> int:
+    found = asyncio.run(saturate(arguments.saturate))
+    print(found.line(), *found.examples, sep="\n")
+    at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    result = {"at": at, "machine": describe(), **asdict(found)}
+    (arguments.out / "saturation.json").write_text(json.dumps(result, indent=1))
+    return 1 if found.lost or found.doubled or found.upstream else 0

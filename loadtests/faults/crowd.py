@@ -62,7 +62,8 @@ class Chatted:
 
 @dataclass
 class Crowd:
-    """`refused`: requests to the memory API answered 503, or not at all."""
+    """`refused`: requests to the memory API answered 503, or not at all. A chat that fails is sent `retries` times
+    more; a share of them, `cancels`, is broken off by the client at a random moment."""
 
     deployment: Deployment
     session: aiohttp.ClientSession
@@ -70,6 +71,8 @@ class Crowd:
     pause_s: float
     name: str
     movers: bool = False
+    retries: int = 0
+    cancels: float = 0.0
     chats: list[Chatted] = field(default_factory=list)
     refused: list[tuple[float, str]] = field(default_factory=list)
     lives: list[Life] = field(default_factory=list)
@@ -87,13 +90,15 @@ class Crowd:
         body = {"model": "steady", "stream": stream, "messages": [{"role": "user", "content": text}]}
         began = time.monotonic()
         status, failed, acknowledged = "", "", False
+        patience = random.uniform(0, _MODEL_MS[stream] / 1000) if random.random() < self.cancels else None
         try:
             headers = {"X-Memory": "on" if remember else "read"}
-            code, answered, content = await self._request("POST", "/v1/chat/completions", user, body, headers)
+            async with asyncio.timeout(patience):
+                code, answered, content = await self._request("POST", "/v1/chat/completions", user, body, headers)
             status, acknowledged = answered.get("X-Memory-Status", ""), answered.get("X-Memory-Write") == "on"
             failed = "" if code == 200 and _whole(content, stream) else f"{code} {content[-200:]!r}"
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            failed = repr(error)
+            failed = "cancelled" if patience is not None and isinstance(error, TimeoutError) else repr(error)
         now = time.monotonic()
         chatted = Chatted(now, (now - began) * 1000 - _MODEL_MS[stream], status, failed)
         return chatted, acknowledged and not failed
@@ -164,9 +169,13 @@ class Crowd:
     async def _say(self, life: Life, text: str) -> bool:
         self.busy += 1
         self.most_at_once = max(self.busy, self.most_at_once)
-        chatted, acknowledged = await self.ask(life.user, text)
+        for _ in range(1 + self.retries):
+            chatted, acknowledged = await self.ask(life.user, text)
+            self.chats.append(chatted)
+            if not chatted.failed:
+                break
+            await asyncio.sleep(self.pause_s)
         self.busy -= 1
-        self.chats.append(chatted)
         (life.said if acknowledged else life.tried).append(text)
         return acknowledged
 

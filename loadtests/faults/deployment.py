@@ -93,6 +93,7 @@ class Deployment:
         self.ready: set[str] = set()
         self.qdrant = ""
         self.clock: Path | None = None
+        self.disk: Path | None = None
         self._environ = {"PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics")}
         (folder / "metrics").mkdir()
         (folder / "disk").mkdir()
@@ -113,10 +114,10 @@ class Deployment:
     @asynccontextmanager
     async def one_host(cls, folder: Path) -> AsyncIterator[Self]:
         """Two web processes and a writer with its embedded store and SQLite queue, on a small disk of their own and
-        with a clock that can be shifted, where that is permitted."""
+        with a clock that can be shifted and an fsync that can be slow, where that is permitted."""
         async with cls(folder)._running() as here:
             with small_disk(folder / "disk"):
-                here._shiftable()
+                here._preload()
                 await here._open({}, writers=1)
                 yield here
                 await here._stop()
@@ -142,7 +143,7 @@ class Deployment:
     @asynccontextmanager
     async def _running(self) -> AsyncIterator[Self]:
         async with AsyncExitStack() as stack:
-            self._model = stack.enter_context(models(1, 0, cores(False)))
+            self.model_port = stack.enter_context(models(1, 0, cores(False)))
             stack.push_async_callback(self._stop)
             yield self
 
@@ -152,7 +153,7 @@ class Deployment:
 
     async def _open(self, memory: dict[str, Any], writers: int) -> None:
         config = self.folder / "rememberd.yaml"
-        base = f"http://127.0.0.1:{self._model}/{FIRST_MS}-{EVERY_MS}-{TOKENS}/v1"
+        base = f"http://127.0.0.1:{self.model_port}/{FIRST_MS}-{EVERY_MS}-{TOKENS}/v1"
         params = {"model": "openai/steady", "api_base": base, "api_key": "sk-x"}
         settings = {
             "data_dir": str(self.folder / "disk" / "data"),
@@ -187,15 +188,19 @@ class Deployment:
         self.processes["qdrant"] = Kept(argv, self.folder / "qdrant.log")
         return f"http://127.0.0.1:{port}"
 
-    def _shiftable(self) -> None:
-        compiler, library = shutil.which("cc"), self.folder / "clock.so"
-        if compiler is None:
+    def _preload(self) -> None:
+        """Libraries that stand between a process and its clock and disk; each reads a number from a file."""
+        if shutil.which("cc") is None:
             return
-        source = Path(__file__).with_name("clock.c")
-        subprocess.run([compiler, "-shared", "-fPIC", "-O2", str(source), "-o", str(library)], check=True)
-        self.clock = self.folder / "clock"
-        self.clock.write_text("0")
-        self._environ |= {"LD_PRELOAD": str(library), "CLOCK_FILE": str(self.clock)}
+        self.clock, self.disk = self.folder / "clock", self.folder / "fsync"
+        libraries = [self.folder / f"{name}.so" for name in ("clock", "disk")]
+        for library in libraries:
+            source = Path(__file__).with_name(f"{library.stem}.c")
+            subprocess.run(["cc", "-shared", "-fPIC", "-O2", str(source), "-o", str(library)], check=True)
+        for number in (self.clock, self.disk):
+            number.write_text("0")
+        files = {"CLOCK_FILE": str(self.clock), "DISK_FILE": str(self.disk)}
+        self._environ |= {"LD_PRELOAD": ":".join(map(str, libraries)), **files}
 
 
 class Balancer:

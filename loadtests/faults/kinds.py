@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from loadtests.faults.deployment import Deployment, Skipped
+from loadtests.faults.probe import PATIENCE_S
 
 Strike = Callable[[Deployment, float], Awaitable[None]]
 
@@ -23,6 +24,8 @@ AGE = "rememberd_queue_age_seconds"
 @dataclass(frozen=True, slots=True)
 class Fault:
     """`metric` shows it: a counter that grows, or a gauge by its peak. `seconds` is how long a full run lasts.
+    `people` chat at once, each with a pause of `pause_s` or so; a chat that fails is sent `retries` times more.
+    `patience_s` is how long the queue may take to get empty afterwards.
     `breaks`: requests under way break with the process they are in, whatever anybody does. `reorders`: what was
     replaced while a clock was ahead is shown beside the new value once it is set back."""
 
@@ -35,6 +38,10 @@ class Fault:
     movers: bool = False
     breaks: bool = False
     reorders: bool = False
+    retries: int = 0
+    people: int = 4
+    pause_s: float = 0.4
+    patience_s: float = PATIENCE_S
 
 
 async def _redis_killed(deployment: Deployment, seconds: float) -> None:
@@ -129,7 +136,8 @@ FAULTS = {
         Fault("qdrant-drips", "Qdrant's answers drip, two seconds each", _qdrant(drip=0.2), DEGRADED),
         Fault("network-cut", "nothing comes back from Qdrant", _qdrant_cut, DEGRADED),
         Fault("writers-killed", "of two writers, one killed every few seconds", _writers_killed, AGE, seconds=120),
-        Fault("one-user", "one user only, one of two writers hangs", _one_writer_hangs, AGE, seconds=60, movers=True),
+        Fault("one-user", "one user only, one of two writers hangs", _one_writer_hangs, AGE, seconds=60, movers=True,
+              people=1, pause_s=0.0),
         Fault("webs-killed", "web processes killed with SIGKILL in turn", _webs_killed, "rememberd_requests_total",
               breaks=True),
         Fault("rolling", "each process in turn: web SIGTERM, writer SIGKILL", _rolling, AGE, seconds=600),

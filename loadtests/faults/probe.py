@@ -18,8 +18,10 @@ _SETTLED_S = 20.0
 
 
 class Probe:
-    def __init__(self, crowd: Crowd) -> None:
-        self.crowd, self.user = crowd, f"{crowd.name}-probe"
+    """`patience_s`: how long to wait for the queue to be empty, and for memory to be back."""
+
+    def __init__(self, crowd: Crowd, patience_s: float = PATIENCE_S) -> None:
+        self.crowd, self.user, self.patience_s = crowd, f"{crowd.name}-probe", patience_s
         self._seen: list[tuple[float, Samples]] = []
         self._asked = 0
 
@@ -39,7 +41,7 @@ class Probe:
 
     async def recovered(self, since: float, usual_depth: float) -> float | None:
         """Seconds from `since` until a question is a hit and no more turns wait than usual; None if it never was."""
-        while time.monotonic() - since < PATIENCE_S:
+        while time.monotonic() - since < self.patience_s:
             found = await self._look()
             if found is not None and found[_DEPTH] <= usual_depth and await self._hit():
                 return round(time.monotonic() - since, 1)
@@ -48,7 +50,7 @@ class Probe:
 
     async def verdict(self) -> Verdict:
         """When nothing waits and all is accounted for, or has not been for a while."""
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + self.patience_s
         found: Verdict | None = None
         while time.monotonic() < until:
             metrics = await self._look()

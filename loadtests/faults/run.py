@@ -18,7 +18,6 @@ from loadtests.faults.ledger import Verdict, percentile
 from loadtests.faults.probe import LOST, Probe
 from loadtests.faults.row import Row
 
-PEOPLE, PAUSE_S = 4, 0.4
 WARM_S = 4.0
 _EXAMPLES = 5
 
@@ -40,7 +39,7 @@ async def _on_one_deployment(faults: Sequence[Fault], scaled: bool, seconds: flo
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         try:
-            async with opened(Path(folder)) as deployment, _balanced(deployment):
+            async with opened(Path(folder)) as deployment, balanced(deployment):
                 for fault in faults:
                     rows.append(await _suffered(fault, deployment, seconds or fault.seconds))
                     print(rows[-1].line(), file=sys.stderr, flush=True)
@@ -51,10 +50,10 @@ async def _on_one_deployment(faults: Sequence[Fault], scaled: bool, seconds: flo
 
 async def _suffered(fault: Fault, deployment: Deployment, seconds: float) -> Row:
     async with session() as http:
-        people, pause = (1, 0.0) if fault.movers else (PEOPLE, PAUSE_S)
-        crowd = Crowd(deployment, http, people, pause, f"{fault.name}-{int(time.time()) % 10_000}", fault.movers)
-        probe = Probe(crowd)
-        async with _at_work(crowd), _at_work(probe):
+        name = f"{fault.name}-{int(time.time()) % 10_000}"
+        crowd = Crowd(deployment, http, fault.people, fault.pause_s, name, fault.movers, fault.retries)
+        probe = Probe(crowd, fault.patience_s)
+        async with at_work(crowd), at_work(probe):
             await probe.introduce()
             await asyncio.sleep(WARM_S)
             before = await probe.metrics()
@@ -107,15 +106,15 @@ def _added(chats: list[Chatted]) -> list[float]:
 
 
 @asynccontextmanager
-async def _balanced(deployment: Deployment) -> AsyncIterator[None]:
-    async with _at_work(Balancer(deployment)):
+async def balanced(deployment: Deployment) -> AsyncIterator[None]:
+    async with at_work(Balancer(deployment)):
         while len(deployment.ready) < len(deployment.urls):  # noqa: ASYNC110 - other processes know
             await asyncio.sleep(0.05)
         yield
 
 
 @asynccontextmanager
-async def _at_work(work: Crowd | Probe | Balancer) -> AsyncIterator[None]:
+async def at_work(work: Crowd | Probe | Balancer) -> AsyncIterator[None]:
     """Whatever stops it early is raised at the end."""
     running = asyncio.create_task(work.run())
     try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,11 +19,17 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    out = tmp_path_factory.mktemp("faults")
-    argv = [sys.executable, "-m", "loadtests", "faults", "--minutes", "0.12", "--out", str(out)]
+    found = _run(tmp_path_factory.mktemp("faults"), "faults", "--minutes", "0.12")
+    return {row["fault"]: row for row in found["rows"]}
+
+
+def _run(out: Path, name: str, *options: str) -> dict[str, Any]:
+    """The file `name`.json that the command writes."""
+    argv = [sys.executable, "-m", "loadtests", "faults", *options, "--out", str(out)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=1500, check=False)
     assert done.returncode == 0, done.stderr
-    return {row["fault"]: row for row in json.loads((out / "faults.json").read_text())["rows"]}
+    found: dict[str, Any] = json.loads((out / f"{name}.json").read_text())
+    return found
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -43,6 +50,23 @@ def test_a_fault_costs_memory_at_most(rows: dict[str, dict[str, Any]], name: str
     if name == "rolling":
         assert row["refused"] == 0, row["examples"]
     assert row["grew_by"] > 0, fault.metric
+
+
+def test_kills_lose_and_double_nothing(tmp_path: Path) -> None:
+    """Of random processes, with a slow disk and a locked database in between; `--kills 1000` is the full run."""
+    (row,) = _run(tmp_path, "kills", "--kills", "25")["rows"]
+    assert row["chats"] > 100
+    assert (row["lost"], row["doubled"], row["disorder"]) == (0, 0, 0), row["examples"]
+    assert row["recovery_s"] is not None
+
+
+def test_saturation_with_cancels_leaves_nothing_behind(tmp_path: Path) -> None:
+    """No turn is lost, no connection to the model stays; `--saturate 10` is the full run, which shows the memory."""
+    found = _run(tmp_path, "saturation", "--saturate", "0.3")
+    assert found["chats"] > 100
+    assert found["cancelled"] > 0.1 * found["chats"]
+    assert (found["failed"], found["lost"], found["doubled"]) == (0, 0, 0), found["examples"]
+    assert found["upstream"] == 0
 
 
 def test_the_account_finds_what_is_wrong() -> None:

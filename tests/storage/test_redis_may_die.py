@@ -99,7 +99,7 @@ def episodes(client: httpx.Client) -> list[str]:
 
 
 @pytest.mark.slow
-def test_check_warns_of_a_redis_that_could_lose_turns(tmp_path: Path) -> None:
+def test_check_and_start_warn_of_a_redis_that_could_lose_turns(tmp_path: Path) -> None:
     """Without an append-only file, or with one that throws keys away when its memory is full."""
     options = ("--appendonly", "no", "--maxmemory-policy", "allkeys-lru")
     with redis_running(tmp_path, *options) as server:
@@ -108,6 +108,8 @@ def test_check_warns_of_a_redis_that_could_lose_turns(tmp_path: Path) -> None:
         config.write_text(json.dumps(settings))
         argv = [sys.executable, "-m", "rememberd", "check", "--config", str(config)]
         said = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False).stdout
+        with running(tmp_path / "proxy", {}, memory={"queue": {"url": server.url}}) as proxy:
+            eventually(lambda: any("could be lost: Redis evicts keys" in line for line in proxy.log))
     (line,) = [line for line in said.splitlines() if " queue " in line]
     assert line.startswith("WRONG")
     assert "appendonly yes" in line

@@ -8,7 +8,7 @@ from typing import Self
 from rememberd.encryption.cipher import Cipher, DecryptionError
 from rememberd.encryption.keyring import Keyring
 from rememberd.encryption.queue import UNREADABLE
-from rememberd.errors import QueueUnavailable
+from rememberd.errors import MemoryUnavailable
 from rememberd.memory.serialization import turn_from_json, turn_to_json
 from rememberd.ports import Spool
 from rememberd.types import SpooledTurn, Turn
@@ -17,8 +17,8 @@ log = logging.getLogger("rememberd.sealed")
 
 
 class SealedSpool:
-    """The `Spool` port over another. A turn is sealed with its user's key; with the root's where that cannot be read
-    now (Redis is away), or is still to be made."""
+    """The `Spool` port over another. A turn is sealed with its user's key; with the root's key if the user's key
+    cannot be read now (Redis is away) or does not exist yet."""
 
     def __init__(self, spool: Spool, keyring: Keyring) -> None:
         self.spool, self.keyring = spool, keyring
@@ -26,7 +26,7 @@ class SealedSpool:
     async def append(self, turn: Turn) -> int:
         try:
             cipher = await self.keyring.known(turn.space.user)
-        except QueueUnavailable:
+        except MemoryUnavailable:
             cipher = None
         sealed = Turn(
             id=self.keyring.root.id(turn.id),

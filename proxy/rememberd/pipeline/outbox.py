@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from rememberd.errors import MemoryUnavailable, QueueUnavailable
+from rememberd.errors import MemoryUnavailable
 from rememberd.memory.retry import cancel_and_wait, retry_until
 from rememberd.ports import Spool, TurnQueue
 from rememberd.telemetry.metrics import counter
@@ -20,7 +20,7 @@ _OUTCOMES = ("queued", "late", "lost", "erased")
 TURNS = counter("rememberd_queue_puts", "Turns at the end of an answer.", "outcome", *_OUTCOMES)
 
 _SPOOL_S = 5.0  # the longest that an answer waits for the spool's disk
-_DRAIN_S = 4.0  # the supervisor kills a web process five seconds after its last stream
+_DRAIN_S = 3.0  # the supervisor kills a web process five seconds after its last stream
 _RETRY_S = 1.0
 
 log = logging.getLogger("rememberd.queue")
@@ -97,7 +97,7 @@ class Outbox:
     async def _append(self, turn: Turn, putting: asyncio.Task[None] | None) -> None:
         try:
             position = await self.spool.append(turn)
-        except QueueUnavailable as error:
+        except MemoryUnavailable as error:
             log.error("a turn that the queue took too late could not be spooled either: %s", error)
             self._hold(self._retry(turn, putting))
             return
@@ -112,7 +112,7 @@ class Outbox:
             return
         try:
             await retry_until(partial(self._put, turn))
-        except QueueUnavailable as error:
+        except MemoryUnavailable as error:
             TURNS.labels("lost").inc()
             log.error("a turn is lost: %s", error)
 
