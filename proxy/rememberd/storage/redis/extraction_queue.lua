@@ -30,7 +30,7 @@ end
 local function members(user, group) return key('group', #user, user, group) end
 
 -- Who can be read next of this user, and when.
-local function line_up(user)
+local function schedule(user)
   call('ZREM', READY, user)
   if call('ZSCORE', LEASE, user) then return end
   local head = call('ZRANGE', key('rests', user), 0, 0, 'WITHSCORES')
@@ -66,14 +66,14 @@ local function wait(id, due)
   call('HSETNX', key('since', user), group, added)
   local before = tonumber(call('ZSCORE', key('rests', user), group) or 0)
   call('ZADD', key('rests', user), math.max(due, before), group)
-  line_up(user)
+  schedule(user)
 end
 
 -- No longer of the batch that is read; after the last one the next batch may be.
 local function end_lease(id, user)
   call('SREM', key('asked', user), id)
   if call('EXISTS', key('asked', user)) == 0 then call('ZREM', LEASE, user) end
-  line_up(user)
+  schedule(user)
 end
 
 local function drop(id)
@@ -169,7 +169,7 @@ function operations.claim(owner, lease_ms, most)
     end
   end
   if #bodies > 0 then call('ZADD', LEASE, now + lease_ms, user) end
-  line_up(user)
+  schedule(user)
   return {take_missing(), bodies}
 end
 

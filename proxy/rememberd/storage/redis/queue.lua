@@ -14,7 +14,7 @@
 -- erased         hash: user to time;  seq: the last number given out;  paused and paused:USER are not of the queue's making
 
 local function key(...) return KEYS[1] .. table.concat({...}, ':') end
-local READY, WAITING, LEASE, BORN = key('ready'), key('waiting'), key('lease'), key('born')
+local READY, WAITING, LEASE, AGES = key('ready'), key('waiting'), key('lease'), key('born')
 local DEAD, ERASED, SEQ = key('dead'), key('erased'), key('seq')
 local call = redis.call
 local operation, now = ARGV[1], tonumber(ARGV[2])
@@ -29,7 +29,7 @@ local function forget_missing(id, user)
   missing = missing + 1
   call('SADD', key('missing'), id)
   call('DEL', key('turn', id))
-  for _, set in ipairs({LEASE, BORN, DEAD}) do call('ZREM', set, id) end
+  for _, set in ipairs({LEASE, AGES, DEAD}) do call('ZREM', set, id) end
   if user then
     call('ZREM', key('line', user), id)
     call('SREM', key('turns_of', user), id)
@@ -37,7 +37,7 @@ local function forget_missing(id, user)
 end
 
 -- Who is next of this user, and when.
-local function line_up(user)
+local function schedule(user)
   call('ZREM', READY, user)
   call('ZREM', WAITING, user)
   local head, found
@@ -55,9 +55,9 @@ local function line_up(user)
   end
 end
 
-local function bear(id)
+local function track_age(id)
   local at, answered = unpack(call('HMGET', key('turn', id), 'created_at', 'answered'))
-  call('ZADD', BORN, answered == '2' and '+inf' or at, id)
+  call('ZADD', AGES, answered == '2' and '+inf' or at, id)
 end
 
 local function make_due(id, due)
@@ -67,14 +67,14 @@ local function make_due(id, due)
   call('ZREM', LEASE, id)
   call('ZREM', DEAD, id)
   call('ZADD', key('line', user), seq, id)
-  bear(id)
-  line_up(user)
+  track_age(id)
+  schedule(user)
 end
 
-local function step_aside(id, user)
+local function leave_line(id, user)
   call('ZREM', key('line', user), id)
-  call('ZREM', BORN, id)
-  line_up(user)
+  call('ZREM', AGES, id)
+  schedule(user)
 end
 
 local function drop(id, user)
@@ -82,7 +82,7 @@ local function drop(id, user)
   call('SREM', key('turns_of', user), id)
   call('ZREM', LEASE, id)
   call('ZREM', DEAD, id)
-  step_aside(id, user)
+  leave_line(id, user)
 end
 
 -- Of a turn that this owner holds: its state and its user. Who lost a lease has no say in the turn any more.
@@ -135,7 +135,7 @@ function operations.put(id, user, scope, at, answered, body)
   call('HSET', turn, 'created_at', at, 'answered', answered, 'body', body, 'attempts', 0)
   call('HINCRBY', turn, 'version', 1)
   if state == 'leased' then
-    bear(id)
+    track_age(id)
   else
     make_due(id, state == 'due' and call('HGET', turn, 'due') or 0)
   end
@@ -146,12 +146,12 @@ function operations.claim(owner, lease_ms, limit)
   for _, id in ipairs(call('ZRANGEBYSCORE', LEASE, '-inf', now, 'LIMIT', 0, 1000)) do make_due(id, 0) end
   -- Whose turn had a lease and is missing, nobody knows any more: look at everybody's line. Seldom or never needed.
   if missing > 0 then
-    for _, line in ipairs(call('KEYS', key('line', '*'))) do line_up(line:sub(#key('line', '') + 1)) end
+    for _, line in ipairs(call('KEYS', key('line', '*'))) do schedule(line:sub(#key('line', '') + 1)) end
   end
-  for _, user in ipairs(call('ZRANGEBYSCORE', WAITING, '-inf', now, 'LIMIT', 0, 1000)) do line_up(user) end
+  for _, user in ipairs(call('ZRANGEBYSCORE', WAITING, '-inf', now, 'LIMIT', 0, 1000)) do schedule(user) end
   local claims = {}
   for _, user in ipairs(call('ZRANGE', READY, 0, limit - 1)) do
-    line_up(user)
+    schedule(user)
     if call('ZSCORE', READY, user) then
       local id = call('ZRANGE', key('line', user), 0, 0)[1]
       local body, attempts, version = unpack(call('HMGET', key('turn', id), 'body', 'attempts', 'version'))
@@ -184,7 +184,7 @@ end
 function operations.settle(owner)
   finish(owner, 4, function(id, user)
     call('HSET', key('turn', id), 'state', 'settled')
-    step_aside(id, user)
+    leave_line(id, user)
   end)
 end
 
@@ -199,14 +199,14 @@ function operations.retry(owner, delay_ms, error, id)
   make_due(id, now + delay_ms)
 end
 
-function operations.bury(owner, error)
+function operations.dead_letter(owner, error)
   finish(owner, 5, function(id, user)
     local turn = key('turn', id)
     call('HINCRBY', turn, 'attempts', 1)
     call('HSET', turn, 'state', 'dead', 'error', error, 'owner', '')
     call('ZREM', LEASE, id)
     call('ZADD', DEAD, call('HGET', turn, 'seq'), id)
-    step_aside(id, user)
+    leave_line(id, user)
   end)
 end
 
@@ -228,8 +228,8 @@ function operations.erased(user, since)
 end
 
 function operations.stats()
-  local oldest = call('ZRANGE', BORN, 0, 0, 'WITHSCORES')[2]
-  return {call('ZCARD', BORN), oldest and math.max(0, now - oldest) or 0, call('ZCARD', DEAD)}
+  local oldest = call('ZRANGE', AGES, 0, 0, 'WITHSCORES')[2]
+  return {call('ZCARD', AGES), oldest and math.max(0, now - oldest) or 0, call('ZCARD', DEAD)}
 end
 
 function operations.dead(limit)

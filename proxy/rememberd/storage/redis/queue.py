@@ -50,7 +50,7 @@ class RedisQueue:
         await self._run("retry", self._leases.owner, delay_ms, error, turn_id)
 
     async def dead_letter(self, turn_id: str, error: str) -> None:
-        await self._run("bury", self._leases.owner, error, turn_id)
+        await self._run("dead_letter", self._leases.owner, error, turn_id)
         self._leases.let_go([turn_id])
 
     async def release(self) -> int:

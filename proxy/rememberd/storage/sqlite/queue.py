@@ -46,7 +46,7 @@ WHERE excluded.answered OR NOT turns.answered
 
 ANY_DUE = "SELECT 1 FROM turns WHERE state IN ('due', 'leased', 'settled') AND due <= ? LIMIT 1"
 
-LAPSE = "UPDATE turns SET state = 'due', due = 0 WHERE state IN ('leased', 'settled') AND due <= ?"
+END_LEASES = "UPDATE turns SET state = 'due', due = 0 WHERE state IN ('leased', 'settled') AND due <= ?"
 
 # The head of a user's line is the oldest turn that is due or leased; only a head is ever claimed.
 CLAIM = """
@@ -60,7 +60,7 @@ UPDATE turns SET state = 'leased', claimed = version, due = ? WHERE seq IN (
 PUT_MEANWHILE = "UPDATE turns SET state = 'due', due = 0 WHERE id = ? AND state = 'leased' AND claimed < version"
 SETTLE = "UPDATE turns SET state = 'settled' WHERE id = ? AND state = 'leased'"
 ACK = "DELETE FROM turns WHERE id = ? AND state IN ('leased', 'settled', 'erased')"
-BURY = "UPDATE turns SET state = 'dead', attempts = attempts + 1, error = ? WHERE id = ? AND state = 'leased'"
+DEAD_LETTER = "UPDATE turns SET state = 'dead', attempts = attempts + 1, error = ? WHERE id = ? AND state = 'leased'"
 RETRY = """
 UPDATE turns SET state = 'due', due = ?, attempts = attempts + 1, error = ? WHERE id = ? AND state = 'leased'
 """
@@ -108,7 +108,7 @@ class SqliteQueue:
 
         def work(db: sqlite3.Connection) -> list[Claim]:
             now = self.clock()
-            db.execute(LAPSE, (now,))
+            db.execute(END_LEASES, (now,))
             rows = db.execute(CLAIM, (now + self.lease_ms, now, limit)).fetchall()
             return [Claim(turn_from_json(body), attempts) for _, body, attempts in sorted(rows)]
 
@@ -126,7 +126,7 @@ class SqliteQueue:
     async def dead_letter(self, turn_id: str, error: str) -> None:
         def work(db: sqlite3.Connection) -> None:
             db.execute(PUT_MEANWHILE, (turn_id,))
-            db.execute(BURY, (error, turn_id))
+            db.execute(DEAD_LETTER, (error, turn_id))
 
         await self.database.write(work)
 
