@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,7 @@ async def web(
     from rememberd.http.connection_limits import limited_protocol
     from rememberd.http.drain import DrainingServer, DrainMiddleware
     from rememberd.memory.retry import cancel_and_wait
+    from rememberd.telemetry.background import keep_running
     from rememberd.wiring.app import build_app
     from rememberd.wiring.components import build_embedder, connection_limits
     from rememberd.wiring.encryption import open_encryption
@@ -96,6 +98,7 @@ async def web(
                 log_config=None,
                 log_level="warning",
                 http=limited_protocol(connection_limits(settings)),
+                ws="none",  # offers of WebSocket are ignored like those of h2c
                 server_header=False,
                 timeout_graceful_shutdown=settings.server.grace_seconds,
             ),
@@ -110,7 +113,7 @@ async def web(
             supervisor.watch_parent(parent, stop)
         changed = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
-        reloading = asyncio.create_task(_reload(app, config, environ, changed))
+        reloading = asyncio.create_task(keep_running("reload", partial(_reload, app, config, environ, changed)))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await asyncio.wait({loading, serving}, return_when=asyncio.FIRST_COMPLETED)
         _settle()

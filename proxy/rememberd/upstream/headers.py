@@ -27,7 +27,7 @@ _KEPT_HERE = re.compile(
     # cookies
     | cookie2?|set-cookie
     # the person, their address, and what a gateway in front of us says about them
-    | x-memory-.*|x-openwebui-.*|from|(?:.*-)?forwarded(?:-.*)?|x-original-.*
+    | x-memory(?:-.*)?|x-openwebui-.*|from|(?:.*-)?forwarded(?:-.*)?|x-original-.*
     | (?:.*-)?(?:real|client|connecting|remote)-ip|(?:.*-)?remote-(?:user|addr|groups|email|name)
     | x-auth-.*|x-authenticated-.*|x-webauth-.*|x-envoy-.*|cf-.*
     | (?:.*-)?user-?(?:id|name|email|groups?|role)?|(?:.*-)?e-?mail|tailscale-.*|x-ms-client-principal.*|x-goog-.*

@@ -36,6 +36,7 @@ from rememberd.pipeline.outbox import Outbox
 from rememberd.pipeline.router import ChatFirstRouter
 from rememberd.ports import MemoryStore
 from rememberd.settings.schema import Settings, configured_keys
+from rememberd.telemetry.background import keep_running
 from rememberd.telemetry.exposition import MetricsMiddleware
 from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
@@ -215,7 +216,10 @@ def _lifespan(parts: Parts, handlers: Handlers) -> Lifespan:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await parts.watcher.refresh()
         handlers.chat.outbox.start()
-        background = [asyncio.create_task(parts.watcher.run()), asyncio.create_task(parts.audit_log.run())]
+        background = [
+            asyncio.create_task(keep_running("key_watcher", parts.watcher.run)),
+            asyncio.create_task(keep_running("audit_log", parts.audit_log.run)),
+        ]
         yield
         await handlers.mcp.close()
         for task in background:

@@ -23,6 +23,7 @@ from rememberd.storage.edge.shard import clear_of_others, is_locked, mark_ready,
 from rememberd.storage.edge.socket_protocol import socket_path
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.migrate import copy_tombstones
+from rememberd.telemetry.background import keep_running
 
 if TYPE_CHECKING:
     from rememberd.storage.qdrant.collection import Role
@@ -182,7 +183,7 @@ async def _reembedding(
         mark_ready=beside.mark_ready,
         total=store.size,
     )
-    running = asyncio.create_task(work.run())
+    running = asyncio.create_task(keep_running("reembedding", work.run))
     try:
         yield
     finally:

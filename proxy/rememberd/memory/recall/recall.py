@@ -131,8 +131,8 @@ class Recall:
                 found = await recalling
         except (MemoryUnavailable, TimeoutError) as error:
             log.warning("recall failed: %s", str(error) or "deadline passed")
-        except Exception as error:  # noqa: BLE001 - memory fails open: no defect of ours may cost the user an answer
-            log.error("recall failed: %s", type(error).__name__)
+        except Exception as error:
+            log.exception("recall failed: %s", type(error).__name__)  # the log shows no texts of exceptions
         else:
             self.breaker.success()
             return found

@@ -31,6 +31,7 @@ from rememberd.storage.edge.socket_protocol import (
 )
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.payload import point_of
+from rememberd.telemetry.background import keep_running
 from rememberd.types import Space, Sparse
 
 # How long nobody must have called before an optimisation may stall the engine, and how often to check.
@@ -59,7 +60,7 @@ async def serving(store: EdgeStore, path: Path, opened: MemoryStore | None = Non
         task.add_done_callback(connections.discard)
 
     server = await asyncio.start_unix_server(connected, sock=_listener(path), limit=READ_AHEAD_BYTES)
-    housekeeping = asyncio.create_task(_optimize_when_quiet(store))
+    housekeeping = asyncio.create_task(keep_running("housekeeping", partial(_optimize_when_quiet, store)))
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from rememberd.errors import QueueUnavailable
 from rememberd.memory.retry import cancel_and_wait
+from rememberd.telemetry.background import keep_running
 from rememberd.types import Millis
 
 log = logging.getLogger("rememberd.queue")
@@ -28,7 +29,7 @@ class Leases:
     def hold(self, ids: Iterable[str]) -> None:
         self.held.update(ids)
         if self._renewing is None:
-            self._renewing = asyncio.create_task(self._renew())
+            self._renewing = asyncio.create_task(keep_running("leases", self._renew))
 
     def let_go(self, ids: Iterable[str]) -> None:
         """They are not renewed any more."""

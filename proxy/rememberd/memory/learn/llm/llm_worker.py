@@ -22,6 +22,7 @@ from rememberd.memory.learn.llm.llm_reconcile import DECISIONS, Pair, ambiguous_
 from rememberd.memory.learn.rules.prefilter import is_personal, own_words
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import Embedder, ExtractionQueue, MemoryStore, TurnQueue
+from rememberd.telemetry.background import keep_running
 from rememberd.types import Fact, Millis, Turn, Verdicts
 
 CALLS = 4  # at the same time, each of another user
@@ -65,7 +66,7 @@ class LlmWorker:
 
     async def run(self) -> None:
         """Until cancelled; a call that is cancelled is made again at the next start."""
-        await asyncio.gather(*(self._work() for _ in range(CALLS)))
+        await asyncio.gather(*(keep_running("extraction", self._work) for _ in range(CALLS)))
 
     async def _work(self) -> None:
         delay = 1.0
