@@ -34,10 +34,10 @@ def shares(messages: Iterable[Message]) -> tuple[int, Counter[str], Counter[str]
 
 
 def test_nearly_nothing_that_is_handed_in_counts_as_typed() -> None:
-    """Of more than 2,500 messages of 190 shapes in twelve languages at most two in a hundred."""
+    """Of more than 4,500 messages of 325 shapes in twelve languages at most one in a hundred."""
     total, some, _ = shares(handed_in())
-    assert total > 2_500
-    assert some.total() <= total / 50, some.most_common(20)
+    assert total > 4_500
+    assert some.total() <= total / 100, some.most_common(20)
 
 
 def test_nearly_all_that_a_person_types_counts_as_theirs() -> None:
@@ -75,14 +75,15 @@ def test_a_doubtful_message_is_called_unsure(text: str) -> None:
 
 def test_the_block_shows_what_was_handed_in_as_such() -> None:
     """No claim of somebody else stands in the block as the user's own, and each is still there to be found."""
-    bare = []
-    for number, message in enumerate(handed_in()):
+    bare = set()
+    messages = list(handed_in())
+    for number, message in enumerate(messages):
         shown = render([episode(f"User: {message.text}\nAssistant: Fine.", memory_id=str(number))])
         outside = re.sub(r"\[pasted: .*?\]", "", shown)
         words = re.split(r"[\s。，、,.]+", message.claim)
         assert all(word in shown for word in words[:3]), message.text
-        bare += [message.text for word in words if len(word) > 3 and word in outside]
-    assert len(bare) <= 60, bare
+        bare |= {message.text for word in words if len(word) > 3 and word in outside}
+    assert len(bare) <= len(messages) / 100, bare
 
 
 def test_a_mark_survives_every_cut() -> None:

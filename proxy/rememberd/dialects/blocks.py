@@ -27,21 +27,25 @@ from rememberd.dialects.marks import Span
 
 _SEPARATOR = re.compile(r"\s*([^\w\s\x00])\1{2,}\s*|\s*(?:[-*_] ){2,}[-*_]\s*")
 _STRUCTURED = re.compile(
-    r"\s*(?:>(?!>>)|\||\{|\}|\[\{|\"[^\"\n]{1,60}\"\s*:|\x00+\s*:|<[!?/])"
+    r"\s*(?:[¹²³⁴⁵⁶⁷⁸⁹†‡①-⑳]|>(?!>>)|\||\{(?!\{)|\}(?!\})|\[\{|\"[^\"\n]{1,60}\"\s*:|\x00+\s*:|<[!?/])"
     r"|(?:    |\t)\S|\s*\[?\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?\]?\s+\S"
     r"|\s*\[?\d{1,4}[-/.:]\d{1,2}[-/.:]?\d{0,4}[\sT,]*(?:\d{1,2}:\d\d\S*)?\]?\s*[-–:\]]\s*\S"
 )
 _HEADING = re.compile(
     r"\s*(?:#{1,6}\s+(?P<hash>[^\n]{1,80}?)[\s#]*|([^\w\s\x00])\2+\s*(?P<rule>\w[^\n]{0,80}?)\s*\2{2,}"
     r"|[\[【](?P<box>[^\]】\n]{1,80})[\]】]"
-    r"|(?P<file>[\w./\\~-]*\w\.[a-z]\w{0,4})"
+    r"|(?P<file>[\w./\\~-]*\w\.[a-z]\w{0,4})(?: ?\([^()\n]{1,40}\))?"
+    r"|[^\w\s\x00]{2,3}(?P<marks>\s*[/\w+-][^\n]{0,60}?)[^\w\s\x00]{2,3}"
     r"|(?:[$%❯]|>>>|\w+@\w\S*[$#]|In \[\d+\]:)\s+(?P<command>\S[^\n]{0,200}))\s*[:：]?\s*"
 )
 _BRACKETED = re.compile(
     r"\s*(?:[-*•]\s*)?(?:\*\*|__)?(?:[\[【](?P<box>[^\]】\n]{1,60})[\]】]|<(?P<angle>[^<>\n]{1,40})>|\((?P<round>[A-ZÀ-Þ0-9][^()\n]{0,40})\))(?:\*\*|__)?\s*[:：,–-]?\s*(?=\S)"
 )
 _COLON = re.compile(r"[:：](?=[\s*_]|$)|：|(?<=\D):(?=[\"“„«A-ZÀ-Þ])")
-_DASHED = re.compile(r"\s*(?P<who>[^\W\d_a-z][\w.'’]*(?: [^\W\d_a-z][\w.'’]*){0,3})(?:\s+[-–—|>→]+|[–—])\s+")
+_DASHED = re.compile(
+    r"\s*@?(?P<nick>[\w.]{1,20}) ?[>|»] +"
+    r"|\s*(?P<who>[^\W\d_a-z][\w.'’]*(?: [^\W\d_a-z][\w.'’]*){0,3})(?:\s+[-–—|>→]+|[–—])\s+"
+)
 _ITEM = re.compile(r"\s*(?:[-*•+·]|\(?(?:\d{1,2}|[a-zA-Z])[.)])\s+")
 _SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*\s+|[。！？]|\s[-–—]{1,2}\s")
 _BARE_LABEL = re.compile(r"[^\n:：]{1,40}[:：]\s*")
@@ -175,7 +179,7 @@ class BlockReader:
         found = _BRACKETED.match(text) or _DASHED.match(text, body)
         if not found:
             return False
-        who = next(filter(None, found.groups()))
+        who = next(filter(None, found.groupdict().values()))
         if is_own_introduction(who) or not is_speech(text[found.end() :]):
             return False
         self._open(line, 0, "paragraph")

@@ -24,6 +24,9 @@ class _Words(NamedTuple):
     pattern: re.Pattern[str]
     heads: frozenset[str]
 
+    def match(self, text: str, start: int = 0) -> re.Match[str] | None:
+        return self.pattern.match(text, start)
+
     def search(self, text: str, start: int = 0, end: int = sys.maxsize) -> re.Match[str] | None:
         """As `re.Pattern.search`; `text` is in lower case."""
         if text.isascii() and self.heads.isdisjoint(_heads(text)):
@@ -123,6 +126,16 @@ _EXAMPLE = re.compile(
     r"\W*(?:e\.\s?g\.?|for (?:example|instance)|example|such as|z\.\s?b\.?|zum beispiel|par exemple|p\. ?ex\.?|por ejemplo|por exemplo|per esempio"
     r"|for eksempel|till exempel|bijvoorbeeld|например|例如|比如|例えば|예를 들어)(?!\w)"
 )
+_SECOND_PERSON = _any(
+    "you your u du dein\\w* dir dich sie ihr tu te vous votre ton tú te usted puedes você lei ti je jouw u_kunt dere deg ты вы тебя",
+    "你 您 あなた 너",
+)
+# "What does the tenant want?", "Is the English right?": of something that the message must hold.
+_DEFINITE = _any(
+    "the here there der die das den dem hier le la les l['’]\\w+ ici el los las lo aquí il lo gli qui o os as aqui de het dette här den_här"
+)
+_BRIEF = 5  # words
+_BARE_WORK = re.compile(r"(?:please |pls |bitte )?\w+(?: it)?(?:,? (?:please|pls|bitte|svp|por favor))?\W*")
 # A role is given out: "I" is the role from there on.
 _CASTS = re.compile(
     r"(?:^|[,;:] |\b(?:game|play|scene|scenario) )\W*(?:you(?: are|['’]re)|du bist|tu es|vous êtes|eres|sei|você é|je bent|du er|ты) (?:now )?"
@@ -130,7 +143,10 @@ _CASTS = re.compile(
     r"(?:(?:an?|the|my|ein\w*|une?|una|uma?|en|et|der|die)\b|\w+(?: \w+)?[.,!]|\w+ and\b)|あなたは|你是"
     r"|\b(?:pretend|role-?\s?play|act(?:ing)? as|play the (?:part|role)|in character)\b"
 )
-_PRESENTS = re.compile(r"\b(?:this|that|these) (?:is|are|was|were) (?:from|by|what|how)\b")
+_PRESENTS = re.compile(
+    r"\btest\w* (?:of |out )?(?:your|the|this|that|dein\w*|das|ta|votre|la|tu|tua|din|ditt|je)\b (?!drive)|^\W*(?:this is (?:just |only )?a|just a|only a) test\b|"
+    r"\b(?:this|that|these) (?:is|are|was|were) (?:from|by|what|how)\b"
+)
 _OF_OTHERS = re.compile(r"(?<!\w)(?:from|by|von|del?|du|di|fra|från|van|от)(?!\w)|来自|からの")
 # "My favourite films are", "check my plan": a thing of the writer's.
 _OWN_THING = re.compile(
@@ -230,6 +246,12 @@ def is_question(line: str) -> bool:
     return line.rstrip().endswith(ASKS) or _begins_with_work(words) or bool(_WRITING.search(words[:12]))
 
 
+def _is_about_something(question: str) -> bool:
+    """A question of a few words that names a thing as known, to which neither "I" nor "you" belongs."""
+    is_brief = len(question.split()) <= _BRIEF and not FIRST_PERSON.search(question)
+    return is_brief and not _SECOND_PERSON.search(question) and _DEFINITE.search(question) is not None
+
+
 def _is_wanted(sentence: str) -> bool:
     """A text that is still to be written, for the person: what they say beside it is theirs."""
     return bool(_FOR_ONESELF.search(sentence) or (_WRITING.search(sentence) and FIRST_PERSON.search(sentence)))
@@ -252,6 +274,13 @@ def hands_in(sentence: str) -> Literal["", "something", "text"]:
     part = _TEXT_PART.search(sentence)
     if part and not SUBJECT.search(sentence, 0, part.start()) and (is_short or _begins_with_work(sentence)):
         return "text"
+    if work and SUBJECT.match(sentence, work.end() + 1):
+        return "text"
+    is_own = FIRST_PERSON.search(sentence)
+    if not is_own and _BARE_WORK.fullmatch(sentence.strip()) and OTHER_WORK.search(sentence):
+        return "something"
+    if sentence.rstrip().endswith(ASKS) and (OF_SOMEBODY.search(sentence) or _is_about_something(sentence)):
+        return "something"
     if points and RECEIVED.search(sentence, 0, points.start()):
         return "something"
     if noun and not SUBJECT.search(sentence, 0, noun.start()) and (points or not _is_wanted(sentence)):
@@ -260,5 +289,4 @@ def hands_in(sentence: str) -> Literal["", "something", "text"]:
             ((owned := OWNED.search(sentence.lstrip())) and owned.start() == 0) or sentence.rstrip().endswith(ASKS)
         ):
             return "text"
-    is_own = FIRST_PERSON.search(sentence)
     return "something" if points and not is_own and OTHER_WORK.search(sentence) else ""
