@@ -50,7 +50,7 @@ async def _search(memories: Memories, spoken: Conversation) -> list[Searched]:
     speakers = {turn.speaker for turn in spoken.turns if turn.speaker}
     searched = []
     for question in spoken.questions:
-        dense = await memories.embedder.dense(without(question.text, named(question.text, speakers)))
+        dense = await memories.embedder.dense(without(question.text, named(question.text, speakers).keys()))
         sparse = memories.embedder.query(question.text)
         found = await memories.store.search(spoken.space, dense, sparse, now=spoken.end)
         searched.append(Searched(question.text, spoken.end, question.gold, found))

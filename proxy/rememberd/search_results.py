@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
 Bools = NDArray[np.bool_]
-NAMED = ("slot", "speaker", "conversation", "turn_id")  # the columns of `Candidates` that are `DictColumn`
+NAMED = ("slot", "speaker", "conversation", "turn_id", "topics")  # the columns of `Candidates` that are names
 
 Rows = Any  # whatever numpy accepts as an index: a mask, positions, a slice
 
@@ -23,7 +23,9 @@ Rows = Any  # whatever numpy accepts as an index: a mask, positions, a slice
 class Candidate(NamedTuple):
     """One row: the two branch scores and the light fields that ranking reads.
 
-    `dense` is a cosine, `bm25` an unnormalised score; 0.0 where the branch did not return the point."""
+    `dense` is a cosine, `bm25` an unnormalised score; 0.0 where the branch did not return the point. `tokens` is the
+    cost of the whole line, `answer_tokens` of them that of the assistant's words. `topics` are those of a standing
+    fact, joined by spaces (see `needs.py`). `named`: it names somebody or something that the question names too."""
 
     id: str
     dense: float
@@ -37,6 +39,9 @@ class Candidate(NamedTuple):
     speaker: str | None
     conversation: str | None
     turn_id: str | None
+    topics: str | None = None
+    answer_tokens: int = 0
+    named: bool = False
 
 
 class Dictionary:
@@ -115,11 +120,16 @@ class Candidates:
     speaker: DictColumn
     conversation: DictColumn
     turn_id: DictColumn
+    topics: DictColumn
+    answer_tokens: Codes
+    named: Bools
 
     @classmethod
     def of(cls, rows: Iterable[Candidate]) -> Candidates:
         columns = list(zip(*rows, strict=True)) or [()] * len(Candidate._fields)
-        ids, dense, bm25, kind, at, tokens, cues, pinned, *names = columns
+        ids, dense, bm25, kind, at, tokens, cues, pinned, *names = columns[:-2]
+        slot, speaker, conversation, turn_id, topics = map(DictColumn.of, names)
+        answer_tokens, named = columns[-2:]
         return cls(
             np.array([each.encode() for each in ids], np.bytes_),
             np.array(dense, np.float64),
@@ -129,7 +139,13 @@ class Candidates:
             np.array(tokens, np.int32),
             np.array(cues, np.int32),
             np.array(pinned, np.bool_),
-            *map(DictColumn.of, names),
+            slot,
+            speaker,
+            conversation,
+            turn_id,
+            topics,
+            np.array(answer_tokens, np.int32),
+            np.array(named, np.bool_),
         )
 
     def take(self, rows: Rows) -> Candidates:
@@ -147,7 +163,21 @@ class Candidates:
             self.speaker.take(rows),
             self.conversation.take(rows),
             self.turn_id.take(rows),
+            self.topics.take(rows),
+            self.answer_tokens[rows],
+            self.named[rows],
         )
+
+    def followed_by(self, others: Candidates) -> Candidates:
+        """These rows, then the others, which are of the same search."""
+        joined: dict[str, Any] = {}
+        for field in fields(self):
+            one, two = getattr(self, field.name), getattr(others, field.name)
+            named = isinstance(one, DictColumn)
+            joined[field.name] = (
+                DictColumn(np.append(one.codes, two.codes), one.book) if named else np.append(one, two)
+            )
+        return Candidates(**joined)
 
     def nearest(self, least: float) -> dict[str, float]:
         """Cosines by id, from the highest down to `least`; ties by id."""
@@ -176,5 +206,8 @@ class Candidates:
             self.speaker,
             self.conversation,
             self.turn_id,
+            self.topics,
+            self.answer_tokens.tolist(),
+            self.named.tolist(),
         )
         return map(Candidate._make, zip(*columns, strict=True))

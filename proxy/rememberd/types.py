@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal, NamedTuple
@@ -113,13 +113,20 @@ class Sparse(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Point:
     """A memory as the store keeps it. `dense` has the embedder's dimension and unit length; `tokens` is what its
-    text costs in the block; `cues` is a bit set of surface features that ranking reads without the text."""
+    line costs in the block, `answer_tokens` what the assistant's words in it cost; `cues` is a bit set of surface
+    features that ranking reads without the text. `topics` are those that it belongs to, joined by spaces; `names` are
+    the BM25 term ids of the people, places and things that it names; `label` is the speaker named at the head of a
+    transcript's line ("Ada: …"), where the memory itself has none."""
 
     memory: Memory
     dense: list[float]
     sparse: Sparse
     tokens: int
     cues: int = 0
+    answer_tokens: int = 0
+    topics: str | None = None
+    names: Sequence[int] = ()
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ IMPERSONAL = [row for row in ROWS if row.get("personal") is False]
 MAREN = Space("maren")
 NOW = int(datetime(2026, 6, 20, tzinfo=UTC).timestamp() * 1000)
 BUDGET = 600
+SENSITIVE = {"f23", "f40", "f48"}  # medicine, mortgage, operation
+HOW_TO_ANSWER = "f12"  # "I prefer short answers without bullet points."
 
 
 def memory_of(row: dict[str, Any], place: int) -> Memory:
@@ -67,10 +69,12 @@ def share(rows: list[tuple[dict[str, Any], set[str]]]) -> float:
 
 
 async def test_the_floor_on_the_labelled_set(recall: Recall) -> None:
-    """At most 2 % of the unrelated questions get any memory; the personal ones lose at most 1 point of recall."""
+    """Beside how to answer, at most 10 % of the unrelated questions get anything: what of the user an answer may need
+    (a recipe, a program), never what is sensitive. The personal ones lose at most 1 point of recall."""
     assert (len(MEMORIES), len(PERSONAL), len(IMPERSONAL)) == (120, 100, 100)
-    disturbed = [row["question"] for row in IMPERSONAL if await asked(recall, row["question"])]
-    assert len(disturbed) <= 2, disturbed
+    found = {row["question"]: {*await asked(recall, row["question"])} - {HOW_TO_ANSWER} for row in IMPERSONAL}
+    assert sum(map(bool, found.values())) <= 10, {question for question, ids in found.items() if ids}
+    assert not [question for question, ids in found.items() if ids & SENSITIVE]
     with_floor = share([(row, set(await asked(recall, row["question"]))) for row in PERSONAL])
     bare = share([(row, set(await without_floor(recall, row["question"]))) for row in PERSONAL])
     assert bare >= 0.97
@@ -78,10 +82,10 @@ async def test_the_floor_on_the_labelled_set(recall: Recall) -> None:
 
 
 async def test_pinned_memories_pass_the_floor(recall: Recall) -> None:
-    """What the user pinned goes with every question, alone if the question is unrelated."""
+    """What the user pinned goes with every question, alone but for how to answer if the question is unrelated."""
     pinned = replace(memory_of(MEMORIES[0], 0), pinned=True)
     await recall.store.put(MAREN, [await to_point(pinned, recall.embedder)])
-    assert await asked(recall, "Why is the sky blue?") == (pinned.id,)
+    assert await asked(recall, "Why is the sky blue?") == (pinned.id, HOW_TO_ANSWER)
 
 
 def test_no_memories_are_relevant_to_nothing() -> None:

@@ -6,12 +6,12 @@ import math
 import random
 import re
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import pytest
 
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST
-from rememberd.memory.recall.budget import WHOLE_SHARE, pack
+from rememberd.memory.recall.budget import BEST, pack
 from rememberd.memory.recall.dates import DAY_MS, asked_about
 from rememberd.memory.recall.rank import FAINT, WEIGHTS, Feature, rank
 from rememberd.memory.recall.relevance import support
@@ -45,6 +45,9 @@ def candidates(chance: random.Random, count: int) -> list[Candidate]:
             speaker=chance.choice(speakers),
             conversation=chance.choice((None, "c1", "c2", "c3")),
             turn_id=chance.choice((None, *(f"turn{n}" for n in range(count // 2 + 1)))),
+            topics=chance.choice((None, "diet", "diet health")),
+            answer_tokens=chance.randrange(5),
+            named=chance.random() < 0.1,
         )
         for speakers in [chance.choice(((None,), (None, "Ada", "Bo"), ("Ada",)))]
         for cosines in [[0.0, *(chance.uniform(-0.1, 0.9) for _ in range(chance.choice((1, 100))))]]
@@ -123,19 +126,24 @@ def nearness(at: int, start: int, end: int) -> float:
 
 
 def reference_pack(ranked: Sequence[Candidate], budget: int) -> tuple[list[str], int]:
-    facts = [each for each in ranked if each.kind == "fact"]
-    whole = sum(each.tokens for each in facts) + HEADER_COST * len({each.at // DAY_MS for each in facts})
-    profile = facts if len({each.speaker for each in facts}) == 1 and whole <= WHOLE_SHARE * budget else []
+    order = [*(each for each in ranked if each.pinned), *ranked]
+    best = {each.id for each in order[:BEST]}
     taken: dict[str, Candidate] = {}
     cost, days = FRAME_COST, set()
-    for each in [*(each for each in ranked if each.pinned), *profile, *ranked]:
+    later: list[Candidate] = []
+    for each in chain(order, later):
         day = (each.pinned, each.at // DAY_MS)
         more = each.tokens + (0 if day in days else HEADER_COST)
-        told = any(each.turn_id and each.turn_id == had.turn_id and each.kind != had.kind for had in taken.values())
-        if cost + more <= budget and not told and each.id not in taken:
-            taken[each.id] = each
-            cost += more
-            days.add(day)
+        beside = [had.kind for had in taken.values() if each.turn_id and each.turn_id == had.turn_id]
+        told = each.kind == "fact" and "episode" in beside
+        if cost + more > budget or told or each.id in taken:
+            continue
+        if each.kind == "episode" and "fact" in beside and each.id not in best and each not in later:
+            later.append(each)
+            continue
+        taken[each.id] = each
+        cost += more
+        days.add(day)
     return list(taken), cost if taken else 0
 
 

@@ -116,14 +116,6 @@ async def test_a_retry_does_not_recall_itself(recall: Recall) -> None:
     assert recalled.ids == ("fact I live in Oslo.",)
 
 
-async def test_a_small_profile_goes_in_whole(recall: Recall) -> None:
-    """A handful of facts is told whole to a question about the user."""
-    facts = ["I'm vegetarian.", "I hate coriander.", "My favourite colour is green.", "I play the cello."]
-    await tell(recall, *(memory(each) for each in facts))
-    recalled = await ask(recall, "What could I cook for my guests?")
-    assert all(each in recalled.block for each in facts)
-
-
 async def test_a_follow_up_is_understood_with_the_message_before(recall: Recall) -> None:
     """ "And the other one?" finds what the question before it was about."""
     await tell(recall, memory("User: My older sister Ida is a pilot, my younger one a nurse.", "episode"))

@@ -143,15 +143,6 @@ def test_pinned_memories_are_packed_before_better_matches() -> None:
     assert packed([PLAIN, pinned], room) == (["pinned"], room)
 
 
-def test_a_small_profile_is_packed_before_episodes() -> None:
-    """Few facts go in whole, before episodes that match better; many facts compete like the rest."""
-    episodes = [PLAIN._replace(id=f"e{n}", tokens=100) for n in range(20)]
-    few = [PLAIN._replace(id=f"f{n}", kind="fact", tokens=10) for n in range(5)]
-    many = [PLAIN._replace(id=f"f{n}", kind="fact", tokens=10) for n in range(50)]
-    assert packed([*episodes, *few], 600)[0][:5] == [each.id for each in few]
-    assert packed([*episodes, *many], 600)[0][0] == "e0"
-
-
 def test_nothing_is_packed_into_no_room() -> None:
     """A budget below the frame gives no block."""
     assert packed([PLAIN], 10) == ([], 0)

@@ -22,7 +22,8 @@ def payload(id_: str, **more: Any) -> dict[str, Any]:
 
 def union(rows: RowCache, *branches: ScoredIds) -> Candidates:
     near, worded, pinned = (rows.placed(each) for each in branches)
-    return rows.union(near, worded, pinned)
+    nothing = rows.placed(NONE)
+    return rows.union(near, nothing, worded, pinned, nothing)
 
 
 def test_branches_are_joined_by_point() -> None:
@@ -59,7 +60,7 @@ def test_a_dropped_row_is_missing() -> None:
         rows.placed(ScoredIds([2, 1], [1.0, 1.0]))
 
 
-@pytest.mark.parametrize("stale", [{0}, {1}, {2}, {0, 1, 2}])
+@pytest.mark.parametrize("stale", [{0}, {1}, {2}, {3}, {4}, {0, 1, 2, 3, 4}])
 def test_what_was_placed_before_the_rows_were_cleared_is_refused(stale: set[int]) -> None:
     """In whichever branch: the places are other people's now."""
     rows = RowCache(100)
@@ -67,9 +68,11 @@ def test_what_was_placed_before_the_rows_were_cleared_is_refused(stale: set[int]
     before = rows.placed(ScoredIds([1], [1.0]))
     rows.clear()
     rows.keep(2, payload("b"))
-    near, worded, pinned = (before if n in stale else rows.placed(ScoredIds([2], [1.0])) for n in range(3))
+    near, standing, worded, pinned, named = (
+        before if n in stale else rows.placed(ScoredIds([2], [1.0])) for n in range(5)
+    )
     with pytest.raises(StaleCache):
-        rows.union(near, worded, pinned)
+        rows.union(near, standing, worded, pinned, named)
 
 
 @pytest.mark.parametrize("size", [1, 36, 37, 500])

@@ -63,16 +63,16 @@ async def test_what_was_looked_up_ahead_is_not_looked_up_again(counted: Counted)
     up, and one for other words, another moment or another space is no use."""
     await counted.put(ANN, [point("a")])
     await counted.prefetch(ANN, words("tea"), now=NOW)
-    assert counted.queries == 2
-    await counted.search(ANN, EAST, words("tea"), now=NOW)
     assert counted.queries == 3
     await counted.search(ANN, EAST, words("tea"), now=NOW)
-    assert counted.queries == 6
+    assert counted.queries == 5
+    await counted.search(ANN, EAST, words("tea"), now=NOW)
+    assert counted.queries == 10
     await counted.prefetch(ANN, words("tea"), now=NOW)
     for space, text, now in ((ANN, "milk", NOW), (ANN, "tea", NOW + 1), (Space("bob"), "tea", NOW)):
         before = counted.queries
         await counted.search(space, EAST, words(text), now=now)
-        assert counted.queries == before + 3
+        assert counted.queries == before + 5
 
 
 async def test_hints_that_nobody_comes_back_for_are_bounded(counted: Counted) -> None:
@@ -82,9 +82,9 @@ async def test_hints_that_nobody_comes_back_for_are_bounded(counted: Counted) ->
         await counted.prefetch(ANN, words("tea"), now=NOW + at)
     before = counted.queries
     await counted.search(ANN, EAST, words("tea"), now=NOW + AHEAD)
-    assert counted.queries == before + 1
+    assert counted.queries == before + 2
     await counted.search(ANN, EAST, words("tea"), now=NOW)
-    assert counted.queries == before + 4
+    assert counted.queries == before + 7
 
 
 async def test_a_hint_outlives_no_row_that_it_needs(counted: Counted) -> None:

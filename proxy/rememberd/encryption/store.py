@@ -161,8 +161,16 @@ class SealedStore:
             speaker=memory.speaker and cipher.name(memory.speaker),
             private=False,  # the sealed memory has the value
         )
-        dense, sparse = self._turned(cipher, point.dense), cipher.words(point.sparse)
-        return replace(point, memory=sealed, dense=dense, sparse=sparse)
+        names = cipher.words(Sparse(list(point.names), [1.0] * len(point.names))).indices
+        return replace(
+            point,
+            memory=sealed,
+            dense=self._turned(cipher, point.dense),
+            sparse=cipher.words(point.sparse),
+            topics=point.topics and cipher.name(point.topics),
+            names=names,
+            label=point.label and cipher.name(point.label),
+        )
 
     def _memories(self, cipher: Cipher, space: Space, found: Sequence[Memory]) -> list[Memory]:
         opened = []

@@ -23,7 +23,8 @@ _HASH_BITS = 11
 _MAX_MILLIS = (1 << (53 - _HASH_BITS)) - 1
 
 # The payload keys that ranking reads.
-LIGHT = ["id", "kind", "at", "tokens", "cues", "pinned", "slot", "speaker", "conversation", "turn_id"]
+_NAMES = ["slot", "speaker", "conversation", "turn_id", "topics"]
+LIGHT = ["id", "kind", "at", "tokens", "cues", "pinned", "answer", *_NAMES]
 
 
 def space_key(space: Space) -> str:
@@ -59,9 +60,13 @@ def living(space: Space, point: Point) -> dict[str, Any]:
         "cues": point.cues,
         "pinned": "yes" if memory.pinned else None,
         "slot": memory.slot,
-        "speaker": memory.speaker,
+        "speaker": memory.speaker or point.label,
         "conversation": memory.source.conversation,
         "turn_id": evidence and evidence.turn_id,
+        "topics": point.topics,
+        "standing": "yes" if point.topics and memory.kind == "fact" else None,
+        "names": list(point.names) or None,
+        "answer": point.answer_tokens or None,
         "memory": orjson.dumps(memory).decode(),  # as text, which engines neither look into nor take apart
     }
     return {key: value for key, value in payload.items() if value is not None}
@@ -80,11 +85,28 @@ def point_of(stored: Mapping[str, Any]) -> Point:
     return Point(**{**stored, "memory": memory_of(stored["memory"]), "sparse": Sparse(*stored["sparse"])})
 
 
-def candidate(payload: Mapping[str, Any], dense: float, bm25: float) -> Candidate:
-    """A row of a search, for `Candidates.of`. The `LIGHT` keys of `payload` are enough."""
+def candidate(payload: Mapping[str, Any], dense: float, bm25: float, *, named: bool = False) -> Candidate:
+    """A row of a search, for `Candidates.of`. The `LIGHT` keys of `payload` are enough; a point of an earlier version
+    lacks `answer` and `topics`."""
     values: list[Any] = [payload.get(key) for key in LIGHT]
-    memory_id, kind, at, tokens, cues, pinned, *names = values
-    return Candidate(memory_id, dense, bm25, kind, at, tokens, cues, pinned is not None, *names)
+    memory_id, kind, at, tokens, cues, pinned, answer, slot, speaker, conversation, turn_id, topics = values
+    return Candidate(
+        memory_id,
+        dense,
+        bm25,
+        kind,
+        at,
+        tokens,
+        cues,
+        pinned is not None,
+        slot,
+        speaker,
+        conversation,
+        turn_id,
+        topics,
+        answer or 0,
+        named,
+    )
 
 
 def until(memory: Memory) -> Millis:

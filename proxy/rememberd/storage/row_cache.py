@@ -18,6 +18,7 @@ _TYPES = {
     "at": np.int64,
     "tokens": np.int32,
     "cues": np.int32,
+    "answer_tokens": np.int32,
     "facts": np.bool_,
     "pinned": np.bool_,
     **dict.fromkeys(NAMED, np.int32),
@@ -75,7 +76,7 @@ class RowCache:
         id_ = row.id.encode()
         self._fit(place, len(id_))
         codes = (book.code(getattr(row, name)) for name, book in self._books.items())
-        values = (row.at, row.tokens, row.cues, row.kind == "fact", row.pinned, *codes)
+        values = (row.at, row.tokens, row.cues, row.answer_tokens, row.kind == "fact", row.pinned, *codes)
         for column, value in zip(self._columns.values(), values, strict=True):
             column[place] = value
         self._ids[place] = id_
@@ -93,19 +94,25 @@ class RowCache:
     def ids(self, places: Ints) -> list[str]:
         return [each.decode() for each in self._ids[places].tolist()]
 
-    def union(self, nearest: RowRefs, worded: RowRefs, pinned: RowRefs) -> Candidates:
-        """Sorted by id. Raises `StaleCache`."""
-        if {nearest.epoch, worded.epoch, pinned.epoch} != {self._epoch}:
+    def union(
+        self, nearest: RowRefs, standing: RowRefs, worded: RowRefs, pinned: RowRefs, named: RowRefs
+    ) -> Candidates:
+        """Sorted by id. `nearest` and `standing` have cosines, `worded` BM25 scores. Raises `StaleCache`."""
+        branches = (nearest, standing, worded, pinned, named)
+        if {each.epoch for each in branches} != {self._epoch}:
             raise StaleCache
-        found = _distinct(np.concatenate((nearest.places, worded.places, pinned.places)), self._next)
+        found = _distinct(np.concatenate([each.places for each in branches]), self._next)
         found = found[self._by_id(found)]
         self._position[found] = np.arange(len(found))
         dense, bm25 = np.zeros((2, len(found)))
         dense[self._position[nearest.places]] = nearest.scores
+        dense[self._position[standing.places]] = standing.scores
         bm25[self._position[worded.places]] = worded.scores
         columns: dict[str, Any] = {name: column[found] for name, column in self._columns.items()}
         columns |= {name: DictColumn(columns[name], book) for name, book in self._books.items()}
-        return Candidates(ids=self._ids[found], dense=dense, bm25=bm25, **columns)
+        names_it = np.zeros(len(found), np.bool_)
+        names_it[self._position[named.places]] = True
+        return Candidates(ids=self._ids[found], dense=dense, bm25=bm25, named=names_it, **columns)
 
     def _by_id(self, found: Ints) -> Ints:
         prefixes = self._prefixes[found]

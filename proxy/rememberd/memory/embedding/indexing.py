@@ -1,24 +1,40 @@
-"""From a memory to the point that the store keeps: its vectors, its size, its surface features."""
+"""From a memory to the point that the store keeps: vectors, size, topics, names, surface features."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 from rememberd.memory.recall.block import ANSWER_WORDS, USER_WORDS, cut, line_cost, sides
+from rememberd.memory.recall.names import label_of, names_in
+from rememberd.memory.recall.needs import learn
 from rememberd.memory.recall.rank import Feature, features
 from rememberd.ports import Embedder
 from rememberd.types import Memory, Millis, Point
+
+MOST_NAMES = 64  # of one memory; a long list of them is not what it is about
 
 
 async def to_point(memory: Memory, embedder: Embedder) -> Point:
     """Raises `EmbedderUnavailable`.
 
     The date stands in the BM25 text only: in the embedded text it cost 7 points of recall, here it gains 2."""
-    text = searchable(memory)
-    dense = await embedder.dense(text)
-    sparse = embedder.document(f"{text} {_date_words(memory.valid_from)}")
-    seen = features(sides(memory)[0]) | (Feature.PRIVATE if memory.private else Feature(0))
-    return Point(memory, dense, sparse, line_cost(memory), int(seen))
+    dense = await embedder.dense(searchable(memory))
+    needs = await learn(embedder)
+    said, _ = sides(memory)
+    seen = features(said) | (Feature.PRIVATE if memory.private else Feature(0))
+    cost = line_cost(memory)
+    names = [*names_in(said)[:MOST_NAMES], *(memory.speaker or "").split()]
+    return Point(
+        memory,
+        dense,
+        embedder.document(f"{_words(memory)} {_date_words(memory.valid_from)}"),
+        cost,
+        int(seen),
+        answer_tokens=0 if memory.kind == "fact" else cost - line_cost(memory, answers=False),
+        topics=needs.topics_of(dense),
+        label=label_of(said) if memory.kind == "episode" and not memory.speaker else None,
+        names=embedder.document(" ".join(names)).indices if names else (),
+    )
 
 
 def searchable(memory: Memory) -> str:
@@ -28,6 +44,14 @@ def searchable(memory: Memory) -> str:
     said, answer = sides(memory)
     spoken = f"{memory.speaker}: {cut(said, USER_WORDS)}" if memory.speaker else cut(said, USER_WORDS)
     return f"{spoken} {cut(answer, ANSWER_WORDS)}".strip()
+
+
+def _words(memory: Memory) -> str:
+    """By its words all that was said is found, not only the start that its vector is made of."""
+    if memory.kind == "fact":
+        return memory.text
+    said, answer = sides(memory)
+    return f"{memory.speaker or ''} {said} {cut(answer, ANSWER_WORDS)}".strip()
 
 
 def _date_words(at: Millis) -> str:

@@ -2,57 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Literal
 
 import numpy as np
 
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST
 from rememberd.memory.recall.dates import DAY_MS
-from rememberd.search_results import Candidates, Ints
+from rememberd.memory.recall.needs import STYLE
+from rememberd.memory.recall.relevance import of_topics
+from rememberd.search_results import Bools, Candidates, Floats, Ints
 
-# A profile this small against the budget goes in whole: the right one of 50 preferences is among the best ten in
-# 94 % of cases, of 1,000 in 37 %, and what a model knows of a person it can use unasked.
-WHOLE_SHARE = 0.25
+Reason = Literal["pinned", "profile", "need", "words", "meaning"]
+
+# Tokens of the facts that say how to answer, and of those that a question calls for without naming them. More brings
+# nothing: `python -m loadtests.needs`.
+STYLE_TOKENS, NEED_TOKENS = 60, 100
+
+# Among so many of the best, an exchange may stand beside its fact. With none, chats lose 2 points of evidence
+# (cases/told.py), with all, imported talks lose .3 (`python -m loadtests.quality`).
+BEST = 10
 
 
-def pack(ranked: Candidates, budget_tokens: int) -> tuple[list[str], int]:
-    """Ids in the order taken, and what the block costs at most, in tokens (0 for none). Pinned memories come first,
-    then a small profile, then the best. None is taken that a fact, or the episode, of the same turn tells already."""
+def profile(found: Candidates, needs: Mapping[str, float]) -> Ints:
+    """Rows of standing facts that go in unasked: how to answer, the newest first; and of the topics that the question
+    needs, the clearest need and the nearest fact first. None if facts are several people's: whose would they be?"""
+    nobody = np.zeros(0, np.int64)
+    if not (found.topics.codes >= 0).any() or len(found.speaker.take(found.facts).present()) > 1:
+        return nobody
+    style = found.facts & of_topics(found.topics, {STYLE})
+    rows = _cheapest_first(found, style, found.at, STYLE_TOKENS)
+    if needs:
+        called = np.array([_called(name, needs) for name in found.topics.book.names] + [0.0])[found.topics.codes]
+        rows += _cheapest_first(found, found.facts & ~style & (called > 0), called + found.dense, NEED_TOKENS)
+    return np.array(rows, np.int64) if rows else nobody
+
+
+def _called(topics: str, needs: Mapping[str, float]) -> float:
+    return max((needs.get(topic, 0.0) for topic in topics.split()), default=0.0)
+
+
+def _cheapest_first(found: Candidates, some: Bools, by: Ints | Floats, budget: int) -> list[int]:
+    """The rows `some` with the most of `by` that fit."""
+    rows: list[int] = []
+    candidates = np.flatnonzero(some)
+    for row in candidates[np.argsort(-by[candidates], kind="stable")].tolist():
+        if found.tokens[row] <= budget:
+            budget -= int(found.tokens[row])
+            rows.append(row)
+    return rows
+
+
+def pack(ranked: Candidates, budget_tokens: int, worth: Bools | None = None) -> tuple[list[str], int]:
+    """Ids in the order taken, and what the block costs at most, in tokens (0 for none): the pinned, then the best of
+    those that are `worth` it (all). No fact is taken whose whole exchange is; the exchange of a fact that is comes
+    behind all others, unless it is among the best: what it says beside the fact may be what is asked for."""
     if not len(ranked):
         return [], 0
     cost, taken = FRAME_COST, dict[int, None]()
-    headers, kinds = set[int](), dict[int, bool]()
+    headers, exchanges, told = set[int](), set[int](), set[int]()
     days, turns = _days(ranked).tolist(), ranked.turn_id.codes.tolist()
     tokens, facts = ranked.tokens.tolist(), ranked.facts.tolist()
     shortest = min(tokens)
-    for row in _in_turn(ranked, budget_tokens):
+    order = list(_in_turn(ranked, worth))
+    later: list[int] = []
+    best = set(order[:BEST])
+    for row in chain(order, later):
         if cost + shortest > budget_tokens:
             break
         more = tokens[row] + (0 if days[row] in headers else HEADER_COST)
-        turn = turns[row] if turns[row] >= 0 else ~row  # what has no turn is alone
-        told = kinds.get(turn, facts[row]) != facts[row]
-        if cost + more > budget_tokens or told or row in taken:
+        if cost + more > budget_tokens or row in taken or (facts[row] and turns[row] in exchanges):
+            continue
+        if turns[row] in told and not facts[row] and row not in best:
+            best.add(row)
+            later.append(row)
             continue
         cost += more
         taken[row] = None
         headers.add(days[row])
-        kinds[turn] = facts[row]
+        if turns[row] >= 0:
+            (told if facts[row] else exchanges).add(turns[row])
     return [each.decode() for each in ranked.ids[list(taken)].tolist()] if taken else [], cost if taken else 0
 
 
-def _in_turn(ranked: Candidates, budget_tokens: int) -> Iterator[int]:
+def _in_turn(ranked: Candidates, worth: Bools | None) -> Iterator[int]:
     """Rows, some of them twice."""
     yield from np.flatnonzero(ranked.pinned).tolist()
-    facts = np.flatnonzero(ranked.facts)
-    if ranked.tokens[facts].sum() <= WHOLE_SHARE * budget_tokens and _is_profile(ranked.take(facts), budget_tokens):
-        yield from facts.tolist()
-    yield from range(len(ranked))
-
-
-def _is_profile(facts: Candidates, budget_tokens: int) -> bool:
-    """Few, and one person's."""
-    cost = facts.tokens.sum() + HEADER_COST * len(set((facts.at // DAY_MS).tolist()))
-    return bool(cost <= WHOLE_SHARE * budget_tokens and len(set(facts.speaker.codes.tolist())) == 1)
+    yield from range(len(ranked)) if worth is None else np.flatnonzero(worth).tolist()
 
 
 def _days(ranked: Candidates) -> Ints:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import date
+from difflib import SequenceMatcher
 from enum import IntFlag
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +40,10 @@ WEIGHTS = Weights()
 # The cosine counts twice up to here: what has hardly any of the meaning was found for a stray word or its neighbours.
 FAINT = 0.1
 
+# From this share of letters in order on, a name is another one misspelt: Mohammed, Muhhamed, but not Josh, John.
+MISSPELT = 0.75
+
+_LONG_NAME = re.compile(r"\b[A-Z][a-z]{4,}\b")
 _TIME = re.compile(
     r"\b(yesterday|today|tonight|tomorrow|ago|last|next|recently|soon|since|week(end)?s?|days?|months?|years?"
     r"|morning|evening|night|(mon|tues|wednes|thurs|fri|satur|sun)day|summer|winter|spring|autumn|fall|"
@@ -81,8 +87,27 @@ def features(text: str) -> Feature:
     return found
 
 
-def named(question: str, speakers: Iterable[str]) -> set[str]:
-    return {each for each in speakers if re.search(rf"\b{re.escape(each)}\b", question, re.IGNORECASE)}
+def named(question: str, speakers: Iterable[str]) -> dict[str, str]:
+    """The speakers that a question names, and in which words: in full, by first name, or misspelt if by neither."""
+    found, others = dict[str, str](), list[str]()
+    for each in speakers:
+        ways = (each, *each.split()[:1])
+        if way := next((way for way in ways if re.search(rf"\b{re.escape(way)}\b", question, re.IGNORECASE)), None):
+            found[each] = way
+        else:
+            others.append(each)
+    if others and not found:
+        words = dict.fromkeys(_LONG_NAME.findall(question))
+        for each in others:
+            first = each.split()[0].casefold() if each.strip() else ""
+            if word := next((word for word in words if _alike(word.casefold(), first)), None):
+                found[each] = word
+    return found
+
+
+@lru_cache(4096)
+def _alike(one: str, other: str) -> bool:
+    return SequenceMatcher(None, one, other).ratio() >= MISSPELT
 
 
 def rank(
@@ -92,10 +117,21 @@ def rank(
     conversation: str | None = None,
     weights: Weights = WEIGHTS,
 ) -> Candidates:
-    """Best first; ties by id, so that the same memories always give the same block. `conversation` is the one in
-    which the question is asked."""
+    """`scored` without the scores."""
+    return scored(question, found, now, conversation, weights)[0]
+
+
+def scored(
+    question: str,
+    found: Candidates,
+    now: Millis,
+    conversation: str | None = None,
+    weights: Weights = WEIGHTS,
+) -> tuple[Candidates, Floats]:
+    """Best first, with their scores; ties by id, so that the same memories always give the same block. `conversation`
+    is the one in which the question is asked."""
     if not len(found):
-        return found
+        return found, found.dense
     if (found.ids[1:] < found.ids[:-1]).any():  # by id first: nothing hangs on the order in which they were returned
         found = found.take(np.argsort(found.ids))
     match = found.dense + weights.bm25 * (found.bm25 / max(float(found.bm25.max()), 1e-9))
@@ -106,7 +142,8 @@ def rank(
         score += weights.here * found.conversation.named(conversation)
     if span := asked_about(question, now):
         score += weights.date * _nearness(found.at, _midnight(span.start), _midnight(span.end))
-    return found.take(np.argsort(-score.round(6), kind="stable"))
+    order = np.argsort(-score.round(6), kind="stable")
+    return found.take(order), score[order]
 
 
 class TurnColumns(NamedTuple):
@@ -138,33 +175,46 @@ def _context(found: Candidates, match: Floats, weights: Weights) -> Floats:
     said = TurnColumns(found.conversation.groups(), found.at, found.turn_id.groups(), asks, speaker)
     best = np.full(len(found), -np.inf)
     np.maximum.at(best, said.conversation, match)
-    gain = weights.session * best[said.conversation] + weights.beside * _neighbours(said, match, weights.reply)
+    gain = weights.session * best[said.conversation] + weights.beside * _beside(said, match, weights.reply)
     return gain * np.where(found.speaker.codes < 0, weights.chat, 1.0)
 
 
-def _neighbours(said: TurnColumns, match: Floats, reply: float) -> Floats:
-    """The best match, or 0, of the turn before and of the turn after."""
+def neighbours(found: Candidates, match: Floats) -> Floats:
+    """For each row the better match, or 0, of the turn before and of the turn after."""
+    none = np.zeros(len(found), np.int64)
+    said = TurnColumns(found.conversation.groups(), found.at, found.turn_id.groups(), none > 0, none)
+    before, after, turn = _around(said, match, reply=1.0)
+    return np.maximum(before, after)[turn]
+
+
+def _beside(said: TurnColumns, match: Floats, reply: float) -> Floats:
+    """The best match, or 0, of the turn before, counted `reply` times if this one answers it, and of the next."""
+    before, after, turn = _around(said, match, reply)
+    return (before + after)[turn]
+
+
+def _around(said: TurnColumns, match: Floats, reply: float) -> tuple[Floats, Floats, Ints]:
+    """By turn, the match of the turn before and of the turn after; and the turn of each row."""
     order = np.lexsort(said[::-1])
     first = said.take(order).differs()
-    turn = np.cumsum(first) - 1
     best = np.maximum(np.maximum.reduceat(match[order], np.flatnonzero(first)), 0.0)
     turns = said.take(order[first])
     joined = (turns.conversation[1:] == turns.conversation[:-1]) & (turns.turn[1:] != turns.turn[:-1])
     answers = turns.asks[:-1] & (turns.speaker[1:] != turns.speaker[:-1])
-    beside = np.zeros(len(best))
-    beside[1:] += best[:-1] * joined * np.where(answers, reply, 1.0)
-    beside[:-1] += best[1:] * joined
-    gain = np.empty(len(order))
-    gain[order] = beside[turn]
-    return gain
+    before, after = np.zeros((2, len(best)))
+    before[1:] = best[:-1] * joined * np.where(answers, reply, 1.0)
+    after[:-1] = best[1:] * joined
+    turn = np.empty(len(order), np.int64)
+    turn[order] = np.cumsum(first) - 1
+    return before, after, turn
 
 
 def _speaker(question: str, found: Candidates, weights: Weights) -> Floats:
-    asked = named(question, found.speaker.present())
+    asked = list(named(question, found.speaker.present()))
     if len(asked) != 1:
         return np.zeros(len(found))
     other = np.where(found.speaker.codes < 0, 0.0, -1.0)
-    return weights.speaker * np.where(found.speaker.named(asked.pop()), 1.0, other)
+    return weights.speaker * np.where(found.speaker.named(asked[0]), 1.0, other)
 
 
 def _surface(question: str, found: Candidates, weights: Weights) -> Floats:

@@ -17,7 +17,9 @@ from rememberd.errors import MemoryUnavailable
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
 from rememberd.memory.recall.circuit_breaker import Breaker
+from rememberd.memory.recall.needs import known
 from rememberd.memory.recall.rank import named, rank
+from rememberd.memory.recall.relevance import asks_for_advice
 from rememberd.memory.recall.retrieve import STAGE, Retrieve, Wanted, first_expiry, retrieve
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import Embedder, MemoryStore
@@ -113,7 +115,7 @@ class Recall:
         while True:
             dense = await self.embedder.dense(without(query, left_out))
             found = await self.store.search(space, dense, words, now=now)
-            speakers = named(query, found.speaker.present())
+            speakers = named(query, found.speaker.present()).keys()
             if speakers <= left_out:
                 break
             left_out = self._know(space, left_out | speakers)
@@ -151,6 +153,7 @@ class Recall:
         while True:
             with Timed(EMBED), tracing.span("embed"):
                 dense = await self.embedder.dense(without(question, left_out))
+            needs = known(self.embedder)
             wanted = Wanted(
                 question,
                 tuple(left_out),
@@ -160,6 +163,9 @@ class Recall:
                 private,
                 self.privacy.classes,
                 self.budget_tokens,
+                needs.how_personal(dense) if needs else None,
+                needs.called_for(dense, advice=asks_for_advice(question)) if needs else {},
+                sorted(needs.sensitive) if needs else (),
             )
             with tracing.span("retrieve"):
                 found = await self.retrieve(space, dense, words, wanted)
@@ -211,6 +217,7 @@ def without(question: str, speakers: AbstractSet[str]) -> str:
     """`question` without these names, unless nothing much would be left."""
     if not speakers:
         return question
-    names = "|".join(re.escape(each) for each in sorted(speakers))
+    ways = {*speakers, *named(question, speakers).values()}
+    names = "|".join(re.escape(each) for each in sorted(ways, key=lambda way: (-len(way), way)))
     rest = re.sub(rf"\b(?:{names})\b(?:'s)?", " ", question, flags=re.IGNORECASE).split()
     return " ".join(rest) if len(rest) > 1 else question

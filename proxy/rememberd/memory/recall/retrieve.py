@@ -3,7 +3,8 @@ and its 800 candidates need not come over to be ranked."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -11,12 +12,14 @@ import numpy as np
 from prometheus_client import Histogram
 
 from rememberd.memory.recall.block import render
-from rememberd.memory.recall.budget import pack
-from rememberd.memory.recall.rank import Feature, having, named, rank
-from rememberd.memory.recall.relevance import relevant
+from rememberd.memory.recall.budget import pack, profile
+from rememberd.memory.recall.dates import asked_about
+from rememberd.memory.recall.rank import Feature, having, named, scored
+from rememberd.memory.recall.relevance import asks_for_answers, relevant, worth
+from rememberd.memory.recall.repeats import without_repeats
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import MemoryStore
-from rememberd.search_results import Candidates
+from rememberd.search_results import Bools, Candidates
 from rememberd.telemetry.metrics import Timed
 from rememberd.types import Memory, Millis, Space, Sparse
 
@@ -35,7 +38,9 @@ class Wanted(NamedTuple):
     """A question whose vectors are known; the dense one was made without the names `left_out`.
 
     Memories of the turn `turn_id` are left out, those of `conversation` come after the others. Without `private`,
-    what must stay with the operator is left out: what is marked, or about one of `classes`."""
+    what must stay with the operator is left out: what is marked, or about one of `classes`. `personal`: how clearly
+    the question is about the asker's life, from 1 on; None: unknown. `needs`: the topics of standing facts that the
+    question calls for, and how clearly; facts of the topics `sensitive` need a question for them."""
 
     question: str
     left_out: Sequence[str]
@@ -45,6 +50,9 @@ class Wanted(NamedTuple):
     private: bool
     classes: Sequence[str]
     budget_tokens: int
+    personal: float | None = None
+    needs: Mapping[str, float] = {}
+    sensitive: Sequence[str] = ()
 
 
 class Retrieved(NamedTuple):
@@ -70,20 +78,36 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
     with Timed(SEARCH):
         found = await store.search(space, dense, sparse, now=wanted.now)
     with Timed(RANK):
-        speakers = named(wanted.question, found.speaker.present()) - set(wanted.left_out)
+        speakers = named(wanted.question, found.speaker.present()).keys() - set(wanted.left_out)
         if speakers:
             return Retrieved(speakers=tuple(sorted(speakers)))
+        answers = asks_for_answers(wanted.question)
         others = _recallable(found, wanted)
-        near = relevant(wanted.question, len(sparse.indices), others)
-        ranked = rank(wanted.question, near, wanted.now, wanted.conversation)
-    memories, cost = await _fitting(store, space, ranked, wanted)
+        if not answers:
+            others = replace(others, tokens=others.tokens - others.answer_tokens)
+        ranked, shown = _ranked(others, len(sparse.indices), wanted)
+    memories, cost = await _fitting(store, space, ranked, shown, wanted)
     if not memories:
         return Retrieved()
-    return Retrieved(render(memories), tuple(each.id for each in memories), cost, until=first_expiry(memories))
+    block = render(memories, wanted.question, answers=answers)
+    return Retrieved(block, tuple(each.id for each in memories), cost, until=first_expiry(memories))
 
 
 def first_expiry(memories: Sequence[Memory]) -> Millis | None:
     return min((each.expires_at for each in memories if each.expires_at is not None), default=None)
+
+
+def _ranked(found: Candidates, terms: int, wanted: Wanted) -> tuple[Candidates, Bools]:
+    """The standing facts that the question calls for, then the others, best first; and which are worth showing."""
+    near = relevant(wanted.question, terms, found, personal=wanted.personal)
+    ranked, scores = scored(wanted.question, near, wanted.now, wanted.conversation)
+    shown = worth(wanted.question, terms, ranked, scores, wanted.sensitive, wanted.needs)
+    first = found.take(profile(found, wanted.needs))
+    if not len(first):
+        return ranked, shown
+    rest = ~np.isin(ranked.ids, first.ids)
+    ranked, shown = ranked.take(rest), shown[rest]
+    return first.followed_by(ranked), np.append(np.ones(len(first), np.bool_), shown)
 
 
 def _recallable(found: Candidates, wanted: Wanted) -> Candidates:
@@ -92,20 +116,24 @@ def _recallable(found: Candidates, wanted: Wanted) -> Candidates:
     return others if wanted.private else others.take(~having(Feature.PRIVATE, others))
 
 
-async def _fitting(store: MemoryStore, space: Space, ranked: Candidates, wanted: Wanted) -> tuple[list[Memory], int]:
-    """The best that fit, and what they cost at most. What turns out to be private, by its words, makes room for
-    others, a few times at most: then there is room left over."""
+async def _fitting(
+    store: MemoryStore, space: Space, ranked: Candidates, shown: Bools, wanted: Wanted
+) -> tuple[list[Memory], int]:
+    """The best that fit, and what they cost at most. What turns out to be private, by its words, or to be told by
+    another, makes room for others, a few times at most: then there is room left over."""
     privacy = _privacy(tuple(wanted.classes))
     memories: list[Memory] = []
     cost = 0
     for _ in range(ROUNDS):
         with Timed(RANK):
-            ids, cost = pack(ranked, wanted.budget_tokens)
+            ids, cost = pack(ranked, wanted.budget_tokens, shown)
         with Timed(FETCH):
             found = await store.get(space, ids) if ids else []
         memories = found if wanted.private else [each for each in found if not privacy.keeps(space, each)]
+        memories = without_repeats(memories, latest=asked_about(wanted.question, wanted.now) is None)
         if len(memories) == len(found):
             break
         kept = {each.id.encode() for each in found} - {each.id.encode() for each in memories}
-        ranked = ranked.take(~np.isin(ranked.ids, np.array(sorted(kept), np.bytes_)))
+        others = ~np.isin(ranked.ids, np.array(sorted(kept), np.bytes_))
+        ranked, shown = ranked.take(others), shown[others]
     return memories, cost

@@ -27,6 +27,8 @@ from rememberd.storage.payload import space_key
 from rememberd.types import Kind, Millis, Space, Sparse
 
 PINNED_LIMIT = 100
+STANDING_LIMIT = 200  # facts that may be called for unasked: more than a profile shows of any class
+NAMED_LIMIT = 16  # one is enough to know that the question is about something remembered
 
 Conditions = list[Any]
 
@@ -61,16 +63,18 @@ def all_spaces(limit: int) -> FacetRequest:
     return FacetRequest("space", limit=limit, exact=True)
 
 
-def vector_query(space: Space, dense: list[float], now: Millis, limit: int, kind: Kind | None) -> QueryRequest:
-    """Search by meaning. This request and the next return ids and scores only."""
-    by_meaning = Query.Nearest(dense, using="dense")
-    return QueryRequest(
-        limit, query=by_meaning, filter=Filter(must=_recallable(space, now, kind)), with_payload=False
-    )
+def vector_query(space: Space, dense: list[float], now: Millis, limit: int, kind: Kind | None) -> list[QueryRequest]:
+    """Search by meaning, among all and among the standing facts. This request and the next return ids and scores."""
+    wanted, by_meaning = _recallable(space, now, kind), Query.Nearest(dense, using="dense")
+    standing = Filter(must=[*wanted, _equals("standing", "yes")])
+    return [
+        QueryRequest(limit, query=by_meaning, filter=Filter(must=wanted), with_payload=False),
+        QueryRequest(STANDING_LIMIT, query=by_meaning, filter=standing, with_payload=False),
+    ]
 
 
 def keyword_query(space: Space, sparse: Sparse, now: Millis, limit: int, kind: Kind | None) -> list[QueryRequest]:
-    """Search by words, and the pinned points."""
+    """Search by words, the pinned points, and what names something that the question names."""
     wanted = _recallable(space, now, kind)
     by_words = Query.Nearest(SparseVector(*sparse), using="bm25")
     own_idf = SearchParams(idf=IdfParams(corpus=Filter(must=in_space(space))))
@@ -78,6 +82,7 @@ def keyword_query(space: Space, sparse: Sparse, now: Millis, limit: int, kind: K
     return [
         QueryRequest(limit, query=by_words, filter=Filter(must=wanted), with_payload=False, params=own_idf),
         QueryRequest(PINNED_LIMIT, filter=pinned, with_payload=False),
+        QueryRequest(NAMED_LIMIT, filter=Filter(must=[*wanted, _names(sparse)]), with_payload=False),
     ]
 
 
@@ -104,6 +109,11 @@ def tied(conditions: Conditions, order: int, limit: int) -> ScrollRequest:
 
 def _recallable(space: Space, now: Millis, kind: Kind | None) -> Conditions:
     return in_space(space) + current(now) + matching(kind, None)
+
+
+def _names(sparse: Sparse) -> FieldCondition:
+    """A term of the question is a name in the memory; the ids of terms are the same."""
+    return FieldCondition("names", match=MatchAny(sparse.indices))
 
 
 def _equals(key: str, value: str | int) -> FieldCondition:

@@ -31,6 +31,8 @@ _INDEXES: dict[str, KeywordIndexParams | IntegerIndexParams] = {
     "slot": KeywordIndexParams(enable_hnsw=False),
     # A keyword field, because the engine (0.9.0) scans all points to answer from its boolean index: 40 ms for 10,000.
     "pinned": KeywordIndexParams(enable_hnsw=False),
+    "standing": KeywordIndexParams(enable_hnsw=False),
+    "names": IntegerIndexParams(lookup=True, range=False, enable_hnsw=False),
     "until": IntegerIndexParams(lookup=False, range=True, enable_hnsw=False),
     "order": IntegerIndexParams(lookup=True, range=True, enable_hnsw=False),
 }

@@ -30,7 +30,17 @@ UNANSWERED = 0
 _SIZES = 8  # bytes
 
 # numpy's names of their types
-_COLUMNS = {"dense": "f8", "bm25": "f8", "at": "i8", "tokens": "i4", "cues": "i4", "facts": "?", "pinned": "?"}
+_COLUMNS = {
+    "dense": "f8",
+    "bm25": "f8",
+    "at": "i8",
+    "tokens": "i4",
+    "cues": "i4",
+    "answer_tokens": "i4",
+    "facts": "?",
+    "pinned": "?",
+    "named": "?",
+}
 
 
 def socket_path(data_dir: Path) -> Path:

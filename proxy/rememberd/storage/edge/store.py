@@ -117,8 +117,8 @@ class EdgeStore:
         nearest = queries.vector_query(space, dense, now, limit, kind)
         if ahead := self._ahead.pop(_words(space, sparse, now, limit, kind), None):
             with suppress(StaleCache):
-                return self._rows.union(*self._queried([nearest]), *ahead)
-        return self._rows.union(*self._queried([nearest, *queries.keyword_query(space, sparse, now, limit, kind)]))
+                return self._rows.union(*self._queried(nearest), *ahead)
+        return self._rows.union(*self._queried([*nearest, *queries.keyword_query(space, sparse, now, limit, kind)]))
 
     async def page(
         self,

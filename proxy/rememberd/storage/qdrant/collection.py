@@ -40,6 +40,8 @@ _INDEXES: dict[str, KeywordIndexParams | IntegerIndexParams] = {
     "kind": KeywordIndexParams(type=_KEYWORD, enable_hnsw=False),
     "slot": KeywordIndexParams(type=_KEYWORD, enable_hnsw=False),
     "pinned": KeywordIndexParams(type=_KEYWORD, enable_hnsw=False),
+    "standing": KeywordIndexParams(type=_KEYWORD, enable_hnsw=False),
+    "names": IntegerIndexParams(type=_INTEGER, lookup=True, range=False, enable_hnsw=False),
     "until": IntegerIndexParams(type=_INTEGER, lookup=False, range=True, enable_hnsw=False),
     "order": IntegerIndexParams(type=_INTEGER, lookup=True, range=True, enable_hnsw=False),
 }

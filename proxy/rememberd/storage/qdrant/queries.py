@@ -12,6 +12,8 @@ from rememberd.storage.payload import LIGHT, space_key
 from rememberd.types import Kind, Millis, Space, Sparse
 
 PINNED_LIMIT = 100
+STANDING_LIMIT = 200
+NAMED_LIMIT = 16
 
 Conditions = list[Any]
 
@@ -76,6 +78,22 @@ def keyword_query(
 def pinned(space: Space, now: Millis, kind: Kind | None, shard: str | None) -> QueryRequest:
     wanted = [*listed(space, kind, None, now), _equals("pinned", "yes")]
     return QueryRequest(filter=Filter(must=wanted), limit=PINNED_LIMIT, with_payload=LIGHT, shard_key=shard)
+
+
+def standing(
+    space: Space, dense: list[float], now: Millis, kind: Kind | None, shard: str | None, rescore: bool
+) -> QueryRequest:
+    """The nearest facts that may be called for unasked."""
+    asked = vector_query(space, dense, now, STANDING_LIMIT, kind, shard, rescore)
+    wanted = [*listed(space, kind, None, now), _equals("standing", "yes")]
+    return asked.model_copy(update={"filter": Filter(must=wanted)})
+
+
+def named(space: Space, sparse: Sparse, now: Millis, kind: Kind | None, shard: str | None) -> QueryRequest:
+    """What names something that the question names; the ids of its terms are the same."""
+    condition = FieldCondition(key="names", match=MatchAny(any=sparse.indices))
+    wanted = Filter(must=[*listed(space, kind, None, now), condition])
+    return QueryRequest(filter=wanted, limit=NAMED_LIMIT, with_payload=LIGHT, shard_key=shard)
 
 
 def below(order: int | None) -> Conditions:

@@ -93,16 +93,21 @@ class QdrantStore:
             shard = self._shard(space.user)
             asked = [
                 queries.vector_query(space, dense, now, limit, kind, shard, self._settings.quantize),
+                queries.standing(space, dense, now, kind, shard, self._settings.quantize),
                 queries.pinned(space, now, kind, shard),
             ]
             if sparse.indices:
                 asked.append(queries.keyword_query(space, sparse, now, limit, kind, shard, self._own_idf))
-            near, pinned, *by_words = await self._client.query_batch_points(name, asked)
-        nearest = {hit.id: hit.score for hit in near.points}
-        worded = {hit.id: hit.score for branch in by_words for hit in branch.points}
-        found = {hit.id: hit.payload or {} for branch in (near, *by_words, pinned) for hit in branch.points}
+                asked.append(queries.named(space, sparse, now, kind, shard))
+            branches = [each.points for each in await self._client.query_batch_points(name, asked)]
+        near, standing, _, by_words, by_names = branches if sparse.indices else [*branches, [], []]
+        nearest = {hit.id: hit.score for hit in [*standing, *near]}
+        worded = {hit.id: hit.score for hit in by_words}
+        named = {hit.id for hit in by_names}
+        found = {hit.id: hit.payload or {} for branch in branches for hit in branch}
         return Candidates.of(
-            candidate(payload, nearest.get(at, 0.0), worded.get(at, 0.0)) for at, payload in found.items()
+            candidate(payload, nearest.get(at, 0.0), worded.get(at, 0.0), named=at in named)
+            for at, payload in found.items()
         )
 
     async def page(
