@@ -85,6 +85,7 @@ async def web(
     _raise_file_limit()
     embedder = build_embedder(settings)
     loading = asyncio.create_task(_load(embedder))  # chats that come before it is loaded are served without memory
+    learning = asyncio.create_task(_learn(loading, embedder))
     async with AsyncExitStack() as stack:
         stack.enter_context(_telemetry("web", environ))
         seal = await stack.enter_async_context(open_encryption(settings))
@@ -121,6 +122,7 @@ async def web(
             stop()
         await serving
         reloading.cancel()
+        learning.cancel()
         if loading.done():
             loading.result()
         else:
@@ -169,6 +171,14 @@ async def _load(embedder: FastEmbedder) -> None:
         except EmbedderUnavailable as error:
             log.error("no memory until the embedder is there, again in %.0f s: %s", _MODEL_SECONDS, error)
         await asyncio.sleep(_MODEL_SECONDS)
+
+
+async def _learn(loading: asyncio.Task[None], embedder: FastEmbedder) -> None:
+    """Which topics questions need: two seconds of the embedder, between other questions."""
+    from rememberd.memory.recall.needs import learn
+
+    await loading
+    await learn(embedder)
 
 
 async def writer(settings: Settings, environ: Mapping[str, str], parent: int | None) -> int:

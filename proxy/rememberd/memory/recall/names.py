@@ -11,8 +11,8 @@ _SENTENCE_END = re.compile(r"[.!?:;…\n\"“”„«»()*-]\s*$")
 # Capitals that name nobody in particular, and words with a colon that are headings.
 _COMMON_WORDS = (
     "i i'm i've i'd i'll ok okay monday tuesday wednesday thursday friday saturday sunday january february march"
-    " april may june july august september october november december christmas easter english tv pc usa uk eu dr mr mrs"
-    " ms assistant user lol omg ai"
+    " april may june july august september october november december christmas easter english tv pc usa uk eu mr mrs"
+    " ms dr assistant user lol omg ai"
 )
 _HEADING_WORDS = (
     "answer assistant bug code context edit error example fyi goal hint human idea input list note notes output p.s"

@@ -46,6 +46,7 @@ _FOLLOW_UP = re.compile(
 )
 _FOLLOW_UP_WORDS = 8
 _END_CHARS = 500
+_READABLE_CHARS = 300  # of a longer message the vector is that of what was pasted, not of what is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ class Recall:
                 private,
                 self.privacy.classes,
                 self.budget_tokens,
-                needs.how_personal(dense) if needs else None,
+                needs.how_personal(dense) if needs and len(question) <= _READABLE_CHARS else None,
                 needs.called_for(dense, advice=asks_for_advice(question)) if needs else {},
                 sorted(needs.sensitive) if needs else (),
             )
