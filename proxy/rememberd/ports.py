@@ -284,6 +284,11 @@ class Embedder(Protocol):
 
     name: str
     dim: int
+    gain: float  # what its cosines are multiplied by for ranking
+
+    @property
+    def backlog_ms(self) -> float:
+        """How long a text would wait for those before it."""
 
     async def dense(self, text: str) -> list[float]:
         """A vector of unit length. The same text gives the same vector, whatever was embedded beside it."""

@@ -145,6 +145,8 @@ class EmbedderFake:
 
     name = "fake"
     dim = 32
+    gain = 1.0
+    backlog_ms = 0.0
 
     def __init__(self) -> None:
         self.down = False

@@ -35,6 +35,7 @@ from rememberd.pipeline.chat_request import (
     UserTurn,
     attributes_of,
     mode_of,
+    offset_from,
     status_of,
     user_turn,
     write_of,
@@ -83,10 +84,11 @@ class Chat:
         deadline_ms: int,
         max_body_bytes: int,
         redact_too: Collection[str],
+        time_zone: str | None,
     ) -> None:
         self.auth, self.catalog, self.upstream = auth, catalog, upstream
         self.recall, self.block_cache, self.outbox, self.receipts = recall, block_cache, outbox, receipts
-        self.pauses = pauses
+        self.pauses, self.time_zone = pauses, time_zone
         self.placement, self.side_tasks = placement, side_tasks
         self.deadline_ms, self.max_body_bytes, self.redact_too = deadline_ms, max_body_bytes, redact_too
         self._pending: set[asyncio.Task[None]] = set()
@@ -165,9 +167,11 @@ class Chat:
         if not all(each.memory for each in deployments):
             mode = "off"  # also where only a fallback of this model is to know nothing
         identity = identify(principal, headers, body)
+        at = time.time_ns() // 1_000_000
         return ChatRequest(
             id=id,
-            at=time.time_ns() // 1_000_000,
+            at=at,
+            offset=offset_from(headers, self.time_zone, at),
             dialect=dialect,
             raw=raw,
             body=body,
@@ -217,6 +221,7 @@ class Chat:
             conversation=user_turn.identity.conversation,
             previous=user_turn.asked.previous,
             private=request.local,
+            offset=request.offset,
         )
         if command is not None:
             recalled = with_note(recalled, done.note)
@@ -283,6 +288,8 @@ class Chat:
             "X-Memory-Write": write,
             "X-Proxy-Overhead-Ms": f"{overhead * 1000:.1f}",
         }
+        if recalled.by_words:
+            headers["X-Memory-Recall"] = "words"
         user_turn = request.user_turn
         relay = partial(Relay, reply, on_first=on_first, dialect=dialect)
         if user_turn is None or (recall_result is None and write != "on"):

@@ -92,7 +92,9 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    model: str | None = setting(None, "a fastembed model, downloaded at first use; null = the packaged one")
+    model: str | None = setting(
+        None, "multilingual (in the package), or a fastembed model, which is downloaded; null = English"
+    )
     path: str | None = setting(None, "directory of a local ONNX model; null = none")
     next_model: str | None = setting(None, "the model to change to: all is embedded with it too; null = none")
     next_path: str | None = setting(None, "the same, as a directory; null = none")
@@ -126,6 +128,9 @@ class Memory:
         None, "regular expressions: a request whose newest words begin so gets no memory and leaves none; null = none"
     )
     budget_tokens: int = setting(600, "largest context block, in tokens")
+    time_zone: str | None = setting(
+        None, 'of users who send no X-Timezone, as Europe/Oslo: dates of the block, "yesterday"; null = UTC'
+    )
     deadline_ms: int = setting(150, "recall, and the wait for the queue, take no longer than this each", least=1)
     private_scopes: list[str] | None = setting(None, "scopes whose memories go to local models only; null = none")
     private_classes: list[str] | None = setting(

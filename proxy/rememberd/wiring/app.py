@@ -202,6 +202,7 @@ def _chat(parts: Parts) -> Chat:
         deadline_ms=memory.deadline_ms,
         max_body_bytes=parts.max_body_bytes,
         redact_too=tuple(memory.redact or ()),
+        time_zone=memory.time_zone,
     )
 
 

@@ -165,15 +165,16 @@ def without_block(text: str) -> str:
     return _BLOCK.sub("", text).strip() if "<memory>" in text else text
 
 
-def render(memories: Sequence[Memory], question: str = "", *, answers: bool = True) -> str:
-    """`<memory>…</memory>`: pinned first, then by time, one header a day; "" for no memories.
+def render(memories: Sequence[Memory], question: str = "", *, answers: bool = True, offset: Millis = 0) -> str:
+    """`<memory>…</memory>`: pinned first, then by time, one header a day; "" for no memories. `offset` is that of the
+    user's time zone.
 
     Costs at most FRAME_COST, a HEADER_COST for each day (of the pinned and of the others), and each `line_cost`."""
     if not memories:
         return ""
     lines, group, asked = [HEAD], (False, ""), frozenset(content(question))
     for memory in sorted(memories, key=lambda m: (not m.pinned, m.valid_from, m.kind, m.id)):
-        if group != (group := (memory.pinned, day(memory.valid_from))):
+        if group != (group := (memory.pinned, day(memory.valid_from + offset))):
             lines.append(f"[{group[1]}]")
         lines.append(line(memory, asked, answers=answers))
     return "\n".join([*lines, TAIL])

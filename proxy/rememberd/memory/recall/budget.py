@@ -1,18 +1,21 @@
-"""Which of the ranked memories go into the block: best first, until the budget is full (pure)."""
+"""Which of the ranked memories go into the block: best first, until the budget is full, none twice (pure)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Literal
 
 import numpy as np
 
-from rememberd.memory.recall.block import FRAME_COST, HEADER_COST
+from rememberd.memory.ids import normal
+from rememberd.memory.recall.block import FRAME_COST, HEADER_COST, sides
 from rememberd.memory.recall.dates import DAY_MS
 from rememberd.memory.recall.needs import STYLE
 from rememberd.memory.recall.relevance import of_topics
+from rememberd.memory.text_similarity import content
 from rememberd.search_results import Bools, Candidates, Floats, Ints
+from rememberd.types import Memory
 
 Reason = Literal["pinned", "profile", "need", "words", "meaning"]
 
@@ -95,3 +98,29 @@ def _in_turn(ranked: Candidates, worth: Bools | None) -> Iterator[int]:
 def _days(ranked: Candidates) -> Ints:
     """A number for each header of the block: a day of the pinned, or of the others."""
     return ranked.at // DAY_MS * 2 + ranked.pinned
+
+
+def without_repeats(memories: Sequence[Memory], *, latest: bool) -> list[Memory]:
+    """Of those that say the same in the same words the latest one, or the first in their order; and no exchange whose
+    words all stand in facts of it. Pinned ones stay."""
+    facts, shown = dict[str, set[str]](), dict[str, Memory]()
+    for each in memories:
+        if each.kind == "fact" and (turn := _turn(each)):
+            facts.setdefault(turn, set()).update(content(each.text))
+        words = _words(each)
+        if words not in shown or (latest and shown[words].valid_from < each.valid_from):
+            shown[words] = each
+
+    def tells_more(each: Memory) -> bool:
+        told = facts.get(_turn(each) or "")
+        return each.kind == "fact" or told is None or not told.issuperset(content(sides(each)[0]))
+
+    return [each for each in memories if each.pinned or (shown[_words(each)] is each and tells_more(each))]
+
+
+def _turn(memory: Memory) -> str | None:
+    return memory.evidence.turn_id if memory.evidence else None
+
+
+def _words(memory: Memory) -> str:
+    return f"{memory.speaker or ''} {normal(sides(memory)[0] if memory.kind == 'episode' else memory.text)}"

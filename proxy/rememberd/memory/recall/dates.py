@@ -1,16 +1,20 @@
-"""Which days a question asks about: "in May 2023", "on 3 June", "yesterday", "last week" (pure, English)."""
+"""Which days a question asks about: "in May 2023", "on 3 June", "yesterday", "two weeks ago" (pure, English).
+
+Days are those of the person who asks: every time here is shifted by the offset of their time zone."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rememberd.types import Millis
 
 MONTHS = (
     "january february march april may june july august september october november december".split()  # noqa: SIM905
 )
+_WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()  # noqa: SIM905
 _MONTH = "|".join(MONTHS)
 _DAY_MONTH = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? ({_MONTH})\b(?:,? (\d{{4}}))?", re.IGNORECASE)
 _MONTH_DAY = re.compile(rf"\b({_MONTH}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?!\d)(?:,? (\d{{4}}))?", re.IGNORECASE)
@@ -18,9 +22,31 @@ _MONTH_DAY = re.compile(rf"\b({_MONTH}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?!\d)(?:,?
 _MONTH_YEAR = re.compile(rf"\b({_MONTH})(?:,? of)?,? (\d{{4}})\b", re.IGNORECASE)
 _MONTH_ALONE = re.compile(rf"\b(?:(last|in|during|since|of|early|late|mid) )({_MONTH})\b", re.IGNORECASE)
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
+_DOTTED = re.compile(r"\b(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})\b")
+_SLASHED = re.compile(r"\b(\d{1,2})/(\d{1,2})/(\d{4})\b")
 _YEAR = re.compile(r"\b(?:in|during|of|since) (20\d\d)\b", re.IGNORECASE)
-_RELATIVE = re.compile(r"\b(today|yesterday|(?:last|this|past) (?:week|weekend|month|year))\b", re.IGNORECASE)
-_NAMES_DAYS = re.compile(rf"\d|\b(?:{_MONTH}|today|yesterday|last|this|past)\b", re.IGNORECASE)
+_NUMBERS = {
+    word: number
+    for number, word in enumerate("one two three four five six seven eight nine ten eleven twelve".split(), 1)  # noqa: SIM905
+} | {"a": 1, "an": 1, "a couple of": 2, "a few": 3}
+_NUMBER = rf"(\d{{1,3}}|{'|'.join(sorted(_NUMBERS, key=len, reverse=True))})"
+_AGO = re.compile(rf"\b{_NUMBER} (day|week|month|year)s? ago\b", re.IGNORECASE)
+_PAST = re.compile(rf"\b(?:last|past|previous) {_NUMBER} (day|week|month|year)s\b", re.IGNORECASE)
+_RELATIVE = re.compile(
+    r"\b(the day before yesterday|today|yesterday|last night|this (?:morning|afternoon|evening)"
+    r"|(?:last|this|past) (?:week|weekend|month|year))\b",
+    re.IGNORECASE,
+)
+_WEEKDAY = re.compile(rf"\b(?:on|last|this|past) ({'|'.join(_WEEKDAYS)})\b", re.IGNORECASE)
+_NAMES_DAYS = re.compile(
+    rf"\d|\b(?:{_MONTH}|{'|'.join(_WEEKDAYS)}|today|yesterday|last|this|past|previous|ago)\b", re.IGNORECASE
+)
+_LAST_TIME = re.compile(
+    r"\b(?:last time|where (?:were|did) we (?:\w+ )?(?:leave|left|stop|off)?|where we (?:left off|stopped|were)"
+    r"|(?:last|previous) (?:conversation|chat|session|talk)|pick up where|continue where)\b|\bwhere were we\b",
+    re.IGNORECASE,
+)
+_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 DAY_MS = 86_400_000
 
 
@@ -31,20 +57,42 @@ class Span(NamedTuple):
     end: date
 
 
+def offset_of(zone: str | None, now: Millis) -> Millis:
+    """What is added to a time in UTC for that of the zone ("Europe/Oslo") at `now`; 0 for None. Raises `ValueError`
+    for what is no zone. Times of the other half of the year are an hour off, which matters at midnight only."""
+    if zone is None:
+        return 0
+    try:
+        shift = datetime.fromtimestamp(now / 1000, ZoneInfo(zone)).utcoffset()
+    except (ZoneInfoNotFoundError, OSError, ValueError) as error:
+        raise ValueError(f"{zone!r} is no time zone") from error
+    return int(shift.total_seconds() * 1000) if shift else 0
+
+
+def is_about_last_time(question: str) -> bool:
+    """Does it ask what the last conversation was about?"""
+    return _LAST_TIME.search(question) is not None
+
+
 def asked_about(question: str, now: Millis) -> Span | None:
-    """The days that `question` names. A day or month without a year is the latest one that began before `now`."""
+    """The days that `question` names. A day or month without a year is the latest one that began before `now`, which
+    is in the time of who asks."""
     if not _NAMES_DAYS.search(question):
         return None
     today = datetime.fromtimestamp(now / 1000, UTC).date()
     try:
         return _named(question, today) or _relative(question, today)
-    except ValueError:  # 31 February
+    except (ValueError, OverflowError):  # 31 February, 999 years ago
         return None
 
 
 def _named(question: str, today: date) -> Span | None:
     if found := _ISO.search(question):
         return _day(int(found[1]), int(found[2]), int(found[3]))
+    if found := _DOTTED.search(question):
+        return _day(int(found[3]), int(found[2]), int(found[1]))
+    if found := _SLASHED.search(question):
+        return _slashed(int(found[1]), int(found[2]), int(found[3]))
     if found := _DAY_MONTH.search(question):
         return _latest_day(found[2], found[1], found[3], today)
     if found := _MONTH_DAY.search(question):
@@ -59,12 +107,29 @@ def _named(question: str, today: date) -> Span | None:
     return None
 
 
+def _slashed(one: int, two: int, year: int) -> Span:
+    """Day/month, or, where that cannot be, month/day."""
+    return _day(year, two, one) if two <= 12 else _day(year, one, two)
+
+
 def _relative(question: str, today: date) -> Span | None:
+    if found := _AGO.search(question):
+        return _ago(_count(found[1]), found[2].lower(), today)
+    if found := _PAST.search(question):
+        return Span(today - timedelta(days=_count(found[1]) * _DAYS[found[2].lower()]), today + timedelta(days=1))
+    if found := _WEEKDAY.search(question):
+        back = (today.weekday() - _WEEKDAYS.index(found[1].lower())) % 7
+        return _days(today - timedelta(days=back or 7), 1)
     if not (found := _RELATIVE.search(question)):
         return None
     word = found[1].lower()
-    if word in ("today", "yesterday"):
-        return _days(today - timedelta(days=word == "yesterday"), 1)
+    back = {"the day before yesterday": 2, "yesterday": 1, "last night": 1}.get(word, 0)
+    if back or word == "today" or word.endswith(("morning", "afternoon", "evening")):
+        return _days(today - timedelta(days=back), 2 if word == "last night" else 1)
+    return _period(word, today)
+
+
+def _period(word: str, today: date) -> Span:
     monday = today - timedelta(days=today.weekday())
     this = not word.startswith("last")
     if "week" in word:
@@ -73,6 +138,17 @@ def _relative(question: str, today: date) -> Span | None:
         month = today if this else today.replace(day=1) - timedelta(days=1)
         return _month(month.year, month.month)
     return Span(date(today.year - (not this), 1, 1), date(today.year + this, 1, 1))
+
+
+def _ago(count: int, unit: str, today: date) -> Span:
+    """A day ago is a day; a week, a month or a year ago people mean about then."""
+    day = today - timedelta(days=count * _DAYS[unit])
+    around = {"day": 0, "week": 3, "month": 10, "year": 60}[unit]
+    return _days(day - timedelta(days=around), 2 * around + 1)
+
+
+def _count(number: str) -> int:
+    return int(number) if number.isdecimal() else _NUMBERS[number.lower()]
 
 
 def _number(month: str) -> int:

@@ -7,11 +7,13 @@ import logging
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
+
+from prometheus_client import Counter
 
 from rememberd.errors import MemoryUnavailable
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
@@ -21,6 +23,7 @@ from rememberd.memory.recall.needs import known
 from rememberd.memory.recall.rank import named, rank
 from rememberd.memory.recall.relevance import asks_for_advice
 from rememberd.memory.recall.retrieve import STAGE, Retrieve, Wanted, first_expiry, retrieve
+from rememberd.memory.recall.timeline import told_then
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.telemetry import tracing
@@ -30,11 +33,13 @@ from rememberd.types import Memory, Millis, Space
 Status = Literal["hit", "miss", "degraded"]
 
 PUNCTUAL = 0.98  # a timer fires late, and the chat has begun before
+PATIENCE = 0.5  # of the deadline may pass in the embedder's queue; what would take longer is found by words alone
 PROFILE_FACTS = 100  # as many as anybody wants to read
 _NOBODY = frozenset[str]()
 SPACES = 10_000  # whose speakers are kept in mind: about 200 bytes each
 
 RECALLS = counter("rememberd_recall", "Recalls by outcome.", "status", "hit", "miss", "degraded")
+BY_WORDS = Counter("rememberd_recalls_by_words", "Recalls without the embedder, which was too busy.")
 EMBED = STAGE.labels("embed")
 
 log = logging.getLogger("rememberd.recall")
@@ -52,7 +57,8 @@ _READABLE_CHARS = 300  # of a longer message the vector is that of what was past
 @dataclass(frozen=True, slots=True)
 class Recalled:
     """`block` is "" unless `status` is "hit"; `tokens` is what the block costs at most; `ms` is how long the recall
-    took; `until` is when the first memory of the block expires (None: never)."""
+    took; `until` is when the first memory of the block expires (None: never). `by_words`: the embedder was too busy,
+    so that the memories were found by their words alone."""
 
     status: Status
     block: str = ""
@@ -60,6 +66,7 @@ class Recalled:
     tokens: int = 0
     ms: float = 0.0
     until: Millis | None = None
+    by_words: bool = False
 
 
 class Recall:
@@ -92,20 +99,21 @@ class Recall:
         conversation: str | None,
         previous: str | None = None,
         private: bool = True,
+        offset: Millis = 0,
     ) -> Recalled:
         """The block for `question`. Never raises: a store or embedder that fails or is late gives "degraded".
 
         Memories of the turn `turn_id` are left out (a retry must not recall itself); those of `conversation`, the one
         being held, come after the others. `previous` is the user's message before this one: a short follow-up ("and
         the other one?") is looked up together with it. Without `private`, what must stay with the operator is left
-        out: the block is for a model elsewhere."""
+        out: the block is for a model elsewhere. `offset` is that of the user's time zone."""
         began = time.perf_counter()
         text = standalone(question, previous)
         if self.breaker.closed:
-            found = await self._in_time(self._recall(space, text, now, turn_id, conversation, private))
+            found = await self._in_time(self._recall(space, text, now, turn_id, conversation, private, offset))
         else:
             if self.breaker.may_probe():
-                self._probe(self._recall(space, text, now, turn_id, conversation, private))
+                self._probe(self._recall(space, text, now, turn_id, conversation, private, offset))
             found = Recalled("degraded")
         asyncio.get_running_loop().call_soon(RECALLS.labels(found.status).inc)
         return replace(found, ms=(time.perf_counter() - began) * 1000)
@@ -143,18 +151,32 @@ class Recall:
         return Recalled("degraded")
 
     async def _recall(
-        self, space: Space, question: str, now: Millis, turn_id: str | None, conversation: str | None, private: bool
+        self,
+        space: Space,
+        question: str,
+        now: Millis,
+        turn_id: str | None,
+        conversation: str | None,
+        private: bool,
+        offset: Millis,
     ) -> Recalled:
         if not private and space.scope in self.privacy.scopes:
             return Recalled("miss")
         if memory_command(question) == MemoryCommand("show"):
-            return await self._everything(space, now, private)
+            return await self._everything(space, now, private, offset)
+        then = await told_then(
+            self.store, space, question, now=now, offset=offset, conversation=conversation, turn_id=turn_id
+        )
+        if then is not None:
+            return self._fitting(space, then, private, offset)
         left_out, words = self._speakers.get(space, _NOBODY), self.embedder.query(question)
         await self.store.prefetch(space, words, now=now)
+        by_words = self.embedder.backlog_ms > PATIENCE * self.deadline_ms
+        needs = None if by_words else known(self.embedder)
         while True:
             with Timed(EMBED), tracing.span("embed"):
-                dense = await self.embedder.dense(without(question, left_out))
-            needs = known(self.embedder)
+                text = without(question, left_out)
+                dense = [0.0] * self.embedder.dim if by_words else await self.embedder.dense(text)
             wanted = Wanted(
                 question,
                 tuple(left_out),
@@ -167,6 +189,9 @@ class Recall:
                 needs.how_personal(dense) if needs and len(question) <= _READABLE_CHARS else None,
                 needs.called_for(dense, advice=asks_for_advice(question)) if needs else {},
                 sorted(needs.sensitive) if needs else (),
+                self.embedder.gain,
+                offset,
+                by_words,
             )
             with tracing.span("retrieve"):
                 found = await self.retrieve(space, dense, words, wanted)
@@ -174,20 +199,27 @@ class Recall:
                 break
             left_out = self._know(space, left_out.union(found.speakers))
         status: Status = "hit" if found.ids else "miss"
-        return Recalled(status, found.block, tuple(found.ids), found.tokens, until=found.until)
+        if by_words:
+            BY_WORDS.inc()
+        return Recalled(status, found.block, tuple(found.ids), found.tokens, until=found.until, by_words=by_words)
 
-    async def _everything(self, space: Space, now: Millis, private: bool) -> Recalled:
+    async def _everything(self, space: Space, now: Millis, private: bool, offset: Millis) -> Recalled:
         """For "what do you know about me?": no search, but the facts, pinned and newest first, as many as fit."""
         facts, _ = await self.store.page(space, limit=PROFILE_FACTS, now=now, kind="fact")
+        return self._fitting(space, sorted(facts, key=lambda each: not each.pinned), private, offset)
+
+    def _fitting(self, space: Space, memories: Sequence[Memory], private: bool, offset: Millis) -> Recalled:
+        """As many as fit, in this order."""
         chosen: list[Memory] = []
         cost = FRAME_COST
-        shown = facts if private else [each for each in facts if not self.privacy.keeps(space, each)]
-        for fact in sorted(shown, key=lambda each: not each.pinned):
-            cost += line_cost(fact) + HEADER_COST
+        for each in memories:
+            if not private and self.privacy.keeps(space, each):
+                continue
+            cost += line_cost(each, answers=False) + HEADER_COST
             if cost > self.budget_tokens:
                 break
-            chosen.append(fact)
-        block = render(chosen)
+            chosen.append(each)
+        block = render(chosen, answers=False, offset=offset)
         status: Status = "hit" if chosen else "miss"
         return Recalled(status, block, tuple(each.id for each in chosen), tokens(block), until=first_expiry(chosen))
 

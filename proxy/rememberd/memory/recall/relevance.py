@@ -13,10 +13,11 @@ from collections.abc import Collection
 
 import numpy as np
 
-from rememberd.memory.recall.rank import named, neighbours
+from rememberd.memory.recall.rank import TERM, named, neighbours
 from rememberd.search_results import Bools, Candidates, DictColumn, Floats
 
 PERSONAL, IMPERSONAL = 0.15, 0.62
+IMPERSONAL_BY_WORDS = 0.25  # two rare words and most of the others
 
 # "What did Mozart compose?" names what a musician's memories name, "my spreadsheet is slow" is worded as if it were
 # about the user: below this, a question is clearly about something else. Of 429 of LoCoMo 2 are, of the personal
@@ -24,16 +25,13 @@ PERSONAL, IMPERSONAL = 0.15, 0.62
 NOT_ELSEWHERE = 0.5
 
 # Each memory shown has so much support itself, or a neighbouring turn has. `python -m loadtests.quality` for those
-# that name somebody who speaks, cases/needs.jsonl for the others; who asks for advice gets only what has more.
+# about somebody who is named, cases/needs.jsonl for the others; who asks for advice gets only what has more.
 NAMED, NAMED_BESIDE = 0.17, 0.12
 SUPPORTED, SUPPORTED_BESIDE = 0.2, 0.15
 SUPPORTED_ADVICE = 0.25
 SUPPORTED_SENSITIVE = 0.35  # a fact of a sensitive topic that the question does not call for, or a telling word
 TELLING = 0.08  # of the support, by words
 SHARE = 0.45  # of the best score; .6 costs 1.8 points of evidence
-
-# The most that one rare word scores by BM25, in units of its IDF: k1 = 1.2, short text, the engine's avg_len of 256.
-TERM = 1.65
 
 # "give me", "I need a regex", "how do I center a div": the first person of a request, not a question about oneself.
 _REQUEST = re.compile(
@@ -47,8 +45,10 @@ _REQUEST = re.compile(
 )
 _PERSON = re.compile(
     r"\b(?:I|I'm|I've|[Mm]y|[Mm]ine|[Mm]yself|[Mm]e|[Ww]e|[Oo]urs?|[Uu]s)\b"
-    r"|\b(?:do|did|am|was|have|should|can|will|would|where|what) i\b|\bi(?:'m|'ve| am| have| was| like| live)\b"
-    r"|\b(?:[Ii]ch|[Mm]ein\w*|[Mm]i[rc]h?|[Uu]ns(?:er\w*)?|je|j'\w+|[Mm]on|[Mm]a|[Mm]es|[Nn]ous|[Nn]otre|yo|[Mm]is?|[Mm]í"
+    r"|\b(?:do|did|am|was|have|should|can|will|would|where|what) i\b|\bi(?:'m|'ve| am| have| was| like| live)\b",
+)
+_OTHER_PERSON = re.compile(
+    r"\b(?:[Ii]ch|[Mm]ein\w*|[Mm]i[rc]h?|[Uu]ns(?:er\w*)?|je|j'\w+|[Mm]on|[Mm]a|[Mm]es|[Nn]ous|[Nn]otre|yo|[Mm]is?|[Mm]í"
     r"|[Jj]eg|[Mm]in|[Mm]itt|[Mm]ine|[Oo]ss|[Vv]år\w*|[Яя]|мо[йяеёи]\w*|меня|мне)\b"
     r"|[我私僕俺]|내|제가|나는|저는"
 )
@@ -76,27 +76,31 @@ _ANSWER = re.compile(
 )
 
 
-def relevant(question: str, terms: int, found: Candidates, *, personal: float | None = None) -> Candidates:
+def relevant(
+    question: str, terms: int, found: Candidates, *, personal: float | None = None, by_words: bool = False
+) -> Candidates:
     """`found` as it is; or what is near to the question and the pinned, if it is not about anything remembered.
 
-    `terms` is the number of BM25 terms in the question; `personal` is how clearly it is about the asker's life."""
+    `terms` is the number of BM25 terms in the question; `personal` is how clearly it is about the asker's life.
+    `by_words`: nothing is known of meaning, so a personal question has no floor."""
     if not len(found):
         return found
     about = is_about_memories(question, found, personal)
     own = np.where(found.pinned, -1.0, supports(terms, found))
     if about:
-        return found if own.max() >= PERSONAL else found.take(found.pinned)
-    return found.take(found.pinned | (own >= IMPERSONAL))
+        return found if by_words or own.max() >= PERSONAL else found.take(found.pinned)
+    return found.take(found.pinned | (own >= (IMPERSONAL_BY_WORDS if by_words else IMPERSONAL)))
 
 
 def is_about_memories(question: str, found: Candidates, personal: float | None = None) -> bool:
     """Is it worded as a question about the user, does it name somebody who speaks in the memories, or, if it is not
     clearly about something else, anything that they name?"""
-    if named(question, found.speaker.present()):
+    asked = _REQUEST.sub(" ", question)
+    if named(question, found.speaker.present()) or _OTHER_PERSON.search(asked):
         return True
     if personal is not None and (personal >= 1 or personal < NOT_ELSEWHERE):
         return personal >= 1
-    return bool(found.named.any()) or _PERSON.search(_REQUEST.sub(" ", question)) is not None
+    return bool(found.named.any()) or _PERSON.search(asked) is not None
 
 
 def asks_for_advice(question: str) -> bool:
@@ -110,14 +114,24 @@ def asks_for_answers(question: str) -> bool:
 
 
 def worth(
-    question: str, terms: int, ranked: Candidates, scores: Floats, sensitive: Collection[str], needs: Collection[str]
+    question: str,
+    terms: int,
+    ranked: Candidates,
+    scores: Floats,
+    sensitive: Collection[str],
+    needs: Collection[str],
+    *,
+    personal: float | None = None,
+    by_words: bool = False,
 ) -> Bools:
     """Which of the ranked are worth their tokens: the pinned, and what is relevant by itself. `needs` are the topics
     that the question calls for, of which the `sensitive` may be shown."""
     if not len(ranked):
         return ranked.pinned
     own = supports(terms, ranked)
-    if named(question, ranked.speaker.present()):
+    if by_words:
+        enough = (own > 0) | (neighbours(ranked, own) > 0)
+    elif named(question, ranked.speaker.present()) or (ranked.named.any() and (personal or 0.0) >= 1):
         enough = (own >= NAMED) | (neighbours(ranked, own) >= NAMED_BESIDE)
     elif asks_for_advice(question):
         enough = own >= SUPPORTED_ADVICE

@@ -12,11 +12,10 @@ import numpy as np
 from prometheus_client import Histogram
 
 from rememberd.memory.recall.block import render
-from rememberd.memory.recall.budget import pack, profile
+from rememberd.memory.recall.budget import pack, profile, without_repeats
 from rememberd.memory.recall.dates import asked_about
 from rememberd.memory.recall.rank import Feature, having, named, scored
 from rememberd.memory.recall.relevance import asks_for_answers, relevant, worth
-from rememberd.memory.recall.repeats import without_repeats
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import MemoryStore
 from rememberd.search_results import Bools, Candidates
@@ -40,7 +39,9 @@ class Wanted(NamedTuple):
     Memories of the turn `turn_id` are left out, those of `conversation` come after the others. Without `private`,
     what must stay with the operator is left out: what is marked, or about one of `classes`. `personal`: how clearly
     the question is about the asker's life, from 1 on; None: unknown. `needs`: the topics of standing facts that the
-    question calls for, and how clearly; facts of the topics `sensitive` need a question for them."""
+    question calls for, and how clearly; facts of the topics `sensitive` need a question for them. `gain` multiplies
+    cosines; `offset` shifts times into the time zone of the user. `by_words`: there is no dense
+    vector."""
 
     question: str
     left_out: Sequence[str]
@@ -53,6 +54,9 @@ class Wanted(NamedTuple):
     personal: float | None = None
     needs: Mapping[str, float] = {}
     sensitive: Sequence[str] = ()
+    gain: float = 1.0
+    offset: Millis = 0
+    by_words: bool = False
 
 
 class Retrieved(NamedTuple):
@@ -77,6 +81,7 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
     """Raises `StoreUnavailable`."""
     with Timed(SEARCH):
         found = await store.search(space, dense, sparse, now=wanted.now)
+        found = replace(found, dense=found.dense * wanted.gain, at=found.at + wanted.offset)
     with Timed(RANK):
         speakers = named(wanted.question, found.speaker.present()).keys() - set(wanted.left_out)
         if speakers:
@@ -89,7 +94,7 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
     memories, cost = await _fitting(store, space, ranked, shown, wanted)
     if not memories:
         return Retrieved()
-    block = render(memories, wanted.question, answers=answers)
+    block = render(memories, wanted.question, answers=answers, offset=wanted.offset)
     return Retrieved(block, tuple(each.id for each in memories), cost, until=first_expiry(memories))
 
 
@@ -99,9 +104,18 @@ def first_expiry(memories: Sequence[Memory]) -> Millis | None:
 
 def _ranked(found: Candidates, terms: int, wanted: Wanted) -> tuple[Candidates, Bools]:
     """The standing facts that the question calls for, then the others, best first; and which are worth showing."""
-    near = relevant(wanted.question, terms, found, personal=wanted.personal)
-    ranked, scores = scored(wanted.question, near, wanted.now, wanted.conversation)
-    shown = worth(wanted.question, terms, ranked, scores, wanted.sensitive, wanted.needs)
+    near = relevant(wanted.question, terms, found, personal=wanted.personal, by_words=wanted.by_words)
+    ranked, scores = scored(wanted.question, near, wanted.now + wanted.offset, wanted.conversation)
+    shown = worth(
+        wanted.question,
+        terms,
+        ranked,
+        scores,
+        wanted.sensitive,
+        wanted.needs,
+        personal=wanted.personal,
+        by_words=wanted.by_words,
+    )
     first = found.take(profile(found, wanted.needs))
     if not len(first):
         return ranked, shown
@@ -130,7 +144,7 @@ async def _fitting(
         with Timed(FETCH):
             found = await store.get(space, ids) if ids else []
         memories = found if wanted.private else [each for each in found if not privacy.keeps(space, each)]
-        memories = without_repeats(memories, latest=asked_about(wanted.question, wanted.now) is None)
+        memories = without_repeats(memories, latest=asked_about(wanted.question, wanted.now + wanted.offset) is None)
         if len(memories) == len(found):
             break
         kept = {each.id.encode() for each in found} - {each.id.encode() for each in memories}

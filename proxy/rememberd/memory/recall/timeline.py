@@ -1,0 +1,97 @@
+"""Questions about a time that share no word with what was said then: "what did we talk about yesterday?", "where were
+we?". The store is read by time, not searched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from datetime import date
+
+from rememberd.memory.recall.dates import DAY_MS, Span, asked_about, is_about_last_time
+from rememberd.ports import MemoryStore
+from rememberd.types import Memory, Millis, Space
+
+PAGE, PAGES = 100, 10  # how far back: 1,000 exchanges
+APART_MS = 6 * 3_600_000  # exchanges without a conversation belong together if they are no further apart
+
+# What is left of a question that asks for nothing but a time.
+_GENERAL = re.compile(
+    r"\b(?:what|which|how|things?|stuff|topics?|did|do|have|has|had|was|were|we|i|you|us|me|our|my|the|a|an|about|of|on"
+    r"|in|at|from|to|and|with|talk\w*|discuss\w*|chat\w*|convers\w*|speak|spoke\w*|say|said|tell|told|mention\w*"
+    r"|happen\w*|doing|done|ask\w*|work\w*|go(?:ing)?|over|up|remind|recap|summar\w*|please|can|could|know|remember|all"
+    r"|it|that|there|long|few|couple|day|days|week|weeks|weekend|month|months|year|years|ago|today|yesterday|last|past|this"
+    r"|previous|before|night|morning|afternoon|evening|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+    r"|monday|tuesday|wednesday|thursday|friday|saturday|sunday|january|february|march|april|may|june|july|august"
+    r"|september|october|november|december|st|nd|rd|th|s)\b|[\W\d]+",
+    re.IGNORECASE,
+)
+
+
+async def told_then(
+    store: MemoryStore,
+    space: Space,
+    question: str,
+    *,
+    now: Millis,
+    offset: Millis,
+    conversation: str | None,
+    turn_id: str | None,
+) -> list[Memory] | None:
+    """The exchanges of the time that `question` asks about, the first of each conversation before the others. None if
+    it asks for more than a time. Raises `StoreUnavailable`."""
+    if is_about_last_time(question):
+        return _first_ones([each async for each in _last(store, space, now, conversation, turn_id)])
+    span = asked_about(question, now + offset)
+    if span is None or _GENERAL.sub("", question):
+        return None
+    return _first_ones([each async for each in _within(store, space, now, span, offset, turn_id)])
+
+
+async def _within(
+    store: MemoryStore, space: Space, now: Millis, span: Span, offset: Millis, turn_id: str | None
+) -> AsyncIterator[Memory]:
+    start, end = (_midnight(day) - offset for day in span)
+    async for each in _newest_first(store, space, now, turn_id):
+        if each.created_at < start and each.valid_from < start:
+            return
+        if start <= each.valid_from < end:
+            yield each
+
+
+async def _last(
+    store: MemoryStore, space: Space, now: Millis, conversation: str | None, turn_id: str | None
+) -> AsyncIterator[Memory]:
+    """The newest conversation but the one being held."""
+    last: Memory | None = None
+    async for each in _newest_first(store, space, now, turn_id):
+        talk = each.source.conversation
+        if conversation is not None and talk == conversation:
+            continue
+        if last is not None and (talk != last.source.conversation or last.valid_from - each.valid_from > APART_MS):
+            return
+        last = each
+        yield each
+
+
+async def _newest_first(store: MemoryStore, space: Space, now: Millis, turn_id: str | None) -> AsyncIterator[Memory]:
+    cursor = None
+    for _ in range(PAGES):
+        memories, cursor = await store.page(space, limit=PAGE, now=now, cursor=cursor, kind="episode")
+        for each in memories:
+            if turn_id is None or each.evidence is None or each.evidence.turn_id != turn_id:
+                yield each
+        if cursor is None:
+            return
+
+
+def _first_ones(newest_first: list[Memory]) -> list[Memory]:
+    begun, first, others = set[str | None](), list[Memory](), list[Memory]()
+    for each in reversed(newest_first):
+        talk = each.source.conversation
+        (others if talk is not None and talk in begun else first).append(each)
+        begun.add(talk)
+    return first + others
+
+
+def _midnight(day: date) -> Millis:
+    return (day - date(1970, 1, 1)).days * DAY_MS

@@ -1,0 +1,93 @@
+"""Standing facts come to the questions that need them, and stay away from the others; rates on generated questions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from rememberd.memory.embedding.embedder import FastEmbedder
+from rememberd.memory.embedding.indexing import to_point
+from rememberd.memory.recall.needs import learn
+from rememberd.memory.recall.recall import Recall
+from rememberd.storage.edge.store import EdgeStore
+from rememberd.types import Memory, Space
+from tests.support.fakes import EmbedderFake
+
+ADA = Space("ada")
+NOW = 1_790_000_000_000
+OTHERS = [
+    f"My {who} {does}."
+    for who, does in product(
+        ("cousin", "neighbour", "old teacher", "colleague"),
+        ("collects coins", "repairs bicycles", "sings", "keeps bees"),
+    )
+]
+# None of these stands in topics.toml.
+NEEDED = {
+    "I can't eat nuts.": [
+        f"{ask} {meal}?" for ask, meal in product(("What should I have for", "Any ideas for"), ("supper", "a picnic"))
+    ],
+    "I gave up alcohol two years ago.": ["Which drink goes with roast lamb?", "Recommend an aperitif for tonight."],
+    "My son is five.": ["Suggest a film that we can watch together tonight.", "What could we play at home today?"],
+    "I get sick on boats.": ["How should I get to the island?", "Plan our way to Sardinia."],
+    "I live in Helsinki.": ["Do I need a coat today?", "Where can I buy a good bicycle?"],
+    "I write Kotlin.": ["Show me how to read a text file.", "Write a function that sorts names."],
+    "My back hurts when I lift things.": ["Put together a workout for me.", "Which exercises should I do?"],
+}
+GENERAL = [
+    *(f"What is the capital of {country}?" for country in ("Chad", "Laos", "Malta", "Fiji", "Oman", "Togo")),
+    *(f"Who invented the {thing}?" for thing in ("zip", "stapler", "microscope", "bicycle", "pencil", "radio")),
+    *(f"Explain {what} in two sentences." for what in ("entropy", "osmosis", "DNS", "baroque music", "tariffs")),
+    *(f"Translate 'good {time}' into Czech." for time in ("morning", "evening", "night", "luck")),
+    *(f"What is {n} % of 900?" for n in (3, 17, 45)),
+]
+SENSITIVE = [
+    "My back hurts when I lift things.",
+    "I take antidepressants.",
+    "I owe the bank 9,000 euros.",
+    "I'm a Sikh.",
+]
+
+
+@pytest.fixture
+async def recall(tmp_path: Path) -> AsyncIterator[Recall]:
+    embedder = FastEmbedder()
+    await embedder.start()
+    store = EdgeStore.open(tmp_path, dim=embedder.dim, embedder=embedder.name)
+    told = dict.fromkeys([*NEEDED, *SENSITIVE, *OTHERS])
+    memories = [Memory(text, text, "fact", NOW, NOW, NOW) for text in told]
+    await store.put(ADA, [await to_point(each, embedder) for each in memories])
+    yield Recall(store, embedder, 600, deadline_ms=30_000)
+    await store.close()
+    embedder.close()
+
+
+async def asked(recall: Recall, question: str) -> tuple[str, ...]:
+    return (await recall.recall(ADA, question, now=NOW + 1, turn_id=None, conversation=None)).ids
+
+
+async def test_needs_bring_their_facts(recall: Recall) -> None:
+    """At least four of five needs bring the fact that they depend on."""
+    missed = [
+        (fact, each) for fact, needs in NEEDED.items() for each in needs if fact not in await asked(recall, each)
+    ]
+    assert len(missed) <= sum(map(len, NEEDED.values())) // 5, missed
+
+
+async def test_general_questions_bring_nothing_sensitive(recall: Recall) -> None:
+    """At most one general question in ten brings anything, none of it sensitive."""
+    found = {question: await asked(recall, question) for question in GENERAL}
+    assert not [question for question, ids in found.items() if set(SENSITIVE) & set(ids)]
+    assert sum(map(bool, found.values())) <= len(GENERAL) // 10, found
+
+
+async def test_an_embedder_without_meaning_has_no_topics() -> None:
+    """One that cannot sort the examples calls for nothing, rather than for anything."""
+    embedder = EmbedderFake()
+    needs = await learn(embedder)
+    vector = await embedder.dense("What should I cook tonight?")
+    assert needs.called_for(vector, advice=True) == {}
+    assert needs.topics_of(await embedder.dense("I'm vegan.")) is None
