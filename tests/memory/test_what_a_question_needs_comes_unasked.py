@@ -1,4 +1,4 @@
-"""Standing facts come to the questions that need them, and stay away from the others; rates on generated questions."""
+"""Standing facts come to the questions that need them, and stay away from the others; rates with bounds."""
 
 from __future__ import annotations
 
