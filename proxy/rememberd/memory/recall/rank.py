@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 from datetime import date
@@ -138,7 +137,7 @@ def scored(
         return found, found.dense
     if (found.ids[1:] < found.ids[:-1]).any():  # by id first: nothing hangs on the order in which they were returned
         found = found.take(np.argsort(found.ids))
-    match = found.dense + weights.bm25 * telling(found) * (found.bm25 / max(float(found.bm25.max()), 1e-9))
+    match = found.dense + weights.bm25 * (found.bm25 / max(float(found.bm25.max()), 1e-9))
     score = match + np.minimum(found.dense, FAINT) + _context(found, match, weights)
     score += _speaker(question, found, weights)
     score += _surface(question, found, weights)
@@ -148,14 +147,6 @@ def scored(
         score += weights.date * _nearness(found.at, _midnight(span.start), _midnight(span.end))
     order = np.argsort(-score.round(6), kind="stable")
     return found.take(order), score[order]
-
-
-def telling(found: Candidates) -> float:
-    """How telling the words are that the question shares with the memories, from 0 to 1: those of the best by BM25,
-    against one word that hardly any other memory has. In languages whose filler words are not left out, the best
-    may share nothing else."""
-    rarest = TERM * math.log(1 + len(found))
-    return min(1.0, float(found.bm25.max(initial=0.0)) / rarest)
 
 
 class TurnColumns(NamedTuple):
