@@ -170,6 +170,8 @@ class Crowd:
         self.busy += 1
         self.most_at_once = max(self.busy, self.most_at_once)
         for _ in range(1 + self.retries):
+            while self.retries and not self.deployment.ready:  # noqa: ASYNC110 - the balancer knows
+                await asyncio.sleep(0.05)
             chatted, acknowledged = await self.ask(life.user, text)
             self.chats.append(chatted)
             if not chatted.failed:

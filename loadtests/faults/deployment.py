@@ -26,7 +26,7 @@ DEADLINE_MS = 150
 OPENS_IN_S = 90.0
 _RESTART_S = 0.2
 _DRAIN_S = 2
-_DISK = "256m"  # the store refuses writes below 64 MB
+_DISK = "1g"  # room for a thousand kills, and quickly filled; the store refuses writes below 64 MB
 
 
 class Skipped(Exception):

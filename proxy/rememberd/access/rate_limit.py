@@ -28,7 +28,7 @@ class RateLimits:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.ftruncate(self._file, _SLOT.size * _SLOTS)
         self._slots = mmap.mmap(self._file, _SLOT.size * _SLOTS)

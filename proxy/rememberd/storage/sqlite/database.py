@@ -167,7 +167,7 @@ class Database:
     def _connect(self, busy_s: float) -> sqlite3.Connection:
         if self.read_only:
             return _open_read_only(self.path, busy_s)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path.touch(mode=0o600)
         db = sqlite3.connect(self.path, timeout=busy_s, isolation_level=None, check_same_thread=False)
         try:
