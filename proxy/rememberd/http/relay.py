@@ -25,7 +25,6 @@ _WHOLE_WITHIN_S = 0.02  # a reader notices no such delay, and most bodies of a l
 _WHOLE_LIMIT = 256 * 1024  # bytes
 _OPEN = b"{[,:"  # no JSON value ends with these
 _COLON = ord(":")
-_WATCHED_AFTER_S = 0.02  # whoever left before is noticed then, and no request waits for its watcher to be made
 
 log = logging.getLogger("rememberd.relay")
 _failures = Counter("rememberd_relay_on_end_failures", "Answers whose end could not be handed to memory.")
@@ -47,13 +46,7 @@ async def cancel_on_disconnect(receive: Receive, work: Awaitable[T]) -> T | None
         gone = True
         task.cancel()
 
-    watcher: asyncio.Task[None] | None = None
-
-    def begin() -> None:
-        nonlocal watcher
-        watcher = asyncio.create_task(watch())
-
-    beginning = asyncio.get_running_loop().call_later(_WATCHED_AFTER_S, begin)
+    watcher = asyncio.create_task(watch())
     try:
         return await work
     except asyncio.CancelledError:
@@ -61,9 +54,7 @@ async def cancel_on_disconnect(receive: Receive, work: Awaitable[T]) -> T | None
             return None
         raise
     finally:
-        beginning.cancel()
-        if watcher is not None:
-            watcher.cancel()
+        watcher.cancel()
 
 
 class Relay:

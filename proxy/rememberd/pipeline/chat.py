@@ -276,7 +276,7 @@ class Chat:
         dialect, (deployment, reply) = request.dialect, answered
         recalled = recall_result.recalled if recall_result else Recalled(status="miss")
         status, write = status_of(request, recall_result), write_of(request, reply)
-        asyncio.get_running_loop().call_soon(_answers(status).inc)
+        _answers(status).inc()
         if tracing.enabled():
             tracing.annotate(attributes_of(request, deployment, reply, status, len(recalled.ids)))
         headers = {

@@ -50,6 +50,9 @@ class MetricsMiddleware:
 
         try:
             await self.app(scope, receive, watch)
+        except Exception:
+            status = 500 if status == 499 else status  # answered outside of this middleware
+            raise
         finally:
             path = getattr(scope.get("route"), "path", "other")
             _answers(path, status).inc()

@@ -202,7 +202,8 @@ class Connection(asyncio.Protocol):
             self._parser, self.headers = self._new_parser(), []
             self.data_received(single)
         else:
-            self._close(BrokenResponse(f"does not speak HTTP/1.1: {error}"))
+            reason = "switches protocols" if isinstance(error, httptools.HttpParserUpgrade) else str(error)
+            self._close(BrokenResponse(f"does not speak HTTP/1.1: {reason}"))
 
     def eof_received(self) -> None:
         self._ended(None)

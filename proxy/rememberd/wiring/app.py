@@ -33,7 +33,6 @@ from rememberd.memory.recall.recall import Recall
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.pipeline.chat import Chat
 from rememberd.pipeline.outbox import Outbox
-from rememberd.pipeline.router import ChatFirstRouter
 from rememberd.ports import MemoryStore
 from rememberd.settings.schema import Settings, configured_keys
 from rememberd.telemetry.background import keep_running
@@ -88,8 +87,7 @@ def build_app(
     """The web process; `embedder` has been started. Raises `ConfigError`."""
     parts = _parts(settings, model_list, environ, embedder, encryption)
     handlers = _handlers(parts)
-    app = ChatFirstRouter(
-        handlers.chat,
+    app = Starlette(
         routes=routes(handlers),
         middleware=[
             *cross_origin(settings.server.cors_origins or []),
