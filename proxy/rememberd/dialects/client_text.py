@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from rememberd.dialects.marks import inside_quotation
+
 # Elements that a client writes: dropped with what is inside. Names in lower case.
 _DROPPED_BY_CLIENT = {
     "Claude Code": "system-reminder command-name command-message local-command-stdout local-command-stderr "
@@ -60,6 +62,8 @@ def user_typed_text(text: str) -> str:
     if len(text) > LONGEST:
         text = f"{text[: LONGEST // 2]}\n[…]\n{text[-LONGEST // 2 :]}"
     words = strip(text)
+    start, end = inside_quotation(words)
+    words = words[start:end].strip()
     return "" if words.startswith(_CLIENT_TURNS) else words
 
 

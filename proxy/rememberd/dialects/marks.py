@@ -10,7 +10,6 @@ from rememberd.dialects.handing_words import FIRST_PERSON, HOLE
 
 Span = tuple[int, int]
 
-QUOTED_WHOLE = re.compile(r"\s*[\"“«„「](.*)[\"”»“」]\s*", re.DOTALL)
 _FENCE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`", re.DOTALL)
 # Each class excludes its own opening mark, so that a row of opening marks costs one pass.
 _QUOTE = re.compile(r"(?<!\w)[\"'‘]|[“«»„「『]")
@@ -23,6 +22,16 @@ _TITLE = re.compile(
     r"(?:[^\W\d_a-zß-öø-ÿ]\w*|\d+|\w{1,3}(?=\W))(?:[\s'’&,:-]+(?:[^\W\d_a-zß-öø-ÿ][\w'’.]*|\d+|\w{1,3}))*[!?]?"
 )
 _CONTRACTED = re.compile(r"\bi['’]", re.IGNORECASE)
+
+
+def inside_quotation(text: str) -> Span:
+    """A message that as a whole stands in quotation marks is its sender's own (terminal clients send arguments so):
+    the span of its words; of any other message all of it."""
+    words = text.strip()
+    if len(words) < 3 or words[0] not in '"“«„「' or words[-1] not in '"”»“」' or '"' in words[1:-1]:
+        return 0, len(text)
+    start = text.index(words[0])
+    return start + 1, start + len(words) - 1
 
 
 def marked_spans(text: str) -> Iterator[Span]:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from rememberd.dialects.blocks import BlockReader
 from rememberd.dialects.handing_words import HOLE
-from rememberd.dialects.marks import QUOTED_WHOLE, Span, blanked, marked_spans, merged
+from rememberd.dialects.marks import Span, blanked, inside_quotation, marked_spans, merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,7 @@ class Segmentation:
 
 def segment(text: str) -> Segmentation:
     """The segments of a user's message."""
-    quoted = QUOTED_WHOLE.fullmatch(text)
-    start, end = quoted.span(1) if quoted and quoted[1].count('"') == 0 else (0, len(text))
+    start, end = inside_quotation(text)
     marked = [(start + a, start + b) for a, b in marked_spans(text[start:end])]
     reader = BlockReader(blanked(text, marked), start, end)
     reader.read()
