@@ -247,6 +247,7 @@ class Receipt:
     recall_ms: float
     write: str
     written: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()  # why each of `recalled` is there, where that is known
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class MemoryStats:
         recalled = await self.recall.recall(space, text, now=now, turn_id=None, conversation=None)
         near = await self.recall.search(space, text, now=now, limit=_NEAR)
         scores = {memory.id: score for memory, score in near}
+        reasons = dict(zip(recalled.ids, recalled.reasons, strict=False))
         inside = await self.store.get(space, recalled.ids)
         outside = [memory for memory, _ in near if memory.id not in recalled.ids][:_LEFT_OUT]
         return json_response(
@@ -56,7 +57,7 @@ class MemoryStats:
                 "block": recalled.block,
                 "tokens": recalled.tokens,
                 "recall_ms": round(recalled.ms, 1),
-                "memories": [_scored(memory, scores) for memory in inside],
+                "memories": [_scored(memory, scores) | {"reason": reasons.get(memory.id)} for memory in inside],
                 "left_out": [_scored(memory, scores) for memory in outside],
             }
         )

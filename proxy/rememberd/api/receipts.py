@@ -61,6 +61,7 @@ class ReceiptApi:
 
 
 def _shown(receipt: Receipt, memories: Mapping[str, Memory]) -> dict[str, Any]:
+    reasons = dict(zip(receipt.recalled, receipt.reasons, strict=False))
     return {
         "id": receipt.id,
         "object": "receipt",
@@ -69,7 +70,7 @@ def _shown(receipt: Receipt, memories: Mapping[str, Memory]) -> dict[str, Any]:
         "status": receipt.status,
         "tokens": receipt.tokens,
         "recall_ms": round(receipt.recall_ms, 1),
-        "recalled": [_memory(each, memories) for each in receipt.recalled],
+        "recalled": [_memory(each, memories) | {"reason": reasons.get(each)} for each in receipt.recalled],
         "write": receipt.write,
         "written": [_memory(each, memories) for each in receipt.written],
     }

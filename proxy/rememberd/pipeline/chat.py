@@ -302,6 +302,7 @@ class Chat:
             model=deployment.model_name,
             turn_id=user_turn.turn_id,
             recalled=recalled.ids,
+            reasons=recalled.reasons,
             tokens=recalled.tokens,
             recall_ms=recalled.ms,
             write="pending" if write == "on" else write,
@@ -418,7 +419,7 @@ class Chat:
         if found is None:
             return version, 0
         at, fields = orjson.loads(found[1])
-        recalled = Recalled(**fields | {"ids": tuple(fields["ids"])})
+        recalled = Recalled(**fields | {name: tuple(fields.get(name, ())) for name in ("ids", "reasons")})
         fresh = found[0] == version and request.at - at <= _FRESH_MS
         expired = recalled.until is not None and recalled.until <= request.at
         if expired or not (fresh or user_turn.asked.continues):

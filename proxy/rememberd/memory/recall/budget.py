@@ -17,7 +17,7 @@ from rememberd.memory.text_similarity import content
 from rememberd.search_results import Bools, Candidates, Floats, Ints
 from rememberd.types import Memory
 
-Reason = Literal["pinned", "profile", "need", "words", "meaning"]
+Reason = Literal["pinned", "profile", "need", "words", "meaning", "time"]
 
 # Tokens of the facts that say how to answer, and of those that a question calls for without naming them. More brings
 # nothing: `python -m loadtests.needs`.

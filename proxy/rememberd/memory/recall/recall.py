@@ -18,6 +18,7 @@ from prometheus_client import Counter
 from rememberd.errors import MemoryUnavailable
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
+from rememberd.memory.recall.budget import Reason
 from rememberd.memory.recall.circuit_breaker import Breaker
 from rememberd.memory.recall.needs import known
 from rememberd.memory.recall.rank import named, rank
@@ -67,6 +68,7 @@ class Recalled:
     ms: float = 0.0
     until: Millis | None = None
     by_words: bool = False
+    reasons: tuple[Reason, ...] = ()
 
 
 class Recall:
@@ -168,7 +170,7 @@ class Recall:
             self.store, space, question, now=now, offset=offset, conversation=conversation, turn_id=turn_id
         )
         if then is not None:
-            return self._fitting(space, then, private, offset)
+            return self._fitting(space, then, private, offset, "time")
         left_out, words = self._speakers.get(space, _NOBODY), self.embedder.query(question)
         await self.store.prefetch(space, words, now=now)
         by_words = self.embedder.backlog_ms > PATIENCE * self.deadline_ms
@@ -201,14 +203,24 @@ class Recall:
         status: Status = "hit" if found.ids else "miss"
         if by_words:
             BY_WORDS.inc()
-        return Recalled(status, found.block, tuple(found.ids), found.tokens, until=found.until, by_words=by_words)
+        return Recalled(
+            status,
+            found.block,
+            tuple(found.ids),
+            found.tokens,
+            until=found.until,
+            by_words=by_words,
+            reasons=tuple(found.reasons),
+        )
 
     async def _everything(self, space: Space, now: Millis, private: bool, offset: Millis) -> Recalled:
         """For "what do you know about me?": no search, but the facts, pinned and newest first, as many as fit."""
         facts, _ = await self.store.page(space, limit=PROFILE_FACTS, now=now, kind="fact")
-        return self._fitting(space, sorted(facts, key=lambda each: not each.pinned), private, offset)
+        return self._fitting(space, sorted(facts, key=lambda each: not each.pinned), private, offset, "profile")
 
-    def _fitting(self, space: Space, memories: Sequence[Memory], private: bool, offset: Millis) -> Recalled:
+    def _fitting(
+        self, space: Space, memories: Sequence[Memory], private: bool, offset: Millis, reason: Reason
+    ) -> Recalled:
         """As many as fit, in this order."""
         chosen: list[Memory] = []
         cost = FRAME_COST
@@ -221,7 +233,14 @@ class Recall:
             chosen.append(each)
         block = render(chosen, answers=False, offset=offset)
         status: Status = "hit" if chosen else "miss"
-        return Recalled(status, block, tuple(each.id for each in chosen), tokens(block), until=first_expiry(chosen))
+        return Recalled(
+            status,
+            block,
+            tuple(each.id for each in chosen),
+            tokens(block),
+            until=first_expiry(chosen),
+            reasons=(reason,) * len(chosen),
+        )
 
     def _know(self, space: Space, speakers: frozenset[str]) -> frozenset[str]:
         """Who speaks in a space is learned from what a search returns: a question that names one is asked again

@@ -12,10 +12,11 @@ import numpy as np
 from prometheus_client import Histogram
 
 from rememberd.memory.recall.block import render
-from rememberd.memory.recall.budget import pack, profile, without_repeats
+from rememberd.memory.recall.budget import Reason, pack, profile, without_repeats
 from rememberd.memory.recall.dates import asked_about
+from rememberd.memory.recall.needs import STYLE
 from rememberd.memory.recall.rank import Feature, having, named, scored
-from rememberd.memory.recall.relevance import asks_for_answers, relevant, worth
+from rememberd.memory.recall.relevance import asks_for_answers, of_topics, relevant, supports, worth
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import MemoryStore
 from rememberd.search_results import Bools, Candidates
@@ -60,7 +61,8 @@ class Wanted(NamedTuple):
 
 
 class Retrieved(NamedTuple):
-    """The block, "" for none, what it holds and costs, and when the first of its memories expires (None: never).
+    """The block, "" for none, what it holds and costs, when the first of its memories expires (None: never), and why
+    each of them is there.
 
     `speakers`, if any, are named in the question and ought to have been left out: they speak in the memories, and a
     name draws everything its bearer said. Then there is no block yet."""
@@ -70,6 +72,7 @@ class Retrieved(NamedTuple):
     tokens: int = 0
     speakers: Sequence[str] = ()
     until: Millis | None = None
+    reasons: Sequence[Reason] = ()
 
 
 _privacy = lru_cache(maxsize=8)(partial(Privacy, ()))
@@ -90,20 +93,41 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
         others = _recallable(found, wanted)
         if not answers:
             others = replace(others, tokens=others.tokens - others.answer_tokens)
-        ranked, shown = _ranked(others, len(sparse.indices), wanted)
+        first = others.take(profile(others, wanted.needs))
+        ranked, shown = _ranked(others, first, len(sparse.indices), wanted)
     memories, cost = await _fitting(store, space, ranked, shown, wanted)
     if not memories:
         return Retrieved()
     block = render(memories, wanted.question, answers=answers, offset=wanted.offset)
-    return Retrieved(block, tuple(each.id for each in memories), cost, until=first_expiry(memories))
+    reasons = _reasons(memories, ranked, first, len(sparse.indices))
+    ids = tuple(each.id for each in memories)
+    return Retrieved(block, ids, cost, until=first_expiry(memories), reasons=reasons)
+
+
+def _reasons(memories: Sequence[Memory], ranked: Candidates, first: Candidates, terms: int) -> list[Reason]:
+    """Why each memory is in the block: pinned, profile (how to answer), need, or by what most of its support is."""
+    style = set(first.take(of_topics(first.topics, {STYLE})).names())
+    needed = set(first.names())
+    by_words = supports(terms, ranked) > 2 * ranked.dense
+    worded = set(ranked.take(by_words).names())
+
+    def reason(memory: Memory) -> Reason:
+        if memory.pinned:
+            return "pinned"
+        if memory.id in needed:
+            return "profile" if memory.id in style else "need"
+        return "words" if memory.id in worded else "meaning"
+
+    return [reason(each) for each in memories]
 
 
 def first_expiry(memories: Sequence[Memory]) -> Millis | None:
     return min((each.expires_at for each in memories if each.expires_at is not None), default=None)
 
 
-def _ranked(found: Candidates, terms: int, wanted: Wanted) -> tuple[Candidates, Bools]:
-    """The standing facts that the question calls for, then the others, best first; and which are worth showing."""
+def _ranked(found: Candidates, first: Candidates, terms: int, wanted: Wanted) -> tuple[Candidates, Bools]:
+    """The standing facts that the question calls for, `first`, then the others, best first; and which are worth
+    showing."""
     near = relevant(wanted.question, terms, found, personal=wanted.personal, by_words=wanted.by_words)
     ranked, scores = scored(wanted.question, near, wanted.now + wanted.offset, wanted.conversation)
     shown = worth(
@@ -116,7 +140,6 @@ def _ranked(found: Candidates, terms: int, wanted: Wanted) -> tuple[Candidates, 
         personal=wanted.personal,
         by_words=wanted.by_words,
     )
-    first = found.take(profile(found, wanted.needs))
     if not len(first):
         return ranked, shown
     rest = ~np.isin(ranked.ids, first.ids)

@@ -113,7 +113,8 @@ class SqliteReceipts:
 def receipt_from_json(body: bytes) -> Receipt:
     fields = orjson.loads(body)
     fields["space"] = Space(*fields["space"])
-    fields["recalled"], fields["written"] = tuple(fields["recalled"]), tuple(fields["written"])
+    for name in ("recalled", "written", "reasons"):
+        fields[name] = tuple(fields.get(name, ()))
     return Receipt(**fields)
 
 

@@ -1,0 +1,63 @@
+"""Each line of a block has its reason: pinned, how to answer, a need, words, meaning, or a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rememberd.memory.embedding.embedder import FastEmbedder
+from rememberd.memory.embedding.indexing import to_point
+from rememberd.memory.recall.recall import Recall
+from rememberd.storage.edge.store import EdgeStore
+from rememberd.types import Memory, Space
+
+ADA = Space("ada")
+NOW = 1_790_000_000_000
+
+
+@pytest.fixture
+async def recall(tmp_path: Path) -> AsyncIterator[Recall]:
+    embedder = FastEmbedder()
+    await embedder.start()
+    store = EdgeStore.open(tmp_path, dim=embedder.dim, embedder=embedder.name)
+    texts = (
+        "Always answer me in Danish.",
+        "I can't eat nuts.",
+        "My locker has the number Quux-7.",
+        "The office is shut.",
+    )
+    memories = [Memory(text, text, "fact", NOW, NOW, NOW, pinned=text.startswith("The")) for text in texts]
+    said = "I bought a blue canoe at the harbour."
+    memories.append(Memory(said, f"User: {said}", "episode", NOW - 86_400_000, NOW, NOW - 86_400_000))
+    await store.put(ADA, [await to_point(each, embedder) for each in memories])
+    yield Recall(store, embedder, 600, deadline_ms=30_000)
+    await store.close()
+    embedder.close()
+
+
+@pytest.mark.parametrize(
+    ("question", "memory", "reason"),
+    [
+        ("What is my locker Quux-7?", "The office is shut.", "pinned"),
+        ("Explain tides.", "Always answer me in Danish.", "profile"),
+        ("What should I cook for supper?", "I can't eat nuts.", "need"),
+        ("What kind of boat did I get?", "I bought a blue canoe at the harbour.", "meaning"),
+        ("What did we talk about yesterday?", "I bought a blue canoe at the harbour.", "time"),
+    ],
+)
+async def test_why(recall: Recall, question: str, memory: str, reason: str) -> None:
+    """The reason stands beside the id."""
+    found = await recall.recall(ADA, question, now=NOW + 1, turn_id=None, conversation=None)
+    assert dict(zip(found.ids, found.reasons, strict=True))[memory] == reason
+
+
+async def test_a_busy_embedder_is_not_waited_for(recall: Recall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then words alone decide, and the answer says so."""
+    monkeypatch.setattr(FastEmbedder, "backlog_ms", property(lambda _: 40_000.0))
+    found = await recall.recall(ADA, "Where did I buy the canoe?", now=NOW + 1, turn_id=None, conversation=None)
+    assert found.by_words
+    assert "canoe" in found.block
+    other = await recall.recall(ADA, "Who painted Guernica?", now=NOW + 1, turn_id=None, conversation=None)
+    assert set(other.reasons) == {"pinned", "profile"}
