@@ -53,7 +53,7 @@ async def test_an_outage_at_the_end_of_a_call_leaves_nobody_waiting(
     """Whatever the model answered: nobody holds the turn any more, and it is read again once the lease has ended."""
     shared, lane = RedisClient(redis_url), ByteLane()
     extraction_queue, queue = Cut(shared), RedisQueue(shared)
-    model = Model(lambda: deployment(upstream.url), {"bytes": lane})
+    model = Model(lambda _: deployment(upstream.url), {"bytes": lane})
     stage = LlmWorker(extraction_queue, queue, MemoryStoreFake(), EmbedderFake(), model, 50_000)
     upstream.script(Behaviour(answer, delay_headers=0.2))
     await extraction_queue.add(turn("t1"))

@@ -162,7 +162,7 @@ async def test_bad_answers_are_tried_again_alone_and_then_buried(rig: Extraction
     stats, letters = await rig.extraction_queue.stats(), await rig.extraction_queue.dead()
     assert (stats.dead, stats.waiting) == (1, 0)
     assert [(each.turn_id, each.attempts, each.error) for each in letters] == [
-        ("ada-c-1", MAX_ATTEMPTS, "the answer is not JSON")
+        ("ada-c-1", MAX_ATTEMPTS, 'the answer is no JSON with a list of "facts"')
     ]
     calls = [len(call) for call in sent(upstream)]
     assert calls == [2, *[1] * MAX_ATTEMPTS]

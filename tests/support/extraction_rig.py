@@ -43,7 +43,7 @@ class ExtractionRig(Rig):
         self.extraction_queue = SqliteExtractionQueue(self.database, idle_ms=IDLE_MS, clock=self.clock)
         self.lane = ByteLane()
         lanes: dict[str, Upstream] = {"bytes": self.lane}
-        model = Model(lambda: deployment(base, timeout), lanes)
+        model = Model(lambda _: deployment(base, timeout), lanes)
         self.stage = LlmWorker(
             self.extraction_queue, self.queue, self.store, self.embedder, model, budget, clock=self.clock
         )

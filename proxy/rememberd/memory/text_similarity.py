@@ -79,7 +79,6 @@ _FILLERS = frozenset(
 _NEGATIVES = frozenset(
     [
         "not",
-        "no",
         "never",
         "don't",
         "dont",

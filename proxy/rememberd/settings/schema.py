@@ -102,7 +102,10 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    model: str | None = setting(None, "a model of model_list that extracts facts; null = rules only")
+    model: str | None = setting(
+        None, "a model of model_list that extracts facts; same = the one that answered; null = rules only"
+    )
+    timeout_seconds: int = setting(60, "how long one call to that model may take; a local one may need more", least=1)
     idle_seconds: int = setting(
         20, "how long a conversation rests before its new turns are read in one call", least=1
     )

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from rememberd.errors import ConfigError, QueueUnavailable, RequestError
+from rememberd.errors import ConfigError, QueueUnavailable, RequestError, UpstreamUnavailable
 from rememberd.memory.erasure import undo_interrupted
 from rememberd.memory.learn.llm.llm_extract import Model
 from rememberd.memory.learn.llm.llm_worker import LlmWorker
@@ -32,6 +32,8 @@ from rememberd.wiring.queue import QueueBundle, open_queue, risks
 
 log = logging.getLogger("rememberd.app")
 
+SAME = "same"  # as `memory.extract.model`: the model that answered
+
 
 @asynccontextmanager
 async def running_writer(
@@ -43,7 +45,11 @@ async def running_writer(
     Raises `ConfigError`, `EmbedderUnavailable`."""
     deployment = extraction(settings, model_list, environ)
     privacy, sees_all = build_privacy(settings), extracts_locally(settings, model_list, environ)
-    if deployment is not None and deployment().lane(CHAT) == "translate":
+    if (
+        deployment is not None
+        and settings.memory.extract.model != SAME
+        and deployment(None).lane(CHAT) == "translate"
+    ):
         load_litellm()  # before anybody waits for the store: the import takes seconds
     embedder = build_embedder(settings)
     await embedder.start()
@@ -122,7 +128,7 @@ async def _released(leases: TurnQueue | ExtractionQueue) -> None:
 @asynccontextmanager
 async def _extracting(
     settings: Settings,
-    deployment: Callable[[], Deployment] | None,
+    deployment: Callable[[str | None], Deployment] | None,
     records: QueueBundle,
     store: MemoryStore,
     embedder: Embedder,
@@ -134,8 +140,9 @@ async def _extracting(
         yield None
         return
     lanes: dict[str, Upstream] = {"bytes": ByteLane(proxies), "translate": LitellmLane()}
-    model, daily_tokens = Model(deployment, lanes), settings.memory.extract.daily_tokens
-    stage = LlmWorker(records.extraction_queue, records.queue, store, embedder, model, daily_tokens, hidden)
+    extract = settings.memory.extract
+    model = Model(deployment, lanes, extract.timeout_seconds)
+    stage = LlmWorker(records.extraction_queue, records.queue, store, embedder, model, extract.daily_tokens, hidden)
     running = asyncio.create_task(stage.run())
     try:
         yield records.extraction_queue
@@ -147,23 +154,33 @@ async def _extracting(
 
 def extraction(
     settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]
-) -> Callable[[], Deployment] | None:
+) -> Callable[[str | None], Deployment] | None:
     """A function that says where `extract.model` is, at each call; None if none is set. Raises `ConfigError`."""
     name = settings.memory.extract.model
     if name is None:
         return None
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
+    if name == SAME:
+        return partial(_answered_by, catalog)
     try:
         catalog.resolve(name)
     except RequestError as error:
         raise ConfigError(f"memory.extract.model: {error.message}") from error
-    return partial(catalog.resolve, name)
+    return lambda _answered_by: catalog.resolve(name)
+
+
+def _answered_by(catalog: Catalog, model: str | None) -> Deployment:
+    """The model that answered, so that nobody new sees the words. Raises `UpstreamUnavailable` if it is gone."""
+    try:
+        return catalog.resolve(model or "")
+    except RequestError as error:
+        raise UpstreamUnavailable(f"memory.extract.model is same: {error.message}") from error
 
 
 def extracts_locally(settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> bool:
     """Whether `extract.model` may see private memories: only if all deployments of that name are local."""
     name = settings.memory.extract.model
-    if name is None:
+    if name is None or name == SAME:
         return False
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
     return all(each.local for each in catalog.candidates(name))

@@ -10,9 +10,6 @@ from rememberd.memory.learn.rules.statement import Statement, statement
 from rememberd.memory.text_similarity import opposes
 from rememberd.types import Memory
 
-# Attributes that a mere denial ("I don't live in Oslo") tells nothing about, unless it ends what was said before.
-_TELLS_NOTHING = frozenset(("job", "diet", "health", "relationship", "partner", "pregnancy"))
-
 stated_in = lru_cache(maxsize=4096)(statement)
 
 
@@ -31,13 +28,18 @@ def repeats(new: Memory, old: Memory) -> bool:
     later, earlier = stated_in(new.text), stated_in(old.text)
     if later is None or earlier is None or is_single(later.slot) or later.ends or earlier.ends:
         return False
-    return later.slot == earlier.slot and later.value == earlier.value and later.denied == earlier.denied
+    return (
+        later.slot == earlier.slot
+        and later.value == earlier.value
+        and later.denied == earlier.denied
+        and later.again == earlier.again
+    )
 
 
 def is_empty_denial(fact: Memory) -> bool:
     """Does it only deny something, so that it is worth keeping only if that was known?"""
     stated = stated_in(fact.text)
-    return stated is not None and stated.is_denial and (is_single(stated.slot) or stated.slot in _TELLS_NOTHING)
+    return stated is not None and stated.is_denial
 
 
 def ended_attributes(fact: Memory) -> tuple[str, ...]:

@@ -23,9 +23,9 @@ from rememberd.types import Deployment, Fact, Millis, Turn
 
 Prompt = Sequence[Mapping[str, str]]
 
-TIMEOUT_S = 60.0
 LARGEST_ANSWER = 2**20  # bytes
 # Statuses that are about the provider or our key with it, so that no turn can be blamed.
+_REFUSES_A_FORMAT = frozenset((400, 422, 501))
 _THE_PROVIDERS = frozenset((401, 402, 403, 404, 408, 429))
 
 SCHEMA = {
@@ -81,41 +81,66 @@ class Answer(NamedTuple):
 
 
 class Model:
-    """`deployment` says where the model is, `lanes` lead there."""
+    """`deployment` says where the model is, given the one that answered the turn; `lanes` lead there. `timeout_s` is
+    for a whole call."""
 
-    def __init__(self, deployment: Callable[[], Deployment], lanes: Mapping[str, Upstream]) -> None:
-        self._deployment, self._lanes = deployment, lanes
+    def __init__(
+        self,
+        deployment: Callable[[str | None], Deployment],
+        lanes: Mapping[str, Upstream],
+        timeout_s: float = 60.0,
+    ) -> None:
+        self._deployment, self._lanes, self._timeout_s = deployment, lanes, timeout_s
+        self._formats: dict[tuple[str | None, str], int] = {}  # what a model took, by its address
 
     async def ask(self, turns: Sequence[Turn]) -> Answer:
         """`turns` are of one conversation, their `user_text` the person's own words. Raises as `complete` does."""
-        answer, spent = await self.complete(messages(turns), "facts", SCHEMA)
+        answer, spent = await self.complete(messages(turns), "facts", SCHEMA, turns[-1].source.model)
         try:
             return Answer(verified_facts(parse(answer), turns), spent)
         except BadAnswer as error:
             raise BadAnswer(str(error), spent) from error
 
-    async def complete(self, prompt: Prompt, name: str, schema: Mapping[str, Any]) -> tuple[str, int]:
-        """The model's text, which should be JSON of this schema, and the tokens spent.
+    async def complete(
+        self, prompt: Prompt, name: str, schema: Mapping[str, Any], answered_by: str | None = None
+    ) -> tuple[str, int]:
+        """The text of the model, which should be JSON of this schema, and the tokens spent. `answered_by` is the
+        model that answered the turn. A provider that refuses a schema is asked for any JSON, then for plain
+        text; what it takes is remembered.
 
         Raises `UpstreamUnavailable` (the provider's trouble, a wrong key included) and `BadAnswer`."""
-        deployment = self._deployment()
-        form = {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                status, raw = await self._post(deployment, prompt, form)
-        except TimeoutError as error:
-            raise UpstreamUnavailable(f"{deployment.model_name} did not answer in time", timeout=True) from error
-        except RequestError as error:
-            raise BadAnswer(f"{error.code}: {error.message}") from error
-        if status != 200:
-            raise _refusal(deployment, status, raw)
-        answer = chat.answer(raw, streamed=False)
-        return answer, _usage(raw) or cost(prompt) + tokens(answer)
+        deployment = self._deployment(answered_by)
+        address = (deployment.api_base, deployment.upstream_model)
+        formats = (
+            {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}},
+            {"type": "json_object"},
+            None,
+        )
+        for number in range(self._formats.get(address, 0), len(formats)):
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    status, raw = await self._post(deployment, prompt, formats[number])
+            except TimeoutError as error:
+                raise UpstreamUnavailable(f"{deployment.model_name} did not answer in time", timeout=True) from error
+            except RequestError as error:
+                refused: RememberdError = BadAnswer(f"{error.code}: {error.message}")
+                continue
+            if status == 200:
+                self._formats[address] = number
+                answer = chat.answer(raw, streamed=False)
+                return answer, _usage(raw) or cost(prompt) + tokens(answer)
+            refused = _refusal(deployment, status, raw)
+            if status not in _REFUSES_A_FORMAT:
+                break
+        raise refused
 
-    async def _post(self, deployment: Deployment, prompt: Prompt, form: Mapping[str, Any]) -> tuple[int, bytes]:
+    async def _post(
+        self, deployment: Deployment, prompt: Prompt, form: Mapping[str, Any] | None
+    ) -> tuple[int, bytes]:
         # No temperature and no limit of tokens: some models refuse them by these names.
-        body = orjson.dumps({"model": deployment.upstream_model, "messages": prompt, "response_format": form})
-        deployment = replace(deployment, timeout=min(deployment.timeout, TIMEOUT_S))
+        fields = {"model": deployment.upstream_model, "messages": prompt}
+        body = orjson.dumps(fields if form is None else fields | {"response_format": form})
+        deployment = replace(deployment, timeout=min(deployment.timeout, self._timeout_s))
         reply = await self._lanes[deployment.lane(chat.PATH)].send(deployment, chat.PATH, body, [])
         raw = bytearray()
         try:

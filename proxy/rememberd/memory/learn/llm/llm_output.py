@@ -6,9 +6,11 @@ numbers must come from their message, and what reads like an order to an assista
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -41,7 +43,9 @@ SLOTS = (
 REFUSED = Counter("rememberd_facts_refused", "Facts of a model that were not believed.", ["reason"])
 
 _THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)  # open models put them before the answer
-_FENCE = re.compile(r"```(?:json)?\s*(\{.*\})\s*```", re.DOTALL)
+_FENCE = re.compile(r"```(?:json)?\s*([{\[].*[}\]])\s*```", re.DOTALL)
+_DECODER = json.JSONDecoder()
+_ATTEMPTS = 20  # places in an answer at which JSON may begin
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u2e80-\ud7a3]")
 
 
@@ -66,22 +70,41 @@ def parse(answer: str) -> list[dict[str, Any]]:
 def statements(answer: str, key: str) -> list[Any]:
     """The list that the answer, a JSON object, has under `key`. Raises `BadAnswer`."""
     answer = _THOUGHTS.sub("", answer)
+    for data in _objects(answer):
+        if isinstance(items := data.get(key), list):
+            return items
+    if not answer.strip():
+        raise BadAnswer("the answer is empty")
+    raise BadAnswer(f'the answer is no JSON with a list of "{key}"')
+
+
+def _objects(answer: str) -> Iterator[dict[str, Any]]:
+    """The JSON in a text: all of it, what a fence holds, or what stands between words."""
     fenced = _FENCE.search(answer)
-    try:
-        data = orjson.loads(fenced[1] if fenced else answer)
-    except orjson.JSONDecodeError:
-        raise BadAnswer("the answer is not JSON" if answer else "the answer is empty") from None
-    items = data.get(key) if isinstance(data, dict) else None
-    if not isinstance(items, list):
-        raise BadAnswer(f'the answer has no list of "{key}"')
-    return items
+    for text in (answer, fenced[1] if fenced else ""):
+        try:
+            data = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            continue
+        if isinstance(data, dict):
+            yield data
+        elif isinstance(data, list) and data:
+            yield {"facts": data}
+    for begins in islice(re.finditer(r"\{", answer), _ATTEMPTS):
+        try:
+            _, end = _DECODER.raw_decode(answer, begins.start())
+            yield orjson.loads(answer[begins.start() : end])
+        except (ValueError, RecursionError):
+            continue
 
 
 def verified_facts(items: Sequence[Mapping[str, Any]], turns: Sequence[Turn]) -> dict[str, list[Fact]]:
     """The facts that can be shown, by the turn they stand in."""
     facts: dict[str, list[Fact]] = {}
     for item in items:
-        turn, evidence = _stands_in(item["evidence"], turns)
+        turn, evidence = _stands_in(item.get("evidence") or "", turns)
+        if turn is None:  # words that stand in the message as they are prove themselves
+            turn, evidence = _stands_in(item["text"], turns)
         reason = _doubt(item["text"], evidence, turn)
         kept = facts.setdefault(turn.id, []) if turn else []
         if turn and len(kept) < MAX_FACTS and not reason:
@@ -151,6 +174,7 @@ def _day(value: str | None, said_at: Millis) -> Millis | None:
 def _has_shape(item: Any) -> bool:
     return (
         isinstance(item, dict)
-        and all(isinstance(item.get(key), str) and item[key].strip() for key in ("text", "evidence"))
-        and all(isinstance(item.get(key), str | None) for key in ("slot", "valid_from"))
+        and isinstance(item.get("text"), str)
+        and item["text"].strip() != ""
+        and all(isinstance(item.get(key), str | None) for key in ("evidence", "slot", "valid_from"))
     )

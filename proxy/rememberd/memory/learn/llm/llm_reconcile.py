@@ -15,6 +15,7 @@ from prometheus_client import Counter
 from rememberd.memory.ids import fact_id
 from rememberd.memory.learn.llm.llm_extract import Model, Prompt, date
 from rememberd.memory.learn.llm.llm_output import MAX_TEXT, BadAnswer, statements
+from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.text_similarity import opposes, says_the_same
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import Fact, Memory, Millis, Turn, Verdict, Verdicts
@@ -97,7 +98,8 @@ async def _neighbours(
 
 def _undecided(fact: Fact, old: Memory) -> bool:
     """By slots and words. A document (an import, a note by hand) is not compared with a sentence."""
-    return not (fact.slot and old.slot) and not opposes(old.text, fact.text) and len(old.text) <= MAX_TEXT
+    decided = fact.slot and old.slot and (fact.slot != old.slot or is_single(fact.slot))
+    return not decided and not opposes(old.text, fact.text) and len(old.text) <= MAX_TEXT
 
 
 def _same(turn: Turn, fact: Fact, old: Memory) -> bool:
@@ -107,7 +109,7 @@ def _same(turn: Turn, fact: Fact, old: Memory) -> bool:
 async def decide(model: Model, pairs: Sequence[Pair]) -> tuple[dict[Fact, Verdicts], int]:
     """What is to be done about each of these facts, and the tokens spent. A pair that the model leaves out is
     separate. Raises `UpstreamUnavailable` and `BadAnswer`."""
-    answer, spent = await model.complete(question(pairs), "decisions", SCHEMA)
+    answer, spent = await model.complete(question(pairs), "decisions", SCHEMA, pairs[0].turn.source.model)
     try:
         relations = _relations(statements(answer, "decisions"), _numbered(pairs))
     except BadAnswer as error:

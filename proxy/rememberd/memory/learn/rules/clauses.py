@@ -43,10 +43,13 @@ def clauses(sentence: str) -> Iterator[Span]:
     start = 0
     for joint in [*_JOINT.finditer(sentence, 0, end), None]:
         stop = joint.start() if joint else end
+        if joint and _NAME.fullmatch(sentence, start, stop):  # "Kim and I broke up" has one subject
+            continue
         yield from _bare(sentence, start, stop)
         start = joint.end() if joint else end
 
 
+_NAME = re.compile(r"\s*[^\W\d_][\w'’-]*\s*")
 _WANTS = re.compile(r"(?<=\w),\s+(?!(?:right|correct|or|no|yes|true|according)\b)[^,?]{3,}[?？]\W*$", re.IGNORECASE)
 
 

@@ -84,16 +84,33 @@ def _of_paragraph(typed: str) -> list[_Found]:
 
 def _of_sentence(sentence: str) -> list[_Found]:
     found: list[_Found] = []
+    begun = end = 0
     for span in clauses(sentence):
         clause = sentence[span.start : span.end]
-        if found and _corrects(clause):
-            _withdraw(found)
+        if found and (_corrects(clause) or _corrects(sentence[end : span.end].lstrip(" ,;:–—-"))):
+            _correct(found, clause)
+            end = span.end
+            continue
+        end = span.end
         told = _remembered(clause)
         if told is not None:
             found.append(_Found(told, statement(told)))
         elif (stated := statement(clause)) and _is_kept(stated, clause, sentence):
             found.append(_Found(clause, stated))
+            begun = span.start
+        elif stated is None and found and found[-1].stated and found[-1].stated.ends:
+            found[-1] = found[-1]._replace(text=sentence[begun : span.end])  # "… about the nuts, I can eat them"
     return found
+
+
+def _correct(found: list[_Found], clause: str) -> None:
+    """What was said last is taken back. "I meant Bergen" takes its place; what is shorter the exchange carries."""
+    stated = found.pop().stated
+    new = statement(clause)
+    if new is not None:
+        found.append(_Found(clause, new))
+    elif stated is not None and is_single(stated.slot) and _MEANT.match(clause):
+        found.append(_Found(clause, stated._replace(past=False, changed=True)))
 
 
 def _is_kept(stated: Statement, clause: str, sentence: str) -> bool:
@@ -147,6 +164,7 @@ def _remembered(clause: str) -> str | None:
     return None
 
 
+_MEANT = re.compile(r"i meant? (?=[A-Z0-9])", re.IGNORECASE)
 _AND = re.compile(r"(?:,|\b(?:and|und|et|y|e|og|och|en|i|и))\s+(?=\w)", re.IGNORECASE)
 _FIRST_PERSON = re.compile(
     r"\b(?:i|i['’]\w+|my|mine|we|our|ich|mein\w*|wir|je|mon|ma|yo|mi|jeg|jag|min|mitt|ik|mijn|io|mio|mia|eu|meu|minha)\b"

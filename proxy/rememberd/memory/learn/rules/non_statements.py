@@ -27,7 +27,7 @@ _FICTION = (
 )
 _WRITE = r"(?:write|compose|create|tell|make\s+up|invent|draft|generate|continue)"
 _PLAY = (
-    r"pretend|role-?\s?play\w*|in character|(?<!t )(?<!to )imagine|act(?:ing)? (?:as|like)|(?:my|the main) character|protagonist|narrator|npc|alter ego"
+    r"pretend|thought experiment|let me test|(?:[abc][12]|grammar|listening|language) exercise|sample (?:dialog(?:ue)?|conversation)|memory test|role-?\s?play\w*|in character|(?<!t )(?<!to )imagine|act(?:ing)? (?:as|like)|(?:my|the main) character|protagonist|narrator|npc|alter ego"
     r"|fictional|fictitious|made-?up|placeholder|dummy|hypothetical\w*|simulat\w+|consider an?|fan-?fic\w*|pov|dungeon master"
     r"|in (?:my|our|the|a|this) (?:story|novel|book|game|film|movie|comic|campaign|dream|poem|song)|in this (?:scenario|world)"
     r"|in (?:minecraft|the sims|stardew|skyrim|roblox|fortnite|pok[eé]mon|zelda|gta)|text adventure|tinder date|let['’]s play"

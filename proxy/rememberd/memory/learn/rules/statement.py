@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rememberd.memory.learn.rules.occupations import is_given_name, is_occupation
 from rememberd.memory.learn.rules.slots import is_single
-from rememberd.memory.learn.rules.table import Row, Table, tables_for
+from rememberd.memory.learn.rules.table import UNSPACED, Row, Table, tables_for
 
 LONGEST = 400  # characters of a clause
 
@@ -21,7 +21,7 @@ LONGEST = 400  # characters of a clause
 class Statement(NamedTuple):
     """`slot` is the attribute ("home", "brother tom.home"), `value` its content words. `denied`: said not to be so;
     `ends`: the attributes of which it ends what shares a content word with it. `also`: beside what was said before;
-    `is_denial`: it denies, and does not say that it ever was so. `changed`: said to be new ("now", "turned"); `passing`, `past`: not the lasting present."""
+    `is_denial`: it only denies, which is worth nothing unless it ends what was said before. `changed`: said to be new ("now", "turned"); `passing`, `past`: not the lasting present."""
 
     slot: str
     value: tuple[str, ...]
@@ -80,7 +80,7 @@ def _stated(table: Table, row: Row, found: re.Match[str], bare: _Skeleton, claus
         denied,
         row.ends or ((slot,) if denied and slot != "likes" else ()),
         row.only,
-        is_denial=denied and not row.ends and not bare.more,
+        is_denial=not bare.more and (bool(row.denied) if row.ends else denied and _tells_nothing(slot)),
         again=bare.again,
         also=table.has("also", clause),
         changed=table.has("change", clause) or bare.more,
@@ -122,8 +122,9 @@ def _skeleton(table: Table, clause: str) -> _Skeleton:
             text = contraction.sub(words, text)
     more, again = table.has("more", text), table.has("again", text)
     verb, rest = _around_the_verb(text)
-    plain = _NEVER.sub(" ", verb) if table.lists.get("deny") is None else table.lists["deny"].sub(" ", verb)
-    denied = plain != verb
+    gap = "" if table.language in UNSPACED else " "
+    plain = _NEVER.sub(" ", verb) if table.lists.get("deny") is None else table.lists["deny"].sub(gap, verb)
+    denied = plain != verb and not _CONTRAST.search(rest)  # "not in Oslo but in Bergen" states Bergen
     text = plain + rest
     for name in ("more", "again", "pass"):
         if pattern := table.lists.get(name):
@@ -248,6 +249,11 @@ _FILLERS = frozenset(
 
 
 _END_WORDS = frozenset(["quit", "stopped", "gave", "up", "on", "given", "left", "sold", "lost"])
+
+
+def _tells_nothing(slot: str) -> bool:
+    """Is a mere denial ("I don't live in Oslo") worth nothing, unless it ends what was said before?"""
+    return is_single(slot) or slot in ("job", "diet", "health", "pregnancy")
 
 
 def _own_words(row: Row, slot: str) -> frozenset[str]:

@@ -15,6 +15,7 @@ _BUILT_IN = {
     "AGAIN": "",
 }
 _MACRO = re.compile(r"<([A-Z]+)>")
+UNSPACED = ("zh", "ja")  # languages that put no space between words
 _DEPTH = 6  # of macros within macros
 _NEVER = re.compile(r"(?!)")
 
@@ -94,7 +95,7 @@ def _table(file: Path) -> Table:
     return Table(
         file.stem,
         tuple(sorted((_row(slot, line, expand) for slot, line in rows), key=lambda row: not row.ends)),
-        {name: _words(expand(text), spaced=file.stem not in ("zh", "ja")) for name, text in lists.items()},
+        {name: _words(expand(text), spaced=file.stem not in UNSPACED) for name, text in lists.items()},
         frozenset(_literals(" ".join([*macros.values(), *lists.values(), *(line for _, line in rows)]))),
     )
 
