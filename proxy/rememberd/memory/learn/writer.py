@@ -23,6 +23,7 @@ from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.ids import episode_id, fact_id
 from rememberd.memory.learn.build_memories import episode, facts, redacted
 from rememberd.memory.learn.carry_out import carry_out
+from rememberd.memory.learn.corrections import correction
 from rememberd.memory.learn.forget import forget, unforgotten
 from rememberd.memory.learn.llm.llm_worker import offer
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
@@ -162,7 +163,7 @@ class Writer:
         exchange = episode(turn)
         ids = await self._write(turn, [exchange])
         for extractor in self.extractors:
-            found = facts(turn, await extractor.facts(turn))
+            found = facts(turn, await extractor.facts(turn) or await correction(self.store, turn))
             if found:
                 ids += await self._write(turn, found)
         await self._keep_private(turn, ids)

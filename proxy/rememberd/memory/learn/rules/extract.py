@@ -83,6 +83,9 @@ def _of_paragraph(typed: str) -> list[_Found]:
 
 
 def _of_sentence(sentence: str) -> list[_Found]:
+    whole = statement(sentence)
+    if whole is not None and whole.slot == "instruction":  # a request, but one that lasts
+        return [_Found(sentence, whole)]
     found: list[_Found] = []
     begun = end = 0
     for span in clauses(sentence):
