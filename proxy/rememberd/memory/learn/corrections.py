@@ -1,5 +1,7 @@
 """A message that only corrects the one before: "Sorry, I meant Bergen", after "I live in Oslo"."""
 
+# ruff: noqa: E501  a pattern's alternatives stay together
+
 from __future__ import annotations
 
 import re

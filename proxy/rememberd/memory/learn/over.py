@@ -18,7 +18,7 @@ def ends(new: Memory, old: Memory) -> bool:
     later, earlier = stated_in(new.text), stated_in(old.text)
     if later is None or earlier is None:
         return (_same_slot(new, old) and is_single(new.slot)) or opposes(old.text, new.text)
-    if _says_it_ended(later, earlier) or _says_the_opposite(later, earlier):
+    if _says_it_ended(later, earlier) or _says_the_opposite(later, earlier) or _says_it_is_back(later, earlier):
         return True
     return _same_slot(new, old) and is_single(new.slot) and _is_another_value(later)
 
@@ -70,6 +70,11 @@ def _says_it_ended(later: Statement, earlier: Statement) -> bool:
 def _says_the_opposite(later: Statement, earlier: Statement) -> bool:
     same = later.slot == earlier.slot and set(later.value) == set(earlier.value)
     return same and later.denied != earlier.denied
+
+
+def _says_it_is_back(later: Statement, earlier: Statement) -> bool:
+    """ "I'm back at Acme", after "I left Acme"."""
+    return later.slot in earlier.ends and not later.ends and bool(_stems(later) & _stems(earlier))
 
 
 def _stems(stated: Statement) -> set[str]:

@@ -121,7 +121,9 @@ async def _related(
     time, also the facts next to it in meaning that were current when it was said: a turn done again must find what it
     touched, though a later one has closed that. And what there are verdicts about."""
     found: dict[str, Memory] = {}
-    for slot in dict.fromkeys((fact.slot, *ended_attributes(fact))):
+    # "I left Acme" may end a home or an employer, and stands under the first of them.
+    places = ("home", "employer") if fact.slot in ("home", "employer") else ()
+    for slot in dict.fromkeys((fact.slot, *places, *ended_attributes(fact))):
         if slot:
             page, _ = await store.page(space, limit=_HISTORY, now=now, kind="fact", slot=slot, include_past=True)
             found |= {each.id: each for each in page}

@@ -49,7 +49,7 @@ def clauses(sentence: str) -> Iterator[Span]:
         start = joint.end() if joint else end
 
 
-_NAME = re.compile(r"\s*[^\W\d_][\w'’-]*\s*")
+_NAME = re.compile(r"\s*[A-ZÀ-ÖØ-ÞĀ-ŽА-Я][\w'’-]*\s*")
 _WANTS = re.compile(r"(?<=\w),\s+(?!(?:right|correct|or|no|yes|true|according)\b)[^,?]{3,}[?？]\W*$", re.IGNORECASE)
 
 

@@ -120,6 +120,8 @@ def _skeleton(table: Table, clause: str) -> _Skeleton:
     if table.language == "en":
         for contraction, words in _SPELLED_OUT:
             text = contraction.sub(words, text)
+    if table.language == "fr":
+        text = re.sub(r"\bn'(?=\w)", "ne ", text, flags=re.IGNORECASE)
     more, again = table.has("more", text), table.has("again", text)
     verb, rest = _around_the_verb(text)
     gap = "" if table.language in UNSPACED else " "
@@ -130,11 +132,6 @@ def _skeleton(table: Table, clause: str) -> _Skeleton:
         if pattern := table.lists.get(name):
             text = pattern.sub(" ", text)
     text = re.sub(r"\s+([,])|\s+", lambda found: found[1] or " ", text).strip(" ,")
-    text = (
-        re.sub(r"\bn'\s*|(?<=\bje) (?=[aeiouhé]\w*)", lambda found: found[0].lstrip("n'"), text)
-        if table.language == "fr"
-        else text
-    )
     return _Skeleton(text.rstrip(".!?。！？… ") if len(text) > 1 else text, denied, more and denied, again)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 _TABLES = Path(__file__).parent / "tables"
 _BUILT_IN = {
-    "CAP": r"(?-i:[A-ZÀ-ÖØ-ÞĀ-ŽА-ЯΑ-Ω][\w'’.&/-]*[!#+]*)",
+    "CAP": r"(?:(?-i:[A-ZÀ-ÖØ-ÞĀ-ŽА-ЯΑ-Ω])[\w'’.&/-]*[!#+]*|[a-z](?:\.[a-z])+\.?)",
     "DENIED": "",  # only a condition, see `_row`
     "AGAIN": "",
 }
