@@ -100,8 +100,8 @@ _NOT_KEEP = (
     r"|non (?:ricordare|salvare|memorizzare)|não (?:guarde|lembre|memorize|guardes)|onthoud niet|ikke (?:husk|lagre)|kom inte ihåg|не запоминай"
 )
 _THAT = (
-    r"(?:,? (?:the fact |the memory |your memory )?that|,? about(?: the fact that)?|:|,? dass|,? daß|,? que|,? qu'|,? che|,? dat|,? at|,? att|,? что|,? że"
-    r"|,? (?:what (?:i (?:said|told you)|you know) about)|,? über|,? sobre|,? di| om| про| o)?\s*"
+    r"(?:,? (?:the fact |the memory |your memory )?that|,? about(?: the fact that)?|:|,? dass|,? daß|,? que|,? qu'|,? che|,? dat|,? att|,? at|,? что|,? że"
+    r"|,? (?:what (?:i (?:said|told you)|you know) about)|,? über|,? sobre|,? di| om| про| o(?!\w))?\s*"
 )
 _FROM_MEMORY = r"(?:,? (?:from|in|out of) (?:your |the |my )?(?:memor(?:y|ies)|notes)|,? aus (?:deinem|dem) gedächtnis|,? de (?:ta|la|tu|sua) (?:mémoire|memoria|memória))?"
 _FORGETS = _form(rf"^{_POLITE}(?:{_FORGET_VERB}|{_NOT_KEEP})")
