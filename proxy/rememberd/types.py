@@ -85,7 +85,8 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class Memory:
     """One memory. `valid_to` None means it holds now; `slot` names the attribute that it states ("employer",
-    "diet"); `learn/rules/slots.py` says which have one value at a time. What is `private` goes to models on the operator's own machines only."""
+    "diet"); `learn/rules/slots.py` says which have one value at a time. What is `private` goes to models on the
+    operator's own machines only."""
 
     id: str
     text: str

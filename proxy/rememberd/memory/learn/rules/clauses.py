@@ -43,13 +43,15 @@ def clauses(sentence: str) -> Iterator[Span]:
     start = 0
     for joint in [*_JOINT.finditer(sentence, 0, end), None]:
         stop = joint.start() if joint else end
-        if joint and _NAME.fullmatch(sentence, start, stop):  # "Kim and I broke up" has one subject
+        if (
+            joint and _NAME.fullmatch(sentence, start, stop) and " and" in joint[0].lower()
+        ):  # "Kim and I broke up" has one subject
             continue
         yield from _bare(sentence, start, stop)
         start = joint.end() if joint else end
 
 
-_NAME = re.compile(r"\s*[A-ZÀ-ÖØ-ÞĀ-ŽА-Я][\w'’-]*\s*")
+_NAME = re.compile(r"\s*(?:(?:[Mm]y|[Oo]ur) [\w-]+(?: [A-Z]\w+)?|[A-ZÀ-ÖØ-ÞĀ-ŽА-Я][\w'’-]*)\s*")
 _WANTS = re.compile(r"(?<=\w),\s+(?!(?:right|correct|or|no|yes|true|according)\b)[^,?]{3,}[?？]\W*$", re.IGNORECASE)
 
 

@@ -119,9 +119,9 @@ def _correct(found: list[_Found], clause: str) -> None:
 def _is_kept(stated: Statement, clause: str, sentence: str) -> bool:
     if _any("hedge", clause) or HOLE in clause or "?" in clause:
         return False
-    if stated.slot in ("instruction", "plan", "event") or stated.ends:
+    if stated.slot in ("instruction", "plan") or stated.ends:
         return True
-    if stated.passing or (not is_single(stated.slot) and _any("you", clause)):
+    if (stated.passing and stated.slot != "event") or (not is_single(stated.slot) and _any("you", clause)):
         return False
     return is_single(stated.slot) or not _any("technical", sentence)
 
