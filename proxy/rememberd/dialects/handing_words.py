@@ -117,7 +117,7 @@ TEXT_NOUN = _any(
 )
 # What is looked at in a text.
 _TEXT_PART = _any(
-    "grammar spelling typos? wording style tone verbs? nouns? adjectives? punctuation commas? words? tl;?dr eli5 thoughts? opinions? gist sentiment"
+    "grammar spelling typos wording style tone verbs? nouns? adjectives? punctuation commas? words? tl;?dr eli5 thoughts? opinions? gist sentiment"
     " formal informal polite shorter longer simpler clearer friendlier professional grammatik rechtschreibung stil förmlicher höflicher kürzer"
     " grammaire orthographe gramática ortografía grammatica ortografia gramatik stavning grammatikk",
     "语法 文法 문법",
