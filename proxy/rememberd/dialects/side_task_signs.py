@@ -59,8 +59,8 @@ VOICE = re.compile(
 ENCLOSED = re.compile(
     r"""(?x)
     <(conversation|chat_?history|chat|session|messages?|transcript|dialogue|dialog|thread|history|verlauf|gespraech|text)\b[^>]{0,80}>
-    | ^\W*(?:chat|conversation)?\s*(?:history|conversation|transcript|new\ messages|new\ lines\ of\ conversation|session|verlauf|responses?(?:\ from\ models)?|data)\s*:?\s*$
-    | ^\W*(?:user|human|usuario|utilisateur|nutzer|用户|ユーザー)\W{0,3}[:：] | ^\W*response\ a\b | :\n\n(?=\S)
+    | ^[^\w\n]{0,20}(?:chat|conversation)?[^\S\n]{0,3}(?:history|conversation|transcript|new\ messages|new\ lines\ of\ conversation|session|verlauf|responses?(?:\ from\ models)?|data)[^\S\n]{0,3}:?[^\S\n]{0,9}$
+    | ^[^\w\n]{0,20}(?:user|human|usuario|utilisateur|nutzer|用户|ユーザー)\W{0,3}[:：] | ^[^\w\n]{0,20}response\ a\b | :\n\n(?=\S)
     """,
     re.MULTILINE,
 )

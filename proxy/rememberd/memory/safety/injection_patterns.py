@@ -19,8 +19,8 @@ _STANDING = r"""(?:
     )"""
 _ASKED = r"(?:ask|mention|sa(?:y|id)|request|want|repl(?:y|ie)|talk|inquir|quer|bring|submit|prompt|respond|agree|confirm)\w*"
 _SOMEBODY = r"(?:the|a|an|any|this|some)?\s?(?:users?|anyone|anybody|someone|somebody|customers?|people|patients?)"
-_PLACE = r"(?:\S+@\S+|https?://|\b[\w-]+\.(?:com|net|org|io|ai|app|dev|co|me|info|biz|xyz|ru|cn|example|test)\b|\b(?:account|webhook|iban|wallet|port|number)\b)"
-_NET = r"(?:\S+@\S+|https?://|\b[\w-]+\.(?:com|net|org|io|ai|app|dev|xyz|ru|cn|example|test)\b)"
+_PLACE = r"(?:\S{1,64}@\S|https?://|\b[\w-]+\.(?:com|net|org|io|ai|app|dev|co|me|info|biz|xyz|ru|cn|example|test)\b|\b(?:account|webhook|iban|wallet|port|number)\b)"
+_NET = r"(?:\S{1,64}@\S|https?://|\b[\w-]+\.(?:com|net|org|io|ai|app|dev|xyz|ru|cn|example|test)\b)"
 _SEND = r"(?<!never\ )\b(?:send|mail|re-?send|leite\w*|forward|upload|post|transmit|transfer|wire|e-?mail|b?cc|leak|share|copy|submit|report|exfiltrate|deliver|schick\w*|sende\w*|envoie\w*|envía\w*|envie\w*|manda\w*|invia\w*|stuur\w*|sende?|skicka|отправ\w+|wyślij|wysyłaj|gönder\w*)\b"
 _HELD = r"\b(?:conversations?|messages?|chats?|histor(?:y|ies)|passwords?|credentials|secrets?|files?|data|everything|memor(?:y|ies)|threads?|keys?)\b"
 _MACHINE = r"(?:ais?|assistants?|llms?|chatbots?|copilots?|chatgpt|claude|gemini|agents?|(?:language|ai)\ models?)"
@@ -88,7 +88,7 @@ _TABLE = {
         | \bshare\ their\ (?:address|phone|password|data|location)\b
         | {_STANDING}.{{0,80}}\b(?:add|append|insert|include|embed|print|put|end\ with|import)\b.{{0,60}}(?:!\[|\]\(|{_PLACE}|\bbackdoor|\btracking)
         | \b(?:add|append|insert|include|embed|print|put|end\ with)\b.{{0,60}}(?:!\[|\]\(|{_PLACE}|\bbackdoor|\btracking|\bcard\ number).{{0,80}}{_STANDING}
-        | !\[[^\]]*\]\(\S*[?&]\w+=\S*(?:\{{|\[|<|\$|(?-i:[A-Z]{{4,}})|%7B)
+        | !\[[^\]]{{0,200}}\]\(\S{{1,300}}?[?&]\w{{1,40}}=\S{{0,300}}?(?:\{{|\[|<|\$|(?-i:[A-Z]{{4,}})|%7B)
     """,
     "keeps something from the user": rf"""
           \b(?:do\ not|don['’]t|never|without)\ (?:\w+\ ){{0,2}}?(?:tell|mention|inform|reveal|notif|alert|show|warn|disclos|ask|let)\w*\ (?:\w+\ )?(?:the\ users?|this\ instruction)\b
@@ -110,7 +110,7 @@ _TABLE = {
 }
 # Read line by line, as written.
 _MARKUP = r"""
-      <\|\w+\|> | \[/?INST\] | <<?/?SYS>> | </?(?:system|assistant|instructions?|memory|tool_(?:call|result))> | ^\s*\#{2,}\s*(?:system|instructions?)\b
+      <\|\w+\|> | \[/?INST\] | <<?/?SYS>> | </?(?:system|assistant|instructions?|memory|tool_(?:call|result))> | ^[^\S\n]{0,9}\#{2,9}[^\S\n]{0,9}(?:system|instructions?)\b
     | "role"\s*:\s*"system" | "(?:tool_call|function_call)"\s*: | ^\W{0,3}(?:system|developer)(?:\ (?:prompt|message))?\s*\]?:
     | \bbegin\ system\b | ^Memories\ of\ the\ user: | ^\[\w{3}\ \d{1,2}\ \w{3}\ \d{4}\]\s*\n-
     | ^(?:assistant|ai)\ \([^)\n]*\)\s*:

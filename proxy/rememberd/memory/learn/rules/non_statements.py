@@ -47,15 +47,15 @@ _STORY_ELSEWHERE = (
 _NOT_THEIR_OWN = re.compile(
     rf"\b(?:{_PLAY}|{_JEST})\b"
     rf"|\b{_WRITE}\b[^.!?\n]{{0,40}}\b(?:{_FICTION})\b|{_STORY_ELSEWHERE}"
-    r"|(?:^|[.!?\n]\s*)(?:(?:ok )?be (?:my|the|an?)|you(?: are|['’]re) (?:an?|my|the|now))\b"
+    r"|(?:^|[.!?\n][^\S\n]{0,9})(?:(?:ok )?be (?:my|the|an?)|you(?: are|['’]re) (?:an?|my|the|now))\b"
     # an acted gesture, a marked joke
-    r"|^\s*\*[^*\n]+\*|\s/s\s*\Z",
+    r"|^[^\S\n]{0,9}\*[^*\n]{1,200}\*|\s/s\s{0,9}\Z",
     re.MULTILINE,
 )
 # "You are Watson", "As Hermione Granger, I …": capitals tell the role.
 _CAST = re.compile(
-    r"(?:^|[.!?\n]\s*)[Yy]ou(?: are|['’]re) [A-Z]|\b[Yy]ou(?: are|['’]re) [A-Z]\w+,? (?:and )?[Ii]\b"
-    r"|^\s*[Aa]s [A-Z]\w+(?: [A-Z]\w+){0,3}, [Ii]\b",
+    r"(?:^|[.!?\n][^\S\n]{0,9})[Yy]ou(?: are|['’]re) [A-Z]|\b[Yy]ou(?: are|['’]re) [A-Z]\w+,? (?:and )?[Ii]\b"
+    r"|^[^\S\n]{0,9}[Aa]s [A-Z]\w+(?: [A-Z]\w+){0,3}, [Ii]\b",
     re.MULTILINE,
 )
 

@@ -1,0 +1,80 @@
+"""Whatever somebody sends, reading it costs work in proportion to its length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import chain, islice
+from typing import Any
+
+import pytest
+
+from rememberd.dialects import client_text, handing_words, marks, segments, side_tasks, sse
+from rememberd.memory import ids, text_similarity
+from rememberd.memory.importers import statements
+from rememberd.memory.learn.rules import extract, non_statements, prefilter
+from rememberd.memory.recall import block, dates, rank
+from rememberd.memory.safety import deobfuscate, quarantine, visible_text
+from rememberd.memory.safety.pii_patterns import PERSONAL
+from rememberd.memory.safety.privacy import CLASSES, Privacy
+from rememberd.memory.safety.redact import redact
+from rememberd.types import Space
+from tests.support.nasty_text import grows_faster_than_its_text, nasty
+
+
+def side_task(text: str) -> bool:
+    return side_tasks.is_side_task({}, {"messages": [{"role": "user", "content": text}]}, [])
+
+
+FUNCTIONS: dict[str, Callable[[str], Any]] = {
+    "redact": lambda text: redact(text, tuple(PERSONAL)),
+    "injection_reason": quarantine.injection_reason,
+    "decoded_variants": deobfuscate.decoded_variants,
+    "view": visible_text.view,
+    "keeps_text": partial(Privacy((), tuple(CLASSES)).keeps_text, Space("ada")),
+    "says_the_same": lambda text: text_similarity.says_the_same(text, f"{text}x"),
+    "negated": text_similarity.negated,
+    "content": text_similarity.content,
+    "normal": ids.normal,
+    "user_typed_text": client_text.user_typed_text,
+    "is_client_generated": client_text.is_client_generated,
+    "segment": segments.segment,
+    "is_side_task": side_task,
+    "hands_in": handing_words.hands_in,
+    "speaks_of_self": handing_words.speaks_of_self,
+    "is_own_introduction": handing_words.is_own_introduction,
+    "marked_spans": lambda text: list(marks.marked_spans(text)),
+    "extract": lambda text: extract.extract(text, 0),
+    "is_play": non_statements.is_play,
+    "is_hypothetical": non_statements.is_hypothetical,
+    "is_personal": prefilter.is_personal,
+    "tokens": block.tokens,
+    "clean": block.clean,
+    "without_block": block.without_block,
+    "asked_about": lambda text: dates.asked_about(text, 1_700_000_000_000),
+    "statements": lambda text: list(statements.text(text.splitlines())),
+    "sse.events": lambda text: list(sse.events(text.encode())),
+    "named": lambda text: rank.named(text, ["Ada", "Bob"]),
+}
+# Each of these cost one of the functions quadratic or cubic time once.
+KNOWN = ["\n", " ", "(\n\n", "a\n", "Wrote: ", ". \n", "* ", "user "]
+
+
+def grown(name: str, number: int, length: int) -> list[str]:
+    known = (lambda size, piece=piece: f"\"''{piece * (size // len(piece))}]" for piece in KNOWN)
+    texts = chain(known, islice(nasty(len(name), length), number))
+    return [found for text in texts if (found := grows_faster_than_its_text(FUNCTIONS[name], text, length))]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_work_grows_with_the_text(name: str) -> None:
+    """The texts that were quadratic once, and a few that are made up anew for each function."""
+    assert grown(name, 6, 4_000) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_work_grows_with_any_text(name: str) -> None:
+    """Two thousand made-up texts, and a few long ones."""
+    assert grown(name, 2_000, 4_000) == []
+    assert grown(name, 5, 60_000) == []
