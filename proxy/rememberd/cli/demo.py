@@ -192,6 +192,7 @@ async def _proxy(folder: Path, models: tuple[str, str], server: StandIn | None) 
             {
                 "model_name": name,
                 "litellm_params": {"model": f"openai/{name}", "api_base": server.url, "api_key": "not-needed"},
+                "model_info": {"local": True},  # also where the environment names an HTTP proxy
             }
             for name in models
         ]
