@@ -29,7 +29,7 @@ class Life:
     def possible_homes(self) -> set[str]:
         """The last one acknowledged, or one tried since."""
         last = max((n for n, (_, acknowledged) in enumerate(self.homes) if acknowledged), default=0)
-        return {home.rstrip(".") for home, _ in self.homes[last:]}  # evidence ends before the full stop
+        return {home for home, _ in self.homes[last:]}
 
 
 @dataclass
@@ -55,7 +55,7 @@ def judge(life: Life, memories: list[dict[str, Any]]) -> Verdict:
     there = Counter(each["evidence"]["text"] for each in memories if each["kind"] == "episode")
     lost = set(life.said) - life.deleted - life.unsure - there.keys()
     doubled = sum(count - 1 for count in there.values()) + len(life.deleted & there.keys())
-    homes = [each["evidence"]["text"] for each in memories if each["slot"] == "home"]
+    homes = [each["evidence"]["text"].rstrip(".") + "." for each in memories if each["slot"] == "home"]
     in_order = len(homes) == 1 and homes[0] in life.possible_homes() if life.settled else len(homes) <= 1
     notes = [] if in_order else [f"home of {life.user}: {homes}, not {sorted(life.possible_homes())}"]
     notes += [f"doubled: {text}" for text, count in there.items() if count > 1 or text in life.deleted]
