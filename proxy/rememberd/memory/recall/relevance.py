@@ -23,6 +23,7 @@ IMPERSONAL_BY_WORDS = 0.25  # two rare words and most of the others
 # about the user: below this, a question is clearly about something else. Of 429 of LoCoMo 2 are, of the personal
 # ones of tests/data/floor.jsonl none.
 NOT_ELSEWHERE = 0.5
+UNLIKELY = 0.7  # 91 of the 100 unrelated questions of tests/data/floor.jsonl are below
 
 # Each memory shown has so much support itself, or a neighbouring turn has. `python -m loadtests.quality` for those
 # about somebody who is named, cases/needs.jsonl for the others; who asks for advice gets only what has more.
@@ -89,7 +90,13 @@ def relevant(
     own = np.where(found.pinned, -1.0, supports(terms, found))
     if about:
         return found if by_words or own.max() >= PERSONAL else found.take(found.pinned)
-    return found.take(found.pinned | (own >= (IMPERSONAL_BY_WORDS if by_words else IMPERSONAL)))
+    return found.take(found.pinned | (own >= (IMPERSONAL_BY_WORDS if by_words else _floor(personal))))
+
+
+def _floor(personal: float | None) -> float:
+    """The support that a question needs which may be about the user: the less, the more likely it is."""
+    likely = (min(personal or 0.0, 1.0) - UNLIKELY) / (1 - UNLIKELY)
+    return IMPERSONAL - (IMPERSONAL - PERSONAL) * max(0.0, likely)
 
 
 def is_about_memories(question: str, found: Candidates, personal: float | None = None) -> bool:
