@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rememberd.dialects import client_text, handing_words, marks, segments, side_tasks, sse
+from rememberd.dialects.operator_patterns import linear_pattern
 from rememberd.memory import ids, text_similarity
 from rememberd.memory.importers import statements
 from rememberd.memory.learn.rules import extract, non_statements, prefilter
@@ -24,6 +25,15 @@ from tests.support.nasty_text import grows_faster_than_its_text, nasty
 
 def side_task(text: str) -> bool:
     return side_tasks.is_side_task({}, {"messages": [{"role": "user", "content": text}]}, [])
+
+
+def test_the_operators_patterns_do_not_backtrack() -> None:
+    """`(a+)+$` would take for ever by Python's own engine; what RE2 has not got is refused by name."""
+    assert not linear_pattern(r"(a+)+$").match("a" * 4_000 + "b")
+    assert linear_pattern(r"### Task: \w+").match("### Task: title")
+    for pattern in (r"(a)\1", r"(?=a)", "(", 7):
+        with pytest.raises(ValueError, match=r"."):
+            linear_pattern(pattern)
 
 
 FUNCTIONS: dict[str, Callable[[str], Any]] = {

@@ -17,6 +17,7 @@ from typing import Any
 from rememberd.dialects.client_text import is_client_generated, is_client_order
 from rememberd.dialects.handing_words import SUBJECT
 from rememberd.dialects.marks import Span, blanked, marked_spans
+from rememberd.dialects.operator_patterns import Pattern
 from rememberd.dialects.side_task_signs import (
     CONDITION,
     CONVERSATION,
@@ -38,9 +39,7 @@ _SENTENCE_END = re.compile(r"[.!?]\s|[。！？\n]")
 _SUBAGENT_HEADER = re.compile(r"x-.*(?:subagent.*|agent-id|parent-(?:session|thread|agent|conversation)-id)")
 
 
-def is_side_task(
-    headers: Mapping[str, str], body: Mapping[str, Any], patterns: Sequence[re.Pattern[str]] = ()
-) -> bool:
+def is_side_task(headers: Mapping[str, str], body: Mapping[str, Any], patterns: Sequence[Pattern] = ()) -> bool:
     """True if no person waits for this answer. `headers` have lower-case names; `body` is of any dialect; `patterns`
     are the operator's own, each looked for at the beginning of the newest user message and of the system text."""
     if _by_header(headers):

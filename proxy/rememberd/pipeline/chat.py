@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from rememberd.access.auth import Auth
 from rememberd.access.idempotency import owned
 from rememberd.access.identity import identify
 from rememberd.dialects import body as json_body
+from rememberd.dialects.operator_patterns import Pattern
 from rememberd.dialects.raw_json import Edit
 from rememberd.dialects.registry import CHAT_PATHS, Dialect
 from rememberd.dialects.side_tasks import is_side_task
@@ -80,7 +80,7 @@ class Chat:
         receipts: ReceiptStore,
         pauses: PauseStore,
         placement: str,
-        side_tasks: Sequence[re.Pattern[str]],
+        side_tasks: Sequence[Pattern],
         deadline_ms: int,
         max_body_bytes: int,
         redact_too: Collection[str],

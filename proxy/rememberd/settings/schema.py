@@ -8,7 +8,6 @@ whatever characters it has; a list or a table is written as `[a, b]` or `{"a": "
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field
 from functools import reduce
@@ -18,6 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from rememberd.access.principals import digest, hash_from, principal_from
+from rememberd.dialects.operator_patterns import linear_pattern
 from rememberd.errors import ConfigError
 from rememberd.memory.safety.pii_patterns import PERSONAL
 from rememberd.memory.safety.privacy import CLASSES
@@ -233,9 +233,9 @@ def _digest_of(key: Key) -> bytes:
 def _check_patterns(patterns: list[str]) -> None:
     for pattern in patterns:
         try:
-            re.compile(pattern)
-        except (re.error, TypeError) as error:
-            raise ConfigError(f"memory.side_tasks: {pattern!r} is not a regular expression: {error}") from None
+            linear_pattern(pattern)
+        except ValueError as error:
+            raise ConfigError(f"memory.side_tasks: {pattern!r} is not a regular expression of RE2: {error}") from None
 
 
 def _check_keys(keys: list[Key], admin_key: str | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, NamedTuple
@@ -26,6 +25,7 @@ from rememberd.api.memory_stats import MemoryStats
 from rememberd.api.models import Models
 from rememberd.api.page import Page
 from rememberd.api.receipts import ReceiptApi
+from rememberd.dialects.operator_patterns import linear_pattern
 from rememberd.http.cors import cross_origin
 from rememberd.http.exception_handlers import EXCEPTION_HANDLERS
 from rememberd.memory.embedding.embedder import FastEmbedder
@@ -196,7 +196,7 @@ def _chat(parts: Parts) -> Chat:
         receipts=queues.receipts,
         pauses=queues.pauses,
         placement=memory.placement,
-        side_tasks=[re.compile(pattern) for pattern in memory.side_tasks or ()],
+        side_tasks=[linear_pattern(pattern) for pattern in memory.side_tasks or ()],
         deadline_ms=memory.deadline_ms,
         max_body_bytes=parts.max_body_bytes,
         redact_too=tuple(memory.redact or ()),
