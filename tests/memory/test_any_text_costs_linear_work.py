@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from rememberd.dialects import client_text, handing_words, marks, segments, side_tasks, sse
-from rememberd.dialects.operator_patterns import linear_pattern
 from rememberd.memory import ids, text_similarity
 from rememberd.memory.importers import statements
 from rememberd.memory.learn.rules import extract, non_statements, prefilter
@@ -19,6 +18,7 @@ from rememberd.memory.safety import deobfuscate, quarantine, visible_text
 from rememberd.memory.safety.pii_patterns import PERSONAL
 from rememberd.memory.safety.privacy import CLASSES, Privacy
 from rememberd.memory.safety.redact import redact
+from rememberd.settings.operator_patterns import linear_pattern
 from rememberd.types import Space
 from tests.support.nasty_text import grows_faster_than_its_text, nasty
 

@@ -12,12 +12,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from rememberd.dialects.client_text import is_client_generated, is_client_order
 from rememberd.dialects.handing_words import SUBJECT
 from rememberd.dialects.marks import Span, blanked, marked_spans
-from rememberd.dialects.operator_patterns import Pattern
 from rememberd.dialects.side_task_signs import (
     CONDITION,
     CONVERSATION,
@@ -37,6 +36,11 @@ _ENOUGH = 4  # signs, the wanted work included
 _USER_TURNS = {"", "turn", "user", "user_turn"}
 _SENTENCE_END = re.compile(r"[.!?]\s|[。！？\n]")
 _SUBAGENT_HEADER = re.compile(r"x-.*(?:subagent.*|agent-id|parent-(?:session|thread|agent|conversation)-id)")
+
+
+class Pattern(Protocol):
+    def match(self, text: str) -> object | None:
+        """Truthy if the pattern matches at the beginning of `text`."""
 
 
 def is_side_task(headers: Mapping[str, str], body: Mapping[str, Any], patterns: Sequence[Pattern] = ()) -> bool:

@@ -18,10 +18,9 @@ from rememberd.access.auth import Auth
 from rememberd.access.idempotency import owned
 from rememberd.access.identity import identify
 from rememberd.dialects import body as json_body
-from rememberd.dialects.operator_patterns import Pattern
 from rememberd.dialects.raw_json import Edit
 from rememberd.dialects.registry import CHAT_PATHS, Dialect
-from rememberd.dialects.side_tasks import is_side_task
+from rememberd.dialects.side_tasks import Pattern, is_side_task
 from rememberd.errors import QueueUnavailable
 from rememberd.http.relay import OnFirst, Relay, cancel_on_disconnect
 from rememberd.http.request import header_values, read_body, request_id, with_query

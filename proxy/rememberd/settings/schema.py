@@ -17,11 +17,11 @@ from typing import Any, Literal
 import yaml
 
 from rememberd.access.principals import digest, hash_from, principal_from
-from rememberd.dialects.operator_patterns import linear_pattern
 from rememberd.errors import ConfigError
 from rememberd.memory.safety.pii_patterns import PERSONAL
 from rememberd.memory.safety.privacy import CLASSES
 from rememberd.settings.loader import SettingsReader, iter_fields
+from rememberd.settings.operator_patterns import linear_pattern
 from rememberd.types import Principal
 
 

@@ -25,7 +25,6 @@ from rememberd.api.memory_stats import MemoryStats
 from rememberd.api.models import Models
 from rememberd.api.page import Page
 from rememberd.api.receipts import ReceiptApi
-from rememberd.dialects.operator_patterns import linear_pattern
 from rememberd.http.cors import cross_origin
 from rememberd.http.exception_handlers import EXCEPTION_HANDLERS
 from rememberd.memory.embedding.embedder import FastEmbedder
@@ -34,6 +33,7 @@ from rememberd.memory.safety.privacy import Privacy
 from rememberd.pipeline.chat import Chat
 from rememberd.pipeline.outbox import Outbox
 from rememberd.ports import MemoryStore
+from rememberd.settings.operator_patterns import linear_pattern
 from rememberd.settings.schema import Settings, configured_keys
 from rememberd.telemetry.background import keep_running
 from rememberd.telemetry.exposition import MetricsMiddleware

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import re2
 
-
-class Pattern(Protocol):
-    def match(self, text: str) -> object | None:
-        """Truthy if the pattern matches at the beginning of `text`."""
+from rememberd.dialects.side_tasks import Pattern
 
 
 def linear_pattern(pattern: object) -> Pattern:
