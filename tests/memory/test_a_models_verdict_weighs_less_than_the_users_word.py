@@ -62,8 +62,8 @@ async def test_a_value_of_a_slot_can_replace_what_has_none() -> None:
     """Beside the value that the slot itself closes."""
     person = Person()
     await person.says(TWO, 1)
-    await person.says("I am father of two.", 1, slot="family")
-    await person.says(THREE, 2, {KIDS: "replaces"}, slot="family")
+    await person.says("I am father of two.", 1, slot="children")
+    await person.says(THREE, 2, {KIDS: "replaces"}, slot="children")
     assert person.current() == [THREE]
 
 

@@ -102,7 +102,8 @@ async def _settle_one(
     if memory.kind == "episode":
         return settle_episode(known[0] if known else None, memory)
     known = [*known, *await _related(store, embedder, space, memory, now, verdicts or {})]
-    if is_empty_denial(memory) and not any(ends(memory, each) for each in known):
+    before = [each for each in known if each.created_at <= memory.created_at]  # so that a replay decides the same
+    if is_empty_denial(memory) and not any(ends(memory, each) for each in before):
         return None
     # A turn's own facts come in the order that the user told them; a model's after those of later turns.
     told = known if verdicts is not None else _before(known, memory, now)
