@@ -21,6 +21,7 @@ EVERY_SCOPE = ""  # no scope has this name
 SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 CHAT, RESPONSES, MESSAGES = "/chat/completions", "/responses", "/messages"  # relative to an API base
+OLLAMA = "/api/"  # Ollama's own paths begin with this; they are relative to its address, without /v1
 COUNT_TOKENS = "/messages/count_tokens"
 DIALECT_PATHS = frozenset((CHAT, RESPONSES, MESSAGES, COUNT_TOKENS))
 
@@ -272,7 +273,9 @@ class Deployment:
     local: bool = False
     memory: bool = True
 
-    def lane(self, path: str) -> Literal["bytes", "translate"]:
+    def lane(self, path: str) -> Literal["bytes", "translate", "ollama"]:
         """Which way leads to `path`, its query left aside. What is no dialect's own goes with OpenAI's chat."""
         asked = path.partition("?")[0]
+        if asked.startswith(OLLAMA):
+            return "ollama"
         return "bytes" if (asked if asked in DIALECT_PATHS else CHAT) in self.speaks else "translate"

@@ -25,13 +25,20 @@ def upstream_path(raw_path: str) -> str:
 
     Raises `RequestError` 400 for dot segments, which would leave the API base, 404 for a path that is nearly one of
     the chat paths and would be answered without memory."""
-    decoded = _decoded(raw_path)
-    segments = [segment.partition(";")[0] for segment in decoded.replace("\\", "/").split("/")]
-    if any(segment.strip() in (".", "..") for segment in segments) or not raw_path.startswith("/v1/"):
-        message = f"{decoded!r} does not name a path below /v1: write it without dots and escaped slashes"
-        raise RequestError(400, "invalid_path", message)
+    refuse_dot_segments(raw_path)
+    if not raw_path.startswith("/v1/"):
+        raise RequestError(400, "invalid_path", f"write /v1/ without escapes, not {raw_path!r}")
     refuse_near_miss(raw_path)
     return raw_path.removeprefix("/v1")
+
+
+def refuse_dot_segments(raw_path: str) -> None:
+    """Raises `RequestError` 400 for a path that a server may read as one of another folder."""
+    decoded = _decoded(raw_path)
+    segments = [segment.partition(";")[0] for segment in decoded.replace("\\", "/").split("/")]
+    if any(segment.strip() in (".", "..") for segment in segments):
+        message = f"{decoded!r} has dot segments: write the path without them"
+        raise RequestError(400, "invalid_path", message)
 
 
 def refuse_near_miss(raw_path: str) -> None:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from rememberd.access.auth import Auth
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.http.responses import json_response
-from rememberd.types import Deployment
+from rememberd.types import Deployment, Principal
 from rememberd.upstream.catalog import Catalog, expand_wildcard
 
 log = logging.getLogger("rememberd.models")
@@ -34,13 +34,16 @@ class Models:
         self._asking = asyncio.Lock()
 
     async def page(self, request: Request) -> Response:
-        principal = self.auth.principal(request.headers)
-        names = dict.fromkeys([*self.catalog.names(), *await self._from_wildcards()])
-        allowed = [name for name in names if principal.may_ask(name)]
+        allowed = await self.names(self.auth.principal(request.headers))
         ends = {"first_id": allowed[0], "last_id": allowed[-1]} if allowed else {"first_id": None, "last_id": None}
         return json_response(
             {"object": "list", "data": [_model(name) for name in allowed], "has_more": False, **ends}
         )
+
+    async def names(self, principal: Principal) -> list[str]:
+        """What `principal` may ask for."""
+        names = dict.fromkeys([*self.catalog.names(), *await self._from_wildcards()])
+        return [name for name in names if principal.may_ask(name)]
 
     async def read(self, request: Request) -> Response:
         name = request.path_params["id"]

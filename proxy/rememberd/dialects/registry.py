@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Protocol
 
-from rememberd.dialects import chat, messages, responses
+from rememberd.dialects import chat, messages, ollama, responses
 from rememberd.dialects.raw_json import Edit
 from rememberd.dialects.user_message import Said, UserMessage
 from rememberd.errors import UpstreamUnavailable
@@ -46,12 +46,23 @@ class Dialect(Protocol):
 _ALL: tuple[Dialect, ...] = (chat, responses, messages)
 DIALECTS = {f"/v1{each.PATH}": each for each in _ALL}
 
+_OLLAMA: tuple[Dialect, ...] = (ollama.CHAT, ollama.GENERATE)
+
 # Base URLs are often written without /v1 or with one too many, and paths with a slash at the end.
-CHAT_PATHS = DIALECTS | {
-    f"{prefix}{each.PATH}{slash}": each for each in _ALL for prefix in ("/v1", "", "/v1/v1") for slash in ("", "/")
+CHAT_PATHS = {
+    **DIALECTS,
+    **{
+        f"{prefix}{each.PATH}{slash}": each
+        for each in _ALL
+        for prefix in ("/v1", "", "/v1/v1")
+        for slash in ("", "/")
+    },
+    **{each.PATH: each for each in _OLLAMA},
 }
 
 
 def dialect_for(path: str) -> Dialect:
     """The dialect in which to answer on `path`, errors included; OpenAI's where no other is known."""
+    if path.startswith("/api/"):
+        return ollama.CHAT
     return messages if path.startswith("/v1/messages") else CHAT_PATHS.get(path, chat)

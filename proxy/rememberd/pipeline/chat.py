@@ -188,7 +188,7 @@ class Chat:
         """Those of the model. A Responses request may name none (a stored `prompt` holds it): then the only provider
         of that dialect is asked."""
         unnamed = dialect.PATH == RESPONSES and "model" not in body and principal.models is None
-        if unnamed and (only := self.catalog.sole_deployment(RESPONSES)):
+        if unnamed and (only := self.catalog.sole_deployment(lambda each: RESPONSES in each.speaks)):
             return [only]
         return self.catalog.targets(json_body.model(body), principal)
 

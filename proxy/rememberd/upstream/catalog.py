@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import cycle
 from typing import Any, Generic, TypeVar
@@ -100,6 +100,7 @@ class Catalog:
         """Who can answer, in the order to ask them: the deployments of that name, then those of its fallbacks.
 
         Raises `RequestError` 403 for a model that this key may not use, 404 for one that is not there."""
+        model = self._tagged(model)
         if not principal.may_ask(model):
             message = f"this key may not use {model!r}; GET /v1/models lists what it may"
             raise RequestError(403, "model_not_allowed", message, param="model")
@@ -115,13 +116,18 @@ class Catalog:
         """All that may answer for this name, without its fallbacks. Raises `RequestError` 404."""
         return list(self._deployments(self._aliases.get(model, model)))
 
-    def sole_deployment(self, path: str | None = None) -> Deployment | None:
-        """A deployment at the one provider, address and key that all models have (all that take the bytes of `path`,
-        where it is given); None if there are several."""
-        found = [self.resolve(name) for name in (*self._exact, *self._wildcards)]
-        found = [each for each in found if path is None or path in each.speaks]
+    def sole_deployment(self, accepts: Callable[[Deployment], bool] = lambda each: True) -> Deployment | None:
+        """A deployment at the one provider, address and key that all models have, of those that `accepts` says; None
+        if there are several."""
+        found = [each for name in (*self._exact, *self._wildcards) if accepts(each := self.resolve(name))]
         places = {(each.provider, each.api_base, each.api_key) for each in found}
         return found[0] if len(places) == 1 else None
+
+    def _tagged(self, model: str) -> str:
+        """`model` as it is listed: for Ollama's clients, NAME and NAME:latest are the same."""
+        other = model.removesuffix(":latest") if model.endswith(":latest") else f"{model}:latest"
+        listed = (self._exact, self._aliases)
+        return other if not any(model in each for each in listed) and any(other in each for each in listed) else model
 
     def _deployments(self, model: str) -> tuple[Deployment, ...]:
         """Exact names first, then the longest wildcard that fits, then the one that fits the name with the prefix its

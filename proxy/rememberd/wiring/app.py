@@ -23,6 +23,7 @@ from rememberd.api.mcp.endpoint import Mcp
 from rememberd.api.memories import Memories
 from rememberd.api.memory_stats import MemoryStats
 from rememberd.api.models import Models
+from rememberd.api.ollama import OllamaApi
 from rememberd.api.page import Page
 from rememberd.api.receipts import ReceiptApi
 from rememberd.http.cors import cross_origin
@@ -32,7 +33,7 @@ from rememberd.memory.recall.recall import Recall
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.pipeline.chat import Chat
 from rememberd.pipeline.outbox import Outbox
-from rememberd.ports import MemoryStore
+from rememberd.ports import MemoryStore, Upstream
 from rememberd.settings.operator_patterns import linear_pattern
 from rememberd.settings.schema import Settings, configured_keys
 from rememberd.telemetry.background import keep_running
@@ -42,6 +43,7 @@ from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.failover import Failover
 from rememberd.upstream.http_proxy import HttpProxies
 from rememberd.upstream.litellm_lane import LitellmLane
+from rememberd.upstream.ollama_lane import OllamaLane
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_audit_log, build_keys, build_privacy
 from rememberd.wiring.encryption import Encryption
@@ -134,6 +136,7 @@ def _parts(
     )
     keys = build_keys(settings, encryption)
     byte_lane, litellm_lane = ByteLane(HttpProxies.of(environ)), LitellmLane()
+    lanes: dict[str, Upstream] = {"bytes": byte_lane, "translate": litellm_lane}
     store, retrieve = stores.for_web(settings, embedder, encryption.store)
     memory, privacy = settings.memory, build_privacy(settings)
     return Parts(
@@ -146,7 +149,7 @@ def _parts(
         catalog=Catalog(model_list, environ, settings.aliases, settings.fallbacks),
         byte_lane=byte_lane,
         litellm_lane=litellm_lane,
-        upstream=Failover({"bytes": byte_lane, "translate": litellm_lane}),
+        upstream=Failover({**lanes, "ollama": OllamaLane(lanes)}),
         store=store,
         embedder=embedder,
         recall=Recall(store, embedder, memory.budget_tokens, memory.deadline_ms, privacy, retrieve),
@@ -170,10 +173,12 @@ def _handlers(parts: Parts) -> Handlers:
         max_body_bytes,
         tuple(parts.settings.memory.redact or ()),
     )
+    models = Models(auth, catalog, parts.byte_lane.models)
     return Handlers(
         chat=_chat(parts),
         forward=Forward(auth=auth, catalog=catalog, upstream=parts.upstream, max_body_bytes=max_body_bytes),
-        models=Models(auth, catalog, parts.byte_lane.models),
+        models=models,
+        ollama=OllamaApi(auth=auth, catalog=catalog, upstream=parts.upstream, models=models, limit=max_body_bytes),
         memories=memories,
         stats=MemoryStats(caller, store, parts.recall, queues.receipts, queues.pauses, max_body_bytes),
         receipts=ReceiptApi(caller, queues.receipts, store),

@@ -14,6 +14,7 @@ from rememberd.api.mcp.endpoint import Mcp
 from rememberd.api.memories import Memories
 from rememberd.api.memory_stats import MemoryStats
 from rememberd.api.models import Models
+from rememberd.api.ollama import OllamaApi
 from rememberd.api.page import Page
 from rememberd.api.receipts import ReceiptApi
 from rememberd.dialects.registry import CHAT_PATHS
@@ -27,6 +28,7 @@ class Handlers(NamedTuple):
     chat: Chat
     forward: Forward
     models: Models
+    ollama: OllamaApi
     memories: Memories
     stats: MemoryStats
     receipts: ReceiptApi
@@ -39,6 +41,11 @@ class Handlers(NamedTuple):
 def routes(to: Handlers) -> list[Route]:
     return [
         *(Route(path, to.chat, methods=POST) for path in CHAT_PATHS),
+        Route("/api/tags", to.ollama.tags, methods=GET),
+        Route("/api/ps", to.ollama.running, methods=GET),
+        Route("/api/version", to.ollama.version, methods=GET),
+        Route("/api/show", to.ollama.show, methods=POST),
+        Route("/api/{path:path}", to.ollama.forward, methods=GET + POST + DELETE),
         Route("/v1/messages/count_tokens", to.forward, methods=POST),
         Route("/v1/models", to.models.page, methods=GET),
         Route("/v1/models/{id:path}", to.models.read, methods=GET),

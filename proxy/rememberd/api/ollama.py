@@ -1,0 +1,132 @@
+"""Ollama's paths beside its chats: the models, embeddings, and whatever else an Ollama server has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from rememberd.access.auth import Auth
+from rememberd.api.forwarded_paths import refuse_dot_segments
+from rememberd.api.models import Models
+from rememberd.dialects import body as json_body
+from rememberd.dialects import ollama as dialect
+from rememberd.errors import RequestError
+from rememberd.http.relay import Relay, cancel_on_disconnect
+from rememberd.http.request import ClientGone, read_body, request_id, with_query
+from rememberd.http.responses import json_response
+from rememberd.types import Deployment
+from rememberd.upstream.catalog import Catalog
+from rememberd.upstream.failover import Failover
+from rememberd.upstream.ollama_lane import is_ollama
+
+_VERSION = "0.13.0"  # of the protocol that is spoken here; clients refuse what is much older
+_EMBEDDINGS = ("/api/embed", "/api/embeddings")
+_UNDATED = "1970-01-01T00:00:00Z"
+_DETAILS = {
+    "parent_model": "",
+    "format": "",
+    "family": "",
+    "families": [],
+    "parameter_size": "",
+    "quantization_level": "",
+}
+
+
+class OllamaApi:
+    """Models of any provider under Ollama's paths. What changes the server (pull, delete, create …) goes to the only
+    Ollama there is, where one user alone can come in. Raises `RequestError`, `UpstreamUnavailable`, `ClientGone`."""
+
+    def __init__(self, *, auth: Auth, catalog: Catalog, upstream: Failover, models: Models, limit: int) -> None:
+        self.auth, self.catalog, self.upstream, self.models, self.limit = auth, catalog, upstream, models, limit
+
+    async def tags(self, request: Request) -> Response:
+        names = await self.models.names(self.auth.principal(request.headers))
+        return json_response({"models": [_listed(name) for name in names]})
+
+    async def running(self, request: Request) -> Response:
+        self.auth.principal(request.headers)
+        return json_response({"models": []})
+
+    async def version(self, request: Request) -> Response:
+        return json_response({"version": _VERSION})
+
+    async def show(self, request: Request) -> Response:
+        """What an Ollama says of its model; of any other, what clients look for before they offer tools."""
+        principal = self.auth.principal(request.headers)
+        raw = await read_body(request.receive, request.headers, self.limit)
+        body = json_body.parse(raw)
+        name = json_body.model({"model": body.get("model") or body.get("name")})
+        deployments = self.catalog.targets(name, principal)
+        if is_ollama(deployments[0]):
+            return await self._answer(request, deployments[:1], lambda to: _renamed(raw, body, to))
+        capabilities = ["completion", "tools", "vision"]
+        return json_response(
+            {
+                "modelfile": "",
+                "parameters": "",
+                "template": "",
+                "details": _DETAILS,
+                "model_info": {"general.architecture": "unknown"},
+                "capabilities": capabilities,
+                "modified_at": _UNDATED,
+            }
+        )
+
+    async def forward(self, request: Request) -> Response:
+        principal = self.auth.principal(request.headers)
+        path = request.url.path
+        refuse_dot_segments(request.scope["raw_path"].decode("latin-1"))
+        raw = await read_body(request.receive, request.headers, self.limit)
+        if request.method == "POST" and path in _EMBEDDINGS:
+            body = json_body.parse(raw)
+            targets = self.catalog.targets(json_body.model(body), principal)
+            return await self._answer(request, targets, lambda to: _renamed(raw, body, to))
+        only = self.catalog.sole_deployment(is_ollama)
+        if only is None or principal.models is not None or not self.auth.one_user:
+            message = f"There is no {request.method} {path} here for this key: it needs one Ollama and one user."
+            raise RequestError(404, "not_found", message)
+        return await self._answer(request, [only], lambda to: raw)
+
+    async def _answer(
+        self, request: Request, deployments: list[Deployment], body: Callable[[Deployment], bytes]
+    ) -> Response:
+        id = request_id(request.headers)
+        path = with_query(request.scope["raw_path"].decode("latin-1"), request.scope)
+        headers = [*request.headers.items(), ("x-request-id", id)]
+        sent = self.upstream.send(deployments, path, body, headers, method=request.method)
+        answered = await cancel_on_disconnect(request.receive, sent)
+        if answered is None:
+            raise ClientGone
+        return _Relayed(Relay(answered.reply, [("X-Request-Id", id)], dialect=dialect.CHAT))
+
+
+class _Relayed(Response):
+    """A relay, where a handler must return a response."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._relay(scope, receive, send)
+
+
+def _renamed(raw: bytes, body: dict[str, object], to: Deployment) -> bytes:
+    """Older clients call the model `name`."""
+    if "model" in body:
+        return json_body.outgoing(raw, body, to.upstream_model)
+    return json_body.dump({**body, "name": to.upstream_model})
+
+
+def _listed(name: str) -> dict[str, object]:
+    return {
+        "name": name,
+        "model": name,
+        "modified_at": _UNDATED,
+        "size": 0,
+        "digest": "",
+        "details": _DETAILS,
+    }

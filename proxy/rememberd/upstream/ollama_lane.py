@@ -1,0 +1,172 @@
+"""The way for clients that speak Ollama's protocol: as bytes to an Ollama, translated to any other model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from rememberd.dialects import sse
+from rememberd.errors import RequestError, UpstreamUnavailable
+from rememberd.ports import Reply, Upstream
+from rememberd.types import CHAT, Deployment
+from rememberd.upstream.ollama_translation import Answer, chat_request, is_empty, streams
+
+_EMBEDDINGS = "/embeddings"
+_KEPT_HEADERS = ("retry-after", "request-id", "x-request-id")
+
+
+class OllamaLane:
+    """`Upstream` for the paths below `/api`. `lanes` are the ways to models of other protocols, by name."""
+
+    def __init__(self, lanes: Mapping[str, Upstream]) -> None:
+        self._lanes = lanes
+
+    async def send(
+        self,
+        deployment: Deployment,
+        path: str,
+        body: bytes,
+        headers: Sequence[tuple[str, str]],
+        *,
+        method: str = "POST",
+    ) -> Reply:
+        """Raises `RequestError` 404 for what only an Ollama can do, besides what the other lanes raise."""
+        if is_ollama(deployment):
+            base = (deployment.api_base or "").removesuffix("/v1")
+            return await self._lanes["bytes"].send(
+                replace(deployment, api_base=base), path, body, headers, method=method
+            )
+        asked = path.partition("?")[0]
+        said = orjson.loads(body) if body else {}
+        match asked:
+            case "/api/chat" | "/api/generate":
+                return await self._chat(deployment, asked, said, headers)
+            case "/api/embed" | "/api/embeddings":
+                return await self._embed(deployment, asked, said, headers)
+        message = f"{deployment.model_name} is not a model of an Ollama server, which alone has {asked}"
+        raise RequestError(404, "unsupported_endpoint", message, param="model")
+
+    async def _chat(
+        self, deployment: Deployment, path: str, body: dict[str, Any], headers: Sequence[tuple[str, str]]
+    ) -> Reply:
+        answer = Answer(path, deployment.model_name)
+        if is_empty(path, body):
+            return _Whole(200, [], answer.loaded())
+        request = chat_request(path, body, deployment.upstream_model)
+        reply = await self._ask(deployment, CHAT, request, headers)
+        if reply.status >= 300:
+            return await _error(reply)
+        if streams(body):
+            return _Lines(reply, answer)
+        return _Whole(200, _kept(reply), answer.whole(orjson.loads(await _read(reply))))
+
+    async def _embed(
+        self, deployment: Deployment, path: str, body: dict[str, Any], headers: Sequence[tuple[str, str]]
+    ) -> Reply:
+        texts = body.get("input", body.get("prompt", ""))
+        request = {"model": deployment.upstream_model, "input": texts, "encoding_format": "float"}
+        if body.get("dimensions"):
+            request["dimensions"] = body["dimensions"]
+        reply = await self._ask(deployment, _EMBEDDINGS, request, headers)
+        if reply.status >= 300:
+            return await _error(reply)
+        vectors = [each["embedding"] for each in orjson.loads(await _read(reply))["data"]]
+        found = {"model": deployment.model_name, "embeddings": vectors}
+        return _Whole(
+            200, _kept(reply), orjson.dumps({"embedding": vectors[0]} if path == "/api/embeddings" else found)
+        )
+
+    async def _ask(
+        self, deployment: Deployment, path: str, request: dict[str, Any], headers: Sequence[tuple[str, str]]
+    ) -> Reply:
+        return await self._lanes[deployment.lane(path)].send(deployment, path, orjson.dumps(request), headers)
+
+    async def close(self) -> None:
+        """Nothing: the lanes are closed by whoever opened them."""
+
+
+def is_ollama(deployment: Deployment) -> bool:
+    return deployment.provider in ("ollama", "ollama_chat")
+
+
+class _Whole:
+    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.status = status
+        self.headers = [*headers, ("content-type", "application/json"), ("content-length", str(len(body)))]
+        self._body = body
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield self._body
+
+    async def close(self) -> None:
+        pass
+
+
+class _Lines:
+    """A stream of events as lines of JSON."""
+
+    def __init__(self, reply: Reply, answer: Answer) -> None:
+        self.status = 200
+        self.headers = [*_kept(reply), ("content-type", "application/x-ndjson")]
+        self._reply, self._answer = reply, answer
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        async for event in _events(self._reply):
+            if event == b"[DONE]":
+                break
+            for line in self._answer.lines(_chunk(event)):
+                yield line
+        for line in self._answer.last_lines():
+            yield line
+
+    async def close(self) -> None:
+        await self._reply.close()
+
+
+async def _events(reply: Reply) -> AsyncIterator[bytes]:
+    """The data of each event as soon as it is whole."""
+    rest = b""
+    async for read in reply.chunks():
+        rest = (rest + read).replace(b"\r\n", b"\n")
+        whole, mark, rest = rest.rpartition(b"\n\n")
+        for data in sse.events(whole + mark):
+            yield data
+    for data in sse.events(rest):
+        yield data
+
+
+def _chunk(event: bytes) -> dict[str, Any]:
+    """Raises `UpstreamUnavailable` for an error in the stream and for what is no chunk."""
+    try:
+        chunk = orjson.loads(event)
+    except orjson.JSONDecodeError:
+        chunk = None
+    if not isinstance(chunk, dict) or chunk.get("error"):
+        raise UpstreamUnavailable("the model's stream broke off with an error")
+    return chunk
+
+
+async def _read(reply: Reply) -> bytes:
+    try:
+        return b"".join([chunk async for chunk in reply.chunks()])
+    finally:
+        await reply.close()
+
+
+async def _error(reply: Reply) -> Reply:
+    """With the provider's status and reason, in Ollama's shape."""
+    raw = await _read(reply)
+    try:
+        said = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        said = None
+    error = said.get("error") if isinstance(said, dict) else None
+    reason = error.get("message") if isinstance(error, dict) else error
+    return _Whole(reply.status, _kept(reply), orjson.dumps({"error": str(reason or "the provider refused")[:1000]}))
+
+
+def _kept(reply: Reply) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in reply.headers if name.lower() in _KEPT_HEADERS]
