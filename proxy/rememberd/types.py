@@ -37,7 +37,8 @@ class Space(NamedTuple):
 class Principal:
     """The holder of an API key. `user` is whom the key acts for if the request names nobody. `models` are the names
     that it may use, with `*` for any text. `scopes` are those that it may name; the first one is used if the request
-    names none. None means all."""
+    names none. None means all. `upstream_key` is the holder's own key, for providers that the operator has no key
+    of."""
 
     name: str
     user: str | None = None
@@ -47,6 +48,7 @@ class Principal:
     scopes: tuple[str, ...] | None = None
     requests_per_minute: int | None = None
     expires_at: Millis | None = None
+    upstream_key: str | None = field(default=None, repr=False)
 
     def may_ask(self, model: str) -> bool:
         return self.models is None or any(fnmatchcase(model, pattern) for pattern in self.models)

@@ -13,7 +13,8 @@ import aiohttp
 import pytest
 from prometheus_client import REGISTRY
 
-from rememberd.dialects import chat, responses, sse
+from rememberd.dialects import chat, responses
+from rememberd.dialects.formats import sse
 from rememberd.dialects.registry import Dialect
 from rememberd.http.relay import OnEnd
 from rememberd.http.response_buffer import COPY_LIMIT

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rememberd.dialects import chat, messages, responses, sse
+from rememberd.dialects import chat, messages, responses
+from rememberd.dialects.formats import sse
 from rememberd.dialects.registry import Dialect
 from rememberd.errors import UpstreamUnavailable
 

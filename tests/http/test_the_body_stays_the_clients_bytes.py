@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rememberd.dialects import body as json_body
-from rememberd.dialects import raw_json
+from rememberd.dialects.formats import raw_json
 from rememberd.dialects.registry import DIALECTS
 from tests.support.raw_bodies import Number, Pairs, pairs, written
 

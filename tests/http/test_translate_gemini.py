@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from rememberd.dialects import sse
-from rememberd.upstream.litellm_lane import LitellmLane
+from rememberd.dialects.formats import sse
 from rememberd.upstream.model_list import deployment
+from rememberd.upstream.translate.litellm_lane import LitellmLane
 
 ASKED = {
     "model": "gemini",

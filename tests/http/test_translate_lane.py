@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 import pytest
 
-from rememberd.dialects import sse
+from rememberd.dialects.formats import sse
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.ports import Reply
 from rememberd.types import Deployment
-from rememberd.upstream.litellm_lane import LitellmLane
+from rememberd.upstream.translate.litellm_lane import LitellmLane
 from tests.support.fake_model import Behaviour, FakeModel, anthropic_stream
 from tests.support.loopback import PATH, proxy_app, serving
 

@@ -12,10 +12,10 @@ from typing import Any
 import orjson
 import pytest
 
-from rememberd.dialects import sse
+from rememberd.dialects.formats import sse
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.types import CHAT, MESSAGES, RESPONSES, Deployment
-from rememberd.upstream.litellm_lane import LitellmLane
+from rememberd.upstream.translate.litellm_lane import LitellmLane
 from tests.support.fake_model import Behaviour, FakeModel, chat_stream, event
 
 # litellm's own types, as pydantic builds their schema.

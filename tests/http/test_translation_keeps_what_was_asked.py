@@ -11,7 +11,7 @@ import pytest
 from rememberd.errors import RequestError
 from rememberd.ports import Reply
 from rememberd.types import CHAT, MESSAGES, RESPONSES, Deployment
-from rememberd.upstream.litellm_lane import LitellmLane
+from rememberd.upstream.translate.litellm_lane import LitellmLane
 from tests.support.fake_model import FakeModel
 
 # litellm's own types, as pydantic builds their schema.

@@ -11,7 +11,7 @@ from anthropic.types import Message, RawMessageStreamEvent
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from rememberd.dialects import sse
+from rememberd.dialects.formats import sse
 from tests.support.fake_model import Behaviour, FakeModel, anthropic_stream, responses_stream
 from tests.support.proxy_server import Proxy
 

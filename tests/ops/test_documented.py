@@ -55,7 +55,7 @@ def test_the_readme_can_be_read_in_five_minutes() -> None:
 def test_every_setting_can_come_from_the_environment() -> None:
     """By the name the file's first lines give; what is not supported yet is refused, not ignored."""
     lists = ("keys", "model_list", "fallbacks", "side_tasks", "master_key_command", "cors_origins", "redact")
-    tables = dict.fromkeys((*lists, "private_scopes", "private_classes", "aliases"))
+    tables = dict.fromkeys((*lists, "private_scopes", "private_classes", "aliases", "upstreams"))
     samples = {"placement": "system", "host": "localhost", "log_format": "json"} | tables
     for path, item in iter_fields(Settings):
         value = samples.get(path[-1], "true" if item.default is False else "7")

@@ -71,10 +71,15 @@ def entry(name: str, model: str, base: str, **info: Any) -> dict[str, Any]:
 
 @contextmanager
 def running(
-    folder: Path, models: Mapping[str, str], *, others: Sequence[Mapping[str, Any]] = (), **settings: Any
+    folder: Path,
+    models: Mapping[str, str],
+    *,
+    others: Sequence[Mapping[str, Any]] = (),
+    options: Sequence[str] = (),
+    **settings: Any,
 ) -> Iterator[Proxy]:
     """`models` maps a model's name to its API base, `others` are entries of `model_list`; `settings` replaces tables;
-    `keys=None` runs without keys."""
+    `keys=None` runs without keys; `options` are further ones of `serve`."""
     folder.mkdir(parents=True, exist_ok=True)
     listed = [
         {"model_name": name, "litellm_params": {"model": f"openai/{name}", "api_base": base, "api_key": "sk-up"}}
@@ -90,7 +95,7 @@ def running(
     path = folder / "rememberd.yaml"
     path.write_text(json.dumps(config))
     process = subprocess.Popen(
-        [sys.executable, "-m", "rememberd", "serve", "--config", str(path)],
+        [sys.executable, "-m", "rememberd", "serve", "--config", str(path), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from rememberd.dialects.raw_json import splice
+from rememberd.dialects.formats.raw_json import splice
 from rememberd.dialects.registry import Dialect
 from rememberd.dialects.user_message import UserMessage
 

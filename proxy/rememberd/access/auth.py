@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
+from rememberd.access.client_keys import ClientKeys
 from rememberd.access.principals import digest
 from rememberd.access.rate_limit import RateLimits
 from rememberd.errors import RequestError
@@ -25,7 +26,7 @@ class Auth:
 
     `configured`: the keys of the settings, by digest. Keys are looked up by digest. How long that takes depends on
     digests only, and nobody can choose a key by its digest, so the time says nothing about the keys that exist. The
-    admin key is compared in constant time."""
+    admin key is compared in constant time. With `client_keys` everybody may come in who has a key for a provider."""
 
     def __init__(
         self,
@@ -35,8 +36,10 @@ class Auth:
         local_only: bool = True,
         origins: Collection[str] = (),
         limits: RateLimits | None = None,
+        client_keys: ClientKeys | None = None,
     ) -> None:
         self.local_only, self.origins, self.limits = local_only, origins, limits
+        self.client_keys = client_keys
         self._configured = configured
         self._made: Mapping[bytes, Principal] = {}
         self._seen, self._ever_made = False, True  # until somebody has looked
@@ -53,7 +56,7 @@ class Auth:
         """True if nobody but one user can come in, as far as is known which keys were made."""
         holders = self._principals.values()
         named = any(each.trust_identity or each.jwt_secret for each in holders)
-        return self._seen and not named and len({each.user for each in holders}) <= 1
+        return self.client_keys is None and self._seen and not named and len({each.user for each in holders}) <= 1
 
     def reload(self, other: Auth) -> None:
         """Take over the configured keys of `other`, all at once."""
@@ -74,6 +77,8 @@ class Auth:
 
         Raises `RequestError` 401 for a missing, unknown or expired key, 403 for a web page of another site, 429
         over the key's limit."""
+        if self.client_keys is not None and (own := _key(headers)):
+            return self.client_keys.principal(own)
         if self._needs_no_key:
             _refuse_strangers(headers, self.origins)
             return LOCAL

@@ -54,15 +54,19 @@ class Forward:
     def _target(self, request: Request, principal: Principal, path: str, raw: bytes) -> Target:
         """Who is asked, and with which body. A body counts in a POST only."""
         shared = request.method == "POST" and path.rstrip("/") in STATELESS
-        if raw and "json" in request.headers.get("content-type", "json") and (shared or self.auth.one_user):
+        if raw and "json" in request.headers.get("content-type", "json") and (shared or self._alone(principal)):
             body = json_body.parse(raw)
             if "model" in body:
                 choices = self.catalog.targets(json_body.model(body), principal)
                 return choices, lambda to: json_body.outgoing(raw, body, to.upstream_model)
-        only = self.catalog.sole_deployment()
-        if only is None or principal.models is not None or not self.auth.one_user:
+        only = self.catalog.sole_deployment(principal)
+        if only is None or not self._alone(principal):
             raise not_here(request.method, path)
         return [only], lambda to: raw
+
+    def _alone(self, principal: Principal) -> bool:
+        """Does the provider's key serve this caller only?"""
+        return principal.upstream_key is not None or self.auth.one_user
 
 
 async def near_miss(request: Request) -> Response:

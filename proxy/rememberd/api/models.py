@@ -42,7 +42,8 @@ class Models:
 
     async def names(self, principal: Principal) -> list[str]:
         """What `principal` may ask for."""
-        names = dict.fromkeys([*self.catalog.names(), *await self._from_wildcards()])
+        wild = await (self._with_own_key(principal) if principal.upstream_key else self._from_wildcards())
+        names = dict.fromkeys([*self.catalog.names(), *wild])
         return [name for name in names if principal.may_ask(name)]
 
     async def read(self, request: Request) -> Response:
@@ -54,16 +55,21 @@ class Models:
         async with self._asking:
             wildcards = self.catalog.wildcards()
             if wildcards != self._asked_for or time.monotonic() - self._asked > _FRESH_SECONDS:
-                found = await asyncio.gather(*(self._expand(each) for each in wildcards))
+                found = await asyncio.gather(*(self._expand(each, self.catalog.resolve(each)) for each in wildcards))
                 self._wild = [name for names in found for name in names]
                 self._asked, self._asked_for = time.monotonic(), wildcards
         return self._wild
 
-    async def _expand(self, wildcard: str) -> list[str]:
+    async def _with_own_key(self, principal: Principal) -> list[str]:
+        """What the providers show to the holder of this key; kept for nobody."""
+        wildcards = self.catalog.wildcards()
+        asked = (self._expand(each, self.catalog.targets(each, principal)[0]) for each in wildcards)
+        return [name for names in await asyncio.gather(*asked) for name in names]
+
+    async def _expand(self, wildcard: str, deployment: Deployment) -> list[str]:
         """`openai/*` becomes what OpenAI lists, `claude-*` those of its models that begin so; a provider that does
         not answer adds nothing."""
         try:
-            deployment = self.catalog.resolve(wildcard)
             names = await self.listing(deployment)
         except (RequestError, UpstreamUnavailable) as error:
             log.warning("no models listed for %s: %s", wildcard, error)

@@ -20,7 +20,7 @@ from rememberd.http.responses import json_response
 from rememberd.types import Deployment
 from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.failover import Failover
-from rememberd.upstream.ollama_lane import is_ollama
+from rememberd.upstream.translate.ollama_lane import is_ollama
 
 _VERSION = "0.13.0"  # of the protocol that is spoken here; clients refuse what is much older
 _EMBEDDINGS = ("/api/embed", "/api/embeddings")
@@ -84,8 +84,8 @@ class OllamaApi:
             body = json_body.parse(raw)
             targets = self.catalog.targets(json_body.model(body), principal)
             return await self._answer(request, targets, lambda to: _renamed(raw, body, to))
-        only = self.catalog.sole_deployment(is_ollama)
-        if only is None or principal.models is not None or not self.auth.one_user:
+        only = self.catalog.sole_deployment(principal, is_ollama)
+        if only is None or not self.auth.one_user:
             message = f"There is no {request.method} {path} here for this key: it needs one Ollama and one user."
             raise RequestError(404, "not_found", message)
         return await self._answer(request, [only], lambda to: raw)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
+
+import click
 
 from rememberd.cli import command as a_command
 from rememberd.cli import config_file, config_option, settings_of
@@ -13,10 +18,25 @@ from rememberd.processes import run as processes
 EXAMPLES = """\
   OPENAI_API_KEY=… rememberd serve
   rememberd serve --config team.yaml
+  rememberd serve --upstream https://api.openai.com/v1 --upstream claude-=https://api.anthropic.com
 """
 
 
 @a_command("serve", EXAMPLES)
 @config_option
-def command(config: Path | None) -> int:
+@click.option(
+    "--upstream",
+    multiple=True,
+    metavar="[BEGINNING=]URL",
+    help="a provider that gets the client's own key, for models whose names begin so; no configuration is needed",
+)
+def command(config: Path | None, upstream: tuple[str, ...]) -> int:
+    if upstream:
+        os.environ["REMEMBERD_UPSTREAMS"] = json.dumps(_by_beginning(upstream))
     return asyncio.run(processes.serve(settings_of(config), config_file(config), os.environ))
+
+
+def _by_beginning(upstream: Iterable[str]) -> dict[str, str]:
+    """`BEGINNING=URL`, or a URL for all other models."""
+    pairs = (re.fullmatch(r"(?:([^=:]*)=)?(.*)", each, re.DOTALL) for each in upstream)
+    return {pair[1] or "": pair[2] for pair in pairs if pair}

@@ -8,7 +8,15 @@ from typing import Any, NoReturn
 
 import orjson
 
-from rememberd.dialects.raw_json import Edit, content_start, elements, last_member, model_values, splice, top_level
+from rememberd.dialects.formats.raw_json import (
+    Edit,
+    content_start,
+    elements,
+    last_member,
+    model_values,
+    splice,
+    top_level,
+)
 from rememberd.errors import RequestError
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rememberd.dialects import sse
 from rememberd.dialects import user_message as questions
 from rememberd.dialects.body import before_content, dump, first_element, is_content, loads
-from rememberd.dialects.raw_json import Edit
+from rememberd.dialects.formats import sse
+from rememberd.dialects.formats.raw_json import Edit
 from rememberd.dialects.user_message import Said, UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable, openai_body
 

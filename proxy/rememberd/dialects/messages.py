@@ -6,10 +6,10 @@ import re
 from typing import Any
 
 from rememberd.dialects import client_text as boilerplate
-from rememberd.dialects import sse
 from rememberd.dialects import user_message as questions
 from rememberd.dialects.body import before_content, dump, dump_text, loads
-from rememberd.dialects.raw_json import Edit, last_member, top_level
+from rememberd.dialects.formats import sse
+from rememberd.dialects.formats.raw_json import Edit, last_member, top_level
 from rememberd.dialects.user_message import Said, UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable, anthropic_body
 

@@ -6,7 +6,7 @@ import re
 from typing import Any, Protocol
 
 from rememberd.dialects import chat, messages, ollama, responses
-from rememberd.dialects.raw_json import Edit
+from rememberd.dialects.formats.raw_json import Edit
 from rememberd.dialects.user_message import Said, UserMessage
 from rememberd.errors import UpstreamUnavailable
 

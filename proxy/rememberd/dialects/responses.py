@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from rememberd.dialects import sse
 from rememberd.dialects import user_message as questions
 from rememberd.dialects.body import before_content, before_text, dump, first_element, loads
-from rememberd.dialects.raw_json import Edit, last_member, top_level
+from rememberd.dialects.formats import sse
+from rememberd.dialects.formats.raw_json import Edit, last_member, top_level
 from rememberd.dialects.user_message import Said, UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable, openai_body
 

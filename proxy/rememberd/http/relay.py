@@ -10,7 +10,8 @@ from typing import TypeVar
 from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
 
-from rememberd.dialects import chat, sse
+from rememberd.dialects import chat
+from rememberd.dialects.formats import sse
 from rememberd.dialects.registry import Dialect
 from rememberd.errors import UpstreamUnavailable
 from rememberd.http.response_buffer import COPY_LIMIT, ResponseBuffer

@@ -18,7 +18,7 @@ from rememberd.access.auth import Auth
 from rememberd.access.idempotency import owned
 from rememberd.access.identity import identify
 from rememberd.dialects import body as json_body
-from rememberd.dialects.raw_json import Edit
+from rememberd.dialects.formats.raw_json import Edit
 from rememberd.dialects.registry import CHAT_PATHS, Dialect
 from rememberd.dialects.side_tasks import Pattern, is_side_task
 from rememberd.errors import QueueUnavailable
@@ -187,8 +187,8 @@ class Chat:
     def _deployments(self, dialect: Dialect, principal: Principal, body: dict[str, Any]) -> list[Deployment]:
         """Those of the model. A Responses request may name none (a stored `prompt` holds it): then the only provider
         of that dialect is asked."""
-        unnamed = dialect.PATH == RESPONSES and "model" not in body and principal.models is None
-        if unnamed and (only := self.catalog.sole_deployment(lambda each: RESPONSES in each.speaks)):
+        unnamed = dialect.PATH == RESPONSES and "model" not in body
+        if unnamed and (only := self.catalog.sole_deployment(principal, lambda each: RESPONSES in each.speaks)):
             return [only]
         return self.catalog.targets(json_body.model(body), principal)
 

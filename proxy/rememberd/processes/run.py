@@ -222,9 +222,11 @@ def _settle() -> None:
 
 async def model_list(settings: Settings, environ: Mapping[str, str]) -> list[dict[str, Any]]:
     """What is configured, or else what the environment offers."""
-    from rememberd.upstream import ollama
+    from rememberd.upstream import client_keys, ollama
     from rememberd.upstream.catalog import defaults
 
+    if settings.upstreams is not None:
+        return client_keys.model_list(settings.upstreams)
     if settings.model_list is not None:
         return settings.model_list
     return defaults(environ, await ollama.models(ollama.base(environ)))

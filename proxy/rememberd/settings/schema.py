@@ -161,6 +161,10 @@ class Settings:
     fallbacks: list[dict[str, list[str]]] | None = setting(
         None, "models to ask when one fails before its first byte, in LiteLLM's format; null = none"
     )
+    upstreams: dict[str, str] | None = setting(
+        None, "providers that get the client's own key, by how a model's name begins, as {\"\": URL}; null = none"
+    )
+    upstreams_anywhere: bool = setting(False, "serve them beyond this machine too: people are known by their keys")
     keys: list[Key] | None = setting(None, "API keys; null = no key needed, loopback only, one user 'local'")
     admin_key: str | None = setting(None, "opens the admin API; /metrics asks for it then")
     memory: Memory = table(Memory)
@@ -194,7 +198,8 @@ def _check(settings: Settings) -> None:
     server, memory = settings.server, settings.memory
     for path, item in iter_fields(Settings):
         _check_number(".".join(path), reduce(getattr, path, settings), item.metadata)
-    if not settings.keys and not settings.admin_key and not server.local_only:
+    _check_upstreams(settings)
+    if not settings.keys and not settings.admin_key and not server.local_only and not settings.upstreams:
         raise ConfigError(
             f"refusing to listen on {server.host} without keys: anybody there could read the memories. "
             "Add an entry to `keys`, set `admin_key` to make keys later, or listen on 127.0.0.1"
@@ -209,6 +214,20 @@ def _check(settings: Settings) -> None:
     for name in memory.redact or []:
         if name not in PERSONAL:
             raise ConfigError(f"memory.redact knows {', '.join(PERSONAL)}, not {name!r}")
+
+
+def _check_upstreams(settings: Settings) -> None:
+    if settings.upstreams is None:
+        return
+    if settings.model_list or settings.keys or settings.admin_key:
+        raise ConfigError(
+            "upstreams: clients bring their own keys there, so leave out model_list, keys and admin_key"
+        )
+    if not settings.server.local_only and not settings.upstreams_anywhere:
+        raise ConfigError(
+            f"refusing to serve `upstreams` on {settings.server.host}: anybody there could use this proxy. "
+            "Listen on 127.0.0.1, or set upstreams_anywhere"
+        )
 
 
 def _check_number(name: str, value: Any, bounds: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from rememberd.errors import ConfigError, RequestError
 from rememberd.types import Deployment, Principal
 from rememberd.upstream import ollama
+from rememberd.upstream.client_keys import with_client_key
 from rememberd.upstream.model_list import Params, UnknownProviderError, deployment, ignored_params, read_entry
 from rememberd.upstream.providers import default_key, infer
 
@@ -106,7 +107,9 @@ class Catalog:
             raise RequestError(403, "model_not_allowed", message, param="model")
         name = self._aliases.get(model, model)
         others = [other for other in self._fallbacks.get(name, ()) if principal.may_ask(other)]
-        return [deployment for each in (name, *others) for deployment in self._deployments(each)]
+        found = [deployment for each in (name, *others) for deployment in self._deployments(each)]
+        key = principal.upstream_key
+        return found if key is None else [with_client_key(each, key) for each in found]
 
     def resolve(self, model: str) -> Deployment:
         """The one whose turn it is. Raises `RequestError` 404."""
@@ -116,12 +119,18 @@ class Catalog:
         """All that may answer for this name, without its fallbacks. Raises `RequestError` 404."""
         return list(self._deployments(self._aliases.get(model, model)))
 
-    def sole_deployment(self, accepts: Callable[[Deployment], bool] = lambda each: True) -> Deployment | None:
+    def sole_deployment(
+        self, principal: Principal, accepts: Callable[[Deployment], bool] = lambda each: True
+    ) -> Deployment | None:
         """A deployment at the one provider, address and key that all models have, of those that `accepts` says; None
-        if there are several."""
+        if there are several, or if this key may use certain models only."""
+        if principal.models is not None:
+            return None
         found = [each for name in (*self._exact, *self._wildcards) if accepts(each := self.resolve(name))]
         places = {(each.provider, each.api_base, each.api_key) for each in found}
-        return found[0] if len(places) == 1 else None
+        if len(places) != 1:
+            return None
+        return found[0] if principal.upstream_key is None else with_client_key(found[0], principal.upstream_key)
 
     def _tagged(self, model: str) -> str:
         """`model` as it is listed: for Ollama's clients, NAME and NAME:latest are the same."""

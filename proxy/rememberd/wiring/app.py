@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from rememberd.access.api_keys import ApiKeyStore, KeyWatcher
 from rememberd.access.audit_log import AuditLog, AuditMiddleware
 from rememberd.access.auth import Auth
+from rememberd.access.client_keys import ClientKeys, load_secret
 from rememberd.access.rate_limit import RateLimits
 from rememberd.api.admin import Admin
 from rememberd.api.dependencies import CallerResolver
@@ -42,8 +43,8 @@ from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.failover import Failover
 from rememberd.upstream.http_proxy import HttpProxies
-from rememberd.upstream.litellm_lane import LitellmLane
-from rememberd.upstream.ollama_lane import OllamaLane
+from rememberd.upstream.translate.litellm_lane import LitellmLane
+from rememberd.upstream.translate.ollama_lane import OllamaLane
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_audit_log, build_keys, build_privacy
 from rememberd.wiring.encryption import Encryption
@@ -127,12 +128,16 @@ def _parts(
     encryption: Encryption,
 ) -> Parts:
     limits = RateLimits(settings.data_path / "limits")
+    client_keys = None
+    if settings.upstreams is not None:
+        client_keys = ClientKeys(load_secret(settings.data_path / "client-keys.secret"))
     auth = Auth(
         configured_keys(settings.keys or ()),
         settings.admin_key,
         local_only=settings.server.local_only,
         origins=settings.server.cors_origins or [],
         limits=limits,
+        client_keys=client_keys,
     )
     keys = build_keys(settings, encryption)
     byte_lane, litellm_lane = ByteLane(HttpProxies.of(environ)), LitellmLane()

@@ -24,7 +24,7 @@ from rememberd.types import CHAT, Deployment
 from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.http_proxy import HttpProxies
-from rememberd.upstream.litellm_lane import LitellmLane, load_litellm
+from rememberd.upstream.translate.litellm_lane import LitellmLane, load_litellm
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_embedder, build_privacy
 from rememberd.wiring.encryption import Encryption, open_encryption

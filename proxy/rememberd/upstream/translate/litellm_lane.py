@@ -16,10 +16,10 @@ from prometheus_client import Counter
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.ports import Reply
 from rememberd.types import CHAT, Deployment
-from rememberd.upstream.litellm_dialects import TRANSLATIONS, Translation
+from rememberd.upstream.translate.litellm_dialects import TRANSLATIONS, Translation
 
 if TYPE_CHECKING:
-    from rememberd.upstream.litellm_http import Traffic
+    from rememberd.upstream.translate.litellm_http import Traffic
 
 log = logging.getLogger("rememberd.translate")
 _failures = Counter("rememberd_translate_failures", "Requests or answers that litellm could not translate.")
@@ -58,7 +58,9 @@ class LitellmLane:
         asked = translation.asked(_parsed(body))
         if self._litellm is None:
             self._litellm = await asyncio.to_thread(load_litellm)
-        traffic = importlib.import_module("rememberd.upstream.litellm_http").watch()  # httpx comes as late as litellm
+        traffic = importlib.import_module(
+            "rememberd.upstream.translate.litellm_http"
+        ).watch()  # httpx comes as late as litellm
         try:
             answer = await translation.call(self._litellm, asked, _arguments(deployment))
             if asked.get("stream"):
@@ -84,7 +86,7 @@ def _parsed(body: bytes) -> Any:
 def load_litellm() -> Any:
     """litellm, which calls nobody at its import: `rememberd/__init__.py` sets the environment that it reads then."""
     litellm: Any = importlib.import_module("litellm")
-    importlib.import_module("rememberd.upstream.litellm_http").install()
+    importlib.import_module("rememberd.upstream.translate.litellm_http").install()
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     litellm.suppress_startup_output = True

@@ -11,7 +11,7 @@ import orjson
 
 from rememberd.errors import RequestError, anthropic_body, openai_body
 from rememberd.types import CHAT, MESSAGES, RESPONSES
-from rememberd.upstream.messages_stream import message_events
+from rememberd.upstream.translate.messages_stream import message_events
 
 Json = dict[str, Any]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 
-from rememberd.dialects import sse
+from rememberd.dialects.formats import sse
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.ports import Reply, Upstream
 from rememberd.types import CHAT, Deployment
-from rememberd.upstream.ollama_translation import Answer, chat_request, is_empty, streams
+from rememberd.upstream.translate.ollama_translation import Answer, chat_request, is_empty, streams
 
 _EMBEDDINGS = "/embeddings"
 _KEPT_HEADERS = ("retry-after", "request-id", "x-request-id")

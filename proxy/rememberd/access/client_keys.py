@@ -1,0 +1,42 @@
+"""People who are known by a key of their provider, of which nothing is kept but a keyed hash."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from hashlib import sha256
+from pathlib import Path
+
+from rememberd.types import Principal
+
+_SECRET_BYTES = 32
+
+
+class ClientKeys:
+    """`secret` makes the hash: without it nobody can tell whether a key they know is one of ours."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def principal(self, key: str) -> Principal:
+        """Whoever sends `key`: the same user for the same key, on this machine only."""
+        user = f"key-{hmac.new(self._secret, key.encode('utf-8', 'surrogateescape'), sha256).hexdigest()[:32]}"
+        return Principal(user, user=user, upstream_key=key)
+
+
+def load_secret(path: Path) -> bytes:
+    """The secret in `path`; the first process that asks makes it. Raises `OSError`."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(_SECRET_BYTES))
+        try:
+            os.link(made, path)  # whole, or not at all
+        except FileExistsError:
+            pass  # another process was first
+        finally:
+            made.unlink()
+    return path.read_bytes()
