@@ -31,6 +31,7 @@ _QUOTING_LOGGERS = (
 )
 
 _CLASS_NAMES = re.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Exception)\b[\s:.-]*)+")
+_HTTP = "rememberd.upstream.translate.litellm_http"  # imports httpx, and comes as late as litellm
 _TRY_AGAIN = (429, 503, 529)
 _KEPT_HEADERS = ("retry-after", "request-id", "x-request-id")
 
@@ -86,7 +87,7 @@ def _parsed(body: bytes) -> Any:
 def load_litellm() -> Any:
     """litellm, which calls nobody at its import: `rememberd/__init__.py` sets the environment that it reads then."""
     litellm: Any = importlib.import_module("litellm")
-    importlib.import_module("rememberd.upstream.translate.litellm_http").install()
+    importlib.import_module(_HTTP).install()
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     litellm.suppress_startup_output = True
