@@ -67,4 +67,5 @@ async def test_a_chat_client_asks_gemini(stream: bool) -> None:
     part = "delta" if stream else "message"
     said = "".join(event["choices"][0][part].get("content") or "" for event in events)
     assert (reply.status, said) == (200, "In Oslo.")
+    assert len({event["id"] for event in events}) == 1
     assert not stream or raw.endswith(b"data: [DONE]\n\n")

@@ -10,12 +10,12 @@ import pytest
 
 from rememberd.errors import RequestError
 from rememberd.ports import Reply
-from rememberd.types import CHAT, MESSAGES, RESPONSES, Deployment
+from rememberd.types import CHAT, COUNT_TOKENS, MESSAGES, RESPONSES, Deployment
 from rememberd.upstream.translate.litellm_lane import LitellmLane
 from tests.support.fake_model import FakeModel
 
 # litellm's own types, as pydantic builds their schema.
-pytestmark = pytest.mark.filterwarnings("ignore:Item .* on TypedDict class:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:Items? .* on TypedDict class:UserWarning")
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -78,15 +78,48 @@ async def test_chat_to_claude(upstream: FakeModel) -> None:
     )
 
 
-async def test_what_claude_cannot_is_named_or_dropped(upstream: FakeModel) -> None:
-    """`seed` is OpenAI's own: 400 with its name, or left out where the operator says `drop_params`."""
+async def test_what_claude_cannot_is_dropped_or_named(upstream: FakeModel) -> None:
+    """A hint such as `seed` is left out, and a header says so; what would change the answer's shape is 400."""
     said = [{"role": "user", "content": "Hi"}]
-    with pytest.raises(RequestError, match="seed") as raised:
-        await ask(claude(upstream), CHAT, messages=said, seed=7)
-    assert raised.value.status == 400
+    for stream in (False, True):
+        reply = await ask(claude(upstream), CHAT, messages=said, seed=7, presence_penalty=0.1, stream=stream)
+        assert (reply.status, dict(reply.headers)["x-dropped-parameters"]) == (200, "seed, presence_penalty")
+        assert not {"seed", "presence_penalty"} & upstream.requests[-1].json.keys()
+        await reply.close()
+    reply = await ask(claude(upstream), RESPONSES, input="Hi", text={"verbosity": "low"})
+    assert (reply.status, dict(reply.headers)["x-dropped-parameters"]) == (200, "text.verbosity")
+    seen = len(upstream.requests)
+    with pytest.raises(RequestError, match="logprobs") as raised:
+        await ask(claude(upstream), CHAT, messages=said, logprobs=True)
+    assert (raised.value.status, len(upstream.requests)) == (400, seen)
+
+
+async def test_openai_gets_nothing_that_litellm_made_up(upstream: FakeModel) -> None:
+    """No thoughts with Anthropic's signatures, no nulls of the web search, one system text at the beginning."""
+    thought = {"type": "thinking", "thinking": "hm", "signature": "sig"}
+    said = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": [thought, {"type": "text", "text": "Hello"}]},
+        {"role": "user", "content": "Again"},
+    ]
+    await ask(gpt(upstream), MESSAGES, messages=said, max_tokens=9)
+    assert "sig" not in str(upstream.requests[-1].json)
+    search = {"type": "web_search", "filters": None, "user_location": None, "search_context_size": None}
+    items = [{"role": "developer", "content": "B"}, {"role": "user", "content": "Hi"}]
+    await ask(gpt(upstream), RESPONSES, instructions="A", input=items, tools=[search])
+    sent = upstream.requests[-1].json
+    assert sent["web_search_options"] == {}
+    assert sent["messages"][0] == {"role": "system", "content": "A\n\nB"}
+    assert [message["role"] for message in sent["messages"]] == ["system", "user"]
+
+
+async def test_tokens_of_a_translated_model_are_estimated(upstream: FakeModel) -> None:
+    """Claude Code asks for them before it sends; nobody else has that path."""
+    said = [{"role": "user", "content": "word " * 700}]
+    reply = await ask(gpt(upstream), COUNT_TOKENS, messages=said, system="Be brief.")
+    counted = orjson.loads(b"".join([chunk async for chunk in reply.chunks()]))["input_tokens"]
+    assert 700 < counted < 1400
     assert upstream.requests == []
-    assert (await ask(claude(upstream, drop_params=True), CHAT, messages=said, seed=7)).status == 200
-    assert "seed" not in upstream.requests[-1].json
 
 
 async def test_messages_to_chat(upstream: FakeModel) -> None:

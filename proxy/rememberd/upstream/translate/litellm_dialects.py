@@ -11,6 +11,7 @@ import orjson
 
 from rememberd.errors import RequestError, anthropic_body, openai_body
 from rememberd.types import CHAT, MESSAGES, RESPONSES
+from rememberd.upstream.translate.chat_request import for_openai
 from rememberd.upstream.translate.messages_stream import message_events
 
 Json = dict[str, Any]
@@ -82,7 +83,7 @@ def _is_conversation(said: Any, name: str) -> bool:
 
 
 def _call_chat(litellm: Any, asked: Json, deployment: Json) -> Any:
-    return litellm.acompletion(**deployment, **asked)
+    return litellm.acompletion(**deployment, **_adapted(asked, deployment["model"]))
 
 
 # litellm's public `anthropic_messages` and `aresponses` need its MCP package as soon as a request has tools, and look
@@ -94,6 +95,7 @@ async def _call_messages(litellm: Any, asked: Json, deployment: Json) -> Any:
     adapter, model = module.AnthropicAdapter(), deployment["model"]
     said = {"max_tokens": _MAX_TOKENS, **asked, "model": model}
     request, names = adapter.translate_completion_input_params_with_tool_mapping(said)
+    request = _adapted(request, model)
     if not asked.get("stream"):
         answer = await litellm.acompletion(**{**request, **deployment})
         return adapter.translate_completion_output_params(answer, names)
@@ -122,7 +124,13 @@ class _Named:
 
 def _call_responses(litellm: Any, asked: Json, deployment: Json) -> Any:
     module: Any = importlib.import_module("litellm.responses.litellm_completion_transformation.handler")
-    handler = module.LiteLLMCompletionTransformationHandler()
+
+    class Handler(module.LiteLLMCompletionTransformationHandler):  # type: ignore[misc]
+        async def async_response_api_handler(self, *args: Any, litellm_completion_request: Json, **rest: Any) -> Any:
+            request = _adapted(litellm_completion_request, deployment["model"])
+            return await super().async_response_api_handler(*args, litellm_completion_request=request, **rest)
+
+    handler = Handler()
     request = {name: value for name, value in asked.items() if name not in ("input", "stream")}
     return handler.response_api_handler(
         input=asked["input"],
@@ -131,6 +139,10 @@ def _call_responses(litellm: Any, asked: Json, deployment: Json) -> Any:
         _is_async=True,
         **deployment,
     )
+
+
+def _adapted(request: Json, model: str) -> Json:
+    return for_openai(request) if model.startswith("openai/") else request
 
 
 def _chat(answer: Any, model: str) -> bytes:
@@ -147,7 +159,11 @@ def _chat(answer: Any, model: str) -> bytes:
 
 
 async def _chat_events(chunks: AsyncIterator[Any], model: str) -> AsyncIterator[bytes]:
+    """Under the id of the first chunk: some providers' chunks come with ids of their own."""
+    id = None
     async for chunk in chunks:
+        id = id or chunk.id
+        chunk.id = id
         yield b"data: " + _chat(chunk, model) + b"\n\n"
     yield b"data: [DONE]\n\n"
 

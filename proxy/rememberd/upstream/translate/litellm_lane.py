@@ -6,23 +6,22 @@ import asyncio
 import importlib
 import json
 import logging
-import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from prometheus_client import Counter
 
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.ports import Reply
-from rememberd.types import CHAT, Deployment
+from rememberd.types import CHAT, COUNT_TOKENS, Deployment
+from rememberd.upstream.translate.chat_request import HINTS, estimated_tokens, without_hints
+from rememberd.upstream.translate.faults import FAILURES, WholeReply, broken, failed
 from rememberd.upstream.translate.litellm_dialects import TRANSLATIONS, Translation
 
 if TYPE_CHECKING:
     from rememberd.upstream.translate.litellm_http import Traffic
 
 log = logging.getLogger("rememberd.translate")
-_failures = Counter("rememberd_translate_failures", "Requests or answers that litellm could not translate.")
 
 # Loggers whose lines show requests, answers, and addresses with keys in them.
 _QUOTING_LOGGERS = (
@@ -30,10 +29,7 @@ _QUOTING_LOGGERS = (
     *("openai", "anthropic", "httpx", "httpcore"),
 )
 
-_CLASS_NAMES = re.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Exception)\b[\s:.-]*)+")
 _HTTP = "rememberd.upstream.translate.litellm_http"  # imports httpx, and comes as late as litellm
-_TRY_AGAIN = (429, 503, 529)
-_KEPT_HEADERS = ("retry-after", "request-id", "x-request-id")
 
 
 class LitellmLane:
@@ -52,25 +48,31 @@ class LitellmLane:
         method: str = "POST",
     ) -> Reply:
         """The client's headers stay here. Raises `RequestError` for what cannot be translated."""
-        translation = TRANSLATIONS.get(path.partition("?")[0])
+        asked_path = path.partition("?")[0]
+        if asked_path == COUNT_TOKENS:
+            return WholeReply(200, [], orjson.dumps({"input_tokens": estimated_tokens(_parsed(body))}))
+        translation = TRANSLATIONS.get(asked_path)
         if translation is None:
             message = f"{deployment.provider}, which answers for {deployment.model_name}, has nothing like {path}"
             raise RequestError(404, "unsupported_endpoint", message, param="model")
         asked = translation.asked(_parsed(body))
         if self._litellm is None:
             self._litellm = await asyncio.to_thread(load_litellm)
-        traffic = importlib.import_module(
-            "rememberd.upstream.translate.litellm_http"
-        ).watch()  # httpx comes as late as litellm
+        arguments = _arguments(deployment)
+        asked, dropped = without_hints(asked, _supported(self._litellm, arguments["model"]))
+        ours = [("x-dropped-parameters", ", ".join(dropped))] if dropped else []
+        traffic = importlib.import_module(_HTTP).watch()
         try:
-            answer = await translation.call(self._litellm, asked, _arguments(deployment))
+            answer = await translation.call(self._litellm, asked, arguments)
             if asked.get("stream"):
-                return await _begin(answer, translation, deployment, traffic)
+                stream = await _begin(answer, translation, deployment, traffic)
+                stream.headers += ours
+                return stream
             whole = translation.whole(answer, deployment.model_name)
         # litellm raises its own errors, the providers' SDKs' and, on odd input, any other; _failed counts and logs.
         except Exception as error:  # noqa: BLE001
-            return _failed(error, deployment, translation, traffic)
-        return _Whole(200, [], whole)
+            return failed(error, deployment, translation, traffic)
+        return WholeReply(200, ours, whole)
 
     async def close(self) -> None:
         """Nothing: litellm keeps its connections for the life of the process."""
@@ -81,7 +83,12 @@ def _parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
+        pass
+    try:
         return orjson.loads(json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace"))
+    except orjson.JSONDecodeError as error:
+        message = "this model's provider cannot be sent a number of that size"
+        raise RequestError(400, "invalid_number", message) from error
 
 
 def load_litellm() -> Any:
@@ -104,6 +111,16 @@ def _mute(logger: logging.Logger) -> None:
     logger.addFilter(lambda record: False)
 
 
+def _supported(litellm: Any, model: str) -> Collection[str]:
+    """The parameters of OpenAI's chat that litellm knows the provider to have; all where it knows nothing."""
+    provider, _, name = model.partition("/")
+    try:
+        return litellm.get_supported_openai_params(model=name, custom_llm_provider=provider) or HINTS
+    except Exception as error:  # noqa: BLE001 - litellm raises anything for a provider that it does not know
+        log.info("litellm knows no parameters of %s (%s)", provider, type(error).__name__)
+        return HINTS
+
+
 def _arguments(deployment: Deployment) -> dict[str, Any]:
     base, provider = deployment.api_base, deployment.provider
     if deployment.lane(CHAT) == "bytes":
@@ -122,19 +139,6 @@ def _arguments(deployment: Deployment) -> dict[str, Any]:
         # reach servers with it. (Seen in 1.106.2; there is no public name for this switch.)
         "_skip_mcp_handler": True,
     }
-
-
-class _Whole:
-    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        self.status = status
-        self.headers = [*headers, ("content-type", "application/json"), ("content-length", str(len(body)))]
-        self._body = body
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        yield self._body
-
-    async def close(self) -> None:
-        pass
 
 
 async def _begin(answer: Any, translation: Translation, deployment: Deployment, traffic: Traffic) -> _Stream:
@@ -179,9 +183,9 @@ class _Stream:
         except UpstreamUnavailable:
             raise
         except Exception as error:  # as in send; here the relay says it in the stream
-            _failures.inc()
+            FAILURES.inc()
             log.warning("a stream broke off in mid-answer (%s)", type(error).__name__)
-            raise _broken(error, f"{self._deployment.provider} broke off in mid-answer") from error
+            raise broken(error, f"{self._deployment.provider} broke off in mid-answer") from error
 
     async def _read(self) -> AsyncIterator[Any]:
         yield self._first
@@ -202,89 +206,3 @@ class _Stream:
         await asyncio.sleep(0)  # a task cancelled before it began would not reach the connection
         read.cancel()
         return (await asyncio.gather(read, return_exceptions=True))[0]
-
-
-def _failed(error: Exception, deployment: Deployment, translation: Translation, traffic: Traffic) -> Reply:
-    """The provider's own answer, if there was one. Raises what our side has to say otherwise."""
-    import httpx  # comes with litellm, and as late
-
-    causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, httpx.HTTPStatusError):
-            if cause.response.has_redirect_location:
-                where = f"{cause.request.url.host} redirects elsewhere: set api_base to the address it moved to"
-                raise UpstreamUnavailable(where) from error
-            return _refusal(cause.response, translation)
-    if any(type(cause).__name__ == "UnsupportedParamsError" for cause in causes):
-        raise RequestError(400, "unsupported_parameter", _message(error).partition(" To drop these")[0]) from error
-    if any(isinstance(cause, httpx.TransportError | OSError) for cause in causes):
-        where = f"{deployment.provider} ({deployment.model_name})"
-        raise _broken(error, f"{where} is out of reach or did not answer in time") from error
-    if missing := [str(cause.name or cause) for cause in causes if isinstance(cause, ImportError)]:
-        raise UpstreamUnavailable(
-            f"{deployment.provider} needs a package that is not installed: {missing[-1]}"
-        ) from error
-    status = getattr(error, "status_code", 500)
-    if (
-        traffic.sent and (traffic.status or 0) < 400
-    ):  # so what came back is no answer: nothing that the client can mend
-        return _no_answer(error, status, deployment, translation)
-    if 400 <= status < 500:
-        return _Whole(status, [], orjson.dumps(translation.error(status, _message(error))))
-    _failures.inc()
-    names = " < ".join(type(cause).__name__ for cause in causes)  # the texts may quote the conversation
-    log.warning("litellm could not handle a request to %s: %s", deployment.provider, names)
-    if deployment.api_key is None:
-        raise UpstreamUnavailable(f"{deployment.provider} could not be asked; its api_key is missing") from error
-    message = f"This cannot be translated for {deployment.provider}: check the shape of messages and tools."
-    raise RequestError(400, "untranslatable", message) from error
-
-
-def _no_answer(error: Exception, status: int, deployment: Deployment, translation: Translation) -> Reply:
-    """The provider's own error where a stream began with one, with the status that lets clients try again."""
-    _failures.inc()
-    log.warning("%s sent no answer (%s)", deployment.provider, type(error).__name__)
-    where = f"{deployment.provider} ({deployment.model_name})"
-    if status in _TRY_AGAIN:
-        return _Whole(status, [], orjson.dumps(translation.error(status, f"{where} is overloaded or unavailable")))
-    raise _broken(error, f"{where} sent something that is no answer") from error
-
-
-def _refusal(response: Any, translation: Translation) -> Reply:
-    """What the provider said, word for word where it has the shape that clients of the dialect read."""
-    status, text = response.status_code, response.text
-    said = _object(text)
-    wrapped = translation.error(status, _reason(said) or text[:1000])
-    body = text.encode() if wrapped.keys() <= said.keys() else orjson.dumps(wrapped)
-    return _Whole(status, [(n, v) for n, v in response.headers.items() if n in _KEPT_HEADERS], body)
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        said = orjson.loads(text)
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _reason(said: dict[str, Any]) -> str | None:
-    error = said.get("error")
-    reason = error.get("message") if isinstance(error, dict) else error
-    return reason if isinstance(reason, str) else None
-
-
-def _broken(error: Exception, message: str) -> UpstreamUnavailable:
-    late = any(isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__ for cause in _causes(error))
-    return UpstreamUnavailable(message, timeout=late)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """litellm wraps what happened three or four deep."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _message(error: Exception) -> str:
-    """Its first line, without the names of litellm's and the SDKs' classes in front."""
-    return _CLASS_NAMES.sub("", str(getattr(error, "message", error)).split("\n", 1)[0])[:1000]
