@@ -94,15 +94,15 @@ def test_anthropic_gets_its_own_headers(proxy: Proxy, upstream: FakeModel, user:
 
 
 def test_tokens_are_counted_without_the_block(proxy: Proxy, upstream: FakeModel, user: str) -> None:
-    """The client counts what it sends itself."""
+    """The client counts what it sends itself; where nobody else counts, the number is an estimate."""
     with proxy.client(user) as client:
         client.post("/v1/memories", json={"text": "I like kites."})
         reply = client.post("/v1/messages/count_tokens?beta=true", json=MESSAGES | {"model": "claude"})
-        untold = client.post("/v1/messages/count_tokens", json=MESSAGES | {"model": "model-a"})
+        estimated = client.post("/v1/messages/count_tokens", json=MESSAGES | {"model": "model-a"})
     assert reply.json() == {"input_tokens": 7}
     assert upstream.requests[-1].json == MESSAGES | {"model": "claude-x"}
     assert upstream.requests[-1].path == "/v1/messages/count_tokens?beta=true"
-    assert (untold.status_code, untold.json()["error"]["type"]) == (404, "not_found_error")
+    assert (estimated.status_code, estimated.json()["input_tokens"] > 0) == (200, True)
 
 
 def test_somebody_is_there(proxy: Proxy) -> None:
