@@ -47,7 +47,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Itera
 
 @pytest.fixture
 def client(home: Proxy) -> Iterator[ollama.Client]:
-    client = ollama.Client(host=home.url, timeout=30)
+    # The first translation imports litellm, which takes half a minute on a busy machine.
+    client = ollama.Client(host=home.url, timeout=120)
     yield client
     client._client.close()
 
