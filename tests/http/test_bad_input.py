@@ -43,7 +43,6 @@ def test_either_key_header_will_do(proxy: Proxy) -> None:
         b"[]",
         b'"text"',
         b'{"model": NaN}',
-        b'{"x": 1e400}',
         '{"model": "model-a"}'.encode("utf-16"),
         b"\xff\xfe",
         b'{"a":' * 5000,
