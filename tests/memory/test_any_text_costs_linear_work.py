@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from rememberd.dialects import client_text, handing_words, marks, segments, side_tasks, sse
+from rememberd.dialects import client_text, handing_words, marks, segments, side_tasks
+from rememberd.dialects.formats import sse
 from rememberd.memory import ids, text_similarity
 from rememberd.memory.importers import statements
 from rememberd.memory.learn.rules import extract, non_statements, prefilter
