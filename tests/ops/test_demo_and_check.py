@@ -56,7 +56,7 @@ def test_check_says_what_is_right_in_one_line_each(tmp_path: Path, upstream: Fak
     done = run("check", "--config", config(tmp_path, model_list=[deployment("model-a", upstream.url)]))
     assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
     assert [line.split()[1] for line in done.stdout.splitlines()] == [
-        "server", "keys", "data", "audit", "embedder", "queue", "store", "encryption", "model",
+        "server", "keys", "data", "format", "audit", "embedder", "queue", "store", "encryption", "model",
     ]  # fmt: skip
     assert "not encrypted" in done.stdout
 

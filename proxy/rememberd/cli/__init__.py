@@ -25,6 +25,8 @@ COMMANDS = {
     "audit": "find duplicates, junk, contradictions and secrets among the memories; repair them",
     "migrate": "move all memories between an embedded store and a Qdrant server, and check that they are the same",
     "erase": "erase a user whole, and look whether anything is left on the disk",
+    "backup": "save everything of a data directory in one file, also while the proxy runs",
+    "restore": "verify a backup and make a data directory of it",
     "encryption": "show which master key is in force, or wrap all keys by a new one",
     "keys": "create, list, rotate and revoke API keys, in force within a second",
     "dead": "list the turns that could not be remembered, or try them again",

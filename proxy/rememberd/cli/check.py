@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
+
 from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
 from rememberd.cli.terminal.running_proxy import Running, running_proxy
@@ -19,6 +21,7 @@ from rememberd.errors import RememberdError
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.processes.run import exporter_wanted, listen, model_list
 from rememberd.settings.schema import Settings
+from rememberd.storage import formats
 from rememberd.storage.edge.shard import check_embedder
 from rememberd.storage.edge.socket_protocol import socket_path
 from rememberd.types import Deployment
@@ -33,6 +36,7 @@ from rememberd.wiring.writer import extraction
 
 EXAMPLES = """\
   rememberd check
+  rememberd check --upgrade                                  # before the first start of a new version
   rememberd check --config team.yaml && rememberd serve --config team.yaml
 """
 
@@ -48,24 +52,26 @@ class Finding(NamedTuple):
 
 @a_command("check", EXAMPLES)
 @config_option
-def command(config: Path | None) -> int:
-    return asyncio.run(check(settings_of(config), os.environ))
+@click.option("--upgrade", is_flag=True, help="rehearse the upgrade of an older data_dir on copies of its databases")
+def command(config: Path | None, upgrade: bool) -> int:
+    return asyncio.run(check(settings_of(config), os.environ, upgrade=upgrade))
 
 
-async def check(settings: Settings, environ: Mapping[str, str]) -> int:
+async def check(settings: Settings, environ: Mapping[str, str], *, upgrade: bool = False) -> int:
     """Prints as it finds. The settings themselves were read before this; a mistake there has stopped us already."""
     wrong = 0
-    async for finding in _findings(settings, environ):
+    async for finding in _findings(settings, environ, upgrade):
         wrong += not finding.ok
         print(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.part:<10} {finding.about}", flush=True)
     return 1 if wrong else 0
 
 
-async def _findings(settings: Settings, environ: Mapping[str, str]) -> AsyncIterator[Finding]:
+async def _findings(settings: Settings, environ: Mapping[str, str], upgrade: bool) -> AsyncIterator[Finding]:
     running = await asyncio.to_thread(running_proxy, settings)
     yield await _tried("server", lambda: _server(settings, running))
     yield await _tried("keys", lambda: _keys(settings))
     yield await _tried("data", lambda: _data(settings))
+    yield await _tried("format", lambda: _format(settings, upgrade))
     yield await _tried("audit log", lambda: _audit_log(settings))
     yield await _tried("embedder", lambda: _embedder(build_embedder(settings)))
     if (following := stores.next_embedder(settings)) is not None:
@@ -122,6 +128,8 @@ async def _server(settings: Settings, running: Running | None) -> str:
 
 
 async def _keys(settings: Settings) -> str:
+    if formats.due(settings.data_path):
+        return "read after the upgrade"
     async with open_encryption(settings, read_only=True) as seal:
         keys = build_keys(settings, seal, read_only=True)
         try:
@@ -150,6 +158,18 @@ async def _data(settings: Settings) -> str:
     if free < _LITTLE_SPACE:
         raise RememberdError(f"{path}: only {free // 2**20} MiB free; writes stop below 64 MiB")
     return f"{path}, {free // 2**30} GiB free{'' if there == path else '; the first start makes it'}"
+
+
+async def _format(settings: Settings, upgrade: bool) -> str:
+    folder = settings.data_path
+    found, steps = formats.format_of(folder), formats.due(folder)
+    if not steps:
+        return f"{found}, up to date"
+    what = "; ".join(f"{step.number}: {step.about}" for step in steps)
+    if not upgrade:
+        return f"{found}; the next start upgrades it ({what}); `rememberd check --upgrade` rehearses that"
+    formats.rehearse(folder)
+    return f"{found}; rehearsed on copies, the next start does the same: {what}"
 
 
 async def _audit_log(settings: Settings) -> str:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from rememberd.errors import ConfigError, EmbedderUnavailable
 from rememberd.processes import supervisor
 from rememberd.settings.schema import Server, Settings, load
+from rememberd.storage import formats
 from rememberd.telemetry import logs
 
 if TYPE_CHECKING:
@@ -249,13 +250,14 @@ def listen(server: Server) -> socket.socket:
 
 
 def prepare(settings: Settings) -> None:
-    """The data directory, for its owner only. Raises `ConfigError`."""
+    """The data directory, for its owner only, in the format of this version. Raises `ConfigError`."""
     try:
         settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise ConfigError(f"cannot make data_dir {settings.data_path}: {error.strerror}") from error
     if not os.access(settings.data_path, os.W_OK | os.X_OK):
         raise ConfigError(f"cannot write to data_dir {settings.data_path}")
+    formats.upgrade(settings.data_path)
 
 
 async def _announce(settings: Settings, environ: Mapping[str, str], listener: socket.socket) -> None:

@@ -112,6 +112,23 @@ def exists(settings: Settings) -> bool:
     return bool(settings.memory.store.url) or (settings.data_path / "qdrant").exists()
 
 
+async def snapshot(settings: Settings, target: Path) -> int:
+    """Copy the embedded store, by the writer that has it open or, if none runs, from its folder. Returns the number
+    of points. `target` is absolute. Raises `StoreUnavailable`, `ConfigError`."""
+    folder = settings.data_path / "qdrant"
+    if is_locked(folder):
+        client = EdgeClient(socket_path(settings.data_path), wait_s=_STARTS_WITHIN_SECONDS)
+        try:
+            return await client.snapshot(target)
+        finally:
+            await client.close()
+    store = EdgeStore.reopen(folder)
+    try:
+        return await store.snapshot(target)
+    finally:
+        await store.close()
+
+
 def embedded(settings: Settings, embedder: Embedder, role: Role) -> EdgeStore:
     """Raises `ConfigError`."""
     folder, following = settings.data_path / "qdrant", _next_folder(settings)

@@ -127,6 +127,11 @@ class EdgeClient:
     async def flush(self) -> None:
         await self._call("flush")
 
+    async def snapshot(self, target: Path) -> int:
+        """As `EdgeStore.snapshot`; the server's process writes the absolute path `target`."""
+        points: int = await self._call("snapshot", target=str(target))
+        return points
+
     async def close(self) -> None:
         """Disconnect; the store stays open in its own process."""
         if self._connection is not None:

@@ -146,6 +146,7 @@ def _methods(store: EdgeStore, opened: MemoryStore) -> dict[str, Method]:
         "spaces": store.spaces,
         "ping": store.ping,
         "flush": store.flush,
+        "snapshot": lambda target: store.snapshot(Path(target)),
     }
 
 

@@ -104,6 +104,22 @@ def check_embedder(folder: Path, name: str, dim: int) -> None:
         )
 
 
+def made_by(folder: Path) -> dict[str, Any]:
+    """The `embedder` and the `dim` of its vectors. Raises `StoreUnavailable`."""
+    known = _filled_by(folder)
+    if known is None:
+        raise StoreUnavailable(f"{folder} holds no store: its embedder.json is missing")
+    return {"embedder": known["name"], "dim": known["dim"]}
+
+
+def copy_folder(folder: Path, target: Path) -> None:
+    """Without its lock. The store is flushed, and nobody writes to it meanwhile. Raises `StoreUnavailable`."""
+    try:
+        shutil.copytree(folder, target, ignore=shutil.ignore_patterns("lock", "temp_segments"))
+    except OSError as error:
+        raise StoreUnavailable(f"{folder} cannot be copied to {target}: {error.strerror or error}") from error
+
+
 def mark_ready(folder: Path, ready: bool) -> None:
     """Record that the store in `folder` may replace the current store."""
     if ready:

@@ -6,6 +6,7 @@ stand, and the process that has the store serves it to the others (`edge_server`
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import shutil
@@ -26,7 +27,7 @@ from rememberd.storage import cursors
 from rememberd.storage.cursors import Place
 from rememberd.storage.edge import queries
 from rememberd.storage.edge.points import bare_point, engine_id, is_of, living_point, stored_in
-from rememberd.storage.edge.shard import check_embedder, mark_ready, open_shard, take_lock
+from rememberd.storage.edge.shard import check_embedder, copy_folder, made_by, mark_ready, open_shard, take_lock
 from rememberd.storage.migrate import Stored
 from rememberd.storage.payload import LIGHT, memory_in, point_id, space_of, tombstone
 from rememberd.storage.row_cache import RowCache, RowRefs, ScoredIds, StaleCache
@@ -56,6 +57,7 @@ class EdgeStore:
         self._rows = RowCache(CACHED_ROWS)
         self._memories: dict[tuple[Space, str], Memory] = {}  # recalled lately
         self._ahead: dict[Hashable, list[RowRefs]] = {}  # by words and pinned, for searches that are about to come
+        self._changing = asyncio.Lock()  # of the files: one change at a time, none during a snapshot
         self._dirty = True  # what the write-ahead log replayed is not flushed yet
         self._last_read = 0.0
 
@@ -76,14 +78,20 @@ class EdgeStore:
             raise
         return cls(shard, folder, lock, min_free_bytes)
 
+    @classmethod
+    def reopen(cls, folder: Path) -> EdgeStore:
+        """The store in `folder`, whatever model filled it. Raises `ConfigError`, `StoreUnavailable`."""
+        return cls.open(folder, **made_by(folder), min_free_bytes=0)
+
     async def put(self, space: Space, points: Sequence[Point]) -> None:
-        there = self._lying(space, [point.memory.id for point in points])
-        if strange := [id_ for id_, payload in there.items() if not is_of(payload, space, id_)]:
-            message = f"the place of the memory {strange[0]} is taken by another one: say it in other words"
-            raise InputRejected("place_taken", message)
-        buried = {id_: payload["at"] for id_, payload in there.items() if "buried" in payload}
-        newer = [p for p in points if p.memory.id not in buried or buried[p.memory.id] < p.memory.updated_at]
-        self._upsert([living_point(space, point) for point in newer])
+        async with self._changing:
+            there = self._lying(space, [point.memory.id for point in points])
+            if strange := [id_ for id_, payload in there.items() if not is_of(payload, space, id_)]:
+                message = f"the place of the memory {strange[0]} is taken by another one: say it in other words"
+                raise InputRejected("place_taken", message)
+            buried = {id_: payload["at"] for id_, payload in there.items() if "buried" in payload}
+            newer = [p for p in points if p.memory.id not in buried or buried[p.memory.id] < p.memory.updated_at]
+            self._upsert([living_point(space, point) for point in newer])
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         self._last_read = time.monotonic()
@@ -155,18 +163,20 @@ class EdgeStore:
         return {tomb["id"]: tomb["at"] for tomb in tombs}
 
     async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
-        existing = [memory.id for memory in await self.get(space, ids)]
-        tombs = [bare_point(point_id(space, id_), None, None, tombstone(space, id_, at)) for id_ in existing]
-        self._upsert(tombs, deletes=True)
-        return existing
+        async with self._changing:
+            existing = [memory.id for memory in await self.get(space, ids)]
+            tombs = [bare_point(point_id(space, id_), None, None, tombstone(space, id_, at)) for id_ in existing]
+            self._upsert(tombs, deletes=True)
+            return existing
 
     async def erase(self, user: str) -> int:
-        with _engine():
-            count: int = self._shard.count(queries.memories_of_user(user))
-        self._write(UpdateOperation.delete_points_by_filter(queries.of_user(user)), deletes=True)
-        self._rows.clear()
-        self._memories.clear()
-        return count
+        async with self._changing:
+            with _engine():
+                count: int = self._shard.count(queries.memories_of_user(user))
+            self._write(UpdateOperation.delete_points_by_filter(queries.of_user(user)), deletes=True)
+            self._rows.clear()
+            self._memories.clear()
+            return count
 
     async def spaces(self) -> list[Space]:
         with _engine():
@@ -192,7 +202,8 @@ class EdgeStore:
         return [each for each in map(stored_in, records) if each.id in wanted]
 
     async def load(self, points: Sequence[Stored]) -> None:
-        self._upsert([bare_point(each.id, each.dense, each.sparse, each.payload) for each in points])
+        async with self._changing:
+            self._upsert([bare_point(each.id, each.dense, each.sparse, each.payload) for each in points])
 
     async def ping(self) -> None:
         self._require_space()
@@ -200,11 +211,24 @@ class EdgeStore:
             self._shard.info()
 
     async def flush(self) -> None:
-        if self._dirty:
-            self._require_space()
+        async with self._changing:
+            if self._dirty:
+                self._require_space()
+                with _engine():
+                    self._shard.flush()
+                self._dirty = False
+
+    async def snapshot(self, target: Path) -> int:
+        """Copy the folder, flushed, to `target`, which does not exist yet. Writes wait meanwhile, searches do not.
+        Returns the number of points, tombstones included."""
+        async with self._changing:
+            self._require_space(_size(self._folder))
             with _engine():
                 self._shard.flush()
+                points: int = self._shard.info().points_count
             self._dirty = False
+            await asyncio.to_thread(copy_folder, self._folder, target)
+        return points
 
     async def mark_ready(self, ready: bool) -> None:
         """May this store take the place of the one in force?"""
@@ -217,13 +241,14 @@ class EdgeStore:
     async def optimize(self, above: int = OPTIMIZE_ABOVE) -> bool:
         """Index the vectors and drop deleted ones from disk, if more than `above` points wait for it and a second
         copy fits on the disk. Stalls the process for seconds, at 500k points for a minute."""
-        info = self._shard.info()
-        if 2 * info.points_count - info.indexed_vectors_count <= above:  # each point has two vectors
-            return False
-        self._require_space(_size(self._folder))
-        with _engine():
-            self._shard.optimize()
-        return True
+        async with self._changing:
+            info = self._shard.info()
+            if 2 * info.points_count - info.indexed_vectors_count <= above:  # each point has two vectors
+                return False
+            self._require_space(_size(self._folder))
+            with _engine():
+                self._shard.optimize()
+            return True
 
     async def close(self) -> None:
         """Flush and give the folder free."""

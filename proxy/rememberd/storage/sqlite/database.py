@@ -166,7 +166,7 @@ class Database:
 
     def _connect(self, busy_s: float) -> sqlite3.Connection:
         if self.read_only:
-            return _open_read_only(self.path, busy_s)
+            return open_read_only(self.path, busy_s)
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path.touch(mode=0o600)
         db = sqlite3.connect(self.path, timeout=busy_s, isolation_level=None, check_same_thread=False)
@@ -179,7 +179,7 @@ class Database:
         return db
 
 
-def _open_read_only(path: Path, busy_s: float) -> sqlite3.Connection:
+def open_read_only(path: Path, busy_s: float) -> sqlite3.Connection:
     """A file without a log is complete; opened as `immutable`, SQLite makes no log for it."""
     log = path.with_name(f"{path.name}-wal")
     how = "mode=ro" if log.exists() else "mode=ro&immutable=1"

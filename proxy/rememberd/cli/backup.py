@@ -1,0 +1,113 @@
+"""`rememberd backup`: everything of a data directory in one file, while the proxy runs or when it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from rememberd import __version__
+from rememberd.access.audit_log import OPERATOR
+from rememberd.cli import command as a_command
+from rememberd.cli import config_option, settings_of
+from rememberd.errors import ConfigError
+from rememberd.settings.schema import Settings
+from rememberd.storage import formats
+from rememberd.storage.backup import Lock, copy_database, copy_file, secret_in, write_archive
+from rememberd.wiring import store as stores
+from rememberd.wiring.components import build_audit_log
+from rememberd.wiring.encryption import Encryption, spool_of
+
+EXAMPLES = """\
+  rememberd backup rememberd.backup
+  rememberd backup rememberd.backup --recipient age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kudxt3kys5lzy9g
+  rememberd backup rememberd.backup --passphrase-file /run/secrets/backup
+"""
+
+_DATABASES_FIRST, _DATABASES_LAST = ("queue.db",), ("keys.db", "keyring.db")
+
+
+@a_command("backup", EXAMPLES)
+@config_option
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--recipient", "recipients", multiple=True, help="encrypt to this age or SSH public key; repeatable")
+@click.option("--passphrase-file", type=click.Path(path_type=Path), help="encrypt with what it holds")
+def command(config: Path | None, file: Path, recipients: tuple[str, ...], passphrase_file: Path | None) -> int:
+    if recipients and passphrase_file:
+        raise ConfigError("give --recipient or --passphrase-file, not both")
+    return asyncio.run(_run(settings_of(config), file, Lock(recipients, secret_in(passphrase_file))))
+
+
+async def _run(settings: Settings, file: Path, lock: Lock) -> int:
+    """Raises `ConfigError`, `StoreUnavailable`, `BackupError`."""
+    if not settings.data_path.is_dir():
+        raise ConfigError(f"there is nothing to back up in {settings.data_path}")
+    folder = _scratch_folder(settings)
+    try:
+        about = await _collect(settings, folder)
+        write_archive(folder, file, about, lock)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    log = build_audit_log(settings, Encryption(None))
+    log.record({"who": OPERATOR, "did": "backup"})
+    log.sync()
+    _report(settings, file, about, lock)
+    return 0
+
+
+def _scratch_folder(settings: Settings) -> Path:
+    """Inside the data directory, so that the copies have its owner and its permissions, and are on its disk."""
+    return Path(tempfile.mkdtemp(prefix="backup-", dir=settings.data_path.absolute()))
+
+
+async def _collect(settings: Settings, folder: Path) -> dict[str, object]:
+    """A turn goes from the spool to the queue and from there to the store, so they are copied in this order: what is
+    on its way is copied twice, never missed. The keys come last: every user whose data was copied has one by then,
+    and who was erased meanwhile has none."""
+    began, data = time.time_ns() // 1_000_000, settings.data_path
+    for each in sorted(spool_of(data).glob("*")):
+        copy_file(each, folder / "spool" / each.name)
+    _copy_databases(data, folder, _DATABASES_FIRST)
+    points = None
+    if settings.memory.store.url is None and (data / "qdrant").exists():
+        points = await stores.snapshot(settings, folder / "qdrant")
+    for name in ("audit.jsonl", formats.FILE):
+        if (data / name).exists():
+            copy_file(data / name, folder / name)
+    _copy_databases(data, folder, _DATABASES_LAST)
+    return {
+        "version": __version__,
+        "began_at": began,
+        "points": points,
+        "encrypted_at_rest": (data / "keyring.db").exists(),
+        "elsewhere": _elsewhere(settings),
+    }
+
+
+def _copy_databases(data: Path, folder: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        if (data / name).exists():
+            copy_database(data / name, folder / name)
+
+
+def _elsewhere(settings: Settings) -> list[str]:
+    store, queue = settings.memory.store.url, settings.memory.queue.url
+    there = {"the memories on the Qdrant server": store, "the queue, receipts and keys in Redis": queue}
+    return [what for what, url in there.items() if url]
+
+
+def _report(settings: Settings, file: Path, about: dict[str, object], lock: Lock) -> None:
+    held = f"{about['points']} points" if about["points"] is not None else "no embedded store"
+    print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, {held}{', encrypted by age' if lock != Lock() else ''}")
+    for what in about["elsewhere"]:  # type: ignore[attr-defined]
+        print(f"not in it: {what}; deploy/OPERATIONS.md, Backup, says how to save that")
+    if about["encrypted_at_rest"]:
+        print("the master key is not in it: keep it elsewhere, nothing can be read without it")
+    print(
+        "users who are erased later are still in this file: keep audit.jsonl elsewhere too, and name it to"
+        " `rememberd restore --erasures`"
+    )

@@ -1,0 +1,137 @@
+"""`rememberd restore`: a backup becomes a data directory again, after everything in it was verified."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from rememberd.cli import command as a_command
+from rememberd.errors import ConfigError
+from rememberd.storage.backup import BackupError, Marks, Unlock, check_databases, erasures_in, read_archive, secret_in
+from rememberd.storage.edge.store import EdgeStore
+from rememberd.storage.sqlite.database import Database
+from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
+from rememberd.storage.sqlite.keyring import SqliteKeyring
+from rememberd.storage.sqlite.queue import SqliteQueue
+from rememberd.storage.sqlite.receipts import SqliteReceipts
+
+EXAMPLES = """\
+  rememberd restore rememberd.backup --data-dir restored --dry-run
+  rememberd restore rememberd.backup --data-dir restored --erasures audit.jsonl
+  rememberd restore rememberd.backup --data-dir restored --identity key.txt --erasures ~/.local/share/rememberd
+"""
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@a_command("restore", EXAMPLES)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--data-dir", type=click.Path(path_type=Path), required=True, help="where to; it must not exist yet")
+@click.option("--dry-run", is_flag=True, help="verify everything, and leave nothing behind")
+@click.option("--identity", type=_FILE, help="age identity file, or SSH private key, that opens the backup")
+@click.option("--passphrase-file", type=_FILE, help="a file with the passphrase that opens it")
+@click.option(
+    "--erasures",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="an audit.jsonl or the data_dir of later: who was erased there stays erased; repeatable",
+)
+def command(
+    file: Path,
+    data_dir: Path,
+    dry_run: bool,
+    identity: Path | None,
+    passphrase_file: Path | None,
+    erasures: tuple[Path, ...],
+) -> int:
+    if not file.is_file():
+        raise ConfigError(f"there is no backup {file}")
+    target = data_dir.expanduser().absolute()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigError(f"{target} is not empty: restore into a new folder, and set data_dir to it")
+    unlock = Unlock(secret_in(identity), secret_in(passphrase_file))
+    return asyncio.run(_run(file, target, dry_run, unlock, erasures))
+
+
+async def _run(file: Path, target: Path, dry_run: bool, unlock: Unlock, erasures: tuple[Path, ...]) -> int:
+    """Raises `BackupError`."""
+    marks = erasures_in(erasures)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))  # of its owner only
+    try:
+        about = read_archive(file, folder, unlock)
+        check_databases(folder)
+        points = await _check_store(folder, about["points"])
+        print(f"made {_time(about['began_at'])} by rememberd {about['version']}: {len(about['files'])} files and"
+              f" {points} points, all as they were saved")  # fmt: skip
+        later = {user: at for user, at in marks.items() if at > about["began_at"]}
+        erased = await _erase_again(folder, later)
+        print(f"{len(later)} users were erased after that: {erased} of their memories are not restored")
+        if not erasures:
+            print("without --erasures, who was erased after that comes back: name the newest audit.jsonl or data_dir")
+        for what in about["elsewhere"]:
+            print(f"not in this file: {what}")
+        if dry_run:
+            print(f"dry run: nothing was written to {target}")
+            return 0
+        _put_in_place(folder, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"restored; start with data_dir: {target}")
+    return 0
+
+
+def _put_in_place(folder: Path, target: Path) -> None:
+    if target.exists():
+        target.rmdir()
+    folder.rename(target)
+
+
+async def _check_store(folder: Path, points: int | None) -> int:
+    """Opens it, so that a damaged one is found now."""
+    if points is None:
+        return 0
+    store = EdgeStore.reopen(folder / "qdrant")
+    try:
+        found = await store.size()
+    finally:
+        await store.close()
+    if found != points:
+        raise BackupError(f"the store holds {found} points, not {points}")
+    return found
+
+
+async def _erase_again(folder: Path, marks: Marks) -> int:
+    """By the names that stand in the files, which are pseudonyms where there is a master key. Returns how many
+    memories went."""
+    if not marks:
+        return 0
+    erased = 0
+    if (folder / "qdrant").exists():
+        store = EdgeStore.reopen(folder / "qdrant")
+        try:
+            erased = sum([await store.erase(user) for user in marks])
+        finally:
+            await store.close()
+    if (folder / "queue.db").exists():
+        database = Database(folder / "queue.db")
+        parts = SqliteQueue(database), SqliteExtractionQueue(database, idle_ms=0), SqliteReceipts(database)
+        for user, at in marks.items():
+            for part in parts:
+                await part.erase(user, at)
+        await database.close()
+    if (folder / "keyring.db").exists():
+        keyring = SqliteKeyring(Database(folder / "keyring.db"))
+        for user in marks:
+            await keyring.drop(user)
+        await keyring.close()
+    return erased
+
+
+def _time(at: int) -> str:
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,256 @@
+"""A backup is a tar file: the files of a data directory, and a manifest with their checksums at its end.
+
+It may be encrypted as a whole by age (pyrage), to public keys or with a passphrase.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import sqlite3
+import tarfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, NamedTuple
+
+import orjson
+
+from rememberd.errors import RememberdError
+from rememberd.storage.sqlite.database import open_read_only
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_AGE = b"age-encryption.org/"
+_PIECE = 2**20  # bytes
+_BUSY_SECONDS = 5.0
+
+Marks = dict[str, int]  # erased users, by the name that stands in the files, and when
+
+
+class BackupError(RememberdError):
+    """The file is no backup, is damaged, or cannot be opened."""
+
+
+class Lock(NamedTuple):
+    """How an archive is encrypted: to age or SSH public keys, or with a passphrase. Neither: not at all."""
+
+    recipients: tuple[str, ...] = ()
+    passphrase: str | None = None
+
+
+class Unlock(NamedTuple):
+    """What opens an encrypted archive: the text of an age identity file, or the passphrase."""
+
+    identities: str | None = None
+    passphrase: str | None = None
+
+
+def secret_in(file: Path | None) -> str | None:
+    """What the file holds; None for no file. Raises `BackupError`."""
+    try:
+        return file.read_text().strip() if file is not None else None
+    except (OSError, ValueError) as error:
+        raise BackupError(f"{file} cannot be read: {error}") from error
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """A consistent copy of an SQLite file that others write to meanwhile, by SQLite's own online backup."""
+    old, new = open_read_only(source, _BUSY_SECONDS), sqlite3.connect(target)
+    try:
+        old.backup(new)
+    finally:
+        old.close()
+        new.close()
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Of a file that only grows, what it is now."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as old, target.open("wb") as new:
+        left = os.fstat(old.fileno()).st_size
+        while left and (piece := old.read(min(left, _PIECE))):
+            new.write(piece)
+            left -= len(piece)
+
+
+def write_archive(folder: Path, file: Path, about: dict[str, Any], lock: Lock) -> None:
+    """All files of `folder`, and the manifest: `about` with sizes and checksums. `file` appears when it is whole."""
+    draft = file.with_name(f"{file.name}.new")
+    plain = draft.with_name(f"{draft.name}.plain") if lock != Lock() else draft
+    try:
+        with _private(plain) as out, tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as tar:
+            files = {}
+            for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+                name = path.relative_to(folder).as_posix()
+                tar.add(path, name, filter=_anonymous)
+                files[name] = {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+            manifest = orjson.dumps(about | {"format": FORMAT, "files": files}, option=orjson.OPT_INDENT_2)
+            entry = tarfile.TarInfo(MANIFEST)
+            entry.size = len(manifest)
+            tar.addfile(entry, io.BytesIO(manifest))
+        if plain != draft:
+            with plain.open("rb") as source, _private(draft) as out:
+                _encrypt(source, out, lock)
+        _sync(draft)
+        draft.replace(file)
+    finally:
+        plain.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
+
+
+def read_archive(file: Path, folder: Path, unlock: Unlock) -> dict[str, Any]:
+    """Unpack into the empty `folder` and compare every checksum. Returns the manifest. Raises `BackupError`."""
+    try:
+        with _opened(file, folder, unlock) as plain, gzip.GzipFile(fileobj=plain) as unzipped:
+            with tarfile.open(fileobj=unzipped, mode="r|") as tar:
+                for entry in tar:
+                    if not entry.isfile() or not _inside(entry.name):
+                        raise BackupError(f"{file} holds {entry.name!r}, which is no file of a backup")
+                    tar.extract(entry, folder, filter="data")
+            while unzipped.read(_PIECE):  # to its end, where gzip's own checksum stands
+                pass
+        manifest = orjson.loads((folder / MANIFEST).read_bytes())
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
+        raise BackupError(f"{file} is no whole backup: {error}") from error
+    if manifest["format"] > FORMAT:
+        raise BackupError(
+            f"{file} has the format {manifest['format']}, made by rememberd {manifest['version']}; this one reads"
+            f" formats up to {FORMAT}: restore it with that version"
+        )
+    _compare(folder, manifest["files"])
+    (folder / MANIFEST).unlink()
+    return dict(manifest)
+
+
+def check_databases(folder: Path) -> None:
+    """Raises `BackupError` for an SQLite file that is not sound."""
+    for path in folder.glob("*.db"):
+        with sqlite3.connect(path) as db:
+            if (found := db.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
+                raise BackupError(f"{path.name} is damaged: {found}")
+        db.close()
+
+
+def erasures_in(places: Iterable[Path]) -> Marks:
+    """The erasures that stand in audit logs, and in data directories. Raises `BackupError`."""
+    found: Marks = {}
+    for place in places:
+        logs = [place] if place.is_file() else [each for each in (place / "audit.jsonl",) if each.exists()]
+        if not place.exists():
+            raise BackupError(f"{place} does not exist: name an audit log or a data_dir")
+        for user, at in [pair for log in logs for pair in _audited(log)] + _marked(place / "queue.db"):
+            found[user] = max(at, found.get(user, 0))
+    return found
+
+
+def _audited(log: Path) -> Iterator[tuple[str, int]]:
+    from datetime import datetime
+
+    for line in log.read_bytes().splitlines():
+        try:
+            entry = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            continue  # a line that a power cut has shortened
+        if entry.get("did") == "erase" and entry.get("whose") and entry.get("status", 200) == 200:
+            yield entry["whose"], int(datetime.fromisoformat(entry["at"]).timestamp() * 1000)
+
+
+def _marked(file: Path) -> list[tuple[str, int]]:
+    if not file.exists():
+        return []
+    db = open_read_only(file, _BUSY_SECONDS)
+    try:
+        return db.execute("SELECT user, at FROM erased").fetchall()
+    finally:
+        db.close()
+
+
+def _compare(folder: Path, files: dict[str, Any]) -> None:
+    there = {each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()} - {MANIFEST}
+    if there != files.keys():
+        raise BackupError(f"the backup's files are not those of its manifest: {sorted(there ^ files.keys())[:5]}")
+    for name, known in files.items():
+        if _sha256(folder / name) != known["sha256"]:
+            raise BackupError(f"{name} is damaged: its checksum is not that of the manifest")
+
+
+@contextmanager
+def _opened(file: Path, folder: Path, unlock: Unlock) -> Iterator[IO[bytes]]:
+    with file.open("rb") as given:
+        encrypted = given.read(len(_AGE)) == _AGE
+        given.seek(0)
+        if not encrypted:
+            yield given
+            return
+        plain = folder.with_name(f"{folder.name}.plain")
+        try:
+            with _private(plain) as out:
+                _decrypt(given, out, unlock)
+            with plain.open("rb") as opened:
+                yield opened
+        finally:
+            plain.unlink(missing_ok=True)
+
+
+def _encrypt(source: IO[bytes], out: IO[bytes], lock: Lock) -> None:
+    import pyrage
+
+    if lock.passphrase is not None:
+        out.write(pyrage.passphrase.encrypt(source.read(), lock.passphrase))
+        return
+    kinds = {True: pyrage.ssh.Recipient, False: pyrage.x25519.Recipient}
+    try:
+        keys = [kinds[each.startswith("ssh-")].from_str(each) for each in lock.recipients]
+    except pyrage.RecipientError as error:
+        raise BackupError(f"--recipient is no age or SSH public key: {error}") from error
+    pyrage.encrypt_io(source, out, keys)
+
+
+def _decrypt(source: IO[bytes], out: IO[bytes], unlock: Unlock) -> None:
+    import pyrage
+
+    try:
+        if unlock.passphrase is not None:
+            out.write(pyrage.passphrase.decrypt(source.read(), unlock.passphrase))
+            return
+        if unlock.identities is None:
+            raise BackupError("this backup is encrypted: give --identity or --passphrase-file")
+        text = unlock.identities
+        if "OPENSSH" in text:
+            keys: list[Any] = [pyrage.ssh.Identity.from_buffer(text.encode())]
+        else:
+            lines = [line.strip() for line in text.splitlines()]
+            keys = [pyrage.x25519.Identity.from_str(line) for line in lines if line.startswith("AGE-SECRET-KEY-")]
+        pyrage.decrypt_io(source, out, keys)
+    except (pyrage.DecryptError, pyrage.IdentityError) as error:
+        raise BackupError(f"this backup cannot be opened with that key or passphrase: {error}") from error
+
+
+def _private(path: Path) -> IO[bytes]:
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "w+b")
+
+
+def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    entry.mode = 0o600
+    return entry
+
+
+def _inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

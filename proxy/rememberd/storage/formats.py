@@ -1,0 +1,129 @@
+"""The format of a data directory, and the numbered steps that bring an older one up to date.
+
+`format.json` names the format and the version that wrote it. A folder without it was made by 0.1. A step changes one
+file in one transaction, and can be run again where it was cut short: its number is kept after it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from rememberd import __version__
+from rememberd.errors import ConfigError
+from rememberd.storage.backup import copy_database
+
+FILE = "format.json"
+_OLDEST = 1
+_HOLD_DATA = ("queue.db", "keys.db", "keyring.db", "qdrant")
+_DATABASES = ("queue.db", "keys.db", "keyring.db")
+
+log = logging.getLogger("rememberd.formats")
+
+
+class Step(NamedTuple):
+    """`number` is the format that a folder has after it."""
+
+    number: int
+    about: str
+    run: Callable[[Path], None]
+
+
+def _record_uses(folder: Path) -> None:
+    _execute(
+        folder / "keys.db",
+        "CREATE TABLE IF NOT EXISTS uses (digest BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID",
+    )
+
+
+STEPS = (Step(2, "keys.db keeps when each key was last used", _record_uses),)
+CURRENT = STEPS[-1].number
+
+
+def format_of(folder: Path) -> int:
+    """`CURRENT` of a folder without data. Raises `ConfigError` for one from a newer version, which it names."""
+    if not any((folder / name).exists() for name in _HOLD_DATA):
+        return CURRENT
+    try:
+        known = orjson.loads((folder / FILE).read_bytes())
+    except FileNotFoundError:
+        return _OLDEST
+    except orjson.JSONDecodeError as error:
+        raise ConfigError(f"{folder / FILE} is damaged: restore it from a backup") from error
+    if known["format"] > CURRENT:
+        raise ConfigError(
+            f"the data in {folder} has the format {known['format']} of rememberd {known['version']}; this is"
+            f" rememberd {__version__}, which knows formats up to {CURRENT}: start that version, or restore an"
+            " older backup"
+        )
+    return int(known["format"])
+
+
+def due(folder: Path) -> list[Step]:
+    """The steps that the next start takes. Raises `ConfigError`."""
+    found = format_of(folder)
+    return [step for step in STEPS if step.number > found]
+
+
+def upgrade(folder: Path) -> list[Step]:
+    """Take the steps that are due, one process at a time. Returns them. Raises `ConfigError`."""
+    with _locked(folder):
+        steps = due(folder)
+        for step in steps:
+            step.run(folder)
+            _write(folder, step.number)
+            log.warning("the data in %s was brought to format %d: %s", folder, step.number, step.about)
+        if not (folder / FILE).exists():
+            _write(folder, CURRENT)
+    return steps
+
+
+def rehearse(folder: Path) -> list[Step]:
+    """Take them on copies of the databases, which are deleted afterwards. Raises `ConfigError`."""
+    with tempfile.TemporaryDirectory(prefix="rememberd-upgrade-") as scratch:
+        copy = Path(scratch)
+        for name in _DATABASES:
+            if (folder / name).exists():
+                copy_database(folder / name, copy / name)
+        _write(copy, format_of(folder))
+        return upgrade(copy)
+
+
+def _execute(database: Path, statement: str) -> None:
+    """In a transaction; nothing where there is no file."""
+    if not database.exists():
+        return
+    db = sqlite3.connect(database, isolation_level=None)
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute(statement)
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise ConfigError(f"{database} cannot be upgraded, and is as it was: {error}") from error
+    finally:
+        db.close()
+
+
+def _write(folder: Path, number: int) -> None:
+    draft = folder / f"{FILE}.new"
+    draft.write_bytes(orjson.dumps({"format": number, "version": __version__}))
+    draft.replace(folder / FILE)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)

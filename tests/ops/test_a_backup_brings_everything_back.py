@@ -1,0 +1,141 @@
+"""A backup made while people chat and edit is restored elsewhere with every memory; erased users stay erased."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pyrage
+import pytest
+
+from rememberd.cli.main import main
+from tests.support.fake_model import FakeModel
+from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
+
+MASTER = base64.b64encode(b"m" * 32).decode()
+
+
+@contextmanager
+def chatting(proxy: Proxy, user: str) -> Iterator[list[str]]:
+    """Turns of `user` in the background; the list grows by each that was acknowledged."""
+    told: list[str] = []
+    stop = threading.Event()
+
+    def chat() -> None:
+        with proxy.client(user) as client:
+            while not stop.is_set():
+                text = f"I saw bird number {len(told)} in the park."
+                ask(client, text).raise_for_status()
+                told.append(text)
+
+    thread = threading.Thread(target=chat)
+    thread.start()
+    try:
+        yield told
+    finally:
+        stop.set()
+        thread.join()
+
+
+def listed(proxy: Proxy, user: str) -> list[dict[str, object]]:
+    with proxy.client(user) as client:
+        return sorted(memories(client), key=lambda each: str(each["id"]))
+
+
+def missing(told: list[str], found: list[dict[str, object]]) -> list[str]:
+    return [text for text in told if not any(text in str(each["text"]) for each in found)]
+
+
+def cli(*words: object) -> int:
+    return main([str(word) for word in words])
+
+
+@pytest.mark.parametrize("master", [None, MASTER])
+def test_a_backup_under_load_is_whole(
+    tmp_path: Path, upstream: FakeModel, capsys: pytest.CaptureFixture[str], master: str | None
+) -> None:
+    """Every memory that was there before it began comes back as it was, with its receipts and made keys; every turn
+    that was acknowledged before is there too. Who was erased afterwards is not."""
+    memory = {"deadline_ms": 5000, "encryption": {"master_key": master}}
+    first, second = tmp_path / "first", tmp_path / "second"
+    file, config = tmp_path / "b.backup", first / "rememberd.yaml"
+    with running(first, {"model-a": upstream.url}, memory=memory) as proxy:
+        for user in ("ada", "eve"):
+            with proxy.client(user) as client:
+                lines = b"\n".join(json.dumps({"text": f"{user} likes tea {n}."}).encode() for n in range(40))
+                client.post("/v1/memories/import", content=lines).raise_for_status()
+                ask(client, "I live in Oslo.")
+                remembered(client, "I live in Oslo", "episode")
+        assert cli("keys", "create", "made", "--user", "ada", "--config", config) == 0
+        key = capsys.readouterr().out.strip()
+        before = listed(proxy, "ada")
+        with chatting(proxy, "bob") as told:
+            eventually(lambda: len(told) > 5)
+            certain = list(told)
+            assert cli("backup", file, "--config", config) == 0
+        with proxy.client("eve") as client:
+            client.delete("/v1/memories").raise_for_status()
+        audit = (first / "data" / "audit.jsonl").read_bytes()
+        assert [each.name for each in (first / "data").glob("backup-*")] == []
+    assert oct(file.stat().st_mode & 0o777) == "0o600"
+    (tmp_path / "audit.jsonl").write_bytes(audit)
+    assert cli("restore", file, "--data-dir", second / "data", "--dry-run") == 0
+    assert not (second / "data").exists()
+    assert "comes back" in capsys.readouterr().out
+    assert cli("restore", file, "--data-dir", second / "data", "--erasures", tmp_path / "audit.jsonl") == 0
+    assert "1 users were erased after that" in capsys.readouterr().out
+    with running(second, {"model-a": upstream.url}, memory=memory) as proxy:
+        assert listed(proxy, "ada") == before
+        assert listed(proxy, "eve") == []
+        with proxy.client("bob") as client:
+            eventually(
+                lambda: (
+                    {text for text in certain if any(text in str(m["text"]) for m in memories(client))} == {*certain}
+                )
+            )
+        with proxy.client("ada") as client:
+            assert client.get("/v1/receipts").json()["data"]
+        eventually(lambda: httpx.get(f"{proxy.url}/v1/models", headers={"x-api-key": key}).status_code == 200)
+
+
+def test_a_backup_of_a_stopped_proxy(tmp_path: Path, upstream: FakeModel, capsys: pytest.CaptureFixture[str]) -> None:
+    """Encrypted to a public key, or with a passphrase; what is damaged, or opened by another key, is refused with the
+    reason, and nothing is left behind."""
+    with running(tmp_path / "first", {"model-a": upstream.url}) as proxy, proxy.client("ada") as client:
+        client.post("/v1/memories", json={"text": "I live in Oslo."}).raise_for_status()
+    config, target = tmp_path / "first" / "rememberd.yaml", tmp_path / "second"
+    identity, stranger = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
+    (tmp_path / "key.txt").write_text(f"# a comment\n{identity}\n")
+    (tmp_path / "other.txt").write_text(str(stranger))
+    (tmp_path / "phrase").write_text("correct horse\n")
+    sealed, phrased, plain = (tmp_path / name for name in ("sealed", "phrased", "plain"))
+    assert cli("backup", sealed, "--recipient", identity.to_public(), "--config", config) == 0
+    assert cli("backup", phrased, "--passphrase-file", tmp_path / "phrase", "--config", config) == 0
+    assert cli("backup", plain, "--config", config) == 0
+    for file in (sealed, phrased):
+        assert file.read_bytes().startswith(b"age-encryption.org/")
+    whole = plain.read_bytes()
+    for name, content in {"cut": whole[: len(whole) // 2], "changed": changed(whole), "none": b"hello"}.items():
+        (tmp_path / name).write_bytes(content)
+        assert cli("restore", tmp_path / name, "--data-dir", target) == 1, name
+    assert cli("restore", sealed, "--data-dir", target) == 1
+    assert cli("restore", sealed, "--data-dir", target, "--identity", tmp_path / "other.txt") == 1
+    assert cli("restore", plain, "--data-dir", tmp_path / "first" / "data") == 2
+    said = capsys.readouterr().err
+    for reason in ("no whole backup", "give --identity or --passphrase-file", "cannot be opened", "is not empty"):
+        assert reason in said
+    assert {each.name for each in tmp_path.iterdir() if each.name.startswith((".", "second"))} == set()
+    assert cli("restore", sealed, "--data-dir", target, "--identity", tmp_path / "key.txt") == 0
+    assert cli("restore", phrased, "--data-dir", tmp_path / "3", "--passphrase-file", tmp_path / "phrase") == 0
+    assert "1 points, all as they were saved" in capsys.readouterr().out
+
+
+def changed(whole: bytes) -> bytes:
+    """One byte in the middle is another."""
+    middle = len(whole) // 2
+    return whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]

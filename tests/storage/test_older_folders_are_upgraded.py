@@ -1,0 +1,109 @@
+"""A data directory of an earlier version is upgraded at the start, once; one of a later version is refused."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from rememberd.cli.main import main
+from rememberd.errors import ConfigError
+from rememberd.storage import formats
+from tests.support.fake_model import FakeModel
+from tests.support.proxy_server import KEYS, ask, memories, remembered, running
+
+FOLDERS = Path(__file__).parents[1] / "data" / "folders"
+VERSIONS = sorted(path.name.removesuffix(".tar.xz") for path in FOLDERS.glob("*.tar.xz"))
+
+
+def unpacked(version: str, folder: Path) -> Path:
+    """The data directory that this version made, with memories of ada, and eve erased."""
+    data = folder / "data"
+    with tarfile.open(FOLDERS / f"{version}.tar.xz") as tar:
+        tar.extractall(data, filter="data")
+    return data
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_memory_of_an_older_folder_is_there(tmp_path: Path, upstream: FakeModel, version: str) -> None:
+    """With all that it said, its deletions and its keys; new turns are learned beside them; the second start changes
+    nothing."""
+    data = unpacked(version, tmp_path)
+    wanted = json.loads((FOLDERS / f"{version}.json").read_text())
+    for _ in range(2):
+        with running(tmp_path, {"model-a": upstream.url}, keys=KEYS) as proxy, proxy.client("ada") as client:
+            listed = client.get("/v1/memories", params={"include_past": "true", "limit": "500"}).json()["data"]
+            found = {each["id"]: each for each in listed}
+            for each in wanted:
+                assert found[each["id"]].items() >= each.items()
+            assert not [each for each in memories(client) if "cat" in each["text"]]
+            with proxy.client("eve") as eve:
+                assert memories(eve) == []
+        assert json.loads((data / "format.json").read_text())["format"] == formats.CURRENT
+    with running(tmp_path, {"model-a": upstream.url}, keys=KEYS) as proxy, proxy.client("ada") as client:
+        ask(client, "I moved to Trondheim.")
+        remembered(client, "Trondheim", "episode")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_upgrade_can_be_rehearsed(tmp_path: Path, capsys: pytest.CaptureFixture[str], version: str) -> None:
+    """`check --upgrade` takes every step on copies and says what they are; the folder stays as it is."""
+    data = unpacked(version, tmp_path)
+    before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    config = tmp_path / "rememberd.yaml"
+    config.write_text(json.dumps({"data_dir": str(data), "server": {"port": 0}, "model_list": []}))
+    main(["check", "--upgrade", "--config", str(config)])
+    said = capsys.readouterr().out
+    for step in formats.STEPS:
+        assert step.about in said
+    assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
+    formats.upgrade(data)
+    main(["check", "--upgrade", "--config", str(config)])
+    assert f"{formats.CURRENT}, up to date" in capsys.readouterr().out
+
+
+def test_a_step_that_fails_leaves_the_folder_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is taken again at the next start; those before it are not."""
+    data, taken = unpacked(VERSIONS[0], tmp_path), list[int]()
+
+    def half(folder: Path) -> None:
+        taken.append(3)
+        formats._execute(folder / "keys.db", "DROP TABLE nowhere")
+
+    first = formats.Step(2, "first", lambda _: taken.append(2))
+    monkeypatch.setattr(formats, "STEPS", (first, formats.Step(3, "second", half)))
+    monkeypatch.setattr(formats, "CURRENT", 3)
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="is as it was"):
+            formats.upgrade(data)
+    assert taken == [2, 3, 3]
+    assert formats.format_of(data) == 2
+    with sqlite3.connect(data / "keys.db") as db:
+        assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    db.close()
+
+
+def test_a_folder_of_a_later_version_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything in it is touched; both versions are named."""
+    data = unpacked(VERSIONS[0], tmp_path)
+    (data / "format.json").write_text(json.dumps({"format": 99, "version": "9.9.9"}))
+    config = tmp_path / "rememberd.yaml"
+    config.write_text(json.dumps({"data_dir": str(data), "server": {"port": 0}, "model_list": []}))
+    for words in (["serve"], ["writer"], ["keys", "list"]):
+        assert main([*words, "--config", str(config)]) == 2
+        said = capsys.readouterr().err
+        assert "rememberd 9.9.9" in said
+        assert "this is rememberd 0." in said
+    assert main(["check", "--config", str(config)]) == 1
+    assert "9.9.9" in capsys.readouterr().out
+
+
+def test_a_new_folder_has_the_newest_format(tmp_path: Path) -> None:
+    """No step is taken on it, now or later."""
+    assert formats.upgrade(tmp_path) == []
+    assert formats.format_of(tmp_path) == formats.CURRENT
+    (tmp_path / "queue.db").touch()
+    assert formats.due(tmp_path) == []
