@@ -5,7 +5,7 @@ Importing this package turns off the telemetry of the libraries below it, for th
 
 import os
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Read by the libraries when they are imported, so it must be set before any of them is. onnxruntime (from 1.32 on)
 # reports to its maker at its import; a switch in its API comes too late.

@@ -12,12 +12,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "rememberd.pod" -}}
 {{- $root := .root -}}
 {{- $part := .part -}}
-securityContext:
-  runAsNonRoot: true
-  runAsUser: 10001
-  runAsGroup: 10001
-  fsGroup: 10001
-  seccompProfile: {type: RuntimeDefault}
+securityContext: {{- toYaml $root.Values.podSecurityContext | nindent 2 }}
 automountServiceAccountToken: false
 terminationGracePeriodSeconds: {{ $root.Values.terminationGracePeriodSeconds }}
 topologySpreadConstraints:
@@ -49,10 +44,7 @@ volumes:
 image: "{{ $root.Values.image.repository }}:{{ $root.Values.image.tag | default $root.Chart.AppVersion }}"
 imagePullPolicy: {{ $root.Values.image.pullPolicy }}
 args: [{{ $part }}, --config, /etc/rememberd/rememberd.yaml]
-securityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities: {drop: [ALL]}
+securityContext: {{- toYaml $root.Values.securityContext | nindent 2 }}
 {{- with $root.Values.envFromSecrets }}
 envFrom:
 {{- range . }}
