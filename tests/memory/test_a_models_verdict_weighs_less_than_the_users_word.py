@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rememberd.memory.ids import fact_id
 from rememberd.memory.learn.reconcile import merge
-from rememberd.types import Millis, Verdicts
+from rememberd.types import NEVER, Millis, Verdicts
 from tests.memory.test_reconcile import fact
 from tests.support.decision_rig import KIDS, THREE, TWO
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
@@ -79,7 +79,8 @@ async def test_a_fact_can_repeat_one_memory_and_replace_another() -> None:
 _TEXTS = (TWO, THREE, "I have got 3 kids.", "I do not have two kids.")
 _relations = st.sampled_from(["same", "replaces"])
 _verdicts = st.dictionaries(st.sampled_from([fact_id(ADA, text) for text in _TEXTS]), _relations, max_size=2)
-_history = st.lists(st.tuples(st.sampled_from(_TEXTS), st.integers(1, 6), _verdicts), max_size=8)
+_times = st.integers(NEVER + 1, NEVER + 6)
+_history = st.lists(st.tuples(st.sampled_from(_TEXTS), _times, _verdicts), max_size=8)
 
 
 @given(_history)

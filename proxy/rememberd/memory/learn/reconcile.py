@@ -68,9 +68,10 @@ async def merge(
 
     Raises `StoreUnavailable` and `EmbedderUnavailable`: what was written until then stays, a retry completes it."""
     outcome = Outcome()
-    for memory in new:
+    for number, memory in enumerate(new):
         judged = None if verdicts is None else verdicts.get(memory.id, {})
-        settled = await _settle_one(store, embedder, space, memory, now, judged)
+        beside = frozenset(each.id for each in new[:number])
+        settled = await _settle_one(store, embedder, space, memory, now, judged, beside)
         if settled is None:
             continue
         if settled.news:
@@ -82,9 +83,17 @@ async def merge(
 
 
 async def _settle_one(
-    store: MemoryStore, embedder: Embedder, space: Space, memory: Memory, now: Millis, verdicts: Verdicts | None
+    store: MemoryStore,
+    embedder: Embedder,
+    space: Space,
+    memory: Memory,
+    now: Millis,
+    verdicts: Verdicts | None,
+    beside: frozenset[str],
 ) -> Settled | None:
-    """None: the user deleted or edited this since it was said."""
+    """None: the user deleted or edited this since it was said, or it only denies what was not known.
+
+    `beside`: ids of what the same turn said before it."""
     known = await store.get(space, [memory.id])
     if memory.kind == "fact" and known and normal(known[0].text) != normal(memory.text):
         if memory.created_at <= known[0].updated_at:
@@ -102,9 +111,11 @@ async def _settle_one(
     if memory.kind == "episode":
         return settle_episode(known[0] if known else None, memory)
     known = [*known, *await _related(store, embedder, space, memory, now, verdicts or {})]
-    before = [each for each in known if each.created_at <= memory.created_at]  # so that a replay decides the same
-    if is_empty_denial(memory) and not any(ends(memory, each) for each in before):
-        return None
+    if is_empty_denial(memory):
+        # What another turn said in the same millisecond does not count: whether it is stored depends on the order.
+        before = [each for each in known if each.created_at < memory.created_at or each.id in beside]
+        if not any(_same(each, memory, verdicts or {}) or ends(memory, each) for each in before):
+            return None
     # A turn's own facts come in the order that the user told them; a model's after those of later turns.
     told = known if verdicts is not None else _before(known, memory, now)
     return _dated(settle_fact(told, memory, verdicts or {}), told, known)
@@ -120,7 +131,8 @@ async def _related(
 ) -> list[Memory]:
     """The facts of its slot and of those that it may end, past ones too. Unless its slot has one value at a
     time, also the facts next to it in meaning that were current when it was said: a turn done again must find what it
-    touched, though a later one has closed that. And what there are verdicts about."""
+    touched, though a later one has closed that. For a mere denial past ones too: whether it is stored must not depend
+    on what has been closed or reopened since. And what there are verdicts about."""
     found: dict[str, Memory] = {}
     # "I left Acme" may end a home or an employer, and stands under the first of them.
     places = ("home", "employer") if fact.slot in ("home", "employer") else ()
@@ -130,7 +142,8 @@ async def _related(
             found |= {each.id: each for each in page}
     if not is_single(fact.slot):
         dense, sparse = await embedder.dense(fact.text), embedder.query(fact.text)
-        near = await store.search(space, dense, sparse, now=fact.created_at - 1, limit=_NEIGHBOURS, kind="fact")
+        then = NEVER if is_empty_denial(fact) else fact.created_at - 1
+        near = await store.search(space, dense, sparse, now=then, limit=_NEIGHBOURS, kind="fact")
         found |= {each.id: each for each in await store.get(space, list(near.nearest(NEAR)))}
     return [*found.values(), *await store.get(space, [each for each in verdicts if each not in found])]
 
