@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import httpx
 import pytest
 
 from rememberd.dialects import client_text as boilerplate
+from rememberd.dialects import user_message
+from rememberd.dialects.registry import CHAT_PATHS, Dialect
+from rememberd.dialects.side_tasks import is_side_task
 from rememberd.memory.learn.build_memories import SIDE_CHARS, TAIL_CHARS, episode, redacted
 from rememberd.memory.text_similarity import opposes, says_the_same
-from rememberd.types import Space, Turn
+from rememberd.pipeline.chat_request import UserTurn, user_turn
+from rememberd.types import Identity, Space, Turn
 from tests.support.proxy_server import Proxy, ask
 
 KEY = "sk-ant-api03-" + "Ab3dEf6hIj9k" * 3
@@ -30,6 +38,64 @@ def test_others_are_answered_while_one_huge_message_is_read(proxy: Proxy, user: 
     """Rules for boilerplate read the two ends of 20 MB of tags, not all of it."""
     longest = _slowest_health_while(proxy, user, [{"role": "user", "content": "<task><system>" * 1_500_000}])
     assert longest < 2.0
+
+
+def test_others_are_answered_while_countless_messages_are_read(proxy: Proxy, user: str) -> None:
+    """300,000 of one letter. What the newest says is recalled; nothing is kept, for a wish may stand before."""
+    talk = [{"role": ("user", "assistant")[n % 2], "content": "a"} for n in range(300_000)]
+    longest = _slowest_health_while(proxy, user, [*talk, {"role": "user", "content": "Where do I live?"}])
+    assert longest < 2.0
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+def test_a_conversation_of_countless_messages_costs_no_more_than_its_end(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five times as many messages of any kind: hardly more function calls, and nothing is written."""
+    monkeypatch.setattr(user_message, "MOST", 500)
+    dialect, name = CHAT_PATHS[path], "input" if path == "/v1/responses" else "messages"
+    dear = []
+    for message in _TINY:
+        some, many = ([*[message] * count, {"role": "user", "content": "hi"}] for count in (1_000, 5_000))
+        turn = _turn_of(dialect, {name: many})
+        assert turn is not None
+        assert turn.asked[:2] == (5_000, "hi")
+        assert turn.off_record
+        few, more = (_calls(partial(_turn_of, dialect, {name: items})) for items in (some, many))
+        if more > 1.1 * few:
+            dear.append((message, few, more))
+    assert dear == []
+
+
+_PART = {"type": "text", "text": "a"}
+_TINY: list[dict[str, Any]] = [
+    *({"role": role, "content": "a"} for role in ("user", "assistant", "tool", "system", "x")),
+    *({"role": "user", "content": text} for text in ("", "<a>", "I like tea.", "Don't remember this conversation.")),
+    *({"role": "user", "content": [part]} for part in (_PART, {}, {"type": "image_url"}, {"type": "tool_result"})),
+    *({"role": "user", "name": name, "content": "a"} for name in ("user", "critic")),
+    *({}, {"type": "function_call_output"}, {"role": "user", "content": "<system-reminder>a</system-reminder>"}),
+]
+
+
+def _turn_of(dialect: Dialect, body: dict[str, Any]) -> UserTurn | None:
+    asked = None if is_side_task({}, body) else dialect.question(body)
+    return user_turn(dialect, Identity("ada"), asked, body) if asked else None
+
+
+def _calls(function: Callable[[], Any]) -> int:
+    """How many functions of Python and of C `function` calls: its work, on any machine."""
+    count = 0
+
+    def note(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return count
 
 
 def _slowest_health_while(proxy: Proxy, user: str, messages: list[dict[str, str]]) -> float:

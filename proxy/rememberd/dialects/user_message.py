@@ -11,13 +11,15 @@ from rememberd.dialects.body import dump
 
 class UserMessage(NamedTuple):
     """The newest message of a person, the one at index `at`. `text` is without client boilerplate and never empty.
-    `continues`: an assistant or a tool has answered the message already, as in a tool loop."""
+    `continues`: an assistant or a tool has answered the message already, as in a tool loop. `whole`: every message of
+    the conversation was read, not only the newest `MOST`."""
 
     at: int
     text: str
     speaker: str | None
     previous: str | None
     continues: bool
+    whole: bool = True
 
 
 class Said(NamedTuple):
@@ -30,6 +32,9 @@ class Said(NamedTuple):
 
 
 Words = Callable[[Any], str | None]
+
+# Messages that are read, the newest. To read 300,000 tiny ones takes 6 s; no model can be sent as many.
+MOST = 20_000
 
 # As AutoGen and its kin name the person.
 _PERSONS = frozenset(("user", "human", "admin", "user_proxy", "userproxy", "human_proxy"))
@@ -47,11 +52,11 @@ def newest(items: Sequence[Any], words: Words) -> UserMessage | None:
     name = _name(items[index])
     previous = next((text for _, text in found if text), None)
     continues = any(_is_from_model(item) for item in items[index + 1 :])
-    return UserMessage(index, text, name or None, previous, continues)
+    return UserMessage(index, text, name or None, previous, continues, whole=len(items) <= MOST)
 
 
 def user_messages(items: Sequence[Any], words: Words) -> list[Said]:
-    """What persons sent, oldest first; messages that no person typed are left out.
+    """What persons sent in the newest `MOST` messages, oldest first; messages that no person typed are left out.
 
     The contents are the same in every retry and in every step of a tool loop, in which clients move their cache
     marks, turn a text into a list of one part and back, and change their own texts around the person's."""
@@ -62,7 +67,7 @@ def user_messages(items: Sequence[Any], words: Words) -> list[Said]:
 def _typed(items: Sequence[Any], words: Words) -> Iterator[tuple[int, str]]:
     """Index and cleaned text, newest first."""
     persons = _names_of_persons(items)
-    for index in range(len(items) - 1, -1, -1):
+    for index in range(len(items) - 1, max(len(items) - MOST, 0) - 1, -1):
         raw = words(items[index])
         if raw is None or (persons and _name(items[index]) not in persons):
             continue
@@ -86,7 +91,7 @@ def is_from_agent(items: Sequence[Any]) -> bool:
 def _names_of_persons(items: Sequence[Any]) -> set[str]:
     """In a chat of agents all but the model itself have the role of a user, and one of them is named so. The names
     that a person's message may have there; empty for any other chat."""
-    named = {_name(item) for item in items if isinstance(item, dict) and item.get("role") == "user"}
+    named = {_name(item) for item in items[-MOST:] if isinstance(item, dict) and item.get("role") == "user"}
     persons = {name for name in named if name.casefold() in _PERSONS}
     return persons | {""} if persons and len(named) > 1 else set()
 

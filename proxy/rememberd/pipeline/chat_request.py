@@ -23,7 +23,8 @@ Mode = Literal["on", "read", "write", "off"]
 @dataclass(frozen=True, slots=True)
 class UserTurn:
     """What a known user said, where memory takes part. `off_record`: they asked earlier in this conversation that
-    nothing of it be kept; `earlier`: they ask it now, and these are the turns that may have been kept so far."""
+    nothing of it be kept, or may have, because it was too long to be read whole; `earlier`: they ask it now, and
+    these are the turns that may have been kept so far."""
 
     identity: Identity
     asked: UserMessage
@@ -96,9 +97,8 @@ def user_turn(dialect: Dialect, identity: Identity, asked: UserMessage, body: di
     begun = {each.at for each in said if each.text} if asked.at in wished else {asked.at}
     id_at = turn_ids(identity.space, identity.conversation, [(each.at, each.content) for each in said], begun)
     current = id_at.pop(asked.at)
-    return UserTurn(
-        identity, asked, current, off_record=any(at < asked.at for at in wished), earlier=tuple(id_at.values())
-    )
+    unkept = not asked.whole or any(at < asked.at for at in wished)
+    return UserTurn(identity, asked, current, off_record=unkept, earlier=tuple(id_at.values()))
 
 
 def mode_of(headers: Mapping[str, str]) -> Mode:
