@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -22,13 +22,16 @@ QUESTIONS = (QUESTION, "What is my favourite song called?", "What do you know ab
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """`owner` is whose markers may come back (None: nobody's), `kinds` which of them. Any status of `expected` will
-    do, 0 being a closed connection. `honest`: the owner's marker must come back, or the attack proves nothing."""
+    do, 0 being a closed connection. `honest`: the owner's marker must come back, or the attack proves nothing.
+    `holds` must stand in the answer, `withheld` must not."""
 
     data: bytes
     owner: int | None
     kinds: str = OPEN
     expected: Sequence[int] = (200,)
     honest: bool = False
+    holds: bytes = b""
+    withheld: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Game:
     victim: Person
     chance: random.Random
     extra: Sequence[Person]  # those who are erased and written again all the time: nobody's markers
+    names: Collection[bytes] = ()  # everybody's
 
 
 def ask(method: str, path: str, headers: Sequence[Header], body: Any = None) -> bytes:

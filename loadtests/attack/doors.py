@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import orjson
 
-from loadtests.attack.attempt import QUESTION, READ, Attempt, Game, ask
-from loadtests.attack.leaks import DEFAULT
-from loadtests.attack.people import ADMIN_KEY
+from loadtests.attack.attempt import QUESTION, READ, Attempt, Game, ask, chat
+from loadtests.attack.leaks import DEFAULT, OPEN
+from loadtests.attack.people import ADMIN_KEY, PRIVATE_AT, Person
 from loadtests.attack.wire import Header, request
+from tests.support.nasty_text import nasty
 
 _ODD = (200, 400, 401, 403, 404, 405, 409, 413, 415, 431, 0)
+# What a provider keeps, by OpenAI's API reference.
+_STORED = (
+    "files", "files/file-1", "files/file-1/content", "responses/resp_1", "responses/resp_1/input_items",
+    "responses/resp_1/cancel", "batches", "batches/batch_1", "batches/batch_1/cancel", "fine_tuning/jobs",
+    "chat/completions/chatcmpl-1", "conversations/conv_1/items", "vector_stores", "assistants", "threads/thread_1",
+    "uploads", "containers", "evals", "messages/batches", "//files", "files/",
+)  # fmt: skip
 
 
 def imports_as_another(game: Game) -> Attempt:
@@ -43,7 +54,7 @@ def probes_the_admin(game: Game) -> Attempt:
             ("GET", "/metrics", None), ("GET", "/admin/keys/", None), ("PUT", "/admin/keys", {}),
         )
     )  # fmt: skip
-    return Attempt(ask(method, path, game.me.credentials(), body), None, expected=(307, 401, 403, 404, 405))
+    return Attempt(ask(method, path, game.me.credentials(), body), None, expected=(307, 400, 401, 403, 404, 405))
 
 
 def is_the_admin(game: Game) -> Attempt:
@@ -65,13 +76,76 @@ def calls_tools(game: Game) -> Attempt:
             ("forget_memory", {"id": "../memories"}),
         )
     )  # fmt: skip
-    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
-    headers: list[Header] = [
-        *game.me.credentials(), ("Accept", "application/json, text/event-stream"),
-        ("Content-Type", "application/json"), ("Mcp-Session-Id", name.encode().hex()),
-        ("MCP-Protocol-Version", "2025-06-18"),
-    ]  # fmt: skip
-    return Attempt(ask("POST", "/mcp", headers, call), game.me.number, DEFAULT, expected=(200, 400))
+    headers: list[Header] = [*_mcp(game.me), ("Mcp-Session-Id", name.encode().hex())]
+    return Attempt(ask("POST", "/mcp", headers, _call(tool, arguments)), game.me.number, DEFAULT, expected=(200, 400))
+
+
+def guesses_what_is_private(game: Game) -> Attempt:
+    """Letter by letter, by MCP, of the own user: no answer depends on a memory that a model may not be told."""
+    secret = game.me.texts[game.me.ids[PRIVATE_AT]]
+    guess = secret[: game.chance.randint(len("My sister's secret nickname is mk"), len(secret))]
+    tool, arguments, expected = game.chance.choice(
+        (
+            ("list_memories", {"q": guess, "include_past": True}, b'[],\\"next_cursor\\":null'),
+            ("list_memories", {"q": guess, "limit": 1}, b'[],\\"next_cursor\\":null'),
+            ("list_memories", {"q": guess[-14:], "limit": 500}, b'[],\\"next_cursor\\":null'),
+            ("add_memory", {"text": secret}, b'\\"private\\":false'),
+            ("forget_memory", {"id": game.me.ids[PRIVATE_AT]}, b'"isError":true'),
+        )
+    )  # fmt: skip
+    kinds = DEFAULT if tool != "add_memory" else OPEN
+    call = _call(tool, arguments)
+    return Attempt(ask("POST", "/mcp", _mcp(game.me), call), game.me.number, kinds, holds=expected)
+
+
+def asks_for_what_is_stored(game: Game) -> Attempt:
+    """What the provider keeps for the operator's key is everybody's: a body that names a model opens nothing."""
+    stored = game.chance.choice(_STORED)
+    method = game.chance.choice(("GET", "GET", "DELETE", "POST"))
+    body = {"model": "away", "input": "x", "purpose": "batch", "user": game.victim.name}
+    headers: list[Header] = [*game.me.credentials(), ("Content-Type", "application/json")]
+    return Attempt(ask(method, f"/v1/{stored}", headers, body), None, expected=(400, 404, 405))
+
+
+def leaves_the_base(game: Game) -> Attempt:
+    """By segments that a server behind ours would resolve."""
+    chance = game.chance
+    dots = chance.choice(("..", "%2e%2e", ".%2E", "%252e%252e", "..;x", "%2e%2e%3b", ".", "..%5c", "%2e%2e%2f"))
+    below = chance.choice(("", "embeddings/", "embeddings%2f", "/", "\\", "messages/count_tokens/"))
+    target = chance.choice(("internal", "v1/files", "admin/keys", "v1/memories", "health"))
+    method = chance.choice(("GET", "POST", "DELETE"))
+    path = f"/v1/{below}" + f"{dots}/" * chance.randint(1, 3) + target
+    headers: list[Header] = [*game.me.credentials(), ("Content-Type", "application/json")]
+    body = {"model": "away", "input": "x"}
+    return Attempt(ask(method, path, headers, body), None, expected=(307, 400, 404, 405))
+
+
+def sends_much_without_a_key(game: Game) -> Attempt:
+    """Which nobody may have to keep."""
+    body = b'{"model":"away","input":"' + b"x" * game.chance.choice((100_000, 1_000_000, 4_000_000)) + b'"}'
+    path = game.chance.choice(("/v1/chat/completions", "/v1/embeddings", "/v1/memories/import", "/mcp", "/v1/files"))
+    headers: list[Header] = [("Content-Type", "application/json"), ("X-Memory-User", game.victim.name)]
+    if game.chance.random() < 0.5:
+        headers.append(("Authorization", f"Bearer {game.victim.key[:-1]}"))
+    return Attempt(request("POST", path, headers, body), None, expected=(401, 0))
+
+
+def says_what_is_slow_to_read(game: Game) -> Attempt:
+    """Texts that make a careless pattern quadratic. Only people who have nothing to lose write them."""
+    size = game.chance.choice((200, 2_000, 10_000, 100_000))
+    text = next(nasty(game.chance.randrange(10**6), size))(size)
+    writer = game.chance.choice(game.extra)
+    data = game.chance.choice(
+        (
+            lambda: chat([*game.me.credentials(), READ], text),
+            lambda: chat(writer.credentials(), text),
+            lambda: ask("POST", "/v1/memories", writer.credentials(), {"text": text}),
+            lambda: ask("POST", "/v1/memories/search", game.me.credentials(), {"query": text}),
+            lambda: ask("POST", "/v1/memories/preview", game.me.credentials(), {"text": text}),
+            lambda: ask("POST", "/v1/memories/import", writer.credentials(), {"user": text, "answer": text}),
+        )
+    )()
+    return Attempt(data, game.me.number, OPEN, expected=(200, 400, 409))
 
 
 def erases(game: Game) -> Attempt:
@@ -107,3 +181,14 @@ def sends_rubbish(game: Game) -> Attempt:
     return Attempt(
         request(method, path, headers, game.chance.choice(bodies)), game.me.number, expected=(*_ODD, 406, 422)
     )
+
+
+def _call(tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+
+
+def _mcp(person: Person) -> list[Header]:
+    return [
+        *person.credentials(), ("Accept", "application/json, text/event-stream"),
+        ("Content-Type", "application/json"), ("MCP-Protocol-Version", "2025-06-18"),
+    ]  # fmt: skip

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from typing import Any
+from urllib.parse import quote
 
 import jwt
 import orjson
 
 from loadtests.attack.attempt import QUESTION, READ, Attempt, Game, any_read, chat
 from loadtests.attack.leaks import DEFAULT
-from loadtests.attack.people import ADMIN_KEY, GATEWAY_KEY, GATEWAY_SECRET, TOKEN_KEY, TOKEN_SECRET, token
+from loadtests.attack.people import ADMIN_KEY, GATEWAY_KEY, SECRETS, SIGNED_KEY, TOKEN_KEY, token
 from loadtests.attack.wire import Header
 
 _REFUSED = (400, 401, 403, 404)
@@ -47,7 +49,7 @@ def claims_in_body(game: Game) -> Attempt:
 
 
 def comes_as_nobody(game: Game) -> Attempt:
-    """Through the gateway's key, which may name anybody, without a name that is one."""
+    """With a key that may name anybody and no valid name, or with a key that wants a token and none."""
     name = game.victim.name
     tries: list[list[Header]] = [
         [], [("X-Memory-User", "")], [("X-Memory-User", " ")], [("X-Memory-User", f"{name},{name}")],
@@ -56,27 +58,51 @@ def comes_as_nobody(game: Game) -> Attempt:
         [("X-Memory-User", name + "\u200b")], [("X-Memory-User", name + "\xad")],
         [("X-Memory-User", f"{name} OR 1=1")],
         [("X-Memory-User", name), ("X-OpenWebUI-User-Jwt", "a.b.c")], [("X-OpenWebUI-User-Jwt", "")],
-        [("X-Memory-User", name), ("X-OpenWebUI-User-Jwt", token(name, TOKEN_SECRET))],
+        [("X-Memory-User", name), ("X-OpenWebUI-User-Jwt", token(name, SECRETS[TOKEN_KEY]))],
         [("X-Memory-User", name.swapcase() + "\u0301")], [("X-Memory-User", name * 40)],
     ]  # fmt: skip
-    headers = [("Authorization", f"Bearer {GATEWAY_KEY}"), *game.chance.choice(tries)]
+    key = game.chance.choice((GATEWAY_KEY, SIGNED_KEY))
+    if key == SIGNED_KEY:
+        tries += [[("X-Memory-User", name)], [("X-OpenWebUI-User-Id", name)]] * 4
+    headers = [("Authorization", f"Bearer {key}"), *game.chance.choice(tries)]
+    return Attempt(any_read(game, headers), None, expected=_ODD)
+
+
+def spells_the_name_otherwise(game: Game) -> Attempt:
+    """The bytes of a name that a careless server takes for the victim's: in another encoding, stripped of more than
+    HTTP allows, decoded twice, or brought into another normal form."""
+    name = game.victim.name
+    spelled = [name.encode(each, "replace") for each in ("latin-1", "cp1252", "utf-16-le", "utf-7")]
+    spelled += [unicodedata.normalize(each, name).encode() for each in ("NFC", "NFD", "NFKC", "NFKD")]
+    spelled += [name.encode() + each for each in (b"\xa0", b"\x85", b"\xc2\xa0", b"\xe3\x80\x80", b"\x0b", b"\xff")]
+    spelled += [name.encode().decode("latin-1").encode(), name.encode().decode("latin-1").strip().encode()]
+    spelled += [name.casefold().encode(), name.upper().encode(), name.encode()[:-1], quote(name).encode() + b"%20"]
+    spelled += [name.encode().replace(b"-", b"\xc0\xad"), f"=?utf-8?q?{quote(name).replace('%', '=')}?=".encode()]
+    others = [each for each in spelled if each.strip(b" \t") not in (name.encode(), *game.names)]
+    headers: list[Header] = [
+        ("Authorization", f"Bearer {GATEWAY_KEY}"),
+        (game.chance.choice(("X-Memory-User", "X-OpenWebUI-User-Id")), game.chance.choice(others)),
+    ]
     return Attempt(any_read(game, headers), None, expected=_ODD)
 
 
 def forges_a_token(game: Game) -> Attempt:
-    """For the key that knows people by their tokens."""
+    """For the keys that know people by their tokens."""
     name, hour = game.victim.name, int(time.time()) + 3600
-    good = token(name, TOKEN_SECRET)
+    key, other = game.chance.sample((SIGNED_KEY, TOKEN_KEY), 2)
+    secret, others = SECRETS[key], SECRETS[other]
+    good = token(name, secret)
     tries: list[str] = [
-        token(name, "a guess of more than thirty-two bytes, and so"), token(name, GATEWAY_SECRET),
-        token(name, algorithm="none"), token(name, algorithm="HS512"), token(name, exp=1), token(name, nbf=hour),
+        token(name, "a guess of more than thirty-two bytes, and so"), token(name, others),
+        token(name, "", "none"), token(name, secret, "HS512"), token(name, secret, exp=1),
+        token(name, secret, nbf=hour),
         _unsigned(name, alg="none"), _unsigned(name, alg="RS256", kid="../../dev/null"), _unsigned(name, alg="nOnE"),
         good.rpartition(".")[0] + ".", good.rpartition(".")[0], f"{good[:-4]}AAAA", f"{good}, {good}", f"{good}x",
         token({"name": name}, "x" * 40), "", "null", "e30.e30.e30", "." * 200,
-        token(f"{name}\nx", GATEWAY_SECRET), token(None, "y" * 40),
+        token(f"{name}\nx", secret), token(None, "y" * 40),
     ]  # fmt: skip
     headers: list[Header] = [
-        ("Authorization", f"Bearer {TOKEN_KEY}"),
+        ("Authorization", f"Bearer {key}"),
         ("X-OpenWebUI-User-Jwt", game.chance.choice(tries)),
     ]
     if game.chance.random() < 0.3:
@@ -86,7 +112,7 @@ def forges_a_token(game: Game) -> Attempt:
 
 def brings_a_token_along(game: Game) -> Attempt:
     """A forged one beside the own identity."""
-    forged = token(game.victim.name, game.chance.choice((GATEWAY_SECRET[::-1], "z" * 40)))
+    forged = token(game.victim.name, game.chance.choice((SECRETS[SIGNED_KEY][::-1], "z" * 40)))
     headers: list[Header] = [*game.me.credentials(), ("X-OpenWebUI-User-Jwt", forged)]
     return Attempt(any_read(game, headers), game.me.number, expected=_ODD)
 

@@ -12,6 +12,8 @@ from loadtests.attack.people import HOME
 from loadtests.fake import Model
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+# All that anybody may ask of a provider that serves several users here.
+_ANSWERED = ("/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/embeddings")
 _LONGEST = 3_000  # characters of a prompt that are repeated
 
 
@@ -24,7 +26,9 @@ class Parrot(Model):
 
     def answer(self, request: bytes) -> None:
         head, _, body = request.partition(b"\r\n\r\n")
-        path = head.split(b" ", 2)[1].decode()
+        method, path = head.decode("latin-1").split(" ", 2)[:2]
+        if method != "POST" or not path.endswith(_ANSWERED):
+            self.leaks[f"{method} {path} reached the provider"] += 1
         name = path.split("/")[1]
         for owner, kind in mixed(body, DEFAULT + WORK + (PRIVATE if name == HOME else "")):
             self.leaks[f"prompt of {path}: a marker of person {owner}, kind {kind}"] += 1

@@ -14,11 +14,15 @@ import jwt
 from loadtests.attack.leaks import DEFAULT, PRIVATE, WORK, marker
 
 ADMIN_KEY = "sk-admin-of-the-attack"
-GATEWAY_KEY = "sk-gateway-of-the-attack"  # may name anybody, and checks tokens too
-TOKEN_KEY = "sk-token-of-the-attack"
-GATEWAY_SECRET = "the gateway's secret of more than 32 bytes"
-TOKEN_SECRET = "the other key's secret, of more than 64 bytes, so that HS512 may be tried with it"
+GATEWAY_KEY = "sk-gateway-of-the-attack"  # may name anybody
+# Those who come with these keys show a token that is signed with the key's secret; the first may name people too.
+SIGNED_KEY, TOKEN_KEY = "sk-signed-of-the-attack", "sk-token-of-the-attack"
+SECRETS = {
+    SIGNED_KEY: "the gateway's secret, of more than 64 bytes, so that HS512 may be tried with it",
+    TOKEN_KEY: "the other key's secret, of more than 64 bytes, so that HS512 may be tried with it",
+}
 
+PRIVATE_AT = 2  # the place of the private memory in `Person.ids`
 AWAY, HOME = "away", "home"  # a model elsewhere, and one on the operator's machine
 
 Way = Literal["configured", "made", "named", "token"]
@@ -52,7 +56,7 @@ class Person:
             case "named":
                 return [("Authorization", f"Bearer {GATEWAY_KEY}"), ("X-Memory-User", self.name)]
             case "token":
-                return [("Authorization", f"Bearer {TOKEN_KEY}"), ("X-OpenWebUI-User-Jwt", self.token)]
+                return [("Authorization", f"Bearer {self.key}"), ("X-OpenWebUI-User-Jwt", self.token)]
 
     def memories(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
         """Headers and body of each memory that is to be added; the same words for everybody but for the marker."""
@@ -66,7 +70,8 @@ class Person:
 
 
 def people(number: int) -> list[Person]:
-    """Neighbours' names differ in their case, by an ending or by an accent only."""
+    """Neighbours' names differ in their case, by an ending or by an accent only; or fall together when their UTF-8 is
+    read as Latin-1 and stripped, as `à` and `Å` at the end do."""
     return [_person(each) for each in range(number)]
 
 
@@ -76,13 +81,17 @@ def _person(number: int) -> Person:
     name = f"person-{number % len(_WAYS)}-{pair}"
     if second >= len(_WAYS):
         name = (f"P{name[1:]}", f"{name}.", f"{name}/default", f"{name}-é")[number % 4]
+    if way == "named" and pair % 2:
+        name = f"person-2-{pair}-jo{'Å' if second >= len(_WAYS) else 'à'}"
     marks = {kind: marker(number, kind) for kind in (DEFAULT, WORK, PRIVATE)}
     person = Person(number, name, way, f"sk-{secrets.token_urlsafe(24)}", marks)
-    person.token = token(name)
+    if way == "token":
+        person.key = (SIGNED_KEY, TOKEN_KEY)[pair % 2]
+        person.token = token(name, SECRETS[person.key])
     return person
 
 
-def token(name: object, secret: str = TOKEN_SECRET, algorithm: str = "HS256", **claims: object) -> str:
+def token(name: object, secret: str, algorithm: str = "HS256", **claims: object) -> str:
     """A signed one, or one of algorithm `none`."""
     claims = {"sub": name, "exp": int(time.time()) + 86_400} | claims
     return jwt.encode(claims, secret if algorithm != "none" else "", algorithm=algorithm)
@@ -93,8 +102,9 @@ def settings(everybody: Sequence[Person], folder: Path, upstream: int, workers: 
     configured = [each for each in everybody if each.way == "configured"]
     keys: list[dict[str, Any]] = [{"name": each.name, "key": each.key, "user": each.name} for each in configured]
     keys += [
-        {"name": "gateway", "key": GATEWAY_KEY, "trust_identity": True, "jwt_secret": GATEWAY_SECRET},
-        {"name": "tokens", "key": TOKEN_KEY, "jwt_secret": TOKEN_SECRET},
+        {"name": "gateway", "key": GATEWAY_KEY, "trust_identity": True},
+        {"name": "signed", "key": SIGNED_KEY, "trust_identity": True, "jwt_secret": SECRETS[SIGNED_KEY]},
+        {"name": "tokens", "key": TOKEN_KEY, "jwt_secret": SECRETS[TOKEN_KEY]},
     ]
     return {
         "server": {"port": 0, "workers": workers},

@@ -18,6 +18,7 @@ from loadtests.attack.kinds import KINDS
 from loadtests.attack.leaks import leaked, markers
 from loadtests.attack.model import Parrot
 from loadtests.attack.people import ADMIN_KEY, Person, people, settings
+from loadtests.attack.watch import watched
 from loadtests.attack.wire import Answer, Connection
 from loadtests.fake import shared_listener
 from loadtests.servers import serving
@@ -37,11 +38,15 @@ class Findings:
     hits: Counter[str] = field(default_factory=Counter)
     degraded: int = 0
 
-    def judge(self, kind: str, attempt: Attempt, answer: Answer) -> None:
+    slowest: tuple[float, str] = (0.0, "")  # seconds, and of which kind
+
+    def judge(self, kind: str, attempt: Attempt, answer: Answer, seconds: float) -> None:
         self.statuses[kind][answer.status] += 1
+        self.slowest = max(self.slowest, (seconds, kind))
         for owner, which in leaked(answer.raw, attempt.owner, attempt.kinds):
             self.leaks[f"{kind}: person {attempt.owner} was shown a marker of {owner}, kind {which}"] += 1
-        if answer.status not in attempt.expected:
+        told = attempt.withheld is not None and attempt.withheld in answer.body
+        if answer.status not in attempt.expected or attempt.holds not in answer.body or told:
             request = attempt.data.split(b"\r\n", 1)[0][:100].decode("latin-1")
             self.surprises[f"{kind}: {answer.status} to {request}: {answer.body[:120].decode('latin-1')}"] += 1
         if attempt.honest:
@@ -54,8 +59,10 @@ class Findings:
         return {
             "requests": by_status.total(),
             "leaks": self.leaks.total(),
-            "server_errors": sum(count for status, count in by_status.items() if status >= 500),
+            "own_5xx": sum(count for status, count in by_status.items() if status >= 500),
             "surprises": self.surprises.total(),
+            "slowest_s": round(self.slowest[0], 2),
+            "slowest_kind": self.slowest[1],
             "degraded": self.degraded,
             "own_found": {name: round(count / self.statuses[name].total(), 4) for name, count in self.hits.items()},
             "statuses": dict(sorted(by_status.items())),
@@ -81,12 +88,13 @@ async def _attack(requests: int, users: int, workers: int, folder: Path) -> dict
         began = time.monotonic()
         together = asyncio.Barrier(users)
         rounds = -(-requests // users)
-        await asyncio.gather(*(_play(each, persons, extra, rounds, port, findings, together) for each in persons))
+        async with watched(port) as health:
+            await asyncio.gather(*(_play(each, persons, extra, rounds, port, findings, together) for each in persons))
         seconds = time.monotonic() - began
         changed = [name for each in persons if (name := await _changed(each, port))]
     model.close()
     await model.wait_closed()
-    found = {"users": users, "seconds": round(seconds), "changed": changed}
+    found = {"users": users, "seconds": round(seconds), "changed": changed, "health": health.report()}
     return found | {"files_with_a_marker": _in_clear(folder)} | findings.report()
 
 
@@ -123,6 +131,7 @@ async def _play(
 ) -> None:  # fmt: skip
     chance, connection = random.Random(me.number), Connection(port)
     kinds, weights = list(KINDS), list(KINDS.values())
+    names = frozenset(each.name.encode() for each in persons)
     for number in range(rounds):
         if number % _TOGETHER == 0:
             await together.wait()
@@ -130,12 +139,14 @@ async def _play(
             continue
         victim = chance.choice([each for each in persons if each is not me])
         (kind,) = chance.choices(kinds, weights)
-        await _try(findings, kind.__name__, kind(Game(me, victim, chance, extra)), connection)
+        await _try(findings, kind.__name__, kind(Game(me, victim, chance, extra, names)), connection)
     await connection.close()
 
 
 async def _try(findings: Findings, kind: str, attempt: Attempt, connection: Connection) -> None:
-    findings.judge(kind, attempt, await connection.ask(attempt.data))
+    began = time.monotonic()
+    answer = await connection.ask(attempt.data)
+    findings.judge(kind, attempt, answer, time.monotonic() - began)
 
 
 async def _changed(person: Person, port: int) -> str | None:
@@ -163,20 +174,25 @@ def _header(answer: Answer, name: str) -> str:
 
 
 def safe(found: dict[str, Any]) -> bool:
-    """No leak of any kind, nothing lost, no error of the server, and everybody found what is their own."""
-    wrong = ("leaks", "server_errors", "surprises", "changed", "files_with_a_marker")
+    """No leak of any kind, nothing lost, no error of the server, and everybody found what is their own. Times depend
+    on the machine and on what else it does: they are reported."""
+    wrong = ("leaks", "own_5xx", "surprises", "changed", "files_with_a_marker")
     return not any(found[each] for each in wrong) and min(found["own_found"].values()) > _FOUND
 
 
 def table(found: dict[str, Any]) -> str:
     """For the README, with what was wrong below it."""
+    health = found["health"]
     rows = [
         ("requests, by so many people at once", f"{found['requests']:,}, {found['users']}"),
         ("markers of others, in answers or prompts", found["leaks"]),
         ("answers in which one's own were found, where they should be", f"{min(found['own_found'].values()):.1%}"),
         ("people whose memories were changed by another", len(found["changed"])),
         ("files in which a marker can be read", len(found["files_with_a_marker"])),
-        ("errors of the server, unexpected answers", f"{found['server_errors']}, {found['surprises']}"),
+        ("5xx of our own, unexpected answers", f"{found['own_5xx']}, {found['surprises']}"),
+        ("slowest request, and its kind", f"{found['slowest_s']} s, {found['slowest_kind']}"),
+        ("`/health/live` all the time: asked, refused", f"{health['asked']:,}, {health['refused']}"),
+        ("its p99, its slowest", f"{health['p99_ms']} ms, {health['slowest_ms']} ms"),
         ("seconds", found["seconds"]),
     ]
     lines = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
