@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 from loadtests.attack.attempt import Attempt
 from loadtests.attack.kinds import KINDS
 from loadtests.attack.leaks import DEFAULT, OPEN, PRIVATE, WORK, leaked, marker, mixed
+from loadtests.attack.model import Parrot
+from loadtests.attack.people import people
 from loadtests.attack.run import Findings, attack, safe, table
-from loadtests.attack.wire import Answer
+from loadtests.attack.wire import Answer, Connection, request
 
 
 @pytest.mark.parametrize(
@@ -47,12 +50,45 @@ def test_a_prompt_of_two_people_is_seen() -> None:
 
 def test_what_goes_wrong_is_told() -> None:
     """A leak, a status that was not expected, somebody who does not find what is their own."""
-    good = {"leaks": 0, "server_errors": 0, "surprises": 0, "changed": [], "files_with_a_marker": []}
+    good = {"leaks": 0, "own_5xx": 0, "surprises": 0, "changed": [], "files_with_a_marker": []}
     assert safe(good | {"own_found": {"asks": 1.0}})
     assert not safe(good | {"own_found": {"asks": 0.9}})
     findings = Findings()
-    findings.judge("reads", Attempt(b"GET /x", 1, honest=True), Answer(500, marker(2, DEFAULT).encode()))
+    findings.judge("reads", Attempt(b"GET /x", 1, honest=True), Answer(500, marker(2, DEFAULT).encode()), 6.5)
     told = findings.report()
-    assert (told["leaks"], told["server_errors"], told["surprises"], told["own_found"]) == (1, 1, 1, {"reads": 0.0})
+    assert (told["leaks"], told["own_5xx"], told["surprises"], told["own_found"]) == (1, 1, 1, {"reads": 0.0})
     assert not safe(good | told)
+    assert (told["slowest_s"], told["slowest_kind"]) == (6.5, "reads")
     assert findings.statuses == {"reads": Counter({500: 1})}
+
+
+def test_an_answer_that_depends_on_what_is_withheld_is_told() -> None:
+    """It lacks what every such answer holds, or holds what none may."""
+    guess = Attempt(b"GET /x", 1, holds=b"[]", withheld=b"private")
+    for body, surprises in ((b"[]", 0), (b"[{}]", 1), (b"[] private", 1)):
+        findings = Findings()
+        findings.judge("guesses", guess, Answer(200, body, body), 0.1)
+        assert findings.report()["surprises"] == surprises
+
+
+def test_people_s_names_fall_together_only_for_a_careless_reader() -> None:
+    """No two are equal; some are, once their bytes are read as Latin-1 and stripped."""
+    names = [each.name for each in people(200)]
+    assert len(set(names)) == 200
+    assert len({name.encode().decode("latin-1").strip() for name in names}) < 200
+
+
+async def test_what_reaches_the_provider_by_another_path_is_a_leak() -> None:
+    leaks = Counter[str]()
+    server = await asyncio.get_running_loop().create_server(lambda: Parrot(leaks), "127.0.0.1", 0)
+    connection = Connection(server.sockets[0].getsockname()[1])
+    for method, path in (
+        ("POST", "/a/v1/embeddings"),
+        ("GET", "/a/v1/files"),
+        ("POST", "/b"),
+        ("GET", "/a/v1/messages"),
+    ):
+        assert (await connection.ask(request(method, path, [], b"{}"))).status == 200
+    await connection.close()
+    server.close()
+    assert leaks.total() == 3
