@@ -98,7 +98,7 @@ def test_the_lock_holds_every_dependency() -> None:
     lock = (DEPLOY / "requirements.lock").read_text()
     pinned = set(re.findall(r"^([\w.-]+)==", lock, re.MULTILINE))
     needed = {
-        re.split(r"[<>=!~;\[ ]", requirement)[0].lower()
+        re.split(r"[<>=!~;\[ ]", requirement)[0].lower().replace(".", "-")
         for requirement in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     }
     assert needed - pinned == set()
