@@ -45,28 +45,28 @@ def _cases(labelled: bool) -> list[dict[str, Any]]:
     return [case for case in map(json.loads, LINES) if bool(case["kind"]) is labelled]
 
 
-@pytest.mark.parametrize("case", _cases(labelled=True), ids=lambda case: f"{case['kind']}: {case['text'][:30]}")
-def test_a_secret_is_replaced_by_its_kind(case: dict[str, Any]) -> None:
+def test_a_secret_is_replaced_by_its_kind() -> None:
     """Keys, tokens, passwords, card numbers and IBANs are replaced and counted by kind."""
-    text, secret = _filled(case["text"]), _filled(case["secret"])
-    assert secret in text
-    result = redact(text)
-    assert secret not in result.text
-    assert f"[redacted: {case['kind']}]" in result.text
-    assert result.counts == {case["kind"]: 1}
+    missed = []
+    for case in _cases(labelled=True):
+        text, secret = _filled(case["text"]), _filled(case["secret"])
+        result = redact(text)
+        named = f"[redacted: {case['kind']}]" in result.text and result.counts == {case["kind"]: 1}
+        if secret not in text or secret in result.text or not named:
+            missed.append((case["kind"], text, result.text))
+    assert missed == []
 
 
-@pytest.mark.parametrize("case", _cases(labelled=False), ids=lambda case: case["text"][:40])
-def test_a_near_miss_is_left_alone(case: dict[str, Any]) -> None:
+def test_a_near_miss_is_left_alone() -> None:
     """Commit hashes, UUIDs, order numbers and talk about passwords stay as they are."""
-    assert redact(case["text"]) == (case["text"], {})
+    texts = [case["text"] for case in _cases(labelled=False)]
+    assert [(text, redact(text).text) for text in texts if redact(text) != (text, {})] == []
 
 
-@pytest.mark.parametrize("case", _cases(labelled=True), ids=lambda case: case["text"][:30])
-def test_redacting_twice_is_redacting_once(case: dict[str, Any]) -> None:
+def test_redacting_twice_is_redacting_once() -> None:
     """A text that went through once, say by an export and an import, is not changed again."""
-    once = redact(_filled(case["text"])).text
-    assert redact(once) == (once, {})
+    texts = [redact(_filled(case["text"])).text for case in _cases(labelled=True)]
+    assert [(text, redact(text).text) for text in texts if redact(text) != (text, {})] == []
 
 
 def test_the_words_around_a_secret_stay() -> None:
