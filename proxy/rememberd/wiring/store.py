@@ -41,7 +41,7 @@ class WriterStore(NamedTuple):
     many seconds nobody has asked; None if a flush disturbs nobody."""
 
     store: MemoryStore
-    unsealed: tuple[MemoryStore, ...]
+    unsealed: tuple[QdrantStore | EdgeStore, ...]
     quiet_for: Callable[[], float] | None
 
 

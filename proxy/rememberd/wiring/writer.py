@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from rememberd.errors import ConfigError, QueueUnavailable, RequestError, UpstreamUnavailable
+from rememberd.memory.embedding.reindex import Reindexing
 from rememberd.memory.erasure import undo_interrupted
 from rememberd.memory.learn.llm.llm_extract import Model
 from rememberd.memory.learn.llm.llm_worker import LlmWorker
@@ -20,6 +21,7 @@ from rememberd.memory.safety.privacy import Privacy
 from rememberd.pipeline.outbox import Outbox
 from rememberd.ports import Embedder, ExtractionQueue, MemoryStore, TurnQueue, Upstream
 from rememberd.settings.schema import Settings
+from rememberd.telemetry.background import keep_running
 from rememberd.types import CHAT, Deployment
 from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
@@ -72,7 +74,7 @@ async def running_writer(
                 for unsealed in kept.unsealed:
                     await undo_interrupted(unsealed, records.file.interrupted())
                 await records.file.clear_interrupted()
-            yield Writer(
+            writer = Writer(
                 records.queue,
                 kept.store,
                 embedder,
@@ -86,6 +88,12 @@ async def running_writer(
                 quiet_for=kept.quiet_for,
                 keep_receipts_ms=settings.memory.receipts_days * DAY_MS,
             )
+            reindexing = Reindexing(kept.store, kept.unsealed[0], embedder, records.queue)
+            running = asyncio.create_task(keep_running("reindexing", reindexing.run))
+            try:
+                yield writer
+            finally:
+                await cancel_and_wait(running)
     finally:
         embedder.close()
 

@@ -162,7 +162,7 @@ class Reembedding:
     async def catch_up(self) -> int:
         """One pass over everything; how much was not as it should be. 0: the next store holds the same."""
         changed, seen, total = await self.dead_letter(), 0, await self.total()
-        async for space, memories in _pages(self.store):
+        async for space, memories in pages(self.store, PAGE):
             changed += await self._copy_batch(space, memories)
             seen += len(memories)
             DONE.set(seen)
@@ -179,7 +179,7 @@ class Reembedding:
         """What the next store has and the first has not, nor its tombstone, was erased there with all of its user.
         The user's other memories, if there are new ones, are brought in the next pass."""
         dropped = 0
-        async for space, memories in _pages(self.following):
+        async for space, memories in pages(self.following, PAGE):
             ids = [memory.id for memory in memories]
             known = {memory.id for memory in await self.store.get(space, ids)} | set(
                 await self.store.deleted_at(space, ids)
@@ -194,11 +194,12 @@ class Reembedding:
             log.info("embedding anew with %s: %s of about %s memories", self.embedder.name, f"{seen:,}", f"{total:,}")
 
 
-async def _pages(store: MemoryStore) -> AsyncIterator[tuple[Space, list[Memory]]]:
+async def pages(store: MemoryStore, size: int) -> AsyncIterator[tuple[Space, list[Memory]]]:
+    """All memories of all users, past ones too."""
     for space in await store.spaces():
         cursor = None
         while True:
-            memories, cursor = await store.page(space, limit=PAGE, now=0, cursor=cursor, include_past=True)
+            memories, cursor = await store.page(space, limit=size, now=0, cursor=cursor, include_past=True)
             yield space, memories
             if cursor is None:
                 break

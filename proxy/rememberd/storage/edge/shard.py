@@ -128,6 +128,20 @@ def mark_ready(folder: Path, ready: bool) -> None:
         (folder / "ready").unlink(missing_ok=True)
 
 
+def index_version(folder: Path) -> int:
+    """The version of `memory/embedding/indexing.py` that has written all points of `folder`; 0 for none."""
+    try:
+        return int((folder / "indexed").read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def mark_indexed(folder: Path, version: int) -> None:
+    draft = folder / "indexed.new"
+    draft.write_text(str(version))
+    draft.replace(folder / "indexed")
+
+
 def take_over(folder: Path, following: Path, name: str, dim: int) -> None:
     """If the store in `following` is ready and was made with this embedder, it replaces the store in `folder`, which
     is deleted. An interrupted switch is completed at the next start. Raises `ConfigError` if one of the stores is in
@@ -175,10 +189,10 @@ def open_shard(folder: Path, dim: int) -> qdrant.EdgeShard:
     shutil.rmtree(folder / "temp_segments", ignore_errors=True)
     shard = qdrant.EdgeShard.load(str(folder), config)
     missing = _INDEXES.keys() - shard.info().payload_schema.keys()
-    if missing:
+    if "space" in missing:
         # The engine makes an empty shard if its segments are gone; without indexes it would refuse every list.
         log.error("%s had lost its indexes, and perhaps memories: compare with your backup", folder)
-        _index(shard, missing)
+    _index(shard, missing)  # also those that a later version has added
     return shard
 
 

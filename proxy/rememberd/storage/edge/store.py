@@ -27,7 +27,16 @@ from rememberd.storage import cursors
 from rememberd.storage.cursors import Place
 from rememberd.storage.edge import queries
 from rememberd.storage.edge.points import bare_point, engine_id, is_of, living_point, stored_in
-from rememberd.storage.edge.shard import check_embedder, copy_folder, made_by, mark_ready, open_shard, take_lock
+from rememberd.storage.edge.shard import (
+    check_embedder,
+    copy_folder,
+    index_version,
+    made_by,
+    mark_indexed,
+    mark_ready,
+    open_shard,
+    take_lock,
+)
 from rememberd.storage.migrate import Stored
 from rememberd.storage.payload import LIGHT, memory_in, point_id, space_of, tombstone
 from rememberd.storage.row_cache import RowCache, RowRefs, ScoredIds, StaleCache
@@ -233,6 +242,13 @@ class EdgeStore:
     async def mark_ready(self, ready: bool) -> None:
         """May this store take the place of the one in force?"""
         mark_ready(self._folder, ready)
+
+    async def index_version(self) -> int:
+        """The version of `memory/embedding/indexing.py` that has written all points; 0 for none."""
+        return index_version(self._folder)
+
+    async def mark_indexed(self, version: int) -> None:
+        mark_indexed(self._folder, version)
 
     def quiet_for(self) -> float:
         """Seconds since the store was last asked for memories."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal
 
@@ -163,6 +163,18 @@ def _without(alias: str) -> models.DeleteAliasOperation:
 
 def ready(settings: Store) -> str:
     return f"{settings.collection}-ready"
+
+
+def indexed(settings: Store) -> str:
+    """The start of the aliases for collections whose points were all written by one version of `indexing.py`."""
+    return f"{settings.collection}-indexed-"
+
+
+def index_version(aliases: Mapping[str, str], settings: Store, name: str) -> int:
+    """The latest version that has written all points of the collection `name`; 0 for none."""
+    begin = indexed(settings)
+    marks = [alias.removeprefix(begin) for alias, to in aliases.items() if to == name and alias.startswith(begin)]
+    return max((int(mark) for mark in marks if mark.isdigit()), default=0)
 
 
 async def knows_own_idf(client: AsyncQdrantClient) -> bool:

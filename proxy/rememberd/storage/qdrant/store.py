@@ -23,8 +23,11 @@ from rememberd.storage.payload import candidate, living, memory_in, point_id, sp
 from rememberd.storage.qdrant import queries
 from rememberd.storage.qdrant.collection import (
     Role,
+    aliases_of,
     collection_of,
     drop_alias,
+    index_version,
+    indexed,
     knows_own_idf,
     open_collection,
     point_alias,
@@ -186,6 +189,15 @@ class QdrantStore:
         alias = ready(self._settings)
         async with self._collection() as name:
             await (point_alias(self._client, alias, name) if is_ready else drop_alias(self._client, alias))
+
+    async def index_version(self) -> int:
+        """The version of `memory/embedding/indexing.py` that has written all points; 0 for none."""
+        async with self._collection() as name:
+            return index_version(await aliases_of(self._client), self._settings, name)
+
+    async def mark_indexed(self, version: int) -> None:
+        async with self._collection() as name:
+            await point_alias(self._client, f"{indexed(self._settings)}{version}", name)
 
     async def ping(self) -> None:
         async with self._collection() as name:
