@@ -12,6 +12,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from loadtests.quality.blind import here
+from loadtests.quality.blind import table as table_of_sets
+from loadtests.quality.blind_served import served
 from loadtests.quality.folds import folds
 from loadtests.quality.locomo import Conversation, load
 from loadtests.quality.measure import Answered, asked, recalls, written
@@ -46,12 +49,32 @@ async def run(conversations: list[Conversation], check_folds: bool) -> dict[str,
             return result | ({"folds": await folds(memories, conversations)} if check_folds else {})
 
 
+def blind(folder: Path, out: Path | None, show_misses: bool) -> None:
+    misses: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="rememberd-blind-") as data:
+        result = here(folder, misses) | served(folder, Path(data), misses)
+    print(table_of_sets(result))
+    if show_misses:
+        print("\n".join(misses))
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "blind.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests.quality", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="a file in LoCoMo's format")
-    parser.add_argument("--out", type=Path, help="write quality.json and quality.png into this folder")
+    measured = parser.add_mutually_exclusive_group(required=True)
+    measured.add_argument("--data", type=Path, help="a file in LoCoMo's format")
+    measured.add_argument("--blind", type=Path, metavar="FOLDER", help="the blind sets in this folder, instead")
+    parser.add_argument(
+        "--out", type=Path, help="write quality.json and quality.png, or blind.json, into this folder"
+    )
     parser.add_argument("--folds", action="store_true", help="tune on all conversations but one, check on that one")
+    parser.add_argument("--misses", action="store_true", help="print each error on the blind sets")
     chosen = parser.parse_args()
+    if chosen.blind:
+        blind(chosen.blind, chosen.out, chosen.misses)
+        return
     conversations = load(chosen.data)
     if chosen.folds and len(conversations) < 2:
         parser.error("--folds needs at least two conversations")
