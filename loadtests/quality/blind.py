@@ -80,7 +80,7 @@ def learned(message: str) -> list[str]:
     """The facts that the rules make of one message that came as a chat of its own."""
     body = {"messages": [{"role": "user", "content": message}]}
     asked = None if is_side_task({}, body) else chat.question(body)
-    return [fact.text for fact in extract(asked.text, round(time.time() * 1000))] if asked else []
+    return [fact.text for fact in extract(asked.text, _now())] if asked else []
 
 
 def turns(labelled: Sequence[Row], misses: Misses) -> dict[str, Counts]:
@@ -157,7 +157,8 @@ def _own(row: Row) -> list[str]:
 
 
 def sidetasks(requests: Sequence[Row], misses: Misses) -> Counts:
-    """Both errors: a program's request taken for a person's, and a person's taken for a program's."""
+    """Both errors: a program's request taken for a person's, and a person's taken for a program's. `with a fact`: the
+    rules then learn one from the program's request."""
     count: Counter[str] = Counter()
     for row in requests:
         is_side = is_side_task(row["headers"], row["body"])
@@ -165,8 +166,14 @@ def sidetasks(requests: Sequence[Row], misses: Misses) -> Counts:
         label = "arguable" if row.get("arguable") else row["label"]
         count.update({label: 1, f"{label} mistaken": error})
         if error and label != "arguable":
+            asked = chat.question(row["body"])
+            count[f"{label} mistaken, with a fact"] += bool(asked and extract(asked.text, _now()))
             misses.append(f"sidetasks {row['id']} {label} mistaken ({row['kind']}): {row['body']['messages']}"[:400])
     return totals(count)
+
+
+def _now() -> int:
+    return round(time.time() * 1000)
 
 
 def here(folder: Path, misses: Misses) -> dict[str, Any]:

@@ -5,7 +5,6 @@ chat. No model is configured for extraction."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,86 +12,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import uuid4
-
-import httpx
-import orjson
 
 from loadtests.machine import cores
-from loadtests.quality.blind import Counts, Misses, Row, by_place, holds, rows, totals
+from loadtests.quality.blind import Counts, Misses, Row, by_place, holds, rows
+from loadtests.quality.person import MODEL, Person
 from loadtests.servers import KEY, serving
 from loadtests.workers import models
+from rememberd.memory.learn.memory_commands import memory_command
 
-MODEL = "0-0-1"  # the fake model that answers at once
-PATIENCE = 60.0
 AT_ONCE = 4
 OTHERS = 200  # facts that a person has besides the one that a need calls for
 T = TypeVar("T")
-_STYLE = ("pinned", "profile")  # reasons that hold for any question
-
-
-class Person:
-    """One user of the proxy at `url`."""
-
-    def __init__(self, url: str) -> None:
-        headers = {"authorization": f"Bearer {KEY}", "x-memory-user": uuid4().hex}
-        self.http = httpx.Client(base_url=url, headers=headers, timeout=PATIENCE)
-
-    def says(self, text: str) -> None:
-        """In a chat of its own; returns when the writer is done with it."""
-        body = {"model": MODEL, "messages": [{"role": "user", "content": text}]}
-        answer = self.http.post("/v1/chat/completions", json=body, headers={"x-conversation-id": uuid4().hex})
-        answer.raise_for_status()
-        if answer.headers.get("x-memory-write") == "on":
-            self._wait(answer.headers["x-memory-receipt"])
-
-    def said(self, dated: Sequence[tuple[datetime, str]]) -> int:
-        """Exchanges of earlier days, oldest first. Returns how many were refused as wishes about the memory."""
-        lines = [
-            {"id": uuid4().hex, "conversation": uuid4().hex, "user": text, "created_at": at.isoformat()}
-            | {"answer": "Understood."}
-            for at, text in dated
-        ]
-        taken = self._import(lines)["turns"]
-        for receipt in taken["queued"]:
-            self._wait(receipt)
-        return len(taken["skipped"])
-
-    def has(self, facts: Sequence[str]) -> None:
-        self._import([{"text": text, "kind": "fact"} for text in facts])
-
-    def memories(self, **asked: str) -> list[Row]:
-        found, cursor = [], ""
-        while True:
-            page = self.http.get(
-                "/v1/memories", params={"limit": "500", "cursor": cursor, **asked} if cursor else asked
-            )
-            found += page.raise_for_status().json()["data"]
-            cursor = page.json().get("next_cursor") or ""
-            if not cursor:
-                return found
-
-    def recalls(self, question: str) -> Row:
-        """What a chat with this question would be given."""
-        answer = self.http.post("/v1/memories/preview", json={"text": question})
-        found: Row = answer.raise_for_status().json()
-        assert found["status"] in ("hit", "miss"), found["status"]
-        return found
-
-    def _import(self, lines: Sequence[Row]) -> Row:
-        answer = self.http.post("/v1/memories/import", content=b"\n".join(map(orjson.dumps, lines)))
-        found: Row = answer.raise_for_status().json()
-        assert not found["errors"], found["errors"]
-        return found
-
-    def _wait(self, receipt: str) -> None:
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            answer = self.http.get(f"/v1/receipts/{receipt}")
-            if answer.status_code == 200 and answer.json()["write"] != "pending":
-                return
-            time.sleep(0.03)
-        raise TimeoutError(f"the writer is not done with {receipt} after {PATIENCE:.0f} s")
 
 
 def updates(url: str, dialogues: Sequence[Row], misses: Misses) -> dict[str, Counts]:
@@ -114,11 +44,11 @@ def updates(url: str, dialogues: Sequence[Row], misses: Misses) -> dict[str, Cou
 
 def _told(url: str, row: Row) -> tuple[list[str], list[str]]:
     """Current and past facts after a dialogue of which each message came a day after the one before it."""
-    person = Person(url)
     *before, last = row["turns"]
-    person.said([(_ago(len(before) - place), text) for place, text in enumerate(before)])
-    person.says(last)
-    facts = person.memories(kind="fact", include_past="true")
+    with Person(url) as person:
+        person.said([(_ago(len(before) - place), text) for place, text in enumerate(before)])
+        person.says(last)
+        facts = person.memories(kind="fact", include_past="true")
     return [fact["text"] for fact in facts if fact["valid_to"] is None], [
         fact["text"] for fact in facts if fact["valid_to"] is not None
     ]
@@ -129,14 +59,18 @@ def _state(text: str, current: Sequence[str], past: Sequence[str]) -> str:
 
 
 def forget(url: str, wishes: Sequence[Row], misses: Misses) -> dict[str, Counts]:
-    """Wishes to forget and sentences that only look like one. All memories count, exchanges and past ones too."""
+    """Wishes to forget and sentences that only look like one. All memories count, exchanges and past ones too.
+    `understood`: taken for a wish about the memory, whether or not anything was found to forget."""
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for row, left in zip(wishes, _each(lambda row: _wished(url, row), wishes), strict=True):
         still = [part for part in row["gone"] if holds(left, part)]
         lost = [part for part in row["stays"] if not holds(left, part)]
         place = "wish" if row["wish_to_forget"] else "looks like one"
         good = not still and not lost
-        counts[place].update(cases=1, right=good, **{"not gone": bool(still), "lost what should stay": bool(lost)})
+        command = memory_command(row["wish"])
+        count = Counter(cases=1, right=good, understood=command is not None and command.kind.startswith("forget"))
+        count.update({"not gone": bool(still), "lost what should stay": bool(lost)})
+        counts[place].update(count)
         if not good:
             misses.append(
                 f"forget {row['id']} ({place}): left {still}, lost {lost} after {row['told']} {row['wish']!r}"
@@ -145,27 +79,26 @@ def forget(url: str, wishes: Sequence[Row], misses: Misses) -> dict[str, Counts]
 
 
 def _wished(url: str, row: Row) -> list[str]:
-    person = Person(url)
-    for text in [*row["told"], row["wish"]]:
-        person.says(text)
-    return [memory["text"] for memory in person.memories(include_past="true")]
+    with Person(url) as person:
+        for text in [*row["told"], row["wish"]]:
+            person.says(text)
+        return [memory["text"] for memory in person.memories(include_past="true")]
 
 
 def needs(url: str, pairs: Sequence[Row], misses: Misses) -> dict[str, Counts]:
     """Is the fact in the block of a question that needs it? Asked by a person who has it and 200 others, and by one
     who has all facts of the set and these 200; there another fact of the set may answer as well."""
-    everything = Person(url)
-    everything.has([*(row["fact"] for row in pairs), *other_facts()])
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     alone = _each(lambda row: _needed(url, row), pairs)
-    for row, block in zip(pairs, alone, strict=True):
-        place = "English" if row["lang"] == "en" else "other languages"
+    with Person(url) as person:
+        person.has([*(row["fact"] for row in pairs), *other_facts()])
+        together = _each(lambda row: str(person.recalls(row["question"])["block"]), pairs)
+    for row, block, crowded in zip(pairs, alone, together, strict=True):
         found = holds([block], row["fact"])
-        counts["200 others"].update(questions=1, found=found, **{"no block": not block})
-        counts[f"… {place}"].update(questions=1, found=found, **{"no block": not block})
-        block = everything.recalls(row["question"])["block"]
+        for place in ("200 others", f"200 others, {_language(row)}"):
+            counts[place].update(questions=1, found=found, **{"no block": not block})
         counts["all of them, 200 others"].update(
-            questions=1, found=holds([block], row["fact"]), **{"no block": not block}
+            questions=1, found=holds([crowded], row["fact"]), **{"no block": not crowded}
         )
         if not found:
             misses.append(f"needs {row['id']}: {row['fact']!r} for {row['question']!r}")
@@ -173,46 +106,59 @@ def needs(url: str, pairs: Sequence[Row], misses: Misses) -> dict[str, Counts]:
 
 
 def _needed(url: str, row: Row) -> str:
-    person = Person(url)
-    person.has([row["fact"], *other_facts()])
-    return str(person.recalls(row["question"])["block"])
+    with Person(url) as person:
+        person.has([row["fact"], *other_facts()])
+        return str(person.recalls(row["question"])["block"])
 
 
 def general(url: str, facts: Sequence[str], questions: Sequence[Row], misses: Misses) -> dict[str, Counts]:
-    """Blocks that questions get which need nothing of a person who has `facts` and 200 others."""
-    person = Person(url)
-    person.has([*facts, *other_facts()])
+    """Blocks of questions that need nothing of anybody, and their tokens. Asked by a person who has 200 everyday
+    facts, and by one who has `facts` as well, none of which says how to answer.
+    `profile only`: nothing in the block has to do with the question."""
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for row, got in zip(questions, _each(lambda row: person.recalls(row["question"]), questions), strict=True):
-        more = [memory["text"] for memory in got["memories"] if memory["reason"] not in _STYLE]
-        count = Counter(questions=1, tokens=got["tokens"], **{"with a block": bool(got["block"])})
-        count["with more than how to answer"] = bool(more)
-        for place in ("all", "English" if row["lang"] == "en" else "other languages"):
-            counts[place].update(count)
-        if more:
-            misses.append(f"general {row['id']}: {row['question']!r} got {more}")
+    for who, more in (("200 others", ()), ("all of them, 200 others", facts)):
+        with Person(url) as person:
+            person.has([*more, *other_facts()])
+            recalled = _each(lambda row: person.recalls(row["question"]), questions)
+        for row, got in zip(questions, recalled, strict=True):
+            found = [(memory["reason"], memory["text"]) for memory in got["memories"]]
+            unasked = bool(found) and all(reason == "profile" for reason, _ in found)
+            count = Counter(
+                questions=1, tokens=got["tokens"], **{"with a block": bool(found), "profile only": unasked}
+            )
+            for place in (who, f"{who}, {_language(row)}"):
+                counts[place].update(count)
+            if found and not unasked:
+                misses.append(f"general {row['id']} ({who}): {row['question']!r} got {found}")
     return by_place(counts)
 
 
-def times(url: str, cases: Sequence[Row], misses: Misses) -> Counts:
+def times(url: str, cases: Sequence[Row], misses: Misses) -> dict[str, Counts]:
     """Is what was told at the time that the question means in the block? Nothing is in the store but what the case
     tells; `others told`: cases that tell something else, too, which `… left out` does not show."""
-    count: Counter[str] = Counter()
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for row, block in zip(cases, _each(lambda row: _asked_later(url, row), cases), strict=True):
         found = holds([block], row["expect"])
         others = [told["text"] for told in row["told"] if not holds([told["text"]], row["expect"])]
-        count.update(questions=1, found=found, **{"no block": not block, "others told": bool(others)})
-        count["… left out"] += bool(others) and found and not any(holds([block], other) for other in others)
+        alone = bool(others) and found and not any(holds([block], other) for other in others)
+        count = Counter(questions=1, found=found, **{"no block": not block, "others told": bool(others)})
+        count["… left out"] = alone
+        for place in ("all", _language(row)):
+            counts[place].update(count)
         if not found:
             misses.append(f"time {row['id']}: {row['expect']!r} for {row['question']!r}")
-    return totals(count)
+    return by_place(counts)
+
+
+def _language(row: Row) -> str:
+    return "English" if row["lang"] == "en" else "other languages"
 
 
 def _asked_later(url: str, row: Row) -> str:
-    person = Person(url)
     told = [(_ago(each["days_ago"], place), each["text"]) for place, each in enumerate(row["told"])]
-    person.said(sorted(told))
-    return str(person.recalls(row["question"])["block"])
+    with Person(url) as person:
+        person.said(sorted(told))
+        return str(person.recalls(row["question"])["block"])
 
 
 def _ago(days: int, place: int = 0) -> datetime:
@@ -244,7 +190,7 @@ def other_facts() -> list[str]:
         "a meteor shower,a puppet play,a steam fair,a tall-ship parade,a total eclipse,a glass workshop,"
         "a stone circle,an ice sculpture,a kite festival,a night market"
     )
-    places = "Ghent,Turku,Graz,Porto,Leiden,Bath,Trieste,Lund,Cork,Riga".split(",")
+    places = ["Ghent", "Turku", "Graz", "Porto", "Leiden", "Bath", "Trieste", "Lund", "Cork", "Riga"]
     facts = [f"I own {thing}." for thing in things.split(",")]
     facts += [f"{person} {deed}." for person in people.split(",") for deed in deeds.split(",")]
     facts += [f"I like {each}." for each in liked.split(",")]
