@@ -29,7 +29,7 @@ async def current(*messages: str) -> list[str]:
 
 
 REPLACED = [
-    ("I live in Oslo.", "I moved to Bergen."), ("My name is Jon.", "My name is Jan."), ("I'm 34.", "Typo, I'm 43."),
+    ("I live in Oslo.", "I moved to Bergen."), ("I live in Oslo.", "I live in an old house in Porto."), ("i live in oslo", "i live in the uk now"), ("My name is Jon.", "My name is Jan."), ("I'm 34.", "Typo, I'm 43."),
     ("I work at Acme.", "I work at Globex now."), ("I'm single.", "I'm married."), ("My partner is An.", "My partner is My."),
     ("My blood type is B+.", "My blood type is B-."), ("My favourite language is C.", "My favourite language is C#."),
     ("My brother Tom lives in Leeds.", "My brother Tom moved to York."), ("My son is 5.", "My son is 6 now."),
@@ -55,6 +55,11 @@ BOTH_HOLD = [
     ("I work at Acme.", "I'm with Anna now."), ("I live in Oslo.", "My sister lives in Bonn."), ("My son Max is 5.", "My son Tom is 8."),
     ("I'm married.", "I was married to a Dane in the nineties."), ("I live in Oslo.", "I'm moving to Berlin in March."),
     ("My mobile number is +47 900 00 001.", "My phone number is +47 220 00 002."), ("I'm vegetarian.", "I'm on a keto diet this week."),
+    ("I live in Lisbon.", "I live in a small flat without a balcony."), ("We live on the fifth floor.", "I live in Lisbon."),
+    ("I live in Oslo.", "We moved into a bigger flat."), ("Ich wohne in Kiel.", "Ich wohne in einer kleinen Wohnung."),
+    ("J'habite à Lyon.", "J'habite dans un petit appartement."), ("Vivo en Lima.", "Vivo en un piso pequeño."),
+    ("Jeg bor i Bodø.", "Jeg bor i en leilighet."), ("Я живу в Казани.", "Я живу в маленькой квартире."), ("我住在成都。", "我住在一个小公寓里。"),
+    ("My sister lives in Bonn.", "My sister lives in an old house."), ("Abito a Torino.", "Abito in un piccolo appartamento."),
     ("I stopped eating meat.", "I eat fish every day."), ("I live in Oslo.", "I don't live in Bergen."), ("I own a Volvo.", "I sold my boat."),
 ]  # fmt: skip
 

@@ -154,7 +154,10 @@ def test_check_shows_the_spend_and_the_dead_letters(tmp_path: Path, model: FakeM
     path = config(tmp_path, model_list=[deployment("extractor", model.url)], memory=EXTRACT)
     done = run("check", "--config", path)
     assert done.returncode == 0
-    assert "extractor: 0 tokens today, at most 50,000 for each user; 0 turns waiting" in done.stdout
+    assert "extractor: no turns yet" in done.stdout
+    asyncio.run(_offer(tmp_path / "data" / "queue.db"))
+    done = run("check", "--config", path)
+    assert "extractor: 0 tokens today, at most 50,000 for each user; 1 turns waiting" in done.stdout
     asyncio.run(_bury(tmp_path / "data" / "queue.db"))
     done = run("check", "--config", path)
     assert done.returncode == 1
@@ -164,11 +167,18 @@ def test_check_shows_the_spend_and_the_dead_letters(tmp_path: Path, model: FakeM
     assert "the answer is not JSON" in line
 
 
+async def _offer(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    database = Database(path)
+    await SqliteExtractionQueue(database, idle_ms=0, clock=lambda: 0).add(turn("t1", text="I live in Oslo."))
+    await database.close()
+
+
 async def _bury(path: Path) -> None:
+    """The turn that `_offer` has left."""
     database = Database(path)
     now = 0
     extraction_queue = SqliteExtractionQueue(database, idle_ms=0, clock=lambda: now)
-    await extraction_queue.add(turn("t1", text="I live in Oslo."))
     for _ in range(MAX_ATTEMPTS):
         now += 3_600_000
         await extraction_queue.fail([each.id for each in await extraction_queue.claim()], "the answer is not JSON")

@@ -35,7 +35,7 @@ def edit(client: httpx.Client, memory: dict[str, Any], **fields: Any) -> dict[st
     ("before", "after"),
     [
         ("I live in Oslo.", "Actually, I live in Bergen."),
-        ("I work at Acme.", "I left my old job, I'm at Globex now."),
+        ("I work at Acme.", "I left my old job, I work at Globex now."),
         ("I'm vegan.", "I'm no longer vegan."),
         ("I like coriander.", "Actually I don't like coriander any more."),
     ],

@@ -25,6 +25,7 @@ from tests.support.chatter import Said, chatter
 
 ADA = Space("ada")
 START, MINUTE = 1_750_000_000_000, 60_000
+SEVERAL = {"phone": "contact", "diet": "diet"}  # attributes that may have several values, and their slots
 NO = r"\b(?:hate|dislike|no longer)\b|n't\b"
 
 # Not the product's own list: articles, pronouns, auxiliaries, prepositions, conjunctions and empty adverbs.
@@ -89,7 +90,7 @@ def words(text: str) -> frozenset[str]:
 @pytest.mark.parametrize("turns", [400, pytest.param(10_000, marks=pytest.mark.slow)])
 async def test_repetition_leaves_one_memory_and_corrections_win(tmp_path: Path, turns: int) -> None:
     """No exact duplicate, under 2 % near duplicates (same words but function words, cosine above .9), and of what
-    changed only what was said last is current."""
+    changed only what was said last is current, or that too where one person may have several."""
     embedder = FastEmbedder()
     await embedder.start()
     said = list(chatter(turns))
@@ -103,8 +104,9 @@ async def test_repetition_leaves_one_memory_and_corrections_win(tmp_path: Path, 
     assert len(plain) == len(set(plain))
     assert len(near) < 0.02 * len(current), near
     for attribute, value in {each.attribute: str(each.value) for each in said if each.attribute}.items():
-        [holds] = [each.text for each in current if each.slot == attribute]
-        assert value.casefold() in holds.casefold()
+        holding = [each.text for each in current if each.slot == SEVERAL.get(attribute, attribute)]
+        assert any(value.casefold() in holds.casefold() for holds in holding), (attribute, value, holding)
+        assert attribute in SEVERAL or len(holding) == 1
     for thing, likes in {each.thing: each.likes for each in said if each.thing}.items():
         [holds] = [each.text for each in current if re.search(rf"\b{thing}\b", each.text)]
         assert bool(re.search(NO, holds)) != likes

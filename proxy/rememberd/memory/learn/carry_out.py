@@ -28,7 +28,7 @@ _TOPICS = (
         r"(?:where (?:i|we) live|(?:my|our) (?:home|home ?town|city|town|address|home address|place)|wo ich (?:wohne|lebe)|mein(?:e|en)? (?:wohnort|adresse)"
         r"|où j'habite|mon adresse|ma ville|dónde vivo|mi (?:dirección|ciudad)|dove (?:abito|vivo)|il mio indirizzo|onde (?:eu )?moro|meu endereço"
         r"|waar ik woon|mijn adres|hvor jeg bor|var jag bor|min adresse|где я живу|gdzie mieszkam)",
-        ("home", "origin", "address"),
+        ("home", "dwelling", "origin", "address"),
     ),
     (r"(?:my name|what i(?:'m| am) called|meinen? namen?|mon nom|mi nombre|il mio nome|o? ?meu nome|mijn naam|navnet mitt|mitt namn)", ("name", "nickname", "surname")),
     (r"(?:my age|how old i am|mein alter|wie alt ich bin|mon âge|mi edad|la mia età|minha idade|mijn leeftijd|alderen min|min ålder)", ("age", "birthday")),

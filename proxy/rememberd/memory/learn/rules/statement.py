@@ -12,7 +12,7 @@ import unicodedata
 from typing import NamedTuple
 
 from rememberd.memory.learn.rules.occupations import is_given_name, is_occupation
-from rememberd.memory.learn.rules.slots import is_single
+from rememberd.memory.learn.rules.slots import base, is_single
 from rememberd.memory.learn.rules.table import UNSPACED, Row, Table, tables_for
 
 LONGEST = 400  # characters of a clause
@@ -71,6 +71,8 @@ def _fits(row: Row, found: re.Match[str], bare: _Skeleton) -> bool:
 def _stated(table: Table, row: Row, found: re.Match[str], bare: _Skeleton, clause: str) -> Statement:
     named = {name: _slug(text) for name, text in found.groupdict(default="").items()}
     slot = row.slot.format(**named) if "{" in row.slot else row.slot
+    if base(slot) == "home" and table.has("dwelling", clause) and not _PLACE_NAME.search(clause):
+        slot = f"{slot.removesuffix('home')}dwelling"  # "in a small flat" is no other home than Lisbon
     denied = (bare.denied and row.denied is None) or named.get("n") == "no"
     if slot == "likes" and table.has("dislike", clause):
         denied = not denied or " stand" in clause or " bear" in clause
@@ -89,6 +91,11 @@ def _stated(table: Table, row: Row, found: re.Match[str], bare: _Skeleton, claus
         language=table.language,
     )
 
+
+_PLACE_NAME = re.compile(
+    r"\b(?:in|at|near|outside|to|of|from|around|between|nach|bei|von|nahe|à|au|aux|de|dans|près|en|em|na|no|da|do|di|te|bij|i|på|ved|vid|nær)"
+    r" (?:the |la |le |el |den |det )?[A-ZÀ-ÖØ-ÞĀ-ŽА-Я]"
+)
 
 _SPELLED_OUT = (
     (re.compile(r"\b(?:can['’]?t|cannot)\b", re.IGNORECASE), "can not"),

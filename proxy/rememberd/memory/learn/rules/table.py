@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 _TABLES = Path(__file__).parent / "tables"
@@ -56,6 +56,7 @@ def tables() -> tuple[Table, ...]:
     return tuple(_table(file) for file in files)
 
 
+@lru_cache(maxsize=64)  # a sentence is asked about ten times in a row
 def tables_for(text: str) -> tuple[Table, ...]:
     """Those of the language that most words of the text belong to; several if it may be any of them."""
     words = {word.casefold() for word in _LETTERS.findall(text)}
