@@ -7,37 +7,54 @@ from __future__ import annotations
 import re
 
 from rememberd.memory.learn.rules.slots import is_single
+from rememberd.memory.recall.block import sides
 from rememberd.ports import MemoryStore
 from rememberd.types import Fact, Memory, Turn
 
-_WITHIN_MS = 600_000  # the facts that were said last may be meant for so long
-_LAST = 5
+_WITHIN_MS = 600_000
+_LAST = 5  # the newest of each kind, among which the message before and its facts are
 _CORRECTS = re.compile(
     r"(?:(?:sorry|oops|no|correction|typo|wait|pardon|entschuldigung|nein|perdón|no|désolée?|scusa|desculpa|beklager|nej|nei)[,:.!]?\s+)*"
     r"(?:i meant?(?: to (?:say|write))?|ich meinte?|je voulais dire|quise decir|volevo dire|quis dizer|ik bedoel(?:de)?|jeg mente|jag menade|correction:|typo:)"
     r"\s+(?P<value>\S+(?:\s+\S+){0,3})",
     re.IGNORECASE,
 )  # fmt: skip
+_NAME_OR_NUMBER = re.compile(r"[^\W\d_a-zß-ÿа-яё]|\d")
+_NUMBER = re.compile(r"\d")
+_NAME = re.compile(r"(?<=[\w,;:] )(?!I\b)[A-ZÀ-ÖØ-ÞĀ-ŽА-Я]")  # a capital that begins no sentence
 
 
 async def correction(store: MemoryStore, turn: Turn) -> list[Fact]:
-    """The corrected value as a fact of the attribute that was stated last; none if that is not plain.
+    """The corrected value as a fact of the attribute that the message before stated; none if that is not plain.
 
     Raises `StoreUnavailable`."""
     text = turn.user_text.strip()
     found = _CORRECTS.fullmatch(text.rstrip(".! "))
-    if found is None:
+    if found is None or not _NAME_OR_NUMBER.match(found["value"]):
+        return []
+    before = await _message_before(store, turn)
+    if before is None:
         return []
     recent, _ = await store.page(turn.space, limit=_LAST, now=turn.created_at, kind="fact")
-    meant = [each for each in recent if 0 <= turn.created_at - each.updated_at <= _WITHIN_MS and _may_be(each, found)]
-    last = max((each.updated_at for each in meant), default=0)
-    meant = [each for each in meant if each.updated_at == last]
-    if len(meant) != 1:
-        return []
-    return [Fact(text, text, meant[0].slot, turn.created_at)]
+    meant = [each for each in recent if _may_be_meant(each, before, found["value"])]
+    return [Fact(text, text, meant[0].slot, turn.created_at)] if len(meant) == 1 else []
 
 
-def _may_be(memory: Memory, found: re.Match[str]) -> bool:
-    """A number corrects a number, a name a name."""
-    has_digit = any(character.isdigit() for character in found["value"])
-    return is_single(memory.slot) and has_digit == any(character.isdigit() for character in memory.text)
+async def _message_before(store: MemoryStore, turn: Turn) -> Memory | None:
+    recent, _ = await store.page(turn.space, limit=_LAST, now=turn.created_at, kind="episode")
+    before = [
+        each
+        for each in recent
+        if 0 < turn.created_at - each.created_at <= _WITHIN_MS
+        and each.source.conversation == turn.source.conversation
+    ]
+    return max(before, key=lambda each: each.created_at, default=None)
+
+
+def _may_be_meant(fact: Memory, before: Memory, value: str) -> bool:
+    """A number corrects a number and a name a name, and nothing else that was said could be meant."""
+    said, _ = sides(before)
+    if not is_single(fact.slot) or fact.text not in said:
+        return False
+    kind = _NUMBER if _NUMBER.search(value) else _NAME
+    return kind.search(fact.text) is not None and kind.search(said.replace(fact.text, "", 1)) is None
