@@ -6,6 +6,8 @@ import http.client
 import itertools
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -122,13 +124,168 @@ def test_a_near_miss_of_a_chat_path_has_memory_or_says_what_to_write(
             assert (reply.status, reply.headers["X-Memory-Status"] is not None) == (200, True), said
 
 
-def test_a_response_without_a_model_goes_to_the_only_provider(proxy: Proxy, upstream: FakeModel) -> None:
-    """A stored prompt names the model. Nothing is added to the body; the chat has memory."""
-    raw = b'{"prompt": {"id":"pmpt_1"},  "input":"hello"}'
-    upstream.script(Behaviour(body=b"{}"))
-    with proxy.client(key="sk-alice") as client:
-        reply = client.post("/v1/responses", content=raw, headers={"Content-Type": "application/json"})
-        refused = client.post("/v1/chat/completions", json={"messages": []})
-    assert (reply.status_code, upstream.requests[-1].raw) == (200, raw)
-    assert reply.headers["X-Memory-Write"] == "on"
-    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "missing_model")
+def test_a_response_without_a_model_goes_to_the_only_provider(
+    proxy: Proxy, alone: Proxy, upstream: FakeModel
+) -> None:
+    """Nothing is added to the body; the chat has memory. Only one user may name a stored prompt."""
+    for at, raw in ((proxy, b'{"input":"hello",  "n":1}'), (alone, b'{"prompt": {"id":"pmpt_1"},  "input":"hello"}')):
+        upstream.script(Behaviour(body=b"{}"))
+        with at.client(key="sk-alice") as client:
+            reply = client.post("/v1/responses", content=raw, headers={"Content-Type": "application/json"})
+            refused = client.post("/v1/chat/completions", json={"messages": []})
+        assert (reply.status_code, upstream.requests[-1].raw) == (200, raw)
+        assert reply.headers["X-Memory-Write"] == "on"
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "missing_model")
+
+
+Requests = list[tuple[str, dict[str, Any]]]  # paths and bodies
+
+
+def text(words: str) -> dict[str, Any]:
+    return {"role": "user", "content": words}
+
+
+def in_input(part: dict[str, Any]) -> dict[str, Any]:
+    """A Responses request with this part beside the words."""
+    return {"input": [{"role": "user", "content": [{"type": "input_text", "text": "hello"}, part]}]}
+
+
+def asking(path: str, usual: dict[str, Any], *members: dict[str, Any]) -> Requests:
+    """A request for each of `members`, which come to the usual ones or replace them."""
+    return [(path, usual | each) for each in members]
+
+
+FILE = {"type": "file", "file_id": "file_1"}  # in Anthropic's dialect
+# Members of a body that name what a provider has stored, by the path of the request.
+REFERENCES: Requests = [
+    *asking(
+        "/v1/responses",
+        {"input": "hello"},
+        {"previous_response_id": "resp_1"},
+        {"conversation": "conv_1"},
+        {"conversation": {"id": "conv_1"}},
+        {"prompt": {"id": "pmpt_1", "version": "2"}},
+        {"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]},
+        {"tools": [{"type": "code_interpreter", "container": "cntr_1"}]},
+        {"tools": [{"type": "code_interpreter", "container": {"type": "auto", "file_ids": ["file-1"]}}]},
+        {"tools": [{"type": "shell", "environment": {"type": "container_reference", "container_id": "cntr_1"}}]},
+        {"tools": [{"type": "image_generation", "input_image_mask": {"file_id": "file-1"}}]},
+        in_input({"type": "input_file", "file_id": "file-1"}),
+        in_input({"type": "input_image", "file_id": "file-1"}),
+        in_input({"type": "input_image", "image_url": "gs://bucket/picture.png"}),
+        {"input": [text("hello"), {"type": "item_reference", "id": "msg_1"}]},
+        {"input": [text("hello"), {"id": "msg_1"}]},
+        {"input": [text("hello"), {"type": "image_generation_call", "id": "ig_1", "status": "done", "result": None}]},
+        {"input": [{"type": "function_call_output", "call_id": "c", "output": [{"file_id": "file-1"}]}]},
+    ),
+    *asking(
+        "/v1/chat/completions",
+        {"messages": [text("hello")]},
+        {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]},
+        {"messages": [text("hello"), {"role": "assistant", "audio": {"id": "audio_1"}}, text("again")]},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "gs://b/a.png"}}]}]},
+        {"container": "container_1"},
+        {"cached_content": "cachedContents/1"},
+    ),
+    *asking(
+        "/v1/messages",
+        {"messages": [text("hello")], "max_tokens": 9},
+        {"messages": [{"role": "user", "content": [{"type": "document", "source": FILE}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "container_upload", "file_id": "file_1"}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "tool_result", "content": [{"source": FILE}]}]}]},
+        {"container": {"id": "container_1"}},
+        {"container": {"skills": [{"type": "custom", "skill_id": "skill_1"}]}},
+    ),
+    *asking("/v1/responses/input_tokens", {"input": "hello"}, {"previous_response_id": "resp_1"}),
+]
+
+# Bodies in which the same names mean something else, or nothing.
+HARMLESS: Requests = [
+    ("/v1/responses", {"input": "hello", "store": True, "metadata": {"file_id": "1", "conversation": "2"}}),
+    ("/v1/responses", {"input": "hello", "previous_response_id": None, "conversation": None, "prompt": None}),
+    ("/v1/responses", {"input": "hello", "tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}),
+    (
+        "/v1/responses",
+        in_input({"type": "input_file", "filename": "a.txt", "file_data": "data:text/plain;base64,YQ=="}),
+    ),
+    ("/v1/responses", {"input": [text("hello"), {"type": "reasoning", "id": "rs_1", "summary": []}, text("again")]}),
+    (
+        "/v1/chat/completions",
+        {
+            "messages": [text('{"file_id": "file-1"}')],
+            "modalities": ["text", "audio"],
+            "audio": {"voice": "alloy", "format": "wav"},
+            "tools": [
+                {
+                    "type": "function",
+                    "function": {"name": "read", "parameters": {"properties": {"file_id": {"type": "string"}}}},
+                }
+            ],
+        },
+    ),
+    (
+        "/v1/messages",
+        {
+            "max_tokens": 9,
+            "messages": [
+                text("hello"),
+                {
+                    "role": "assistant",
+                    "content": [{"type": "tool_use", "id": "t", "name": "read", "input": {"file_id": "7"}}],
+                },
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "read"}]},
+            ],
+        },
+    ),
+]
+
+
+def answers(proxy: Proxy, models: list[str], key: str, given: Requests) -> set[tuple[object, ...]]:
+    """The status and the error code of every body of `given` at every model."""
+    found: set[tuple[object, ...]] = set()
+    with proxy.client(key=key) as client:
+        for (path, body), model in itertools.product(given, models):
+            reply = client.post(path, json={"model": model, **body})
+            error = reply.json().get("error") or {}
+            says = "whole conversation" in str(error.get("message"))
+            found.add((reply.status_code, says) if reply.status_code == 400 else (path, model, reply.status_code))
+    return found
+
+
+def test_a_body_that_names_stored_objects_is_refused_where_a_key_is_shared(proxy: Proxy, upstream: FakeModel) -> None:
+    """Whichever way the provider is spoken to, as bytes or translated, and nothing is sent to it. The message says
+    what to do."""
+    seen = len(upstream.requests)
+    assert answers(proxy, ["open", "claude", "model-a"], "sk-alice", REFERENCES) == {(400, True)}
+    assert len(upstream.requests) == seen
+
+
+def test_the_same_names_in_the_clients_own_data_pass(proxy: Proxy) -> None:
+    """The arguments and schemas of its tools, its metadata, what is null; and `store` itself."""
+    assert {each[-1] for each in answers(proxy, ["open"], "sk-alice", HARMLESS)} == {200}
+
+
+def test_one_user_may_name_what_the_provider_stores(alone: Proxy, upstream: FakeModel) -> None:
+    """The body reaches the provider as it was written."""
+    for path, body in REFERENCES:
+        if "input_tokens" in path:
+            continue
+        raw = json.dumps({"model": "m", **body}).encode()
+        assert raw_request(alone, "POST", path, raw, key="") == 200, body
+        assert upstream.requests[-1].raw == raw
+
+
+def test_a_provider_key_of_ones_own_serves_one_user(tmp_path: Path, upstream: FakeModel) -> None:
+    """What the message advises: a model with its own `api_key` that only this user's key may ask."""
+    own = entry("own", "hosted_vllm/own", upstream.url)
+    own["litellm_params"]["api_key"] = "sk-of-alice"
+    others = [entry("shared", "hosted_vllm/shared", upstream.url), own]
+    keys = [
+        {"key": "sk-alice", "name": "alice", "user": "alice", "models": ["own", "shared"]},
+        {"key": "sk-bob", "name": "bob", "user": "bob", "models": ["shared"]},
+    ]
+    body: Requests = [("/v1/responses", {"input": "hello", "previous_response_id": "resp_1"})]
+    with running(tmp_path, {}, others=others, keys=keys) as proxy:
+        assert answers(proxy, ["own"], "sk-alice", body) == {("/v1/responses", "own", 200)}
+        assert answers(proxy, ["shared"], "sk-alice", body) == {(400, True)}
+        assert answers(proxy, ["shared"], "sk-bob", body) == {(400, True)}

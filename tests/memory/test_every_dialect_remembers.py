@@ -141,7 +141,7 @@ def test_a_tool_loop_over_messages_is_one_turn_with_one_block(proxy: Proxy, upst
 
 
 def test_a_tool_loop_over_responses_keeps_its_block(proxy: Proxy, upstream: FakeModel, user: str) -> None:
-    """With the items sent again the block is the same; with `previous_response_id` the provider still has it."""
+    """With the items sent again the block is the same; the results alone ask nothing."""
     said = {"role": "user", "content": [{"type": "input_text", "text": "Where do I live?"}]}
     call = {"type": "function_call", "call_id": "c", "name": "ls", "arguments": "{}"}
     result = {"type": "function_call_output", "call_id": "c", "output": "I live in Rome."}
@@ -152,7 +152,7 @@ def test_a_tool_loop_over_responses_keeps_its_block(proxy: Proxy, upstream: Fake
         client.post("/v1/memories", json={"text": "I live in a house by the sea."})
         client.post("/v1/responses", json={"model": "open", "input": [said, call, result]}).raise_for_status()
         assert upstream.chats[-1].json["input"] == [*first, call, result]
-        further = {"model": "open", "previous_response_id": "resp_1", "input": [result]}
+        further = {"model": "open", "input": [result]}
         reply = client.post("/v1/responses", json=further)
         assert upstream.chats[-1].json == further | {"model": "open-x"}
     assert reply.headers["X-Memory-Status"] == "skipped"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlsplit
 
 from rememberd.access.client_keys import ClientKeys
@@ -54,7 +54,11 @@ class Auth:
     @property
     def one_user(self) -> bool:
         """True if nobody but one user can come in, as far as is known which keys were made."""
-        holders = self._principals.values()
+        return self.serves_one_user(lambda holder: True)
+
+    def serves_one_user(self, counts: Callable[[Principal], bool]) -> bool:
+        """True if all holders of keys that `counts` selects are one user, as far as is known which keys were made."""
+        holders = [each for each in self._principals.values() if counts(each)]
         named = any(each.trust_identity or each.jwt_secret for each in holders)
         return self.client_keys is None and self._seen and not named and len({each.user for each in holders}) <= 1
 

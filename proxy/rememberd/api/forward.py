@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from rememberd.access.auth import Auth
 from rememberd.access.idempotency import owned
 from rememberd.access.identity import identify
+from rememberd.access.stored_objects import refuse_shared_objects
 from rememberd.api.forwarded_paths import STATELESS, not_here, refuse_near_miss, upstream_path
 from rememberd.dialects import body as json_body
 from rememberd.dialects.registry import dialect_for
@@ -58,6 +59,7 @@ class Forward:
             body = json_body.parse(raw)
             if "model" in body:
                 choices = self.catalog.targets(json_body.model(body), principal)
+                refuse_shared_objects(body, choices, principal, self.auth, self.catalog)
                 return choices, lambda to: json_body.outgoing(raw, body, to.upstream_model)
         only = self.catalog.sole_deployment(principal)
         if only is None or not self._alone(principal):

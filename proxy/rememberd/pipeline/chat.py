@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from rememberd.access.auth import Auth
 from rememberd.access.idempotency import owned
 from rememberd.access.identity import identify
+from rememberd.access.stored_objects import refuse_shared_objects
 from rememberd.dialects import body as json_body
 from rememberd.dialects.formats.raw_json import Edit
 from rememberd.dialects.registry import CHAT_PATHS, Dialect
@@ -163,6 +164,7 @@ class Chat:
         mode = mode_of(headers)
         body = json_body.parse(raw)
         deployments = self._deployments(dialect, principal, body)
+        refuse_shared_objects(body, deployments, principal, self.auth, self.catalog)
         if not all(each.memory for each in deployments):
             mode = "off"  # also where only a fallback of this model is to know nothing
         identity = identify(principal, headers, body)

@@ -27,12 +27,12 @@ class RoundRobin(Generic[T]):
     """Entries of one name, each first in its turn."""
 
     def __init__(self, entries: Sequence[T]) -> None:
-        self._entries = tuple(entries)
-        self._first = cycle(range(len(self._entries)))
+        self.entries = tuple(entries)
+        self._first = cycle(range(len(self.entries)))
 
     def next(self) -> tuple[T, ...]:
         first = next(self._first)
-        return self._entries[first:] + self._entries[:first]
+        return self.entries[first:] + self.entries[:first]
 
 
 class Catalog:
@@ -116,8 +116,8 @@ class Catalog:
         return self._deployments(self._aliases.get(model, model))[0]
 
     def candidates(self, model: str) -> list[Deployment]:
-        """All that may answer for this name, without its fallbacks. Raises `RequestError` 404."""
-        return list(self._deployments(self._aliases.get(model, model)))
+        """All that may answer for this name, without its fallbacks. No turn is taken. Raises `RequestError` 404."""
+        return list(self._deployments(self._aliases.get(model, model), takes_turn=False))
 
     def sole_deployment(
         self, principal: Principal, accepts: Callable[[Deployment], bool] = lambda each: True
@@ -132,22 +132,38 @@ class Catalog:
             return None
         return found[0] if principal.upstream_key is None else with_client_key(found[0], principal.upstream_key)
 
+    def provider_keys(self, principal: Principal) -> set[str]:
+        """The `provider_key` of every deployment that may answer this principal. A pattern among the principal's
+        models is taken to fit every wildcard."""
+        models = principal.models or ("*",)
+        names = [name for name in self.names() if principal.may_ask(name)]
+        names += [name for name in models if not _is_pattern(name)]
+        names += self._wildcards if any(_is_pattern(name) for name in models) else []
+        found = set[str]()
+        for name in names:
+            try:
+                found |= {provider_key(each) for each in self.candidates(self._tagged(name))}
+            except RequestError:  # a key may name models that are no longer configured
+                continue
+        return found
+
     def _tagged(self, model: str) -> str:
         """`model` as it is listed: for Ollama's clients, NAME and NAME:latest are the same."""
         other = model.removesuffix(":latest") if model.endswith(":latest") else f"{model}:latest"
         listed = (self._exact, self._aliases)
         return other if not any(model in each for each in listed) and any(other in each for each in listed) else model
 
-    def _deployments(self, model: str) -> tuple[Deployment, ...]:
+    def _deployments(self, model: str, *, takes_turn: bool = True) -> tuple[Deployment, ...]:
         """Exact names first, then the longest wildcard that fits, then the one that fits the name with the prefix its
         family has."""
         if model in self._exact:
-            return self._exact[model].next()
+            return self._exact[model].next() if takes_turn else self._exact[model].entries
         family = infer(model)
         for asked in (model, f"{family}/{model}") if family else (model,):
             for pattern, entries in self._wild:
                 if match := pattern.fullmatch(asked):
-                    return tuple(self._fill(model, match, params) for params in entries.next())
+                    found = entries.next() if takes_turn else entries.entries
+                    return tuple(self._fill(model, match, params) for params in found)
         raise self._not_found(model)
 
     def _check(self, setting: str, names: Iterable[Any]) -> None:
@@ -186,6 +202,11 @@ def defaults(environ: Mapping[str, str], ollama_models: Sequence[str]) -> list[d
     ]
 
 
+def provider_key(deployment: Deployment) -> str:
+    """What tells one account at a provider from another: the key; without a key, the address."""
+    return deployment.api_key or deployment.api_base or deployment.provider
+
+
 def expand_wildcard(wildcard: str, target: str, names: Sequence[str]) -> list[str]:
     """The names that fit `wildcard` and lead to one of the provider's `names`, where `target`, with as many stars, is
     what the provider is asked for."""
@@ -202,6 +223,10 @@ def _fallbacks(given: Sequence[Any]) -> dict[str, list[str]]:
             raise ConfigError(f"fallbacks: {each!r} is not of the form {{name: [other, names]}}")
         found |= each
     return found
+
+
+def _is_pattern(name: str) -> bool:
+    return any(sign in name for sign in "*?[")
 
 
 def _pattern(name: str) -> re.Pattern[str]:
