@@ -1,4 +1,8 @@
-"""Who may name what a provider has stored: only the one user whom the provider's key serves."""
+"""Who may name what a provider has stored (responses, files, containers): only the one user whom its key serves.
+
+Sources of the names: the API references of OpenAI (chat, responses, audio), Anthropic (messages, files, skills),
+Gemini and xAI.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from rememberd.access.auth import Auth
-from rememberd.dialects.stored_objects import stored_object
 from rememberd.errors import RequestError
 from rememberd.types import Deployment, Principal
 from rememberd.upstream.catalog import Catalog, provider_key
+
+# Members that name a stored object, whatever their value is.
+_REFERENCES = frozenset(
+    (
+        *("previous_response_id", "file_id", "file_ids", "vector_store_id", "vector_store_ids", "container_id"),
+        *("skill_id", "collection_id", "collection_ids", "library_ids", "cached_content", "cachedContent"),
+    )
+)
+# Members that name one if they are an object with an `id`, and some of them as a text as well.
+_OBJECTS = frozenset(("conversation", "container", "prompt", "audio", "voice"))
+_OBJECTS_OR_TEXTS = frozenset(("conversation", "container"))
+# Members whose value may be an address in the provider's storage.
+_ADDRESSES = frozenset(("url", "image_url", "file_url", "file_uri", "fileUri"))
+_STORAGES = ("gs://", "s3://", "https://generativelanguage.googleapis.com/")
+_SUSPECTS = _REFERENCES | _OBJECTS | _ADDRESSES
+
+# Members that hold the client's own data, in which any name may stand: the arguments and schemas of its tools.
+# (So may an object `input`, which holds the arguments of a tool call of Anthropic's.)
+_CLIENT_DATA = frozenset(("metadata", "parameters", "input_schema", "schema", "input_examples", "arguments"))
+_ITEM_WITHOUT_CONTENT = frozenset(("id", "type", "status"))
 
 
 def refuse_shared_objects(
@@ -28,3 +51,49 @@ def refuse_shared_objects(
             " provider"
         )
         raise RequestError(400, "stored_object_not_allowed", message, param=name)
+
+
+def stored_object(body: dict[str, Any]) -> str | None:
+    """The name of a member of `body`, at any depth, that makes the provider read what it has stored; None if all that
+    is needed stands in the request. Reads every object once."""
+    if _refers_to_item(body.get("input")):
+        return "input"
+    waiting: list[Any] = [body]
+    name: str
+    while waiting:
+        node = waiting.pop()
+        if type(node) is list:
+            waiting += [each for each in node if type(each) in (dict, list)]
+            continue
+        if not _SUSPECTS.isdisjoint(node):
+            for name, value in node.items():
+                if name in _SUSPECTS and _names_one(name, value, node):
+                    return name
+        for name, value in node.items():
+            if name not in _CLIENT_DATA and (type(value) is list or (type(value) is dict and name != "input")):
+                waiting.append(value)
+    return None
+
+
+def _names_one(name: str, value: Any, owner: dict[str, Any]) -> bool:
+    if name in _ADDRESSES:
+        return isinstance(value, str) and value.strip().lower().startswith(_STORAGES)
+    if name == "skill_id" and owner.get("type") == "anthropic":
+        return False  # one of Anthropic's own, which are there for everybody
+    if name in _REFERENCES:
+        return bool(value)
+    if isinstance(value, dict):
+        return bool(value.get("id"))
+    return name in _OBJECTS_OR_TEXTS and bool(value)
+
+
+def _refers_to_item(items: Any) -> bool:
+    """Is one of the items of a Responses request only the id of an item that the provider has?"""
+    if not isinstance(items, list):
+        return False
+    return any(
+        isinstance(item, dict)
+        and bool(item.get("id"))
+        and {name for name, value in item.items() if value is not None} <= _ITEM_WITHOUT_CONTENT
+        for item in items
+    )
