@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,36 @@ async def _bury(path: Path) -> None:
         now += 3_600_000
         await extraction_queue.fail([each.id for each in await extraction_queue.claim()], "the answer is not JSON")
     await database.close()
+
+
+def test_same_extracts_with_the_model_that_answered(tmp_path: Path) -> None:
+    """So that no other provider sees the words; and what it finds is a fact."""
+    model_a, model_b = FakeModel(default=Behaviour(_same_answer)), FakeModel(default=Behaviour(_same_answer))
+    extract = {"extract": {"model": "same", "idle_seconds": 1}}
+    with serving(model_a), serving(model_b):
+        models = {"model-a": model_a.url, "model-b": model_b.url}
+        with running(tmp_path, models, memory=extract) as proxy, proxy.client("same") as client:
+            ask(client, SAID, model="model-b")
+            remembered(client, FOUND["text"], "fact")
+        assert [_extracts(chat.json) for chat in model_b.chats] == [False, True]
+        assert not model_a.chats
+
+
+@contextmanager
+def serving(model: FakeModel) -> Iterator[None]:
+    asyncio.run(model.__aenter__())
+    try:
+        yield
+    finally:
+        asyncio.run(model.__aexit__())
+
+
+def _same_answer(body: Any) -> str:
+    return said(FOUND) if _extracts(body) else newest_user_text(body)
+
+
+def _extracts(body: Any) -> bool:
+    return "response_format" in body
 
 
 def test_a_model_that_is_not_listed_stops_the_start(tmp_path: Path, model: FakeModel) -> None:

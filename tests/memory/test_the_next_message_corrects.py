@@ -16,17 +16,18 @@ from tests.support.writer_rig import ADA, Rig
 
 MINUTE = 60_000
 CORRECTED = [
-    *((f"I live in {old}.", f"{lead}I meant {new}.") for old, new in (("Oslo", "Bergen"), ("São Paulo", "Łódź"), ("Kiel", "The Hague")) for lead in ("", "Sorry, ", "oops, ", "No, ")),
-    ("I'm 34.", "Typo: 43"), ("I'm 34 years old, what fits me?", "Sorry, I meant 43."), ("My name is Jon.", "I mean Jan."),
-    ("I work at Acme. Any tips for me?", "Correction: Globex"), ("My brother Tom lives in Leeds.", "Sorry, I meant York."),
-    ("Ich wohne in Kiel.", "Ich meinte Bremen."), ("J'habite à Lyon.", "Désolé, je voulais dire Lille."), ("Vivo en Lima.", "Perdón, quise decir Quito."),
-    ("Abito a Torino.", "Scusa, volevo dire Milano."), ("Moro no Porto.", "Desculpa, quis dizer Braga."),
-    ("Ik woon in Delft.", "Ik bedoel Gent."), ("Jeg bor i Bodø.", "Beklager, jeg mente Oslo."), ("Jag bor i Lund.", "Jag menade Malmö."),
+    *((f"I live in {old}.", f"{lead}I meant {new}.", f"I live in {new}.") for old, new in (("Oslo", "Bergen"), ("São Paulo", "Łódź"), ("Kiel", "The Hague")) for lead in ("", "Sorry, ", "oops, ", "No, ")),
+    ("I'm 34.", "Typo: 43", "I'm 43."), ("I'm 34 years old, what fits me?", "Sorry, I meant 43.", "I'm 43 years old"), ("My name is Jon.", "I mean Jan.", "My name is Jan."),
+    ("I work at Acme. Any tips for me?", "Correction: Globex", "I work at Globex."), ("My brother Tom lives in Leeds.", "Sorry, I meant York.", "My brother Tom lives in York."),
+    ("Ich wohne in Kiel.", "Ich meinte Bremen.", "Ich wohne in Bremen."), ("J'habite à Lyon.", "Désolé, je voulais dire Lille.", "J'habite à Lille."),
+    ("Vivo en Lima.", "Perdón, quise decir Quito.", "Vivo en Quito."), ("Abito a Torino.", "Scusa, volevo dire Milano.", "Abito a Milano."),
+    ("Moro no Porto.", "Desculpa, quis dizer Braga.", "Moro no Braga."), ("Ik woon in Delft.", "Ik bedoel Gent.", "Ik woon in Gent."),
+    ("Jeg bor i Bodø.", "Beklager, jeg mente Oslo.", "Jeg bor i Oslo."), ("Jag bor i Lund.", "Jag menade Malmö.", "Jag bor i Malmö."),
 ]  # fmt: skip
 LEFT_ALONE = [
     ("I live in Oslo.", "I meant the other one."), ("I live in Oslo.", "Sorry, I meant what is the weather."), ("I live in Oslo.", "Typo: 43"),
     ("I live in Oslo. How do I print in Python?", "I meant Java."), ("I'm 34. Is 17 a prime?", "I meant 19."), ("I'm vegan.", "I meant Bergen."),
-    ("I live in Oslo.", "I meant Bergen, which is a city on the coast."), ("I live in Oslo and my brother Tom lives in Leeds.", "I meant York."),
+    ("I live in Oslo.", "I meant Bergen, which is a city on the coast."), ("I work at Acme in Oslo.", "I meant Bergen."), ("I live in Oslo and my brother Tom lives in Leeds.", "I meant York."),
 ]  # fmt: skip
 
 
@@ -41,10 +42,12 @@ async def holding(folder: Path, *messages: str, apart: int = MINUTE, conversatio
     return [each.text for each in rig.store.memories(ADA) if each.kind == "fact" and each.valid_to is None]
 
 
-@pytest.mark.parametrize(("stated", "corrects"), CORRECTED)
-async def test_the_correction_takes_the_place_of_what_it_corrects(tmp_path: Path, stated: str, corrects: str) -> None:
-    """In its own words, under the attribute of the old one."""
-    assert await holding(tmp_path, stated, corrects) == [corrects]
+@pytest.mark.parametrize(("stated", "corrects", "holds"), CORRECTED)
+async def test_the_correction_takes_the_place_of_what_it_corrects(
+    tmp_path: Path, stated: str, corrects: str, holds: str
+) -> None:
+    """What was stated holds with the value that was meant; the old one is past."""
+    assert await holding(tmp_path, stated, corrects) == [holds]
 
 
 @pytest.mark.parametrize(("stated", "other"), LEFT_ALONE)

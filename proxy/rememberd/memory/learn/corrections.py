@@ -20,8 +20,9 @@ _CORRECTS = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 _NAME_OR_NUMBER = re.compile(r"[^\W\d_a-zß-ÿа-яё]|\d")
-_NUMBER = re.compile(r"\d")
-_NAME = re.compile(r"(?<=[\w,;:] )(?!I\b)[A-ZÀ-ÖØ-ÞĀ-ŽА-Я]")  # a capital that begins no sentence
+_NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
+_CAPITALISED = r"(?!I\b)[A-ZÀ-ÖØ-ÞĀ-ŽА-Я][\w'’&-]*"
+_NAME = re.compile(rf"(?<=[\w,;:] ){_CAPITALISED}(?: {_CAPITALISED})*")  # it begins no sentence
 
 
 async def correction(store: MemoryStore, turn: Turn) -> list[Fact]:
@@ -37,7 +38,9 @@ async def correction(store: MemoryStore, turn: Turn) -> list[Fact]:
         return []
     recent, _ = await store.page(turn.space, limit=_LAST, now=turn.created_at, kind="fact")
     meant = [each for each in recent if _may_be_meant(each, before, found["value"])]
-    return [Fact(text, text, meant[0].slot, turn.created_at)] if len(meant) == 1 else []
+    if len(meant) != 1:
+        return []
+    return [Fact(_corrected(meant[0].text, found["value"]), text, meant[0].slot, turn.created_at)]
 
 
 async def _message_before(store: MemoryStore, turn: Turn) -> Memory | None:
@@ -54,7 +57,19 @@ async def _message_before(store: MemoryStore, turn: Turn) -> Memory | None:
 def _may_be_meant(fact: Memory, before: Memory, value: str) -> bool:
     """A number corrects a number and a name a name, and nothing else that was said could be meant."""
     said, _ = sides(before)
-    if not is_single(fact.slot) or fact.text not in said:
+    if fact.slot is None or not is_single(fact.slot) or fact.text not in said:
         return False
-    kind = _NUMBER if _NUMBER.search(value) else _NAME
-    return kind.search(fact.text) is not None and kind.search(said.replace(fact.text, "", 1)) is None
+    kind = _kind(value)
+    values = len(kind.findall(fact.text))  # besides the name of a relative whose attribute it is
+    plain = values == 1 or (values == 2 and "." in fact.slot)
+    return plain and kind.search(said.replace(fact.text, "", 1)) is None
+
+
+def _corrected(stated: str, value: str) -> str:
+    """What was stated, with the value that was meant: "I meant Bergen" alone says nothing to a reader."""
+    *_, old = _kind(value).finditer(stated)
+    return f"{stated[: old.start()]}{value}{stated[old.end() :]}"
+
+
+def _kind(value: str) -> re.Pattern[str]:
+    return _NUMBER if _NUMBER.search(value) else _NAME
