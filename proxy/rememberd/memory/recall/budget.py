@@ -20,7 +20,7 @@ from rememberd.types import Memory
 Reason = Literal["pinned", "profile", "need", "words", "meaning", "time"]
 
 # Tokens of the facts that say how to answer, and of those that a question calls for without naming them. More brings
-# nothing: `python -m loadtests.needs`.
+# nothing: `pytest tests/memory/test_what_a_question_needs_comes_unasked.py`.
 STYLE_TOKENS, NEED_TOKENS = 60, 100
 
 # Among so many of the best, an exchange may stand beside its fact. With none, chats lose 2 points of evidence
@@ -57,9 +57,9 @@ def _cheapest_first(found: Candidates, some: Bools, by: Ints | Floats, budget: i
     return rows
 
 
-def pack(ranked: Candidates, budget_tokens: int, worth: Bools | None = None) -> tuple[list[str], int]:
-    """Ids in the order taken, and what the block costs at most, in tokens (0 for none): the pinned, then the best of
-    those that are `worth` it (all). No fact is taken whose whole exchange is; the exchange of a fact that is comes
+def pack(ranked: Candidates, budget_tokens: int) -> tuple[list[str], int]:
+    """Ids in the order taken, and what the block costs at most, in tokens (0 for none): the pinned, then the best.
+    No fact is taken whose whole exchange is; the exchange of a fact that is comes
     behind all others, unless it is among the best: what it says beside the fact may be what is asked for."""
     if not len(ranked):
         return [], 0
@@ -68,7 +68,7 @@ def pack(ranked: Candidates, budget_tokens: int, worth: Bools | None = None) -> 
     days, turns = _days(ranked).tolist(), ranked.turn_id.codes.tolist()
     tokens, facts = ranked.tokens.tolist(), ranked.facts.tolist()
     shortest = min(tokens)
-    order = list(_in_turn(ranked, worth))
+    order = list(_in_turn(ranked))
     later: list[int] = []
     best = set(order[:BEST])
     for row in chain(order, later):
@@ -89,10 +89,10 @@ def pack(ranked: Candidates, budget_tokens: int, worth: Bools | None = None) -> 
     return [each.decode() for each in ranked.ids[list(taken)].tolist()] if taken else [], cost if taken else 0
 
 
-def _in_turn(ranked: Candidates, worth: Bools | None) -> Iterator[int]:
+def _in_turn(ranked: Candidates) -> Iterator[int]:
     """Rows, some of them twice."""
     yield from np.flatnonzero(ranked.pinned).tolist()
-    yield from range(len(ranked)) if worth is None else np.flatnonzero(worth).tolist()
+    yield from range(len(ranked))
 
 
 def _days(ranked: Candidates) -> Ints:
@@ -103,19 +103,21 @@ def _days(ranked: Candidates) -> Ints:
 def without_repeats(memories: Sequence[Memory], *, latest: bool) -> list[Memory]:
     """Of those that say the same in the same words the latest one, or the first in their order; and no exchange whose
     words all stand in facts of it. Pinned ones stay."""
-    facts, shown = dict[str, set[str]](), dict[str, Memory]()
+    facts, shown = dict[str, list[Memory]](), dict[str, Memory]()
     for each in memories:
         if each.kind == "fact" and (turn := _turn(each)):
-            facts.setdefault(turn, set()).update(content(each.text))
+            facts.setdefault(turn, []).append(each)
         words = _words(each)
         if words not in shown or (latest and shown[words].valid_from < each.valid_from):
             shown[words] = each
+    chosen = {each.id for each in shown.values()}
 
     def tells_more(each: Memory) -> bool:
-        told = facts.get(_turn(each) or "")
-        return each.kind == "fact" or told is None or not told.issuperset(content(sides(each)[0]))
+        told = facts.get(_turn(each) or "", []) if each.kind == "episode" else []
+        said = {word for fact in told for word in content(fact.text)}
+        return not told or not said.issuperset(content(sides(each)[0]))
 
-    return [each for each in memories if each.pinned or (shown[_words(each)] is each and tells_more(each))]
+    return [each for each in memories if each.pinned or (each.id in chosen and tells_more(each))]
 
 
 def _turn(memory: Memory) -> str | None:

@@ -4,6 +4,7 @@ and its 800 candidates need not come over to be ranked."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import NamedTuple
@@ -95,21 +96,23 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
             others = replace(others, tokens=others.tokens - others.answer_tokens)
         first = others.take(profile(others, wanted.needs))
         ranked, shown = _ranked(others, first, len(sparse.indices), wanted)
-    memories, cost = await _fitting(store, space, ranked, shown, wanted)
+        by_words = supports(len(sparse.indices), ranked) > 2 * ranked.dense
+        worded = set(ranked.take(shown & by_words).names())
+        ranked = ranked.take(shown)
+    memories, cost = await _fitting(store, space, ranked, wanted)
     if not memories:
         return Retrieved()
     block = render(memories, wanted.question, answers=answers, offset=wanted.offset)
-    reasons = _reasons(memories, ranked, first, len(sparse.indices))
+    reasons = _reasons(memories, first, worded)
     ids = tuple(each.id for each in memories)
     return Retrieved(block, ids, cost, until=first_expiry(memories), reasons=reasons)
 
 
-def _reasons(memories: Sequence[Memory], ranked: Candidates, first: Candidates, terms: int) -> list[Reason]:
-    """Why each memory is in the block: pinned, profile (how to answer), need, or by what most of its support is."""
+def _reasons(memories: Sequence[Memory], first: Candidates, worded: AbstractSet[str]) -> list[Reason]:
+    """Why each memory is in the block: pinned, profile (how to answer), need, or by what most of its support is:
+    words, for the ids `worded`, or meaning."""
     style = set(first.take(of_topics(first.topics, {STYLE})).names())
     needed = set(first.names())
-    by_words = supports(terms, ranked) > 2 * ranked.dense
-    worded = set(ranked.take(by_words).names())
 
     def reason(memory: Memory) -> Reason:
         if memory.pinned:
@@ -153,9 +156,7 @@ def _recallable(found: Candidates, wanted: Wanted) -> Candidates:
     return others if wanted.private else others.take(~having(Feature.PRIVATE, others))
 
 
-async def _fitting(
-    store: MemoryStore, space: Space, ranked: Candidates, shown: Bools, wanted: Wanted
-) -> tuple[list[Memory], int]:
+async def _fitting(store: MemoryStore, space: Space, ranked: Candidates, wanted: Wanted) -> tuple[list[Memory], int]:
     """The best that fit, and what they cost at most. What turns out to be private, by its words, or to be told by
     another, makes room for others, a few times at most: then there is room left over."""
     privacy = _privacy(tuple(wanted.classes))
@@ -163,7 +164,7 @@ async def _fitting(
     cost = 0
     for _ in range(ROUNDS):
         with Timed(RANK):
-            ids, cost = pack(ranked, wanted.budget_tokens, shown)
+            ids, cost = pack(ranked, wanted.budget_tokens)
         with Timed(FETCH):
             found = await store.get(space, ids) if ids else []
         memories = found if wanted.private else [each for each in found if not privacy.keeps(space, each)]
@@ -171,6 +172,5 @@ async def _fitting(
         if len(memories) == len(found):
             break
         kept = {each.id.encode() for each in found} - {each.id.encode() for each in memories}
-        others = ~np.isin(ranked.ids, np.array(sorted(kept), np.bytes_))
-        ranked, shown = ranked.take(others), shown[others]
+        ranked = ranked.take(~np.isin(ranked.ids, np.array(sorted(kept), np.bytes_)))
     return memories, cost
