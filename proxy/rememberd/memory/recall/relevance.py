@@ -166,6 +166,8 @@ def support(terms: int, found: Candidates) -> float:
 
 def supports(terms: int, found: Candidates) -> Floats:
     """A memory's cosine, .1 for each rare word of the question that it has, .15 if it has all of them."""
+    if not len(found):
+        return found.dense
     rarest = TERM * math.log(1 + len(found))
     weight = (0.1 + 0.15 / max(terms, 1)) / rarest
     each: Floats = found.dense + weight * np.minimum(found.bm25, 3 * rarest)
