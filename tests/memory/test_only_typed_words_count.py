@@ -86,6 +86,14 @@ def test_the_block_shows_what_was_handed_in_as_such() -> None:
     assert len(bare) <= len(messages) / 100, bare
 
 
+def test_a_list_of_labels_of_ones_own_is_typed() -> None:
+    """Each with a value; a person before a colon still owns what they say behind it."""
+    for text in ("My kids: Ana 7, Bo 5. My allergies: nuts, soy. My city: Porto.", "my diet: vegan; my city: Oslo"):
+        assert typed_text(text).strip() == text
+    for text in ("My mother: fine. My father: I live in Paris.", "My friend: Hi there. I live in Paris."):
+        assert "Paris" not in typed_text(text)
+
+
 def test_a_mark_survives_every_cut() -> None:
     """The beginning, the end and the middle of a long paste are marked alike; the person's words never are."""
     text = "I keep bees.\n\nSummarise this text:\n" + "I live in Rome. " * 200

@@ -194,7 +194,7 @@ class BlockReader:
             lead = text[max(sentence, colon.start() - _LEAD_CHARS) : colon.start()]
             rest = text[colon.end() :].strip(" \t\r*_")
             is_own = is_own_introduction(lead) and not (sentence == 0 and self._is_template(index, lead))
-            if is_own or (rest and not is_speech(rest)):
+            if is_own or (rest and not is_speech(rest)) or _is_own_list(text[sentence:]):
                 sentence = colon.end()
                 continue
             is_name = sentence <= body and len(lead.split()) <= 4
@@ -285,3 +285,15 @@ def _sentences(text: str) -> Iterator[str]:
         yield text[start : end.end()]
         start = end.end()
     yield text[start:]
+
+
+_OWN_LABEL = re.compile(rf"(?:{OWNED.pattern.pattern}) [\w-]+(?: [\w-]+)?:")
+
+
+def _is_own_list(text: str) -> bool:
+    """Is every sentence a label of the writer's with a value: "My diet: no soy. My city: Porto."?"""
+    for part in re.split(r"[.;]\s+", text.strip().lower()) if len(text) <= 1_000 else [""]:
+        label = _OWN_LABEL.match(part)
+        if label is None or any(part[found.end() :][:1] == " " for found in FIRST_PERSON.finditer(part, label.end())):
+            return False
+    return True
