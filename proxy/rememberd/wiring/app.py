@@ -32,8 +32,10 @@ from rememberd.http.exception_handlers import EXCEPTION_HANDLERS
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.recall.recall import Recall
 from rememberd.memory.safety.privacy import Privacy
+from rememberd.pipeline.block import BlockSource
 from rememberd.pipeline.chat import Chat
 from rememberd.pipeline.outbox import Outbox
+from rememberd.pipeline.record import Recorder
 from rememberd.ports import MemoryStore, Upstream
 from rememberd.settings.operator_patterns import linear_pattern
 from rememberd.settings.schema import Settings, configured_keys
@@ -196,20 +198,18 @@ def _handlers(parts: Parts) -> Handlers:
 
 def _chat(parts: Parts) -> Chat:
     memory, queues = parts.settings.memory, parts.queues
+    blocks = BlockSource(parts.recall, queues.block_cache, memory.deadline_ms)
+    outbox = Outbox(queues.queue, queues.spool, memory.deadline_ms)
     return Chat(
         auth=parts.auth,
         catalog=parts.catalog,
         upstream=parts.upstream,
-        recall=parts.recall,
-        block_cache=queues.block_cache,
-        outbox=Outbox(queues.queue, queues.spool, memory.deadline_ms),
-        receipts=queues.receipts,
+        blocks=blocks,
+        recorder=Recorder(outbox, queues.receipts, blocks, memory.deadline_ms, tuple(memory.redact or ())),
         pauses=queues.pauses,
         placement=memory.placement,
         side_tasks=[linear_pattern(pattern) for pattern in memory.side_tasks or ()],
-        deadline_ms=memory.deadline_ms,
         max_body_bytes=parts.max_body_bytes,
-        redact_too=tuple(memory.redact or ()),
         time_zone=memory.time_zone,
     )
 
@@ -224,7 +224,7 @@ def _lifespan(parts: Parts, handlers: Handlers) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await parts.watcher.refresh()
-        handlers.chat.outbox.start()
+        handlers.chat.recorder.outbox.start()
         background = [
             asyncio.create_task(keep_running("key_watcher", parts.watcher.run)),
             asyncio.create_task(keep_running("audit_log", parts.audit_log.run)),
@@ -235,7 +235,7 @@ def _lifespan(parts: Parts, handlers: Handlers) -> Lifespan:
             task.cancel()
         parts.audit_log.sync()
         await parts.watcher.record_uses()
-        await handlers.chat.drain()
+        await handlers.chat.recorder.drain()
         await parts.keys.close()
         parts.limits.close()
         await parts.queues.queue.close()

@@ -1,0 +1,114 @@
+"""The block of a chat, cached within a user turn, else recalled; and what the user asks of the memory itself."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+
+import orjson
+
+from rememberd.errors import QueueUnavailable
+from rememberd.memory.learn.carry_out import Done
+from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
+from rememberd.memory.recall.recall import Recall, Recalled
+from rememberd.pipeline.chat_request import ChatRequest, RecallResult, UserTurn
+from rememberd.pipeline.commands import run_command, with_note
+from rememberd.ports import BlockCache
+from rememberd.types import Millis
+
+log = logging.getLogger("rememberd.chat")
+
+_FRESH_MS = 600_000  # memories expire, and "yesterday" moves on, without the space changing
+
+
+class BlockSource:
+    """Makes the block of a request within `deadline_ms`, and caches it for the further steps of the user turn."""
+
+    def __init__(self, recall: Recall, cache: BlockCache, deadline_ms: int) -> None:
+        self.recall, self.cache, self.deadline_ms = recall, cache, deadline_ms
+
+    async def block(self, request: ChatRequest) -> RecallResult | None:
+        """What goes into the block; None where memory takes no part. The same bytes throughout a user turn."""
+        user_turn = request.user_turn
+        if user_turn is None or request.mode == "write":
+            return None
+        cached = await self._cached_block(user_turn, request)
+        if isinstance(cached, RecallResult):
+            return cached
+        version, replaces = cached
+        command = self._command(request, user_turn)
+        if command is not None:
+            done = await self._carried_out(command, request, user_turn)
+            if command.kind != "remember":  # what the wish names is not recalled beside it
+                return await self._with_version(with_note(Recalled("hit"), done.note), done.gone, user_turn, request)
+        recalled = await self.recall.recall(
+            user_turn.space,
+            user_turn.asked.text,
+            now=request.at,
+            turn_id=user_turn.turn_id,
+            conversation=user_turn.identity.conversation,
+            previous=user_turn.asked.previous,
+            private=request.local,
+            offset=request.offset,
+        )
+        if command is not None:
+            recalled = with_note(recalled, done.note)
+        return RecallResult(recalled, None if recalled.status == "degraded" else version, replaces)
+
+    def _command(self, request: ChatRequest, user_turn: UserTurn) -> MemoryCommand | None:
+        """What the user asks of the memory, other than to be shown it. A step of a tool loop asks nothing anew."""
+        if request.mode != "on" or user_turn.asked.continues:
+            return None
+        command = memory_command(user_turn.asked.text, user_turn.asked.previous)
+        return None if command is None or command.kind == "show" else command
+
+    async def _carried_out(self, command: MemoryCommand, request: ChatRequest, user_turn: UserTurn) -> Done:
+        return await run_command(
+            command,
+            self.recall.store,
+            self.recall.embedder,
+            self.cache,
+            user_turn.space,
+            request.at,
+            deadline_ms=self.deadline_ms,
+            shown=lambda memory: request.local or not self.recall.privacy.keeps(user_turn.space, memory),
+        )
+
+    async def _with_version(
+        self, recalled: Recalled, forgotten: tuple[str, ...], user_turn: UserTurn, request: ChatRequest
+    ) -> RecallResult:
+        """To be cached for the steps of a tool loop, under the version that the deletion has left."""
+        cached = await self._cached_block(user_turn, request)
+        version = None if isinstance(cached, RecallResult) else cached[0]
+        return RecallResult(recalled, version, forgotten=forgotten)
+
+    async def _cached_block(
+        self, user_turn: UserTurn, request: ChatRequest
+    ) -> RecallResult | tuple[int | None, Millis]:
+        """The cached block, if it still holds: always while the model is at work on the same message (a tool loop),
+        else only for a while and if the memories have not changed since; never once a memory in it has expired.
+
+        If it does not: the space's version, and when the block was made that is out of date (0: there is none)."""
+        began = time.perf_counter()
+        try:
+            version, found = await self.cache.get(user_turn.space, user_turn.key(local=request.local))
+        except QueueUnavailable as error:
+            log.warning("no cached blocks: %s", error)
+            return None, 0
+        if found is None:
+            return version, 0
+        at, fields = orjson.loads(found[1])
+        recalled = Recalled(**fields | {name: tuple(fields.get(name, ())) for name in ("ids", "reasons")})
+        fresh = found[0] == version and request.at - at <= _FRESH_MS
+        expired = recalled.until is not None and recalled.until <= request.at
+        if expired or not (fresh or user_turn.asked.continues):
+            return version, at
+        return RecallResult(replace(recalled, ms=(time.perf_counter() - began) * 1000))
+
+    async def keep(
+        self, request: ChatRequest, user_turn: UserTurn, recall_result: RecallResult, version: int
+    ) -> bool:
+        key, value = user_turn.key(local=request.local), orjson.dumps([request.at, recall_result.recalled])
+        await self.cache.put(user_turn.space, key, version, value, at=request.at, replaces=recall_result.replaces)
+        return True
