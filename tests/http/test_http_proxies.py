@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from rememberd.errors import ConfigError, UpstreamUnavailable
 from rememberd.types import Deployment
 from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.connection import Origin
-from rememberd.upstream.http_proxy import HttpProxies
+from rememberd.upstream.http_proxy import HttpProxies, exempt_loopback
 from tests.http.test_upstream_tls import certificate
 from tests.support.loopback import PATH, bytes_deployment
 from tests.support.raw_server import RawServer, Visit, saying
@@ -111,11 +112,11 @@ async def test_tls_goes_through_a_tunnel(certificate: Path, monkeypatch: pytest.
         environ = {"https_proxy": proxy.url.replace("//", "//me:you@"), "HTTPS_PROXY": "http://127.0.0.1:9"}
         lane = ByteLane(HttpProxies.of(environ))
         for _ in range(2):
-            assert await ask(lane, bytes_deployment("https://127.0.0.1:4433/v1")) == b"hello"
+            assert await ask(lane, bytes_deployment("https://192.0.2.1:4433/v1")) == b"hello"
         with pytest.raises(UpstreamUnavailable, match="certificate"):
             await ask(lane, bytes_deployment("https://elsewhere.invalid/v1"))
         await lane.close()
-        assert proxy.lines == ["CONNECT 127.0.0.1:4433 HTTP/1.1", "CONNECT elsewhere.invalid:443 HTTP/1.1"]
+        assert proxy.lines == ["CONNECT 192.0.2.1:4433 HTTP/1.1", "CONNECT elsewhere.invalid:443 HTTP/1.1"]
         assert set(proxy.logins) == {"proxy-authorization: Basic bWU6eW91"}
 
 
@@ -154,6 +155,42 @@ async def test_what_is_local_never_leaves_by_a_proxy() -> None:
         assert await ask(lane, bytes_deployment(server.url, local=True)) == b"hello"
         await lane.close()
         assert proxy.lines == []
+
+
+async def test_loopback_is_never_asked_for_at_a_proxy() -> None:
+    """Whatever it is called, and without NO_PROXY: a proxy would ask its own machine."""
+    proxies = HttpProxies.of({"HTTP_PROXY": "proxy:3128", "HTTPS_PROXY": "proxy:3128"})
+    here = (
+        "127.0.0.1",
+        "127.9.8.7",
+        "::1",
+        "::ffff:127.0.0.1",
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "a.localhost",
+    )
+    elsewhere = ("128.0.0.1", "10.0.0.1", "0.0.0.1", "::2", "localhost.example", "notlocalhost", "127.0.0.1.example")
+    for tls in (False, True):
+        assert [host for host in here if proxies.for_origin(Origin(tls, host, 8000))] == []
+        assert [host for host in elsewhere if not proxies.for_origin(Origin(tls, host, 8000))] == []
+    async with saying(politely) as server:
+        lane = ByteLane(HttpProxies.of({"HTTP_PROXY": "http://127.0.0.1:9"}))
+        assert await ask(lane, bytes_deployment(server.url)) == b"hello"
+        await lane.close()
+
+
+@pytest.mark.parametrize("given", ["", "a.example", "127.0.0.1, a.example", "*"])
+def test_libraries_are_told_that_loopback_has_no_proxy(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """litellm's clients read the environment by themselves; what the operator wrote stays."""
+    environ = {"NO_PROXY": given}
+    exempt_loopback(environ)
+    assert environ.get("no_proxy", given) == environ["NO_PROXY"]
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    hosts = ["127.0.0.1", "localhost", "::1", *(["a.example"] if "a.example" in given else [])]
+    assert [host for host in hosts if not urllib.request.proxy_bypass(host)] == []
+    assert bool(urllib.request.proxy_bypass("b.example")) is (given == "*")
 
 
 @pytest.mark.parametrize(

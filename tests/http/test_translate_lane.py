@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 
@@ -16,6 +17,7 @@ from rememberd.dialects.formats import sse
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.ports import Reply
 from rememberd.types import Deployment
+from rememberd.upstream.translate import litellm_lane
 from rememberd.upstream.translate.litellm_lane import LitellmLane
 from tests.support.fake_model import Behaviour, FakeModel, anthropic_stream
 from tests.support.loopback import PATH, proxy_app, serving
@@ -74,6 +76,42 @@ async def test_a_stream_has_openais_shape(upstream: FakeModel) -> None:
     assert not any("usage" in c for c in plain)
     counted = chunks(await read(await ask(claude(upstream), stream=True, stream_options={"include_usage": True})))
     assert (counted[-1]["choices"], counted[-1]["usage"]["total_tokens"]) == ([], 10)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_the_providers_limits_and_its_id_come_back(upstream: FakeModel, stream: bool) -> None:
+    """Also with an error. The proxy gives `x-request-id` as X-Upstream-Request-Id; what is about bytes stays away."""
+    limits = {"anthropic-ratelimit-requests-remaining": "7", "retry-after": "3", "request-id": "req_1"}
+    upstream.script(Behaviour(headers=limits | {"Server": "s"}), Behaviour(status=429, headers=limits))
+    async with serving(proxy_app(LitellmLane(), claude(upstream))) as url, httpx.AsyncClient(timeout=60) as client:
+        for status in (200, 429):
+            reply = await client.post(url + "/chat/completions", json={"messages": MESSAGES, "stream": stream})
+            assert reply.status_code == status
+            assert limits.items() <= dict(reply.headers).items()
+            assert (reply.headers["x-upstream-request-id"], reply.headers.get("server")) == ("req_1", "uvicorn")
+
+
+async def test_an_answer_may_end_in_several_reads(upstream: FakeModel) -> None:
+    """Anthropic gives the reason of the end in one event and the end in another, which may come in a later packet."""
+    upstream.script(Behaviour(answer="one", delay_chunk=0.1))
+    raw = await read(await ask(claude(upstream), stream=True))
+    assert chunks(raw)[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+async def test_a_ping_passes_where_the_provider_sends_what_makes_no_event(
+    upstream: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between events, and the answer is the same; from a provider that sends nothing, and in a whole answer, none."""
+    monkeypatch.setattr(litellm_lane, "PING_S", 0.05)
+    start, *rest = anthropic_stream("claude-x", "one two three")
+    ping = b'event: ping\ndata: {"type": "ping"}\n\n'
+    upstream.script(Behaviour(stream=[start, rest[0], ping, ping, *rest[1:]], delay_chunk=0.2))
+    raw = await read(await ask(claude(upstream), stream=True))
+    assert b"\n\n: ping\n\n" in raw
+    assert "".join(c["choices"][0]["delta"].get("content", "") for c in chunks(raw)) == "one two three"
+    upstream.script(Behaviour(delay_headers=0.3), Behaviour(stream=[start, b"".join(rest)], delay_chunk=0.3))
+    assert b": ping" not in await read(await ask(claude(upstream)))
+    assert (await read(await ask(claude(upstream), stream=True))).count(b": ping") <= 1
 
 
 async def test_tool_calls_come_back_as_openais(upstream: FakeModel) -> None:

@@ -139,6 +139,7 @@ def test_a_translated_answer_keeps_the_providers_limits() -> None:
     kept += ["anthropic-ratelimit-requests-remaining", "ratelimit-reset"]
     others = ["content-length", "content-type", "content-encoding", "set-cookie", "server", "openai-organization"]
     assert [name for name, _ in answer_headers({name.title(): "1" for name in kept + others})] == kept
+    assert answer_headers({"request-id": "r"}) == [("request-id", "r"), ("x-request-id", "r")]
 
 
 def test_the_providers_request_id_has_a_name_of_its_own() -> None:

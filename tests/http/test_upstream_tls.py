@@ -32,11 +32,13 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Signed by itself, for 127.0.0.1 and no other name; its key stands in the same file."""
+    """Signed by itself, for 127.0.0.1, 192.0.2.1 and no other name; its key stands in the same file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
     now = datetime.now(UTC)
-    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    alternative = x509.SubjectAlternativeName(
+        [x509.IPAddress(ipaddress.ip_address(each)) for each in ("127.0.0.1", "192.0.2.1")]
+    )
     made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     made = made.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
     signed = made.add_extension(alternative, critical=False).sign(key, hashes.SHA256())

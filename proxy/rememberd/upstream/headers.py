@@ -79,5 +79,9 @@ def request_headers(deployment: Deployment, client: Sequence[tuple[str, str]]) -
 
 
 def answer_headers(provider: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Those of a provider's headers that hold for a translated answer too: its request id, rate limits, retries."""
-    return [(name.lower(), value) for name, value in provider.items() if _OF_THE_ANSWER.fullmatch(name.lower())]
+    """Those of a provider's headers that hold for a translated answer too: its request id, rate limits, retries. The
+    id that some providers call `request-id` is also given as `x-request-id`, for clients of the other dialects."""
+    kept = {name.lower(): value for name, value in provider.items() if _OF_THE_ANSWER.fullmatch(name.lower())}
+    if "request-id" in kept:
+        kept.setdefault("x-request-id", kept["request-id"])
+    return list(kept.items())

@@ -9,15 +9,16 @@ import asyncio
 import re
 import socket
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from rememberd.errors import ConfigError
 from rememberd.upstream.connection import Origin
 
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _HEAD_LIMIT = 16 * 1024  # bytes of a proxy's answer to CONNECT
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r\n]")
 
@@ -33,7 +34,7 @@ class HttpProxy(NamedTuple):
 
 @dataclass(frozen=True)
 class HttpProxies:
-    """The proxy of each origin. Unix sockets have none."""
+    """The proxy of each origin. Unix sockets and loopback have none: a proxy would reach its own loopback."""
 
     plain: HttpProxy | None
     tls: HttpProxy | None
@@ -48,13 +49,34 @@ class HttpProxies:
 
     def for_origin(self, origin: Origin) -> HttpProxy | None:
         if origin not in self._known:
-            exempt = origin.is_socket or any(_covers(each, origin) for each in self.exempt)
+            exempt = (
+                origin.is_socket or is_loopback(origin.host) or any(_covers(each, origin) for each in self.exempt)
+            )
             self._known[origin] = None if exempt else self.tls if origin.tls else self.plain
         return self._known[origin]
 
     def for_plain(self, origin: Origin) -> HttpProxy | None:
         """The proxy that reads the requests to `origin` and passes them on; None where there is a tunnel or none."""
         return None if origin.tls or self.plain is None else self.for_origin(origin)
+
+
+def is_loopback(host: str) -> bool:
+    """Is it `localhost` or an address that leads nowhere but to this machine?"""
+    name = host.strip("[]").rstrip(".").lower()
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def exempt_loopback(environ: MutableMapping[str, str]) -> None:
+    """Name the usual addresses of loopback in NO_PROXY, for libraries that read the environment by themselves."""
+    names = re.split(r"[,\s]+", environ.get("no_proxy") or environ.get("NO_PROXY") or "")
+    if "*" not in names:  # which urllib understands only if it stands alone
+        names = [name for name in names if name] + [name for name in _LOOPBACK if name not in names]
+        environ["no_proxy"] = environ["NO_PROXY"] = ",".join(names)
 
 
 NO_PROXIES = HttpProxies(None, None, ())

@@ -13,6 +13,7 @@ from prometheus_client import Counter
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.ports import Reply
 from rememberd.types import Deployment
+from rememberd.upstream.headers import answer_headers
 from rememberd.upstream.translate.litellm_dialects import Translation
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ log = logging.getLogger("rememberd.translate")
 FAILURES = Counter("rememberd_translate_failures", "Requests or answers that litellm could not translate.")
 _CLASS_NAMES = re.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Exception)\b[\s:.-]*)+")
 _TRY_AGAIN = (429, 503, 529)
-_KEPT_HEADERS = ("retry-after", "request-id", "x-request-id")
 
 
 class WholeReply:
@@ -62,7 +62,7 @@ def failed(error: Exception, deployment: Deployment, translation: Translation, t
     if (
         traffic.sent and (traffic.status or 0) < 400
     ):  # so what came back is no answer: nothing that the client can mend
-        return _no_answer(error, status, deployment, translation)
+        return _no_answer(error, status, deployment, translation, traffic)
     if 400 <= status < 500:
         return WholeReply(status, [], orjson.dumps(translation.error(status, _message(error))))
     FAILURES.inc()
@@ -74,14 +74,16 @@ def failed(error: Exception, deployment: Deployment, translation: Translation, t
     raise RequestError(400, "untranslatable", message) from error
 
 
-def _no_answer(error: Exception, status: int, deployment: Deployment, translation: Translation) -> Reply:
+def _no_answer(
+    error: Exception, status: int, deployment: Deployment, translation: Translation, traffic: Traffic
+) -> Reply:
     """The provider's own error where a stream began with one, with the status that lets clients try again."""
     FAILURES.inc()
     log.warning("%s sent no answer (%s)", deployment.provider, type(error).__name__)
     where = f"{deployment.provider} ({deployment.model_name})"
     if status in _TRY_AGAIN:
         error_body = translation.error(status, f"{where} is overloaded or unavailable")
-        return WholeReply(status, [], orjson.dumps(error_body))
+        return WholeReply(status, traffic.headers, orjson.dumps(error_body))
     raise broken(error, f"{where} sent something that is no answer") from error
 
 
@@ -91,7 +93,7 @@ def _refusal(response: Any, translation: Translation) -> Reply:
     said = _object(text)
     wrapped = translation.error(status, _reason(said) or text[:1000])
     body = text.encode() if wrapped.keys() <= said.keys() else orjson.dumps(wrapped)
-    return WholeReply(status, [(n, v) for n, v in response.headers.items() if n in _KEPT_HEADERS], body)
+    return WholeReply(status, answer_headers(response.headers), body)
 
 
 def _object(text: str) -> dict[str, Any]:

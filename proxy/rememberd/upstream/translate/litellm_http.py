@@ -5,27 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
-# What the last event of a whole stream holds: Anthropic's, OpenAI's and its like, Gemini's, Cohere's, Ollama's.
+from rememberd.upstream.headers import answer_headers
+
+# What the last events of a whole stream hold: Anthropic's, OpenAI's and its like, Gemini's, Cohere's, Ollama's.
+# litellm stops reading at the reason of the end, so Anthropic's message_stop may come too late to be seen.
 _END = re.compile(
-    rb'message_stop|\[DONE\]|finishReason|"finish_reason": ?"|"message-end"|"is_finished": ?true|"done": ?true'
+    rb'message_stop|"stop_reason": ?"|\[DONE\]|finishReason|"finish_reason": ?"|"message-end"|'
+    rb'"is_finished": ?true|"done": ?true'
 )
 _REACH = 64  # bytes of the stream that are looked at again, for what two reads share
 
 
 @dataclass
 class Traffic:
-    """What one request of ours caused. `sent`: a request has left. `status` and `content_type` are of the last
-    answer; `over`: a stream was read to its end; `ended`: it has said that it is whole (True as well where nobody can
-    tell)."""
+    """What one request of ours caused. `sent`: a request has left. `status`, `content_type` and `headers` (those that
+    hold for a translated answer) are of the last answer; `reads` is how many pieces of its body have come; `over`: a
+    stream was read to its end; `ended`: it has said that it is whole (True as well where nobody can tell)."""
 
     sent: bool = False
     status: int | None = None
     content_type: str = ""
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    reads: int = 0
     over: bool = False
     ended: bool = False
 
@@ -36,6 +42,7 @@ class Traffic:
 
     def answered(self, response: httpx.Response) -> None:
         self.status = response.status_code
+        self.headers = answer_headers(response.headers)
         self.content_type = response.headers.get("content-type", "").lower()
         encoded = response.headers.get("content-encoding", "identity") != "identity"
         self.ended = encoded or "event-stream" not in self.content_type
@@ -50,6 +57,7 @@ class _Watched(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         seen = b""
         async for chunk in self._stream:
+            self._traffic.reads += 1
             window = seen + chunk
             self._traffic.ended = self._traffic.ended or _END.search(window) is not None
             seen = window[-_REACH:]

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import json
 import logging
+import os
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import orjson
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.ports import Reply
 from rememberd.types import CHAT, COUNT_TOKENS, Deployment
+from rememberd.upstream.http_proxy import exempt_loopback
 from rememberd.upstream.translate.chat_request import HINTS, estimated_tokens, without_hints
 from rememberd.upstream.translate.faults import FAILURES, WholeReply, broken, failed
 from rememberd.upstream.translate.litellm_dialects import TRANSLATIONS, Translation
@@ -28,6 +30,9 @@ _QUOTING_LOGGERS = (
     *("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "litellm"),
     *("openai", "anthropic", "httpx", "httpcore"),
 )
+
+PING_S = 1.0  # seconds without an event after which the client hears that the provider still sends
+_PING = b": ping\n\n"  # a comment, which every reader of events passes over
 
 _HTTP = "rememberd.upstream.translate.litellm_http"  # imports httpx, and comes as late as litellm
 
@@ -66,13 +71,13 @@ class LitellmLane:
             answer = await translation.call(self._litellm, asked, arguments)
             if asked.get("stream"):
                 stream = await _begin(answer, translation, deployment, traffic)
-                stream.headers += ours
+                stream.headers += traffic.headers + ours
                 return stream
             whole = translation.whole(answer, deployment.model_name)
         # litellm raises its own errors, the providers' SDKs' and, on odd input, any other; _failed counts and logs.
         except Exception as error:  # noqa: BLE001
             return failed(error, deployment, translation, traffic)
-        return WholeReply(200, ours, whole)
+        return WholeReply(200, traffic.headers + ours, whole)
 
     async def close(self) -> None:
         """Nothing: litellm keeps its connections for the life of the process."""
@@ -93,6 +98,7 @@ def _parsed(body: bytes) -> Any:
 
 def load_litellm() -> Any:
     """litellm, which calls nobody at its import: `rememberd/__init__.py` sets the environment that it reads then."""
+    exempt_loopback(os.environ)
     litellm: Any = importlib.import_module("litellm")
     importlib.import_module(_HTTP).install()
     litellm.telemetry = False
@@ -153,6 +159,12 @@ async def _begin(answer: Any, translation: Translation, deployment: Deployment, 
     return _Stream(chunks, first, translation, deployment, traffic)
 
 
+async def _cancelled(read: asyncio.Future[bytes | None]) -> None:
+    if not read.done():
+        read.cancel()
+        await asyncio.wait({read})
+
+
 def _is_empty(first: Any) -> bool:
     """Is it a chat's chunk without anything in it?"""
     choices = getattr(first, "choices", None)
@@ -174,11 +186,12 @@ class _Stream:
         self._answer, self._first, self._translation, self._deployment = answer, first, translation, deployment
         self._traffic = traffic
         self._read_whole = False
+        self._coming: asyncio.Future[bytes | None] | None = None  # the read of the next event
 
     async def chunks(self) -> AsyncIterator[bytes]:
         events = self._translation.events(self._read(), self._deployment.model_name)
         try:
-            async for event in events:
+            async for event in self._with_pings(events):
                 yield event
         except UpstreamUnavailable:
             raise
@@ -186,6 +199,25 @@ class _Stream:
             FAILURES.inc()
             log.warning("a stream broke off in mid-answer (%s)", type(error).__name__)
             raise broken(error, f"{self._deployment.provider} broke off in mid-answer") from error
+
+    async def _with_pings(self, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """`events`, with a comment between them when the provider sends something that makes no event: its own pings,
+        thinking that is not shown. From a provider that sends nothing at all, nothing comes."""
+        reads = self._traffic.reads
+        while True:
+            coming = self._coming = asyncio.ensure_future(anext(events, None))
+            try:
+                while not (await asyncio.wait({coming}, timeout=PING_S))[0]:
+                    if self._traffic.reads > reads:
+                        reads = self._traffic.reads
+                        yield _PING
+                event = coming.result()
+            finally:
+                await _cancelled(coming)
+            if event is None:
+                return
+            reads = self._traffic.reads
+            yield event
 
     async def _read(self) -> AsyncIterator[Any]:
         yield self._first
@@ -197,6 +229,8 @@ class _Stream:
 
     async def close(self) -> None:
         """litellm's own `aclose` leaves the connection open; only a read that is cancelled lets go of it."""
+        if self._coming is not None:
+            await _cancelled(self._coming)
         while not self._read_whole and not isinstance(await self._cancelled_read(), BaseException):
             pass
 

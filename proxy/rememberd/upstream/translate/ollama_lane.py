@@ -12,10 +12,10 @@ from rememberd.dialects.formats import sse
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.ports import Reply, Upstream
 from rememberd.types import CHAT, Deployment
+from rememberd.upstream.headers import answer_headers
 from rememberd.upstream.translate.ollama_translation import Answer, chat_request, is_empty, streams
 
 _EMBEDDINGS = "/embeddings"
-_KEPT_HEADERS = ("retry-after", "request-id", "x-request-id")
 
 
 class OllamaLane:
@@ -169,4 +169,4 @@ async def _error(reply: Reply) -> Reply:
 
 
 def _kept(reply: Reply) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in reply.headers if name.lower() in _KEPT_HEADERS]
+    return answer_headers(dict(reply.headers))
