@@ -59,8 +59,8 @@ async def test_what_may_mean_something_else_corrects_nothing(tmp_path: Path, sta
 
 
 async def test_only_the_message_just_before_is_corrected(tmp_path: Path) -> None:
-    """Not one of another conversation, not one of an hour ago, and not one with another between."""
+    """In a new conversation too; not one of an hour ago, and not one with another between."""
     told, meant = "I live in Oslo.", "Sorry, I meant Bergen."
-    assert await holding(tmp_path / "a", told, meant, conversations="cd") == [told]
+    assert await holding(tmp_path / "a", told, meant, conversations="cd") == ["I live in Bergen."]
     assert await holding(tmp_path / "b", told, meant, apart=61 * MINUTE) == [told]
     assert await holding(tmp_path / "c", told, "How far is Rome?", meant, conversations="ccc") == [told]

@@ -44,13 +44,9 @@ async def correction(store: MemoryStore, turn: Turn) -> list[Fact]:
 
 
 async def _message_before(store: MemoryStore, turn: Turn) -> Memory | None:
+    """In any conversation: many clients name none, or a new one for each message."""
     recent, _ = await store.page(turn.space, limit=_LAST, now=turn.created_at, kind="episode")
-    before = [
-        each
-        for each in recent
-        if 0 < turn.created_at - each.created_at <= _WITHIN_MS
-        and each.source.conversation == turn.source.conversation
-    ]
+    before = [each for each in recent if 0 < turn.created_at - each.created_at <= _WITHIN_MS]
     return max(before, key=lambda each: each.created_at, default=None)
 
 
