@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import httpx
+
 from tests.support.fake_model import FakeModel, newest_user_text
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered
 
@@ -29,6 +31,20 @@ def test_a_preview_shows_what_came_near_and_stays_out(proxy: Proxy, user: str) -
         seen = client.post("/v1/memories/preview", json={"text": "Write a haiku about the sea."}).json()
     assert (seen["status"], seen["block"], seen["tokens"], seen["memories"]) == ("miss", "", 0, [])
     assert [memory["text"] for memory in seen["left_out"]] == ["I drive an old Saab."]
+
+
+def test_a_preview_dates_in_the_callers_time_zone(proxy: Proxy, user: str) -> None:
+    """As a chat does: at every hour, two of these zones have different days."""
+    with proxy.client(user) as client:
+        client.post("/v1/memories", json={"text": "I drive an old Saab.", "pinned": True})
+
+        def preview(zone: str) -> httpx.Response:
+            body = {"text": "Which car do I drive?"}
+            return client.post("/v1/memories/preview", json=body, headers={"x-timezone": zone})
+
+        blocks = {preview(zone).json()["block"] for zone in ("Pacific/Kiritimati", "UTC", "Pacific/Pago_Pago")}
+        assert len(blocks) >= 2
+        assert preview("Mars/Olympus").json()["error"]["code"] == "invalid_timezone"
 
 
 def test_a_preview_needs_a_message(proxy: Proxy, user: str) -> None:

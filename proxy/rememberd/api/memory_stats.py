@@ -12,7 +12,7 @@ from rememberd.api.dependencies import CallerResolver
 from rememberd.api.serializers import flag_from, memory_json, rfc3339
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
-from rememberd.http.request import read_body
+from rememberd.http.request import offset_from, read_body
 from rememberd.http.responses import json_response
 from rememberd.memory.history import history
 from rememberd.memory.recall.block import line_cost
@@ -34,9 +34,11 @@ class MemoryStats:
         receipts: ReceiptStore,
         pauses: PauseStore,
         max_body_bytes: int,
+        time_zone: str | None,
     ) -> None:
         self.caller, self.store, self.recall = caller, store, recall
         self.receipts, self.pauses, self.max_body_bytes = receipts, pauses, max_body_bytes
+        self.time_zone = time_zone
 
     async def preview(self, request: Request) -> Response:
         """What a chat with this message would recall now, and what came near but was left out. Stores nothing."""
@@ -44,7 +46,8 @@ class MemoryStats:
         text = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes)).get("text")
         if not isinstance(text, str) or not text.strip():
             raise RequestError(400, "missing_text", "`text` must be the message to recall for", param="text")
-        recalled = await self.recall.recall(space, text, now=now, turn_id=None, conversation=None)
+        offset = offset_from(request.headers, self.time_zone, now)
+        recalled = await self.recall.recall(space, text, now=now, turn_id=None, conversation=None, offset=offset)
         near = await self.recall.search(space, text, now=now, limit=_NEAR)
         scores = {memory.id: score for memory, score in near}
         reasons = dict(zip(recalled.ids, recalled.reasons, strict=False))

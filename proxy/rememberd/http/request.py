@@ -12,7 +12,9 @@ from starlette.types import Receive, Scope
 
 from rememberd.errors import RequestError
 from rememberd.http.content_coding import codings_of, decode
+from rememberd.memory.recall.dates import offset_of
 from rememberd.telemetry.logs import REQUEST
+from rememberd.types import Millis
 
 NOTED = "rememberd.noted"  # in an ASGI scope
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -86,3 +88,12 @@ def _too_large(limit: int) -> RequestError:
         "request_too_large",
         f"the request body is over {limit // 2**20} MiB; raise server.max_body_mb or send less",
     )
+
+
+def offset_from(headers: Mapping[str, str], time_zone: str | None, at: Millis) -> Millis:
+    """By `X-Timezone`, or `time_zone` of the settings. Raises `RequestError` for what is no zone."""
+    try:
+        return offset_of(headers.get("x-timezone") or time_zone, at)
+    except ValueError as error:
+        message = f"X-Timezone: {error}; send a name of the IANA database, such as Europe/Oslo"
+        raise RequestError(400, "invalid_timezone", message) from error

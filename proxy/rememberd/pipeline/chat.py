@@ -23,7 +23,7 @@ from rememberd.dialects.registry import CHAT_PATHS, Dialect
 from rememberd.dialects.side_tasks import Pattern, is_side_task
 from rememberd.errors import QueueUnavailable
 from rememberd.http.relay import OnFirst, Relay, cancel_on_disconnect
-from rememberd.http.request import header_values, read_body, request_id, with_query
+from rememberd.http.request import header_values, offset_from, read_body, request_id, with_query
 from rememberd.memory.recall.recall import Recalled
 from rememberd.pipeline.block import BlockSource
 from rememberd.pipeline.chat_request import (
@@ -32,7 +32,6 @@ from rememberd.pipeline.chat_request import (
     UserTurn,
     attributes_of,
     mode_of,
-    offset_from,
     status_of,
     user_turn,
     write_of,

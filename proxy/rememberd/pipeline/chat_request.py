@@ -12,7 +12,6 @@ from rememberd.dialects.user_message import UserMessage
 from rememberd.errors import RequestError
 from rememberd.memory.ids import turn_ids
 from rememberd.memory.learn.memory_commands import off_record
-from rememberd.memory.recall.dates import offset_of
 from rememberd.memory.recall.recall import Recalled
 from rememberd.ports import Reply
 from rememberd.types import Deployment, Identity, Millis, Principal, Space
@@ -80,15 +79,6 @@ class RecallResult:
     version: int | None = None
     replaces: Millis = 0
     forgotten: tuple[str, ...] = ()
-
-
-def offset_from(headers: Mapping[str, str], time_zone: str | None, at: Millis) -> Millis:
-    """By `X-Timezone`, or `time_zone` of the settings. Raises `RequestError` for what is no zone."""
-    try:
-        return offset_of(headers.get("x-timezone") or time_zone, at)
-    except ValueError as error:
-        message = f"X-Timezone: {error}; send a name of the IANA database, such as Europe/Oslo"
-        raise RequestError(400, "invalid_timezone", message) from error
 
 
 def user_turn(dialect: Dialect, identity: Identity, asked: UserMessage, body: dict[str, Any]) -> UserTurn:
