@@ -23,7 +23,7 @@ def asks_in_every_dialect(game: Game) -> Attempt:
     path, body = game.chance.choice(
         (
             ("/v1/messages", {"messages": messages, "max_tokens": 9}),
-            ("/v1/responses", {"input": QUESTION, "previous_response_id": "resp_the_same"}),
+            ("/v1/responses", {"input": QUESTION}),
         )
     )
     data = ask("POST", path, [*game.me.credentials(), READ], {"model": "away"} | body)
