@@ -90,4 +90,35 @@ async def test_an_embedder_without_meaning_has_no_topics() -> None:
     needs = await learn(embedder)
     vector = await embedder.dense("What should I cook tonight?")
     assert needs.called_for(vector, advice=True) == {}
-    assert needs.topics_of(await embedder.dense("I'm vegan.")) is None
+    assert needs.topics_of(await embedder.dense("I'm vegan."), "diet") is None
+
+
+async def test_only_a_wish_about_answers_goes_to_every_question() -> None:
+    """A sentence in a language that the embedder does not know is near the examples of everything: that makes it no
+    wish. The rules know wishes in each of their languages."""
+    embedder = FastEmbedder()
+    await embedder.start()
+    needs = await learn(embedder)
+    others = [
+        "У меня эпилепсия.",
+        "Trabajo en una panadería.",
+        "Vi bor i Malmö.",
+        "Meu pai é surdo.",
+        "Ik ben failliet.",
+    ]
+    others += [
+        "Ma tante est aveugle.",
+        "Ich bin evangelisch.",
+        "我哥哥有哮喘。",
+        "母は入院しています。",
+        "Sono divorziata.",
+    ]
+    wishes = ["Always use short sentences.", "I want answers without jargon."]
+
+    async def style(text: str, slot: str | None) -> bool:
+        return "style" in (needs.topics_of(await embedder.dense(text), slot) or "").split()
+
+    assert [text for text in others if await style(text, None)] == []
+    assert [text for text in wishes if not await style(text, None)] == []
+    assert await style("Antworte bitte nur auf Deutsch.", "instruction")
+    embedder.close()

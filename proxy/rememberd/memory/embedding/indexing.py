@@ -34,7 +34,7 @@ async def to_point(memory: Memory, embedder: Embedder) -> Point:
         cost,
         int(seen),
         answer_tokens=0 if memory.kind == "fact" else cost - line_cost(memory, answers=False),
-        topics=needs.topics_of(dense),
+        topics=needs.topics_of(dense, memory.slot),
         label=label_of(said) if memory.kind == "episode" and not memory.speaker else None,
         names=embedder.document(" ".join(names)).indices if names else (),
     )

@@ -21,6 +21,10 @@ from rememberd.ports import Embedder
 from rememberd.search_results import Floats
 
 STYLE = "style"  # facts that say how to answer: every question needs them
+STYLE_SLOTS = frozenset({"instruction", "nickname"})  # by the rules' own tables
+# What every question gets must be certain. Wishes about answers score 2.4 and more in English; sentences about
+# anything in a language that the embedder does not know score up to 1.3 (27 sentences, the packaged model).
+SURELY_STYLE = 1.5
 
 # Chosen by the same leave-one-out score over the examples (`Sorter.f1`), flat around these.
 SHARPNESS, RIDGE = 2.0, 0.3
@@ -62,12 +66,13 @@ class Needs:
     questions: Sorter
     personal: Sorter
 
-    def topics_of(self, statement: Sequence[float]) -> str | None:
-        """Of a fact with this vector, joined by spaces; None for none."""
-        if self.statements.f1 < SORTED:
-            return None
-        scores = self.statements.scores(statement)
-        return " ".join(self.topics[each] for each in np.flatnonzero(scores >= 1)) or None
+    def topics_of(self, statement: Sequence[float], slot: str | None) -> str | None:
+        """The topics of a fact with this vector and slot, joined by spaces; None for none."""
+        found = [STYLE] if slot in STYLE_SLOTS else []
+        if self.statements.f1 >= SORTED:
+            scores = zip(self.topics, self.statements.scores(statement).tolist(), strict=True)
+            found += [each for each, score in scores if score >= (SURELY_STYLE if each == STYLE else 1)]
+        return " ".join(dict.fromkeys(found)) or None
 
     def called_for(self, question: Sequence[float], *, advice: bool) -> dict[str, float]:
         """The topics that a question with this vector needs, and how clearly, from 1 on. `advice` is asked for."""
