@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from playwright.sync_api import Browser
 
@@ -14,6 +15,10 @@ from tests.support.browser import chromium
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import Proxy, entry, eventually, running
 from tests.support.redis_process import RedisServer, redis_running
+
+# No test is timed: the machine may be busy.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)

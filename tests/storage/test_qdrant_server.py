@@ -64,7 +64,8 @@ async def test_the_collection_is_made_for_many_users(qdrant: QdrantDouble) -> No
         body["field_name"]: body["field_schema"] for _, body in qdrant.requests if "field_name" in (body or {})
     }
     assert indexed["space"]["is_tenant"] is True
-    assert set(indexed) == {"space", "buried", "user_id", "kind", "slot", "pinned", "until", "order"}
+    fields = {"space", "buried", "user_id", "kind", "slot", "pinned", "until", "order", "standing", "names"}
+    assert set(indexed) == fields
 
 
 async def test_a_creation_cut_short_is_completed(qdrant: QdrantDouble, store: QdrantStore) -> None:
@@ -98,12 +99,12 @@ async def test_another_embedders_memories_are_refused(qdrant: QdrantDouble, stor
 
 
 async def test_a_recall_is_one_request_for_light_fields(qdrant: QdrantDouble, store: QdrantStore) -> None:
-    """All three branches together, and no text crosses the network for what only might be chosen."""
+    """All five branches together, and no text crosses the network for what only might be chosen."""
     await store.put(ANN, [point("a", pinned=True)])
     before = len(qdrant.requests)
     await store.search(ANN, EAST, words("tea"), now=NOW)
     ((_, body),) = qdrant.requests[before:]
-    assert len(body["searches"]) == 3
+    assert len(body["searches"]) == 5
     assert all("memory" not in each["with_payload"] for each in body["searches"])
 
 

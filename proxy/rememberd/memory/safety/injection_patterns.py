@@ -8,6 +8,7 @@ Gaps are bounded, so that matching is linear. Chinese, Japanese and Korean write
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import re2
 
@@ -134,7 +135,7 @@ def possible_orders(text: str) -> list[str]:
     """The keys of `ORDERS` that may be found in `text`; no other one is. Linear in its length."""
     return [
         _REASONS[index]
-        for index in sorted(_FILTER.Match(text.translate(_SAME_LETTER).encode(errors="replace")) or ())
+        for index in sorted(_filter().Match(text.translate(_SAME_LETTER).encode(errors="replace")) or ())
     ]
 
 
@@ -149,7 +150,9 @@ def _without_look_around(pattern: str) -> str:
     return _TOKEN.sub(wider, _LOOK_AROUND.sub("", pattern))
 
 
+@cache
 def _filter() -> re2.Set:
+    """Made at the first text: it takes 6 MB, and not every process reads texts."""
     options = re2.Options()
     options.case_sensitive, options.dot_nl, options.max_mem = False, True, 16 << 20
     found = re2.Set.SearchSet(options)
@@ -159,4 +162,4 @@ def _filter() -> re2.Set:
     return found
 
 
-_REASONS, _FILTER = list(_TABLE), _filter()
+_REASONS = list(_TABLE)
