@@ -17,7 +17,8 @@ from rememberd.cli import config_option, settings_of
 from rememberd.errors import ConfigError
 from rememberd.settings.schema import Settings
 from rememberd.storage import formats
-from rememberd.storage.backup import Lock, copy_database, copy_file, secret_in, write_archive
+from rememberd.storage.backup import Lock, copy_file, secret_in, write_archive
+from rememberd.storage.sqlite.database import copy_database
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_audit_log
 from rememberd.wiring.encryption import Encryption, spool_of

@@ -176,10 +176,12 @@ async def _load(embedder: FastEmbedder) -> None:
 
 async def _learn(loading: asyncio.Task[None], embedder: FastEmbedder) -> None:
     """Which topics questions need: two seconds of the embedder, between other questions."""
+    from rememberd.memory.embedding.embedder import release_free_memory
     from rememberd.memory.recall.needs import learn
 
     await loading
     await learn(embedder)
+    release_free_memory()
 
 
 async def writer(settings: Settings, environ: Mapping[str, str], parent: int | None) -> int:

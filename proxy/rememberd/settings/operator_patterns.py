@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import re2
+from typing import TYPE_CHECKING
 
-from rememberd.dialects.side_tasks import Pattern
+if TYPE_CHECKING:
+    from rememberd.dialects.side_tasks import Pattern
 
 
 def linear_pattern(pattern: object) -> Pattern:
     """By RE2, which has no look-around and no back-references. Raises `ValueError`, which says what is wrong."""
+    import re2  # here: few operators write patterns, and the parent process stays small
+
     options = re2.Options()
     options.log_errors = False
     try:

@@ -57,16 +57,6 @@ def secret_in(file: Path | None) -> str | None:
         raise BackupError(f"{file} cannot be read: {error}") from error
 
 
-def copy_database(source: Path, target: Path) -> None:
-    """A consistent copy of an SQLite file that others write to meanwhile, by SQLite's own online backup."""
-    old, new = open_read_only(source, _BUSY_SECONDS), sqlite3.connect(target)
-    try:
-        old.backup(new)
-    finally:
-        old.close()
-        new.close()
-
-
 def copy_file(source: Path, target: Path) -> None:
     """Of a file that only grows, what it is now."""
     target.parent.mkdir(parents=True, exist_ok=True)

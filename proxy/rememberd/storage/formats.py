@@ -20,7 +20,7 @@ import orjson
 
 from rememberd import __version__
 from rememberd.errors import ConfigError
-from rememberd.storage.backup import copy_database
+from rememberd.storage.sqlite.database import copy_database
 
 FILE = "format.json"
 _OLDEST = 1

@@ -189,7 +189,7 @@ class FastEmbedder:
     def _load(self) -> tuple[Encode, int]:
         encode = _downloaded(self._model) if self._model else _local(self._directory)
         dim = len(encode("warm up"))
-        _release_free_memory()
+        release_free_memory()
         log.info("embedding model %s loaded, %d dimensions", self.name, dim)
         return encode, dim
 
@@ -256,8 +256,9 @@ def _downloaded(model: str) -> Encode:
     return encode
 
 
-def _release_free_memory() -> None:
-    """Loading frees about 20 MB that glibc would keep; other C libraries have no such call."""
+def release_free_memory() -> None:
+    """Give freed memory back to the system. Loading a model frees about 20 MB, and embedding many texts some more,
+    which glibc would keep; other C libraries have no such call."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

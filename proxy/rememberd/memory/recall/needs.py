@@ -50,11 +50,12 @@ class Sorter:
         weights = inverse @ wanted
         left_out = wanted - weights / np.diag(inverse)[:, None]
         f1, threshold = max((_f1(left_out > each, labels), each) for each in np.arange(0.1, 0.6, 0.025).tolist())
-        return cls(vectors, weights, threshold, f1)
+        return cls(vectors.astype(np.float32), weights, threshold, f1)
 
     def scores(self, vector: Sequence[float]) -> Floats:
         """For each label; 1 is the threshold."""
-        found: Floats = _similarity(np.asarray(vector), self.examples) @ self.weights / self.threshold
+        near = _similarity(np.asarray(vector, dtype=np.float32), self.examples)
+        found: Floats = near @ self.weights / self.threshold
         return found
 
 

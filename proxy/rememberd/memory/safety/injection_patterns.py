@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import TYPE_CHECKING
 
-import re2
+if TYPE_CHECKING:
+    import re2
+
 
 _STANDING = r"""(?:
       \b(?:from\ (?:now|here|this\ point)\ on(?:wards)?|from\ (?:today|this\ (?:day|moment))|for\ the\ rest\ of|until\ further\ notice|for\ ?ever|henceforth|going\ forward|in\ (?:the\ )?future|permanently|whenever|(?:every|each)\ time|before\ (?:each|every|answering)
@@ -153,6 +156,8 @@ def _without_look_around(pattern: str) -> str:
 @cache
 def _filter() -> re2.Set:
     """Made at the first text: it takes 6 MB, and not every process reads texts."""
+    import re2
+
     options = re2.Options()
     options.case_sensitive, options.dot_nl, options.max_mem = False, True, 16 << 20
     found = re2.Set.SearchSet(options)

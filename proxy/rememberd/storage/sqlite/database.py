@@ -20,6 +20,7 @@ _BETWEEN_WIPES_S = 0.02
 _PATIENCE_S = 0.05  # at 1,000 requests/s fifty share a commit then
 
 ERASED = "CREATE TABLE IF NOT EXISTS erased (user TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;"
+_COPY_BUSY_S = 5.0
 
 
 def mark_erased(db: sqlite3.Connection, user: str, at: int) -> None:
@@ -177,6 +178,16 @@ class Database:
             db.close()
             raise
         return db
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """A consistent copy of an SQLite file that others write to meanwhile, by SQLite's own online backup."""
+    old, new = open_read_only(source, _COPY_BUSY_S), sqlite3.connect(target)
+    try:
+        old.backup(new)
+    finally:
+        old.close()
+        new.close()
 
 
 def open_read_only(path: Path, busy_s: float) -> sqlite3.Connection:
