@@ -186,6 +186,8 @@ def test_libraries_are_told_that_loopback_has_no_proxy(given: str, monkeypatch: 
     environ = {"NO_PROXY": given}
     exempt_loopback(environ)
     assert environ.get("no_proxy", given) == environ["NO_PROXY"]
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)  # another test of this process may have set them
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     hosts = ["127.0.0.1", "localhost", "::1", *(["a.example"] if "a.example" in given else [])]
