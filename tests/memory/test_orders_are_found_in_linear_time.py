@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from importlib.resources import files
 from itertools import islice
 
-from rememberd.memory.safety.injection_patterns import ORDERS, possible_orders
+from rememberd.memory import safety
+from rememberd.memory.safety.injection_patterns import ORDERS, filled, possible_orders
 from tests.support.attacks_report import FIRST_RUNS, rows
 from tests.support.nasty_text import nasty
 
@@ -23,3 +27,16 @@ def test_the_linear_engine_overlooks_no_order() -> None:
 def test_hardly_any_nasty_text_is_read_by_the_other() -> None:
     """Of 200 texts made for slowness; each would take up to 1.4 s."""
     assert sum(bool(possible_orders(text(2_000))) for text in islice(nasty(11, 2_000), 200)) < 10
+
+
+def test_each_pattern_finds_its_example() -> None:
+    tables = tomllib.loads(files(safety).joinpath("injections.toml").read_text("utf-8"))
+    del tables["parts"]
+    markup = {"markup": re.MULTILINE}
+    blind = [
+        row["example"]
+        for complaint, rows in tables.items()
+        for row in rows
+        if not re.search(filled(row["find"]), row["example"], re.IGNORECASE | markup.get(complaint, re.DOTALL))
+    ]
+    assert blind == []
