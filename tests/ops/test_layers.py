@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "proxy" / "rememberd"
 
 # From the ground up. Rooms on one line do not know each other.
 LAYERS = (
-    ("types", "errors"),
+    ("types", "errors", "text_classifier"),
     ("search_results",),
     ("ports", "telemetry"),
     ("dialects",),

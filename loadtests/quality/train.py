@@ -1,0 +1,117 @@
+"""Train a classifier of short texts: weights for `rememberd.text_classifier` from labelled lines.
+
+    python -m loadtests.quality.train [NAME …] [--check]
+
+Without a NAME all are trained, as after a change of the features. A corpus is the files `corpora/NAME_*.tsv`, a text
+a line: label, language, text, with tabs between them. To teach the product something, add lines and train again.
+`--check` only measures: each fifth is sorted by what the others teach.
+It needs scikit-learn (`pip install -e .[loadtests]`), which the product does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+import rememberd
+from rememberd.text_classifier import TextClassifier, encode
+
+CORPORA = Path(__file__).parent / "corpora"
+_PACKAGE = Path(rememberd.__file__).parent
+FILES = {"statements": _PACKAGE / "memory/learn/rules/statements.json"}  # where the product reads them
+NONE = "none"  # the label of texts that are none of the others
+BUCKETS = 1 << 15
+STRENGTH = 10.0  # scikit-learn's C
+FOLDS = 5
+_MOST = 31  # the largest weight in the file; finer ones change no decision and do not compress
+
+
+class Example(NamedTuple):
+    label: str
+    language: str
+    text: str
+
+
+def examples(name: str, folder: Path = CORPORA) -> list[Example]:
+    """Raises `SystemExit` with the line that is wrong."""
+    found = []
+    for file in sorted(folder.glob(f"{name}_*.tsv")):
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            fields = line.split("\t")
+            if len(fields) != 3:
+                raise SystemExit(f"{file}:{number}: label, language and text, with tabs between them")
+            found.append(Example(*fields))
+    return found
+
+
+def matrix(texts: Sequence[str]) -> csr_matrix:
+    rows = [encode(text, BUCKETS) for text in texts]
+    ends = np.cumsum([0, *(len(buckets) for buckets, _ in rows)])
+    values, buckets = (np.concatenate(parts) for parts in ([row[1] for row in rows], [row[0] for row in rows]))
+    return csr_matrix((values, buckets, ends), shape=(len(texts), BUCKETS))
+
+
+def model() -> LogisticRegression:
+    return LogisticRegression(C=STRENGTH, max_iter=1000)
+
+
+def train(found: Sequence[Example]) -> TextClassifier:
+    fitted = model().fit(matrix([each.text for each in found]), [each.label for each in found])
+    weights, bias = fitted.coef_, fitted.intercept_
+    if len(fitted.classes_) == 2:  # scikit-learn gives the second label's alone
+        weights, bias = np.vstack([-weights / 2, weights / 2]), np.array([-bias[0] / 2, bias[0] / 2])
+    scale = np.abs(weights).max(axis=1) / _MOST
+    whole = np.rint(weights.T / scale).astype(np.int8)
+    return TextClassifier(tuple(fitted.classes_), whole, scale.astype(np.float32), bias.astype(np.float32))
+
+
+def check(found: Sequence[Example]) -> str:
+    """How sure it must be that a text is not `NONE` for such a precision, and how many are found then."""
+    labels = np.array([each.label for each in found])
+    order = StratifiedKFold(FOLDS, shuffle=True, random_state=1)
+    sure = cross_val_predict(
+        model(), matrix([each.text for each in found]), labels, cv=order, method="predict_proba", n_jobs=1
+    )
+    names = np.unique(labels)
+    some = 1 - sure[:, list(names).index(NONE)]
+    lines = [f"{len(found)} texts, {int((labels != NONE).sum())} of them not {NONE}"]
+    lines += [_at(precision, some, labels != NONE) for precision in (0.85, 0.9, 0.93, 0.95, 0.97, 0.99)]
+    return "\n".join(lines)
+
+
+def _at(precision: float, sure: NDArray[np.float64], wanted: NDArray[np.bool_]) -> str:
+    order = np.argsort(-sure)
+    right = np.cumsum(wanted[order])
+    enough = np.flatnonzero(right >= precision * np.arange(1, len(order) + 1))
+    if not len(enough):
+        return f"precision {precision:.2f}: never"
+    last = enough[-1]
+    return f"precision {precision:.2f}: threshold {sure[order[last]]:.2f}, recall {right[last] / wanted.sum():.3f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m loadtests.quality.train", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(FILES)}; all if none is given")
+    parser.add_argument("--check", action="store_true", help="measure by cross-validation, write nothing")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.names) - set(FILES):
+        parser.error(f"no corpus {', '.join(sorted(unknown))}: choose from {', '.join(FILES)}")
+    for name in chosen.names or FILES:
+        found = examples(name)
+        if chosen.check:
+            print(f"{name}: {check(found)}")
+        else:
+            train(found).save(FILES[name])
+            print(f"{FILES[name]}: {FILES[name].stat().st_size / 1000:.0f} KB from {len(found)} texts")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""A linear classifier of short texts over hashed words and characters: which label fits, in microseconds, by numpy.
+
+The weights are a file, made by `python -m loadtests.quality.train`. Words tell what is said; characters find the same
+in inflected forms, in languages without spaces and in typing errors.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import unicodedata
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Buckets = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+LONGEST = 1_000  # characters that are read, from the beginning
+_LONGEST_GRAM = 5  # characters, from 2 on
+_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+_DIGITS = re.compile(r"\d+")
+_STEP = np.uint64(0x100000001B3)  # of FNV-1a
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / the golden ratio: the high bits of the product are the bucket
+
+
+def encode(text: str, buckets: int) -> tuple[Buckets, Floats]:
+    """The buckets of a text (0 to `buckets` - 1, a power of 2) and the value of each; the same bucket may come twice.
+    Words and characters weigh the same, however many there are."""
+    words, characters = _features(text, buckets)
+    values = [np.full(len(each), 1 / max(1, len(each)) ** 0.5, np.float32) for each in (words, characters)]
+    return np.concatenate([words, characters]), np.concatenate(values)
+
+
+def _features(text: str, buckets: int) -> tuple[Buckets, Buckets]:
+    typed = unicodedata.normalize("NFC", text[:LONGEST]).replace("’", "'")
+    words = _WORD.findall(_DIGITS.sub("0", typed.casefold()))
+    # Names differ from text to text: what stands around a capital says more than the name.
+    shapes = [_shape(word, number) for number, word in enumerate(_WORD.findall(typed))]
+    named = {*_runs("w", words, 1), *_runs("w", words, 2), *_runs("s", shapes, 2), *_runs("s", shapes, 3)}
+    named |= {*_runs("^", words[:3], 1), "^" + " ".join(words[:2]), "$" + " ".join(words[-2:])}
+    hashed = {zlib.crc32(name.encode()) & (buckets - 1) for name in named}
+    return np.fromiter(hashed, np.int64, len(hashed)), _characters(" " + " ".join(words) + " ", buckets)
+
+
+def _shape(word: str, number: int) -> str:
+    if word[0].isdigit():
+        return "0"
+    return "X" if number and word[0].isupper() and len(word) > 1 else word.casefold()
+
+
+def _runs(kind: str, items: list[str], length: int) -> list[str]:
+    return [kind + " ".join(items[at : at + length]) for at in range(len(items) - length + 1)]
+
+
+def _characters(text: str, buckets: int) -> Buckets:
+    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32).astype(np.uint64)
+    found, hashed = [], codes
+    for length in range(2, min(_LONGEST_GRAM, len(codes)) + 1):
+        hashed = (hashed[:-1] * _STEP) ^ codes[length - 1 :]
+        found.append(hashed)
+    bits = buckets.bit_length() - 1
+    return ((np.concatenate(found) * _SPREAD) >> np.uint64(64 - bits)).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class TextClassifier:
+    """`weights` has a row a bucket and a column a label."""
+
+    labels: tuple[str, ...]
+    weights: NDArray[np.int8]
+    scale: Floats  # of each label: what a weight of 1 counts
+    bias: Floats
+
+    @classmethod
+    def load(cls, path: Path) -> TextClassifier:
+        """Raises `OSError`, and `ValueError` or `KeyError` if the file is none of `save`."""
+        stored: dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
+        labels = tuple(stored["labels"])
+        packed = zlib.decompress(base64.b85decode("".join(stored["weights"])))
+        weights = np.frombuffer(packed, np.int8).reshape(len(labels), stored["buckets"]).T
+        scale, bias = (np.array(stored[name], np.float32) for name in ("scale", "bias"))
+        return cls(labels, np.ascontiguousarray(weights), scale, bias)
+
+    def save(self, path: Path) -> None:
+        packed = base64.b85encode(zlib.compress(np.ascontiguousarray(self.weights.T).tobytes(), 9)).decode()
+        stored = {
+            "labels": self.labels,
+            "buckets": len(self.weights),
+            "scale": [round(float(each), 6) for each in self.scale],
+            "bias": [round(float(each), 4) for each in self.bias],
+            "weights": [packed[at : at + 110] for at in range(0, len(packed), 110)],
+        }
+        path.write_text(json.dumps(stored, indent=0) + "\n", encoding="ascii")
+
+    def probabilities(self, text: str) -> dict[str, float]:
+        """Of each label; they sum up to 1."""
+        buckets, values = encode(text, len(self.weights))
+        scores = (values @ self.weights[buckets]) * self.scale + self.bias
+        grown = np.exp(scores - scores.max())
+        return dict(zip(self.labels, (grown / grown.sum()).tolist(), strict=True))
