@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.embedding.indexing import to_point
+from rememberd.memory.recall import needs
 from rememberd.memory.recall.needs import learn
 from rememberd.memory.recall.recall import Recall
+from rememberd.ports import Embedder
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.types import Memory, Space
 from tests.support.fakes import EmbedderFake
@@ -52,6 +57,20 @@ SENSITIVE = [
 ]
 
 
+class Counted:
+    """An embedder that counts the texts it was asked for."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.embedder, self.name, self.dim, self.texts = embedder, embedder.name, embedder.dim, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.embedder, name)
+
+    async def dense(self, text: str) -> list[float]:
+        self.texts += 1
+        return await self.embedder.dense(text)
+
+
 @pytest.fixture
 async def recall(tmp_path: Path) -> AsyncIterator[Recall]:
     embedder = FastEmbedder()
@@ -82,6 +101,41 @@ async def test_general_questions_bring_nothing_sensitive(recall: Recall) -> None
     found = {question: await asked(recall, question) for question in GENERAL}
     assert not [question for question, ids in found.items() if set(SENSITIVE) & set(ids)]
     assert sum(map(bool, found.values())) <= len(GENERAL) // 10, found
+
+
+async def test_the_packaged_models_come_with_the_vectors_of_the_examples() -> None:
+    """A start embeds one example, to see that it is the same model, and not all. After a change of `topics.toml`:
+    `python -m loadtests.quality.topics`."""
+    for model in (None, "multilingual"):
+        embedder = FastEmbedder(model)
+        await embedder.start()
+        asked = Counted(embedder)
+        needs.LEARNED.clear()
+        await learn(asked)
+        embedder.close()
+        assert asked.texts == 1, model
+
+
+async def test_learning_is_done_once_and_kept_for_the_next_start(tmp_path: Path) -> None:
+    """Sixteen turns that come at once learn together; another start reads what they have learned, unless it was by
+    another model or is damaged."""
+    embedder = Counted(EmbedderFake())
+    needs.LEARNED.clear()
+    await asyncio.gather(*(learn(embedder, tmp_path) for _ in range(16)))
+    examples = embedder.texts
+    needs.LEARNED.clear()
+    await learn(embedder, tmp_path)
+    assert embedder.texts == examples + 1
+    for stored in tmp_path.iterdir():
+        stored.write_bytes(b"damaged")
+    needs.LEARNED.clear()
+    await learn(embedder, tmp_path)
+    assert embedder.texts == 2 * examples + 1
+    for stored in tmp_path.iterdir():
+        np.save(stored, -np.load(stored))
+    needs.LEARNED.clear()
+    await learn(embedder, tmp_path)
+    assert embedder.texts == 3 * examples + 2
 
 
 async def test_an_embedder_without_meaning_has_no_topics() -> None:

@@ -86,7 +86,7 @@ async def web(
     _raise_file_limit()
     embedder = build_embedder(settings)
     loading = asyncio.create_task(_load(embedder))  # chats that come before it is loaded are served without memory
-    learning = asyncio.create_task(_learn(loading, embedder))
+    learning = asyncio.create_task(_learn(loading, embedder, settings.data_path / "topics"))
     async with AsyncExitStack() as stack:
         stack.enter_context(_telemetry("web", environ))
         seal = await stack.enter_async_context(open_encryption(settings))
@@ -174,13 +174,13 @@ async def _load(embedder: FastEmbedder) -> None:
         await asyncio.sleep(_MODEL_SECONDS)
 
 
-async def _learn(loading: asyncio.Task[None], embedder: FastEmbedder) -> None:
-    """Which topics questions need: two seconds of the embedder, between other questions."""
+async def _learn(loading: asyncio.Task[None], embedder: FastEmbedder, cache: Path) -> None:
+    """Which topics questions need."""
     from rememberd.memory.embedding.embedder import release_free_memory
     from rememberd.memory.recall.needs import learn
 
     await loading
-    await learn(embedder)
+    await learn(embedder, cache)
     release_free_memory()
 
 

@@ -8,7 +8,17 @@ from collections.abc import Awaitable, Callable
 
 from rememberd.telemetry.metrics import counter
 
-TASKS = ("audit_log", "extraction", "housekeeping", "key_watcher", "leases", "reembedding", "reindexing", "reload")
+TASKS = (
+    "audit_log",
+    "extraction",
+    "housekeeping",
+    "key_watcher",
+    "leases",
+    "reembedding",
+    "reindexing",
+    "reload",
+    "topics",
+)
 FAILURES = counter(
     "rememberd_background_failures", "Background tasks that an error ended; each was started again.", "task", *TASKS
 )

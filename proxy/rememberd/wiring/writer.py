@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rememberd.errors import ConfigError, QueueUnavailable, RequestError, UpstreamUnavailable
@@ -16,6 +17,7 @@ from rememberd.memory.learn.llm.llm_extract import Model
 from rememberd.memory.learn.llm.llm_worker import LlmWorker
 from rememberd.memory.learn.rules.extract import Rules
 from rememberd.memory.learn.writer import DAY_MS, Writer
+from rememberd.memory.recall.needs import learn
 from rememberd.memory.retry import cancel_and_wait
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.pipeline.outbox import Outbox
@@ -89,13 +91,21 @@ async def running_writer(
                 keep_receipts_ms=settings.memory.receipts_days * DAY_MS,
             )
             reindexing = Reindexing(kept.store, kept.unsealed[0], embedder, records.queue)
-            running = asyncio.create_task(keep_running("reindexing", reindexing.run))
+            beside = [
+                asyncio.create_task(keep_running("topics", partial(_learn_topics, embedder, settings.data_path))),
+                asyncio.create_task(keep_running("reindexing", reindexing.run)),
+            ]
             try:
                 yield writer
             finally:
-                await cancel_and_wait(running)
+                for running in beside:
+                    await cancel_and_wait(running)
     finally:
         embedder.close()
+
+
+async def _learn_topics(embedder: Embedder, data: Path) -> None:
+    await learn(embedder, data / "topics")
 
 
 @asynccontextmanager

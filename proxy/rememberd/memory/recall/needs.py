@@ -8,6 +8,10 @@ belongs to one embedder. An embedder that cannot sort them has no topics.
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import logging
+import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +35,12 @@ SHARPNESS, RIDGE = 2.0, 0.3
 CLEARLY = 1.1  # how clearly a topic must be needed that is sensitive, or where no advice is asked for
 SORTED = 0.5  # F1 of the examples left out; with the packaged models .67 to .77, with vectors of words alone .3
 
+_SAME_MODEL = 0.98  # cosine: the same int8 model gives slightly other vectors on another processor
+
+log = logging.getLogger("rememberd.recall")
+
 _EXAMPLES = Path(__file__).with_name("topics.toml")
+PACKAGED = Path(__file__).with_name("topics")  # `python -m loadtests.quality.topics` fills it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ class Sorter:
     f1: float
 
     @classmethod
-    def fit(cls, examples: Sequence[Sequence[float]], labels: NDArray[np.bool_]) -> Sorter:
+    def fit(cls, examples: Sequence[Floats], labels: NDArray[np.bool_]) -> Sorter:
         vectors, wanted = np.asarray(examples), labels.astype(np.float64)
         inverse = np.linalg.inv(_similarity(vectors, vectors) + RIDGE * np.eye(len(vectors)))
         weights = inverse @ wanted
@@ -91,40 +100,89 @@ class Needs:
         return float(self.personal.scores(question)[0]) if self.personal.f1 >= SORTED else None
 
 
-_learned: dict[tuple[str, int], Needs] = {}  # by the name and the dimension of an embedder
+LEARNED: dict[tuple[str, int], Needs] = {}  # by the name and the dimension of an embedder
+_learning: dict[tuple[str, int], asyncio.Task[Needs]] = {}
 
 
 def known(embedder: Embedder) -> Needs | None:
     """None until `learn` is done."""
-    return _learned.get((embedder.name, embedder.dim))
+    return LEARNED.get((embedder.name, embedder.dim))
 
 
-async def learn(embedder: Embedder) -> Needs:
-    """Once for each embedder: embeds the examples, about 2 s of its thread. Raises `EmbedderUnavailable`."""
-    if (needs := known(embedder)) is None:
-        needs = _learned[embedder.name, embedder.dim] = await _fit(embedder)
+async def learn(embedder: Embedder, cache: Path | None = None) -> Needs:
+    """Once for each embedder, however many ask at the same time. The vectors of the examples come with the packaged
+    models; those of another are made once, in about 2 s of its thread, and put into the folder `cache`.
+
+    Raises `EmbedderUnavailable`."""
+    if (needs := known(embedder)) is not None:
+        return needs
+    key = embedder.name, embedder.dim
+    running = _learning.get(key)
+    if running is None or running.done() or running.get_loop() is not asyncio.get_running_loop():
+        running = _learning[key] = asyncio.create_task(_fit(embedder, cache))
+    needs = LEARNED[key] = await asyncio.shield(running)
     return needs
 
 
-async def _fit(embedder: Embedder) -> Needs:
-    examples: dict[str, Any] = tomllib.loads(_EXAMPLES.read_text())
-    topics = tuple(dict.fromkeys(topic for group in examples["statements"] for topic in group["topics"]))
+async def _fit(embedder: Embedder, cache: Path | None) -> Needs:
+    read: dict[str, Any] = tomllib.loads(_EXAMPLES.read_text())
+    topics = tuple(dict.fromkeys(topic for group in read["statements"] for topic in group["topics"]))
+    statements = [(text, group["topics"]) for group in read["statements"] for text in group["texts"]]
+    questions = [(text, group["needs"]) for group in read["questions"] for text in group["texts"]]
+    own = [(text, ["own"]) for text in read["personal"]] + [(text, []) for text, needs in questions if not needs]
+    vectors = await _embedded([text for text, _ in (*statements, *questions, *own)], embedder, cache)
 
-    async def sorter(groups: list[dict[str, Any]], key: str) -> Sorter:
-        texts = [(text, group[key]) for group in groups for text in group["texts"]]
-        labels = np.array([[topic in named for topic in topics] for _, named in texts])
-        return Sorter.fit([await embedder.dense(text) for text, _ in texts], labels)
+    def sorter(examples: Sequence[tuple[str, Sequence[str]]], labels: Sequence[str]) -> Sorter:
+        wanted = np.array([[label in named for label in labels] for _, named in examples])
+        return Sorter.fit([vectors[text] for text, _ in examples], wanted)
 
-    own = [(text, True) for text in examples["personal"]]
-    others = [(text, False) for group in examples["questions"] for text in group["texts"] if not group["needs"]]
-    asked = [await embedder.dense(text) for text, _ in own + others]
-    return Needs(
-        topics,
-        frozenset(examples["sensitive"]),
-        await sorter(examples["statements"], "topics"),
-        await sorter(examples["questions"], "needs"),
-        Sorter.fit(asked, np.array([[mine] for _, mine in own + others])),
+    fitted = await asyncio.to_thread(
+        lambda: (sorter(statements, topics), sorter(questions, topics), sorter(own, ["own"]))
     )
+    return Needs(topics, frozenset(read["sensitive"]), *fitted)
+
+
+async def _embedded(texts: Sequence[str], embedder: Embedder, cache: Path | None) -> dict[str, Floats]:
+    texts = list(dict.fromkeys(texts))
+    name = f"{_digest(embedder, texts)}.npy"
+    for folder in (PACKAGED, cache):
+        vectors = None if folder is None else _read(folder / name)
+        if vectors is not None and await _is_of(embedder, texts[0], vectors[0]):
+            return dict(zip(texts, vectors, strict=True))
+    vectors = np.asarray([await embedder.dense(text) for text in texts], dtype=np.float32)
+    if cache is not None:
+        _write(cache / name, vectors)
+    return dict(zip(texts, vectors, strict=True))
+
+
+def _digest(embedder: Embedder, texts: Sequence[str]) -> str:
+    key = "\0".join((embedder.name, str(embedder.dim), *texts))
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+async def _is_of(embedder: Embedder, text: str, vector: Floats) -> bool:
+    """Another model of the same name and dimension would give another vector."""
+    return float(np.asarray(await embedder.dense(text), dtype=np.float32) @ vector) > _SAME_MODEL
+
+
+def _read(file: Path) -> Floats | None:
+    """None if there is no such file, or none that can be read."""
+    try:
+        return np.load(file, allow_pickle=False).astype(np.float32)  # type: ignore[no-any-return]
+    except (OSError, ValueError, EOFError):
+        return None
+
+
+def _write(file: Path, vectors: Floats) -> None:
+    """Whole or not at all: several processes may write at once."""
+    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with draft.open("wb") as opened:
+            np.save(opened, vectors.astype(np.float16))
+        draft.replace(file)
+    except OSError as error:
+        log.warning("the topics are learned again at the next start, for they cannot be stored: %s", error)
 
 
 def _similarity(one: Floats, other: Floats) -> Floats:
