@@ -1,4 +1,4 @@
-"""`python -m loadtests.quality.topics`, after a change of `topics.toml`: make its vectors for the packaged models anew.
+"""`python -m loadtests.quality.topics`, after a change of `topics.toml`: new vectors of it for the packaged models.
 
 Without them each process would spend 2 s on them at its start."""
 
