@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rememberd.dialects.segments import segment
 from rememberd.memory.recall.block import render
 from tests.memory.test_block_is_plain_safe_text import episode
-from tests.support.handed_in import TYPED, Message, handed_in, typed
+from tests.support.handed_in import TYPED, Message, around, handed_in, typed
 from tests.support.rules_report import all_turns
 
 
@@ -45,6 +45,16 @@ def test_nearly_all_that_a_person_types_counts_as_theirs() -> None:
     total, _, whole = shares(typed())
     assert total > 500
     assert whole.total() >= total * 0.97, [shape for shape, kept in whole.items() if kept < 12]
+
+
+def test_the_person_speaks_again_where_the_marks_end() -> None:
+    """Before, between and behind quotations, fences, elements and logs, in twelve languages: 97 of 100, and none of
+    what the marks enclose."""
+    messages = list(around())
+    lost = [message.shape for message, _ in messages if message.claim not in typed_text(message.text)]
+    taken = [message.shape for message, other in messages if other in typed_text(message.text)]
+    assert len(lost) <= len(messages) * 0.03, Counter(lost)
+    assert not taken, Counter(taken)
 
 
 def test_statements_that_look_handed_in_count_as_typed() -> None:

@@ -68,6 +68,20 @@ OPENINGS = (
     "1. {}\n2. I like tea.", "Translate 'dog' for me please.\n\n{}", "I have these hobbies: chess, running. {}",
 )  # fmt: skip
 
+# The person before or behind somebody else's words that a mark encloses, or above words beneath a request.
+AROUND = (
+    "{own}\n\nTranslate this:\n\n\"{other}\"", "{own} What do I answer?\n\n“{other}”", "\"{other}\"\n\n{own} What do I answer?",
+    "Mail from Tom: \"{other}\" {own}", "Mail from Tom:\n«{other}»\n{own}", "He texted me this: “{other}”. {own}", "> {other}\n\n{own}",
+    "```\n{other}\n```\nThis is from a course. {own}", "{own}\n```\n{other}\n```\nWhat is wrong with it?", "<doc>{other}</doc>\n{own}",
+    "{own} Which of these is right?\n\n<document>{other}</document>", "Summarise the log.\n\nTom: {other}\nAnn: I see.\n\nOh, and {own}",
+    "---\n{other}\n---\n{own}", "{own} Summarize:\n\nA: {other}\nB: I agree.",
+)  # fmt: skip
+# A request of one line that does not say whose the text beneath it is.
+REQUESTS = (
+    "mark this out of 20", "Trouve un titre.", "Hitta stavfelen.", "разбери размер", "which tenses are wrong?", "pick the strongest",
+    "kürzer bitte", "più formale, grazie", "make it rhyme", "añade tildes", "OCR cleanup", "kan dit korter?", "zrób z tego plakat",
+)  # fmt: skip
+
 
 class Message(NamedTuple):
     """`claim` is in `text`; whose it is depends on which list made it."""
@@ -90,9 +104,20 @@ def handed_in() -> Iterator[Message]:
             yield Message(f"{speaker}: {claim}", claim, "name")
             yield Message(f"[{speaker}] {claim}", claim, "bracket")
             yield Message(f"**{speaker}**: {claim}", claim, "bold name")
+        for request in REQUESTS:
+            yield Message(f"{request}\n\n{claim} {claim}", claim, "bare request")
 
 
 def typed() -> Iterator[Message]:
     for claim in CLAIMS.values():
         for opening in OPENINGS:
             yield Message(opening.format(claim), claim, opening)
+
+
+def around() -> Iterator[tuple[Message, str]]:
+    """A message with words of both, in two languages, whose `claim` is the person's; and what somebody else says."""
+    languages = list(CLAIMS)
+    for number, own in enumerate(languages):
+        other = languages[(number + 1) % len(languages)]
+        for shape in AROUND:
+            yield Message(shape.format(own=CLAIMS[own], other=CLAIMS[other]), CLAIMS[own], shape), CLAIMS[other]

@@ -3,54 +3,17 @@ request for work on a text or a separator."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from rememberd.dialects.handing_words import (
-    ASKS,
-    FIRST_PERSON,
-    HOLE,
-    INTRODUCES,
-    OF_SOMEBODY,
-    OWNED,
-    POINTS,
-    SALUTATION,
-    SUBJECT,
-    hands_in,
-    is_own_introduction,
-    is_question,
-    is_speech,
-    speaks_of_self,
-)
+from rememberd.dialects import handing_words as words
+from rememberd.dialects import marks
+from rememberd.dialects.handing_words import HOLE
 from rememberd.dialects.marks import Span
 
-_SEPARATOR = re.compile(r"\s*([^\w\s\x00])\1{2,}\s*|\s*(?:[-*_] ){2,}[-*_]\s*")
-_STRUCTURED = re.compile(
-    r"\s*(?:[¹²³⁴⁵⁶⁷⁸⁹†‡①-⑳]|>(?!>>)|\||\{(?!\{)|\}(?!\})|\[\{|\"[^\"\n]{1,60}\"\s*:|\x00+\s*:|<[!?/])"
-    r"|(?:    |\t)\S|\s*\[?\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?\]?\s+\S"
-    r"|\s*\[?\d{1,4}[-/.:]\d{1,2}[-/.:]?\d{0,4}[\sT,]*(?:\d{1,2}:\d\d\S*)?\]?\s*[-–:\]]\s*\S"
-)
-_HEADING = re.compile(
-    r"\s*(?:#{1,6}\s+(?P<hash>[^\n]{1,80}?)[\s#]*|([^\w\s\x00])\2+\s*(?P<rule>\w[^\n]{0,80}?)\s*\2{2,}"
-    r"|[\[【](?P<box>[^\]】\n]{1,80})[\]】]"
-    r"|(?P<file>[\w./\\~-]*\w\.[a-z]\w{0,4})(?: ?\([^()\n]{1,40}\))?"
-    r"|[^\w\s\x00]{2,3}(?P<marks>\s*[/\w+-][^\n]{0,60}?)[^\w\s\x00]{2,3}"
-    r"|(?:[$%❯]|>>>|\w+@\w\S*[$#]|In \[\d+\]:)\s+(?P<command>\S[^\n]{0,200}))\s*[:：]?\s*"
-)
-_BRACKETED = re.compile(
-    r"\s*(?:[-*•]\s*)?(?:\*\*|__)?(?:[\[【](?P<box>[^\]】\n]{1,60})[\]】]|<(?P<angle>[^<>\n]{1,40})>|\((?P<round>[A-ZÀ-Þ0-9][^()\n]{0,40})\))(?:\*\*|__)?\s*[:：,–-]?\s*(?=\S)"
-)
-_COLON = re.compile(r"[:：](?=[\s*_]|$)|：|(?<=\D):(?=[\"“„«A-ZÀ-Þ])")
-_DASHED = re.compile(
-    r"\s*@?(?P<nick>[\w.]{1,20}) ?[>|»] +"
-    r"|\s*(?P<who>[^\W\d_a-z][\w.'’]*(?: [^\W\d_a-z][\w.'’]*){0,3})(?:\s+[-–—|>→]+|[–—])\s+"
-)
-_ITEM = re.compile(r"\s*(?:[-*•+·]|\(?(?:\d{1,2}|[a-zA-Z])[.)])\s+")
-_SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*\s+|[。！？]|\s[-–—]{1,2}\s")
-_BARE_LABEL = re.compile(r"[^\n:：]{1,40}[:：]\s*")
-_SHORT_LABEL = re.compile(r"\W*\w+(?: \w+)?\W{0,3}[:：]\W*\w")
 _LEAD_CHARS = 200
+_GREETING = 4  # words, at most
+_SPEECH = 3  # sentences or lines
 
 
 class _Line(NamedTuple):
@@ -72,16 +35,18 @@ class BlockReader:
         self.typed_until: dict[int, int] = {}  # by the start of a line that is handed in: where that begins
         self.lines = list(_lines(text, start, end))
         self.full = [line for line in self.lines if line.text.strip(f" \t\r{HOLE}")]
-        self.speaks = [speaks_of_self(line.text) for line in self.lines]
+        self.speaks = [words.speaks_of_self(line.text) for line in self.lines]
         self.scope: Literal["", "paragraph", "block"] = ""
         self.filled = False  # the block beneath the label has begun
+        self.labelled = True  # so far each line of the block begins with a label or a mark
+        self.spoken = False  # in one of them somebody speaks of themselves
         self.asked_above = False  # the line above is a question that is not about its writer
 
     def read(self) -> None:
         if self._is_generated():
             self.handed.append((self.lines[0].start, self.lines[-1].end))
             return
-        separators = [i for i, line in enumerate(self.lines) if _SEPARATOR.fullmatch(line.text)]
+        separators = [i for i, line in enumerate(self.lines) if marks.SEPARATOR.fullmatch(line.text)]
         first, last = (separators[0], separators[-1]) if separators else (len(self.lines), -1)
         for index, line in enumerate(self.lines):
             if first <= index <= last or (index > first and first == last):
@@ -96,10 +61,10 @@ class BlockReader:
 
     def _is_generated(self) -> bool:
         """A prompt that a program filled in ends with a label for the answer to stand behind."""
-        if len(self.full) < 2:
+        if len(self.full) < 2 or HOLE in self.lines[-1].text:
             return False
         last = self.full[-1].text
-        return bool(_BARE_LABEL.fullmatch(last)) and not is_own_introduction(last.rstrip(" :：\t\r"))
+        return bool(marks.BARE_LABEL.fullmatch(last)) and not words.is_own_introduction(last.rstrip(" :：\t\r"))
 
     def _blank(self) -> None:
         self.asked_above = self.asked_above and self.scope == ""
@@ -107,11 +72,13 @@ class BlockReader:
             self.scope = ""
 
     def _line(self, index: int, line: _Line) -> None:
-        if _STRUCTURED.match(line.text):
+        if marks.STRUCTURED.match(line.text):
             self._hand_in(line)
             return
         if self.scope and not self._resumes(index, line):
             self.filled = True
+            self.labelled = self.labelled and marks.is_labelled(line.text)
+            self.spoken = self.spoken or words.SUBJECT.search(line.text.lower()) is not None
             self._hand_in(line)
             return
         self.scope = ""
@@ -122,22 +89,27 @@ class BlockReader:
         if not self.filled:
             return False
         is_last = line is self.full[-1]
-        if is_last and line.text.rstrip().endswith(ASKS):
-            return True
         new_paragraph = not self.lines[index - 1].text.strip()
-        lead = _COLON.search(line.text)
+        is_one = new_paragraph or len(list(marks.sentences(line.text.strip()))) == 1
+        if is_last and is_one and line.text.rstrip().endswith(words.ASKS):
+            return True
+        if new_paragraph and self.labelled and self.spoken and not marks.is_labelled(line.text):
+            self.sure = False
+            return True
+        lead = marks.COLON.search(line.text)
         if (
-            lead
-            and is_own_introduction(line.text[: lead.start()])
-            and SUBJECT.search(line.text[: lead.start()].lower())
+            new_paragraph
+            and lead
+            and words.is_own_introduction(line.text[: lead.start()])
+            and words.SUBJECT.search(line.text[: lead.start()].lower())
         ):
             return True
-        return is_last and new_paragraph and not speaks_of_self(line.text)
+        return is_last and new_paragraph and not words.speaks_of_self(line.text)
 
     def _own(self, index: int, line: _Line) -> None:
         """A line where the person may be speaking: where does what is handed in begin?"""
         text = line.text
-        item = _ITEM.match(text)
+        item = marks.ITEM.match(text)
         body = item.end() if item else 0
         if item and self.asked_above:
             self._hand_in(line)
@@ -149,10 +121,11 @@ class BlockReader:
         ):
             self.asked_above = False
             return
-        self._request(index, line, text)
+        if not self._request(index, line, text) and self.full[:1] == [line]:
+            self._request_above(index, line, text)
 
     def _heading(self, index: int, line: _Line, text: str) -> bool:
-        found = _HEADING.fullmatch(text)
+        found = marks.HEADING.fullmatch(text)
         title = (
             next(filter(None, found.groupdict().values()), "")
             if found
@@ -160,27 +133,27 @@ class BlockReader:
             if self._is_title(index, text)
             else ""
         )
-        if not title or (FIRST_PERSON if found else INTRODUCES).search(title.lower()):
+        if not title or (words.FIRST_PERSON if found else words.INTRODUCES).search(title.lower()):
             return False
         self._open(line, 0, "block")
         return True
 
     def _is_title(self, index: int, text: str) -> bool:
         """A short line without an end, over lines that speak of somebody: "Curriculum vitae"."""
-        words = text.split()
-        if index + 1 >= len(self.lines) or not 0 < len(words) <= 6 or not words[0][0].isupper():
+        title = text.split()
+        if index + 1 >= len(self.lines) or not 0 < len(title) <= 6 or not title[0][0].isupper():
             return False
-        if text.rstrip()[-1] in ".!?,;:…。！？)" or FIRST_PERSON.search(text.lower()):
+        if text.rstrip()[-1] in ".!?,;:…。！？)" or words.FIRST_PERSON.search(text.lower()):
             return False
         return any(self.speaks[index + 1 : index + 4])
 
     def _speaker(self, line: _Line, text: str, body: int) -> bool:
         """ "[Tom Baker] I …", "Tom Baker - I …" """
-        found = _BRACKETED.match(text) or _DASHED.match(text, body)
+        found = marks.BRACKETED.match(text) or marks.DASHED.match(text, body)
         if not found:
             return False
         who = next(filter(None, found.groupdict().values()))
-        if is_own_introduction(who) or not is_speech(text[found.end() :]):
+        if words.is_own_introduction(who) or not words.is_speech(text[found.end() :]):
             return False
         self._open(line, 0, "paragraph")
         return True
@@ -188,13 +161,15 @@ class BlockReader:
     def _label(self, index: int, line: _Line, text: str, body: int) -> bool:
         """A colon: what stands behind it belongs to whoever stands before it, unless that is the writer."""
         sentence = body
-        for colon in _COLON.finditer(text, body):
-            for end in _SENTENCE_END.finditer(text, sentence, colon.start()):
+        for colon in marks.COLON.finditer(text, body):
+            for end in marks.SENTENCE_END.finditer(text, sentence, colon.start()):
                 sentence = end.end()
             lead = text[max(sentence, colon.start() - _LEAD_CHARS) : colon.start()]
             rest = text[colon.end() :].strip(" \t\r*_")
-            is_own = is_own_introduction(lead) and not (sentence == 0 and self._is_template(index, lead))
-            if is_own or (rest and not is_speech(rest)) or _is_own_list(text[sentence:]):
+            is_own = words.is_own_introduction(lead) and not (sentence == 0 and self._is_template(index, lead))
+            is_list = marks.is_own_list(text[sentence:]) and bool(rest or not any(self.speaks[index + 1 : index + 3]))
+            is_marked = self._is_marked(index, colon.end())
+            if is_own or is_list or is_marked or (rest and not words.is_speech(rest)):
                 sentence = colon.end()
                 continue
             is_name = sentence <= body and len(lead.split()) <= 4
@@ -205,53 +180,98 @@ class BlockReader:
     def _is_template(self, index: int, lead: str) -> bool:
         """ "Context: I … \\nQuestion: who is it?": labels of one kind on several lines, and the later one asks for
         something that is not about its writer."""
-        if FIRST_PERSON.search(lead.lower()):
+        if words.FIRST_PERSON.search(lead.lower()):
             return False
         labelled = (
-            at for at in range(index + 1, min(len(self.lines), index + 41)) if _SHORT_LABEL.match(self.lines[at].text)
+            at
+            for at in range(index + 1, min(len(self.lines), index + 41))
+            if marks.SHORT_LABEL.match(self.lines[at].text)
         )
-        return any(not self.speaks[at] and is_question(self.lines[at].text) for at in labelled)
+        return any(not self.speaks[at] and words.is_question(self.lines[at].text) for at in labelled)
 
-    def _request(self, index: int, line: _Line, text: str) -> None:
+    def _is_marked(self, index: int, at: int, length: int = 0) -> bool:
+        """Is the text that a request or a label hands in set apart by marks of its own: behind the place `at` of this
+        line, or around it? `length` is the request's. Where the marks end the person speaks again."""
+        text, begin = self.lines[index].text, at - length
+        behind = text[at : at + _LEAD_CHARS].strip()
+        if marks.QUOTED.search(text, begin, at) or behind.startswith(marks.MARK_BEGINS):
+            return True
+        below = next((line.text.lstrip() for line in self.lines[index + 1 : index + 4] if line.text.strip()), "")
+        if not behind and below.startswith(marks.MARK_BEGINS):
+            return True
+        above = next((line.text for line in self.lines[max(index - 2, 0) : index][::-1] if line.text.strip()), "")
+        before = text[max(begin - _LEAD_CHARS, 0) : begin] if length else ""
+        return bool(length) and (before.strip() or above).rstrip().endswith(HOLE)
+
+    def _request_above(self, index: int, line: _Line, text: str) -> None:
+        """A first paragraph of one line that is neither about its writer nor a greeting, over several sentences in
+        which somebody speaks of themselves: whatever it asks for, it asks for it of them. Over fewer it is unsure."""
+        lower = text.strip().lower()
+        beneath = self.lines[index + 1 :]
+        if (
+            len(lower) > _LEAD_CHARS
+            or not beneath
+            or beneath[0].text.strip()
+            or not any(letter.isalpha() for letter in lower)
+        ):
+            return
+        if not any(self.speaks[index + 1 :]) and not marks.NO_PRONOUNS.search(text):
+            return
+        if words.FIRST_PERSON.search(lower) or (len(lower.split()) <= _GREETING and words.INTRODUCES.match(lower)):
+            self.sure = self.sure and bool(words.FIRST_PERSON.search([*marks.sentences(lower)][-1]))
+            return
+        self.sure = False
+        beneath = [each for each in beneath if each.text.strip(f" {HOLE}")]
+        ends = sum(1 for each in beneath[:_SPEECH] for _ in marks.SENTENCE_END.finditer(f"{each.text} "))
+        if max(ends, len(beneath)) >= _SPEECH:
+            self._open(line, len(text), "block")
+
+    def _request(self, index: int, line: _Line, text: str) -> bool:
         """A sentence that asks for work on a text, or names one: what follows is the text."""
         follows = any(self.speaks[index + 1 : index + 41])
         position, length, pointed = 0, len(text.rstrip()), False
-        for sentence in _sentences(text):
+        for sentence in marks.sentences(text):
             lower = sentence.lower()
-            weight = hands_in(lower)
             position += len(sentence)
             behind = position < length
-            if SALUTATION.fullmatch(lower.strip()) and follows:
+            weight = "" if self._is_marked(index, position, len(sentence)) else words.hands_in(lower)
+            if words.SALUTATION.fullmatch(lower.strip()) and follows:
                 self._open(line, 0, "block")
-                return
+                return True
             is_lead = behind and sentence.rstrip()[-1:] in "-–—" and weight
-            if is_lead or (weight == "text" and (behind or follows or SUBJECT.search(lower))):
+            if is_lead or (weight == "text" and (behind or follows or words.SUBJECT.search(lower))):
                 self._open(line, position - len(sentence), "paragraph" if behind else "block")
-                return
-            if pointed and FIRST_PERSON.search(lower):
+                return True
+            if pointed and words.FIRST_PERSON.search(lower):
                 self.sure = pointed = False
             pointed = pointed or weight == "something"
         if pointed and follows:
             self._open(line, len(text), "block")
-            return
-        self.asked_above = text.rstrip().endswith(ASKS) and not FIRST_PERSON.search(text.lower())
+            return True
+        self.asked_above = text.rstrip().endswith(words.ASKS) and not words.FIRST_PERSON.search(text.lower())
+        return False
 
     def _request_at_the_end(self) -> None:
         """ "I … \\n\\nTranslate this": all before it is the text."""
         last = self.full[-1] if self.full else None
-        if last is None or last.start in self.typed_until:
+        if last is None or last.start in self.typed_until or HOLE in self.lines[-1].text:
             return
-        final = [each for each in _sentences(last.text) if each.strip()][-1]
+        final = [each for each in marks.sentences(last.text) if each.strip()][-1]
         lower = final.lower()
-        weight, somebody = hands_in(lower), bool(OF_SOMEBODY.search(lower)) and final.rstrip().endswith(ASKS)
-        before = [line for line in self.full[:-1] if line.start not in self.typed_until and speaks_of_self(line.text)]
-        if weight == "text" and POINTS.search(lower):
+        weight, somebody = (
+            words.hands_in(lower),
+            bool(words.OF_SOMEBODY.search(lower)) and final.rstrip().endswith(words.ASKS),
+        )
+        before = [
+            line for line in self.full[:-1] if line.start not in self.typed_until and words.speaks_of_self(line.text)
+        ]
+        if weight == "text" and words.POINTS.search(lower):
             self.handed.append((self.lines[0].start, last.end - len(final)))
         elif before and (weight or somebody):
             self.sure = False
-            if weight and all(_ITEM.match(line.text) for line in before):
+            if weight and all(marks.ITEM.match(line.text) for line in before):
                 self.handed.append((self.lines[0].start, last.start))
-            if somebody and not any(OWNED.search(line.text.lower()) for line in before):
+            if somebody and not any(words.OWNED.search(line.text.lower()) for line in before):
                 self.handed.append((self.lines[0].start, last.start))
 
     def _doubt(self) -> None:
@@ -260,11 +280,12 @@ class BlockReader:
         if first is None:
             return
         behind = (line for line in self.full if line.start > first and line.start not in self.typed_until)
-        if any(speaks_of_self(line.text) for line in behind):
+        if any(words.speaks_of_self(line.text) for line in behind):
             self.sure = False
 
     def _open(self, line: _Line, at: int, scope: Literal["paragraph", "block"]) -> None:
         self.scope, self.filled = scope, bool(line.text[at:].strip()) and scope == "paragraph"
+        self.labelled, self.spoken = True, False
         self._hand_in(line, at)
 
     def _hand_in(self, line: _Line, at: int = 0) -> None:
@@ -277,23 +298,3 @@ def _lines(text: str, start: int, end: int) -> Iterator[_Line]:
     for line in text[start:end].splitlines(keepends=True):
         yield _Line(start, line.rstrip("\r\n"))
         start += len(line)
-
-
-def _sentences(text: str) -> Iterator[str]:
-    start = 0
-    for end in _SENTENCE_END.finditer(text):
-        yield text[start : end.end()]
-        start = end.end()
-    yield text[start:]
-
-
-_OWN_LABEL = re.compile(rf"(?:{OWNED.pattern.pattern}) [\w-]+(?: [\w-]+)?:")
-
-
-def _is_own_list(text: str) -> bool:
-    """Is every sentence a label of the writer's with a value: "My diet: no soy. My city: Porto."?"""
-    for part in re.split(r"[.;]\s+", text.strip().lower()) if len(text) <= 1_000 else [""]:
-        label = _OWN_LABEL.match(part)
-        if label is None or any(part[found.end() :][:1] == " " for found in FIRST_PERSON.finditer(part, label.end())):
-            return False
-    return True

@@ -276,6 +276,8 @@ def hands_in(sentence: str) -> Literal["", "something", "text"]:
         return "text"
     if work and SUBJECT.match(sentence, work.end() + 1):
         return "text"
+    if work and not sentence[: work.start()].strip() and not _FOR_ONESELF.match(sentence, work.end() + 1):
+        return "something"
     is_own = FIRST_PERSON.search(sentence)
     if not is_own and _BARE_WORK.fullmatch(sentence.strip()) and OTHER_WORK.search(sentence):
         return "something"

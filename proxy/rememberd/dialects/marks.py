@@ -1,12 +1,12 @@
-"""Marks inside a text by which its writer sets somebody else's words apart: fences, elements, quotation. Pure; every
-pattern runs in linear time."""
+"""Marks by which a text sets somebody else's words apart: fences, elements and quotation, and the shapes of lines
+that are not typed: headings, labels, speakers, logs, lists. Pure; every pattern runs in linear time."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 
-from rememberd.dialects.handing_words import FIRST_PERSON, HOLE
+from rememberd.dialects.handing_words import FIRST_PERSON, HOLE, OWNED
 
 Span = tuple[int, int]
 
@@ -91,3 +91,64 @@ def blanked(text: str, spans: Iterable[Span]) -> str:
         kept += [text[position:start], re.sub(r"[^\n]", HOLE, text[start:end])]
         position = end
     return "".join(kept) + text[position:]
+
+
+SEPARATOR = re.compile(r"\s*([^\w\s\x00])\1{2,}\s*|\s*(?:[-*_] ){2,}[-*_]\s*")
+STRUCTURED = re.compile(
+    r"\s*(?:[★☆¹²³⁴⁵⁶⁷⁸⁹†‡①-⑳]|>(?!>>)|\||\{(?!\{)|\}(?!\})|\[\{|\"[^\"\n]{1,60}\"\s*:|\x00+\s*:|<[!?/])"
+    r"|(?:    |\t)\S|\s*\[?\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?\]?\s+\S"
+    r"|\s*\[?\d{1,4}[-/.:]\d{1,2}[-/.:]?\d{0,4}[\sT,]*(?:\d{1,2}:\d\d\S*)?\]?\s*[-–:\]]\s*\S"
+)
+HEADING = re.compile(
+    r"\s*(?:#{1,6}\s+(?P<hash>[^\n]{1,80}?)[\s#]*|([^\w\s\x00])\2+\s*(?P<rule>\w[^\n]{0,80}?)\s*\2{2,}"
+    r"|[\[【](?P<box>[^\]】\n]{1,80})[\]】]"
+    r"|(?P<file>[\w./\\~-]*\w\.[a-z]\w{0,4})(?: ?\([^()\n]{1,40}\))?"
+    r"|(?P<sender>@?\w[\w .'’-]{0,30}?)[\s,·—–-]+(?:[a-z]+ [a-z]+ )?\d{1,2}[:.]\d\d(?: ?[ap]m)?"
+    r"|[^\w\s\x00]{2,3}(?P<marks>\s*[/\w+-][^\n]{0,60}?)[^\w\s\x00]{2,3}"
+    r"|(?:[$%❯]|>>>|\w+@\w\S*[$#]|In \[\d+\]:)\s+(?P<command>\S[^\n]{0,200}))\s*[:：]?\s*"
+)
+BRACKETED = re.compile(
+    r"\s*(?:[-*•]\s*)?(?:\*\*|__)?(?:[\[【](?P<box>[^\]】\n]{1,60})[\]】]|<(?P<angle>[^<>\n]{1,40})>|\((?P<round>[A-ZÀ-Þ0-9][^()\n]{0,40})\))(?:\*\*|__)?\s*[:：,–-]?\s*(?=\S)"
+)
+COLON = re.compile(r"[:：](?=[\s*_]|$)|：|(?<=\D):(?=[\"“„«A-ZÀ-Þ])")
+DASHED = re.compile(
+    r"\s*@?(?P<nick>[\w.]{1,20}) ?[>|»] +"
+    r"|\s*(?P<who>[^\W\d_a-z][\w.'’]*(?: [^\W\d_a-z][\w.'’]*){0,3})(?:\s+[-–—|>→]+|[–—])\s+"
+)
+ITEM = re.compile(r"\s*(?:[-*•+·]|\(?(?:\d{1,2}|[a-zA-Z])[.)])\s+")
+SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*\s+|[。！？]|\s[-–—]{1,2}\s")
+BARE_LABEL = re.compile(r"[^\n:：]{1,40}[:：]\s*")
+SHORT_LABEL = re.compile(r"\W*\w+(?: \w+)?\W{0,3}[:：]\W*\w")
+SPEAKER_LABEL = re.compile(r"\W*[^\s:：]{1,20}(?: [^\s:：]{1,20}){0,2} ?[:：]\s*\S")
+NO_PRONOUNS = re.compile(r"[぀-ヿ一-鿿가-힣]")  # "I" is mostly left out there
+MARK_BEGINS = (HOLE, *'"“«„「『‘')
+QUOTED = re.compile(rf"{HOLE}|[\"“«„「『][^\"”»“」』]+[\"”»“」』]|(?<!\w)['‘][^'’]+['’](?!\w)")
+
+
+def is_labelled(text: str) -> bool:
+    """Does a line begin with a speaker, a label or a mark: "Ana: …", "[10:42] …", "- …"?"""
+    return bool(SPEAKER_LABEL.match(text) or BRACKETED.match(text) or STRUCTURED.match(text) or ITEM.match(text))
+
+
+def sentences(text: str) -> Iterator[str]:
+    start = 0
+    for end in SENTENCE_END.finditer(text):
+        yield text[start : end.end()]
+        start = end.end()
+    yield text[start:]
+
+
+_OWN_LABEL = re.compile(rf"(?:{OWNED.pattern.pattern}) [\w-]+(?: [\w-]+)?:|(?P<self>me|ich|moi|yo|io|eu):")
+
+
+def is_own_list(text: str) -> bool:
+    """Is every sentence a label of the writer's with a value: "My diet: no soy. My city: Porto."?"""
+    for part in re.split(r"[.;]\s+", text.strip().lower()) if len(text) <= 1_000 else [""]:
+        label = _OWN_LABEL.match(part)
+        if label is None:
+            return False
+        if label["self"] is None and any(
+            part[found.end() :][:1] == " " for found in FIRST_PERSON.finditer(part, label.end())
+        ):
+            return False
+    return True
