@@ -3,7 +3,7 @@ adapter stands behind a port."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol, Self
 
 from rememberd.search_results import Candidates
@@ -210,6 +210,18 @@ class Spool(Protocol):
 
     async def adopt(self) -> list[Self]:
         """The spools of processes that died, which nobody else has adopted. The caller empties and closes them."""
+
+    async def dead_letter(self, turn: Turn, error: str) -> None:
+        """Keep a turn that no queue takes until an operator replays it; `error` quotes nobody. On disk when this
+        returns."""
+
+    async def dead(self) -> list[DeadLetter]: ...
+
+    async def replay(self, put: Callable[[Turn], Awaitable[bool]]) -> int:
+        """Drop the dead letters for which `put` returns True. Returns how many."""
+
+    async def erase(self, user: str) -> None:
+        """Drop the user's dead letters."""
 
     async def close(self) -> None:
         """What is in it stays, for somebody to adopt."""

@@ -68,7 +68,7 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "named": lambda text: rank.named(text, ["Ada", "Bob"]),
 }
 # Each of these cost one of the functions quadratic or cubic time once.
-KNOWN = ["\n", " ", "(\n\n", "a\n", "Wrote: ", ". \n", "* ", "user "]
+KNOWN = ["\n", " ", ".", "?", "(\n\n", "a\n", "Wrote: ", ". \n", "* ", "user "]
 
 
 def grown(name: str, number: int, length: int) -> list[str]:

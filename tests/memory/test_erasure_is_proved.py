@@ -13,6 +13,7 @@ import pytest
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.erasure import erase, undo_interrupted
 from rememberd.storage.disk_scan import scan
+from rememberd.storage.spool import FileSpool
 from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
@@ -133,7 +134,7 @@ async def queue(tmp_path: Path) -> AsyncIterator[SqliteQueue]:
     await queue.close()
 
 
-async def test_a_writer_killed_at_its_last_step_leaves_nothing(queue: SqliteQueue) -> None:
+async def test_a_writer_killed_at_its_last_step_leaves_nothing(queue: SqliteQueue, tmp_path: Path) -> None:
     """It put a memory just after its user's were erased, and died before it could look: the next writer undoes that,
     and nothing else."""
     store, embedder = MemoryStoreFake(), EmbedderFake()
@@ -141,7 +142,7 @@ async def test_a_writer_killed_at_its_last_step_leaves_nothing(queue: SqliteQueu
     extraction_queue = SqliteExtractionQueue(queue.database, idle_ms=0)
     await queue.put(turn("t1", at=1_000))
     await queue.claim(1)
-    await erase("ada", 2_000, queue, extraction_queue, store, receipts, block_cache)
+    await erase("ada", 2_000, queue, extraction_queue, store, receipts, block_cache, FileSpool(tmp_path / "spool"))
     left = Memory("m1", SAID, "fact", 1_000, 1_000, 1_000)
     imported = Memory("m2", "I like tea.", "fact", 500, 500, 500)
     await store.put(ADA, [await to_point(each, embedder) for each in (left, imported)])

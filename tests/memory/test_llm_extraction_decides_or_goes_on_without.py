@@ -13,6 +13,7 @@ import pytest
 from rememberd.errors import UpstreamUnavailable
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.erasure import erase
+from rememberd.storage.spool import FileSpool
 from tests.support.decision_rig import KIDS, THREE, TWO, Judge, counted, current, decided, decisions, hears, knows
 from tests.support.extraction_rig import ExtractionRig, said
 from tests.support.extraction_rig import fact as stated
@@ -170,7 +171,9 @@ async def test_an_erasure_during_the_decision_wins(rig: ExtractionRig, judge: Ju
     step = asyncio.create_task(decided(rig))
     while not judge.questions:
         await asyncio.sleep(0.01)
-    await erase("ada", rig.clock.now, rig.queue, rig.extraction_queue, rig.store, rig.receipts, rig.block_cache)
+    spool = FileSpool(rig.database.path.parent / "spool")
+    queues = (rig.queue, rig.extraction_queue)
+    await erase("ada", rig.clock.now, *queues, rig.store, rig.receipts, rig.block_cache, spool)
     await step
     await rig.drain()
     assert rig.store.memories(ADA) == []

@@ -17,6 +17,7 @@ from rememberd.memory.erasure import erase
 from rememberd.memory.ids import episode_id, fact_id
 from rememberd.memory.learn.forget import forget
 from rememberd.storage.retry_policy import BATCH, LONGEST_WAIT, MAX_ATTEMPTS
+from rememberd.storage.spool import FileSpool
 from rememberd.types import Evidence, Receipt, Source, Space
 from tests.support.extraction_rig import IDLE_MS, ExtractionRig, fact, said, sent
 from tests.support.fake_model import Behaviour, FakeModel
@@ -355,7 +356,9 @@ async def test_an_answer_that_comes_after_the_erasure_is_not_written(
 
 
 async def _erase(rig: ExtractionRig) -> None:
-    await erase("ada", rig.clock.now, rig.queue, rig.extraction_queue, rig.store, rig.receipts, rig.block_cache)
+    spool = FileSpool(rig.database.path.parent / "spool")
+    queues = (rig.queue, rig.extraction_queue)
+    await erase("ada", rig.clock.now, *queues, rig.store, rig.receipts, rig.block_cache, spool)
 
 
 class ErasingStore(MemoryStoreFake):

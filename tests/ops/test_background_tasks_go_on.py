@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from prometheus_client import REGISTRY
 
-from rememberd.access.api_keys import ApiKeyStore, KeyWatcher
+from rememberd.access.api_keys import ApiKeyStore, KeyMark, KeyWatcher
 from rememberd.access.auth import Auth
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.recall.recall import Recall
@@ -59,11 +59,13 @@ class Flaky:
         return []
 
 
-async def test_a_dead_key_watcher_comes_back(log: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_dead_key_watcher_comes_back(
+    log: io.StringIO, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Otherwise a key that was revoked would go on opening memories."""
     monkeypatch.setattr("rememberd.access.api_keys._LOOK_EVERY_SECONDS", 0.001)
     keys, before = Flaky(), failures("key_watcher")
-    watcher = KeyWatcher(Auth({}, None), cast(ApiKeyStore, keys))
+    watcher = KeyWatcher(Auth({}, None), cast(ApiKeyStore, keys), KeyMark(tmp_path / "mark"))
     running = asyncio.create_task(keep_running("key_watcher", watcher.run, again_s=0.001))
     async with asyncio.timeout(10):
         await keys.recovered.wait()

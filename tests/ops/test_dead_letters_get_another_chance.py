@@ -98,3 +98,21 @@ def test_a_turn_that_no_model_could_read_is_one_too(config: Path, capsys: pytest
     assert "2 turns will be tried again" in capsys.readouterr().out
     assert asyncio.run(waiting(config)) == ["t1"]
     assert asyncio.run(to_be_read(config)) == ["t2"]
+
+
+async def refused(config: Path) -> None:
+    records = opened(config)
+    await records.spool.dead_letter(turn("t3", "eve"), "OverflowError")
+    await records.queue.close()
+
+
+def test_a_turn_that_the_queue_refused_is_one_too(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Listed, and put into the queue by the replay."""
+    asyncio.run(refused(config))
+    assert main(["dead", "list", "--config", str(config)]) == 0
+    shown = capsys.readouterr().out
+    for word in ("eve", "OverflowError", "1 dead letters"):
+        assert word in shown
+    assert main(["dead", "replay", "--config", str(config)]) == 0
+    assert "1 turns will be tried again" in capsys.readouterr().out
+    assert asyncio.run(waiting(config)) == ["t3"]

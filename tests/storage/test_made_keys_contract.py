@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rememberd.access.api_keys import ApiKey, ApiKeyStore, KeyWatcher
+from rememberd.access.api_keys import ApiKey, ApiKeyStore, KeyMark, KeyWatcher
 from rememberd.access.auth import Auth
 from rememberd.encryption.cipher import Cipher
 from rememberd.errors import ConfigError, InputRejected, QueueUnavailable, RequestError
@@ -116,12 +116,12 @@ async def test_a_rotated_key_has_a_successor_with_its_rights(two: tuple[ApiKeySt
             await one.rotate(gone, 7, 8)
 
 
-async def test_when_a_key_was_last_used_is_listed(two: tuple[ApiKeyStore, ApiKeyStore]) -> None:
+async def test_when_a_key_was_last_used_is_listed(two: tuple[ApiKeyStore, ApiKeyStore], tmp_path: Path) -> None:
     """The latest time that any process saw, over the keys that exist."""
     one, other = two
     (ada, key), (eve, _) = await one.create(ADA, 1), await one.create(EVE, 2)
     auth = Auth({})
-    watcher = KeyWatcher(auth, other)
+    watcher = KeyWatcher(auth, other, KeyMark(tmp_path / "mark"))
     await watcher.refresh()
     with pytest.raises(RequestError, match="expired"):
         auth.principal({"x-api-key": key})
@@ -146,10 +146,12 @@ async def test_every_change_has_a_version_of_its_own(two: tuple[ApiKeyStore, Api
     assert await other.version() == seen[-1]
 
 
-async def test_what_was_changed_elsewhere_is_in_force_after_a_look(two: tuple[ApiKeyStore, ApiKeyStore]) -> None:
+async def test_what_was_changed_elsewhere_is_in_force_after_a_look(
+    two: tuple[ApiKeyStore, ApiKeyStore], tmp_path: Path
+) -> None:
     """And only then are keys known to be needed, or not; who looks needs no restart."""
     auth = Auth({})
-    watch = KeyWatcher(auth, two[1])
+    watch = KeyWatcher(auth, two[1], KeyMark(tmp_path / "mark"))
     assert not let_in(auth, "any")
     await watch.refresh()
     assert let_in(auth, "any")
@@ -203,12 +205,12 @@ def of(key: str, revoked_at: int | None = None, *, readable: bool = True) -> Api
 
 
 async def test_while_they_are_away_nobody_new_gets_in_and_nobody_known_is_put_out(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     """The log says so once, whatever the reasons are, and once when they are back."""
     caplog.set_level(logging.INFO)
     keys, auth = Keys(), Auth({})
-    watch = KeyWatcher(auth, keys)
+    watch = KeyWatcher(auth, keys, KeyMark(tmp_path / "mark"))
     keys.reload(of("known"), of("gone", 5))
     await watch.refresh()
     keys.away = QueueUnavailable("refused")
@@ -226,21 +228,21 @@ async def test_while_they_are_away_nobody_new_gets_in_and_nobody_known_is_put_ou
     ]
 
 
-async def test_who_starts_while_they_are_away_lets_in_the_keys_of_the_settings_only() -> None:
+async def test_who_starts_while_they_are_away_lets_in_the_keys_of_the_settings_only(tmp_path: Path) -> None:
     """Nobody without a key, though there may turn out to be none; nor is anybody known to be the only user."""
     keys = Keys()
     keys.away = QueueUnavailable("refused")
     for configured in ([], [Key(name="alice", key="sk-alice", user="alice")]):
         auth = Auth(configured_keys(configured))
-        await KeyWatcher(auth, keys).refresh()
+        await KeyWatcher(auth, keys, KeyMark(tmp_path / "mark")).refresh()
         assert [let_in(auth, each) for each in ("", "sk-alice", "made")] == [False, bool(configured), False]
         assert not auth.one_user
 
 
-async def test_an_older_copy_brings_no_key_back_and_opens_nothing() -> None:
+async def test_an_older_copy_brings_no_key_back_and_opens_nothing(tmp_path: Path) -> None:
     """Redis restored, or emptied: what this process saw revoked stays so, and keys stay needed."""
     keys, auth = Keys(), Auth({})
-    watch = KeyWatcher(auth, keys)
+    watch = KeyWatcher(auth, keys, KeyMark(tmp_path / "mark"))
     keys.reload(of("ada", 5), of("bob"))
     await watch.refresh()
     keys.reload(of("ada"), of("bob"))
@@ -251,14 +253,14 @@ async def test_an_older_copy_brings_no_key_back_and_opens_nothing() -> None:
     assert [let_in(auth, each) for each in ("ada", "bob", "")] == [False, False, False]
 
 
-async def test_one_that_cannot_be_read_opens_nothing_and_holds_up_no_other() -> None:
+async def test_one_that_cannot_be_read_opens_nothing_and_holds_up_no_other(tmp_path: Path) -> None:
     """Nor is a proxy that needs keys taken for one that needs none."""
     keys, auth = Keys(), Auth({})
     keys.reload(of("torn", readable=False))
-    await KeyWatcher(auth, keys).refresh()
+    await KeyWatcher(auth, keys, KeyMark(tmp_path / "mark")).refresh()
     assert [let_in(auth, each) for each in ("torn", "")] == [False, False]
     keys.reload(of("torn", readable=False), of("bob"))
-    await KeyWatcher(auth, keys).refresh()
+    await KeyWatcher(auth, keys, KeyMark(tmp_path / "mark")).refresh()
     assert let_in(auth, "bob")
 
 
@@ -285,7 +287,7 @@ async def test_sealed_no_name_stands_in_redis_and_who_writes_there_makes_no_key(
         client.zadd(f"{PREFIX}api_keys", {"key_x": 3})
         client.set(f"{PREFIX}api_keys_version", "forged")
     auth = Auth({})
-    await KeyWatcher(auth, keys).refresh()
+    await KeyWatcher(auth, keys, KeyMark(tmp_path / "mark")).refresh()
     assert not let_in(auth, "mine")
     assert [each.readable for each in await keys.all()] == [False, True, False]
     await keys.close()
@@ -325,7 +327,7 @@ async def test_keys_made_before_there_was_redis_come_along(redis_url: str, tmp_p
         stack.push_async_callback(again.close)
         assert {each.id: each.revoked_at for each in await again.all()}[eve.id] == 5
         auth = Auth({})
-        await KeyWatcher(auth, files[0]).refresh()
+        await KeyWatcher(auth, files[0], KeyMark(tmp_path / "mark")).refresh()
         assert not let_in(auth, key)
         assert not let_in(auth, "")
 
@@ -352,8 +354,25 @@ async def test_an_emptied_redis_opens_no_host_that_had_keys(
     with redis_server.client() as client:
         client.flushall()
     again, auth = in_redis(redis_url, tmp_path), Auth({})
-    await KeyWatcher(auth, again).refresh()
+    await KeyWatcher(auth, again, KeyMark(tmp_path / "mark")).refresh()
     assert not let_in(auth, "")
     assert not let_in(auth, key)
     for kept in (file, keys, again):
         await kept.close()
+
+
+async def test_a_proxy_whose_keys_were_lost_stays_closed(tmp_path: Path) -> None:
+    """Also at its next start, without an admin key; until the operator deletes the file that says so."""
+    mark = KeyMark(tmp_path / "data" / "mark")
+    keys, auth = Keys(), Auth({})
+    await KeyWatcher(auth, keys, mark).refresh()
+    assert let_in(auth, "")
+    keys.reload(of("ada", 5))  # one that was revoked
+    await KeyWatcher(auth, keys, mark).refresh()
+    keys.reload()
+    for gone, opens in ((False, False), (True, True)):
+        if gone:
+            mark.path.unlink()
+        after_a_start = Auth({})
+        await KeyWatcher(after_a_start, keys, mark).refresh()
+        assert let_in(after_a_start, "") is opens

@@ -19,16 +19,20 @@ from tests.support.queue_contract import turn
 
 
 class Faulty(SqliteQueue):
-    """A queue that hangs while `open` is not set, and refuses what comes in while `down`."""
+    """A queue that hangs while `open` is not set, and refuses what comes in while `down`; `refused` is what
+    "turn-bad" raises."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(Database(folder / "queue.db"))
         self.open = asyncio.Event()
         self.open.set()
         self.down = False
+        self.refused: Exception | None = None
         self.puts: list[str] = []
 
     async def put(self, turn: Turn) -> bool:
+        if self.refused and turn.id == "turn-bad":
+            raise self.refused
         if self.down:
             raise QueueUnavailable("down")
         await self.open.wait()
@@ -143,3 +147,27 @@ async def test_a_turn_that_neither_took_is_tried_again(
     queue.open.set()
     await outbox.close()
     assert queue.puts == ["turn-1"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("refused", [ValueError("I live in Oslo"), OverflowError(), RuntimeError(), KeyError("x")])
+async def test_a_turn_that_the_queue_refuses_is_a_dead_letter(
+    queue: Faulty, tmp_path: Path, late: bool, refused: Exception
+) -> None:
+    """It keeps back no other turn, and goes into the queue when it is replayed after the cause is gone."""
+    outbox = Outbox(queue, spool(tmp_path), 10 if late else 10_000)
+    queue.refused, queue.down = refused, late
+    dead = TURNS.labels("dead")._value.get()
+    for name in ("turn-1", "turn-bad", "turn-2"):
+        await outbox.put(turn(name))
+    queue.down = False
+    await emptied(outbox)
+    assert queue.puts == ["turn-1", "turn-2"]
+    assert TURNS.labels("dead")._value.get() == dead + 1
+    (letter,) = await outbox.spool.dead()
+    assert (letter.turn_id, letter.space.user, letter.error) == ("turn-bad", "ada", type(refused).__name__)
+    queue.refused = None
+    assert await outbox.spool.replay(queue.put) == 1
+    assert queue.puts == ["turn-1", "turn-2", "turn-bad"]
+    assert await outbox.spool.dead() == []
+    await outbox.close()

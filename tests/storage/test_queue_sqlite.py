@@ -252,3 +252,23 @@ async def test_closing_keeps_what_waits(tmp_path: Path) -> None:
     again = SqliteQueue(Database(tmp_path / "queue.db"))
     assert (await again.stats()).depth == 10
     await again.close()
+
+
+async def test_no_file_holds_the_words_of_a_finished_turn(tmp_path: Path) -> None:
+    """While the queue is open; a reader that was in the way delays it to the next turn."""
+    queue = SqliteQueue(Database(tmp_path / "queue.db", busy_s=0.1))
+    reader = sqlite3.connect(tmp_path / "queue.db", isolation_level=None)
+    for number, busy in enumerate((False, True, False)):
+        await queue.put(turn(f"t{number}", text=f"Zwitscherling {number}", answer="Zwitscherling"))
+        if busy:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM turns").fetchall()
+        (claim,) = await queue.claim(1)
+        await queue.settle([claim.turn.id])
+        await queue.ack([claim.turn.id])
+        if busy:
+            reader.execute("COMMIT")
+            continue
+        assert [path.name for path in tmp_path.iterdir() if b"Zwitscherling" in path.read_bytes()] == []
+    reader.close()
+    await queue.close()

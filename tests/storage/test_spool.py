@@ -14,6 +14,7 @@ import pytest
 
 from rememberd.encryption.spool import SealedSpool
 from rememberd.errors import QueueUnavailable
+from rememberd.memory.serialization import turn_to_json
 from rememberd.ports import Spool
 from rememberd.storage.spool import FileSpool
 from rememberd.types import Space, Turn
@@ -160,3 +161,40 @@ async def test_a_spool_can_be_read_by_the_next_process_only_with_its_keys(tmp_pa
         (adopted,) = await spool.adopt()
         assert [each and each.id for each in await everything(adopted)] == ["a" * 32]
         await adopted.close()
+
+
+async def test_dead_letters_are_listed_replayed_and_erased(spool: Spool, tmp_path: Path) -> None:
+    """Whole; one that is refused again stays; an erased user's are gone from the disk."""
+    for user in ("ada", "bob", "eve"):
+        await spool.dead_letter(turn(f"t-{user}", user=user, text=f"words of {user}"), "ValueError")
+    assert [(each.turn_id, each.space.user, each.error) for each in await spool.dead()] == [
+        (f"t-{user}", user, "ValueError") for user in ("ada", "bob", "eve")
+    ]
+    await spool.erase("eve")
+    seen: list[Turn] = []
+
+    async def put(each: Turn) -> bool:
+        seen.append(each)
+        return each.space.user == "ada"
+
+    assert await spool.replay(put) == 1
+    assert [each.user_text for each in seen] == ["words of ada", "words of bob"]
+    assert [each.space.user for each in await spool.dead()] == ["bob"]
+    assert len(list((tmp_path / "spool").glob("*.dead"))) == 1
+
+
+async def test_a_record_of_another_version_is_a_dead_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is spooled before and behind it is read; with that version again it can be replayed."""
+    first = FileSpool(tmp_path / "spool")
+    await first.append(turn("t-1"))
+    with monkeypatch.context() as patch:
+        newer = turn_to_json(turn("t-2")).replace(b'"receipt"', b'"unknown"')
+        patch.setattr("rememberd.storage.spool.turn_to_json", lambda turn: newer)
+        await first.append(turn("t-2"))
+    await first.append(turn("t-3"))
+    found = await everything(first)
+    assert [each and each.id for each in found] == ["t-1", None, "t-3"]
+    (letter,) = await first.dead()
+    assert "cannot read it" in letter.error
+    assert await first.replay(lambda turn: pytest.fail("it cannot be read")) == 0
+    await first.close()

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import orjson
@@ -21,6 +22,7 @@ _LOOK_EVERY_SECONDS = 1.0
 _RECORD_USES_EVERY = 60  # looks
 _PATIENCE_SECONDS = 2.0
 _UNREADABLE = "(unreadable)"
+_MARK = "API keys were made here, so nobody is served without one. Delete this file to serve without keys.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,32 @@ class ApiKeyStore(Protocol):
     async def close(self) -> None: ...
 
 
+class KeyMark:
+    """A file that says that keys were made here: if they are lost, the proxy must not open to everybody."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def set(self) -> None:
+        """A disk that refuses the file is reported; the keys are in force all the same."""
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.write_text(_MARK)
+        except OSError as error:
+            log.error("%s cannot be written; if the keys are lost, everybody gets in: %s", self.path, error)
+
+
 class KeyWatcher:
     """Hands `auth` the keys that were made, and does so again when one was made or revoked somewhere."""
 
-    def __init__(self, auth: Auth, keys: ApiKeyStore) -> None:
-        self.auth, self.keys = auth, keys
+    def __init__(self, auth: Auth, keys: ApiKeyStore, mark: KeyMark) -> None:
+        self.auth, self.keys, self.mark = auth, keys, mark
         self._version: str | None = None
         self._trouble = ""
-        self._ever_made = False
+        self._ever_made = mark.exists()
         self._revoked: set[str] = set()
         self._one_at_a_time = asyncio.Lock()  # what was read earlier must not be put in force later
 
@@ -98,13 +118,17 @@ class KeyWatcher:
                 self._trouble = ""
 
     async def _adopt(self) -> None:
-        """Where the keys lie may be restored from an older copy, or emptied: what was revoked stays so, and where
-        keys were needed they are, as long as this process lives."""
+        """Where the keys lie may be restored from an older copy, or emptied: what was revoked stays so as long as
+        this process lives, and where keys were needed they always are."""
         version = await self.keys.version()
         if version == self._version:
             return
         made = await self.keys.all()
         self._revoked |= {key.id for key in made if key.revoked_at is not None}
+        if made and not self._ever_made:
+            self.mark.set()
+        elif self._ever_made and not made:
+            log.error("keys were made and are gone: nobody gets in without one; create a key (%s)", self.mark.path)
         self._ever_made = self._ever_made or bool(made)
         in_force = {key.digest: key.principal for key in made if key.readable and key.id not in self._revoked}
         self.auth.replace_made_keys(in_force, ever_made=self._ever_made)

@@ -21,8 +21,8 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "
 
 class Auth:
     """Who may come in: who has a key of the settings or one that was made. Where none was ever made, no admin key is
-    set to make one with, and only this machine can reach us (`local_only`), everyone is the user `local`. With an
-    admin key the proxy stays closed, also when the keys that were made are lost.
+    set to make one with, and only this machine can reach us (`local_only`), everyone is the user `local`. Once a key
+    was made the proxy stays closed, also when the keys are lost.
 
     `configured`: the keys of the settings, by digest. Keys are looked up by digest. How long that takes depends on
     digests only, and nobody can choose a key by its digest, so the time says nothing about the keys that exist. The

@@ -34,7 +34,7 @@ async def enqueue_import(
     Raises `QueueUnavailable`, and `RequestError` 409 when the user is erased meanwhile."""
     taken = ImportResult()
     for turn in turns:
-        command = memory_command(turn.user_text)
+        command = await asyncio.to_thread(memory_command, turn.user_text)
         if command is not None and command.kind != "remember":
             taken.skipped.append(turn.receipt)
             continue

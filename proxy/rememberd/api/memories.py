@@ -3,8 +3,9 @@ here."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +15,9 @@ from starlette.responses import Response, StreamingResponse
 
 from rememberd.api.dependencies import CallerResolver
 from rememberd.api.import_turns import enqueue_import
+from rememberd.api.imported_lines import numbered_lines, read_lines
 from rememberd.api.mcp.visible import visibility, visible_page
-from rememberd.api.serializers import flag_from, memory_from, memory_json, text_from, time_from, turn_from
+from rememberd.api.serializers import flag_from, memory_from, memory_json, text_from, time_from
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
@@ -27,13 +29,12 @@ from rememberd.memory.learn.forget import forget, related
 from rememberd.memory.learn.reconcile import Outcome, merge
 from rememberd.memory.learn.rules.extract import slot_of
 from rememberd.memory.recall.recall import Recall
-from rememberd.ports import BlockCache, Embedder, ExtractionQueue, MemoryStore, ReceiptStore, TurnQueue
+from rememberd.ports import BlockCache, Embedder, ExtractionQueue, MemoryStore, ReceiptStore, Spool, TurnQueue
 from rememberd.types import NEVER, Kind, Memory, Millis, Space, Turn
 
 _PAGE = 100
 _LARGEST_PAGE = 500
 _ALL = 10_000  # more than the store returns for any question
-_IMPORT_BATCH = 50
 _ADD_FIELDS = frozenset({"text", "kind", "pinned", "private", "expires_at"})
 _EDIT_FIELDS = frozenset({"text", "pinned", "private", "expires_at", "valid_to"})
 _KINDS: dict[str, Kind] = {"fact": "fact", "episode": "episode"}
@@ -50,16 +51,13 @@ class Memories:
         extraction_queue: ExtractionQueue,
         block_cache: BlockCache,
         receipts: ReceiptStore,
+        spool: Spool,
         max_body_bytes: int,
         redact_too: tuple[str, ...] = (),
     ) -> None:
         self.caller, self.store, self.embedder, self.recall = caller, store, embedder, recall
-        self.queue, self.extraction_queue, self.block_cache, self.receipts = (
-            queue,
-            extraction_queue,
-            block_cache,
-            receipts,
-        )
+        self.queue, self.extraction_queue, self.spool = queue, extraction_queue, spool
+        self.block_cache, self.receipts = block_cache, receipts
         self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
 
     async def page(self, request: Request) -> Response:
@@ -97,9 +95,7 @@ class Memories:
         space = self.caller.space(request)
         fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         _refuse_unknown(fields, _ADD_FIELDS)
-        memory = memory_from(fields, space, _now(), self.redact_too)
-        if memory.kind == "fact":
-            memory = replace(memory, slot=slot_of(memory.text))
+        memory = await asyncio.to_thread(_stated, fields, space, self.redact_too)
         outcome = await self._merge(space, [memory], memory.created_at)
         await self.block_cache.bump(space)
         kept = await self.store.get(space, [*outcome.added, *outcome.touched])
@@ -113,7 +109,7 @@ class Memories:
     async def search(self, request: Request) -> Response:
         space = self.caller.space(request)
         fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
-        query = text_from(fields.get("query")) if fields.get("query") else ""
+        query = await asyncio.to_thread(text_from, fields["query"]) if fields.get("query") else ""
         if not query:
             raise RequestError(400, "missing_query", "`query` must be a text that is not empty", param="query")
         limit = limit_from(fields.get("limit"), 10)
@@ -133,9 +129,10 @@ class Memories:
         _refuse_unknown(fields, _EDIT_FIELDS)
         now = _now()  # before the reading, so that a deletion from here on is the later of the two
         old = await self._one(request, space)
+        text = await asyncio.to_thread(text_from, fields["text"], self.redact_too) if "text" in fields else old.text
         new = replace(
             old,
-            text=text_from(fields["text"], self.redact_too) if "text" in fields else old.text,
+            text=text,
             pinned=flag_from(fields, "pinned") if "pinned" in fields else old.pinned,
             private=flag_from(fields, "private") if "private" in fields else old.private,
             expires_at=time_from(fields, "expires_at") if "expires_at" in fields else old.expires_at,
@@ -193,7 +190,14 @@ class Memories:
 
     async def erase_user(self, user: str) -> int:
         return await erase(
-            user, _now(), self.queue, self.extraction_queue, self.store, self.receipts, self.block_cache
+            user,
+            _now(),
+            self.queue,
+            self.extraction_queue,
+            self.store,
+            self.receipts,
+            self.block_cache,
+            self.spool,
         )
 
     async def export(self, request: Request) -> Response:
@@ -207,21 +211,12 @@ class Memories:
         raw, now = await read_body(request.receive, request.headers, self.max_body_bytes), _now()
         added = merged = 0
         errors: list[dict[str, Any]] = []
-        batch: list[tuple[str, Memory]] = []
         turns: list[Turn] = []
-        for number, line in _numbered(raw):
-            try:
-                fields = json_body.parse(line)
-                if "user" in fields:
-                    turns.append(turn_from(fields, space, now))
-                else:
-                    batch.append((str(fields.get("id") or ""), memory_from(fields, space, now, self.redact_too)))
-            except RequestError as error:
-                errors.append({"line": number, "message": error.message})
-            if len(batch) >= _IMPORT_BATCH:
-                added, merged = await self._import(space, batch, now, added, merged)
-                batch = []
-        added, merged = await self._import(space, batch, now, added, merged)
+        lines = numbered_lines(raw)
+        while batch := await asyncio.to_thread(read_lines, lines, space, now, self.redact_too):
+            errors += batch.errors
+            turns += batch.turns
+            added, merged = await self._import(space, batch.memories, now, added, merged)
         note(request.scope, count=added + merged + len(turns))
         await self.block_cache.bump(space)
         if errors and not added + merged + len(turns):
@@ -276,6 +271,12 @@ class Memories:
         return found[0]
 
 
+def _stated(fields: Mapping[str, Any], space: Space, redact_too: Collection[str]) -> Memory:
+    """A memory that somebody adds by hand. Reading a long text may take a tenth of a second."""
+    memory = memory_from(fields, space, _now(), redact_too)
+    return replace(memory, slot=slot_of(memory.text)) if memory.kind == "fact" else memory
+
+
 def _unknown(memory_id: str) -> RequestError:
     return RequestError(404, "memory_not_found", f"you have no memory {memory_id[:64]!r}")
 
@@ -303,10 +304,6 @@ def limit_from(given: Any, default: int) -> int:
     if not 1 <= limit <= _LARGEST_PAGE:
         raise RequestError(400, "invalid_limit", f"`limit` must be between 1 and {_LARGEST_PAGE}", param="limit")
     return limit
-
-
-def _numbered(raw: bytes) -> Iterator[tuple[int, bytes]]:
-    return ((number, line) for number, line in enumerate(raw.splitlines(), 1) if line.strip())
 
 
 def _now() -> Millis:

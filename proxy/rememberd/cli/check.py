@@ -223,17 +223,18 @@ async def _queue(settings: Settings) -> str:
     async with open_encryption(settings, read_only=True) as seal:
         if not settings.memory.queue.url and not queue_file(settings).exists():
             return "SQLite, made by the first start"
-        queue = open_queue(settings, seal, read_only=True).queue
+        records = open_queue(settings, seal, read_only=True)
         try:
-            stats = await queue.stats()
-            letters = await queue.dead()
+            stats, refused = await records.queue.stats(), await records.spool.dead()
+            letters = [*await records.queue.dead(), *refused]
         finally:
-            await queue.close()
+            await records.queue.close()
     if found := await risks(settings):
         raise RememberdError(f"turns could be lost: {'; '.join(found)}")
     if letters:
         causes = "; ".join(sorted({letter.error for letter in letters}))
-        raise RememberdError(f"{stats.dead} turns could not be stored; `rememberd dead replay` tries again: {causes}")
+        count = stats.dead + len(refused)
+        raise RememberdError(f"{count} turns could not be stored; `rememberd dead replay` tries again: {causes}")
     where = "Redis" if settings.memory.queue.url else "SQLite"
     return f"{where}, {stats.depth} turns waiting, the oldest for {stats.oldest_age_ms / 1000:.0f} s"
 

@@ -101,7 +101,14 @@ async def _erase(settings: Settings, seal: Encryption, store: MemoryStore, user:
     try:
         at = time.time_ns() // 1_000_000
         erased = await erase(
-            user, at, records.queue, records.extraction_queue, store, records.receipts, records.block_cache
+            user,
+            at,
+            records.queue,
+            records.extraction_queue,
+            store,
+            records.receipts,
+            records.block_cache,
+            records.spool,
         )
         await store.flush()
     finally:

@@ -29,7 +29,7 @@ from rememberd.processes.run import prepare
 from rememberd.settings.schema import Settings, configured_keys
 from rememberd.types import Millis, Principal
 from rememberd.wiring import store as stores
-from rememberd.wiring.components import build_audit_log, build_embedder, build_keys
+from rememberd.wiring.components import build_audit_log, build_embedder, build_keys, key_mark
 from rememberd.wiring.encryption import Encryption, open_encryption
 
 EXAMPLES = """\
@@ -145,6 +145,7 @@ async def _create(
     configured = Auth(configured_keys(settings.keys or ())).configured
     first = not configured and settings.server.local_only and not await keys.all()
     made, key = await keys.create(asked_key(wanted, configured), _now())
+    key_mark(settings).set()
     print(f"{made.id} for {made.principal.name}; the key is shown this once:", file=sys.stderr)
     print(key, flush=True)
     if first:

@@ -116,7 +116,8 @@ DASHED = re.compile(
     r"|\s*(?P<who>[^\W\d_a-z][\w.'’]*(?: [^\W\d_a-z][\w.'’]*){0,3})(?:\s+[-–—|>→]+|[–—])\s+"
 )
 ITEM = re.compile(r"\s*(?:[-*•+·]|\(?(?:\d{1,2}|[a-zA-Z])[.)])\s+")
-SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*\s+|[。！？]|\s[-–—]{1,2}\s")
+# The look-behind keeps a long run of "????" from being read again from each of its characters.
+SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]+[\"')\]]*\s+|[。！？]|\s[-–—]{1,2}\s")
 BARE_LABEL = re.compile(r"[^\n:：]{1,40}[:：]\s*")
 SHORT_LABEL = re.compile(r"\W*\w+(?: \w+)?\W{0,3}[:：]\W*\w")
 SPEAKER_LABEL = re.compile(r"\W*[^\s:：]{1,20}(?: [^\s:：]{1,20}){0,2} ?[:：]\s*\S")

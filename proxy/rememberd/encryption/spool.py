@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Self
 
 from rememberd.encryption.cipher import Cipher, DecryptionError
 from rememberd.encryption.keyring import Keyring
-from rememberd.encryption.queue import UNREADABLE
+from rememberd.encryption.queue import UNREADABLE, opened_letter
 from rememberd.errors import MemoryUnavailable
 from rememberd.memory.serialization import turn_from_json, turn_to_json
 from rememberd.ports import Spool
-from rememberd.types import SpooledTurn, Turn
+from rememberd.types import DeadLetter, SpooledTurn, Turn
 
 log = logging.getLogger("rememberd.sealed")
 
@@ -24,11 +25,31 @@ class SealedSpool:
         self.spool, self.keyring = spool, keyring
 
     async def append(self, turn: Turn) -> int:
+        return await self.spool.append(await self._sealed(turn))
+
+    async def dead_letter(self, turn: Turn, error: str) -> None:
+        error = self.keyring.root.seal_text(error.encode(), "error")
+        await self.spool.dead_letter(await self._sealed(turn), error)
+
+    async def dead(self) -> list[DeadLetter]:
+        return [opened_letter(self.keyring, letter) for letter in await self.spool.dead()]
+
+    async def replay(self, put: Callable[[Turn], Awaitable[bool]]) -> int:
+        async def put_opened(sealed: Turn) -> bool:
+            turn = await self._opened(sealed)
+            return turn is not None and await put(turn)
+
+        return await self.spool.replay(put_opened)
+
+    async def erase(self, user: str) -> None:
+        await self.spool.erase(self.keyring.owner(user))
+
+    async def _sealed(self, turn: Turn) -> Turn:
         try:
             cipher = await self.keyring.known(turn.space.user)
         except MemoryUnavailable:
             cipher = None
-        sealed = Turn(
+        return Turn(
             id=self.keyring.root.id(turn.id),
             space=self.keyring.space(turn.space),
             created_at=turn.created_at,
@@ -36,7 +57,6 @@ class SealedSpool:
             answer="",
             receipt="",
         )
-        return await self.spool.append(sealed)
 
     async def read(self, position: int) -> list[SpooledTurn]:
         return [each._replace(turn=await self._opened(each.turn)) for each in await self.spool.read(position)]

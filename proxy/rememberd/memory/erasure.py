@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rememberd.ports import BlockCache, ExtractionQueue, MemoryStore, ReceiptStore, TurnQueue
+from rememberd.ports import BlockCache, ExtractionQueue, MemoryStore, ReceiptStore, Spool, TurnQueue
 from rememberd.types import Memory, Millis, Space
 
 _PAGE = 500
@@ -18,6 +18,7 @@ async def erase(
     store: MemoryStore,
     receipts: ReceiptStore,
     block_cache: BlockCache,
+    spool: Spool,
 ) -> int:
     """Everything of this user that began at or before `at`, in every scope. Returns the number of memories. Raises
     `MemoryUnavailable`: then it is to be done again.
@@ -26,6 +27,7 @@ async def erase(
     flight from being written behind our back."""
     await queue.erase(user, at)
     await extraction_queue.erase(user, at)
+    await spool.erase(user)
     erased = await store.erase(user)
     await receipts.erase(user, at)
     await block_cache.erase(user)

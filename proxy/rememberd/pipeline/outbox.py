@@ -16,7 +16,7 @@ from rememberd.types import SpooledTurn, Turn
 
 T = TypeVar("T")
 
-_OUTCOMES = ("queued", "late", "lost", "erased")
+_OUTCOMES = ("queued", "late", "lost", "dead", "erased")
 TURNS = counter("rememberd_queue_puts", "Turns at the end of an answer.", "outcome", *_OUTCOMES)
 
 _SPOOL_S = 5.0  # the longest that an answer waits for the spool's disk
@@ -91,8 +91,16 @@ class Outbox:
             log.error("a turn could not be kept: %s", type(error).__name__)
 
     async def _put(self, turn: Turn) -> None:
-        kept = await self.queue.put(turn)
-        TURNS.labels("queued" if kept else "erased").inc()
+        try:
+            kept = await self.queue.put(turn)
+        except MemoryUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever makes the queue refuse this turn, it must not be lost
+            await self.spool.dead_letter(turn, type(error).__name__)
+            TURNS.labels("dead").inc()
+            log.error("the queue refuses a turn (%s): `rememberd dead list` shows it", type(error).__name__)
+        else:
+            TURNS.labels("queued" if kept else "erased").inc()
 
     async def _append(self, turn: Turn, putting: asyncio.Task[None] | None) -> None:
         try:
@@ -139,11 +147,7 @@ class Outbox:
     async def _deliver(self, spooled: SpooledTurn, putting: asyncio.Task[None] | None) -> None:
         if spooled.turn is None or (putting is not None and await _succeeds(putting)):
             return
-        try:
-            await _insist(partial(self._put, spooled.turn))
-        except Exception as error:  # noqa: BLE001 - one turn that no queue takes must not keep back the others
-            TURNS.labels("lost").inc()
-            log.error("a spooled turn cannot be put and is lost: %s", type(error).__name__)
+        await _insist(partial(self._put, spooled.turn))
 
 
 def _one_of_each_user(found: Sequence[SpooledTurn]) -> Iterator[list[SpooledTurn]]:

@@ -8,7 +8,7 @@ import fcntl
 import logging
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -17,7 +17,8 @@ from zlib import crc32
 
 from rememberd.errors import QueueUnavailable
 from rememberd.memory.serialization import turn_from_json, turn_to_json
-from rememberd.types import SpooledTurn, Turn
+from rememberd.storage import dead_letter_files
+from rememberd.types import DeadLetter, SpooledTurn, Turn
 
 T = TypeVar("T")
 
@@ -68,6 +69,25 @@ class FileSpool:
         async with self._lock:
             return await _in_thread(self._adopt)
 
+    async def dead_letter(self, turn: Turn, error: str) -> None:
+        await _in_thread(dead_letter_files.write, self.folder, turn_to_json(turn), error)
+
+    async def dead(self) -> list[DeadLetter]:
+        return [letter.listed for letter in await _in_thread(dead_letter_files.read, self.folder)]
+
+    async def replay(self, put: Callable[[Turn], Awaitable[bool]]) -> int:
+        taken = 0
+        for letter in await _in_thread(dead_letter_files.read, self.folder):
+            if letter.turn is not None and await put(letter.turn):
+                letter.path.unlink(missing_ok=True)
+                taken += 1
+        return taken
+
+    async def erase(self, user: str) -> None:
+        for letter in await _in_thread(dead_letter_files.read, self.folder):
+            if letter.turn is not None and letter.turn.space.user == user:
+                letter.path.unlink(missing_ok=True)
+
     async def close(self) -> None:
         async with self._lock:
             if self._path is None:
@@ -114,7 +134,7 @@ class FileSpool:
             os.close(file)
             return self._create()
         for folder in (self.folder, self.folder.parent):
-            _sync_folder(folder)
+            dead_letter_files.sync_folder(folder)
         self._path, self._file, self._size = path, file, 0
         return None
 
@@ -128,8 +148,17 @@ class FileSpool:
                 os.ftruncate(self._file, position)
                 break
             start, position = position, position + _HEADER.size + len(record)
-            found.append(SpooledTurn(start, position, turn_from_json(record)))
+            found.append(SpooledTurn(start, position, self._turn(record)))
         return found
+
+    def _turn(self, record: bytes) -> Turn | None:
+        """A record that this version cannot read becomes a dead letter: it must not keep back the others."""
+        try:
+            return turn_from_json(record)
+        except dead_letter_files.UNREADABLE as error:
+            dead_letter_files.write(self.folder, record, f"this version cannot read it ({type(error).__name__})")
+            log.error("a spooled turn cannot be read; `rememberd dead list` shows it")
+            return None
 
     def _record(self, position: int) -> bytes | None:
         header = os.pread(self._file, _HEADER.size, position)
@@ -170,15 +199,7 @@ def _is_at(path: Path, file: int) -> bool:
     return False
 
 
-def _sync_folder(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-async def _in_thread(work: Callable[..., T], *values: int | bytes) -> T:
+async def _in_thread(work: Callable[..., T], *values: int | bytes | str | Path) -> T:
     try:
         return await asyncio.to_thread(work, *values)
     except OSError as error:

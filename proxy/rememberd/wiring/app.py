@@ -48,7 +48,7 @@ from rememberd.upstream.http_proxy import HttpProxies
 from rememberd.upstream.translate.litellm_lane import LitellmLane
 from rememberd.upstream.translate.ollama_lane import OllamaLane
 from rememberd.wiring import store as stores
-from rememberd.wiring.components import build_audit_log, build_keys, build_privacy
+from rememberd.wiring.components import build_audit_log, build_keys, build_privacy, key_mark
 from rememberd.wiring.encryption import Encryption
 from rememberd.wiring.queue import QueueBundle, open_queue
 from rememberd.wiring.routes import Handlers, routes
@@ -150,7 +150,7 @@ def _parts(
         settings=settings,
         auth=auth,
         keys=keys,
-        watcher=KeyWatcher(auth, keys),
+        watcher=KeyWatcher(auth, keys, key_mark(settings)),
         audit_log=build_audit_log(settings, encryption),
         limits=limits,
         catalog=Catalog(model_list, environ, settings.aliases, settings.fallbacks),
@@ -177,6 +177,7 @@ def _handlers(parts: Parts) -> Handlers:
         queues.extraction_queue,
         queues.block_cache,
         queues.receipts,
+        queues.spool,
         max_body_bytes,
         tuple(parts.settings.memory.redact or ()),
     )

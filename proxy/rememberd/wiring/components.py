@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rememberd.access.api_keys import ApiKeyStore
+from rememberd.access.api_keys import ApiKeyStore, KeyMark
 from rememberd.access.audit_log import AuditLog
 from rememberd.http.connection_limits import ConnectionLimits
 from rememberd.memory.embedding.embedder import FastEmbedder
@@ -36,6 +36,10 @@ def build_keys(settings: Settings, seal: Encryption, *, read_only: bool = False)
 
     root = seal.keyring.root if seal.keyring else None
     return RedisApiKeys(RedisClient(settings.memory.queue.url), root, None if read_only else file)
+
+
+def key_mark(settings: Settings) -> KeyMark:
+    return KeyMark(settings.data_path / "keys-were-made")
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:

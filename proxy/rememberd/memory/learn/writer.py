@@ -121,7 +121,7 @@ class Writer:
                 if turn.found:
                     outcome, ids = "written", await self._learn(turn)
                 else:
-                    outcome, ids = await self._take_in(redacted(turn, self.redact_too))
+                    outcome, ids = await self._take_in(await asyncio.to_thread(redacted, turn, self.redact_too))
         except MemoryUnavailable:
             raise
         except Erased:
@@ -160,11 +160,11 @@ class Writer:
             return []
         if turn.continues and not await unforgotten(self.store, turn.space, [turn]):
             return []  # deleted since the loop began
-        exchange = episode(turn)
+        exchange = await asyncio.to_thread(episode, turn)
         ids = await self._write(turn, [exchange])
         for extractor in self.extractors:
-            found = facts(turn, await extractor.facts(turn) or await correction(self.store, turn))
-            if found:
+            stated = await extractor.facts(turn) or await correction(self.store, turn)
+            if found := await asyncio.to_thread(facts, turn, stated):
                 ids += await self._write(turn, found)
         await self._keep_private(turn, ids)
         readable = exchange.valid_to is None and (self.extracts_private or not self.privacy.keeps_turn(turn))
@@ -175,7 +175,7 @@ class Writer:
     async def _learn(self, turn: Turn) -> list[str]:
         """What a model found in it. Nothing, if the exchange was deleted since."""
         wanted = await unforgotten(self.store, turn.space, [turn])
-        return await self._write(turn, facts(turn, turn.found) if wanted else [])
+        return await self._write(turn, await asyncio.to_thread(facts, turn, turn.found) if wanted else [])
 
     async def _keep_private(self, turn: Turn, ids: list[str]) -> None:
         """An exchange that says a private memory again, or whose answer may draw on one, is private too."""

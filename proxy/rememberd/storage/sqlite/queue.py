@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
+from rememberd.errors import QueueUnavailable
 from rememberd.memory.serialization import turn_from_json, turn_to_json
 from rememberd.storage.sqlite.database import Database, is_erased, mark_erased
 from rememberd.types import Claim, DeadLetter, Millis, QueueStats, Space, Turn
@@ -118,7 +120,10 @@ class SqliteQueue:
         await self._finish(SETTLE, turn_ids)
 
     async def ack(self, turn_ids: Sequence[str]) -> None:
+        """Also wipes the file's log, which has held the words of these turns until now."""
         await self._finish(ACK, turn_ids)
+        with suppress(QueueUnavailable):  # another process reads the log: the next ack wipes it
+            await self.database.write(lambda db: None, durable=False, scrub=True)
 
     async def retry(self, turn_id: str, error: str, delay_ms: Millis) -> None:
         await self._execute(RETRY, self.clock() + delay_ms, error, turn_id)

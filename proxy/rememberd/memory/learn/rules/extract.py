@@ -5,6 +5,7 @@ verbatim. In doubt there is none."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ class Rules:
     """The `Extractor` that needs no model."""
 
     async def facts(self, turn: Turn) -> list[Fact]:
-        return extract(turn.user_text, turn.created_at)
+        return await asyncio.to_thread(extract, turn.user_text, turn.created_at)
 
 
 class _Found(NamedTuple):

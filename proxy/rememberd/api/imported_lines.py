@@ -1,0 +1,46 @@
+"""The lines of an import, read a batch at a time: reading them all at once would hold up every other request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from io import BytesIO
+from typing import Any, NamedTuple
+
+from rememberd.api.serializers import memory_from, turn_from
+from rememberd.dialects import body as json_body
+from rememberd.errors import RequestError
+from rememberd.types import Memory, Millis, Space, Turn
+
+_BATCH = 50  # lines
+
+
+class Batch(NamedTuple):
+    """`memories` with the ids that their lines gave; `errors` as the answer lists them."""
+
+    memories: list[tuple[str, Memory]]
+    turns: list[Turn]
+    errors: list[dict[str, Any]]
+
+
+def numbered_lines(raw: bytes) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank; the first has the number 1."""
+    return ((number, line) for number, line in enumerate(BytesIO(raw), 1) if not line.isspace())
+
+
+def read_lines(
+    lines: Iterator[tuple[int, bytes]], space: Space, now: Millis, redact_too: Collection[str]
+) -> Batch | None:
+    """The next batch; None at the end. Reads every word of it, so call it in a thread."""
+    batch, last = Batch([], [], []), 0
+    for last, (number, line) in enumerate(lines, 1):
+        try:
+            fields = json_body.parse(line)
+            if "user" in fields:
+                batch.turns.append(turn_from(fields, space, now))
+            else:
+                batch.memories.append((str(fields.get("id") or ""), memory_from(fields, space, now, redact_too)))
+        except RequestError as error:
+            batch.errors.append({"line": number, "message": error.message})
+        if last == _BATCH:
+            break
+    return batch if last else None
