@@ -21,7 +21,7 @@ from rememberd.storage.migrate import Points, Stored, same
 from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.types import Space, Sparse
 from tests.support.fakes import EmbedderFake
-from tests.support.qdrant_double import Faults, QdrantDouble
+from tests.support.qdrant_double import Faults, QdrantDouble, server_store
 from tests.support.store_contract import ANN, NOW, point
 
 DIM = 384  # of the packaged embedder, which the command loads
@@ -56,7 +56,7 @@ async def embedded(settings: Settings, then: Callable[[EdgeStore], Awaitable[Non
 
 
 async def on_server(settings: Settings, url: str, then: Callable[[QdrantStore], Awaitable[None]]) -> None:
-    store = QdrantStore.at(replace(settings.memory.store, url=url), Packaged())
+    store = server_store(replace(settings.memory.store, url=url), Packaged())
     await then(store)
     await store.close()
 
@@ -104,10 +104,10 @@ async def test_everything_gets_there_and_back(
 async def test_interrupted_it_goes_on_where_it_was(settings: Settings, qdrant: QdrantDouble) -> None:
     """The second run sends what is missing, not all again; and another move is not taken for this one."""
     await embedded(settings, filled)
-    fourth = asyncio.create_task(_fail_at_the_fourth(qdrant))
+    failing = asyncio.create_task(_fail_in_the_second_batch(qdrant))
     with pytest.raises(StoreUnavailable, match="503"):
         await migrate(settings, str(folder(settings)), qdrant.url)
-    await fourth
+    await failing
     qdrant.faults = Faults()
     with pytest.raises(ConfigError, match="empty store"):
         await migrate(settings, f"{folder(settings)}/.", qdrant.url)
@@ -118,8 +118,8 @@ async def test_interrupted_it_goes_on_where_it_was(settings: Settings, qdrant: Q
     await on_server(settings, qdrant.url, the_same)
 
 
-async def _fail_at_the_fourth(qdrant: QdrantDouble) -> None:
-    while sum(what.endswith("/points") for what, _ in qdrant.requests) < 4:
+async def _fail_in_the_second_batch(qdrant: QdrantDouble) -> None:
+    while sum(what.endswith("/points") for what, _ in qdrant.requests) < 6:
         await asyncio.sleep(0)
     qdrant.faults = Faults(status=503, paths="PUT .*/points$")
 
@@ -169,7 +169,7 @@ async def test_a_store_in_use_or_of_another_embedder_is_refused(settings: Settin
     class Other(EmbedderFake):
         name, dim = "other", 4
 
-    other = QdrantStore.at(replace(settings.memory.store, url=qdrant.url), Other())
+    other = server_store(replace(settings.memory.store, url=qdrant.url), Other())
     await other.put(ANN, [point("a")])
     await other.close()
     with pytest.raises(ConfigError, match="rememberd-other-4"):
@@ -189,7 +189,7 @@ async def scanned(points: Points, limit: int) -> list[str]:
 async def test_a_scan_meets_every_point_once(tmp_path: Path, qdrant: QdrantDouble) -> None:
     """In both stores, in the same order, whatever the size of a page."""
     edge = EdgeStore.open(tmp_path, dim=DIM, embedder="test")
-    server = QdrantStore.at(Store(qdrant.url, "qd-key"), Packaged())
+    server = server_store(Store(qdrant.url, "qd-key"), Packaged())
     for store in (edge, server):
         await store.put(ANN, [point(f"m{i}", dense=[1.0] + [0.0] * 383) for i in range(25)])
         await store.delete(ANN, ["m7"], at=NOW)

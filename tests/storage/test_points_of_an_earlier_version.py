@@ -16,14 +16,13 @@ from rememberd.memory.embedding.indexing import VERSION, to_point
 from rememberd.memory.embedding.reindex import Reindexing
 from rememberd.settings.schema import Store
 from rememberd.storage.edge.store import EdgeStore
-from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.queue import SqliteQueue
 from rememberd.types import Memory, Space
 from tests.support.fake_model import FakeModel
 from tests.support.fakes import EmbedderFake
 from tests.support.proxy_server import KEYS, ask, eventually, memories, running
-from tests.support.qdrant_double import QdrantDouble
+from tests.support.qdrant_double import QdrantDouble, server_store
 from tests.support.sealing import opened
 from tests.support.store_contract import ANN, NOW, listed
 
@@ -75,7 +74,7 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
     embedder, queue = Embedder(), SqliteQueue(Database(tmp_path / "queue.db"))
     if request.param == "server":
         async with QdrantDouble() as qdrant:
-            server = QdrantStore.at(Store(qdrant.url), embedder)
+            server = server_store(Store(qdrant.url), embedder)
             yield Rig(server, server, embedder, queue)
             await server.close()
     else:

@@ -16,12 +16,13 @@ import pytest
 from rememberd.cli.check import check
 from rememberd.errors import ConfigError, StoreUnavailable
 from rememberd.settings.schema import Memory, Settings, Store
+from rememberd.storage.qdrant.connection import Refused
 from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.types import Space
 from tests.support.fake_model import FakeModel
 from tests.support.fakes import EmbedderFake
 from tests.support.proxy_server import ask, eventually, remembered, running
-from tests.support.qdrant_double import Faults, QdrantDouble
+from tests.support.qdrant_double import Faults, QdrantDouble, server_store
 from tests.support.store_contract import ANN, DIM, EAST, NOW, UP, listed, point, recallable, words
 
 
@@ -41,7 +42,7 @@ async def qdrant() -> AsyncIterator[QdrantDouble]:
 
 @pytest.fixture
 async def store(qdrant: QdrantDouble) -> AsyncIterator[QdrantStore]:
-    store = QdrantStore.at(Store(qdrant.url), Four(), call_seconds=1.0)
+    store = server_store(Store(qdrant.url), Four(), call_seconds=1.0)
     yield store
     await store.close()
 
@@ -49,7 +50,7 @@ async def store(qdrant: QdrantDouble) -> AsyncIterator[QdrantStore]:
 async def test_the_collection_is_made_for_many_users(qdrant: QdrantDouble) -> None:
     """A tenant index on the space, no index over all users, no filter without an index; and what was set."""
     settings = Store(qdrant.url, shards=2, shard_by_user=True, replicas=3, write_consistency=2, quantize=True)
-    store = QdrantStore.at(settings, Four())
+    store = server_store(settings, Four())
     await store.ping()
     await store.close()
     made = qdrant.collections["rememberd-org_four-4"]
@@ -72,7 +73,7 @@ async def test_a_creation_cut_short_is_completed(qdrant: QdrantDouble, store: Qd
     """Whoever comes next makes the missing indexes, without which every list would be refused."""
     await store.ping()
     qdrant.collections["rememberd-org_four-4"].indexes.clear()
-    other = QdrantStore.at(Store(qdrant.url), Four())
+    other = server_store(Store(qdrant.url), Four())
     await other.put(ANN, [point("a")])
     assert await listed(other, ANN) == ["a"]
     await other.close()
@@ -80,7 +81,7 @@ async def test_a_creation_cut_short_is_completed(qdrant: QdrantDouble, store: Qd
 
 async def test_two_processes_may_create_it_at_the_same_time(qdrant: QdrantDouble) -> None:
     """As all of them do at the first start."""
-    stores = [QdrantStore.at(Store(qdrant.url, shards=2, shard_by_user=True), Four()) for _ in range(4)]
+    stores = [server_store(Store(qdrant.url, shards=2, shard_by_user=True), Four()) for _ in range(4)]
     await asyncio.gather(*(store.put(ANN, [point(f"m{i}")]) for i, store in enumerate(stores)))
     assert len(await listed(stores[0], ANN)) == 4
     await asyncio.gather(*(store.close() for store in stores))
@@ -89,7 +90,7 @@ async def test_two_processes_may_create_it_at_the_same_time(qdrant: QdrantDouble
 async def test_another_embedders_memories_are_refused(qdrant: QdrantDouble, store: QdrantStore) -> None:
     """At the start, by name; and later too if the server was away at the start."""
     await store.put(ANN, [point("a")])
-    other = QdrantStore.at(Store(qdrant.url), Five())
+    other = server_store(Store(qdrant.url), Five())
     with pytest.raises(ConfigError, match=r"rememberd-org_four-4.*memory\.embedding"):
         await other.open()
     with pytest.raises(StoreUnavailable, match="rememberd-org_four-4"):
@@ -111,12 +112,12 @@ async def test_a_recall_is_one_request_for_light_fields(qdrant: QdrantDouble, st
 @pytest.mark.parametrize("other", [{"shards": 3, "shard_by_user": True}, {"shards": 2}])
 async def test_another_number_of_shards_is_refused(qdrant: QdrantDouble, other: dict[str, Any]) -> None:
     """Users would be looked for in other shards than they were written to."""
-    made = QdrantStore.at(Store(qdrant.url, shards=2, shard_by_user=True), Four())
+    made = server_store(Store(qdrant.url, shards=2, shard_by_user=True), Four())
     await made.put(ANN, [point("a")])
-    changed = QdrantStore.at(Store(qdrant.url, **other), Four())
+    changed = server_store(Store(qdrant.url, **other), Four())
     with pytest.raises(ConfigError, match="shard_by_user true and shards 2"):
         await changed.open()
-    again = QdrantStore.at(Store(qdrant.url, shards=2, shard_by_user=True), Four())
+    again = server_store(Store(qdrant.url, shards=2, shard_by_user=True), Four())
     assert await listed(again, ANN) == ["a"]
     for store in (made, changed, again):
         await store.close()
@@ -124,7 +125,7 @@ async def test_another_number_of_shards_is_refused(qdrant: QdrantDouble, other: 
 
 async def test_a_user_stays_in_one_shard(qdrant: QdrantDouble) -> None:
     """Every request about one user names the same shard, and not all users the same."""
-    store = QdrantStore.at(Store(qdrant.url, shards=8, shard_by_user=True), Four())
+    store = server_store(Store(qdrant.url, shards=8, shard_by_user=True), Four())
     await store.ping()
     shards = set()
     for user in ("ann", "bob", "cid", "dan"):
@@ -150,7 +151,7 @@ def _shards(body: dict[str, Any]) -> set[str | None]:
 async def test_an_old_server_measures_rarity_over_all_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     """Below 1.19 it does not know our parameter, and searches work without it."""
     async with QdrantDouble(version="1.18.2") as qdrant:
-        store = QdrantStore.at(Store(qdrant.url), Four())
+        store = server_store(Store(qdrant.url), Four())
         await store.put(ANN, [point("a", "tea"), point("b", "milk")])
         for _ in range(3):
             found = await store.search(ANN, UP, words("tea"), now=NOW)
@@ -168,7 +169,7 @@ async def test_a_deletion_during_a_put_is_not_undone(qdrant: QdrantDouble, store
     while not any(what.startswith("PUT") for what, _ in qdrant.requests[before:]):
         await asyncio.sleep(0.01)
     qdrant.faults = Faults()
-    other = QdrantStore.at(Store(qdrant.url), Four())
+    other = server_store(Store(qdrant.url), Four())
     assert await other.delete(ANN, ["a"], at=NOW + 2) == ["a"]
     assert not putting.done()
     await putting
@@ -183,8 +184,8 @@ async def test_a_deletion_during_a_put_is_not_undone(qdrant: QdrantDouble, store
         (Faults(status=503), "status 503"),
         (Faults(status=401), "memory.store.api_key"),
         (Faults(status=429), "429"),
-        (Faults(disconnect="before"), "disconnected"),
-        (Faults(disconnect="after"), "disconnected"),
+        (Faults(disconnect="before"), "closed before the end"),
+        (Faults(disconnect="after"), "closed before the end"),
         (Faults(delay=3), "no answer in time"),
         (Faults(drip=0.3), "no answer in time"),
     ],
@@ -208,7 +209,7 @@ async def test_every_fault_is_one_error_that_says_where(
 async def test_a_server_that_comes_later_is_found(qdrant: QdrantDouble) -> None:
     """Nothing is needed of it at the start; the first call that reaches it makes the collection."""
     qdrant.faults = Faults(status=503)
-    store = QdrantStore.at(Store(qdrant.url), Four())
+    store = server_store(Store(qdrant.url), Four())
     with pytest.raises(StoreUnavailable):
         await store.get(ANN, ["a"])
     qdrant.faults = Faults()
@@ -221,13 +222,13 @@ async def test_a_server_that_comes_later_is_found(qdrant: QdrantDouble) -> None:
 def test_what_is_no_url_is_refused(url: str) -> None:
     """With one that would do."""
     with pytest.raises(ConfigError, match="http://qdrant:6333"):
-        QdrantStore.at(Store(url), Four())
+        server_store(Store(url), Four())
 
 
 async def test_secrets_of_the_url_and_the_key_are_not_shown(qdrant: QdrantDouble) -> None:
     """In no error, for errors are logged."""
     url = qdrant.url.replace("://", "://admin:s3cret@") + "?token=s3cret"
-    store = QdrantStore.at(Store(url, api_key="s3cret"), Four())
+    store = server_store(Store(url, api_key="s3cret"), Four())
     qdrant.faults = Faults(status=401)
     with pytest.raises(StoreUnavailable, match=re.escape(qdrant.url)) as failed:
         await store.ping()
@@ -242,7 +243,7 @@ async def test_the_check_asks_the_server(
     settings = Settings(data_dir=str(tmp_path), memory=Memory(store=Store(qdrant.url, "s3cret")))
     await check(settings, {})
     assert "ok     store      the Qdrant server answers" in capsys.readouterr().out
-    qdrant.faults = Faults(status=403)
+    qdrant.faults = Faults(status=401)
     assert await check(settings, {}) == 1
     said = capsys.readouterr().out
     assert f"WRONG  store      Qdrant at {qdrant.url}: it refuses memory.store.api_key" in said
@@ -276,3 +277,58 @@ def _status(client: httpx.Client) -> str:
     answer = ask(client, f"In which city do I live? {uuid.uuid4().hex}")
     assert answer.status_code == 200
     return answer.headers["X-Memory-Status"]
+
+
+@pytest.mark.parametrize("version", ["1.15.5", "1.9.0", "0.11.1"])
+async def test_a_server_that_could_undo_a_deletion_is_refused(version: str) -> None:
+    """At the start, with the version that is needed and why; nothing is made on it."""
+    async with QdrantDouble(version=version) as qdrant:
+        store = server_store(Store(qdrant.url), Four())
+        with pytest.raises(ConfigError, match=rf"{re.escape(version)}.*1\.16.*deleted"):
+            await store.open()
+        assert not qdrant.collections
+        await store.close()
+
+
+@pytest.mark.parametrize("path", ["/collections/aliases", "PUT /collections/[^/]+$"])
+async def test_a_right_that_is_missing_is_named(qdrant: QdrantDouble, store: QdrantStore, path: str) -> None:
+    """A key for one collection can write there, but make neither collections nor aliases: the key is not wrong."""
+    qdrant.faults = Faults(status=403, paths=path)
+    with pytest.raises(StoreUnavailable, match=r"may not (PUT|POST) /collections.*manage collections and aliases"):
+        await store.open()
+
+
+async def test_answers_are_asked_for_uncompressed(qdrant: QdrantDouble, store: QdrantStore) -> None:
+    """A server streams compressed ones in several writes, and each waits 40 ms for a delayed ACK."""
+    await store.put(ANN, [point("a")])
+    await store.search(ANN, EAST, words("tea"), now=NOW)
+    assert qdrant.encodings == {"identity"}
+
+
+async def test_puts_of_several_turns_are_one_request(qdrant: QdrantDouble, store: QdrantStore) -> None:
+    """Those that come while another is under way; tombstones are looked up once, and each user's rules hold."""
+    bob = ANN._replace(user="bob")
+    await store.put(ANN, [point("gone")])
+    await store.delete(ANN, ["gone"], at=NOW + 5)
+    await store.put(bob, [point("late")])
+    await store.delete(bob, ["late"], at=NOW + 1)
+    before = len(qdrant.requests)
+    puts = [store.put(space, [point(f"m{i}")]) for i in range(20) for space in (ANN, bob)]
+    puts += [store.put(ANN, [point("gone", updated_at=NOW)]), store.put(bob, [point("late", updated_at=NOW + 9)])]
+    await asyncio.gather(*puts)
+    asked = [what.partition(" ")[0] for what, _ in qdrant.requests[before:]]
+    assert len(asked) <= 6, asked  # two rounds of a look-up and at most two writes
+    assert sorted(await listed(store, ANN)) == sorted(f"m{i}" for i in range(20))
+    assert sorted(await listed(store, bob)) == sorted([*(f"m{i}" for i in range(20)), "late"])
+
+
+async def test_a_put_that_is_refused_takes_no_other_with_it(qdrant: QdrantDouble, store: QdrantStore) -> None:
+    """Together they are refused; each for itself, only the one to blame."""
+    await store.ping()
+    qdrant.refuse = '"id":"bad"'
+    good, bad = point("good"), point("bad")
+    results = await asyncio.gather(
+        *(store.put(ANN, [each]) for each in (point("first"), good, bad)), return_exceptions=True
+    )
+    assert [type(each) for each in results] == [type(None), type(None), Refused]
+    assert sorted(await listed(store, ANN)) == ["first", "good"]

@@ -1,4 +1,4 @@
-"""The server store keeps the store's promises: over the client's local mode, over HTTP, and on a real server."""
+"""The server store keeps the store's promises: on a stand-in, and on a real server."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ import pytest
 
 from rememberd.ports import MemoryStore
 from rememberd.settings.schema import Store
-from rememberd.storage.qdrant.connection import Connection
-from rememberd.storage.qdrant.store import QdrantStore
 from tests.support.fakes import EmbedderFake
-from tests.support.qdrant_double import LocalQdrant, QdrantDouble
+from tests.support.qdrant_double import QdrantDouble, server_store
 from tests.support.store_contract import DIM, StoreContract, erase_everybody
 
 
@@ -33,7 +31,7 @@ def double() -> Iterator[QdrantDouble]:
 class TestOverHttp(StoreContract):
     @pytest.fixture
     async def store(self, double: QdrantDouble) -> AsyncIterator[MemoryStore]:
-        store = QdrantStore.at(Store(double.url, "qd-key"), Four())
+        store = server_store(Store(double.url, "qd-key"), Four())
         yield store
         await erase_everybody(store)
         await store.close()
@@ -48,18 +46,9 @@ class TestShardedByUser(StoreContract):
     @pytest.fixture
     async def store(self, double: QdrantDouble) -> AsyncIterator[MemoryStore]:
         sharded = Store(double.url, "qd-key", collection="split", shards=3, shard_by_user=True, quantize=True)
-        store = QdrantStore.at(sharded, Four())
+        store = server_store(sharded, Four())
         yield store
         await erase_everybody(store)
-        await store.close()
-
-
-@pytest.mark.slow
-class TestOverLocalMode(StoreContract):
-    @pytest.fixture
-    async def store(self) -> AsyncIterator[MemoryStore]:
-        store = QdrantStore(Connection(LocalQdrant(), "http://local"), Store(), Four())
-        yield store
         await store.close()
 
 
@@ -77,7 +66,7 @@ class TestOnAServer(StoreContract):
 
     @pytest.fixture
     async def store(self, settings: Store) -> AsyncIterator[MemoryStore]:
-        store = QdrantStore.at(settings, Four())
+        store = server_store(settings, Four())
         yield store
         await erase_everybody(store)
         await store.close()

@@ -21,14 +21,13 @@ from rememberd.ports import Embedder
 from rememberd.settings.schema import Embedding, Memory, Settings, Store
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.migrate import copy_tombstones
-from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.types import Memory as Remembered
 from rememberd.types import Space
 from rememberd.wiring.store import embedded, for_writer
 from tests.support.fake_model import FakeModel
 from tests.support.fakes import EmbedderFake
 from tests.support.proxy_server import ask, eventually, remembered, running
-from tests.support.qdrant_double import QdrantDouble
+from tests.support.qdrant_double import QdrantDouble, server_store
 from tests.support.sealing import OLD
 from tests.support.store_contract import ANN, NOW, listed
 
@@ -105,7 +104,7 @@ async def change(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         return
     async with QdrantDouble() as qdrant:
         at = Store(qdrant.url)
-        old, new = QdrantStore.at(at, Old(), "changing"), QdrantStore.at(at, New(), "next")
+        old, new = server_store(at, Old(), "changing"), server_store(at, New(), "next")
         yield Change(old, new, New(), [])
         await old.close()
         await new.close()
@@ -213,18 +212,18 @@ async def test_the_server_switches_when_all_is_ready() -> None:
     """Not before; in one step; and a process that goes on with the old model goes on with the old memories."""
     async with QdrantDouble() as qdrant:
         at = Store(qdrant.url)
-        old, beside = QdrantStore.at(at, Old(), "changing"), QdrantStore.at(at, New(), "next")
+        old, beside = server_store(at, Old(), "changing"), server_store(at, New(), "next")
         change = Change(old, beside, New(), [])
         await change.put(ANN, memory("a"))
-        early = QdrantStore.at(at, New())
+        early = server_store(at, New())
         with pytest.raises(ConfigError, match="Changing the embedding model"):
             await early.open()
         await change.run()
-        new = QdrantStore.at(at, New())
+        new = server_store(at, New())
         await new.open()
         assert await listed(new, ANN) == await listed(old, ANN) == ["a"]
         assert qdrant.client._client.aliases == {"rememberd": "rememberd-new-16"}  # type: ignore[attr-defined]
-        late = QdrantStore.at(at, Old())
+        late = server_store(at, Old())
         with pytest.raises(ConfigError, match="rememberd-new-16"):
             await late.open()
         for store in (old, beside, early, new, late):
@@ -235,10 +234,10 @@ async def test_a_change_given_up_is_no_longer_ready() -> None:
     """Whoever writes to the old store alone makes the new one stale: it must not take over any more."""
     async with QdrantDouble() as qdrant:
         at = Store(qdrant.url)
-        change = Change(QdrantStore.at(at, Old(), "changing"), QdrantStore.at(at, New(), "next"), New(), [])
+        change = Change(server_store(at, Old(), "changing"), server_store(at, New(), "next"), New(), [])
         await change.put(ANN, memory("a"))
         await change.run()
-        alone, new = QdrantStore.at(at, Old()), QdrantStore.at(at, New())
+        alone, new = server_store(at, Old()), server_store(at, New())
         await change.put(ANN, memory("b"), store=alone)
         with pytest.raises(ConfigError, match="rememberd-old-32"):
             await new.open()

@@ -20,11 +20,10 @@ from rememberd.storage.edge.server import serving
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.migrate import Stored
 from rememberd.storage.payload import living, point_id
-from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.types import Space
 from tests.storage.test_migrate_moves_everything import DIM as PACKAGED_DIM
 from tests.storage.test_migrate_moves_everything import Packaged
-from tests.support.qdrant_double import QdrantDouble
+from tests.support.qdrant_double import QdrantDouble, server_store
 from tests.support.store_contract import ANN, DIM, EAST, NOW, erase_everybody, listed, point, recallable, words
 
 BOB = Space("bob")
@@ -122,7 +121,7 @@ async def test_a_move_that_would_lose_one_of_them_says_so(tmp_path: Path, capsys
     is touched."""
     settings = Settings(data_dir=str(tmp_path), memory=Memory(store=Store()))
     async with QdrantDouble() as qdrant:
-        server = QdrantStore.at(Store(qdrant.url), Packaged())
+        server = server_store(Store(qdrant.url), Packaged())
         dense = [1.0] + [0.0] * (PACKAGED_DIM - 1)
         await server.put(ANN, [point(ANNS, "Ann's", dense), *(point(f"m{n}", "likes tea", dense) for n in range(9))])
         await server.put(BOB, [point(BOBS, "Bob's", dense)])

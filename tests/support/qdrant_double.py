@@ -32,6 +32,13 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.models import PayloadIndexInfo
 from qdrant_client.local.local_collection import LocalCollection
 
+from rememberd.ports import Embedder
+from rememberd.settings.schema import Store
+from rememberd.storage.qdrant.collection import Role
+from rememberd.storage.qdrant.connection import CALL_SECONDS, Connection
+from rememberd.storage.qdrant.store import QdrantStore
+from rememberd.wiring.store import layout_of
+
 NEWEST = "1.20.0"
 _CREATION = ("vectors", "sparse_vectors")  # what local mode reads of a collection's configuration
 
@@ -49,6 +56,13 @@ class Faults:
     drip: float = 0.0
     share: float = 1.0
     paths: str = ""
+
+
+def server_store(
+    at: Store, embedder: Embedder, role: Role = "alone", call_seconds: float = CALL_SECONDS
+) -> QdrantStore:
+    """As `wiring` makes one. Raises `ConfigError`."""
+    return QdrantStore(Connection(at.urls, at.api_key, call_seconds), layout_of(at), embedder, role)
 
 
 class Refused(Exception):
@@ -85,6 +99,8 @@ class QdrantDouble:
         self.version, self.api_key, self.port = version, api_key, port
         self.faults = Faults()
         self.requests: list[tuple[str, Any]] = []
+        self.encodings: set[str] = set()  # that clients asked for
+        self.refuse: str | None = None  # requests that hold this text
         self._empty()
         self._ready = threading.Event()
 
@@ -134,6 +150,7 @@ class QdrantDouble:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         what, body = f"{request.method} {request.path}", await request.read()
         self.requests.append((what, json.loads(body) if body else None))
+        self.encodings.add(request.headers.get("accept-encoding", ""))
         faults = self.faults if re.search(self.faults.paths, what) else Faults()
         if random.random() >= faults.share:
             faults = Faults()
@@ -144,6 +161,8 @@ class QdrantDouble:
             return _answer({"status": {"error": "a fault of the double"}}, faults.status)
         try:
             self._check_key(request)
+            if self.refuse is not None and self.refuse in body.decode():
+                raise Refused(400, "Wrong input: refused by the test")
             status, answer = 200, await self._route(request, json.loads(body) if body else {})
         except Refused as error:
             status, answer = error.status, {"status": {"error": str(error)}}
@@ -235,6 +254,10 @@ def _conditions(filters: Any) -> Iterator[dict[str, Any]]:
 
 async def _version(double: QdrantDouble) -> Any:
     return {"title": "qdrant - vector search engine", "version": double.version}
+
+
+async def _is_ready(double: QdrantDouble) -> Any:
+    return "all shards are ready"
 
 
 async def _collections(double: QdrantDouble) -> Any:
@@ -362,6 +385,7 @@ async def _facet(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
 _NAME = "/collections/([^/]+)"
 _ENDPOINTS: list[tuple[str, str, Callable[..., Awaitable[Any]]]] = [
     ("GET", "/", _version),
+    ("GET", "/readyz", _is_ready),
     ("GET", "/collections", _collections),
     ("POST", "/collections/aliases", _change_aliases),
     ("GET", "/aliases", _aliases),

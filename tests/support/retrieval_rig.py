@@ -19,11 +19,9 @@ from rememberd.settings.schema import Store
 from rememberd.storage.edge.client import EdgeClient
 from rememberd.storage.edge.server import serving
 from rememberd.storage.edge.store import EdgeStore
-from rememberd.storage.qdrant.connection import Connection
-from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.types import Evidence, Kind, Memory, Source, Space, Sparse
 from tests.support.fakes import EmbedderFake
-from tests.support.qdrant_double import LocalQdrant
+from tests.support.qdrant_double import QdrantDouble, server_store
 from tests.support.sealing import opened
 
 ADA = Space("ada")
@@ -102,7 +100,8 @@ async def rig(place: str, folder: Path, privacy: Privacy | None = None, budget: 
     kept = privacy or Privacy()
     async with AsyncExitStack() as stack:
         if place == "server":
-            server = QdrantStore(Connection(LocalQdrant(), "http://local"), Store(), EmbedderFake())
+            double = await stack.enter_async_context(QdrantDouble())
+            server = server_store(Store(double.url), EmbedderFake())
             stack.push_async_callback(server.close)
             yield _rig(server, kept, budget)
             return

@@ -99,6 +99,8 @@ class SettingsReader:
             if is_dataclass(inner):
                 return [self.read(inner, item, (*path, "[]")) for item in node.value]  # type: ignore[arg-type]
             return raw
+        if list[str] in options and isinstance(raw, list) and raw and all(isinstance(each, str) for each in raw):
+            return raw
         if get_origin(want) is Literal and raw in get_args(want):
             return raw
         if get_origin(want) is dict and isinstance(raw, dict):

@@ -75,7 +75,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    url: str | None = setting(None, "Qdrant server; null = embedded in the writer process")
+    url: str | list[str] | None = setting(
+        None,
+        "Qdrant server, or a list of a cluster's addresses (or with commas between); null = embedded in the writer",
+    )
     api_key: str | None = setting(None, "key of the Qdrant server")
     collection: str = setting("rememberd", "what the collections on the Qdrant server begin with")
     shards: int = setting(1, "into how many parts a new collection is split, over the cluster's nodes", least=1)
@@ -83,6 +86,11 @@ class Store:
     replicas: int = setting(1, "copies of each shard of a new collection, on as many nodes", least=1)
     write_consistency: int = setting(1, "how many of the copies must have a write before it counts as made", least=1)
     quantize: bool = setting(False, "a new collection keeps vectors as 8-bit numbers in memory: a quarter of the RAM")
+
+    @property
+    def urls(self) -> list[str]:
+        given = self.url.split(",") if isinstance(self.url, str) else self.url or []
+        return [each.strip() for each in given if each.strip()]
 
 
 @dataclass(frozen=True, slots=True)

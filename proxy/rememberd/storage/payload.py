@@ -22,6 +22,10 @@ FAR_FUTURE = 2**53 - 1
 _HASH_BITS = 11
 _MAX_MILLIS = (1 << (53 - _HASH_BITS)) - 1
 
+PINNED_LIMIT = 100
+STANDING_LIMIT = 200  # facts that may be called for unasked: more than a profile shows of any class
+NAMED_LIMIT = 16  # one is enough to know that the question is about something remembered
+
 # The payload keys that ranking reads.
 _NAMES = ["slot", "speaker", "conversation", "turn_id", "topics"]
 LIGHT = ["id", "kind", "at", "tokens", "cues", "pinned", "answer", *_NAMES]

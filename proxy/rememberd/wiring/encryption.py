@@ -135,13 +135,17 @@ async def _nothing_kept(settings: Settings) -> bool:
     if settings.memory.store.url is None:
         return True
     from rememberd.storage.qdrant.collection import holds_memories
+    from rememberd.wiring.store import server_of
 
+    connection, layout = server_of(settings)
     try:
-        return not await holds_memories(settings.memory.store)
+        return not await holds_memories(connection, layout)
     except StoreUnavailable as error:
         raise ConfigError(
             f"there are no keys yet, and whether there are memories cannot be seen ({error}): start Qdrant first"
         ) from error
+    finally:
+        await connection.close()
 
 
 def holds_plaintext(data_dir: Path) -> bool:

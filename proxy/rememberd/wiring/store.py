@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +17,7 @@ from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.recall.retrieve import Retrieve
 from rememberd.memory.retry import cancel_and_wait
 from rememberd.ports import Embedder, MemoryStore
-from rememberd.settings.schema import Settings
+from rememberd.settings.schema import Settings, Store
 from rememberd.storage.edge.client import EdgeClient
 from rememberd.storage.edge.server import serving
 from rememberd.storage.edge.shard import clear_of_others, is_locked, mark_ready, take_over
@@ -26,7 +27,8 @@ from rememberd.storage.migrate import copy_tombstones
 from rememberd.telemetry.background import keep_running
 
 if TYPE_CHECKING:
-    from rememberd.storage.qdrant.collection import Role
+    from rememberd.storage.qdrant.collection import Layout, Role
+    from rememberd.storage.qdrant.connection import Connection
     from rememberd.storage.qdrant.store import QdrantStore
 
 Seal = Callable[[MemoryStore], MemoryStore]  # what encrypts the memories before the store sees them
@@ -146,9 +148,24 @@ def in_folder(folder: Path, embedder: Embedder) -> EdgeStore:
 
 
 def on_server(settings: Settings, embedder: Embedder, role: Role = "alone") -> QdrantStore:
-    from rememberd.storage.qdrant.store import QdrantStore  # two seconds and 60 MB: not for the embedded store
+    """Nothing is sent yet. Raises `ConfigError` for what is no URL."""
+    from rememberd.storage.qdrant.store import QdrantStore  # not for who has the embedded store
 
-    return QdrantStore.at(settings.memory.store, embedder, role)
+    return QdrantStore(*server_of(settings), embedder, role)
+
+
+def server_of(settings: Settings) -> tuple[Connection, Layout]:
+    """Raises `ConfigError`."""
+    from rememberd.storage.qdrant.connection import Connection
+
+    store = settings.memory.store
+    return Connection(store.urls, store.api_key), layout_of(store)
+
+
+def layout_of(store: Store) -> Layout:
+    from rememberd.storage.qdrant.collection import Layout
+
+    return Layout(**{field.name: getattr(store, field.name) for field in fields(Layout)})
 
 
 def next_embedder(settings: Settings) -> FastEmbedder | None:

@@ -23,12 +23,8 @@ from qdrant_edge import (
     SparseVector,
 )
 
-from rememberd.storage.payload import space_key
+from rememberd.storage.payload import NAMED_LIMIT, PINNED_LIMIT, STANDING_LIMIT, space_key
 from rememberd.types import Kind, Millis, Space, Sparse
-
-PINNED_LIMIT = 100
-STANDING_LIMIT = 200  # facts that may be called for unasked: more than a profile shows of any class
-NAMED_LIMIT = 16  # one is enough to know that the question is about something remembered
 
 Conditions = list[Any]
 

@@ -10,120 +10,134 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Literal
-
-from qdrant_client import AsyncQdrantClient, models
-from qdrant_client.http.exceptions import UnexpectedResponse
-from qdrant_client.models import IntegerIndexParams, KeywordIndexParams
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from rememberd.errors import ConfigError, StoreUnavailable
-from rememberd.settings.schema import Store
-from rememberd.storage.qdrant.connection import connect
+from rememberd.storage.qdrant.connection import Connection, Refused
 
 log = logging.getLogger("rememberd.store")
 
-OWN_IDF_SINCE = (1, 19)
+# Before 1.16 `update_filter` of an upsert is ignored without a word.
+REQUIRED, OWN_IDF_SINCE = (1, 16), (1, 19)
 
 # In force, with nothing beside it; in force, while the next one is filled; that next one.
 Role = Literal["alone", "changing", "next"]
 
 # As in `edge_shard`: no index spans all users, one per space does.
-_HNSW = models.HnswConfigDiff(m=0, payload_m=16, ef_construct=100, full_scan_threshold=10_000)
+_HNSW = {"m": 0, "payload_m": 16, "ef_construct": 100, "full_scan_threshold": 10_000}
 # A search over all users by mistake is refused, not answered slowly. No limits: a page may be long.
-_STRICT = models.StrictModeConfig(enabled=True, unindexed_filtering_retrieve=False, unindexed_filtering_update=False)
-_KEYWORD = models.KeywordIndexType.KEYWORD
-_INTEGER = models.IntegerIndexType.INTEGER
-_INDEXES: dict[str, KeywordIndexParams | IntegerIndexParams] = {
-    "space": KeywordIndexParams(type=_KEYWORD, is_tenant=True),
-    "buried": KeywordIndexParams(type=_KEYWORD, enable_hnsw=False),
-    "user_id": KeywordIndexParams(type=_KEYWORD, enable_hnsw=False),
-    "kind": KeywordIndexParams(type=_KEYWORD, enable_hnsw=False),
-    "slot": KeywordIndexParams(type=_KEYWORD, enable_hnsw=False),
-    "pinned": KeywordIndexParams(type=_KEYWORD, enable_hnsw=False),
-    "standing": KeywordIndexParams(type=_KEYWORD, enable_hnsw=False),
-    "names": IntegerIndexParams(type=_INTEGER, lookup=True, range=False, enable_hnsw=False),
-    "until": IntegerIndexParams(type=_INTEGER, lookup=False, range=True, enable_hnsw=False),
-    "order": IntegerIndexParams(type=_INTEGER, lookup=True, range=True, enable_hnsw=False),
+_STRICT = {"enabled": True, "unindexed_filtering_retrieve": False, "unindexed_filtering_update": False}
+# A quarter of the memory; the originals stay on disk and give the scores.
+_QUANTIZED = {"scalar": {"type": "int8", "quantile": 0.99, "always_ram": True}}
+_KEYWORD = {"type": "keyword", "enable_hnsw": False}
+_INTEGER = {"type": "integer", "enable_hnsw": False}
+_INDEXES: dict[str, dict[str, Any]] = {
+    "space": {"type": "keyword", "is_tenant": True},
+    **dict.fromkeys(("buried", "user_id", "kind", "slot", "pinned", "standing"), _KEYWORD),
+    "names": _INTEGER | {"lookup": True, "range": False},
+    "until": _INTEGER | {"lookup": False, "range": True},
+    "order": _INTEGER | {"lookup": True, "range": True},
 }
 
 
-def collection_of(settings: Store, embedder: str, dim: int) -> str:
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the collections are named and how new ones are made: the settings of `memory.store` of the same names."""
+
+    collection: str = "rememberd"
+    shards: int = 1
+    shard_by_user: bool = False
+    replicas: int = 1
+    write_consistency: int = 1
+    quantize: bool = False
+
+    @property
+    def ready(self) -> str:
+        return f"{self.collection}-ready"
+
+    @property
+    def indexed(self) -> str:
+        """The start of the aliases for collections whose points were all written by one version of `indexing.py`."""
+        return f"{self.collection}-indexed-"
+
+
+def collection_of(layout: Layout, embedder: str, dim: int) -> str:
     """The collection for vectors of `dim` numbers made by `embedder`. Raises `StoreUnavailable` while the embedder
     is not loaded, for then its `dim` is 0."""
     if not dim:
         raise StoreUnavailable("the embedding model, which the store depends on, is not loaded yet")
-    return f"{settings.collection}-{re.sub(r'[^A-Za-z0-9._]+', '_', embedder)}-{dim}"
+    return f"{layout.collection}-{re.sub(r'[^A-Za-z0-9._]+', '_', embedder)}-{dim}"
 
 
-async def open_collection(client: AsyncQdrantClient, settings: Store, name: str, dim: int, role: Role) -> None:
+async def open_collection(at: Connection, layout: Layout, name: str, dim: int, role: Role) -> None:
     """Make sure that `name` is there, with its indexes, and has its role: create it, or switch to it if it is ready.
 
     Raises `ConfigError` if the memories in force were made by another embedder, or split otherwise."""
     if role == "next":
-        return await create(client, settings, name, dim)
-    aliases = await aliases_of(client)
-    in_force, filled = aliases.get(settings.collection), aliases.get(ready(settings))
+        return await create(at, layout, name, dim)
+    aliases = await aliases_of(at)
+    in_force, filled = aliases.get(layout.collection), aliases.get(layout.ready)
     if in_force is None:
-        await create(client, settings, name, dim)
-        await point_alias(client, settings.collection, name)
+        await create(at, layout, name, dim)
+        await point_alias(at, layout.collection, name)
     elif in_force == name:
-        await check_shards(client, settings, name)
+        await check_shards(at, layout, name)
         if filled is not None and role == "alone":  # from now on the other one falls behind
-            await drop_alias(client, ready(settings))
+            await drop_alias(at, layout.ready)
     elif filled == name:
-        await point_alias(client, settings.collection, name, instead_of=ready(settings))
+        await point_alias(at, layout.collection, name, instead_of=layout.ready)
         log.info("the memories are now in the collection %s; %s can be deleted on the server", name, in_force)
     else:
         raise ConfigError(
             f"the memories are in the collection {in_force}, made with another embedding model than {name}: set"
             " memory.embedding back, or see deploy/OPERATIONS.md, Changing the embedding model"
         )
-    return await index(client, name)
+    return await index(at, name)
 
 
-async def holds_memories(settings: Store) -> bool:
-    """Is anything in the collection in force? Raises `StoreUnavailable`, `ConfigError`."""
-    assert settings.url is not None
-    connection = connect(settings.url, settings.api_key)
-    try:
-        async with connection.answered():
-            name = (await aliases_of(connection.client)).get(settings.collection)
-            return name is not None and (await connection.client.count(name, exact=False)).count > 0
-    finally:
-        await connection.client.close()
+async def holds_memories(at: Connection, layout: Layout) -> bool:
+    """Is anything in the collection in force? Raises `StoreUnavailable`."""
+    name = (await aliases_of(at)).get(layout.collection)
+    if name is None:
+        return False
+    counted: int = (await at.ask("POST", f"/collections/{name}/points/count", {"exact": False}))["count"]
+    return counted > 0
 
 
-async def create(client: AsyncQdrantClient, settings: Store, name: str, dim: int) -> None:
+async def create(at: Connection, layout: Layout, name: str, dim: int) -> None:
     """Unless it exists. Two processes may try at the same time."""
-    if not await client.collection_exists(name):
+    if not (await at.ask("GET", f"/collections/{name}/exists"))["exists"]:
+        dense: dict[str, Any] = {"size": dim, "distance": "Cosine"}
+        made: dict[str, Any] = {
+            "vectors": {"dense": dense},
+            "sparse_vectors": {"bm25": {"modifier": "idf"}},
+            "hnsw_config": _HNSW,
+            "strict_mode_config": _STRICT,
+            "replication_factor": layout.replicas,
+            "write_consistency_factor": layout.write_consistency,
+            "shard_number": 1 if layout.shard_by_user else layout.shards,
+        }
+        if layout.quantize:
+            dense["on_disk"] = True  # the originals, which would stay in memory beside the quantised ones
+            made["quantization_config"] = _QUANTIZED
+        if layout.shard_by_user:
+            made["sharding_method"] = "custom"
         with _exists_already():
-            await client.create_collection(
-                name,
-                vectors_config={"dense": _vectors(settings, dim)},
-                sparse_vectors_config={"bm25": models.SparseVectorParams(modifier=models.Modifier.IDF)},
-                hnsw_config=_HNSW,
-                strict_mode_config=_STRICT,
-                quantization_config=_quantization() if settings.quantize else None,
-                replication_factor=settings.replicas,
-                write_consistency_factor=settings.write_consistency,
-                shard_number=1 if settings.shard_by_user else settings.shards,
-                sharding_method=models.ShardingMethod.CUSTOM if settings.shard_by_user else None,
-            )
-    if settings.shard_by_user:
-        for number in range(settings.shards):
+            await at.ask("PUT", f"/collections/{name}", made)
+    if layout.shard_by_user:
+        for number in range(layout.shards):
             with _exists_already():
-                await client.create_shard_key(name, f"users-{number}")
-    await index(client, name)
+                await at.ask("PUT", f"/collections/{name}/shards", {"shard_key": f"users-{number}"})
+    await index(at, name)
 
 
-async def check_shards(client: AsyncQdrantClient, settings: Store, name: str) -> None:
+async def check_shards(at: Connection, layout: Layout, name: str) -> None:
     """Raises `ConfigError` if users would be looked for in other shards than they were written to."""
-    found = await client.collection_cluster_info(name)
-    keys = {str(each.shard_key) for each in found.local_shards} | {
-        str(each.shard_key) for each in found.remote_shards
-    }
+    found = await at.ask("GET", f"/collections/{name}/cluster")
+    keys = {str(each.get("shard_key")) for each in (*found["local_shards"], *found["remote_shards"])}
     present = sum(key.startswith("users-") for key in keys)
-    wanted = settings.shards if settings.shard_by_user else 0
+    wanted = layout.shards if layout.shard_by_user else 0
     if present != wanted:
         was = f"shard_by_user true and shards {present}" if present else "shard_by_user false"
         raise ConfigError(
@@ -132,80 +146,66 @@ async def check_shards(client: AsyncQdrantClient, settings: Store, name: str) ->
         )
 
 
-async def index(client: AsyncQdrantClient, name: str) -> None:
+async def index(at: Connection, name: str) -> None:
     """Create the payload indexes that are missing: a creation may have been cut short."""
-    present = (await client.get_collection(name)).payload_schema
-    for key, params in _INDEXES.items():
+    present = (await at.ask("GET", f"/collections/{name}"))["payload_schema"]
+    for key, schema in _INDEXES.items():
         if key not in present:
-            await client.create_payload_index(name, key, params)
+            made = {"field_name": key, "field_schema": schema}
+            await at.ask("PUT", f"/collections/{name}/index?wait=true", made)
 
 
-async def aliases_of(client: AsyncQdrantClient) -> dict[str, str]:
-    return {each.alias_name: each.collection_name for each in (await client.get_aliases()).aliases}
+async def aliases_of(at: Connection) -> dict[str, str]:
+    found = (await at.ask("GET", "/aliases"))["aliases"]
+    return {each["alias_name"]: each["collection_name"] for each in found}
 
 
-async def point_alias(client: AsyncQdrantClient, alias: str, name: str, *, instead_of: str | None = None) -> None:
+async def point_alias(at: Connection, alias: str, name: str, *, instead_of: str | None = None) -> None:
     """At `name`, in one step with the removal of the alias `instead_of`."""
-    known = await aliases_of(client)
-    steps: list[models.AliasOperations] = [_without(old) for old in (alias, instead_of) if old in known]
-    made = models.CreateAlias(collection_name=name, alias_name=alias)
-    await client.update_collection_aliases([*steps, models.CreateAliasOperation(create_alias=made)])
+    known = await aliases_of(at)
+    steps = [_without(old) for old in (alias, instead_of) if old in known]
+    made = {"create_alias": {"collection_name": name, "alias_name": alias}}
+    await at.ask("POST", "/collections/aliases", {"actions": [*steps, made]})
 
 
-async def drop_alias(client: AsyncQdrantClient, alias: str) -> None:
-    if alias in await aliases_of(client):
-        await client.update_collection_aliases([_without(alias)])
+async def drop_alias(at: Connection, alias: str) -> None:
+    if alias in await aliases_of(at):
+        await at.ask("POST", "/collections/aliases", {"actions": [_without(alias)]})
 
 
-def _without(alias: str) -> models.DeleteAliasOperation:
-    return models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
+def _without(alias: str | None) -> dict[str, Any]:
+    return {"delete_alias": {"alias_name": alias}}
 
 
-def ready(settings: Store) -> str:
-    return f"{settings.collection}-ready"
-
-
-def indexed(settings: Store) -> str:
-    """The start of the aliases for collections whose points were all written by one version of `indexing.py`."""
-    return f"{settings.collection}-indexed-"
-
-
-def index_version(aliases: Mapping[str, str], settings: Store, name: str) -> int:
+def index_version(aliases: Mapping[str, str], layout: Layout, name: str) -> int:
     """The latest version that has written all points of the collection `name`; 0 for none."""
-    begin = indexed(settings)
+    begin = layout.indexed
     marks = [alias.removeprefix(begin) for alias, to in aliases.items() if to == name and alias.startswith(begin)]
     return max((int(mark) for mark in marks if mark.isdigit()), default=0)
 
 
-async def knows_own_idf(client: AsyncQdrantClient) -> bool:
-    """Can this server measure the rarity of words in one space? Says so in the log if not."""
-    version = (await client.info()).version
+async def check_version(at: Connection) -> bool:
+    """Can this server measure the rarity of words in one space? Says so in the log if not. Raises `ConfigError` for
+    a server that could undo a deletion."""
+    version = (await at.ask("GET", "/"))["version"]
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
-    if numbers >= OWN_IDF_SINCE:
-        return True
-    log.warning(
-        "Qdrant %s measures the rarity of words over all users together; from 1.19 on it is measured for each",
-        version,
-    )
-    return False
-
-
-def _vectors(settings: Store, dim: int) -> models.VectorParams:
-    """Quantised ones are beside the originals, which would stay in memory unless told to be on disk."""
-    return models.VectorParams(size=dim, distance=models.Distance.COSINE, on_disk=settings.quantize or None)
-
-
-def _quantization() -> models.ScalarQuantization:
-    """A quarter of the memory; the originals stay on disk and give the scores."""
-    return models.ScalarQuantization(
-        scalar=models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=0.99, always_ram=True)
-    )
+    if numbers < REQUIRED:
+        raise ConfigError(
+            f"Qdrant at {at.where} is version {version}, and 1.16 or later is needed: an older one ignores the"
+            " condition of a write, so that a memory could come back after it was deleted"
+        )
+    if numbers < OWN_IDF_SINCE:
+        log.warning(
+            "Qdrant %s measures the rarity of words over all users together; from 1.19 on it is measured for each",
+            version,
+        )
+    return numbers >= OWN_IDF_SINCE
 
 
 @contextmanager
 def _exists_already() -> Iterator[None]:
     try:
         yield
-    except UnexpectedResponse as error:
-        if error.status_code != 409 and b"already exists" not in error.content:
+    except Refused as error:
+        if not error.exists_already:
             raise

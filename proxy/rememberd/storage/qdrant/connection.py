@@ -1,58 +1,170 @@
-"""A connection to a Qdrant server: bounded in time, its errors ours, and nothing secret in them."""
+"""Requests to a Qdrant server or cluster, over any of its addresses: bounded in time, with our own errors."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import os
+from asyncio import Task
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import httpx
+import orjson
 from prometheus_client import Counter
-from qdrant_client import AsyncQdrantClient
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from rememberd.errors import ConfigError, StoreUnavailable
+from rememberd.storage.qdrant.nodes import Node, Nodes
+from rememberd.upstream.http_client import Client
+from rememberd.upstream.http_proxy import HttpProxies
 
 # Bounds every call, however slowly its answer drips; a recall has a shorter deadline of its own.
-CALL_SECONDS = 10
-_KEPT_CONNECTIONS = 64
+CALL_SECONDS = 10.0
+# When an answer takes longer, the next address is asked as well. A search takes 5 to 10 ms, and a recall must end
+# within 150; a page or a write takes 5 to 160 ms, and should not be made twice because a server is busy.
+SEARCH_PATIENCE_S, PATIENCE_S = 0.04, 1.0
+_AGAIN_S = 0.1  # while a collection is being made
+_BEING_MADE = b"0 of 0 read operations"
 
 failures = Counter("rememberd_qdrant_errors_total", "Calls that the Qdrant server refused or left unanswered")
 
 
+class Refused(StoreUnavailable):
+    """The server answered with this status instead of a result."""
+
+    def __init__(self, message: str, status: int, content: bytes) -> None:
+        super().__init__(message)
+        self.status, self.content = status, content
+
+    @property
+    def exists_already(self) -> bool:
+        return self.status == 409 or b"already exists" in self.content
+
+    @property
+    def is_final(self) -> bool:
+        """Would every other address say the same?"""
+        return self.status < 500
+
+    @property
+    def is_early(self) -> bool:
+        return self.status == 500 and _BEING_MADE in self.content
+
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    body: bytes
+    patience: float
+
+
 class Connection:
-    """`where` is the address as it may be shown."""
+    """`where` is the address, or the addresses, as they may be shown. Nothing is sent before the first call."""
 
-    def __init__(self, client: AsyncQdrantClient, url: str, call_seconds: float = CALL_SECONDS) -> None:
-        self.client, self.where, self._call_seconds = client, where(url), call_seconds
+    def __init__(self, urls: Sequence[str], api_key: str | None = None, call_seconds: float = CALL_SECONDS) -> None:
+        """Raises `ConfigError` for what is no URL."""
+        self.nodes = Nodes([_node(url) for url in urls], self._is_ready)
+        self.where = ", ".join(node.where for node in self.nodes.all)
+        self._call_seconds = call_seconds
+        self._client = Client(HttpProxies.of(os.environ))
+        # Compressed answers are streamed in several writes, each of which waits 40 ms for a delayed ACK. A request
+        # may be repeated on a new connection: all of ours are idempotent.
+        self._headers = {"accept-encoding": "identity", "content-type": "application/json", "idempotency-key": "-"}
+        if api_key:
+            self._headers["api-key"] = api_key
 
-    @asynccontextmanager
-    async def answered(self) -> AsyncIterator[None]:
+    async def ask(self, method: str, path: str, body: Any = None, *, patience: float = PATIENCE_S) -> Any:
+        """The result of a request that may be made twice without harm. Raises `StoreUnavailable`."""
+        request = Request(method, path, b"" if body is None else orjson.dumps(body), patience)
+        last: StoreUnavailable | None = None
         try:
             async with asyncio.timeout(self._call_seconds):
-                yield
-        except (ResponseHandlingException, UnexpectedResponse, ResourceExhaustedResponse, TimeoutError) as error:
+                while True:
+                    try:
+                        return await self._first_answer(request)
+                    except Refused as error:
+                        if not error.is_early:
+                            raise
+                        last = error
+                    await asyncio.sleep(_AGAIN_S)
+        except StoreUnavailable:
             failures.inc()
-            raise StoreUnavailable(f"Qdrant at {self.where}: {_reason(error)}") from error
+            raise
+        except TimeoutError as error:
+            failures.inc()
+            raise last or StoreUnavailable(f"Qdrant at {self.where}: no answer in time") from error
 
+    async def close(self) -> None:
+        await self.nodes.close()
+        self._client.close()
 
-def connect(url: str, api_key: str | None, call_seconds: float = CALL_SECONDS) -> Connection:
-    """Nothing is sent before the first call. Raises `ConfigError` for no such URL."""
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise ConfigError(f"memory.store.url must look like http://qdrant:6333, not {where(url)}")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every request
-    client = AsyncQdrantClient(
-        url,
-        timeout=CALL_SECONDS,
-        headers={"api-key": api_key} if api_key else None,
-        check_compatibility=False,  # it would ask at once, and block
-        # To localhost the client keeps no connection by default. No upper limit: httpx loses slots on a cancel.
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS),
-    )
-    return Connection(client, url, call_seconds)
+    async def _first_answer(self, request: Request) -> Any:
+        """Of the address whose turn it is, and after `patience`, or an error, of the next."""
+        waiting = self.nodes.in_turn()
+        if len(waiting) == 1:
+            return await self._answer(waiting[0], request)
+        asked: dict[Task[Any], Node] = {}
+        try:
+            while True:
+                if waiting:
+                    node = waiting.pop(0)
+                    asked[asyncio.create_task(self._answer(node, request))] = node
+                patience = request.patience if waiting else None
+                done, _ = await asyncio.wait(asked, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    node = asked.pop(task)
+                    error = task.exception()
+                    if error is None:
+                        for slow in asked.values():
+                            slow.leave_out()
+                        return task.result()
+                    if not isinstance(error, Refused):
+                        node.leave_out()
+                    elif error.is_final:
+                        raise error
+                    if not waiting and not asked:
+                        raise error
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+
+    async def _answer(self, node: Node, request: Request) -> Any:
+        status, content = await self._send(node, request)
+        if status != 200:
+            raise Refused(f"Qdrant at {node.where}: {_reason(request, status, content)}", status, content)
+        try:
+            found = orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            raise StoreUnavailable(f"Qdrant at {node.where}: the answer is not JSON") from error
+        node.answered()
+        return found.get("result", found)
+
+    async def _send(self, node: Node, request: Request) -> tuple[int, bytes]:
+        try:
+            response = await self._client.request(
+                request.method,
+                node.address,
+                request.path,
+                self._headers,
+                request.body,
+                read_timeout=self._call_seconds,
+            )
+            try:
+                parts = []
+                while part := await response.read():
+                    parts.append(part)
+                return response.status, b"".join(parts)
+            finally:
+                response.close()
+        except (OSError, TimeoutError) as error:
+            raise StoreUnavailable(f"Qdrant at {node.where}: {type(error).__name__}: {error}") from error
+
+    async def _is_ready(self, node: Node) -> bool:
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(1):
+                status, _ = await self._send(node, Request("GET", "/readyz", b"", 0))
+                return status == 200
+        return False
 
 
 def where(url: str) -> str:
@@ -61,14 +173,22 @@ def where(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def _reason(error: Exception) -> str:
-    match error:
-        case UnexpectedResponse(status_code=401 | 403):
-            return "it refuses memory.store.api_key"
-        case UnexpectedResponse():
-            return f"status {error.status_code}, {error.content[:200].decode(errors='replace')}"
-        case ResponseHandlingException():
-            return f"{type(error.source).__name__}: {error.source}"
-        case TimeoutError():
-            return "no answer in time"
-    return f"busy: {error}"
+def _node(url: str) -> Node:
+    try:
+        return Node.at(url.strip(), where(url.strip()))
+    except ValueError:
+        raise ConfigError(f"memory.store.url must look like http://qdrant:6333, not {where(url)}") from None
+
+
+def _reason(request: Request, status: int, content: bytes) -> str:
+    said = content[:200].decode(errors="replace")
+    if status == 401:
+        return "it refuses memory.store.api_key"
+    if status == 403 and (request.path.endswith("aliases") or request.method in ("PUT", "DELETE")):
+        return (
+            f"memory.store.api_key may not {request.method} {request.path}. It needs the right to manage collections"
+            f' and aliases (in a JWT: "access": "m"), not only to write to one collection. The server says: {said}'
+        )
+    if status == 403:
+        return f"memory.store.api_key may not {request.method} {request.path}, or strict mode forbids it: {said}"
+    return f"status {status}, {said}"

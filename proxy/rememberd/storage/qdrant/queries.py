@@ -1,21 +1,15 @@
-"""What the server store asks: the questions of `edge_queries` in the client's types. Every filter but those of a
-user is bound to one space."""
+"""The requests to a server, as JSON of its REST API. Every filter but those of a user is bound to one space."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from qdrant_client import models
-from qdrant_client.models import FieldCondition, Filter, MatchAny, MatchValue, QueryRequest, Range, SearchParams
-
-from rememberd.storage.payload import LIGHT, space_key
+from rememberd.storage.payload import NAMED_LIMIT, PINNED_LIMIT, STANDING_LIMIT, space_key
 from rememberd.types import Kind, Millis, Space, Sparse
 
-PINNED_LIMIT = 100
-STANDING_LIMIT = 200
-NAMED_LIMIT = 16
-
-Conditions = list[Any]
+Json = dict[str, Any]
+Conditions = list[Json]
 
 
 def in_space(space: Space) -> Conditions:
@@ -25,84 +19,76 @@ def in_space(space: Space) -> Conditions:
 def listed(space: Space, kind: Kind | None, slot: str | None, now: Millis | None) -> Conditions:
     """Those current at `now`, or all."""
     given = [_equals(key, value) for key, value in (("kind", kind), ("slot", slot)) if value is not None]
-    current = [] if now is None else [FieldCondition(key="until", range=Range(gt=now))]
+    current = [] if now is None else [{"key": "until", "range": {"gt": now}}]
     return in_space(space) + given + current
 
 
-def of_user(user: str) -> Filter:
-    return Filter(must=[_equals("user_id", user)])
+def of_user(user: str) -> Json:
+    return {"must": [_equals("user_id", user)]}
 
 
-def memories_of_user(user: str) -> Filter:
+def memories_of_user(user: str) -> Json:
     """Without its tombstones."""
-    living = FieldCondition(key="kind", match=MatchAny(any=["fact", "episode"]))
-    return Filter(must=[_equals("user_id", user), living])
+    return {"must": [_equals("user_id", user), _any("kind", ["fact", "episode"])]}
 
 
-def not_buried(space: Space) -> Filter:
-    return Filter(must_not=[_equals("buried", space_key(space))])
+def not_buried(spaces: Iterable[Space]) -> Json:
+    return {"must_not": [_any("buried", sorted({space_key(space) for space in spaces}))]}
 
 
-def vector_query(
-    space: Space, dense: list[float], now: Millis, limit: int, kind: Kind | None, shard: str | None, rescore: bool
-) -> QueryRequest:
-    """By meaning. `rescore`: the server searches rounded vectors; the scores are to be those of the whole ones."""
-    exactly = models.QuantizationSearchParams(rescore=True)
-    return QueryRequest(
-        query=dense,
-        using="dense",
-        filter=Filter(must=listed(space, kind, None, now)),
-        params=SearchParams(quantization=exactly) if rescore else None,
-        limit=limit,
-        with_payload=LIGHT,
-        shard_key=shard,
-    )
+def search(
+    space: Space,
+    dense: list[float],
+    sparse: Sparse,
+    now: Millis,
+    limit: int,
+    kind: Kind | None,
+    *,
+    own_idf: bool,
+    rescore: bool,
+) -> list[Json]:
+    """By meaning, among all and among the standing facts; the pinned; by words; and what names something that the
+    question names (the ids of its terms are the same). Without words the last two are missing.
 
-
-def keyword_query(
-    space: Space, sparse: Sparse, now: Millis, limit: int, kind: Kind | None, shard: str | None, own_idf: bool
-) -> QueryRequest:
-    """By words. `own_idf`: a word's rarity is that in this space, not that among everybody's memories."""
-    corpus = models.IdfCorpusParams(corpus=Filter(must=in_space(space)))
-    return QueryRequest(
-        query=models.SparseVector(indices=sparse.indices, values=sparse.values),
-        using="bm25",
-        filter=Filter(must=listed(space, kind, None, now)),
-        params=SearchParams(idf=corpus) if own_idf else None,
-        limit=limit,
-        with_payload=LIGHT,
-        shard_key=shard,
-    )
-
-
-def pinned(space: Space, now: Millis, kind: Kind | None, shard: str | None) -> QueryRequest:
-    wanted = [*listed(space, kind, None, now), _equals("pinned", "yes")]
-    return QueryRequest(filter=Filter(must=wanted), limit=PINNED_LIMIT, with_payload=LIGHT, shard_key=shard)
-
-
-def standing(
-    space: Space, dense: list[float], now: Millis, kind: Kind | None, shard: str | None, rescore: bool
-) -> QueryRequest:
-    """The nearest facts that may be called for unasked."""
-    asked = vector_query(space, dense, now, STANDING_LIMIT, kind, shard, rescore)
-    wanted = [*listed(space, kind, None, now), _equals("standing", "yes")]
-    return asked.model_copy(update={"filter": Filter(must=wanted)})
-
-
-def named(space: Space, sparse: Sparse, now: Millis, kind: Kind | None, shard: str | None) -> QueryRequest:
-    """What names something that the question names; the ids of its terms are the same."""
-    condition = FieldCondition(key="names", match=MatchAny(any=sparse.indices))
-    wanted = Filter(must=[*listed(space, kind, None, now), condition])
-    return QueryRequest(filter=wanted, limit=NAMED_LIMIT, with_payload=LIGHT, shard_key=shard)
+    `own_idf`: a word's rarity is that in this space, not that among everybody's memories. `rescore`: the server
+    searches rounded vectors; the scores are to be those of the whole ones."""
+    wanted = listed(space, kind, None, now)
+    near: Json = {"query": dense, "using": "dense"}
+    if rescore:
+        near["params"] = {"quantization": {"rescore": True}}
+    asked = [
+        near | {"filter": {"must": wanted}, "limit": limit},
+        near | {"filter": {"must": [*wanted, _equals("standing", "yes")]}, "limit": STANDING_LIMIT},
+        {"filter": {"must": [*wanted, _equals("pinned", "yes")]}, "limit": PINNED_LIMIT},
+    ]
+    if sparse.indices:
+        words: Json = {"query": sparse_vector(sparse), "using": "bm25"}
+        if own_idf:
+            words["params"] = {"idf": {"corpus": {"must": in_space(space)}}}
+        asked.append(words | {"filter": {"must": wanted}, "limit": limit})
+        asked.append({"filter": {"must": [*wanted, _any("names", sparse.indices)]}, "limit": NAMED_LIMIT})
+    return asked
 
 
 def below(order: int | None) -> Conditions:
-    return [] if order is None else [FieldCondition(key="order", range=Range(lt=order))]
+    return [] if order is None else [{"key": "order", "range": {"lt": order}}]
 
 
 def at(order: int) -> Conditions:
     return [_equals("order", order)]
 
 
-def _equals(key: str, value: str | int) -> FieldCondition:
-    return FieldCondition(key=key, match=MatchValue(value=value))
+def vectors(dense: list[float] | None, sparse: Sparse | None) -> Json:
+    return {} if dense is None or sparse is None else {"dense": dense, "bm25": sparse_vector(sparse)}
+
+
+def sparse_vector(sparse: Sparse) -> Json:
+    return {"indices": sparse.indices, "values": sparse.values}
+
+
+def _equals(key: str, value: str | int) -> Json:
+    return {"key": key, "match": {"value": value}}
+
+
+def _any(key: str, values: Sequence[str] | Sequence[int]) -> Json:
+    return {"key": key, "match": {"any": values}}

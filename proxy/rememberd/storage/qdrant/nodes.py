@@ -1,0 +1,87 @@
+"""The addresses of a cluster: which is asked next, which are left out, and when they are taken back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from asyncio import Task
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import urlsplit
+
+from rememberd.upstream.http_client import Address, address
+
+PORT = 6333
+_FIRST_REST_S, _LONGEST_REST_S = 0.5, 15.0
+
+log = logging.getLogger("rememberd.store")
+
+
+class Node:
+    """One address. After a failure or a slow answer it is left out, for longer each time, until it is ready again."""
+
+    def __init__(self, to: Address, where: str) -> None:
+        self.address, self.where = to, where
+        self.left_out = False
+        self.rests_until = 0.0
+        self._failures = 0
+
+    @classmethod
+    def at(cls, url: str, where: str) -> Node:
+        """Without a port, Qdrant's own is meant. Raises `ValueError`."""
+        if not url.startswith(("http://", "https://")):
+            raise ValueError("is no address of a server")
+        to = address(url)
+        if urlsplit(url).port is None:
+            to = to._replace(origin=to.origin._replace(port=PORT), host=f"{to.host}:{PORT}")
+        return cls(to, where)
+
+    def leave_out(self) -> None:
+        if not self.left_out:
+            log.warning("Qdrant at %s does not answer, or too slowly: the other addresses are asked", self.where)
+        self.left_out = True
+        self.rests_until = time.monotonic() + min(_FIRST_REST_S * 2**self._failures, _LONGEST_REST_S)
+        self._failures += 1
+
+    def take_back(self) -> None:
+        self.left_out = False
+        log.warning("Qdrant at %s answers again", self.where)
+
+    def answered(self) -> None:
+        if not self.left_out:
+            self._failures = 0
+
+
+class Nodes:
+    """`is_ready` asks a node that was left out whether it may be used again. No request of a user waits for it."""
+
+    def __init__(self, nodes: Sequence[Node], is_ready: Callable[[Node], Awaitable[bool]]) -> None:
+        self.all, self._is_ready = list(nodes), is_ready
+        self._next = random.randrange(len(self.all))  # noqa: S311 - spreads the processes over the nodes
+        self._asking: dict[str, Task[None]] = {}
+
+    def in_turn(self) -> list[Node]:
+        """The nodes in the order in which this request is to try them: those left out come last."""
+        self._next = (self._next + 1) % len(self.all)
+        turn = self.all[self._next :] + self.all[: self._next]
+        resting = [node for node in turn if node.left_out]
+        for node in resting:
+            if time.monotonic() >= node.rests_until and node.where not in self._asking:
+                self._asking[node.where] = asyncio.create_task(self._ask(node))
+        return [node for node in turn if not node.left_out] + resting
+
+    async def close(self) -> None:
+        asking = list(self._asking.values())
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+    async def _ask(self, node: Node) -> None:
+        try:
+            if await self._is_ready(node):
+                node.take_back()
+            else:
+                node.leave_out()
+        finally:
+            del self._asking[node.where]
