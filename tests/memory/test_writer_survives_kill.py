@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rememberd.memory.learn import writer as writer_module
 from rememberd.memory.learn.writer import Writer
 from rememberd.types import Receipt, Space
 from tests.support.queue_contract import turn
@@ -113,3 +115,34 @@ async def test_a_writer_may_die_at_any_step(tmp_path: Path, after: bool, power_c
         stands, died = await life_of(tmp_path / str(calls), calls, after=after, power_cut=power_cut)
         assert stands == undisturbed, f"died at call {calls}"
     assert calls > 20
+
+
+async def test_a_writer_that_is_killed_again_and_again_gets_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a backlog, while recalls leave no quiet moment for a flush: of what each writer has stored, the next one
+    does only the last again."""
+    monkeypatch.setattr(writer_module, "FLUSH_FIRST_S", 0.001)
+    rig = Rig(tmp_path)
+    for number in range(400):
+        await rig.queue.put(turn(f"t{number}", f"user-{number}", text="I like tea.", at=number + 1))
+
+    def left() -> int:
+        return int(rig.database.read("SELECT count(*) FROM turns")[0][0])
+
+    for _ in range(3):
+        before = left()
+        writer = rig.writer()
+        writer.quiet_for = lambda: 0.0
+        running = asyncio.create_task(writer.run(asyncio.Event()))
+        async with asyncio.timeout(60):
+            while left() == before:
+                await asyncio.sleep(0.001)
+        running.cancel()
+        await asyncio.wait({running})
+        rig.store.power_cut()
+        assert 0 < left() < before
+        await rig.queue.release()
+    await rig.drain()
+    assert all(len(rig.texts(Space(f"user-{number}"))) == 2 for number in range(400))
+    await rig.database.close()

@@ -17,8 +17,8 @@ def build_privacy(settings: Settings) -> Privacy:
     return Privacy(settings.memory.private_scopes or (), settings.memory.private_classes or ())
 
 
-def build_embedder(settings: Settings) -> FastEmbedder:
-    return FastEmbedder(settings.memory.embedding.model, settings.memory.embedding.path)
+def build_embedder(settings: Settings, nice: int = 0) -> FastEmbedder:
+    return FastEmbedder(settings.memory.embedding.model, settings.memory.embedding.path, nice=nice)
 
 
 def build_audit_log(settings: Settings, seal: Encryption) -> AuditLog:

@@ -36,6 +36,8 @@ from rememberd.wiring.queue import QueueBundle, open_queue, risks
 
 log = logging.getLogger("rememberd.app")
 
+_LEARNING_NICE = 5  # people wait for the embedding of a question, nobody for that of a turn
+
 SAME = "same"  # as `memory.extract.model`: the model that answered
 
 
@@ -55,7 +57,7 @@ async def running_writer(
         and deployment(None).lane(CHAT) == "translate"
     ):
         load_litellm()  # before anybody waits for the store: the import takes seconds
-    embedder = build_embedder(settings)
+    embedder = build_embedder(settings, nice=_LEARNING_NICE)
     await embedder.start()
     try:
         async with (

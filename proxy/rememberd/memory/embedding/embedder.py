@@ -7,6 +7,8 @@ import ctypes
 import json
 import logging
 import math
+import os
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Thread
+from threading import Thread, get_native_id
 from typing import Any, TypeVar
 
 import numpy as np
@@ -47,11 +49,11 @@ log = logging.getLogger("rememberd.embed")
 class _Thread:
     """Makes calls one after the other. An executor, which has futures of its own, takes .2 ms more for each."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, nice: int) -> None:
         self._calls: SimpleQueue[tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]] | None] = (
             SimpleQueue()
         )
-        Thread(target=self._work, name=name, daemon=True).start()
+        Thread(target=self._work, args=(nice,), name=name, daemon=True).start()
 
     def call(self, function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
         """One that is cancelled before its turn is not made."""
@@ -63,7 +65,9 @@ class _Thread:
         """After the calls that wait."""
         self._calls.put(None)
 
-    def _work(self) -> None:
+    def _work(self, nice: int) -> None:
+        if nice and sys.platform == "linux":  # elsewhere it would be the whole process
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), nice)
         while (call := self._calls.get()) is not None:
             result, function, arguments = call
             if result.cancelled():
@@ -94,16 +98,20 @@ class FastEmbedder:
 
     The model is the packaged one; "multilingual", packaged too; the one in the directory `path` (model.onnx,
     tokenizer.json and tokenizer_config.json, mean pooling); or `model`, a name that fastembed knows and can download.
-    `dim` is known once `start` has returned. `cache_size` counts recent texts; each costs about 2 kB.
+    `dim` is known once `start` has returned. `cache_size` counts recent texts; each costs about 2 kB. Of an embedder
+    with a `nice` above 0 the processor takes care last, as the command `nice` does.
     """
 
-    def __init__(self, model: str | None = None, path: str | None = None, cache_size: int = 512) -> None:
+    def __init__(
+        self, model: str | None = None, path: str | None = None, cache_size: int = 512, nice: int = 0
+    ) -> None:
         packaged = MULTILINGUAL if model == "multilingual" else PACKAGED
         self._directory = Path(path).expanduser() if path else packaged
         self._model = None if path or packaged is MULTILINGUAL else model
         self.name = self._model or self._directory.name
         self.gain = GAINS.get(self.name, 1.0)
         self.dim = 0
+        self._nice = nice
         self._encode: Encode | None = None
         # One thread, one text at a time: vectors of an int8 model depend on the batch they were made in.
         self._thread: _Thread | None = None
@@ -125,7 +133,7 @@ class FastEmbedder:
     async def start(self) -> None:
         """Load the model off the event loop. Raises `ConfigError` for a model that is not there or broken, and
         `EmbedderUnavailable` for one that cannot be downloaded now."""
-        self._thread = _Thread("embed")
+        self._thread = _Thread("embed", self._nice)
         self._loading = self._thread.call(self._load)
         self._encode, self.dim = await self._loading
 

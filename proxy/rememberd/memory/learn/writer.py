@@ -38,9 +38,12 @@ T = TypeVar("T")
 
 BATCH = 16
 POLL_S = 0.1
-# A flush of the embedded store stalls recalls (measured: 0.1 to 0.5 s), so it waits for a quiet moment.
+# A flush of the embedded store stalls recalls (measured: 0.1 to 0.5 s), so it waits for a quiet moment. But turns that
+# were not flushed are done again by the next process. Under a backlog no quiet moment comes, and a writer that is
+# killed again and again would do the same turns for ever: flushes may take a hundredth of its time there.
 QUIET_S = 0.5
-FLUSH_EVERY_S = 300.0
+FLUSH_EVERY_S, FLUSH_FIRST_S = 300.0, 2.0
+FLUSH_SHARE = 0.01
 MAX_ATTEMPTS = 5
 MAX_DELAY_S = 300.0
 MAX_OUTAGE_DELAY_S = 10.0
@@ -93,6 +96,7 @@ class Writer:
         self.quiet_for, self.keep_receipts_ms, self.clock = quiet_for, keep_receipts_ms, clock
         self._settled: list[str] = []
         self._flushed_at = self._stepped_at = time.monotonic()
+        self._flush_took = FLUSH_FIRST_S * FLUSH_SHARE
         self._expired_at = -HOUR_S
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -100,8 +104,8 @@ class Writer:
         while not stop.is_set():
             claims = await self._insist(stop, partial(self.queue.claim, BATCH)) or []
             # No two claims of a batch are of one user, so side by side they keep each user's order.
-            await asyncio.gather(*(self._insist(stop, partial(self._process, claim)) for claim in claims))
-            await self._insist(stop, partial(self._flush_when_due, idle=not claims))
+            await asyncio.gather(*(self._begun(stop, claim, place) for place, claim in enumerate(claims)))
+            await self._insist(stop, partial(self._flush_when_due, idle=not claims, behind=len(claims) == BATCH))
             await self._insist(stop, self._expire_hourly)
             if not claims:
                 await _wait(stop, POLL_S)
@@ -109,6 +113,12 @@ class Writer:
             await self._flush()
         except MemoryUnavailable as error:
             log.warning("stopping unflushed, the turns come back at the next start: %s", error)
+
+    async def _begun(self, stop: asyncio.Event, claim: Claim, place: int) -> None:
+        """Not all claims of a batch in the same round of the event loop: recalls come between them."""
+        for _ in range(place):
+            await asyncio.sleep(0)
+        await self._insist(stop, partial(self._process, claim))
 
     def alive(self, patience_s: float = STUCK_S) -> bool:
         """False when a step that was begun has neither ended nor failed for so long."""
@@ -232,14 +242,17 @@ class Writer:
         TURNS.labels("retried").inc()
         log.warning("turn %s failed, again in %.1f s: %s", turn.id, delay, kind)
 
-    async def _flush_when_due(self, *, idle: bool) -> None:
+    async def _flush_when_due(self, *, idle: bool, behind: bool) -> None:
         quiet = self.quiet_for is None or self.quiet_for() >= QUIET_S
-        if (idle and quiet) or time.monotonic() - self._flushed_at >= FLUSH_EVERY_S:
+        most = min(FLUSH_EVERY_S, self._flush_took / FLUSH_SHARE) if behind else FLUSH_EVERY_S
+        if (idle and quiet) or time.monotonic() - self._flushed_at >= most:
             await self._flush()
 
     async def _flush(self) -> None:
+        began = time.monotonic()
         await self.store.flush()
         self._flushed_at = time.monotonic()
+        self._flush_took = self._flushed_at - began
         if self._settled:
             await self.queue.ack(self._settled)
             self._settled.clear()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
 _TABLES = Path(__file__).parent / "tables"
@@ -36,14 +36,32 @@ class Row:
     only: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of one language, and its lists of words as patterns."""
+    """The rows of one language, and its lists of words as patterns. They are compiled when a text first needs them:
+    all languages' would take a second, and most people write one or two."""
 
-    language: str
-    rows: tuple[Row, ...]
-    lists: dict[str, re.Pattern[str]] = field(hash=False)
-    vocabulary: frozenset[str] = field(hash=False)
+    def __init__(self, file: Path) -> None:
+        macros, lists, self._rows = dict(_BUILT_IN), dict[str, str](), list[tuple[str, str]]()
+        for kind, name, text in _lines(file):
+            if kind == "macro":
+                macros[name] = f"(?:{text})"
+            elif kind == "list":
+                lists[name] = text
+            else:
+                self._rows.append((name, text))
+        self.language, self._lists, self._expand = file.stem, lists, _expander(macros)
+        written = [*macros.values(), *lists.values(), *(line for _, line in self._rows)]
+        self.vocabulary = frozenset(_literals(" ".join(written)))
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        rows = (_row(slot, line, self._expand) for slot, line in self._rows)
+        return tuple(sorted(rows, key=lambda row: not row.ends))
+
+    @cached_property
+    def lists(self) -> dict[str, re.Pattern[str]]:
+        spaced = self.language not in UNSPACED
+        return {name: _words(self._expand(text), spaced) for name, text in self._lists.items()}
 
     def has(self, name: str, text: str) -> bool:
         return self.lists.get(name, _NEVER).search(text) is not None
@@ -53,7 +71,7 @@ class Table:
 def tables() -> tuple[Table, ...]:
     """English first."""
     files = sorted(_TABLES.glob("[a-z][a-z].txt"), key=lambda file: (file.stem != "en", file.stem))
-    return tuple(_table(file) for file in files)
+    return tuple(map(Table, files))
 
 
 @lru_cache(maxsize=64)  # a sentence is asked about ten times in a row
@@ -81,24 +99,6 @@ def _literals(patterns: str) -> set[str]:
     return {
         word.casefold() for word in re.findall(r"[^\W\d_]+", plain) if len(word) > 1 or word.casefold() in "iàyoaeéия"
     }
-
-
-def _table(file: Path) -> Table:
-    macros, lists, rows = dict(_BUILT_IN), dict[str, str](), list[tuple[str, str]]()
-    for kind, name, text in _lines(file):
-        if kind == "macro":
-            macros[name] = f"(?:{text})"
-        elif kind == "list":
-            lists[name] = text
-        else:
-            rows.append((name, text))
-    expand = _expander(macros)
-    return Table(
-        file.stem,
-        tuple(sorted((_row(slot, line, expand) for slot, line in rows), key=lambda row: not row.ends)),
-        {name: _words(expand(text), spaced=file.stem not in UNSPACED) for name, text in lists.items()},
-        frozenset(_literals(" ".join([*macros.values(), *lists.values(), *(line for _, line in rows)]))),
-    )
 
 
 def _lines(file: Path) -> Iterator[tuple[str, str, str]]:
