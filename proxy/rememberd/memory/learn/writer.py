@@ -38,9 +38,9 @@ T = TypeVar("T")
 
 BATCH = 16
 POLL_S = 0.1
-# A flush of the embedded store stalls recalls (measured: 0.1 to 0.5 s), so it waits for a quiet moment. But turns that
-# were not flushed are done again by the next process. Under a backlog no quiet moment comes, and a writer that is
-# killed again and again would do the same turns for ever: flushes may take a hundredth of its time there.
+# A flush of the embedded store stalls recalls (measured: 0.1 to 0.5 s), so it waits for a quiet moment. But turns
+# that were not flushed are done again by the next process. No quiet moment comes under a backlog: a writer that is
+# killed again and again would do the same turns for ever. So flushes may take a hundredth of its time there.
 QUIET_S = 0.5
 FLUSH_EVERY_S, FLUSH_FIRST_S = 300.0, 2.0
 FLUSH_SHARE = 0.01
