@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -168,26 +168,15 @@ class Candidates:
             self.named[rows],
         )
 
-    def followed_by(self, others: Candidates) -> Candidates:
-        """These rows, then the others, which are of the same search."""
-        joined: dict[str, Any] = {}
-        for field in fields(self):
-            one, two = getattr(self, field.name), getattr(others, field.name)
-            named = isinstance(one, DictColumn)
-            joined[field.name] = (
-                DictColumn(np.append(one.codes, two.codes), one.book) if named else np.append(one, two)
-            )
-        return Candidates(**joined)
-
     def nearest(self, least: float) -> dict[str, float]:
         """Cosines by id, from the highest down to `least`; ties by id."""
         near = self.take(self.dense >= least)
         near = near.take(np.lexsort((near.ids, -near.dense)))
         return dict(zip(near.names(), near.dense.tolist(), strict=True))
 
-    def names(self) -> list[str]:
-        """The ids as text."""
-        return [each.decode() for each in self.ids.tolist()]
+    def names(self, rows: Rows = slice(None)) -> list[str]:
+        """The ids of these rows, in the order of `rows`, as text."""
+        return [each.decode() for each in self.ids[rows].tolist()]
 
     def __len__(self) -> int:
         return len(self.ids)

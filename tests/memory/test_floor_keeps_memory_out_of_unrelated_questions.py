@@ -14,9 +14,9 @@ import pytest
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.recall.budget import pack
-from rememberd.memory.recall.rank import rank
+from rememberd.memory.recall.rank import Asked, rank
 from rememberd.memory.recall.recall import Recall
-from rememberd.memory.recall.relevance import relevant
+from rememberd.memory.recall.relevance import relevant, supports
 from rememberd.search_results import Candidate, Candidates
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.types import Evidence, Memory, Source, Space
@@ -90,11 +90,13 @@ async def test_pinned_memories_pass_the_floor(recall: Recall) -> None:
 
 def test_no_memories_are_relevant_to_nothing() -> None:
     """An empty store has no best memory."""
-    assert len(relevant("Where do I live?", 1, Candidates.of([]))) == 0
+    nobody = Candidates.of([])
+    assert len(relevant(Asked("Where do I live?"), nobody, supports(1, nobody))) == 0
 
 
 def test_a_pinned_memory_speaks_for_itself_alone() -> None:
     """However near to the question, it does not let the others in."""
     near = Candidate("near", 0.9, 0.0, "fact", NOW, 9, 0, True, None, None, None, None)
     far = near._replace(id="far", dense=0.1, pinned=False)
-    assert relevant("Why is the sky blue?", 2, Candidates.of([near, far])).names() == ["near"]
+    both = Candidates.of([near, far])
+    assert relevant(Asked("Why is the sky blue?"), both, supports(2, both)).tolist() == [True, False]

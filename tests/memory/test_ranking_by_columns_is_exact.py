@@ -14,7 +14,7 @@ from rememberd.memory.recall.block import FRAME_COST, HEADER_COST
 from rememberd.memory.recall.budget import BEST, pack
 from rememberd.memory.recall.dates import DAY_MS, asked_about
 from rememberd.memory.recall.rank import FAINT, WEIGHTS, Feature, rank
-from rememberd.memory.recall.relevance import support
+from rememberd.memory.recall.relevance import supports
 from rememberd.search_results import Candidate, Candidates
 from rememberd.storage.edge.socket_protocol import pack_candidates, unpack_candidates
 
@@ -169,10 +169,10 @@ def test_candidates_are_the_same_on_the_other_side_of_the_socket(seed: int) -> N
     assert list(unpack_candidates(*pack_candidates(Candidates.of(found)))) == found
 
 
-def test_support_is_that_of_the_best_memory() -> None:
-    """Meaning and words of one memory, not the best of each of two."""
+def test_support_is_of_each_memory_by_itself() -> None:
+    """By its own meaning and its own words."""
     both = Candidates.of(candidates(random.Random(3), 50))
-    assert support(3, both) == pytest.approx(max(support_of(each, 50) for each in both))
+    assert supports(3, both).tolist() == pytest.approx([support_of(each, 50) for each in both])
 
 
 def support_of(each: Candidate, count: int) -> float:

@@ -143,7 +143,7 @@ async def test_an_embedder_without_meaning_has_no_topics() -> None:
     embedder = EmbedderFake()
     needs = await learn(embedder)
     vector = await embedder.dense("What should I cook tonight?")
-    assert needs.called_for(vector, advice=True) == {}
+    assert needs.asked(vector, advice=True) == ({}, None)
     assert needs.topics_of(await embedder.dense("I'm vegan."), "diet") is None
 
 

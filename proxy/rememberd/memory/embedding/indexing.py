@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from rememberd.memory.recall.block import ANSWER_WORDS, USER_WORDS, cut, line_cost, sides
+from rememberd.memory.recall.handed_in import all_typed
 from rememberd.memory.recall.names import label_of, names_in
 from rememberd.memory.recall.needs import learn
 from rememberd.memory.recall.rank import Feature, features
@@ -14,7 +15,7 @@ from rememberd.ports import Embedder
 from rememberd.types import Memory, Millis, Point
 
 # Raise it with any change of what `to_point` computes: points of an earlier version are then written again.
-VERSION = 2
+VERSION = 3
 
 MOST_NAMES = 64  # of one memory; a long list of them is not what it is about
 
@@ -50,11 +51,16 @@ class _Read(NamedTuple):
 def _read(memory: Memory) -> _Read:
     """What the words of a memory say by themselves; a long exchange takes tens of milliseconds."""
     said, _ = sides(memory)
+    seen = features(said)
+    if memory.private:
+        seen |= Feature.PRIVATE
+    if all_typed(said):
+        seen |= Feature.TYPED
     cost = line_cost(memory)
     return _Read(
         cost,
         answer_tokens=0 if memory.kind == "fact" else cost - line_cost(memory, answers=False),
-        features=int(features(said) | (Feature.PRIVATE if memory.private else Feature(0))),
+        features=int(seen),
         label=label_of(said) if memory.kind == "episode" and not memory.speaker else None,
         names=[*names_in(said)[:MOST_NAMES], *(memory.speaker or "").split()],
     )

@@ -70,7 +70,8 @@ _TAG = re.compile(
     + ")",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"[\u2e80-\ud7ff\uf900-\ufaff]|[^\s\u2e80-\ud7ff\uf900-\ufaff]{1,24}")
+_WORD_CHARS = 24  # of an endless word that count as one
+_WORD = re.compile(rf"[\u2e80-\ud7ff\uf900-\ufaff]|[^\s\u2e80-\ud7ff\uf900-\ufaff]{{1,{_WORD_CHARS}}}")
 
 
 def tokens(text: str) -> int:
@@ -122,7 +123,7 @@ def clean(text: str) -> str:
 
 def cut(text: str, words: int) -> str:
     """The first `words` words (a CJK character counts as one, an endless word as several)."""
-    if len(text) <= words:
+    if len(text) <= words or (text.isascii() and len(text.split()) + len(text) // _WORD_CHARS <= words):
         return text
     ends = [match.end() for match in _WORD.finditer(text)]
     return text if len(ends) <= words else text[: ends[words - 1]] + "…"
@@ -134,16 +135,16 @@ def sides(memory: Memory) -> tuple[str, str]:
     return said.removeprefix("User:"), answer
 
 
-def line(memory: Memory, question: Set[str] = frozenset(), *, answers: bool = True) -> str:
+def line(memory: Memory, question: Set[str] = frozenset(), *, answers: bool = True, typed: bool = False) -> str:
     """One line of the block: a fact as it is, an episode cut to size with who said it and what was pasted.
 
     Of a long message the passage with most of the words of `question`, for no more tokens than its beginning costs.
-    The assistant's words only with `answers`."""
+    The assistant's words only with `answers`. `typed`: the user's message is known to be `all_typed`."""
     if memory.kind == "fact":
         return "- " + cut(clean(memory.text), USER_WORDS)
     said, answer = sides(memory)
     speaker = "" if not memory.speaker and label_of(said) else f"{clean(memory.speaker or '') or 'User'}: "
-    said = mark(said)
+    said = said if typed else mark(said)
     shown = speaker + bracket(cut(clean(said), USER_WORDS))
     if question and "…" in shown[-2:]:
         passage = speaker + bracket(cut(clean(best_passage(said, question)), USER_WORDS))
@@ -165,9 +166,16 @@ def without_block(text: str) -> str:
     return _BLOCK.sub("", text).strip() if "<memory>" in text else text
 
 
-def render(memories: Sequence[Memory], question: str = "", *, answers: bool = True, offset: Millis = 0) -> str:
+def render(
+    memories: Sequence[Memory],
+    question: str = "",
+    *,
+    answers: bool = True,
+    offset: Millis = 0,
+    typed: Set[str] = frozenset(),
+) -> str:
     """`<memory>…</memory>`: pinned first, then by time, one header a day; "" for no memories. `offset` is that of the
-    user's time zone.
+    user's time zone, `typed` the ids of messages that are known to be `all_typed`.
 
     Costs at most FRAME_COST, a HEADER_COST for each day (of the pinned and of the others), and each `line_cost`."""
     if not memories:
@@ -176,5 +184,5 @@ def render(memories: Sequence[Memory], question: str = "", *, answers: bool = Tr
     for memory in sorted(memories, key=lambda m: (not m.pinned, m.valid_from, m.kind, m.id)):
         if group != (group := (memory.pinned, day(memory.valid_from + offset))):
             lines.append(f"[{group[1]}]")
-        lines.append(line(memory, asked, answers=answers))
+        lines.append(line(memory, asked, answers=answers, typed=memory.id in typed))
     return "\n".join([*lines, TAIL])

@@ -28,6 +28,11 @@ def mark(said: str) -> str:
     )
 
 
+def all_typed(said: str) -> bool:
+    """Is nothing of the user's message handed in? Then its line needs no marks."""
+    return mark(said) == said
+
+
 def bracket(marked: str) -> str:
     """ "Translate: [pasted: I live in Rome.]": marked words as they are shown, between the only brackets there."""
     return _MARKED.sub(lambda found: f"[pasted: {found[0].translate(_SHOWN)}]", marked)

@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +48,7 @@ class Sorter:
     """Sorts vectors into labels, any number of them for each."""
 
     examples: Floats
-    weights: Floats  # a column a label
-    threshold: float
+    weights: Floats  # a column a label, over its threshold
     f1: float
 
     @classmethod
@@ -59,13 +58,27 @@ class Sorter:
         weights = inverse @ wanted
         left_out = wanted - weights / np.diag(inverse)[:, None]
         f1, threshold = max((_f1(left_out > each, labels), each) for each in np.arange(0.1, 0.6, 0.025).tolist())
-        return cls(vectors.astype(np.float32), weights, threshold, f1)
+        return cls(vectors.astype(np.float32), (weights / threshold).astype(np.float32), f1)
 
     def scores(self, vector: Sequence[float]) -> Floats:
         """For each label; 1 is the threshold."""
-        near = _similarity(np.asarray(vector, dtype=np.float32), self.examples)
-        found: Floats = near @ self.weights / self.threshold
+        found: Floats = _similarity(np.asarray(vector, dtype=np.float32), self.examples) @ self.weights
         return found
+
+    def beside(self, other: Sorter) -> Sorter:
+        """Both in one: the labels of this one, then those of the other, each from its own examples."""
+        (rows, columns), (more_rows, more_columns) = self.weights.shape, other.weights.shape
+        weights = np.zeros((rows + more_rows, columns + more_columns), np.float32)
+        weights[:rows, :columns], weights[rows:, columns:] = self.weights, other.weights
+        return Sorter(np.concatenate([self.examples, other.examples]), weights, min(self.f1, other.f1))
+
+
+class Asked(NamedTuple):
+    """`topics` that a question needs, and how clearly, from 1 on; `personal`: from 1 on it is about the asker's own
+    life or people in it. Empty and None where that cannot be told."""
+
+    topics: dict[str, float]
+    personal: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +86,7 @@ class Needs:
     topics: tuple[str, ...]
     sensitive: frozenset[str]
     statements: Sorter
-    questions: Sorter
-    personal: Sorter
+    questions: Sorter  # into the topics, and as the last label whether it is personal
 
     def topics_of(self, statement: Sequence[float], slot: str | None) -> str | None:
         """The topics of a fact with this vector and slot, joined by spaces; None for none."""
@@ -84,20 +96,14 @@ class Needs:
             found += [each for each, score in scores if score >= (SURELY_STYLE if each == STYLE else 1)]
         return " ".join(dict.fromkeys(found)) or None
 
-    def called_for(self, question: Sequence[float], *, advice: bool) -> dict[str, float]:
-        """The topics that a question with this vector needs, and how clearly, from 1 on. `advice` is asked for."""
+    def asked(self, question: Sequence[float], *, advice: bool) -> Asked:
+        """Of the question with this vector. `advice` is asked for."""
         if min(self.questions.f1, self.statements.f1) < SORTED:
-            return {}
-        scores = zip(self.topics, self.questions.scores(question).tolist(), strict=True)
-        return {
-            topic: each
-            for topic, each in scores
-            if each >= (1 if advice and topic not in self.sensitive else CLEARLY)
-        }
-
-    def how_personal(self, question: Sequence[float]) -> float | None:
-        """From 1 on it is about the asker's own life or people in it. None where that cannot be told."""
-        return float(self.personal.scores(question)[0]) if self.personal.f1 >= SORTED else None
+            return Asked({}, None)
+        *scores, personal = self.questions.scores(question).tolist()
+        least = {topic: 1 if advice and topic not in self.sensitive else CLEARLY for topic in self.topics}
+        clear = {topic: each for topic, each in zip(self.topics, scores, strict=True) if each >= least[topic]}
+        return Asked(clear, personal)
 
 
 LEARNED: dict[tuple[str, int], Needs] = {}  # by the name and the dimension of an embedder
@@ -137,7 +143,7 @@ async def _fit(embedder: Embedder, cache: Path | None) -> Needs:
         return Sorter.fit([vectors[text] for text, _ in examples], wanted)
 
     fitted = await asyncio.to_thread(
-        lambda: (sorter(statements, topics), sorter(questions, topics), sorter(own, ["own"]))
+        lambda: (sorter(statements, topics), sorter(questions, topics).beside(sorter(own, ["own"])))
     )
     return Needs(topics, frozenset(read["sensitive"]), *fitted)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from difflib import SequenceMatcher
 from enum import IntFlag
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rememberd.memory.recall.dates import DAY_MS, MONTHS, asked_about
+from rememberd.memory.recall.dates import DAY_MS, MONTHS, Span, asked_about
 from rememberd.search_results import Bools, Candidates, Floats, Ints, Rows
 from rememberd.types import Millis
 
@@ -71,6 +71,7 @@ class Feature(IntFlag):
     ASKS = 4
     TELLS = 8
     PRIVATE = 16  # no feature of the text: its owner marked it
+    TYPED = 32  # nothing of the message was handed in (`handed_in.all_typed`)
 
 
 def having(cue: Feature, found: Candidates) -> Bools:
@@ -113,6 +114,22 @@ def _alike(one: str, other: str) -> bool:
     return SequenceMatcher(None, one, other).ratio() >= MISSPELT
 
 
+class Asked(NamedTuple):
+    """A question, with what all steps of a recall need to know of it.
+
+    `speakers`: whom it names of those who speak in the memories; `terms`: how many BM25 terms it has; `span`: the
+    days that it names; `personal`: how clearly it is about the asker's life, from 1 on (None: unknown); `by_words`:
+    nothing is known of its meaning; `conversation`: the one in which it is asked."""
+
+    text: str
+    speakers: Collection[str] = ()
+    terms: int = 1
+    span: Span | None = None
+    personal: float | None = None
+    by_words: bool = False
+    conversation: str | None = None
+
+
 def rank(
     question: str,
     found: Candidates,
@@ -120,104 +137,90 @@ def rank(
     conversation: str | None = None,
     weights: Weights = WEIGHTS,
 ) -> Candidates:
-    """`scored` without the scores."""
-    return scored(question, found, now, conversation, weights)[0]
+    """Best first; ties by id, so that the same memories always give the same block. `conversation` is the one in
+    which the question is asked."""
+    found = by_id(found)
+    speakers = named(question, found.speaker.present())
+    asked = Asked(question, speakers, span=asked_about(question, now), conversation=conversation)
+    return found.take(best_first(scored(asked, found, Turns.of(found), weights)))
 
 
-def scored(
-    question: str,
-    found: Candidates,
-    now: Millis,
-    conversation: str | None = None,
-    weights: Weights = WEIGHTS,
-) -> tuple[Candidates, Floats]:
-    """Best first, with their scores; ties by id, so that the same memories always give the same block. `conversation`
-    is the one in which the question is asked."""
+def by_id(found: Candidates) -> Candidates:
+    """Nothing hangs on the order in which a store returned them."""
+    return found.take(np.argsort(found.ids)) if (found.ids[1:] < found.ids[:-1]).any() else found
+
+
+def best_first(scores: Floats) -> Rows:
+    """The rows by score, and in their order where that is equal."""
+    return np.argsort(-scores.round(6), kind="stable")
+
+
+class Turns(NamedTuple):
+    """The turns that memories belong to, in the order of their conversations. A memory without a conversation is one
+    by itself. Of turns of the same instant the one with the first memory comes first."""
+
+    conversation: Ints  # of each memory, by its first memory
+    order: Ints  # the memories, sorted by turn
+    starts: Ints  # where each turn begins in that order
+    turn: Ints  # of each memory
+    joined: Bools  # whether a turn and the next are of one conversation
+    answered: Bools  # whether the next one is another speaker's, after a question
+
+    @classmethod
+    def of(cls, found: Candidates) -> Turns:
+        asks = having(Feature.ASKS, found)
+        speaker = np.where(found.speaker.codes < 0, -1, found.speaker.groups())
+        columns = (found.conversation.groups(), found.at, found.turn_id.groups(), asks, speaker)
+        order = np.lexsort(columns[::-1])
+        first = np.ones(len(order), np.bool_)
+        first[1:] = np.logical_or.reduce([column[order[1:]] != column[order[:-1]] for column in columns])
+        starts = np.flatnonzero(first)
+        place = np.empty(len(order), np.int64)
+        place[order] = np.cumsum(first) - 1
+        one, two = order[starts[:-1]], order[starts[1:]]
+        conversation, _, turn, *_ = columns
+        joined = (conversation[one] == conversation[two]) & (turn[one] != turn[two])
+        return cls(conversation, order, starts, place, joined, asks[one] & (speaker[one] != speaker[two]))
+
+    def around(self, match: Floats, reply: float) -> tuple[Floats, Floats]:
+        """For each memory the best match, or 0, of the turn before, counted `reply` times if its own answers that
+        one, and of the turn after."""
+        best = np.maximum(np.maximum.reduceat(match[self.order], self.starts), 0.0)
+        before, after = np.zeros((2, len(best)))
+        before[1:] = best[:-1] * self.joined * np.where(self.answered, reply, 1.0)
+        after[:-1] = best[1:] * self.joined
+        return before[self.turn], after[self.turn]
+
+
+def scored(asked: Asked, found: Candidates, turns: Turns, weights: Weights = WEIGHTS) -> Floats:
     if not len(found):
-        return found, found.dense
-    if (found.ids[1:] < found.ids[:-1]).any():  # by id first: nothing hangs on the order in which they were returned
-        found = found.take(np.argsort(found.ids))
+        return found.dense
     match = found.dense + weights.bm25 * (found.bm25 / max(float(found.bm25.max()), 1e-9))
-    score = match + np.minimum(found.dense, FAINT) + _context(found, match, weights)
-    score += _speaker(question, found, weights)
-    score += _surface(question, found, weights)
-    if conversation:
-        score += weights.here * found.conversation.named(conversation)
-    if span := asked_about(question, now):
-        score += weights.date * _nearness(found.at, _midnight(span.start), _midnight(span.end))
-    order = np.argsort(-score.round(6), kind="stable")
-    return found.take(order), score[order]
+    score = match + np.minimum(found.dense, FAINT) + _context(found, match, turns, weights)
+    score += _speaker(asked, found, weights)
+    score += _surface(asked.text, found, weights)
+    if asked.conversation:
+        score += weights.here * found.conversation.named(asked.conversation)
+    if asked.span:
+        score += weights.date * _nearness(found.at, _midnight(asked.span.start), _midnight(asked.span.end))
+    return score
 
 
-class TurnColumns(NamedTuple):
-    """Turns in the order of their conversations, as columns. What has no conversation is one by itself. Of turns of
-    the same instant the one with the first memory comes first."""
-
-    conversation: Ints
-    at: Ints
-    turn: Ints
-    asks: Bools
-    speaker: Ints  # -1 for none
-
-    def take(self, rows: Rows) -> TurnColumns:
-        return TurnColumns._make(column[rows] for column in self)
-
-    def differs(self) -> Bools:
-        """From the row before, in any column; the first one always does."""
-        changed = np.zeros(len(self.at), np.bool_)
-        changed[:1] = True
-        for column in self:
-            changed[1:] |= column[1:] != column[:-1]
-        return changed
-
-
-def _context(found: Candidates, match: Floats, weights: Weights) -> Floats:
+def _context(found: Candidates, match: Floats, turns: Turns, weights: Weights) -> Floats:
     """What a memory gains from its conversation, and from the turns next to it."""
-    asks = having(Feature.ASKS, found)
-    speaker = np.where(found.speaker.codes < 0, -1, found.speaker.groups())
-    said = TurnColumns(found.conversation.groups(), found.at, found.turn_id.groups(), asks, speaker)
     best = np.full(len(found), -np.inf)
-    np.maximum.at(best, said.conversation, match)
-    gain = weights.session * best[said.conversation] + weights.beside * _beside(said, match, weights.reply)
+    np.maximum.at(best, turns.conversation, match)
+    before, after = turns.around(match, weights.reply)
+    gain = weights.session * best[turns.conversation] + weights.beside * (before + after)
     return gain * np.where(found.speaker.codes < 0, weights.chat, 1.0)
 
 
-def neighbours(found: Candidates, match: Floats) -> Floats:
-    """For each row the better match, or 0, of the turn before and of the turn after."""
-    none = np.zeros(len(found), np.int64)
-    said = TurnColumns(found.conversation.groups(), found.at, found.turn_id.groups(), none > 0, none)
-    before, after, turn = _around(said, match, reply=1.0)
-    return np.maximum(before, after)[turn]
-
-
-def _beside(said: TurnColumns, match: Floats, reply: float) -> Floats:
-    """The best match, or 0, of the turn before, counted `reply` times if this one answers it, and of the next."""
-    before, after, turn = _around(said, match, reply)
-    return (before + after)[turn]
-
-
-def _around(said: TurnColumns, match: Floats, reply: float) -> tuple[Floats, Floats, Ints]:
-    """By turn, the match of the turn before and of the turn after; and the turn of each row."""
-    order = np.lexsort(said[::-1])
-    first = said.take(order).differs()
-    best = np.maximum(np.maximum.reduceat(match[order], np.flatnonzero(first)), 0.0)
-    turns = said.take(order[first])
-    joined = (turns.conversation[1:] == turns.conversation[:-1]) & (turns.turn[1:] != turns.turn[:-1])
-    answers = turns.asks[:-1] & (turns.speaker[1:] != turns.speaker[:-1])
-    before, after = np.zeros((2, len(best)))
-    before[1:] = best[:-1] * joined * np.where(answers, reply, 1.0)
-    after[:-1] = best[1:] * joined
-    turn = np.empty(len(order), np.int64)
-    turn[order] = np.cumsum(first) - 1
-    return before, after, turn
-
-
-def _speaker(question: str, found: Candidates, weights: Weights) -> Floats:
-    asked = list(named(question, found.speaker.present()))
-    if len(asked) != 1:
+def _speaker(asked: Asked, found: Candidates, weights: Weights) -> Floats:
+    if len(asked.speakers) != 1:
         return np.zeros(len(found))
+    (only,) = asked.speakers
     other = np.where(found.speaker.codes < 0, 0.0, -1.0)
-    return weights.speaker * np.where(found.speaker.named(asked[0]), 1.0, other)
+    return weights.speaker * np.where(found.speaker.named(only), 1.0, other)
 
 
 def _surface(question: str, found: Candidates, weights: Weights) -> Floats:

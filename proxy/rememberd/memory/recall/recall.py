@@ -20,7 +20,7 @@ from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
 from rememberd.memory.recall.budget import Reason
 from rememberd.memory.recall.circuit_breaker import Breaker
-from rememberd.memory.recall.needs import known
+from rememberd.memory.recall.needs import Asked, known
 from rememberd.memory.recall.rank import named, rank
 from rememberd.memory.recall.relevance import asks_for_advice
 from rememberd.memory.recall.retrieve import STAGE, Retrieve, Wanted, first_expiry, retrieve
@@ -179,6 +179,7 @@ class Recall:
             with Timed(EMBED), tracing.span("embed"):
                 text = without(question, left_out)
                 dense = [0.0] * self.embedder.dim if by_words else await self.embedder.dense(text)
+            asked = needs.asked(dense, advice=asks_for_advice(question)) if needs else Asked({}, None)
             wanted = Wanted(
                 question,
                 tuple(left_out),
@@ -188,8 +189,8 @@ class Recall:
                 private,
                 self.privacy.classes,
                 self.budget_tokens,
-                needs.how_personal(dense) if needs and len(question) <= _READABLE_CHARS else None,
-                needs.called_for(dense, advice=asks_for_advice(question)) if needs else {},
+                asked.personal if len(question) <= _READABLE_CHARS else None,
+                asked.topics,
                 sorted(needs.sensitive) if needs else (),
                 self.embedder.gain,
                 offset,

@@ -13,7 +13,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from rememberd.memory.recall.rank import TERM, named, neighbours
+from rememberd.memory.recall.rank import TERM, Asked, Turns
 from rememberd.search_results import Bools, Candidates, DictColumn, Floats
 
 PERSONAL, IMPERSONAL = 0.15, 0.62
@@ -77,20 +77,16 @@ _ANSWER = re.compile(
 )
 
 
-def relevant(
-    question: str, terms: int, found: Candidates, *, personal: float | None = None, by_words: bool = False
-) -> Candidates:
-    """`found` as it is; or what is near to the question and the pinned, if it is not about anything remembered.
+def relevant(asked: Asked, found: Candidates, own: Floats) -> Bools:
+    """Which rows may be shown at all, by their `supports`: all; or what is near to the question and the pinned, if it
+    is not about anything remembered.
 
-    `terms` is the number of BM25 terms in the question; `personal` is how clearly it is about the asker's life.
-    `by_words`: nothing is known of meaning, so a personal question has no floor."""
-    if not len(found):
-        return found
-    about = is_about_memories(question, found, personal)
-    own = np.where(found.pinned, -1.0, supports(terms, found))
-    if about:
-        return found if by_words or own.max() >= PERSONAL else found.take(found.pinned)
-    return found.take(found.pinned | (own >= (IMPERSONAL_BY_WORDS if by_words else _floor(personal))))
+    A question found by words only has no floor if it is personal: nothing is known of its meaning."""
+    about = is_about_memories(asked, found)
+    if about and (asked.by_words or own.max(initial=0.0, where=~found.pinned) >= PERSONAL):
+        return np.ones(len(found), np.bool_)
+    floor = math.inf if about else IMPERSONAL_BY_WORDS if asked.by_words else _floor(asked.personal)
+    return found.pinned | (own >= floor)
 
 
 def _floor(personal: float | None) -> float:
@@ -99,15 +95,15 @@ def _floor(personal: float | None) -> float:
     return IMPERSONAL - (IMPERSONAL - PERSONAL) * max(0.0, likely)
 
 
-def is_about_memories(question: str, found: Candidates, personal: float | None = None) -> bool:
+def is_about_memories(asked: Asked, found: Candidates) -> bool:
     """Is it worded as a question about the user, does it name somebody who speaks in the memories, or, if it is not
     clearly about something else, anything that they name?"""
-    asked = _REQUEST.sub(" ", question)
-    if named(question, found.speaker.present()) or _OTHER_PERSON.search(asked):
+    text = _REQUEST.sub(" ", asked.text)
+    if asked.speakers or _OTHER_PERSON.search(text):
         return True
-    if personal is not None and (personal >= 1 or personal < NOT_ELSEWHERE):
-        return personal >= 1
-    return bool(found.named.any()) or _PERSON.search(asked) is not None
+    if asked.personal is not None and (asked.personal >= 1 or asked.personal < NOT_ELSEWHERE):
+        return asked.personal >= 1
+    return bool(found.named.any()) or _PERSON.search(text) is not None
 
 
 def asks_for_advice(question: str) -> bool:
@@ -121,34 +117,39 @@ def asks_for_answers(question: str) -> bool:
 
 
 def worth(
-    question: str,
-    terms: int,
-    ranked: Candidates,
+    asked: Asked,
+    found: Candidates,
+    own: Floats,
+    turns: Turns,
     scores: Floats,
     sensitive: Collection[str],
     needs: Collection[str],
-    *,
-    personal: float | None = None,
-    by_words: bool = False,
 ) -> Bools:
-    """Which of the ranked are worth their tokens: the pinned, and what is relevant by itself. `needs` are the topics
-    that the question calls for, of which the `sensitive` may be shown."""
-    if not len(ranked):
-        return ranked.pinned
-    own = supports(terms, ranked)
-    if by_words:
-        enough = (own > 0) | (neighbours(ranked, own) > 0)
-    elif named(question, ranked.speaker.present()) or (ranked.named.any() and (personal or 0.0) >= 1):
-        enough = (own >= NAMED) | (neighbours(ranked, own) >= NAMED_BESIDE)
-    elif asks_for_advice(question):
+    """Which rows are worth their tokens: the pinned, and what is relevant by itself, by its `supports` and score.
+    `needs` are the topics that the question calls for, of which the `sensitive` may be shown."""
+    if not len(found):
+        return found.pinned
+    if asked.by_words:
+        enough = _supported(own, turns, 1e-9, 1e-9)
+    elif asked.speakers or (found.named.any() and (asked.personal or 0.0) >= 1):
+        enough = _supported(own, turns, NAMED, NAMED_BESIDE)
+    elif asks_for_advice(asked.text):
         enough = own >= SUPPORTED_ADVICE
     else:
-        enough = (own >= SUPPORTED) | (neighbours(ranked, own) >= SUPPORTED_BESIDE)
-    enough &= scores >= SHARE * scores[:1]
-    enough[:1] = True
-    about = (own >= SUPPORTED_SENSITIVE) | (own - ranked.dense >= TELLING)
-    hidden = ranked.facts & of_topics(ranked.topics, set(sensitive).difference(needs)) & ~about
-    rows: Bools = (enough & ~hidden) | ranked.pinned
+        enough = _supported(own, turns, SUPPORTED, SUPPORTED_BESIDE)
+    best = scores.argmax()
+    enough &= scores >= SHARE * scores[best]
+    enough[best] = True
+    about = (own >= SUPPORTED_SENSITIVE) | (own - found.dense >= TELLING)
+    hidden = found.facts & of_topics(found.topics, set(sensitive).difference(needs)) & ~about
+    rows: Bools = (enough & ~hidden) | found.pinned
+    return rows
+
+
+def _supported(own: Floats, turns: Turns, itself: float, beside: float) -> Bools:
+    """Has it enough support itself, or has the turn before or after it?"""
+    before, after = turns.around(own, reply=1.0)
+    rows: Bools = (own >= itself) | (np.maximum(before, after) >= beside)
     return rows
 
 
@@ -157,11 +158,6 @@ def of_topics(topics: DictColumn, wanted: Collection[str]) -> Bools:
     names = [not set(name.split()).isdisjoint(wanted) for name in topics.book.names]
     rows: Bools = np.array([*names, False])[topics.codes]  # the last is that of the code -1
     return rows
-
-
-def support(terms: int, found: Candidates) -> float:
-    """That of the best memory."""
-    return float(supports(terms, found).max())
 
 
 def supports(terms: int, found: Candidates) -> Floats:

@@ -16,11 +16,11 @@ from rememberd.memory.recall.block import render
 from rememberd.memory.recall.budget import Reason, pack, profile, without_repeats
 from rememberd.memory.recall.dates import asked_about
 from rememberd.memory.recall.needs import STYLE
-from rememberd.memory.recall.rank import Feature, having, named, scored
+from rememberd.memory.recall.rank import Asked, Feature, Turns, best_first, by_id, having, named, scored
 from rememberd.memory.recall.relevance import asks_for_answers, of_topics, relevant, supports, worth
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import MemoryStore
-from rememberd.search_results import Bools, Candidates
+from rememberd.search_results import Candidates
 from rememberd.telemetry.metrics import Timed
 from rememberd.types import Memory, Millis, Space, Sparse
 
@@ -85,78 +85,85 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
     """Raises `StoreUnavailable`."""
     with Timed(SEARCH):
         found = await store.search(space, dense, sparse, now=wanted.now)
-        found = replace(found, dense=found.dense * wanted.gain, at=found.at + wanted.offset)
     with Timed(RANK):
-        speakers = named(wanted.question, found.speaker.present()).keys() - set(wanted.left_out)
-        if speakers:
-            return Retrieved(speakers=tuple(sorted(speakers)))
+        speakers = named(wanted.question, found.speaker.present())
+        if unknown := speakers.keys() - set(wanted.left_out):
+            return Retrieved(speakers=tuple(sorted(unknown)))
+        asked = Asked(
+            wanted.question,
+            speakers,
+            len(sparse.indices),
+            asked_about(wanted.question, wanted.now + wanted.offset),
+            wanted.personal,
+            wanted.by_words,
+            wanted.conversation,
+        )
         answers = asks_for_answers(wanted.question)
-        others = _recallable(found, wanted)
-        if not answers:
-            others = replace(others, tokens=others.tokens - others.answer_tokens)
-        first = others.take(profile(others, wanted.needs))
-        ranked, shown = _ranked(others, first, len(sparse.indices), wanted)
-        by_words = supports(len(sparse.indices), ranked) > 2 * ranked.dense
-        worded = set(ranked.take(shown & by_words).names())
-        ranked = ranked.take(shown)
-    memories, cost = await _fitting(store, space, ranked, wanted)
+        chosen = _ranked(asked, _recallable(found, wanted, answers), wanted)
+    memories, cost = await _fitting(store, space, chosen.ranked, wanted, latest=asked.span is None)
     if not memories:
         return Retrieved()
-    block = render(memories, wanted.question, answers=answers, offset=wanted.offset)
-    reasons = _reasons(memories, first, worded)
+    typed = set(chosen.ranked.names(having(Feature.TYPED, chosen.ranked)))
+    block = render(memories, wanted.question, answers=answers, offset=wanted.offset, typed=typed)
     ids = tuple(each.id for each in memories)
+    reasons = [chosen.reason(each) for each in memories]
     return Retrieved(block, ids, cost, until=first_expiry(memories), reasons=reasons)
 
 
-def _reasons(memories: Sequence[Memory], first: Candidates, worded: AbstractSet[str]) -> list[Reason]:
-    """Why each memory is in the block: pinned, profile (how to answer), need, or by what most of its support is:
-    words, for the ids `worded`, or meaning."""
-    style = set(first.take(of_topics(first.topics, {STYLE})).names())
-    needed = set(first.names())
+class Chosen(NamedTuple):
+    """What is worth showing, in the order in which it is taken; and which ids are there by what they say of how to
+    answer, by a need, or by words more than by meaning."""
 
-    def reason(memory: Memory) -> Reason:
+    ranked: Candidates
+    style: AbstractSet[str]
+    needed: AbstractSet[str]
+    worded: AbstractSet[str]
+
+    def reason(self, memory: Memory) -> Reason:
         if memory.pinned:
             return "pinned"
-        if memory.id in needed:
-            return "profile" if memory.id in style else "need"
-        return "words" if memory.id in worded else "meaning"
-
-    return [reason(each) for each in memories]
+        if memory.id in self.needed:
+            return "profile" if memory.id in self.style else "need"
+        return "words" if memory.id in self.worded else "meaning"
 
 
 def first_expiry(memories: Sequence[Memory]) -> Millis | None:
     return min((each.expires_at for each in memories if each.expires_at is not None), default=None)
 
 
-def _ranked(found: Candidates, first: Candidates, terms: int, wanted: Wanted) -> tuple[Candidates, Bools]:
-    """The standing facts that the question calls for, `first`, then the others, best first; and which are worth
-    showing."""
-    near = relevant(wanted.question, terms, found, personal=wanted.personal, by_words=wanted.by_words)
-    ranked, scores = scored(wanted.question, near, wanted.now + wanted.offset, wanted.conversation)
-    shown = worth(
-        wanted.question,
-        terms,
-        ranked,
-        scores,
-        wanted.sensitive,
-        wanted.needs,
-        personal=wanted.personal,
-        by_words=wanted.by_words,
-    )
+def _ranked(asked: Asked, found: Candidates, wanted: Wanted) -> Chosen:
+    """The standing facts that the question calls for, then the others that are worth showing, best first."""
+    own = supports(asked.terms, found)
+    rows = np.flatnonzero(relevant(asked, found, own))
+    near = found if len(rows) == len(found) else found.take(rows)
+    turns = Turns.of(near)
+    scores = scored(asked, near, turns)
+    shown = worth(asked, near, own[rows], turns, scores, wanted.sensitive, wanted.needs)
+    best = rows[shown][best_first(scores[shown])]
+    worded = set(found.names(best[own[best] > 2 * found.dense[best]]))
+    first = profile(found, wanted.needs)
     if not len(first):
-        return ranked, shown
-    rest = ~np.isin(ranked.ids, first.ids)
-    ranked, shown = ranked.take(rest), shown[rest]
-    return first.followed_by(ranked), np.append(np.ones(len(first), np.bool_), shown)
+        return Chosen(found.take(best), set(), set(), worded)
+    style = set(found.names(first[of_topics(found.topics, {STYLE})[first]]))
+    rest = best[~np.isin(best, first)]
+    return Chosen(found.take(np.append(first, rest)), style, set(found.names(first)), worded)
 
 
-def _recallable(found: Candidates, wanted: Wanted) -> Candidates:
-    retried = found.turn_id.named(wanted.turn_id) if wanted.turn_id else None
-    others = found.take(~retried) if retried is not None and retried.any() else found
-    return others if wanted.private else others.take(~having(Feature.PRIVATE, others))
+def _recallable(found: Candidates, wanted: Wanted, answers: bool) -> Candidates:
+    """By id, in the scale of cosines and the time zone of the user; a line costs more with the assistant's words."""
+    kept = np.ones(len(found), np.bool_)
+    if wanted.turn_id:
+        kept &= ~found.turn_id.named(wanted.turn_id)
+    if not wanted.private:
+        kept &= ~having(Feature.PRIVATE, found)
+    found = by_id(found if kept.all() else found.take(kept))
+    tokens = found.tokens if answers else found.tokens - found.answer_tokens
+    return replace(found, dense=found.dense * wanted.gain, at=found.at + wanted.offset, tokens=tokens)
 
 
-async def _fitting(store: MemoryStore, space: Space, ranked: Candidates, wanted: Wanted) -> tuple[list[Memory], int]:
+async def _fitting(
+    store: MemoryStore, space: Space, ranked: Candidates, wanted: Wanted, *, latest: bool
+) -> tuple[list[Memory], int]:
     """The best that fit, and what they cost at most. What turns out to be private, by its words, or to be told by
     another, makes room for others, a few times at most: then there is room left over."""
     privacy = _privacy(tuple(wanted.classes))
@@ -168,9 +175,9 @@ async def _fitting(store: MemoryStore, space: Space, ranked: Candidates, wanted:
         with Timed(FETCH):
             found = await store.get(space, ids) if ids else []
         memories = found if wanted.private else [each for each in found if not privacy.keeps(space, each)]
-        memories = without_repeats(memories, latest=asked_about(wanted.question, wanted.now + wanted.offset) is None)
+        memories = without_repeats(memories, latest=latest)
         if len(memories) == len(found):
             break
-        kept = {each.id.encode() for each in found} - {each.id.encode() for each in memories}
-        ranked = ranked.take(~np.isin(ranked.ids, np.array(sorted(kept), np.bytes_)))
+        dropped = {each.id for each in found}.difference(each.id for each in memories)
+        ranked = ranked.take([name not in dropped for name in ranked.names()])
     return memories, cost
