@@ -11,15 +11,16 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from functools import lru_cache
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import numpy as np
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers import Cipher as BlockCipher
-from cryptography.hazmat.primitives.ciphers import algorithms, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from numpy.typing import NDArray
 
 from rememberd.types import Sparse
+
+if TYPE_CHECKING:  # imported where it is used: 9 MB and 0.1 s that only encryption needs
+    from cryptography.hazmat.primitives.ciphers import Cipher as BlockCipher
+    from cryptography.hazmat.primitives.ciphers import modes
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12  # random nonces are safe for 2**32 records of one user (NIST SP 800-38D, 8.3)
@@ -35,10 +36,19 @@ class DecryptionError(Exception):
     """The value was sealed with another key, for another place, or was changed since."""
 
 
+def invalid_tag() -> type[Exception]:
+    """What is raised for sealed bytes that were changed, or that belong to another key or place."""
+    from cryptography.exceptions import InvalidTag
+
+    return InvalidTag
+
+
 class Cipher:
     """One 32-byte key. `owner` names whose key it is, and is bound into everything that is sealed."""
 
     def __init__(self, key: bytes, owner: str) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
+
         self._owner = owner.encode()
         self._texts = AESGCM(_derived(key, b"texts", 32))
         self._names = AESSIV(_derived(key, b"names", 64))
@@ -58,7 +68,7 @@ class Cipher:
         """Raises `DecryptionError`."""
         try:
             return self._texts.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._about(place))
-        except (InvalidTag, ValueError) as error:
+        except (invalid_tag(), ValueError) as error:
             raise DecryptionError(place.partition(" ")[0]) from error
 
     def seal_text(self, data: bytes, place: str) -> str:
@@ -88,7 +98,7 @@ class Cipher:
     def _opened_name(self, name: str) -> str:
         try:
             return self._names.decrypt(_base64(name), [self._owner]).rstrip(b"\0")[:-1].decode()
-        except (InvalidTag, ValueError) as error:
+        except (invalid_tag(), ValueError) as error:
             raise DecryptionError("name") from error
 
     def id(self, plain: str) -> str:
@@ -135,6 +145,9 @@ def _derived(key: bytes, purpose: bytes, size: int) -> bytes:
 
 
 def _blocks(key: bytes) -> BlockCipher[modes.ECB]:
+    from cryptography.hazmat.primitives.ciphers import Cipher as BlockCipher
+    from cryptography.hazmat.primitives.ciphers import algorithms, modes
+
     return BlockCipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - single blocks, see `id`
 
 
@@ -155,6 +168,9 @@ def _base64(text: str) -> bytes:
 def _rotation(key: bytes, dim: int) -> NDArray[np.float32]:
     """An orthogonal matrix derived from the key; takes 20 ms for 384 dimensions. The numbers come from AES and not
     from numpy's generator, whose output may change between versions."""
+    from cryptography.hazmat.primitives.ciphers import Cipher as BlockCipher
+    from cryptography.hazmat.primitives.ciphers import algorithms, modes
+
     stream = BlockCipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor().update(bytes(4 * dim * dim))
     entries = np.frombuffer(stream, dtype="<u4").reshape(dim, dim) / 2**31 - 1.0
     q, r = np.linalg.qr(entries)

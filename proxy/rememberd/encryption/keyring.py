@@ -13,10 +13,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from rememberd.encryption.cipher import KEY_BYTES, Cipher
+from rememberd.encryption.cipher import KEY_BYTES, Cipher, invalid_tag
 from rememberd.encryption.master_key import Master
 from rememberd.errors import ConfigError, StoreUnavailable
 from rememberd.types import Space
@@ -70,6 +67,8 @@ class Keyring:
     """
 
     def __init__(self, keys: Keys, masters: Sequence[Master], *, rotate_vectors: bool = False) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         self.keys, self.newest, self.rotate_vectors = keys, masters[0], rotate_vectors
         self._masters = {master.id: AESGCM(master.key) for master in masters}
         self._ciphers: OrderedDict[str, tuple[Row, Cipher]] = OrderedDict()
@@ -176,7 +175,7 @@ class Keyring:
             raise StoreUnavailable(f"a key is wrapped by the master key {row.master}, which this process has not got")
         try:
             return master.decrypt(row.wrapped[:_NONCE_BYTES], row.wrapped[_NONCE_BYTES:], owner.encode())
-        except InvalidTag as error:
+        except invalid_tag() as error:
             raise StoreUnavailable(f"a key in {self.keys.place} is damaged: restore it from a backup") from error
 
 
