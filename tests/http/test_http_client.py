@@ -338,6 +338,20 @@ async def test_connections_are_kept_for_a_while(unused: Client) -> None:
         impatient.close()
 
 
+@on_both_loops
+async def test_a_connection_that_was_busy_while_others_grew_old_is_closed_too(unused: Client) -> None:
+    """The pool may have forgotten its origin meanwhile."""
+    impatient = Client(keep_seconds=0.2)
+    async with saying(endlessly) as server:
+        slow = await ask(impatient, address(server.url))
+        await body_of(await ask(impatient, address(server.url)))
+        async with asyncio.timeout(PATIENCE):
+            await server.visits[1].left.wait()
+            await body_of(slow)
+            await server.visits[0].left.wait()
+    impatient.close()
+
+
 async def closes_when_asked_again(visit: Visit) -> None:
     """As a server does whose patience ended while the second request was on its way."""
     await visit.request()

@@ -79,9 +79,9 @@ class Response:
 
     It must be closed. If it was read to its end, its connection is kept for another request."""
 
-    def __init__(self, connection: Connection, idle: list[Connection]) -> None:
+    def __init__(self, connection: Connection, client: Client, origin: Origin) -> None:
         self.status, self.headers = connection.status, connection.headers
-        self._connection, self._idle, self._closed = connection, idle, False
+        self._connection, self._client, self._origin, self._closed = connection, client, origin, False
 
     def read(self) -> Awaitable[bytes]:
         """Raises `OSError`, `TimeoutError`; `ValueError` once it is closed: the next response may be another's."""
@@ -91,15 +91,9 @@ class Response:
 
     def close(self) -> None:
         """What was not read is lost, and the connection with it."""
-        if self._closed:
-            return
-        self._closed = True
-        connection = self._connection
-        if connection.reusable and len(self._idle) < MAX_KEPT:
-            connection.idle_since = asyncio.get_running_loop().time()
-            self._idle.append(connection)
-        else:
-            connection.close()
+        if not self._closed:
+            self._closed = True
+            self._client.give_back(self._origin, self._connection)
 
 
 class Client:
@@ -162,7 +156,19 @@ class Client:
         except BaseException:
             connection.close()
             raise
-        return Response(connection, self._idle[origin])
+        return Response(connection, self, origin)
+
+    def give_back(self, origin: Origin, connection: Connection) -> None:
+        """Keep it for the next request, or close it."""
+        idle = self._idle[origin]
+        if not connection.reusable or len(idle) >= MAX_KEPT:
+            connection.close()
+            return
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        idle.append(connection)
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(self._keep_seconds, self._sweep)
 
     def _take(self, origin: Origin) -> Connection | None:
         """The one that was used last: the others may grow old."""
@@ -176,8 +182,6 @@ class Client:
 
     async def _connect(self, origin: Origin) -> Connection:
         loop = asyncio.get_running_loop()
-        if self._sweeper is None:
-            self._sweeper = loop.call_later(self._keep_seconds, self._sweep)
         async with asyncio.timeout(CONNECT_SECONDS):
             sock = await self._open(origin)
             try:
@@ -214,7 +218,7 @@ class Client:
         return context
 
     def _sweep(self) -> None:
-        """Close the connections that nobody needed."""
+        """Close the connections that nobody needed, and come back when the next one is old."""
         for origin, idle in list(self._idle.items()):
             for connection in [each for each in idle if not each.reusable or self._old(each)]:
                 connection.close()
@@ -223,10 +227,11 @@ class Client:
                 del self._idle[origin]
         self._sweeper = None
         if self._idle:
-            self._sweeper = asyncio.get_running_loop().call_later(self._keep_seconds, self._sweep)
+            oldest = min(idle[0].idle_since for idle in self._idle.values())
+            self._sweeper = asyncio.get_running_loop().call_at(oldest + self._keep_seconds, self._sweep)
 
     def _old(self, connection: Connection) -> bool:
-        return asyncio.get_running_loop().time() - connection.idle_since > self._keep_seconds
+        return asyncio.get_running_loop().time() - connection.idle_since >= self._keep_seconds
 
     def close(self) -> None:
         if self._sweeper is not None:
