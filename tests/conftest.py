@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import hypothesis
@@ -14,6 +11,7 @@ from playwright.sync_api import Browser
 from tests.support.browser import chromium
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import Proxy, entry, eventually, running
+from tests.support.qdrant_process import qdrant_running
 from tests.support.redis_process import RedisServer, redis_running
 
 # No test is timed: the machine may be busy.
@@ -72,15 +70,8 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 @pytest.fixture(scope="session")
 def qdrant_url() -> Iterator[str]:
     """Of a Qdrant server, or rather of what stands in for one; tests take users of their own."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    argv = [sys.executable, "-m", "tests.support.qdrant_double", "--port", str(port)]
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
+    with qdrant_running() as url:
+        yield url
 
 
 @pytest.fixture

@@ -44,6 +44,19 @@ async def test_vectors_have_the_promised_shape(embedder: FastEmbedder) -> None:
         assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-5)
 
 
+async def test_close_waits_for_the_text_under_way() -> None:
+    """Python aborts when it exits while a thread is inside onnxruntime."""
+    embedder, others = FastEmbedder(), set(threading.enumerate())
+    await embedder.start()
+    (thread,) = set(threading.enumerate()) - others
+    texts = [asyncio.ensure_future(embedder.dense(f"{number} word " * 200)) for number in range(3)]
+    await asyncio.sleep(0)
+    embedder.close()
+    assert not thread.is_alive()
+    done, pending = await asyncio.wait(texts, timeout=30)
+    assert (len(done), pending) == (3, set())
+
+
 async def test_the_company_does_not_change_a_vector(embedder: FastEmbedder) -> None:
     """A text embedded amid many others has the vector it has alone, to the last bit."""
     among = FastEmbedder()

@@ -27,7 +27,7 @@ def _run(out: Path, name: str, *options: str) -> dict[str, Any]:
     """The file `name`.json that the command writes."""
     argv = [sys.executable, "-m", "loadtests", "faults", *options, "--out", str(out)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=1500, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads((out / f"{name}.json").read_text())
     return found
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support.fake_model import FakeModel
-from tests.support.proxy_server import Proxy, ask, eventually, remembered, running
+from tests.support.proxy_server import PATIENCE, Proxy, ask, eventually, remembered, running
 
 
 def _garbage(data: Path) -> None:
@@ -30,17 +30,19 @@ def _emptied(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "named"),
+    ("damage", "named", "statuses"),
     [
-        pytest.param(_garbage, "queue.db", marks=pytest.mark.slow),
-        (_cut, "embedded store failed"),
-        (_emptied, "embedder.json"),
+        # The writer opens the store before it meets the queue: until it ends for that, memories are recalled.
+        pytest.param(_garbage, "queue.db", {"degraded", "hit"}, marks=pytest.mark.slow),
+        (_cut, "embedded store failed", {"degraded"}),
+        (_emptied, "embedder.json", {"degraded"}),
     ],
 )
 def test_a_damaged_file_stops_no_chat(
-    tmp_path: Path, upstream: FakeModel, damage: Callable[[Path], None], named: str
+    tmp_path: Path, upstream: FakeModel, damage: Callable[[Path], None], named: str, statuses: set[str]
 ) -> None:
-    """While the writer cannot start, answers say `degraded`, readiness is 503, and no line is a traceback."""
+    """While the writer cannot start, no answer takes the user for one without memories, readiness is 503, and no line
+    is a traceback."""
     with running(tmp_path, {"model-a": upstream.url}) as proxy, proxy.client("ada") as client:
         ask(client, "My name is Ada.")
         remembered(client, "Ada", "fact")
@@ -50,8 +52,8 @@ def test_a_damaged_file_stops_no_chat(
         proxy.kill("web")
         eventually(lambda: _complains(proxy, named))
         reply = eventually(lambda: ask(client, "What is my name?"))
-        assert (reply.status_code, reply.headers["x-memory-status"]) == (200, "degraded")
-        assert httpx.get(f"{proxy.url}/health/ready").status_code == 503
+        assert (reply.status_code, reply.headers["x-memory-status"] in statuses) == (200, True), reply.headers
+        assert httpx.get(f"{proxy.url}/health/ready", timeout=PATIENCE).status_code == 503
         assert not [line for line in proxy.log if "Traceback" in line]
 
 

@@ -14,6 +14,7 @@ import pytest
 from rememberd.storage.redis.client import PREFIX
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
+from tests.support.qdrant_process import qdrant_running
 from tests.support.redis_process import RedisServer, redis_running
 from tests.support.sealing import OLD
 
@@ -30,6 +31,13 @@ UNPACKED = ("--rdbcompression", "no", "--appendfsync", "always", "--save", "3600
 def redis_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with redis_running(tmp_path_factory.mktemp("redis"), *UNPACKED) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def qdrant_url() -> Iterator[str]:
+    """Of a server without the unencrypted memories of other tests, beside which these hosts would not start."""
+    with qdrant_running() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

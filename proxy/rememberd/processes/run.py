@@ -88,6 +88,7 @@ async def web(
     loading = asyncio.create_task(_load(embedder))  # chats that come before it is loaded are served without memory
     learning = asyncio.create_task(_learn(loading, embedder, settings.data_path / "topics"))
     async with AsyncExitStack() as stack:
+        stack.callback(embedder.close)  # however this ends: see there
         stack.enter_context(_telemetry("web", environ))
         seal = await stack.enter_async_context(open_encryption(settings))
         app = build_app(settings, await model_list(settings, environ), environ, embedder, seal)

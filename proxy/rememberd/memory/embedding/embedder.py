@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread, get_native_id
 from typing import Any, TypeVar
 
@@ -37,6 +37,7 @@ GAINS = {MULTILINGUAL.name: 1.3}
 
 # The models read 256 to 512 tokens. Tokenizing the megabyte behind those would cost seconds.
 _LOADS_WITHIN_SECONDS = 10.0
+_ENDS_WITHIN_SECONDS = 5.0  # a model that is being downloaded may take longer: its thread is abandoned
 MAX_CHARS = 4000
 
 Vector = NDArray[np.float32]
@@ -53,7 +54,8 @@ class _Thread:
         self._calls: SimpleQueue[tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]] | None] = (
             SimpleQueue()
         )
-        Thread(target=self._work, args=(nice,), name=name, daemon=True).start()
+        self._thread = Thread(target=self._work, args=(nice,), name=name, daemon=True)
+        self._thread.start()
 
     def call(self, function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
         """One that is cancelled before its turn is not made."""
@@ -62,8 +64,13 @@ class _Thread:
         return result
 
     def close(self) -> None:
-        """After the calls that wait."""
+        """Wait for the call under way, which is not for long; the calls behind it are not made. Python aborts
+        (SIGABRT) if it exits while the thread is inside onnxruntime."""
+        with suppress(Empty):
+            while (call := self._calls.get_nowait()) is not None:
+                call[0].cancel()
         self._calls.put(None)
+        self._thread.join(_ENDS_WITHIN_SECONDS)
 
     def _work(self, nice: int) -> None:
         if nice and sys.platform == "linux":  # elsewhere it would be the whole process
