@@ -3,8 +3,8 @@
     python -m loadtests.quality.train [NAME …] [--check]
 
 Without a NAME all are trained, as after a change of the features. A corpus is the files `corpora/NAME_*.tsv`, a text
-a line: label, language, text, with tabs between them. To teach the product something, add lines and train again.
-`--check` only measures: each fifth is sorted by what the others teach.
+a line: label, language, text, with tabs between them; ⏎ stands for a line end. To teach the product something, add
+lines and train again. `--check` only measures: each fifth is sorted by what the others teach.
 It needs scikit-learn (`pip install -e .[loadtests]`), which the product does not.
 """
 
@@ -26,7 +26,10 @@ from rememberd.text_classifier import TextClassifier, encode
 
 CORPORA = Path(__file__).parent / "corpora"
 _PACKAGE = Path(rememberd.__file__).parent
-FILES = {"statements": _PACKAGE / "memory/learn/rules/statements.json"}  # where the product reads them
+FILES = {  # where the product reads them
+    "statements": _PACKAGE / "memory/learn/rules/statements.json",
+    "requests": _PACKAGE / "dialects/side_tasks.json",
+}
 NONE = "none"  # the label of texts that are none of the others
 BUCKETS = 1 << 15
 STRENGTH = 10.0  # scikit-learn's C

@@ -184,6 +184,30 @@ def test_both_errors_are_rare() -> None:
     assert len(wrong[False]) <= (len(LABELLED) - sides) * 0.02, wrong[False]
 
 
+def test_requests_that_taught_nothing_are_known_too() -> None:
+    """The classifier is trained on other requests than these: of the programs' it knows two in three, and of the
+    persons' it takes at most one in a hundred for a program's."""
+    lines = (DATA / "blind" / "sidetasks.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [row for row in map(json.loads, lines) if not row.get("arguable")]
+    taken = {label: [row for row in rows if row["label"] == label] for label in ("side", "real")}
+    known = {
+        label: [row for row in some if is_side_task(row["headers"], row["body"])] for label, some in taken.items()
+    }
+    assert len(known["side"]) >= len(taken["side"]) * 0.65
+    assert len(known["real"]) <= len(taken["real"]) / 100, known["real"]
+
+
+def test_an_agents_system_text_does_not_make_its_person_a_program() -> None:
+    """Long orders, tools, a format of the answer: the person who types beneath them is heard, from the first message
+    on and in every later one."""
+    system = "You are an agent that edits files. Return only the whole file. Never explain. Output one fence. " * 9
+    tools = [{"type": "function", "function": {"name": "edit", "parameters": {}}}]
+    first = chat("I live in Oslo, rename greeting.py", system)
+    assert not is_side_task({}, {**first, "tools": tools})
+    later = [{"role": "assistant", "content": "Done."}, {"role": "user", "content": "and I prefer tabs"}]
+    assert not is_side_task({}, {"messages": [*first["messages"], *later]})
+
+
 COMMAND = "<command-message>init</command-message>\n<command-name>/init</command-name>\n"
 ORDERS = (
     f"{COMMAND}\nLook at this code base. I live in Graz and prefer pnpm.",

@@ -1,41 +1,56 @@
 """Calls that a client makes for itself: titles, tags, follow-ups, summaries, another memory's extraction, subagents.
 
-Such a call is neither given memories nor stored. A header says so, or several signs of a program's prompt come
-together: its first or last words ask for work on a conversation (`_WORK`, `_CONVERSATION`), and it is worded as an
-order to a machine, sets the form of the output, speaks of "the user", or brings the conversation along. A person who
-asks for a title or a summary shows one or two of these signs.
+Such a call is neither given memories nor stored. A header says so, or structure and wording together: a classifier
+tells an order to a machine from a person's words, in the system text and in the newest message, and weighs with the
+form of the request (tools, length and format of the answer, a conversation that comes along). Taking a person's
+message for such a call loses a memory; missing one learns what nobody said.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any, Protocol
 
-from rememberd.dialects.client_text import is_client_generated, is_client_order
+from rememberd.dialects.client_text import is_client_generated, is_client_order, user_typed_text
 from rememberd.dialects.handing_words import SUBJECT
-from rememberd.dialects.marks import Span, blanked, marked_spans
-from rememberd.dialects.side_task_signs import (
-    CONDITION,
-    CONVERSATION,
-    ENCLOSED,
-    FORM,
-    IS_SUBAGENT,
-    MACHINE,
-    TEXT_RESULT,
-    VOICE,
-    WORK,
-)
+from rememberd.dialects.segments import segment
 from rememberd.dialects.user_message import is_from_agent
+from rememberd.text_classifier import TextClassifier
 
-_HEAD = 4_000  # characters of a prompt that are looked at, from each end
-_OPENING = 500  # characters at an end of a prompt that say what it wants
-_ENOUGH = 4  # signs, the wanted work included
+WEIGHTS = Path(__file__).with_name("side_tasks.json")
+
+_HEAD = 4_000  # characters of a prompt that are looked at
+_BEGIN, _TAIL = 600, 300  # characters that the classifier reads
+_RECENT = 100  # messages among which an answer is looked for
 _USER_TURNS = {"", "turn", "user", "user_turn"}
-_SENTENCE_END = re.compile(r"[.!?]\s|[。！？\n]")
 _SUBAGENT_HEADER = re.compile(r"x-.*(?:subagent.*|agent-id|parent-(?:session|thread|agent|conversation)-id)")
+_IS_SUBAGENT = re.compile(r"is_subagent=(?:true|1)\b")
+# A conversation that comes along: its speakers, its element, its list of messages, its heading.
+_DIALOGUE = re.compile(
+    r"^\W{0,4}(?:user|human|assistant|ai|bot|person|nutzer|assistent|utilisateur|usuario|asistente|utente|assistente"
+    r"|usuário|пользователь|ассистент|用户|助手|ユーザー)\b\W{0,4}[:：\]]"
+    r"|</?(?:chat\w*|conversation|messages?|dialogue|transcript|history|exchange|session|thread)\b"
+    r"|\"(?:role|turns|messages)\"|^\W*(?:chat|conversation|history|transcript|messages|session)\b[^\n]{0,20}:?$",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+# Weights of a request's form, in units of the classifier's logarithmic odds. Set by hand on the labelled requests in
+# tests/data: at most 1 in 100 of the persons' may be taken for a program's.
+_ENOUGH = 1.2
+_BRINGS_DIALOGUE = 1.0
+_SPEAKS_OF_SELF = -1.0
+_WANTS_JSON = 0.5
+_SHORT_ANSWER = ((32, 1.0), (64, 0.5))  # at most so many tokens
+# A system text says less in a conversation that is under way, beside tools, and if it is long: agents have those. A
+# very short one says little, too ("Return JSON only.").
+_UNDER_WAY, _HAS_TOOLS, _TERSE = -4.0, -3.0, -1.5
+_LONG_SYSTEM = ((800, -3.0), (300, -1.5))  # more than so many characters
+_FEW_WORDS = 3
 
 
 class Pattern(Protocol):
@@ -54,13 +69,63 @@ def is_side_task(headers: Mapping[str, str], body: Mapping[str, Any], patterns: 
         return True
     if any(pattern.match(text[:_HEAD]) for pattern in patterns for text in (said, *told)):
         return True
-    if any(IS_SUBAGENT.search(text[:_HEAD]) for text in told):
+    if any(_IS_SUBAGENT.search(text[:_HEAD]) for text in told):
         return True
-    form = _sets_form(body) - 2 * bool(body.get("tools"))
-    if _signs(_ends(said)) + form >= _ENOUGH:
-        return True
-    brings = bool(ENCLOSED.search(said[:_HEAD]))
-    return any(_signs(_ends(text), system=True) + form + brings >= _ENOUGH for text in told)
+    return _form(body) + max(_of_system(told, said, body), _of_message(said)) >= _ENOUGH
+
+
+def _of_system(told: Sequence[str], said: str, body: Mapping[str, Any]) -> float:
+    odds = max((_odds(_ends(text)) for text in told), default=-math.inf)
+    length = sum(map(len, told))
+    odds += next((weight for least, weight in _LONG_SYSTEM if length > least), 0.0)
+    odds += _TERSE if len(" ".join(told).split()) <= _FEW_WORDS else 0
+    odds += _HAS_TOOLS if body.get("tools") else 0
+    items = body.get("messages", body.get("input"))
+    answered = isinstance(items, list) and any(_role(item) == "assistant" for item in items[-_RECENT:])
+    return odds + (_UNDER_WAY if answered else 0) + (_BRINGS_DIALOGUE / 2 if _DIALOGUE.search(said[:_HEAD]) else 0)
+
+
+def _of_message(said: str) -> float:
+    typed = user_typed_text(said)
+    if not typed:
+        return -math.inf
+    odds = _odds(_ends(typed))
+    if _DIALOGUE.search(typed[:_HEAD]):
+        odds += _BRINGS_DIALOGUE
+    if odds < _ENOUGH + _SPEAKS_OF_SELF - 1:  # whatever else holds
+        return odds
+    own = segment(typed[:_HEAD]).typed
+    return odds + (_SPEAKS_OF_SELF if any(SUBJECT.search(each.text[:_BEGIN].lower()) for each in own) else 0)
+
+
+def _form(body: Mapping[str, Any]) -> float:
+    most = body.get("max_tokens") or body.get("max_completion_tokens") or body.get("max_output_tokens")
+    output = body.get("output_config")
+    form = output.get("format") if isinstance(output, dict) else body.get("response_format")
+    weight = _WANTS_JSON if isinstance(form, dict) and str(form.get("type")).startswith("json") else 0.0
+    if isinstance(most, int) and most > 0:
+        weight += next((value for limit, value in _SHORT_ANSWER if most <= limit), 0.0)
+    return weight
+
+
+def _ends(text: str) -> str:
+    return text if len(text) <= _BEGIN + _TAIL else f"{text[:_BEGIN]}\n{text[-_TAIL:]}"
+
+
+@lru_cache(maxsize=256)  # a client sends the same system text with each request
+def _odds(text: str) -> float:
+    """The logarithm of how much likelier a program wrote it than a person."""
+    sure = _classifier().probabilities(text.replace("\n", "⏎"))
+    return math.log(sure["program"] / sure["none"]) if text else -math.inf
+
+
+@cache
+def _classifier() -> TextClassifier:
+    return TextClassifier.load(WEIGHTS)
+
+
+def _role(item: Any) -> Any:
+    return item.get("role") if isinstance(item, dict) else None
 
 
 def _by_header(headers: Mapping[str, str]) -> bool:
@@ -81,47 +146,6 @@ def _codex_kind(headers: Mapping[str, str]) -> str:
     except (ValueError, RecursionError):
         return ""
     return str(metadata.get("request_kind") or "") if isinstance(metadata, dict) else ""
-
-
-def _ends(text: str) -> str:
-    return f"{text[:_HEAD]}\n{text[-_HEAD:]}" if len(text) > 2 * _HEAD else text
-
-
-@lru_cache(maxsize=64)  # a client sends the same system text with each request
-def _signs(read: str, *, system: bool = False) -> int:
-    """How many signs of a client's own prompt these ends of a text show; 0 if it wants no work on a conversation."""
-    read = read.strip().lower()
-    found = ((part, WORK.search(read, *part)) for part in _openings(read, system=system))
-    (start, end), work = next((each for each in found if each[1]), ((0, 0), None))
-    if work is None or SUBJECT.search(blanked(read, marked_spans(read))[start : work.start()]):
-        return 0
-    if system and CONDITION.search(_sentence(read, work.start())):
-        return 0
-    signs = [CONVERSATION.search(read, start, end), FORM.search(read), MACHINE.search(read), VOICE.match(read)]
-    enclosed = 2 * bool(ENCLOSED.search(read)) if not system else 0
-    return 1 + sum(map(bool, signs)) + enclosed
-
-
-def _openings(text: str, *, system: bool) -> list[Span]:
-    """Where a prompt says what it wants: at its beginning, or behind what it brings."""
-    head = (0, min(len(text), _OPENING))
-    return [head] if system else [head, (max(0, len(text) - _OPENING), len(text))]
-
-
-def _sentence(text: str, at: int) -> str:
-    """The sentence around the character `at`."""
-    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
-    before = max((end for end in ends if end <= at), default=0)
-    return text[before : min((end for end in ends if end > at), default=len(text))]
-
-
-def _sets_form(body: Mapping[str, Any]) -> int:
-    """1 if the client asks for one short text in JSON."""
-    output, response = body.get("output_config"), body.get("response_format")
-    form = output.get("format") if isinstance(output, dict) else response
-    if not isinstance(form, dict) or form.get("type") not in ("json_schema", "json_object"):
-        return 0
-    return 1 if form.get("type") == "json_object" or TEXT_RESULT.search(json.dumps(form)[:_HEAD]) else 0
 
 
 def _newest_user(items: Any) -> str:
