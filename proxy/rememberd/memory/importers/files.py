@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,16 +15,18 @@ from typing import IO, Any, cast
 
 import orjson
 
-from rememberd.memory.importers import chatgpt, claude, statements
+from rememberd.memory.importers import chatgpt, claude, pam, statements
 from rememberd.memory.importers import json_stream as arrays
+from rememberd.memory.importers.mem_bundle import Bundle
 from rememberd.memory.importers.records import BadFile, Line
 
-FORMATS = ("auto", "chatgpt", "claude", "mem0", "text", "ndjson")
+FORMATS = ("auto", "chatgpt", "claude", "mem0", "pam", "mem", "pasted", "text", "ndjson")
 EXPECTED = (
     "expected ChatGPT's or Claude's export (the zip, or its conversations.json), a Mem0 or OpenMemory export (JSON), "
-    "our own NDJSON, or plain text or Markdown with one statement a line"
+    "a portable memory (a .mem bundle or its zip, or PAM's memory-store.json), our own NDJSON, the list that an "
+    "assistant wrote of its memory, or plain text or Markdown with one statement a line"
 )
-_MEMBERS = (r"conversations(?:-\d+)?\.json", r"memories\.json", r"memories\.jsonl(?:\.gz)?")
+_MEMBERS = (r"memory-store\.json", r"conversations(?:-\d+)?\.json", r"memories\.json", r"memories\.jsonl(?:\.gz)?")
 _LISTS = ("conversations", "results", "memories")  # names under which an object holds the list
 _HEAD = 2**16  # bytes that are looked at to tell the format
 
@@ -31,6 +35,7 @@ READERS: dict[str, Reader] = {
     "chatgpt": chatgpt.lines,
     "claude": claude.lines,
     "mem0": statements.mem0,
+    "pam": pam.lines,
     "ndjson": statements.ours,
 }
 
@@ -43,6 +48,7 @@ class Export:
     size: int
     format: str
     unreadable: list[str] = field(default_factory=list)
+    bundle: Bundle | None = None
 
     @property
     def fraction(self) -> float:
@@ -50,8 +56,12 @@ class Export:
 
     def lines(self) -> Iterator[Line]:
         """Raises `BadFile`."""
-        if self.format == "text":
-            yield from statements.text(line.decode("utf-8-sig", "replace") for line in self.stream)
+        if self.bundle is not None:
+            yield from self.bundle.lines()
+            return
+        if self.format in ("text", "pasted"):
+            read = statements.pasted if self.format == "pasted" else statements.text
+            yield from read(line.decode("utf-8-sig", "replace") for line in self.stream)
             return
         for number, entry in enumerate(_entries(self.stream), 1):
             try:
@@ -64,15 +74,23 @@ class Export:
 def opened(path: Path, wanted: str = "auto") -> Iterator[list[Export]]:
     """What there is to read in `path`: several exports if a zip holds several. Raises `BadFile`."""
     try:
-        if zipfile.is_zipfile(path):
+        if path.is_dir():
+            yield [_of_bundle(Bundle.in_folder(path))]
+        elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                yield [
-                    _export(archive.open(info), info.file_size, info.filename, wanted) for info in _chosen(archive)
-                ]
+                bundle = Bundle.in_zip(archive)
+                yield (
+                    [_of_bundle(bundle)]
+                    if bundle
+                    else [
+                        _export(archive.open(info), info.file_size, info.filename, wanted)
+                        for info in _chosen(archive)
+                    ]
+                )
         else:
             with path.open("rb") as stream:
                 yield [_export(stream, path.stat().st_size, path.name, wanted)]
-    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError) as error:
+    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, NotImplementedError) as error:
         raise BadFile(f"{path} is damaged ({error}): download it again") from error
     except OSError as error:
         raise BadFile(f"cannot read {path}: {error.strerror or error}") from error
@@ -88,13 +106,21 @@ def _chosen(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     raise BadFile(f"the zip holds no conversations.json and no memories.json but {names}: {EXPECTED}")
 
 
+def _of_bundle(bundle: Bundle) -> Export:
+    return Export(io.BytesIO(), 0, "mem", bundle=bundle)
+
+
 def _export(stream: IO[bytes], size: int, name: str, wanted: str) -> Export:
     if name.endswith(".gz"):
         stream = cast("IO[bytes]", gzip.GzipFile(fileobj=stream))
-    if wanted == "text" or (wanted == "auto" and Path(name).suffix.lower() in (".md", ".txt", ".markdown")):
-        return Export(stream, size, "text")
     head = stream.read(_HEAD)
     stream.seek(0)
+    if wanted in ("text", "pasted"):
+        return Export(stream, size, wanted)
+    if wanted == "auto" and statements.PASTED.search(head.decode("utf-8", "replace")):
+        return Export(stream, size, "pasted")
+    if wanted == "auto" and Path(name).suffix.lower() in (".md", ".txt", ".markdown"):
+        return Export(stream, size, "text")
     if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{"):
         return Export(stream, size, wanted)
     if wanted != "auto" or b"\0" in head or not _is_text(head):
@@ -134,7 +160,9 @@ def _of_object(raw: bytes) -> Iterator[Any]:
 
 
 def _inner(entry: Any) -> list[Any]:
-    """The list within, if the object is but a wrapper."""
+    """The list within, if the object is but a wrapper. Raises `BadFile` for a memory-store that is damaged."""
+    if isinstance(entry, dict) and entry.get("schema") == pam.SCHEMA:
+        pam.check(entry)
     held = [entry[name] for name in _LISTS if isinstance(entry, dict) and isinstance(entry.get(name), list)]
     return held[0] if held else [entry]
 
@@ -153,6 +181,8 @@ def reader_of(entry: Any) -> Reader:
             return chatgpt.lines
         if "chat_messages" in entry:
             return claude.lines
+        if pam.is_entry(entry):
+            return pam.lines
         if "user" in entry or entry.get("object") == "memory" or ("text" in entry and "memory" not in entry):
             return statements.ours
         if any(isinstance(entry.get(name), str) for name in ("memory", "content", "data", "fact")):

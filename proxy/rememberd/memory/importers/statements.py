@@ -1,9 +1,11 @@
-"""Memories that somebody stated: Mem0's and OpenMemory's JSON, plain text and Markdown, our own NDJSON."""
+"""Memories that somebody stated: Mem0's and OpenMemory's JSON, plain text and Markdown, the list that an assistant
+writes of its own memory, our own NDJSON."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from rememberd.memory.importers.records import Line, memory
@@ -15,6 +17,10 @@ _NO_STATEMENT = re.compile(r"^\s*(?:#|>|\||<!--|[-=*_]{3,}\s*$)")  # headings, q
 _FENCE = re.compile(r"^\s*(?:```|~~~)")
 _EMPHASIS = re.compile(r"(\*\*|__|`)(.+?)\1")
 _SHORTEST = 3  # characters
+
+# What assistants write when they are asked for everything that they remember: `[2025-03-01] - I live in Oslo.`
+PASTED = re.compile(r"^[ \t]*(?:[-*•][ \t]+)?\[([^\]\n]{3,40})\][ \t]*[-–—:][ \t]*(\S.*)$", re.MULTILINE)
+_DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y-%m", "%Y", "%B %d %Y", "%b %d %Y", "%d %B %Y", "%d %b %Y", "%B %Y", "%b %Y")
 
 
 def mem0(given: Any) -> Iterator[Line]:
@@ -45,3 +51,32 @@ def text(lines: Iterable[str]) -> Iterator[Line]:
             stated = _EMPHASIS.sub(r"\2", _BULLET.sub("", line)).strip()
             if len(stated) >= _SHORTEST:
                 yield memory(stated, None, "file")
+
+
+def pasted(lines: Iterable[str]) -> Iterator[Line]:
+    """The list that an assistant wrote of its memory: an entry a line, its date in brackets; what is indented goes on
+    with the entry before. Around a fenced list stands the assistant's own talk, which is left out."""
+    stripped = [line.rstrip() for line in lines]
+    fenced = any(_FENCE.match(line) for line in stripped)
+    inside, entries = not fenced, list[tuple[str | None, str]]()
+    for line in stripped:
+        if _FENCE.match(line):
+            inside = not inside
+        elif inside and (entry := PASTED.match(line)):
+            entries.append((_day(entry[1]), entry[2]))
+        elif inside and entries and line[:1] in (" ", "\t") and line.strip() and not _BULLET.match(line):
+            entries[-1] = (entries[-1][0], f"{entries[-1][1]} {line.strip()}")
+        elif inside and len(line.strip()) >= _SHORTEST and not _NO_STATEMENT.match(line) and not line.endswith(":"):
+            entries.append((None, _EMPHASIS.sub(r"\2", _BULLET.sub("", line)).strip()))
+    yield from (memory(stated, at, "pasted") for at, stated in entries)
+
+
+def _day(given: str) -> str | None:
+    """The time in UTC at which a day, month or year begins; None for what is no date, such as "unknown"."""
+    plain = " ".join(given.replace(",", " ").split())
+    for form in _DATES:
+        try:
+            return datetime.strptime(plain, form).replace(tzinfo=UTC).isoformat()
+        except ValueError:
+            continue
+    return None
