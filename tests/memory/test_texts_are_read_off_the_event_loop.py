@@ -17,6 +17,9 @@ from starlette.routing import Route
 from rememberd.access.auth import Auth
 from rememberd.api.dependencies import CallerResolver
 from rememberd.api.memories import Memories
+from rememberd.api.memory_batches import MemoryBatches
+from rememberd.api.memory_files import MemoryFiles
+from rememberd.api.memory_writes import MemoryWrites
 from rememberd.dialects.segments import segment
 from rememberd.memory.learn.build_memories import redacted
 from rememberd.memory.learn.rules.extract import Rules, extract
@@ -49,22 +52,23 @@ def on_this_thread() -> Iterator[set[str]]:
 
 
 def memory_api(rig: Rig, folder: Path) -> httpx.AsyncClient:
+    caller, writes = CallerResolver(Auth({})), MemoryWrites(rig.store, rig.embedder, rig.queue, rig.block_cache)
     api = Memories(
-        CallerResolver(Auth({})),
-        rig.store,
-        rig.embedder,
+        caller,
+        writes,
         Recall(rig.store, rig.embedder),
-        rig.queue,
         SqliteExtractionQueue(rig.database, idle_ms=0),
-        rig.block_cache,
         rig.receipts,
         FileSpool(folder / "spool"),
         2**20,
     )
+    files, batches = MemoryFiles(caller, writes, rig.receipts, 2**20), MemoryBatches(caller, writes, 2**20)
     api.caller.auth.replace_made_keys({}, ever_made=False)
     routes = [
         Route("/v1/memories", api.add, methods=["POST"]),
-        Route("/v1/memories/import", api.import_, methods=["POST"]),
+        Route("/v1/memories/import", files.import_, methods=["POST"]),
+        Route("/v1/memories/delete", batches.delete, methods=["POST"]),
+        Route("/v1/memories/restore", batches.restore, methods=["POST"]),
         Route("/v1/memories/search", api.search, methods=["POST"]),
         Route("/v1/memories/{id}", api.edit, methods=["PATCH"]),
     ]
@@ -85,8 +89,11 @@ async def test_the_memory_api_reads_in_threads(tmp_path: Path) -> None:
                 await client.patch(f"/v1/memories/{added.json()['id']}", json={"text": f"{TEXT} edited"}),
                 await client.post("/v1/memories/import", content=lines),
                 await client.post("/v1/memories/search", json={"query": TEXT}),
+                await client.post("/v1/memories/import?dry_run=true", content=lines),
+                deleted := await client.post("/v1/memories/delete", json={"ids": [added.json()["id"]]}),
+                await client.post("/v1/memories/restore", json={"memories": deleted.json()["data"]}),
             ]
-    assert [each.status_code for each in answers] == [200, 200, 200, 200]
+    assert [each.status_code for each in answers] == [200] * 7
     imported = answers[2].json()
     assert (imported["added"], imported["turns"]["queued"] != [], len(imported["errors"])) == (120, True, 1)
     assert imported["errors"][0]["line"] == 122

@@ -33,6 +33,14 @@ class CallerResolver:
         note(request.scope, whose=identity.user, scope=identity.scope)
         return identity.space
 
+    def space_of(self, request: Request, scope: str) -> Space:
+        """The caller's space of this name. Raises as `space` does, and `RequestError` 400 or 403 for the scope."""
+        principal = self.auth.principal(header_values(request.scope), counts=False)
+        identity = identify(principal, header_values(request.scope) | {"x-memory-scope": scope}, {})
+        if not scope or identity is None:
+            raise RequestError(400, "invalid_scope", "`scope` must name one of your scopes", param="scope")
+        return identity.space
+
     def bound_to_scopes(self, request: Request) -> bool:
         """Is this key for some of its user's scopes only? Raises `RequestError` 401 for a bad key."""
         return self.auth.principal(header_values(request.scope), counts=False).scopes is not None

@@ -12,7 +12,7 @@ from rememberd.memory.learn.memory_commands import memory_command
 from rememberd.ports import ReceiptStore, TurnQueue
 from rememberd.types import Receipt, Turn
 
-_DONE = ("written", "nothing", "forgotten")
+DONE = ("written", "nothing", "forgotten")  # what the writer has made of a turn, when nothing is left to do
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ async def enqueue_import(
             taken.skipped.append(turn.receipt)
             continue
         before = await receipts.get(turn.space, turn.receipt)
-        if before is not None and before.write in _DONE:
+        if before is not None and before.write in DONE:
             taken.known.append(turn.receipt)
             continue
         # The receipt first: the writer may be done with the turn before we are.

@@ -15,11 +15,13 @@ _BATCH = 50  # lines
 
 
 class Batch(NamedTuple):
-    """`memories` with the ids that their lines gave; `errors` as the answer lists them."""
+    """`memories` with the ids that their lines gave; `errors` as the answer lists them; the numbers of the lines."""
 
     memories: list[tuple[str, Memory]]
     turns: list[Turn]
     errors: list[dict[str, Any]]
+    memory_lines: list[int]
+    turn_lines: list[int]
 
 
 def numbered_lines(raw: bytes) -> Iterator[tuple[int, bytes]]:
@@ -31,14 +33,16 @@ def read_lines(
     lines: Iterator[tuple[int, bytes]], space: Space, now: Millis, redact_too: Collection[str]
 ) -> Batch | None:
     """The next batch; None at the end. Reads every word of it, so call it in a thread."""
-    batch, last = Batch([], [], []), 0
+    batch, last = Batch([], [], [], [], []), 0
     for last, (number, line) in enumerate(lines, 1):
         try:
             fields = json_body.parse(line)
             if "user" in fields:
                 batch.turns.append(turn_from(fields, space, now))
+                batch.turn_lines.append(number)
             else:
                 batch.memories.append((str(fields.get("id") or ""), memory_from(fields, space, now, redact_too)))
+                batch.memory_lines.append(number)
         except RequestError as error:
             batch.errors.append({"line": number, "message": error.message})
         if last == _BATCH:

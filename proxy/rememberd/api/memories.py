@@ -5,18 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-import orjson
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from rememberd.api.dependencies import CallerResolver
-from rememberd.api.import_turns import enqueue_import
-from rememberd.api.imported_lines import numbered_lines, read_lines
 from rememberd.api.mcp.visible import visibility, visible_page
+from rememberd.api.memory_writes import MemoryWrites
 from rememberd.api.serializers import flag_from, memory_from, memory_json, text_from, time_from
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
@@ -26,11 +24,10 @@ from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.erasure import erase
 from rememberd.memory.history import earlier_text
 from rememberd.memory.learn.forget import forget, related
-from rememberd.memory.learn.reconcile import Outcome, merge
 from rememberd.memory.learn.rules.extract import slot_of
 from rememberd.memory.recall.recall import Recall
-from rememberd.ports import BlockCache, Embedder, ExtractionQueue, MemoryStore, ReceiptStore, Spool, TurnQueue
-from rememberd.types import NEVER, Kind, Memory, Millis, Space, Turn
+from rememberd.ports import ExtractionQueue, ReceiptStore, Spool
+from rememberd.types import NEVER, Kind, Memory, Millis, Space
 
 _PAGE = 100
 _LARGEST_PAGE = 500
@@ -44,20 +41,17 @@ class Memories:
     def __init__(
         self,
         caller: CallerResolver,
-        store: MemoryStore,
-        embedder: Embedder,
+        writes: MemoryWrites,
         recall: Recall,
-        queue: TurnQueue,
         extraction_queue: ExtractionQueue,
-        block_cache: BlockCache,
         receipts: ReceiptStore,
         spool: Spool,
         max_body_bytes: int,
         redact_too: tuple[str, ...] = (),
     ) -> None:
-        self.caller, self.store, self.embedder, self.recall = caller, store, embedder, recall
-        self.queue, self.extraction_queue, self.spool = queue, extraction_queue, spool
-        self.block_cache, self.receipts = block_cache, receipts
+        self.caller, self.writes, self.recall = caller, writes, recall
+        self.store, self.embedder, self.block_cache = writes.store, writes.embedder, writes.block_cache
+        self.extraction_queue, self.receipts, self.spool = extraction_queue, receipts, spool
         self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
 
     async def page(self, request: Request) -> Response:
@@ -96,7 +90,7 @@ class Memories:
         fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         _refuse_unknown(fields, _ADD_FIELDS)
         memory = await asyncio.to_thread(_stated, fields, space, self.redact_too)
-        outcome = await self._merge(space, [memory], memory.created_at)
+        outcome = await self.writes.merge(space, [memory], memory.created_at)
         await self.block_cache.bump(space)
         kept = await self.store.get(space, [*outcome.added, *outcome.touched])
         if not kept:
@@ -153,12 +147,12 @@ class Memories:
         written = [new]
         if new.text != old.text:
             written.append(await earlier_text(self.store, space, old, new.updated_at))
-        if new.private != old.private:  # and so is what else tells it, or it would leave by that door
+        if new.private != old.private:  # what else says the same would still reveal it
             others = await related(self.store, self.embedder, space, old, new.updated_at)
             written += [replace(each, private=new.private, updated_at=new.updated_at) for each in others]
         await self.store.put(space, [await to_point(each, self.embedder) for each in written])
         ids = [each.id for each in written]
-        await self._undo_if_erased(space, ids, new.updated_at)
+        await self.writes.undo_if_erased(space, ids, new.updated_at)
         if not await self.store.get(space, [new.id]):  # deleted meanwhile; so must be what it said before
             await self.store.delete(space, ids, at=0)
             raise _unknown(new.id)
@@ -166,7 +160,7 @@ class Memories:
     async def _reopened(self, space: Space, memory: Memory) -> Memory:
         """As if it were said again: the value that had closed it is closed in turn."""
         said = replace(memory, valid_to=None, created_at=memory.updated_at + 1)
-        await self._merge(space, [said], said.created_at)
+        await self.writes.merge(space, [said], said.created_at)
         kept = await self.store.get(space, [memory.id])
         if not kept or kept[0].valid_to is not None:
             raise RequestError(409, "not_reopened", "something that says the same holds, or this is an exchange")
@@ -192,76 +186,13 @@ class Memories:
         return await erase(
             user,
             _now(),
-            self.queue,
+            self.writes.queue,
             self.extraction_queue,
             self.store,
             self.receipts,
             self.block_cache,
             self.spool,
         )
-
-    async def export(self, request: Request) -> Response:
-        space = self.caller.space(request)
-        first = await self.store.page(space, limit=_PAGE, now=_now(), include_past=True)
-        return StreamingResponse(self._lines(request, space, first), media_type="application/x-ndjson")
-
-    async def import_(self, request: Request) -> Response:
-        """A line is a memory; or, with `user`, a turn of a conversation, from which the writer learns as usual."""
-        space = self.caller.space(request)
-        raw, now = await read_body(request.receive, request.headers, self.max_body_bytes), _now()
-        added = merged = 0
-        errors: list[dict[str, Any]] = []
-        turns: list[Turn] = []
-        lines = numbered_lines(raw)
-        while batch := await asyncio.to_thread(read_lines, lines, space, now, self.redact_too):
-            errors += batch.errors
-            turns += batch.turns
-            added, merged = await self._import(space, batch.memories, now, added, merged)
-        note(request.scope, count=added + merged + len(turns))
-        await self.block_cache.bump(space)
-        if errors and not added + merged + len(turns):
-            raise RequestError(400, "invalid_import", f"line {errors[0]['line']}: {errors[0]['message']}")
-        taken = await enqueue_import(turns, self.queue, self.receipts, self.redact_too)
-        return json_response(
-            {"object": "memories.imported", "added": added, "merged": merged, "turns": taken, "errors": errors}
-        )
-
-    async def _import(
-        self, space: Space, batch: list[tuple[str, Memory]], now: Millis, added: int, merged: int
-    ) -> tuple[int, int]:
-        """A line with the id of a memory that is here, or was deleted here, is of an export of this user's own: it
-        changes nothing."""
-        ids = [given for given, _ in batch if given]
-        known = {each.id for each in await self.store.get(space, ids)} | set(await self.store.deleted_at(space, ids))
-        outcome = await self._merge(space, [memory for given, memory in batch if given not in known], now)
-        return added + len(outcome.added), merged + len(batch) - len(outcome.added)
-
-    async def _merge(self, space: Space, memories: list[Memory], began: Millis) -> Outcome:
-        outcome = await merge(self.store, self.embedder, space, memories, began)
-        await self._undo_if_erased(space, [*outcome.added, *outcome.touched, *outcome.closed], began)
-        return outcome
-
-    async def _undo_if_erased(self, space: Space, ids: list[str], began: Millis) -> None:
-        """After each write, as the writer does. Raises `RequestError` 409, so that a long import ends with it. The
-        tombstones are so old that they keep out nothing that is imported anew."""
-        if await self.queue.erased(space.user, began):
-            await self.store.delete(space, ids, at=0)
-            raise RequestError(
-                409, "user_erased", "everything was erased meanwhile, this too; send it again to keep it"
-            )
-
-    async def _lines(
-        self, request: Request, space: Space, page: tuple[list[Memory], str | None]
-    ) -> AsyncIterator[bytes]:
-        (memories, cursor), count = page, 0
-        while True:
-            count += len(memories)
-            note(request.scope, count=count)
-            for memory in memories:
-                yield orjson.dumps(memory_json(memory)) + b"\n"
-            if cursor is None:
-                return
-            memories, cursor = await self.store.page(space, limit=_PAGE, now=_now(), cursor=cursor, include_past=True)
 
     async def _one(self, request: Request, space: Space) -> Memory:
         memory_id = request.path_params["id"]

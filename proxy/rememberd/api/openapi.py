@@ -71,9 +71,6 @@ _EDIT = _object(
 )
 _DELETED = _object({"object": {"const": "memory.deleted"}, "id": _TEXT, "deleted": {"const": True}})
 _ERASED = _object({"object": {"const": "user.erased"}, "deleted": _COUNT})
-_IMPORTED = _object(
-    {"added": _COUNT, "merged": _COUNT, "turns": {"type": "object"}, "errors": _list({"type": "object"})}
-)
 _PREVIEW = _object({"status": _TEXT, "block": _TEXT, "tokens": _COUNT, "memories": _list(_ref("Memory"))})
 
 
@@ -128,9 +125,57 @@ PATHS: dict[str, Schema] = {
             "the nearest, with a score", _ref("Memories"), body=_object({"query": _WORDS}, {"limit": _LIMIT})
         )
     },
-    "/v1/memories/export": {"get": _operation("one memory a line", _TEXT, answers=_NDJSON)},
+    "/v1/memories/delete": {
+        "post": _operation(
+            "delete many, with what says the same; `dry_run` only says what would go",
+            _object({"data": _list(_ref("Memory")), "dry_run": _FLAG}),
+            body=_object({"ids": _list(_TEXT)}, {"dry_run": _FLAG}),
+        )
+    },
+    "/v1/memories/restore": {
+        "post": _operation(
+            "bring back what a deletion answered",
+            _object({"restored": _COUNT}),
+            body=_object({"memories": _list(_ref("Memory"))}),
+        )
+    },
+    "/v1/memories/move": {
+        "post": _operation(
+            "move to another scope",
+            _object({"scope": _TEXT, "ids": {"type": "object"}}),
+            body=_object({"ids": _list(_TEXT), "scope": _TEXT}),
+        )
+    },
+    "/v1/memories/export": {
+        "get": _operation(
+            "everything: one memory a line, PAM's memory-store, or a .mem bundle",
+            _TEXT,
+            asked=(_query("format", {"type": "string", "enum": ["ndjson", "pam", "mem"]}),),
+            answers=_NDJSON,
+        )
+    },
     "/v1/memories/import": {
-        "post": _operation("one memory or turn a line", _IMPORTED, body=_TEXT, kinds=(_NDJSON, "text/plain"))
+        "post": _operation(
+            "one memory or turn a line; `dry_run` only says what would be done",
+            {"type": "object"},
+            body=_TEXT,
+            kinds=(_NDJSON, "text/plain"),
+            asked=(_query("dry_run", _FLAG), _query("import_id", _TEXT)),
+        )
+    },
+    "/v1/memories/import/read": {
+        "post": _operation(
+            "another tool's file as lines for an import",
+            _TEXT,
+            body=_TEXT,
+            kinds=("application/octet-stream",),
+            asked=(_query("format", _TEXT), _query("name", _TEXT)),
+            answers=_NDJSON,
+        )
+    },
+    "/v1/memories/imports/{id}": {
+        "parameters": [_ID],
+        "delete": _operation("undo an import as a whole", _object({"deleted": _COUNT, "reopened": _COUNT})),
     },
     "/v1/memories/preview": {
         "post": _operation("what a message would recall", _PREVIEW, body=_object({"text": _WORDS}))

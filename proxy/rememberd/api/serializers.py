@@ -98,12 +98,12 @@ def turn_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Turn:
     )
 
 
-def text_from(value: Any, redact_too: Collection[str] = ()) -> str:
+def text_from(value: Any, redact_too: Collection[str] = (), longest: int = LONGEST_TEXT) -> str:
     """Redacted, without surrounding space. Raises `RequestError` 400."""
     if not isinstance(value, str) or not value.strip():
         raise _bad("text", "must be a text that is not empty")
-    if len(value) > LONGEST_TEXT:
-        raise _bad("text", f"must be at most {LONGEST_TEXT:,} characters; this one has {len(value):,}")
+    if len(value) > longest:
+        raise _bad("text", f"must be at most {longest:,} characters; this one has {len(value):,}")
     return redact(_whole(value).strip(), redact_too).text
 
 

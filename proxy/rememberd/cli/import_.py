@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
 
 import click
 import orjson
@@ -26,9 +28,18 @@ from rememberd.memory.safety.redact import redact
 EXAMPLES = """\
   rememberd import chatgpt-export.zip --dry-run     # what would be learned; nothing is written
   rememberd import chatgpt-export.zip
+  rememberd import my-memory.mem                    # or PAM's memory-store.json
+  rememberd import --prompt                         # what to ask another assistant; import what it answers
   rememberd import notes.md --scope work            # one statement a line or bullet
   rememberd import memories.ndjson                  # what `rememberd memories export` wrote
 """
+
+# Assistants answer this in the form that `pasted` reads. The memory page shows the same text.
+PROMPT = """\
+List every memory that you have stored about me, and everything that you know about me from our conversations: who I
+am, where I live and work, people, preferences, projects, and how I want you to answer. Leave nothing out and do not
+summarise. Keep my own words where you have them. Write all of it in one code block, one memory a line, in this form:
+[date saved as YYYY-MM-DD, or unknown] - memory"""
 
 _LINES = 50  # of a request: so many turns stand before what the user says meanwhile
 _BYTES = 4 * 2**20  # of a request, unless a single line is larger
@@ -50,6 +61,8 @@ class Summary:
     skipped: int = 0
     lost: int = 0
     redacted: int = 0
+    replaced: int = 0
+    import_id: str = ""
     errors: list[str] = field(default_factory=list)
 
     @property
@@ -59,21 +72,59 @@ class Summary:
 
 @a_command("import", EXAMPLES)
 @proxy_options
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--format", "kind", type=click.Choice(FORMATS), default="auto", help="default: auto, from the file itself"
 )
-@click.option("--dry-run", is_flag=True, help="say what would be learned, and write nothing")
+@click.option("--dry-run", is_flag=True, help="say what would be added, merged and refused, and write nothing")
+@click.option("--undo", is_flag=True, help="FILE is the id of an import: take back all that it added")
+@click.option("--prompt", is_flag=True, help="print what to ask another assistant, to save its answer and import it")
 @click.option("--json", "as_json", is_flag=True, help="the summary as JSON")
-def command(where: Where, file: Path, kind: str, dry_run: bool, as_json: bool) -> int:
-    summary, proxy = Summary(), None if dry_run else connect(where)
-    if proxy is not None:
-        _allowed(partial(proxy.ask, "GET", "/v1/memories?limit=1"))  # before a long file is read for nobody
+def command(
+    where: Where, file: Path | None, kind: str, dry_run: bool, undo: bool, prompt: bool, as_json: bool
+) -> int:
+    if prompt:
+        print(PROMPT)
+        return 0
+    if file is None:
+        raise click.UsageError("name a file to import")
+    if undo:
+        return _undo(connect(where), str(file))
+    return _import(_reached(where, dry_run), file, kind, dry_run, as_json)
+
+
+def _undo(proxy: Client, import_id: str) -> int:
+    undone = proxy.ask("DELETE", f"/v1/memories/imports/{quote(import_id, safe='')}")
+    print(f"deleted: {undone['deleted']:,} memories; {undone['reopened']:,} that they had replaced hold again")
+    if undone["pending"]:
+        print(f"{undone['pending']:,} exchanges are still being read: run this again in a moment")
+    return 0
+
+
+def _reached(where: Where, dry_run: bool) -> Client | None:
+    """None: nothing runs, and a dry run does without. Asked before a long file is read for nobody."""
+    proxy = connect(where)
+    try:
+        _allowed(partial(proxy.ask, "GET", "/v1/memories?limit=1"))
+    except ProxyError as error:
+        if dry_run and not error.status:
+            return None
+        raise
+    return proxy
+
+
+def _import(proxy: Client | None, file: Path, kind: str, dry_run: bool, as_json: bool) -> int:
+    summary = Summary(import_id="" if dry_run else str(uuid4()))
     try:
         with Progress("reading") as progress, opened(file, kind) as exports:
             for export in exports:
                 for batch in _batches(export):
-                    _guess(batch, summary) if proxy is None else _send(proxy, batch, summary)
+                    if proxy is None:
+                        _guess(batch, summary)
+                    elif dry_run:
+                        _foresee(proxy, batch, summary)
+                    else:
+                        _send(proxy, batch, summary)
                     progress.show(export.fraction, _so_far(summary))
                 summary.errors += [f"{each} is not of the format it should be" for each in export.unreadable]
     except KeyboardInterrupt:
@@ -100,17 +151,45 @@ def _batches(export: Export) -> Iterator[list[Line]]:
     yield batch
 
 
+def _foresee(proxy: Client, batch: list[Line], summary: Summary) -> None:
+    """What the running proxy would make of the batch. It writes nothing."""
+    if not batch:
+        return
+    lines = [orjson.dumps(line) + b"\n" for line in batch]
+    answer = _answer(proxy, "/v1/memories/import?dry_run=true", lines, summary)
+    for told in answer["data"] if answer else ():
+        outcome, is_turn = told["outcome"], "user" in batch[told["line"] - 1]
+        summary.turns += is_turn
+        summary.memories += not is_turn
+        summary.known += outcome == "merge"
+        summary.skipped += outcome == "skip"
+        summary.replaced += outcome == "replace"
+        summary.episodes += outcome == "exchange"
+        summary.redacted += told["text"].count("[redacted: ")
+        learned = told.get("facts", []) if is_turn else [told["text"]] if outcome in ("add", "replace") else []
+        summary.facts.update((text, None) for text in learned)
+
+
+def _answer(proxy: Client, path: str, lines: list[bytes], summary: Summary) -> dict[str, Any] | None:
+    """None if all lines were refused; what is wrong is in `summary.errors` then and for single lines."""
+    try:
+        answer: dict[str, Any] = _allowed(partial(proxy.ask, "POST", path, lines=lines))
+    except ProxyError as error:
+        if error.status != 400:
+            raise
+        summary.errors.append(str(error))
+        return None
+    summary.errors += [each["message"] for each in answer["errors"]]
+    return answer
+
+
 def _send(proxy: Client, batch: list[Line], summary: Summary) -> None:
     """And wait until it is learned: what the user says meanwhile must not queue behind a whole life."""
     if not batch:
         return
     lines = [orjson.dumps(line) + b"\n" for line in batch]
-    try:
-        answer = _allowed(partial(proxy.ask, "POST", "/v1/memories/import", lines=lines))
-    except ProxyError as error:
-        if error.status != 400:
-            raise
-        summary.errors.append(str(error))  # of all lines of this batch
+    answer = _answer(proxy, f"/v1/memories/import?import_id={summary.import_id}", lines, summary)
+    if answer is None:
         return
     taken = answer["turns"]
     turns = sum(map(len, taken.values()))
@@ -119,7 +198,6 @@ def _send(proxy: Client, batch: list[Line], summary: Summary) -> None:
     summary.added += answer["added"]
     summary.known += answer["merged"] + len(taken["known"])
     summary.skipped += len(taken["skipped"])
-    summary.errors += [each["message"] for each in answer["errors"]]
     for receipt in _settled(proxy, taken["queued"]):
         _count(receipt, summary)
 
@@ -192,6 +270,7 @@ def _report(summary: Summary, dry_run: bool) -> None:
     if len(summary.facts) > _SHOWN:
         print(f"  and {len(summary.facts) - _SHOWN:,} more")
     for count, about in (
+        (summary.replaced, "of them would replace what holds now"),
         (summary.known, "known before"),
         (summary.skipped, "with nothing to remember"),
         (summary.redacted, "secrets redacted"),
@@ -202,6 +281,8 @@ def _report(summary: Summary, dry_run: bool) -> None:
             print(f"{count:,} {about}")
     for error in summary.errors[:_SHOWN]:
         print(f"  - {error}")
+    if summary.import_id and summary.learned + summary.episodes:
+        print(f"to take all of it back: rememberd import --undo {summary.import_id}")
 
 
 def _as_json(summary: Summary, dry_run: bool) -> dict[str, Any]:
@@ -217,5 +298,6 @@ def _as_json(summary: Summary, dry_run: bool) -> dict[str, Any]:
         "redacted": summary.redacted,
         "lost": summary.lost,
         "errors": summary.errors,
+        "import_id": summary.import_id or None,
         "learned": list(summary.facts),
     }

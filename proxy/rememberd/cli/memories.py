@@ -17,6 +17,7 @@ import orjson
 from rememberd.cli import COMMANDS, import_, shown_as_is
 from rememberd.cli.terminal.client import Client, ProxyError, Where, connect, proxy_options
 from rememberd.cli.terminal.output import print_lines, print_table
+from rememberd.memory.importers.files import opened
 from rememberd.memory.recall.block import clean
 
 EXAMPLES = """\
@@ -119,19 +120,22 @@ def _forget(where: Where, as_json: bool, ids: tuple[str, ...]) -> int:
     return 0
 
 
-@_action("export", "all of it as NDJSON", "memories export memories.ndjson")
+@_action("export", "all of it, as NDJSON or in an open format", "memories export memories.ndjson")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-def _export(where: Where, as_json: bool, file: Path | None) -> int:
+@click.option(
+    "--format", "form", type=click.Choice(["ndjson", "pam", "mem"]), default="ndjson", help="pam: a memory-store.json"
+)
+def _export(where: Where, as_json: bool, file: Path | None, form: str) -> int:
     """A file appears under its name only when it is whole; without a name the export goes to standard output."""
-    with connect(where).open("GET", "/v1/memories/export") as answer:
+    with connect(where).open("GET", f"/v1/memories/export?format={form}") as answer:
         if file is None:
             shutil.copyfileobj(answer, sys.stdout.buffer)
             return 0
         with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as part:
             shutil.copyfileobj(answer, part)
     os.replace(part.name, file)
-    with file.open("rb") as written:
-        count = sum(1 for _ in written)
+    with opened(file) as exports:
+        count = sum(1 for export in exports for _ in export.lines())
     if as_json:
         _print_json({"object": "memories.exported", "memories": count, "file": str(file)})
     else:

@@ -22,7 +22,10 @@ from rememberd.api.forward import Forward
 from rememberd.api.health import Health
 from rememberd.api.mcp.endpoint import Mcp
 from rememberd.api.memories import Memories
+from rememberd.api.memory_batches import MemoryBatches
+from rememberd.api.memory_files import MemoryFiles
 from rememberd.api.memory_stats import MemoryStats
+from rememberd.api.memory_writes import MemoryWrites
 from rememberd.api.models import Models
 from rememberd.api.ollama import OllamaApi
 from rememberd.api.page import Page
@@ -168,18 +171,17 @@ def _parts(
 def _handlers(parts: Parts) -> Handlers:
     auth, catalog, store, queues = parts.auth, parts.catalog, parts.store, parts.queues
     caller, max_body_bytes = CallerResolver(auth), parts.max_body_bytes
+    redact_too = tuple(parts.settings.memory.redact or ())
+    writes = MemoryWrites(store, parts.embedder, queues.queue, queues.block_cache)
     memories = Memories(
         caller,
-        store,
-        parts.embedder,
+        writes,
         parts.recall,
-        queues.queue,
         queues.extraction_queue,
-        queues.block_cache,
         queues.receipts,
         queues.spool,
         max_body_bytes,
-        tuple(parts.settings.memory.redact or ()),
+        redact_too,
     )
     models = Models(auth, catalog, parts.byte_lane.models)
     return Handlers(
@@ -188,6 +190,8 @@ def _handlers(parts: Parts) -> Handlers:
         models=models,
         ollama=OllamaApi(auth=auth, catalog=catalog, upstream=parts.upstream, models=models, limit=max_body_bytes),
         memories=memories,
+        batches=MemoryBatches(caller, writes, max_body_bytes, redact_too),
+        files=MemoryFiles(caller, writes, queues.receipts, max_body_bytes, redact_too),
         stats=MemoryStats(
             caller,
             store,

@@ -12,6 +12,8 @@ from rememberd.api.forward import Forward, near_miss
 from rememberd.api.health import Health
 from rememberd.api.mcp.endpoint import Mcp
 from rememberd.api.memories import Memories
+from rememberd.api.memory_batches import MemoryBatches
+from rememberd.api.memory_files import MemoryFiles
 from rememberd.api.memory_stats import MemoryStats
 from rememberd.api.models import Models
 from rememberd.api.ollama import OllamaApi
@@ -30,6 +32,8 @@ class Handlers(NamedTuple):
     models: Models
     ollama: OllamaApi
     memories: Memories
+    batches: MemoryBatches
+    files: MemoryFiles
     stats: MemoryStats
     receipts: ReceiptApi
     admin: Admin
@@ -53,8 +57,13 @@ def routes(to: Handlers) -> list[Route]:
         Route("/v1/memories", to.memories.add, methods=POST),
         Route("/v1/memories", to.memories.erase, methods=DELETE),
         Route("/v1/memories/search", to.memories.search, methods=POST),
-        Route("/v1/memories/export", to.memories.export, methods=GET),
-        Route("/v1/memories/import", to.memories.import_, methods=POST),
+        Route("/v1/memories/delete", to.batches.delete, methods=POST),
+        Route("/v1/memories/restore", to.batches.restore, methods=POST),
+        Route("/v1/memories/move", to.batches.move, methods=POST),
+        Route("/v1/memories/export", to.files.export, methods=GET),
+        Route("/v1/memories/import", to.files.import_, methods=POST),
+        Route("/v1/memories/import/read", to.files.read, methods=POST),
+        Route("/v1/memories/imports/{id}", to.files.undo, methods=DELETE),
         Route("/v1/memories/preview", to.stats.preview, methods=POST),
         Route("/v1/memories/stats", to.stats.stats, methods=GET),
         Route("/v1/memories/settings", to.stats.settings, methods=GET),

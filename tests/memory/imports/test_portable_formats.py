@@ -54,7 +54,7 @@ FACT = {
 def bundle(folder: Path, streams: dict[str, list[dict[str, Any]]]) -> Path:
     """A bundle as its makers' exporter writes one: a folder of JSON lines, a manifest, checksums."""
     root = folder / "my-memory.mem"
-    files = []
+    files: list[dict[str, Any]] = []
     for path, records in streams.items():
         body = "".join(json.dumps(each, sort_keys=True, separators=(",", ":")) + "\n" for each in records).encode()
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -139,7 +139,7 @@ def written(path: Path, text: str) -> Path:
 def test_a_mem_bundle_is_read_with_its_times_and_without_what_it_says_was_deleted(tmp_path: Path, form: str) -> None:
     """As a folder, and as a zip of the folder."""
     gone = {"id": "t1", "op": "delete", "targetKind": "episode", "targetID": "tx_2", "deletedAt": AT, "actor": "user"}
-    streams = {
+    streams: dict[str, list[dict[str, Any]]] = {
         "audit/tombstones.jsonl": [gone],
         "items/core.jsonl": [{"id": "human", "content": "A beekeeper.", "charBudget": 500, "version": 1}],
         "items/episode.jsonl": [EPISODE, EPISODE | {"id": "tx_2", "details": "Forgotten."}],

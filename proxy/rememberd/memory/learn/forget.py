@@ -20,12 +20,19 @@ async def forget(
     The `clock` is read last: an edit that began while the related ones were looked up must not survive.
 
     Raises `StoreUnavailable`, `EmbedderUnavailable`."""
+    ids = [each.id for each in await going(store, embedder, space, memory_id, clock())]
+    return await store.delete(space, ids, at=clock()) if ids else []
+
+
+async def going(store: MemoryStore, embedder: Embedder, space: Space, memory_id: str, now: Millis) -> list[Memory]:
+    """What would go with this memory, itself first: what says the same, and what each of these said before it was
+    edited. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     found = await store.get(space, [memory_id])
     if not found:
         return []
-    ids = [memory_id, *(each.id for each in await related(store, embedder, space, found[0], clock()))]
-    ids += await earlier_texts(store, space, ids)
-    return await store.delete(space, ids, at=clock())
+    together = [found[0], *(await related(store, embedder, space, found[0], now))]
+    earlier = await earlier_texts(store, space, [each.id for each in together])
+    return [*together, *(await store.get(space, earlier))]
 
 
 async def unforgotten(store: MemoryStore, space: Space, turns: Sequence[Turn]) -> list[Turn]:

@@ -82,6 +82,13 @@ async def merge(
     return outcome
 
 
+async def foresee(
+    store: MemoryStore, embedder: Embedder, space: Space, memory: Memory, now: Millis
+) -> Settled | None:
+    """What `merge` would do with this memory; None: nothing. Writes nothing."""
+    return await _settle_one(store, embedder, space, memory, now, None, frozenset())
+
+
 async def _settle_one(
     store: MemoryStore,
     embedder: Embedder,

@@ -1,0 +1,90 @@
+"""An import is undone as a whole: what each of its requests added is noted in a receipt of its own, which lasts as
+long as receipts do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from rememberd.memory.embedding.indexing import to_point
+from rememberd.ports import Embedder, MemoryStore, ReceiptStore
+from rememberd.types import Memory, Millis, Receipt, Space
+
+_PREFIX = "imp_"  # of all receipts of imports: they are of no answer, and not listed
+_VALUES = 100  # of a slot, as many as are looked at
+
+
+class Undone(NamedTuple):
+    """`pending` counts exchanges that the writer has still to read: undo again when it is done."""
+
+    deleted: int
+    reopened: int
+    pending: int
+
+
+async def record(receipts: ReceiptStore, space: Space, import_id: str, added: Sequence[str], now: Millis) -> None:
+    """`added` are ids of memories and of the receipts of turns. Raises `QueueUnavailable`."""
+    number = 0
+    while await receipts.get(space, _name(import_id, number)):
+        number += 1
+    await receipts.put(
+        Receipt(
+            id=_name(import_id, number),
+            space=space,
+            created_at=now,
+            status="off",
+            model="import",
+            turn_id=None,
+            recalled=(),
+            tokens=0,
+            recall_ms=0.0,
+            write="written",
+            written=tuple(added),
+        )
+    )
+
+
+async def undo(
+    store: MemoryStore, embedder: Embedder, receipts: ReceiptStore, space: Space, import_id: str, now: Millis
+) -> Undone | None:
+    """None if there is no such import. The tombstones keep out nothing, so that the import can be made again."""
+    noted = [each async for each in _noted(receipts, space, import_id)]
+    if not noted:
+        return None
+    ids, pending = list[str](), 0
+    for each in (name for receipt in noted for name in receipt.written):
+        if not each.startswith(_PREFIX):
+            ids.append(each)
+        elif turn := await receipts.get(space, each):
+            pending += turn.write == "pending" and not turn.written
+            ids += turn.written
+            await receipts.written(space, each, (), "pending")  # so that the same exchange can be imported again
+    gone = await store.get(space, ids)
+    await store.delete(space, [each.id for each in gone], at=0)
+    reopened = await _reopened(store, space, gone, now)
+    if reopened:
+        await store.put(space, [await to_point(each, embedder) for each in reopened])
+    return Undone(len(gone), len(reopened), pending)
+
+
+async def _noted(receipts: ReceiptStore, space: Space, import_id: str) -> AsyncIterator[Receipt]:
+    number = 0
+    while receipt := await receipts.get(space, _name(import_id, number)):
+        yield receipt
+        number += 1
+
+
+async def _reopened(store: MemoryStore, space: Space, gone: Sequence[Memory], now: Millis) -> list[Memory]:
+    """The values that ended when one of those that are gone began."""
+    began = {(each.slot, each.valid_from) for each in gone if each.slot}
+    found: dict[str, Memory] = {}
+    for slot in {slot for slot, _ in began}:
+        values, _ = await store.page(space, limit=_VALUES, now=now, slot=slot, include_past=True)
+        ended = [each for each in values if each.valid_to is not None and (slot, each.valid_to) in began]
+        found |= {each.id: replace(each, valid_to=None, updated_at=now) for each in ended}
+    return list(found.values())
+
+
+def _name(import_id: str, number: int) -> str:
+    return f"{_PREFIX}set_{import_id}.{number}"

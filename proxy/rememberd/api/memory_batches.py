@@ -1,0 +1,137 @@
+"""Many memories at once, and the way back: delete after saying what goes, restore what was deleted, move to another
+scope."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rememberd.api.dependencies import CallerResolver
+from rememberd.api.memory_writes import MemoryWrites
+from rememberd.api.serializers import memory_from, memory_json, text_from
+from rememberd.dialects import body as json_body
+from rememberd.errors import RequestError
+from rememberd.http.request import note, read_body
+from rememberd.http.responses import json_response
+from rememberd.memory.embedding.indexing import to_point
+from rememberd.memory.history import version_ids
+from rememberd.memory.ids import episode_id, fact_id
+from rememberd.memory.learn.forget import going
+from rememberd.types import Memory, Millis, Space
+
+_MOST = 500  # memories a call
+_LONGEST = 10_000_000  # characters; an exchange may be long, and what was deleted comes back whole
+
+
+class MemoryBatches:
+    def __init__(
+        self,
+        caller: CallerResolver,
+        writes: MemoryWrites,
+        max_body_bytes: int,
+        redact_too: tuple[str, ...] = (),
+        clock: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.caller, self.writes, self.max_body_bytes = caller, writes, max_body_bytes
+        self.redact_too, self.clock = redact_too, clock
+
+    async def delete(self, request: Request) -> Response:
+        """With `dry_run` the answer says what would go. Whoever keeps the answer can have all of it back."""
+        space, fields = self.caller.space(request), await self._fields(request)
+        memories = await self._going(space, fields)
+        if fields.get("dry_run") is not True:
+            ids = [each.id for each in memories]
+            await self.writes.store.delete(space, ids, at=self.clock())
+            await self.writes.block_cache.erase(space.user)  # also for a tool loop that is under way
+            note(request.scope, count=len(ids))
+        asked = set(fields["ids"])
+        data = [_whole_json(each) | {"asked": each.id in asked} for each in memories]
+        return json_response({"object": "memories.deleted", "dry_run": fields.get("dry_run") is True, "data": data})
+
+    async def restore(self, request: Request) -> Response:
+        """Only memories that were deleted here, as the deletion answered them, under their own ids."""
+        space, fields, now = self.caller.space(request), await self._fields(request), self.clock()
+        given = fields.get("memories")
+        if not isinstance(given, list) or not given or not all(isinstance(each, dict) for each in given):
+            raise _bad("memories", "must be the memories that a deletion answered")
+        deleted = await self.writes.store.deleted_at(space, [str(each.get("id")) for each in given])
+        ours = [each for each in given if str(each.get("id")) in deleted]
+        memories = await asyncio.to_thread(lambda: [self._restored(each, space, now) for each in ours])
+        await self._put(space, memories, now)
+        note(request.scope, count=len(memories))
+        return json_response({"object": "memories.restored", "restored": len(memories)})
+
+    async def move(self, request: Request) -> Response:
+        """The exchanges that say the same move along: else the memory would still be found where it was."""
+        space, fields, now = self.caller.space(request), await self._fields(request), self.clock()
+        target = self.caller.space_of(request, str(fields.get("scope") or ""))
+        if target == space:
+            raise _bad("scope", "must be another scope than the one in which the memories are")
+        memories = await self._going(space, fields)
+        new_ids = _ids_in(target, memories)
+        moved = {each.id: replace(each, id=new_ids[each.id], updated_at=now) for each in memories}
+        await self._put(target, list(moved.values()), now)
+        await self.writes.store.delete(space, list(moved), at=self.clock())
+        await self.writes.block_cache.erase(space.user)
+        note(request.scope, count=len(moved))
+        ids = {old: new.id for old, new in moved.items()}
+        return json_response({"object": "memories.moved", "scope": target.scope, "ids": ids})
+
+    async def _going(self, space: Space, fields: dict[str, Any]) -> list[Memory]:
+        ids = fields.get("ids")
+        if not isinstance(ids, list) or not 0 < len(ids) <= _MOST or not all(isinstance(each, str) for each in ids):
+            raise _bad("ids", f"must be a list of 1 to {_MOST} ids of memories")
+        found: dict[str, Memory] = {}
+        for each in ids:
+            if each not in found:
+                memories = await going(self.writes.store, self.writes.embedder, space, each, self.clock())
+                found |= {memory.id: memory for memory in memories}
+        return list(found.values())
+
+    def _restored(self, given: dict[str, Any], space: Space, now: Millis) -> Memory:
+        stated = memory_from(given | {"text": "-"}, space, now, self.redact_too)
+        text = text_from(given.get("text"), self.redact_too, longest=_LONGEST)
+        slot, speaker = given.get("slot"), given.get("speaker")
+        return replace(
+            stated,
+            id=str(given["id"]),
+            text=text,
+            slot=slot if isinstance(slot, str) else None,
+            speaker=speaker if isinstance(speaker, str) else None,
+            updated_at=now,  # later than its tombstone
+        )
+
+    async def _put(self, space: Space, memories: list[Memory], now: Millis) -> None:
+        if memories:
+            await self.writes.store.put(space, [await to_point(each, self.writes.embedder) for each in memories])
+            await self.writes.undo_if_erased(space, [each.id for each in memories], now)
+        await self.writes.block_cache.bump(space)
+
+    async def _fields(self, request: Request) -> dict[str, Any]:
+        return json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
+
+
+def _whole_json(memory: Memory) -> dict[str, Any]:
+    return memory_json(memory) | {"speaker": memory.speaker}
+
+
+def _ids_in(space: Space, memories: Sequence[Memory]) -> dict[str, str]:
+    """Old id -> the id that each would have if it had been said in `space`. What a memory said before it was edited
+    stays with it."""
+    ids: dict[str, str] = {}
+    for each in memories:
+        turn = each.evidence.turn_id if each.evidence else None
+        new = fact_id(space, each.text) if each.kind == "fact" else episode_id(space, turn or each.text)
+        ids.setdefault(each.id, new)
+        ids |= dict(zip(version_ids(each.id), version_ids(ids[each.id]), strict=True))
+    return ids
+
+
+def _bad(param: str, message: str) -> RequestError:
+    return RequestError(400, "invalid_batch", f"`{param}` {message}", param=param)

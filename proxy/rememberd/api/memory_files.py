@@ -1,0 +1,193 @@
+"""`/v1/memories/import*` and `/v1/memories/export`: into memory and out of it, in every format; an import can be
+looked at before it is made, and undone as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+from starlette.concurrency import iterate_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from rememberd import __version__
+from rememberd.api.dependencies import CallerResolver
+from rememberd.api.import_preview import foresee_batch
+from rememberd.api.import_turns import enqueue_import
+from rememberd.api.import_undo import record, undo
+from rememberd.api.imported_lines import numbered_lines, read_lines
+from rememberd.api.memory_writes import MemoryWrites
+from rememberd.api.serializers import memory_json, rfc3339
+from rememberd.errors import RequestError
+from rememberd.http.request import note, read_body
+from rememberd.http.responses import json_response
+from rememberd.memory.importers import mem_bundle, pam
+from rememberd.memory.importers.files import FORMATS, opened
+from rememberd.memory.importers.records import BadFile
+from rememberd.ports import ReceiptStore
+from rememberd.types import Memory, Millis, Space, Turn
+
+_PAGE = 100
+_IMPORT_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_EXPORTS = ("ndjson", "pam", "mem")
+
+
+class MemoryFiles:
+    def __init__(
+        self,
+        caller: CallerResolver,
+        writes: MemoryWrites,
+        receipts: ReceiptStore,
+        max_body_bytes: int,
+        redact_too: tuple[str, ...] = (),
+    ) -> None:
+        self.caller, self.writes, self.receipts = caller, writes, receipts
+        self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
+
+    async def read(self, request: Request) -> Response:
+        """Another tool's file as lines that `import_` takes; the last one is `{"read": {"format", "unreadable",
+        "error"}}`. Writes nothing."""
+        self.caller.space(request)
+        wanted = request.query_params.get("format", "auto")
+        if wanted not in FORMATS:
+            raise _bad_format(FORMATS)
+        raw = await read_body(request.receive, request.headers, self.max_body_bytes)
+        suffix = Path(request.query_params.get("name", "")).suffix[:16]
+        lines = iterate_in_threadpool(_lines_of(raw, suffix, wanted))
+        return StreamingResponse(lines, media_type="application/x-ndjson")
+
+    async def import_(self, request: Request) -> Response:
+        """A line is a memory; or, with `user`, a turn of a conversation, from which the writer learns as usual. With
+        `dry_run` nothing is written and the answer says what would be; with `import_id` it can be undone."""
+        space, now = self.caller.space(request), _now()
+        raw = await read_body(request.receive, request.headers, self.max_body_bytes)
+        errors: list[dict[str, Any]] = []
+        turns: list[Turn] = []
+        foreseen: list[dict[str, Any]] = []
+        added: list[str] = []
+        merged = 0
+        lines, dry_run, import_id = numbered_lines(raw), _flag(request, "dry_run"), _import_id(request)
+        while batch := await asyncio.to_thread(read_lines, lines, space, now, self.redact_too):
+            errors += batch.errors
+            turns += batch.turns
+            known = await self._known(space, [id for id, _ in batch.memories])
+            if dry_run:
+                foreseen += await foresee_batch(self.writes, self.receipts, space, batch, known, now)
+                continue
+            outcome = await self.writes.merge(space, [each for id, each in batch.memories if id not in known], now)
+            added += outcome.added
+            merged += len(batch.memories) - len(outcome.added)
+        if errors and not len(added) + merged + len(turns) + len(foreseen):
+            raise RequestError(400, "invalid_import", f"line {errors[0]['line']}: {errors[0]['message']}")
+        if dry_run:
+            return json_response({"object": "memories.import_preview", "data": foreseen, "errors": errors})
+        note(request.scope, count=len(added) + merged + len(turns))
+        await self.writes.block_cache.bump(space)
+        taken = await enqueue_import(turns, self.writes.queue, self.receipts, self.redact_too)
+        if import_id is not None:
+            await record(self.receipts, space, import_id, [*added, *taken.queued], now)
+        return json_response(
+            {"object": "memories.imported", "added": len(added), "merged": merged, "turns": taken, "errors": errors}
+        )
+
+    async def undo(self, request: Request) -> Response:
+        """Everything that the import added goes, and what it had replaced holds again."""
+        space, import_id = self.caller.space(request), request.path_params["id"]
+        undone = await undo(self.writes.store, self.writes.embedder, self.receipts, space, import_id, _now())
+        if undone is None:
+            raise RequestError(
+                404, "import_not_found", f"you have no import {import_id[:64]!r}, or it is too long ago"
+            )
+        await self.writes.block_cache.erase(space.user)
+        note(request.scope, count=undone.deleted)
+        return json_response({"object": "import.undone", "id": import_id, **undone._asdict()})
+
+    async def export(self, request: Request) -> Response:
+        space, form = self.caller.space(request), request.query_params.get("format", "ndjson")
+        if form not in _EXPORTS:
+            raise _bad_format(_EXPORTS)
+        pages = self._pages(space)
+        first = await anext(pages)  # a store that is away is told by the status
+        if form == "ndjson":
+            return StreamingResponse(_ndjson(request, first, pages), media_type="application/x-ndjson")
+        memories = [memory_json(each) for each in first]
+        async for page in pages:
+            memories += [memory_json(each) for each in page]
+        note(request.scope, count=len(memories))
+        at = rfc3339(_now()) or ""
+        if form == "pam":
+            return Response(pam.document(memories, space.user, at, __version__), media_type="application/json")
+        return Response(mem_bundle.archive(memories, at, __version__), media_type="application/zip")
+
+    async def _known(self, space: Space, ids: list[str]) -> set[str]:
+        """A line with the id of a memory that is here, or was deleted here, is of an export of this user's own: it
+        changes nothing."""
+        named = [each for each in ids if each]
+        here = {each.id for each in await self.writes.store.get(space, named)}
+        return here | set(await self.writes.store.deleted_at(space, named))
+
+    async def _pages(self, space: Space) -> AsyncIterator[list[Memory]]:
+        cursor = None
+        while True:
+            page, cursor = await self.writes.store.page(
+                space, limit=_PAGE, now=_now(), cursor=cursor, include_past=True
+            )
+            yield page
+            if cursor is None:
+                return
+
+
+def _lines_of(raw: bytes, suffix: str, wanted: str) -> Iterator[bytes]:
+    told: dict[str, Any] = {"format": wanted, "unreadable": [], "error": None}
+    with tempfile.NamedTemporaryFile(suffix=suffix) as file:
+        file.write(raw)
+        file.flush()
+        try:
+            with opened(Path(file.name), wanted) as exports:
+                for export in exports:
+                    for line in export.lines():
+                        yield orjson.dumps(line) + b"\n"
+                    told["format"] = export.format
+                    told["unreadable"] += export.unreadable
+        except BadFile as error:
+            told["error"] = str(error).replace(f"{file.name} is", "the file is")
+    yield orjson.dumps({"read": told}) + b"\n"
+
+
+async def _ndjson(request: Request, page: list[Memory], pages: AsyncIterator[list[Memory]]) -> AsyncIterator[bytes]:
+    count = 0
+    while True:
+        count += len(page)
+        note(request.scope, count=count)
+        for memory in page:
+            yield orjson.dumps(memory_json(memory)) + b"\n"
+        try:
+            page = await anext(pages)
+        except StopAsyncIteration:
+            return
+
+
+def _bad_format(known: Sequence[str]) -> RequestError:
+    return RequestError(400, "invalid_format", f"`format` must be one of {', '.join(known)}", param="format")
+
+
+def _flag(request: Request, name: str) -> bool:
+    return request.query_params.get(name, "").lower() in ("1", "true", "yes")
+
+
+def _import_id(request: Request) -> str | None:
+    given = request.query_params.get("import_id")
+    if given is not None and not _IMPORT_ID.fullmatch(given):
+        message = "`import_id` must be 1 to 64 letters, digits and dashes"
+        raise RequestError(400, "invalid_import", message, param="import_id")
+    return given
+
+
+def _now() -> Millis:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,30 @@
+"""What every handler that writes memories does: merge, and give way to an erasure of the user that came meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rememberd.errors import RequestError
+from rememberd.memory.learn.reconcile import Outcome, merge
+from rememberd.ports import BlockCache, Embedder, MemoryStore, TurnQueue
+from rememberd.types import Memory, Millis, Space
+
+
+class MemoryWrites:
+    def __init__(self, store: MemoryStore, embedder: Embedder, queue: TurnQueue, block_cache: BlockCache) -> None:
+        self.store, self.embedder, self.queue, self.block_cache = store, embedder, queue, block_cache
+
+    async def merge(self, space: Space, memories: Sequence[Memory], began: Millis) -> Outcome:
+        """Raises `RequestError` 409 if the user was erased since `began`."""
+        outcome = await merge(self.store, self.embedder, space, memories, began)
+        await self.undo_if_erased(space, [*outcome.added, *outcome.touched, *outcome.closed], began)
+        return outcome
+
+    async def undo_if_erased(self, space: Space, ids: Sequence[str], began: Millis) -> None:
+        """After each write, as the writer does. Raises `RequestError` 409, so that a long import ends with it. The
+        tombstones are so old that they keep out nothing that is imported anew."""
+        if await self.queue.erased(space.user, began):
+            await self.store.delete(space, ids, at=0)
+            raise RequestError(
+                409, "user_erased", "everything was erased meanwhile, this too; send it again to keep it"
+            )
