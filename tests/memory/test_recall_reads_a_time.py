@@ -8,6 +8,7 @@ import pytest
 
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.recall.dates import asked_about, offset_of
+from rememberd.memory.recall.lexicon import asks_only_when
 from rememberd.memory.recall.recall import Recall
 from rememberd.types import Evidence, Memory, Source, Space
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
@@ -59,6 +60,145 @@ async def test_a_time_is_enough(question: str, wanted: set[str]) -> None:
     assert set(await asked(recall, question)) == wanted
 
 
+# Yesterday, three days ago, a month ago, last week, last time: each asked for nothing else.
+IN_OTHER_LANGUAGES = {
+    "de": (
+        "Worüber haben wir gestern gesprochen?",
+        "Was habe ich dir vor drei Tagen erzählt?",
+        "Um was ging es vor einem Monat?",
+        "Was hatte ich dich letzte Woche gefragt?",
+        "Wo waren wir?",
+    ),
+    "fr": (
+        "De quoi avons-nous parlé hier ?",
+        "Qu'est-ce que je t'ai dit il y a trois jours ?",
+        "De quoi on a discuté il y a un mois ?",
+        "Qu'est-ce que je t'ai demandé la semaine dernière ?",
+        "On a parlé de quoi la dernière fois ?",
+    ),
+    "es": (
+        "¿De qué hablamos ayer?",
+        "¿Qué te dije hace tres días?",
+        "¿Qué te conté hace un mes?",
+        "¿Qué te pregunté la semana pasada?",
+        "¿Dónde nos quedamos?",
+    ),
+    "it": (
+        "Di cosa abbiamo parlato ieri?",
+        "Cosa ti ho detto tre giorni fa?",
+        "Cosa ti ho raccontato un mese fa?",
+        "Cosa ti avevo chiesto la settimana scorsa?",
+        "Dove eravamo rimasti?",
+    ),
+    "pt": (
+        "Sobre o que falamos ontem?",
+        "O que eu te disse há três dias?",
+        "O que te contei há um mês?",
+        "O que te perguntei na semana passada?",
+        "Onde paramos?",
+    ),
+    "nl": (
+        "Waar hadden we het gisteren over?",
+        "Wat heb ik je drie dagen geleden verteld?",
+        "Wat vertelde ik je een maand geleden?",
+        "Wat vroeg ik je vorige week?",
+        "Waar waren we gebleven?",
+    ),
+    "sv": (
+        "Vad pratade vi om igår?",
+        "Vad sa jag till dig för tre dagar sedan?",
+        "Vad berättade jag för en månad sedan?",
+        "Vad frågade jag dig förra veckan?",
+        "Vad pratade vi om senast?",
+    ),
+    "nb": (
+        "Hva snakket vi om i går?",
+        "Hva sa jeg til deg for tre dager siden?",
+        "Hva fortalte jeg deg for en måned siden?",
+        "Hva spurte jeg deg om forrige uke?",
+        "Hva snakket vi om sist?",
+    ),
+    "ru": (
+        "О чём мы говорили вчера?",
+        "Что я тебе сказал три дня назад?",
+        "О чём мы говорили месяц назад?",
+        "Что я тебя спрашивал на прошлой неделе?",
+        "На чём мы остановились?",
+    ),
+    "pl": (
+        "O czym rozmawialiśmy wczoraj?",
+        "Co ci powiedziałem trzy dni temu?",
+        "O czym rozmawialiśmy miesiąc temu?",
+        "O co cię pytałem w zeszłym tygodniu?",
+        "Na czym skończyliśmy?",
+    ),
+    "tr": (
+        "Dün ne konuştuk?",
+        "Üç gün önce sana ne söyledim?",
+        "Bir ay önce ne konuştuk?",
+        "Geçen hafta sana ne sordum?",
+        "Geçen sefer ne konuştuk?",
+    ),
+    "zh": (
+        "昨天我们聊了什么？",
+        "三天前我跟你说了什么？",
+        "一个月前我们谈了什么？",
+        "上周我问了你什么？",
+        "上次我们聊到哪了？",
+    ),
+    "ja": (
+        "昨日は何を話しましたか？",
+        "3日前に何を話しましたか？",
+        "1か月前に何の話をしましたか？",
+        "先週は何を聞きましたか？",
+        "前回は何の話をしたっけ？",
+    ),
+    "ko": (
+        "어제 우리 무슨 얘기 했지?",
+        "3일 전에 무슨 얘기 했지?",
+        "1개월 전에 무슨 얘기 했지?",
+        "지난주에 무슨 얘기 했지?",
+        "지난번에 무슨 얘기 했지?",
+    ),
+    "ar": (
+        "ماذا ناقشنا أمس؟",
+        "ماذا قلت لك قبل 3 أيام؟",
+        "ماذا قلت لك قبل شهر؟",
+        "عن ماذا تحدثنا الأسبوع الماضي؟",
+        "أين توقفنا؟",
+    ),
+}
+TOLD_THEN = ({"kiln", "tomatoes"}, {"novel"}, {"sails"}, {"bridge", "novel"}, {"kiln"})
+
+
+async def test_a_time_is_enough_in_fifteen_languages() -> None:
+    """The same five times; none of the words stands in what was said."""
+    recall = await recall_of(*(said(text, timedelta(hours=hours), text) for text, hours in HOURS.items()))
+    missed = [
+        question
+        for questions in IN_OTHER_LANGUAGES.values()
+        for question, wanted in zip(questions, TOLD_THEN, strict=True)
+        if set(await asked(recall, question)) != wanted
+    ]
+    assert not missed
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Ist hier noch Platz?",  # yesterday in French
+        "When was the last time I went to the dentist?",
+        "Wann war ich zuletzt beim Zahnarzt?",
+        "¿Quién ganó el partido ayer?",
+        "昨日の試合は誰が勝った？",
+        "Quel temps fait-il aujourd'hui ?",
+    ],
+)
+def test_what_asks_for_more_than_a_time_is_searched(question: str) -> None:
+    """It does not bring whatever was told then, nor is a word taken for one of another language."""
+    assert not asks_only_when(question)
+
+
 async def test_yesterday_is_the_users() -> None:
     """At noon in UTC it is 1 in the morning in Auckland, so this morning's words in UTC were said yesterday."""
     recall = await recall_of(said("kiln", timedelta(hours=2), "a"))
@@ -88,6 +228,12 @@ async def test_the_block_is_dated_in_the_users_zone() -> None:
         ("on 3/6/2025", date(2025, 6, 3), date(2025, 6, 4)),
         ("on 13/6/2025", date(2025, 6, 13), date(2025, 6, 14)),
         ("on 6/13/2025", date(2025, 6, 13), date(2025, 6, 14)),
+        ("Was habe ich am Montag gesagt?", date(2026, 3, 9), date(2026, 3, 10)),
+        ("Qu'est-ce que je t'ai dit le 3 juin 2025 ?", date(2025, 6, 3), date(2025, 6, 4)),
+        ("¿De qué hablamos en mayo?", date(2025, 5, 1), date(2025, 6, 1)),
+        ("6月3日に何を話しましたか？", date(2025, 6, 3), date(2025, 6, 4)),
+        ("Wat zei ik in december 2024?", date(2024, 12, 1), date(2025, 1, 1)),
+        ("О чём мы говорили две недели назад?", date(2026, 2, 22), date(2026, 3, 1)),
     ],
 )
 def test_spans(question: str, start: date, end: date) -> None:

@@ -1,4 +1,6 @@
-"""Which days a question asks about: "in May 2023", "on 3 June", "yesterday", "two weeks ago" (pure, English).
+"""Which days a question asks about: "in May 2023", "on 3 June", "yesterday", "two weeks ago" (pure).
+
+English and dates in numbers are read here, the words of other languages by `lexicon.py`.
 
 Days are those of the person who asks: every time here is shifted by the offset of their time zone."""
 
@@ -9,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from rememberd.memory.recall.lexicon import Time, asked_time
 from rememberd.types import Millis
 
 MONTHS = (
@@ -24,6 +27,7 @@ _MONTH_ALONE = re.compile(rf"\b(?:(last|in|during|since|of|early|late|mid) )({_M
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _DOTTED = re.compile(r"\b(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})\b")
 _SLASHED = re.compile(r"\b(\d{1,2})/(\d{1,2})/(\d{4})\b")
+_NUMERALS = re.compile(r"\d+")
 _YEAR = re.compile(r"\b(?:in|during|of|since) (20\d\d)\b", re.IGNORECASE)
 _NUMBERS = {
     word: number
@@ -40,11 +44,6 @@ _RELATIVE = re.compile(
 _WEEKDAY = re.compile(rf"\b(?:on|last|this|past) ({'|'.join(_WEEKDAYS)})\b", re.IGNORECASE)
 _NAMES_DAYS = re.compile(
     rf"\d|\b(?:{_MONTH}|{'|'.join(_WEEKDAYS)}|today|yesterday|last|this|past|previous|ago)\b", re.IGNORECASE
-)
-_LAST_TIME = re.compile(
-    r"\b(?:last time|where (?:were|did) we (?:\w+ )?(?:leave|left|stop|off)?|where we (?:left off|stopped|were)"
-    r"|(?:last|previous) (?:conversation|chat|session|talk)|pick up where|continue where)\b|\bwhere were we\b",
-    re.IGNORECASE,
 )
 _DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 DAY_MS = 86_400_000
@@ -69,19 +68,15 @@ def offset_of(zone: str | None, now: Millis) -> Millis:
     return int(shift.total_seconds() * 1000) if shift else 0
 
 
-def is_about_last_time(question: str) -> bool:
-    """Does it ask what the last conversation was about?"""
-    return _LAST_TIME.search(question) is not None
-
-
 def asked_about(question: str, now: Millis) -> Span | None:
     """The days that `question` names. A day or month without a year is the latest one that began before `now`, which
     is in the time of who asks."""
-    if not _NAMES_DAYS.search(question):
-        return None
     today = datetime.fromtimestamp(now / 1000, UTC).date()
     try:
-        return _named(question, today) or _relative(question, today)
+        if _NAMES_DAYS.search(question) and (span := _named(question, today) or _relative(question, today)):
+            return span
+        time = asked_time(question)
+        return _meant(time, question, today) if time else None
     except (ValueError, OverflowError):  # 31 February, 999 years ago
         return None
 
@@ -94,9 +89,9 @@ def _named(question: str, today: date) -> Span | None:
     if found := _SLASHED.search(question):
         return _slashed(int(found[1]), int(found[2]), int(found[3]))
     if found := _DAY_MONTH.search(question):
-        return _latest_day(found[2], found[1], found[3], today)
+        return _latest_day(_number(found[2]), int(found[1]), int(found[3]) if found[3] else None, today)
     if found := _MONTH_DAY.search(question):
-        return _latest_day(found[1], found[2], found[3], today)
+        return _latest_day(_number(found[1]), int(found[2]), int(found[3]) if found[3] else None, today)
     if found := _MONTH_YEAR.search(question):
         return _month(int(found[2]), _number(found[1]))
     if found := _MONTH_ALONE.search(question):
@@ -118,26 +113,55 @@ def _relative(question: str, today: date) -> Span | None:
     if found := _PAST.search(question):
         return Span(today - timedelta(days=_count(found[1]) * _DAYS[found[2].lower()]), today + timedelta(days=1))
     if found := _WEEKDAY.search(question):
-        back = (today.weekday() - _WEEKDAYS.index(found[1].lower())) % 7
-        return _days(today - timedelta(days=back or 7), 1)
+        return _weekday(_WEEKDAYS.index(found[1].lower()), today)
     if not (found := _RELATIVE.search(question)):
         return None
     word = found[1].lower()
     back = {"the day before yesterday": 2, "yesterday": 1, "last night": 1}.get(word, 0)
     if back or word == "today" or word.endswith(("morning", "afternoon", "evening")):
         return _days(today - timedelta(days=back), 2 if word == "last night" else 1)
-    return _period(word, today)
+    unit = "week" if "week" in word else word.split()[-1]
+    return _calendar(unit, int(word.startswith("last")), today)
 
 
-def _period(word: str, today: date) -> Span:
-    monday = today - timedelta(days=today.weekday())
-    this = not word.startswith("last")
-    if "week" in word:
-        return _days(monday - timedelta(days=0 if this else 7), 7)
-    if "month" in word:
-        month = today if this else today.replace(day=1) - timedelta(days=1)
-        return _month(month.year, month.month)
-    return Span(date(today.year - (not this), 1, 1), date(today.year + this, 1, 1))
+def _meant(time: Time, question: str, today: date) -> Span | None:
+    if time.unit == "last":
+        return None
+    if time.unit == "name":
+        return _weekday(-time.amount - 1, today) if time.amount < 0 else _in_month(time.amount, question, today)
+    if time.exact:
+        return _ago(time.amount, time.unit, today)
+    back = max(time.amount, 0)
+    return _days(today - timedelta(days=back), 1) if time.unit == "day" else _calendar(time.unit, back, today)
+
+
+def _in_month(month: int, question: str, today: date) -> Span:
+    """With the day and the year that stand beside it, if any."""
+    numbers = [int(each) for each in _NUMERALS.findall(question)]
+    years = [each for each in numbers if each > 1900]
+    if month in numbers:  # 6月 is June
+        numbers.remove(month)
+    days = [each for each in numbers if 0 < each <= 31]
+    if days:
+        return _latest_day(month, days[0], years[0] if years else None, today)
+    return _month(years[0] if years else today.year - (month > today.month), month)
+
+
+def _weekday(day: int, today: date) -> Span:
+    """The last one, Monday being 0."""
+    return _days(today - timedelta(days=(today.weekday() - day) % 7 or 7), 1)
+
+
+def _calendar(unit: str, back: int, today: date) -> Span:
+    """This week, month or year, or that many before it. On a Sunday, people mean by last week also Tuesday."""
+    monday = today - timedelta(days=today.weekday() + 7 * back)
+    if unit == "week":
+        return Span(monday, max(monday + timedelta(days=7), today - timedelta(days=4) if back == 1 else date.min))
+    if unit == "year":
+        return Span(date(today.year - back, 1, 1), date(today.year - back + 1, 1, 1))
+    months = today.year * 12 + today.month - 1 - back
+    span = _month(months // 12, months % 12 + 1)
+    return Span(span.start, max(span.end, today - timedelta(days=20))) if back == 1 else span
 
 
 def _ago(count: int, unit: str, today: date) -> Span:
@@ -163,11 +187,9 @@ def _day(year: int, month: int, day: int) -> Span:
     return _days(date(year, month, day), 1)
 
 
-def _latest_day(month: str, day: str, year: str | None, today: date) -> Span:
-    if year:
-        return _day(int(year), _number(month), int(day))
-    span = _day(today.year, _number(month), int(day))
-    return span if span.start <= today else _day(today.year - 1, _number(month), int(day))
+def _latest_day(month: int, day: int, year: int | None, today: date) -> Span:
+    span = _day(year or today.year, month, day)
+    return span if year or span.start <= today else _day(today.year - 1, month, day)
 
 
 def _month(year: int, month: int) -> Span:

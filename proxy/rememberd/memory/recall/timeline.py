@@ -3,28 +3,16 @@ we?". The store is read by time, not searched."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from datetime import date
 
-from rememberd.memory.recall.dates import DAY_MS, Span, asked_about, is_about_last_time
+from rememberd.memory.recall.dates import DAY_MS, Span, asked_about
+from rememberd.memory.recall.lexicon import asked_time, asks_only_when
 from rememberd.ports import MemoryStore
 from rememberd.types import Memory, Millis, Space
 
 PAGE, PAGES = 100, 10  # how far back: 1,000 exchanges
 APART_MS = 6 * 3_600_000  # exchanges without a conversation belong together if they are no further apart
-
-# What is left of a question that asks for nothing but a time.
-_GENERAL = re.compile(
-    r"\b(?:what|which|how|things?|stuff|topics?|did|do|have|has|had|was|were|we|i|you|us|me|our|my|the|a|an|about|of|on"
-    r"|in|at|from|to|and|with|talk\w*|discuss\w*|chat\w*|convers\w*|speak|spoke\w*|say|said|tell|told|mention\w*"
-    r"|happen\w*|doing|done|ask\w*|work\w*|go(?:ing)?|over|up|remind|recap|summar\w*|please|can|could|know|remember|all"
-    r"|it|that|there|long|few|couple|day|days|week|weeks|weekend|month|months|year|years|ago|today|yesterday|last|past|this"
-    r"|previous|before|night|morning|afternoon|evening|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
-    r"|monday|tuesday|wednesday|thursday|friday|saturday|sunday|january|february|march|april|may|june|july|august"
-    r"|september|october|november|december|st|nd|rd|th|s)\b|[\W\d]+",
-    re.IGNORECASE,
-)
 
 
 async def told_then(
@@ -39,10 +27,12 @@ async def told_then(
 ) -> list[Memory] | None:
     """The exchanges of the time that `question` asks about, the first of each conversation before the others. None if
     it asks for more than a time. Raises `StoreUnavailable`."""
-    if is_about_last_time(question):
+    if not asks_only_when(question):
+        return None
+    if (time := asked_time(question)) and time.unit == "last":
         return _first_ones([each async for each in _last(store, space, now, conversation, turn_id)])
     span = asked_about(question, now + offset)
-    if span is None or _GENERAL.sub("", question):
+    if span is None:
         return None
     return _first_ones([each async for each in _within(store, space, now, span, offset, turn_id)])
 

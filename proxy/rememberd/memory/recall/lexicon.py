@@ -1,0 +1,174 @@
+"""The words by which people ask for a time, in some thirty languages (pure).
+
+`days.json` (from CLDR, `python -m loadtests.quality.days`) and `days.toml` are the words; the package stop-words has
+those that say nothing by themselves. A phrase counts only in the language that the question is in: "hier" is
+yesterday in French and a place in German."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from stop_words import get_stop_words  # type: ignore[import-untyped]
+
+Unit = Literal["day", "week", "month", "year", "last", "name"]
+
+_FOLDER = Path(__file__).parent
+# Neither space nor punctuation: letters, digits, and the marks that Hindi and Thai set on them.
+WORD = re.compile(
+    r"[^\s!-/:-@\[-`{-~\u00a1\u00ab\u00bb\u00bf\u060c\u061b\u061f\u0964\u2010-\u205e\u3000-\u303f\uff01-\uff0f\uff1a-\uff20]+"
+)
+_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
+_UNSPACED_LANGUAGES = ("zh", "ja", "ko", "th")
+_WITHOUT_STOP_WORDS = {"th"}  # in the package stop-words
+
+
+class Time(NamedTuple):
+    """`amount` of `unit` ago, counted if `exact` ("three weeks ago", not "last week"), -1 for the one that is now. Of
+    "last" the last conversation is meant; of "name" a month, `amount` from 1 on, or a weekday, from -1 down.
+    `alone`: the question asks for nothing else."""
+
+    unit: Unit
+    amount: int
+    exact: bool
+    alone: bool
+    rest: tuple[str, ...]
+
+
+class _Meaning(NamedTuple):
+    language: str
+    unit: Unit
+    amount: int
+
+
+class _Lexicon(NamedTuple):
+    phrases: dict[str, list[_Meaning]]  # words joined by spaces, with "#" for a number
+    numbers: dict[str, dict[str, int]]  # word, language
+    longest: dict[str, int]  # phrases by first word
+    stop: dict[str, frozenset[str]]  # by language
+    talk: dict[str, tuple[str, ...]]
+
+
+def asked_time(question: str) -> Time | None:
+    """What the question says of a time, if it is in a language that we have words of; None if nothing."""
+    lexicon = _lexicon()
+    words = [word.casefold() for word in WORD.findall(question)]
+    if _UNSPACED.search(question):
+        return _unspaced("".join(words), lexicon)
+    found = list(_phrases(words, lexicon))
+    if not found:
+        return None
+    likely = _languages(words, lexicon)
+    of_them = [each for each in found if each[0].language in likely]
+    if not of_them:
+        return None
+    meaning, number, start, end = max(of_them, key=lambda each: each[3] - each[2])
+    return _time(meaning, number, _rest([*words[:start], *words[end:]], meaning.language, lexicon))
+
+
+def asks_only_when(question: str) -> bool:
+    """Does it ask for what was said at some time, and nothing else?"""
+    time = asked_time(question)
+    return time.alone if time else not _rest([word.casefold() for word in WORD.findall(question)], "en", _lexicon())
+
+
+def _phrases(words: Sequence[str], lexicon: _Lexicon) -> Iterator[tuple[_Meaning, int | None, int, int]]:
+    """Each phrase with its number and where it stands."""
+    numbered = ["#" if word.isdecimal() or word in lexicon.numbers else word for word in words]
+    for start in range(len(words)):
+        longest = max(lexicon.longest.get(words[start], 0), lexicon.longest.get(numbered[start], 0))
+        for end in range(start + 1, min(len(words), start + longest) + 1):
+            for meaning in lexicon.phrases.get(" ".join(words[start:end]), ()):
+                yield meaning, None, start, end
+            if "#" in numbered[start:end]:
+                said = words[start + numbered[start:end].index("#")]
+                for meaning in lexicon.phrases.get(" ".join(numbered[start:end]), ()):
+                    number = int(said) if said.isdecimal() else lexicon.numbers[said].get(meaning.language)
+                    if number is not None:
+                        yield meaning, number, start, end
+
+
+def _languages(words: Sequence[str], lexicon: _Lexicon) -> set[str]:
+    """The languages that most of the words belong to."""
+    known = {
+        language: sum(word in stop or word.startswith(lexicon.talk.get(language, ())) for word in words)
+        for language, stop in lexicon.stop.items()
+    }
+    most = max(known.values())
+    return {language for language, count in known.items() if count == most}
+
+
+def _rest(words: Sequence[str], language: str, lexicon: _Lexicon) -> tuple[str, ...]:
+    stop, talk = lexicon.stop[language], lexicon.talk.get(language, ())
+    return tuple(word for word in words if not (word.isdecimal() or word in stop or word.startswith(talk)))
+
+
+def _unspaced(text: str, lexicon: _Lexicon) -> Time | None:
+    """`text` has no spaces and no punctuation."""
+    digits = re.sub(r"\d+", "#", re.sub("[一二两三四五六七八九十](?=[个天日周週月年])", "#", text))
+    numbers = [int(each) if each.isdecimal() else lexicon.numbers[each]["zh"] for each in _numbers_in(text)]
+    for said, meaning in _unspaced_phrases():
+        if said in text or said in digits:
+            number = numbers[0] if "#" in said and numbers else None
+            left = (text if said in text else digits).replace(said, " ")
+            for word in sorted(lexicon.talk[meaning.language], key=len, reverse=True):
+                left = left.replace(word, " ")
+            return _time(meaning, number, tuple(left.split()))
+    return None
+
+
+def _numbers_in(text: str) -> list[str]:
+    return re.findall(r"\d+|[一二两三四五六七八九十](?=[个天日周週月年])", text)
+
+
+@lru_cache(maxsize=1)
+def _unspaced_phrases() -> list[tuple[str, _Meaning]]:
+    """The longest first: 先々週 before 先週."""
+    every = [
+        (said.replace(" ", ""), meaning)
+        for said, meanings in _lexicon().phrases.items()
+        for meaning in meanings
+        if meaning.language in _UNSPACED_LANGUAGES and len(said.replace(" ", "")) > 1
+    ]
+    return sorted(every, key=lambda each: -len(each[0]))
+
+
+def _time(meaning: _Meaning, number: int | None, rest: tuple[str, ...]) -> Time:
+    exact = meaning.amount == 0
+    return Time(meaning.unit, (number or 1) if exact else meaning.amount, exact, not rest, rest)
+
+
+@lru_cache(maxsize=1)
+def _lexicon() -> _Lexicon:
+    days: dict[str, Any] = json.loads((_FOLDER / "days.json").read_text())
+    own: dict[str, Any] = tomllib.loads((_FOLDER / "days.toml").read_text())
+    phrases: dict[str, list[_Meaning]] = {}
+    numbers: dict[str, dict[str, int]] = {}
+    for language in {*days, *own}:
+        known, ours = days.get(language, {}), own.get(language, {})
+        units = {**known.get("phrases", {}), **ours.get("units", {})}
+        units |= {name: ["name", count] for name, count in known.get("names", {}).items()}
+        units |= {said: ["last", 1] for said in ours.get("last", ())}
+        for said, (unit, count) in units.items():
+            phrases.setdefault(said, []).append(_Meaning(language, unit, count))
+        for word, number in {**known.get("numbers", {}), **ours.get("numbers", {})}.items():
+            numbers.setdefault(word, {})[language] = number
+    longest: dict[str, int] = {}
+    for said in phrases:
+        first, *others = said.split()
+        longest[first] = max(longest.get(first, 0), 1 + len(others))
+    stop = {language: _stop_words(language) for language in own}
+    talk = {language: tuple(each["talk"]) for language, each in own.items()}
+    return _Lexicon(phrases, numbers, longest, stop, talk)
+
+
+def _stop_words(language: str) -> frozenset[str]:
+    if language in _WITHOUT_STOP_WORDS:
+        return frozenset()
+    said: list[str] = get_stop_words("norwegian" if language == "nb" else language)
+    return frozenset(word for each in said for word in WORD.findall(each.casefold()))
