@@ -1,6 +1,6 @@
 """`python -m loadtests.quality.days`: the words of other languages than English for days, weeks, months and years.
 
-From dateparser's data (CLDR's, with additions) and num2words, into `memory/recall/days.json`.
+From dateparser's data (CLDR's, with additions) and num2words, into `memory/recall/data/days.json`.
 
 Run it where both are installed; the product needs neither."""
 
@@ -18,7 +18,7 @@ LANGUAGES = "ar cs da de el es fa fi fr he hi hu id it ja ko nb nl pl pt ro ru s
 MONTHS = "january february march april may june july august september october november december".split()  # noqa: SIM905
 WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()  # noqa: SIM905
 UNITS = ("day", "week", "month", "year")
-FILE = Path(__file__).parents[2] / "proxy/rememberd/memory/recall/days.json"
+FILE = Path(__file__).parents[2] / "proxy/rememberd/memory/recall/data/days.json"
 
 _NUMBER = re.compile(r"\(\\d\+\+\[\.,\]\?\\d\*\+\)")
 _WORD = re.compile(f"#|{WORD.pattern}")

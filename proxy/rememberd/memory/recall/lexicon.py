@@ -18,7 +18,7 @@ from stop_words import get_stop_words  # type: ignore[import-untyped]
 
 Unit = Literal["day", "week", "month", "year", "last", "name"]
 
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).with_name("data")
 # Neither space nor punctuation: letters, digits, and the marks that Hindi and Thai set on them.
 WORD = re.compile(
     r"[^\s!-/:-@\[-`{-~\u00a1\u00ab\u00bb\u00bf\u060c\u061b\u061f\u0964\u2010-\u205e\u3000-\u303f\uff01-\uff0f\uff1a-\uff20]+"

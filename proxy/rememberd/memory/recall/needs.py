@@ -39,8 +39,8 @@ _SAME_MODEL = 0.98  # cosine: the same int8 model gives slightly other vectors o
 
 log = logging.getLogger("rememberd.recall")
 
-_EXAMPLES = Path(__file__).with_name("topics.toml")
-PACKAGED = Path(__file__).with_name("topics")  # `python -m loadtests.quality.topics` fills it
+_EXAMPLES = Path(__file__).with_name("data") / "topics.toml"
+PACKAGED = Path(__file__).with_name("data") / "topics"  # `python -m loadtests.quality.topics` fills it
 
 
 @dataclass(frozen=True, slots=True)
