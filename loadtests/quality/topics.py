@@ -1,4 +1,4 @@
-"""`python -m loadtests.quality.topics`, after a change of `topics.toml`: new vectors of it for the packaged models.
+"""`python -m loadtests.quality.topics`, after a change of `topics.toml`: its vectors by the packaged English model.
 
 Without them each process would spend 2 s on them at its start."""
 
@@ -13,11 +13,10 @@ from rememberd.memory.recall import needs
 
 async def main() -> None:
     shutil.rmtree(needs.PACKAGED, ignore_errors=True)
-    for model in (None, "multilingual"):
-        embedder = FastEmbedder(model)
-        await embedder.start()
-        await needs.learn(embedder, needs.PACKAGED)
-        embedder.close()
+    embedder = FastEmbedder()
+    await embedder.start()
+    await needs.learn(embedder, needs.PACKAGED)
+    embedder.close()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ belongs to one embedder. An embedder that cannot sort them has no topics.
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import logging
 import os
@@ -117,7 +118,7 @@ def known(embedder: Embedder) -> Needs | None:
 
 async def learn(embedder: Embedder, cache: Path | None = None) -> Needs:
     """Once for each embedder, however many ask at the same time. The vectors of the examples come with the packaged
-    models; those of another are made once, in about 2 s of its thread, and put into the folder `cache`.
+    English model; those of another are made once, in about 2 s of its thread, and put into the folder `cache`.
 
     Raises `EmbedderUnavailable`."""
     if (needs := known(embedder)) is not None:
@@ -150,7 +151,7 @@ async def _fit(embedder: Embedder, cache: Path | None) -> Needs:
 
 async def _embedded(texts: Sequence[str], embedder: Embedder, cache: Path | None) -> dict[str, Floats]:
     texts = list(dict.fromkeys(texts))
-    name = f"{_digest(embedder, texts)}.npy"
+    name = f"{_digest(embedder, texts)}.txt"
     for folder in (PACKAGED, cache):
         vectors = None if folder is None else _read(folder / name)
         if vectors is not None and await _is_of(embedder, texts[0], vectors[0]):
@@ -174,18 +175,22 @@ async def _is_of(embedder: Embedder, text: str, vector: Floats) -> bool:
 def _read(file: Path) -> Floats | None:
     """None if there is no such file, or none that can be read."""
     try:
-        return np.load(file, allow_pickle=False).astype(np.float32)  # type: ignore[no-any-return]
-    except (OSError, ValueError, EOFError):
+        rows = [np.frombuffer(base64.b64decode(line), np.int16) for line in file.read_text("ascii").split()]
+        vectors = np.array(rows, np.float32)
+    except (OSError, ValueError):
         return None
+    unit: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
 
 
 def _write(file: Path, vectors: Floats) -> None:
-    """Whole or not at all: several processes may write at once."""
+    """A vector a line, its numbers as 16 bits in base64. Whole or
+    not at all: several processes may write at once."""
+    rows = np.rint(vectors * (32767 / np.abs(vectors).max(axis=1, keepdims=True))).astype(np.int16)
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with draft.open("wb") as opened:
-            np.save(opened, vectors.astype(np.float16))
+        draft.write_text("".join(f"{base64.b64encode(row).decode()}\n" for row in rows), "ascii")
         draft.replace(file)
     except OSError as error:
         log.warning("the topics are learned again at the next start, for they cannot be stored: %s", error)
