@@ -100,13 +100,17 @@ async def test_another_embedders_memories_are_refused(qdrant: QdrantDouble, stor
 
 
 async def test_a_recall_is_one_request_for_light_fields(qdrant: QdrantDouble, store: QdrantStore) -> None:
-    """All five branches together, and no text crosses the network for what only might be chosen."""
+    """All five branches together, ids and scores only; what is not known yet is read once, without its text."""
     await store.put(ANN, [point("a", pinned=True)])
     before = len(qdrant.requests)
-    await store.search(ANN, EAST, words("tea"), now=NOW)
-    ((_, body),) = qdrant.requests[before:]
-    assert len(body["searches"]) == 5
-    assert all("memory" not in each["with_payload"] for each in body["searches"])
+    first = await store.search(ANN, EAST, words("tea"), now=NOW)
+    (_, searched), (_, rows) = qdrant.requests[before:]
+    assert len(searched["searches"]) == 5
+    assert not any(each["with_payload"] for each in searched["searches"])
+    assert "memory" not in rows["with_payload"]
+    again = await store.search(ANN, EAST, words("tea"), now=NOW)
+    assert len(qdrant.requests) == before + 3
+    assert list(again) == list(first)
 
 
 @pytest.mark.parametrize("other", [{"shards": 3, "shard_by_user": True}, {"shards": 2}])

@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import copy
 import json
 import random
 import re
+import socket
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
@@ -34,12 +36,14 @@ from qdrant_client.local.local_collection import LocalCollection
 
 from rememberd.ports import Embedder
 from rememberd.settings.schema import Store
+from rememberd.storage.changes import ChangeLog, LocalChangeLog
 from rememberd.storage.qdrant.collection import Role
 from rememberd.storage.qdrant.connection import CALL_SECONDS, Connection
 from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.wiring.store import layout_of
 
 NEWEST = "1.20.0"
+_WRITE_BYTES = 8192
 _CREATION = ("vectors", "sparse_vectors")  # what local mode reads of a collection's configuration
 
 
@@ -56,13 +60,22 @@ class Faults:
     drip: float = 0.0
     share: float = 1.0
     paths: str = ""
+    message: str = "a fault of the double"
+
+
+_LOGS: defaultdict[str, LocalChangeLog] = defaultdict(LocalChangeLog)
 
 
 def server_store(
-    at: Store, embedder: Embedder, role: Role = "alone", call_seconds: float = CALL_SECONDS
+    at: Store,
+    embedder: Embedder,
+    role: Role = "alone",
+    call_seconds: float = CALL_SECONDS,
+    changes: ChangeLog | None = None,
 ) -> QdrantStore:
-    """As `wiring` makes one. Raises `ConfigError`."""
-    return QdrantStore(Connection(at.urls, at.api_key, call_seconds), layout_of(at), embedder, role)
+    """As `wiring` makes one; those of one server share their changes. Raises `ConfigError`."""
+    connection = Connection(at.urls, at.api_key, call_seconds)
+    return QdrantStore(connection, layout_of(at), embedder, role, changes or _LOGS[at.urls[0]])
 
 
 class Refused(Exception):
@@ -92,97 +105,44 @@ class LocalQdrant(AsyncQdrantClient):
         return models.UpdateResult(status=models.UpdateStatus.COMPLETED)
 
 
-class QdrantDouble:
-    """`api_key`: refuse requests without it. `requests` holds "METHOD /path" and the body of each."""
+class Node:
+    """One address of the cluster, with a replica of everything. `lags`: it answers with what it had, and changes made
+    through others reach it when it is set right by `catch_up`; those made through it are refused."""
 
-    def __init__(self, version: str = NEWEST, api_key: str | None = None, port: int = 0) -> None:
-        self.version, self.api_key, self.port = version, api_key, port
-        self.faults = Faults()
-        self.requests: list[tuple[str, Any]] = []
-        self.encodings: set[str] = set()  # that clients asked for
-        self.refuse: str | None = None  # requests that hold this text
-        self._empty()
-        self._ready = threading.Event()
+    def __init__(self, version: str) -> None:
+        self.version = version
+        self.faults: Faults | None = None  # instead of the cluster's
+        self.lags = False
+        self.asked = 0
+        self.url = ""
+        self._missed: list[tuple[str, str, dict[str, Any]]] = []
+        self.empty()
 
-    def _empty(self) -> None:
+    def empty(self) -> None:
         self.collections: dict[str, Collection] = {}
         self.client = LocalQdrant()
+        self._missed.clear()
 
-    async def __aenter__(self) -> Self:
-        self._thread = threading.Thread(target=asyncio.run, args=(self.serve(),), daemon=True)
-        self._thread.start()
-        await asyncio.to_thread(self._ready.wait)
-        return self
+    async def change(self, method: str, path: str, body: dict[str, Any]) -> None:
+        """As another node was asked to."""
+        if self.lags:
+            self._missed.append((method, path, body))
+        else:
+            await self.route(method, path, body)
 
-    async def __aexit__(self, *exc: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        await asyncio.to_thread(self._thread.join)
+    async def catch_up(self) -> None:
+        self.lags = False
+        for missed in self._missed:
+            await self.route(*missed)
+        self._missed.clear()
 
-    async def serve(self) -> None:
-        """Until it is left."""
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        app = web.Application(client_max_size=64 * 2**20)
-        app.router.add_put("/double/faults", self._set_faults)
-        app.router.add_get("/double/requests", self._count_requests)
-        app.router.add_delete("/double/data", self._forget)
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self.port)
-        await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        self._ready.set()
-        await self._stop.wait()
-        await runner.cleanup()
-        await self.client.close()
-
-    async def _set_faults(self, request: web.Request) -> web.Response:
-        self.faults = Faults(**await request.json())
-        return web.json_response({})
-
-    async def _count_requests(self, request: web.Request) -> web.Response:
-        return web.json_response(Counter(what for what, _ in self.requests))
-
-    async def _forget(self, request: web.Request) -> web.Response:
-        self._empty()
-        return web.json_response({})
-
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        what, body = f"{request.method} {request.path}", await request.read()
-        self.requests.append((what, json.loads(body) if body else None))
-        self.encodings.add(request.headers.get("accept-encoding", ""))
-        faults = self.faults if re.search(self.faults.paths, what) else Faults()
-        if random.random() >= faults.share:
-            faults = Faults()
-        await asyncio.sleep(faults.delay)
-        if faults.disconnect == "before":
-            return _cut(request)
-        if faults.status is not None:
-            return _answer({"status": {"error": "a fault of the double"}}, faults.status)
-        try:
-            self._check_key(request)
-            if self.refuse is not None and self.refuse in body.decode():
-                raise Refused(400, "Wrong input: refused by the test")
-            status, answer = 200, await self._route(request, json.loads(body) if body else {})
-        except Refused as error:
-            status, answer = error.status, {"status": {"error": str(error)}}
-        except ValueError as error:  # how local mode refuses
-            status, answer = 404 if "not found" in str(error) else 400, {"status": {"error": str(error)}}
-        if faults.disconnect == "after":
-            return _cut(request)
-        return await _dripped(request, answer, status, faults.drip) if faults.drip else _answer(answer, status)
-
-    def _check_key(self, request: web.Request) -> None:
-        if self.api_key is not None and request.headers.get("api-key") != self.api_key:
-            raise Refused(401, "Must provide an API key or an Authorization bearer token")
-
-    async def _route(self, request: web.Request, body: dict[str, Any]) -> Any:
-        for method, pattern, endpoint in _ENDPOINTS:
-            found = re.fullmatch(pattern, request.path)
-            if method == request.method and found:
-                result = await endpoint(self, *found.groups(), **({"body": body} if body else {}))
-                return result if request.path == "/" else {"result": _plain(result), "status": "ok", "time": 0.0}
-        raise Refused(404, f"the double has no {request.method} {request.path}")
+    async def route(self, method: str, path: str, body: dict[str, Any]) -> Any:
+        for of, pattern, endpoint in _ENDPOINTS:
+            found = re.fullmatch(pattern, path)
+            if of == method and found:
+                result = await endpoint(self, *found.groups(), **({"body": copy.deepcopy(body)} if body else {}))
+                return result if path == "/" else {"result": _plain(result), "status": "ok", "time": 0.0}
+        raise Refused(404, f"the double has no {method} {path}")
 
     def of(self, name: str) -> Collection:
         named = self.client._client.aliases.get(name, name)  # type: ignore[attr-defined]
@@ -213,6 +173,128 @@ class QdrantDouble:
         return shard
 
 
+class QdrantDouble:
+    """`api_key`: refuse requests without it. `nodes`: how many addresses. `requests` holds "METHOD /path" and the
+    body of each; `faults` are those of all nodes."""
+
+    def __init__(self, version: str = NEWEST, api_key: str | None = None, port: int = 0, nodes: int = 1) -> None:
+        self.version, self.api_key, self.port = version, api_key, port
+        self.nodes = [Node(version) for _ in range(nodes)]
+        self.faults = Faults()
+        self.requests: list[tuple[str, Any]] = []
+        self.encodings: set[str] = set()  # that clients asked for
+        self.refuse: str | None = None  # requests that hold this text
+        self._ready = threading.Event()
+
+    @property
+    def collections(self) -> dict[str, Collection]:
+        return self.nodes[0].collections
+
+    @property
+    def url(self) -> str:
+        return ",".join(node.url for node in self.nodes)
+
+    async def __aenter__(self) -> Self:
+        self._thread = threading.Thread(target=asyncio.run, args=(self.serve(),), daemon=True)
+        self._thread.start()
+        await asyncio.to_thread(self._ready.wait)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        await asyncio.to_thread(self._thread.join)
+
+    async def catch_up(self) -> None:
+        """The nodes that lag become equal to the others."""
+        for node in self.nodes:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(node.catch_up(), self._loop))
+
+    async def serve(self) -> None:
+        """Until it is left."""
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        runners = [await self._served(node, self.port + n if self.port else 0) for n, node in enumerate(self.nodes)]
+        self._ready.set()
+        await self._stop.wait()
+        for runner in runners:
+            await runner.cleanup()
+        for node in self.nodes:
+            await node.client.close()
+
+    async def _served(self, node: Node, port: int) -> web.AppRunner:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await self._handle(node, request)
+
+        app = web.Application(client_max_size=64 * 2**20)
+        app.router.add_put("/double/faults", self._set_faults)
+        app.router.add_get("/double/requests", self._count_requests)
+        app.router.add_delete("/double/data", self._forget)
+        app.router.add_route("*", "/{path:.*}", handle)
+        runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        node.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
+
+    async def _set_faults(self, request: web.Request) -> web.Response:
+        self.faults = Faults(**await request.json())
+        return web.json_response({})
+
+    async def _count_requests(self, request: web.Request) -> web.Response:
+        return web.json_response(Counter(what for what, _ in self.requests))
+
+    async def _forget(self, request: web.Request) -> web.Response:
+        for node in self.nodes:
+            node.empty()
+        return web.json_response({})
+
+    async def _handle(self, node: Node, request: web.Request) -> web.StreamResponse:
+        what, body = f"{request.method} {request.path}", await request.read()
+        node.asked += 1
+        self.requests.append((what, json.loads(body) if body else None))
+        self.encodings.add(request.headers.get("accept-encoding", ""))
+        given = self.faults if node.faults is None else node.faults
+        faults = given if re.search(given.paths, what) else Faults()
+        if random.random() >= faults.share:
+            faults = Faults()
+        await asyncio.sleep(faults.delay)
+        if faults.disconnect == "before":
+            return _cut(request)
+        if faults.status is not None:
+            return _answer({"status": {"error": faults.message}}, faults.status)
+        try:
+            self._check_key(request)
+            if self.refuse is not None and self.refuse in body.decode():
+                raise Refused(400, "Wrong input: refused by the test")
+            status, answer = 200, await self._answered(node, request, json.loads(body) if body else {})
+        except Refused as error:
+            status, answer = error.status, {"status": {"error": str(error)}}
+        except ValueError as error:  # how local mode refuses
+            status, answer = 404 if "not found" in str(error) else 400, {"status": {"error": str(error)}}
+        if faults.disconnect == "after":
+            return _cut(request)
+        if faults.drip:
+            return await _dripped(request, answer, status, faults.drip)
+        if re.search("gzip|deflate|zstd|br", request.headers.get("accept-encoding", "")):
+            return await _compressed(request, answer, status)
+        return _answer(answer, status)
+
+    async def _answered(self, node: Node, request: web.Request, body: dict[str, Any]) -> Any:
+        changes = request.method in ("PUT", "DELETE") or request.path.endswith(("/points/delete", "/aliases"))
+        if not changes or request.method == "GET":
+            return await node.route(request.method, request.path, body)
+        if node.lags:
+            raise Refused(503, "Service unavailable: this node is not in step with the cluster")
+        answer = await node.route(request.method, request.path, body)
+        for other in self.nodes:
+            if other is not node:
+                await other.change(request.method, request.path, body)
+        return answer
+
+    def _check_key(self, request: web.Request) -> None:
+        if self.api_key is not None and request.headers.get("api-key") != self.api_key:
+            raise Refused(401, "Must provide an API key or an Authorization bearer token")
+
+
 def _cut(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
@@ -234,6 +316,19 @@ async def _dripped(request: web.Request, answer: Any, status: int, pause: float)
     return response
 
 
+async def _compressed(request: web.Request, answer: Any, status: int) -> web.StreamResponse:
+    """As the server does: in several writes, each of which waits until the last one was acknowledged."""
+    assert request.transport is not None
+    request.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+    response = web.StreamResponse(status=status, headers={"Content-Type": "application/json"})
+    response.enable_compression()
+    await response.prepare(request)
+    body = json.dumps(answer).encode()
+    for start in range(0, len(body), _WRITE_BYTES):
+        await response.write(body[start : start + _WRITE_BYTES])
+    return response
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
@@ -252,30 +347,30 @@ def _conditions(filters: Any) -> Iterator[dict[str, Any]]:
             yield from _conditions(value)
 
 
-async def _version(double: QdrantDouble) -> Any:
+async def _version(double: Node) -> Any:
     return {"title": "qdrant - vector search engine", "version": double.version}
 
 
-async def _is_ready(double: QdrantDouble) -> Any:
+async def _is_ready(double: Node) -> Any:
     return "all shards are ready"
 
 
-async def _collections(double: QdrantDouble) -> Any:
+async def _collections(double: Node) -> Any:
     return await double.client.get_collections()
 
 
-async def _collection(double: QdrantDouble, name: str) -> Any:
+async def _collection(double: Node, name: str) -> Any:
     known = double.of(name)
     info = (await double.client.get_collection(name)).model_dump(mode="json")
     info["config"]["params"] |= {k: v for k, v in known.config.items() if k not in _CREATION}
     return info | {"payload_schema": {key: _plain(index) for key, index in known.indexes.items()}}
 
 
-async def _exists(double: QdrantDouble, name: str) -> Any:
+async def _exists(double: Node, name: str) -> Any:
     return {"exists": await double.client.collection_exists(name)}
 
 
-async def _create(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+async def _create(double: Node, name: str, body: dict[str, Any]) -> Any:
     if name in double.collections:
         raise Refused(409, f"Wrong input: Collection `{name}` already exists!")
     asked = models.CreateCollection(**body)
@@ -286,26 +381,26 @@ async def _create(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
     return True
 
 
-async def _drop(double: QdrantDouble, name: str) -> Any:
+async def _drop(double: Node, name: str) -> Any:
     double.collections.pop(name, None)
     return await double.client.delete_collection(name)
 
 
-async def _aliases(double: QdrantDouble) -> Any:
+async def _aliases(double: Node) -> Any:
     return await double.client.get_aliases()
 
 
-async def _change_aliases(double: QdrantDouble, body: dict[str, Any]) -> Any:
+async def _change_aliases(double: Node, body: dict[str, Any]) -> Any:
     return await double.client.update_collection_aliases(models.ChangeAliasesOperation(**body).actions)
 
 
-async def _index(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+async def _index(double: Node, name: str, body: dict[str, Any]) -> Any:
     kind = models.PayloadSchemaType(body["field_schema"]["type"])
     double.of(name).indexes[body["field_name"]] = PayloadIndexInfo(data_type=kind, points=0)
     return models.UpdateResult(status=models.UpdateStatus.COMPLETED)
 
 
-async def _add_shard(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+async def _add_shard(double: Node, name: str, body: dict[str, Any]) -> Any:
     keys = double.of(name).shard_keys
     if body["shard_key"] in keys:
         raise Refused(400, f"Wrong input: Shard key {body['shard_key']} already exists")
@@ -313,7 +408,7 @@ async def _add_shard(double: QdrantDouble, name: str, body: dict[str, Any]) -> A
     return True
 
 
-async def _cluster(double: QdrantDouble, name: str) -> Any:
+async def _cluster(double: Node, name: str) -> Any:
     keys: list[str | None] = [*double.of(name).shard_keys] or [None]
     shards = [{"shard_id": n, "points_count": 0, "state": "Active", "shard_key": key} for n, key in enumerate(keys)]
     return {
@@ -325,13 +420,13 @@ async def _cluster(double: QdrantDouble, name: str) -> Any:
     }
 
 
-async def _upsert(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+async def _upsert(double: Node, name: str, body: dict[str, Any]) -> Any:
     double.checked(name, body, body.get("update_filter"), writes=True)
     asked = models.PointsList(**body)
     return await double.client.upsert(name, asked.points, update_filter=asked.update_filter)
 
 
-async def _retrieve(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+async def _retrieve(double: Node, name: str, body: dict[str, Any]) -> Any:
     double.checked(name, body)
     asked = models.PointRequest(**body)
     return await double.client.retrieve(
@@ -339,7 +434,7 @@ async def _retrieve(double: QdrantDouble, name: str, body: dict[str, Any]) -> An
     )
 
 
-async def _delete(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+async def _delete(double: Node, name: str, body: dict[str, Any]) -> Any:
     double.checked(name, body, body.get("filter"), writes=True)
     selector = models.FilterSelector(**body) if "filter" in body else models.PointIdsList(**body)
     result = await double.client.delete(name, selector)
@@ -348,12 +443,12 @@ async def _delete(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
     return result
 
 
-async def _count(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+async def _count(double: Node, name: str, body: dict[str, Any]) -> Any:
     double.checked(name, body, body.get("filter"))
     return await double.client.count(name, models.CountRequest(**body).filter)
 
 
-async def _scroll(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+async def _scroll(double: Node, name: str, body: dict[str, Any]) -> Any:
     double.checked(name, body, body.get("filter"), body.get("order_by"))
     asked = models.ScrollRequest(**body)
     records, following = await double.client.scroll(
@@ -368,7 +463,7 @@ async def _scroll(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
     return {"points": _plain(records), "next_page_offset": following}
 
 
-async def _query(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+async def _query(double: Node, name: str, body: dict[str, Any]) -> Any:
     for each in body["searches"]:
         double.checked(name, each, each.get("filter"), each.get("params"))
         if "idf" in (each.get("params") or {}) and tuple(map(int, double.version.split("."))) < (1, 19):
@@ -377,7 +472,7 @@ async def _query(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
     return await double.client.query_batch_points(name, models.QueryRequestBatch(**body).searches)
 
 
-async def _facet(double: QdrantDouble, name: str, body: dict[str, Any]) -> Any:
+async def _facet(double: Node, name: str, body: dict[str, Any]) -> Any:
     double.checked(name, body, body.get("filter"), {"key": body["key"]})
     return await double.client.facet(name, body["key"], limit=body["limit"])
 
@@ -411,8 +506,9 @@ async def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--version", default=NEWEST)
     parser.add_argument("--api-key")
+    parser.add_argument("--nodes", type=int, default=1, help="on that many ports, one after the other")
     arguments = parser.parse_args()
-    double = QdrantDouble(arguments.version, arguments.api_key, arguments.port)
+    double = QdrantDouble(arguments.version, arguments.api_key, arguments.port, arguments.nodes)
     serving = asyncio.create_task(double.serve())
     await asyncio.to_thread(double._ready.wait)
     print(f"ready at {double.url}", flush=True)

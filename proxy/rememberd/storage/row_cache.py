@@ -3,14 +3,16 @@ takes 10 ms to read as many."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rememberd.search_results import NAMED, Candidates, DictColumn, Dictionary, Floats, Ints
 from rememberd.storage.payload import candidate
+
+Id = TypeVar("Id", bound=Hashable)  # of a point, in whatever form its engine has it
 
 _FIRST_ROWS = 1024
 _PREFIX = 8  # bytes
@@ -28,7 +30,7 @@ _TYPES = {
 class ScoredIds(NamedTuple):
     """What one query returned: points, and their scores."""
 
-    points: list[int]
+    points: Sequence[Any]  # ids in the form that the engine has them
     scores: list[float]
 
 
@@ -59,16 +61,16 @@ class RowCache:
         self._prefixes = np.zeros(_FIRST_ROWS, np.uint64)  # of the ids: as numbers they sort ten times faster
         self._position = np.zeros(_FIRST_ROWS, np.int32)  # of a row in the union that is being made
         self._next = 0
-        self._places: dict[int, int] = {}
+        self._places: dict[Hashable, int] = {}
         self._books = {name: Dictionary() for name in NAMED}
 
     def room_for(self, more: int) -> bool:
         return self._next + more <= self.limit and all(len(book.names) <= self.limit for book in self._books.values())
 
-    def missing(self, points: Sequence[int]) -> list[int]:
+    def missing(self, points: Sequence[Id]) -> list[Id]:
         return [point for point in points if point not in self._places]
 
-    def keep(self, point: int, payload: Mapping[str, Any]) -> None:
+    def keep(self, point: Hashable, payload: Mapping[str, Any]) -> None:
         """In the place of what `point` was before."""
         row = candidate(payload, 0.0, 0.0)
         place = self._places.setdefault(point, self._next)
@@ -82,7 +84,7 @@ class RowCache:
         self._ids[place] = id_
         self._prefixes[place] = int.from_bytes(id_[:_PREFIX].ljust(_PREFIX, b"\0"))
 
-    def drop(self, point: int) -> None:
+    def drop(self, point: Hashable) -> None:
         """Its place stays empty until `clear`."""
         self._places.pop(point, None)
 

@@ -18,12 +18,15 @@ from rememberd.memory.recall.retrieve import Retrieve
 from rememberd.memory.retry import cancel_and_wait
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.settings.schema import Settings, Store
+from rememberd.storage.changes import ChangeLog
 from rememberd.storage.edge.client import EdgeClient
 from rememberd.storage.edge.server import serving
 from rememberd.storage.edge.shard import clear_of_others, is_locked, mark_ready, take_over
 from rememberd.storage.edge.socket_protocol import socket_path
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.migrate import copy_tombstones
+from rememberd.storage.sqlite.changes import SqliteChangeLog
+from rememberd.storage.sqlite.database import Database
 from rememberd.telemetry.background import keep_running
 
 if TYPE_CHECKING:
@@ -151,7 +154,7 @@ def on_server(settings: Settings, embedder: Embedder, role: Role = "alone") -> Q
     """Nothing is sent yet. Raises `ConfigError` for what is no URL."""
     from rememberd.storage.qdrant.store import QdrantStore  # not for who has the embedded store
 
-    return QdrantStore(*server_of(settings), embedder, role)
+    return QdrantStore(*server_of(settings), embedder, role, _change_log(settings))
 
 
 def server_of(settings: Settings) -> tuple[Connection, Layout]:
@@ -160,6 +163,15 @@ def server_of(settings: Settings) -> tuple[Connection, Layout]:
 
     store = settings.memory.store
     return Connection(store.urls, store.api_key), layout_of(store)
+
+
+def _change_log(settings: Settings) -> ChangeLog:
+    if settings.memory.queue.url:
+        from rememberd.storage.redis.changes import RedisChangeLog
+        from rememberd.storage.redis.client import RedisClient
+
+        return RedisChangeLog(RedisClient(settings.memory.queue.url, soon_ms=settings.memory.deadline_ms / 3))
+    return SqliteChangeLog(Database(settings.data_path / "changes.db"))
 
 
 def layout_of(store: Store) -> Layout:
@@ -191,9 +203,11 @@ async def _writer_store(
             await server.open()
         except StoreUnavailable as error:
             log.error("the store is away, and will be asked again: %s", error)
+        removing = asyncio.create_task(keep_running("removals", server.removals.run))
         try:
             yield server
         finally:
+            await cancel_and_wait(removing)
             await server.close()
         return
     store = embedded(settings, embedder, role)

@@ -51,7 +51,7 @@ class ServerPoints:
 
     async def ask(self, method: str, path: str, body: Any = None, *, patience: float = PATIENCE_S) -> Any:
         """A request about the collection, once it is known to be ours. Raises `StoreUnavailable`."""
-        name = await self._opened()
+        name = await self.name()
         return await self.connection.ask(method, f"/collections/{name}{path}", body, patience=patience)
 
     async def scroll(self, body: dict[str, Any]) -> tuple[list[dict[str, Any]], Any]:
@@ -94,16 +94,16 @@ class ServerPoints:
 
     async def mark_ready(self, is_ready: bool) -> None:
         """May this store take the place of the one in force?"""
-        name, alias = await self._opened(), self.layout.ready
+        name, alias = await self.name(), self.layout.ready
         await (point_alias(self.connection, alias, name) if is_ready else drop_alias(self.connection, alias))
 
     async def index_version(self) -> int:
         """The version of `memory/embedding/indexing.py` that has written all points; 0 for none."""
-        name = await self._opened()
+        name = await self.name()
         return index_version(await aliases_of(self.connection), self.layout, name)
 
     async def mark_indexed(self, version: int) -> None:
-        await point_alias(self.connection, f"{self.layout.indexed}{version}", await self._opened())
+        await point_alias(self.connection, f"{self.layout.indexed}{version}", await self.name())
 
     async def ping(self) -> None:
         if (await self.ask("GET", ""))["status"] == "red":
@@ -124,7 +124,8 @@ class ServerPoints:
         number = int.from_bytes(blake2b(user.encode(), digest_size=8).digest()) % self.layout.shards
         return f"users-{number}"
 
-    async def _opened(self) -> str:
+    async def name(self) -> str:
+        """Of the collection."""
         if not self._name:
             try:
                 await self.open()

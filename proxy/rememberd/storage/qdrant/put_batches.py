@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from asyncio import Future, Task
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-from rememberd.errors import StoreUnavailable
+from rememberd.errors import QueueUnavailable, StoreUnavailable
+from rememberd.storage.changes import Change, RecentChanges, UserChanges, digest
 from rememberd.storage.payload import living, point_id
 from rememberd.storage.qdrant import queries
 from rememberd.storage.qdrant.connection import Refused
 from rememberd.storage.qdrant.points import ServerPoints, point, shard_key
+from rememberd.storage.qdrant.removals import Removals
 from rememberd.types import Point, Space
 
 _MOST = 128  # points of one request: 400 kB of JSON, made in 1 ms
+
+log = logging.getLogger("rememberd.store")
 
 
 class Put(NamedTuple):
@@ -26,8 +33,8 @@ class Put(NamedTuple):
 class PutBatches:
     """One request at a time for each shard."""
 
-    def __init__(self, at: ServerPoints) -> None:
-        self._at = at
+    def __init__(self, at: ServerPoints, changes: RecentChanges, removals: Removals) -> None:
+        self._at, self._changes, self._removals = at, changes, removals
         self._waiting: dict[str | None, list[Put]] = {}
         self._running: dict[str | None, Task[None]] = {}
 
@@ -78,19 +85,43 @@ class PutBatches:
         if not points:
             return
         asked: dict[str, Any] = {"ids": list(points), "with_payload": ["buried", "at"]}
-        lying = await self._at.ask("POST", "/points", asked | shard_key(shard))
-        buried = {each["id"]: each["payload"]["at"] for each in lying if "buried" in (each["payload"] or {})}
-        new, again = [], []
+        lying, known = await asyncio.gather(
+            self._at.ask("POST", "/points", asked | shard_key(shard)), self._known({put.space.user for put in batch})
+        )
+        there = {each["id"]: each["payload"] or {} for each in lying}
+        new: list[queries.Json] = []
+        again: list[queries.Json] = []
+        written: defaultdict[str, list[Change]] = defaultdict(list)
         for id_, (space, each) in points.items():
-            made = point(id_, queries.vectors(each.dense, each.sparse), living(space, each))
-            if id_ not in buried:
-                new.append(made)
-            elif buried[id_] < each.memory.updated_at:
-                again.append(made)
+            recent, updated_at = known[space.user], each.memory.updated_at
+            tomb = "buried" in there.get(id_, {})
+            if recent.deleted_since(id_, updated_at) or (tomb and there[id_]["at"] >= updated_at):
+                continue
+            payload = living(space, each)
+            (again if tomb else new).append(point(id_, queries.vectors(each.dense, each.sparse), payload))
+            if id_ in there or id_ in recent.last:  # others may have kept what it was
+                written[space.user].append(Change(id_, "written", updated_at, digest(payload["memory"])))
         if new:  # another process may bury one of them meanwhile
             await self._at.upsert(new, shard, queries.not_buried(space for space, _ in points.values()))
         if again:
             await self._at.upsert(again, shard)
+        for user, changes in written.items():
+            await self._record(user, changes)
+
+    async def _known(self, users: Iterable[str]) -> dict[str, UserChanges]:
+        known = {}
+        for user in users:
+            known[user], _ = await self._changes.of(user)
+            if known[user].erasing is not None:  # a later erasure must not take what comes now
+                with suppress(QueueUnavailable):
+                    await self._removals.carry_out(user)
+        return known
+
+    async def _record(self, user: str, changes: Sequence[Change]) -> None:
+        try:
+            await self._changes.record(user, changes)
+        except QueueUnavailable as error:
+            log.warning("other processes are not told that a memory was rewritten: %s", error)
 
 
 def _next_batch(waiting: list[Put]) -> list[Put]:

@@ -2,38 +2,72 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from rememberd.ports import Embedder
 from rememberd.search_results import Candidates
 from rememberd.storage import cursors
+from rememberd.storage.changes import ChangeLog, RecentChanges, Removal, UserChanges
 from rememberd.storage.cursors import Place
-from rememberd.storage.payload import LIGHT, candidate, memory_in, point_id, space_of, tombstone
+from rememberd.storage.memory_cache import MemoryCache
+from rememberd.storage.payload import LIGHT, memory_in, point_id, space_of
 from rememberd.storage.qdrant import queries
 from rememberd.storage.qdrant.collection import Layout, Role
 from rememberd.storage.qdrant.connection import SEARCH_PATIENCE_S, Connection
-from rememberd.storage.qdrant.points import ServerPoints, point, shard_key
+from rememberd.storage.qdrant.points import ServerPoints, shard_key
 from rememberd.storage.qdrant.put_batches import PutBatches
+from rememberd.storage.qdrant.removals import Removals
+from rememberd.storage.row_cache import RowCache, ScoredIds, StaleCache
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
+CACHED_ROWS = 100_000
+CACHED_MEMORIES = 10_000
 _PAGE = 1000
+_ROWS_AT_ONCE, _ROWS_A_REQUEST = 64, 256  # 64 rows are taken in within a millisecond
+_NAMED_IDS = 1000  # of deleted points in a filter
+_TRIES = 3
+
+Known = tuple[UserChanges, bool]
 
 
 class QdrantStore(ServerPoints):
-    """The `MemoryStore` port."""
+    """The `MemoryStore` port. A search asks for ids and scores only: the rows, and memories read lately, are kept
+    here, and dropped when `changes` tells that they were rewritten."""
 
-    def __init__(self, connection: Connection, layout: Layout, embedder: Embedder, role: Role = "alone") -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        layout: Layout,
+        embedder: Embedder,
+        role: Role,
+        changes: ChangeLog,
+    ) -> None:
         super().__init__(connection, layout, embedder, role)
-        self._batches = PutBatches(self)
+        self._rows, self._memories = RowCache(CACHED_ROWS), MemoryCache(CACHED_MEMORIES)
+        self._changes = RecentChanges(changes, self._forget)
+        self.removals = Removals(self, self._changes)
+        self._batches = PutBatches(self, self._changes, self.removals)
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
         await self._batches.put(space, points)
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
-        found = await self._payloads(space, ids, ["space", "memory"])
-        return [memory_in(payload) for payload in found if "space" in payload]
+        at = {id_: str(point_id(space, id_)) for id_ in ids}
+        known, complete = await self._changes.of(space.user)
+        usable = complete and known.erasing is None
+        cached = {id_: self._memories.get(point) for id_, point in at.items()} if usable else {}
+        found = {id_: memory for id_, memory in cached.items() if memory is not None}
+        unread = [id_ for id_ in at if id_ not in found]
+        for _ in range(_TRIES):
+            unread = await self._read(space, unread, known, found)
+            if not unread:
+                break
+            known, _ = await self._changes.of(space.user)
+        return [found[id_] for id_ in at if id_ in found]
 
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         """The server is asked once, for everything."""
@@ -51,19 +85,22 @@ class QdrantStore(ServerPoints):
         asked = queries.search(
             space, dense, sparse, now, limit, kind, own_idf=self.own_idf, rescore=self.layout.quantize
         )
-        common = {"with_payload": LIGHT} | shard_key(self.shard_of(space.user))
+        common = {"with_payload": False} | shard_key(self.shard_of(space.user))
         body = {"searches": [each | common for each in asked]}
-        answers = await self.ask("POST", "/points/query/batch", body, patience=SEARCH_PATIENCE_S)
-        branches: list[list[Any]] = [each["points"] for each in answers]
-        near, standing, _, by_words, by_names = branches if sparse.indices else [*branches, [], []]
-        nearest = {hit["id"]: hit["score"] for hit in [*standing, *near]}
-        worded = {hit["id"]: hit["score"] for hit in by_words}
-        named = {hit["id"] for hit in by_names}
-        found = {hit["id"]: hit["payload"] or {} for branch in branches for hit in branch}
-        return Candidates.of(
-            candidate(payload, nearest.get(at, 0.0), worded.get(at, 0.0), named=at in named)
-            for at, payload in found.items()
+        answers, (known, _) = await asyncio.gather(
+            self.ask("POST", "/points/query/batch", body, patience=SEARCH_PATIENCE_S), self._changes.of(space.user)
         )
+        for point in known.unsettled():
+            self._rows.drop(point)
+        hits = [_shown(each["points"], known) for each in answers]
+        near, standing, pinned, words, names = hits if sparse.indices else [*hits, _NONE, _NONE]
+        for _ in range(_TRIES):
+            with suppress(StaleCache):
+                near, standing, words, pinned, names = await self._known_rows(
+                    space, [near, standing, words, pinned, names]
+                )
+                return self._rows.union(*map(self._rows.placed, (near, standing, words, pinned, names)))
+        return Candidates.of([])
 
     async def page(
         self,
@@ -78,35 +115,38 @@ class QdrantStore(ServerPoints):
     ) -> tuple[list[Memory], str | None]:
         after = cursors.decode(space, cursor) if cursor else None
         conditions = queries.listed(space, kind, slot, None if include_past else now)
+        known, _ = await self._changes.of(space.user)
         records = await self._newest(space, conditions, after, limit)
-        memories = [memory_in(record["payload"]) for record in records[:limit]]
+        memories = [memory for each in records[:limit] if (memory := _memory(each["id"], each["payload"], known))]
         more = len(records) > limit
         return memories, cursors.encode(space, _place(records[limit - 1])) if more else None
 
     async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
-        wanted = {"must": queries.listed(space, kind, None, None if include_past else now)}
+        known, _ = await self._changes.of(space.user)
+        if known.erasing is not None:
+            return 0
+        gone = [point for point in known.last if known.is_gone(point)][-_NAMED_IDS:]
+        wanted: queries.Json = {"must": queries.listed(space, kind, None, None if include_past else now)}
+        if gone:
+            wanted["must_not"] = [{"has_id": gone}]
         return await self.count_points(self.shard_of(space.user), wanted)
 
     async def deleted_at(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
+        known, _ = await self._changes.of(space.user)
         found = await self._payloads(space, ids, ["buried", "id", "at"])
-        return {tomb["id"]: tomb["at"] for tomb in found if "buried" in tomb}
+        recent = {id_: known.last.get(str(point_id(space, id_))) for id_ in ids}
+        return {tomb["id"]: tomb["at"] for tomb in found if "buried" in tomb} | {
+            id_: each.at for id_, each in recent.items() if each is not None and each.happened == "deleted"
+        }
 
     async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
         existing = [memory.id for memory in await self.get(space, ids)]
         if existing:
-            tombs = [point(str(point_id(space, id_)), {}, tombstone(space, id_, at)) for id_ in existing]
-            await self.upsert(tombs, self.shard_of(space.user))
+            await self.removals.delete(Removal(await self.name(), *space, existing, at))
         return existing
 
     async def erase(self, user: str) -> int:
-        shard = self.shard_of(user)
-        erased = await self.count_points(shard, queries.memories_of_user(user))
-        of_user = {"filter": queries.of_user(user), "limit": _PAGE, "with_payload": False} | shard_key(shard)
-        # By ids: a deletion by a filter that a hung node carries out late would take what was told since.
-        while found := (await self.scroll(of_user))[0]:
-            ids = {"points": [each["id"] for each in found]}
-            await self.ask("POST", "/points/delete?wait=true", ids | shard_key(shard))
-        return erased
+        return await self.removals.erase(await self.name(), user)
 
     async def spaces(self) -> list[Space]:
         points = await self.size()
@@ -116,7 +156,51 @@ class QdrantStore(ServerPoints):
 
     async def close(self) -> None:
         await self._batches.close()
+        await self._changes.shared.close()
         await super().close()
+
+    def _forget(self, point: str) -> None:
+        self._memories.drop(point)
+        self._rows.drop(point)
+
+    async def _read(
+        self, space: Space, ids: Sequence[str], known: UserChanges, found: dict[str, Memory]
+    ) -> list[str]:
+        """Add to `found` those that are there. Returns those of which the answer was older than what is known: from a
+        replica that was away."""
+        old = []
+        for payload in await self._payloads(space, ids, ["id", "space", "memory"]):
+            if "space" not in payload:
+                continue
+            id_, point = payload["id"], str(point_id(space, payload["id"]))
+            memory = _memory(point, payload, known)
+            if memory is not None:
+                found[id_] = memory
+                self._memories.keep(point, memory)
+            elif not known.is_gone(point):
+                old.append(id_)
+        return old
+
+    async def _known_rows(self, space: Space, branches: Sequence[ScoredIds]) -> list[ScoredIds]:
+        """The branches, after the rows of all their points have been read; without points that are gone by now."""
+        wanted = list({point: None for branch in branches for point in branch.points})
+        missing = self._rows.missing(wanted)
+        if not missing:
+            return list(branches)
+        if not self._rows.room_for(len(missing)):
+            self._rows.clear()
+            missing = wanted
+        for start in range(0, len(missing), _ROWS_A_REQUEST):
+            asked: queries.Json = {"ids": missing[start : start + _ROWS_A_REQUEST], "with_payload": LIGHT}
+            asked |= shard_key(self.shard_of(space.user))
+            records = await self.ask("POST", "/points", asked, patience=SEARCH_PATIENCE_S)
+            for number, record in enumerate(records):
+                if number % _ROWS_AT_ONCE == _ROWS_AT_ONCE - 1:
+                    await asyncio.sleep(0)
+                if record["payload"] and "kind" in record["payload"]:
+                    self._rows.keep(record["id"], record["payload"])
+        gone = set(self._rows.missing(wanted))
+        return [_without(branch, gone) for branch in branches] if gone else list(branches)
 
     async def _payloads(self, space: Space, ids: Sequence[str], keys: list[str]) -> list[dict[str, Any]]:
         """Of the points of these ids that exist, in the order asked; tombstones too."""
@@ -162,6 +246,27 @@ class QdrantStore(ServerPoints):
             found += records
             if following is None:
                 return found
+
+
+_NONE = ScoredIds([], [])
+
+
+def _shown(hits: Sequence[dict[str, Any]], known: UserChanges) -> ScoredIds:
+    if known.erasing is not None:
+        return _NONE
+    shown = [hit for hit in hits if not known.is_gone(hit["id"])] if known.last else hits
+    return ScoredIds([hit["id"] for hit in shown], [hit["score"] for hit in shown])
+
+
+def _without(branch: ScoredIds, gone: set[str]) -> ScoredIds:
+    left = [(point, score) for point, score in zip(*branch, strict=True) if point not in gone]
+    return ScoredIds([point for point, _ in left], [score for _, score in left])
+
+
+def _memory(point: str, payload: dict[str, Any], known: UserChanges) -> Memory | None:
+    """None if it is deleted, or older than what was written last."""
+    memory = memory_in(payload)
+    return memory if known.is_shown(point, memory.updated_at, payload["memory"]) else None
 
 
 def _order(record: Any) -> int:

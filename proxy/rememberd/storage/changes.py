@@ -1,0 +1,196 @@
+"""What changed lately in the memories on a server, known to all processes.
+
+A replica that was away serves for some seconds what it had before, and a process keeps what it has read. So whoever
+deletes, erases or rewrites a memory records it here, and whoever reads leaves out what is gone and reads again what
+is older than what was written. A removal is recorded before it is made, and is in force from then on: if the server
+is away, it waits in the same place until a writer can carry it out.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from itertools import count
+from typing import Literal, NamedTuple, Protocol
+
+from rememberd.errors import QueueUnavailable
+from rememberd.types import Millis, Space
+
+# Longer than a replica may have been away and come back with what it had then.
+KEPT_MS = 24 * 3600 * 1000
+# A replica is right again 4 to 12 s after it is back (measured with Qdrant 1.19). Rows of memories that changed are
+# not kept for so long, in case they were read from such a one.
+UNSETTLED_S = 60.0
+_USERS = 10_000  # whose changes a process knows
+_SINCE_S = 3600.0  # then they are read from the start again, so that old ones are forgotten
+
+Happened = Literal["written", "deleted", "erased", "erasing", "erasure ended"]
+
+log = logging.getLogger("rememberd.store")
+
+
+class Change(NamedTuple):
+    """Of one point. `at`: a deletion's time, or the `updated_at` of what was written, whose `digest` this is.
+
+    "erasing" concerns all points of the user, from its record to that of "erasure ended"; `point` is "" then."""
+
+    point: str
+    happened: Happened
+    at: Millis
+    digest: str = ""
+
+
+class Removal(NamedTuple):
+    """A deletion that is to be made in a `collection`; of everything of `user` if `ids` is empty."""
+
+    collection: str
+    user: str
+    scope: str
+    ids: Sequence[str]
+    at: Millis
+
+    @property
+    def space(self) -> Space:
+        return Space(self.user, self.scope)
+
+
+class ChangeLog(Protocol):
+    """Shared by the processes of all hosts. Every method raises `QueueUnavailable`. Changes are kept for `KEPT_MS`,
+    removals until they are `finished`."""
+
+    async def record(self, user: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
+        """Known to all and on disk when this returns. Returns the name of the removal, "" for none."""
+
+    async def since(self, user: str, place: str) -> tuple[str, list[Change]]:
+        """The changes behind `place`, oldest first, and the place behind them. "" is the place before all."""
+
+    async def waiting(self) -> dict[str, Removal]:
+        """The removals that are not finished, by name, oldest first."""
+
+    async def finished(self, removal: str) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class UserChanges:
+    """What one process knows of one user's changes: the last change of each point."""
+
+    def __init__(self) -> None:
+        self.place, self.began = "", time.monotonic()
+        self.last: dict[str, Change] = {}
+        self.erasing: Millis | None = None
+        self._unsettled: dict[str, float] = {}
+
+    def add(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            if change.happened == "erasing":
+                self.erasing = change.at
+            elif change.happened == "erasure ended":
+                self.erasing = None
+            else:
+                self.last[change.point] = change
+                self._unsettled[change.point] = time.monotonic() + UNSETTLED_S
+
+    def is_gone(self, point: str) -> bool:
+        change = self.last.get(point)
+        return change is not None and change.happened != "written"
+
+    def deleted_since(self, point: str, updated_at: Millis) -> bool:
+        """Must a memory of this age stay away? An erasure does not count: who was erased may say the same again."""
+        change = self.last.get(point)
+        return change is not None and change.happened == "deleted" and change.at >= updated_at
+
+    def is_shown(self, point: str, updated_at: Millis, stored: str) -> bool:
+        """Is this what was written last? Not if it is deleted, or if a newer text was written."""
+        if self.erasing is not None and updated_at <= self.erasing:
+            return False
+        change = self.last.get(point)
+        if change is None or updated_at > change.at:
+            return True
+        return change.happened == "written" and change.digest == digest(stored)
+
+    def unsettled(self) -> list[str]:
+        """The points whose stored row may be an old one."""
+        now = time.monotonic()
+        self._unsettled = {point: until for point, until in self._unsettled.items() if until > now}
+        return list(self._unsettled)
+
+
+class RecentChanges:
+    """The changes as one process knows them. While the log cannot be reached, it knows its own."""
+
+    def __init__(self, shared: ChangeLog, forget: Callable[[str], None]) -> None:
+        """`forget` is called for each point that changed, for whoever has kept something of it."""
+        self.shared, self._forget = shared, forget
+        self._users: OrderedDict[str, UserChanges] = OrderedDict()
+
+    async def of(self, user: str) -> tuple[UserChanges, bool]:
+        """And whether these are all there are: False while the log cannot be reached."""
+        known = self._known(user)
+        try:
+            while True:
+                begin = known.place
+                place, changes = await self.shared.since(user, begin)
+                if known.place == begin:  # nobody else has read meanwhile
+                    break
+        except QueueUnavailable as error:
+            log.warning("recent changes of other processes are not known: %s", error)
+            return known, False
+        known.place = place
+        self._learn(known, changes)
+        return known, True
+
+    async def record(self, user: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
+        """Raises `QueueUnavailable`; this process knows them nevertheless."""
+        self._learn(self._known(user), changes)
+        return await self.shared.record(user, changes, removal)
+
+    def _known(self, user: str) -> UserChanges:
+        known = self._users.get(user)
+        if known is None or time.monotonic() - known.began > _SINCE_S:
+            known = self._users[user] = UserChanges()
+            if len(self._users) > _USERS:
+                self._users.popitem(last=False)
+        self._users.move_to_end(user)
+        return known
+
+    def _learn(self, known: UserChanges, changes: Sequence[Change]) -> None:
+        known.add(changes)
+        for change in changes:
+            self._forget(change.point)
+
+
+class LocalChangeLog:
+    """A `ChangeLog` of one process, for tests and commands."""
+
+    def __init__(self) -> None:
+        self._changes: defaultdict[str, list[Change]] = defaultdict(list)
+        self._removals: dict[str, Removal] = {}
+        self._names = count(1)
+
+    async def record(self, user: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
+        self._changes[user] += changes
+        if removal is None:
+            return ""
+        name = str(next(self._names))
+        self._removals[name] = removal
+        return name
+
+    async def since(self, user: str, place: str) -> tuple[str, list[Change]]:
+        changes = self._changes[user]
+        return str(len(changes)), changes[int(place or 0) :]
+
+    async def waiting(self) -> dict[str, Removal]:
+        return dict(self._removals)
+
+    async def finished(self, removal: str) -> None:
+        self._removals.pop(removal, None)
+
+    async def close(self) -> None: ...
+
+
+def digest(stored: str) -> str:
+    return blake2b(stored.encode(), digest_size=8).hexdigest()

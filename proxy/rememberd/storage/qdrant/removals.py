@@ -1,0 +1,143 @@
+"""Deletions and erasures: in force when they are recorded, made at once if the server can, and later if not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from rememberd.errors import MemoryUnavailable, QueueUnavailable, StoreUnavailable
+from rememberd.storage.changes import Change, RecentChanges, Removal
+from rememberd.storage.payload import memory_in, point_id, tombstone
+from rememberd.storage.qdrant import queries
+from rememberd.storage.qdrant.points import ServerPoints, point, shard_key
+from rememberd.types import Millis
+
+_PATIENCE_S = 1.0  # of who waits for a deletion; a put to a cluster whose node hangs takes up to 9.5 s
+_EVERY_S = 1.0
+_PAGE = 500
+
+log = logging.getLogger("rememberd.store")
+
+
+class Removals:
+    def __init__(self, at: ServerPoints, changes: RecentChanges) -> None:
+        self._at, self._changes = at, changes
+
+    async def delete(self, removal: Removal) -> None:
+        """Raises `StoreUnavailable` if it can be neither made nor recorded."""
+        changes = [Change(id_, "deleted", removal.at) for id_ in _points(removal)]
+        name = await self._recorded(changes, removal)
+        try:
+            async with asyncio.timeout(_PATIENCE_S if name else None):
+                await self._bury(removal, removal.ids)
+        except (StoreUnavailable, TimeoutError) as error:
+            _made_later(name, error)
+        else:
+            await self._finish(name)
+
+    async def erase(self, collection: str, user: str) -> int:
+        """Returns how many memories there were. Raises `StoreUnavailable` if that is not known: the erasure is in
+        force nevertheless, if it could be recorded."""
+        at = time.time_ns() // 1_000_000
+        removal = Removal(collection, user, "", (), at)
+        name = await self._recorded([Change("", "erasing", at)], removal)
+        erased = await self._at.count_points(self._at.shard_of(user), queries.memories_of_user(user))
+        try:
+            await self._erase(removal, late=False)
+        except StoreUnavailable as error:
+            _made_later(name, error)
+        else:
+            await self._finish(name)
+        return erased
+
+    async def run(self) -> NoReturn:
+        """Carry out what waits, for ever; in every writer."""
+        while True:
+            try:
+                await self.carry_out()
+            except MemoryUnavailable as error:
+                log.warning("deletions wait: %s", error)
+            await asyncio.sleep(_EVERY_S)
+
+    async def carry_out(self, user: str | None = None) -> None:
+        """What waits, of all or of this user. Raises `StoreUnavailable`, `QueueUnavailable`."""
+        for name, removal in (await self._changes.shared.waiting()).items():
+            if removal.collection != await self._at.name() or user not in (None, removal.user):
+                continue
+            if removal.ids:
+                await self._bury(removal, await self._still_old(removal))
+            else:
+                await self._erase(removal, late=True)
+            await self._finish(name)
+
+    async def _recorded(self, changes: Sequence[Change], removal: Removal) -> str:
+        """The name of the removal; "" if there is no place for it: then it must be made at once."""
+        try:
+            return await self._changes.record(removal.user, changes, removal)
+        except QueueUnavailable as error:
+            log.warning("a deletion is made without telling other processes: %s", error)
+            return ""
+
+    async def _finish(self, name: str) -> None:
+        if not name:
+            return
+        try:
+            await self._changes.shared.finished(name)
+        except QueueUnavailable as error:
+            log.warning("a deletion will be made once more: %s", error)
+
+    async def _bury(self, removal: Removal, ids: Sequence[str]) -> None:
+        space, shard = removal.space, self._at.shard_of(removal.user)
+        tombs = [point(str(point_id(space, id_)), {}, tombstone(space, id_, removal.at)) for id_ in ids]
+        for start in range(0, len(tombs), _PAGE):
+            await self._at.upsert(tombs[start : start + _PAGE], shard)
+
+    async def _still_old(self, removal: Removal) -> list[str]:
+        """Those that nobody has told again since they were to be deleted."""
+        known, _ = await self._changes.of(removal.user)
+        ids = dict(zip(_points(removal), removal.ids, strict=True))
+        asked: dict[str, Any] = {"ids": list(ids), "with_payload": ["memory"]}
+        lying = await self._at.ask("POST", "/points", asked | shard_key(self._at.shard_of(removal.user)))
+        told = {each["id"] for each in lying if _age(each["payload"]) > removal.at}
+        return [id_ for at, id_ in ids.items() if at not in told and known.is_gone(at)]
+
+    async def _erase(self, removal: Removal, *, late: bool) -> None:
+        """By ids: a deletion by a filter that a hung node carries out late would take what was told since. If this is
+        `late` itself, what was told since is left."""
+        user, shard = removal.user, self._at.shard_of(removal.user)
+        asked: dict[str, Any] = {"filter": queries.of_user(user), "limit": _PAGE, "with_payload": ["memory", "at"]}
+        following: Any = None
+        while True:
+            found, following = await self._at.scroll(asked | shard_key(shard) | {"offset": following})
+            ids = [each["id"] for each in found if not late or _age(each["payload"]) <= removal.at]
+            if ids:
+                await self._record_quietly(user, [Change(id_, "erased", removal.at) for id_ in ids])
+                await self._at.ask("POST", "/points/delete?wait=true", {"points": ids} | shard_key(shard))
+            if following is None:
+                break
+        await self._record_quietly(user, [Change("", "erasure ended", removal.at)])
+
+    async def _record_quietly(self, user: str, changes: Sequence[Change]) -> None:
+        try:
+            await self._changes.record(user, changes)
+        except QueueUnavailable as error:
+            log.warning("other processes are not told of an erasure: %s", error)
+
+
+def _points(removal: Removal) -> list[str]:
+    return [str(point_id(removal.space, id_)) for id_ in removal.ids]
+
+
+def _age(payload: dict[str, Any]) -> Millis:
+    """When a memory was last changed, or a tombstone made."""
+    return memory_in(payload).updated_at if "memory" in payload else payload.get("at", 0)
+
+
+def _made_later(name: str, error: Exception) -> None:
+    """Raises `StoreUnavailable` for a removal that is recorded nowhere."""
+    if not name:
+        raise StoreUnavailable(f"nothing was deleted: {error}") from error
+    log.warning("a deletion is in force, and is made when the server can: %s", error or "no answer in time")

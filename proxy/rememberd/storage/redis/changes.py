@@ -1,0 +1,54 @@
+"""The change log in Redis: a stream for each user, which Redis forgets when it is old, and the removals in a hash."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from rememberd.storage.changes import KEPT_MS, Change, Removal
+from rememberd.storage.redis.client import PREFIX, RedisClient
+
+_REMOVALS = f"{PREFIX}removals"
+_NAMES = f"{PREFIX}removal"
+
+
+class RedisChangeLog:
+    """A `ChangeLog`. A chat waits for `since`, which therefore has a deadline."""
+
+    def __init__(self, shared: RedisClient) -> None:
+        self._shared = shared
+        self._soon = shared.with_deadline(self._read)
+
+    async def record(self, user: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
+        client, key = self._shared.client, f"{PREFIX}changes:{user}"
+        name = "" if removal is None else str(await self._shared.ask(client.incr(_NAMES)))
+        oldest = time.time_ns() // 1_000_000 - KEPT_MS
+        async with client.pipeline(transaction=True) as together:
+            together.xadd(key, {"changes": orjson.dumps(changes, default=list)}, minid=oldest, approximate=True)
+            together.pexpire(key, KEPT_MS)
+            if removal is not None:
+                together.hset(_REMOVALS, name, orjson.dumps(removal, default=list))
+            await self._shared.ask(together.execute())
+        return name
+
+    async def since(self, user: str, place: str) -> tuple[str, list[Change]]:
+        begin = f"({place}" if place else "-"
+        found = await self._soon(user, begin)
+        changes = [Change(*each) for _, fields in found for each in orjson.loads(fields[b"changes"])]
+        return (found[-1][0].decode() if found else place), changes
+
+    async def waiting(self) -> dict[str, Removal]:
+        found = await self._shared.ask(self._shared.client.hgetall(_REMOVALS))
+        return {name.decode(): Removal(*orjson.loads(found[name])) for name in sorted(found, key=int)}
+
+    async def finished(self, removal: str) -> None:
+        await self._shared.ask(self._shared.client.hdel(_REMOVALS, removal))
+
+    async def close(self) -> None:
+        await self._shared.close()
+
+    async def _read(self, user: str, begin: str) -> Any:
+        return await self._shared.ask(self._shared.client.xrange(f"{PREFIX}changes:{user}", begin, "+"))

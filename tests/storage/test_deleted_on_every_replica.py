@@ -1,0 +1,210 @@
+"""What was deleted is not shown, whatever a replica that was away still has, and whatever the server does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rememberd.errors import StoreUnavailable
+from rememberd.settings.schema import Store
+from rememberd.storage.changes import Change, ChangeLog, LocalChangeLog, Removal
+from rememberd.storage.qdrant.store import QdrantStore
+from rememberd.storage.redis.changes import RedisChangeLog
+from rememberd.storage.redis.client import RedisClient
+from rememberd.storage.sqlite.changes import SqliteChangeLog
+from rememberd.storage.sqlite.database import Database
+from rememberd.types import Space
+from tests.support.fakes import EmbedderFake
+from tests.support.qdrant_double import Faults, QdrantDouble, server_store
+from tests.support.store_contract import ANN, DIM, EAST, NOW, listed, point, recallable, words
+
+EVERYTHING = [f"m{i}" for i in range(6)]
+
+
+class Four(EmbedderFake):
+    name, dim = "org/four", DIM
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[QdrantDouble]:
+    async with QdrantDouble(nodes=2) as double:
+        yield double
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def make_log(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], ChangeLog]:
+    """What each process opens for itself."""
+    if request.param == "sqlite":
+        return lambda: SqliteChangeLog(Database(tmp_path / "changes.db"))
+    url: str = request.getfixturevalue("redis_url")
+    return lambda: RedisChangeLog(RedisClient(url, soon_ms=2000))
+
+
+@asynccontextmanager
+async def two_processes(
+    cluster: QdrantDouble, make_log: Callable[[], ChangeLog]
+) -> AsyncIterator[tuple[QdrantStore, QdrantStore]]:
+    """Each with a store of its own, after six memories were put and read by both."""
+    one, other = (server_store(Store(cluster.url), Four(), changes=make_log()) for _ in range(2))
+    await one.put(ANN, [point(id_) for id_ in EVERYTHING])
+    for store in (one, other):
+        await recallable(store, ANN)
+        await store.get(ANN, EVERYTHING)
+    yield one, other
+    await one.close()
+    await other.close()
+
+
+async def shown(store: QdrantStore) -> set[str]:
+    """All ids that any way of reading shows, asked of both nodes."""
+    seen: set[str] = set()
+    for _ in range(4):
+        seen |= await recallable(store, ANN)
+        seen |= {memory.id for memory in await store.get(ANN, EVERYTHING)}
+        seen |= set(await listed(store, ANN, limit=2, include_past=True))
+    return seen
+
+
+async def test_a_replica_that_lags_shows_nothing_deleted(
+    cluster: QdrantDouble, make_log: Callable[[], ChangeLog]
+) -> None:
+    """In no process, neither in a search, nor by id, nor in a listing, nor in a count."""
+    async with two_processes(cluster, make_log) as (one, other):
+        cluster.nodes[1].lags = True
+        assert await one.delete(ANN, ["m1", "m3"], at=NOW + 1) == ["m1", "m3"]
+        for store in (one, other):
+            assert await shown(store) == {"m0", "m2", "m4", "m5"}
+            for _ in range(4):
+                assert await store.count(ANN, now=NOW) == 4
+                assert await store.deleted_at(ANN, ["m1", "m2"]) == {"m1": NOW + 1}
+
+
+async def test_a_replica_that_lags_shows_nothing_erased(
+    cluster: QdrantDouble, make_log: Callable[[], ChangeLog]
+) -> None:
+    """What the person says again afterwards is there."""
+    async with two_processes(cluster, make_log) as (one, other):
+        cluster.nodes[1].lags = True
+        assert await one.erase("ann") == 6
+        assert await shown(one) == await shown(other) == set()
+        await other.put(ANN, [point("m1", "likes milk")])
+        await cluster.catch_up()
+        for store in (one, other):
+            assert await shown(store) == {"m1"}
+            assert [memory.text for memory in await store.get(ANN, ["m1"])] == ["likes milk"]
+
+
+async def test_a_replica_that_lags_shows_no_older_text(
+    cluster: QdrantDouble, make_log: Callable[[], ChangeLog]
+) -> None:
+    """Nor that a memory was not private yet: that changes no time."""
+    async with two_processes(cluster, make_log) as (one, other):
+        cluster.nodes[1].lags = True
+        await one.put(ANN, [point("m1", "likes milk", updated_at=NOW + 1)])
+        await one.put(ANN, [point("m2", private=True)])
+        for store in (one, other):
+            for _ in range(4):
+                known = {memory.id: memory for memory in await store.get(ANN, ["m1", "m2"])}
+                assert known["m1"].text == "likes milk"
+                assert known["m2"].private
+                page, _ = await store.page(ANN, limit=10, now=NOW)
+                assert [each.text for each in page if each.id == "m1"] in ([], ["likes milk"])
+                assert all(each.private for each in page if each.id == "m2")
+
+
+async def test_rows_that_another_process_rewrote_are_read_again(
+    cluster: QdrantDouble, make_log: Callable[[], ChangeLog]
+) -> None:
+    """A search finds the new fields at once."""
+    async with two_processes(cluster, make_log) as (one, other):
+        await one.put(ANN, [point("m1", slot="home", updated_at=NOW + 1)])
+        found = await other.search(ANN, EAST, words("tea"), now=NOW)
+        assert {each.id: each.slot for each in found}["m1"] == "home"
+
+
+@pytest.mark.parametrize(
+    "fault", [Faults(delay=30, paths="PUT"), Faults(status=503, paths="PUT")], ids=["hangs", "503"]
+)
+async def test_a_deletion_is_in_force_while_the_server_cannot_make_it(
+    cluster: QdrantDouble, make_log: Callable[[], ChangeLog], fault: Faults
+) -> None:
+    """At once, for all processes; whoever lives then carries it out. A later memory of the same id stays."""
+    async with two_processes(cluster, make_log) as (one, other):
+        cluster.faults = fault
+        async with asyncio.timeout(8):
+            assert await one.delete(ANN, ["m1", "m2"], at=NOW + 1) == ["m1", "m2"]
+        assert await shown(one) == await shown(other) == {"m0", "m3", "m4", "m5"}
+        await one.close()  # as if it had been killed: it does nothing more
+        cluster.faults = Faults()
+        await other.put(ANN, [point("m2", "told again", updated_at=NOW + 2)])
+        await other.removals.carry_out()
+        assert not await other._changes.shared.waiting()
+        stranger = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())  # who knows of no deletion
+        assert set(await listed(stranger, ANN)) == {"m0", "m2", "m3", "m4", "m5"}
+        assert await stranger.deleted_at(ANN, ["m1"]) == {"m1": NOW + 1}
+        await stranger.close()
+
+
+async def test_an_erasure_is_in_force_while_the_server_cannot_make_it(
+    cluster: QdrantDouble, make_log: Callable[[], ChangeLog]
+) -> None:
+    """And takes nothing that is told after it, although it is made later."""
+    async with two_processes(cluster, make_log) as (one, other):
+        cluster.faults = Faults(status=503, paths="points/(scroll|delete)|PUT")
+        assert await one.erase("ann") == 6
+        cluster.faults = Faults(status=503, paths="points/(count|delete)|PUT")
+        assert await shown(one) == await shown(other) == set()
+        assert await other.count(ANN, now=NOW) == 0
+        with pytest.raises(StoreUnavailable):
+            await other.put(ANN, [point("new")])
+        cluster.faults = Faults()
+        later = replace(point("new"), memory=replace(point("new").memory, updated_at=2 * NOW))
+        await other.put(ANN, [later])
+        await other.removals.carry_out()
+        stranger = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
+        assert await listed(stranger, ANN) == ["new"]
+        await stranger.close()
+        assert await recallable(one, ANN) == {"new"}
+
+
+async def test_without_the_log_a_deletion_is_made_at_once_or_fails(cluster: QdrantDouble, tmp_path: Path) -> None:
+    """A log that is away stops no deletion; a deletion that is recorded nowhere is not called done."""
+    async with two_processes(cluster, lambda: SqliteChangeLog(Database(tmp_path / "no" / "changes.db"))) as (one, _):
+        one._changes.shared = SqliteChangeLog(Database(Path("/dev/null/changes.db")))
+        assert await one.delete(ANN, ["m1"], at=NOW + 1) == ["m1"]
+        assert await shown(one) == {"m0", "m2", "m3", "m4", "m5"}
+        cluster.faults = Faults(status=503, paths="PUT")
+        with pytest.raises(StoreUnavailable, match="nothing was deleted"):
+            await one.delete(ANN, ["m2"], at=NOW + 1)
+
+
+async def test_the_log_keeps_what_was_recorded(make_log: Callable[[], ChangeLog]) -> None:
+    """Each user's changes in their order, from any place on; removals until they are finished, for another process
+    too."""
+    log, other = make_log(), make_log()
+    changes = [Change(f"p{i}", "deleted", NOW + i) for i in range(5)]
+    for change in changes:
+        await log.record("ann", [change])
+    await log.record('b"o\n:b', [Change("x", "written", NOW, "d")])
+    removal = Removal("c", "ann", "work", ["a", "b"], NOW)
+    name = await log.record("ann", [], removal)
+    place, found = await other.since("ann", "")
+    assert found == changes
+    assert (await other.since("ann", place))[1] == []
+    await other.record("ann", [Change("p9", "erased", NOW)])
+    assert (await log.since("ann", place))[1] == [Change("p9", "erased", NOW)]
+    assert (await log.since('b"o\n:b', ""))[1] == [Change("x", "written", NOW, "d")]
+    assert [each._replace(ids=list(each.ids)) for each in (await other.waiting()).values()] == [removal]
+    await other.finished(name)
+    assert await log.waiting() == {}
+    await log.close()
+    await other.close()
+
+
+def test_a_space_of_a_removal_is_its_users() -> None:
+    assert Removal("c", "ann", "work", ["a"], NOW).space == Space("ann", "work")
