@@ -3,6 +3,7 @@ takes 10 ms to read as many."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -11,11 +12,14 @@ from numpy.typing import NDArray
 
 from rememberd.search_results import NAMED, Candidates, DictColumn, Dictionary, Floats, Ints
 from rememberd.storage.payload import candidate
+from rememberd.types import Memory
 
 Id = TypeVar("Id", bound=Hashable)  # of a point, in whatever form its engine has it
 
 _FIRST_ROWS = 1024
 _PREFIX = 8  # bytes
+# If a process dies between a write and its record, others may keep the old text for so long.
+_KEPT_S = 600.0
 _TYPES = {
     "at": np.int64,
     "tokens": np.int32,
@@ -131,6 +135,34 @@ class RowCache:
         self._prefixes = np.pad(self._prefixes, more)
         self._position = np.pad(self._position, more)
         self._columns = {name: np.pad(column, more) for name, column in self._columns.items()}
+
+
+class _Kept(NamedTuple):
+    memory: Memory
+    until: float
+
+
+class MemoryCache:
+    """Memories that were read lately, whole: what a recall shows was often read a moment ago."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: dict[Hashable, _Kept] = {}
+
+    def get(self, key: Hashable) -> Memory | None:
+        kept = self._kept.get(key)
+        return kept.memory if kept is not None and kept.until > time.monotonic() else None
+
+    def keep(self, key: Hashable, memory: Memory) -> None:
+        if len(self._kept) >= self._limit:
+            del self._kept[next(iter(self._kept))]
+        self._kept[key] = _Kept(memory, time.monotonic() + _KEPT_S)
+
+    def drop(self, key: Hashable) -> None:
+        self._kept.pop(key, None)
+
+    def clear(self) -> None:
+        self._kept.clear()
 
 
 def _distinct(numbers: Ints, size: int) -> Ints:

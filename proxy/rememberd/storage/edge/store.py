@@ -39,7 +39,7 @@ from rememberd.storage.edge.shard import (
 )
 from rememberd.storage.migrate import Stored
 from rememberd.storage.payload import LIGHT, memory_in, point_id, space_of, tombstone
-from rememberd.storage.row_cache import RowCache, RowRefs, ScoredIds, StaleCache
+from rememberd.storage.row_cache import MemoryCache, RowCache, RowRefs, ScoredIds, StaleCache
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
 # The engine writes through memory maps: on a full disk it dies of SIGBUS, so it must never meet one.
@@ -64,7 +64,7 @@ class EdgeStore:
         self._shard: Any = shard  # its stubs allow ids and payloads that no point of ours has
         self._folder, self._lock, self._min_free_bytes = folder, lock, min_free_bytes
         self._rows = RowCache(CACHED_ROWS)
-        self._memories: dict[tuple[Space, str], Memory] = {}  # recalled lately
+        self._memories = MemoryCache(CACHED_MEMORIES)
         self._ahead: dict[Hashable, list[RowRefs]] = {}  # by words and pinned, for searches that are about to come
         self._changing = asyncio.Lock()  # of the files: one change at a time, none during a snapshot
         self._dirty = True  # what the write-ahead log replayed is not flushed yet
@@ -104,14 +104,13 @@ class EdgeStore:
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         self._last_read = time.monotonic()
-        unread = [id_ for id_ in dict.fromkeys(ids) if (space, id_) not in self._memories]
-        if len(self._memories) + len(unread) > CACHED_MEMORIES:
-            self._memories.clear()
-            unread = list(dict.fromkeys(ids))
+        found = {id_: self._memories.get((space, id_)) for id_ in ids}
+        unread = [id_ for id_, memory in found.items() if memory is None]
         for payload in self._payloads(space, unread) if unread else ():
             if "space" in payload:
-                self._memories[space, payload["id"]] = memory_in(payload)
-        return [self._memories[space, id_] for id_ in dict.fromkeys(ids) if (space, id_) in self._memories]
+                found[payload["id"]] = memory = memory_in(payload)
+                self._memories.keep((space, memory.id), memory)
+        return [memory for memory in found.values() if memory is not None]
 
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         found = self._queried(queries.keyword_query(space, sparse, now, SEARCHED, None))
@@ -283,7 +282,7 @@ class EdgeStore:
     def _keep_row(self, point: Any) -> None:
         """A search soon after a write finds the row in memory; a tombstone has none."""
         payload = point.payload
-        self._memories.pop((space_of(payload.get("space") or payload["buried"]), payload["id"]), None)
+        self._memories.drop((space_of(payload.get("space") or payload["buried"]), payload["id"]))
         if payload and "space" in payload and self._rows.room_for(1):
             self._rows.keep(point.id, payload)
         else:

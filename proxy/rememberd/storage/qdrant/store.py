@@ -13,7 +13,6 @@ from rememberd.search_results import Candidates
 from rememberd.storage import cursors
 from rememberd.storage.changes import ChangeLog, RecentChanges, Removal, UserChanges
 from rememberd.storage.cursors import Place
-from rememberd.storage.memory_cache import MemoryCache
 from rememberd.storage.payload import LIGHT, memory_in, point_id, space_of
 from rememberd.storage.qdrant import queries
 from rememberd.storage.qdrant.collection import Layout, Role
@@ -21,7 +20,7 @@ from rememberd.storage.qdrant.connection import SEARCH_PATIENCE_S, Connection
 from rememberd.storage.qdrant.points import ServerPoints, shard_key
 from rememberd.storage.qdrant.put_batches import PutBatches
 from rememberd.storage.qdrant.removals import Removals
-from rememberd.storage.row_cache import RowCache, ScoredIds, StaleCache
+from rememberd.storage.row_cache import MemoryCache, RowCache, ScoredIds, StaleCache
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
 CACHED_ROWS = 100_000
