@@ -195,6 +195,15 @@ class ExtractionQueue(Protocol):
         one."""
 
 
+class OwnedObjects(Protocol):
+    """Digests that stand for an object which a provider stores, and its owner. Both raise `QueueUnavailable`."""
+
+    async def record(self, key: bytes) -> None:
+        """Kept for 30 days."""
+
+    async def known(self, key: bytes) -> bool: ...
+
+
 class Spool(Protocol):
     """Turns on this host's disk, in order, while the queue is late. Every method but `close` raises
     `QueueUnavailable` with the disk's reason. Positions are numbers of bytes, 0 for the first turn."""

@@ -290,3 +290,78 @@ def test_a_provider_key_of_ones_own_serves_one_user(tmp_path: Path, upstream: Fa
         assert answers(proxy, ["own"], "sk-alice", body) == {("/v1/responses", "own", 200)}
         assert answers(proxy, ["shared"], "sk-alice", body) == {(400, True)}
         assert answers(proxy, ["shared"], "sk-bob", body) == {(400, True)}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
+    """One provider, several users."""
+    keys: list[dict[str, Any]] = [{"key": f"sk-{name}", "name": name, "user": name} for name in ("alice", "bob")]
+    keys.append({"key": "sk-webui", "name": "webui", "trust_identity": True})
+    with running(
+        tmp_path_factory.mktemp("shared"), {}, others=[entry("m", "hosted_vllm/m", upstream.url)], keys=keys
+    ) as proxy:
+        yield proxy
+
+
+CALLERS: list[dict[str, str]] = [
+    {"key": "sk-bob"},
+    {"key": "sk-webui", "X-Memory-User": "alice2"},
+    {"key": "sk-webui"},
+    {"key": "sk-alice", "X-Memory-Scope": "work"},
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("memory", ["on", "off"])
+def test_everybody_goes_on_from_their_own_responses_only(
+    shared: Proxy, upstream: FakeModel, stream: bool, memory: str
+) -> None:
+    """In a body and in a path; a guess reaches nothing, and neither does another scope of the same user."""
+    asked = {"model": "m", "input": "hello", "stream": stream}
+    with shared.client(key="sk-alice", **{"X-Memory": memory}) as alice:
+        made = alice.post("/v1/responses", json=asked)
+        id = made.text.partition('"id": "')[2].partition('"')[0]
+        assert (made.status_code, id.startswith("resp_")) == (200, True)
+        goes_on: Requests = [
+            ("/v1/responses", asked | {"previous_response_id": id}),
+            ("/v1/responses/input_tokens", {"model": "m", "input": "x", "previous_response_id": id}),
+        ]
+        paths = [
+            *(("GET", f"/v1/responses/{id}{rest}") for rest in ("", "/input_items", "?include[]=x")),
+            *(("POST", f"/v1/responses/{id}/cancel"), ("DELETE", f"/v1/responses/{id}")),
+        ]
+        for caller in CALLERS:
+            seen = len(upstream.requests)
+            with shared.client(**caller) as other:
+                statuses = {other.post(path, json=body).status_code for path, body in goes_on}
+                statuses |= {other.request(method, path).status_code for method, path in paths}
+            assert (statuses, len(upstream.requests)) == ({400, 404}, seen), caller
+        for path, body in goes_on:
+            assert alice.post(path, json=body).status_code == 200, path
+            assert upstream.requests[-1].json["previous_response_id"] == id
+        for method, path in paths:
+            upstream.script(*([Behaviour(body=b"{}")] if method != "GET" else []))
+            assert alice.request(method, path).status_code == 200, path
+            assert (upstream.requests[-1].method, upstream.requests[-1].path) == (method, path)
+        seen = len(upstream.requests)
+        for path in ("/v1/responses/resp_0", f"/v1/responses/{id}x", f"/v1/responses/{id}%2f..", "/v1/responses/"):
+            assert alice.get(path).status_code in (400, 404), path
+        assert alice.post("/v1/responses", json=asked | {"previous_response_id": "resp_0"}).status_code == 400
+        assert len(upstream.requests) == seen
+
+
+def test_a_conversation_of_ones_own_is_used(shared: Proxy, upstream: FakeModel) -> None:
+    """Made, named in a request, read and deleted by its user only."""
+    upstream.script(Behaviour(body=b'{"id": "conv_7", "object": "conversation"}'))
+    with shared.client(key="sk-alice") as alice, shared.client(key="sk-bob") as bob:
+        refused = alice.post("/v1/conversations", json={"items": [{"type": "item_reference", "file_id": "f"}]})
+        assert refused.status_code == 404
+        assert alice.post("/v1/conversations", json={"metadata": {}}).json()["id"] == "conv_7"
+        for conversation in ("conv_7", {"id": "conv_7"}):
+            body = {"model": "m", "input": "hello", "conversation": conversation}
+            assert bob.post("/v1/responses", json=body).status_code == 400
+            assert alice.post("/v1/responses", json=body).status_code == 200
+        for method, path in (("GET", "conv_7/items"), ("GET", "conv_7"), ("DELETE", "conv_7")):
+            assert bob.request(method, f"/v1/conversations/{path}").status_code == 404
+            upstream.script(*([Behaviour(body=b"{}")] if method != "GET" else []))
+            assert alice.request(method, f"/v1/conversations/{path}").status_code == 200

@@ -1,4 +1,5 @@
-"""Who may name what a provider has stored (responses, files, containers): only the one user whom its key serves.
+"""Who may name what a provider has stored (responses, files, containers): the one user whom its key serves. Where
+several share the key, each may name their own responses and conversations, which `object_owners` knows.
 
 Sources of the names: the API references of OpenAI (chat, responses, audio), Anthropic (messages, files, skills),
 Gemini and xAI.
@@ -37,20 +38,44 @@ _ITEM_WITHOUT_CONTENT = frozenset(("id", "type", "status"))
 
 def refuse_shared_objects(
     body: dict[str, Any], deployments: Sequence[Deployment], principal: Principal, auth: Auth, catalog: Catalog
-) -> None:
-    """Raises `RequestError` 400 if `body` names something stored at a provider whose key also serves other users:
-    the provider cannot tell whose it is."""
-    name = stored_object(body)
-    if name is None or principal.upstream_key is not None:
-        return
+) -> dict[str, str]:
+    """The response and the conversation that `body` goes on from, by the member's name, if they may be another
+    user's: then ask `object_owners`.
+
+    Raises `RequestError` 400 if `body` names something else that is stored at a provider whose key also serves other
+    users: the provider cannot tell whose it is."""
+    goes_on = _goes_on_from(body)
+    name = stored_object({each: value for each, value in body.items() if each not in goes_on} if goes_on else body)
+    if (name is None and not goes_on) or not is_shared(deployments, principal, auth, catalog):
+        return {}
+    if name is not None:
+        raise not_allowed(name)
+    return goes_on
+
+
+def is_shared(deployments: Sequence[Deployment], principal: Principal, auth: Auth, catalog: Catalog) -> bool:
+    """Does a key of these deployments' providers serve several users?"""
     keys = {provider_key(each) for each in deployments}
-    if not auth.serves_one_user(lambda holder: not keys.isdisjoint(catalog.provider_keys(holder))):
-        message = (
-            f"`{name}` names something that the provider stores, and several users share the provider's key. Send the"
-            " whole conversation and the content itself; or the operator gives this user a key of their own at the"
-            " provider"
-        )
-        raise RequestError(400, "stored_object_not_allowed", message, param=name)
+    return principal.upstream_key is None and not auth.serves_one_user(
+        lambda holder: not keys.isdisjoint(catalog.provider_keys(holder))
+    )
+
+
+def not_allowed(name: str) -> RequestError:
+    message = (
+        f"`{name}` names something that the provider stores and that is not known to be yours, and several users"
+        " share the provider's key. Send the whole conversation and the content itself; or the operator gives this"
+        " user a key of their own at the provider"
+    )
+    return RequestError(400, "stored_object_not_allowed", message, param=name)
+
+
+def _goes_on_from(body: dict[str, Any]) -> dict[str, str]:
+    conversation = body.get("conversation")
+    if type(conversation) is dict and set(conversation) == {"id"}:
+        conversation = conversation["id"]
+    found = {"previous_response_id": body.get("previous_response_id"), "conversation": conversation}
+    return {name: id for name, id in found.items() if isinstance(id, str) and id}
 
 
 def stored_object(body: dict[str, Any]) -> str | None:

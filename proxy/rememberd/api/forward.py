@@ -11,14 +11,15 @@ from starlette.types import Receive, Scope, Send
 from rememberd.access.auth import Auth
 from rememberd.access.idempotency import owned
 from rememberd.access.identity import identify
-from rememberd.access.stored_objects import refuse_shared_objects
+from rememberd.access.object_owners import ObjectOwners
+from rememberd.access.stored_objects import refuse_shared_objects, stored_object
 from rememberd.api.forwarded_paths import STATELESS, not_here, refuse_near_miss, upstream_path
 from rememberd.dialects import body as json_body
 from rememberd.dialects.registry import dialect_for
 from rememberd.errors import RequestError
 from rememberd.http.relay import Relay, cancel_on_disconnect
 from rememberd.http.request import ClientGone, read_body, request_id, with_query
-from rememberd.types import Deployment, Principal
+from rememberd.types import Deployment, Identity, Principal
 from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.failover import Failover
 
@@ -29,41 +30,54 @@ class Forward:
     """`/v1/*`: an ASGI app. The model in the body of a POST picks the provider.
 
     What a provider stores under the operator's key has no owner that it could tell apart. So everything but a POST
-    to a path in `STATELESS` needs a proxy that serves one user, and without a model the only provider there is.
+    to a path in `STATELESS` needs a proxy that serves one user, and without a model the only provider there is; or it
+    is about a response or conversation of the caller's own (`owners`).
     Raises `RequestError`, `UpstreamUnavailable`, `ClientGone`."""
 
-    def __init__(self, *, auth: Auth, catalog: Catalog, upstream: Failover, max_body_bytes: int) -> None:
-        self.auth, self.catalog, self.upstream, self.max_body_bytes = auth, catalog, upstream, max_body_bytes
+    def __init__(
+        self, *, auth: Auth, catalog: Catalog, upstream: Failover, owners: ObjectOwners, max_body_bytes: int
+    ) -> None:
+        self.auth, self.catalog, self.upstream, self.owners = auth, catalog, upstream, owners
+        self.max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         principal = self.auth.principal(request.headers)
         path = upstream_path(scope["raw_path"].decode("latin-1"))
         raw = await read_body(request.receive, request.headers, self.max_body_bytes)
-        deployments, body = self._target(request, principal, path, raw if request.method == "POST" else b"")
-        id = request_id(request.headers)
         identity = identify(principal, request.headers, {})  # the body is not asked: it may be a file
+        raw = raw if request.method == "POST" else b""
+        deployments, body = await self._target(request, principal, identity, path, raw)
+        id = request_id(request.headers)
         headers = [*owned(request.headers.items(), principal, identity), ("x-request-id", id)]
         sent = self.upstream.send(deployments, with_query(path, scope), body, headers, method=request.method)
         answered = await cancel_on_disconnect(receive, sent)
         if answered is None:
             raise ClientGone
+        made = None
+        if request.method == "POST" and answered.reply.status < 300:
+            made = self.owners.recorder(path, answered.deployment, principal, identity)
         dialect = dialect_for(request.url.path)
-        relay = Relay(answered.reply, [("X-Request-Id", id)], dialect=dialect)
+        relay = Relay(answered.reply, [("X-Request-Id", id)], dialect=dialect, on_end=made)
         await relay(scope, receive, send)
 
-    def _target(self, request: Request, principal: Principal, path: str, raw: bytes) -> Target:
+    async def _target(
+        self, request: Request, principal: Principal, identity: Identity | None, path: str, raw: bytes
+    ) -> Target:
         """Who is asked, and with which body. A body counts in a POST only."""
         shared = request.method == "POST" and path.rstrip("/") in STATELESS
         if raw and "json" in request.headers.get("content-type", "json") and (shared or self._alone(principal)):
             body = json_body.parse(raw)
             if "model" in body:
                 choices = self.catalog.targets(json_body.model(body), principal)
-                refuse_shared_objects(body, choices, principal, self.auth, self.catalog)
+                if named := refuse_shared_objects(body, choices, principal, self.auth, self.catalog):
+                    choices = await self.owners.deployments_of(named, choices, identity)
                 return choices, lambda to: json_body.outgoing(raw, body, to.upstream_model)
         only = self.catalog.sole_deployment(principal)
         if only is None or not self._alone(principal):
-            raise not_here(request.method, path)
+            only = await self.owners.deployment_for(request.method, path, principal, identity)
+            if only is None or (raw and stored_object(json_body.parse(raw))):
+                raise not_here(request.method, path)
         return [only], lambda to: raw
 
     def _alone(self, principal: Principal) -> bool:

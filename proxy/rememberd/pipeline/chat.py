@@ -16,13 +16,14 @@ from starlette.types import Receive, Scope, Send
 from rememberd.access.auth import Auth
 from rememberd.access.idempotency import owned
 from rememberd.access.identity import identify
+from rememberd.access.object_owners import ObjectOwners
 from rememberd.access.stored_objects import refuse_shared_objects
 from rememberd.dialects import body as json_body
 from rememberd.dialects.formats.raw_json import Edit
 from rememberd.dialects.registry import CHAT_PATHS, Dialect
 from rememberd.dialects.side_tasks import Pattern, is_side_task
 from rememberd.errors import QueueUnavailable
-from rememberd.http.relay import OnFirst, Relay, cancel_on_disconnect
+from rememberd.http.relay import OnEnd, OnFirst, Relay, cancel_on_disconnect
 from rememberd.http.request import header_values, offset_from, read_body, request_id, with_query
 from rememberd.memory.recall.recall import Recalled
 from rememberd.pipeline.block import BlockSource
@@ -63,6 +64,7 @@ class Chat:
         *,
         auth: Auth,
         catalog: Catalog,
+        owners: ObjectOwners,
         upstream: Failover,
         blocks: BlockSource,
         recorder: Recorder,
@@ -72,7 +74,7 @@ class Chat:
         max_body_bytes: int,
         time_zone: str | None,
     ) -> None:
-        self.auth, self.catalog, self.upstream = auth, catalog, upstream
+        self.auth, self.catalog, self.owners, self.upstream = auth, catalog, owners, upstream
         self.blocks, self.recorder, self.pauses = blocks, recorder, pauses
         self.placement, self.side_tasks, self.time_zone = placement, side_tasks, time_zone
         self.max_body_bytes = max_body_bytes
@@ -86,6 +88,9 @@ class Chat:
         raw = await read_body(receive, headers, self.max_body_bytes)
         clock.lap("read")
         request = await self._parse(dialect, principal, headers, raw, id)
+        if request.goes_on_from:
+            own = await self.owners.deployments_of(request.goes_on_from, request.deployments, request.identity)
+            request = replace(request, deployments=own)
         request = await self._unless_paused(request)
         clock.lap("understand")
         with tracing.chat(request.model, request.deployments[0].provider, headers):
@@ -146,7 +151,7 @@ class Chat:
         mode = mode_of(headers)
         body = json_body.parse(raw)
         deployments = self._deployments(dialect, principal, body)
-        refuse_shared_objects(body, deployments, principal, self.auth, self.catalog)
+        goes_on_from = refuse_shared_objects(body, deployments, principal, self.auth, self.catalog)
         if not all(each.memory for each in deployments):
             mode = "off"  # also where only a fallback of this model is to know nothing
         identity = identify(principal, headers, body)
@@ -166,6 +171,7 @@ class Chat:
             if identity is None or mode == "off"
             else self._user_turn(dialect, identity, headers, body),
             client=headers.get("user-agent", "").partition(" ")[0][:64] or None,
+            goes_on_from=goes_on_from,
         )
 
     def _deployments(self, dialect: Dialect, principal: Principal, body: dict[str, Any]) -> list[Deployment]:
@@ -220,8 +226,11 @@ class Chat:
             headers["X-Memory-Recall"] = "words"
         user_turn = request.user_turn
         relay = partial(Relay, reply, on_first=on_first, dialect=dialect)
+        own = None
+        if 200 <= reply.status < 300:
+            own = self.owners.recorder(dialect.PATH, deployment, request.principal, request.identity)
         if user_turn is None or (recall_result is None and write != "on"):
-            return relay(tuple(headers.items())), _nothing
+            return relay(tuple(headers.items()), on_end=own), _nothing
         receipt = Receipt(
             id=f"rcpt_{token_hex(16)}",
             space=user_turn.space,
@@ -238,9 +247,19 @@ class Chat:
         headers["X-Memory-Receipt"] = receipt.id
         if receipt.write == "pending":
             learning = partial(self.recorder.enqueue_turn, request, user_turn, recall_result, receipt)
-            return relay(tuple(headers.items()), on_end=learning), _nothing
+            return relay(tuple(headers.items()), on_end=_both(own, learning)), _nothing
         file = partial(self.recorder.file, request, user_turn, recall_result, receipt)
-        return relay(tuple(headers.items()), on_end=note_usage if tracing.enabled() else None), file
+        return relay(tuple(headers.items()), on_end=_both(own, note_usage if tracing.enabled() else None)), file
+
+
+def _both(first: OnEnd | None, second: OnEnd | None) -> OnEnd | None:
+    if first is None or second is None:
+        return first or second
+
+    async def both(copy: bytes, whole: bool) -> None:
+        await asyncio.gather(first(copy, whole), second(copy, whole))
+
+    return both
 
 
 def _nothing() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -57,6 +57,7 @@ class ChatRequest:
     identity: Identity | None
     user_turn: UserTurn | None
     client: str | None
+    goes_on_from: dict[str, str] = field(default_factory=dict)  # what may be another user's, by the member's name
 
     @property
     def model(self) -> str:

@@ -133,16 +133,20 @@ class Catalog:
         return found[0] if principal.upstream_key is None else with_client_key(found[0], principal.upstream_key)
 
     def provider_keys(self, principal: Principal) -> set[str]:
-        """The `provider_key` of every deployment that may answer this principal. A pattern among the principal's
-        models is taken to fit every wildcard."""
+        """The `provider_key` of every deployment that may answer this principal."""
+        return {provider_key(each) for each in self.reachable(principal)}
+
+    def reachable(self, principal: Principal) -> list[Deployment]:
+        """Every deployment that may answer this principal. A pattern among the principal's models is taken to fit
+        every wildcard."""
         models = principal.models or ("*",)
         names = [name for name in self.names() if principal.may_ask(name)]
         names += [name for name in models if not _is_pattern(name)]
         names += self._wildcards if any(_is_pattern(name) for name in models) else []
-        found = set[str]()
+        found: list[Deployment] = []
         for name in names:
             try:
-                found |= {provider_key(each) for each in self.candidates(self._tagged(name))}
+                found += self.candidates(self._tagged(name))
             except RequestError:  # a key may name models that are no longer configured
                 continue
         return found

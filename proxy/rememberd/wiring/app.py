@@ -15,6 +15,7 @@ from rememberd.access.api_keys import ApiKeyStore, KeyWatcher
 from rememberd.access.audit_log import AuditLog, AuditMiddleware
 from rememberd.access.auth import Auth
 from rememberd.access.client_keys import ClientKeys, load_secret
+from rememberd.access.object_owners import ObjectOwners
 from rememberd.access.rate_limit import RateLimits
 from rememberd.api.admin import Admin
 from rememberd.api.dependencies import CallerResolver
@@ -78,6 +79,7 @@ class Parts(NamedTuple):
     embedder: FastEmbedder
     recall: Recall
     queues: QueueBundle
+    owners: ObjectOwners
     privacy: Privacy
 
     @property
@@ -147,6 +149,8 @@ def _parts(
     keys = build_keys(settings, encryption)
     byte_lane, litellm_lane = ByteLane(HttpProxies.of(environ)), LitellmLane()
     lanes: dict[str, Upstream] = {"bytes": byte_lane, "translate": litellm_lane}
+    catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
+    queues = open_queue(settings, encryption)
     store, retrieve = stores.for_web(settings, embedder, encryption.store)
     memory, privacy = settings.memory, build_privacy(settings)
     return Parts(
@@ -156,14 +160,15 @@ def _parts(
         watcher=KeyWatcher(auth, keys, key_mark(settings)),
         audit_log=build_audit_log(settings, encryption),
         limits=limits,
-        catalog=Catalog(model_list, environ, settings.aliases, settings.fallbacks),
+        catalog=catalog,
         byte_lane=byte_lane,
         litellm_lane=litellm_lane,
         upstream=Failover({**lanes, "ollama": OllamaLane(lanes)}),
         store=store,
         embedder=embedder,
         recall=Recall(store, embedder, memory.budget_tokens, memory.deadline_ms, privacy, retrieve),
-        queues=open_queue(settings, encryption),
+        queues=queues,
+        owners=ObjectOwners(auth, catalog, queues.owned),
         privacy=privacy,
     )
 
@@ -186,7 +191,13 @@ def _handlers(parts: Parts) -> Handlers:
     models = Models(auth, catalog, parts.byte_lane.models)
     return Handlers(
         chat=_chat(parts),
-        forward=Forward(auth=auth, catalog=catalog, upstream=parts.upstream, max_body_bytes=max_body_bytes),
+        forward=Forward(
+            auth=auth,
+            catalog=catalog,
+            upstream=parts.upstream,
+            owners=parts.owners,
+            max_body_bytes=max_body_bytes,
+        ),
         models=models,
         ollama=OllamaApi(auth=auth, catalog=catalog, upstream=parts.upstream, models=models, limit=max_body_bytes),
         memories=memories,
@@ -216,6 +227,7 @@ def _chat(parts: Parts) -> Chat:
     return Chat(
         auth=parts.auth,
         catalog=parts.catalog,
+        owners=parts.owners,
         upstream=parts.upstream,
         blocks=blocks,
         recorder=Recorder(outbox, queues.receipts, blocks, memory.deadline_ms, tuple(memory.redact or ())),

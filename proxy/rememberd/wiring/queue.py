@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rememberd.ports import BlockCache, ExtractionQueue, PauseStore, ReceiptStore, Spool, TurnQueue
+from rememberd.ports import BlockCache, ExtractionQueue, OwnedObjects, PauseStore, ReceiptStore, Spool, TurnQueue
 from rememberd.settings.schema import Settings
 from rememberd.storage.spool import FileSpool
 from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
+from rememberd.storage.sqlite.owned_objects import SqliteOwnedObjects
 from rememberd.storage.sqlite.pauses import SqlitePauses
 from rememberd.storage.sqlite.queue import SqliteQueue
 from rememberd.storage.sqlite.receipts import SqliteReceipts
@@ -29,6 +30,7 @@ class QueueBundle:
     block_cache: BlockCache
     pauses: PauseStore
     spool: Spool
+    owned: OwnedObjects
     file: SqliteQueue | None = None
 
 
@@ -42,6 +44,7 @@ def open_queue(settings: Settings, seal: Encryption, *, read_only: bool = False)
         seal.block_cache(bare.block_cache),
         seal.pauses(bare.pauses),
         seal.spool(bare.spool),
+        bare.owned,
         bare.file,
     )
 
@@ -60,6 +63,7 @@ def _in_sqlite(settings: Settings, read_only: bool) -> QueueBundle:
         SqliteBlockCache(database),
         SqlitePauses(database),
         FileSpool(spool_of(settings.data_path)),
+        SqliteOwnedObjects(database),
         queue,
     )
 
@@ -69,7 +73,7 @@ def _in_redis(settings: Settings) -> QueueBundle:
     from rememberd.storage.redis.client import RedisClient
     from rememberd.storage.redis.extraction_queue import RedisExtractionQueue
     from rememberd.storage.redis.queue import RedisQueue
-    from rememberd.storage.redis.records import RedisBlockCache, RedisPauses, RedisReceipts
+    from rememberd.storage.redis.records import RedisBlockCache, RedisOwnedObjects, RedisPauses, RedisReceipts
 
     # A third of the deadline: a chat makes up to three of these look-ups.
     shared = RedisClient(settings.memory.queue.url or "", soon_ms=settings.memory.deadline_ms / 3)
@@ -81,6 +85,7 @@ def _in_redis(settings: Settings) -> QueueBundle:
         RedisBlockCache(shared),
         RedisPauses(shared),
         FileSpool(spool_of(settings.data_path)),
+        RedisOwnedObjects(shared),
     )
 
 

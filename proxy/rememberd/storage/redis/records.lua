@@ -7,6 +7,7 @@
 --                     that was made before it is not taken in any more
 -- blocks:USER         hash: block (scope and key) to version:value
 -- frozen              sorted set of user and block by time
+-- owned:DIGEST        empty: an object that a provider stores for a user
 -- paused              set of users, paused:USER set of scopes; the queue reads both;  erased  hash of the queue: user to time
 
 local function key(...) return KEYS[1] .. table.concat({...}, ':') end
@@ -164,5 +165,8 @@ function operations.resume(user, scope)
   call('DEL', key('paused', user))
   return call('SREM', PAUSED, user)
 end
+
+function operations.own(digest, seconds) return call('SET', key('owned', digest), '', 'EX', seconds) end
+function operations.owned(digest) return call('EXISTS', key('owned', digest)) end
 
 return operations[operation](unpack(ARGV, 3))

@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 
 from rememberd.storage.redis.client import RedisClient
+from rememberd.storage.sqlite.owned_objects import KEPT_S
 from rememberd.storage.sqlite.receipts import receipt_from_json
 from rememberd.types import Millis, Receipt, Space
 
@@ -94,6 +95,20 @@ class RedisPauses:
 
     async def resume(self, space: Space) -> None:
         await self._run("resume", *space)
+
+
+class RedisOwnedObjects:
+    """An `OwnedObjects`."""
+
+    def __init__(self, shared: RedisClient) -> None:
+        self._run = shared.script(_SCRIPT)
+        self._soon = shared.with_deadline(self._run)
+
+    async def record(self, key: bytes) -> None:
+        await self._run("own", key, KEPT_S)
+
+    async def known(self, key: bytes) -> bool:
+        return bool(await self._soon("owned", key))
 
 
 def _receipt(body: bytes, write: bytes, written: bytes) -> Receipt:
