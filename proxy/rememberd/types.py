@@ -47,6 +47,7 @@ class Principal:
     models: tuple[str, ...] | None = None
     scopes: tuple[str, ...] | None = None
     requests_per_minute: int | None = None
+    tokens_per_day: int | None = None
     expires_at: Millis | None = None
     upstream_key: str | None = field(default=None, repr=False)
 
@@ -274,6 +275,11 @@ class Deployment:
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     local: bool = False
     memory: bool = True
+
+    @property
+    def priced(self) -> str:
+        """What price lists call it."""
+        return f"{self.provider}/{self.upstream_model}"
 
     def lane(self, path: str) -> Literal["bytes", "translate", "ollama"]:
         """Which way leads to `path`, its query left aside. What is no dialect's own goes with OpenAI's chat."""

@@ -60,6 +60,7 @@ def memory_api(rig: Rig, folder: Path) -> httpx.AsyncClient:
         SqliteExtractionQueue(rig.database, idle_ms=0),
         rig.receipts,
         FileSpool(folder / "spool"),
+        rig.usage,
         2**20,
     )
     files, batches = MemoryFiles(caller, writes, rig.receipts, 2**20), MemoryBatches(caller, writes, 2**20)

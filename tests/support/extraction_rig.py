@@ -45,7 +45,14 @@ class ExtractionRig(Rig):
         lanes: dict[str, Upstream] = {"bytes": self.lane}
         model = Model(lambda _: deployment(base, timeout), lanes)
         self.stage = LlmWorker(
-            self.extraction_queue, self.queue, self.store, self.embedder, model, budget, clock=self.clock
+            self.extraction_queue,
+            self.queue,
+            self.store,
+            self.embedder,
+            model,
+            budget,
+            usage=self.usage,
+            clock=self.clock,
         )
 
     def writer(self) -> Writer:

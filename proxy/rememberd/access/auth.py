@@ -11,6 +11,7 @@ from rememberd.access.client_keys import ClientKeys
 from rememberd.access.principals import digest
 from rememberd.access.rate_limit import RateLimits
 from rememberd.errors import RequestError
+from rememberd.telemetry.usage.counts import seconds_left
 from rememberd.types import Millis, Principal
 
 LOCAL = Principal("local", user="local")
@@ -25,8 +26,9 @@ class Auth:
     was made the proxy stays closed, also when the keys are lost.
 
     `configured`: the keys of the settings, by digest. Keys are looked up by digest. How long that takes depends on
-    digests only, and nobody can choose a key by its digest, so the time says nothing about the keys that exist. The
-    admin key is compared in constant time. With `client_keys` everybody may come in who has a key for a provider."""
+    digests only, and nobody can choose a key by its digest, so the time says nothing about the keys that exist.
+    The admin key is compared in constant time. With `client_keys` everybody may come in who has a key for a
+    provider. `spent` tells the tokens that a key, by name, has used today."""
 
     def __init__(
         self,
@@ -36,9 +38,10 @@ class Auth:
         local_only: bool = True,
         origins: Collection[str] = (),
         limits: RateLimits | None = None,
+        spent: Callable[[str], int] = lambda key: 0,
         client_keys: ClientKeys | None = None,
     ) -> None:
-        self.local_only, self.origins, self.limits = local_only, origins, limits
+        self.local_only, self.origins, self.limits, self.spent = local_only, origins, limits, spent
         self.client_keys = client_keys
         self._configured = configured
         self._made: Mapping[bytes, Principal] = {}
@@ -102,6 +105,9 @@ class Auth:
         self._uses[hashed] = now
         if counts and found.requests_per_minute is not None:
             self._count(hashed, found.requests_per_minute)
+        if counts and found.tokens_per_day is not None and self.spent(found.name) >= found.tokens_per_day:
+            message = f"this key has used its {found.tokens_per_day} tokens of today (UTC)"
+            raise RequestError(429, "token_limit_exceeded", message, retry_after=seconds_left())
         return found
 
     def take_uses(self) -> dict[bytes, Millis]:

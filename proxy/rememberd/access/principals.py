@@ -41,7 +41,7 @@ def principal_from(given: Mapping[str, Any]) -> Principal:
     """A principal from `name`, `user` and the other fields of `Principal`. `expires_at` is a date or time in RFC
     3339, in UTC if it has no offset. Raises `ValueError` that says what to write."""
     name, user = _name(given, "name", "what logs call the holder"), _name(given, "user", "whom the key speaks for")
-    secret, trust, per_minute = (given.get(each) for each in ("jwt_secret", "trust_identity", "requests_per_minute"))
+    secret, trust = given.get("jwt_secret"), given.get("trust_identity")
     if name is None:
         raise ValueError("`name` is missing: what logs call the holder")
     if not isinstance(trust, bool | None):
@@ -50,8 +50,6 @@ def principal_from(given: Mapping[str, Any]) -> Principal:
         raise ValueError(
             f"key {name!r} names no user: set `user`, or `trust_identity: true` if its requests name them"
         )
-    if per_minute is not None and not (type(per_minute) is int and per_minute > 0):
-        raise ValueError("`requests_per_minute` must be a whole number above 0, or null for no limit")
     return Principal(
         name=name,
         user=user,
@@ -59,7 +57,8 @@ def principal_from(given: Mapping[str, Any]) -> Principal:
         jwt_secret=secret,
         models=_texts(given, "models"),
         scopes=_scopes(given),
-        requests_per_minute=per_minute,
+        requests_per_minute=_limit(given, "requests_per_minute"),
+        tokens_per_day=_limit(given, "tokens_per_day"),
         expires_at=_time(given.get("expires_at")),
     )
 
@@ -70,6 +69,13 @@ def _name(given: Mapping[str, Any], field: str, about: str) -> str | None:
         return None
     if not isinstance(value, str) or value.strip() != value or not 0 < len(value) <= 256 or not value.isprintable():
         raise ValueError(f"`{field}` must be a text of 1 to 256 printable characters: {about}")
+    return value
+
+
+def _limit(given: Mapping[str, Any], name: str) -> int | None:
+    value = given.get(name)
+    if value is not None and not (type(value) is int and value > 0):
+        raise ValueError(f"`{name}` must be a whole number above 0, or null for no limit")
     return value
 
 

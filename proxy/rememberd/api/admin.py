@@ -22,7 +22,16 @@ from rememberd.http.responses import json_response
 from rememberd.ports import MemoryStore
 from rememberd.types import Millis, Principal, Space
 
-_KEY_FIELDS = ("name", "user", "trust_identity", "models", "scopes", "requests_per_minute", "expires_at")
+_KEY_FIELDS = (
+    "name",
+    "user",
+    "trust_identity",
+    "models",
+    "scopes",
+    "requests_per_minute",
+    "tokens_per_day",
+    "expires_at",
+)
 _LARGEST_BODY = 65_536
 _PAGE = 500  # memories a call to the store
 _USERS = 50  # an answer

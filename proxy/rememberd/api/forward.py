@@ -19,6 +19,7 @@ from rememberd.dialects.registry import dialect_for
 from rememberd.errors import RequestError
 from rememberd.http.relay import Relay, cancel_on_disconnect
 from rememberd.http.request import ClientGone, read_body, request_id, with_query
+from rememberd.telemetry.usage.meter import UsageMeter
 from rememberd.types import Deployment, Identity, Principal
 from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.failover import Failover
@@ -35,10 +36,17 @@ class Forward:
     Raises `RequestError`, `UpstreamUnavailable`, `ClientGone`."""
 
     def __init__(
-        self, *, auth: Auth, catalog: Catalog, upstream: Failover, owners: ObjectOwners, max_body_bytes: int
+        self,
+        *,
+        auth: Auth,
+        catalog: Catalog,
+        upstream: Failover,
+        owners: ObjectOwners,
+        meter: UsageMeter,
+        max_body_bytes: int,
     ) -> None:
         self.auth, self.catalog, self.upstream, self.owners = auth, catalog, upstream, owners
-        self.max_body_bytes = max_body_bytes
+        self.meter, self.max_body_bytes = meter, max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -59,7 +67,12 @@ class Forward:
             made = self.owners.recorder(path, answered.deployment, principal, identity)
         dialect = dialect_for(request.url.path)
         relay = Relay(answered.reply, [("X-Request-Id", id)], dialect=dialect, on_end=made)
-        await relay(scope, receive, send)
+        try:
+            await relay(scope, receive, send)
+        finally:
+            if tokens := relay.tokens(len(raw)):
+                user = identity.user if identity else principal.user or ""
+                self.meter.note(principal, user, answered.deployment, tokens, 0)
 
     async def _target(
         self, request: Request, principal: Principal, identity: Identity | None, path: str, raw: bytes

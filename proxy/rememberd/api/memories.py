@@ -27,6 +27,7 @@ from rememberd.memory.learn.forget import forget, related
 from rememberd.memory.learn.rules.extract import slot_of
 from rememberd.memory.recall.recall import Recall
 from rememberd.ports import ExtractionQueue, ReceiptStore, Spool
+from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import NEVER, Kind, Memory, Millis, Space
 
 _PAGE = 100
@@ -46,12 +47,13 @@ class Memories:
         extraction_queue: ExtractionQueue,
         receipts: ReceiptStore,
         spool: Spool,
+        usage: UsageStore,
         max_body_bytes: int,
         redact_too: tuple[str, ...] = (),
     ) -> None:
         self.caller, self.writes, self.recall = caller, writes, recall
         self.store, self.embedder, self.block_cache = writes.store, writes.embedder, writes.block_cache
-        self.extraction_queue, self.receipts, self.spool = extraction_queue, receipts, spool
+        self.extraction_queue, self.receipts, self.spool, self.usage = extraction_queue, receipts, spool, usage
         self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
 
     async def page(self, request: Request) -> Response:
@@ -192,6 +194,7 @@ class Memories:
             self.receipts,
             self.block_cache,
             self.spool,
+            self.usage,
         )
 
     async def _one(self, request: Request, space: Space) -> Memory:

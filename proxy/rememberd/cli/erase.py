@@ -109,6 +109,7 @@ async def _erase(settings: Settings, seal: Encryption, store: MemoryStore, user:
             records.receipts,
             records.block_cache,
             records.spool,
+            records.usage,
         )
         await store.flush()
     finally:

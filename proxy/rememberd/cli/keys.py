@@ -205,6 +205,8 @@ def _rights(holder: Principal) -> str:
     rights += [f"scope {each}" for each in holder.scopes or ()] + [f"model {each}" for each in holder.models or ()]
     if holder.requests_per_minute is not None:
         rights.append(f"{holder.requests_per_minute} requests a minute")
+    if holder.tokens_per_day is not None:
+        rights.append(f"{holder.tokens_per_day} tokens a day")
     return ", ".join(rights) or "all"
 
 

@@ -17,6 +17,7 @@ from rememberd.errors import UpstreamUnavailable
 from rememberd.http.response_buffer import COPY_LIMIT, ResponseBuffer
 from rememberd.http.response_headers import response_headers
 from rememberd.ports import Reply
+from rememberd.telemetry.usage.answers import Tokens, estimated, said
 
 T = TypeVar("T")
 OnEnd = Callable[[bytes, bool], Awaitable[None]]
@@ -109,6 +110,13 @@ class Relay:
                 self._flushing.cancel()
             await self._reply.close()
             await self._end(complete=False)
+
+    def tokens(self, request_bytes: int) -> Tokens | None:
+        """What the answer cost, as it says or by its length; None of an error."""
+        if not 200 <= self._reply.status < 300:
+            return None
+        ends = self._copy.ends()
+        return said(ends) or estimated(request_bytes, ends, self._copy.length, streamed=self._streamed)
 
     async def _relay_stream(self, send: Send, chunks: AsyncIterator[bytes]) -> None:
         await self._start(send)

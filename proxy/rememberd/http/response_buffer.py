@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import zlib
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
 COPY_LIMIT = 8 * 2**20  # bytes of one answer kept for memory
+_LAST = 4  # chunks; behind the event that tells the usage come one or two
+_END_BYTES = 4096
 
 
 class ResponseBuffer:
@@ -15,6 +18,9 @@ class ResponseBuffer:
     def __init__(self, encoding: str, limit: int) -> None:
         self.body = bytearray()
         self.whole = True
+        self.length = 0  # of the plain text
+        self._first = b""
+        self._last: deque[bytes] = deque(maxlen=_LAST)
         self._room = limit
         self._inflate = _inflater(encoding)
 
@@ -24,12 +30,19 @@ class ResponseBuffer:
             plain = self._inflate(chunk)
         except zlib.error:
             plain, self.whole = b"", False
+        self.length += len(plain)
+        self._first = self._first or plain
+        self._last.append(plain)
         if len(plain) > self._room:
             self.whole = False
         if self._room:
             self.body += plain[: self._room]
             self._room -= min(len(plain), self._room)
         return plain
+
+    def ends(self) -> bytes:
+        """The beginning and the end, where an answer tells what it cost. What is in both is there twice."""
+        return self._first[:_END_BYTES] + b"".join(self._last)[-2 * _END_BYTES :]
 
 
 def _inflater(encoding: str) -> Callable[[bytes], bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rememberd.ports import BlockCache, ExtractionQueue, MemoryStore, ReceiptStore, Spool, TurnQueue
+from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import Memory, Millis, Space
 
 _PAGE = 500
@@ -19,6 +20,7 @@ async def erase(
     receipts: ReceiptStore,
     block_cache: BlockCache,
     spool: Spool,
+    usage: UsageStore,
 ) -> int:
     """Everything of this user that began at or before `at`, in every scope. Returns the number of memories. Raises
     `MemoryUnavailable`: then it is to be done again.
@@ -31,6 +33,7 @@ async def erase(
     erased = await store.erase(user)
     await receipts.erase(user, at)
     await block_cache.erase(user)
+    await usage.erase(user)
     return erased
 
 

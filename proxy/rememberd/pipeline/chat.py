@@ -42,6 +42,7 @@ from rememberd.ports import PauseStore
 from rememberd.telemetry import tracing
 from rememberd.telemetry.metrics import counter
 from rememberd.telemetry.timings import RequestTimings
+from rememberd.telemetry.usage.meter import UsageMeter
 from rememberd.types import RESPONSES, Deployment, Identity, Principal, Receipt
 from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.failover import Failover, UpstreamResponse
@@ -67,6 +68,7 @@ class Chat:
         owners: ObjectOwners,
         upstream: Failover,
         blocks: BlockSource,
+        meter: UsageMeter,
         recorder: Recorder,
         pauses: PauseStore,
         placement: str,
@@ -75,7 +77,7 @@ class Chat:
         time_zone: str | None,
     ) -> None:
         self.auth, self.catalog, self.owners, self.upstream = auth, catalog, owners, upstream
-        self.blocks, self.recorder, self.pauses = blocks, recorder, pauses
+        self.blocks, self.meter, self.recorder, self.pauses = blocks, meter, recorder, pauses
         self.placement, self.side_tasks, self.time_zone = placement, side_tasks, time_zone
         self.max_body_bytes = max_body_bytes
 
@@ -123,8 +125,17 @@ class Chat:
                 await relay.run(send)
             finally:
                 file()
+                self._count(request, recall_result, answered.deployment, relay)
 
         await cancel_on_disconnect(receive, answer())
+
+    def _count(
+        self, request: ChatRequest, recall_result: RecallResult | None, deployment: Deployment, relay: Relay
+    ) -> None:
+        if tokens := relay.tokens(len(request.raw)):
+            user = request.identity.user if request.identity else request.principal.user or ""
+            block = recall_result.recalled.tokens if recall_result else 0
+            self.meter.note(request.principal, user, deployment, tokens, block)
 
     async def _parse(
         self, dialect: Dialect, principal: Principal, headers: Mapping[str, str], raw: bytes, id: str

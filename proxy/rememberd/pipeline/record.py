@@ -18,7 +18,7 @@ from rememberd.pipeline.outbox import Outbox
 from rememberd.ports import ReceiptStore
 from rememberd.telemetry import tracing
 from rememberd.telemetry.timings import remembering
-from rememberd.telemetry.usage import usage
+from rememberd.telemetry.usage.answers import attributes
 from rememberd.types import Receipt, Source, Turn
 
 log = logging.getLogger("rememberd.chat")
@@ -134,4 +134,4 @@ class Recorder:
 async def note_usage(copy: bytes, _whole: bool) -> None:
     """Add the answer's usage to its span."""
     if tracing.enabled():
-        tracing.annotate(usage(copy))
+        tracing.annotate(attributes(copy))

@@ -70,6 +70,7 @@ class Key:
     models: list[str] | None = setting(None, "names of models this key may use, * for any text; null = all")
     scopes: list[str] | None = setting(None, "scopes it may name, the first if it names none; null = all")
     requests_per_minute: int | None = setting(None, "counted over all web processes of a host; null = no limit")
+    tokens_per_day: int | None = setting(None, "in and out, a day in UTC, counted over all hosts; null = no limit")
     expires_at: str | None = setting(None, "date or time (UTC) from which it is refused; null = never")
 
 

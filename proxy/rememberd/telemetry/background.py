@@ -18,6 +18,7 @@ TASKS = (
     "reindexing",
     "reload",
     "topics",
+    "usage",
 )
 FAILURES = counter(
     "rememberd_background_failures", "Background tasks that an error ended; each was started again.", "task", *TASKS

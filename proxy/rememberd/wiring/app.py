@@ -31,6 +31,8 @@ from rememberd.api.models import Models
 from rememberd.api.ollama import OllamaApi
 from rememberd.api.page import Page
 from rememberd.api.receipts import ReceiptApi
+from rememberd.api.usage import UsageApi
+from rememberd.errors import QueueUnavailable
 from rememberd.http.cors import cross_origin
 from rememberd.http.exception_handlers import EXCEPTION_HANDLERS
 from rememberd.memory.embedding.embedder import FastEmbedder
@@ -45,6 +47,7 @@ from rememberd.settings.operator_patterns import linear_pattern
 from rememberd.settings.schema import Settings, configured_keys
 from rememberd.telemetry.background import keep_running
 from rememberd.telemetry.exposition import MetricsMiddleware
+from rememberd.telemetry.usage.meter import UsageMeter
 from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.failover import Failover
@@ -80,6 +83,7 @@ class Parts(NamedTuple):
     recall: Recall
     queues: QueueBundle
     owners: ObjectOwners
+    meter: UsageMeter
     privacy: Privacy
 
     @property
@@ -135,6 +139,8 @@ def _parts(
     encryption: Encryption,
 ) -> Parts:
     limits = RateLimits(settings.data_path / "limits")
+    queues = open_queue(settings, encryption)
+    meter = UsageMeter(queues.usage)
     client_keys = None
     if settings.upstreams is not None:
         client_keys = ClientKeys(load_secret(settings.data_path / "client-keys.secret"))
@@ -144,6 +150,7 @@ def _parts(
         local_only=settings.server.local_only,
         origins=settings.server.cors_origins or [],
         limits=limits,
+        spent=meter.spent,
         client_keys=client_keys,
     )
     keys = build_keys(settings, encryption)
@@ -169,6 +176,7 @@ def _parts(
         recall=Recall(store, embedder, memory.budget_tokens, memory.deadline_ms, privacy, retrieve),
         queues=queues,
         owners=ObjectOwners(auth, catalog, queues.owned),
+        meter=meter,
         privacy=privacy,
     )
 
@@ -185,6 +193,7 @@ def _handlers(parts: Parts) -> Handlers:
         queues.extraction_queue,
         queues.receipts,
         queues.spool,
+        queues.usage,
         max_body_bytes,
         redact_too,
     )
@@ -196,6 +205,7 @@ def _handlers(parts: Parts) -> Handlers:
             catalog=catalog,
             upstream=parts.upstream,
             owners=parts.owners,
+            meter=parts.meter,
             max_body_bytes=max_body_bytes,
         ),
         models=models,
@@ -214,6 +224,7 @@ def _handlers(parts: Parts) -> Handlers:
         ),
         receipts=ReceiptApi(caller, queues.receipts, store),
         admin=Admin(auth, parts.keys, parts.watcher, store, memories.erase_user),
+        usage=UsageApi(auth, queues.usage),
         mcp=Mcp(caller, parts.privacy, queues.pauses, max_body_bytes),
         health=_health(parts),
         page=Page(),
@@ -230,6 +241,7 @@ def _chat(parts: Parts) -> Chat:
         owners=parts.owners,
         upstream=parts.upstream,
         blocks=blocks,
+        meter=parts.meter,
         recorder=Recorder(outbox, queues.receipts, blocks, memory.deadline_ms, tuple(memory.redact or ())),
         pauses=queues.pauses,
         placement=memory.placement,
@@ -253,6 +265,7 @@ def _lifespan(parts: Parts, handlers: Handlers) -> Lifespan:
         background = [
             asyncio.create_task(keep_running("key_watcher", parts.watcher.run)),
             asyncio.create_task(keep_running("audit_log", parts.audit_log.run)),
+            asyncio.create_task(keep_running("usage", parts.meter.run)),
         ]
         yield
         await handlers.mcp.close()
@@ -261,6 +274,7 @@ def _lifespan(parts: Parts, handlers: Handlers) -> Lifespan:
         parts.audit_log.sync()
         await parts.watcher.record_uses()
         await handlers.chat.recorder.drain()
+        await _store_usage(parts.meter)
         await parts.keys.close()
         parts.limits.close()
         await parts.queues.queue.close()
@@ -270,3 +284,10 @@ def _lifespan(parts: Parts, handlers: Handlers) -> Lifespan:
         parts.embedder.close()
 
     return lifespan
+
+
+async def _store_usage(meter: UsageMeter) -> None:
+    try:
+        await meter.flush()
+    except QueueUnavailable as error:
+        log.warning("the usage of the last second is not stored: %s", error)

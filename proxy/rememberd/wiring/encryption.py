@@ -17,11 +17,13 @@ from rememberd.encryption.queue import SealedQueue
 from rememberd.encryption.records import SealedBlockCache, SealedReceipts
 from rememberd.encryption.spool import SealedSpool
 from rememberd.encryption.store import SealedStore
+from rememberd.encryption.usage import SealedUsage
 from rememberd.errors import ConfigError, QueueUnavailable, StoreUnavailable
 from rememberd.ports import BlockCache, ExtractionQueue, MemoryStore, PauseStore, ReceiptStore, Spool, TurnQueue
 from rememberd.settings.schema import Settings
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.keyring import SqliteKeyring, file_of
+from rememberd.telemetry.usage.counts import UsageStore
 
 if TYPE_CHECKING:
     from rememberd.storage.redis.keyring import RedisKeyring
@@ -56,6 +58,9 @@ class Encryption:
 
     def spool(self, spool: Spool) -> Spool:
         return SealedSpool(spool, self.keyring) if self.keyring else spool
+
+    def usage(self, usage: UsageStore) -> UsageStore:
+        return SealedUsage(usage, self.keyring) if self.keyring else usage
 
     def pauses(self, pauses: PauseStore) -> PauseStore:
         return SealedPauses(pauses, self.keyring) if self.keyring else pauses

@@ -15,6 +15,8 @@ from rememberd.storage.sqlite.owned_objects import SqliteOwnedObjects
 from rememberd.storage.sqlite.pauses import SqlitePauses
 from rememberd.storage.sqlite.queue import SqliteQueue
 from rememberd.storage.sqlite.receipts import SqliteReceipts
+from rememberd.storage.sqlite.usage import SqliteUsage
+from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import Millis
 from rememberd.wiring.encryption import Encryption, spool_of
 
@@ -31,6 +33,7 @@ class QueueBundle:
     pauses: PauseStore
     spool: Spool
     owned: OwnedObjects
+    usage: UsageStore
     file: SqliteQueue | None = None
 
 
@@ -45,6 +48,7 @@ def open_queue(settings: Settings, seal: Encryption, *, read_only: bool = False)
         seal.pauses(bare.pauses),
         seal.spool(bare.spool),
         bare.owned,
+        seal.usage(bare.usage),
         bare.file,
     )
 
@@ -64,6 +68,7 @@ def _in_sqlite(settings: Settings, read_only: bool) -> QueueBundle:
         SqlitePauses(database),
         FileSpool(spool_of(settings.data_path)),
         SqliteOwnedObjects(database),
+        SqliteUsage(database),
         queue,
     )
 
@@ -74,6 +79,7 @@ def _in_redis(settings: Settings) -> QueueBundle:
     from rememberd.storage.redis.extraction_queue import RedisExtractionQueue
     from rememberd.storage.redis.queue import RedisQueue
     from rememberd.storage.redis.records import RedisBlockCache, RedisOwnedObjects, RedisPauses, RedisReceipts
+    from rememberd.storage.redis.usage import RedisUsage
 
     # A third of the deadline: a chat makes up to three of these look-ups.
     shared = RedisClient(settings.memory.queue.url or "", soon_ms=settings.memory.deadline_ms / 3)
@@ -86,6 +92,7 @@ def _in_redis(settings: Settings) -> QueueBundle:
         RedisPauses(shared),
         FileSpool(spool_of(settings.data_path)),
         RedisOwnedObjects(shared),
+        RedisUsage(shared),
     )
 
 

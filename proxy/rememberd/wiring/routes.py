@@ -19,6 +19,7 @@ from rememberd.api.models import Models
 from rememberd.api.ollama import OllamaApi
 from rememberd.api.page import Page
 from rememberd.api.receipts import ReceiptApi
+from rememberd.api.usage import UsageApi
 from rememberd.dialects.registry import CHAT_PATHS
 from rememberd.http.exception_handlers import wrong_method
 from rememberd.pipeline.chat import Chat
@@ -37,6 +38,7 @@ class Handlers(NamedTuple):
     stats: MemoryStats
     receipts: ReceiptApi
     admin: Admin
+    usage: UsageApi
     mcp: Mcp
     health: Health
     page: Page
@@ -79,6 +81,7 @@ def routes(to: Handlers) -> list[Route]:
         Route("/admin/keys", to.admin.create_key, methods=POST),
         Route("/admin/keys/{id}", to.admin.revoke_key, methods=DELETE),
         Route("/admin/keys/{id}/rotate", to.admin.rotate_key, methods=POST),
+        Route("/admin/usage", to.usage.read, methods=GET),
         Route("/admin/users", to.admin.list_users, methods=GET),
         Route("/admin/users/{user:path}", to.admin.erase_user, methods=DELETE),
         Route("/openapi.json", openapi.document, methods=GET),

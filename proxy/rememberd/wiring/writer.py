@@ -162,7 +162,9 @@ async def _extracting(
     lanes: dict[str, Upstream] = {"bytes": ByteLane(proxies), "translate": LitellmLane()}
     extract = settings.memory.extract
     model = Model(deployment, lanes, extract.timeout_seconds)
-    stage = LlmWorker(records.extraction_queue, records.queue, store, embedder, model, extract.daily_tokens, hidden)
+    stage = LlmWorker(
+        records.extraction_queue, records.queue, store, embedder, model, extract.daily_tokens, hidden, records.usage
+    )
     running = asyncio.create_task(stage.run())
     try:
         yield records.extraction_queue

@@ -93,6 +93,10 @@ class Model:
         self._deployment, self._lanes, self._timeout_s = deployment, lanes, timeout_s
         self._formats: dict[tuple[str | None, str], int] = {}  # what a model took, by its address
 
+    def deployment(self, answered_by: str | None) -> Deployment:
+        """The model that is asked about a turn which `answered_by` answered. Raises `UpstreamUnavailable`."""
+        return self._deployment(answered_by)
+
     async def ask(self, turns: Sequence[Turn]) -> Answer:
         """`turns` are of one conversation, their `user_text` the person's own words. Raises as `complete` does."""
         answer, spent = await self.complete(messages(turns), "facts", SCHEMA, turns[-1].source.model)

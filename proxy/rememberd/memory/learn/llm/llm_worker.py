@@ -23,6 +23,7 @@ from rememberd.memory.learn.rules.prefilter import is_personal, own_words
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import Embedder, ExtractionQueue, MemoryStore, TurnQueue
 from rememberd.telemetry.background import keep_running
+from rememberd.telemetry.usage.counts import Counts, UsageKey, UsageStore, today
 from rememberd.types import Fact, Millis, Turn, Verdicts
 
 CALLS = 4  # at the same time, each of another user
@@ -58,11 +59,13 @@ class LlmWorker:
         model: Model,
         daily_tokens: int,
         hidden: Privacy | None = None,
+        usage: UsageStore | None = None,
         *,
         clock: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.extraction_queue, self.queue, self.store, self.embedder = extraction_queue, queue, store, embedder
         self.model, self.daily_tokens, self.hidden, self.clock = model, daily_tokens, hidden, clock
+        self.usage = usage
 
     async def run(self) -> None:
         """Until cancelled; a call that is cancelled is made again at the next start."""
@@ -173,8 +176,13 @@ class LlmWorker:
 
     async def _spend(self, turns: Sequence[Turn], tokens: int) -> None:
         """Before anything else that follows a call, so that no other call is made meanwhile."""
-        await self.extraction_queue.spend(turns[0].space.user, tokens)
+        user = turns[0].space.user
+        await self.extraction_queue.spend(user, tokens)
         TOKENS.inc(tokens)
+        if self.usage is not None:
+            asked = self.model.deployment(turns[0].source.model)
+            at = UsageKey(today(), "", user, asked.model_name, asked.priced)
+            await self.usage.add({at: Counts(extraction=tokens)})
 
     async def _postpone(self, turns: Sequence[Turn], delay_ms: Millis, outcome: str) -> None:
         await self.extraction_queue.defer(_ids(turns), delay_ms, outcome)

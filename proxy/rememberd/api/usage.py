@@ -1,0 +1,42 @@
+"""`GET /admin/usage`: what the requests cost, by day, key, user and model."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rememberd.access.auth import Auth
+from rememberd.errors import RequestError
+from rememberd.http.request import note
+from rememberd.http.responses import json_response
+from rememberd.telemetry.usage.counts import UsageStore, days_before, today
+from rememberd.telemetry.usage.prices import Prices
+from rememberd.telemetry.usage.report import BY, DAYS, report
+
+
+class UsageApi:
+    def __init__(self, auth: Auth, usage: UsageStore) -> None:
+        self.auth, self.usage, self.prices = auth, usage, Prices()
+
+    async def read(self, request: Request) -> Response:
+        """Of the days from `since` to `until`, both included; `by` names what is told apart."""
+        self.auth.admin(request.headers)
+        note(request.scope, who="admin")
+        since = _day(request, "since") or days_before(today(), DAYS - 1)
+        until = _day(request, "until") or today()
+        by = request.query_params.get("by", "day,key,model").split(",")
+        if not set(by) <= set(BY):
+            raise RequestError(400, "invalid_by", f"`by` names some of {', '.join(BY)}", param="by")
+        rows = await self.usage.rows(since, until)
+        prices = await self.prices.of({at.priced for at in rows})
+        return json_response({"object": "list", "since": since, "until": until, "data": report(rows, by, prices)})
+
+
+def _day(request: Request, name: str) -> str | None:
+    given = request.query_params.get(name)
+    try:
+        return None if given is None else date.fromisoformat(given).isoformat()
+    except ValueError as error:
+        raise RequestError(400, "invalid_date", f"`{name}` must be a date such as 2027-01-31", param=name) from error

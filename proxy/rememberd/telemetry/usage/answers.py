@@ -1,0 +1,61 @@
+"""What an answer says that it cost, in any dialect, streamed or not."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+# In a text of the answer the quotation marks would be escaped.
+_SAID = re.compile(
+    rb'"(prompt_tokens|input_tokens|prompt_eval_count|completion_tokens|output_tokens|eval_count|cached_tokens'
+    rb'|cache_read_input_tokens|cache_creation_input_tokens)":\s*(\d{1,12})'
+)
+_BYTES_A_TOKEN = 4  # of a request, where no answer tells; of JSON around English text
+_EVENT = b"data:"
+
+
+class Tokens(NamedTuple):
+    """`input` is everything that the model read, `cached` the part of it that came from the provider's cache.
+    `estimated`: the provider did not say."""
+
+    input: int
+    output: int
+    cached: int = 0
+    estimated: bool = False
+
+
+def said(answer: bytes) -> Tokens | None:
+    """None if the answer does not say. A stream counts up: the largest number holds."""
+    found: dict[bytes, int] = {}
+    for name, number in _SAID.findall(answer):
+        found[name] = max(found.get(name, 0), int(number))
+
+    def first(*names: bytes) -> int:
+        return next((found[name] for name in names if name in found), 0)
+
+    if not found:
+        return None
+    read, written = found.get(b"cache_read_input_tokens", 0), found.get(b"cache_creation_input_tokens", 0)
+    return Tokens(
+        # Anthropic counts what came from the cache, or went into it, apart; OpenAI counts it in.
+        first(b"prompt_tokens", b"input_tokens", b"prompt_eval_count") + read + written,
+        first(b"completion_tokens", b"output_tokens", b"eval_count"),
+        read or found.get(b"cached_tokens", 0),
+    )
+
+
+def estimated(request_bytes: int, ends: bytes, answer_bytes: int, *, streamed: bool) -> Tokens:
+    """For an answer that does not say. A stream's events are alike, and each brings about one token."""
+    if not streamed:
+        return Tokens(request_bytes // _BYTES_A_TOKEN, answer_bytes // _BYTES_A_TOKEN, estimated=True)
+    events = ends.count(_EVENT) * answer_bytes // max(1, len(ends))
+    return Tokens(request_bytes // _BYTES_A_TOKEN, events, estimated=True)
+
+
+def attributes(answer: bytes) -> dict[str, int]:
+    """`gen_ai.usage.input_tokens` and `…output_tokens`, where the answer says them."""
+    tokens = said(answer)
+    if tokens is None:
+        return {}
+    counted = {"input": tokens.input, "output": tokens.output}
+    return {f"gen_ai.usage.{kind}_tokens": count for kind, count in counted.items() if count}

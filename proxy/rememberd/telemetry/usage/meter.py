@@ -1,0 +1,79 @@
+"""Counts in this process, and once a second adds them to what all processes have counted. A process that is killed
+loses the last second of its counts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from prometheus_client import Counter
+
+from rememberd.errors import QueueUnavailable
+from rememberd.telemetry.usage.answers import Tokens
+from rememberd.telemetry.usage.counts import Counts, UsageKey, UsageStore, today
+from rememberd.types import Deployment, Principal
+
+EVERY_S = 1.0
+RETRY_S = 5.0
+
+REQUESTS = Counter("rememberd_usage_requests", "Answered requests to models.", ["key", "model"])
+TOKENS = Counter("rememberd_usage_tokens", "Tokens of these; memory is a part of input.", ["key", "model", "kind"])
+_KINDS = ("input", "cached", "output", "memory")
+
+log = logging.getLogger("rememberd.telemetry.usage")
+
+
+class UsageMeter:
+    """`limited`: is there a key with a daily limit? Only then the counts of other processes are read."""
+
+    def __init__(self, store: UsageStore) -> None:
+        self.store = store
+        self.limited = False
+        self._counted: dict[UsageKey, Counts] = {}
+        self._spent: tuple[str, dict[str, int]] = ("", {})
+
+    def note(self, principal: Principal, user: str, deployment: Deployment, tokens: Tokens, memory: int) -> None:
+        """One answered request."""
+        at = UsageKey(today(), principal.name, user, deployment.model_name, deployment.priced)
+        counts = Counts(1, int(tokens.estimated), tokens.input, tokens.cached, tokens.output, memory)
+        self._counted[at] = self._counted.get(at, Counts()) + counts
+        self.limited = self.limited or principal.tokens_per_day is not None
+
+    def spent(self, key: str) -> int:
+        """Tokens of this day, in and out: of all processes as of a second ago, and of this one until now."""
+        day, by_key = self._spent
+        now = today()
+        own = sum(each.input + each.output for at, each in self._counted.items() if (at.day, at.key) == (now, key))
+        return own + (by_key.get(key, 0) if day == now else 0)
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_S)
+            try:
+                await self.flush()
+            except QueueUnavailable as error:
+                log.warning("the usage is counted here until it can be stored: %s", error)
+                await asyncio.sleep(RETRY_S)
+
+    async def flush(self) -> None:
+        """Raises `QueueUnavailable`; then nothing is lost, and the next flush adds it."""
+        counted, self._counted = self._counted, {}
+        if counted:
+            try:
+                await self.store.add(counted)
+            except QueueUnavailable:
+                for at, counts in counted.items():
+                    self._counted[at] = self._counted.get(at, Counts()) + counts
+                raise
+            _observe(counted)
+        if self.limited:
+            day = today()
+            self._spent = day, await self.store.spent(day)
+
+
+def _observe(counted: Mapping[UsageKey, Counts]) -> None:
+    for at, counts in counted.items():
+        REQUESTS.labels(at.key, at.model).inc(counts.requests)
+        for kind in _KINDS:
+            TOKENS.labels(at.key, at.model, kind).inc(getattr(counts, kind))
