@@ -44,7 +44,7 @@ def _features(text: str, buckets: int) -> tuple[Buckets, Buckets]:
     shapes = [_shape(word, number) for number, word in enumerate(_WORD.findall(typed))]
     named = {*_runs("w", words, 1), *_runs("w", words, 2), *_runs("s", shapes, 2), *_runs("s", shapes, 3)}
     named |= {*_runs("^", words[:3], 1), "^" + " ".join(words[:2]), "$" + " ".join(words[-2:])}
-    hashed = {zlib.crc32(name.encode()) & (buckets - 1) for name in named}
+    hashed = {zlib.crc32(name.encode(errors="surrogatepass")) & (buckets - 1) for name in named}
     return np.fromiter(hashed, np.int64, len(hashed)), _characters(" " + " ".join(words) + " ", buckets)
 
 
