@@ -59,7 +59,7 @@ def _runs(kind: str, items: list[str], length: int) -> list[str]:
 
 
 def _characters(text: str, buckets: int) -> Buckets:
-    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32).astype(np.uint64)
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
     found, hashed = [], codes
     for length in range(2, min(_LONGEST_GRAM, len(codes)) + 1):
         hashed = (hashed[:-1] * _STEP) ^ codes[length - 1 :]
