@@ -61,7 +61,7 @@ def test_what_is_told_to_one_model_is_known_to_the_next(
     parts = list(client.chat("llama3", [{"role": "user", "content": "I live in Oslo."}], stream=True))
     assert ("".join(part.message.content or "" for part in parts), parts[-1].done) == ("Nice.", True)
     assert upstream.requests[-1].path == "/api/chat"
-    with httpx.Client(base_url=home.url, timeout=30) as reader:
+    with httpx.Client(base_url=home.url, timeout=120) as reader:
         remembered(reader, "I live in Oslo.", "fact")
         eventually(lambda: any("Nice." in each["text"] for each in memories(reader, "episode")))
     asked = "Where do I live, do you remember?"

@@ -13,7 +13,7 @@ from rememberd.upstream.byte_lane import ByteLane
 from tests.support.loopback import bytes_deployment, proxy_app, serving
 from tests.support.raw_server import Visit, saying
 
-PATIENCE = 10.0
+PATIENCE = 120.0
 
 
 async def nothing(collected: bytes, complete: bool) -> None:

@@ -20,7 +20,7 @@ from tests.support.raw_server import Handler, RawServer, Visit, saying
 
 OK = b"HTTP/1.1 200 OK\r\n"
 HELLO = OK + b"Content-Length: 5\r\n\r\nhello"
-PATIENCE = 10.0  # seconds
+PATIENCE = 120.0  # seconds
 LONG = 60.0
 
 # What is sent, the status and the body that it means, and whether the connection may be used again.

@@ -25,7 +25,7 @@ __all__ = ["certificate"]  # a fixture
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 BODY = b'{"model":"m"}'
-PATIENCE = 10.0
+PATIENCE = 120.0
 
 
 @dataclass

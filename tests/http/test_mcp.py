@@ -27,7 +27,7 @@ ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "appl
 async def connected(proxy: Proxy, user: str, mode: str = "auto", **headers: str) -> AsyncIterator[Client]:
     sent = {"Authorization": "Bearer sk-webui", "X-Memory-User": user, **headers}
     async with (
-        httpx2.AsyncClient(headers=sent, timeout=30) as http,
+        httpx2.AsyncClient(headers=sent, timeout=120) as http,
         Client(streamable_http_client(f"{proxy.url}/mcp", http_client=http), mode=mode) as client,
     ):
         yield client

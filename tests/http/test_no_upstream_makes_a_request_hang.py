@@ -290,7 +290,7 @@ async def test_a_real_server_with_surplus_bytes(name: str) -> None:
         await visit.reader.read()
 
     lane = ByteLane()
-    async with saying(handler) as server, asyncio.timeout(10):
+    async with saying(handler) as server, asyncio.timeout(120):
         for _ in range(5):
             reply = await lane.send(bytes_deployment(server.url), PATH, b"{}", [])
             body = b"".join([chunk async for chunk in reply.chunks()])

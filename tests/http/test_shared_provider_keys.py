@@ -24,7 +24,7 @@ STORED = (
 
 def raw_request(proxy: Proxy, method: str, path: str, body: bytes = b"", key: str = "sk-alice") -> int:
     """The status. The path goes out as it is written here; httpx would clean it first."""
-    connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=120)
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     try:
         connection.request(method, path, body or None, headers)
@@ -111,7 +111,7 @@ def test_a_near_miss_of_a_chat_path_has_memory_or_says_what_to_write(
     body = json.dumps({"model": "open", "input": "hello", "messages": [{"role": "user", "content": "hello"}]})
     for at in (proxy, alone):
         seen = len(upstream.requests)
-        connection = http.client.HTTPConnection(urlsplit(at.url).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(at.url).netloc, timeout=120)
         headers = {"Authorization": "Bearer sk-alice", "Content-Type": "application/json"}
         connection.request("POST", path, body.replace('"m"', '"open"' if at is proxy else '"m"'), headers)
         reply = connection.getresponse()

@@ -71,7 +71,7 @@ async def serving(certificate: Path) -> AsyncIterator[RawServer]:
 
 
 async def ask(lane: ByteLane, host: str, port: int) -> bytes:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         reply = await lane.send(bytes_deployment(f"https://{host}:{port}"), PATH, BODY, [])
         return b"".join([chunk async for chunk in reply.chunks()])
 

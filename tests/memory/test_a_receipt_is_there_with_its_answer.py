@@ -67,7 +67,7 @@ def test_a_receipt_nobody_has_is_no_way_to_tie_the_proxy_up(own: Proxy, user: st
 async def _many(own: Proxy, user: str) -> None:
     headers = {"Authorization": "Bearer sk-webui", "X-Memory-User": user}
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=own.url, headers=headers, timeout=30, limits=limits) as client:
+    async with httpx.AsyncClient(base_url=own.url, headers=headers, timeout=120, limits=limits) as client:
         began = time.monotonic()
         flood = [asyncio.create_task(client.get(f"/v1/receipts/rcpt_{n}")) for n in range(100)]
         await asyncio.sleep(0.2)

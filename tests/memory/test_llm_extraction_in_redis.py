@@ -65,7 +65,7 @@ async def test_an_outage_at_the_end_of_a_call_leaves_nobody_waiting(
         await step
     assert await queue.claim(9) == []
     extraction_queue.away = False
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while not await stage.step():
             await asyncio.sleep(0.05)
     (job,) = await queue.claim(9)

@@ -229,7 +229,7 @@ async def test_the_stage_survives_a_provider_that_is_not_there(tmp_path: Path) -
     await told(rig, "I live in Oslo.")
     rig.clock.now += IDLE_MS
     running = asyncio.create_task(rig.stage.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not rig.database.read("SELECT 1 FROM readings WHERE state = 'due' AND error = 'unavailable'"):
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.05)

@@ -57,7 +57,7 @@ def test_check_changes_nothing_that_is_there(tmp_path: Path, upstream: FakeModel
     """Of a stopped proxy, with keys, memories and receipts in its folder; sealed or not."""
     memory = {"deadline_ms": 5000, "encryption": {"master_key": master}}
     with running(tmp_path, {"model-a": upstream.url}, keys=None, memory=memory) as proxy:
-        with httpx.Client(base_url=proxy.url, timeout=30) as local:
+        with httpx.Client(base_url=proxy.url, timeout=120) as local:
             ask(local, "Hi, I live in Oslo.")
             remembered(local, "Oslo", "episode")
         assert main(["keys", "create", "ada", "--user", "ada", "--config", str(tmp_path / "rememberd.yaml")]) == 0

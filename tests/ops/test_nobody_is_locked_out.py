@@ -26,7 +26,7 @@ def test_the_first_key_takes_nothing_from_anyone(
     """It says that access without a key ends for good and that the memories are `local`'s. `--adopt-local` moves
     them, with their history, beside the running proxy. The next start says that a key is needed."""
     with running(tmp_path, {"model-a": upstream.url}, keys=None) as proxy:
-        with httpx.Client(base_url=proxy.url, timeout=30) as local:
+        with httpx.Client(base_url=proxy.url, timeout=120) as local:
             ask(local, "Hi, my name is Ada. I live in Oslo.")
             remembered(local, "Hi, my name is Ada", "episode")
             fact = local.post("/v1/memories", json={"text": "I play the cello."}).json()

@@ -45,7 +45,7 @@ class Balancer(threading.Thread):
 
 def said_by(apart: Apart, user: str) -> list[str]:
     headers = {"Authorization": "Bearer sk-webui", "X-Memory-User": user}
-    with httpx.Client(base_url=apart.urls["web-0"], headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=apart.urls["web-0"], headers=headers, timeout=120) as client:
         return [each["evidence"]["text"] for each in memories(client, "episode")]
 
 
@@ -99,7 +99,7 @@ def test_a_web_process_that_stops_says_so_before_it_refuses(apart: Apart) -> Non
     apart.wait_ready("web-0")
     url = apart.urls["web-0"]
     body = {"model": "model-a", "messages": [{"role": "user", "content": "I live in Oslo."}]}
-    with httpx.Client(base_url=url, headers={"Authorization": "Bearer sk-alice"}, timeout=30) as client:
+    with httpx.Client(base_url=url, headers={"Authorization": "Bearer sk-alice"}, timeout=120) as client:
         assert "connection" not in client.post("/v1/chat/completions", json=body).headers
         apart.running["web-0"].terminate()
         eventually(lambda: client.get("/health/ready").status_code == 503)

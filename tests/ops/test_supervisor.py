@@ -32,12 +32,12 @@ class Supervisor:
         return list(dict.fromkeys(pid for each, _, pid in self.events() if each == name))
 
     async def until(self, true: Callable[[], object]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while not true():
                 await asyncio.sleep(0.02)
 
     async def exit(self) -> tuple[int | None, str]:
-        _, log = await asyncio.wait_for(self.process.communicate(), 30)
+        _, log = await asyncio.wait_for(self.process.communicate(), 120)
         return self.process.returncode, log.decode()
 
 
@@ -68,7 +68,7 @@ def alive(pid: int) -> bool:
 
 async def ask(port: int) -> int:
     """The pid of the worker that answers."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         answer = await reader.read()
         writer.close()
@@ -108,7 +108,7 @@ async def test_all_workers_share_the_socket(tmp_path: Path) -> None:
         await running.until(lambda: len(running.pids("web")) == 2)
         port = next(int(event[5:]) for _, event, _ in running.events() if event.startswith("port-"))
         answered: set[int] = set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while len(answered) < 2:
                 answered |= set(await asyncio.gather(*(ask(port) for _ in range(8))))
         assert answered == set(running.pids("web"))
@@ -209,7 +209,7 @@ async def test_a_command_that_does_not_exist_is_tried_again(tmp_path: Path) -> N
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, cwd=ROOT, stderr=pipe)
     assert process.stderr
     for _ in range(2):
-        assert b"web cannot be started" in await asyncio.wait_for(process.stderr.readline(), 30)
+        assert b"web cannot be started" in await asyncio.wait_for(process.stderr.readline(), 120)
     process.terminate()
-    await asyncio.wait_for(process.communicate(), 30)
+    await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == 0

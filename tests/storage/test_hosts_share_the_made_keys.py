@@ -41,7 +41,7 @@ def hosts(folder: Path, upstream: FakeModel, server: RedisServer, *names: str) -
 
 def made(host: Apart, name: str) -> httpx.Response:
     fields = {"name": name, "user": name}
-    return httpx.post(f"{host.urls[WEB]}/admin/keys", json=fields, headers={"x-api-key": ADMIN}, timeout=30)
+    return httpx.post(f"{host.urls[WEB]}/admin/keys", json=fields, headers={"x-api-key": ADMIN}, timeout=120)
 
 
 def status(host: Apart, key: str = "") -> int:

@@ -66,7 +66,7 @@ async def spooled(folder: Path) -> list[str]:
 
 
 async def emptied(outbox: Outbox) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while outbox.behind:
             await asyncio.sleep(0.01)
 
@@ -118,7 +118,7 @@ async def test_the_next_start_takes_in_what_was_left(queue: Faulty, tmp_path: Pa
     await queue.erase("erased", 1_500)
     second = Outbox(queue, spool(tmp_path), 10)
     second.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while await spooled(tmp_path):
             await asyncio.sleep(0.01)
     assert [claim.turn.id for claim in await queue.claim(10)] == ["turn-1"]

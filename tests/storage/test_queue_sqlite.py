@@ -95,7 +95,7 @@ async def test_a_locked_file_is_an_error_not_a_hang(queue: SqliteQueue) -> None:
     other.execute("BEGIN EXCLUSIVE")
     assert await queue.alive("t0")
     puts = (queue.put(turn(f"t{n}")) for n in range(1, 4))
-    errors = await asyncio.wait_for(asyncio.gather(*puts, return_exceptions=True), 10)
+    errors = await asyncio.wait_for(asyncio.gather(*puts, return_exceptions=True), 120)
     other.execute("ROLLBACK")
     other.close()
     assert [type(error) for error in errors] == [QueueUnavailable] * 3

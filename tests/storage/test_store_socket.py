@@ -93,7 +93,7 @@ async def test_a_call_that_waits_is_told_when_the_server_dies(tmp_path: Path) ->
         await asyncio.sleep(0.05)
         process.kill()
         with pytest.raises(StoreUnavailable, match="went away"):
-            await asyncio.wait_for(waiting, 10)
+            await asyncio.wait_for(waiting, 120)
         await client.close()
 
 

@@ -74,7 +74,7 @@ class ExtractionRig(Rig):
         stop = asyncio.Event()
         running = asyncio.create_task(self.writer().run(stop))
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 while self.database.read(unfinished) and not running.done():
                     await asyncio.sleep(0.01)
         finally:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 T = TypeVar("T")
 
@@ -162,7 +162,7 @@ def _collect(proxy: Proxy) -> None:
 
 def _address(process: subprocess.Popen[str], proxy: Proxy) -> str:
     assert process.stdout is not None
-    impatient = threading.Timer(4 * PATIENCE, process.terminate)
+    impatient = threading.Timer(PATIENCE, process.terminate)
     impatient.start()
     try:
         for line in process.stdout:

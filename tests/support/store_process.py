@@ -24,7 +24,7 @@ async def store_process(folder: Path, socket: Path) -> AsyncIterator[asyncio.sub
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     try:
-        assert await asyncio.wait_for(process.stdout.readline(), 30) == b"ready\n"
+        assert await asyncio.wait_for(process.stdout.readline(), 120) == b"ready\n"
         yield process
     finally:
         if process.returncode is None:

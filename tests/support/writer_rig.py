@@ -55,7 +55,7 @@ class Rig:
         stop = asyncio.Event()
         running = asyncio.create_task(self.writer().run(stop))
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 while self.database.read("SELECT 1 FROM turns WHERE state <> 'dead'") and not running.done():
                     await asyncio.sleep(0.01)
                     # Past any back-off, not past a lease.
