@@ -127,10 +127,11 @@ def test_a_near_miss_of_a_chat_path_has_memory_or_says_what_to_write(
 def test_a_response_without_a_model_goes_to_the_only_provider(
     proxy: Proxy, alone: Proxy, upstream: FakeModel
 ) -> None:
-    """Nothing is added to the body; the chat has memory. Only one user may name a stored prompt."""
+    """Nothing is added to the body but what is recalled; the turn is remembered. Only one user may name a stored
+    prompt."""
     for at, raw in ((proxy, b'{"input":"hello",  "n":1}'), (alone, b'{"prompt": {"id":"pmpt_1"},  "input":"hello"}')):
         upstream.script(Behaviour(body=b"{}"))
-        with at.client(key="sk-alice") as client:
+        with at.client(key="sk-alice", **{"X-Memory": "write"}) as client:  # other tests told something as alice
             reply = client.post("/v1/responses", content=raw, headers={"Content-Type": "application/json"})
             refused = client.post("/v1/chat/completions", json={"messages": []})
         assert (reply.status_code, upstream.requests[-1].raw) == (200, raw)

@@ -157,10 +157,10 @@ def _search_from_the_end(raw: bytes, body: dict[str, Any], name: str, at: int) -
     while left and (key := raw.rfind(b'"content"', 0, end)) > 0:
         colon = _colon.match(raw, key + len(b'"content"')) if raw[key - 1] != _BACKSLASH else None
         if colon is not None and _begins_with(raw, colon.end(), end, content, needle):
-            rest, said = raw[key:], content
+            rest, said = raw[colon.end() :], content
             if isinstance(content, str) and len(content) >= _LARGE:  # its letters need no second parse
-                rest, said = b'"content":0' + raw[_text_end(raw, colon.end(), content) :], 0
-            if _is_rest_of(b'{"":[{' + rest, body, name, at, said):
+                rest, said = b"0" + raw[_text_end(raw, colon.end(), content) :], 0
+            if _is_rest_of(b'{"":[{"":' + rest, body, name, at, said):
                 return colon.end()
             left -= 1
         end = key
@@ -191,8 +191,9 @@ def _text_end(raw: bytes, start: int, text: str) -> int:
 
 
 def _is_rest_of(rest: bytes, body: dict[str, Any], name: str, at: int, said: Any) -> bool:
-    """Does `rest`, which begins in a message and has a list without a name around it, say what `body` says from the
-    `content` of message `at` on, and `said` there? Its brackets fit, so the list it is in is one of the top level."""
+    """Does `rest`, a list without a name that begins in a message, say what `body` says from the `content` of message
+    `at` on? There it has no name either, and says `said`; no `content` may follow, of which parsers would take the
+    last. Its brackets fit, so the list it is in is one of the top level."""
     keys = list(body)
     after = {key: body[key] for key in keys[keys.index(name) + 1 :]}
     try:
@@ -202,7 +203,8 @@ def _is_rest_of(rest: bytes, body: dict[str, Any], name: str, at: int, said: Any
             list(found) == list(after)
             and found == after
             and others == body[name][at + 1 :]
-            and first["content"] == said
+            and first[""] == said
+            and "content" not in first
         )
     except (orjson.JSONDecodeError, RecursionError, ValueError, LookupError, TypeError):
         return False
