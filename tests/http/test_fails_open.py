@@ -96,6 +96,7 @@ def test_a_broken_queue_does_not_hold_an_answer_back(tmp_path: Path, upstream: F
         remembered(client, "Do I live in Kiruna?", "episode")
 
 
+@pytest.mark.slow
 def test_a_turn_waits_for_a_queue_that_comes_back(tmp_path: Path, upstream: FakeModel) -> None:
     """Longer than SQLite itself waits; the answer left long ago."""
     memory = {"deadline_ms": 200}
@@ -107,6 +108,7 @@ def test_a_turn_waits_for_a_queue_that_comes_back(tmp_path: Path, upstream: Fake
         remembered(client, "Kiruna", "fact")
 
 
+@pytest.mark.slow
 def test_a_queue_that_stays_late_is_not_waited_for(tmp_path: Path, upstream: FakeModel) -> None:
     """After one answer that waited for nothing the next ones leave at once; nothing that was said is lost, and
     answers wait again when the queue is back."""

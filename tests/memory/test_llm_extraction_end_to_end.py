@@ -18,6 +18,7 @@ from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
 from tests.memory.test_memory_history import add, current, edit, history
 from tests.ops.test_demo_and_check import config, deployment, run
+from tests.support.command_line import check
 from tests.support.decision_rig import asks_to_decide, decisions
 from tests.support.extraction_rig import fact, said
 from tests.support.fake_model import Behaviour, FakeModel, newest_user_text
@@ -153,16 +154,16 @@ def test_an_erased_user_stays_erased(reader: Proxy, model: FakeModel, user: str)
 def test_check_shows_the_spend_and_the_dead_letters(tmp_path: Path, model: FakeModel) -> None:
     """One line, and what is wrong in it."""
     path = config(tmp_path, model_list=[deployment("extractor", model.url)], memory=EXTRACT)
-    done = run("check", "--config", path)
-    assert done.returncode == 0
-    assert "extractor: no turns yet" in done.stdout
+    code, said = check(path)
+    assert code == 0
+    assert "extractor: no turns yet" in said
     asyncio.run(_offer(tmp_path / "data" / "queue.db"))
-    done = run("check", "--config", path)
-    assert "extractor: 0 tokens today, at most 50,000 for each user; 1 turns waiting" in done.stdout
+    _, said = check(path)
+    assert "extractor: 0 tokens today, at most 50,000 for each user; 1 turns waiting" in said
     asyncio.run(_bury(tmp_path / "data" / "queue.db"))
-    done = run("check", "--config", path)
-    assert done.returncode == 1
-    (line,) = [line for line in done.stdout.splitlines() if "extraction" in line]
+    code, said = check(path)
+    assert code == 1
+    (line,) = [line for line in said.splitlines() if "extraction" in line]
     assert line.startswith("WRONG")
     assert "1 turns are dead letters" in line
     assert "the answer is not JSON" in line
@@ -186,6 +187,7 @@ async def _bury(path: Path) -> None:
     await database.close()
 
 
+@pytest.mark.slow
 def test_same_extracts_with_the_model_that_answered(tmp_path: Path) -> None:
     """So that no other provider sees the words; and what it finds is a fact."""
     model_a, model_b = FakeModel(default=Behaviour(_same_answer)), FakeModel(default=Behaviour(_same_answer))

@@ -121,9 +121,8 @@ async def _outcome(rig: ExtractionRig) -> Any:
     return memories, written, (rig.states("due", "asked", "dead"), rig.jobs())
 
 
-@pytest.mark.parametrize(
-    "power_cut", [pytest.param(False, id="kill", marks=pytest.mark.slow), pytest.param(True, id="power-cut")]
-)
+@pytest.mark.parametrize("power_cut", [False, True], ids=["kill", "power-cut"])
+@pytest.mark.slow
 async def test_the_second_stage_may_die_at_any_step(tmp_path: Path, upstream: FakeModel, power_cut: bool) -> None:
     """Whichever call was the last, after a restart the same memories and receipts stand as without a death."""
     undisturbed, died = await life_of(tmp_path / "undisturbed", upstream.url, 10_000, power_cut=power_cut)

@@ -87,7 +87,8 @@ def words(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", text.casefold())) - FUNCTION_WORDS
 
 
-@pytest.mark.parametrize("turns", [400, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("turns", [400, 10_000])
+@pytest.mark.slow
 async def test_repetition_leaves_one_memory_and_corrections_win(tmp_path: Path, turns: int) -> None:
     """No exact duplicate, under 2 % near duplicates (same words but function words, cosine above .9), and of what
     changed only what was said last is current, or that too where one person may have several."""

@@ -39,6 +39,7 @@ async def until_left(database: Database, count: int, *, settled: bool) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.slow
 async def test_a_killed_writer_loses_and_doubles_nothing(tmp_path: Path, seed: int) -> None:
     """Killed at a random turn of every round, and then left to finish: each turn has its episode, each fact is there
     once, nothing else is."""

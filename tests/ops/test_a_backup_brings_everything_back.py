@@ -56,6 +56,7 @@ def cli(*words: object) -> int:
 
 
 @pytest.mark.parametrize("master", [None, MASTER])
+@pytest.mark.slow
 def test_a_backup_under_load_is_whole(
     tmp_path: Path, upstream: FakeModel, capsys: pytest.CaptureFixture[str], master: str | None
 ) -> None:
@@ -103,6 +104,7 @@ def test_a_backup_under_load_is_whole(
         eventually(lambda: httpx.get(f"{proxy.url}/v1/models", headers={"x-api-key": key}).status_code == 200)
 
 
+@pytest.mark.slow
 def test_a_backup_of_a_stopped_proxy(tmp_path: Path, upstream: FakeModel, capsys: pytest.CaptureFixture[str]) -> None:
     """Encrypted to a public key, or with a passphrase; what is damaged, or opened by another key, is refused with the
     reason, and nothing is left behind."""

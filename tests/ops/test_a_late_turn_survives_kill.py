@@ -16,9 +16,8 @@ from tests.support.redis_process import redis_running
 SEALED = {"deadline_ms": 150, "encryption": {"master_key": "11" * 32}}
 
 
-@pytest.mark.parametrize(
-    "memory", [pytest.param({"deadline_ms": 150}, marks=pytest.mark.slow), SEALED], ids=["clear", "sealed"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("memory", [{"deadline_ms": 150}, SEALED], ids=["clear", "sealed"])
 def test_killed_while_the_database_is_locked(tmp_path: Path, upstream: FakeModel, memory: dict[str, object]) -> None:
     """Web and writer die with SIGKILL right after each answer; sealed, no word stands in the spool."""
     with running(tmp_path, {"model-a": upstream.url}, memory=memory) as proxy, proxy.client("ada") as client:

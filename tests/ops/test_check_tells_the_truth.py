@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -17,6 +14,7 @@ from rememberd.cli.main import main
 from rememberd.errors import ConfigError
 from rememberd.settings.loader import iter_fields
 from rememberd.settings.schema import Settings, load
+from tests.support.command_line import check
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import ask, entry, eventually, remembered, running
 
@@ -34,14 +32,6 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
 
 
-def check(path: Path, **environ: str) -> tuple[int, str]:
-    plain = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
-    command = [sys.executable, "-m", "rememberd", "check", "--config", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, env=plain | environ, check=False)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, done.stdout
-
-
 @pytest.mark.parametrize("master", [None, MASTER])
 def test_check_before_the_first_start_makes_nothing(tmp_path: Path, upstream: FakeModel, master: str | None) -> None:
     """Neither a folder nor a file; a master key can still be set afterwards."""
@@ -52,7 +42,7 @@ def test_check_before_the_first_start_makes_nothing(tmp_path: Path, upstream: Fa
     assert [each.name for each in tmp_path.iterdir()] == ["rememberd.yaml"]
 
 
-@pytest.mark.parametrize("master", [None, MASTER])
+@pytest.mark.parametrize("master", [None, pytest.param(MASTER, marks=pytest.mark.slow)])
 def test_check_changes_nothing_that_is_there(tmp_path: Path, upstream: FakeModel, master: str | None) -> None:
     """Of a stopped proxy, with keys, memories and receipts in its folder; sealed or not."""
     memory = {"deadline_ms": 5000, "encryption": {"master_key": master}}
@@ -121,14 +111,19 @@ def numbers() -> list[str]:
     return [".".join(path) for path, item in iter_fields(Settings) if str(item.type).startswith("int")]
 
 
-@pytest.mark.parametrize("name", numbers())
-def test_no_number_may_be_negative(tmp_path: Path, name: str) -> None:
+def test_no_number_may_be_negative(tmp_path: Path) -> None:
     """Whatever setting it is."""
-    *tables, last = name.split(".")
-    value: dict[str, object] = {last: -1}
-    for table in reversed(tables):
-        value = {table: value}
-    path = tmp_path / "rememberd.yaml"
-    path.write_text(json.dumps(value))
-    with pytest.raises(ConfigError, match=rf"{name} must be"):
-        load(path, {})
+    path, accepted = tmp_path / "rememberd.yaml", []
+    for name in numbers():
+        *tables, last = name.split(".")
+        value: dict[str, object] = {last: -1}
+        for table in reversed(tables):
+            value = {table: value}
+        path.write_text(json.dumps(value))
+        try:
+            load(path, {})
+            accepted.append(name)
+        except ConfigError as error:
+            if f"{name} must be" not in str(error):
+                accepted.append(name)
+    assert not accepted

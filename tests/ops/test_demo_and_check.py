@@ -8,6 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.support.command_line import check
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import running
 
@@ -43,6 +46,7 @@ def test_the_demo_shows_the_fact_crossing_from_one_model_to_the_other() -> None:
     assert "base_url=" in off
 
 
+@pytest.mark.slow
 def test_the_demo_falls_back_when_the_real_models_do_not_answer() -> None:
     """A key in the environment and no way to its provider."""
     done = run("demo", OPENAI_API_KEY="sk-nobody", OPENAI_BASE_URL="http://127.0.0.1:1/v1")
@@ -53,14 +57,15 @@ def test_the_demo_falls_back_when_the_real_models_do_not_answer() -> None:
 
 def test_check_says_what_is_right_in_one_line_each(tmp_path: Path, upstream: FakeModel) -> None:
     """And exits 0."""
-    done = run("check", "--config", config(tmp_path, model_list=[deployment("model-a", upstream.url)]))
-    assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
-    assert [line.split()[1] for line in done.stdout.splitlines()] == [
+    code, said = check(config(tmp_path, model_list=[deployment("model-a", upstream.url)]))
+    assert code == 0
+    assert [line.split()[1] for line in said.splitlines()] == [
         "server", "keys", "data", "format", "audit", "embedder", "queue", "store", "encryption", "model",
     ]  # fmt: skip
-    assert "not encrypted" in done.stdout
+    assert "not encrypted" in said
 
 
+@pytest.mark.slow
 def test_check_asks_a_running_writer(tmp_path: Path, upstream: FakeModel) -> None:
     """Beside a proxy that is up."""
     with running(tmp_path, {"model-a": upstream.url}):
@@ -71,12 +76,12 @@ def test_check_asks_a_running_writer(tmp_path: Path, upstream: FakeModel) -> Non
 
 def test_check_names_the_part_that_is_wrong(tmp_path: Path) -> None:
     """A provider that is not there, a directory that cannot be written, no model at all."""
-    done = run("check", "--config", config(tmp_path, model_list=[deployment("gone", "http://127.0.0.1:1/v1")]))
-    assert done.returncode == 1
-    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("WRONG")] == ["model"]
+    code, said = check(config(tmp_path, model_list=[deployment("gone", "http://127.0.0.1:1/v1")]))
+    assert code == 1
+    assert [line.split()[1] for line in said.splitlines() if line.startswith("WRONG")] == ["model"]
     (tmp_path / "file").write_text("")
-    done = run("check", "--config", config(tmp_path, data_dir=str(tmp_path / "file" / "data"), model_list=[]))
-    assert done.returncode == 1
-    wrong = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("WRONG")]
+    code, said = check(config(tmp_path, data_dir=str(tmp_path / "file" / "data"), model_list=[]))
+    assert code == 1
+    wrong = [line.split()[1] for line in said.splitlines() if line.startswith("WRONG")]
     assert wrong[0] == "data"
     assert wrong[-1] == "models"

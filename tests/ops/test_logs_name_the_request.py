@@ -61,6 +61,7 @@ def test_no_words_of_anybody_are_logged(logging_proxy: Proxy, user: str) -> None
     assert user not in text
 
 
+@pytest.mark.slow
 def test_the_usual_log_is_for_people(upstream: FakeModel, tmp_path: Path) -> None:
     """A request's id stands at the end of its lines; an answer that went well makes none."""
     with running(tmp_path, {"gone": GONE, "model-a": upstream.url}, keys=None) as plain, plain.client() as client:

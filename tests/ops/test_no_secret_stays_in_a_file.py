@@ -57,6 +57,7 @@ def learned(proxy: Proxy) -> None:
     eventually(lambda: re.search(r"^rememberd_queue_depth 0", httpx.get(f"{proxy.url}/metrics").text, re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_no_secret_is_in_a_file_before_or_after_it_was_learned(tmp_path: Path, upstream: FakeModel) -> None:
     """Of every kind; told in a chat, repeated by the model, or imported."""
     told = secrets()[::2]

@@ -20,6 +20,7 @@ def keys(folder: Path, *words: str) -> int:
     return main(["keys", *words, "--config", str(folder / "rememberd.yaml")])
 
 
+@pytest.mark.slow
 def test_the_first_key_takes_nothing_from_anyone(
     tmp_path: Path, upstream: FakeModel, capfd: pytest.CaptureFixture[str]
 ) -> None:

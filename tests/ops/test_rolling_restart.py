@@ -92,6 +92,7 @@ def test_every_process_is_replaced_without_a_failed_request_or_a_lost_turn(apart
         assert Counter(said_by(apart, each.user)) == Counter(each.said)
 
 
+@pytest.mark.slow
 def test_a_web_process_that_stops_says_so_before_it_refuses(apart: Apart) -> None:
     """After SIGTERM it is not ready, and still answers; each answer ends its connection, so that clients move on."""
     apart.start("writer")

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import PATIENCE, ask, entry
@@ -22,6 +23,7 @@ def free_port() -> int:
     return port
 
 
+@pytest.mark.slow
 def test_requests_during_the_start_wait_instead_of_failing(tmp_path: Path, upstream: FakeModel) -> None:
     """Each sent as soon as the port is open: a memory is added, listed and searched; a chat is answered, with memory
     or without; a command works on the store that is being opened."""

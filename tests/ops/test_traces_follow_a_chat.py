@@ -79,6 +79,7 @@ def _check_spans(received: Received, seen: list[str]) -> None:
     assert write.trace != TRACE
 
 
+@pytest.mark.slow
 def test_a_collector_that_is_away_is_in_nobodys_way(
     tmp_path: Path, upstream: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

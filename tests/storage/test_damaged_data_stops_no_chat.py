@@ -35,7 +35,7 @@ def _emptied(data: Path) -> None:
         # The writer opens the store before it meets the queue: until it ends for that, memories are recalled.
         pytest.param(_garbage, "queue.db", {"degraded", "hit"}, marks=pytest.mark.slow),
         (_cut, "embedded store failed", {"degraded"}),
-        (_emptied, "embedder.json", {"degraded"}),
+        pytest.param(_emptied, "embedder.json", {"degraded"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_damaged_file_stops_no_chat(

@@ -128,6 +128,7 @@ async def test_a_keyring_that_is_lost_while_it_is_used_is_not_made_anew(server: 
         assert (await keyring.own("ada")).open(sealed, "here") == b"I live in Oslo."
 
 
+@pytest.mark.slow
 def test_no_new_keyring_is_made_beside_old_memories(tmp_path: Path, qdrant_url: str) -> None:
     """Redis was emptied; the memories on the Qdrant server are still sealed with the old keys. The start is refused
     until the keyring is restored."""

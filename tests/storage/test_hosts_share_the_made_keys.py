@@ -52,6 +52,7 @@ def cli(host: Apart, *words: str) -> int:
     return main(["keys", *words, "--config", str(host.config)])
 
 
+@pytest.mark.slow
 def test_made_here_it_opens_there_and_revoked_there_it_is_refused_here(
     tmp_path: Path, upstream: FakeModel, capsys: pytest.CaptureFixture[str]
 ) -> None:

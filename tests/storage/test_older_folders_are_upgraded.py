@@ -28,6 +28,7 @@ def unpacked(version: str, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.slow
 def test_every_memory_of_an_older_folder_is_there(tmp_path: Path, upstream: FakeModel, version: str) -> None:
     """With all that it said, its deletions and its keys; new turns are learned beside them; the second start changes
     nothing."""

@@ -57,6 +57,7 @@ class Talk(threading.Thread):
 
 
 @pytest.mark.parametrize("number", KILLED_OR_HANGING)
+@pytest.mark.slow
 def test_no_turn_is_lost_or_doubled(tmp_path: Path, upstream: FakeModel, number: signal.Signals) -> None:
     """Chats go on while Redis is away; when it is back, everything said meanwhile is remembered, once, by itself."""
     with (

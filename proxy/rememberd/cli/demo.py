@@ -47,7 +47,7 @@ _REAL = {
     "ANTHROPIC_API_KEY": ("claude-haiku-4-5", "claude-sonnet-4-5"),
     "GEMINI_API_KEY": ("gemini-2.5-flash", "gemini-2.5-pro"),
 }
-_WAIT_SECONDS = 30
+_WAIT_SECONDS = 90
 _WORD_SECONDS = 0.02  # slow enough to be seen streaming
 
 
