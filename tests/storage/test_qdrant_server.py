@@ -276,6 +276,23 @@ def _chat_through_an_outage(
         assert not [line for line in proxy.log if "qd-s3cret" in line]
 
 
+async def test_the_memory_api_tells_no_address(tmp_path: Path, upstream: FakeModel, qdrant: QdrantDouble) -> None:
+    """Whoever has a key learns that it may be tried again; the log says where and why."""
+    await asyncio.to_thread(_ask_while_away, tmp_path, upstream, qdrant)
+
+
+def _ask_while_away(tmp_path: Path, upstream: FakeModel, qdrant: QdrantDouble) -> None:
+    memory = {"store": {"url": qdrant.url}}
+    with running(tmp_path, {"model-a": upstream.url}, memory=memory) as proxy, proxy.client("ann") as client:
+        qdrant.faults = Faults(disconnect="before")
+        for answer in (client.get("/v1/memories"), client.post("/v1/memories", json={"text": "I like tea."})):
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "memory_unavailable")
+            assert "127.0.0.1" not in answer.text
+            assert "try again" in answer.text
+        eventually(lambda: any(qdrant.url in line and "memory is unavailable" in line for line in proxy.log))
+        qdrant.faults = Faults()
+
+
 def _status(client: httpx.Client) -> str:
     """Of a question that was not asked before: the answer to that is kept."""
     answer = ask(client, f"In which city do I live? {uuid.uuid4().hex}")

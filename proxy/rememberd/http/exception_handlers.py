@@ -43,8 +43,12 @@ async def _upstream_unavailable(request: Request, error: Exception) -> Response:
 
 
 async def _memory_unavailable(request: Request, error: Exception) -> Response:
-    """Only the memory API fails closed; a chat never gets here."""
-    response = _error(request, 503, "memory_unavailable", f"{error}; try again")
+    """Only the memory API fails closed; a chat never gets here. The reason holds addresses of the operator's network,
+    so it goes into the log."""
+    log.warning("memory is unavailable: %s", error)
+    message = "memory does not answer, and nothing may have been changed; try again in a moment"
+    response = _error(request, 503, "memory_unavailable", message)
+    response.headers["X-Request-Id"] = REQUEST.get()
     response.headers["Retry-After"] = "1"
     return response
 
