@@ -88,8 +88,9 @@ class MemoryStore(Protocol):
     async def erase(self, user: str) -> int:
         """Delete everything of this user, in every scope, tombstones included. Returns the number of memories."""
 
-    async def spaces(self) -> list[Space]:
-        """The spaces that hold a memory, sorted. Only for commands of the operator: it reads across all users."""
+    async def spaces(self, user: str | None = None) -> list[Space]:
+        """The spaces that hold a memory, sorted, of one user; or of all, for commands of the operator: on a server
+        that reads every point, a page at a time."""
 
     async def ping(self) -> None:
         """Raises unless it can be read and written."""

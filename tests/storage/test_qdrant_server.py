@@ -16,6 +16,8 @@ import pytest
 from rememberd.cli.check import check
 from rememberd.errors import ConfigError, StoreUnavailable
 from rememberd.settings.schema import Memory, Settings, Store
+from rememberd.storage.qdrant import removals as qdrant_removals
+from rememberd.storage.qdrant import store as qdrant_store
 from rememberd.storage.qdrant.connection import Refused
 from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.types import Space
@@ -353,3 +355,25 @@ async def test_a_put_that_is_refused_takes_no_other_with_it(qdrant: QdrantDouble
     )
     assert [type(each) for each in results] == [type(None), type(None), Refused]
     assert sorted(await listed(store, ANN)) == ["first", "good"]
+
+
+async def test_no_answer_holds_all_of_anything(
+    qdrant: QdrantDouble, store: QdrantStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many memories there are: spaces, the points of a user to erase, and a listing come by pages."""
+    monkeypatch.setattr(qdrant_store, "_PAGE", 7)
+    monkeypatch.setattr(qdrant_removals, "_PAGE", 7)
+    people = [Space(f"user-{n:02}") for n in range(10)]
+    for person in people:
+        await store.put(person, [point(f"m{n}") for n in range(10)])
+    before = len(qdrant.requests)
+    assert await store.spaces() == people
+    assert len(await listed(store, people[0], limit=5)) == 10
+    assert await store.erase(people[3].user) == 10
+    assert await store.spaces() == people[:3] + people[4:]
+    limits = [body.get("limit", 0) for _, body in qdrant.requests[before:] if body]
+    assert max(limits) <= 7
+    assert not any("facet" in what for what, _ in qdrant.requests)
+    deleted = [len(body["points"]) for what, body in qdrant.requests if what.endswith("points/delete")]
+    assert sum(deleted) == 10
+    assert max(deleted) <= 7

@@ -121,9 +121,9 @@ class MemoryStoreFake:
                 del kept[space]
         return count
 
-    async def spaces(self) -> list[Space]:
+    async def spaces(self, user: str | None = None) -> list[Space]:
         self._check()
-        return sorted(space for space, points in self.points.items() if points)
+        return sorted(space for space, points in self.points.items() if points and user in (None, space.user))
 
     async def ping(self) -> None:
         self._check()

@@ -339,6 +339,8 @@ class StoreContract:
         await store.delete(Space("an", "nbob"), ["a"], at=NOW)
         await store.erase("bob")
         assert await store.spaces() == [Space('a","b', "c"), Space("ann", "bob"), ANN]
+        assert await store.spaces("ann") == [Space("ann", "bob"), ANN]
+        assert await store.spaces("bob") == []
 
     async def test_putting_a_deleted_id_brings_it_back(self, store: MemoryStore) -> None:
         """The tombstone is gone and the memory is whole again."""

@@ -101,8 +101,8 @@ async def _audits(
     await embedder.start()
     try:
         async with stores.for_command(settings, embedder, seal.store) as store:
-            for space in await store.spaces():
-                if user in (None, space.user) and scope in (None, space.scope):
+            for space in await store.spaces(user):
+                if scope in (None, space.scope):
                     repairs = await _repaired(store, embedder, records.queue, space) if fix else []
                     if repairs:
                         await records.block_cache.erase(space.user)

@@ -89,10 +89,9 @@ async def _store(settings: Settings, seal: Encryption) -> AsyncIterator[MemorySt
 async def _texts(store: MemoryStore, user: str) -> dict[str, str]:
     """By the label that stands for them in what is printed."""
     texts: dict[str, str] = {}
-    for space in await store.spaces():
-        if space.user == user:
-            memories, _ = await store.page(space, limit=_TEXTS, now=0, include_past=True)
-            texts |= {f"memory {memory.id[:8]}": memory.text for memory in memories}
+    for space in await store.spaces(user):
+        memories, _ = await store.page(space, limit=_TEXTS, now=0, include_past=True)
+        texts |= {f"memory {memory.id[:8]}": memory.text for memory in memories}
     return texts
 
 

@@ -166,7 +166,7 @@ async def _tell_or_adopt(settings: Settings, encryption: Encryption, user: str |
                 moved = await adopt(store, embedder, LOCAL.name, user, _now())
                 print(f"{moved} memories of `local` belong to {user} now", file=sys.stderr)
                 return
-            spaces = [space for space in await store.spaces() if space.user == LOCAL.name]
+            spaces = await store.spaces(LOCAL.name)
             held = sum([await store.count(space, now=_now(), include_past=True) for space in spaces])
     finally:
         embedder.close()

@@ -128,9 +128,9 @@ class SealedStore:
         """Deletes the points. The queue's `erase`, which comes before, has destroyed the key."""
         return await self.store.erase(self.keyring.owner(user))
 
-    async def spaces(self) -> list[Space]:
+    async def spaces(self, user: str | None = None) -> list[Space]:
         opened = []
-        for sealed in await self.store.spaces():
+        for sealed in await self.store.spaces(None if user is None else self.keyring.owner(user)):
             try:
                 opened.append(self.keyring.plain_space(sealed))
             except DecryptionError as error:  # from another keyring, or from before there was one

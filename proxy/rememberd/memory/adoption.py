@@ -18,9 +18,8 @@ async def adopt(store: MemoryStore, embedder: Embedder, old: str, new: str, at: 
     """Move all memories of the user `old` to the user `new`, scope by scope. Returns their number. A move that was
     cut short can be run again. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     moved = 0
-    for space in await store.spaces():
-        if space.user == old:
-            moved += await _move(store, embedder, space, space._replace(user=new), at)
+    for space in await store.spaces(old):
+        moved += await _move(store, embedder, space, space._replace(user=new), at)
     return moved
 
 

@@ -97,8 +97,8 @@ class DualWriteStore:
         await self.following.erase(user)
         return erased
 
-    async def spaces(self) -> list[Space]:
-        return await self.store.spaces()
+    async def spaces(self, user: str | None = None) -> list[Space]:
+        return await self.store.spaces(user)
 
     async def ping(self) -> None:
         await self.store.ping()

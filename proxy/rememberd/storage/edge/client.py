@@ -118,8 +118,8 @@ class EdgeClient:
         erased: int = await self._call("erase", user=user)
         return erased
 
-    async def spaces(self) -> list[Space]:
-        return [Space(*each) for each in await self._call("spaces")]
+    async def spaces(self, user: str | None = None) -> list[Space]:
+        return [Space(*each) for each in await self._call("spaces", user=user)]
 
     async def ping(self) -> None:
         await self._call("ping")

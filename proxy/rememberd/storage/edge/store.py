@@ -186,10 +186,11 @@ class EdgeStore:
             self._memories.clear()
             return count
 
-    async def spaces(self) -> list[Space]:
+    async def spaces(self, user: str | None = None) -> list[Space]:
         with _engine():
             hits = self._shard.facet(queries.all_spaces(limit=max(1, self._shard.info().points_count))).hits
-        return sorted(space_of(hit.value) for hit in hits if hit.count)  # it also lists values that are gone
+        spaces = [space_of(hit.value) for hit in hits if hit.count]  # it also lists values that are gone
+        return sorted(space for space in spaces if user in (None, space.user))
 
     async def size(self) -> int:
         with _engine():

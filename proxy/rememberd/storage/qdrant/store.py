@@ -147,11 +147,17 @@ class QdrantStore(ServerPoints):
     async def erase(self, user: str) -> int:
         return await self.removals.erase(await self.name(), user)
 
-    async def spaces(self) -> list[Space]:
-        points = await self.size()
-        asked = {"key": "space", "limit": max(1, points), "exact": True}
-        hits = (await self.ask("POST", "/facet", asked))["hits"]
-        return sorted(space_of(str(hit["value"])) for hit in hits if hit["count"])
+    async def spaces(self, user: str | None = None) -> list[Space]:
+        found: set[str] = set()
+        body: queries.Json = {"limit": _PAGE, "with_payload": ["space"]}
+        if user is not None:
+            body |= {"filter": queries.of_user(user)} | shard_key(self.shard_of(user))
+        following: Any = None
+        while True:
+            records, following = await self.scroll(body | {"offset": following})
+            found.update(each["payload"].get("space", "") for each in records)
+            if following is None:
+                return sorted(space_of(key) for key in found - {""})
 
     async def close(self) -> None:
         await self._batches.close()
