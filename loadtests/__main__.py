@@ -14,13 +14,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from loadtests import arms, plots, report, servers, units
+from loadtests import arms, overload, plots, report, servers, units
+from loadtests.against import compare, markdown
 from loadtests.attack.run import attack, safe, table
 from loadtests.faults import command as faults
 from loadtests.machine import cores, describe, stolen_seconds
+from loadtests.overload import SECONDS
 from loadtests.run import Bench, progress
-from loadtests.scenario import HERE, Scenario, load
+from loadtests.scenario import HERE, Arm, Scenario, load
 from loadtests.soak import soak
+from loadtests.verdict import busy_before, sentences
 from loadtests.workers import clients, embedder, models
 
 
@@ -48,8 +51,15 @@ def main() -> None:
         "--peer", action="append", default=[], metavar="NAME[=WHERE]",
         help="nginx, litellm=COMMAND, or NAME=URL of any proxy that knows the fake model's names",
     )  # fmt: skip
+    run.add_argument(
+        "--against", type=Path, metavar="FILE", help="the result.json of an earlier run, to compare with"
+    )
     run.add_argument("--soak", type=float, metavar="HOURS", help="one load for hours instead; is there a leak?")
     run.add_argument("--rate", type=float, default=20.0, help="requests/s of the soak")
+    over = commands.add_parser("overload", help="chats, recall and learning from 10 % to 300 % of capacity")
+    over.set_defaults(do=_overload)
+    over.add_argument("--seconds", type=float, default=SECONDS, help=f"of each step (default: {SECONDS:.0f})")
+    over.add_argument("--out", type=Path, default=Path("loadtests-report"), help="directory for overload.json")
     attacking = commands.add_parser("attack", help="everyone against everyone: does anybody get another's memories?")
     attacking.set_defaults(do=_attack)
     attacking.add_argument("--requests", type=int, default=100_000)
@@ -63,6 +73,14 @@ def main() -> None:
 
 def _units(arguments: argparse.Namespace) -> int:
     units.main(arguments.memories)
+    return 0
+
+
+def _overload(arguments: argparse.Namespace) -> int:
+    found = overload.overload(arguments.seconds)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "overload.json").write_text(json.dumps(found, indent=1) + "\n")
+    print(overload.table(found))
     return 0
 
 
@@ -83,11 +101,12 @@ def _measured_run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         result = _run(arguments, scenario, stack)
     (arguments.out / "result.json").write_text(json.dumps(result, indent=1))
-    print(f"\n{arguments.out}: result.json and, of a run, report.md, report.html and its plots", file=sys.stderr)
+    print(f"\n{arguments.out}: result.json and, of a run, report.md and report.html", file=sys.stderr)
     return 0
 
 
 def _run(arguments: argparse.Namespace, scenario: Scenario, stack: ExitStack) -> dict[str, Any]:
+    busy = busy_before()
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loadtests-")))
     use = cores(scenario.pinned)
     upstream = stack.enter_context(models(scenario.models, arguments.fake_port, use))
@@ -104,34 +123,40 @@ def _run(arguments: argparse.Namespace, scenario: Scenario, stack: ExitStack) ->
     bench = Bench(scenario, targets | more, stack.enter_context(clients(scenario.clients, use)), alone)
     if arguments.soak:
         return _soak(bench, arguments)
-    return _measure(bench, arguments.out)
+    return _measure(bench, arguments.out, busy, arguments.against)
 
 
-def _measure(bench: Bench, out: Path) -> dict[str, Any]:
+def _measure(bench: Bench, out: Path, busy: float, against: Path | None) -> dict[str, Any]:
     before = stolen_seconds()
     began = time.monotonic()
     rows = progress(bench.scenario, bench.run())
     stolen = (stolen_seconds() - before) / (time.monotonic() - began)
-    machine = describe() | {"stolen": round(stolen, 3)}
+    machine = describe() | {"stolen": round(stolen, 3), "busy_before": round(busy, 2)}
     summary = report.summarise(rows)
+    with_memories = [
+        arm.name for arm in bench.scenario.arms.values() if arm.memories and arm.store == "up" and _asks_memory(arm)
+    ]
+    verdict = sentences(summary, with_memories, machine)
     result = {
         "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "scenario": bench.scenario.name,
         "rounds": bench.scenario.rounds,
+        "verdict": verdict,
         "machine": machine,
         "summary": summary,
         "rows": [[measure, arm, number, figures] for measure, arm, number, figures in rows],
     }
     table = report.markdown(bench.scenario, summary, machine)
-    print(table)
-    (out / "report.md").write_text(table)
-    try:
-        pictures = plots.draw(summary, bench.scenario, out)
-    except ImportError as error:
-        print(f"no plots: {error}; `pip install rememberd[loadtests]`", file=sys.stderr)
-        pictures = []
-    (out / "report.html").write_text(plots.page(table, pictures, result))
+    if against is not None:
+        table += f"\n**Against {against.name}**\n\n" + markdown(compare(json.loads(against.read_text()), result))
+    print(" ".join(verdict) + "\n\n" + table)
+    (out / "report.md").write_text(" ".join(verdict) + "\n\n" + table)
+    (out / "report.html").write_text(plots.page(table, plots.pictures(summary, bench.scenario), result))
     return result
+
+
+def _asks_memory(arm: Arm) -> bool:
+    return arm.headers.get("x-memory", "on") in ("on", "read")
 
 
 def _soak(bench: Bench, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import cast
 import httptools
 import uvloop
 
-from loadtests.prompts import Prompt
+from loadtests.prompts import Prompt, user_name
 
 PATIENCE = 60.0  # seconds after the last request was due
 _SPIN_SECONDS = 0.001  # event loops sleep in whole milliseconds; the rest is waited for actively
@@ -44,6 +44,7 @@ class Job:
     rate: float | None = None
     connections: int = 1
     each: int = 0
+    users: int = 0  # that ask in turn, as `preload` names them; 0 = whom the headers name
 
 
 @dataclass
@@ -59,6 +60,7 @@ class Outcome:
     tokens: int = 0
     lost: int = 0  # tokens that did not come, or not in their order
     sent: int = 0
+    by_words: int = 0  # recalls that had no time for an embedding
     errors: Counter[str] = field(default_factory=Counter)
     memory: Counter[str] = field(default_factory=Counter)  # X-Memory-Status
 
@@ -66,6 +68,7 @@ class Outcome:
         for name in ("latency", "first", "late", "delay", "gap"):
             getattr(self, name).extend(getattr(other, name))
         self.tokens, self.lost, self.sent = self.tokens + other.tokens, self.lost + other.lost, self.sent + other.sent
+        self.by_words += other.by_words
         self.errors += other.errors
         self.memory += other.memory
 
@@ -101,6 +104,8 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if name.lower() == b"x-memory-status":
             self.outcome.memory[value.decode()] += 1
+        elif name.lower() == b"x-memory-recall":
+            self.outcome.by_words += 1
 
     def on_body(self, body: bytes) -> None:
         now = time.monotonic_ns()
@@ -192,6 +197,8 @@ class Load:
         lines = [f"POST {self.job.path} HTTP/1.1", f"host: {self.job.host}:{self.job.port}"]
         lines += ["content-type: application/json", f"content-length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in self.job.headers.items()]
+        if self.job.users:
+            lines.append(f"x-memory-user: {user_name(self.outcome.sent % self.job.users)}")
         return "\r\n".join([*lines, "\r\n"]).encode() + body
 
 

@@ -1,95 +1,112 @@
-"""The pictures, and the page that holds everything."""
+"""The pictures, as SVG within the page that holds everything: for light and dark screens, with no other file."""
 
 from __future__ import annotations
 
-import base64
 import html
-from pathlib import Path
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from loadtests.report import Summary
 from loadtests.run import LIMITS_MS
 from loadtests.scenario import Scenario
 
-_SIZE = (7.0, 3.4)  # inches, at 90 dots each: under 60 kB
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}pre{overflow-x:auto}"
-)
+WIDTH, LABELS, ROW, TOP = 760, 190, 22, 34  # pixels
+_NUMBERS = 70  # pixels right of the longest bar
+_FAR = 20.0  # from this ratio of largest to smallest on, the scale is logarithmic
+
+STYLE = """
+:root{color-scheme:light dark;--paper:#fff;--ink:#1c1c1e;--faint:#8a8a8e;--a:#2563a8;--b:#c2571a;--c:#3d8361;--d:#7a4fa3}
+@media (prefers-color-scheme:dark){:root{--paper:#18191b;--ink:#ececec;--faint:#9a9aa0;--a:#6fa8e8;--b:#f0935a;--c:#74c49a;--d:#b595dd}}
+body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;background:var(--paper);color:var(--ink)}
+table{border-collapse:collapse;display:block;overflow-x:auto}td,th{padding:.2rem .7rem;text-align:right;white-space:nowrap}
+td:first-child,th:first-child{text-align:left}tr+tr{border-top:1px solid color-mix(in srgb,var(--faint) 40%,transparent)}
+svg{max-width:100%;height:auto}svg text{fill:var(--ink);font:12px system-ui,sans-serif}.faint{fill:var(--faint)!important}
+.b0{fill:var(--a)}.b1{fill:var(--b)}.b2{fill:var(--c)}.b3{fill:var(--d)}.verdict{font-size:1.1em}
+"""  # noqa: E501 - one rule a line
 
 
-def draw(summary: Summary, scenario: Scenario, out: Path) -> list[Path]:
-    """Raises `ImportError` without matplotlib."""
-    import matplotlib
-
-    matplotlib.use("Agg")
+def pictures(summary: Summary, scenario: Scenario) -> list[str]:
     drawn = []
     for measure in scenario.measures:
         arms = {arm: figures for arm, figures in summary.get(measure.name, {}).items() if arm != "direct"}
         title = measure.title or measure.name
         if measure.load == "frontier":
-            drawn.append(_frontier(summary[measure.name], title, out / f"{measure.name}.png"))
+            names = [f"rps_p99_{limit}ms" for limit in LIMITS_MS]
+            drawn.append(bars(arms, names, title, "requests/s with a p99 of at most 5, 10, 50, 100 ms"))
         elif measure.stream:
-            drawn.append(_bars(arms, ("cpu_us_token",), title, "CPU µs a token", out / f"{measure.name}.png"))
+            drawn.append(bars(arms, ["cpu_us_token"], title, "CPU µs a token"))
         elif measure.load == "closed" and measure.connections > 1:
-            drawn.append(_bars(arms, ("rps",), title, "requests/s", out / f"{measure.name}.png"))
+            drawn.append(bars(arms, ["rps"], title, "requests/s"))
         elif any("added_p50" in figures for figures in arms.values()):
-            names = ("added_p50", "added_p95", "added_p99")
-            drawn.append(_bars(arms, names, title, "added ms", out / f"{measure.name}.png"))
-    return drawn
+            drawn.append(bars(arms, ["added_p50", "added_p95", "added_p99"], title, "added ms: p50, p95, p99"))
+    return [each for each in drawn if each]
 
 
-def _bars(arms: dict[str, dict[str, float]], names: tuple[str, ...], title: str, unit: str, path: Path) -> Path:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_SIZE, dpi=90, layout="constrained")
-    axes = figure.subplots()
-    height = 0.8 / len(names)
-    for number, name in enumerate(names):
-        places = [place + number * height for place in range(len(arms))]
-        values = [max(figures.get(name, 0.0), 0.0) for figures in arms.values()]
-        bars = axes.barh(places, values, height, label=name.removeprefix("added_"))
-        labels = [f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for value in values]
-        axes.bar_label(bars, labels, fontsize=7, padding=2)
-    axes.set_yticks([place + 0.4 - height / 2 for place in range(len(arms))], list(arms))
-    axes.invert_yaxis()
-    axes.set_xlabel(unit)
-    axes.set_title(title, fontsize=10)
-    axes.margins(x=0.12)
-    if len(names) > 1:
-        axes.legend(fontsize=8)
-    figure.savefig(path)
-    return path
-
-
-def _frontier(arms: dict[str, dict[str, float]], title: str, path: Path) -> Path:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_SIZE, dpi=90, layout="constrained")
-    axes = figure.subplots()
-    for arm, figures in arms.items():
-        rates = [figures[f"rps_p99_{limit}ms"] for limit in LIMITS_MS]
-        axes.plot(LIMITS_MS, rates, marker="o", label=arm)
-    axes.set_xscale("log")
-    axes.set_xticks(LIMITS_MS, [f"{limit}" for limit in LIMITS_MS])
-    axes.set_xlabel("99 % of answers within ms")
-    axes.set_ylabel("requests/s")
-    axes.set_ylim(bottom=0)
-    axes.set_title(title, fontsize=10)
-    axes.legend(fontsize=8)
-    figure.savefig(path)
-    return path
-
-
-def page(table: str, pictures: list[Path], result: dict[str, Any]) -> str:
-    """HTML that needs no other file."""
-    images = "\n".join(
-        f'<img alt="{html.escape(path.stem)}" src="data:image/png;base64,{_base64(path)}">' for path in pictures
+def bars(arms: Mapping[str, Mapping[str, float]], names: Sequence[str], title: str, unit: str) -> str:
+    """A row for each arm and figure. Peers that are far apart stand on one logarithmic scale. "" of no figures."""
+    rows = [(arm, place, figures.get(name, 0.0)) for arm, figures in arms.items() for place, name in enumerate(names)]
+    shown = [value for *_, value in rows if value > 0 and math.isfinite(value)]
+    if not shown:
+        return ""
+    logarithmic = max(shown) / min(shown) > _FAR
+    height = TOP + ROW * len(rows) + 8
+    scale = " (logarithmic)" if logarithmic else ""
+    head = (
+        f'<svg role="img" viewBox="0 0 {WIDTH} {height}" aria-label="{html.escape(title)}">'
+        f'<text x="0" y="14" font-weight="600">{html.escape(title)}</text>'
+        f'<text x="{WIDTH}" y="14" text-anchor="end" class="faint">{html.escape(unit + scale)}</text>'
     )
+    return head + "".join(_bars(rows, min(shown), max(shown), logarithmic)) + "</svg>"
+
+
+def _bars(rows: Sequence[tuple[str, int, float]], least: float, most: float, logarithmic: bool) -> Iterator[str]:
+    room, low = WIDTH - LABELS - _NUMBERS, 10 ** math.floor(math.log10(least))
+    for number, (arm, place, value) in enumerate(rows):
+        y = TOP + ROW * number
+        if not (value > 0 and math.isfinite(value)):
+            share = 0.0
+        elif logarithmic:
+            share = math.log(value / low) / math.log(most / low)
+        else:
+            share = value / most
+        width = max(1.0, share * room)
+        if place == 0:
+            yield f'<text x="{LABELS - 8}" y="{y + 14}" text-anchor="end">{html.escape(arm)}</text>'
+        yield f'<rect class="b{place % 4}" x="{LABELS}" y="{y + 3}" width="{width:.1f}" height="{ROW - 6}" rx="2"/>'
+        yield f'<text x="{LABELS + width + 5:.1f}" y="{y + 14}">{_number(value)}</text>'
+
+
+def page(markdown: str, drawn: Sequence[str], result: Mapping[str, Any]) -> str:
+    verdict = "".join(f"<p class=verdict>{_inline(each)}</p>" for each in result.get("verdict", ()))
     return (
-        f'<!doctype html><meta charset="utf-8"><title>rememberd load test</title><style>{_STYLE}</style>\n'
-        f"<h1>rememberd load test, {html.escape(result['at'])}</h1>\n<pre>{html.escape(table)}</pre>\n{images}\n"
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>rememberd load test</title><style>{STYLE}</style>\n"
+        f"<h1>rememberd load test, {html.escape(result['at'])}</h1>\n{verdict}\n"
+        + "\n".join(drawn)
+        + "\n".join(_blocks(markdown))
+        + "</html>\n"
     )
 
 
-def _base64(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode()
+def _blocks(markdown: str) -> Iterator[str]:
+    """The tables and lines of `report.markdown`."""
+    for block in re.split(r"\n{2,}", markdown):
+        lines = block.strip().split("\n")
+        if lines[0].startswith("|"):
+            cells = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines if "---" not in line]
+            cells[0] = [cell.strip() for cell in lines[0].strip().removeprefix("|").removesuffix("|").split(" | ")]
+            rows = ("".join(f"<td>{_inline(cell)}</td>" for cell in row) for row in cells)
+            yield "<table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
+        else:
+            yield "<p>" + "<br>".join(map(_inline, lines)) + "</p>"
+
+
+def _inline(text: str) -> str:
+    text = re.sub(r"\*\*?(.+?)\*\*?", r"<b>\1</b>", html.escape(text))
+    return re.sub(r"`(.+?)`", r"<code>\1</code>", text)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

@@ -12,7 +12,7 @@ from uuid import UUID
 import numpy as np
 import orjson
 
-from loadtests.prompts import memory
+from loadtests.prompts import USER, memory, user_name
 from loadtests.servers import CONFIG, Target, fetch
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.recall.block import line_cost
@@ -22,7 +22,6 @@ from rememberd.storage.edge.socket_protocol import socket_path
 from rememberd.types import Evidence, Memory, Point, Source, Space
 from rememberd.wiring.encryption import open_encryption
 
-USER = "load"
 LARGEST_IMPORT = 2_000  # through the API each memory is embedded: about 5 ms of CPU
 _BATCH = 500
 _REAL_VECTORS = 256  # sentences embedded for real; every memory's vector is one of them with noise
@@ -75,7 +74,7 @@ async def _fill(data: Path, memories: int, users: int) -> None:
             for start in range(0, memories, _BATCH):
                 user = start * users // memories
                 points = [maker.point(number) for number in range(start, min(start + _BATCH, memories))]
-                await store.put(Space(USER if user == 0 else f"{USER}-{user}"), points)
+                await store.put(Space(user_name(user)), points)
         await client.flush()
     finally:
         await client.close()

@@ -8,6 +8,7 @@ from typing import Literal
 
 import orjson
 
+USER = "load"
 _THINGS = (
     "kayak violin passport lantern bicycle teapot compass blanket camera ladder notebook umbrella telescope hammer"
     " suitcase thermos skateboard typewriter saddle accordion aquarium wheelbarrow projector keyboard trumpet kettle"
@@ -55,6 +56,11 @@ def question(chance: random.Random) -> str:
 def memory(chance: random.Random) -> str:
     colour, thing, place = _words(chance)
     return f"My {colour} {thing} number {chance.randrange(10**6)} is kept in the {place}, and I go there every week."
+
+
+def user_name(number: int) -> str:
+    """Of those whose memories `preload` puts into a store."""
+    return USER if number == 0 else f"{USER}-{number}"
 
 
 def _words(chance: random.Random) -> list[str]:

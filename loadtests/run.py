@@ -14,8 +14,7 @@ from loadtests import exposition
 from loadtests.client import Job, Outcome
 from loadtests.fake import behaviour
 from loadtests.machine import cpu_us, rss_mb
-from loadtests.preload import USER
-from loadtests.prompts import Prompt
+from loadtests.prompts import USER, Prompt
 from loadtests.scenario import Arm, Measure, Scenario
 from loadtests.servers import TRANSLATED, Target, stopped
 from loadtests.workers import Clients, Embed
@@ -45,7 +44,12 @@ class Bench:
                     arm = self.scenario.arms[name]
                     if arm.through == "embedder" and self.embed:
                         rate = measure.rate if measure.load == "open" else None
-                        yield measure.name, name, number, _figures(self.embed(measure.seconds, rate), measure.seconds)
+                        yield (
+                            measure.name,
+                            name,
+                            number,
+                            figures_of(self.embed(measure.seconds, rate), measure.seconds),
+                        )
                     elif name in self.targets:
                         yield measure.name, name, number, self.measured(measure, arm)
 
@@ -108,7 +112,7 @@ class Bench:
         cpu, began = cpu_us(target.pids), time.monotonic()
         outcome = self.clients.run(job)
         seconds, cpu = time.monotonic() - began, cpu_us(target.pids) - cpu
-        figures = _figures(outcome, seconds)
+        figures = figures_of(outcome, seconds) | {"open": float(job.rate is not None)}
         if target.pids:
             figures["cpu_us"] = cpu / max(1, len(outcome.latency))
             figures["core"] = cpu / 1e6 / seconds
@@ -148,7 +152,7 @@ class Bench:
             time.sleep(0.25)
 
 
-def _figures(outcome: Outcome, seconds: float) -> Figures:
+def figures_of(outcome: Outcome, seconds: float) -> Figures:
     done = len(outcome.latency)
     figures: Figures = {"n": done, "errors": sum(outcome.errors.values()), "rps": done / max(seconds, 1e-9)}
     for name, values in (("", outcome.latency), ("first_", outcome.first), ("late_", outcome.late)):

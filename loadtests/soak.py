@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from loadtests.machine import rss_mb
-from loadtests.preload import USER
+from loadtests.prompts import USER
 from loadtests.run import Bench
 from loadtests.scenario import Arm, Measure
 

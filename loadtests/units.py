@@ -21,8 +21,8 @@ import orjson
 from loadtests import servers
 from loadtests.exposition import drained
 from loadtests.machine import cores, cpu_us, describe, rss_mb
-from loadtests.preload import USER, through_store
-from loadtests.prompts import memory, question
+from loadtests.preload import through_store
+from loadtests.prompts import USER, memory, question
 from loadtests.servers import Target, free_port
 from loadtests.workers import models
 from rememberd.storage.redis.client import RedisClient

@@ -1,0 +1,134 @@
+"""A load test's report says first whether it may be trusted, and two runs are compared with intervals."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests import overload, plots
+from loadtests.against import compare, markdown
+from loadtests.scenario import HERE, load
+from loadtests.verdict import overload_sentences, sentences
+
+GOOD = {
+    "n": 100.0,
+    "open": 1.0,
+    "late_p99": 0.5,
+    "errors": 0.0,
+    "status_hit": 1.0,
+    "added_p50": 11.0,
+    "added_p99": 30,
+}
+IDLE = {"stolen": 0.0, "busy_before": 0.05}
+
+
+def test_a_good_run_is_valid_and_says_what_was_found() -> None:
+    trust, finding, advice = sentences({"steady": {"hit": GOOD}}, ["hit"], IDLE)
+    assert "This run is valid" in trust
+    assert "11.0 ms" in finding
+    assert "--against" in advice
+
+
+@pytest.mark.parametrize(
+    ("figures", "machine", "word"),
+    [
+        ({"late_p99": 40.0}, {}, "late"),
+        ({"errors": 3.0}, {}, "failed"),
+        ({"status_hit": 0.9}, {}, "hits"),
+        ({}, {"busy_before": 1.5}, "busy"),
+        ({}, {"stolen": 0.3}, "other guests"),
+    ],
+)
+def test_what_spoils_a_run_makes_it_invalid(figures: dict[str, float], machine: dict[str, float], word: str) -> None:
+    """A late sender, a busy machine, failed answers, or hits below 95 %."""
+    trust, _, advice = sentences({"steady": {"hit": GOOD | figures}}, ["hit"], IDLE | machine)
+    assert "*invalid*" in trust
+    assert word in trust
+    assert "Do not compare" in advice
+
+
+def test_a_sender_that_waits_for_the_server_is_not_late() -> None:
+    """In a closed loop a request is sent when the one before was answered."""
+    assert "valid" in sentences({"busy": {"hit": GOOD | {"late_p99": 40.0, "open": 0.0}}}, ["hit"], IDLE)[0]
+
+
+def run_of(rps: list[float]) -> dict[str, Any]:
+    return {"rows": [["busy", "off", number, {"rps": each}] for number, each in enumerate(rps)]}
+
+
+def test_a_difference_counts_when_its_interval_leaves_one_out() -> None:
+    """Three rounds of the same server differ by noise; a server that is a fifth slower does not."""
+    (same,) = compare(run_of([100, 103, 98]), run_of([101, 97, 104]))
+    assert not same.differs
+    (slower,) = compare(run_of([100, 103, 98]), run_of([81, 79, 83]))
+    assert (slower.differs, slower.verdict) == (True, "worse")
+    assert slower.low < 0.8 < slower.high
+    assert slower.sure == pytest.approx(0.9)
+    assert "| busy | off | rps | 0.81 |" in markdown([slower])
+
+
+def test_added_latency_is_compared_with_the_model_s_own_taken_off() -> None:
+    def run(hit: float) -> dict[str, Any]:
+        return {"rows": [["steady", arm, 0, {"p50": each}] for arm, each in (("direct", 1.0), ("hit", 1.0 + hit))]}
+
+    (ratio,) = compare(run(10.0), run(20.0))
+    assert (ratio.figure, ratio.ratio) == ("added_p50", pytest.approx(2.0))
+    assert ratio.sure == 0  # one round says nothing
+
+
+class _Checker(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        if tag not in ("meta", "br", "rect"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("svg", "text", "table", "tr", "h1"):
+            while self.open.pop() != tag:
+                pass
+
+
+def test_the_page_is_whole_and_loads_nothing() -> None:
+    """Bars as SVG, for dark screens too; servers that are far apart stand on one logarithmic scale."""
+    scenario = load(HERE / "default.yaml")
+    summary = {
+        measure.name: {
+            arm: GOOD | {"rps": 10.0 ** (1 + place), "cpu_us_token": 30.0} for place, arm in enumerate(arms)
+        }
+        for measure in scenario.measures
+        if (arms := [arm for arm in measure.arms if arm != "direct"])
+    }
+    drawn = plots.pictures(summary, scenario)
+    assert any("logarithmic" in each for each in drawn)
+    table = "Scenario `x`\n\n**Title**\n\n| | p50 | CPU |\n|---|---|---|\n| off | 1.0 | 2 |\n"
+    page = plots.page(table, drawn, {"at": "now", "verdict": ["This run is *invalid*: <b>.", "b", "c"]})
+    checker = _Checker()
+    checker.feed(page)
+    assert {"svg", "rect", "table"} <= checker.seen
+    assert "prefers-color-scheme:dark" in page
+    assert "<b>invalid</b>: &lt;b&gt;." in page
+    assert "src=" not in page
+    assert "href=" not in page
+
+
+def test_an_overload_report_names_up_to_where_it_holds(tmp_path: Path) -> None:
+    def row(share: float, degraded: float, errors: int = 0) -> dict[str, float]:
+        figures = {"share": share, "rps": 100 * share, "p50": 5.0, "p99": 9.0, "late_p99": 0.1, "learned_s": 60.0}
+        return figures | {"errors": errors, "status_hit": 1 - degraded, "status_degraded": degraded}
+
+    found = {"machine": {}, "busy_before": 0.0, "capacity_rps": 100.0}
+    found["rows"] = [row(0.5, 0.0), row(1.0, 0.001), row(3.0, 0.4, errors=7)]
+    found["verdict"] = overload_sentences(found)
+    said = overload.table(found)
+    assert "This run is valid" in said
+    assert "Up to 100% of capacity" in said
+    assert "7 fail" in said
+    assert "| 300% |" in said
