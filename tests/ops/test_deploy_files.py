@@ -10,12 +10,14 @@ import sys
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 import pytest
 import yaml
 
 from rememberd.settings.schema import load
+from rememberd.upstream.catalog import Catalog
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -54,6 +56,20 @@ def test_the_configurations_load(tmp_path: Path) -> None:
     chart = tmp_path / "chart.yaml"
     chart.write_text(yaml.safe_dump(read(CHART / "values.yaml")["config"]))
     assert load(chart, SECRETS).memory.queue.url == SECRETS["REDIS_URL"]
+
+
+def test_litellm_s_proxy_can_stand_behind() -> None:
+    """Clients' keys are passed on to where its command listens, and its models are in the format that we read too."""
+    front, text = load(DEPLOY / "litellm" / "rememberd.yaml", {}), (DEPLOY / "litellm" / "litellm.yaml").read_text()
+    assert front.upstreams is not None
+    assert urlsplit(front.upstreams[""]).port == int(re.findall(r"--port (\d+)", text)[0])
+    behind = yaml.safe_load(text)
+    environ = {"OPENAI_API_KEY": "sk-a", "ANTHROPIC_API_KEY": "sk-b"}
+    catalog = Catalog(behind["model_list"], environ)
+    assert {catalog.resolve(name).provider for name in ("gpt-4o", "claude")} == {"openai", "anthropic"}
+    assert catalog.ignored() == ""
+    for name in ("master_key", "database_url"):
+        assert behind["general_settings"][name].startswith("os.environ/")
 
 
 def test_compose_mounts_what_exists() -> None:
