@@ -171,3 +171,40 @@ async def test_a_turn_that_the_queue_refuses_is_a_dead_letter(
     assert queue.puts == ["turn-1", "turn-2", "turn-bad"]
     assert await outbox.spool.dead() == []
     await outbox.close()
+
+
+class Tardy(FileSpool):
+    """The append of "turn-2" returns long after its turn is in the file, as one that has to wait for the lock."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.may_return = asyncio.Event()
+
+    async def append(self, turn: Turn) -> int:
+        position = await super().append(turn)
+        if turn.id == "turn-2":
+            await self.may_return.wait()
+        return position
+
+
+async def test_a_turn_is_not_taken_for_another_that_stood_at_its_place(queue: Faulty, tmp_path: Path) -> None:
+    """Of two rounds of late turns, the second in the same places of the file: all are put."""
+    slow = Tardy(tmp_path / "spool")
+    outbox = Outbox(queue, slow, 10)
+    queue.open.clear()
+    first = [asyncio.create_task(outbox.put(turn(name))) for name in ("turn-1", "turn-2")]
+    async with asyncio.timeout(20):
+        while len(await spooled(tmp_path)) < 2:
+            await asyncio.sleep(0.01)
+    queue.open.set()
+    await emptied(outbox)
+    slow.may_return.set()
+    await asyncio.gather(*first)
+    queue.open.clear()
+    await outbox.put(turn("turn-3"))
+    assert outbox.behind
+    await outbox.put(turn("turn-4"))
+    queue.open.set()
+    await emptied(outbox)
+    assert set(queue.puts) == {f"turn-{n}" for n in range(1, 5)}
+    await outbox.close()

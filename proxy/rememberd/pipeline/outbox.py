@@ -37,7 +37,7 @@ class Outbox:
         self.queue, self.spool, self.deadline_ms = queue, spool, deadline_ms
         self._draining: asyncio.Task[None] | None = None
         self._adopting: asyncio.Task[None] | None = None
-        self._late: dict[int, asyncio.Task[None]] = {}  # puts under way of turns that are spooled too, by position
+        self._late: dict[str, asyncio.Task[None]] = {}  # puts under way of turns that are spooled too, by their id
         self._unsafe: set[asyncio.Task[None]] = set()  # turns that are on no disk
 
     @property
@@ -103,14 +103,18 @@ class Outbox:
             TURNS.labels("queued" if kept else "erased").inc()
 
     async def _append(self, turn: Turn, putting: asyncio.Task[None] | None) -> None:
+        if (
+            putting is not None
+        ):  # before the turn can be read: an entry that nobody takes would stand for another turn
+            self._late[turn.id] = putting
         try:
-            position = await self.spool.append(turn)
+            await self.spool.append(turn)
         except MemoryUnavailable as error:
+            self._late.pop(turn.id, None)
             log.error("a turn that the queue took too late could not be spooled either: %s", error)
             self._hold(self._retry(turn, putting))
             return
         if putting is not None:
-            self._late[position] = putting
             self._unsafe.discard(putting)
         if not self.behind:
             self._draining = asyncio.create_task(self._drain(self.spool))
@@ -138,16 +142,21 @@ class Outbox:
             found = await _insist(partial(spool.read, position))
             for batch in _one_of_each_user(found):
                 late = self._late if spool is self.spool else {}
-                await asyncio.gather(*(self._deliver(each, late.pop(each.start, None)) for each in batch))
+                await asyncio.gather(
+                    *(
+                        self._deliver(each.turn, late.pop(each.turn.id, None))
+                        for each in batch
+                        if each.turn is not None
+                    )
+                )
             if found:
                 position = found[-1].end
             elif await _insist(partial(spool.clear, position)):
                 return
 
-    async def _deliver(self, spooled: SpooledTurn, putting: asyncio.Task[None] | None) -> None:
-        if spooled.turn is None or (putting is not None and await _succeeds(putting)):
-            return
-        await _insist(partial(self._put, spooled.turn))
+    async def _deliver(self, turn: Turn, putting: asyncio.Task[None] | None) -> None:
+        if putting is None or not await _succeeds(putting):
+            await _insist(partial(self._put, turn))
 
 
 def _one_of_each_user(found: Sequence[SpooledTurn]) -> Iterator[list[SpooledTurn]]:
