@@ -262,7 +262,8 @@ class Deployment:
     `model_name` is what the client asked for, `upstream_model` what the provider calls it. `speaks` are the paths,
     relative to the API base, whose bytes the provider takes as they are. `timeout` is the longest silence of the
     provider, in seconds. `params` is the rest of `litellm_params`, for the translate lane. `local`: what is sent
-    there stays with the operator. `memory`: may it take part there?"""
+    there stays with the operator. `memory`: may it take part there? `may_speak` are paths of which only the server
+    itself knows whether it takes them."""
 
     model_name: str
     provider: str
@@ -275,6 +276,7 @@ class Deployment:
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     local: bool = False
     memory: bool = True
+    may_speak: frozenset[str] = frozenset()
 
     @property
     def priced(self) -> str:

@@ -67,7 +67,8 @@ class ObjectOwners:
         self, path: str, deployment: Deployment, principal: Principal, identity: Identity | None
     ) -> OnEnd | None:
         """What is to be called with the good answer to a POST to `path`; None if it makes no object of a user's."""
-        if path not in (RESPONSES, CONVERSATIONS) or identity is None or not _has_objects(deployment):
+        natively = deployment.lane(path) == "bytes"  # a translation invents its ids
+        if path not in (RESPONSES, CONVERSATIONS) or identity is None or not natively:
             return None
         if not is_shared([deployment], principal, self.auth, self.catalog):
             return None
@@ -89,8 +90,8 @@ class ObjectOwners:
 
 
 def _has_objects(deployment: Deployment) -> bool:
-    """Is it asked in its own words, so that the ids are the provider's?"""
-    return RESPONSES in deployment.speaks
+    """May it store responses?"""
+    return RESPONSES in deployment.speaks | deployment.may_speak
 
 
 def _key(space: Space, deployment: Deployment, id: str) -> bytes:

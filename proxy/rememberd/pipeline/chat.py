@@ -189,7 +189,9 @@ class Chat:
         """Those of the model. A Responses request may name none (a stored `prompt` holds it): then the only provider
         of that dialect is asked."""
         unnamed = dialect.PATH == RESPONSES and "model" not in body
-        if unnamed and (only := self.catalog.sole_deployment(principal, lambda each: RESPONSES in each.speaks)):
+        if unnamed and (
+            only := self.catalog.sole_deployment(principal, lambda each: RESPONSES in each.speaks | each.may_speak)
+        ):
             return [only]
         return self.catalog.targets(json_body.model(body), principal)
 

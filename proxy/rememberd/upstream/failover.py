@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from prometheus_client import Counter
 
-from rememberd.errors import UpstreamUnavailable
+from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.ports import Reply, Upstream
 from rememberd.types import Deployment
 
 REST_SECONDS = 30.0  # how long a deployment that failed is asked last; its own Retry-After wins
 _LONGEST_REST_SECONDS = 300.0
+
+_NO_SUCH_PATH = (404, 405, 501)
 
 log = logging.getLogger("rememberd.failover")
 _failed = Counter("rememberd_upstream_failures", "Deployments that did not answer, or with 429 or 5xx.", ["provider"])
@@ -63,15 +66,46 @@ class Failover:
         headers: Sequence[tuple[str, str]],
         method: str,
     ) -> UpstreamResponse:
-        lane = self._lanes[deployment.lane(path)]
+        native = path.partition("?")[0]
         try:
-            reply = await lane.send(deployment, path, body(deployment), headers, method=method)
+            if native in deployment.may_speak:
+                speaking = replace(deployment, speaks=deployment.speaks | {native})
+                answered = await self._send(speaking, path, body, headers, method)
+                if answered.reply.status in _NO_SUCH_PATH:
+                    answered = await self._translated(answered, deployment, path, body, headers, method)
+            else:
+                answered = await self._send(deployment, path, body, headers, method)
         except UpstreamUnavailable:
             self._rest(deployment, REST_SECONDS)
             raise
-        if _is_failure(reply.status):
-            self._rest(deployment, _retry_after(reply))
-        return UpstreamResponse(deployment, reply)
+        if _is_failure(answered.reply.status):
+            self._rest(deployment, _retry_after(answered.reply))
+        return answered
+
+    async def _send(
+        self,
+        deployment: Deployment,
+        path: str,
+        body: Callable[[Deployment], bytes],
+        headers: Sequence[tuple[str, str]],
+        method: str,
+    ) -> UpstreamResponse:
+        lane = self._lanes[deployment.lane(path)]
+        return UpstreamResponse(
+            deployment, await lane.send(deployment, path, body(deployment), headers, method=method)
+        )
+
+    async def _translated(self, refused: UpstreamResponse, deployment: Deployment, *request: Any) -> UpstreamResponse:
+        """From a server without the path; what cannot be translated gets that server's own answer."""
+        try:
+            answered = await self._send(deployment, *request)
+        except RequestError:
+            return refused
+        except BaseException:
+            await refused.reply.close()
+            raise
+        await refused.reply.close()
+        return answered
 
     def _rest(self, deployment: Deployment, seconds: float) -> None:
         _failed.labels(deployment.provider).inc()

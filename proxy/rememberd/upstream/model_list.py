@@ -10,7 +10,15 @@ from rememberd.errors import ConfigError
 from rememberd.types import DIALECT_PATHS, Deployment
 from rememberd.upstream.http_client import address
 from rememberd.upstream.litellm_params import validate, without_effect
-from rememberd.upstream.providers import OPENAI_COMPATIBLE, TRANSLATED, default_base, default_key, infer, speaks
+from rememberd.upstream.providers import (
+    OPENAI_COMPATIBLE,
+    TRANSLATED,
+    default_base,
+    default_key,
+    infer,
+    may_speak,
+    speaks,
+)
 
 Params = Mapping[str, Any]
 
@@ -60,7 +68,8 @@ def deployment(name: str, params: Params, environ: Mapping[str, str]) -> Deploym
     provider, model = _provider(params["model"], given, params.get("custom_llm_provider"))
     base = given or default_base(provider, environ)
     usual = speaks(provider, elsewhere=bool(given))
-    spoken = _endpoints(params.get(_ENDPOINTS), given if usual else None) or usual
+    listed = _endpoints(params.get(_ENDPOINTS), given if usual else None)
+    spoken = listed or usual
     validate(params)
     if spoken and not base:
         raise ConfigError(f"{provider}/{model}: api_base is missing")
@@ -80,6 +89,7 @@ def deployment(name: str, params: Params, environ: Mapping[str, str]) -> Deploym
         params={key: value for key, value in params.items() if key not in _TAKEN},
         local=_switch(params, _LOCAL, default=False),
         memory=_switch(params, _MEMORY, default=True),
+        may_speak=may_speak(provider) - spoken if given and not listed else frozenset(),
     )
 
 

@@ -124,6 +124,12 @@ def speaks(provider: str, *, elsewhere: bool) -> frozenset[str]:
     return _CHAT if elsewhere and provider == "openai" else known.speaks
 
 
+def may_speak(provider: str) -> frozenset[str]:
+    """The dialects that a server at an operator's address may take besides: it is asked, and translated to if it has
+    no such path."""
+    return OPENAI_COMPATIBLE[provider].speaks if provider == "openai" else frozenset()
+
+
 def default_key(provider: str, environ: Mapping[str, str]) -> str | None:
     known = OPENAI_COMPATIBLE.get(provider)
     names = known.keys if known else TRANSLATED.get(provider, ())
