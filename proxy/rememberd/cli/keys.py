@@ -73,6 +73,7 @@ class _Duration(click.ParamType[int]):
 @click.option("--model", "models", multiple=True, help="a model that it may use, * for any text; repeatable")
 @click.option("--scope", "scopes", multiple=True, help="a scope that it may name; repeatable")
 @click.option("--requests-per-minute", type=int, metavar="N", help="how many requests it may make")
+@click.option("--tokens-per-day", type=int, metavar="N", help="how many tokens it may use a day, in and out")
 @click.option("--expires-at", metavar="TIME", help="when it ends, such as 2027-01-31, UTC")
 @click.option(
     "--adopt-local", is_flag=True, help="create: move the memories of `local`, the user without a key, to --user"
