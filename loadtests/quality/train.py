@@ -31,9 +31,10 @@ FILES = {  # where the product reads them
     "requests": _PACKAGE / "dialects/side_tasks.json",
 }
 NONE = "none"  # the label of texts that are none of the others
-BUCKETS = 1 << 15
+BUCKETS = 1 << 16
 STRENGTH = 10.0  # scikit-learn's C
 FOLDS = 5
+_LEAST = 1.0  # weights below it, in units of the file, are left out: half of them, and they decide nothing
 _MOST = 31  # the largest weight in the file; finer ones change no decision and do not compress
 
 
@@ -63,7 +64,7 @@ def matrix(texts: Sequence[str]) -> csr_matrix:
 
 
 def model() -> LogisticRegression:
-    return LogisticRegression(C=STRENGTH, max_iter=1000)
+    return LogisticRegression(C=STRENGTH, max_iter=300, tol=1e-3)
 
 
 def train(found: Sequence[Example]) -> TextClassifier:
@@ -72,6 +73,7 @@ def train(found: Sequence[Example]) -> TextClassifier:
     if len(fitted.classes_) == 2:  # scikit-learn gives the second label's alone
         weights, bias = np.vstack([-weights / 2, weights / 2]), np.array([-bias[0] / 2, bias[0] / 2])
     scale = np.abs(weights).max(axis=1) / _MOST
+    weights[np.abs(weights) < _LEAST * scale[:, None]] = 0
     whole = np.rint(weights.T / scale).astype(np.int8)
     return TextClassifier(tuple(fitted.classes_), whole, scale.astype(np.float32), bias.astype(np.float32))
 

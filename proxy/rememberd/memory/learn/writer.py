@@ -173,7 +173,7 @@ class Writer:
         exchange = await asyncio.to_thread(episode, turn)
         ids = await self._write(turn, [exchange])
         for extractor in self.extractors:
-            stated = await extractor.facts(turn) or await correction(self.store, turn)
+            stated = await correction(self.store, turn) or await extractor.facts(turn)
             if found := await asyncio.to_thread(facts, turn, stated):
                 ids += await self._write(turn, found)
         await self._keep_private(turn, ids)

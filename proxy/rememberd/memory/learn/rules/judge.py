@@ -1,0 +1,61 @@
+"""Does a sentence state something about the person who typed it, and of what kind? A classifier's judgement.
+
+It has learned from labelled sentences (`loadtests/quality/corpora/statements_*.tsv`), so it knows what people write
+in any form, where rules know only the forms that they name. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from rememberd.text_classifier import TextClassifier
+
+_WEIGHTS = Path(__file__).with_name("statements.json")
+_NOT_ONE = ("none", "play")  # the labels of what is no statement, and of what begins a game, a story or a supposition
+_PART_ENDS = re.compile(r"\s*[,，、;:–—]\s*|\s+-\s+")
+_SHORTEST = 6  # characters of a part
+_SHORTEST_TAIL = 12  # what is shorter goes with the words before it
+_PLAY = 0.35  # chosen on the labelled turns
+
+
+class Judgement(NamedTuple):
+    """`kind` is the likeliest label of a statement: home, family, health, diet, work, study, possession, plan, event,
+    preference, identity or instruction. `sure`: the probability that it is a statement at all; `play`: that it makes
+    fiction of what stands around it."""
+
+    kind: str
+    sure: float
+    play: float
+
+
+@cache
+def _classifier() -> TextClassifier:
+    return TextClassifier.load(_WEIGHTS)
+
+
+@lru_cache(maxsize=256)
+def judge(sentence: str) -> Judgement:
+    found = _classifier().probabilities(sentence)
+    kinds = {label: each for label, each in found.items() if label not in _NOT_ONE}
+    return Judgement(max(kinds, key=lambda label: kinds[label]), sum(kinds.values()), found["play"])
+
+
+def makes_play(sentence: str) -> bool:
+    """Does it make fiction of what stands around it, as a whole or by its last part: "…, who sang that?"."""
+    *_, last = [0, *(found.end() for found in _PART_ENDS.finditer(sentence))]
+    parts = [sentence, *([sentence[last:]] if len(sentence) - last >= _SHORTEST_TAIL else [])]
+    return any(_PLAY <= judge(part).play > judge(part).sure for part in dict.fromkeys(parts))
+
+
+def judge_beginning(sentence: str) -> Judgement:
+    """Of the sentence, or of the words before one of its commas where that is surer: "I'm vegan, what can I eat"."""
+    ends = [found.start() for found in _PART_ENDS.finditer(sentence) if found.start() >= _SHORTEST]
+    parts = [sentence[:end] for end in ends[:4]]
+    whole = [] if sentence.rstrip().endswith(("?", "？")) else [sentence]
+    return max((judge(part) for part in [*whole, *parts]), key=lambda each: each.sure, default=_NOTHING)
+
+
+_NOTHING = Judgement("identity", 0.0, 0.0)
