@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -101,13 +102,14 @@ class Deployment:
     @classmethod
     @asynccontextmanager
     async def scaled(cls, folder: Path) -> AsyncIterator[Self]:
-        """Two web and two writer processes on Redis and a Qdrant server's stand-in. Raises `Skipped`."""
+        """Two web and two writer processes on Redis and a stand-in for two Qdrant nodes. Raises `Skipped`."""
         if shutil.which("redis-server") is None:
             raise Skipped("redis-server is not installed")
         async with cls(folder)._running() as here:
             redis = await here._redis()
-            here.qdrant = await here._qdrant()
-            await here._open({"store": {"url": here.qdrant}, "queue": {"url": redis}}, writers=2)
+            addresses = await here._qdrant()
+            here.qdrant = addresses[0]
+            await here._open({"store": {"url": addresses}, "queue": {"url": redis}}, writers=2)
             yield here
 
     @classmethod
@@ -132,6 +134,12 @@ class Deployment:
         """Of the Qdrant server: the fields of `tests.support.qdrant_double.Faults`; none ends them."""
         async with aiohttp.ClientSession() as session:
             await session.put(f"{self.qdrant}/double/faults", json=faults)
+
+    async def node(self, number: int, lags: bool = False, **faults: Any) -> None:
+        """Of one of the Qdrant server's nodes; without `lags` it becomes equal to the other."""
+        async with aiohttp.ClientSession() as session:
+            body = {"faults": faults or None, "lags": lags}
+            await session.put(f"{self.qdrant}/double/nodes/{number}", json=body)
 
     async def wait_ready(self) -> None:
         """All web processes, all their parts. Raises `TimeoutError`."""
@@ -182,11 +190,12 @@ class Deployment:
         self.processes["redis"] = Kept(argv, self.folder / "redis.log")
         return f"redis://127.0.0.1:{port}/0"
 
-    async def _qdrant(self) -> str:
-        port = str(free_port())
-        argv = [sys.executable, "-m", "tests.support.qdrant_double", "--port", port]
+    async def _qdrant(self) -> list[str]:
+        """The addresses of its two nodes."""
+        port = _two_free_ports()
+        argv = [sys.executable, "-m", "tests.support.qdrant_double", "--port", str(port), "--nodes", "2"]
         self.processes["qdrant"] = Kept(argv, self.folder / "qdrant.log")
-        return f"http://127.0.0.1:{port}"
+        return [f"http://127.0.0.1:{each}" for each in (port, port + 1)]
 
     def _preload(self) -> None:
         """Libraries that stand between a process and its clock and disk; each reads a number from a file."""
@@ -231,6 +240,14 @@ async def _status(session: aiohttp.ClientSession, url: str) -> str:
         return "slow"
     except aiohttp.ClientError:
         return "away"
+
+
+def _two_free_ports() -> int:
+    """The first of two that follow each other."""
+    while True:
+        port = free_port()
+        with suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
+            return port
 
 
 @contextmanager

@@ -18,7 +18,10 @@ Strike = Callable[[Deployment, float], Awaitable[None]]
 LATE = 'rememberd_queue_puts_total{outcome="late"}'
 DEGRADED = 'rememberd_recall_total{status="degraded"}'
 REFUSED = "rememberd_qdrant_errors_total"
+FAILOVERS = "rememberd_qdrant_failovers_total"
 AGE = "rememberd_queue_age_seconds"
+
+_STALE_S = 12.0  # as long as a node that hung served old points (measured with Qdrant 1.19)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,26 @@ def _qdrant(**faults: object) -> Strike:
         await deployment.faults()
 
     return strike
+
+
+def _qdrant_node(**faults: object) -> Strike:
+    """One of two nodes; back, it has for some seconds what it had before."""
+
+    async def strike(deployment: Deployment, seconds: float) -> None:
+        await deployment.node(1, lags=True, **faults)
+        await asyncio.sleep(seconds)
+        await deployment.node(1, lags=True)
+        await asyncio.sleep(min(_STALE_S, seconds))
+        await deployment.node(1)
+
+    return strike
+
+
+async def _qdrant_rolled(deployment: Deployment, seconds: float) -> None:
+    for number in (0, 1, 0, 1):
+        await deployment.node(number, lags=True, disconnect="before")
+        await asyncio.sleep(seconds / 4)
+        await deployment.node(number)
 
 
 async def _writers_killed(deployment: Deployment, seconds: float) -> None:
@@ -134,6 +157,12 @@ FAULTS = {
         Fault("qdrant-cuts", "Qdrant works, then cuts half the connections", _qdrant(disconnect="after", share=0.5),
               REFUSED),
         Fault("qdrant-drips", "Qdrant's answers drip, two seconds each", _qdrant(drip=0.2), DEGRADED),
+        Fault("qdrant-node-killed", "one of two Qdrant nodes cuts all connections, then is stale",
+              _qdrant_node(disconnect="before"), FAILOVERS),
+        Fault("qdrant-node-hangs", "one of two Qdrant nodes hangs, then is stale", _qdrant_node(delay=3600.0),
+              FAILOVERS),
+        Fault("qdrant-node-stale", "one of two Qdrant nodes answers with what it had", _qdrant_node(), FAILOVERS),
+        Fault("qdrant-rolled", "each Qdrant node in turn away, twice", _qdrant_rolled, FAILOVERS),
         Fault("network-cut", "nothing comes back from Qdrant", _qdrant_cut, DEGRADED),
         Fault("writers-killed", "of two writers, one killed every few seconds", _writers_killed, AGE, seconds=120),
         Fault("one-user", "one user only, one of two writers hangs", _one_writer_hangs, AGE, seconds=60, movers=True,

@@ -7,7 +7,8 @@ In a test, in a thread of its own:
 
 As a process, `python -m tests.support.qdrant_double --port 6333`, controlled by `PUT /double/faults` with the fields
 of `Faults` in JSON (`{}`: none) and `DELETE /double/data`; `GET /double/requests` counts what was asked, by method
-and path.
+and path. With `--nodes 2` it is a cluster of two addresses, on this port and the next; `PUT /double/nodes/1` with
+`{"faults": {…} or null, "lags": true or false}` is about one of them.
 
 What the server has and local mode lacks is here: payload indexes and a strict mode that wants them, shard keys,
 versions without an IDF of one's own.
@@ -226,6 +227,7 @@ class QdrantDouble:
 
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_put("/double/faults", self._set_faults)
+        app.router.add_put("/double/nodes/{number}", self._set_node)
         app.router.add_get("/double/requests", self._count_requests)
         app.router.add_delete("/double/data", self._forget)
         app.router.add_route("*", "/{path:.*}", handle)
@@ -237,6 +239,15 @@ class QdrantDouble:
 
     async def _set_faults(self, request: web.Request) -> web.Response:
         self.faults = Faults(**await request.json())
+        return web.json_response({})
+
+    async def _set_node(self, request: web.Request) -> web.Response:
+        node, body = self.nodes[int(request.match_info["number"])], await request.json()
+        node.faults = None if body["faults"] is None else Faults(**body["faults"])
+        if body["lags"]:
+            node.lags = True
+        else:
+            await node.catch_up()
         return web.json_response({})
 
     async def _count_requests(self, request: web.Request) -> web.Response:

@@ -126,6 +126,7 @@ class RecentChanges:
         """`forget` is called for each point that changed, for whoever has kept something of it."""
         self.shared, self._forget = shared, forget
         self._users: OrderedDict[str, UserChanges] = OrderedDict()
+        self._reached = True  # what is logged once is not logged at every read
 
     async def of(self, user: str) -> tuple[UserChanges, bool]:
         """And whether these are all there are: False while the log cannot be reached."""
@@ -137,9 +138,11 @@ class RecentChanges:
                 if known.place == begin:  # nobody else has read meanwhile
                     break
         except QueueUnavailable as error:
-            log.warning("recent changes of other processes are not known: %s", error)
+            if self._reached:
+                log.warning("recent changes of other processes are not known: %s", error)
+            self._reached = False
             return known, False
-        known.place = place
+        self._reached, known.place = True, place
         self._learn(known, changes)
         return known, True
 

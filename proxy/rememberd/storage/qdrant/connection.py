@@ -27,6 +27,7 @@ _AGAIN_S = 0.1  # while a collection is being made
 _BEING_MADE = b"0 of 0 read operations"
 
 failures = Counter("rememberd_qdrant_errors_total", "Calls that the Qdrant server refused or left unanswered")
+failovers = Counter("rememberd_qdrant_failovers_total", "Requests that another address had to answer as well")
 
 
 class Refused(StoreUnavailable):
@@ -107,6 +108,7 @@ class Connection:
             while True:
                 if waiting:
                     node = waiting.pop(0)
+                    failovers.inc(len(waiting) + 1 < len(self.nodes.all))
                     asked[asyncio.create_task(self._answer(node, request))] = node
                 patience = request.patience if waiting else None
                 done, _ = await asyncio.wait(asked, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
@@ -117,10 +119,10 @@ class Connection:
                         for slow in asked.values():
                             slow.leave_out()
                         return task.result()
-                    if not isinstance(error, Refused):
-                        node.leave_out()
-                    elif error.is_final:
+                    if isinstance(error, Refused) and error.is_final:
                         raise error
+                    if not isinstance(error, Refused) or error.status == 503:
+                        node.leave_out()
                     if not waiting and not asked:
                         raise error
         finally:

