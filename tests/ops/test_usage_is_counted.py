@@ -141,7 +141,8 @@ def test_only_the_admin_key_opens_it_and_bad_questions_are_named(counted: Proxy)
     ],
 )
 def test_tokens_are_read_in_each_dialect(answer: dict[str, Any], tokens: Tokens | None) -> None:
-    assert said(json.dumps(answer).encode()) == tokens
+    usage = answer if "text" in answer or "eval_count" in answer else {"usage": answer}
+    assert said(json.dumps({"choices": [], **usage}).encode()) == tokens
 
 
 def test_a_stream_that_says_nothing_is_estimated_by_its_events() -> None:

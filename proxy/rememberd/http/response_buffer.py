@@ -41,8 +41,9 @@ class ResponseBuffer:
         return plain
 
     def ends(self) -> bytes:
-        """The beginning and the end, where an answer tells what it cost. What is in both is there twice."""
-        return self._first[:_END_BYTES] + b"".join(self._last)[-2 * _END_BYTES :]
+        """The beginning and the end, where an answer tells what it cost. What is in both may be there twice."""
+        end = b"".join(self._last)[-2 * _END_BYTES :]
+        return end if self._last and self._first is self._last[0] else self._first[:_END_BYTES] + end
 
 
 def _inflater(encoding: str) -> Callable[[bytes], bytes]:

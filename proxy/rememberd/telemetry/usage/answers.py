@@ -10,6 +10,7 @@ _SAID = re.compile(
     rb'"(prompt_tokens|input_tokens|prompt_eval_count|completion_tokens|output_tokens|eval_count|cached_tokens'
     rb'|cache_read_input_tokens|cache_creation_input_tokens)":\s*(\d{1,12})'
 )
+_NEAR = (b'"usage"', b'"prompt_eval_count"', b'"eval_count"')  # looked for first: a pattern takes 20 µs for a page
 _BYTES_A_TOKEN = 4  # of a request, where no answer tells; of JSON around English text
 _EVENT = b"data:"
 
@@ -26,8 +27,11 @@ class Tokens(NamedTuple):
 
 def said(answer: bytes) -> Tokens | None:
     """None if the answer does not say. A stream counts up: the largest number holds."""
+    begin = next((at for at in map(answer.find, _NEAR) if at >= 0), -1)
+    if begin < 0:
+        return None
     found: dict[bytes, int] = {}
-    for name, number in _SAID.findall(answer):
+    for name, number in _SAID.findall(answer, begin):
         found[name] = max(found.get(name, 0), int(number))
 
     def first(*names: bytes) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import Counter
 
@@ -30,21 +30,29 @@ class UsageMeter:
     def __init__(self, store: UsageStore) -> None:
         self.store = store
         self.limited = False
-        self._counted: dict[UsageKey, Counts] = {}
+        self._counted: dict[UsageKey, list[int]] = {}  # in the order of `FIELDS`
         self._spent: tuple[str, dict[str, int]] = ("", {})
 
     def note(self, principal: Principal, user: str, deployment: Deployment, tokens: Tokens, memory: int) -> None:
         """One answered request."""
         at = UsageKey(today(), principal.name, user, deployment.model_name, deployment.priced)
-        counts = Counts(1, int(tokens.estimated), tokens.input, tokens.cached, tokens.output, memory)
-        self._counted[at] = self._counted.get(at, Counts()) + counts
+        self._add(at, (1, tokens.estimated, tokens.input, tokens.cached, tokens.output, memory, 0))
         self.limited = self.limited or principal.tokens_per_day is not None
+
+    def _add(self, at: UsageKey, counts: Sequence[int]) -> None:
+        counted = self._counted.get(at)
+        if counted is None:
+            self._counted[at] = list(counts)
+            return
+        for place, count in enumerate(counts):
+            counted[place] += count
 
     def spent(self, key: str) -> int:
         """Tokens of this day, in and out: of all processes as of a second ago, and of this one until now."""
         day, by_key = self._spent
         now = today()
-        own = sum(each.input + each.output for at, each in self._counted.items() if (at.day, at.key) == (now, key))
+        counted = (Counts(*each) for at, each in self._counted.items() if (at.day, at.key) == (now, key))
+        own = sum(each.input + each.output for each in counted)
         return own + (by_key.get(key, 0) if day == now else 0)
 
     async def run(self) -> None:
@@ -58,13 +66,14 @@ class UsageMeter:
 
     async def flush(self) -> None:
         """Raises `QueueUnavailable`; then nothing is lost, and the next flush adds it."""
-        counted, self._counted = self._counted, {}
+        counted = {at: Counts(*counts) for at, counts in self._counted.items()}
+        self._counted = {}
         if counted:
             try:
                 await self.store.add(counted)
             except QueueUnavailable:
                 for at, counts in counted.items():
-                    self._counted[at] = self._counted.get(at, Counts()) + counts
+                    self._add(at, counts.values())
                 raise
             _observe(counted)
         if self.limited:
