@@ -12,7 +12,7 @@ import pytest
 
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.embedding.indexing import to_point
-from rememberd.memory.recall.recall import Recall
+from rememberd.memory.recall.recall import Recall, Recalled
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.types import Evidence, Memory, Source, Space
 
@@ -53,3 +53,25 @@ async def test_questions_about_a_time(recall: Recall) -> None:
         if row["expect"].casefold() not in found.block.casefold():
             missed.append(row["question"])
     assert len(missed) <= 2, missed
+
+
+def fact(text: str) -> Memory:
+    at = NOW - DAY_MS
+    return Memory(text, text, "fact", at, at, at)
+
+
+async def test_needs_and_general_questions(recall: Recall) -> None:
+    """40 of the 60 needs bring their fact, 19 of the 25 English ones; 43 and 21 do. Asked by somebody with these 60
+    facts, 12 of the 200 general questions bring more than 60 tokens, of the 100 English ones 2; 8 and none do."""
+    space, needed = Space("blind"), rows("needs")
+    await recall.store.put(space, [await to_point(fact(row["fact"]), recall.embedder) for row in needed])
+
+    async def asked(question: str) -> Recalled:
+        return await recall.recall(space, question, now=NOW, turn_id=None, conversation=None)
+
+    met = [row for row in needed if row["fact"] in (await asked(row["question"])).ids]
+    long = [row for row in rows("general") if (await asked(row["question"])).tokens > 60]
+    assert len(met) >= 40, [row["fact"] for row in needed if row not in met]
+    assert sum(row["lang"] == "en" for row in met) >= 19
+    assert len(long) <= 12, [row["question"] for row in long]
+    assert sum(row["lang"] == "en" for row in long) <= 2

@@ -15,7 +15,7 @@ from rememberd.ports import Embedder
 from rememberd.types import Memory, Millis, Point
 
 # Raise it with any change of what `to_point` computes: points of an earlier version are then written again.
-VERSION = 3
+VERSION = 4
 
 MOST_NAMES = 64  # of one memory; a long list of them is not what it is about
 
@@ -34,7 +34,7 @@ async def to_point(memory: Memory, embedder: Embedder) -> Point:
         read.cost,
         read.features,
         answer_tokens=read.answer_tokens,
-        topics=needs.topics_of(dense, memory.slot),
+        topics=needs.topics_of(memory.text, dense, memory.slot) if memory.kind == "fact" else None,
         label=read.label,
         names=embedder.document(" ".join(read.names)).indices if read.names else (),
     )

@@ -51,6 +51,7 @@ class _Lexicon(NamedTuple):
     numbers: dict[str, dict[str, int]]  # word, language
     longest: dict[str, int]  # phrases by first word
     stop: dict[str, frozenset[str]]  # by language
+    stopped_in: dict[str, list[str]]  # languages by stop word
     talk: dict[str, tuple[str, ...]]
 
 
@@ -75,6 +76,23 @@ def asks_only_when(question: str) -> bool:
     """Does it ask for what was said at some time, and nothing else?"""
     time = asked_time(question)
     return time.alone if time else not _rest([word.casefold() for word in WORD.findall(question)], "en", _lexicon())
+
+
+def telling_words(question: str) -> str:
+    """`question` without the words that say nothing in its language, unless it is English, whose words the engine
+    knows, or nothing is left: by "tiene", every second Spanish memory would be found."""
+    lexicon = _lexicon()
+    words = WORD.findall(question)
+    known: dict[str, int] = {}
+    for word in words:
+        for language in lexicon.stopped_in.get(word.casefold(), ()):
+            known[language] = known.get(language, 0) + 1
+    most = max(known.values(), default=0)
+    likely = [language for language, count in known.items() if count == most]
+    if not likely or "en" in likely:
+        return question
+    telling = [word for word in words if not any(word.casefold() in lexicon.stop[each] for each in likely)]
+    return " ".join(telling) or question
 
 
 def _phrases(words: Sequence[str], lexicon: _Lexicon) -> Iterator[tuple[_Meaning, int | None, int, int]]:
@@ -164,7 +182,11 @@ def _lexicon() -> _Lexicon:
         longest[first] = max(longest.get(first, 0), 1 + len(others))
     stop = {language: _stop_words(language) for language in own}
     talk = {language: tuple(each["talk"]) for language, each in own.items()}
-    return _Lexicon(phrases, numbers, longest, stop, talk)
+    stopped_in: dict[str, list[str]] = {}
+    for language, unsaid in stop.items():
+        for word in unsaid:
+            stopped_in.setdefault(word, []).append(language)
+    return _Lexicon(phrases, numbers, longest, stop, stopped_in, talk)
 
 
 def _stop_words(language: str) -> frozenset[str]:

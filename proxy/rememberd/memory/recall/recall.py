@@ -20,6 +20,7 @@ from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
 from rememberd.memory.recall.budget import Reason
 from rememberd.memory.recall.circuit_breaker import Breaker
+from rememberd.memory.recall.lexicon import telling_words
 from rememberd.memory.recall.needs import Asked, known
 from rememberd.memory.recall.rank import named, rank
 from rememberd.memory.recall.relevance import asks_for_advice
@@ -171,7 +172,7 @@ class Recall:
         )
         if then is not None:
             return self._fitting(space, then, private, offset, "time")
-        left_out, words = self._speakers.get(space, _NOBODY), self.embedder.query(question)
+        left_out, words = self._speakers.get(space, _NOBODY), self.embedder.query(telling_words(question))
         await self.store.prefetch(space, words, now=now)
         by_words = self.embedder.backlog_ms > PATIENCE * self.deadline_ms
         needs = None if by_words else known(self.embedder)
@@ -179,7 +180,7 @@ class Recall:
             with Timed(EMBED), tracing.span("embed"):
                 text = without(question, left_out)
                 dense = [0.0] * self.embedder.dim if by_words else await self.embedder.dense(text)
-            asked = needs.asked(dense, advice=asks_for_advice(question)) if needs else Asked({}, None)
+            asked = needs.asked(text, dense, advice=asks_for_advice(question)) if needs else Asked({}, None)
             wanted = Wanted(
                 question,
                 tuple(left_out),

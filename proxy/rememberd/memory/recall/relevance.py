@@ -31,6 +31,7 @@ NAMED, NAMED_BESIDE = 0.17, 0.12
 SUPPORTED, SUPPORTED_BESIDE = 0.2, 0.15
 SUPPORTED_ADVICE = 0.25
 SUPPORTED_SENSITIVE = 0.35  # a fact of a sensitive topic that the question does not call for, or a telling word
+ABOVE_USUAL = 0.25
 TELLING = 0.08  # of the support, by words
 SHARE = 0.45  # of the best score; .6 costs 1.8 points of evidence
 
@@ -140,7 +141,9 @@ def worth(
     best = scores.argmax()
     enough &= scores >= SHARE * scores[best]
     enough[best] = True
-    about = (own >= SUPPORTED_SENSITIVE) | (own - found.dense >= TELLING)
+    # An embedder that knows little of a language finds all its sentences alike.
+    usual = float(np.median(found.dense))
+    about = (own >= max(SUPPORTED_SENSITIVE, usual + ABOVE_USUAL)) | (own - found.dense >= TELLING)
     hidden = found.facts & of_topics(found.topics, set(sensitive).difference(needs)) & ~about
     rows: Bools = (enough & ~hidden) | found.pinned
     return rows
