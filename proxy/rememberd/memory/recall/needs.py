@@ -39,8 +39,8 @@ SURELY_STYLE = 1.5
 # What the words count beside the vectors, of English examples and of all; with the ridge that suits them. By
 # `pytest tests/memory/test_blind_sets_are_recalled.py`: without the words, 15 of 25 English needs instead of 21.
 ENGLISH_WORDS, ENGLISH_RIDGE, WORDS = 0.5, 0.5, 1.0
-# How clearly a topic must be needed that is sensitive, or where no advice is asked for; and in other languages.
-CLEARLY, CLEARLY_ELSEWHERE = 1.1, 1.35
+# How clearly a topic must be needed where advice is asked for; where not, or if it is sensitive; in other languages.
+ADVISED, CLEARLY, CLEARLY_ELSEWHERE = 1.0, 1.25, 1.6
 SORTED = 0.5  # F1 of the examples left out; with the packaged models .67 to .77, with vectors of words alone .3
 
 _SAME_MODEL = 0.98  # cosine: the same int8 model gives slightly other vectors on another processor
@@ -96,8 +96,8 @@ class Needs:
             return Asked({}, None)
         words = Words.of(question)
         sorters = self._sorters(words)
-        clearly = CLEARLY if sorters is self.english else CLEARLY_ELSEWHERE
-        least = {topic: 1 if advice and topic not in self.sensitive else clearly for topic in self.topics}
+        usual, clearly = (ADVISED, CLEARLY) if sorters is self.english else (CLEARLY_ELSEWHERE, CLEARLY_ELSEWHERE)
+        least = {topic: usual if advice and topic not in self.sensitive else clearly for topic in self.topics}
         scores = zip(self.topics, sorters.questions.scores(vector, words).tolist(), strict=True)
         clear = {topic: score for topic, score in scores if score >= least[topic]}
         return Asked(clear, float(self.personal.scores(vector, words)[0]))
