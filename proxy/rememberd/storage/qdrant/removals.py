@@ -55,11 +55,15 @@ class Removals:
 
     async def run(self) -> NoReturn:
         """Carry out what waits, for ever; in every writer."""
+        reached = True
         while True:
             try:
                 await self.carry_out()
+                reached = True
             except MemoryUnavailable as error:
-                log.warning("deletions wait: %s", error)
+                if reached:
+                    log.warning("deletions wait: %s", error)
+                reached = False
             await asyncio.sleep(_EVERY_S)
 
     async def carry_out(self, user: str | None = None) -> None:
