@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import Proxy, ask
+from tests.support.tables import each_row
 
 
 def error(reply: httpx.Response) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def test_either_key_header_will_do(proxy: Proxy) -> None:
         assert httpx.get(f"{proxy.url}/v1/memories", headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize(
+@each_row(
     "raw",
     [
         b"",
@@ -75,7 +76,7 @@ def test_an_unknown_model_is_404_and_names_the_near_ones(proxy: Proxy) -> None:
     assert "model-a" in error(reply)["message"]
 
 
-@pytest.mark.parametrize("model", [None, 7, "", [], {}])
+@each_row("model", [None, 7, "", [], {}])
 def test_a_model_that_is_no_name_is_400(proxy: Proxy, model: Any) -> None:
     """Before anything is looked up."""
     with proxy.client(key="sk-alice") as client:
@@ -92,7 +93,7 @@ def test_a_body_over_the_limit_is_413(proxy: Proxy) -> None:
         assert client.post("/v1/chat/completions", content=iter([big])).status_code == 413
 
 
-@pytest.mark.parametrize("value", ["maybe", "yes", "on, off", "true"])
+@each_row("value", ["maybe", "yes", "on, off", "true"])
 def test_a_wrong_x_memory_is_400(proxy: Proxy, value: str) -> None:
     """Somebody who wanted it off must not get it on."""
     with proxy.client(key="sk-alice", **{"X-Memory": value}) as client:
@@ -101,7 +102,7 @@ def test_a_wrong_x_memory_is_400(proxy: Proxy, value: str) -> None:
     assert error(reply)["param"] == "X-Memory"
 
 
-@pytest.mark.parametrize("scope", ["a/b", "x" * 65, "ä", ".."])
+@each_row("scope", ["a/b", "x" * 65, "ä", ".."])
 def test_a_wrong_scope_is_400(proxy: Proxy, scope: str) -> None:
     """A scope is a plain name."""
     with proxy.client(key="sk-alice") as client:
@@ -152,7 +153,7 @@ def test_a_wrong_method_is_405_in_the_dialects_shape(proxy: Proxy, path: str, al
     assert set(reply.headers["allow"].split(", ")) & allowed
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("method", "path"),
     [
         ("GET", "/v1/chat/completions"),
@@ -179,7 +180,7 @@ def test_an_unknown_path_is_404_in_the_dialects_shape(proxy: Proxy) -> None:
         assert error(client.get("/v1/nothing"))["code"] == "not_found"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("method", "path", "body", "param"),
     [
         ("POST", "/v1/memories", {}, "text"),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 
-import pytest
-
 from rememberd.dialects.client_text import is_client_generated, strip
+from tests.support.tables import each_row
 
 SAID = "hi, I am Ada"
 
@@ -61,14 +60,14 @@ CLIENTS = {
 }
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@each_row("client", CLIENTS)
 def test_only_the_persons_words_remain(client: str) -> None:
     """Whatever the client, what it added is gone and what was typed is there, unchanged."""
     assert strip(CLIENTS[client]) == SAID
     assert not is_client_generated(CLIENTS[client])
 
 
-@pytest.mark.parametrize(
+@each_row(
     "typed",
     [
         SAID,
@@ -89,7 +88,7 @@ def test_what_a_person_types_is_left_alone(typed: str) -> None:
     assert not is_client_generated(typed)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "",
@@ -121,14 +120,14 @@ _HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("piece", _HOSTILE)
+@each_row("piece", _HOSTILE)
 def test_hostile_text_costs_linear_time(piece: str) -> None:
     """A megabyte of unclosed or repeated tags takes moments: quadratic time would be minutes."""
     text = piece * (1_000_000 // len(piece))
-    started = time.perf_counter()
+    started = time.thread_time()
     strip(text)
     strip(f"<memory>{text}</memory>")
-    assert time.perf_counter() - started < 15
+    assert time.thread_time() - started < 15
 
 
 def test_stripping_twice_is_stripping_once() -> None:

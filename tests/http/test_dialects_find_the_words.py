@@ -6,13 +6,12 @@ import copy
 import random
 from typing import Any
 
-import pytest
-
 from rememberd.dialects import chat, messages, responses
 from rememberd.dialects.registry import DIALECTS, dialect_for
 from rememberd.memory.ids import turn_ids
 from rememberd.types import Space
 from tests.support.raw_bodies import injected
+from tests.support.tables import each_row
 
 BLOCK = "<memory>\nRemembered: tea.\n</memory>"
 MARK = {"cache_control": {"type": "ephemeral"}}
@@ -62,7 +61,7 @@ INPUTS: dict[str, tuple[Any, int]] = {
 }
 
 
-@pytest.mark.parametrize("shape", MESSAGES)
+@each_row("shape", MESSAGES)
 def test_messages_only_the_persons_message_differs(shape: str) -> None:
     """The block is a text block before the words; results of tools stay first; the system blocks are untouched."""
     said, at = MESSAGES[shape]
@@ -84,7 +83,7 @@ def test_messages_only_the_persons_message_differs(shape: str) -> None:
     assert asked.continues == (at < len(said) - 1)
 
 
-@pytest.mark.parametrize("shape", INPUTS)
+@each_row("shape", INPUTS)
 def test_responses_only_the_persons_item_differs(shape: str) -> None:
     """A string or items; `instructions` are untouched."""
     said, at = INPUTS[shape]
@@ -108,7 +107,7 @@ def test_responses_only_the_persons_item_differs(shape: str) -> None:
         assert content == [{"type": "input_text", "text": BLOCK}, *said[at]["content"]]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "body",
     [
         {},

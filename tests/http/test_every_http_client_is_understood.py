@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import Proxy
+from tests.support.tables import each_row
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -84,7 +85,7 @@ def test_a_tunnel_is_refused(proxy: Proxy) -> None:
     assert answers(proxy, b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n") == [(400, True)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("head", "body", "expected"),
     [
         (length(BODY) + length(BODY), BODY, (200, False)),
@@ -120,7 +121,7 @@ CODINGS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("coding", CODINGS)
+@each_row("coding", CODINGS)
 def test_compressed_bodies_are_read(proxy: Proxy, upstream: FakeModel, coding: str) -> None:
     """The provider gets the body decoded, and no word of an encoding. So does the memory API."""
     packed = CODINGS[coding]

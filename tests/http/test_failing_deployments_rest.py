@@ -14,6 +14,7 @@ from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.failover import Failover, UpstreamResponse
 from tests.support.fake_model import Behaviour, FakeModel
+from tests.support.tables import each_row
 
 ANYONE = Principal("anyone", "ann")
 CLOSED = "http://127.0.0.1:9/v1"
@@ -155,7 +156,7 @@ def test_a_key_reaches_no_model_beyond_its_own() -> None:
     assert (raised.value.status, raised.value.code) == (403, "model_not_allowed")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wrong", "named"),
     [
         ({"aliases": {"fast": "clod"}}, "aliases: .*'clod'.*claude"),

@@ -75,7 +75,8 @@ def test_a_memory_call_fails_closed_while_the_store_is_down(own: Proxy) -> None:
     own.wait_ready()
 
 
-@pytest.mark.parametrize("stream", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.slow
 def test_a_broken_queue_does_not_hold_an_answer_back(tmp_path: Path, upstream: FakeModel, stream: bool) -> None:
     """The file is no database any more: the answer comes whole and readiness says why. The turn is spooled, and
     learned once the operator has removed the damaged file and started anew."""

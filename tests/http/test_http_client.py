@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from rememberd.upstream.connection import BrokenResponse
 from rememberd.upstream.http_client import Address, Client, Response, address
 from tests.support.raw_server import Handler, RawServer, Visit, saying
+from tests.support.tables import each_row
 
 OK = b"HTTP/1.1 200 OK\r\n"
 HELLO = OK + b"Content-Length: 5\r\n\r\nhello"
@@ -534,7 +535,7 @@ async def test_several_reads_arrive_as_one(client: Client) -> None:
         assert await answer.read() == b"abcdef"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("base", "origin", "host", "path"),
     [
         ("http://a.example/v1", (False, "a.example", 80), "a.example", "/v1"),
@@ -549,7 +550,7 @@ def test_addresses(base: str, origin: tuple[bool, str, int], host: str, path: st
     assert address(base)[:3] == (origin, host, path)
 
 
-@pytest.mark.parametrize("base", ["", "a.example/v1", "ftp://a.example", "http://", "http://a:b", "http://[::1"])
+@each_row("base", ["", "a.example/v1", "ftp://a.example", "http://", "http://a:b", "http://[::1"])
 def test_what_is_no_address_says_so(base: str) -> None:
     """Without repeating it: it may hold a password."""
     with pytest.raises(ValueError, match=r"^is not an address"):

@@ -20,6 +20,7 @@ from rememberd.upstream.http_proxy import HttpProxies, exempt_loopback
 from tests.http.test_upstream_tls import certificate
 from tests.support.loopback import PATH, bytes_deployment
 from tests.support.raw_server import RawServer, Visit, saying
+from tests.support.tables import each_row
 
 __all__ = ["certificate"]  # a fixture
 
@@ -120,7 +121,7 @@ async def test_tls_goes_through_a_tunnel(certificate: Path, monkeypatch: pytest.
         assert set(proxy.logins) == {"proxy-authorization: Basic bWU6eW91"}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("refusal", "named"),
     [
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "asks for a login"),
@@ -195,7 +196,7 @@ def test_libraries_are_told_that_loopback_has_no_proxy(given: str, monkeypatch: 
     assert bool(urllib.request.proxy_bypass("b.example")) is (given == "*")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("no_proxy", "host", "port", "direct"),
     [
         ("", "a.example", 80, False),
@@ -224,7 +225,7 @@ def test_no_proxy_names_hosts_domains_and_networks(no_proxy: str, host: str, por
     assert proxy is None or proxy.origin == Origin(False, "proxy", 3128)
 
 
-@pytest.mark.parametrize("value", ["socks5://proxy:1080", "https://proxy:3128", "http://:x", "http://pro xy:port"])
+@each_row("value", ["socks5://proxy:1080", "https://proxy:3128", "http://:x", "http://pro xy:port"])
 def test_a_proxy_of_another_kind_stops_the_start(value: str) -> None:
     """Rather than be passed over: requests would go out another way than the operator meant."""
     with pytest.raises(ConfigError, match="HTTPS_PROXY") as raised:

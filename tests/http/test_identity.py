@@ -16,6 +16,7 @@ from rememberd.access.identity import conversation, identify
 from rememberd.errors import RequestError
 from rememberd.types import Principal
 from tests.support.proxy_server import Proxy
+from tests.support.tables import each_row
 
 SECRET = "a secret of at least 32 bytes, say"
 OWN = Principal("own", user="alice")
@@ -76,9 +77,7 @@ def test_no_two_names_fall_together() -> None:
     assert all(user(TRUSTED, {}, {"user": name}) in (None, name) for name in map(chr, range(0x3100)))
 
 
-@pytest.mark.parametrize(
-    "latin", [b"jo\xe0", b"jo\xc5", b"\xa0jo", b"jo\x85", b"\xff", b"\xed\xa0\x80", b"\xc0\xafx"]
-)
+@each_row("latin", [b"jo\xe0", b"jo\xc5", b"\xa0jo", b"jo\x85", b"\xff", b"\xed\xa0\x80", b"\xc0\xafx"])
 def test_a_header_that_is_no_utf8_means_nobody(latin: bytes) -> None:
     """Read as Latin-1, some of these lose their end and become another person's name."""
     assert user(TRUSTED, {"x-memory-user": latin.decode("latin-1")}) is None
@@ -114,7 +113,7 @@ def test_a_key_that_is_bound_to_a_scope_pauses_its_scope_only(proxy: Proxy) -> N
         assert (paused(work), paused(everything)) == (False, False)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "bad",
     [
         "",
@@ -154,13 +153,13 @@ def test_a_token_without_a_secret_to_check_it_means_nobody() -> None:
     assert user(shared, {"x-openwebui-user-jwt": token({"sub": "bob"})}) is None
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 257, "\x00"])
+@each_row("name", ["", "  ", "a\nb", "x" * 257, "\x00"])
 def test_an_unusable_name_means_nobody(name: str) -> None:
     """An empty template in a client's configuration must not become a user."""
     assert user(TRUSTED, {"x-memory-user": name}, {"user": "eve"}) is None
 
 
-@pytest.mark.parametrize("value", [7, None, [], {}, True, ""])
+@each_row("value", [7, None, [], {}, True, ""])
 def test_a_field_that_is_no_text_names_nobody(value: Any) -> None:
     """Whatever JSON holds."""
     assert user(TRUSTED, {}, {"user": value, "safety_identifier": value}) is None
@@ -171,7 +170,7 @@ def test_the_cache_key_and_claude_codes_user_id_are_never_a_user() -> None:
     assert user(TRUSTED, {}, {"prompt_cache_key": "c", "metadata": {"user_id": "u"}}) is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("headers", "body", "expected"),
     [
         ({"x-conversation-id": "a", "x-openwebui-chat-id": "b"}, {}, "a"),
@@ -192,7 +191,7 @@ def test_the_conversation_is_what_the_client_calls_it(
     assert conversation(headers, body) == expected
 
 
-@pytest.mark.parametrize("scope", ["a b", "../x", "", "-x"])
+@each_row("scope", ["a b", "../x", "", "-x"])
 def test_a_scope_is_a_plain_name(scope: str) -> None:
     """An empty header is no header."""
     if scope:

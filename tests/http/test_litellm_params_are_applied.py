@@ -18,6 +18,7 @@ from rememberd.upstream.litellm_params import with_defaults
 from tests.http.test_upstream_tls import certificate, serving
 from tests.support.fake_model import FakeModel
 from tests.support.loopback import PATH, bytes_deployment
+from tests.support.tables import each_row
 
 __all__ = ["certificate"]  # a fixture
 
@@ -31,7 +32,7 @@ async def lane() -> AsyncIterator[ByteLane]:
     await lane.close()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("path", "asked", "added"),
     [
         (CHAT, {}, {"temperature": 0.2, "max_tokens": 64}),

@@ -19,6 +19,7 @@ from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.connection import CLOSED, BrokenResponse, Connection
 from tests.support.loopback import PATH, bytes_deployment
 from tests.support.raw_server import Visit, saying
+from tests.support.tables import each_row
 
 STEPS = 30  # turns of the event loop within which a request that has its bytes must have ended
 many = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -278,7 +279,7 @@ SURPLUS = {
 }
 
 
-@pytest.mark.parametrize("name", SURPLUS)
+@each_row("name", SURPLUS)
 async def test_a_real_server_with_surplus_bytes(name: str) -> None:
     """Over sockets and through the lane, the surplus in a read of its own: the response, again and again, and each
     time over a connection that nothing waits on."""

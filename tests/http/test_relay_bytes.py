@@ -12,6 +12,7 @@ import pytest
 from rememberd.upstream.byte_lane import ByteLane
 from tests.support.fake_model import Behaviour, FakeModel, chat_stream
 from tests.support.loopback import bytes_deployment, proxy_app, serving
+from tests.support.tables import each_row
 
 HEAD = b'"id":"c1","object":"chat.completion.chunk","created":1,"model":"m"'
 BODY = {"model": "fake-large", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
@@ -72,7 +73,7 @@ async def fetch(url: str, **kwargs: Any) -> tuple[aiohttp.ClientResponse, bytes]
         return response, await response.read()
 
 
-@pytest.mark.parametrize("name", CORPUS)
+@each_row("name", CORPUS)
 async def test_a_stream_arrives_byte_for_byte(upstream: FakeModel, proxy: str, name: str) -> None:
     """Every kind of stream, cut into reads of 7 bytes."""
     stream = CORPUS[name]
@@ -110,7 +111,7 @@ async def test_a_whole_answer_arrives_byte_for_byte(upstream: FakeModel, proxy: 
     assert response.headers["openai-processing-ms"] == "7"
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503, 529])
+@each_row("status", [400, 401, 404, 429, 500, 503, 529])
 async def test_an_error_of_the_upstream_is_the_clients(upstream: FakeModel, proxy: str, status: int) -> None:
     """Status, body, Retry-After and rate limit headers pass as they are; cookies and connection headers do not."""
     headers = {"Retry-After": "17", "x-ratelimit-remaining": "0", "Set-Cookie": "a=b", "Keep-Alive": "timeout=5"}

@@ -21,6 +21,7 @@ from rememberd.http.response_buffer import COPY_LIMIT
 from rememberd.upstream.byte_lane import ByteLane
 from tests.support.fake_model import Behaviour, FakeModel, chat_stream, responses_stream
 from tests.support.loopback import bytes_deployment, proxy_app, serving
+from tests.support.tables import each_row
 
 STREAMED = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
 WHOLE = {**STREAMED, "stream": False}
@@ -66,7 +67,7 @@ async def post(url: str, body: object) -> tuple[int, bytes]:
         return response.status, await response.read()
 
 
-@pytest.mark.parametrize("cut", range(len(DONE)))
+@each_row("cut", range(len(DONE)))
 async def test_the_end_of_a_stream_waits(cut: int) -> None:
     """However [DONE] is cut over reads, the client has not read it all before the turn is handed over; and has read
     every word before that."""
@@ -221,7 +222,7 @@ async def test_a_response_that_is_cut_has_failed(drop_after: int | None) -> None
     assert last["response"]["id"].startswith("resp_")
 
 
-@pytest.mark.parametrize("end", ["completed", "incomplete", "failed", "error"])
+@each_row("end", ["completed", "incomplete", "failed", "error"])
 async def test_a_response_that_has_ended_is_left_alone(end: str) -> None:
     """With the `event:` line of its last event or without one."""
     on_end = Ending()

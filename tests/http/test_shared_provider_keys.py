@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.fake_model import Behaviour, FakeModel
 from tests.support.proxy_server import Proxy, entry, running
+from tests.support.tables import each_row
 
 STORED = (
     *("/v1/files", "/v1/files/file-1/content", "/v1/batches", "/v1/responses/resp_1", "/v1/conversations/c/items"),
@@ -33,7 +34,7 @@ def raw_request(proxy: Proxy, method: str, path: str, body: bytes = b"", key: st
         connection.close()
 
 
-@pytest.mark.parametrize("path", STORED)
+@each_row("path", STORED)
 def test_a_model_in_the_body_opens_no_stored_object(proxy: Proxy, upstream: FakeModel, path: str) -> None:
     """Whatever the method: a body with a model is a reason to ask a provider at stateless paths only."""
     seen = len(upstream.requests)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rememberd.dialects.side_tasks import is_side_task
+from tests.support.tables import each_row
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -53,7 +54,7 @@ FROM_SYSTEM = {
 }
 
 
-@pytest.mark.parametrize("client", FROM_USER)
+@each_row("client", FROM_USER)
 def test_a_clients_prompt_in_the_users_message_is_known(client: str) -> None:
     """Titles, tags, follow-ups, completions and summaries asked for in the newest user message, in every dialect."""
     text = FROM_USER[client]
@@ -64,7 +65,7 @@ def test_a_clients_prompt_in_the_users_message_is_known(client: str) -> None:
     assert is_side_task({}, {"input": [{"role": "user", "content": [{"type": "input_text", "text": text}]}]})
 
 
-@pytest.mark.parametrize("client", FROM_SYSTEM)
+@each_row("client", FROM_SYSTEM)
 def test_a_clients_prompt_in_the_system_text_is_known(client: str) -> None:
     """The same where the client puts its order into the system prompt, wherever the dialect keeps that."""
     system = FROM_SYSTEM[client]
@@ -73,7 +74,7 @@ def test_a_clients_prompt_in_the_system_text_is_known(client: str) -> None:
     assert is_side_task({}, {"system": [{"type": "text", "text": system}], "messages": []})
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "### Task: write me a poem about autumn",
@@ -132,7 +133,7 @@ def test_an_earlier_prompt_in_the_history_does_not_count() -> None:
     assert not is_side_task({}, body)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("headers", "side"),
     [
         ({"x-task": "title_generation"}, True),
@@ -152,7 +153,7 @@ def test_headers_tell_before_the_text_does(headers: dict[str, str], side: bool) 
     assert is_side_task(headers, chat("hi, I am Ada")) is side
 
 
-@pytest.mark.parametrize(
+@each_row(
     "body",
     [
         {},
@@ -216,7 +217,7 @@ ORDERS = (
 )
 
 
-@pytest.mark.parametrize("content", ORDERS)
+@each_row("content", ORDERS)
 def test_a_clients_own_request_in_a_conversation_is_none_of_the_persons(content: Any) -> None:
     """The body of a slash command, and the order to go on, in the middle of a person's conversation."""
     history = [{"role": "user", "content": "I keep bees."}, {"role": "assistant", "content": "Nice."}]

@@ -14,11 +14,12 @@ from rememberd.dialects import chat, messages, responses
 from rememberd.dialects.formats import sse
 from rememberd.dialects.registry import Dialect
 from rememberd.errors import UpstreamUnavailable
+from tests.support.tables import each_row
 
 STREAM = b'data: {"a":1}\n\ndata: {"b":2}\n\ndata: [DONE]\n\n'
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("raw", "expected"),
     [
         (STREAM, [b'{"a":1}', b'{"b":2}', b"[DONE]"]),
@@ -88,7 +89,7 @@ def test_a_huge_event_is_not_kept_in_memory() -> None:
     assert (sent.endswith(b"x\n\n"), buffer.rest, buffer.torn) == (True, b"data: half", False)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("events", "at"),
     [
         (b"data: 1\n\ndata: [DONE]\n\n", 9),
@@ -104,7 +105,7 @@ def test_the_end_is_found_at_the_start_of_a_line_only(events: bytes, at: int | N
     assert sse.find_marker(events, sse.DONE) == at
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("content_type", "begin", "streamed"),
     [
         ("text/event-stream", b"", True),

@@ -8,7 +8,6 @@ import re
 from typing import Any
 
 import orjson
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from rememberd.dialects import body as json_body
 from rememberd.dialects.formats import raw_json
 from rememberd.dialects.registry import DIALECTS
 from tests.support.raw_bodies import Number, Pairs, pairs, written
+from tests.support.tables import each_row
 
 BLOCK = '<memory>\n- I said "ä".\n</memory>'
 UP = "up-XYZ"
@@ -116,7 +116,7 @@ def test_every_value_is_found_where_it_stands(value: Any, seed: int, escapes: fl
     check(raw, raw.index(b"["), pairs(raw))
 
 
-@pytest.mark.parametrize(
+@each_row(
     "raw",
     [
         b'{"model":"secret","model":"open"}',

@@ -21,6 +21,7 @@ from rememberd.upstream.translate import litellm_lane
 from rememberd.upstream.translate.litellm_lane import LitellmLane
 from tests.support.fake_model import Behaviour, FakeModel, anthropic_stream
 from tests.support.loopback import PATH, proxy_app, serving
+from tests.support.tables import each_row
 
 # litellm's own types, as pydantic builds their schema.
 pytestmark = pytest.mark.filterwarnings("ignore:Items? .* on TypedDict class:UserWarning")
@@ -167,7 +168,7 @@ async def test_a_parameter_the_provider_lacks_is_named(upstream: FakeModel) -> N
     assert (await ask(claude(upstream, params={"drop_params": True}), logprobs=True)).status == 200
 
 
-@pytest.mark.parametrize(
+@each_row(
     "wrong",
     [{"messages": "Hi"}, {"messages": [1]}, {"messages": [{"role": "user", "content": 5}]}, {"messages": []}],
 )
@@ -250,7 +251,7 @@ async def drain(reply: Reply, into: bytearray) -> None:
         into += chunk
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("window", "stream"),
     [
         (Behaviour(delay_headers=60), True),

@@ -13,6 +13,7 @@ from rememberd.ports import Reply
 from rememberd.types import CHAT, COUNT_TOKENS, MESSAGES, RESPONSES, Deployment
 from rememberd.upstream.translate.litellm_lane import LitellmLane
 from tests.support.fake_model import FakeModel
+from tests.support.tables import each_row
 
 # litellm's own types, as pydantic builds their schema.
 pytestmark = pytest.mark.filterwarnings("ignore:Items? .* on TypedDict class:UserWarning")
@@ -191,7 +192,7 @@ async def test_responses_to_chat(upstream: FakeModel) -> None:
     assert "ann" not in orjson.dumps(sent).decode()
 
 
-@pytest.mark.parametrize("name", ["previous_response_id", "conversation", "background", "prompt"])
+@each_row("name", ["previous_response_id", "conversation", "background", "prompt"])
 async def test_what_a_provider_would_have_to_store_is_refused(upstream: FakeModel, name: str) -> None:
     """A chat-only provider keeps no responses: 400 says so by name, better than an answer without its history."""
     with pytest.raises(RequestError, match=name) as raised:

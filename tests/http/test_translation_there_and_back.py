@@ -16,6 +16,7 @@ from rememberd.dialects.formats import sse
 from rememberd.types import CHAT, MESSAGES, RESPONSES, Deployment
 from rememberd.upstream.translate.litellm_lane import LitellmLane
 from tests.support.fake_model import Behaviour, FakeModel, event
+from tests.support.tables import each_row
 
 # litellm's own types, as pydantic builds their schema.
 pytestmark = pytest.mark.filterwarnings("ignore:Items? .* on TypedDict class:UserWarning")
@@ -185,7 +186,7 @@ async def exchange(upstream: FakeModel, path: str, kind: str, body: Any) -> byte
     return raw
 
 
-@pytest.mark.parametrize(("path", "kind"), PAIRS)
+@each_row(("path", "kind"), PAIRS)
 async def test_a_conversation_arrives_whole(upstream: FakeModel, path: str, kind: str) -> None:
     """Words, images, parallel calls with their ids and arguments, results, the system text, the tools."""
     for seed in range(15):

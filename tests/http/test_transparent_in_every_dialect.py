@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from rememberd.dialects.formats import sse
 from tests.support.fake_model import Behaviour, FakeModel, anthropic_stream, responses_stream
 from tests.support.proxy_server import Proxy
+from tests.support.tables import each_row
 
 TOOL = {"name": "ls", "description": "d", "input_schema": {"type": "object", "properties": {}}}
 MARK = {"cache_control": {"type": "ephemeral"}}
@@ -111,7 +112,7 @@ def test_somebody_is_there(proxy: Proxy) -> None:
     assert httpx.get(proxy.url).status_code == 200
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("headers", "body", "status", "kind"),
     [
         ({"Authorization": "Bearer wrong"}, MESSAGES, 401, "authentication_error"),

@@ -12,6 +12,7 @@ from rememberd.upstream import ollama
 from rememberd.upstream.catalog import Catalog, defaults, expand_wildcard
 from tests.support.fake_model import FakeModel
 from tests.support.raw_server import Visit, saying
+from tests.support.tables import each_row
 
 KEYS = {"OPENAI_API_KEY": "sk-openai", "ANTHROPIC_API_KEY": "sk-ant", "GROQ_API_KEY": "gsk"}
 
@@ -24,7 +25,7 @@ def catalog(*entries: dict[str, Any], environ: dict[str, str] | None = None) -> 
     return Catalog(entries, KEYS if environ is None else environ)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("model", "provider", "upstream_model", "lane", "api_base", "api_key"),
     [
         ("openai/gpt-4o", "openai", "gpt-4o", "bytes", "https://api.openai.com/v1", "sk-openai"),
@@ -50,7 +51,7 @@ def test_the_prefix_picks_provider_and_lane(
     assert (found.lane(CHAT), found.api_base, found.api_key) == (lane, api_base, api_key)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("model", "params", "spoken"),
     [
         ("openai/gpt-4o", {}, {CHAT, RESPONSES}),
@@ -89,7 +90,7 @@ def test_the_operator_can_say_what_a_provider_speaks() -> None:
     assert catalog(told).resolve("m").speaks == {RESPONSES}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("model", "given", "base", "added"),
     [
         ("openai/m", "http://box/v1/chat/completions", "http://box/v1", {CHAT}),
@@ -149,7 +150,7 @@ def test_a_wrong_parameter_stops_the_start(wrong: dict[str, Any]) -> None:
         catalog(entry("m", "groq/a", **wrong))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wildcard", "target", "names", "listed"),
     [
         ("openai/*", "*", ["gpt-4o", "o3"], ["openai/gpt-4o", "openai/o3"]),
@@ -225,7 +226,7 @@ def test_entries_of_one_name_take_turns() -> None:
     assert [models.resolve("x/y").provider for _ in range(4)] == ["groq", "openai", "groq", "openai"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("pattern", "target", "asked", "provider", "upstream_model"),
     [
         ("*", "*", "openai/gpt-4o", "openai", "gpt-4o"),
@@ -271,7 +272,7 @@ def test_a_wildcard_does_not_vouch_for_a_name_that_leads_nowhere() -> None:
         catalog(entry("*", "*")).resolve("llama")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wrong", "named"),
     [
         ({"model_name": "m"}, "litellm_params"),
@@ -319,7 +320,7 @@ def test_without_a_list_or_a_key_there_is_nothing() -> None:
     assert Catalog(defaults(local, []), local).resolve("gpt-local").api_base == "http://127.0.0.1:8000/v1"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("environ", "address"),
     [
         ({}, "http://127.0.0.1:11434"),

@@ -18,6 +18,7 @@ from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.http.exception_handlers import EXCEPTION_HANDLERS
 from rememberd.telemetry.exposition import REQUESTS, MetricsMiddleware
 from tests.support.loopback import serving
+from tests.support.tables import each_row
 
 PATH = "/v1/messages"
 WHOLE = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]}
@@ -60,7 +61,7 @@ def counted(path: str, status: int) -> float:
     return REQUESTS.labels(path, str(status))._value.get()  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "status", "said"),
     [
         (b"refuse", 429, "rate_limit_error"),

@@ -12,6 +12,7 @@ from rememberd.memory.learn.reconcile import merge
 from rememberd.memory.learn.rules.extract import extract
 from rememberd.types import Millis, Space, Turn
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
+from tests.support.tables import each_row
 
 ADA = Space("ada")
 DAY: Millis = 86_400_000
@@ -71,7 +72,7 @@ async def test_the_later_statement_closes_the_earlier(old: str, new: str) -> Non
     assert old not in await current(old, new)
 
 
-@pytest.mark.parametrize(("one", "other"), BOTH_HOLD)
+@each_row(("one", "other"), BOTH_HOLD)
 async def test_nothing_else_closes_a_fact(one: str, other: str) -> None:
     """Several values, the past, what passes, somebody else, another thing."""
     assert one in await current(one, other)
@@ -82,7 +83,7 @@ async def test_dates_decide_between_moves() -> None:
     assert await current("I moved to Lima in 2020. I moved to Rome in 2015.") == ["I moved to Lima in 2020."]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "messages",
     [
         ("I live in Lima.", "I moved to Quito.", "I moved back to Lima."),

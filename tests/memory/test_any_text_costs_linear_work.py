@@ -22,6 +22,7 @@ from rememberd.memory.safety.redact import redact
 from rememberd.settings.operator_patterns import linear_pattern
 from rememberd.types import Space
 from tests.support.nasty_text import grows_faster_than_its_text, nasty
+from tests.support.tables import each_row
 
 
 def side_task(text: str) -> bool:
@@ -77,14 +78,14 @@ def grown(name: str, number: int, length: int) -> list[str]:
     return [found for text in texts if (found := grows_faster_than_its_text(FUNCTIONS[name], text, length))]
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@each_row("name", FUNCTIONS)
 def test_work_grows_with_the_text(name: str) -> None:
     """The texts that were quadratic once, and a few that are made up anew for each function."""
     assert grown(name, 6, 4_000) == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FUNCTIONS)
+@each_row("name", FUNCTIONS)
 def test_work_grows_with_any_text(name: str) -> None:
     """A hundred made-up texts for each function, and a few long ones; two thousand would take an hour."""
     assert grown(name, 100, 4_000) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from rememberd.memory.audit_repair import repair, write
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.types import Evidence, Memory, Space
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
+from tests.support.tables import each_row
 
 NOW = 1_750_000_000_000
 ADA = Space("ada")
@@ -29,7 +29,7 @@ def complaints(*memories: Memory, usage: Usage | None = None) -> list[tuple[str,
     return [(each.complaint, each.memory.id) for each in judge(memories, NOW, usage)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("complaint", "text"),
     [
         ("junk", "So it is."),
@@ -48,7 +48,7 @@ def test_a_bad_fact_is_named(complaint: str, text: str) -> None:
     assert complaints(memory("bad", text, days_ago=40)) == [(complaint, "bad")]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "I live in Oslo.",

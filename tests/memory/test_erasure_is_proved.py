@@ -50,6 +50,7 @@ def is_sealed(proxy: Proxy) -> bool:
     return (proxy.data / "keyring.db").exists()
 
 
+@pytest.mark.slow
 def test_what_is_left_is_found(proxy: Proxy) -> None:
     """Beside a running proxy. With a master key nothing is left of what was said, of the name, or of a turn; without
     one the search finds it in the engine's files, and says that it does."""

@@ -218,6 +218,7 @@ def _extracts(body: Any) -> bool:
     return "response_format" in body
 
 
+@pytest.mark.slow
 def test_a_model_that_is_not_listed_stops_the_start(tmp_path: Path, model: FakeModel) -> None:
     """With the near names; not a silent fallback to rules."""
     path = config(tmp_path, model_list=[deployment("model-a", model.url)], memory={"extract": {"model": "model-b"}})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.support.fake_model import FakeModel, newest_user_text
 from tests.support.proxy_server import Proxy, ask, eventually, remembered
+from tests.support.tables import each_row
 
 
 def history(client: httpx.Client) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def edit(client: httpx.Client, memory: dict[str, Any], **fields: Any) -> dict[st
     return edited
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("before", "after"),
     [
         ("I live in Oslo.", "Actually, I live in Bergen."),

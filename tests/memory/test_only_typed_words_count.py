@@ -16,6 +16,7 @@ from rememberd.memory.recall.block import render
 from tests.memory.test_block_is_plain_safe_text import episode
 from tests.support.handed_in import TYPED, Message, around, handed_in, typed
 from tests.support.rules_report import all_turns
+from tests.support.tables import each_row
 
 
 def typed_text(text: str) -> str:
@@ -123,7 +124,7 @@ def test_the_segments_cover_the_message(text: str) -> None:
     assert len(segment(text).masked()) == len(text)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "piece",
     ["a", "I ", '"', "“", "„", "'a ", "`", "```\n", "<a>", "<a ", "a: I\n", "a:", "\n", "\n\n", "[",
      "- I\n", "I. ", "this ", "---\n",

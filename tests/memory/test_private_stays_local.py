@@ -15,6 +15,7 @@ from rememberd.types import Memory, Principal, Space
 from rememberd.upstream.catalog import Catalog, defaults
 from tests.support.fake_model import Behaviour, FakeModel
 from tests.support.proxy_server import KEYS, Proxy, ask, entry, eventually, memories, remembered, running
+from tests.support.tables import each_row
 
 ANYONE = Principal("anyone", "ann")
 
@@ -234,7 +235,7 @@ SUBJECTS = [
 ]
 
 
-@pytest.mark.parametrize(("subject", "text"), SUBJECTS)
+@each_row(("subject", "text"), SUBJECTS)
 def test_subjects_are_known_by_their_words(subject: str | None, text: str) -> None:
     """Each by its own table, and what is everyday by none."""
     memory = Memory("m", text, "fact", 1, 1, 1)

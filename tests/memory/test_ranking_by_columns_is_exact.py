@@ -17,6 +17,7 @@ from rememberd.memory.recall.rank import FAINT, WEIGHTS, Feature, rank
 from rememberd.memory.recall.relevance import supports
 from rememberd.search_results import Candidate, Candidates
 from rememberd.storage.edge.socket_protocol import pack_candidates, unpack_candidates
+from tests.support.tables import each_row
 
 NOW = 1_750_000_000_000
 Turn = tuple[str, int, str, bool, str]  # conversation, time, turn, asks, speaker
@@ -147,7 +148,7 @@ def reference_pack(ranked: Sequence[Candidate], budget: int) -> tuple[list[str],
     return list(taken), cost if taken else 0
 
 
-@pytest.mark.parametrize("seed", range(60))
+@each_row("seed", range(60))
 def test_columns_rank_and_pack_as_rows_do(seed: int) -> None:
     """The same order and the same block, whichever way the store returned the candidates."""
     chance = random.Random(seed)
@@ -161,7 +162,7 @@ def test_columns_rank_and_pack_as_rows_do(seed: int) -> None:
             assert pack(ranked, budget) == reference_pack(list(ranked), budget)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@each_row("seed", range(20))
 def test_candidates_are_the_same_on_the_other_side_of_the_socket(seed: int) -> None:
     """Every field of every row, in order; of no rows too."""
     found = candidates(random.Random(seed), seed)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-import pytest
-
 from rememberd.memory.recall.dates import asked_about
+from tests.support.tables import each_row
 
 WEDNESDAY = int(datetime(2026, 3, 11, 9, tzinfo=UTC).timestamp() * 1000)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("question", "start", "end"),
     [
         ("What did I do on 3 June 2025?", date(2025, 6, 3), date(2025, 6, 4)),
@@ -36,7 +35,7 @@ def test_the_days_are_found(question: str, start: date, end: date) -> None:
     assert asked_about(question, WEDNESDAY) == (start, end)
 
 
-@pytest.mark.parametrize("question", ["May I come in?", "What did I march for?", "on 31 February", "Who am I?", ""])
+@each_row("question", ["May I come in?", "What did I march for?", "on 31 February", "Who am I?", ""])
 def test_no_days_are_made_up(question: str) -> None:
     """Words that only look like months, and days that do not exist, mean nothing."""
     assert asked_about(question, WEDNESDAY) is None

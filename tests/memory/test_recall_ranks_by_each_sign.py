@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import pytest
-
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST
 from rememberd.memory.recall.budget import pack
@@ -14,6 +12,7 @@ from rememberd.memory.recall.rank import Feature, features, rank
 from rememberd.search_results import Candidate, Candidates
 from rememberd.types import Memory
 from tests.support.fakes import EmbedderFake
+from tests.support.tables import each_row
 
 MAY = int(datetime(2025, 5, 8, 13, tzinfo=UTC).timestamp() * 1000)
 NOW = MAY + 200 * 86_400_000
@@ -39,7 +38,7 @@ def packed(found: Sequence[Candidate], budget_tokens: int) -> tuple[list[str], i
     return pack(Candidates.of(found), budget_tokens)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("question", "better"),
     [
         ("Where do I live?", PLAIN._replace(dense=0.5)),
@@ -68,7 +67,7 @@ def test_a_stray_word_is_no_meaning() -> None:
     assert first("Where do I live?", word, PLAIN._replace(dense=0.12, bm25=1.3)) == "plain"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "tells"),
     [
         ("Last week we finally moved to Bergen.", True),

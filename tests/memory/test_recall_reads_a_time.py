@@ -12,6 +12,7 @@ from rememberd.memory.recall.lexicon import asks_only_when
 from rememberd.memory.recall.recall import Recall
 from rememberd.types import Evidence, Memory, Source, Space
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
+from tests.support.tables import each_row
 
 ADA = Space("ada")
 NOON = datetime(2026, 3, 11, 12, tzinfo=UTC)  # a Wednesday
@@ -39,7 +40,7 @@ async def asked(recall: Recall, question: str, zone: str | None = None) -> tuple
 HOURS = {"kiln": 26, "tomatoes": 30, "novel": 76, "bridge": 24 * 7, "sails": 24 * 31}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("question", "wanted"),
     [
         ("What did we talk about yesterday?", {"kiln", "tomatoes"}),
@@ -217,7 +218,7 @@ async def test_the_block_is_dated_in_the_users_zone() -> None:
         assert day in found.block
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("question", "start", "end"),
     [
         ("two weeks ago", date(2026, 2, 22), date(2026, 3, 1)),

@@ -18,6 +18,7 @@ from rememberd.memory.safety.redact import redact
 from rememberd.settings.schema import load
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import ask, remembered, running
+from tests.support.tables import each_row
 
 _ALPHABETS = {
     "a": string.ascii_letters + string.digits,
@@ -114,7 +115,7 @@ def test_the_figures_are_what_it_does_now() -> None:
     assert figures in FIGURES.read_text(encoding="utf-8"), figures
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "text", "rest"),
     [
         ("mail", "write to ada.lovelace+x@mail.example.co.uk please", "write to [redacted: mail address] please"),
@@ -170,10 +171,10 @@ _HOSTILE += ["-----BEGIN RSA PRIVATE KEY-----", "Authorization: Bearer ", "eyJaa
 _HOSTILE += ["Aa-", "calle de ", "rue a ", "steuer-id ", "a@a.", "+1 2", "1 ", "GB29 "]
 
 
-@pytest.mark.parametrize("piece", _HOSTILE)
+@each_row("piece", _HOSTILE)
 def test_hostile_text_costs_linear_time(piece: str) -> None:
     """200 kB of the beginnings of secrets are read in moments: quadratic time would be minutes."""
     text = piece * (200_000 // len(piece))
-    started = time.perf_counter()
+    started = time.thread_time()
     redact(text, tuple(PERSONAL))
-    assert time.perf_counter() - started < 30
+    assert time.thread_time() - started < 30

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from rememberd.memory.learn.rules.extract import Rules, extract
 from rememberd.types import Space, Turn
 from tests.support.rules_report import FIRST_RUNS, all_turns, score, turns
+from tests.support.tables import each_row
 
 
-@pytest.mark.parametrize("name", FIRST_RUNS)
+@each_row("name", FIRST_RUNS)
 def test_precision_and_recall_of_each_set(name: str) -> None:
     """In every labelled set nearly nine in ten of the stored facts are right, and most stated facts are found."""
     result = score(turns(name))
@@ -47,7 +48,7 @@ def test_the_labelled_turns_are_varied() -> None:
     assert sum(1 for turn in labelled if not turn["facts"]) >= len(labelled) / 2
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "slot"),
     [
         ("I live in Oslo", "home"),
@@ -95,7 +96,7 @@ def test_the_users_language_is_kept() -> None:
     assert [fact.text for fact in extract(f"Hei! {text}", 0)] == [text]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "slot"),
     [
         ("I no longer work at Acme.", "employer"),
@@ -164,13 +165,13 @@ _HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("piece", _HOSTILE)
+@each_row("piece", _HOSTILE)
 def test_hostile_text_costs_moments(piece: str) -> None:
     """The longest message that is read at all, made of the beginnings of statements, does not hold up the writer."""
     text = piece * (7_900 // len(piece))
-    started = time.perf_counter()
+    started = time.thread_time()
     extract(text, 0)
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 @given(st.text(alphabet="I'm livework at ,.?!\n\"`<>aé我😂", max_size=200))

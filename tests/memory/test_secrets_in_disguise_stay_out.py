@@ -16,6 +16,7 @@ from rememberd.memory.safety.visible_text import shown, view
 from rememberd.types import NEVER
 from tests.support.proxy_server import Proxy, memories, remembered
 from tests.support.queue_contract import turn
+from tests.support.tables import each_row
 
 GROUPS = [
     ["4111", "1111", "1111", "1111"],
@@ -81,7 +82,7 @@ def test_the_groups_of_a_number_may_be_apart_by_anything() -> None:
     assert not missed
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "The numbers are 22, 45, 13, 17, 21, 31, 44, 32.",
@@ -151,7 +152,7 @@ SPOKEN = {
 }
 
 
-@pytest.mark.parametrize("language", SPOKEN)
+@each_row("language", SPOKEN)
 def test_what_a_password_opens_may_stand_before_it(language: str) -> None:
     """In each language that the rules speak, and some more: passwords and PINs, alone and in a longer message."""
     names, sentence, pin = SPOKEN[language]
@@ -186,9 +187,7 @@ def test_an_order_is_read_as_people_see_it(hide: str) -> None:
         assert injection_reason(written), written
 
 
-@pytest.mark.parametrize(
-    "name", ["sk-ant-api03-" + "a1B2c3D4e5" * 9, "4111 1111 1111 1111", ORDER, "my password is hunter2"]
-)
+@each_row("name", ["sk-ant-api03-" + "a1B2c3D4e5" * 9, "4111 1111 1111 1111", ORDER, "my password is hunter2"])
 def test_a_name_that_is_a_secret_or_an_order_names_nobody(name: str) -> None:
     """`messages[].name` comes back in the block."""
     assert redacted(replace(turn("t1"), speaker=name)).speaker is None

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-import pytest
-
 from rememberd.memory.learn.rules.sentences import sentences
+from tests.support.tables import each_row
 
 WHOLE = [
     "My name is J. Smith.",
@@ -35,7 +34,7 @@ def split(text: str) -> list[str]:
     return [text[span.start : span.end] for span in sentences(text)]
 
 
-@pytest.mark.parametrize("text", WHOLE)
+@each_row("text", WHOLE)
 def test_a_sentence_is_not_cut(text: str) -> None:
     """Marks inside it are no ends."""
     assert split(text) == [text]

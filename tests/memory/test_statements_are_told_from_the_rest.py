@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import itertools
 
-import pytest
-
 from rememberd.memory.learn.rules.extract import extract
+from tests.support.tables import each_row
 
 # A statement, and the attribute that it states.
 STATED = {
@@ -61,7 +60,7 @@ def variants(language: str) -> list[tuple[str, str, str]]:
     return made
 
 
-@pytest.mark.parametrize("language", STATED)
+@each_row("language", STATED)
 def test_statements_become_whole_facts(language: str) -> None:
     """With the right attribute, over names with marks, positions and punctuation."""
     messages = variants(language)

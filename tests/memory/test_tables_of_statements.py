@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-
 from rememberd.memory.learn.rules.statement import statement
 from rememberd.memory.learn.rules.table import Row, tables
+from tests.support.tables import each_row
 
 ROWS = [(table.language, row) for table in tables() for row in table.rows]
 
 
-@pytest.mark.parametrize("language", [table.language for table in tables()])
+@each_row("language", [table.language for table in tables()])
 def test_every_example_is_understood(language: str) -> None:
     """As a statement of the attribute under which its row stands."""
     rows = [row for spoken, row in ROWS if spoken == language]

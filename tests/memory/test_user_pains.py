@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.support.fake_model import Behaviour, FakeModel, event, newest_user_text
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
@@ -76,6 +77,7 @@ def test_a_contradiction_is_resolved(proxy: Proxy, upstream: FakeModel, user: st
         assert "- I live in Oslo" not in block(upstream)
 
 
+@pytest.mark.slow
 def test_no_write_is_lost_silently(tmp_path: Path, upstream: FakeModel) -> None:
     """What was answered is remembered, though the writer was killed before it could; the receipt says when it is."""
     with running(tmp_path, {"model-a": upstream.url}) as proxy, proxy.client("ada") as client:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
+from tests.support.tables import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "What do you know about me?",
@@ -33,7 +32,7 @@ def test_show(text: str) -> None:
     assert memory_command(text) == MemoryCommand("show")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "what"),
     [
         ("Forget that I live in Oslo.", "I live in Oslo"),
@@ -62,7 +61,7 @@ def test_forget(text: str, what: str | None) -> None:
     assert memory_command(text) == (MemoryCommand("forget", what) if what else None)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "Don't remember this conversation.",
@@ -81,7 +80,7 @@ def test_unrecorded(text: str) -> None:
     assert memory_command(text) == MemoryCommand("off_record")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "",

@@ -22,6 +22,7 @@ from rememberd.cli.main import main
 from rememberd.cli.terminal.output import print_table
 from tests.support.command_line import parsed
 from tests.support.proxy_server import Proxy
+from tests.support.tables import each_row
 
 Say = Callable[..., str]
 
@@ -182,7 +183,7 @@ def test_the_shell_gets_a_script_of_its_own(shell: str, capsys: pytest.CaptureFi
     subprocess.run([shell, "-n"], input=script, text=True, check=True)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("line", "there", "not_there"),
     [
         ("rememberd ", {"serve", "memories", "import"}, set()),

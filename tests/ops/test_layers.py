@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import pytest
+from tests.support.tables import each_row
 
 PACKAGE = Path(__file__).parents[2] / "proxy" / "rememberd"
 
@@ -58,7 +58,7 @@ def room_of(name: str) -> str:
 MODULES = {path.relative_to(PACKAGE).as_posix(): imports(path) for path in PACKAGE.rglob("*.py")}
 
 
-@pytest.mark.parametrize("room", [room for rooms in LAYERS for room in rooms])
+@each_row("room", [room for rooms in LAYERS for room in rooms])
 def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
     """So that no change of storage, of the API or of the wiring can break what memory is about."""
     wrong = [
@@ -79,7 +79,7 @@ def test_every_room_has_its_layer() -> None:
     assert rooms == set(LEVEL)
 
 
-@pytest.mark.parametrize("room", FOREIGN)
+@each_row("room", FOREIGN)
 def test_a_room_leaves_foreign_work_to_others(room: str) -> None:
     """Memory knows people and text, upstream bytes and headers, storage nothing of HTTP."""
     wrong = [

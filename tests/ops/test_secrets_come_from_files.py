@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rememberd.errors import ConfigError
 from rememberd.settings.loader import iter_fields
 from rememberd.settings.schema import Settings, load
+from tests.support.tables import each_row
 
 
 def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ def test_a_reference_of_the_file_is_taken_literally(tmp_path_factory: pytest.Tem
     assert (loaded.admin_key, loaded.server.port) == (text, 9000)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("variable", "text", "expected"),
     [
         ("SERVER_PORT", " 9000\n", 9000),

@@ -175,6 +175,7 @@ def resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.slow
 def test_web_never_imports_litellm_before_a_model_needs_it(tmp_path: Path, upstream: FakeModel) -> None:
     """It would cost seconds and 170 MB."""
     with running(tmp_path, {"model-a": upstream.url}) as proxy:

@@ -145,6 +145,7 @@ def append(path: Path, who: str) -> None:
         log.record({"who": who * 2000})
 
 
+@pytest.mark.slow
 def test_lines_of_several_processes_do_not_mix(tmp_path: Path) -> None:
     """Long ones neither."""
     context = multiprocessing.get_context("spawn")

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import httpx
-import pytest
 
 from rememberd.api.page import FOLDER
 from tests.support.proxy_server import Proxy
+from tests.support.tables import each_row
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 LARGEST = 150_000  # bytes
@@ -45,7 +45,7 @@ def test_a_file_is_sent_again_only_when_it_changed(proxy: Proxy) -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
-@pytest.mark.parametrize("name", ["nothing.js", "..%2f..%2fapp.py", "screenshot.png", "%2e%2e%2f__init__.py"])
+@each_row("name", ["nothing.js", "..%2f..%2fapp.py", "screenshot.png", "%2e%2e%2f__init__.py"])
 def test_nothing_else_of_the_package_is_served(proxy: Proxy, name: str) -> None:
     """Only what is named."""
     assert httpx.get(f"{proxy.url}/page/{name}").status_code == 404

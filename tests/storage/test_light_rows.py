@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rememberd.search_results import NAMED, Candidates
 from rememberd.storage.payload import candidate
 from rememberd.storage.row_cache import RowCache, ScoredIds, StaleCache
+from tests.support.tables import each_row
 
 NONE = ScoredIds([], [])
 
@@ -60,7 +61,7 @@ def test_a_dropped_row_is_missing() -> None:
         rows.placed(ScoredIds([2, 1], [1.0, 1.0]))
 
 
-@pytest.mark.parametrize("stale", [{0}, {1}, {2}, {3}, {4}, {0, 1, 2, 3, 4}])
+@each_row("stale", [{0}, {1}, {2}, {3}, {4}, {0, 1, 2, 3, 4}])
 def test_what_was_placed_before_the_rows_were_cleared_is_refused(stale: set[int]) -> None:
     """In whichever branch: the places are other people's now."""
     rows = RowCache(100)
@@ -75,7 +76,7 @@ def test_what_was_placed_before_the_rows_were_cleared_is_refused(stale: set[int]
         rows.union(near, standing, worded, pinned, named)
 
 
-@pytest.mark.parametrize("size", [1, 36, 37, 500])
+@each_row("size", [1, 36, 37, 500])
 def test_ids_of_any_length_are_kept_whole(size: int) -> None:
     """Longer ones than a UUID, after shorter ones, in any language."""
     rows = RowCache(5000)

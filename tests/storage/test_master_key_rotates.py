@@ -13,6 +13,7 @@ from rememberd.settings.schema import Encryption
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.keyring import file_of
 from tests.support.sealing import NEW, OLD, opened
+from tests.support.tables import each_row
 
 
 async def sealed_by(folder: Path, master: str) -> bytes:
@@ -95,7 +96,7 @@ def test_the_key_comes_from_a_file_or_a_command_too(tmp_path: Path) -> None:
     assert masters(Encryption()) == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("encryption", "message"),
     [
         (Encryption(master_key="correct horse battery staple"), "openssl rand"),

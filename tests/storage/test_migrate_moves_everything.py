@@ -23,6 +23,7 @@ from rememberd.types import Space, Sparse
 from tests.support.fakes import EmbedderFake
 from tests.support.qdrant_double import Faults, QdrantDouble, server_store
 from tests.support.store_contract import ANN, NOW, point
+from tests.support.tables import each_row
 
 DIM = 384  # of the packaged embedder, which the command loads
 USERS = [Space(f"user{i}", scope) for i in range(10) for scope in ("default", "work")]
@@ -142,7 +143,7 @@ async def test_a_difference_is_found(
     assert "start over" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
+@each_row(
     "changed",
     [
         {"payload": {"id": "b"}},

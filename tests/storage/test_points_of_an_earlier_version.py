@@ -147,6 +147,7 @@ async def test_it_may_be_cut_short_anywhere(rig: Rig) -> None:
     assert [await rig.named(ANN, f"Do you know {name}?") for name in NAMES] == [[f"met-{name}"] for name in NAMES]
 
 
+@pytest.mark.slow
 def test_a_folder_of_version_0_1_answers_by_need(tmp_path: Path, upstream: FakeModel) -> None:
     """Its store has no index for these fields; the first start makes it, and says nothing of lost memories."""
     with tarfile.open(FOLDERS / "0.1.0.tar.xz") as tar:
