@@ -217,7 +217,9 @@ class BlockReader:
             return
         if not any(self.speaks[index + 1 :]) and not marks.NO_PRONOUNS.search(text):
             return
-        if words.FIRST_PERSON.search(lower) or (len(lower.split()) <= _GREETING and words.INTRODUCES.match(lower)):
+        if len(lower.split()) <= _GREETING and words.INTRODUCES.match(lower):
+            return
+        if words.FIRST_PERSON.search(lower):
             self.sure = self.sure and bool(words.FIRST_PERSON.search([*marks.sentences(lower)][-1]))
             return
         self.sure = False
