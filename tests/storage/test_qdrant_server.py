@@ -377,3 +377,19 @@ async def test_no_answer_holds_all_of_anything(
     deleted = [len(body["points"]) for what, body in qdrant.requests if what.endswith("points/delete")]
     assert sum(deleted) == 10
     assert max(deleted) <= 7
+
+
+async def test_the_double_streams_compressed_answers_as_a_server_does(
+    qdrant: QdrantDouble, store: QdrantStore
+) -> None:
+    """To who asks for them: chunked, and in several writes."""
+    await store.put(ANN, [point(f"m{n}") for n in range(100)])
+    body = {"limit": 100, "with_payload": True}
+    path = f"{qdrant.url}/collections/{await store.name()}/points/scroll"
+    async with httpx.AsyncClient() as client:
+        packed = await client.post(path, json=body, headers={"accept-encoding": "gzip"})
+        plain = await client.post(path, json=body, headers={"accept-encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.headers["transfer-encoding"] == "chunked"
+    assert "content-encoding" not in plain.headers
+    assert packed.json()["result"] == plain.json()["result"]
