@@ -10,11 +10,12 @@ from rememberd.api.mcp.internal_client import ASKING
 from rememberd.errors import RequestError
 from rememberd.http.request import header_values, note
 from rememberd.types import Space
+from rememberd.upstream.catalog import Catalog
 
 
 class CallerResolver:
-    def __init__(self, auth: Auth) -> None:
-        self.auth = auth
+    def __init__(self, auth: Auth, catalog: Catalog | None = None) -> None:
+        self.auth, self.catalog = auth, catalog
 
     def space(self, request: Request, *, whole_user: bool = False) -> Space:
         """Raises `RequestError` 401 for a bad key, 403 when the key may speak for several users and none is named, or
@@ -40,6 +41,12 @@ class CallerResolver:
         if not scope or identity is None:
             raise RequestError(400, "invalid_scope", "`scope` must name one of your scopes", param="scope")
         return identity.space
+
+    def is_local(self, request: Request, model: str) -> bool:
+        """Does what is sent to this model stay with the operator? As a chat decides it. Raises `RequestError` 404 for
+        a model that this key may not ask."""
+        principal = self.auth.principal(header_values(request.scope), counts=False)
+        return all(each.local for each in self.catalog.targets(model, principal)) if self.catalog else False
 
     def bound_to_scopes(self, request: Request) -> bool:
         """Is this key for some of its user's scopes only? Raises `RequestError` 401 for a bad key."""

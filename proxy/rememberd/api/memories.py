@@ -14,8 +14,17 @@ from starlette.responses import Response
 
 from rememberd.api.dependencies import CallerResolver
 from rememberd.api.mcp.visible import visibility, visible_page
+from rememberd.api.memory_filters import FILTERS, memory_filter, wants_past
 from rememberd.api.memory_writes import MemoryWrites
-from rememberd.api.serializers import flag_from, memory_from, memory_json, text_from, time_from
+from rememberd.api.serializers import (
+    flag_from,
+    limit_from,
+    memory_from,
+    memory_json,
+    parts_json,
+    text_from,
+    time_from,
+)
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
@@ -31,7 +40,6 @@ from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import NEVER, Kind, Memory, Millis, Space
 
 _PAGE = 100
-_LARGEST_PAGE = 500
 _ALL = 10_000  # more than the store returns for any question
 _ADD_FIELDS = frozenset({"text", "kind", "pinned", "private", "expires_at"})
 _EDIT_FIELDS = frozenset({"text", "pinned", "private", "expires_at", "valid_to"})
@@ -62,15 +70,14 @@ class Memories:
         kind = asked.get("kind")
         if kind is not None and kind not in _KINDS:
             raise RequestError(400, "invalid_kind", "`kind` must be fact or episode", param="kind")
-        past = asked.get("include_past", "").lower() in ("1", "true", "yes")
-        wanted = asked.get("q", "").casefold()
+        past, wanted, meets = wants_past(asked), asked.get("q", "").casefold(), memory_filter(asked)
         only = _KINDS[kind] if kind else None
 
         def list_page(limit: int, cursor: str | None) -> Awaitable[tuple[list[Memory], str | None]]:
             return self.store.page(space, limit=limit, now=_now(), cursor=cursor, kind=only, include_past=past)
 
         def holds(memory: Memory) -> bool:
-            return wanted in memory.text.casefold()
+            return wanted in memory.text.casefold() and meets(memory)
 
         cursor, found = asked.get("cursor") or None, list[Memory]()
         if visible := visibility(request):
@@ -109,12 +116,14 @@ class Memories:
         if not query:
             raise RequestError(400, "missing_query", "`query` must be a text that is not empty", param="query")
         limit = limit_from(fields.get("limit"), 10)
-        visible = visibility(request)
-        found = await self.recall.search(space, query, now=_now(), limit=_ALL if visible else limit)
-        if visible:
-            found = [(memory, score) for memory, score in found if visible(memory)][:limit]
-        note(request.scope, count=len(found))
-        return json_response({"object": "list", "data": [memory_json(memory, score) for memory, score in found]})
+        visible, meets = visibility(request), memory_filter(fields)
+        found = await self.recall.search(
+            space, query, now=_now(), limit=_ALL if visible or fields.keys() & FILTERS else limit
+        )
+        shown = [each for each in found if (not visible or visible(each.memory)) and meets(each.memory)][:limit]
+        note(request.scope, count=len(shown))
+        data = [memory_json(memory, score.cosine) | {"parts": parts_json(score)} for memory, score in shown]
+        return json_response({"object": "list", "data": data})
 
     async def read(self, request: Request) -> Response:
         return json_response(memory_json(await self._one(request, self.caller.space(request))))
@@ -228,16 +237,6 @@ def _only_null(valid_to: Any) -> None:
             "`valid_to` can only be set to null: a past memory holds again; to end one, delete it or say what holds"
         )
         raise RequestError(400, "invalid_memory", message, param="valid_to")
-
-
-def limit_from(given: Any, default: int) -> int:
-    try:
-        limit = default if given is None else int(given)
-    except (TypeError, ValueError):
-        limit = 0
-    if not 1 <= limit <= _LARGEST_PAGE:
-        raise RequestError(400, "invalid_limit", f"`limit` must be between 1 and {_LARGEST_PAGE}", param="limit")
-    return limit
 
 
 def _now() -> Millis:

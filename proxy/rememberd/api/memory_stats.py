@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rememberd.api.dependencies import CallerResolver
-from rememberd.api.serializers import flag_from, memory_json, rfc3339
+from rememberd.api.serializers import flag_from, limit_from, memory_json, parts_json, rfc3339
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
 from rememberd.http.request import offset_from, read_body
 from rememberd.http.responses import json_response
 from rememberd.memory.history import history
 from rememberd.memory.recall.block import line_cost
+from rememberd.memory.recall.explain import Score
 from rememberd.memory.recall.recall import Recall
 from rememberd.ports import MemoryStore, PauseStore, ReceiptStore
 from rememberd.types import EVERY_SCOPE, Memory, Millis, Receipt, Space
@@ -41,29 +44,44 @@ class MemoryStats:
         self.time_zone = time_zone
 
     async def preview(self, request: Request) -> Response:
-        """What a chat with this message would recall now, and what came near but was left out. Stores nothing."""
+        """What a chat with this message would recall now, and what came near but was left out. With `model`, what a
+        remote model would not get is left out and listed as `withheld`. Stores nothing."""
         space, now = self.caller.space(request), _now()
-        text = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes)).get("text")
+        fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
+        text = fields.get("text")
         if not isinstance(text, str) or not text.strip():
             raise RequestError(400, "missing_text", "`text` must be the message to recall for", param="text")
-        offset = offset_from(request.headers, self.time_zone, now)
-        recalled = await self.recall.recall(space, text, now=now, turn_id=None, conversation=None, offset=offset)
-        near = await self.recall.search(space, text, now=now, limit=_NEAR)
+        local, offset = self._is_local(request, fields), offset_from(request.headers, self.time_zone, now)
+        recall = partial(self.recall.recall, space, text, now=now, turn_id=None, conversation=None, offset=offset)
+        recalled = whole = await recall()
+        if not local:
+            recalled = await recall(private=False)
+        near = await self.recall.search(space, text, now=now, limit=limit_from(fields.get("limit"), _NEAR))
         scores = {memory.id: score for memory, score in near}
-        reasons = dict(zip(recalled.ids, recalled.reasons, strict=False))
+        withheld = await self.store.get(space, [each for each in whole.ids if each not in recalled.ids])
+        kept = [each for each in withheld if self.recall.privacy.keeps(space, each)]
+        apart = {*recalled.ids, *(each.id for each in kept)}
+        outside = [memory for memory, _ in near if memory.id not in apart]
+        reasons = dict(zip((*whole.ids, *recalled.ids), (*whole.reasons, *recalled.reasons), strict=False))
         inside = await self.store.get(space, recalled.ids)
-        outside = [memory for memory, _ in near if memory.id not in recalled.ids][:_LEFT_OUT]
         return json_response(
             {
                 "object": "memory.preview",
                 "status": recalled.status,
+                "local": local,
                 "block": recalled.block,
                 "tokens": recalled.tokens,
                 "recall_ms": round(recalled.ms, 1),
                 "memories": [_scored(memory, scores) | {"reason": reasons.get(memory.id)} for memory in inside],
-                "left_out": [_scored(memory, scores) for memory in outside],
+                "withheld": [_scored(memory, scores) | {"reason": reasons.get(memory.id)} for memory in kept],
+                "left_out": [_scored(memory, scores) for memory in outside[: fields.get("limit") or _LEFT_OUT]],
             }
         )
+
+    def _is_local(self, request: Request, fields: Mapping[str, Any]) -> bool:
+        """Would what is sent to this model stay with the operator? True without a model: nothing is sent."""
+        model = fields.get("model")
+        return not isinstance(model, str) or self.caller.is_local(request, model)
 
     async def history(self, request: Request) -> Response:
         space, memory_id = self.caller.space(request), request.path_params["id"]
@@ -102,11 +120,11 @@ class MemoryStats:
         return json_response(_settings(await self.pauses.paused(space)))
 
 
-def _scored(memory: Memory, scores: dict[str, float]) -> dict[str, Any]:
-    """`score` is the cosine; null for a memory that came in for another reason, such as a pinned one."""
+def _scored(memory: Memory, scores: Mapping[str, Score]) -> dict[str, Any]:
+    """`score` is the cosine; null for a memory that no search found, such as a pinned one."""
     score = scores.get(memory.id)
-    cost = {"score": None if score is None else round(score, 4), "tokens": line_cost(memory)}
-    return memory_json(memory) | cost
+    found = {"score": score and round(score.cosine, 4), "parts": parts_json(score) if score else None}
+    return memory_json(memory) | found | {"tokens": line_cost(memory)}
 
 
 def _usage(receipts: list[Receipt]) -> dict[str, Any]:

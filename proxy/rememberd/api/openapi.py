@@ -115,6 +115,8 @@ PATHS: dict[str, Schema] = {
                 _query("kind", _KIND),
                 _query("q", _TEXT),
                 _query("include_past", _FLAG),
+                *(_query(name, _TEXT) for name in ("topic", "person", "app", "model", "since", "before")),
+                *(_query(name, _FLAG) for name in ("pinned", "private", "quarantined")),
             ),
         ),
         "post": _operation("add", _ref("Memory"), body=_ADD),
@@ -178,7 +180,7 @@ PATHS: dict[str, Schema] = {
         "delete": _operation("undo an import as a whole", _object({"deleted": _COUNT, "reopened": _COUNT})),
     },
     "/v1/memories/preview": {
-        "post": _operation("what a message would recall", _PREVIEW, body=_object({"text": _WORDS}))
+        "post": _operation("what a message would recall", _PREVIEW, body=_object({"text": _WORDS}, {"model": _TEXT}))
     },
     "/v1/memories/stats": {"get": _operation("numbers", {"type": "object"})},
     "/v1/memories/settings": {
@@ -190,6 +192,14 @@ PATHS: dict[str, Schema] = {
         "get": _operation("read", _ref("Memory")),
         "patch": _operation("edit; `valid_to: null` makes a past one hold again", _ref("Memory"), body=_EDIT),
         "delete": _operation("delete, with the exchanges that say the same", _DELETED),
+    },
+    "/v1/memories/groups": {"get": _operation("facts by topic, person, app and model", {"type": "object"})},
+    "/v1/memories/review": {
+        "get": _operation("what wants a decision", {"type": "object"}, asked=(_query("since", _TEXT),))
+    },
+    "/v1/memories/{id}/why": {
+        "parameters": [_ID],
+        "get": _operation("the exchange it stands on and the answers it went into", {"type": "object"}),
     },
     "/v1/memories/{id}/history": {"parameters": [_ID], "get": _operation("what it said before", {"type": "object"})},
     "/v1/receipts": {

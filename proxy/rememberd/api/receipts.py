@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rememberd.api.dependencies import CallerResolver
-from rememberd.api.memories import limit_from
-from rememberd.api.serializers import memory_json, rfc3339
+from rememberd.api.serializers import limit_from, memory_json, rfc3339
 from rememberd.errors import RequestError
 from rememberd.http.responses import json_response
-from rememberd.memory.recall.block import render
+from rememberd.memory.ids import episode_id
+from rememberd.memory.recall.block import render, sides
 from rememberd.ports import MemoryStore, ReceiptStore
 from rememberd.types import Memory, Receipt, Space
 
@@ -57,16 +57,22 @@ class ReceiptApi:
 
     async def _memories(self, space: Space, receipts: list[Receipt]) -> dict[str, Memory]:
         ids = {each for receipt in receipts for each in (*receipt.recalled, *receipt.written)}
+        ids |= {episode_id(space, receipt.turn_id) for receipt in receipts if receipt.turn_id}
         return {memory.id: memory for memory in await self.store.get(space, list(ids))}
 
 
 def _shown(receipt: Receipt, memories: Mapping[str, Memory]) -> dict[str, Any]:
     reasons = dict(zip(receipt.recalled, receipt.reasons, strict=False))
+    exchange = memories.get(episode_id(receipt.space, receipt.turn_id)) if receipt.turn_id else None
+    said, answer = sides(exchange) if exchange else (None, None)
     return {
         "id": receipt.id,
         "object": "receipt",
         "created_at": rfc3339(receipt.created_at),
         "model": receipt.model,
+        "app": exchange.source.client if exchange else None,
+        "question": said,
+        "answer": answer,
         "status": receipt.status,
         "tokens": receipt.tokens,
         "recall_ms": round(receipt.recall_ms, 1),

@@ -9,12 +9,14 @@ from typing import Any
 from rememberd.errors import RequestError
 from rememberd.memory.ids import episode_id, fact_id, imported_id
 from rememberd.memory.learn.rules.extract import extract
+from rememberd.memory.recall.explain import Score
 from rememberd.memory.safety.quarantine import quarantine_if_suspicious
 from rememberd.memory.safety.redact import redact
 from rememberd.types import NEVER, Evidence, Kind, Memory, Millis, Source, Space, Turn
 
 LONGEST_TEXT = 20_000
 LONGEST_NAME = 256
+LARGEST_PAGE = 500
 _KINDS: tuple[Kind, ...] = ("fact", "episode")
 
 
@@ -43,6 +45,10 @@ def memory_json(memory: Memory, score: float | None = None) -> dict[str, Any]:
         },
     }
     return shown if score is None else shown | {"score": round(score, 4)}
+
+
+def parts_json(score: Score) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in score._asdict().items()}
 
 
 def memory_from(fields: Mapping[str, Any], space: Space, now: Millis, redact_too: Collection[str] = ()) -> Memory:
@@ -119,6 +125,16 @@ def time_from(fields: Mapping[str, Any], name: str) -> Millis | None:
     except (TypeError, ValueError, OverflowError) as error:
         raise _bad(name, 'must be a time such as "2026-11-22T18:00:00Z", or null') from error
     return at
+
+
+def limit_from(given: Any, default: int) -> int:
+    try:
+        limit = default if given is None else int(given)
+    except (TypeError, ValueError):
+        limit = 0
+    if not 1 <= limit <= LARGEST_PAGE:
+        raise RequestError(400, "invalid_limit", f"`limit` must be between 1 and {LARGEST_PAGE}", param="limit")
+    return limit
 
 
 def flag_from(fields: Mapping[str, Any], name: str) -> bool:

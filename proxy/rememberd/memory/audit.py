@@ -80,6 +80,14 @@ def judge(memories: Sequence[Memory], now: Millis, usage: Usage | None = None) -
     ]
 
 
+def to_review(memories: Sequence[Memory], now: Millis, usage: Usage | None = None) -> list[Finding]:
+    """What a person decides on at a glance. No text is searched for secrets or orders, so that it is fast."""
+    current = _current(memories, now)
+    quarantined = [Finding("quarantined", each, "reads like an order") for each in memories if each.valid_to == NEVER]
+    outdated = [*_outdated(memories, now), *_opposites(current)]
+    return [*_expired(memories, now), *outdated, *quarantined, *(_unused(current, now, usage) if usage else ())]
+
+
 def _current(memories: Iterable[Memory], now: Millis) -> list[Memory]:
     return [each for each in memories if each.valid_to is None and not _has_expired(each, now)]
 

@@ -25,6 +25,7 @@ from rememberd.api.mcp.endpoint import Mcp
 from rememberd.api.memories import Memories
 from rememberd.api.memory_batches import MemoryBatches
 from rememberd.api.memory_files import MemoryFiles
+from rememberd.api.memory_review import MemoryReview
 from rememberd.api.memory_stats import MemoryStats
 from rememberd.api.memory_writes import MemoryWrites
 from rememberd.api.models import Models
@@ -183,7 +184,7 @@ def _parts(
 
 def _handlers(parts: Parts) -> Handlers:
     auth, catalog, store, queues = parts.auth, parts.catalog, parts.store, parts.queues
-    caller, max_body_bytes = CallerResolver(auth), parts.max_body_bytes
+    caller, max_body_bytes = CallerResolver(auth, catalog), parts.max_body_bytes
     redact_too = tuple(parts.settings.memory.redact or ())
     writes = MemoryWrites(store, parts.embedder, queues.queue, queues.block_cache)
     memories = Memories(
@@ -222,6 +223,7 @@ def _handlers(parts: Parts) -> Handlers:
             max_body_bytes,
             parts.settings.memory.time_zone,
         ),
+        review=MemoryReview(caller, store, queues.receipts),
         receipts=ReceiptApi(caller, queues.receipts, store),
         admin=Admin(auth, parts.keys, parts.watcher, store, memories.erase_user),
         usage=UsageApi(auth, queues.usage),

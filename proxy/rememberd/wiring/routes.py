@@ -14,6 +14,7 @@ from rememberd.api.mcp.endpoint import Mcp
 from rememberd.api.memories import Memories
 from rememberd.api.memory_batches import MemoryBatches
 from rememberd.api.memory_files import MemoryFiles
+from rememberd.api.memory_review import MemoryReview
 from rememberd.api.memory_stats import MemoryStats
 from rememberd.api.models import Models
 from rememberd.api.ollama import OllamaApi
@@ -36,6 +37,7 @@ class Handlers(NamedTuple):
     batches: MemoryBatches
     files: MemoryFiles
     stats: MemoryStats
+    review: MemoryReview
     receipts: ReceiptApi
     admin: Admin
     usage: UsageApi
@@ -70,6 +72,9 @@ def routes(to: Handlers) -> list[Route]:
         Route("/v1/memories/stats", to.stats.stats, methods=GET),
         Route("/v1/memories/settings", to.stats.settings, methods=GET),
         Route("/v1/memories/settings", to.stats.set, methods=PUT),
+        Route("/v1/memories/groups", to.review.groups, methods=GET),
+        Route("/v1/memories/review", to.review.review, methods=GET),
+        Route("/v1/memories/{id}/why", to.review.why, methods=GET),
         Route("/v1/memories/{id}/history", to.stats.history, methods=GET),
         Route("/v1/memories/{id}", to.memories.read, methods=GET),
         Route("/v1/memories/{id}", to.memories.edit, methods=PATCH),

@@ -37,12 +37,13 @@ def profile(found: Candidates, needs: Mapping[str, float]) -> Ints:
     style = found.facts & of_topics(found.topics, {STYLE})
     rows = _cheapest_first(found, style, found.at, STYLE_TOKENS)
     if needs:
-        called = np.array([_called(name, needs) for name in found.topics.book.names] + [0.0])[found.topics.codes]
-        rows += _cheapest_first(found, found.facts & ~style & (called > 0), called + found.dense, NEED_TOKENS)
+        clearly = np.array([called(name, needs) for name in found.topics.book.names] + [0.0])[found.topics.codes]
+        rows += _cheapest_first(found, found.facts & ~style & (clearly > 0), clearly + found.dense, NEED_TOKENS)
     return np.array(rows, np.int64) if rows else nobody
 
 
-def _called(topics: str, needs: Mapping[str, float]) -> float:
+def called(topics: str, needs: Mapping[str, float]) -> float:
+    """How clearly the clearest of these topics is needed; 0 if none is."""
     return max((needs.get(topic, 0.0) for topic in topics.split()), default=0.0)
 
 

@@ -145,6 +145,28 @@ def rank(
     return found.take(best_first(scored(asked, found, Turns.of(found), weights)))
 
 
+class Parts(NamedTuple):
+    """Candidates, best first, and what makes up their scores: the words' share, that of their conversation and the
+    turns beside, and the whole. The cosine stands in `found.dense`."""
+
+    found: Candidates
+    words: Floats
+    session: Floats
+    score: Floats
+
+
+def explained(question: str, found: Candidates, now: Millis, weights: Weights = WEIGHTS) -> Parts:
+    """`rank`, with the parts of each score."""
+    found = by_id(found)
+    asked = Asked(question, named(question, found.speaker.present()), span=asked_about(question, now))
+    turns = Turns.of(found)
+    score = scored(asked, found, turns, weights)
+    words = weights.bm25 * (found.bm25 / max(float(found.bm25.max(initial=0.0)), 1e-9))
+    session = _context(found, found.dense + words, turns, weights) if len(found) else words
+    rows = best_first(score)
+    return Parts(found.take(rows), words[rows], session[rows], score[rows])
+
+
 def by_id(found: Candidates) -> Candidates:
     """Nothing hangs on the order in which a store returned them."""
     return found.take(np.argsort(found.ids)) if (found.ids[1:] < found.ids[:-1]).any() else found

@@ -20,9 +20,10 @@ from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
 from rememberd.memory.recall.budget import Reason
 from rememberd.memory.recall.circuit_breaker import Breaker
+from rememberd.memory.recall.explain import ScoredMemory, explain
 from rememberd.memory.recall.lexicon import telling_words
 from rememberd.memory.recall.needs import Asked, known
-from rememberd.memory.recall.rank import named, rank
+from rememberd.memory.recall.rank import named
 from rememberd.memory.recall.relevance import asks_for_advice
 from rememberd.memory.recall.retrieve import STAGE, Retrieve, Wanted, first_expiry, retrieve
 from rememberd.memory.recall.timeline import told_then
@@ -121,8 +122,9 @@ class Recall:
         asyncio.get_running_loop().call_soon(RECALLS.labels(found.status).inc)
         return replace(found, ms=(time.perf_counter() - began) * 1000)
 
-    async def search(self, space: Space, query: str, *, now: Millis, limit: int) -> list[tuple[Memory, float]]:
-        """The best `limit` memories and their cosines, best first, without a floor. Raises `MemoryUnavailable`."""
+    async def search(self, space: Space, query: str, *, now: Millis, limit: int) -> list[ScoredMemory]:
+        """The best `limit` memories and what makes up their scores, best first, without a floor. Raises
+        `MemoryUnavailable`."""
         left_out, words = self._speakers.get(space, _NOBODY), self.embedder.query(query)
         while True:
             dense = await self.embedder.dense(without(query, left_out))
@@ -131,9 +133,10 @@ class Recall:
             if speakers <= left_out:
                 break
             left_out = self._know(space, left_out | speakers)
-        best = rank(query, found, now).take(slice(limit))
-        cosine = dict(zip(best.names(), best.dense.tolist(), strict=True))
-        return [(memory, cosine[memory.id]) for memory in await self.store.get(space, list(cosine))]
+        needs = known(self.embedder)
+        called = needs.asked(dense, advice=asks_for_advice(query)).needs if needs else {}
+        scores = explain(query, found, now, called, limit)
+        return [ScoredMemory(each, scores[each.id]) for each in await self.store.get(space, list(scores))]
 
     def _probe(self, recalling: Coroutine[None, None, Recalled]) -> None:
         """Behind the scenes, so that nobody waits for a store that still hangs."""

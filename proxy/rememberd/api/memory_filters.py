@@ -1,0 +1,45 @@
+"""Which memories a list or a search is to show: the same filters for both, taken from a query or a JSON body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rememberd.api.serializers import time_from
+from rememberd.memory.groups import person_of, topic_of
+from rememberd.types import NEVER, Memory
+
+Filter = Callable[[Memory], bool]
+
+_TRUE = ("1", "true", "yes", True)
+
+
+def memory_filter(given: Mapping[str, Any]) -> Filter:
+    """True for the memories that meet every filter in `given`. `since` and `before` bound the time at which it was
+    said. Raises `RequestError` 400 for a time that is none."""
+    checks = [_CHECKS[name](given[name]) for name in _CHECKS if given.get(name) not in (None, "")]
+    since, before = time_from(given, "since"), time_from(given, "before")
+    if since is not None:
+        checks.append(lambda memory: memory.created_at >= since)
+    if before is not None:
+        checks.append(lambda memory: memory.created_at < before)
+    return lambda memory: all(check(memory) for check in checks)
+
+
+def wants_past(given: Mapping[str, Any]) -> bool:
+    """What is in quarantine has never held, so that it is listed with what is past."""
+    return given.get("include_past", "") in _TRUE or given.get("quarantined", "") in _TRUE
+
+
+_CHECKS: dict[str, Callable[[Any], Filter]] = {
+    "kind": lambda kind: lambda memory: memory.kind == kind,
+    "topic": lambda topic: lambda memory: topic_of(memory) == topic,
+    "person": lambda person: lambda memory: person_of(memory) == person,
+    "app": lambda app: lambda memory: memory.source.client == app,
+    "model": lambda model: lambda memory: memory.source.model == model,
+    "pinned": lambda wanted: lambda memory: memory.pinned == (wanted in _TRUE),
+    "private": lambda wanted: lambda memory: memory.private == (wanted in _TRUE),
+    "quarantined": lambda wanted: lambda memory: (memory.valid_to == NEVER) == (wanted in _TRUE),
+}
+
+FILTERS = frozenset((*_CHECKS, "since", "before"))

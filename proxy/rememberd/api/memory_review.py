@@ -1,0 +1,124 @@
+"""What a person looks at to keep the memory right: counts by topic and person, what wants a decision, and why one
+memory is there and what it was used for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rememberd.api.dependencies import CallerResolver
+from rememberd.api.serializers import memory_json, rfc3339, time_from
+from rememberd.errors import RequestError
+from rememberd.http.responses import json_response
+from rememberd.memory.audit import Finding, Usage, to_review
+from rememberd.memory.groups import person_of, topic_of
+from rememberd.memory.ids import episode_id
+from rememberd.ports import MemoryStore, ReceiptStore
+from rememberd.types import Kind, Memory, Millis, Receipt, Space
+
+_PAGE = 500
+_RECEIPTS = 500  # answers that are looked at for what a memory was used for
+_SHOWN = 50  # of each pile
+_ANSWERS = 10  # of one memory
+
+
+class MemoryReview:
+    def __init__(self, caller: CallerResolver, store: MemoryStore, receipts: ReceiptStore) -> None:
+        self.caller, self.store, self.receipts = caller, store, receipts
+
+    async def groups(self, request: Request) -> Response:
+        """How many facts there are by topic, person, app and model."""
+        memories = await self._all(self.caller.space(request), "fact", past=False)
+        return json_response({"object": "memory.groups", **await asyncio.to_thread(_counts, memories)})
+
+    async def review(self, request: Request) -> Response:
+        """What is new since the time `since`, contradictions in pairs, what is in quarantine, expired or unused."""
+        space, now = self.caller.space(request), _now()
+        since = time_from(request.query_params, "since")
+        memories = await self._all(space, "fact", past=True)
+        answers = await self.receipts.recent(space, _RECEIPTS)
+        used = frozenset(each for receipt in answers for each in receipt.recalled)
+        usage = Usage(min(each.created_at for each in answers), used) if answers else None
+        findings = await asyncio.to_thread(to_review, memories, now, usage)
+        return json_response(_piles(memories, findings, since, now))
+
+    async def why(self, request: Request) -> Response:
+        """The exchange that a memory stands on, and the newest answers that it went into."""
+        space, memory_id = self.caller.space(request), request.path_params["id"]
+        found = await self.store.get(space, [memory_id])
+        if not found:
+            raise RequestError(404, "memory_not_found", f"you have no memory {memory_id[:64]!r}")
+        turn = found[0].evidence.turn_id if found[0].evidence else None
+        exchange = await self.store.get(space, [episode_id(space, turn)]) if turn else []
+        answers = [each for each in await self.receipts.recent(space, _RECEIPTS) if memory_id in each.recalled]
+        return json_response(
+            {
+                "object": "memory.why",
+                "memory": memory_json(found[0]),
+                "topic": topic_of(found[0]),
+                "person": person_of(found[0]),
+                "exchange": memory_json(exchange[0]) if exchange else None,
+                "uses": len(answers),
+                "last_used": rfc3339(answers[0].created_at) if answers else None,
+                "answers": [_use(each, memory_id) for each in answers[:_ANSWERS]],
+            }
+        )
+
+    async def _all(self, space: Space, kind: Kind, *, past: bool) -> list[Memory]:
+        found, cursor = list[Memory](), None
+        while True:
+            page, cursor = await self.store.page(
+                space, limit=_PAGE, now=_now(), cursor=cursor, kind=kind, include_past=past
+            )
+            found += page
+            if cursor is None:
+                return found
+
+
+def _counts(memories: Sequence[Memory]) -> dict[str, Any]:
+    return {
+        "total": len(memories),
+        "topics": _ranked(topic_of(each) for each in memories),
+        "people": _ranked(person_of(each) for each in memories),
+        "apps": _ranked(each.source.client for each in memories),
+        "models": _ranked(each.source.model for each in memories),
+    }
+
+
+def _ranked(names: Iterable[str | None]) -> list[dict[str, Any]]:
+    counted = Counter(name for name in names if name)
+    return [{"name": name, "count": count} for name, count in counted.most_common(100)]
+
+
+def _piles(
+    memories: Sequence[Memory], findings: Sequence[Finding], since: Millis | None, now: Millis
+) -> dict[str, Any]:
+    by_id = {each.id: each for each in memories}
+    piles: dict[str, list[Any]] = {name: [] for name in ("contradiction", "quarantined", "expired", "unused")}
+    for each in findings:
+        pair = [memory_json(each.memory), memory_json(by_id[each.other])] if each.other else None
+        piles[each.complaint].append(pair or memory_json(each.memory))
+    new = [each for each in memories if since is not None and since < each.updated_at and each.valid_to is None]
+    piles["new"] = [memory_json(each) for each in new]
+    shown = {name: {"count": len(pile), "data": pile[:_SHOWN]} for name, pile in piles.items()}
+    return {"object": "memory.review", "now": rfc3339(now), **shown}
+
+
+def _use(receipt: Receipt, memory_id: str) -> dict[str, Any]:
+    reasons = dict(zip(receipt.recalled, receipt.reasons, strict=False))
+    return {
+        "receipt": receipt.id,
+        "created_at": rfc3339(receipt.created_at),
+        "model": receipt.model,
+        "reason": reasons.get(memory_id),
+    }
+
+
+def _now() -> Millis:
+    return time.time_ns() // 1_000_000
