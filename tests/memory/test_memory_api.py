@@ -100,7 +100,7 @@ def test_search_gives_scores_best_first(proxy: Proxy, user: str) -> None:
         found = client.post("/v1/memories/search", json={"query": "which car do I own?", "limit": 2}).json()["data"]
     assert len(found) == 2
     assert found[0]["text"] == "I drive an old Saab."
-    assert set(found[0]) == FIELDS | {"score"}
+    assert set(found[0]) == FIELDS | {"score", "parts"}
     assert found[0]["score"] >= found[1]["score"]
 
 

@@ -15,7 +15,10 @@ from tests.support.proxy_server import Proxy
 
 pytestmark = pytest.mark.browser
 
-VIEWS = ("memories", "chat", "preview", "answers", "settings")
+VIEWS = (
+    "memories", "memories/people", "memories/time", "memories/exchanges", "memories/review",
+    "chat", "preview", "answers", "settings",
+)  # fmt: skip
 LOOKS = [(scheme, size) for scheme in ("light", "dark") for size in (WIDE, PHONE)]
 
 
@@ -56,11 +59,16 @@ def fill(page: Page, view: str) -> None:
     """Show of each view as much as there is."""
     match view:
         case "memories":
-            page.get_by_label("Past ones too").check()
-            page.locator(".card.past").first.wait_for()
             row = page.locator(".card.fact", has_text="Bergen").first
             row.locator(".words").click()
             row.get_by_role("button", name="Edit").click()
+            page.locator(".pick input").first.check()
+        case "memories/time":
+            page.get_by_text("Filters", exact=True).click()
+            page.get_by_label("Show past memories").check()
+            page.locator(".card.past").first.wait_for()
+        case "memories/people" | "memories/exchanges" | "memories/review":
+            page.locator(".skeleton").first.wait_for(state="detached")
         case "chat":
             page.get_by_role("button", name="Side by side").click()
             say(page, "Which snacks should I avoid?")
@@ -70,11 +78,14 @@ def fill(page: Page, view: str) -> None:
             page.get_by_label("A message").fill("Which snacks should I avoid?")
             page.keyboard.press("Enter")
             page.locator(".verdict").wait_for()
-            page.get_by_text("The block, word for word").click()
+            page.get_by_text("The exact text").click()
         case "answers":
             page.locator(".receipt summary").first.click()
         case "settings":
             page.locator(".figures").wait_for()
+            page.get_by_label("What another assistant wrote").fill("[2025-03-01] - I live in Rome.\nI like figs.")
+            page.get_by_role("button", name="Show what would be imported").click()
+            page.locator(".outcome").first.wait_for()
 
 
 def findings(page: Page, axe: str) -> list[str]:
@@ -140,6 +151,51 @@ def test_the_keyboard_alone_is_enough(proxy: Proxy, browser: Browser, user: str)
         expect(page.locator(".words")).to_contain_text("ripe")
 
 
+def test_keys_go_through_the_list(proxy: Proxy, browser: Browser, user: str) -> None:
+    """Search, next, open, edit, delete, undo, and the list of keys; while somebody writes they are letters."""
+    with proxy.client(user) as client:
+        for text in ("I like figs.", "I like plums."):
+            client.post("/v1/memories", json={"text": text}).raise_for_status()
+    with opened(browser, proxy, user) as page:
+        rows = page.locator(".card .words")
+        expect(rows).to_have_count(2)
+        page.keyboard.press("j")
+        expect(rows.nth(0)).to_be_focused()
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        expect(rows.nth(1)).to_be_focused()
+        page.keyboard.press("k")
+        page.keyboard.press("Enter")
+        expect(rows.nth(0)).to_have_attribute("aria-expanded", "true")
+        page.keyboard.press("e")
+        expect(page.get_by_label("The memory’s text")).to_be_focused()
+        page.keyboard.type("j")
+        page.keyboard.press("Escape")
+        rows.nth(0).focus()
+        page.keyboard.press("#")
+        expect(rows).to_have_count(1)
+        page.keyboard.press("u")
+        expect(rows).to_have_count(2)
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("/")
+        expect(page.get_by_label("Search your memories")).to_be_focused()
+
+
+def test_on_a_phone_every_target_is_large_enough(proxy: Proxy, browser: Browser, ada: str) -> None:
+    """44 pixels high; nothing that a finger is to meet is smaller."""
+    script = """[...document.querySelectorAll('main :is(button, a, select, summary, label.pick), nav a')]
+        .filter(each => each.offsetParent && each.getBoundingClientRect().height < 43.5)
+        .map(each => `${each.outerHTML.slice(0, 80)} ${each.getBoundingClientRect().height}`)"""
+    small = {}
+    for view in VIEWS:
+        with opened(browser, proxy, ada, view, viewport=PHONE, reduced_motion="reduce") as page:
+            fill(page, view)
+            small[view] = page.evaluate(script)
+    assert {view: found for view, found in small.items() if found} == {}
+
+
 def test_the_theme_can_be_chosen_and_is_kept(proxy: Proxy, browser: Browser, ada: str) -> None:
     """Against the system's; it stands before the first paint of the next visit."""
     paper = "getComputedStyle(document.body).backgroundColor"
@@ -159,7 +215,7 @@ def test_who_wants_no_movement_sees_none(proxy: Proxy, browser: Browser, ada: st
     """Not even while something is loading."""
     with opened(browser, proxy, ada, reduced_motion="reduce") as page:
         page.route("**/v1/memories?*", lambda route: None)
-        page.get_by_role("button", name="Facts").click()
+        page.get_by_role("button", name="Time", exact=True).click()
         page.locator(".bone").first.wait_for()
         assert page.evaluate("document.getAnimations().length") == 0
         page.unroute_all(behavior="ignoreErrors")

@@ -49,13 +49,13 @@ def test_an_attack_in_a_memory_is_text(proxy: Proxy, browser: Browser, user: str
         page.locator(".card").nth(len(ATTACKS) - 1).wait_for()
         for row in page.locator(".timeline .card").all():
             row.locator(".words").first.click()
-            row.get_by_role("button", name="History").click()
+            row.get_by_role("button", name="Earlier versions").click()
             row.get_by_role("button", name="Edit").click()
         shown = page.locator(".card .text").all_text_contents()
         assert set(ATTACKS) <= set(shown)
         page.get_by_label("Search your memories").fill(ATTACKS[1])
-        expect(page.locator(".card")).to_have_count(1)
-        page.locator(".card").get_by_role("button", name="Delete").first.click()
+        expect(page.locator(".near .card .text").first).to_have_text(ATTACKS[1])
+        page.locator(".near .card").first.get_by_role("button", name="Delete").first.click()
         expect(page.locator(".toast")).to_contain_text("<img src=x")
         unharmed(page)
 

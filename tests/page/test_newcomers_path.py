@@ -56,9 +56,15 @@ def test_told_to_one_model_known_to_another_corrected_and_forgotten(
     with demo() as url, browser.new_context(viewport=size) as tab:
         page = tab.new_page()
         page.goto(url)
-        page.get_by_role("link", name="Open the chat").click()
-        answer(page, "stand-in-a", "Hi, I live in Oslo.")
-        expect(page.locator(".learned")).to_contain_text("I live in Oslo.")
+        expect(page.locator(".card")).to_have_count(12)
+        page.get_by_role("button", name="Review", exact=True).click()
+        pair = page.locator(".pair")
+        expect(pair).to_contain_text("I work at Globex as a nurse.")
+        expect(pair).to_contain_text("I also work at Initech.")
+        shot(page, f"newcomer-review-{size['width']}", tmp_path)
+
+        answer(page, "stand-in-a", "Hi, I collect stamps from Oslo.")
+        expect(page.locator(".learned")).to_contain_text("I collect stamps from Oslo.")
 
         assert "I live in Oslo." in answer(page, "stand-in-b", "Where do I live?")
         page.locator(".went summary").click()
@@ -66,12 +72,12 @@ def test_told_to_one_model_known_to_another_corrected_and_forgotten(
         shot(page, f"newcomer-told-{size['width']}", tmp_path)
 
         page.get_by_role("link", name="Memories").click()
-        fact = page.locator(".card.fact", has_text="Oslo")
+        fact = page.locator(".card.fact", has_text="I live in Oslo.")
         fact.locator(".words").click()
         fact.get_by_role("button", name="Edit").click()
-        page.get_by_label("The memory’s words").fill("I live in Bergen.")
+        page.get_by_label("The memory’s text").fill("I live in Bergen.")
         page.get_by_role("button", name="Save").click()
-        expect(page.locator(".card.fact")).to_contain_text("I live in Bergen.")
+        expect(page.locator(".card.fact", has_text="I live in Bergen.")).to_be_visible()
 
         assert "I live in Bergen." in answer(page, "stand-in-a", "In which city do I live?")
 
@@ -84,4 +90,9 @@ def test_told_to_one_model_known_to_another_corrected_and_forgotten(
         fact = page.locator(".card.fact", has_text="Bergen")
         fact.locator(".words").click()
         fact.locator(".details").get_by_role("button", name="Delete").click()
+        confirm = page.get_by_role("dialog").get_by_role("button", name=re.compile("Delete all"))
+        confirm.or_(page.get_by_text("Deleted: I live in Bergen.").first).first.wait_for()
+        if confirm.is_visible():
+            confirm.click()
+        expect(fact).to_have_count(0)
         assert "Bergen" not in answer(page, "stand-in-b", "Which city is my home?")

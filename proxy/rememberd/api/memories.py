@@ -80,8 +80,9 @@ class Memories:
             return wanted in memory.text.casefold() and meets(memory)
 
         cursor, found = asked.get("cursor") or None, list[Memory]()
-        if visible := visibility(request):
-            shown = visible
+        visible = visibility(request)
+        if visible or not FILTERS.isdisjoint(asked):
+            shown = visible or (lambda memory: True)
             found, cursor = await visible_page(list_page, lambda each: shown(each) and holds(each), limit, cursor)
         else:
             while True:

@@ -42,4 +42,4 @@ _CHECKS: dict[str, Callable[[Any], Filter]] = {
     "quarantined": lambda wanted: lambda memory: (memory.valid_to == NEVER) == (wanted in _TRUE),
 }
 
-FILTERS = frozenset((*_CHECKS, "since", "before"))
+FILTERS = frozenset((*_CHECKS, "since", "before")) - {"kind"}  # a store lists by kind itself

@@ -55,7 +55,7 @@ _SCHEMAS: Schema = {
             "evidence": {"type": ["object", "null"]},
             "source": {"type": "object"},
         },
-        {"score": {"type": "number"}},
+        {"score": {"type": ["number", "null"]}, "parts": {"type": ["object", "null"]}},
     ),
     "Memories": _object({"object": {"const": "list"}, "data": _list(_ref("Memory"))}, {"next_cursor": _OR_NULL}),
     "Receipt": _object({"id": _TEXT, "object": _TEXT, "created_at": _TIME, "write": _TEXT}),

@@ -29,6 +29,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from rememberd.cli import command as a_command
+from rememberd.cli.demo_memories import remember_examples
 from rememberd.cli.terminal.client import Client, ProxyError
 from rememberd.errors import ConfigError
 from rememberd.upstream.catalog import defaults
@@ -42,6 +43,9 @@ EXAMPLES = """\
 TOLD = "Hi, I'm Ada. I live in Oslo, I work at Globex and I'm allergic to peanuts."
 ASKED = "Which snacks should I avoid, and in which city would I buy them?"
 STAND_INS = ("stand-in-a", "stand-in-b")
+ABOUT_THE_PAGE = (
+    "It holds the memories of somebody called Ada. Tell it more in the chat; Ctrl-C ends it and forgets all."
+)
 _REAL = {
     "OPENAI_API_KEY": ("gpt-4o-mini", "gpt-4.1-mini"),
     "ANTHROPIC_API_KEY": ("claude-haiku-4-5", "claude-sonnet-4-5"),
@@ -76,7 +80,8 @@ async def page(environ: Mapping[str, str]) -> int:
     async with stand_in() as server:
         with tempfile.TemporaryDirectory(prefix="rememberd-demo-") as folder:
             async with _proxy(Path(folder), models or STAND_INS, None if models else server) as url:
-                _say(f"The memory page: {url}/\nTell it something in the chat; Ctrl-C ends the demo and forgets all.")
+                await asyncio.to_thread(remember_examples, Client(url, {}))
+                _say(f"The memory page: {url}/\n{ABOUT_THE_PAGE}")
                 await asyncio.Event().wait()
     return 0
 

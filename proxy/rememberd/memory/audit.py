@@ -12,6 +12,7 @@ from typing import Literal
 
 from rememberd.dialects import client_text as boilerplate
 from rememberd.memory.ids import normal
+from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.recall.block import day, sides
 from rememberd.memory.safety.quarantine import quarantine_reason
 from rememberd.memory.safety.redact import redact
@@ -137,10 +138,10 @@ def _meaning(text: str) -> object:
 
 
 def _outdated(memories: Sequence[Memory], now: Millis) -> Iterator[Finding]:
-    """All values of a slot but the one said last."""
+    """All values of an attribute that has one value at a time, but the one said last."""
     newest: dict[str, Memory] = {}
     for each in sorted(_facts(_current(memories, now)), key=_said, reverse=True):
-        if not each.slot:
+        if each.slot is None or not is_single(each.slot):
             continue
         holds = newest.setdefault(each.slot, each)
         if _meaning(holds.text) != _meaning(each.text):

@@ -54,10 +54,10 @@ _RELATIVE = re.compile(
 def topic_of(memory: Memory) -> str:
     """A key of `_TOPICS`, or `OTHER`."""
     slot = base(memory.slot) if memory.slot else ""
-    if slot in _BY_SLOT:
+    if slot in _BY_SLOT and slot != "family":  # which holds pets, too
         return _BY_SLOT[slot]
     said = memory.text if memory.kind == "fact" else memory.text.partition("\nAssistant:")[0]
-    return next((topic for words, topic in _BY_WORD if words.search(said)), OTHER)
+    return next((topic for words, topic in _BY_WORD if words.search(said)), _BY_SLOT.get(slot, OTHER))
 
 
 def person_of(memory: Memory) -> str | None:

@@ -1,41 +1,30 @@
-// Receipts of recent answers: which memories went in, what was learned.
+// Recent answers: the question, what went in and why, what was learned; a wrong memory is corrected on the spot.
 import { get } from "./api.js";
-import { named } from "./card.js";
-import { count, day, el, emptyState, errorState, icon, skeleton, time } from "./dom.js";
+import { app, card, named } from "./card.js";
+import { day, el, emptyState, errorState, icon, skeleton, time } from "./dom.js";
+import { ANSWERS, REASON } from "./strings.js";
 
-const SHOWN = 50;
+const SHOWN = 200;
 const LOOK_MS = 1000;
-const STATUS = {
-  hit: "Memory went in",
-  miss: "Nothing to recall",
-  degraded: "Went on without memory",
-  off: "Memory off",
-  skipped: "Side task",
-};
 
 export function answersView() {
   const place = el("div", {}, skeleton(5));
+  const search = el("input", { type: "search", placeholder: ANSWERS.search, "aria-label": ANSWERS.search, oninput: () => draw() });
   const element = el(
     "div",
     { class: "view" },
-    el(
-      "div",
-      { class: "head" },
-      el(
-        "div",
-        {},
-        el("h1", {}, "Answers"),
-        el("p", { class: "muted" }, "What went into each recent answer, and what was learned from it."),
-      ),
-    ),
+    el("div", { class: "head" }, el("div", {}, el("h1", {}, ANSWERS.title), el("p", { class: "muted" }, ANSWERS.lead))),
+    el("div", { class: "filters" }, el("div", { class: "search" }, icon("search"), search)),
     place,
   );
+  let receipts = [];
   let shown = "";
 
   async function load() {
     try {
       const { data } = await get(`v1/receipts?limit=${SHOWN}`);
-      if (JSON.stringify(data) !== shown) draw(data);
+      receipts = data;
+      if (JSON.stringify(data) !== shown) draw();
       shown = JSON.stringify(data);
       if (data.some(({ write }) => write === "pending")) setTimeout(() => element.isConnected && load(), LOOK_MS);
     } catch (error) {
@@ -44,15 +33,14 @@ export function answersView() {
     }
   }
 
-  function draw(receipts) {
+  function draw() {
     const open = new Set([...place.querySelectorAll("details[open]")].map((each) => each.dataset.receipt));
-    if (!receipts.length)
-      return place.replaceChildren(
-        emptyState("No answers yet", "Every answer given with memory leaves a receipt here."),
-      );
-    const days = grouped(receipts);
+    if (!receipts.length) return place.replaceChildren(emptyState(ANSWERS.empty, ANSWERS.emptyText));
+    const q = search.value.trim().toLowerCase();
+    const found = receipts.filter((one) => !q || haystack(one).includes(q));
+    if (!found.length) return place.replaceChildren(el("p", { class: "none", role: "status" }, ANSWERS.none(search.value)));
     place.replaceChildren(
-      ...[...days].map(([title, each]) =>
+      ...[...Map.groupBy(found, (one) => day(one.created_at))].map(([title, each]) =>
         el(
           "section",
           { "aria-label": title },
@@ -66,47 +54,57 @@ export function answersView() {
   return { element, show: load };
 }
 
-function grouped(receipts) {
-  const days = new Map();
-  for (const one of receipts) days.set(day(one.created_at), [...(days.get(day(one.created_at)) ?? []), one]);
-  return days;
+function haystack({ question, answer, model, app: client, recalled, written }) {
+  const texts = [...recalled, ...written].map(({ text }) => text);
+  return [question, answer, model, client, ...texts].filter(Boolean).join("\n").toLowerCase();
 }
 
 function receipt(one, open) {
   const learned =
-    one.write === "pending" ? "learning…" : one.written.length ? `${one.written.length} learned` : "nothing learned";
+    one.write === "pending"
+      ? ANSWERS.learning
+      : one.written.length
+        ? ANSWERS.learnedSome(one.written.length)
+        : ANSWERS.learnedNone;
+  const about = [time(one.created_at), one.model, app(one.app), ANSWERS.counts(one.recalled.length, learned)];
   const title = el(
     "span",
     { class: "grow" },
-    el("strong", {}, one.model),
-    el(
-      "span",
-      { class: "muted" },
-      `${time(one.created_at)} · ${count(one.recalled.length, "memory", "memories")} in · ${learned}`,
-    ),
+    el("strong", { dir: "auto" }, one.question || ANSWERS.noQuestion),
+    el("span", { class: "muted" }, about.filter(Boolean).join(" · ")),
   );
-  const summary = el(
-    "summary",
-    {},
-    el("span", { class: `dot ${one.status}`, "aria-hidden": "true" }),
-    title,
-    icon("chevron"),
-  );
+  const dot = el("span", { class: `dot ${one.status}`, "aria-hidden": "true" });
+  const element = el("details", { class: "receipt", open, "data-receipt": one.id }, el("summary", {}, dot, title, icon("chevron")));
+  const fill = () => element.open && element.childElementCount === 1 && element.append(...details(one));
+  element.addEventListener("toggle", fill);
+  fill();
+  return element;
+}
+
+function details(one) {
   const facts = {
-    Memory: STATUS[one.status] ?? one.status,
-    Cost: count(one.tokens, "token"),
-    Recall: `${one.recall_ms} ms`,
-    Receipt: one.id,
+    [ANSWERS.row.answer]: one.answer,
+    [ANSWERS.row.model]: one.model,
+    [ANSWERS.row.app]: app(one.app),
+    [ANSWERS.row.memory]: ANSWERS.status[one.status] ?? one.status,
+    [ANSWERS.row.cost]: ANSWERS.tokens(one.tokens),
+    [ANSWERS.row.recall]: `${one.recall_ms} ms`,
+    [ANSWERS.row.id]: one.id,
   };
-  const rows = Object.entries(facts).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
-  return el(
-    "details",
-    { class: "receipt", open, "data-receipt": one.id },
-    summary,
+  const shown = Object.entries(facts).filter(([, value]) => value);
+  const rows = shown.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, value)));
+  return [
     el("dl", {}, rows),
-    el("h3", {}, "Went in"),
-    named(one.recalled, "No memory."),
-    el("h3", {}, "Learned"),
-    named(one.written, one.write === "pending" ? "Still being read." : "Nothing new."),
-  );
+    el("h3", {}, ANSWERS.wentIn),
+    one.recalled.some(({ deleted }) => !deleted) ? el("p", { class: "muted" }, ANSWERS.correct) : "",
+    named(one.recalled, ANSWERS.noMemory, { wrap: because }),
+    el("h3", {}, ANSWERS.learned),
+    named(one.written, one.write === "pending" ? ANSWERS.reading : ANSWERS.nothingNew),
+  ];
+}
+
+function because(memory) {
+  const row = card(memory);
+  if (memory.reason) row.append(el("p", { class: "score" }, REASON[memory.reason] ?? memory.reason));
+  return row;
 }

@@ -1,5 +1,7 @@
 // Calls to the proxy that served this page, as the signed-in user. Addresses are relative: the page may live under a prefix.
 
+import { VIEW } from "./strings.js";
+
 const KEY = "rememberd.key";
 const USER = "rememberd.user";
 const SPACE = "rememberd.space";
@@ -49,7 +51,7 @@ export async function request(path, { headers = {}, ...options } = {}) {
     response = await fetch(path, { ...options, headers: { ...session.headers(), ...headers } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "unreachable", "The proxy does not answer. Is it still running?");
+    throw new ApiError(0, "unreachable", VIEW.unreachable);
   }
   if (response.ok) return response;
   const failure = await failureOf(response);
@@ -67,10 +69,10 @@ async function failureOf(response) {
   }
 }
 
-export async function call(method, path, json) {
-  const body =
-    json === undefined ? {} : { body: JSON.stringify(json), headers: { "Content-Type": "application/json" } };
-  return (await request(path, { method, ...body })).json();
+export async function call(method, path, json, headers = {}) {
+  const body = json === undefined ? {} : { body: JSON.stringify(json) };
+  const kind = json === undefined ? {} : { "Content-Type": "application/json" };
+  return (await request(path, { method, ...body, headers: { ...kind, ...headers } })).json();
 }
 
 export const get = (path) => call("GET", path);

@@ -3,17 +3,13 @@ import { answersView } from "./answers.js";
 import { get, session } from "./api.js";
 import { chatView } from "./chat.js";
 import { button, el, errorState, icon, iconButton } from "./dom.js";
+import { showKeys } from "./keyboard.js";
 import { memoriesView } from "./memories.js";
 import { previewView } from "./preview.js";
 import { settingsView } from "./settings.js";
+import { GATE, VIEW } from "./strings.js";
 
-const VIEWS = {
-  memories: ["Memories", memoriesView],
-  chat: ["Chat", chatView],
-  preview: ["Preview", previewView],
-  answers: ["Answers", answersView],
-  settings: ["Settings", settingsView],
-};
+const VIEWS = { memories: memoriesView, chat: chatView, preview: previewView, answers: answersView, settings: settingsView };
 
 const root = document.getElementById("app");
 let opened = {};
@@ -53,40 +49,39 @@ function showSignIn(message, forSomebody = false) {
   const form = el(
     "form",
     { onsubmit: submit },
-    el("label", { for: "key" }, "Your API key"),
+    el("label", { for: "key" }, GATE.key),
     key,
-    el("div", { hidden: !forSomebody }, el("label", { for: "user" }, "Whose memory (the user’s name)"), user),
+    el("div", { hidden: !forSomebody }, el("label", { for: "user" }, GATE.user), user),
     tried ? el("p", { class: "problem", role: "alert" }, message) : null,
-    button("Sign in", { type: "submit", class: "button primary wide" }),
+    button(GATE.submit, { type: "submit", class: "button primary wide" }),
   );
-  const note = "The key stays in this tab and is gone when you close it.";
   root.replaceChildren(
     el(
       "main",
       { class: "gate", id: "main" },
       brand(),
-      el("h1", {}, "See what is remembered about you"),
+      el("h1", {}, GATE.title),
       form,
-      el("p", { class: "muted" }, note),
+      el("p", { class: "muted" }, GATE.note),
     ),
   );
   (forSomebody ? user : key).focus();
 }
 
 function showFrame() {
-  const links = Object.entries(VIEWS).map(([name, [title]]) =>
-    el("a", { href: `#${name}`, "data-view": name }, icon(name), el("span", {}, title)),
+  const links = Object.keys(VIEWS).map((name) =>
+    el("a", { href: `#${name}`, "data-view": name }, icon(name), el("span", {}, VIEW[name])),
   );
-  const leave = session.key ? iconButton("leave", "Sign out", { onclick: signOut }) : null;
-  const space = session.space ? el("a", { class: "badge space", href: "#settings" }, `Space: ${session.space}`) : null;
+  const leave = session.key ? iconButton("leave", VIEW.signOut, { onclick: signOut }) : null;
+  const space = session.space ? el("a", { class: "badge space", href: "#settings" }, VIEW.space(session.space)) : null;
   root.replaceChildren(
     el(
       "header",
       { class: "side" },
       brand(),
       space,
-      el("nav", { "aria-label": "Views" }, links),
-      el("div", { class: "tools" }, themeButton(), leave),
+      el("nav", { "aria-label": VIEW.nav }, links),
+      el("div", { class: "tools" }, themeButton(), iconButton("keys", VIEW.keys, { onclick: showKeys }), leave),
     ),
     el("main", { id: "main", tabindex: "-1" }),
   );
@@ -101,7 +96,7 @@ function signOut() {
 function themeButton() {
   const dark = () =>
     document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-  const toggle = iconButton("moon", "Switch between light and dark", {
+  const toggle = iconButton("moon", VIEW.theme, {
     onclick: () => {
       const next = dark() === "dark" ? "light" : "dark";
       document.documentElement.dataset.theme = next;
@@ -119,11 +114,10 @@ function route() {
   if (!main || !root.querySelector("nav")) return;
   const [wanted, ...rest] = location.hash.slice(1).split("/");
   const name = wanted in VIEWS ? wanted : "memories";
-  const [title, make] = VIEWS[name];
   const first = Object.keys(opened).length === 0;
-  opened[name] ??= make();
+  opened[name] ??= VIEWS[name]();
   main.replaceChildren(opened[name].element);
-  document.title = `${title} · rememberd`;
+  document.title = `${VIEW[name]} · rememberd`;
   for (const link of root.querySelectorAll("nav a")) {
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");

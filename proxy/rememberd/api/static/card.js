@@ -1,13 +1,15 @@
-// One memory: its words, where it came from, and everything its owner may do with it.
+// One memory: its text, where it came from, what it was used for, and everything its owner may do with it.
 import { call, get, memoryPath } from "./api.js";
-import { button, count, date, day, el, icon, iconButton, time } from "./dom.js";
-import { forgetSoon } from "./forget.js";
+import { button, date, day, el, icon, iconButton, time } from "./dom.js";
+import { isSelected, select } from "./selection.js";
+import { CARD, TOPIC } from "./strings.js";
 import { failed, toast } from "./toast.js";
+import { deleteMemories } from "./undo.js";
 
-// `ondraw(memory or null)`: it looks different now, or is out of sight; `onchange`: others may look different; `ongone`:
-// it was deleted for good. Without `actions` it is for reading only.
-export function card(memory, { onchange = () => {}, ongone = () => {}, ondraw = () => {}, actions = true } = {}) {
-  const row = el("li", { class: "card", "data-memory": memory.id });
+// `ondraw(memory or null)`: it looks different now, or is gone; `onchange`: others may look different. Without `actions`
+// it is for reading only.
+export function card(memory, { onchange = () => {}, ondraw = () => {}, actions = true, picks = false } = {}) {
+  const row = el("li", { class: "card", "data-memory": memory.id, "oncard-action": ({ detail }) => ACTIONS[detail]?.() });
   let open = false;
 
   function draw() {
@@ -20,8 +22,8 @@ export function card(memory, { onchange = () => {}, ongone = () => {}, ondraw = 
       words(memory),
       icon("chevron"),
     );
-    const quick = actions && !memory.valid_to ? el("div", { class: "quick" }, pinButton(), deleteButton()) : null;
-    row.replaceChildren(el("div", { class: "line" }, toggle, quick), meta(memory), ...(open ? [details()] : []));
+    const line = el("div", { class: "line" }, picks ? pick() : null, toggle, actions ? quick() : null);
+    row.replaceChildren(line, meta(memory), ...(open ? [details()] : []));
   }
 
   function flip() {
@@ -30,56 +32,72 @@ export function card(memory, { onchange = () => {}, ongone = () => {}, ondraw = 
     row.querySelector(".words").focus();
   }
 
-  function pinButton() {
-    const label = memory.pinned ? "Unpin" : "Pin";
-    return iconButton("pin", label, {
-      "aria-pressed": String(memory.pinned),
-      onclick: () => change({ pinned: !memory.pinned }, ".quick [aria-pressed]"),
+  function pick() {
+    const box = el("input", {
+      type: "checkbox",
+      checked: isSelected(memory.id),
+      "aria-label": `${CARD.select}: ${memory.text.slice(0, 80)}`,
+      onchange: () => select(memory, box.checked),
     });
+    return el("label", { class: "pick" }, box);
   }
 
-  function deleteButton() {
-    return iconButton("trash", "Delete", { onclick: remove });
+  function quick() {
+    const label = memory.pinned ? CARD.unpin : CARD.pin;
+    const toggle = { "aria-pressed": String(memory.pinned), onclick: () => change({ pinned: !memory.pinned }, ".quick [aria-pressed]") };
+    const pin = memory.valid_to ? null : iconButton("pin", label, toggle);
+    return el("div", { class: "quick" }, pin, iconButton("trash", CARD.delete, { onclick: remove }));
   }
 
   function details() {
-    const panel = el("div", { class: "details" });
-    panel.append(origin(memory), el("dl", {}, rows(memory)));
+    const why = el("div", { class: "why" });
+    const panel = el("div", { class: "details" }, origin(memory), el("dl", {}, rows(memory)), why);
     if (actions) panel.append(toolbar(), el("div", { class: "extra" }));
+    explain(why);
     return panel;
+  }
+
+  async function explain(place) {
+    try {
+      const { exchange, uses, last_used, topic, person } = await get(`${memoryPath(memory.id)}/why`);
+      const facts = {
+        [CARD.row.used]: CARD.used(uses, last_used && date(last_used)),
+        [CARD.row.topic]: TOPIC[topic],
+        [CARD.row.person]: person,
+      };
+      place.replaceChildren(el("dl", {}, pairs(facts)));
+      if (exchange && memory.kind === "fact") place.append(told(exchange));
+    } catch {
+      place.remove(); // deleted meanwhile; the list says so
+    }
   }
 
   function toolbar() {
     const past = Boolean(memory.valid_to);
     const tools = el("div", { class: "row" });
     if (past && (memory.kind === "fact" || memory.quarantined))
-      tools.append(button("It holds again", { onclick: restore }, icon("check")));
+      tools.append(button(CARD.restore, { onclick: restore }, icon("check")));
     if (!past) {
-      tools.append(button("Edit", { onclick: edit }, icon("edit")));
+      tools.append(button(CARD.edit, { onclick: edit }, icon("edit")));
       tools.append(
-        button(memory.pinned ? "Unpin" : "Pin", { onclick: () => change({ pinned: !memory.pinned }) }, icon("pin")),
+        button(memory.pinned ? CARD.unpin : CARD.pin, { onclick: () => change({ pinned: !memory.pinned }) }, icon("pin")),
       );
-      tools.append(privateButton());
-      tools.append(button("Expiry", { onclick: expiry }, icon("clock")));
+      const pressed = { "aria-pressed": String(memory.private), onclick: () => change({ private: !memory.private }) };
+      tools.append(button(CARD.private, pressed, icon("lock")));
+      tools.append(button(CARD.expiry, { onclick: expiry }, icon("clock")));
     }
-    if (memory.kind === "fact") tools.append(button("History", { onclick: history }, icon("history")));
-    tools.append(button("Delete", { class: "button danger", onclick: remove }, icon("trash")));
+    if (memory.kind === "fact") tools.append(button(CARD.history, { onclick: history }, icon("history")));
+    tools.append(button(CARD.delete, { class: "button danger", onclick: remove }, icon("trash")));
     return tools;
   }
 
-  function privateButton() {
-    const pressed = { "aria-pressed": String(memory.private), onclick: () => change({ private: !memory.private }) };
-    return button("Private", pressed, icon("lock"));
-  }
-
   function extra(...content) {
-    const place = row.querySelector(".extra");
-    place.replaceChildren(...content);
-    return place;
+    row.querySelector(".extra").replaceChildren(...content);
   }
 
   function edit() {
-    const area = el("textarea", { rows: 3, "aria-label": "The memory’s words", dir: "auto" });
+    if (!open) flip();
+    const area = el("textarea", { rows: 3, "aria-label": CARD.words, dir: "auto" });
     area.value = memory.text;
     const save = (event) => {
       event.preventDefault();
@@ -92,8 +110,8 @@ export function card(memory, { onchange = () => {}, ongone = () => {}, ondraw = 
     const buttons = el(
       "div",
       { class: "row" },
-      button("Save", { type: "submit", class: "button primary" }),
-      button("Cancel", { onclick: draw }),
+      button(CARD.save, { type: "submit", class: "button primary" }),
+      button(CARD.cancel, { onclick: draw }),
     );
     extra(el("form", { class: "editor", onsubmit: save, onkeydown: keys }, area, buttons));
     area.focus();
@@ -106,26 +124,23 @@ export function card(memory, { onchange = () => {}, ongone = () => {}, ondraw = 
       event.preventDefault();
       change({ expires_at: input.value ? new Date(`${input.value}T23:59:59`).toISOString() : null });
     };
-    const never = button("Never", { onclick: () => change({ expires_at: null }) });
     const buttons = el(
       "div",
       { class: "row" },
-      button("Set", { type: "submit", class: "button primary" }),
-      never,
-      button("Cancel", { onclick: draw }),
+      button(CARD.set, { type: "submit", class: "button primary" }),
+      button(CARD.never, { onclick: () => change({ expires_at: null }) }),
+      button(CARD.cancel, { onclick: draw }),
     );
-    extra(
-      el("form", { class: "editor", onsubmit: save }, el("label", { for: id }, "Forget it after"), input, buttons),
-    );
+    extra(el("form", { class: "editor", onsubmit: save }, el("label", { for: id }, CARD.forgetAfter), input, buttons));
     input.focus();
   }
 
   async function history() {
     try {
       const { data } = await get(`${memoryPath(memory.id)}/history`);
-      const past = data.map((each) => card(each, { onchange, ongone }));
-      const nothing = el("p", { class: "muted" }, "It has never said anything else.");
-      extra(el("h3", {}, "What it said before"), past.length ? el("ul", { class: "history" }, past) : nothing);
+      const past = data.map((each) => card(each, { onchange }));
+      const nothing = el("p", { class: "muted" }, CARD.noHistory);
+      extra(el("h3", {}, CARD.history), past.length ? el("ul", { class: "history" }, past) : nothing);
     } catch (error) {
       failed(error);
     }
@@ -145,93 +160,101 @@ export function card(memory, { onchange = () => {}, ongone = () => {}, ondraw = 
     draw();
     ondraw(memory);
     row.querySelector(focus)?.focus();
-    toast("text" in fields ? "Corrected" : "Saved", { stays: 2500 });
+    toast("text" in fields ? CARD.corrected : CARD.saved, { stays: 2500 });
     return true;
   }
 
-  function remove() {
+  async function remove() {
     const next = row.nextElementSibling ?? row.previousElementSibling;
-    row.hidden = true;
-    next?.querySelector(".words")?.focus();
+    if (!(await deleteMemories([memory]))) return row.querySelector(".words").focus();
+    row.remove();
     ondraw(null);
-    const back = () => {
-      row.hidden = false;
-      ondraw(memory);
-      row.querySelector(".words").focus();
-    };
-    const gone = () => {
-      row.remove();
-      ongone();
-    };
-    forgetSoon(memory, { restore: back, gone });
+    next?.querySelector(".words")?.focus();
   }
 
+  const ACTIONS = { edit: () => actions && !memory.valid_to && edit(), delete: () => actions && remove() };
   draw();
   return row;
 }
 
 function words(memory) {
   if (memory.kind === "fact") return el("span", { class: "text", dir: "auto" }, memory.text);
-  const [said, answer] = memory.text.replace(/^User: ?/, "").split("\nAssistant:");
-  const reply = answer?.trim() ? el("span", { class: "answer", dir: "auto" }, answer.trim()) : null;
-  return el("span", { class: "text" }, el("span", { class: "said", dir: "auto" }, said.trim()), reply);
+  const [said, reply] = sides(memory);
+  return el(
+    "span",
+    { class: "text" },
+    el("span", { class: "said", dir: "auto" }, said),
+    reply ? el("span", { class: "answer", dir: "auto" }, reply) : null,
+  );
+}
+
+function sides(exchange) {
+  const [said, answer] = exchange.text.replace(/^User: ?/, "").split("\nAssistant:");
+  return [said.trim(), answer?.trim()];
 }
 
 function meta(memory) {
   const { client, model } = memory.source;
   const from = [app(client), model].filter(Boolean).join(" · ");
-  const parts = [el("span", {}, memory.kind === "fact" ? "Fact" : "Exchange"), from && el("span", {}, from)];
-  parts.push(el("time", { datetime: memory.created_at }, time(memory.created_at)));
-  if (memory.pinned) parts.push(el("span", { class: "badge" }, icon("pin"), "Pinned"));
-  if (memory.private) parts.push(el("span", { class: "badge" }, icon("lock"), "Private"));
-  if (memory.quarantined) parts.push(el("span", { class: "badge" }, icon("lock"), "Set aside: reads like an order"));
-  else if (memory.valid_to)
-    parts.push(el("span", { class: "badge" }, icon("history"), `Until ${date(memory.valid_to)}`));
-  if (memory.expires_at)
-    parts.push(el("span", { class: "badge" }, icon("clock"), `Expires ${date(memory.expires_at)}`));
+  const parts = [el("span", {}, memory.kind === "fact" ? CARD.fact : CARD.exchange), from && el("span", {}, from)];
+  parts.push(el("time", { datetime: memory.created_at }, `${date(memory.created_at)}, ${time(memory.created_at)}`));
+  const badge = (name, text) => parts.push(el("span", { class: "badge" }, icon(name), text));
+  if (memory.pinned) badge("pin", CARD.pinned);
+  if (memory.private) badge("lock", CARD.private);
+  if (memory.quarantined) badge("lock", CARD.quarantined);
+  else if (memory.valid_to) badge("history", CARD.until(date(memory.valid_to)));
+  if (memory.expires_at) badge("clock", CARD.expires(date(memory.expires_at)));
   return el("p", { class: "meta" }, parts.filter(Boolean));
 }
 
 // All browsers call themselves so.
-const app = (client) => (client?.startsWith("Mozilla/") ? "Browser" : client);
+export const app = (client) => (client?.startsWith("Mozilla/") ? CARD.browser : client);
 
 function origin(memory) {
   const { evidence } = memory;
-  if (!evidence?.text || memory.kind === "episode") return "";
-  const who = evidence.turn_id ? "You said" : "Added by hand";
+  if (!evidence?.text || memory.kind === "episode") return null;
   return el(
     "figure",
     { class: "evidence" },
-    el("figcaption", {}, who),
+    el("figcaption", {}, evidence.turn_id ? CARD.said : CARD.byHand),
     el("blockquote", { dir: "auto" }, evidence.text),
+  );
+}
+
+function told(exchange) {
+  const [said, reply] = sides(exchange);
+  return el(
+    "details",
+    { class: "told" },
+    el("summary", {}, CARD.exchangeOf, icon("chevron")),
+    el("p", { dir: "auto" }, said),
+    reply ? el("p", { class: "muted", dir: "auto" }, reply) : null,
   );
 }
 
 function rows(memory) {
   const { client, model, conversation } = memory.source;
-  const facts = {
-    App: app(client),
-    Model: model,
-    Conversation: conversation,
-    About: memory.slot,
-    Goes: memory.private && "Only to models on the operator’s own machines",
-    "Holds since": `${day(memory.valid_from)}, ${time(memory.valid_from)}`,
-    "Held until": memory.valid_to && !memory.quarantined && `${day(memory.valid_to)}, ${time(memory.valid_to)}`,
-  };
-  return Object.entries(facts).flatMap(([name, value]) =>
-    value ? [el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, value))] : [],
-  );
+  const when = (at) => `${day(at)}, ${time(at)}`;
+  return pairs({
+    [CARD.row.app]: app(client),
+    [CARD.row.model]: model,
+    [CARD.row.conversation]: conversation,
+    [CARD.row.slot]: memory.slot,
+    [CARD.row.goes]: memory.private && CARD.row.goesPrivate,
+    [CARD.row.since]: when(memory.valid_from),
+    [CARD.row.until]: memory.valid_to && !memory.quarantined && when(memory.valid_to),
+  });
+}
+
+function pairs(facts) {
+  const shown = Object.entries(facts).filter(([, value]) => value);
+  return shown.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, value)));
 }
 
 // Memories named by a receipt: those deleted since are an id alone.
-export function named(memories, none) {
+export function named(memories, none, options = {}) {
   const gone = memories.filter((memory) => memory.deleted).length;
-  const rows = memories.filter((memory) => !memory.deleted).map((memory) => card(memory, { actions: false }));
+  const rows = memories.filter((memory) => !memory.deleted).map((memory) => options.wrap?.(memory) ?? card(memory, options));
   if (!memories.length) return el("p", { class: "muted" }, none);
-  return el(
-    "div",
-    {},
-    el("ul", {}, rows),
-    gone ? el("p", { class: "muted" }, `${count(gone, "memory", "memories")} deleted since`) : null,
-  );
+  return el("div", {}, el("ul", {}, rows), gone ? el("p", { class: "muted" }, CARD.deletedSince(gone)) : null);
 }

@@ -2,25 +2,16 @@
 import { get } from "./api.js";
 import { button, el, emptyState, icon } from "./dom.js";
 import { ask } from "./exchange.js";
-import { forgetNow } from "./forget.js";
+import { CHAT } from "./strings.js";
 import { failed } from "./toast.js";
 
-const MODES = [
-  ["on", "Memory on"],
-  ["off", "Memory off"],
-  ["both", "Side by side"],
-];
-const TRY = [
-  "Hi, I’m Ada. I live in Oslo and I’m allergic to peanuts.",
-  "Which snacks should I avoid?",
-  "What do you know about me?",
-];
+const MODES = Object.entries(CHAT.modes);
 
 export function chatView() {
   const models = el("select", { id: "model" });
   const modes = el(
     "div",
-    { class: "segments", role: "group", "aria-label": "Memory" },
+    { class: "segments", role: "group", "aria-label": CHAT.memory },
     MODES.map(([value, label], at) =>
       button(label, { class: "segment", "aria-pressed": String(at === 0), onclick: () => choose(value) }),
     ),
@@ -29,13 +20,13 @@ export function chatView() {
   const area = el("textarea", {
     id: "say",
     rows: 1,
-    placeholder: "Say something",
-    "aria-label": "Your message",
+    placeholder: CHAT.placeholder,
+    "aria-label": CHAT.label,
     dir: "auto",
     oninput: grow,
     onkeydown: enter,
   });
-  const go = el("button", { type: "submit", class: "button primary round", "aria-label": "Send" }, icon("send"));
+  const go = el("button", { type: "submit", class: "button primary round", "aria-label": CHAT.send }, icon("send"));
   let mode = "on";
   let running = null;
   let talk;
@@ -48,12 +39,15 @@ export function chatView() {
   }
 
   function welcome() {
-    const tries = TRY.map((text) => button(text, { class: "button quiet", onclick: () => submit(text) }));
-    return emptyState(
-      "Try your memory",
-      "Tell one model something, then start a new conversation with another and ask.",
-      ...tries,
-    );
+    const tries = CHAT.tries.map((text) => button(text, { class: "button quiet", onclick: () => suggest(text) }));
+    return emptyState(CHAT.empty, CHAT.emptyText, ...tries);
+  }
+
+  // Nothing is sent before the person sends it.
+  function suggest(text) {
+    area.value = text;
+    grow();
+    area.focus();
   }
 
   function choose(value) {
@@ -73,11 +67,11 @@ export function chatView() {
   }
 
   function lane(name) {
-    const title = el("h2", { class: "lane-title" }, name === "main" ? "With memory" : "Without memory");
+    const title = el("h2", { class: "lane-title" }, name === "main" ? CHAT.withMemory : CHAT.withoutMemory);
     const log = el("div", {
       class: "log",
       role: "log",
-      "aria-label": name === "main" ? "Conversation" : "The same without memory",
+      "aria-label": name === "main" ? CHAT.log : CHAT.logOff,
     });
     const memory = () => (name === "off" || mode === "off" ? "off" : "on");
     return { name, title, log, memory, messages: [], element: el("section", { class: "lane" }, title, log) };
@@ -89,7 +83,6 @@ export function chatView() {
     grow();
     running = new AbortController();
     sending(true);
-    await forgetNow();
     const options = { model: models.value, conversation: talk.id, signal: running.signal };
     await Promise.all(arrange().map((each) => ask(each, text.trim(), { ...options, memory: each.memory() })));
     running = null;
@@ -98,7 +91,7 @@ export function chatView() {
 
   function sending(busy) {
     go.replaceChildren(icon(busy ? "stop" : "send"));
-    go.setAttribute("aria-label", busy ? "Stop" : "Send");
+    go.setAttribute("aria-label", busy ? CHAT.stop : CHAT.send);
   }
 
   function send(event) {
@@ -131,7 +124,7 @@ export function chatView() {
           el(
             "div",
             { class: "notice" },
-            el("p", {}, "No model is configured. Add one to model_list, or set a provider’s key, and start again."),
+            el("p", {}, CHAT.noModel),
           ),
         );
     } catch (error) {
@@ -142,16 +135,16 @@ export function chatView() {
   const bar = el(
     "div",
     { class: "filters" },
-    el("label", { class: "field", for: "model" }, "Model"),
+    el("label", { class: "field", for: "model" }, CHAT.model),
     models,
     modes,
-    button("New conversation", { onclick: () => begin() }, icon("plus")),
+    button(CHAT.fresh, { onclick: () => begin() }, icon("plus")),
   );
   const form = el("form", { class: "say", onsubmit: send }, area, go);
   const element = el(
     "div",
     { class: "view chat" },
-    el("div", { class: "head" }, el("h1", {}, "Chat")),
+    el("div", { class: "head" }, el("h1", {}, CHAT.title)),
     bar,
     lanes,
     form,

@@ -1,4 +1,5 @@
 // Elements from text only: nothing on this page is ever parsed as HTML.
+import { COMMON, VIEW } from "./strings.js";
 
 const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "indeterminate", "selected"]);
 
@@ -38,6 +39,8 @@ const PATHS = {
   sun: "M12 8a4 4 0 1 0 0 8a4 4 0 1 0 0-8 M12 2v2 M12 20v2 M2 12h2 M20 12h2 M5 5l1.4 1.4 M17.6 17.6L19 19 M19 5l-1.4 1.4 M6.4 17.6L5 19",
   moon: "M19 14.5A8 8 0 0 1 9.5 5a8 8 0 1 0 9.5 9.5z",
   leave: "M10 5H5v14h5 M10 12h10 M16 8l4 4-4 4",
+  filter: "M4 6h16 M7 12h10 M10 18h4",
+  keys: "M3 6h18v12H3z M7 10h.01 M11 10h.01 M15 10h.01 M8 14h8",
   close: "M6 6l12 12 M18 6L6 18",
 };
 
@@ -77,7 +80,7 @@ export const count = (value, one, many = `${one}s`) => `${number(value)} ${value
 export function day(at) {
   const midnight = (moment) => new Date(moment.getFullYear(), moment.getMonth(), moment.getDate());
   const ago = Math.round((midnight(new Date()) - midnight(new Date(at))) / 86_400_000);
-  return ago === 0 ? "Today" : ago === 1 ? "Yesterday" : DAY.format(new Date(at));
+  return ago === 0 ? COMMON.today : ago === 1 ? COMMON.yesterday : DAY.format(new Date(at));
 }
 
 export function emptyState(title, text, ...actions) {
@@ -93,11 +96,11 @@ export function emptyState(title, text, ...actions) {
 }
 
 export function errorState(error, retry) {
-  const again = button("Try again", { onclick: retry });
+  const again = button(VIEW.retry, { onclick: retry });
   return el("div", { class: "failure", role: "alert" }, el("p", {}, error.message), again);
 }
 
 export function skeleton(rows) {
   const bones = Array.from({ length: rows }, () => el("div", { class: "bone" }));
-  return el("div", { class: "skeleton", role: "status", "aria-label": "Loading" }, bones);
+  return el("div", { class: "skeleton", role: "status", "aria-label": VIEW.loading }, bones);
 }

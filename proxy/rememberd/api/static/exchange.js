@@ -1,7 +1,8 @@
 // One question and its answer in the chat: what went in, what came back, what was learned.
 import { get, request } from "./api.js";
-import { button, count, el, icon } from "./dom.js";
+import { button, el, icon } from "./dom.js";
 import { pieces } from "./stream.js";
+import { CHAT, VIEW } from "./strings.js";
 
 const LOOK_MS = 400;
 const LOOKS = 300;
@@ -61,29 +62,21 @@ function follow(element) {
 }
 
 function refuse(error, answer, foot, again) {
-  if (error.name === "AbortError") return foot.append(el("p", { class: "muted" }, "Stopped."));
+  if (error.name === "AbortError") return foot.append(el("p", { class: "muted" }, CHAT.stopped));
   answer.classList.add("failed");
   answer.append(error.message);
-  foot.append(button("Try again", { onclick: again }));
+  foot.append(button(VIEW.retry, { onclick: again }));
 }
-
-const SAYS = {
-  miss: "No memory had to do with it",
-  off: "Memory took no part",
-  degraded: "Memory did not answer in time: the chat went on without it",
-  skipped: "Memory took no part in a side task",
-  "no-identity": "No verified user, so no memory",
-};
 
 function went(headers) {
   const status = headers.get("X-Memory-Status");
-  if (status !== "hit") return el("p", { class: `went ${status}` }, SAYS[status] ?? `Memory: ${status}`);
+  if (status !== "hit") return el("p", { class: `went ${status}` }, CHAT.said[status] ?? CHAT.other(status));
   const [memories, tokens] = [Number(headers.get("X-Memory-Count")), Number(headers.get("X-Memory-Tokens"))];
   const summary = el(
     "summary",
     {},
     icon("mark"),
-    `${count(memories, "memory", "memories")} went in, ${count(tokens, "token")}`,
+    CHAT.went(memories, tokens),
     icon("chevron"),
   );
   return el(
@@ -110,7 +103,7 @@ function numbers(headers) {
       el("dd", {}, value),
     ),
   );
-  const summary = el("summary", {}, `${headers.get("X-Proxy-Overhead-Ms")} ms added`, icon("chevron"));
+  const summary = el("summary", {}, CHAT.added(headers.get("X-Proxy-Overhead-Ms")), icon("chevron"));
   return el("details", { class: "headers" }, summary, el("dl", {}, rows));
 }
 
@@ -123,7 +116,7 @@ async function explain(id, injected, foot) {
     const receipt = await get(`v1/receipts/${id}`).catch(() => null);
     if (receipt) {
       const block = injected.querySelector(".block");
-      if (block) block.textContent = receipt.block || "What went in has been deleted since.";
+      if (block) block.textContent = receipt.block || CHAT.gone;
       learned.replaceChildren(...outcome(receipt));
       if (receipt.write !== "pending") return;
     }
@@ -132,19 +125,19 @@ async function explain(id, injected, foot) {
 }
 
 function outcome({ write, written }) {
-  if (write === "pending") return [el("span", { class: "pulse" }), "Learning…"];
-  if (write === "off") return ["Nothing is learned from this"];
-  if (write === "lost") return ["This could not be remembered"];
+  if (write === "pending") return [el("span", { class: "pulse" }), CHAT.learning];
+  if (write === "off") return [CHAT.learnedNot];
+  if (write === "lost") return [CHAT.lost];
   const facts = written.filter((memory) => memory.kind === "fact");
   if (facts.length)
     return [
       icon("check"),
-      "Learned",
+      CHAT.learned,
       el(
         "ul",
         {},
         facts.map((fact) => el("li", { dir: "auto" }, fact.text)),
       ),
     ];
-  return written.length ? [icon("check"), "Kept this exchange"] : ["Nothing new in it"];
+  return written.length ? [icon("check"), CHAT.kept] : [CHAT.nothing];
 }

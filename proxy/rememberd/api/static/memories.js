@@ -1,44 +1,49 @@
-// The timeline with its search, and a place to add a memory by hand.
+// What is remembered: facts by topic, person or time, the exchanges, what wants a decision; one search over all.
 import { call, get } from "./api.js";
 import { card } from "./card.js";
-import { button, count, el, emptyState, icon } from "./dom.js";
+import { button, el, emptyState, icon } from "./dom.js";
+import { filters } from "./filters.js";
+import { groups, none } from "./groups.js";
+import { review } from "./review.js";
+import { clearSelection } from "./selection.js";
+import { MEMORIES, UNDO } from "./strings.js";
 import { timeline } from "./timeline.js";
 import { failed, toast } from "./toast.js";
+import { lastAction, undoLast } from "./undo.js";
 
 const TYPING_MS = 200;
-const KINDS = [
-  ["", "All"],
-  ["fact", "Facts"],
-  ["episode", "Exchanges"],
-];
+const FOUND = 50; // of a search
+const NEAR = 0.25; // cosine; what is farther and shares no word is not shown
+const WORDED = 0.02; // of the score, by words
 
 export function memoriesView() {
   const summary = el("p", { class: "muted", role: "status" });
   const place = el("div", {});
+  const back = el("div", { class: "back" });
   const paused = el(
     "div",
     { class: "notice", hidden: true },
-    el("p", {}, "Memory is paused: nothing is recalled and nothing learned."),
-    el("a", { href: "#settings" }, "Settings"),
+    el("p", {}, MEMORIES.paused),
+    el("a", { href: "#settings" }, MEMORIES.settings),
   );
   const search = el("input", {
     id: "q",
     type: "search",
-    placeholder: "Search your memories",
+    placeholder: MEMORIES.search,
     autocomplete: "off",
-    "aria-label": "Search your memories",
+    "aria-label": MEMORIES.search,
     oninput: typed,
   });
-  const past = el("input", { id: "past", type: "checkbox", onchange: reset });
-  const kinds = el(
+  const filter = filters(reset);
+  const modes = el(
     "div",
-    { class: "segments", role: "group", "aria-label": "Kind" },
-    KINDS.map(([value, label], at) =>
-      button(label, { class: "segment", "aria-pressed": String(at === 0), onclick: () => choose(value) }),
-    ),
+    { class: "segments", role: "group", "aria-label": MEMORIES.show },
+    Object.entries(MEMORIES.modes).map(([name, label]) => button(label, { class: "segment", "data-mode": name, onclick: () => choose(name) })),
   );
   const adder = el("div", {});
-  let kind = "";
+  const opener = button(MEMORIES.add, { class: "button", onclick: add }, icon("plus"));
+  let mode = "topics";
+  let stats = {};
   let typing;
   let current;
 
@@ -47,70 +52,95 @@ export function memoriesView() {
     typing = setTimeout(reset, TYPING_MS);
   }
 
-  function choose(value) {
-    kind = value;
-    [...kinds.children].forEach((each, at) => each.setAttribute("aria-pressed", String(KINDS[at][0] === value)));
+  function choose(name) {
+    search.value = "";
+    if (location.hash === `#memories/${name}`) show(name);
+    else location.hash = `#memories/${name}`;
+  }
+
+  function show(name) {
+    mode = name in MEMORIES.modes ? name : "topics";
+    for (const each of modes.children) each.setAttribute("aria-pressed", String(each.dataset.mode === mode));
     reset();
   }
 
-  function reset() {
+  async function reset() {
     current?.stop();
-    const q = search.value.trim();
-    const filter = { ...(q && { q }), ...(kind && { kind }), ...(past.checked && { include_past: "true" }) };
-    current = timeline(filter, {
-      onend: (total) => total === 0 && nothing(q),
-      onchange: (what) => (what ? reset() : numbers()),
-    });
-    place.replaceChildren(current.element);
+    clearSelection();
     numbers();
+    const q = search.value.trim();
+    current = q ? searched(q) : listed();
+    place.replaceChildren(current.element);
+  }
+
+  function listed() {
+    const wanted = filter.values();
+    const onchange = (what) => (what ? reset() : numbers());
+    if (mode === "review") return review();
+    if ((mode === "topics" || mode === "people") && !Object.keys(wanted).length)
+      return groups(mode === "topics" ? "topic" : "person", wanted, { onchange, onempty: nothing });
+    const kind = mode === "exchanges" ? "episode" : "fact";
+    return timeline({ kind, ...wanted }, { onchange, onend: (total) => total === 0 && nothing(0) });
+  }
+
+  async function nothing(facts) {
+    if (!("facts" in stats)) await numbers();
+    if (!stats.facts && !stats.episodes && !stats.past) return place.replaceChildren(empty());
+    const text = Object.keys(filter.values()).length ? MEMORIES.none : none(mode === "people" ? "person" : "topic");
+    const others = mode === "topics" && !facts && stats.episodes;
+    place.replaceChildren(
+      el("p", { class: "none", role: "status" }, text),
+      others ? button(MEMORIES.showExchanges(stats.episodes), { onclick: () => choose("exchanges") }) : "",
+    );
+  }
+
+  // One list, the best first: what holds the words as they are typed, then what is near by words or meaning.
+  function searched(q) {
+    const list = el("ul", { class: "near" });
+    const told = el("p", { class: "muted", role: "status" });
+    const wanted = filter.values();
+    const find = async () => {
+      try {
+        const [ranked, literal] = await Promise.all([
+          call("POST", "v1/memories/search", { query: q, limit: FOUND, ...wanted }),
+          get(`v1/memories?${new URLSearchParams({ ...wanted, q, limit: FOUND })}`),
+        ]);
+        if (search.value.trim() !== q) return;
+        const holds = new Set(literal.data.map(({ id }) => id));
+        const near = ranked.data.filter(({ id, score, parts }) => holds.has(id) || score >= NEAR || parts.words > WORDED);
+        const rest = literal.data.filter(({ id }) => !near.some((each) => each.id === id));
+        const found = [...near.filter(({ id }) => holds.has(id)), ...rest, ...near.filter(({ id }) => !holds.has(id))];
+        told.textContent = found.length ? MEMORIES.found(found.length) : MEMORIES.noneFound(q);
+        list.replaceChildren(...found.map((memory) => card(memory, { picks: true, onchange: find })));
+      } catch (error) {
+        failed(error);
+      }
+    };
+    find();
+    return { element: el("div", {}, told, list), stop: () => {} };
   }
 
   async function numbers() {
+    const action = lastAction();
+    back.replaceChildren(action ? button(MEMORIES.undo(action.said), { class: "button quiet", onclick: undoLast }, icon("history")) : "");
     try {
-      const stats = await get("v1/memories/stats");
-      summary.textContent = `${count(stats.facts, "fact")}, ${count(stats.episodes, "exchange")}${stats.past ? `, ${count(stats.past, "past one")}` : ""}`;
+      stats = await get("v1/memories/stats");
+      summary.textContent = MEMORIES.summary(stats);
       paused.hidden = !stats.paused;
     } catch {
       summary.textContent = ""; // the list below says what is wrong
     }
   }
 
-  async function nothing(q) {
-    if (!q) return place.replaceChildren(empty());
-    const { data } = await call("POST", "v1/memories/search", { query: q, limit: 5 }).catch(() => ({ data: [] }));
-    if (search.value.trim() !== q) return;
-    const near = data.length
-      ? [
-          el("h2", { class: "day" }, "Closest in meaning"),
-          el(
-            "ul",
-            { class: "near" },
-            data.map((memory) => card(memory, { ongone: reset })),
-          ),
-        ]
-      : [];
-    place.replaceChildren(el("p", { class: "none", role: "status" }, `Nothing contains “${q}”.`), ...near);
-  }
-
   function empty() {
-    if (kind || past.checked) return el("p", { class: "none" }, "Nothing of this kind yet.");
-    const chat = el("a", { class: "button primary", href: "#chat" }, icon("chat"), "Open the chat");
-    const bring = el("a", { class: "button", href: "#settings" }, "Import");
-    return emptyState(
-      "Nothing remembered yet",
-      "Tell any model something about yourself, here or in an app that is pointed at this proxy. What was said comes up a moment later.",
-      chat,
-      bring,
-    );
+    const paste = el("a", { class: "button primary", href: "#settings/paste" }, icon("edit"), MEMORIES.paste);
+    const bring = el("a", { class: "button", href: "#settings/import" }, icon("plus"), MEMORIES.import);
+    const chat = el("a", { class: "button", href: "#chat" }, icon("chat"), MEMORIES.openChat);
+    return emptyState(MEMORIES.empty, MEMORIES.emptyText, paste, bring, chat);
   }
 
   function add() {
-    const area = el("textarea", {
-      rows: 2,
-      placeholder: "I’m allergic to peanuts.",
-      "aria-label": "Something to remember",
-      dir: "auto",
-    });
+    const area = el("textarea", { rows: 2, placeholder: MEMORIES.addExample, "aria-label": MEMORIES.addLabel, dir: "auto" });
     const save = async (event) => {
       event.preventDefault();
       if (!area.value.trim()) return area.focus();
@@ -118,7 +148,7 @@ export function memoriesView() {
         await call("POST", "v1/memories", { text: area.value });
         close();
         reset();
-        toast("Remembered", { stays: 2500 });
+        toast(MEMORIES.remembered, { stays: 2500 });
       } catch (error) {
         failed(error);
       }
@@ -130,35 +160,29 @@ export function memoriesView() {
     const buttons = el(
       "div",
       { class: "row" },
-      button("Remember", { type: "submit", class: "button primary" }),
-      button("Cancel", { onclick: close }),
+      button(MEMORIES.remember, { type: "submit", class: "button primary" }),
+      button(UNDO.cancel, { onclick: close }),
     );
-    adder.replaceChildren(
-      el(
-        "form",
-        { class: "editor adder", onsubmit: save, onkeydown: (event) => event.key === "Escape" && close() },
-        area,
-        buttons,
-      ),
-    );
+    const form = { class: "editor adder", onsubmit: save, onkeydown: (event) => event.key === "Escape" && close() };
+    adder.replaceChildren(el("form", form, area, buttons));
     area.focus();
   }
 
-  const opener = button("Add", { class: "button", onclick: add }, icon("plus"));
   const element = el(
     "div",
     { class: "view" },
-    el("div", { class: "head" }, el("div", {}, el("h1", {}, "Memories"), summary), opener),
+    el("div", { class: "head" }, el("div", {}, el("h1", {}, MEMORIES.title), summary), opener),
     paused,
     adder,
-    el(
-      "div",
-      { class: "filters" },
-      el("div", { class: "search" }, icon("search"), search),
-      kinds,
-      el("label", { class: "check" }, past, "Past ones too"),
-    ),
+    el("div", { class: "filters" }, el("div", { class: "search" }, icon("search"), search), modes, filter.element),
+    back,
     place,
   );
-  return { element, show: reset };
+  window.addEventListener("memories-changed", ({ detail: gone }) => {
+    if (!element.isConnected) return;
+    if (!gone) return reset();
+    for (const id of gone) for (const row of place.querySelectorAll(`[data-memory="${CSS.escape(id)}"]`)) row.remove();
+    numbers();
+  });
+  return { element, show };
 }

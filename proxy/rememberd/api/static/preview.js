@@ -1,17 +1,12 @@
-// "What would be recalled for this message?": the block, each memory's score and cost, and what just missed it.
-import { call } from "./api.js";
+// What a message would recall: the memories, why each goes in, what a remote model would not get, and what came near.
+import { call, get } from "./api.js";
 import { card } from "./card.js";
-import { button, count, el, errorState, skeleton } from "./dom.js";
-import { forgetNow } from "./forget.js";
+import { button, el, errorState, skeleton } from "./dom.js";
+import { PREVIEW } from "./strings.js";
 
 export function previewView() {
-  const area = el("textarea", {
-    id: "message",
-    rows: 2,
-    dir: "auto",
-    placeholder: "Which snacks should I avoid?",
-    onkeydown: enter,
-  });
+  const area = el("textarea", { id: "message", rows: 2, dir: "auto", placeholder: PREVIEW.example, onkeydown: enter });
+  const models = el("select", { id: "preview-model" }, el("option", { value: "" }, PREVIEW.anyModel));
   const result = el("div", { "aria-live": "polite" });
 
   function enter(event) {
@@ -26,64 +21,54 @@ export function previewView() {
     if (!area.value.trim()) return area.focus();
     result.replaceChildren(skeleton(3));
     try {
-      await forgetNow();
-      result.replaceChildren(...shown(await call("POST", "v1/memories/preview", { text: area.value })));
+      const asked = { text: area.value, ...(models.value && { model: models.value }) };
+      result.replaceChildren(...shown(await call("POST", "v1/memories/preview", asked)));
     } catch (error) {
       result.replaceChildren(errorState(error, look));
     }
   }
 
+  async function show() {
+    area.focus();
+    if (models.options.length > 1) return;
+    const { data } = await get("v1/models").catch(() => ({ data: [] }));
+    models.append(...data.filter(({ id }) => !id.includes("*")).map(({ id }) => el("option", { value: id }, id)));
+  }
+
   const form = el(
     "form",
     { class: "editor", onsubmit: look },
-    el("label", { for: "message" }, "A message"),
+    el("label", { for: "message" }, PREVIEW.label),
     area,
-    button("What would be recalled?", { type: "submit", class: "button primary" }),
+    el("label", { for: "preview-model" }, PREVIEW.model),
+    models,
+    button(PREVIEW.go, { type: "submit", class: "button primary" }),
   );
-  const lead = el(
-    "p",
-    { class: "muted" },
-    "What a model would get to know if you sent it this message now. Nothing is sent and nothing kept.",
-  );
-  return {
-    element: el("div", { class: "view" }, el("div", { class: "head" }, el("h1", {}, "Preview")), lead, form, result),
-    show: () => area.focus(),
-  };
+  const head = el("div", { class: "head" }, el("h1", {}, PREVIEW.title));
+  return { element: el("div", { class: "view" }, head, el("p", { class: "muted" }, PREVIEW.lead), form, result), show };
 }
 
-function shown({ status, block, tokens, recall_ms, memories, left_out }) {
-  if (status === "degraded")
-    return [
-      el(
-        "div",
-        { class: "failure", role: "alert" },
-        el("p", {}, "Memory did not answer in time. A chat would go on without it."),
-      ),
-    ];
-  const cost = `${count(tokens, "token")}, found in ${recall_ms} ms`;
-  const title = memories.length
-    ? `${count(memories.length, "memory", "memories")} would go in`
-    : "No memory would go in";
+function shown({ status, block, tokens, recall_ms, memories, withheld, left_out }) {
+  if (status === "degraded") return [el("div", { class: "failure", role: "alert" }, el("p", {}, PREVIEW.degraded))];
   const summary = el(
     "div",
     { class: "verdict" },
-    el("h2", {}, title),
-    el("p", { class: "muted" }, memories.length ? cost : "Nothing that is remembered has to do with this message."),
+    el("h2", {}, PREVIEW.would(memories.length)),
+    el("p", { class: "muted" }, memories.length ? PREVIEW.cost(tokens, recall_ms) : PREVIEW.none),
   );
-  return [summary, scored(memories), block ? the(block) : null, ...near(left_out)].filter(Boolean);
+  const parts = [summary, scored(memories), block ? exact(block) : null];
+  if (withheld.length) parts.push(el("h2", { class: "day" }, PREVIEW.withheld), el("p", { class: "muted" }, PREVIEW.withheldAbout), scored(withheld));
+  if (left_out.length) parts.push(el("h2", { class: "day" }, PREVIEW.near), scored(left_out));
+  return parts.filter(Boolean);
 }
 
-function the(block) {
+function exact(block) {
   return el(
     "details",
     { class: "went hit" },
-    el("summary", {}, "The block, word for word"),
+    el("summary", {}, PREVIEW.block),
     el("pre", { class: "block", dir: "auto", tabindex: "0" }, block),
   );
-}
-
-function near(left_out) {
-  return left_out.length ? [el("h2", { class: "day" }, "Came near, stays out"), scored(left_out)] : [];
 }
 
 function scored(memories) {
@@ -92,21 +77,17 @@ function scored(memories) {
     { class: "scored" },
     memories.map((memory) => {
       const row = card(memory, { actions: false });
-      row.append(bar(memory));
+      row.append(why(memory));
       return row;
     }),
   );
 }
 
 // Cosines of what belongs together lie between about .2 and .8 with this embedder.
-function bar({ score, tokens }) {
+function why({ reason, score, tokens }) {
   const fill = el("span", { class: "fill" });
   fill.style.width = `${Math.round(Math.max(0, Math.min(1, score ?? 0)) * 100)}%`;
-  const said = score === null ? "always goes in" : `nearness ${score.toFixed(2)}`;
-  return el(
-    "p",
-    { class: "score" },
-    el("span", { class: "bar", "aria-hidden": "true" }, fill),
-    el("span", {}, `${said} · ${count(tokens, "token")}`),
-  );
+  const bar = score === null ? null : el("span", { class: "bar", "aria-hidden": "true" }, fill);
+  const said = [PREVIEW.because(reason, score), PREVIEW.tokens(tokens)].filter(Boolean).join(" · ");
+  return el("p", { class: "score" }, bar, el("span", {}, said));
 }

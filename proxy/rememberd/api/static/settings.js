@@ -1,33 +1,35 @@
-// Pause, numbers, moving house, and erasing everything.
-import { call, get, request, session } from "./api.js";
-import { button, count, date, el, errorState, icon, number, skeleton } from "./dom.js";
-import { forgetNow } from "./forget.js";
+// Pause, scope, import and export, statistics, and erasing everything.
+import { call, get, session } from "./api.js";
+import { button, date, el, errorState, icon, number, skeleton } from "./dom.js";
+import { exporting, importing } from "./moving.js";
 import { spaceForm } from "./space.js";
+import { IMPORT, SETTINGS } from "./strings.js";
 import { failed, toast } from "./toast.js";
-
-const WORD = "erase";
 
 export function settingsView() {
   const place = el("div", {}, skeleton(4));
-  const element = el("div", { class: "view" }, el("div", { class: "head" }, el("h1", {}, "Settings")), place);
+  const element = el("div", { class: "view" }, el("div", { class: "head" }, el("h1", {}, SETTINGS.title)), place);
+
+  const moving = importing(() => load());
+  const brought = section(IMPORT.title, moving.content);
 
   async function load() {
     try {
       const [stats, health] = await Promise.all([get("v1/memories/stats"), parts()]);
-      place.replaceChildren(
-        pause(stats, load),
-        section("Space", spaceForm()),
-        numbers(stats),
-        condition(health),
-        moving(load),
-        erasing(load),
-      );
+      const out = section(SETTINGS.out, el("p", { class: "muted" }, SETTINGS.outAbout), exporting());
+      const scope = section(SETTINGS.scope, spaceForm());
+      place.replaceChildren(pause(stats, load), brought, out, scope, numbers(stats), condition(health), erasing(load));
     } catch (error) {
       place.replaceChildren(errorState(error, load));
     }
   }
 
-  return { element, show: load };
+  async function show(rest) {
+    await load();
+    if (rest === "paste" || rest === "import") moving.focus(rest);
+  }
+
+  return { element, show };
 }
 
 // Readiness answers 503 with the same body when a part is down: that is news, not a failure of this page.
@@ -45,41 +47,26 @@ function pause(stats, reload) {
   async function set() {
     try {
       const { paused } = await call("PUT", "v1/memories/settings", { paused: box.checked });
-      toast(paused ? "Memory is paused" : "Memory is on again", { stays: 2500 });
+      toast(paused ? SETTINGS.pausedNow : SETTINGS.onAgain, { stays: 2500 });
     } catch (error) {
       failed(error);
     }
     reload();
   }
-  const about = "While it is paused nothing is recalled and nothing learned, in any app. What is remembered stays.";
   return section(
-    "Pause",
-    el("label", { class: "switch", for: "pause" }, box, el("span", {}, "Pause my memory")),
-    el("p", { class: "muted" }, about),
+    SETTINGS.pause,
+    el("label", { class: "switch", for: "pause" }, box, el("span", {}, SETTINGS.pauseLabel)),
+    el("p", { class: "muted" }, SETTINGS.pauseAbout),
   );
 }
 
-function numbers({ facts, episodes, past, answers }) {
-  const figures = [
-    [facts, "facts"],
-    [episodes, "exchanges"],
-    [past, "past ones"],
-    [answers.hits, "answers with memory"],
-    [answers.tokens, "tokens of memory"],
-    [answers.pending, "waiting to be learned"],
-  ];
-  const since = answers.since
-    ? `Answers and tokens: the newest ${count(answers.count, "answer")}, since ${date(answers.since)}.`
-    : "No answers yet.";
-  return section(
-    "In numbers",
-    el(
-      "dl",
-      { class: "figures" },
-      figures.map(([value, name]) => el("div", {}, el("dt", {}, name), el("dd", {}, number(value)))),
-    ),
-    el("p", { class: "muted" }, since),
+function numbers(stats) {
+  const figures = { ...stats, ...stats.answers };
+  const shown = Object.entries(SETTINGS.figures).map(([name, label]) =>
+    el("div", {}, el("dt", {}, label), el("dd", {}, number(figures[name]))),
   );
+  const since = stats.answers.since ? SETTINGS.since(date(stats.answers.since)) : SETTINGS.noAnswers;
+  return section(SETTINGS.statistics, el("dl", { class: "figures" }, shown), el("p", { class: "muted" }, since));
 }
 
 function condition(health) {
@@ -92,69 +79,7 @@ function condition(health) {
       el("span", { class: "muted" }, state),
     ),
   );
-  return section("Condition", el("ul", { class: "parts" }, rows));
-}
-
-function moving(reload) {
-  const file = el("input", {
-    id: "import",
-    type: "file",
-    accept: ".ndjson,.jsonl,.json,application/x-ndjson",
-    class: "hidden-file",
-    onchange: bring,
-  });
-  const result = el("div", { role: "status" });
-
-  async function take() {
-    try {
-      await forgetNow();
-      const response = await request("v1/memories/export");
-      const link = el("a", {
-        href: URL.createObjectURL(await response.blob()),
-        download: `memories-${new Date().toISOString().slice(0, 10)}.ndjson`,
-      });
-      link.click();
-      URL.revokeObjectURL(link.href);
-    } catch (error) {
-      failed(error);
-    }
-  }
-
-  async function bring() {
-    if (!file.files.length) return;
-    result.replaceChildren(skeleton(1));
-    try {
-      const response = await request("v1/memories/import", { method: "POST", body: file.files[0] });
-      const { added, merged, errors } = await response.json();
-      await reload();
-      toast(
-        `Imported: ${number(added)} added, ${number(merged)} known before${errors.length ? `, ${count(errors.length, "line")} refused; the first is line ${errors[0].line}: ${errors[0].message}` : ""}`,
-        { stays: 9000 },
-      );
-    } catch (error) {
-      result.replaceChildren(el("p", { class: "problem", role: "alert" }, error.message));
-    }
-    file.value = "";
-  }
-
-  const buttons = el(
-    "div",
-    { class: "row" },
-    button("Export", { onclick: take }),
-    button("Import", { onclick: () => file.click() }),
-    el("label", { for: "import", class: "visually-hidden" }, "A file of memories to import"),
-    file,
-  );
-  return section(
-    "Take it with you",
-    el(
-      "p",
-      { class: "muted" },
-      "Everything as NDJSON, one memory a line, past ones too; the same file can be imported here or elsewhere.",
-    ),
-    buttons,
-    result,
-  );
+  return section(SETTINGS.health, el("ul", { class: "parts" }, rows));
 }
 
 function erasing(reload) {
@@ -165,23 +90,21 @@ function erasing(reload) {
     spellcheck: "false",
     oninput: check,
   });
-  const erase = button("Erase everything", { type: "submit", class: "button danger solid", disabled: true });
-  const cancel = button("Cancel", { onclick: () => dialog.close() });
-  const text =
-    "Every memory, receipt and waiting turn of yours in every space is deleted. Nothing of it can be had back.";
+  const erase = button(SETTINGS.eraseGo, { type: "submit", class: "button danger solid", disabled: true });
+  const cancel = button(SETTINGS.cancel, { onclick: () => dialog.close() });
   const form = el(
     "form",
     { onsubmit: go },
-    el("h2", { id: "erase-title" }, "Erase everything?"),
-    el("p", {}, text),
-    el("label", { for: "word" }, `Type “${WORD}” to go on`),
+    el("h2", { id: "erase-title" }, SETTINGS.eraseTitle),
+    el("p", {}, SETTINGS.eraseText),
+    el("label", { for: "word" }, SETTINGS.eraseLabel(SETTINGS.eraseWord)),
     word,
     el("div", { class: "row" }, erase, cancel),
   );
   const dialog = el("dialog", { "aria-labelledby": "erase-title" }, form);
 
   function check() {
-    erase.disabled = word.value.trim().toLowerCase() !== WORD;
+    erase.disabled = word.value.trim().toLowerCase() !== SETTINGS.eraseWord;
   }
 
   async function go(event) {
@@ -191,7 +114,7 @@ function erasing(reload) {
     try {
       const { deleted } = await call("DELETE", "v1/memories");
       dialog.close();
-      toast(`Erased: ${count(deleted, "memory", "memories")}`);
+      toast(SETTINGS.erased(deleted));
       reload();
     } catch (error) {
       failed(error);
@@ -199,13 +122,13 @@ function erasing(reload) {
   }
 
   const open = button(
-    "Erase everything…",
+    SETTINGS.eraseOpen,
     { class: "button danger", onclick: () => dialog.showModal() },
     icon("trash"),
   );
   return section(
-    "Erase",
-    el("p", { class: "muted" }, "To begin anew. Export first what you want to keep."),
+    SETTINGS.erase,
+    el("p", { class: "muted" }, SETTINGS.eraseAbout),
     open,
     dialog,
   );

@@ -1,6 +1,7 @@
-// Which of the user's spaces this tab shows: work and home can be kept apart, each app by its X-Memory-Scope header.
+// Which of the user's scopes this tab shows: work and home can be kept apart, each app by its X-Memory-Scope header.
 import { get, session } from "./api.js";
 import { button, el } from "./dom.js";
+import { SETTINGS } from "./strings.js";
 
 const PLAIN = "[A-Za-z0-9][A-Za-z0-9._\\-]{0,63}"; // the dash is escaped: browsers read patterns with the v flag
 
@@ -10,7 +11,7 @@ export function spaceForm() {
     value: session.space,
     placeholder: "default",
     pattern: PLAIN,
-    title: "Letters, digits, dots, dashes and underscores",
+    title: SETTINGS.scopeRule,
     autocomplete: "off",
     autocapitalize: "off",
     spellcheck: "false",
@@ -30,14 +31,12 @@ export function spaceForm() {
     }
   }
 
-  const about =
-    "Memories of one space are not recalled in another. An app chooses its space by the header X-Memory-Scope; this page, here. Left empty, it is the usual one.";
   return el(
     "form",
     { class: "editor", onsubmit: enter },
-    el("p", { class: "muted" }, about),
-    el("label", { for: "space" }, "Show the space"),
-    el("div", { class: "row" }, name, button("Show", { type: "submit" })),
+    el("p", { class: "muted" }, SETTINGS.scopeAbout),
+    el("label", { for: "space" }, SETTINGS.scopeLabel),
+    el("div", { class: "row" }, name, button(SETTINGS.scopeGo, { type: "submit" })),
     refused,
   );
 }

@@ -1,15 +1,15 @@
-// A list of any length, newest first, grouped by day. It is fetched page by page as it comes into view, and only the
-// pages near the window are in the DOM: of the others a gap of their height remains.
+// A list of any length, newest first, grouped by day if `days`. It is fetched page by page as it comes into view, and
+// only the pages near the window are in the DOM: of the others a gap of their height remains.
 import { get } from "./api.js";
 import { card } from "./card.js";
 import { day, el, errorState, skeleton } from "./dom.js";
-import { isGoing } from "./forget.js";
+import { isDeleted } from "./undo.js";
 
 const PAGE = 50;
 const NEAR = "1200px 0px";
 
 // `filter` are query parameters; `onend(total)` is called when everything was fetched.
-export function timeline(filter, { onend = () => {}, onchange = () => {} } = {}) {
+export function timeline(filter, { days = true, onend = () => {}, onchange = () => {} } = {}) {
   const list = el("div", { class: "timeline" });
   const foot = el("div", { class: "foot" });
   const pages = new Map();
@@ -23,7 +23,7 @@ export function timeline(filter, { onend = () => {}, onchange = () => {} } = {})
       for (const entry of entries) {
         if (entry.target === foot) entry.isIntersecting && more();
         else if (entry.isIntersecting) fill(pages.get(entry.target));
-        else if (entry.target.isConnected) clear(pages.get(entry.target));
+        else if (entry.target.isConnected && entry.target.offsetHeight) clear(pages.get(entry.target));
       }
     },
     { rootMargin: NEAR },
@@ -34,9 +34,9 @@ export function timeline(filter, { onend = () => {}, onchange = () => {} } = {})
     state = "busy";
     foot.replaceChildren(skeleton(total ? 2 : 6));
     try {
-      const { data, next_cursor } = await get(`v1/memories?${query(cursor, PAGE)}`);
+      const { data, next_cursor } = await get(`v1/memories?${query()}`);
       foot.replaceChildren();
-      if (data.length) append(data, cursor);
+      if (data.length) append(data);
       cursor = next_cursor;
       state = cursor ? "idle" : "ended";
       if (state === "ended") onend(total);
@@ -58,19 +58,13 @@ export function timeline(filter, { onend = () => {}, onchange = () => {} } = {})
     observer.observe(foot);
   }
 
-  function query(from, limit) {
-    return new URLSearchParams({ ...filter, limit, ...(from && { cursor: from }) });
+  function query() {
+    return new URLSearchParams({ ...filter, limit: PAGE, ...(cursor && { cursor }) });
   }
 
-  function append(memories, from) {
+  function append(memories) {
     const element = el("div", { class: "page" });
-    const page = {
-      element,
-      memories: memories.filter((memory) => !isGoing(memory.id)),
-      from,
-      before: lastDay,
-      stale: false,
-    };
+    const page = { element, memories, before: lastDay };
     lastDay = day(memories.at(-1).created_at);
     total += memories.length;
     pages.set(element, page);
@@ -79,12 +73,8 @@ export function timeline(filter, { onend = () => {}, onchange = () => {} } = {})
     observer.observe(element);
   }
 
-  async function fill(page) {
-    if (page.element.childElementCount === 0) draw(page);
-    if (page.stale) await refresh(page);
-  }
-
-  function draw(page) {
+  function fill(page) {
+    if (page.element.childElementCount) return;
     page.element.replaceChildren(...groups(page));
     page.element.style.minHeight = "";
   }
@@ -95,46 +85,25 @@ export function timeline(filter, { onend = () => {}, onchange = () => {} } = {})
   }
 
   function groups(page) {
-    const days = [];
+    const rows = (memories) =>
+      memories.filter(({ id }) => !isDeleted(id)).map((memory) => card(memory, { onchange, picks: true, ondraw: (next) => keep(page, memory.id, next) }));
+    if (!days) return [el("ul", {}, rows(page.memories))];
+    const found = [];
     let current = page.before;
     for (const memory of page.memories) {
-      if (day(memory.created_at) !== current || !days.length)
-        days.push({ title: day(memory.created_at), memories: [] });
-      current = days.at(-1).title;
-      days.at(-1).memories.push(memory);
+      const title = day(memory.created_at);
+      if (title !== current || !found.length) found.push({ title, memories: [] });
+      current = title;
+      found.at(-1).memories.push(memory);
     }
-    return days.map(({ title, memories }) => {
-      const rows = memories.map((memory) =>
-        card(memory, { onchange, ongone: gone, ondraw: (next) => keep(page, memory.id, next) }),
-      );
+    return found.map(({ title, memories }) => {
       const head = title === page.before ? null : el("h2", { class: "day" }, title);
-      return el("section", { class: "group", "aria-label": title }, head, el("ul", {}, rows));
+      return el("section", { class: "group", "aria-label": title }, head, el("ul", {}, rows(memories)));
     });
   }
 
   function keep(page, id, next) {
     page.memories = page.memories.flatMap((memory) => (memory.id !== id ? [memory] : next ? [next] : []));
-  }
-
-  // What says the same went with it: the pages look again which of theirs are left, those out of view when they are back.
-  function gone() {
-    for (const page of pages.values()) {
-      page.stale = true;
-      if (page.element.childElementCount) refresh(page);
-    }
-    onchange();
-  }
-
-  async function refresh(page) {
-    page.stale = false;
-    const known = new Set(page.memories.map((memory) => memory.id));
-    if (!known.size) return;
-    const { data } = await get(`v1/memories?${query(page.from, PAGE)}`).catch(() => ({ data: page.memories }));
-    page.memories = data.filter((memory) => known.has(memory.id) && !isGoing(memory.id));
-    for (const row of page.element.querySelectorAll("[data-memory]")) {
-      if (!page.memories.some((memory) => memory.id === row.dataset.memory) && !isGoing(row.dataset.memory))
-        row.remove();
-    }
   }
 
   observer.observe(foot);

@@ -1,4 +1,5 @@
 import { button, el, iconButton } from "./dom.js";
+import { VIEW } from "./strings.js";
 
 const STAYS_MS = 6000;
 
@@ -21,7 +22,7 @@ export function toast(message, { action, onaction, ended = () => {}, stays = STA
     left = Math.max(1500, left - (Date.now() - since));
   };
   const act = action && button(action, { class: "button quiet", onclick: () => close(onaction) });
-  const dismiss = iconButton("close", "Dismiss", { onclick: () => close(ended) });
+  const dismiss = iconButton("close", VIEW.dismiss, { onclick: () => close(ended) });
   const element = el(
     "div",
     { class: "toast", onfocusin: hold, onfocusout: wait, onpointerenter: hold, onpointerleave: wait },

@@ -134,7 +134,7 @@ class Recall:
                 break
             left_out = self._know(space, left_out | speakers)
         needs = known(self.embedder)
-        called = needs.asked(dense, advice=asks_for_advice(query)).needs if needs else {}
+        called = needs.asked(dense, advice=asks_for_advice(query)).topics if needs else {}
         scores = explain(query, found, now, called, limit)
         return [ScoredMemory(each, scores[each.id]) for each in await self.store.get(space, list(scores))]
 

@@ -1,0 +1,73 @@
+// What a list is narrowed to: by kind, app, model, scope, time and marks.
+import { get, session } from "./api.js";
+import { app } from "./card.js";
+import { button, el, icon } from "./dom.js";
+import { MEMORIES } from "./strings.js";
+
+const YES_OR_NO = ["pinned", "private", "quarantined"];
+
+// `onchange` is called after each change; `values()` are query parameters.
+export function filters(onchange) {
+  const fields = {};
+  const label = (name) => el("label", { for: `filter-${name}` }, MEMORIES.filter[name]);
+  const choice = (name, options) => {
+    fields[name] = el(
+      "select",
+      { id: `filter-${name}`, onchange },
+      el("option", { value: "" }, MEMORIES.any),
+      options.map(([value, text]) => el("option", { value }, text)),
+    );
+    return el("div", {}, label(name), fields[name]);
+  };
+  const moment = (name) => {
+    fields[name] = el("input", { id: `filter-${name}`, type: "date", onchange });
+    return el("div", {}, label(name), fields[name]);
+  };
+  const past = el("input", { id: "past", type: "checkbox", onchange });
+  const scope = el("a", { class: "button", href: "#settings" }, `${MEMORIES.filter.scope}: ${session.space || "default"}`);
+  const place = el(
+    "div",
+    { class: "filter-fields" },
+    choice("kind", Object.entries(MEMORIES.kinds)),
+    choice("app", []),
+    choice("model", []),
+    moment("since"),
+    moment("before"),
+    YES_OR_NO.map((name) => choice(name, [["true", MEMORIES.yes], ["false", MEMORIES.no]])),
+    el("label", { class: "check" }, past, MEMORIES.past),
+    scope,
+    button(MEMORIES.clearFilters, { class: "button quiet", onclick: clear }),
+  );
+  const element = el("details", { class: "filter", ontoggle: fill }, el("summary", { class: "button" }, icon("filter"), MEMORIES.filters), place);
+
+  async function fill() {
+    if (!element.open || fields.app.options.length > 1) return;
+    const found = await get("v1/memories/groups").catch(() => ({ apps: [], models: [] }));
+    const add = (select, names, show) =>
+      select.append(...names.map(({ name, count }) => el("option", { value: name }, `${show(name)} (${count})`)));
+    add(fields.app, found.apps, app);
+    add(fields.model, found.models, (name) => name);
+  }
+
+  function clear() {
+    for (const field of Object.values(fields)) field.value = "";
+    past.checked = false;
+    onchange();
+  }
+
+  function values() {
+    const given = Object.entries(fields).flatMap(([name, { value, type }]) =>
+      value ? [[name, type === "date" ? dated(name, value) : value]] : [],
+    );
+    return { ...Object.fromEntries(given), ...(past.checked && { include_past: "true" }) };
+  }
+
+  // "Until" includes the day that is named.
+  function dated(name, value) {
+    const at = new Date(`${value}T00:00:00`);
+    if (name === "before") at.setDate(at.getDate() + 1);
+    return at.toISOString();
+  }
+
+  return { element, values };
+}

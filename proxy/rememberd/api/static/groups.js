@@ -1,0 +1,51 @@
+// Facts by topic or by person, each group with its count; the first ones are open.
+import { get } from "./api.js";
+import { el, errorState, icon, number, skeleton } from "./dom.js";
+import { MEMORIES, TOPIC } from "./strings.js";
+import { timeline } from "./timeline.js";
+
+const OPEN = 40; // memories; as many as are seen at once
+
+// `by` is "topic" or "person". `onempty` is called where there is no group.
+export function groups(by, filter, { onchange, onempty }) {
+  const place = el("div", {}, skeleton(5));
+  const lists = [];
+
+  async function load() {
+    try {
+      const found = await get("v1/memories/groups");
+      const named = by === "topic" ? found.topics : found.people;
+      if (!named.length) return onempty(found.total);
+      let seen = 0;
+      place.replaceChildren(
+        ...named.map(({ name, count }) => {
+          const open = seen < OPEN;
+          seen += count;
+          return group(name, count, open);
+        }),
+      );
+    } catch (error) {
+      place.replaceChildren(errorState(error, load));
+    }
+  }
+
+  function group(name, count, open) {
+    const title = by === "topic" ? (TOPIC[name] ?? name) : name[0].toUpperCase() + name.slice(1);
+    const body = el("div", {});
+    const fill = () => {
+      if (!element.open || body.childElementCount) return;
+      const list = timeline({ ...filter, kind: "fact", [by]: name }, { days: false, onchange });
+      lists.push(list);
+      body.append(list.element);
+    };
+    const head = el("summary", {}, el("h2", {}, title), el("span", { class: "badge" }, number(count)), icon("chevron"));
+    const element = el("details", { class: "group topic", open, ontoggle: fill }, head, body);
+    fill();
+    return element;
+  }
+
+  load();
+  return { element: place, stop: () => lists.forEach((list) => list.stop()) };
+}
+
+export const none = (by) => (by === "person" ? MEMORIES.noPeople : MEMORIES.noFacts);
