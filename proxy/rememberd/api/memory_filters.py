@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rememberd.api.serializers import time_from
-from rememberd.memory.groups import person_of, topic_of
+from rememberd.memory.learn.rules.groups import person_of, topic_of
 from rememberd.types import NEVER, Memory
 
 Filter = Callable[[Memory], bool]

@@ -17,8 +17,8 @@ from rememberd.api.serializers import memory_json, rfc3339, time_from
 from rememberd.errors import RequestError
 from rememberd.http.responses import json_response
 from rememberd.memory.audit import Finding, Usage, to_review
-from rememberd.memory.groups import person_of, topic_of
 from rememberd.memory.ids import episode_id
+from rememberd.memory.learn.rules.groups import person_of, topic_of
 from rememberd.ports import MemoryStore, ReceiptStore
 from rememberd.types import Kind, Memory, Millis, Receipt, Space
 
@@ -35,7 +35,7 @@ class MemoryReview:
     async def groups(self, request: Request) -> Response:
         """How many facts there are by topic, person, app and model."""
         memories = await self._all(self.caller.space(request), "fact", past=False)
-        return json_response({"object": "memory.groups", **await asyncio.to_thread(_counts, memories)})
+        return json_response({"object": "memory.learn.rules.groups", **await asyncio.to_thread(_counts, memories)})
 
     async def review(self, request: Request) -> Response:
         """What is new since the time `since`, contradictions in pairs, what is in quarantine, expired or unused."""

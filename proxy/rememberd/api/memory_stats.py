@@ -16,9 +16,9 @@ from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
 from rememberd.http.request import offset_from, read_body
 from rememberd.http.responses import json_response
+from rememberd.memory.explain import Score
 from rememberd.memory.history import history
 from rememberd.memory.recall.block import line_cost
-from rememberd.memory.recall.explain import Score
 from rememberd.memory.recall.recall import Recall
 from rememberd.ports import MemoryStore, PauseStore, ReceiptStore
 from rememberd.types import EVERY_SCOPE, Memory, Millis, Receipt, Space

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rememberd.errors import RequestError
+from rememberd.memory.explain import Score
 from rememberd.memory.ids import episode_id, fact_id, imported_id
 from rememberd.memory.learn.rules.extract import extract
-from rememberd.memory.recall.explain import Score
 from rememberd.memory.safety.quarantine import quarantine_if_suspicious
 from rememberd.memory.safety.redact import redact
 from rememberd.types import NEVER, Evidence, Kind, Memory, Millis, Source, Space, Turn

@@ -16,11 +16,11 @@ from typing import Literal
 from prometheus_client import Counter
 
 from rememberd.errors import MemoryUnavailable
+from rememberd.memory.explain import ScoredMemory, explain
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
 from rememberd.memory.recall.budget import Reason
 from rememberd.memory.recall.circuit_breaker import Breaker
-from rememberd.memory.recall.explain import ScoredMemory, explain
 from rememberd.memory.recall.lexicon import telling_words
 from rememberd.memory.recall.needs import Asked, known
 from rememberd.memory.recall.rank import named
@@ -134,7 +134,7 @@ class Recall:
                 break
             left_out = self._know(space, left_out | speakers)
         needs = known(self.embedder)
-        called = needs.asked(dense, advice=asks_for_advice(query)).topics if needs else {}
+        called = needs.asked(query, dense, advice=asks_for_advice(query)).topics if needs else {}
         scores = explain(query, found, now, called, limit)
         return [ScoredMemory(each, scores[each.id]) for each in await self.store.get(space, list(scores))]
 
