@@ -1,10 +1,13 @@
-"""`python -m loadtests.startup`: how long `rememberd serve` takes to be ready, and what it costs while idle."""
+"""`python -m loadtests.startup`: how long `rememberd serve` takes to be ready, and what it costs while idle; with
+`--memories 100000` also how long it takes after kill -9 with so many memories in its store."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -12,11 +15,18 @@ import tempfile
 import time
 from pathlib import Path
 
+from loadtests import servers
+from loadtests.machine import children, cores
+from loadtests.preload import through_store
+
 ROUNDS = 3
 IDLE_SECONDS = 3.0
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m loadtests.startup", description=__doc__)
+    parser.add_argument("--memories", type=int, default=0, help="in the store of a proxy that is killed")
+    memories = parser.parse_args().memories
     rounds = [measure() for _ in range(ROUNDS)]
     print(f"rememberd serve, median of {ROUNDS} starts, an empty store, no model configured, {os.cpu_count()} cores")
     print("| | |\n|---|---|")
@@ -24,6 +34,8 @@ def main() -> None:
     for name in ("web", "writer", "parent"):
         resident = statistics.median(r[name] for r in rounds)
         print(f"| resident memory of the {name} process, idle | {resident:.0f} MB |")
+    if memories:
+        print(f"| ready after kill -9, {memories:,} memories | {after_kill(memories):.1f} s |")
 
 
 def measure() -> dict[str, float]:
@@ -48,6 +60,33 @@ def measure() -> dict[str, float]:
         finally:
             process.terminate()
             process.communicate()
+
+
+def after_kill(memories: int) -> float:
+    """Median of `ROUNDS` starts, each after all processes were killed."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "proxy"
+        with servers.rememberd(folder, 1, ["none"], cores(False)) as target:
+            through_store(target, memories, users=10)
+            for pid in children(os.getpid()):
+                os.kill(pid, signal.SIGKILL)
+        return statistics.median(_start_and_kill(folder / servers.CONFIG, Path(name) / "log") for _ in range(ROUNDS))
+
+
+def _start_and_kill(config: Path, log: Path) -> float:
+    command = [sys.executable, "-m", "rememberd", "serve", "--config", str(config)]
+    began = time.monotonic()
+    with log.open("w") as opened:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=opened, text=True)
+    assert process.stdout is not None
+    while "ready at" not in (line := process.stdout.readline()):
+        if not line:
+            sys.exit("rememberd did not start:\n" + log.read_text())
+    ready = time.monotonic() - began
+    for pid in [process.pid, *children(process.pid)]:
+        os.kill(pid, signal.SIGKILL)
+    process.wait()
+    return ready
 
 
 def resident_mb(pid: int) -> float:
