@@ -29,6 +29,7 @@ _PACKAGE = Path(rememberd.__file__).parent
 FILES = {  # where the product reads them
     "statements": _PACKAGE / "memory/learn/rules/statements.json",
     "requests": _PACKAGE / "dialects/side_tasks.json",
+    "wishes": _PACKAGE / "memory/learn/memory_commands.json",
 }
 NONE = "none"  # the label of texts that are none of the others
 BUCKETS = 1 << 16

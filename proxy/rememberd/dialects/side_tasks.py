@@ -35,7 +35,7 @@ _DIALOGUE = re.compile(
     r"^\W{0,4}(?:user|human|assistant|ai|bot|person|nutzer|assistent|utilisateur|usuario|asistente|utente|assistente"
     r"|usuário|пользователь|ассистент|用户|助手|ユーザー)\b\W{0,4}[:：\]]"
     r"|</?(?:chat\w*|conversation|messages?|dialogue|transcript|history|exchange|session|thread)\b"
-    r"|\"(?:role|turns|messages)\"|^\W*(?:chat|conversation|history|transcript|messages|session)\b[^\n]{0,20}:?$",
+    r"|\"(?:role|turns|messages)\"|^[^\w\n]{0,9}(?:chat|conversation|history|transcript|messages|session)\b[^\n]{0,20}:?$",
     re.IGNORECASE | re.MULTILINE,
 )
 

@@ -3,91 +3,28 @@
 Precision comes first: what says the same as the wish goes, past values too. If several things may be meant, or none,
 nothing goes, and the model is told which memories come near."""
 
-# ruff: noqa: E501  a pattern's alternatives stay together
-
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
 
 from rememberd.memory.learn.forget import forget
 from rememberd.memory.learn.memory_commands import MemoryCommand
 from rememberd.memory.learn.over import stated_in
+from rememberd.memory.learn.rules.slots import is_single
+from rememberd.memory.learn.wish_words import Named, named, names_in, same
 from rememberd.memory.recall.block import clean, sides
-from rememberd.memory.text_similarity import content
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import Memory, Millis, Space
 
 SHOWN = 5  # candidates that the model is told
 _PAGE, _FACTS = 500, 2_000
-
-# What a wish names without its value ("where I live", "my age"), and the attributes that are meant.
-_TOPICS = (
-    (
-        r"(?:where (?:i|we) live|(?:my|our) (?:home|home ?town|city|town|address|home address|place)|wo ich (?:wohne|lebe)|mein(?:e|en)? (?:wohnort|adresse)"
-        r"|où j'habite|mon adresse|ma ville|dónde vivo|mi (?:dirección|ciudad)|dove (?:abito|vivo)|il mio indirizzo|onde (?:eu )?moro|meu endereço"
-        r"|waar ik woon|mijn adres|hvor jeg bor|var jag bor|min adresse|где я живу|gdzie mieszkam)",
-        ("home", "dwelling", "origin", "address"),
-    ),
-    (r"(?:my name|what i(?:'m| am) called|meinen? namen?|mon nom|mi nombre|il mio nome|o? ?meu nome|mijn naam|navnet mitt|mitt namn)", ("name", "nickname", "surname")),
-    (r"(?:my age|how old i am|mein alter|wie alt ich bin|mon âge|mi edad|la mia età|minha idade|mijn leeftijd|alderen min|min ålder)", ("age", "birthday")),
-    (r"(?:my birthday|when i was born|meinen? geburtstag|mon anniversaire|mi cumpleaños|il mio compleanno|meu aniversário|mijn verjaardag|bursdagen min)", ("birthday",)),
-    (r"(?:my (?:job|employer|work|profession)|where i work|what i do(?: for a living)?|wo ich arbeite|meine[nr]? (?:job|beruf|arbeit)|mon (?:travail|employeur)|mi trabajo|il mio lavoro|meu trabalho|mijn werk|jobben min)", ("job", "employer")),
-    (r"(?:my diet|what i eat|meine ernährung|mon régime|mi dieta|la mia dieta|minha dieta|mijn dieet)", ("diet",)),
-    (r"(?:my (?:phone|mobile)(?: number)?|my e-?mail(?: address)?|meine (?:telefonnummer|e-?mail)|mon numéro|mi teléfono)", ("contact", "phone", "email")),
-    (r"(?:my (?:partner|wife|husband|girlfriend|boyfriend)|my relationship(?: status)?)", ("partner", "relationship")),
-)  # fmt: skip
-_TOPIC = tuple((re.compile(pattern, re.IGNORECASE), slots) for pattern, slots in _TOPICS)
-_ALIKE = frozenset(("home", "origin"))  # "I'm from Oslo" may say where somebody lives
-_MARKS = re.compile(r"[^\w\u2000-\U0001FAFF]+")
-_NO_CONTENT = frozenset(
-    [
-        "my",
-        "our",
-        "mine",
-        "i",
-        "i'm",
-        "we",
-        "he",
-        "she",
-        "they",
-        "the",
-        "this",
-        "that",
-        "ich",
-        "mein",
-        "meine",
-        "meinen",
-        "meinem",
-        "je",
-        "mon",
-        "ma",
-        "mes",
-        "mi",
-        "mis",
-        "yo",
-        "jeg",
-        "min",
-        "mitt",
-        "io",
-        "mio",
-        "mia",
-        "eu",
-        "meu",
-        "minha",
-        "ik",
-        "mijn",
-        "я",
-        "мой",
-        "моя",
-        "about",
-        "über",
-        "sobre",
-        "everything",
-        "alles",
-    ]
-)
+_THAT = re.compile(r"\b(?:that|dass|daß|que|che|dat|att|at|что|że|že)\b")
+_BRIEF = 8  # named words; a longer exchange says more than what a wish for one word means
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +56,8 @@ async def carry_out(
     Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     if command.kind == "remember":
         return Done((), "The user asked to have this remembered: it is stored right after your answer. Confirm it.")
+    if command.kind == "unrecorded":
+        return Done((), "The user asked not to remember this message: it is not stored. Confirm it.")
     if command.kind == "off_record":
         return Done(
             (), "The user asked to keep this conversation out of memory: nothing of it is stored. Confirm it."
@@ -133,41 +72,80 @@ async def carry_out(
 
 
 async def find(store: MemoryStore, embedder: Embedder, space: Space, command: MemoryCommand, now: Millis) -> Match:
-    """The memories that a `forget` or `forget_about` means. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
+    """The memories that a `forget` or `forget_about` means: facts, else exchanges that no fact was made of; for
+    `forget_about` both. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
+    wish = named(command.what)
     facts = await _facts(store, space, now)
-    words = _words(command.what)
-    if command.kind == "forget_about":
-        named = [each for each in facts if words and words <= _words(each.text)]
-        episodes = await _episodes(store, embedder, space, command.what, words, now) if words else []
-        return Match((*named, *episodes), _near(facts, words))
-    if meant := _by_slot(command.what, facts):
-        return Match(tuple(meant))
-    holding = [each for each in facts if words and words <= _words(each.text)]
-    same = [each for each in holding if len(words) >= 2 and 2 * len(words) >= len(_words(each.text))]
-    if same or len(holding) == 1:
-        return Match(tuple(same or holding))
-    if len(words) >= 2 and not holding:
-        episodes = await _episodes(store, embedder, space, command.what, words, now)
-        if episodes:
-            return Match(tuple(episodes))
-    return Match((), _near(facts, words))
+    if wish.slots and (of_slot := _of_slot(wish, facts)):
+        return Match(tuple(of_slot))
+    if of_value := _of_value(command.what, facts):
+        return Match(tuple(of_value))
+    clauses = named(command.what, topics=False).clauses
+    told = await asyncio.to_thread(lambda: [_told(fact, fact.text) for fact in facts])
+    meant, near = _meant(clauses, told, everything=wish.everything)
+    if near and not wish.everything:
+        return Match(tuple(meant), () if meant else tuple(each for each in near if each.valid_to is None)[:SHOWN])
+    exchanges = await _exchanges(store, embedder, space, command.what, now)
+    also, nearly = _meant(clauses, exchanges, everything=wish.everything)
+    return Match((*meant, *also), () if meant or also else tuple([*near, *nearly][:SHOWN]))
 
 
-def _by_slot(what: str, facts: Sequence[Memory]) -> list[Memory]:
-    """Those of the attribute that is named, or of the same attribute with the same value."""
-    for pattern, slots in _TOPIC:
-        if pattern.fullmatch(what.strip()):
-            return [each for each in facts if each.slot in slots]
-    wish = stated_in(what)
-    if wish is None or not wish.value:
+class _Told(NamedTuple):
+    memory: Memory
+    words: frozenset[str]
+    names: frozenset[str]
+
+    def holds(self, word: str) -> bool:
+        return any(same(word, other, self.names) for other in self.words)
+
+
+def _told(memory: Memory, text: str) -> _Told:
+    return _Told(memory, named(text, topics=False).words, names_in(text))
+
+
+def _meant(
+    clauses: Sequence[frozenset[str]], told: Sequence[_Told], *, everything: bool
+) -> tuple[list[Memory], list[Memory]]:
+    """Which of these memories the clauses of a wish mean, and which share a word with it.
+
+    Clauses without a word that any memory holds are beside the point ("…, I gave it up")."""
+    shared = [(each, frozenset(filter(each.holds, chain.from_iterable(clauses)))) for each in told]
+    known = frozenset().union(*(words for _, words in shared))
+    wanted = frozenset().union(*(clause for clause in clauses if clause & known))
+    near = [each.memory for each, words in shared if words]
+    if everything:
+        return [each.memory for each, words in shared if words and words == wanted], near
+    covered, close, rest = [], [], []
+    for each, words in shared:
+        held = [word for word in each.words if any(same(other, word, each.names) for other in words)]
+        missing = len(wanted - words)
+        if held and len(held) == len(each.words) and (not missing or len(words) > 1):
+            covered.append(each.memory)
+        elif len(words) > 1 and 2 * len(held) >= len(each.words) and len(words) > missing:
+            close.append((len(words), each.memory))
+        elif words and not missing and len(each.words) <= _BRIEF:
+            rest.append(each.memory)
+    most = max((count for count, _ in close), default=0)
+    best = [memory for count, memory in close if count == most]
+    alone = rest if len(near) == 1 else []
+    return covered or (best if len(best) == 1 else []) or alone, near
+
+
+def _of_slot(wish: Named, facts: Sequence[Memory]) -> list[Memory]:
+    """Those of the attribute that is named; if a value is named too, those that hold it."""
+    of_slot = [each for each in facts if each.slot in wish.slots]
+    if not wish.words:
+        return of_slot
+    return [each for each in of_slot if any(map(_told(each, each.text).holds, wish.words))]
+
+
+def _of_value(what: str, facts: Sequence[Memory]) -> list[Memory]:
+    """Those that state the same value of the same attribute as the clause of the wish, in any language."""
+    wish = stated_in(_THAT.split(what, maxsplit=1)[-1].strip(" .,!"))
+    if wish is None or not wish.value or not is_single(wish.slot):
         return []
-    alike = _ALIKE if wish.slot in _ALIKE else {wish.slot}
-    value = set(wish.value)
-    return [
-        each
-        for each in facts
-        if (stated := stated_in(each.text)) and stated.slot in alike and set(stated.value) == value
-    ]
+    stated = [(each, stated_in(each.text)) for each in facts]
+    return [each for each, told in stated if told and told.slot == wish.slot and set(told.value) == set(wish.value)]
 
 
 async def _facts(store: MemoryStore, space: Space, now: Millis) -> list[Memory]:
@@ -181,13 +159,11 @@ async def _facts(store: MemoryStore, space: Space, now: Millis) -> list[Memory]:
     return facts
 
 
-async def _episodes(
-    store: MemoryStore, embedder: Embedder, space: Space, what: str, words: frozenset[str], now: Millis
-) -> list[Memory]:
-    """The exchanges in which the user said all of these words."""
+async def _exchanges(store: MemoryStore, embedder: Embedder, space: Space, what: str, now: Millis) -> list[_Told]:
+    """The exchanges that come near, with what the user said there."""
     found = await store.search(space, await embedder.dense(what), embedder.query(what), now=now, kind="episode")
     near = await store.get(space, [each.id for each in found])
-    return [each for each in near if words <= _words(sides(each)[0])]
+    return [_told(each, sides(each)[0]) for each in near]
 
 
 async def _all(store: MemoryStore, space: Space, command: MemoryCommand, now: Millis) -> Done:
@@ -207,28 +183,18 @@ async def _all(store: MemoryStore, space: Space, command: MemoryCommand, now: Mi
     return Done(tuple(gone), f"The user confirmed it: all memories ({len(gone)}) were deleted. Confirm that.")
 
 
-def _near(facts: Sequence[Memory], words: frozenset[str]) -> tuple[Memory, ...]:
-    return tuple(each for each in facts if each.valid_to is None and words & _words(each.text))[:SHOWN]
-
-
 def _note(command: MemoryCommand, match: Match, near: Sequence[Memory]) -> str:
     what = clean(command.what)
     if match.meant:
         return (
-            f'The user asked to forget "{what}". Done: {len(match.meant)} memories that say so were deleted, with the'
+            f'The user asked: "{what}". Done: {len(match.meant)} memories that say so were deleted, with the'
             " exchanges in which they were said. Confirm it, and do not say it again."
         )
     note = (
-        f'The user asked to forget "{what}". Nothing was deleted: no memory clearly says this. Tell the user so, and that'
+        f'The user asked: "{what}". Nothing was deleted: no memory clearly says this. Tell the user so, and that'
         ' "Forget that …" with the words of the memory is understood.'
     )
     if near:
         lines = "\n".join(f"- {clean(each.text)}" for each in near)
         return f"{note} These come near; none was deleted:\n{lines}"
     return note
-
-
-def _words(text: str) -> frozenset[str]:
-    """The words that carry meaning; each character of a script without spaces."""
-    spaced = re.sub(r"([\u2e80-\ud7ff])", r" \1 ", text)
-    return frozenset(word for word in content(spaced) if word not in _NO_CONTENT and not _MARKS.fullmatch(word))
