@@ -78,6 +78,14 @@ def _query(name: str, schema: Schema) -> Schema:
     return {"name": name, "in": "query", "schema": schema}
 
 
+_TIME_ZONE: Schema = {
+    "name": "X-Timezone",
+    "in": "header",
+    "description": "the user's, as Europe/Oslo: what yesterday is, and the dates of the block",
+    "schema": {"type": "string"},
+}
+
+
 def _operation(
     about: str,
     answer: Schema,
@@ -180,7 +188,12 @@ PATHS: dict[str, Schema] = {
         "delete": _operation("undo an import as a whole", _object({"deleted": _COUNT, "reopened": _COUNT})),
     },
     "/v1/memories/preview": {
-        "post": _operation("what a message would recall", _PREVIEW, body=_object({"text": _WORDS}, {"model": _TEXT}))
+        "post": _operation(
+            "what a message would recall",
+            _PREVIEW,
+            body=_object({"text": _WORDS}, {"model": _TEXT}),
+            asked=(_TIME_ZONE,),
+        )
     },
     "/v1/memories/stats": {"get": _operation("numbers", {"type": "object"})},
     "/v1/memories/settings": {

@@ -55,6 +55,7 @@ class _Lexicon(NamedTuple):
     talk: dict[str, tuple[str, ...]]
 
 
+@lru_cache(maxsize=256)  # each step of a recall asks
 def asked_time(question: str) -> Time | None:
     """What the question says of a time, if it is in a language that we have words of; None if nothing."""
     lexicon = _lexicon()

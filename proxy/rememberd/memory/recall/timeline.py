@@ -27,11 +27,11 @@ async def told_then(
 ) -> list[Memory] | None:
     """The exchanges of the time that `question` asks about, the first of each conversation before the others. None if
     it asks for more than a time. Raises `StoreUnavailable`."""
-    if not asks_only_when(question):
+    time, span = asked_time(question), asked_about(question, now + offset)
+    if (time is None and span is None) or not asks_only_when(question):
         return None
-    if (time := asked_time(question)) and time.unit == "last":
+    if time and time.unit == "last":
         return _first_ones([each async for each in _last(store, space, now, conversation, turn_id)])
-    span = asked_about(question, now + offset)
     if span is None:
         return None
     return _first_ones([each async for each in _within(store, space, now, span, offset, turn_id)])
