@@ -28,7 +28,7 @@ _LONG = 1_200  # characters; a longer paragraph is a document unless this share 
 _OWN_SHARE = 0.4
 # How sure the classifier must be that a sentence is a statement: where no table knows it, and where one does. Chosen
 # on the labelled turns and on tests/data/blind.
-_SURE, _KNOWN = 0.69, 0.05
+_SURE, _KNOWN = 0.72, 0.05
 # The attributes of what the classifier alone has found: those that may have several values, so that none is hidden.
 _SLOTS = {
     "diet": "diet", "health": "health", "work": "job", "study": "education", "family": "family", "event": "event",
@@ -94,12 +94,15 @@ def _of_paragraph(typed: str) -> list[_Found]:
 
 def _of_sentence(sentence: str) -> list[_Found]:
     judged = judge_beginning(sentence)
-    known = [each for each in _of_clauses(sentence) if judged.sure >= _KNOWN or _is_wish_or_end(each)]
+    known = [each for each in _of_clauses(sentence) if _is_known(each, judged)]
     return known or _judged(sentence, judged)
 
 
-def _is_wish_or_end(found: _Found) -> bool:
-    return found.stated is None or bool(found.stated.ends)
+def _is_known(found: _Found, judged: Judgement) -> bool:
+    """Wishes and ends need no judgement; else the sentence or the clause must be possible as a statement."""
+    if found.stated is None or found.stated.ends:
+        return True
+    return max(judged.sure, judge_beginning(found.text).sure) >= _KNOWN
 
 
 def _judged(sentence: str, judged: Judgement) -> list[_Found]:
