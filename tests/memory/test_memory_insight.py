@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
+from rememberd.cli.main import main
 from tests.support.fake_model import FakeModel, newest_user_text
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered
 
@@ -123,3 +125,20 @@ def test_the_history_of_a_fact_has_its_edits_and_its_former_values(proxy: Proxy,
         path = f"/v1/memories/{made['id']}/history"
         assert [m["text"] for m in client.get(path).json()["data"]] == ["I live in Bergen.", "I live in Oslo."]
         assert other.get(path).status_code == 404
+
+
+def test_the_command_line_says_why_how_much_and_what_a_question_recalls(
+    proxy: Proxy, user: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each candidate with its cosine, words, session and need, and the block."""
+    who = ["--url", proxy.url, "--key", "sk-webui", "--user", user]
+    with proxy.client(user) as client:
+        memory = client.post("/v1/memories", json={"text": "I am allergic to peanuts."}).raise_for_status().json()
+    assert main(["recall", "which snacks should I avoid?", *who]) == 0
+    shown = capsys.readouterr().out
+    assert "- I am allergic to peanuts." in shown
+    assert all(part in shown for part in ("COSINE", "WORDS", "SESSION", "NEED"))
+    assert main(["memories", "stats", *who]) == 0
+    assert "health 1" in capsys.readouterr().out
+    assert main(["memories", "why", memory["id"], *who]) == 0
+    assert "in 0 recent answers" in capsys.readouterr().out

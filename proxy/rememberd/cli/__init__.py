@@ -21,6 +21,7 @@ COMMANDS = {
     "check": "look at the settings and everything they name; say what is wrong",
     "chat": "chat in the terminal, and see what was recalled for each answer",
     "memories": "list, search, add, edit, forget, export and import what is remembered",
+    "recall": "show what a question would recall, each candidate with the parts of its score",
     "import": "bring in what you have: ChatGPT's, Claude's and Mem0's exports, notes, our own NDJSON",
     "audit": "find duplicates, junk, contradictions and secrets among the memories; repair them",
     "migrate": "move all memories between an embedded store and a Qdrant server, and check that they are the same",

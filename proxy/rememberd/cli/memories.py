@@ -87,6 +87,37 @@ def _search(where: Where, as_json: bool, query: str, limit: int) -> int:
     return _show_all(found["data"], as_json)
 
 
+@_action("why", "why one is remembered, and what it was used for", "memories why 3f2a9c01")
+@click.argument("id", metavar="ID")
+def _why(where: Where, as_json: bool, id: str) -> int:
+    proxy = connect(where)
+    why = proxy.ask("GET", f"/v1/memories/{_whole(proxy, id)}/why")
+    if as_json:
+        _print_json(why)
+        return 0
+    memory, exchange = why["memory"], why["exchange"]
+    print_lines([clean(memory["text"]), f"said {memory['created_at'][:10]}, topic {why['topic']}"])
+    if exchange:
+        print_lines([f"from the exchange: {clean(exchange['text'])}"])
+    print_lines([f"in {why['uses']} recent answers" + (f", last {why['last_used'][:10]}" if why["uses"] else "")])
+    print_lines([f"  {use['created_at'][:16]}  {use['model']}  {use['reason'] or ''}" for use in why["answers"]])
+    return 0
+
+
+@_action("stats", "how much is remembered, and of what", "memories stats")
+def _stats(where: Where, as_json: bool) -> int:
+    proxy = connect(where)
+    stats, groups = proxy.ask("GET", "/v1/memories/stats"), proxy.ask("GET", "/v1/memories/groups")
+    if as_json:
+        _print_json({"object": "memory.stats", "stats": stats, "groups": groups})
+        return 0
+    print(f"{stats['facts']:,} facts, {stats['episodes']:,} exchanges, {stats['past']:,} past")
+    for name in ("topics", "people", "apps"):
+        if groups[name]:
+            print_lines([f"{name}: " + ", ".join(f"{each['name']} {each['count']}" for each in groups[name])])
+    return 0
+
+
 @_action("add", "add one", 'memories add "I live in Oslo." --pin')
 @click.argument("text")
 @_properties

@@ -1,0 +1,50 @@
+"""`rememberd recall`: what a question would recall, each candidate with the parts of its score, and the block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import orjson
+
+from rememberd.cli import command as a_command
+from rememberd.cli.terminal.client import Where, connect, proxy_options
+from rememberd.cli.terminal.output import print_lines, print_table
+from rememberd.memory.recall.block import clean
+
+EXAMPLES = """\
+  rememberd recall "which snacks should I avoid?"
+  rememberd recall "where do I live?" --limit 50 --json
+"""
+
+_PARTS = ("cosine", "words", "session", "need")
+
+
+@a_command("recall", EXAMPLES)
+@proxy_options
+@click.argument("question")
+@click.option(
+    "--limit", type=click.IntRange(1, 500), default=20, help="candidates that are left out, at most (default: 20)"
+)
+@click.option("--model", help="what this model would get: private memories go to local models only")
+@click.option("--json", "as_json", is_flag=True, help="as JSON")
+def command(where: Where, question: str, limit: int, model: str | None, as_json: bool) -> int:
+    asked = {"text": question, "limit": limit} | ({"model": model} if model else {})
+    found = connect(where).ask("POST", "/v1/memories/preview", asked)
+    if as_json:
+        print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        return 0
+    piles = (("in", found["memories"]), ("withheld", found["withheld"]), ("out", found["left_out"]))
+    rows = [_row(name, each) for name, pile in piles for each in pile]
+    if rows:
+        print_table(("", "WHY", *map(str.upper, _PARTS), "TEXT"), rows)
+    else:
+        print("nothing that is remembered is near to this question")
+    print_lines(["", f"{found['status']}, {found['tokens']} tokens", *map(clean, found["block"].splitlines())])
+    return 0
+
+
+def _row(name: str, memory: dict[str, Any]) -> tuple[str, ...]:
+    parts = memory["parts"] or {}
+    numbers = [f"{parts[each]:.2f}" if each in parts else "-" for each in _PARTS]
+    return (name, memory.get("reason") or "", *numbers, memory["text"])
