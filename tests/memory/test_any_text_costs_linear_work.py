@@ -7,9 +7,11 @@ from functools import partial
 from itertools import chain, islice
 from typing import Any
 
+import orjson
 import pytest
 
-from rememberd.dialects import client_text, handing_words, marks, segments, side_tasks
+from rememberd.dialects import body as json_body
+from rememberd.dialects import chat, client_text, handing_words, marks, segments, side_tasks
 from rememberd.dialects.formats import sse
 from rememberd.memory import ids, text_similarity
 from rememberd.memory.importers import statements
@@ -29,6 +31,15 @@ def side_task(text: str) -> bool:
     return side_tasks.is_side_task({}, {"messages": [{"role": "user", "content": text}]}, [])
 
 
+def spliced(text: str) -> bytes:
+    """A chat of one message with a block in it."""
+    raw = orjson.dumps({"model": "m", "messages": [{"role": "user", "content": text}]})
+    body = json_body.parse(raw)
+    asked = chat.question(body)
+    edits = chat.inject(raw, body, asked, "<memory>\n</memory>", "user") if asked else []
+    return json_body.outgoing(raw, body, "upstream", edits)
+
+
 def test_the_operators_patterns_do_not_backtrack() -> None:
     """`(a+)+$` would take for ever by Python's own engine; what RE2 has not got is refused by name."""
     assert not linear_pattern(r"(a+)+$").match("a" * 4_000 + "b")
@@ -39,6 +50,7 @@ def test_the_operators_patterns_do_not_backtrack() -> None:
 
 
 FUNCTIONS: dict[str, Callable[[str], Any]] = {
+    "spliced": spliced,
     "redact": lambda text: redact(text, tuple(PERSONAL)),
     "injection_reason": quarantine.injection_reason,
     "decoded_variants": deobfuscate.decoded_variants,
