@@ -21,7 +21,8 @@ exists. [rememberd.yaml](rememberd.yaml) holds every setting with its default.
 - **Changes while it runs.** After `kill -HUP` to `rememberd serve`, new models, aliases, fallbacks and keys are in
   force. If the file has a mistake, the old ones stay and the log says why.
 - **Dialects.** It is known which dialects the usual providers speak. An `openai/…` model at an `api_base` of its own
-  is assumed to speak chat completions only, unless its `model_info` has `supported_endpoints`.
+  is assumed to speak chat completions, and is asked whether it has `/responses`; `supported_endpoints` in its
+  `model_info` says it outright.
 
 | setting | default | meaning |
 |---|---|---|
