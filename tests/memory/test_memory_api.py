@@ -122,7 +122,7 @@ def test_an_edit_is_what_is_recalled(proxy: Proxy, upstream: FakeModel, user: st
 
 def test_an_expired_memory_is_not_recalled(proxy: Proxy, upstream: FakeModel, user: str) -> None:
     """Nor listed, unless the past is asked for."""
-    with proxy.client(user) as client:
+    with proxy.client(user, **{"X-Memory": "read"}) as client:  # the question would be listed, too
         client.post("/v1/memories", json={"text": "I stay in room 1408.", "expires_at": "2020-01-01T00:00:00Z"})
         assert ask(client, "In which room do I stay?").headers["X-Memory-Status"] == "miss"
         assert client.get("/v1/memories").json()["data"] == []
