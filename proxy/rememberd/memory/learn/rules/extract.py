@@ -109,7 +109,8 @@ def _judged(sentence: str, judged: Judgement) -> list[_Found]:
     """The whole sentence, if it is surely a statement."""
     if judged.sure < _SURE or HOLE in sentence:
         return []
-    if _corrects(sentence) or _any("hedge", sentence) or is_hypothetical(sentence):
+    corrected = any(_corrects(sentence[found.end() :]) for found in _BREAK.finditer(sentence))
+    if corrected or _corrects(sentence) or _any("hedge", sentence) or is_hypothetical(sentence):
         return []
     return [_Found(sentence, None, _SLOTS.get(judged.kind))]
 
@@ -201,6 +202,7 @@ def _remembered(clause: str) -> str | None:
     return None
 
 
+_BREAK = re.compile(r"[,;:–—-]\s+")
 _MEANT = re.compile(r"i meant? (?=[A-Z0-9])", re.IGNORECASE)
 _AND = re.compile(r"(?:,|\b(?:and|und|et|y|e|og|och|en|i|и))\s+(?=\w)", re.IGNORECASE)
 _FIRST_PERSON = re.compile(
