@@ -12,8 +12,7 @@ from rememberd.dialects.handing_words import HOLE
 from rememberd.dialects.marks import Span
 
 _LEAD_CHARS = 200
-_GREETING = 4  # words, at most
-_SPEECH = 3  # sentences or lines
+_GREETING, _SPEECH = 4, 3  # words of a greeting, at most; sentences or lines of a speech, at least
 
 
 class _Line(NamedTuple):
@@ -255,8 +254,7 @@ class BlockReader:
 
     def _request_at_the_end(self) -> None:
         """ "I … \\n\\nTranslate this": all before it is the text."""
-        last = self.full[-1] if self.full else None
-        if last is None or last.start in self.typed_until or HOLE in self.lines[-1].text:
+        if not self.full or (last := self.full[-1]).start in self.typed_until or HOLE in self.lines[-1].text:
             return
         final = [each for each in marks.sentences(last.text) if each.strip()][-1]
         lower = final.lower()
