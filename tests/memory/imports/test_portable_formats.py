@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -299,3 +300,13 @@ def test_a_list_without_a_fence_or_that_breaks_off_is_read_as_far_as_it_goes(tmp
     """Each entry stands for itself."""
     cut = written(tmp_path / "half.txt", "[2025-03-01] - Lives in Oslo.\n[2025-03-0")
     assert lines(cut)[0]["text"] == "Lives in Oslo."
+
+
+def test_a_zip_that_was_made_to_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    """2 MB of one letter; ten chats that repeat each other are taken."""
+    path = tmp_path / "export.zip"
+    for text, refused in (("a" * 2_000_000, True), ("I live in Oslo, by the harbour. " * 10, False)):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("memories.json", json.dumps([{"memory": text}]))
+        with pytest.raises(BadFile, match="unpack it first") if refused else nullcontext(), opened(path) as exports:
+            assert [len(list(each.lines())) for each in exports] == [1]

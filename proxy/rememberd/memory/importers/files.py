@@ -29,6 +29,8 @@ EXPECTED = (
 _MEMBERS = (r"memory-store\.json", r"conversations(?:-\d+)?\.json", r"memories\.json", r"memories\.jsonl(?:\.gz)?")
 _LISTS = ("conversations", "results", "memories")  # names under which an object holds the list
 _HEAD = 2**16  # bytes that are looked at to tell the format
+# Chats shrink to a tenth, at most to a fiftieth, in a zip; what shrinks to less was made to fill the memory.
+_MOST_SHRUNK, _ALWAYS_TAKEN = 100, 2**20
 
 Reader = Callable[[Any], Iterator[Line]]
 READERS: dict[str, Reader] = {
@@ -101,6 +103,15 @@ def _chosen(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     for pattern in _MEMBERS:
         found = [info for info in archive.infolist() if re.fullmatch(pattern, info.filename.rpartition("/")[2])]
         if found:
+            bombs = [
+                each.filename
+                for each in found
+                if each.file_size > max(_ALWAYS_TAKEN, _MOST_SHRUNK * each.compress_size)
+            ]
+            if bombs:
+                raise BadFile(
+                    f"{bombs[0]} in the zip grows over {_MOST_SHRUNK} times: unpack it first, and import that"
+                )
             return sorted(found, key=lambda info: info.filename)
     names = ", ".join(info.filename for info in archive.infolist()[:5]) or "nothing"
     raise BadFile(f"the zip holds no conversations.json and no memories.json but {names}: {EXPECTED}")
