@@ -7,7 +7,6 @@ import json
 import os
 import re
 import socket
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -31,6 +30,7 @@ from starlette.routing import Route
 from rememberd.cli import command as a_command
 from rememberd.cli.demo_memories import remember_examples
 from rememberd.cli.terminal.client import Client, ProxyError
+from rememberd.cli.terminal.own_server import serving
 from rememberd.errors import ConfigError
 from rememberd.upstream.catalog import defaults
 
@@ -78,11 +78,10 @@ async def page(environ: Mapping[str, str]) -> int:
     """The memory page with the same models, until it is interrupted; then everything said is gone."""
     models = real_models(environ)
     async with stand_in() as server:
-        with tempfile.TemporaryDirectory(prefix="rememberd-demo-") as folder:
-            async with _proxy(Path(folder), models or STAND_INS, None if models else server) as url:
-                await asyncio.to_thread(remember_examples, Client(url, {}))
-                _say(f"The memory page: {url}/\n{ABOUT_THE_PAGE}")
-                await asyncio.Event().wait()
+        with _proxy(models or STAND_INS, None if models else server) as url:
+            await asyncio.to_thread(remember_examples, Client(url, {}))
+            _say(f"The memory page: {url}/\n{ABOUT_THE_PAGE}")
+            await asyncio.Event().wait()
     return 0
 
 
@@ -168,27 +167,23 @@ class Exchange:
 async def _play(models: tuple[str, str], server: StandIn | None) -> int:
     print(f"rememberd demo: two models, {models[0]} and {models[1]}", end="")
     print(" (built-in stand-ins: they only repeat what stands in their prompt)" if server else "")
-    with tempfile.TemporaryDirectory(prefix="rememberd-demo-") as folder:
-        async with _proxy(Path(folder), models, server) as url:
-            client = Client(url, {})
-            _say(f"\n1. Session one, {models[0]}. The client sends:\n   {TOLD}")
-            first = await _ask(client, server, models[0], TOLD)
-            _say(f"   The model answers: {first.answer}")
-            learned = await _learned(client, first)
-            _say(
-                "   Remembered a moment later, out of the request's way:\n"
-                + "\n".join(f"     - {t}" for t in learned)
-            )
-            _say(f"\n2. Session two: a new conversation, another model, {models[1]}. Memory on:\n")
-            _show(await _ask(client, server, models[1], ASKED))
-            _say("\n3. The same question with `X-Memory: off`:\n")
-            _show(await _ask(client, server, models[1], ASKED, memory="off"))
+    with _proxy(models, server) as url:
+        client = Client(url, {})
+        _say(f"\n1. Session one, {models[0]}. The client sends:\n   {TOLD}")
+        first = await _ask(client, server, models[0], TOLD)
+        _say(f"   The model answers: {first.answer}")
+        learned = await _learned(client, first)
+        _say("   Remembered a moment later, out of the request's way:\n" + "\n".join(f"     - {t}" for t in learned))
+        _say(f"\n2. Session two: a new conversation, another model, {models[1]}. Memory on:\n")
+        _show(await _ask(client, server, models[1], ASKED))
+        _say("\n3. The same question with `X-Memory: off`:\n")
+        _show(await _ask(client, server, models[1], ASKED, memory="off"))
     _point()
     return 0
 
 
-@asynccontextmanager
-async def _proxy(folder: Path, models: tuple[str, str], server: StandIn | None) -> AsyncIterator[str]:
+@contextmanager
+def _proxy(models: tuple[str, str], server: StandIn | None) -> Iterator[str]:
     """A real `rememberd serve` in a directory of its own, on a free port."""
     listed = (
         defaults(os.environ, [])
@@ -202,36 +197,13 @@ async def _proxy(folder: Path, models: tuple[str, str], server: StandIn | None) 
             for name in models
         ]
     )
-    config, log = folder / "rememberd.yaml", folder / "log"
     memory = {"deadline_ms": 2000}  # a newcomer's machine may be busy, and this is to show what memory does
-    settings = {"server": {"port": 0}, "data_dir": str(folder), "model_list": listed, "memory": memory}
-    config.write_text(json.dumps(settings))
-    with log.open("wb") as stderr:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "rememberd", "serve", "--config", str(config)),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=stderr,
-        )
-    try:
-        yield await _address(process, log)
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-async def _address(process: asyncio.subprocess.Process, log: Path) -> str:
-    """The URL that `serve` prints once it is ready."""
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(_WAIT_SECONDS):
-            async for line in process.stdout:
-                if found := re.search(rb"ready .*?(http://[^\s/]+)", line):
-                    return found[1].decode()
-    except TimeoutError:
-        process.terminate()
-    said = await asyncio.to_thread(log.read_text)
-    raise ConfigError(f"the proxy did not start:\n{said}")
+    with tempfile.TemporaryDirectory(prefix="rememberd-demo-") as folder:
+        settings = {"server": {"port": 0}, "data_dir": folder, "model_list": listed, "memory": memory}
+        config = Path(folder, "rememberd.yaml")
+        config.write_text(json.dumps(settings))
+        with serving(config, {}) as url:
+            yield url
 
 
 async def _ask(client: Client, server: StandIn | None, model: str, text: str, memory: str = "on") -> Exchange:

@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -15,8 +16,9 @@ import click
 import orjson
 
 from rememberd.cli import COMMANDS, import_, shown_as_is
-from rememberd.cli.terminal.client import Client, ProxyError, Where, connect, proxy_options
+from rememberd.cli.terminal.client import Client, ProxyError, Where, proxy_options
 from rememberd.cli.terminal.output import print_lines, print_table
+from rememberd.cli.terminal.own_server import reachable
 from rememberd.memory.importers.files import opened
 from rememberd.memory.recall.block import clean
 
@@ -43,10 +45,15 @@ command.add_command(import_.command)
 
 
 def _action(name: str, about: str, example: str) -> Callable[[Callable[..., int]], click.Command]:
-    """Decorator: an action, with the options that all of them have; `as_json` says how to print."""
+    """Decorator: an action on `proxy`, with the options that all of them have; `as_json` says how to print."""
 
     def decorate(function: Callable[..., int]) -> click.Command:
-        with_json = click.option("--json", "as_json", is_flag=True, help="as JSON")(proxy_options(function))
+        @wraps(function)
+        def with_proxy(where: Where, **given: Any) -> int:
+            with reachable(where) as proxy:
+                return function(proxy, **given)
+
+        with_json = click.option("--json", "as_json", is_flag=True, help="as JSON")(proxy_options(with_proxy))
         epilog = shown_as_is(f"examples:\n  rememberd {example}")
         return command.command(name, help=f"{about[0].upper()}{about[1:]}.", epilog=epilog)(with_json)
 
@@ -69,10 +76,10 @@ def _properties(function: Callable[..., int]) -> Callable[..., int]:
 @click.option("--kind", type=click.Choice(["fact", "episode"]), help="statements only, or exchanges only")
 @click.option("--containing", metavar="TEXT", help="only those that hold this text")
 @click.option("--past", is_flag=True, help="outdated and expired ones too")
-def _list(where: Where, as_json: bool, limit: int, kind: str | None, containing: str | None, past: bool) -> int:
+def _list(proxy: Client, as_json: bool, limit: int, kind: str | None, containing: str | None, past: bool) -> int:
     asked = {"kind": kind, "q": containing, "include_past": "true" if past else None}
     found = []
-    for memory in _pages(connect(where), {name: value for name, value in asked.items() if value}, limit):
+    for memory in _pages(proxy, {name: value for name, value in asked.items() if value}, limit):
         found.append(memory)
         if len(found) == limit:
             break
@@ -82,15 +89,14 @@ def _list(where: Where, as_json: bool, limit: int, kind: str | None, containing:
 @_action("search", "find by meaning and words, best first", "memories search snacks")
 @click.argument("query")
 @click.option("--limit", type=int, default=10, help="at most so many (default: 10)")
-def _search(where: Where, as_json: bool, query: str, limit: int) -> int:
-    found = connect(where).ask("POST", "/v1/memories/search", {"query": query, "limit": limit})
+def _search(proxy: Client, as_json: bool, query: str, limit: int) -> int:
+    found = proxy.ask("POST", "/v1/memories/search", {"query": query, "limit": limit})
     return _show_all(found["data"], as_json)
 
 
 @_action("why", "why one is remembered, and what it was used for", "memories why 3f2a9c01")
 @click.argument("id", metavar="ID")
-def _why(where: Where, as_json: bool, id: str) -> int:
-    proxy = connect(where)
+def _why(proxy: Client, as_json: bool, id: str) -> int:
     why = proxy.ask("GET", f"/v1/memories/{_whole(proxy, id)}/why")
     if as_json:
         _print_json(why)
@@ -105,8 +111,7 @@ def _why(where: Where, as_json: bool, id: str) -> int:
 
 
 @_action("stats", "how much is remembered, and of what", "memories stats")
-def _stats(where: Where, as_json: bool) -> int:
-    proxy = connect(where)
+def _stats(proxy: Client, as_json: bool) -> int:
     stats, groups = proxy.ask("GET", "/v1/memories/stats"), proxy.ask("GET", "/v1/memories/groups")
     if as_json:
         _print_json({"object": "memory.stats", "stats": stats, "groups": groups})
@@ -121,8 +126,8 @@ def _stats(where: Where, as_json: bool) -> int:
 @_action("add", "add one", 'memories add "I live in Oslo." --pin')
 @click.argument("text")
 @_properties
-def _add(where: Where, as_json: bool, text: str, **given: Any) -> int:
-    memory = connect(where).ask("POST", "/v1/memories", {"text": text} | _changes(**given))
+def _add(proxy: Client, as_json: bool, text: str, **given: Any) -> int:
+    memory = proxy.ask("POST", "/v1/memories", {"text": text} | _changes(**given))
     return _show(memory, "remembered", as_json)
 
 
@@ -130,18 +135,17 @@ def _add(where: Where, as_json: bool, text: str, **given: Any) -> int:
 @click.argument("id", metavar="ID")
 @click.option("--text", help="its new text; the old text stays in the history")
 @_properties
-def _edit(where: Where, as_json: bool, id: str, text: str | None, **given: Any) -> int:
+def _edit(proxy: Client, as_json: bool, id: str, text: str | None, **given: Any) -> int:
     changes = _changes(**given) | ({} if text is None else {"text": text})
     if not changes:
         raise ProxyError("nothing to change: give --text, --pin, --private or --expires")
-    proxy = connect(where)
     return _show(proxy.ask("PATCH", f"/v1/memories/{_whole(proxy, id)}", changes), "changed", as_json)
 
 
 @_action("forget", "delete for good", "memories forget 3f2a9c01 88d1f0aa")
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-def _forget(where: Where, as_json: bool, ids: tuple[str, ...]) -> int:
-    proxy, gone = connect(where), []
+def _forget(proxy: Client, as_json: bool, ids: tuple[str, ...]) -> int:
+    gone = []
     for memory_id in [_whole(proxy, each) for each in ids]:
         gone.append(proxy.ask("DELETE", f"/v1/memories/{memory_id}"))
         if not as_json:
@@ -156,9 +160,9 @@ def _forget(where: Where, as_json: bool, ids: tuple[str, ...]) -> int:
 @click.option(
     "--format", "form", type=click.Choice(["ndjson", "pam", "mem"]), default="ndjson", help="pam: a memory-store.json"
 )
-def _export(where: Where, as_json: bool, file: Path | None, form: str) -> int:
+def _export(proxy: Client, as_json: bool, file: Path | None, form: str) -> int:
     """A file appears under its name only when it is whole; without a name the export goes to standard output."""
-    with connect(where).open("GET", f"/v1/memories/export?format={form}") as answer:
+    with proxy.open("GET", f"/v1/memories/export?format={form}") as answer:
         if file is None:
             shutil.copyfileobj(answer, sys.stdout.buffer)
             return 0

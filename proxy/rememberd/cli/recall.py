@@ -8,8 +8,9 @@ import click
 import orjson
 
 from rememberd.cli import command as a_command
-from rememberd.cli.terminal.client import Where, connect, proxy_options
+from rememberd.cli.terminal.client import Where, proxy_options
 from rememberd.cli.terminal.output import print_lines, print_table
+from rememberd.cli.terminal.own_server import reachable
 from rememberd.memory.recall.block import clean
 
 EXAMPLES = """\
@@ -30,7 +31,8 @@ _PARTS = ("cosine", "words", "session", "need")
 @click.option("--json", "as_json", is_flag=True, help="as JSON")
 def command(where: Where, question: str, limit: int, model: str | None, as_json: bool) -> int:
     asked = {"text": question, "limit": limit} | ({"model": model} if model else {})
-    found = connect(where).ask("POST", "/v1/memories/preview", asked)
+    with reachable(where) as proxy:
+        found = proxy.ask("POST", "/v1/memories/preview", asked)
     if as_json:
         print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
         return 0

@@ -1,0 +1,82 @@
+"""A proxy that a command starts for itself, and ends with itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from rememberd.cli.terminal.client import Client, ProxyError, Where, connect
+from rememberd.errors import ConfigError
+
+_START_SECONDS = 90.0
+# Reachable from this machine only, and beside whatever listens at the port of the settings.
+_ON_A_FREE_PORT = {
+    "REMEMBERD_SERVER_HOST": "127.0.0.1",
+    "REMEMBERD_SERVER_PORT": "0",
+    "REMEMBERD_SERVER_WORKERS": "1",
+}
+
+
+@contextmanager
+def reachable(where: Where) -> Iterator[Client]:
+    """The running proxy. If none runs, and no address was given, one is started on the data folder of the settings,
+    with the same keys. Raises `ConfigError` and `ProxyError`."""
+    proxy = connect(where)
+    if where.url or os.environ.get("REMEMBERD_URL") or _answers(proxy):
+        yield proxy
+        return
+    with serving(where.config, _ON_A_FREE_PORT) as url:
+        yield Client(url, proxy.headers)
+
+
+@contextmanager
+def serving(config: Path | None, environ: Mapping[str, str]) -> Iterator[str]:
+    """The address of a `rememberd serve` that runs meanwhile. Raises `ConfigError`, with its log, if it fails."""
+    named = [] if config is None else ["--config", str(config)]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "rememberd", "serve", *named],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env={**os.environ, **environ},
+        )
+        impatient = threading.Timer(_START_SECONDS, process.terminate)
+        impatient.start()
+        try:
+            url = _address(process)
+            impatient.cancel()
+            if url is None:
+                process.wait()
+                log.seek(0)
+                said = log.read().decode("utf-8", "replace")
+                raise ConfigError(f"the proxy that this command needs did not start:\n{said}")
+            yield url
+        finally:
+            impatient.cancel()
+            process.terminate()
+            process.wait()
+
+
+def _address(process: subprocess.Popen[bytes]) -> str | None:
+    """The URL that `serve` prints once it is ready; None if it ends before."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.search(rb"ready .*?(http://[^\s/]+)", line):
+            return found[1].decode()
+    return None
+
+
+def _answers(proxy: Client) -> bool:
+    """Also if it refuses: then somebody is there."""
+    try:
+        proxy.open("GET", "/health/live").close()
+    except ProxyError as error:
+        return error.status != 0
+    return True
