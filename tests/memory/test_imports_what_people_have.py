@@ -239,12 +239,13 @@ def test_who_erased_everything_can_begin_with_an_import(run: Run, mine: httpx.Cl
 
 
 def test_a_dry_run_shows_the_same_facts_and_writes_nothing(
-    run: Run, mine: httpx.Client, capsys: pytest.CaptureFixture[str]
+    run: Run, mine: httpx.Client, proxy: Proxy, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Not even a proxy is needed for it."""
+    """As JSON, and for people."""
     guessed = run(CHATGPT, "--dry-run")
+    who = ["--url", proxy.url, "--key", "sk-webui", "--user", mine.headers["X-Memory-User"]]
+    assert main(["import", str(CHATGPT), "--dry-run", *who]) == 0
     assert memories(mine) == []
-    assert main(["import", str(CHATGPT), "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert "would be learned: 3 facts, 3 exchanges kept" in said
     assert "- I'm allergic to peanuts." in said
@@ -295,12 +296,12 @@ def test_our_own_export_comes_back_whole(run: Run, mine: httpx.Client, proxy: Pr
     ],
 )
 def test_a_foreign_or_broken_file_is_refused_with_what_was_expected(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes, reason: str
+    proxy: Proxy, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes, reason: str
 ) -> None:
     """In one line, not in a traceback."""
     path = tmp_path / name
     path.write_bytes(content)
-    assert main(["import", str(path), "--dry-run"]) == 1
+    assert main(["import", str(path), "--dry-run", "--url", proxy.url, "--key", "sk-alice"]) == 1
     said = capsys.readouterr().err
     assert reason in said
     assert "expected ChatGPT's or Claude's export" in said or "export it again" in said

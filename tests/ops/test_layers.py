@@ -100,3 +100,5 @@ def test_a_folder_can_be_read_at_a_glance() -> None:
         entries = [each.name for each in folder.iterdir() if each.name not in ("__pycache__", "__init__.py")]
         most = 20 if folder == PACKAGE else 40 if name in FOLDERS_BY_ROUTE_OR_COMMAND else 15
         assert len(entries) <= most, f"{name}: {sorted(entries)}"
+    lines = {path: len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
+    assert {path.relative_to(PACKAGE).as_posix(): count for path, count in lines.items() if count > 300} == {}

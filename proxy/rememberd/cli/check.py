@@ -19,7 +19,8 @@ from rememberd.cli.terminal.running_proxy import Running, running_proxy
 from rememberd.encryption.master_key import masters
 from rememberd.errors import RememberdError
 from rememberd.memory.embedding.embedder import FastEmbedder
-from rememberd.processes.run import exporter_wanted, listen, model_list
+from rememberd.processes.announcement import model_list
+from rememberd.processes.run import exporter_wanted, listen
 from rememberd.settings.schema import Settings
 from rememberd.storage import formats
 from rememberd.storage.edge.shard import check_embedder

@@ -16,14 +16,12 @@ import click
 import orjson
 
 from rememberd.cli import command as a_command
-from rememberd.cli.terminal.client import Client, ProxyError, Where, connect, proxy_options
+from rememberd.cli.terminal.client import Client, ProxyError, Where, proxy_options
 from rememberd.cli.terminal.output import Progress, print_lines
+from rememberd.cli.terminal.own_server import reachable
 from rememberd.memory.importers.files import EXPECTED, FORMATS, Export, opened
 from rememberd.memory.importers.records import BadFile, Line
-from rememberd.memory.learn.memory_commands import memory_command
-from rememberd.memory.learn.rules.extract import extract
 from rememberd.memory.recall.block import clean
-from rememberd.memory.safety.redact import redact
 
 EXAMPLES = """\
   rememberd import chatgpt-export.zip --dry-run     # what would be learned; nothing is written
@@ -88,9 +86,8 @@ def command(
         return 0
     if file is None:
         raise click.UsageError("name a file to import")
-    if undo:
-        return _undo(connect(where), str(file))
-    return _import(_reached(where, dry_run), file, kind, dry_run, as_json)
+    with reachable(where) as proxy:
+        return _undo(proxy, str(file)) if undo else _import(proxy, file, kind, dry_run, as_json)
 
 
 def _undo(proxy: Client, import_id: str) -> int:
@@ -101,30 +98,15 @@ def _undo(proxy: Client, import_id: str) -> int:
     return 0
 
 
-def _reached(where: Where, dry_run: bool) -> Client | None:
-    """None: nothing runs, and a dry run does without. Asked before a long file is read for nobody."""
-    proxy = connect(where)
-    try:
-        _allowed(partial(proxy.ask, "GET", "/v1/memories?limit=1"))
-    except ProxyError as error:
-        if dry_run and not error.status:
-            return None
-        raise
-    return proxy
-
-
-def _import(proxy: Client | None, file: Path, kind: str, dry_run: bool, as_json: bool) -> int:
+def _import(proxy: Client, file: Path, kind: str, dry_run: bool, as_json: bool) -> int:
     summary = Summary(import_id="" if dry_run else str(uuid4()))
+    take = _foresee if dry_run else _send
+    _allowed(partial(proxy.ask, "GET", "/v1/memories?limit=1"))  # before a long file is read for nobody
     try:
         with Progress("reading") as progress, opened(file, kind) as exports:
             for export in exports:
                 for batch in _batches(export):
-                    if proxy is None:
-                        _guess(batch, summary)
-                    elif dry_run:
-                        _foresee(proxy, batch, summary)
-                    else:
-                        _send(proxy, batch, summary)
+                    take(proxy, batch, summary)
                     progress.show(export.fraction, _so_far(summary))
                 summary.errors += [f"{each} is not of the format it should be" for each in export.unreadable]
     except KeyboardInterrupt:
@@ -238,24 +220,6 @@ def _count(receipt: dict[str, Any], summary: Summary) -> None:
         else:
             summary.episodes += 1
             summary.redacted += memory["text"].count("[redacted: ")
-
-
-def _guess(batch: list[Line], summary: Summary) -> None:
-    """What the rules find, here, without a proxy. Its model, if it has one for that, finds more."""
-    for line in batch:
-        said = redact(str(line.get("user") or line.get("text") or ""))
-        summary.redacted += sum(said.counts.values())
-        if "user" not in line:
-            summary.memories += 1
-            summary.facts[said.text] = None
-            continue
-        summary.turns += 1
-        command = memory_command(said.text)
-        if command is not None and command.kind != "remember":
-            summary.skipped += 1
-            continue
-        summary.episodes += 1
-        summary.facts.update((fact.text, None) for fact in extract(said.text, 0))
 
 
 def _so_far(summary: Summary) -> str:

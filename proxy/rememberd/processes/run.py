@@ -12,15 +12,15 @@ import signal
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rememberd.errors import ConfigError, EmbedderUnavailable
 from rememberd.processes import supervisor
+from rememberd.processes.announcement import announce, model_list
 from rememberd.settings.schema import Server, Settings, load
 from rememberd.storage import formats
 from rememberd.telemetry import logs
@@ -32,10 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rememberd.serve")
 
-_SLOW_START_SECONDS = 10.0
 _FILES = 65_536
 _MODEL_SECONDS = 15.0
-_NO_MODELS = "none: set OPENAI_API_KEY or another provider's key, or write a model_list"
 
 
 async def serve(settings: Settings, config: Path | None, environ: Mapping[str, str]) -> int:
@@ -50,7 +48,7 @@ async def serve(settings: Settings, config: Path | None, environ: Mapping[str, s
     # -P: a folder called `proxy` where `serve` happens to be started is not ours
     command = [sys.executable, "-P", "-m", "rememberd"]
     named = ["--config", str(config)] if config else []
-    announcement = asyncio.create_task(_announce(settings, environ, listener))
+    announcement = asyncio.create_task(announce(settings, environ, listener))
     try:
         return await supervisor.serve(
             listener,
@@ -224,18 +222,6 @@ def _settle() -> None:
     gc.set_threshold(10_000, 20, 20)
 
 
-async def model_list(settings: Settings, environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What is configured, or else what the environment offers."""
-    from rememberd.upstream import client_keys, ollama
-    from rememberd.upstream.catalog import defaults
-
-    if settings.upstreams is not None:
-        return client_keys.model_list(settings.upstreams)
-    if settings.model_list is not None:
-        return settings.model_list
-    return defaults(environ, await ollama.models(ollama.base(environ)))
-
-
 def run(work: Coroutine[Any, Any, int]) -> int:
     import uvloop
 
@@ -261,49 +247,3 @@ def prepare(settings: Settings) -> None:
     if not os.access(settings.data_path, os.W_OK | os.X_OK):
         raise ConfigError(f"cannot write to data_dir {settings.data_path}")
     formats.upgrade(settings.data_path)
-
-
-async def _announce(settings: Settings, environ: Mapping[str, str], listener: socket.socket) -> None:
-    """Say that it is ready when it is, and what a newcomer needs to know."""
-    from rememberd.upstream.catalog import Catalog
-
-    host, port = listener.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    began = time.monotonic()
-    slow = False
-    while await _status(host, port, "/health/ready") != 200:
-        if not slow and time.monotonic() - began > _SLOW_START_SECONDS:
-            slow = True
-            log.warning("not ready after %.0f s; `rememberd check` says what is missing", _SLOW_START_SECONDS)
-        await asyncio.sleep(0.05)
-    catalog = Catalog(await model_list(settings, environ), environ, settings.aliases, settings.fallbacks)
-    listed = ", ".join(catalog.names() + catalog.wildcards()) or _NO_MODELS
-    keys = await _keys_needed(settings, host, port)
-    print(
-        f"rememberd is ready at {url} ({time.monotonic() - began:.1f} s)\n"
-        f"  models:  {listed}\n"
-        f"  data:    {settings.data_path}\n"
-        f"  connect: base URL {url}/v1, {keys}",
-        flush=True,
-    )
-
-
-async def _keys_needed(settings: Settings, host: str, port: int) -> str:
-    """As a request without a key finds out: keys may also have been made while another process ran."""
-    if settings.keys:
-        return "API keys: " + ", ".join(key.name for key in settings.keys)
-    if await _status(host, port, "/v1/memories/settings") == 401:
-        return "with an API key; `rememberd keys list` shows those that were made"
-    return "no key needed from this machine"
-
-
-async def _status(host: str, port: int, path: str) -> int:
-    """Of a GET, 0 without an answer. Written by hand: the parent stays small."""
-    with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, ValueError, IndexError):
-        async with asyncio.timeout(3):
-            reader, sender = await asyncio.open_connection(host, port)
-            sender.write(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
-            status = await reader.readline()
-            sender.close()
-            return int(status.split()[1])
-    return 0

@@ -1,0 +1,135 @@
+"""Where turns wait to be learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, Self
+
+from rememberd.types import Claim, DeadLetter, Millis, PendingStats, QueueStats, Spent, SpooledTurn, Turn
+
+
+class TurnQueue(Protocol):
+    """Durable, at least once, in order for each user. Every method raises `QueueUnavailable` if the queue cannot be
+    reached."""
+
+    async def put(self, turn: Turn) -> bool:
+        """On disk when this returns. A turn of the same id that is still here is replaced (an empty answer never
+        replaces a text). False: the user was erased after the turn began, and nothing was kept."""
+
+    async def claim(self, limit: int) -> list[Claim]:
+        """Lease the oldest turns that are due, but never a turn whose user has an older one that is leased or waits
+        for a retry."""
+
+    async def settle(self, turn_ids: Sequence[str]) -> None:
+        """Stored but not flushed: the lease stays until `ack`, and the user's next turn may be claimed."""
+
+    async def ack(self, turn_ids: Sequence[str]) -> None:
+        """The turns are finished. A turn that was put again since it was claimed stays, and is due again."""
+
+    async def retry(self, turn_id: str, error: str, delay_ms: Millis) -> None: ...
+
+    async def dead_letter(self, turn_id: str, error: str) -> None:
+        """Move the turn to the dead letters."""
+
+    async def alive(self, turn_id: str) -> bool:
+        """False after its user was erased."""
+
+    async def erase(self, user: str, at: Millis) -> int:
+        """Drop the user's turns, and refuse any put of a turn that began at or before `at`."""
+
+    async def erased(self, user: str, since: Millis) -> bool:
+        """Was the user erased at `since` or later?"""
+
+    async def stats(self) -> QueueStats: ...
+
+    async def dead(self, limit: int = 100) -> list[DeadLetter]: ...
+
+    async def replay(self) -> int:
+        """Make every dead letter due again. Returns how many."""
+
+    async def release(self) -> int:
+        """Return the leases of this writer, which stops; where there can be only one writer, also those of a dead
+        one."""
+
+    async def close(self) -> None: ...
+
+
+class ExtractionQueue(Protocol):
+    """Turns that a model is to read; durable. Every method raises `QueueUnavailable` if the queue cannot be reached.
+
+    One batch of a user is read at a time, whoever claims it. A writer that lost its lease cannot change the turn any
+    more.
+    """
+
+    async def add(self, turn: Turn) -> None:
+        """On disk when this returns; `user_text` are the person's own words. One that comes again (a tool loop, a
+        replay) is known while it is here and for an hour after it was read. Nothing is kept of a turn that began
+        before its user was erased."""
+
+    async def claim(self) -> list[Turn]:
+        """Lease the oldest turns of one conversation that rests, at most one batch. Turns that were read already come
+        alone, with what was `found`. A turn that failed before comes alone, so that it does not take others with
+        it."""
+
+    async def keep(self, turns: Sequence[Turn]) -> None:
+        """Store what a model `found` in these turns, in case this claim is not finished. A turn in which nothing was
+        found is finished."""
+
+    async def done(self, turn_ids: Sequence[str]) -> None: ...
+
+    async def fail(self, turn_ids: Sequence[str], error: str) -> int:
+        """Try again later, or move to the dead letters. Returns how many are dead letters now."""
+
+    async def defer(self, turn_ids: Sequence[str], delay_ms: Millis, outcome: str) -> None:
+        """The turns are not at fault: they come again, as often as necessary. But a turn that has been "over_budget"
+        for a week is dropped."""
+
+    async def spent(self, user: str) -> Spent: ...
+
+    async def spend(self, user: str, tokens: int) -> None: ...
+
+    async def erase(self, user: str, at: Millis) -> None:
+        """Drop the user's turns, and refuse those that began at or before `at`."""
+
+    async def stats(self) -> PendingStats: ...
+
+    async def dead(self, limit: int = 100) -> list[DeadLetter]: ...
+
+    async def replay(self) -> int:
+        """Make every dead letter due again. Returns how many."""
+
+    async def release(self) -> int:
+        """Return the leases of this writer, which stops; where there can be only one writer, also those of a dead
+        one."""
+
+
+class Spool(Protocol):
+    """Turns on this host's disk, in order, while the queue is late. Every method but `close` raises
+    `QueueUnavailable` with the disk's reason. Positions are numbers of bytes, 0 for the first turn."""
+
+    async def append(self, turn: Turn) -> int:
+        """On disk when this returns: survives kill -9 and a power cut. Returns its position."""
+
+    async def read(self, position: int) -> list[SpooledTurn]:
+        """The next turns from `position` on, some dozens; empty at the end."""
+
+    async def clear(self, position: int) -> bool:
+        """Drop all turns before `position`, if none was appended behind them. False: one was."""
+
+    async def adopt(self) -> list[Self]:
+        """The spools of processes that died, which nobody else has adopted. The caller empties and closes them."""
+
+    async def dead_letter(self, turn: Turn, error: str) -> None:
+        """Keep a turn that no queue takes until an operator replays it; `error` quotes nobody. On disk when this
+        returns."""
+
+    async def dead(self) -> list[DeadLetter]: ...
+
+    async def replay(self, put: Callable[[Turn], Awaitable[bool]]) -> int:
+        """Drop the dead letters for which `put` returns True. Returns how many."""
+
+    async def erase(self, user: str) -> None:
+        """Drop the user's dead letters."""
+
+    async def close(self) -> None:
+        """What is in it stays, for somebody to adopt."""

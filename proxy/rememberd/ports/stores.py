@@ -1,0 +1,156 @@
+"""Where memories, and what belongs to them, are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rememberd.search_results import Candidates
+from rememberd.types import Kind, Memory, Millis, Point, Receipt, Space, Sparse
+
+
+class MemoryStore(Protocol):
+    """Memories by space. Every method raises `StoreUnavailable` when the engine does not answer.
+
+    A memory of another space is as good as absent: never returned, changed or counted. A deleted memory leaves a
+    tombstone (its id and the time, no text) that only `buried` shows and a newer memory of the same id replaces."""
+
+    async def put(self, space: Space, points: Sequence[Point]) -> None:
+        """Insert or replace by id. The write survives kill -9 of any process when this returns.
+
+        A memory that was deleted at or after its `updated_at` stays deleted: its writer had read it before the
+        deletion.
+        """
+
+    async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
+        """The memories that exist, in the order of `ids`, past ones included."""
+
+    async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
+        """A hint while a question is being embedded: `search` for these words comes next, with this `now`. Nothing
+        depends on the hint, and the store may ignore it."""
+
+    async def search(
+        self,
+        space: Space,
+        dense: list[float],
+        sparse: Sparse,
+        *,
+        now: Millis,
+        limit: int = 400,
+        kind: Kind | None = None,
+    ) -> Candidates:
+        """The union of three branches, without duplicates: the `limit` nearest by cosine, the `limit` best by BM25
+        (IDF over this space only), and every pinned memory (at most 100). Only current and unexpired at `now`,
+        and of one `kind` if it is given. A point that only another branch returned has the score 0.0 in this one."""
+
+    async def page(
+        self,
+        space: Space,
+        *,
+        limit: int,
+        now: Millis,
+        cursor: str | None = None,
+        kind: Kind | None = None,
+        slot: str | None = None,
+        include_past: bool = False,
+    ) -> tuple[list[Memory], str | None]:
+        """Newest first by created_at, and the cursor of the next page (None at the end).
+
+        Expired and superseded ones only with `include_past`. Raises `InputRejected` for a cursor it did not make."""
+
+    async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
+        """How many memories `page` would list on all pages together."""
+
+    async def deleted_at(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
+        """Which of these ids were deleted, and when."""
+
+    async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
+        """Delete and leave tombstones. Returns the ids that existed."""
+
+    async def erase(self, user: str) -> int:
+        """Delete everything of this user, in every scope, tombstones included. Returns the number of memories."""
+
+    async def spaces(self, user: str | None = None) -> list[Space]:
+        """The spaces that hold a memory, sorted, of one user; or of all, for commands of the operator: on a server
+        that reads every point, a page at a time."""
+
+    async def ping(self) -> None:
+        """Raises unless it can be read and written."""
+
+    async def flush(self) -> None:
+        """Make every write so far survive a power cut."""
+
+    async def close(self) -> None: ...
+
+
+class ReceiptStore(Protocol):
+    """Which memories went into an answer, and what was written after it. Every method raises `QueueUnavailable`."""
+
+    async def put(self, receipt: Receipt) -> bool:
+        """Returns False if the user was erased after the turn began; then nothing was stored."""
+
+    async def written(self, space: Space, receipt_id: str, ids: Sequence[str], outcome: str) -> None:
+        """What the writer made of the receipt's turn: the new `write` of all receipts of that turn, and the ids of
+        memories, which are added to those that are there: a turn is written in stages."""
+
+    async def get(self, space: Space, receipt_id: str) -> Receipt | None:
+        """None if it does not exist, has expired, or belongs to another space."""
+
+    async def recent(self, space: Space, limit: int) -> list[Receipt]:
+        """Of answers, not of imported turns (whose ids begin with imp_); the newest first."""
+
+    async def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
+        """The time of the oldest receipt kept (None: there is none), and all memories that went into an answer since.
+        Reads every receipt of the space: for the operator's commands only."""
+
+    async def erase(self, user: str, at: Millis) -> int:
+        """Drop the user's receipts, and refuse those of turns that began at or before `at`."""
+
+    async def expire(self, older_than: Millis) -> int:
+        """Drop the receipts of turns that began before this time."""
+
+
+class BlockCache(Protocol):
+    """How often a space changed, and the blocks of its open turns. Every method raises `QueueUnavailable`."""
+
+    async def bump(self, space: Space) -> int:
+        """The new version. Call it after every change of the space's memories."""
+
+    async def get(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
+        """The space's version (0 until it first changes; it never goes back); and, if there is one, the version at
+        which the value was frozen, and the value."""
+
+    async def put(
+        self, space: Space, key: str, version: int, value: bytes, *, at: Millis, replaces: Millis = 0
+    ) -> None:
+        """`version` is the space's before `value` was made, at the time `at`. The first value of the highest version
+        stands, so that racing processes end up sending the same bytes; unless it was made at `replaces` or before:
+        the caller found that one out of date."""
+
+    async def erase(self, user: str) -> int:
+        """Drop the user's blocks in every scope, and refuse those made before now."""
+
+    async def expire(self, older_than: Millis) -> int:
+        """Drop the blocks made before this time."""
+
+
+class PauseStore(Protocol):
+    """Who has paused their memory: a space, or with the scope `EVERY_SCOPE` all spaces of a user. Each method raises
+    `QueueUnavailable`."""
+
+    async def paused(self, space: Space) -> bool:
+        """This space, or the user everywhere."""
+
+    async def pause(self, space: Space) -> None: ...
+
+    async def resume(self, space: Space) -> None:
+        """With `EVERY_SCOPE`, each pause of the user ends. A pause everywhere is not ended for one space."""
+
+
+class OwnedObjects(Protocol):
+    """Digests that stand for an object which a provider stores, and its owner. Both raise `QueueUnavailable`."""
+
+    async def record(self, key: bytes) -> None:
+        """Kept for 30 days."""
+
+    async def known(self, key: bytes) -> bool: ...
