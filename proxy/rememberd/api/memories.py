@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rememberd.api.dependencies import CallerResolver
-from rememberd.api.mcp.visible import visibility, visible_page
+from rememberd.api.mcp.visible import Visible, visibility, visible_page
 from rememberd.api.memory_filters import FILTERS, memory_filter, wants_past
 from rememberd.api.memory_writes import MemoryWrites
 from rememberd.api.serializers import (
@@ -35,6 +35,7 @@ from rememberd.memory.history import earlier_text
 from rememberd.memory.learn.forget import forget, related
 from rememberd.memory.learn.rules.extract import slot_of
 from rememberd.memory.recall.recall import Recall
+from rememberd.memory.safety.quarantine import injection_reason
 from rememberd.ports import ExtractionQueue, ReceiptStore, Spool
 from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import NEVER, Kind, Memory, Millis, Space
@@ -136,6 +137,8 @@ class Memories:
         now = _now()  # before the reading, so that a deletion from here on is the later of the two
         old = await self._one(request, space)
         text = await asyncio.to_thread(text_from, fields["text"], self.redact_too) if "text" in fields else old.text
+        if visible := visibility(request):
+            _refuse_to_models(visible, old, text)
         new = replace(
             old,
             text=text,
@@ -223,6 +226,15 @@ def _stated(fields: Mapping[str, Any], space: Space, redact_too: Collection[str]
 
 def _unknown(memory_id: str) -> RequestError:
     return RequestError(404, "memory_not_found", f"you have no memory {memory_id[:64]!r}")
+
+
+def _refuse_to_models(visible: Visible, old: Memory, text: str) -> None:
+    """Raise `RequestError` if a model may not change `old`, or may not write `text`: an order to other models."""
+    if not visible(old):
+        raise _unknown(old.id)
+    if text != old.text and (reason := injection_reason(text)):
+        message = f"a model cannot write this: it {reason}; the user can, on the memory page"
+        raise RequestError(400, "reads_like_an_order", message, param="text")
 
 
 def _refuse_unknown(fields: Mapping[str, Any], known: frozenset[str]) -> None:

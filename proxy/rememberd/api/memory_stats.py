@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rememberd.api.dependencies import CallerResolver
+from rememberd.api.mcp.visible import Visible, visibility
 from rememberd.api.serializers import flag_from, limit_from, memory_json, parts_json, rfc3339
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
@@ -25,6 +27,7 @@ from rememberd.types import EVERY_SCOPE, Memory, Millis, Receipt, Space
 
 _NEAR = 20  # as many as are looked at for those that came near
 _LEFT_OUT = 5
+_PAGE = 500  # memories a read of the store
 _RECEIPTS = 500  # as many answers as the numbers cover
 
 
@@ -92,7 +95,10 @@ class MemoryStats:
         return json_response({"object": "list", "data": [memory_json(memory) for memory in past]})
 
     async def stats(self, request: Request) -> Response:
+        """A model by MCP gets no more than the counts, of the memories that exist for it."""
         space, now = self.caller.space(request), _now()
+        if visible := visibility(request):
+            return json_response(await self._visible_stats(space, visible, now))
         facts = await self.store.count(space, now=now, kind="fact")
         episodes = await self.store.count(space, now=now, kind="episode")
         everything = await self.store.count(space, now=now, include_past=True)
@@ -107,6 +113,14 @@ class MemoryStats:
             }
         )
 
+    async def _visible_stats(self, space: Space, visible: Visible, now: Millis) -> dict[str, Any]:
+        counts, cursor = Counter[str](), None
+        while True:
+            page, cursor = await self.store.page(space, limit=_PAGE, now=now, cursor=cursor, include_past=True)
+            counts.update(_counted_as(memory, now) for memory in page if visible(memory))
+            if cursor is None:
+                return {"object": "memory.stats", **{name: counts[name] for name in ("facts", "episodes", "past")}}
+
     async def settings(self, request: Request) -> Response:
         return json_response(_settings(await self.pauses.paused(self.caller.space(request))))
 
@@ -118,6 +132,11 @@ class MemoryStats:
         meant = space if own_scope_only else Space(space.user, EVERY_SCOPE)
         await (self.pauses.pause(meant) if flag_from(fields, "paused") else self.pauses.resume(meant))
         return json_response(_settings(await self.pauses.paused(space)))
+
+
+def _counted_as(memory: Memory, now: Millis) -> str:
+    ends = [time for time in (memory.valid_to, memory.expires_at) if time is not None]
+    return "past" if ends and min(ends) <= now else f"{memory.kind}s"
 
 
 def _scored(memory: Memory, scores: Mapping[str, Score]) -> dict[str, Any]:

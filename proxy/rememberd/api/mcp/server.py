@@ -26,7 +26,8 @@ Arguments = dict[str, Any]
 PROFILE = "memory://profile"
 _INSTRUCTIONS = (
     "Long-term memory of the user you are talking to, shared by all their apps and models. Search it before you ask "
-    "for something they may have told before; add what they want kept; forget what they want gone."
+    "for something they may have told before; add what they want kept; correct what is wrong; forget what they want "
+    "gone."
 )
 _ID = {"type": "string", "description": "The memory's `id`, as search_memories and list_memories give it."}
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": 500}
@@ -76,7 +77,8 @@ TOOLS = {
             "search_memories",
             "Search memories",
             "Find what is remembered about the user that has to do with a question or a topic, best first. Returns "
-            "facts and past exchanges with their dates, where they were said, and a score.",
+            "facts and past exchanges with their dates, where they were said, and a score. Use it before you ask the "
+            "user something that they may have told before.",
             {
                 "query": {"type": "string", "description": "What to look for, in plain words."},
                 "limit": _LIMIT | {"default": 10},
@@ -89,7 +91,8 @@ TOOLS = {
             "add_memory",
             "Add a memory",
             "Keep one lasting fact about the user, as one sentence in their own language. A newer value of the same "
-            "thing replaces the older one, and what is known already is not added twice. No secrets.",
+            "thing replaces the older one, and what is known already is not added twice. No secrets. Use it when the "
+            "user asks you to remember something, or says something that will matter in later conversations.",
             {
                 "text": {"type": "string", "description": 'One sentence, such as "I live in Oslo."'},
                 "pinned": {"type": "boolean", "description": "Recall it always, whatever the question."},
@@ -103,7 +106,7 @@ TOOLS = {
             "list_memories",
             "List memories",
             "All that is remembered about the user, newest first, a page at a time: pass the answer's `next_cursor` "
-            "as `cursor` for the next one.",
+            "as `cursor` for the next one. Use it when the user wants to see everything; for one topic, search.",
             {
                 "limit": _LIMIT | {"default": 100},
                 "cursor": {"type": "string"},
@@ -116,14 +119,57 @@ TOOLS = {
             lambda given: ApiCall("GET", f"/v1/memories?{_query(given)}"),
         ),
         _tool(
+            "recent_memories",
+            "Recent memories",
+            "What was remembered lately, newest first, with values that were replaced since. Use it to check what "
+            'was learned from a conversation, or when the user asks "what did we talk about last time?".',
+            {
+                "limit": _LIMIT | {"default": 20},
+                "since": _TIME | {"description": "Only what was remembered at this time or later."},
+            },
+            [],
+            _hints(reads=True),
+            lambda given: ApiCall("GET", f"/v1/memories?{_query({'limit': 20, **given, 'include_past': True})}"),
+        ),
+        _tool(
+            "memory_numbers",
+            "Count memories",
+            "How many facts and past exchanges are remembered now, and how many memories are past. Use it when the "
+            "user asks how much is remembered; it shows no text.",
+            {},
+            [],
+            _hints(reads=True),
+            lambda given: ApiCall("GET", "/v1/memories/stats"),
+        ),
+        _tool(
+            "correct_memory",
+            "Correct a memory",
+            "Replace the text of one memory that was recorded wrongly; its earlier text stays in its history. Use it "
+            "when the user says that a memory is wrong. For something that has changed since, use add_memory.",
+            {"id": _ID, "text": {"type": "string", "description": "The whole sentence, as it should be."}},
+            ["id", "text"],
+            _hints(reads=False, destroys=True),
+            lambda given: ApiCall("PATCH", _path(given), {"text": given.get("text")}),
+        ),
+        _tool(
+            "pin_memory",
+            "Pin a memory",
+            "Recall one memory in every conversation, whatever the question; or stop doing so, with `pinned` false. "
+            "Use it when the user wants something always kept in mind, such as a standing instruction.",
+            {"id": _ID, "pinned": {"type": "boolean", "default": True}},
+            ["id"],
+            _hints(reads=False),
+            lambda given: ApiCall("PATCH", _path(given), {"pinned": given.get("pinned", True)}),
+        ),
+        _tool(
             "forget_memory",
             "Forget a memory",
-            "Delete one memory for good, with the exchange it stands in and whatever repeats it. Only when the user "
-            "asked for that.",
+            "Delete one memory for good, with the exchange it stands in and whatever repeats it. Use it only when "
+            "the user asked for that.",
             {"id": _ID},
             ["id"],
             _hints(reads=False, destroys=True),
-            lambda given: ApiCall("DELETE", f"/v1/memories/{quote(str(given.get('id') or '-'), safe='')}"),
+            lambda given: ApiCall("DELETE", _path(given)),
         ),
     )
 }
@@ -211,6 +257,10 @@ async def _ask(context: Context, asked: ApiCall) -> Answer:
 def _failed(message: str) -> types.CallToolResult:
     """For the model to read, and to do better."""
     return types.CallToolResult(content=[types.TextContent(type="text", text=message)], is_error=True)
+
+
+def _path(given: Arguments) -> str:
+    return f"/v1/memories/{quote(str(given.get('id') or '-'), safe='')}"
 
 
 def _query(given: Arguments) -> str:
