@@ -6,6 +6,7 @@ import html
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from loadtests.report import Summary
@@ -14,6 +15,7 @@ from loadtests.scenario import Scenario
 
 WIDTH, LABELS, ROW, TOP = 760, 190, 22, 34  # pixels
 _NUMBERS = 70  # pixels right of the longest bar
+_COLOURS = ("#2563a8", "#c2571a", "#3d8361", "#7a4fa3", "#b0283c", "#8a6d1f", "#2a8ba8", "#666666", "#c04f8f")
 _FAR = 20.0  # from this ratio of largest to smallest on, the scale is logarithmic
 
 STYLE = """
@@ -76,6 +78,39 @@ def _bars(rows: Sequence[tuple[str, int, float]], least: float, most: float, log
             yield f'<text x="{LABELS - 8}" y="{y + 14}" text-anchor="end">{html.escape(arm)}</text>'
         yield f'<rect class="b{place % 4}" x="{LABELS}" y="{y + 3}" width="{width:.1f}" height="{ROW - 6}" rx="2"/>'
         yield f'<text x="{LABELS + width + 5:.1f}" y="{y + 14}">{_number(value)}</text>'
+
+
+def curves(drawn: Mapping[str, Sequence[tuple[float, float]]], dashed: AbstractSet[str], across: str, up: str) -> str:
+    """A file of its own: a curve through each name's points (x, percent), its name at the side."""
+    left, right, top, bottom, height = 46, 190, 12, 40, 380
+    most = max((x for points in drawn.values() for x, _ in points), default=1) or 1
+    room, tall = WIDTH - left - right, height - top - bottom
+
+    def at(x: float, percent: float) -> str:
+        return f"{left + room * x / most:.1f},{top + tall * (1 - percent / 100):.1f}"
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {WIDTH} {height}" aria-label="{up}">'
+        "<style>text{font:12px system-ui,sans-serif}</style>"
+        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>'
+    ]
+    for percent in range(0, 101, 20):
+        parts.append(f'<path d="M{at(0, percent)} L{at(most, percent)}" stroke="#ddd"/>')
+        parts.append(
+            f'<text x="{left - 6}" y="{top + tall * (1 - percent / 100) + 4:.0f}" text-anchor="end">{percent}</text>'
+        )
+    for place, (name, points) in enumerate(drawn.items()):
+        colour = _COLOURS[place % len(_COLOURS)]
+        dash = ' stroke-dasharray="5 4"' if name in dashed else ""
+        line = " L".join(at(*point) for point in points)
+        parts.append(f'<path d="M{line}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
+        y = top + 14.0 + 20 * place
+        parts.append(f'<path d="M{WIDTH - right + 12},{y - 4} h26" stroke="{colour}" stroke-width="2"{dash}/>')
+        parts.append(f'<text x="{WIDTH - right + 44}" y="{y}">{html.escape(name)}</text>')
+    parts.append(
+        f'<text x="{left}" y="{height - 8}">{html.escape(f"{up}, by {across}; right edge: {most:,.0f}")}</text>'
+    )
+    return "".join(parts) + "</svg>"
 
 
 def page(markdown: str, drawn: Sequence[str], result: Mapping[str, Any]) -> str:

@@ -1,1 +1,1 @@
-"""How much of what a question needs is recalled; LoCoMo's format: `python -m loadtests.quality --data FILE`."""
+"""How much of what a question needs is recalled: `python -m loadtests.quality DATASET [PATH]`."""

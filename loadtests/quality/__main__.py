@@ -1,6 +1,5 @@
-"""The quality benchmark: gold evidence in the context block, no judge, no model call.
-
-Category 5 of LoCoMo (adversarial) is left out: its questions have no answer in the conversation."""
+"""How much of the gold evidence gets into the context block: no judge, no model call. DATASET is `synthetic`, which
+the project makes itself, or one that you have downloaded to PATH."""
 
 from __future__ import annotations
 
@@ -15,8 +14,9 @@ from typing import Any
 from loadtests.quality.blind import here
 from loadtests.quality.blind import table as table_of_sets
 from loadtests.quality.blind_served import served
+from loadtests.quality.datasets import READERS
+from loadtests.quality.datasets.conversation import Conversation
 from loadtests.quality.folds import folds
-from loadtests.quality.locomo import Conversation, load
 from loadtests.quality.measure import Answered, asked, recalls, written
 from loadtests.quality.report import plot, summary, table, timing
 
@@ -45,7 +45,16 @@ async def run(conversations: list[Conversation], check_folds: bool) -> dict[str,
                 for question in spoken.questions:
                     answers += await asked(memories, ways, spoken, question)
                     asking()
-            result = {"memories": memories.counts, "recall_ms": timing(answers), "ways": summary(answers)}
+            history = [memories.vectors.history_tokens(spoken.space.user) for spoken in conversations]
+            result = {
+                "questions": sum(len(each.questions) for each in conversations),
+                "memories": memories.counts,
+                "history_tokens": round(sum(history) / len(history)),
+                "recall_ms": timing(answers),
+                # without the question's embedding, which the product's recall has just cached
+                "vector_search_ms": timing(answers, "vector store"),
+                "ways": summary(answers),
+            }
             return result | ({"folds": await folds(memories, conversations)} if check_folds else {})
 
 
@@ -63,11 +72,11 @@ def blind(folder: Path, out: Path | None, show_misses: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests.quality", description=__doc__)
-    measured = parser.add_mutually_exclusive_group(required=True)
-    measured.add_argument("--data", type=Path, help="a file in LoCoMo's format")
-    measured.add_argument("--blind", type=Path, metavar="FOLDER", help="the blind sets in this folder, instead")
+    parser.add_argument("dataset", nargs="?", choices=sorted(READERS))
+    parser.add_argument("path", nargs="?", type=Path, help="the file or folder as it was published")
+    parser.add_argument("--blind", type=Path, metavar="FOLDER", help="the blind sets in this folder, instead")
     parser.add_argument(
-        "--out", type=Path, help="write quality.json and quality.png, or blind.json, into this folder"
+        "--out", type=Path, help="write quality.json and quality.svg, or blind.json, into this folder"
     )
     parser.add_argument("--folds", action="store_true", help="tune on all conversations but one, check on that one")
     parser.add_argument("--misses", action="store_true", help="print each error on the blind sets")
@@ -75,7 +84,9 @@ def main() -> None:
     if chosen.blind:
         blind(chosen.blind, chosen.out, chosen.misses)
         return
-    conversations = load(chosen.data)
+    if not chosen.dataset or (chosen.dataset != "synthetic" and not chosen.path):
+        parser.error("name a data set and its path, `synthetic`, or --blind FOLDER")
+    conversations = READERS[chosen.dataset](chosen.path)
     if chosen.folds and len(conversations) < 2:
         parser.error("--folds needs at least two conversations")
     result = asyncio.run(run(conversations, chosen.folds))
@@ -84,8 +95,7 @@ def main() -> None:
     if chosen.out:
         chosen.out.mkdir(parents=True, exist_ok=True)
         (chosen.out / "quality.json").write_text(json.dumps(result, indent=2) + "\n")
-        if not plot(result["ways"], chosen.out / "quality.png"):
-            print("no plot: pip install matplotlib", file=sys.stderr)
+        plot(result["ways"], chosen.out / "quality.svg")
 
 
 if __name__ == "__main__":

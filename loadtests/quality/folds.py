@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from loadtests.quality.locomo import Conversation
+from loadtests.quality.datasets.conversation import Conversation
 from loadtests.quality.measure import Memories
 from rememberd.memory.recall.budget import pack
 from rememberd.memory.recall.rank import WEIGHTS, Weights, named, rank

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
 
-import numpy as np
-
-from loadtests.quality.locomo import Conversation, Question
+from loadtests.quality.baselines import VectorStore, chosen
+from loadtests.quality.datasets.conversation import Conversation, Question
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.learn.rules.extract import Rules
 from rememberd.memory.learn.writer import Writer
-from rememberd.memory.recall.budget import pack
 from rememberd.memory.recall.recall import Recall
 from rememberd.ports import MemoryStore
 from rememberd.search_results import Candidates
@@ -50,6 +48,7 @@ class Memories:
 
     store: EdgeStore
     embedder: FastEmbedder
+    vectors: VectorStore
     turn_of: dict[str, str]
     counts: dict[str, int]
 
@@ -82,7 +81,10 @@ async def written(folder: Path, conversations: Sequence[Conversation], progress:
     try:
         await _write(writer, conversations, progress)
         memories = [each for spoken in conversations for each in await _all(store, spoken)]
-        yield Memories(store, embedder, _turns(memories), _counts(memories))
+        vectors = VectorStore(embedder)
+        for spoken in conversations:
+            await vectors.add(spoken)
+        yield Memories(store, embedder, vectors, _turns(memories), _counts(memories))
     finally:
         await queue.close()
         await store.close()
@@ -145,20 +147,16 @@ async def asked(memories: Memories, ways: Recalls, spoken: Conversation, questio
 
 
 async def _baselines(memories: Memories, spoken: Conversation, question: Question) -> list[Answered]:
-    """One branch alone, in its own order, packed like the product's."""
     dense = await memories.embedder.dense(question.text)
     sparse = memories.embedder.query(question.text)
     found = await memories.store.search(spoken.space, dense, sparse, now=spoken.end)
-    ways = {
-        "dense only": found.take(np.lexsort((found.ids, -found.dense))),
-        "BM25 only": found.take(np.lexsort((found.ids, -found.bm25))),
-    }
+    nearest = await memories.vectors.chosen(spoken.space.user, question.text, BUDGETS)
     answers = []
-    for way, order in ways.items():
-        for budget in BUDGETS:
-            ids, tokens = pack(order, budget)
-            share = _share(memories, ids, question)
-            answers.append(Answered(way, budget, question.category, share, tokens, 0.0))
+    for budget, near in zip(BUDGETS, nearest, strict=True):
+        for each in [*chosen(found, budget), near]:
+            turns = set(each.ids) if each.turns else {memories.turn_of.get(memory) for memory in each.ids}
+            share = len(question.gold & turns) / len(question.gold)
+            answers.append(Answered(each.way, budget, question.category, share, each.tokens, each.ms))
     return answers
 
 

@@ -1,13 +1,18 @@
-"""The quality benchmark runs on any file in LoCoMo's format, through the real write and recall paths."""
+"""The quality benchmark runs through the real write and recall paths: on any file in LoCoMo's format, and within
+bounds on the data set that the project makes itself."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
 
 from loadtests.quality.__main__ import run
-from loadtests.quality.locomo import load
-from loadtests.quality.report import table
+from loadtests.quality.datasets import synthetic
+from loadtests.quality.datasets.locomo import load
+from loadtests.quality.report import interval, plot, table
 
 TALK = [
     ("Ada", "Hi Bo, long time no see!"),
@@ -34,6 +39,9 @@ SAMPLE = {
     ],
 }
 
+PRODUCT = {"product", "episodes only", "facts only"}
+BASELINES = {"dense only", "BM25 only", "RRF", "last turns", "full history, cut", "vector store"}
+
 
 async def test_the_benchmark_reports_what_was_found(tmp_path: Path) -> None:
     """Each way and budget has a figure; adversarial questions and those without evidence are left out."""
@@ -47,6 +55,46 @@ async def test_the_benchmark_reports_what_was_found(tmp_path: Path) -> None:
     assert result["memories"]["episode"] == 8
     assert result["ways"]["product"]["250"]["found"] == 100.0
     assert 0 < result["ways"]["product"]["250"]["tokens"] <= 250
-    assert set(result["ways"]) == {"product", "episodes only", "facts only", "dense only", "BM25 only"}
+    assert set(result["ways"]) == PRODUCT | BASELINES
     assert [fold["held_out"] for fold in result["folds"]] == ["made-up", "twin"]
-    assert "| product | 100.0 |" in table(result["ways"])
+    assert "| product | 100.0 (100–100) |" in table(result["ways"])
+
+    plot(result["ways"], tmp_path / "quality.svg")
+    drawn = ElementTree.parse(tmp_path / "quality.svg").getroot()
+    assert {each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")} >= PRODUCT | BASELINES
+
+
+def test_the_interval_is_wider_with_fewer_questions() -> None:
+    few, many = interval([0.0, 1.0] * 10), interval([0.0, 1.0] * 1000)
+    assert few == interval([0.0, 1.0] * 10), "the same draws each time"
+    assert few[0] < many[0] < 50 < many[1] < few[1]
+    assert interval([1.0] * 20) == [100.0, 100.0]
+
+
+def test_the_synthetic_set_is_the_same_each_time() -> None:
+    """Five people, 400 turns; each gold turn is one of the person's, and what replaces a statement comes after it."""
+    made = synthetic.load()
+    assert made == synthetic.load()
+    assert [len(each.turns) for each in made] == [80] * 5
+    for spoken in made:
+        place = {turn.id: turn.created_at for turn in spoken.turns}
+        assert len({turn.user_text for turn in spoken.turns}) == 80, "each says something else"
+        assert all(question.gold <= place.keys() for question in spoken.questions)
+        update, before = ({q.gold for q in spoken.questions if q.category == name} for name in ("update", "before"))
+        assert len(update) == 4
+        assert len(before) == 2
+        assert min(place[each] for gold in before for each in gold) < max(
+            place[each] for gold in update for each in gold
+        )
+
+
+@pytest.mark.slow
+async def test_the_synthetic_set_stays_within_its_bounds() -> None:
+    """The bounds are some points below the figures in loadtests/FIGURES.md: three more questions may be missed."""
+    result = await run(synthetic.load(), check_folds=False)
+    ways = result["ways"]
+    assert result["questions"] == 60
+    for budget, least in (("250", 85), ("1000", 88)):
+        assert ways["product"][budget]["found"] >= least, table(ways)
+        assert ways["product"][budget]["tokens"] <= int(budget)
+    assert ways["product"]["250"]["found"] >= ways["last turns"]["2000"]["found"], table(ways)

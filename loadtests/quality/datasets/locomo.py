@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rememberd.types import Millis, Source, Space, Turn
+from loadtests.quality.datasets.conversation import DAY_MS, MINUTE_MS, Conversation, Question
+from rememberd.types import Source, Space, Turn
 
 CATEGORIES = {
     1: "multi-hop",
@@ -17,24 +17,6 @@ CATEGORIES = {
     3: "open-domain",
     4: "single-hop",
 }  # 5, adversarial, has no evidence
-MINUTE_MS = 60_000
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    text: str
-    category: str
-    gold: frozenset[str]  # ids of the turns that hold the answer
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """`end` is after the last session: the time at which the questions are asked."""
-
-    space: Space
-    turns: list[Turn]
-    questions: list[Question]
-    end: Millis
 
 
 def load(path: Path) -> list[Conversation]:
@@ -48,7 +30,7 @@ def _conversation(sample: dict[str, Any]) -> Conversation:
     turns = [turn for number in numbers for turn in _session(space, spoken, number)]
     ids = {turn.id for turn in turns}
     questions = [each for asked in sample["qa"] if (each := _question(space, asked, ids))]
-    return Conversation(space, turns, questions, turns[-1].created_at + 24 * 60 * MINUTE_MS)
+    return Conversation(space, turns, questions, turns[-1].created_at + DAY_MS)
 
 
 def _session(space: Space, spoken: dict[str, Any], number: int) -> list[Turn]:
