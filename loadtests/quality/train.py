@@ -30,6 +30,10 @@ FILES = {  # where the product reads them
     "statements": _PACKAGE / "memory/learn/rules/statements.json",
     "requests": _PACKAGE / "dialects/side_tasks.json",
     "wishes": _PACKAGE / "memory/learn/memory_commands.json",
+    "values": _PACKAGE / "memory/learn/rules/values.json",
+}
+_TAUGHT_BY = {  # labels of one corpus that teach another, and what they are called there
+    "values": ("statements", dict.fromkeys(("none", "play", "plan", "preference", "study"), "none")),
 }
 NONE = "none"  # the label of texts that are none of the others
 BUCKETS = 1 << 16
@@ -54,6 +58,15 @@ def examples(name: str, folder: Path = CORPORA) -> list[Example]:
             if len(fields) != 3:
                 raise SystemExit(f"{file}:{number}: label, language and text, with tabs between them")
             found.append(Example(*fields))
+    return found
+
+
+def taught(name: str) -> list[Example]:
+    """What a classifier learns from: its corpus, and what another one says besides."""
+    found = examples(name)
+    if name in _TAUGHT_BY:
+        other, labels = _TAUGHT_BY[name]
+        found += [each._replace(label=labels[each.label]) for each in examples(other) if each.label in labels]
     return found
 
 
@@ -111,7 +124,7 @@ def main() -> None:
     if unknown := set(chosen.names) - set(FILES):
         parser.error(f"no corpus {', '.join(sorted(unknown))}: choose from {', '.join(FILES)}")
     for name in chosen.names or FILES:
-        found = examples(name)
+        found = taught(name)
         if chosen.check:
             print(f"{name}: {check(found)}")
         else:

@@ -129,3 +129,44 @@ def content(text: str) -> list[str]:
         if is_name or (folded not in _FILLERS and folded not in _NEGATIVES):
             words.append(_SYNONYMS.get(folded, folded))
     return words
+
+
+def is_of(end: str, stated: str) -> bool:
+    """Is it this statement that `end` says is over (or holds again)? They share half of its words, and not only the
+    first, mostly the verb; each names nothing that the other does not; and whose it is, "my mother's", is the same."""
+    if max(len(end), len(stated)) > LONGEST:
+        return False
+    over, words = _stems(end), _stems(stated)
+    if not words or names_differ(end, stated):
+        return False
+    shared = [word in over for word in words]
+    if (_WHOSE.match(stated) and not shared[0]) or (len(words) > 1 and not any(shared[1:])):
+        return False
+    return sum(shared) >= len(words) * (_NEARLY_ALL if _JOINED.search(stated) else _HALF)
+
+
+_HALF, _NEARLY_ALL = 0.5, 0.8
+_JOINED = re.compile(r"\b(?:and|und|et|y|e|og|och|en|i|и)\b|[和跟と]", re.IGNORECASE)
+_WHOSE = re.compile(
+    r"(?:il |la |o |a )?(?:my|our|mein\w*|unser\w*|mon|ma|mes|notre|nos|mis?|mi[oa]|meu|minha|mijn|onze?|min|mitt|mina"
+    r"|мо[йяи]|mój|moja)\b"
+    r"|[我私](?=[\u4e00-\u9fff]{1,2}(?:住|在|不|的|は|が))",
+    re.IGNORECASE,
+)
+_WORDS = re.compile(r"[^\W\d_\u2e80-\ud7ff]{3,}|[\u2e80-\ud7ff](?=([\u2e80-\ud7ff]))")
+
+
+def _stems(text: str) -> list[str]:
+    """Four letters of each word of three or more that is no filler, in order; of unspaced scripts, pairs."""
+    words = _WORDS.finditer(_WHOSE.sub(" ", text, count=1))
+    stems = [(found[0] + (found[1] or "")).casefold()[:4] for found in words]
+    return list(dict.fromkeys(stem for stem in stems if stem not in _FILLERS and stem not in _NEGATIVES))
+
+
+def names_differ(one: str, other: str) -> bool:
+    """Does each name something that the other does not: "at Acme in York", "at Globex in York"?"""
+    ours, theirs = ({found[0].casefold() for found in _NAMES.finditer(text)} for text in (one, other))
+    return bool(ours - theirs and theirs - ours)
+
+
+_NAMES = re.compile(r"(?<=[\w,;:] )[A-ZÀ-ÖØ-ÞĀ-ŽА-Я][\w'’-]{2,}")

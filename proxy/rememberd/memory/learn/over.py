@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from rememberd.memory.learn.rules.judge import SURE, judge_beginning, tells
 from rememberd.memory.learn.rules.slots import is_one_person, is_single
 from rememberd.memory.learn.rules.statement import Statement, statement
-from rememberd.memory.text_similarity import opposes
+from rememberd.memory.text_similarity import is_of, names_differ, opposes
 from rememberd.types import Memory
 
 stated_in = lru_cache(maxsize=4096)(statement)
@@ -16,11 +17,23 @@ stated_in = lru_cache(maxsize=4096)(statement)
 def ends(new: Memory, old: Memory) -> bool:
     """Does the fact `new` say that `old`, which was said before it, holds no longer?"""
     later, earlier = stated_in(new.text), stated_in(old.text)
-    if later is None or earlier is None:
-        return (_same_slot(new, old) and is_single(new.slot)) or opposes(old.text, new.text)
-    if _says_it_ended(later, earlier) or _says_the_opposite(later, earlier) or _says_it_is_back(later, earlier):
+    if later is not None and earlier is not None:
+        head = stated_in(new.text.partition(",")[0]) or later  # of "ich rauche nicht mehr, seit sechs Wochen"
+        if _says_it_ended(later, earlier, head.value) and not names_differ(old.text, new.text):
+            return True
+        if _says_the_opposite(later, earlier) or _says_it_is_back(later, earlier):
+            return True
+    elif opposes(old.text, new.text):
         return True
-    return _same_slot(new, old) and is_single(new.slot) and _is_another_value(later)
+    is_other = _same_slot(new, old) and is_single(new.slot) and (later is None or _is_another_value(later))
+    return is_other or (_turns(tells(new.text), tells(old.text)) and is_of(new.text, old.text))
+
+
+def _turns(later: frozenset[str], earlier: frozenset[str]) -> bool:
+    """Does the one say that something is over, and the other that it holds, or holds again?"""
+    if "ended" in earlier:
+        return "again" in later
+    return "ended" in later
 
 
 def repeats(new: Memory, old: Memory) -> bool:
@@ -39,7 +52,9 @@ def repeats(new: Memory, old: Memory) -> bool:
 def is_empty_denial(fact: Memory) -> bool:
     """Does it only deny something, so that it is worth keeping only if that was known?"""
     stated = stated_in(fact.text)
-    return stated is not None and stated.is_denial
+    if stated is None:
+        return "ended" in tells(fact.text) and judge_beginning(fact.text).sure < SURE
+    return stated.is_denial
 
 
 def ended_attributes(fact: Memory) -> tuple[str, ...]:
@@ -59,12 +74,15 @@ def _is_another_value(later: Statement) -> bool:
     return is_one_person(later.slot) or later.changed or later.again
 
 
-def _says_it_ended(later: Statement, earlier: Statement) -> bool:
+def _says_it_ended(later: Statement, earlier: Statement, head: tuple[str, ...]) -> bool:
     if earlier.denied or earlier.ends or earlier.slot not in later.ends:
         return False
     if later.only:
         return bool(later.only & set(earlier.value))
-    return later.slot == "pregnancy" or bool(_stems(later) & _stems(earlier))
+    shared = _stems(later) & _stems(earlier)
+    if later.denied and len(earlier.value) > 1 and len(head) > 1:
+        shared -= _stems(earlier._replace(value=earlier.value[:1]))  # mostly the verb: "I don't play the violin"
+    return later.slot == "pregnancy" or bool(shared)
 
 
 def _says_the_opposite(later: Statement, earlier: Statement) -> bool:

@@ -14,7 +14,7 @@ from rememberd.dialects.handing_words import HOLE
 from rememberd.dialects.segments import segment
 from rememberd.memory.ids import normal
 from rememberd.memory.learn.rules.clauses import clauses
-from rememberd.memory.learn.rules.judge import Judgement, judge_beginning, makes_play
+from rememberd.memory.learn.rules.judge import SURE, Judgement, judge_beginning, makes_play, tells
 from rememberd.memory.learn.rules.natural_ends import dated, ends_at
 from rememberd.memory.learn.rules.non_statements import is_hypothetical, is_play
 from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE, sentences
@@ -26,9 +26,9 @@ from rememberd.types import Fact, Millis, Turn
 MOST = 100  # facts of one message
 _LONG = 1_200  # characters; a longer paragraph is a document unless this share of its sentences speaks of its writer
 _OWN_SHARE = 0.4
-# How sure the classifier must be that a sentence is a statement: where no table knows it, and where one does. Chosen
-# on the labelled turns and on tests/data/blind.
-_SURE, _KNOWN = 0.72, 0.05
+# How sure the classifier must be that a sentence is a statement, where `SURE` is not needed: if a table knows it, or
+# if the other classifier finds a value or an end in it. Chosen on the labelled turns and on tests/data/blind.
+_KNOWN, _LIKELY = 0.05, 0.2
 # The attributes of what the classifier alone has found: those that may have several values, so that none is hidden.
 _SLOTS = {
     "diet": "diet", "health": "health", "work": "job", "study": "education", "family": "family", "event": "event",
@@ -107,12 +107,20 @@ def _is_known(found: _Found, judged: Judgement) -> bool:
 
 def _judged(sentence: str, judged: Judgement) -> list[_Found]:
     """The whole sentence, if it is surely a statement."""
-    if judged.sure < _SURE or HOLE in sentence:
+    value = _value(sentence)
+    if judged.sure < (_LIKELY if value or "ended" in tells(sentence) else SURE) or HOLE in sentence:
         return []
     corrected = any(_corrects(sentence[found.end() :]) for found in _BREAK.finditer(sentence))
     if corrected or _corrects(sentence) or _any("hedge", sentence) or is_hypothetical(sentence):
         return []
-    return [_Found(sentence, None, _SLOTS.get(judged.kind))]
+    return [_Found(sentence, None, value or _SLOTS.get(judged.kind))]
+
+
+def _value(sentence: str) -> str | None:
+    """The attribute of which it tells the present value and nothing else, though no table knows it."""
+    told = tells(sentence) - {"ended", "again"}
+    lasting = not any(_any(name, sentence) for name in ("past", "passing", "also"))
+    return min(told) if len(told) == 1 and lasting else None
 
 
 def _of_clauses(sentence: str) -> list[_Found]:
@@ -164,7 +172,8 @@ def _fact(found: _Found, at: Millis) -> Fact:
     stated = found.stated
     if stated is None:
         end = ends_at(found.slot or "", found.text, at)
-        return Fact(text=found.text, evidence=found.text, slot=found.slot, valid_from=at, expires_at=end)
+        since = dated(found.text, at) if is_single(found.slot) else None
+        return Fact(text=found.text, evidence=found.text, slot=found.slot, valid_from=since or at, expires_at=end)
     since = dated(found.text, at) if is_single(stated.slot) else None
     slot = None if is_single(stated.slot) and not stated.ends and not _is_present(found.text, stated) else stated.slot
     return Fact(found.text, found.text, slot, since or at, expires_at=ends_at(stated.slot, found.text, at))

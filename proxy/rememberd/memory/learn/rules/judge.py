@@ -14,11 +14,16 @@ from typing import NamedTuple
 from rememberd.text_classifier import TextClassifier
 
 _WEIGHTS = Path(__file__).with_name("statements.json")
+_VALUES = Path(__file__).with_name("values.json")
 _NOT_ONE = ("none", "play")  # the labels of what is no statement, and of what begins a game, a story or a supposition
 _PART_ENDS = re.compile(r"\s*[,，、;:–—]\s*|\s+-\s+")
 _SHORTEST = 6  # characters of a part
 _SHORTEST_TAIL = 12  # what is shorter goes with the words before it
+SURE = 0.72  # that a sentence is a statement, where nothing else speaks for it; chosen as `_PLAY`
 _PLAY = 0.35  # chosen on the labelled turns
+_SURELY_NO_PLAY = 0.9
+# How sure the second classifier must be of one part, and of the whole sentence. Chosen on tests/data/blind/updates.
+_PART_TELLS, _WHOLE_TELLS = 0.6, 0.3
 
 
 class Judgement(NamedTuple):
@@ -32,13 +37,13 @@ class Judgement(NamedTuple):
 
 
 @cache
-def _classifier() -> TextClassifier:
-    return TextClassifier.load(_WEIGHTS)
+def _classifier(file: Path) -> TextClassifier:
+    return TextClassifier.load(file)
 
 
 @lru_cache(maxsize=256)
 def judge(sentence: str) -> Judgement:
-    found = _classifier().probabilities(sentence)
+    found = _classifier(_WEIGHTS).probabilities(sentence)
     kinds = {label: each for label, each in found.items() if label not in _NOT_ONE}
     return Judgement(max(kinds, key=lambda label: kinds[label]), sum(kinds.values()), found["play"])
 
@@ -47,7 +52,9 @@ def makes_play(sentence: str) -> bool:
     """Does it make fiction of what stands around it, as a whole or by its last part: "…, who sang that?"."""
     *_, last = [0, *(found.end() for found in _PART_ENDS.finditer(sentence))]
     parts = [sentence, *([sentence[last:]] if len(sentence) - last >= _SHORTEST_TAIL else [])]
-    return any(_PLAY <= judge(part).play > judge(part).sure for part in dict.fromkeys(parts))
+    return judge(sentence).sure < _SURELY_NO_PLAY and any(
+        _PLAY <= judge(part).play > judge(part).sure for part in dict.fromkeys(parts)
+    )
 
 
 def judge_beginning(sentence: str) -> Judgement:
@@ -59,3 +66,19 @@ def judge_beginning(sentence: str) -> Judgement:
 
 
 _NOTHING = Judgement("identity", 0.0, 0.0)
+
+
+@lru_cache(maxsize=4096)
+def tells(sentence: str) -> frozenset[str]:
+    """What a second classifier finds in the sentence (its corpus: `values_*.tsv`): the present value of the person's
+    own "home", "employer", "name" or "relationship"; or that something of theirs is over ("ended") or holds "again"."""
+    ends = [found.span() for found in _PART_ENDS.finditer(sentence)]
+    parts = zip([0, *(end for _, end in ends)], [*(start for start, _ in ends), len(sentence)], strict=True)
+    classifier = _classifier(_VALUES)
+    whole = classifier.probabilities(sentence)
+    found = {label for label, sure in whole.items() if sure >= _PART_TELLS}
+    for start, end in parts:
+        if end - start >= _SHORTEST and end - start < len(sentence):
+            sure = classifier.probabilities(sentence[start:end])
+            found |= {label for label, each in sure.items() if each >= _PART_TELLS and whole[label] >= _WHOLE_TELLS}
+    return frozenset(found - {"none"})
