@@ -133,7 +133,7 @@ def content(text: str) -> list[str]:
 
 def is_of(end: str, stated: str) -> bool:
     """Is it this statement that `end` says is over (or holds again)? They share half of its words, and not only the
-    first, mostly the verb; each names nothing that the other does not; and whose it is, "my mother's", is the same."""
+    first, mostly the verb; each names nothing that the other does not; and whose it is, "my mum's", is the same."""
     if max(len(end), len(stated)) > LONGEST:
         return False
     over, words = _stems(end), _stems(stated)
@@ -148,8 +148,8 @@ def is_of(end: str, stated: str) -> bool:
 _HALF, _NEARLY_ALL = 0.5, 0.8
 _JOINED = re.compile(r"\b(?:and|und|et|y|e|og|och|en|i|и)\b|[和跟と]", re.IGNORECASE)
 _WHOSE = re.compile(
-    r"(?:il |la |o |a )?(?:my|our|mein\w*|unser\w*|mon|ma|mes|notre|nos|mis?|mi[oa]|meu|minha|mijn|onze?|min|mitt|mina"
-    r"|мо[йяи]|mój|moja)\b"
+    r"(?:il |la |o |a )?(?:my|our|mein\w*|unser\w*|mon|ma|mes|notre|nos|mis?|mi[oa]|meu|minha|mijn|onze?|min|mitt"
+    r"|mina|мо[йяи]|mój|moja)\b"
     r"|[我私](?=[\u4e00-\u9fff]{1,2}(?:住|在|不|的|は|が))",
     re.IGNORECASE,
 )

@@ -71,7 +71,7 @@ _NOTHING = Judgement("identity", 0.0, 0.0)
 @lru_cache(maxsize=4096)
 def tells(sentence: str) -> frozenset[str]:
     """What a second classifier finds in the sentence (its corpus: `values_*.tsv`): the present value of the person's
-    own "home", "employer", "name" or "relationship"; or that something of theirs is over ("ended") or holds "again"."""
+    own "home", "employer", "name" or "relationship"; or that something is over ("ended") or holds "again"."""
     ends = [found.span() for found in _PART_ENDS.finditer(sentence)]
     parts = zip([0, *(end for _, end in ends)], [*(start for start, _ in ends), len(sentence)], strict=True)
     classifier = _classifier(_VALUES)
