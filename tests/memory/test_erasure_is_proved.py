@@ -19,6 +19,7 @@ from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
 from rememberd.storage.sqlite.queue import SqliteQueue
 from rememberd.storage.sqlite.receipts import SqliteReceipts
+from rememberd.storage.sqlite.tool_files import SqliteToolFiles
 from rememberd.storage.sqlite.usage import SqliteUsage
 from rememberd.types import Memory, Space
 from tests.support.fake_model import FakeModel
@@ -142,7 +143,7 @@ async def test_a_writer_killed_at_its_last_step_leaves_nothing(queue: SqliteQueu
     store, embedder = MemoryStoreFake(), EmbedderFake()
     receipts, block_cache = SqliteReceipts(queue.database), SqliteBlockCache(queue.database)
     extraction_queue = SqliteExtractionQueue(queue.database, idle_ms=0)
-    rest = FileSpool(tmp_path / "spool"), SqliteUsage(queue.database)
+    rest = FileSpool(tmp_path / "spool"), SqliteUsage(queue.database), SqliteToolFiles(queue.database)
     await queue.put(turn("t1", at=1_000))
     await queue.claim(1)
     await erase("ada", 2_000, queue, extraction_queue, store, receipts, block_cache, *rest)

@@ -327,8 +327,8 @@ async def test_an_erasure_during_the_decision_wins(rig: ExtractionRig, judge: Ju
     while not judge.questions:
         await asyncio.sleep(0.01)
     spool = FileSpool(rig.database.path.parent / "spool")
-    queues, rest = (rig.queue, rig.extraction_queue), (spool, rig.usage)
-    await erase("ada", rig.clock.now, *queues, rig.store, rig.receipts, rig.block_cache, *rest)
+    queues, rest = (rig.queue, rig.extraction_queue), (rig.usage, rig.tool_files)
+    await erase("ada", rig.clock.now, *queues, rig.store, rig.receipts, rig.block_cache, spool, *rest)
     await step
     await rig.drain()
     assert rig.store.memories(ADA) == []

@@ -357,8 +357,8 @@ async def test_an_answer_that_comes_after_the_erasure_is_not_written(
 
 async def _erase(rig: ExtractionRig) -> None:
     spool = FileSpool(rig.database.path.parent / "spool")
-    queues, rest = (rig.queue, rig.extraction_queue), (spool, rig.usage)
-    await erase("ada", rig.clock.now, *queues, rig.store, rig.receipts, rig.block_cache, *rest)
+    queues, rest = (rig.queue, rig.extraction_queue), (rig.usage, rig.tool_files)
+    await erase("ada", rig.clock.now, *queues, rig.store, rig.receipts, rig.block_cache, spool, *rest)
 
 
 class ErasingStore(MemoryStoreFake):

@@ -61,9 +61,11 @@ def memory_api(rig: Rig, folder: Path) -> httpx.AsyncClient:
         rig.receipts,
         FileSpool(folder / "spool"),
         rig.usage,
+        rig.tool_files,
         2**20,
     )
-    files, batches = MemoryFiles(caller, writes, rig.receipts, 2**20), MemoryBatches(caller, writes, 2**20)
+    files = MemoryFiles(caller, writes, rig.receipts, rig.tool_files, 2**20)
+    batches = MemoryBatches(caller, writes, 2**20)
     api.caller.auth.replace_made_keys({}, ever_made=False)
     routes = [
         Route("/v1/memories", api.add, methods=["POST"]),

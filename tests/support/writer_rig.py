@@ -13,6 +13,7 @@ from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.queue import SqliteQueue
 from rememberd.storage.sqlite.receipts import SqliteReceipts
+from rememberd.storage.sqlite.tool_files import SqliteToolFiles
 from rememberd.storage.sqlite.usage import SqliteUsage
 from rememberd.types import Fact, Space, Turn
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
@@ -36,6 +37,7 @@ class Rig:
         self.queue = SqliteQueue(self.database, clock=self.clock)
         self.receipts, self.block_cache = SqliteReceipts(self.database), SqliteBlockCache(self.database)
         self.usage = SqliteUsage(self.database)
+        self.tool_files = SqliteToolFiles(self.database)
         self.store, self.embedder = MemoryStoreFake(), EmbedderFake()
         self.extractors = [Sentences()] if extractors is None else extractors
 

@@ -35,6 +35,8 @@ _ACTIONS = {
     "POST /v1/memories/search": "search",
     "GET /v1/memories/export": "export",
     "POST /v1/memories/import": "import",
+    "GET /v1/memories/files": "files.list",
+    "POST /v1/memories/files": "files.command",
     "POST /v1/memories/preview": "preview",
     "GET /v1/memories/stats": "stats",
     "PUT /v1/memories/settings": "settings",

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from io import BytesIO
 from typing import Any, NamedTuple
 
+from rememberd.api.memory_tool_commands import Files, ToolError, path_from, text_from
 from rememberd.api.serializers import memory_from, turn_from
 from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
@@ -15,13 +16,15 @@ _BATCH = 50  # lines
 
 
 class Batch(NamedTuple):
-    """`memories` with the ids that their lines gave; `errors` as the answer lists them; the numbers of the lines."""
+    """`memories` with the ids that their lines gave; `errors` as the answer lists them; the numbers of the lines;
+    `files` of the memory tool."""
 
     memories: list[tuple[str, Memory]]
     turns: list[Turn]
     errors: list[dict[str, Any]]
     memory_lines: list[int]
     turn_lines: list[int]
+    files: Files
 
 
 def numbered_lines(raw: bytes) -> Iterator[tuple[int, bytes]]:
@@ -33,16 +36,20 @@ def read_lines(
     lines: Iterator[tuple[int, bytes]], space: Space, now: Millis, redact_too: Collection[str]
 ) -> Batch | None:
     """The next batch; None at the end. Reads every word of it, so call it in a thread."""
-    batch, last = Batch([], [], [], [], []), 0
+    batch, last = Batch([], [], [], [], [], {}), 0
     for last, (number, line) in enumerate(lines, 1):
         try:
             fields = json_body.parse(line)
-            if "user" in fields:
+            if fields.get("object") == "memory.file":
+                batch.files[path_from(fields)] = text_from(fields, "text")
+            elif "user" in fields:
                 batch.turns.append(turn_from(fields, space, now))
                 batch.turn_lines.append(number)
             else:
                 batch.memories.append((str(fields.get("id") or ""), memory_from(fields, space, now, redact_too)))
                 batch.memory_lines.append(number)
+        except ToolError as error:
+            batch.errors.append({"line": number, "message": str(error)})
         except RequestError as error:
             batch.errors.append({"line": number, "message": error.message})
         if last == _BATCH:

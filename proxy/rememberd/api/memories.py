@@ -36,7 +36,7 @@ from rememberd.memory.learn.forget import forget, related
 from rememberd.memory.learn.rules.extract import slot_of
 from rememberd.memory.recall.recall import Recall
 from rememberd.memory.safety.quarantine import injection_reason
-from rememberd.ports import ExtractionQueue, ReceiptStore, Spool
+from rememberd.ports import ExtractionQueue, ReceiptStore, Spool, ToolFileStore
 from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import NEVER, Kind, Memory, Millis, Space
 
@@ -57,12 +57,14 @@ class Memories:
         receipts: ReceiptStore,
         spool: Spool,
         usage: UsageStore,
+        tool_files: ToolFileStore,
         max_body_bytes: int,
         redact_too: tuple[str, ...] = (),
     ) -> None:
         self.caller, self.writes, self.recall = caller, writes, recall
         self.store, self.embedder, self.block_cache = writes.store, writes.embedder, writes.block_cache
         self.extraction_queue, self.receipts, self.spool, self.usage = extraction_queue, receipts, spool, usage
+        self.tool_files = tool_files
         self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
 
     async def page(self, request: Request) -> Response:
@@ -208,6 +210,7 @@ class Memories:
             self.block_cache,
             self.spool,
             self.usage,
+            self.tool_files,
         )
 
     async def _one(self, request: Request, space: Space) -> Memory:

@@ -21,7 +21,9 @@ from rememberd.api.dependencies import CallerResolver
 from rememberd.api.import_preview import foresee_batch
 from rememberd.api.import_turns import enqueue_import
 from rememberd.api.import_undo import record, undo
-from rememberd.api.imported_lines import numbered_lines, read_lines
+from rememberd.api.imported_lines import Batch, numbered_lines, read_lines
+from rememberd.api.memory_tool import change, lines, read
+from rememberd.api.memory_tool_commands import Files, ToolError
 from rememberd.api.memory_writes import MemoryWrites
 from rememberd.api.serializers import memory_json, rfc3339
 from rememberd.errors import RequestError
@@ -30,7 +32,7 @@ from rememberd.http.responses import json_response
 from rememberd.memory.importers import mem_bundle, pam
 from rememberd.memory.importers.files import FORMATS, opened
 from rememberd.memory.importers.records import BadFile
-from rememberd.ports import ReceiptStore
+from rememberd.ports import ReceiptStore, ToolFileStore
 from rememberd.types import Memory, Millis, Space, Turn
 
 _PAGE = 100
@@ -44,10 +46,11 @@ class MemoryFiles:
         caller: CallerResolver,
         writes: MemoryWrites,
         receipts: ReceiptStore,
+        tool_files: ToolFileStore,
         max_body_bytes: int,
         redact_too: tuple[str, ...] = (),
     ) -> None:
-        self.caller, self.writes, self.receipts = caller, writes, receipts
+        self.caller, self.writes, self.receipts, self.tool_files = caller, writes, receipts, tool_files
         self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
 
     async def read(self, request: Request) -> Response:
@@ -71,9 +74,9 @@ class MemoryFiles:
         turns: list[Turn] = []
         foreseen: list[dict[str, Any]] = []
         added: list[str] = []
-        merged = 0
-        lines, dry_run, import_id = numbered_lines(raw), _flag(request, "dry_run"), _import_id(request)
-        while batch := await asyncio.to_thread(read_lines, lines, space, now, self.redact_too):
+        merged = files = 0
+        entries, dry_run, import_id = numbered_lines(raw), _flag(request, "dry_run"), _import_id(request)
+        while batch := await asyncio.to_thread(read_lines, entries, space, now, self.redact_too):
             errors += batch.errors
             turns += batch.turns
             known = await self._known(space, [id for id, _ in batch.memories])
@@ -83,7 +86,8 @@ class MemoryFiles:
             outcome = await self.writes.merge(space, [each for id, each in batch.memories if id not in known], now)
             added += outcome.added
             merged += len(batch.memories) - len(outcome.added)
-        if errors and not len(added) + merged + len(turns) + len(foreseen):
+            files += await self._import_files(space, batch, now, errors)
+        if errors and not len(added) + merged + len(turns) + len(foreseen) + files:
             raise RequestError(400, "invalid_import", f"line {errors[0]['line']}: {errors[0]['message']}")
         if dry_run:
             return json_response({"object": "memories.import_preview", "data": foreseen, "errors": errors})
@@ -115,7 +119,8 @@ class MemoryFiles:
         pages = self._pages(space)
         first = await anext(pages)  # a store that is away is told by the status
         if form == "ndjson":
-            return StreamingResponse(_ndjson(request, first, pages), media_type="application/x-ndjson")
+            files = await read(self.tool_files, space)
+            return StreamingResponse(_ndjson(request, first, pages, files), media_type="application/x-ndjson")
         memories = [memory_json(each) for each in first]
         async for page in pages:
             memories += [memory_json(each) for each in page]
@@ -124,6 +129,19 @@ class MemoryFiles:
         if form == "pam":
             return Response(pam.document(memories, space.user, at, __version__), media_type="application/json")
         return Response(mem_bundle.archive(memories, at, __version__), media_type="application/zip")
+
+    async def _import_files(self, space: Space, batch: Batch, began: Millis, errors: list[dict[str, Any]]) -> int:
+        """Adds those whose path is free. Returns how many files were read."""
+
+        def add(files: Files) -> str:
+            files |= {path: text for path, text in batch.files.items() if path not in files}
+            return ""
+
+        try:
+            await change(self.tool_files, space, began, add, self.redact_too)
+        except ToolError as error:
+            errors.append({"line": 0, "message": str(error)})
+        return len(batch.files)
 
     async def _known(self, space: Space, ids: list[str]) -> set[str]:
         """A line with the id of a memory that is here, or was deleted here, is of an export of this user's own: it
@@ -160,7 +178,9 @@ def _lines_of(raw: bytes, suffix: str, wanted: str) -> Iterator[bytes]:
     yield orjson.dumps({"read": told}) + b"\n"
 
 
-async def _ndjson(request: Request, page: list[Memory], pages: AsyncIterator[list[Memory]]) -> AsyncIterator[bytes]:
+async def _ndjson(
+    request: Request, page: list[Memory], pages: AsyncIterator[list[Memory]], files: Files
+) -> AsyncIterator[bytes]:
     count = 0
     while True:
         count += len(page)
@@ -170,7 +190,9 @@ async def _ndjson(request: Request, page: list[Memory], pages: AsyncIterator[lis
         try:
             page = await anext(pages)
         except StopAsyncIteration:
-            return
+            break
+    for file in lines(files):
+        yield orjson.dumps(file) + b"\n"
 
 
 def _bad_format(known: Sequence[str]) -> RequestError:

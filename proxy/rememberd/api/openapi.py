@@ -187,6 +187,14 @@ PATHS: dict[str, Schema] = {
         "parameters": [_ID],
         "delete": _operation("undo an import as a whole", _object({"deleted": _COUNT, "reopened": _COUNT})),
     },
+    "/v1/memories/files": {
+        "get": _operation("the memory tool's files, with their text", _object({"data": _list({"type": "object"})})),
+        "post": _operation(
+            "run a command of Anthropic's memory tool (memory_20250818): the tool's input to its result",
+            _object({"object": {"const": "memory.tool_result"}, "content": _TEXT, "is_error": _FLAG}),
+            body=_object({"command": {"enum": ["view", "create", "str_replace", "insert", "delete", "rename"]}}),
+        ),
+    },
     "/v1/memories/preview": {
         "post": _operation(
             "what a message would recall",

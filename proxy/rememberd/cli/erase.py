@@ -109,6 +109,7 @@ async def _erase(settings: Settings, seal: Encryption, store: MemoryStore, user:
             records.block_cache,
             records.spool,
             records.usage,
+            records.tool_files,
         )
         await store.flush()
     finally:

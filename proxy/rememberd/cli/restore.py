@@ -19,6 +19,7 @@ from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
 from rememberd.storage.sqlite.keyring import SqliteKeyring
 from rememberd.storage.sqlite.queue import SqliteQueue
 from rememberd.storage.sqlite.receipts import SqliteReceipts
+from rememberd.storage.sqlite.tool_files import SqliteToolFiles
 from rememberd.storage.sqlite.usage import SqliteUsage
 
 EXAMPLES = """\
@@ -122,11 +123,13 @@ async def _erase_again(folder: Path, marks: Marks) -> int:
     if (folder / "queue.db").exists():
         database = Database(folder / "queue.db")
         parts = SqliteQueue(database), SqliteExtractionQueue(database, idle_ms=0), SqliteReceipts(database)
+        files = SqliteToolFiles(database)
         usage = SqliteUsage(database)
         for user, at in marks.items():
             for part in parts:
                 await part.erase(user, at)
             await usage.erase(user)
+            await files.erase(user, at)
         await database.close()
     if (folder / "keyring.db").exists():
         keyring = SqliteKeyring(Database(folder / "keyring.db"))

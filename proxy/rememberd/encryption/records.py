@@ -1,4 +1,4 @@
-"""Seals receipts and cached blocks before they are stored."""
+"""Seals receipts, cached blocks and the memory tool's files before they are stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import replace
 from rememberd.encryption.cipher import Cipher, DecryptionError
 from rememberd.encryption.keyring import Keyring
 from rememberd.encryption.queue import UNREADABLE
-from rememberd.ports import BlockCache, ReceiptStore
+from rememberd.errors import QueueUnavailable
+from rememberd.ports import BlockCache, ReceiptStore, ToolFileStore
 from rememberd.types import Millis, Receipt, Space
 
 log = logging.getLogger("rememberd.sealed")
@@ -116,6 +117,30 @@ class SealedBlockCache:
 
     async def expire(self, older_than: Millis) -> int:
         return await self.block_cache.expire(older_than)
+
+
+class SealedToolFiles:
+    """Raises `QueueUnavailable` for files that cannot be decrypted, so that nobody overwrites them."""
+
+    def __init__(self, files: ToolFileStore, keyring: Keyring) -> None:
+        self.files, self.keyring = files, keyring
+
+    async def get(self, space: Space) -> tuple[int, bytes]:
+        cipher = await self.keyring.known(space.user)
+        version, body = await self.files.get(self.keyring.space(space))
+        if cipher is None or not body:
+            return version, b""
+        try:
+            return version, cipher.open(body, f"files {space.scope}")
+        except DecryptionError as error:
+            raise QueueUnavailable(f"the memory tool's files cannot be decrypted: {error}") from error
+
+    async def put(self, space: Space, version: int, body: bytes, *, at: Millis) -> bool:
+        sealed = (await self.keyring.own(space.user)).seal(body, f"files {space.scope}")
+        return await self.files.put(self.keyring.space(space), version, sealed, at=at)
+
+    async def erase(self, user: str, at: Millis) -> None:
+        await self.files.erase(self.keyring.owner(user), at)
 
 
 def _sealed(cipher: Cipher, ids: Sequence[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rememberd.ports import BlockCache, ExtractionQueue, MemoryStore, ReceiptStore, Spool, TurnQueue
+from rememberd.ports import BlockCache, ExtractionQueue, MemoryStore, ReceiptStore, Spool, ToolFileStore, TurnQueue
 from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import Memory, Millis, Space
 
@@ -21,6 +21,7 @@ async def erase(
     block_cache: BlockCache,
     spool: Spool,
     usage: UsageStore,
+    tool_files: ToolFileStore,
 ) -> int:
     """Everything of this user that began at or before `at`, in every scope. Returns the number of memories. Raises
     `MemoryUnavailable`: then it is to be done again.
@@ -34,6 +35,7 @@ async def erase(
     await receipts.erase(user, at)
     await block_cache.erase(user)
     await usage.erase(user)
+    await tool_files.erase(user, at)
     return erased
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from rememberd.ports.models import Embedder, Extractor, Reply, Upstream
 from rememberd.ports.queues import ExtractionQueue, Spool, TurnQueue
-from rememberd.ports.stores import BlockCache, MemoryStore, OwnedObjects, PauseStore, ReceiptStore
+from rememberd.ports.stores import BlockCache, MemoryStore, OwnedObjects, PauseStore, ReceiptStore, ToolFileStore
 
 __all__ = [
     "BlockCache",
@@ -18,6 +18,7 @@ __all__ = [
     "ReceiptStore",
     "Reply",
     "Spool",
+    "ToolFileStore",
     "TurnQueue",
     "Upstream",
 ]

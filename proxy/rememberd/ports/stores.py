@@ -154,3 +154,17 @@ class OwnedObjects(Protocol):
         """Kept for 30 days."""
 
     async def known(self, key: bytes) -> bool: ...
+
+
+class ToolFileStore(Protocol):
+    """The files of Anthropic's memory tool: one JSON text for each space. Every method raises `QueueUnavailable`."""
+
+    async def get(self, space: Space) -> tuple[int, bytes]:
+        """The version and the text; 0 and nothing if there is none."""
+
+    async def put(self, space: Space, version: int, body: bytes, *, at: Millis) -> bool:
+        """Replace that version. False, and nothing is stored, if there is another version by now, or if the user was
+        erased at `at` or later."""
+
+    async def erase(self, user: str, at: Millis) -> None:
+        """Drop the user's files in every scope, and refuse changes that began at or before `at`."""

@@ -27,6 +27,7 @@ from rememberd.api.memory_batches import MemoryBatches
 from rememberd.api.memory_files import MemoryFiles
 from rememberd.api.memory_review import MemoryReview
 from rememberd.api.memory_stats import MemoryStats
+from rememberd.api.memory_tool import MemoryTool
 from rememberd.api.memory_writes import MemoryWrites
 from rememberd.api.models import Models
 from rememberd.api.ollama import OllamaApi
@@ -195,6 +196,7 @@ def _handlers(parts: Parts) -> Handlers:
         queues.receipts,
         queues.spool,
         queues.usage,
+        queues.tool_files,
         max_body_bytes,
         redact_too,
     )
@@ -213,7 +215,7 @@ def _handlers(parts: Parts) -> Handlers:
         ollama=OllamaApi(auth=auth, catalog=catalog, upstream=parts.upstream, models=models, limit=max_body_bytes),
         memories=memories,
         batches=MemoryBatches(caller, writes, max_body_bytes, redact_too),
-        files=MemoryFiles(caller, writes, queues.receipts, max_body_bytes, redact_too),
+        files=MemoryFiles(caller, writes, queues.receipts, queues.tool_files, max_body_bytes, redact_too),
         stats=MemoryStats(
             caller,
             store,
@@ -223,6 +225,7 @@ def _handlers(parts: Parts) -> Handlers:
             max_body_bytes,
             parts.settings.memory.time_zone,
         ),
+        tool=MemoryTool(caller, queues.tool_files, queues.pauses, max_body_bytes, redact_too),
         review=MemoryReview(caller, store, queues.receipts),
         receipts=ReceiptApi(caller, queues.receipts, store),
         admin=Admin(auth, parts.keys, parts.watcher, store, memories.erase_user),

@@ -14,12 +14,21 @@ from rememberd.encryption.keyring import Keyring, Keys, plaintext_error
 from rememberd.encryption.master_key import masters
 from rememberd.encryption.pauses import SealedPauses
 from rememberd.encryption.queue import SealedQueue
-from rememberd.encryption.records import SealedBlockCache, SealedReceipts
+from rememberd.encryption.records import SealedBlockCache, SealedReceipts, SealedToolFiles
 from rememberd.encryption.spool import SealedSpool
 from rememberd.encryption.store import SealedStore
 from rememberd.encryption.usage import SealedUsage
 from rememberd.errors import ConfigError, QueueUnavailable, StoreUnavailable
-from rememberd.ports import BlockCache, ExtractionQueue, MemoryStore, PauseStore, ReceiptStore, Spool, TurnQueue
+from rememberd.ports import (
+    BlockCache,
+    ExtractionQueue,
+    MemoryStore,
+    PauseStore,
+    ReceiptStore,
+    Spool,
+    ToolFileStore,
+    TurnQueue,
+)
 from rememberd.settings.schema import Settings
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.keyring import SqliteKeyring, file_of
@@ -58,6 +67,9 @@ class Encryption:
 
     def spool(self, spool: Spool) -> Spool:
         return SealedSpool(spool, self.keyring) if self.keyring else spool
+
+    def tool_files(self, files: ToolFileStore) -> ToolFileStore:
+        return SealedToolFiles(files, self.keyring) if self.keyring else files
 
     def usage(self, usage: UsageStore) -> UsageStore:
         return SealedUsage(usage, self.keyring) if self.keyring else usage

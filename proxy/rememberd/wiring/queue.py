@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rememberd.ports import BlockCache, ExtractionQueue, OwnedObjects, PauseStore, ReceiptStore, Spool, TurnQueue
+from rememberd.ports import (
+    BlockCache,
+    ExtractionQueue,
+    OwnedObjects,
+    PauseStore,
+    ReceiptStore,
+    Spool,
+    ToolFileStore,
+    TurnQueue,
+)
 from rememberd.settings.schema import Settings
 from rememberd.storage.spool import FileSpool
 from rememberd.storage.sqlite.block_cache import SqliteBlockCache
@@ -15,6 +24,7 @@ from rememberd.storage.sqlite.owned_objects import SqliteOwnedObjects
 from rememberd.storage.sqlite.pauses import SqlitePauses
 from rememberd.storage.sqlite.queue import SqliteQueue
 from rememberd.storage.sqlite.receipts import SqliteReceipts
+from rememberd.storage.sqlite.tool_files import SqliteToolFiles
 from rememberd.storage.sqlite.usage import SqliteUsage
 from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import Millis
@@ -34,6 +44,7 @@ class QueueBundle:
     spool: Spool
     owned: OwnedObjects
     usage: UsageStore
+    tool_files: ToolFileStore
     file: SqliteQueue | None = None
 
 
@@ -49,6 +60,7 @@ def open_queue(settings: Settings, seal: Encryption, *, read_only: bool = False)
         seal.spool(bare.spool),
         bare.owned,
         seal.usage(bare.usage),
+        seal.tool_files(bare.tool_files),
         bare.file,
     )
 
@@ -69,6 +81,7 @@ def _in_sqlite(settings: Settings, read_only: bool) -> QueueBundle:
         FileSpool(spool_of(settings.data_path)),
         SqliteOwnedObjects(database),
         SqliteUsage(database),
+        SqliteToolFiles(database),
         queue,
     )
 
@@ -78,7 +91,13 @@ def _in_redis(settings: Settings) -> QueueBundle:
     from rememberd.storage.redis.client import RedisClient
     from rememberd.storage.redis.extraction_queue import RedisExtractionQueue
     from rememberd.storage.redis.queue import RedisQueue
-    from rememberd.storage.redis.records import RedisBlockCache, RedisOwnedObjects, RedisPauses, RedisReceipts
+    from rememberd.storage.redis.records import (
+        RedisBlockCache,
+        RedisOwnedObjects,
+        RedisPauses,
+        RedisReceipts,
+        RedisToolFiles,
+    )
     from rememberd.storage.redis.usage import RedisUsage
 
     # A third of the deadline: a chat makes up to three of these look-ups.
@@ -93,6 +112,7 @@ def _in_redis(settings: Settings) -> QueueBundle:
         FileSpool(spool_of(settings.data_path)),
         RedisOwnedObjects(shared),
         RedisUsage(shared),
+        RedisToolFiles(shared),
     )
 
 

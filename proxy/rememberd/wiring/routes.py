@@ -16,6 +16,7 @@ from rememberd.api.memory_batches import MemoryBatches
 from rememberd.api.memory_files import MemoryFiles
 from rememberd.api.memory_review import MemoryReview
 from rememberd.api.memory_stats import MemoryStats
+from rememberd.api.memory_tool import MemoryTool
 from rememberd.api.models import Models
 from rememberd.api.ollama import OllamaApi
 from rememberd.api.page import Page
@@ -37,6 +38,7 @@ class Handlers(NamedTuple):
     batches: MemoryBatches
     files: MemoryFiles
     stats: MemoryStats
+    tool: MemoryTool
     review: MemoryReview
     receipts: ReceiptApi
     admin: Admin
@@ -68,6 +70,8 @@ def routes(to: Handlers) -> list[Route]:
         Route("/v1/memories/import", to.files.import_, methods=POST),
         Route("/v1/memories/import/read", to.files.read, methods=POST),
         Route("/v1/memories/imports/{id}", to.files.undo, methods=DELETE),
+        Route("/v1/memories/files", to.tool.list, methods=GET),
+        Route("/v1/memories/files", to.tool.run, methods=POST),
         Route("/v1/memories/preview", to.stats.preview, methods=POST),
         Route("/v1/memories/stats", to.stats.stats, methods=GET),
         Route("/v1/memories/settings", to.stats.settings, methods=GET),

@@ -1,4 +1,4 @@
--- Receipts, frozen blocks and pauses, one operation at a time: ARGV = operation, now, values…
+-- Receipts, frozen blocks, pauses and the memory tool's files, one operation at a time: ARGV = operation, now, values…
 --
 -- receipt:ID          hash: user scope at turn body write, written (ids, a line each)
 -- receipts            sorted set of ids by time; receipts:USER the same of one user
@@ -7,6 +7,7 @@
 --                     that was made before it is not taken in any more
 -- blocks:USER         hash: block (scope and key) to version:value
 -- frozen              sorted set of user and block by time
+-- files:USER          hash: scope to version:body
 -- owned:DIGEST        empty: an object that a provider stores for a user
 -- paused              set of users, paused:USER set of scopes; the queue reads both;  erased  hash of the queue: user to time
 
@@ -164,6 +165,23 @@ function operations.resume(user, scope)
   if scope ~= '' then return call('SREM', key('paused', user), scope) end
   call('DEL', key('paused', user))
   return call('SREM', PAUSED, user)
+end
+
+function operations.get_files(user, scope) return call('HGET', key('files', user), scope) end
+
+function operations.put_files(user, scope, version, body, at)
+  local erased = call('HGET', ERASED, user)
+  if erased and tonumber(erased) >= tonumber(at) then return 0 end
+  local before = call('HGET', key('files', user), scope)
+  if (before and before:match('^%d+') or '0') ~= version then return 0 end
+  call('HSET', key('files', user), scope, (version + 1) .. ':' .. body)
+  return 1
+end
+
+function operations.erase_files(user, at)
+  local erased = call('HGET', ERASED, user)
+  if not erased or tonumber(erased) < tonumber(at) then call('HSET', ERASED, user, at) end
+  return call('DEL', key('files', user))
 end
 
 function operations.own(digest, seconds) return call('SET', key('owned', digest), '', 'EX', seconds) end

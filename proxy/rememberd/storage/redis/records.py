@@ -1,4 +1,5 @@
-"""Receipts, frozen blocks and pauses in Redis, beside the queue: shared by the web processes of all hosts."""
+"""Receipts, frozen blocks, pauses and the memory tool's files in Redis, beside the queue: shared by the web processes
+of all hosts."""
 
 from __future__ import annotations
 
@@ -95,6 +96,23 @@ class RedisPauses:
 
     async def resume(self, space: Space) -> None:
         await self._run("resume", *space)
+
+
+class RedisToolFiles:
+    """A `ToolFileStore`."""
+
+    def __init__(self, shared: RedisClient) -> None:
+        self._run = shared.script(_SCRIPT)
+
+    async def get(self, space: Space) -> tuple[int, bytes]:
+        version, _, body = (await self._run("get_files", *space) or b"0:").partition(b":")
+        return int(version), body
+
+    async def put(self, space: Space, version: int, body: bytes, *, at: Millis) -> bool:
+        return bool(await self._run("put_files", *space, version, body, at))
+
+    async def erase(self, user: str, at: Millis) -> None:
+        await self._run("erase_files", user, at)
 
 
 class RedisOwnedObjects:
