@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rememberd.errors import StoreUnavailable
 from rememberd.settings.schema import Store
 from rememberd.storage.changes import Change, ChangeLog, LocalChangeLog, Removal
+from rememberd.storage.qdrant import put_batches, removals
 from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.storage.redis.changes import RedisChangeLog
 from rememberd.storage.redis.client import RedisClient
@@ -170,6 +173,86 @@ async def test_an_erasure_is_in_force_while_the_server_cannot_make_it(
         assert await listed(stranger, ANN) == ["new"]
         await stranger.close()
         assert await recallable(one, ANN) == {"new"}
+
+
+LATE = Faults(delay=1.5, paths="PUT .*/points$|POST .*/points/delete")
+
+
+async def late(cluster: QdrantDouble, work: Awaitable[Any]) -> None:
+    """Make `work` while every node hangs, and give it up; the nodes make it late, when `arrived` says so."""
+    cluster.faults, before = LATE, len(cluster.requests)
+    doing = asyncio.ensure_future(work)
+    async with asyncio.timeout(30):
+        while not any(re.search(LATE.paths, what) for what, _ in cluster.requests[before:]):
+            await asyncio.sleep(0.01)
+    doing.cancel()
+    await asyncio.gather(doing, return_exceptions=True)
+    cluster.faults = Faults()
+
+
+async def arrived(cluster: QdrantDouble) -> None:
+    async with asyncio.timeout(30):
+        while cluster.under_way:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_write_that_is_made_late_undoes_nothing(cluster: QdrantDouble) -> None:
+    """Neither a newer edit, nor a change of privacy, nor a deletion, nor what was told again after one. `stranger` is
+    a process that knows of no changes: it shows what really lies there."""
+    store = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
+    await store.put(ANN, [point(id_) for id_ in EVERYTHING])
+    await store.delete(ANN, ["m3"], at=NOW + 1)
+    older: list[Callable[[], Awaitable[Any]]] = [
+        lambda: store.put(ANN, [point("m0", "an old text", updated_at=NOW + 1)]),
+        lambda: store.put(ANN, [point("m1")]),
+        lambda: store.put(ANN, [point("m2", "an old text", updated_at=NOW + 1)]),
+        lambda: store.put(ANN, [point("m3", "told again", updated_at=NOW + 2)]),
+        lambda: store.removals.delete(Removal("", *ANN, ["m4"], NOW + 1)),
+    ]
+    for work in older:
+        await late(cluster, work())
+    await store._batches.close()
+    await store.put(ANN, [point("m0", "the new text", updated_at=NOW + 3), point("m1", private=True)])
+    await store.delete(ANN, ["m2", "m3"], at=NOW + 3)
+    await store.put(ANN, [point("m4", "told again", updated_at=NOW + 3)])
+    await arrived(cluster)
+    stranger = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
+    found = {memory.id: memory for memory in await stranger.get(ANN, EVERYTHING)}
+    assert {id_: memory.text for id_, memory in found.items()} == {
+        "m0": "the new text", "m1": point("m1").memory.text, "m4": "told again", "m5": point("m5").memory.text
+    }  # fmt: skip
+    assert found["m1"].private
+    await store.close()
+    await stranger.close()
+
+
+async def test_an_erasure_that_is_made_late_takes_nothing_told_since(cluster: QdrantDouble) -> None:
+    """Although it has the same id."""
+    store = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
+    await store.put(ANN, [point("m0"), point("m1")])
+    await late(cluster, store.erase("ann"))
+    await store.put(ANN, [point("m0", "told again", updated_at=NOW + 1)])
+    await arrived(cluster)
+    stranger = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
+    assert "told again" in [memory.text for memory in await stranger.get(ANN, EVERYTHING)]
+    await store.close()
+    await stranger.close()
+
+
+async def test_a_clock_that_is_set_back_loses_no_write(
+    cluster: QdrantDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stamp of a write is above that of what it replaces, and a deletion's too."""
+    store = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
+    await store.put(ANN, [point("m0"), point("m1")])
+    for module in (put_batches, removals):
+        monkeypatch.setattr(module, "now_us", lambda: 0)
+    await store.put(ANN, [point("m0", "the new text", updated_at=NOW + 1)])
+    await store.delete(ANN, ["m1"], at=NOW + 1)
+    stranger = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
+    assert [memory.text for memory in await stranger.get(ANN, ["m0", "m1"])] == ["the new text"]
+    await store.close()
+    await stranger.close()
 
 
 async def test_without_the_log_a_deletion_is_made_at_once_or_fails(cluster: QdrantDouble, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ async def test_the_collection_is_made_for_many_users(qdrant: QdrantDouble) -> No
     }
     assert indexed["space"]["is_tenant"] is True
     fields = {"space", "buried", "user_id", "kind", "slot", "pinned", "until", "order", "standing", "names"}
-    assert set(indexed) == fields
+    assert set(indexed) == fields | {"written_at"}
 
 
 async def test_a_creation_cut_short_is_completed(qdrant: QdrantDouble, store: QdrantStore) -> None:
@@ -278,7 +278,7 @@ def _chat_through_an_outage(
         assert not [line for line in proxy.log if "qd-s3cret" in line]
 
 
-async def test_the_memory_api_tells_no_address(tmp_path: Path, upstream: FakeModel, qdrant: QdrantDouble) -> None:
+async def test_no_answer_tells_an_address(tmp_path: Path, upstream: FakeModel, qdrant: QdrantDouble) -> None:
     """Whoever has a key learns that it may be tried again; the log says where and why."""
     await asyncio.to_thread(_ask_while_away, tmp_path, upstream, qdrant)
 
@@ -291,6 +291,9 @@ def _ask_while_away(tmp_path: Path, upstream: FakeModel, qdrant: QdrantDouble) -
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "memory_unavailable")
             assert "127.0.0.1" not in answer.text
             assert "try again" in answer.text
+        ready = httpx.get(f"{proxy.url}/health/ready")
+        assert (ready.status_code, ready.json()["parts"]["store"]) == (503, "unavailable: see the log of the proxy")
+        eventually(lambda: any(qdrant.url in line and "not ready: store" in line for line in proxy.log))
         eventually(lambda: any(qdrant.url in line and "memory is unavailable" in line for line in proxy.log))
         qdrant.faults = Faults()
 
@@ -374,7 +377,9 @@ async def test_no_answer_holds_all_of_anything(
     limits = [body.get("limit", 0) for _, body in qdrant.requests[before:] if body]
     assert max(limits) <= 7
     assert not any("facet" in what for what, _ in qdrant.requests)
-    deleted = [len(body["points"]) for what, body in qdrant.requests if what.endswith("points/delete")]
+    deleted = [
+        len(body["filter"]["must"][0]["has_id"]) for what, body in qdrant.requests if what.endswith("points/delete")
+    ]
     assert sum(deleted) == 10
     assert max(deleted) <= 7
 

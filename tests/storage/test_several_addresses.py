@@ -177,3 +177,39 @@ async def test_a_node_that_is_back_is_used_when_it_has_settled(
     await reached(cluster, store, 10)
     assert ill.asked == asked
     await store.close()
+
+
+async def test_a_node_that_was_away_answers_no_listing_because_another_is_slow(cluster: QdrantDouble) -> None:
+    """It may have an old state, on which a new fact would not replace the old one. The slow node is in step: it stays
+    in use, and does not have to settle."""
+    store = server_store(Store(cluster.url), Four())
+    await store.put(ANN, [point("a")])
+    up, *away = store.connection.nodes.all
+    for node in away:
+        node.leave_out()
+        cluster.nodes[[each.url for each in cluster.nodes].index(node.where)].lags = True
+    await store.put(ANN, [point("b")])
+    slow = cluster.nodes[[each.url for each in cluster.nodes].index(up.where)]
+    slow.faults = Faults(delay=0.5)
+    asked = slow.asked
+    answer = await store.connection.ask("GET", "/collections", patience=0.05)
+    assert answer["collections"]
+    assert slow.asked == asked + 1
+    assert sorted(await listed(store, ANN)) == ["a", "b"]
+    assert not up.left_out
+    await store.close()
+
+
+def test_a_slow_node_is_taken_back_at_once_and_one_that_was_away_later() -> None:
+    """Only what was away may be old."""
+    (node,) = connection.Connection(["http://a"]).nodes.all
+    node.leave_out(only_slow=True)
+    node.is_ready()
+    assert not node.left_out
+    node.leave_out(only_slow=True)
+    node.leave_out()
+    node.is_ready()
+    assert node.left_out
+    assert node.settling
+    node.is_ready()
+    assert not node.left_out

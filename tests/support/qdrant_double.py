@@ -183,6 +183,7 @@ class QdrantDouble:
         self.nodes = [Node(version) for _ in range(nodes)]
         self.faults = Faults()
         self.requests: list[tuple[str, Any]] = []
+        self.under_way = 0  # requests, also those whose client has gone
         self.encodings: set[str] = set()  # that clients asked for
         self.refuse: str | None = None  # requests that hold this text
         self._ready = threading.Event()
@@ -261,6 +262,13 @@ class QdrantDouble:
     async def _handle(self, node: Node, request: web.Request) -> web.StreamResponse:
         what, body = f"{request.method} {request.path}", await request.read()
         node.asked += 1
+        self.under_way += 1
+        try:
+            return await self._handled(node, request, what, body)
+        finally:
+            self.under_way -= 1
+
+    async def _handled(self, node: Node, request: web.Request, what: str, body: bytes) -> web.StreamResponse:
         self.requests.append((what, json.loads(body) if body else None))
         self.encodings.add(request.headers.get("accept-encoding", ""))
         given = self.faults if node.faults is None else node.faults

@@ -37,12 +37,13 @@ class Health:
         self, auth: Auth, queue: TurnQueue, checks: Mapping[str, Check], alive: Callable[[], bool] = lambda: True
     ) -> None:
         self.auth, self.queue, self.checks, self.alive = auth, queue, checks, alive
+        self._reasons: dict[str, str] = {}  # why a part did not work when it was last asked
 
     async def live(self, request: Request) -> Response:
         return json_response({"status": "ok"}) if self.alive() else json_response({"status": "stuck"}, 503)
 
     async def ready(self, request: Request) -> Response:
-        results = await asyncio.gather(*(_tried(check) for check in self.checks.values()))
+        results = await asyncio.gather(*(self._tried(*each) for each in self.checks.items()))
         parts = dict(zip(self.checks, results, strict=True))
         ok = all(result == "ok" for result in results)
         return json_response({"status": "ok" if ok else "unavailable", "parts": parts}, 200 if ok else 503)
@@ -59,12 +60,16 @@ class Health:
             DEAD.set(stats.dead)
         return Response(await asyncio.to_thread(exposition), media_type=CONTENT_TYPE_LATEST)
 
-
-async def _tried(check: Check) -> str:
-    try:
-        await asyncio.wait_for(check(), _PATIENCE_SECONDS)
-    except MemoryUnavailable as error:
-        return str(error)
-    except TimeoutError:
-        return f"no answer within {_PATIENCE_SECONDS:.0f} s"
-    return "ok"
+    async def _tried(self, part: str, check: Check) -> str:
+        """Anybody may ask, so only the log has the reason, which may hold an address: once, while it is the same."""
+        reason = ""
+        try:
+            await asyncio.wait_for(check(), _PATIENCE_SECONDS)
+        except MemoryUnavailable as error:
+            reason = str(error)
+        except TimeoutError:
+            reason = f"no answer within {_PATIENCE_SECONDS:.0f} s"
+        if reason and self._reasons.get(part) != reason:
+            log.warning("not ready: %s: %s", part, reason)
+        self._reasons[part] = reason
+        return "unavailable: see the log of the proxy" if reason else "ok"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from asyncio import Task
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -99,7 +99,8 @@ class Connection:
         self._client.close()
 
     async def _first_answer(self, request: Request) -> Any:
-        """Of the address whose turn it is, and after `patience`, or an error, of the next."""
+        """Of the address whose turn it is, and after `patience`, or an error, of the next. One that may be old is
+        asked after an error only; a search asks it after its patience too, for it has little time."""
         waiting = self.nodes.in_turn()
         if len(waiting) == 1:
             return await self._answer(waiting[0], request)
@@ -110,14 +111,14 @@ class Connection:
                     node = waiting.pop(0)
                     failovers.inc(len(waiting) + 1 < len(self.nodes.all))
                     asked[asyncio.create_task(self._answer(node, request))] = node
-                patience = request.patience if waiting else None
+                patience = request.patience if waiting and _may_ask(waiting[0], asked.values(), request) else None
                 done, _ = await asyncio.wait(asked, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     node = asked.pop(task)
                     error = task.exception()
                     if error is None:
-                        for slow in asked.values():
-                            slow.leave_out()
+                        for slow in asked.values() if not node.may_be_old else ():
+                            slow.leave_out(only_slow=True)
                         return task.result()
                     if isinstance(error, Refused) and error.is_final:
                         raise error
@@ -167,6 +168,11 @@ class Connection:
                 status, _ = await self._send(node, Request("GET", "/readyz", b"", 0))
                 return status == 200
         return False
+
+
+def _may_ask(node: Node, slow: Iterable[Node], request: Request) -> bool:
+    """Although others, which are only slow, may yet answer?"""
+    return not node.may_be_old or request.patience <= SEARCH_PATIENCE_S or all(each.may_be_old for each in slow)
 
 
 def where(url: str) -> str:

@@ -21,13 +21,14 @@ log = logging.getLogger("rememberd.store")
 
 
 class Node:
-    """One address. After a failure or a slow answer it is left out, for longer each time, until it is ready again."""
+    """One address. After a failure or a slow answer it is left out, for longer each time, until it is ready again.
+
+    `may_be_old`: it was away, so it may answer with what it had then. One that was only slow is in step."""
 
     def __init__(self, to: Address, where: str) -> None:
         self.address, self.where = to, where
-        self.left_out = False
+        self.left_out = self.may_be_old = self.settling = False
         self.rests_until = 0.0
-        self.settling = False
         self._failures = 0
 
     @classmethod
@@ -40,17 +41,18 @@ class Node:
             to = to._replace(origin=to.origin._replace(port=PORT), host=f"{to.host}:{PORT}")
         return cls(to, where)
 
-    def leave_out(self) -> None:
+    def leave_out(self, *, only_slow: bool = False) -> None:
         if not self.left_out:
             log.warning("Qdrant at %s does not answer, or too slowly: the other addresses are asked", self.where)
         self.left_out, self.settling = True, False
+        self.may_be_old |= not only_slow
         self.rests_until = time.monotonic() + min(_FIRST_REST_S * 2**self._failures, _LONGEST_REST_S)
         self._failures += 1
 
     def is_ready(self) -> None:
-        """It is taken back when it is ready a second time, `SETTLES_S` after the first."""
-        if self.settling:
-            self.left_out = self.settling = False
+        """It is taken back; if it may be old, when it is ready a second time, `SETTLES_S` after the first."""
+        if self.settling or not self.may_be_old:
+            self.left_out = self.may_be_old = self.settling = False
             log.warning("Qdrant at %s is used again", self.where)
         else:
             self.settling = True
@@ -70,14 +72,15 @@ class Nodes:
         self._asking: dict[str, Task[None]] = {}
 
     def in_turn(self) -> list[Node]:
-        """The nodes in the order in which this request is to try them: those left out come last."""
+        """The nodes in the order in which this request is to try them: those left out come last, and of these the
+        ones that may be old."""
         self._next = (self._next + 1) % len(self.all)
         turn = self.all[self._next :] + self.all[: self._next]
         resting = [node for node in turn if node.left_out]
         for node in resting:
             if time.monotonic() >= node.rests_until and node.where not in self._asking:
                 self._asking[node.where] = asyncio.create_task(self._ask(node))
-        return [node for node in turn if not node.left_out] + resting
+        return sorted(turn, key=lambda node: (node.left_out, node.may_be_old))
 
     async def close(self) -> None:
         asking = list(self._asking.values())

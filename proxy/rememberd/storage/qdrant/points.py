@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -83,14 +84,22 @@ class ServerPoints:
             by_shard.setdefault(self.shard_of(each.payload["user_id"]), []).append(made)
         for shard, group in by_shard.items():
             for start in range(0, len(group), _SLICE):
-                await self.upsert(group[start : start + _SLICE], shard)
+                body = {"points": group[start : start + _SLICE]} | shard_key(shard)
+                await self.ask("PUT", "/points?wait=true", body)
 
-    async def upsert(
-        self, points: Sequence[queries.Json], shard: str | None, only: queries.Json | None = None
+    async def write(
+        self, points: Sequence[queries.Json], shard: str | None, stamp: int, *, unless: Sequence[queries.Json] = ()
     ) -> None:
-        """`only` replaces what it matches; what is not there yet is always added."""
-        body = {"points": points} | shard_key(shard) | ({} if only is None else {"update_filter": only})
-        await self.ask("PUT", "/points?wait=true", body)
+        """Replaces only what was written before `stamp`, and what matches none of `unless`; what is not there yet is
+        added. So a write that a hung node makes late undoes nothing that came after it."""
+        body = {"points": [each | {"payload": each["payload"] | {"written_at": stamp}} for each in points]}
+        only = {"must_not": [queries.written_since(stamp), *unless]}
+        await self.ask("PUT", "/points?wait=true", body | shard_key(shard) | {"update_filter": only})
+
+    async def lying(self, ids: Iterable[str], shard: str | None) -> dict[str, queries.Json]:
+        """Of the points that are there: whether they are tombstones, of when, and their stamp."""
+        asked = {"ids": list(ids), "with_payload": ["buried", "at", "written_at"]} | shard_key(shard)
+        return {each["id"]: each["payload"] or {} for each in await self.ask("POST", "/points", asked)}
 
     async def mark_ready(self, is_ready: bool) -> None:
         """May this store take the place of the one in force?"""
@@ -136,6 +145,16 @@ class ServerPoints:
 
 def point(id_: str, vector: queries.Json, payload: queries.Json) -> queries.Json:
     return {"id": id_, "vector": vector, "payload": payload}
+
+
+def next_stamp(now: int, lying: Iterable[queries.Json]) -> int:
+    """What orders the writes of a point: microseconds since 1970, and more than the stamps of what it is to replace,
+    because a clock may have been set back. `now` was taken before those were read."""
+    return max([now, *(int(payload.get("written_at", 0)) + 1 for payload in lying)])
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
 
 
 def shard_key(shard: str | None) -> queries.Json:

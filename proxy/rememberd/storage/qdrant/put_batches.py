@@ -8,14 +8,14 @@ from asyncio import Future, Task
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rememberd.errors import QueueUnavailable, StoreUnavailable
 from rememberd.storage.changes import Change, RecentChanges, UserChanges, digest
 from rememberd.storage.payload import living, point_id
 from rememberd.storage.qdrant import queries
 from rememberd.storage.qdrant.connection import Refused
-from rememberd.storage.qdrant.points import ServerPoints, point, shard_key
+from rememberd.storage.qdrant.points import ServerPoints, next_stamp, now_us, point
 from rememberd.storage.qdrant.removals import Removals
 from rememberd.types import Point, Space
 
@@ -84,11 +84,11 @@ class PutBatches:
         points = {str(point_id(put.space, each.memory.id)): (put.space, each) for put in batch for each in put.points}
         if not points:
             return
-        asked: dict[str, Any] = {"ids": list(points), "with_payload": ["buried", "at"]}
-        lying, known = await asyncio.gather(
-            self._at.ask("POST", "/points", asked | shard_key(shard)), self._known({put.space.user for put in batch})
+        now = now_us()
+        there, known = await asyncio.gather(
+            self._at.lying(points, shard), self._known({put.space.user for put in batch})
         )
-        there = {each["id"]: each["payload"] or {} for each in lying}
+        stamp = next_stamp(now, there.values())
         new: list[queries.Json] = []
         again: list[queries.Json] = []
         written: defaultdict[str, list[Change]] = defaultdict(list)
@@ -102,9 +102,9 @@ class PutBatches:
             if id_ in there or id_ in recent.last:  # others may have kept what it was
                 written[space.user].append(Change(id_, "written", updated_at, digest(payload["memory"])))
         if new:  # another process may bury one of them meanwhile
-            await self._at.upsert(new, shard, queries.not_buried(space for space, _ in points.values()))
+            await self._at.write(new, shard, stamp, unless=[queries.buried(space for space, _ in points.values())])
         if again:
-            await self._at.upsert(again, shard)
+            await self._at.write(again, shard, stamp)
         for user, changes in written.items():
             await self._record(user, changes)
 

@@ -32,8 +32,17 @@ def memories_of_user(user: str) -> Json:
     return {"must": [_equals("user_id", user), _any("kind", ["fact", "episode"])]}
 
 
-def not_buried(spaces: Iterable[Space]) -> Json:
-    return {"must_not": [_any("buried", sorted({space_key(space) for space in spaces}))]}
+def buried(spaces: Iterable[Space]) -> Json:
+    return _any("buried", sorted({space_key(space) for space in spaces}))
+
+
+def older_of(ids: Sequence[str], stamp: int) -> Json:
+    return {"must": [{"has_id": ids}], "must_not": [written_since(stamp)]}
+
+
+def written_since(stamp: int) -> Json:
+    """See `points.next_stamp`. What an earlier version wrote has no stamp, and does not match."""
+    return {"key": "written_at", "range": {"gte": stamp}}
 
 
 def search(

@@ -12,7 +12,7 @@ from rememberd.errors import MemoryUnavailable, QueueUnavailable, StoreUnavailab
 from rememberd.storage.changes import Change, RecentChanges, Removal
 from rememberd.storage.payload import memory_in, point_id, tombstone
 from rememberd.storage.qdrant import queries
-from rememberd.storage.qdrant.points import ServerPoints, point, shard_key
+from rememberd.storage.qdrant.points import ServerPoints, next_stamp, now_us, point, shard_key
 from rememberd.types import Millis
 
 _PATIENCE_S = 1.0  # of who waits for a deletion; a put to a cluster whose node hangs takes up to 9.5 s
@@ -32,7 +32,9 @@ class Removals:
         name = await self._recorded(changes, removal)
         try:
             async with asyncio.timeout(_PATIENCE_S if name else None):
-                await self._bury(removal, removal.ids)
+                now, shard = now_us(), self._at.shard_of(removal.user)
+                lying = await self._at.lying(_points(removal), shard)
+                await self._bury(removal, removal.ids, next_stamp(now, lying.values()))
         except (StoreUnavailable, TimeoutError) as error:
             _made_later(name, error)
         else:
@@ -72,7 +74,7 @@ class Removals:
             if removal.collection != await self._at.name() or user not in (None, removal.user):
                 continue
             if removal.ids:
-                await self._bury(removal, await self._still_old(removal))
+                await self._bury(removal, *await self._still_old(removal))
             else:
                 await self._erase(removal, late=True)
             await self._finish(name)
@@ -93,33 +95,39 @@ class Removals:
         except QueueUnavailable as error:
             log.warning("a deletion will be made once more: %s", error)
 
-    async def _bury(self, removal: Removal, ids: Sequence[str]) -> None:
+    async def _bury(self, removal: Removal, ids: Sequence[str], stamp: int) -> None:
         space, shard = removal.space, self._at.shard_of(removal.user)
         tombs = [point(str(point_id(space, id_)), {}, tombstone(space, id_, removal.at)) for id_ in ids]
         for start in range(0, len(tombs), _PAGE):
-            await self._at.upsert(tombs[start : start + _PAGE], shard)
+            await self._at.write(tombs[start : start + _PAGE], shard, stamp)
 
-    async def _still_old(self, removal: Removal) -> list[str]:
-        """Those that nobody has told again since they were to be deleted."""
+    async def _still_old(self, removal: Removal) -> tuple[list[str], int]:
+        """Those that nobody has told again since they were to be deleted, and the stamp of their tombstones: less
+        than that of what is told from now on."""
+        now = now_us()
         known, _ = await self._changes.of(removal.user)
         ids = dict(zip(_points(removal), removal.ids, strict=True))
-        asked: dict[str, Any] = {"ids": list(ids), "with_payload": ["memory"]}
+        asked: dict[str, Any] = {"ids": list(ids), "with_payload": ["memory", "at", "written_at"]}
         lying = await self._at.ask("POST", "/points", asked | shard_key(self._at.shard_of(removal.user)))
         told = {each["id"] for each in lying if _age(each["payload"]) > removal.at}
-        return [id_ for at, id_ in ids.items() if at not in told and known.is_gone(at)]
+        stamp = next_stamp(now, (each["payload"] for each in lying))
+        return [id_ for at, id_ in ids.items() if at not in told and known.is_gone(at)], stamp
 
     async def _erase(self, removal: Removal, *, late: bool) -> None:
-        """By ids: a deletion by a filter that a hung node carries out late would take what was told since. If this is
+        """A deletion that a hung node makes late takes nothing that was told since, because of the stamp. If this is
         `late` itself, what was told since is left."""
         user, shard = removal.user, self._at.shard_of(removal.user)
-        asked: dict[str, Any] = {"filter": queries.of_user(user), "limit": _PAGE, "with_payload": ["memory", "at"]}
+        asked: dict[str, Any] = {"filter": queries.of_user(user), "limit": _PAGE}
+        asked["with_payload"] = ["memory", "at", "written_at"]
         following: Any = None
         while True:
+            now = now_us()
             found, following = await self._at.scroll(asked | shard_key(shard) | {"offset": following})
             ids = [each["id"] for each in found if not late or _age(each["payload"]) <= removal.at]
             if ids:
                 await self._record_quietly(user, [Change(id_, "erased", removal.at) for id_ in ids])
-                await self._at.ask("POST", "/points/delete?wait=true", {"points": ids} | shard_key(shard))
+                old = queries.older_of(ids, next_stamp(now, (each["payload"] for each in found)))
+                await self._at.ask("POST", "/points/delete?wait=true", {"filter": old} | shard_key(shard))
             if following is None:
                 break
         await self._record_quietly(user, [Change("", "erasure ended", removal.at)])
