@@ -14,11 +14,12 @@ from typing import Any
 from loadtests.quality.blind import here
 from loadtests.quality.blind import table as table_of_sets
 from loadtests.quality.blind_served import served
-from loadtests.quality.datasets import READERS
+from loadtests.quality.datasets import READERS, checked
 from loadtests.quality.datasets.conversation import Conversation
 from loadtests.quality.folds import folds
 from loadtests.quality.measure import Answered, asked, recalls, written
 from loadtests.quality.report import plot, summary, table, timing
+from loadtests.quality.scores import Found, in_sessions, points, session_shares, session_table
 
 
 class Bar:
@@ -40,21 +41,29 @@ async def run(conversations: list[Conversation], check_folds: bool) -> dict[str,
         async with written(Path(folder), conversations, writing) as memories:
             asking = Bar("asking ", sum(len(each.questions) for each in conversations))
             answers: list[Answered] = []
+            sessions: list[Found] = []
             ways = recalls(memories)
             for spoken in conversations:
                 for question in spoken.questions:
                     answers += await asked(memories, ways, spoken, question)
+                    if question.sessions:
+                        sessions += await in_sessions(memories, ways, spoken, question)
                     asking()
             history = [memories.vectors.history_tokens(spoken.space.user) for spoken in conversations]
-            result = {
+            result: dict[str, Any] = {
                 "questions": sum(len(each.questions) for each in conversations),
                 "memories": memories.counts,
                 "history_tokens": round(sum(history) / len(history)),
-                "recall_ms": timing(answers),
-                # without the question's embedding, which the product's recall has just cached
-                "vector_search_ms": timing(answers, "vector store"),
-                "ways": summary(answers),
             }
+            if answers:
+                result["recall_ms"] = timing(answers)
+                # without the question's embedding, which the product's recall has just cached
+                result["vector_search_ms"] = timing(answers, "vector store")
+                result["ways"] = summary(answers)
+            if sessions:
+                result["sessions"] = session_shares(sessions)
+            if any(spoken.points for spoken in conversations):
+                result["points"] = await points(memories, conversations)
             return result | ({"folds": await folds(memories, conversations)} if check_folds else {})
 
 
@@ -78,6 +87,7 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, help="write quality.json and quality.svg, or blind.json, into this folder"
     )
+    parser.add_argument("--first", type=int, metavar="N", help="only the first N conversations or histories")
     parser.add_argument("--folds", action="store_true", help="tune on all conversations but one, check on that one")
     parser.add_argument("--misses", action="store_true", help="print each error on the blind sets")
     chosen = parser.parse_args()
@@ -86,16 +96,22 @@ def main() -> None:
         return
     if not chosen.dataset or (chosen.dataset != "synthetic" and not chosen.path):
         parser.error("name a data set and its path, `synthetic`, or --blind FOLDER")
-    conversations = READERS[chosen.dataset](chosen.path)
+    if chosen.path:
+        print(checked(chosen.path))
+    conversations = READERS[chosen.dataset](chosen.path)[: chosen.first]
     if chosen.folds and len(conversations) < 2:
         parser.error("--folds needs at least two conversations")
     result = asyncio.run(run(conversations, chosen.folds))
-    print(table(result["ways"]))
-    print({key: value for key, value in result.items() if key != "ways"})
+    if "ways" in result:
+        print(table(result["ways"]))
+    if "sessions" in result:
+        print("\n" + session_table(result["sessions"]))
+    print({key: value for key, value in result.items() if key not in ("ways", "sessions")})
     if chosen.out:
         chosen.out.mkdir(parents=True, exist_ok=True)
         (chosen.out / "quality.json").write_text(json.dumps(result, indent=2) + "\n")
-        plot(result["ways"], chosen.out / "quality.svg")
+        if "ways" in result:
+            plot(result["ways"], chosen.out / "quality.svg")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from rememberd.memory.recall.budget import pack
 from rememberd.search_results import Candidates, Floats
 from rememberd.types import Turn
 
+MOST_SIMILAR = 3  # texts that a choice is judged by
 RRF_K = 60  # Cormack, Clarke and Büttcher, SIGIR 2009
 
 
@@ -64,12 +65,14 @@ class VectorStore:
         self.embedder = embedder
         self.turns: dict[str, list[Turn]] = {}
         self.costs: dict[str, list[int]] = {}
+        self.texts: dict[str, str] = {}  # by turn
         self.vectors: dict[str, Floats] = {}
 
     async def add(self, spoken: Conversation) -> None:
         texts = [text_of(turn) for turn in spoken.turns]
         user = spoken.space.user
         self.turns[user] = spoken.turns
+        self.texts |= {turn.id: text for turn, text in zip(spoken.turns, texts, strict=True)}
         self.costs[user] = [tokens(text + "\n") for text in texts]
         self.vectors[user] = _unit(np.array([await self.embedder.dense(text) for text in texts]))
 
@@ -79,11 +82,25 @@ class VectorStore:
     async def chosen(self, user: str, question: str, budgets: Sequence[int]) -> list[Chosen]:
         """For each budget the nearest turns that fit."""
         began = time.perf_counter()
-        order = np.argsort(
-            -(self.vectors[user] @ _unit(np.array(await self.embedder.dense(question)))), kind="stable"
-        )
+        order = await self._order(user, question)
         ms = (time.perf_counter() - began) * 1000
-        return [self._fitting(user, order.tolist(), budget, ms) for budget in budgets]
+        return [self._fitting(user, order, budget, ms) for budget in budgets]
+
+    async def ranked(self, user: str, question: str) -> list[str]:
+        """All turns, the nearest first."""
+        return [self.turns[user][place].id for place in await self._order(user, question)]
+
+    async def _order(self, user: str, question: str) -> list[int]:
+        nearness = self.vectors[user] @ _unit(np.array(await self.embedder.dense(question)))
+        order: list[int] = np.argsort(-nearness, kind="stable").tolist()
+        return order
+
+    async def nearest(self, texts: Sequence[str], options: Sequence[str]) -> int:
+        """The place of the option with the highest mean similarity to its most similar texts."""
+        told = _unit(np.array([await self.embedder.dense(text) for text in texts]))
+        choices = _unit(np.array([await self.embedder.dense(option) for option in options]))
+        best = np.sort(choices @ told.T, axis=1)[:, -MOST_SIMILAR:]
+        return int(best.mean(axis=1).argmax())
 
     def _fitting(self, user: str, order: Sequence[int], budget: int, ms: float) -> Chosen:
         ids, used = [], 0

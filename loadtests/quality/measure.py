@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from loadtests.quality.baselines import VectorStore, chosen
+from loadtests.quality.baselines import Chosen, VectorStore, chosen
 from loadtests.quality.datasets.conversation import Conversation, Question
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.learn.rules.extract import Rules
@@ -27,6 +27,8 @@ from rememberd.types import Kind, Memory, Millis, Space, Sparse
 BUDGETS = (250, 500, 1000, 2000)
 DEADLINE_MS = 10_000  # on a busy machine a benchmark must not drop questions
 KINDS: dict[str, Kind | None] = {"product": None, "episodes only": "episode", "facts only": "fact"}
+
+NOTHING = Chosen("nothing", (), 0)  # of a multiple choice: what the question alone gives
 
 Progress = Callable[[int], None]
 
@@ -50,7 +52,21 @@ class Memories:
     embedder: FastEmbedder
     vectors: VectorStore
     turn_of: dict[str, str]
+    text_of: dict[str, str]
     counts: dict[str, int]
+
+    async def of(self, spoken: Conversation) -> list[Memory]:
+        """What holds at its end."""
+        return await _all(self.store, spoken)
+
+    async def score(self, question: Question, ids: Sequence[str], turns: bool = False) -> float:
+        """The share of the gold turns among these. Of a multiple choice, 1 if the option nearest to their text and
+        the question, by the embedder, is the right one, else 0. `ids` are of memories, or of turns."""
+        if question.options:
+            texts = [self.vectors.texts[each] if turns else self.text_of.get(each, "") for each in ids]
+            return float(await self.vectors.nearest([question.text, *texts], question.options) == question.right)
+        found = set(ids) if turns else {self.turn_of.get(each) for each in ids}
+        return len(question.gold & found) / len(question.gold)
 
 
 class OneKind:
@@ -84,7 +100,8 @@ async def written(folder: Path, conversations: Sequence[Conversation], progress:
         vectors = VectorStore(embedder)
         for spoken in conversations:
             await vectors.add(spoken)
-        yield Memories(store, embedder, vectors, _turns(memories), _counts(memories))
+        texts = {each.id: each.text for each in memories}
+        yield Memories(store, embedder, vectors, _turns(memories), texts, _counts(memories))
     finally:
         await queue.close()
         await store.close()
@@ -141,7 +158,7 @@ async def asked(memories: Memories, ways: Recalls, spoken: Conversation, questio
     answers = []
     for (way, budget), recall in ways.items():
         got = await recall.recall(spoken.space, question.text, now=spoken.end, turn_id=None, conversation=None)
-        share = _share(memories, got.ids, question)
+        share = await memories.score(question, got.ids)
         answers.append(Answered(way, budget, question.category, share, got.tokens, got.ms))
     return answers + await _baselines(memories, spoken, question)
 
@@ -153,13 +170,7 @@ async def _baselines(memories: Memories, spoken: Conversation, question: Questio
     nearest = await memories.vectors.chosen(spoken.space.user, question.text, BUDGETS)
     answers = []
     for budget, near in zip(BUDGETS, nearest, strict=True):
-        for each in [*chosen(found, budget), near]:
-            turns = set(each.ids) if each.turns else {memories.turn_of.get(memory) for memory in each.ids}
-            share = len(question.gold & turns) / len(question.gold)
+        for each in [*chosen(found, budget), near, *([NOTHING] if question.options else [])]:
+            share = await memories.score(question, each.ids, each.turns)
             answers.append(Answered(each.way, budget, question.category, share, each.tokens, each.ms))
     return answers
-
-
-def _share(memories: Memories, ids: Sequence[str], question: Question) -> float:
-    turns = {memories.turn_of.get(each) for each in ids}
-    return len(question.gold & turns) / len(question.gold)

@@ -64,7 +64,7 @@ def table(figures: dict[str, Any]) -> str:
     """Markdown: a row a way, a column a budget, then the categories at 1,000 tokens and the tokens used of 1,000."""
     names = sorted(next(iter(figures.values()))["1000"]["categories"])
     columns = [f"{budget:,}" for budget in BUDGETS] + [f"{name} @1,000" for name in names]
-    rows = [["% of gold in the block", *columns, "tokens used of 1,000"]]
+    rows = [["% of gold in the block, or right choices", *columns, "tokens used of 1,000"]]
     rows.append(["---"] * len(rows[0]))
     for way, cells in figures.items():
         at_1000 = cells["1000"]
