@@ -33,6 +33,8 @@ COMMANDS = {
     "usage": "show tokens, requests and their estimated cost by key, user, model and day",
     "dead": "list the turns that could not be remembered, or try them again",
     "demo": "see a fact told to one model come back from another; needs no key and no network",
+    "connect": "write this proxy and the project's scope into the settings of a coding agent",
+    "disconnect": "take out of a coding agent's settings what connect wrote",
     "completion": "a script that completes commands in bash, zsh or fish",
 }
 
