@@ -21,6 +21,8 @@ REPLACED = [
 ENDED = [
     ("I take {e}.", "Came off it slowly, I no longer take {e}."), ("Je joue du violon dans l'orchestre.", "Je ne joue plus dans l'orchestre, trop de route."),
     ("Ho un cavallo, Zaffiro.", "Non ho più Zaffiro, l'ho venduto."), ("Я работаю в «Ромашке».", "я больше не работаю в «Ромашке»"),
+    ("Always answer me in French.", "You can stop answering in French now."), ("Vivo con mis padres en {a}.", "Ya no vivo con mis padres."),
+    ("Mein Sohn wohnt in {a}.", "Mein Sohn ist umgezogen, mein Sohn wohnt jetzt in {b}."), ("Jag äter inte gluten.", "det var falskt alarm, jag äter gluten igen"),
 ]  # fmt: skip
 KEPT = [
     ("I live in {a}.", "I'm in {b} this week for a fair"), ("I live in {a}.", "My sister has moved, she lives in {b} now"), ("I live in {a}.", "We also have a little house in {b}."),
@@ -29,6 +31,7 @@ KEPT = [
     ("I take {e}.", "My mother no longer takes {e}."), ("I play the piano.", "I don't play the violin anymore."), ("Ich wohne in {a}.", "Mein Sohn ist umgezogen, er wohnt jetzt in {b}."),
     ("Ich arbeite bei {c}.", "Früher habe ich bei {d} gearbeitet."), ("Vivo en {a}.", "Esta semana estoy en {b}."), ("J'habite à {a}.", "Ma sœur habite à {b} maintenant."),
     ("My name is Tess.", "My sister changed her name, she's called June now."), ("I work at {c} in {a}.", "I don't work at {d} in {a} any more."),
+    ("I love {a}.", "I no longer live in {a}."), ("My mother plays bridge.", "I no longer play bridge."),
 ]  # fmt: skip
 PLACES = [("Truro", "Potsdam"), ("Lille", "York"), ("Porto", "St. Ives")]
 FIRMS = [("Globex", "Maersk"), ("Siemens", "Nokia"), ("Acme", "IKEA")]
@@ -47,6 +50,17 @@ async def test_what_was_replaced_or_has_ended_is_past() -> None:
     told = dialogues([*REPLACED, *ENDED])
     missed = [(old, new) for old, new in told if old in await current(old, new)]
     assert len(missed) <= 0.1 * len(told), missed
+
+
+async def test_what_holds_again_takes_the_place_of_its_end() -> None:
+    """In any language that has a word for it."""
+    told = [
+        ("I'm vegan.", "I'm not vegan anymore.", "I'm vegan again, since the first."),
+        ("Ik ben vegetariër.", "Ik ben geen vegetariër meer.", "Ik ben weer vegetariër sinds nieuwjaar."),
+        ("Je joue du violon.", "Je ne joue plus du violon.", "Je joue de nouveau du violon."),
+        ("Ich rauche.", "Ich rauche nicht mehr.", "Ich rauche wieder, leider."),
+    ]
+    assert [three for three in told if three[1] in await current(*three)] == []
 
 
 async def test_what_is_of_others_or_passing_or_past_closes_nothing() -> None:

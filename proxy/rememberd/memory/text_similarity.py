@@ -131,22 +131,25 @@ def content(text: str) -> list[str]:
     return words
 
 
-def is_of(end: str, stated: str) -> bool:
-    """Is it this statement that `end` says is over (or holds again)? They share half of its words, and not only the
-    first, mostly the verb; each names nothing that the other does not; and whose it is, "my mum's", is the same."""
+def share_of(end: str, stated: str) -> float:
+    """How much of what was stated stands in `end`, which says that it is over or holds again: 0 to 1.
+
+    0 if they are of different things: only the first word is shared, mostly the verb; each names something that the
+    other does not; or it is another's, "my mother's". Of what is joined by "and" nearly all must be shared."""
     if max(len(end), len(stated)) > LONGEST:
-        return False
+        return 0.0
     over, words = _stems(end), _stems(stated)
-    if not words or names_differ(end, stated):
-        return False
     shared = [word in over for word in words]
+    if not any(shared) or names_differ(end.partition(",")[0], stated):
+        return 0.0
     if (_WHOSE.match(stated) and not shared[0]) or (len(words) > 1 and not any(shared[1:])):
-        return False
-    return sum(shared) >= len(words) * (_NEARLY_ALL if _JOINED.search(stated) else _HALF)
+        return 0.0
+    share = sum(shared) / len(words)
+    return share if share >= NEARLY_ALL or not _JOINED.search(stated) else 0.0
 
 
-_HALF, _NEARLY_ALL = 0.5, 0.8
-_JOINED = re.compile(r"\b(?:and|und|et|y|e|og|och|en|i|и)\b|[和跟と]", re.IGNORECASE)
+NEARLY_ALL = 0.8
+_JOINED = re.compile(r"\b(?:and|und|et|y|e|og|och|и)\b|[和跟と]", re.IGNORECASE)
 _WHOSE = re.compile(
     r"(?:il |la |o |a )?(?:my|our|mein\w*|unser\w*|mon|ma|mes|notre|nos|mis?|mi[oa]|meu|minha|mijn|onze?|min|mitt"
     r"|mina|мо[йяи]|mój|moja)\b"

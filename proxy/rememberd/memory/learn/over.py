@@ -8,8 +8,13 @@ from functools import lru_cache
 from rememberd.memory.learn.rules.judge import SURE, judge_beginning, tells
 from rememberd.memory.learn.rules.slots import is_one_person, is_single
 from rememberd.memory.learn.rules.statement import Statement, statement
-from rememberd.memory.text_similarity import is_of, names_differ, opposes
+from rememberd.memory.learn.rules.table import tables_for
+from rememberd.memory.text_similarity import NEARLY_ALL, names_differ, negated, opposes, share_of
 from rememberd.types import Memory
+
+_HALF = 0.5
+# "I no longer live in York" does not end "I love York".
+_OF_ANOTHER_KIND = frozenset(("likes", "event", "plan", "origin", "birthplace"))
 
 stated_in = lru_cache(maxsize=4096)(statement)
 
@@ -18,22 +23,25 @@ def ends(new: Memory, old: Memory) -> bool:
     """Does the fact `new` say that `old`, which was said before it, holds no longer?"""
     later, earlier = stated_in(new.text), stated_in(old.text)
     if later is not None and earlier is not None:
-        head = stated_in(new.text.partition(",")[0]) or later  # of "ich rauche nicht mehr, seit sechs Wochen"
-        if _says_it_ended(later, earlier, head.value) and not names_differ(old.text, new.text):
+        head = new.text.partition(",")[0]  # of "ich rauche nicht mehr, seit sechs Wochen"
+        value = (stated_in(head) or later).value
+        if _says_it_ended(later, earlier, value) and not names_differ(head, old.text):
             return True
         if _says_the_opposite(later, earlier) or _says_it_is_back(later, earlier):
             return True
     elif opposes(old.text, new.text):
         return True
     is_other = _same_slot(new, old) and is_single(new.slot) and (later is None or _is_another_value(later))
-    return is_other or (_turns(tells(new.text), tells(old.text)) and is_of(new.text, old.text))
+    return is_other or _turns(new, old)
 
 
-def _turns(later: frozenset[str], earlier: frozenset[str]) -> bool:
-    """Does the one say that something is over, and the other that it holds, or holds again?"""
-    if "ended" in earlier:
-        return "again" in later
-    return "ended" in later
+def _turns(new: Memory, old: Memory) -> bool:
+    """Does the one say that the other is over, or holds again?"""
+    stated, said = old.text, "ended" in tells(new.text)
+    if "ended" in tells(stated) or negated(stated):
+        stated = stated.partition(",")[0]  # "I'm not vegan any more, bacon won"
+        said = "again" in tells(new.text) or any(table.has("again", new.text) for table in tables_for(new.text))
+    return said and share_of(new.text, stated) >= (NEARLY_ALL if old.slot in _OF_ANOTHER_KIND else _HALF)
 
 
 def repeats(new: Memory, old: Memory) -> bool:
@@ -53,7 +61,7 @@ def is_empty_denial(fact: Memory) -> bool:
     """Does it only deny something, so that it is worth keeping only if that was known?"""
     stated = stated_in(fact.text)
     if stated is None:
-        return "ended" in tells(fact.text) and judge_beginning(fact.text).sure < SURE
+        return tells(fact.text) == {"ended"} and judge_beginning(fact.text).sure < SURE
     return stated.is_denial
 
 

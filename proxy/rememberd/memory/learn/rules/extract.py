@@ -28,7 +28,7 @@ _LONG = 1_200  # characters; a longer paragraph is a document unless this share 
 _OWN_SHARE = 0.4
 # How sure the classifier must be that a sentence is a statement, where `SURE` is not needed: if a table knows it, or
 # if the other classifier finds a value or an end in it. Chosen on the labelled turns and on tests/data/blind.
-_KNOWN, _LIKELY = 0.05, 0.2
+_KNOWN, _LIKELY = 0.05, 0.1
 # The attributes of what the classifier alone has found: those that may have several values, so that none is hidden.
 _SLOTS = {
     "diet": "diet", "health": "health", "work": "job", "study": "education", "family": "family", "event": "event",
@@ -117,8 +117,10 @@ def _judged(sentence: str, judged: Judgement) -> list[_Found]:
 
 
 def _value(sentence: str) -> str | None:
-    """The attribute of which it tells the present value and nothing else, though no table knows it."""
+    """The attribute of which it tells the present value and nothing else, though no table knows it as a whole."""
     told = tells(sentence) - {"ended", "again"}
+    tails = (statement(sentence[found.end() :]) for found in _BREAK.finditer(sentence))
+    told |= {tail.slot for tail in tails if tail and is_single(tail.slot) and not (tail.denied or tail.ends)}
     lasting = not any(_any(name, sentence) for name in ("past", "passing", "also"))
     return min(told) if len(told) == 1 and lasting else None
 

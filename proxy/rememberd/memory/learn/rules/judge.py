@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE
 from rememberd.text_classifier import TextClassifier
 
 _WEIGHTS = Path(__file__).with_name("statements.json")
@@ -21,7 +22,7 @@ _SHORTEST = 6  # characters of a part
 _SHORTEST_TAIL = 12  # what is shorter goes with the words before it
 SURE = 0.72  # that a sentence is a statement, where nothing else speaks for it; chosen as `_PLAY`
 _PLAY = 0.35  # chosen on the labelled turns
-_SURELY_NO_PLAY = 0.9
+_NO_PLAY = 0.9  # a sentence that is so surely a statement is not read by its last part
 # How sure the second classifier must be of one part, and of the whole sentence. Chosen on tests/data/blind/updates.
 _PART_TELLS, _WHOLE_TELLS = 0.6, 0.3
 
@@ -50,11 +51,15 @@ def judge(sentence: str) -> Judgement:
 
 def makes_play(sentence: str) -> bool:
     """Does it make fiction of what stands around it, as a whole or by its last part: "…, who sang that?"."""
+    whole = judge(sentence)
     *_, last = [0, *(found.end() for found in _PART_ENDS.finditer(sentence))]
-    parts = [sentence, *([sentence[last:]] if len(sentence) - last >= _SHORTEST_TAIL else [])]
-    return judge(sentence).sure < _SURELY_NO_PLAY and any(
-        _PLAY <= judge(part).play > judge(part).sure for part in dict.fromkeys(parts)
-    )
+    if len(sentence) - last < _SHORTEST_TAIL or whole.sure >= _NO_PLAY or tells(sentence):
+        return _is_play(whole)
+    return _is_play(whole) or _is_play(judge(sentence[last:]))
+
+
+def _is_play(judged: Judgement) -> bool:
+    return _PLAY <= judged.play > judged.sure
 
 
 def judge_beginning(sentence: str) -> Judgement:
@@ -72,6 +77,8 @@ _NOTHING = Judgement("identity", 0.0, 0.0)
 def tells(sentence: str) -> frozenset[str]:
     """What a second classifier finds in the sentence (its corpus: `values_*.tsv`): the present value of the person's
     own "home", "employer", "name" or "relationship"; or that something is over ("ended") or holds "again"."""
+    if len(sentence) > LONGEST_SENTENCE:
+        return frozenset()
     ends = [found.span() for found in _PART_ENDS.finditer(sentence)]
     parts = zip([0, *(end for _, end in ends)], [*(start for start, _ in ends), len(sentence)], strict=True)
     classifier = _classifier(_VALUES)
