@@ -96,8 +96,8 @@ class DictColumn:
     def groups(self) -> Ints:
         """For each row the first row of the same name; a row without a name is alone."""
         rows = np.arange(len(self.codes))
-        first = np.full(self.codes.max(initial=-1) + 2, len(rows))
-        np.minimum.at(first, self.codes, rows)
+        first = np.zeros(self.codes.max(initial=-1) + 2, np.int64)
+        first[self.codes[::-1]] = rows[::-1]  # of equal codes the last one set stays
         return np.where(self.codes < 0, rows, first[self.codes])
 
     def __iter__(self) -> Iterator[str | None]:
@@ -150,23 +150,8 @@ class Candidates:
 
     def take(self, rows: Rows) -> Candidates:
         """These rows, in the order of `rows`."""
-        return Candidates(
-            self.ids[rows],
-            self.dense[rows],
-            self.bm25[rows],
-            self.facts[rows],
-            self.at[rows],
-            self.tokens[rows],
-            self.cues[rows],
-            self.pinned[rows],
-            self.slot.take(rows),
-            self.speaker.take(rows),
-            self.conversation.take(rows),
-            self.turn_id.take(rows),
-            self.topics.take(rows),
-            self.answer_tokens[rows],
-            self.named[rows],
-        )
+        positions = np.arange(len(self))[rows]
+        return Candidates(*(getattr(self, name).take(positions) for name in self.__slots__))
 
     def nearest(self, least: float) -> dict[str, float]:
         """Cosines by id, from the highest down to `least`; ties by id."""

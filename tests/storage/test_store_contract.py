@@ -28,9 +28,9 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeStore]:
 class Counted(EdgeStore):
     queries = 0
 
-    def _queried(self, wanted: list[QueryRequest]) -> list[RowRefs]:
+    def _placed(self, wanted: list[QueryRequest]) -> list[RowRefs]:
         self.queries += len(wanted)
-        return super()._queried(wanted)
+        return super()._placed(wanted)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rememberd.search_results import NAMED, Candidates, DictColumn, Dictionary, Floats, Ints
 from rememberd.storage.payload import candidate
-from rememberd.types import Memory
+from rememberd.types import Memory, Millis
 
 Id = TypeVar("Id", bound=Hashable)  # of a point, in whatever form its engine has it
 
@@ -63,6 +63,7 @@ class RowCache:
         self._columns: dict[str, NDArray[Any]] = {name: np.zeros(_FIRST_ROWS, kind) for name, kind in _TYPES.items()}
         self._ids = np.zeros(_FIRST_ROWS, f"S{_PREFIX}")
         self._prefixes = np.zeros(_FIRST_ROWS, np.uint64)  # of the ids: as numbers they sort ten times faster
+        self._until = np.zeros(_FIRST_ROWS, np.int64)
         self._position = np.zeros(_FIRST_ROWS, np.int32)  # of a row in the union that is being made
         self._next = 0
         self._places: dict[Hashable, int] = {}
@@ -85,6 +86,7 @@ class RowCache:
         values = (row.at, row.tokens, row.cues, row.answer_tokens, row.kind == "fact", row.pinned, *codes)
         for column, value in zip(self._columns.values(), values, strict=True):
             column[place] = value
+        self._until[place] = payload.get("until", 0)
         self._ids[place] = id_
         self._prefixes[place] = int.from_bytes(id_[:_PREFIX].ljust(_PREFIX, b"\0"))
 
@@ -96,6 +98,11 @@ class RowCache:
         """Raises `KeyError` if a point is missing."""
         places = np.fromiter(map(self._places.__getitem__, branch.points), np.int64, len(branch.points))
         return RowRefs(places, np.array(branch.scores, np.float64), self._epoch)
+
+    def current(self, refs: RowRefs, now: Millis, limit: int) -> RowRefs:
+        """The first `limit` of them that are not past."""
+        rows = np.flatnonzero(self._until[refs.places] > now)[:limit]
+        return RowRefs(refs.places[rows], refs.scores[rows], refs.epoch)
 
     def ids(self, places: Ints) -> list[str]:
         return [each.decode() for each in self._ids[places].tolist()]
@@ -114,11 +121,11 @@ class RowCache:
         dense[self._position[nearest.places]] = nearest.scores
         dense[self._position[standing.places]] = standing.scores
         bm25[self._position[worded.places]] = worded.scores
-        columns: dict[str, Any] = {name: column[found] for name, column in self._columns.items()}
+        columns: dict[str, Any] = {name: column.take(found) for name, column in self._columns.items()}
         columns |= {name: DictColumn(columns[name], book) for name, book in self._books.items()}
         names_it = np.zeros(len(found), np.bool_)
         names_it[self._position[named.places]] = True
-        return Candidates(ids=self._ids[found], dense=dense, bm25=bm25, named=names_it, **columns)
+        return Candidates(ids=self._ids.take(found), dense=dense, bm25=bm25, named=names_it, **columns)
 
     def _by_id(self, found: Ints) -> Ints:
         prefixes = self._prefixes[found]
@@ -133,6 +140,7 @@ class RowCache:
         more = (0, max(size, 2 * place) - size)
         self._ids = np.pad(self._ids.astype(f"S{max(width, id_bytes)}"), more)
         self._prefixes = np.pad(self._prefixes, more)
+        self._until = np.pad(self._until, more)
         self._position = np.pad(self._position, more)
         self._columns = {name: np.pad(column, more) for name, column in self._columns.items()}
 

@@ -19,7 +19,7 @@ import logging
 import os
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,7 +64,7 @@ class Asked(NamedTuple):
 
 
 class Topics(NamedTuple):
-    """Sorters into topics, for one language or for all."""
+    """Sorters into topics, for one language or for all; that of the questions has one label more: it is personal."""
 
     statements: Sorter
     questions: Sorter
@@ -76,7 +76,6 @@ class Needs:
     sensitive: frozenset[str]
     english: Topics
     elsewhere: Topics
-    personal: Sorter
     is_english: Singles  # what each bucket of words says of the language, above 0 for English
     sorted: bool  # the embedder tells the English examples apart
 
@@ -98,9 +97,9 @@ class Needs:
         sorters = self._sorters(words)
         usual, clearly = (ADVISED, CLEARLY) if sorters is self.english else (CLEARLY_ELSEWHERE, CLEARLY_ELSEWHERE)
         least = {topic: usual if advice and topic not in self.sensitive else clearly for topic in self.topics}
-        scores = zip(self.topics, sorters.questions.scores(vector, words).tolist(), strict=True)
-        clear = {topic: score for topic, score in scores if score >= least[topic]}
-        return Asked(clear, float(self.personal.scores(vector, words)[0]))
+        *scores, personal = sorters.questions.scores(vector, words).tolist()
+        clear = {topic: score for topic, score in zip(self.topics, scores, strict=True) if score >= least[topic]}
+        return Asked(clear, personal)
 
     def _sorters(self, words: Words) -> Topics:
         return self.english if words.values @ self.is_english[words.buckets] > 0 else self.elsewhere
@@ -189,12 +188,15 @@ def _unpacked(topics: tuple[str, ...], sensitive: frozenset[str], packed: dict[s
         examples = packed[f"{name.removeprefix('english_')}_examples"][: len(near)]  # those in English come first
         return Sorter(*(np.asarray(each, np.float32) for each in (examples, near, words)))
 
+    personal = sorter("personal")
+    every = personal.beside(sorter("questions"))
+    english = personal.beside(sorter("english_questions"))
+    english = replace(english, examples=every.examples[: len(english.near)])
     return Needs(
         topics,
         sensitive,
-        Topics(sorter("english_statements"), sorter("english_questions")),
-        Topics(sorter("statements"), sorter("questions")),
-        sorter("personal"),
+        Topics(sorter("english_statements"), english),
+        Topics(sorter("statements"), every),
         np.ravel(packed["is_english"]).astype(np.float32),
         bool(packed["sorted"].any()),
     )

@@ -192,15 +192,18 @@ class Turns(NamedTuple):
     def of(cls, found: Candidates) -> Turns:
         asks = having(Feature.ASKS, found)
         speaker = np.where(found.speaker.codes < 0, -1, found.speaker.groups())
-        columns = (found.conversation.groups(), found.at, found.turn_id.groups(), asks, speaker)
-        order = np.lexsort(columns[::-1])
+        conversation, turn = found.conversation.groups(), found.turn_id.groups()
+        within = (turn * 2 + asks) * (len(found) + 1) + speaker + 1  # one number sorts faster than three columns
+        order = np.lexsort((within, found.at, conversation))
         first = np.ones(len(order), np.bool_)
-        first[1:] = np.logical_or.reduce([column[order[1:]] != column[order[:-1]] for column in columns])
+        for number, column in enumerate((conversation, found.at, within)):
+            sorted_ = column[order]
+            differs = sorted_[1:] != sorted_[:-1]
+            first[1:] = first[1:] | differs if number else differs
         starts = np.flatnonzero(first)
         place = np.empty(len(order), np.int64)
         place[order] = np.cumsum(first) - 1
         one, two = order[starts[:-1]], order[starts[1:]]
-        conversation, _, turn, *_ = columns
         joined = (conversation[one] == conversation[two]) & (turn[one] != turn[two])
         return cls(conversation, order, starts, place, joined, asks[one] & (speaker[one] != speaker[two]))
 

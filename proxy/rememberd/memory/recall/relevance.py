@@ -141,18 +141,20 @@ def worth(
     best = scores.argmax()
     enough &= scores >= SHARE * scores[best]
     enough[best] = True
-    # An embedder that knows little of a language finds all its sentences alike.
-    usual = float(np.median(found.dense))
-    about = (own >= max(SUPPORTED_SENSITIVE, usual + ABOVE_USUAL)) | (own - found.dense >= TELLING)
-    hidden = found.facts & of_topics(found.topics, set(sensitive).difference(needs)) & ~about
-    rows: Bools = (enough & ~hidden) | found.pinned
+    hidden = found.facts & of_topics(found.topics, set(sensitive).difference(needs))
+    if hidden.any():
+        # An embedder that knows little of a language finds all its sentences alike.
+        usual = float(np.median(found.dense))
+        about = (own >= max(SUPPORTED_SENSITIVE, usual + ABOVE_USUAL)) | (own - found.dense >= TELLING)
+        enough &= ~hidden | about
+    rows: Bools = enough | found.pinned
     return rows
 
 
 def _supported(own: Floats, turns: Turns, itself: float, beside: float) -> Bools:
     """Has it enough support itself, or has the turn before or after it?"""
     before, after = turns.around(own, reply=1.0)
-    rows: Bools = (own >= itself) | (np.maximum(before, after) >= beside)
+    rows: Bools = (own >= itself) | (before >= beside) | (after >= beside)
     return rows
 
 

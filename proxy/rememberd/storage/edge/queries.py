@@ -3,7 +3,7 @@ every request except `all_spaces`."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from qdrant_edge import (
     CountRequest,
@@ -59,26 +59,39 @@ def all_spaces(limit: int) -> FacetRequest:
     return FacetRequest("space", limit=limit, exact=True)
 
 
-def vector_query(space: Space, dense: list[float], now: Millis, limit: int, kind: Kind | None) -> list[QueryRequest]:
-    """Search by meaning, among all and among the standing facts. This request and the next return ids and scores."""
-    wanted, by_meaning = _recallable(space, now, kind), Query.Nearest(dense, using="dense")
-    standing = Filter(must=[*wanted, _equals("standing", "yes")])
-    return [
-        QueryRequest(limit, query=by_meaning, filter=Filter(must=wanted), with_payload=False),
-        QueryRequest(STANDING_LIMIT, query=by_meaning, filter=standing, with_payload=False),
-    ]
+class Branch(NamedTuple):
+    """One of the queries of a search, of which `limit` points are wanted. It returns ids and scores."""
+
+    limit: int
+    conditions: Conditions
+    query: Any = None
+    params: Any = None
+
+    def request(self, limit: int, now: Millis | None) -> QueryRequest:
+        """With `now`, what is past is left out."""
+        conditions = self.conditions if now is None else [*self.conditions, *current(now)]
+        return QueryRequest(
+            limit, query=self.query, filter=Filter(must=conditions), with_payload=False, params=self.params
+        )
 
 
-def keyword_query(space: Space, sparse: Sparse, now: Millis, limit: int, kind: Kind | None) -> list[QueryRequest]:
+def vector_query(space: Space, dense: list[float], limit: int, kind: Kind | None) -> list[Branch]:
+    """Search by meaning, among all and among the standing facts."""
+    wanted, by_meaning = in_space(space) + matching(kind, None), Query.Nearest(dense, using="dense")
+    standing = Branch(STANDING_LIMIT, [*wanted, _equals("standing", "yes")], by_meaning)
+    return [Branch(limit, wanted, by_meaning), standing]
+
+
+def keyword_query(space: Space, sparse: Sparse, limit: int, kind: Kind | None) -> list[Branch]:
     """Search by words, the pinned points, and what names something that the question names."""
-    wanted = _recallable(space, now, kind)
+    everything = in_space(space)
+    wanted = everything + matching(kind, None)
+    own_idf = SearchParams(idf=IdfParams(corpus=Filter(must=everything)))
     by_words = Query.Nearest(SparseVector(*sparse), using="bm25")
-    own_idf = SearchParams(idf=IdfParams(corpus=Filter(must=in_space(space))))
-    pinned = Filter(must=[*wanted, _equals("pinned", "yes")])
     return [
-        QueryRequest(limit, query=by_words, filter=Filter(must=wanted), with_payload=False, params=own_idf),
-        QueryRequest(PINNED_LIMIT, filter=pinned, with_payload=False),
-        QueryRequest(NAMED_LIMIT, filter=Filter(must=[*wanted, _names(sparse)]), with_payload=False),
+        Branch(limit, wanted, by_words, own_idf),
+        Branch(PINNED_LIMIT, [*wanted, _equals("pinned", "yes")]),
+        Branch(NAMED_LIMIT, [*wanted, _names(sparse)]),
     ]
 
 
@@ -101,10 +114,6 @@ def following(first: int, limit: int) -> ScrollRequest:
 def tied(conditions: Conditions, order: int, limit: int) -> ScrollRequest:
     """Every point of one `order`."""
     return ScrollRequest(limit=limit, filter=Filter(must=[*conditions, _equals("order", order)]), with_payload=True)
-
-
-def _recallable(space: Space, now: Millis, kind: Kind | None) -> Conditions:
-    return in_space(space) + current(now) + matching(kind, None)
 
 
 def _names(sparse: Sparse) -> FieldCondition:

@@ -24,6 +24,7 @@ from rememberd.storage.row_cache import MemoryCache, RowCache, RowRefs, ScoredId
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
 SEARCHED = 400  # of each branch
+SPARE = 16  # one in so many more is asked for, in place of those that are past
 CACHED_ROWS = 100_000
 CACHED_MEMORIES = 10_000
 LIKELY = 32  # of those with the question's words to be in its block, and read ahead
@@ -61,7 +62,7 @@ class EdgeStore(EdgeFolder):
         return [memory for memory in found.values() if memory is not None]
 
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
-        found = self._queried(queries.keyword_query(space, sparse, now, SEARCHED, None))
+        found = self._queried(queries.keyword_query(space, sparse, SEARCHED, None), now)
         if len(self._ahead) >= AHEAD:
             del self._ahead[next(iter(self._ahead))]
         self._ahead[_words(space, sparse, now, SEARCHED, None)] = found
@@ -78,11 +79,11 @@ class EdgeStore(EdgeFolder):
         kind: Kind | None = None,
     ) -> Candidates:
         self._last_read = time.monotonic()
-        nearest = queries.vector_query(space, dense, now, limit, kind)
+        nearest = queries.vector_query(space, dense, limit, kind)
         if ahead := self._ahead.pop(_words(space, sparse, now, limit, kind), None):
             with suppress(StaleCache):
-                return self._rows.union(*self._queried(nearest), *ahead)
-        return self._rows.union(*self._queried([*nearest, *queries.keyword_query(space, sparse, now, limit, kind)]))
+                return self._rows.union(*self._queried(nearest, now), *ahead)
+        return self._rows.union(*self._queried([*nearest, *queries.keyword_query(space, sparse, limit, kind)], now))
 
     async def page(
         self,
@@ -169,7 +170,26 @@ class EdgeStore(EdgeFolder):
         found = {record.id: record.payload for record in records}
         return {id_: found[place] for id_, place in places.items() if place in found}
 
-    def _queried(self, wanted: list[QueryRequest]) -> list[RowRefs]:
+    def _queried(self, branches: Sequence[queries.Branch], now: Millis) -> list[RowRefs]:
+        """Of each branch the first that are current.
+
+        To look at the times of 10,000 memories takes the engine as long as to find those with a word. So it is asked
+        for a few more, of any time, and looks only where too many of those turn out to be past."""
+        sizes = [each.limit + each.limit // SPARE for each in branches]
+        found = self._placed([each.request(size, None) for each, size in zip(branches, sizes, strict=True)])
+        shown = [self._rows.current(refs, now, each.limit) for each, refs in zip(branches, found, strict=True)]
+        short = [
+            at
+            for at, (size, each) in enumerate(zip(sizes, branches, strict=True))
+            if len(found[at].places) == size and len(shown[at].places) < each.limit
+        ]
+        if short:
+            again = self._placed([branches[at].request(branches[at].limit, now) for at in short])
+            for at, refs in zip(short, again, strict=True):
+                shown[at] = refs
+        return shown
+
+    def _placed(self, wanted: list[QueryRequest]) -> list[RowRefs]:
         with engine():
             found = self._shard.query_batch(QueryBatchRequest(wanted))
             branches = [ScoredIds([hit.id for hit in hits], [hit.score for hit in hits]) for hits in found]
@@ -185,7 +205,7 @@ class EdgeStore(EdgeFolder):
         if not self._rows.room_for(len(missing)):
             self._rows.clear()
             missing = list(points)
-        for record in self._shard.retrieve(missing, with_payload=LIGHT, with_vector=False):
+        for record in self._shard.retrieve(missing, with_payload=[*LIGHT, "until"], with_vector=False):
             self._rows.keep(record.id, record.payload)
 
     def _newest(self, conditions: queries.Conditions, after: Place | None, limit: int) -> list[Any]:
