@@ -11,6 +11,7 @@ import json
 import re
 import unicodedata
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ LONGEST = 1_000  # characters that are read, from the beginning
 _LONGEST_GRAM = 5  # characters, from 2 on
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 _DIGITS = re.compile(r"\d+")
+_W, _S, _BEGINS, _ENDS = map(zlib.crc32, (b"w", b"s", b"^", b"$"))  # the hashes go on from these
 _STEP = np.uint64(0x100000001B3)  # of FNV-1a
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / the golden ratio: the high bits of the product are the bucket
 
@@ -42,9 +44,10 @@ def _features(text: str, buckets: int) -> tuple[Buckets, Buckets]:
     words = _WORD.findall(_DIGITS.sub("0", typed.casefold()))
     # Names differ from text to text: what stands around a capital says more than the name.
     shapes = [_shape(word, number) for number, word in enumerate(_WORD.findall(typed))]
-    named = {*_runs("w", words, 1), *_runs("w", words, 2), *_runs("s", shapes, 2), *_runs("s", shapes, 3)}
-    named |= {*_runs("^", words[:3], 1), "^" + " ".join(words[:2]), "$" + " ".join(words[-2:])}
-    hashed = {zlib.crc32(name.encode(errors="surrogatepass")) & (buckets - 1) for name in named}
+    said, shown = ([word.encode(errors="surrogatepass") for word in each] for each in (words, shapes))
+    named = [(_W, [*said, *_runs(said, 2)]), (_S, [*_runs(shown, 2), *_runs(shown, 3)])]
+    named += [(_BEGINS, [*said[:3], b" ".join(said[:2])]), (_ENDS, [b" ".join(said[-2:])])]
+    hashed = {zlib.crc32(each, kind) & (buckets - 1) for kind, those in named for each in those}
     return np.fromiter(hashed, np.int64, len(hashed)), _characters(" " + " ".join(words) + " ", buckets)
 
 
@@ -54,8 +57,8 @@ def _shape(word: str, number: int) -> str:
     return "X" if number and word[0].isupper() and len(word) > 1 else word.casefold()
 
 
-def _runs(kind: str, items: list[str], length: int) -> list[str]:
-    return [kind + " ".join(items[at : at + length]) for at in range(len(items) - length + 1)]
+def _runs(items: list[bytes], length: int) -> Iterable[bytes]:
+    return map(b" ".join, zip(*(items[at:] for at in range(length)), strict=False))
 
 
 def _characters(text: str, buckets: int) -> Buckets:

@@ -50,6 +50,37 @@ class StaleCache(Exception):
     """The rows have been cleared since: these places are now those of other points."""
 
 
+class _Places(dict[Hashable, int]):
+    """The row of each point. Ids that are numbers are also kept sorted, those of late aside: to look up 400 of 10,000
+    in the dictionary takes three times as long, for each lies somewhere else in memory."""
+
+    def __init__(self) -> None:
+        self._ids = np.zeros(1, np.uint64)
+        self._rows = np.full(1, -1)  # -1: none
+
+    def of(self, points: Sequence[Any]) -> Ints:
+        """Raises `KeyError` if a point is missing."""
+        if not points or not isinstance(points[0], int):
+            return np.array([self[point] for point in points], np.int64)
+        if len(self) > len(self._ids) * 5 // 4:
+            self._sort()
+        wanted = np.array(points, np.uint64)
+        found = np.minimum(np.searchsorted(self._ids, wanted), len(self._ids) - 1)
+        rows = np.where(self._ids[found] == wanted, self._rows[found], -1)
+        for at in np.flatnonzero(rows < 0).tolist():
+            rows[at] = self[points[at]]
+        return rows
+
+    def drop(self, point: Hashable) -> None:
+        if self.pop(point, None) is not None and isinstance(point, int):
+            self._rows[self._ids == point] = -1
+
+    def _sort(self) -> None:
+        ids, rows = np.fromiter(self, np.uint64, len(self)), np.fromiter(self.values(), np.int64, len(self))
+        order = np.argsort(ids)
+        self._ids, self._rows = ids[order], rows[order]
+
+
 class RowCache:
     """At most `limit` rows, of about 0.4 kB each."""
 
@@ -66,7 +97,7 @@ class RowCache:
         self._until = np.zeros(_FIRST_ROWS, np.int64)
         self._position = np.zeros(_FIRST_ROWS, np.int32)  # of a row in the union that is being made
         self._next = 0
-        self._places: dict[Hashable, int] = {}
+        self._places = _Places()
         self._books = {name: Dictionary() for name in NAMED}
 
     def room_for(self, more: int) -> bool:
@@ -92,16 +123,16 @@ class RowCache:
 
     def drop(self, point: Hashable) -> None:
         """Its place stays empty until `clear`."""
-        self._places.pop(point, None)
+        self._places.drop(point)
 
     def placed(self, branch: ScoredIds) -> RowRefs:
         """Raises `KeyError` if a point is missing."""
-        places = np.fromiter(map(self._places.__getitem__, branch.points), np.int64, len(branch.points))
-        return RowRefs(places, np.array(branch.scores, np.float64), self._epoch)
+        return RowRefs(self._places.of(branch.points), np.array(branch.scores, np.float64), self._epoch)
 
     def current(self, refs: RowRefs, now: Millis, limit: int) -> RowRefs:
         """The first `limit` of them that are not past."""
-        rows = np.flatnonzero(self._until[refs.places] > now)[:limit]
+        alive = self._until[refs.places] > now
+        rows = slice(limit) if alive.all() else np.flatnonzero(alive)[:limit]
         return RowRefs(refs.places[rows], refs.scores[rows], refs.epoch)
 
     def ids(self, places: Ints) -> list[str]:

@@ -75,8 +75,10 @@ def pack(ranked: Candidates, budget_tokens: int) -> tuple[list[str], int]:
     for row in chain(order, later):
         if cost + shortest > budget_tokens:
             break
+        if row in taken or cost + tokens[row] > budget_tokens:
+            continue
         more = tokens[row] + (0 if days[row] in headers else HEADER_COST)
-        if cost + more > budget_tokens or row in taken or (facts[row] and turns[row] in exchanges):
+        if cost + more > budget_tokens or (facts[row] and turns[row] in exchanges):
             continue
         if turns[row] in told and not facts[row] and row not in best:
             best.add(row)
