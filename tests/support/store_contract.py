@@ -242,6 +242,18 @@ class StoreContract:
         found = await store.search(ANN, EAST, words("tea"), now=NOW, limit=1)
         assert sum(each.pinned for each in found) == 100
 
+    async def test_what_is_past_takes_no_place_of_what_is_current(self, store: MemoryStore) -> None:
+        """However many of the nearest are past, a search finds as many as are wanted."""
+        for past in (0, 1, 40):
+            await store.put(ANN, [point(f"past {n}", valid_to=NOW - 1) for n in range(past)])
+            await store.put(
+                ANN, [point(each, f"{each} knows somebody who likes tea", [0.9, 0.1, 0.0, 0.0]) for each in "abc"]
+            )
+            for limit in (1, 2, 3, 20):
+                found = await store.search(ANN, EAST, words("tea"), now=NOW, limit=limit)
+                assert {each.id for each in found} <= set("abc")
+                assert len(found) >= min(limit, 3), (past, limit)
+
     @pytest.mark.parametrize("end", ["valid_to", "expires_at"])
     async def test_what_has_ended_is_not_recalled(self, store: MemoryStore, end: str) -> None:
         """At its end a memory leaves every branch of the search and the plain listing; its history stays."""

@@ -18,6 +18,7 @@ Id = TypeVar("Id", bound=Hashable)  # of a point, in whatever form its engine ha
 
 _FIRST_ROWS = 1024
 _PREFIX = 8  # bytes
+LATE = 16  # ids of one branch that may be found one by one
 # If a process dies between a write and its record, others may keep the old text for so long.
 _KEPT_S = 600.0
 _TYPES = {
@@ -51,24 +52,29 @@ class StaleCache(Exception):
 
 
 class _Places(dict[Hashable, int]):
-    """The row of each point. Ids that are numbers are also kept sorted, those of late aside: to look up 400 of 10,000
+    """The row of each point. Ids that are numbers are sorted as well, but for a few late ones: to look up 400 of 10,000
     in the dictionary takes three times as long, for each lies somewhere else in memory."""
 
     def __init__(self) -> None:
         self._ids = np.zeros(1, np.uint64)
         self._rows = np.full(1, -1)  # -1: none
+        self._late: dict[Hashable, None] = {}
+
+    def add(self, point: Hashable, row: int) -> None:
+        self[point], self._late[point] = row, None
 
     def of(self, points: Sequence[Any]) -> Ints:
         """Raises `KeyError` if a point is missing."""
         if not points or not isinstance(points[0], int):
             return np.array([self[point] for point in points], np.int64)
-        if len(self) > len(self._ids) * 5 // 4:
-            self._sort()
         wanted = np.array(points, np.uint64)
         found = np.minimum(np.searchsorted(self._ids, wanted), len(self._ids) - 1)
         rows = np.where(self._ids[found] == wanted, self._rows[found], -1)
-        for at in np.flatnonzero(rows < 0).tolist():
+        late = np.flatnonzero(rows < 0).tolist()
+        for at in late:
             rows[at] = self[points[at]]
+        if len(late) > LATE:
+            self._sort()
         return rows
 
     def drop(self, point: Hashable) -> None:
@@ -76,9 +82,12 @@ class _Places(dict[Hashable, int]):
             self._rows[self._ids == point] = -1
 
     def _sort(self) -> None:
-        ids, rows = np.fromiter(self, np.uint64, len(self)), np.fromiter(self.values(), np.int64, len(self))
-        order = np.argsort(ids)
+        late, kept = [point for point in self._late if point in self], self._rows >= 0
+        ids = np.concatenate([self._ids[kept], np.array(late, np.uint64)])
+        rows = np.concatenate([self._rows[kept], np.array([self[point] for point in late], np.int64)])
+        order = np.argsort(ids, kind="stable")
         self._ids, self._rows = ids[order], rows[order]
+        self._late.clear()
 
 
 class RowCache:
@@ -109,8 +118,11 @@ class RowCache:
     def keep(self, point: Hashable, payload: Mapping[str, Any]) -> None:
         """In the place of what `point` was before."""
         row = candidate(payload, 0.0, 0.0)
-        place = self._places.setdefault(point, self._next)
-        self._next = max(self._next, place + 1)
+        place = self._places.get(point)
+        if place is None:
+            place = self._next
+            self._places.add(point, place)
+            self._next += 1
         id_ = row.id.encode()
         self._fit(place, len(id_))
         codes = (book.code(getattr(row, name)) for name, book in self._books.items())
