@@ -52,8 +52,8 @@ class StaleCache(Exception):
 
 
 class _Places(dict[Hashable, int]):
-    """The row of each point. Ids that are numbers are sorted as well, but for a few late ones: to look up 400 of 10,000
-    in the dictionary takes three times as long, for each lies somewhere else in memory."""
+    """The row of each point. Ids that are numbers are sorted as well, but for a few late ones: to look up 400 of
+    10,000 in the dictionary takes three times as long, for each lies somewhere else in memory."""
 
     def __init__(self) -> None:
         self._ids = np.zeros(1, np.uint64)
