@@ -8,6 +8,7 @@ import asyncio
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from loadtests.quality.datasets import READERS, checked
 from loadtests.quality.datasets.conversation import Conversation
 from loadtests.quality.folds import folds
 from loadtests.quality.measure import Answered, asked, recalls, written
+from loadtests.quality.peers import engram
 from loadtests.quality.report import plot, summary, table, timing
 from loadtests.quality.scores import Found, in_sessions, points, session_shares, session_table
 
@@ -35,7 +37,7 @@ class Bar:
         print(f"\r{self.label} [{'#' * int(30 * share):30}] {share:4.0%}", end=end, file=sys.stderr, flush=True)
 
 
-async def run(conversations: list[Conversation], check_folds: bool) -> dict[str, Any]:
+async def run(conversations: list[Conversation], check_folds: bool, peers: Sequence[str] = ()) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="rememberd-quality-") as folder:
         writing = Bar("writing", sum(len(each.turns) for each in conversations))
         async with written(Path(folder), conversations, writing) as memories:
@@ -49,6 +51,8 @@ async def run(conversations: list[Conversation], check_folds: bool) -> dict[str,
                     if question.sessions:
                         sessions += await in_sessions(memories, ways, spoken, question)
                     asking()
+            if "engram" in peers:
+                answers += await engram.answered(memories, conversations, Path(folder))
             history = [memories.vectors.history_tokens(spoken.space.user) for spoken in conversations]
             result: dict[str, Any] = {
                 "questions": sum(len(each.questions) for each in conversations),
@@ -57,6 +61,8 @@ async def run(conversations: list[Conversation], check_folds: bool) -> dict[str,
             }
             if answers:
                 result["recall_ms"] = timing(answers)
+                if "engram" in peers:
+                    result["peers"] = {engram.NAME: engram.SETTINGS | {"recall_ms": timing(answers, engram.NAME)}}
                 # without the question's embedding, which the product's recall has just cached
                 result["vector_search_ms"] = timing(answers, "vector store")
                 result["ways"] = summary(answers)
@@ -88,6 +94,7 @@ def main() -> None:
         "--out", type=Path, help="write quality.json and quality.svg, or blind.json, into this folder"
     )
     parser.add_argument("--first", type=int, metavar="N", help="only the first N conversations or histories")
+    parser.add_argument("--peer", action="append", default=[], choices=["engram"], help="beside us, installed by pip")
     parser.add_argument("--folds", action="store_true", help="tune on all conversations but one, check on that one")
     parser.add_argument("--misses", action="store_true", help="print each error on the blind sets")
     chosen = parser.parse_args()
@@ -101,7 +108,7 @@ def main() -> None:
     conversations = READERS[chosen.dataset](chosen.path)[: chosen.first]
     if chosen.folds and len(conversations) < 2:
         parser.error("--folds needs at least two conversations")
-    result = asyncio.run(run(conversations, chosen.folds))
+    result = asyncio.run(run(conversations, chosen.folds, chosen.peer))
     if "ways" in result:
         print(table(result["ways"]))
     if "sessions" in result:
