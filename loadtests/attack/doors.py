@@ -71,13 +71,31 @@ def calls_tools(game: Game) -> Attempt:
         (
             ("search_memories", {"query": QUESTION, "limit": 50}), ("list_memories", {"limit": 500}),
             ("list_memories", {"limit": 500, "cursor": game.victim.cursor, "user": name}),
-            ("forget_memory", {"id": game.victim.ids[0]}),
+            ("forget_memory", {"id": game.victim.ids[0]}), ("pin_memory", {"id": game.victim.ids[0]}),
+            ("correct_memory", {"id": game.victim.ids[0], "text": "I am nobody."}),
+            ("recent_memories", {"limit": 500, "user": name}), ("memory_numbers", {"user": name}),
             ("search_memories", {"query": QUESTION, "user": name, "scope": "work"}),
             ("forget_memory", {"id": "../memories"}),
         )
     )  # fmt: skip
     headers: list[Header] = [*_mcp(game.me), ("Mcp-Session-Id", name.encode().hex())]
     return Attempt(ask("POST", "/mcp", headers, _call(tool, arguments)), game.me.number, DEFAULT, expected=(200, 400))
+
+
+def opens_files(game: Game) -> Attempt:
+    """Of the memory tool, where everybody has a file of the same name."""
+    path, mine = game.chance.choice(("/memories/mine.md", "/memories")), game.me.marks[DEFAULT]
+    name = game.victim.name.encode().hex()
+    body = game.chance.choice(
+        (
+            {"command": "create", "path": "/memories/mine.md", "file_text": f"I carry {mine}."},
+            {"command": "view", "path": path, "user": game.victim.name, "scope": "default"},
+            {"command": "view", "path": f"/memories/../{name}/mine.md"},
+            {"command": "rename", "old_path": f"/memories/%2e%2e/{name}", "new_path": "/memories/theirs"},
+        )
+    )
+    method = game.chance.choice(("POST", "POST", "GET"))
+    return Attempt(ask(method, "/v1/memories/files", game.me.credentials(), body), game.me.number, DEFAULT)
 
 
 def guesses_what_is_private(game: Game) -> Attempt:
@@ -91,6 +109,8 @@ def guesses_what_is_private(game: Game) -> Attempt:
             ("list_memories", {"q": guess[-14:], "limit": 500}, b'[],\\"next_cursor\\":null'),
             ("add_memory", {"text": secret}, b'\\"private\\":false'),
             ("forget_memory", {"id": game.me.ids[PRIVATE_AT]}, b'"isError":true'),
+            ("pin_memory", {"id": game.me.ids[PRIVATE_AT]}, b'"isError":true'),
+            ("correct_memory", {"id": game.me.ids[PRIVATE_AT], "text": secret}, b'"isError":true'),
         )
     )  # fmt: skip
     kinds = DEFAULT if tool != "add_memory" else OPEN

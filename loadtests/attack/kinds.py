@@ -41,6 +41,7 @@ KINDS: dict[Kind, int] = {
     doors.probes_the_admin: 8,
     doors.is_the_admin: 2,
     doors.calls_tools: 3,
+    doors.opens_files: 3,
     doors.guesses_what_is_private: 5,
     doors.asks_for_what_is_stored: 6,
     doors.leaves_the_base: 5,
