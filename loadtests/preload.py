@@ -24,13 +24,13 @@ from rememberd.wiring.encryption import open_encryption
 
 LARGEST_IMPORT = 2_000  # through the API each memory is embedded: about 5 ms of CPU
 _BATCH = 500
-_REAL_VECTORS = 256  # sentences embedded for real; every memory's vector is one of them with noise
+REAL_VECTORS = 256  # sentences embedded for real; every memory's vector is one of them with noise
 _NOISE = 0.03  # a component's standard deviation; the cosine to the original is about .86
 _DAY_MS = 86_400_000
 
 
 @dataclass
-class _Maker:
+class Maker:
     chance: random.Random
     embedder: FastEmbedder
     vectors: np.ndarray
@@ -66,8 +66,8 @@ async def _fill(data: Path, memories: int, users: int) -> None:
     embedder = FastEmbedder()
     await embedder.start()
     chance = random.Random(1)
-    vectors = np.array([await embedder.dense(memory(chance)) for _ in range(_REAL_VECTORS)])
-    maker = _Maker(chance, embedder, vectors, time.time_ns() // 1_000_000)
+    vectors = np.array([await embedder.dense(memory(chance)) for _ in range(REAL_VECTORS)])
+    maker = Maker(chance, embedder, vectors, time.time_ns() // 1_000_000)
     try:
         async with open_encryption(load(data.parent / CONFIG, {})) as seal:
             store = seal.store(client)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests import encryption, fake
+from loadtests import encryption, fake, recall_cost
 from loadtests.client import Job, Load, Outcome
 from loadtests.prompts import Prompt
 from loadtests.soak import slope
@@ -107,3 +107,12 @@ async def test_what_sealing_costs_is_shown_side_by_side(capsys: pytest.CaptureFi
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
     assert [name for name, *_ in rows] == ["clear", "sealed", "sealed, vectors turned"]
     assert all(float(figure) > 0 for _, *figures in rows for figure in figures)
+
+
+async def test_what_a_recall_costs_is_shown_beside_its_embedding(capsys: pytest.CaptureFixture[str]) -> None:
+    """The parts of a recall are no more than the whole, and the ratio is that of the two figures."""
+    await recall_cost.main(60)
+    rows = dict(line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:])
+    whole, embedding = float(rows["without the embedding, CPU"]), float(rows["the embedding, CPU"])
+    assert len([name for name in rows if name.startswith("…")]) == 4
+    assert abs(float(rows["recall / embedding"]) - whole / embedding) < 0.02

@@ -18,7 +18,7 @@ Id = TypeVar("Id", bound=Hashable)  # of a point, in whatever form its engine ha
 
 _FIRST_ROWS = 1024
 _PREFIX = 8  # bytes
-LATE = 16  # ids of one branch that may be found one by one
+FEW, LATE = 32, 16  # ids of one branch that are found one by one: if there are no more, or of those not sorted yet
 # If a process dies between a write and its record, others may keep the old text for so long.
 _KEPT_S = 600.0
 _TYPES = {
@@ -65,7 +65,7 @@ class _Places(dict[Hashable, int]):
 
     def of(self, points: Sequence[Any]) -> Ints:
         """Raises `KeyError` if a point is missing."""
-        if not points or not isinstance(points[0], int):
+        if len(points) <= FEW or not isinstance(points[0], int):
             return np.array([self[point] for point in points], np.int64)
         wanted = np.array(points, np.uint64)
         found = np.minimum(np.searchsorted(self._ids, wanted), len(self._ids) - 1)
@@ -143,6 +143,8 @@ class RowCache:
 
     def current(self, refs: RowRefs, now: Millis, limit: int) -> RowRefs:
         """The first `limit` of them that are not past."""
+        if not len(refs.places):
+            return refs
         alive = self._until[refs.places] > now
         rows = slice(limit) if alive.all() else np.flatnonzero(alive)[:limit]
         return RowRefs(refs.places[rows], refs.scores[rows], refs.epoch)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -71,7 +72,12 @@ def offset_of(zone: str | None, now: Millis) -> Millis:
 def asked_about(question: str, now: Millis) -> Span | None:
     """The days that `question` names. A day or month without a year is the latest one that began before `now`, which
     is in the time of who asks."""
-    today = datetime.fromtimestamp(now / 1000, UTC).date()
+    return days_asked_about(question, datetime.fromtimestamp(now / 1000, UTC).date())
+
+
+@lru_cache(maxsize=256)  # two steps of a recall ask
+def days_asked_about(question: str, today: date) -> Span | None:
+    """As `asked_about`, for somebody for whom it is `today`."""
     try:
         if _NAMES_DAYS.search(question) and (span := _named(question, today) or _relative(question, today)):
             return span

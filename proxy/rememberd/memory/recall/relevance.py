@@ -144,11 +144,18 @@ def worth(
     hidden = found.facts & of_topics(found.topics, set(sensitive).difference(needs))
     if hidden.any():
         # An embedder that knows little of a language finds all its sentences alike.
-        usual = float(np.median(found.dense))
+        usual = _median(found.dense)
         about = (own >= max(SUPPORTED_SENSITIVE, usual + ABOVE_USUAL)) | (own - found.dense >= TELLING)
         enough &= ~hidden | about
     rows: Bools = enough | found.pinned
     return rows
+
+
+def _median(numbers: Floats) -> float:
+    """Of at least one; `np.median` takes five times as long."""
+    middle = ((len(numbers) - 1) // 2, len(numbers) // 2)
+    lower, upper = np.partition(numbers, middle)[list(middle)].tolist()
+    return float((lower + upper) / 2)
 
 
 def _supported(own: Floats, turns: Turns, itself: float, beside: float) -> Bools:

@@ -158,7 +158,9 @@ def _recallable(found: Candidates, wanted: Wanted, answers: bool) -> Candidates:
         kept &= ~having(Feature.PRIVATE, found)
     found = by_id(found if kept.all() else found.take(kept))
     tokens = found.tokens if answers else found.tokens - found.answer_tokens
-    return replace(found, dense=found.dense * wanted.gain, at=found.at + wanted.offset, tokens=tokens)
+    dense = found.dense if wanted.gain == 1 else found.dense * wanted.gain
+    at = found.at + wanted.offset if wanted.offset else found.at
+    return replace(found, dense=dense, at=at, tokens=tokens)
 
 
 async def _fitting(
