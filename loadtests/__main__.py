@@ -41,6 +41,10 @@ def main() -> None:
     )
     run.add_argument("--quick", action="store_true", help="a minute's check instead (scenarios/quick.yaml)")
     run.add_argument("--full", action="store_true", help="with 100,000 memories too (scenarios/full.yaml)")
+    run.add_argument(
+        "--store", choices=["embedded", "server"], default="embedded",
+        help="of the arms whose memories can be reached: with server, on a Qdrant server",
+    )  # fmt: skip
     run.add_argument("--rounds", type=int, help="instead of the scenario's")
     run.add_argument("--out", type=Path, default=Path("loadtests-report"), help="directory for the report")
     run.add_argument("--target", metavar="URL", help="measure a proxy that runs already; asks it for --model")
@@ -97,6 +101,11 @@ def _measured_run(arguments: argparse.Namespace) -> int:
     scenario = load(
         HERE / "quick.yaml" if arguments.quick else HERE / "full.yaml" if arguments.full else arguments.scenario
     )
+    if arguments.store == "server":
+        arms_there = {
+            arm.name: replace(arm, store="server") if arm.store == "up" else arm for arm in scenario.arms.values()
+        }
+        scenario = replace(scenario, arms=scenario.arms | on_server)
     arguments.out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         result = _run(arguments, scenario, stack)
@@ -134,7 +143,9 @@ def _measure(bench: Bench, out: Path, busy: float, against: Path | None) -> dict
     machine = describe() | {"stolen": round(stolen, 3), "busy_before": round(busy, 2)}
     summary = report.summarise(rows)
     with_memories = [
-        arm.name for arm in bench.scenario.arms.values() if arm.memories and arm.store == "up" and _asks_memory(arm)
+        arm.name
+        for arm in bench.scenario.arms.values()
+        if arm.memories and arm.store != "stopped" and _asks_memory(arm)
     ]
     verdict = sentences(summary, with_memories, machine)
     result = {

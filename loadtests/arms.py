@@ -33,7 +33,8 @@ def own(scenario: Scenario, folder: Path, upstream: int, cores: Cores, stack: Ex
 
 def _proxy(models: list[str], arm: Arm, folder: Path, upstream: int, cores: Cores, stack: ExitStack) -> Target:
     _say(f"starting rememberd for {arm.name}: {arm.memories:,} memories in its store")
-    target = stack.enter_context(servers.rememberd(folder, upstream, models, cores, arm.workers, arm.sealed))
+    store = stack.enter_context(servers.qdrant(folder.with_suffix(".qdrant"))) if arm.store == "server" else None
+    target = stack.enter_context(servers.rememberd(folder, upstream, models, cores, arm.workers, arm.sealed, store))
     if arm.memories:
         preload.through_store(target, arm.memories, arm.users)
     return target

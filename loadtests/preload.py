@@ -17,10 +17,9 @@ from loadtests.servers import CONFIG, Target, fetch
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.recall.block import line_cost
 from rememberd.settings.schema import load
-from rememberd.storage.edge.client import EdgeClient
-from rememberd.storage.edge.socket_protocol import socket_path
 from rememberd.types import Evidence, Memory, Point, Source, Space
 from rememberd.wiring.encryption import open_encryption
+from rememberd.wiring.store import for_command
 
 LARGEST_IMPORT = 2_000  # through the API each memory is embedded: about 5 ms of CPU
 _BATCH = 500
@@ -62,22 +61,20 @@ def through_store(target: Target, memories: int, users: int) -> None:
 
 
 async def _fill(data: Path, memories: int, users: int) -> None:
-    client = EdgeClient(socket_path(data))
+    settings = load(data.parent / CONFIG, {})
     embedder = FastEmbedder()
     await embedder.start()
     chance = random.Random(1)
     vectors = np.array([await embedder.dense(memory(chance)) for _ in range(REAL_VECTORS)])
     maker = Maker(chance, embedder, vectors, time.time_ns() // 1_000_000)
     try:
-        async with open_encryption(load(data.parent / CONFIG, {})) as seal:
-            store = seal.store(client)
+        async with open_encryption(settings) as seal, for_command(settings, embedder, seal.store) as store:
             for start in range(0, memories, _BATCH):
                 user = start * users // memories
                 points = [maker.point(number) for number in range(start, min(start + _BATCH, memories))]
                 await store.put(Space(user_name(user)), points)
-        await client.flush()
+            await store.flush()
     finally:
-        await client.close()
         embedder.close()
 
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from loadtests.machine import Cores, children, pin
 
+HERE = Path(__file__).parents[1]
 START_SECONDS = 120.0
 KEY = "sk-load-test-5d1f0c27a9e84b63"
 CONFIG = "rememberd.json"
@@ -79,10 +80,17 @@ def direct(upstream: int) -> Target:
 
 @contextmanager
 def rememberd(
-    folder: Path, upstream: int, models: Sequence[str], cores: Cores, workers: int = 1, sealed: bool = False
+    folder: Path,
+    upstream: int,
+    models: Sequence[str],
+    cores: Cores,
+    workers: int = 1,
+    sealed: bool = False,
+    store: str | None = None,
 ) -> Iterator[Target]:
-    """`rememberd serve` with its own data; its web processes on the server's cores, its writer on the others."""
-    with serving(folder, _config(folder, upstream, models, workers, sealed)) as (process, port):
+    """`rememberd serve` with its own data; its web processes on the server's cores, its writer on the others.
+    `store` is the address of a Qdrant server; None for an embedded store."""
+    with serving(folder, _config(folder, upstream, models, workers, sealed, store)) as (process, port):
         started = re.findall(r"(web|writer)\S* started, pid (\d+)", (folder / "log").read_text())
         web = [int(pid) for name, pid in started if name == "web"]
         writer = next(int(pid) for name, pid in started if name == "writer")
@@ -106,6 +114,23 @@ def serving(folder: Path, settings: Mapping[str, object]) -> Iterator[tuple[subp
     finally:
         _end(process)
         log.close()
+
+
+@contextmanager
+def qdrant(folder: Path) -> Iterator[str]:
+    """The address of an empty Qdrant server, or of the stand-in if none is installed."""
+    folder.mkdir(parents=True)
+    port, binary = free_port(), shutil.which("qdrant")
+    own = {"QDRANT__SERVICE__HTTP_PORT": str(port), "QDRANT__SERVICE__GRPC_PORT": str(free_port())}
+    command = [binary] if binary else [sys.executable, "-m", "tests.support.qdrant_double", "--port", str(port)]
+    paths = {"PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])}
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=os.environ | own | paths)
+        try:
+            _wait_for(port, process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            _end(process)
 
 
 @contextmanager
@@ -172,7 +197,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _config(folder: Path, upstream: int, models: Sequence[str], workers: int, sealed: bool) -> dict[str, object]:
+def _config(
+    folder: Path, upstream: int, models: Sequence[str], workers: int, sealed: bool, store: str | None
+) -> dict[str, object]:
     chat = [_entry(model, model, upstream) for model in models]
     # A provider that is said not to take chat completions as they are: they go through litellm then.
     other = [
@@ -184,7 +211,7 @@ def _config(folder: Path, upstream: int, models: Sequence[str], workers: int, se
         "data_dir": str(folder / "data"),
         "model_list": chat + other,
         "keys": [{"name": "load", "key": KEY, "trust_identity": True}],
-        "memory": {"encryption": {"master_key": _MASTER_KEY if sealed else None}},
+        "memory": {"encryption": {"master_key": _MASTER_KEY if sealed else None}, "store": {"url": store}},
     }
 
 

@@ -62,7 +62,7 @@ class Chatted:
 
 @dataclass
 class Crowd:
-    """`refused`: requests to the memory API answered 503, or not at all. A chat that fails is sent `retries` times
+    """`refused`: requests to the memory API answered 503, or not at all. `shown`: deleted before, and yet listed. A chat that fails is sent `retries` times
     more; a share of them, `cancels`, is broken off by the client at a random moment."""
 
     deployment: Deployment
@@ -76,6 +76,7 @@ class Crowd:
     chats: list[Chatted] = field(default_factory=list)
     refused: list[tuple[float, str]] = field(default_factory=list)
     lives: list[Life] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
     stopping: bool = False
     busy: int = 0
     most_at_once: int = 0
@@ -162,7 +163,9 @@ class Crowd:
         elif chance < 0.85:
             await self._say(life, f"Which city did I move to? {life.user} asks it as question {step}.")
         elif chance < 0.95:
-            await self._api("GET", "/v1/memories?limit=20", life.user)
+            answer = await self._api("GET", "/v1/memories?limit=20", life.user)
+            texts = {each["evidence"]["text"] for each in (answer or {"data": []})["data"] if each["evidence"]}
+            self.shown += sorted(texts & life.deleted)
         else:
             await self._delete_one(life)
 

@@ -97,8 +97,18 @@ def _row(fault: Fault, crowd: Crowd, verdict: Verdict, began: float, ended: floa
         added_p50_ms=round(percentile(_added([each for each in struck if each.at <= ended]), 0.5)),
         added_p99_ms=round(percentile(_added([each for each in struck if each.at <= ended]), 0.99)),
         degraded=sum(each.status == "degraded" for each in struck),
-        examples=[*failures, *sorted(verdict.lost), *verdict.notes, *refused][:_EXAMPLES],
+        degraded_for_s=round(_longest_degraded(struck), 2),
+        shown=len(crowd.shown),
+        examples=[*failures, *crowd.shown, *sorted(verdict.lost), *verdict.notes, *refused][:_EXAMPLES],
     )
+
+
+def _longest_degraded(chats: Sequence[Chatted]) -> float:
+    longest, since = 0.0, None
+    for chat in sorted(chats, key=lambda each: each.at):
+        since = (since or chat.at) if chat.status == "degraded" else None
+        longest = max(longest, chat.at - (since or chat.at))
+    return longest
 
 
 def _added(chats: list[Chatted]) -> list[float]:

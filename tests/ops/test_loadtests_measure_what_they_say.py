@@ -101,6 +101,35 @@ def test_one_command_makes_the_report(tmp_path: Path) -> None:
     assert "added p99" in page
 
 
+SERVER = """
+rounds: 3
+pinned: false
+arms:
+  embedded: {through: rememberd, memories: 300, headers: {x-memory: read}}
+  server: {through: rememberd, memories: 300, store: server, headers: {x-memory: read}}
+measures:
+  steady: {load: closed, connections: 1, seconds: 3, arms: [embedded, server]}
+"""
+# On the real server it is to be 5 ms more than some 10; the stand-in is a Python process on the same busy cores.
+_SERVER_TO_EMBEDDED = 4.0
+
+
+@pytest.mark.slow
+def test_a_question_to_a_server_costs_little_more_than_to_an_embedded_store(tmp_path: Path) -> None:
+    """A ratio of the medians within one run: two waits of 40 ms for each recall, as there were, would be seen."""
+    scenario = tmp_path / "server.yaml"
+    scenario.write_text(SERVER)
+    command = [sys.executable, "-m", "loadtests", "run", "--scenario", str(scenario), "--out", str(tmp_path / "out")]
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
+    rows = json.loads((tmp_path / "out" / "result.json").read_text())["rows"]
+    best: dict[str, float] = {}
+    for _, arm, _, figures in rows:
+        assert figures["errors"] == 0
+        assert figures["status_hit"] > 0.5, f"{arm} answers from memory"
+        best[arm] = min(best.get(arm, figures["p50"]), figures["p50"])
+    assert best["server"] <= _SERVER_TO_EMBEDDED * best["embedded"], best
+
+
 async def test_what_sealing_costs_is_shown_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
     """The same memories in clear, sealed, and with turned vectors; a row and three figures each."""
     await encryption.main(60)

@@ -42,6 +42,7 @@ from rememberd.storage.qdrant.collection import Role
 from rememberd.storage.qdrant.connection import CALL_SECONDS, Connection
 from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.wiring.store import layout_of
+from tests.support.qdrant_search import SpaceSearch
 
 NEWEST = "1.20.0"
 _WRITE_BYTES = 8192
@@ -122,6 +123,7 @@ class Node:
     def empty(self) -> None:
         self.collections: dict[str, Collection] = {}
         self.client = LocalQdrant()
+        self._searches: dict[str, SpaceSearch] = {}
         self._missed.clear()
 
     async def change(self, method: str, path: str, body: dict[str, Any]) -> None:
@@ -151,11 +153,24 @@ class Node:
             raise Refused(404, f"Not found: Collection `{name}` doesn't exist!")
         return self.collections[named]
 
+    def search_of(self, name: str) -> SpaceSearch:
+        named = self.client._client.aliases.get(name, name)  # type: ignore[attr-defined]
+        if named not in self._searches:
+            self._searches[named] = SpaceSearch(self.client._client.collections[named])  # type: ignore[attr-defined]
+        return self._searches[named]
+
+    def drop_search(self, name: str) -> None:
+        """It is made anew when it is needed."""
+        self._searches.pop(self.client._client.aliases.get(name, name), None)  # type: ignore[attr-defined]
+
     def compact(self, name: str) -> None:
         """Local mode looks through deleted points too, for ever."""
         collections = self.client._client.collections  # type: ignore[attr-defined]
         named = self.client._client.aliases.get(name, name)  # type: ignore[attr-defined]
         old = collections[named]
+        if old.deleted.sum() < len(old.ids) / 2:
+            return
+        self.drop_search(name)
         records, _ = old.scroll(limit=len(old.ids) + 1, with_vectors=True)
         collections[named] = LocalCollection(old.config)
         if kept := [models.PointStruct(id=r.id, vector=r.vector, payload=r.payload) for r in records]:
@@ -401,6 +416,7 @@ async def _create(double: Node, name: str, body: dict[str, Any]) -> Any:
 
 
 async def _drop(double: Node, name: str) -> Any:
+    double.drop_search(name)
     double.collections.pop(name, None)
     return await double.client.delete_collection(name)
 
@@ -441,8 +457,10 @@ async def _cluster(double: Node, name: str) -> Any:
 
 async def _upsert(double: Node, name: str, body: dict[str, Any]) -> Any:
     double.checked(name, body, body.get("update_filter"), writes=True)
-    asked = models.PointsList(**body)
-    return await double.client.upsert(name, asked.points, update_filter=asked.update_filter)
+    asked, search = models.PointsList(**body), double.search_of(name)
+    result = await double.client.upsert(name, asked.points, update_filter=asked.update_filter)
+    search.changed(each["id"] for each in body["points"])
+    return result
 
 
 async def _retrieve(double: Node, name: str, body: dict[str, Any]) -> Any:
@@ -457,8 +475,12 @@ async def _delete(double: Node, name: str, body: dict[str, Any]) -> Any:
     double.checked(name, body, body.get("filter"), writes=True)
     selector = models.FilterSelector(**body) if "filter" in body else models.PointIdsList(**body)
     result = await double.client.delete(name, selector)
-    if "filter" in body:
-        double.compact(name)
+    named = body.get("points") or [id_ for each in body["filter"].get("must", ()) for id_ in each.get("has_id", ())]
+    if named:
+        double.search_of(name).changed(named)
+    else:
+        double.drop_search(name)
+    double.compact(name)
     return result
 
 
@@ -488,7 +510,10 @@ async def _query(double: Node, name: str, body: dict[str, Any]) -> Any:
         if "idf" in (each.get("params") or {}) and tuple(map(int, double.version.split("."))) < (1, 19):
             raise Refused(400, "Format error in JSON body: unknown field `idf`")
         (each.get("params") or {}).pop("quantization", None)  # local mode knows whole vectors only
-    return await double.client.query_batch_points(name, models.QueryRequestBatch(**body).searches)
+    found = double.search_of(name).answers(body["searches"])
+    if found is None:
+        return await double.client.query_batch_points(name, models.QueryRequestBatch(**body).searches)
+    return found
 
 
 async def _facet(double: Node, name: str, body: dict[str, Any]) -> Any:
