@@ -102,9 +102,7 @@ def _measured_run(arguments: argparse.Namespace) -> int:
         HERE / "quick.yaml" if arguments.quick else HERE / "full.yaml" if arguments.full else arguments.scenario
     )
     if arguments.store == "server":
-        arms_there = {
-            arm.name: replace(arm, store="server") if arm.store == "up" else arm for arm in scenario.arms.values()
-        }
+        on_server = {name: replace(arm, store="server") for name, arm in scenario.arms.items() if arm.store == "up"}
         scenario = replace(scenario, arms=scenario.arms | on_server)
     arguments.out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:

@@ -62,8 +62,9 @@ class Chatted:
 
 @dataclass
 class Crowd:
-    """`refused`: requests to the memory API answered 503, or not at all. `shown`: deleted before, and yet listed. A chat that fails is sent `retries` times
-    more; a share of them, `cancels`, is broken off by the client at a random moment."""
+    """`refused`: requests to the memory API answered 503, or not at all. `shown`: what was listed after its deletion.
+    A chat that fails is sent `retries` times more; a share of them, `cancels`, is broken off by the client at some
+    moment."""
 
     deployment: Deployment
     session: aiohttp.ClientSession
