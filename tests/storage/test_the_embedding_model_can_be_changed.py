@@ -222,7 +222,7 @@ async def test_the_server_switches_when_all_is_ready() -> None:
         new = server_store(at, New())
         await new.open()
         assert await listed(new, ANN) == await listed(old, ANN) == ["a"]
-        assert qdrant.client._client.aliases == {"rememberd": "rememberd-new-16"}  # type: ignore[attr-defined]
+        assert qdrant.nodes[0].client._client.aliases == {"rememberd": "rememberd-new-16"}  # type: ignore[attr-defined]
         late = server_store(at, Old())
         with pytest.raises(ConfigError, match="rememberd-new-16"):
             await late.open()
@@ -291,7 +291,7 @@ async def test_the_whole_proxy_changes_its_model(tmp_path: Path, upstream: FakeM
         store = {"url": qdrant.url} if kind == "server" else {}
         await asyncio.to_thread(_change_the_model, tmp_path, upstream, store, kind)
         if kind == "server":
-            aliases: dict[str, str] = qdrant.client._client.aliases  # type: ignore[attr-defined]
+            aliases: dict[str, str] = qdrant.nodes[0].client._client.aliases  # type: ignore[attr-defined]
             # Beside it may stand that the search fields of the old collection are made.
             in_force = {name: of for name, of in aliases.items() if not name.startswith("rememberd-indexed-")}
             assert in_force == {"rememberd": "rememberd-another-384"}

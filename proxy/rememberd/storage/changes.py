@@ -58,13 +58,13 @@ class Removal(NamedTuple):
 
 
 class ChangeLog(Protocol):
-    """Shared by the processes of all hosts. Every method raises `QueueUnavailable`. Changes are kept for `KEPT_MS`,
-    removals until they are `finished`."""
+    """Shared by the processes of all hosts; a stream is of one user in one collection. Every method raises
+    `QueueUnavailable`. Changes are kept for `KEPT_MS`, removals until they are `finished`."""
 
-    async def record(self, user: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
+    async def record(self, stream: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
         """Known to all and on disk when this returns. Returns the name of the removal, "" for none."""
 
-    async def since(self, user: str, place: str) -> tuple[str, list[Change]]:
+    async def since(self, stream: str, place: str) -> tuple[str, list[Change]]:
         """The changes behind `place`, oldest first, and the place behind them. "" is the place before all."""
 
     async def waiting(self) -> dict[str, Removal]:
@@ -122,9 +122,11 @@ class UserChanges:
 class RecentChanges:
     """The changes as one process knows them. While the log cannot be reached, it knows its own."""
 
-    def __init__(self, shared: ChangeLog, forget: Callable[[str], None]) -> None:
-        """`forget` is called for each point that changed, for whoever has kept something of it."""
-        self.shared, self._forget = shared, forget
+    def __init__(self, shared: ChangeLog, forget: Callable[[str], None], collection: Callable[[], str]) -> None:
+        """`forget` is called for each point that changed, for whoever has kept something of it. The log has the
+        changes of each `collection` apart: while the embedding model is changed there are two with the same points,
+        and what is erased in the next one is not erased in the first."""
+        self.shared, self._forget, self._collection = shared, forget, collection
         self._users: OrderedDict[str, UserChanges] = OrderedDict()
         self._reached = True  # what is logged once is not logged at every read
 
@@ -134,7 +136,7 @@ class RecentChanges:
         try:
             while True:
                 begin = known.place
-                place, changes = await self.shared.since(user, begin)
+                place, changes = await self.shared.since(self._stream(user), begin)
                 if known.place == begin:  # nobody else has read meanwhile
                     break
         except QueueUnavailable as error:
@@ -149,7 +151,10 @@ class RecentChanges:
     async def record(self, user: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
         """Raises `QueueUnavailable`; this process knows them nevertheless."""
         self._learn(self._known(user), changes)
-        return await self.shared.record(user, changes, removal)
+        return await self.shared.record(self._stream(user), changes, removal)
+
+    def _stream(self, user: str) -> str:
+        return f"{self._collection()} {user}"
 
     def _known(self, user: str) -> UserChanges:
         known = self._users.get(user)
@@ -174,16 +179,16 @@ class LocalChangeLog:
         self._removals: dict[str, Removal] = {}
         self._names = count(1)
 
-    async def record(self, user: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
-        self._changes[user] += changes
+    async def record(self, stream: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
+        self._changes[stream] += changes
         if removal is None:
             return ""
         name = str(next(self._names))
         self._removals[name] = removal
         return name
 
-    async def since(self, user: str, place: str) -> tuple[str, list[Change]]:
-        changes = self._changes[user]
+    async def since(self, stream: str, place: str) -> tuple[str, list[Change]]:
+        changes = self._changes[stream]
         return str(len(changes)), changes[int(place or 0) :]
 
     async def waiting(self) -> dict[str, Removal]:

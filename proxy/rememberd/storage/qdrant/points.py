@@ -45,7 +45,7 @@ class ServerPoints:
         async with self._opening:
             if self._name:
                 return
-            name = collection_of(self.layout, self._embedder.name, self._embedder.dim)
+            name = self.collection()
             own_idf = await check_version(self.connection)
             await open_collection(self.connection, self.layout, name, self._embedder.dim, self._role)
             self._name, self.own_idf = name, own_idf
@@ -132,6 +132,10 @@ class ServerPoints:
             return None
         number = int.from_bytes(blake2b(user.encode(), digest_size=8).digest()) % self.layout.shards
         return f"users-{number}"
+
+    def collection(self) -> str:
+        """The name of ours, be it there or not. Raises `StoreUnavailable` while the embedder is not loaded."""
+        return collection_of(self.layout, self._embedder.name, self._embedder.dim)
 
     async def name(self) -> str:
         """Of the collection."""

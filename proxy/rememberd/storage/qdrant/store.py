@@ -47,7 +47,7 @@ class QdrantStore(ServerPoints):
     ) -> None:
         super().__init__(connection, layout, embedder, role)
         self._rows, self._memories = RowCache(CACHED_ROWS), MemoryCache(CACHED_MEMORIES)
-        self._changes = RecentChanges(changes, self._forget)
+        self._changes = RecentChanges(changes, self._forget, self.collection)
         self.removals = Removals(self, self._changes)
         self._batches = PutBatches(self, self._changes, self.removals)
 

@@ -22,8 +22,8 @@ class RedisChangeLog:
         self._shared = shared
         self._soon = shared.with_deadline(self._read)
 
-    async def record(self, user: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
-        client, key = self._shared.client, f"{PREFIX}changes:{user}"
+    async def record(self, stream: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
+        client, key = self._shared.client, f"{PREFIX}changes:{stream}"
         name = "" if removal is None else str(await self._shared.ask(client.incr(_NAMES)))
         oldest = time.time_ns() // 1_000_000 - KEPT_MS
         async with client.pipeline(transaction=True) as together:
@@ -34,9 +34,9 @@ class RedisChangeLog:
             await self._shared.ask(together.execute())
         return name
 
-    async def since(self, user: str, place: str) -> tuple[str, list[Change]]:
+    async def since(self, stream: str, place: str) -> tuple[str, list[Change]]:
         begin = f"({place}" if place else "-"
-        found = await self._soon(user, begin)
+        found = await self._soon(stream, begin)
         changes = [Change(*each) for _, fields in found for each in orjson.loads(fields[b"changes"])]
         return (found[-1][0].decode() if found else place), changes
 
@@ -50,5 +50,5 @@ class RedisChangeLog:
     async def close(self) -> None:
         await self._shared.close()
 
-    async def _read(self, user: str, begin: str) -> Any:
-        return await self._shared.ask(self._shared.client.xrange(f"{PREFIX}changes:{user}", begin, "+"))
+    async def _read(self, stream: str, begin: str) -> Any:
+        return await self._shared.ask(self._shared.client.xrange(f"{PREFIX}changes:{stream}", begin, "+"))

@@ -28,14 +28,14 @@ class SqliteChangeLog:
         self.database = database
         database.declare(SCHEMA)
 
-    async def record(self, user: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
+    async def record(self, stream: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
         now, body = time.time_ns() // 1_000_000, orjson.dumps(changes, default=list)
 
         def work(db: sqlite3.Connection) -> str:
             db.execute("DELETE FROM changes WHERE at < ?", (now - KEPT_MS,))
             db.execute(
                 "INSERT INTO changes (user, at, changes) VALUES (?, ?, ?)",
-                (user, now, body),
+                (stream, now, body),
             )
             if removal is None:
                 return ""
@@ -44,9 +44,9 @@ class SqliteChangeLog:
 
         return await self.database.write(work, durable=removal is not None)
 
-    async def since(self, user: str, place: str) -> tuple[str, list[Change]]:
+    async def since(self, stream: str, place: str) -> tuple[str, list[Change]]:
         sql = "SELECT place, changes FROM changes WHERE user = ? AND place > ? ORDER BY place"
-        found = self.database.read(sql, (user, int(place or 0)))
+        found = self.database.read(sql, (stream, int(place or 0)))
         changes = [Change(*each) for _, body in found for each in orjson.loads(body)]
         return (str(found[-1][0]) if found else place), changes
 
