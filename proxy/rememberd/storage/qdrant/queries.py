@@ -36,6 +36,10 @@ def buried(spaces: Iterable[Space]) -> Json:
     return _any("buried", sorted({space_key(space) for space in spaces}))
 
 
+def older_of_user(user: str, stamp: int) -> Json:
+    return of_user(user) | {"must_not": [written_since(stamp)]}
+
+
 def older_of(ids: Sequence[str], stamp: int) -> Json:
     return {"must": [{"has_id": ids}], "must_not": [written_since(stamp)]}
 

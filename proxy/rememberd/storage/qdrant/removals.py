@@ -115,7 +115,9 @@ class Removals:
 
     async def _erase(self, removal: Removal, *, late: bool) -> None:
         """A deletion that a hung node makes late takes nothing that was told since, because of the stamp. If this is
-        `late` itself, what was told since is left."""
+        `late` itself, what was told since is left. By pages, so that others know what is gone; then whatever a
+        replica that is behind did not list."""
+        newest = removal.at * 1000 + 999
         user, shard = removal.user, self._at.shard_of(removal.user)
         asked: dict[str, Any] = {"filter": queries.of_user(user), "limit": _PAGE}
         asked["with_payload"] = ["memory", "at", "written_at"]
@@ -124,12 +126,15 @@ class Removals:
             now = now_us()
             found, following = await self._at.scroll(asked | shard_key(shard) | {"offset": following})
             ids = [each["id"] for each in found if not late or _age(each["payload"]) <= removal.at]
+            newest = max([newest, *(each["payload"].get("written_at", 0) for each in found if not late)])
             if ids:
                 await self._record_quietly(user, [Change(id_, "erased", removal.at) for id_ in ids])
                 old = queries.older_of(ids, next_stamp(now, (each["payload"] for each in found)))
                 await self._at.ask("POST", "/points/delete?wait=true", {"filter": old} | shard_key(shard))
             if following is None:
                 break
+        rest = queries.older_of_user(user, newest + 1)
+        await self._at.ask("POST", "/points/delete?wait=true", {"filter": rest} | shard_key(shard))
         await self._record_quietly(user, [Change("", "erasure ended", removal.at)])
 
     async def _record_quietly(self, user: str, changes: Sequence[Change]) -> None:
