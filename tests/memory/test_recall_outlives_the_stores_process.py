@@ -50,6 +50,15 @@ async def tell(recall: Recall) -> None:
     await recall.store.put(ADA, [await to_point(memory("I live in Oslo."), Four())])
 
 
+async def warm(recall: Recall) -> None:
+    """What was told is recalled. The first question of a process may take longer than the deadline."""
+    for _ in range(50):
+        if (await ask(recall)).status == "hit":
+            return
+        recall.breaker = Breaker(recall.breaker.clock)
+    raise AssertionError("never in time")
+
+
 async def back(recall: Recall, clock: Clock) -> None:
     """The breaker is closed after one probe, and what was told is recalled."""
     clock.now += PAUSE_S
@@ -65,7 +74,7 @@ async def test_a_hung_process_costs_the_deadline_three_times(recall: Recall, tmp
     recall.breaker = Breaker(clock := Clock())
     async with store_process(tmp_path / "store", tmp_path / "s") as process:
         await tell(recall)
-        assert (await ask(recall)).status == "hit"
+        await warm(recall)
         process.send_signal(signal.SIGSTOP)
         began = time.monotonic()
         late = [await ask(recall) for _ in range(FAILURES)]

@@ -17,6 +17,7 @@ TASKS = (
     "reembedding",
     "reindexing",
     "reload",
+    "removals",
     "topics",
     "usage",
 )
