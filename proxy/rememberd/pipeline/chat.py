@@ -187,12 +187,12 @@ class Chat:
 
     def _deployments(self, dialect: Dialect, principal: Principal, body: dict[str, Any]) -> list[Deployment]:
         """Those of the model. A Responses request may name none (a stored `prompt` holds it): then the only provider
-        of that dialect is asked."""
-        unnamed = dialect.PATH == RESPONSES and "model" not in body
-        if unnamed and (
-            only := self.catalog.sole_deployment(principal, lambda each: RESPONSES in each.speaks | each.may_speak)
-        ):
-            return [only]
+        of that dialect is asked, or else the only one that may have it."""
+        if dialect.PATH == RESPONSES and "model" not in body:
+            only = self.catalog.sole_deployment(principal, lambda each: RESPONSES in each.speaks)
+            only = only or self.catalog.sole_deployment(principal, lambda each: RESPONSES in each.may_speak)
+            if only:
+                return [only]
         return self.catalog.targets(json_body.model(body), principal)
 
     def _user_turn(
