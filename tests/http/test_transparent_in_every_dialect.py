@@ -196,11 +196,13 @@ def test_translated_answers_satisfy_the_sdks_own_types(proxy: Proxy, upstream: F
     calling = Behaviour(
         stream=[f"data: {json.dumps(each)}\n\n".encode() for each in (chunk, end)] + [b"data: [DONE]\n\n"]
     )
+    lacks_responses = Behaviour(status=404)
     with proxy.client(user) as client:
+        upstream.script(lacks_responses)
         Response.model_validate_json(client.post("/v1/responses", json=asked).content, strict=True)
         Message.model_validate_json(client.post("/v1/messages", json=said).content, strict=True)
         for script in ((), (calling,)):
-            upstream.script(*script)
+            upstream.script(lacks_responses, *script)
             events = client.post("/v1/responses", json=asked | {"stream": True}).content
             for event in sse.events(events):
                 TypeAdapter(ResponseStreamEvent).validate_json(event, strict=True)

@@ -278,7 +278,8 @@ def responses_object(model: str, answer: str, number: int, status: str = "comple
     item = {"id": "msg_1", "type": "message", "role": "assistant", "status": status, "content": [text]}
     head = {"id": f"resp_{number}", "object": "response", "created_at": 1, "model": model, "status": status}
     asked = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "error": None, "metadata": {}}
-    details = {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
+    read = {"cached_tokens": 0, "cache_write_tokens": 0}
+    details = {"input_tokens_details": read, "output_tokens_details": {"reasoning_tokens": 0}}
     usage = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10, **details}
     return {**head, **asked, "output": [item] if answer else [], "usage": usage if answer else None}
 
