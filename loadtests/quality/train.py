@@ -34,6 +34,8 @@ FILES = {  # where the product reads them
 }
 _TAUGHT_BY = {  # labels of one corpus that teach another, and what they are called there
     "values": ("statements", dict.fromkeys(("none", "play", "plan", "preference", "study"), "none")),
+    # "I don't work at Acme any more" is no wish to have it forgotten
+    "wishes": ("values", {"ended": "none"}),
 }
 NONE = "none"  # the label of texts that are none of the others
 BUCKETS = 1 << 16

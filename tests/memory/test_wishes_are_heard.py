@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.learn.wish_words import named
 from tests.support.tables import each_row
@@ -120,3 +122,20 @@ def test_unrecorded(text: str) -> None:
 def test_other_talk_is_left_alone(text: str) -> None:
     """A wish overheard by mistake would delete something."""
     assert memory_command(text) is None
+
+
+ENDS = [
+    "I don't work at {} any more.", "I no longer work at {}.", "I quit {} last week.", "i dont like {} anymore",
+    "We no longer live in {}.", "I'm not at {} any longer.", "Ich arbeite nicht mehr bei {}.",
+    "Je ne travaille plus chez {}.", "Ya no trabajo en {}.", "Non lavoro più da {}.", "Ik werk niet meer bij {}.",
+    "Jag jobbar inte längre på {}.",
+]  # fmt: skip
+BEFORE = ("", "Actually, ", "Just so you know, ", "FYI ", "Update: ")
+AFTER = ("", " Can you keep it short?", " Any ideas?", " No, i got a job at Globex. Can you keep it short?")
+
+
+def test_what_has_ended_is_no_wish_to_forget_it() -> None:
+    """It would delete what was true until now, and the new value that is said with it."""
+    told = itertools.product(BEFORE, ENDS, ("Acme", "Oslo", "opera"), AFTER)
+    texts = [f"{before}{end.format(of)}{after}" for before, end, of, after in told]
+    assert [text for text in texts if memory_command(text) is not None] == []
