@@ -111,3 +111,17 @@ def test_other_peoples_lives_are_not_the_users() -> None:
     texts = ("my mom, she's 72 and retired", "My friend lives in Boston.", "My boss is a vegan.", "Her name is Olga.")
     found = [fact for text in texts for fact in extract(text, 0)]
     assert [fact for fact in found if fact.slot in ("age", "job", "home", "diet", "name")] == []
+
+
+def test_a_label_before_a_statement_takes_nothing_from_it() -> None:
+    """ "Correction: I am 22" begins no document and no game."""
+    labels = ("Correction: ", "Update: ", "Background: ", "For context: ", "FYI: ")
+    stated = (
+        "I am 22.",
+        "I've moved to Kraków.",
+        "My new employer is Wonka.",
+        "I've been vegan for a while.",
+        "I'm single.",
+    )
+    missed = [label + each for label, each in itertools.product(labels, stated) if not extract(label + each, 0)]
+    assert missed == []

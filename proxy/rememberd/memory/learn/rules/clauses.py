@@ -51,6 +51,12 @@ def clauses(sentence: str) -> Iterator[Span]:
         start = joint.end() if joint else end
 
 
+def without_lead(sentence: str) -> str:
+    """Without greetings and labels before it: "Update: I live in Oslo"."""
+    bare = next(_bare(sentence, 0, len(sentence)), None)
+    return sentence[bare.start :] if bare else sentence
+
+
 _NAME = re.compile(r"\s*(?:(?:[Mm]y|[Oo]ur) [\w-]+(?: [A-Z]\w+)?|[A-ZÀ-ÖØ-ÞĀ-ŽА-Я][\w'’-]*)\s*")
 _WANTS = re.compile(r"(?<=\w),\s+(?!(?:right|correct|or|no|yes|true|according)\b)[^,?]{3,}[?？]\W*$", re.IGNORECASE)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from rememberd.dialects.handing_words import HOLE
 from rememberd.dialects.segments import segment
 from rememberd.memory.ids import normal
-from rememberd.memory.learn.rules.clauses import clauses
+from rememberd.memory.learn.rules.clauses import clauses, without_lead
 from rememberd.memory.learn.rules.judge import SURE, Judgement, judge_beginning, makes_play, tells
 from rememberd.memory.learn.rules.natural_ends import dated, ends_at
 from rememberd.memory.learn.rules.non_statements import is_hypothetical, is_play
@@ -79,7 +79,7 @@ def _paragraphs(typed: str) -> list[str]:
 def _of_paragraph(typed: str) -> list[_Found]:
     spans = list(sentences(typed))
     texts = [typed[span.start : span.end] for span in spans if span.end - span.start <= LONGEST_SENTENCE]
-    if is_play(typed) or any(map(makes_play, texts)):
+    if is_play(typed) or any(map(makes_play, map(_unlabelled, texts))):
         return []
     if len(typed) > _LONG and sum(map(bool, map(_FIRST_PERSON.search, texts))) < _OWN_SHARE * len(spans):
         return []  # a document
@@ -92,8 +92,13 @@ def _of_paragraph(typed: str) -> list[_Found]:
     return found
 
 
+def _unlabelled(sentence: str) -> str:
+    """Without its label, "Correction: …", which the classifier takes for the beginning of a document or a game."""
+    return without_lead(sentence) if _LABEL.match(sentence) else sentence
+
+
 def _of_sentence(sentence: str) -> list[_Found]:
-    judged = judge_beginning(sentence)
+    judged = judge_beginning(_unlabelled(sentence))
     known = [each for each in _of_clauses(sentence) if _is_known(each, judged)]
     return known or _judged(sentence, judged)
 
@@ -213,6 +218,7 @@ def _remembered(clause: str) -> str | None:
     return None
 
 
+_LABEL = re.compile(r"[\w ]{2,20}:\s")
 _BREAK = re.compile(r"[,;:–—-]\s+")
 _MEANT = re.compile(r"i meant? (?=[A-Z0-9])", re.IGNORECASE)
 _AND = re.compile(r"(?:,|\b(?:and|und|et|y|e|og|och|en|i|и))\s+(?=\w)", re.IGNORECASE)
