@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+import csv
+import inspect
 import json
 import re
+import textwrap
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,15 @@ DATA = Path(__file__).parents[1] / "data"
 
 LABELLED = [json.loads(line) for line in (DATA / "side_tasks.jsonl").read_text(encoding="utf-8").splitlines()]
 HISTORY = "### Chat History:\n<chat_history>\nUSER: hi, I am Ada\nASSISTANT: hello\n</chat_history>"
+PROSE = (
+    "Some words of a long text that was pasted. ",
+    "The ferry leaves at noon and the harbour is quiet in winter. ",
+    "Der Zug hielt lange auf freier Strecke, und niemand wusste warum. ",
+    "Le marché ferme tôt le dimanche, alors nous partons avant midi. ",
+    "El pan se deja reposar una noche entera en un lugar fresco. ",
+    "Поезд пришёл поздно вечером, и мы пошли домой пешком. ",
+    "湖边的小路在春天开满了花。",
+)
 
 
 def chat(user: str, system: str | None = None) -> dict[str, Any]:
@@ -196,6 +210,28 @@ def test_requests_that_taught_nothing_are_known_too() -> None:
     }
     assert len(known["side"]) >= len(taken["side"]) * 0.65
     assert len(known["real"]) <= len(taken["real"]) / 100, known["real"]
+
+
+def test_a_person_who_pastes_a_long_text_is_no_program() -> None:
+    """Code, as much of it as the standard library has, and prose in several languages, with a word before or after:
+    at most 5 in 100 are taken for a program's."""
+    code = [inspect.getsource(module) for module in (argparse, csv, json, re, textwrap, uuid)]
+    pasted = [text[start : start + 1_500] for text in code for start in range(0, 15_000, 1_500) if text[start:]]
+    pasted += [line * 60 for line in PROSE]
+    asked = ("what does this do?", "I live in Graz. Look at this:", "mein Entwurf, was meinst du?", "请解释一下")
+    texts = [form.format(ask, text) for ask in asked for text in pasted for form in ("{0}\n\n{1}", "{1}\n\n{0}")]
+    assert len(texts) > 300
+    taken = [text[:80] for text in texts if is_side_task({}, chat(text))]
+    assert len(taken) <= len(texts) * 0.05, taken
+
+
+RULES = "\n\n1. List all files that were changed.\n2. Tell the errors and how they were fixed.\n3. Pending tasks." * 9
+
+
+@each_row("client", [client for client in FROM_USER if "compaction" in client or "memory" in client])
+def test_a_clients_long_order_is_known(client: str) -> None:
+    """Length alone does not make a document of it."""
+    assert is_side_task({}, chat(FROM_USER[client] + RULES))
 
 
 def test_an_agents_system_text_does_not_make_its_person_a_program() -> None:

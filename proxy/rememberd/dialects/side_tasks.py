@@ -25,7 +25,8 @@ from rememberd.text_classifier import TextClassifier
 WEIGHTS = Path(__file__).with_name("side_tasks.json")
 
 _HEAD = 4_000  # characters of a prompt that are looked at
-_BEGIN, _TAIL = 600, 300  # characters that the classifier reads
+_BEGIN, _TAIL = 150, 80  # characters that the classifier reads: it has learned from short texts
+_OWN = 600  # characters of what a person typed that are looked at for who speaks
 _RECENT = 100  # messages among which an answer is looked for
 _USER_TURNS = {"", "turn", "user", "user_turn"}
 _SUBAGENT_HEADER = re.compile(r"x-.*(?:subagent.*|agent-id|parent-(?:session|thread|agent|conversation)-id)")
@@ -51,6 +52,8 @@ _SHORT_ANSWER = ((32, 1.0), (64, 0.5))  # at most so many tokens
 _UNDER_WAY, _HAS_TOOLS, _TERSE = -4.0, -3.0, -1.5
 _LONG_SYSTEM = ((800, -3.0), (300, -1.5))  # more than so many characters
 _FEW_WORDS = 3
+# A long message without a conversation is mostly a document that a person pasted.
+_LONG_MESSAGE = ((600, -2.0), (300, -1.0))  # more than so many characters
 
 
 class Pattern(Protocol):
@@ -77,7 +80,7 @@ def is_side_task(headers: Mapping[str, str], body: Mapping[str, Any], patterns: 
 def _of_system(told: Sequence[str], said: str, body: Mapping[str, Any]) -> float:
     odds = max((_odds(_ends(text)) for text in told), default=-math.inf)
     length = sum(map(len, told))
-    odds += next((weight for least, weight in _LONG_SYSTEM if length > least), 0.0)
+    odds += _of_length(length, _LONG_SYSTEM)
     odds += _TERSE if len(" ".join(told).split()) <= _FEW_WORDS else 0
     odds += _HAS_TOOLS if body.get("tools") else 0
     items = body.get("messages", body.get("input"))
@@ -85,17 +88,20 @@ def _of_system(told: Sequence[str], said: str, body: Mapping[str, Any]) -> float
     return odds + (_UNDER_WAY if answered else 0) + (_BRINGS_DIALOGUE / 2 if _DIALOGUE.search(said[:_HEAD]) else 0)
 
 
+def _of_length(length: int, weights: Sequence[tuple[int, float]]) -> float:
+    return next((weight for least, weight in weights if length > least), 0.0)
+
+
 def _of_message(said: str) -> float:
     typed = user_typed_text(said)
     if not typed:
         return -math.inf
     odds = _odds(_ends(typed))
-    if _DIALOGUE.search(typed[:_HEAD]):
-        odds += _BRINGS_DIALOGUE
+    odds += _BRINGS_DIALOGUE if _DIALOGUE.search(typed[:_HEAD]) else _of_length(len(typed), _LONG_MESSAGE)
     if odds < _ENOUGH + _SPEAKS_OF_SELF - 1:  # whatever else holds
         return odds
     own = segment(typed[:_HEAD]).typed
-    return odds + (_SPEAKS_OF_SELF if any(SUBJECT.search(each.text[:_BEGIN].lower()) for each in own) else 0)
+    return odds + (_SPEAKS_OF_SELF if any(SUBJECT.search(each.text[:_OWN].lower()) for each in own) else 0)
 
 
 def _form(body: Mapping[str, Any]) -> float:
