@@ -40,7 +40,8 @@ _TAUGHT_BY = {  # labels of one corpus that teach another, and what they are cal
 NONE = "none"  # the label of texts that are none of the others
 BUCKETS = 1 << 16
 STRENGTH = 10.0  # scikit-learn's C
-_STRENGTH_OF = {"requests": 20.0}  # measured with the long messages
+# With the pasted texts among the requests, 10 knows 60 of the 90 blind programs' requests, and 20 knows 63.
+_STRENGTH_OF = {"requests": 20.0}
 FOLDS = 5
 _LEAST = 1.0  # weights below it, in units of the file, are left out: half of them, and they decide nothing
 _MOST = 31  # a large weight in the file; finer ones change no decision and do not compress
