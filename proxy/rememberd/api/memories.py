@@ -167,7 +167,11 @@ class Memories:
         if new.private != old.private:  # what else says the same would still reveal it
             others = await related(self.store, self.embedder, space, old, new.updated_at)
             written += [replace(each, private=new.private, updated_at=new.updated_at) for each in others]
-        await self.store.put(space, [await to_point(each, self.embedder) for each in written])
+        points = [await to_point(each, self.embedder) for each in written]
+        # Also by a deletion that had read the clock before this edit did, and reached the store after it had read.
+        if not await self.store.get(space, [new.id]):
+            raise _unknown(new.id)
+        await self.store.put(space, points)
         ids = [each.id for each in written]
         await self.writes.undo_if_erased(space, ids, new.updated_at)
         if not await self.store.get(space, [new.id]):  # deleted meanwhile; so must be what it said before
