@@ -157,7 +157,7 @@ async def _changed(person: Person, port: int) -> str | None:
         headers = [*person.credentials(), ("X-Memory-Scope", scope)]
         answer = await connection.ask(ask("GET", "/v1/memories/export", headers))
         seen += answer.body
-        found |= {each["id"]: each["text"] for each in map(json.loads, answer.body.splitlines())}
+        found |= {each["id"]: each["text"] for each in map(json.loads, answer.body.splitlines()) if "id" in each}
     await connection.close()
     whole = all(found.get(id) == text for id, text in person.texts.items())
     return None if whole and not leaked(seen, person.number, "dwp") else person.name
