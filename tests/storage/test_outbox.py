@@ -173,6 +173,25 @@ async def test_a_turn_that_the_queue_refuses_is_a_dead_letter(
     await outbox.close()
 
 
+class NoLetters(FileSpool):
+    """Cannot write this turn either."""
+
+    async def dead_letter(self, turn: Turn, error: str) -> None:
+        raise TypeError(turn.id)
+
+
+async def test_a_turn_that_cannot_even_be_a_dead_letter_is_counted_as_lost(queue: Faulty, tmp_path: Path) -> None:
+    """Whoever puts it is told, and an operator sees it in the counter."""
+    outbox = Outbox(queue, NoLetters(tmp_path / "spool"), 10_000)
+    queue.refused = ValueError("no such text")
+    lost = TURNS.labels("lost")._value.get()
+    with pytest.raises(TypeError):
+        await outbox.put(turn("turn-bad"))
+    await asyncio.sleep(0)
+    assert TURNS.labels("lost")._value.get() == lost + 1
+    await outbox.close()
+
+
 class Tardy(FileSpool):
     """The append of "turn-2" returns long after its turn is in the file, as one that has to wait for the lock."""
 

@@ -4,6 +4,7 @@ Streams are lines of JSON. Source: Ollama's API reference (docs/api.md)."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from rememberd.dialects import chat
@@ -15,7 +16,7 @@ from rememberd.dialects.user_message import Said, UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable
 
 
-class _Ollama:
+class _Ollama(ABC):
     """What both have in common."""
 
     END = sse.DONE  # no event streams
@@ -33,8 +34,9 @@ class _Ollama:
     def error_event(self, error: UpstreamUnavailable, begin: bytes, latest: bytes) -> bytes:
         return dump({"error": str(error)}) + b"\n"
 
+    @abstractmethod
     def text(self, part: Any) -> str:
-        raise NotImplementedError
+        """Of one line of an answer."""
 
 
 class _Chat(_Ollama):

@@ -87,7 +87,8 @@ class Outbox:
     def _end(self, task: asyncio.Task[None]) -> None:
         self._unsafe.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, MemoryUnavailable):
+        if error is not None and not isinstance(error, MemoryUnavailable):  # not even a dead letter
+            TURNS.labels("lost").inc()
             log.error("a turn could not be kept: %s", type(error).__name__)
 
     async def _put(self, turn: Turn) -> None:

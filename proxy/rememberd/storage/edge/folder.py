@@ -184,7 +184,7 @@ def engine() -> Iterator[None]:
         yield
     except (TypeError, ValueError):
         raise
-    except Exception as error:
+    except Exception as error:  # the engine has no class of its own for its errors
         failures.inc()
         log.error("the embedded store failed: %s", error)
         raise StoreUnavailable(f"the embedded store failed: {error}") from error

@@ -74,8 +74,8 @@ class LitellmLane:
                 stream.headers += traffic.headers + ours
                 return stream
             whole = translation.whole(answer, deployment.model_name)
-        # litellm raises its own errors, the providers' SDKs' and, on odd input, any other; _failed counts and logs.
-        except Exception as error:  # noqa: BLE001
+        # litellm raises its own errors, the providers' SDKs' and, on odd input, any other; `failed` counts and logs.
+        except Exception as error:  # noqa: BLE001 - see above
             return failed(error, deployment, translation, traffic)
         return WholeReply(200, traffic.headers + ours, whole)
 
