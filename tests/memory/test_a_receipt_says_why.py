@@ -53,11 +53,22 @@ async def test_why(recall: Recall, question: str, memory: str, reason: str) -> N
     assert dict(zip(found.ids, found.reasons, strict=True))[memory] == reason
 
 
-async def test_a_busy_embedder_is_not_waited_for(recall: Recall, monkeypatch: pytest.MonkeyPatch) -> None:
+class Busy(FastEmbedder):
+    """Has 40 s of texts before the next one."""
+
+    @property
+    def backlog_ms(self) -> float:
+        return 40_000.0
+
+
+async def test_a_busy_embedder_is_not_waited_for(recall: Recall) -> None:
     """Then words alone decide, and the answer says so."""
-    monkeypatch.setattr(FastEmbedder, "backlog_ms", property(lambda _: 40_000.0))
+    busy = Busy()
+    await busy.start()
+    recall = Recall(recall.store, busy, 600, deadline_ms=30_000)
     found = await recall.recall(ADA, "Where did I buy the canoe?", now=NOW + 1, turn_id=None, conversation=None)
     assert found.by_words
     assert "canoe" in found.block
     other = await recall.recall(ADA, "Who painted Guernica?", now=NOW + 1, turn_id=None, conversation=None)
     assert set(other.reasons) == {"pinned", "profile"}
+    busy.close()
