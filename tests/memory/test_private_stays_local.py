@@ -118,7 +118,7 @@ def test_what_is_about_a_private_subject_stays_without_a_mark(
         ask(client, "I have diabetes.", "home")
         add(client, "I eat no meat.", pinned=True)
         add(client, "I earn 5000 a month.", pinned=True)
-        remembered(client, "diabetes")
+        remembered(client, "diabetes", "fact")
         ask(client, question, "home")
         assert "diabetes" in sent(upstream)
         ask(client, question, "away")
