@@ -74,9 +74,10 @@ async def _newest_first(store: MemoryStore, space: Space, now: Millis, turn_id: 
             return
 
 
-def _first_ones(newest_first: list[Memory]) -> list[Memory]:
+def _first_ones(exchanges: list[Memory]) -> list[Memory]:
+    """By time, and by id what has the same: an encrypted store returns those in an order of its keys."""
     begun, first, others = set[str | None](), list[Memory](), list[Memory]()
-    for each in reversed(newest_first):
+    for each in sorted(exchanges, key=lambda memory: (memory.valid_from, memory.created_at, memory.id)):
         talk = each.source.conversation
         (others if talk is not None and talk in begun else first).append(each)
         begun.add(talk)
