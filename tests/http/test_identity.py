@@ -153,6 +153,21 @@ def test_a_token_without_a_secret_to_check_it_means_nobody() -> None:
     assert user(shared, {"x-openwebui-user-jwt": token({"sub": "bob"})}) is None
 
 
+def test_a_verified_token_lists_the_groups() -> None:
+    """Of the claim that the key names, and of no token that does not verify."""
+    member = replace(SIGNED, groups_claim="teams")
+    for claim, groups in ((["research", 7, "", "ops", "ops"], ("research", "ops")), ("ops", ("ops",)), (7, ())):
+        signed = {"x-openwebui-user-jwt": token({"sub": "ada", "teams": claim, "groups": ["admins"]})}
+        found = identify(member, signed, {})
+        assert found is not None
+        assert found.groups == groups
+    for principal in (SIGNED, replace(TRUSTED, groups_claim="teams")):
+        found = identify(principal, {"x-memory-user": "ada"} if principal != SIGNED else signed, {})
+        assert found is not None
+        assert found.groups == ()
+    assert identify(member, {"x-openwebui-user-jwt": unsigned({"sub": "ada", "teams": ["ops"]})}, {}) is None
+
+
 @each_row("name", ["", "  ", "a\nb", "x" * 257, "\x00"])
 def test_an_unusable_name_means_nobody(name: str) -> None:
     """An empty template in a client's configuration must not become a user."""

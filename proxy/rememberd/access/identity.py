@@ -27,8 +27,16 @@ def identify(principal: Principal, headers: Mapping[str, str], body: Mapping[str
 
     Raises `RequestError` 400 for a scope that is not a plain name, 403 for one that this key may not name."""
     scope = _scope(principal, headers.get("x-memory-scope"))
-    user = _user(principal, headers, body)
-    return Identity(user, scope, conversation(headers, body)) if user else None
+    claims = _claims(principal, headers.get(_JWT))
+    user = _user(principal, headers, body, claims)
+    groups = text_list(claims.get(principal.groups_claim)) if principal.groups_claim else ()
+    return Identity(user, scope, conversation(headers, body), groups) if user else None
+
+
+def text_list(claim: object) -> tuple[str, ...]:
+    """The names in a claim that lists some, or is one name. What is no usable name is left out."""
+    names = claim if isinstance(claim, list) else [claim]
+    return tuple(dict.fromkeys(name for each in names if (name := _clean(each))))
 
 
 def conversation(headers: Mapping[str, str], body: Mapping[str, Any]) -> str | None:
@@ -54,14 +62,15 @@ def _scope(principal: Principal, named: str | None) -> str:
     return scope
 
 
-def _user(principal: Principal, headers: Mapping[str, str], body: Mapping[str, Any]) -> str | None:
-    token = headers.get(_JWT)
+def _user(
+    principal: Principal, headers: Mapping[str, str], body: Mapping[str, Any], claims: Mapping[str, Any]
+) -> str | None:
     if principal.jwt_secret:
         # Without a token that verifies, nothing must fall back to a name that anybody behind this key can write, nor
         # to a user that all of them would share.
-        return _subject(token, principal.jwt_secret) if token is not None else None
+        return _clean(claims.get("sub"))
     if principal.trust_identity:
-        if token is not None:
+        if _JWT in headers:
             return None  # nobody can verify it here, and it says that the other names are not to be believed
         for name in _USER_HEADERS:
             if name in headers:
@@ -73,20 +82,23 @@ def _user(principal: Principal, headers: Mapping[str, str], body: Mapping[str, A
     return principal.user
 
 
-def _subject(token: str, secret: str) -> str | None:
+def _claims(principal: Principal, token: str | None) -> Mapping[str, Any]:
+    """Those of the token; none if it does not verify."""
+    if token is None or not principal.jwt_secret:
+        return {}
     import jwt  # 9 MB that only a key with a `jwt_secret` needs
 
     try:
-        claims = jwt.decode(
+        claims: dict[str, Any] = jwt.decode(
             token,
-            secret,
+            principal.jwt_secret,
             algorithms=["HS256"],
             leeway=_CLOCK_SKEW_SECONDS,
             options={"verify_aud": False, "require": ["sub"]},
         )
     except jwt.PyJWTError:
-        return None
-    return _clean(claims["sub"])
+        return {}
+    return claims
 
 
 def _from_header(value: str) -> str | None:

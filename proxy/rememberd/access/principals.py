@@ -55,6 +55,7 @@ def principal_from(given: Mapping[str, Any]) -> Principal:
         user=user,
         trust_identity=bool(trust),
         jwt_secret=secret,
+        groups_claim=_name(given, "groups_claim", "the claim of the token that lists the user's groups"),
         models=_texts(given, "models"),
         scopes=_scopes(given),
         requests_per_minute=_limit(given, "requests_per_minute"),

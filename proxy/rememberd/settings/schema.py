@@ -67,6 +67,7 @@ class Key:
     user: str | None = setting(None, "whom the key speaks for")
     trust_identity: bool = setting(False, "may the request name the end user (headers, body)?")
     jwt_secret: str | None = setting(None, "HS256 secret of X-OpenWebUI-User-Jwt")
+    groups_claim: str | None = setting(None, "claim of that token that lists the user's groups; null = none")
     models: list[str] | None = setting(None, "names of models this key may use, * for any text; null = all")
     scopes: list[str] | None = setting(None, "scopes it may name, the first if it names none; null = all")
     requests_per_minute: int | None = setting(None, "counted over all web processes of a host; null = no limit")
