@@ -60,7 +60,7 @@ def main() -> None:
     )
     run.add_argument("--soak", type=float, metavar="HOURS", help="one load for hours instead; is there a leak?")
     run.add_argument("--rate", type=float, default=20.0, help="requests/s of the soak")
-    over = commands.add_parser("overload", help="chats, recall and learning from 10 % to 300 % of capacity")
+    over = commands.add_parser("overload", help="chats, recall and learning from 10 %% to 300 %% of capacity")
     over.set_defaults(do=_overload)
     over.add_argument("--seconds", type=float, default=SECONDS, help=f"of each step (default: {SECONDS:.0f})")
     over.add_argument("--out", type=Path, default=Path("loadtests-report"), help="directory for overload.json")

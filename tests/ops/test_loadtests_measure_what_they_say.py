@@ -145,3 +145,10 @@ async def test_what_a_recall_costs_is_shown_beside_its_embedding(capsys: pytest.
     whole, embedding = float(rows["without the embedding, CPU"]), float(rows["the embedding, CPU"])
     assert len([name for name in rows if name.startswith("…")]) == 4
     assert abs(float(rows["recall / embedding"]) - whole / embedding) < 0.02
+
+
+def test_each_command_says_what_it_takes() -> None:
+    for command in ([], ["run"], ["attack"], ["faults"], ["overload"]):
+        done = subprocess.run([sys.executable, "-m", "loadtests", *command, "--help"], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert "usage:" in done.stdout
