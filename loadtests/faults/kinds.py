@@ -161,10 +161,7 @@ FAULTS = {
               _qdrant_node(disconnect="before"), FAILOVERS),
         Fault("qdrant-node-hangs", "one of two Qdrant nodes hangs, then is stale", _qdrant_node(delay=3600.0),
               FAILOVERS),
-        # Known and open: a node that lags without an error may list no current home, so that two hold until one is
-        # said again.
-        Fault("qdrant-node-stale", "one of two Qdrant nodes answers with what it had", _qdrant_node(), FAILOVERS,
-              reorders=True),
+        Fault("qdrant-node-stale", "one of two Qdrant nodes answers with what it had", _qdrant_node(), FAILOVERS),
         Fault("qdrant-rolled", "each Qdrant node in turn away, twice", _qdrant_rolled, FAILOVERS),
         Fault("network-cut", "nothing comes back from Qdrant", _qdrant_cut, DEGRADED),
         Fault("writers-killed", "of two writers, one killed every few seconds", _writers_killed, AGE, seconds=120),

@@ -10,8 +10,7 @@ import pytest
 
 from rememberd.errors import ConfigError, StoreUnavailable
 from rememberd.settings.schema import Store, load
-from rememberd.storage.qdrant import connection, nodes
-from rememberd.storage.qdrant import store as qdrant_store
+from rememberd.storage.qdrant import connection, nodes, reads
 from rememberd.storage.qdrant.store import QdrantStore
 from tests.support.fakes import EmbedderFake
 from tests.support.qdrant_double import Faults, QdrantDouble, server_store
@@ -31,7 +30,7 @@ async def cluster() -> AsyncIterator[QdrantDouble]:
 @pytest.fixture
 async def store(cluster: QdrantDouble, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[QdrantStore]:
     """With patience for a busy machine."""
-    monkeypatch.setattr(qdrant_store, "SEARCH_PATIENCE_S", 1.0)
+    monkeypatch.setattr(reads, "SEARCH_PATIENCE_S", 1.0)
     monkeypatch.setattr(nodes, "SETTLES_S", 0.2)
     store = server_store(Store(cluster.url), Four())
     await store.put(ANN, [point("a")])
@@ -161,7 +160,7 @@ async def test_a_node_that_is_back_is_used_when_it_has_settled(
     cluster: QdrantDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For some seconds it answers with what it had before it hung, so it is only asked whether it is ready."""
-    monkeypatch.setattr(qdrant_store, "SEARCH_PATIENCE_S", 1.0)
+    monkeypatch.setattr(reads, "SEARCH_PATIENCE_S", 1.0)
     store = server_store(Store(cluster.url), Four())
     await store.put(ANN, [point("a")])
     ill = cluster.nodes[1]

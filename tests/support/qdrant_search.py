@@ -43,11 +43,22 @@ class SpaceSearch:
 
     def answers(self, searches: list[Json]) -> list[Json] | None:
         """None if one of them is no search in a space with its own rarity of words."""
+        named = [each for each in searches if _ids(each)]
+        searches = [each for each in searches if not _ids(each)]
         spaces = [_space(each) for each in searches]
         own = all("idf" in (each.get("params") or {}) for each in searches if each.get("using") == "bm25")
         if None in spaces or not own:
             return None
-        return [{"points": list(self._hits(str(space), each))} for space, each in zip(spaces, searches, strict=True)]
+        hits = [self._hits(str(space), each) for space, each in zip(spaces, searches, strict=True)]
+        return [{"points": list(each)} for each in (*hits, *map(self._named, named))]
+
+    def _named(self, search: Json) -> Iterator[Json]:
+        """The points of some ids, which come last of the searches."""
+        for id_ in _ids(search):
+            row = self._points.ids.get(id_)
+            if row is not None and not self._points.deleted[row]:
+                payload = {k: v for k, v in self._points.payload[row].items() if k in search["with_payload"]}
+                yield {"id": id_, "version": 0, "score": 0.0, "payload": payload}
 
     def _forget(self, row: int) -> None:
         if (space := self._space.pop(row, None)) is not None:
@@ -99,6 +110,11 @@ class SpaceSearch:
                 if row in rows:
                     scores[row] += asked * rarity * weight
         return sorted(scores.items(), key=lambda each: -each[1])
+
+
+def _ids(search: Json) -> list[Any]:
+    must = (search.get("filter") or {}).get("must") or []
+    return next((each["has_id"] for each in must if "has_id" in each), [])
 
 
 def _space(search: Json) -> str | None:

@@ -1,9 +1,9 @@
 """What changed lately in the memories on a server, known to all processes.
 
-A replica that was away serves for some seconds what it had before, and a process keeps what it has read. So whoever
-deletes, erases or rewrites a memory records it here, and whoever reads leaves out what is gone and reads again what
-is older than what was written. A removal is recorded before it is made, and is in force from then on: if the server
-is away, it waits in the same place until a writer can carry it out.
+A replica that was away serves for some seconds what it had before, one that is cut off from the others serves it for
+as long, and a process keeps what it has read. So whoever writes, deletes or erases a memory records it here. Whoever
+reads asks a node that has the user's newest writes, and leaves out what is gone. A removal is recorded before it is
+made, and is in force from then on: if the server is away, it waits in the same place until a writer can carry it out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import count
 from typing import Literal, NamedTuple, Protocol
@@ -24,9 +24,12 @@ KEPT_MS = 24 * 3600 * 1000
 # A replica is right again 4 to 12 s after it is back (measured with Qdrant 1.19). Rows of memories that changed are
 # not kept for so long, in case they were read from such a one.
 UNSETTLED_S = 60.0
+# A node that lacks one of a user's newest writes is behind. Those of one request may lie on different shards.
+NEWEST = 8
 _USERS = 10_000  # whose changes a process knows
 _SINCE_S = 3600.0  # then they are read from the start again, so that old ones are forgotten
 
+Stamps = Mapping[str, int]  # points, each with the stamp of its last write (`points.next_stamp`)
 Happened = Literal["written", "deleted", "erased", "erasing", "erasure ended"]
 
 log = logging.getLogger("rememberd.store")
@@ -57,15 +60,25 @@ class Removal(NamedTuple):
         return Space(self.user, self.scope)
 
 
+class News(NamedTuple):
+    """`place` is the one behind the `changes`, which come oldest first; `written` are the newest writes of all."""
+
+    place: str
+    changes: list[Change]
+    written: dict[str, int]
+
+
 class ChangeLog(Protocol):
     """Shared by the processes of all hosts; a stream is of one user in one collection. Every method raises
-    `QueueUnavailable`. Changes are kept for `KEPT_MS`, removals until they are `finished`."""
+    `QueueUnavailable`. Changes and the `NEWEST` writes are kept for `KEPT_MS`, removals until they are `finished`."""
 
-    async def record(self, stream: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
+    async def record(
+        self, stream: str, changes: Sequence[Change], removal: Removal | None = None, written: Stamps | None = None
+    ) -> str:
         """Known to all and on disk when this returns. Returns the name of the removal, "" for none."""
 
-    async def since(self, stream: str, place: str) -> tuple[str, list[Change]]:
-        """The changes behind `place`, oldest first, and the place behind them. "" is the place before all."""
+    async def since(self, stream: str, place: str) -> News:
+        """The changes behind `place`; "" is the place before all."""
 
     async def waiting(self) -> dict[str, Removal]:
         """The removals that are not finished, by name, oldest first."""
@@ -81,18 +94,28 @@ class UserChanges:
     def __init__(self) -> None:
         self.place, self.began = "", time.monotonic()
         self.last: dict[str, Change] = {}
+        self.written: dict[str, int] = {}
         self.erasing: Millis | None = None
+        self._erased: Millis = 0
         self._unsettled: dict[str, float] = {}
 
     def add(self, changes: Iterable[Change]) -> None:
         for change in changes:
             if change.happened == "erasing":
-                self.erasing = change.at
+                self.erasing = self._erased = change.at
             elif change.happened == "erasure ended":
                 self.erasing = None
             else:
                 self.last[change.point] = change
                 self._unsettled[change.point] = time.monotonic() + UNSETTLED_S
+
+    def note(self, written: Stamps) -> None:
+        self.written = newest(self.written, written)
+
+    def expected(self) -> dict[str, int]:
+        """The writes that a node in step has."""
+        since = self._erased * 1000 + 999
+        return {point: stamp for point, stamp in self.written.items() if stamp > since and not self.is_gone(point)}
 
     def is_gone(self, point: str) -> bool:
         change = self.last.get(point)
@@ -136,7 +159,7 @@ class RecentChanges:
         try:
             while True:
                 begin = known.place
-                place, changes = await self.shared.since(self._stream(user), begin)
+                news = await self.shared.since(self._stream(user), begin)
                 if known.place == begin:  # nobody else has read meanwhile
                     break
         except QueueUnavailable as error:
@@ -144,14 +167,16 @@ class RecentChanges:
                 log.warning("recent changes of other processes are not known: %s", error)
             self._reached = False
             return known, False
-        self._reached, known.place = True, place
-        self._learn(known, changes)
+        self._reached, known.place = True, news.place
+        self._learn(known, news.changes, news.written)
         return known, True
 
-    async def record(self, user: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
+    async def record(
+        self, user: str, changes: Sequence[Change], removal: Removal | None = None, written: Stamps | None = None
+    ) -> str:
         """Raises `QueueUnavailable`; this process knows them nevertheless."""
-        self._learn(self._known(user), changes)
-        return await self.shared.record(self._stream(user), changes, removal)
+        self._learn(self._known(user), changes, written or {})
+        return await self.shared.record(self._stream(user), changes, removal, written)
 
     def _stream(self, user: str) -> str:
         return f"{self._collection()} {user}"
@@ -165,8 +190,9 @@ class RecentChanges:
         self._users.move_to_end(user)
         return known
 
-    def _learn(self, known: UserChanges, changes: Sequence[Change]) -> None:
+    def _learn(self, known: UserChanges, changes: Sequence[Change], written: Stamps) -> None:
         known.add(changes)
+        known.note(written)
         for change in changes:
             self._forget(change.point)
 
@@ -176,20 +202,24 @@ class LocalChangeLog:
 
     def __init__(self) -> None:
         self._changes: defaultdict[str, list[Change]] = defaultdict(list)
+        self._written: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._removals: dict[str, Removal] = {}
         self._names = count(1)
 
-    async def record(self, stream: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
+    async def record(
+        self, stream: str, changes: Sequence[Change], removal: Removal | None = None, written: Stamps | None = None
+    ) -> str:
         self._changes[stream] += changes
+        self._written[stream] = newest(self._written[stream], written or {})
         if removal is None:
             return ""
         name = str(next(self._names))
         self._removals[name] = removal
         return name
 
-    async def since(self, stream: str, place: str) -> tuple[str, list[Change]]:
+    async def since(self, stream: str, place: str) -> News:
         changes = self._changes[stream]
-        return str(len(changes)), changes[int(place or 0) :]
+        return News(str(len(changes)), changes[int(place or 0) :], self._written[stream])
 
     async def waiting(self) -> dict[str, Removal]:
         return dict(self._removals)
@@ -198,6 +228,12 @@ class LocalChangeLog:
         self._removals.pop(removal, None)
 
     async def close(self) -> None: ...
+
+
+def newest(known: Stamps, written: Stamps) -> dict[str, int]:
+    """The `NEWEST` of both, the oldest first."""
+    both = {**known, **{point: max(stamp, known.get(point, 0)) for point, stamp in written.items()}}
+    return dict(sorted(both.items(), key=lambda each: each[1])[-NEWEST:])
 
 
 def digest(stored: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from asyncio import Task
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -51,11 +52,18 @@ class Refused(StoreUnavailable):
         return self.status == 500 and _BEING_MADE in self.content
 
 
+class Behind(StoreUnavailable):
+    """The node has not heard of a write that was made."""
+
+
 class Request(NamedTuple):
     method: str
     path: str
     body: bytes
-    patience: float
+
+
+Send = Callable[[str, str, Any], Coroutine[Any, Any, Any]]  # method, path and body: the result at one node
+Work = Callable[[Send], Coroutine[Any, Any, Any]]
 
 
 class Connection:
@@ -75,20 +83,24 @@ class Connection:
 
     async def ask(self, method: str, path: str, body: Any = None, *, patience: float = PATIENCE_S) -> Any:
         """The result of a request that may be made twice without harm. Raises `StoreUnavailable`."""
-        request = Request(method, path, b"" if body is None else orjson.dumps(body), patience)
+        return await self.at_one_node(lambda send: send(method, path, body), patience=patience)
+
+    async def at_one_node(self, work: Work, *, patience: float = PATIENCE_S) -> Any:
+        """What `work` returns, all of whose requests go to one node; those of the next node if it fails or is slow.
+        Raises `Behind` if `work` has raised that at every node, or else `StoreUnavailable`."""
         last: StoreUnavailable | None = None
         try:
             async with asyncio.timeout(self._call_seconds):
                 while True:
                     try:
-                        return await self._first_answer(request)
+                        return await self._first_answer(work, patience)
                     except Refused as error:
                         if not error.is_early:
                             raise
                         last = error
                     await asyncio.sleep(_AGAIN_S)
-        except StoreUnavailable:
-            failures.inc()
+        except StoreUnavailable as error:
+            failures.inc(not isinstance(error, Behind))
             raise
         except TimeoutError as error:
             failures.inc()
@@ -98,21 +110,22 @@ class Connection:
         await self.nodes.close()
         self._client.close()
 
-    async def _first_answer(self, request: Request) -> Any:
+    async def _first_answer(self, work: Work, patience: float) -> Any:
         """Of the address whose turn it is, and after `patience`, or an error, of the next. One that may be old is
         asked after an error only; a search asks it after its patience too, for it has little time."""
         waiting = self.nodes.in_turn()
         if len(waiting) == 1:
-            return await self._answer(waiting[0], request)
+            return await work(partial(self._answer, waiting[0]))
         asked: dict[Task[Any], Node] = {}
+        failed: StoreUnavailable | None = None
         try:
             while True:
                 if waiting:
                     node = waiting.pop(0)
                     failovers.inc(len(waiting) + 1 < len(self.nodes.all))
-                    asked[asyncio.create_task(self._answer(node, request))] = node
-                patience = request.patience if waiting and _may_ask(waiting[0], asked.values(), request) else None
-                done, _ = await asyncio.wait(asked, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                    asked[asyncio.create_task(work(partial(self._answer, node)))] = node
+                waits = patience if waiting and _may_ask(waiting[0], asked.values(), patience) else None
+                done, _ = await asyncio.wait(asked, timeout=waits, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     node = asked.pop(task)
                     error = task.exception()
@@ -122,16 +135,24 @@ class Connection:
                         return task.result()
                     if isinstance(error, Refused) and error.is_final:
                         raise error
-                    if not isinstance(error, Refused) or error.status == 503:
-                        node.leave_out()
-                    if not waiting and not asked:
+                    if isinstance(error, Behind):
+                        node.is_behind()
+                        failed = failed or error
+                    elif isinstance(error, StoreUnavailable):
+                        if not isinstance(error, Refused) or error.status == 503:
+                            node.leave_out()
+                        failed = error
+                    else:
                         raise error
+                    if not waiting and not asked:
+                        raise failed
         finally:
             for task in asked:
                 task.cancel()
             await asyncio.gather(*asked, return_exceptions=True)
 
-    async def _answer(self, node: Node, request: Request) -> Any:
+    async def _answer(self, node: Node, method: str, path: str, body: Any = None) -> Any:
+        request = Request(method, path, b"" if body is None else orjson.dumps(body))
         status, content = await self._send(node, request)
         if status != 200:
             raise Refused(f"Qdrant at {node.where}: {_reason(request, status, content)}", status, content)
@@ -165,14 +186,14 @@ class Connection:
     async def _is_ready(self, node: Node) -> bool:
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(1):
-                status, _ = await self._send(node, Request("GET", "/readyz", b"", 0))
+                status, _ = await self._send(node, Request("GET", "/readyz", b""))
                 return status == 200
         return False
 
 
-def _may_ask(node: Node, slow: Iterable[Node], request: Request) -> bool:
+def _may_ask(node: Node, slow: Iterable[Node], patience: float) -> bool:
     """Although others, which are only slow, may yet answer?"""
-    return not node.may_be_old or request.patience <= SEARCH_PATIENCE_S or all(each.may_be_old for each in slow)
+    return not node.may_be_old or patience <= SEARCH_PATIENCE_S or all(each.may_be_old for each in slow)
 
 
 def where(url: str) -> str:

@@ -16,6 +16,7 @@ PORT = 6333
 _FIRST_REST_S, _LONGEST_REST_S = 0.5, 15.0
 # A node that hung serves old points for 7 to 12 s after it is back (measured with Qdrant 1.19).
 SETTLES_S = 15.0
+_SAY_EVERY_S = 60.0
 
 log = logging.getLogger("rememberd.store")
 
@@ -28,7 +29,7 @@ class Node:
     def __init__(self, to: Address, where: str) -> None:
         self.address, self.where = to, where
         self.left_out = self.may_be_old = self.settling = False
-        self.rests_until = 0.0
+        self.rests_until = self._said_until = 0.0
         self._failures = 0
 
     @classmethod
@@ -48,6 +49,12 @@ class Node:
         self.may_be_old |= not only_slow
         self.rests_until = time.monotonic() + min(_FIRST_REST_S * 2**self._failures, _LONGEST_REST_S)
         self._failures += 1
+
+    def is_behind(self) -> None:
+        """It lacks a write. It is asked nevertheless: of another user it may have everything."""
+        if time.monotonic() >= self._said_until:
+            self._said_until = time.monotonic() + _SAY_EVERY_S
+            log.warning("Qdrant at %s lacks what other nodes were told: these are asked instead", self.where)
 
     def is_ready(self) -> None:
         """It is taken back; if it may be old, when it is ready a second time, `SETTLES_S` after the first."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from rememberd.errors import QueueUnavailable, StoreUnavailable
-from rememberd.storage.changes import Change, RecentChanges, UserChanges, digest
+from rememberd.storage.changes import Change, RecentChanges, Stamps, UserChanges, digest
 from rememberd.storage.payload import living, point_id
 from rememberd.storage.qdrant import queries
 from rememberd.storage.qdrant.connection import Refused
@@ -91,7 +91,8 @@ class PutBatches:
         stamp = next_stamp(now, there.values())
         new: list[queries.Json] = []
         again: list[queries.Json] = []
-        written: defaultdict[str, list[Change]] = defaultdict(list)
+        stamps: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        rewritten: defaultdict[str, list[Change]] = defaultdict(list)
         for id_, (space, each) in points.items():
             recent, updated_at = known[space.user], each.memory.updated_at
             tomb = "buried" in there.get(id_, {})
@@ -99,14 +100,15 @@ class PutBatches:
                 continue
             payload = living(space, each)
             (again if tomb else new).append(point(id_, queries.vectors(each.dense, each.sparse), payload))
+            stamps[space.user][id_] = stamp
             if id_ in there or id_ in recent.last:  # others may have kept what it was
-                written[space.user].append(Change(id_, "written", updated_at, digest(payload["memory"])))
+                rewritten[space.user].append(Change(id_, "written", updated_at, digest(payload["memory"])))
         if new:  # another process may bury one of them meanwhile
             await self._at.write(new, shard, stamp, unless=[queries.buried(space for space, _ in points.values())])
         if again:
             await self._at.write(again, shard, stamp)
-        for user, changes in written.items():
-            await self._record(user, changes)
+        for user, written in stamps.items():
+            await self._record(user, rewritten[user], written)
 
     async def _known(self, users: Iterable[str]) -> dict[str, UserChanges]:
         known = {}
@@ -117,11 +119,15 @@ class PutBatches:
                     await self._removals.carry_out(user)
         return known
 
-    async def _record(self, user: str, changes: Sequence[Change]) -> None:
+    async def _record(self, user: str, rewritten: Sequence[Change], written: Stamps) -> None:
+        """One node alone cannot be behind the others."""
+        written = written if len(self._at.connection.nodes.all) > 1 else {}
+        if not (rewritten or written):
+            return
         try:
-            await self._changes.record(user, changes)
+            await self._changes.record(user, rewritten, written=written)
         except QueueUnavailable as error:
-            log.warning("other processes are not told that a memory was rewritten: %s", error)
+            log.warning("other processes are not told what was written: %s", error)
 
 
 def _next_batch(waiting: list[Put]) -> list[Put]:

@@ -16,9 +16,10 @@ from rememberd.storage.cursors import Place
 from rememberd.storage.payload import LIGHT, memory_in, point_id, space_of
 from rememberd.storage.qdrant import queries
 from rememberd.storage.qdrant.collection import Layout, Role
-from rememberd.storage.qdrant.connection import SEARCH_PATIENCE_S, Connection
+from rememberd.storage.qdrant.connection import Connection
 from rememberd.storage.qdrant.points import ServerPoints, shard_key
 from rememberd.storage.qdrant.put_batches import PutBatches
+from rememberd.storage.qdrant.reads import Reads
 from rememberd.storage.qdrant.removals import Removals
 from rememberd.storage.row_cache import MemoryCache, RowCache, ScoredIds, StaleCache
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
@@ -29,8 +30,6 @@ _PAGE = 1000
 _ROWS_AT_ONCE, _ROWS_A_REQUEST = 64, 256  # 64 rows are taken in within a millisecond
 _NAMED_IDS = 1000  # of deleted points in a filter
 _TRIES = 3
-
-Known = tuple[UserChanges, bool]
 
 
 class QdrantStore(ServerPoints):
@@ -49,6 +48,7 @@ class QdrantStore(ServerPoints):
         self._rows, self._memories = RowCache(CACHED_ROWS), MemoryCache(CACHED_MEMORIES)
         self._changes = RecentChanges(changes, self._forget, self.collection)
         self.removals = Removals(self, self._changes)
+        self._reads = Reads(self)
         self._batches = PutBatches(self, self._changes, self.removals)
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
@@ -84,19 +84,16 @@ class QdrantStore(ServerPoints):
         asked = queries.search(
             space, dense, sparse, now, limit, kind, own_idf=self.own_idf, rescore=self.layout.quantize
         )
-        common = {"with_payload": False} | shard_key(self.shard_of(space.user))
-        body = {"searches": [each | common for each in asked]}
-        answers, (known, _) = await asyncio.gather(
-            self.ask("POST", "/points/query/batch", body, patience=SEARCH_PATIENCE_S), self._changes.of(space.user)
-        )
+        known, _ = await self._changes.of(space.user)
+        answers = await self._reads.search(space.user, known, asked)
         for point in known.unsettled():
             self._rows.drop(point)
-        hits = [_shown(each["points"], known) for each in answers]
+        hits = [_shown(each, known) for each in answers]
         near, standing, pinned, words, names = hits if sparse.indices else [*hits, _NONE, _NONE]
         for _ in range(_TRIES):
             with suppress(StaleCache):
                 near, standing, words, pinned, names = await self._known_rows(
-                    space, [near, standing, words, pinned, names]
+                    space, known, [near, standing, words, pinned, names]
                 )
                 return self._rows.union(*map(self._rows.placed, (near, standing, words, pinned, names)))
         return Candidates.of([])
@@ -115,7 +112,7 @@ class QdrantStore(ServerPoints):
         after = cursors.decode(space, cursor) if cursor else None
         conditions = queries.listed(space, kind, slot, None if include_past else now)
         known, _ = await self._changes.of(space.user)
-        records = await self._newest(space, conditions, after, limit)
+        records = await self._newest(space, known, conditions, after, limit)
         memories = [memory for each in records[:limit] if (memory := _memory(each["id"], each["payload"], known))]
         more = len(records) > limit
         return memories, cursors.encode(space, _place(records[limit - 1])) if more else None
@@ -128,11 +125,11 @@ class QdrantStore(ServerPoints):
         wanted: queries.Json = {"must": queries.listed(space, kind, None, None if include_past else now)}
         if gone:
             wanted["must_not"] = [{"has_id": gone}]
-        return await self.count_points(self.shard_of(space.user), wanted)
+        return await self._reads.count(space.user, known, wanted)
 
     async def deleted_at(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
         known, _ = await self._changes.of(space.user)
-        found = await self._payloads(space, ids, ["buried", "id", "at"])
+        found = await self._payloads(space, known, ids, ["buried", "id", "at"])
         recent = {id_: known.last.get(str(point_id(space, id_))) for id_ in ids}
         return {tomb["id"]: tomb["at"] for tomb in found if "buried" in tomb} | {
             id_: each.at for id_, each in recent.items() if each is not None and each.happened == "deleted"
@@ -174,7 +171,7 @@ class QdrantStore(ServerPoints):
         """Add to `found` those that are there. Returns those of which the answer was older than what is known: from a
         replica that was away."""
         old = []
-        for payload in await self._payloads(space, ids, ["id", "space", "memory"]):
+        for payload in await self._payloads(space, known, ids, ["id", "space", "memory"]):
             if "space" not in payload:
                 continue
             id_, point = payload["id"], str(point_id(space, payload["id"]))
@@ -186,7 +183,7 @@ class QdrantStore(ServerPoints):
                 old.append(id_)
         return old
 
-    async def _known_rows(self, space: Space, branches: Sequence[ScoredIds]) -> list[ScoredIds]:
+    async def _known_rows(self, space: Space, known: UserChanges, branches: Sequence[ScoredIds]) -> list[ScoredIds]:
         """The branches, after the rows of all their points have been read; without points that are gone by now."""
         wanted = list({point: None for branch in branches for point in branch.points})
         missing = self._rows.missing(wanted)
@@ -196,9 +193,8 @@ class QdrantStore(ServerPoints):
             self._rows.clear()
             missing = wanted
         for start in range(0, len(missing), _ROWS_A_REQUEST):
-            asked: queries.Json = {"ids": missing[start : start + _ROWS_A_REQUEST], "with_payload": LIGHT}
-            asked |= shard_key(self.shard_of(space.user))
-            records = await self.ask("POST", "/points", asked, patience=SEARCH_PATIENCE_S)
+            wanted_now = missing[start : start + _ROWS_A_REQUEST]
+            records = await self._reads.points(space.user, known, wanted_now, LIGHT, are_there=True)
             for number, record in enumerate(records):
                 if number % _ROWS_AT_ONCE == _ROWS_AT_ONCE - 1:
                     await asyncio.sleep(0)
@@ -207,47 +203,43 @@ class QdrantStore(ServerPoints):
         gone = set(self._rows.missing(wanted))
         return [_without(branch, gone) for branch in branches] if gone else list(branches)
 
-    async def _payloads(self, space: Space, ids: Sequence[str], keys: list[str]) -> list[dict[str, Any]]:
+    async def _payloads(
+        self, space: Space, known: UserChanges, ids: Sequence[str], keys: list[str]
+    ) -> list[dict[str, Any]]:
         """Of the points of these ids that exist, in the order asked; tombstones too."""
         wanted = list(dict.fromkeys(str(point_id(space, id_)) for id_ in ids))
         if not wanted:
             return []
-        body = {"ids": wanted, "with_payload": keys} | shard_key(self.shard_of(space.user))
-        records = await self.ask("POST", "/points", body, patience=SEARCH_PATIENCE_S)
+        records = await self._reads.points(space.user, known, wanted, keys)
         found = {record["id"]: record["payload"] for record in records}
         return [found[point] for point in wanted if point in found]
 
     async def _newest(
-        self, space: Space, conditions: queries.Conditions, after: Place | None, limit: int
+        self, space: Space, known: UserChanges, conditions: queries.Conditions, after: Place | None, limit: int
     ) -> list[Any]:
         """At least `limit` + 1 records if there are that many, sorted by order descending, then by id.
 
         The server sorts by order alone, so the group of equals that a page may end in is fetched whole."""
         records = []
         if after is not None:
-            records = [each for each in await self._tied(space, conditions, after.order) if _id(each) > after.id]
-        older, _ = await self.scroll(
-            {
-                "filter": {"must": conditions + queries.below(after and after.order)},
-                "limit": limit + 1,
-                "order_by": {"key": "order", "direction": "desc"},
-            }
-            | shard_key(self.shard_of(space.user))
-        )
+            tied = await self._tied(space, known, conditions, after.order)
+            records = [each for each in tied if _id(each) > after.id]
+        asked: queries.Json = {"filter": {"must": conditions + queries.below(after and after.order)}}
+        asked |= {"limit": limit + 1, "order_by": {"key": "order", "direction": "desc"}}
+        older, _ = await self._reads.scroll(space.user, known, asked)
         if len(older) > limit:
             last = _order(older[-1])
             older = [record for record in older if _order(record) > last]
-            older += await self._tied(space, conditions, last)
+            older += await self._tied(space, known, conditions, last)
         return sorted(records + older, key=lambda record: (-_order(record), _id(record)))
 
-    async def _tied(self, space: Space, conditions: queries.Conditions, order: int) -> list[Any]:
+    async def _tied(self, space: Space, known: UserChanges, conditions: queries.Conditions, order: int) -> list[Any]:
         """Every point of one `order`."""
         found: list[Any] = []
         body = {"filter": {"must": conditions + queries.at(order)}, "limit": _PAGE}
-        body |= shard_key(self.shard_of(space.user))
         following: Any = None
         while True:
-            records, following = await self.scroll(body | {"offset": following})
+            records, following = await self._reads.scroll(space.user, known, body | {"offset": following})
             found += records
             if following is None:
                 return found

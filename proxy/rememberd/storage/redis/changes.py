@@ -1,4 +1,5 @@
-"""The change log in Redis: a stream for each user, which Redis forgets when it is old, and the removals in a hash."""
+"""The change log in Redis: a stream and a list of the newest writes for each user, which Redis forgets when they are
+old, and the removals in a hash."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from rememberd.storage.changes import KEPT_MS, Change, Removal
+from rememberd.storage.changes import KEPT_MS, NEWEST, Change, News, Removal, Stamps, newest
 from rememberd.storage.redis.client import PREFIX, RedisClient
 
 _REMOVALS = f"{PREFIX}removals"
@@ -22,23 +23,30 @@ class RedisChangeLog:
         self._shared = shared
         self._soon = shared.with_deadline(self._read)
 
-    async def record(self, stream: str, changes: Sequence[Change], removal: Removal | None = None) -> str:
-        client, key = self._shared.client, f"{PREFIX}changes:{stream}"
+    async def record(
+        self, stream: str, changes: Sequence[Change], removal: Removal | None = None, written: Stamps | None = None
+    ) -> str:
+        client, key, last = self._shared.client, *_keys(stream)
         name = "" if removal is None else str(await self._shared.ask(client.incr(_NAMES)))
         oldest = time.time_ns() // 1_000_000 - KEPT_MS
         async with client.pipeline(transaction=True) as together:
-            together.xadd(key, {"changes": orjson.dumps(changes, default=list)}, minid=oldest, approximate=True)
-            together.pexpire(key, KEPT_MS)
+            if changes:
+                together.xadd(key, {"changes": orjson.dumps(changes, default=list)}, minid=oldest, approximate=True)
+                together.pexpire(key, KEPT_MS)
+            if written:
+                together.rpush(last, *map(orjson.dumps, newest({}, written).items()))
+                together.ltrim(last, -NEWEST, -1)
+                together.pexpire(last, KEPT_MS)
             if removal is not None:
                 together.hset(_REMOVALS, name, orjson.dumps(removal, default=list))
             await self._shared.ask(together.execute())
         return name
 
-    async def since(self, stream: str, place: str) -> tuple[str, list[Change]]:
+    async def since(self, stream: str, place: str) -> News:
         begin = f"({place}" if place else "-"
-        found = await self._soon(stream, begin)
+        found, last = await self._soon(stream, begin)
         changes = [Change(*each) for _, fields in found for each in orjson.loads(fields[b"changes"])]
-        return (found[-1][0].decode() if found else place), changes
+        return News(found[-1][0].decode() if found else place, changes, dict(map(orjson.loads, last)))
 
     async def waiting(self) -> dict[str, Removal]:
         found = await self._shared.ask(self._shared.client.hgetall(_REMOVALS))
@@ -51,4 +59,10 @@ class RedisChangeLog:
         await self._shared.close()
 
     async def _read(self, stream: str, begin: str) -> Any:
-        return await self._shared.ask(self._shared.client.xrange(f"{PREFIX}changes:{stream}", begin, "+"))
+        key, last = _keys(stream)
+        together = self._shared.client.pipeline(transaction=False)
+        return await self._shared.ask(together.xrange(key, begin, "+").lrange(last, 0, -1).execute())
+
+
+def _keys(stream: str) -> tuple[str, str]:
+    return f"{PREFIX}changes:{stream}", f"{PREFIX}newest:{stream}"

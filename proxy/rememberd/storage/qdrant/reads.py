@@ -1,0 +1,112 @@
+"""Reads of one user's points, by a node that has the user's newest writes, as long as there is one.
+
+A node that is cut off from the others answers with what it had, and without an error. Where there are several
+addresses, each read therefore asks the same node for the stamps of those writes, and goes on to the next node if one
+is missing. If every node lacks one, the node whose turn it is has to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from rememberd.storage.changes import Stamps, UserChanges
+from rememberd.storage.qdrant.connection import PATIENCE_S, SEARCH_PATIENCE_S, Behind, Send
+from rememberd.storage.qdrant.points import ServerPoints, shard_key
+from rememberd.storage.qdrant.queries import Json
+
+_PROOF = ["written_at", "buried"]
+
+Expected = Stamps | None  # None: whatever the node has will do
+Read = Callable[[str, Json, Expected, Send], Coroutine[Any, Any, Any]]
+
+
+class Reads:
+    """Every method raises `StoreUnavailable`."""
+
+    def __init__(self, at: ServerPoints) -> None:
+        self._at = at
+
+    async def search(self, user: str, known: UserChanges, searches: Sequence[Json]) -> list[Any]:
+        """The ids and scores that each of the `searches` returns."""
+
+        async def read(path: str, shard: Json, expected: Expected, send: Send) -> list[Any]:
+            asked = [each | {"with_payload": False} | shard for each in searches]
+            if expected:
+                proof = {"filter": {"must": [{"has_id": list(expected)}]}, "limit": len(expected)}
+                asked.append(proof | {"with_payload": _PROOF} | shard)
+            answers = await send("POST", f"{path}/points/query/batch", {"searches": asked})
+            if expected:
+                _check(expected, answers.pop()["points"])
+            return [each["points"] for each in answers]
+
+        found: list[Any] = await self._read(user, known, read, SEARCH_PATIENCE_S)
+        return found
+
+    async def points(
+        self, user: str, known: UserChanges, ids: Sequence[str], keys: Sequence[str], *, are_there: bool = False
+    ) -> list[Json]:
+        """Those that exist, with these keys of their payloads, in any order. `are_there`: a search has just found
+        all of them."""
+
+        async def read(path: str, shard: Json, expected: Expected, send: Send) -> list[Json]:
+            asked = {"ids": list({*ids, *(expected or ())}), "with_payload": [*keys, *_PROOF] if expected else keys}
+            found = await send("POST", f"{path}/points", asked | shard)
+            _check(expected, found)
+            records = [each for each in found if each["id"] in wanted]
+            if are_there and expected is not None and len(records) < len(wanted):
+                raise Behind("a point that another node has is missing")
+            return records
+
+        wanted = set(ids)
+        records: list[Json] = await self._read(user, known, read, SEARCH_PATIENCE_S)
+        return records
+
+    async def scroll(self, user: str, known: UserChanges, body: Json) -> tuple[list[Json], Any]:
+        """A page of points, and where the next one begins."""
+
+        async def read(path: str, shard: Json, expected: Expected, send: Send) -> tuple[list[Json], Any]:
+            await _prove(path, shard, expected, send)
+            found = await send("POST", f"{path}/points/scroll", {"with_payload": True} | body | shard)
+            return found["points"], found["next_page_offset"]
+
+        page: tuple[list[Json], Any] = await self._read(user, known, read)
+        return page
+
+    async def count(self, user: str, known: UserChanges, wanted: Json) -> int:
+        async def read(path: str, shard: Json, expected: Expected, send: Send) -> int:
+            await _prove(path, shard, expected, send)
+            found = await send("POST", f"{path}/points/count", {"exact": True, "filter": wanted} | shard)
+            return int(found["count"])
+
+        number: int = await self._read(user, known, read)
+        return number
+
+    async def _read(self, user: str, known: UserChanges, read: Read, patience: float = PATIENCE_S) -> Any:
+        path, shard = f"/collections/{await self._at.name()}", shard_key(self._at.shard_of(user))
+
+        def work(expected: Expected, send: Send) -> Coroutine[Any, Any, Any]:
+            return read(path, shard, expected, send)
+
+        if len(self._at.connection.nodes.all) > 1:
+            with suppress(Behind):
+                return await self._at.connection.at_one_node(partial(work, known.expected()), patience=patience)
+        return await self._at.connection.at_one_node(partial(work, None), patience=patience)
+
+
+async def _prove(path: str, shard: Json, expected: Expected, send: Send) -> None:
+    if expected:
+        asked = {"ids": list(expected), "with_payload": _PROOF}
+        _check(expected, await send("POST", f"{path}/points", asked | shard))
+
+
+def _check(expected: Expected, found: Iterable[Json]) -> None:
+    """Raises `Behind` unless all are there, as new as they should be. A tombstone is in the place of what was written
+    at the same time, whatever its stamp."""
+    stamps = {each["id"]: each["payload"] or {} for each in found}
+    for point, stamp in (expected or {}).items():
+        there = stamps.get(point)
+        if there is None or ("buried" not in there and there.get("written_at", 0) < stamp):
+            raise Behind("a write that another node has is missing")
