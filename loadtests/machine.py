@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +47,32 @@ def cpu_us(pids: Sequence[int]) -> float:
 def rss_mb(pids: Sequence[int]) -> float:
     pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def memory_mb(pids: Iterable[int]) -> float:
+    """What these processes need together: of a file that several have mapped, such as a library, the pages of the one
+    that has most of them, and everything else of each."""
+    own, shared = 0, dict[str, int]()
+    for pid in pids:
+        files = Counter[str]()
+        file = ""
+        for line in Path(f"/proc/{pid}/smaps").read_text(errors="replace").splitlines():
+            if _MAPPING.match(line):
+                file = line.partition("/")[2]
+            elif line.startswith("Anonymous:"):
+                own += _kb(line)
+                files[file] -= _kb(line)
+            elif line.startswith("Rss:"):
+                files[file] += _kb(line)
+        shared = {name: max(shared.get(name, 0), files[name]) for name in {*shared, *files}}
+    return (own + sum(shared.values())) * 1024 / 1e6
+
+
+def _kb(line: str) -> int:
+    return int(line.split()[1])
+
+
+_MAPPING = re.compile("[0-9a-f]+-[0-9a-f]+ ")
 
 
 def children(pid: int) -> list[int]:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from loadtests import servers
-from loadtests.machine import children, cores
+from loadtests.machine import children, cores, memory_mb, rss_mb
 from loadtests.preload import through_store
 
 ROUNDS = 3
@@ -34,6 +34,7 @@ def main() -> None:
     for name in ("web", "writer", "parent"):
         resident = statistics.median(r[name] for r in rounds)
         print(f"| resident memory of the {name} process, idle | {resident:.0f} MB |")
+    print(f"| memory of all together, idle | {statistics.median(r['all'] for r in rounds):.0f} MB |")
     if memories:
         print(f"| ready after kill -9, {memories:,} memories | {after_kill(memories):.1f} s |")
 
@@ -55,8 +56,9 @@ def measure() -> dict[str, float]:
             ready = time.monotonic() - began
             time.sleep(IDLE_SECONDS)
             started = dict(re.findall(r"(web|writer)\S* started, pid (\d+)", _so_far(process)))
-            sizes = {name: resident_mb(int(pid)) for name, pid in started.items()}
-            return {"ready": ready, "parent": resident_mb(process.pid)} | sizes
+            sizes = {name: rss_mb([int(pid)]) for name, pid in started.items()}
+            together = memory_mb([process.pid, *children(process.pid)])
+            return {"ready": ready, "parent": rss_mb([process.pid]), "all": together} | sizes
         finally:
             process.terminate()
             process.communicate()
@@ -87,11 +89,6 @@ def _start_and_kill(config: Path, log: Path) -> float:
         os.kill(pid, signal.SIGKILL)
     process.wait()
     return ready
-
-
-def resident_mb(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def _so_far(process: subprocess.Popen[str]) -> str:

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from rememberd.errors import ConfigError, EmbedderUnavailable
+from rememberd.memory.embedding import embedder as module
 from rememberd.memory.embedding.embedder import PACKAGED, Encode, FastEmbedder, Vector
+from rememberd.memory.embedding.mapped_weights import byte_tables
 
 
 @pytest.fixture
@@ -42,6 +44,17 @@ async def test_vectors_have_the_promised_shape(embedder: FastEmbedder) -> None:
         vector = await asyncio.wait_for(embedder.dense(text), 120)
         assert len(vector) == embedder.dim == 384
         assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-5)
+
+
+async def test_a_mapped_table_gives_the_same_vectors(embedder: FastEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit for bit those that the engine makes when it reads the model by itself."""
+    assert [table.shape for table in byte_tables(PACKAGED / "model.onnx").values()] == [(30_522, 384)]
+    monkeypatch.setattr(module, "byte_tables", lambda file: {})
+    alone = FastEmbedder()
+    await alone.start()
+    for text in ("hello", "I live in Oslo and like rye bread.", "naïve 東京 🙂"):
+        assert await embedder.dense(text) == await alone.dense(text)
+    alone.close()
 
 
 async def test_close_waits_for_the_text_under_way() -> None:

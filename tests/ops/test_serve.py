@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from loadtests.machine import children, memory_mb
 from rememberd.cli.main import main
 from tests.support.fake_model import Behaviour, FakeModel
 from tests.support.proxy_server import PATIENCE, ask, eventually, memories, remembered, running
@@ -67,6 +68,14 @@ def test_when_the_parent_is_killed_the_children_stop(tmp_path: Path, upstream: F
         assert len(pids) == 2
         proxy.process.kill()
         eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+
+
+@pytest.mark.slow
+def test_all_processes_together_fit_in_250_megabytes(tmp_path: Path, upstream: FakeModel) -> None:
+    """Idle, once all is loaded; pages that several of them share count once."""
+    with running(tmp_path, {"model-a": upstream.url}) as proxy:
+        proxy.wait_ready()
+        assert memory_mb([proxy.process.pid, *children(proxy.process.pid)]) < 250
 
 
 @pytest.mark.slow

@@ -25,6 +25,23 @@ async def test_what_was_closed_opens_again(tmp_path: Path) -> None:
     await store.close()
 
 
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux lists the pages of a process")
+async def test_an_open_store_takes_the_memory_that_it_uses(tmp_path: Path) -> None:
+    """The engine maps 47 MB of files; their pages come into the process only when they are read or written."""
+    store = EdgeStore.open(tmp_path, dim=DIM, embedder="test")
+    await store.put(ANN, [point("a")])
+    resident, inside = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if " r--s " in line or " rw-s " in line:
+            inside = f"{tmp_path}/" in line
+        elif inside and line.startswith("Rss:"):
+            resident += int(line.split()[1])
+            inside = False
+    assert resident < 8 * 1024
+    assert await recallable(store, ANN) == {"a"}
+    await store.close()
+
+
 async def test_a_second_opener_is_told_who_has_it(tmp_path: Path) -> None:
     """The error names the process to stop, and the first opener goes on undisturbed."""
     store = EdgeStore.open(tmp_path, dim=DIM, embedder="test")

@@ -18,7 +18,6 @@ import yaml
 
 from rememberd.access.principals import digest, hash_from, principal_from
 from rememberd.errors import ConfigError
-from rememberd.memory.safety.pii_patterns import PERSONAL
 from rememberd.memory.safety.privacy import CLASSES
 from rememberd.settings.loader import SettingsReader, iter_fields
 from rememberd.settings.operator_patterns import linear_pattern
@@ -222,6 +221,8 @@ def _check(settings: Settings) -> None:
         if name not in CLASSES:
             raise ConfigError(f"memory.private_classes: {name!r} is not one of {', '.join(CLASSES)}")
     for name in memory.redact or []:
+        from rememberd.memory.safety.pii_patterns import PERSONAL  # 5 MB, which `serve` does not need by itself
+
         if name not in PERSONAL:
             raise ConfigError(f"memory.redact knows {', '.join(PERSONAL)}, not {name!r}")
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from qdrant_edge import Bm25
 
 from rememberd.errors import ConfigError, EmbedderUnavailable
+from rememberd.memory.embedding.mapped_weights import byte_tables
 from rememberd.types import Sparse
 
 _MODELS = Path(__file__).parent / "models"
@@ -238,7 +239,12 @@ def _onnx(directory: Path) -> Encode:
     options.enable_cpu_mem_arena = False  # the arena keeps the largest text's memory for good
     # A fused operator that is slower than its parts: without it a question takes 8 % less (measured, 1.32).
     options.add_session_config_entry("optimization.disable_specified_optimizers", "SkipLayerNormFusion")
-    session = onnxruntime.InferenceSession(str(directory / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    file = directory / "model.onnx"
+    shared = {name: onnxruntime.OrtValue.ortvalue_from_numpy(table) for name, table in byte_tables(file).items()}
+    for name, table in shared.items():
+        options.add_initializer(name, table)
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    session.shared = shared  # the engine reads them as long as the session lives
     inputs = {node.name for node in session.get_inputs()}
 
     def encode(text: str) -> Vector:

@@ -10,7 +10,7 @@ from prometheus_client import Counter
 
 from rememberd.memory.recall.block import sides
 from rememberd.memory.safety.deobfuscate import decoded_variants, hidden_text
-from rememberd.memory.safety.injection_patterns import MARKUP, ORDERS, possible_orders
+from rememberd.memory.safety.injection_patterns import MARKUP, order, possible_orders
 from rememberd.memory.safety.visible_text import shown
 from rememberd.types import NEVER, Memory
 
@@ -28,7 +28,7 @@ def injection_reason(text: str) -> str | None:
     if MARKUP.search(text) or MARKUP.search(shown(text)):
         return "forges the markup of a chat"
     read = _BLANK.sub(" ", decoded_variants(text))
-    return next((reason for reason in possible_orders(read) if ORDERS[reason].search(read)), None)
+    return next((reason for reason in possible_orders(read) if order(reason).search(read)), None)
 
 
 def quarantine_reason(memory: Memory) -> str | None:
