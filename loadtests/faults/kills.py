@@ -18,6 +18,7 @@ _PAUSE_S = (0.1, 1.5)  # between two kills
 _FAULT_S = (0.2, 4.0)  # how long the disk is slow, or the database locked
 _SLOW_MS = (20, 800)  # of one fsync
 _WEB_SHARE = 3 / 4
+_CHAT_PAUSE_S = 0.25  # eight people with .1 tell as much as one writer learns, so what piled up stayed
 _PATIENCE_S = 900.0  # a writer that is killed again and again learns little meanwhile
 
 
@@ -46,7 +47,7 @@ def killed(kills: int) -> Fault:
         breaks=True,
         retries=2,
         people=8,
-        pause_s=0.1,
+        pause_s=_CHAT_PAUSE_S,
         patience_s=_PATIENCE_S,
     )
 
