@@ -287,8 +287,10 @@ class Deployment:
         return f"{self.provider}/{self.upstream_model}"
 
     def lane(self, path: str) -> Literal["bytes", "translate", "ollama"]:
-        """Which way leads to `path`, its query left aside. What is no dialect's own goes with OpenAI's chat."""
+        """Which way leads to `path`, its query left aside. A path of no dialect (files, batches, skills, embeddings)
+        goes as bytes to a provider that takes the bytes of any dialect."""
         asked = path.partition("?")[0]
         if asked.startswith(OLLAMA):
             return "ollama"
-        return "bytes" if (asked if asked in DIALECT_PATHS else CHAT) in self.speaks else "translate"
+        as_bytes = asked in self.speaks if asked in DIALECT_PATHS else bool(self.speaks)
+        return "bytes" if as_bytes else "translate"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import openai
 import pytest
 
 from tests.support.fake_model import Behaviour, FakeModel
-from tests.support.proxy_server import Proxy, running
+from tests.support.proxy_server import Proxy, entry, running
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +42,40 @@ def test_the_bytes_are_the_clients(proxy: Proxy, upstream: FakeModel) -> None:
 
 
 def test_a_model_that_is_not_there_is_404(proxy: Proxy) -> None:
-    """As everywhere, with near names; a provider of another protocol has no such path."""
+    """As everywhere, with near names."""
     with proxy.client(key="sk-alice") as client:
         assert "model-a" in client.post("/v1/embeddings", json={"model": "modle-a"}).json()["error"]["message"]
-        missing = client.post("/v1/embeddings", json={"model": "claude", "input": "x"})
-    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "unsupported_endpoint")
+
+
+def test_what_only_litellm_can_reach_has_chats_alone(tmp_path: Path) -> None:
+    """Whose protocol we do not speak cannot be sent files or embeddings as they are."""
+    model = entry("gemini", "gemini/gemini-x", "http://127.0.0.1:9")
+    with running(tmp_path, {}, others=[model], keys=None) as proxy, proxy.client() as client:
+        for missing in (client.post("/v1/embeddings", json={"model": "gemini", "input": "x"}), client.get("/v1/files")):
+            assert (missing.status_code, missing.json()["error"]["code"]) == (404, "unsupported_endpoint")
+
+
+def test_anthropic_has_more_than_messages(tmp_path: Path, upstream: FakeModel) -> None:
+    """Batches, files and skills, as its SDK asks for them: bytes as they are, with the operator's key."""
+    model = entry("claude", "anthropic/claude-x", upstream.origin)
+    seen = len(upstream.requests)
+    asked = [
+        *(("POST", f"/v1/messages/batches{end}") for end in ("", "/b/cancel")),
+        *(("GET", f"/v1/{path}") for path in ("messages/batches", "messages/batches/b/results", "files?limit=2")),
+        *(("GET", f"/v1/{path}") for path in ("files/f/content", "skills/s/versions?beta=true")),
+        *(("DELETE", f"/v1/{path}") for path in ("messages/batches/b", "files/f", "skills/s")),
+    ]
+    with running(tmp_path, {}, others=[model], keys=None) as proxy, proxy.client() as client:
+        for method, path in asked:
+            content = b'{"requests":[]}' if method == "POST" else None
+            if method != "GET":
+                upstream.script(Behaviour(body=b'{"id":"b"}'))
+            headers = {"content-type": "application/json", "anthropic-beta": "a,b"}
+            assert client.request(method, path, content=content, headers=headers).status_code == 200, path
+    sent = upstream.requests[seen:]
+    assert [(each.method, each.path) for each in sent] == asked
+    assert {each.headers["x-api-key"] for each in sent} == {"sk-up"}
+    assert {each.headers["anthropic-beta"] for each in sent} == {"a,b"}
 
 
 def test_what_a_provider_stores_is_not_shown_to_many_users(proxy: Proxy, upstream: FakeModel) -> None:
