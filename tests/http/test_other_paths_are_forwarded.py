@@ -51,7 +51,10 @@ def test_what_only_litellm_can_reach_has_chats_alone(tmp_path: Path) -> None:
     """Whose protocol we do not speak cannot be sent files or embeddings as they are."""
     model = entry("gemini", "gemini/gemini-x", "http://127.0.0.1:9")
     with running(tmp_path, {}, others=[model], keys=None) as proxy, proxy.client() as client:
-        for missing in (client.post("/v1/embeddings", json={"model": "gemini", "input": "x"}), client.get("/v1/files")):
+        for missing in (
+            client.post("/v1/embeddings", json={"model": "gemini", "input": "x"}),
+            client.get("/v1/files"),
+        ):
             assert (missing.status_code, missing.json()["error"]["code"]) == (404, "unsupported_endpoint")
 
 
