@@ -45,6 +45,10 @@ class Person:
             | {"answer": "Understood."}
             for at, text in dated
         ]
+        return self.exchanged(lines)
+
+    def exchanged(self, lines: Sequence[Row]) -> int:
+        """Imports exchanges as HTTP.md describes them. Returns how many were refused as wishes about the memory."""
         taken = self._import(lines)["turns"]
         for receipt in taken["queued"]:
             self._wait(receipt)

@@ -11,8 +11,11 @@ import pytest
 
 from loadtests.quality.__main__ import run
 from loadtests.quality.datasets import synthetic
+from loadtests.quality.datasets.conversation import DAY_MS, Conversation, Question, exchange
 from loadtests.quality.datasets.locomo import load
 from loadtests.quality.report import interval, plot, table
+from loadtests.quality.served.evidence import through_the_proxy
+from rememberd.types import Space
 
 TALK = [
     ("Ada", "Hi Bo, long time no see!"),
@@ -86,6 +89,31 @@ def test_the_synthetic_set_is_the_same_each_time() -> None:
         assert min(place[each] for gold in before for each in gold) < max(
             place[each] for gold in update for each in gold
         )
+
+
+def test_what_the_upstream_gets_is_what_counts(tmp_path: Path) -> None:
+    """Through a running proxy: a short message is in the block or not, and one that was pasted counts too."""
+    space = Space("emma")
+    said = ["I keep two goats called Nut and Bolt.", 'My cousin wrote to me: "I live in Dublin and love it."', "Yes."]
+    turns = [exchange(space, str(n), n * DAY_MS, text, "Noted.", session=str(n)) for n, text in enumerate(said)]
+    questions = [
+        Question("What are my two goats called?", "plain", frozenset([turns[0].id])),
+        Question("Where does my cousin live?", "others' words", frozenset([turns[1].id])),
+        Question("What is the capital of Peru?", "unrelated", frozenset([turns[2].id])),
+    ]
+    spoken = Conversation(space, turns, questions, 4 * DAY_MS)
+    answers = through_the_proxy(tmp_path, [spoken], lambda _: None, [1000])
+    assert [each.found for each in answers] == [1.0, 1.0, 0.0]
+    assert 0 < answers[0].tokens <= 1000
+    assert answers[2].tokens == 0
+
+
+@pytest.mark.slow
+def test_the_synthetic_set_stays_within_its_bounds_through_the_proxy(tmp_path: Path) -> None:
+    """As in process, below: imports, then chats, and the block that the upstream gets."""
+    answers = through_the_proxy(tmp_path, synthetic.load(), lambda _: None, [1000])
+    assert len(answers) == 60
+    assert sum(each.found for each in answers) >= 0.85 * 60, answers
 
 
 @pytest.mark.slow

@@ -16,7 +16,8 @@ DAY_MS = 24 * 60 * MINUTE_MS
 @dataclass(frozen=True, slots=True)
 class Question:
     """`gold` are the ids of the turns that hold the answer, `sessions` the names of their sessions if the data set
-    names them. A multiple choice has `options`, of which `right` is the place of the right one, and no gold."""
+    names them. A multiple choice has `options`, of which `right` is the place of the right one, and no gold. `answer`
+    are words that a right answer holds, "" if the data set does not give them so exactly."""
 
     text: str
     category: str
@@ -24,6 +25,7 @@ class Question:
     sessions: frozenset[str] = frozenset()
     options: tuple[str, ...] = ()
     right: int = 0
+    answer: str = ""
 
 
 class Point(NamedTuple):
