@@ -42,11 +42,9 @@ def test_a_key_signs_in_and_a_wrong_one_is_told_so(proxy: Proxy, browser: Browse
     with browser.new_context() as tab:
         page = tab.new_page()
         page.goto(proxy.url)
-        page.get_by_label("Your API key").fill("sk-wrong")
-        page.keyboard.press("Enter")
+        sign_in(page, "sk-wrong")
         expect(page.get_by_role("alert")).to_contain_text("not known")
-        page.get_by_label("Your API key").fill("sk-alice")
-        page.keyboard.press("Enter")
+        sign_in(page, "sk-alice")
         expect(card(page, "I keep bees.")).to_be_visible()
         assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
         page.get_by_role("button", name="Sign out").click()
@@ -527,3 +525,39 @@ def test_another_scope_can_be_shown(proxy: Proxy, browser: Browser, user: str) -
         page.get_by_role("link", name="Memories").click()
         expect(card(page, "I keep bees.")).to_be_visible()
         expect(page.get_by_text("Scope: work", exact=True)).to_have_count(0)
+
+
+def test_the_admin_key_opens_the_usage_and_no_memory(tmp_path: Path, upstream: FakeModel, browser: Browser) -> None:
+    """By model, key, user and day, with a sum; a user's key opens no usage."""
+    keys = [{"name": "phone", "key": "sk-alice", "user": "alice"}]
+    with running(tmp_path, {"model-a": upstream.url}, keys=keys, admin_key="sk-admin") as proxy:
+        with proxy.client(key="sk-alice") as client:
+            for _ in range(2):
+                ask(client, "I keep bees.")
+        with browser.new_context() as tab:
+            page = tab.new_page()
+            page.goto(proxy.url)
+            sign_in(page, "sk-admin")
+            expect(page.get_by_role("heading", name="Usage")).to_be_visible()
+            expect(page.locator("nav a")).to_have_text(["Usage"])
+            for group, name in (("Model", "model-a"), ("Key", "phone"), ("User", "alice"), ("Day", "20")):
+                page.get_by_label("Group by").select_option(group)
+                expect(page.locator("thead th").first).to_have_text(group)
+                expect(page.locator("tbody th")).to_contain_text(name)
+                eventually(lambda: counted_requests(page) == ["2", "2"])
+            page.get_by_role("button", name="Sign out").click()
+            sign_in(page, "sk-alice")
+            expect(page.get_by_role("link", name="Memories")).to_be_visible()
+            expect(page.get_by_role("link", name="Usage")).to_have_count(0)
+
+
+def sign_in(page: Page, key: str) -> None:
+    page.get_by_label("Your API key").fill(key)
+    page.keyboard.press("Enter")
+
+
+def counted_requests(page: Page) -> list[str]:
+    """Of the group and of the sum. Loaded anew, because the counts are stored each second."""
+    page.get_by_label("Period").dispatch_event("change")
+    page.wait_for_load_state("networkidle")
+    return page.locator("tr td:nth-child(2)").all_text_contents()

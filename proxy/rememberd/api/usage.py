@@ -21,12 +21,12 @@ class UsageApi:
         self.auth, self.usage, self.prices = auth, usage, Prices()
 
     async def read(self, request: Request) -> Response:
-        """Of the days from `since` to `until`, both included; `by` names what is told apart."""
+        """Of the days from `since` to `until`, both included; `by` names what is told apart, nothing for one sum of all."""
         self.auth.admin(request.headers)
         note(request.scope, who="admin")
         since = _day(request, "since") or days_before(today(), DAYS - 1)
         until = _day(request, "until") or today()
-        by = request.query_params.get("by", "day,key,model").split(",")
+        by = [name for name in request.query_params.get("by", "day,key,model").split(",") if name]
         if not set(by) <= set(BY):
             raise RequestError(400, "invalid_by", f"`by` names some of {', '.join(BY)}", param="by")
         rows = await self.usage.rows(since, until)

@@ -44,8 +44,9 @@ export const session = {
   },
 };
 
-// The raw response of a call that succeeded. Throws `ApiError` with the proxy's own words.
-export async function request(path, { headers = {}, ...options } = {}) {
+// The raw response of a call that succeeded. Throws `ApiError` with the proxy's own words. An unknown key signs out,
+// unless the call `asksWho` the key belongs to.
+export async function request(path, { headers = {}, asksWho = false, ...options } = {}) {
   let response;
   try {
     response = await fetch(path, { ...options, headers: { ...session.headers(), ...headers } });
@@ -55,7 +56,7 @@ export async function request(path, { headers = {}, ...options } = {}) {
   }
   if (response.ok) return response;
   const failure = await failureOf(response);
-  if (response.status === 401) window.dispatchEvent(new CustomEvent("signed-out", { detail: failure.message }));
+  if (response.status === 401 && !asksWho) window.dispatchEvent(new CustomEvent("signed-out", { detail: failure.message }));
   throw failure;
 }
 

@@ -1,6 +1,6 @@
 // Signing in, the frame around the views, and which of them is shown.
 import { answersView } from "./answers.js";
-import { get, session } from "./api.js";
+import { request, session } from "./api.js";
 import { chatView } from "./chat.js";
 import { button, el, errorState, icon, iconButton } from "./dom.js";
 import { showKeys } from "./keyboard.js";
@@ -8,20 +8,36 @@ import { memoriesView } from "./memories.js";
 import { previewView } from "./preview.js";
 import { settingsView } from "./settings.js";
 import { GATE, VIEW } from "./strings.js";
+import { usageView } from "./usage.js";
 
-const VIEWS = { memories: memoriesView, chat: chatView, preview: previewView, answers: answersView, settings: settingsView };
+const PERSON = { memories: memoriesView, chat: chatView, preview: previewView, answers: answersView, settings: settingsView };
+const ADMIN = { usage: usageView };
 
 const root = document.getElementById("app");
+let views = PERSON;
 let opened = {};
 
 async function start() {
   try {
-    await get("v1/memories/settings");
+    await request("v1/memories/settings", { asksWho: true });
+    views = PERSON;
     showFrame();
   } catch (error) {
-    if (error.status === 401) return;
-    if (error.code === "no_identity") showSignIn(error.message, true);
+    if (error.status === 401) await startAsAdmin(error);
+    else if (error.code === "no_identity") showSignIn(error.message, true);
     else root.replaceChildren(el("main", { class: "gate", id: "main" }, brand(), errorState(error, start)));
+  }
+}
+
+// The admin key opens no memory, so it is refused at first.
+async function startAsAdmin(refusal) {
+  try {
+    if (!session.key) throw refusal;
+    await request("admin/usage", { asksWho: true });
+    views = ADMIN;
+    showFrame();
+  } catch {
+    showSignIn(refusal.message);
   }
 }
 
@@ -69,7 +85,7 @@ function showSignIn(message, forSomebody = false) {
 }
 
 function showFrame() {
-  const links = Object.keys(VIEWS).map((name) =>
+  const links = Object.keys(views).map((name) =>
     el("a", { href: `#${name}`, "data-view": name }, icon(name), el("span", {}, VIEW[name])),
   );
   const leave = session.key ? iconButton("leave", VIEW.signOut, { onclick: signOut }) : null;
@@ -113,9 +129,9 @@ function route() {
   const main = document.getElementById("main");
   if (!main || !root.querySelector("nav")) return;
   const [wanted, ...rest] = location.hash.slice(1).split("/");
-  const name = wanted in VIEWS ? wanted : "memories";
+  const name = wanted in views ? wanted : Object.keys(views)[0];
   const first = Object.keys(opened).length === 0;
-  opened[name] ??= VIEWS[name]();
+  opened[name] ??= views[name]();
   main.replaceChildren(opened[name].element);
   document.title = `${VIEW[name]} · rememberd`;
   for (const link of root.querySelectorAll("nav a")) {

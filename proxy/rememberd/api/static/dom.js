@@ -24,6 +24,7 @@ const PATHS = {
   preview: "M10.5 4a6.5 6.5 0 1 0 0 13a6.5 6.5 0 1 0 0-13 M15.5 15.5L20 20 M8 10.5h5",
   answers: "M6 3h12v18l-3-2-3 2-3-2-3 2z M9 8h6 M9 12h6",
   settings: "M4 7h9 M17 7h3 M15 5v4 M4 12h3 M11 12h9 M9 10v4 M4 17h11 M19 17h1 M17 15v4",
+  usage: "M5 20v-7 M12 20V4 M19 20v-11",
   search: "M10.5 4a6.5 6.5 0 1 0 0 13a6.5 6.5 0 1 0 0-13 M15.5 15.5L20 20",
   pin: "M9 4h6l-1 6 3 3H7l3-3z M12 13v7",
   trash: "M5 7h14 M10 7V4h4v3 M7 7l1 13h8l1-13",

@@ -9,6 +9,7 @@ export const VIEW = {
   preview: "Preview",
   answers: "Answers",
   settings: "Settings",
+  usage: "Usage",
   nav: "Views",
   space: (name) => `Scope: ${name}`,
   theme: "Switch between light and dark",
@@ -371,3 +372,26 @@ export const KEYS = {
   },
 };
 export const COMMON = { today: "Today", yesterday: "Yesterday" };
+export const USAGE = {
+  title: "Usage",
+  lead: "Requests, tokens and estimated cost. This page shows no memories: sign in with a user’s key for those.",
+  days: "Period",
+  periods: { 1: "Today (UTC)", 7: "7 days", 30: "30 days", 90: "90 days" },
+  by: "Group by",
+  groups: { model: "Model", key: "Key", user: "User", day: "Day" },
+  columns: {
+    requests: "Requests",
+    input_tokens: "Input",
+    cached_tokens: "Cached",
+    output_tokens: "Output",
+    memory_tokens: "Memory block",
+    extraction_tokens: "Extraction",
+    cost_usd: "Cost ≈ $",
+  },
+  total: "Total",
+  unknown: "?",
+  note: "Costs are estimates by list prices; “?” means that no price is known.",
+  estimated: (n) => `The tokens of ${count(n, "request")} are estimates, because their answers did not say.`,
+  empty: "No requests in this period",
+  emptyText: "Requests are counted from their answers on.",
+};
