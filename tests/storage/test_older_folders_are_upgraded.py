@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import sqlite3
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from rememberd import __version__
 from rememberd.cli.main import main
 from rememberd.errors import ConfigError
 from rememberd.storage import formats
+from rememberd.storage.format_version import FORMAT
+from rememberd.storage.sqlite.database import Database, made_by
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import KEYS, ask, memories, remembered, running
 
@@ -43,7 +47,7 @@ def test_every_memory_of_an_older_folder_is_there(tmp_path: Path, upstream: Fake
             assert not [each for each in memories(client) if "cat" in each["text"]]
             with proxy.client("eve") as eve:
                 assert memories(eve) == []
-        assert json.loads((data / "format.json").read_text())["format"] == formats.CURRENT
+        assert json.loads((data / "format.json").read_text())["format"] == FORMAT
     with running(tmp_path, {"model-a": upstream.url}, keys=KEYS) as proxy, proxy.client("ada") as client:
         ask(client, "I moved to Trondheim.")
         remembered(client, "Trondheim", "episode")
@@ -63,7 +67,7 @@ def test_an_upgrade_can_be_rehearsed(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
     formats.upgrade(data)
     main(["check", "--upgrade", "--config", str(config)])
-    assert f"{formats.CURRENT}, up to date" in capsys.readouterr().out
+    assert f"{FORMAT}, up to date" in capsys.readouterr().out
 
 
 def test_a_step_that_fails_leaves_the_folder_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +80,6 @@ def test_a_step_that_fails_leaves_the_folder_as_it_was(tmp_path: Path, monkeypat
 
     first = formats.Step(2, "first", lambda _: taken.append(2))
     monkeypatch.setattr(formats, "STEPS", (first, formats.Step(3, "second", half)))
-    monkeypatch.setattr(formats, "CURRENT", 3)
     for _ in range(2):
         with pytest.raises(ConfigError, match="is as it was"):
             formats.upgrade(data)
@@ -102,9 +105,34 @@ def test_a_folder_of_a_later_version_is_refused(tmp_path: Path, capsys: pytest.C
     assert "9.9.9" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["queue.db", "keys.db", "keyring.db", "changes.db"])
+async def test_each_database_says_who_made_it(tmp_path: Path, name: str) -> None:
+    """So that one file of a later version, copied into an older folder, is refused too; both versions are named."""
+    formats.upgrade(tmp_path)
+    database = Database(tmp_path / name)
+    await database.write(lambda db: None)
+    await database.close()
+    assert made_by(tmp_path / name) == (FORMAT, __version__)
+    assert formats.upgrade(tmp_path) == []
+    with closing(sqlite3.connect(tmp_path / name)) as db:
+        db.execute("UPDATE made_by SET format = 99, version = '9.9.9'")
+        db.commit()
+    with pytest.raises(ConfigError, match=rf"{name} has the format 99 of rememberd 9\.9\.9; this is rememberd 0\."):
+        formats.upgrade(tmp_path)
+
+
+def test_an_upgraded_folder_says_so_in_each_file(tmp_path: Path) -> None:
+    data = unpacked(VERSIONS[0], tmp_path)
+    present = [path for path in data.glob("*.db") if path.name != "limits"]
+    assert {made_by(path) for path in present} == {None}
+    formats.upgrade(data)
+    assert {made_by(path) for path in present} == {(FORMAT, __version__)}
+    assert formats.STEPS[-1].number == FORMAT
+
+
 def test_a_new_folder_has_the_newest_format(tmp_path: Path) -> None:
     """No step is taken on it, now or later."""
     assert formats.upgrade(tmp_path) == []
-    assert formats.format_of(tmp_path) == formats.CURRENT
+    assert formats.format_of(tmp_path) == FORMAT
     (tmp_path / "queue.db").touch()
     assert formats.due(tmp_path) == []

@@ -13,12 +13,15 @@ from typing import Any
 import httpx
 import pytest
 
+from rememberd import __version__
 from rememberd.cli.check import check
 from rememberd.errors import ConfigError, StoreUnavailable
 from rememberd.settings.schema import Memory, Settings, Store
+from rememberd.storage.format_version import FORMAT
 from rememberd.storage.qdrant import removals as qdrant_removals
 from rememberd.storage.qdrant import store as qdrant_store
-from rememberd.storage.qdrant.connection import Refused
+from rememberd.storage.qdrant.collection import aliases_of, point_alias
+from rememberd.storage.qdrant.connection import Connection, Refused
 from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.types import Space
 from tests.support.fake_model import FakeModel
@@ -69,6 +72,25 @@ async def test_the_collection_is_made_for_many_users(qdrant: QdrantDouble) -> No
     assert indexed["space"]["is_tenant"] is True
     fields = {"space", "buried", "user_id", "kind", "slot", "pinned", "until", "order", "standing", "names"}
     assert set(indexed) == fields | {"written_at"}
+
+
+async def test_a_collection_of_a_later_version_is_refused(qdrant: QdrantDouble) -> None:
+    """Both versions are named, and nothing in it is touched. One without a mark, as 0.1 left it, gets ours."""
+    for _ in range(2):
+        store = server_store(Store(qdrant.url), Four())
+        await store.ping()
+        await store.close()
+    at = Connection((qdrant.url,), None)
+    marks = {alias: name for alias, name in (await aliases_of(at)).items() if "-format-" in alias}
+    assert marks == {f"rememberd-format-{FORMAT}-{__version__}": "rememberd-org_four-4"}
+    await point_alias(at, "rememberd-format-99-9.9.9", "rememberd-org_four-4")
+    await at.close()
+    before = len(qdrant.requests)
+    store = server_store(Store(qdrant.url), Four())
+    with pytest.raises(ConfigError, match=r"has the format 99 of rememberd 9\.9\.9; this is rememberd 0\."):
+        await store.open()
+    await store.close()
+    assert [body for _, body in qdrant.requests[before:] if body] == []
 
 
 async def test_a_creation_cut_short_is_completed(qdrant: QdrantDouble, store: QdrantStore) -> None:

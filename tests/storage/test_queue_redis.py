@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from rememberd import __version__
+from rememberd.errors import ConfigError
+from rememberd.storage.format_version import FORMAT
 from rememberd.storage.redis.client import PREFIX, RedisClient
 from rememberd.storage.redis.extraction_queue import RedisExtractionQueue
 from rememberd.storage.redis.queue import MISSING, RedisQueue
@@ -38,6 +41,17 @@ async def other(redis_url: str, clock: Clock) -> AsyncIterator[RedisQueue]:
 
 class TestContract(QueueContract):
     pass
+
+
+async def test_a_redis_of_a_later_version_is_refused(queue: RedisQueue) -> None:
+    """Both versions are named. A Redis without a mark, as 0.1 left it, gets ours."""
+    shared = queue.shared
+    await shared.require_format()
+    assert await shared.ask(shared.client.get(f"{PREFIX}format")) == f"{FORMAT} {__version__}".encode()
+    await shared.require_format()
+    await shared.ask(shared.client.set(f"{PREFIX}format", "99 9.9.9"))
+    with pytest.raises(ConfigError, match=r"Redis has the format 99 of rememberd 9\.9\.9; this is rememberd 0\."):
+        await shared.require_format()
 
 
 async def test_two_writers_never_hold_two_turns_of_one_user(queue: RedisQueue, other: RedisQueue) -> None:

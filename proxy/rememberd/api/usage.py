@@ -21,7 +21,7 @@ class UsageApi:
         self.auth, self.usage, self.prices = auth, usage, Prices()
 
     async def read(self, request: Request) -> Response:
-        """Of the days from `since` to `until`, both included; `by` names what is told apart, nothing for one sum of all."""
+        """Of the days from `since` to `until`, both included; `by` names what is told apart (nothing: one sum)."""
         self.auth.admin(request.headers)
         note(request.scope, who="admin")
         since = _day(request, "since") or days_before(today(), DAYS - 1)

@@ -79,6 +79,7 @@ async def web(
     from rememberd.wiring.app import build_app
     from rememberd.wiring.components import build_embedder, connection_limits
     from rememberd.wiring.encryption import open_encryption
+    from rememberd.wiring.queue import require_format
 
     logs.configure(settings.server.log_format)
     _raise_file_limit()
@@ -88,6 +89,7 @@ async def web(
     async with AsyncExitStack() as stack:
         stack.callback(embedder.close)  # however this ends: see there
         stack.enter_context(_telemetry("web", environ))
+        await require_format(settings)
         seal = await stack.enter_async_context(open_encryption(settings))
         app = build_app(settings, await model_list(settings, environ), environ, embedder, seal)
         draining = DrainMiddleware(app)

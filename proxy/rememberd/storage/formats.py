@@ -1,7 +1,8 @@
 """The format of a data directory, and the numbered steps that bring an older one up to date.
 
-`format.json` names the format and the version that wrote it. A folder without it was made by 0.1. A step changes one
-file in one transaction, and can be run again where it was cut short: its number is kept after it.
+`format.json` names the format and the version that wrote it, and so does a table in each database. A folder without
+the file was made by 0.1. A step changes one file in one transaction, and can be run again where it was cut short: its
+number is kept after it.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ import orjson
 
 from rememberd import __version__
 from rememberd.errors import ConfigError
-from rememberd.storage.sqlite.database import copy_database
+from rememberd.storage.format_version import FORMAT, refuse_newer
+from rememberd.storage.sqlite.database import copy_database, made_by, mark_made_by
 
 FILE = "format.json"
 _OLDEST = 1
 _HOLD_DATA = ("queue.db", "keys.db", "keyring.db", "qdrant")
-_DATABASES = ("queue.db", "keys.db", "keyring.db")
+_DATABASES = ("queue.db", "keys.db", "keyring.db", "changes.db")
 
 log = logging.getLogger("rememberd.formats")
 
@@ -46,25 +48,22 @@ def _record_uses(folder: Path) -> None:
 
 
 STEPS = (Step(2, "keys.db keeps when each key was last used", _record_uses),)
-CURRENT = STEPS[-1].number
 
 
 def format_of(folder: Path) -> int:
-    """`CURRENT` of a folder without data. Raises `ConfigError` for one from a newer version, which it names."""
+    """`FORMAT` of a folder without data. Raises `ConfigError` for one from a newer version, which it names."""
+    for name in _DATABASES:
+        if (stamp := made_by(folder / name)) is not None:
+            refuse_newer(folder / name, *stamp)
     if not any((folder / name).exists() for name in _HOLD_DATA):
-        return CURRENT
+        return FORMAT
     try:
         known = orjson.loads((folder / FILE).read_bytes())
     except FileNotFoundError:
         return _OLDEST
     except orjson.JSONDecodeError as error:
         raise ConfigError(f"{folder / FILE} is damaged: restore it from a backup") from error
-    if known["format"] > CURRENT:
-        raise ConfigError(
-            f"the data in {folder} has the format {known['format']} of rememberd {known['version']}; this is"
-            f" rememberd {__version__}, which knows formats up to {CURRENT}: start that version, or restore an"
-            " older backup"
-        )
+    refuse_newer(f"the data in {folder}", known["format"], known["version"])
     return int(known["format"])
 
 
@@ -82,8 +81,10 @@ def upgrade(folder: Path) -> list[Step]:
             step.run(folder)
             _write(folder, step.number)
             log.warning("the data in %s was brought to format %d: %s", folder, step.number, step.about)
-        if not (folder / FILE).exists():
-            _write(folder, CURRENT)
+        if steps or not (folder / FILE).exists():
+            _write(folder, FORMAT)
+            for name in _DATABASES:
+                mark_made_by(folder / name)
     return steps
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from rememberd.errors import QueueUnavailable
 from rememberd.ports import (
     BlockCache,
     ExtractionQueue,
@@ -29,6 +32,10 @@ from rememberd.storage.sqlite.usage import SqliteUsage
 from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import Millis
 from rememberd.wiring.encryption import Encryption, spool_of
+
+_REDIS_SECONDS = 2.0
+
+log = logging.getLogger("rememberd.queue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,22 @@ def _in_redis(settings: Settings) -> QueueBundle:
 
 def _idle_ms(settings: Settings) -> Millis:
     return settings.memory.extract.idle_seconds * 1000
+
+
+async def require_format(settings: Settings) -> None:
+    """Raises `ConfigError` for a Redis to which a newer version wrote. One that is away is not waited for."""
+    if settings.memory.queue.url is None:
+        return
+    from rememberd.storage.redis.client import RedisClient
+
+    shared = RedisClient(settings.memory.queue.url)
+    try:
+        async with asyncio.timeout(_REDIS_SECONDS):
+            await shared.require_format()
+    except (QueueUnavailable, TimeoutError) as error:
+        log.warning("the format of what is in Redis is not known: %s", error or "it does not answer")
+    finally:
+        await shared.close()
 
 
 async def risks(settings: Settings) -> list[str]:

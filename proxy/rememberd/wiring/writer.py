@@ -32,7 +32,7 @@ from rememberd.upstream.translate.litellm_lane import LitellmLane, load_litellm
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_embedder, build_privacy
 from rememberd.wiring.encryption import Encryption, open_encryption
-from rememberd.wiring.queue import QueueBundle, open_queue, risks
+from rememberd.wiring.queue import QueueBundle, open_queue, require_format, risks
 
 log = logging.getLogger("rememberd.app")
 
@@ -114,6 +114,7 @@ async def _learn_topics(embedder: Embedder, data: Path) -> None:
 async def _recording(settings: Settings, seal: Encryption) -> AsyncIterator[QueueBundle]:
     """With the leases of this writer returned at the end, and those of a predecessor that died at the start; and with
     the turns that web processes of this host have spooled before they died."""
+    await require_format(settings)
     records = open_queue(settings, seal)
     outbox = Outbox(records.queue, records.spool, settings.memory.deadline_ms)
     try:

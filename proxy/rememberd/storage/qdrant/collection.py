@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rememberd import __version__
 from rememberd.errors import ConfigError, StoreUnavailable
+from rememberd.storage.format_version import FORMAT, refuse_newer
 from rememberd.storage.qdrant.connection import Connection, Refused
 
 log = logging.getLogger("rememberd.store")
@@ -62,6 +64,11 @@ class Layout:
         """The start of the aliases for collections whose points were all written by one version of `indexing.py`."""
         return f"{self.collection}-indexed-"
 
+    @property
+    def formatted(self) -> str:
+        """The start of the aliases that tell a collection's format, and the version that made it: `2-0.2.0`."""
+        return f"{self.collection}-format-"
+
 
 def collection_of(layout: Layout, embedder: str, dim: int) -> str:
     """The collection for vectors of `dim` numbers made by `embedder`. Raises `StoreUnavailable` while the embedder
@@ -72,12 +79,34 @@ def collection_of(layout: Layout, embedder: str, dim: int) -> str:
 
 
 async def open_collection(at: Connection, layout: Layout, name: str, dim: int, role: Role) -> None:
-    """Make sure that `name` is there, with its indexes, and has its role: create it, or switch to it if it is ready.
+    """Make sure that `name` is there, with its indexes and the mark of our format, and has its role: create it, or
+    switch to it if it is ready.
 
-    Raises `ConfigError` if the memories in force were made by another embedder, or split otherwise."""
-    if role == "next":
-        return await create(at, layout, name, dim)
+    Raises `ConfigError` if the memories in force were made by another embedder or a newer version, or split
+    otherwise."""
     aliases = await aliases_of(at)
+    marked = _require_format(aliases, layout, name)
+    if role == "next":
+        await create(at, layout, name, dim)
+    else:
+        await _put_in_force(at, layout, name, dim, role, aliases)
+    if not marked:
+        await point_alias(at, f"{layout.formatted}{FORMAT}-{__version__}", name)
+
+
+def _require_format(aliases: Mapping[str, str], layout: Layout, name: str) -> bool:
+    """Does the collection `name` say its format? Raises `ConfigError` for a newer one."""
+    begin = layout.formatted
+    marks = [alias.removeprefix(begin) for alias, to in aliases.items() if to == name and alias.startswith(begin)]
+    for mark in marks:
+        number, _, version = mark.partition("-")
+        refuse_newer(f"the collection {name}", int(number), version)
+    return bool(marks)
+
+
+async def _put_in_force(
+    at: Connection, layout: Layout, name: str, dim: int, role: Role, aliases: Mapping[str, str]
+) -> None:
     in_force, filled = aliases.get(layout.collection), aliases.get(layout.ready)
     if in_force is None:
         await create(at, layout, name, dim)
@@ -94,7 +123,7 @@ async def open_collection(at: Connection, layout: Layout, name: str, dim: int, r
             f"the memories are in the collection {in_force}, made with another embedding model than {name}: set"
             " memory.embedding back, or see deploy/OPERATIONS.md, Changing the embedding model"
         )
-    return await index(at, name)
+    await index(at, name)
 
 
 async def holds_memories(at: Connection, layout: Layout) -> bool:

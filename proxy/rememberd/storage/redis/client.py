@@ -13,8 +13,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
+from rememberd import __version__
 from rememberd.errors import ConfigError, QueueUnavailable, StoreUnavailable
 from rememberd.memory.recall.circuit_breaker import Breaker
+from rememberd.storage.format_version import FORMAT, refuse_newer
 from rememberd.storage.redis.leases import Leases
 from rememberd.types import Millis
 
@@ -90,6 +92,14 @@ class RedisClient:
         leases = Leases(run, lease_ms)
         self._leases.append(leases)
         return leases
+
+    async def require_format(self) -> None:
+        """Mark a Redis that is empty or was made by 0.1 with our format. Raises `ConfigError` for a newer one, and
+        `QueueUnavailable`."""
+        key = f"{PREFIX}format"
+        await self.ask(self.client.setnx(key, f"{FORMAT} {__version__}"))
+        number, _, version = (await self.ask(self.client.get(key))).decode().partition(" ")
+        refuse_newer("what is in Redis", int(number), version)
 
     async def risks(self) -> list[str]:
         """Which settings of Redis could lose a turn. Asked with INFO, because CONFIG is often forbidden."""

@@ -8,11 +8,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
+from rememberd import __version__
 from rememberd.errors import QueueUnavailable
+from rememberd.storage.format_version import FORMAT
 
 T = TypeVar("T")
 
@@ -20,6 +23,8 @@ _BETWEEN_WIPES_S = 0.02
 _PATIENCE_S = 0.05  # at 1,000 requests/s fifty share a commit then
 
 ERASED = "CREATE TABLE IF NOT EXISTS erased (user TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;"
+_MADE_BY = """CREATE TABLE IF NOT EXISTS made_by
+(one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL, version TEXT NOT NULL);"""
 _COPY_BUSY_S = 5.0
 
 
@@ -51,7 +56,7 @@ class Database:
     def __init__(self, path: Path, *, busy_s: float = 2.0, read_only: bool = False) -> None:
         self.path, self.busy_s, self.read_only = path, busy_s, read_only
         self.commits = 0
-        self._schema = ERASED
+        self._schema = ERASED + _MADE_BY
         self._jobs: queue.SimpleQueue[list[_Job[Any]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._reader: sqlite3.Connection | None = None
@@ -174,10 +179,36 @@ class Database:
         try:
             _use_wal(db, busy_s)
             db.executescript(f"PRAGMA secure_delete = ON; {self._schema}")
+            if not db.execute("SELECT 1 FROM made_by").fetchall():
+                db.execute("INSERT OR IGNORE INTO made_by VALUES (1, ?, ?)", (FORMAT, __version__))
         except sqlite3.Error:
             db.close()
             raise
         return db
+
+
+def made_by(path: Path) -> tuple[int, str] | None:
+    """The format of the file and the version of rememberd that wrote it; None for no file, or one without them."""
+    if not path.exists():
+        return None
+    db = open_read_only(path, _COPY_BUSY_S)
+    try:
+        return cast("tuple[int, str]", db.execute("SELECT format, version FROM made_by").fetchone())
+    except sqlite3.Error:  # made before this table, or damaged: the proxy serves beside a damaged file
+        return None
+    finally:
+        db.close()
+
+
+def mark_made_by(path: Path) -> None:
+    """That the file has the newest format. Nothing where there is no file."""
+    if path.exists():
+        with (
+            closing(sqlite3.connect(path, timeout=_COPY_BUSY_S, isolation_level=None)) as db,
+            suppress(sqlite3.Error),
+        ):
+            db.execute(_MADE_BY)
+            db.execute("INSERT OR REPLACE INTO made_by VALUES (1, ?, ?)", (FORMAT, __version__))
 
 
 def copy_database(source: Path, target: Path) -> None:
