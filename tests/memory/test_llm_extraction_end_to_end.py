@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from rememberd.cli.main import CONFIG_ERROR
-from rememberd.storage.retry_policy import MAX_ATTEMPTS
+from rememberd.ports.retry_policy import MAX_ATTEMPTS
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
 from tests.memory.test_memory_history import add, current, edit, history

@@ -16,7 +16,7 @@ from rememberd.errors import UpstreamUnavailable
 from rememberd.memory.erasure import erase
 from rememberd.memory.ids import episode_id, fact_id
 from rememberd.memory.learn.forget import forget
-from rememberd.storage.retry_policy import BATCH, LONGEST_WAIT, MAX_ATTEMPTS
+from rememberd.ports.retry_policy import BATCH, LONGEST_WAIT, MAX_ATTEMPTS
 from rememberd.storage.spool import FileSpool
 from rememberd.types import Evidence, Receipt, Source, Space
 from tests.support.extraction_rig import IDLE_MS, ExtractionRig, fact, said, sent

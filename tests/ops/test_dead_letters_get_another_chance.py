@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from rememberd.cli.main import main
+from rememberd.ports.retry_policy import MAX_ATTEMPTS
 from rememberd.settings.schema import load
 from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.redis.extraction_queue import RedisExtractionQueue
-from rememberd.storage.retry_policy import MAX_ATTEMPTS
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
 from rememberd.wiring.encryption import Encryption

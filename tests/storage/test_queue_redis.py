@@ -10,11 +10,11 @@ import pytest
 
 from rememberd import __version__
 from rememberd.errors import ConfigError
+from rememberd.ports.retry_policy import DONE_MS
 from rememberd.storage.format_version import FORMAT
 from rememberd.storage.redis.client import PREFIX, RedisClient
 from rememberd.storage.redis.extraction_queue import RedisExtractionQueue
 from rememberd.storage.redis.queue import MISSING, RedisQueue
-from rememberd.storage.retry_policy import DONE_MS
 from tests.support.queue_contract import LEASE_MS, Clock, QueueContract, claimed, turn
 from tests.support.redis_process import RedisServer
 

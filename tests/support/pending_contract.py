@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rememberd.ports import ExtractionQueue
-from rememberd.storage.retry_policy import (
+from rememberd.ports.retry_policy import (
     BATCH,
     DAY_MS,
     DONE_MS,

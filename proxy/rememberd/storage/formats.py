@@ -76,10 +76,8 @@ def due(folder: Path) -> list[Step]:
 def upgrade(folder: Path) -> list[Step]:
     """Take the steps that are due, one process at a time. Returns them. Raises `ConfigError`."""
     with _locked(folder):
-        steps = due(folder)
-        for step in steps:
-            step.run(folder)
-            _write(folder, step.number)
+        for step in (steps := due(folder)):
+            _take(step, folder)
             log.warning("the data in %s was brought to format %d: %s", folder, step.number, step.about)
         if steps or not (folder / FILE).exists():
             _write(folder, FORMAT)
@@ -96,7 +94,14 @@ def rehearse(folder: Path) -> list[Step]:
             if (folder / name).exists():
                 copy_database(folder / name, copy / name)
         _write(copy, format_of(folder))
-        return upgrade(copy)
+        for step in (steps := due(copy)):
+            _take(step, copy)
+        return steps
+
+
+def _take(step: Step, folder: Path) -> None:
+    step.run(folder)
+    _write(folder, step.number)
 
 
 def _execute(database: Path, statement: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from rememberd.memory.serialization import turn_from_json, turn_to_json
-from rememberd.storage.retry_policy import (
+from rememberd.ports.retry_policy import (
     BATCH,
     DAY_MS,
     DONE_MS,
