@@ -89,7 +89,7 @@ def test_a_backup_under_load_is_whole(
     assert not (second / "data").exists()
     assert "comes back" in capsys.readouterr().out
     assert cli("restore", file, "--data-dir", second / "data", "--erasures", tmp_path / "audit.jsonl") == 0
-    assert "1 users were erased after that" in capsys.readouterr().out
+    assert "users erased after that: 1;" in capsys.readouterr().out
     with running(second, {"model-a": upstream.url}, memory=memory) as proxy:
         assert listed(proxy, "ada") == before
         assert listed(proxy, "eve") == []

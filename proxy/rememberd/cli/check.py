@@ -42,6 +42,7 @@ EXAMPLES = """\
 """
 
 _PATIENCE_SECONDS = 5.0
+_LOADING_SECONDS = 60.0  # a model is read from a disk that may be busy, by a core that may be
 _LITTLE_SPACE = 1024**3  # bytes; the store refuses to write below 64 MiB
 
 
@@ -74,9 +75,9 @@ async def _findings(settings: Settings, environ: Mapping[str, str], upgrade: boo
     yield await _tried("data", lambda: _data(settings))
     yield await _tried("format", lambda: _format(settings, upgrade))
     yield await _tried("audit log", lambda: _audit_log(settings))
-    yield await _tried("embedder", lambda: _embedder(build_embedder(settings)))
+    yield await _tried("embedder", lambda: _embedder(build_embedder(settings)), _LOADING_SECONDS)
     if (following := stores.next_embedder(settings)) is not None:
-        yield await _tried("next model", lambda: _embedder(following))
+        yield await _tried("next model", lambda: _embedder(following), _LOADING_SECONDS)
     yield await _tried("queue", lambda: _queue(settings))
     yield await _tried("store", lambda: _store(settings))
     yield await _tried("encryption", lambda: _encryption(settings))
@@ -106,13 +107,13 @@ async def _findings(settings: Settings, environ: Mapping[str, str], upgrade: boo
         yield await _tried("model", lambda deployment=deployment: _model(deployment, environ))  # type: ignore[misc]
 
 
-async def _tried(part: str, look: Callable[[], Awaitable[str]]) -> Finding:
+async def _tried(part: str, look: Callable[[], Awaitable[str]], seconds: float = _PATIENCE_SECONDS) -> Finding:
     try:
-        return Finding(part, True, await asyncio.wait_for(look(), _PATIENCE_SECONDS))
+        return Finding(part, True, await asyncio.wait_for(look(), seconds))
     except RememberdError as error:
         return Finding(part, False, str(error))
     except TimeoutError:
-        return Finding(part, False, f"no answer within {_PATIENCE_SECONDS:.0f} s")
+        return Finding(part, False, f"no answer within {seconds:.0f} s")
 
 
 async def _server(settings: Settings, running: Running | None) -> str:

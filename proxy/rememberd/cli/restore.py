@@ -73,7 +73,7 @@ async def _run(file: Path, target: Path, dry_run: bool, unlock: Unlock, erasures
               f" {points} points, all as they were saved")  # fmt: skip
         later = {user: at for user, at in marks.items() if at > about["began_at"]}
         erased = await _erase_again(folder, later)
-        print(f"{len(later)} users were erased after that: {erased} of their memories are not restored")
+        print(f"users erased after that: {len(later)}; memories of theirs that are not restored: {erased}")
         if not erasures:
             print("without --erasures, who was erased after that comes back: name the newest audit.jsonl or data_dir")
         for what in about["elsewhere"]:
