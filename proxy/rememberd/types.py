@@ -37,14 +37,16 @@ class Space(NamedTuple):
 class Principal:
     """The holder of an API key. `user` is whom the key acts for if the request names nobody. `models` are the names
     that it may use, with `*` for any text. `scopes` are those that it may name; the first one is used if the request
-    names none. None means all. `groups_claim` is the claim of the user's token that lists their groups.
-    `upstream_key` is the holder's own key, for providers that the operator has no key of."""
+    names none. None means all. `groups_claim` is the claim of the user's token that lists their groups; `groups` are
+    those of somebody who signed in. `upstream_key` is the holder's own key, for providers that the operator has no
+    key of."""
 
     name: str
     user: str | None = None
     trust_identity: bool = False
     jwt_secret: str | None = field(default=None, repr=False)
     groups_claim: str | None = None
+    groups: tuple[str, ...] = ()
     models: tuple[str, ...] | None = None
     scopes: tuple[str, ...] | None = None
     requests_per_minute: int | None = None

@@ -56,7 +56,7 @@ def in_redis(url: str, folder: Path, root: Cipher | None = None) -> RedisApiKeys
 
 def let_in(auth: Auth, key: str) -> bool:
     try:
-        auth.principal({"x-api-key": key})
+        auth.principal({"x-api-key": key}, {})
     except RequestError:
         return False
     return True
@@ -124,7 +124,7 @@ async def test_when_a_key_was_last_used_is_listed(two: tuple[ApiKeyStore, ApiKey
     watcher = KeyWatcher(auth, other, KeyMark(tmp_path / "mark"))
     await watcher.refresh()
     with pytest.raises(RequestError, match="expired"):
-        auth.principal({"x-api-key": key})
+        auth.principal({"x-api-key": key}, {})
     await watcher.record_uses()
     assert [each.last_used_at for each in await one.all()] == [None, None]
     await one.record_uses({ada.digest: 70, eve.digest: 10})
@@ -159,11 +159,11 @@ async def test_what_was_changed_elsewhere_is_in_force_after_a_look(
     await watch.refresh()
     assert not let_in(auth, "any")
     with pytest.raises(RequestError, match="expired"):
-        auth.principal({"x-api-key": key})
+        auth.principal({"x-api-key": key}, {})
     await two[0].revoke(made.id, 2)
     await watch.refresh()
     with pytest.raises(RequestError, match="not known"):
-        auth.principal({"x-api-key": key})
+        auth.principal({"x-api-key": key}, {})
 
 
 class Keys:

@@ -170,8 +170,9 @@ def stored_key(
     """The key from its stored fields; `principal` returns the JSON of the holder."""
     try:
         fields = orjson.loads(principal())
-        for name in ("models", "scopes"):
-            fields[name] = None if fields[name] is None else tuple(fields[name])
+        for name in ("models", "scopes", "groups"):
+            if fields.get(name) is not None:
+                fields[name] = tuple(fields[name])
         return ApiKey(id, digest, Principal(**fields), created_at, revoked_at, last_used_at=last_used_at)
     except (ValueError, TypeError, KeyError) as error:
         log.error("the made key %s cannot be read and opens nothing: %s", id, error)

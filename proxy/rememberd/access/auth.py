@@ -5,11 +5,13 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from rememberd.access.client_keys import ClientKeys
 from rememberd.access.principals import digest
 from rememberd.access.rate_limit import RateLimits
+from rememberd.access.signed_in import SIGNED_IN, SignedIn
 from rememberd.errors import RequestError
 from rememberd.telemetry.usage.counts import seconds_left
 from rememberd.types import Millis, Principal
@@ -28,7 +30,8 @@ class Auth:
     `configured`: the keys of the settings, by digest. Keys are looked up by digest. How long that takes depends on
     digests only, and nobody can choose a key by its digest, so the time says nothing about the keys that exist.
     The admin key is compared in constant time. With `client_keys` everybody may come in who has a key for a
-    provider. `spent` tells the tokens that a key, by name, has used today."""
+    provider. `spent` tells the tokens that a key, by name, has used today. With `sign_in` people may come in without
+    a key: `SignInMiddleware` puts into the ASGI scope who they are."""
 
     def __init__(
         self,
@@ -40,9 +43,10 @@ class Auth:
         limits: RateLimits | None = None,
         spent: Callable[[str], int] = lambda key: 0,
         client_keys: ClientKeys | None = None,
+        sign_in: bool = False,
     ) -> None:
         self.local_only, self.origins, self.limits, self.spent = local_only, origins, limits, spent
-        self.client_keys = client_keys
+        self.client_keys, self.sign_in = client_keys, sign_in
         self._configured = configured
         self._made: Mapping[bytes, Principal] = {}
         self._seen, self._ever_made = False, True  # until somebody has looked
@@ -63,7 +67,8 @@ class Auth:
         """True if all holders of keys that `counts` selects are one user, as far as is known which keys were made."""
         holders = [each for each in self._principals.values() if counts(each)]
         named = any(each.trust_identity or each.jwt_secret for each in holders)
-        return self.client_keys is None and self._seen and not named and len({each.user for each in holders}) <= 1
+        unknown = self.client_keys is not None or self.sign_in or not self._seen
+        return not unknown and not named and len({each.user for each in holders}) <= 1
 
     def reload(self, other: Auth) -> None:
         """Take over the configured keys of `other`, all at once."""
@@ -77,28 +82,28 @@ class Auth:
 
     @property
     def _needs_no_key(self) -> bool:
-        return not self._configured and not self._ever_made and self._admin is None and self.local_only
+        closed = self._configured or self._ever_made or self._admin is not None or self.sign_in
+        return not closed and self.local_only
 
-    def principal(self, headers: Mapping[str, str], *, counts: bool = True) -> Principal:
-        """`counts`: as one of the requests that the key may make a minute.
+    def principal(self, headers: Mapping[str, str], scope: Mapping[str, Any], *, counts: bool = True) -> Principal:
+        """Who sent the request of this ASGI `scope`. `counts`: as one of the requests that the key may make a minute.
 
         Raises `RequestError` 401 for a missing, unknown or expired key, 403 for a web page of another site, 429
         over the key's limit."""
-        if self.client_keys is not None and (own := _key(headers)):
+        if self.client_keys is not None and (own := key_of(headers)):
             return self.client_keys.principal(own)
         if self._needs_no_key:
             _refuse_strangers(headers, self.origins)
             return LOCAL
-        key = _key(headers)
+        if somebody := signed_in(scope):
+            return somebody.principal
+        key = key_of(headers)
         hashed = digest(key) if key else b""
         found = self._principals.get(hashed)
         if found is None:
             what = "that API key is not known" if key else "an API key is needed"
-            raise RequestError(
-                401,
-                "invalid_api_key",
-                f"{what}: send one of the configured keys as `Authorization: Bearer KEY`",
-            )
+            how = "send one of the configured keys as `Authorization: Bearer KEY`"
+            raise RequestError(401, "invalid_api_key", f"{what}: {how}{', or sign in' if self.sign_in else ''}")
         now = time.time_ns() // 1_000_000
         if found.expires_at is not None and found.expires_at <= now:
             raise RequestError(401, "expired_api_key", "that API key has expired: ask for a new one")
@@ -115,17 +120,28 @@ class Auth:
         uses, self._uses = self._uses, {}
         return {hashed: at for hashed, at in uses.items() if hashed in self._made}
 
-    def admin(self, headers: Mapping[str, str]) -> None:
-        """Raises `RequestError` 401 unless this is the admin key, 403 if there is none."""
-        if self._admin is None:
+    def knows(self, key: str) -> bool:
+        """Is this an API key, or the admin key?"""
+        hashed = digest(key)
+        return hashed in self._principals or hashed == self._admin
+
+    def admin(self, headers: Mapping[str, str], scope: Mapping[str, Any]) -> str:
+        """The admin's name. Raises `RequestError` 401 unless this is the admin key or somebody with the admin claim,
+        403 if there can be no admin, or for somebody else who signed in."""
+        if somebody := signed_in(scope):
+            if not somebody.admin:
+                raise RequestError(403, "not_an_admin", "your account has no admin claim (sign_in.admin_claim)")
+            return somebody.principal.name
+        if self._admin is None and not self.sign_in:
             raise RequestError(403, "no_admin_key", "there is no admin API without an admin key: set `admin_key`")
-        if not hmac.compare_digest(digest(_key(headers) or ""), self._admin):
+        if self._admin is None or not hmac.compare_digest(digest(key_of(headers) or ""), self._admin):
             raise RequestError(401, "invalid_api_key", "this path needs the admin key as `Authorization: Bearer KEY`")
+        return "admin"
 
     def metrics(self, headers: Mapping[str, str]) -> None:
         """Raises `RequestError` 401 unless no admin key is set or this is it, 403 for a web page of another site."""
         if self._admin is not None:
-            self.admin(headers)
+            self.admin(headers, {})
         elif self._needs_no_key:
             _refuse_strangers(headers, self.origins)
 
@@ -136,7 +152,16 @@ class Auth:
             raise RequestError(429, "rate_limit_exceeded", message, retry_after=seconds)
 
 
-def _key(headers: Mapping[str, str]) -> str | None:
+def signed_in(scope: Mapping[str, Any]) -> SignedIn | None:
+    """Who signed in; None if the request has neither a session nor an access token. Raises the `RequestError` that a
+    bad one led to."""
+    found = scope.get(SIGNED_IN)
+    if isinstance(found, RequestError):
+        raise found
+    return found if isinstance(found, SignedIn) else None
+
+
+def key_of(headers: Mapping[str, str]) -> str | None:
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and value.strip():
         return value.strip()

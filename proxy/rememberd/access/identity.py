@@ -29,14 +29,14 @@ def identify(principal: Principal, headers: Mapping[str, str], body: Mapping[str
     scope = _scope(principal, headers.get("x-memory-scope"))
     claims = _claims(principal, headers.get(_JWT))
     user = _user(principal, headers, body, claims)
-    groups = text_list(claims.get(principal.groups_claim)) if principal.groups_claim else ()
+    groups = text_list(claims.get(principal.groups_claim)) if principal.groups_claim else principal.groups
     return Identity(user, scope, conversation(headers, body), groups) if user else None
 
 
 def text_list(claim: object) -> tuple[str, ...]:
     """The names in a claim that lists some, or is one name. What is no usable name is left out."""
     names = claim if isinstance(claim, list) else [claim]
-    return tuple(dict.fromkeys(name for each in names if (name := _clean(each))))
+    return tuple(dict.fromkeys(name for each in names if (name := identifier(each))))
 
 
 def conversation(headers: Mapping[str, str], body: Mapping[str, Any]) -> str | None:
@@ -48,7 +48,7 @@ def conversation(headers: Mapping[str, str], body: Mapping[str, Any]) -> str | N
     asked = body.get("conversation")
     if isinstance(asked, Mapping):
         asked = asked.get("id")
-    return _clean(asked) or _clean(body.get("previous_response_id"))
+    return identifier(asked) or identifier(body.get("previous_response_id"))
 
 
 def _scope(principal: Principal, named: str | None) -> str:
@@ -68,7 +68,7 @@ def _user(
     if principal.jwt_secret:
         # Without a token that verifies, nothing must fall back to a name that anybody behind this key can write, nor
         # to a user that all of them would share.
-        return _clean(claims.get("sub"))
+        return identifier(claims.get("sub"))
     if principal.trust_identity:
         if _JWT in headers:
             return None  # nobody can verify it here, and it says that the other names are not to be believed
@@ -77,7 +77,7 @@ def _user(
                 # A comma joins two headers: a forged one and that of a gateway. Nobody can tell which is which.
                 return None if "," in headers[name] else _from_header(headers[name])
         for name in _USER_FIELDS:
-            if user := _clean(body.get(name)):
+            if user := identifier(body.get(name)):
                 return user
     return principal.user
 
@@ -105,12 +105,12 @@ def _from_header(value: str) -> str | None:
     """The header's bytes, which servers hand over as Latin-1, read as UTF-8. Spaces and tabs around them belong to
     HTTP (RFC 9110, 5.5). None if they are no UTF-8 or no identifier."""
     try:
-        return _clean(value.strip(" \t").encode("latin-1").decode())
+        return identifier(value.strip(" \t").encode("latin-1").decode())
     except UnicodeError:
         return None
 
 
-def _clean(value: object) -> str | None:
+def identifier(value: object) -> str | None:
     """A usable identifier, unchanged: printable, not blank, not too long. Any other text names nobody."""
     if not isinstance(value, str):
         return None

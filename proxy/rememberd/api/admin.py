@@ -44,8 +44,7 @@ class Admin:
         self.auth, self.keys, self.watch, self.store, self.erase = auth, keys, watch, store, erase
 
     def _enter(self, request: Request) -> None:
-        self.auth.admin(request.headers)
-        note(request.scope, who="admin")
+        note(request.scope, who=self.auth.admin(request.headers, request.scope))
 
     async def list_keys(self, request: Request) -> Response:
         """Those of the settings first; none of them in a form that would open anything."""

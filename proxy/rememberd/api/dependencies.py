@@ -21,7 +21,9 @@ class CallerResolver:
         """Raises `RequestError` 401 for a bad key, 403 when the key may speak for several users and none is named, or
         when it is about the `whole_user` and the key is for some scopes only."""
         headers = header_values(request.scope)
-        principal = self.auth.principal(headers, counts=ASKING not in request.scope)  # a tool's call was counted
+        principal = self.auth.principal(
+            headers, request.scope, counts=ASKING not in request.scope
+        )  # a tool's call was counted
         note(request.scope, who=principal.name)
         identity = identify(principal, headers, {})
         if whole_user and principal.scopes is not None:
@@ -36,7 +38,7 @@ class CallerResolver:
 
     def space_of(self, request: Request, scope: str) -> Space:
         """The caller's space of this name. Raises as `space` does, and `RequestError` 400 or 403 for the scope."""
-        principal = self.auth.principal(header_values(request.scope), counts=False)
+        principal = self.auth.principal(header_values(request.scope), request.scope, counts=False)
         identity = identify(principal, header_values(request.scope) | {"x-memory-scope": scope}, {})
         if not scope or identity is None:
             raise RequestError(400, "invalid_scope", "`scope` must name one of your scopes", param="scope")
@@ -45,9 +47,9 @@ class CallerResolver:
     def is_local(self, request: Request, model: str) -> bool:
         """Does what is sent to this model stay with the operator? As a chat decides it. Raises `RequestError` 404 for
         a model that this key may not ask."""
-        principal = self.auth.principal(header_values(request.scope), counts=False)
+        principal = self.auth.principal(header_values(request.scope), request.scope, counts=False)
         return all(each.local for each in self.catalog.targets(model, principal)) if self.catalog else False
 
     def bound_to_scopes(self, request: Request) -> bool:
         """Is this key for some of its user's scopes only? Raises `RequestError` 401 for a bad key."""
-        return self.auth.principal(header_values(request.scope), counts=False).scopes is not None
+        return self.auth.principal(header_values(request.scope), request.scope, counts=False).scopes is not None

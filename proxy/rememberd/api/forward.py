@@ -50,7 +50,7 @@ class Forward:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        principal = self.auth.principal(request.headers)
+        principal = self.auth.principal(request.headers, request.scope)
         path = upstream_path(scope["raw_path"].decode("latin-1"))
         raw = await read_body(request.receive, request.headers, self.max_body_bytes)
         identity = identify(principal, request.headers, {})  # the body is not asked: it may be a file

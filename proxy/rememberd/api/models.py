@@ -34,7 +34,7 @@ class Models:
         self._asking = asyncio.Lock()
 
     async def page(self, request: Request) -> Response:
-        allowed = await self.names(self.auth.principal(request.headers))
+        allowed = await self.names(self.auth.principal(request.headers, request.scope))
         ends = {"first_id": allowed[0], "last_id": allowed[-1]} if allowed else {"first_id": None, "last_id": None}
         return json_response(
             {"object": "list", "data": [_model(name) for name in allowed], "has_more": False, **ends}
@@ -48,7 +48,7 @@ class Models:
 
     async def read(self, request: Request) -> Response:
         name = request.path_params["id"]
-        self.catalog.targets(name, self.auth.principal(request.headers))
+        self.catalog.targets(name, self.auth.principal(request.headers, request.scope))
         return json_response(_model(name))
 
     async def _from_wildcards(self) -> list[str]:

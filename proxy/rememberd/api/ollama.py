@@ -43,11 +43,11 @@ class OllamaApi:
         self.auth, self.catalog, self.upstream, self.models, self.limit = auth, catalog, upstream, models, limit
 
     async def tags(self, request: Request) -> Response:
-        names = await self.models.names(self.auth.principal(request.headers))
+        names = await self.models.names(self.auth.principal(request.headers, request.scope))
         return json_response({"models": [_listed(name) for name in names]})
 
     async def running(self, request: Request) -> Response:
-        self.auth.principal(request.headers)
+        self.auth.principal(request.headers, request.scope)
         return json_response({"models": []})
 
     async def version(self, request: Request) -> Response:
@@ -55,7 +55,7 @@ class OllamaApi:
 
     async def show(self, request: Request) -> Response:
         """What an Ollama says of its model; of any other, what clients look for before they offer tools."""
-        principal = self.auth.principal(request.headers)
+        principal = self.auth.principal(request.headers, request.scope)
         raw = await read_body(request.receive, request.headers, self.limit)
         body = json_body.parse(raw)
         name = json_body.model({"model": body.get("model") or body.get("name")})
@@ -76,7 +76,7 @@ class OllamaApi:
         )
 
     async def forward(self, request: Request) -> Response:
-        principal = self.auth.principal(request.headers)
+        principal = self.auth.principal(request.headers, request.scope)
         path = request.url.path
         refuse_dot_segments(request.scope["raw_path"].decode("latin-1"))
         raw = await read_body(request.receive, request.headers, self.limit)

@@ -22,8 +22,7 @@ class UsageApi:
 
     async def read(self, request: Request) -> Response:
         """Of the days from `since` to `until`, both included; `by` names what is told apart (nothing: one sum)."""
-        self.auth.admin(request.headers)
-        note(request.scope, who="admin")
+        note(request.scope, who=self.auth.admin(request.headers, request.scope))
         since = _day(request, "since") or days_before(today(), DAYS - 1)
         until = _day(request, "until") or today()
         by = [name for name in request.query_params.get("by", "day,key,model").split(",") if name]

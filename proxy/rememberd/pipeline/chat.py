@@ -86,7 +86,7 @@ class Chat:
         dialect, headers = CHAT_PATHS[scope["path"]], header_values(scope)
         id = request_id(headers)
         # Before the body is read: nobody fills the memory of this process without a key.
-        principal = self.auth.principal(headers)
+        principal = self.auth.principal(headers, scope)
         raw = await read_body(receive, headers, self.max_body_bytes)
         clock.lap("read")
         request = await self._parse(dialect, principal, headers, raw, id)

@@ -5,7 +5,15 @@ from __future__ import annotations
 
 from rememberd.ports.models import Embedder, Extractor, Reply, Upstream
 from rememberd.ports.queues import ExtractionQueue, Spool, TurnQueue
-from rememberd.ports.stores import BlockCache, MemoryStore, OwnedObjects, PauseStore, ReceiptStore, ToolFileStore
+from rememberd.ports.stores import (
+    BlockCache,
+    MemoryStore,
+    OwnedObjects,
+    PauseStore,
+    ReceiptStore,
+    SessionStore,
+    ToolFileStore,
+)
 
 __all__ = [
     "BlockCache",
@@ -17,6 +25,7 @@ __all__ = [
     "PauseStore",
     "ReceiptStore",
     "Reply",
+    "SessionStore",
     "Spool",
     "ToolFileStore",
     "TurnQueue",

@@ -156,6 +156,20 @@ class OwnedObjects(Protocol):
     async def known(self, key: bytes) -> bool: ...
 
 
+class SessionStore(Protocol):
+    """Records of sessions, by a digest of their id. Each method raises `QueueUnavailable`."""
+
+    async def create(self, id: bytes, record: bytes, expires_at: Millis) -> bool:
+        """False, and nothing is stored, if there is one of this id."""
+
+    async def get(self, id: bytes, now: Millis) -> bytes | None:
+        """None if there is none, or if it has expired by `now`."""
+
+    async def end(self, id: bytes) -> None: ...
+
+    async def close(self) -> None: ...
+
+
 class ToolFileStore(Protocol):
     """The files of Anthropic's memory tool: one JSON text for each space. Every method raises `QueueUnavailable`."""
 

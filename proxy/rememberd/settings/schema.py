@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field
-from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +17,8 @@ import yaml
 
 from rememberd.access.principals import digest, hash_from, principal_from
 from rememberd.errors import ConfigError
-from rememberd.memory.safety.privacy import CLASSES
-from rememberd.settings.loader import SettingsReader, iter_fields
-from rememberd.settings.operator_patterns import linear_pattern
+from rememberd.settings.checks import check
+from rememberd.settings.loader import SettingsReader
 from rememberd.types import Principal
 
 
@@ -72,6 +70,34 @@ class Key:
     requests_per_minute: int | None = setting(None, "counted over all web processes of a host; null = no limit")
     tokens_per_day: int | None = setting(None, "in and out, a day in UTC, counted over all hosts; null = no limit")
     expires_at: str | None = setting(None, "date or time (UTC) from which it is refused; null = never")
+
+    @property
+    def digest(self) -> bytes:
+        """Raises `ValueError` for a `key_hash` that is none."""
+        return digest(self.key) if self.key is not None else hash_from(self.key_hash or "")
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    issuer: str | None = setting(None, "OpenID provider, as https://id.example/realms/team; null = no sign-in")
+    client_id: str | None = setting(None, "what the provider calls this proxy")
+    client_secret: str | None = setting(None, "of that client; null = a public client, protected by PKCE alone")
+    public_url: str | None = setting(
+        None, "where browsers reach this proxy, as https://memory.example; null = as they address it, loopback only"
+    )
+    scopes: list[str] | None = setting(None, "what to ask the provider for; null = openid, profile, email")
+    audience: str | None = setting(
+        None, "`aud` of the access tokens that API and MCP take as bearer; null = access tokens are refused"
+    )
+    user_claim: str = setting("sub", "claim whose value is the user; people must not be able to choose it")
+    groups_claim: str = setting("groups", "claim that lists the user's groups; a path as realm_access.roles")
+    admin_claim: str | None = setting(
+        None, "claim that makes an admin: NAME if it is true, or NAME=VALUE, as groups=admins; null = nobody"
+    )
+    session_hours: int = setting(8, "after which a browser must sign in again", least=1)
+    cookie_secret: str | None = setting(
+        None, "signs the cookies, at least 32 characters, the same on all hosts; null = one made in data_dir"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +202,7 @@ class Settings:
     upstreams_anywhere: bool = setting(False, "serve them beyond this machine too: people are known by their keys")
     keys: list[Key] | None = setting(None, "API keys; null = no key needed, loopback only, one user 'local'")
     admin_key: str | None = setting(None, "opens the admin API; /metrics asks for it then")
+    sign_in: SignIn = table(SignIn)
     memory: Memory = table(Memory)
 
     @property
@@ -199,88 +226,10 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     reader = SettingsReader(Settings, environ)
     settings: Settings = reader.read(Settings, root, ())
     reader.refuse_unknown_variables()
-    _check(settings)
+    check(settings)
     return settings
-
-
-def _check(settings: Settings) -> None:
-    server, memory = settings.server, settings.memory
-    for path, item in iter_fields(Settings):
-        _check_number(".".join(path), reduce(getattr, path, settings), item.metadata)
-    _check_upstreams(settings)
-    if not settings.keys and not settings.admin_key and not server.local_only and not settings.upstreams:
-        raise ConfigError(
-            f"refusing to listen on {server.host} without keys: anybody there could read the memories. "
-            "Add an entry to `keys`, set `admin_key` to make keys later, or listen on 127.0.0.1"
-        )
-    if "*" in (server.cors_origins or ()) and not settings.keys:
-        raise ConfigError("server.cors_origins: any page could read the memories here: list origins, or set `keys`")
-    _check_keys(settings.keys or [], settings.admin_key)
-    _check_patterns(memory.side_tasks or [])
-    for name in memory.private_classes or []:
-        if name not in CLASSES:
-            raise ConfigError(f"memory.private_classes: {name!r} is not one of {', '.join(CLASSES)}")
-    for name in memory.redact or []:
-        from rememberd.memory.safety.pii_patterns import PERSONAL  # 5 MB, which `serve` does not need by itself
-
-        if name not in PERSONAL:
-            raise ConfigError(f"memory.redact knows {', '.join(PERSONAL)}, not {name!r}")
-
-
-def _check_upstreams(settings: Settings) -> None:
-    if settings.upstreams is None:
-        return
-    if settings.model_list or settings.keys or settings.admin_key:
-        raise ConfigError(
-            "upstreams: clients bring their own keys there, so leave out model_list, keys and admin_key"
-        )
-    if not settings.server.local_only and not settings.upstreams_anywhere:
-        raise ConfigError(
-            f"refusing to serve `upstreams` on {settings.server.host}: anybody there could use this proxy. "
-            "Listen on 127.0.0.1, or set upstreams_anywhere"
-        )
-
-
-def _check_number(name: str, value: Any, bounds: Mapping[str, Any]) -> None:
-    if type(value) is not int:
-        return
-    least, most = bounds["least"], bounds["most"]
-    if most is not None and not least <= value <= most:
-        raise ConfigError(f"{name} must be between {least} and {most}, not {value}")
-    if value < least:
-        raise ConfigError(f"{name} must be at least {least}, not {value}")
 
 
 def configured_keys(keys: Sequence[Key]) -> dict[bytes, Principal]:
     """The holders of the keys in the settings, by the digest of the key. Raises `ValueError` for a bad entry."""
-    return {_digest_of(key): principal_from(asdict(key)) for key in keys}
-
-
-def _digest_of(key: Key) -> bytes:
-    return digest(key.key) if key.key is not None else hash_from(key.key_hash or "")
-
-
-def _check_patterns(patterns: list[str]) -> None:
-    for pattern in patterns:
-        try:
-            linear_pattern(pattern)
-        except ValueError as error:
-            raise ConfigError(f"memory.side_tasks: {pattern!r} is not a regular expression of RE2: {error}") from None
-
-
-def _check_keys(keys: list[Key], admin_key: str | None) -> None:
-    seen = {digest(admin_key): "the admin"} if admin_key else {}
-    for name, secret in [("admin_key", admin_key), *((f"the key of {key.name!r}", key.key) for key in keys)]:
-        if secret and secret != secret.strip():
-            raise ConfigError(f"{name} begins or ends with a space or a line end, which no request can send")
-    for key in keys:
-        if (key.key is None) == (key.key_hash is None) or (key.key is not None and not key.key.strip()):
-            raise ConfigError(f"the key of {key.name!r} is empty: it needs either `key` or `key_hash`")
-        try:
-            hashed = _digest_of(key)
-            principal_from(asdict(key))
-        except ValueError as error:
-            raise ConfigError(f"keys, {key.name!r}: {error}") from None
-        if hashed in seen:
-            raise ConfigError(f"the key of {key.name!r} is that of {seen[hashed]!r}: one key, one holder")
-        seen[hashed] = key.name
+    return {key.digest: principal_from(asdict(key)) for key in keys}

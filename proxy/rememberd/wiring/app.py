@@ -33,6 +33,7 @@ from rememberd.api.models import Models
 from rememberd.api.ollama import OllamaApi
 from rememberd.api.page import Page
 from rememberd.api.receipts import ReceiptApi
+from rememberd.api.sign_in import SignInApi
 from rememberd.api.usage import UsageApi
 from rememberd.errors import QueueUnavailable
 from rememberd.http.cors import cross_origin
@@ -61,6 +62,7 @@ from rememberd.wiring.components import build_audit_log, build_keys, build_priva
 from rememberd.wiring.encryption import Encryption
 from rememberd.wiring.queue import QueueBundle, open_queue
 from rememberd.wiring.routes import Handlers, routes
+from rememberd.wiring.sign_in import SignInParts, open_sign_in
 
 log = logging.getLogger("rememberd.app")
 
@@ -87,6 +89,7 @@ class Parts(NamedTuple):
     owners: ObjectOwners
     meter: UsageMeter
     privacy: Privacy
+    sign_in: SignInParts | None
 
     @property
     def max_body_bytes(self) -> int:
@@ -109,6 +112,7 @@ def build_app(
             *cross_origin(settings.server.cors_origins or []),
             Middleware(MetricsMiddleware, settings.server.access_log),
             Middleware(AuditMiddleware, log=parts.audit_log),
+            *([parts.sign_in.middleware(parts.auth)] if parts.sign_in else []),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=_lifespan(parts, handlers),
@@ -154,6 +158,7 @@ def _parts(
         limits=limits,
         spent=meter.spent,
         client_keys=client_keys,
+        sign_in=settings.sign_in.issuer is not None,
     )
     keys = build_keys(settings, encryption)
     byte_lane, litellm_lane = ByteLane(HttpProxies.of(environ)), LitellmLane()
@@ -180,6 +185,7 @@ def _parts(
         owners=ObjectOwners(auth, catalog, queues.owned),
         meter=meter,
         privacy=privacy,
+        sign_in=open_sign_in(settings),
     )
 
 
@@ -232,6 +238,7 @@ def _handlers(parts: Parts) -> Handlers:
         usage=UsageApi(auth, queues.usage),
         mcp=Mcp(caller, parts.privacy, queues.pauses, max_body_bytes),
         health=_health(parts),
+        sign_in=SignInApi(parts.sign_in.sign_in if parts.sign_in else None),
         page=Page(),
     )
 
@@ -281,6 +288,8 @@ def _lifespan(parts: Parts, handlers: Handlers) -> Lifespan:
         await handlers.chat.recorder.drain()
         await _store_usage(parts.meter)
         await parts.keys.close()
+        if parts.sign_in:
+            await parts.sign_in.close()
         parts.limits.close()
         await parts.queues.queue.close()
         await parts.store.close()

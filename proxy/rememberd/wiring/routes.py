@@ -21,6 +21,7 @@ from rememberd.api.models import Models
 from rememberd.api.ollama import OllamaApi
 from rememberd.api.page import Page
 from rememberd.api.receipts import ReceiptApi
+from rememberd.api.sign_in import SignInApi
 from rememberd.api.usage import UsageApi
 from rememberd.dialects.registry import CHAT_PATHS
 from rememberd.http.exception_handlers import wrong_method
@@ -45,6 +46,7 @@ class Handlers(NamedTuple):
     usage: UsageApi
     mcp: Mcp
     health: Health
+    sign_in: SignInApi
     page: Page
 
 
@@ -95,6 +97,10 @@ def routes(to: Handlers) -> list[Route]:
         Route("/admin/users/{user:path}", to.admin.erase_user, methods=DELETE),
         Route("/openapi.json", openapi.document, methods=GET),
         *health_routes(to.health),
+        Route("/signin", to.sign_in.start, methods=GET),
+        Route("/signin/callback", to.sign_in.finish, methods=GET),
+        Route("/signin/session", to.sign_in.session, methods=GET),
+        Route("/signin/session", to.sign_in.end, methods=DELETE),
         # Our own paths in a method that they do not have: not for a provider to answer.
         *(Route(path, wrong_method, methods=GET + POST + DELETE) for path in _OURS),
         Route("/v1/{path:path}", to.forward, methods=GET + POST + DELETE),

@@ -14,7 +14,18 @@ export class ApiError extends Error {
   }
 }
 
+// Who signed in at the OpenID provider; `available` says whether this proxy has one.
+const nobody = { available: false, user: null, admin: false, csrf_token: null };
+let account = nobody;
+
 export const session = {
+  get account() {
+    return account;
+  },
+  async load() {
+    const response = await fetch("signin/session").catch(() => null);
+    account = response?.ok ? await response.json() : nobody;
+  },
   get key() {
     return sessionStorage.getItem(KEY) ?? "";
   },
@@ -37,7 +48,7 @@ export const session = {
   headers() {
     const user = sessionStorage.getItem(USER);
     return {
-      ...(this.key && { Authorization: `Bearer ${this.key}` }),
+      ...(this.key ? { Authorization: `Bearer ${this.key}` } : account.csrf_token && { "X-CSRF-Token": account.csrf_token }),
       ...(user && { "X-Memory-User": user }),
       ...(this.space && { "X-Memory-Scope": this.space }),
     };

@@ -1,6 +1,6 @@
 // Signing in, the frame around the views, and which of them is shown.
 import { answersView } from "./answers.js";
-import { request, session } from "./api.js";
+import { call, request, session } from "./api.js";
 import { chatView } from "./chat.js";
 import { button, el, errorState, icon, iconButton } from "./dom.js";
 import { showKeys } from "./keyboard.js";
@@ -19,8 +19,9 @@ let opened = {};
 
 async function start() {
   try {
+    await session.load();
     await request("v1/memories/settings", { asksWho: true });
-    views = PERSON;
+    views = session.account.admin ? { ...PERSON, ...ADMIN } : PERSON;
     showFrame();
   } catch (error) {
     if (error.status === 401) await startAsAdmin(error);
@@ -69,14 +70,18 @@ function showSignIn(message, forSomebody = false) {
     key,
     el("div", { hidden: !forSomebody }, el("label", { for: "user" }, GATE.user), user),
     tried ? el("p", { class: "problem", role: "alert" }, message) : null,
-    button(GATE.submit, { type: "submit", class: "button primary wide" }),
+    button(GATE.submit, { type: "submit", class: `button wide ${session.account.available ? "" : "primary"}` }),
   );
+  const signIn = session.account.available
+    ? [el("a", { class: "button primary wide", href: "signin" }, GATE.signIn), el("p", { class: "muted" }, GATE.or)]
+    : [];
   root.replaceChildren(
     el(
       "main",
       { class: "gate", id: "main" },
       brand(),
       el("h1", {}, GATE.title),
+      ...signIn,
       form,
       el("p", { class: "muted" }, GATE.note),
     ),
@@ -88,7 +93,8 @@ function showFrame() {
   const links = Object.keys(views).map((name) =>
     el("a", { href: `#${name}`, "data-view": name }, icon(name), el("span", {}, VIEW[name])),
   );
-  const leave = session.key ? iconButton("leave", VIEW.signOut, { onclick: signOut }) : null;
+  const known = session.key || session.account.user;
+  const leave = known ? iconButton("leave", VIEW.signOut, { onclick: signOut }) : null;
   const space = session.space ? el("a", { class: "badge space", href: "#settings" }, VIEW.space(session.space)) : null;
   root.replaceChildren(
     el(
@@ -104,9 +110,11 @@ function showFrame() {
   route();
 }
 
-function signOut() {
+async function signOut() {
+  const { url } = session.key ? {} : await call("DELETE", "signin/session");
   session.signOut();
-  start();
+  if (url) location.assign(url);
+  else start();
 }
 
 function themeButton() {

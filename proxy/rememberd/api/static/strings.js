@@ -24,7 +24,9 @@ export const GATE = {
   title: "See what is remembered about you",
   key: "Your API key",
   user: "Whose memory (the user’s name)",
-  submit: "Sign in",
+  submit: "Use this key",
+  signIn: "Sign in with your account",
+  or: "or with an API key:",
   note: "The key is kept in this browser tab only, until you close it.",
 };
 export const MEMORIES = {

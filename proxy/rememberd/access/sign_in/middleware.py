@@ -1,0 +1,50 @@
+"""Who sent a request without an API key: somebody with a session or with an access token of the provider."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from rememberd.access.auth import Auth, key_of
+from rememberd.access.sign_in.flow import SignIn
+from rememberd.access.signed_in import SIGNED_IN, SignedIn
+from rememberd.errors import QueueUnavailable, RequestError
+from rememberd.http.request import header_values
+
+CSRF_HEADER = "x-csrf-token"
+_TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")  # a signed JWT
+_SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+
+
+class SignInMiddleware:
+    """ASGI middleware: puts a `SignedIn` into the scope, or the `RequestError` that a bad token or a missing CSRF
+    token leads to where the path asks who it is. A request that shows a key is the key's, whatever cookie it has."""
+
+    def __init__(self, app: ASGIApp, sign_in: SignIn, auth: Auth) -> None:
+        self.app, self.sign_in, self.auth = app, sign_in, auth
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                scope[SIGNED_IN] = await self._sender(scope["method"], header_values(scope))
+            except RequestError as error:
+                scope[SIGNED_IN] = error
+            except QueueUnavailable:
+                message = "sessions cannot be read; try again in a moment"
+                scope[SIGNED_IN] = RequestError(503, "sessions_unavailable", message, retry_after=1)
+        await self.app(scope, receive, send)
+
+    async def _sender(self, method: str, headers: Mapping[str, str]) -> SignedIn | None:
+        if key := key_of(headers):
+            is_token = _TOKEN.fullmatch(key) and not self.auth.knows(key)
+            return await self.sign_in.bearer(key) if is_token else None
+        cookie = self.sign_in.session_cookie(headers.get("cookie", ""))
+        somebody = await self.sign_in.sessions.read(cookie) if cookie else None
+        if cookie is None or somebody is None or method in _SAFE:
+            return somebody
+        if not self.sign_in.sessions.is_csrf_token(cookie, headers.get(CSRF_HEADER, "")):
+            message = "a request with a session's cookie needs X-CSRF-Token, which GET signin/session tells"
+            raise RequestError(403, "csrf_token_missing", message)
+        return somebody

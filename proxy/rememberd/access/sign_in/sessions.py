@@ -1,0 +1,101 @@
+"""Sessions of browsers: a signed cookie holds a random id, and the session store has the record behind it.
+
+The store knows a digest of the id only, and the record is encrypted with a key made from the id: who reads the store
+can neither act as anybody nor see who was here.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import asdict
+from hashlib import blake2b, sha256
+from typing import Any
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from rememberd.access.signed_in import SignedIn
+from rememberd.ports import SessionStore
+from rememberd.types import Millis
+
+
+class Signer:
+    """Texts that only this proxy can have made. What is signed for one `purpose` is worth nothing for another."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def tag(self, purpose: str, text: str) -> str:
+        return _base64(hmac.digest(self._secret, f"{purpose}\0{text}".encode(), sha256))
+
+    def sign(self, purpose: str, text: str) -> str:
+        return f"{text}.{self.tag(purpose, text)}"
+
+    def verified(self, purpose: str, signed: str) -> str | None:
+        """The text, or None if nobody or somebody else has signed it."""
+        text, _, tag = signed.rpartition(".")
+        return text if hmac.compare_digest(tag.encode(), self.tag(purpose, text).encode()) else None
+
+    def sign_json(self, purpose: str, value: Any) -> str:
+        return self.sign(purpose, _base64(orjson.dumps(value)))
+
+    def verified_json(self, purpose: str, signed: str) -> Any:
+        text = self.verified(purpose, signed)
+        return None if text is None else orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
+
+class Sessions:
+    def __init__(self, store: SessionStore, signer: Signer, lasts_ms: Millis) -> None:
+        self.store, self.signer, self.lasts_ms = store, signer, lasts_ms
+
+    async def start(self, signed_in: SignedIn) -> str:
+        """The cookie of a new session, which lasts until `signed_in` expires. Raises `QueueUnavailable`."""
+        id = secrets.token_urlsafe(32)
+        nonce = secrets.token_bytes(12)
+        record = nonce + AESGCM(_key(id)).encrypt(nonce, orjson.dumps(asdict(signed_in)), None)
+        await self.store.create(_digest(id), record, signed_in.expires_at)
+        return self.signer.sign("session", id)
+
+    async def read(self, cookie: str) -> SignedIn | None:
+        """Who has this session; None if it was forged, has expired or was ended. Raises `QueueUnavailable`."""
+        id = self.signer.verified("session", cookie)
+        record = await self.store.get(_digest(id), time.time_ns() // 1_000_000) if id else None
+        if id is None or record is None:
+            return None
+        try:
+            fields = orjson.loads(AESGCM(_key(id)).decrypt(record[:12], record[12:], None))
+        except InvalidTag:
+            return None
+        return SignedIn(**fields | {"groups": tuple(fields["groups"])})
+
+    async def first_use(self, nonce: str, until: Millis) -> bool:
+        """Is it the first time, as long as that is kept? Raises `QueueUnavailable`."""
+        return await self.store.create(_digest(f"nonce {nonce}"), b"", until)
+
+    async def end(self, cookie: str) -> None:
+        """From now on the cookie opens nothing, whoever has a copy. Raises `QueueUnavailable`."""
+        if id := self.signer.verified("session", cookie):
+            await self.store.end(_digest(id))
+
+    def csrf_token(self, cookie: str) -> str:
+        """What a page of ours must send beside the cookie to change anything; no other site can read it."""
+        return self.signer.tag("csrf", cookie)
+
+    def is_csrf_token(self, cookie: str, token: str) -> bool:
+        return hmac.compare_digest(self.csrf_token(cookie).encode(), token.encode("utf-8", "surrogateescape"))
+
+
+def _digest(id: str) -> bytes:
+    return blake2b(id.encode(), digest_size=32, person=b"session id").digest()
+
+
+def _key(id: str) -> bytes:
+    return blake2b(id.encode(), digest_size=32, person=b"session record").digest()
+
+
+def _base64(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode().rstrip("=")

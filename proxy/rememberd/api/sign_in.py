@@ -1,0 +1,89 @@
+"""`/signin…`: the browser's way to the OpenID provider and back, and its session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from rememberd.access.auth import signed_in
+from rememberd.errors import RequestError
+from rememberd.http.responses import json_response
+
+if TYPE_CHECKING:
+    from rememberd.access.sign_in.flow import SignIn
+
+_PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+
+
+class SignInApi:
+    """Without `sign_in` there is no session, and the page asks for a key."""
+
+    def __init__(self, sign_in: SignIn | None) -> None:
+        self._sign_in = sign_in
+
+    @property
+    def sign_in(self) -> SignIn:
+        if self._sign_in is None:
+            raise HTTPException(404, "Not Found")
+        return self._sign_in
+
+    async def start(self, request: Request) -> Response:
+        """Raises `RequestError` 503 while the provider does not answer."""
+        started = await self.sign_in.start(str(request.base_url))
+        response = RedirectResponse(started.url, 303, headers=_PRIVATE)
+        self._set(response, "flow", started.cookie)
+        return response
+
+    async def finish(self, request: Request) -> Response:
+        """A person sees what went wrong, so it is told in plain text."""
+        cookies, base = request.headers.get("cookie", ""), str(request.base_url)
+        try:
+            session = await self.sign_in.finish(base, request.query_params, cookies)
+        except RequestError as error:
+            text = f"You are not signed in: {error.message}\n\nThe memory page: {self.sign_in.home(base)}/\n"
+            return PlainTextResponse(text, error.status, headers=_PRIVATE)
+        response = RedirectResponse(f"{self.sign_in.home(base)}/", 303, headers=_PRIVATE)
+        self._set(response, "session", session)
+        self._set(response, "flow", None)
+        return response
+
+    async def session(self, request: Request) -> Response:
+        """Who is signed in, and the token that changes need beside the cookie. Anybody may ask."""
+        somebody = signed_in(request.scope)
+        cookie = self._sign_in.session_cookie(request.headers.get("cookie", "")) if self._sign_in else None
+        found = {
+            "object": "session",
+            "available": self._sign_in is not None,
+            "user": somebody.user if somebody else None,
+            "admin": somebody.admin if somebody else False,
+            "groups": somebody.groups if somebody else (),
+            "csrf_token": self.sign_in.sessions.csrf_token(cookie) if somebody and cookie else None,
+        }
+        return _private(json_response(found))
+
+    async def end(self, request: Request) -> Response:
+        """The session ends here, for every copy of its cookie; `url` is where the browser signs out at the provider,
+        too. Raises `RequestError` 403 without the CSRF token."""
+        signed_in(request.scope)
+        if cookie := self.sign_in.session_cookie(request.headers.get("cookie", "")):
+            await self.sign_in.sessions.end(cookie)
+        url = await self.sign_in.sign_out_url(str(request.base_url))
+        response = _private(json_response({"object": "session.ended", "url": url}))
+        self._set(response, "session", None)
+        return response
+
+    def _set(self, response: Response, purpose: str, value: str | None) -> None:
+        """`lax`: the way back from the provider is a navigation from another site, and must bring the cookie."""
+        name, secure = self.sign_in.cookie_name(purpose), self.sign_in.secure
+        if value is None:
+            response.delete_cookie(name, secure=secure, httponly=True, samesite="lax")
+        else:
+            response.set_cookie(name, value, secure=secure, httponly=True, samesite="lax")
+
+
+def _private(response: Response) -> Response:
+    response.headers.update(_PRIVATE)
+    return response

@@ -1,0 +1,41 @@
+"""Sessions of browsers, in a file of their own: a copy of the memories holds no session."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+from rememberd.storage.sqlite.database import Database
+from rememberd.types import Millis
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS sessions (id BLOB PRIMARY KEY, record BLOB NOT NULL, expires_at INTEGER NOT NULL)
+WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS sessions_expire ON sessions (expires_at);
+"""
+
+
+class SqliteSessions:
+    """A `SessionStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        database.declare(SCHEMA)
+
+    async def create(self, id: bytes, record: bytes, expires_at: Millis) -> bool:
+        def work(db: sqlite3.Connection) -> bool:
+            db.execute("DELETE FROM sessions WHERE expires_at <= ?", (time.time_ns() // 1_000_000,))
+            values = (id, record, expires_at)
+            return db.execute("INSERT OR IGNORE INTO sessions VALUES (?, ?, ?)", values).rowcount == 1
+
+        return await self.database.write(work)
+
+    async def get(self, id: bytes, now: Millis) -> bytes | None:
+        found = self.database.read("SELECT record FROM sessions WHERE id = ? AND expires_at > ?", (id, now))
+        return found[0][0] if found else None
+
+    async def end(self, id: bytes) -> None:
+        await self.database.write(lambda db: db.execute("DELETE FROM sessions WHERE id = ?", (id,)))
+
+    async def close(self) -> None:
+        await self.database.close()

@@ -1,0 +1,157 @@
+"""People sign in at an OpenID provider: their session opens their own memories, and ends on the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from tests.support.fake_model import FakeModel
+from tests.support.openid_provider import Browser, Provider, free_port, provider_running
+from tests.support.proxy_server import Proxy, running
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with provider_running() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def home(provider: Provider, upstream: FakeModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a proxy that people sign in to."""
+    port = free_port()
+    home = f"http://127.0.0.1:{port}"
+    keys = [{"name": "cleo's script", "key": "sk-cleo", "user": "cleo"}]
+    with running(
+        tmp_path_factory.mktemp("signin"),
+        {"model-a": upstream.url},
+        server={"port": port},
+        keys=keys,
+        admin_key="sk-admin",
+        sign_in=provider.client(home),
+    ):
+        yield home
+
+
+@pytest.fixture
+def ada(home: str) -> Iterator[Browser]:
+    yield from _signed_in(home, "ada")
+
+
+@pytest.fixture
+def cleo(home: str) -> Iterator[Browser]:
+    yield from _signed_in(home, "cleo")
+
+
+@pytest.fixture
+def bob(home: str) -> Iterator[Browser]:
+    yield from _signed_in(home, "bob")
+
+
+def _signed_in(home: str, user: str) -> Iterator[Browser]:
+    with Browser(home) as browser:
+        browser.sign_in(user)
+        yield browser
+
+
+def test_a_session_opens_ones_own_memories(ada: Browser, bob: Browser) -> None:
+    """And nobody else's, whoever the request names."""
+    ada.change("POST", "/v1/memories", json={"text": "I am allergic to peanuts."}).raise_for_status()
+    session = ada.session()
+    assert session.pop("csrf_token")
+    assert session == {
+        "object": "session",
+        "available": True,
+        "user": "ada",
+        "admin": True,
+        "groups": ["kitchen", "admins"],
+    }
+    for browser, found in ((ada, ["I am allergic to peanuts."]), (bob, [])):
+        listed = browser.http.get("/v1/memories", headers={"X-Memory-User": "ada"}).raise_for_status().json()
+        assert [each["text"] for each in listed["data"]] == found
+
+
+def test_a_session_and_a_key_of_the_same_user_share_memories(home: str, cleo: Browser) -> None:
+    """Keys stay as they are; a request that shows one is the key's, whatever cookie it has."""
+    cleo.change("POST", "/v1/memories", json={"text": "I play the oboe."}).raise_for_status()
+    for client in (httpx, cleo.http):
+        listed = client.get(f"{home}/v1/memories", headers={"Authorization": "Bearer sk-cleo"}).json()["data"]
+        assert [each["text"] for each in listed] == ["I play the oboe."]
+    assert cleo.http.get("/v1/memories", headers={"Authorization": "Bearer sk-wrong"}).status_code == 401
+
+
+def test_the_admin_claim_opens_the_admin_api(ada: Browser, bob: Browser, home: str) -> None:
+    """As the admin key does, which goes on working."""
+    assert ada.http.get("/admin/users").status_code == 200
+    refused = bob.http.get("/admin/users")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "not_an_admin")
+    assert httpx.get(f"{home}/admin/users", headers={"x-api-key": "sk-admin"}).status_code == 200
+    assert httpx.get(f"{home}/admin/users").status_code == 401
+
+
+def test_the_cookie_alone_changes_nothing(ada: Browser, bob: Browser) -> None:
+    """A page of another site makes a browser send it, but cannot know the CSRF token; another session's is none."""
+    for token in ({}, {"X-CSRF-Token": "x"}, {"X-CSRF-Token": bob.session()["csrf_token"]}):
+        for method, path in (("POST", "/v1/memories"), ("DELETE", "/v1/memories"), ("DELETE", "/signin/session")):
+            refused = ada.http.request(method, path, headers=token, json={"text": "I was here."})
+            assert (refused.status_code, refused.json()["error"]["code"]) == (403, "csrf_token_missing")
+    assert ada.session()["user"] == "ada"
+
+
+def test_scripts_and_other_sites_do_not_get_the_cookie(home: str) -> None:
+    with Browser(home) as browser:
+        last = browser.sign_in("bob").history[-1]
+    cookie = next(each for each in last.headers.get_list("set-cookie") if each.startswith("rememberd-session="))
+    assert {"HttpOnly", "SameSite=lax", "Path=/"} <= set(cookie.split("; "))
+    assert last.headers["cache-control"] == "no-store"
+
+
+def test_a_session_ends_on_the_server(bob: Browser, home: str) -> None:
+    """Whoever has a copy of its cookie has nothing then."""
+    stolen = dict(bob.http.cookies)
+    ended = bob.change("DELETE", "/signin/session").raise_for_status()
+    assert "/oauth/end_session?" in ended.json()["url"]
+    assert bob.session()["user"] is None
+    with httpx.Client(base_url=home, cookies=stolen) as thief:
+        assert thief.get("/signin/session").json()["user"] is None
+        assert thief.get("/v1/memories").status_code == 401
+
+
+def test_a_forged_cookie_opens_nothing(ada: Browser, home: str) -> None:
+    """Nor does one that this proxy signed for another purpose."""
+    real = ada.http.cookies["rememberd-session"]
+    id, _, tag = real.partition(".")
+    begun = httpx.get(f"{home}/signin").cookies["rememberd-signin"]
+    for forged in (id, f"{id}.", f"{id}.{tag[:-4]}AAAA", f"x{real}", f".{tag}", begun, "", '"'):
+        with httpx.Client(base_url=home, cookies={"rememberd-session": forged}) as thief:
+            assert thief.get("/v1/memories").status_code == 401, forged
+
+
+def test_the_way_back_from_the_provider_is_walked_once_and_by_the_browser_that_began(ada: Browser, home: str) -> None:
+    """Neither a copied address nor somebody else's sign-in makes a session."""
+    ada.http.cookies.delete("rememberd-session")
+    begun = ada.http.get("/signin", follow_redirects=False)
+    asked = parse_qs(urlsplit(begun.headers["location"]).query)
+    assert asked["code_challenge_method"] == ["S256"]
+    flow = begun.cookies["rememberd-signin"]
+    back = ada.http.get(begun.headers["location"], follow_redirects=False).headers["location"]
+    for cookies in ({}, {"rememberd-signin": httpx.get(f"{home}/signin").cookies["rememberd-signin"]}):
+        refused = httpx.get(back, cookies=cookies)
+        assert refused.status_code == 400
+        assert "did not begin" in refused.text
+    made_up = f"{home}/signin/callback?state={asked['state'][0]}&code=none-of-yours"
+    forged = httpx.get(made_up, cookies={"rememberd-signin": flow})
+    assert forged.status_code == 400
+    assert httpx.get(back, cookies={"rememberd-signin": flow}).cookies["rememberd-session"]
+    again = httpx.get(back, cookies={"rememberd-signin": flow})
+    assert again.status_code == 400
+    assert "rememberd-session" not in again.cookies
+
+
+def test_without_sign_in_there_is_none(proxy: Proxy) -> None:
+    """And the page need not ask twice."""
+    assert httpx.get(f"{proxy.url}/signin/session").json()["available"] is False
+    assert httpx.get(f"{proxy.url}/signin").status_code == 404
