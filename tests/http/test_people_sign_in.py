@@ -137,14 +137,14 @@ def test_the_way_back_from_the_provider_is_walked_once_and_by_the_browser_that_b
     asked = parse_qs(urlsplit(begun.headers["location"]).query)
     assert asked["code_challenge_method"] == ["S256"]
     flow = begun.cookies["rememberd-signin"]
+    made_up = f"{home}/signin/callback?state={asked['state'][0]}&code=none-of-yours"
+    forged = httpx.get(made_up, cookies={"rememberd-signin": flow})
+    assert forged.status_code == 400
     back = ada.http.get(begun.headers["location"], follow_redirects=False).headers["location"]
     for cookies in ({}, {"rememberd-signin": httpx.get(f"{home}/signin").cookies["rememberd-signin"]}):
         refused = httpx.get(back, cookies=cookies)
         assert refused.status_code == 400
         assert "did not begin" in refused.text
-    made_up = f"{home}/signin/callback?state={asked['state'][0]}&code=none-of-yours"
-    forged = httpx.get(made_up, cookies={"rememberd-signin": flow})
-    assert forged.status_code == 400
     assert httpx.get(back, cookies={"rememberd-signin": flow}).cookies["rememberd-session"]
     again = httpx.get(back, cookies={"rememberd-signin": flow})
     assert again.status_code == 400

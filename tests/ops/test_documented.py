@@ -55,15 +55,17 @@ def test_the_readme_can_be_read_in_five_minutes() -> None:
 def test_every_setting_can_come_from_the_environment() -> None:
     """By the name the file's first lines give; what is not supported yet is refused, not ignored."""
     lists = ("keys", "model_list", "fallbacks", "side_tasks", "master_key_command", "cors_origins", "redact")
-    tables = dict.fromkeys((*lists, "private_scopes", "private_classes", "aliases", "upstreams"))
+    tables = dict.fromkeys((*lists, "scopes", "private_scopes", "private_classes", "aliases", "upstreams"))
     samples = {"placement": "system", "host": "localhost", "log_format": "json"} | tables
+    samples |= {"issuer": "https://id.example", "public_url": "https://memory.example", "cookie_secret": "7" * 32}
+    usable = {"REMEMBERD_SIGN_IN_ISSUER": "https://id.example", "REMEMBERD_SIGN_IN_CLIENT_ID": "memory"}
     for path, item in iter_fields(Settings):
         value = samples.get(path[-1], "true" if item.default is False else "7")
         variable = "REMEMBERD_" + "_".join(path).upper()
         if value is None:
             continue
         try:
-            loaded: object = load(None, {variable: value})
+            loaded: object = load(None, (usable if path[0] == "sign_in" else {}) | {variable: value})
         except ConfigError as error:
             assert "not supported" in str(error)  # noqa: PT017 - either outcome is right, a silent one is not
             continue
