@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -21,6 +22,8 @@ _DEFAULTS = (
     *("openai", "anthropic", "gemini", "openrouter", "groq", "mistral", "deepseek", "xai", "cerebras"),
     *("fireworks_ai", "moonshot", "nvidia_nim", "perplexity", "together_ai"),
 )
+
+log = logging.getLogger("rememberd.upstream")
 
 
 class RoundRobin(Generic[T]):
@@ -88,6 +91,10 @@ class Catalog:
             return ""
         listed = [f"{name} ({', '.join(dict.fromkeys(models))})" for name, models in sorted(self._ignored.items())]
         return f"litellm_params without effect here: {'; '.join(listed)}"
+
+    def warn_of_ignored(self) -> None:
+        if ignored := self.ignored():
+            log.warning("%s", ignored)
 
     def names(self) -> list[str]:
         """The names that can be asked for as they stand, in the order of the list, aliases last."""

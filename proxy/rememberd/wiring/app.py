@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, NamedTuple
@@ -35,7 +34,6 @@ from rememberd.api.page import Page
 from rememberd.api.receipts import ReceiptApi
 from rememberd.api.sign_in import SignInApi
 from rememberd.api.usage import UsageApi
-from rememberd.errors import QueueUnavailable
 from rememberd.http.cors import cross_origin
 from rememberd.http.exception_handlers import EXCEPTION_HANDLERS
 from rememberd.memory.embedding.embedder import FastEmbedder
@@ -63,8 +61,6 @@ from rememberd.wiring.encryption import Encryption
 from rememberd.wiring.queue import QueueBundle, open_queue
 from rememberd.wiring.routes import Handlers, routes
 from rememberd.wiring.sign_in import SignInParts, open_sign_in
-
-log = logging.getLogger("rememberd.app")
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
@@ -118,7 +114,7 @@ def build_app(
         lifespan=_lifespan(parts, handlers),
     )
     app.state.auth, app.state.catalog = parts.auth, parts.catalog
-    _name_ignored(parts.catalog)
+    parts.catalog.warn_of_ignored()
     return app
 
 
@@ -129,12 +125,7 @@ def reconfigure(
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
     app.state.auth.reload(Auth(configured_keys(settings.keys or ()), settings.admin_key))
     app.state.catalog.reload(catalog)
-    _name_ignored(catalog)
-
-
-def _name_ignored(catalog: Catalog) -> None:
-    if ignored := catalog.ignored():
-        log.warning("%s", ignored)
+    catalog.warn_of_ignored()
 
 
 def _parts(
@@ -164,7 +155,6 @@ def _parts(
     byte_lane, litellm_lane = ByteLane(HttpProxies.of(environ)), LitellmLane()
     lanes: dict[str, Upstream] = {"bytes": byte_lane, "translate": litellm_lane}
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
-    queues = open_queue(settings, encryption)
     store, retrieve = stores.for_web(settings, embedder, encryption.store)
     memory, privacy = settings.memory, build_privacy(settings)
     return Parts(
@@ -286,7 +276,7 @@ def _lifespan(parts: Parts, handlers: Handlers) -> Lifespan:
         parts.audit_log.sync()
         await parts.watcher.record_uses()
         await handlers.chat.recorder.drain()
-        await _store_usage(parts.meter)
+        await parts.meter.close()
         await parts.keys.close()
         if parts.sign_in:
             await parts.sign_in.close()
@@ -298,10 +288,3 @@ def _lifespan(parts: Parts, handlers: Handlers) -> Lifespan:
         parts.embedder.close()
 
     return lifespan
-
-
-async def _store_usage(meter: UsageMeter) -> None:
-    try:
-        await meter.flush()
-    except QueueUnavailable as error:
-        log.warning("the usage of the last second is not stored: %s", error)

@@ -80,6 +80,12 @@ class UsageMeter:
             day = today()
             self._spent = day, await self.store.spent(day)
 
+    async def close(self) -> None:
+        try:
+            await self.flush()
+        except QueueUnavailable as error:
+            log.warning("the usage of the last second is not stored: %s", error)
+
 
 def _observe(counted: Mapping[UsageKey, Counts]) -> None:
     for at, counts in counted.items():
