@@ -16,7 +16,7 @@ from rememberd.memory.learn.forget import forget
 from rememberd.memory.learn.memory_commands import MemoryCommand
 from rememberd.memory.learn.over import stated_in
 from rememberd.memory.learn.rules.slots import is_single
-from rememberd.memory.learn.wish_words import Named, named, names_in, same
+from rememberd.memory.learn.wish_words import Named, have_cases, languages_of, named, names_in, same
 from rememberd.memory.recall.block import clean, sides
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import Memory, Millis, Space
@@ -80,13 +80,13 @@ async def find(store: MemoryStore, embedder: Embedder, space: Space, command: Me
         return Match(tuple(of_slot))
     if of_value := _of_value(command.what, facts):
         return Match(tuple(of_value))
-    clauses = named(command.what, topics=False).clauses
-    told = await asyncio.to_thread(lambda: [_told(fact, fact.text) for fact in facts])
-    meant, near = _meant(clauses, told, everything=wish.everything)
+    asked = _Asked.of(command.what)
+    told = await asyncio.to_thread(lambda: [_told(fact, fact.text, asked.languages) for fact in facts])
+    meant, near = asked.meant(told, everything=wish.everything)
     if near and not wish.everything:
         return Match(tuple(meant), () if meant else tuple(each for each in near if each.valid_to is None)[:SHOWN])
-    exchanges = await _exchanges(store, embedder, space, command.what, now)
-    also, nearly = _meant(clauses, exchanges, everything=wish.everything)
+    exchanges = await _exchanges(store, embedder, space, command.what, asked.languages, now)
+    also, nearly = asked.meant(exchanges, everything=wish.everything)
     return Match((*meant, *also), () if meant or also else tuple([*near, *nearly][:SHOWN]))
 
 
@@ -95,40 +95,52 @@ class _Told(NamedTuple):
     words: frozenset[str]
     names: frozenset[str]
 
-    def holds(self, word: str) -> bool:
-        return any(same(word, other, self.names) for other in self.words)
+
+def _told(memory: Memory, text: str, languages: frozenset[str]) -> _Told:
+    return _Told(memory, named(text, topics=False, languages=languages).words, names_in(text))
 
 
-def _told(memory: Memory, text: str) -> _Told:
-    return _Told(memory, named(text, topics=False).words, names_in(text))
+class _Asked(NamedTuple):
+    """The words that a wish in these languages names, clause by clause."""
 
+    clauses: tuple[frozenset[str], ...]
+    languages: frozenset[str]
 
-def _meant(
-    clauses: Sequence[frozenset[str]], told: Sequence[_Told], *, everything: bool
-) -> tuple[list[Memory], list[Memory]]:
-    """Which of these memories the clauses of a wish mean, and which share a word with it.
+    @classmethod
+    def of(cls, what: str) -> _Asked:
+        return cls(named(what, topics=False).clauses, languages_of(what))
 
-    Clauses without a word that any memory holds are beside the point ("…, I gave it up")."""
-    shared = [(each, frozenset(filter(each.holds, chain.from_iterable(clauses)))) for each in told]
-    known = frozenset().union(*(words for _, words in shared))
-    wanted = frozenset().union(*(clause for clause in clauses if clause & known))
-    near = [each.memory for each, words in shared if words]
-    if everything:
-        return [each.memory for each, words in shared if words and words == wanted], near
-    covered, close, rest = [], [], []
-    for each, words in shared:
-        held = [word for word in each.words if any(same(other, word, each.names) for other in words)]
-        missing = len(wanted - words)
-        if held and len(held) == len(each.words) and (not missing or len(words) > 1):
-            covered.append(each.memory)
-        elif len(words) > 1 and 2 * len(held) >= len(each.words) and len(words) > missing:
-            close.append((len(words), each.memory))
-        elif words and not missing and len(each.words) <= _BRIEF:
-            rest.append(each.memory)
-    most = max((count for count, _ in close), default=0)
-    best = [memory for count, memory in close if count == most]
-    alone = rest if len(near) == 1 else []
-    return covered or (best if len(best) == 1 else []) or alone, near
+    def meant(self, told: Sequence[_Told], *, everything: bool) -> tuple[list[Memory], list[Memory]]:
+        """Which of these memories are meant, and which share a word with the wish.
+
+        Clauses without a word that any memory holds are beside the point ("…, I gave it up")."""
+        shared = [(each, self._shared(each)) for each in told]
+        known = frozenset().union(*(words for _, words in shared))
+        wanted = frozenset().union(*(clause for clause in self.clauses if clause & known))
+        near = [each.memory for each, words in shared if words]
+        if everything:
+            return [each.memory for each, words in shared if words and words == wanted], near
+        covered, close, rest = [], [], []
+        for each, words in shared:
+            held = [word for word in each.words if any(self._same(other, word, each) for other in words)]
+            missing = len(wanted - words)
+            if held and len(held) == len(each.words) and (not missing or len(words) > 1):
+                covered.append(each.memory)
+            elif len(words) > 1 and 2 * len(held) >= len(each.words) and len(words) > missing:
+                close.append((len(words), each.memory))
+            elif words and not missing and len(each.words) <= _BRIEF:
+                rest.append(each.memory)
+        most = max((count for count, _ in close), default=0)
+        best = [memory for count, memory in close if count == most]
+        alone = rest if len(near) == 1 else []
+        return covered or (best if len(best) == 1 else []) or alone, near
+
+    def _shared(self, told: _Told) -> frozenset[str]:
+        words = chain.from_iterable(self.clauses)
+        return frozenset(word for word in words if any(self._same(word, other, told) for other in told.words))
+
+    def _same(self, word: str, other: str, told: _Told) -> bool:
+        return same(word, other, told.names, cases=have_cases(self.languages))
 
 
 def _of_slot(wish: Named, facts: Sequence[Memory]) -> list[Memory]:
@@ -136,7 +148,10 @@ def _of_slot(wish: Named, facts: Sequence[Memory]) -> list[Memory]:
     of_slot = [each for each in facts if each.slot in wish.slots]
     if not wish.words:
         return of_slot
-    return [each for each in of_slot if any(map(_told(each, each.text).holds, wish.words))]
+    told = [_told(each, each.text, frozenset()) for each in of_slot]
+    return [
+        each.memory for each in told if any(same(one, two, each.names) for one in wish.words for two in each.words)
+    ]
 
 
 def _of_value(what: str, facts: Sequence[Memory]) -> list[Memory]:
@@ -159,11 +174,13 @@ async def _facts(store: MemoryStore, space: Space, now: Millis) -> list[Memory]:
     return facts
 
 
-async def _exchanges(store: MemoryStore, embedder: Embedder, space: Space, what: str, now: Millis) -> list[_Told]:
+async def _exchanges(
+    store: MemoryStore, embedder: Embedder, space: Space, what: str, languages: frozenset[str], now: Millis
+) -> list[_Told]:
     """The exchanges that come near, with what the user said there."""
     found = await store.search(space, await embedder.dense(what), embedder.query(what), now=now, kind="episode")
     near = await store.get(space, [each.id for each in found])
-    return [_told(each, sides(each)[0]) for each in near]
+    return [_told(each, sides(each)[0], languages) for each in near]
 
 
 async def _all(store: MemoryStore, space: Space, command: MemoryCommand, now: Millis) -> Done:

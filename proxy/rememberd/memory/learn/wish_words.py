@@ -8,9 +8,12 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
+from rememberd.memory.recall.lexicon import stop_words
 from rememberd.memory.text_similarity import content
 
+_WORD = re.compile(r"[^\W\d_][\w'-]*")
 _EDGES = re.compile(r"^\W+|\W+$")
 _SPACED = re.compile(r"[^\u2e80-\ud7ff]+")
 _UNSPACED = re.compile(r"[\u2e80-\u2fff\u3040-\ud7ff]+")
@@ -22,10 +25,23 @@ _SUFFIX = 3
 _LONG_SAME, _LONG_SUFFIX = 7, 5
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
+# In these languages names have endings ("Ola", "Olę").
+_WITH_CASES = frozenset(("cs", "fi", "hu", "pl", "ru", "tr", "uk"))
+
+
+class _Language(NamedTuple):
+    """Words that name nothing in it, whole ones and beginnings."""
+
     whole: frozenset[str]
     stems: tuple[str, ...]
+
+    def has(self, word: str) -> bool:
+        return word in self.whole or word.startswith(self.stems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    languages: dict[str, _Language]
     unspaced: re.Pattern[str]
     all_about: re.Pattern[str]
     topics: tuple[tuple[re.Pattern[str], frozenset[str]], ...]
@@ -50,8 +66,8 @@ class Named:
 
 
 @lru_cache(maxsize=4096)
-def named(text: str, *, topics: bool = True) -> Named:
-    """What a wish is about, or with `topics=False` the words of a memory that a wish may name."""
+def named(text: str, *, topics: bool = True, languages: frozenset[str] = frozenset()) -> Named:
+    """What a wish is about, or with `topics=False` the words of a memory that a wish in `languages` may name."""
     plain = unicodedata.normalize("NFC", text).replace("’", "'")
     everything = bool(_words().all_about.search(plain))
     slots: set[str] = set()
@@ -59,7 +75,8 @@ def named(text: str, *, topics: bool = True) -> Named:
         if pattern.search(plain):
             slots |= of
             plain = pattern.sub(" ", plain)
-    found = (frozenset(_named_words(clause)) for clause in _CLAUSE.split(plain) if clause)
+    languages = languages or languages_of(plain)
+    found = (frozenset(_named_words(clause, languages)) for clause in _CLAUSE.split(plain) if clause)
     return Named(tuple(each for each in found if each), frozenset(slots), everything)
 
 
@@ -73,21 +90,44 @@ def names_in(text: str) -> frozenset[str]:
     return frozenset(_EDGES.sub("", found).casefold().removesuffix("'s") for found in _NAME.findall(text))
 
 
-def same(word: str, other: str, names: frozenset[str] = frozenset()) -> bool:
-    """Are they forms of one word? A name has the endings of a genitive alone."""
+def same(word: str, other: str, names: frozenset[str] = frozenset(), *, cases: bool = False) -> bool:
+    """Are they forms of one word, accents aside? A name has the endings of a genitive alone, and in a language with
+    `cases` those of others."""
     if word == other:
         return True
-    if other in names:
-        return any(word == other + ending or other == word + ending for ending in _ENDINGS)
+    word, other, is_name = _unaccented(word), _unaccented(other), other in names
+    if is_name and not cases:
+        return any(word == other + ending or other == word + ending for ending in ("", *_ENDINGS))
     pairs = enumerate(zip(word, other, strict=False))
     shared = next((at for at, (one, two) in pairs if one != two), min(len(word), len(other)))
     after = max(len(word), len(other)) - shared
+    if is_name and shared > 1 and after < 2:  # Ola, Olę
+        return True
     return (shared >= _SAME and after <= _SUFFIX) or (shared >= _LONG_SAME and after <= _LONG_SUFFIX)
 
 
-def _named_words(clause: str) -> list[str]:
+def languages_of(text: str) -> frozenset[str]:
+    """Those that most words of `text` belong to that name nothing there: "vet" is "knows" in Swedish alone."""
+    words = [word.casefold() for word in _WORD.findall(text)]
+    known = {name: sum(map(each.has, words)) for name, each in _words().languages.items()}
+    most = max(known.values())
+    return frozenset(name for name, count in known.items() if count == most) if most else frozenset()
+
+
+def have_cases(languages: frozenset[str]) -> bool:
+    """Is what is said in one of these languages sure to have names with endings?"""
+    return bool(languages) and languages <= _WITH_CASES
+
+
+@lru_cache(maxsize=4096)
+def _unaccented(word: str) -> str:
+    return "".join(each for each in unicodedata.normalize("NFD", word) if not unicodedata.combining(each))
+
+
+def _named_words(clause: str, languages: frozenset[str]) -> list[str]:
     left = _words().unspaced.sub(" ", clause)
-    return [word for word in _spaced(clause) if not _is_of_wishes(word)] + _pairs(left)
+    spoken = [_words().languages[each] for each in languages]
+    return [word for word in _spaced(clause) if not any(each.has(word) for each in spoken)] + _pairs(left)
 
 
 def _spaced(text: str) -> list[str]:
@@ -99,18 +139,23 @@ def _pairs(text: str) -> list[str]:
     return [run[at : at + 2] for run in _UNSPACED.findall(text) for at in range(max(1, len(run) - 1))]
 
 
-def _is_of_wishes(word: str) -> bool:
-    return word in _words().whole or word.startswith(_words().stems)
-
-
 @cache
 def _words() -> _Words:
     stored = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-    words = stored["words"].casefold().split()
+    stop = stop_words()
+    words = {
+        language: [*own.casefold().split(), *(() if language == "en" else stop[language])]
+        for language, own in (dict.fromkeys(stop, "") | stored["words"]).items()
+    }
     unspaced = sorted(stored["unspaced"], key=len, reverse=True)
     return _Words(
-        frozenset(word for word in words if word[-1] != "*"),
-        tuple(word[:-1] for word in words if word[-1] == "*"),
+        {
+            language: _Language(
+                frozenset(word for word in own if word[-1] != "*"),
+                tuple(word[:-1] for word in own if word[-1] == "*"),
+            )
+            for language, own in words.items()
+        },
         re.compile("|".join(map(re.escape, unspaced))),
         _any(stored["all_about"]),
         tuple((_any(each["named"]), frozenset(each["slots"])) for each in stored["topic"]),

@@ -96,6 +96,11 @@ def telling_words(question: str) -> str:
     return " ".join(telling) or question
 
 
+def stop_words() -> dict[str, frozenset[str]]:
+    """By language, the words that say nothing, case-folded."""
+    return _lexicon().stop
+
+
 def _phrases(words: Sequence[str], lexicon: _Lexicon) -> Iterator[tuple[_Meaning, int | None, int, int]]:
     """Each phrase with its number and where it stands."""
     numbered = ["#" if word.isdecimal() or word in lexicon.numbers else word for word in words]
