@@ -37,6 +37,8 @@ _TAUGHT_BY = {  # labels of one corpus that teach another, and what they are cal
     # "I don't work at Acme any more" is no wish to have it forgotten
     "wishes": ("values", {"ended": "none"}),
 }
+FORMS = CORPORA / "forms_of_wishes.tsv"  # {t} stands for a thing, {s} for a statement
+_FILLED = 6  # texts of each form
 NONE = "none"  # the label of texts that are none of the others
 BUCKETS = 1 << 16
 STRENGTH = 10.0  # scikit-learn's C
@@ -72,7 +74,25 @@ def taught(name: str) -> list[Example]:
     if name in _TAUGHT_BY:
         other, labels = _TAUGHT_BY[name]
         found += [each._replace(label=labels[each.label]) for each in examples(other) if each.label in labels]
-    return found
+    return found + (filled() if name == "wishes" else [])
+
+
+def filled() -> list[Example]:
+    """Wishes and what looks like them, in forms that name something: with things and statements of their language,
+    so that the form is learned and not what it names."""
+    stated = [each for each in examples("statements") if each.label not in (NONE, "play", "instruction")]
+    forms = [Example(*line.split("\t")) for line in FORMS.read_text(encoding="utf-8").splitlines()]
+    found = []
+    for language in dict.fromkeys(each.language for each in forms):
+        own = [each for each in forms if each.language == language]
+        things = next(each.text.split(" | ") for each in own if each.label == "things")
+        said = [each.text.rstrip(".!。") for each in stated if each.language == language]
+        for number, form in enumerate(each for each in own if each.label != "things"):
+            for turn in range(_FILLED):
+                place = number * _FILLED + turn
+                text = form.text.replace("{t}", things[place % len(things)]).replace("{s}", said[place % len(said)])
+                found.append(form._replace(text=text))
+    return list(dict.fromkeys(found))
 
 
 def matrix(texts: Sequence[str]) -> csr_matrix:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rememberd.memory.learn.rules.extract import Rules
-from rememberd.types import Source
+from rememberd.types import Fact, Source, Turn
 from tests.support.queue_contract import turn
 from tests.support.writer_rig import ADA, Rig
 
@@ -64,3 +64,56 @@ async def test_only_the_message_just_before_is_corrected(tmp_path: Path) -> None
     assert await holding(tmp_path / "a", told, meant, conversations="cd") == ["I live in Bergen."]
     assert await holding(tmp_path / "b", told, meant, apart=61 * MINUTE) == [told]
     assert await holding(tmp_path / "c", told, "How far is Rome?", meant, conversations="ccc") == [told]
+
+
+# What is known of an attribute that may have several values, what corrects it, and what stands then.
+SEVERAL = [
+    ("I'm allergic to {0}.", "I mixed that up, I'm allergic to {1}, not {0}.", "I'm allergic to {1}"), ("I've got 17 {2}.", "Sorry, not 17, I've got 71 {2}.", "I've got 71 {2}"),
+    ("My dog is called {3}.", "Typo: my dog is called {4}.", "my dog is called {4}"), ("Ich habe eine Allergie gegen {0}.", "Ich habe eine Allergie gegen {1}, nicht gegen {0}.", "Ich habe eine Allergie gegen {1}"),
+    ("Mi hija se llama {3}.", "Me equivoqué, mi hija se llama {4}, no {3}.", "mi hija se llama {4}"), ("Ma fille s'appelle {3}.", "Erreur, ma fille s'appelle {4}, pas {3}.", "ma fille s'appelle {4}"),
+    ("Min datter heter {3}.", "Feil, min datter heter {4}, ikke {3}.", "min datter heter {4}"), ("Mia figlia si chiama {3}.", "Ho sbagliato: mia figlia si chiama {4}.", "mia figlia si chiama {4}"),
+]  # fmt: skip
+VALUES = [("aspirin", "ibuprofen", "ewes", "Marit", "Berit"), ("latex", "nickel", "rabbits", "Solveig", "Sunniva"), ("Pollen", "Nüsse", "hives", "Renata", "Regina")]  # fmt: skip
+NOT_CORRECTED = [
+    ("I'm allergic to aspirin.", "My sister is allergic to ibuprofen, not aspirin."), ("I speak Dutch.", "I speak German with my kids, not Dutch."),
+    ("I like tea.", "I drink coffee at work, not tea."), ("My dog is called Rex.", "What is wrong with a dog that does not eat?"), ("I play squash.", "I was wrong about the date, can you move it?"),
+    ("I'm allergic to nuts.", "I'm not allergic to milk."), ("My son Max is 5.", "My daughter Lea is 7, not 5."),
+]  # fmt: skip
+
+
+async def after_correction(folder: Path, told: str, corrects: str) -> list[str]:
+    """What holds, if what was told is known as a fact without an attribute."""
+    rig = Rig(folder, [Stated()])
+    for number, text in enumerate((told, corrects)):
+        await rig.queue.put(
+            replace(turn(f"t{number}", text=text, at=rig.clock.now + number * 100 * MINUTE), answer="Fine.")
+        )
+        await rig.drain()
+    await rig.queue.close()
+    return [each.text for each in rig.store.memories(ADA) if each.kind == "fact" and each.valid_to is None]
+
+
+class Stated:
+    """An extractor that takes the first message for a fact, and nothing else."""
+
+    async def facts(self, turn: Turn) -> list[Fact]:
+        return [Fact(turn.user_text, turn.user_text)] if turn.id == "t0" else []
+
+
+async def test_a_denied_value_gives_way_to_the_one_that_was_meant(tmp_path: Path) -> None:
+    """Also days later, and where others of the same attribute would stay."""
+    missed = []
+    cases = [tuple(each.format(*values) for each in case) for case in SEVERAL for values in VALUES]
+    for number, (told, corrects, holds) in enumerate(cases):
+        found = await after_correction(tmp_path / str(number), told, corrects)
+        missed += [] if [each.rstrip(".") for each in found] == [holds] else [(corrects, found)]
+    assert len(missed) <= 0.05 * len(cases), missed
+
+
+async def test_what_only_looks_like_a_correction_closes_nothing(tmp_path: Path) -> None:
+    """Another person's, another situation's, or nothing stated in its place."""
+    lost = []
+    for number, (told, text) in enumerate(NOT_CORRECTED):
+        found = await after_correction(tmp_path / str(number), told, text)
+        lost += [] if told in found else [(told, text, found)]
+    assert lost == []

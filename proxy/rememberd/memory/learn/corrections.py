@@ -1,18 +1,28 @@
-"""A message that only corrects the one before: "Sorry, I meant Bergen", after "I live in Oslo"."""
+"""What a message corrects: "Sorry, I meant Bergen" the message before, "my dog is Max, not Rex" what is known.
+
+Of an attribute that may have several values only a correction closes one. It must be plain: the old value is denied
+by name, or the person says that something was wrong, and the same is stated with another value in its place."""
 
 # ruff: noqa: E501  a pattern's alternatives stay together
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from difflib import SequenceMatcher
 
+from rememberd.dialects.handing_words import HOLE
+from rememberd.dialects.segments import segment
+from rememberd.memory.learn.over import stated_in
 from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.recall.block import sides
-from rememberd.ports import MemoryStore
+from rememberd.memory.text_similarity import content
+from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import Fact, Memory, Turn
 
 _WITHIN_MS = 600_000
 _LAST = 5  # the newest of each kind, among which the message before and its facts are
+_NEAREST = 8
 _CORRECTS = re.compile(
     r"(?:(?:sorry|oops|no|correction|typo|wait|pardon|entschuldigung|nein|perdón|no|désolée?|scusa|desculpa|beklager|nej|nei)[,:.!]?\s+)*"
     r"(?:i meant?(?: to (?:say|write))?|ich meinte?|je voulais dire|quise decir|volevo dire|quis dizer|ik bedoel(?:de)?|jeg mente|jag menade|correction:|typo:)"
@@ -25,22 +35,119 @@ _CAPITALISED = r"(?!I\b)[A-ZÀ-ÖØ-ÞĀ-ŽА-Я][\w'’&-]*"
 _NAME = re.compile(rf"(?<=[\w,;:] ){_CAPITALISED}(?: {_CAPITALISED})*")  # it begins no sentence
 
 
-async def correction(store: MemoryStore, turn: Turn) -> list[Fact]:
-    """The corrected value as a fact of the attribute that the message before stated; none if that is not plain.
+_LONGEST = 300  # characters of a message that corrects
+_MOST_NEW = 4  # words that may stand in the place of a value where something is said to be wrong
+_MISSPELT = 0.7  # likeness of a name and its misspelling
+_WRONG = re.compile(
+    r"\b(?:typo|misspel\w+|autocorrect\w*|autokorrekt\w*|correction|my mistake|wrong|mistyped|misspoke|stimmt nicht|falsch|tippfehler|korrektur|vertippt|versprochen|erreur|trompée?"
+    r"|faute de frappe|equivoqu\w+|errata|sbagliat\w+|errore|enganei|engano|errad[oa]|vergist\w*|foutje|tikfout|fel(?:skrivning)?|feil|skrivefeil|pomyłk\w+|pomyli\w+|ошиб\w+|опечатк\w+)\b"
+    r"|说错|写错|打错|間違|잘못",
+    re.IGNORECASE,
+)  # fmt: skip
+_DENIED = re.compile(
+    r"\b(?:not|no|nicht|kein\w*|pas|non|não|niet|geen|ikke|inte|nie|не) (?P<what>[^,.;:!?–—]+)", re.IGNORECASE
+)
+_ENDS = re.compile(r"[,;:–—.!?]\s+|\s+[–-]\s+")
+_SOMEBODY_ELSE = re.compile(
+    r"\b(?:my|our|mein\w*|unser\w*|mon|ma|mes|mi|mis|mio|mia|meu|minha|mijn|onze?|min|mitt|mina|мо[йяи]|mój|moja|he|she|they|er|sie|elle|ils?|ella|él|lei|lui|zij|hij|hon|han|hun|ona|она|он)\b",
+    re.IGNORECASE,
+)
 
-    Raises `StoreUnavailable`."""
+
+async def correction(store: MemoryStore, embedder: Embedder, turn: Turn) -> list[Fact]:
+    """The corrected statement, with what it replaces; none if that is not plain.
+
+    Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     text = turn.user_text.strip()
-    found = _CORRECTS.fullmatch(text.rstrip(".! "))
-    if found is None or not _NAME_OR_NUMBER.match(found["value"]):
+    if found := _CORRECTS.fullmatch(text.rstrip(".! ")):
+        return await _of_the_message_before(store, turn, text, found["value"])
+    if len(text) > _LONGEST or not (_WRONG.search(text) or _DENIED.search(text)) or HOLE in segment(text).masked():
+        return []
+    known = await _known(store, embedder, turn, text)
+    found_in = [(fact, stated) for fact in known if (stated := _restated(text, fact) or _respelt(text, fact))]
+    if len(found_in) != 1:
+        return []
+    fact, stated = found_in[0]
+    evidence = stated if stated in text else text
+    return [Fact(stated, evidence, fact.slot, turn.created_at, verdicts={fact.id: "replaces"})]
+
+
+async def _known(store: MemoryStore, embedder: Embedder, turn: Turn, text: str) -> list[Memory]:
+    """The current facts that come near, and the newest."""
+    recent, _ = await store.page(turn.space, limit=_LAST, now=turn.created_at, kind="fact")
+    dense, terms = await embedder.dense(text), embedder.query(text)
+    near = await store.search(turn.space, dense, terms, now=turn.created_at, limit=_NEAREST, kind="fact")
+    known = {each.id: each for each in [*recent, *(await store.get(turn.space, [each.id for each in near]))]}
+    return [each for each in known.values() if each.valid_to is None and each.updated_at < turn.created_at]
+
+
+def _restated(text: str, fact: Memory) -> str | None:
+    """The clause that states the same as the fact with another value, if the old one is said to be wrong."""
+    said, wrong = set(content(fact.text)), _WRONG.search(text) is not None
+    denials = [found for found in _DENIED.finditer(text) if (words := set(content(found["what"]))) and words <= said]
+    denied = {word for found in denials for word in content(found["what"])}
+    plain = text
+    for found in reversed(denials):
+        plain = plain[: found.start()] + plain[found.end() :]
+    for clause in _clauses(plain):
+        words = set(content(clause))
+        old, new, beside = said - words, words - said, set(content(plain.replace(clause, " ")))
+        stated = stated_in(clause)
+        if not old or not new or not _of_the_same(clause, fact) or (stated and (stated.passing or stated.past)):
+            continue
+        frame = said & words
+        if old & denied and frame and len(new) <= len(old) + 1:
+            return clause
+        same_slot = stated is not None and stated.slot == fact.slot
+        if (
+            wrong
+            and len(new) <= _MOST_NEW
+            and (2 * len(frame) >= len(said) or (same_slot and (beside | denied) & old))
+        ):
+            return clause
+    return None
+
+
+def _of_the_same(clause: str, fact: Memory) -> bool:
+    """Is the clause about nobody else than the fact?"""
+    about = {found[0].casefold() for found in _SOMEBODY_ELSE.finditer(clause)}
+    return about <= {found[0].casefold() for found in _SOMEBODY_ELSE.finditer(fact.text)}
+
+
+def _clauses(text: str) -> Iterator[str]:
+    """The message from each of its clauses on to the end of that: "it was wrong: I ski" has "I ski"."""
+    start = 0
+    for found in [*_ENDS.finditer(text), None]:
+        clause = text[start : found.start() if found else len(text)].strip(" ,;:–—-")
+        if clause:
+            yield clause
+        start = found.end() if found else len(text)
+
+
+def _respelt(text: str, fact: Memory) -> str | None:
+    """The fact with a name as it is spelt now, if something was wrong and no other word of the message is like it."""
+    if not _WRONG.search(text):
+        return None
+    pairs = [
+        (old[0], new[0])
+        for old in _NAME.finditer(fact.text)
+        for new in _NAME.finditer(text)
+        if old[0] != new[0] and SequenceMatcher(None, old[0], new[0]).ratio() >= _MISSPELT
+    ]
+    return fact.text.replace(*pairs[0]) if len(pairs) == 1 else None
+
+
+async def _of_the_message_before(store: MemoryStore, turn: Turn, text: str, value: str) -> list[Fact]:
+    if not _NAME_OR_NUMBER.match(value):
         return []
     before = await _message_before(store, turn)
     if before is None:
         return []
     recent, _ = await store.page(turn.space, limit=_LAST, now=turn.created_at, kind="fact")
-    meant = [each for each in recent if _may_be_meant(each, before, found["value"])]
+    meant = [each for each in recent if _may_be_meant(each, before, value)]
     if len(meant) != 1:
         return []
-    return [Fact(_corrected(meant[0].text, found["value"]), text, meant[0].slot, turn.created_at)]
+    return [Fact(_corrected(meant[0].text, value), text, meant[0].slot, turn.created_at)]
 
 
 async def _message_before(store: MemoryStore, turn: Turn) -> Memory | None:

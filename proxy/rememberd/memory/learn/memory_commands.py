@@ -27,8 +27,9 @@ Kind = Literal["show", "remember", "forget", "forget_about", "forget_all", "off_
 
 # How sure the classifier must be of each of its labels. What is to be forgotten must be found as well, and to forget
 # all needs a second yes, so that less is enough there.
-_SURE = {"forget": 0.25, "forget_all": 0.3, "recall": 0.45, "remember": 0.45, "dont_remember": 0.45}
+_SURE = {"forget": 0.36, "forget_all": 0.3, "recall": 0.45, "remember": 0.45, "dont_remember": 0.45}
 _SURE_OF_YES = 0.7
+_SURE_OF_PART = 0.5  # of one sentence among others: "He says I should forget it. Is he right?"
 
 _YES = re.compile(
     r"(?:yes|yep|sure|ja|sí|si|oui|sì|sim|да|tak|ano|evet|はい|是的?|네|yes,? please|ja,? bitte"
@@ -88,7 +89,8 @@ def off_record(text: str) -> bool:
 def _of(said: str, whole: str) -> MemoryCommand | None:
     sure = _classifier().probabilities(said)
     label = max(_SURE, key=lambda each: sure[each])
-    if sure[label] < _SURE[label] or not may_wish(label, said) or HOLE in segment(said).masked():
+    least = _SURE[label] if said == whole else max(_SURE[label], _SURE_OF_PART)
+    if sure[label] < least or not may_wish(label, said) or HOLE in segment(said).masked():
         return None
     match label:
         case "forget_all":

@@ -32,7 +32,7 @@ from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import BlockCache, Embedder, ExtractionQueue, Extractor, MemoryStore, ReceiptStore, TurnQueue
 from rememberd.telemetry import tracing
 from rememberd.telemetry.metrics import counter
-from rememberd.types import Claim, Memory, Millis, Turn
+from rememberd.types import Claim, Fact, Memory, Millis, Turn
 
 T = TypeVar("T")
 
@@ -173,9 +173,9 @@ class Writer:
         exchange = await asyncio.to_thread(episode, turn)
         ids = await self._write(turn, [exchange])
         for extractor in self.extractors:
-            stated = await correction(self.store, turn) or await extractor.facts(turn)
+            stated = await correction(self.store, self.embedder, turn) or await extractor.facts(turn)
             if found := await asyncio.to_thread(facts, turn, stated):
-                ids += await self._write(turn, found)
+                ids += await self._write(turn, found, stated)
         await self._keep_private(turn, ids)
         readable = exchange.valid_to is None and (self.extracts_private or not self.privacy.keeps_turn(turn))
         if self.extraction_queue is not None and readable:
@@ -185,7 +185,8 @@ class Writer:
     async def _learn(self, turn: Turn) -> list[str]:
         """What a model found in it. Nothing, if the exchange was deleted since."""
         wanted = await unforgotten(self.store, turn.space, [turn])
-        return await self._write(turn, await asyncio.to_thread(facts, turn, turn.found) if wanted else [])
+        found = turn.found if wanted else ()
+        return await self._write(turn, await asyncio.to_thread(facts, turn, found), found)
 
     async def _keep_private(self, turn: Turn, ids: list[str]) -> None:
         """An exchange that says a private memory again, or whose answer may draw on one, is private too."""
@@ -196,9 +197,9 @@ class Writer:
         if any(self.privacy.keeps(turn.space, each) for each in about.values() if each is not exchange):
             await self.store.put(turn.space, [await to_point(replace(exchange, private=True), self.embedder)])
 
-    async def _write(self, turn: Turn, memories: list[Memory]) -> list[str]:
+    async def _write(self, turn: Turn, memories: list[Memory], found: Sequence[Fact] = ()) -> list[str]:
         await self._undo_if_erased(turn, [memory.id for memory in memories])
-        verdicts = {fact_id(turn.space, fact.text): fact.verdicts for fact in turn.found}
+        verdicts = {fact_id(turn.space, fact.text): fact.verdicts for fact in found}
         outcome = await merge(self.store, self.embedder, turn.space, memories, self.clock(), verdicts)
         ids = [*outcome.added, *outcome.touched, *outcome.closed]
         await self._undo_if_erased(turn, ids)
