@@ -47,6 +47,7 @@ _WRONG = re.compile(
 _DENIED = re.compile(
     r"\b(?:not|no|nicht|kein\w*|pas|non|não|niet|geen|ikke|inte|nie|не) (?P<what>[^,.;:!?–—]+)", re.IGNORECASE
 )
+_LEAD = re.compile(r"[^:\n]{1,60}:\s")
 _ENDS = re.compile(r"[,;:–—.!?]\s+|\s+[–-]\s+")
 _SOMEBODY_ELSE = re.compile(
     r"\b(?:my|our|mein\w*|unser\w*|mon|ma|mes|mi|mis|mio|mia|meu|minha|mijn|onze?|min|mitt|mina|мо[йяи]|mój|moja|he|she|they|er|sie|elle|ils?|ella|él|lei|lui|zij|hij|hon|han|hun|ona|она|он)\b",
@@ -61,7 +62,10 @@ async def correction(store: MemoryStore, embedder: Embedder, turn: Turn) -> list
     text = turn.user_text.strip()
     if found := _CORRECTS.fullmatch(text.rstrip(".! ")):
         return await _of_the_message_before(store, turn, text, found["value"])
-    if len(text) > _LONGEST or not (_WRONG.search(text) or _DENIED.search(text)) or HOLE in segment(text).masked():
+    if len(text) > _LONGEST or not (_WRONG.search(text) or _DENIED.search(text)):
+        return []
+    lead = _LEAD.match(text)  # "Sorry, wrong: …" names no speaker
+    if HOLE in segment(text[lead.end() :] if lead and _WRONG.search(lead[0]) else text).masked():
         return []
     known = await _known(store, embedder, turn, text)
     found_in = [(fact, stated) for fact in known if (stated := _restated(text, fact) or _respelt(text, fact))]
