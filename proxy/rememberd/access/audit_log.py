@@ -50,6 +50,7 @@ _ACTIONS = {
     "DELETE /admin/keys/{id}": "keys.revoke",
     "POST /admin/keys/{id}/rotate": "keys.rotate",
     "GET /admin/users": "users.list",
+    "POST /admin/dead/replay": "dead.replay",
     "DELETE /admin/users/{user:path}": "erase",
 }
 

@@ -19,6 +19,7 @@ from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
 from rememberd.http.responses import json_response
+from rememberd.memory.erasure import texts_of
 from rememberd.ports import MemoryStore
 from rememberd.types import Millis, Principal, Space
 
@@ -37,11 +38,17 @@ _PAGE = 500  # memories a call to the store
 _USERS = 50  # an answer
 
 Erase = Callable[[str], Awaitable[int]]
+Prove = Callable[[Mapping[str, str]], Awaitable[dict[str, Any]]]
 
 
 class Admin:
-    def __init__(self, auth: Auth, keys: ApiKeyStore, watch: KeyWatcher, store: MemoryStore, erase: Erase) -> None:
-        self.auth, self.keys, self.watch, self.store, self.erase = auth, keys, watch, store, erase
+    """`prove` searches the disk for texts, by label: `{"files", "bytes", "texts", "left": [{"file", "found"}]}`."""
+
+    def __init__(
+        self, auth: Auth, keys: ApiKeyStore, watch: KeyWatcher, store: MemoryStore, erase: Erase, prove: Prove
+    ) -> None:
+        self.auth, self.keys, self.watch, self.store = auth, keys, watch, store
+        self.erase, self.prove = erase, prove
 
     def _enter(self, request: Request) -> None:
         note(request.scope, who=self.auth.admin(request.headers, request.scope))
@@ -114,12 +121,18 @@ class Admin:
                 return count, newest
 
     async def erase_user(self, request: Request) -> Response:
+        """With `verify=true` every file of this host's data directory is searched afterwards."""
         self._enter(request)
-        user = request.path_params["user"]
+        user, verify = request.path_params["user"], request.query_params.get("verify") == "true"
         note(request.scope, whose=user)
+        texts = await texts_of(self.store, user) if verify else {}
         erased = await self.erase(user)
         note(request.scope, count=erased)
-        return json_response({"object": "user.erased", "id": user, "deleted": erased})
+        answer = {"object": "user.erased", "id": user, "deleted": erased}
+        if verify:
+            await self.store.flush()
+            answer["proof"] = await self.prove(texts)
+        return json_response(answer)
 
 
 def asked_key(fields: Mapping[str, Any], configured: Any) -> Principal:

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from rememberd.access.auth import signed_in
+from rememberd.access.auth import Auth, signed_in
 from rememberd.errors import RequestError
 from rememberd.http.responses import json_response
 
@@ -21,8 +21,8 @@ _PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Co
 class SignInApi:
     """Without `sign_in` there is no session, and the page asks for a key."""
 
-    def __init__(self, sign_in: SignIn | None) -> None:
-        self._sign_in = sign_in
+    def __init__(self, sign_in: SignIn | None, auth: Auth) -> None:
+        self._sign_in, self.auth = sign_in, auth
 
     @property
     def sign_in(self) -> SignIn:
@@ -51,18 +51,27 @@ class SignInApi:
         return response
 
     async def session(self, request: Request) -> Response:
-        """Who is signed in, and the token that changes need beside the cookie. Anybody may ask."""
+        """Who is signed in, whether they or the key are the admin, and the token that changes need beside the
+        cookie. Anybody may ask."""
         somebody = signed_in(request.scope)
         cookie = self._sign_in.session_cookie(request.headers.get("cookie", "")) if self._sign_in else None
         found = {
             "object": "session",
             "available": self._sign_in is not None,
             "user": somebody.user if somebody else None,
-            "admin": somebody.admin if somebody else False,
+            "admin": self._is_admin(request),
             "groups": somebody.groups if somebody else (),
             "csrf_token": self.sign_in.sessions.csrf_token(cookie) if somebody and cookie else None,
         }
         return _private(json_response(found))
+
+    def _is_admin(self, request: Request) -> bool:
+        """By the claim, or by the admin key."""
+        try:
+            self.auth.admin(request.headers, request.scope)
+        except RequestError:
+            return False
+        return True
 
     async def end(self, request: Request) -> Response:
         """The session ends here, for every copy of its cookie; `url` is where the browser signs out at the provider,

@@ -13,7 +13,7 @@ import click
 from rememberd.access.audit_log import OPERATOR
 from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
-from rememberd.memory.erasure import erase
+from rememberd.memory.erasure import erase, texts_of
 from rememberd.ports import MemoryStore
 from rememberd.settings.schema import Settings
 from rememberd.storage.disk_scan import scan
@@ -29,7 +29,6 @@ EXAMPLES = """\
   rememberd erase ada --verify --also /qdrant/storage # there as well
 """
 
-_TEXTS = 100  # of the memories that go, the newest of each scope: each one is looked for in every file
 _STAYS = (
     "Without memory.encryption.master_key, deleted text stays in the store's pages and log until the engine\n"
     "rewrites them, and the name in the mark that keeps late turns out. With it, neither can be read."
@@ -61,7 +60,7 @@ def command(config: Path | None, user: str, verify: bool, marker: str, also: tup
 async def _run(settings: Settings, user: str, *, verify: bool, marker: str, places: Sequence[Path]) -> int:
     """Raises `ConfigError`, `MemoryUnavailable`."""
     async with open_encryption(settings) as encryption, _store(settings, encryption) as store:
-        texts = await _texts(store, user)
+        texts = await texts_of(store, user)
         erased = await _erase(settings, encryption, store, user)
         print(f"erased: {erased} memories of {user}, with receipts, waiting turns and everything derived")
         unwiped = encryption.keyring.left if encryption.keyring else ""
@@ -69,7 +68,7 @@ async def _run(settings: Settings, user: str, *, verify: bool, marker: str, plac
             print(f"LEFT   the key, which opens nothing in a running proxy, may still be in Redis's files: {unwiped}")
     if not verify:
         return 1 if unwiped else 0
-    left = _search(places, {"the name": user, "the marker": marker} | texts)
+    left = _search(places, texts | {"the marker": marker})
     if left:
         print(_STAYS if encryption.keyring is None else _KEYS_STAY)
     return 1 if left or unwiped else 0
@@ -84,15 +83,6 @@ async def _store(settings: Settings, seal: Encryption) -> AsyncIterator[MemorySt
             yield store
     finally:
         embedder.close()
-
-
-async def _texts(store: MemoryStore, user: str) -> dict[str, str]:
-    """By the label that stands for them in what is printed."""
-    texts: dict[str, str] = {}
-    for space in await store.spaces(user):
-        memories, _ = await store.page(space, limit=_TEXTS, now=0, include_past=True)
-        texts |= {f"memory {memory.id[:8]}": memory.text for memory in memories}
-    return texts
 
 
 async def _erase(settings: Settings, seal: Encryption, store: MemoryStore, user: str) -> int:

@@ -9,6 +9,7 @@ from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import Memory, Millis, Space
 
 _PAGE = 500
+_TEXTS = 100  # of the memories that go, the newest of each scope: each one is looked for in every file
 
 
 async def erase(
@@ -37,6 +38,16 @@ async def erase(
     await usage.erase(user)
     await tool_files.erase(user, at)
     return erased
+
+
+async def texts_of(store: MemoryStore, user: str) -> dict[str, str]:
+    """What a search of the disk looks for after this user's erasure, by the label that stands for it. Raises
+    `StoreUnavailable`."""
+    texts = {"the name": user}
+    for space in await store.spaces(user):
+        memories, _ = await store.page(space, limit=_TEXTS, now=0, include_past=True)
+        texts |= {f"memory {memory.id[:8]}": memory.text for memory in memories}
+    return texts
 
 
 async def undo_interrupted(store: MemoryStore, turns: Sequence[tuple[Space, Millis]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,12 +24,14 @@ class ScanResult(NamedTuple):
 
 
 def scan(places: Sequence[Path], texts: Mapping[str, str]) -> Iterator[ScanResult]:
-    """Search all files under `places` for `texts` (by label), in UTF-8 and as JSON writes them."""
+    """Search all files under `places` for `texts` (by label), in UTF-8 and as JSON writes them. A file that goes
+    meanwhile holds nothing."""
     needles = {label: _forms(text) for label, text in texts.items() if text.strip()}
     for place in places:
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
-            if stat.S_ISREG(path.lstat().st_mode):
-                yield _scan_file(path, needles)
+            with suppress(FileNotFoundError):
+                if stat.S_ISREG(path.lstat().st_mode):
+                    yield _scan_file(path, needles)
 
 
 def _scan_file(path: Path, needles: Mapping[str, set[bytes]]) -> ScanResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from rememberd.access.client_keys import ClientKeys, load_secret
 from rememberd.access.object_owners import ObjectOwners
 from rememberd.access.rate_limit import RateLimits
 from rememberd.api.admin import Admin
+from rememberd.api.dead_letters import DeadLetterApi, DeadLetters
 from rememberd.api.dependencies import CallerResolver
 from rememberd.api.forward import Forward
 from rememberd.api.health import Health
@@ -56,7 +58,7 @@ from rememberd.upstream.http_proxy import HttpProxies
 from rememberd.upstream.translate.litellm_lane import LitellmLane
 from rememberd.upstream.translate.ollama_lane import OllamaLane
 from rememberd.wiring import store as stores
-from rememberd.wiring.components import build_audit_log, build_keys, build_privacy, key_mark
+from rememberd.wiring.components import build_audit_log, build_keys, build_privacy, key_mark, search_disk
 from rememberd.wiring.encryption import Encryption
 from rememberd.wiring.queue import QueueBundle, open_queue
 from rememberd.wiring.routes import Handlers, routes
@@ -224,11 +226,19 @@ def _handlers(parts: Parts) -> Handlers:
         tool=MemoryTool(caller, queues.tool_files, queues.pauses, max_body_bytes, redact_too),
         review=MemoryReview(caller, store, queues.receipts),
         receipts=ReceiptApi(caller, queues.receipts, store),
-        admin=Admin(auth, parts.keys, parts.watcher, store, memories.erase_user),
+        admin=Admin(
+            auth,
+            parts.keys,
+            parts.watcher,
+            store,
+            memories.erase_user,
+            partial(search_disk, parts.settings.data_path),
+        ),
+        dead=DeadLetterApi(auth, DeadLetters(queues.queue, queues.extraction_queue, queues.spool)),
         usage=UsageApi(auth, queues.usage),
         mcp=Mcp(caller, parts.privacy, queues.pauses, max_body_bytes),
         health=_health(parts),
-        sign_in=SignInApi(parts.sign_in.sign_in if parts.sign_in else None),
+        sign_in=SignInApi(parts.sign_in.sign_in if parts.sign_in else None, auth),
         page=Page(),
     )
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from rememberd.access.api_keys import ApiKeyStore, KeyMark
 from rememberd.access.audit_log import AuditLog
 from rememberd.http.connection_limits import ConnectionLimits
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.settings.schema import Settings
+from rememberd.storage.disk_scan import scan
 from rememberd.storage.sqlite.api_keys import SqliteApiKeys
 from rememberd.storage.sqlite.database import Database
 from rememberd.wiring.encryption import Encryption
@@ -36,6 +42,13 @@ def build_keys(settings: Settings, seal: Encryption, *, read_only: bool = False)
 
     root = seal.keyring.root if seal.keyring else None
     return RedisApiKeys(RedisClient(settings.memory.queue.url), root, None if read_only else file)
+
+
+async def search_disk(data: Path, texts: Mapping[str, str]) -> dict[str, Any]:
+    """In which files under `data` any of `texts` (by label) stands."""
+    found = await asyncio.to_thread(lambda: list(scan([data], texts)))
+    left = [{"file": str(each.path.relative_to(data)), "found": each.found} for each in found if each.found]
+    return {"files": len(found), "bytes": sum(each.size for each in found), "texts": len(texts), "left": left}
 
 
 def key_mark(settings: Settings) -> KeyMark:

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from rememberd.api import openapi
 from rememberd.api.admin import Admin
+from rememberd.api.dead_letters import DeadLetterApi
 from rememberd.api.forward import Forward, near_miss
 from rememberd.api.health import Health
 from rememberd.api.mcp.endpoint import Mcp
@@ -43,6 +44,7 @@ class Handlers(NamedTuple):
     review: MemoryReview
     receipts: ReceiptApi
     admin: Admin
+    dead: DeadLetterApi
     usage: UsageApi
     mcp: Mcp
     health: Health
@@ -95,6 +97,8 @@ def routes(to: Handlers) -> list[Route]:
         Route("/admin/usage", to.usage.read, methods=GET),
         Route("/admin/users", to.admin.list_users, methods=GET),
         Route("/admin/users/{user:path}", to.admin.erase_user, methods=DELETE),
+        Route("/admin/dead", to.dead.list, methods=GET),
+        Route("/admin/dead/replay", to.dead.replay, methods=POST),
         Route("/openapi.json", openapi.document, methods=GET),
         *health_routes(to.health),
         Route("/signin", to.sign_in.start, methods=GET),

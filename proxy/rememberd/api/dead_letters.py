@@ -1,0 +1,80 @@
+"""`/admin/dead`: the turns that could not be queued, stored or read by a model, without a word of theirs."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rememberd.access.auth import Auth
+from rememberd.api.serializers import rfc3339
+from rememberd.http.request import note
+from rememberd.http.responses import json_response
+from rememberd.ports import ExtractionQueue, Spool, TurnQueue
+from rememberd.types import DeadLetter, Turn
+
+log = logging.getLogger("rememberd.dead_letters")
+
+MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """Each method raises `QueueUnavailable`."""
+
+    queue: TurnQueue
+    extraction_queue: ExtractionQueue
+    spool: Spool
+
+    async def list(self) -> tuple[int, list[DeadLetter]]:
+        """How many there are, and the first `MOST`."""
+        refused = await self.spool.dead()
+        letters = [*await self.queue.dead(MOST), *await self.extraction_queue.dead(MOST), *refused]
+        count = len(refused) + (await self.queue.stats()).dead + (await self.extraction_queue.stats()).dead
+        return count, letters[:MOST]
+
+    async def replay(self) -> int:
+        """How many turns will be tried again."""
+        replayed = await self.queue.replay() + await self.extraction_queue.replay()
+        return replayed + await self.spool.replay(partial(_taken, self.queue))
+
+
+async def _taken(queue: TurnQueue, turn: Turn) -> bool:
+    """False: the queue still refuses it. A turn whose user was erased meanwhile is taken and dropped."""
+    try:
+        await queue.put(turn)
+    except (ValueError, TypeError, OverflowError) as error:
+        log.warning("the queue still refuses a turn: %s", type(error).__name__)
+        return False
+    return True
+
+
+class DeadLetterApi:
+    def __init__(self, auth: Auth, letters: DeadLetters) -> None:
+        self.auth, self.letters = auth, letters
+
+    async def list(self, request: Request) -> Response:
+        note(request.scope, who=self.auth.admin(request.headers, request.scope))
+        count, letters = await self.letters.list()
+        return json_response({"object": "list", "total": count, "data": [_shown(each) for each in letters]})
+
+    async def replay(self, request: Request) -> Response:
+        note(request.scope, who=self.auth.admin(request.headers, request.scope))
+        return json_response({"object": "dead_letters.replayed", "count": await self.letters.replay()})
+
+
+def _shown(letter: DeadLetter) -> dict[str, Any]:
+    """Of the error its kind alone: the rest may quote the turn."""
+    return {
+        "object": "dead_letter",
+        "id": letter.turn_id,
+        "user": letter.space.user,
+        "scope": letter.space.scope,
+        "created_at": rfc3339(letter.created_at),
+        "attempts": letter.attempts,
+        "error": letter.error.partition(":")[0][:64],
+    }
