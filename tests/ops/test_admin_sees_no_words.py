@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
 
+from rememberd.storage.spool import FileSpool
+from rememberd.wiring.encryption import spool_of
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
+from tests.support.queue_contract import turn
 
 ADMIN = "sk-admin"
 
@@ -92,6 +96,44 @@ def test_the_admin_can_erase_a_user_whole(own: Proxy, admin: httpx.Client) -> No
     assert "gone/bob" in listed
 
 
+def test_an_erasure_is_proved_file_by_file(own: Proxy, admin: httpx.Client) -> None:
+    """All texts are looked for in all files of the data directory; what is found is told by file, not by its words.
+    Here nothing is encrypted, so the mark that keeps late turns out has the name."""
+    with own.client("proof-of-ada") as ada:
+        ada.post("/v1/memories", json={"text": "I collect zircons and zithers."}).raise_for_status()
+    answer = admin.delete("/admin/users/proof-of-ada", params={"verify": "true"}).raise_for_status()
+    proof = answer.json()["proof"]
+    assert proof["texts"] == 2
+    assert proof["files"] > 5
+    assert any("the name" in each["found"] for each in proof["left"] if each["file"].startswith("queue.db"))
+    assert "zithers" not in answer.text
+
+
+async def test_dead_letters_are_told_without_their_words_and_replayed(own: Proxy, admin: httpx.Client) -> None:
+    """Of an error its kind alone: the rest may quote the turn."""
+    said = replace(turn("dead-1", "dora"), user_text="I keep zebra finches.", created_at=1_700_000_000_000)
+    spool = FileSpool(spool_of(own.data))
+    await spool.dead_letter(said, "ValueError: zebra")
+    listed = admin.get("/admin/dead").raise_for_status()
+    assert listed.json()["total"] == 1
+    assert listed.json()["data"] == [
+        {
+            "object": "dead_letter",
+            "id": "dead-1",
+            "user": "dora",
+            "scope": "default",
+            "created_at": "2023-11-14T22:13:20Z",
+            "attempts": listed.json()["data"][0]["attempts"],
+            "error": "ValueError",
+        }
+    ]
+    assert "zebra" not in listed.text
+    assert admin.post("/admin/dead/replay").json() == {"object": "dead_letters.replayed", "count": 1}
+    assert admin.get("/admin/dead").json()["total"] == 0
+    with own.client("dora") as dora:
+        remembered(dora, "zebra finches")
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -100,6 +142,8 @@ def test_the_admin_can_erase_a_user_whole(own: Proxy, admin: httpx.Client) -> No
         ("DELETE", "/admin/keys/x"),
         ("GET", "/admin/users"),
         ("DELETE", "/admin/users/ada"),
+        ("GET", "/admin/dead"),
+        ("POST", "/admin/dead/replay"),
         ("GET", "/metrics"),
     ],
 )

@@ -538,8 +538,9 @@ def test_the_admin_key_opens_the_usage_and_no_memory(tmp_path: Path, upstream: F
             page = tab.new_page()
             page.goto(proxy.url)
             sign_in(page, "sk-admin")
+            expect(page.locator("nav a")).to_have_text(["Admin", "Usage"])
+            page.get_by_role("link", name="Usage").click()
             expect(page.get_by_role("heading", name="Usage")).to_be_visible()
-            expect(page.locator("nav a")).to_have_text(["Usage"])
             for group, name in (("Model", "model-a"), ("Key", "phone"), ("User", "alice"), ("Day", "20")):
                 page.get_by_label("Group by").select_option(group)
                 expect(page.locator("thead th").first).to_have_text(group)

@@ -23,7 +23,7 @@ export const session = {
     return account;
   },
   async load() {
-    const response = await fetch("signin/session").catch(() => null);
+    const response = await fetch("signin/session", { headers: this.headers() }).catch(() => null);
     account = response?.ok ? await response.json() : nobody;
   },
   get key() {

@@ -1,4 +1,5 @@
 // Signing in, the frame around the views, and which of them is shown.
+import { adminView } from "./admin.js";
 import { answersView } from "./answers.js";
 import { call, request, session } from "./api.js";
 import { chatView } from "./chat.js";
@@ -11,7 +12,7 @@ import { GATE, VIEW } from "./strings.js";
 import { usageView } from "./usage.js";
 
 const PERSON = { memories: memoriesView, chat: chatView, preview: previewView, answers: answersView, settings: settingsView };
-const ADMIN = { usage: usageView };
+const ADMIN = { admin: adminView, usage: usageView };
 
 const root = document.getElementById("app");
 let views = PERSON;
@@ -20,25 +21,15 @@ let opened = {};
 async function start() {
   try {
     await session.load();
-    await request("v1/memories/settings", { asksWho: true });
-    views = session.account.admin ? { ...PERSON, ...ADMIN } : PERSON;
+    const { admin, user } = session.account;
+    const own = !admin || user; // the admin key opens no memories
+    if (own) await request("v1/memories/settings", { asksWho: true });
+    views = { ...(own && PERSON), ...(admin && ADMIN) };
     showFrame();
   } catch (error) {
-    if (error.status === 401) await startAsAdmin(error);
+    if (error.status === 401) showSignIn(error.message);
     else if (error.code === "no_identity") showSignIn(error.message, true);
     else root.replaceChildren(el("main", { class: "gate", id: "main" }, brand(), errorState(error, start)));
-  }
-}
-
-// The admin key opens no memory, so it is refused at first.
-async function startAsAdmin(refusal) {
-  try {
-    if (!session.key) throw refusal;
-    await request("admin/usage", { asksWho: true });
-    views = ADMIN;
-    showFrame();
-  } catch {
-    showSignIn(refusal.message);
   }
 }
 

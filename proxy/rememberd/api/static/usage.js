@@ -1,4 +1,4 @@
-// What was used and what it cost, for the admin key: the only view that this key opens.
+// What was used and what it cost, for admins.
 import { get } from "./api.js";
 import { el, emptyState, errorState, number, skeleton } from "./dom.js";
 import { USAGE } from "./strings.js";
