@@ -13,7 +13,7 @@ export function adminView() {
 
 // A panel that is filled each time it is shown.
 function panel(title, fill) {
-  const place = el("div", { class: "table" }, skeleton(2));
+  const place = el("div", { class: "wide-table" }, skeleton(2));
   async function load() {
     try {
       place.replaceChildren(...(await fill(load)).filter(Boolean));
