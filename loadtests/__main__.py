@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from loadtests.attack.run import attack, safe, table
 from loadtests.faults import command as faults
 from loadtests.machine import cores, describe, stolen_seconds
 from loadtests.overload import SECONDS
+from loadtests.peers.started import PEERS
 from loadtests.run import Bench, progress
 from loadtests.scenario import HERE, Arm, Scenario, load
 from loadtests.soak import soak
@@ -45,6 +47,7 @@ def main() -> None:
         "--store", choices=["embedded", "server"], default="embedded",
         help="of the arms whose memories can be reached: with server, on a Qdrant server",
     )  # fmt: skip
+    run.add_argument("--cores", type=int, default=1, help="for the measured server, if the scenario pins it")
     run.add_argument("--rounds", type=int, help="instead of the scenario's")
     run.add_argument("--out", type=Path, default=Path("loadtests-report"), help="directory for the report")
     run.add_argument("--target", metavar="URL", help="measure a proxy that runs already; asks it for --model")
@@ -53,7 +56,8 @@ def main() -> None:
     run.add_argument("--fake-port", type=int, default=0, help="port of the fake model (default: a free one)")
     run.add_argument(
         "--peer", action="append", default=[], metavar="NAME[=WHERE]",
-        help="nginx, litellm=COMMAND, or NAME=URL of any proxy that knows the fake model's names",
+        help=f"{', '.join(PEERS)} (installed and started here), litellm=COMMAND, or NAME=URL of any proxy that knows"
+        " the fake model's names",
     )  # fmt: skip
     run.add_argument(
         "--against", type=Path, metavar="FILE", help="the result.json of an earlier run, to compare with"
@@ -98,6 +102,10 @@ def _attack(arguments: argparse.Namespace) -> int:
 
 
 def _measured_run(arguments: argparse.Namespace) -> int:
+    try:
+        peers = arms.peers_named(arguments.peer)
+    except ValueError as error:
+        sys.exit(str(error))
     scenario = load(
         HERE / "quick.yaml" if arguments.quick else HERE / "full.yaml" if arguments.full else arguments.scenario
     )
@@ -106,23 +114,24 @@ def _measured_run(arguments: argparse.Namespace) -> int:
         scenario = replace(scenario, arms=scenario.arms | on_server)
     arguments.out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        result = _run(arguments, scenario, stack)
+        result = _run(arguments, scenario, peers, stack)
     (arguments.out / "result.json").write_text(json.dumps(result, indent=1))
     print(f"\n{arguments.out}: result.json and, of a run, report.md and report.html", file=sys.stderr)
     return 0
 
 
-def _run(arguments: argparse.Namespace, scenario: Scenario, stack: ExitStack) -> dict[str, Any]:
+def _run(
+    arguments: argparse.Namespace, scenario: Scenario, peers: Mapping[str, str], stack: ExitStack
+) -> dict[str, Any]:
     busy = busy_before()
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loadtests-")))
-    use = cores(scenario.pinned)
+    use = cores(scenario.pinned, arguments.cores)
     upstream = stack.enter_context(models(scenario.models, arguments.fake_port, use))
     if arguments.target:
         target = servers.at(arguments.target, arguments.key, arguments.model)
         targets = arms.existing(scenario, target, upstream if arguments.fake_port else None)
     else:
         targets = arms.own(scenario, folder, upstream, use, stack)
-    peers = dict(peer.partition("=")[::2] for peer in arguments.peer)
     if arguments.rounds:
         scenario = replace(scenario, rounds=arguments.rounds)
     scenario, more = arms.with_peers(scenario, peers, folder, upstream, use, stack)
@@ -138,7 +147,8 @@ def _measure(bench: Bench, out: Path, busy: float, against: Path | None) -> dict
     began = time.monotonic()
     rows = progress(bench.scenario, bench.run())
     stolen = (stolen_seconds() - before) / (time.monotonic() - began)
-    machine = describe() | {"stolen": round(stolen, 3), "busy_before": round(busy, 2)}
+    peers = {name: target.version for name, target in bench.targets.items() if target.version}
+    machine = describe() | {"stolen": round(stolen, 3), "busy_before": round(busy, 2), "peers": peers}
     summary = report.summarise(rows)
     with_memories = [
         arm.name

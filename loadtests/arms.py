@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from loadtests import preload, servers
 from loadtests.machine import Cores
+from loadtests.peers.started import PEERS, litellm
 from loadtests.scenario import Arm, Scenario
 from loadtests.servers import Target
 
@@ -34,7 +36,8 @@ def own(scenario: Scenario, folder: Path, upstream: int, cores: Cores, stack: Ex
 def _proxy(models: list[str], arm: Arm, folder: Path, upstream: int, cores: Cores, stack: ExitStack) -> Target:
     _say(f"starting rememberd for {arm.name}: {arm.memories:,} memories in its store")
     store = stack.enter_context(servers.qdrant(folder.with_suffix(".qdrant"))) if arm.store == "server" else None
-    target = stack.enter_context(servers.rememberd(folder, upstream, models, cores, arm.workers, arm.sealed, store))
+    workers = arm.workers or len(cores.server)
+    target = stack.enter_context(servers.rememberd(folder, upstream, models, cores, workers, arm.sealed, store))
     if arm.memories:
         preload.through_store(target, arm.memories, arm.users)
     return target
@@ -63,23 +66,30 @@ def existing(scenario: Scenario, target: Target, upstream: int | None) -> dict[s
     return targets
 
 
+def peers_named(given: Sequence[str]) -> dict[str, str]:
+    """From NAME or NAME=WHERE to what `with_peers` takes. Raises `ValueError` for what cannot be started."""
+    peers = dict(each.partition("=")[::2] for each in given)
+    for name, where in peers.items():
+        if "://" not in where and (name not in PEERS or (where and name != "litellm")):
+            raise ValueError(f"--peer {name}: not one of {', '.join(PEERS)}, and not NAME=http://HOST:PORT")
+    return peers
+
+
 def with_peers(
     scenario: Scenario, peers: Mapping[str, str], folder: Path, upstream: int, cores: Cores, stack: ExitStack
 ) -> tuple[Scenario, dict[str, Target]]:
-    """A peer is measured wherever the proxy is with its memory off. `peers` maps a name to a URL, `nginx` to "",
-    `litellm` to the path of the command."""
+    """A peer is measured wherever the proxy is with its memory off. `peers` maps a name to a URL, or to "" if the
+    peer is to be started, or `litellm` to the path of its command."""
     targets = {}
     for name, where in peers.items():
-        if name == "nginx" and not where:
-            targets[name] = stack.enter_context(servers.nginx(folder / name, upstream, cores))
-        elif name == "litellm" and "://" not in where:
-            _say("starting LiteLLM's proxy")
-            models = scenario.models_asked()
-            targets[name] = stack.enter_context(
-                servers.litellm(folder / name, upstream, models, cores, where or name)
-            )
-        else:
+        if "://" in where:
             targets[name] = servers.at(where)
+            continue
+        _say(f"installing and starting {name}")
+        place, models = folder / name, scenario.models_asked()
+        place.mkdir()
+        start = partial(litellm, binary=where) if where else PEERS[name]
+        targets[name] = stack.enter_context(start(place, upstream, models, cores))
     arms = scenario.arms | {name: Arm(name, through=name) for name in targets}
     measures = tuple(
         replace(each, arms=(*each.arms, *targets)) if "off" in each.arms and "store" not in each.name else each

@@ -19,11 +19,14 @@ class Cores(NamedTuple):
     others: frozenset[int]
 
 
-def cores(pinned: bool) -> Cores:
+def cores(pinned: bool, server: int = 1) -> Cores:
+    """The first `server` cores for the measured one. Raises `ValueError` if that leaves none for the load."""
     usable = sorted(os.sched_getaffinity(0))
     if not pinned or len(usable) < 2:
         return Cores(frozenset(usable), frozenset(usable))
-    return Cores(frozenset(usable[:1]), frozenset(usable[1:]))
+    if not 0 < server < len(usable):
+        raise ValueError(f"{server} of {len(usable)} cores for the server leave none for the load")
+    return Cores(frozenset(usable[:server]), frozenset(usable[server:]))
 
 
 def pin(pids: Iterable[int], to: frozenset[int]) -> None:

@@ -38,6 +38,7 @@ _COLUMNS: dict[str, Columns] = {
         *_LATENCY,
         *_COST,
         ("core", "core", ".0%"),
+        ("processes", "processes", ",.0f"),
         ("hits", "status_hit", ".0%"),
     ],
     "open": [*_LATENCY, *_COST, ("hits", "status_hit", ".0%"), ("sent late p99 ms", "late_p99", ".2f")],
@@ -96,9 +97,11 @@ def _filled(arms: Iterable[Arm]) -> str:
 
 def _heading(scenario: Scenario, machine: dict[str, Any]) -> str:
     place = f"{machine['cores']} cores ({machine['cpu']}), Python {machine['python']}"
-    alone = "; the measured server has one core, load and model the rest" if scenario.pinned else ""
+    alone = "; the measured server has cores of its own, load and model the rest" if scenario.pinned else ""
+    peers = "".join(f" {name} is {version}." for name, version in machine.get("peers", {}).items())
     lent = f" {machine['stolen']:.1%} of a core went to the host's other guests meanwhile."
-    return f"Scenario `{scenario.name}`, medians of {scenario.rounds} interleaved rounds, {place}{alone}.{lent}"
+    rounds = f"medians of {scenario.rounds} interleaved rounds"
+    return f"Scenario `{scenario.name}`, {rounds}, {place}{alone}.{lent}{peers}"
 
 
 def _columns(measure: Measure) -> Columns:

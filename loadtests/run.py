@@ -116,6 +116,7 @@ class Bench:
         if target.pids:
             figures["cpu_us"] = cpu / max(1, len(outcome.latency))
             figures["core"] = cpu / 1e6 / seconds
+            figures["processes"] = len(target.pids)
             if outcome.tokens:
                 figures["cpu_us_token"] = cpu / outcome.tokens
         if target.metrics:
@@ -126,11 +127,13 @@ class Bench:
 
     def _job(self, measure: Measure, arm: Arm, **changes: object) -> Job:
         target, self._seed = self.targets[arm.name], self._seed + 1
-        model = target.model or (TRANSLATED if arm.lane == "litellm" else "") + measure.model
+        named = (TRANSLATED if arm.lane == "litellm" else "") + measure.model
+        model = target.model.replace("{model}", measure.model) if target.model else named
         prompt = Prompt(model, measure.tokens, measure.stream, arm.question, seed=self._seed)
         if arm.question == "same":
             prompt.seed = 0
-        headers = {**target.headers, **({"x-memory-user": USER} if target.metrics else {}), **arm.headers}
+        own = {name: value.replace("{model}", measure.model) for name, value in target.headers.items()}
+        headers = {**own, **({"x-memory-user": USER} if target.metrics else {}), **arm.headers}
         job = Job(
             host=target.host,
             port=target.port,

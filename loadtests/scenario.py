@@ -19,7 +19,8 @@ Load = Literal["closed", "open", "frontier", "sustained"]
 @dataclass(frozen=True, slots=True)
 class Arm:
     """`through` is direct, rememberd, embedder (alone), or the name of a peer. `memories` lie in the arm's store, of
-    `users` users. `workers` are the proxy's web processes; `sealed`: its data is encrypted at rest.
+    `users` users. `workers` are the proxy's web processes, 0 for one on each of its cores; `sealed`: its data is
+    encrypted at rest.
     A `store` that is no "server" is embedded. The server is a `qdrant` on the PATH, or else the tests' stand-in."""
 
     name: str

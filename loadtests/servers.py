@@ -27,27 +27,11 @@ CONFIG = "rememberd.json"
 _MASTER_KEY = "5d" * 32
 TRANSLATED = "translated-"  # a model of this prefix goes through litellm
 
-_NGINX = """
-daemon off; worker_processes {workers}; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off; client_max_body_size 32m; client_body_buffer_size 1m;
-  client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
-  uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
-  upstream model {{ server {upstream}; keepalive 512; }}
-  server {{
-    listen 127.0.0.1:{port} backlog=2048; keepalive_requests 1000000;
-    location / {{
-      proxy_pass http://model; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
-    }}
-  }}
-}}
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where requests go. `path` may hold `{model}`; `pids` are the processes whose CPU and memory count."""
+    """Where requests go. `path`, `headers` and `model` may hold `{model}`, the name of the fake model; `pids` are the
+    processes whose CPU and memory count; `version` is the package of a peer."""
 
     host: str
     port: int
@@ -58,6 +42,7 @@ class Target:
     writer: int = 0
     data: Path | None = None
     model: str | None = None
+    version: str = ""
 
     @property
     def url(self) -> str:
@@ -112,7 +97,7 @@ def serving(folder: Path, settings: Mapping[str, object]) -> Iterator[tuple[subp
     try:
         yield process, _ready_port(process, folder / "log")
     finally:
-        _end(process)
+        ended(process)
         log.close()
 
 
@@ -127,51 +112,10 @@ def qdrant(folder: Path) -> Iterator[str]:
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=os.environ | own | paths)
         try:
-            _wait_for(port, process)
+            wait_for(port, process)
             yield f"http://127.0.0.1:{port}"
         finally:
-            _end(process)
-
-
-@contextmanager
-def nginx(folder: Path, upstream: int, cores: Cores) -> Iterator[Target]:
-    """Raises `FileNotFoundError` when it is not installed."""
-    binary = shutil.which("nginx") or "nginx"
-    folder.mkdir(parents=True)
-    port = free_port()
-    config = folder / "nginx.conf"
-    address = f"127.0.0.1:{upstream}"
-    config.write_text(_NGINX.format(folder=folder, port=port, upstream=address, workers=len(cores.server)))
-    process = subprocess.Popen([binary, "-c", str(config), "-p", str(folder)], stderr=subprocess.DEVNULL)
-    try:
-        _wait_for(port, process)
-        pids = children(process.pid)
-        pin(pids, cores.server)
-        yield Target("127.0.0.1", port, "/{model}/v1/chat/completions", pids=pids)
-    finally:
-        _end(process)
-
-
-@contextmanager
-def litellm(folder: Path, upstream: int, models: Sequence[str], cores: Cores, binary: str) -> Iterator[Target]:
-    """LiteLLM's proxy by its own command, `litellm`, as its documentation starts it for production."""
-    folder.mkdir(parents=True)
-    port = free_port()
-    config = folder / "litellm.json"
-    config.write_text(json.dumps({"model_list": [_entry(model, model, upstream) for model in models]}))
-    command = [binary, "--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
-    environment = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MASTER_KEY": KEY}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, cwd=folder, env={"PATH": "/usr/bin:/bin", **environment}
-        )
-        try:
-            _wait_for(port, process)
-            pids = [process.pid, *children(process.pid)]
-            pin(pids, cores.server)
-            yield Target("127.0.0.1", port, headers={"authorization": f"Bearer {KEY}"}, pids=pids)
-        finally:
-            _end(process)
+            ended(process)
 
 
 @contextmanager
@@ -200,10 +144,10 @@ def free_port() -> int:
 def _config(
     folder: Path, upstream: int, models: Sequence[str], workers: int, sealed: bool, store: str | None
 ) -> dict[str, object]:
-    chat = [_entry(model, model, upstream) for model in models]
+    chat = [model_entry(model, model, upstream) for model in models]
     # A provider that is said not to take chat completions as they are: they go through litellm then.
     other = [
-        {"model_info": {"supported_endpoints": ["/v1/responses"]}, **_entry(TRANSLATED + m, m, upstream)}
+        {"model_info": {"supported_endpoints": ["/v1/responses"]}, **model_entry(TRANSLATED + m, m, upstream)}
         for m in models
     ]
     return {
@@ -215,7 +159,7 @@ def _config(
     }
 
 
-def _entry(name: str, model: str, upstream: int) -> dict[str, object]:
+def model_entry(name: str, model: str, upstream: int) -> dict[str, object]:
     base = f"http://127.0.0.1:{upstream}/{model}/v1"
     return {"model_name": name, "litellm_params": {"model": f"openai/{model}", "api_base": base, "api_key": "sk-x"}}
 
@@ -228,7 +172,7 @@ def _ready_port(process: subprocess.Popen[str], log: Path) -> int:
     raise RuntimeError("rememberd did not start:\n" + log.read_text())
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < end:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -237,7 +181,8 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(f"nothing listens on port {port}; exit code {process.poll()}")
 
 
-def _end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+def ended(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    """Terminates the process, or kills it if it does not end in time."""
     process.terminate()
     try:
         process.wait(30)

@@ -20,7 +20,7 @@ from loadtests.quality.datasets import READERS, checked
 from loadtests.quality.datasets.conversation import Conversation
 from loadtests.quality.folds import folds
 from loadtests.quality.measure import BUDGETS, Answered, asked, recalls, written
-from loadtests.quality.peers import engram
+from loadtests.quality.peers.installed import PEERS, answered
 from loadtests.quality.report import plot, summary, table, timing
 from loadtests.quality.scores import Found, in_sessions, points, session_shares, session_table
 from loadtests.quality.served import reader, small_model
@@ -57,8 +57,8 @@ async def run(
                     if question.sessions:
                         sessions += await in_sessions(memories, ways, spoken, question)
                     asking()
-            if "engram" in peers:
-                answers += await engram.answered(memories, conversations, Path(folder))
+            for name in peers:
+                answers += await answered(name, memories, conversations, Path(folder))
             if proxy:
                 asked_of = sum(bool(question.gold) for each in conversations for question in each.questions)
                 chatting = Bar("chatting", len(BUDGETS) * asked_of)
@@ -71,8 +71,9 @@ async def run(
             }
             if answers:
                 result["recall_ms"] = timing(answers)
-                if "engram" in peers:
-                    result["peers"] = {engram.NAME: engram.SETTINGS | {"recall_ms": timing(answers, engram.NAME)}}
+                for name in peers:
+                    package, settings = PEERS[name].package, PEERS[name].settings
+                    result.setdefault("peers", {})[package] = settings | {"recall_ms": timing(answers, package)}
                 # without the question's embedding, which the product's recall has just cached
                 result["vector_search_ms"] = timing(answers, "vector store")
                 result["ways"] = summary(answers)
@@ -121,7 +122,7 @@ def main() -> None:
         "--out", type=Path, help="write quality.json and quality.svg, or blind.json, into this folder"
     )
     parser.add_argument("--first", type=int, metavar="N", help="only the first N conversations or histories")
-    parser.add_argument("--peer", action="append", default=[], choices=["engram"], help="beside us, installed by pip")
+    parser.add_argument("--peer", action="append", default=[], choices=sorted(PEERS), help="installed by pip")
     parser.add_argument("--proxy", action="store_true", help="also through a running proxy: what its upstream gets")
     parser.add_argument(
         "--reader",
