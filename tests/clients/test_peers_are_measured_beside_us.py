@@ -89,6 +89,6 @@ def test_a_gateway_is_started_by_name(peer: str, tmp_path: Path) -> None:
     assert whole["n"] > 0
     assert whole["cpu_us"] > 0
     assert whole["errors"] == 0
-    if peer != "portkey":  # 1.15.2 answers streams with status 500 on Node 18: "TypeError: immutable"
+    if peer != "portkey":  # 1.15.2 answers streams with status 500 on Node 20.20: "TypeError: immutable"
         assert streamed["cpu_us_token"] > 0
         assert (streamed["errors"], streamed["lost"]) == (0, 0)
