@@ -105,8 +105,8 @@ def tensorzero(folder: Path, upstream: int, models: Sequence[str], cores: Cores)
 
 @contextmanager
 def portkey(folder: Path, upstream: int, models: Sequence[str], cores: Cores) -> Iterator[Target]:
-    """Portkey's gateway on Node. On Node 20.20, 1.15.2 answers streams with status 500: "TypeError: immutable". Raises
-    `FileNotFoundError` without npm."""
+    """Portkey's gateway on Node. On Node 20.20, 1.15.2 answers streams with status 500: "TypeError: immutable".
+    Raises `FileNotFoundError` without npm."""
     _run(["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), PORTKEY])
     port, script = free_port(), folder / "node_modules/@portkey-ai/gateway/build/start-server.js"
     command = ["node", str(script), f"--port={port}", "--headless"]
