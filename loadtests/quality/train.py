@@ -4,7 +4,7 @@
 
 Without a NAME all are trained, as after a change of the features. A corpus is the files `corpora/NAME_*.tsv`, a text
 a line: label, language, text, with tabs between them; ⏎ stands for a line end. To teach the product something, add
-lines and train again. `--check` only measures: each fifth is sorted by what the others teach.
+lines and train again: the same corpus makes the same file. `--check` only measures: each fifth is sorted by what the others teach.
 It needs scikit-learn (`pip install -e .[loadtests]`), which the product does not.
 """
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from threadpoolctl import threadpool_limits
 
 import rememberd
 from rememberd.text_classifier import TextClassifier, encode
@@ -107,7 +108,8 @@ def model(name: str) -> LogisticRegression:
 
 
 def train(name: str, found: Sequence[Example]) -> TextClassifier:
-    fitted = model(name).fit(matrix([each.text for each in found]), [each.label for each in found])
+    with threadpool_limits(1):  # sums in another order would round some weights otherwise
+        fitted = model(name).fit(matrix([each.text for each in found]), [each.label for each in found])
     weights, bias = fitted.coef_, fitted.intercept_
     if len(fitted.classes_) == 2:  # scikit-learn gives the second label's alone
         weights, bias = np.vstack([-weights / 2, weights / 2]), np.array([-bias[0] / 2, bias[0] / 2])

@@ -32,11 +32,16 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / the golden ratio: the high bit
 
 
 def encode(text: str, buckets: int) -> tuple[Buckets, Floats]:
-    """The buckets of a text (0 to `buckets` - 1, a power of 2) and the value of each; the same bucket may come twice.
-    Words and characters weigh the same, however many there are."""
-    words, characters = _features(text, buckets)
-    values = [np.full(len(each), 1 / max(1, len(each)) ** 0.5, np.float32) for each in (words, characters)]
-    return np.concatenate([words, characters]), np.concatenate(values)
+    """The buckets of a text (0 to `buckets` - 1, a power of 2) and the value of each. Words and characters are a vector
+    of length 1 each, so that a long text is judged as a short one; the same bucket may stand in both."""
+    words, characters = (np.unique(each, return_counts=True) for each in _features(text, buckets))
+    values = [_unit(np.sqrt(counts)) for _, counts in (words, characters)]
+    return np.concatenate([words[0], characters[0]]), np.concatenate(values)
+
+
+def _unit(values: NDArray[np.float64]) -> Floats:
+    length = max(1.0, float(np.sqrt(values @ values)))
+    return (values / length).astype(np.float32)
 
 
 def _features(text: str, buckets: int) -> tuple[Buckets, Buckets]:

@@ -40,10 +40,14 @@ _DIALOGUE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 
+# Material with a label: "Question: …", "TEXT: …". Beside a system text that gives orders, the message is its material.
+_LABELLED = re.compile(r"\W{0,4}(?:\d\W{1,3})?\w[\w ]{1,30}[:：]", re.MULTILINE)
+
 # Weights of a request's form, in units of the classifier's logarithmic odds. Set by hand on the labelled requests in
 # tests/data: at most 1 in 100 of the persons' may be taken for a program's.
 _ENOUGH = 1.2
 _BRINGS_DIALOGUE = 1.0
+_IS_MATERIAL = 1.0
 _SPEAKS_OF_SELF = -1.0
 _WANTS_JSON = 0.5
 _SHORT_ANSWER = ((32, 1.0), (64, 0.5))  # at most so many tokens
@@ -85,7 +89,12 @@ def _of_system(told: Sequence[str], said: str, body: Mapping[str, Any]) -> float
     odds += _HAS_TOOLS if body.get("tools") else 0
     items = body.get("messages", body.get("input"))
     answered = isinstance(items, list) and any(_role(item) == "assistant" for item in items[-_RECENT:])
-    return odds + (_UNDER_WAY if answered else 0) + (_BRINGS_DIALOGUE / 2 if _DIALOGUE.search(said[:_HEAD]) else 0)
+    return odds + (_UNDER_WAY if answered else 0) + (_IS_MATERIAL if _is_material(said[:_HEAD]) else 0)
+
+
+def _is_material(said: str) -> bool:
+    """Is there nothing in the message that a person typed, but a conversation or something with a label?"""
+    return bool(_DIALOGUE.search(said) or _LABELLED.match(said)) or not segment(said).typed
 
 
 def _of_length(length: int, weights: Sequence[tuple[int, float]]) -> float:

@@ -28,7 +28,7 @@ _LONG = 1_200  # characters; a longer paragraph is a document unless this share 
 _OWN_SHARE = 0.4
 # How sure the classifier must be that a sentence is a statement, where `SURE` is not needed: if a table knows it, or
 # if the other classifier finds a value or an end in it. Chosen on the labelled turns and on tests/data/blind.
-_KNOWN, _LIKELY = 0.05, 0.1
+_KNOWN, _LIKELY = 0.2, 0.3
 # The attributes of what the classifier alone has found: those that may have several values, so that none is hidden.
 _SLOTS = {
     "diet": "diet", "health": "health", "work": "job", "study": "education", "family": "family", "event": "event",
@@ -114,6 +114,8 @@ def _judged(sentence: str, judged: Judgement) -> list[_Found]:
     """The whole sentence, if it is surely a statement."""
     value = _value(sentence)
     if judged.sure < (_LIKELY if value or "ended" in tells(sentence) else SURE) or HOLE in sentence:
+        return []
+    if not _WORD.search(sentence):
         return []
     corrected = any(_corrects(sentence[found.end() :]) for found in _BREAK.finditer(sentence))
     if corrected or _corrects(sentence) or _any("hedge", sentence) or is_hypothetical(sentence):
@@ -218,6 +220,7 @@ def _remembered(clause: str) -> str | None:
     return None
 
 
+_WORD = re.compile(r"[^\W\d_]")
 _LABEL = re.compile(r"[\w ]{2,20}:\s")
 _BREAK = re.compile(r"[,;:–—-]\s+")
 _MEANT = re.compile(r"i meant? (?=[A-Z0-9])", re.IGNORECASE)
