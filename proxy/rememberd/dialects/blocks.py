@@ -12,6 +12,7 @@ from rememberd.dialects.handing_words import HOLE
 from rememberd.dialects.marks import Span
 
 _LEAD_CHARS = 200
+_ENDS = (".", "。", "!", "！")
 _GREETING, _SPEECH = 4, 3  # words of a greeting, at most; sentences or lines of a speech, at least
 
 
@@ -39,7 +40,7 @@ class BlockReader:
         self.filled = False  # the block beneath the label has begun
         self.labelled = True  # so far each line of the block begins with a label or a mark
         self.spoken = False  # in one of them somebody speaks of themselves
-        self.asked_above = False  # the line above is a question that is not about its writer
+        self.asked_above = False  # the line above asks for something that is not about its writer
 
     def read(self) -> None:
         if self._is_generated():
@@ -72,6 +73,8 @@ class BlockReader:
 
     def _line(self, index: int, line: _Line) -> None:
         if marks.STRUCTURED.match(line.text):
+            if marks.SUBTITLE in line.text:
+                self._open(line, 0, "paragraph")
             self._hand_in(line)
             return
         if self.scope and not self._resumes(index, line):
@@ -112,6 +115,7 @@ class BlockReader:
         body = item.end() if item else 0
         if item and self.asked_above:
             self._hand_in(line)
+            self.asked_above = True
             return
         if (
             self._heading(index, line, text)
@@ -125,13 +129,9 @@ class BlockReader:
 
     def _heading(self, index: int, line: _Line, text: str) -> bool:
         found = marks.HEADING.fullmatch(text)
-        title = (
-            next(filter(None, found.groupdict().values()), "")
-            if found
-            else text.strip()
-            if self._is_title(index, text)
-            else ""
-        )
+        title = text.strip() if not found and self._is_title(index, text) else ""
+        if found:
+            title = next(filter(None, found.groupdict().values()), "")
         if not title or (words.FIRST_PERSON if found else words.INTRODUCES).search(title.lower()):
             return False
         self._open(line, 0, "block")
@@ -181,11 +181,8 @@ class BlockReader:
         something that is not about its writer."""
         if words.FIRST_PERSON.search(lead.lower()):
             return False
-        labelled = (
-            at
-            for at in range(index + 1, min(len(self.lines), index + 41))
-            if marks.SHORT_LABEL.match(self.lines[at].text)
-        )
+        beneath = range(index + 1, min(len(self.lines), index + 41))
+        labelled = (at for at in beneath if marks.SHORT_LABEL.match(self.lines[at].text))
         return any(not self.speaks[at] and words.is_question(self.lines[at].text) for at in labelled)
 
     def _is_marked(self, index: int, at: int, length: int = 0) -> bool:
@@ -249,7 +246,8 @@ class BlockReader:
         if pointed and follows:
             self._open(line, len(text), "block")
             return True
-        self.asked_above = text.rstrip().endswith(words.ASKS) and not words.FIRST_PERSON.search(text.lower())
+        asks = text.rstrip().endswith((*words.ASKS, *_ENDS)) and len(text.split()) >= _GREETING
+        self.asked_above = asks and not words.FIRST_PERSON.search(text.lower())
         return False
 
     def _request_at_the_end(self) -> None:

@@ -27,7 +27,7 @@ MOST = 100  # facts of one message
 _LONG = 1_200  # characters; a longer paragraph is a document unless this share of its sentences speaks of its writer
 _OWN_SHARE = 0.4
 # How sure the classifier must be that a sentence is a statement, where `SURE` is not needed: if a table knows it, or
-# if the other classifier finds a value or an end in it. Chosen on the labelled turns and on tests/data/blind.
+# if the other classifier finds a value or an end in it. Chosen on tests/data/blind and blind2.
 _KNOWN, _LIKELY = 0.2, 0.3
 # The attributes of what the classifier alone has found: those that may have several values, so that none is hidden.
 _SLOTS = {
