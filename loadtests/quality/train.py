@@ -4,7 +4,8 @@
 
 Without a NAME all are trained, as after a change of the features. A corpus is the files `corpora/NAME_*.tsv`, a text
 a line: label, language, text, with tabs between them; ⏎ stands for a line end. To teach the product something, add
-lines and train again: the same corpus makes the same file. `--check` only measures: each fifth is sorted by what the others teach.
+lines and train again: the same corpus makes the same file. `--check` only measures: each fifth is sorted by what the
+others teach.
 It needs scikit-learn (`pip install -e .[loadtests]`), which the product does not.
 """
 

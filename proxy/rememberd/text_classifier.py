@@ -32,8 +32,8 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / the golden ratio: the high bit
 
 
 def encode(text: str, buckets: int) -> tuple[Buckets, Floats]:
-    """The buckets of a text (0 to `buckets` - 1, a power of 2) and the value of each. Words and characters are a vector
-    of length 1 each, so that a long text is judged as a short one; the same bucket may stand in both."""
+    """The buckets of a text (0 to `buckets` - 1, a power of 2) and the value of each. Words and characters are a
+    vector of length 1 each, so that a long text is judged as a short one; the same bucket may stand in both."""
     words, characters = (np.unique(each, return_counts=True) for each in _features(text, buckets))
     values = [_unit(np.sqrt(counts)) for _, counts in (words, characters)]
     return np.concatenate([words[0], characters[0]]), np.concatenate(values)

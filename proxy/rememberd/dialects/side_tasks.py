@@ -40,7 +40,7 @@ _DIALOGUE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 
-# Material with a label: "Question: …", "TEXT: …". Beside a system text that gives orders, the message is its material.
+# Material with a label: "Question: …", "TEXT: …". A system text with orders is applied to it.
 _LABELLED = re.compile(r"\W{0,4}(?:\d\W{1,3})?\w[\w ]{1,30}[:：]", re.MULTILINE)
 
 # Weights of a request's form, in units of the classifier's logarithmic odds. Set by hand on the labelled requests in
