@@ -65,6 +65,14 @@ class SignInApi:
         }
         return _private(json_response(found))
 
+    async def protected_resource(self, request: Request) -> Response:
+        """Where a client of the API or of MCP gets an access token."""
+        path = "/mcp" if request.url.path.endswith("/mcp") else "/v1"
+        found = self.sign_in.protected_resource(str(request.base_url), path)
+        if found is None:
+            raise HTTPException(404, "Not Found")
+        return json_response(found)
+
     def _is_admin(self, request: Request) -> bool:
         """By the claim, or by the admin key."""
         try:

@@ -101,6 +101,10 @@ def routes(to: Handlers) -> list[Route]:
         Route("/admin/dead/replay", to.dead.replay, methods=POST),
         Route("/openapi.json", openapi.document, methods=GET),
         *health_routes(to.health),
+        *(
+            Route(f"/.well-known/oauth-protected-resource{path}", to.sign_in.protected_resource, methods=GET)
+            for path in ("", "/mcp", "/v1")
+        ),
         Route("/signin", to.sign_in.start, methods=GET),
         Route("/signin/callback", to.sign_in.finish, methods=GET),
         Route("/signin/session", to.sign_in.session, methods=GET),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.requests import cookie_parser
 
@@ -16,6 +16,7 @@ from rememberd.access.signed_in import ClaimRules, SignedIn
 from rememberd.errors import RequestError
 
 CALLBACK = "/signin/callback"
+RESOURCE = "/.well-known/oauth-protected-resource"
 FLOW_SECONDS = 600  # from the first redirect to the way back
 _SESSION, _FLOW = "rememberd-session", "rememberd-signin"
 
@@ -99,6 +100,13 @@ class SignIn:
             return await self.provider.end_session_url(f"{self.home(base)}/")
         except RequestError:
             return None
+
+    def protected_resource(self, base: str, path: str) -> dict[str, Any] | None:
+        """The metadata of RFC 9728 for what is at `path`; None if it takes no access tokens."""
+        if self.audience is None:
+            return None
+        server = {"authorization_servers": [self.provider.issuer], "bearer_methods_supported": ["header"]}
+        return {"resource": f"{self.home(base)}{path}", "resource_name": "rememberd"} | server
 
     def home(self, base: str) -> str:
         return (self.public_url or base).rstrip("/")

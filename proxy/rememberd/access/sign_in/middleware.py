@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rememberd.access.auth import Auth, key_of
-from rememberd.access.sign_in.flow import SignIn
+from rememberd.access.sign_in.flow import RESOURCE, SignIn
 from rememberd.access.signed_in import SIGNED_IN, SignedIn
 from rememberd.errors import QueueUnavailable, RequestError
 from rememberd.http.request import header_values
@@ -34,7 +35,20 @@ class SignInMiddleware:
             except QueueUnavailable:
                 message = "sessions cannot be read; try again in a moment"
                 scope[SIGNED_IN] = RequestError(503, "sessions_unavailable", message, retry_after=1)
-        await self.app(scope, receive, send)
+        pointed = scope["type"] == "http" and scope["path"] == "/mcp" and self.sign_in.audience is not None
+        await self.app(scope, receive, self._pointing(scope, send) if pointed else send)
+
+    def _pointing(self, scope: Scope, send: Send) -> Send:
+        """Tells an MCP client that is refused where to get a token (RFC 9728, 5.1)."""
+
+        async def pointing(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 401:
+                value = f'Bearer resource_metadata="{self.sign_in.home(str(Request(scope).base_url))}{RESOURCE}/mcp"'
+                kept = [each for each in message["headers"] if each[0] != b"www-authenticate"]
+                message["headers"] = [*kept, (b"www-authenticate", value.encode())]
+            await send(message)
+
+        return pointing
 
     async def _sender(self, method: str, headers: Mapping[str, str]) -> SignedIn | None:
         if key := key_of(headers):
