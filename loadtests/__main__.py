@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from loadtests import arms, overload, plots, report, servers, units
+from loadtests import arms, overload, plots, report, servers, stack_profile, units
 from loadtests.against import compare, markdown
 from loadtests.attack.run import attack, safe, table
 from loadtests.faults import command as faults
@@ -25,6 +25,7 @@ from loadtests.peers.started import PEERS
 from loadtests.run import Bench, progress
 from loadtests.scenario import HERE, Arm, Scenario, load
 from loadtests.soak import soak
+from loadtests.stack_profile import Profiler
 from loadtests.verdict import busy_before, sentences
 from loadtests.workers import clients, embedder, models
 
@@ -61,6 +62,9 @@ def main() -> None:
     )  # fmt: skip
     run.add_argument(
         "--against", type=Path, metavar="FILE", help="the result.json of an earlier run, to compare with"
+    )
+    run.add_argument(
+        "--profile", action="store_true", help="where the CPU of a web process goes, by part of the code"
     )
     run.add_argument("--soak", type=float, metavar="HOURS", help="one load for hours instead; is there a leak?")
     run.add_argument("--rate", type=float, default=20.0, help="requests/s of the soak")
@@ -136,7 +140,8 @@ def _run(
         scenario = replace(scenario, rounds=arguments.rounds)
     scenario, more = arms.with_peers(scenario, peers, folder, upstream, use, stack)
     alone = None if arguments.target else stack.enter_context(embedder(use))
-    bench = Bench(scenario, targets | more, stack.enter_context(clients(scenario.clients, use)), alone)
+    profiler = Profiler(folder / "py-spy") if arguments.profile else None
+    bench = Bench(scenario, targets | more, stack.enter_context(clients(scenario.clients, use)), alone, profiler)
     if arguments.soak:
         return _soak(bench, arguments)
     return _measure(bench, arguments.out, busy, arguments.against)
@@ -166,6 +171,10 @@ def _measure(bench: Bench, out: Path, busy: float, against: Path | None) -> dict
         "rows": [[measure, arm, number, figures] for measure, arm, number, figures in rows],
     }
     table = report.markdown(bench.scenario, summary, machine)
+    if bench.profiler:
+        table += "\n" + stack_profile.table(bench.profiler.parts) + "\n"
+        shares = {" ".join(which): dict(parts) for which, parts in bench.profiler.parts.items()}
+        result |= {"profile": shares}
     if against is not None:
         table += f"\n**Against {against.name}**\n\n" + markdown(compare(json.loads(against.read_text()), result))
     print(" ".join(verdict) + "\n\n" + table)

@@ -9,7 +9,7 @@ from loadtests.servers import Target, fetch
 
 Samples = dict[str, float]
 
-_STAGE = re.compile(r'rememberd_recall_stage_seconds_(sum|count)\{stage="(\w+)"\}')
+_STAGE = re.compile(r'rememberd_(?:recall|overhead)_stage_seconds_(sum|count)\{stage="(\w+)"\}')
 _DEPTH, _AGE = "rememberd_queue_depth", "rememberd_queue_age_seconds"
 
 
@@ -23,7 +23,7 @@ def parsed(text: str) -> Samples:
 
 
 def stages(before: Samples, after: Samples) -> dict[str, float]:
-    """Mean milliseconds of each stage of recall between the two."""
+    """Mean milliseconds of each stage of a chat with memory, and of its recall, between the two."""
     grown: dict[str, dict[str, float]] = {}
     for name, value in after.items():
         if found := _STAGE.fullmatch(name):

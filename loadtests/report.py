@@ -45,7 +45,7 @@ _COLUMNS: dict[str, Columns] = {
     "frontier": [(f"p99 ≤ {limit} ms: requests/s", f"rps_p99_{limit}ms", ",.0f") for limit in LIMITS_MS],
     "sustained": [("streams", "streams", ",.0f"), *_STREAM],
 }
-_STAGES = ("embed", "search", "rank", "fetch")
+_STAGES = ("read", "understand", "recall", "embed", "search", "rank", "fetch", "inject", "remember")
 
 
 def summarise(rows: Iterable[Row]) -> Summary:
@@ -131,4 +131,5 @@ def _stages(summary: Summary) -> str:
     shown = {name: {a: f for a, f in arms.items() if "stage_rank_ms" in f} for name, arms in summary.items()}
     best = max(shown.values(), key=len, default={})
     columns = [(f"{stage} ms", f"stage_{stage}_ms", ".2f") for stage in _STAGES]
-    return "**Recall by stage (means, ms, from /metrics)**\n\n" + _table(columns, best) if best else ""
+    title = "**A chat by stage (means, ms, from /metrics; embed to fetch are parts of recall)**"
+    return f"{title}\n\n{_table(columns, best)}" if best else ""

@@ -17,6 +17,7 @@ from loadtests.machine import cpu_us, rss_mb
 from loadtests.prompts import USER, Prompt
 from loadtests.scenario import Arm, Measure, Scenario
 from loadtests.servers import TRANSLATED, Target, stopped
+from loadtests.stack_profile import Profiler
 from loadtests.workers import Clients, Embed
 
 Figures = dict[str, float]
@@ -29,9 +30,15 @@ _WRITE_PATIENCE = 120.0
 
 class Bench:
     def __init__(
-        self, scenario: Scenario, targets: Mapping[str, Target], clients: Clients, embed: Embed | None = None
+        self,
+        scenario: Scenario,
+        targets: Mapping[str, Target],
+        clients: Clients,
+        embed: Embed | None = None,
+        profiler: Profiler | None = None,
     ) -> None:
         self.scenario, self.targets, self.clients, self.embed = scenario, targets, clients, embed
+        self.profiler = profiler
         self._seed = 0
 
     def run(self) -> Iterator[Row]:
@@ -59,6 +66,8 @@ class Bench:
             stack.enter_context(stopped(target.writer) if arm.store == "stopped" else nullcontext())
             if measure.warm:
                 self.clients.run(self._job(measure, arm, connections=measure.warm, seconds=0.3))
+            if self.profiler and target.metrics:
+                stack.enter_context(self.profiler.sampling(measure.name, arm.name, target.pids[0]))
             figures = self._loads[measure.load](self, measure, arm)
             if target.pids:
                 figures["rss_mb"] = rss_mb(target.pids)

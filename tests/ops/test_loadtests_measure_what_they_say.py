@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests import encryption, fake, recall_cost
+from loadtests import encryption, fake, recall_cost, stack_profile
 from loadtests.client import Job, Load, Outcome
 from loadtests.prompts import Prompt
 from loadtests.soak import slope
@@ -152,3 +152,16 @@ def test_each_command_says_what_it_takes() -> None:
         done = subprocess.run([sys.executable, "-m", "loadtests", *command, "--help"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert "usage:" in done.stdout
+
+
+def test_a_stack_counts_for_the_part_that_ran() -> None:
+    """py-spy's lines: the innermost frame decides, ours by room, a library by its name."""
+    stacks = (
+        "<module> (rememberd/__main__.py:3);run (uvloop/a.py:96);send (rememberd/upstream/connection.py:120) 7\n"
+        "run (uvloop/__init__.py:96);write (rememberd/http/relay.py:9);observe (prometheus_client/metrics.py:690) 2\n"
+        "run (uvloop/__init__.py:96) 4\n"
+        "run (uvloop/__init__.py:96);recall (rememberd/memory/recall/recall.py:20) 1\n"
+    )
+    found = stack_profile.parts(stacks)
+    assert found == {"upstream": 7, "prometheus_client": 2, "uvloop": 4, "memory/recall": 1}
+    assert "| uvloop | 29 |" in stack_profile.table({("full", "off"): found})

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 CONTEXT = 8192  # tokens that SmolLM2 was trained for
+LONGEST_ANSWER = 512  # tokens, of a request that names no limit: a small model that has to write JSON may never end
 LOG_TO = sys.stderr.fileno()
 
 
@@ -23,7 +24,7 @@ def main() -> None:
     params = xllamacpp.CommonParams()
     params.model.path = str(_model_file())
     params.hostnames, params.port = ["127.0.0.1"], 0
-    params.n_ctx, params.n_parallel = CONTEXT, 1
+    params.n_ctx, params.n_parallel, params.n_predict = CONTEXT, 1, LONGEST_ANSWER
     # One thread, asleep while it waits: two threads that wait for each other make no progress on a busy machine.
     for cpu in (params.cpuparams, params.cpuparams_batch):
         cpu.n_threads, cpu.poll = 1, 0
