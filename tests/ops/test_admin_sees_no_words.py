@@ -75,8 +75,10 @@ def test_the_admin_sees_that_there_are_memories_and_no_word_of_them(own: Proxy, 
     }
     for word in ("zither", "zeppelin", "zircons"):
         assert word not in listed.text
-    after = admin.get("/admin/users", params={"after": "words/ada"}).json()["data"]
-    assert [user["id"] for user in after if user["id"].startswith("words/")] == ["words/bob"]
+    everybody = list(users)
+    for place, user in enumerate(everybody):
+        after = admin.get("/admin/users", params={"after": user}).json()["data"]
+        assert [each["id"] for each in after] == everybody[place + 1 :]
 
 
 def test_the_admin_can_erase_a_user_whole(own: Proxy, admin: httpx.Client) -> None:

@@ -11,6 +11,7 @@ from hashlib import blake2b
 
 from rememberd.errors import EmbedderUnavailable, InputRejected, StoreUnavailable
 from rememberd.search_results import Candidate, Candidates
+from rememberd.storage.payload import spaces_behind
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
 
@@ -124,6 +125,9 @@ class MemoryStoreFake:
     async def spaces(self, user: str | None = None) -> list[Space]:
         self._check()
         return sorted(space for space, points in self.points.items() if points and user in (None, space.user))
+
+    async def users(self, after: str, limit: int) -> list[Space]:
+        return spaces_behind(await self.spaces(), after, limit)
 
     async def ping(self) -> None:
         self._check()

@@ -518,7 +518,8 @@ async def _query(double: Node, name: str, body: dict[str, Any]) -> Any:
 
 async def _facet(double: Node, name: str, body: dict[str, Any]) -> Any:
     double.checked(name, body, body.get("filter"), {"key": body["key"]})
-    return await double.client.facet(name, body["key"], limit=body["limit"])
+    wanted = models.Filter(**body["filter"]) if "filter" in body else None
+    return await double.client.facet(name, body["key"], facet_filter=wanted, limit=body["limit"])
 
 
 _NAME = "/collections/([^/]+)"

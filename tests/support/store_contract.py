@@ -354,6 +354,25 @@ class StoreContract:
         assert await store.spaces("ann") == [Space("ann", "bob"), ANN]
         assert await store.spaces("bob") == []
 
+    async def test_users_are_listed_by_pages(self, store: MemoryStore) -> None:
+        """Each once with all its spaces, whoever comes or goes meanwhile."""
+        users = [f"user{n}" for n in range(7)]
+        for user in users:
+            await store.put(Space(user), [point("a")])
+        await store.put(Space("user3", "work"), [point("a")])
+        first = await store.users("", 3)
+        assert len({space.user for space in first}) == 3
+        last = first[-1].user
+        await store.erase(last)
+        pages = [first, await store.users(last, 3)]
+        pages.append(await store.users(pages[1][-1].user, 3))
+        assert await store.users(pages[2][-1].user, 3) == []
+        found = [space for page in pages for space in page]
+        assert sorted(found) == sorted([*map(Space, users), Space("user3", "work")])
+        assert len(pages[2]) <= 2
+        for user in users:
+            await store.erase(user)
+
     async def test_putting_a_deleted_id_brings_it_back(self, store: MemoryStore) -> None:
         """The tombstone is gone and the memory is whole again."""
         await store.put(ANN, [point("a")])

@@ -43,6 +43,7 @@ EXAMPLES = """\
 """
 
 _PAGE = 500
+_USERS = 50
 _ROWS = 20  # of one complaint in the table; JSON has all
 _EXCERPT = 32  # characters
 
@@ -76,18 +77,20 @@ async def audit(
     settings: Settings, *, user: str | None, scope: str | None, fix: bool, as_json: bool, show_text: bool
 ) -> int:
     """Returns the exit code: 1 if the memories cannot be read. Raises `ConfigError`."""
-    found: list[Audited] = []
+    spaces: list[dict[str, Any]] = []
+    found = 0
     try:
         async with open_encryption(settings) as seal:
             async for audited in _audits(settings, seal, user, scope, fix):
-                found.append(audited)
-                if not as_json:
+                found += 1
+                if as_json:
+                    spaces.append(_as_json(audited, show_text))
+                else:
                     _print(audited, show_text)
     except RememberdError as error:
         print(f"rememberd: {error}", file=sys.stderr)
         return 1
     if as_json:
-        spaces = [_as_json(each, show_text) for each in found]
         print(orjson.dumps({"object": "audit", "spaces": spaces}, option=orjson.OPT_INDENT_2).decode())
     elif not found:
         print("there are no memories" + (" of that user and scope" if user or scope else ""))
@@ -101,7 +104,7 @@ async def _audits(
     await embedder.start()
     try:
         async with stores.for_command(settings, embedder, seal.store) as store:
-            for space in await store.spaces(user):
+            async for space in _spaces(store, user):
                 if scope in (None, space.scope):
                     repairs = await _repaired(store, embedder, records.queue, space) if fix else []
                     if repairs:
@@ -113,6 +116,15 @@ async def _audits(
         embedder.close()
         await records.queue.close()
         log.sync()
+
+
+async def _spaces(store: MemoryStore, user: str | None) -> AsyncIterator[Space]:
+    """Of this user, or of all, some users at a time."""
+    spaces = await store.users("", _USERS) if user is None else await store.spaces(user)
+    while spaces:
+        for space in spaces:
+            yield space
+        spaces = await store.users(spaces[-1].user, _USERS) if user is None else []
 
 
 async def _repaired(store: MemoryStore, embedder: Embedder, queue: TurnQueue, space: Space) -> list[Finding]:

@@ -129,13 +129,10 @@ class SealedStore:
         return await self.store.erase(self.keyring.owner(user))
 
     async def spaces(self, user: str | None = None) -> list[Space]:
-        opened = []
-        for sealed in await self.store.spaces(None if user is None else self.keyring.owner(user)):
-            try:
-                opened.append(self.keyring.plain_space(sealed))
-            except DecryptionError as error:  # from another keyring, or from before there was one
-                _count(1, error)
-        return sorted(opened)
+        return sorted(self._opened(await self.store.spaces(None if user is None else self.keyring.owner(user))))
+
+    async def users(self, after: str, limit: int) -> list[Space]:
+        return self._opened(await self.store.users(self.keyring.owner(after) if after else "", limit))
 
     async def ping(self) -> None:
         await self.store.ping()
@@ -145,6 +142,15 @@ class SealedStore:
 
     async def close(self) -> None:
         await self.store.close()
+
+    def _opened(self, spaces: Sequence[Space]) -> list[Space]:
+        opened = []
+        for sealed in spaces:
+            try:
+                opened.append(self.keyring.plain_space(sealed))
+            except DecryptionError as error:  # from another keyring, or from before there was one
+                _count(1, error)
+        return opened
 
     def _turned(self, cipher: Cipher, dense: list[float]) -> list[float]:
         return cipher.rotated(dense) if self.keyring.rotate_vectors else dense

@@ -71,8 +71,12 @@ class MemoryStore(Protocol):
         """Delete everything of this user, in every scope, tombstones included. Returns the number of memories."""
 
     async def spaces(self, user: str | None = None) -> list[Space]:
-        """The spaces that hold a memory, sorted, of one user; or of all, for commands of the operator: on a server
-        that reads every point, a page at a time."""
+        """The spaces that hold a memory, sorted, of one user; or of all, for passes over everything: on a server that
+        reads every point, a page at a time."""
+
+    async def users(self, after: str, limit: int) -> list[Space]:
+        """The spaces of the `limit` users that come behind the user `after` ("": the first ones), in an order of the
+        store's own; those of a user stand together."""
 
     async def ping(self) -> None:
         """Raises unless it can be read and written."""

@@ -106,6 +106,9 @@ class Store:
         None,
         "Qdrant server, or a list of a cluster's addresses (or with commas between); null = embedded in the writer",
     )
+    next_url: str | list[str] | None = setting(
+        None, "where the memories move while the proxy runs: a Qdrant server, or `embedded`; null = nowhere"
+    )
     api_key: str | None = setting(None, "key of the Qdrant server")
     collection: str = setting("rememberd", "what the collections on the Qdrant server begin with")
     shards: int = setting(1, "into how many parts a new collection is split, over the cluster's nodes", least=1)

@@ -43,6 +43,9 @@ class Points(Protocol):
     async def load(self, points: Sequence[Stored]) -> None:
         """Insert or replace by id, whatever is there."""
 
+    async def drop(self, points: Sequence[Stored]) -> None:
+        """Delete, without tombstones."""
+
     async def flush(self) -> None: ...
 
 
@@ -66,11 +69,29 @@ async def copy_tombstones(source: Points, target: Points) -> int:
     while batch := await source.scan(after, BATCH):
         tombs = [each for each in batch if each.dense is None]
         there = {each.id: each.payload for each in await target.take([tomb.id for tomb in tombs])}
-        missing = [tomb for tomb in tombs if there.get(tomb.id) != tomb.payload]
+        missing = [tomb for tomb in tombs if _content(there.get(tomb.id)) != _content(tomb.payload)]
         await target.load(missing)
         copied += len(missing)
         after = batch[-1].id
     return copied
+
+
+async def sync(source: Points, target: Points) -> int:
+    """Make `target` hold what `source` holds, in one pass, while both are written to (in `source` first). Returns how
+    many points were not the same."""
+    after, changed = None, 0
+    while batch := await source.scan(after, BATCH):
+        there = {each.id: each.payload for each in await target.take([each.id for each in batch])}
+        missing = [each for each in batch if _content(there.get(each.id)) != _content(each.payload)]
+        await target.load(missing)
+        changed, after = changed + len(missing), batch[-1].id
+    after = None
+    while batch := await target.scan(after, BATCH):
+        known = {each.id for each in await source.take([each.id for each in batch])}
+        erased = [each for each in batch if each.id not in known]
+        await target.drop(erased)
+        changed, after = changed + len(erased), batch[-1].id
+    return changed
 
 
 async def verify(source: Points, target: Points, seen: Callable[[UUID, int], None]) -> str:
@@ -94,10 +115,15 @@ async def verify(source: Points, target: Points, seen: Callable[[UUID, int], Non
 def same(one: Stored, other: Stored) -> bool:
     """Vectors count as equal if rounding alone can explain the difference."""
     return (
-        (one.id, one.payload) == (other.id, other.payload)
+        (one.id, _content(one.payload)) == (other.id, _content(other.payload))
         and _close(one.dense, other.dense)
         and _close(_weights(one), _weights(other))
     )
+
+
+def _content(payload: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Without the stamp that a server gives to its own writes."""
+    return payload and {key: value for key, value in payload.items() if key != "written_at"}
 
 
 def _close(one: Sequence[float] | None, other: Sequence[float] | None) -> bool:
@@ -114,5 +140,5 @@ def _weights(point: Stored) -> list[float] | None:
 
 
 def _digest(point: Stored) -> int:
-    content = orjson.dumps([point.id, point.payload], option=orjson.OPT_SORT_KEYS)
+    content = orjson.dumps([point.id, _content(point.payload)], option=orjson.OPT_SORT_KEYS)
     return int.from_bytes(blake2b(content, digest_size=8).digest())

@@ -6,8 +6,9 @@ together, so that no filter can name a user without a scope, and no filter on `s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from itertools import groupby, islice
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +19,11 @@ from rememberd.search_results import Candidate
 from rememberd.types import Memory, Millis, Point, Space, Sparse
 
 # Engines compare ranges as 64-bit floats, which are exact up to here.
-FAR_FUTURE = 2**53 - 1
+_EXACT_BITS = 53
+FAR_FUTURE = 2**_EXACT_BITS - 1
 _HASH_BITS = 11
-_MAX_MILLIS = (1 << (53 - _HASH_BITS)) - 1
+USER_ORDER_SINCE = 5  # the version of `memory/embedding/indexing.py`
+_MAX_MILLIS = (1 << (_EXACT_BITS - _HASH_BITS)) - 1
 
 PINNED_LIMIT = 100
 STANDING_LIMIT = 200  # facts that may be called for unasked: more than a profile shows of any class
@@ -40,6 +43,19 @@ def space_of(key: str) -> Space:
     return Space(*orjson.loads(key))
 
 
+def user_order(user: str) -> int:
+    """Sorts users, so that they can be listed by pages: engines sort by numbers only."""
+    return int.from_bytes(blake2b(user.encode(), digest_size=8).digest()) >> (64 - _EXACT_BITS)
+
+
+def spaces_behind(spaces: Sequence[Space], after: str, limit: int) -> list[Space]:
+    """As `MemoryStore.users`, of all `spaces`."""
+    place = (user_order(after), after) if after else (-1, "")
+    placed = sorted(((user_order(space.user), space.user), space) for space in spaces)
+    groups = (list(group) for user, group in groupby(placed, key=lambda each: each[0]) if user > place)
+    return [space for group in islice(groups, limit) for _, space in group]
+
+
 def point_id(space: Space, memory_id: str) -> UUID:
     """Where this space keeps a memory of this id: the same id in another space is another point."""
     return UUID(bytes=blake2b(orjson.dumps([*space, memory_id]), digest_size=16).digest())
@@ -55,6 +71,7 @@ def living(space: Space, point: Point) -> dict[str, Any]:
     payload = {
         "space": space_key(space),
         "user_id": space.user,
+        "user_order": user_order(space.user),
         "order": order(memory, point_id(space, memory.id)),
         "until": until(memory),
         "id": memory.id,

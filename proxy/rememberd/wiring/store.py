@@ -18,6 +18,7 @@ from rememberd.memory.recall.retrieve import Retrieve
 from rememberd.memory.retry import cancel_and_wait
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.settings.schema import Settings, Store
+from rememberd.storage import moving
 from rememberd.storage.changes import ChangeLog
 from rememberd.storage.edge.client import EdgeClient
 from rememberd.storage.edge.server import serving
@@ -28,6 +29,7 @@ from rememberd.storage.migrate import copy_tombstones
 from rememberd.storage.sqlite.changes import SqliteChangeLog
 from rememberd.storage.sqlite.database import Database
 from rememberd.telemetry.background import keep_running
+from rememberd.wiring.store_move import copying, next_place, place
 
 if TYPE_CHECKING:
     from rememberd.storage.qdrant.collection import Layout, Role
@@ -63,6 +65,11 @@ def for_web(settings: Settings, embedder: Embedder, seal: Seal) -> WebStore:
 
 
 def _connected(settings: Settings, embedder: Embedder, seal: Seal, wait_s: float) -> WebStore:
+    moving.check(settings.data_path, place(settings))
+    if (there := next_place(settings)) is not None:
+        here = _web_store(settings, embedder, "alone", wait_s)
+        moved = DualWriteStore(here, _web_store(there, embedder, _role_there(there), wait_s))
+        return WebStore(seal(moved), here.retrieve if isinstance(here, EdgeClient) else None)
     following = next_embedder(settings)
     store = _web_store(settings, embedder, "changing" if following else "alone", wait_s)
     near = store.retrieve if isinstance(store, EdgeClient) else None
@@ -75,8 +82,18 @@ def _connected(settings: Settings, embedder: Embedder, seal: Seal, wait_s: float
 @asynccontextmanager
 async def for_writer(settings: Settings, embedder: Embedder, seal: Seal) -> AsyncIterator[WriterStore]:
     """An embedded store is served to the web processes meanwhile. Raises `ConfigError`, `EmbedderUnavailable`."""
-    following = next_embedder(settings)
+    following, there = next_embedder(settings), next_place(settings)
     async with AsyncExitStack() as stack:
+        if there is not None:
+            moving.check(settings.data_path, place(settings))
+            here = await stack.enter_async_context(_writer_store(settings, embedder, "alone", seal))
+            other = await stack.enter_async_context(_writer_store(there, embedder, _role_there(there), seal))
+            await stack.enter_async_context(copying(settings, there, here, other))
+            quiet_for = here.quiet_for if isinstance(here, EdgeStore) else None
+            # Sealed once, so that both have the same bytes.
+            yield WriterStore(seal(DualWriteStore(here, other)), (here, other), quiet_for)
+            return
+        moving.begin(settings.data_path, place(settings))
         role: Role = "changing" if following else "alone"
         store = await stack.enter_async_context(_writer_store(settings, embedder, role, seal))
         quiet_for = store.quiet_for if isinstance(store, EdgeStore) else None
@@ -104,7 +121,8 @@ async def for_command(settings: Settings, embedder: Embedder, seal: Seal) -> Asy
         if settings.memory.store.url:
             await store.close()
             raise
-        # No process runs; if one does and hangs, the lock of the folder says so.
+        # No process runs; if one does and hangs, the lock of the folder says so. What is moving is copied again.
+        moving.begin(settings.data_path, place(settings))
         store = seal(embedded(settings, embedder, "changing" if next_embedder(settings) else "alone"))
     try:
         yield store
@@ -178,6 +196,11 @@ def layout_of(store: Store) -> Layout:
     from rememberd.storage.qdrant.collection import Layout
 
     return Layout(**{field.name: getattr(store, field.name) for field in fields(Layout)})
+
+
+def _role_there(there: Settings) -> Role:
+    """A folder has no second one beside it."""
+    return "next" if there.memory.store.url else "alone"
 
 
 def next_embedder(settings: Settings) -> FastEmbedder | None:

@@ -1,4 +1,5 @@
-"""Changing the embedding model: all memories into a second store, embedded anew, while the first one answers.
+"""Changing the embedding model, or the place: all memories into a second store while the first one answers; for
+another model they are embedded anew.
 
 Both are written from the start, so that the second never falls behind; what was there before is brought over in
 passes, until a pass finds nothing to do. Then the second is ready to take the place of the first.
@@ -27,7 +28,7 @@ PAUSE_S = 5.0
 SAY_EVERY_S = 30.0
 
 DONE = Gauge("rememberd_reembedded", "Memories embedded anew or found so, in this pass", multiprocess_mode="max")
-READY = Gauge("rememberd_reembedding_ready", "1 when the next model has embedded all", multiprocess_mode="max")
+READY = Gauge("rememberd_reembedding_ready", "1 when the next store holds all memories", multiprocess_mode="max")
 
 log = logging.getLogger("rememberd.reembed")
 
@@ -35,16 +36,21 @@ log = logging.getLogger("rememberd.reembed")
 class DualWriteStore:
     """The `MemoryStore` port over the store in force, which answers, and the next one, which is only written.
 
-    A write that failed in the next store failed: made again, it is the same write. `load` gives the next embedder."""
+    A write that failed in the next store failed: made again, it is the same write. `load` gives the next embedder;
+    None if it is the same one."""
 
-    def __init__(self, store: MemoryStore, following: MemoryStore, load: Callable[[], Awaitable[Embedder]]) -> None:
+    def __init__(
+        self, store: MemoryStore, following: MemoryStore, load: Callable[[], Awaitable[Embedder]] | None = None
+    ) -> None:
         self.store, self.following, self.load = store, following, load
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
         # In this order: whatever is in the next store was in the first one before. `Reembedding` relies on it.
         await self.store.put(space, points)
-        embedder = await self.load()
-        await self.following.put(space, [await to_point(point.memory, embedder) for point in points])
+        if self.load is not None:
+            embedder = await self.load()
+            points = [await to_point(point.memory, embedder) for point in points]
+        await self.following.put(space, points)
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         return await self.store.get(space, ids)
@@ -87,18 +93,21 @@ class DualWriteStore:
 
     async def delete(self, space: Space, ids: Sequence[str], *, at: Millis) -> list[str]:
         existed = await self.store.delete(space, ids, at=at)
-        await self.load()
+        await self._loaded()
         await self.following.delete(space, ids, at=at)
         return existed
 
     async def erase(self, user: str) -> int:
         erased = await self.store.erase(user)
-        await self.load()
+        await self._loaded()
         await self.following.erase(user)
         return erased
 
     async def spaces(self, user: str | None = None) -> list[Space]:
         return await self.store.spaces(user)
+
+    async def users(self, after: str, limit: int) -> list[Space]:
+        return await self.store.users(after, limit)
 
     async def ping(self) -> None:
         await self.store.ping()
@@ -110,6 +119,44 @@ class DualWriteStore:
     async def close(self) -> None:
         await self.store.close()
         await self.following.close()
+
+    async def _loaded(self) -> None:
+        """The next store's name depends on its embedder."""
+        if self.load is not None:
+            await self.load()
+
+
+async def fill(
+    catch_up: Callable[[], Awaitable[int]],
+    flush: Callable[[], Awaitable[None]],
+    mark_ready: Callable[[bool], Awaitable[None]],
+) -> None:
+    """Until the next store is ready. `catch_up` is a pass over everything: how much was not as it should be; 0 means
+    that both stores hold the same. `mark_ready` records whether the next store may take over. An outage delays it; a
+    process that is killed begins again, and skips what is there."""
+
+    async def unfinished() -> bool:
+        await mark_ready(False)
+        return await catch_up() > 0
+
+    async def finish() -> None:
+        await flush()
+        await mark_ready(True)
+
+    READY.set(0)
+    while await _insist(unfinished):
+        pass
+    await _insist(finish)
+    READY.set(1)
+
+
+async def _insist(step: Callable[[], Awaitable[T]]) -> T:
+    while True:
+        try:
+            return await step()
+        except MemoryUnavailable as error:
+            log.warning("filling the next store waits %.0f s: %s", PAUSE_S, error)
+        await asyncio.sleep(PAUSE_S)
 
 
 class Reembedding:
@@ -131,33 +178,13 @@ class Reembedding:
         self._said_at = time.monotonic()
 
     async def run(self) -> None:
-        """Until it is ready. An outage delays it; a process that is killed begins again, and skips what is there."""
-        READY.set(0)
-        while await self._insist(self._unfinished):
-            pass
-        await self._insist(self._finish)
-        READY.set(1)
+        """Until it is ready; see `fill`."""
+        await fill(self.catch_up, self.following.flush, self.mark_ready)
         log.info(
             "all memories are embedded with %s too: set memory.embedding to it, drop memory.embedding.next_model and"
             " next_path, and restart",
             self.embedder.name,
         )
-
-    async def _unfinished(self) -> bool:
-        await self.mark_ready(False)
-        return await self.catch_up() > 0
-
-    async def _finish(self) -> None:
-        await self.following.flush()
-        await self.mark_ready(True)
-
-    async def _insist(self, step: Callable[[], Awaitable[T]]) -> T:
-        while True:
-            try:
-                return await step()
-            except MemoryUnavailable as error:
-                log.warning("embedding anew waits %.0f s: %s", PAUSE_S, error)
-            await asyncio.sleep(PAUSE_S)
 
     async def catch_up(self) -> int:
         """One pass over everything; how much was not as it should be. 0: the next store holds the same."""

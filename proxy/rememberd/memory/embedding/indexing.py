@@ -14,8 +14,8 @@ from rememberd.memory.recall.rank import Feature, features
 from rememberd.ports import Embedder
 from rememberd.types import Memory, Millis, Point
 
-# Raise it with any change of what `to_point` computes: points of an earlier version are then written again.
-VERSION = 4
+# Raise it with any change of what a point holds: points of an earlier version are then written again.
+VERSION = 5
 
 MOST_NAMES = 64  # of one memory; a long list of them is not what it is about
 

@@ -121,6 +121,9 @@ class EdgeClient:
     async def spaces(self, user: str | None = None) -> list[Space]:
         return [Space(*each) for each in await self._call("spaces", user=user)]
 
+    async def users(self, after: str, limit: int) -> list[Space]:
+        return [Space(*each) for each in await self._call("users", after=after, limit=limit)]
+
     async def ping(self) -> None:
         await self._call("ping")
 

@@ -98,6 +98,11 @@ class EdgeFolder:
         async with self._changing:
             self._upsert([bare_point(each.id, each.dense, each.sparse, each.payload) for each in points])
 
+    async def drop(self, points: Sequence[Stored]) -> None:
+        async with self._changing:
+            if points:
+                self._write(UpdateOperation.delete_points([engine_id(each.id) for each in points]), deletes=True)
+
     async def ping(self) -> None:
         self._require_space()
         with engine():

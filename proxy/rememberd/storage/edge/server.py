@@ -144,6 +144,7 @@ def _methods(store: EdgeStore, opened: MemoryStore) -> dict[str, Method]:
         "delete": store.delete,
         "erase": store.erase,
         "spaces": store.spaces,
+        "users": store.users,
         "ping": store.ping,
         "flush": store.flush,
         "snapshot": lambda target: store.snapshot(Path(target)),

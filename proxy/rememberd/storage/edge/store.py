@@ -19,7 +19,8 @@ from rememberd.storage.cursors import Place
 from rememberd.storage.edge import queries
 from rememberd.storage.edge.folder import EdgeFolder, engine
 from rememberd.storage.edge.points import bare_point, engine_id, is_of, living_point
-from rememberd.storage.payload import LIGHT, memory_in, point_id, space_of, tombstone
+from rememberd.storage.migrate import Stored
+from rememberd.storage.payload import LIGHT, memory_in, point_id, space_of, spaces_behind, tombstone
 from rememberd.storage.row_cache import MemoryCache, RowCache, RowRefs, ScoredIds, StaleCache
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
@@ -135,11 +136,19 @@ class EdgeStore(EdgeFolder):
             self._memories.clear()
             return count
 
+    async def drop(self, points: Sequence[Stored]) -> None:
+        await super().drop(points)
+        self._rows.clear()
+        self._memories.clear()
+
     async def spaces(self, user: str | None = None) -> list[Space]:
         with engine():
             hits = self._shard.facet(queries.all_spaces(limit=max(1, self._shard.info().points_count))).hits
         spaces = [space_of(hit.value) for hit in hits if hit.count]  # it also lists values that are gone
         return sorted(space for space in spaces if user in (None, space.user))
+
+    async def users(self, after: str, limit: int) -> list[Space]:
+        return spaces_behind(await self.spaces(), after, limit)
 
     def quiet_for(self) -> float:
         """Seconds since the store was last asked for memories."""

@@ -40,6 +40,7 @@ _INDEXES: dict[str, dict[str, Any]] = {
     "names": _INTEGER | {"lookup": True, "range": False},
     "until": _INTEGER | {"lookup": False, "range": True},
     "order": _INTEGER | {"lookup": True, "range": True},
+    "user_order": _INTEGER | {"lookup": True, "range": True},
     "written_at": _INTEGER | {"lookup": False, "range": True},
 }
 

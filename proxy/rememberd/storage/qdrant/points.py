@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 from rememberd.errors import ConfigError, StoreUnavailable
 from rememberd.ports import Embedder
 from rememberd.storage.migrate import Stored
+from rememberd.storage.payload import space_of
 from rememberd.storage.qdrant import queries
 from rememberd.storage.qdrant.collection import (
     Layout,
@@ -25,8 +26,9 @@ from rememberd.storage.qdrant.collection import (
     point_alias,
 )
 from rememberd.storage.qdrant.connection import PATIENCE_S, Connection
-from rememberd.types import Sparse
+from rememberd.types import Space, Sparse
 
+_SCOPES = 1000  # of one user, that are listed
 _SLICE = 64  # points of one request when many are copied: their JSON is made within 2 ms
 
 
@@ -65,6 +67,17 @@ class ServerPoints:
         counted: int = (await self.ask("POST", "/points/count", body))["count"]
         return counted
 
+    async def next_spaces(self, after: str) -> list[Space]:
+        """Of the user whose `user_order` is the next one behind that of `after`; of the two, should two have it."""
+        asked = {"filter": queries.behind_user(after), "order_by": "user_order", "limit": 1}
+        found, _ = await self.scroll(asked | {"with_payload": ["user_order"]})
+        if not found:
+            return []
+        wanted = queries.at_user_order(found[0]["payload"]["user_order"])
+        facet = {"key": "space", "filter": wanted, "limit": _SCOPES, "exact": True}
+        hits = (await self.ask("POST", "/facet", facet))["hits"]
+        return sorted(space_of(hit["value"]) for hit in hits if hit["count"])
+
     async def size(self) -> int:
         return await self.count_points()
 
@@ -78,14 +91,23 @@ class ServerPoints:
         return [_stored(each) for each in await self.ask("POST", "/points", asked)] if ids else []
 
     async def load(self, points: Sequence[Stored]) -> None:
-        by_shard: dict[str | None, list[queries.Json]] = {}
+        stamp = {"written_at": now_us()}
+        for shard, group in self._by_shard(points):
+            made = [point(str(e.id), queries.vectors(e.dense, e.sparse), e.payload | stamp) for e in group]
+            await self.ask("PUT", "/points?wait=true", {"points": made} | shard_key(shard))
+
+    async def drop(self, points: Sequence[Stored]) -> None:
+        for shard, group in self._by_shard(points):
+            ids = [str(each.id) for each in group]
+            await self.ask("POST", "/points/delete?wait=true", {"points": ids} | shard_key(shard))
+
+    def _by_shard(self, points: Sequence[Stored]) -> Iterator[tuple[str | None, list[Stored]]]:
+        """In slices for one request each."""
+        by_shard: dict[str | None, list[Stored]] = {}
         for each in points:
-            made = point(str(each.id), queries.vectors(each.dense, each.sparse), each.payload)
-            by_shard.setdefault(self.shard_of(each.payload["user_id"]), []).append(made)
+            by_shard.setdefault(self.shard_of(each.payload["user_id"]), []).append(each)
         for shard, group in by_shard.items():
-            for start in range(0, len(group), _SLICE):
-                body = {"points": group[start : start + _SLICE]} | shard_key(shard)
-                await self.ask("PUT", "/points?wait=true", body)
+            yield from ((shard, group[start : start + _SLICE]) for start in range(0, len(group), _SLICE))
 
     async def write(
         self, points: Sequence[queries.Json], shard: str | None, stamp: int, *, unless: Sequence[queries.Json] = ()

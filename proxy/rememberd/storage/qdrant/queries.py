@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rememberd.storage.payload import NAMED_LIMIT, PINNED_LIMIT, STANDING_LIMIT, space_key
+from rememberd.storage.payload import NAMED_LIMIT, PINNED_LIMIT, STANDING_LIMIT, space_key, user_order
 from rememberd.types import Kind, Millis, Space, Sparse
 
 Json = dict[str, Any]
@@ -42,6 +42,14 @@ def older_of_user(user: str, stamp: int) -> Json:
 
 def older_of(ids: Sequence[str], stamp: int) -> Json:
     return {"must": [{"has_id": ids}], "must_not": [written_since(stamp)]}
+
+
+def behind_user(after: str) -> Json:
+    return {"must": [{"key": "user_order", "range": {"gt": user_order(after) if after else -1}}]}
+
+
+def at_user_order(place: int) -> Json:
+    return {"must": [_equals("user_order", place)]}
 
 
 def written_since(stamp: int) -> Json:

@@ -13,7 +13,7 @@ from rememberd.search_results import Candidates
 from rememberd.storage import cursors
 from rememberd.storage.changes import ChangeLog, RecentChanges, Removal, UserChanges
 from rememberd.storage.cursors import Place
-from rememberd.storage.payload import LIGHT, memory_in, point_id, space_of
+from rememberd.storage.payload import LIGHT, USER_ORDER_SINCE, memory_in, point_id, space_of, spaces_behind
 from rememberd.storage.qdrant import queries
 from rememberd.storage.qdrant.collection import Layout, Role
 from rememberd.storage.qdrant.connection import Connection
@@ -155,6 +155,17 @@ class QdrantStore(ServerPoints):
             found.update(each["payload"].get("space", "") for each in records)
             if following is None:
                 return sorted(space_of(key) for key in found - {""})
+
+    async def users(self, after: str, limit: int) -> list[Space]:
+        """Three short requests for each user; while points of an earlier version are being written again, which do
+        not tell the order of their users, every point is read."""
+        if await self.index_version() < USER_ORDER_SINCE:
+            return spaces_behind(await self.spaces(), after, limit)
+        found: list[Space] = []
+        while len({space.user for space in found}) < limit and (users := await self.next_spaces(after)):
+            found += users
+            after = users[-1].user
+        return found
 
     async def close(self) -> None:
         await self._batches.close()
