@@ -75,8 +75,8 @@ class Simulated:
         if "user_order" in conditions:
             above = conditions["user_order"]["range"]["gt"]
             found = next((place for place, _ in self._users if place > above), None)
-            points = [] if found is None else [{"id": "", "payload": {"user_order": found}}]
-            return {"points": points, "next_page_offset": None}
+            first_of_next = [] if found is None else [{"id": "", "payload": {"user_order": found}}]
+            return {"points": first_of_next, "next_page_offset": None}
         of = conditions.get("space", conditions.get("user_id"))
         assert of is not None, "a listing of everybody's points"
         space = space_of(of["match"]["value"]) if "space" in conditions else Space(of["match"]["value"])
