@@ -106,9 +106,6 @@ class Store:
         None,
         "Qdrant server, or a list of a cluster's addresses (or with commas between); null = embedded in the writer",
     )
-    next_url: str | list[str] | None = setting(
-        None, "where the memories move while the proxy runs: a Qdrant server, or `embedded`; null = nowhere"
-    )
     api_key: str | None = setting(None, "key of the Qdrant server")
     collection: str = setting("rememberd", "what the collections on the Qdrant server begin with")
     shards: int = setting(1, "into how many parts a new collection is split, over the cluster's nodes", least=1)
@@ -116,6 +113,9 @@ class Store:
     replicas: int = setting(1, "copies of each shard of a new collection, on as many nodes", least=1)
     write_consistency: int = setting(1, "how many of the copies must have a write before it counts as made", least=1)
     quantize: bool = setting(False, "a new collection keeps vectors as 8-bit numbers in memory: a quarter of the RAM")
+    next_url: str | list[str] | None = setting(
+        None, "where the memories move while the proxy runs: a Qdrant server, or `embedded`; null = nowhere"
+    )
 
     @property
     def urls(self) -> list[str]:
