@@ -17,11 +17,10 @@ from rememberd.memory.embedding.indexing import to_point
 from rememberd.ports import MemoryStore
 from rememberd.settings.schema import Embedding, Settings, Store
 from rememberd.settings.schema import Memory as MemorySettings
-from rememberd.storage import moving
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.migrate import sync
 from rememberd.types import Memory, Space
-from rememberd.wiring.store_move import next_place, place
+from rememberd.wiring.store_move import MOVING, begin_alone, check_move, next_place, place, record_move
 from tests.support.fake_model import FakeModel
 from tests.support.fakes import EmbedderFake
 from tests.support.proxy_server import ask, eventually, remembered, running
@@ -132,19 +131,19 @@ def settings(folder: Path, **store: Any) -> Settings:
 
 def test_no_process_starts_on_a_place_that_lacks_memories(tmp_path: Path) -> None:
     """Nor on one that was complete once, and that others have not written to since."""
-    moving.begin(tmp_path, "there")
-    moving.record(tmp_path, "there", ready=False)
+    begin_alone(tmp_path, "there")
+    record_move(tmp_path, "there", ready=False)
     with pytest.raises(ConfigError, match="not all memories have been copied to there"):
-        moving.check(tmp_path, "there")
-    moving.check(tmp_path, "embedded")
-    moving.record(tmp_path, "there", ready=True)
-    moving.check(tmp_path, "there")
-    moving.begin(tmp_path, "embedded")
+        check_move(tmp_path, "there")
+    check_move(tmp_path, "embedded")
+    record_move(tmp_path, "there", ready=True)
+    check_move(tmp_path, "there")
+    begin_alone(tmp_path, "embedded")
     with pytest.raises(ConfigError, match="not all memories"):
-        moving.begin(tmp_path, "there")
-    moving.record(tmp_path, "there", ready=True)
-    moving.begin(tmp_path, "there")
-    assert not (tmp_path / moving.FILE).exists()
+        begin_alone(tmp_path, "there")
+    record_move(tmp_path, "there", ready=True)
+    begin_alone(tmp_path, "there")
+    assert not (tmp_path / MOVING).exists()
 
 
 def test_a_move_names_another_place(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from rememberd.memory.recall.retrieve import Retrieve
 from rememberd.memory.retry import cancel_and_wait
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.settings.schema import Settings, Store
-from rememberd.storage import moving
 from rememberd.storage.changes import ChangeLog
 from rememberd.storage.edge.client import EdgeClient
 from rememberd.storage.edge.server import serving
@@ -29,7 +28,7 @@ from rememberd.storage.migrate import copy_tombstones
 from rememberd.storage.sqlite.changes import SqliteChangeLog
 from rememberd.storage.sqlite.database import Database
 from rememberd.telemetry.background import keep_running
-from rememberd.wiring.store_move import copying, next_place, place
+from rememberd.wiring.store_move import begin_alone, check_move, copying, next_place, place
 
 if TYPE_CHECKING:
     from rememberd.storage.qdrant.collection import Layout, Role
@@ -65,7 +64,7 @@ def for_web(settings: Settings, embedder: Embedder, seal: Seal) -> WebStore:
 
 
 def _connected(settings: Settings, embedder: Embedder, seal: Seal, wait_s: float) -> WebStore:
-    moving.check(settings.data_path, place(settings))
+    check_move(settings.data_path, place(settings))
     if (there := next_place(settings)) is not None:
         here = _web_store(settings, embedder, "alone", wait_s)
         moved = DualWriteStore(here, _web_store(there, embedder, _role_there(there), wait_s))
@@ -85,7 +84,7 @@ async def for_writer(settings: Settings, embedder: Embedder, seal: Seal) -> Asyn
     following, there = next_embedder(settings), next_place(settings)
     async with AsyncExitStack() as stack:
         if there is not None:
-            moving.check(settings.data_path, place(settings))
+            check_move(settings.data_path, place(settings))
             here = await stack.enter_async_context(_writer_store(settings, embedder, "alone", seal))
             other = await stack.enter_async_context(_writer_store(there, embedder, _role_there(there), seal))
             await stack.enter_async_context(copying(settings, there, here, other))
@@ -93,7 +92,7 @@ async def for_writer(settings: Settings, embedder: Embedder, seal: Seal) -> Asyn
             # Sealed once, so that both have the same bytes.
             yield WriterStore(seal(DualWriteStore(here, other)), (here, other), quiet_for)
             return
-        moving.begin(settings.data_path, place(settings))
+        begin_alone(settings.data_path, place(settings))
         role: Role = "changing" if following else "alone"
         store = await stack.enter_async_context(_writer_store(settings, embedder, role, seal))
         quiet_for = store.quiet_for if isinstance(store, EdgeStore) else None
@@ -122,7 +121,7 @@ async def for_command(settings: Settings, embedder: Embedder, seal: Seal) -> Asy
             await store.close()
             raise
         # No process runs; if one does and hangs, the lock of the folder says so. What is moving is copied again.
-        moving.begin(settings.data_path, place(settings))
+        begin_alone(settings.data_path, place(settings))
         store = seal(embedded(settings, embedder, "changing" if next_embedder(settings) else "alone"))
     try:
         yield store

@@ -1,5 +1,6 @@
 """Moving all memories from the embedded store to a server, or back, while the proxy runs: both are written, and the
-writer copies what was there before."""
+writer copies what was there before. A file in `data_dir` says whether the move is complete, so that no process starts
+on a store to which only a part has been copied, or which others have not written to since."""
 
 from __future__ import annotations
 
@@ -8,13 +9,15 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import orjson
 
 from rememberd.errors import ConfigError
 from rememberd.memory.embedding.change_model import fill
 from rememberd.memory.retry import cancel_and_wait
 from rememberd.settings.schema import Settings
-from rememberd.storage import moving
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.migrate import sync
 from rememberd.telemetry.background import keep_running
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from rememberd.storage.qdrant.store import QdrantStore
 
 EMBEDDED = "embedded"
+MOVING = "moving.json"
 
 log = logging.getLogger("rememberd.store")
 
@@ -56,14 +60,14 @@ async def copying(
     settings: Settings, there: Settings, store: QdrantStore | EdgeStore, beside: QdrantStore | EdgeStore
 ) -> AsyncIterator[None]:
     to = place(there)
-    moving.record(settings.data_path, to, ready=False)
+    record_move(settings.data_path, to, ready=False)
 
     async def mark_ready(ready: bool) -> None:
         if not isinstance(beside, EdgeStore):
             await beside.mark_ready(ready)
         if ready and (version := await store.index_version()):
             await beside.mark_indexed(version)
-        moving.record(settings.data_path, to, ready=ready)
+        record_move(settings.data_path, to, ready=ready)
 
     async def catch_up() -> int:
         changed = await sync(store, beside)
@@ -79,3 +83,42 @@ async def copying(
         yield
     finally:
         await cancel_and_wait(running)
+
+
+def record_move(data: Path, to: str, *, ready: bool) -> None:
+    draft = data / f"{MOVING}.new"
+    draft.write_bytes(orjson.dumps({"to": to, "ready": ready}))
+    draft.replace(data / MOVING)
+
+
+def check_move(data: Path, here: str) -> None:
+    """Raises `ConfigError` if the memories are moving `here`, and have not all arrived."""
+    to, ready = _known(data)
+    if to == here and not ready:
+        raise ConfigError(
+            f"not all memories have been copied to {here}: set memory.store.url back and memory.store.next_url to the"
+            f" new place until the log says that all are there; or, to start without them, delete {data / MOVING}"
+        )
+
+
+def begin_alone(data: Path, here: str) -> None:
+    """A writer begins, and writes to this store alone: it has taken over, or the other one falls behind. Raises as
+    `check_move` does."""
+    check_move(data, here)
+    to, _ = _known(data)
+    if to == here:
+        (data / MOVING).unlink()
+    elif to is not None:
+        record_move(data, to, ready=False)
+
+
+def _known(data: Path) -> tuple[str | None, bool]:
+    try:
+        known = orjson.loads((data / MOVING).read_bytes())
+    except FileNotFoundError:
+        return None, False
+    except orjson.JSONDecodeError as error:
+        raise ConfigError(
+            f"{data / MOVING} is damaged: delete it, if all memories are in memory.store.url"
+        ) from error
+    return known["to"], known["ready"]
