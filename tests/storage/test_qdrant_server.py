@@ -70,7 +70,19 @@ async def test_the_collection_is_made_for_many_users(qdrant: QdrantDouble) -> No
         body["field_name"]: body["field_schema"] for _, body in qdrant.requests if "field_name" in (body or {})
     }
     assert indexed["space"]["is_tenant"] is True
-    fields = {"space", "buried", "user_id", "kind", "slot", "pinned", "until", "order", "standing", "names"}
+    fields = {
+        "space",
+        "buried",
+        "user_id",
+        "kind",
+        "slot",
+        "pinned",
+        "until",
+        "order",
+        "user_order",
+        "standing",
+        "names",
+    }
     assert set(indexed) == fields | {"written_at"}
 
 

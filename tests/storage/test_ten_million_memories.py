@@ -64,6 +64,10 @@ class Simulated:
         names = ["rememberd", f"rememberd-indexed-{USER_ORDER_SINCE}"]
         return {"aliases": [{"alias_name": name, "collection_name": self._collection} for name in names]}
 
+    def _post(self, _: Any) -> Any:
+        """Aliases are changed."""
+        return True
+
     def _get_cluster(self, _: Any) -> Any:
         return {"local_shards": [], "remote_shards": []}
 
