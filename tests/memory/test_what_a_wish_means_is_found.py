@@ -88,3 +88,34 @@ async def test_what_only_shares_a_word_with_the_wish_stays() -> None:
         left = await left_after(list(CLAIMS), wish, learned=learned)
         lost += [(wish, claim) for claim in CLAIMS if not any(claim in text for text in left)]
     assert lost == []
+
+
+# An attribute that the wish names by another word than what was told.
+ATTRIBUTES = {
+    "I weigh 84 kilos.": ("Forget my weight.", "please delete what I told you about my weight"),
+    "I earn 3,100 a month.": ("Forget my salary.", "wipe my income from your memory"),
+    "My income is 52,000.": ("Forget what I earn.", "Delete my salary, it's private."),
+    "I owe my uncle 900.": ("Forget my debts.", "Remove the bit about my debts."),
+    "Ich wiege 91 Kilo.": ("Vergiss mein Gewicht.",), "Ich verdiene 2900 im Monat.": ("Lösch mein Gehalt bitte.",),
+    "Ich schulde meinem Bruder 500.": ("Vergiss meine Schulden.",), "Je pèse 77 kilos.": ("Oublie mon poids.", "efface mon poids de ta mémoire"),
+    "Je gagne 2400 par mois.": ("Oublie mon salaire.",), "Peso 68 kilos.": ("Olvida mi peso.",), "Gano 1900 al mes.": ("Borra mi sueldo de tu memoria.",),
+    "Guadagno 1700 euro.": ("Dimentica il mio stipendio.",), "Ganho 1500 por mês.": ("Esquece o meu salário.",), "Ik weeg 90 kilo.": ("Vergeet mijn gewicht.",),
+    "Ik verdien 2600.": ("Wis mijn salaris.",), "Jag väger 66 kilo.": ("Glöm min vikt.",), "Jeg tjener 40000.": ("Glem lønnen min.",), "Zarabiam 7000.": ("Zapomnij moją pensję.",),
+    "Я вешу 70 килограмм.": ("Забудь мой вес.",), "Я зарабатываю 90 тысяч.": ("Удали мою зарплату из памяти.",),
+}  # fmt: skip
+OF_OTHERS = (
+    ("My dog weighs 30 kilos.", "Forget my weight."), ("My brother earns 4,000.", "Delete my salary."), ("Mein Hund wiegt 30 Kilo.", "Vergiss mein Gewicht."),
+    ("Mi hermana gana 2000.", "Borra mi sueldo de tu memoria."), ("I live in London.", "Forget my loan."), ("I cook dinner for six.", "Forget my faith."),
+    ("I have a tall oak in the garden.", "Forget my salary."),
+)  # fmt: skip
+
+
+async def test_an_attribute_is_found_by_another_word_for_it() -> None:
+    """As a thing or as what one does; not where it is somebody else's."""
+    missed, cases = [], [(told, wish) for told, wishes in ATTRIBUTES.items() for wish in wishes]
+    for (told, wish), learned in itertools.product(cases, (True, False)):
+        left = await left_after([told, *OTHER], wish, learned=learned)
+        missed += [(told, wish)] if any(told in text for text in left) or len(left) < len(OTHER) else []
+    assert len(missed) <= 0.1 * 2 * len(cases), missed
+    for (told, wish), learned in itertools.product(OF_OTHERS, (True, False)):
+        assert any(told in text for text in await left_after([told, *OTHER], wish, learned=learned)), (told, wish)

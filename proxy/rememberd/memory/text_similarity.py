@@ -142,7 +142,7 @@ def share_of(end: str, stated: str) -> float:
     shared = [word in over for word in words]
     if not any(shared) or names_differ(end.partition(",")[0], stated):
         return 0.0
-    if (_WHOSE.match(stated) and not shared[0]) or (len(words) > 1 and not any(shared[1:])):
+    if (WHOSE.match(stated) and not shared[0]) or (len(words) > 1 and not any(shared[1:])):
         return 0.0
     share = sum(shared) / len(words)
     return share if share >= NEARLY_ALL or not _JOINED.search(stated) else 0.0
@@ -150,7 +150,7 @@ def share_of(end: str, stated: str) -> float:
 
 NEARLY_ALL = 0.8
 _JOINED = re.compile(r"\b(?:and|und|et|y|e|og|och|и)\b|[和跟と]", re.IGNORECASE)
-_WHOSE = re.compile(
+WHOSE = re.compile(
     r"(?:il |la |o |a )?(?:my|our|mein\w*|unser\w*|mon|ma|mes|notre|nos|mis?|mi[oa]|meu|minha|mijn|onze?|min|mitt"
     r"|mina|мо[йяи]|mój|moja)\b"
     r"|[我私](?=[\u4e00-\u9fff]{1,2}(?:住|在|不|的|は|が))",
@@ -161,7 +161,7 @@ _WORDS = re.compile(r"[^\W\d_\u2e80-\ud7ff]{3,}|[\u2e80-\ud7ff](?=([\u2e80-\ud7f
 
 def _stems(text: str) -> list[str]:
     """Four letters of each word of three or more that is no filler, in order; of unspaced scripts, pairs."""
-    words = _WORDS.finditer(_WHOSE.sub(" ", text, count=1))
+    words = _WORDS.finditer(WHOSE.sub(" ", text, count=1))
     stems = [(found[0] + (found[1] or "")).casefold()[:4] for found in words]
     return list(dict.fromkeys(stem for stem in stems if stem not in _FILLERS and stem not in _NEGATIVES))
 

@@ -16,8 +16,18 @@ from rememberd.memory.learn.forget import forget
 from rememberd.memory.learn.memory_commands import MemoryCommand
 from rememberd.memory.learn.over import stated_in
 from rememberd.memory.learn.rules.slots import is_single
-from rememberd.memory.learn.wish_words import Named, have_cases, languages_of, named, names_in, same
+from rememberd.memory.learn.wish_words import (
+    Named,
+    have_cases,
+    is_attribute,
+    languages_of,
+    mean_the_same,
+    named,
+    names_in,
+    same,
+)
 from rememberd.memory.recall.block import clean, sides
+from rememberd.memory.text_similarity import WHOSE
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import Memory, Millis, Space
 
@@ -91,13 +101,19 @@ async def find(store: MemoryStore, embedder: Embedder, space: Space, command: Me
 
 
 class _Told(NamedTuple):
+    """`of_another`: "dog" of "My dog weighs 30 kilos", if that is no attribute of the person."""
+
     memory: Memory
     words: frozenset[str]
     names: frozenset[str]
+    of_another: str | None
 
 
 def _told(memory: Memory, text: str, languages: frozenset[str]) -> _Told:
-    return _Told(memory, named(text, topics=False, languages=languages).words, names_in(text))
+    owned = WHOSE.match(text.strip())
+    thing = text.strip()[owned.end() :].split()[:1] if owned else []
+    another = next((word.casefold() for word in thing if not is_attribute(word.casefold())), None)
+    return _Told(memory, named(text, topics=False, languages=languages).words, names_in(text), another)
 
 
 class _Asked(NamedTuple):
@@ -140,7 +156,13 @@ class _Asked(NamedTuple):
         return frozenset(word for word in words if any(self._same(word, other, told) for other in told.words))
 
     def _same(self, word: str, other: str, told: _Told) -> bool:
+        if other not in told.names and mean_the_same(word, other):
+            return not told.of_another or self._names(told.of_another, told)
         return same(word, other, told.names, cases=have_cases(self.languages))
+
+    def _names(self, somebody: str, told: _Told) -> bool:
+        words = chain.from_iterable(self.clauses)
+        return any(same(word, somebody, told.names, cases=have_cases(self.languages)) for word in words)
 
 
 def _of_slot(wish: Named, facts: Sequence[Memory]) -> list[Memory]:

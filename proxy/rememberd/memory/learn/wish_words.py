@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -29,11 +30,17 @@ _LONG_SAME, _LONG_SUFFIX = 7, 5
 _WITH_CASES = frozenset(("cs", "fi", "hu", "pl", "ru", "tr", "uk"))
 
 
-class _Language(NamedTuple):
-    """Words that name nothing in it, whole ones and beginnings."""
+class _WordList(NamedTuple):
+    """Whole words, and beginnings of words."""
 
     whole: frozenset[str]
     stems: tuple[str, ...]
+
+    @classmethod
+    def of(cls, words: Iterable[str]) -> _WordList:
+        every = frozenset(words)
+        stems = frozenset(word for word in every if word[-1] == "*")
+        return cls(every - stems, tuple(stem[:-1] for stem in stems))
 
     def has(self, word: str) -> bool:
         return word in self.whole or word.startswith(self.stems)
@@ -41,7 +48,8 @@ class _Language(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    languages: dict[str, _Language]
+    languages: dict[str, _WordList]
+    concepts: dict[str, _WordList]
     unspaced: re.Pattern[str]
     all_about: re.Pattern[str]
     topics: tuple[tuple[re.Pattern[str], frozenset[str]], ...]
@@ -119,6 +127,21 @@ def have_cases(languages: frozenset[str]) -> bool:
     return bool(languages) and languages <= _WITH_CASES
 
 
+def is_attribute(word: str) -> bool:
+    """Is it a word for something that people have several words for, such as "salary"?"""
+    return bool(_concepts(word))
+
+
+def mean_the_same(word: str, other: str) -> bool:
+    """Do they name one thing, such as "weight" and "weigh"?"""
+    return not _concepts(word).isdisjoint(_concepts(other))
+
+
+@lru_cache(maxsize=4096)
+def _concepts(word: str) -> frozenset[str]:
+    return frozenset(name for name, each in _words().concepts.items() if each.has(_unaccented(word)))
+
+
 @lru_cache(maxsize=4096)
 def _unaccented(word: str) -> str:
     return "".join(each for each in unicodedata.normalize("NFD", word) if not unicodedata.combining(each))
@@ -149,13 +172,8 @@ def _words() -> _Words:
     }
     unspaced = sorted(stored["unspaced"], key=len, reverse=True)
     return _Words(
-        {
-            language: _Language(
-                frozenset(word for word in own if word[-1] != "*"),
-                tuple(word[:-1] for word in own if word[-1] == "*"),
-            )
-            for language, own in words.items()
-        },
+        {language: _WordList.of(own) for language, own in words.items()},
+        {name: _WordList.of(map(_unaccented, own.split())) for name, own in stored["concepts"].items()},
         re.compile("|".join(map(re.escape, unspaced))),
         _any(stored["all_about"]),
         tuple((_any(each["named"]), frozenset(each["slots"])) for each in stored["topic"]),
