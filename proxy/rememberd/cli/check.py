@@ -41,7 +41,7 @@ EXAMPLES = """\
   rememberd check --config team.yaml && rememberd serve --config team.yaml
 """
 
-_PATIENCE_SECONDS = 5.0
+_PATIENCE_SECONDS = 10.0  # Redis is tried for five, and then says why not
 _LOADING_SECONDS = 60.0  # a model is read from a disk that may be busy, by a core that may be
 _LITTLE_SPACE = 1024**3  # bytes; the store refuses to write below 64 MiB
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rememberd.errors import ConfigError, QueueUnavailable, RequestError, UpstreamUnavailable
+from rememberd.memory.embedding.embedder import release_free_memory
 from rememberd.memory.embedding.reindex import Reindexing
 from rememberd.memory.erasure import undo_interrupted
 from rememberd.memory.learn.llm.llm_extract import Model
@@ -108,6 +109,7 @@ async def running_writer(
 
 async def _learn_topics(embedder: Embedder, data: Path) -> None:
     await learn(embedder, data / "topics")
+    release_free_memory()
 
 
 @asynccontextmanager
