@@ -72,9 +72,11 @@ def test_litellm_s_proxy_can_stand_behind() -> None:
         assert behind["general_settings"][name].startswith("os.environ/")
 
 
-def test_compose_mounts_what_exists() -> None:
-    """Every file that a service mounts or builds from is there, and every variable is in the example."""
-    text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+@pytest.mark.parametrize("file", ["compose.yaml", "internet/compose.yaml"])
+def test_compose_mounts_what_exists(file: str) -> None:
+    """Every file that a service mounts is there, seen from the folder of the first file, and every variable is in the
+    example."""
+    text = (DEPLOY / file).read_text(encoding="utf-8")
     mounted = re.findall(r"- (\./[^:]+):", text)
     assert mounted
     assert [path for path in mounted if not (DEPLOY / path).exists()] == []
@@ -136,22 +138,36 @@ def test_the_chart_renders_valid_kubernetes(tmp_path: Path) -> None:
     """By the schemas of the Kubernetes API itself; a changed configuration starts a rollout."""
     more = {
         "networkPolicy": {"enabled": True},
-        "dataVolume": {"hostPath": {"path": "/srv"}},
+        "dataVolume": {"persistentVolumeClaim": {"claimName": "rememberd"}},
+        "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+        "ingress": {
+            "enabled": True,
+            "className": "nginx",
+            "host": "chat.example.org",
+            "tlsSecret": "chat-tls",
+            "annotations": {"nginx.ingress.kubernetes.io/proxy-buffering": "off"},
+        },
         "nodeSelector": {"disk": "ssd"},
         "podAnnotations": {"team": "memory"},
     }
     rendered = manifests(tmp_path, **more)
-    kinds = [each["kind"] for each in yaml.safe_load_all(rendered.read_text()) if each]
-    assert sorted(kinds) == sorted(
+    documents = [each for each in yaml.safe_load_all(rendered.read_text()) if each]
+    assert sorted(each["kind"] for each in documents) == sorted(
         [
             *["Deployment", "PodDisruptionBudget"] * 2,
             "ConfigMap",
             "HorizontalPodAutoscaler",
+            "Ingress",
             "NetworkPolicy",
             "Service",
         ]
     )
     run(tool("kubernetes-validate"), "--strict", rendered)
+    assert rendered.read_text().count("HTTPS_PROXY") == 2
+    (ingress,) = [each for each in documents if each["kind"] == "Ingress"]
+    paths = {each["path"] for each in ingress["spec"]["rules"][0]["http"]["paths"]}
+    assert "/v1" in paths
+    assert paths & {"/admin", "/metrics", "/health"} == set()
     sums = re.findall(r"checksum/config: (\S+)", rendered.read_text())
     config = read(CHART / "values.yaml")["config"] | {"fallbacks": []}
     assert len(set(sums)) == 1
