@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.quality.datasets import synthetic
 from loadtests.quality.served import memrank
-from loadtests.quality.served.reader import chat, holds, served
+from loadtests.quality.served.reader import accuracy, chat, holds, read, served
 from loadtests.quality.served.small_model import NAME, Unavailable, installed, small_model
 from loadtests.quality.served.told import TOLD
 from tests.memory.test_llm_extraction_end_to_end import metric
@@ -55,6 +56,15 @@ def test_a_model_with_memory_answers_what_it_cannot_know_without(tmp_path: Path,
         }
     right = {mode: sum(holds(*each) for each in some) for mode, some in answers.items()}
     assert right["read"] >= right["off"] + 8, answers
+
+
+def test_a_reader_knows_more_with_memory(tmp_path: Path, base: str) -> None:
+    """One person of the synthetic set, 12 questions: memory on, off, and the history in the prompt."""
+    with served(tmp_path / "proxy", base, NAME) as url:
+        figures = accuracy(read(url, NAME, synthetic.load()[:1], lambda _: None))
+    assert [each["questions"] for each in figures.values()] == [12, 12, 12]
+    assert figures["memory on"]["right"] >= figures["memory off"]["right"] + 25, figures
+    assert figures["memory on"]["tokens"] * 5 < figures["full history"]["tokens"], figures
 
 
 def test_memrank_runs_against_the_proxy(tmp_path: Path, base: str) -> None:
