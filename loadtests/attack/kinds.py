@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from loadtests.attack import doors, honest, identities, names
+from loadtests.attack import doors, groups, honest, identities, names
 from loadtests.attack.attempt import Attempt, Game
 
 Kind = Callable[[Game], Attempt]
@@ -37,6 +37,14 @@ KINDS: dict[Kind, int] = {
     names.asks_for_what_is_private: 3,
     names.pretends_to_be_the_block: 2,
     names.embeds: 3,
+    groups.asks_in_its_group: 2,
+    groups.asks_beside_its_group: 2,
+    groups.takes_the_groups_scope: 9,
+    groups.says_to_be_the_group: 5,
+    groups.claims_a_group: 3,
+    groups.guesses_a_groups_ids: 6,
+    groups.writes_into_a_group: 4,
+    groups.probes_the_groups_admin: 3,
     doors.imports_as_another: 1,
     doors.probes_the_admin: 8,
     doors.is_the_admin: 2,

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import jwt
 
-from loadtests.attack.leaks import DEFAULT, PRIVATE, WORK, marker
+from loadtests.attack.leaks import DEFAULT, PRIVATE, WORK, first_of, marker
 
 ADMIN_KEY = "sk-admin-of-the-attack"
 GATEWAY_KEY = "sk-gateway-of-the-attack"  # may name anybody
@@ -45,6 +45,7 @@ class Person:
     cursor: str = ""
     token: str = ""
     texts: dict[str, str] = field(default_factory=dict)
+    group_memory: str = ""  # the id of what the group of this person knows
 
     def credentials(self) -> Headers:
         """As they come in themselves."""
@@ -67,6 +68,19 @@ class Person:
             ({}, {"text": f"My sister's secret nickname is {mark[PRIVATE]}.", "private": True}),
             ({"X-Memory-Scope": "work"}, {"text": f"Our project has the code name {mark[WORK]}."}),
         ]
+
+
+def group_of(number: int) -> str:
+    return f"group-{first_of(number)}"
+
+
+def groups(everybody: Sequence[Person]) -> list[dict[str, Any]]:
+    """Of each the first is the owner, the second a reader and the third one, too: nobody but the owner may write."""
+    found: dict[str, dict[str, str]] = {}
+    for each in everybody:
+        role = "owner" if each.number == first_of(each.number) else "reader"
+        found.setdefault(group_of(each.number), {})[each.name] = role
+    return [{"name": name, "members": members} for name, members in found.items()]
 
 
 def people(number: int) -> list[Person]:
@@ -111,6 +125,7 @@ def settings(everybody: Sequence[Person], folder: Path, upstream: int, workers: 
         "data_dir": str(folder / "data"),
         "model_list": [_model(AWAY, upstream), _model(HOME, upstream) | {"local": True}],
         "keys": keys,
+        "groups": groups(everybody),
         "admin_key": ADMIN_KEY,
         "memory": {"deadline_ms": 5000, "encryption": {"master_key": secrets.token_hex(32)}},
     }

@@ -15,9 +15,9 @@ from typing import Any
 from loadtests.attack import honest
 from loadtests.attack.attempt import QUESTION, Attempt, Game, ask, chat
 from loadtests.attack.kinds import KINDS
-from loadtests.attack.leaks import leaked, markers
+from loadtests.attack.leaks import GROUP, first_of, leaked, marker, markers
 from loadtests.attack.model import Parrot
-from loadtests.attack.people import ADMIN_KEY, Person, people, settings
+from loadtests.attack.people import ADMIN_KEY, Person, group_of, people, settings
 from loadtests.attack.watch import watched
 from loadtests.attack.wire import Answer, Connection
 from loadtests.fake import shared_listener
@@ -50,7 +50,11 @@ class Findings:
             request = attempt.data.split(b"\r\n", 1)[0][:100].decode("latin-1")
             self.surprises[f"{kind}: {answer.status} to {request}: {answer.body[:120].decode('latin-1')}"] += 1
         if attempt.honest:
-            self.hits[kind] += any(owner == attempt.owner for owner, _ in markers(answer.raw))
+            wanted = GROUP if "group" in kind else attempt.kinds
+            found = markers(answer.raw)
+            self.hits[kind] += any(
+                each in wanted and (owner == attempt.owner or each == GROUP) for owner, each in found
+            )
         self.degraded += b"x-memory-status: degraded" in answer.raw.lower()
 
     def report(self) -> dict[str, Any]:
@@ -85,6 +89,7 @@ async def _attack(requests: int, users: int, workers: int, folder: Path) -> dict
         await _make_keys(everybody, port)
         persons, extra = everybody[:users], everybody[users:]
         await asyncio.gather(*(_prepare(each, port) for each in persons))
+        knows = await _tell_groups(persons, port)
         began = time.monotonic()
         together = asyncio.Barrier(users)
         rounds = -(-requests // users)
@@ -92,6 +97,7 @@ async def _attack(requests: int, users: int, workers: int, folder: Path) -> dict
             await asyncio.gather(*(_play(each, persons, extra, rounds, port, findings, together) for each in persons))
         seconds = time.monotonic() - began
         changed = [name for each in persons if (name := await _changed(each, port))]
+        changed += [name for name, text in knows.items() if not await _is_as_told(name, text, persons, port)]
     model.close()
     await model.wait_closed()
     found = {"users": users, "seconds": round(seconds), "changed": changed, "health": health.report()}
@@ -123,6 +129,34 @@ async def _prepare(person: Person, port: int) -> None:
     page = (await connection.ask(ask("GET", "/v1/memories?limit=1", person.credentials()))).json
     person.cursor = str(page["next_cursor"])
     await connection.close()
+
+
+async def _tell_groups(persons: Sequence[Person], port: int) -> dict[str, str]:
+    """What each group's owner tells it, by its name."""
+    knows = {}
+    for owner in persons:
+        if owner.number != first_of(owner.number):
+            continue
+        name, connection = group_of(owner.number), Connection(port)
+        text = f"Our group has the code word {marker(owner.number, GROUP)}."
+        headers = [*owner.credentials(), ("X-Memory-Scope", f"@{name}")]
+        added = (await connection.ask(ask("POST", "/v1/memories", headers, {"text": text}))).json
+        await connection.close()
+        for member in persons:
+            if group_of(member.number) == name:
+                member.group_memory = str(added["id"])
+        knows[name] = text
+    return knows
+
+
+async def _is_as_told(name: str, text: str, persons: Sequence[Person], port: int) -> bool:
+    """Nobody has changed what the group knows, nor added anything."""
+    owner = next(each for each in persons if group_of(each.number) == name)
+    connection = Connection(port)
+    headers = [*owner.credentials(), ("X-Memory-Scope", f"@{name}")]
+    answer = await connection.ask(ask("GET", "/v1/memories/export", headers))
+    await connection.close()
+    return [each["text"] for each in map(json.loads, answer.body.splitlines()) if "text" in each] == [text]
 
 
 async def _play(

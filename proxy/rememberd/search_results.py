@@ -1,15 +1,15 @@
-"""The results of a search, as columns: ranking adds and compares whole columns, 800 rows at a time. Pure."""
+"""A search, and its results as columns: ranking adds and compares whole columns, 800 rows at a time. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rememberd.types import Kind, Millis
+from rememberd.types import Kind, Millis, Space, Sparse
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -18,6 +18,15 @@ Bools = NDArray[np.bool_]
 NAMED = ("slot", "speaker", "conversation", "turn_id", "topics")  # the columns of `Candidates` that are names
 
 Rows = Any  # whatever numpy accepts as an index: a mask, positions, a slice
+
+
+class Query(NamedTuple):
+    """One space to be searched, with the question's vectors as that space has them."""
+
+    space: Space
+    dense: list[float]
+    sparse: Sparse
+    limit: int
 
 
 class Candidate(NamedTuple):
@@ -76,8 +85,21 @@ class DictColumn:
         book = Dictionary()
         return cls(np.array([book.code(name) for name in names], np.int32), book)
 
+    @classmethod
+    def joined(cls, parts: Sequence[DictColumn]) -> DictColumn:
+        if all(part.book is parts[0].book for part in parts):
+            return cls(np.concatenate([part.codes for part in parts]), parts[0].book)
+        book, codes = Dictionary(), []
+        for part in parts:
+            own, names = part.alone()
+            codes.append(np.array([*map(book.code, names), -1], np.int32)[own])  # the last entry is that of -1
+        return cls(np.concatenate(codes), book)
+
     def take(self, rows: Rows) -> DictColumn:
         return DictColumn(self.codes[rows], self.book)
+
+    def without_names(self) -> DictColumn:
+        return DictColumn(np.full(len(self.codes), -1, np.int32), self.book)
 
     def named(self, name: str) -> Bools:
         """Which rows have this name."""
@@ -147,6 +169,15 @@ class Candidates:
             np.array(answer_tokens, np.int32),
             np.array(named, np.bool_),
         )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Candidates]) -> Candidates:
+        """The rows of all parts, in their order."""
+        columns: dict[str, Any] = {}
+        for name in cls.__slots__:
+            of_parts = [getattr(part, name) for part in parts]
+            columns[name] = DictColumn.joined(of_parts) if name in NAMED else np.concatenate(of_parts)
+        return cls(**columns)
 
     def take(self, rows: Rows) -> Candidates:
         """These rows, in the order of `rows`."""

@@ -26,11 +26,26 @@ COUNT_TOKENS = "/messages/count_tokens"
 DIALECT_PATHS = frozenset((CHAT, RESPONSES, MESSAGES, COUNT_TOKENS))
 
 
+Role = Literal["reader", "writer", "owner"]  # of a member: reads; adds, changes what is their own; changes everything
+GROUP_SCOPE = "@"  # begins the name of a group where a scope may stand
+_GROUP_USER = "\x1d"  # begins the user who stands for a group. It is not printable, so nobody can be called so
+
+
 class Space(NamedTuple):
-    """Whose memories: one user, one scope. A required argument of every store call."""
+    """Whose memories: one user, one scope. A required argument of every store call. A group is a user of its own,
+    with its own key and one scope, which is called as the group."""
 
     user: str
     scope: str = DEFAULT_SCOPE
+
+    @classmethod
+    def of_group(cls, name: str) -> Space:
+        return cls(_GROUP_USER + name, GROUP_SCOPE + name)
+
+    @property
+    def group(self) -> str | None:
+        """The name of the group whose space this is."""
+        return self.user[1:] if self.user.startswith(_GROUP_USER) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +76,39 @@ class Principal:
 @dataclass(frozen=True, slots=True)
 class Identity:
     """A verified user, the scope asked for, and the conversation the client says this is (or None). `groups` are the
-    names that the user's verified token lists."""
+    names that the user's verified token lists, `roles` what the user is in the groups that this request may see."""
 
     user: str
     scope: str = DEFAULT_SCOPE
     conversation: str | None = None
     groups: tuple[str, ...] = ()
+    roles: Mapping[str, Role] = field(default_factory=dict)
 
     @property
     def space(self) -> Space:
+        """Of the user's own: receipts, blocks, pauses; and memories, unless the scope is a group's."""
         return Space(self.user, self.scope)
+
+    @property
+    def group(self) -> str | None:
+        """The group whose memories are asked for, if it is one."""
+        return self.scope[1:] if self.scope.startswith(GROUP_SCOPE) else None
+
+    @property
+    def memories(self) -> Space:
+        """Where this request reads and writes memories."""
+        return Space.of_group(self.group) if self.group else self.space
+
+    @property
+    def looks_into(self) -> tuple[str, ...]:
+        """Groups whose memories are recalled beside the user's own. None in a group's scope: what is said there goes
+        to the group, and an answer may repeat what was recalled."""
+        return () if self.group else tuple(sorted(self.roles))
+
+    @property
+    def shared(self) -> tuple[Space, ...]:
+        """The spaces of all groups that this request reads."""
+        return tuple(Space.of_group(name) for name in ([self.group] if self.group else self.looks_into))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +133,7 @@ class Source:
 class Memory:
     """One memory. `valid_to` None means it holds now; `slot` names the attribute that it states ("employer",
     "diet"); `learn/rules/slots.py` says which have one value at a time. What is `private` goes to models on the
-    operator's own machines only."""
+    operator's own machines only. `group` is whose memory it is if it is no person's, `contributor` who wrote it."""
 
     id: str
     text: str
@@ -111,6 +149,8 @@ class Memory:
     source: Source = field(default_factory=Source)
     speaker: str | None = None
     private: bool = False
+    group: str | None = None
+    contributor: str | None = None
 
 
 class Sparse(NamedTuple):
@@ -144,7 +184,8 @@ class Turn:
     """One exchange on its way to memory. `id` is the same for every retry and every step of a tool loop:
     a digest of the space, the conversation and the person's messages up to the newest.
 
-    With what a model `found` in it, it is a job of its own: its `id` is another, and the turn's is `of`."""
+    With what a model `found` in it, it is a job of its own: its `id` is another, and the turn's is `of`. What goes
+    into a group's space has its `contributor`."""
 
     id: str
     space: Space
@@ -163,6 +204,12 @@ class Turn:
     found: tuple[Fact, ...] = ()
     of: str = ""
     redacted: bool = False
+    contributor: str | None = None
+
+    @property
+    def owner(self) -> Space:
+        """Whose receipt it has."""
+        return Space(self.contributor, self.space.scope) if self.contributor else self.space
 
     @property
     def said_in(self) -> str:
@@ -173,14 +220,6 @@ class Turn:
     def began(self) -> Millis:
         """The time that counts for erasure: an erasure at this time or later includes this turn."""
         return self.taken_at or self.created_at
-
-
-class SpooledTurn(NamedTuple):
-    """A turn in a spool, from `start` to `end`. None: it cannot be read."""
-
-    start: int
-    end: int
-    turn: Turn | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,48 +236,6 @@ class Fact:
     valid_from: Millis | None = None
     verdicts: Verdicts = field(default_factory=dict, hash=False)
     expires_at: Millis | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A turn leased to this writer, and how often it was tried before (0 = first time)."""
-
-    turn: Turn
-    attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    turn_id: str
-    space: Space
-    created_at: Millis
-    attempts: int
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class QueueStats:
-    """`oldest_age_ms` counts turns only, not what a model found in one."""
-
-    depth: int
-    oldest_age_ms: Millis
-    dead: int
-
-
-class Spent(NamedTuple):
-    """The tokens that extraction has cost one user today (UTC), and how long today lasts."""
-
-    tokens: int
-    day_ends_in_ms: Millis
-
-
-@dataclass(frozen=True, slots=True)
-class PendingStats:
-    """`tokens`: spent today by all users."""
-
-    waiting: int
-    dead: int
-    tokens: int
 
 
 @dataclass(frozen=True, slots=True)

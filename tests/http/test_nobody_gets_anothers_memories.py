@@ -10,7 +10,7 @@ import pytest
 
 from loadtests.attack.attempt import Attempt
 from loadtests.attack.kinds import KINDS
-from loadtests.attack.leaks import DEFAULT, OPEN, PRIVATE, WORK, leaked, marker, mixed
+from loadtests.attack.leaks import DEFAULT, GROUP, OPEN, PRIVATE, WORK, leaked, marker, mixed
 from loadtests.attack.model import Parrot
 from loadtests.attack.people import people
 from loadtests.attack.run import Findings, attack, safe, table
@@ -46,6 +46,15 @@ def test_a_prompt_of_two_people_is_seen() -> None:
     assert mixed(f"{marker(1, DEFAULT)} {marker(1, WORK)}".encode(), DEFAULT + WORK) == set()
     assert mixed(f"{marker(1, DEFAULT)} {marker(2, DEFAULT)}".encode(), DEFAULT) == {(1, DEFAULT), (2, DEFAULT)}
     assert mixed(marker(1, PRIVATE).encode(), DEFAULT + WORK) == {(1, PRIVATE)}
+
+
+def test_a_marker_of_a_group_is_its_members() -> None:
+    """In an answer and in a prompt; three people are a group."""
+    ours = marker(3, GROUP).encode()
+    assert [leaked(ours, owner, "") == set() for owner in (2, 3, 5, 6, None)] == [False, True, True, False, False]
+    for person, others in ((4, set()), (6, {(3, GROUP), (6, DEFAULT)})):
+        assert mixed(ours + marker(person, DEFAULT).encode(), DEFAULT) == others
+    assert mixed(ours + marker(6, GROUP).encode(), DEFAULT) == {(3, GROUP), (6, GROUP)}
 
 
 def test_what_goes_wrong_is_told() -> None:

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from rememberd.access.auth import Auth
 from rememberd.api.health import Health
-from rememberd.types import Claim
+from rememberd.ports.queues import Claim
 from rememberd.wiring.routes import health_routes
 from tests.support.proxy_server import PATIENCE, eventually
 from tests.support.writer_rig import Rig

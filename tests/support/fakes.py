@@ -10,7 +10,7 @@ from copy import deepcopy
 from hashlib import blake2b
 
 from rememberd.errors import EmbedderUnavailable, InputRejected, StoreUnavailable
-from rememberd.search_results import Candidate, Candidates
+from rememberd.search_results import Candidate, Candidates, Query
 from rememberd.storage.payload import spaces_behind
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
@@ -70,6 +70,9 @@ class MemoryStoreFake:
         mine = self.points.get(space, {})
         found = dict.fromkeys(best + pinned)
         return Candidates.of(_candidate(mine[each], cosines[each], terms[each]) for each in found)
+
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
+        return [await self.search(each.space, each.dense, each.sparse, now=now, limit=each.limit) for each in queries]
 
     async def page(
         self,

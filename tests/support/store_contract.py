@@ -11,6 +11,7 @@ from qdrant_edge import Bm25
 
 from rememberd.errors import InputRejected
 from rememberd.ports import MemoryStore
+from rememberd.search_results import Query
 from rememberd.types import Evidence, Memory, Point, Source, Space, Sparse
 
 DIM = 4
@@ -157,6 +158,23 @@ class StoreContract:
         assert found["near"].bm25 == 0.0
         assert found["rare"].dense == 0.0
         assert found["rare"].bm25 > 0.0
+
+    async def test_several_spaces_are_searched_at_once_as_each_alone(self, store: MemoryStore) -> None:
+        """With vectors and limits of their own; a space that holds nothing, and a question without words."""
+        bob, nobody = Space("bob"), Space("nobody")
+        await store.put(ANN, [point(f"a{number}", "likes tea") for number in range(4)])
+        await store.put(bob, [point("b", "likes coffee", NORTH, pinned=True), point("c", "likes tea", speaker="Bo")])
+        asked = [
+            Query(ANN, EAST, words("tea"), 3),
+            Query(nobody, EAST, words("tea"), 9),
+            Query(bob, NORTH, words("coffee"), 9),
+            Query(bob, EAST, Sparse([], []), 9),
+        ]
+        alone = [await store.search(each.space, each.dense, each.sparse, now=NOW, limit=each.limit) for each in asked]
+        await store.prefetch(ANN, words("tea"), now=NOW)
+        together = await store.search_all(asked, now=NOW)
+        assert [list(each) for each in together] == [list(each) for each in alone]
+        assert [len(each) for each in together[1:]] == [0, 2, 2]
 
     async def test_candidates_carry_what_ranking_reads(self, store: MemoryStore) -> None:
         """All light fields arrive, also when the point is searched a second time."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rememberd.access.groups import NO_GROUPS, Groups
 from rememberd.errors import RequestError
-from rememberd.types import DEFAULT_SCOPE, SCOPE, Identity, Principal
+from rememberd.types import DEFAULT_SCOPE, GROUP_SCOPE, SCOPE, Identity, Principal
 
 _JWT = "x-openwebui-user-jwt"
 _USER_HEADERS = ("x-memory-user", "x-openwebui-user-id")
@@ -22,15 +23,20 @@ _CLOCK_SKEW_SECONDS = 30
 _LONGEST = 256
 
 
-def identify(principal: Principal, headers: Mapping[str, str], body: Mapping[str, Any]) -> Identity | None:
+def identify(
+    principal: Principal, headers: Mapping[str, str], body: Mapping[str, Any], groups: Groups = NO_GROUPS
+) -> Identity | None:
     """The verified user, or None: then there is no memory. Header names are lower case.
 
-    Raises `RequestError` 400 for a scope that is not a plain name, 403 for one that this key may not name."""
+    Raises `RequestError` 400 for a scope that is not a plain name, 403 for one that this key may not name and for a
+    group that the user is no member of."""
     scope = _scope(principal, headers.get("x-memory-scope"))
     claims = _claims(principal, headers.get(_JWT))
     user = _user(principal, headers, body, claims)
-    groups = text_list(claims.get(principal.groups_claim)) if principal.groups_claim else principal.groups
-    return Identity(user, scope, conversation(headers, body), groups) if user else None
+    claimed = text_list(claims.get(principal.groups_claim)) if principal.groups_claim else principal.groups
+    if not user:
+        return None
+    return groups.resolved(Identity(user, scope, conversation(headers, body), claimed), principal.scopes)
 
 
 def text_list(claim: object) -> tuple[str, ...]:
@@ -53,8 +59,8 @@ def conversation(headers: Mapping[str, str], body: Mapping[str, Any]) -> str | N
 
 def _scope(principal: Principal, named: str | None) -> str:
     scope = named or (principal.scopes[0] if principal.scopes else DEFAULT_SCOPE)
-    if not SCOPE.fullmatch(scope):
-        message = "X-Memory-Scope must be 1 to 64 letters, digits, dots, dashes or underscores"
+    if not SCOPE.fullmatch(scope.removeprefix(GROUP_SCOPE)):
+        message = "X-Memory-Scope must be 1 to 64 letters, digits, dots, dashes or underscores; @ before a group"
         raise RequestError(400, "invalid_scope", message, param="X-Memory-Scope")
     if principal.scopes is not None and scope not in principal.scopes:
         message = f"this key may not use the scope {scope!r}, only {', '.join(principal.scopes)}"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from rememberd.types import SCOPE, Millis, Principal
+from rememberd.types import GROUP_SCOPE, SCOPE, Millis, Principal
 
 _HASH = "sha256:"
 
@@ -92,7 +92,7 @@ def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
 def _scopes(given: Mapping[str, Any]) -> tuple[str, ...] | None:
     scopes = _texts(given, "scopes")
     for scope in scopes or ():
-        if not SCOPE.fullmatch(scope):
+        if not SCOPE.fullmatch(scope.removeprefix(GROUP_SCOPE)):
             raise ValueError(f"`scopes`: {scope!r} is not 1 to 64 letters, digits, dots, dashes or underscores")
     return scopes
 

@@ -94,10 +94,12 @@ class Admin:
         self._enter(request)
         spaces = await self.store.users(request.query_params.get("after", ""), _USERS + 1)
         by_user = [(user, list(each)) for user, each in groupby(spaces, key=lambda space: space.user)]
-        shown = [await self._user(user, each) for user, each in by_user[:_USERS]]
+        shown = [await self._user(user, each) for user, each in by_user[:_USERS] if each[0].group is None]
         note(request.scope, count=len(shown))
         more = len(by_user) > _USERS
-        return json_response({"object": "list", "data": shown, "next_after": shown[-1]["id"] if more else None})
+        return json_response(
+            {"object": "list", "data": shown, "next_after": by_user[_USERS - 1][0] if more else None}
+        )
 
     async def _user(self, user: str, spaces: list[Space]) -> dict[str, Any]:
         now = _now()

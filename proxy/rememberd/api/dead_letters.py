@@ -15,7 +15,8 @@ from rememberd.api.serializers import rfc3339
 from rememberd.http.request import note
 from rememberd.http.responses import json_response
 from rememberd.ports import ExtractionQueue, Spool, TurnQueue
-from rememberd.types import DeadLetter, Turn
+from rememberd.ports.queues import DeadLetter
+from rememberd.types import Turn
 
 log = logging.getLogger("rememberd.dead_letters")
 

@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
 from starlette.requests import Request
 
 from rememberd.access.auth import Auth
+from rememberd.access.groups import NO_GROUPS, Groups, may_change, may_write
 from rememberd.access.identity import identify
 from rememberd.api.mcp.internal_client import ASKING
 from rememberd.errors import RequestError
 from rememberd.http.request import header_values, note
-from rememberd.types import Space
+from rememberd.ports import MemoryStore
+from rememberd.types import Identity, Memory, Space
 from rememberd.upstream.catalog import Catalog
 
 
 class CallerResolver:
-    def __init__(self, auth: Auth, catalog: Catalog | None = None) -> None:
-        self.auth, self.catalog = auth, catalog
+    def __init__(self, auth: Auth, groups: Groups = NO_GROUPS, catalog: Catalog | None = None) -> None:
+        self.auth, self.groups, self.catalog = auth, groups, catalog
 
     def space(self, request: Request, *, whole_user: bool = False) -> Space:
-        """Raises `RequestError` 401 for a bad key, 403 when the key may speak for several users and none is named, or
+        """The space of the caller's own, in which no group has memories. Raises as `identity` does."""
+        return self.identity(request, whole_user=whole_user).space
+
+    def memories(self, request: Request, *, reads: bool = False) -> Space:
+        """Where the caller's memories are: the group's if the scope is one. Raises as `identity` does, and 403 for a
+        reader unless the call only `reads`."""
+        identity = self.identity(request)
+        if not reads:
+            _refuse_reader(identity)
+        return identity.memories
+
+    def refuse_others(self, request: Request, memories: Iterable[Memory]) -> None:
+        """Raises `RequestError` 403 if one of these memories is not the caller's to change."""
+        identity = self.identity(request, counts=False)
+        if not all(may_change(identity, memory) for memory in memories):
+            message = f"only an owner of {identity.scope} may change what others have contributed"
+            raise RequestError(403, "not_yours", message)
+
+    def identity(self, request: Request, *, whole_user: bool = False, counts: bool = True) -> Identity:
+        """`counts`: as one of the requests that the key may make a minute.
+
+        Raises `RequestError` 401 for a bad key, 403 when the key may speak for several users and none is named, or
         when it is about the `whole_user` and the key is for some scopes only."""
         headers = header_values(request.scope)
-        principal = self.auth.principal(
-            headers, request.scope, counts=ASKING not in request.scope
-        )  # a tool's call was counted
+        counts = counts and ASKING not in request.scope  # a tool's call was counted
+        principal = self.auth.principal(headers, request.scope, counts=counts)
         note(request.scope, who=principal.name)
-        identity = identify(principal, headers, {})
+        identity = identify(principal, headers, {}, self.groups)
         if whole_user and principal.scopes is not None:
             message = f"this key is for the scope {', '.join(principal.scopes)}; this needs one for all of the user"
             raise RequestError(403, "scope_not_allowed", message)
@@ -34,15 +59,17 @@ class CallerResolver:
                 403, "no_identity", "this key speaks for several users: name one, as X-Memory-User or a signed token"
             )
         note(request.scope, whose=identity.user, scope=identity.scope)
-        return identity.space
+        return identity
 
-    def space_of(self, request: Request, scope: str) -> Space:
-        """The caller's space of this name. Raises as `space` does, and `RequestError` 400 or 403 for the scope."""
+    def of_scope(self, request: Request, scope: str) -> Identity:
+        """The caller in the scope of this name, to write there. Raises as `memories` does, and `RequestError` 400 or
+        403 for the scope."""
         principal = self.auth.principal(header_values(request.scope), request.scope, counts=False)
-        identity = identify(principal, header_values(request.scope) | {"x-memory-scope": scope}, {})
+        identity = identify(principal, header_values(request.scope) | {"x-memory-scope": scope}, {}, self.groups)
         if not scope or identity is None:
             raise RequestError(400, "invalid_scope", "`scope` must name one of your scopes", param="scope")
-        return identity.space
+        _refuse_reader(identity)
+        return identity
 
     def is_local(self, request: Request, model: str) -> bool:
         """Does what is sent to this model stay with the operator? As a chat decides it. Raises `RequestError` 404 for
@@ -53,3 +80,22 @@ class CallerResolver:
     def bound_to_scopes(self, request: Request) -> bool:
         """Is this key for some of its user's scopes only? Raises `RequestError` 401 for a bad key."""
         return self.auth.principal(header_values(request.scope), request.scope, counts=False).scopes is not None
+
+
+def contributed(identity: Identity, memory: Memory) -> Memory:
+    """The memory as it is kept where the caller writes."""
+    return replace(memory, group=identity.group, contributor=identity.user if identity.group else None)
+
+
+def _refuse_reader(identity: Identity) -> None:
+    if not may_write(identity):
+        message = f"you may read {identity.scope} and not write there: ask an owner of the group"
+        raise RequestError(403, "readers_only_read", message, param="X-Memory-Scope")
+
+
+async def read_anywhere(store: MemoryStore, identity: Identity, ids: Sequence[str]) -> list[Memory]:
+    """Of the caller and of the groups that they may read, in the order of `ids`."""
+    spaces = [identity.memories, *map(Space.of_group, identity.looks_into)]
+    found = [each for space in spaces for each in await store.get(space, ids)] if ids else []
+    memories = {each.id: each for each in reversed(found)}
+    return [memories[each] for each in ids if each in memories]

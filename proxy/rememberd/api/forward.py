@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from rememberd.access.auth import Auth
+from rememberd.access.groups import Groups
 from rememberd.access.idempotency import owned
 from rememberd.access.identity import identify
 from rememberd.access.object_owners import ObjectOwners
@@ -39,13 +40,14 @@ class Forward:
         self,
         *,
         auth: Auth,
+        groups: Groups,
         catalog: Catalog,
         upstream: Failover,
         owners: ObjectOwners,
         meter: UsageMeter,
         max_body_bytes: int,
     ) -> None:
-        self.auth, self.catalog, self.upstream, self.owners = auth, catalog, upstream, owners
+        self.auth, self.groups, self.catalog, self.upstream, self.owners = auth, groups, catalog, upstream, owners
         self.meter, self.max_body_bytes = meter, max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +55,7 @@ class Forward:
         principal = self.auth.principal(request.headers, request.scope)
         path = upstream_path(scope["raw_path"].decode("latin-1"))
         raw = await read_body(request.receive, request.headers, self.max_body_bytes)
-        identity = identify(principal, request.headers, {})  # the body is not asked: it may be a file
+        identity = identify(principal, request.headers, {}, self.groups)  # the body is not asked: it may be a file
         raw = raw if request.method == "POST" else b""
         deployments, body = await self._target(request, principal, identity, path, raw)
         id = request_id(request.headers)

@@ -49,7 +49,7 @@ async def _of_memory(writes: MemoryWrites, space: Space, memory: Memory, now: Mi
 
 
 async def _of_turn(receipts: ReceiptStore, turn: Turn, said: str) -> dict[str, Any]:
-    before = await receipts.get(turn.space, turn.receipt)
+    before = await receipts.get(turn.owner, turn.receipt)
     if before is not None and before.write in DONE:
         return {"outcome": "merge"}
     command = memory_command(said)

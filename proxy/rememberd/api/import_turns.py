@@ -38,7 +38,7 @@ async def enqueue_import(
         if command is not None and command.kind != "remember":
             taken.skipped.append(turn.receipt)
             continue
-        before = await receipts.get(turn.space, turn.receipt)
+        before = await receipts.get(turn.owner, turn.receipt)
         if before is not None and before.write in DONE:
             taken.known.append(turn.receipt)
             continue
@@ -55,7 +55,7 @@ async def enqueue_import(
 def _receipt(turn: Turn) -> Receipt:
     return Receipt(
         id=turn.receipt,
-        space=turn.space,
+        space=turn.owner,
         created_at=turn.began,
         status="off",
         model=turn.source.model or "import",

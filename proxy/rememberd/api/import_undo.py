@@ -46,20 +46,27 @@ async def record(receipts: ReceiptStore, space: Space, import_id: str, added: Se
 
 
 async def undo(
-    store: MemoryStore, embedder: Embedder, receipts: ReceiptStore, space: Space, import_id: str, now: Millis
+    store: MemoryStore,
+    embedder: Embedder,
+    receipts: ReceiptStore,
+    space: Space,
+    owner: Space,
+    import_id: str,
+    now: Millis,
 ) -> Undone | None:
-    """None if there is no such import. The tombstones keep out nothing, so that the import can be made again."""
-    noted = [each async for each in _noted(receipts, space, import_id)]
+    """`owner` has the receipts of the import, `space` what it added. None if there is no such import. The tombstones
+    keep out nothing, so that the import can be made again."""
+    noted = [each async for each in _noted(receipts, owner, import_id)]
     if not noted:
         return None
     ids, pending = list[str](), 0
     for each in (name for receipt in noted for name in receipt.written):
         if not each.startswith(_PREFIX):
             ids.append(each)
-        elif turn := await receipts.get(space, each):
+        elif turn := await receipts.get(owner, each):
             pending += turn.write == "pending" and not turn.written
             ids += turn.written
-            await receipts.written(space, each, (), "pending")  # so that the same exchange can be imported again
+            await receipts.written(owner, each, (), "pending")  # so that the same exchange can be imported again
     gone = await store.get(space, ids)
     await store.delete(space, [each.id for each in gone], at=0)
     reopened = await _reopened(store, space, gone, now)

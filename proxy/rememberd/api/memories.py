@@ -12,7 +12,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rememberd.api.dependencies import CallerResolver
+from rememberd.access.groups import NO_GROUPS, Groups
+from rememberd.api.dependencies import CallerResolver, contributed
 from rememberd.api.mcp.visible import Visible, visibility, visible_page
 from rememberd.api.memory_filters import FILTERS, memory_filter, wants_past
 from rememberd.api.memory_writes import MemoryWrites
@@ -30,7 +31,7 @@ from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
 from rememberd.http.responses import json_response
 from rememberd.memory.embedding.indexing import to_point
-from rememberd.memory.erasure import erase
+from rememberd.memory.erasure import erase, erase_contributions
 from rememberd.memory.history import earlier_text
 from rememberd.memory.learn.forget import forget, related
 from rememberd.memory.learn.rules.extract import slot_of
@@ -60,15 +61,16 @@ class Memories:
         tool_files: ToolFileStore,
         max_body_bytes: int,
         redact_too: tuple[str, ...] = (),
+        groups: Groups = NO_GROUPS,
     ) -> None:
         self.caller, self.writes, self.recall = caller, writes, recall
         self.store, self.embedder, self.block_cache = writes.store, writes.embedder, writes.block_cache
         self.extraction_queue, self.receipts, self.spool, self.usage = extraction_queue, receipts, spool, usage
-        self.tool_files = tool_files
+        self.tool_files, self.groups = tool_files, groups
         self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
 
     async def page(self, request: Request) -> Response:
-        space, asked = self.caller.space(request), request.query_params
+        space, asked = self.caller.memories(request, reads=True), request.query_params
         limit = limit_from(asked.get("limit"), _PAGE)
         kind = asked.get("kind")
         if kind is not None and kind not in _KINDS:
@@ -99,10 +101,11 @@ class Memories:
         return json_response({"object": "list", "data": [memory_json(m) for m in found], "next_cursor": cursor})
 
     async def add(self, request: Request) -> Response:
-        space = self.caller.space(request)
+        space, identity = self.caller.memories(request), self.caller.identity(request, counts=False)
         fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         _refuse_unknown(fields, _ADD_FIELDS)
-        memory = await asyncio.to_thread(_stated, fields, space, self.redact_too)
+        stated = await asyncio.to_thread(_stated, fields, space, self.redact_too)
+        memory = contributed(identity, stated)
         outcome = await self.writes.merge(space, [memory], memory.created_at)
         await self.block_cache.bump(space)
         kept = await self.store.get(space, [*outcome.added, *outcome.touched])
@@ -114,7 +117,7 @@ class Memories:
         return json_response(memory_json(told))
 
     async def search(self, request: Request) -> Response:
-        space = self.caller.space(request)
+        space = self.caller.memories(request, reads=True)
         fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         query = await asyncio.to_thread(text_from, fields["query"]) if fields.get("query") else ""
         if not query:
@@ -130,14 +133,15 @@ class Memories:
         return json_response({"object": "list", "data": data})
 
     async def read(self, request: Request) -> Response:
-        return json_response(memory_json(await self._one(request, self.caller.space(request))))
+        return json_response(memory_json(await self._one(request, self.caller.memories(request, reads=True))))
 
     async def edit(self, request: Request) -> Response:
-        space = self.caller.space(request)
+        space = self.caller.memories(request)
         fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         _refuse_unknown(fields, _EDIT_FIELDS)
         now = _now()  # before the reading, so that a deletion from here on is the later of the two
         old = await self._one(request, space)
+        self.caller.refuse_others(request, [old])
         text = await asyncio.to_thread(text_from, fields["text"], self.redact_too) if "text" in fields else old.text
         if visible := visibility(request):
             _refuse_to_models(visible, old, text)
@@ -188,9 +192,10 @@ class Memories:
         return kept[0]
 
     async def delete(self, request: Request) -> Response:
-        space, memory_id = self.caller.space(request), request.path_params["id"]
+        space, memory_id = self.caller.memories(request), request.path_params["id"]
         if (visible := visibility(request)) and not visible(await self._one(request, space)):
             raise _unknown(memory_id)
+        self.caller.refuse_others(request, await self.store.get(space, [memory_id]))
         gone = await forget(self.store, self.embedder, space, memory_id, _now)
         if not gone:
             raise _unknown(memory_id)
@@ -204,9 +209,11 @@ class Memories:
         return json_response({"object": "user.erased", "deleted": erased})
 
     async def erase_user(self, user: str) -> int:
-        return await erase(
+        at = _now()
+        await self.groups.forget(user)
+        erased = await erase(
             user,
-            _now(),
+            at,
             self.writes.queue,
             self.extraction_queue,
             self.store,
@@ -215,6 +222,9 @@ class Memories:
             self.spool,
             self.usage,
             self.tool_files,
+        )
+        return erased + await erase_contributions(
+            user, at, self.store, self.embedder, self.block_cache, self.groups.keeping
         )
 
     async def _one(self, request: Request, space: Space) -> Memory:

@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rememberd.api.dependencies import CallerResolver
+from rememberd.api.dependencies import CallerResolver, contributed
 from rememberd.api.memory_writes import MemoryWrites
 from rememberd.api.serializers import memory_from, memory_json, text_from
 from rememberd.dialects import body as json_body
@@ -43,8 +43,8 @@ class MemoryBatches:
 
     async def delete(self, request: Request) -> Response:
         """With `dry_run` the answer says what would go. Whoever keeps the answer can have all of it back."""
-        space, fields = self.caller.space(request), await self._fields(request)
-        memories = await self._going(space, fields)
+        space, fields = self.caller.memories(request), await self._fields(request)
+        memories = await self._going(request, space, fields)
         if fields.get("dry_run") is not True:
             ids = [each.id for each in memories]
             await self.writes.store.delete(space, ids, at=self.clock())
@@ -56,26 +56,29 @@ class MemoryBatches:
 
     async def restore(self, request: Request) -> Response:
         """Only memories that were deleted here, as the deletion answered them, under their own ids."""
-        space, fields, now = self.caller.space(request), await self._fields(request), self.clock()
+        space, fields, now = self.caller.memories(request), await self._fields(request), self.clock()
+        identity = self.caller.identity(request, counts=False)
         given = fields.get("memories")
         if not isinstance(given, list) or not given or not all(isinstance(each, dict) for each in given):
             raise _bad("memories", "must be the memories that a deletion answered")
         deleted = await self.writes.store.deleted_at(space, [str(each.get("id")) for each in given])
         ours = [each for each in given if str(each.get("id")) in deleted]
-        memories = await asyncio.to_thread(lambda: [self._restored(each, space, now) for each in ours])
+        restored = await asyncio.to_thread(lambda: [self._restored(each, space, now) for each in ours])
+        memories = [contributed(identity, each) for each in restored]
         await self._put(space, memories, now)
         note(request.scope, count=len(memories))
         return json_response({"object": "memories.restored", "restored": len(memories)})
 
     async def move(self, request: Request) -> Response:
         """The exchanges that say the same move along: else the memory would still be found where it was."""
-        space, fields, now = self.caller.space(request), await self._fields(request), self.clock()
-        target = self.caller.space_of(request, str(fields.get("scope") or ""))
+        space, fields, now = self.caller.memories(request), await self._fields(request), self.clock()
+        mover = self.caller.of_scope(request, str(fields.get("scope") or ""))
+        target = mover.memories
         if target == space:
             raise _bad("scope", "must be another scope than the one in which the memories are")
-        memories = await self._going(space, fields)
+        memories = await self._going(request, space, fields)
         new_ids = _ids_in(target, memories)
-        moved = {each.id: replace(each, id=new_ids[each.id], updated_at=now) for each in memories}
+        moved = {each.id: replace(contributed(mover, each), id=new_ids[each.id], updated_at=now) for each in memories}
         await self._put(target, list(moved.values()), now)
         await self.writes.store.delete(space, list(moved), at=self.clock())
         await self.writes.block_cache.erase(space.user)
@@ -83,7 +86,7 @@ class MemoryBatches:
         ids = {old: new.id for old, new in moved.items()}
         return json_response({"object": "memories.moved", "scope": target.scope, "ids": ids})
 
-    async def _going(self, space: Space, fields: dict[str, Any]) -> list[Memory]:
+    async def _going(self, request: Request, space: Space, fields: dict[str, Any]) -> list[Memory]:
         ids = fields.get("ids")
         if not isinstance(ids, list) or not 0 < len(ids) <= _MOST or not all(isinstance(each, str) for each in ids):
             raise _bad("ids", f"must be a list of 1 to {_MOST} ids of memories")
@@ -92,6 +95,7 @@ class MemoryBatches:
             if each not in found:
                 memories = await going(self.writes.store, self.writes.embedder, space, each, self.clock())
                 found |= {memory.id: memory for memory in memories}
+        self.caller.refuse_others(request, [found[each] for each in ids if each in found])
         return list(found.values())
 
     def _restored(self, given: dict[str, Any], space: Space, now: Millis) -> Memory:
@@ -110,7 +114,8 @@ class MemoryBatches:
     async def _put(self, space: Space, memories: list[Memory], now: Millis) -> None:
         if memories:
             await self.writes.store.put(space, [await to_point(each, self.writes.embedder) for each in memories])
-            await self.writes.undo_if_erased(space, [each.id for each in memories], now)
+            for user in {each.contributor for each in memories}:
+                await self.writes.undo_if_erased(space, [each.id for each in memories], now, user)
         await self.writes.block_cache.bump(space)
 
     async def _fields(self, request: Request) -> dict[str, Any]:

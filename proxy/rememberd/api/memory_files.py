@@ -8,6 +8,7 @@ import re
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from rememberd import __version__
-from rememberd.api.dependencies import CallerResolver
+from rememberd.api.dependencies import CallerResolver, contributed
 from rememberd.api.import_preview import foresee_batch
 from rememberd.api.import_turns import enqueue_import
 from rememberd.api.import_undo import record, undo
@@ -56,7 +57,7 @@ class MemoryFiles:
     async def read(self, request: Request) -> Response:
         """Another tool's file as lines that `import_` takes; the last one is `{"read": {"format", "unreadable",
         "error"}}`. Writes nothing."""
-        self.caller.space(request)
+        self.caller.identity(request)
         wanted = request.query_params.get("format", "auto")
         if wanted not in FORMATS:
             raise _bad_format(FORMATS)
@@ -68,7 +69,8 @@ class MemoryFiles:
     async def import_(self, request: Request) -> Response:
         """A line is a memory; or, with `user`, a turn of a conversation, from which the writer learns as usual. With
         `dry_run` nothing is written and the answer says what would be; with `import_id` it can be undone."""
-        space, now = self.caller.space(request), _now()
+        space, now = self.caller.memories(request), _now()
+        identity = self.caller.identity(request, counts=False)
         raw = await read_body(request.receive, request.headers, self.max_body_bytes)
         errors: list[dict[str, Any]] = []
         turns: list[Turn] = []
@@ -78,15 +80,16 @@ class MemoryFiles:
         entries, dry_run, import_id = numbered_lines(raw), _flag(request, "dry_run"), _import_id(request)
         while batch := await asyncio.to_thread(read_lines, entries, space, now, self.redact_too):
             errors += batch.errors
-            turns += batch.turns
+            turns += [replace(each, contributor=identity.user if identity.group else None) for each in batch.turns]
             known = await self._known(space, [id for id, _ in batch.memories])
             if dry_run:
                 foreseen += await foresee_batch(self.writes, self.receipts, space, batch, known, now)
                 continue
-            outcome = await self.writes.merge(space, [each for id, each in batch.memories if id not in known], now)
+            new = [contributed(identity, each) for id, each in batch.memories if id not in known]
+            outcome = await self.writes.merge(space, new, now)
             added += outcome.added
             merged += len(batch.memories) - len(outcome.added)
-            files += await self._import_files(space, batch, now, errors)
+            files += await self._import_files(identity.space, batch, now, errors)
         if errors and not len(added) + merged + len(turns) + len(foreseen) + files:
             raise RequestError(400, "invalid_import", f"line {errors[0]['line']}: {errors[0]['message']}")
         if dry_run:
@@ -95,15 +98,16 @@ class MemoryFiles:
         await self.writes.block_cache.bump(space)
         taken = await enqueue_import(turns, self.writes.queue, self.receipts, self.redact_too)
         if import_id is not None:
-            await record(self.receipts, space, import_id, [*added, *taken.queued], now)
+            await record(self.receipts, identity.space, import_id, [*added, *taken.queued], now)
         return json_response(
             {"object": "memories.imported", "added": len(added), "merged": merged, "turns": taken, "errors": errors}
         )
 
     async def undo(self, request: Request) -> Response:
         """Everything that the import added goes, and what it had replaced holds again."""
-        space, import_id = self.caller.space(request), request.path_params["id"]
-        undone = await undo(self.writes.store, self.writes.embedder, self.receipts, space, import_id, _now())
+        space, import_id = self.caller.memories(request), request.path_params["id"]
+        owner = self.caller.identity(request, counts=False).space
+        undone = await undo(self.writes.store, self.writes.embedder, self.receipts, space, owner, import_id, _now())
         if undone is None:
             raise RequestError(
                 404, "import_not_found", f"you have no import {import_id[:64]!r}, or it is too long ago"
@@ -113,13 +117,13 @@ class MemoryFiles:
         return json_response({"object": "import.undone", "id": import_id, **undone._asdict()})
 
     async def export(self, request: Request) -> Response:
-        space, form = self.caller.space(request), request.query_params.get("format", "ndjson")
+        space, form = self.caller.memories(request, reads=True), request.query_params.get("format", "ndjson")
         if form not in _EXPORTS:
             raise _bad_format(_EXPORTS)
         pages = self._pages(space)
         first = await anext(pages)  # a store that is away is told by the status
         if form == "ndjson":
-            files = await read(self.tool_files, space)
+            files = await read(self.tool_files, self.caller.identity(request, counts=False).space)
             return StreamingResponse(_ndjson(request, first, pages, files), media_type="application/x-ndjson")
         memories = [memory_json(each) for each in first]
         async for page in pages:

@@ -34,15 +34,15 @@ class MemoryReview:
 
     async def groups(self, request: Request) -> Response:
         """How many facts there are by topic, person, app and model."""
-        memories = await self._all(self.caller.space(request), "fact", past=False)
+        memories = await self._all(self.caller.memories(request, reads=True), "fact", past=False)
         return json_response({"object": "memory.learn.rules.groups", **await asyncio.to_thread(_counts, memories)})
 
     async def review(self, request: Request) -> Response:
         """What is new since the time `since`, contradictions in pairs, what is in quarantine, expired or unused."""
-        space, now = self.caller.space(request), _now()
+        identity, now = self.caller.identity(request), _now()
         since = time_from(request.query_params, "since")
-        memories = await self._all(space, "fact", past=True)
-        answers = await self.receipts.recent(space, _RECEIPTS)
+        memories = await self._all(identity.memories, "fact", past=True)
+        answers = await self.receipts.recent(identity.space, _RECEIPTS)
         used = frozenset(each for receipt in answers for each in receipt.recalled)
         usage = Usage(min(each.created_at for each in answers), used) if answers else None
         findings = await asyncio.to_thread(to_review, memories, now, usage)
@@ -50,13 +50,16 @@ class MemoryReview:
 
     async def why(self, request: Request) -> Response:
         """The exchange that a memory stands on, and the newest answers that it went into."""
-        space, memory_id = self.caller.space(request), request.path_params["id"]
+        identity, memory_id = self.caller.identity(request), request.path_params["id"]
+        space = identity.memories
         found = await self.store.get(space, [memory_id])
         if not found:
             raise RequestError(404, "memory_not_found", f"you have no memory {memory_id[:64]!r}")
         turn = found[0].evidence.turn_id if found[0].evidence else None
         exchange = await self.store.get(space, [episode_id(space, turn)]) if turn else []
-        answers = [each for each in await self.receipts.recent(space, _RECEIPTS) if memory_id in each.recalled]
+        answers = [
+            each for each in await self.receipts.recent(identity.space, _RECEIPTS) if memory_id in each.recalled
+        ]
         return json_response(
             {
                 "object": "memory.why",

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rememberd.api.dependencies import CallerResolver
+from rememberd.api.dependencies import CallerResolver, read_anywhere
 from rememberd.api.mcp.visible import Visible, visibility
 from rememberd.api.serializers import flag_from, limit_from, memory_json, parts_json, rfc3339
 from rememberd.dialects import body as json_body
@@ -23,7 +23,7 @@ from rememberd.memory.history import history
 from rememberd.memory.recall.block import line_cost
 from rememberd.memory.recall.recall import Recall
 from rememberd.ports import MemoryStore, PauseStore, ReceiptStore
-from rememberd.types import EVERY_SCOPE, Memory, Millis, Receipt, Space
+from rememberd.types import EVERY_SCOPE, Identity, Memory, Millis, Receipt, Space
 
 _NEAR = 20  # as many as are looked at for those that came near
 _LEFT_OUT = 5
@@ -49,24 +49,34 @@ class MemoryStats:
     async def preview(self, request: Request) -> Response:
         """What a chat with this message would recall now, and what came near but was left out. With `model`, what a
         remote model would not get is left out and listed as `withheld`. Stores nothing."""
-        space, now = self.caller.space(request), _now()
+        identity, now = self.caller.identity(request), _now()
+        space = identity.memories
         fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         text = fields.get("text")
         if not isinstance(text, str) or not text.strip():
             raise RequestError(400, "missing_text", "`text` must be the message to recall for", param="text")
         local, offset = self._is_local(request, fields), offset_from(request.headers, self.time_zone, now)
-        recall = partial(self.recall.recall, space, text, now=now, turn_id=None, conversation=None, offset=offset)
+        recall = partial(
+            self.recall.recall,
+            space,
+            text,
+            now=now,
+            turn_id=None,
+            conversation=None,
+            offset=offset,
+            groups=identity.looks_into,
+        )
         recalled = whole = await recall()
         if not local:
             recalled = await recall(private=False)
         near = await self.recall.search(space, text, now=now, limit=limit_from(fields.get("limit"), _NEAR))
         scores = {memory.id: score for memory, score in near}
-        withheld = await self.store.get(space, [each for each in whole.ids if each not in recalled.ids])
+        withheld = await read_anywhere(self.store, identity, [each for each in whole.ids if each not in recalled.ids])
         kept = [each for each in withheld if self.recall.privacy.keeps(space, each)]
         apart = {*recalled.ids, *(each.id for each in kept)}
         outside = [memory for memory, _ in near if memory.id not in apart]
         reasons = dict(zip((*whole.ids, *recalled.ids), (*whole.reasons, *recalled.reasons), strict=False))
-        inside = await self.store.get(space, recalled.ids)
+        inside = await read_anywhere(self.store, identity, recalled.ids)
         return json_response(
             {
                 "object": "memory.preview",
@@ -87,7 +97,7 @@ class MemoryStats:
         return not isinstance(model, str) or self.caller.is_local(request, model)
 
     async def history(self, request: Request) -> Response:
-        space, memory_id = self.caller.space(request), request.path_params["id"]
+        space, memory_id = self.caller.memories(request, reads=True), request.path_params["id"]
         found = await self.store.get(space, [memory_id])
         if not found:
             raise RequestError(404, "memory_not_found", f"you have no memory {memory_id[:64]!r}")
@@ -96,7 +106,8 @@ class MemoryStats:
 
     async def stats(self, request: Request) -> Response:
         """A model by MCP gets no more than the counts, of the memories that exist for it."""
-        space, now = self.caller.space(request), _now()
+        identity, now = self.caller.identity(request), _now()
+        space = identity.memories
         if visible := visibility(request):
             return json_response(await self._visible_stats(space, visible, now))
         facts = await self.store.count(space, now=now, kind="fact")
@@ -108,8 +119,8 @@ class MemoryStats:
                 "facts": facts,
                 "episodes": episodes,
                 "past": everything - facts - episodes,
-                "paused": await self.pauses.paused(space),
-                "answers": _usage(await self.receipts.recent(space, _RECEIPTS)),
+                "paused": await self.pauses.paused(identity.space),
+                "answers": _usage(await self.receipts.recent(identity.space, _RECEIPTS)),
             }
         )
 
@@ -122,16 +133,18 @@ class MemoryStats:
                 return {"object": "memory.stats", **{name: counts[name] for name in ("facts", "episodes", "past")}}
 
     async def settings(self, request: Request) -> Response:
-        return json_response(_settings(await self.pauses.paused(self.caller.space(request))))
+        identity = self.caller.identity(request)
+        return json_response(_settings(identity, await self.pauses.paused(identity.space)))
 
     async def set(self, request: Request) -> Response:
-        space, own_scope_only = self.caller.space(request), self.caller.bound_to_scopes(request)
+        identity, own_scope_only = self.caller.identity(request), self.caller.bound_to_scopes(request)
+        space = identity.space
         fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         if set(fields) != {"paused"}:
             raise RequestError(400, "invalid_settings", 'send {"paused": true} or {"paused": false}', param="paused")
         meant = space if own_scope_only else Space(space.user, EVERY_SCOPE)
         await (self.pauses.pause(meant) if flag_from(fields, "paused") else self.pauses.resume(meant))
-        return json_response(_settings(await self.pauses.paused(space)))
+        return json_response(_settings(identity, await self.pauses.paused(space)))
 
 
 def _counted_as(memory: Memory, now: Millis) -> str:
@@ -157,8 +170,9 @@ def _usage(receipts: list[Receipt]) -> dict[str, Any]:
     }
 
 
-def _settings(paused: bool) -> dict[str, Any]:
-    return {"object": "memory.settings", "paused": paused}
+def _settings(identity: Identity, paused: bool) -> dict[str, Any]:
+    groups = [{"name": name, "role": role} for name, role in sorted(identity.roles.items())]
+    return {"object": "memory.settings", "paused": paused, "groups": groups}
 
 
 def _now() -> Millis:

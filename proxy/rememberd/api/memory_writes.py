@@ -17,13 +17,18 @@ class MemoryWrites:
     async def merge(self, space: Space, memories: Sequence[Memory], began: Millis) -> Outcome:
         """Raises `RequestError` 409 if the user was erased since `began`."""
         outcome = await merge(self.store, self.embedder, space, memories, began)
-        await self.undo_if_erased(space, [*outcome.added, *outcome.touched, *outcome.closed], began)
+        ids, contributors = (
+            [*outcome.added, *outcome.touched, *outcome.closed],
+            {each.contributor for each in memories},
+        )
+        for user in contributors - {None} or {space.user}:
+            await self.undo_if_erased(space, ids, began, user)
         return outcome
 
-    async def undo_if_erased(self, space: Space, ids: Sequence[str], began: Millis) -> None:
+    async def undo_if_erased(self, space: Space, ids: Sequence[str], began: Millis, user: str | None = None) -> None:
         """After each write, as the writer does. Raises `RequestError` 409, so that a long import ends with it. The
         tombstones are so old that they keep out nothing that is imported anew."""
-        if await self.queue.erased(space.user, began):
+        if await self.queue.erased(space.user, began) or (user and await self.queue.erased(user, began)):
             await self.store.delete(space, ids, at=0)
             raise RequestError(
                 409, "user_erased", "everything was erased meanwhile, this too; send it again to keep it"

@@ -52,6 +52,8 @@ _SCHEMAS: Schema = {
             "quarantined": _FLAG,
             "expires_at": _TIME,
             "slot": _OR_NULL,
+            "group": _OR_NULL,
+            "contributor": _OR_NULL,
             "evidence": {"type": ["object", "null"]},
             "source": {"type": "object"},
         },

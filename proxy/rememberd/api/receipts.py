@@ -9,14 +9,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rememberd.api.dependencies import CallerResolver
+from rememberd.api.dependencies import CallerResolver, read_anywhere
 from rememberd.api.serializers import limit_from, memory_json, rfc3339
 from rememberd.errors import RequestError
 from rememberd.http.responses import json_response
 from rememberd.memory.ids import episode_id
 from rememberd.memory.recall.block import render, sides
 from rememberd.ports import MemoryStore, ReceiptStore
-from rememberd.types import Memory, Receipt, Space
+from rememberd.types import Identity, Memory, Receipt, Space
 
 _PAGE = 50
 _PAUSES_S = (0.0, 0.06, 0.1, 0.3)
@@ -29,23 +29,26 @@ class ReceiptApi:
 
     async def page(self, request: Request) -> Response:
         """The newest receipts, or those in `ids` (separated by commas) that exist."""
-        space, asked = self.caller.space(request), request.query_params
+        identity, asked = self.caller.identity(request), request.query_params
+        space = identity.space
         if ids := asked.get("ids"):
             names = ids.split(",", _MOST)[:_MOST]
             receipts = [each for name in names if (each := await self.receipts.get(space, name))]
         else:
             receipts = await self.receipts.recent(space, limit_from(asked.get("limit"), _PAGE))
-        memories = await self._memories(space, receipts)
-        return json_response({"object": "list", "data": [_shown(receipt, memories) for receipt in receipts]})
+        memories = await self._memories(identity, receipts)
+        return json_response(
+            {"object": "list", "data": [_shown(each, identity.memories, memories) for each in receipts]}
+        )
 
     async def read(self, request: Request) -> Response:
-        space = self.caller.space(request)
-        receipt = await self._found(space, request.path_params["id"])
+        identity = self.caller.identity(request)
+        receipt = await self._found(identity.space, request.path_params["id"])
         if receipt is None:
             raise RequestError(404, "receipt_not_found", "you have no such receipt, or it has expired")
-        memories = await self._memories(space, [receipt])
+        memories = await self._memories(identity, [receipt])
         block = render([memories[each] for each in receipt.recalled if each in memories])
-        return json_response(_shown(receipt, memories) | {"block": block})
+        return json_response(_shown(receipt, identity.memories, memories) | {"block": block})
 
     async def _found(self, space: Space, id: str) -> Receipt | None:
         """An answer may be complete a moment before its receipt is stored."""
@@ -55,15 +58,16 @@ class ReceiptApi:
                 return receipt
         return None
 
-    async def _memories(self, space: Space, receipts: list[Receipt]) -> dict[str, Memory]:
+    async def _memories(self, identity: Identity, receipts: list[Receipt]) -> dict[str, Memory]:
+        """Of a group that the caller has left none."""
         ids = {each for receipt in receipts for each in (*receipt.recalled, *receipt.written)}
-        ids |= {episode_id(space, receipt.turn_id) for receipt in receipts if receipt.turn_id}
-        return {memory.id: memory for memory in await self.store.get(space, list(ids))}
+        ids |= {episode_id(identity.memories, receipt.turn_id) for receipt in receipts if receipt.turn_id}
+        return {memory.id: memory for memory in await read_anywhere(self.store, identity, list(ids))}
 
 
-def _shown(receipt: Receipt, memories: Mapping[str, Memory]) -> dict[str, Any]:
+def _shown(receipt: Receipt, place: Space, memories: Mapping[str, Memory]) -> dict[str, Any]:
     reasons = dict(zip(receipt.recalled, receipt.reasons, strict=False))
-    exchange = memories.get(episode_id(receipt.space, receipt.turn_id)) if receipt.turn_id else None
+    exchange = memories.get(episode_id(place, receipt.turn_id)) if receipt.turn_id else None
     said, answer = sides(exchange) if exchange else (None, None)
     return {
         "id": receipt.id,

@@ -37,6 +37,8 @@ def memory_json(memory: Memory, score: float | None = None) -> dict[str, Any]:
         "quarantined": memory.valid_to == NEVER,
         "expires_at": rfc3339(memory.expires_at),
         "slot": memory.slot,
+        "group": memory.group,
+        "contributor": memory.contributor,
         "evidence": evidence and {"text": evidence.text, "role": evidence.role, "turn_id": evidence.turn_id},
         "source": {
             "conversation": memory.source.conversation,

@@ -30,6 +30,7 @@ COMMANDS = {
     "restore": "verify a backup and make a data directory of it",
     "encryption": "show which master key is in force, or wrap all keys by a new one",
     "keys": "create, list, rotate and revoke API keys, in force within a second",
+    "groups": "create, list and remove groups who share memories, and add or remove their members",
     "usage": "show tokens, requests and their estimated cost by key, user, model and day",
     "dead": "list the turns that could not be remembered, or try them again",
     "demo": "see a fact told to one model come back from another; needs no key and no network",

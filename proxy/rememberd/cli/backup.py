@@ -29,7 +29,7 @@ EXAMPLES = """\
   rememberd backup rememberd.backup --passphrase-file /run/secrets/backup
 """
 
-_DATABASES_FIRST, _DATABASES_LAST = ("queue.db",), ("keys.db", "keyring.db")
+_DATABASES_FIRST, _DATABASES_LAST = ("queue.db",), ("keys.db", "groups.db", "keyring.db")
 
 
 @a_command("backup", EXAMPLES)

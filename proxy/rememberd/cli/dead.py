@@ -14,8 +14,8 @@ from rememberd.api.serializers import rfc3339
 from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
 from rememberd.cli.terminal.output import print_table
+from rememberd.ports.queues import DeadLetter
 from rememberd.settings.schema import Settings
-from rememberd.types import DeadLetter
 from rememberd.wiring.encryption import open_encryption
 from rememberd.wiring.queue import open_queue
 

@@ -13,12 +13,12 @@ import click
 from rememberd.access.audit_log import OPERATOR
 from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
-from rememberd.memory.erasure import erase, texts_of
-from rememberd.ports import MemoryStore
+from rememberd.memory.erasure import erase, erase_contributions, texts_of
+from rememberd.ports import Embedder, MemoryStore
 from rememberd.settings.schema import Settings
 from rememberd.storage.disk_scan import scan
 from rememberd.wiring import store as stores
-from rememberd.wiring.components import build_audit_log, build_embedder
+from rememberd.wiring.components import build_audit_log, build_embedder, build_groups
 from rememberd.wiring.encryption import Encryption, open_encryption
 from rememberd.wiring.queue import open_queue
 
@@ -59,9 +59,9 @@ def command(config: Path | None, user: str, verify: bool, marker: str, also: tup
 
 async def _run(settings: Settings, user: str, *, verify: bool, marker: str, places: Sequence[Path]) -> int:
     """Raises `ConfigError`, `MemoryUnavailable`."""
-    async with open_encryption(settings) as encryption, _store(settings, encryption) as store:
+    async with open_encryption(settings) as encryption, opened_store(settings, encryption) as (store, embedder):
         texts = await texts_of(store, user)
-        erased = await _erase(settings, encryption, store, user)
+        erased = await erase_user(settings, encryption, store, embedder, user)
         print(f"erased: {erased} memories of {user}, with receipts, waiting turns and everything derived")
         unwiped = encryption.keyring.left if encryption.keyring else ""
         if unwiped:
@@ -75,20 +75,23 @@ async def _run(settings: Settings, user: str, *, verify: bool, marker: str, plac
 
 
 @asynccontextmanager
-async def _store(settings: Settings, seal: Encryption) -> AsyncIterator[MemoryStore]:
+async def opened_store(settings: Settings, seal: Encryption) -> AsyncIterator[tuple[MemoryStore, Embedder]]:
     embedder = build_embedder(settings)
     await embedder.start()
     try:
         async with stores.for_command(settings, embedder, seal.store) as store:
-            yield store
+            yield store, embedder
     finally:
         embedder.close()
 
 
-async def _erase(settings: Settings, seal: Encryption, store: MemoryStore, user: str) -> int:
+async def erase_user(settings: Settings, seal: Encryption, store: MemoryStore, embedder: Embedder, user: str) -> int:
+    """Raises `MemoryUnavailable`."""
     records, log = open_queue(settings, seal), build_audit_log(settings, seal)
+    groups = build_groups(settings, seal)
     try:
         at = time.time_ns() // 1_000_000
+        await groups.forget(user)
         erased = await erase(
             user,
             at,
@@ -101,8 +104,10 @@ async def _erase(settings: Settings, seal: Encryption, store: MemoryStore, user:
             records.usage,
             records.tool_files,
         )
+        erased += await erase_contributions(user, at, store, embedder, records.block_cache, groups.keeping)
         await store.flush()
     finally:
+        await groups.close()
         await records.queue.close()
     log.record({"who": OPERATOR, "did": "erase", "whose": user, "count": erased})
     log.sync()

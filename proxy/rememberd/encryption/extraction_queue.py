@@ -11,7 +11,8 @@ from rememberd.encryption.queue import SEALED, UNREADABLE, opened_letter
 from rememberd.errors import MemoryUnavailable
 from rememberd.memory.serialization import turn_from_json, turn_to_json
 from rememberd.ports import ExtractionQueue
-from rememberd.types import DeadLetter, Millis, PendingStats, Source, Spent, Turn
+from rememberd.ports.queues import DeadLetter, PendingStats, Spent
+from rememberd.types import Millis, Source, Turn
 
 log = logging.getLogger("rememberd.sealed")
 

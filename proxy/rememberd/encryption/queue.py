@@ -15,8 +15,9 @@ from rememberd.errors import MemoryUnavailable
 from rememberd.memory.retry import retry_until
 from rememberd.memory.serialization import turn_from_json, turn_to_json
 from rememberd.ports import TurnQueue
+from rememberd.ports.queues import Claim, DeadLetter, QueueStats
 from rememberd.telemetry.metrics import counter
-from rememberd.types import Claim, DeadLetter, Fact, Millis, QueueStats, Turn
+from rememberd.types import Fact, Millis, Turn
 
 _PARTS = ("turn", "memory", "receipt", "block", "reading")
 UNREADABLE = counter("rememberd_unreadable", "Sealed records that could not be opened.", "part", *_PARTS)

@@ -103,6 +103,9 @@ class SealedBlockCache:
             _count("block", error)
             return version, None
 
+    async def versions(self, spaces: Sequence[Space]) -> list[tuple[int, int]]:
+        return await self.block_cache.versions([self.keyring.space(space) for space in spaces])
+
     async def put(
         self, space: Space, key: str, version: int, value: bytes, *, at: Millis, replaces: Millis = 0
     ) -> None:

@@ -12,7 +12,8 @@ from rememberd.encryption.queue import UNREADABLE, opened_letter
 from rememberd.errors import MemoryUnavailable
 from rememberd.memory.serialization import turn_from_json, turn_to_json
 from rememberd.ports import Spool
-from rememberd.types import DeadLetter, SpooledTurn, Turn
+from rememberd.ports.queues import DeadLetter, SpooledTurn
+from rememberd.types import Turn
 
 log = logging.getLogger("rememberd.sealed")
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from rememberd.encryption.cipher import Cipher, DecryptionError
 from rememberd.encryption.keyring import Keyring
 from rememberd.encryption.queue import UNREADABLE
-from rememberd.memory.serialization import memory_of
+from rememberd.memory.serialization import memory_of, memory_to_json
 from rememberd.ports import MemoryStore
-from rememberd.search_results import NAMED, Candidates, DictColumn, Dictionary
+from rememberd.search_results import NAMED, Candidates, DictColumn, Dictionary, Query
 from rememberd.types import Evidence, Kind, Memory, Millis, Point, Source, Space, Sparse
 
 _UUID_CHARS, _TURN_CHARS = 36, 32
@@ -80,6 +80,21 @@ class SealedStore:
             kind=kind,
         )
         return _candidates(cipher, found)
+
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
+        ciphers = [await self.keyring.known(each.space.user) for each in queries]
+        sealed = [
+            Query(
+                self.keyring.space(each.space),
+                self._turned(cipher, each.dense),
+                cipher.words(each.sparse),
+                each.limit,
+            )
+            for each, cipher in zip(queries, ciphers, strict=True)
+            if cipher is not None
+        ]
+        found = iter(await self.store.search_all(sealed, now=now) if sealed else ())
+        return [_candidates(cipher, next(found)) if cipher else Candidates.of([]) for cipher in ciphers]
 
     async def page(
         self,
@@ -160,12 +175,14 @@ class SealedStore:
         sealed = replace(
             memory,
             id=cipher.id(memory.id),
-            text=cipher.seal_text(orjson.dumps(memory), _place(space, memory.id)),
+            text=cipher.seal_text(memory_to_json(memory), _place(space, memory.id)),
             slot=memory.slot and cipher.name(memory.slot),
             evidence=evidence and Evidence("", "", evidence.turn_id and cipher.id(evidence.turn_id)),
             source=Source(memory.source.conversation and cipher.name(memory.source.conversation)),
             speaker=memory.speaker and cipher.name(memory.speaker),
-            private=False,  # the sealed memory has the value
+            private=False,  # the sealed memory has the value, and of the next two
+            group=None,
+            contributor=None,
         )
         names = cipher.words(Sparse(list(point.names), [1.0] * len(point.names))).indices
         return replace(

@@ -16,7 +16,15 @@ from rememberd.telemetry.logs import REQUEST
 
 log = logging.getLogger("rememberd.refusals")
 
-STATUS_OF_REJECTION = {"invalid_cursor": 400, "key_exists": 409, "key_not_found": 404, "place_taken": 409}
+STATUS_OF_REJECTION = {
+    "invalid_cursor": 400,
+    "key_exists": 409,
+    "key_not_found": 404,
+    "group_exists": 409,
+    "group_is_configured": 409,
+    "group_not_found": 404,
+    "place_taken": 409,
+}
 
 
 async def _request_error(request: Request, error: Exception) -> Response:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from rememberd.ports import BlockCache, ExtractionQueue, MemoryStore, ReceiptStore, Spool, ToolFileStore, TurnQueue
+from rememberd.memory.embedding.indexing import to_point
+from rememberd.ports import (
+    BlockCache,
+    Embedder,
+    ExtractionQueue,
+    MemoryStore,
+    ReceiptStore,
+    Spool,
+    ToolFileStore,
+    TurnQueue,
+)
 from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import Memory, Millis, Space
 
@@ -25,7 +36,7 @@ async def erase(
     tool_files: ToolFileStore,
 ) -> int:
     """Everything of this user that began at or before `at`, in every scope. Returns the number of memories. Raises
-    `MemoryUnavailable`: then it is to be done again.
+    `MemoryUnavailable`: then it is to be done again. What the user contributed to groups is not among it.
 
     The queue first: with a master key it throws the user's key away, and its mark stops a turn that is still in
     flight from being written behind our back."""
@@ -48,6 +59,33 @@ async def texts_of(store: MemoryStore, user: str) -> dict[str, str]:
         memories, _ = await store.page(space, limit=_TEXTS, now=0, include_past=True)
         texts |= {f"memory {memory.id[:8]}": memory.text for memory in memories}
     return texts
+
+
+async def erase_contributions(
+    user: str,
+    at: Millis,
+    store: MemoryStore,
+    embedder: Embedder,
+    block_cache: BlockCache,
+    groups: Mapping[str, bool],
+) -> int:
+    """`groups` are all that there are, and whether what the user contributed stays there, without the name. Returns
+    how many memories are gone or have lost the name. Call it after `erase`, and as often: what is still in the queue
+    the writer leaves out, because the user was erased. Raises `MemoryUnavailable`."""
+    erased = 0
+    for name, keep in groups.items():
+        space = Space.of_group(name)
+        theirs = [memory for memory in await _all(store, space) if memory.contributor == user]
+        if not theirs:
+            continue
+        if keep:
+            nameless = [replace(each, contributor=None, updated_at=max(at, each.updated_at)) for each in theirs]
+            await store.put(space, [await to_point(each, embedder) for each in nameless])
+        else:
+            await store.delete(space, [each.id for each in theirs], at=at)
+        await block_cache.erase(space.user)
+        erased += len(theirs)
+    return erased
 
 
 async def undo_interrupted(store: MemoryStore, turns: Sequence[tuple[Space, Millis]]) -> None:

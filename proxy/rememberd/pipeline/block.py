@@ -12,10 +12,9 @@ from rememberd.errors import QueueUnavailable
 from rememberd.memory.learn.carry_out import Done
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.recall.recall import Recall, Recalled
-from rememberd.pipeline.chat_request import ChatRequest, RecallResult, UserTurn
-from rememberd.pipeline.commands import run_command, with_note
+from rememberd.pipeline.chat_request import CachePlace, ChatRequest, RecallResult, UserTurn
+from rememberd.pipeline.commands import group_note, run_command, with_note
 from rememberd.ports import BlockCache
-from rememberd.types import Millis
 
 log = logging.getLogger("rememberd.chat")
 
@@ -33,17 +32,17 @@ class BlockSource:
         user_turn = request.user_turn
         if user_turn is None or request.mode == "write":
             return None
-        cached = await self._cached_block(user_turn, request)
+        place = await self._place(user_turn, request)
+        cached = await self._cached_block(user_turn, request, place)
         if isinstance(cached, RecallResult):
             return cached
-        version, replaces = cached
         command = self._command(request, user_turn)
         if command is not None:
             done = await self._carried_out(command, request, user_turn)
             if command.kind != "remember":  # what the wish names is not recalled beside it
                 return await self._with_version(with_note(Recalled("hit"), done.note), done.gone, user_turn, request)
         recalled = await self.recall.recall(
-            user_turn.space,
+            user_turn.identity.memories,
             user_turn.asked.text,
             now=request.at,
             turn_id=user_turn.turn_id,
@@ -51,17 +50,22 @@ class BlockSource:
             previous=user_turn.asked.previous,
             private=request.local,
             offset=request.offset,
+            groups=user_turn.identity.looks_into,
         )
-        if command is not None:
+        if user_turn.group_wish is not None and request.mode == "on":
+            recalled = with_note(recalled, group_note(user_turn.group_wish, user_turn.identity.looks_into))
+        elif command is not None:
             recalled = with_note(recalled, done.note)
-        return RecallResult(recalled, None if recalled.status == "degraded" else version, replaces)
+        return RecallResult(recalled, None if recalled.status == "degraded" else cached)
 
     def _command(self, request: ChatRequest, user_turn: UserTurn) -> MemoryCommand | None:
         """What the user asks of the memory, other than to be shown it. A step of a tool loop asks nothing anew."""
-        if request.mode != "on" or user_turn.asked.continues:
+        if request.mode != "on" or user_turn.asked.continues or user_turn.group_wish is not None:
             return None
         command = memory_command(user_turn.asked.text, user_turn.asked.previous)
-        return None if command is None or command.kind == "show" else command
+        if command is None or command.kind == "show" or (user_turn.identity.group and command.kind != "remember"):
+            return None
+        return command
 
     async def _carried_out(self, command: MemoryCommand, request: ChatRequest, user_turn: UserTurn) -> Done:
         return await run_command(
@@ -79,36 +83,47 @@ class BlockSource:
         self, recalled: Recalled, forgotten: tuple[str, ...], user_turn: UserTurn, request: ChatRequest
     ) -> RecallResult:
         """To be cached for the steps of a tool loop, under the version that the deletion has left."""
-        cached = await self._cached_block(user_turn, request)
-        version = None if isinstance(cached, RecallResult) else cached[0]
-        return RecallResult(recalled, version, forgotten=forgotten)
+        cached = await self._cached_block(user_turn, request, await self._place(user_turn, request))
+        return RecallResult(recalled, None if isinstance(cached, RecallResult) else cached, forgotten)
+
+    async def _place(self, user_turn: UserTurn, request: ChatRequest) -> CachePlace | None:
+        """Another one after something of a group was deleted, so that no tool loop goes on with it either."""
+        try:
+            shared = user_turn.identity.shared
+            versions = await self.cache.versions(shared) if shared else []
+        except QueueUnavailable as error:
+            log.warning("no cached blocks: %s", error)
+            return None
+        deletions = " ".join(str(floor) for _, floor in versions)
+        key = user_turn.key(local=request.local, deletions=deletions)
+        return CachePlace(key, [version for version, _ in versions])
 
     async def _cached_block(
-        self, user_turn: UserTurn, request: ChatRequest
-    ) -> RecallResult | tuple[int | None, Millis]:
+        self, user_turn: UserTurn, request: ChatRequest, place: CachePlace | None
+    ) -> RecallResult | CachePlace | None:
         """The cached block, if it still holds: always while the model is at work on the same message (a tool loop),
         else only for a while and if the memories have not changed since; never once a memory in it has expired.
 
-        If it does not: the space's version, and when the block was made that is out of date (0: there is none)."""
+        If it does not: where the next one goes; None if nothing can be cached."""
         began = time.perf_counter()
+        if place is None:
+            return None
         try:
-            version, found = await self.cache.get(user_turn.space, user_turn.key(local=request.local))
+            version, found = await self.cache.get(user_turn.space, place.key)
         except QueueUnavailable as error:
             log.warning("no cached blocks: %s", error)
-            return None, 0
+            return None
         if found is None:
-            return version, 0
-        at, fields = orjson.loads(found[1])
-        recalled = Recalled(**fields | {name: tuple(fields.get(name, ())) for name in ("ids", "reasons")})
-        fresh = found[0] == version and request.at - at <= _FRESH_MS
+            return place._replace(version=version)
+        at, shared, fields = orjson.loads(found[1])
+        recalled = Recalled(**fields | {name: tuple(fields.get(name, ())) for name in ("ids", "reasons", "groups")})
+        fresh = (found[0], shared) == (version, place.shared) and request.at - at <= _FRESH_MS
         expired = recalled.until is not None and recalled.until <= request.at
         if expired or not (fresh or user_turn.asked.continues):
-            return version, at
+            return place._replace(version=version, replaces=at)
         return RecallResult(replace(recalled, ms=(time.perf_counter() - began) * 1000))
 
-    async def keep(
-        self, request: ChatRequest, user_turn: UserTurn, recall_result: RecallResult, version: int
-    ) -> bool:
-        key, value = user_turn.key(local=request.local), orjson.dumps([request.at, recall_result.recalled])
-        await self.cache.put(user_turn.space, key, version, value, at=request.at, replaces=recall_result.replaces)
+    async def keep(self, request: ChatRequest, user_turn: UserTurn, recalled: Recalled, place: CachePlace) -> bool:
+        value = orjson.dumps([request.at, place.shared, recalled])
+        await self.cache.put(user_turn.space, place.key, place.version, value, at=request.at, replaces=place.replaces)
         return True

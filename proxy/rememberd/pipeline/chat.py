@@ -14,6 +14,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from rememberd.access.auth import Auth
+from rememberd.access.groups import Groups
 from rememberd.access.idempotency import owned
 from rememberd.access.identity import identify
 from rememberd.access.object_owners import ObjectOwners
@@ -64,6 +65,7 @@ class Chat:
         self,
         *,
         auth: Auth,
+        groups: Groups,
         catalog: Catalog,
         owners: ObjectOwners,
         upstream: Failover,
@@ -76,7 +78,7 @@ class Chat:
         max_body_bytes: int,
         time_zone: str | None,
     ) -> None:
-        self.auth, self.catalog, self.owners, self.upstream = auth, catalog, owners, upstream
+        self.auth, self.groups, self.catalog, self.owners, self.upstream = auth, groups, catalog, owners, upstream
         self.blocks, self.meter, self.recorder, self.pauses = blocks, meter, recorder, pauses
         self.placement, self.side_tasks, self.time_zone = placement, side_tasks, time_zone
         self.max_body_bytes = max_body_bytes
@@ -165,7 +167,7 @@ class Chat:
         goes_on_from = refuse_shared_objects(body, deployments, principal, self.auth, self.catalog)
         if not all(each.memory for each in deployments):
             mode = "off"  # also where only a fallback of this model is to know nothing
-        identity = identify(principal, headers, body)
+        identity = identify(principal, headers, body, self.groups)
         at = time.time_ns() // 1_000_000
         return ChatRequest(
             id=id,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from rememberd.access.groups import may_write
 from rememberd.dialects.registry import Dialect
 from rememberd.dialects.user_message import UserMessage
 from rememberd.errors import RequestError
 from rememberd.memory.ids import turn_ids
+from rememberd.memory.learn.group_wishes import GroupWish, group_wish
 from rememberd.memory.learn.memory_commands import off_record
 from rememberd.memory.recall.recall import Recalled
 from rememberd.ports import Reply
@@ -23,21 +25,24 @@ Mode = Literal["on", "read", "write", "off"]
 class UserTurn:
     """What a known user said, where memory takes part. `off_record`: they asked earlier in this conversation that
     nothing of it be kept, or may have, because it was too long to be read whole; `earlier`: they ask it now, and
-    these are the turns that may have been kept so far."""
+    these are the turns that may have been kept so far. `group_wish`: what they ask to be remembered for a group."""
 
     identity: Identity
     asked: UserMessage
     turn_id: str
     off_record: bool = False
     earlier: tuple[str, ...] = ()
+    group_wish: GroupWish | None = None
 
     @property
     def space(self) -> Space:
         return self.identity.space
 
-    def key(self, *, local: bool) -> str:
-        """Of the cached block. What a local model gets is never kept for another. "2" is the format's number."""
-        text = "\0".join(("2", self.identity.conversation or "", self.asked.text, "local" if local else ""))
+    def key(self, *, local: bool, deletions: str) -> str:
+        """Of the cached block. What a local model gets is never kept for another, nor what was recalled from groups
+        once the user is a member of others, or something was deleted there. "3" is the format's number."""
+        shared = (" ".join(sorted(self.identity.roles)), deletions)
+        text = "\0".join(("3", self.identity.conversation or "", self.asked.text, "local" if local else "", *shared))
         return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -70,15 +75,23 @@ class ChatRequest:
         return all(each.local for each in self.deployments)
 
 
+class CachePlace(NamedTuple):
+    """Where a block is cached: its key; the versions of the groups' spaces and of the user's own, before it was made;
+    and when the block was made that is out of date (0: there is none)."""
+
+    key: str
+    shared: list[int]
+    version: int = 0
+    replaces: Millis = 0
+
+
 @dataclass(frozen=True, slots=True)
 class RecallResult:
-    """What recall gave, and the version of the space it was made from: None when the block need not be cached
-    (again). `replaces` is when the cached block was made that is out of date, `forgotten` are the ids that were
-    deleted at the user's wish."""
+    """What recall gave, and where to cache it: None when that need not be done (again). `forgotten` are the ids that
+    were deleted at the user's wish."""
 
     recalled: Recalled
-    version: int | None = None
-    replaces: Millis = 0
+    place: CachePlace | None = None
     forgotten: tuple[str, ...] = ()
 
 
@@ -89,7 +102,9 @@ def user_turn(dialect: Dialect, identity: Identity, asked: UserMessage, body: di
     id_at = turn_ids(identity.space, identity.conversation, [(each.at, each.content) for each in said], begun)
     current = id_at.pop(asked.at)
     unkept = not asked.whole or any(at < asked.at for at in wished)
-    return UserTurn(identity, asked, current, off_record=unkept, earlier=tuple(id_at.values()))
+    may = [name for name in identity.looks_into if identity.roles[name] != "reader"]
+    wish = None if asked.continues else group_wish(asked.text, may)
+    return UserTurn(identity, asked, current, off_record=unkept, earlier=tuple(id_at.values()), group_wish=wish)
 
 
 def mode_of(headers: Mapping[str, str]) -> Mode:
@@ -111,11 +126,9 @@ def status_of(request: ChatRequest, recall_result: RecallResult | None) -> str:
 
 def write_of(request: ChatRequest, reply: Reply) -> str:
     """`on` promises a queued turn: an upstream error is no exchange, and the client will ask again."""
-    if (
-        request.mode in ("off", "read")
-        or request.identity is None
-        or (request.user_turn and request.user_turn.off_record)
-    ):
+    if request.mode in ("off", "read") or request.identity is None or not may_write(request.identity):
+        return "off"
+    if request.user_turn and request.user_turn.off_record:
         return "off"
     return "on" if request.user_turn is not None and 200 <= reply.status < 300 else "skipped"
 

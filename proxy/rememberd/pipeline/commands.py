@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from rememberd.errors import MemoryUnavailable
 from rememberd.memory.learn.carry_out import Done, carry_out
+from rememberd.memory.learn.group_wishes import GroupWish
 from rememberd.memory.learn.memory_commands import MemoryCommand
 from rememberd.memory.recall.block import TAIL, tokens
 from rememberd.memory.recall.recall import Recalled
@@ -43,6 +44,20 @@ async def run_command(
         log.warning("a wish about the memory is carried out after the answer: %s", str(error) or "deadline passed")
         return Done((), _LATE)
     return done
+
+
+def group_note(wish: GroupWish, groups: Sequence[str]) -> str:
+    """What the model tells the user about a wish to remember something for a group; `groups` are the user's."""
+    if wish.group is not None:
+        return (
+            f"The user asked to have this remembered for @{wish.group}: it is stored right after your answer, for all"
+            " members of that group. Confirm it."
+        )
+    names = ", ".join(f"@{name}" for name in groups)
+    return (
+        "The user asked to have this remembered for a group, and did not say for which: nothing is stored for a group"
+        f' yet. Tell them to say it again as "Remember for @NAME that …". Their groups: {names}.'
+    )
 
 
 def with_note(recalled: Recalled, note: str) -> Recalled:

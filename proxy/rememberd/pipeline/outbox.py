@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from rememberd.errors import MemoryUnavailable
 from rememberd.memory.retry import cancel_and_wait, retry_until
 from rememberd.ports import Spool, TurnQueue
+from rememberd.ports.queues import SpooledTurn
 from rememberd.telemetry.metrics import counter
-from rememberd.types import SpooledTurn, Turn
+from rememberd.types import Turn
 
 T = TypeVar("T")
 

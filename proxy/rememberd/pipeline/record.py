@@ -11,7 +11,9 @@ from functools import partial
 from typing import Any
 
 from rememberd.errors import QueueUnavailable
+from rememberd.memory.ids import found_id
 from rememberd.memory.learn.build_memories import redacted
+from rememberd.memory.learn.group_wishes import GroupWish
 from rememberd.pipeline.block import BlockSource
 from rememberd.pipeline.chat_request import ChatRequest, RecallResult, UserTurn
 from rememberd.pipeline.outbox import Outbox
@@ -19,7 +21,7 @@ from rememberd.ports import ReceiptStore
 from rememberd.telemetry import tracing
 from rememberd.telemetry.timings import remembering
 from rememberd.telemetry.usage.answers import attributes
-from rememberd.types import Receipt, Source, Turn
+from rememberd.types import Receipt, Source, Space, Turn
 
 log = logging.getLogger("rememberd.chat")
 
@@ -58,10 +60,8 @@ class Recorder:
         began = time.perf_counter()
         await note_usage(copy, whole)
         filing = self._start(self._record(self._steps(request, user_turn, recall_result, receipt)))
-        turn = await self._redacted_turn(request, user_turn, receipt, copy)
-        if recall_result is not None and recall_result.forgotten:
-            turn = replace(turn, forgotten=recall_result.forgotten)
-        await self.outbox.put(turn)
+        for turn in await self._redacted_turns(request, user_turn, recall_result, receipt, copy):
+            await self.outbox.put(turn)
         left = self.deadline_ms / 1000 - (time.perf_counter() - began)
         await asyncio.wait({filing}, timeout=0 if self.outbox.behind else max(0.0, left))
         remembering.observe(time.perf_counter() - began)
@@ -77,8 +77,8 @@ class Recorder:
     ) -> list[Coroutine[Any, Any, bool]]:
         """What is kept of every chat: the block, and the receipt."""
         steps = [self.receipts.put(receipt)]
-        if recall_result is not None and recall_result.version is not None:
-            steps.insert(0, self.blocks.keep(request, user_turn, recall_result, recall_result.version))
+        if recall_result is not None and recall_result.place is not None:
+            steps.insert(0, self.blocks.keep(request, user_turn, recall_result.recalled, recall_result.place))
         return steps
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -109,12 +109,20 @@ class Recorder:
             if isinstance(outcome, BaseException) and not isinstance(outcome, QueueUnavailable):
                 raise outcome
 
-    async def _redacted_turn(self, request: ChatRequest, user_turn: UserTurn, receipt: Receipt, copy: bytes) -> Turn:
-        """Without secrets: what is put stands in the files of the queue until it was learned, and some time after."""
+    async def _redacted_turns(
+        self,
+        request: ChatRequest,
+        user_turn: UserTurn,
+        recall_result: RecallResult | None,
+        receipt: Receipt,
+        copy: bytes,
+    ) -> list[Turn]:
+        """The turn; and what of it is for a group. Without secrets: what is put stands in the files of the queue
+        until it was learned, and some time after."""
         read = partial(request.dialect.answer, copy, streamed=not copy.lstrip().startswith(b"{"))
         turn = Turn(
             id=user_turn.turn_id,
-            space=user_turn.space,
+            space=user_turn.identity.memories,
             created_at=request.at,
             user_text=user_turn.asked.text,
             answer=await asyncio.to_thread(read) if len(copy) > _LARGE_ANSWER else read(),
@@ -125,10 +133,34 @@ class Recorder:
             earlier=user_turn.earlier,
             continues=user_turn.asked.continues,
             trace=tracing.traceparent(),
+            contributor=user_turn.identity.user if user_turn.identity.group else None,
         )
+        if recall_result is not None:
+            # An answer may repeat what a group knows; the user's own memories must not, once they leave the group.
+            answer = "" if recall_result.recalled.groups else turn.answer
+            turn = replace(turn, forgotten=recall_result.forgotten, answer=answer)
+        turns = [turn] if user_turn.group_wish is None else _shared(turn, user_turn.group_wish)
         if len(turn.user_text) + len(turn.answer) > _LONG_TURN:
-            return await asyncio.to_thread(redacted, turn, self.redact_too)
-        return redacted(turn, self.redact_too)
+            return await asyncio.to_thread(lambda: [redacted(each, self.redact_too) for each in turns])
+        return [redacted(each, self.redact_too) for each in turns]
+
+
+def _shared(turn: Turn, wish: GroupWish) -> list[Turn]:
+    """What the user keeps, and what goes to the group: only the sentence of the wish."""
+    if wish.group is None:
+        return [turn]
+    told = replace(
+        turn,
+        id=found_id(f"{turn.id} @{wish.group}"),
+        space=Space.of_group(wish.group),
+        contributor=turn.space.user,
+        user_text=wish.said,
+        answer="",
+        receipt="",
+        recalled=(),
+        earlier=(),
+    )
+    return [replace(turn, user_text=wish.rest, answer=""), told]  # the answer repeats what the group was told
 
 
 async def note_usage(copy: bytes, _whole: bool) -> None:

@@ -3,9 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol, Self
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, Self
 
-from rememberd.types import Claim, DeadLetter, Millis, PendingStats, QueueStats, Spent, SpooledTurn, Turn
+from rememberd.types import Millis, Space, Turn
+
+
+class SpooledTurn(NamedTuple):
+    """A turn in a spool, from `start` to `end`. None: it cannot be read."""
+
+    start: int
+    end: int
+    turn: Turn | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A turn leased to this writer, and how often it was tried before (0 = first time)."""
+
+    turn: Turn
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    turn_id: str
+    space: Space
+    created_at: Millis
+    attempts: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """`oldest_age_ms` counts turns only, not what a model found in one."""
+
+    depth: int
+    oldest_age_ms: Millis
+    dead: int
+
+
+class Spent(NamedTuple):
+    """The tokens that extraction has cost one user today (UTC), and how long today lasts."""
+
+    tokens: int
+    day_ends_in_ms: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class PendingStats:
+    """`tokens`: spent today by all users."""
+
+    waiting: int
+    dead: int
+    tokens: int
 
 
 class TurnQueue(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from rememberd.search_results import Candidates
+from rememberd.search_results import Candidates, Query
 from rememberd.types import Kind, Memory, Millis, Point, Receipt, Space, Sparse
 
 
@@ -42,6 +42,9 @@ class MemoryStore(Protocol):
         """The union of three branches, without duplicates: the `limit` nearest by cosine, the `limit` best by BM25
         (IDF over this space only), and every pinned memory (at most 100). Only current and unexpired at `now`,
         and of one `kind` if it is given. A point that only another branch returned has the score 0.0 in this one."""
+
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
+        """As `search` of each query, in their order, in one call of the engine."""
 
     async def page(
         self,
@@ -123,6 +126,9 @@ class BlockCache(Protocol):
     async def get(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
         """The space's version (0 until it first changes; it never goes back); and, if there is one, the version at
         which the value was frozen, and the value."""
+
+    async def versions(self, spaces: Sequence[Space]) -> list[tuple[int, int]]:
+        """Of each space its version, and the version that the last deletion led to (`erase`; 0: there was none)."""
 
     async def put(
         self, space: Space, key: str, version: int, value: bytes, *, at: Millis, replaces: Millis = 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+from rememberd.access.groups import Group, group_from
 from rememberd.access.principals import digest, principal_from
 from rememberd.errors import ConfigError
 from rememberd.memory.safety.privacy import CLASSES
@@ -15,7 +16,7 @@ from rememberd.settings.loader import iter_fields
 from rememberd.settings.operator_patterns import linear_pattern
 
 if TYPE_CHECKING:
-    from rememberd.settings.schema import Key, Settings
+    from rememberd.settings.schema import Key, Settings, SharedGroup
 
 # TLS, or this machine.
 _PROTECTED = re.compile(r"https://[^/]|http://(localhost|127\.0\.0\.1|\[::1\])(?=[:/]|$)")
@@ -37,6 +38,10 @@ def check(settings: Settings) -> None:
         raise ConfigError("server.cors_origins: any page could read the memories here: list origins, or set `keys`")
     _check_keys(settings.keys or [], settings.admin_key)
     _check_patterns(memory.side_tasks or [])
+    try:
+        configured_groups(settings.groups or [])
+    except ValueError as error:
+        raise ConfigError(f"groups: {error}") from None
     for name in memory.private_classes or []:
         if name not in CLASSES:
             raise ConfigError(f"memory.private_classes: {name!r} is not one of {', '.join(CLASSES)}")
@@ -86,6 +91,11 @@ def _check_number(name: str, value: Any, bounds: Mapping[str, Any]) -> None:
         raise ConfigError(f"{name} must be between {least} and {most}, not {value}")
     if value < least:
         raise ConfigError(f"{name} must be at least {least}, not {value}")
+
+
+def configured_groups(groups: Sequence[SharedGroup]) -> list[Group]:
+    """Raises `ValueError` for a bad entry."""
+    return [group_from(asdict(group)) for group in groups]
 
 
 def _check_patterns(patterns: list[str]) -> None:

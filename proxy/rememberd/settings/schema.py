@@ -101,6 +101,16 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedGroup:
+    name: str = setting(MISSING, "as in `X-Memory-Scope: @NAME`")
+    members: dict[str, str] | None = setting(None, "users and what they are: reader, writer or owner; null = none")
+    claim_role: str | None = setting(
+        None, "what those are whose token names the group (groups_claim); null = nothing"
+    )
+    keep_contributions: bool = setting(False, "does what an erased member wrote stay, without the name?")
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     url: str | list[str] | None = setting(
         None,
@@ -204,6 +214,7 @@ class Settings:
     )
     upstreams_anywhere: bool = setting(False, "serve them beyond this machine too: people are known by their keys")
     keys: list[Key] | None = setting(None, "API keys; null = no key needed, loopback only, one user 'local'")
+    groups: list[SharedGroup] | None = setting(None, "people who share memories; null = those of `rememberd groups`")
     admin_key: str | None = setting(None, "opens the admin API; /metrics asks for it then")
     sign_in: SignIn = table(SignIn)
     memory: Memory = table(Memory)

@@ -9,7 +9,8 @@ from secrets import token_hex
 from typing import NamedTuple
 
 from rememberd.memory.serialization import turn_from_json
-from rememberd.types import DeadLetter, Space, Turn
+from rememberd.ports.queues import DeadLetter
+from rememberd.types import Space, Turn
 
 UNREADABLE = (ValueError, TypeError, KeyError)  # what `turn_from_json` raises for what another version wrote
 _SUFFIX = ".dead"

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 
-from rememberd.memory.serialization import memory_of
+from rememberd.memory.serialization import memory_of, memory_to_json
 from rememberd.search_results import Candidate
 from rememberd.types import Memory, Millis, Point, Space, Sparse
 
@@ -88,7 +88,7 @@ def living(space: Space, point: Point) -> dict[str, Any]:
         "standing": "yes" if point.topics and memory.kind == "fact" else None,
         "names": list(point.names) or None,
         "answer": point.answer_tokens or None,
-        "memory": orjson.dumps(memory).decode(),  # as text, which engines neither look into nor take apart
+        "memory": memory_to_json(memory).decode(),  # as text, which engines neither look into nor take apart
     }
     return {key: value for key, value in payload.items() if value is not None}
 

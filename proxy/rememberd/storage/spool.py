@@ -17,8 +17,9 @@ from zlib import crc32
 
 from rememberd.errors import QueueUnavailable
 from rememberd.memory.serialization import turn_from_json, turn_to_json
+from rememberd.ports.queues import DeadLetter, SpooledTurn
 from rememberd.storage import dead_letter_files
-from rememberd.types import DeadLetter, SpooledTurn, Turn
+from rememberd.types import Turn
 
 T = TypeVar("T")
 

@@ -15,12 +15,14 @@ from rememberd.access.api_keys import ApiKeyStore, KeyWatcher
 from rememberd.access.audit_log import AuditLog, AuditMiddleware
 from rememberd.access.auth import Auth
 from rememberd.access.client_keys import ClientKeys, load_secret
+from rememberd.access.groups import Groups, GroupsMiddleware
 from rememberd.access.object_owners import ObjectOwners
 from rememberd.access.rate_limit import RateLimits
 from rememberd.api.admin import Admin
 from rememberd.api.dead_letters import DeadLetterApi, DeadLetters
 from rememberd.api.dependencies import CallerResolver
 from rememberd.api.forward import Forward
+from rememberd.api.groups import GroupsAdmin
 from rememberd.api.health import Health
 from rememberd.api.mcp.endpoint import Mcp
 from rememberd.api.memories import Memories
@@ -46,6 +48,7 @@ from rememberd.pipeline.chat import Chat
 from rememberd.pipeline.outbox import Outbox
 from rememberd.pipeline.record import Recorder
 from rememberd.ports import MemoryStore, Upstream
+from rememberd.settings.checks import configured_groups
 from rememberd.settings.operator_patterns import linear_pattern
 from rememberd.settings.schema import Settings, configured_keys
 from rememberd.telemetry.background import keep_running
@@ -58,7 +61,14 @@ from rememberd.upstream.http_proxy import HttpProxies
 from rememberd.upstream.translate.litellm_lane import LitellmLane
 from rememberd.upstream.translate.ollama_lane import OllamaLane
 from rememberd.wiring import store as stores
-from rememberd.wiring.components import build_audit_log, build_keys, build_privacy, key_mark, search_disk
+from rememberd.wiring.components import (
+    build_audit_log,
+    build_groups,
+    build_keys,
+    build_privacy,
+    key_mark,
+    search_disk,
+)
 from rememberd.wiring.encryption import Encryption
 from rememberd.wiring.queue import QueueBundle, open_queue
 from rememberd.wiring.routes import Handlers, routes
@@ -72,6 +82,7 @@ class Parts(NamedTuple):
 
     settings: Settings
     auth: Auth
+    groups: Groups
     keys: ApiKeyStore
     watcher: KeyWatcher
     audit_log: AuditLog
@@ -111,11 +122,12 @@ def build_app(
             Middleware(MetricsMiddleware, settings.server.access_log),
             Middleware(AuditMiddleware, log=parts.audit_log),
             *([parts.sign_in.middleware(parts.auth)] if parts.sign_in else []),
+            Middleware(GroupsMiddleware, groups=parts.groups),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=_lifespan(parts, handlers),
     )
-    app.state.auth, app.state.catalog = parts.auth, parts.catalog
+    app.state.auth, app.state.groups, app.state.catalog = parts.auth, parts.groups, parts.catalog
     parts.catalog.warn_of_ignored()
     return app
 
@@ -126,6 +138,7 @@ def reconfigure(
     """Put other models and keys in force for the requests to come. Raises `ConfigError`, and then nothing changed."""
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
     app.state.auth.reload(Auth(configured_keys(settings.keys or ()), settings.admin_key))
+    app.state.groups.reload(Groups(configured_groups(settings.groups or ())))
     app.state.catalog.reload(catalog)
     catalog.warn_of_ignored()
 
@@ -162,6 +175,7 @@ def _parts(
     return Parts(
         settings=settings,
         auth=auth,
+        groups=build_groups(settings, encryption),
         keys=keys,
         watcher=KeyWatcher(auth, keys, key_mark(settings)),
         audit_log=build_audit_log(settings, encryption),
@@ -183,26 +197,18 @@ def _parts(
 
 def _handlers(parts: Parts) -> Handlers:
     auth, catalog, store, queues = parts.auth, parts.catalog, parts.store, parts.queues
-    caller, max_body_bytes = CallerResolver(auth, catalog), parts.max_body_bytes
-    redact_too = tuple(parts.settings.memory.redact or ())
+    caller, max_body_bytes = CallerResolver(auth, parts.groups, catalog), parts.max_body_bytes
+    redact_too, time_zone = tuple(parts.settings.memory.redact or ()), parts.settings.memory.time_zone
     writes = MemoryWrites(store, parts.embedder, queues.queue, queues.block_cache)
-    memories = Memories(
-        caller,
-        writes,
-        parts.recall,
-        queues.extraction_queue,
-        queues.receipts,
-        queues.spool,
-        queues.usage,
-        queues.tool_files,
-        max_body_bytes,
-        redact_too,
-    )
+    kept = (queues.extraction_queue, queues.receipts, queues.spool, queues.usage, queues.tool_files)
+    memories = Memories(caller, writes, parts.recall, *kept, max_body_bytes, redact_too, parts.groups)
+    search = partial(search_disk, parts.settings.data_path)
     models = Models(auth, catalog, parts.byte_lane.models)
     return Handlers(
         chat=_chat(parts),
         forward=Forward(
             auth=auth,
+            groups=parts.groups,
             catalog=catalog,
             upstream=parts.upstream,
             owners=parts.owners,
@@ -214,26 +220,12 @@ def _handlers(parts: Parts) -> Handlers:
         memories=memories,
         batches=MemoryBatches(caller, writes, max_body_bytes, redact_too),
         files=MemoryFiles(caller, writes, queues.receipts, queues.tool_files, max_body_bytes, redact_too),
-        stats=MemoryStats(
-            caller,
-            store,
-            parts.recall,
-            queues.receipts,
-            queues.pauses,
-            max_body_bytes,
-            parts.settings.memory.time_zone,
-        ),
+        stats=MemoryStats(caller, store, parts.recall, queues.receipts, queues.pauses, max_body_bytes, time_zone),
         tool=MemoryTool(caller, queues.tool_files, queues.pauses, max_body_bytes, redact_too),
         review=MemoryReview(caller, store, queues.receipts),
         receipts=ReceiptApi(caller, queues.receipts, store),
-        admin=Admin(
-            auth,
-            parts.keys,
-            parts.watcher,
-            store,
-            memories.erase_user,
-            partial(search_disk, parts.settings.data_path),
-        ),
+        admin=Admin(auth, parts.keys, parts.watcher, store, memories.erase_user, search),
+        groups=GroupsAdmin(auth, parts.groups, memories.erase_user),
         dead=DeadLetterApi(auth, DeadLetters(queues.queue, queues.extraction_queue, queues.spool)),
         usage=UsageApi(auth, queues.usage),
         mcp=Mcp(caller, parts.privacy, queues.pauses, max_body_bytes),
@@ -249,6 +241,7 @@ def _chat(parts: Parts) -> Chat:
     outbox = Outbox(queues.queue, queues.spool, memory.deadline_ms)
     return Chat(
         auth=parts.auth,
+        groups=parts.groups,
         catalog=parts.catalog,
         owners=parts.owners,
         upstream=parts.upstream,
@@ -273,12 +266,15 @@ def _lifespan(parts: Parts, handlers: Handlers) -> Lifespan:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await parts.watcher.refresh()
+        await parts.groups.look()
         handlers.chat.recorder.outbox.start()
-        background = [
-            asyncio.create_task(keep_running("key_watcher", parts.watcher.run)),
-            asyncio.create_task(keep_running("audit_log", parts.audit_log.run)),
-            asyncio.create_task(keep_running("usage", parts.meter.run)),
-        ]
+        loops = {
+            "key_watcher": parts.watcher.run,
+            "groups": parts.groups.run,
+            "audit_log": parts.audit_log.run,
+            "usage": parts.meter.run,
+        }
+        background = [asyncio.create_task(keep_running(name, run)) for name, run in loops.items()]
         yield
         await handlers.mcp.close()
         for task in background:
@@ -290,6 +286,7 @@ def _lifespan(parts: Parts, handlers: Handlers) -> Lifespan:
         await parts.keys.close()
         if parts.sign_in:
             await parts.sign_in.close()
+        await parts.groups.close()
         parts.limits.close()
         await parts.queues.queue.close()
         await parts.store.close()

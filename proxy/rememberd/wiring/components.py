@@ -9,13 +9,17 @@ from typing import Any
 
 from rememberd.access.api_keys import ApiKeyStore, KeyMark
 from rememberd.access.audit_log import AuditLog
+from rememberd.access.groups import Groups
+from rememberd.encryption.groups import GroupCodec
 from rememberd.http.connection_limits import ConnectionLimits
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.safety.privacy import Privacy
+from rememberd.settings.checks import configured_groups
 from rememberd.settings.schema import Settings
 from rememberd.storage.disk_scan import scan
 from rememberd.storage.sqlite.api_keys import SqliteApiKeys
 from rememberd.storage.sqlite.database import Database
+from rememberd.storage.sqlite.groups import SqliteGroups
 from rememberd.wiring.encryption import Encryption
 
 
@@ -49,6 +53,21 @@ async def search_disk(data: Path, texts: Mapping[str, str]) -> dict[str, Any]:
     found = await asyncio.to_thread(lambda: list(scan([data], texts)))
     left = [{"file": str(each.path.relative_to(data)), "found": each.found} for each in found if each.found]
     return {"files": len(found), "bytes": sum(each.size for each in found), "texts": len(texts), "left": left}
+
+
+def build_groups(settings: Settings, seal: Encryption, *, read_only: bool = False) -> Groups:
+    """Raises `ConfigError` for a URL that is none."""
+    codec = GroupCodec(seal.keyring.root if seal.keyring else None)
+    configured = configured_groups(settings.groups or ())
+    if not settings.memory.queue.url:
+        file = Database(settings.data_path / "groups.db", read_only=read_only)
+        return Groups(configured, SqliteGroups(file, codec))
+    # Imported here: who has no Redis need not load its client.
+    from rememberd.storage.redis.client import RedisClient
+    from rememberd.storage.redis.groups import RedisGroups
+
+    shared = RedisClient(settings.memory.queue.url, soon_ms=settings.memory.deadline_ms / 3)
+    return Groups(configured, RedisGroups(shared, codec))
 
 
 def key_mark(settings: Settings) -> KeyMark:

@@ -10,6 +10,7 @@ from rememberd.api import openapi
 from rememberd.api.admin import Admin
 from rememberd.api.dead_letters import DeadLetterApi
 from rememberd.api.forward import Forward, near_miss
+from rememberd.api.groups import GroupsAdmin
 from rememberd.api.health import Health
 from rememberd.api.mcp.endpoint import Mcp
 from rememberd.api.memories import Memories
@@ -45,6 +46,7 @@ class Handlers(NamedTuple):
     receipts: ReceiptApi
     admin: Admin
     dead: DeadLetterApi
+    groups: GroupsAdmin
     usage: UsageApi
     mcp: Mcp
     health: Health
@@ -94,6 +96,11 @@ def routes(to: Handlers) -> list[Route]:
         Route("/admin/keys", to.admin.create_key, methods=POST),
         Route("/admin/keys/{id}", to.admin.revoke_key, methods=DELETE),
         Route("/admin/keys/{id}/rotate", to.admin.rotate_key, methods=POST),
+        Route("/admin/groups", to.groups.list_groups, methods=GET),
+        Route("/admin/groups", to.groups.create, methods=POST),
+        Route("/admin/groups/{name}", to.groups.remove, methods=DELETE),
+        Route("/admin/groups/{name}/members/{user:path}", to.groups.add_member, methods=PUT),
+        Route("/admin/groups/{name}/members/{user:path}", to.groups.remove_member, methods=DELETE),
         Route("/admin/usage", to.usage.read, methods=GET),
         Route("/admin/users", to.admin.list_users, methods=GET),
         Route("/admin/users/{user:path}", to.admin.erase_user, methods=DELETE),

@@ -32,9 +32,9 @@ class Mcp:
         self._running: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        space = self.caller.space(Request(scope))
-        paused = await self.pauses.paused(space)
-        scope[ASKING] = McpContext(paused, partial(self.privacy.keeps_text, space))
+        identity = self.caller.identity(Request(scope))
+        paused = await self.pauses.paused(identity.space)
+        scope[ASKING] = McpContext(paused, partial(self.privacy.keeps_text, identity.memories))
         server = await self._server()
         await server(scope, receive, send)
 

@@ -199,6 +199,7 @@ function meta(memory) {
   const parts = [el("span", {}, memory.kind === "fact" ? CARD.fact : CARD.exchange), from && el("span", {}, from)];
   parts.push(el("time", { datetime: memory.created_at }, `${date(memory.created_at)}, ${time(memory.created_at)}`));
   const badge = (name, text) => parts.push(el("span", { class: "badge" }, icon(name), text));
+  if (memory.group) badge("mark", CARD.group(memory.group, memory.contributor));
   if (memory.pinned) badge("pin", CARD.pinned);
   if (memory.private) badge("lock", CARD.private);
   if (memory.quarantined) badge("lock", CARD.quarantined);

@@ -45,7 +45,7 @@ function draw() {
 }
 
 function move(memories) {
-  const scope = el("input", { id: "scope", required: true, pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]{0,63}", autocomplete: "off" });
+  const scope = el("input", { id: "scope", required: true, pattern: "@?[A-Za-z0-9][A-Za-z0-9._\\-]{0,63}", autocomplete: "off" });
   const go = async (event) => {
     event.preventDefault();
     try {

@@ -1,9 +1,10 @@
-// Which of the user's scopes this tab shows: work and home can be kept apart, each app by its X-Memory-Scope header.
+// Which of the user's scopes, or whose group's memories, this tab shows: work and home can be kept apart, each app by
+// its X-Memory-Scope header.
 import { get, session } from "./api.js";
 import { button, el } from "./dom.js";
 import { SETTINGS } from "./strings.js";
 
-const PLAIN = "[A-Za-z0-9][A-Za-z0-9._\\-]{0,63}"; // the dash is escaped: browsers read patterns with the v flag
+const PLAIN = "@?[A-Za-z0-9][A-Za-z0-9._\\-]{0,63}"; // the dash is escaped: browsers read patterns with the v flag
 
 export function spaceForm() {
   const name = el("input", {
@@ -17,11 +18,17 @@ export function spaceForm() {
     spellcheck: "false",
   });
   const refused = el("div", { role: "status" });
+  const groups = el("div", { class: "row" });
+  listGroups(groups, show).catch(() => {}); // the form works without
 
-  async function enter(event) {
+  function enter(event) {
     event.preventDefault();
+    return show(name.value.trim());
+  }
+
+  async function show(space) {
     const before = session.space;
-    session.space = name.value.trim();
+    session.space = space;
     try {
       await get("v1/memories/settings");
       window.dispatchEvent(new CustomEvent("space-entered"));
@@ -37,6 +44,13 @@ export function spaceForm() {
     el("p", { class: "muted" }, SETTINGS.scopeAbout),
     el("label", { for: "space" }, SETTINGS.scopeLabel),
     el("div", { class: "row" }, name, button(SETTINGS.scopeGo, { type: "submit" })),
+    groups,
     refused,
   );
+}
+
+async function listGroups(place, show) {
+  const { groups } = await get("v1/memories/settings");
+  const go = ({ name, role }) => button(SETTINGS.scopeRole(name, role), { onclick: () => show(`@${name}`) });
+  if (groups.length) place.replaceChildren(el("span", {}, SETTINGS.scopeGroups), ...groups.map(go));
 }

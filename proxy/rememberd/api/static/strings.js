@@ -118,6 +118,7 @@ export const CARD = {
   pinned: "Pinned",
   private: "Private",
   quarantined: "In quarantine: reads like an order",
+  group: (name, by) => (by ? `@${name}, by ${by}` : `@${name}`),
   until: (day) => `Until ${day}`,
   expires: (day) => `Expires ${day}`,
   delete: "Delete",
@@ -288,7 +289,9 @@ export const SETTINGS = {
     "Memories of one scope are not recalled in another. An app chooses its scope by the header X-Memory-Scope; this page, here. Left empty, it is the usual one.",
   scopeLabel: "Show the scope",
   scopeGo: "Show",
-  scopeRule: "Letters, digits, dots, dashes and underscores",
+  scopeRule: "Letters, digits, dots, dashes and underscores; @ before the name of a group",
+  scopeGroups: "Your groups:",
+  scopeRole: (name, role) => `@${name} (${role})`,
   statistics: "Statistics",
   figures: {
     facts: "facts",

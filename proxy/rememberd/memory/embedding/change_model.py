@@ -18,7 +18,7 @@ from prometheus_client import Gauge
 from rememberd.errors import MemoryUnavailable
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.ports import Embedder, MemoryStore
-from rememberd.search_results import Candidates
+from rememberd.search_results import Candidates, Query
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
 T = TypeVar("T")
@@ -69,6 +69,9 @@ class DualWriteStore:
         kind: Kind | None = None,
     ) -> Candidates:
         return await self.store.search(space, dense, sparse, now=now, limit=limit, kind=kind)
+
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
+        return await self.store.search_all(queries, now=now)
 
     async def page(
         self,

@@ -86,4 +86,6 @@ def _memory(turn: Turn, memory_id: str, text: str, evidence: str) -> Memory:
         evidence=Evidence(evidence, "user", turn.said_in),
         source=turn.source,
         speaker=turn.speaker,
+        group=turn.space.group,
+        contributor=turn.contributor,
     )

@@ -43,7 +43,8 @@ async def unforgotten(store: MemoryStore, space: Space, turns: Sequence[Turn]) -
 
 
 async def related(store: MemoryStore, embedder: Embedder, space: Space, memory: Memory, now: Millis) -> list[Memory]:
-    """What else tells it: of a fact the exchanges that hold its words, of an exchange its facts."""
+    """What else tells it: of a fact the exchanges that hold its words, of an exchange its facts. In a group what
+    others have contributed stays."""
     terms = embedder.query(memory.text)
     near = await store.search(space, await embedder.dense(memory.text), terms, now=now)
     others = [candidate.id for candidate in near if candidate.kind != memory.kind]
@@ -53,7 +54,8 @@ async def related(store: MemoryStore, embedder: Embedder, space: Space, memory: 
     return [
         other
         for other in await store.get(space, others)
-        if _same_turn(memory, other) or (said and said <= set(embedder.query(other.text).indices))
+        if other.contributor == memory.contributor
+        and (_same_turn(memory, other) or (said and said <= set(embedder.query(other.text).indices)))
     ]
 
 

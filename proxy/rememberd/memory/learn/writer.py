@@ -30,9 +30,10 @@ from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.learn.reconcile import merge
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import BlockCache, Embedder, ExtractionQueue, Extractor, MemoryStore, ReceiptStore, TurnQueue
+from rememberd.ports.queues import Claim
 from rememberd.telemetry import tracing
 from rememberd.telemetry.metrics import counter
-from rememberd.types import Claim, Fact, Memory, Millis, Turn
+from rememberd.types import Fact, Memory, Millis, Turn
 
 T = TypeVar("T")
 
@@ -146,6 +147,8 @@ class Writer:
         """What became of it, and the ids concerned. A wish about the memory is carried out, not remembered: it would
         keep what it asks to forget, or say once more what is known."""
         command = memory_command(turn.user_text)
+        if turn.contributor and command is not None and command.kind != "remember":
+            return "nothing", []  # what others may have contributed is deleted by hand
         if (command is None or command.kind == "remember") and not turn.forgotten:
             ids = await self._remember(turn)
             return ("written" if ids else "nothing"), ids
@@ -208,7 +211,8 @@ class Writer:
     async def _undo_if_erased(self, turn: Turn, ids: list[str]) -> None:
         """Before a write as well: an earlier try may have failed half-way. The tombstones carry the turn's own time,
         so that they do not keep out what the user tells anew."""
-        if not await self.queue.alive(turn.id):
+        erased = turn.contributor is not None and await self.queue.erased(turn.contributor, turn.began)
+        if erased or not await self.queue.alive(turn.id):
             await self.store.delete(turn.space, ids, at=turn.created_at)
             raise Erased
 
@@ -219,7 +223,7 @@ class Writer:
         )
         await asyncio.gather(
             changed,
-            self.receipts.written(turn.space, turn.receipt, ids, outcome),
+            self.receipts.written(turn.owner, turn.receipt, ids, outcome),
             self.queue.settle([turn.id]),
         )
         self._settled.append(turn.id)
@@ -234,7 +238,7 @@ class Writer:
         if claim.attempts + 1 >= MAX_ATTEMPTS and not isinstance(error, UpstreamUnavailable):
             await self.queue.dead_letter(turn.id, reason)
             if not turn.found:
-                await self.receipts.written(turn.space, turn.receipt, [], "lost")
+                await self.receipts.written(turn.owner, turn.receipt, [], "lost")
             TURNS.labels("dead").inc()
             log.error("turn %s is a dead letter after %d attempts: %s", turn.id, claim.attempts + 1, kind)
             return

@@ -31,7 +31,7 @@ from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.telemetry import tracing
 from rememberd.telemetry.metrics import Timed, counter
-from rememberd.types import Memory, Millis, Space
+from rememberd.types import GROUP_SCOPE, Memory, Millis, Space
 
 Status = Literal["hit", "miss", "degraded"]
 
@@ -61,7 +61,7 @@ _READABLE_CHARS = 300  # of a longer message the vector is that of what was past
 class Recalled:
     """`block` is "" unless `status` is "hit"; `tokens` is what the block costs at most; `ms` is how long the recall
     took; `until` is when the first memory of the block expires (None: never). `by_words`: the embedder was too busy,
-    so that the memories were found by their words alone."""
+    so that the memories were found by their words alone. `groups` are those that some of the memories are of."""
 
     status: Status
     block: str = ""
@@ -71,6 +71,7 @@ class Recalled:
     until: Millis | None = None
     by_words: bool = False
     reasons: tuple[Reason, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 class Recall:
@@ -104,20 +105,22 @@ class Recall:
         previous: str | None = None,
         private: bool = True,
         offset: Millis = 0,
+        groups: Sequence[str] = (),
     ) -> Recalled:
         """The block for `question`. Never raises: a store or embedder that fails or is late gives "degraded".
 
         Memories of the turn `turn_id` are left out (a retry must not recall itself); those of `conversation`, the one
         being held, come after the others. `previous` is the user's message before this one: a short follow-up ("and
         the other one?") is looked up together with it. Without `private`, what must stay with the operator is left
-        out: the block is for a model elsewhere. `offset` is that of the user's time zone."""
+        out: the block is for a model elsewhere. `offset` is that of the user's time zone. Memories of `groups` are
+        looked into too."""
         began = time.perf_counter()
-        text = standalone(question, previous)
+        asked = (space, standalone(question, previous), now, turn_id, conversation, private, offset, groups)
         if self.breaker.closed:
-            found = await self._in_time(self._recall(space, text, now, turn_id, conversation, private, offset))
+            found = await self._in_time(self._recall(*asked))
         else:
             if self.breaker.may_probe():
-                self._probe(self._recall(space, text, now, turn_id, conversation, private, offset))
+                self._probe(self._recall(*asked))
             found = Recalled("degraded")
         asyncio.get_running_loop().call_soon(RECALLS.labels(found.status).inc)
         return replace(found, ms=(time.perf_counter() - began) * 1000)
@@ -165,6 +168,7 @@ class Recall:
         conversation: str | None,
         private: bool,
         offset: Millis,
+        groups: Sequence[str],
     ) -> Recalled:
         if not private and space.scope in self.privacy.scopes:
             return Recalled("miss")
@@ -199,6 +203,7 @@ class Recall:
                 self.embedder.gain,
                 offset,
                 by_words,
+                [each for each in groups if private or f"{GROUP_SCOPE}{each}" not in self.privacy.scopes],
             )
             with tracing.span("retrieve"):
                 found = await self.retrieve(space, dense, words, wanted)
@@ -216,6 +221,7 @@ class Recall:
             until=found.until,
             by_words=by_words,
             reasons=tuple(found.reasons),
+            groups=tuple(found.groups),
         )
 
     async def _everything(self, space: Space, now: Millis, private: bool, offset: Millis) -> Recalled:

@@ -3,6 +3,7 @@ and its 800 candidates need not come over to be ranked."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from prometheus_client import Histogram
 
-from rememberd.memory.recall.block import render
+from rememberd.memory.recall.block import GROUPS_COST, render
 from rememberd.memory.recall.budget import Reason, pack, profile, without_repeats
 from rememberd.memory.recall.dates import asked_about
 from rememberd.memory.recall.needs import STYLE
@@ -20,11 +21,14 @@ from rememberd.memory.recall.rank import Asked, Feature, Turns, best_first, by_i
 from rememberd.memory.recall.relevance import asks_for_answers, of_topics, relevant, supports, worth
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import MemoryStore
-from rememberd.search_results import Candidates
+from rememberd.search_results import Candidates, Query
 from rememberd.telemetry.metrics import Timed
 from rememberd.types import Memory, Millis, Space, Sparse
 
 ROUNDS = 4
+# Memories of each branch of a search. With 100 of each group, a question costs 40 % more for three groups, with 32
+# 15 % (`python -m loadtests.recall_cost`); a block has room for about 20.
+OWN, OF_GROUP = 400, 32
 
 STAGE = Histogram(
     "rememberd_recall_stage_seconds",
@@ -42,8 +46,8 @@ class Wanted(NamedTuple):
     what must stay with the operator is left out: what is marked, or about one of `classes`. `personal`: how clearly
     the question is about the asker's life, from 1 on; None: unknown. `needs`: the topics of standing facts that the
     question calls for, and how clearly; facts of the topics `sensitive` need a question for them. `gain` multiplies
-    cosines; `offset` shifts times into the time zone of the user. `by_words`: there is no dense
-    vector."""
+    cosines; `offset` shifts times into the time zone of the user. `by_words`: there is no dense vector. `groups`:
+    whose memories are looked into beside the user's."""
 
     question: str
     left_out: Sequence[str]
@@ -59,11 +63,12 @@ class Wanted(NamedTuple):
     gain: float = 1.0
     offset: Millis = 0
     by_words: bool = False
+    groups: Sequence[str] = ()
 
 
 class Retrieved(NamedTuple):
-    """The block, "" for none, what it holds and costs, when the first of its memories expires (None: never), and why
-    each of them is there.
+    """The block, "" for none, what it holds and costs, when the first of its memories expires (None: never), why each
+    of them is there, and which groups have some of them.
 
     `speakers`, if any, are named in the question and ought to have been left out: they speak in the memories, and a
     name draws everything its bearer said. Then there is no block yet."""
@@ -74,6 +79,7 @@ class Retrieved(NamedTuple):
     speakers: Sequence[str] = ()
     until: Millis | None = None
     reasons: Sequence[Reason] = ()
+    groups: Sequence[str] = ()
 
 
 _privacy = lru_cache(maxsize=8)(partial(Privacy, ()))
@@ -84,7 +90,7 @@ Retrieve = Callable[[Space, list[float], Sparse, Wanted], Awaitable[Retrieved]]
 async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse: Sparse, wanted: Wanted) -> Retrieved:
     """Raises `StoreUnavailable`."""
     with Timed(SEARCH):
-        found = await store.search(space, dense, sparse, now=wanted.now)
+        found, shared = await _found(store, space, dense, sparse, wanted)
     with Timed(RANK):
         speakers = named(wanted.question, found.speaker.present())
         if unknown := speakers.keys() - set(wanted.left_out):
@@ -100,14 +106,43 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
         )
         answers = asks_for_answers(wanted.question)
         chosen = _ranked(asked, _recallable(found, wanted, answers), wanted)
-    memories, cost = await _fitting(store, space, chosen.ranked, wanted, latest=asked.span is None)
+    read = partial(_read, store, space, shared)
+    memories, cost = await _fitting(read, space, chosen.ranked, wanted, latest=asked.span is None)
     if not memories:
         return Retrieved()
     typed = set(chosen.ranked.names(having(Feature.TYPED, chosen.ranked)))
     block = render(memories, wanted.question, answers=answers, offset=wanted.offset, typed=typed)
     ids = tuple(each.id for each in memories)
     reasons = [chosen.reason(each) for each in memories]
-    return Retrieved(block, ids, cost, until=first_expiry(memories), reasons=reasons)
+    groups = groups_of(memories)
+    return Retrieved(block, ids, cost, until=first_expiry(memories), reasons=reasons, groups=groups)
+
+
+async def _found(
+    store: MemoryStore, space: Space, dense: list[float], sparse: Sparse, wanted: Wanted
+) -> tuple[Candidates, dict[str, Space]]:
+    """What the search returns; and by their ids, where the memories of groups are."""
+    if not wanted.groups:
+        return await store.search(space, dense, sparse, now=wanted.now), {}
+    spaces = [Space.of_group(name) for name in wanted.groups]
+    queries = [Query(space, dense, sparse, OWN), *(Query(each, dense, sparse, OF_GROUP) for each in spaces)]
+    own, *theirs = await store.search_all(queries, now=wanted.now)
+    # Whose standing facts they are nobody can tell: in the user's profile they would be taken for the user's.
+    theirs = [replace(each, topics=each.topics.without_names()) for each in theirs]
+    shared = {id_: group for group, rows in zip(spaces, theirs, strict=True) for id_ in rows.names()}
+    return Candidates.joined([own, *theirs]), shared
+
+
+async def _read(store: MemoryStore, space: Space, shared: Mapping[str, Space], ids: Sequence[str]) -> list[Memory]:
+    """In the order of `ids`, wherever they are."""
+    if not shared.keys() & set(ids):
+        return await store.get(space, ids)
+    places: dict[Space, list[str]] = {}
+    for id_ in ids:
+        places.setdefault(shared.get(id_, space), []).append(id_)
+    found = await asyncio.gather(*(store.get(place, of_place) for place, of_place in places.items()))
+    memories = {each.id: each for part in found for each in part}
+    return [memories[id_] for id_ in ids if id_ in memories]
 
 
 class Chosen(NamedTuple):
@@ -125,6 +160,10 @@ class Chosen(NamedTuple):
         if memory.id in self.needed:
             return "profile" if memory.id in self.style else "need"
         return "words" if memory.id in self.worded else "meaning"
+
+
+def groups_of(memories: Sequence[Memory]) -> tuple[str, ...]:
+    return tuple(sorted({each.group for each in memories if each.group}))
 
 
 def first_expiry(memories: Sequence[Memory]) -> Millis | None:
@@ -164,7 +203,12 @@ def _recallable(found: Candidates, wanted: Wanted, answers: bool) -> Candidates:
 
 
 async def _fitting(
-    store: MemoryStore, space: Space, ranked: Candidates, wanted: Wanted, *, latest: bool
+    read: Callable[[Sequence[str]], Awaitable[list[Memory]]],
+    space: Space,
+    ranked: Candidates,
+    wanted: Wanted,
+    *,
+    latest: bool,
 ) -> tuple[list[Memory], int]:
     """The best that fit, and what they cost at most. What turns out to be private, by its words, or to be told by
     another, makes room for others, a few times at most: then there is room left over."""
@@ -173,13 +217,13 @@ async def _fitting(
     cost = 0
     for _ in range(ROUNDS):
         with Timed(RANK):
-            ids, cost = pack(ranked, wanted.budget_tokens)
+            ids, cost = pack(ranked, wanted.budget_tokens - (GROUPS_COST if wanted.groups else 0))
         with Timed(FETCH):
-            found = await store.get(space, ids) if ids else []
+            found = await read(ids) if ids else []
         memories = found if wanted.private else [each for each in found if not privacy.keeps(space, each)]
         memories = without_repeats(memories, latest=latest)
         if len(memories) == len(found):
             break
         dropped = {each.id for each in found}.difference(each.id for each in memories)
         ranked = ranked.take([name not in dropped for name in ranked.names()])
-    return memories, cost
+    return memories, cost + (GROUPS_COST if groups_of(memories) else 0)

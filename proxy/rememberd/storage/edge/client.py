@@ -14,7 +14,7 @@ from typing import Any, cast
 from rememberd.errors import StoreUnavailable
 from rememberd.memory.recall.retrieve import Retrieved, Wanted
 from rememberd.memory.serialization import memory_of
-from rememberd.search_results import Candidates
+from rememberd.search_results import Candidates, Query
 from rememberd.storage.edge.socket_protocol import (
     UNANSWERED,
     Frames,
@@ -72,6 +72,11 @@ class EdgeClient:
     ) -> Candidates:
         arguments = {"space": space, "sparse": sparse, "now": now, "limit": limit, "kind": kind}
         return unpack_candidates(*await self._answered("search", arguments, pack_vector(dense)))
+
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
+        """Several calls: what recalls asks in the store's process (`retrieve`)."""
+        searches = (self.search(each.space, each.dense, each.sparse, now=now, limit=each.limit) for each in queries)
+        return list(await asyncio.gather(*searches))
 
     async def retrieve(self, space: Space, dense: list[float], sparse: Sparse, wanted: Wanted) -> Retrieved:
         """Runs in the process of the store. Raises `StoreUnavailable`."""

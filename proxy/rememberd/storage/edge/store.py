@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ import qdrant_edge as qdrant
 from qdrant_edge import QueryBatchRequest, QueryRequest, UpdateOperation
 
 from rememberd.errors import InputRejected
-from rememberd.search_results import Candidates
+from rememberd.search_results import Candidates, Query
 from rememberd.storage import cursors
 from rememberd.storage.cursors import Place
 from rememberd.storage.edge import queries
@@ -79,12 +80,10 @@ class EdgeStore(EdgeFolder):
         limit: int = SEARCHED,
         kind: Kind | None = None,
     ) -> Candidates:
-        self._last_read = time.monotonic()
-        nearest = queries.vector_query(space, dense, limit, kind)
-        if ahead := self._ahead.pop(_words(space, sparse, now, limit, kind), None):
-            with suppress(StaleCache):
-                return self._rows.union(*self._queried(nearest, now), *ahead)
-        return self._rows.union(*self._queried([*nearest, *queries.keyword_query(space, sparse, limit, kind)], now))
+        return self._searched([Query(space, dense, sparse, limit)], now, kind)[0]
+
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
+        return self._searched(queries, now, None)
 
     async def page(
         self,
@@ -149,6 +148,24 @@ class EdgeStore(EdgeFolder):
 
     async def users(self, after: str, limit: int) -> list[Space]:
         return spaces_behind(await self.spaces(), after, limit)
+
+    def _searched(self, asked: Sequence[Query], now: Millis, kind: Kind | None) -> list[Candidates]:
+        self._last_read = time.monotonic()
+        ahead = [self._ahead.pop(_words(each.space, each.sparse, now, each.limit, kind), None) for each in asked]
+        with suppress(StaleCache):
+            return self._united(asked, ahead, now, kind)
+        return self._united(asked, [None] * len(asked), now, kind)
+
+    def _united(
+        self, asked: Sequence[Query], ahead: Sequence[list[RowRefs] | None], now: Millis, kind: Kind | None
+    ) -> list[Candidates]:
+        """All in one call of the engine, but for the words and the pinned that were looked up `ahead`."""
+        branches: list[queries.Branch] = []
+        for each, known in zip(asked, ahead, strict=True):
+            branches += queries.vector_query(each.space, each.dense, each.limit, kind)
+            branches += [] if known else queries.keyword_query(each.space, each.sparse, each.limit, kind)
+        found = iter(self._queried(branches, now))
+        return [self._rows.union(next(found), next(found), *(known or islice(found, 3))) for known in ahead]
 
     def quiet_for(self) -> float:
         """Seconds since the store was last asked for memories."""

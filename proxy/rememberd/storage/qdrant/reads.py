@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from rememberd.storage.changes import Stamps, UserChanges
 from rememberd.storage.qdrant.connection import PATIENCE_S, SEARCH_PATIENCE_S, Behind, Send
@@ -23,26 +23,41 @@ Expected = Stamps | None  # None: whatever the node has will do
 Read = Callable[[str, Json, Expected, Send], Coroutine[Any, Any, Any]]
 
 
+class UserSearches(NamedTuple):
+    user: str
+    known: UserChanges
+    searches: Sequence[Json]
+
+
 class Reads:
     """Every method raises `StoreUnavailable`."""
 
     def __init__(self, at: ServerPoints) -> None:
         self._at = at
 
-    async def search(self, user: str, known: UserChanges, searches: Sequence[Json]) -> list[Any]:
-        """The ids and scores that each of the `searches` returns."""
+    async def search(self, parts: Sequence[UserSearches]) -> list[list[Any]]:
+        """The ids and scores that each of the searches returns, part by part; in one request."""
 
-        async def read(path: str, shard: Json, expected: Expected, send: Send) -> list[Any]:
-            asked = [each | {"with_payload": False} | shard for each in searches]
-            if expected:
-                proof = {"filter": {"must": [{"has_id": list(expected)}]}, "limit": len(expected)}
-                asked.append(proof | {"with_payload": _PROOF} | shard)
-            answers = await send("POST", f"{path}/points/query/batch", {"searches": asked})
-            if expected:
-                _check(expected, answers.pop()["points"])
-            return [each["points"] for each in answers]
+        async def read(path: str, _: Json, expected: Expected, send: Send) -> list[list[Any]]:
+            asked, proofs = list[Json](), [{} if expected is None else each.known.expected() for each in parts]
+            for part, proof in zip(parts, proofs, strict=True):
+                shard = shard_key(self._at.shard_of(part.user))
+                asked += [each | {"with_payload": False} | shard for each in part.searches]
+                if proof:
+                    wanted = {"filter": {"must": [{"has_id": list(proof)}]}, "limit": len(proof)}
+                    asked.append(wanted | {"with_payload": _PROOF} | shard)
+            answers = iter(
+                [each["points"] for each in await send("POST", f"{path}/points/query/batch", {"searches": asked})]
+            )
+            found = []
+            for part, proof in zip(parts, proofs, strict=True):
+                found.append([next(answers) for _ in part.searches])
+                if proof:
+                    _check(proof, next(answers))
+            return found
 
-        found: list[Any] = await self._read(user, known, read, SEARCH_PATIENCE_S)
+        first = parts[0]
+        found: list[list[Any]] = await self._read(first.user, first.known, read, SEARCH_PATIENCE_S)
         return found
 
     async def points(

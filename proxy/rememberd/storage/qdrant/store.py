@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from rememberd.ports import Embedder
-from rememberd.search_results import Candidates
+from rememberd.search_results import Candidates, Query
 from rememberd.storage import cursors
 from rememberd.storage.changes import ChangeLog, RecentChanges, Removal, UserChanges
 from rememberd.storage.cursors import Place
@@ -19,13 +19,12 @@ from rememberd.storage.qdrant.collection import Layout, Role
 from rememberd.storage.qdrant.connection import Connection
 from rememberd.storage.qdrant.points import ServerPoints, shard_key
 from rememberd.storage.qdrant.put_batches import PutBatches
-from rememberd.storage.qdrant.reads import Reads
+from rememberd.storage.qdrant.reads import Reads, UserSearches
 from rememberd.storage.qdrant.removals import Removals
 from rememberd.storage.row_cache import MemoryCache, RowCache, ScoredIds, StaleCache
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
-CACHED_ROWS = 100_000
-CACHED_MEMORIES = 10_000
+CACHED_ROWS, CACHED_MEMORIES = 100_000, 10_000
 _PAGE = 1000
 _ROWS_AT_ONCE, _ROWS_A_REQUEST = 64, 256  # 64 rows are taken in within a millisecond
 _NAMED_IDS = 1000  # of deleted points in a filter
@@ -81,15 +80,26 @@ class QdrantStore(ServerPoints):
         limit: int = 400,
         kind: Kind | None = None,
     ) -> Candidates:
-        asked = queries.search(
-            space, dense, sparse, now, limit, kind, own_idf=self.own_idf, rescore=self.layout.quantize
-        )
-        known, _ = await self._changes.of(space.user)
-        answers = await self._reads.search(space.user, known, asked)
+        return (await self._searched([Query(space, dense, sparse, limit)], now, kind))[0]
+
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
+        return await self._searched(queries, now, None)
+
+    async def _searched(self, asked: Sequence[Query], now: Millis, kind: Kind | None) -> list[Candidates]:
+        options: Any = {"own_idf": self.own_idf, "rescore": self.layout.quantize}
+        known = [(await self._changes.of(each.space.user))[0] for each in asked]
+        wanted = [queries.search(*each, now, kind, **options) for each in asked]
+        users = [each.space.user for each in asked]
+        answers = await self._reads.search([*map(UserSearches, users, known, wanted)])
+        return [
+            await self._united(*each) for each in zip([each.space for each in asked], answers, known, strict=True)
+        ]
+
+    async def _united(self, space: Space, answers: Sequence[Any], known: UserChanges) -> Candidates:
         for point in known.unsettled():
             self._rows.drop(point)
         hits = [_shown(each, known) for each in answers]
-        near, standing, pinned, words, names = hits if sparse.indices else [*hits, _NONE, _NONE]
+        near, standing, pinned, words, names = (*hits, _NONE, _NONE)[:5]  # without words the last two are missing
         for _ in range(_TRIES):
             with suppress(StaleCache):
                 near, standing, words, pinned, names = await self._known_rows(

@@ -8,10 +8,11 @@ from pathlib import Path
 import orjson
 
 from rememberd.memory.serialization import turn_from_json, turn_to_json
+from rememberd.ports.queues import DeadLetter, PendingStats, Spent
 from rememberd.ports.retry_policy import BATCH, DONE_MS, FIRST_DELAY_MS, GIVE_UP_MS, LONGEST_WAIT, MAX_ATTEMPTS
 from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.redis.queue import count_missing, letter
-from rememberd.types import DeadLetter, Millis, PendingStats, Spent, Turn
+from rememberd.types import Millis, Turn
 
 
 class RedisExtractionQueue:

@@ -9,8 +9,9 @@ from pathlib import Path
 from prometheus_client import Counter
 
 from rememberd.memory.serialization import turn_from_json, turn_to_json
+from rememberd.ports.queues import Claim, DeadLetter, QueueStats
 from rememberd.storage.redis.client import RedisClient
-from rememberd.types import Claim, DeadLetter, Millis, QueueStats, Space, Turn
+from rememberd.types import Millis, Space, Turn
 
 MISSING = Counter("rememberd_turns_missing", "Turns that Redis has lost, evicted for want of memory perhaps.")
 

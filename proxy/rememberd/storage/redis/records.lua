@@ -9,6 +9,7 @@
 -- frozen              sorted set of user and block by time
 -- files:USER          hash: scope to version:body
 -- owned:DIGEST        empty: an object that a provider stores for a user
+-- groups              hash: name to members and rules; groups_version  what the last change called itself
 -- paused              set of users, paused:USER set of scopes; the queue reads both;  erased  hash of the queue: user to time
 
 local function key(...) return KEYS[1] .. table.concat({...}, ':') end
@@ -113,6 +114,15 @@ function operations.get_block(user, scope, name)
   return {version, call('HGET', key('blocks', user), pair(scope, name))}
 end
 
+function operations.versions(...)
+  local spaces, found = {...}, {}
+  for at = 1, #spaces, 2 do
+    local version, floor = unpack(call('HMGET', key('versions', spaces[at]), 'v' .. spaces[at + 1], 'f' .. spaces[at + 1]))
+    found[at], found[at + 1] = tonumber(version or 0), tonumber(floor or 0)
+  end
+  return found
+end
+
 -- Of two blocks of one version the first stands, unless it is the one that the new block replaces.
 function operations.put_block(user, scope, name, version, value, at, replaces)
   local block = pair(scope, name)
@@ -182,6 +192,17 @@ function operations.erase_files(user, at)
   local erased = call('HGET', ERASED, user)
   if not erased or tonumber(erased) < tonumber(at) then call('HSET', ERASED, user, at) end
   return call('DEL', key('files', user))
+end
+
+-- A change made again because its answer was lost finds that it was made, and changes nothing.
+function operations.groups() return call('HGETALL', key('groups')) end
+function operations.group(name) return call('HGET', key('groups'), name) end
+function operations.groups_version() return call('GET', key('groups_version')) or '' end
+function operations.swap_group(name, before, after, version)
+  if (call('HGET', key('groups'), name) or '') ~= before then return 0 end
+  if after == '' then call('HDEL', key('groups'), name) else call('HSET', key('groups'), name, after) end
+  call('SET', key('groups_version'), version)
+  return 1
 end
 
 function operations.own(digest, seconds) return call('SET', key('owned', digest), '', 'EX', seconds) end

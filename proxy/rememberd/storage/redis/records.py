@@ -69,6 +69,10 @@ class RedisBlockCache:
         version, _, value = (found or b"").partition(b":")
         return int(now), (int(version), value) if version else None
 
+    async def versions(self, spaces: Sequence[Space]) -> list[tuple[int, int]]:
+        found = map(int, await self._soon("versions", *(name for space in spaces for name in space)))
+        return list(zip(found, found, strict=True))
+
     async def put(
         self, space: Space, key: str, version: int, value: bytes, *, at: Millis, replaces: Millis = 0
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from rememberd.storage.sqlite.database import Database
 from rememberd.types import Millis, Space
@@ -39,6 +40,8 @@ SELECT coalesce((SELECT version FROM versions WHERE user = ? AND scope = ?), 0),
 FROM (SELECT 1) LEFT JOIN frozen ON user = ? AND scope = ? AND "key" = ?
 """
 
+VERSIONS = "SELECT version, floor FROM versions WHERE user = ? AND scope = ?"
+
 
 class SqliteBlockCache:
     """A `BlockCache`. `get` is one look-up by key; the rest wait for a commit."""
@@ -54,6 +57,9 @@ class SqliteBlockCache:
     async def get(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
         now, at, value = self.database.read(GET, (*space, *space, key))[0]
         return now, None if at is None else (at, value)
+
+    async def versions(self, spaces: Sequence[Space]) -> list[tuple[int, int]]:
+        return [next(iter(self.database.read(VERSIONS, space)), (0, 0)) for space in spaces]
 
     async def put(
         self, space: Space, key: str, version: int, value: bytes, *, at: Millis, replaces: Millis = 0

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from rememberd.memory.serialization import turn_from_json, turn_to_json
+from rememberd.ports.queues import DeadLetter, PendingStats, Spent
 from rememberd.ports.retry_policy import (
     BATCH,
     DAY_MS,
@@ -18,7 +19,7 @@ from rememberd.ports.retry_policy import (
 )
 from rememberd.storage.sqlite.database import Database, is_erased, mark_erased
 from rememberd.storage.sqlite.queue import wall_clock
-from rememberd.types import DeadLetter, Millis, PendingStats, Space, Spent, Turn
+from rememberd.types import Millis, Space, Turn
 
 LEASE_MS = 300_000  # longer than the three calls for a batch may take
 

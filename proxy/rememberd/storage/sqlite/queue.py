@@ -9,8 +9,9 @@ from contextlib import suppress
 
 from rememberd.errors import QueueUnavailable
 from rememberd.memory.serialization import turn_from_json, turn_to_json
+from rememberd.ports.queues import Claim, DeadLetter, QueueStats
 from rememberd.storage.sqlite.database import Database, is_erased, mark_erased
-from rememberd.types import Claim, DeadLetter, Millis, QueueStats, Space, Turn
+from rememberd.types import Millis, Space, Turn
 
 # A turn is due, leased, then settled (stored, not flushed) or dead; acked, it is gone. `version` counts the puts of
 # an id and `claimed` is the version that was leased, so that a turn put again meanwhile is not taken for processed.

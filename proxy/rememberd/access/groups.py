@@ -1,0 +1,247 @@
+"""Groups of people who share memories: who is a member of which, and what a member may do there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, get_args
+
+from rememberd.errors import InputRejected, QueueUnavailable, RequestError
+from rememberd.types import GROUP_SCOPE, SCOPE, Identity, Memory, Role
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+ROLES: tuple[Role, ...] = get_args(Role)
+_LOOK_EVERY_SECONDS = 1.0
+_UNKNOWN = "unknown"
+
+T = TypeVar("T", bound="Group | None")
+
+log = logging.getLogger("rememberd.groups")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`members` by user. `claim_role` is what those are whose sign-in names the group; None: nothing. If
+    `keep_contributions`, what an erased member has contributed stays, without the name."""
+
+    name: str
+    members: Mapping[str, Role] = field(default_factory=dict)
+    claim_role: Role | None = None
+    keep_contributions: bool = False
+
+
+def group_from(given: Mapping[str, Any]) -> Group:
+    """Raises `ValueError` that says what to write."""
+    name, members, claimed = given.get("name"), given.get("members") or {}, given.get("claim_role")
+    if not isinstance(name, str) or not SCOPE.fullmatch(name):
+        raise ValueError("`name` must be 1 to 64 letters, digits, dots, dashes or underscores")
+    if not isinstance(members, Mapping):
+        raise ValueError(f"`members` of {name!r} must be a table of users and their roles")
+    for user, role in members.items():
+        if not isinstance(user, str) or not user.strip() or not user.isprintable() or role not in ROLES:
+            raise ValueError(f"`members` of {name!r}: {user!r} must be a user with one role of {', '.join(ROLES)}")
+    if claimed is not None and claimed not in ROLES:
+        raise ValueError(f"`claim_role` of {name!r} must be one of {', '.join(ROLES)}, or null")
+    if not isinstance(given.get("keep_contributions", False), bool):
+        raise ValueError(f"`keep_contributions` of {name!r} must be true or false")
+    return Group(name, dict(members), claimed, bool(given.get("keep_contributions")))
+
+
+Change = Callable[[Group | None], Group | None]
+
+
+class GroupStore(Protocol):
+    """Where the groups lie that were made while the proxy runs. Each raises `QueueUnavailable`."""
+
+    async def all(self) -> list[Group]: ...
+
+    async def change(self, name: str, change: Change) -> Group | None:
+        """Put what `change` makes of the group (None: there is none) in its place. `change` may be called again."""
+
+    async def version(self) -> str:
+        """Another one after each change by any process; cheap enough for every request. "": none was ever made."""
+
+    async def close(self) -> None: ...
+
+
+def without_member(group: Group, user: str) -> Group:
+    return replace(group, members={name: role for name, role in group.members.items() if name != user})
+
+
+class Groups:
+    """The groups in force: those of the settings, and the `made` ones as they are when a request begins."""
+
+    def __init__(self, configured: Iterable[Group] = (), made: GroupStore | None = None) -> None:
+        self.configured, self.made = {group.name: group for group in configured}, made
+        self._known: dict[str, Group] = {}
+        self._version = ""
+        self._one_at_a_time = asyncio.Lock()  # what was read earlier must not be put in force later
+        self._put_in_force()
+
+    def reload(self, other: Groups) -> None:
+        """Take over the configured groups of `other`."""
+        self.configured = other.configured
+        self._put_in_force()
+
+    @property
+    def keeping(self) -> dict[str, bool]:
+        """Of each group: does what an erased member has contributed stay?"""
+        return {name: group.keep_contributions for name, group in self.all.items()}
+
+    async def refresh(self) -> None:
+        """After this, whoever is no member any more is none here. While the made groups cannot be read, they have no
+        members. Costs nothing where none was made."""
+        if self.made is not None and (self._version or self._known):
+            await self.look()
+
+    async def look(self) -> None:
+        """As `refresh`, also where no group was made so far."""
+        if self.made is None:
+            return
+        try:
+            if await self.made.version() == self._version:
+                return
+            async with self._one_at_a_time:
+                version = await self.made.version()
+                if version != self._version:
+                    self._known = {group.name: group for group in await self.made.all()}
+                    self._version = version
+                    self._put_in_force()
+        except QueueUnavailable as error:
+            if self._version != _UNKNOWN:
+                log.error("groups cannot be read, and have no members until they can: %s", error)
+            self._known, self._version = {}, _UNKNOWN
+            self._put_in_force()
+
+    async def run(self) -> None:
+        """Notices the first group within a second."""
+        while True:
+            await self.look()
+            await self.note_configured()
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+    async def note_configured(self) -> None:
+        """Groups of the settings are known even after they were taken out there, so that erasing a user still finds
+        what they contributed."""
+        if self._version == _UNKNOWN or self.made is None:
+            return
+        for name in self.configured.keys() - self._known.keys():
+            noted = Group(name, keep_contributions=self.configured[name].keep_contributions)
+            try:
+                await self.made.change(name, partial(_unless_there, noted))
+            except QueueUnavailable as error:
+                log.warning("a group of the settings is not noted yet: %s", error)
+
+    async def forget(self, user: str) -> None:
+        """The user is a member of no made group any more, and all groups are known. Raises `QueueUnavailable`."""
+        for group in await self.made.all() if self.made else ():
+            if self.made is not None and user in group.members:
+                await self.made.change(group.name, lambda there: there and without_member(there, user))
+        await self.look()
+
+    async def create(self, group: Group) -> Group:
+        """Raises `InputRejected` if there is one of this name, `QueueUnavailable`."""
+
+        def change(there: Group | None) -> Group:
+            if there is not None:
+                raise InputRejected("group_exists", f"there is a group {group.name!r}", param="name")
+            return group
+
+        return await self._change(group.name, change)
+
+    async def set_member(self, name: str, user: str, role: Role | None) -> Group:
+        """None: the user is no member any more. Raises as `create` does, also for a group that does not exist."""
+
+        def change(there: Group | None) -> Group:
+            if there is None:
+                raise _no_such(name)
+            left = without_member(there, user)
+            return left if role is None else replace(left, members={**left.members, user: role})
+
+        return await self._change(name, change)
+
+    async def remove(self, name: str) -> None:
+        """Nobody reads or writes there from now on; what is there has to be erased. Raises as `set_member` does."""
+
+        def change(there: Group | None) -> None:
+            if there is None:
+                raise _no_such(name)
+
+        await self._change(name, change)
+
+    async def _change(self, name: str, change: Callable[[Group | None], T]) -> T:
+        if name in self.configured:
+            message = f"the group {name!r} is in the settings: change it there"
+            raise InputRejected("group_is_configured", message, param="name")
+        if self.made is None:
+            raise QueueUnavailable("there is no place for groups")
+        changed = await self.made.change(name, change)
+        await self.look()
+        return cast(T, changed)
+
+    async def close(self) -> None:
+        if self.made is not None:
+            await self.made.close()
+
+    def resolved(self, identity: Identity, scopes: Iterable[str] | None) -> Identity:
+        """With its roles; `scopes` are those that the key may name, None for all. Raises `RequestError` 403 if the
+        scope is a group's and the user is no member."""
+        roles = dict(self._roles.get(identity.user, {}))
+        for name in identity.groups:
+            claimed = self.all[name].claim_role if name in self.all else None
+            if claimed is not None:
+                roles[name] = max(roles.get(name, claimed), claimed, key=ROLES.index)
+        if scopes is not None:
+            allowed = set(scopes)
+            roles = {name: role for name, role in roles.items() if GROUP_SCOPE + name in allowed}
+        if identity.group is not None and identity.group not in roles:
+            message = f"you are no member of {identity.scope}, or there is no such group"
+            raise RequestError(403, "not_a_member", message, param="X-Memory-Scope")
+        return replace(identity, roles=roles) if roles else identity
+
+    def _put_in_force(self) -> None:
+        self.all = self._known | self.configured
+        self._roles: dict[str, dict[str, Role]] = {}
+        for group in self.all.values():
+            for user, role in group.members.items():
+                self._roles.setdefault(user, {})[group.name] = role
+
+
+NO_GROUPS = Groups()
+
+
+class GroupsMiddleware:
+    """Each request sees the groups as they are when it begins."""
+
+    def __init__(self, app: ASGIApp, groups: Groups) -> None:
+        self.app, self.groups = app, groups
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self.groups.refresh()
+        await self.app(scope, receive, send)
+
+
+def _unless_there(group: Group, there: Group | None) -> Group:
+    return there or group
+
+
+def _no_such(name: str) -> InputRejected:
+    return InputRejected("group_not_found", f"there is no group {name[:64]!r}")
+
+
+def may_write(identity: Identity) -> bool:
+    """Into the memories that `identity.memories` names."""
+    return identity.group is None or identity.roles[identity.group] != "reader"
+
+
+def may_change(identity: Identity, memory: Memory) -> bool:
+    """Edit and delete it: in a group's space a writer's own contributions only."""
+    if identity.group is None or identity.roles[identity.group] == "owner":
+        return True
+    return may_write(identity) and memory.contributor == identity.user

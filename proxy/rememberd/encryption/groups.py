@@ -1,0 +1,35 @@
+"""Groups as bytes for their store: under a master key neither their names nor their members can be read there."""
+
+from __future__ import annotations
+
+import logging
+
+import orjson
+
+from rememberd.access.groups import Group
+from rememberd.encryption.cipher import Cipher, DecryptionError
+
+log = logging.getLogger("rememberd.sealed")
+
+
+class GroupCodec:
+    """`root` seals; None: nothing is sealed."""
+
+    def __init__(self, root: Cipher | None) -> None:
+        self.root = root
+
+    def place(self, name: str) -> str:
+        """What stands for the group's name."""
+        return self.root.name(name) if self.root else name
+
+    def stored(self, group: Group) -> bytes:
+        body = orjson.dumps(group)
+        return self.root.seal(body, f"group {self.place(group.name)}") if self.root else body
+
+    def opened(self, place: str, body: bytes) -> Group | None:
+        """None for what cannot be read: then nobody is a member."""
+        try:
+            return Group(**orjson.loads(self.root.open(body, f"group {place}") if self.root else body))
+        except (DecryptionError, ValueError, TypeError) as error:
+            log.error("a group cannot be read, and nobody is a member of it: %s", type(error).__name__)
+            return None

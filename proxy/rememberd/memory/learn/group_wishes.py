@@ -1,0 +1,74 @@
+"""A wish to remember something for a group: "remember for the team that …", in the words of several languages. Pure.
+
+What goes to a group is read by others, so that the wish must have exactly this form: few words with a verb of
+remembering, the group, and then "that", a colon or the end. Only its sentence goes to the group; the others stay the
+person's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from rememberd.dialects.handing_words import HOLE
+from rememberd.dialects.segments import segment
+from rememberd.memory.learn.rules.sentences import sentences
+
+_LONGEST = 2_000  # characters
+_TEAM = r"(?:team|teams|group|gruppe|équipe|groupe|equipo|grupo|squadra|gruppo|equipe|groep|gruppen|laget)"
+_FOR_GROUP = re.compile(
+    r"[,:]?\s*(?<!\w)(?:for|with|für|pour|para|per|voor|för|til)\s+"
+    rf"(?:@(?P<name>[\w.-]*\w)|(?:(?:the|our|my|das|die|unser|unsere|mein|meine|le|la|notre|mon|el|nuestro|mi|il|nostro|a|o|nosso|nossa|het|ons|de)\s+|l['’]\s?)?(?:(?P<called>[\w.-]+)[\s-]+)?{_TEAM})(?!\w)",
+    re.IGNORECASE,
+)
+_THAT = re.compile(r"\s*(?:,?\s*(?:that|dass|daß|que|che|dat|att|at)(?!\w)|:|[.!…]*$)", re.IGNORECASE)
+_WISH = re.compile(
+    r"(?:(?:please|bitte|por favor|ok|okay|also|and)[, ]+)*"
+    r"(?:remember|memori[sz]e|note|save|store|keep in mind|(?:write|note|jot) down|make a note"
+    r"|merke? dir|notiere?|behalte|retiens|retenez|notez?|mémorise[rz]?|recuerda|recuerde|anota|guarda|ricorda|annota"
+    r"|lembra|lembre|anote|guarde|onthoud|noteer|husk|notér|kom ihåg|notera)"
+    r"(?: (?:this|that|it|das|dies|es|ça|cela|esto|eso|questo|isso|dit|dat|dette|det))?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupWish:
+    """`group` is the one that is meant; None if that is not clear. `said` goes there, `rest` stays the person's."""
+
+    group: str | None
+    said: str
+    rest: str
+
+
+def group_wish(text: str, groups: Collection[str]) -> GroupWish | None:
+    """`groups` are those in which the person may write."""
+    if not groups or len(text) > _LONGEST or not _FOR_GROUP.search(text):
+        return None
+    parts = [text[span.start : span.end] for span in sentences(text)]
+    for at, part in enumerate(parts):
+        found = _FOR_GROUP.search(part)
+        if found is None or not _is_wish(part, found):
+            continue
+        before, after = part[: found.start()], part[found.end() :]
+        if after.strip(" .,:!…"):
+            return GroupWish(_meant(found, groups), before + after, "\n".join(parts[:at] + parts[at + 1 :]))
+        if parts[at + 1 :]:
+            return GroupWish(_meant(found, groups), "\n".join(parts[at + 1 :]), "\n".join(parts[:at]))
+    return None
+
+
+def _is_wish(part: str, found: re.Match[str]) -> bool:
+    before, after = part[: found.start()], part[found.end() :]
+    if part.rstrip().endswith("?") or not _WISH.fullmatch(before.strip()) or not _THAT.match(after):
+        return False
+    return HOLE not in segment(part).masked()
+
+
+def _meant(found: re.Match[str], groups: Collection[str]) -> str | None:
+    """The one that is named; or the only one there is, if none is."""
+    named = found["name"] or found["called"]
+    by_name = {each.casefold(): each for each in groups}
+    if named and named.casefold() in by_name:
+        return by_name[named.casefold()]
+    return next(iter(groups)) if len(groups) == 1 and not found["name"] else None
