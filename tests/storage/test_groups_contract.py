@@ -13,7 +13,7 @@ from rememberd.encryption.cipher import Cipher
 from rememberd.encryption.groups import GroupCodec
 from rememberd.errors import InputRejected, QueueUnavailable, RequestError
 from rememberd.storage.redis.client import RedisClient
-from rememberd.storage.redis.groups import RedisGroups
+from rememberd.storage.redis.records import RedisGroups
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.groups import SqliteGroups
 from rememberd.types import Identity

@@ -64,7 +64,7 @@ def build_groups(settings: Settings, seal: Encryption, *, read_only: bool = Fals
         return Groups(configured, SqliteGroups(file, codec))
     # Imported here: who has no Redis need not load its client.
     from rememberd.storage.redis.client import RedisClient
-    from rememberd.storage.redis.groups import RedisGroups
+    from rememberd.storage.redis.records import RedisGroups
 
     shared = RedisClient(settings.memory.queue.url, soon_ms=settings.memory.deadline_ms / 3)
     return Groups(configured, RedisGroups(shared, codec))

@@ -1,20 +1,25 @@
-"""Receipts, frozen blocks, pauses and the memory tool's files in Redis, beside the queue: shared by the web processes
+"""Receipts, frozen blocks, pauses, the memory tool's files and groups in Redis, beside the queue: shared by the web processes
 of all hosts."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import orjson
 
+from rememberd.access.groups import Change, Group
+from rememberd.encryption.groups import GroupCodec
+from rememberd.errors import QueueUnavailable
 from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.sqlite.owned_objects import KEPT_S
 from rememberd.storage.sqlite.receipts import receipt_from_json
 from rememberd.types import Millis, Receipt, Space
 
 _SCRIPT = Path(__file__).with_suffix(".lua")
+_TRIES = 20  # of a change that others make at once
 
 
 class RedisReceipts:
@@ -136,3 +141,33 @@ class RedisOwnedObjects:
 def _receipt(body: bytes, write: bytes, written: bytes) -> Receipt:
     ids = tuple(written.decode().split("\n")) if written else ()
     return replace(receipt_from_json(body), write=write.decode(), written=ids)
+
+
+class RedisGroups:
+    """A `GroupStore`. A request waits for `version`, which therefore has a deadline."""
+
+    def __init__(self, shared: RedisClient, codec: GroupCodec) -> None:
+        self.shared, self.codec = shared, codec
+        self._run = shared.script(_SCRIPT)
+        self._soon = shared.with_deadline(self._run)
+
+    async def all(self) -> list[Group]:
+        found = iter(await self._run("groups"))
+        return [group for name in found if (group := self.codec.opened(name.decode(), next(found)))]
+
+    async def change(self, name: str, change: Change) -> Group | None:
+        place = self.codec.place(name)
+        for _ in range(_TRIES):
+            before: bytes = await self._run("group", place) or b""
+            group = change(self.codec.opened(place, before) if before else None)
+            after = b"" if group is None else self.codec.stored(group)
+            if await self._run("swap_group", place, before, after, secrets.token_hex(8)):
+                return group
+        raise QueueUnavailable(f"the group {name} is being changed by others: try again")
+
+    async def version(self) -> str:
+        version: bytes = await self._soon("groups_version")
+        return version.decode()
+
+    async def close(self) -> None:
+        await self.shared.close()
