@@ -1,5 +1,5 @@
-"""Receipts, frozen blocks, pauses, the memory tool's files and groups in Redis, beside the queue: shared by the web processes
-of all hosts."""
+"""Receipts, frozen blocks, pauses, the memory tool's files and groups in Redis, beside the queue: shared by the web
+processes of all hosts."""
 
 from __future__ import annotations
 
