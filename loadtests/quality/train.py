@@ -33,11 +33,17 @@ FILES = {  # where the product reads them
     "requests": _PACKAGE / "dialects/side_tasks.json",
     "wishes": _PACKAGE / "memory/learn/memory_commands.json",
     "values": _PACKAGE / "memory/learn/rules/values.json",
+    # what is not in English: is a question about the asker, which topics does it need, of which is a fact
+    "questions": _PACKAGE / "memory/recall/data/questions.json",
+    "needs": _PACKAGE / "memory/recall/data/needs.json",
+    "facts": _PACKAGE / "memory/recall/data/facts.json",
+    "english": _PACKAGE / "memory/recall/data/english.json",
 }
 _TAUGHT_BY = {  # labels of one corpus that teach another, and what they are called there
     "values": ("statements", dict.fromkeys(("none", "play", "plan", "preference", "study"), "none")),
     # "I don't work at Acme any more" is no wish to have it forgotten
     "wishes": ("values", {"ended": "none"}),
+    "needs": ("questions", {"none": "none"}),
 }
 FORMS = CORPORA / "forms_of_wishes.tsv"  # {t} stands for a thing, {s} for a statement
 _FILLED = 6  # texts of each form
@@ -45,7 +51,7 @@ NONE = "none"  # the label of texts that are none of the others
 BUCKETS = 1 << 16
 STRENGTH = 10.0  # scikit-learn's C
 # With the pasted texts among the requests, 10 knows 60 of the 90 blind programs' requests, and 20 knows 63.
-_STRENGTH_OF = {"requests": 20.0}
+_STRENGTH_OF = {"requests": 20.0, "questions": 30.0, "needs": 30.0, "facts": 30.0}
 FOLDS = 5
 _LEAST = 1.0  # weights below it, in units of the file, are left out: half of them, and they decide nothing
 _MOST = 31  # a large weight in the file; finer ones change no decision and do not compress
@@ -71,7 +77,10 @@ def examples(name: str, folder: Path = CORPORA) -> list[Example]:
 
 
 def taught(name: str) -> list[Example]:
-    """What a classifier learns from: its corpus, and what another one says besides."""
+    """What a classifier learns from: its corpus, and what another one says besides. Which texts are in English is
+    learned from all of them."""
+    if name == "english":
+        return [each._replace(label="en" if each.language == "en" else NONE) for each in examples("*")]
     found = examples(name)
     if name in _TAUGHT_BY:
         other, labels = _TAUGHT_BY[name]

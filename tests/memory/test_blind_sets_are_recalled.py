@@ -61,7 +61,7 @@ def fact(text: str) -> Memory:
 
 
 async def test_needs_and_general_questions(recall: Recall) -> None:
-    """36 of the 60 needs bring their fact, 19 of the 25 English ones; 39 and 21 do. Asked by somebody with these
+    """40 of the 60 needs bring their fact, 19 of the 25 English ones; 45 and 21 do. Asked by somebody with these
     facts, 10 of the 200 general questions bring more than 60 tokens, of the 100 English ones 2; 5 and none do."""
     space, needed = Space("blind"), rows("needs")
     await recall.store.put(space, [await to_point(fact(row["fact"]), recall.embedder) for row in needed])
@@ -71,7 +71,7 @@ async def test_needs_and_general_questions(recall: Recall) -> None:
 
     met = [row for row in needed if row["fact"] in (await asked(row["question"])).ids]
     long = [row for row in rows("general") if (await asked(row["question"])).tokens > 60]
-    assert len(met) >= 36, [row["fact"] for row in needed if row not in met]
+    assert len(met) >= 40, [row["fact"] for row in needed if row not in met]
     assert sum(row["lang"] == "en" for row in met) >= 19
     assert len(long) <= 10, [row["question"] for row in long]
     assert sum(row["lang"] == "en" for row in long) <= 2

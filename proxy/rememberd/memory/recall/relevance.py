@@ -100,11 +100,11 @@ def is_about_memories(asked: Asked, found: Candidates) -> bool:
     """Is it worded as a question about the user, does it name somebody who speaks in the memories, or, if it is not
     clearly about something else, anything that they name?"""
     text = _REQUEST.sub(" ", asked.text)
-    if asked.speakers or _OTHER_PERSON.search(text):
+    if asked.speakers:
         return True
     if asked.personal is not None and (asked.personal >= 1 or asked.personal < NOT_ELSEWHERE):
         return asked.personal >= 1
-    return bool(found.named.any()) or _PERSON.search(text) is not None
+    return bool(found.named.any()) or bool(_PERSON.search(text) or _OTHER_PERSON.search(text))
 
 
 def asks_for_advice(question: str) -> bool:

@@ -1,0 +1,74 @@
+"""What was told is found by a question in its language, with the packaged multilingual model; rates with bounds."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rememberd.memory.embedding.embedder import FastEmbedder
+from rememberd.memory.embedding.indexing import to_point
+from rememberd.memory.recall import needs
+from rememberd.memory.recall.recall import Recall
+from rememberd.storage.edge.store import EdgeStore
+from rememberd.types import Memory, Space
+
+SPACE, NOW = Space("polyglot"), 1_795_953_600_000
+TOLD = NOW - 86_400_000
+SENTENCES: dict[str, Any] = tomllib.loads((Path(__file__).parents[1] / "data" / "languages.toml").read_text())
+ENGLISH: list[str] = SENTENCES.pop("english")
+CORPORA = Path(__file__).parents[2] / "loadtests" / "quality" / "corpora"
+
+
+@pytest.fixture
+async def recall(tmp_path: Path) -> AsyncIterator[Recall]:
+    embedder = FastEmbedder("multilingual")
+    await embedder.start()
+    store = EdgeStore.open(tmp_path, dim=embedder.dim, embedder=embedder.name)
+    told = [text for each in SENTENCES.values() for text in each["told"]]
+    memories = [Memory(text, text, "fact", TOLD, TOLD, TOLD) for text in told]
+    await store.put(SPACE, [await to_point(each, embedder) for each in memories])
+    yield Recall(store, embedder, 250, deadline_ms=120_000)
+    await store.close()
+    embedder.close()
+
+
+async def asked(recall: Recall, question: str) -> tuple[str, ...]:
+    return (await recall.recall(SPACE, question, now=NOW, turn_id=None, conversation=None)).ids
+
+
+async def test_what_was_told_is_found_in_its_language(recall: Recall) -> None:
+    """112 of 120 facts in twelve languages, in blocks of 250 tokens; 119 are. Of the 48 questions that have nothing
+    to do with the person 4 bring anything at most; 3 do."""
+    pairs = [pair for each in SENTENCES.values() for pair in zip(each["told"], each["asked"], strict=True)]
+    missed = [question for told, question in pairs if told not in await asked(recall, question)]
+    unrelated = [question for each in SENTENCES.values() for question in each["unrelated"]]
+    filled = [question for question in unrelated if await asked(recall, question)]
+    assert len(missed) <= 8, missed
+    assert len(filled) <= 4, filled
+
+
+async def test_what_was_told_is_found_from_english(recall: Recall) -> None:
+    """60 of the 120, though the question is in English and so many languages compete for 250 tokens; 80 are."""
+    found = 0
+    for number, question in enumerate(ENGLISH):
+        ids = await asked(recall, question)
+        found += sum(each["told"][number] in ids for each in SENTENCES.values())
+    assert found >= 60
+
+
+def test_no_sentence_is_among_the_examples() -> None:
+    taught = {line.split("\t")[2] for file in CORPORA.glob("*.tsv") for line in file.read_text("utf-8").splitlines()}
+    assert not [text for each in SENTENCES.values() for texts in each.values() for text in texts if text in taught]
+
+
+def test_the_language_of_a_short_text_is_told() -> None:
+    """English questions are sorted by vectors, others by words."""
+    others = [question for each in SENTENCES.values() for question in each["asked"] + each["unrelated"]]
+    wrong = [text for text in others if needs.is_english(text)] + [
+        text for text in ENGLISH if not needs.is_english(text)
+    ]
+    assert len(wrong) <= 4, wrong
