@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 Kind = Literal["fact", "episode"]
 Millis = int
 Verdict = Literal["same", "replaces"]
+MemoryMode = Literal["on", "read", "write", "off"]
 Verdicts = Mapping[str, Verdict]  # by the id of the older memory
 
 # The `valid_to` of a memory in quarantine: it has never held.
@@ -53,8 +54,8 @@ class Principal:
     """The holder of an API key. `user` is whom the key acts for if the request names nobody. `models` are the names
     that it may use, with `*` for any text. `scopes` are those that it may name; the first one is used if the request
     names none. None means all. `groups_claim` is the claim of the user's token that lists their groups; `groups` are
-    those of somebody who signed in. `upstream_key` is the holder's own key, for providers that the operator has no
-    key of."""
+    those of somebody who signed in. `memory` is the most that its requests may do with memories. `upstream_key` is
+    the holder's own key, for providers that the operator has no key of."""
 
     name: str
     user: str | None = None
@@ -67,6 +68,7 @@ class Principal:
     requests_per_minute: int | None = None
     tokens_per_day: int | None = None
     expires_at: Millis | None = None
+    memory: MemoryMode = "on"
     upstream_key: str | None = field(default=None, repr=False)
 
     def may_ask(self, model: str) -> bool:

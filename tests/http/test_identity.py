@@ -13,6 +13,7 @@ import jwt
 import pytest
 
 from rememberd.access.identity import conversation, identify
+from rememberd.access.signed_in import SignedIn
 from rememberd.errors import RequestError
 from rememberd.types import Principal
 from tests.support.proxy_server import Proxy
@@ -216,3 +217,11 @@ def test_a_scope_is_a_plain_name(scope: str) -> None:
         found = identify(OWN, {"x-memory-scope": scope}, {})
         assert found is not None
         assert found.scope == "default"
+
+
+def test_somebody_who_signed_in_has_the_groups_of_their_token() -> None:
+    """And names nobody else."""
+    somebody = SignedIn("ada", 1, ("kitchen", "admins")).principal
+    found = identify(somebody, {"x-memory-user": "bob"}, {"user": "bob"})
+    assert found is not None
+    assert (found.user, found.groups) == ("ada", ("kitchen", "admins"))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -290,3 +291,28 @@ def test_a_list_of_no_keys_says_how_to_make_one(
     monkeypatch.setenv("REMEMBERD_DATA_DIR", str(tmp_path))
     assert main(["keys", "list"]) == 0
     assert "rememberd keys create NAME --user USER" in capsys.readouterr().out
+
+
+def test_a_key_may_be_for_reading_or_writing_alone(own: Proxy) -> None:
+    """In chats, whatever X-Memory asks for, and in the memory API; `off` opens neither. All of one user here."""
+    keys = {
+        mode: made(own, name=f"may {mode}", user="mia", memory=mode)["key"] for mode in ("on", "read", "write", "off")
+    }
+    for key in keys.values():
+        eventually(partial(everywhere, own, key))
+    may = {"on": ("hit", "on"), "read": ("hit", "off"), "write": ("off", "on"), "off": ("off", "off")}
+    with own.client(key=keys["on"]) as client:
+        client.post("/v1/memories", json={"text": "I am allergic to peanuts."}).raise_for_status()
+    for mode, (status, write) in may.items():
+        with own.client(key=keys[mode]) as client:
+            told = ask(client, "Am I allergic to peanuts?").headers
+            assert (told["x-memory-status"], told["x-memory-write"]) == (status, write), mode
+            reads = (client.get("/v1/memories"), client.post("/v1/memories/search", json={"query": "peanuts"}))
+            assert {each.status_code for each in reads} == {200 if status == "hit" else 403}, mode
+            added = client.post("/v1/memories", json={"text": "I keep bees."})
+            assert added.status_code == (200 if write == "on" else 403), mode
+    with own.client(key=keys["read"], **{"X-Memory": "write"}) as client:
+        told = ask(client, "Am I allergic to peanuts?").headers
+        assert (told["x-memory-status"], told["x-memory-write"]) == ("off", "off")
+    with admin(own) as client:
+        assert client.post("/admin/keys", json={"name": "x", "user": "x", "memory": "some"}).status_code == 400

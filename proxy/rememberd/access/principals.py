@@ -7,9 +7,9 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast, get_args
 
-from rememberd.types import GROUP_SCOPE, SCOPE, Millis, Principal
+from rememberd.types import GROUP_SCOPE, SCOPE, MemoryMode, Millis, Principal
 
 _HASH = "sha256:"
 
@@ -61,6 +61,7 @@ def principal_from(given: Mapping[str, Any]) -> Principal:
         requests_per_minute=_limit(given, "requests_per_minute"),
         tokens_per_day=_limit(given, "tokens_per_day"),
         expires_at=_time(given.get("expires_at")),
+        memory=_memory(given.get("memory", "on")),
     )
 
 
@@ -71,6 +72,12 @@ def _name(given: Mapping[str, Any], field: str, about: str) -> str | None:
     if not isinstance(value, str) or value.strip() != value or not 0 < len(value) <= 256 or not value.isprintable():
         raise ValueError(f"`{field}` must be a text of 1 to 256 printable characters: {about}")
     return value
+
+
+def _memory(value: Any) -> MemoryMode:
+    if value not in get_args(MemoryMode):
+        raise ValueError(f"`memory` must be one of {', '.join(get_args(MemoryMode))}")
+    return cast(MemoryMode, value)
 
 
 def _limit(given: Mapping[str, Any], name: str) -> int | None:

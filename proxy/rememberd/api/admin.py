@@ -32,6 +32,7 @@ _KEY_FIELDS = (
     "requests_per_minute",
     "tokens_per_day",
     "expires_at",
+    "memory",
 )
 _LARGEST_BODY = 65_536
 _USERS = 50  # an answer

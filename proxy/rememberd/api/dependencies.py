@@ -14,7 +14,7 @@ from rememberd.api.mcp.internal_client import ASKING
 from rememberd.errors import RequestError
 from rememberd.http.request import header_values, note
 from rememberd.ports import MemoryStore
-from rememberd.types import Identity, Memory, Space
+from rememberd.types import Identity, Memory, MemoryMode, Space
 from rememberd.upstream.catalog import Catalog
 
 
@@ -50,6 +50,7 @@ class CallerResolver:
         counts = counts and ASKING not in request.scope  # a tool's call was counted
         principal = self.auth.principal(headers, request.scope, counts=counts)
         note(request.scope, who=principal.name)
+        _refuse_beyond(principal.memory, request)
         identity = identify(principal, headers, {}, self.groups)
         if whole_user and principal.scopes is not None:
             message = f"this key is for the scope {', '.join(principal.scopes)}; this needs one for all of the user"
@@ -99,3 +100,14 @@ async def read_anywhere(store: MemoryStore, identity: Identity, ids: Sequence[st
     found = [each for space in spaces for each in await store.get(space, ids)] if ids else []
     memories = {each.id: each for each in reversed(found)}
     return [memories[each] for each in ids if each in memories]
+
+
+_READS = frozenset(("/v1/memories/search", "/v1/memories/preview"))  # although they are POSTs
+
+
+def _refuse_beyond(allowed: MemoryMode, request: Request) -> None:
+    """Raises `RequestError` 403 for what the key may not do. A tool of MCP comes here by the call that it makes."""
+    path = request.url.path
+    wants = "read" if request.method == "GET" or path in _READS else "write"
+    if path != "/mcp" and allowed not in ("on", wants):
+        raise RequestError(403, "memory_not_allowed", f"this key may not {wants} memories: its `memory` is {allowed}")

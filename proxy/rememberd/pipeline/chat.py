@@ -142,7 +142,7 @@ class Chat:
     async def _parse(
         self, dialect: Dialect, principal: Principal, headers: Mapping[str, str], raw: bytes, id: str
     ) -> ChatRequest:
-        if len(raw) <= _LARGE_BODY or (len(raw) <= _LARGE_JSON and mode_of(headers) == "off"):
+        if len(raw) <= _LARGE_BODY or (len(raw) <= _LARGE_JSON and mode_of(headers, principal.memory) == "off"):
             return self.parse_request(dialect, principal, headers, raw, id)
         return await asyncio.to_thread(self.parse_request, dialect, principal, headers, raw, id)
 
@@ -161,7 +161,7 @@ class Chat:
         self, dialect: Dialect, principal: Principal, headers: Mapping[str, str], raw: bytes, id: str
     ) -> ChatRequest:
         """Who asks what of which model, and may memory take part."""
-        mode = mode_of(headers)
+        mode = mode_of(headers, principal.memory)
         body = json_body.parse(raw)
         deployments = self._deployments(dialect, principal, body)
         goes_on_from = refuse_shared_objects(body, deployments, principal, self.auth, self.catalog)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from rememberd.access.groups import may_write
 from rememberd.dialects.registry import Dialect
@@ -16,9 +16,7 @@ from rememberd.memory.learn.group_wishes import GroupWish, group_wish
 from rememberd.memory.learn.memory_commands import off_record
 from rememberd.memory.recall.recall import Recalled
 from rememberd.ports import Reply
-from rememberd.types import Deployment, Identity, Millis, Principal, Space
-
-Mode = Literal["on", "read", "write", "off"]
+from rememberd.types import Deployment, Identity, MemoryMode, Millis, Principal, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class ChatRequest:
     body: dict[str, Any]
     deployments: list[Deployment]
     principal: Principal
-    mode: Mode
+    mode: MemoryMode
     identity: Identity | None
     user_turn: UserTurn | None
     client: str | None
@@ -107,10 +105,11 @@ def user_turn(dialect: Dialect, identity: Identity, asked: UserMessage, body: di
     return UserTurn(identity, asked, current, off_record=unkept, earlier=tuple(id_at.values()), group_wish=wish)
 
 
-def mode_of(headers: Mapping[str, str]) -> Mode:
+def mode_of(headers: Mapping[str, str], allowed: MemoryMode) -> MemoryMode:
+    """What this request asks for, as far as its key is `allowed` to."""
     match headers.get("x-memory", "on").strip().lower():
         case "on" | "read" | "write" | "off" as mode:
-            return mode
+            return allowed if mode in ("on", allowed) else mode if allowed == "on" else "off"
         case other:
             message = f"X-Memory must be on, read, write or off, not {other!r}"
             raise RequestError(400, "invalid_memory_mode", message, param="X-Memory")

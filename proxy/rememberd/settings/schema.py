@@ -70,6 +70,7 @@ class Key:
     requests_per_minute: int | None = setting(None, "counted over all web processes of a host; null = no limit")
     tokens_per_day: int | None = setting(None, "in and out, a day in UTC, counted over all hosts; null = no limit")
     expires_at: str | None = setting(None, "date or time (UTC) from which it is refused; null = never")
+    memory: Literal["on", "read", "write", "off"] = setting("on", "what it may do: on, read, write or off")
 
     @property
     def digest(self) -> bytes:

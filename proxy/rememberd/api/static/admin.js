@@ -98,6 +98,7 @@ function keys() {
       key.name,
       key.user ?? ADMIN.namedByRequests,
       key.scopes?.join(", ") ?? ADMIN.all,
+      ADMIN.may[key.memory],
       key.last_used_at ? date(key.last_used_at) : null,
       key.revoked_at ? ADMIN.revoked : key.configured ? ADMIN.configured : revoking(key, reload),
     ]);
@@ -113,10 +114,13 @@ function revoking(key, reload) {
 function making(reload) {
   const name = el("input", { id: "key-name", required: true, autocomplete: "off" });
   const user = el("input", { id: "key-user", required: true, autocomplete: "off" });
+  const options = Object.entries(ADMIN.may).map(([value, text]) => el("option", { value }, text));
+  const may = el("select", { id: "key-may" }, options);
   async function submit(event) {
     event.preventDefault();
     try {
-      const { key } = await call("POST", "admin/keys", { name: name.value.trim(), user: user.value.trim() });
+      const asked = { name: name.value.trim(), user: user.value.trim(), memory: may.value };
+      const { key } = await call("POST", "admin/keys", asked);
       await reload();
       toast(ADMIN.made(key), { stays: 120_000 });
     } catch (error) {
@@ -130,6 +134,8 @@ function making(reload) {
     name,
     el("label", { for: "key-user" }, ADMIN.keyUser),
     user,
+    el("label", { for: "key-may" }, ADMIN.keyMay),
+    may,
     button(ADMIN.make, { type: "submit" }),
   );
 }
