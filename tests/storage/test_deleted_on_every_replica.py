@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from rememberd.errors import StoreUnavailable
+from rememberd.memory.ids import fact_id
+from rememberd.memory.learn.reconcile import merge
 from rememberd.settings.schema import Store
 from rememberd.storage.changes import NEWEST, Change, ChangeLog, LocalChangeLog, Removal
 from rememberd.storage.payload import point_id
@@ -148,6 +150,21 @@ async def test_a_replica_that_lags_hides_nothing_new(
                 assert [each.id for each in await store.get(ANN, ["new"])] == ["new"]
                 assert await store.count(ANN, now=NOW) == 6
                 store._forget(str(point_id(ANN, "new")))
+
+
+async def test_two_writers_leave_one_home_although_a_replica_lags(
+    cluster: QdrantDouble, make_log: Callable[[], ChangeLog]
+) -> None:
+    """Whichever of them learns it, and whichever node it asks for the home that there was."""
+    async with two_processes(cluster, make_log) as writers:
+        cluster.nodes[1].lags = True
+        for number, city in enumerate(["Oslo", "Rome", "Ghent", "Bern", "Turin", "Porto"]):
+            text, at = f"I moved to {city}.", NOW + 1000 * number
+            home = Memory(fact_id(ANN, text), text, "fact", at, at, at, slot="home")
+            await merge(writers[number % 2], Four(), ANN, [home], at)
+        for store in writers:
+            current, _ = await store.page(ANN, limit=10, now=NOW + 10_000, slot="home")
+            assert [memory.text for memory in current] == ["I moved to Porto."]
 
 
 async def test_a_write_that_no_node_has_stops_no_reading(cluster: QdrantDouble) -> None:
