@@ -27,7 +27,6 @@ from rememberd.storage.sqlite.database import copy_database, made_by, mark_made_
 FILE = "format.json"
 _OLDEST = 1
 _HOLD_DATA = ("queue.db", "keys.db", "keyring.db", "qdrant")
-_DATABASES = ("queue.db", "keys.db", "keyring.db", "changes.db")
 
 log = logging.getLogger("rememberd.formats")
 
@@ -52,9 +51,9 @@ STEPS = (Step(2, "keys.db keeps when each key was last used", _record_uses),)
 
 def format_of(folder: Path) -> int:
     """`FORMAT` of a folder without data. Raises `ConfigError` for one from a newer version, which it names."""
-    for name in _DATABASES:
-        if (stamp := made_by(folder / name)) is not None:
-            refuse_newer(folder / name, *stamp)
+    for database in folder.glob("*.db"):
+        if (stamp := made_by(database)) is not None:
+            refuse_newer(database, *stamp)
     if not any((folder / name).exists() for name in _HOLD_DATA):
         return FORMAT
     try:
@@ -81,8 +80,8 @@ def upgrade(folder: Path) -> list[Step]:
             log.warning("the data in %s was brought to format %d: %s", folder, step.number, step.about)
         if steps or not (folder / FILE).exists():
             _write(folder, FORMAT)
-            for name in _DATABASES:
-                mark_made_by(folder / name)
+            for database in folder.glob("*.db"):
+                mark_made_by(database)
     return steps
 
 
@@ -90,9 +89,8 @@ def rehearse(folder: Path) -> list[Step]:
     """Take them on copies of the databases, which are deleted afterwards. Raises `ConfigError`."""
     with tempfile.TemporaryDirectory(prefix="rememberd-upgrade-") as scratch:
         copy = Path(scratch)
-        for name in _DATABASES:
-            if (folder / name).exists():
-                copy_database(folder / name, copy / name)
+        for database in folder.glob("*.db"):
+            copy_database(database, copy / database.name)
         _write(copy, format_of(folder))
         for step in (steps := due(copy)):
             _take(step, copy)

@@ -188,9 +188,7 @@ class Database:
 
 
 def made_by(path: Path) -> tuple[int, str] | None:
-    """The format of the file and the version of rememberd that wrote it; None for no file, or one without them."""
-    if not path.exists():
-        return None
+    """The format of the file and the version of rememberd that wrote it; None for a file without them."""
     db = open_read_only(path, _COPY_BUSY_S)
     try:
         return cast("tuple[int, str]", db.execute("SELECT format, version FROM made_by").fetchone())
