@@ -105,6 +105,16 @@ async def test_what_was_said_here_comes_after_the_rest(place: Rig) -> None:
         assert lines(await place.ask("Where do I sail a boat?", conversation=here)) == [f"- I sail a boat in {told}."]
 
 
+async def test_a_question_asked_before_is_not_told(place: Rig) -> None:
+    """It says nothing about the user. Whoever wants the answer of that time asks for it."""
+    asked = "Where does my boat lie in winter?"
+    memories = [memory(asked, "episode", turn=f"t{n}", days_ago=n) for n in range(2, 5)]
+    await place.tell(ADA, *memories, memory("My boat lies in Bergen in winter."))
+    assert lines(await place.ask(asked.upper())) == ["- My boat lies in Bergen in winter."]
+    assert (await place.ask(asked)).block.count(asked) == 0
+    assert asked in (await place.ask(f"What did you answer to: {asked}")).block
+
+
 PRIVATE = [
     (ADA, memory("My cat has a secret name, Zorro.", private=True)),
     (ADA, memory("My cat Zorro needs insulin.")),

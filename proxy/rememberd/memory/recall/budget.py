@@ -103,10 +103,11 @@ def _days(ranked: Candidates) -> Ints:
     return ranked.at // DAY_MS * 2 + ranked.pinned
 
 
-def without_repeats(memories: Sequence[Memory], *, latest: bool) -> list[Memory]:
-    """Of those that say the same in the same words the latest one, or the first in their order; and no exchange whose
-    words all stand in facts of it. Pinned ones stay."""
+def without_repeats(memories: Sequence[Memory], *, latest: bool, asked: str = "") -> list[Memory]:
+    """Of those that say the same in the same words the latest one, or the first in their order; no exchange whose
+    words all stand in facts of it, and none in which only the question `asked` was asked before. Pinned ones stay."""
     facts, shown = dict[str, list[Memory]](), dict[str, Memory]()
+    again = normal(asked)
     for each in memories:
         if each.kind == "fact" and (turn := _turn(each)):
             facts.setdefault(turn, []).append(each)
@@ -116,6 +117,8 @@ def without_repeats(memories: Sequence[Memory], *, latest: bool) -> list[Memory]
     chosen = {each.id for each in shown.values()}
 
     def tells_more(each: Memory) -> bool:
+        if each.kind == "episode" and again and normal(sides(each)[0]) == again:
+            return False
         told = facts.get(_turn(each) or "", []) if each.kind == "episode" else []
         said = {word for fact in told for word in content(fact.text)}
         return not told or not said.issuperset(content(sides(each)[0]))

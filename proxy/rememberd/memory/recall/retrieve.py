@@ -107,7 +107,8 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
         answers = asks_for_answers(wanted.question)
         chosen = _ranked(asked, _recallable(found, wanted, answers), wanted)
     read = partial(_read, store, space, shared)
-    memories, cost = await _fitting(read, space, chosen.ranked, wanted, latest=asked.span is None)
+    before = "" if answers else wanted.question
+    memories, cost = await _fitting(read, space, chosen.ranked, wanted, latest=asked.span is None, asked=before)
     if not memories:
         return Retrieved()
     typed = set(chosen.ranked.names(having(Feature.TYPED, chosen.ranked)))
@@ -209,6 +210,7 @@ async def _fitting(
     wanted: Wanted,
     *,
     latest: bool,
+    asked: str,
 ) -> tuple[list[Memory], int]:
     """The best that fit, and what they cost at most. What turns out to be private, by its words, or to be told by
     another, makes room for others, a few times at most: then there is room left over."""
@@ -221,7 +223,7 @@ async def _fitting(
         with Timed(FETCH):
             found = await read(ids) if ids else []
         memories = found if wanted.private else [each for each in found if not privacy.keeps(space, each)]
-        memories = without_repeats(memories, latest=latest)
+        memories = without_repeats(memories, latest=latest, asked=asked)
         if len(memories) == len(found):
             break
         dropped = {each.id for each in found}.difference(each.id for each in memories)
