@@ -54,6 +54,8 @@ def test_show(text: str) -> None:
         ("das mit der Kündigung hätte ich dir nicht sagen sollen, streich das", "kündigung"),
         ("borra lo de Marta porfa", "marta"),
         ("удали из памяти, что я женат", "женат"),
+        ("Forget that I lived in Turku.", "turku"),
+        ("Forget that I used to smoke a pipe.", "smoke pipe"),
     ],
 )
 def test_forget(text: str, words: str) -> None:
