@@ -66,6 +66,9 @@ def test_a_person_signs_in_adds_a_memory_and_signs_out(page: Page, own: Proxy) -
 
 def test_an_admin_sees_users_and_no_words_makes_keys_and_erases(page: Page, own: Proxy) -> None:
     """With the admin key the page has this part alone."""
+    kitchen = {"name": "kitchen", "members": {"bob": "writer"}}
+    with own.client(key="sk-admin") as admin:
+        admin.post("/admin/groups", json=kitchen).raise_for_status()
     with own.client("carol-of-the-page") as carol:
         carol.post("/v1/memories", json={"text": "I collect zircons."}).raise_for_status()
     page.get_by_label("Your API key").fill("sk-admin")
@@ -82,6 +85,7 @@ def test_an_admin_sees_users_and_no_words_makes_keys_and_erases(page: Page, own:
     expect(page.locator(".toast")).to_contain_text("sk-")
     keys.get_by_role("row", name="carol's phone").get_by_role("button", name="Revoke").click()
     expect(keys.get_by_role("row", name="carol's phone")).to_contain_text("revoked")
+    expect(page.get_by_role("region", name="Groups")).to_contain_text("bob (writer)")
     for part in ("Dead letters", "Health"):
         expect(page.get_by_role("region", name=part)).to_be_visible()
     row.get_by_role("button", name="Erase").click()

@@ -6,7 +6,7 @@ import { failed, toast } from "./toast.js";
 
 export function adminView() {
   const element = el("div", { class: "view" }, el("div", { class: "head" }, el("h1", {}, ADMIN.title)));
-  const parts = [users(), keys(), letters(), health()];
+  const parts = [users(), groups(), keys(), letters(), health()];
   element.append(...parts.map((part) => part.element));
   return { element, show: () => parts.forEach((part) => part.load()) };
 }
@@ -103,6 +103,18 @@ function keys() {
       key.revoked_at ? ADMIN.revoked : key.configured ? ADMIN.configured : revoking(key, reload),
     ]);
     return [table(ADMIN.keyColumns, rows, ADMIN.noKeys), making(reload)];
+  });
+}
+
+function groups() {
+  return panel(ADMIN.groups, async () => {
+    const { data } = await get("admin/groups");
+    const rows = data.map(({ name, members, claim_role }) => [
+      name,
+      Object.entries(members).map(([user, role]) => `${user} (${role})`).join(", "),
+      claim_role,
+    ]);
+    return [table(ADMIN.groupColumns, rows, ADMIN.noGroups)];
   });
 }
 
