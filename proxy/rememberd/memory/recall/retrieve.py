@@ -26,8 +26,8 @@ from rememberd.telemetry.metrics import Timed
 from rememberd.types import Memory, Millis, Space, Sparse
 
 ROUNDS = 4
-# Memories of each branch of a search. With 100 of each group, a question costs 40 % more for three groups, with 32
-# 15 % (`python -m loadtests.recall_cost`); a block has room for about 20.
+# Memories of each branch of a search. With 100 of each group, three groups make a question cost 41 % more CPU, with
+# 32 of each 23 %, with 20 22 % (`python -m loadtests.recall_cost`). A block has room for about 20.
 OWN, OF_GROUP = 400, 32
 
 STAGE = Histogram(
