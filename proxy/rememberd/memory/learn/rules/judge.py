@@ -20,7 +20,7 @@ _NOT_ONE = ("none", "play")  # the labels of what is no statement, and of what b
 _PART_ENDS = re.compile(r"\s*[,，、;:–—]\s*|\s+-\s+")
 _SHORTEST = 6  # characters of a part
 _SHORTEST_TAIL = 12  # what is shorter goes with the words before it
-SURE = 0.75  # that a sentence is a statement, where nothing else speaks for it; chosen on tests/data/blind and blind2
+SURE = 0.78  # that a sentence is a statement, where nothing else speaks for it; chosen on tests/data/blind and blind2
 _PLAY = 0.3  # chosen on the labelled turns
 _NO_PLAY = 0.9  # a sentence that is so surely a statement is not read by its last part
 # How sure the second classifier must be of one part, and of the whole sentence. Chosen on tests/data/blind/updates.
