@@ -25,7 +25,7 @@ from rememberd.memory.recall.block import tokens
 MODES = ("memory on", "memory off", "full history")
 ANSWER_TOKENS = 24
 HISTORY_TOKENS = 5000  # by our estimate; the newest turns that fit into the context of a small model, 8,192 tokens
-PATIENCE = 600.0  # for one answer of a real model on a busy machine
+PATIENCE = 1800.0  # for one answer of a real model on a busy machine
 _ARTICLE = re.compile(r"^(?:an?|the|eine?[mnr]?|une?|una|la|le|el|l')\b\s*")
 Progress = Callable[[int], None]
 Messages = Sequence[Mapping[str, str]]
@@ -60,13 +60,19 @@ def model_entry(name: str, base: str) -> dict[str, object]:
     return {"model_name": name, "litellm_params": params}
 
 
-def read(url: str, name: str, conversations: Sequence[Conversation], progress: Progress) -> list[Read]:
+def read(
+    url: str,
+    name: str,
+    conversations: Sequence[Conversation],
+    progress: Progress,
+    history_tokens: int = HISTORY_TOKENS,
+) -> list[Read]:
     """Every question that has an answer, in each mode, through the proxy at `url`."""
     found = []
     for spoken in conversations:
         with Person(url) as person:
             imported(person, spoken)
-            history = [*_history(spoken)]
+            history = [*_history(spoken, history_tokens)]
             for mode in MODES:  # one after the other, so that the model keeps the history in its cache
                 for question in spoken.questions:
                     if question.answer:
@@ -104,11 +110,11 @@ def chat(
     return told["choices"][0]["message"]["content"], told["usage"]["prompt_tokens"]
 
 
-def _history(spoken: Conversation) -> Iterator[dict[str, str]]:
+def _history(spoken: Conversation, most: int) -> Iterator[dict[str, str]]:
     used, first = 0, len(spoken.turns)
     for place in range(len(spoken.turns) - 1, -1, -1):
         used += tokens(text_of(spoken.turns[place]))
-        if used > HISTORY_TOKENS:
+        if used > most:
             break
         first = place
     for turn in spoken.turns[first:]:
