@@ -73,7 +73,7 @@ async def _run(
             elif user is not None:
                 asked_group({"name": name, "members": {user: role}})
                 await groups.set_member(name, user, role if action == "add" else None)
-                print(f"{user} is {f'a {role}' if action == 'add' else 'no member'} of @{name} now")
+                print(f"{user} is {role if action == 'add' else 'no member'} of @{name} now")
             else:
                 await groups.remove(name)
                 print(f"removed @{name}, with {await _erased(settings, encryption, name)} memories")
