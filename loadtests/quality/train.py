@@ -12,6 +12,7 @@ It needs scikit-learn (`pip install -e .[loadtests]`), which the product does no
 from __future__ import annotations
 
 import argparse
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -78,9 +79,12 @@ def examples(name: str, folder: Path = CORPORA) -> list[Example]:
 
 def taught(name: str) -> list[Example]:
     """What a classifier learns from: its corpus, and what another one says besides. Which texts are in English is
-    learned from all of them."""
+    learned from all of them, and from the English examples of topics."""
     if name == "english":
-        return [each._replace(label="en" if each.language == "en" else NONE) for each in examples("*")]
+        topics = tomllib.loads((_PACKAGE / "memory/recall/data/topics.toml").read_text(encoding="utf-8"))
+        grouped = [text for kind in ("statements", "questions") for group in topics[kind] for text in group["texts"]]
+        english = [Example("en", "en", text) for text in (*topics["personal"], *grouped)]
+        return english + [each._replace(label="en" if each.language == "en" else NONE) for each in examples("*")]
     found = examples(name)
     if name in _TAUGHT_BY:
         other, labels = _TAUGHT_BY[name]

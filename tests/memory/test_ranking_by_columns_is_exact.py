@@ -13,7 +13,7 @@ import pytest
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST
 from rememberd.memory.recall.budget import BEST, pack
 from rememberd.memory.recall.dates import DAY_MS, asked_about
-from rememberd.memory.recall.rank import FAINT, WEIGHTS, Feature, rank
+from rememberd.memory.recall.rank import FAINT, TERM, WEIGHTS, Feature, rank
 from rememberd.memory.recall.relevance import supports
 from rememberd.search_results import Candidate, Candidates
 from rememberd.storage.edge.socket_protocol import pack_candidates, unpack_candidates
@@ -58,7 +58,7 @@ def candidates(chance: random.Random, count: int) -> list[Candidate]:
 
 
 def reference(question: str, found: Sequence[Candidate], conversation: str | None) -> list[str]:
-    most = max(max(each.bm25 for each in found), 1e-9)
+    most = max(*(each.bm25 for each in found), TERM * math.log(1 + len(found)))
     match = {each.id: each.dense + WEIGHTS.bm25 * (each.bm25 / most) for each in found}
     turn = turns_of(found)
     beside = neighbours(turn, match)

@@ -61,6 +61,12 @@ def test_a_question_is_no_answer() -> None:
     assert first("Where do I live?", PLAIN._replace(id="a", cues=int(Feature.ASKS)), PLAIN) == "plain"
 
 
+def test_a_common_word_alone_counts_little() -> None:
+    """Where the best by words has only a common one of the question ("dónde"), meaning decides."""
+    word = PLAIN._replace(id="word", dense=0.45, bm25=0.4)
+    assert first("¿Dónde trabajo?", word, PLAIN._replace(dense=0.6, bm25=0.0)) == "plain"
+
+
 def test_a_stray_word_is_no_meaning() -> None:
     """What shares a word with the question but hardly any meaning comes after what means a little of it."""
     word = PLAIN._replace(id="word", dense=0.02, bm25=2.0)

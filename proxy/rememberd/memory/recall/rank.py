@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable
 from datetime import date
@@ -19,7 +20,7 @@ from rememberd.types import Millis
 
 class Weights(NamedTuple):
     """What each part counts beside the cosine D, which counts 1. Measured on LoCoMo's dev conversations, tuned on two
-    and checked on the third in turn: `python -m loadtests.quality --folds`. B is BM25 over its best."""
+    and checked on the third in turn: `python -m loadtests.quality --folds`. B is `by_words`."""
 
     bm25: float = 0.4  # B
     session: float = 0.6  # the best D + bm25 B of the memory's conversation
@@ -161,7 +162,7 @@ def explained(question: str, found: Candidates, now: Millis, weights: Weights = 
     asked = Asked(question, named(question, found.speaker.present()), span=asked_about(question, now))
     turns = Turns.of(found)
     score = scored(asked, found, turns, weights)
-    words = weights.bm25 * (found.bm25 / max(float(found.bm25.max(initial=0.0)), 1e-9))
+    words = weights.bm25 * by_words(found)
     session = _context(found, found.dense + words, turns, weights) if len(found) else words
     rows = best_first(score)
     return Parts(found.take(rows), words[rows], session[rows], score[rows])
@@ -220,7 +221,7 @@ class Turns(NamedTuple):
 def scored(asked: Asked, found: Candidates, turns: Turns, weights: Weights = WEIGHTS) -> Floats:
     if not len(found):
         return found.dense
-    match = found.dense + weights.bm25 * (found.bm25 / max(float(found.bm25.max()), 1e-9))
+    match = found.dense + weights.bm25 * by_words(found)
     score = match + np.minimum(found.dense, FAINT) + _context(found, match, turns, weights)
     score += _speaker(asked, found, weights)
     score += _surface(asked.text, found, weights)
@@ -229,6 +230,14 @@ def scored(asked: Asked, found: Candidates, turns: Turns, weights: Weights = WEI
     if asked.span:
         score += weights.date * _nearness(found.at, _midnight(asked.span.start), _midnight(asked.span.end))
     return score
+
+
+def by_words(found: Candidates) -> Floats:
+    """BM25 over its best, or over what one rare word scores if that is more: where only a common word is found
+    ("dónde"), it must not count as much as all the words of a question."""
+    best = max(float(found.bm25.max(initial=0.0)), TERM * math.log(1 + len(found)))
+    shares: Floats = found.bm25 / max(best, 1e-9)
+    return shares
 
 
 def _context(found: Candidates, match: Floats, turns: Turns, weights: Weights) -> Floats:
