@@ -77,7 +77,7 @@ VALUES = [("aspirin", "ibuprofen", "ewes", "Marit", "Berit"), ("latex", "nickel"
 NOT_CORRECTED = [
     ("I'm allergic to aspirin.", "My sister is allergic to ibuprofen, not aspirin."), ("I speak Dutch.", "I speak German with my kids, not Dutch."),
     ("I like tea.", "I drink coffee at work, not tea."), ("My dog is called Rex.", "What is wrong with a dog that does not eat?"), ("I play squash.", "I was wrong about the date, can you move it?"),
-    ("I'm allergic to nuts.", "I'm not allergic to milk."), ("My son Max is 5.", "My daughter Lea is 7, not 5."),
+    ("I'm allergic to nuts.", "I'm not allergic to milk."), ("Ich mag Oliven.", "Ich mag keine Oliven."), ("Jeg liker fisk.", "Jeg liker ikke fisk."), ("J'aime le vin.", "Je n'aime pas le vin."), ("My son Max is 5.", "My daughter Lea is 7, not 5."),
 ]  # fmt: skip
 
 

@@ -87,17 +87,23 @@ async def _known(store: MemoryStore, embedder: Embedder, turn: Turn, text: str) 
 
 def _restated(text: str, fact: Memory) -> str | None:
     """The clause that states the same as the fact with another value, if the old one is said to be wrong."""
-    said, wrong = set(content(fact.text)), _WRONG.search(text) is not None
-    denials = [found for found in _DENIED.finditer(text) if (words := set(content(found["what"]))) and words <= said]
-    denied = {word for found in denials for word in content(found["what"])}
+    said, wrong = _words(fact.text), _WRONG.search(text) is not None
+    denials = [found for found in _DENIED.finditer(text) if (words := _words(found["what"])) and words <= said]
+    denied = frozenset[str]().union(*(_words(found["what"]) for found in denials))
     plain = text
     for found in reversed(denials):
         plain = plain[: found.start()] + plain[found.end() :]
     for clause in _clauses(plain):
-        words = set(content(clause))
-        old, new, beside = said - words, words - said, set(content(plain.replace(clause, " ")))
+        words = _words(clause)
+        old, new, beside = said - words, words - said, _words(plain.replace(clause, " "))
         stated = stated_in(clause)
-        if not old or not new or not _of_the_same(clause, fact) or (stated and (stated.passing or stated.past)):
+        if (
+            clause not in text
+            or not old
+            or not new
+            or not _of_the_same(clause, fact)
+            or (stated and (stated.passing or stated.past))
+        ):
             continue
         frame = said & words
         if old & denied and frame and len(new) <= len(old) + 1:
@@ -110,6 +116,10 @@ def _restated(text: str, fact: Memory) -> str | None:
         ):
             return clause
     return None
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(word for word in content(text) if any(map(str.isalnum, word)))
 
 
 def _of_the_same(clause: str, fact: Memory) -> bool:
