@@ -8,7 +8,8 @@ dry mode, so that a question changes nothing.
 
 Mem0: `add(infer=False)`, which stores each turn as it is, for its inference needs a language model; its own search
 with its default threshold, in its default store, Qdrant's local mode. What it finds fills the budget in its order.
-Its published figures are with inference, so they are another thing."""
+Its keyword search is off, because it fetches a model from a hub. Its published figures are with inference, so they
+are another thing."""
 
 from __future__ import annotations
 
@@ -53,7 +54,12 @@ PEERS = {
         "mem0ai==2.2.1",
         HERE / "mem0_child.py",
         [MEM0_TOP_K for _ in BUDGETS],
-        {"infer": False, "top_k": MEM0_TOP_K, "embedder": "ours, behind a stand-in for OpenAI"},
+        {
+            "infer": False,
+            "top_k": MEM0_TOP_K,
+            "keyword search": False,
+            "embedder": "ours, behind a stand-in for OpenAI",
+        },
     ),
 }
 

@@ -15,7 +15,8 @@ USER = "asking"
 
 
 def main(job: dict[str, Any]) -> list[list[dict[str, Any]]]:
-    os.environ |= {"MEM0_TELEMETRY": "False", "MEM0_DIR": job["folder"]}  # both are read at import
+    # All are read at import. Offline: its keyword search would fetch a model from a hub, again and again.
+    os.environ |= {"MEM0_TELEMETRY": "False", "MEM0_DIR": job["folder"], "HF_HUB_OFFLINE": "1"}
     from mem0 import Memory
 
     embedder = {"model": "packaged", "api_key": "none", "openai_base_url": f"{job['url']}/v1"}
