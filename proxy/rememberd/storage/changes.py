@@ -77,8 +77,8 @@ class ChangeLog(Protocol):
     ) -> str:
         """Known to all and on disk when this returns. Returns the name of the removal, "" for none."""
 
-    async def since(self, stream: str, place: str) -> News:
-        """The changes behind `place`; "" is the place before all."""
+    async def since(self, stream: str, place: str, *, patient: bool = False) -> News:
+        """The changes behind `place`; "" is the place before all. `patient`: no chat waits for it."""
 
     async def waiting(self) -> dict[str, Removal]:
         """The removals that are not finished, by name, oldest first."""
@@ -153,13 +153,13 @@ class RecentChanges:
         self._users: OrderedDict[str, UserChanges] = OrderedDict()
         self._reached = True  # what is logged once is not logged at every read
 
-    async def of(self, user: str) -> tuple[UserChanges, bool]:
+    async def of(self, user: str, *, patient: bool = False) -> tuple[UserChanges, bool]:
         """And whether these are all there are: False while the log cannot be reached."""
         known = self._known(user)
         try:
             while True:
                 begin = known.place
-                news = await self.shared.since(self._stream(user), begin)
+                news = await self.shared.since(self._stream(user), begin, patient=patient)
                 if known.place == begin:  # nobody else has read meanwhile
                     break
         except QueueUnavailable as error:
@@ -217,7 +217,7 @@ class LocalChangeLog:
         self._removals[name] = removal
         return name
 
-    async def since(self, stream: str, place: str) -> News:
+    async def since(self, stream: str, place: str, *, patient: bool = False) -> News:
         changes = self._changes[stream]
         return News(str(len(changes)), changes[int(place or 0) :], self._written[stream])
 

@@ -121,7 +121,7 @@ class QdrantStore(ServerPoints):
     ) -> tuple[list[Memory], str | None]:
         after = cursors.decode(space, cursor) if cursor else None
         conditions = queries.listed(space, kind, slot, None if include_past else now)
-        known, _ = await self._changes.of(space.user)
+        known, _ = await self._changes.of(space.user, patient=True)
         records = await self._newest(space, known, conditions, after, limit)
         memories = [memory for each in records[:limit] if (memory := _memory(each["id"], each["payload"], known))]
         more = len(records) > limit

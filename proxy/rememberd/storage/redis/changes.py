@@ -3,17 +3,20 @@ old, and the removals in a hash."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
+from rememberd.errors import QueueUnavailable
 from rememberd.storage.changes import KEPT_MS, NEWEST, Change, News, Removal, Stamps, newest
 from rememberd.storage.redis.client import PREFIX, RedisClient
 
 _REMOVALS = f"{PREFIX}removals"
 _NAMES = f"{PREFIX}removal"
+_PATIENCE_S = 2.0  # a listing that does not know of a deletion would show what a node still has
 
 
 class RedisChangeLog:
@@ -42,9 +45,9 @@ class RedisChangeLog:
             await self._shared.ask(together.execute())
         return name
 
-    async def since(self, stream: str, place: str) -> News:
+    async def since(self, stream: str, place: str, *, patient: bool = False) -> News:
         begin = f"({place}" if place else "-"
-        found, last = await self._soon(stream, begin)
+        found, last = await (self._patiently if patient else self._soon)(stream, begin)
         changes = [Change(*each) for _, fields in found for each in orjson.loads(fields[b"changes"])]
         return News(found[-1][0].decode() if found else place, changes, dict(map(orjson.loads, last)))
 
@@ -57,6 +60,13 @@ class RedisChangeLog:
 
     async def close(self) -> None:
         await self._shared.close()
+
+    async def _patiently(self, stream: str, begin: str) -> Any:
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await self._read(stream, begin)
+        except TimeoutError as error:
+            raise QueueUnavailable(f"Redis did not answer within {_PATIENCE_S:.0f} s") from error
 
     async def _read(self, stream: str, begin: str) -> Any:
         key, last = _keys(stream)

@@ -53,7 +53,7 @@ class SqliteChangeLog:
 
         return await self.database.write(work, durable=removal is not None)
 
-    async def since(self, stream: str, place: str) -> News:
+    async def since(self, stream: str, place: str, *, patient: bool = False) -> News:
         sql = "SELECT place, changes FROM changes WHERE user = ? AND place > ? ORDER BY place"
         found = self.database.read(sql, (stream, int(place or 0)))
         changes = [Change(*each) for _, body in found for each in orjson.loads(body)]
