@@ -26,9 +26,10 @@ from rememberd.types import Fact, Millis, Turn
 MOST = 100  # facts of one message
 _LONG = 1_200  # characters; a longer paragraph is a document unless this share of its sentences speaks of its writer
 _OWN_SHARE = 0.4
-# How sure the classifier must be that a sentence is a statement, where `SURE` is not needed: if a table knows it, or
-# if the other classifier finds a value or an end in it. Chosen on tests/data/blind and blind2.
-_KNOWN, _LIKELY = 0.2, 0.3
+# How sure the classifier must be that a sentence is a statement, where `SURE` is not needed: if a table knows it as
+# one of an attribute with a single value, or of any; or if the other classifier finds a value or an end in it.
+# Chosen on tests/data/blind and blind2.
+_SINGLE, _KNOWN, _LIKELY = 0.05, 0.2, 0.3
 # The attributes of what the classifier alone has found: those that may have several values, so that none is hidden.
 _SLOTS = {
     "diet": "diet", "health": "health", "work": "job", "study": "education", "family": "family", "event": "event",
@@ -107,7 +108,8 @@ def _is_known(found: _Found, judged: Judgement) -> bool:
     """Wishes and ends need no judgement; else the sentence or the clause must be possible as a statement."""
     if found.stated is None or found.stated.ends:
         return True
-    return max(judged.sure, judge_beginning(found.text).sure) >= _KNOWN
+    least = _SINGLE if is_single(found.stated.slot) else _KNOWN
+    return max(judged.sure, judge_beginning(found.text).sure) >= least
 
 
 def _judged(sentence: str, judged: Judgement) -> list[_Found]:
