@@ -54,9 +54,13 @@ def test_of_several_groups_one_must_be_named() -> None:
         ("Remember for the research team that x is y.", "research"),
         ("Remember for the team that x is y.", None),
         ("Remember for @sales that x is y.", None),
+        ("Remember for my football team that x is y.", None),
     ):
         found = group_wish(text, both)
         assert found is not None
         assert found.group == group
     assert group_wish("Remember for @sales that x is y.", ["ops"]) == GroupWish(None, "Remember that x is y.", "")
+    football = group_wish("Remember for my football team that I am injured.", ["ops"])
+    assert football is not None
+    assert football.group is None  # not the only group there is, whose members are others
     assert group_wish("Remember for the team that x is y.", []) is None

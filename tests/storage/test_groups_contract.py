@@ -11,7 +11,7 @@ import pytest
 from rememberd.access.groups import Change, Group, Groups, GroupStore
 from rememberd.encryption.cipher import Cipher
 from rememberd.encryption.groups import GroupCodec
-from rememberd.errors import InputRejected, QueueUnavailable, RequestError
+from rememberd.errors import InputRejected, QueueUnavailable, RequestError, StoreUnavailable
 from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.redis.records import RedisGroups
 from rememberd.storage.sqlite.database import Database
@@ -50,7 +50,21 @@ async def test_each_change_is_in_force_in_the_other_process_with_its_next_look(t
         await one.set_member("team", "bob", role)
         await other.refresh()
         assert roles(other, "bob") == ({"team": role} if role else {})
-    await one.remove("team")
+
+    async def fails(user: str) -> int:
+        raise StoreUnavailable("away")
+
+    async def erases(user: str) -> int:
+        await other.refresh()
+        assert roles(other, "bob", "team") == {}  # before it begins
+        return 3
+
+    with pytest.raises(StoreUnavailable):
+        await one.remove("team", fails)
+    with pytest.raises(InputRejected):  # what is there must not come to a new group of this name
+        await one.create(Group("team"))
+    assert await one.remove("team", erases) == 3
+    await one.create(Group("team"))
     await other.refresh()
     assert roles(other, "bob", "team") == {}
     assert roles(other, "ada") == {"fixed": "owner"}
@@ -72,7 +86,7 @@ async def test_what_cannot_be_is_refused(two: tuple[Groups, Groups]) -> None:
         (two[1].create(Group("fixed")), "group_is_configured"),
         (two[1].set_member("fixed", "bob", "owner"), "group_is_configured"),
         (two[1].set_member("nowhere", "bob", "owner"), "group_not_found"),
-        (two[1].remove("nowhere"), "group_not_found"),
+        (two[1].remove("nowhere", _none), "group_not_found"),
     ):
         with pytest.raises(InputRejected) as refused:
             await attempt
@@ -125,3 +139,7 @@ class _Away:
         raise QueueUnavailable("away")
 
     async def close(self) -> None: ...
+
+
+async def _none(user: str) -> int:
+    return 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, get_args
 
 from rememberd.errors import InputRejected, QueueUnavailable, RequestError
-from rememberd.types import GROUP_SCOPE, SCOPE, Identity, Memory, Role
+from rememberd.types import GROUP_SCOPE, SCOPE, Identity, Memory, Role, Space
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -165,14 +165,20 @@ class Groups:
 
         return await self._change(name, change)
 
-    async def remove(self, name: str) -> None:
-        """Nobody reads or writes there from now on; what is there has to be erased. Raises as `set_member` does."""
+    async def remove(self, name: str, erase: Callable[[str], Awaitable[int]]) -> int:
+        """With everything in it, which `erase` erases. Nobody reads or writes there from the beginning. The group is
+        there until that is done, so that it can be done again, and a new one of its name finds nothing. Returns how
+        many memories are gone. Raises as `set_member` and `erase` do."""
 
-        def change(there: Group | None) -> None:
+        def emptied(there: Group | None) -> Group:
             if there is None:
                 raise _no_such(name)
+            return Group(name)
 
-        await self._change(name, change)
+        await self._change(name, emptied)
+        erased = await erase(Space.of_group(name).user)
+        await self._change(name, lambda there: None)
+        return erased
 
     async def _change(self, name: str, change: Callable[[Group | None], T]) -> T:
         if name in self.configured:

@@ -13,8 +13,9 @@ from rememberd.access.identity import identify
 from rememberd.api.mcp.internal_client import ASKING
 from rememberd.errors import RequestError
 from rememberd.http.request import header_values, note
+from rememberd.memory.safety.quarantine import quarantine_if_suspicious
 from rememberd.ports import MemoryStore
-from rememberd.types import Identity, Memory, MemoryMode, Space
+from rememberd.types import NEVER, Identity, Memory, MemoryMode, Space
 from rememberd.upstream.catalog import Catalog
 
 
@@ -40,6 +41,14 @@ class CallerResolver:
         if not all(may_change(identity, memory) for memory in memories):
             message = f"only an owner of {identity.scope} may change what others have contributed"
             raise RequestError(403, "not_yours", message)
+
+    def refuse_order(self, request: Request, old: Memory, new: Memory) -> None:
+        """Raises `RequestError` 403 if the caller may not make this of `old`, for it reads like an order."""
+        identity = self.identity(request, counts=False)
+        told = new.text != old.text or new.valid_to != old.valid_to
+        if told and new.valid_to != NEVER and until_checked(identity, new).valid_to == NEVER:
+            message = f"this reads like an order to an assistant: only an owner of {identity.scope} may let it pass"
+            raise RequestError(403, "reads_like_an_order", message)
 
     def identity(self, request: Request, *, whole_user: bool = False, counts: bool = True) -> Identity:
         """`counts`: as one of the requests that the key may make a minute.
@@ -86,6 +95,14 @@ class CallerResolver:
 def contributed(identity: Identity, memory: Memory) -> Memory:
     """The memory as it is kept where the caller writes."""
     return replace(memory, group=identity.group, contributor=identity.user if identity.group else None)
+
+
+def until_checked(identity: Identity, memory: Memory) -> Memory:
+    """In a group what reads like an order is in quarantine until an owner takes it out: the models of all members
+    would be given it."""
+    if identity.group is None or identity.roles[identity.group] == "owner":
+        return memory
+    return quarantine_if_suspicious(memory)
 
 
 def _refuse_reader(identity: Identity) -> None:

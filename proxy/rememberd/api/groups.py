@@ -14,7 +14,6 @@ from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
 from rememberd.http.responses import json_response
-from rememberd.types import Space
 
 _FIELDS = ("name", "members", "claim_role", "keep_contributions")
 _LARGEST_BODY = 1_048_576
@@ -58,8 +57,7 @@ class GroupsAdmin:
         """With everything in it."""
         await self._enter(request)
         name = request.path_params["name"]
-        await self.groups.remove(name)
-        erased = await self.erase(Space.of_group(name).user)
+        erased = await self.groups.remove(name, self.erase)
         note(request.scope, scope=f"@{name}", count=erased)
         return json_response({"object": "group.removed", "name": name, "deleted": erased})
 

@@ -3,7 +3,7 @@ long as receipts do."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -53,6 +53,7 @@ async def undo(
     owner: Space,
     import_id: str,
     now: Millis,
+    may_delete: Callable[[Memory], bool],
 ) -> Undone | None:
     """`owner` has the receipts of the import, `space` what it added. None if there is no such import. The tombstones
     keep out nothing, so that the import can be made again."""
@@ -67,7 +68,7 @@ async def undo(
             pending += turn.write == "pending" and not turn.written
             ids += turn.written
             await receipts.written(owner, each, (), "pending")  # so that the same exchange can be imported again
-    gone = await store.get(space, ids)
+    gone = [each for each in await store.get(space, ids) if may_delete(each)]  # others may have told it again since
     await store.delete(space, [each.id for each in gone], at=0)
     reopened = await _reopened(store, space, gone, now)
     if reopened:

@@ -12,7 +12,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rememberd.api.dependencies import CallerResolver, contributed
+from rememberd.access.groups import may_change
+from rememberd.api.dependencies import CallerResolver, contributed, until_checked
 from rememberd.api.memory_writes import MemoryWrites
 from rememberd.api.serializers import memory_from, memory_json, text_from
 from rememberd.dialects import body as json_body
@@ -23,7 +24,7 @@ from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.history import version_ids
 from rememberd.memory.ids import episode_id, fact_id
 from rememberd.memory.learn.forget import going
-from rememberd.types import Memory, Millis, Space
+from rememberd.types import Identity, Memory, Millis, Space
 
 _MOST = 500  # memories a call
 _LONGEST = 10_000_000  # characters; an exchange may be long, and what was deleted comes back whole
@@ -65,7 +66,7 @@ class MemoryBatches:
         ours = [each for each in given if str(each.get("id")) in deleted]
         restored = await asyncio.to_thread(lambda: [self._restored(each, space, now) for each in ours])
         memories = [contributed(identity, each) for each in restored]
-        await self._put(space, memories, now)
+        await self._put(identity, memories, now)
         note(request.scope, count=len(memories))
         return json_response({"object": "memories.restored", "restored": len(memories)})
 
@@ -79,7 +80,7 @@ class MemoryBatches:
         memories = await self._going(request, space, fields)
         new_ids = _ids_in(target, memories)
         moved = {each.id: replace(contributed(mover, each), id=new_ids[each.id], updated_at=now) for each in memories}
-        await self._put(target, list(moved.values()), now)
+        await self._put(mover, list(moved.values()), now)
         await self.writes.store.delete(space, list(moved), at=self.clock())
         await self.writes.block_cache.erase(space.user)
         note(request.scope, count=len(moved))
@@ -111,8 +112,16 @@ class MemoryBatches:
             updated_at=now,  # later than its tombstone
         )
 
-    async def _put(self, space: Space, memories: list[Memory], now: Millis) -> None:
+    async def _put(self, identity: Identity, memories: list[Memory], now: Millis) -> None:
+        """Raises `RequestError` 403 if one would take the place of another that the caller may not change."""
+        space = identity.memories
+        known = await self.writes.store.get(space, [each.id for each in memories]) if identity.group else []
+        others = {each.id: each.text for each in known if not may_change(identity, each)}
+        if any(others.get(each.id, each.text) != each.text for each in memories):
+            raise RequestError(403, "not_yours", f"another member of {identity.scope} has contributed one of these")
+        memories = [each for each in memories if each.id not in others]  # the group knows the others
         if memories:
+            memories = await asyncio.to_thread(lambda: [until_checked(identity, each) for each in memories])
             await self.writes.store.put(space, [await to_point(each, self.writes.embedder) for each in memories])
             for user in {each.contributor for each in memories}:
                 await self.writes.undo_if_erased(space, [each.id for each in memories], now, user)

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from rememberd import __version__
+from rememberd.access.groups import may_change
 from rememberd.api.dependencies import CallerResolver, contributed
 from rememberd.api.import_preview import foresee_batch
 from rememberd.api.import_turns import enqueue_import
@@ -30,11 +32,12 @@ from rememberd.api.serializers import memory_json, rfc3339
 from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
 from rememberd.http.responses import json_response
+from rememberd.memory.ids import imported_id
 from rememberd.memory.importers import mem_bundle, pam
 from rememberd.memory.importers.files import FORMATS, opened
 from rememberd.memory.importers.records import BadFile
 from rememberd.ports import ReceiptStore, ToolFileStore
-from rememberd.types import Memory, Millis, Space, Turn
+from rememberd.types import Identity, Memory, Millis, Space, Turn
 
 _PAGE = 100
 _IMPORT_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -80,7 +83,8 @@ class MemoryFiles:
         entries, dry_run, import_id = numbered_lines(raw), _flag(request, "dry_run"), _import_id(request)
         while batch := await asyncio.to_thread(read_lines, entries, space, now, self.redact_too):
             errors += batch.errors
-            turns += [replace(each, contributor=identity.user if identity.group else None) for each in batch.turns]
+            batch.turns[:] = [_of_member(each, identity) for each in batch.turns]
+            turns += batch.turns
             known = await self._known(space, [id for id, _ in batch.memories])
             if dry_run:
                 foreseen += await foresee_batch(self.writes, self.receipts, space, batch, known, now)
@@ -106,8 +110,17 @@ class MemoryFiles:
     async def undo(self, request: Request) -> Response:
         """Everything that the import added goes, and what it had replaced holds again."""
         space, import_id = self.caller.memories(request), request.path_params["id"]
-        owner = self.caller.identity(request, counts=False).space
-        undone = await undo(self.writes.store, self.writes.embedder, self.receipts, space, owner, import_id, _now())
+        identity = self.caller.identity(request, counts=False)
+        undone = await undo(
+            self.writes.store,
+            self.writes.embedder,
+            self.receipts,
+            space,
+            identity.space,
+            import_id,
+            _now(),
+            partial(may_change, identity),
+        )
         if undone is None:
             raise RequestError(
                 404, "import_not_found", f"you have no import {import_id[:64]!r}, or it is too long ago"
@@ -163,6 +176,14 @@ class MemoryFiles:
             yield page
             if cursor is None:
                 return
+
+
+def _of_member(turn: Turn, identity: Identity) -> Turn:
+    """In a group another member may have imported the same exchange: it must not be taken for theirs."""
+    if identity.group is None:
+        return turn
+    own = imported_id(identity.space, turn.source.conversation, turn.id)
+    return replace(turn, id=own, receipt=f"imp_{own}", contributor=identity.user)
 
 
 def _lines_of(raw: bytes, suffix: str, wanted: str) -> Iterator[bytes]:

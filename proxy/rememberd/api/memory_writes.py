@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rememberd.errors import RequestError
+from rememberd.memory.learn.forget import take_back
 from rememberd.memory.learn.reconcile import Outcome, merge
 from rememberd.ports import BlockCache, Embedder, MemoryStore, TurnQueue
 from rememberd.types import Memory, Millis, Space
@@ -28,8 +29,9 @@ class MemoryWrites:
     async def undo_if_erased(self, space: Space, ids: Sequence[str], began: Millis, user: str | None = None) -> None:
         """After each write, as the writer does. Raises `RequestError` 409, so that a long import ends with it. The
         tombstones are so old that they keep out nothing that is imported anew."""
-        if await self.queue.erased(space.user, began) or (user and await self.queue.erased(user, began)):
-            await self.store.delete(space, ids, at=0)
+        whole = await self.queue.erased(space.user, began)
+        if whole or (user and await self.queue.erased(user, began)):
+            await take_back(self.store, space, ids, None if whole else user, at=0)
             raise RequestError(
                 409, "user_erased", "everything was erased meanwhile, this too; send it again to keep it"
             )

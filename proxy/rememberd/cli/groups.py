@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from rememberd.cli.terminal.output import print_table
 from rememberd.errors import ConfigError, InputRejected, RequestError
 from rememberd.processes.run import prepare
 from rememberd.settings.schema import Settings
-from rememberd.types import Role, Space
+from rememberd.types import Role
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_audit_log, build_groups
 from rememberd.wiring.encryption import Encryption, open_encryption
@@ -75,8 +76,8 @@ async def _run(
                 await groups.set_member(name, user, role if action == "add" else None)
                 print(f"{user} is {role if action == 'add' else 'no member'} of @{name} now")
             else:
-                await groups.remove(name)
-                print(f"removed @{name}, with {await _erased(settings, encryption, name)} memories")
+                erased = await groups.remove(name, partial(_erased, settings, encryption))
+                print(f"removed @{name}, with {erased} memories")
             log.record({"who": OPERATOR, "did": f"groups.{action}", "scope": f"@{name}", "whose": user})
         except (InputRejected, RequestError) as error:
             raise ConfigError(error.message) from error
@@ -86,12 +87,12 @@ async def _run(
     return 0
 
 
-async def _erased(settings: Settings, encryption: Encryption, name: str) -> int:
+async def _erased(settings: Settings, encryption: Encryption, user: str) -> int:
     """How many memories the group had."""
     if not stores.exists(settings):
         return 0
     async with opened_store(settings, encryption) as (store, embedder):
-        return await erase_user(settings, encryption, store, embedder, Space.of_group(name).user)
+        return await erase_user(settings, encryption, store, embedder, user)
 
 
 def _list(groups: Groups, as_json: bool) -> None:

@@ -35,6 +35,16 @@ async def going(store: MemoryStore, embedder: Embedder, space: Space, memory_id:
     return [*together, *(await store.get(space, earlier))]
 
 
+async def take_back(
+    store: MemoryStore, space: Space, ids: Sequence[str], contributor: str | None, at: Millis
+) -> None:
+    """Delete what was written for a user who was erased meanwhile. With a `contributor`, the space is a group's, and
+    what others have contributed stays, although they said the same. Raises `StoreUnavailable`."""
+    known = await store.get(space, ids) if contributor else []
+    others = {each.id for each in known if each.contributor != contributor}
+    await store.delete(space, [each for each in ids if each not in others], at=at)
+
+
 async def unforgotten(store: MemoryStore, space: Space, turns: Sequence[Turn]) -> list[Turn]:
     """Those whose episode was not deleted since. Raises `StoreUnavailable`."""
     episodes = {turn.id: episode_id(space, turn.said_in) for turn in turns}

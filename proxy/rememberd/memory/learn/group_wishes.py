@@ -66,9 +66,7 @@ def _is_wish(part: str, found: re.Match[str]) -> bool:
 
 
 def _meant(found: re.Match[str], groups: Collection[str]) -> str | None:
-    """The one that is named; or the only one there is, if none is."""
-    named = found["name"] or found["called"]
-    by_name = {each.casefold(): each for each in groups}
-    if named and named.casefold() in by_name:
-        return by_name[named.casefold()]
-    return next(iter(groups)) if len(groups) == 1 and not found["name"] else None
+    """The one that is named; or the only one there is, if none is. "My football team" names one that is not here."""
+    if named := found["name"] or found["called"]:
+        return {each.casefold(): each for each in groups}.get(named.casefold())
+    return next(iter(groups)) if len(groups) == 1 else None

@@ -195,10 +195,10 @@ def _dated(settled: Settled, told: Sequence[Memory], known: Sequence[Memory]) ->
 
 
 def settle_episode(known: Memory | None, episode: Memory) -> Settled | None:
-    """An exchange replaces its earlier, shorter self, unless the user has edited that."""
+    """An exchange replaces its earlier, shorter self, unless the user has edited that, or it is another member's."""
     if known is None:
         return Settled(replace(episode, updated_at=episode.created_at), added=True)
-    if known.text == episode.text:
+    if known.text == episode.text or known.contributor != episode.contributor:
         return Settled(known, news=False)
     if known.updated_at > known.created_at:
         return None
@@ -266,7 +266,11 @@ def _holds_since_later(known: Memory, stated: Memory) -> bool:
 
 
 def _restated(known: Memory, fact: Memory) -> Memory:
-    """Said again: current once more, from now on if it was past."""
+    """Said again: current once more, from now on if it was past. What another member says again may hold longer for
+    that, but nothing else of it changes."""
+    if known.contributor != fact.contributor:
+        ends = _later(known.valid_to, fact.valid_to), _later(known.expires_at, fact.expires_at)
+        fact = replace(fact, valid_to=ends[0], expires_at=ends[1], pinned=False, private=False)
     return replace(
         known,
         updated_at=fact.created_at,
@@ -277,6 +281,11 @@ def _restated(known: Memory, fact: Memory) -> Memory:
         expires_at=fact.expires_at,
         slot=known.slot or fact.slot,
     )
+
+
+def _later(one: Millis | None, other: Millis | None) -> Millis | None:
+    """None is never."""
+    return None if one is None or other is None else max(one, other)
 
 
 def _closed(memory: Memory, by: Memory) -> Memory:

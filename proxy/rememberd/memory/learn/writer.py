@@ -24,7 +24,7 @@ from rememberd.memory.ids import episode_id, fact_id
 from rememberd.memory.learn.build_memories import episode, facts, redacted
 from rememberd.memory.learn.carry_out import carry_out
 from rememberd.memory.learn.corrections import correction
-from rememberd.memory.learn.forget import forget, unforgotten
+from rememberd.memory.learn.forget import forget, take_back, unforgotten
 from rememberd.memory.learn.llm.llm_worker import offer
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.learn.reconcile import merge
@@ -211,9 +211,9 @@ class Writer:
     async def _undo_if_erased(self, turn: Turn, ids: list[str]) -> None:
         """Before a write as well: an earlier try may have failed half-way. The tombstones carry the turn's own time,
         so that they do not keep out what the user tells anew."""
-        erased = turn.contributor is not None and await self.queue.erased(turn.contributor, turn.began)
-        if erased or not await self.queue.alive(turn.id):
-            await self.store.delete(turn.space, ids, at=turn.created_at)
+        alive = await self.queue.alive(turn.id)
+        if not alive or (turn.contributor and await self.queue.erased(turn.contributor, turn.began)):
+            await take_back(self.store, turn.space, ids, turn.contributor if alive else None, turn.created_at)
             raise Erased
 
     async def _settle(self, turn: Turn, outcome: str, ids: list[str]) -> None:

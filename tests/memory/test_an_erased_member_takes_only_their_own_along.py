@@ -1,0 +1,48 @@
+"""A turn of a member who was erased meanwhile is taken back, and nothing of what others contributed goes with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rememberd.api.memory_writes import MemoryWrites
+from rememberd.errors import RequestError
+from rememberd.memory.ids import fact_id
+from rememberd.types import Fact, Memory, Space
+from tests.support.queue_contract import turn
+from tests.support.writer_rig import Rig
+
+LAB = Space.of_group("lab")
+SAID = "I live in Oslo."
+HOUR = 3_600_000
+
+
+def contributed(by: str, at: int) -> Memory:
+    return Memory(fact_id(LAB, SAID), SAID, "fact", at, at, at, group="lab", contributor=by)
+
+
+async def test_a_turn_in_the_queue_takes_nothing_of_others_along(tmp_path: Path) -> None:
+    """Although it says the same."""
+    rig = Rig(tmp_path)
+    writes = MemoryWrites(rig.store, rig.embedder, rig.queue, rig.block_cache)
+    now = rig.clock.now
+    await writes.merge(LAB, [contributed("ada", now)], now)
+    for said in (turn("t1", text=SAID), replace(turn("t2"), found=(Fact(SAID, SAID),), of="t1")):
+        await rig.queue.put(replace(said, space=LAB, contributor="bob", created_at=now + 1))
+    await rig.queue.erase("bob", now + HOUR)
+    await rig.drain()
+    assert rig.texts(LAB) == [SAID]
+    assert rig.store.memories(LAB)[0].contributor == "ada"
+
+
+async def test_what_is_added_during_an_erasure_takes_nothing_of_others_along(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    writes = MemoryWrites(rig.store, rig.embedder, rig.queue, rig.block_cache)
+    now = rig.clock.now
+    await writes.merge(LAB, [contributed("ada", now)], now)
+    await rig.queue.erase("bob", now + HOUR)
+    with pytest.raises(RequestError):
+        await writes.merge(LAB, [contributed("bob", now + 1)], now + 1)
+    assert rig.texts(LAB) == [SAID]
