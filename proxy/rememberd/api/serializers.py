@@ -21,7 +21,7 @@ _KINDS: tuple[Kind, ...] = ("fact", "episode")
 
 
 def memory_json(memory: Memory, score: float | None = None) -> dict[str, Any]:
-    """The memory object of DESIGN section 5."""
+    """The memory object of DESIGN section 5; a group's has `group` and `contributor` (null: its name was taken off)."""
     evidence = memory.evidence
     shown: dict[str, Any] = {
         "id": memory.id,
@@ -37,8 +37,6 @@ def memory_json(memory: Memory, score: float | None = None) -> dict[str, Any]:
         "quarantined": memory.valid_to == NEVER,
         "expires_at": rfc3339(memory.expires_at),
         "slot": memory.slot,
-        "group": memory.group,
-        "contributor": memory.contributor,
         "evidence": evidence and {"text": evidence.text, "role": evidence.role, "turn_id": evidence.turn_id},
         "source": {
             "conversation": memory.source.conversation,
@@ -46,6 +44,8 @@ def memory_json(memory: Memory, score: float | None = None) -> dict[str, Any]:
             "client": memory.source.client,
         },
     }
+    if memory.group:
+        shown |= {"group": memory.group, "contributor": memory.contributor}
     return shown if score is None else shown | {"score": round(score, 4)}
 
 
