@@ -21,7 +21,7 @@ _KINDS: tuple[Kind, ...] = ("fact", "episode")
 
 
 def memory_json(memory: Memory, score: float | None = None) -> dict[str, Any]:
-    """The memory object of DESIGN section 5; a group's has `group` and `contributor` (null: its name was taken off)."""
+    """The memory object of DESIGN section 5; a group's has `group` and `contributor` (null: taken off)."""
     evidence = memory.evidence
     shown: dict[str, Any] = {
         "id": memory.id,
