@@ -17,11 +17,16 @@ async def forget(
 ) -> list[str]:
     """Returns the ids that went, the one asked for first; empty when there is no such memory.
 
-    The `clock` is read last: an edit that began while the related ones were looked up must not survive.
+    The `clock` is read last: an edit that began while the related ones were looked up must not survive, nor what it
+    kept of the text before it.
 
     Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     ids = [each.id for each in await going(store, embedder, space, memory_id, clock())]
-    return await store.delete(space, ids, at=clock()) if ids else []
+    if not ids:
+        return []
+    gone = await store.delete(space, ids, at=clock())
+    written_meanwhile = await earlier_texts(store, space, ids)
+    return gone + (await store.delete(space, written_meanwhile, at=clock()) if written_meanwhile else [])
 
 
 async def going(store: MemoryStore, embedder: Embedder, space: Space, memory_id: str, now: Millis) -> list[Memory]:
