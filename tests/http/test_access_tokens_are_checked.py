@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
 from base64 import urlsafe_b64encode
@@ -107,6 +108,28 @@ async def test_keys_rotate(issuer: TokenIssuer, provider: OpenIdProvider, monkey
     monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
     assert await refused(provider, issuer.token()) == ""
     assert await refused(provider, old)
+
+
+async def test_a_good_token_does_not_wait_for_the_fetch_that_a_strangers_caused(
+    issuer: TokenIssuer, provider: OpenIdProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the provider takes."""
+    assert await refused(provider, issuer.token()) == ""
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def hanging(*_: object) -> dict[str, object]:
+        begun.set()
+        await over.wait()
+        return {"keys": []}
+
+    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(provider, "_json", hanging)
+    stranger = asyncio.create_task(refused(provider, issuer.token(new_key("made up"))))
+    await begun.wait()
+    async with asyncio.timeout(60):
+        assert await refused(provider, issuer.token()) == ""
+    over.set()
+    assert await stranger
 
 
 async def test_a_key_of_an_unknown_kind_disturbs_nobody(issuer: TokenIssuer, provider: OpenIdProvider) -> None:

@@ -311,6 +311,8 @@ def test_a_key_may_be_for_reading_or_writing_alone(own: Proxy) -> None:
             assert {each.status_code for each in reads} == {200 if status == "hit" else 403}, mode
             added = client.post("/v1/memories", json={"text": "I keep bees."})
             assert added.status_code == (200 if write == "on" else 403), mode
+            looks = client.post("/v1/memories/import?dry_run=1", json={"text": "I am allergic to soy."})
+            assert looks.status_code == (200 if mode == "on" else 403), mode  # it tells what is known
     with own.client(key=keys["read"], **{"X-Memory": "write"}) as client:
         told = ask(client, "Am I allergic to peanuts?").headers
         assert (told["x-memory-status"], told["x-memory-write"]) == ("off", "off")

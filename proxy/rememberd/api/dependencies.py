@@ -126,5 +126,7 @@ def _refuse_beyond(allowed: MemoryMode, request: Request) -> None:
     """Raises `RequestError` 403 for what the key may not do. A tool of MCP comes here by the call that it makes."""
     path = request.url.path
     wants = "read" if request.method == "GET" or path in _READS else "write"
+    if "dry_run" in request.query_params and allowed == "write":
+        wants = "read"  # it tells what is known
     if path != "/mcp" and allowed not in ("on", wants):
         raise RequestError(403, "memory_not_allowed", f"this key may not {wants} memories: its `memory` is {allowed}")

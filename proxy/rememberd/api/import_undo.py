@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from rememberd.memory.embedding.indexing import to_point
+from rememberd.memory.ids import imported_id
 from rememberd.ports import Embedder, MemoryStore, ReceiptStore
 from rememberd.types import Memory, Millis, Receipt, Space
 
@@ -26,11 +27,11 @@ class Undone(NamedTuple):
 async def record(receipts: ReceiptStore, space: Space, import_id: str, added: Sequence[str], now: Millis) -> None:
     """`added` are ids of memories and of the receipts of turns. Raises `QueueUnavailable`."""
     number = 0
-    while await receipts.get(space, _name(import_id, number)):
+    while await receipts.get(space, _name(space, import_id, number)):
         number += 1
     await receipts.put(
         Receipt(
-            id=_name(import_id, number),
+            id=_name(space, import_id, number),
             space=space,
             created_at=now,
             status="off",
@@ -78,7 +79,7 @@ async def undo(
 
 async def _noted(receipts: ReceiptStore, space: Space, import_id: str) -> AsyncIterator[Receipt]:
     number = 0
-    while receipt := await receipts.get(space, _name(import_id, number)):
+    while receipt := await receipts.get(space, _name(space, import_id, number)):
         yield receipt
         number += 1
 
@@ -94,5 +95,6 @@ async def _reopened(store: MemoryStore, space: Space, gone: Sequence[Memory], no
     return list(found.values())
 
 
-def _name(import_id: str, number: int) -> str:
-    return f"{_PREFIX}set_{import_id}.{number}"
+def _name(space: Space, import_id: str, number: int) -> str:
+    """Of each space another: `import_id` is the client's choice, and no two receipts of a store have the same id."""
+    return f"{_PREFIX}set_{imported_id(space, import_id, str(number))}"

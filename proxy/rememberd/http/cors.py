@@ -23,7 +23,7 @@ _SHOWN = (
 
 
 def cross_origin(origins: Sequence[str]) -> list[Middleware]:
-    """Without credentials: a page sends its key in a header, and there are no cookies that could act for a user."""
+    """Without credentials: a page sends its key in a header. It reads nothing by the cookie of a session."""
     if not origins:
         return []
     methods = ("GET", "POST", "PUT", "PATCH", "DELETE")

@@ -73,6 +73,16 @@ def test_an_import_is_undone_as_a_whole_and_can_be_made_again(mine: httpx.Client
     assert facts(mine) >= {"I live in Bergen.", "I keep two goats."}
 
 
+def test_each_user_undoes_their_own_import_of_a_name(mine: httpx.Client) -> None:
+    """Whoever has taken the name before."""
+    theirs = {"X-Memory-User": f"{mine.headers['X-Memory-User']} two"}
+    for headers in (theirs, {}):
+        mine.post("/v1/memories/import?import_id=same", content=body(LINES[1]), headers=headers).raise_for_status()
+    for headers in (theirs, {}):
+        told = mine.delete("/v1/memories/imports/same", headers=headers).raise_for_status().json()
+        assert told["deleted"] == 1
+
+
 def _undone(client: httpx.Client, name: str) -> dict[str, Any] | None:
     told: dict[str, Any] = client.delete(f"/v1/memories/imports/{name}").raise_for_status().json()
     return None if told["pending"] else told

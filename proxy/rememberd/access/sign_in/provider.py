@@ -151,6 +151,8 @@ class OpenIdProvider:
         return found
 
     async def _signing_keys(self, not_older_seconds: float) -> jwk.KeySet:
+        if self._keys is not None and time.monotonic() - self._fetched <= not_older_seconds:
+            return self._keys  # who has a good token does not wait for a fetch that a stranger's key id has caused
         async with self._one_at_a_time:
             now = time.monotonic()
             if now - self._fetched > not_older_seconds and now - self._tried > _PAUSE_SECONDS:
