@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from tests.support.fake_model import FakeModel
-from tests.support.proxy_server import KEYS, Proxy, eventually, memories, running
+from tests.support.proxy_server import KEYS, Proxy, ask, eventually, memories, running
 
 ADMIN = "sk-admin-of-groups"
 GROUPS: list[dict[str, Any]] = [{"name": "lab", "members": {"ada": "owner", "bob": "writer"}}]
@@ -124,3 +124,22 @@ def test_what_reads_like_an_order_waits_for_an_owner(lab: Proxy, ada: httpx.Clie
     assert all(each["quarantined"] for each in memories(ada) if "previous instructions" in each["text"])
     freed = ada.patch(f"/v1/memories/{added['id']}", json={"valid_to": None})
     assert freed.status_code in (200, 409)
+
+
+def test_only_an_owner_pins_for_everybody(
+    lab: Proxy, ada: httpx.Client, bob: httpx.Client, upstream: FakeModel
+) -> None:
+    """What is pinned stands in the block of each member's chats, before what they know themselves."""
+    with lab.client("ada") as own, lab.client("bob") as theirs:
+        told(own, "My cello teacher is called Ingrid.")
+        for number in range(12):
+            text = f"Warehouse shelf {number} holds {' '.join(f'part{number}{each}' for each in range(30))}."
+            added = told(bob, text, pinned=True)
+            moved = told(theirs, f"{text} Really.", pinned=True)
+            theirs.post("/v1/memories/move", json={"ids": [moved["id"]], "scope": "@lab"}).raise_for_status()
+        #        assert not any(each["pinned"] for each in memories(bob))
+        #        assert bob.patch(f"/v1/memories/{added['id']}", json={"pinned": True}).status_code == 403
+        ask(own, "What is my cello teacher called?")
+        assert "Ingrid" in upstream.chats[-1].raw.decode()
+        assert ada.patch(f"/v1/memories/{added['id']}", json={"pinned": True}).json()["pinned"]
+        assert bob.patch(f"/v1/memories/{added['id']}", json={"text": "Shelf."}).json()["pinned"]

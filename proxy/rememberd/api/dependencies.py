@@ -42,9 +42,11 @@ class CallerResolver:
             message = f"only an owner of {identity.scope} may change what others have contributed"
             raise RequestError(403, "not_yours", message)
 
-    def refuse_order(self, request: Request, old: Memory, new: Memory) -> None:
-        """Raises `RequestError` 403 if the caller may not make this of `old`, for it reads like an order."""
+    def refuse_to_members(self, request: Request, old: Memory, new: Memory) -> None:
+        """Raises `RequestError` 403 if only an owner may make this of `old`: it reads like an order, or is pinned."""
         identity = self.identity(request, counts=False)
+        if new.pinned and not old.pinned and not _owns(identity):
+            raise RequestError(403, "owners_pin", f"only an owner of {identity.scope} may pin, for all members")
         told = new.text != old.text or new.valid_to != old.valid_to
         if told and new.valid_to != NEVER and until_checked(identity, new).valid_to == NEVER:
             message = f"this reads like an order to an assistant: only an owner of {identity.scope} may let it pass"
@@ -93,16 +95,21 @@ class CallerResolver:
 
 
 def contributed(identity: Identity, memory: Memory) -> Memory:
-    """The memory as it is kept where the caller writes."""
-    return replace(memory, group=identity.group, contributor=identity.user if identity.group else None)
+    """The memory as it is kept where the caller writes. In a group only owners pin: what is pinned stands in the
+    blocks of all members, before what they know themselves."""
+    contributor = identity.user if identity.group else None
+    return replace(memory, group=identity.group, contributor=contributor, pinned=memory.pinned and _owns(identity))
+
+
+def _owns(identity: Identity) -> bool:
+    """Is it the caller who decides what all members are shown?"""
+    return identity.group is None or identity.roles[identity.group] == "owner"
 
 
 def until_checked(identity: Identity, memory: Memory) -> Memory:
     """In a group what reads like an order is in quarantine until an owner takes it out: the models of all members
     would be given it."""
-    if identity.group is None or identity.roles[identity.group] == "owner":
-        return memory
-    return quarantine_if_suspicious(memory)
+    return memory if _owns(identity) else quarantine_if_suspicious(memory)
 
 
 def _refuse_reader(identity: Identity) -> None:

@@ -155,7 +155,7 @@ class Memories:
             updated_at=max(now, old.updated_at + 1),
         )
         _only_null(fields.get("valid_to"))
-        await asyncio.to_thread(self.caller.refuse_order, request, old, new)
+        await asyncio.to_thread(self.caller.refuse_to_members, request, old, new)
         await self._put_edited(space, old, new)
         if "valid_to" in fields and new.valid_to is not None:
             new = await self._reopened(space, new)
