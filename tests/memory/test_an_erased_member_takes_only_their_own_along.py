@@ -9,7 +9,11 @@ import pytest
 
 from rememberd.api.memory_writes import MemoryWrites
 from rememberd.errors import RequestError
+from rememberd.memory.erasure import erase, erase_contributions
 from rememberd.memory.ids import fact_id
+from rememberd.storage.spool import FileSpool
+from rememberd.storage.sqlite.database import Database
+from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
 from rememberd.types import Fact, Memory, Space
 from tests.support.queue_contract import turn
 from tests.support.writer_rig import Rig
@@ -46,3 +50,28 @@ async def test_what_is_added_during_an_erasure_takes_nothing_of_others_along(tmp
     with pytest.raises(RequestError):
         await writes.merge(LAB, [contributed("bob", now + 1)], now + 1)
     assert rig.texts(LAB) == [SAID]
+
+
+@pytest.mark.parametrize("whole_group", [False, True])
+async def test_no_block_of_another_member_keeps_what_is_erased(tmp_path: Path, whole_group: bool) -> None:
+    """Until it expires it would lie on the disk, under a key of its own."""
+    rig, ada = Rig(tmp_path), Space("ada")
+    now = rig.clock.now
+    await MemoryWrites(rig.store, rig.embedder, rig.queue, rig.block_cache).merge(LAB, [contributed("bob", now)], now)
+    await rig.block_cache.put(ada, "k", 0, SAID.encode(), at=now)
+    if whole_group:
+        await erase(
+            LAB.user,
+            now,
+            rig.queue,
+            SqliteExtractionQueue(Database(tmp_path / "extraction.db"), idle_ms=0),
+            rig.store,
+            rig.receipts,
+            rig.block_cache,
+            FileSpool(tmp_path / "spool"),
+            rig.usage,
+            rig.tool_files,
+        )
+    else:
+        await erase_contributions("bob", now, rig.store, rig.embedder, rig.block_cache, {"lab": False})
+    assert (await rig.block_cache.get(ada, "k"))[1] is None

@@ -20,6 +20,7 @@ from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import Memory, Millis, Space
 
 _PAGE = 500
+_AHEAD: Millis = 3_600_000  # also what was made since the erasure began, by whichever host's clock
 _TEXTS = 100  # of the memories that go, the newest of each scope: each one is looked for in every file
 
 
@@ -45,6 +46,8 @@ async def erase(
     await spool.erase(user)
     erased = await store.erase(user)
     await receipts.erase(user, at)
+    if Space(user).group:
+        await block_cache.expire(at + _AHEAD)  # the blocks of its members hold memories of it
     await block_cache.erase(user)
     await usage.erase(user)
     await tool_files.erase(user, at)
@@ -83,6 +86,7 @@ async def erase_contributions(
             await store.put(space, [await to_point(each, embedder) for each in nameless])
         else:
             await store.delete(space, [each.id for each in theirs], at=at)
+            await block_cache.expire(at + _AHEAD)  # members' blocks hold them; whose, only a token's claim may tell
         await block_cache.erase(space.user)
         erased += len(theirs)
     return erased
