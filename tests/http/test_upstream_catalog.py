@@ -68,10 +68,10 @@ def test_the_prefix_picks_provider_and_lane(
 def test_each_dialect_goes_as_bytes_where_the_provider_speaks_it(
     model: str, params: dict[str, str], spoken: set[str]
 ) -> None:
-    """What it does not speak is translated; paths that are no dialect's own go with OpenAI's chat."""
+    """What it does not speak is translated; paths that are no dialect's own are bytes wherever any dialect is."""
     found = catalog(entry("m", model, **params)).resolve("m")
     assert {path for path in (CHAT, RESPONSES, MESSAGES, COUNT_TOKENS) if found.lane(path) == "bytes"} == spoken
-    assert found.lane("/embeddings") == found.lane(CHAT)
+    assert found.lane("/embeddings") == ("bytes" if spoken else "translate")
     assert found.lane(f"{MESSAGES}?beta=true") == found.lane(MESSAGES)
 
 

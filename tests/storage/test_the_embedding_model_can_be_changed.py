@@ -222,7 +222,7 @@ async def test_the_server_switches_when_all_is_ready() -> None:
         new = server_store(at, New())
         await new.open()
         assert await listed(new, ANN) == await listed(old, ANN) == ["a"]
-        assert qdrant.nodes[0].client._client.aliases == {"rememberd": "rememberd-new-16"}  # type: ignore[attr-defined]
+        assert qdrant.nodes[0].client._client.aliases["rememberd"] == "rememberd-new-16"  # type: ignore[attr-defined]
         late = server_store(at, Old())
         with pytest.raises(ConfigError, match="rememberd-new-16"):
             await late.open()

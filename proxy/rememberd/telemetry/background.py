@@ -11,9 +11,11 @@ from rememberd.telemetry.metrics import counter
 TASKS = (
     "audit_log",
     "extraction",
+    "groups",
     "housekeeping",
     "key_watcher",
     "leases",
+    "moving",
     "reembedding",
     "reindexing",
     "reload",

@@ -268,13 +268,13 @@ def _lifespan(parts: Parts, handlers: Handlers) -> Lifespan:
         await parts.watcher.refresh()
         await parts.groups.look()
         handlers.chat.recorder.outbox.start()
-        loops = {
-            "key_watcher": parts.watcher.run,
-            "groups": parts.groups.run,
-            "audit_log": parts.audit_log.run,
-            "usage": parts.meter.run,
-        }
-        background = [asyncio.create_task(keep_running(name, run)) for name, run in loops.items()]
+        loops = (
+            keep_running("key_watcher", parts.watcher.run),
+            keep_running("groups", parts.groups.run),
+            keep_running("audit_log", parts.audit_log.run),
+            keep_running("usage", parts.meter.run),
+        )
+        background = [asyncio.create_task(loop) for loop in loops]
         yield
         await handlers.mcp.close()
         for task in background:
