@@ -83,6 +83,18 @@ def test_saying_the_same_again_changes_nothing_of_what_others_told(
     assert {name: now[name] for name in unchanged} == {name: theirs[name] for name in unchanged}
 
 
+def test_what_one_member_says_of_themselves_ends_nothing_of_anothers(ada: httpx.Client, bob: httpx.Client) -> None:
+    """Each has a home of their own; who moves ends their own alone."""
+    for client, text in ((ada, "I live in Oslo."), (bob, "I live in Bergen."), (bob, "I live in Narvik.")):
+        told(client, text)
+    assert {"I live in Oslo.", "I live in Narvik."} == {
+        each["text"] for each in memories(ada) if "live" in each["text"]
+    }
+    told(ada, "I like olives.")
+    told(bob, "I don't like olives any more.")
+    assert "I like olives." in {each["text"] for each in memories(ada)}
+
+
 def test_an_exchange_with_the_id_of_anothers_does_not_take_its_place(ada: httpx.Client, bob: httpx.Client) -> None:
     for client, said in ((ada, "The Osprey key is blue."), (bob, "The Osprey key is red, red, red.")):
         line = {"user": said, "conversation": "c1", "id": "1"}

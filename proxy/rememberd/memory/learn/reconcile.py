@@ -217,7 +217,8 @@ def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Se
             return Settled(each, news=False)
     same = alike[0] if alike else None
     stated = _restated(same, fact) if same else replace(fact, updated_at=fact.created_at)
-    others = [each for each in known if each.id != stated.id and each.valid_to is None]
+    current = [each for each in known if each.id != stated.id and each.valid_to is None]
+    others = [each for each in current if each.contributor == fact.contributor]  # each member has a home of their own
     ahead = [each for each in others if _holds_since_later(each, stated) and ends(each, stated)]
     rivals = [each for each in others if each not in ahead and ends(stated, each)]
     stay = ahead + [each for each in rivals if each.updated_at > stated.updated_at]
