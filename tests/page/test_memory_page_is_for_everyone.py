@@ -179,6 +179,7 @@ def test_keys_go_through_the_list(proxy: Proxy, browser: Browser, user: str) -> 
         page.keyboard.press("?")
         expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
         page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
         page.keyboard.press("/")
         expect(page.get_by_label("Search your memories")).to_be_focused()
 
