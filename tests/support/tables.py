@@ -48,6 +48,7 @@ def each_row(names: str | Sequence[str], rows: Collection[Any]) -> Callable[[Any
             parameters=[each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in fixtures]
         )
         whole.__name__, whole.__doc__, whole.__module__ = test.__name__, test.__doc__, test.__module__
+        whole.pytestmark = getattr(test, "pytestmark", [])  # type: ignore[attr-defined] # `slow`, below the rows
         return whole
 
     return decorate
