@@ -125,7 +125,6 @@ def settings(everybody: Sequence[Person], folder: Path, upstream: int, workers: 
         "data_dir": str(folder / "data"),
         "model_list": [_model(AWAY, upstream), _model(HOME, upstream) | {"local": True}],
         "keys": keys,
-        "groups": groups(everybody),
         "admin_key": ADMIN_KEY,
         "memory": {"deadline_ms": 5000, "encryption": {"master_key": secrets.token_hex(32)}},
     }

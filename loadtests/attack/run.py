@@ -17,7 +17,7 @@ from loadtests.attack.attempt import QUESTION, Attempt, Game, ask, chat
 from loadtests.attack.kinds import KINDS
 from loadtests.attack.leaks import GROUP, first_of, leaked, marker, markers
 from loadtests.attack.model import Parrot
-from loadtests.attack.people import ADMIN_KEY, Person, group_of, people, settings
+from loadtests.attack.people import ADMIN_KEY, Person, group_of, groups, people, settings
 from loadtests.attack.watch import watched
 from loadtests.attack.wire import Answer, Connection
 from loadtests.fake import shared_listener
@@ -85,9 +85,10 @@ async def _attack(requests: int, users: int, workers: int, folder: Path) -> dict
     findings, listener = Findings(), shared_listener(0)
     model = await asyncio.get_running_loop().create_server(lambda: Parrot(findings.leaks), sock=listener)
     upstream = listener.getsockname()[1]
-    with serving(folder, settings(everybody, folder, upstream, workers)) as (_, port):
+    persons, extra = everybody[:users], everybody[users:]
+    config = settings(everybody, folder, upstream, workers) | {"groups": groups(persons)}
+    with serving(folder, config) as (_, port):
         await _make_keys(everybody, port)
-        persons, extra = everybody[:users], everybody[users:]
         await asyncio.gather(*(_prepare(each, port) for each in persons))
         knows = await _tell_groups(persons, port)
         began = time.monotonic()

@@ -293,7 +293,11 @@ async def test_the_whole_proxy_changes_its_model(tmp_path: Path, upstream: FakeM
         if kind == "server":
             aliases: dict[str, str] = qdrant.nodes[0].client._client.aliases  # type: ignore[attr-defined]
             # Beside it may stand that the search fields of the old collection are made.
-            in_force = {name: of for name, of in aliases.items() if not name.startswith("rememberd-indexed-")}
+            in_force = {
+                name: of
+                for name, of in aliases.items()
+                if not name.startswith(("rememberd-indexed-", "rememberd-format-"))
+            }
             assert in_force == {"rememberd": "rememberd-another-384"}
 
 
