@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from starlette.requests import Request
 
@@ -89,9 +90,20 @@ class CallerResolver:
         principal = self.auth.principal(header_values(request.scope), request.scope, counts=False)
         return all(each.local for each in self.catalog.targets(model, principal)) if self.catalog else False
 
+    def told(self, request: Request, shown: dict[str, Any]) -> dict[str, Any]:
+        """Of a memory as JSON what this key may see: its id alone if the key may only write. Raises `RequestError`
+        401 for a bad key."""
+        principal = self.auth.principal(header_values(request.scope), request.scope, counts=False)
+        if principal.memory == "on":
+            return shown
+        return {name: shown[name] for name in _OF_ANY_MEMORY if name in shown}
+
     def bound_to_scopes(self, request: Request) -> bool:
         """Is this key for some of its user's scopes only? Raises `RequestError` 401 for a bad key."""
         return self.auth.principal(header_values(request.scope), request.scope, counts=False).scopes is not None
+
+
+_OF_ANY_MEMORY = ("id", "object", "asked")
 
 
 def contributed(identity: Identity, memory: Memory) -> Memory:
@@ -127,12 +139,15 @@ async def read_anywhere(store: MemoryStore, identity: Identity, ids: Sequence[st
 
 
 _READS = frozenset(("/v1/memories/search", "/v1/memories/preview"))  # although they are POSTs
+_READS_AND_WRITES = "/v1/memories/files"  # a command answers with what is in the file
 
 
 def _refuse_beyond(allowed: MemoryMode, request: Request) -> None:
     """Raises `RequestError` 403 for what the key may not do. A tool of MCP comes here by the call that it makes."""
     path = request.url.path
     wants = "read" if request.method == "GET" or path in _READS else "write"
+    if wants == "write" and path == _READS_AND_WRITES:
+        wants = "read and write"
     if "dry_run" in request.query_params and allowed == "write":
         wants = "read"  # it tells what is known
     if path != "/mcp" and allowed not in ("on", wants):

@@ -114,7 +114,7 @@ class Memories:
         visible = visibility(request)
         # A model learns no more than what it said, if that is known already and withheld from it.
         told = kept[0] if visible is None or kept[0].valid_to == NEVER or visible(kept[0]) else memory
-        return json_response(memory_json(told))
+        return json_response(self.caller.told(request, memory_json(told)))
 
     async def search(self, request: Request) -> Response:
         space = self.caller.memories(request, reads=True)
@@ -163,7 +163,7 @@ class Memories:
             await self.block_cache.bump(space)
         else:
             await self.block_cache.erase(space.user)
-        return json_response(memory_json(new))
+        return json_response(self.caller.told(request, memory_json(new)))
 
     async def _put_edited(self, space: Space, old: Memory, new: Memory) -> None:
         written = [new]

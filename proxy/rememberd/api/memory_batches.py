@@ -43,7 +43,8 @@ class MemoryBatches:
         self.redact_too, self.clock = redact_too, clock
 
     async def delete(self, request: Request) -> Response:
-        """With `dry_run` the answer says what would go. Whoever keeps the answer can have all of it back."""
+        """With `dry_run` the answer says what would go. Whoever keeps the answer can have all of it back; a key that
+        may not read gets ids only."""
         space, fields = self.caller.memories(request), await self._fields(request)
         memories = await self._going(request, space, fields)
         if fields.get("dry_run") is not True:
@@ -52,7 +53,7 @@ class MemoryBatches:
             await self.writes.block_cache.erase(space.user)  # also for a tool loop that is under way
             note(request.scope, count=len(ids))
         asked = set(fields["ids"])
-        data = [_whole_json(each) | {"asked": each.id in asked} for each in memories]
+        data = [self.caller.told(request, _whole_json(each) | {"asked": each.id in asked}) for each in memories]
         return json_response({"object": "memories.deleted", "dry_run": fields.get("dry_run") is True, "data": data})
 
     async def restore(self, request: Request) -> Response:
