@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import threading
@@ -14,6 +15,9 @@ import pyrage
 import pytest
 
 from rememberd.cli.main import main
+from rememberd.storage.changes import Change, Removal
+from rememberd.storage.sqlite.changes import SqliteChangeLog
+from rememberd.storage.sqlite.database import Database
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
 
@@ -135,6 +139,33 @@ def test_a_backup_of_a_stopped_proxy(tmp_path: Path, upstream: FakeModel, capsys
     assert cli("restore", sealed, "--data-dir", target, "--identity", tmp_path / "key.txt") == 0
     assert cli("restore", phrased, "--data-dir", tmp_path / "3", "--passphrase-file", tmp_path / "phrase") == 0
     assert "1 points, all as they were saved" in capsys.readouterr().out
+
+
+def test_what_a_qdrant_server_still_has_to_delete_is_saved(tmp_path: Path) -> None:
+    """Deleted memories stay away after a restore, although the server had not deleted them at the backup; and a
+    proxy that had keys stays closed to those without one."""
+    data, removal = tmp_path / "first", Removal("c", "ada", "default", ["p1"], 7)
+    config = tmp_path / "rememberd.yaml"
+    settings = {"data_dir": str(data), "memory": {"store": {"url": "http://127.0.0.1:1"}}}
+    config.write_text(json.dumps(settings))
+
+    async def record() -> None:
+        changes = SqliteChangeLog(Database(data / "changes.db"))
+        await changes.record("c ada", [Change("p1", "deleted", 7)], removal)
+        await changes.close()
+
+    async def kept() -> tuple[list[Removal], list[Change]]:
+        changes = SqliteChangeLog(Database(tmp_path / "second" / "changes.db"))
+        found = [*(await changes.waiting()).values()], (await changes.since("c ada", "")).changes
+        await changes.close()
+        return found
+
+    asyncio.run(record())
+    (data / "keys-were-made").touch()
+    assert cli("backup", tmp_path / "b", "--config", config) == 0
+    assert cli("restore", tmp_path / "b", "--data-dir", tmp_path / "second") == 0
+    assert asyncio.run(kept()) == ([removal], [Change("p1", "deleted", 7)])
+    assert (tmp_path / "second" / "keys-were-made").exists()
 
 
 def changed(whole: bytes) -> bytes:

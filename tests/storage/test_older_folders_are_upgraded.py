@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import tarfile
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -13,11 +14,17 @@ import pytest
 from rememberd import __version__
 from rememberd.cli.main import main
 from rememberd.errors import ConfigError
+from rememberd.settings.schema import Settings
 from rememberd.storage import formats
+from rememberd.storage.backup import erasures_in
 from rememberd.storage.format_version import FORMAT
+from rememberd.storage.spool import FileSpool
 from rememberd.storage.sqlite.database import Database, made_by
+from rememberd.wiring.components import build_audit_log
+from rememberd.wiring.encryption import Encryption
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import KEYS, ask, memories, remembered, running
+from tests.support.queue_contract import turn
 
 FOLDERS = Path(__file__).parents[1] / "data" / "folders"
 VERSIONS = sorted(path.name.removesuffix(".tar.xz") for path in FOLDERS.glob("*.tar.xz"))
@@ -118,6 +125,48 @@ async def test_each_database_says_who_made_it(tmp_path: Path, name: str) -> None
         db.execute("UPDATE made_by SET format = 99, version = '9.9.9'")
         db.commit()
     with pytest.raises(ConfigError, match=rf"{name} has the format 99 of rememberd 9\.9\.9; this is rememberd 0\."):
+        formats.upgrade(tmp_path)
+
+
+async def _spooled(folder: Path) -> Path:
+    spool = FileSpool(folder / "spool")
+    await spool.append(turn("a" * 32))
+    return next((folder / "spool").glob("*.spool"))
+
+
+async def _dead(folder: Path) -> Path:
+    await FileSpool(folder / "spool").dead_letter(turn("a" * 32), "nobody takes it")
+    return next((folder / "spool").glob("*.dead"))
+
+
+async def _audited(folder: Path) -> Path:
+    log = build_audit_log(Settings(data_dir=str(folder)), Encryption(None))
+    log.record({"who": "operator", "did": "backup"})
+    return log.path
+
+
+@pytest.mark.parametrize("made", [_spooled, _dead, _audited])
+async def test_each_other_file_says_who_made_it(tmp_path: Path, made: Callable[[Path], Awaitable[Path]]) -> None:
+    """A file of the spool in its name, the audit log in each line; a later version's is refused, both are named. What
+    0.1 left says nothing and is taken, and so is a line that a power cut has shortened."""
+    formats.upgrade(tmp_path)
+    path = await made(tmp_path)
+    for left in (tmp_path / "spool" / "12-ab.spool", tmp_path / "spool" / "34-cd.dead"):
+        left.parent.mkdir(exist_ok=True)
+        left.touch()
+    assert formats.format_of(tmp_path) == FORMAT
+    own = (f".v{FORMAT}-{__version__}", ".v99-9.9.9")
+    later = (f'"format":{FORMAT}', '"format":99')
+    if path.name == "audit.jsonl":
+        text = path.read_text()
+        path.write_text(text + text[:20])
+        assert formats.format_of(tmp_path) == FORMAT
+        path.write_text(text + text.replace(*later).replace(f'"{__version__}"', '"9.9.9"'))
+        with pytest.raises(ConfigError, match=r"9\.9\.9"):
+            erasures_in([path])
+    else:
+        path.rename(path.with_name(path.name.replace(*own)))
+    with pytest.raises(ConfigError, match=r"has the format 99 of rememberd 9\.9\.9; this is rememberd 0\."):
         formats.upgrade(tmp_path)
 
 

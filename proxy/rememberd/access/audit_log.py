@@ -57,16 +57,19 @@ _ACTIONS = {
 
 class AuditLog:
     """Appends to `path`, shared by processes. It is opened anew for each line, so it can be moved away at any time
-    (logrotate needs no signal). `name_of` says what stands for a user's name, or a scope's."""
+    (logrotate needs no signal). `name_of` says what stands for a user's name, or a scope's. Each line ends with
+    `stamp`: the format and the version of who wrote it."""
 
-    def __init__(self, path: Path, name_of: Callable[[str], str] = lambda user: user) -> None:
-        self.path, self.name_of = path, name_of
+    def __init__(
+        self, path: Path, name_of: Callable[[str], str] = lambda user: user, stamp: Mapping[str, Any] | None = None
+    ) -> None:
+        self.path, self.name_of, self.stamp = path, name_of, stamp or {}
         self._unsynced = False
 
     def record(self, entry: Mapping[str, Any]) -> None:
         """Some 20 µs: a kill -9 after this loses nothing, a power cut at most the last second. What cannot be written
         is counted, and goes to the ordinary log."""
-        line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **entry}
+        line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **entry, **self.stamp}
         line |= {each: self.name_of(line[each]) for each in ("whose", "scope") if line.get(each) is not None}
         try:
             self._append(orjson.dumps(line) + b"\n")

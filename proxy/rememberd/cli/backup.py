@@ -20,7 +20,7 @@ from rememberd.storage import formats
 from rememberd.storage.backup import Lock, copy_file, secret_in, write_archive
 from rememberd.storage.sqlite.database import copy_database
 from rememberd.wiring import store as stores
-from rememberd.wiring.components import build_audit_log
+from rememberd.wiring.components import build_audit_log, key_mark
 from rememberd.wiring.encryption import Encryption, spool_of
 
 EXAMPLES = """\
@@ -29,7 +29,8 @@ EXAMPLES = """\
   rememberd backup rememberd.backup --passphrase-file /run/secrets/backup
 """
 
-_DATABASES_FIRST, _DATABASES_LAST = ("queue.db",), ("keys.db", "groups.db", "keyring.db")
+# Not `sessions.db`: people sign in again.
+_DATABASES_FIRST, _DATABASES_LAST = ("queue.db",), ("changes.db", "keys.db", "groups.db", "keyring.db")
 
 
 @a_command("backup", EXAMPLES)
@@ -67,7 +68,8 @@ def _scratch_folder(settings: Settings) -> Path:
 
 async def _collect(settings: Settings, folder: Path) -> dict[str, object]:
     """A turn goes from the spool to the queue and from there to the store, so they are copied in this order: what is
-    on its way is copied twice, never missed. The keys come last: every user whose data was copied has one by then,
+    on its way is copied twice, never missed. `changes.db` holds deletions that a Qdrant server has not made yet; one
+    that is made twice changes nothing. The keys come last: every user whose data was copied has one by then,
     and who was erased meanwhile has none."""
     began, data = time.time_ns() // 1_000_000, settings.data_path
     for each in sorted(spool_of(data).glob("*")):
@@ -76,7 +78,7 @@ async def _collect(settings: Settings, folder: Path) -> dict[str, object]:
     points = None
     if settings.memory.store.url is None and (data / "qdrant").exists():
         points = await stores.snapshot(settings, folder / "qdrant")
-    for name in ("audit.jsonl", formats.FILE):
+    for name in ("audit.jsonl", formats.FILE, key_mark(settings).path.name):
         if (data / name).exists():
             copy_file(data / name, folder / name)
     _copy_databases(data, folder, _DATABASES_LAST)

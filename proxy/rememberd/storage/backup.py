@@ -20,6 +20,7 @@ from typing import IO, Any, NamedTuple
 import orjson
 
 from rememberd.errors import RememberdError
+from rememberd.storage.format_version import refuse_newer
 from rememberd.storage.sqlite.database import open_read_only
 
 FORMAT = 1
@@ -126,7 +127,8 @@ def check_databases(folder: Path) -> None:
 
 
 def erasures_in(places: Iterable[Path]) -> Marks:
-    """The erasures that stand in audit logs, and in data directories. Raises `BackupError`."""
+    """The erasures that stand in audit logs, and in data directories. Raises `BackupError`, and `ConfigError` for a
+    log that a newer version wrote."""
     found: Marks = {}
     for place in places:
         logs = [place] if place.is_file() else [each for each in (place / "audit.jsonl",) if each.exists()]
@@ -145,6 +147,7 @@ def _audited(log: Path) -> Iterator[tuple[str, int]]:
             entry = orjson.loads(line)
         except orjson.JSONDecodeError:
             continue  # a line that a power cut has shortened
+        refuse_newer(log, entry.get("format", 1), entry.get("version", ""))
         if entry.get("did") == "erase" and entry.get("whose") and entry.get("status", 200) == 200:
             yield entry["whose"], int(datetime.fromisoformat(entry["at"]).timestamp() * 1000)
 

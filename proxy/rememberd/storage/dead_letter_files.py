@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from rememberd.memory.serialization import turn_from_json
 from rememberd.ports.queues import DeadLetter
+from rememberd.storage.format_version import IN_NAME
 from rememberd.types import Space, Turn
 
 UNREADABLE = (ValueError, TypeError, KeyError)  # what `turn_from_json` raises for what another version wrote
@@ -43,7 +44,7 @@ class Letter(NamedTuple):
 def write(folder: Path, record: bytes, error: str) -> None:
     """On disk when this returns. Raises `OSError`."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{time.time_ns()}-{token_hex(4)}{_SUFFIX}"
+    path = folder / f"{time.time_ns()}-{token_hex(4)}{IN_NAME}{_SUFFIX}"
     unfinished = path.with_suffix(".part")
     with open(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
         file.write(error.encode() + b"\n" + record)

@@ -1,8 +1,8 @@
 """The format of a data directory, and the numbered steps that bring an older one up to date.
 
-`format.json` names the format and the version that wrote it, and so does a table in each database. A folder without
-the file was made by 0.1. A step changes one file in one transaction, and can be run again where it was cut short: its
-number is kept after it.
+`format.json` names the format and the version that wrote it, and so do a table in each database, the names of the
+files in the spool, and each line of the audit log. A folder without `format.json` was made by 0.1. A step changes one
+file in one transaction, and can be run again where it was cut short: its number is kept after it.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
 
-from rememberd import __version__
 from rememberd.errors import ConfigError
-from rememberd.storage.format_version import FORMAT, refuse_newer
+from rememberd.storage.format_version import FORMAT, STAMP, refuse_newer, refuse_newer_name
 from rememberd.storage.sqlite.database import copy_database, made_by, mark_made_by
 
 FILE = "format.json"
 _OLDEST = 1
+_LONGEST_LINE = 65536  # bytes of an entry in the audit log
+_SPOOL = "spool"
 _HOLD_DATA = ("queue.db", "keys.db", "keyring.db", "qdrant")
 
 log = logging.getLogger("rememberd.formats")
@@ -54,6 +55,9 @@ def format_of(folder: Path) -> int:
     for database in folder.glob("*.db"):
         if (stamp := made_by(database)) is not None:
             refuse_newer(database, *stamp)
+    for spooled in (folder / _SPOOL).glob("*"):
+        refuse_newer_name(spooled)
+    _refuse_newer_log(folder / "audit.jsonl")
     if not any((folder / name).exists() for name in _HOLD_DATA):
         return FORMAT
     try:
@@ -117,9 +121,19 @@ def _execute(database: Path, statement: str) -> None:
         db.close()
 
 
+def _refuse_newer_log(path: Path) -> None:
+    """By the newest line. The lines of 0.1 have no format, and one that a power cut has shortened tells nothing."""
+    with suppress(FileNotFoundError), path.open("rb") as log_file:
+        log_file.seek(max(0, path.stat().st_size - _LONGEST_LINE))
+        newest = log_file.read().splitlines()[-1:]
+        with suppress(orjson.JSONDecodeError, IndexError):
+            line = orjson.loads(newest[0])
+            refuse_newer(path, line.get("format", _OLDEST), line.get("version", ""))
+
+
 def _write(folder: Path, number: int) -> None:
     draft = folder / f"{FILE}.new"
-    draft.write_bytes(orjson.dumps({"format": number, "version": __version__}))
+    draft.write_bytes(orjson.dumps(STAMP | {"format": number}))
     draft.replace(folder / FILE)
 
 

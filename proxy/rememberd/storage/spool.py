@@ -19,6 +19,7 @@ from rememberd.errors import QueueUnavailable
 from rememberd.memory.serialization import turn_from_json, turn_to_json
 from rememberd.ports.queues import DeadLetter, SpooledTurn
 from rememberd.storage import dead_letter_files
+from rememberd.storage.format_version import IN_NAME
 from rememberd.types import Turn
 
 T = TypeVar("T")
@@ -127,7 +128,7 @@ class FileSpool:
 
     def _create(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self.folder / f"{os.getpid()}-{token_hex(4)}.spool"
+        path = self.folder / f"{os.getpid()}-{token_hex(4)}{IN_NAME}.spool"
         file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND, 0o600)
         # Another process may be adopting the empty file at this moment; it then removes the file.
         fcntl.flock(file, fcntl.LOCK_EX)

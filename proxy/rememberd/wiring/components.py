@@ -17,6 +17,7 @@ from rememberd.memory.safety.privacy import Privacy
 from rememberd.settings.checks import configured_groups
 from rememberd.settings.schema import Settings
 from rememberd.storage.disk_scan import scan
+from rememberd.storage.format_version import STAMP
 from rememberd.storage.sqlite.api_keys import SqliteApiKeys
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.groups import SqliteGroups
@@ -32,7 +33,7 @@ def build_embedder(settings: Settings, nice: int = 0) -> FastEmbedder:
 
 
 def build_audit_log(settings: Settings, seal: Encryption) -> AuditLog:
-    return AuditLog(settings.data_path / "audit.jsonl", seal.name)
+    return AuditLog(settings.data_path / "audit.jsonl", seal.name, STAMP)
 
 
 def build_keys(settings: Settings, seal: Encryption, *, read_only: bool = False) -> ApiKeyStore:
