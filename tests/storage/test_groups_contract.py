@@ -98,9 +98,43 @@ async def test_an_erased_user_is_forgotten_and_groups_of_the_settings_are_not(tw
     one, other = two
     await one.create(Group("team", {"bob": "owner", "eve": "writer"}))
     await one.note_configured()
-    await other.forget("bob")
+    await other.leave("bob")
     other.reload(Groups())
-    assert other.all == {"team": Group("team", {"eve": "writer"}), "fixed": Group("fixed")}
+    assert other.all["team"] == Group("team", {"eve": "writer"}, former=("bob",))
+    await other.forget("bob")
+    await other.look()
+    assert other.all == {"team": Group("team", {"eve": "writer"}), "fixed": Group("fixed", former=("ada",))}
+
+
+async def test_an_erasure_looks_into_the_groups_that_the_user_was_in(two: tuple[Groups, Groups]) -> None:
+    """And in no others, however many there are; also after the user has left, and after the group has gone from the
+    settings. Where a sign-in names members, nobody knows who was one."""
+    one, other = two
+    for number in range(9):
+        await one.create(Group(f"team-{number}", {"eve": "owner"}, keep_contributions=number == 3))
+    await one.create(Group("claimed", claim_role="reader"))
+    for name in ("team-3", "team-7"):
+        await one.set_member(name, "ada", "writer")
+    await one.set_member("team-7", "ada", None)
+    await one.note_configured()
+    other.reload(Groups())
+    wanted = {"team-3": True, "team-7": False, "claimed": False, "fixed": False}
+    assert await other.leave("ada") == wanted
+    assert await one.leave("ada") == wanted  # again, after what came next had failed
+    await one.forget("ada")
+    assert await other.leave("ada") == {"claimed": False}
+    assert await one.leave("bob") == {"claimed": False}
+
+
+async def test_what_an_earlier_version_wrote_is_looked_into(tmp_path: Path) -> None:
+    """It did not note who has left."""
+    codec = GroupCodec(None)
+    old = codec.opened(
+        "team", b'{"name":"team","members":{"eve":"owner"},"claim_role":null,"keep_contributions":true}'
+    )
+    assert old is not None
+    assert old.may_hold("ada")
+    assert codec.opened("team", codec.stored(old)) == old
 
 
 async def test_a_key_for_some_scopes_opens_only_their_groups(two: tuple[Groups, Groups]) -> None:

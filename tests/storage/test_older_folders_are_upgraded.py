@@ -19,7 +19,7 @@ from rememberd.storage import formats
 from rememberd.storage.backup import erasures_in
 from rememberd.storage.format_version import FORMAT
 from rememberd.storage.spool import FileSpool
-from rememberd.storage.sqlite.database import Database, made_by
+from rememberd.storage.sqlite.database import Database
 from rememberd.wiring.components import build_audit_log
 from rememberd.wiring.encryption import Encryption
 from tests.support.fake_model import FakeModel
@@ -119,7 +119,7 @@ async def test_each_database_says_who_made_it(tmp_path: Path, name: str) -> None
     database = Database(tmp_path / name)
     await database.write(lambda db: None)
     await database.close()
-    assert made_by(tmp_path / name) == (FORMAT, __version__)
+    assert formats.made_by(tmp_path / name) == (FORMAT, __version__)
     assert formats.upgrade(tmp_path) == []
     with closing(sqlite3.connect(tmp_path / name)) as db:
         db.execute("UPDATE made_by SET format = 99, version = '9.9.9'")
@@ -173,9 +173,9 @@ async def test_each_other_file_says_who_made_it(tmp_path: Path, made: Callable[[
 def test_an_upgraded_folder_says_so_in_each_file(tmp_path: Path) -> None:
     data = unpacked(VERSIONS[0], tmp_path)
     present = [path for path in data.glob("*.db") if path.name != "limits"]
-    assert {made_by(path) for path in present} == {None}
+    assert {formats.made_by(path) for path in present} == {None}
     formats.upgrade(data)
-    assert {made_by(path) for path in present} == {(FORMAT, __version__)}
+    assert {formats.made_by(path) for path in present} == {(FORMAT, __version__)}
     assert formats.STEPS[-1].number == FORMAT
 
 

@@ -233,6 +233,24 @@ async def test_an_erasure_waits_for_another_process_that_tidies_the_log(tmp_path
     await queue.close()
 
 
+async def test_nobody_waits_while_what_another_deleted_is_wiped(tmp_path: Path) -> None:
+    """A reader is in the way of the wiping: turns are put all the same, and also those of another process. Erasures
+    under load had kept every writer waiting for seconds."""
+    queue, other = (SqliteQueue(Database(tmp_path / "queue.db", busy_s=60)) for _ in range(2))
+    await queue.put(turn("t1"))
+    reader = sqlite3.connect(tmp_path / "queue.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM turns").fetchall()
+    erasing = [asyncio.create_task(queue.erase(user, at=1)) for user in ("ada", "bob")]
+    for number in range(20):
+        assert await (queue, other)[number % 2].put(turn(f"later {number}", user="eve"))
+    assert not any(each.done() for each in erasing)
+    reader.close()
+    assert await asyncio.gather(*erasing) == [1, 0]
+    await queue.close()
+    await other.close()
+
+
 async def test_only_the_owner_can_read_the_file(queue: SqliteQueue) -> None:
     """Turns are private: the database and its companions have mode 0600."""
     await queue.put(turn("t1"))

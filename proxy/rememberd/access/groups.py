@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, get_args
@@ -27,12 +27,18 @@ log = logging.getLogger("rememberd.groups")
 @dataclass(frozen=True, slots=True)
 class Group:
     """`members` by user. `claim_role` is what those are whose sign-in names the group; None: nothing. If
-    `keep_contributions`, what an erased member has contributed stays, without the name."""
+    `keep_contributions`, what an erased member has contributed stays, without the name. `former` are the users who
+    were members; None: not known."""
 
     name: str
     members: Mapping[str, Role] = field(default_factory=dict)
     claim_role: Role | None = None
     keep_contributions: bool = False
+    former: tuple[str, ...] | None = ()
+
+    def may_hold(self, user: str) -> bool:
+        """Something that the user has contributed."""
+        return self.former is None or self.claim_role is not None or user in self.members or user in self.former
 
 
 def group_from(given: Mapping[str, Any]) -> Group:
@@ -69,8 +75,10 @@ class GroupStore(Protocol):
     async def close(self) -> None: ...
 
 
-def without_member(group: Group, user: str) -> Group:
-    return replace(group, members={name: role for name, role in group.members.items() if name != user})
+def without_members(group: Group, gone: Collection[str]) -> Group:
+    """They are noted as former ones."""
+    members = {name: role for name, role in group.members.items() if name not in gone}
+    return replace(group, members=members, former=_with(group.former, gone & group.members.keys()))
 
 
 class Groups:
@@ -87,11 +95,6 @@ class Groups:
         """Take over the configured groups of `other`."""
         self.configured = other.configured
         self._put_in_force()
-
-    @property
-    def keeping(self) -> dict[str, bool]:
-        """Of each group: does what an erased member has contributed stay?"""
-        return {name: group.keep_contributions for name, group in self.all.items()}
 
     async def refresh(self) -> None:
         """After this, whoever is no member any more is none here. While the made groups cannot be read, they have no
@@ -126,23 +129,38 @@ class Groups:
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
     async def note_configured(self) -> None:
-        """Groups of the settings are known even after they were taken out there, so that erasing a user still finds
-        what they contributed."""
+        """Groups of the settings and their members are known even after they were taken out there, so that erasing a
+        user still finds what they contributed."""
         if self._version == _UNKNOWN or self.made is None:
             return
-        for name in self.configured.keys() - self._known.keys():
-            noted = Group(name, keep_contributions=self.configured[name].keep_contributions)
+        for name, group in self.configured.items():
+            noted = self._known.get(name)
+            if noted and (
+                noted.former is None or (group.members.keys() <= set(noted.former) and not group.claim_role)
+            ):
+                continue
             try:
-                await self.made.change(name, partial(_unless_there, noted))
+                await self.made.change(name, partial(_noted, group))
             except QueueUnavailable as error:
                 log.warning("a group of the settings is not noted yet: %s", error)
 
-    async def forget(self, user: str) -> None:
-        """The user is a member of no made group any more, and all groups are known. Raises `QueueUnavailable`."""
-        for group in await self.made.all() if self.made else ():
+    async def leave(self, user: str) -> dict[str, bool]:
+        """The user is a member of no made group any more. Returns the groups that may hold what the user has
+        contributed, and whether it stays there, without the name. Raises `QueueUnavailable`."""
+        made = {group.name: group for group in await self.made.all()} if self.made else {}
+        for group in made.values():
             if self.made is not None and user in group.members:
-                await self.made.change(group.name, lambda there: there and without_member(there, user))
+                await self.made.change(group.name, lambda there: there and without_members(there, {user}))
         await self.look()
+        holding = {name for groups in (made, self.configured) for name, each in groups.items() if each.may_hold(user)}
+        return {name: group.keep_contributions for name, group in (made | self.configured).items() if name in holding}
+
+    async def forget(self, user: str) -> None:
+        """Nothing that the user has contributed is left anywhere: no group remembers the name. After `leave`. Raises
+        `QueueUnavailable`."""
+        for group in await self.made.all() if self.made else ():
+            if self.made is not None and user in (group.former or ()):
+                await self.made.change(group.name, partial(_without_name, user))
 
     async def create(self, group: Group) -> Group:
         """Raises `InputRejected` if there is one of this name, `QueueUnavailable`."""
@@ -160,7 +178,7 @@ class Groups:
         def change(there: Group | None) -> Group:
             if there is None:
                 raise _no_such(name)
-            left = without_member(there, user)
+            left = without_members(there, {user})
             return left if role is None else replace(left, members={**left.members, user: role})
 
         return await self._change(name, change)
@@ -173,7 +191,7 @@ class Groups:
         def emptied(there: Group | None) -> Group:
             if there is None:
                 raise _no_such(name)
-            return Group(name)
+            return Group(name, former=without_members(there, there.members.keys()).former)
 
         await self._change(name, emptied)
         erased = await erase(Space.of_group(name).user)
@@ -233,8 +251,20 @@ class GroupsMiddleware:
         await self.app(scope, receive, send)
 
 
-def _unless_there(group: Group, there: Group | None) -> Group:
-    return there or group
+def _noted(configured: Group, there: Group | None) -> Group:
+    there = there or Group(configured.name, keep_contributions=configured.keep_contributions)
+    known = None if configured.claim_role else _with(there.former, configured.members.keys())
+    return replace(there, former=known)
+
+
+def _without_name(user: str, there: Group | None) -> Group | None:
+    if there is None or there.former is None:
+        return there
+    return replace(there, former=tuple(name for name in there.former if name != user))
+
+
+def _with(former: tuple[str, ...] | None, users: Collection[str]) -> tuple[str, ...] | None:
+    return None if former is None else tuple(sorted({*former, *users}))
 
 
 def _no_such(name: str) -> InputRejected:

@@ -210,8 +210,7 @@ class Memories:
         return json_response({"object": "user.erased", "deleted": erased})
 
     async def erase_user(self, user: str) -> int:
-        at = _now()
-        await self.groups.forget(user)
+        at, holding = _now(), await self.groups.leave(user)
         erased = await erase(
             user,
             at,
@@ -224,9 +223,9 @@ class Memories:
             self.usage,
             self.tool_files,
         )
-        return erased + await erase_contributions(
-            user, at, self.store, self.embedder, self.block_cache, self.groups.keeping
-        )
+        erased += await erase_contributions(user, at, self.store, self.embedder, self.block_cache, holding)
+        await self.groups.forget(user)
+        return erased
 
     async def _one(self, request: Request, space: Space) -> Memory:
         memory_id = request.path_params["id"]

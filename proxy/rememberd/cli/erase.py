@@ -90,8 +90,7 @@ async def erase_user(settings: Settings, seal: Encryption, store: MemoryStore, e
     records, log = open_queue(settings, seal), build_audit_log(settings, seal)
     groups = build_groups(settings, seal)
     try:
-        at = time.time_ns() // 1_000_000
-        await groups.forget(user)
+        at, holding = time.time_ns() // 1_000_000, await groups.leave(user)
         erased = await erase(
             user,
             at,
@@ -104,7 +103,8 @@ async def erase_user(settings: Settings, seal: Encryption, store: MemoryStore, e
             records.usage,
             records.tool_files,
         )
-        erased += await erase_contributions(user, at, store, embedder, records.block_cache, groups.keeping)
+        erased += await erase_contributions(user, at, store, embedder, records.block_cache, holding)
+        await groups.forget(user)
         await store.flush()
     finally:
         await groups.close()

@@ -29,7 +29,9 @@ class GroupCodec:
     def opened(self, place: str, body: bytes) -> Group | None:
         """None for what cannot be read: then nobody is a member."""
         try:
-            return Group(**orjson.loads(self.root.open(body, f"group {place}") if self.root else body))
+            fields = orjson.loads(self.root.open(body, f"group {place}") if self.root else body)
+            former = fields.get("former")  # what an earlier version wrote has no such list
+            return Group(**fields | {"former": None if former is None else tuple(former)})
         except (DecryptionError, ValueError, TypeError) as error:
             log.error("a group cannot be read, and nobody is a member of it: %s", type(error).__name__)
             return None

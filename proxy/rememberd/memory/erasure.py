@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import gather
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -40,17 +41,13 @@ async def erase(
     `MemoryUnavailable`: then it is to be done again. What the user contributed to groups is not among it.
 
     The queue first: with a master key it throws the user's key away, and its mark stops a turn that is still in
-    flight from being written behind our back."""
+    flight from being written behind our back. The blocks last: one may be made of what the store still has. Side by
+    side, the others share the commits of a file and the wiping of its log."""
     await queue.erase(user, at)
-    await extraction_queue.erase(user, at)
-    await spool.erase(user)
-    erased = await store.erase(user)
-    await receipts.erase(user, at)
+    _, _, erased = await gather(extraction_queue.erase(user, at), spool.erase(user), store.erase(user))
     if Space(user).group:
         await block_cache.expire(at + _AHEAD)  # the blocks of its members hold memories of it
-    await block_cache.erase(user)
-    await usage.erase(user)
-    await tool_files.erase(user, at)
+    await gather(receipts.erase(user, at), block_cache.erase(user), usage.erase(user), tool_files.erase(user, at))
     return erased
 
 
@@ -72,7 +69,8 @@ async def erase_contributions(
     block_cache: BlockCache,
     groups: Mapping[str, bool],
 ) -> int:
-    """`groups` are all that there are, and whether what the user contributed stays there, without the name. Returns
+    """`groups` are those that may hold what the user has contributed (`Groups.leave`), and whether it stays there,
+    without the name. Returns
     how many memories are gone or have lost the name. Call it after `erase`, and as often: what is still in the queue
     the writer leaves out, because the user was erased. Raises `MemoryUnavailable`."""
     erased = 0

@@ -13,15 +13,16 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import orjson
 
+from rememberd import __version__
 from rememberd.errors import ConfigError
 from rememberd.storage.format_version import FORMAT, STAMP, refuse_newer, refuse_newer_name
-from rememberd.storage.sqlite.database import copy_database, made_by, mark_made_by
+from rememberd.storage.sqlite.database import COPY_BUSY_S, MADE_BY, copy_database, open_read_only
 
 FILE = "format.json"
 _OLDEST = 1
@@ -145,3 +146,25 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(held)
+
+
+def made_by(path: Path) -> tuple[int, str] | None:
+    """The format of the file and the version of rememberd that wrote it; None for a file without them."""
+    db = open_read_only(path, COPY_BUSY_S)
+    try:
+        return cast("tuple[int, str]", db.execute("SELECT format, version FROM made_by").fetchone())
+    except sqlite3.Error:  # made before this table, or damaged: the proxy serves beside a damaged file
+        return None
+    finally:
+        db.close()
+
+
+def mark_made_by(path: Path) -> None:
+    """That the file has the newest format. Nothing where there is no file."""
+    if path.exists():
+        with (
+            closing(sqlite3.connect(path, timeout=COPY_BUSY_S, isolation_level=None)) as db,
+            suppress(sqlite3.Error),
+        ):
+            db.execute(MADE_BY)
+            db.execute("INSERT OR REPLACE INTO made_by VALUES (1, ?, ?)", (FORMAT, __version__))

@@ -8,10 +8,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from rememberd import __version__
 from rememberd.errors import QueueUnavailable
@@ -19,13 +19,15 @@ from rememberd.storage.format_version import FORMAT
 
 T = TypeVar("T")
 
-_BETWEEN_WIPES_S = 0.02
+# SQLite itself tries a lock again after 100 ms: then a process that commits all the time hardly ever lets others in,
+# and waits for readers while it holds the lock of all writers.
+_BETWEEN_TRIES_S = 0.002
 _PATIENCE_S = 0.05  # at 1,000 requests/s fifty share a commit then
 
 ERASED = "CREATE TABLE IF NOT EXISTS erased (user TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;"
-_MADE_BY = """CREATE TABLE IF NOT EXISTS made_by
+MADE_BY = """CREATE TABLE IF NOT EXISTS made_by
 (one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL, version TEXT NOT NULL);"""
-_COPY_BUSY_S = 5.0
+COPY_BUSY_S = 5.0
 
 
 def mark_erased(db: sqlite3.Connection, user: str, at: int) -> None:
@@ -45,6 +47,7 @@ class _Job(Generic[T]):
     future: asyncio.Future[T]
     result: T | None = None
     error: Exception | None = None
+    wiped_by: float = 0.0  # the monotonic time until which its wiping is tried
 
 
 class Database:
@@ -56,7 +59,7 @@ class Database:
     def __init__(self, path: Path, *, busy_s: float = 2.0, read_only: bool = False) -> None:
         self.path, self.busy_s, self.read_only = path, busy_s, read_only
         self.commits = 0
-        self._schema = ERASED + _MADE_BY
+        self._schema = ERASED + MADE_BY
         self._jobs: queue.SimpleQueue[list[_Job[Any]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._reader: sqlite3.Connection | None = None
@@ -79,8 +82,9 @@ class Database:
         patient: bool = False,
     ) -> T:
         """Run `work` in a transaction, together with whatever else waits. When this returns it survives kill -9 and,
-        if `durable`, a power cut. `scrub` also wipes what it deleted from the log, or raises after it was deleted.
-        A `patient` one begins with the next that is not, or in 50 ms. A cancelled write may still be committed."""
+        if `durable`, a power cut. `scrub` also wipes what it deleted from the log, or raises after it was deleted;
+        other writes do not wait for that. A `patient` one begins with the next that is not, or in 50 ms. A cancelled
+        write may still be committed."""
         if self._closed or self.read_only:
             raise QueueUnavailable(f"{self.path.name} is {'closed' if self._closed else 'only read here'}")
         if self._thread is None:
@@ -126,24 +130,29 @@ class Database:
         self._reader = None
 
     def _serve(self) -> None:
-        more = True
-        while more:
-            jobs, more = self._next_jobs()
+        more, unwiped = True, list[_Job[Any]]()
+        while more or unwiped:
+            jobs, ended = self._next_jobs(_BETWEEN_TRIES_S if unwiped else None)
+            more = more and not ended
             if jobs:
                 self._commit(jobs)
-                _deliver(jobs)
+                unwiped += [job for job in jobs if job.scrub and job.error is None]
+                _deliver([job for job in jobs if job not in unwiped])
+            if unwiped:
+                over = self._wiped(unwiped)
+                _deliver(over)
+                unwiped = [job for job in unwiped if job not in over]
         _close(self._writer)
 
-    def _next_jobs(self) -> tuple[list[_Job[Any]], bool]:
-        """Everything that waits; False once the database is to be closed."""
+    def _next_jobs(self, seconds: float | None) -> tuple[list[_Job[Any]], bool]:
+        """Everything that waits, or comes in `seconds`; and whether the database is to be closed."""
         jobs: list[_Job[Any]] = []
-        more = self._jobs.get()
-        while more is not None:
-            jobs += more
-            try:
+        with suppress(queue.Empty):
+            more = self._jobs.get(timeout=seconds)
+            while more is not None:
+                jobs += more
                 more = self._jobs.get_nowait()
-            except queue.Empty:
-                return jobs, True
+            return jobs, True
         return jobs, False
 
     def _commit(self, jobs: list[_Job[Any]]) -> None:
@@ -153,21 +162,49 @@ class Database:
                 _run(job, db)
             db.execute("COMMIT")
             self.commits += 1
-            _scrub(db, [job for job in jobs if job.scrub], self.busy_s)
         except (sqlite3.Error, OSError) as error:
-            for job in jobs:
-                job.error = QueueUnavailable(f"{self.path.name}: {error}")
-            # Closing rolls back, and a fresh connection finds a file that was repaired or replaced.
-            _close(self._writer)
-            self._writer = None
+            self._failed(jobs, f"{self.path.name}: {error}")
+        for job in jobs:
+            job.wiped_by = time.monotonic() + self.busy_s
+
+    def _failed(self, jobs: list[_Job[Any]], reason: str) -> None:
+        """Closing rolls back, and a fresh connection finds a file that was repaired or replaced."""
+        for job in jobs:
+            job.error = QueueUnavailable(reason)
+        _close(self._writer)
+        self._writer = None
+
+    def _wiped(self, jobs: list[_Job[Any]]) -> list[_Job[Any]]:
+        """Try once: what was deleted is wiped from the file, and from the log when all of it has gone into the file.
+        Returns the jobs that are over: all, or those for which it was tried long enough."""
+        try:
+            if not self._connected().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                return jobs
+        except (sqlite3.Error, OSError) as error:
+            self._failed(jobs, f"{self.path.name}: {error}")
+            return jobs
+        late = [job for job in jobs if time.monotonic() >= job.wiped_by]
+        for job in late:
+            job.error = QueueUnavailable("deleted, but another process reads the log, which could not be wiped")
+        return late
 
     def _begin(self, synchronous: str) -> sqlite3.Connection:
+        db, until = self._connected(), time.monotonic() + self.busy_s
+        if self._synchronous != synchronous:
+            db.execute(f"PRAGMA synchronous = {synchronous}")
+            self._synchronous = synchronous
+        while True:
+            try:
+                return db.execute("BEGIN IMMEDIATE").connection
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            time.sleep(_BETWEEN_TRIES_S)
+
+    def _connected(self) -> sqlite3.Connection:
         if self._writer is None:
             self._writer, self._synchronous = self._connect(self.busy_s), ""
-        if self._synchronous != synchronous:
-            self._writer.execute(f"PRAGMA synchronous = {synchronous}")
-            self._synchronous = synchronous
-        self._writer.execute("BEGIN IMMEDIATE")
+            self._writer.execute("PRAGMA busy_timeout = 0")
         return self._writer
 
     def _connect(self, busy_s: float) -> sqlite3.Connection:
@@ -187,31 +224,9 @@ class Database:
         return db
 
 
-def made_by(path: Path) -> tuple[int, str] | None:
-    """The format of the file and the version of rememberd that wrote it; None for a file without them."""
-    db = open_read_only(path, _COPY_BUSY_S)
-    try:
-        return cast("tuple[int, str]", db.execute("SELECT format, version FROM made_by").fetchone())
-    except sqlite3.Error:  # made before this table, or damaged: the proxy serves beside a damaged file
-        return None
-    finally:
-        db.close()
-
-
-def mark_made_by(path: Path) -> None:
-    """That the file has the newest format. Nothing where there is no file."""
-    if path.exists():
-        with (
-            closing(sqlite3.connect(path, timeout=_COPY_BUSY_S, isolation_level=None)) as db,
-            suppress(sqlite3.Error),
-        ):
-            db.execute(_MADE_BY)
-            db.execute("INSERT OR REPLACE INTO made_by VALUES (1, ?, ?)", (FORMAT, __version__))
-
-
 def copy_database(source: Path, target: Path) -> None:
     """A consistent copy of an SQLite file that others write to meanwhile, by SQLite's own online backup."""
-    old, new = open_read_only(source, _COPY_BUSY_S), sqlite3.connect(target)
+    old, new = open_read_only(source, COPY_BUSY_S), sqlite3.connect(target)
     try:
         old.backup(new)
     finally:
@@ -252,27 +267,9 @@ def _run(job: _Job[Any], db: sqlite3.Connection) -> None:
     db.execute("RELEASE job")
 
 
-def _scrub(db: sqlite3.Connection, jobs: list[_Job[Any]], patience_s: float) -> None:
-    """What was deleted is wiped from the file; from the log when all of it has gone into the file."""
-    if jobs and not _log_wiped(db, time.monotonic() + patience_s):
-        for job in jobs:
-            job.error = QueueUnavailable("deleted, but another process reads the log, which could not be wiped")
-
-
-def _log_wiped(db: sqlite3.Connection, deadline: float) -> bool:
-    """SQLite itself waits for readers, but not for another process that is putting the log into the file."""
-    while db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_BETWEEN_WIPES_S)
-    return True
-
-
 def _deliver(jobs: list[_Job[Any]]) -> None:
-    try:
+    with suppress(RuntimeError, IndexError):  # the loop is closed: nobody waits any more; or there are no jobs
         jobs[0].future.get_loop().call_soon_threadsafe(_resolve, jobs)
-    except RuntimeError:
-        return  # the loop is closed: nobody waits any more
 
 
 def _resolve(jobs: list[_Job[Any]]) -> None:
