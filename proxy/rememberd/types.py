@@ -257,6 +257,7 @@ class Receipt:
     write: str
     written: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()  # why each of `recalled` is there, where that is known
+    room: int | None = None  # tokens that the model's context left for the block, where these were too few
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +268,7 @@ class Deployment:
     relative to the API base, whose bytes the provider takes as they are. `timeout` is the longest silence of the
     provider, in seconds. `params` is the rest of `litellm_params`, for the translate lane. `local`: what is sent
     there stays with the operator. `memory`: may it take part there? `may_speak` are paths of which only the server
-    itself knows whether it takes them."""
+    itself knows whether it takes them. `max_input_tokens` is what the operator says that the model takes."""
 
     model_name: str
     provider: str
@@ -281,6 +282,7 @@ class Deployment:
     local: bool = False
     memory: bool = True
     may_speak: frozenset[str] = frozenset()
+    max_input_tokens: int | None = None
 
     @property
     def priced(self) -> str:

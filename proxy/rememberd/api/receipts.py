@@ -80,6 +80,7 @@ def _shown(receipt: Receipt, place: Space, memories: Mapping[str, Memory]) -> di
         "status": receipt.status,
         "tokens": receipt.tokens,
         "recall_ms": round(receipt.recall_ms, 1),
+        "context_room": receipt.room,
         "recalled": [_memory(each, memories) | {"reason": reasons.get(each)} for each in receipt.recalled],
         "write": receipt.write,
         "written": [_memory(each, memories) for each in receipt.written],

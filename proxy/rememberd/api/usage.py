@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 
 from starlette.requests import Request
@@ -12,13 +13,13 @@ from rememberd.errors import RequestError
 from rememberd.http.request import note
 from rememberd.http.responses import json_response
 from rememberd.telemetry.usage.counts import UsageStore, days_before, today
-from rememberd.telemetry.usage.prices import Prices
+from rememberd.telemetry.usage.prices import look_up
 from rememberd.telemetry.usage.report import BY, DAYS, report
 
 
 class UsageApi:
     def __init__(self, auth: Auth, usage: UsageStore) -> None:
-        self.auth, self.usage, self.prices = auth, usage, Prices()
+        self.auth, self.usage = auth, usage
 
     async def read(self, request: Request) -> Response:
         """Of the days from `since` to `until`, both included; `by` names what is told apart (nothing: one sum)."""
@@ -29,7 +30,7 @@ class UsageApi:
         if not set(by) <= set(BY):
             raise RequestError(400, "invalid_by", f"`by` names some of {', '.join(BY)}", param="by")
         rows = await self.usage.rows(since, until)
-        prices = await self.prices.of({at.priced for at in rows})
+        prices = await asyncio.to_thread(look_up, {at.priced for at in rows})
         return json_response({"object": "list", "since": since, "until": until, "data": report(rows, by, prices)})
 
 

@@ -13,6 +13,7 @@ _SHOWN = (
     "X-Memory-Count",
     "X-Memory-Receipt",
     "X-Memory-Recall-Ms",
+    "X-Memory-Room",
     "X-Memory-Status",
     "X-Memory-Tokens",
     "X-Memory-Write",

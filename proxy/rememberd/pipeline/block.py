@@ -12,7 +12,7 @@ from rememberd.errors import QueueUnavailable
 from rememberd.memory.learn.carry_out import Done
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.recall.recall import Recall, Recalled
-from rememberd.pipeline.chat_request import CachePlace, ChatRequest, RecallResult, UserTurn
+from rememberd.pipeline.chat_request import CachePlace, ChatRequest, RecallResult, UserTurn, fitting
 from rememberd.pipeline.commands import group_note, run_command, with_note
 from rememberd.ports import BlockCache
 
@@ -28,12 +28,18 @@ class BlockSource:
         self.recall, self.cache, self.deadline_ms = recall, cache, deadline_ms
 
     async def block(self, request: ChatRequest) -> RecallResult | None:
-        """What goes into the block; None where memory takes no part. The same bytes throughout a user turn."""
-        user_turn = request.user_turn
-        if user_turn is None or request.mode == "write":
+        """What goes into the block; None where memory takes no part. The same bytes throughout a user turn, unless
+        the model's context has no room for them any more."""
+        if request.user_turn is None or request.mode == "write":
             return None
+        room = request.room(request.deployments[0])
+        if room is not None and room >= self.recall.budget_tokens:
+            room = None
+        return fitting(await self._block(request, request.user_turn, room), room)
+
+    async def _block(self, request: ChatRequest, user_turn: UserTurn, room: int | None) -> RecallResult:
         place = await self._place(user_turn, request)
-        cached = await self._cached_block(user_turn, request, place)
+        cached = await self._cached_block(user_turn, request, place, room)
         if isinstance(cached, RecallResult):
             return cached
         command = self._command(request, user_turn)
@@ -51,7 +57,9 @@ class BlockSource:
             private=request.local,
             offset=request.offset,
             groups=user_turn.identity.looks_into,
+            room=room,
         )
+        recalled = replace(recalled, room=room)
         if user_turn.group_wish is not None and request.mode == "on":
             recalled = with_note(recalled, group_note(user_turn.group_wish, user_turn.identity.looks_into))
         elif command is not None:
@@ -99,10 +107,11 @@ class BlockSource:
         return CachePlace(key, [version for version, _ in versions])
 
     async def _cached_block(
-        self, user_turn: UserTurn, request: ChatRequest, place: CachePlace | None
+        self, user_turn: UserTurn, request: ChatRequest, place: CachePlace | None, room: int | None = None
     ) -> RecallResult | CachePlace | None:
         """The cached block, if it still holds: always while the model is at work on the same message (a tool loop),
-        else only for a while and if the memories have not changed since; never once a memory in it has expired.
+        else only for a while and if the memories have not changed since, nor is there more room; never once a memory
+        in it has expired or it takes more than the `room` that is left.
 
         If it does not: where the next one goes; None if nothing can be cached."""
         began = time.perf_counter()
@@ -118,8 +127,10 @@ class BlockSource:
         at, shared, fields = orjson.loads(found[1])
         recalled = Recalled(**fields | {name: tuple(fields.get(name, ())) for name in ("ids", "reasons", "groups")})
         fresh = (found[0], shared) == (version, place.shared) and request.at - at <= _FRESH_MS
+        fresh &= recalled.room is None or room is not None
         expired = recalled.until is not None and recalled.until <= request.at
-        if expired or not (fresh or user_turn.asked.continues):
+        too_long = room is not None and recalled.tokens > room
+        if expired or too_long or not (fresh or user_turn.asked.continues):
             return place._replace(version=version, replaces=at)
         return RecallResult(replace(recalled, ms=(time.perf_counter() - began) * 1000))
 

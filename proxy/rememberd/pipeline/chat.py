@@ -33,6 +33,8 @@ from rememberd.pipeline.chat_request import (
     RecallResult,
     UserTurn,
     attributes_of,
+    context_used,
+    fitting,
     mode_of,
     status_of,
     user_turn,
@@ -122,12 +124,13 @@ class Chat:
 
         async def answer() -> None:
             answered = await self.upstream.send(request.deployments, path, outgoing, forwarded)
-            relay, file = self.relay(request, recall_result, answered, overhead, clock.first_byte)
+            sent = fitting(recall_result, request.room(answered.deployment))
+            relay, file = self.relay(request, sent, answered, overhead, clock.first_byte)
             try:
                 await relay.run(send)
             finally:
                 file()
-                self._count(request, recall_result, answered.deployment, relay)
+                self._count(request, sent, answered.deployment, relay)
 
         await cancel_on_disconnect(receive, answer())
 
@@ -168,6 +171,9 @@ class Chat:
         if not all(each.memory for each in deployments):
             mode = "off"  # also where only a fallback of this model is to know nothing
         identity = identify(principal, headers, body, self.groups)
+        turn = None
+        if identity is not None and mode != "off":
+            turn = self._user_turn(dialect, identity, headers, body)
         at = time.time_ns() // 1_000_000
         return ChatRequest(
             id=id,
@@ -180,11 +186,10 @@ class Chat:
             principal=principal,
             mode=mode,
             identity=identity,
-            user_turn=None
-            if identity is None or mode == "off"
-            else self._user_turn(dialect, identity, headers, body),
+            user_turn=turn,
             client=headers.get("user-agent", "").partition(" ")[0][:64] or None,
             goes_on_from=goes_on_from,
+            used=None if turn is None else context_used(raw, body, deployments, self.blocks.recall.budget_tokens),
         )
 
     def _deployments(self, dialect: Dialect, principal: Principal, body: dict[str, Any]) -> list[Deployment]:
@@ -206,12 +211,18 @@ class Chat:
     def upstream_body(
         self, request: ChatRequest, recall_result: RecallResult | None
     ) -> Callable[[Deployment], bytes]:
-        """For each deployment the client's own bytes, but for the model's name and, on a hit, the block."""
+        """For each deployment the client's own bytes, but for the model's name and, on a hit, the block, if it has
+        room for that."""
         raw, body, turn = request.raw, request.body, request.user_turn
         edits: list[Edit] = []
         if turn is not None and recall_result is not None and recall_result.recalled.block:
             edits = request.dialect.inject(raw, body, turn.asked, recall_result.recalled.block, self.placement)
-        return lambda to: json_body.outgoing(raw, body, to.upstream_model, edits)
+
+        def outgoing(to: Deployment) -> bytes:
+            fits = fitting(recall_result, request.room(to)) is recall_result
+            return json_body.outgoing(raw, body, to.upstream_model, edits if fits else ())
+
+        return outgoing
 
     def relay(
         self,
@@ -239,6 +250,8 @@ class Chat:
         }
         if recalled.by_words:
             headers["X-Memory-Recall"] = "words"
+        if recalled.room is not None:
+            headers["X-Memory-Room"] = str(recalled.room)
         user_turn = request.user_turn
         relay = partial(Relay, reply, on_first=on_first, dialect=dialect)
         own = None
@@ -255,6 +268,7 @@ class Chat:
             turn_id=user_turn.turn_id,
             recalled=recalled.ids,
             reasons=recalled.reasons,
+            room=recalled.room,
             tokens=recalled.tokens,
             recall_ms=recalled.ms,
             write="pending" if write == "on" else write,

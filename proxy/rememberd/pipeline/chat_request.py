@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from rememberd.access.groups import may_write
 from rememberd.dialects.registry import Dialect
+from rememberd.dialects.token_estimate import estimated_tokens, most_tokens
 from rememberd.dialects.user_message import UserMessage
 from rememberd.errors import RequestError
 from rememberd.memory.ids import turn_ids
@@ -17,6 +18,9 @@ from rememberd.memory.learn.memory_commands import off_record
 from rememberd.memory.recall.recall import Recalled
 from rememberd.ports import Reply
 from rememberd.types import Deployment, Identity, MemoryMode, Millis, Principal, Space
+from rememberd.upstream.context_limit import context_limit
+
+_OTHER_TOKENIZERS = 1.4  # times as many tokens as OpenAI's of the same text
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class ChatRequest:
     user_turn: UserTurn | None
     client: str | None
     goes_on_from: dict[str, str] = field(default_factory=dict)  # what may be another user's, by the member's name
+    used: int | None = None  # tokens of the context, without the block; None: few enough for every model
 
     @property
     def model(self) -> str:
@@ -71,6 +76,12 @@ class ChatRequest:
     def local(self) -> bool:
         """Whoever of those that may answer does: nothing leaves the operator's machines."""
         return all(each.local for each in self.deployments)
+
+    def room(self, deployment: Deployment) -> int | None:
+        """Tokens that are left for a block; None if nothing is known to limit it. The block's tokens are counted as
+        OpenAI's models do; others count more."""
+        limit = None if self.used is None else context_limit(deployment)
+        return None if limit is None or self.used is None else max(0, int((limit - self.used) / _OTHER_TOKENIZERS))
 
 
 class CachePlace(NamedTuple):
@@ -91,6 +102,22 @@ class RecallResult:
     recalled: Recalled
     place: CachePlace | None = None
     forgotten: tuple[str, ...] = ()
+
+
+def context_used(
+    raw: bytes, body: dict[str, Any], deployments: Sequence[Deployment], budget_tokens: int
+) -> int | None:
+    """See `ChatRequest.used`. Only a body that may come near a limit is counted."""
+    limits = [limit for each in deployments if (limit := context_limit(each)) is not None]
+    most = most_tokens(raw, body) + int(budget_tokens * _OTHER_TOKENIZERS)
+    return estimated_tokens(body) if limits and most > min(limits) else None
+
+
+def fitting(recall_result: RecallResult | None, room: int | None) -> RecallResult | None:
+    """Without its block if there is no room for it."""
+    if recall_result is None or room is None or recall_result.recalled.tokens <= room:
+        return recall_result
+    return replace(recall_result, recalled=Recalled("miss", ms=recall_result.recalled.ms, room=room))
 
 
 def user_turn(dialect: Dialect, identity: Identity, asked: UserMessage, body: dict[str, Any]) -> UserTurn:

@@ -24,8 +24,9 @@ Params = Mapping[str, Any]
 
 _REFERENCE = "os.environ/"
 _ENDPOINTS = "supported_endpoints"  # LiteLLM keeps them in model_info
-_LOCAL, _MEMORY = "local", "memory"  # ours, beside it
-_TOLD = (_ENDPOINTS, _LOCAL, _MEMORY)
+_LIMIT = "max_input_tokens"  # LiteLLM's too
+_LOCAL, _MEMORY = "local", "memory"  # ours, beside them
+_TOLD = (_ENDPOINTS, _LIMIT, _LOCAL, _MEMORY)
 _READ_HERE = {"model", "api_base", "base_url", "api_key", "timeout", "extra_headers", "organization", *_TOLD}
 _OF_THE_ROUTER = {"max_retries", "num_retries", "order", "rpm", "stream_timeout", "tags", "tpm", "weight"}
 _TAKEN = _READ_HERE | _OF_THE_ROUTER | {"custom_llm_provider"}
@@ -90,6 +91,7 @@ def deployment(name: str, params: Params, environ: Mapping[str, str]) -> Deploym
         local=_switch(params, _LOCAL, default=False),
         memory=_switch(params, _MEMORY, default=True),
         may_speak=may_speak(provider) - spoken if given and not listed else frozenset(),
+        max_input_tokens=_tokens(params.get(_LIMIT)),
     )
 
 
@@ -148,6 +150,12 @@ def _switch(params: Params, name: str, *, default: bool) -> bool:
     if value not in (True, False, "on", "off"):
         raise ConfigError(f"{name}: {value!r} is neither on nor off")
     return value in (True, "on")
+
+
+def _tokens(value: Any) -> int | None:
+    if value is None or (type(value) is int and value > 0):
+        return value
+    raise ConfigError(f"{_LIMIT}: {value!r} is not a number of tokens")
 
 
 def _seconds(value: Any) -> float:

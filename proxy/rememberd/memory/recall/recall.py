@@ -61,7 +61,8 @@ _READABLE_CHARS = 300  # of a longer message the vector is that of what was past
 class Recalled:
     """`block` is "" unless `status` is "hit"; `tokens` is what the block costs at most; `ms` is how long the recall
     took; `until` is when the first memory of the block expires (None: never). `by_words`: the embedder was too busy,
-    so that the memories were found by their words alone. `groups` are those that some of the memories are of."""
+    so that the memories were found by their words alone. `groups` are those that some of the memories are of. `room`
+    is the number of tokens that the model's context left for the block, where these were fewer than the budget."""
 
     status: Status
     block: str = ""
@@ -72,6 +73,7 @@ class Recalled:
     by_words: bool = False
     reasons: tuple[Reason, ...] = ()
     groups: tuple[str, ...] = ()
+    room: int | None = None
 
 
 class Recall:
@@ -106,6 +108,7 @@ class Recall:
         private: bool = True,
         offset: Millis = 0,
         groups: Sequence[str] = (),
+        room: int | None = None,
     ) -> Recalled:
         """The block for `question`. Never raises: a store or embedder that fails or is late gives "degraded".
 
@@ -113,9 +116,10 @@ class Recall:
         being held, come after the others. `previous` is the user's message before this one: a short follow-up ("and
         the other one?") is looked up together with it. Without `private`, what must stay with the operator is left
         out: the block is for a model elsewhere. `offset` is that of the user's time zone. Memories of `groups` are
-        looked into too."""
+        looked into too. `room` is the most tokens that the block may have, if these are fewer than the budget."""
         began = time.perf_counter()
-        asked = (space, standalone(question, previous), now, turn_id, conversation, private, offset, groups)
+        budget = self.budget_tokens if room is None else min(room, self.budget_tokens)
+        asked = (space, standalone(question, previous), now, turn_id, conversation, private, offset, groups, budget)
         if self.breaker.closed:
             found = await self._in_time(self._recall(*asked))
         else:
@@ -169,16 +173,17 @@ class Recall:
         private: bool,
         offset: Millis,
         groups: Sequence[str],
+        budget: int,
     ) -> Recalled:
         if not private and space.scope in self.privacy.scopes:
             return Recalled("miss")
         if memory_command(question) == MemoryCommand("show"):
-            return await self._everything(space, now, private, offset)
+            return await self._everything(space, now, private, offset, budget)
         then = await told_then(
             self.store, space, question, now=now, offset=offset, conversation=conversation, turn_id=turn_id
         )
         if then is not None:
-            return self._fitting(space, then, private, offset, "time")
+            return self._fitting(space, then, private, offset, "time", budget)
         left_out, words = self._speakers.get(space, _NOBODY), self.embedder.query(telling_words(question))
         await self.store.prefetch(space, words, now=now)
         by_words = self.embedder.backlog_ms > PATIENCE * self.deadline_ms
@@ -196,7 +201,7 @@ class Recall:
                 conversation,
                 private,
                 self.privacy.classes,
-                self.budget_tokens,
+                budget,
                 asked.personal if len(question) <= _READABLE_CHARS else None,
                 asked.topics,
                 sorted(needs.sensitive) if needs else (),
@@ -224,13 +229,14 @@ class Recall:
             groups=tuple(found.groups),
         )
 
-    async def _everything(self, space: Space, now: Millis, private: bool, offset: Millis) -> Recalled:
+    async def _everything(self, space: Space, now: Millis, private: bool, offset: Millis, budget: int) -> Recalled:
         """For "what do you know about me?": no search, but the facts, pinned and newest first, as many as fit."""
         facts, _ = await self.store.page(space, limit=PROFILE_FACTS, now=now, kind="fact")
-        return self._fitting(space, sorted(facts, key=lambda each: not each.pinned), private, offset, "profile")
+        pinned_first = sorted(facts, key=lambda each: not each.pinned)
+        return self._fitting(space, pinned_first, private, offset, "profile", budget)
 
     def _fitting(
-        self, space: Space, memories: Sequence[Memory], private: bool, offset: Millis, reason: Reason
+        self, space: Space, memories: Sequence[Memory], private: bool, offset: Millis, reason: Reason, budget: int
     ) -> Recalled:
         """As many as fit, in this order."""
         chosen: list[Memory] = []
@@ -239,7 +245,7 @@ class Recall:
             if not private and self.privacy.keeps(space, each):
                 continue
             cost += line_cost(each, answers=False) + HEADER_COST
-            if cost > self.budget_tokens:
+            if cost > budget:
                 break
             chosen.append(each)
         block = render(chosen, answers=False, offset=offset)

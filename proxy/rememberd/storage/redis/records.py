@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import orjson
-
 from rememberd.access.groups import Change, Group
 from rememberd.encryption.groups import GroupCodec
 from rememberd.errors import QueueUnavailable
 from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.sqlite.owned_objects import KEPT_S
-from rememberd.storage.sqlite.receipts import receipt_from_json
+from rememberd.storage.sqlite.receipts import receipt_from_json, receipt_to_json
 from rememberd.types import Millis, Receipt, Space
 
 _SCRIPT = Path(__file__).with_suffix(".lua")
@@ -29,7 +27,7 @@ class RedisReceipts:
         self._run = shared.script(_SCRIPT)
 
     async def put(self, receipt: Receipt) -> bool:
-        body, written = orjson.dumps(receipt, default=list), "\n".join(receipt.written)
+        body, written = receipt_to_json(receipt), "\n".join(receipt.written)
         values = (receipt.id, *receipt.space, receipt.created_at, receipt.turn_id or "", body, receipt.write, written)
         return bool(await self._run("put", *values))
 

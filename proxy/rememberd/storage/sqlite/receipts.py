@@ -54,7 +54,7 @@ class SqliteReceipts:
         """False: the user was erased after the turn began, and nothing was kept."""
         row = (
             receipt.id, *receipt.space, receipt.created_at, receipt.turn_id,
-            orjson.dumps(receipt, default=list), receipt.write, orjson.dumps(receipt.written),
+            receipt_to_json(receipt), receipt.write, orjson.dumps(receipt.written),
         )  # fmt: skip
 
         def work(db: sqlite3.Connection) -> bool:
@@ -108,6 +108,12 @@ class SqliteReceipts:
         """Drop the receipts of turns that began before this time."""
         sql = "DELETE FROM receipts WHERE created_at < ?"
         return await self.database.write(lambda db: db.execute(sql, (older_than,)).rowcount, durable=False)
+
+
+def receipt_to_json(receipt: Receipt) -> bytes:
+    """Without a `room` as earlier versions wrote it, so that they can read it."""
+    data = orjson.dumps(receipt, default=list)
+    return data.removesuffix(b',"room":null}') + b"}" if receipt.room is None else data
 
 
 def receipt_from_json(body: bytes) -> Receipt:

@@ -1,0 +1,14 @@
+"""How many tokens of a request a model takes."""
+
+from __future__ import annotations
+
+from rememberd.telemetry.model_map import listed
+from rememberd.types import Deployment
+
+
+def context_limit(deployment: Deployment) -> int | None:
+    """As the operator says (`model_info.max_input_tokens`), else by LiteLLM's map of models; None if nobody knows."""
+    if deployment.max_input_tokens is not None:
+        return deployment.max_input_tokens
+    limit = listed(deployment.priced).get("max_input_tokens")
+    return limit if isinstance(limit, int) and limit > 0 else None
