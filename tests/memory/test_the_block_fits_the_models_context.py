@@ -14,7 +14,7 @@ import httpx
 import pytest
 import tiktoken
 
-from rememberd.dialects.token_estimate import estimated_tokens, most_tokens
+from rememberd.dialects.formats.token_estimate import estimated_tokens, most_tokens
 from rememberd.errors import ConfigError
 from rememberd.types import Deployment
 from rememberd.upstream.catalog import Catalog

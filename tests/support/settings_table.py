@@ -22,7 +22,7 @@ exists. [rememberd.yaml](rememberd.yaml) holds every setting with its default.
   force. If the file has a mistake, the old ones stay and the log says why.
 - **Dialects.** It is known which dialects the usual providers speak. An `openai/…` model at an `api_base` of its own
   is assumed to speak chat completions, and is asked whether it has `/responses`; `supported_endpoints` in its
-  `model_info` says it outright.
+  `model_info` says it outright. `max_input_tokens` there says how many tokens the model takes, block included.
 
 | setting | default | meaning |
 |---|---|---|

@@ -8,8 +8,8 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from rememberd.access.groups import may_write
+from rememberd.dialects.formats.token_estimate import estimated_tokens, most_tokens
 from rememberd.dialects.registry import Dialect
-from rememberd.dialects.token_estimate import estimated_tokens, most_tokens
 from rememberd.dialects.user_message import UserMessage
 from rememberd.errors import RequestError
 from rememberd.memory.ids import turn_ids
