@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from rememberd.errors import UpstreamUnavailable
-from rememberd.memory.learn.llm.llm_extract import SCHEMA, Model
+from rememberd.memory.learn.llm.llm_extract import MOST_TOKENS, SCHEMA, Model
 from rememberd.memory.learn.llm.llm_output import MAX_FACTS, BadAnswer
 from rememberd.memory.learn.rules.prefilter import (
     GAP,
@@ -254,6 +254,25 @@ async def test_what_a_provider_refuses_is_asked_for_more_plainly_and_remembered(
         assert (await model.ask(saying("I live in Oslo."))).facts
         assert len(upstream.chats) - before == refusals + 1
         assert upstream.chats[-1].json.get("response_format", {}).get("type") == form
+
+
+@each_row("taken", ["max_tokens", "max_completion_tokens", None])
+async def test_an_answer_is_limited_by_the_name_that_the_provider_takes(
+    lane: ByteLane, upstream: FakeModel, taken: str | None
+) -> None:
+    """A model that repeats itself comes to an end; what was taken is remembered, and the schema stays."""
+    model = Model(lambda _: deployment(upstream.url), {"bytes": lane})
+    limits = ["max_tokens", "max_completion_tokens"]
+    refusals = limits.index(taken) if taken else len(limits)
+    for refused in (limits[:refusals], []):
+        errors = [Behaviour(status=400, body=f"Unsupported parameter: '{name}'".encode()) for name in refused]
+        upstream.script(*errors, Behaviour(said(OSLO)))
+        before = len(upstream.chats)
+        assert (await model.ask(saying("I live in Oslo."))).facts
+        asked = [chat.json for chat in upstream.chats[before:]]
+        assert len(asked) == len(refused) + 1
+        assert [asked[-1].get(name) for name in limits] == [MOST_TOKENS if name == taken else None for name in limits]
+        assert asked[-1]["response_format"]["type"] == "json_schema"
 
 
 async def test_a_fact_in_the_persons_own_words_proves_itself(lane: ByteLane, upstream: FakeModel) -> None:

@@ -24,6 +24,8 @@ from rememberd.types import Deployment, Fact, Millis, Turn
 Prompt = Sequence[Mapping[str, str]]
 
 LARGEST_ANSWER = 2**20  # bytes
+MOST_TOKENS = 4_096  # of an answer: some sixty facts, and a small model that repeats itself comes to an end
+_LIMITS = ("max_tokens", "max_completion_tokens", None)  # newer models refuse the first name, some servers both
 # Statuses that are about the provider or our key with it, so that no turn can be blamed.
 _REFUSES_A_FORMAT = frozenset((400, 422, 501))
 _THE_PROVIDERS = frozenset((401, 402, 403, 404, 408, 429))
@@ -91,7 +93,7 @@ class Model:
         timeout_s: float = 60.0,
     ) -> None:
         self._deployment, self._lanes, self._timeout_s = deployment, lanes, timeout_s
-        self._formats: dict[tuple[str | None, str], int] = {}  # what a model took, by its address
+        self._taken: dict[tuple[str | None, str], tuple[int, int]] = {}  # format and limit, by a model's address
 
     def deployment(self, answered_by: str | None) -> Deployment:
         """The model that is asked about a turn which `answered_by` answered. Raises `UpstreamUnavailable`."""
@@ -110,7 +112,7 @@ class Model:
     ) -> tuple[str, int]:
         """The text of the model, which should be JSON of this schema, and the tokens spent. `answered_by` is the
         model that answered the turn. A provider that refuses a schema is asked for any JSON, then for plain
-        text; what it takes is remembered.
+        text, one that refuses the limit of tokens by its other name, then without; what it takes is remembered.
 
         Raises `UpstreamUnavailable` (the provider's trouble, a wrong key included) and `BadAnswer`."""
         deployment = self._deployment(answered_by)
@@ -120,30 +122,36 @@ class Model:
             {"type": "json_object"},
             None,
         )
-        for number in range(self._formats.get(address, 0), len(formats)):
+        form, limit = self._taken.get(address, (0, 0))
+        while form < len(formats):
+            fields = [("response_format", formats[form]), (_LIMITS[limit], MOST_TOKENS)]
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    status, raw = await self._post(deployment, prompt, formats[number])
+                    status, raw = await self._post(
+                        deployment, prompt, {name: each for name, each in fields if name and each}
+                    )
             except TimeoutError as error:
                 raise UpstreamUnavailable(f"{deployment.model_name} did not answer in time", timeout=True) from error
             except RequestError as error:
+                status, raw = 400, b""
                 refused: RememberdError = BadAnswer(f"{error.code}: {error.message}")
-                continue
-            if status == 200:
-                self._formats[address] = number
-                answer = chat.answer(raw, streamed=False)
-                return answer, _usage(raw) or cost(prompt) + tokens(answer)
-            refused = _refusal(deployment, status, raw)
+            else:
+                if status == 200:
+                    self._taken[address] = form, limit
+                    answer = chat.answer(raw, streamed=False)
+                    return answer, _usage(raw) or cost(prompt) + tokens(answer)
+                refused = _refusal(deployment, status, raw)
             if status not in _REFUSES_A_FORMAT:
                 break
+            if _LIMITS[limit] and "max_" in str(refused):
+                limit += 1
+            else:
+                form += 1
         raise refused
 
-    async def _post(
-        self, deployment: Deployment, prompt: Prompt, form: Mapping[str, Any] | None
-    ) -> tuple[int, bytes]:
-        # No temperature and no limit of tokens: some models refuse them by these names.
-        fields = {"model": deployment.upstream_model, "messages": prompt}
-        body = orjson.dumps(fields if form is None else fields | {"response_format": form})
+    async def _post(self, deployment: Deployment, prompt: Prompt, fields: Mapping[str, Any]) -> tuple[int, bytes]:
+        # No temperature: some models refuse it.
+        body = orjson.dumps({"model": deployment.upstream_model, "messages": prompt, **fields})
         deployment = replace(deployment, timeout=min(deployment.timeout, self._timeout_s))
         reply = await self._lanes[deployment.lane(chat.PATH)].send(deployment, chat.PATH, body, [])
         raw = bytearray()
