@@ -101,7 +101,7 @@ async def _attack(requests: int, users: int, workers: int, folder: Path) -> dict
         changed += [name for name, text in knows.items() if not await _is_as_told(name, text, persons, port)]
     model.close()
     await model.wait_closed()
-    found = {"users": users, "seconds": round(seconds), "changed": changed, "health": health.report()}
+    found = {"users": users, "seconds": round(seconds), "changed": changed, "health": health}
     return found | {"files_with_a_marker": _in_clear(folder)} | findings.report()
 
 

@@ -1,63 +1,71 @@
-"""Is the proxy alive while it is attacked? `/health/live` is asked all the time, from a thread of its own."""
+"""Is the proxy alive while it is attacked? `/health/live` is asked all the time, from a process of its own: in the
+attackers' own process it would wait for them."""
 
 from __future__ import annotations
 
 import asyncio
 import http.client
+import json
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 PAUSE = 0.02  # seconds between two questions
 PATIENCE = 60.0  # seconds
-
-
-class Watch(threading.Thread):
-    """Each question comes over a connection of its own, so that every web process is asked in turn."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(daemon=True)
-        self.port = port
-        self.seconds: list[float] = []
-        self.refused = 0
-        self.over = threading.Event()
-
-    def run(self) -> None:
-        while not self.over.wait(PAUSE):
-            began = time.monotonic()
-            try:
-                self.refused += self._status() != 200
-            except (OSError, http.client.HTTPException):
-                self.refused += 1
-            self.seconds.append(time.monotonic() - began)
-
-    def _status(self) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        try:
-            connection.request("GET", "/health/live")
-            return connection.getresponse().status
-        finally:
-            connection.close()
-
-    def report(self) -> dict[str, float]:
-        """How often it was asked and not answered with 200, and milliseconds."""
-        ordered = sorted(self.seconds)
-        p99 = ordered[int(len(ordered) * 0.99)]
-        return {
-            "asked": len(ordered),
-            "refused": self.refused,
-            "p99_ms": round(p99 * 1000, 1),
-            "slowest_ms": round(ordered[-1] * 1000, 1),
-        }
+HERE = Path(__file__).parents[2]
 
 
 @asynccontextmanager
-async def watched(port: int) -> AsyncIterator[Watch]:
-    watch = Watch(port)
-    watch.start()
+async def watched(port: int) -> AsyncIterator[dict[str, Any]]:
+    """What is yielded is filled at the end: how often it was asked and not answered with 200, and milliseconds."""
+    command, pipe = [sys.executable, "-m", "loadtests.attack.watch", str(port)], asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, cwd=HERE)
+    found = dict[str, Any]()
     try:
-        yield watch
+        yield found
     finally:
-        watch.over.set()
-        await asyncio.to_thread(watch.join)
+        told, _ = await process.communicate(b"")
+        found |= json.loads(told)
+
+
+def watch(port: int, over: threading.Event) -> dict[str, float]:
+    """Each question comes over a connection of its own, so that every web process is asked in turn."""
+    seconds, refused = list[float](), 0
+    while not seconds or not over.wait(PAUSE):
+        began = time.monotonic()
+        try:
+            refused += _status(port) != 200
+        except (OSError, http.client.HTTPException):
+            refused += 1
+        seconds.append(time.monotonic() - began)
+    ordered = sorted(seconds)
+    return {
+        "asked": len(ordered),
+        "refused": refused,
+        "p99_ms": round(ordered[int(len(ordered) * 0.99)] * 1000, 1),
+        "slowest_ms": round(ordered[-1] * 1000, 1),
+    }
+
+
+def _status(port: int) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request("GET", "/health/live")
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def _until_told(over: threading.Event) -> None:
+    sys.stdin.read()
+    over.set()
+
+
+if __name__ == "__main__":
+    finished = threading.Event()
+    threading.Thread(target=_until_told, args=(finished,), daemon=True).start()
+    print(json.dumps(watch(int(sys.argv[1]), finished)))

@@ -56,7 +56,7 @@ _STATUSES = ("hit", "miss", "skipped", "off", "degraded", "no-identity")
 STATUS = counter("rememberd_memory_status", "X-Memory-Status of the answers.", "status", *_STATUSES)
 _answers = lru_cache(STATUS.labels)
 
-_LARGE_BODY = 64 * 1024  # bytes; understanding more (up to 50 ms if it is hostile) belongs off the event loop
+_LARGE_BODY = 16 * 1024  # bytes; understanding more (over 10 ms if it is hostile) belongs off the event loop
 _LARGE_JSON = 1024 * 1024  # bytes; without memory the parser alone reads it (0.4 ms), and a thread costs as much
 
 

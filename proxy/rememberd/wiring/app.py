@@ -38,6 +38,7 @@ from rememberd.api.page import Page
 from rememberd.api.receipts import ReceiptApi
 from rememberd.api.sign_in import SignInApi
 from rememberd.api.usage import UsageApi
+from rememberd.http.admission import AdmissionMiddleware
 from rememberd.http.cors import cross_origin
 from rememberd.http.exception_handlers import EXCEPTION_HANDLERS
 from rememberd.memory.embedding.embedder import FastEmbedder
@@ -118,6 +119,7 @@ def build_app(
     app = Starlette(
         routes=routes(handlers),
         middleware=[
+            Middleware(AdmissionMiddleware),
             *cross_origin(settings.server.cors_origins or []),
             Middleware(MetricsMiddleware, settings.server.access_log),
             Middleware(AuditMiddleware, log=parts.audit_log),

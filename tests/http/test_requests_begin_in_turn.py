@@ -1,0 +1,86 @@
+"""Of many requests that come at once a few begin in each round of the event loop, first come, first served, so that
+`/health/live` and the streams under way are never behind all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from rememberd.http.admission import IN_A_ROUND, AdmissionMiddleware
+
+
+class _App:
+    """Notes in which round each path began."""
+
+    def __init__(self) -> None:
+        self.round, self.began = 0, list[tuple[int, str]]()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.began.append((self.round, scope["path"]))
+
+    def count(self) -> None:
+        self.round += 1
+        asyncio.get_running_loop().call_soon(self.count)
+
+
+async def _nothing(message: Message | None = None) -> Any:
+    return None
+
+
+def _begin(admission: AdmissionMiddleware, path: str) -> asyncio.Task[None]:
+    return asyncio.create_task(admission({"type": "http", "path": path}, _nothing, _nothing))
+
+
+@pytest.mark.parametrize("waves", [(200,), (1, 1, 1), (IN_A_ROUND, 30, 2), (7, 5, 0, 0, 0, 40)])
+async def test_each_round_begins_a_few_in_the_order_they_came(waves: tuple[int, ...]) -> None:
+    app = _App()
+    admission, requests = AdmissionMiddleware(app), list[asyncio.Task[None]]()
+    app.count()
+    for size in waves:
+        requests += [_begin(admission, f"/{len(requests) + number}") for number in range(size)]
+        await asyncio.sleep(0)
+    await asyncio.gather(*requests)
+    rounds = [number for number, _ in app.began]
+    assert max(rounds.count(number) for number in rounds) <= IN_A_ROUND
+    assert [path for _, path in app.began] == [f"/{number}" for number in range(sum(waves))]
+
+
+async def test_one_alone_begins_at_once() -> None:
+    """In the round in which it came, and so does the next one after it."""
+    app = _App()
+    admission = AdmissionMiddleware(app)
+    for number in range(5):
+        await admission({"type": "http", "path": f"/{number}"}, _nothing, _nothing)
+        assert len(app.began) == number + 1
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+async def test_health_waits_for_nobody() -> None:
+    app = _App()
+    admission = AdmissionMiddleware(app)
+    requests = [_begin(admission, "/v1/models") for _ in range(200)] + [_begin(admission, "/health/live")]
+    await asyncio.sleep(0)
+    assert [path for _, path in app.began] == ["/v1/models"] * IN_A_ROUND + ["/health/live"]
+    await asyncio.gather(*requests)
+
+
+async def test_those_who_give_up_hold_up_nobody() -> None:
+    """Whether they wait or were just let in."""
+    app = _App()
+    admission = AdmissionMiddleware(app)
+    requests = [_begin(admission, f"/{number}") for number in range(100)]
+    await asyncio.sleep(0)
+    for request in requests[::3]:
+        request.cancel()
+    await asyncio.sleep(0)
+    requests[4].cancel()
+    await asyncio.gather(*requests, return_exceptions=True)
+    await asyncio.sleep(0)
+    await asyncio.gather(*(_begin(admission, f"/later/{number}") for number in range(20)))
+    began = [path for _, path in app.began]
+    assert {f"/{number}" for number in range(100) if number % 3 and number != 4} <= set(began)
+    assert began[-20:] == [f"/later/{number}" for number in range(20)]
