@@ -13,6 +13,7 @@ import unicodedata
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Buckets = NDArray[np.int64]
+Hashes = NDArray[np.uint64]
 Floats = NDArray[np.float32]
 
 LONGEST = 1_000  # characters that are read, from the beginning
@@ -34,9 +36,11 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / the golden ratio: the high bit
 def encode(text: str, buckets: int) -> tuple[Buckets, Floats]:
     """The buckets of a text (0 to `buckets` - 1, a power of 2) and the value of each. Words and characters are a
     vector of length 1 each, so that a long text is judged as a short one; the same bucket may stand in both."""
-    words, characters = (np.unique(each, return_counts=True) for each in _features(text, buckets))
-    values = [_unit(np.sqrt(counts)) for _, counts in (words, characters)]
-    return np.concatenate([words[0], characters[0]]), np.concatenate(values)
+    words, characters = _hashes(text[:LONGEST])
+    said = np.unique(words & (buckets - 1))
+    shown, counts = np.unique(characters >> np.uint64(65 - buckets.bit_length()), return_counts=True)
+    values = _unit(np.ones(len(said))), _unit(np.sqrt(counts))
+    return np.concatenate([said, shown.astype(np.int64)]), np.concatenate(values)
 
 
 def _unit(values: NDArray[np.float64]) -> Floats:
@@ -44,16 +48,18 @@ def _unit(values: NDArray[np.float64]) -> Floats:
     return (values / length).astype(np.float32)
 
 
-def _features(text: str, buckets: int) -> tuple[Buckets, Buckets]:
-    typed = unicodedata.normalize("NFC", text[:LONGEST]).replace("’", "'")
+@lru_cache(maxsize=32)  # several classifiers read the same message one after the other
+def _hashes(text: str) -> tuple[Buckets, Hashes]:
+    """Of the words, whose low bits are a bucket, and of the characters, whose high bits are one."""
+    typed = unicodedata.normalize("NFC", text).replace("’", "'")
     words = _WORD.findall(_DIGITS.sub("0", typed.casefold()))
     # Names differ from text to text: what stands around a capital says more than the name.
     shapes = [_shape(word, number) for number, word in enumerate(_WORD.findall(typed))]
     said, shown = ([word.encode(errors="surrogatepass") for word in each] for each in (words, shapes))
     named = [(_W, [*said, *_runs(said, 2)]), (_S, [*_runs(shown, 2), *_runs(shown, 3)])]
     named += [(_BEGINS, [*said[:3], b" ".join(said[:2])]), (_ENDS, [b" ".join(said[-2:])])]
-    hashed = {zlib.crc32(each, kind) & (buckets - 1) for kind, those in named for each in those}
-    return np.fromiter(hashed, np.int64, len(hashed)), _characters(" " + " ".join(words) + " ", buckets)
+    hashed = {zlib.crc32(each, kind) for kind, those in named for each in those}
+    return np.fromiter(hashed, np.int64, len(hashed)), _characters(" " + " ".join(words) + " ")
 
 
 def _shape(word: str, number: int) -> str:
@@ -66,14 +72,13 @@ def _runs(items: list[bytes], length: int) -> Iterable[bytes]:
     return map(b" ".join, zip(*(items[at:] for at in range(length)), strict=False))
 
 
-def _characters(text: str, buckets: int) -> Buckets:
+def _characters(text: str) -> Hashes:
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
     found, hashed = [], codes
     for length in range(2, min(_LONGEST_GRAM, len(codes)) + 1):
         hashed = (hashed[:-1] * _STEP) ^ codes[length - 1 :]
         found.append(hashed)
-    bits = buckets.bit_length() - 1
-    return ((np.concatenate(found) * _SPREAD) >> np.uint64(64 - bits)).astype(np.int64)
+    return np.concatenate(found) * _SPREAD
 
 
 @dataclass(frozen=True, slots=True)

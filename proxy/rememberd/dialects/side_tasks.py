@@ -82,7 +82,9 @@ def is_side_task(headers: Mapping[str, str], body: Mapping[str, Any], patterns: 
 
 
 def _of_system(told: Sequence[str], said: str, body: Mapping[str, Any]) -> float:
-    odds = max((_odds(_ends(text)) for text in told), default=-math.inf)
+    if not told:
+        return -math.inf
+    odds = max(_odds(_ends(text)) for text in told)
     length = sum(map(len, told))
     odds += _of_length(length, _LONG_SYSTEM)
     odds += _TERSE if len(" ".join(told).split()) <= _FEW_WORDS else 0
