@@ -26,7 +26,6 @@ OLLAMA = "/api/"  # Ollama's own paths begin with this; they are relative to its
 COUNT_TOKENS = "/messages/count_tokens"
 DIALECT_PATHS = frozenset((CHAT, RESPONSES, MESSAGES, COUNT_TOKENS))
 
-
 Role = Literal["reader", "writer", "owner"]  # of a member: reads; adds, changes what is their own; changes everything
 GROUP_SCOPE = "@"  # begins the name of a group where a scope may stand
 _GROUP_USER = "\x1d"  # begins the user who stands for a group. It is not printable, so nobody can be called so
@@ -77,8 +76,8 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A verified user, the scope asked for, and the conversation the client says this is (or None). `groups` are the
-    names that the user's verified token lists, `roles` what the user is in the groups that this request may see."""
+    """A verified user, the scope asked for, and the client's conversation (or None). `groups` are the names that the
+    verified token lists, `roles` what the user is in the groups that this request may see."""
 
     user: str
     scope: str = DEFAULT_SCOPE
@@ -95,6 +94,10 @@ class Identity:
     def group(self) -> str | None:
         """The group whose memories are asked for, if it is one."""
         return self.scope[1:] if self.scope.startswith(GROUP_SCOPE) else None
+
+    @property
+    def contributor(self) -> str | None:
+        return self.user if self.group else None
 
     @property
     def memories(self) -> Space:
@@ -262,13 +265,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One model at one provider.
-
-    `model_name` is what the client asked for, `upstream_model` what the provider calls it. `speaks` are the paths,
-    relative to the API base, whose bytes the provider takes as they are. `timeout` is the longest silence of the
-    provider, in seconds. `params` is the rest of `litellm_params`, for the translate lane. `local`: what is sent
-    there stays with the operator. `memory`: may it take part there? `may_speak` are paths of which only the server
-    itself knows whether it takes them. `max_input_tokens` is what the operator says that the model takes."""
+    """One model at one provider: `model_name` is what the client asked for, `upstream_model` what the provider calls
+    it. `speaks` are the paths, relative to the API base, whose bytes the provider takes as they are, `may_speak`
+    those of which only the server itself knows. `params` is the rest of `litellm_params`, for the translate lane.
+    `max_input_tokens` is what the operator says that the model takes."""
 
     model_name: str
     provider: str
@@ -276,11 +276,11 @@ class Deployment:
     speaks: frozenset[str] = frozenset()
     api_base: str | None = None
     api_key: str | None = field(default=None, repr=False)
-    timeout: float = 600.0
+    timeout: float = 600.0  # seconds: the longest silence of the provider
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    local: bool = False
-    memory: bool = True
+    local: bool = False  # what is sent there stays with the operator
+    memory: bool = True  # may it take part there?
     may_speak: frozenset[str] = frozenset()
     max_input_tokens: int | None = None
 

@@ -109,13 +109,13 @@ def test_an_exchange_with_the_id_of_anothers_does_not_take_its_place(ada: httpx.
 def test_what_others_tell_again_outlasts_the_undoing_and_restoring_of_ones_own(
     ada: httpx.Client, bob: httpx.Client
 ) -> None:
-    """It has the same id as what was deleted."""
+    """Although it says the same."""
     text = "The Plover code is four words long."
     bob.post("/v1/memories/import?import_id=one", content=orjson.dumps({"text": text})).raise_for_status()
     mine = next(each for each in memories(bob) if each["text"] == text)
     gone = bob.post("/v1/memories/delete", json={"ids": [mine["id"]]}).raise_for_status().json()["data"]
     theirs = told(ada, text)
-    assert (theirs["id"], theirs["contributor"]) == (mine["id"], "ada")
+    assert (theirs["id"] != mine["id"], theirs["contributor"]) == (True, "ada")
     bob.post("/v1/memories/restore", json={"memories": [each | {"text": "Nothing."} for each in gone]})
     assert ada.get(f"/v1/memories/{theirs['id']}").json()["text"] == text
     bob.delete("/v1/memories/imports/one")
@@ -149,9 +149,26 @@ def test_only_an_owner_pins_for_everybody(
             added = told(bob, text, pinned=True)
             moved = told(theirs, f"{text} Really.", pinned=True)
             theirs.post("/v1/memories/move", json={"ids": [moved["id"]], "scope": "@lab"}).raise_for_status()
-        #        assert not any(each["pinned"] for each in memories(bob))
-        #        assert bob.patch(f"/v1/memories/{added['id']}", json={"pinned": True}).status_code == 403
+        assert not any(each["pinned"] for each in memories(bob) if each["contributor"] == "bob")
+        assert bob.patch(f"/v1/memories/{added['id']}", json={"pinned": True}).status_code == 403
         ask(own, "What is my cello teacher called?")
         assert "Ingrid" in upstream.chats[-1].raw.decode()
         assert ada.patch(f"/v1/memories/{added['id']}", json={"pinned": True}).json()["pinned"]
         assert bob.patch(f"/v1/memories/{added['id']}", json={"text": "Shelf."}).json()["pinned"]
+
+
+def test_a_wish_to_forget_in_a_groups_chat_is_about_ones_own(
+    ada: httpx.Client, bob: httpx.Client, upstream: FakeModel
+) -> None:
+    """It is done before the answer, which can say so; what another member told in the same words stays."""
+    text = "The Dunlin ladder is kept by Torvald."
+    theirs, mine = told(ada, text), told(bob, text)
+    ask(bob, "Forget that the Dunlin ladder is kept by Torvald.")
+    given = upstream.chats[-1].raw.decode()
+    assert "1 memories that say so were deleted" in given
+    assert "@lab" in given
+    assert bob.get(f"/v1/memories/{mine['id']}").status_code == 404
+    assert ada.get(f"/v1/memories/{theirs['id']}").json()["text"] == text
+    ask(bob, "Forget that the Dunlin ladder is kept by Torvald.")
+    assert "Nothing was deleted" in upstream.chats[-1].raw.decode()
+    assert ada.get(f"/v1/memories/{theirs['id']}").status_code == 200

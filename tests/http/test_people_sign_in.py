@@ -133,6 +133,17 @@ def test_a_session_ends_on_the_server(bob: Browser, home: str) -> None:
         assert thief.get("/v1/memories").status_code == 401
 
 
+def test_signing_in_anew_and_being_erased_end_earlier_sessions(home: str, ada: Browser, bob: Browser) -> None:
+    """A copy of an old cookie is worth nothing from then on; other people's sessions last."""
+    with Browser(home) as again:
+        again.sign_in("bob")
+        assert bob.session()["user"] is None
+        assert again.session()["user"] == "bob"
+        ada.change("DELETE", "/admin/users/bob").raise_for_status()
+        assert again.session()["user"] is None
+    assert ada.session()["user"] == "ada"
+
+
 def test_a_forged_cookie_opens_nothing(ada: Browser, home: str) -> None:
     """Nor does one that this proxy signed for another purpose."""
     real = ada.http.cookies["rememberd-session"]

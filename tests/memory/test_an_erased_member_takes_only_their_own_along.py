@@ -9,7 +9,8 @@ import pytest
 
 from rememberd.api.memory_writes import MemoryWrites
 from rememberd.errors import RequestError
-from rememberd.memory.erasure import erase, erase_contributions
+from rememberd.memory.embedding.indexing import to_point
+from rememberd.memory.erasure import erase, erase_contributions, texts_of
 from rememberd.memory.ids import fact_id
 from rememberd.storage.spool import FileSpool
 from rememberd.storage.sqlite.database import Database
@@ -24,7 +25,7 @@ HOUR = 3_600_000
 
 
 def contributed(by: str, at: int) -> Memory:
-    return Memory(fact_id(LAB, SAID), SAID, "fact", at, at, at, group="lab", contributor=by)
+    return Memory(fact_id(LAB, SAID, contributor=by), SAID, "fact", at, at, at, group="lab", contributor=by)
 
 
 async def test_a_turn_in_the_queue_takes_nothing_of_others_along(tmp_path: Path) -> None:
@@ -75,3 +76,32 @@ async def test_no_block_of_another_member_keeps_what_is_erased(tmp_path: Path, w
     else:
         await erase_contributions("bob", now, rig.store, rig.embedder, rig.block_cache, {"lab": False})
     assert (await rig.block_cache.get(ada, "k"))[1] is None
+
+
+async def test_what_two_members_say_alike_is_both_s(tmp_path: Path) -> None:
+    """When one is erased, what the other has said in the same words stays, and is no less theirs."""
+    rig = Rig(tmp_path)
+    writes = MemoryWrites(rig.store, rig.embedder, rig.queue, rig.block_cache)
+    now = rig.clock.now
+    for by in ("bob", "ada"):
+        for at in (now, now + 1):  # said twice it is still once
+            await writes.merge(LAB, [contributed(by, at)], at)
+    assert sorted(each.contributor or "" for each in rig.store.memories(LAB)) == ["ada", "bob"]
+    await erase_contributions("bob", now + 2, rig.store, rig.embedder, rig.block_cache, {"lab": False})
+    assert [each.contributor for each in rig.store.memories(LAB)] == ["ada"]
+
+
+async def test_the_search_after_an_erasure_looks_for_contributions(tmp_path: Path) -> None:
+    """In groups that do not keep them, unless another member has told the same."""
+    rig = Rig(tmp_path)
+    for name, text, by in (
+        ("lab", "The Heron code is seven.", "bob"),
+        ("lab", SAID, "bob"),
+        ("lab", SAID, "ada"),
+        ("archive", "The Ibis code is nine.", "bob"),
+    ):
+        space = Space.of_group(name)
+        memory = replace(contributed(by, 1), id=fact_id(space, text, contributor=by), text=text, group=name)
+        await rig.store.put(space, [await to_point(memory, rig.embedder)])
+    texts = await texts_of(rig.store, "bob", {"lab": False, "archive": True})
+    assert sorted(texts.values()) == ["The Heron code is seven.", "bob"]

@@ -57,8 +57,20 @@ async def test_who_reads_the_store_learns_and_can_do_nothing(store: SessionStore
         raw = file.read_bytes()
         assert not any(word in raw for word in (b"ada-of-lovelace", b"analysts", cookie.partition(".")[0].encode()))
     assert await Sessions(store, Signer(b"t" * 32), HOUR_MS).read(cookie) is None
-    await sessions.end(cookie)
+    await sessions.end_all("ada-of-lovelace")
     assert await sessions.read(cookie) is None
+
+
+async def test_a_users_sessions_end_together(store: SessionStore) -> None:
+    """When the user signs in anew, or is erased; those of others last."""
+    sessions = Sessions(store, Signer(b"s" * 32), HOUR_MS)
+    ada, bob = SignedIn("ada", now() + HOUR_MS), SignedIn("bob", now() + HOUR_MS)
+    first, others = await sessions.start(ada), await sessions.start(bob)
+    second = await sessions.start(ada)
+    assert [await sessions.read(each) for each in (first, second, others)] == [None, ada, bob]
+    await sessions.end_all("ada")
+    await sessions.end_all("nobody")
+    assert [await sessions.read(each) for each in (second, others)] == [None, bob]
 
 
 async def test_what_is_signed_for_one_purpose_is_worth_nothing_for_another() -> None:

@@ -145,13 +145,17 @@ class Groups:
                 log.warning("a group of the settings is not noted yet: %s", error)
 
     async def leave(self, user: str) -> dict[str, bool]:
-        """The user is a member of no made group any more. Returns the groups that may hold what the user has
-        contributed, and whether it stays there, without the name. Raises `QueueUnavailable`."""
-        made = {group.name: group for group in await self.made.all()} if self.made else {}
-        for group in made.values():
+        """The user is a member of no made group any more. Returns as `holding` does. Raises `QueueUnavailable`."""
+        for group in await self.made.all() if self.made else ():
             if self.made is not None and user in group.members:
                 await self.made.change(group.name, lambda there: there and without_members(there, {user}))
         await self.look()
+        return await self.holding(user)
+
+    async def holding(self, user: str) -> dict[str, bool]:
+        """The groups that may hold what the user has contributed, and whether it stays there when the user is erased,
+        without the name. Raises `QueueUnavailable`."""
+        made = {group.name: group for group in await self.made.all()} if self.made else {}
         holding = {name for groups in (made, self.configured) for name, each in groups.items() if each.may_hold(user)}
         return {name: group.keep_contributions for name, group in (made | self.configured).items() if name in holding}
 

@@ -19,7 +19,6 @@ from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
 from rememberd.http.responses import json_response
-from rememberd.memory.erasure import texts_of
 from rememberd.ports import MemoryStore
 from rememberd.types import Millis, Principal, Space
 
@@ -38,17 +37,26 @@ _LARGEST_BODY = 65_536
 _USERS = 50  # an answer
 
 Erase = Callable[[str], Awaitable[int]]
+TextsOf = Callable[[str], Awaitable[dict[str, str]]]
 Prove = Callable[[Mapping[str, str]], Awaitable[dict[str, Any]]]
 
 
 class Admin:
-    """`prove` searches the disk for texts, by label: `{"files", "bytes", "texts", "left": [{"file", "found"}]}`."""
+    """`texts_of` a user are those that must be gone after the erasure, by label; `prove` searches the disk for them:
+    `{"files", "bytes", "texts", "left": [{"file", "found"}]}`."""
 
     def __init__(
-        self, auth: Auth, keys: ApiKeyStore, watch: KeyWatcher, store: MemoryStore, erase: Erase, prove: Prove
+        self,
+        auth: Auth,
+        keys: ApiKeyStore,
+        watch: KeyWatcher,
+        store: MemoryStore,
+        erase: Erase,
+        texts_of: TextsOf,
+        prove: Prove,
     ) -> None:
         self.auth, self.keys, self.watch, self.store = auth, keys, watch, store
-        self.erase, self.prove = erase, prove
+        self.erase, self.texts_of, self.prove = erase, texts_of, prove
 
     def _enter(self, request: Request) -> None:
         note(request.scope, who=self.auth.admin(request.headers, request.scope))
@@ -119,7 +127,7 @@ class Admin:
         self._enter(request)
         user, verify = request.path_params["user"], request.query_params.get("verify") == "true"
         note(request.scope, whose=user)
-        texts = await texts_of(self.store, user) if verify else {}
+        texts = await self.texts_of(user) if verify else {}
         erased = await self.erase(user)
         note(request.scope, count=erased)
         answer = {"object": "user.erased", "id": user, "deleted": erased}

@@ -109,8 +109,8 @@ _OF_ANY_MEMORY = ("id", "object", "asked")
 def contributed(identity: Identity, memory: Memory) -> Memory:
     """The memory as it is kept where the caller writes. In a group only owners pin: what is pinned stands in the
     blocks of all members, before what they know themselves."""
-    contributor = identity.user if identity.group else None
-    return replace(memory, group=identity.group, contributor=contributor, pinned=memory.pinned and _owns(identity))
+    pinned = memory.pinned and _owns(identity)
+    return replace(memory, group=identity.group, contributor=identity.contributor, pinned=pinned)
 
 
 def _owns(identity: Identity) -> bool:

@@ -33,7 +33,11 @@ def numbered_lines(raw: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def read_lines(
-    lines: Iterator[tuple[int, bytes]], space: Space, now: Millis, redact_too: Collection[str]
+    lines: Iterator[tuple[int, bytes]],
+    space: Space,
+    now: Millis,
+    redact_too: Collection[str],
+    contributor: str | None = None,
 ) -> Batch | None:
     """The next batch; None at the end. Reads every word of it, so call it in a thread."""
     batch, last = Batch([], [], [], [], [], {}), 0
@@ -46,7 +50,8 @@ def read_lines(
                 batch.turns.append(turn_from(fields, space, now))
                 batch.turn_lines.append(number)
             else:
-                batch.memories.append((str(fields.get("id") or ""), memory_from(fields, space, now, redact_too)))
+                memory = memory_from(fields, space, now, redact_too, contributor)
+                batch.memories.append((str(fields.get("id") or ""), memory))
                 batch.memory_lines.append(number)
         except ToolError as error:
             batch.errors.append({"line": number, "message": str(error)})

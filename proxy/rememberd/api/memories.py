@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +31,7 @@ from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
 from rememberd.http.responses import json_response
 from rememberd.memory.embedding.indexing import to_point
-from rememberd.memory.erasure import erase, erase_contributions
+from rememberd.memory.erasure import erase, erase_contributions, texts_of
 from rememberd.memory.history import earlier_text
 from rememberd.memory.learn.forget import forget, related
 from rememberd.memory.learn.rules.extract import slot_of
@@ -39,7 +39,7 @@ from rememberd.memory.recall.recall import Recall
 from rememberd.memory.safety.quarantine import injection_reason
 from rememberd.ports import ExtractionQueue, ReceiptStore, Spool, ToolFileStore
 from rememberd.telemetry.usage.counts import UsageStore
-from rememberd.types import NEVER, Kind, Memory, Millis, Space
+from rememberd.types import NEVER, Identity, Kind, Memory, Millis, Space
 
 _PAGE = 100
 _ALL = 10_000  # more than the store returns for any question
@@ -62,11 +62,12 @@ class Memories:
         max_body_bytes: int,
         redact_too: tuple[str, ...] = (),
         groups: Groups = NO_GROUPS,
+        end_sessions: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self.caller, self.writes, self.recall = caller, writes, recall
         self.store, self.embedder, self.block_cache = writes.store, writes.embedder, writes.block_cache
         self.extraction_queue, self.receipts, self.spool, self.usage = extraction_queue, receipts, spool, usage
-        self.tool_files, self.groups = tool_files, groups
+        self.tool_files, self.groups, self.end_sessions = tool_files, groups, end_sessions
         self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
 
     async def page(self, request: Request) -> Response:
@@ -104,7 +105,7 @@ class Memories:
         space, identity = self.caller.memories(request), self.caller.identity(request, counts=False)
         fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         _refuse_unknown(fields, _ADD_FIELDS)
-        stated = await asyncio.to_thread(_stated, fields, space, self.redact_too)
+        stated = await asyncio.to_thread(_stated, fields, identity, self.redact_too)
         memory = contributed(identity, stated)
         outcome = await self.writes.merge(space, [memory], memory.created_at)
         await self.block_cache.bump(space)
@@ -209,8 +210,14 @@ class Memories:
         note(request.scope, count=erased)
         return json_response({"object": "user.erased", "deleted": erased})
 
+    async def texts_of(self, user: str) -> dict[str, str]:
+        """Which texts must be gone after `erase_user`."""
+        return await texts_of(self.store, user, await self.groups.holding(user))
+
     async def erase_user(self, user: str) -> int:
         at, holding = _now(), await self.groups.leave(user)
+        if self.end_sessions is not None:
+            await self.end_sessions(user)
         erased = await erase(
             user,
             at,
@@ -235,9 +242,9 @@ class Memories:
         return found[0]
 
 
-def _stated(fields: Mapping[str, Any], space: Space, redact_too: Collection[str]) -> Memory:
+def _stated(fields: Mapping[str, Any], identity: Identity, redact_too: Collection[str]) -> Memory:
     """A memory that somebody adds by hand. Reading a long text may take a tenth of a second."""
-    memory = memory_from(fields, space, _now(), redact_too)
+    memory = memory_from(fields, identity.memories, _now(), redact_too, identity.contributor)
     return replace(memory, slot=slot_of(memory.text)) if memory.kind == "fact" else memory
 
 

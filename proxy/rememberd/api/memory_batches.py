@@ -79,7 +79,7 @@ class MemoryBatches:
         if target == space:
             raise _bad("scope", "must be another scope than the one in which the memories are")
         memories = await self._going(request, space, fields)
-        new_ids = _ids_in(target, memories)
+        new_ids = _ids_in(target, memories, mover.contributor)
         moved = {each.id: replace(contributed(mover, each), id=new_ids[each.id], updated_at=now) for each in memories}
         await self._put(mover, list(moved.values()), now)
         await self.writes.store.delete(space, list(moved), at=self.clock())
@@ -136,13 +136,16 @@ def _whole_json(memory: Memory) -> dict[str, Any]:
     return memory_json(memory) | {"speaker": memory.speaker}
 
 
-def _ids_in(space: Space, memories: Sequence[Memory]) -> dict[str, str]:
+def _ids_in(space: Space, memories: Sequence[Memory], contributor: str | None) -> dict[str, str]:
     """Old id -> the id that each would have if it had been said in `space`. What a memory said before it was edited
     stays with it."""
     ids: dict[str, str] = {}
     for each in memories:
         turn = each.evidence.turn_id if each.evidence else None
-        new = fact_id(space, each.text) if each.kind == "fact" else episode_id(space, turn or each.text)
+        if each.kind == "fact":
+            new = fact_id(space, each.text, contributor=contributor)
+        else:
+            new = episode_id(space, turn or each.text, contributor=None if turn else contributor)
         ids.setdefault(each.id, new)
         ids |= dict(zip(version_ids(each.id), version_ids(ids[each.id]), strict=True))
     return ids

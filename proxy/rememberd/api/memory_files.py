@@ -81,15 +81,18 @@ class MemoryFiles:
         added: list[str] = []
         merged = files = 0
         entries, dry_run, import_id = numbered_lines(raw), _flag(request, "dry_run"), _import_id(request)
-        while batch := await asyncio.to_thread(read_lines, entries, space, now, self.redact_too):
+        while batch := await asyncio.to_thread(
+            read_lines, entries, space, now, self.redact_too, identity.contributor
+        ):
             errors += batch.errors
+            batch.memories[:] = [(id, contributed(identity, each)) for id, each in batch.memories]
             batch.turns[:] = [_of_member(each, identity) for each in batch.turns]
             turns += batch.turns
             known = await self._known(space, [id for id, _ in batch.memories])
             if dry_run:
                 foreseen += await foresee_batch(self.writes, self.receipts, space, batch, known, now)
                 continue
-            new = [contributed(identity, each) for id, each in batch.memories if id not in known]
+            new = [each for id, each in batch.memories if id not in known]
             outcome = await self.writes.merge(space, new, now)
             added += outcome.added
             merged += len(batch.memories) - len(outcome.added)

@@ -53,10 +53,16 @@ def parts_json(score: Score) -> dict[str, float]:
     return {name: round(value, 4) for name, value in score._asdict().items()}
 
 
-def memory_from(fields: Mapping[str, Any], space: Space, now: Millis, redact_too: Collection[str] = ()) -> Memory:
+def memory_from(
+    fields: Mapping[str, Any],
+    space: Space,
+    now: Millis,
+    redact_too: Collection[str] = (),
+    contributor: str | None = None,
+) -> Memory:
     """A memory someone states outright: added by hand or imported. Secrets in it are redacted; if it reads like an
     order to an assistant, it is in quarantine: a model may have added it, or somebody else have made the file.
-    `redact_too` are keys of `PERSONAL`.
+    `redact_too` are keys of `PERSONAL`; in a group the id rests on the `contributor` too.
 
     Only `text` is required; ids are ours, whatever the line says. Raises `RequestError` 400."""
     stated = text_from(fields.get("text"), redact_too)
@@ -67,7 +73,7 @@ def memory_from(fields: Mapping[str, Any], space: Space, now: Millis, redact_too
     evidence = fields.get("evidence")
     source = fields.get("source")
     memory = Memory(
-        id=fact_id(space, stated) if kind == "fact" else episode_id(space, stated),
+        id=(fact_id if kind == "fact" else episode_id)(space, stated, contributor=contributor),
         text=stated,
         kind=kind,
         created_at=created,

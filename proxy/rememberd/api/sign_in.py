@@ -82,11 +82,10 @@ class SignInApi:
         return True
 
     async def end(self, request: Request) -> Response:
-        """The session ends here, for every copy of its cookie; `url` is where the browser signs out at the provider,
-        too. Raises `RequestError` 403 without the CSRF token."""
-        signed_in(request.scope)
-        if cookie := self.sign_in.session_cookie(request.headers.get("cookie", "")):
-            await self.sign_in.sessions.end(cookie)
+        """All sessions of this user end here, for every copy of their cookies; `url` is where the browser signs out
+        at the provider, too. Raises `RequestError` 403 without the CSRF token."""
+        if somebody := signed_in(request.scope):
+            await self.sign_in.sessions.end_all(somebody.user)
         url = await self.sign_in.sign_out_url(str(request.base_url))
         response = _private(json_response({"object": "session.ended", "url": url}))
         self._set(response, "session", None)

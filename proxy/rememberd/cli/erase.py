@@ -21,6 +21,7 @@ from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_audit_log, build_embedder, build_groups
 from rememberd.wiring.encryption import Encryption, open_encryption
 from rememberd.wiring.queue import open_queue
+from rememberd.wiring.sign_in import end_sessions
 
 EXAMPLES = """\
   rememberd erase ada
@@ -60,7 +61,7 @@ def command(config: Path | None, user: str, verify: bool, marker: str, also: tup
 async def _run(settings: Settings, user: str, *, verify: bool, marker: str, places: Sequence[Path]) -> int:
     """Raises `ConfigError`, `MemoryUnavailable`."""
     async with open_encryption(settings) as encryption, opened_store(settings, encryption) as (store, embedder):
-        texts = await texts_of(store, user)
+        texts = await _texts_of(settings, encryption, store, user) if verify else {}
         erased = await erase_user(settings, encryption, store, embedder, user)
         print(f"erased: {erased} memories of {user}, with receipts, waiting turns and everything derived")
         unwiped = encryption.keyring.left if encryption.keyring else ""
@@ -72,6 +73,14 @@ async def _run(settings: Settings, user: str, *, verify: bool, marker: str, plac
     if left:
         print(_STAYS if encryption.keyring is None else _KEYS_STAY)
     return 1 if left or unwiped else 0
+
+
+async def _texts_of(settings: Settings, encryption: Encryption, store: MemoryStore, user: str) -> dict[str, str]:
+    groups = build_groups(settings, encryption)
+    try:
+        return await texts_of(store, user, await groups.holding(user))
+    finally:
+        await groups.close()
 
 
 @asynccontextmanager
@@ -91,6 +100,7 @@ async def erase_user(settings: Settings, seal: Encryption, store: MemoryStore, e
     groups = build_groups(settings, seal)
     try:
         at, holding = time.time_ns() // 1_000_000, await groups.leave(user)
+        await end_sessions(settings, user)
         erased = await erase(
             user,
             at,

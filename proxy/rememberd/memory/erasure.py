@@ -51,13 +51,19 @@ async def erase(
     return erased
 
 
-async def texts_of(store: MemoryStore, user: str) -> dict[str, str]:
-    """What a search of the disk looks for after this user's erasure, by the label that stands for it. Raises
+async def texts_of(store: MemoryStore, user: str, groups: Mapping[str, bool]) -> dict[str, str]:
+    """What a search of the disk looks for after this user's erasure, by the label that stands for it. `groups` as for
+    `erase_contributions`: what stays there, or was told by others as well, is not looked for. Raises
     `StoreUnavailable`."""
     texts = {"the name": user}
     for space in await store.spaces(user):
         memories, _ = await store.page(space, limit=_TEXTS, now=0, include_past=True)
         texts |= {f"memory {memory.id[:8]}": memory.text for memory in memories}
+    for name, keep in groups.items():
+        told = [] if keep else await _all(store, Space.of_group(name))
+        others = {memory.text for memory in told if memory.contributor != user}
+        theirs = [memory for memory in told if memory.contributor == user and memory.text not in others][:_TEXTS]
+        texts |= {f"memory {memory.id[:8]} of @{name}": memory.text for memory in theirs}
     return texts
 
 

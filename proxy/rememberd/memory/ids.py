@@ -45,13 +45,19 @@ def found_id(turn_id: str) -> str:
     return blake2b(f"{turn_id}\0found".encode(), digest_size=16).hexdigest()
 
 
-def episode_id(space: Space, turn_id: str) -> str:
-    return str(uuid5(_NAMESPACE, "\0".join((*space, "episode", turn_id))))
+def episode_id(space: Space, turn_id: str, *, contributor: str | None = None) -> str:
+    """`turn_id` or, of an exchange that somebody states outright, its text and in a group the `contributor`."""
+    return _id(space, "episode", turn_id, contributor)
 
 
-def fact_id(space: Space, text: str, salt: str = "") -> str:
-    """`salt` tells a statement apart from an edited memory that already has the plain id."""
-    return str(uuid5(_NAMESPACE, "\0".join((*space, "fact", normal(text), salt))))
+def fact_id(space: Space, text: str, salt: str = "", *, contributor: str | None = None) -> str:
+    """`salt` tells a statement apart from an edited memory that already has the plain id; the `contributor` what one
+    member of a group says from the same words of another."""
+    return _id(space, "fact", normal(text), salt, contributor)
+
+
+def _id(space: Space, *parts: str | None) -> str:
+    return str(uuid5(_NAMESPACE, "\0".join((*space, *(part for part in parts if part is not None)))))
 
 
 def version_id(memory_id: str, number: int) -> str:

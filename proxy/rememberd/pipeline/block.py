@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import orjson
 
+from rememberd.access.groups import may_write
 from rememberd.errors import QueueUnavailable
 from rememberd.memory.learn.carry_out import Done
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
@@ -71,7 +72,7 @@ class BlockSource:
         if request.mode != "on" or user_turn.asked.continues or user_turn.group_wish is not None:
             return None
         command = memory_command(user_turn.asked.text, user_turn.asked.previous)
-        if command is None or command.kind == "show" or (user_turn.identity.group and command.kind != "remember"):
+        if command is None or command.kind == "show" or not may_write(user_turn.identity):
             return None
         return command
 
@@ -81,10 +82,11 @@ class BlockSource:
             self.recall.store,
             self.recall.embedder,
             self.cache,
-            user_turn.space,
+            user_turn.identity.memories,
             request.at,
             deadline_ms=self.deadline_ms,
-            shown=lambda memory: request.local or not self.recall.privacy.keeps(user_turn.space, memory),
+            shown=lambda memory: request.local or not self.recall.privacy.keeps(user_turn.identity.memories, memory),
+            contributor=user_turn.identity.contributor,
         )
 
     async def _with_version(

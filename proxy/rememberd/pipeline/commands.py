@@ -33,11 +33,12 @@ async def run_command(
     *,
     deadline_ms: int,
     shown: Callable[[Memory], bool],
+    contributor: str | None,
 ) -> Done:
     """Carry it out within the deadline. Never raises: what fails here the writer does after the answer."""
     try:
         async with asyncio.timeout(deadline_ms / 1000):
-            done = await carry_out(store, embedder, space, command, now, shown)
+            done = await carry_out(store, embedder, space, command, now, shown, contributor)
             if done.gone:  # what went must not come back in a tool loop that is under way either
                 await block_cache.erase(space.user)
     except (MemoryUnavailable, TimeoutError) as error:

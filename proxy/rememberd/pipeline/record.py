@@ -133,7 +133,7 @@ class Recorder:
             earlier=user_turn.earlier,
             continues=user_turn.asked.continues,
             trace=tracing.traceparent(),
-            contributor=user_turn.identity.user if user_turn.identity.group else None,
+            contributor=user_turn.identity.contributor,
         )
         if recall_result is not None:
             # An answer may repeat what a group knows; the user's own memories must not, once they leave the group.

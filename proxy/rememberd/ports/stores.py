@@ -169,13 +169,15 @@ class OwnedObjects(Protocol):
 class SessionStore(Protocol):
     """Records of sessions, by a digest of their id. Each method raises `QueueUnavailable`."""
 
-    async def create(self, id: bytes, record: bytes, expires_at: Millis) -> bool:
-        """False, and nothing is stored, if there is one of this id."""
+    async def create(self, id: bytes, record: bytes, expires_at: Millis, owner: bytes = b"") -> bool:
+        """False, and nothing is stored, if there is one of this id. With an `owner`, `end_all` ends it."""
 
     async def get(self, id: bytes, now: Millis) -> bytes | None:
         """None if there is none, or if it has expired by `now`."""
 
     async def end(self, id: bytes) -> None: ...
+
+    async def end_all(self, owner: bytes) -> None: ...
 
     async def close(self) -> None: ...
 

@@ -203,7 +203,8 @@ def _handlers(parts: Parts) -> Handlers:
     redact_too, time_zone = tuple(parts.settings.memory.redact or ()), parts.settings.memory.time_zone
     writes = MemoryWrites(store, parts.embedder, queues.queue, queues.block_cache)
     kept = (queues.extraction_queue, queues.receipts, queues.spool, queues.usage, queues.tool_files)
-    memories = Memories(caller, writes, parts.recall, *kept, max_body_bytes, redact_too, parts.groups)
+    end_sessions = parts.sign_in.end_sessions if parts.sign_in else None
+    memories = Memories(caller, writes, parts.recall, *kept, max_body_bytes, redact_too, parts.groups, end_sessions)
     search = partial(search_disk, parts.settings.data_path)
     models = Models(auth, catalog, parts.byte_lane.models)
     return Handlers(
@@ -226,7 +227,7 @@ def _handlers(parts: Parts) -> Handlers:
         tool=MemoryTool(caller, queues.tool_files, queues.pauses, max_body_bytes, redact_too),
         review=MemoryReview(caller, store, queues.receipts),
         receipts=ReceiptApi(caller, queues.receipts, store),
-        admin=Admin(auth, parts.keys, parts.watcher, store, memories.erase_user, search),
+        admin=Admin(auth, parts.keys, parts.watcher, store, memories.erase_user, memories.texts_of, search),
         groups=GroupsAdmin(auth, parts.groups, memories.erase_user),
         dead=DeadLetterApi(auth, DeadLetters(queues.queue, queues.extraction_queue, queues.spool)),
         usage=UsageApi(auth, queues.usage),

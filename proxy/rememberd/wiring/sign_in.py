@@ -16,6 +16,7 @@ from rememberd.storage.sqlite.sessions import SqliteSessions
 
 if TYPE_CHECKING:
     from rememberd.access.sign_in.flow import SignIn
+    from rememberd.access.sign_in.sessions import Sessions
 
 _SCOPES = ["openid", "profile", "email"]
 _HOUR_MS = 3_600_000
@@ -23,6 +24,9 @@ _HOUR_MS = 3_600_000
 
 class SignInParts(NamedTuple):
     sign_in: SignIn
+
+    async def end_sessions(self, user: str) -> None:
+        await self.sign_in.sessions.end_all(user)
 
     def middleware(self, auth: Auth) -> Middleware:
         from rememberd.access.sign_in.middleware import SignInMiddleware
@@ -41,14 +45,29 @@ def open_sign_in(settings: Settings) -> SignInParts | None:
         return None
     from rememberd.access.sign_in.flow import SignIn
     from rememberd.access.sign_in.provider import OpenIdProvider
-    from rememberd.access.sign_in.sessions import Sessions, Signer
 
-    secret = given.cookie_secret
-    signer = Signer(secret.encode() if secret else load_secret(settings.data_path / "sessions.secret"))
     provider = OpenIdProvider(given.issuer, given.client_id, given.client_secret, given.scopes or _SCOPES)
-    sessions = Sessions(_store(settings), signer, given.session_hours * _HOUR_MS)
+    sessions = _sessions(settings)
     rules = ClaimRules(given.user_claim, given.groups_claim, given.admin_claim)
     return SignInParts(SignIn(provider, sessions, rules, given.public_url, given.audience))
+
+
+async def end_sessions(settings: Settings, user: str) -> None:
+    """Of a user who is erased while no web process need be running. Raises `QueueUnavailable`."""
+    if settings.sign_in.issuer is not None:
+        sessions = _sessions(settings)
+        try:
+            await sessions.end_all(user)
+        finally:
+            await sessions.store.close()
+
+
+def _sessions(settings: Settings) -> Sessions:
+    from rememberd.access.sign_in.sessions import Sessions, Signer
+
+    secret = settings.sign_in.cookie_secret
+    signer = Signer(secret.encode() if secret else load_secret(settings.data_path / "sessions.secret"))
+    return Sessions(_store(settings), signer, settings.sign_in.session_hours * _HOUR_MS)
 
 
 def _store(settings: Settings) -> SessionStore:

@@ -53,11 +53,13 @@ class Sessions:
         self.store, self.signer, self.lasts_ms = store, signer, lasts_ms
 
     async def start(self, signed_in: SignedIn) -> str:
-        """The cookie of a new session, which lasts until `signed_in` expires. Raises `QueueUnavailable`."""
+        """The cookie of a new session, which lasts until `signed_in` expires. The earlier ones of this user end, so
+        that signing in again also shuts out whoever has a copy of an old cookie. Raises `QueueUnavailable`."""
+        await self.end_all(signed_in.user)
         id = secrets.token_urlsafe(32)
         nonce = secrets.token_bytes(12)
         record = nonce + AESGCM(_key(id)).encrypt(nonce, orjson.dumps(asdict(signed_in)), None)
-        await self.store.create(_digest(id), record, signed_in.expires_at)
+        await self.store.create(_digest(id), record, signed_in.expires_at, self._owner(signed_in.user))
         return self.signer.sign("session", id)
 
     async def read(self, cookie: str) -> SignedIn | None:
@@ -76,10 +78,13 @@ class Sessions:
         """Is it the first time, as long as that is kept? Raises `QueueUnavailable`."""
         return await self.store.create(_digest(f"nonce {nonce}"), b"", until)
 
-    async def end(self, cookie: str) -> None:
-        """From now on the cookie opens nothing, whoever has a copy. Raises `QueueUnavailable`."""
-        if id := self.signer.verified("session", cookie):
-            await self.store.end(_digest(id))
+    async def end_all(self, user: str) -> None:
+        """From now on no cookie of this user opens anything, whoever has a copy. Raises `QueueUnavailable`."""
+        await self.store.end_all(self._owner(user))
+
+    def _owner(self, user: str) -> bytes:
+        """Only who has the secret can tell whose sessions they are."""
+        return _digest(self.signer.tag("owner", user))
 
     def csrf_token(self, cookie: str) -> str:
         """What a page of ours must send beside the cookie to change anything; no other site can read it."""

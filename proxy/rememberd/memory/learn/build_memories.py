@@ -69,7 +69,7 @@ def _ends(text: str, most: int, tail: int) -> str:
 
 
 def _fact(turn: Turn, fact: Fact) -> Memory:
-    memory = _memory(turn, fact_id(turn.space, fact.text), fact.text, fact.evidence)
+    memory = _memory(turn, fact_id(turn.space, fact.text, contributor=turn.contributor), fact.text, fact.evidence)
     return replace(
         memory, kind="fact", slot=fact.slot, valid_from=fact.valid_from or turn.created_at, expires_at=fact.expires_at
     )

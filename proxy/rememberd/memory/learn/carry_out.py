@@ -60,8 +60,10 @@ async def carry_out(
     command: MemoryCommand,
     now: Millis,
     shown: Callable[[Memory], bool] = lambda _: True,
+    contributor: str | None = None,
 ) -> Done:
-    """Doing it again deletes nothing more. `shown`: may the model see this memory?
+    """Doing it again deletes nothing more. `shown`: may the model see this memory? In a group only what the
+    `contributor` has contributed goes.
 
     Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     if command.kind == "remember":
@@ -73,19 +75,27 @@ async def carry_out(
             (), "The user asked to keep this conversation out of memory: nothing of it is stored. Confirm it."
         )
     if command.kind == "forget_all":
-        return await _all(store, space, command, now)
-    match = await find(store, embedder, space, command, now)
+        return await _all(store, space, command, now, contributor)
+    match = await find(store, embedder, space, command, now, contributor)
     gone: list[str] = []
     for memory in match.meant:
         gone += await forget(store, embedder, space, memory.id, lambda: now)
-    return Done(tuple(dict.fromkeys(gone)), _note(command, match, [each for each in match.near if shown(each)]))
+    note = _note(command, match, [each for each in match.near if shown(each)])
+    return Done(tuple(dict.fromkeys(gone)), note + _theirs_only(space))
 
 
-async def find(store: MemoryStore, embedder: Embedder, space: Space, command: MemoryCommand, now: Millis) -> Match:
-    """The memories that a `forget` or `forget_about` means: facts, else exchanges that no fact was made of; for
-    `forget_about` both. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
+async def find(
+    store: MemoryStore,
+    embedder: Embedder,
+    space: Space,
+    command: MemoryCommand,
+    now: Millis,
+    contributor: str | None = None,
+) -> Match:
+    """The memories of this contributor that a `forget` or `forget_about` means: facts, else exchanges that no fact
+    was made of; for `forget_about` both. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     wish = named(command.what)
-    facts = await _facts(store, space, now)
+    facts = [each for each in await _facts(store, space, now) if each.contributor == contributor]
     if wish.slots and (of_slot := _of_slot(wish, facts)):
         return Match(tuple(of_slot))
     if of_value := _of_value(command.what, facts):
@@ -95,7 +105,8 @@ async def find(store: MemoryStore, embedder: Embedder, space: Space, command: Me
     meant, near = asked.meant(told, everything=wish.everything)
     if near and not wish.everything:
         return Match(tuple(meant), () if meant else tuple(each for each in near if each.valid_to is None)[:SHOWN])
-    exchanges = await _exchanges(store, embedder, space, command.what, asked.languages, now)
+    found = await _exchanges(store, embedder, space, command.what, asked.languages, now)
+    exchanges = [each for each in found if each.memory.contributor == contributor]
     also, nearly = asked.meant(exchanges, everything=wish.everything)
     return Match((*meant, *also), () if meant or also else tuple([*near, *nearly][:SHOWN]))
 
@@ -205,21 +216,30 @@ async def _exchanges(
     return [_told(each, sides(each)[0], languages) for each in near]
 
 
-async def _all(store: MemoryStore, space: Space, command: MemoryCommand, now: Millis) -> Done:
+async def _all(
+    store: MemoryStore, space: Space, command: MemoryCommand, now: Millis, contributor: str | None
+) -> Done:
     if not command.confirmed:
         note = (
             "The user asked to delete all memories. Nothing is deleted yet: ask for a second yes. If they answer"
             ' "Yes, delete all my memories", everything is deleted.'
         )
         return Done((), note)
-    gone: list[str] = []
+    gone, cursor = list[str](), None
     while True:
-        page, _ = await store.page(space, limit=_PAGE, now=now, include_past=True)
-        deleted = await store.delete(space, [each.id for each in page], at=now) if page else []
-        gone += deleted
-        if not deleted:
+        page, cursor = await store.page(space, limit=_PAGE, now=now, cursor=cursor, include_past=True)
+        theirs = [each.id for each in page if each.contributor == contributor]
+        gone += await store.delete(space, theirs, at=now) if theirs else []
+        if cursor is None:
             break
-    return Done(tuple(gone), f"The user confirmed it: all memories ({len(gone)}) were deleted. Confirm that.")
+    note = f"The user confirmed it: all memories ({len(gone)}) were deleted. Confirm that."
+    return Done(tuple(gone), note + _theirs_only(space))
+
+
+def _theirs_only(space: Space) -> str:
+    if space.group is None:
+        return ""
+    return f" This is about what the user has told @{space.group} themselves: what other members told it stays."
 
 
 def _note(command: MemoryCommand, match: Match, near: Sequence[Memory]) -> str:

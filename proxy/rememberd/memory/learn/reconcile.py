@@ -130,7 +130,7 @@ async def _settle_one(
 
 def _id_beside_the_edited(space: Space, memory: Memory) -> str:
     turn = memory.evidence and memory.evidence.turn_id
-    return fact_id(space, memory.text, salt=turn or str(memory.created_at))
+    return fact_id(space, memory.text, salt=turn or str(memory.created_at), contributor=memory.contributor)
 
 
 async def _related(
@@ -209,7 +209,10 @@ def settle_episode(known: Memory | None, episode: Memory) -> Settled | None:
 
 
 def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Settled:
-    """`known` holds the memory of the fact's id, if any, and those that may say the same or the contrary."""
+    """`known` holds the memory of the fact's id, if any, and those that may say the same or the contrary. In a group
+    what one member says is settled with what they said themselves: each has a home of their own, and what two say
+    alike is both's."""
+    known = [each for each in known if each.contributor == fact.contributor]
     # A current one before a past one of the same id: reopening that would leave two that say the same.
     alike = sorted((each for each in known if _same(each, fact, verdicts)), key=_is_past)
     for each in alike:
@@ -217,8 +220,7 @@ def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Se
             return Settled(each, news=False)
     same = alike[0] if alike else None
     stated = _restated(same, fact) if same else replace(fact, updated_at=fact.created_at)
-    current = [each for each in known if each.id != stated.id and each.valid_to is None]
-    others = [each for each in current if each.contributor == fact.contributor]  # each member has a home of their own
+    others = [each for each in known if each.id != stated.id and each.valid_to is None]
     ahead = [each for each in others if _holds_since_later(each, stated) and ends(each, stated)]
     rivals = [each for each in others if each not in ahead and ends(stated, each)]
     stay = ahead + [each for each in rivals if each.updated_at > stated.updated_at]
@@ -267,11 +269,7 @@ def _holds_since_later(known: Memory, stated: Memory) -> bool:
 
 
 def _restated(known: Memory, fact: Memory) -> Memory:
-    """Said again: current once more, from now on if it was past. What another member says again may hold longer for
-    that, but nothing else of it changes."""
-    if known.contributor != fact.contributor:
-        ends = _later(known.valid_to, fact.valid_to), _later(known.expires_at, fact.expires_at)
-        fact = replace(fact, valid_to=ends[0], expires_at=ends[1], pinned=False, private=False)
+    """Said again: current once more, from now on if it was past."""
     return replace(
         known,
         updated_at=fact.created_at,
@@ -282,11 +280,6 @@ def _restated(known: Memory, fact: Memory) -> Memory:
         expires_at=fact.expires_at,
         slot=known.slot or fact.slot,
     )
-
-
-def _later(one: Millis | None, other: Millis | None) -> Millis | None:
-    """None is never."""
-    return None if one is None or other is None else max(one, other)
 
 
 def _closed(memory: Memory, by: Memory) -> Memory:

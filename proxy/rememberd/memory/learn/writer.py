@@ -147,8 +147,6 @@ class Writer:
         """What became of it, and the ids concerned. A wish about the memory is carried out, not remembered: it would
         keep what it asks to forget, or say once more what is known."""
         command = memory_command(turn.user_text)
-        if turn.contributor and command is not None and command.kind != "remember":
-            return "nothing", []  # what others may have contributed is deleted by hand
         if (command is None or command.kind == "remember") and not turn.forgotten:
             ids = await self._remember(turn)
             return ("written" if ids else "nothing"), ids
@@ -156,7 +154,9 @@ class Writer:
         if command == MemoryCommand("off_record"):
             gone += await self._forget_turns(turn)
         elif command is not None and command.kind != "show":  # once more: earlier turns may have been learned since
-            done = await carry_out(self.store, self.embedder, turn.space, command, turn.created_at)
+            done = await carry_out(
+                self.store, self.embedder, turn.space, command, turn.created_at, contributor=turn.contributor
+            )
             gone += done.gone
         return ("forgotten" if gone else "nothing"), list(dict.fromkeys(gone))
 
@@ -202,7 +202,7 @@ class Writer:
 
     async def _write(self, turn: Turn, memories: list[Memory], found: Sequence[Fact] = ()) -> list[str]:
         await self._undo_if_erased(turn, [memory.id for memory in memories])
-        verdicts = {fact_id(turn.space, fact.text): fact.verdicts for fact in found}
+        verdicts = {fact_id(turn.space, fact.text, contributor=turn.contributor): fact.verdicts for fact in found}
         outcome = await merge(self.store, self.embedder, turn.space, memories, self.clock(), verdicts)
         ids = [*outcome.added, *outcome.touched, *outcome.closed]
         await self._undo_if_erased(turn, ids)

@@ -12,6 +12,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (id BLOB PRIMARY KEY, record BLOB NOT NULL, expires_at INTEGER NOT NULL)
 WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sessions_expire ON sessions (expires_at);
+CREATE TABLE IF NOT EXISTS session_owners (owner BLOB, id BLOB, PRIMARY KEY (owner, id)) WITHOUT ROWID;
 """
 
 
@@ -22,9 +23,12 @@ class SqliteSessions:
         self.database = database
         database.declare(SCHEMA)
 
-    async def create(self, id: bytes, record: bytes, expires_at: Millis) -> bool:
+    async def create(self, id: bytes, record: bytes, expires_at: Millis, owner: bytes = b"") -> bool:
         def work(db: sqlite3.Connection) -> bool:
             db.execute("DELETE FROM sessions WHERE expires_at <= ?", (time.time_ns() // 1_000_000,))
+            db.execute("DELETE FROM session_owners WHERE id NOT IN (SELECT id FROM sessions)")
+            if owner:
+                db.execute("INSERT OR IGNORE INTO session_owners VALUES (?, ?)", (owner, id))
             values = (id, record, expires_at)
             return db.execute("INSERT OR IGNORE INTO sessions VALUES (?, ?, ?)", values).rowcount == 1
 
@@ -36,6 +40,14 @@ class SqliteSessions:
 
     async def end(self, id: bytes) -> None:
         await self.database.write(lambda db: db.execute("DELETE FROM sessions WHERE id = ?", (id,)))
+
+    async def end_all(self, owner: bytes) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            theirs = "SELECT id FROM session_owners WHERE owner = ?"
+            db.execute(f"DELETE FROM sessions WHERE id IN ({theirs})", (owner,))  # noqa: S608 - no value in it
+            db.execute("DELETE FROM session_owners WHERE owner = ?", (owner,))
+
+        await self.database.write(work)
 
     async def close(self) -> None:
         await self.database.close()

@@ -89,7 +89,7 @@ async def _neighbours(
     dense, sparse = await embedder.dense(fact.text), embedder.query(fact.text)
     found = await store.search(turn.space, dense, sparse, now=now, limit=4 * NEIGHBOURS, kind="fact")
     cosines = found.nearest(NEAR)
-    known = await store.get(turn.space, list(cosines))
+    known = [each for each in await store.get(turn.space, list(cosines)) if each.contributor == turn.contributor]
     if any(_same(turn, fact, old) for old in known):
         return []
     undecided = [old for old in known if _undecided(fact, old)]
@@ -103,7 +103,9 @@ def _undecided(fact: Fact, old: Memory) -> bool:
 
 
 def _same(turn: Turn, fact: Fact, old: Memory) -> bool:
-    return old.id == fact_id(turn.space, fact.text) or (old.slot == fact.slot and says_the_same(old.text, fact.text))
+    return old.id == fact_id(turn.space, fact.text, contributor=turn.contributor) or (
+        old.slot == fact.slot and says_the_same(old.text, fact.text)
+    )
 
 
 async def decide(model: Model, pairs: Sequence[Pair]) -> tuple[dict[Fact, Verdicts], int]:
