@@ -161,14 +161,14 @@ def test_a_wish_to_forget_in_a_groups_chat_is_about_ones_own(
     ada: httpx.Client, bob: httpx.Client, upstream: FakeModel
 ) -> None:
     """It is done before the answer, which can say so; what another member told in the same words stays."""
-    text = "The Dunlin ladder is kept by Torvald."
+    text = "I keep the Dunlin ladder."
     theirs, mine = told(ada, text), told(bob, text)
-    ask(bob, "Forget that the Dunlin ladder is kept by Torvald.")
+    ask(bob, "Forget that I keep the Dunlin ladder.")
     given = upstream.chats[-1].raw.decode()
     assert "1 memories that say so were deleted" in given
     assert "@lab" in given
     assert bob.get(f"/v1/memories/{mine['id']}").status_code == 404
     assert ada.get(f"/v1/memories/{theirs['id']}").json()["text"] == text
-    ask(bob, "Forget that the Dunlin ladder is kept by Torvald.")
+    ask(bob, "Forget that I keep the Dunlin ladder.")
     assert "Nothing was deleted" in upstream.chats[-1].raw.decode()
     assert ada.get(f"/v1/memories/{theirs['id']}").status_code == 200
