@@ -169,6 +169,6 @@ def test_a_wish_to_forget_in_a_groups_chat_is_about_ones_own(
     assert "@lab" in given
     assert bob.get(f"/v1/memories/{mine['id']}").status_code == 404
     assert ada.get(f"/v1/memories/{theirs['id']}").json()["text"] == text
-    ask(bob, "Forget that I keep the Dunlin ladder.")
+    ask(bob, "Please forget that I keep the Dunlin ladder.")
     assert "Nothing was deleted" in upstream.chats[-1].raw.decode()
     assert ada.get(f"/v1/memories/{theirs['id']}").status_code == 200
