@@ -10,9 +10,12 @@ import pytest
 from qdrant_edge import QueryRequest
 
 from rememberd.ports import MemoryStore
+from rememberd.storage.edge import store as edge_store
 from rememberd.storage.edge.client import EdgeClient
+from rememberd.storage.edge.points import engine_id
 from rememberd.storage.edge.server import serving
-from rememberd.storage.edge.store import AHEAD, EdgeStore
+from rememberd.storage.edge.store import AHEAD, DROPPED_SINGLY, EdgeStore
+from rememberd.storage.payload import point_id
 from rememberd.storage.row_cache import RowCache, RowRefs
 from rememberd.types import Space
 from tests.support.store_contract import ANN, DIM, EAST, NOW, StoreContract, erase_everybody, point, words
@@ -96,3 +99,26 @@ async def test_a_hint_outlives_no_row_that_it_needs(counted: Counted) -> None:
     await counted.prefetch(ANN, words("tea"), now=NOW)
     await counted.search(Space("bob"), EAST, words("tea"), now=NOW)
     assert list(await counted.search(ANN, EAST, words("tea"), now=NOW)) == expected
+
+
+@pytest.mark.parametrize("singly", [0, DROPPED_SINGLY])
+async def test_who_is_erased_costs_nobody_else_what_is_kept_of_them(
+    counted: Counted, monkeypatch: pytest.MonkeyPatch, singly: int
+) -> None:
+    """Rows and memories of others stay in the process, unless there were too many to be dropped one by one; of the
+    user nothing stays, tombstones included."""
+    monkeypatch.setattr(edge_store, "DROPPED_SINGLY", singly)
+    bob = Space("bob")
+    for space in (ANN, Space("ann", "work"), bob):
+        await counted.put(space, [point(each) for each in "abcd"])
+        await counted.delete(space, ["d"], at=NOW)
+        await counted.get(space, ["a", "b"])
+    known = {space: list(await counted.search(space, EAST, words("tea"), now=NOW)) for space in (ANN, bob)}
+    assert len(known[ANN]) == len(known[bob]) == 3
+    assert await counted.erase("ann") == 6
+    places = [engine_id(point_id(bob, each)) for each in "abc"]
+    assert counted._rows.missing(places) == ([] if singly else places)
+    assert await counted.get(ANN, ["a"]) == list(await counted.search(ANN, EAST, words("tea"), now=NOW)) == []
+    assert list(await counted.search(bob, EAST, words("tea"), now=NOW)) == known[bob]
+    assert await counted.spaces() == await counted.spaces("bob") == [bob]
+    assert await counted.spaces("ann") == []

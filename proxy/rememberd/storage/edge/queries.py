@@ -1,5 +1,5 @@
 """The requests of the embedded store to its engine. Every filter except `of_user` is bound to one space, and so is
-every request except `all_spaces`."""
+every request except `spaces`."""
 
 from __future__ import annotations
 
@@ -54,9 +54,14 @@ def number(conditions: Conditions) -> CountRequest:
     return CountRequest(exact=True, filter=Filter(must=conditions))
 
 
-def all_spaces(limit: int) -> FacetRequest:
+def spaces(user: str | None, limit: int) -> FacetRequest:
     """Tombstones have no `space`, and are not counted."""
-    return FacetRequest("space", limit=limit, exact=True)
+    return FacetRequest("space", limit=limit, exact=True, filter=None if user is None else of_user(user))
+
+
+def places_of(user: str, limit: int) -> ScrollRequest:
+    """Points of a user, tombstones too."""
+    return ScrollRequest(limit=limit, filter=of_user(user), with_payload=["space", "buried", "id"], with_vector=False)
 
 
 class Branch(NamedTuple):

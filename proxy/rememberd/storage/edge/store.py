@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -30,6 +30,7 @@ SPARE = 16  # one in so many more is asked for, in place of those that are past
 CACHED_ROWS = 100_000
 CACHED_MEMORIES = 10_000
 LIKELY = 32  # of those with the question's words to be in its block, and read ahead
+DROPPED_SINGLY = 10_000  # of a user who is erased; beyond that others' rows are read again, which is cheaper
 AHEAD = 256  # of questions that are being embedded: 10 kB each
 
 
@@ -130,21 +131,22 @@ class EdgeStore(EdgeFolder):
         async with self._changing:
             with engine():
                 count: int = self._shard.count(queries.memories_of_user(user))
+                gone, _ = self._shard.scroll(queries.places_of(user, DROPPED_SINGLY + 1))
             self._write(UpdateOperation.delete_points_by_filter(queries.of_user(user)), deletes=True)
-            self._rows.clear()
-            self._memories.clear()
+            if len(gone) > DROPPED_SINGLY:
+                self._clear()
+            for record in gone:
+                self._drop(record.id, record.payload)
             return count
 
     async def drop(self, points: Sequence[Stored]) -> None:
         await super().drop(points)
-        self._rows.clear()
-        self._memories.clear()
+        self._clear()
 
     async def spaces(self, user: str | None = None) -> list[Space]:
         with engine():
-            hits = self._shard.facet(queries.all_spaces(limit=max(1, self._shard.info().points_count))).hits
-        spaces = [space_of(hit.value) for hit in hits if hit.count]  # it also lists values that are gone
-        return sorted(space for space in spaces if user in (None, space.user))
+            hits = self._shard.facet(queries.spaces(user, limit=max(1, self._shard.info().points_count))).hits
+        return sorted(space_of(hit.value) for hit in hits if hit.count)  # it also lists values that are gone
 
     async def users(self, after: str, limit: int) -> list[Space]:
         return spaces_behind(await self.spaces(), after, limit)
@@ -174,11 +176,17 @@ class EdgeStore(EdgeFolder):
     def _written(self, point: Any) -> None:
         """A search soon after a write finds the row in memory; a tombstone has none."""
         payload = point.payload
-        self._memories.drop((space_of(payload.get("space") or payload["buried"]), payload["id"]))
-        if payload and "space" in payload and self._rows.room_for(1):
+        self._drop(point.id, payload)
+        if "space" in payload and self._rows.room_for(1):
             self._rows.keep(point.id, payload)
-        else:
-            self._rows.drop(point.id)
+
+    def _drop(self, point: int, payload: Mapping[str, Any]) -> None:
+        self._memories.drop((space_of(payload.get("space") or payload["buried"]), payload["id"]))
+        self._rows.drop(point)
+
+    def _clear(self) -> None:
+        self._rows.clear()
+        self._memories.clear()
 
     def _write(self, operation: UpdateOperation, *, deletes: bool = False) -> None:
         self._ahead.clear()
