@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 _SHOWN = (
     "Retry-After",
+    "X-History-Left-Out",
     "X-Memory-Count",
     "X-Memory-Receipt",
     "X-Memory-Recall-Ms",

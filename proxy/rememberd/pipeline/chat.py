@@ -40,6 +40,7 @@ from rememberd.pipeline.chat_request import (
     user_turn,
     write_of,
 )
+from rememberd.pipeline.continuity import Answered, send_on
 from rememberd.pipeline.record import Recorder, note_usage
 from rememberd.ports import PauseStore
 from rememberd.telemetry import tracing
@@ -48,7 +49,7 @@ from rememberd.telemetry.timings import RequestTimings
 from rememberd.telemetry.usage.meter import UsageMeter
 from rememberd.types import RESPONSES, Deployment, Identity, Principal, Receipt
 from rememberd.upstream.catalog import Catalog
-from rememberd.upstream.failover import Failover, UpstreamResponse
+from rememberd.upstream.failover import Failover
 
 log = logging.getLogger("rememberd.chat")
 
@@ -123,7 +124,7 @@ class Chat:
         path = with_query(request.dialect.PATH, scope)
 
         async def answer() -> None:
-            answered = await self.upstream.send(request.deployments, path, outgoing, forwarded)
+            answered = await send_on(self.upstream, request.deployments, path, outgoing, forwarded)
             sent = fitting(recall_result, request.room(answered.deployment))
             relay, file = self.relay(request, sent, answered, overhead, clock.first_byte)
             try:
@@ -228,12 +229,12 @@ class Chat:
         self,
         request: ChatRequest,
         recall_result: RecallResult | None,
-        answered: UpstreamResponse,
+        answered: Answered,
         overhead: float,
         on_first: OnFirst | None = None,
     ) -> tuple[Relay, Callable[[], None]]:
         """The way back, and what to call once it is over."""
-        dialect, (deployment, reply) = request.dialect, answered
+        dialect, (deployment, reply, left_out) = request.dialect, answered
         recalled = recall_result.recalled if recall_result else Recalled(status="miss")
         status, write = status_of(request, recall_result), write_of(request, reply)
         _answers(status).inc()
@@ -250,6 +251,8 @@ class Chat:
         }
         if recalled.by_words:
             headers["X-Memory-Recall"] = "words"
+        if left_out:
+            headers["X-History-Left-Out"] = ", ".join(left_out)
         if recalled.room is not None:
             headers["X-Memory-Room"] = str(recalled.room)
         user_turn = request.user_turn

@@ -32,16 +32,20 @@ def without_hints(asked: Json, supported: Collection[str]) -> tuple[Json, list[s
 
 def for_openai(request: Json) -> Json:
     """A chat completion without what litellm adds for other protocols and OpenAI's refuses: thoughts with their
-    signatures, nulls in the options of the web search. The system texts at its beginning become one: templates of
-    local models refuse a second."""
-    messages = [
-        {name: value for name, value in message.items() if name != "thinking_blocks"}
-        for message in request.get("messages") or ()
-    ]
+    signatures, numbers of tool calls, nulls in the options of the web search. The system texts at its beginning become
+    one: templates of local models refuse a second."""
+    messages = [_for_openai(message) for message in request.get("messages") or ()]
     changed = request | {"messages": _one_system(messages)}
     if isinstance(options := request.get("web_search_options"), Mapping):
         changed["web_search_options"] = {name: value for name, value in options.items() if value is not None}
     return changed
+
+
+def _for_openai(message: Json) -> Json:
+    kept = {name: value for name, value in message.items() if name != "thinking_blocks"}
+    if isinstance(calls := kept.get("tool_calls"), list):
+        kept["tool_calls"] = [{name: value for name, value in call.items() if name != "index"} for call in calls]
+    return kept
 
 
 def _one_system(messages: list[Json]) -> list[Json]:
