@@ -32,8 +32,8 @@ def without_hints(asked: Json, supported: Collection[str]) -> tuple[Json, list[s
 
 def for_openai(request: Json) -> Json:
     """A chat completion without what litellm adds for other protocols and OpenAI's refuses: thoughts with their
-    signatures, numbers of tool calls, nulls in the options of the web search. The system texts at its beginning become
-    one: templates of local models refuse a second."""
+    signatures, numbers of tool calls, nulls in the options of the web search. The system texts at its beginning
+    become one: templates of local models refuse a second."""
     messages = [_for_openai(message) for message in request.get("messages") or ()]
     changed = request | {"messages": _one_system(messages)}
     if isinstance(options := request.get("web_search_options"), Mapping):
