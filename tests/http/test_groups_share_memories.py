@@ -90,7 +90,8 @@ def test_a_chat_in_a_groups_scope_is_recalled_by_its_members_alone(shared: Proxy
 
 
 def test_a_team_keeps_what_it_knows_whatever_model_and_client(shared: Proxy, upstream: FakeModel) -> None:
-    """Two people, two groups, three clients with a model and a dialect each; before and after one leaves."""
+    """Two people, two groups, three clients with a model and a dialect each: each of the two tells one group by a
+    client of their own, and it is recalled by every client, before and after one leaves."""
     with admin(shared) as boss:
         for name, members in (("apollo", {"mia": "owner", "noa": "writer"}), ("gemini", {"mia": "writer"})):
             assert boss.post("/admin/groups", json={"name": name, "members": members}).status_code == 201
@@ -98,9 +99,11 @@ def test_a_team_keeps_what_it_knows_whatever_model_and_client(shared: Proxy, ups
         "apollo": "The Apollo rover is parked in hangar Kestrel.",
         "gemini": "The Gemini rover is in hangar Osprey.",
     }
-    for name, text in told.items():
-        sdk = client_of(shared, "mia", openai.OpenAI, **{"X-Memory-Scope": f"@{name}"})
-        sdk.chat.completions.create(model="model-a", messages=[{"role": "user", "content": text}])
+    noas = client_of(shared, "noa", anthropic.Anthropic, **{"X-Memory-Scope": "@apollo"})
+    noas.messages.create(model="claude", max_tokens=9, messages=[{"role": "user", "content": told["apollo"]}])
+    mias = client_of(shared, "mia", openai.OpenAI, **{"X-Memory-Scope": "@gemini"})
+    mias.chat.completions.create(model="model-a", messages=[{"role": "user", "content": told["gemini"]}])
+    for name in told:
         with shared.client("mia", **{"X-Memory-Scope": f"@{name}"}) as client:
             remembered(client, "rover", "episode")
 

@@ -61,7 +61,7 @@ def memory_api(rig: Rig, folder: Path) -> httpx.AsyncClient:
         rig.receipts,
         FileSpool(folder / "spool"),
         rig.usage,
-        rig.tool_files,
+        (rig.tool_files,),
         2**20,
     )
     files = MemoryFiles(caller, writes, rig.receipts, rig.tool_files, 2**20)

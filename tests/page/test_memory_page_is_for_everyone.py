@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 
 VIEWS = (
     "memories", "memories/people", "memories/time", "memories/exchanges", "memories/review",
-    "chat", "preview", "answers", "settings",
+    "chat", "preview", "answers", "connect", "settings",
 )  # fmt: skip
 LOOKS = [(scheme, size) for scheme in ("light", "dark") for size in (WIDE, PHONE)]
 
@@ -81,6 +81,8 @@ def fill(page: Page, view: str) -> None:
             page.get_by_text("The exact text").click()
         case "answers":
             page.locator(".receipt summary").first.click()
+        case "connect":
+            page.locator("#client-settings").wait_for()
         case "settings":
             page.locator(".figures").wait_for()
             page.get_by_label("What another assistant wrote").fill("[2025-03-01] - I live in Rome.\nI like figs.")

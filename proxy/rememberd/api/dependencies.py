@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from rememberd.access.apps import narrower
 from rememberd.access.auth import Auth
 from rememberd.access.groups import NO_GROUPS, Groups, may_change, may_write
 from rememberd.access.identity import identify
@@ -16,7 +17,7 @@ from rememberd.errors import RequestError
 from rememberd.http.request import header_values, note
 from rememberd.memory.safety.quarantine import quarantine_if_suspicious
 from rememberd.ports import MemoryStore
-from rememberd.types import NEVER, Identity, Memory, MemoryMode, Space
+from rememberd.types import NEVER, Identity, Memory, MemoryMode, Principal, Space
 from rememberd.upstream.catalog import Catalog
 
 
@@ -62,7 +63,7 @@ class CallerResolver:
         counts = counts and ASKING not in request.scope  # a tool's call was counted
         principal = self.auth.principal(headers, request.scope, counts=counts)
         note(request.scope, who=principal.name)
-        _refuse_beyond(principal.memory, request)
+        _refuse_beyond(_allowed(principal, request), request)
         identity = identify(principal, headers, {}, self.groups)
         if whole_user and principal.scopes is not None:
             message = f"this key is for the scope {', '.join(principal.scopes)}; this needs one for all of the user"
@@ -77,8 +78,8 @@ class CallerResolver:
     def of_scope(self, request: Request, scope: str) -> Identity:
         """The caller in the scope of this name, to write there. Raises as `memories` does, and `RequestError` 400 or
         403 for the scope."""
-        principal = self.auth.principal(header_values(request.scope), request.scope, counts=False)
-        identity = identify(principal, header_values(request.scope) | {"x-memory-scope": scope}, {}, self.groups)
+        named = header_values(request.scope) | {"x-memory-scope": scope}
+        identity = identify(self.principal(request), named, {}, self.groups)
         if not scope or identity is None:
             raise RequestError(400, "invalid_scope", "`scope` must name one of your scopes", param="scope")
         _refuse_reader(identity)
@@ -87,20 +88,19 @@ class CallerResolver:
     def is_local(self, request: Request, model: str) -> bool:
         """Does what is sent to this model stay with the operator? As a chat decides it. Raises `RequestError` 404 for
         a model that this key may not ask."""
-        principal = self.auth.principal(header_values(request.scope), request.scope, counts=False)
+        principal = self.principal(request)
         return all(each.local for each in self.catalog.targets(model, principal)) if self.catalog else False
 
     def told(self, request: Request, shown: dict[str, Any]) -> dict[str, Any]:
-        """Of a memory as JSON what this key may see: its id alone if the key may only write. Raises `RequestError`
+        """Of a memory as JSON what this key or app may see: its id alone if it may only write. Raises `RequestError`
         401 for a bad key."""
-        principal = self.auth.principal(header_values(request.scope), request.scope, counts=False)
-        if principal.memory == "on":
+        if _allowed(self.principal(request), request) == "on":
             return shown
         return {name: shown[name] for name in _OF_ANY_MEMORY if name in shown}
 
-    def bound_to_scopes(self, request: Request) -> bool:
-        """Is this key for some of its user's scopes only? Raises `RequestError` 401 for a bad key."""
-        return self.auth.principal(header_values(request.scope), request.scope, counts=False).scopes is not None
+    def principal(self, request: Request) -> Principal:
+        """The holder of the key, once `identity` has counted the request. Raises `RequestError` 401 for a bad key."""
+        return self.auth.principal(header_values(request.scope), request.scope, counts=False)
 
 
 _OF_ANY_MEMORY = ("id", "object", "asked")
@@ -142,6 +142,12 @@ _READS = frozenset(("/v1/memories/search", "/v1/memories/preview"))  # although 
 _READS_AND_WRITES = "/v1/memories/files"  # a command answers with what is in the file
 
 
+def _allowed(principal: Principal, request: Request) -> MemoryMode:
+    """What the key may do; by MCP no more than its app may."""
+    context = request.scope.get(ASKING)
+    return principal.memory if context is None else narrower(principal.memory, context.allowed)
+
+
 def _refuse_beyond(allowed: MemoryMode, request: Request) -> None:
     """Raises `RequestError` 403 for what the key may not do. A tool of MCP comes here by the call that it makes."""
     path = request.url.path
@@ -151,4 +157,4 @@ def _refuse_beyond(allowed: MemoryMode, request: Request) -> None:
     if "dry_run" in request.query_params and allowed == "write":
         wants = "read"  # it tells what is known
     if path != "/mcp" and allowed not in ("on", wants):
-        raise RequestError(403, "memory_not_allowed", f"this key may not {wants} memories: its `memory` is {allowed}")
+        raise RequestError(403, "memory_not_allowed", f"this key or app may not {wants} memories, only: {allowed}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,7 +37,7 @@ from rememberd.memory.learn.forget import forget, related
 from rememberd.memory.learn.rules.extract import slot_of
 from rememberd.memory.recall.recall import Recall
 from rememberd.memory.safety.quarantine import injection_reason
-from rememberd.ports import ExtractionQueue, ReceiptStore, Spool, ToolFileStore
+from rememberd.ports import Erasable, ExtractionQueue, ReceiptStore, Spool
 from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import NEVER, Identity, Kind, Memory, Millis, Space
 
@@ -58,16 +58,17 @@ class Memories:
         receipts: ReceiptStore,
         spool: Spool,
         usage: UsageStore,
-        tool_files: ToolFileStore,
+        others: Sequence[Erasable],
         max_body_bytes: int,
         redact_too: tuple[str, ...] = (),
         groups: Groups = NO_GROUPS,
         end_sessions: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
+        """`others` keep something of users too, and are erased with the rest."""
         self.caller, self.writes, self.recall = caller, writes, recall
         self.store, self.embedder, self.block_cache = writes.store, writes.embedder, writes.block_cache
         self.extraction_queue, self.receipts, self.spool, self.usage = extraction_queue, receipts, spool, usage
-        self.tool_files, self.groups, self.end_sessions = tool_files, groups, end_sessions
+        self.others, self.groups, self.end_sessions = others, groups, end_sessions
         self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
 
     async def page(self, request: Request) -> Response:
@@ -228,7 +229,7 @@ class Memories:
             self.block_cache,
             self.spool,
             self.usage,
-            self.tool_files,
+            *self.others,
         )
         erased += await erase_contributions(user, at, self.store, self.embedder, self.block_cache, holding)
         await self.groups.forget(user)

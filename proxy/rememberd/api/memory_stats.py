@@ -137,7 +137,7 @@ class MemoryStats:
         return json_response(_settings(identity, await self.pauses.paused(identity.space)))
 
     async def set(self, request: Request) -> Response:
-        identity, own_scope_only = self.caller.identity(request), self.caller.bound_to_scopes(request)
+        identity, own_scope_only = self.caller.identity(request), self.caller.principal(request).scopes is not None
         space = identity.space
         fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         if set(fields) != {"paused"}:

@@ -63,6 +63,19 @@ _SCHEMAS: Schema = {
         },
     ),
     "Memories": _object({"object": {"const": "list"}, "data": _list(_ref("Memory"))}, {"next_cursor": _OR_NULL}),
+    "App": _object(
+        {
+            "object": {"const": "memory.app"},
+            "name": _TEXT,
+            "reads": _FLAG,
+            "writes": _FLAG,
+            "scope": _OR_NULL,
+            "key": _TEXT,
+            "requests": _COUNT,
+            "first_seen_at": _TIME,
+            "last_seen_at": _TIME,
+        }
+    ),
     "Receipt": _object({"id": _TEXT, "object": _TEXT, "created_at": _TIME, "write": _TEXT}),
     "Error": _object({"error": {"type": "object"}}),
 }
@@ -74,6 +87,7 @@ _EDIT = _object(
     {"text": _WORDS, "pinned": _FLAG, "private": _FLAG, "expires_at": _TIME, "valid_to": {"type": "null"}},
     closed=True,
 )
+_APP = _object({"name": _TEXT}, {"reads": _FLAG, "writes": _FLAG, "scope": _OR_NULL}, closed=True)
 _DELETED = _object({"object": {"const": "memory.deleted"}, "id": _TEXT, "deleted": {"const": True}})
 _ERASED = _object({"object": {"const": "user.erased"}, "deleted": _COUNT})
 _PREVIEW = _object({"status": _TEXT, "block": _TEXT, "tokens": _COUNT, "memories": _list(_ref("Memory"))})
@@ -212,6 +226,10 @@ PATHS: dict[str, Schema] = {
     "/v1/memories/settings": {
         "get": _operation("is memory paused?", _object({"paused": _FLAG})),
         "put": _operation("pause it, or go on", _object({"paused": _FLAG}), body=_object({"paused": _FLAG})),
+    },
+    "/v1/memories/apps": {
+        "get": _operation("the apps that use this memory", _object({"data": _list(_ref("App"))})),
+        "patch": _operation("what an app may do", _ref("App"), body=_APP),
     },
     "/v1/memories/{id}": {
         "parameters": [_ID],

@@ -6,13 +6,17 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
+import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from rememberd.api.client_settings import client_settings
+
 FOLDER = Path(__file__).parent / "static"
 
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".json": "application/json"}
+_CLIENTS = "clients.json"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
@@ -28,7 +32,9 @@ class Page:
     """The files of `proxy/web`, read once. They hold nothing of anybody, so no key is asked for."""
 
     def __init__(self) -> None:
-        self.files = {path.name: _file(path) for path in FOLDER.iterdir() if path.suffix in _TYPES}
+        self.files = {path.name: _file(path.name, path.read_bytes()) for path in FOLDER.iterdir() if _is_served(path)}
+        table = [settings._asdict() for settings in client_settings().values()]
+        self.files[_CLIENTS] = _file(_CLIENTS, orjson.dumps(table))
 
     async def home(self, request: Request) -> Response:
         if "text/html" in request.headers.get("accept", ""):
@@ -49,10 +55,13 @@ class Page:
         return Response(body, headers=headers)
 
 
-def _file(path: Path) -> File:
-    body = path.read_bytes()
+def _is_served(path: Path) -> bool:
+    return path.suffix in _TYPES
+
+
+def _file(name: str, body: bytes) -> File:
     headers = {
-        "Content-Type": f"{_TYPES[path.suffix]}; charset=utf-8",
+        "Content-Type": f"{_TYPES[Path(name).suffix]}; charset=utf-8",
         "Content-Security-Policy": _POLICY,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",

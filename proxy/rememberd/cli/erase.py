@@ -112,6 +112,7 @@ async def erase_user(settings: Settings, seal: Encryption, store: MemoryStore, e
             records.spool,
             records.usage,
             records.tool_files,
+            records.apps,
         )
         erased += await erase_contributions(user, at, store, embedder, records.block_cache, holding)
         await groups.forget(user)

@@ -1,10 +1,13 @@
-"""Which memories are paused, by pseudonym."""
+"""Which memories are paused, and which apps use them, by pseudonym."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from rememberd.access.apps import App, AppRights, AppStore, Sighting
 from rememberd.encryption.keyring import Keyring
 from rememberd.ports import PauseStore
-from rememberd.types import EVERY_SCOPE, Space
+from rememberd.types import EVERY_SCOPE, Millis, Space
 
 
 class SealedPauses:
@@ -24,3 +27,41 @@ class SealedPauses:
         if space.scope == EVERY_SCOPE:
             return Space(self.keyring.owner(space.user), EVERY_SCOPE)
         return self.keyring.space(space)
+
+
+class SealedApps:
+    """Replaces the names of users, apps and scopes by pseudonyms. Names of keys, times and counts stay readable."""
+
+    def __init__(self, apps: AppStore, keyring: Keyring) -> None:
+        self.apps, self.keyring = apps, keyring
+
+    async def rights(self, user: str, app: str) -> AppRights:
+        return self._plain(user, await self.apps.rights(self.keyring.owner(user), self._sealed(user, app)))
+
+    async def set(self, user: str, app: str, rights: AppRights) -> bool:
+        sealed = rights._replace(scope=rights.scope and self._sealed(user, rights.scope))
+        return await self.apps.set(self.keyring.owner(user), self._sealed(user, app), sealed)
+
+    async def saw(self, user: str, sightings: Sequence[Sighting]) -> None:
+        sealed = [each._replace(app=self._sealed(user, each.app)) for each in sightings]
+        await self.apps.saw(self.keyring.owner(user), sealed)
+
+    async def all(self, user: str) -> list[App]:
+        found = await self.apps.all(self.keyring.owner(user))
+        return [
+            App(each.seen._replace(app=self._name(user, each.seen.app)), self._plain(user, each.rights))
+            for each in found
+        ]
+
+    async def erase(self, user: str, at: Millis) -> None:
+        await self.apps.erase(self.keyring.owner(user), at)
+
+    def _plain(self, user: str, rights: AppRights) -> AppRights:
+        return rights._replace(scope=rights.scope and self._name(user, rights.scope))
+
+    def _sealed(self, user: str, name: str) -> str:
+        """Different for each user, so that nobody can see that two have the same app."""
+        return self.keyring.root.name(f"{name}\0{user}")
+
+    def _name(self, user: str, sealed: str) -> str:
+        return self.keyring.root.named(sealed).removesuffix(f"\0{user}")

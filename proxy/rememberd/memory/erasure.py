@@ -10,11 +10,11 @@ from rememberd.memory.embedding.indexing import to_point
 from rememberd.ports import (
     BlockCache,
     Embedder,
+    Erasable,
     ExtractionQueue,
     MemoryStore,
     ReceiptStore,
     Spool,
-    ToolFileStore,
     TurnQueue,
 )
 from rememberd.telemetry.usage.counts import UsageStore
@@ -35,7 +35,7 @@ async def erase(
     block_cache: BlockCache,
     spool: Spool,
     usage: UsageStore,
-    tool_files: ToolFileStore,
+    *others: Erasable,
 ) -> int:
     """Everything of this user that began at or before `at`, in every scope. Returns the number of memories. Raises
     `MemoryUnavailable`: then it is to be done again. What the user contributed to groups is not among it.
@@ -47,7 +47,8 @@ async def erase(
     _, _, erased = await gather(extraction_queue.erase(user, at), spool.erase(user), store.erase(user))
     if Space(user).group:
         await block_cache.expire(at + _AHEAD)  # the blocks of its members hold memories of it
-    await gather(receipts.erase(user, at), block_cache.erase(user), usage.erase(user), tool_files.erase(user, at))
+    others_too = [other.erase(user, at) for other in others]
+    await gather(receipts.erase(user, at), block_cache.erase(user), usage.erase(user), *others_too)
     return erased
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from rememberd.access.apps import app_name
 from rememberd.access.auth import Auth
 from rememberd.access.groups import Groups
 from rememberd.access.idempotency import owned
@@ -23,7 +24,6 @@ from rememberd.dialects import body as json_body
 from rememberd.dialects.formats.raw_json import Edit
 from rememberd.dialects.registry import CHAT_PATHS, Dialect
 from rememberd.dialects.side_tasks import Pattern, is_side_task
-from rememberd.errors import QueueUnavailable
 from rememberd.http.relay import OnEnd, OnFirst, Relay, cancel_on_disconnect
 from rememberd.http.request import header_values, offset_from, read_body, request_id, with_query
 from rememberd.memory.recall.recall import Recalled
@@ -42,7 +42,7 @@ from rememberd.pipeline.chat_request import (
 )
 from rememberd.pipeline.continuity import Answered, send_on
 from rememberd.pipeline.record import Recorder, note_usage
-from rememberd.ports import PauseStore
+from rememberd.pipeline.user_settings import UserSettings
 from rememberd.telemetry import tracing
 from rememberd.telemetry.metrics import counter
 from rememberd.telemetry.timings import RequestTimings
@@ -75,14 +75,14 @@ class Chat:
         blocks: BlockSource,
         meter: UsageMeter,
         recorder: Recorder,
-        pauses: PauseStore,
+        user_settings: UserSettings,
         placement: str,
         side_tasks: Sequence[Pattern],
         max_body_bytes: int,
         time_zone: str | None,
     ) -> None:
         self.auth, self.groups, self.catalog, self.owners, self.upstream = auth, groups, catalog, owners, upstream
-        self.blocks, self.meter, self.recorder, self.pauses = blocks, meter, recorder, pauses
+        self.blocks, self.meter, self.recorder, self.user_settings = blocks, meter, recorder, user_settings
         self.placement, self.side_tasks, self.time_zone = placement, side_tasks, time_zone
         self.max_body_bytes = max_body_bytes
 
@@ -98,7 +98,7 @@ class Chat:
         if request.goes_on_from:
             own = await self.owners.deployments_of(request.goes_on_from, request.deployments, request.identity)
             request = replace(request, deployments=own)
-        request = await self._unless_paused(request)
+        request = await self.user_settings.applied(request, headers)
         clock.lap("understand")
         with tracing.chat(request.model, request.deployments[0].provider, headers):
             await self._answer(request, clock, headers, scope, receive, send)
@@ -150,17 +150,6 @@ class Chat:
             return self.parse_request(dialect, principal, headers, raw, id)
         return await asyncio.to_thread(self.parse_request, dialect, principal, headers, raw, id)
 
-    async def _unless_paused(self, request: ChatRequest) -> ChatRequest:
-        """A pause is `X-Memory: off` for every request of the space."""
-        if request.user_turn is None:
-            return request
-        try:
-            paused = await self.pauses.paused(request.user_turn.space)
-        except QueueUnavailable as error:  # then nothing can be learned either: pauses are kept where turns wait
-            log.warning("no pauses: %s", error)
-            return request
-        return replace(request, mode="off", user_turn=None) if paused else request
-
     def parse_request(
         self, dialect: Dialect, principal: Principal, headers: Mapping[str, str], raw: bytes, id: str
     ) -> ChatRequest:
@@ -189,6 +178,7 @@ class Chat:
             identity=identity,
             user_turn=turn,
             client=headers.get("user-agent", "").partition(" ")[0][:64] or None,
+            app=app_name(headers),
             goes_on_from=goes_on_from,
             used=None if turn is None else context_used(raw, body, deployments, self.blocks.recall.budget_tokens),
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from rememberd.access.apps import narrower
 from rememberd.access.groups import may_write
 from rememberd.dialects.formats.token_estimate import estimated_tokens, most_tokens
 from rememberd.dialects.registry import Dialect
@@ -64,6 +65,7 @@ class ChatRequest:
     identity: Identity | None
     user_turn: UserTurn | None
     client: str | None
+    app: str
     goes_on_from: dict[str, str] = field(default_factory=dict)  # what may be another user's, by the member's name
     used: int | None = None  # tokens of the context, without the block; None: few enough for every model
 
@@ -136,7 +138,7 @@ def mode_of(headers: Mapping[str, str], allowed: MemoryMode) -> MemoryMode:
     """What this request asks for, as far as its key is `allowed` to."""
     match headers.get("x-memory", "on").strip().lower():
         case "on" | "read" | "write" | "off" as mode:
-            return allowed if mode in ("on", allowed) else mode if allowed == "on" else "off"
+            return narrower(mode, allowed)
         case other:
             message = f"X-Memory must be on, read, write or off, not {other!r}"
             raise RequestError(400, "invalid_memory_mode", message, param="X-Memory")

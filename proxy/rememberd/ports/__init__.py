@@ -7,6 +7,7 @@ from rememberd.ports.models import Embedder, Extractor, Reply, Upstream
 from rememberd.ports.queues import ExtractionQueue, Spool, TurnQueue
 from rememberd.ports.stores import (
     BlockCache,
+    Erasable,
     MemoryStore,
     OwnedObjects,
     PauseStore,
@@ -18,6 +19,7 @@ from rememberd.ports.stores import (
 __all__ = [
     "BlockCache",
     "Embedder",
+    "Erasable",
     "ExtractionQueue",
     "Extractor",
     "MemoryStore",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from rememberd.search_results import Candidates, Query
 from rememberd.types import Kind, Memory, Millis, Point, Receipt, Space, Sparse
@@ -180,6 +180,13 @@ class SessionStore(Protocol):
     async def end_all(self, owner: bytes) -> None: ...
 
     async def close(self) -> None: ...
+
+
+class Erasable(Protocol):
+    """Whatever keeps something of users."""
+
+    async def erase(self, user: str, at: Millis) -> Any:
+        """Drop it, and refuse what began at or before `at`. Raises `QueueUnavailable`."""
 
 
 class ToolFileStore(Protocol):

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from rememberd.telemetry.metrics import counter
 
 TASKS = (
+    "apps",
     "audit_log",
     "extraction",
     "groups",

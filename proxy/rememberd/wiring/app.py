@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from rememberd.access.api_keys import ApiKeyStore, KeyWatcher
+from rememberd.access.apps import AppLog
 from rememberd.access.audit_log import AuditLog, AuditMiddleware
 from rememberd.access.auth import Auth
 from rememberd.access.client_keys import ClientKeys, load_secret
@@ -19,6 +18,7 @@ from rememberd.access.groups import Groups, GroupsMiddleware
 from rememberd.access.object_owners import ObjectOwners
 from rememberd.access.rate_limit import RateLimits
 from rememberd.api.admin import Admin
+from rememberd.api.apps import AppsApi
 from rememberd.api.dead_letters import DeadLetterApi, DeadLetters
 from rememberd.api.dependencies import CallerResolver
 from rememberd.api.forward import Forward
@@ -48,11 +48,11 @@ from rememberd.pipeline.block import BlockSource
 from rememberd.pipeline.chat import Chat
 from rememberd.pipeline.outbox import Outbox
 from rememberd.pipeline.record import Recorder
+from rememberd.pipeline.user_settings import UserSettings
 from rememberd.ports import MemoryStore, Upstream
 from rememberd.settings.checks import configured_groups
 from rememberd.settings.operator_patterns import linear_pattern
 from rememberd.settings.schema import Settings, configured_keys
-from rememberd.telemetry.background import keep_running
 from rememberd.telemetry.exposition import MetricsMiddleware
 from rememberd.telemetry.usage.meter import UsageMeter
 from rememberd.upstream.byte_lane import ByteLane
@@ -71,11 +71,10 @@ from rememberd.wiring.components import (
     search_disk,
 )
 from rememberd.wiring.encryption import Encryption
+from rememberd.wiring.lifespan import lifespan
 from rememberd.wiring.queue import QueueBundle, open_queue
 from rememberd.wiring.routes import Handlers, routes
 from rememberd.wiring.sign_in import SignInParts, open_sign_in
-
-Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
 class Parts(NamedTuple):
@@ -98,6 +97,7 @@ class Parts(NamedTuple):
     queues: QueueBundle
     owners: ObjectOwners
     meter: UsageMeter
+    app_log: AppLog
     privacy: Privacy
     sign_in: SignInParts | None
 
@@ -127,7 +127,7 @@ def build_app(
             Middleware(GroupsMiddleware, groups=parts.groups),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
-        lifespan=_lifespan(parts, handlers),
+        lifespan=lifespan(parts, handlers),
     )
     app.state.auth, app.state.groups, app.state.catalog = parts.auth, parts.groups, parts.catalog
     parts.catalog.warn_of_ignored()
@@ -192,6 +192,7 @@ def _parts(
         queues=queues,
         owners=ObjectOwners(auth, catalog, queues.owned),
         meter=meter,
+        app_log=AppLog(queues.apps),
         privacy=privacy,
         sign_in=open_sign_in(settings),
     )
@@ -202,7 +203,7 @@ def _handlers(parts: Parts) -> Handlers:
     caller, max_body_bytes = CallerResolver(auth, parts.groups, catalog), parts.max_body_bytes
     redact_too, time_zone = tuple(parts.settings.memory.redact or ()), parts.settings.memory.time_zone
     writes = MemoryWrites(store, parts.embedder, queues.queue, queues.block_cache)
-    kept = (queues.extraction_queue, queues.receipts, queues.spool, queues.usage, queues.tool_files)
+    kept = (queues.extraction_queue, queues.receipts, queues.spool, queues.usage, (queues.tool_files, queues.apps))
     end_sessions = parts.sign_in.end_sessions if parts.sign_in else None
     memories = Memories(caller, writes, parts.recall, *kept, max_body_bytes, redact_too, parts.groups, end_sessions)
     search = partial(search_disk, parts.settings.data_path)
@@ -231,7 +232,8 @@ def _handlers(parts: Parts) -> Handlers:
         groups=GroupsAdmin(auth, parts.groups, memories.erase_user),
         dead=DeadLetterApi(auth, DeadLetters(queues.queue, queues.extraction_queue, queues.spool)),
         usage=UsageApi(auth, queues.usage),
-        mcp=Mcp(caller, parts.privacy, queues.pauses, max_body_bytes),
+        apps=AppsApi(caller, auth, queues.apps),
+        mcp=Mcp(caller, parts.privacy, parts.app_log, queues.pauses, max_body_bytes),
         health=_health(parts),
         sign_in=SignInApi(parts.sign_in.sign_in if parts.sign_in else None, auth),
         page=Page(),
@@ -251,7 +253,7 @@ def _chat(parts: Parts) -> Chat:
         blocks=blocks,
         meter=parts.meter,
         recorder=Recorder(outbox, queues.receipts, blocks, memory.deadline_ms, tuple(memory.redact or ())),
-        pauses=queues.pauses,
+        user_settings=UserSettings(parts.app_log, queues.pauses),
         placement=memory.placement,
         side_tasks=[linear_pattern(pattern) for pattern in memory.side_tasks or ()],
         max_body_bytes=parts.max_body_bytes,
@@ -263,38 +265,3 @@ def _health(parts: Parts) -> Health:
     queue, embedder = parts.queues.queue, parts.embedder
     checks = {"store": parts.store.ping, "queue": queue.stats, "embedder": lambda: embedder.dense("ready?")}
     return Health(parts.auth, queue, checks)
-
-
-def _lifespan(parts: Parts, handlers: Handlers) -> Lifespan:
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        await parts.watcher.refresh()
-        await parts.groups.look()
-        handlers.chat.recorder.outbox.start()
-        loops = (
-            keep_running("key_watcher", parts.watcher.run),
-            keep_running("groups", parts.groups.run),
-            keep_running("audit_log", parts.audit_log.run),
-            keep_running("usage", parts.meter.run),
-        )
-        background = [asyncio.create_task(loop) for loop in loops]
-        yield
-        await handlers.mcp.close()
-        for task in background:
-            task.cancel()
-        parts.audit_log.sync()
-        await parts.watcher.record_uses()
-        await handlers.chat.recorder.drain()
-        await parts.meter.close()
-        await parts.keys.close()
-        if parts.sign_in:
-            await parts.sign_in.close()
-        await parts.groups.close()
-        parts.limits.close()
-        await parts.queues.queue.close()
-        await parts.store.close()
-        await parts.byte_lane.close()
-        await parts.litellm_lane.close()
-        parts.embedder.close()
-
-    return lifespan

@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rememberd.access.apps import AppStore
 from rememberd.encryption.extraction_queue import SealedExtractionQueue
 from rememberd.encryption.keyring import Keyring, Keys, plaintext_error
 from rememberd.encryption.master_key import masters
-from rememberd.encryption.pauses import SealedPauses
+from rememberd.encryption.pauses import SealedApps, SealedPauses
 from rememberd.encryption.queue import SealedQueue
 from rememberd.encryption.records import SealedBlockCache, SealedReceipts, SealedToolFiles
 from rememberd.encryption.spool import SealedSpool
@@ -73,6 +74,9 @@ class Encryption:
 
     def usage(self, usage: UsageStore) -> UsageStore:
         return SealedUsage(usage, self.keyring) if self.keyring else usage
+
+    def apps(self, apps: AppStore) -> AppStore:
+        return SealedApps(apps, self.keyring) if self.keyring else apps
 
     def pauses(self, pauses: PauseStore) -> PauseStore:
         return SealedPauses(pauses, self.keyring) if self.keyring else pauses

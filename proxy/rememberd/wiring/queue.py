@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from rememberd.access.apps import AppStore
 from rememberd.errors import QueueUnavailable
 from rememberd.ports import (
     BlockCache,
@@ -20,6 +21,7 @@ from rememberd.ports import (
 )
 from rememberd.settings.schema import Settings
 from rememberd.storage.spool import FileSpool
+from rememberd.storage.sqlite.apps import SqliteApps
 from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
@@ -52,6 +54,7 @@ class QueueBundle:
     owned: OwnedObjects
     usage: UsageStore
     tool_files: ToolFileStore
+    apps: AppStore
     file: SqliteQueue | None = None
 
 
@@ -68,6 +71,7 @@ def open_queue(settings: Settings, seal: Encryption, *, read_only: bool = False)
         bare.owned,
         seal.usage(bare.usage),
         seal.tool_files(bare.tool_files),
+        seal.apps(bare.apps),
         bare.file,
     )
 
@@ -89,6 +93,7 @@ def _in_sqlite(settings: Settings, read_only: bool) -> QueueBundle:
         SqliteOwnedObjects(database),
         SqliteUsage(database),
         SqliteToolFiles(database),
+        SqliteApps(database),
         queue,
     )
 
@@ -99,6 +104,7 @@ def _in_redis(settings: Settings) -> QueueBundle:
     from rememberd.storage.redis.extraction_queue import RedisExtractionQueue
     from rememberd.storage.redis.queue import RedisQueue
     from rememberd.storage.redis.records import (
+        RedisApps,
         RedisBlockCache,
         RedisOwnedObjects,
         RedisPauses,
@@ -107,8 +113,8 @@ def _in_redis(settings: Settings) -> QueueBundle:
     )
     from rememberd.storage.redis.usage import RedisUsage
 
-    # A third of the deadline: a chat makes up to three of these look-ups.
-    shared = RedisClient(settings.memory.queue.url or "", soon_ms=settings.memory.deadline_ms / 3)
+    # A quarter of the deadline: a chat makes up to four of these look-ups.
+    shared = RedisClient(settings.memory.queue.url or "", soon_ms=settings.memory.deadline_ms / 4)
     queue, extraction_queue = RedisQueue(shared), RedisExtractionQueue(shared, idle_ms=_idle_ms(settings))
     return QueueBundle(
         queue,
@@ -120,6 +126,7 @@ def _in_redis(settings: Settings) -> QueueBundle:
         RedisOwnedObjects(shared),
         RedisUsage(shared),
         RedisToolFiles(shared),
+        RedisApps(shared),
     )
 
 

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from rememberd.api import openapi
 from rememberd.api.admin import Admin
+from rememberd.api.apps import AppsApi
 from rememberd.api.dead_letters import DeadLetterApi
 from rememberd.api.forward import Forward, near_miss
 from rememberd.api.groups import GroupsAdmin
@@ -48,6 +49,7 @@ class Handlers(NamedTuple):
     dead: DeadLetterApi
     groups: GroupsAdmin
     usage: UsageApi
+    apps: AppsApi
     mcp: Mcp
     health: Health
     sign_in: SignInApi
@@ -82,6 +84,8 @@ def routes(to: Handlers) -> list[Route]:
         Route("/v1/memories/stats", to.stats.stats, methods=GET),
         Route("/v1/memories/settings", to.stats.settings, methods=GET),
         Route("/v1/memories/settings", to.stats.set, methods=PUT),
+        Route("/v1/memories/apps", to.apps.page, methods=GET),
+        Route("/v1/memories/apps", to.apps.change, methods=PATCH),
         Route("/v1/memories/groups", to.review.groups, methods=GET),
         Route("/v1/memories/review", to.review.review, methods=GET),
         Route("/v1/memories/{id}/why", to.review.why, methods=GET),
@@ -101,6 +105,8 @@ def routes(to: Handlers) -> list[Route]:
         Route("/admin/groups/{name}", to.groups.remove, methods=DELETE),
         Route("/admin/groups/{name}/members/{user:path}", to.groups.add_member, methods=PUT),
         Route("/admin/groups/{name}/members/{user:path}", to.groups.remove_member, methods=DELETE),
+        Route("/admin/apps", to.apps.admin_page, methods=GET),
+        Route("/admin/apps", to.apps.admin_change, methods=PATCH),
         Route("/admin/usage", to.usage.read, methods=GET),
         Route("/admin/users", to.admin.list_users, methods=GET),
         Route("/admin/users/{user:path}", to.admin.erase_user, methods=DELETE),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -12,8 +14,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from rememberd.access.apps import AppLog, app_name
 from rememberd.api.dependencies import CallerResolver
 from rememberd.api.mcp.internal_client import ASKING, McpContext
+from rememberd.http.request import header_values
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import PauseStore
 
@@ -26,15 +30,24 @@ class Mcp:
     Raises `RequestError` as the memory API does: 401, and 403 for no identity or a page of another site.
     """
 
-    def __init__(self, caller: CallerResolver, privacy: Privacy, pauses: PauseStore, max_body_bytes: int) -> None:
-        self.caller, self.privacy, self.pauses, self.max_body_bytes = caller, privacy, pauses, max_body_bytes
+    def __init__(
+        self, caller: CallerResolver, privacy: Privacy, app_log: AppLog, pauses: PauseStore, max_body_bytes: int
+    ) -> None:
+        self.caller, self.privacy, self.app_log, self.pauses = caller, privacy, app_log, pauses
+        self.max_body_bytes = max_body_bytes
         self._ready: asyncio.Future[ASGIApp] | None = None
         self._running: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        identity = self.caller.identity(Request(scope))
+        identity, headers = self.caller.identity(Request(scope)), header_values(scope)
+        app, principal = app_name(headers), self.caller.principal(Request(scope))
+        self.app_log.note(identity.user, app, principal.name, time.time_ns() // 1_000_000)
+        rights, scopes = await self.app_log.store.rights(identity.user, app), principal.scopes
+        if rights.scope and "x-memory-scope" not in headers and (scopes is None or rights.scope in scopes):
+            identity = replace(identity, scope=rights.scope)
+            scope = {**scope, "headers": [*scope["headers"], (b"x-memory-scope", rights.scope.encode())]}
         paused = await self.pauses.paused(identity.space)
-        scope[ASKING] = McpContext(paused, partial(self.privacy.keeps_text, identity.memories))
+        scope[ASKING] = McpContext(paused, rights.memory, partial(self.privacy.keeps_text, identity.memories))
         server = await self._server()
         await server(scope, receive, send)
 

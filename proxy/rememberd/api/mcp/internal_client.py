@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from rememberd.http.request import NOTED
+from rememberd.types import MemoryMode
 
 _OF_THE_BODY = frozenset((b"content-length", b"content-type", b"content-encoding", b"transfer-encoding", b"accept"))
 
@@ -21,10 +22,12 @@ ASKING = "rememberd.mcp"  # in an ASGI scope
 
 @dataclass(frozen=True, slots=True)
 class McpContext:
-    """What a model may have: nothing while its user has paused the memory, and no text that is `withheld`, because
-    nobody can tell whether a model that asks by MCP runs on the operator's machines."""
+    """What a model may have: nothing while its user has paused the memory, no more than is `allowed` to the app, and
+    no text that is `withheld`, because nobody can tell whether a model that asks by MCP runs on the operator's
+    machines."""
 
     paused: bool
+    allowed: MemoryMode
     withheld: Callable[[str], bool]
 
 

@@ -3,6 +3,7 @@ import { adminView } from "./admin.js";
 import { answersView } from "./answers.js";
 import { call, request, session } from "./api.js";
 import { chatView } from "./chat.js";
+import { connectView } from "./connect.js";
 import { button, el, errorState, icon, iconButton } from "./dom.js";
 import { showKeys } from "./keyboard.js";
 import { memoriesView } from "./memories.js";
@@ -11,7 +12,7 @@ import { settingsView } from "./settings.js";
 import { GATE, VIEW } from "./strings.js";
 import { usageView } from "./usage.js";
 
-const PERSON = { memories: memoriesView, chat: chatView, preview: previewView, answers: answersView, settings: settingsView };
+const PERSON = { memories: memoriesView, chat: chatView, preview: previewView, answers: answersView, connect: connectView, settings: settingsView };
 const ADMIN = { admin: adminView, usage: usageView };
 
 const root = document.getElementById("app");

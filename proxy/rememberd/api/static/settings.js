@@ -1,9 +1,10 @@
 // Pause, scope, import and export, statistics, and erasing everything.
 import { call, get, session } from "./api.js";
+import { appsList } from "./apps.js";
 import { button, date, el, errorState, icon, number, skeleton } from "./dom.js";
 import { exporting, importing } from "./moving.js";
 import { spaceForm } from "./space.js";
-import { IMPORT, SETTINGS } from "./strings.js";
+import { APPS, IMPORT, SETTINGS } from "./strings.js";
 import { failed, toast } from "./toast.js";
 
 export function settingsView() {
@@ -15,10 +16,10 @@ export function settingsView() {
 
   async function load() {
     try {
-      const [stats, health] = await Promise.all([get("v1/memories/stats"), parts()]);
+      const [stats, health, apps] = await Promise.all([get("v1/memories/stats"), parts(), appsOfUser()]);
       const out = section(SETTINGS.out, el("p", { class: "muted" }, SETTINGS.outAbout), exporting());
       const scope = section(SETTINGS.scope, spaceForm());
-      place.replaceChildren(pause(stats, load), brought, out, scope, numbers(stats), condition(health), erasing(load));
+      place.replaceChildren(pause(stats, load), brought, out, scope, apps, numbers(stats), condition(health), erasing(load));
     } catch (error) {
       place.replaceChildren(errorState(error, load));
     }
@@ -36,6 +37,16 @@ export function settingsView() {
 async function parts() {
   const response = await fetch("health/ready", { headers: session.headers() });
   return (await response.json()).parts;
+}
+
+// A key for some scopes only may not see what is about all of the user.
+async function appsOfUser() {
+  try {
+    return section(APPS.title, el("p", { class: "muted" }, APPS.about), await appsList());
+  } catch (error) {
+    if (error.code === "scope_not_allowed") return "";
+    throw error;
+  }
 }
 
 function section(title, ...content) {

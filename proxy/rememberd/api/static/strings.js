@@ -8,6 +8,7 @@ export const VIEW = {
   chat: "Chat",
   preview: "Preview",
   answers: "Answers",
+  connect: "Connect",
   settings: "Settings",
   usage: "Usage",
   admin: "Admin",
@@ -319,6 +320,33 @@ export const SETTINGS = {
   eraseGo: "Erase everything",
   cancel: "Cancel",
   erased: (n) => `Erased: ${memories(n)}`,
+};
+export const APPS = {
+  title: "Apps",
+  about:
+    "What an app may do with your memory. Its name is what the app calls itself: this keeps your own apps in order, and no stranger out. The scope holds where the app names none.",
+  none: "No app has used your memory yet.",
+  seen: (requests, at, key) => `${requests}, the last on ${at}, with the key “${key}”`,
+  rights: { reads: "reads", writes: "writes" },
+  reads: (app) => `${app} may read`,
+  writes: (app) => `${app} may write`,
+  scope: (app) => `Scope of ${app}`,
+  anyScope: "default scope",
+  changed: (app) => `Saved for ${app}`,
+};
+export const CONNECT = {
+  title: "Connect",
+  lead: "Any client that speaks OpenAI’s, Anthropic’s or Ollama’s protocol can use this memory. Choose one and copy its settings.",
+  client: "Client",
+  model: "Model",
+  settings: "Settings to copy",
+  where: (place) => `Goes into: ${place}`,
+  copy: "Copy",
+  copied: "Copied",
+  selected: "Selected: copy it with Ctrl+C",
+  noKey: "You are signed in with your account. A client needs an API key: ask the operator for one.",
+  yourKey: "YOUR_KEY",
+  yourModel: "gpt-4o",
 };
 export const ADMIN = {
   title: "Admin",

@@ -8,6 +8,8 @@
 -- blocks:USER         hash: block (scope and key) to version:value
 -- frozen              sorted set of user and block by time
 -- files:USER          hash: scope to version:body
+-- apps:USER           hash: app to key, requests, first_at and last_at, a line each
+-- app_rights:USER     hash: app to what it may do, if that is less than everything
 -- owned:DIGEST        empty: an object that a provider stores for a user
 -- groups              hash: name to members and rules; groups_version  what the last change called itself
 -- paused              set of users, paused:USER set of scopes; the queue reads both;  erased  hash of the queue: user to time
@@ -192,6 +194,56 @@ function operations.erase_files(user, at)
   local erased = call('HGET', ERASED, user)
   if not erased or tonumber(erased) < tonumber(at) then call('HSET', ERASED, user, at) end
   return call('DEL', key('files', user))
+end
+
+function operations.app_rights(user, app) return call('HGET', key('app_rights', user), app) end
+
+function operations.set_app(user, app, rights)
+  if call('HEXISTS', key('apps', user), app) == 0 then return 0 end
+  if rights == '' then call('HDEL', key('app_rights', user), app)
+  else call('HSET', key('app_rights', user), app, rights) end
+  return 1
+end
+
+local function seen(user, app)
+  local row = call('HGET', key('apps', user), app)
+  if not row then return end
+  local name, requests, first, last = row:match('^(.*)\n(%d+)\n(%d+)\n(%d+)$')
+  return name, tonumber(requests), tonumber(first), tonumber(last)
+end
+
+function operations.saw_apps(user, most, ...)
+  local erased = tonumber(call('HGET', ERASED, user) or -1)
+  local given = {...}
+  for at = 1, #given, 5 do
+    local app, name = given[at], given[at + 1]
+    local requests, first, last = tonumber(given[at + 2]), tonumber(given[at + 3]), tonumber(given[at + 4])
+    if first > erased then
+      local known, before, began, ended = seen(user, app)
+      if known then
+        if ended > last then name, last = known, ended end
+        requests, first = requests + before, math.min(first, began)
+      end
+      call('HSET', key('apps', user), app, string.format('%s\n%d\n%d\n%d', name, requests, first, last))
+    end
+  end
+  while call('HLEN', key('apps', user)) > tonumber(most) do
+    local oldest, at
+    for _, app in ipairs(call('HKEYS', key('apps', user))) do
+      local _, _, _, last = seen(user, app)
+      if call('HEXISTS', key('app_rights', user), app) == 0 and (not at or last < at) then oldest, at = app, last end
+    end
+    if not oldest then return end
+    call('HDEL', key('apps', user), oldest)
+  end
+end
+
+function operations.apps(user) return {call('HGETALL', key('apps', user)), call('HGETALL', key('app_rights', user))} end
+
+function operations.erase_apps(user, at)
+  local erased = call('HGET', ERASED, user)
+  if not erased or tonumber(erased) < tonumber(at) then call('HSET', ERASED, user, at) end
+  return call('DEL', key('apps', user), key('app_rights', user))
 end
 
 -- A change made again because its answer was lost finds that it was made, and changes nothing.

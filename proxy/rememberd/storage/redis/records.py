@@ -1,5 +1,5 @@
-"""Receipts, frozen blocks, pauses, the memory tool's files and groups in Redis, beside the queue: shared by the web
-processes of all hosts."""
+"""Receipts, frozen blocks, pauses, apps, the memory tool's files and groups in Redis, beside the queue: shared by the
+web processes of all hosts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
+
+from rememberd.access.apps import ALL_RIGHTS, MOST_APPS, App, AppRights, Sighting
 from rememberd.access.groups import Change, Group
 from rememberd.encryption.groups import GroupCodec
 from rememberd.errors import QueueUnavailable
@@ -120,6 +123,36 @@ class RedisToolFiles:
 
     async def erase(self, user: str, at: Millis) -> None:
         await self._run("erase_files", user, at)
+
+
+class RedisApps:
+    """An `AppStore`. A chat waits for `rights`, which therefore has a deadline."""
+
+    def __init__(self, shared: RedisClient) -> None:
+        self._run = shared.script(_SCRIPT)
+        self._soon = shared.with_deadline(self._run)
+
+    async def rights(self, user: str, app: str) -> AppRights:
+        found = await self._soon("app_rights", user, app)
+        return AppRights(*orjson.loads(found)) if found else ALL_RIGHTS
+
+    async def set(self, user: str, app: str, rights: AppRights) -> bool:
+        return bool(await self._run("set_app", user, app, b"" if rights == ALL_RIGHTS else orjson.dumps([*rights])))
+
+    async def saw(self, user: str, sightings: Sequence[Sighting]) -> None:
+        await self._run("saw_apps", user, MOST_APPS, *(value for each in sightings for value in each))
+
+    async def all(self, user: str) -> list[App]:
+        seen, limited = (dict(zip(found[::2], found[1::2], strict=True)) for found in await self._run("apps", user))
+        apps = []
+        for name, row in seen.items():
+            key, *numbers = row.decode().split("\n")
+            rights = AppRights(*orjson.loads(limited[name])) if name in limited else ALL_RIGHTS
+            apps.append(App(Sighting(name.decode(), key, *map(int, numbers)), rights))
+        return sorted(apps, key=lambda app: -app.seen.last_at)
+
+    async def erase(self, user: str, at: Millis) -> None:
+        await self._run("erase_apps", user, at)
 
 
 class RedisOwnedObjects:

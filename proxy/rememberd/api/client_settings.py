@@ -1,0 +1,43 @@
+"""What each client needs in its settings to ask this proxy: the table `client_settings.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+NO_KEY = "local"  # any word does where the proxy has no keys
+_TABLE = Path(__file__).with_suffix(".toml")
+
+
+class ClientSettings(NamedTuple):
+    """`text` with the places @URL@, @KEY@ and @MODEL@; `quotes` in which they stand: "shell" or "json"."""
+
+    name: str
+    title: str
+    where: str
+    text: str
+    note: str = ""
+    quotes: str = "json"
+
+    def filled(self, url: str, key: str, model: str) -> str:
+        """`url` ends without a slash and without /v1."""
+        text = self.text
+        for place, value in (("@URL@", url), ("@KEY@", key), ("@MODEL@", model)):
+            text = text.replace(place, self._quoted(value))
+        return text
+
+    def _quoted(self, value: str) -> str:
+        if self.quotes == "shell":
+            return value.replace("'", "'\\''")
+        return orjson.dumps(value).decode()[1:-1]
+
+
+@cache
+def client_settings() -> dict[str, ClientSettings]:
+    """By name, in the order in which they are shown."""
+    rows = tomllib.loads(_TABLE.read_text(encoding="utf-8"))["client"]
+    return {row["name"]: ClientSettings(**row | {"text": row["text"].lstrip("\n")}) for row in rows}

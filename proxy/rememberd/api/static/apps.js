@@ -1,0 +1,56 @@
+// The apps that use this memory: when they were last seen, and what each may do.
+import { call, get } from "./api.js";
+import { count, date, el, time } from "./dom.js";
+import { APPS } from "./strings.js";
+import { failed, toast } from "./toast.js";
+
+export async function appsList() {
+  const { data } = await get("v1/memories/apps");
+  if (!data.length) return el("p", { class: "muted" }, APPS.none);
+  return el("ul", { class: "apps" }, data.map(row));
+}
+
+function row(app) {
+  const seen = APPS.seen(count(app.requests, "request"), `${date(app.last_seen_at)}, ${time(app.last_seen_at)}`, app.key);
+  return el(
+    "li",
+    {},
+    el("div", {}, el("strong", {}, app.name), el("p", { class: "muted" }, seen)),
+    el("div", { class: "row" }, toggle(app, "reads"), toggle(app, "writes"), scope(app)),
+  );
+}
+
+function toggle(app, right) {
+  const id = `${right} ${app.name}`;
+  const box = el("input", { id, type: "checkbox", role: "switch", checked: app[right], "aria-label": APPS[right](app.name) });
+  box.addEventListener("change", async () => {
+    if (!(await change(app, { [right]: box.checked }))) box.checked = !box.checked;
+  });
+  return el("label", { class: "switch", for: id }, box, el("span", {}, APPS.rights[right]));
+}
+
+function scope(app) {
+  const field = el("input", {
+    value: app.scope ?? "",
+    placeholder: APPS.anyScope,
+    "aria-label": APPS.scope(app.name),
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: "false",
+  });
+  field.addEventListener("change", async () => {
+    if (!(await change(app, { scope: field.value.trim() || null }))) field.value = app.scope ?? "";
+  });
+  return field;
+}
+
+async function change(app, rights) {
+  try {
+    Object.assign(app, await call("PATCH", "v1/memories/apps", { name: app.name, ...rights }));
+    toast(APPS.changed(app.name), { stays: 2500 });
+    return true;
+  } catch (error) {
+    failed(error);
+    return false;
+  }
+}
