@@ -13,7 +13,7 @@ import pytest
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST
 from rememberd.memory.recall.budget import BEST, pack
 from rememberd.memory.recall.dates import DAY_MS, asked_about
-from rememberd.memory.recall.rank import FAINT, TERM, WEIGHTS, Feature, rank
+from rememberd.memory.recall.rank import FAINT, SOON_MS, TERM, WEIGHTS, Feature, rank
 from rememberd.memory.recall.relevance import supports
 from rememberd.search_results import Candidate, Candidates
 from rememberd.storage.edge.socket_protocol import pack_candidates, unpack_candidates
@@ -38,7 +38,7 @@ def candidates(chance: random.Random, count: int) -> list[Candidate]:
             dense=chance.choice(cosines),
             bm25=chance.choice(scores),
             kind=chance.choice(("fact", "episode")),
-            at=NOW - chance.randrange(60) * DAY_MS // 2,
+            at=NOW - chance.randrange(60) * step,
             tokens=chance.randrange(5, 60),
             cues=chance.randrange(16),
             pinned=chance.random() < 0.02,
@@ -50,6 +50,7 @@ def candidates(chance: random.Random, count: int) -> list[Candidate]:
             answer_tokens=chance.randrange(5),
             named=chance.random() < 0.1,
         )
+        for step in [chance.choice((DAY_MS // 2, SOON_MS // 3))]
         for speakers in [chance.choice(((None,), (None, "Ada", "Bo"), ("Ada",)))]
         for cosines in [[0.0, *(chance.uniform(-0.1, 0.9) for _ in range(chance.choice((1, 100))))]]
         for scores in [[0.0, *(chance.uniform(0, 9) for _ in range(chance.choice((1, 100))))]]
@@ -88,6 +89,10 @@ def talk(each: Candidate) -> str:
     return each.conversation or f"alone {each.id}"
 
 
+def line(each: Candidate) -> str:
+    return "" if each.turn_id and not each.conversation else talk(each)
+
+
 def turns_of(found: Sequence[Candidate]) -> dict[str, Turn]:
     """By memory. Turns and speakers sort by the first memory of each."""
     turns, speakers = dict[str, str](), dict[str, str]()
@@ -96,7 +101,7 @@ def turns_of(found: Sequence[Candidate]) -> dict[str, Turn]:
         speakers.setdefault(each.speaker or "", each.id if each.speaker else "")
     return {
         each.id: (
-            talk(each),
+            line(each),
             each.at,
             turns[each.turn_id or each.id],
             bool(each.cues & Feature.ASKS),
@@ -112,7 +117,7 @@ def neighbours(turn: dict[str, Turn], match: dict[str, float]) -> dict[Turn, flo
         turns[turn[id_]] = max(turns[turn[id_]], value)
     beside = dict.fromkeys(turns, 0.0)
     for one, other in pairwise(sorted(turns)):
-        if one[0] == other[0] and one[2] != other[2]:
+        if one[0] == other[0] and one[2] != other[2] and (one[0] or 0 < other[1] - one[1] <= SOON_MS):
             beside[one] += turns[other]
             beside[other] += turns[one] * (WEIGHTS.reply if one[3] and one[4] != other[4] else 1)
     return beside

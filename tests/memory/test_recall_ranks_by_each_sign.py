@@ -118,6 +118,17 @@ def test_a_good_match_lifts_the_turns_beside_it() -> None:
     assert set(order[1:3]) == {talk[2].id, talk[4].id}
 
 
+def test_exchanges_without_a_conversation_are_beside_each_other_if_they_came_soon() -> None:
+    """Most clients send no conversation; what was said within minutes of the best match belongs to it."""
+    hit = PLAIN._replace(id="hit", dense=0.9, turn_id="t0")
+    soon = PLAIN._replace(id="z soon", turn_id="t1", at=MAY + 5 * MINUTE)
+    later = PLAIN._replace(id="later", turn_id="t2", at=MAY + 90 * MINUTE)
+    same_instant = PLAIN._replace(id="a imported without a time", turn_id="t3", at=MAY + 90 * MINUTE)
+    assert ranked("Where?", [later, soon, hit, same_instant])[:2] == ["hit", "z soon"]
+    of_no_turn = [each._replace(turn_id=None) for each in (later, soon, hit, same_instant)]
+    assert ranked("Where?", of_no_turn)[-1] == "z soon"
+
+
 def test_the_answer_to_another_speakers_question_is_lifted_most() -> None:
     """In a dialogue the turn after a matching question holds the answer."""
     before = PLAIN._replace(id="a before", speaker="Bo", conversation="c", at=MAY)
