@@ -6,7 +6,6 @@ import asyncio
 import logging
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Coroutine, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from rememberd.memory.recall.block import FRAME_COST, HEADER_COST, line_cost, re
 from rememberd.memory.recall.budget import Reason
 from rememberd.memory.recall.circuit_breaker import Breaker
 from rememberd.memory.recall.lexicon import telling_words
+from rememberd.memory.recall.names import NamesLeftOut
 from rememberd.memory.recall.needs import Asked, known
 from rememberd.memory.recall.rank import named
 from rememberd.memory.recall.relevance import asks_for_advice
@@ -38,8 +38,6 @@ Status = Literal["hit", "miss", "degraded"]
 PUNCTUAL = 0.98  # a timer fires late, and the chat has begun before
 PATIENCE = 0.5  # of the deadline may pass in the embedder's queue; what would take longer is found by words alone
 PROFILE_FACTS = 100  # as many as anybody wants to read
-_NOBODY = frozenset[str]()
-SPACES = 10_000  # whose speakers are kept in mind: about 200 bytes each
 
 RECALLS = counter("rememberd_recall", "Recalls by outcome.", "status", "hit", "miss", "degraded")
 BY_WORDS = Counter("rememberd_recalls_by_words", "Recalls without the embedder, which was too busy.")
@@ -93,7 +91,7 @@ class Recall:
         self.budget_tokens, self.deadline_ms = budget_tokens, deadline_ms
         self.retrieve = retrieving or partial(retrieve, store)
         self.breaker = Breaker()
-        self._speakers: OrderedDict[Space, frozenset[str]] = OrderedDict()
+        self.names = NamesLeftOut(store, embedder)
         self._probing: asyncio.Task[Recalled] | None = None
 
     async def recall(
@@ -132,14 +130,15 @@ class Recall:
     async def search(self, space: Space, query: str, *, now: Millis, limit: int) -> list[ScoredMemory]:
         """The best `limit` memories and what makes up their scores, best first, without a floor. Raises
         `MemoryUnavailable`."""
-        left_out, words = self._speakers.get(space, _NOBODY), self.embedder.query(query)
+        words = self.embedder.query(query)
         while True:
+            left_out = await self.names.of(space, query, now)
             dense = await self.embedder.dense(without(query, left_out))
             found = await self.store.search(space, dense, words, now=now)
             speakers = named(query, found.speaker.present()).keys()
             if speakers <= left_out:
                 break
-            left_out = self._know(space, left_out | speakers)
+            self.names.learn(space, speakers)
         needs = known(self.embedder)
         called = needs.asked(query, dense, advice=asks_for_advice(query)).topics if needs else {}
         scores = explain(query, found, now, called, limit)
@@ -184,11 +183,12 @@ class Recall:
         )
         if then is not None:
             return self._fitting(space, then, private, offset, "time", budget)
-        left_out, words = self._speakers.get(space, _NOBODY), self.embedder.query(telling_words(question))
+        words = self.embedder.query(telling_words(question))
         await self.store.prefetch(space, words, now=now)
         by_words = self.embedder.backlog_ms > PATIENCE * self.deadline_ms
         needs = None if by_words else known(self.embedder)
         while True:
+            left_out = await self.names.of(space, question, now)
             with Timed(EMBED), tracing.span("embed"):
                 text = without(question, left_out)
                 dense = [0.0] * self.embedder.dim if by_words else await self.embedder.dense(text)
@@ -214,7 +214,7 @@ class Recall:
                 found = await self.retrieve(space, dense, words, wanted)
             if not found.speakers:
                 break
-            left_out = self._know(space, left_out.union(found.speakers))
+            self.names.learn(space, set(found.speakers))
         status: Status = "hit" if found.ids else "miss"
         if by_words:
             BY_WORDS.inc()
@@ -258,15 +258,6 @@ class Recall:
             until=first_expiry(chosen),
             reasons=(reason,) * len(chosen),
         )
-
-    def _know(self, space: Space, speakers: frozenset[str]) -> frozenset[str]:
-        """Who speaks in a space is learned from what a search returns: a question that names one is asked again
-        without the name, which would draw everything that speaker said; from then on it is left out at once."""
-        self._speakers[space] = speakers
-        self._speakers.move_to_end(space)
-        if len(self._speakers) > SPACES:
-            self._speakers.popitem(last=False)
-        return speakers
 
 
 def standalone(question: str, previous: str | None) -> str:
