@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from rememberd.encryption.store import SealedStore
 from rememberd.memory.embedding.indexing import to_point
+from rememberd.memory.recall.names import NamesLeftOut
 from rememberd.ports import MemoryStore
 from rememberd.search_results import Candidates
 from rememberd.storage.edge.client import EdgeClient
@@ -85,7 +86,7 @@ async def _same_as_alone(
     for each in (crowd, alone):
         for user in {space.user for space in SPACES}:
             await each.store.erase(user)
-        each.recall._speakers.clear()
+        each.recall.names = NamesLeftOut(each.store, each.recall.embedder)
         each.retrieved.clear()
     for space, memories in kept.items():
         await crowd.tell(space, *memories)
