@@ -186,3 +186,18 @@ async def test_what_changed_meanwhile_is_left_as_it_is() -> None:
     repairs = await write(store, embedder, ADA, read, repair(read, NOW))
     assert [each.memory.id for each in repairs] == ["old"]
     assert {each.text for each in store.memories(ADA)} == {"I like tea.", "I love green tea."}
+
+
+def test_in_a_group_nothing_is_wrong_with_what_two_members_say_alike_or_otherwise() -> None:
+    """Each has a home and tastes of their own; a repair takes nothing of either."""
+    said = [
+        memory("a1", "I live in Oslo.", slot="home", contributor="ada"),
+        memory("b1", "I live in Bergen.", slot="home", contributor="bob"),
+        memory("a2", "I like olives.", contributor="ada"),
+        memory("b2", "I like olives.", contributor="bob"),
+        memory("c2", "I don't like olives.", contributor="cleo"),
+    ]
+    assert complaints(*said) == []
+    assert repair(said, NOW).memories == said
+    again = memory("a3", "I like olives!", contributor="ada")
+    assert complaints(*said, again) == [("duplicate", "a2")] or complaints(*said, again) == [("duplicate", "a3")]

@@ -69,7 +69,8 @@ class Finding:
 
 
 def judge(memories: Sequence[Memory], now: Millis, usage: Usage | None = None) -> list[Finding]:
-    """Every complaint about the memories of one space, past ones included; a memory can have several."""
+    """Every complaint about the memories of one space, past ones included; a memory can have several. In a group what
+    one member says is compared with what they said themselves."""
     current = _current(memories, now)
     return [
         *(finding for find in REPAIRABLE for finding in find(memories, now)),
@@ -117,7 +118,7 @@ def _duplicates(memories: Sequence[Memory], now: Millis) -> Iterator[Finding]:
     """Facts only: the same exchange on two days happened twice."""
     first: dict[object, Memory] = {}
     for each in sorted(_facts(_current(memories, now)), key=_worth_keeping):
-        keeper = first.setdefault(_meaning(each.text), each)
+        keeper = first.setdefault((each.contributor, _meaning(each.text)), each)
         if keeper is not each:
             exact = normal(each.text) == normal(keeper.text)
             reason = "the same words" if exact else "the same in other words"
@@ -139,11 +140,11 @@ def _meaning(text: str) -> object:
 
 def _outdated(memories: Sequence[Memory], now: Millis) -> Iterator[Finding]:
     """All values of an attribute that has one value at a time, but the one said last."""
-    newest: dict[str, Memory] = {}
+    newest: dict[tuple[str | None, str], Memory] = {}
     for each in sorted(_facts(_current(memories, now)), key=_said, reverse=True):
         if each.slot is None or not is_single(each.slot):
             continue
-        holds = newest.setdefault(each.slot, each)
+        holds = newest.setdefault((each.contributor, each.slot), each)
         if _meaning(holds.text) != _meaning(each.text):
             yield Finding("contradiction", each, f"an older {each.slot}", holds.id, safe=True)
 
@@ -161,12 +162,12 @@ REPAIRABLE = (_expired, _secrets, _duplicates, _outdated)
 
 def _opposites(current: Sequence[Memory]) -> Iterator[Finding]:
     """Yes and no to the same thing; the older is named."""
-    newest: dict[tuple[str, ...], Memory] = {}
+    newest: dict[tuple[str | None, tuple[str, ...]], Memory] = {}
     for each in sorted(_facts(current), key=_said, reverse=True):
         words = tuple(content(each.text))
         if each.slot or not words:
             continue
-        holds = newest.setdefault(words, each)
+        holds = newest.setdefault((each.contributor, words), each)
         if negated(holds.text) != negated(each.text):
             yield Finding("contradiction", each, "the opposite was said later", holds.id)
 
