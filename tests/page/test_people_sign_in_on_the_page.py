@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.fake_model import FakeModel
 from tests.support.openid_provider import free_port, provider_running
-from tests.support.proxy_server import PATIENCE, Proxy, running
+from tests.support.proxy_server import PATIENCE, Proxy, ask, eventually, running
 
 pytestmark = pytest.mark.browser
 
@@ -71,6 +71,8 @@ def test_an_admin_sees_users_and_no_words_makes_keys_and_erases(page: Page, own:
         admin.post("/admin/groups", json=kitchen).raise_for_status()
     with own.client("carol-of-the-page") as carol:
         carol.post("/v1/memories", json={"text": "I collect zircons."}).raise_for_status()
+        ask(carol, "Hello.")
+        (app,) = eventually(lambda: carol.get("/v1/memories/apps").json()["data"])
     page.get_by_label("Your API key").fill("sk-admin")
     page.keyboard.press("Enter")
     users = page.get_by_role("region", name="Users")
@@ -78,11 +80,15 @@ def test_an_admin_sees_users_and_no_words_makes_keys_and_erases(page: Page, own:
     expect(row).to_be_visible()
     expect(page.get_by_role("link", name="Memories")).to_have_count(0)
     assert "zircons" not in page.content()
+    row.get_by_role("button", name="Apps").click()
+    page.get_by_role("dialog").get_by_role("switch", name=f"{app['name']} may write").uncheck()
+    expect(page.locator(".toast").first).to_contain_text(f"Saved for {app['name']}")
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
     keys = page.get_by_role("region", name="API keys")
     keys.get_by_label("Name").fill("carol's phone")
     keys.get_by_label("User").fill("carol-of-the-page")
     keys.get_by_role("button", name="Make a key").click()
-    expect(page.locator(".toast")).to_contain_text("sk-")
+    expect(page.locator(".toast", has_text="sk-")).to_be_visible()
     keys.get_by_role("row", name="carol's phone").get_by_role("button", name="Revoke").click()
     expect(keys.get_by_role("row", name="carol's phone")).to_contain_text("revoked")
     expect(page.get_by_role("region", name="Groups")).to_contain_text("bob (writer)")

@@ -1,5 +1,6 @@
 // For admins: who has memories, keys, dead letters and health. Never a text of anybody's.
 import { call, get } from "./api.js";
+import { appsList } from "./apps.js";
 import { button, count, date, el, errorState, icon, number, skeleton } from "./dom.js";
 import { ADMIN, SETTINGS } from "./strings.js";
 import { failed, toast } from "./toast.js";
@@ -45,10 +46,23 @@ function users() {
       user.scopes.join(", "),
       number(user.memories),
       date(user.newest_at),
+      button(ADMIN.apps, { onclick: () => apps(user) }),
       button(ADMIN.erase, { class: "button danger", onclick: () => erase(user, reload) }, icon("trash")),
     ]);
     return [table(ADMIN.userColumns, rows, ADMIN.noUsers), after ? el("p", { class: "muted" }, ADMIN.moreUsers) : null];
   });
+}
+
+async function apps(user) {
+  try {
+    const close = button(ADMIN.close, { onclick: () => dialog.close() });
+    const list = el("div", {}, el("h2", { id: "apps-title" }, ADMIN.appsOf(user.id)), await appsList(user.id), close);
+    const dialog = el("dialog", { "aria-labelledby": "apps-title", onclose: () => dialog.remove() }, list);
+    document.body.append(dialog);
+    dialog.showModal();
+  } catch (error) {
+    failed(error);
+  }
 }
 
 function erase(user, reload) {

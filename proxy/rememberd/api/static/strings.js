@@ -351,7 +351,9 @@ export const CONNECT = {
 export const ADMIN = {
   title: "Admin",
   users: "Users",
-  userColumns: ["User", "Scopes", "Memories", "Newest", ""],
+  userColumns: ["User", "Scopes", "Memories", "Newest", "Apps", ""],
+  apps: "Apps…",
+  appsOf: (user) => `Apps of ${user}`,
   noUsers: "Nobody has memories yet.",
   moreUsers: "There are more: GET /admin/users lists them all.",
   erase: "Erase…",
