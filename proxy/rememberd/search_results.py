@@ -21,12 +21,14 @@ Rows = Any  # whatever numpy accepts as an index: a mask, positions, a slice
 
 
 class Query(NamedTuple):
-    """One space to be searched, with the question's vectors as that space has them."""
+    """One space to be searched, with the question's vectors as that space has them. `standing`: are its standing
+    facts wanted too, although they are not near?"""
 
     space: Space
     dense: list[float]
     sparse: Sparse
     limit: int
+    standing: bool = True
 
 
 class Candidate(NamedTuple):

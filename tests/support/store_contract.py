@@ -176,6 +176,19 @@ class StoreContract:
         assert [list(each) for each in together] == [list(each) for each in alone]
         assert [len(each) for each in together[1:]] == [0, 2, 2]
 
+    async def test_standing_facts_that_are_not_wanted_cost_no_other_row(self, store: MemoryStore) -> None:
+        """What is near, what has the words and what is pinned are found with the same scores, and no more than with
+        the standing facts."""
+        far = [replace(point(f"far{number}", "likes rye", NORTH), topics="food") for number in range(5)]
+        others = [point("near", "likes ale"), point("rare", "the zwitscherling", NORTH)]
+        await store.put(ANN, [*far, *others, point("pinned", "likes rye", NORTH, pinned=True)])
+        wanted = Query(ANN, EAST, words("zwitscherling"), 1)
+        whole, fewer = await store.search_all([wanted, wanted._replace(standing=False)], now=NOW)
+        scores = {each.id: (each.dense, each.bm25) for each in whole}
+        for each in fewer:
+            assert each.id == "pinned" or (each.dense, each.bm25) == scores[each.id]
+        assert {"near", "rare", "pinned"} <= {each.id for each in fewer} <= {each.id for each in whole}
+
     async def test_candidates_carry_what_ranking_reads(self, store: MemoryStore) -> None:
         """All light fields arrive, also when the point is searched a second time."""
         evidence, source = Evidence("span", "user", "turn-1"), Source("chat-1")

@@ -84,11 +84,10 @@ class SealedStore:
     async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
         ciphers = [await self.keyring.known(each.space.user) for each in queries]
         sealed = [
-            Query(
-                self.keyring.space(each.space),
-                self._turned(cipher, each.dense),
-                cipher.words(each.sparse),
-                each.limit,
+            each._replace(
+                space=self.keyring.space(each.space),
+                dense=self._turned(cipher, each.dense),
+                sparse=cipher.words(each.sparse),
             )
             for each, cipher in zip(queries, ciphers, strict=True)
             if cipher is not None

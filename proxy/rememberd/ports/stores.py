@@ -44,7 +44,8 @@ class MemoryStore(Protocol):
         and of one `kind` if it is given. A point that only another branch returned has the score 0.0 in this one."""
 
     async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
-        """As `search` of each query, in their order, in one call of the engine."""
+        """As `search` of each query, in their order, in one call of the engine. Where a query wants no standing
+        facts, those that only their branch would return may be missing."""
 
     async def page(
         self,

@@ -81,11 +81,13 @@ class Branch(NamedTuple):
         )
 
 
-def vector_query(space: Space, dense: list[float], limit: int, kind: Kind | None) -> list[Branch]:
-    """Search by meaning, among all and among the standing facts."""
+def vector_query(
+    space: Space, dense: list[float], limit: int, kind: Kind | None, *, standing: bool = True
+) -> list[Branch]:
+    """Search by meaning, among all and, if these are wanted, among the standing facts."""
     wanted, by_meaning = in_space(space) + matching(kind, None), Query.Nearest(dense, using="dense")
-    standing = Branch(STANDING_LIMIT, [_equals("standing", "yes"), *wanted], by_meaning)
-    return [Branch(limit, wanted, by_meaning), standing]
+    near = Branch(limit, wanted, by_meaning)
+    return [near, Branch(STANDING_LIMIT, [_equals("standing", "yes"), *wanted], by_meaning)] if standing else [near]
 
 
 def keyword_query(space: Space, sparse: Sparse, limit: int, kind: Kind | None) -> list[Branch]:

@@ -164,10 +164,15 @@ class EdgeStore(EdgeFolder):
         """All in one call of the engine, but for the words and the pinned that were looked up `ahead`."""
         branches: list[queries.Branch] = []
         for each, known in zip(asked, ahead, strict=True):
-            branches += queries.vector_query(each.space, each.dense, each.limit, kind)
+            branches += queries.vector_query(each.space, each.dense, each.limit, kind, standing=each.standing)
             branches += [] if known else queries.keyword_query(each.space, each.sparse, each.limit, kind)
         found = iter(self._queried(branches, now))
-        return [self._rows.union(next(found), next(found), *(known or islice(found, 3))) for known in ahead]
+        united = []
+        for each, known in zip(asked, ahead, strict=True):
+            near = next(found)
+            standing = next(found) if each.standing else near
+            united.append(self._rows.union(near, standing, *(known or islice(found, 3))))
+        return united
 
     def quiet_for(self) -> float:
         """Seconds since the store was last asked for memories."""

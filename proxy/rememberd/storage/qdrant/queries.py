@@ -62,14 +62,15 @@ def search(
     dense: list[float],
     sparse: Sparse,
     limit: int,
+    standing: bool,
     now: Millis,
     kind: Kind | None,
     *,
     own_idf: bool,
     rescore: bool,
 ) -> list[Json]:
-    """By meaning, among all and among the standing facts; the pinned; by words; and what names something that the
-    question names (the ids of its terms are the same). Without words the last two are missing.
+    """By meaning, among all and, if these are wanted, among the standing facts; the pinned; by words; and what names
+    something that the question names (the ids of its terms are the same). Without words the last two are missing.
 
     `own_idf`: a word's rarity is that in this space, not that among everybody's memories. `rescore`: the server
     searches rounded vectors; the scores are to be those of the whole ones."""
@@ -79,7 +80,7 @@ def search(
         near["params"] = {"quantization": {"rescore": True}}
     asked = [
         near | {"filter": {"must": wanted}, "limit": limit},
-        near | {"filter": {"must": [*wanted, _equals("standing", "yes")]}, "limit": STANDING_LIMIT},
+        *([near | {"filter": {"must": [*wanted, _equals("standing", "yes")]}, "limit": STANDING_LIMIT}] * standing),
         {"filter": {"must": [*wanted, _equals("pinned", "yes")]}, "limit": PINNED_LIMIT},
     ]
     if sparse.indices:

@@ -92,7 +92,8 @@ class QdrantStore(ServerPoints):
         users = [each.space.user for each in asked]
         answers = await self._reads.search([*map(UserSearches, users, known, wanted)])
         return [
-            await self._united(*each) for each in zip([each.space for each in asked], answers, known, strict=True)
+            await self._united(query.space, found if query.standing else [found[0], *found], changes)
+            for query, found, changes in zip(asked, answers, known, strict=True)
         ]
 
     async def _united(self, space: Space, answers: Sequence[Any], known: UserChanges) -> Candidates:
