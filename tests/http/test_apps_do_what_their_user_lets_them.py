@@ -99,7 +99,7 @@ def test_an_apps_scope_is_where_its_requests_name_none(own: Proxy, user: str) ->
 
 
 async def test_a_tool_of_mcp_does_no_more_than_its_app_may(own: Proxy, user: str) -> None:
-    """Reading and writing are switched off there, too."""
+    """Reading and writing are switched off there, too, and the app's scope holds."""
     headers = {"Authorization": "Bearer sk-webui", "X-Memory-User": user, "User-Agent": "quill/1.2"}
     async with (
         httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as http,
@@ -115,6 +115,10 @@ async def test_a_tool_of_mcp_does_no_more_than_its_app_may(own: Proxy, user: str
             assert (await mcp.call_tool("search_memories", {"query": "peanuts"})).is_error
             again = await mcp.call_tool("add_memory", {"text": "I am allergic to PEANUTS"})
             assert "text" not in (again.structured_content or {})
+            allow(page, "quill", reads=True, scope="work")
+            assert not (await mcp.call_tool("add_memory", {"text": "I play the oboe."})).is_error
+            assert "oboe" in page.get("/v1/memories/export", headers={"X-Memory-Scope": "work"}).text
+            assert "oboe" not in page.get("/v1/memories/export").text
 
 
 def test_what_cannot_be_set_is_refused_by_name(own: Proxy, user: str) -> None:
