@@ -89,8 +89,7 @@ class QdrantStore(ServerPoints):
         options: Any = {"own_idf": self.own_idf, "rescore": self.layout.quantize}
         known = [(await self._changes.of(each.space.user))[0] for each in asked]
         wanted = [queries.search(*each, now, kind, **options) for each in asked]
-        users = [each.space.user for each in asked]
-        answers = await self._reads.search([*map(UserSearches, users, known, wanted)])
+        answers = await self._reads.search([*map(UserSearches, [each.space.user for each in asked], known, wanted)])
         return [
             await self._united(query.space, found if query.standing else [found[0], *found], changes)
             for query, found, changes in zip(asked, answers, known, strict=True)
