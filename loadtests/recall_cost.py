@@ -24,7 +24,7 @@ from rememberd.memory.recall import dates, needs
 from rememberd.memory.recall.lexicon import asked_time
 from rememberd.memory.recall.recall import Recall
 from rememberd.memory.recall.retrieve import Retrieved, retrieve
-from rememberd.search_results import Candidates
+from rememberd.search_results import Candidates, Query
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.types import Memory, Space
 
@@ -44,11 +44,9 @@ class _Clocked(EdgeStore):
     async def prefetch(self, *given: Any, **named: Any) -> None:
         await _counted("its words, looked up ahead", super().prefetch(*given, **named))
 
-    async def search(self, *given: Any, **named: Any) -> Candidates:
-        return await _counted("search", super().search(*given, **named))
-
-    async def search_all(self, *given: Any, **named: Any) -> list[Candidates]:
-        return await _counted("search with groups", super().search_all(*given, **named))
+    async def search_all(self, queries: Sequence[Query], **named: Any) -> list[Candidates]:
+        stage = "search" if len(queries) == 1 else "search with groups"
+        return await _counted(stage, super().search_all(queries, **named))
 
     async def get(self, *given: Any, **named: Any) -> list[Memory]:
         return await _counted("texts", super().get(*given, **named))

@@ -27,7 +27,8 @@ class Query(NamedTuple):
     space: Space
     dense: list[float]
     sparse: Sparse
-    limit: int
+    limit: int = 400
+    kind: Kind | None = None
     standing: bool = True
 
 

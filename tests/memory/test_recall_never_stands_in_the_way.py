@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from prometheus_client import REGISTRY
@@ -10,9 +11,9 @@ from prometheus_client import REGISTRY
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.recall.circuit_breaker import PAUSE_S, Breaker
 from rememberd.memory.recall.recall import Recall, Recalled
-from rememberd.search_results import Candidates
+from rememberd.search_results import Candidates, Query
 from rememberd.telemetry.logs import Text
-from rememberd.types import Kind, Memory, Millis, Space, Sparse
+from rememberd.types import Memory, Millis, Space
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
 
 ME = Space("ada")
@@ -27,19 +28,10 @@ class Hung(MemoryStoreFake):
         self.answers = asyncio.Event()
         self.searches = 0
 
-    async def search(
-        self,
-        space: Space,
-        dense: list[float],
-        sparse: Sparse,
-        *,
-        now: Millis,
-        limit: int = 400,
-        kind: Kind | None = None,
-    ) -> Candidates:
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
         self.searches += 1
         await self.answers.wait()
-        return await super().search(space, dense, sparse, now=now, limit=limit, kind=kind)
+        return await super().search_all(queries, now=now)
 
 
 QUOTED = "a defect that quotes: my password is hunter2"  # not on the line that raises: a log shows that line

@@ -7,7 +7,7 @@ import random
 import signal
 import stat
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,12 +16,12 @@ from prometheus_client import REGISTRY
 
 from rememberd.errors import QueueUnavailable, StoreUnavailable
 from rememberd.memory.recall.retrieve import Retrieved, Wanted
-from rememberd.search_results import Candidates
+from rememberd.search_results import Candidates, Query
 from rememberd.storage.edge.client import EdgeClient
 from rememberd.storage.edge.server import serving
 from rememberd.storage.edge.socket_protocol import socket_path
 from rememberd.storage.edge.store import EdgeStore
-from rememberd.types import Kind, Millis, Space, Sparse
+from rememberd.types import Millis
 from tests.support.store_contract import ANN, DIM, EAST, NOW, point, recallable, words
 from tests.support.store_process import store_process
 
@@ -169,21 +169,12 @@ A_DEFECT, AN_OUTAGE = NOW + 1, NOW + 2
 class Faulty(EdgeStore):
     """Goes wrong at these times."""
 
-    async def search(
-        self,
-        space: Space,
-        dense: list[float],
-        sparse: Sparse,
-        *,
-        now: Millis,
-        limit: int = 400,
-        kind: Kind | None = None,
-    ) -> Candidates:
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
         if now == A_DEFECT:
             raise ZeroDivisionError(f"a defect that quotes {SAID}")
         if now == AN_OUTAGE:
             raise QueueUnavailable("Redis did not answer lately")
-        return await super().search(space, dense, sparse, now=now, limit=limit, kind=kind)
+        return await super().search_all(queries, now=now)
 
 
 async def asked(client: EdgeClient, at: Millis) -> Retrieved:

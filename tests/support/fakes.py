@@ -10,12 +10,13 @@ from copy import deepcopy
 from hashlib import blake2b
 
 from rememberd.errors import EmbedderUnavailable, InputRejected, StoreUnavailable
+from rememberd.ports import MemoryStore, PageQuery
 from rememberd.search_results import Candidate, Candidates, Query
 from rememberd.storage.payload import spaces_behind
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
 
-class MemoryStoreFake:
+class MemoryStoreFake(MemoryStore):
     """A `MemoryStore` in a dict. While `down` is True every call raises; a power cut undoes what was not flushed."""
 
     def __init__(self) -> None:
@@ -46,17 +47,12 @@ class MemoryStoreFake:
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         self._check()
 
-    async def search(
-        self,
-        space: Space,
-        dense: list[float],
-        sparse: Sparse,
-        *,
-        now: Millis,
-        limit: int = 400,
-        kind: Kind | None = None,
-    ) -> Candidates:
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
+        return [self._searched(each, now) for each in queries]
+
+    def _searched(self, query: Query, now: Millis) -> Candidates:
         self._check()
+        space, dense, sparse, limit, kind, _ = query
         current = [
             point
             for point in self.points.get(space, {}).values()
@@ -71,21 +67,9 @@ class MemoryStoreFake:
         found = dict.fromkeys(best + pinned)
         return Candidates.of(_candidate(mine[each], cosines[each], terms[each]) for each in found)
 
-    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
-        return [await self.search(each.space, each.dense, each.sparse, now=now, limit=each.limit) for each in queries]
-
-    async def page(
-        self,
-        space: Space,
-        *,
-        limit: int,
-        now: Millis,
-        cursor: str | None = None,
-        kind: Kind | None = None,
-        slot: str | None = None,
-        include_past: bool = False,
-    ) -> tuple[list[Memory], str | None]:
+    async def read_page(self, space: Space, wanted: PageQuery) -> tuple[list[Memory], str | None]:
         self._check()
+        limit, now, cursor, kind, slot, include_past = wanted
         after = _key_of(cursor) if cursor else (math.inf, "")
         found = sorted(
             (

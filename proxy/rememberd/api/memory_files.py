@@ -136,7 +136,7 @@ class MemoryFiles:
         space, form = self.caller.memories(request, reads=True), request.query_params.get("format", "ndjson")
         if form not in _EXPORTS:
             raise _bad_format(_EXPORTS)
-        pages = self._pages(space)
+        pages = self.writes.store.pages(space, now=_now(), limit=_PAGE, include_past=True)
         first = await anext(pages)  # a store that is away is told by the status
         if form == "ndjson":
             files = await read(self.tool_files, self.caller.identity(request, counts=False).space)
@@ -169,16 +169,6 @@ class MemoryFiles:
         named = [each for each in ids if each]
         here = {each.id for each in await self.writes.store.get(space, named)}
         return here | set(await self.writes.store.deleted_at(space, named))
-
-    async def _pages(self, space: Space) -> AsyncIterator[list[Memory]]:
-        cursor = None
-        while True:
-            page, cursor = await self.writes.store.page(
-                space, limit=_PAGE, now=_now(), cursor=cursor, include_past=True
-            )
-            yield page
-            if cursor is None:
-                return
 
 
 def _of_member(turn: Turn, identity: Identity) -> Turn:

@@ -20,9 +20,8 @@ from rememberd.memory.audit import Finding, Usage, to_review
 from rememberd.memory.ids import episode_id
 from rememberd.memory.learn.rules.groups import person_of, topic_of
 from rememberd.ports import MemoryStore, ReceiptStore
-from rememberd.types import Kind, Memory, Millis, Receipt, Space
+from rememberd.types import Memory, Millis, Receipt
 
-_PAGE = 500
 _RECEIPTS = 500  # answers that are looked at for what a memory was used for
 _SHOWN = 50  # of each pile
 _ANSWERS = 10  # of one memory
@@ -34,14 +33,14 @@ class MemoryReview:
 
     async def groups(self, request: Request) -> Response:
         """How many facts there are by topic, person, app and model."""
-        memories = await self._all(self.caller.memories(request, reads=True), "fact", past=False)
+        memories = await self.store.all(self.caller.memories(request, reads=True), now=_now(), kind="fact")
         return json_response({"object": "memory.learn.rules.groups", **await asyncio.to_thread(_counts, memories)})
 
     async def review(self, request: Request) -> Response:
         """What is new since the time `since`, contradictions in pairs, what is in quarantine, expired or unused."""
         identity, now = self.caller.identity(request), _now()
         since = time_from(request.query_params, "since")
-        memories = await self._all(identity.memories, "fact", past=True)
+        memories = await self.store.all(identity.memories, now=now, kind="fact", include_past=True)
         answers = await self.receipts.recent(identity.space, _RECEIPTS)
         used = frozenset(each for receipt in answers for each in receipt.recalled)
         usage = Usage(min(each.created_at for each in answers), used) if answers else None
@@ -72,16 +71,6 @@ class MemoryReview:
                 "answers": [_use(each, memory_id) for each in answers[:_ANSWERS]],
             }
         )
-
-    async def _all(self, space: Space, kind: Kind, *, past: bool) -> list[Memory]:
-        found, cursor = list[Memory](), None
-        while True:
-            page, cursor = await self.store.page(
-                space, limit=_PAGE, now=_now(), cursor=cursor, kind=kind, include_past=past
-            )
-            found += page
-            if cursor is None:
-                return found
 
 
 def _counts(memories: Sequence[Memory]) -> dict[str, Any]:

@@ -27,7 +27,6 @@ from rememberd.types import EVERY_SCOPE, Identity, Memory, Millis, Receipt, Spac
 
 _NEAR = 20  # as many as are looked at for those that came near
 _LEFT_OUT = 5
-_PAGE = 500  # memories a read of the store
 _RECEIPTS = 500  # as many answers as the numbers cover
 
 
@@ -125,12 +124,9 @@ class MemoryStats:
         )
 
     async def _visible_stats(self, space: Space, visible: Visible, now: Millis) -> dict[str, Any]:
-        counts, cursor = Counter[str](), None
-        while True:
-            page, cursor = await self.store.page(space, limit=_PAGE, now=now, cursor=cursor, include_past=True)
-            counts.update(_counted_as(memory, now) for memory in page if visible(memory))
-            if cursor is None:
-                return {"object": "memory.stats", **{name: counts[name] for name in ("facts", "episodes", "past")}}
+        memories = await self.store.all(space, now=now, include_past=True)
+        counts = Counter(_counted_as(memory, now) for memory in memories if visible(memory))
+        return {"object": "memory.stats", **{name: counts[name] for name in ("facts", "episodes", "past")}}
 
     async def settings(self, request: Request) -> Response:
         identity = self.caller.identity(request)

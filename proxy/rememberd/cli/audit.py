@@ -31,7 +31,7 @@ from rememberd.memory.safety.redact import redact
 from rememberd.ports import Embedder, MemoryStore, ReceiptStore, TurnQueue
 from rememberd.settings.schema import Settings
 from rememberd.storage.sqlite.queue import wall_clock
-from rememberd.types import Memory, Millis, Space
+from rememberd.types import Memory, Space
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_audit_log, build_embedder
 from rememberd.wiring.encryption import Encryption, open_encryption
@@ -42,7 +42,6 @@ EXAMPLES = """\
   rememberd audit --user alice --fix      # repair what can be repaired safely, and say what was done
 """
 
-_PAGE = 500
 _USERS = 50
 _ROWS = 20  # of one complaint in the table; JSON has all
 _EXCERPT = 32  # characters
@@ -129,7 +128,7 @@ async def _spaces(store: MemoryStore, user: str | None) -> AsyncIterator[Space]:
 
 async def _repaired(store: MemoryStore, embedder: Embedder, queue: TurnQueue, space: Space) -> list[Finding]:
     now = wall_clock()
-    memories = await _all(store, space, now)
+    memories = await store.all(space, now=now, include_past=True)
     mended = repair(memories, now)
     repairs = await write(store, embedder, space, memories, mended)
     if await queue.erased(space.user, now):  # what was just written must not outlive that
@@ -140,18 +139,10 @@ async def _repaired(store: MemoryStore, embedder: Embedder, queue: TurnQueue, sp
 
 async def _audited(store: MemoryStore, receipts: ReceiptStore, space: Space, repairs: list[Finding]) -> Audited:
     now = wall_clock()
-    memories = await _all(store, space, now)
+    memories = await store.all(space, now=now, include_past=True)
     since, recalled = await receipts.recalled(space)
     usage = Usage(since, recalled) if since is not None else None
     return Audited(space, memories, judge(memories, now, usage), repairs)
-
-
-async def _all(store: MemoryStore, space: Space, now: Millis) -> list[Memory]:
-    found, cursor = await store.page(space, limit=_PAGE, now=now, include_past=True)
-    while cursor is not None:
-        page, cursor = await store.page(space, limit=_PAGE, now=now, include_past=True, cursor=cursor)
-        found += page
-    return found
 
 
 def _print(audited: Audited, show_text: bool) -> None:

@@ -19,7 +19,7 @@ from rememberd.encryption.cipher import Cipher, DecryptionError
 from rememberd.encryption.keyring import Keyring
 from rememberd.encryption.queue import UNREADABLE
 from rememberd.memory.serialization import memory_of, memory_to_json
-from rememberd.ports import MemoryStore
+from rememberd.ports import MemoryStore, PageQuery
 from rememberd.search_results import NAMED, Candidates, DictColumn, Dictionary, Query
 from rememberd.types import Evidence, Kind, Memory, Millis, Point, Source, Space, Sparse
 
@@ -29,7 +29,7 @@ _DIGITS = [place for place in range(_UUID_CHARS) if place not in (8, 13, 18, 23)
 log = logging.getLogger("rememberd.sealed")
 
 
-class SealedStore:
+class SealedStore(MemoryStore):
     """The `MemoryStore` port around another store. Records that cannot be opened (of a user whose erasure is not
     finished, or that somebody changed in the store) are left out, counted and logged."""
 
@@ -58,29 +58,6 @@ class SealedStore:
         if cipher is not None:
             await self.store.prefetch(self.keyring.space(space), cipher.words(sparse), now=now)
 
-    async def search(
-        self,
-        space: Space,
-        dense: list[float],
-        sparse: Sparse,
-        *,
-        now: Millis,
-        limit: int = 400,
-        kind: Kind | None = None,
-    ) -> Candidates:
-        cipher = await self.keyring.known(space.user)
-        if cipher is None:
-            return Candidates.of([])
-        found = await self.store.search(
-            self.keyring.space(space),
-            self._turned(cipher, dense),
-            cipher.words(sparse),
-            now=now,
-            limit=limit,
-            kind=kind,
-        )
-        return _candidates(cipher, found)
-
     async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
         ciphers = [await self.keyring.known(each.space.user) for each in queries]
         sealed = [
@@ -95,27 +72,11 @@ class SealedStore:
         found = iter(await self.store.search_all(sealed, now=now) if sealed else ())
         return [_candidates(cipher, next(found)) if cipher else Candidates.of([]) for cipher in ciphers]
 
-    async def page(
-        self,
-        space: Space,
-        *,
-        limit: int,
-        now: Millis,
-        cursor: str | None = None,
-        kind: Kind | None = None,
-        slot: str | None = None,
-        include_past: bool = False,
-    ) -> tuple[list[Memory], str | None]:
+    async def read_page(self, space: Space, wanted: PageQuery) -> tuple[list[Memory], str | None]:
         cipher = await self.keyring.known(space.user)
-        found, following = await self.store.page(
-            self.keyring.space(space),
-            limit=limit,
-            now=now,
-            cursor=cursor,
-            kind=kind,
-            slot=cipher.name(slot) if cipher and slot else slot,
-            include_past=include_past,
-        )
+        if cipher and wanted.slot:
+            wanted = wanted._replace(slot=cipher.name(wanted.slot))
+        found, following = await self.store.read_page(self.keyring.space(space), wanted)
         return self._memories(cipher, space, found) if cipher else [], following
 
     async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:

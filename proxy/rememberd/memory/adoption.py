@@ -11,8 +11,6 @@ from rememberd.memory.ids import episode_id, fact_id
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import Memory, Millis, Space
 
-_PAGE = 500
-
 
 async def adopt(store: MemoryStore, embedder: Embedder, old: str, new: str, at: Millis) -> int:
     """Move all memories of the user `old` to the user `new`, scope by scope. Returns their number. A move that was
@@ -24,10 +22,7 @@ async def adopt(store: MemoryStore, embedder: Embedder, old: str, new: str, at: 
 
 
 async def _move(store: MemoryStore, embedder: Embedder, old: Space, new: Space, at: Millis) -> int:
-    memories, cursor = await store.page(old, limit=_PAGE, now=at, include_past=True)
-    while cursor is not None:
-        page, cursor = await store.page(old, limit=_PAGE, now=at, include_past=True, cursor=cursor)
-        memories += page
+    memories = await store.all(old, now=at, include_past=True)
     ids = _new_ids(memories, old, new)
     for memory in memories:
         await store.put(new, [await to_point(replace(memory, id=ids[memory.id]), embedder)])

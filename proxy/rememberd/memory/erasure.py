@@ -20,7 +20,6 @@ from rememberd.ports import (
 from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import Memory, Millis, Space
 
-_PAGE = 500
 _AHEAD: Millis = 3_600_000  # also what was made since the erasure began, by whichever host's clock
 _TEXTS = 100  # of the memories that go, the newest of each scope: each one is looked for in every file
 
@@ -61,7 +60,7 @@ async def texts_of(store: MemoryStore, user: str, groups: Mapping[str, bool]) ->
         memories, _ = await store.page(space, limit=_TEXTS, now=0, include_past=True)
         texts |= {f"memory {memory.id[:8]}": memory.text for memory in memories}
     for name, keep in groups.items():
-        told = [] if keep else await _all(store, Space.of_group(name))
+        told = [] if keep else await store.all(Space.of_group(name), now=0, include_past=True)
         others = {memory.text for memory in told if memory.contributor != user}
         theirs = [memory for memory in told if memory.contributor == user and memory.text not in others][:_TEXTS]
         texts |= {f"memory {memory.id[:8]} of @{name}": memory.text for memory in theirs}
@@ -83,7 +82,7 @@ async def erase_contributions(
     erased = 0
     for name, keep in groups.items():
         space = Space.of_group(name)
-        theirs = [memory for memory in await _all(store, space) if memory.contributor == user]
+        theirs = [memory for memory in await store.all(space, now=0, include_past=True) if memory.contributor == user]
         if not theirs:
             continue
         if keep:
@@ -101,17 +100,9 @@ async def undo_interrupted(store: MemoryStore, turns: Sequence[tuple[Space, Mill
     """A writer killed between a put and its look whether the user was erased meanwhile leaves that turn's memories:
     they have the turn's time. Raises `StoreUnavailable`."""
     for space, at in turns:
-        left = [memory.id for memory in await _all(store, space) if at in _times(memory)]
+        left = [memory.id for memory in await store.all(space, now=0, include_past=True) if at in _times(memory)]
         await store.delete(space, left, at=at)
 
 
 def _times(memory: Memory) -> tuple[Millis | None, ...]:
     return memory.created_at, memory.updated_at, memory.valid_to
-
-
-async def _all(store: MemoryStore, space: Space) -> list[Memory]:
-    found, cursor = await store.page(space, limit=_PAGE, now=0, include_past=True)
-    while cursor is not None:
-        page, cursor = await store.page(space, limit=_PAGE, now=0, include_past=True, cursor=cursor)
-        found += page
-    return found

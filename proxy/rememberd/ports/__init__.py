@@ -6,10 +6,12 @@ from __future__ import annotations
 from rememberd.ports.models import Embedder, Extractor, Reply, Upstream
 from rememberd.ports.queues import ExtractionQueue, Spool, TurnQueue
 from rememberd.ports.stores import (
+    LARGEST_PAGE,
     BlockCache,
     Erasable,
     MemoryStore,
     OwnedObjects,
+    PageQuery,
     PauseStore,
     ReceiptStore,
     SessionStore,
@@ -17,6 +19,7 @@ from rememberd.ports.stores import (
 )
 
 __all__ = [
+    "LARGEST_PAGE",
     "BlockCache",
     "Embedder",
     "Erasable",
@@ -24,6 +27,7 @@ __all__ = [
     "Extractor",
     "MemoryStore",
     "OwnedObjects",
+    "PageQuery",
     "PauseStore",
     "ReceiptStore",
     "Reply",

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from rememberd.search_results import Candidates, Query
 from rememberd.types import Kind, Memory, Millis, Point, Receipt, Space, Sparse
+
+LARGEST_PAGE = 500
+
+
+class PageQuery(NamedTuple):
+    """Which memories of a space to list, and how many of them on one page."""
+
+    limit: int
+    now: Millis
+    cursor: str | None = None
+    kind: Kind | None = None
+    slot: str | None = None
+    include_past: bool = False
 
 
 class MemoryStore(Protocol):
@@ -42,6 +55,7 @@ class MemoryStore(Protocol):
         """The union of three branches, without duplicates: the `limit` nearest by cosine, the `limit` best by BM25
         (IDF over this space only), and every pinned memory (at most 100). Only current and unexpired at `now`,
         and of one `kind` if it is given. A point that only another branch returned has the score 0.0 in this one."""
+        return (await self.search_all([Query(space, dense, sparse, limit, kind)], now=now))[0]
 
     async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
         """As `search` of each query, in their order, in one call of the engine. Where a query wants no standing
@@ -61,6 +75,35 @@ class MemoryStore(Protocol):
         """Newest first by created_at, and the cursor of the next page (None at the end).
 
         Expired and superseded ones only with `include_past`. Raises `InputRejected` for a cursor it did not make."""
+        return await self.read_page(space, PageQuery(limit, now, cursor, kind, slot, include_past))
+
+    async def read_page(self, space: Space, wanted: PageQuery) -> tuple[list[Memory], str | None]:
+        """What `page` returns."""
+
+    async def pages(
+        self,
+        space: Space,
+        *,
+        now: Millis,
+        limit: int = LARGEST_PAGE,
+        kind: Kind | None = None,
+        include_past: bool = False,
+    ) -> AsyncIterator[list[Memory]]:
+        """One page of `page` after the other."""
+        wanted = PageQuery(limit, now, None, kind, None, include_past)
+        while True:
+            page, cursor = await self.read_page(space, wanted)
+            yield page
+            if cursor is None:
+                return
+            wanted = wanted._replace(cursor=cursor)
+
+    async def all(
+        self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False
+    ) -> list[Memory]:
+        """What all pages of `page` list."""
+        pages = self.pages(space, now=now, kind=kind, include_past=include_past)
+        return [memory async for page in pages for memory in page]
 
     async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
         """How many memories `page` would list on all pages together."""

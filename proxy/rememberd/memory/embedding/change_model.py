@@ -17,7 +17,7 @@ from prometheus_client import Gauge
 
 from rememberd.errors import MemoryUnavailable
 from rememberd.memory.embedding.indexing import to_point
-from rememberd.ports import Embedder, MemoryStore
+from rememberd.ports import Embedder, MemoryStore, PageQuery
 from rememberd.search_results import Candidates, Query
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
@@ -33,7 +33,7 @@ READY = Gauge("rememberd_reembedding_ready", "1 when the next store holds all me
 log = logging.getLogger("rememberd.reembed")
 
 
-class DualWriteStore:
+class DualWriteStore(MemoryStore):
     """The `MemoryStore` port over the store in force, which answers, and the next one, which is only written.
 
     A write that failed in the next store failed: made again, it is the same write. `load` gives the next embedder;
@@ -58,35 +58,11 @@ class DualWriteStore:
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         await self.store.prefetch(space, sparse, now=now)
 
-    async def search(
-        self,
-        space: Space,
-        dense: list[float],
-        sparse: Sparse,
-        *,
-        now: Millis,
-        limit: int = 400,
-        kind: Kind | None = None,
-    ) -> Candidates:
-        return await self.store.search(space, dense, sparse, now=now, limit=limit, kind=kind)
-
     async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
         return await self.store.search_all(queries, now=now)
 
-    async def page(
-        self,
-        space: Space,
-        *,
-        limit: int,
-        now: Millis,
-        cursor: str | None = None,
-        kind: Kind | None = None,
-        slot: str | None = None,
-        include_past: bool = False,
-    ) -> tuple[list[Memory], str | None]:
-        return await self.store.page(
-            space, limit=limit, now=now, cursor=cursor, kind=kind, slot=slot, include_past=include_past
-        )
+    async def read_page(self, space: Space, wanted: PageQuery) -> tuple[list[Memory], str | None]:
+        return await self.store.read_page(space, wanted)
 
     async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
         return await self.store.count(space, now=now, kind=kind, include_past=include_past)
@@ -227,9 +203,5 @@ class Reembedding:
 async def pages(store: MemoryStore, size: int) -> AsyncIterator[tuple[Space, list[Memory]]]:
     """All memories of all users, past ones too."""
     for space in await store.spaces():
-        cursor = None
-        while True:
-            memories, cursor = await store.page(space, limit=size, now=0, cursor=cursor, include_past=True)
+        async for memories in store.pages(space, now=0, limit=size, include_past=True):
             yield space, memories
-            if cursor is None:
-                break

@@ -126,7 +126,10 @@ async def _found(
     if not wanted.groups:
         return await store.search(space, dense, sparse, now=wanted.now), {}
     spaces = [Space.of_group(name) for name in wanted.groups]
-    queries = [Query(space, dense, sparse, OWN), *(Query(each, dense, sparse, OF_GROUP, False) for each in spaces)]
+    queries = [
+        Query(space, dense, sparse, OWN),
+        *(Query(each, dense, sparse, OF_GROUP, standing=False) for each in spaces),
+    ]
     own, *theirs = await store.search_all(queries, now=wanted.now)
     # Whose standing facts they are nobody can tell: in the user's profile they would be taken for the user's. So they
     # are not asked for, and what is near of them is no standing fact here.

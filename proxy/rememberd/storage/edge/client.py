@@ -14,6 +14,7 @@ from typing import Any, cast
 from rememberd.errors import StoreUnavailable
 from rememberd.memory.recall.retrieve import Retrieved, Wanted
 from rememberd.memory.serialization import memory_of
+from rememberd.ports import MemoryStore, PageQuery
 from rememberd.search_results import Candidates, Query
 from rememberd.storage.edge.socket_protocol import (
     UNANSWERED,
@@ -35,7 +36,7 @@ log = logging.getLogger("rememberd.store")
 Answer = tuple[Any, bytes]  # the result, and its columns if it has any
 
 
-class EdgeClient:
+class EdgeClient(MemoryStore):
     """Calls the server on the socket `path`. It connects at the first call, and again after the server was away.
 
     While the server is away, a call raises `StoreUnavailable` at once; but until the first connection, calls wait for
@@ -60,23 +61,14 @@ class EdgeClient:
         if self._connection is not None and not self._connection.lost:
             self._connection.tell("ahead", {"space": space, "sparse": sparse, "now": now})
 
-    async def search(
-        self,
-        space: Space,
-        dense: list[float],
-        sparse: Sparse,
-        *,
-        now: Millis,
-        limit: int = 400,
-        kind: Kind | None = None,
-    ) -> Candidates:
-        arguments = {"space": space, "sparse": sparse, "now": now, "limit": limit, "kind": kind}
-        return unpack_candidates(*await self._answered("search", arguments, pack_vector(dense)))
-
     async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
         """Several calls: what recalls asks in the store's process (`retrieve`)."""
-        searches = (self.search(each.space, each.dense, each.sparse, now=now, limit=each.limit) for each in queries)
-        return list(await asyncio.gather(*searches))
+        return list(await asyncio.gather(*(self._search(each, now) for each in queries)))
+
+    async def _search(self, query: Query, now: Millis) -> Candidates:
+        space, dense, sparse, limit, kind, _ = query
+        arguments = {"space": space, "sparse": sparse, "now": now, "limit": limit, "kind": kind}
+        return unpack_candidates(*await self._answered("search", arguments, pack_vector(dense)))
 
     async def retrieve(self, space: Space, dense: list[float], sparse: Sparse, wanted: Wanted) -> Retrieved:
         """Runs in the process of the store. Raises `StoreUnavailable`."""
@@ -84,27 +76,8 @@ class EdgeClient:
         found, _ = await self._answered("retrieve", arguments, pack_vector(dense))
         return Retrieved(*found)
 
-    async def page(
-        self,
-        space: Space,
-        *,
-        limit: int,
-        now: Millis,
-        cursor: str | None = None,
-        kind: Kind | None = None,
-        slot: str | None = None,
-        include_past: bool = False,
-    ) -> tuple[list[Memory], str | None]:
-        memories, following = await self._call(
-            "page",
-            space=space,
-            limit=limit,
-            now=now,
-            cursor=cursor,
-            kind=kind,
-            slot=slot,
-            include_past=include_past,
-        )
+    async def read_page(self, space: Space, wanted: PageQuery) -> tuple[list[Memory], str | None]:
+        memories, following = await self._call("page", space=space, **wanted._asdict())
         return [memory_of(stored) for stored in memories], following
 
     async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:

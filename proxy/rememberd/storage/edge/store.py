@@ -14,6 +14,7 @@ import qdrant_edge as qdrant
 from qdrant_edge import QueryBatchRequest, QueryRequest, UpdateOperation
 
 from rememberd.errors import InputRejected
+from rememberd.ports import MemoryStore, PageQuery
 from rememberd.search_results import Candidates, Query
 from rememberd.storage import cursors
 from rememberd.storage.cursors import Place
@@ -34,7 +35,7 @@ DROPPED_SINGLY = 10_000  # of a user who is erased; beyond that others' rows are
 AHEAD = 256  # of questions that are being embedded: 10 kB each
 
 
-class EdgeStore(EdgeFolder):
+class EdgeStore(EdgeFolder, MemoryStore):
     """The `MemoryStore` port over one folder."""
 
     def __init__(self, shard: qdrant.EdgeShard, folder: Path, lock: int, min_free_bytes: int) -> None:
@@ -71,37 +72,22 @@ class EdgeStore(EdgeFolder):
         self._ahead[_words(space, sparse, now, SEARCHED, None)] = found
         await self.get(space, self._rows.ids(found[0].places[:LIKELY]))
 
-    async def search(
-        self,
-        space: Space,
-        dense: list[float],
-        sparse: Sparse,
-        *,
-        now: Millis,
-        limit: int = SEARCHED,
-        kind: Kind | None = None,
-    ) -> Candidates:
-        return self._searched([Query(space, dense, sparse, limit)], now, kind)[0]
-
     async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
-        return self._searched(queries, now, None)
-
-    async def page(
-        self,
-        space: Space,
-        *,
-        limit: int,
-        now: Millis,
-        cursor: str | None = None,
-        kind: Kind | None = None,
-        slot: str | None = None,
-        include_past: bool = False,
-    ) -> tuple[list[Memory], str | None]:
         self._last_read = time.monotonic()
-        after = cursors.decode(space, cursor) if cursor else None
-        conditions = queries.in_space(space) + queries.matching(kind, slot)
-        if not include_past:
-            conditions += queries.current(now)
+        ahead = [
+            self._ahead.pop(_words(each.space, each.sparse, now, each.limit, each.kind), None) for each in queries
+        ]
+        with suppress(StaleCache):
+            return self._united(queries, ahead, now)
+        return self._united(queries, [None] * len(queries), now)
+
+    async def read_page(self, space: Space, wanted: PageQuery) -> tuple[list[Memory], str | None]:
+        self._last_read = time.monotonic()
+        limit = wanted.limit
+        after = cursors.decode(space, wanted.cursor) if wanted.cursor else None
+        conditions = queries.in_space(space) + queries.matching(wanted.kind, wanted.slot)
+        if not wanted.include_past:
+            conditions += queries.current(wanted.now)
         with engine():
             records = self._newest(conditions, after, limit)
         memories = [memory_in(record.payload) for record in records[:limit]]
@@ -151,21 +137,12 @@ class EdgeStore(EdgeFolder):
     async def users(self, after: str, limit: int) -> list[Space]:
         return spaces_behind(await self.spaces(), after, limit)
 
-    def _searched(self, asked: Sequence[Query], now: Millis, kind: Kind | None) -> list[Candidates]:
-        self._last_read = time.monotonic()
-        ahead = [self._ahead.pop(_words(each.space, each.sparse, now, each.limit, kind), None) for each in asked]
-        with suppress(StaleCache):
-            return self._united(asked, ahead, now, kind)
-        return self._united(asked, [None] * len(asked), now, kind)
-
-    def _united(
-        self, asked: Sequence[Query], ahead: Sequence[list[RowRefs] | None], now: Millis, kind: Kind | None
-    ) -> list[Candidates]:
+    def _united(self, asked: Sequence[Query], ahead: Sequence[list[RowRefs] | None], now: Millis) -> list[Candidates]:
         """All in one call of the engine, but for the words and the pinned that were looked up `ahead`."""
         branches: list[queries.Branch] = []
         for each, known in zip(asked, ahead, strict=True):
-            branches += queries.vector_query(each.space, each.dense, each.limit, kind, standing=each.standing)
-            branches += [] if known else queries.keyword_query(each.space, each.sparse, each.limit, kind)
+            branches += queries.vector_query(each.space, each.dense, each.limit, each.kind, standing=each.standing)
+            branches += [] if known else queries.keyword_query(each.space, each.sparse, each.limit, each.kind)
         found = iter(self._queried(branches, now))
         united = []
         for each, known in zip(asked, ahead, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rememberd.search_results import Query
 from rememberd.storage.payload import NAMED_LIMIT, PINNED_LIMIT, STANDING_LIMIT, space_key, user_order
 from rememberd.types import Kind, Millis, Space, Sparse
 
@@ -57,23 +58,13 @@ def written_since(stamp: int) -> Json:
     return {"key": "written_at", "range": {"gte": stamp}}
 
 
-def search(
-    space: Space,
-    dense: list[float],
-    sparse: Sparse,
-    limit: int,
-    standing: bool,
-    now: Millis,
-    kind: Kind | None,
-    *,
-    own_idf: bool,
-    rescore: bool,
-) -> list[Json]:
+def search(query: Query, now: Millis, *, own_idf: bool, rescore: bool) -> list[Json]:
     """By meaning, among all and, if these are wanted, among the standing facts; the pinned; by words; and what names
     something that the question names (the ids of its terms are the same). Without words the last two are missing.
 
     `own_idf`: a word's rarity is that in this space, not that among everybody's memories. `rescore`: the server
     searches rounded vectors; the scores are to be those of the whole ones."""
+    space, dense, sparse, limit, kind, standing = query
     wanted = listed(space, kind, None, now)
     near: Json = {"query": dense, "using": "dense"}
     if rescore:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from rememberd.ports import Embedder
+from rememberd.ports import Embedder, MemoryStore, PageQuery
 from rememberd.search_results import Candidates, Query
 from rememberd.storage import cursors
 from rememberd.storage.changes import ChangeLog, RecentChanges, Removal, UserChanges
@@ -31,7 +31,7 @@ _NAMED_IDS = 1000  # of deleted points in a filter
 _TRIES = 3
 
 
-class QdrantStore(ServerPoints):
+class QdrantStore(ServerPoints, MemoryStore):
     """The `MemoryStore` port. A search asks for ids and scores only: the rows, and memories read lately, are kept
     here, and dropped when `changes` tells that they were rewritten."""
 
@@ -70,29 +70,15 @@ class QdrantStore(ServerPoints):
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         """The server is asked once, for everything."""
 
-    async def search(
-        self,
-        space: Space,
-        dense: list[float],
-        sparse: Sparse,
-        *,
-        now: Millis,
-        limit: int = 400,
-        kind: Kind | None = None,
-    ) -> Candidates:
-        return (await self._searched([Query(space, dense, sparse, limit)], now, kind))[0]
-
-    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
-        return await self._searched(queries, now, None)
-
-    async def _searched(self, asked: Sequence[Query], now: Millis, kind: Kind | None) -> list[Candidates]:
+    async def search_all(self, searches: Sequence[Query], *, now: Millis) -> list[Candidates]:
         options: Any = {"own_idf": self.own_idf, "rescore": self.layout.quantize}
-        known = [(await self._changes.of(each.space.user))[0] for each in asked]
-        wanted = [queries.search(*each, now, kind, **options) for each in asked]
-        answers = await self._reads.search([*map(UserSearches, [each.space.user for each in asked], known, wanted)])
+        known = [(await self._changes.of(each.space.user))[0] for each in searches]
+        wanted = [queries.search(each, now, **options) for each in searches]
+        users = [each.space.user for each in searches]
+        answers = await self._reads.search([*map(UserSearches, users, known, wanted)])
         return [
             await self._united(query.space, found if query.standing else [found[0], *found], changes)
-            for query, found, changes in zip(asked, answers, known, strict=True)
+            for query, found, changes in zip(searches, answers, known, strict=True)
         ]
 
     async def _united(self, space: Space, answers: Sequence[Any], known: UserChanges) -> Candidates:
@@ -108,19 +94,11 @@ class QdrantStore(ServerPoints):
                 return self._rows.union(*map(self._rows.placed, (near, standing, words, pinned, names)))
         return Candidates.of([])
 
-    async def page(
-        self,
-        space: Space,
-        *,
-        limit: int,
-        now: Millis,
-        cursor: str | None = None,
-        kind: Kind | None = None,
-        slot: str | None = None,
-        include_past: bool = False,
-    ) -> tuple[list[Memory], str | None]:
-        after = cursors.decode(space, cursor) if cursor else None
-        conditions = queries.listed(space, kind, slot, None if include_past else now)
+    async def read_page(self, space: Space, wanted: PageQuery) -> tuple[list[Memory], str | None]:
+        limit = wanted.limit
+        after = cursors.decode(space, wanted.cursor) if wanted.cursor else None
+        until = None if wanted.include_past else wanted.now
+        conditions = queries.listed(space, wanted.kind, wanted.slot, until)
         known, _ = await self._changes.of(space.user, patient=True)
         records = await self._newest(space, known, conditions, after, limit)
         memories = [memory for each in records[:limit] if (memory := _memory(each["id"], each["payload"], known))]
