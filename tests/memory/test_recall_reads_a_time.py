@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -198,6 +199,20 @@ async def test_a_time_is_enough_in_fifteen_languages() -> None:
 def test_what_asks_for_more_than_a_time_is_searched(question: str) -> None:
     """It does not bring whatever was told then, nor is a word taken for one of another language."""
     assert not asks_only_when(question)
+
+
+@each_row("question", ["Where were we?", "What did we talk about last time?", "What did we talk about yesterday?"])
+async def test_the_outcome_is_told(question: str) -> None:
+    """What the assistant said last in each conversation, and nothing else that it said; however long the talk was,
+    its beginning and its end come first."""
+    talk = [said(f"step {number} of the kiln", timedelta(hours=26, minutes=-number), "kiln") for number in range(60)]
+    answered = [replace(each, text=f"{each.text}\nAssistant: answer {n}.") for n, each in enumerate(talk)]
+    recall = await recall_of(*answered)
+    found = await recall.recall(ADA, question, now=NOW, turn_id=None, conversation="now")
+    lines = found.block.splitlines()
+    assert [each for each in lines if "Assistant:" in each] == ["User: step 59 of the kiln Assistant: answer 59."]
+    assert "User: step 0 of the kiln" in lines
+    assert found.tokens <= 600
 
 
 async def test_yesterday_is_the_users() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import openai
 import pytest
 
-from tests.support.fake_model import FakeModel, newest_user_text
+from tests.support.fake_model import Behaviour, FakeModel, newest_user_text
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
@@ -37,6 +37,25 @@ def test_a_fact_told_to_model_a_is_in_the_prompt_of_model_b(proxy: Proxy, upstre
     assert before.startswith("<memory>")
     assert "Oslo" in before
     assert question == "Which city do I live in?"
+
+
+@pytest.mark.parametrize("question", ["Where were we?", "What did we talk about last time?"])
+def test_a_new_session_with_another_model_knows_how_the_last_one_ended(
+    proxy: Proxy, upstream: FakeModel, user: str, question: str
+) -> None:
+    """What was asked in the newest other conversation, and what was answered in the end."""
+    with proxy.client(user, **{"X-Conversation-Id": "older"}) as client:
+        ask(client, "Which glaze suits a salt kiln?")
+        remembered(client, "salt kiln")
+    with proxy.client(user, **{"X-Conversation-Id": "newer"}) as client:
+        upstream.script(Behaviour(answer="Start with the roof, then the gutters."))
+        ask(client, "How do I draw the barn?")
+        remembered(client, "Start with the roof")
+    with proxy.client(user, **{"X-Conversation-Id": "now"}) as client:
+        ask(client, question, "model-b")
+    block = prompt(upstream).partition("</memory>")[0]
+    assert "How do I draw the barn? Assistant: Start with the roof, then the gutters." in block
+    assert "kiln" not in block
 
 
 def test_two_users_never_see_each_others_memories(proxy: Proxy, upstream: FakeModel, user: str) -> None:

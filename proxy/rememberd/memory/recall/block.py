@@ -175,11 +175,12 @@ def render(
     memories: Sequence[Memory],
     question: str = "",
     *,
-    answers: bool = True,
+    answers: bool | Set[str] = True,
     offset: Millis = 0,
     typed: Set[str] = frozenset(),
 ) -> str:
-    """`<memory>…</memory>`: pinned first, then by time, one header a day; "" for no memories. `offset` is that of the
+    """`<memory>…</memory>`: pinned first, then by time, one header a day; "" for no memories. `answers`: the
+    assistant's words of all exchanges, of none, or of those with these ids. `offset` is that of the
     user's time zone, `typed` the ids of messages that are known to be `all_typed`.
 
     Costs at most FRAME_COST, GROUPS_COST if some are of groups, a HEADER_COST for each day (of the pinned and of the
@@ -191,7 +192,8 @@ def render(
     for memory in sorted(memories, key=lambda m: (not m.pinned, m.valid_from, m.kind, m.id)):
         if group != (group := (memory.pinned, day(memory.valid_from + offset))):
             lines.append(f"[{group[1]}]")
-        lines.append(line(memory, asked, answers=answers, typed=memory.id in typed))
+        shows = answers if isinstance(answers, bool) else memory.id in answers
+        lines.append(line(memory, asked, answers=shows, typed=memory.id in typed))
     return "\n".join([*lines, TAIL])
 
 

@@ -182,7 +182,7 @@ class Recall:
             self.store, space, question, now=now, offset=offset, conversation=conversation, turn_id=turn_id
         )
         if then is not None:
-            return self._fitting(space, then, private, offset, "time", budget)
+            return self._fitting(space, then.exchanges, private, offset, "time", budget, then.outcomes)
         words = self.embedder.query(telling_words(question))
         await self.store.prefetch(space, words, now=now)
         by_words = self.embedder.backlog_ms > PATIENCE * self.deadline_ms
@@ -236,19 +236,26 @@ class Recall:
         return self._fitting(space, pinned_first, private, offset, "profile", budget)
 
     def _fitting(
-        self, space: Space, memories: Sequence[Memory], private: bool, offset: Millis, reason: Reason, budget: int
+        self,
+        space: Space,
+        memories: Sequence[Memory],
+        private: bool,
+        offset: Millis,
+        reason: Reason,
+        budget: int,
+        outcomes: AbstractSet[str] = frozenset(),
     ) -> Recalled:
-        """As many as fit, in this order."""
+        """As many as fit, in this order; with the answers of `outcomes`."""
         chosen: list[Memory] = []
         cost = FRAME_COST
         for each in memories:
             if not private and self.privacy.keeps(space, each):
                 continue
-            cost += line_cost(each, answers=False) + HEADER_COST
+            cost += line_cost(each, answers=each.id in outcomes) + HEADER_COST
             if cost > budget:
                 break
             chosen.append(each)
-        block = render(chosen, answers=False, offset=offset)
+        block = render(chosen, answers=outcomes, offset=offset)
         status: Status = "hit" if chosen else "miss"
         return Recalled(
             status,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import date
+from typing import NamedTuple
 
 from rememberd.memory.recall.dates import DAY_MS, Span, asked_about
 from rememberd.memory.recall.lexicon import asked_time, asks_only_when
@@ -13,6 +14,14 @@ from rememberd.types import Memory, Millis, Space
 
 PAGE, PAGES = 100, 10  # how far back: 1,000 exchanges
 APART_MS = 6 * 3_600_000  # exchanges without a conversation belong together if they are no further apart
+
+
+class ToldThen(NamedTuple):
+    """Exchanges in the order in which they matter, and the ids of those whose answers do: how each conversation
+    ended."""
+
+    exchanges: list[Memory]
+    outcomes: frozenset[str]
 
 
 async def told_then(
@@ -24,17 +33,17 @@ async def told_then(
     offset: Millis,
     conversation: str | None,
     turn_id: str | None,
-) -> list[Memory] | None:
-    """The exchanges of the time that `question` asks about, the first of each conversation before the others. None if
-    it asks for more than a time. Raises `StoreUnavailable`."""
+) -> ToldThen | None:
+    """The exchanges of the time that `question` asks about, the first and the last of each conversation before the
+    others. None if it asks for more than a time. Raises `StoreUnavailable`."""
     time, span = asked_time(question), asked_about(question, now + offset)
     if (time is None and span is None) or not asks_only_when(question):
         return None
     if time and time.unit == "last":
-        return _first_ones([each async for each in _last(store, space, now, conversation, turn_id)])
+        return _ends_first([each async for each in _last(store, space, now, conversation, turn_id)])
     if span is None:
         return None
-    return _first_ones([each async for each in _within(store, space, now, span, offset, turn_id)])
+    return _ends_first([each async for each in _within(store, space, now, span, offset, turn_id)])
 
 
 async def _within(
@@ -74,14 +83,14 @@ async def _newest_first(store: MemoryStore, space: Space, now: Millis, turn_id: 
             return
 
 
-def _first_ones(exchanges: list[Memory]) -> list[Memory]:
+def _ends_first(exchanges: list[Memory]) -> ToldThen:
     """By time, and by id what has the same: an encrypted store returns those in an order of its keys."""
-    begun, first, others = set[str | None](), list[Memory](), list[Memory]()
+    talks: dict[str | None, list[Memory]] = {}
     for each in sorted(exchanges, key=lambda memory: (memory.valid_from, memory.created_at, memory.id)):
-        talk = each.source.conversation
-        (others if talk is not None and talk in begun else first).append(each)
-        begun.add(talk)
-    return first + others
+        talks.setdefault(each.source.conversation, []).append(each)
+    ends = [*(talk[0] for talk in talks.values()), *(talk[-1] for talk in talks.values() if len(talk) > 1)]
+    between = [each for talk in talks.values() for each in talk[1:-1]]
+    return ToldThen(ends + between, frozenset(talk[-1].id for talk in talks.values()))
 
 
 def _midnight(day: date) -> Millis:
