@@ -7,8 +7,8 @@ import string
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rememberd.memory.safety.pii_patterns import PERSONAL
 from rememberd.memory.safety.redact import redact
+from rememberd.memory.safety.secret_patterns import PERSONAL
 
 _WORD = st.text(string.ascii_letters + string.digits, min_size=36, max_size=36)
 _SECRETS = st.one_of(

@@ -18,9 +18,9 @@ from rememberd.memory.importers import statements
 from rememberd.memory.learn.rules import extract, non_statements, prefilter
 from rememberd.memory.recall import block, dates, rank
 from rememberd.memory.safety import deobfuscate, quarantine, visible_text
-from rememberd.memory.safety.pii_patterns import PERSONAL
 from rememberd.memory.safety.privacy import CLASSES, Privacy
 from rememberd.memory.safety.redact import redact
+from rememberd.memory.safety.secret_patterns import PERSONAL
 from rememberd.settings.operator_patterns import linear_pattern
 from rememberd.types import Space
 from tests.support.nasty_text import grows_faster_than_its_text, nasty

@@ -7,14 +7,18 @@ import random
 import re
 import string
 import time
+import tomllib
+from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rememberd.errors import ConfigError
-from rememberd.memory.safety.pii_patterns import PERSONAL
+from rememberd.memory import safety
 from rememberd.memory.safety.redact import redact
+from rememberd.memory.safety.secret_patterns import GROUPED, NATIONAL_IDS, PERSONAL, SECRETS
 from rememberd.settings.schema import load
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import ask, remembered, running
@@ -55,6 +59,23 @@ def test_a_secret_is_replaced_by_its_kind() -> None:
         named = f"[redacted: {case['kind']}]" in result.text and result.counts == {case["kind"]: 1}
         if secret not in text or secret in result.text or not named:
             missed.append((case["kind"], text, result.text))
+    assert missed == []
+
+
+def test_each_pattern_finds_its_example() -> None:
+    """The text beside it in `secrets.toml` is one that it finds, and that the condition of the row accepts."""
+    tables = tomllib.loads(files(safety).joinpath("secrets.toml").read_text("utf-8"))
+    rows = [*tables["secret"], *tables["grouped"], *tables["national_id"], *chain(*tables["personal"].values())]
+    shapes = [*SECRETS, *GROUPED, *NATIONAL_IDS, *chain(*PERSONAL.values())]
+    missed = [
+        (row["find"], row["example"])
+        for row, shape in zip(rows, shapes, strict=True)
+        if not any(
+            shape.check is None or shape.check(found["secret"] if "secret" in shape.pattern.groupindex else found[0])
+            for found in shape.pattern.finditer(_filled(row["example"]))
+            if "secret" not in shape.pattern.groupindex or found["secret"]
+        )
+    ]
     assert missed == []
 
 

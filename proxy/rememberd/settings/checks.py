@@ -46,7 +46,7 @@ def check(settings: Settings) -> None:
         if name not in CLASSES:
             raise ConfigError(f"memory.private_classes: {name!r} is not one of {', '.join(CLASSES)}")
     for name in memory.redact or []:
-        from rememberd.memory.safety.pii_patterns import PERSONAL  # 5 MB, which `serve` does not need by itself
+        from rememberd.memory.safety.secret_patterns import PERSONAL  # 5 MB, which `serve` does not need by itself
 
         if name not in PERSONAL:
             raise ConfigError(f"memory.redact knows {', '.join(PERSONAL)}, not {name!r}")

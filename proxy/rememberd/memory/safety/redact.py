@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from rememberd.memory.safety.pii_patterns import NATIONAL_IDS, PERSONAL
-from rememberd.memory.safety.secret_patterns import GROUPED, SECRETS, Shape
+from rememberd.memory.safety.secret_patterns import GROUPED, NATIONAL_IDS, PERSONAL, SECRETS, Shape
 from rememberd.memory.safety.visible_text import View, oddly_separated, shown, view
 
 _ALWAYS = (*SECRETS, *NATIONAL_IDS)
