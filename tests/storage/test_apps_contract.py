@@ -16,7 +16,7 @@ from rememberd.storage.sqlite.apps import SqliteApps
 from rememberd.storage.sqlite.database import Database
 from tests.support.sealing import opened, opened_in_redis
 
-MINUTE = 60_000
+MINUTE, NOW = 60_000, 1_790_000_000_000
 
 
 @pytest.fixture(params=["sqlite", "redis", "sealed", "sealed redis"])
@@ -36,7 +36,7 @@ async def apps(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 
 def seen(app: str, at: int, requests: int = 1, key: str = "laptop") -> Sighting:
-    return Sighting(app, key, requests, at, at)
+    return Sighting(app, key, requests, NOW + at, NOW + at)
 
 
 async def test_sightings_add_up_whatever_their_order(apps: AppStore) -> None:
@@ -44,12 +44,12 @@ async def test_sightings_add_up_whatever_their_order(apps: AppStore) -> None:
     await apps.saw("ada", [seen("Open WebUI", 20, 2), seen("claude-cli", 10)])
     await apps.saw("ada", [seen("Open WebUI", 15, 3, key="phone")])
     assert await apps.all("ada") == [
-        App(Sighting("Open WebUI", "laptop", 5, 15, 20)),
+        App(Sighting("Open WebUI", "laptop", 5, NOW + 15, NOW + 20)),
         App(seen("claude-cli", 10)),
     ]
     await apps.saw("ada", [seen("claude-cli", 30, key="phone")])
     assert [each.seen.app for each in await apps.all("ada")] == ["claude-cli", "Open WebUI"]
-    assert (await apps.all("ada"))[0].seen == Sighting("claude-cli", "phone", 2, 10, 30)
+    assert (await apps.all("ada"))[0].seen == Sighting("claude-cli", "phone", 2, NOW + 10, NOW + 30)
     assert await apps.all("bob") == []
 
 
@@ -74,7 +74,7 @@ async def test_an_erased_users_apps_are_gone_and_late_sightings_refused(apps: Ap
     for user in ("ada", "bob"):
         await apps.saw(user, [seen("claude-cli", 1_000)])
         await apps.set(user, "claude-cli", AppRights(writes=False))
-    await apps.erase("ada", 2_000)
+    await apps.erase("ada", NOW + 2_000)
     await apps.saw("ada", [seen("claude-cli", 2_000)])
     assert await apps.all("ada") == []
     await apps.saw("ada", [seen("claude-cli", 2_001)])
