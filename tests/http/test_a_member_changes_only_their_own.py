@@ -84,12 +84,15 @@ def test_saying_the_same_again_changes_nothing_of_what_others_told(
 
 
 def test_what_one_member_says_of_themselves_ends_nothing_of_anothers(ada: httpx.Client, bob: httpx.Client) -> None:
-    """Each has a home of their own; who moves ends their own alone."""
+    """Each has a home of their own, and a history of it; who moves ends their own alone."""
     for client, text in ((ada, "I live in Oslo."), (bob, "I live in Bergen."), (bob, "I live in Narvik.")):
         told(client, text)
     assert {"I live in Oslo.", "I live in Narvik."} == {
         each["text"] for each in memories(ada) if "live" in each["text"]
     }
+    home = next(each for each in memories(bob) if each["text"] == "I live in Narvik.")
+    history = bob.get(f"/v1/memories/{home['id']}/history").json()["data"]
+    assert [each["text"] for each in history] == ["I live in Bergen."]
     told(ada, "I like olives.")
     told(bob, "I don't like olives any more.")
     assert "I like olives." in {each["text"] for each in memories(ada)}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rememberd.memory.learn.rules.extract import Rules
-from rememberd.types import Fact, Source, Turn
+from rememberd.types import Fact, Source, Space, Turn
 from tests.support.queue_contract import turn
 from tests.support.writer_rig import ADA, Rig
 
@@ -117,3 +117,23 @@ async def test_what_only_looks_like_a_correction_closes_nothing(tmp_path: Path) 
         found = await after_correction(tmp_path / str(number), told, text)
         lost += [] if told in found else [(told, text, found)]
     assert lost == []
+
+
+async def test_in_a_group_nobody_corrects_another(tmp_path: Path) -> None:
+    """One member's "I meant Bergen" is about what they said themselves, whatever another said meanwhile."""
+    rig, lab = Rig(tmp_path, [Rules()]), Space.of_group("lab")
+    said = [
+        ("bob", "I live in Kiel."),
+        ("ada", "I live in Oslo."),
+        ("bob", "I meant Bergen."),
+        ("cleo", "I meant York."),
+    ]
+    for number, (by, text) in enumerate(said):
+        told = turn(f"t{number}", text=text, at=rig.clock.now + number * MINUTE)
+        await rig.queue.put(replace(told, space=lab, answer="Fine.", source=Source("c"), contributor=by))
+        await rig.drain()
+    holds = [each for each in rig.store.memories(lab) if each.kind == "fact" and each.valid_to is None]
+    assert sorted((each.contributor, each.text) for each in holds) == [
+        ("ada", "I live in Oslo."),
+        ("bob", "I live in Bergen."),
+    ]

@@ -30,11 +30,12 @@ async def earlier_texts(store: MemoryStore, space: Space, memory_ids: Sequence[s
 
 
 async def history(store: MemoryStore, space: Space, memory: Memory, now: Millis) -> list[Memory]:
-    """What it said before, and the other values of its slot: newest first. Raises `StoreUnavailable`."""
+    """What it said before, and the other values of its slot that the same person told: newest first. Raises
+    `StoreUnavailable`."""
     found = {each.id: each for each in await store.get(space, version_ids(memory.id))}
     if memory.slot is not None:
         same, _ = await store.page(space, limit=SHOWN, now=now, slot=memory.slot, include_past=True)
-        found |= {each.id: each for each in same}
+        found |= {each.id: each for each in same if each.contributor == memory.contributor}
     found.pop(memory.id, None)
     return sorted(found.values(), key=lambda each: each.valid_to or now, reverse=True)
 

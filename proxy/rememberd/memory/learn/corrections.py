@@ -77,12 +77,13 @@ async def correction(store: MemoryStore, embedder: Embedder, turn: Turn) -> list
 
 
 async def _known(store: MemoryStore, embedder: Embedder, turn: Turn, text: str) -> list[Memory]:
-    """The current facts that come near, and the newest."""
+    """The current facts that come near, and the newest: in a group, of those that the same member has told."""
     recent, _ = await store.page(turn.space, limit=_LAST, now=turn.created_at, kind="fact")
     dense, terms = await embedder.dense(text), embedder.query(text)
     near = await store.search(turn.space, dense, terms, now=turn.created_at, limit=_NEAREST, kind="fact")
     known = {each.id: each for each in [*recent, *(await store.get(turn.space, [each.id for each in near]))]}
-    return [each for each in known.values() if each.valid_to is None and each.updated_at < turn.created_at]
+    theirs = [each for each in known.values() if each.contributor == turn.contributor]
+    return [each for each in theirs if each.valid_to is None and each.updated_at < turn.created_at]
 
 
 def _restated(text: str, fact: Memory) -> str | None:
@@ -158,16 +159,17 @@ async def _of_the_message_before(store: MemoryStore, turn: Turn, text: str, valu
     if before is None:
         return []
     recent, _ = await store.page(turn.space, limit=_LAST, now=turn.created_at, kind="fact")
-    meant = [each for each in recent if _may_be_meant(each, before, value)]
+    meant = [each for each in recent if each.contributor == turn.contributor and _may_be_meant(each, before, value)]
     if len(meant) != 1:
         return []
     return [Fact(_corrected(meant[0].text, value), text, meant[0].slot, turn.created_at)]
 
 
 async def _message_before(store: MemoryStore, turn: Turn) -> Memory | None:
-    """In any conversation: many clients name none, or a new one for each message."""
+    """In any conversation: many clients name none, or a new one for each message. Not another member's of a group."""
     recent, _ = await store.page(turn.space, limit=_LAST, now=turn.created_at, kind="episode")
-    before = [each for each in recent if 0 < turn.created_at - each.created_at <= _WITHIN_MS]
+    theirs = [each for each in recent if each.contributor == turn.contributor]
+    before = [each for each in theirs if 0 < turn.created_at - each.created_at <= _WITHIN_MS]
     return max(before, key=lambda each: each.created_at, default=None)
 
 
