@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,14 @@ URL = "http://127.0.0.1:9999"
 CLAUDE, CODEX, OPENCODE = ".claude/settings.json", "home/config.toml", "opencode.json"
 AIDER, AIDER_MODELS = ".aider.conf.yml", ".aider.model.settings.yml"
 FILES = {"claude-code": [CLAUDE], "codex": [CODEX], "opencode": [OPENCODE], "aider": [AIDER, AIDER_MODELS]}
+
+# Where the agents' documentation says that skills of a project stand. aider has none.
+SKILLS = {
+    "claude-code": [".claude/skills/rememberd/SKILL.md"],
+    "codex": [".agents/skills/rememberd/SKILL.md"],
+    "opencode": [".opencode/skills/rememberd/SKILL.md"],
+    "aider": [],
+}
 
 # What people have in these files; each must be there, byte by byte, after connecting and disconnecting.
 OWN = {
@@ -68,9 +78,41 @@ def test_what_is_written_is_removed_and_nothing_else(agent: str, own: bool, proj
     once = kept(project)
     assert connect(agent, proxy) == 0
     assert kept(project) == once
-    assert set(once) == {*FILES[agent], *(f"{name}.before-rememberd" for name in before)}
+    assert set(once) == {*FILES[agent], *SKILLS[agent], *(f"{name}.before-rememberd" for name in before)}
     assert all(once[f"{name}.before-rememberd"] == text for name, text in before.items())
     assert main(["disconnect", agent]) == 0
+    assert kept(project) == before
+    assert not any((project / name).parent.exists() for name in SKILLS[agent])
+    assert main(["disconnect", agent]) == 0
+    assert kept(project) == before
+
+
+def test_the_skill_is_of_the_standards_form_and_names_what_there_is(project: Path, proxy: Proxy) -> None:
+    """Name and description as agents want them; every tool and command that it names can be used."""
+    server = import_module("rememberd.api.mcp.server")
+    for agent, names in SKILLS.items():
+        assert connect(agent, proxy) == 0
+        for name in names:
+            _, head, text = (project / name).read_text(encoding="utf-8").split("---\n", 2)
+            fields = yaml.safe_load(head)
+            assert set(fields) <= {"name", "description", "license", "compatibility", "metadata"}
+            assert fields["name"] == (project / name).parent.name == "rememberd"
+            assert 1 <= len(fields["description"]) <= 1024
+            assert all(isinstance(each, str) for each in fields["metadata"].values())
+            assert "acme-app" in text
+            assert "{" not in text
+            assert set(re.findall(r"`([a-z]+_memor(?:y|ies))`", text)) <= set(server.TOOLS)
+            assert all(line.startswith("rememberd memories add") for line in re.findall(r"^rememberd .*", text, re.M))
+
+
+@pytest.mark.parametrize("agent", [agent for agent, names in SKILLS.items() if names])
+def test_a_skill_of_that_name_that_is_not_ours_stays(agent: str, project: Path, proxy: Proxy) -> None:
+    """Nor is anything else written then, or removed afterwards."""
+    path = project / SKILLS[agent][0]
+    path.parent.mkdir(parents=True)
+    path.write_text("---\nname: rememberd\ndescription: mine\n---\n", encoding="utf-8")
+    before = kept(project)
+    assert connect(agent, proxy) == 1
     assert kept(project) == before
     assert main(["disconnect", agent]) == 0
     assert kept(project) == before

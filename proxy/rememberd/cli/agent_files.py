@@ -16,6 +16,9 @@ from rememberd.errors import RememberdError
 
 _BEGIN, _END = "# >>> rememberd: `rememberd disconnect` removes this", "# <<< rememberd"
 _BLOCK = re.compile(rf"^{re.escape(_BEGIN)}$.*?^{re.escape(_END)}$\n?", re.MULTILINE | re.DOTALL)
+_SKILL = Path(__file__).with_name("agent_skill.md")
+_OF_SKILL = "written-by: rememberd connect"
+SKILL_FOLDER = "rememberd"
 _URL, _HEADERS, _SCOPE_LINE = "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS", "X-Memory-Scope:"
 
 
@@ -162,10 +165,31 @@ _aider_models = _yaml(
     lambda before: any(isinstance(each, dict) and each.get("name") == "aider/extra_params" for each in before),
 )
 
+
+def _skill(text: str, connection: Connection | None) -> str:
+    """A file of our own, written whole; somebody else's of that name stays."""
+    if text.strip() and _OF_SKILL not in text:
+        if connection is None:
+            return text
+        raise ConnectError("it is a skill of the same name, and not ours: remove it first")
+    return "" if connection is None else _fill(_SKILL.read_text(encoding="utf-8"), connection)
+
+
+def _fill(text: str, connection: Connection) -> str:
+    return text.replace("{url}", connection.url).replace("{scope}", connection.scope)
+
+
+def _skill_in(folder: str) -> tuple[Callable[[Path], Path], Edit]:
+    return lambda root: root / folder / "skills" / SKILL_FOLDER / "SKILL.md", _skill
+
+
 AGENTS: dict[str, list[tuple[Callable[[Path], Path], Edit]]] = {
-    "claude-code": [(lambda root: root / ".claude" / "settings.json", _json(_claude_code))],
-    "codex": [(lambda _: Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex") / "config.toml", _codex)],
-    "opencode": [(lambda root: root / "opencode.json", _json(_opencode))],
+    "claude-code": [(lambda root: root / ".claude" / "settings.json", _json(_claude_code)), _skill_in(".claude")],
+    "codex": [
+        (lambda _: Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex") / "config.toml", _codex),
+        _skill_in(".agents"),
+    ],
+    "opencode": [(lambda root: root / "opencode.json", _json(_opencode)), _skill_in(".opencode")],
     "aider": [
         (lambda root: root / ".aider.conf.yml", _aider),
         (lambda root: root / ".aider.model.settings.yml", _aider_models),

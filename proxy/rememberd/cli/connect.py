@@ -1,5 +1,5 @@
-"""`rememberd connect`: this proxy's address and the project's scope, in the settings files of a coding agent; or the
-settings of any client, to be copied.
+"""`rememberd connect`: this proxy's address and the project's scope, in the settings files of a coding agent, and a
+skill that tells it how to use the memory; or the settings of any client, to be copied.
 
 What else is in a file stays. A file is not changed if it has comments that JSON does not allow, if a setting of the
 user would have to be replaced, or if another setting would be read differently afterwards. No key is written."""
@@ -21,7 +21,7 @@ import yaml
 
 from rememberd.api.client_settings import NO_KEY, client_settings
 from rememberd.cli import command as a_command
-from rememberd.cli.agent_files import AGENTS, NEXT, ConnectError, Connection
+from rememberd.cli.agent_files import AGENTS, NEXT, SKILL_FOLDER, ConnectError, Connection
 from rememberd.cli.terminal.client import Client, ProxyError, Where, proxy_options
 from rememberd.cli.terminal.client import connect as client_of
 from rememberd.types import SCOPE
@@ -106,6 +106,8 @@ def write(planned: list[Change]) -> None:
             _replace(path, new)
         else:
             path.unlink()
+            if path.parent.name == SKILL_FOLDER and not any(path.parent.iterdir()):
+                path.parent.rmdir()
         print(f"{'written' if new.strip() else 'deleted'}: {path}")
         if new == clean and backup.exists() and backup.read_text(encoding="utf-8") == new:
             backup.unlink()
