@@ -179,8 +179,8 @@ def render(
     offset: Millis = 0,
     typed: Set[str] = frozenset(),
 ) -> str:
-    """`<memory>…</memory>`: pinned first, then by time, one header a day; "" for no memories. `answers`: the
-    assistant's words of all exchanges, of none, or of those with these ids. `offset` is that of the
+    """`<memory>…</memory>`: pinned first, then by time, a header where the day changes; "" for no memories.
+    `answers`: the assistant's words of all exchanges, of none, or of those with these ids. `offset` is that of the
     user's time zone, `typed` the ids of messages that are known to be `all_typed`.
 
     Costs at most FRAME_COST, GROUPS_COST if some are of groups, a HEADER_COST for each day (of the pinned and of the
@@ -188,10 +188,10 @@ def render(
     if not memories:
         return ""
     head = [HEAD, GROUPS_HEAD] if any(each.group for each in memories) else [HEAD]
-    lines, group, asked = head, (False, ""), frozenset(content(question))
+    lines, dated, asked = head, "", frozenset(content(question))
     for memory in sorted(memories, key=lambda m: (not m.pinned, m.valid_from, m.kind, m.id)):
-        if group != (group := (memory.pinned, day(memory.valid_from + offset))):
-            lines.append(f"[{group[1]}]")
+        if dated != (dated := day(memory.valid_from + offset)):
+            lines.append(f"[{dated}]")
         shows = answers if isinstance(answers, bool) else memory.id in answers
         lines.append(line(memory, asked, answers=shows, typed=memory.id in typed))
     return "\n".join([*lines, TAIL])
