@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests import arms, overload, plots, report, servers, stack_profile, units
-from loadtests.against import compare, markdown
+from loadtests.against import caution, compare, markdown
 from loadtests.attack.run import attack, safe, table
 from loadtests.faults import command as faults
 from loadtests.machine import cores, describe, stolen_seconds
@@ -176,7 +176,8 @@ def _measure(bench: Bench, out: Path, busy: float, against: Path | None) -> dict
         shares = {" ".join(which): dict(parts) for which, parts in bench.profiler.parts.items()}
         result |= {"profile": shares}
     if against is not None:
-        table += f"\n**Against {against.name}**\n\n" + markdown(compare(json.loads(against.read_text()), result))
+        earlier = json.loads(against.read_text())
+        table += f"\n**Against {against.name}**\n\n" + caution(earlier) + markdown(compare(earlier, result))
     print(" ".join(verdict) + "\n\n" + table)
     (out / "report.md").write_text(" ".join(verdict) + "\n\n" + table)
     (out / "report.html").write_text(plots.page(table, plots.pictures(summary, bench.scenario), result))

@@ -40,6 +40,13 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Ratio]:
     return [_ratio(key, one[key], other[key]) for key in one if key in other]
 
 
+def caution(before: Mapping[str, Any]) -> str:
+    """Why the earlier run is not to be compared with, from its own `result.json`; "" if it is valid. Those of version
+    0.1 do not say."""
+    trust = next(iter(before.get("verdict", ())), "")
+    return f"The earlier run is not to be compared with. In its report: {trust}\n\n" if "*invalid*" in trust else ""
+
+
 def markdown(ratios: Iterable[Ratio]) -> str:
     lines = ["| measure | arm | figure | now / before | interval | sure | |", "|---|---|---|---|---|---|---|"]
     lines += [

@@ -22,7 +22,8 @@ from loadtests.servers import KEY, Target, ended, free_port, model_entry, wait_f
 TENSORZERO = "tensorzero==2026.6.0"
 TENSORZERO_NEEDS = ("dacite>=1.9.2", "httpx>=0.27", "typing-extensions>=4.12", "uuid-utils>=0.9")
 PORTKEY = "@portkey-ai/gateway@1.15.2"
-LITELLM = "litellm[proxy]==1.110.2"
+# Later versions need litellm-proxy, which the registry had not where this was measured.
+LITELLM = "litellm[proxy]==1.106.12"
 _NO_ANALYTICS = "TENSORZERO_DISABLE_PSEUDONYMOUS_USAGE_ANALYTICS"
 CHILD = Path(__file__).with_name("tensorzero_child.py")
 
@@ -68,10 +69,7 @@ def nginx(folder: Path, upstream: int, models: Sequence[str], cores: Cores) -> I
 @contextmanager
 def litellm(folder: Path, upstream: int, models: Sequence[str], cores: Cores, binary: str = "") -> Iterator[Target]:
     """LiteLLM's proxy by its own command; `binary` is its path, else it is installed."""
-    if not binary:
-        venv.create(folder / "venv", with_pip=True)
-        _run([str(folder / "venv/bin/pip"), "install", "--quiet", LITELLM])
-        binary = str(folder / "venv/bin/litellm")
+    binary = binary or installed_litellm(folder)
     port, config = free_port(), folder / "litellm.json"
     config.write_text(json.dumps({"model_list": [model_entry(model, model, upstream) for model in models]}))
     command = [binary, "--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
@@ -80,6 +78,13 @@ def litellm(folder: Path, upstream: int, models: Sequence[str], cores: Cores, bi
         wait_for(port, process)
         headers = {"authorization": f"Bearer {KEY}"}
         yield Target("127.0.0.1", port, headers=headers, pids=_all(process), version=LITELLM)
+
+
+def installed_litellm(folder: Path) -> str:
+    """The path of its command, in a virtual environment under `folder`. Raises `RuntimeError` if it cannot be had."""
+    venv.create(folder / "venv", with_pip=True)
+    _run([str(folder / "venv/bin/pip"), "install", "--quiet", LITELLM])
+    return str(folder / "venv/bin/litellm")
 
 
 @contextmanager

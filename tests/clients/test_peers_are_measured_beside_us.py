@@ -73,12 +73,13 @@ def test_a_peer_that_nobody_can_start_is_refused() -> None:
 
 
 @pytest.mark.clients
-@pytest.mark.parametrize("peer", ["tensorzero", "portkey"])
-def test_a_gateway_is_started_by_name(peer: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("peer", ["litellm", "tensorzero", "portkey"])
+def test_a_gateway_is_started_by_name(peer: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Installed from its registry; its requests, its streamed tokens and its CPU are counted like ours."""
+    where = "=" + request.getfixturevalue("litellm_command") if peer == "litellm" else ""
     scenario = tmp_path / "small.yaml"
     scenario.write_text(SCENARIO)
-    command = ["run", "--scenario", str(scenario), "--peer", peer, "--out", str(tmp_path / "out")]
+    command = ["run", "--scenario", str(scenario), "--peer", peer + where, "--out", str(tmp_path / "out")]
     done = subprocess.run([sys.executable, "-m", "loadtests", *command], capture_output=True, text=True)
     if "cannot be had" in done.stderr:
         pytest.skip(done.stderr[-500:])

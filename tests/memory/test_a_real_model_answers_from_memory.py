@@ -69,7 +69,8 @@ def test_a_reader_knows_more_with_memory(tmp_path: Path, base: str) -> None:
 
 
 def test_memrank_runs_against_the_proxy(tmp_path: Path, base: str) -> None:
-    """The whole of its protocol: its check that people are kept apart, what is fed, what is asked, the grades."""
+    """The whole of its protocol: its check that people are kept apart, what is fed, what is asked, the grades. Every
+    question is answered, and one or more rightly: without memory this model answers none."""
     try:
         packages = memrank.installed(tmp_path / "memrank")
     except Unavailable as reason:
@@ -78,6 +79,10 @@ def test_memrank_runs_against_the_proxy(tmp_path: Path, base: str) -> None:
         result = memrank.ranked(packages, tmp_path / "run", url, NAME, [TOLD[:2], TOLD[2:4]])
     assert (result["status"], result["judged"]) == ("complete", True)
     assert (result["questions"], result["failed"], result["unjudged"]) == (4, 0, 0)
+    questions = [each for case in result["cases"] for each in case["questions"]]
+    assert len(questions) == 4
+    assert all(each["answer"] for each in questions), questions
+    assert result["score"]["mean"] >= 0.25, questions
 
 
 def test_a_model_that_extracts_makes_no_fact_of_handed_in_text(proxy: Proxy) -> None:

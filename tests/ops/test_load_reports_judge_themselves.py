@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from loadtests import overload, plots
-from loadtests.against import compare, markdown
+from loadtests.against import caution, compare, markdown
 from loadtests.scenario import HERE, load
 from loadtests.verdict import overload_sentences, sentences
 
@@ -70,6 +70,14 @@ def test_a_difference_counts_when_its_interval_leaves_one_out() -> None:
     assert "| busy | off | rps | 0.81 |" in markdown([slower])
 
 
+def test_a_comparison_with_an_invalid_run_says_so() -> None:
+    """A valid one is compared without a word, and so is one of a version that did not judge."""
+    verdict = sentences({"steady": {"hit": GOOD | {"errors": 3.0}}}, ["hit"], IDLE)
+    assert "3 answers of steady/hit failed" in caution({"verdict": verdict})
+    for fair in ({}, {"verdict": sentences({"steady": {"hit": GOOD}}, ["hit"], IDLE)}):
+        assert caution(fair) == ""
+
+
 def test_added_latency_is_compared_with_the_model_s_own_taken_off() -> None:
     def run(hit: float) -> dict[str, Any]:
         return {"rows": [["steady", arm, 0, {"p50": each}] for arm, each in (("direct", 1.0), ("hit", 1.0 + hit))]}
@@ -123,7 +131,7 @@ def test_an_overload_report_names_up_to_where_it_holds(tmp_path: Path) -> None:
         figures = {"share": share, "rps": 100 * share, "p50": 5.0, "p99": 9.0, "late_p99": 0.1, "learned_s": 60.0}
         return figures | {"errors": errors, "status_hit": 1 - degraded, "status_degraded": degraded}
 
-    found = {"machine": {}, "busy_before": 0.0, "capacity_rps": 100.0}
+    found: dict[str, Any] = {"machine": {}, "busy_before": 0.0, "capacity_rps": 100.0}
     found["rows"] = [row(0.5, 0.0), row(1.0, 0.001), row(3.0, 0.4, errors=7)]
     found["verdict"] = overload_sentences(found)
     said = overload.table(found)
@@ -131,3 +139,19 @@ def test_an_overload_report_names_up_to_where_it_holds(tmp_path: Path) -> None:
     assert "Up to 100% of capacity" in said
     assert "7 fail" in said
     assert "| 300% |" in said
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "busy", "word"),
+    [({"errors": 2}, 0.0, "failed"), ({"late_p99": 40.0}, 0.0, "late"), ({}, 1.5, "cores busy")],
+)
+def test_an_overload_report_says_why_it_is_invalid(spoilt: dict[str, float], busy: float, word: str) -> None:
+    """Beyond capacity answers may fail and come late: that is what it measures."""
+    below = {"share": 0.5, "rps": 50.0, "errors": 0, "late_p99": 0.1, "learned_s": 60.0}
+    beyond = below | {"share": 2.0, "errors": 9, "late_p99": 90.0}
+    fair = {"machine": {}, "busy_before": 0.0, "rows": [below, beyond]}
+    assert "This run is valid" in overload_sentences(fair)[0]
+    trust, _, advice = overload_sentences(fair | {"busy_before": busy, "rows": [below | spoilt, beyond]})
+    assert "*invalid*" in trust
+    assert word in trust
+    assert "Do not compare" in advice
