@@ -172,8 +172,9 @@ def _ready_port(process: subprocess.Popen[str], log: Path) -> int:
     raise RuntimeError("rememberd did not start:\n" + log.read_text())
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + START_SECONDS
+def wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = START_SECONDS) -> None:
+    """Until the process listens. Raises `RuntimeError` if it ends or takes longer."""
+    end = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < end:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return

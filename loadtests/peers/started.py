@@ -24,6 +24,7 @@ TENSORZERO_NEEDS = ("dacite>=1.9.2", "httpx>=0.27", "typing-extensions>=4.12", "
 PORTKEY = "@portkey-ai/gateway@1.15.2"
 # Later versions need litellm-proxy, which the registry had not where this was measured.
 LITELLM = "litellm[proxy]==1.106.12"
+LITELLM_STARTS_WITHIN_S = 600.0  # it imports for half a minute of CPU, and compiles what it imports the first time
 _NO_ANALYTICS = "TENSORZERO_DISABLE_PSEUDONYMOUS_USAGE_ANALYTICS"
 CHILD = Path(__file__).with_name("tensorzero_child.py")
 
@@ -75,7 +76,7 @@ def litellm(folder: Path, upstream: int, models: Sequence[str], cores: Cores, bi
     command = [binary, "--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
     environment = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MASTER_KEY": KEY}
     with _process(folder, cores, command, {"PATH": "/usr/bin:/bin"} | environment) as process:
-        wait_for(port, process)
+        wait_for(port, process, LITELLM_STARTS_WITHIN_S)
         headers = {"authorization": f"Bearer {KEY}"}
         yield Target("127.0.0.1", port, headers=headers, pids=_all(process), version=LITELLM)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from loadtests.peers.started import LITELLM_STARTS_WITHIN_S
 from loadtests.servers import free_port, wait_for
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import Proxy, ask, remembered, running
@@ -41,7 +42,7 @@ def litellm_running(folder: Path, command: str, provider: FakeModel) -> Iterator
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=folder, env=kept | settings)
     try:
-        wait_for(port, process)
+        wait_for(port, process, LITELLM_STARTS_WITHIN_S)
         yield port
     finally:
         process.terminate()

@@ -168,6 +168,21 @@ def test_what_a_qdrant_server_still_has_to_delete_is_saved(tmp_path: Path) -> No
     assert (tmp_path / "second" / "keys-were-made").exists()
 
 
+def test_a_machine_that_is_too_slow_for_a_passphrase_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And does not call the passphrase wrong. age judges that by how fast the machine is at that moment."""
+    (tmp_path / "phrase").write_text("correct horse\n")
+    head, _, body = pyrage.passphrase.encrypt(b"x", "correct horse").partition(b"\n-> scrypt ")
+    salt = body.split(b" ")[0]
+    (tmp_path / "b").write_bytes(head + b"\n-> scrypt " + salt + b" 40\n" + body.partition(b"\n")[2])
+    given = ("--data-dir", tmp_path / "second", "--passphrase-file", tmp_path / "phrase")
+    assert cli("restore", tmp_path / "b", *given) == 1
+    said = capsys.readouterr().err
+    assert "too busy or too slow" in said
+    assert "cannot be opened with that" not in said
+
+
 def changed(whole: bytes) -> bytes:
     """Some bytes in the middle are others; a single one may unpack to the same zeros."""
     middle = len(whole) // 2

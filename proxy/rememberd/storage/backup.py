@@ -11,6 +11,7 @@ import io
 import os
 import sqlite3
 import tarfile
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ MANIFEST = "manifest.json"
 _AGE = b"age-encryption.org/"
 _PIECE = 2**20  # bytes
 _BUSY_SECONDS = 5.0
+_TOO_DEAR = "Excessive work parameter"
+_TRIES, _BETWEEN_TRIES_SECONDS = 5, 0.5
 
 Marks = dict[str, int]  # erased users, by the name that stands in the files, and when
 
@@ -208,7 +211,7 @@ def _decrypt(source: IO[bytes], out: IO[bytes], unlock: Unlock) -> None:
 
     try:
         if unlock.passphrase is not None:
-            out.write(pyrage.passphrase.decrypt(source.read(), unlock.passphrase))
+            out.write(_by_passphrase(source.read(), unlock.passphrase))
             return
         if unlock.identities is None:
             raise BackupError("this backup is encrypted: give --identity or --passphrase-file")
@@ -221,6 +224,25 @@ def _decrypt(source: IO[bytes], out: IO[bytes], unlock: Unlock) -> None:
         pyrage.decrypt_io(source, out, keys)
     except (pyrage.DecryptError, pyrage.IdentityError) as error:
         raise BackupError(f"this backup cannot be opened with that key or passphrase: {error}") from error
+
+
+def _by_passphrase(data: bytes, passphrase: str) -> bytes:
+    """age makes a passphrase as dear as the machine is fast at that moment, and opens no file that seems 16 times as
+    dear. So a busy machine refuses what it has made itself, mostly for a moment. Raises `pyrage.DecryptError`."""
+    import pyrage
+
+    reason: Exception | None = None
+    for _ in range(_TRIES):
+        try:
+            opened: bytes = pyrage.passphrase.decrypt(data, passphrase)
+        except pyrage.DecryptError as error:
+            if _TOO_DEAR not in str(error):
+                raise
+            reason = error
+            time.sleep(_BETWEEN_TRIES_SECONDS)
+        else:
+            return opened
+    raise BackupError(f"this machine is too busy or too slow to try the passphrase: {reason}") from reason
 
 
 def _private(path: Path) -> IO[bytes]:
