@@ -29,7 +29,7 @@ export function connectView() {
 function chosen(clients, models, wanted) {
   const client = choice("client", CONNECT.client, clients.map((each) => [each.name, each.title]), wanted);
   const model = choice("connect-model", CONNECT.model, models.map((each) => [each, each]));
-  const text = el("pre", { id: "client-settings", class: "block", tabindex: "0", "aria-label": CONNECT.settings });
+  const text = el("pre", { id: "client-settings", class: "block", role: "region", tabindex: "0", "aria-label": CONNECT.settings });
   const where = el("p", { class: "muted" });
   const note = el("p", {});
   const copy = button(CONNECT.copy, { class: "button primary", onclick: () => copied(text) });
