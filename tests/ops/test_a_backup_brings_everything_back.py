@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -51,6 +52,11 @@ def listed(proxy: Proxy, user: str) -> list[dict[str, object]]:
         return sorted(memories(client), key=lambda each: str(each["id"]))
 
 
+def apps(client: httpx.Client) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = client.get("/v1/memories/apps").raise_for_status().json()["data"]
+    return found
+
+
 def missing(told: list[str], found: list[dict[str, object]]) -> list[str]:
     return [text for text in told if not any(text in str(each["text"]) for each in found)]
 
@@ -76,6 +82,8 @@ def test_a_backup_under_load_is_whole(
                 client.post("/v1/memories/import", content=lines).raise_for_status()
                 ask(client, "I live in Oslo.")
                 remembered(client, "I live in Oslo", "episode")
+                (app,) = eventually(partial(apps, client))
+                client.patch("/v1/memories/apps", json={"name": app["name"], "scope": "work"}).raise_for_status()
         assert cli("keys", "create", "made", "--user", "ada", "--config", config) == 0
         key = capsys.readouterr().out.strip()
         before = listed(proxy, "ada")
@@ -105,6 +113,7 @@ def test_a_backup_under_load_is_whole(
             )
         with proxy.client("ada") as client:
             assert client.get("/v1/receipts").json()["data"]
+            assert [each["scope"] for each in apps(client)] == ["work"]
         eventually(lambda: httpx.get(f"{proxy.url}/v1/models", headers={"x-api-key": key}).status_code == 200)
 
 
