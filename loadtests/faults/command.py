@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from loadtests.faults.deployment import DEADLINE_MS
 from loadtests.faults.kills import killed
 from loadtests.faults.kinds import FAULTS
 from loadtests.faults.row import markdown
@@ -23,6 +24,9 @@ def add_command(commands: Any) -> None:
     names = ", ".join(FAULTS)
     faults = commands.add_parser("faults", help="break one part after the other under load", description=__doc__)
     faults.add_argument("--minutes", type=float, help="how long each fault lasts (default: half a minute to ten)")
+    faults.add_argument(
+        "--deadline-ms", type=int, default=DEADLINE_MS, help=f"memory.deadline_ms (default: {DEADLINE_MS})"
+    )
     faults.add_argument("--only", action="append", choices=FAULTS, metavar="NAME", help=f"one or more of: {names}")
     faults.add_argument(
         "--out", type=Path, default=Path("loadtests-report"), help="directory for faults.json and .md"
@@ -42,7 +46,7 @@ def _faults(arguments: argparse.Namespace) -> int:
     if arguments.kills:
         chosen = [killed(arguments.kills)]
     seconds = None if arguments.minutes is None else arguments.minutes * 60
-    rows = asyncio.run(run(chosen, seconds))
+    rows = asyncio.run(run(chosen, seconds, arguments.deadline_ms))
     table = markdown(rows)
     print(table)
     at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")

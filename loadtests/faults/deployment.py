@@ -87,8 +87,8 @@ class Deployment:
     """`processes` by name: "web-0" …, "writer-0" …, and of a `scaled` one "redis" and "qdrant". `ready` holds the
     names of the web processes that a load balancer would send requests to."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, deadline_ms: int = DEADLINE_MS) -> None:
+        self.folder, self.deadline_ms = folder, deadline_ms
         self.processes: dict[str, Kept] = {}
         self.urls: dict[str, str] = {}
         self.ready: set[str] = set()
@@ -101,11 +101,11 @@ class Deployment:
 
     @classmethod
     @asynccontextmanager
-    async def scaled(cls, folder: Path) -> AsyncIterator[Self]:
+    async def scaled(cls, folder: Path, deadline_ms: int = DEADLINE_MS) -> AsyncIterator[Self]:
         """Two web and two writer processes on Redis and a stand-in for two Qdrant nodes. Raises `Skipped`."""
         if shutil.which("redis-server") is None:
             raise Skipped("redis-server is not installed")
-        async with cls(folder)._running() as here:
+        async with cls(folder, deadline_ms)._running() as here:
             redis = await here._redis()
             addresses = await here._qdrant()
             here.qdrant = addresses[0]
@@ -114,10 +114,10 @@ class Deployment:
 
     @classmethod
     @asynccontextmanager
-    async def one_host(cls, folder: Path) -> AsyncIterator[Self]:
+    async def one_host(cls, folder: Path, deadline_ms: int = DEADLINE_MS) -> AsyncIterator[Self]:
         """Two web processes and a writer with its embedded store and SQLite queue, on a small disk of their own and
         with a clock that can be shifted and an fsync that can be slow, where that is permitted."""
-        async with cls(folder)._running() as here:
+        async with cls(folder, deadline_ms)._running() as here:
             with small_disk(folder / "disk"):
                 here._preload()
                 await here._open({}, writers=1)
@@ -166,7 +166,7 @@ class Deployment:
         settings = {
             "data_dir": str(self.folder / "disk" / "data"),
             "server": {"drain_seconds": _DRAIN_S},
-            "memory": {"deadline_ms": DEADLINE_MS} | memory,
+            "memory": {"deadline_ms": self.deadline_ms} | memory,
             "model_list": [{"model_name": "steady", "litellm_params": params}],
             "keys": [{"name": "load", "key": KEY, "trust_identity": True}],
         }

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from loadtests.faults.crowd import Chatted, Crowd, session
-from loadtests.faults.deployment import Balancer, Deployment, Skipped
+from loadtests.faults.deployment import DEADLINE_MS, Balancer, Deployment, Skipped
 from loadtests.faults.kinds import AGE, Fault
 from loadtests.faults.ledger import Verdict, percentile
 from loadtests.faults.probe import LOST, Probe
@@ -22,24 +22,27 @@ WARM_S = 4.0
 _EXAMPLES = 5
 
 
-async def run(faults: Sequence[Fault], seconds: float | None) -> list[Row]:
-    """`seconds`: how long each lasts, instead of its own time."""
+async def run(faults: Sequence[Fault], seconds: float | None, deadline_ms: int = DEADLINE_MS) -> list[Row]:
+    """`seconds`: how long each lasts, instead of its own time; `deadline_ms`: of recall, and of the wait for the
+    queue."""
     if (task := asyncio.current_task()) is not None:  # SIGTERM too goes by way of every clean-up
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     rows: list[Row] = []
     for scaled in (True, False):
         chosen = [fault for fault in faults if fault.scaled == scaled]
         if chosen:
-            rows += await _on_one_deployment(chosen, scaled, seconds)
+            rows += await _on_one_deployment(chosen, scaled, seconds, deadline_ms)
     return rows
 
 
-async def _on_one_deployment(faults: Sequence[Fault], scaled: bool, seconds: float | None) -> list[Row]:
+async def _on_one_deployment(
+    faults: Sequence[Fault], scaled: bool, seconds: float | None, deadline_ms: int
+) -> list[Row]:
     opened = Deployment.scaled if scaled else Deployment.one_host
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         try:
-            async with opened(Path(folder)) as deployment, balanced(deployment):
+            async with opened(Path(folder), deadline_ms) as deployment, balanced(deployment):
                 for fault in faults:
                     rows.append(await _suffered(fault, deployment, seconds or fault.seconds))
                     print(rows[-1].line(), file=sys.stderr, flush=True)

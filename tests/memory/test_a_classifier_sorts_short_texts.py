@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rememberd.text_classifier import TextClassifier, encode
+from rememberd.text_classifier import TextClassifier, decoded, encode
 
 BUCKETS = 1 << 12
 SORTED = [
@@ -76,3 +77,12 @@ def test_a_long_text_weighs_as_much_as_a_short_one(text: str) -> None:
 def test_any_text_is_sorted(text: str) -> None:
     """Nothing that can be typed makes an error, and the probabilities sum up to 1."""
     assert sum(taught(SORTED[:4]).probabilities(text).values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_weights_are_read_as_python_itself_would() -> None:
+    """Of any length, with all bytes; and a file that is damaged is refused."""
+    for length in (*range(12), 999, 1_000):
+        packed = bytes((7 * at * at + length) % 256 for at in range(length))
+        assert decoded(base64.b85encode(packed).decode()) == packed
+    with pytest.raises(ValueError, match="base 85"):
+        decoded("abc,e")

@@ -115,6 +115,31 @@ async def test_a_replica_that_lags_shows_nothing_erased(
             assert [memory.text for memory in await store.get(ANN, ["m1"])] == ["likes milk"]
 
 
+@pytest.mark.parametrize("private", [False, True])
+async def test_a_replica_that_lags_shows_nothing_that_was_deleted_during_a_write(
+    cluster: QdrantDouble, make_log: Callable[[], ChangeLog], monkeypatch: pytest.MonkeyPatch, private: bool
+) -> None:
+    """A writer that learns a turn once more, or a change of it, has looked before the deletion and tells all
+    processes of its write after it: the deletion counts."""
+    async with two_processes(cluster, make_log) as (one, other):
+        cluster.nodes[1].lags = True
+        write = other.write
+
+        async def after_a_deletion(*points: Any, **options: Any) -> None:
+            await one.delete(ANN, ["m1", "m3"], at=NOW + 1)
+            await write(*points, **options)
+
+        monkeypatch.setattr(other, "write", after_a_deletion)
+        await other.put(ANN, [point("m1", private=private), point("m2")])
+        for store in (one, other):
+            assert await shown(store) == {"m0", "m2", "m4", "m5"}
+        monkeypatch.undo()
+        await other.put(ANN, [point("m1", "likes milk", updated_at=NOW + 2)])  # told again
+        await cluster.catch_up()
+        for store in (one, other):
+            assert "m1" in await shown(store)
+
+
 async def test_a_replica_that_lags_shows_no_older_text(
     cluster: QdrantDouble, make_log: Callable[[], ChangeLog]
 ) -> None:

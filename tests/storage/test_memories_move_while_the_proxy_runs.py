@@ -17,6 +17,7 @@ from rememberd.memory.embedding.indexing import to_point
 from rememberd.ports import MemoryStore
 from rememberd.settings.schema import Embedding, Settings, Store
 from rememberd.settings.schema import Memory as MemorySettings
+from rememberd.storage.changes import LocalChangeLog
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.migrate import sync
 from rememberd.types import Memory, Space
@@ -53,10 +54,21 @@ class Move:
             await fill(lambda: sync(self.here, self.there), self.there.flush, mark)
 
 
-@pytest.fixture(params=["to a server", "to a server by shards", "back"])
+@pytest.fixture(params=["to a server", "to a server by shards", "back", "to more shards"])
 async def move(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Move]:
     split = request.param == "to a server by shards"
     async with QdrantDouble() as qdrant:
+        if request.param == "to more shards":
+            by_user = {"next_shards": 3, "next_shard_by_user": True}
+            log, whole = LocalChangeLog(), settings(tmp_path, url=qdrant.url, next_collection="more", **by_user)
+            there = next_place(whole)
+            assert there is not None
+            places = [each.memory.store for each in (whole, there)]
+            stores = [server_store(each, Plain(), changes=log) for each in places]
+            yield Move(*stores, [])
+            for store in stores:
+                await store.close()
+            return
         server = server_store(Store(qdrant.url, shards=2, shard_by_user=split), Plain())
         embedded = EdgeStore.open(tmp_path / "qdrant", dim=32, embedder="plain")
         yield Move(server, embedded, []) if request.param == "back" else Move(embedded, server, [])
@@ -157,7 +169,10 @@ def test_a_move_names_another_place(tmp_path: Path) -> None:
     assert back is not None
     assert back.memory.store.urls == []
     assert next_place(settings(tmp_path)) is None
-    for store in ({"next_url": "embedded"}, {"url": at, "next_url": at}):
+    more = next_place(settings(tmp_path, url=at, next_collection="more", next_shards=4))
+    assert more is not None
+    assert (place(more), more.memory.store.shards, more.memory.store.next_shards) == ("http://q:6333/more", 4, None)
+    for store in ({"next_url": "embedded"}, {"url": at, "next_url": at}, {"url": at, "next_shards": 4}):
         with pytest.raises(ConfigError, match="in use"):
             next_place(settings(tmp_path, **store))
     both = replace(settings(tmp_path, next_url=at).memory, embedding=Embedding(next_model="multilingual"))

@@ -127,6 +127,9 @@ class Store:
     next_url: str | list[str] | None = setting(
         None, "where the memories move while the proxy runs: a Qdrant server, or `embedded`; null = nowhere"
     )
+    next_collection: str | None = setting(None, "the `collection` to which they move; null = of the same name")
+    next_shards: int | None = setting(None, "its `shards`; null = as many", least=1)
+    next_shard_by_user: bool | None = setting(None, "its `shard_by_user`; null = as it is")
 
     @property
     def urls(self) -> list[str]:

@@ -105,7 +105,8 @@ class UserChanges:
                 self.erasing = self._erased = change.at
             elif change.happened == "erasure ended":
                 self.erasing = None
-            else:
+            elif change.happened != "written" or not self.deleted_since(change.point, change.at):
+                # A write that was begun before a deletion may be recorded after it; no store takes it then.
                 self.last[change.point] = change
                 self._unsettled[change.point] = time.monotonic() + UNSETTLED_S
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 EMBEDDED = "embedded"
 MOVING = "moving.json"
+_MOVES = ("url", "collection", "shards", "shard_by_user")  # each has a setting with `next_` before it
 
 log = logging.getLogger("rememberd.store")
 
@@ -34,12 +35,15 @@ log = logging.getLogger("rememberd.store")
 def next_place(settings: Settings) -> Settings | None:
     """The settings as they will be after the move; None if there is none. Raises `ConfigError`."""
     store, embedding = settings.memory.store, settings.memory.embedding
-    if store.next_url is None:
+    following = {name: value for name in _MOVES if (value := getattr(store, f"next_{name}")) is not None}
+    if not following:
         return None
-    url = None if store.next_url == EMBEDDED else store.next_url
-    there = replace(settings, memory=replace(settings.memory, store=replace(store, url=url, next_url=None)))
+    if following.get("url") == EMBEDDED:
+        following["url"] = None
+    none = dict.fromkeys((f"next_{name}" for name in _MOVES), None)
+    there = replace(settings, memory=replace(settings.memory, store=replace(store, **following, **none)))
     if place(there) == place(settings):
-        raise ConfigError("memory.store.next_url names the store in use")
+        raise ConfigError("memory.store.next_url names the store in use: name another one, or a next_collection")
     if embedding.next_model is not None or embedding.next_path is not None:
         raise ConfigError("change the embedding model and move the memories one after the other, not both at once")
     return there
@@ -76,7 +80,7 @@ async def copying(
 
     async def work() -> None:
         await fill(catch_up, beside.flush, mark_ready)
-        log.info("all memories are in %s too: set memory.store.url to it, drop next_url, and restart", to)
+        log.info("all memories are in %s too: set memory.store to it, drop next_url and the like, and restart", to)
 
     running = asyncio.create_task(keep_running("moving", work))
     try:
