@@ -34,9 +34,8 @@ _STEP = np.uint64(0x100000001B3)  # of FNV-1a
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / the golden ratio: the high bits of the product are the bucket
 
 _BASE_85 = np.full(256, -1)  # of each character its value
-_BASE_85[list(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~")] = np.arange(
-    85
-)
+_IN_ORDER = string.digits + string.ascii_uppercase + string.ascii_lowercase + "!#$%&()*+-;<=>?@^_`{|}~"
+_BASE_85[list(_IN_ORDER.encode())] = range(85)
 _POWERS = 85 ** np.arange(4, -1, -1)
 
 

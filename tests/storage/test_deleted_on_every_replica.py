@@ -129,11 +129,11 @@ async def test_a_replica_that_lags_shows_nothing_that_was_deleted_during_a_write
             await one.delete(ANN, ["m1", "m3"], at=NOW + 1)
             await write(*points, **options)
 
-        monkeypatch.setattr(other, "write", after_a_deletion)
-        await other.put(ANN, [point("m1", private=private), point("m2")])
+        with monkeypatch.context() as patched:
+            patched.setattr(other, "write", after_a_deletion)
+            await other.put(ANN, [point("m1", private=private), point("m2")])
         for store in (one, other):
             assert await shown(store) == {"m0", "m2", "m4", "m5"}
-        monkeypatch.undo()
         await other.put(ANN, [point("m1", "likes milk", updated_at=NOW + 2)])  # told again
         await cluster.catch_up()
         for store in (one, other):
