@@ -56,7 +56,12 @@ def test_every_setting_can_come_from_the_environment() -> None:
     """By the name the file's first lines give; what is not supported yet is refused, not ignored."""
     lists = ("keys", "model_list", "fallbacks", "side_tasks", "master_key_command", "cors_origins", "redact")
     tables = dict.fromkeys((*lists, "scopes", "private_scopes", "private_classes", "aliases", "upstreams", "groups"))
-    samples = {"placement": "system", "host": "localhost", "log_format": "json"} | tables
+    samples = {
+        "placement": "system",
+        "host": "localhost",
+        "log_format": "json",
+        "next_shard_by_user": "true",
+    } | tables
     samples |= {"issuer": "https://id.example", "public_url": "https://memory.example", "cookie_secret": "7" * 32}
     usable = {"REMEMBERD_SIGN_IN_ISSUER": "https://id.example", "REMEMBERD_SIGN_IN_CLIENT_ID": "memory"}
     for path, item in iter_fields(Settings):

@@ -67,9 +67,11 @@ async def two_processes(
     for store in (one, other):
         await recallable(store, ANN)
         await store.get(ANN, EVERYTHING)
-    yield one, other
-    await one.close()
-    await other.close()
+    try:
+        yield one, other
+    finally:
+        await one.close()
+        await other.close()
 
 
 def past(memory: Memory) -> Memory:
@@ -134,10 +136,23 @@ async def test_a_replica_that_lags_shows_nothing_that_was_deleted_during_a_write
             await other.put(ANN, [point("m1", private=private), point("m2")])
         for store in (one, other):
             assert await shown(store) == {"m0", "m2", "m4", "m5"}
-        await other.put(ANN, [point("m1", "likes milk", updated_at=NOW + 2)])  # told again
+
+
+async def test_what_is_told_again_is_kept_whichever_node_is_asked(
+    cluster: QdrantDouble, make_log: Callable[[], ChangeLog]
+) -> None:
+    """A node that lags does not know that there is a tombstone to be replaced."""
+    async with two_processes(cluster, make_log) as (one, other):
+        cluster.nodes[1].lags = True
+        await one.delete(ANN, EVERYTHING, at=NOW + 1)
+        for number, id_ in enumerate(EVERYTHING):
+            writer = server_store(Store(cluster.url), Four(), changes=make_log())
+            writer.connection.nodes._next = number  # whose turn it is
+            await writer.put(ANN, [point(id_, "likes milk", updated_at=NOW + 2)])
+            await writer.close()
         await cluster.catch_up()
         for store in (one, other):
-            assert "m1" in await shown(store)
+            assert await shown(store) == set(EVERYTHING)
 
 
 async def test_a_replica_that_lags_shows_no_older_text(

@@ -94,12 +94,13 @@ class PutBatches:
         stamps: defaultdict[str, dict[str, int]] = defaultdict(dict)
         rewritten: defaultdict[str, list[Change]] = defaultdict(list)
         for id_, (space, each) in points.items():
-            recent, updated_at = known[space.user], each.memory.updated_at
-            tomb = "buried" in there.get(id_, {})
-            if recent.deleted_since(id_, updated_at) or (tomb and there[id_]["at"] >= updated_at):
+            recent, updated_at, lies = known[space.user], each.memory.updated_at, there.get(id_, {})
+            if recent.deleted_since(id_, updated_at) or ("buried" in lies and lies["at"] >= updated_at):
                 continue
             payload = living(space, each)
-            (again if tomb else new).append(point(id_, queries.vectors(each.dense, each.sparse), payload))
+            # A node that lags may have been asked: then it is known here only that there is a tombstone.
+            told_again = "buried" in lies or recent.is_gone(id_)
+            (again if told_again else new).append(point(id_, queries.vectors(each.dense, each.sparse), payload))
             stamps[space.user][id_] = stamp
             if id_ in there or id_ in recent.last:  # others may have kept what it was
                 rewritten[space.user].append(Change(id_, "written", updated_at, digest(payload["memory"])))
