@@ -59,13 +59,13 @@ async def move(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     split = request.param == "to a server by shards"
     async with QdrantDouble() as qdrant:
         if request.param == "to more shards":
-            by_user = {"next_shards": 3, "next_shard_by_user": True}
-            log, whole = LocalChangeLog(), settings(tmp_path, url=qdrant.url, next_collection="more", **by_user)
+            next_one = {"next_collection": "more", "next_shards": 3, "next_shard_by_user": True}
+            log, whole = LocalChangeLog(), settings(tmp_path, url=qdrant.url, **next_one)
             there = next_place(whole)
             assert there is not None
             places = [each.memory.store for each in (whole, there)]
             stores = [server_store(each, Plain(), changes=log) for each in places]
-            yield Move(*stores, [])
+            yield Move(stores[0], stores[1], [])
             for store in stores:
                 await store.close()
             return

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -35,13 +35,14 @@ log = logging.getLogger("rememberd.store")
 def next_place(settings: Settings) -> Settings | None:
     """The settings as they will be after the move; None if there is none. Raises `ConfigError`."""
     store, embedding = settings.memory.store, settings.memory.embedding
-    following = {name: value for name in _MOVES if (value := getattr(store, f"next_{name}")) is not None}
-    if not following:
+    given: dict[str, Any] = {name: getattr(store, f"next_{name}") for name in _MOVES}
+    if not any(value is not None for value in given.values()):
         return None
-    if following.get("url") == EMBEDDED:
+    following = {name: value for name, value in given.items() if value is not None}
+    if store.next_url == EMBEDDED:
         following["url"] = None
-    none = dict.fromkeys((f"next_{name}" for name in _MOVES), None)
-    there = replace(settings, memory=replace(settings.memory, store=replace(store, **following, **none)))
+    following |= {f"next_{name}": None for name in _MOVES}
+    there = replace(settings, memory=replace(settings.memory, store=replace(store, **following)))
     if place(there) == place(settings):
         raise ConfigError("memory.store.next_url names the store in use: name another one, or a next_collection")
     if embedding.next_model is not None or embedding.next_path is not None:
