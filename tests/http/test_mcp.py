@@ -14,7 +14,7 @@ import pytest
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import TextContent, TextResourceContents
+from mcp_types import ElicitResult, TextContent, TextResourceContents
 
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import Proxy, ask, remembered, running
@@ -24,11 +24,16 @@ ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "appl
 
 
 @asynccontextmanager
-async def connected(proxy: Proxy, user: str, mode: str = "auto", **headers: str) -> AsyncIterator[Client]:
+async def connected(
+    proxy: Proxy, user: str, mode: str = "auto", asks: Any = None, **headers: str
+) -> AsyncIterator[Client]:
+    """`asks` answers the server's questions to the user; without it the client has no such capability."""
     sent = {"Authorization": "Bearer sk-webui", "X-Memory-User": user, **headers}
     async with (
         httpx2.AsyncClient(headers=sent, timeout=120) as http,
-        Client(streamable_http_client(f"{proxy.url}/mcp", http_client=http), mode=mode) as client,
+        Client(
+            streamable_http_client(f"{proxy.url}/mcp", http_client=http), mode=mode, elicitation_callback=asks
+        ) as client,
     ):
         yield client
 
@@ -105,12 +110,93 @@ async def test_the_profile_is_a_resource_of_plain_text(proxy: Proxy, user: str) 
         ask(chat, "I work at Globex.")
         remembered(chat, "Globex", kind="fact")
     async with connected(proxy, user) as client:
-        assert [str(each.uri) for each in (await client.list_resources()).resources] == ["memory://profile"]
+        listed = [str(each.uri) for each in (await client.list_resources()).resources]
+        assert listed == ["memory://profile", "memory://recent"]
         read = await client.read_resource("memory://profile")
         assert isinstance(read.contents[0], TextResourceContents)
         assert read.contents[0].text.startswith("- I work at Globex. (said 20")
         with pytest.raises(MCPError):
             await client.read_resource("memory://others")
+
+
+async def test_a_memory_and_the_recent_ones_are_resources(proxy: Proxy, user: str) -> None:
+    """By templates that the client lists; another user's id is nobody's."""
+    async with connected(proxy, user) as client, connected(proxy, f"not {user}") as other:
+        added = [(await used(client, "add_memory", text=f"I own {n} canoes."))["id"] for n in ("two", "nine")]
+        templates = {each.uri_template for each in (await client.list_resource_templates()).resource_templates}
+        assert templates == {"memory://memories/{id}", "memory://recent/{limit}"}
+        assert json.loads(await text_of(client, f"memory://memories/{added[0]}"))["text"] == "I own two canoes."
+        assert (await text_of(client, "memory://recent/1")).startswith("- I own nine canoes. (said 20")
+        assert "two canoes" in await text_of(client, "memory://recent")
+        for wrong in ("memory://memories/..%2Fstats", "memory://recent/0", "memory://memories/", "memory://recent/x"):
+            with pytest.raises(MCPError):
+                await client.read_resource(wrong)
+        with pytest.raises(MCPError):
+            await other.read_resource(f"memory://memories/{added[0]}")
+
+
+async def text_of(client: Client, uri: str) -> str:
+    contents = (await client.read_resource(uri)).contents[0]
+    assert isinstance(contents, TextResourceContents)
+    return contents.text
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_prompts_name_tools_that_there_are(proxy: Proxy, user: str, mode: str) -> None:
+    """Each can be had, with and without its arguments."""
+    async with connected(proxy, user, mode) as client:
+        tools = {tool.name for tool in (await client.list_tools()).tools}
+        prompts = (await client.list_prompts()).prompts
+        assert len(prompts) == 4
+        for prompt in prompts:
+            for given in ({}, {each.name: "my canoes" for each in prompt.arguments or ()}):
+                content = (await client.get_prompt(prompt.name, given)).messages[0].content
+                assert isinstance(content, TextContent)
+                assert set(re.findall(r"[a-z]+_memor(?:y|ies)", content.text)) <= tools
+                assert "{" not in content.text
+                assert ("my canoes" in content.text) is bool(given)
+        with pytest.raises(MCPError):
+            await client.get_prompt("no_such_prompt")
+
+
+@pytest.mark.parametrize(("action", "content", "deleted"), [
+    ("accept", {"delete": True}, True),
+    ("accept", {"delete": False}, False),
+    ("accept", None, False),
+    ("decline", None, False),
+    ("cancel", None, False),
+])  # fmt: skip
+async def test_who_can_be_asked_is_asked_before_a_memory_goes(
+    proxy: Proxy, user: str, action: Any, content: Any, deleted: bool
+) -> None:
+    """With the memory's own words; only a yes deletes."""
+    questions: list[str] = []
+
+    async def answer(context: Any, params: Any) -> ElicitResult:
+        questions.append(params.message)
+        return ElicitResult(action=action, content=content)
+
+    async with connected(proxy, user, asks=answer) as client:
+        added = await used(client, "add_memory", text="I own two canoes.")
+        result = await client.call_tool("forget_memory", {"id": added["id"]})
+        assert result.is_error is not deleted
+        assert len(questions) == 1
+        assert "I own two canoes." in questions[0]
+        left = (await used(client, "list_memories"))["data"]
+        assert [each["text"] for each in left] == ([] if deleted else ["I own two canoes."])
+        assert "you have no memory" in await refused(client, "forget_memory", id="nothing")
+        assert len(questions) == 1
+
+
+async def test_a_client_of_an_earlier_protocol_is_not_asked(proxy: Proxy, user: str) -> None:
+    """It could not answer without a session: the annotation tells it that the tool destroys."""
+    async with connected(proxy, user, "legacy", asks=never_asked) as client:
+        added = await used(client, "add_memory", text="I own two canoes.")
+        assert (await used(client, "forget_memory", id=added["id"]))["deleted"] is True
+
+
+async def never_asked(context: Any, params: Any) -> ElicitResult:
+    raise AssertionError(params.message)
 
 
 async def test_a_mistake_is_told_in_words_that_help(proxy: Proxy, user: str) -> None:

@@ -12,18 +12,17 @@ from urllib.parse import quote, urlencode
 import mcp_types as types
 import orjson
 from mcp.server import Server
-from mcp.server.context import ServerRequestContext
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from rememberd import __version__
-from rememberd.api.mcp.internal_client import ASKING, Answer, McpContext, call
+from rememberd.api.mcp.confirmation import confirmation, refusal
+from rememberd.api.mcp.context import ApiCall, Context, ask, asking
+from rememberd.api.mcp.prompts import get_prompt, list_prompts
+from rememberd.api.mcp.resources import list_resources, list_templates, read_resource
 
-Context = ServerRequestContext[Any, Request]
 Arguments = dict[str, Any]
 
-PROFILE = "memory://profile"
 _INSTRUCTIONS = (
     "Long-term memory of the user you are talking to, shared by all their apps and models. Search it before you ask "
     "for something they may have told before; add what they want kept; correct what is wrong; forget what they want "
@@ -32,15 +31,6 @@ _INSTRUCTIONS = (
 _ID = {"type": "string", "description": "The memory's `id`, as search_memories and list_memories give it."}
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": 500}
 _TIME = {"type": "string", "format": "date-time"}
-
-
-@dataclass(frozen=True, slots=True)
-class ApiCall:
-    """A call of the HTTP API."""
-
-    method: str
-    path: str
-    body: Arguments | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +175,11 @@ async def serving(max_body_bytes: int) -> AsyncIterator[ASGIApp]:
         instructions=_INSTRUCTIONS,
         on_list_tools=_list_tools,
         on_call_tool=_call_tool,
-        on_list_resources=_list_resources,
-        on_read_resource=_read_resource,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_templates,
+        on_read_resource=read_resource,
+        on_list_prompts=list_prompts,
+        on_get_prompt=get_prompt,
     )
     manager = StreamableHTTPSessionManager(
         server, stateless=True, json_response=True, max_request_body_size=max_body_bytes
@@ -199,13 +192,21 @@ async def _list_tools(context: Context, params: types.PaginatedRequestParams | N
     return types.ListToolsResult(tools=[tool.shown for tool in TOOLS.values()])
 
 
-async def _call_tool(context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+async def _call_tool(
+    context: Context, params: types.CallToolRequestParams
+) -> types.CallToolResult | types.InputRequiredResult:
     tool = TOOLS.get(params.name)
     if tool is None:
         return _failed(f"there is no tool {params.name[:64]!r}; there are {', '.join(TOOLS)}")
-    if _asking(context).paused:
+    if asking(context).paused:
         return _failed("the user has paused the memory: do without it")
-    answer = await _ask(context, tool.asked(params.arguments or {}))
+    asked = tool.asked(params.arguments or {})
+    if asked.method == "DELETE":
+        if question := await confirmation(context, asked.path, params):
+            return question
+        if answer_of_user := refusal(params):
+            return _failed(answer_of_user)
+    answer = await ask(context, asked)
     if answer.status >= 400:
         return _failed(answer.message)
     told = _told(answer.json)
@@ -213,45 +214,11 @@ async def _call_tool(context: Context, params: types.CallToolRequestParams) -> t
     return types.CallToolResult(content=[types.TextContent(type="text", text=text)], structured_content=told)
 
 
-async def _list_resources(context: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
-    about = "What is known about the user now: one fact a line, the newest first."
-    profile = types.Resource(uri=PROFILE, name="profile", title="Profile", description=about, mime_type="text/plain")
-    return types.ListResourcesResult(resources=[profile])
-
-
-async def _read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-    if str(params.uri) != PROFILE:
-        raise ValueError(f"there is no resource {str(params.uri)[:64]!r}; there is {PROFILE}")
-    if _asking(context).paused:
-        raise ValueError("the user has paused the memory")
-    answer = await _ask(context, ApiCall("GET", "/v1/memories?kind=fact&limit=500"))
-    if answer.status >= 400:
-        raise ValueError(answer.message)
-    facts = answer.json["data"]
-    lines = [f"- {fact['text']} (said {fact['valid_from'][:10]})" for fact in facts]
-    text = "\n".join(lines) or "Nothing is known yet."
-    return types.ReadResourceResult(
-        contents=[types.TextResourceContents(uri=PROFILE, mime_type="text/plain", text=text)]
-    )
-
-
-def _asking(context: Context) -> McpContext:
-    assert context.request is not None  # over HTTP there always is one
-    asking: McpContext = context.request.scope[ASKING]
-    return asking
-
-
 def _told(given: Any) -> Any:
     """Of a memory that has just gone into quarantine its id: its text is an order to whoever reads it."""
     if given.get("quarantined"):
         return {"id": given["id"], "object": "memory", "quarantined": True}
     return given
-
-
-async def _ask(context: Context, asked: ApiCall) -> Answer:
-    assert context.request is not None  # over HTTP there always is one
-    body = b"" if asked.body is None else orjson.dumps(asked.body)
-    return await call(context.request, asked.method, asked.path, body)
 
 
 def _failed(message: str) -> types.CallToolResult:

@@ -1,0 +1,73 @@
+"""What a client may read without a tool: the profile, what was remembered lately, one memory by its id."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote, unquote
+
+import mcp_types as types
+import orjson
+
+from rememberd.api.mcp.context import Context, read
+
+PROFILE, RECENT = "memory://profile", "memory://recent"
+_TEMPLATES = (
+    types.ResourceTemplate(
+        uri_template="memory://memories/{id}",
+        name="memory",
+        title="A memory",
+        description="One memory by its id: its text, its dates, where it was said.",
+        mime_type="application/json",
+    ),
+    types.ResourceTemplate(
+        uri_template=f"{RECENT}/{{limit}}",
+        name="recent",
+        title="Recent memories",
+        description="The newest facts and exchanges, at most `limit` (1 to 500), one a line with its date.",
+        mime_type="text/plain",
+    ),
+)
+_MEMORY = re.compile(r"memory://memories/([^/?#]+)")
+_LATEST = re.compile(r"memory://recent(?:/([1-9]\d{0,2}))?")
+_NEWEST = 20
+
+
+async def list_resources(context: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
+    about = "What is known about the user now: one fact a line, the newest first."
+    profile = types.Resource(uri=PROFILE, name="profile", title="Profile", description=about, mime_type="text/plain")
+    about = f"The newest {_NEWEST} facts and exchanges, one a line with its date."
+    recent = types.Resource(
+        uri=RECENT, name="recent", title="Recent memories", description=about, mime_type="text/plain"
+    )
+    return types.ListResourcesResult(resources=[profile, recent])
+
+
+async def list_templates(
+    context: Context, params: types.PaginatedRequestParams | None
+) -> types.ListResourceTemplatesResult:
+    return types.ListResourceTemplatesResult(resource_templates=list(_TEMPLATES))
+
+
+async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+    """Raises `ValueError` for what is not there."""
+    uri = str(params.uri)
+    if found := _MEMORY.fullmatch(uri):
+        memory = await read(context, f"/v1/memories/{quote(unquote(found[1]), safe='')}")
+        return _contents(uri, "application/json", orjson.dumps(memory, option=orjson.OPT_INDENT_2).decode())
+    if uri == PROFILE:
+        return _contents(uri, "text/plain", _lines(await read(context, "/v1/memories?kind=fact&limit=500")))
+    if found := _LATEST.fullmatch(uri):
+        limit = min(int(found[1] or _NEWEST), 500)
+        return _contents(uri, "text/plain", _lines(await read(context, f"/v1/memories?limit={limit}")))
+    templates = ", ".join(each.uri_template for each in _TEMPLATES)
+    raise ValueError(f"there is no resource {uri[:64]!r}; there are {PROFILE}, {RECENT}, {templates}")
+
+
+def _lines(page: Any) -> str:
+    lines = [f"- {each['text']} (said {each['valid_from'][:10]})" for each in page["data"]]
+    return "\n".join(lines) or "Nothing is known yet."
+
+
+def _contents(uri: str, kind: str, text: str) -> types.ReadResourceResult:
+    return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, mime_type=kind, text=text)])
