@@ -52,6 +52,9 @@ def probes_the_admin(game: Game) -> Attempt:
             ("DELETE", f"/admin/users/{game.victim.name.encode().hex()}", None), ("GET", "//admin/keys", None),
             ("GET", "/v1/../admin/keys", None), ("GET", "/v1/%2e%2e/admin/users", None), ("GET", "/ADMIN/keys", None),
             ("GET", "/metrics", None), ("GET", "/admin/keys/", None), ("PUT", "/admin/keys", {}),
+            ("GET", "/admin/apps?user=x", None),
+            ("PATCH", "/admin/apps", {"user": game.victim.name, "name": "browser", "reads": False}),
+            ("PATCH", "/v1/memories/apps", {"user": game.victim.name, "name": "browser", "reads": False}),
         )
     )  # fmt: skip
     return Attempt(ask(method, path, game.me.credentials(), body), None, expected=(307, 400, 401, 403, 404, 405))
