@@ -14,7 +14,7 @@ from rememberd.memory.learn.carry_out import Done
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.recall.recall import Recall, Recalled
 from rememberd.pipeline.chat_request import CachePlace, ChatRequest, RecallResult, UserTurn, fitting
-from rememberd.pipeline.commands import group_note, run_command, with_note
+from rememberd.pipeline.commands import group_note, readers_note, run_command, with_note
 from rememberd.ports import BlockCache
 
 log = logging.getLogger("rememberd.chat")
@@ -72,11 +72,13 @@ class BlockSource:
         if request.mode != "on" or user_turn.asked.continues or user_turn.group_wish is not None:
             return None
         command = memory_command(user_turn.asked.text, user_turn.asked.previous)
-        if command is None or command.kind == "show" or not may_write(user_turn.identity):
+        if command is None or command.kind == "show":
             return None
         return command
 
     async def _carried_out(self, command: MemoryCommand, request: ChatRequest, user_turn: UserTurn) -> Done:
+        if not may_write(user_turn.identity):
+            return Done((), readers_note(user_turn.identity.scope))
         return await run_command(
             command,
             self.recall.store,

@@ -61,6 +61,11 @@ def group_note(wish: GroupWish, groups: Sequence[str]) -> str:
     )
 
 
+def readers_note(group: str) -> str:
+    what = f"The user asked something of the memory of {group}, which they may only read"
+    return f"{what}: nothing was done. Tell them so."
+
+
 def with_note(recalled: Recalled, note: str) -> Recalled:
     """The block with a line that says what was done; a block of its own if nothing was recalled."""
     lines: Sequence[str] = recalled.block.removesuffix(TAIL).rstrip().splitlines() if recalled.block else ["<memory>"]
