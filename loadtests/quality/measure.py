@@ -78,8 +78,13 @@ class OneKind:
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         """The hint is for searches of both kinds."""
 
-    async def search(self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis) -> Candidates:
-        return await self.store.search(space, dense, sparse, now=now, kind=self.kind)
+    async def search(
+        self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int = 400
+    ) -> Candidates:
+        return await self.store.search(space, dense, sparse, now=now, limit=limit, kind=self.kind)
+
+    async def count(self, space: Space, *, now: Millis) -> int:
+        return await self.store.count(space, now=now, kind=self.kind)
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         return await self.store.get(space, ids)
@@ -154,10 +159,12 @@ def recalls(memories: Memories) -> Recalls:
 
 
 async def asked(memories: Memories, ways: Recalls, spoken: Conversation, question: Question) -> list[Answered]:
-    """`question` in every way and at every budget."""
+    """`question` in every way and at every budget. Raises `RuntimeError` if a recall fails: its reason is logged."""
     answers = []
     for (way, budget), recall in ways.items():
         got = await recall.recall(spoken.space, question.text, now=spoken.end, turn_id=None, conversation=None)
+        if got.status == "degraded":
+            raise RuntimeError(f"the recall of {question.text!r} failed, so that nothing was measured")
         share = await memories.score(question, got.ids)
         answers.append(Answered(way, budget, question.category, share, got.tokens, got.ms))
     return answers + await _baselines(memories, spoken, question)
