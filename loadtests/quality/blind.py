@@ -20,6 +20,7 @@ from typing import Any
 from rememberd.dialects import chat
 from rememberd.dialects.side_tasks import is_side_task
 from rememberd.memory.learn.rules.extract import extract
+from rememberd.memory.learn.rules.judge import read_meaning
 
 Row = dict[str, Any]
 Counts = dict[str, int]
@@ -178,6 +179,7 @@ def _now() -> int:
 
 def here(folder: Path, misses: Misses) -> dict[str, Any]:
     """The sets that one message decides."""
+    read_meaning()
     return {
         "turns": turns(rows(folder, "turns"), misses),
         "durable": durable(rows(folder, "durable"), misses),

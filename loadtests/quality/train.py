@@ -25,6 +25,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from threadpoolctl import threadpool_limits
 
 import rememberd
+from rememberd.memory.embedding.embedder import MULTILINGUAL, local_model
 from rememberd.text_classifier import TextClassifier, encode
 
 CORPORA = Path(__file__).parent / "corpora"
@@ -40,6 +41,7 @@ FILES = {  # where the product reads them
     "facts": _PACKAGE / "memory/recall/data/facts.json",
     "english": _PACKAGE / "memory/recall/data/english.json",
 }
+MEANING = FILES["statements"].with_name("statements_meaning.json")  # from the vectors of the same sentences
 _TAUGHT_BY = {  # labels of one corpus that teach another, and what they are called there
     "values": ("statements", dict.fromkeys(("none", "play", "plan", "preference", "study"), "none")),
     # "I don't work at Acme any more" is no wish to have it forgotten
@@ -117,13 +119,18 @@ def matrix(texts: Sequence[str]) -> csr_matrix:
     return csr_matrix((values, buckets, ends), shape=(len(texts), BUCKETS))
 
 
+def vectors(texts: Sequence[str]) -> NDArray[np.float32]:
+    encode_meaning = local_model(MULTILINGUAL)
+    return np.array([encode_meaning(text) for text in texts])
+
+
 def model(name: str) -> LogisticRegression:
     return LogisticRegression(C=_STRENGTH_OF.get(name, STRENGTH), max_iter=300, tol=1e-3)
 
 
-def train(name: str, found: Sequence[Example]) -> TextClassifier:
+def train(name: str, features: csr_matrix | NDArray[np.float32], labels: Sequence[str]) -> TextClassifier:
     with threadpool_limits(1):  # sums in another order would round some weights otherwise
-        fitted = model(name).fit(matrix([each.text for each in found]), [each.label for each in found])
+        fitted = model(name).fit(features, labels)
     weights, bias = fitted.coef_, fitted.intercept_
     if len(fitted.classes_) == 2:  # scikit-learn gives the second label's alone
         weights, bias = np.vstack([-weights / 2, weights / 2]), np.array([-bias[0] / 2, bias[0] / 2])
@@ -169,7 +176,10 @@ def main() -> None:
         if chosen.check:
             print(f"{name}: {check(name, found)}")
         else:
-            train(name, found).save(FILES[name])
+            texts, labels = [each.text for each in found], [each.label for each in found]
+            train(name, matrix(texts), labels).save(FILES[name])
+            if name == "statements":
+                train(name, vectors(texts), labels).save(MEANING)
             print(f"{FILES[name]}: {FILES[name].stat().st_size / 1000:.0f} KB from {len(found)} texts")
 
 

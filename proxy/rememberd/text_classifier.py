@@ -129,7 +129,15 @@ class TextClassifier:
 
     def probabilities(self, text: str) -> dict[str, float]:
         """Of each label; they sum up to 1."""
-        buckets, values = encode(text, len(self.weights))
-        scores = (values @ self.weights[buckets]) * self.scale + self.bias
-        grown = np.exp(scores - scores.max())
-        return dict(zip(self.labels, (grown / grown.sum()).tolist(), strict=True))
+        return dict(zip(self.labels, np.exp(self.logarithms(*encode(text, len(self.weights)))).tolist(), strict=True))
+
+    def logarithms(self, buckets: Buckets, values: Floats) -> Floats:
+        """Of the probabilities, in the order of `labels`."""
+        return normalized((values @ self.weights[buckets]) * self.scale + self.bias)
+
+
+def normalized(scores: Floats) -> Floats:
+    """Logarithms of probabilities that sum up to 1."""
+    shifted = scores - scores.max()
+    logarithms: Floats = shifted - np.log(np.exp(shifted).sum())
+    return logarithms

@@ -15,7 +15,8 @@ from rememberd.dialects import chat, client_text, handing_words, marks, segments
 from rememberd.dialects.formats import sse
 from rememberd.memory import ids, text_similarity
 from rememberd.memory.importers import statements
-from rememberd.memory.learn.rules import extract, non_statements, prefilter
+from rememberd.memory.learn.llm import prefilter
+from rememberd.memory.learn.rules import extract, non_statements
 from rememberd.memory.recall import block, dates, rank
 from rememberd.memory.safety import deobfuscate, quarantine, visible_text
 from rememberd.memory.safety.privacy import CLASSES, Privacy

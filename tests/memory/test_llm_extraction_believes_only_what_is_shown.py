@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 from rememberd.errors import UpstreamUnavailable
 from rememberd.memory.learn.llm.llm_extract import MOST_TOKENS, SCHEMA, Model
 from rememberd.memory.learn.llm.llm_output import MAX_FACTS, BadAnswer
-from rememberd.memory.learn.rules.prefilter import (
+from rememberd.memory.learn.llm.prefilter import (
     GAP,
     HEAD_CHARS,
     TAIL_CHARS,

@@ -125,3 +125,27 @@ def test_a_label_before_a_statement_takes_nothing_from_it() -> None:
     )
     missed = [label + each for label, each in itertools.product(labels, stated) if not extract(label + each, 0)]
     assert missed == []
+
+
+RARE = (
+    "I'm a glazier in Stornoway.", "Our spaniel is called Marmalade.", "My husband is a chimney sweep.",
+    "Ich bin Orgelbauerin in Thüringen.", "Mein Sohn hat Neurodermitis.", "Wir wohnen in einem alten Bahnhof.",
+    "Je suis ferronnier d'art à Nevers.", "Ma sœur élève des alpagas.", "Je suis allergique aux acariens.",
+    "Soy farera en la Costa da Morte.", "Mi hija es zurda y toca el fagot.", "Vivo en una casa cueva en Guadix.",
+    "Sono un arrotino di Pisa.", "Mia madre coltiva carciofi.", "Sou calceteiro em Lisboa.",
+    "Ik ben rietdekker in Giethoorn.", "Jestem zegarmistrzem w Toruniu.", "Jag är renskötare i Jokkmokk.",
+)  # fmt: skip
+NOT_RARE = (
+    "The glazier comes at nine.", "Is a spaniel loud?", "Chimney sweeps were often children.",
+    "Was verdient eine Orgelbauerin?", "Der Bahnhof ist heute gesperrt.", "Wenn ich in einem Bahnhof wohnte, wäre es laut.",
+    "Combien coûte une grille en fer ?", "Les alpagas crachent-ils ?", "Si j'étais allergique, je le saurais.",
+    "¿Cómo funciona un faro?", "El fagot suena fatal hoy.", "¿Qué es una casa cueva?",
+    "Quanto costa un arrotino?", "I carciofi sono finiti.", "A calçada está molhada.",
+    "Wat kost een rieten dak?", "Ile kosztuje zegarek?", "Vad äter renar?",
+)  # fmt: skip
+
+
+def test_words_that_nobody_has_labelled_are_understood() -> None:
+    """Four of five statements with rare words become a fact by their meaning; what only has the same words does not."""
+    assert sum(bool(extract(text, 0)) for text in RARE) >= 0.8 * len(RARE), [t for t in RARE if not extract(t, 0)]
+    assert [text for text in NOT_RARE if extract(text, 0)] == []

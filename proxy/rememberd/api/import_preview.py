@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from rememberd.api.import_turns import DONE
@@ -12,7 +13,7 @@ from rememberd.api.memory_writes import MemoryWrites
 from rememberd.api.serializers import rfc3339
 from rememberd.memory.learn.memory_commands import memory_command
 from rememberd.memory.learn.reconcile import foresee
-from rememberd.memory.learn.rules.extract import extract
+from rememberd.memory.learn.rules.extract import Rules
 from rememberd.memory.safety.redact import redact
 from rememberd.ports import ReceiptStore
 from rememberd.types import NEVER, Memory, Millis, Space, Turn
@@ -55,5 +56,5 @@ async def _of_turn(receipts: ReceiptStore, turn: Turn, said: str) -> dict[str, A
     command = memory_command(said)
     if command is not None and command.kind != "remember":
         return {"outcome": "skip"}
-    facts = await asyncio.to_thread(extract, said, turn.created_at)
+    facts = await Rules().facts(replace(turn, user_text=said))
     return {"outcome": "exchange", "facts": [fact.text for fact in facts]}

@@ -233,7 +233,7 @@ class BlockReader:
             position += len(sentence)
             behind = position < length
             weight = "" if self._is_marked(index, position, len(sentence)) else words.hands_in(lower)
-            if words.SALUTATION.fullmatch(lower.strip()) and follows:
+            if follows and words.begins_letter(lower.strip(), is_first=self.full[:1] == [line]):
                 self._open(line, 0, "block")
                 return True
             is_lead = behind and sentence.rstrip()[-1:] in "-–—" and weight

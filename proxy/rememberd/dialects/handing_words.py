@@ -1,8 +1,7 @@
 """Words by which a message introduces its writer, or points to a text that somebody else wrote.
 
-Structure decides first (`segments`); these words only tell the two meanings of one structure apart: "FYI: I live in
-Oslo" and "Tom: I live in Oslo". A word that is missing here makes a statement of the person look handed in, so that
-it stays in the episode and becomes no fact.
+Structure decides first (`segments`); these words only tell two meanings of one structure apart: "FYI: I live in Oslo",
+"Tom: I live in Oslo". A word that is missing here makes a statement look handed in: it becomes no fact.
 """
 
 # ruff: noqa: E501  a table's words stay together
@@ -18,8 +17,7 @@ HOLE = "\x00"  # stands for a character that is handed in
 
 
 class _Words(NamedTuple):
-    """`heads` are the first letters of the words, at most three: most texts are ruled out by them alone, in a tenth of
-    the time that the pattern takes."""
+    """`heads`, the first letters of the words, at most three, rule out most texts in a tenth of the pattern's time."""
 
     pattern: re.Pattern[str]
     heads: frozenset[str]
@@ -47,8 +45,7 @@ _LITERAL = re.compile(r"[^\W_]{1,3}(?!\?)|[^\W_]{1,2}(?=\w\?)")
 def _any(spaced: str, unspaced: str = "") -> _Words:
     """Any of these words. A stem ends with `\\w*`, `_` is a space; `unspaced` are words of scripts without spaces
     between words."""
-    words = "|".join(spaced.split()).replace("_", " ")
-    others = "|".join(unspaced.split()).replace("_", " ")
+    words, others = ("|".join(each.split()).replace("_", " ") for each in (spaced, unspaced))
     pattern = re.compile(rf"(?<!\w)(?:{words})(?!\w)" + (f"|{others}" if others else ""))
     found = [_LITERAL.match(word) for word in spaced.split()]
     return _Words(pattern, frozenset(each[0] for each in found if each))
@@ -62,7 +59,7 @@ SUBJECT = _any(
     " أنا אני मैं ผม ฉัน tôi saya aku",
     "我 私 僕 俺 わたし 나는 저는 제가 내가",
 )
-# The person in any case: subject, object or owner.
+# The person in any case.
 FIRST_PERSON = re.compile(
     SUBJECT.pattern.pattern
     + "|"
@@ -157,11 +154,11 @@ _WRITING = _any(
     "写 書いて 써 اكتب",
 )
 _FOR_ONESELF = re.compile(r"(?<!\w)(?:me|us|mir|uns|moi|m['’]\w+|meg|mig|mij|мне)(?!\w)")
-# What presents a text although the sentence has an "I": "I got this mail", "here is what I received".
+# What presents a text although the sentence has an "I": "I got this mail".
 RECEIVED = _any(
     "got received found saw read heard seen copied forwarded sent bekam erhielt bekommen erhalten gelesen gefunden reçu trouvé lu"
     " recibí encontré leí ricevuto trovato letto recebi encontrei fick fikk fått kreeg ontving получил\\w* нашёл прочитал\\w*"
-    " show showing shown translate test testing"
+    " show showing shown translate test testing wrote written generated geschrieben écrit escribió scritto schreef skrev"
 )
 
 # Verbs of work on a text. What stands behind them or before them is the text.
@@ -182,7 +179,6 @@ OTHER_WORK = _any(
     " répon\\w+ expliqu\\w+ responde contest\\w+ rispondi svar\\w* beantwoord",
     "回答 根据 请 答えて 教えて 답해 설명",
 )
-# Words that point to a text in the same message.
 _NOT_TIME = (
     "(?!_(?:is|week|month|year|morning|evening|afternoon|weekend|summer|winter|spring|autumn|fall|time|way|chat|conversation|city|country|app"
     "|woche|monat|jahr|wochenende|abend|mal|sommer|semaine|mois|année|été|hiver|soir|week-end|fois|semana|fin|fim|mes|mês|año|ano|noche|noite|tarde|verano|verão|vez"
@@ -206,10 +202,20 @@ SALUTATION = re.compile(
     r"|уважаем\w+|дорог\w+|szanown\w+|vážen\w+|to whom)\b(?! (?:claude|chatgpt|gpt|gemini|assistant|ai|bot)\b)[^\n.!?:]{0,60}[,:!]?$"
 )
 
+_GREETING = re.compile(
+    r"(?:hi|hello|hey|good (?:morning|afternoon|evening)|hallo|hei|hej|moin|guten (?:tag|morgen|abend)|bonjour|bonsoir|salut|hola|buen[oa]s|ciao|salve"
+    r"|buongiorno|olá|bo[am] (?:dia|tarde|noite)|goede\w*|dag|cześć|dzień dobry|god (?:dag|morgon)|merhaba|привет|здравствуй\w*)\b[^\n.!?:]{0,40},"
+)
+
 ASKS = ("?", "？", "؟")
 _NEAR = 12  # characters between "this" and its noun
 OWNED = _any("my our mein\\w* mi mon ma min mijn il_mio minha meu мой моя")
 _HEAD = 200  # characters of a speech that are looked at
+
+
+def begins_letter(line: str, *, is_first: bool) -> bool:
+    """ "Dear Ada", or "Hi Ada," below the first line, where the assistant would be greeted. `line` is in lower case."""
+    return bool(SALUTATION.fullmatch(line) or (not is_first and _GREETING.fullmatch(line)))
 
 
 def speaks_of_self(text: str) -> bool:
@@ -247,9 +253,10 @@ def is_question(line: str) -> bool:
 
 
 def _is_about_something(question: str) -> bool:
-    """A question of a few words that names a thing as known, to which neither "I" nor "you" belongs."""
-    is_brief = len(question.split()) <= _BRIEF and not FIRST_PERSON.search(question)
-    return is_brief and not _SECOND_PERSON.search(question) and _DEFINITE.search(question) is not None
+    """A question of a few words that names a thing as known, without "I" or "you"."""
+    if len(question.split()) > _BRIEF or FIRST_PERSON.search(question) or _SECOND_PERSON.search(question):
+        return False
+    return _DEFINITE.search(question) is not None
 
 
 def _is_wanted(sentence: str) -> bool:
@@ -270,8 +277,7 @@ def hands_in(sentence: str) -> Literal["", "something", "text"]:
         return "text"
     if _EXAMPLE.match(sentence) or _PRESENTS.search(sentence) or _CASTS.search(sentence):
         return "text"
-    is_short = len(sentence.split()) <= 3
-    part = _TEXT_PART.search(sentence)
+    part, is_short = _TEXT_PART.search(sentence), len(sentence.split()) <= 3
     if part and not SUBJECT.search(sentence, 0, part.start()) and (is_short or _begins_with_work(sentence)):
         return "text"
     if work and SUBJECT.match(sentence, work.end() + 1):

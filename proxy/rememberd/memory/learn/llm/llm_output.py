@@ -17,7 +17,7 @@ import orjson
 from prometheus_client import Counter
 
 from rememberd.errors import RememberdError
-from rememberd.memory.learn.rules.prefilter import GAP, is_instruction, material_from
+from rememberd.memory.learn.llm.prefilter import GAP, is_instruction, material_from
 from rememberd.memory.text_similarity import content
 from rememberd.types import Fact, Millis, Turn
 

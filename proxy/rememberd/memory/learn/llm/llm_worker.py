@@ -19,7 +19,7 @@ from rememberd.memory.learn.forget import unforgotten
 from rememberd.memory.learn.llm.llm_extract import Model, Prompt, cost, messages
 from rememberd.memory.learn.llm.llm_output import BadAnswer
 from rememberd.memory.learn.llm.llm_reconcile import DECISIONS, Pair, ambiguous_pairs, decide, question
-from rememberd.memory.learn.rules.prefilter import is_personal, own_words
+from rememberd.memory.learn.llm.prefilter import is_personal, own_words
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import Embedder, ExtractionQueue, MemoryStore, TurnQueue
 from rememberd.telemetry.background import keep_running

@@ -14,7 +14,7 @@ from rememberd.dialects.handing_words import HOLE
 from rememberd.dialects.segments import segment
 from rememberd.memory.ids import normal
 from rememberd.memory.learn.rules.clauses import clauses, without_lead
-from rememberd.memory.learn.rules.judge import SURE, Judgement, judge_beginning, makes_play, tells
+from rememberd.memory.learn.rules.judge import SURE, Judgement, judge_beginning, makes_play, read_meaning, tells
 from rememberd.memory.learn.rules.natural_ends import dated, ends_at
 from rememberd.memory.learn.rules.non_statements import is_hypothetical, is_play
 from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE, sentences
@@ -40,9 +40,10 @@ _IDENTITY = frozenset(("name", "home", "employer"))
 
 
 class Rules:
-    """The `Extractor` that needs no model."""
+    """The `Extractor` that needs no model call."""
 
     async def facts(self, turn: Turn) -> list[Fact]:
+        await asyncio.to_thread(read_meaning)
         return await asyncio.to_thread(extract, turn.user_text, turn.created_at)
 
 
@@ -117,7 +118,7 @@ def _judged(sentence: str, judged: Judgement) -> list[_Found]:
     value = _value(sentence)
     if judged.sure < (_LIKELY if value or "ended" in tells(sentence) else SURE) or HOLE in sentence:
         return []
-    if not _WORD.search(sentence):
+    if not _WORD.search(sentence) or sentence.rstrip().endswith((":", "：")):  # it introduces something
         return []
     corrected = any(_corrects(sentence[found.end() :]) for found in _BREAK.finditer(sentence))
     if corrected or _corrects(sentence) or _any("hedge", sentence) or is_hypothetical(sentence):

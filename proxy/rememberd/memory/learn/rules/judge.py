@@ -1,7 +1,11 @@
 """Does a sentence state something about the person who typed it, and of what kind? A classifier's judgement.
 
 It has learned from labelled sentences (`loadtests/quality/corpora/statements_*.tsv`), so it knows what people write
-in any form, where rules know only the forms that they name. Pure.
+in any form, where rules know only the forms that they name.
+
+Words and characters tell most of it. Where they leave it open, a second classifier reads the sentence's meaning: its
+vector by the packaged multilingual model, in a process that has called `read_meaning`. It knows words that no
+labelled sentence has. On the three blind sets it raised precision from .91 to .92 and recall from .71 to .75.
 """
 
 from __future__ import annotations
@@ -11,16 +15,20 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
+from rememberd.memory.embedding.embedder import MULTILINGUAL, Encode, local_model
 from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE
-from rememberd.text_classifier import TextClassifier
+from rememberd.text_classifier import TextClassifier, normalized
 
 _WEIGHTS = Path(__file__).with_name("statements.json")
+_MEANING = Path(__file__).with_name("statements_meaning.json")
 _VALUES = Path(__file__).with_name("values.json")
 _NOT_ONE = ("none", "play")  # the labels of what is no statement, and of what begins a game, a story or a supposition
-_PART_ENDS = re.compile(r"\s*[,，、;:–—]\s*|\s+-\s+")
+_PART_ENDS = re.compile(r"\s*[,，、;:：–—]\s*|\s+-\s+")
 _SHORTEST = 6  # characters of a part
 _SHORTEST_TAIL = 12  # what is shorter goes with the words before it
-SURE = 0.78  # that a sentence is a statement, where nothing else speaks for it; chosen on tests/data/blind and blind2
+SURE = 0.8  # that a sentence is a statement, where nothing else speaks for it; chosen on the blind sets
 _PLAY = 0.3  # chosen on the labelled turns
 _NO_PLAY = 0.9  # a sentence that is so surely a statement is not read by its last part
 # How sure the second classifier must be of one part, and of the whole sentence. Chosen on tests/data/blind/updates.
@@ -42,11 +50,34 @@ def _classifier(file: Path) -> TextClassifier:
     return TextClassifier.load(file)
 
 
+# What words and meaning count: as they mostly agree, less than two independent witnesses would.
+_WEIGHT = 0.6
+_LEAST = np.float32(1e-30)  # has a logarithm
+_HOPELESS = 0.05  # by words alone; meaning would not make a statement of it
+_encoders: list[Encode] = []  # none or one
+
+
+def read_meaning() -> None:
+    """From now on this process judges by meaning, too. It takes .3 s and 100 MB, at the first call."""
+    if not _encoders:
+        _encoders.append(local_model(MULTILINGUAL))
+        judge.cache_clear()
+
+
 @lru_cache(maxsize=256)
 def judge(sentence: str) -> Judgement:
     found = _classifier(_WEIGHTS).probabilities(sentence)
+    if _encoders and 1 - sum(found[label] for label in _NOT_ONE) >= _HOPELESS:
+        found = _with_meaning(found, sentence)
     kinds = {label: each for label, each in found.items() if label not in _NOT_ONE}
     return Judgement(max(kinds, key=lambda label: kinds[label]), sum(kinds.values()), found["play"])
+
+
+def _with_meaning(by_words: dict[str, float], sentence: str) -> dict[str, float]:
+    meaning, vector = _classifier(_MEANING), _encoders[0](sentence)
+    likely = np.maximum(np.array([by_words[label] for label in meaning.labels], np.float32), _LEAST)
+    both = np.log(likely) + meaning.logarithms(np.arange(len(vector)), vector)
+    return dict(zip(meaning.labels, np.exp(normalized(_WEIGHT * both)).tolist(), strict=True))
 
 
 def makes_play(sentence: str) -> bool:
@@ -63,10 +94,13 @@ def _is_play(judged: Judgement) -> bool:
 
 
 def judge_beginning(sentence: str) -> Judgement:
-    """Of the sentence, or of the words before one of its commas where that is surer: "I'm vegan, what can I eat"."""
-    ends = [found.start() for found in _PART_ENDS.finditer(sentence) if found.start() >= _SHORTEST]
+    """Of the sentence, or of the words before one of its commas where that is surer: "I'm vegan, what can I eat".
+    What stands before a question's colon is a topic or an order."""
+    asks = sentence.rstrip().endswith(("?", "？"))
+    found = (each for each in _PART_ENDS.finditer(sentence) if not (asks and each[0].strip() in (":", "：")))
+    ends = [each.start() for each in found if each.start() >= _SHORTEST]
     parts = [sentence[:end] for end in ends[:4]]
-    whole = [] if sentence.rstrip().endswith(("?", "？")) else [sentence]
+    whole = [] if asks else [sentence]
     return max((judge(part) for part in [*whole, *parts]), key=lambda each: each.sure, default=_NOTHING)
 
 
