@@ -26,7 +26,9 @@ SIGNED = {"name": "sso", "key": "sk-sso", "jwt_secret": SECRET, "groups_claim": 
 RELEASE = "The Quetzal release is planned for the 12th of March."
 
 
-@pytest.fixture(scope="module", params=["embedded", "redis and qdrant, encrypted"])
+@pytest.fixture(
+    scope="module", params=["embedded", pytest.param("redis and qdrant, encrypted", marks=pytest.mark.slow)]
+)
 def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel
 ) -> Iterator[Proxy]:

@@ -26,12 +26,17 @@ from tests.support.proxy_server import Proxy, ask, eventually, running
 
 ADMIN = "sk-admin"
 HASHED = "a key that only its holder has"
+NUTS = "I am allergic to Zwitscherling nuts."
 
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
     """With two web processes, and a key in the settings of which they hold the hash."""
-    keys = [{"name": "hashed", "key_hash": f"sha256:{sha256(HASHED.encode()).hexdigest()}", "user": "hal"}]
+    keys = [
+        {"name": "hashed", "key_hash": f"sha256:{sha256(HASHED.encode()).hexdigest()}", "user": "hal"},
+        {"name": "nora", "key": "sk-nora", "user": "nora"},
+        {"name": "sensor", "key": "sk-sensor", "user": "nora", "memory": "write"},
+    ]
     folder = tmp_path_factory.mktemp("own")
     with running(
         folder, {"model-a": upstream.url}, keys=keys, admin_key=ADMIN, server={"port": 0, "workers": 2}
@@ -318,3 +323,33 @@ def test_a_key_may_be_for_reading_or_writing_alone(own: Proxy) -> None:
         assert (told["x-memory-status"], told["x-memory-write"]) == ("off", "off")
     with admin(own) as client:
         assert client.post("/admin/keys", json={"name": "x", "user": "x", "memory": "some"}).status_code == 400
+
+
+def test_no_answer_to_a_write_holds_what_was_remembered(own: Proxy) -> None:
+    """Each way to write is tried on a memory that another key has told; what it wrote itself it knows."""
+    with own.client(key="sk-nora") as nora, own.client(key="sk-sensor") as sensor:
+        id = nora.post("/v1/memories", json={"text": NUTS}).raise_for_status().json()["id"]
+        file = {"command": "create", "path": "/memories/a.md", "file_text": NUTS}
+        assert not nora.post("/v1/memories/files", json=file).json()["is_error"]
+        whole = nora.post("/v1/memories/delete", json={"ids": [id], "dry_run": True}).json()["data"]
+        assert whole[0]["text"] == NUTS
+        asked: list[tuple[str, str, dict[str, Any]]] = [
+            ("POST", "/v1/memories", {"text": NUTS.upper()}),
+            ("PATCH", f"/v1/memories/{id}", {"private": False}),
+            ("POST", "/v1/memories/import", {"text": NUTS.upper()}),
+            ("POST", "/v1/memories/import?dry_run=1", {"text": NUTS.upper()}),
+            ("POST", "/v1/memories/files", {"command": "view", "path": "/memories/a.md"}),
+            ("POST", "/v1/memories/files", {"command": "insert", "path": "/memories/a.md", "insert_line": 0}),
+            ("POST", "/v1/memories/delete", {"ids": [id], "dry_run": True}),
+            ("POST", "/v1/memories/delete", {"ids": [id]}),
+            ("POST", "/v1/memories/restore", {"memories": whole}),
+            ("POST", "/v1/memories/move", {"ids": [id], "scope": "elsewhere"}),
+            ("PATCH", f"/v1/memories/{id}", {"pinned": False}),
+        ]
+        for method, path, body in asked:
+            answer = sensor.request(method, path, json=body)
+            assert "Zwitscherling" not in answer.text, (method, path, body)
+        back = nora.post("/v1/memories", json={"text": NUTS}).raise_for_status().json()
+        deleted = sensor.post("/v1/memories/delete", json={"ids": [back["id"]]}).raise_for_status().json()
+        assert deleted["data"] == [{"id": back["id"], "object": "memory", "asked": True}]
+        assert nora.get(f"/v1/memories/{back['id']}").status_code == 404

@@ -16,8 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult, TextContent, TextResourceContents
 
-from tests.support.fake_model import FakeModel
-from tests.support.proxy_server import Proxy, ask, remembered, running
+from tests.support.proxy_server import Proxy, ask, remembered
 
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
@@ -326,13 +325,3 @@ def test_no_key_no_memory(proxy: Proxy) -> None:
         assert client.post("/mcp", json=CALL, headers=ACCEPT).status_code == 403
     with proxy.client("somebody") as client:
         assert client.get("/mcp", headers=ACCEPT).status_code == 405
-
-
-def test_without_keys_no_web_page_gets_in(tmp_path: Any, upstream: FakeModel) -> None:
-    """A page of another site, or a name that was made to point here, could read the memory otherwise."""
-    with running(tmp_path, {"model-a": upstream.url}, keys=None) as proxy, proxy.client(key="none") as client:
-        for foreign in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
-            assert client.post("/mcp", json=CALL, headers=ACCEPT | foreign).status_code == 403
-        answer = client.post("/mcp", json=CALL, headers=ACCEPT | {"Origin": "http://localhost:3000"})
-        assert answer.status_code == 200
-        assert "search_memories" in json.dumps(answer.json())

@@ -16,7 +16,7 @@ import pytest
 from rememberd.errors import ConfigError
 from rememberd.settings.schema import load
 from tests.support.fake_model import Behaviour, FakeModel
-from tests.support.proxy_server import KEYS, PATIENCE, Proxy, ask, entry, eventually, running
+from tests.support.proxy_server import KEYS, PATIENCE, Proxy, ask, entry, eventually, memories, remembered, running
 
 PAGE = "https://chat.example"
 LIMITS = {"port": 0, "head_seconds": 1, "body_seconds": 2, "max_connections": 20, "cors_origins": [PAGE]}
@@ -277,6 +277,29 @@ def test_without_keys_only_this_machine_is_served(unlocked: Proxy, headers: dict
 )
 def test_without_keys_this_machine_and_the_listed_pages_are_served(unlocked: Proxy, headers: dict[str, str]) -> None:
     assert httpx.get(f"{unlocked.url}/v1/memories", headers=headers).status_code == 200
+
+
+def test_without_keys_everyone_here_is_the_user_local(unlocked: Proxy) -> None:
+    """Any key or none will do."""
+    body = {"model": "model-a", "messages": [{"role": "user", "content": "I live in Ystad."}]}
+    for headers in ({}, {"Authorization": "Bearer whatever"}, {"Origin": "http://localhost:3000"}):
+        assert httpx.post(f"{unlocked.url}/v1/chat/completions", json=body, headers=headers).status_code == 200
+    with httpx.Client(base_url=unlocked.url) as client:
+        remembered(client, "Ystad", "fact")
+        assert len([each for each in memories(client, "episode") if "Ystad" in each["text"]]) == 1
+
+
+def test_without_keys_no_web_page_gets_in_by_mcp(unlocked: Proxy) -> None:
+    """A page of another site, or a name that was made to point here, could read the memory otherwise."""
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+    accept = {"Accept": "application/json, text/event-stream"}
+    for foreign, status in (
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Host": "evil.example"}, 403),
+        ({"Origin": "http://localhost:3000"}, 200),
+    ):
+        answer = httpx.post(f"{unlocked.url}/mcp", json=call, headers=accept | foreign, timeout=PATIENCE)
+        assert (answer.status_code, "search_memories" in answer.text) == (status, status == 200)
 
 
 def test_with_an_admin_key_it_stays_closed_when_the_made_keys_are_lost(tmp_path: Path, upstream: FakeModel) -> None:

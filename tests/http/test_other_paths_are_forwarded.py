@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import openai
-import pytest
 
 from tests.support.fake_model import Behaviour, FakeModel
 from tests.support.proxy_server import Proxy, entry, running
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
-    """One provider, one user."""
-    with running(tmp_path_factory.mktemp("alone"), {"m": upstream.url, "n": upstream.url}, keys=None) as proxy:
-        yield proxy
 
 
 def test_embeddings_go_to_the_models_provider(proxy: Proxy, upstream: FakeModel, user: str) -> None:
@@ -88,17 +79,3 @@ def test_what_a_provider_stores_is_not_shown_to_many_users(proxy: Proxy, upstrea
         for path in ("/v1/files", "/v1/responses/resp_1", "/v1/conversations/conv_1/items"):
             assert client.get(path).status_code == 404
     assert len(upstream.requests) == seen
-
-
-def test_one_user_and_one_provider_reach_everything(alone: Proxy, upstream: FakeModel) -> None:
-    """Lists, stored objects, and uploads as they are."""
-    with alone.client() as client:
-        assert client.get("/v1/files?limit=2").status_code == 200
-        assert (upstream.requests[-1].method, upstream.requests[-1].path) == ("GET", "/v1/files?limit=2")
-        assert client.get("/v1/files/a%2Fb%20c").status_code == 200
-        assert upstream.requests[-1].path == "/v1/files/a%2Fb%20c"
-        upstream.script(Behaviour(body=b'{"text":"hello"}'))
-        reply = client.post("/v1/audio/transcriptions", files={"file": ("a.wav", b"RIFF\0")}, data={"model": "m"})
-    assert reply.json() == {"text": "hello"}
-    assert upstream.requests[-1].headers["Content-Type"].startswith("multipart/form-data; boundary=")
-    assert b"RIFF\0" in upstream.requests[-1].raw

@@ -96,6 +96,20 @@ def test_one_user_reaches_what_the_provider_stores(alone: Proxy, upstream: FakeM
         assert (upstream.requests[-1].method, upstream.requests[-1].path) == (method, path)
 
 
+def test_one_user_and_one_provider_reach_everything(alone: Proxy, upstream: FakeModel) -> None:
+    """Lists, stored objects, and uploads as they are."""
+    with alone.client() as client:
+        assert client.get("/v1/files?limit=2").status_code == 200
+        assert (upstream.requests[-1].method, upstream.requests[-1].path) == ("GET", "/v1/files?limit=2")
+        assert client.get("/v1/files/a%2Fb%20c").status_code == 200
+        assert upstream.requests[-1].path == "/v1/files/a%2Fb%20c"
+        upstream.script(Behaviour(body=b'{"text":"hello"}'))
+        reply = client.post("/v1/audio/transcriptions", files={"file": ("a.wav", b"RIFF\0")}, data={"model": "m"})
+    assert reply.json() == {"text": "hello"}
+    assert upstream.requests[-1].headers["Content-Type"].startswith("multipart/form-data; boundary=")
+    assert b"RIFF\0" in upstream.requests[-1].raw
+
+
 NEAR_MISSES = (
     *("/v1/chat/completions/", "/chat/completions", "/v1/v1/chat/completions", "/v1/v1/messages/", "/responses"),
     *("/v1//chat/completions", "/v1/Chat/Completions", "/v1/openai/v1/chat/completions", "/api/v1/responses"),

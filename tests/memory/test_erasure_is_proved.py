@@ -32,7 +32,7 @@ ADA = Space("ada")
 SAID = "I live in Zwitscherling."
 
 
-@pytest.fixture(scope="module", params=["sealed", "clear"])
+@pytest.fixture(scope="module", params=["sealed", pytest.param("clear", marks=pytest.mark.slow)])
 def proxy(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel
 ) -> Iterator[Proxy]:

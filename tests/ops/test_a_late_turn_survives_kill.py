@@ -39,6 +39,7 @@ def test_killed_while_the_database_is_locked(tmp_path: Path, upstream: FakeModel
         eventually(lambda: not any(file.stat().st_size for file in (proxy.data / "spool").iterdir()))
 
 
+@pytest.mark.slow
 def test_killed_while_redis_hangs(tmp_path: Path, upstream: FakeModel) -> None:
     """The turn lies on the web process's own host, and comes in when Redis answers again."""
     with redis_running(tmp_path) as redis:

@@ -172,3 +172,10 @@ def test_a_key_that_the_admin_made_speaks_for_its_user(own: Proxy) -> None:
         assert {"name": "new", "user": "nina"}.items() <= admin.get("/admin/keys").json()["data"][-1].items()
     with own.client(key=key) as nina:
         eventually(lambda: nina.get("/v1/memories").status_code == 200)
+
+
+def test_the_admin_alone_reads_the_metrics(own: Proxy) -> None:
+    """No key of a user will do."""
+    assert httpx.get(f"{own.url}/metrics").status_code == 401
+    for key, status in (("sk-alice", 401), (ADMIN, 200)):
+        assert httpx.get(f"{own.url}/metrics", headers={"x-api-key": key}).status_code == status

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import httpx
 
-from tests.support.fake_model import FakeModel
-from tests.support.proxy_server import Proxy, ask, eventually, remembered, running
+from tests.support.proxy_server import Proxy, ask, eventually, remembered
 
 
 def test_the_metrics_cover_all_processes_of_the_host(proxy: Proxy, user: str) -> None:
@@ -31,12 +28,3 @@ def test_the_metrics_cover_all_processes_of_the_host(proxy: Proxy, user: str) ->
     ):
         eventually(lambda: name in text())  # noqa: B023 - used in this round only
     assert user not in text()
-
-
-def test_with_an_admin_key_only_its_holder_reads_the_metrics(tmp_path: Path, upstream: FakeModel) -> None:
-    """No key of a user will do."""
-    with running(tmp_path, {"model-a": upstream.url}, admin_key="sk-admin") as proxy:
-        assert httpx.get(f"{proxy.url}/metrics").status_code == 401
-        for key, status in (("sk-alice", 401), ("sk-admin", 200)):
-            assert httpx.get(f"{proxy.url}/metrics", headers={"x-api-key": key}).status_code == status
-        assert httpx.get(f"{proxy.url}/v1/memories", headers={"x-api-key": "sk-admin"}).status_code == 401

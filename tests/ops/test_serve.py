@@ -10,13 +10,12 @@ import sys
 import threading
 from pathlib import Path
 
-import httpx
 import pytest
 
 from loadtests.machine import children, memory_mb
 from rememberd.cli.main import main
 from tests.support.fake_model import Behaviour, FakeModel
-from tests.support.proxy_server import PATIENCE, ask, eventually, memories, remembered, running
+from tests.support.proxy_server import PATIENCE, Proxy, ask, eventually, remembered, running
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -88,19 +87,6 @@ def test_two_workers_share_one_memory(tmp_path: Path, upstream: FakeModel) -> No
         for number in range(8):
             with proxy.client("shared") as fresh:  # a new connection each time
                 assert ask(fresh, f"Where do I live? ({number})").headers["X-Memory-Status"] == "hit"
-
-
-def test_without_keys_everyone_here_is_the_user_local(tmp_path: Path, upstream: FakeModel) -> None:
-    """Any key or none will do; a web page of another site may not come in."""
-    with running(tmp_path, {"model-a": upstream.url}, keys=None) as proxy:
-        body = {"model": "model-a", "messages": [{"role": "user", "content": "I live in Ystad."}]}
-        for headers in ({}, {"Authorization": "Bearer whatever"}, {"Origin": "http://localhost:3000"}):
-            assert httpx.post(f"{proxy.url}/v1/chat/completions", json=body, headers=headers).status_code == 200
-        with httpx.Client(base_url=proxy.url) as client:
-            remembered(client, "Ystad", "fact")
-            assert len(memories(client, "episode")) == 1
-        for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
-            assert httpx.get(f"{proxy.url}/v1/memories", headers=headers).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -195,7 +181,6 @@ def test_web_never_imports_litellm_before_a_model_needs_it(tmp_path: Path, upstr
             assert resident(pid) < 155e6  # 150 MB once the model is loaded
 
 
-def test_data_is_for_its_owner_only(tmp_path: Path, upstream: FakeModel) -> None:
+def test_data_is_for_its_owner_only(proxy: Proxy) -> None:
     """On a shared machine other accounts read nothing."""
-    with running(tmp_path, {"model-a": upstream.url}) as proxy:
-        assert proxy.data.stat().st_mode & 0o077 == 0
+    assert proxy.data.stat().st_mode & 0o077 == 0
