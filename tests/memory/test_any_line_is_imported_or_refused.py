@@ -52,7 +52,7 @@ _LINES = st.dictionaries(st.sampled_from(_FIELDS), _VALUES, max_size=5).map(_lin
 def test_any_lines(proxy: Proxy, lines: list[bytes]) -> None:
     """200, or 400 that names the first bad line."""
     headers = {"Authorization": "Bearer sk-webui", "X-Memory-User": "importer-of-anything"}
-    reply = httpx.post(f"{proxy.url}/v1/memories/import", content=b"\n".join(lines), headers=headers, timeout=60)
+    reply = httpx.post(f"{proxy.url}/v1/memories/import", content=b"\n".join(lines), headers=headers, timeout=120)
     assert reply.status_code in (200, 400), reply.text
     if reply.status_code == 400:
         assert "line" in reply.json()["error"]["message"]

@@ -18,7 +18,7 @@ from tests.support.proxy_server import running
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     plain = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
     command = [sys.executable, "-m", "rememberd", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=plain | environ, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=plain | environ, check=False)
 
 
 def config(folder: Path, **settings: object) -> str:

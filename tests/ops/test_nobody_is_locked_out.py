@@ -118,6 +118,6 @@ def started_again(folder: Path) -> str:
         if "connect:" in line:
             break
     process.terminate()
-    process.wait(30)
+    process.wait(120)
     process.stdout.close()
     return said

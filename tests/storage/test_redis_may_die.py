@@ -108,7 +108,7 @@ def test_check_and_start_warn_of_a_redis_that_could_lose_turns(tmp_path: Path) -
         settings = {"data_dir": str(tmp_path / "data"), "model_list": [], "memory": {"queue": {"url": server.url}}}
         config.write_text(json.dumps(settings))
         argv = [sys.executable, "-m", "rememberd", "check", "--config", str(config)]
-        said = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False).stdout
+        said = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False).stdout
         with running(tmp_path / "proxy", {}, memory={"queue": {"url": server.url}}) as proxy:
             eventually(lambda: any("could be lost: Redis evicts keys" in line for line in proxy.log))
     (line,) = [line for line in said.splitlines() if " queue " in line]
