@@ -15,6 +15,7 @@ from typing import Literal
 from prometheus_client import Counter
 
 from rememberd.errors import MemoryUnavailable
+from rememberd.memory.embedding.embedder import PACKAGED
 from rememberd.memory.explain import ScoredMemory, explain
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
@@ -22,7 +23,7 @@ from rememberd.memory.recall.budget import Reason
 from rememberd.memory.recall.circuit_breaker import Breaker
 from rememberd.memory.recall.lexicon import telling_words
 from rememberd.memory.recall.names import NamesLeftOut
-from rememberd.memory.recall.needs import Asked, known
+from rememberd.memory.recall.needs import Asked, is_english, known
 from rememberd.memory.recall.rank import named
 from rememberd.memory.recall.relevance import asks_for_advice
 from rememberd.memory.recall.retrieve import STAGE, Retrieve, Wanted, first_expiry, retrieve
@@ -193,6 +194,9 @@ class Recall:
                 text = without(question, left_out)
                 dense = [0.0] * self.embedder.dim if by_words else await self.embedder.dense(text)
             asked = needs.asked(text, dense, advice=asks_for_advice(question)) if needs else Asked({}, None)
+            # What an English model makes of another language is near to everything: there words alone count, unless
+            # the question is surely about the asker.
+            foreign = self.embedder.name == PACKAGED.name and (asked.personal or 1.0) < 1 and not is_english(question)
             wanted = Wanted(
                 question,
                 tuple(left_out),
@@ -205,9 +209,9 @@ class Recall:
                 asked.personal if len(question) <= _READABLE_CHARS else None,
                 asked.topics,
                 sorted(needs.sensitive) if needs else (),
-                self.embedder.gain,
+                0.0 if foreign else self.embedder.gain,
                 offset,
-                by_words,
+                by_words or foreign,
                 [each for each in groups if private or f"{GROUP_SCOPE}{each}" not in self.privacy.scopes],
             )
             with tracing.span("retrieve"):
