@@ -195,8 +195,9 @@ class Recall:
                 dense = [0.0] * self.embedder.dim if by_words else await self.embedder.dense(text)
             asked = needs.asked(text, dense, advice=asks_for_advice(question)) if needs else Asked({}, None)
             # What an English model makes of another language is near to everything: there words alone count, unless
-            # the question is surely about the asker.
-            foreign = self.embedder.name == PACKAGED.name and (asked.personal or 1.0) < 1 and not is_english(question)
+            # the question is surely about the asker or has a need.
+            vague = not asked.topics and (asked.personal or 1.0) < 1
+            foreign = vague and self.embedder.name == PACKAGED.name and not is_english(question)
             wanted = Wanted(
                 question,
                 tuple(left_out),
