@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 # SQLite itself tries a lock again after 100 ms: then a process that commits all the time hardly ever lets others in,
 # and waits for readers while it holds the lock of all writers.
-_BETWEEN_TRIES_S = 0.002
+_BETWEEN_TRIES_S, _BETWEEN_WIPES_S = 0.002, 0.025
 _PATIENCE_S = 0.05  # at 1,000 requests/s fifty share a commit then
 
 ERASED = "CREATE TABLE IF NOT EXISTS erased (user TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;"
@@ -47,7 +47,7 @@ class _Job(Generic[T]):
     future: asyncio.Future[T]
     result: T | None = None
     error: Exception | None = None
-    wiped_by: float = 0.0  # the monotonic time until which its wiping is tried
+    wipes: int = 0  # how often its wiping was tried
 
 
 class Database:
@@ -130,16 +130,17 @@ class Database:
         self._reader = None
 
     def _serve(self) -> None:
-        more, unwiped = True, list[_Job[Any]]()
+        more, unwiped, next_wipe = True, list[_Job[Any]](), 0.0
         while more or unwiped:
-            jobs, ended = self._next_jobs(_BETWEEN_TRIES_S if unwiped else None)
+            jobs, ended = self._next_jobs(max(0.0, next_wipe - time.monotonic()) if unwiped else None)
             more = more and not ended
             if jobs:
                 self._commit(jobs)
                 unwiped += [job for job in jobs if job.scrub and job.error is None]
                 _deliver([job for job in jobs if job not in unwiped])
-            if unwiped:
+            if unwiped and time.monotonic() >= next_wipe:
                 over = self._wiped(unwiped)
+                next_wipe = time.monotonic() + _BETWEEN_WIPES_S
                 _deliver(over)
                 unwiped = [job for job in unwiped if job not in over]
         _close(self._writer)
@@ -164,8 +165,6 @@ class Database:
             self.commits += 1
         except (sqlite3.Error, OSError) as error:
             self._failed(jobs, f"{self.path.name}: {error}")
-        for job in jobs:
-            job.wiped_by = time.monotonic() + self.busy_s
 
     def _failed(self, jobs: list[_Job[Any]], reason: str) -> None:
         """Closing rolls back, and a fresh connection finds a file that was repaired or replaced."""
@@ -183,13 +182,15 @@ class Database:
         except (sqlite3.Error, OSError) as error:
             self._failed(jobs, f"{self.path.name}: {error}")
             return jobs
-        late = [job for job in jobs if time.monotonic() >= job.wiped_by]
+        for job in jobs:
+            job.wipes += 1
+        late = [job for job in jobs if job.wipes * _BETWEEN_WIPES_S >= self.busy_s]
         for job in late:
             job.error = QueueUnavailable("deleted, but another process reads the log, which could not be wiped")
         return late
 
     def _begin(self, synchronous: str) -> sqlite3.Connection:
-        db, until = self._connected(), time.monotonic() + self.busy_s
+        db, tries = self._connected(), 0
         if self._synchronous != synchronous:
             db.execute(f"PRAGMA synchronous = {synchronous}")
             self._synchronous = synchronous
@@ -197,8 +198,9 @@ class Database:
             try:
                 return db.execute("BEGIN IMMEDIATE").connection
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or tries * _BETWEEN_TRIES_S > self.busy_s:
                     raise
+            tries += 1  # counted: on a machine that is too busy to try, nobody gives up for it
             time.sleep(_BETWEEN_TRIES_S)
 
     def _connected(self) -> sqlite3.Connection:
