@@ -3,6 +3,7 @@ can read is left out, words, tool calls and pictures stay, and whoever accepts t
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import re
@@ -30,6 +31,12 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgG
 URL = f"data:image/png;base64,{PIXEL}"
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 THINKS = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+
+GEMINI_ANYBODY = base64.b64encode(b"skip_thought_signature_validator").decode()
+GEMINI_ANSWER = {
+    "candidates": [{"content": {"parts": [{"text": "Yes."}], "role": "model"}, "finishReason": "STOP"}],
+    "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5},
+}
 
 # Who wrote the history: how its tool calls are numbered.
 IDS: Mapping[str, Callable[[int], str]] = {
@@ -113,6 +120,23 @@ def against_responses(body: Any, own: str) -> str | None:
     return None
 
 
+def against_gemini(body: Any) -> str | None:
+    """Gemini 3 wants its signature at the first call of each step of the newest turn; it documents one that anybody
+    may send for calls of other models."""
+    calls: list[Any] = []
+    for content in body["contents"]:
+        if any("text" in part for part in content["parts"]) and content["role"] == "user":
+            calls = []
+        found = [part for part in content["parts"] if "functionCall" in part or "function_call" in part]
+        calls += found[:1]
+        for part in content["parts"]:
+            signature = part.get("thoughtSignature", GEMINI_ANYBODY)
+            if signature != GEMINI_ANYBODY and not signature.startswith("gemini"):
+                return "Corrupted thought signature"
+    unsigned = any("thoughtSignature" not in part for part in calls)
+    return "Function call is missing a thought_signature" if unsigned else None
+
+
 def blind(body: Any) -> str | None:
     return "this model takes no images" if PIXEL in json.dumps(body["messages"]) else against_chat(body, ".+")
 
@@ -123,6 +147,7 @@ KINDS = [
     Kind("openai", frozenset((CHAT,)), lambda body: against_chat(body, ".{1,40}")),
     Kind("mistral", frozenset((CHAT,)), lambda body: against_chat(body, "[a-zA-Z0-9]{9}")),
     Kind("responses", frozenset((RESPONSES,)), lambda body: against_responses(body, "openai")),
+    Kind("gemini", frozenset(), against_gemini),
     Kind("blind", frozenset((CHAT,)), blind, sees=False),
 ]
 
@@ -136,6 +161,8 @@ class Strict(FakeModel):
         if complaint := self.kind.objects(recorded.json):
             body = json.dumps({"error": {"message": complaint, "type": "invalid_request_error"}}).encode()
             self.script(Behaviour(status=400, body=body))
+        elif self.kind.name == "gemini":
+            self.script(Behaviour(body=json.dumps(GEMINI_ANSWER).encode()))
         return await super()._respond(request, recorded)
 
 
@@ -153,6 +180,8 @@ async def failover() -> AsyncIterator[Failover]:
 
 
 def deployment(upstream: FakeModel, kind: Kind) -> Deployment:
+    if kind.name == "gemini":
+        return Deployment("m", "gemini", "gemini-3-pro-preview", kind.speaks, upstream.origin, "sk-up")
     provider = "anthropic" if kind.name == "anthropic" else "openai"
     base = f"{upstream.origin}/v1" if provider == "anthropic" else upstream.url
     return Deployment("m", provider, "m-1", kind.speaks, base, "sk-up")

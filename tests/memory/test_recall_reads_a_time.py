@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from rememberd.encryption.store import SealedStore
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.recall.dates import asked_about, offset_of
 from rememberd.memory.recall.lexicon import asks_only_when
 from rememberd.memory.recall.recall import Recall
 from rememberd.types import Evidence, Memory, Source, Space
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
+from tests.support.sealing import opened
 from tests.support.tables import each_row
 
 ADA = Space("ada")
@@ -213,6 +216,22 @@ async def test_the_outcome_is_told(question: str) -> None:
     assert [each for each in lines if "Assistant:" in each] == ["User: step 59 of the kiln Assistant: answer 59."]
     assert "User: step 0 of the kiln" in lines
     assert found.tokens <= 600
+
+
+async def test_where_we_were_is_known_under_encryption(tmp_path: Path) -> None:
+    """The order of an encrypted store is one of its keys; the conversation and its outcome are the same."""
+    async with opened(tmp_path) as keyring:
+        store, embedder = SealedStore(MemoryStoreFake(), keyring), EmbedderFake()
+        talk = [said(f"step {number}", timedelta(hours=26, minutes=-number), "kiln") for number in range(9)]
+        older = said("sails", timedelta(hours=80), "sails")
+        answered = [replace(each, text=f"{each.text}\nAssistant: answer {n}.") for n, each in enumerate(talk)]
+        await store.put(ADA, [await to_point(each, embedder) for each in [older, *answered]])
+        recall = Recall(store, embedder, 600, deadline_ms=30_000)
+        found = await recall.recall(ADA, "Where were we?", now=NOW, turn_id=None, conversation="now")
+    assert [each for each in found.block.splitlines() if each.startswith("User: ")] == [
+        *(f"User: step {number}" for number in range(8)),
+        "User: step 8 Assistant: answer 8.",
+    ]
 
 
 async def test_yesterday_is_the_users() -> None:
