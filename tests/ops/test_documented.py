@@ -87,6 +87,23 @@ def test_a_mistyped_variable_is_refused() -> None:
         load(None, {"REMEMBERD_SERVER_PORT": "high"})
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("server: {prot: 1}", "port"),
+        ("server: {admin_key: x}", "admin_key"),
+        ("deadline_ms: 3", "memory.deadline_ms"),
+        ("memory: {url: x}", "memory.store.url"),
+    ],
+)
+def test_a_setting_that_is_mistyped_or_in_another_table_is_refused(tmp_path: Path, written: str, meant: str) -> None:
+    """And the message says which one was meant."""
+    path = tmp_path / "rememberd.yaml"
+    path.write_text(written)
+    with pytest.raises(ConfigError, match=f"did you mean {meant}"):
+        load(path, {})
+
+
 def test_a_pasted_litellm_config_is_read(tmp_path: Path) -> None:
     """Its proxy's own tables are passed over, its model_list is ours."""
     pasted = tmp_path / "config.yaml"

@@ -73,7 +73,8 @@ class SettingsReader:
                 if not path and name in _LITELLM_TABLES:
                     given = _adopted(value) | given  # a pasted LiteLLM config.yaml: the rest is for its own proxy
                     continue
-                near = get_close_matches(name, known, 1, 0.5) or [", ".join(known)]
+                elsewhere = [".".join(place) for place, _ in iter_fields(self.root) if place[-1] == name]
+                near = elsewhere or get_close_matches(name, known, 1, 0.5) or [", ".join(known)]
                 raise self.fail(key, f"unknown setting {'.'.join((*path, name))!r}; did you mean {near[0]}?")
             given[name] = value
         return given
