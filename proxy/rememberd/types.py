@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 Kind = Literal["fact", "episode"]
 Millis = int
+Headers = Sequence[tuple[str, str]]
 Verdict = Literal["same", "replaces"]
 MemoryMode = Literal["on", "read", "write", "off"]
 Verdicts = Mapping[str, Verdict]  # by the id of the older memory

@@ -83,14 +83,6 @@ class AuditLog:
         else:
             ENTRIES.labels("written").inc()
 
-    def open_size(self) -> int:
-        """Bytes so far. Raises `OSError` when it cannot be written to."""
-        file = self._open()
-        try:
-            return os.fstat(file).st_size
-        finally:
-            os.close(file)
-
     def sync(self) -> None:
         """What was written survives a power cut when this returns."""
         if not self._unsynced:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Protocol
 
-from rememberd.types import Deployment, Fact, Sparse, Turn
+from rememberd.types import Deployment, Fact, Headers, Sparse, Turn
 
 
 class Embedder(Protocol):
@@ -46,13 +46,7 @@ class Reply(Protocol):
 
 class Upstream(Protocol):
     async def send(
-        self,
-        deployment: Deployment,
-        path: str,
-        body: bytes,
-        headers: Sequence[tuple[str, str]],
-        *,
-        method: str = "POST",
+        self, deployment: Deployment, path: str, body: bytes, headers: Headers, *, method: str = "POST"
     ) -> Reply:
         """One request, no retry. `path` is relative to the API base ("/chat/completions", with the client's query if
         there is one), `headers` are the client's, `body` already names `deployment.upstream_model`. Cancelling it

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import orjson
 
 from rememberd.errors import UpstreamUnavailable
 from rememberd.ports import Reply
-from rememberd.types import Deployment
+from rememberd.types import Deployment, Headers
 from rememberd.upstream.connection import BrokenResponse
 from rememberd.upstream.headers import request_headers
 from rememberd.upstream.http_client import Client, Response, address
@@ -38,13 +38,7 @@ class ByteLane:
         return found
 
     async def send(
-        self,
-        deployment: Deployment,
-        path: str,
-        body: bytes,
-        headers: Sequence[tuple[str, str]],
-        *,
-        method: str = "POST",
+        self, deployment: Deployment, path: str, body: bytes, headers: Headers, *, method: str = "POST"
     ) -> Reply:
         sent = request_headers(deployment, headers)
         try:

@@ -12,11 +12,12 @@ from prometheus_client import Counter
 
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.ports import Reply, Upstream
-from rememberd.types import Deployment
+from rememberd.types import Deployment, Headers
 
 REST_SECONDS = 30.0  # how long a deployment that failed is asked last; its own Retry-After wins
 _LONGEST_REST_SECONDS = 300.0
 
+Body = Callable[[Deployment], bytes]  # of a request, as this deployment takes it
 _NO_SUCH_PATH = (404, 405, 501)
 
 log = logging.getLogger("rememberd.failover")
@@ -39,8 +40,8 @@ class Failover:
         self,
         deployments: Sequence[Deployment],
         path: str,
-        body: Callable[[Deployment], bytes],
-        headers: Sequence[tuple[str, str]],
+        body: Body,
+        headers: Headers,
         *,
         method: str = "POST",
     ) -> UpstreamResponse:
@@ -59,12 +60,7 @@ class Failover:
         return await self._ask(last, path, body, headers, method)
 
     async def _ask(
-        self,
-        deployment: Deployment,
-        path: str,
-        body: Callable[[Deployment], bytes],
-        headers: Sequence[tuple[str, str]],
-        method: str,
+        self, deployment: Deployment, path: str, body: Body, headers: Headers, method: str
     ) -> UpstreamResponse:
         native = path.partition("?")[0]
         try:
@@ -83,12 +79,7 @@ class Failover:
         return answered
 
     async def _send(
-        self,
-        deployment: Deployment,
-        path: str,
-        body: Callable[[Deployment], bytes],
-        headers: Sequence[tuple[str, str]],
-        method: str,
+        self, deployment: Deployment, path: str, body: Body, headers: Headers, method: str
     ) -> UpstreamResponse:
         lane = self._lanes[deployment.lane(path)]
         return UpstreamResponse(

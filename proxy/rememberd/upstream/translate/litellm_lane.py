@@ -7,14 +7,14 @@ import importlib
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.ports import Reply
-from rememberd.types import CHAT, COUNT_TOKENS, Deployment
+from rememberd.types import CHAT, COUNT_TOKENS, Deployment, Headers
 from rememberd.upstream.http_proxy import exempt_loopback
 from rememberd.upstream.translate.chat_request import HINTS, estimated_tokens, without_hints
 from rememberd.upstream.translate.faults import FAILURES, WholeReply, broken, failed
@@ -44,13 +44,7 @@ class LitellmLane:
         self._litellm: Any = None
 
     async def send(
-        self,
-        deployment: Deployment,
-        path: str,
-        body: bytes,
-        headers: Sequence[tuple[str, str]],
-        *,
-        method: str = "POST",
+        self, deployment: Deployment, path: str, body: bytes, headers: Headers, *, method: str = "POST"
     ) -> Reply:
         """The client's headers stay here. Raises `RequestError` for what cannot be translated."""
         asked_path = path.partition("?")[0]

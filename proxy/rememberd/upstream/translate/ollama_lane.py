@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +11,9 @@ import orjson
 from rememberd.dialects.formats import sse
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.ports import Reply, Upstream
-from rememberd.types import CHAT, Deployment
+from rememberd.types import CHAT, Deployment, Headers
 from rememberd.upstream.headers import answer_headers
+from rememberd.upstream.translate.faults import WholeReply
 from rememberd.upstream.translate.ollama_translation import Answer, chat_request, is_empty, streams
 
 _EMBEDDINGS = "/embeddings"
@@ -25,13 +26,7 @@ class OllamaLane:
         self._lanes = lanes
 
     async def send(
-        self,
-        deployment: Deployment,
-        path: str,
-        body: bytes,
-        headers: Sequence[tuple[str, str]],
-        *,
-        method: str = "POST",
+        self, deployment: Deployment, path: str, body: bytes, headers: Headers, *, method: str = "POST"
     ) -> Reply:
         """Raises `RequestError` 404 for what only an Ollama can do, besides what the other lanes raise."""
         if is_ollama(deployment):
@@ -49,23 +44,19 @@ class OllamaLane:
         message = f"{deployment.model_name} is not a model of an Ollama server, which alone has {asked}"
         raise RequestError(404, "unsupported_endpoint", message, param="model")
 
-    async def _chat(
-        self, deployment: Deployment, path: str, body: dict[str, Any], headers: Sequence[tuple[str, str]]
-    ) -> Reply:
+    async def _chat(self, deployment: Deployment, path: str, body: dict[str, Any], headers: Headers) -> Reply:
         answer = Answer(path, deployment.model_name)
         if is_empty(path, body):
-            return _Whole(200, [], answer.loaded())
+            return WholeReply(200, [], answer.loaded())
         request = chat_request(path, body, deployment.upstream_model)
         reply = await self._ask(deployment, CHAT, request, headers)
         if reply.status >= 300:
             return await _error(reply)
         if streams(body):
             return _Lines(reply, answer)
-        return _Whole(200, _kept(reply), answer.whole(orjson.loads(await _read(reply))))
+        return WholeReply(200, _kept(reply), answer.whole(orjson.loads(await _read(reply))))
 
-    async def _embed(
-        self, deployment: Deployment, path: str, body: dict[str, Any], headers: Sequence[tuple[str, str]]
-    ) -> Reply:
+    async def _embed(self, deployment: Deployment, path: str, body: dict[str, Any], headers: Headers) -> Reply:
         texts = body.get("input", body.get("prompt", ""))
         request = {"model": deployment.upstream_model, "input": texts, "encoding_format": "float"}
         if body.get("dimensions"):
@@ -75,13 +66,11 @@ class OllamaLane:
             return await _error(reply)
         vectors = [each["embedding"] for each in orjson.loads(await _read(reply))["data"]]
         found = {"model": deployment.model_name, "embeddings": vectors}
-        return _Whole(
+        return WholeReply(
             200, _kept(reply), orjson.dumps({"embedding": vectors[0]} if path == "/api/embeddings" else found)
         )
 
-    async def _ask(
-        self, deployment: Deployment, path: str, request: dict[str, Any], headers: Sequence[tuple[str, str]]
-    ) -> Reply:
+    async def _ask(self, deployment: Deployment, path: str, request: dict[str, Any], headers: Headers) -> Reply:
         return await self._lanes[deployment.lane(path)].send(deployment, path, orjson.dumps(request), headers)
 
     async def close(self) -> None:
@@ -90,19 +79,6 @@ class OllamaLane:
 
 def is_ollama(deployment: Deployment) -> bool:
     return deployment.provider in ("ollama", "ollama_chat")
-
-
-class _Whole:
-    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        self.status = status
-        self.headers = [*headers, ("content-type", "application/json"), ("content-length", str(len(body)))]
-        self._body = body
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        yield self._body
-
-    async def close(self) -> None:
-        pass
 
 
 class _Lines:
@@ -165,7 +141,9 @@ async def _error(reply: Reply) -> Reply:
         said = None
     error = said.get("error") if isinstance(said, dict) else None
     reason = error.get("message") if isinstance(error, dict) else error
-    return _Whole(reply.status, _kept(reply), orjson.dumps({"error": str(reason or "the provider refused")[:1000]}))
+    return WholeReply(
+        reply.status, _kept(reply), orjson.dumps({"error": str(reason or "the provider refused")[:1000]})
+    )
 
 
 def _kept(reply: Reply) -> list[tuple[str, str]]:
