@@ -7,8 +7,13 @@ fact in a hundred."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import weakref
 
+import pytest
+
+from rememberd.memory.learn.rules import judge
 from rememberd.memory.learn.rules.extract import extract
 from tests.support.tables import each_row
 
@@ -149,3 +154,20 @@ def test_words_that_nobody_has_labelled_are_understood() -> None:
     """Four of five statements with rare words become a fact by their meaning; what only has the same words does not."""
     assert sum(bool(extract(text, 0)) for text in RARE) >= 0.8 * len(RARE), [t for t in RARE if not extract(t, 0)]
     assert [text for text in NOT_RARE if extract(text, 0)] == []
+
+
+async def test_the_model_that_judges_by_meaning_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute after the last sentence its 100 MB are free again, and with the next one it is back."""
+    monkeypatch.setattr(judge, "_RESTS_AFTER_S", 0.05)
+    try:
+        found = await judge.judging(lambda: [bool(extract(text, 0)) for text in RARE])
+        encode = judge._Meaning.encode
+        assert encode is not None
+        used = weakref.ref(encode)
+        del encode
+        while used() is not None:
+            await asyncio.sleep(0.01)
+        judge.judge.cache_clear()
+        assert await judge.judging(lambda: [bool(extract(text, 0)) for text in RARE]) == found
+    finally:
+        judge.read_meaning()

@@ -14,11 +14,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread, get_native_id
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -217,12 +218,18 @@ def _sparse(vector: Any) -> Sparse:
     return Sparse(vector.indices, vector.values)
 
 
-@cache
+_loaded: WeakValueDictionary[Path, Encode] = WeakValueDictionary()
+
+
 def local_model(directory: Path) -> Encode:
     """A model on disk, without fastembed: 24 MB and 0.4 s less (measured, fastembed 0.9.1). It may be used by several
-    threads, and is loaded once in a process. Raises `ConfigError` for one that is not there or broken."""
+    threads, and by several users at the same time; without any its memory is free again. Raises `ConfigError` for one
+    that is not there or broken."""
+    if (known := _loaded.get(directory)) is not None:
+        return known
     try:
-        return _onnx(directory)
+        encode = _loaded[directory] = _onnx(directory)
+        return encode
     except Exception as error:  # tokenizers and onnxruntime raise bare exceptions for a bad file
         raise ConfigError(f"memory.embedding.path: cannot load the model in {directory}: {error}") from error
 

@@ -6,15 +6,15 @@ whole clause or sentence of the person, verbatim. In doubt there is none."""
 
 from __future__ import annotations
 
-import asyncio
 import re
+from functools import partial
 from typing import NamedTuple
 
 from rememberd.dialects.handing_words import HOLE
 from rememberd.dialects.segments import segment
 from rememberd.memory.ids import normal
 from rememberd.memory.learn.rules.clauses import clauses, without_lead
-from rememberd.memory.learn.rules.judge import SURE, Judgement, judge_beginning, makes_play, read_meaning, tells
+from rememberd.memory.learn.rules.judge import SURE, Judgement, judge_beginning, judging, makes_play, tells
 from rememberd.memory.learn.rules.natural_ends import dated, ends_at
 from rememberd.memory.learn.rules.non_statements import is_hypothetical, is_play
 from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE, sentences
@@ -43,8 +43,7 @@ class Rules:
     """The `Extractor` that needs no model call."""
 
     async def facts(self, turn: Turn) -> list[Fact]:
-        await asyncio.to_thread(read_meaning)
-        return await asyncio.to_thread(extract, turn.user_text, turn.created_at)
+        return await judging(partial(extract, turn.user_text, turn.created_at))
 
 
 class _Found(NamedTuple):
