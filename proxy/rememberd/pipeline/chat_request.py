@@ -21,6 +21,7 @@ from rememberd.ports import Reply
 from rememberd.types import Deployment, Identity, MemoryMode, Millis, Principal, Space
 from rememberd.upstream.context_limit import context_limit
 
+_SMALLEST_LIMIT = 4_096  # of the chat models in LiteLLM's map that are still served
 _OTHER_TOKENIZERS = 1.4  # times as many tokens as OpenAI's of the same text
 
 
@@ -110,8 +111,10 @@ def context_used(
     raw: bytes, body: dict[str, Any], deployments: Sequence[Deployment], budget_tokens: int
 ) -> int | None:
     """See `ChatRequest.used`. Only a body that may come near a limit is counted."""
-    limits = [limit for each in deployments if (limit := context_limit(each)) is not None]
     most = most_tokens(raw, body) + int(budget_tokens * _OTHER_TOKENIZERS)
+    if most <= _SMALLEST_LIMIT and all(each.max_input_tokens is None for each in deployments):
+        return None  # without a look at the map
+    limits = [limit for each in deployments if (limit := context_limit(each)) is not None]
     return estimated_tokens(body) if limits and most > min(limits) else None
 
 
