@@ -1,7 +1,6 @@
-"""The limits of a connection: how large a request's head may be, how long head and body may take, how many there are.
-
-uvicorn itself has none of these for HTTP. The timers are for heads and bodies that do not come in one piece, so that
-an ordinary request pays nothing for them.
+"""The limits of connections: how large the head of a request may be, how long its head and its body may take to
+arrive, and how many connections there may be. uvicorn itself limits none of these for HTTP. Timers run only for
+heads and bodies that do not arrive in one piece, so that an ordinary request costs nothing more.
 """
 
 from __future__ import annotations
@@ -79,12 +78,12 @@ class _LimitedProtocol(HttpToolsProtocol):
             self._time("head" if self._in_head and self._head_bytes else "body" if self._in_body else "")
 
     def _read_again(self, data: bytes) -> None:
-        """Begin anew with `data` in place of what the parser stopped at."""
+        """Start a new parser, and give it `data` instead of the bytes at which the old one stopped."""
         self.parser, self._head_bytes, self._upgrade_offered = _parser(self), 0, False
         self.data_received(data)
 
     def _misread(self, data: bytes) -> None:
-        """400, unless all that is wrong is a length that is named several times, always the same."""
+        """Answer 400, unless the only fault is that the same Content-Length is given several times."""
         first = self._in_head and self._head_bytes == len(data)
         if first and (single := single_content_length(data)) is not None:
             self._read_again(single)
@@ -93,7 +92,8 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def _ignore_upgrade(self, rest: bytes) -> None:
         """Serve HTTP/1.1 to a client that offers another protocol (RFC 9110, 7.8): JDK's HttpClient and curl --http2
-        offer h2c with every first request. The parser skipped the body, so it gets the head without the offer."""
+        offer h2c with every first request. The parser skips the body of such a request, so it gets the head again
+        without the offer."""
         method = self.parser.get_method()
         if method == b"CONNECT":
             self.send_400_response("CONNECT is not supported.")
@@ -133,7 +133,7 @@ class _LimitedProtocol(HttpToolsProtocol):
             super().send_400_response(msg)
 
     def _time(self, what: str) -> None:
-        """Start the clock of a head or a body that has not all come; stop it when nothing is awaited."""
+        """Start the timer of a head or a body that is not complete; stop it when nothing more is expected."""
         if what == self._timed:
             return
         self._timed = what

@@ -18,7 +18,7 @@ _ZSTD_WINDOW_LOG = 23  # 8 MiB; RFC 9659 forbids more in this coding
 
 
 class Decompressor(Protocol):
-    """What zlib's and zstd's have in common."""
+    """The methods that the decompressors of zlib and zstd have in common."""
 
     @property
     def eof(self) -> bool: ...
@@ -34,7 +34,8 @@ class _TooLarge(Exception):
 
 
 def codings_of(header: str) -> list[str]:
-    """The codings in the order in which they were applied. Raises `RequestError` 415 for one that is not known."""
+    """The names of the codings, in the order in which the client applied them. Raises `RequestError` 415 for an
+    unknown coding."""
     named = [each.strip().lower() for each in header.split(",")]
     codings = [each for each in named if each not in ("", "identity")]
     if unknown := [each for each in codings if each not in CODINGS]:
@@ -44,8 +45,8 @@ def codings_of(header: str) -> list[str]:
 
 
 def decode(raw: bytes, codings: list[str], limit: int) -> bytes | None:
-    """`raw` without `codings`; None if it is over `limit` bytes, of which no more than one is ever made. Takes some
-    milliseconds a megabyte. Raises `RequestError` 400 for what is not in that coding or is cut off."""
+    """`raw`, decoded; None if it is longer than `limit` bytes. At most one byte more than `limit` is decoded. Takes
+    some milliseconds for each megabyte. Raises `RequestError` 400 if `raw` is not in that coding or is cut off."""
     try:
         for coding in reversed(codings):
             raw = _decoded(raw, coding, limit)

@@ -25,7 +25,7 @@ _SHOWN = (
 
 
 def cross_origin(origins: Sequence[str]) -> list[Middleware]:
-    """Without credentials: a page sends its key in a header. It reads nothing by the cookie of a session."""
+    """Without credentials: such a page sends its key in a header, and the cookie of a session gives it nothing."""
     if not origins:
         return []
     methods = ("GET", "POST", "PUT", "PATCH", "DELETE")

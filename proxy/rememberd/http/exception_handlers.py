@@ -1,4 +1,4 @@
-"""What goes wrong, as an answer in the dialect of the path that was asked."""
+"""Turns exceptions into error answers, in the dialect of the path that the client asked for."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def _client_gone(request: Request, error: Exception) -> Response:
 
 
 async def wrong_method(request: Request) -> Response:
-    """One of our paths, asked in a way that it does not have: not for a provider to answer."""
+    """Answer 405: the path is one of ours, so a method that it lacks is not forwarded to a provider."""
     raise HTTPException(405, "Method Not Allowed")
 
 
@@ -84,7 +84,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 
 def _error(request: Request, status: int, code: str, message: str, param: str | None = None) -> Response:
-    """In the shape that a client of this path reads."""
+    """The error in the shape that clients of this path expect."""
     return json_response(dialect_for(request.url.path).error_body(status, code, message, param), status)
 
 

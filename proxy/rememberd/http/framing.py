@@ -1,4 +1,4 @@
-"""Where an HTTP/1.1 message ends, where the parser is stricter than RFC 9112."""
+"""Repeated lengths of HTTP/1.1 messages, which RFC 9112 allows and the parser refuses."""
 
 from __future__ import annotations
 

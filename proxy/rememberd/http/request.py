@@ -21,7 +21,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class ClientGone(Exception):
-    """The client left before there was anything to say to it."""
+    """The client left before it could be answered."""
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
@@ -53,14 +53,14 @@ async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) ->
 
 
 def note(scope: Scope, /, **fields: Any) -> None:
-    """For the audit log, which makes a line of it if this path is one that it keeps."""
+    """Add `fields` to the audit log's line on this request, if the log keeps requests of this path."""
     scope.setdefault(NOTED, {}).update(fields)
 
 
 def header_values(scope: Scope) -> dict[str, str]:
-    """By name in lower case; the values of a name that stands twice joined by a comma (RFC 9110, 5.3), so that nobody
-    trusts the one and overlooks the other. Starlette's `Headers` search the whole list at each look-up, and a chat
-    makes thirty."""
+    """The values of the headers, by name in lower case. If a name occurs twice, its values are joined by a comma
+    (RFC 9110, 5.3), so that no reader sees only one of them. Starlette's `Headers` search the whole list at
+    each look-up, and a chat makes thirty."""
     values: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -69,7 +69,8 @@ def header_values(scope: Scope) -> dict[str, str]:
 
 
 def request_id(headers: Mapping[str, str]) -> str:
-    """The client's own, if it is a plain one. What this task logs from now on carries it."""
+    """The client's own id if it has one of plain characters, else a new one. From now on, each log line of this
+    task names it."""
     given = headers.get("x-request-id", "")
     id = given if _REQUEST_ID.fullmatch(given) else f"req_{token_hex(16)}"
     REQUEST.set(id)

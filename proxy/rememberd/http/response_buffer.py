@@ -13,7 +13,8 @@ _END_BYTES = 4096
 
 
 class ResponseBuffer:
-    """What went by, decompressed, up to `limit` bytes. `whole` turns False when something is missing in it."""
+    """The bytes of the answer so far, decompressed, at most `limit` of them. `whole` becomes False when some are
+    missing."""
 
     def __init__(self, encoding: str, limit: int) -> None:
         self.body = bytearray()
@@ -41,7 +42,8 @@ class ResponseBuffer:
         return plain
 
     def ends(self) -> bytes:
-        """The beginning and the end, where an answer tells what it cost. What is in both may be there twice."""
+        """The beginning and the end of the answer, where it says how many tokens it cost. In a short answer they
+        overlap."""
         end = b"".join(self._last)[-2 * _END_BYTES :]
         return end if self._last and self._first is self._last[0] else self._first[:_END_BYTES] + end
 

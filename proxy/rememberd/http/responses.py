@@ -1,4 +1,4 @@
-"""Answers of our own paths."""
+"""Responses of the paths that rememberd answers itself."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from starlette.responses import Response
 
 
 def json_response(value: Any, status: int = 200) -> Response:
-    """`value` as `application/json`; it may hold whatever orjson can write."""
+    """`value` as `application/json`; any value that orjson can write."""
     return Response(orjson.dumps(value), status, media_type="application/json")

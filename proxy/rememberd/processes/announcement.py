@@ -19,7 +19,7 @@ _NO_MODELS = "none: set OPENAI_API_KEY or another provider's key, or write a mod
 
 
 async def model_list(settings: Settings, environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What is configured, or else what the environment offers."""
+    """The configured models, or else those whose keys are in the environment."""
     from rememberd.upstream import client_keys, ollama
     from rememberd.upstream.catalog import defaults
 
@@ -31,7 +31,7 @@ async def model_list(settings: Settings, environ: Mapping[str, str]) -> list[dic
 
 
 async def announce(settings: Settings, environ: Mapping[str, str], listener: socket.socket) -> None:
-    """Say that it is ready when it is, and what a newcomer needs to know."""
+    """Wait until the proxy is ready, then print that, and what a new user needs to know."""
     from rememberd.upstream.catalog import Catalog
 
     host, port = listener.getsockname()[:2]
@@ -56,7 +56,7 @@ async def announce(settings: Settings, environ: Mapping[str, str], listener: soc
 
 
 async def _keys_needed(settings: Settings, host: str, port: int) -> str:
-    """As a request without a key finds out: keys may also have been made while another process ran."""
+    """Ask with a request without a key: keys may also have been created while another process ran."""
     if settings.keys:
         return "API keys: " + ", ".join(key.name for key in settings.keys)
     if await _status(host, port, "/v1/memories/settings") == 401:
@@ -65,7 +65,7 @@ async def _keys_needed(settings: Settings, host: str, port: int) -> str:
 
 
 async def _status(host: str, port: int, path: str) -> int:
-    """Of a GET, 0 without an answer. Written by hand: the parent stays small."""
+    """The status of a GET; 0 without an answer. Without an HTTP library: the parent process stays small."""
     with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, ValueError, IndexError):
         async with asyncio.timeout(3):
             reader, sender = await asyncio.open_connection(host, port)

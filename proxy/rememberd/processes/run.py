@@ -134,7 +134,7 @@ async def web(
 
 
 def exporter_wanted(environ: Mapping[str, str]) -> bool:
-    """Do OpenTelemetry's own variables say where to send traces or metrics?"""
+    """True if OpenTelemetry's own variables say where to send traces or metrics."""
     if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
     return any(environ.get(f"OTEL_EXPORTER_OTLP{kind}_ENDPOINT") for kind in ("", "_TRACES", "_METRICS"))
@@ -167,7 +167,7 @@ async def _reload(app: Starlette, config: Path | None, environ: Mapping[str, str
 
 
 async def _load(embedder: FastEmbedder) -> None:
-    """Until it is there: a model that cannot be fetched now must not keep chats from flowing without memory."""
+    """Try until the model is loaded. If it cannot be downloaded now, chats go on without memory meanwhile."""
     while True:
         try:
             return await embedder.start()
@@ -209,7 +209,8 @@ async def writer(settings: Settings, environ: Mapping[str, str], parent: int | N
 
 
 def _raise_file_limit() -> None:
-    """A connection is a file, its call upstream another: the usual 1,024 would be gone before `max_connections`."""
+    """Each connection needs a file descriptor, and its call upstream another: the usual limit of 1,024 is reached
+    before `max_connections`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -235,7 +236,7 @@ def run(work: Coroutine[Any, Any, int]) -> int:
 
 
 def listen(server: Server) -> socket.socket:
-    """Raises `ConfigError` when the address cannot be had."""
+    """Raises `ConfigError` if the address cannot be bound."""
     try:
         return supervisor.listen(server.host, server.port)
     except OSError as error:
