@@ -49,6 +49,14 @@ def test_the_block_reads_as_facts_and_speech_under_absolute_dates() -> None:
     )
 
 
+def test_a_fact_told_again_is_one_line_with_both_days() -> None:
+    """It is stored once: the header has the day when it was first told, its line the day of the last time."""
+    again = replace(fact("I live in Oslo."), updated_at=MONDAY + 50 * HOUR)
+    assert "[Mon 8 May 2023]\n- I live in Oslo. (updated Wed 10 May 2023)\n" in render([again])
+    same_day, dated = replace(again, updated_at=MONDAY + HOUR), replace(fact("I live in Oslo."), valid_from=0)
+    assert "updated" not in render([same_day, dated])
+
+
 def test_the_same_memories_give_the_same_bytes() -> None:
     """The order in which memories were found does not show."""
     memories = [fact(f"Fact {n}.", MONDAY + n // 3 * HOUR, f"id{n}") for n in range(9)]

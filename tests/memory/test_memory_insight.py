@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx
 import pytest
 
@@ -88,6 +90,19 @@ def test_the_numbers_are_ones_own(proxy: Proxy, user: str) -> None:
         assert (stats["answers"]["count"], stats["answers"]["hits"]) == (1, 1)
         assert stats["answers"]["tokens"] > 0
         assert other.get("/v1/memories/stats").json()["facts"] == 0
+
+
+def test_another_model_is_suggested_to_whom_it_would_help(proxy: Proxy, user: str) -> None:
+    """Who writes German is told that the multilingual model finds more; not who writes English, or little."""
+    german, english = (
+        "Am {}. war ich mit Jonas im Garten, die Äpfel sind reif.",
+        "On day {} I picked apples with Jonas.",
+    )
+    for text, count, model in ((german, 24, "multilingual"), (english, 24, None), (german, 5, None)):
+        with proxy.client(f"{user} {text[:2]} {count}") as client:
+            lines = [json.dumps({"text": text.format(number), "kind": "fact"}) for number in range(count)]
+            client.post("/v1/memories/import", content="\n".join(lines)).raise_for_status()
+            assert client.get("/v1/memories/stats").json()["suggested_model"] == model, (text, count)
 
 
 def test_a_pause_holds_until_it_is_ended(proxy: Proxy, upstream: FakeModel, user: str) -> None:

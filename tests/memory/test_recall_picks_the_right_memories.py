@@ -167,3 +167,12 @@ async def test_other_conversations_come_before_the_one_being_held(recall: Recall
     recall.budget_tokens = 50
     assert (await ask(recall, "Which bicycle did I buy?", conversation="c1")).ids == (second.id,)
     assert (await ask(recall, "Which bicycle did I buy?", conversation="c5")).ids == (first.id,)
+
+
+@pytest.mark.parametrize("question", ["Who was my previous employer?", "Where did I work before?"])
+async def test_a_question_about_what_was_finds_what_is_over(recall: Recall, question: str) -> None:
+    """What holds now is nearer to the question, and does not hide what held before."""
+    was = memory("User: I work as a clerk for Halvorsen Freight.", "episode", 400, "was")
+    now = [f"User: My employer Lindqvist Bakery {did}." for did in ("hired me", "pays me monthly", "gave me work")]
+    await tell(recall, was, *(memory(text, "episode", 20 + n, f"now{n}") for n, text in enumerate(now)))
+    assert was.id in (await ask(recall, question)).ids

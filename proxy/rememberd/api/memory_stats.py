@@ -18,6 +18,7 @@ from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
 from rememberd.http.request import offset_from, read_body
 from rememberd.http.responses import json_response
+from rememberd.memory.embedding.suggestion import suggested_model
 from rememberd.memory.explain import Score
 from rememberd.memory.history import history
 from rememberd.memory.recall.block import line_cost
@@ -119,6 +120,7 @@ class MemoryStats:
                 "episodes": episodes,
                 "past": everything - facts - episodes,
                 "paused": await self.pauses.paused(identity.space),
+                "suggested_model": await suggested_model(self.store, self.recall.embedder, [space], now),
                 "answers": _usage(await self.receipts.recent(identity.space, _RECEIPTS)),
             }
         )

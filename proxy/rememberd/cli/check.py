@@ -19,6 +19,7 @@ from rememberd.cli.terminal.running_proxy import Running, running_proxy
 from rememberd.encryption.master_key import masters
 from rememberd.errors import RememberdError
 from rememberd.memory.embedding.embedder import FastEmbedder
+from rememberd.memory.embedding.suggestion import suggested_model
 from rememberd.processes.announcement import model_list
 from rememberd.processes.run import exporter_wanted, listen
 from rememberd.settings.schema import Settings
@@ -103,7 +104,8 @@ async def _findings(settings: Settings, environ: Mapping[str, str], upgrade: boo
         yield await _tried("extraction", lambda: _extraction(settings, models, environ))
     if ignored := catalog.ignored():
         yield Finding("models", True, ignored)
-    for deployment in _distinct([each for name in names for each in catalog.candidates(name)]):
+    candidates = [each for name in names for each in catalog.candidates(name)]
+    for deployment in {(each.model_name, each.provider, each.upstream_model): each for each in candidates}.values():
         yield await _tried("model", lambda deployment=deployment: _model(deployment, environ))  # type: ignore[misc]
 
 
@@ -235,8 +237,9 @@ async def _queue(settings: Settings) -> str:
         raise RememberdError(f"turns could be lost: {'; '.join(found)}")
     if letters:
         causes = "; ".join(sorted({letter.error for letter in letters}))
-        count = stats.dead + len(refused)
-        raise RememberdError(f"{count} turns could not be stored; `rememberd dead replay` tries again: {causes}")
+        raise RememberdError(
+            f"{stats.dead + len(refused)} turns could not be stored; `rememberd dead replay` tries again: {causes}"
+        )
     where = "Redis" if settings.memory.queue.url else "SQLite"
     return f"{where}, {stats.depth} turns waiting, the oldest for {stats.oldest_age_ms / 1000:.0f} s"
 
@@ -260,21 +263,24 @@ async def _extraction(settings: Settings, models: Sequence[Mapping[str, Any]], e
 
 
 async def _store(settings: Settings) -> str:
-    url = settings.memory.store.url
-    embedder = build_embedder(settings)
+    url, embedder = settings.memory.store.url, build_embedder(settings)
     await embedder.start()
     if url is None and not socket_path(settings.data_path).exists():
-        folder = settings.data_path / "qdrant"
-        if (folder / "embedder.json").exists():
+        if ((folder := settings.data_path / "qdrant") / "embedder.json").exists():
             check_embedder(folder, embedder.name, embedder.dim)
         return "embedded; not running (start `rememberd serve`)"
-    store = stores.for_web(settings, embedder, seal=lambda store: store).store
-    try:
-        await store.ping()
-    finally:
-        await store.close()
-        embedder.close()
-    return "the Qdrant server answers" if url else "embedded, the writer answers"
+    async with open_encryption(settings, read_only=True) as seal:
+        store = stores.for_web(settings, embedder, seal.store).store
+        try:
+            await store.ping()
+            model = await suggested_model(store, embedder, await store.users("", 20), int(time.time() * 1000))
+        finally:
+            await store.close()
+            embedder.close()
+    about = "the Qdrant server answers" if url else "embedded, the writer answers"
+    return (
+        f"{about}; most memories are not in English: memory.embedding.model: {model} finds more" if model else about
+    )
 
 
 async def _model(deployment: Deployment, environ: Mapping[str, str]) -> str:
@@ -290,10 +296,5 @@ async def _model(deployment: Deployment, environ: Mapping[str, str]) -> str:
         raise RememberdError(f"{name}: {error}") from error
     finally:
         await upstream.close()
-    if "*" not in deployment.upstream_model and deployment.upstream_model not in listed:
-        return f"{name}: the provider answers, but does not list this model"
-    return f"{name}: the provider answers"
-
-
-def _distinct(deployments: list[Deployment]) -> list[Deployment]:
-    return list({(each.model_name, each.provider, each.upstream_model): each for each in deployments}.values())
+    unlisted = "*" not in deployment.upstream_model and deployment.upstream_model not in listed
+    return f"{name}: the provider answers{', but does not list this model' if unlisted else ''}"

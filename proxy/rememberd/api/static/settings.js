@@ -77,7 +77,8 @@ function numbers(stats) {
     el("div", {}, el("dt", {}, label), el("dd", {}, number(figures[name]))),
   );
   const since = stats.answers.since ? SETTINGS.since(date(stats.answers.since)) : SETTINGS.noAnswers;
-  return section(SETTINGS.statistics, el("dl", { class: "figures" }, shown), el("p", { class: "muted" }, since));
+  const hint = stats.suggested_model ? el("p", {}, SETTINGS.otherModel(stats.suggested_model)) : "";
+  return section(SETTINGS.statistics, el("dl", { class: "figures" }, shown), el("p", { class: "muted" }, since), hint);
 }
 
 function condition(health) {

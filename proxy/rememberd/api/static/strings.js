@@ -305,6 +305,8 @@ export const SETTINGS = {
   },
   since: (day) => `Answers since ${day}.`,
   noAnswers: "No answers yet.",
+  otherModel: (model) =>
+    `Most of your memories are not in English. With memory.embedding.model: ${model} in the settings file more of them are found.`,
   health: "Health",
   out: "Export",
   outAbout: "Everything that is remembered, past memories too. Each format can be imported here again.",

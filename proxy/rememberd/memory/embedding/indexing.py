@@ -15,7 +15,7 @@ from rememberd.ports import Embedder
 from rememberd.types import Memory, Millis, Point
 
 # Raise it with any change of what a point holds: points of an earlier version are then written again.
-VERSION = 6
+VERSION = 7
 
 MOST_NAMES = 64  # of one memory; a long list of them is not what it is about
 

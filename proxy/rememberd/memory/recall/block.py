@@ -137,14 +137,24 @@ def sides(memory: Memory) -> tuple[str, str]:
     return said.removeprefix("User:"), answer
 
 
-def line(memory: Memory, question: Set[str] = frozenset(), *, answers: bool = True, typed: bool = False) -> str:
-    """One line of the block: a fact as it is, an episode cut to size with who said it and what was pasted.
+def line(
+    memory: Memory,
+    question: Set[str] = frozenset(),
+    *,
+    answers: bool = True,
+    typed: bool = False,
+    offset: Millis = 0,
+) -> str:
+    """One line of the block: a fact as it is, with the day when it was last said again or edited; an episode cut to
+    size with who said it and what was pasted.
 
     Of a long message the passage with most of the words of `question`, for no more tokens than its beginning costs.
     The assistant's words only with `answers`. `typed`: the user's message is known to be `all_typed`."""
     group = f"{GROUP_SCOPE}{memory.group}: " if memory.group else ""
     if memory.kind == "fact":
-        return f"- {group}{cut(clean(memory.text), USER_WORDS)}"
+        later = memory.updated_at - memory.created_at >= DAY_MS
+        when = f" (updated {day(memory.updated_at + offset)})" if later else ""
+        return f"- {group}{cut(clean(memory.text), USER_WORDS)}{when}"
     said, answer = sides(memory)
     unnamed = group if group or label_of(said) else "User: "
     speaker = f"{group}{clean(memory.speaker)}: " if memory.speaker and clean(memory.speaker) else unnamed
@@ -193,7 +203,7 @@ def render(
         if dated != (dated := day(memory.valid_from + offset)):
             lines.append(f"[{dated}]")
         shows = answers if isinstance(answers, bool) else memory.id in answers
-        lines.append(line(memory, asked, answers=shows, typed=memory.id in typed))
+        lines.append(line(memory, asked, answers=shows, typed=memory.id in typed, offset=offset))
     return "\n".join([*lines, TAIL])
 
 

@@ -14,7 +14,7 @@ from rememberd.memory.recall.dates import DAY_MS
 from rememberd.memory.recall.needs import STYLE
 from rememberd.memory.recall.relevance import of_topics
 from rememberd.memory.text_similarity import content
-from rememberd.search_results import Bools, Candidates, Floats, Ints
+from rememberd.search_results import Bools, Candidates, Ints
 from rememberd.types import Memory
 
 Reason = Literal["pinned", "profile", "need", "words", "meaning", "time"]
@@ -30,16 +30,29 @@ BEST = 20
 
 def profile(found: Candidates, needs: Mapping[str, float]) -> Ints:
     """Rows of standing facts that go in unasked: how to answer, the newest first; and of the topics that the question
-    needs, the clearest need and the nearest fact first. None if facts are several people's: whose would they be?"""
+    needs, by turns (`_of_needs`). None if facts are several people's: whose would they be?"""
     nobody = np.zeros(0, np.int64)
     if not (found.topics.codes >= 0).any() or len(found.speaker.take(found.facts).present()) > 1:
         return nobody
     style = found.facts & of_topics(found.topics, {STYLE})
-    rows = _cheapest_first(found, style, found.at, STYLE_TOKENS)
+    rows = _first_that_fit(np.flatnonzero(style)[np.argsort(-found.at[style], kind="stable")], found, STYLE_TOKENS)
     if needs:
-        clearly = np.array([called(name, needs) for name in found.topics.book.names] + [0.0])[found.topics.codes]
-        rows += _cheapest_first(found, found.facts & ~style & (clearly > 0), clearly + found.dense, NEED_TOKENS)
+        rows += _first_that_fit(_of_needs(found, found.facts & ~style, needs), found, NEED_TOKENS)
     return np.array(rows, np.int64) if rows else nobody
+
+
+def _of_needs(found: Candidates, facts: Bools, needs: Mapping[str, float]) -> Ints:
+    """Of each topic that is needed the nearest of `facts`, the clearest need first; then of each the second nearest,
+    and so on."""
+    places = np.full(len(found), len(found))
+    clearly = np.zeros(len(found))
+    for topic, clear in needs.items():
+        rows = np.flatnonzero(facts & of_topics(found.topics, {topic}))
+        rows = rows[np.argsort(-found.dense[rows], kind="stable")]
+        places[rows] = np.minimum(places[rows], np.arange(len(rows)))
+        clearly[rows] = np.maximum(clearly[rows], clear)
+    order: Ints = np.lexsort((-clearly - found.dense, places))
+    return order[: int((places < len(found)).sum())]
 
 
 def called(topics: str, needs: Mapping[str, float]) -> float:
@@ -47,15 +60,13 @@ def called(topics: str, needs: Mapping[str, float]) -> float:
     return max((needs.get(topic, 0.0) for topic in topics.split()), default=0.0)
 
 
-def _cheapest_first(found: Candidates, some: Bools, by: Ints | Floats, budget: int) -> list[int]:
-    """The rows `some` with the most of `by` that fit."""
-    rows: list[int] = []
-    candidates = np.flatnonzero(some)
-    for row in candidates[np.argsort(-by[candidates], kind="stable")].tolist():
+def _first_that_fit(rows: Ints, found: Candidates, budget: int) -> list[int]:
+    taken: list[int] = []
+    for row in rows.tolist():
         if found.tokens[row] <= budget:
             budget -= int(found.tokens[row])
-            rows.append(row)
-    return rows
+            taken.append(row)
+    return taken
 
 
 def pack(ranked: Candidates, budget_tokens: int) -> tuple[list[str], int]:

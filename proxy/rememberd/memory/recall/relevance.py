@@ -34,6 +34,7 @@ SUPPORTED_SENSITIVE = 0.35  # a fact of a sensitive topic that the question does
 ABOVE_USUAL = 0.25
 TELLING = 0.08  # of the support, by words
 SHARE = 0.45  # of the best score; .6 costs 1.8 points of evidence
+SHARE_OVER = 0.3  # where the question asks what held before: what holds now is nearer to it
 
 # "give me", "I need a regex", "how do I center a div": the first person of a request, not a question about oneself.
 _REQUEST = re.compile(
@@ -64,6 +65,11 @@ _ADVICE = re.compile(
 )
 _PAST = re.compile(
     r"\b(?:did|was|were|had|has|used to|ago|last (?:week|month|year|night|time)|yesterday)\b", re.IGNORECASE
+)
+_BEFORE = re.compile(
+    r"\b(?:before|used to|former|previous|formerly|previously|vorher|früher|ehemalig\w*|bevor|antes|anterior|avant"
+    r"|ancien\w*|prima|precedente|vroeger|vorige|раньше|прежн\w*)\b|之前|以前|원래|이전",
+    re.IGNORECASE,
 )
 _ANSWER = re.compile(
     r"\b(?:did|had|have) you\b"
@@ -139,7 +145,7 @@ def worth(
     else:
         enough = _supported(own, turns, SUPPORTED, SUPPORTED_BESIDE)
     best = scores.argmax()
-    enough &= scores >= SHARE * scores[best]
+    enough &= scores >= (SHARE_OVER if _BEFORE.search(asked.text) else SHARE) * scores[best]
     enough[best] = True
     hidden = found.facts & of_topics(found.topics, set(sensitive).difference(needs))
     if hidden.any():
