@@ -92,17 +92,21 @@ def test_the_numbers_are_ones_own(proxy: Proxy, user: str) -> None:
         assert other.get("/v1/memories/stats").json()["facts"] == 0
 
 
+GERMAN = (
+    "Äpfel Birnen Kirschen Pflaumen Quitten Trauben Nüsse Pilze Bohnen Erbsen Gurken Rüben Spargel Zwiebeln Kuchen"
+)
+ENGLISH = "apples pears cherries plums quinces grapes nuts mushrooms beans peas cucumbers beets asparagus onions cake"
+
+
 def test_another_model_is_suggested_to_whom_it_would_help(proxy: Proxy, user: str) -> None:
     """Who writes German is told that the multilingual model finds more; not who writes English, or little."""
-    german, english = (
-        "Am {}. war ich mit Jonas im Garten, die Äpfel sind reif.",
-        "On day {} I picked apples with Jonas.",
-    )
-    for text, count, model in ((german, 24, "multilingual"), (english, 24, None), (german, 5, None)):
-        with proxy.client(f"{user} {text[:2]} {count}") as client:
-            lines = [json.dumps({"text": text.format(number), "kind": "fact"}) for number in range(count)]
+    german = [f"{likes} {thing}." for thing in GERMAN.split() for likes in ("Ich mag keine", "Mein Bruder kauft")]
+    english = [f"{likes} {thing}." for thing in ENGLISH.split() for likes in ("I don't like", "My brother buys")]
+    for name, facts, model in (("de", german, "multilingual"), ("en", english, None), ("few", german[:5], None)):
+        with proxy.client(f"{user} {name}") as client:
+            lines = [json.dumps({"text": text, "kind": "fact"}) for text in facts]
             client.post("/v1/memories/import", content="\n".join(lines)).raise_for_status()
-            assert client.get("/v1/memories/stats").json()["suggested_model"] == model, (text, count)
+            assert client.get("/v1/memories/stats").json()["suggested_model"] == model, name
 
 
 def test_a_pause_holds_until_it_is_ended(proxy: Proxy, upstream: FakeModel, user: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from rememberd.encryption.store import SealedStore
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.recall.dates import asked_about, offset_of
-from rememberd.memory.recall.lexicon import asks_only_when
+from rememberd.memory.recall.lexicon import asks_only_when, telling_words
 from rememberd.memory.recall.recall import Recall
 from rememberd.types import Evidence, Memory, Source, Space
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
@@ -281,3 +281,16 @@ def test_what_is_no_zone_is_refused() -> None:
     for name in ("Mars/Olympus", "../etc/passwd", ""):
         with pytest.raises(ValueError, match="zone"):
             offset_of(name, NOW)
+
+
+def test_words_that_say_nothing_are_left_out_and_no_others() -> None:
+    """Of a question in another language; English ones are the engine's business."""
+    rows = {
+        "¿Dónde trabajo?": "trabajo",
+        "¿Cuál es mi empleo?": "empleo",
+        "¿Dónde vivo?": "vivo",
+        "Onde eu trabalho?": "trabalho",
+        "Wo arbeite ich?": "arbeite",
+        "Where do I work?": "Where do I work?",
+    }
+    assert {question: telling_words(question) for question in rows} == rows

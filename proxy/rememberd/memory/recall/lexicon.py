@@ -26,6 +26,9 @@ WORD = re.compile(
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _UNSPACED_LANGUAGES = ("zh", "ja", "ko", "th")
 _WITHOUT_STOP_WORDS = {"th"}  # in the package stop-words
+# What its lists lack, and the beginnings of words that they have although "¿Dónde trabajo?" asks for nothing else.
+_MORE_STOP_WORDS = {"es": ("dónde", "adónde", "cuál", "cuáles", "quiénes", "cuánto", "cuánta", "cuántos", "cuántas")}
+_NO_STOP_WORDS = ("trabaj", "trabalh", "emple", "comprar")
 
 
 class Time(NamedTuple):
@@ -198,5 +201,6 @@ def _lexicon() -> _Lexicon:
 def _stop_words(language: str) -> frozenset[str]:
     if language in _WITHOUT_STOP_WORDS:
         return frozenset()
-    said: list[str] = get_stop_words("norwegian" if language == "nb" else language)
-    return frozenset(word for each in said for word in WORD.findall(each.casefold()))
+    said = [*get_stop_words("norwegian" if language == "nb" else language), *_MORE_STOP_WORDS.get(language, ())]
+    words = (word for each in said for word in WORD.findall(each.casefold()))
+    return frozenset(word for word in words if not word.startswith(_NO_STOP_WORDS))
