@@ -1,4 +1,5 @@
-"""The byte lane: providers that speak the client's own dialect get its JSON and give their bytes."""
+"""The byte lane, for providers that speak the client's dialect: the client's JSON goes out as it is, and the
+provider's bytes come back as they are."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ LISTING_TIMEOUT = 3.0  # seconds
 class ByteLane:
     """`Upstream` over pools of kept-alive connections. Belongs to the event loop that first sends.
 
-    `proxies` lead to every deployment except those that are `local`: what goes there stays with the operator."""
+    `proxies` are used for every deployment except `local` ones: requests to these must not leave the operator's
+    network."""
 
     def __init__(self, proxies: HttpProxies = NO_PROXIES) -> None:
         self._proxies = proxies
@@ -61,7 +63,8 @@ class ByteLane:
         return _Reply(response, deployment)
 
     async def models(self, deployment: Deployment) -> list[str]:
-        """What the provider lists; nothing for one of a protocol of its own. Raises `UpstreamUnavailable`."""
+        """The models that the provider lists; none for a provider with a protocol of its own. Raises
+        `UpstreamUnavailable`."""
         if not deployment.speaks:
             return []
         listing = "/models?limit=1000" if deployment.provider == "anthropic" else "/models"  # 20 without being asked
@@ -105,7 +108,8 @@ def _host(deployment: Deployment) -> str:
 
 
 def _unavailable(deployment: Deployment, error: Exception) -> UpstreamUnavailable:
-    """Names the host only: an address may hold a password, and an error text the address."""
+    """The message names the host only: the address may hold a password, and the text of `error` may hold the
+    address."""
     host = _host(deployment)
     match error:
         case TimeoutError():

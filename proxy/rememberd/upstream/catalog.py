@@ -27,7 +27,7 @@ log = logging.getLogger("rememberd.upstream")
 
 
 class RoundRobin(Generic[T]):
-    """Entries of one name, each first in its turn."""
+    """Entries of one name; each comes first in turn."""
 
     def __init__(self, entries: Sequence[T]) -> None:
         self.entries = tuple(entries)
@@ -86,7 +86,7 @@ class Catalog:
         self.__dict__.update(other.__dict__)
 
     def ignored(self) -> str:
-        """For the operator: the parameters that change nothing, and whose they are; "" if there are none."""
+        """A message for the operator: the parameters that have no effect, and their entries; "" if there are none."""
         if not self._ignored:
             return ""
         listed = [f"{name} ({', '.join(dict.fromkeys(models))})" for name, models in sorted(self._ignored.items())]
@@ -105,7 +105,8 @@ class Catalog:
         return list(self._wildcards)
 
     def targets(self, model: str, principal: Principal) -> list[Deployment]:
-        """Who can answer, in the order to ask them: the deployments of that name, then those of its fallbacks.
+        """The deployments that can answer, in the order in which to ask them: those of that name, then those of its
+        fallbacks.
 
         Raises `RequestError` 403 for a model that this key may not use, 404 for one that is not there."""
         model = self._tagged(model)
@@ -119,11 +120,12 @@ class Catalog:
         return found if key is None else [with_client_key(each, key) for each in found]
 
     def resolve(self, model: str) -> Deployment:
-        """The one whose turn it is. Raises `RequestError` 404."""
+        """The next deployment of that name. Raises `RequestError` 404."""
         return self._deployments(self._aliases.get(model, model))[0]
 
     def candidates(self, model: str) -> list[Deployment]:
-        """All that may answer for this name, without its fallbacks. No turn is taken. Raises `RequestError` 404."""
+        """All deployments of this name, without its fallbacks. Does not change whose turn it is. Raises
+        `RequestError` 404."""
         return list(self._deployments(self._aliases.get(model, model), takes_turn=False))
 
     def sole_deployment(
@@ -200,7 +202,8 @@ class Catalog:
 
 
 def defaults(environ: Mapping[str, str], ollama_models: Sequence[str]) -> list[dict[str, Any]]:
-    """The `model_list` when none is written: each provider with a key in the environment, and Ollama's models."""
+    """The `model_list` to use if the settings have none: each provider whose key is in the environment, and
+    Ollama's models."""
     wanted = [provider for provider in _DEFAULTS if default_key(provider, environ)]
     if "openai" not in wanted and environ.get("OPENAI_BASE_URL"):
         wanted.insert(0, "openai")
@@ -214,7 +217,7 @@ def defaults(environ: Mapping[str, str], ollama_models: Sequence[str]) -> list[d
 
 
 def provider_key(deployment: Deployment) -> str:
-    """What tells one account at a provider from another: the key; without a key, the address."""
+    """Identifies the account at a provider: by its key, or by the address if there is no key."""
     return deployment.api_key or deployment.api_base or deployment.provider
 
 
@@ -245,8 +248,8 @@ def _pattern(name: str) -> re.Pattern[str]:
 
 
 def _substitute(target: str, match: re.Match[str]) -> str:
-    """LiteLLM's rule: each star of the target takes what the star of the name stood for; too few stars, and the
-    whole name is taken."""
+    """LiteLLM's rule: each star of the target stands for what the star of the name matched. If the target has too
+    few stars, it is replaced by the whole name."""
     if "*" not in target:
         return target
     if len(match.groups()) > target.count("*"):

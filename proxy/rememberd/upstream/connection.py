@@ -75,8 +75,8 @@ class Connection(asyncio.Protocol):
         return self.state is IDLE and not self._body
 
     def quiet(self) -> bool:
-        """May it be used again? Asks the kernel too: bytes that the server sent after its response, or the end of the
-        connection, may have arrived without having been read."""
+        """True if the connection can be used again. This asks the kernel as well: more bytes, or the end of the
+        connection, may have arrived and not been read yet."""
         if not self.reusable:
             return False
         try:
@@ -119,7 +119,7 @@ class Connection(asyncio.Protocol):
         return data
 
     def close(self) -> None:
-        """At once: what was not sent yet is dropped."""
+        """Close the connection at once, and drop what was not sent yet."""
         self._close(BrokenResponse("was closed"))
 
     def _wait_for_data(self) -> asyncio.Future[None]:
@@ -159,7 +159,8 @@ class Connection(asyncio.Protocol):
             self._close(None)
 
     def _close(self, error: Exception | None) -> None:
-        """`error` is raised by the reader, unless its response was complete before. Wakes the reader always."""
+        """Close with `error`, which the reader raises unless its response is complete. The reader is woken in any
+        case."""
         if self.state is ACTIVE:
             self._error = error
             self._timer.cancel()

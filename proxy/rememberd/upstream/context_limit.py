@@ -1,4 +1,4 @@
-"""How many tokens of a request a model takes."""
+"""How many tokens a request to a model may have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from rememberd.types import Deployment
 
 
 def context_limit(deployment: Deployment) -> int | None:
-    """As the operator says (`model_info.max_input_tokens`), else by LiteLLM's map of models; None if nobody knows."""
+    """The limit from the settings (`model_info.max_input_tokens`), else from LiteLLM's map of models; None if
+    neither has one."""
     if deployment.max_input_tokens is not None:
         return deployment.max_input_tokens
     limit = listed(deployment.priced).get("max_input_tokens")

@@ -1,4 +1,4 @@
-"""From the deployments that could answer to the one that does, before the client has seen a byte."""
+"""Asks one deployment after the other until one answers, before the client has received a byte."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class UpstreamResponse(NamedTuple):
 
 
 class Failover:
-    """`lanes` by name. One deployment alone is asked once, and what it says is the answer, whatever it is."""
+    """`lanes` are the ways to a provider, by name. A single deployment is asked once, and its answer is returned
+    even if it is an error."""
 
     def __init__(self, lanes: Mapping[str, Upstream], clock: Callable[[], float] = time.monotonic) -> None:
         self._lanes, self._clock = lanes, clock
@@ -45,9 +46,8 @@ class Failover:
         *,
         method: str = "POST",
     ) -> UpstreamResponse:
-        """The first answer that is neither 429 nor 5xx, or else the last one; those that rest are asked last.
-
-        Raises what the last one's lane raises."""
+        """The first answer that is neither 429 nor 5xx, else the last answer. Deployments that failed lately are
+        asked last. Raises what the lane of the last one raises."""
         *spare, last = self._rested_first(deployments)
         for deployment in spare:
             try:
@@ -87,7 +87,8 @@ class Failover:
         )
 
     async def _translated(self, refused: UpstreamResponse, deployment: Deployment, *request: Any) -> UpstreamResponse:
-        """From a server without the path; what cannot be translated gets that server's own answer."""
+        """Ask the server, which lacks this path, in another dialect. If the request cannot be translated, return
+        the server's first answer."""
         try:
             answered = await self._send(deployment, *request)
         except RequestError:

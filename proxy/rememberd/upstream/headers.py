@@ -40,7 +40,7 @@ _OF_THE_ANSWER = re.compile(r"retry-after(?:-ms)?|(?:x-)?request-id|(?:.*-)?rate
 
 @lru_cache(maxsize=1024)
 def passes(name: str) -> bool:
-    """Does a client's header of this name (in lower case) reach the provider?"""
+    """True if a client's header of this name (in lower case) is sent on to the provider."""
     return name == _USER_AGENT or not _KEPT_HERE.fullmatch(name)
 
 
@@ -62,7 +62,8 @@ def client_headers(client: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def request_headers(deployment: Deployment, client: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """What goes to the provider, by name in lower case: the client's headers that pass, then the operator's own."""
+    """The headers for the provider, with names in lower case: those of the client's that pass, then the
+    operator's."""
     headers = client_headers(client)
     # An encoded answer could not be read for memory. Send everything except multipart as JSON, whatever the client
     # declared: curl's default would be a form.

@@ -90,7 +90,7 @@ class Response:
         return self._connection.read()
 
     def close(self) -> None:
-        """What was not read is lost, and the connection with it."""
+        """Drops what was not read. The connection is then closed, too."""
         if not self._closed:
             self._closed = True
             self._client.give_back(self._origin, self._connection)
@@ -171,7 +171,7 @@ class Client:
             self._sweeper = loop.call_later(self._keep_seconds, self._sweep)
 
     def _take(self, origin: Origin) -> Connection | None:
-        """The one that was used last: the others may grow old."""
+        """The connection that was used last, so that the others grow old and are closed."""
         idle = self._idle[origin]
         while idle:
             connection = idle.pop()

@@ -61,7 +61,7 @@ class HttpProxies:
 
 
 def is_loopback(host: str) -> bool:
-    """Is it `localhost` or an address that leads nowhere but to this machine?"""
+    """True for `localhost` and for addresses that only this machine can have."""
     name = host.strip("[]").rstrip(".").lower()
     try:
         address = ip_address(name)

@@ -1,6 +1,6 @@
 """What `litellm_params` mean on the byte lane: defaults for the body, the check of certificates, or nothing.
 
-As in LiteLLM, a value there is a default: what the client sends itself counts.
+As in LiteLLM, a value there is a default: what the client sends takes precedence.
 """
 
 from __future__ import annotations

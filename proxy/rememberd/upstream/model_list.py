@@ -35,7 +35,7 @@ _ENDPOINT = re.compile(r"/(?:(?:chat/)?completions|responses|messages(?:/count_t
 
 
 class UnknownProviderError(ConfigError):
-    """Of a wildcard this is no mistake: the name that is asked for says it."""
+    """For a wildcard this is no mistake: the name in the request says which provider is meant."""
 
 
 def read_entry(entry: Mapping[str, Any], where: str, environ: Mapping[str, str]) -> tuple[str, Params]:
@@ -64,7 +64,7 @@ def _value(key: str, value: Any, where: str, environ: Mapping[str, str]) -> Any:
 
 
 def deployment(name: str, params: Params, environ: Mapping[str, str]) -> Deployment:
-    """What stands behind `litellm_params`. Raises `ConfigError`."""
+    """The deployment that `litellm_params` describe. Raises `ConfigError`."""
     given = params.get("api_base") or params.get("base_url")
     provider, model = _provider(params["model"], given, params.get("custom_llm_provider"))
     base = given or default_base(provider, environ)

@@ -1,4 +1,4 @@
-"""A model server on this machine that may be running, and what it has to offer."""
+"""Finds an Ollama server on this machine, and lists its models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def base(environ: Mapping[str, str]) -> str:
 
 
 def is_here(environ: Mapping[str, str]) -> bool:
-    """Is it on this machine, so that nothing leaves?"""
+    """True if the server is on this machine, so that no text leaves it."""
     return urlsplit(base(environ)).hostname in ("127.0.0.1", "localhost", "::1", "host.docker.internal")
 
 

@@ -1,4 +1,5 @@
-"""Who speaks OpenAI's protocol, where, and which variable holds the key. Prefixes and variables are LiteLLM's."""
+"""The providers: which dialects they speak, at which address, and which environment variables hold their keys.
+Prefixes and variables are LiteLLM's."""
 
 from __future__ import annotations
 
@@ -96,7 +97,7 @@ _FAMILIES = (
 
 
 def infer(model: str) -> str | None:
-    """The provider whose naming habit an unprefixed model name follows."""
+    """The provider that a model name without a prefix belongs to, by the usual beginnings of its names."""
     return next((provider for family, provider in _FAMILIES if family.match(model)), None)
 
 

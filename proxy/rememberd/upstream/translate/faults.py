@@ -1,4 +1,4 @@
-"""What went wrong on the way to a provider, told to the client as whose fault it is."""
+"""Errors of litellm and of providers, turned into answers that say whose fault it was."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class WholeReply:
 
 
 def failed(error: Exception, deployment: Deployment, translation: Translation, traffic: Traffic) -> Reply:
-    """The provider's own answer, if there was one. Raises what our side has to say otherwise."""
+    """The provider's own error response, if there was one; otherwise raises an error of ours."""
     import httpx  # comes with litellm, and as late
 
     causes = list(_causes(error))
@@ -116,7 +116,7 @@ def broken(error: Exception, message: str) -> UpstreamUnavailable:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """litellm wraps what happened three or four deep."""
+    """The error and its causes: litellm wraps an error three or four times."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -37,7 +37,7 @@ class Traffic:
 
     @property
     def is_page(self) -> bool:
-        """Did a web page come, as gateways send where no API answers?"""
+        """True if the answer is a web page, as gateways send where there is no API."""
         return self.content_type.startswith("text/html")
 
     def answered(self, response: httpx.Response) -> None:

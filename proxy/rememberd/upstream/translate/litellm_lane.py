@@ -46,7 +46,7 @@ class LitellmLane:
     async def send(
         self, deployment: Deployment, path: str, body: bytes, headers: Headers, *, method: str = "POST"
     ) -> Reply:
-        """The client's headers stay here. Raises `RequestError` for what cannot be translated."""
+        """The client's headers are not sent on. Raises `RequestError` for what cannot be translated."""
         asked_path = path.partition("?")[0]
         if asked_path == COUNT_TOKENS:
             return WholeReply(200, [], orjson.dumps({"input_tokens": estimated_tokens(_parsed(body))}))
@@ -160,7 +160,7 @@ async def _cancelled(read: asyncio.Future[bytes | None]) -> None:
 
 
 def _is_empty(first: Any) -> bool:
-    """Is it a chat's chunk without anything in it?"""
+    """True for a chat chunk without content."""
     choices = getattr(first, "choices", None)
     delta = choices[0].delta if choices else None
     return delta is not None and not (delta.content or delta.tool_calls or getattr(delta, "reasoning_content", None))

@@ -1,4 +1,5 @@
-"""The way for clients that speak Ollama's protocol: as bytes to an Ollama, translated to any other model."""
+"""The lane for clients that speak Ollama's protocol: bytes pass to an Ollama server unchanged, requests to other
+models are translated."""
 
 from __future__ import annotations
 
@@ -74,7 +75,7 @@ class OllamaLane:
         return await self._lanes[deployment.lane(path)].send(deployment, path, orjson.dumps(request), headers)
 
     async def close(self) -> None:
-        """Nothing: the lanes are closed by whoever opened them."""
+        """Does nothing: the code that opened the lanes closes them."""
 
 
 def is_ollama(deployment: Deployment) -> bool:
