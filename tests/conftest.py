@@ -15,9 +15,10 @@ from tests.support.proxy_server import Proxy, entry, eventually, running
 from tests.support.qdrant_process import qdrant_running
 from tests.support.redis_process import RedisServer, redis_running
 
-# No test is timed: the machine may be busy.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+# No test is timed: the machine may be busy. `.ci/run` makes the generated examples again, with more of them.
+hypothesis.settings.register_profile("few", deadline=None, max_examples=50)
+hypothesis.settings.register_profile("many", deadline=None, max_examples=200)
+hypothesis.settings.load_profile("few")
 
 # A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import orjson
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rememberd.access.identity import identify
@@ -34,7 +34,6 @@ histories = st.lists(messages | junk, max_size=6)
 bodies = st.fixed_dictionaries({}, optional={"messages": histories | junk, "input": histories | texts | junk})
 
 
-@settings(max_examples=150, deadline=None)
 @given(bodies, st.sampled_from(sorted(DIALECTS)))
 def test_nothing_raises_and_one_message_changes(body: dict[str, Any], path: str) -> None:
     """All others, and the body that was given, stay as they were; taken out again, the block leaves no trace."""
@@ -67,7 +66,6 @@ headers = st.dictionaries(
 named = st.dictionaries(st.sampled_from(["user", "safety_identifier", "metadata", "prompt_cache_key"]), junk)
 
 
-@settings(max_examples=200, deadline=None)
 @given(headers, named)
 def test_a_key_without_trust_speaks_for_its_own_user(head: dict[str, str], body: dict[str, Any]) -> None:
     """Whatever the request says of itself."""
@@ -76,7 +74,6 @@ def test_a_key_without_trust_speaks_for_its_own_user(head: dict[str, str], body:
     assert found.user == "ada"
 
 
-@settings(max_examples=200, deadline=None)
 @given(headers, named)
 def test_a_trusted_key_takes_the_first_name_or_none(head: dict[str, str], body: dict[str, Any]) -> None:
     """A token that cannot be verified names nobody; no identity is ever made up."""

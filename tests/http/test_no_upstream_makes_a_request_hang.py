@@ -22,7 +22,7 @@ from tests.support.raw_server import Visit, saying
 from tests.support.tables import each_row
 
 STEPS = 30  # turns of the event loop within which a request that has its bytes must have ended
-many = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 class PretendTransport(asyncio.Transport):

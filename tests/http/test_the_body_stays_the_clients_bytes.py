@@ -59,7 +59,6 @@ def documents(draw: st.DrawFn, name: str, kind: str) -> Pairs:
     return Pairs(draw(st.permutations(members)))
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data(), st.sampled_from(sorted(DIALECTS)), st.integers(0, 2**32), st.sampled_from([0.0, 0.0, 0.3]))
 def test_only_the_block_and_the_models_value_differ(
     data: st.DataObject, path: str, seed: int, escapes: float

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rememberd.text_classifier import TextClassifier, decoded, encode
@@ -73,7 +73,6 @@ def test_a_long_text_weighs_as_much_as_a_short_one(text: str) -> None:
 
 
 @given(st.text(max_size=300))
-@settings(max_examples=300, deadline=None)
 def test_any_text_is_sorted(text: str) -> None:
     """Nothing that can be typed makes an error, and the probabilities sum up to 1."""
     assert sum(taught(SORTED[:4]).probabilities(text).values()) == pytest.approx(1, abs=1e-4)

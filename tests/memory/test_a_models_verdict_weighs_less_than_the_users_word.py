@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rememberd.memory.ids import fact_id
@@ -84,7 +84,6 @@ _history = st.lists(st.tuples(st.sampled_from(_TEXTS), _times, _verdicts), max_s
 
 
 @given(_history)
-@settings(max_examples=200, deadline=None)
 async def test_merging_any_history_with_verdicts_twice_is_merging_it_once(
     history: list[tuple[str, Millis, Verdicts]],
 ) -> None:

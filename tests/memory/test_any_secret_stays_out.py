@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rememberd.memory.safety.redact import redact
@@ -21,7 +21,6 @@ _SECRETS = st.one_of(
 _AROUND = st.text(string.ascii_letters + " \n,;()", max_size=40)
 
 
-@settings(max_examples=150, deadline=None)
 @given(_AROUND, _SECRETS, _AROUND)
 def test_no_secret_survives_its_surroundings(before: str, secret: str, after: str) -> None:
     """Words before and after it stay."""
@@ -30,7 +29,6 @@ def test_no_secret_survives_its_surroundings(before: str, secret: str, after: st
     assert sum(result.counts.values()) >= 1
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.text(max_size=300), st.lists(st.sampled_from(sorted(PERSONAL)), unique=True))
 def test_once_is_enough(text: str, personal: list[str]) -> None:
     """The result is not changed again."""

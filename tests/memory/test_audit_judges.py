@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rememberd.memory.audit import DAY_MS, Usage, judge
@@ -168,7 +168,6 @@ _memories = st.lists(
 
 
 @given(_memories)
-@settings(max_examples=300, deadline=None)
 def test_repairing_twice_changes_nothing_the_second_time(memories: list[Memory]) -> None:
     """Whatever was there; nothing that is safe to repair is left, and the judge says so."""
     once = repair(memories, NOW)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rememberd.memory.embedding.embedder import FastEmbedder
@@ -304,7 +304,6 @@ _said = st.lists(st.tuples(st.sampled_from(_TEXTS), st.integers(1, 6)), max_size
 
 
 @given(_said)
-@settings(max_examples=150, deadline=None)
 async def test_merging_any_history_twice_is_merging_it_once(
     history: list[tuple[tuple[str, str | None], int]],
 ) -> None:
@@ -319,7 +318,6 @@ async def test_merging_any_history_twice_is_merging_it_once(
 
 
 @given(_said)
-@settings(max_examples=100, deadline=None)
 async def test_at_most_one_value_of_a_slot_is_current_and_it_is_the_last_said(
     history: list[tuple[tuple[str, str | None], int]],
 ) -> None:

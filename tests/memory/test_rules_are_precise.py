@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rememberd.memory.learn.rules.extract import Rules, extract
@@ -175,7 +175,6 @@ def test_hostile_text_costs_moments(piece: str) -> None:
 
 
 @given(st.text(alphabet="I'm livework at ,.?!\n\"`<>aé我😂", max_size=200))
-@settings(max_examples=200, deadline=None)
 def test_any_text_is_read_without_error(text: str) -> None:
     """Whatever is typed, extraction answers, with evidence that stands in the text."""
     assert all(fact.evidence in text for fact in extract(text, 0))

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rememberd.memory.learn.build_memories import episode, redacted
@@ -101,7 +101,6 @@ def test_other_numbers_and_words_stay(text: str) -> None:
     assert redact(text) == (text, {})
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     st.sampled_from(PLAIN),
     st.lists(st.tuples(st.integers(1, 15), st.sampled_from(INVISIBLE)), max_size=5),
@@ -121,7 +120,6 @@ def test_what_nobody_sees_hides_nothing(secret: str, hidden: list[tuple[int, str
     assert redact(result.text) == (result.text, {})
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.text(max_size=200))
 def test_the_view_stands_for_the_whole_text(text: str) -> None:
     """Each of its characters comes from one that was written, in order, and it is what people see."""

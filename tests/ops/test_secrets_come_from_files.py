@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rememberd.errors import ConfigError
@@ -61,7 +61,6 @@ def value_of(variable: str, loaded: object) -> object:
 @example(variable="ADMIN_KEY", text="0x1F")
 @example(variable="ADMIN_KEY", text="null")
 @example(variable="MEMORY_QUEUE_URL", text=" os.environ/HOME ")
-@settings(max_examples=400)
 def test_a_text_is_taken_literally(tmp_path_factory: pytest.TempPathFactory, variable: str, text: str) -> None:
     """From a variable and from a file, whatever YAML would make of it. A key cannot begin or end with a space."""
     if variable == "ADMIN_KEY":

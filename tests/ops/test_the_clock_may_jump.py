@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rememberd.memory.ids import episode_id
@@ -179,7 +179,6 @@ _clocks = st.lists(
 
 
 @given(_clocks)
-@settings(max_examples=200, deadline=None)
 async def test_whatever_the_clock_does_the_last_home_said_is_the_one(history: list[tuple[str, Millis]]) -> None:
     """Told one after the other, minutes apart, each at another time of day; and again, all in order, by a writer that
     starts anew."""
