@@ -303,9 +303,11 @@ async def test_no_history_of_another_model_ends_in_an_error(
         body = HISTORIES[path](chance, writer)
         answered = await goes_on(failover, strict, kind, path, body)
         answer = b"".join([chunk async for chunk in answered.reply.chunks()])
-        sent = strict.requests[-1].json
+        sent, left_out = strict.requests[-1].json, answered.left_out
         if answered.reply.status != 200 or words(sent) != words(body):
             misses.append(f"{writer} {seed}: {answered.reply.status} {answer[:300]!r} {words(body) - words(sent)}")
+        elif ("kept by another" in json.dumps(sent)) is not ("previous_response_id" in body and "signed" in left_out):
+            misses.append(f"{writer} {seed}: the model is not told what is missing")
         elif kind.sees and json.dumps(body).count(PIXEL) != json.dumps(sent).count(PIXEL):
             misses.append(f"{writer} {seed}: a picture is lost")
     assert not misses, "\n".join(misses)

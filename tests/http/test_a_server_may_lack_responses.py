@@ -45,5 +45,5 @@ def test_a_server_that_lacks_it_gets_a_chat(box: Proxy, upstream: FakeModel, sta
         assert (reply.status_code, upstream.requests[-1].path) == (200, "/v1/chat/completions")
         assert reply.json()["output"][-1]["content"][0]["text"] == "hello there"
         upstream.script(lacking)
-        reply = client.post("/v1/responses", json=ASKED | {"previous_response_id": "resp_1"})
+        reply = client.post("/v1/responses", json=ASKED | {"background": True})
         assert (reply.status_code, reply.json()) == (status, {"detail": "no such path"})

@@ -27,6 +27,10 @@ _ITEMS = ("message", "function_call", "function_call_output", "custom_tool_call"
 _NOT_OF_AN_ITEM = ("id", "status", "encrypted_content", "annotations", "logprobs", "phase")
 _STORED = ("previous_response_id", "conversation")  # at OpenAI
 _IMAGES = ("image", "image_url", "input_image")
+_ELSEWHERE = (
+    "The earlier part of this conversation is kept by another provider and cannot be read here. If the user's message"
+    " needs it, say so."
+)
 _UNSEEN = "[a picture that this model cannot see]"
 
 
@@ -104,12 +108,17 @@ def _anthropic_message(message: Json) -> Json:
 
 def _portable_responses(body: Json) -> Json:
     changed, items = _others(body, _STORED), body.get("input")
+    before: list[Json] = []
+    if any(body.get(name) for name in _STORED):
+        before = [{"role": "system", "content": _ELSEWHERE}]
+        items = [{"role": "user", "content": items}] if isinstance(items, str) else items
     if not _objects(items):
         return changed
     kept = [_others(each, _NOT_OF_AN_ITEM) for each in items if each.get("type", "message") in _ITEMS]
     called = {each.get("call_id") for each in kept if not _is_output(each)}
     return changed | {
-        "input": [
+        "input": before
+        + [
             _with_id(_item(each), "call_id") if each.get("call_id") in called or not _is_output(each) else _told(each)
             for each in kept
         ]
