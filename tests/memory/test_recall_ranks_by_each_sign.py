@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST
 from rememberd.memory.recall.budget import pack
-from rememberd.memory.recall.rank import Feature, features, rank
+from rememberd.memory.recall.rank import Feature, features, named, rank
 from rememberd.search_results import Candidate, Candidates
 from rememberd.types import Memory
 from tests.support.fakes import EmbedderFake
@@ -170,3 +170,19 @@ def test_the_nearer_to_the_days_named_the_better() -> None:
     found = [PLAIN._replace(id=name, at=MAY + (20 + after) * 24 * 60 * MINUTE) for name, after in days.items()]
     order = ranked("What did I do in May 2025?", found)
     assert order == list(days)
+
+
+def test_a_speaker_is_named_in_many_ways() -> None:
+    """In full, by first name, misspelt or shortened; not by a word that begins a sentence or two people's names."""
+    speakers = ["Melanie Ray", "Mohammed", "Samantha", "Samuel", "William"]
+    rows: dict[str, dict[str, str]] = {
+        "Where does Melanie Ray live?": {"Melanie Ray": "Melanie Ray"},
+        "Where does melanie live?": {"Melanie Ray": "Melanie"},
+        "Where does Muhammed live?": {"Mohammed": "Muhammed"},
+        "Where does Mel live?": {"Melanie Ray": "Mel"},
+        "What is Mel's dog called?": {"Melanie Ray": "Mel"},
+        "Where does Sam live?": {},
+        "Will it rain?": {},
+        "Where does Me live?": {},
+    }
+    assert {question: named(question, speakers) for question in rows} == rows
