@@ -21,7 +21,7 @@ from loadtests.quality.datasets.conversation import Conversation
 from loadtests.quality.folds import folds
 from loadtests.quality.measure import BUDGETS, Answered, asked, recalls, written
 from loadtests.quality.peers.installed import PEERS, answered
-from loadtests.quality.report import plot, summary, table, timing
+from loadtests.quality.report import agreement, plot, summary, table, timing
 from loadtests.quality.scores import Found, in_sessions, points, session_shares, session_table
 from loadtests.quality.served import reader, small_model
 from loadtests.quality.served.evidence import through_the_proxy
@@ -121,6 +121,7 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, help="write quality.json and quality.svg, or blind.json, into this folder"
     )
+    parser.add_argument("--against", type=Path, metavar="FILE", help="the quality.json of an earlier run")
     parser.add_argument("--first", type=int, metavar="N", help="only the first N conversations or histories")
     parser.add_argument("--peer", action="append", default=[], choices=sorted(PEERS), help="installed by pip")
     parser.add_argument("--proxy", action="store_true", help="also through a running proxy: what its upstream gets")
@@ -150,6 +151,8 @@ def main() -> None:
     else:
         result = asyncio.run(run(conversations, chosen.folds, chosen.peer, chosen.proxy))
         shown(result)
+        if chosen.against:
+            print(agreement(json.loads(chosen.against.read_text())["ways"], result["ways"]))
     if chosen.out:
         chosen.out.mkdir(parents=True, exist_ok=True)
         (chosen.out / f"{'quality' if chosen.reader is None else 'reader'}.json").write_text(

@@ -74,6 +74,24 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
+def agreement(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Do two runs agree: is what each found, by way and budget, in the other's interval? Of the ways of both."""
+    both = [(way, budget) for way, cells in before.items() if way in now for budget in cells]
+    apart = [
+        f"{way} at {budget} tokens: {before[way][budget]['found']} % before, {now[way][budget]['found']} % now"
+        for way, budget in both
+        if not (_holds(before[way][budget], now[way][budget]) and _holds(now[way][budget], before[way][budget]))
+    ]
+    return f"{len(both) - len(apart)} of {len(both)} figures agree within their intervals" + "".join(
+        f"\n- {each}" for each in apart
+    )
+
+
+def _holds(cell: dict[str, Any], other: dict[str, Any]) -> bool:
+    low, high = cell["interval"]
+    return bool(low <= other["found"] <= high)
+
+
 def _with_interval(cell: dict[str, Any]) -> str:
     low, high = cell["interval"]
     return f"{cell['found']} ({low:.0f}–{high:.0f})"

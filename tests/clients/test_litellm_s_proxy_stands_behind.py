@@ -17,7 +17,7 @@ import yaml
 from loadtests.peers.started import LITELLM_STARTS_WITHIN_S
 from loadtests.servers import free_port, wait_for
 from tests.support.fake_model import FakeModel
-from tests.support.proxy_server import Proxy, ask, remembered, running
+from tests.support.proxy_server import Proxy, ask, eventually, remembered, running
 
 pytestmark = pytest.mark.clients
 
@@ -62,7 +62,8 @@ def proxy(tmp_path_factory: pytest.TempPathFactory, litellm_command: str, upstre
 def test_a_chat_goes_through_both_with_its_memory(proxy: Proxy, upstream: FakeModel) -> None:
     """LiteLLM takes the client's key, and the provider gets LiteLLM's; streamed too. Its models are listed."""
     with proxy.client(key=KEY) as client:
-        assert {"gpt-4o", "claude"} <= {each["id"] for each in client.get("/v1/models").json()["data"]}
+        # LiteLLM's first answers come late, and a list of models does not wait for them.
+        eventually(lambda: {"gpt-4o", "claude"} <= {each["id"] for each in client.get("/v1/models").json()["data"]})
         ask(client, "I live in Kiruna.", "gpt-4o").raise_for_status()
         remembered(client, "Kiruna")
         for stream in (False, True):

@@ -13,7 +13,7 @@ from loadtests.quality.__main__ import run
 from loadtests.quality.datasets import synthetic
 from loadtests.quality.datasets.conversation import DAY_MS, Conversation, Question, exchange
 from loadtests.quality.datasets.locomo import load
-from loadtests.quality.report import interval, plot, table
+from loadtests.quality.report import agreement, interval, plot, table
 from loadtests.quality.served.evidence import through_the_proxy
 from rememberd.types import Space
 
@@ -126,3 +126,17 @@ async def test_the_synthetic_set_stays_within_its_bounds() -> None:
         assert ways["product"][budget]["found"] >= least, table(ways)
         assert ways["product"][budget]["tokens"] <= int(budget)
     assert ways["product"]["250"]["found"] >= ways["last turns"]["2000"]["found"], table(ways)
+
+
+def test_two_runs_agree_when_each_is_in_the_other_s_interval() -> None:
+    """Those that do not are named; ways that only one of them has do not count."""
+
+    def run_with(found: float) -> dict[str, dict[str, object]]:
+        return {"1000": {"found": found, "interval": [found - 5, found + 5]}}
+
+    before = {"product": run_with(90.0), "dense only": run_with(60.0), "a peer": run_with(1.0)}
+    now = {"product": run_with(94.0), "dense only": run_with(70.0)}
+    assert agreement(before, now).splitlines() == [
+        "1 of 2 figures agree within their intervals",
+        "- dense only at 1000 tokens: 60.0 % before, 70.0 % now",
+    ]
