@@ -303,7 +303,7 @@ def _chat_through_an_outage(
     with running(tmp_path, {"model-a": upstream.url}, memory=memory) as proxy, proxy.client("ann") as client:
         ask(client, "I live in Oslo.")
         remembered(client, "Oslo", "fact")
-        assert _status(client) == "hit"
+        eventually(lambda: _status(client) == "hit")
         qdrant.faults = Faults(delay=3)
         assert _status(client) == "degraded"
         qdrant.faults = Faults()
