@@ -58,6 +58,7 @@ _SCHEMAS: Schema = {
         {
             "group": _TEXT,
             "contributor": _OR_NULL,
+            "speaker": _TEXT,
             "score": {"type": ["number", "null"]},
             "parts": {"type": ["object", "null"]},
         },

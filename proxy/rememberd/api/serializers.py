@@ -9,6 +9,7 @@ from typing import Any
 from rememberd.errors import RequestError
 from rememberd.memory.explain import Score
 from rememberd.memory.ids import episode_id, fact_id, imported_id
+from rememberd.memory.learn.build_memories import speaker_name
 from rememberd.memory.learn.rules.extract import extract
 from rememberd.memory.safety.quarantine import quarantine_if_suspicious
 from rememberd.memory.safety.redact import redact
@@ -21,7 +22,8 @@ _KINDS: tuple[Kind, ...] = ("fact", "episode")
 
 
 def memory_json(memory: Memory, score: float | None = None) -> dict[str, Any]:
-    """The memory object of DESIGN section 5; a group's has `group` and `contributor` (null: taken off)."""
+    """The memory object of DESIGN section 5; a group's has `group` and `contributor` (null: taken off), and
+    what was said under a name has its `speaker`."""
     evidence = memory.evidence
     shown: dict[str, Any] = {
         "id": memory.id,
@@ -44,6 +46,8 @@ def memory_json(memory: Memory, score: float | None = None) -> dict[str, Any]:
             "client": memory.source.client,
         },
     }
+    if memory.speaker:
+        shown["speaker"] = memory.speaker
     if memory.group:
         shown |= {"group": memory.group, "contributor": memory.contributor}
     return shown if score is None else shown | {"score": round(score, 4)}
@@ -86,6 +90,7 @@ def memory_from(
         slot=_slot(fields, stated, created) if kind == "fact" else None,
         evidence=_evidence(evidence, redact_too) if isinstance(evidence, Mapping) else Evidence(stated, "user"),
         source=_source(source) if isinstance(source, Mapping) else Source(),
+        speaker=speaker_name(_name(fields.get("speaker")), redact_too),
     )
     return quarantine_if_suspicious(memory)
 
@@ -108,6 +113,7 @@ def turn_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Turn:
         answer=_whole(answer) if isinstance(answer, str) else "",
         receipt=f"imp_{turn_id}",
         source=source,
+        speaker=_name(fields.get("speaker")) or None,
         taken_at=now,
     )
 

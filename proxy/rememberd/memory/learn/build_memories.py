@@ -37,10 +37,13 @@ def redacted(turn: Turn, too: Collection[str] = ()) -> Turn:
     for counts in (user_text.counts, answer.counts):
         for kind, count in counts.items():
             REDACTED.labels(kind).inc(count)
-    speaker = turn.speaker and redact(turn.speaker, too).text
-    if speaker != turn.speaker or (speaker and injection_reason(speaker)):
-        speaker = None  # a secret or an order is nobody's name
+    speaker = speaker_name(turn.speaker, too)
     return replace(turn, user_text=user_text.text, answer=answer.text, speaker=speaker, redacted=True)
+
+
+def speaker_name(given: str | None, too: Collection[str] = ()) -> str | None:
+    """None if it is a secret or an order: that is nobody's name."""
+    return given if given and redact(given, too).text == given and not injection_reason(given) else None
 
 
 def episode(turn: Turn) -> Memory:
