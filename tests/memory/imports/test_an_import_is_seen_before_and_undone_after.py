@@ -106,8 +106,8 @@ def test_who_spoke_survives_an_import_and_the_export_of_it(mine: httpx.Client, p
         },
     ]
     mine.post("/v1/memories/import", content=body(*spoken)).raise_for_status()
-    told = eventually(lambda: len(each := memories(mine, "episode")) == 3 and each)
-    by_text = {each["text"].removeprefix("User: "): each.get("speaker") for each in told}
+    eventually(lambda: len(memories(mine, "episode")) == 3)
+    by_text = {each["text"].removeprefix("User: "): each.get("speaker") for each in memories(mine, "episode")}
     assert by_text == {"I adopted a greyhound.": "Ada", "I grow orchids.": "Bo", "I restore clocks.": None}
     with proxy.client(f"{user} elsewhere") as other:
         exported = mine.get("/v1/memories/export").text
