@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -72,3 +73,32 @@ async def test_a_busy_embedder_is_not_waited_for(recall: Recall) -> None:
     other = await recall.recall(ADA, "Who painted Guernica?", now=NOW + 1, turn_id=None, conversation=None)
     assert set(other.reasons) == {"pinned", "profile"}
     busy.close()
+
+
+class Hangs(FastEmbedder):
+    """Does not come back while it hangs, though no text waits."""
+
+    hangs = False
+
+    async def dense(self, text: str) -> list[float]:
+        if self.hangs:
+            await asyncio.sleep(3600)
+        return await super().dense(text)
+
+
+async def test_where_recalls_are_late_words_decide_until_they_are_not(recall: Recall) -> None:
+    """One chat goes without memory, the next ones are helped by words; a few faster ones, and meaning is back."""
+    embedder = Hangs()
+    await embedder.start()
+    recall = Recall(recall.store, embedder, 600, deadline_ms=2_000)
+
+    async def ask() -> tuple[str, bool]:
+        found = await recall.recall(ADA, "Where did I buy the canoe?", now=NOW + 1, turn_id=None, conversation=None)
+        return found.status, found.by_words
+
+    assert await ask() == ("hit", False)
+    embedder.hangs = True
+    assert [await ask() for _ in range(2)] == [("degraded", False), ("hit", True)]
+    embedder.hangs = False
+    assert ("hit", False) in [await ask() for _ in range(20)]
+    embedder.close()

@@ -38,6 +38,7 @@ Status = Literal["hit", "miss", "degraded"]
 
 PUNCTUAL = 0.98  # a timer fires late, and the chat has begun before
 PATIENCE = 0.5  # of the deadline may pass in the embedder's queue; what would take longer is found by words alone
+LATE, _EASES = 0.7, 0.2  # a recall takes that much of it: the next go by words, too (`loadtests overload`)
 PROFILE_FACTS = 100  # as many as anybody wants to read
 
 RECALLS = counter("rememberd_recall", "Recalls by outcome.", "status", "hit", "miss", "degraded")
@@ -94,6 +95,7 @@ class Recall:
         self.breaker = Breaker()
         self.names = NamesLeftOut(store, embedder)
         self._probing: asyncio.Task[Recalled] | None = None
+        self._lately = 0.0  # what recalls take of the deadline
 
     async def recall(
         self,
@@ -121,6 +123,8 @@ class Recall:
         asked = (space, standalone(question, previous), now, turn_id, conversation, private, offset, groups, budget)
         if self.breaker.closed:
             found = await self._in_time(self._recall(*asked))
+            took = (time.perf_counter() - began) * 1000 / self.deadline_ms
+            self._lately = max(took, self._lately + _EASES * (took - self._lately))
         else:
             if self.breaker.may_probe():
                 self._probe(self._recall(*asked))
@@ -186,7 +190,7 @@ class Recall:
             return self._fitting(space, then.exchanges, private, offset, "time", budget, then.outcomes)
         words = self.embedder.query(telling_words(question))
         await self.store.prefetch(space, words, now=now)
-        by_words = self.embedder.backlog_ms > PATIENCE * self.deadline_ms
+        by_words = self.embedder.backlog_ms > PATIENCE * self.deadline_ms or self._lately > LATE
         needs = None if by_words else known(self.embedder)
         while True:
             left_out = await self.names.of(space, question, now)
