@@ -31,6 +31,22 @@ def gold_texts(spoken: Conversation) -> list[set[str]]:
     return [{texts[each] for each in question.gold} for question in spoken.questions]
 
 
+def test_locomo_as_chats_of_one_person(tmp_path: Path) -> None:
+    """The same words and the same gold, without names, conversations and days."""
+    lines = [{"speaker": name, "dia_id": f"D1:{n}", "text": text} for n, (name, text) in enumerate(_SAID, 1)]
+    talk = {"session_1": lines, "session_1_date_time": "1:56 pm on 8 May, 2023"}
+    asked = [{"question": "Which pet does Ada have?", "category": 4, "evidence": ["D1:1"]}]
+    data = written(tmp_path / "l.json", [{"sample_id": "one", "conversation": talk, "qa": asked}])
+    (spoken,), (told,) = READERS["locomo"](data), READERS["locomo-told"](data)
+    assert gold_texts(told) == gold_texts(spoken) == [{"I adopted a greyhound."}]
+    assert [turn.speaker for turn in spoken.turns] == ["Ada", "Bo"]
+    assert {(turn.speaker, turn.source.conversation) for turn in told.turns} == {(None, None)}
+    assert told.turns[0].created_at < told.turns[1].created_at < told.end
+
+
+_SAID = (("Ada", "I adopted a greyhound."), ("Bo", "How lovely, Ada!"))
+
+
 async def test_longmemeval(tmp_path: Path) -> None:
     """Sessions in the order of their dates, marked turns as gold, no question without an answer; any and all at 5."""
     row = {

@@ -13,6 +13,7 @@ READERS: dict[str, Callable[[Path], list[Conversation]]] = {
     "beam": beam.load,
     "halumem": halumem.load,
     "locomo": locomo.load,
+    "locomo-told": locomo.load_told,
     "longmemeval": longmemeval.load,
     "personamem": personamem.load,
     "realtalk": realtalk.load,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +30,19 @@ FORM = Form(
 def load(path: Path) -> list[Conversation]:
     samples = json.loads(path.read_text())
     return [conversation(str(each["sample_id"]), each["conversation"], each["qa"], FORM) for each in samples]
+
+
+def load_told(path: Path) -> list[Conversation]:
+    """As one person's chats without names and conversations, half a minute apart, and all of one day."""
+    told = []
+    for spoken in load(path):
+        began = spoken.turns[-1].created_at
+        turns = [
+            replace(turn, speaker=None, source=Source(), created_at=began + number * MINUTE_MS // 2)
+            for number, turn in enumerate(spoken.turns)
+        ]
+        told.append(replace(spoken, turns=turns, end=turns[-1].created_at + MINUTE_MS))
+    return told
 
 
 def conversation(name: str, spoken: dict[str, Any], qa: list[dict[str, Any]], form: Form) -> Conversation:

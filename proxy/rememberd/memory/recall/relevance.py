@@ -34,7 +34,9 @@ SUPPORTED_SENSITIVE = 0.35  # a fact of a sensitive topic that the question does
 ABOVE_USUAL = 0.25
 TELLING = 0.08  # of the support, by words
 SHARE = 0.45  # of the best score; .6 costs 1.8 points of evidence
-SHARE_OVER = 0.3  # where the question asks what held before: what holds now is nearer to it
+# Where the question asks what held before: what holds now is nearer to it. By
+# `pytest tests/memory/test_recall_picks_the_right_memories.py`.
+SHARE_OVER = 0.3
 
 # "give me", "I need a regex", "how do I center a div": the first person of a request, not a question about oneself.
 _REQUEST = re.compile(
