@@ -133,14 +133,16 @@ def test_a_session_ends_on_the_server(bob: Browser, home: str) -> None:
         assert thief.get("/v1/memories").status_code == 401
 
 
-def test_signing_in_anew_and_being_erased_end_earlier_sessions(home: str, ada: Browser, bob: Browser) -> None:
-    """A copy of an old cookie is worth nothing from then on; other people's sessions last."""
-    with Browser(home) as again:
-        again.sign_in("bob")
+def test_signing_out_and_being_erased_end_the_sessions_of_all_browsers(home: str, ada: Browser, bob: Browser) -> None:
+    """A copy of a cookie is worth nothing from then on; other people's sessions last."""
+    with Browser(home) as phone:
+        phone.sign_in("bob")
+        assert [each.session()["user"] for each in (bob, phone)] == ["bob", "bob"]
+        phone.change("DELETE", "/signin/session").raise_for_status()
         assert bob.session()["user"] is None
-        assert again.session()["user"] == "bob"
+        phone.sign_in("bob")
         ada.change("DELETE", "/admin/users/bob").raise_for_status()
-        assert again.session()["user"] is None
+        assert phone.session()["user"] is None
     assert ada.session()["user"] == "ada"
 
 

@@ -53,9 +53,8 @@ class Sessions:
         self.store, self.signer, self.lasts_ms = store, signer, lasts_ms
 
     async def start(self, signed_in: SignedIn) -> str:
-        """The cookie of a new session, which lasts until `signed_in` expires. The earlier ones of this user end, so
-        that signing in again also shuts out whoever has a copy of an old cookie. Raises `QueueUnavailable`."""
-        await self.end_all(signed_in.user)
+        """The cookie of a new session, which lasts until `signed_in` expires. Those of the user's other browsers go
+        on: signing out ends all of them. Raises `QueueUnavailable`."""
         id = secrets.token_urlsafe(32)
         nonce = secrets.token_bytes(12)
         record = nonce + AESGCM(_key(id)).encrypt(nonce, orjson.dumps(asdict(signed_in)), None)
