@@ -25,7 +25,7 @@ FILES = {"claude-code": [CLAUDE], "codex": [CODEX], "opencode": [OPENCODE], "aid
 SKILLS = {
     "claude-code": [".claude/skills/rememberd/SKILL.md"],
     "codex": [".agents/skills/rememberd/SKILL.md"],
-    "opencode": [".opencode/skills/rememberd/SKILL.md"],
+    "opencode": [".agents/skills/rememberd/SKILL.md"],
     "aider": [],
 }
 

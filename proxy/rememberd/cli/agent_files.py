@@ -180,6 +180,7 @@ def _fill(text: str, connection: Connection) -> str:
 
 
 def _skill_in(folder: str) -> tuple[Callable[[Path], Path], Edit]:
+    """Not in `.opencode`: as soon as that folder exists, opencode installs packages into it."""
     return lambda root: root / folder / "skills" / SKILL_FOLDER / "SKILL.md", _skill
 
 
@@ -189,7 +190,7 @@ AGENTS: dict[str, list[tuple[Callable[[Path], Path], Edit]]] = {
         (lambda _: Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex") / "config.toml", _codex),
         _skill_in(".agents"),
     ],
-    "opencode": [(lambda root: root / "opencode.json", _json(_opencode)), _skill_in(".opencode")],
+    "opencode": [(lambda root: root / "opencode.json", _json(_opencode)), _skill_in(".agents")],
     "aider": [
         (lambda root: root / ".aider.conf.yml", _aider),
         (lambda root: root / ".aider.model.settings.yml", _aider_models),
