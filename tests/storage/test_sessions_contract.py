@@ -36,11 +36,11 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 async def test_a_record_lasts_until_it_ends_or_expires(store: SessionStore) -> None:
     """And one id is given once."""
-    assert await store.create(b"1", b"ada", now() + HOUR_MS)
+    assert await store.create(b"1", b"ada", now() + HOUR_MS, b"owner")
     assert not await store.create(b"1", b"bob", now() + HOUR_MS)
     assert await store.create(b"2", b"bob", now() + HOUR_MS)
     assert await store.get(b"1", now()) == b"ada"
-    await store.end(b"1")
+    await store.end_all(b"owner")
     assert await store.get(b"1", now()) is None
     assert await store.get(b"2", now()) == b"bob"
     await store.create(b"3", b"cleo", now() - 1)
@@ -62,15 +62,15 @@ async def test_who_reads_the_store_learns_and_can_do_nothing(store: SessionStore
 
 
 async def test_a_users_sessions_end_together(store: SessionStore) -> None:
-    """When the user signs in anew, or is erased; those of others last."""
+    """When the user signs out or is erased; those of others last."""
     sessions = Sessions(store, Signer(b"s" * 32), HOUR_MS)
     ada, bob = SignedIn("ada", now() + HOUR_MS), SignedIn("bob", now() + HOUR_MS)
     first, others = await sessions.start(ada), await sessions.start(bob)
     second = await sessions.start(ada)
-    assert [await sessions.read(each) for each in (first, second, others)] == [None, ada, bob]
+    assert [await sessions.read(each) for each in (first, second, others)] == [ada, ada, bob]
     await sessions.end_all("ada")
     await sessions.end_all("nobody")
-    assert [await sessions.read(each) for each in (second, others)] == [None, bob]
+    assert [await sessions.read(each) for each in (first, second, others)] == [None, None, bob]
 
 
 async def test_what_is_signed_for_one_purpose_is_worth_nothing_for_another() -> None:

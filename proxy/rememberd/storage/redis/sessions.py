@@ -23,9 +23,6 @@ class RedisSessions:
         found: bytes | None = await self.shared.ask(self.shared.client.get(_key(id)))
         return found
 
-    async def end(self, id: bytes) -> None:
-        await self.shared.ask(self.shared.client.delete(_key(id)))
-
     async def end_all(self, owner: bytes) -> None:
         ids: set[bytes] = await self.shared.ask(self.shared.client.smembers(_owned(owner)))
         await self.shared.ask(self.shared.client.delete(_owned(owner), *map(_key, ids)))

@@ -38,9 +38,6 @@ class SqliteSessions:
         found = self.database.read("SELECT record FROM sessions WHERE id = ? AND expires_at > ?", (id, now))
         return found[0][0] if found else None
 
-    async def end(self, id: bytes) -> None:
-        await self.database.write(lambda db: db.execute("DELETE FROM sessions WHERE id = ?", (id,)))
-
     async def end_all(self, owner: bytes) -> None:
         def work(db: sqlite3.Connection) -> None:
             theirs = "SELECT id FROM session_owners WHERE owner = ?"
