@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,7 +48,9 @@ _TAUGHT_BY = {  # labels of one corpus that teach another, and what they are cal
     "wishes": ("values", {"ended": "none"}),
     "needs": ("questions", {"none": "none"}),
 }
-FORMS = CORPORA / "forms_of_wishes.tsv"  # {t} stands for a thing, {s} for a statement
+# Corpora that have a file of forms, too. A line whose label is {t} lists what may stand for that in the forms of its
+# language; {s} stands for a statement.
+FORMS = ("wishes", "values")
 _FILLED = 6  # texts of each form
 NONE = "none"  # the label of texts that are none of the others
 BUCKETS = 1 << 16
@@ -91,25 +93,35 @@ def taught(name: str) -> list[Example]:
     if name in _TAUGHT_BY:
         other, labels = _TAUGHT_BY[name]
         found += [each._replace(label=labels[each.label]) for each in examples(other) if each.label in labels]
-    return found + (filled() if name == "wishes" else [])
+    return found + (filled(name) if name in FORMS else [])
 
 
-def filled() -> list[Example]:
-    """Wishes and what looks like them, in forms that name something: with things and statements of their language,
-    so that the form is learned and not what it names."""
+def filled(name: str) -> list[Example]:
+    """Texts in forms that name something, with names, things and statements of their language, so that the form is
+    learned and not what it names."""
     stated = [each for each in examples("statements") if each.label not in (NONE, "play", "instruction")]
-    forms = [Example(*line.split("\t")) for line in FORMS.read_text(encoding="utf-8").splitlines()]
+    lines = (CORPORA / f"forms_of_{name}.tsv").read_text(encoding="utf-8").splitlines()
+    forms = [Example(*line.split("\t")) for line in lines]
     found = []
     for language in dict.fromkeys(each.language for each in forms):
         own = [each for each in forms if each.language == language]
-        things = next(each.text.split(" | ") for each in own if each.label == "things")
-        said = [each.text.rstrip(".!。") for each in stated if each.language == language]
-        for number, form in enumerate(each for each in own if each.label != "things"):
-            for turn in range(_FILLED):
-                place = number * _FILLED + turn
-                text = form.text.replace("{t}", things[place % len(things)]).replace("{s}", said[place % len(said)])
-                found.append(form._replace(text=text))
+        fillings = {each.label: each.text.split(" | ") for each in own if each.label[0] == "{"}
+        fillings["{s}"] = [each.text.rstrip(".!。") for each in stated if each.language == language]
+        for number, form in enumerate(each for each in own if each.label[0] != "{"):
+            found += [
+                form._replace(text=_fill(form.text, fillings, number * _FILLED + turn)) for turn in range(_FILLED)
+            ]
     return list(dict.fromkeys(found))
+
+
+def _fill(form: str, fillings: Mapping[str, Sequence[str]], place: int) -> str:
+    """Each place of the form by the next filling: "not {n}, {n}" gets two names."""
+    text = form
+    for blank, values in fillings.items():
+        while blank in text:
+            text = text.replace(blank, values[place % len(values)], 1)
+            place += 1
+    return text
 
 
 def matrix(texts: Sequence[str]) -> csr_matrix:

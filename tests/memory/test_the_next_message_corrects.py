@@ -23,9 +23,14 @@ CORRECTED = [
     ("Vivo en Lima.", "Perdón, quise decir Quito.", "Vivo en Quito."), ("Abito a Torino.", "Scusa, volevo dire Milano.", "Abito a Milano."),
     ("Moro no Porto.", "Desculpa, quis dizer Braga.", "Moro no Braga."), ("Ik woon in Delft.", "Ik bedoel Gent.", "Ik woon in Gent."),
     ("Jeg bor i Bodø.", "Beklager, jeg mente Oslo.", "Jeg bor i Oslo."), ("Jag bor i Lund.", "Jag menade Malmö.", "Jag bor i Malmö."),
+    # of attributes that may have several values, and in no table's words
+    ("My tortoise is called Otto.", "Sorry, typo, I meant Olga.", "My tortoise is called Olga."), ("My nephew is 11.", "no wait, he's 12, since May", "My nephew is 12."),
+    ("Meine Schwester heißt Anke.", "Nein, Moment, sie heißt Anja.", "Meine Schwester heißt Anja."), ("Mon fils s'appelle Hugo.", "Non pardon, il s'appelle Léo.", "Mon fils s'appelle Léo."),
+    ("La mia cagna si chiama Luna.", "No scusa, si chiama Lina.", "La mia cagna si chiama Lina."), ("Mijn dochter heet Saar.", "Nee, ik bedoel Sara, Saar is haar nicht.", "Mijn dochter heet Sara."),
 ]  # fmt: skip
 LEFT_ALONE = [
     ("I live in Oslo.", "I meant the other one."), ("I live in Oslo.", "Sorry, I meant what is the weather."), ("I live in Oslo.", "Typo: 43"),
+    ("I live in Oslo.", "How far is Rome?"), ("I live in Oslo.", "No, tell me about Bergen instead."), ("My dog is called Rex.", "What about Max for a cat?"), ("I'm 34.", "What is 17 plus 4?"),
     ("I live in Oslo. How do I print in Python?", "I meant Java."), ("I'm 34. Is 17 a prime?", "I meant 19."), ("I'm vegan.", "I meant Bergen."),
     ("I live in Oslo.", "I meant Bergen, which is a city on the coast."), ("I work at Acme in Oslo.", "I meant Bergen."), ("I live in Oslo and my brother Tom lives in Leeds.", "I meant York."),
 ]  # fmt: skip
@@ -59,11 +64,24 @@ async def test_what_may_mean_something_else_corrects_nothing(tmp_path: Path, sta
 
 
 async def test_only_the_message_just_before_is_corrected(tmp_path: Path) -> None:
-    """In a new conversation too; not one of an hour ago, and not one with another between."""
+    """In a new conversation too, and days later; not with another message between, nor after some weeks."""
     told, meant = "I live in Oslo.", "Sorry, I meant Bergen."
     assert await holding(tmp_path / "a", told, meant, conversations="cd") == ["I live in Bergen."]
-    assert await holding(tmp_path / "b", told, meant, apart=61 * MINUTE) == [told]
+    assert await holding(tmp_path / "b", told, meant, apart=2 * 24 * 60 * MINUTE) == ["I live in Bergen."]
+    assert await holding(tmp_path / "d", told, meant, apart=30 * 24 * 60 * MINUTE) == [told]
     assert await holding(tmp_path / "c", told, "How far is Rome?", meant, conversations="ccc") == [told]
+
+
+async def test_a_value_is_corrected_in_the_same_breath(tmp_path: Path) -> None:
+    """The sentence stays whole, as the present value; what is only taken back makes no fact."""
+    said = [
+        "Ich wohne in Köln, ach Quatsch, in Bonn.",
+        "I live in Oslo, no wait, Bergen.",
+        "Trabajo en Iberia, perdón, quise decir en Vueling.",
+    ]
+    for number, text in enumerate(said):
+        assert await holding(tmp_path / str(number), text) == [text]
+    assert await holding(tmp_path / "taken back", "I live in Oslo, just kidding.") == []
 
 
 # What is known of an attribute that may have several values, what corrects it, and what stands then.

@@ -22,6 +22,11 @@ ENDED = [
     ("I take {e}.", "Came off it slowly, I no longer take {e}."), ("Je joue du violon dans l'orchestre.", "Je ne joue plus dans l'orchestre, trop de route."),
     ("Ho un cavallo, Zaffiro.", "Non ho più Zaffiro, l'ho venduto."), ("Я работаю в «Ромашке».", "я больше не работаю в «Ромашке»"),
     ("Always answer me in French.", "You can stop answering in French now."), ("Vivo con mis padres en {a}.", "Ya no vivo con mis padres."),
+    # named by one word of what was stated, in words that no table has
+    ("I volunteer at the animal shelter.", "I've quit the shelter."), ("I sing in the {c} choir.", "I dropped out of the choir."), ("I have an old tractor.", "Someone stole the tractor."),
+    ("Ich trainiere im Ruderverein.", "Aus dem Ruderverein bin ich ausgetreten."), ("Tomo {e} por la noche.", "{e} ya no, me lo quitaron."), ("Studio violoncello a {a}.", "Ho mollato il violoncello."),
+    ("Je prends {e} le soir.", "{e}, j'ai arrêté hier."), ("Ik slik {e} tegen de pijn.", "Met {e} ben ik gestopt."), ("Jag spelar trombon i {a}.", "Jag har slutat med trombonen."),
+    ("Mam stary traktor.", "Sprzedałem traktor wiosną."), ("У меня есть старый трактор.", "Трактор я продал."),
     ("Mein Sohn wohnt in {a}.", "Mein Sohn ist umgezogen, mein Sohn wohnt jetzt in {b}."), ("Jag äter inte gluten.", "det var falskt alarm, jag äter gluten igen"),
 ]  # fmt: skip
 KEPT = [
@@ -31,7 +36,9 @@ KEPT = [
     ("I take {e}.", "My mother no longer takes {e}."), ("I play the piano.", "I don't play the violin anymore."), ("Ich wohne in {a}.", "Mein Sohn ist umgezogen, er wohnt jetzt in {b}."),
     ("Ich arbeite bei {c}.", "Früher habe ich bei {d} gearbeitet."), ("Vivo en {a}.", "Esta semana estoy en {b}."), ("J'habite à {a}.", "Ma sœur habite à {b} maintenant."),
     ("My name is Tess.", "My sister changed her name, she's called June now."), ("I work at {c} in {a}.", "I don't work at {d} in {a} any more."),
-    ("I love {a}.", "I no longer live in {a}."), ("My mother plays bridge.", "I no longer play bridge."),
+    ("I work for {c}.", "I no longer work Fridays."), ("I own a kayak.", "I've sold the canoe rack."), ("I have two horses, Jet and Juno.", "I stopped riding Jet over jumps."),
+    ("I play the organ in {a}.", "I don't play cards any more."), ("My brother plays chess.", "I've quit chess."), ("I do shifts at the pub.", "My sister has quit the pub."), ("I own a tractor.", "Should I sell the tractor?"),
+    ("Ich vertrage keine Nüsse.", "Äpfel vertrage ich leider auch nicht."), ("Jag har en båt.", "Jag har en cykel."), ("I love {a}.", "I no longer live in {a}."), ("My mother plays bridge.", "I no longer play bridge."),
 ]  # fmt: skip
 PLACES = [("Truro", "Potsdam"), ("Lille", "York"), ("Porto", "St. Ives")]
 FIRMS = [("Globex", "Maersk"), ("Siemens", "Nokia"), ("Acme", "IKEA")]
@@ -50,6 +57,12 @@ async def test_what_was_replaced_or_has_ended_is_past() -> None:
     told = dialogues([*REPLACED, *ENDED])
     missed = [(old, new) for old, new in told if old in await current(old, new)]
     assert len(missed) <= 0.1 * len(told), missed
+
+
+async def test_an_end_that_may_mean_two_things_closes_neither() -> None:
+    """ "The choir" may be either."""
+    told = ("I sing in the church choir.", "I'm the treasurer of the school choir.")
+    assert set(told) <= set(await current(*told, "I've quit the choir."))
 
 
 async def test_what_holds_again_takes_the_place_of_its_end() -> None:

@@ -119,3 +119,27 @@ async def test_an_attribute_is_found_by_another_word_for_it() -> None:
     assert len(missed) <= 0.1 * 2 * len(cases), missed
     for (told, wish), learned in itertools.product(OF_OTHERS, (True, False)):
         assert any(told in text for text in await left_after([told, *OTHER], wish, learned=learned)), (told, wish)
+
+
+# Attributes that were told in an exchange only, and wishes that name them without their value; in ten languages.
+TOLD_ONLY = [
+    ("I live at 3 Mill Row, Hexham.", "Please don't keep my address."), ("I live in Hexham.", "Forget where I live."), ("I work for Halfords.", "Delete the info on who I work for."),
+    ("Ich wohne in der Lindenallee 3 in Kiel.", "Lösch bitte meine Adresse, wirf sie raus."), ("Ich arbeite bei Siemens.", "Vergiss wieder, wo ich arbeite."), ("J'habite à Dole.", "Efface tout ce qui concerne mon adresse."),
+    ("Je travaille chez Airbus.", "Oublie où je travaille, merci."), ("Vivo en Oviedo.", "Olvida dónde vivo, porfa."), ("Abito a Lecce.", "non voglio che tu conservi il mio indirizzo, toglilo"),
+    ("Trabalho na Galp.", "Podes apagar da memória onde eu trabalho?"), ("Ik woon in Gent.", "kun je m'n adres wissen?"), ("Jag bor i Visby.", "radera min adress tack"), ("Jeg bor i Bodø.", "Slett adressen min er du snill."),
+    ("Я живу в Казани.", "Удали из памяти мой адрес, пожалуйста."), ("我住在成都。", "请忘记我的住址。"),
+]  # fmt: skip
+
+
+async def test_what_was_told_in_an_exchange_only_is_found_by_its_attribute() -> None:
+    """Where I live or work; nothing else goes, and no attribute of somebody else."""
+    missed, lost = [], []
+    for told, wish in TOLD_ONLY:
+        left = await left_after([told, *OTHER[:4]], wish, learned=False)
+        missed += [wish] if any(told in text for text in left) else []
+        lost += [(wish, other) for other in OTHER[:4] if not any(other in text for text in left)]
+    assert lost == []
+    assert missed == []
+    for wish in ("Forget my sister's address.", "Forget my wife's job.", "Vergiss die Adresse meiner Schwester."):
+        own = ["I live in Hexham.", "I work for Halfords.", "My wife is Sunniva.", "Ich wohne in Kiel."]
+        assert len(await left_after(own, wish, learned=False)) == len(own), wish

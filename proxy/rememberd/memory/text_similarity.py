@@ -7,6 +7,7 @@ import re
 import unicodedata
 
 from rememberd.memory.ids import normal
+from rememberd.memory.recall.lexicon import WORD, stop_words
 
 # Characters. A longer one is a document, the same only if it is equal: to compare the words of 16 neighbours of
 # 20,000 characters each took half a second.
@@ -140,7 +141,7 @@ def share_of(end: str, stated: str) -> float:
         return 0.0
     over, words = _stems(end), _stems(stated)
     shared = [word in over for word in words]
-    if not any(shared) or names_differ(end.partition(",")[0], stated):
+    if not any(shared) or names_differ(end.partition(",")[0], stated) or _is_anothers(end, stated):
         return 0.0
     if (WHOSE.match(stated) and not shared[0]) or (len(words) > 1 and not any(shared[1:])):
         return 0.0
@@ -164,6 +165,32 @@ def _stems(text: str) -> list[str]:
     words = _WORDS.finditer(WHOSE.sub(" ", text, count=1))
     stems = [(found[0] + (found[1] or "")).casefold()[:4] for found in words]
     return list(dict.fromkeys(stem for stem in stems if stem not in _FILLERS and stem not in _NEGATIVES))
+
+
+def names_only(end: str, stated: str, beside: frozenset[str]) -> bool:
+    """Does `end` name something of what was stated, and nothing else? `beside` are words of it that name nothing,
+    such as "quit". A mere verb is too little ("I sing"), and somebody else must be named ("my brother")."""
+    if max(len(end), len(stated)) > LONGEST or names_differ(end, stated) or _is_anothers(end, stated):
+        return False
+    words = _telling_stems(stated, stated)
+    nothing = frozenset(_telling_stems(" ".join(beside), end)) - frozenset(words)
+    named = frozenset(_telling_stems(end, end)) - nothing
+    begins = [word.casefold()[:4] for word in WORD.findall(stated)[:2]]
+    verb = words[:1] if len(words) > 1 and words[0] in begins else []
+    owned = WHOSE.match(stated) and words[:1] and words[0] not in named
+    return not owned and bool(named - frozenset(verb)) and named <= frozenset(words)
+
+
+def _is_anothers(end: str, stated: str) -> bool:
+    """Does it begin with somebody or something that was not stated: "My mother no longer …"?"""
+    return WHOSE.match(end) is not None and _stems(end)[:1] != [] and _stems(end)[0] not in _stems(stated)
+
+
+def _telling_stems(text: str, whole: str) -> list[str]:
+    """`_stems` of the words that say something in the language of `whole`."""
+    said = [word.casefold() for word in WORD.findall(whole)]
+    stops = max(stop_words().values(), key=lambda each: sum(word in each for word in said))
+    return _stems(" ".join(word for word in WORD.findall(text) if word.casefold() not in stops))
 
 
 def names_differ(one: str, other: str) -> bool:

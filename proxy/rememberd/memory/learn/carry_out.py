@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
+from rememberd.dialects.segments import segment
 from rememberd.memory.learn.forget import forget
 from rememberd.memory.learn.memory_commands import MemoryCommand
 from rememberd.memory.learn.over import stated_in
+from rememberd.memory.learn.rules.judge import tells
+from rememberd.memory.learn.rules.sentences import sentences
 from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.learn.wish_words import (
     Named,
@@ -27,7 +30,7 @@ from rememberd.memory.learn.wish_words import (
     same,
 )
 from rememberd.memory.recall.block import clean, sides
-from rememberd.memory.text_similarity import WHOSE
+from rememberd.memory.text_similarity import LONGEST, WHOSE
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import Memory, Millis, Space
 
@@ -96,8 +99,10 @@ async def find(
     was made of; for `forget_about` both. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     wish = named(command.what)
     facts = [each for each in await _facts(store, space, now) if each.contributor == contributor]
-    if wish.slots and (of_slot := _of_slot(wish, facts)):
-        return Match(tuple(of_slot))
+    if wish.slots:
+        of_slot = _of_slot(wish, facts) or _of_slot(wish, await _tell(store, space, wish.slots, now, contributor))
+        if of_slot:
+            return Match(tuple(of_slot))
     if of_value := _of_value(command.what, facts):
         return Match(tuple(of_value))
     asked = _Asked.of(command.what)
@@ -178,13 +183,30 @@ class _Asked(NamedTuple):
 
 def _of_slot(wish: Named, facts: Sequence[Memory]) -> list[Memory]:
     """Those of the attribute that is named; if a value is named too, those that hold it."""
-    of_slot = [each for each in facts if each.slot in wish.slots]
+    of_slot = [each for each in facts if each.kind == "episode" or each.slot in wish.slots]
     if not wish.words:
         return of_slot
     told = [_told(each, each.text, frozenset()) for each in of_slot]
     return [
         each.memory for each in told if any(same(one, two, each.names) for one in wish.words for two in each.words)
     ]
+
+
+async def _tell(
+    store: MemoryStore, space: Space, slots: frozenset[str], now: Millis, contributor: str | None
+) -> list[Memory]:
+    """The newest exchanges in which the user told a value of these attributes that no fact was made of."""
+    page, _ = await store.page(space, limit=_PAGE, now=now, kind="episode")
+    theirs = [each for each in page if each.contributor == contributor]
+    return await asyncio.to_thread(lambda: [each for each in theirs if slots & _slots_told(sides(each)[0])])
+
+
+def _slots_told(said: str) -> frozenset[str]:
+    """The attributes of which short, typed sentences tell the present value."""
+    typed = segment(said).masked() if len(said) <= LONGEST else ""
+    told = [typed[span.start : span.end] for span in sentences(typed)]
+    stated = [each.slot for each in map(stated_in, told) if each and not (each.past or each.denied or each.ends)]
+    return frozenset(stated).union(*map(tells, told))
 
 
 def _of_value(what: str, facts: Sequence[Memory]) -> list[Memory]:

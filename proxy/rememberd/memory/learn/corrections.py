@@ -14,28 +14,18 @@ from difflib import SequenceMatcher
 from rememberd.dialects.handing_words import HOLE
 from rememberd.dialects.segments import segment
 from rememberd.memory.learn.over import stated_in
-from rememberd.memory.learn.rules.slots import is_single
+from rememberd.memory.learn.rules.judge import may_tell
+from rememberd.memory.learn.rules.misstated import KINDS, NAME, with_value_of
 from rememberd.memory.recall.block import sides
 from rememberd.memory.text_similarity import content
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import Fact, Memory, Turn
 
-_WITHIN_MS = 600_000
+_WITHIN_MS = 7 * 86_400_000
 _LAST = 5  # the newest of each kind, among which the message before and its facts are
 _NEAREST = 8
-_CORRECTS = re.compile(
-    r"(?:(?:sorry|oops|no|correction|typo|wait|pardon|entschuldigung|nein|perdón|no|désolée?|scusa|desculpa|beklager|nej|nei)[,:.!]?\s+)*"
-    r"(?:i meant?(?: to (?:say|write))?|ich meinte?|je voulais dire|quise decir|volevo dire|quis dizer|ik bedoel(?:de)?|jeg mente|jag menade|correction:|typo:)"
-    r"\s+(?P<value>\S+(?:\s+\S+){0,3})",
-    re.IGNORECASE,
-)  # fmt: skip
-_NAME_OR_NUMBER = re.compile(r"[^\W\d_a-zß-ÿа-яё]|\d")
-_NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
-_CAPITALISED = r"(?!I\b)[A-ZÀ-ÖØ-ÞĀ-ŽА-Я][\w'’&-]*"
-_NAME = re.compile(rf"(?<=[\w,;:] ){_CAPITALISED}(?: {_CAPITALISED})*")  # it begins no sentence
-
-
 _LONGEST = 300  # characters of a message that corrects
+_SHORT = 8  # words of one that only corrects the message before
 _MOST_NEW = 4  # words that may stand in the place of a value where something is said to be wrong
 _MISSPELT = 0.7  # likeness of a name and its misspelling
 _WRONG = re.compile(
@@ -60,20 +50,24 @@ async def correction(store: MemoryStore, embedder: Embedder, turn: Turn) -> list
 
     Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     text = turn.user_text.strip()
-    if found := _CORRECTS.fullmatch(text.rstrip(".! ")):
-        return await _of_the_message_before(store, turn, text, found["value"])
-    if len(text) > _LONGEST or not (_WRONG.search(text) or _DENIED.search(text)):
+    brief = len(text.split()) <= _SHORT and may_tell("corrects", text)
+    if len(text) > _LONGEST or not (brief or _WRONG.search(text) or _DENIED.search(text)):
         return []
     lead = _LEAD.match(text)  # "Sorry, wrong: …" names no speaker
-    if HOLE in segment(text[lead.end() :] if lead and _WRONG.search(lead[0]) else text).masked():
+    if HOLE in segment(text[lead.end() :] if lead and (brief or _WRONG.search(lead[0])) else text).masked():
         return []
+    stated = await _stated_anew(store, embedder, turn, text)
+    return [stated] if stated else await _of_the_message_before(store, turn, text) if brief else []
+
+
+async def _stated_anew(store: MemoryStore, embedder: Embedder, turn: Turn, text: str) -> Fact | None:
     known = await _known(store, embedder, turn, text)
     found_in = [(fact, stated) for fact in known if (stated := _restated(text, fact) or _respelt(text, fact))]
     if len(found_in) != 1:
-        return []
+        return None
     fact, stated = found_in[0]
     evidence = stated if stated in text else text
-    return [Fact(stated, evidence, fact.slot, turn.created_at, verdicts={fact.id: "replaces"})]
+    return Fact(stated, evidence, fact.slot, turn.created_at, verdicts={fact.id: "replaces"})
 
 
 async def _known(store: MemoryStore, embedder: Embedder, turn: Turn, text: str) -> list[Memory]:
@@ -145,24 +139,32 @@ def _respelt(text: str, fact: Memory) -> str | None:
         return None
     pairs = [
         (old[0], new[0])
-        for old in _NAME.finditer(fact.text)
-        for new in _NAME.finditer(text)
+        for old in NAME.finditer(fact.text)
+        for new in NAME.finditer(text)
         if old[0] != new[0] and SequenceMatcher(None, old[0], new[0]).ratio() >= _MISSPELT
     ]
     return fact.text.replace(*pairs[0]) if len(pairs) == 1 else None
 
 
-async def _of_the_message_before(store: MemoryStore, turn: Turn, text: str, value: str) -> list[Fact]:
-    if not _NAME_OR_NUMBER.match(value):
-        return []
+async def _of_the_message_before(store: MemoryStore, turn: Turn, text: str) -> list[Fact]:
     before = await _message_before(store, turn)
     if before is None:
         return []
+    said, _ = sides(before)
     recent, _ = await store.page(turn.space, limit=_LAST, now=turn.created_at, kind="fact")
-    meant = [each for each in recent if each.contributor == turn.contributor and _may_be_meant(each, before, value)]
+    theirs = [each for each in recent if each.contributor == turn.contributor and each.text in said]
+    pairs = [(each, with_value_of(text, each.text)) for each in theirs if each.valid_to is None]
+    meant = [(fact, value) for fact, value in pairs if value and not _may_mean_more(text, said, fact)]
     if len(meant) != 1:
         return []
-    return [Fact(_corrected(meant[0].text, value), text, meant[0].slot, turn.created_at)]
+    fact, corrected = meant[0]
+    return [Fact(corrected, text, fact.slot, turn.created_at, verdicts={fact.id: "replaces"})]
+
+
+def _may_mean_more(text: str, said: str, fact: Memory) -> bool:
+    """Could something else in the message be corrected by it?"""
+    rest = said.replace(fact.text, "", 1)
+    return any(kind.search(text) and kind.search(rest) for kind in KINDS)
 
 
 async def _message_before(store: MemoryStore, turn: Turn) -> Memory | None:
@@ -171,24 +173,3 @@ async def _message_before(store: MemoryStore, turn: Turn) -> Memory | None:
     theirs = [each for each in recent if each.contributor == turn.contributor]
     before = [each for each in theirs if 0 < turn.created_at - each.created_at <= _WITHIN_MS]
     return max(before, key=lambda each: each.created_at, default=None)
-
-
-def _may_be_meant(fact: Memory, before: Memory, value: str) -> bool:
-    """A number corrects a number and a name a name, and nothing else that was said could be meant."""
-    said, _ = sides(before)
-    if fact.slot is None or not is_single(fact.slot) or fact.text not in said:
-        return False
-    kind = _kind(value)
-    values = len(kind.findall(fact.text))  # besides the name of a relative whose attribute it is
-    plain = values == 1 or (values == 2 and "." in fact.slot)
-    return plain and kind.search(said.replace(fact.text, "", 1)) is None
-
-
-def _corrected(stated: str, value: str) -> str:
-    """What was stated, with the value that was meant: "I meant Bergen" alone says nothing to a reader."""
-    *_, old = _kind(value).finditer(stated)
-    return f"{stated[: old.start()]}{value}{stated[old.end() :]}"
-
-
-def _kind(value: str) -> re.Pattern[str]:
-    return _NUMBER if _NUMBER.search(value) else _NAME

@@ -7,29 +7,27 @@ person's."""
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 from rememberd.dialects.handing_words import HOLE
 from rememberd.dialects.segments import segment
 from rememberd.memory.learn.rules.sentences import sentences
 
 _LONGEST = 2_000  # characters
-_TEAM = r"(?:team|teams|group|gruppe|équipe|groupe|equipo|grupo|squadra|gruppo|equipe|groep|gruppen|laget)"
+_WORDS = {
+    name: "|".join(re.escape(word).replace(r"\ ", " ") for word in sorted(words.split(", "), key=len, reverse=True))
+    for name, words in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")).items()
+}
 _FOR_GROUP = re.compile(
-    r"[,:]?\s*(?<!\w)(?:for|with|für|pour|para|per|voor|för|til)\s+"
-    rf"(?:@(?P<name>[\w.-]*\w)|(?:(?:the|our|my|das|die|unser|unsere|mein|meine|le|la|notre|mon|el|nuestro|mi|il|nostro|a|o|nosso|nossa|het|ons|de)\s+|l['’]\s?)?(?:(?P<called>[\w.-]+)[\s-]+)?{_TEAM})(?!\w)",
+    r"[,:]?\s*(?<!\w)(?:{preposition})\s+(?:@(?P<name>[\w.-]*\w)"
+    r"|(?:(?:{whose})\s+|l['’]\s?)?(?:(?P<called>[\w.-]+)[\s-]+)?(?:{team}))(?!\w)".format_map(_WORDS),
     re.IGNORECASE,
 )
-_THAT = re.compile(r"\s*(?:,?\s*(?:that|dass|daß|que|che|dat|att|at)(?!\w)|:|[.!…]*$)", re.IGNORECASE)
-_WISH = re.compile(
-    r"(?:(?:please|bitte|por favor|ok|okay|also|and)[, ]+)*"
-    r"(?:remember|memori[sz]e|note|save|store|keep in mind|(?:write|note|jot) down|make a note"
-    r"|merke? dir|notiere?|behalte|retiens|retenez|notez?|mémorise[rz]?|recuerda|recuerde|anota|guarda|ricorda|annota"
-    r"|lembra|lembre|anote|guarde|onthoud|noteer|husk|notér|kom ihåg|notera)"
-    r"(?: (?:this|that|it|das|dies|es|ça|cela|esto|eso|questo|isso|dit|dat|dette|det))?",
-    re.IGNORECASE,
-)
+_THAT = re.compile(r"\s*(?:,?\s*(?:{that})(?!\w)|:|[.!…]*$)".format_map(_WORDS), re.IGNORECASE)
+_WISH = re.compile(r"(?:(?:{lead})[, ]+)*(?:{verb})(?: (?:{this}))?".format_map(_WORDS), re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from rememberd.memory.learn.rules.judge import SURE, judge_beginning, tells
+from rememberd.memory.learn.rules.judge import SURE, clauses_of, judge_beginning, may_tell, tells, words_that_tell
 from rememberd.memory.learn.rules.slots import is_one_person, is_single
 from rememberd.memory.learn.rules.statement import Statement, statement
 from rememberd.memory.learn.rules.table import tables_for
-from rememberd.memory.text_similarity import NEARLY_ALL, names_differ, negated, opposes, share_of
+from rememberd.memory.text_similarity import NEARLY_ALL, names_differ, names_only, negated, opposes, share_of
 from rememberd.types import Memory
 
 _HALF = 0.5
 # "I no longer live in York" does not end "I love York".
 _OF_ANOTHER_KIND = frozenset(("likes", "event", "plan", "origin", "birthplace"))
+
+_LASTING = frozenset(("likes", "event", "origin", "birthplace"))
 
 stated_in = lru_cache(maxsize=4096)(statement)
 
@@ -44,6 +46,16 @@ def _turns(new: Memory, old: Memory) -> bool:
     return said and share_of(new.text, stated) >= (NEARLY_ALL if old.slot in _OF_ANOTHER_KIND else _HALF)
 
 
+def may_end(new: Memory, old: Memory) -> bool:
+    """Does the fact `new` probably say that something is over, and name something of `old` and nothing else? That is
+    enough if `old` is the only one."""
+    if old.slot in _LASTING or not may_tell("ended", new.text) or may_tell("ended", old.text):
+        return False
+    return any(
+        names_only(part, old.text, words_that_tell("ended", part)) for part in (new.text, *clauses_of(new.text))
+    )
+
+
 def repeats(new: Memory, old: Memory) -> bool:
     """Do they say the same of an attribute that may have several values?"""
     later, earlier = stated_in(new.text), stated_in(old.text)
@@ -61,7 +73,7 @@ def is_empty_denial(fact: Memory) -> bool:
     """Does it only deny something, so that it is worth keeping only if that was known?"""
     stated = stated_in(fact.text)
     if stated is None:
-        return tells(fact.text) == {"ended"} and judge_beginning(fact.text).sure < SURE
+        return may_tell("ended", fact.text) and judge_beginning(fact.text).sure < SURE
     return stated.is_denial
 
 

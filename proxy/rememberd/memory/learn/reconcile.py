@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.ids import fact_id, normal
-from rememberd.memory.learn.over import ended_attributes, ends, is_empty_denial, repeats
+from rememberd.memory.learn.over import ended_attributes, ends, is_empty_denial, may_end, repeats
+from rememberd.memory.learn.rules.judge import may_tell
 from rememberd.memory.learn.rules.natural_ends import dated
 from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.text_similarity import says_the_same
@@ -121,7 +122,9 @@ async def _settle_one(
     if is_empty_denial(memory):
         # What another turn said in the same millisecond does not count: whether it is stored depends on the order.
         before = [each for each in known if each.created_at < memory.created_at or each.id in beside]
-        if not any(_same(each, memory, verdicts or {}) or ends(memory, each) for each in before):
+        if not any(
+            _same(each, memory, verdicts or {}) or ends(memory, each) or may_end(memory, each) for each in before
+        ):
             return None
     # A turn's own facts come in the order that the user told them; a model's after those of later turns.
     told = known if verdicts is not None else _before(known, memory, now)
@@ -151,7 +154,9 @@ async def _related(
         dense, sparse = await embedder.dense(fact.text), embedder.query(fact.text)
         then = NEVER if is_empty_denial(fact) else fact.created_at - 1
         near = await store.search(space, dense, sparse, now=then, limit=_NEIGHBOURS, kind="fact")
-        found |= {each.id: each for each in await store.get(space, list(near.nearest(NEAR)))}
+        # An end may name one word of it, in any language, which vectors do not tell.
+        ids = near.names() if may_tell("ended", fact.text) else list(near.nearest(NEAR))
+        found |= {each.id: each for each in await store.get(space, ids)}
     return [*found.values(), *await store.get(space, [each for each in verdicts if each not in found])]
 
 
@@ -223,6 +228,8 @@ def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Se
     others = [each for each in known if each.id != stated.id and each.valid_to is None]
     ahead = [each for each in others if _holds_since_later(each, stated) and ends(each, stated)]
     rivals = [each for each in others if each not in ahead and ends(stated, each)]
+    if not rivals and len(only := [each for each in others if each not in ahead and may_end(stated, each)]) == 1:
+        rivals = only
     stay = ahead + [each for each in rivals if each.updated_at > stated.updated_at]
     if is_single(stated.slot) and ended_attributes(stated):  # the end of a value is no value beside one that holds
         stay += [

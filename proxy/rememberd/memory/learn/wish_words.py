@@ -16,6 +16,7 @@ from rememberd.memory.text_similarity import content
 
 _WORD = re.compile(r"[^\W\d_][\w'-]*")
 _EDGES = re.compile(r"^\W+|\W+$")
+_ELIDED = re.compile(r"^\w{1,2}'(?=\w{3})")  # the article of "l'histoire"
 _SPACED = re.compile(r"[^\u2e80-\ud7ff]+")
 _UNSPACED = re.compile(r"[\u2e80-\u2fff\u3040-\ud7ff]+")
 _CLAUSE = re.compile(r"[.,;:!?…。！？、，；：()\n]+(?:\s|$)|\s[–—-]\s|[。！？、，]")
@@ -23,7 +24,7 @@ _NAME = re.compile(r"(?<=[\w,;:] )[^\W\d_a-zß-öø-ÿа-яё][\w'’-]+")
 _ENDINGS = ("s", "n", "en", "es")
 _SAME = 4  # first letters that inflected forms share, and at most so many letters after them
 _SUFFIX = 3
-_LONG_SAME, _LONG_SUFFIX = 7, 5
+_LONG_SAME, _LONG_SUFFIX = 6, 6
 
 
 # In these languages names have endings ("Ola", "Olę").
@@ -155,7 +156,7 @@ def _named_words(clause: str, languages: frozenset[str]) -> list[str]:
 
 def _spaced(text: str) -> list[str]:
     tokens = (_EDGES.sub("", word) for word in content(" ".join(_SPACED.findall(text))))
-    return [token.removesuffix("'s") for token in tokens if token]
+    return [_ELIDED.sub("", token).removesuffix("'s") for token in tokens if token]
 
 
 def _pairs(text: str) -> list[str]:
@@ -190,5 +191,7 @@ def _begins(stems: list[str]) -> re.Pattern[str]:
 def _any(phrases: list[str]) -> re.Pattern[str]:
     """Any of these phrases, as whole words where words have spaces between them."""
     ordered = sorted(phrases, key=len, reverse=True)
-    found = (rf"(?<!\w){re.escape(each)}(?!\w)" if _SPACED.fullmatch(each) else re.escape(each) for each in ordered)
+    found = (
+        rf"(?<!\w){re.escape(each)}(?!\w|'s)" if _SPACED.fullmatch(each) else re.escape(each) for each in ordered
+    )
     return re.compile("|".join(found), re.IGNORECASE)

@@ -11,6 +11,7 @@ that no labelled sentence has. On the three blind sets it raised precision from 
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Callable
 from functools import cache, lru_cache
@@ -37,6 +38,8 @@ _PLAY = 0.3  # chosen on the labelled turns
 _NO_PLAY = 0.9  # a sentence that is so surely a statement is not read by its last part
 # How sure the second classifier must be of one part, and of the whole sentence. Chosen on tests/data/blind/updates.
 _PART_TELLS, _WHOLE_TELLS = 0.6, 0.3
+_MAY_TELL = 0.3  # enough where something else speaks for it, such as what is known of the person
+_TELLING, _TINY = 0.7, 1e-6  # log-odds that a word adds; chosen on tests/data/blind/updates
 
 
 class Judgement(NamedTuple):
@@ -138,15 +141,40 @@ _NOTHING = Judgement("identity", 0.0, 0.0)
 def tells(sentence: str) -> frozenset[str]:
     """What a second classifier finds in the sentence (its corpus: `values_*.tsv`): the present value of the person's
     own "home", "employer", "name" or "relationship"; or that something is over ("ended") or holds "again"."""
-    if len(sentence) > LONGEST_SENTENCE:
-        return frozenset()
-    ends = [found.span() for found in _PART_ENDS.finditer(sentence)]
-    parts = zip([0, *(end for _, end in ends)], [*(start for start, _ in ends), len(sentence)], strict=True)
-    classifier = _classifier(_VALUES)
-    whole = classifier.probabilities(sentence)
+    whole, *parts = _values(sentence)
     found = {label for label, sure in whole.items() if sure >= _PART_TELLS}
-    for start, end in parts:
-        if end - start >= _SHORTEST and end - start < len(sentence):
-            sure = classifier.probabilities(sentence[start:end])
-            found |= {label for label, each in sure.items() if each >= _PART_TELLS and whole[label] >= _WHOLE_TELLS}
-    return frozenset(found - {"none"})
+    for part in parts:
+        found |= {label for label, each in part.items() if each >= _PART_TELLS and whole[label] >= _WHOLE_TELLS}
+    return frozenset(found - {"none", "corrects"})
+
+
+def may_tell(label: str, sentence: str) -> bool:
+    """Is it as likely that the sentence, or a part of it, tells this: "ended", or that it "corrects" something?"""
+    return any(each[label] >= _MAY_TELL for each in _values(sentence))
+
+
+@lru_cache(maxsize=256)
+def words_that_tell(label: str, sentence: str) -> frozenset[str]:
+    """The words without which the sentence would hardly tell this: "quit" of "I quit the choir", not "choir"."""
+    words = sentence.split()
+    without = (" ".join(words[:at] + words[at + 1 :]) for at in range(len(words)))
+    whole, *others = (_log_odds(_classifier(_VALUES).probabilities(text)[label]) for text in (sentence, *without))
+    return frozenset(word for word, other in zip(words, others, strict=True) if whole - other >= _TELLING)
+
+
+def _log_odds(probability: float) -> float:
+    return math.log((probability + _TINY) / (1 - probability + _TINY))
+
+
+@lru_cache(maxsize=1024)
+def _values(sentence: str) -> tuple[dict[str, float], ...]:
+    """What the second classifier thinks of the sentence, and of each of its parts."""
+    if len(sentence) > LONGEST_SENTENCE:
+        return (dict.fromkeys(_classifier(_VALUES).labels, 0.0),)
+    texts = (part for part in clauses_of(sentence) if _SHORTEST <= len(part) < len(sentence))
+    return tuple(map(_classifier(_VALUES).probabilities, (sentence, *texts)))
+
+
+def clauses_of(sentence: str) -> list[str]:
+    """What stands between its commas and dashes."""
+    return [part for part in _PART_ENDS.split(sentence) if part]
