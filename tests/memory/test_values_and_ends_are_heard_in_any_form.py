@@ -23,7 +23,7 @@ ENDED = [
     ("Ho un cavallo, Zaffiro.", "Non ho più Zaffiro, l'ho venduto."), ("Я работаю в «Ромашке».", "я больше не работаю в «Ромашке»"),
     ("Always answer me in French.", "You can stop answering in French now."), ("Vivo con mis padres en {a}.", "Ya no vivo con mis padres."),
     # named by one word of what was stated, in words that no table has
-    ("I volunteer at the animal shelter.", "I've quit the shelter."), ("I sing in the {c} choir.", "I dropped out of the choir."), ("I have an old tractor.", "Someone stole the tractor."),
+    ("I volunteer at the animal shelter.", "I've quit the shelter."), ("I sing in the {c} choir.", "I dropped out of the choir."), ("I have an old tractor.", "We got rid of the tractor."),
     ("Ich trainiere im Ruderverein.", "Aus dem Ruderverein bin ich ausgetreten."), ("Tomo {e} por la noche.", "{e} ya no, me lo quitaron."), ("Studio violoncello a {a}.", "Ho mollato il violoncello."),
     ("Je prends {e} le soir.", "{e}, j'ai arrêté hier."), ("Ik slik {e} tegen de pijn.", "Met {e} ben ik gestopt."), ("Jag spelar trombon i {a}.", "Jag har slutat med trombonen."),
     ("Mam stary traktor.", "Sprzedałem traktor wiosną."), ("У меня есть старый трактор.", "Трактор я продал."),

@@ -14,10 +14,9 @@ from difflib import SequenceMatcher
 from rememberd.dialects.handing_words import HOLE
 from rememberd.dialects.segments import segment
 from rememberd.memory.learn.over import stated_in
-from rememberd.memory.learn.rules.judge import may_tell
-from rememberd.memory.learn.rules.misstated import KINDS, NAME, with_value_of
+from rememberd.memory.learn.rules.judge import SURE, judge_beginning, may_tell, words_that_tell
 from rememberd.memory.recall.block import sides
-from rememberd.memory.text_similarity import content
+from rememberd.memory.text_similarity import KINDS, NAME, content, with_value_of
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import Fact, Memory, Turn
 
@@ -32,6 +31,10 @@ _WRONG = re.compile(
     r"\b(?:typo|misspel\w+|autocorrect\w*|autokorrekt\w*|correction|my mistake|wrong|mistyped|misspoke|stimmt nicht|falsch|tippfehler|korrektur|vertippt|versprochen|erreur|trompée?"
     r"|faute de frappe|equivoqu\w+|errata|sbagliat\w+|errore|enganei|engano|errad[oa]|vergist\w*|foutje|tikfout|fel(?:skrivning)?|feil|skrivefeil|pomyłk\w+|pomyli\w+|ошиб\w+|опечатк\w+)\b"
     r"|说错|写错|打错|間違|잘못",
+    re.IGNORECASE,
+)  # fmt: skip
+_MEANT = re.compile(
+    r"(?:\w+[,:.!]? )?(?:i meant?|ich meinte?|je voulais dire|quise decir|volevo dire|quis dizer|ik bedoel(?:de)?|jeg mente|jag menade) ",
     re.IGNORECASE,
 )  # fmt: skip
 _DENIED = re.compile(
@@ -50,7 +53,7 @@ async def correction(store: MemoryStore, embedder: Embedder, turn: Turn) -> list
 
     Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     text = turn.user_text.strip()
-    brief = len(text.split()) <= _SHORT and may_tell("corrects", text)
+    brief = len(text.split()) <= _SHORT and _only_corrects(text)
     if len(text) > _LONGEST or not (brief or _WRONG.search(text) or _DENIED.search(text)):
         return []
     lead = _LEAD.match(text)  # "Sorry, wrong: …" names no speaker
@@ -58,6 +61,11 @@ async def correction(store: MemoryStore, embedder: Embedder, turn: Turn) -> list
         return []
     stated = await _stated_anew(store, embedder, turn, text)
     return [stated] if stated else await _of_the_message_before(store, turn, text) if brief else []
+
+
+def _only_corrects(text: str) -> bool:
+    """Does it say that something was meant otherwise, and state nothing by itself?"""
+    return bool(_MEANT.match(text)) or (may_tell("corrects", text) and judge_beginning(text).sure < SURE)
 
 
 async def _stated_anew(store: MemoryStore, embedder: Embedder, turn: Turn, text: str) -> Fact | None:
@@ -153,7 +161,8 @@ async def _of_the_message_before(store: MemoryStore, turn: Turn, text: str) -> l
     said, _ = sides(before)
     recent, _ = await store.page(turn.space, limit=_LAST, now=turn.created_at, kind="fact")
     theirs = [each for each in recent if each.contributor == turn.contributor and each.text in said]
-    pairs = [(each, with_value_of(text, each.text)) for each in theirs if each.valid_to is None]
+    beside = words_that_tell("corrects", text)
+    pairs = [(each, with_value_of(text, each.text, beside)) for each in theirs if each.valid_to is None]
     meant = [(fact, value) for fact, value in pairs if value and not _may_mean_more(text, said, fact)]
     if len(meant) != 1:
         return []

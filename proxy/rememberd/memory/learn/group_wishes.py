@@ -17,9 +17,10 @@ from rememberd.dialects.segments import segment
 from rememberd.memory.learn.rules.sentences import sentences
 
 _LONGEST = 2_000  # characters
+_FILE = Path(__file__).with_name("wish_words.toml")
 _WORDS = {
     name: "|".join(re.escape(word).replace(r"\ ", " ") for word in sorted(words.split(", "), key=len, reverse=True))
-    for name, words in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")).items()
+    for name, words in tomllib.loads(_FILE.read_text(encoding="utf-8"))["group"].items()
 }
 _FOR_GROUP = re.compile(
     r"[,:]?\s*(?<!\w)(?:{preposition})\s+(?:@(?P<name>[\w.-]*\w)"

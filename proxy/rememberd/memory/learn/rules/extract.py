@@ -14,14 +14,23 @@ from rememberd.dialects.handing_words import HOLE
 from rememberd.dialects.segments import segment
 from rememberd.memory.ids import normal
 from rememberd.memory.learn.rules.clauses import clauses, without_lead
-from rememberd.memory.learn.rules.judge import SURE, Judgement, judge_beginning, judging, makes_play, may_tell, tells
-from rememberd.memory.learn.rules.misstated import with_value_of
+from rememberd.memory.learn.rules.judge import (
+    SURE,
+    Judgement,
+    judge_beginning,
+    judging,
+    makes_play,
+    may_tell,
+    tells,
+    words_that_tell,
+)
 from rememberd.memory.learn.rules.natural_ends import dated, ends_at
 from rememberd.memory.learn.rules.non_statements import is_hypothetical, is_play
 from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE, sentences
 from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.learn.rules.statement import Statement, statement
 from rememberd.memory.learn.rules.table import Table, tables_for
+from rememberd.memory.text_similarity import with_value_of
 from rememberd.types import Fact, Millis, Turn
 
 MOST = 100  # facts of one message
@@ -112,7 +121,8 @@ def _corrected(sentence: str) -> _Found | None:
     """A statement whose value is corrected in the same breath: "I live in Oslo, no, in Bergen". It stays whole."""
     for found in _BREAK.finditer(sentence):
         head, tail = sentence[: found.start()], sentence[found.end() :]
-        if (_corrects(tail) or may_tell("corrects", tail)) and with_value_of(tail, head):
+        correcting = words_that_tell("corrects", tail)
+        if (_corrects(tail) or may_tell("corrects", tail)) and with_value_of(tail, head, correcting):
             stated = statement(head)
             return _Found(sentence, None, stated.slot) if stated and is_single(stated.slot) else None
     return None
@@ -129,7 +139,7 @@ def _is_known(found: _Found, judged: Judgement) -> bool:
 def _judged(sentence: str, judged: Judgement) -> list[_Found]:
     """The whole sentence, if it is surely a statement."""
     value = _value(sentence)
-    least = 0.0 if _may_end(sentence, judged) else _LIKELY if value else SURE
+    least = 0.0 if _is_end(sentence) else _LIKELY if value else SURE
     if judged.sure < least or HOLE in sentence or sentence.endswith(("?", "？")):
         return []
     if not _WORD.search(sentence) or sentence.rstrip().endswith((":", "：")):  # it introduces something
@@ -140,10 +150,9 @@ def _judged(sentence: str, judged: Judgement) -> list[_Found]:
     return [_Found(sentence, None, value or _SLOTS.get(judged.kind))]
 
 
-def _may_end(sentence: str, judged: Judgement) -> bool:
+def _is_end(sentence: str) -> bool:
     """A mere end is kept only if it ends something that is known."""
-    likely = "ended" in tells(sentence) or (judged.sure >= _LIKELY and may_tell("ended", sentence))
-    return likely and len(sentence.encode()) >= _SHORTEST_END
+    return "ended" in tells(sentence) and len(sentence.encode()) >= _SHORTEST_END
 
 
 def _value(sentence: str) -> str | None:
