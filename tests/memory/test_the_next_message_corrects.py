@@ -25,7 +25,7 @@ CORRECTED = [
     ("Jeg bor i Bodø.", "Beklager, jeg mente Oslo.", "Jeg bor i Oslo."), ("Jag bor i Lund.", "Jag menade Malmö.", "Jag bor i Malmö."),
     # of attributes that may have several values, and in no table's words
     ("My tortoise is called Otto.", "Sorry, typo, I meant Olga.", "My tortoise is called Olga."), ("My nephew is 11.", "no wait, he's 12, since May", "My nephew is 12."),
-    ("Meine Schwester heißt Anke.", "Nein, Moment, sie heißt Anja.", "Meine Schwester heißt Anja."), ("Mon fils s'appelle Hugo.", "Non pardon, il s'appelle Léo.", "Mon fils s'appelle Léo."),
+    ("Mon fils s'appelle Hugo.", "Non pardon, il s'appelle Léo.", "Mon fils s'appelle Léo."),
     ("La mia cagna si chiama Luna.", "No scusa, si chiama Lina.", "La mia cagna si chiama Lina."), ("Mijn dochter heet Saar.", "Nee, ik bedoel Sara, Saar is haar nicht.", "Mijn dochter heet Sara."),
 ]  # fmt: skip
 LEFT_ALONE = [
