@@ -20,9 +20,10 @@ LONG_S = 0.004  # 20 requests without memory, or one or two with it, take so lon
 class AdmissionMiddleware:
     """ASGI middleware: first come, first served. One request begins in a round that follows a long one, and one more
     after each short one, up to `MOST`. As many wait as there are connections (`server.max_connections`). `/health/*`
-    waits for nobody. `clock` is in seconds."""
+    waits for nobody. `clock` counts the seconds of
+    CPU of this thread: other processes make no round long."""
 
-    def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.thread_time) -> None:
         self.app, self.clock = app, clock
         self._may_begin, self._begun = 1, 0  # in this round
         self._since = 0.0
