@@ -72,18 +72,6 @@ async def test_only_the_message_just_before_is_corrected(tmp_path: Path) -> None
     assert await holding(tmp_path / "c", told, "How far is Rome?", meant, conversations="ccc") == [told]
 
 
-async def test_a_value_is_corrected_in_the_same_breath(tmp_path: Path) -> None:
-    """The sentence stays whole, as the present value; what is only taken back makes no fact."""
-    said = [
-        "Ich wohne in Köln, ach Quatsch, in Bonn.",
-        "I live in Oslo, no wait, Bergen.",
-        "Trabajo en Iberia, perdón, quise decir en Vueling.",
-    ]
-    for number, text in enumerate(said):
-        assert await holding(tmp_path / str(number), text) == [text]
-    assert await holding(tmp_path / "taken back", "I live in Oslo, just kidding.") == []
-
-
 # What is known of an attribute that may have several values, what corrects it, and what stands then.
 SEVERAL = [
     ("I'm allergic to {0}.", "I mixed that up, I'm allergic to {1}, not {0}.", "I'm allergic to {1}"), ("I've got 17 {2}.", "Sorry, not 17, I've got 71 {2}.", "I've got 71 {2}"),

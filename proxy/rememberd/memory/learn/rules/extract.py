@@ -20,9 +20,7 @@ from rememberd.memory.learn.rules.judge import (
     judge_beginning,
     judging,
     makes_play,
-    may_tell,
     tells,
-    words_that_tell,
 )
 from rememberd.memory.learn.rules.natural_ends import dated, ends_at
 from rememberd.memory.learn.rules.non_statements import is_hypothetical, is_play
@@ -30,7 +28,6 @@ from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE, sentences
 from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.learn.rules.statement import Statement, statement
 from rememberd.memory.learn.rules.table import Table, tables_for
-from rememberd.memory.text_similarity import with_value_of
 from rememberd.types import Fact, Millis, Turn
 
 MOST = 100  # facts of one message
@@ -110,22 +107,9 @@ def _unlabelled(sentence: str) -> str:
 
 
 def _of_sentence(sentence: str) -> list[_Found]:
-    if corrected := _corrected(sentence):
-        return [corrected]
     judged = judge_beginning(_unlabelled(sentence))
     known = [each for each in _of_clauses(sentence) if _is_known(each, judged)]
     return known or _judged(sentence, judged)
-
-
-def _corrected(sentence: str) -> _Found | None:
-    """A statement whose value is corrected in the same breath: "I live in Oslo, no, in Bergen". It stays whole."""
-    for found in _BREAK.finditer(sentence):
-        head, tail = sentence[: found.start()], sentence[found.end() :]
-        correcting = words_that_tell("corrects", tail)
-        if (_corrects(tail) or may_tell("corrects", tail)) and with_value_of(tail, head, correcting):
-            stated = statement(head)
-            return _Found(sentence, None, stated.slot) if stated and is_single(stated.slot) else None
-    return None
 
 
 def _is_known(found: _Found, judged: Judgement) -> bool:
@@ -190,11 +174,13 @@ def _of_clauses(sentence: str) -> list[_Found]:
 
 
 def _correct(found: list[_Found], clause: str) -> None:
-    """What was said last is taken back, and the correction takes its place if it is a statement by itself."""
-    found.pop()
+    """What was said last is taken back. "I meant Bergen" takes its place; what is shorter the exchange carries."""
+    stated = found.pop().stated
     new = statement(clause)
     if new is not None:
         found.append(_Found(clause, new))
+    elif stated is not None and is_single(stated.slot) and _MEANT.match(clause):
+        found.append(_Found(clause, stated._replace(past=False, changed=True)))
 
 
 def _is_kept(stated: Statement, clause: str, sentence: str) -> bool:
@@ -253,6 +239,7 @@ def _remembered(clause: str) -> str | None:
 _WORD = re.compile(r"[^\W\d_]")
 _LABEL = re.compile(r"[\w ]{2,20}:\s")
 _BREAK = re.compile(r"[,;:–—-]\s+")
+_MEANT = re.compile(r"i meant? (?=[A-Z0-9])", re.IGNORECASE)
 _AND = re.compile(r"(?:,|\b(?:and|und|et|y|e|og|och|en|i|и))\s+(?=\w)", re.IGNORECASE)
 _FIRST_PERSON = re.compile(
     r"\b(?:i|i['’]\w+|my|mine|we|our|ich|mein\w*|wir|je|mon|ma|yo|mi|jeg|jag|min|mitt|ik|mijn|io|mio|mia|eu|meu|minha)\b"
