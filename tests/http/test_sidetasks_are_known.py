@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import inspect
+import itertools
 import json
 import re
 import textwrap
@@ -283,3 +284,43 @@ def test_people_with_names_are_people() -> None:
     """In a chat of several people nobody is called a user, and everybody may be heard."""
     ada, ben = ({"role": "user", "name": name, "content": f"I am {name}."} for name in ("ada", "ben"))
     assert not is_side_task({}, {"messages": [ada, {"role": "assistant", "content": "hi"}, ben]})
+
+
+def test_a_brief_message_is_a_persons() -> None:
+    """Of 600 brief wishes and greetings none is taken for a program's order, without anything else that tells."""
+    asked = (
+        "Suggest",
+        "Write",
+        "Name",
+        "Find",
+        "Give me",
+        "Plan",
+        "Recommend",
+        "List",
+        "Describe",
+        "Make",
+        "Draft",
+        "Cook",
+    )
+    what = (
+        "a dinner",
+        "a card",
+        "three rivers",
+        "a title",
+        "a summary",
+        "something",
+        "a gift",
+        "names",
+        "a joke",
+        "a list",
+    )
+    for_whom = (".", " for us.", " for tonight.", " for my sister.", ", please")
+    wishes = [f"{verb} {thing}{end}" for verb, thing, end in itertools.product(asked, what, for_whom)]
+    wishes += [
+        "Hello there.",
+        "Good evening everybody.",
+        "Sugiere una cena para hoy.",
+        "今日の夕食は？",
+        "Schreib uns eine Karte.",
+    ]
+    assert [each for each in wishes if is_side_task({}, chat(each))] == []

@@ -58,6 +58,8 @@ _LONG_SYSTEM = ((800, -3.0), (300, -1.5))  # more than so many characters
 _FEW_WORDS = 3
 # A long message without a conversation is mostly a document that a person pasted.
 _LONG_MESSAGE = ((600, -2.0), (300, -1.0))  # more than so many characters
+# "Suggest a dinner for tonight." An order that a program gives takes more words, in any script, or something follows it.
+_BRIEF, _IS_BRIEF = 60, -2.0  # bytes of UTF-8
 
 
 class Pattern(Protocol):
@@ -107,7 +109,8 @@ def _of_message(said: str) -> float:
     typed = user_typed_text(said)
     if not typed:
         return -math.inf
-    odds = _odds(_ends(typed))
+    brief = ":" not in typed and len(typed.encode(errors="replace")) < _BRIEF
+    odds = _odds(_ends(typed)) + (_IS_BRIEF if brief else 0)
     odds += _BRINGS_DIALOGUE if _DIALOGUE.search(typed[:_HEAD]) else _of_length(len(typed), _LONG_MESSAGE)
     if odds < _ENOUGH + _SPEAKS_OF_SELF - 1:  # whatever else holds
         return odds
