@@ -58,8 +58,8 @@ _LONG_SYSTEM = ((800, -3.0), (300, -1.5))  # more than so many characters
 _FEW_WORDS = 3
 # A long message without a conversation is mostly a document that a person pasted.
 _LONG_MESSAGE = ((600, -2.0), (300, -1.0))  # more than so many characters
-# "Suggest a dinner for tonight." An order that a program gives takes more words, in any script, or something follows it.
-_BRIEF, _IS_BRIEF = 60, -2.0  # bytes of UTF-8
+# "Suggest a dinner for tonight." What a program orders takes more words, in any script, or something follows it.
+_BRIEF, _IS_BRIEF = 60, -3.5  # bytes of UTF-8
 
 
 class Pattern(Protocol):
