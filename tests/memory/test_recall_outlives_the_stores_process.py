@@ -69,11 +69,13 @@ async def back(recall: Recall, clock: Clock) -> None:
 
 
 async def test_a_hung_process_costs_the_deadline_three_times(recall: Recall, tmp_path: Path) -> None:
-    """Then nothing is tried; awake again it answers the probe, whatever it finds waiting."""
+    """At least, and a second after it last answered. Then nothing is tried; awake again it answers the probe,
+    whatever it finds waiting."""
     recall.breaker = Breaker(clock := Clock())
     async with store_process(tmp_path / "store", tmp_path / "s") as process:
         await tell(recall)
         await warm(recall)
+        clock.now += PAUSE_S  # since the last success
         process.send_signal(signal.SIGSTOP)
         late = [await ask(recall) for _ in range(FAILURES)]
         assert [each.status for each in late] == ["degraded"] * FAILURES
@@ -83,6 +85,19 @@ async def test_a_hung_process_costs_the_deadline_three_times(recall: Recall, tmp
         process.send_signal(signal.SIGCONT)
         recall.deadline_ms = 30_000
         await back(recall, clock)
+
+
+def test_a_store_that_answers_some_is_busy_and_not_down() -> None:
+    """However many in a row are late: only a second without an answer opens the breaker."""
+    breaker = Breaker(clock := Clock())
+    for _ in range(20):
+        breaker.success()
+        for _ in range(3 * FAILURES):
+            breaker.failure()
+        assert breaker.closed
+        clock.now += PAUSE_S / 2
+    clock.now += PAUSE_S / 2
+    assert not breaker.closed
 
 
 async def test_a_process_that_dies_in_the_middle_of_a_recall_ends_it_at_once(recall: Recall, tmp_path: Path) -> None:

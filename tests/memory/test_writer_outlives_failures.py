@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from rememberd.errors import UpstreamUnavailable
 from rememberd.memory.learn.writer import MAX_ATTEMPTS
-from rememberd.types import Fact, Receipt, Turn
+from rememberd.types import Fact, Point, Receipt, Space, Turn
 from tests.support.queue_contract import turn
 from tests.support.writer_rig import ADA, Rig, Sentences
 
@@ -125,3 +125,33 @@ async def test_the_log_quotes_no_message(rig: Rig, extractor: Allergic, caplog: 
     await rig.drain()
     assert "dead letter" in caplog.text
     assert "Xyzzy" not in caplog.text
+
+
+@pytest.mark.parametrize("asked_s_ago", [0.0, 60.0])
+async def test_while_memories_are_asked_for_one_turn_is_learned_at_a_time(tmp_path: Path, asked_s_ago: float) -> None:
+    """An embedded store answers recalls from the same core; when nobody asks, turns are learned side by side."""
+    rig = Rig(tmp_path)
+    for number in range(8):
+        await rig.queue.put(turn(f"t{number}", f"user-{number}", text="I like tea.", at=number + 1))
+    at_work: list[Space] = []
+    most, learned, put = 0, set[Space](), rig.store.put
+
+    async def slow(space: Space, points: Sequence[Point]) -> None:
+        nonlocal most
+        at_work.append(space)
+        most = max(most, len(at_work))
+        await asyncio.sleep(0.05)
+        await put(space, points)
+        at_work.remove(space)
+        learned.add(space)
+
+    rig.store.put = slow  # type: ignore[method-assign]
+    writer, stop = rig.writer(), asyncio.Event()
+    writer.quiet_for = lambda: asked_s_ago
+    running = asyncio.create_task(writer.run(stop))
+    while len(learned) < 8:
+        await asyncio.sleep(0.01)
+    stop.set()
+    await running
+    assert (most == 1) == (asked_s_ago == 0)
+    await rig.database.close()

@@ -136,11 +136,13 @@ async def test_optimising_changes_no_answer(tmp_path: Path) -> None:
 
 
 async def test_the_store_knows_how_long_nobody_asked(tmp_path: Path) -> None:
-    """Reading starts the quiet anew and writing does not, so that a flush can wait until it disturbs nobody."""
+    """A question starts the quiet anew; writing and what the writer reads do not, so that a flush can wait until it
+    disturbs nobody, and learning until nobody waits."""
     store = EdgeStore.open(tmp_path, dim=DIM, embedder="test")
     await store.put(ANN, [point("a")])
-    undisturbed = store.quiet_for()
     await recallable(store, ANN)
+    undisturbed = store.quiet_for()
+    store.asked()
     assert store.quiet_for() < undisturbed
     await store.close()
 

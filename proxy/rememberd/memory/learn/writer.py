@@ -37,20 +37,18 @@ from rememberd.types import Fact, Memory, Millis, Turn
 
 T = TypeVar("T")
 
-BATCH = 16
-POLL_S = 0.1
+BATCH, POLL_S = 16, 0.1
 # A flush of the embedded store stalls recalls (measured: 0.1 to 0.5 s), so it waits for a quiet moment. But turns
 # that were not flushed are done again by the next process. No quiet moment comes under a backlog: a writer that is
 # killed again and again would do the same turns for ever. So flushes may take a hundredth of its time there.
 QUIET_S = 0.5
-FLUSH_EVERY_S, FLUSH_FIRST_S = 300.0, 2.0
-FLUSH_SHARE = 0.01
+ASKED_S = 0.05  # ago somebody asked for memories: they are being asked for
+FLUSH_EVERY_S, FLUSH_FIRST_S, FLUSH_SHARE = 300.0, 2.0, 0.01
 MAX_ATTEMPTS = 5
 MAX_DELAY_S = 300.0
 MAX_OUTAGE_DELAY_S = 10.0
 STUCK_S = 120.0  # no step takes nearly as long: an engine's longest call about a minute
-HOUR_S = 3600.0
-DAY_MS = 86_400_000
+HOUR_S, DAY_MS = 3600.0, 86_400_000
 
 _OUTCOMES = ("written", "nothing", "forgotten", "erased", "retried", "dead")
 TURNS = counter("rememberd_turns", "Turns by what became of them.", "outcome", *_OUTCOMES)
@@ -104,8 +102,7 @@ class Writer:
         """Until `stop` is set; then finishes the turns at hand and flushes. An outage delays, it never raises."""
         while not stop.is_set():
             claims = await self._insist(stop, partial(self.queue.claim, BATCH)) or []
-            # No two claims of a batch are of one user, so side by side they keep each user's order.
-            await asyncio.gather(*(self._begun(stop, claim, place) for place, claim in enumerate(claims)))
+            await self._process_all(stop, claims)
             await self._insist(stop, partial(self._flush_when_due, idle=not claims, behind=len(claims) == BATCH))
             await self._insist(stop, self._expire_hourly)
             if not claims:
@@ -115,11 +112,18 @@ class Writer:
         except MemoryUnavailable as error:
             log.warning("stopping unflushed, the turns come back at the next start: %s", error)
 
-    async def _begun(self, stop: asyncio.Event, claim: Claim, place: int) -> None:
-        """Not all claims of a batch in the same round of the event loop: recalls come between them."""
-        for _ in range(place):
-            await asyncio.sleep(0)
-        await self._insist(stop, partial(self._process, claim))
+    async def _process_all(self, stop: asyncio.Event, claims: Sequence[Claim]) -> None:
+        """Side by side: no two claims of a batch are of one user. While somebody asks for memories, one by one with a
+        pause as long as each took: learning would take the core of an embedded store from recalls."""
+        learning = []
+        for claim in claims:
+            began = time.monotonic()
+            learning.append(asyncio.create_task(self._insist(stop, partial(self._process, claim))))
+            await asyncio.sleep(0)  # recalls come between them
+            if self.quiet_for is not None and self.quiet_for() < ASKED_S:
+                await learning[-1]
+                await _wait(stop, time.monotonic() - began)
+        await asyncio.gather(*learning)
 
     def alive(self, patience_s: float = STUCK_S) -> bool:
         """False when a step that was begun has neither ended nor failed for so long."""
@@ -218,14 +222,10 @@ class Writer:
 
     async def _settle(self, turn: Turn, outcome: str, ids: list[str]) -> None:
         # What was forgotten must not come back in a tool loop that is under way either.
-        changed = (
-            self.block_cache.erase(turn.space.user) if outcome == "forgotten" else self.block_cache.bump(turn.space)
-        )
-        await asyncio.gather(
-            changed,
-            self.receipts.written(turn.owner, turn.receipt, ids, outcome),
-            self.queue.settle([turn.id]),
-        )
+        cache = self.block_cache
+        changed = cache.erase(turn.space.user) if outcome == "forgotten" else cache.bump(turn.space)
+        written = self.receipts.written(turn.owner, turn.receipt, ids, outcome)
+        await asyncio.gather(changed, written, self.queue.settle([turn.id]))
         self._settled.append(turn.id)
         if not turn.found:  # counted when it was remembered, long ago perhaps
             TURNS.labels(outcome).inc()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -9,16 +10,18 @@ FAILURES, PAUSE_S = 3, 1.0  # so many failures in a row, and the part is left al
 
 
 class Breaker:
-    """Open after `FAILURES` in a row, closed by a success; while it is open, one call every `PAUSE_S` may probe."""
+    """Open after `FAILURES` in a row and `PAUSE_S` without a success: where some calls succeed, the part is busy and
+    not down. Closed by a success; while it is open, one call every `PAUSE_S` may probe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self._failures = 0
         self._next_probe = 0.0
+        self._succeeded = -math.inf
 
     @property
     def closed(self) -> bool:
-        return self._failures < FAILURES
+        return self._failures < FAILURES or self.clock() - self._succeeded < PAUSE_S
 
     def may_probe(self) -> bool:
         if self.clock() < self._next_probe:
@@ -27,7 +30,7 @@ class Breaker:
         return True
 
     def success(self) -> None:
-        self._failures = 0
+        self._failures, self._succeeded = 0, self.clock()
 
     def failure(self) -> None:
         self._failures += 1

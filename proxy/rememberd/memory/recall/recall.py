@@ -38,7 +38,7 @@ Status = Literal["hit", "miss", "degraded"]
 
 PUNCTUAL = 0.98  # a timer fires late, and the chat has begun before
 PATIENCE = 0.5  # of the deadline may pass in the embedder's queue; what would take longer is found by words alone
-LATE, _EASES = 0.7, 0.2  # a recall takes that much of it: the next go by words, too (`loadtests overload`)
+LATE, _EASES = 0.7, 0.05  # a recall takes that much of it: the next go by words, too (`loadtests overload`)
 PROFILE_FACTS = 100  # as many as anybody wants to read
 
 RECALLS = counter("rememberd_recall", "Recalls by outcome.", "status", "hit", "miss", "degraded")

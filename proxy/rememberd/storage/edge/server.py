@@ -132,13 +132,20 @@ def _typed(arguments: dict[str, Any], vector: bytes) -> dict[str, Any]:
 
 
 def _methods(store: EdgeStore, opened: MemoryStore) -> dict[str, Method]:
+    def asked(method: Method) -> Method:
+        def call(**arguments: Any) -> Awaitable[Any]:
+            store.asked()
+            return method(**arguments)
+
+        return call
+
     return {
         "put": store.put,
-        "get": store.get,
-        "ahead": store.prefetch,
-        "search": store.search,
-        "retrieve": partial(retrieve, opened),
-        "page": store.page,
+        "get": asked(store.get),
+        "ahead": asked(store.prefetch),
+        "search": asked(store.search),
+        "retrieve": asked(partial(retrieve, opened)),
+        "page": asked(store.page),
         "count": store.count,
         "buried": store.deleted_at,
         "delete": store.delete,

@@ -43,7 +43,7 @@ class EdgeStore(EdgeFolder, MemoryStore):
         self._rows = RowCache(CACHED_ROWS)
         self._memories = MemoryCache(CACHED_MEMORIES)
         self._ahead: dict[Hashable, list[RowRefs]] = {}  # by words and pinned, for searches that are about to come
-        self._last_read = 0.0
+        self._asked_at = 0.0
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
         async with self._changing:
@@ -56,7 +56,6 @@ class EdgeStore(EdgeFolder, MemoryStore):
             self._upsert([living_point(space, point) for point in newer])
 
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
-        self._last_read = time.monotonic()
         found = {id_: self._memories.get((space, id_)) for id_ in ids}
         unread = [id_ for id_, memory in found.items() if memory is None]
         for payload in self._payloads(space, unread) if unread else ():
@@ -73,7 +72,6 @@ class EdgeStore(EdgeFolder, MemoryStore):
         await self.get(space, self._rows.ids(found[0].places[:LIKELY]))
 
     async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
-        self._last_read = time.monotonic()
         ahead = [
             self._ahead.pop(_words(each.space, each.sparse, now, each.limit, each.kind), None) for each in queries
         ]
@@ -82,7 +80,6 @@ class EdgeStore(EdgeFolder, MemoryStore):
         return self._united(queries, [None] * len(queries), now)
 
     async def read_page(self, space: Space, wanted: PageQuery) -> tuple[list[Memory], str | None]:
-        self._last_read = time.monotonic()
         limit = wanted.limit
         after = cursors.decode(space, wanted.cursor) if wanted.cursor else None
         conditions = queries.in_space(space) + queries.matching(wanted.kind, wanted.slot)
@@ -151,9 +148,13 @@ class EdgeStore(EdgeFolder, MemoryStore):
             united.append(self._rows.union(near, standing, *(known or islice(found, 3))))
         return united
 
+    def asked(self) -> None:
+        """Somebody waits for memories. What the writer reads while it learns is nobody's question."""
+        self._asked_at = time.monotonic()
+
     def quiet_for(self) -> float:
-        """Seconds since the store was last asked for memories."""
-        return time.monotonic() - self._last_read
+        """Seconds since somebody last asked for memories."""
+        return time.monotonic() - self._asked_at
 
     def _written(self, point: Any) -> None:
         """A search soon after a write finds the row in memory; a tombstone has none."""
