@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import tomllib
+from pathlib import Path
 
+from rememberd.memory.learn import wish_words
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.learn.wish_words import named
 from tests.support.tables import each_row
@@ -141,3 +144,28 @@ def test_what_has_ended_is_no_wish_to_forget_it() -> None:
     told = itertools.product(BEFORE, ENDS, ("Acme", "Oslo", "opera"), AFTER)
     texts = [f"{before}{end.format(of)}{after}" for before, end, of, after in told]
     assert [text for text in texts if memory_command(text) is not None] == []
+
+
+def test_what_is_to_be_kept_is_not_forgotten() -> None:
+    """ "Don't forget that …" deletes nothing, in any language with a row. A negation in what was told is another."""
+    rows = tomllib.loads(Path(wish_words.__file__).with_suffix(".toml").read_text(encoding="utf-8"))["kept"]
+    kept = [example for row in rows for example in row["examples"]]
+    wrong = [text for text in kept if (found := memory_command(text)) and found.kind.startswith("forget")]
+    assert (len(kept) > 25, wrong) == (True, [])
+    wishes = ("Vergiss, dass ich nicht rauche.", "Vergeet dat ik niet rook.", "Don't keep my address, delete it.",
+              "Ne garde pas mon adresse, efface-la.", "No guardes mi dirección, bórrala.")  # fmt: skip
+    assert [text for text in wishes if not ((found := memory_command(text)) and found.kind == "forget")] == []
+
+
+def test_everything_is_all_unless_something_is_named() -> None:
+    """All asks for a second yes; "everything about Nora" is about Nora."""
+    every = (
+        "delete everything",
+        "Forget everything I've told you",
+        "Apaga tudo o que sabes",
+        "Wis alles",
+        "Удали всё",
+    )
+    assert {found and found.kind for text in every for found in [memory_command(text)]} == {"forget_all"}
+    about = ("delete everything about Oslo", "Lösche alles, was du über Nora weißt")
+    assert all((found := memory_command(text)) and found.kind in ("forget", "forget_about") for text in about)

@@ -124,7 +124,7 @@ def _execute(database: Path, statement: str) -> None:
 
 def _refuse_newer_log(path: Path) -> None:
     """By the newest line. The lines of 0.1 have no format, and one that a power cut has shortened tells nothing."""
-    with suppress(FileNotFoundError), path.open("rb") as log_file:
+    with suppress(FileNotFoundError, NotADirectoryError), path.open("rb") as log_file:
         log_file.seek(max(0, path.stat().st_size - _LONGEST_LINE))
         newest = log_file.read().splitlines()[-1:]
         with suppress(orjson.JSONDecodeError, IndexError):

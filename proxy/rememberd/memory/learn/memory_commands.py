@@ -92,6 +92,12 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
     least = _SURE[label] if said == whole else max(_SURE[label], _SURE_OF_PART)
     if sure[label] < least or not may_wish(label, said) or HOLE in segment(said).masked():
         return None
+    about = named(_BEGINS_WITH_YES.sub("", whole))
+    if label in (
+        "forget",
+        "forget_all",
+    ):  # "everything" or "everything about Nora", whatever the classifier took it for
+        label = "forget_all" if about.everything and not about else "forget" if about else label
     match label:
         case "forget_all":
             yes = bool(_BEGINS_WITH_YES.match(said)) and sure[label] >= _SURE_OF_YES
@@ -102,7 +108,6 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
             return MemoryCommand("show") if not named(said) and _OF_ME.search(said.lower()) else None
         case "remember":
             return None if said.endswith("?") else MemoryCommand("remember", whole)
-    about = named(whole)
     if not about or _QUESTION_OF_HOW.match(said):
         return None
     return MemoryCommand("forget_about" if about.everything else "forget", whole)

@@ -21,6 +21,7 @@ _SPACED = re.compile(r"[^\u2e80-\ud7ff]+")
 _UNSPACED = re.compile(r"[\u2e80-\u2fff\u3040-\ud7ff]+")
 _CLAUSE = re.compile(r"[.,;:!?…。！？、，；：()\n]+(?:\s|$)|\s[–—-]\s|[。！？、，]")
 _NAME = re.compile(r"(?<=[\w,;:] )[^\W\d_a-zß-öø-ÿа-яё][\w'’-]+")
+_WHOLE = r"(?<!\w)(?:%s)(?!\w)"
 _ENDINGS = ("s", "n", "en", "es")
 _SAME = 4  # first letters that inflected forms share, and at most so many letters after them
 _SUFFIX = 3
@@ -55,6 +56,7 @@ class _Words:
     all_about: re.Pattern[str]
     topics: tuple[tuple[re.Pattern[str], frozenset[str]], ...]
     verbs: dict[str, re.Pattern[str]]
+    kept: re.Pattern[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,10 @@ def named(text: str, *, topics: bool = True, languages: frozenset[str] = frozens
 
 
 def may_wish(label: str, text: str) -> bool:
-    """Does a text hold a word without which there is no wish of this kind?"""
-    return _words().verbs[label].search(text.replace("’", "'")) is not None
+    """Does a text hold a word without which there is no wish of this kind, and not ask for the contrary?"""
+    words, text = _words(), text.replace("’", "'").casefold()
+    wants_less = label in ("forget", "forget_all")
+    return words.verbs[label].search(text) is not None and not (wants_less and words.kept.search(text))
 
 
 def names_in(text: str) -> frozenset[str]:
@@ -179,6 +183,9 @@ def _words() -> _Words:
         _any(stored["all_about"]),
         tuple((_any(each["named"]), frozenset(each["slots"])) for each in stored["topic"]),
         {label: _begins(stems.split()) for label, stems in stored["verbs"].items()},
+        re.compile(
+            "|".join(row["pattern"] if "spaced" in row else _WHOLE % row["pattern"] for row in stored["kept"])
+        ),
     )
 
 
