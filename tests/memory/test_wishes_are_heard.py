@@ -146,15 +146,19 @@ def test_what_has_ended_is_no_wish_to_forget_it() -> None:
     assert [text for text in texts if memory_command(text) is not None] == []
 
 
+def _kind(text: str) -> str | None:
+    found = memory_command(text)
+    return found.kind if found else None
+
+
 def test_what_is_to_be_kept_is_not_forgotten() -> None:
     """ "Don't forget that …" deletes nothing, in any language with a row. A negation in what was told is another."""
     rows = tomllib.loads(Path(wish_words.__file__).with_suffix(".toml").read_text(encoding="utf-8"))["kept"]
     kept = [example for row in rows for example in row["examples"]]
-    wrong = [text for text in kept if (found := memory_command(text)) and found.kind.startswith("forget")]
-    assert (len(kept) > 25, wrong) == (True, [])
+    assert [text for text in kept if str(_kind(text)).startswith("forget")] == []
     wishes = ("Vergiss, dass ich nicht rauche.", "Vergeet dat ik niet rook.", "Don't keep my address, delete it.",
               "Ne garde pas mon adresse, efface-la.", "No guardes mi dirección, bórrala.")  # fmt: skip
-    assert [text for text in wishes if not ((found := memory_command(text)) and found.kind == "forget")] == []
+    assert [text for text in wishes if _kind(text) != "forget"] == []
 
 
 def test_everything_is_all_unless_something_is_named() -> None:
@@ -166,6 +170,6 @@ def test_everything_is_all_unless_something_is_named() -> None:
         "Wis alles",
         "Удали всё",
     )
-    assert {found and found.kind for text in every for found in [memory_command(text)]} == {"forget_all"}
+    assert {_kind(text) for text in every} == {"forget_all"}
     about = ("delete everything about Oslo", "Lösche alles, was du über Nora weißt")
-    assert all((found := memory_command(text)) and found.kind in ("forget", "forget_about") for text in about)
+    assert {_kind(text) for text in about} <= {"forget", "forget_about"}
