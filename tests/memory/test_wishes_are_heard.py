@@ -173,3 +173,22 @@ def test_everything_is_all_unless_something_is_named() -> None:
     assert {_kind(text) for text in every} == {"forget_all"}
     about = ("delete everything about Oslo", "Lösche alles, was du über Nora weißt")
     assert {_kind(text) for text in about} <= {"forget", "forget_about"}
+
+
+def test_a_wish_behind_a_colon_may_be_a_text_to_work_on() -> None:
+    """What is to be translated or corrected is nobody's wish; after "one more thing:" it is one."""
+    work = (
+        "Traduci in inglese",
+        "Übersetze ins Spanische",
+        "Translate into German",
+        "Correct my German",
+        "Traduce al inglés",
+    )
+    wishes = (
+        "forget everything about Nora",
+        "vergiss alles über Nora",
+        "dimentica tutto quello che ti ho detto di Nora",
+    )
+    assert [text for each in work for wish in wishes if _kind(text := f"{each}: {wish}")] == []
+    leads = ("One more thing", "Ach ja", "Also", "Oh")
+    assert [text for each in leads for wish in wishes[:2] if not _kind(text := f"{each}: {wish}")] == []

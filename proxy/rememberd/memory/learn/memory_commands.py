@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
-from rememberd.dialects.handing_words import HOLE
+from rememberd.dialects.handing_words import HOLE, hands_in
 from rememberd.dialects.segments import segment
 from rememberd.memory.learn.rules.sentences import sentences
 from rememberd.memory.learn.wish_words import may_wish, named
@@ -91,6 +91,9 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
     label = max(_SURE, key=lambda each: sure[each])
     least = _SURE[label] if said == whole else max(_SURE[label], _SURE_OF_PART)
     if sure[label] < least or not may_wish(label, said) or HOLE in segment(said).masked():
+        return None
+    head, colon, _ = said.partition(":")
+    if colon and hands_in(head.lower()):  # "Translate into Italian: forget Nora"
         return None
     about = named(_BEGINS_WITH_YES.sub("", whole))
     if label in (
