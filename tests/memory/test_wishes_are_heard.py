@@ -173,6 +173,12 @@ def test_everything_is_all_unless_something_is_named() -> None:
     assert {_kind(text) for text in every} == {"forget_all"}
     about = ("delete everything about Oslo", "Lösche alles, was du über Nora weißt")
     assert {_kind(text) for text in about} <= {"forget", "forget_about"}
+    # What stands beside the wish changes nothing, and a question is none.
+    beside = [
+        f"{other} {wish}" for other in ("I moved to Oslo.", "Nora left me.") for wish in ("Delete all my memories.",)
+    ]
+    assert {_kind(text) for text in beside} == {"forget_all"}
+    assert {_kind(text) for text in ("How do I delete everything?", "Why delete everything?")} == {None}
 
 
 def test_a_wish_behind_a_colon_may_be_a_text_to_work_on() -> None:

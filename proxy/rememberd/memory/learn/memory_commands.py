@@ -95,12 +95,11 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
     head, colon, _ = said.partition(":")
     if colon and hands_in(head.lower()):  # "Translate into Italian: forget Nora"
         return None
-    about = named(_BEGINS_WITH_YES.sub("", whole))
-    if label in (
-        "forget",
-        "forget_all",
-    ):  # "everything" or "everything about Nora", whatever the classifier took it for
-        label = "forget_all" if about.everything and not about else "forget" if about else label
+    about = named(whole)
+    if label == "forget_all" and len(list(sentences(said))) == 1 and named(_BEGINS_WITH_YES.sub("", said)):
+        label = "forget"  # "everything about Nora"
+    elif label == "forget" and about.everything and not about and not _QUESTION_OF_HOW.match(said):
+        label = "forget_all"
     match label:
         case "forget_all":
             yes = bool(_BEGINS_WITH_YES.match(said)) and sure[label] >= _SURE_OF_YES
