@@ -10,9 +10,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import weakref
+from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from rememberd.memory.embedding import embedder
 from rememberd.memory.learn.rules import judge
 from rememberd.memory.learn.rules.extract import extract
 from tests.support.tables import each_row
@@ -171,3 +175,35 @@ async def test_the_model_that_judges_by_meaning_rests(monkeypatch: pytest.Monkey
         assert await judge.judging(lambda: [bool(extract(text, 0)) for text in RARE]) == found
     finally:
         judge.read_meaning()
+
+
+async def test_calls_side_by_side_load_the_model_once_and_none_unloads_it_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sixteen turns are learned at once under a backlog. Each left a timer of its own, so that a minute later the
+    model was unloaded sixteen times, and it was loaded by each that came first."""
+    loads: list[Path] = []
+
+    def counted(directory: Path) -> embedder.Encode:
+        loads.append(directory)
+        return lambda text: np.zeros(384, np.float32)
+
+    loop = asyncio.get_running_loop()
+    later, timers = loop.call_later, list[asyncio.TimerHandle]()
+
+    def kept(delay: float, call: Callable[..., object], *arguments: object) -> asyncio.TimerHandle:
+        timer = later(delay, call, *arguments)
+        timers.extend([timer] if call is judge._rest else [])
+        return timer
+
+    monkeypatch.setattr(embedder, "_onnx", counted)
+    monkeypatch.setattr(embedder, "_loaded", weakref.WeakValueDictionary())
+    monkeypatch.setattr(loop, "call_later", kept)
+    monkeypatch.setattr(judge._Meaning, "encode", None)
+    try:
+        await asyncio.gather(*(judge.judging(lambda: None) for _ in range(16)))
+        assert len(loads) == 1
+        assert [timer.cancelled() for timer in timers] == [True] * 15 + [False]
+    finally:
+        timers[-1].cancel()
+        judge.judge.cache_clear()

@@ -79,13 +79,20 @@ def read_meaning() -> None:
 async def judging(work: Callable[[], T]) -> T:
     """What `work` returns, in a thread that judges by meaning. A minute after the last call the memory that this
     takes is free again."""
-    if _Meaning.rest is not None:
-        _Meaning.rest.cancel()
+    _rest_by(None)
     try:
         await asyncio.to_thread(read_meaning)
         return await asyncio.to_thread(work)
     finally:
-        _Meaning.rest = asyncio.get_running_loop().call_later(_RESTS_AFTER_S, _rest)
+        _rest_by(asyncio.get_running_loop().call_later(_RESTS_AFTER_S, _rest))
+
+
+def _rest_by(timer: asyncio.TimerHandle | None) -> None:
+    """Only the last of the calls that run side by side may leave a timer: an earlier one's would unload the model
+    while it is needed."""
+    if _Meaning.rest is not None:
+        _Meaning.rest.cancel()
+    _Meaning.rest = timer
 
 
 def _rest() -> None:
