@@ -22,10 +22,9 @@ DEFAULT_SCOPE = "default"
 EVERY_SCOPE = ""  # no scope has this name
 SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-CHAT, RESPONSES, MESSAGES = "/chat/completions", "/responses", "/messages"  # relative to an API base
+CHAT, RESPONSES, MESSAGES, COUNT_TOKENS = "/chat/completions", "/responses", "/messages", "/messages/count_tokens"
 OLLAMA = "/api/"  # Ollama's own paths begin with this; they are relative to its address, without /v1
-COUNT_TOKENS = "/messages/count_tokens"
-DIALECT_PATHS = frozenset((CHAT, RESPONSES, MESSAGES, COUNT_TOKENS))
+DIALECT_PATHS = frozenset((CHAT, RESPONSES, MESSAGES, COUNT_TOKENS))  # relative to an API base
 
 Role = Literal["reader", "writer", "owner"]  # of a member: reads; adds, changes what is their own; changes everything
 GROUP_SCOPE = "@"  # begins the name of a group where a scope may stand
@@ -107,9 +106,13 @@ class Identity:
 
     @property
     def looks_into(self) -> tuple[str, ...]:
-        """Groups whose memories are recalled beside the user's own. None in a group's scope: what is said there goes
-        to the group, and an answer may repeat what was recalled."""
+        """Groups recalled beside the user's own memories. None in a group's scope: an answer may repeat them."""
         return () if self.group else tuple(sorted(self.roles))
+
+    @property
+    def contributes_to(self) -> tuple[str, ...]:
+        """Those of them in which the user may write."""
+        return tuple(name for name in self.looks_into if self.roles[name] != "reader")
 
     @property
     def shared(self) -> tuple[Space, ...]:
@@ -189,7 +192,6 @@ class Point:
 class Turn:
     """One exchange on its way to memory. `id` is the same for every retry and every step of a tool loop:
     a digest of the space, the conversation and the person's messages up to the newest.
-
     With what a model `found` in it, it is a job of its own: its `id` is another, and the turn's is `of`. What goes
     into a group's space has its `contributor`."""
 
@@ -211,6 +213,7 @@ class Turn:
     of: str = ""
     redacted: bool = False
     contributor: str | None = None
+    groups: tuple[str, ...] = ()  # to which the user may contribute: a wish to forget is about these, too
 
     @property
     def owner(self) -> Space:
@@ -231,10 +234,8 @@ class Turn:
 @dataclass(frozen=True, slots=True)
 class Fact:
     """What an extractor found: one sentence about the user, and the span of the user's own text that it is based on.
-
-    `expires_at` is when it ends by nature (an age, an exam on Friday), None if it has no such end.
-    `verdicts`: the memories that the fact repeats or replaces in the judgement of a model.
-    """
+    `expires_at` is when it ends by nature (an age, an exam on Friday), None if it has no such end. `verdicts`: the
+    memories that the fact repeats or replaces in the judgement of a model."""
 
     text: str
     evidence: str
@@ -246,8 +247,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What went into an answer and what was written after it. `recalled` and `written` hold
-    {"id", "kind", "text"?…} objects ready for JSON; `write` is pending|written|nothing|off|skipped|lost."""
+    """What went into an answer, and what was written after; `write` is pending|written|nothing|off|skipped|lost."""
 
     id: str
     space: Space

@@ -206,6 +206,27 @@ def test_a_claim_of_a_signed_token_makes_a_member_for_that_request(shared: Proxy
                 assert client.post("/v1/memories", json={"text": "x"}, headers=scope).status_code == added
 
 
+def test_a_wish_to_forget_reaches_what_the_user_has_contributed(shared: Proxy, upstream: FakeModel) -> None:
+    """Said in a chat of their own. What others have contributed in the same words stays, and so does what a member
+    may only read; where several may be meant, the model is told which of them a group has."""
+    door = "The Heron badge opens the north door."
+    kept = {user: tell(shared, user, "research", door) for user in ("bob", "ada")}
+    for user, said in (("rita", "Nothing was deleted"), ("bob", "contributions to @research")):
+        with shared.client(user) as client:
+            ask(client, "Forget that the Heron badge opens the north door.")
+            assert said in block(upstream)
+    with shared.client("ada", **{"X-Memory-Scope": "@research"}) as client:
+        assert client.get(f"/v1/memories/{kept['ada']['id']}").status_code == 200
+        assert client.get(f"/v1/memories/{kept['bob']['id']}").status_code == 404
+    tell(shared, "bob", "research", "My dog Rex guards the lab.")
+    with shared.client("bob") as client:
+        client.post("/v1/memories", json={"text": "My dog Max is three."}).raise_for_status()
+        ask(client, "Forget about my dog.")
+        assert "Nothing was deleted" in block(upstream)
+        assert "- @research: My dog Rex guards the lab." in block(upstream)
+        assert "- My dog Max is three." in block(upstream)
+
+
 def test_nothing_personal_gets_into_a_group_by_itself(shared: Proxy, upstream: FakeModel) -> None:
     """Neither what a member says elsewhere, nor by way of a block in the group's chats."""
     with shared.client("ada") as own:

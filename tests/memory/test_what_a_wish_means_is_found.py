@@ -9,6 +9,7 @@ import itertools
 from rememberd.memory.learn.build_memories import episode, facts
 from rememberd.memory.learn.carry_out import carry_out
 from rememberd.memory.learn.memory_commands import MemoryCommand
+from rememberd.memory.learn.reach import Reach
 from rememberd.memory.learn.reconcile import merge
 from rememberd.types import Fact, Space, Turn
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
@@ -24,7 +25,7 @@ async def left_after(told: list[str], wish: str, *, learned: bool) -> list[str]:
         turn = Turn(f"t{number}", ADA, NOW + number, user_text=text, answer="I see.", receipt="r")
         stated = facts(turn, [Fact(text, text)]) if learned else []
         await merge(store, embedder, ADA, [episode(turn), *stated], NOW + number)
-    await carry_out(store, embedder, ADA, MemoryCommand("forget", wish), NOW + 100)
+    await carry_out(store, embedder, Reach("ada", ADA), MemoryCommand("forget", wish), NOW + 100)
     return [each.text for each in store.memories(ADA)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rememberd.memory.ids import fact_id
@@ -70,6 +71,21 @@ async def test_a_deleted_memory_is_not_learned_again_from_older_turns(tmp_path: 
     await rig.queue.put(turn("t2", at=3_000))
     await rig.drain()
     assert "I live in Oslo." in rig.texts()
+    await rig.database.close()
+
+
+async def test_a_wish_that_the_writer_carries_out_reaches_groups_too(tmp_path: Path) -> None:
+    """Before the answer there was no time for it. Only what the user has contributed goes, and the group's blocks."""
+    rig, lab = Rig(tmp_path), Space.of_group("lab")
+    for user in ("ada", "bob"):
+        told = turn(f"of {user}", text="I live in Oslo.")
+        await rig.queue.put(replace(told, space=lab, contributor=user))
+    await rig.drain()
+    before = await rig.block_cache.versions([lab])
+    await rig.queue.put(replace(turn("t1", text="Forget that I live in Oslo."), groups=("lab",)))
+    await rig.drain()
+    assert {each.contributor for each in rig.store.memories(lab)} == {"bob"}
+    assert await rig.block_cache.versions([lab]) != before
     await rig.database.close()
 
 

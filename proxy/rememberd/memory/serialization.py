@@ -13,7 +13,7 @@ from rememberd.types import Evidence, Fact, Memory, Source, Space, Turn
 def turn_to_json(turn: Turn) -> bytes:
     """Raises `TypeError` for text that is no valid Unicode (a lone surrogate)."""
     data = orjson.dumps(turn, default=list)  # a Space, being a tuple, comes out as a list
-    return _without(data, b',"contributor":null}')
+    return _without(data, b',"contributor":null,"groups":[]}')
 
 
 def turn_from_json(data: bytes) -> Turn:
@@ -21,7 +21,7 @@ def turn_from_json(data: bytes) -> Turn:
     fields["space"] = Space(*fields["space"])
     fields["source"] = Source(**fields["source"])
     fields["recalled"], fields["earlier"] = tuple(fields["recalled"]), tuple(fields.get("earlier", ()))
-    fields["forgotten"] = tuple(fields.get("forgotten", ()))
+    fields["forgotten"], fields["groups"] = tuple(fields.get("forgotten", ())), tuple(fields.get("groups", ()))
     fields["found"] = tuple(Fact(**fact) for fact in fields.get("found", ()))
     return Turn(**fields)
 

@@ -12,6 +12,7 @@ from rememberd.access.groups import may_write
 from rememberd.errors import QueueUnavailable
 from rememberd.memory.learn.carry_out import Done
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
+from rememberd.memory.learn.reach import Reach
 from rememberd.memory.recall.recall import Recall, Recalled
 from rememberd.pipeline.chat_request import CachePlace, ChatRequest, RecallResult, UserTurn, fitting
 from rememberd.pipeline.commands import group_note, readers_note, run_command, with_note
@@ -77,18 +78,19 @@ class BlockSource:
         return command
 
     async def _carried_out(self, command: MemoryCommand, request: ChatRequest, user_turn: UserTurn) -> Done:
-        if not may_write(user_turn.identity):
-            return Done((), readers_note(user_turn.identity.scope))
+        identity = user_turn.identity
+        if not may_write(identity):
+            return Done((), readers_note(identity.scope))
+        reach = Reach(identity.user, identity.memories, identity.contributes_to)
         return await run_command(
             command,
             self.recall.store,
             self.recall.embedder,
             self.cache,
-            user_turn.identity.memories,
+            reach,
             request.at,
             deadline_ms=self.deadline_ms,
-            shown=lambda memory: request.local or not self.recall.privacy.keeps(user_turn.identity.memories, memory),
-            contributor=user_turn.identity.contributor,
+            shown=lambda memory: request.local or not self.recall.privacy.keeps(reach.place(memory), memory),
         )
 
     async def _with_version(

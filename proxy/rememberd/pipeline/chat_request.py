@@ -132,8 +132,7 @@ def user_turn(dialect: Dialect, identity: Identity, asked: UserMessage, body: di
     id_at = turn_ids(identity.space, identity.conversation, [(each.at, each.content) for each in said], begun)
     current = id_at.pop(asked.at)
     unkept = not asked.whole or any(at < asked.at for at in wished)
-    may = [name for name in identity.looks_into if identity.roles[name] != "reader"]
-    wish = None if asked.continues else group_wish(asked.text, may)
+    wish = None if asked.continues else group_wish(asked.text, identity.contributes_to)
     return UserTurn(identity, asked, current, off_record=unkept, earlier=tuple(id_at.values()), group_wish=wish)
 
 

@@ -11,10 +11,11 @@ from rememberd.errors import MemoryUnavailable
 from rememberd.memory.learn.carry_out import Done, carry_out
 from rememberd.memory.learn.group_wishes import GroupWish
 from rememberd.memory.learn.memory_commands import MemoryCommand
+from rememberd.memory.learn.reach import Reach
 from rememberd.memory.recall.block import TAIL, tokens
 from rememberd.memory.recall.recall import Recalled
 from rememberd.ports import BlockCache, Embedder, MemoryStore
-from rememberd.types import Memory, Millis, Space
+from rememberd.types import Memory, Millis
 
 log = logging.getLogger("rememberd.chat")
 
@@ -28,19 +29,18 @@ async def run_command(
     store: MemoryStore,
     embedder: Embedder,
     block_cache: BlockCache,
-    space: Space,
+    reach: Reach,
     now: Millis,
     *,
     deadline_ms: int,
     shown: Callable[[Memory], bool],
-    contributor: str | None,
 ) -> Done:
     """Carry it out within the deadline. Never raises: what fails here the writer does after the answer."""
     try:
         async with asyncio.timeout(deadline_ms / 1000):
-            done = await carry_out(store, embedder, space, command, now, shown, contributor)
-            if done.gone:  # what went must not come back in a tool loop that is under way either
-                await block_cache.erase(space.user)
+            done = await carry_out(store, embedder, reach, command, now, shown)
+            for user in done.users:  # what went must not come back in a tool loop that is under way either
+                await block_cache.erase(user)
     except (MemoryUnavailable, TimeoutError) as error:
         log.warning("a wish about the memory is carried out after the answer: %s", str(error) or "deadline passed")
         return Done((), _LATE)

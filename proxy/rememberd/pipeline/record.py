@@ -134,6 +134,7 @@ class Recorder:
             continues=user_turn.asked.continues,
             trace=tracing.traceparent(),
             contributor=user_turn.identity.contributor,
+            groups=user_turn.identity.contributes_to,
         )
         if recall_result is not None:
             # An answer may repeat what a group knows; the user's own memories must not, once they leave the group.
@@ -159,6 +160,7 @@ def _shared(turn: Turn, wish: GroupWish) -> list[Turn]:
         receipt="",
         recalled=(),
         earlier=(),
+        groups=(),
     )
     return [replace(turn, user_text=wish.rest, answer=""), told]  # the answer repeats what the group was told
 

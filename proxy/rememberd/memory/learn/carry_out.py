@@ -16,6 +16,7 @@ from rememberd.dialects.segments import segment
 from rememberd.memory.learn.forget import forget
 from rememberd.memory.learn.memory_commands import MemoryCommand
 from rememberd.memory.learn.over import stated_in
+from rememberd.memory.learn.reach import Reach
 from rememberd.memory.learn.rules.judge import tells
 from rememberd.memory.learn.rules.sentences import sentences
 from rememberd.memory.learn.rules.slots import is_single
@@ -50,23 +51,23 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The ids that went, and a sentence for the model; "" if there is nothing to tell."""
+    """The ids that went, and a sentence for the model; "" if there is nothing to tell. `users` own the spaces that
+    something went from."""
 
     gone: tuple[str, ...]
     note: str
+    users: frozenset[str] = frozenset()
 
 
 async def carry_out(
     store: MemoryStore,
     embedder: Embedder,
-    space: Space,
+    reach: Reach,
     command: MemoryCommand,
     now: Millis,
     shown: Callable[[Memory], bool] = lambda _: True,
-    contributor: str | None = None,
 ) -> Done:
-    """Doing it again deletes nothing more. `shown`: may the model see this memory? In a group only what the
-    `contributor` has contributed goes.
+    """Doing it again deletes nothing more. `shown`: may the model see this memory?
 
     Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     if command.kind == "remember":
@@ -78,29 +79,32 @@ async def carry_out(
             (), "The user asked to keep this conversation out of memory: nothing of it is stored. Confirm it."
         )
     if command.kind == "forget_all":
-        return await _all(store, space, command, now, contributor)
-    match = await find(store, embedder, space, command, now, contributor)
+        return await _all(store, reach, command, now)
+    match = await find(store, embedder, reach, command, now)
     gone: list[str] = []
+    users = set()
     for memory in match.meant:
-        gone += await forget(store, embedder, space, memory.id, lambda: now)
-    note = _note(command, match, [each for each in match.near if shown(each)])
-    return Done(tuple(dict.fromkeys(gone)), note + _theirs_only(space))
+        place = reach.place(memory)
+        gone += await forget(store, embedder, place, memory.id, lambda: now)
+        users.add(place.user)
+    note = _note(command, match, [each for each in match.near if shown(each)], reach.space)
+    return Done(tuple(dict.fromkeys(gone)), note + _theirs_only(reach.space), frozenset(users))
 
 
 async def find(
     store: MemoryStore,
     embedder: Embedder,
-    space: Space,
+    reach: Reach,
     command: MemoryCommand,
     now: Millis,
-    contributor: str | None = None,
 ) -> Match:
-    """The memories of this contributor that a `forget` or `forget_about` means: facts, else exchanges that no fact
-    was made of; for `forget_about` both. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
+    """The memories within reach that a `forget` or `forget_about` means: facts, else exchanges that no fact was made
+    of; for `forget_about` both. What a group has of them counts as what is the user's own: if several may be meant,
+    wherever they are, none is. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     wish = named(command.what)
-    facts = [each for each in await _facts(store, space, now) if each.contributor == contributor]
+    facts = [each for space in reach.spaces for each in await _facts(store, reach, space, now)]
     if wish.slots:
-        of_slot = _of_slot(wish, facts) or _of_slot(wish, await _tell(store, space, wish.slots, now, contributor))
+        of_slot = _of_slot(wish, facts) or _of_slot(wish, await _tell(store, reach, wish.slots, now))
         if of_slot:
             return Match(tuple(of_slot))
     if of_value := _of_value(command.what, facts):
@@ -110,8 +114,7 @@ async def find(
     meant, near = asked.meant(told, everything=wish.everything)
     if near and not wish.everything:
         return Match(tuple(meant), () if meant else tuple(each for each in near if each.valid_to is None)[:SHOWN])
-    found = await _exchanges(store, embedder, space, command.what, asked.languages, now)
-    exchanges = [each for each in found if each.memory.contributor == contributor]
+    exchanges = await _exchanges(store, embedder, reach, command.what, asked.languages, now)
     also, nearly = asked.meant(exchanges, everything=wish.everything)
     return Match((*meant, *also), () if meant or also else tuple([*near, *nearly][:SHOWN]))
 
@@ -192,12 +195,12 @@ def _of_slot(wish: Named, facts: Sequence[Memory]) -> list[Memory]:
     ]
 
 
-async def _tell(
-    store: MemoryStore, space: Space, slots: frozenset[str], now: Millis, contributor: str | None
-) -> list[Memory]:
+async def _tell(store: MemoryStore, reach: Reach, slots: frozenset[str], now: Millis) -> list[Memory]:
     """The newest exchanges in which the user told a value of these attributes that no fact was made of."""
-    page, _ = await store.page(space, limit=_PAGE, now=now, kind="episode")
-    theirs = [each for each in page if each.contributor == contributor]
+    theirs: list[Memory] = []
+    for space in reach.spaces:
+        page, _ = await store.page(space, limit=_PAGE, now=now, kind="episode")
+        theirs += reach.theirs(space, page)
     return await asyncio.to_thread(lambda: [each for each in theirs if slots & _slots_told(sides(each)[0])])
 
 
@@ -218,29 +221,30 @@ def _of_value(what: str, facts: Sequence[Memory]) -> list[Memory]:
     return [each for each, told in stated if told and told.slot == wish.slot and set(told.value) == set(wish.value)]
 
 
-async def _facts(store: MemoryStore, space: Space, now: Millis) -> list[Memory]:
+async def _facts(store: MemoryStore, reach: Reach, space: Space, now: Millis) -> list[Memory]:
     facts: list[Memory] = []
     cursor = None
     while len(facts) < _FACTS:
         page, cursor = await store.page(space, limit=_PAGE, now=now, cursor=cursor, kind="fact", include_past=True)
-        facts += page
+        facts += reach.theirs(space, page)
         if cursor is None:
             break
     return facts
 
 
 async def _exchanges(
-    store: MemoryStore, embedder: Embedder, space: Space, what: str, languages: frozenset[str], now: Millis
+    store: MemoryStore, embedder: Embedder, reach: Reach, what: str, languages: frozenset[str], now: Millis
 ) -> list[_Told]:
     """The exchanges that come near, with what the user said there."""
-    found = await store.search(space, await embedder.dense(what), embedder.query(what), now=now, kind="episode")
-    near = await store.get(space, [each.id for each in found])
+    dense, words = await embedder.dense(what), embedder.query(what)
+    near: list[Memory] = []
+    for space in reach.spaces:
+        found = await store.search(space, dense, words, now=now, kind="episode")
+        near += reach.theirs(space, await store.get(space, [each.id for each in found]))
     return [_told(each, sides(each)[0], languages) for each in near]
 
 
-async def _all(
-    store: MemoryStore, space: Space, command: MemoryCommand, now: Millis, contributor: str | None
-) -> Done:
+async def _all(store: MemoryStore, reach: Reach, command: MemoryCommand, now: Millis) -> Done:
     if not command.confirmed:
         note = (
             "The user asked to delete all memories. Nothing is deleted yet: ask for a second yes. If they answer"
@@ -249,13 +253,16 @@ async def _all(
         return Done((), note)
     gone, cursor = list[str](), None
     while True:
-        page, cursor = await store.page(space, limit=_PAGE, now=now, cursor=cursor, include_past=True)
-        theirs = [each.id for each in page if each.contributor == contributor]
-        gone += await store.delete(space, theirs, at=now) if theirs else []
+        page, cursor = await store.page(reach.space, limit=_PAGE, now=now, cursor=cursor, include_past=True)
+        theirs = [each.id for each in reach.theirs(reach.space, page)]
+        gone += await store.delete(reach.space, theirs, at=now) if theirs else []
         if cursor is None:
             break
     note = f"The user confirmed it: all memories ({len(gone)}) were deleted. Confirm that."
-    return Done(tuple(gone), note + _theirs_only(space))
+    if reach.groups:
+        names = ", ".join(f"@{name}" for name in reach.groups)
+        note += f" What they told their groups ({names}) stays: asked in a group's scope, that is deleted there."
+    return Done(tuple(gone), note + _theirs_only(reach.space), frozenset({reach.space.user}))
 
 
 def _theirs_only(space: Space) -> str:
@@ -264,18 +271,20 @@ def _theirs_only(space: Space) -> str:
     return f" This is about what the user has told @{space.group} themselves: what other members told it stays."
 
 
-def _note(command: MemoryCommand, match: Match, near: Sequence[Memory]) -> str:
+def _note(command: MemoryCommand, match: Match, near: Sequence[Memory], space: Space) -> str:
     what = clean(command.what)
     if match.meant:
+        groups = sorted({f"@{each.group}" for each in match.meant if each.group and not space.group})
+        where = f" Some of them were the user's contributions to {', '.join(groups)}." if groups else ""
         return (
             f'The user asked: "{what}". Done: {len(match.meant)} memories that say so were deleted, with the'
-            " exchanges in which they were said. Confirm it, and do not say it again."
+            f" exchanges in which they were said.{where} Confirm it, and do not say it again."
         )
     note = (
         f'The user asked: "{what}". Nothing was deleted: no memory clearly says this. Tell the user so, and that'
         ' "Forget that …" with the words of the memory is understood.'
     )
     if near:
-        lines = "\n".join(f"- {clean(each.text)}" for each in near)
+        lines = "\n".join(f"- {f'@{each.group}: ' if each.group else ''}{clean(each.text)}" for each in near)
         return f"{note} These come near; none was deleted:\n{lines}"
     return note

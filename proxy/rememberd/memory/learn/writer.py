@@ -27,6 +27,7 @@ from rememberd.memory.learn.corrections import correction
 from rememberd.memory.learn.forget import forget, take_back, unforgotten
 from rememberd.memory.learn.llm.llm_worker import offer
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
+from rememberd.memory.learn.reach import Reach
 from rememberd.memory.learn.reconcile import merge
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import BlockCache, Embedder, ExtractionQueue, Extractor, MemoryStore, ReceiptStore, TurnQueue
@@ -158,10 +159,9 @@ class Writer:
         if command == MemoryCommand("off_record"):
             gone += await self._forget_turns(turn)
         elif command is not None and command.kind != "show":  # once more: earlier turns may have been learned since
-            done = await carry_out(
-                self.store, self.embedder, turn.space, command, turn.created_at, contributor=turn.contributor
-            )
+            done = await carry_out(self.store, self.embedder, Reach.of(turn), command, turn.created_at)
             gone += done.gone
+            await asyncio.gather(*(self.block_cache.erase(user) for user in done.users - {turn.space.user}))
         return ("forgotten" if gone else "nothing"), list(dict.fromkeys(gone))
 
     async def _forget_turns(self, turn: Turn) -> list[str]:
