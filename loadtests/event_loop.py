@@ -12,9 +12,9 @@ from asyncio import events
 from typing import Any
 
 from rememberd.settings.schema import Store
-from rememberd.storage.changes import LocalChangeLog
 from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.types import Memory, Point, Space, Sparse
+from tests.support.change_log import LocalChangeLog
 from tests.support.fakes import EmbedderFake
 from tests.support.qdrant_double import server_store
 from tests.support.qdrant_process import qdrant_running

@@ -26,8 +26,6 @@ from rememberd.memory.learn.rules.extract import Rules, extract
 from rememberd.memory.recall.recall import Recall
 from rememberd.memory.safety.quarantine import injection_reason
 from rememberd.memory.safety.redact import redact
-from rememberd.storage.spool import FileSpool
-from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
 from tests.support.queue_contract import turn
 from tests.support.writer_rig import Rig
 
@@ -51,19 +49,9 @@ def on_this_thread() -> Iterator[set[str]]:
         sys.setprofile(None)
 
 
-def memory_api(rig: Rig, folder: Path) -> httpx.AsyncClient:
+def memory_api(rig: Rig) -> httpx.AsyncClient:
     caller, writes = CallerResolver(Auth({})), MemoryWrites(rig.store, rig.embedder, rig.queue, rig.block_cache)
-    api = Memories(
-        caller,
-        writes,
-        Recall(rig.store, rig.embedder),
-        SqliteExtractionQueue(rig.database, idle_ms=0),
-        rig.receipts,
-        FileSpool(folder / "spool"),
-        rig.usage,
-        (rig.tool_files,),
-        2**20,
-    )
+    api = Memories(caller, writes, Recall(rig.store, rig.embedder), rig.store.erase, 2**20)
     files = MemoryFiles(caller, writes, rig.receipts, rig.tool_files, 2**20)
     batches = MemoryBatches(caller, writes, 2**20)
     api.caller.auth.replace_made_keys({}, ever_made=False)
@@ -84,7 +72,7 @@ async def test_the_memory_api_reads_in_threads(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     turn_line = json.dumps({"user": f"{TEXT} turn", "answer": TEXT})
     lines = "\n".join([*(json.dumps({"text": f"{TEXT} {n}"}) for n in range(120)), turn_line, "no JSON"])
-    async with memory_api(rig, tmp_path) as client:
+    async with memory_api(rig) as client:
         added = await client.post("/v1/memories", json={"text": "I like tea."})
         with on_this_thread() as called:
             answers = [

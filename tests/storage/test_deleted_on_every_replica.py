@@ -16,7 +16,7 @@ from rememberd.errors import StoreUnavailable
 from rememberd.memory.ids import fact_id
 from rememberd.memory.learn.reconcile import merge
 from rememberd.settings.schema import Store
-from rememberd.storage.changes import NEWEST, Change, ChangeLog, LocalChangeLog, Removal
+from rememberd.storage.changes import NEWEST, Change, ChangeLog, Removal
 from rememberd.storage.payload import point_id
 from rememberd.storage.qdrant import put_batches, reads, removals
 from rememberd.storage.qdrant.store import QdrantStore
@@ -25,6 +25,7 @@ from rememberd.storage.redis.client import RedisClient
 from rememberd.storage.sqlite.changes import SqliteChangeLog
 from rememberd.storage.sqlite.database import Database
 from rememberd.types import Memory, Space
+from tests.support.change_log import LocalChangeLog
 from tests.support.fakes import EmbedderFake
 from tests.support.qdrant_double import Faults, QdrantDouble, server_store
 from tests.support.store_contract import ANN, DIM, EAST, NOW, listed, point, recallable, words

@@ -17,11 +17,11 @@ from rememberd.memory.embedding.indexing import to_point
 from rememberd.ports import MemoryStore
 from rememberd.settings.schema import Embedding, Settings, Store
 from rememberd.settings.schema import Memory as MemorySettings
-from rememberd.storage.changes import LocalChangeLog
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.migrate import sync
 from rememberd.types import Memory, Space
 from rememberd.wiring.store_move import MOVING, begin_alone, check_move, next_place, place, record_move
+from tests.support.change_log import LocalChangeLog
 from tests.support.fake_model import FakeModel
 from tests.support.fakes import EmbedderFake
 from tests.support.proxy_server import ask, eventually, remembered, running

@@ -13,12 +13,12 @@ import orjson
 import pytest
 
 from rememberd.memory.ids import episode_id
-from rememberd.storage.changes import LocalChangeLog
 from rememberd.storage.payload import USER_ORDER_SINCE, living, space_of, user_order
 from rememberd.storage.qdrant.collection import Layout
 from rememberd.storage.qdrant.connection import Connection, Work
 from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.types import Memory, Point, Space, Sparse
+from tests.support.change_log import LocalChangeLog
 from tests.support.fakes import EmbedderFake
 
 USERS, EACH = 10_000, 1_000

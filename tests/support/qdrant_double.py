@@ -37,11 +37,12 @@ from qdrant_client.local.local_collection import LocalCollection
 
 from rememberd.ports import Embedder
 from rememberd.settings.schema import Store
-from rememberd.storage.changes import ChangeLog, LocalChangeLog
+from rememberd.storage.changes import ChangeLog
 from rememberd.storage.qdrant.collection import Role
 from rememberd.storage.qdrant.connection import CALL_SECONDS, Connection
 from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.wiring.store import layout_of
+from tests.support.change_log import LocalChangeLog
 from tests.support.qdrant_search import SpaceSearch
 
 NEWEST = "1.20.0"

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rememberd.access.groups import NO_GROUPS, Groups
 from rememberd.api.dependencies import CallerResolver, contributed
 from rememberd.api.mcp.visible import Visible, visibility, visible_page
 from rememberd.api.memory_filters import FILTERS, memory_filter, wants_past
@@ -31,14 +30,11 @@ from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
 from rememberd.http.responses import json_response
 from rememberd.memory.embedding.indexing import to_point
-from rememberd.memory.erasure import erase, erase_contributions, texts_of
 from rememberd.memory.history import earlier_text
 from rememberd.memory.learn.forget import forget, related
 from rememberd.memory.learn.rules.extract import slot_of
 from rememberd.memory.recall.recall import Recall
 from rememberd.memory.safety.quarantine import injection_reason
-from rememberd.ports import Erasable, ExtractionQueue, ReceiptStore, Spool
-from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import NEVER, Identity, Kind, Memory, Millis, Space
 
 _PAGE = 100
@@ -54,21 +50,12 @@ class Memories:
         caller: CallerResolver,
         writes: MemoryWrites,
         recall: Recall,
-        extraction_queue: ExtractionQueue,
-        receipts: ReceiptStore,
-        spool: Spool,
-        usage: UsageStore,
-        others: Sequence[Erasable],
+        erase_user: Callable[[str], Awaitable[int]],
         max_body_bytes: int,
         redact_too: tuple[str, ...] = (),
-        groups: Groups = NO_GROUPS,
-        end_sessions: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
-        """`others` keep something of users too, and are erased with the rest."""
-        self.caller, self.writes, self.recall = caller, writes, recall
+        self.caller, self.writes, self.recall, self.erase_user = caller, writes, recall, erase_user
         self.store, self.embedder, self.block_cache = writes.store, writes.embedder, writes.block_cache
-        self.extraction_queue, self.receipts, self.spool, self.usage = extraction_queue, receipts, spool, usage
-        self.others, self.groups, self.end_sessions = others, groups, end_sessions
         self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
 
     async def page(self, request: Request) -> Response:
@@ -210,30 +197,6 @@ class Memories:
         erased = await self.erase_user(self.caller.space(request, whole_user=True).user)
         note(request.scope, count=erased)
         return json_response({"object": "user.erased", "deleted": erased})
-
-    async def texts_of(self, user: str) -> dict[str, str]:
-        """Which texts must be gone after `erase_user`."""
-        return await texts_of(self.store, user, await self.groups.holding(user))
-
-    async def erase_user(self, user: str) -> int:
-        at, holding = _now(), await self.groups.leave(user)
-        if self.end_sessions is not None:
-            await self.end_sessions(user)
-        erased = await erase(
-            user,
-            at,
-            self.writes.queue,
-            self.extraction_queue,
-            self.store,
-            self.receipts,
-            self.block_cache,
-            self.spool,
-            self.usage,
-            *self.others,
-        )
-        erased += await erase_contributions(user, at, self.store, self.embedder, self.block_cache, holding)
-        await self.groups.forget(user)
-        return erased
 
     async def _one(self, request: Request, space: Space) -> Memory:
         memory_id = request.path_params["id"]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -13,15 +11,11 @@ import click
 from rememberd.access.audit_log import OPERATOR
 from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
-from rememberd.memory.erasure import erase, erase_contributions, texts_of
-from rememberd.ports import Embedder, MemoryStore
 from rememberd.settings.schema import Settings
 from rememberd.storage.disk_scan import scan
-from rememberd.wiring import store as stores
-from rememberd.wiring.components import build_audit_log, build_embedder, build_groups
+from rememberd.wiring.components import build_audit_log
 from rememberd.wiring.encryption import Encryption, open_encryption
-from rememberd.wiring.queue import open_queue
-from rememberd.wiring.sign_in import end_sessions
+from rememberd.wiring.erasure import UserErasure, opened_erasure
 
 EXAMPLES = """\
   rememberd erase ada
@@ -60,9 +54,9 @@ def command(config: Path | None, user: str, verify: bool, marker: str, also: tup
 
 async def _run(settings: Settings, user: str, *, verify: bool, marker: str, places: Sequence[Path]) -> int:
     """Raises `ConfigError`, `MemoryUnavailable`."""
-    async with open_encryption(settings) as encryption, opened_store(settings, encryption) as (store, embedder):
-        texts = await _texts_of(settings, encryption, store, user) if verify else {}
-        erased = await erase_user(settings, encryption, store, embedder, user)
+    async with open_encryption(settings) as encryption, opened_erasure(settings, encryption) as erasure:
+        texts = await erasure.texts_of(user) if verify else {}
+        erased = await erase_user(settings, encryption, erasure, user)
         print(f"erased: {erased} memories of {user}, with receipts, waiting turns and everything derived")
         unwiped = encryption.keyring.left if encryption.keyring else ""
         if unwiped:
@@ -75,51 +69,9 @@ async def _run(settings: Settings, user: str, *, verify: bool, marker: str, plac
     return 1 if left or unwiped else 0
 
 
-async def _texts_of(settings: Settings, encryption: Encryption, store: MemoryStore, user: str) -> dict[str, str]:
-    groups = build_groups(settings, encryption)
-    try:
-        return await texts_of(store, user, await groups.holding(user))
-    finally:
-        await groups.close()
-
-
-@asynccontextmanager
-async def opened_store(settings: Settings, seal: Encryption) -> AsyncIterator[tuple[MemoryStore, Embedder]]:
-    embedder = build_embedder(settings)
-    await embedder.start()
-    try:
-        async with stores.for_command(settings, embedder, seal.store) as store:
-            yield store, embedder
-    finally:
-        embedder.close()
-
-
-async def erase_user(settings: Settings, seal: Encryption, store: MemoryStore, embedder: Embedder, user: str) -> int:
-    """Raises `MemoryUnavailable`."""
-    records, log = open_queue(settings, seal), build_audit_log(settings, seal)
-    groups = build_groups(settings, seal)
-    try:
-        at, holding = time.time_ns() // 1_000_000, await groups.leave(user)
-        await end_sessions(settings, user)
-        erased = await erase(
-            user,
-            at,
-            records.queue,
-            records.extraction_queue,
-            store,
-            records.receipts,
-            records.block_cache,
-            records.spool,
-            records.usage,
-            records.tool_files,
-            records.apps,
-        )
-        erased += await erase_contributions(user, at, store, embedder, records.block_cache, holding)
-        await groups.forget(user)
-        await store.flush()
-    finally:
-        await groups.close()
-        await records.queue.close()
+async def erase_user(settings: Settings, encryption: Encryption, erasure: UserErasure, user: str) -> int:
+    """Erases and records it. Returns the number of memories. Raises `MemoryUnavailable`."""
+    erased, log = await erasure.erase(user), build_audit_log(settings, encryption)
     log.record({"who": OPERATOR, "did": "erase", "whose": user, "count": erased})
     log.sync()
     return erased

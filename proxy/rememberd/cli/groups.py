@@ -15,7 +15,7 @@ from rememberd.access.groups import ROLES, Group, Groups
 from rememberd.api.groups import asked_group, group_json
 from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
-from rememberd.cli.erase import erase_user, opened_store
+from rememberd.cli.erase import erase_user
 from rememberd.cli.terminal.output import print_table
 from rememberd.errors import ConfigError, InputRejected, RequestError
 from rememberd.processes.run import prepare
@@ -24,6 +24,7 @@ from rememberd.types import Role
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_audit_log, build_groups
 from rememberd.wiring.encryption import Encryption, open_encryption
+from rememberd.wiring.erasure import opened_erasure
 
 EXAMPLES = """\
   rememberd groups create research --claim-role reader   # whose sign-in names `research` is a reader
@@ -91,8 +92,8 @@ async def _erased(settings: Settings, encryption: Encryption, user: str) -> int:
     """How many memories the group had."""
     if not stores.exists(settings):
         return 0
-    async with opened_store(settings, encryption) as (store, embedder):
-        return await erase_user(settings, encryption, store, embedder, user)
+    async with opened_erasure(settings, encryption) as erasure:
+        return await erase_user(settings, encryption, erasure, user)
 
 
 def _list(groups: Groups, as_json: bool) -> None:

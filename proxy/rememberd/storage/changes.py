@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
-from itertools import count
 from typing import Literal, NamedTuple, Protocol
 
 from rememberd.errors import QueueUnavailable
@@ -196,39 +195,6 @@ class RecentChanges:
         known.note(written)
         for change in changes:
             self._forget(change.point)
-
-
-class LocalChangeLog:
-    """A `ChangeLog` of one process, for tests and commands."""
-
-    def __init__(self) -> None:
-        self._changes: defaultdict[str, list[Change]] = defaultdict(list)
-        self._written: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        self._removals: dict[str, Removal] = {}
-        self._names = count(1)
-
-    async def record(
-        self, stream: str, changes: Sequence[Change], removal: Removal | None = None, written: Stamps | None = None
-    ) -> str:
-        self._changes[stream] += changes
-        self._written[stream] = newest(self._written[stream], written or {})
-        if removal is None:
-            return ""
-        name = str(next(self._names))
-        self._removals[name] = removal
-        return name
-
-    async def since(self, stream: str, place: str, *, patient: bool = False) -> News:
-        changes = self._changes[stream]
-        return News(str(len(changes)), changes[int(place or 0) :], self._written[stream])
-
-    async def waiting(self) -> dict[str, Removal]:
-        return dict(self._removals)
-
-    async def finished(self, removal: str) -> None:
-        self._removals.pop(removal, None)
-
-    async def close(self) -> None: ...
 
 
 def newest(known: Stamps, written: Stamps) -> dict[str, int]:

@@ -71,6 +71,7 @@ from rememberd.wiring.components import (
     search_disk,
 )
 from rememberd.wiring.encryption import Encryption
+from rememberd.wiring.erasure import UserErasure
 from rememberd.wiring.lifespan import lifespan
 from rememberd.wiring.queue import QueueBundle, open_queue
 from rememberd.wiring.routes import Handlers, routes
@@ -203,9 +204,7 @@ def _handlers(parts: Parts) -> Handlers:
     caller, max_body_bytes = CallerResolver(auth, parts.groups, catalog), parts.max_body_bytes
     redact_too, time_zone = tuple(parts.settings.memory.redact or ()), parts.settings.memory.time_zone
     writes = MemoryWrites(store, parts.embedder, queues.queue, queues.block_cache)
-    kept = (queues.extraction_queue, queues.receipts, queues.spool, queues.usage, (queues.tool_files, queues.apps))
-    end_sessions = parts.sign_in.end_sessions if parts.sign_in else None
-    memories = Memories(caller, writes, parts.recall, *kept, max_body_bytes, redact_too, parts.groups, end_sessions)
+    erasure = UserErasure(parts.settings, store, parts.embedder, queues, parts.groups)
     search = partial(search_disk, parts.settings.data_path)
     models = Models(auth, catalog, parts.byte_lane.models)
     return Handlers(
@@ -221,15 +220,15 @@ def _handlers(parts: Parts) -> Handlers:
         ),
         models=models,
         ollama=OllamaApi(auth=auth, catalog=catalog, upstream=parts.upstream, models=models, limit=max_body_bytes),
-        memories=memories,
+        memories=Memories(caller, writes, parts.recall, erasure.erase, max_body_bytes, redact_too),
         batches=MemoryBatches(caller, writes, max_body_bytes, redact_too),
         files=MemoryFiles(caller, writes, queues.receipts, queues.tool_files, max_body_bytes, redact_too),
         stats=MemoryStats(caller, store, parts.recall, queues.receipts, queues.pauses, max_body_bytes, time_zone),
         tool=MemoryTool(caller, queues.tool_files, queues.pauses, max_body_bytes, redact_too),
         review=MemoryReview(caller, store, queues.receipts),
         receipts=ReceiptApi(caller, queues.receipts, store),
-        admin=Admin(auth, parts.keys, parts.watcher, store, memories.erase_user, memories.texts_of, search),
-        groups=GroupsAdmin(auth, parts.groups, memories.erase_user),
+        admin=Admin(auth, parts.keys, parts.watcher, store, erasure.erase, erasure.texts_of, search),
+        groups=GroupsAdmin(auth, parts.groups, erasure.erase),
         dead=DeadLetterApi(auth, DeadLetters(queues.queue, queues.extraction_queue, queues.spool)),
         usage=UsageApi(auth, queues.usage),
         apps=AppsApi(caller, auth, queues.apps),

@@ -1,4 +1,4 @@
-"""Whether memories are encrypted. With a master key every adapter is put behind its seal."""
+"""Whether memories are encrypted, and with which keys."""
 
 from __future__ import annotations
 
@@ -9,31 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rememberd.access.apps import AppStore
-from rememberd.encryption.extraction_queue import SealedExtractionQueue
 from rememberd.encryption.keyring import Keyring, Keys, plaintext_error
 from rememberd.encryption.master_key import masters
-from rememberd.encryption.pauses import SealedApps, SealedPauses
-from rememberd.encryption.queue import SealedQueue
-from rememberd.encryption.records import SealedBlockCache, SealedReceipts, SealedToolFiles
-from rememberd.encryption.spool import SealedSpool
 from rememberd.encryption.store import SealedStore
-from rememberd.encryption.usage import SealedUsage
 from rememberd.errors import ConfigError, QueueUnavailable, StoreUnavailable
-from rememberd.ports import (
-    BlockCache,
-    ExtractionQueue,
-    MemoryStore,
-    PauseStore,
-    ReceiptStore,
-    Spool,
-    ToolFileStore,
-    TurnQueue,
-)
+from rememberd.ports import MemoryStore
 from rememberd.settings.schema import Settings
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.keyring import SqliteKeyring, file_of
-from rememberd.telemetry.usage.counts import UsageStore
 
 if TYPE_CHECKING:
     from rememberd.storage.redis.keyring import RedisKeyring
@@ -53,33 +36,6 @@ class Encryption:
 
     def store(self, store: MemoryStore) -> MemoryStore:
         return SealedStore(store, self.keyring) if self.keyring else store
-
-    def queue(self, queue: TurnQueue) -> TurnQueue:
-        return SealedQueue(queue, self.keyring) if self.keyring else queue
-
-    def receipts(self, receipts: ReceiptStore) -> ReceiptStore:
-        return SealedReceipts(receipts, self.keyring) if self.keyring else receipts
-
-    def block_cache(self, block_cache: BlockCache) -> BlockCache:
-        return SealedBlockCache(block_cache, self.keyring) if self.keyring else block_cache
-
-    def extraction_queue(self, extraction_queue: ExtractionQueue) -> ExtractionQueue:
-        return SealedExtractionQueue(extraction_queue, self.keyring) if self.keyring else extraction_queue
-
-    def spool(self, spool: Spool) -> Spool:
-        return SealedSpool(spool, self.keyring) if self.keyring else spool
-
-    def tool_files(self, files: ToolFileStore) -> ToolFileStore:
-        return SealedToolFiles(files, self.keyring) if self.keyring else files
-
-    def usage(self, usage: UsageStore) -> UsageStore:
-        return SealedUsage(usage, self.keyring) if self.keyring else usage
-
-    def apps(self, apps: AppStore) -> AppStore:
-        return SealedApps(apps, self.keyring) if self.keyring else apps
-
-    def pauses(self, pauses: PauseStore) -> PauseStore:
-        return SealedPauses(pauses, self.keyring) if self.keyring else pauses
 
 
 @asynccontextmanager

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rememberd.access.apps import AppStore
+from rememberd.encryption.extraction_queue import SealedExtractionQueue
+from rememberd.encryption.keyring import Keyring
+from rememberd.encryption.pauses import SealedApps, SealedPauses
+from rememberd.encryption.queue import SealedQueue
+from rememberd.encryption.records import SealedBlockCache, SealedReceipts, SealedToolFiles
+from rememberd.encryption.spool import SealedSpool
+from rememberd.encryption.usage import SealedUsage
 from rememberd.errors import QueueUnavailable
 from rememberd.ports import (
     BlockCache,
@@ -61,18 +68,21 @@ class QueueBundle:
 def open_queue(settings: Settings, seal: Encryption, *, read_only: bool = False) -> QueueBundle:
     """A `read_only` file must exist. Raises `ConfigError` for a URL that is none."""
     bare = _in_redis(settings) if settings.memory.queue.url else _in_sqlite(settings, read_only)
-    return QueueBundle(
-        seal.queue(bare.queue),
-        seal.extraction_queue(bare.extraction_queue),
-        seal.receipts(bare.receipts),
-        seal.block_cache(bare.block_cache),
-        seal.pauses(bare.pauses),
-        seal.spool(bare.spool),
-        bare.owned,
-        seal.usage(bare.usage),
-        seal.tool_files(bare.tool_files),
-        seal.apps(bare.apps),
-        bare.file,
+    return bare if seal.keyring is None else _sealed(bare, seal.keyring)
+
+
+def _sealed(bare: QueueBundle, keyring: Keyring) -> QueueBundle:
+    return replace(
+        bare,
+        queue=SealedQueue(bare.queue, keyring),
+        extraction_queue=SealedExtractionQueue(bare.extraction_queue, keyring),
+        receipts=SealedReceipts(bare.receipts, keyring),
+        block_cache=SealedBlockCache(bare.block_cache, keyring),
+        pauses=SealedPauses(bare.pauses, keyring),
+        spool=SealedSpool(bare.spool, keyring),
+        usage=SealedUsage(bare.usage, keyring),
+        tool_files=SealedToolFiles(bare.tool_files, keyring),
+        apps=SealedApps(bare.apps, keyring),
     )
 
 

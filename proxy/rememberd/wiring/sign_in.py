@@ -25,9 +25,6 @@ _HOUR_MS = 3_600_000
 class SignInParts(NamedTuple):
     sign_in: SignIn
 
-    async def end_sessions(self, user: str) -> None:
-        await self.sign_in.sessions.end_all(user)
-
     def middleware(self, auth: Auth) -> Middleware:
         from rememberd.access.sign_in.middleware import SignInMiddleware
 
@@ -53,7 +50,7 @@ def open_sign_in(settings: Settings) -> SignInParts | None:
 
 
 async def end_sessions(settings: Settings, user: str) -> None:
-    """Of a user who is erased while no web process need be running. Raises `QueueUnavailable`."""
+    """All sessions of a user who is erased, in the web processes too. Raises `QueueUnavailable`."""
     if settings.sign_in.issuer is not None:
         sessions = _sessions(settings)
         try:

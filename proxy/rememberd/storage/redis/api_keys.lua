@@ -1,14 +1,11 @@
--- API keys made while it runs, one operation at a time: ARGV = operation, now, values…
+-- API keys made while it runs, one operation at a time; begins with prelude.lua.
 --
 -- api_key:ID         hash: name, digest, principal, created_at, revoked_at (empty: in force); it is never deleted
 -- api_keys           sorted set of ids by created_at
 -- api_keys_version   what the last change called itself
 -- api_keys_used      hash: digest -> when the key was last used; a use is no change
 
-local function key(...) return KEYS[1] .. table.concat({...}, ':') end
 local ALL, VERSION, USED = key('api_keys'), key('api_keys_version'), key('api_keys_used')
-local call = redis.call
-local operations = {}
 
 -- The id of the key that has this id or name and is in force, or was revoked by this very call: its answer may have
 -- been lost on the way, and it was sent again.

@@ -23,6 +23,8 @@ from rememberd.types import Millis
 # One hash tag: a cluster keeps all keys on one node, as scripts over several keys require.
 PREFIX = "{rememberd}:"
 
+_PRELUDE = Path(__file__).with_name("prelude.lua")
+
 # About five seconds in all: enough for a restart of Redis, or a failover to a replica.
 RETRIES = 8
 
@@ -62,7 +64,7 @@ class RedisClient:
 
     def script(self, path: Path) -> Run:
         """A function that runs an operation of the script: `await run("put", value, …)`."""
-        source = self.client.register_script(path.read_text())
+        source = self.client.register_script(_PRELUDE.read_text() + path.read_text())
 
         async def run(operation: str, *values: str | bytes | int) -> Any:
             now = self.clock() if self.clock else ""

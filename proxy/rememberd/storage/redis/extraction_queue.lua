@@ -1,4 +1,4 @@
--- Turns that wait for a model, one operation at a time: ARGV = operation, now, values…
+-- Turns that wait for a model, one operation at a time; begins with prelude.lua.
 --
 -- turn:ID         hash: user scope talk (scope and conversation) said added body, state (due asked dead done), attempts,
 --                 error, owner, group; `read` is 1 once a model found something in it
@@ -14,18 +14,12 @@
 -- dead, done      sorted sets of ids by the time they became that
 -- missing         set of ids: turns found missing since the last claim
 -- spent:DAY       hash: user to tokens
--- All of these begin with reading:, which the queue's `erased` (hash: user to time) does not.
+-- The names of all of these begin with reading:.
 
 local function key(...) return KEYS[1] .. 'reading:' .. table.concat({...}, ':') end
 local READY, LEASE, WAITING, OVER = key('ready'), key('lease'), key('waiting'), key('over')
-local DEAD, DONE, ERASED = key('dead'), key('done'), KEYS[1] .. 'erased'
+local DEAD, DONE, MISSING = key('dead'), key('done'), key('missing')
 local DAY = 86400000
-local call = redis.call
-local operation, now = ARGV[1], tonumber(ARGV[2])
-if not now then
-  local time = call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
 
 local function members(user, group) return key('group', #user, user, group) end
 
@@ -49,7 +43,7 @@ end
 local missing = 0
 local function forget_missing(id)
   missing = missing + 1
-  call('SADD', key('missing'), id)
+  call('SADD', MISSING, id)
   call('DEL', key('turn', id))
   call('SREM', WAITING, id)
   for _, set in ipairs({OVER, DEAD, DONE}) do call('ZREM', set, id) end
@@ -117,18 +111,8 @@ local function sweep(done_ms, give_up_ms)
   for _, id in ipairs(call('ZRANGEBYSCORE', OVER, '-inf', '(' .. now - give_up_ms, 'LIMIT', 0, 1000)) do drop(id) end
 end
 
--- Since it was asked last.
-local function take_missing()
-  local count = call('SCARD', key('missing'))
-  call('DEL', key('missing'))
-  return count
-end
-
-local operations = {}
-
 function operations.add(id, user, scope, talk, said, began, body, idle_ms, longest_ms, done_ms, give_up_ms)
-  local erased = call('HGET', ERASED, user)
-  if erased and tonumber(erased) >= tonumber(began) then return end
+  if is_erased(user, began) then return end
   sweep(done_ms, give_up_ms)
   local turn = key('turn', id)
   local state, group = unpack(call('HMGET', turn, 'state', 'group'))
@@ -152,7 +136,7 @@ function operations.claim(owner, lease_ms, most)
     end
   end
   local user = call('ZRANGEBYSCORE', READY, '-inf', now, 'LIMIT', 0, 1)[1]
-  if not user then return {take_missing(), {}} end
+  if not user then return {take_missing(MISSING), {}} end
   local group = call('ZRANGE', key('rests', user), 0, 0)[1]
   local bodies = {}
   for _, id in ipairs(call('ZRANGE', members(user, group), 0, most - 1)) do
@@ -170,7 +154,7 @@ function operations.claim(owner, lease_ms, most)
   end
   if #bodies > 0 then call('ZADD', LEASE, now + lease_ms, user) end
   schedule(user)
-  return {take_missing(), bodies}
+  return {take_missing(MISSING), bodies}
 end
 
 function operations.renew(owner, lease_ms)
@@ -240,8 +224,7 @@ function operations.spend(user, tokens)
 end
 
 function operations.erase(user, at)
-  local erased = call('HGET', ERASED, user)
-  if not erased or tonumber(erased) < tonumber(at) then call('HSET', ERASED, user, at) end
+  mark_erased(user, at)
   for _, id in ipairs(call('SMEMBERS', key('turns_of', user))) do drop(id) end
 end
 
@@ -252,12 +235,7 @@ function operations.stats()
 end
 
 function operations.dead(limit)
-  local letters = {}
-  for _, id in ipairs(call('ZRANGE', DEAD, 0, limit - 1)) do
-    local fields = call('HMGET', key('turn', id), 'user', 'scope', 'said', 'attempts', 'error')
-    if fields[1] then table.insert(letters, {id, unpack(fields)}) end
-  end
-  return letters
+  return dead_letters(DEAD, limit, key('turn', ''), 'user', 'scope', 'said', 'attempts', 'error')
 end
 
 function operations.replay()
@@ -271,4 +249,4 @@ function operations.replay()
   return #ids - missing
 end
 
-return operations[operation](unpack(ARGV, 3, math.min(#ARGV, 13)))
+return operations[ARGV[1]](unpack(ARGV, 3, math.min(#ARGV, 13)))

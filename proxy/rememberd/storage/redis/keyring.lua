@@ -1,11 +1,7 @@
--- The wrapped keys, one operation at a time: ARGV = operation, now, values…
+-- The wrapped keys, one operation at a time; begins with prelude.lua.
 --
 -- keys     hash: owner to master:wrapped; the root's owner is empty
 -- turned   0 or 1: are vectors turned by a secret rotation?
-
-local function key(name) return KEYS[1] .. name end
-local call = redis.call
-local operations = {}
 
 -- What only a Redis that was used without a master key has in it before there is a root.
 local function in_clear_text()

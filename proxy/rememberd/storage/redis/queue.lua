@@ -1,4 +1,4 @@
--- The turn queue, one operation at a time: ARGV = operation, now, values…
+-- The turn queue, one operation at a time; begins with prelude.lua.
 --
 -- turn:ID        hash: user scope created_at answered body seq, state (due leased settled dead), due, attempts, error,
 --                owner; `version` counts the puts of an id and `claimed` is the version that was leased, so that a
@@ -11,23 +11,16 @@
 -- born           sorted set of ids by created_at: due and leased ones; what a model found counts for no age
 -- dead           sorted set of ids by seq
 -- missing        set of ids: turns found missing since the last claim
--- erased         hash: user to time;  seq: the last number given out;  paused and paused:USER are not of the queue's making
+-- seq            the last number given out;  paused and paused:USER are written by records.lua
 
-local function key(...) return KEYS[1] .. table.concat({...}, ':') end
 local READY, WAITING, LEASE, AGES = key('ready'), key('waiting'), key('lease'), key('born')
-local DEAD, ERASED, SEQ = key('dead'), key('erased'), key('seq')
-local call = redis.call
-local operation, now = ARGV[1], tonumber(ARGV[2])
-if not now then
-  local time = call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
+local DEAD, SEQ, MISSING = key('dead'), key('seq'), key('missing')
 
 -- Turns whose hash is gone although nobody here dropped it: Redis evicted it, or somebody deleted it.
 local missing = 0
 local function forget_missing(id, user)
   missing = missing + 1
-  call('SADD', key('missing'), id)
+  call('SADD', MISSING, id)
   call('DEL', key('turn', id))
   for _, set in ipairs({LEASE, AGES, DEAD}) do call('ZREM', set, id) end
   if user then
@@ -109,18 +102,8 @@ local function finish(owner, first, done)
   end
 end
 
--- Since it was asked last.
-local function take_missing()
-  local count = call('SCARD', key('missing'))
-  call('DEL', key('missing'))
-  return count
-end
-
-local operations = {}
-
 function operations.put(id, user, scope, at, answered, body)
-  local erased = call('HGET', ERASED, user)
-  if erased and tonumber(erased) >= tonumber(at) then return 0 end
+  if is_erased(user, at) then return 0 end
   -- What a model found was said before the pause.
   if answered ~= '2' and (call('SISMEMBER', key('paused'), user) == 1
     or call('SISMEMBER', key('paused', user), scope) == 1) then return 0 end
@@ -161,7 +144,7 @@ function operations.claim(owner, lease_ms, limit)
       table.insert(claims, {body, tonumber(attempts)})
     end
   end
-  return {take_missing(), claims}
+  return {take_missing(MISSING), claims}
 end
 
 function operations.renew(owner, lease_ms)
@@ -215,16 +198,14 @@ function operations.alive(id)
 end
 
 function operations.erase(user, at)
-  local erased = call('HGET', ERASED, user)
-  if not erased or tonumber(erased) < tonumber(at) then call('HSET', ERASED, user, at) end
+  mark_erased(user, at)
   local ids = call('SMEMBERS', key('turns_of', user))
   for _, id in ipairs(ids) do drop(id, user) end
   return #ids
 end
 
 function operations.erased(user, since)
-  local erased = call('HGET', ERASED, user)
-  return erased and tonumber(erased) >= tonumber(since) and 1 or 0
+  return is_erased(user, since) and 1 or 0
 end
 
 function operations.stats()
@@ -233,12 +214,7 @@ function operations.stats()
 end
 
 function operations.dead(limit)
-  local letters = {}
-  for _, id in ipairs(call('ZRANGE', DEAD, 0, limit - 1)) do
-    local fields = call('HMGET', key('turn', id), 'user', 'scope', 'created_at', 'attempts', 'error')
-    if fields[1] then table.insert(letters, {id, unpack(fields)}) end
-  end
-  return letters
+  return dead_letters(DEAD, limit, key('turn', ''), 'user', 'scope', 'created_at', 'attempts', 'error')
 end
 
 function operations.replay()
@@ -250,4 +226,4 @@ function operations.replay()
   return #ids - missing
 end
 
-return operations[operation](unpack(ARGV, 3, math.min(#ARGV, 8)))
+return operations[ARGV[1]](unpack(ARGV, 3, math.min(#ARGV, 8)))

@@ -1,4 +1,4 @@
--- Receipts, frozen blocks, pauses and the memory tool's files, one operation at a time: ARGV = operation, now, values…
+-- Receipts, frozen blocks, pauses and the memory tool's files, one operation at a time; begins with prelude.lua.
 --
 -- receipt:ID          hash: user scope at turn body write, written (ids, a line each)
 -- receipts            sorted set of ids by time; receipts:USER the same of one user
@@ -12,16 +12,9 @@
 -- app_rights:USER     hash: app to what it may do, if that is less than everything
 -- owned:DIGEST        empty: an object that a provider stores for a user
 -- groups              hash: name to members and rules; groups_version  what the last change called itself
--- paused              set of users, paused:USER set of scopes; the queue reads both;  erased  hash of the queue: user to time
+-- paused              set of users, paused:USER set of scopes; the queue reads both
 
-local function key(...) return KEYS[1] .. table.concat({...}, ':') end
-local RECEIPTS, FROZEN, PAUSED, ERASED = key('receipts'), key('frozen'), key('paused'), key('erased')
-local call = redis.call
-local operation, now = ARGV[1], tonumber(ARGV[2])
-if not now then
-  local time = call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
+local RECEIPTS, FROZEN, PAUSED = key('receipts'), key('frozen'), key('paused')
 
 -- Two texts as one, unambiguous whatever stands in them.
 local function pair(first, second) return #first .. ':' .. first .. second end
@@ -39,11 +32,8 @@ local function drop_receipt(id)
   call('SREM', key('receipts_of', turn), id)
 end
 
-local operations = {}
-
 function operations.put(id, user, scope, at, turn, body, write, written)
-  local erased = call('HGET', ERASED, user)
-  if erased and tonumber(erased) >= tonumber(at) then return 0 end
+  if is_erased(user, at) then return 0 end
   if call('EXISTS', key('receipt', id)) == 1 then return 1 end
   call('HSET', key('receipt', id), 'user', user, 'scope', scope, 'turn', turn, 'body', body, 'write', write,
     'written', written)
@@ -94,8 +84,7 @@ function operations.recent(user, scope, limit, imported)
 end
 
 function operations.erase(user, at)
-  local erased = call('HGET', ERASED, user)
-  if not erased or tonumber(erased) < tonumber(at) then call('HSET', ERASED, user, at) end
+  mark_erased(user, at)
   local ids = call('ZRANGE', key('receipts', user), 0, -1)
   for _, id in ipairs(ids) do drop_receipt(id) end
   return #ids
@@ -182,8 +171,7 @@ end
 function operations.get_files(user, scope) return call('HGET', key('files', user), scope) end
 
 function operations.put_files(user, scope, version, body, at)
-  local erased = call('HGET', ERASED, user)
-  if erased and tonumber(erased) >= tonumber(at) then return 0 end
+  if is_erased(user, at) then return 0 end
   local before = call('HGET', key('files', user), scope)
   if (before and before:match('^%d+') or '0') ~= version then return 0 end
   call('HSET', key('files', user), scope, (version + 1) .. ':' .. body)
@@ -191,8 +179,7 @@ function operations.put_files(user, scope, version, body, at)
 end
 
 function operations.erase_files(user, at)
-  local erased = call('HGET', ERASED, user)
-  if not erased or tonumber(erased) < tonumber(at) then call('HSET', ERASED, user, at) end
+  mark_erased(user, at)
   return call('DEL', key('files', user))
 end
 
@@ -213,12 +200,11 @@ local function seen(user, app)
 end
 
 function operations.saw_apps(user, most, ...)
-  local erased = tonumber(call('HGET', ERASED, user) or -1)
   local given = {...}
   for at = 1, #given, 5 do
     local app, name = given[at], given[at + 1]
     local requests, first, last = tonumber(given[at + 2]), tonumber(given[at + 3]), tonumber(given[at + 4])
-    if first > erased then
+    if not is_erased(user, first) then
       local known, before, began, ended = seen(user, app)
       if known then
         if ended > last then name, last = known, ended end
@@ -241,8 +227,7 @@ end
 function operations.apps(user) return {call('HGETALL', key('apps', user)), call('HGETALL', key('app_rights', user))} end
 
 function operations.erase_apps(user, at)
-  local erased = call('HGET', ERASED, user)
-  if not erased or tonumber(erased) < tonumber(at) then call('HSET', ERASED, user, at) end
+  mark_erased(user, at)
   return call('DEL', key('apps', user), key('app_rights', user))
 end
 
@@ -260,4 +245,4 @@ end
 function operations.own(digest, seconds) return call('SET', key('owned', digest), '', 'EX', seconds) end
 function operations.owned(digest) return call('EXISTS', key('owned', digest)) end
 
-return operations[operation](unpack(ARGV, 3))
+return operations[ARGV[1]](unpack(ARGV, 3))

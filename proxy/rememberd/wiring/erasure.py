@@ -1,0 +1,60 @@
+"""Erasing a user whole, the same way for the user, the operator and the command line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from rememberd.access.groups import Groups
+from rememberd.memory.erasure import erase, erase_contributions, texts_of
+from rememberd.ports import Embedder, MemoryStore
+from rememberd.settings.schema import Settings
+from rememberd.wiring import store as stores
+from rememberd.wiring.components import build_embedder, build_groups
+from rememberd.wiring.encryption import Encryption
+from rememberd.wiring.queue import QueueBundle, open_queue
+from rememberd.wiring.sign_in import end_sessions
+
+
+class UserErasure(NamedTuple):
+    """Each method raises `MemoryUnavailable`."""
+
+    settings: Settings
+    store: MemoryStore
+    embedder: Embedder
+    queues: QueueBundle
+    groups: Groups
+
+    async def texts_of(self, user: str) -> dict[str, str]:
+        """Which texts must be gone after the erasure, by the label that stands for each."""
+        return await texts_of(self.store, user, await self.groups.holding(user))
+
+    async def erase(self, user: str) -> int:
+        """Returns how many memories are gone."""
+        at, holding, kept = time.time_ns() // 1_000_000, await self.groups.leave(user), self.queues
+        await end_sessions(self.settings, user)
+        queues, others = (kept.queue, kept.extraction_queue), (kept.usage, kept.tool_files, kept.apps)
+        erased = await erase(user, at, *queues, self.store, kept.receipts, kept.block_cache, kept.spool, *others)
+        erased += await erase_contributions(user, at, self.store, self.embedder, kept.block_cache, holding)
+        await self.groups.forget(user)
+        return erased
+
+
+@asynccontextmanager
+async def opened_erasure(settings: Settings, encryption: Encryption) -> AsyncIterator[UserErasure]:
+    """For a command, beside a running proxy or without one. Raises `ConfigError`, `MemoryUnavailable`."""
+    embedder = build_embedder(settings)
+    await embedder.start()
+    try:
+        async with stores.for_command(settings, embedder, encryption.store) as store:
+            queues, groups = open_queue(settings, encryption), build_groups(settings, encryption)
+            try:
+                yield UserErasure(settings, store, embedder, queues, groups)
+                await store.flush()
+            finally:
+                await groups.close()
+                await queues.queue.close()
+    finally:
+        embedder.close()
