@@ -12,7 +12,7 @@ from rememberd.access.sign_in.sessions import Sessions, Signer
 from rememberd.access.signed_in import SignedIn
 from rememberd.ports import SessionStore
 from rememberd.storage.redis.client import RedisClient
-from rememberd.storage.redis.sessions import RedisSessions
+from rememberd.storage.redis.records import RedisSessions
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.sessions import SqliteSessions
 

@@ -29,7 +29,7 @@ MANIFEST = "manifest.json"
 _AGE = b"age-encryption.org/"
 _PIECE = 2**20  # bytes
 _BUSY_SECONDS = 5.0
-_TOO_DEAR = "Excessive work parameter"
+_TOO_MUCH_WORK = "Excessive work parameter"
 _TRIES, _BETWEEN_TRIES_SECONDS = 5, 0.5
 
 Marks = dict[str, int]  # erased users, by the name that stands in the files, and when
@@ -47,14 +47,14 @@ class Lock(NamedTuple):
 
 
 class Unlock(NamedTuple):
-    """What opens an encrypted archive: the text of an age identity file, or the passphrase."""
+    """What decrypts an archive: the text of an age identity file, or the passphrase."""
 
     identities: str | None = None
     passphrase: str | None = None
 
 
 def secret_in(file: Path | None) -> str | None:
-    """What the file holds; None for no file. Raises `BackupError`."""
+    """The content of the file; None for no file. Raises `BackupError`."""
     try:
         return file.read_text().strip() if file is not None else None
     except (OSError, ValueError) as error:
@@ -62,7 +62,7 @@ def secret_in(file: Path | None) -> str | None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Of a file that only grows, what it is now."""
+    """Copy a file that only grows, up to its present size."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as old, target.open("wb") as new:
         left = os.fstat(old.fileno()).st_size
@@ -105,11 +105,11 @@ def read_archive(file: Path, folder: Path, unlock: Unlock) -> dict[str, Any]:
                     if not entry.isfile() or not _inside(entry.name):
                         raise BackupError(f"{file} holds {entry.name!r}, which is no file of a backup")
                     tar.extract(entry, folder, filter="data")
-            while unzipped.read(_PIECE):  # to its end, where gzip's own checksum stands
+            while unzipped.read(_PIECE):  # to its end, where gzip has its own checksum
                 pass
         manifest = orjson.loads((folder / MANIFEST).read_bytes())
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
-        raise BackupError(f"{file} is no whole backup: {error}") from error
+        raise BackupError(f"{file} is not a complete backup: {error}") from error
     if manifest["format"] > FORMAT:
         raise BackupError(
             f"{file} has the format {manifest['format']}, made by rememberd {manifest['version']}; this one reads"
@@ -121,7 +121,7 @@ def read_archive(file: Path, folder: Path, unlock: Unlock) -> dict[str, Any]:
 
 
 def check_databases(folder: Path) -> None:
-    """Raises `BackupError` for an SQLite file that is not sound."""
+    """Raises `BackupError` for a damaged SQLite file."""
     for path in folder.glob("*.db"):
         with sqlite3.connect(path) as db:
             if (found := db.execute("PRAGMA integrity_check").fetchone()[0]) != "ok":
@@ -149,7 +149,7 @@ def _audited(log: Path) -> Iterator[tuple[str, int]]:
         try:
             entry = orjson.loads(line)
         except orjson.JSONDecodeError:
-            continue  # a line that a power cut has shortened
+            continue  # a power cut has shortened this line
         refuse_newer(log, entry.get("format", 1), entry.get("version", ""))
         if entry.get("did") == "erase" and entry.get("whose") and entry.get("status", 200) == 200:
             yield entry["whose"], int(datetime.fromisoformat(entry["at"]).timestamp() * 1000)
@@ -227,8 +227,9 @@ def _decrypt(source: IO[bytes], out: IO[bytes], unlock: Unlock) -> None:
 
 
 def _by_passphrase(data: bytes, passphrase: str) -> bytes:
-    """age makes a passphrase as dear as the machine is fast at that moment, and opens no file that seems 16 times as
-    dear. So a busy machine refuses what it has made itself, mostly for a moment. Raises `pyrage.DecryptError`."""
+    """age decides by the speed of the machine how much work a passphrase costs, and refuses to open a file that would
+    cost 16 times as much. A busy machine may therefore refuse its own file, usually for a moment. Raises
+    `pyrage.DecryptError`."""
     import pyrage
 
     reason: Exception | None = None
@@ -236,7 +237,7 @@ def _by_passphrase(data: bytes, passphrase: str) -> bytes:
         try:
             opened: bytes = pyrage.passphrase.decrypt(data, passphrase)
         except pyrage.DecryptError as error:
-            if _TOO_DEAR not in str(error):
+            if _TOO_MUCH_WORK not in str(error):
                 raise
             reason = error
             time.sleep(_BETWEEN_TRIES_SECONDS)

@@ -1,5 +1,5 @@
-"""Searches the disk for texts. It reads the bytes of every file, whatever they mean: databases with their free pages
-and logs, segments, the audit log. It does not see what is compressed or encrypted."""
+"""Searches the disk for texts. It reads the bytes of every file: databases with their free pages and logs, segments,
+the audit log. It does not find what is compressed or encrypted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import orjson
 
 _CHUNK = 4 * 2**20
-_LONGEST = 64  # bytes of a text that are searched for: pages of a database may cut a longer one in two
+_LONGEST = 64  # the bytes of a text that are searched for: a database may split a longer text over two pages
 
 
 class ScanResult(NamedTuple):
@@ -24,8 +24,8 @@ class ScanResult(NamedTuple):
 
 
 def scan(places: Sequence[Path], texts: Mapping[str, str]) -> Iterator[ScanResult]:
-    """Search all files under `places` for `texts` (by label), in UTF-8 and as JSON writes them. A file that goes
-    meanwhile holds nothing."""
+    """Search all files under `places` for `texts` (by label), in UTF-8 and as JSON writes them. A file that is
+    deleted meanwhile is left out."""
     needles = {label: _forms(text) for label, text in texts.items() if text.strip()}
     for place in places:
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:

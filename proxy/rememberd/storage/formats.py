@@ -2,7 +2,7 @@
 
 `format.json` names the format and the version that wrote it, and so do a table in each database, the names of the
 files in the spool, and each line of the audit log. A folder without `format.json` was made by 0.1. A step changes one
-file in one transaction, and can be run again where it was cut short: its number is kept after it.
+file in one transaction, and can be run again where it was cut short: its number is stored afterwards.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ log = logging.getLogger("rememberd.formats")
 
 
 class Step(NamedTuple):
-    """`number` is the format that a folder has after it."""
+    """`number` is the format of a folder after this step."""
 
     number: int
     about: str
@@ -91,7 +91,7 @@ def upgrade(folder: Path) -> list[Step]:
 
 
 def rehearse(folder: Path) -> list[Step]:
-    """Take them on copies of the databases, which are deleted afterwards. Raises `ConfigError`."""
+    """Take the steps on copies of the databases, which are deleted afterwards. Raises `ConfigError`."""
     with tempfile.TemporaryDirectory(prefix="rememberd-upgrade-") as scratch:
         copy = Path(scratch)
         for database in folder.glob("*.db"):
@@ -108,7 +108,7 @@ def _take(step: Step, folder: Path) -> None:
 
 
 def _execute(database: Path, statement: str) -> None:
-    """In a transaction; nothing where there is no file."""
+    """Run `statement` in a transaction, if the file exists."""
     if not database.exists():
         return
     db = sqlite3.connect(database, isolation_level=None)
@@ -117,13 +117,13 @@ def _execute(database: Path, statement: str) -> None:
         db.execute(statement)
         db.execute("COMMIT")
     except sqlite3.Error as error:
-        raise ConfigError(f"{database} cannot be upgraded, and is as it was: {error}") from error
+        raise ConfigError(f"{database} cannot be upgraded, and was not changed: {error}") from error
     finally:
         db.close()
 
 
 def _refuse_newer_log(path: Path) -> None:
-    """By the newest line. The lines of 0.1 have no format, and one that a power cut has shortened tells nothing."""
+    """Reads the newest line. The lines of 0.1 have no format; a line that a power cut has shortened is ignored."""
     with suppress(FileNotFoundError, NotADirectoryError), path.open("rb") as log_file:
         log_file.seek(max(0, path.stat().st_size - _LONGEST_LINE))
         newest = log_file.read().splitlines()[-1:]
@@ -153,14 +153,14 @@ def made_by(path: Path) -> tuple[int, str] | None:
     db = open_read_only(path, COPY_BUSY_S)
     try:
         return cast("tuple[int, str]", db.execute("SELECT format, version FROM made_by").fetchone())
-    except sqlite3.Error:  # made before this table, or damaged: the proxy serves beside a damaged file
+    except sqlite3.Error:  # older than this table, or damaged: the proxy starts with a damaged file, too
         return None
     finally:
         db.close()
 
 
 def mark_made_by(path: Path) -> None:
-    """That the file has the newest format. Nothing where there is no file."""
+    """Record that the file has the newest format, if it exists."""
     if path.exists():
         with (
             closing(sqlite3.connect(path, timeout=COPY_BUSY_S, isolation_level=None)) as db,

@@ -14,8 +14,7 @@ import orjson
 from rememberd.types import Sparse
 
 BATCH = 256
-# Engines keep 32-bit floats and may normalise a vector again. This is a thousand times the difference that this
-# makes.
+# Engines store 32-bit floats and may normalise a vector again, which changes a number by a thousandth of this.
 _TOLERANCE = 1e-4
 
 
@@ -29,7 +28,7 @@ class Stored(NamedTuple):
 
 
 class Points(Protocol):
-    """A store, seen as the points of all users. Every method raises `StoreUnavailable`."""
+    """The points of all users in a store. Every method raises `StoreUnavailable`."""
 
     async def size(self) -> int:
         """The number of points, tombstones included."""
@@ -38,10 +37,10 @@ class Points(Protocol):
         """The next points by id, tombstones included; [] at the end."""
 
     async def take(self, ids: Sequence[UUID]) -> list[Stored]:
-        """Those that exist, without their vectors."""
+        """The points that exist, without their vectors."""
 
     async def load(self, points: Sequence[Stored]) -> None:
-        """Insert or replace by id, whatever is there."""
+        """Insert the points, or replace those of the same id."""
 
     async def drop(self, points: Sequence[Stored]) -> None:
         """Delete, without tombstones."""

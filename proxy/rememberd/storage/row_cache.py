@@ -19,7 +19,7 @@ Id = TypeVar("Id", bound=Hashable)  # of a point, in whatever form its engine ha
 _FIRST_ROWS = 1024
 _PREFIX = 8  # bytes
 FEW, LATE = 32, 16  # ids of one branch that are found one by one: if there are no more, or of those not sorted yet
-# If a process dies between a write and its record, others may keep the old text for so long.
+# If a process dies between a write and the record of this write, others may show the old text for this long.
 _KEPT_S = 600.0
 _TYPES = {
     "at": np.int64,
@@ -48,12 +48,12 @@ class RowRefs(NamedTuple):
 
 
 class StaleCache(Exception):
-    """The rows have been cleared since: these places are now those of other points."""
+    """The rows have been cleared since then: these places belong to other points now."""
 
 
 class _Places(dict[Hashable, int]):
-    """The row of each point. Ids that are numbers are sorted as well, but for a few late ones: to look up 400 of
-    10,000 in the dictionary takes three times as long, for each lies somewhere else in memory."""
+    """The row of each point. Ids that are numbers are also kept in a sorted array, except for a few late ones: to
+    look up 400 of 10,000 ids in the dictionary takes three times as long, because they are scattered in memory."""
 
     def __init__(self) -> None:
         self._ids = np.zeros(1, np.uint64)
@@ -116,7 +116,7 @@ class RowCache:
         return [point for point in points if point not in self._places]
 
     def keep(self, point: Hashable, payload: Mapping[str, Any]) -> None:
-        """In the place of what `point` was before."""
+        """Replace what was stored for `point`."""
         row = candidate(payload, 0.0, 0.0)
         place = self._places.get(point)
         if place is None:

@@ -71,6 +71,6 @@ def _store(settings: Settings) -> SessionStore:
     if not settings.memory.queue.url:
         return SqliteSessions(Database(settings.data_path / "sessions.db"))
     from rememberd.storage.redis.client import RedisClient
-    from rememberd.storage.redis.sessions import RedisSessions
+    from rememberd.storage.redis.records import RedisSessions
 
     return RedisSessions(RedisClient(settings.memory.queue.url))

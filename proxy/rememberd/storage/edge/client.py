@@ -26,7 +26,7 @@ from rememberd.storage.edge.socket_protocol import (
 )
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
-# If more than this waits to be sent, the other end does not read.
+# If more than this waits to be sent, the server does not read.
 MAX_UNSENT_BYTES = 32 * 2**20
 MAX_UNSENT_HINT_BYTES = 2**16
 _RETRY_SECONDS = 0.02
@@ -57,12 +57,12 @@ class EdgeClient(MemoryStore):
         return [memory_of(stored) for stored in await self._call("get", space=space, ids=ids)]
 
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
-        """Sent if there is a connection, without waiting."""
+        """Send it without waiting, if there is a connection."""
         if self._connection is not None and not self._connection.lost:
             self._connection.tell("ahead", {"space": space, "sparse": sparse, "now": now})
 
     async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
-        """Several calls: what recalls asks in the store's process (`retrieve`)."""
+        """One call for each query. A recall does not come here: it runs in the store's process (`retrieve`)."""
         return list(await asyncio.gather(*(self._search(each, now) for each in queries)))
 
     async def _search(self, query: Query, now: Millis) -> Candidates:
@@ -183,7 +183,7 @@ class _Connection(asyncio.Protocol):
             for (number, result, error), columns in self._frames.feed(data):
                 self._settle(number, (result, columns), error)
         except ValueError as error:
-            log.error("the store's process sends what is no frame: %s", error)
+            log.error("the store's process sent something that is not a frame: %s", error)
             self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:

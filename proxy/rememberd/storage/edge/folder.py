@@ -1,7 +1,7 @@
 """The folder of an embedded store: opening, writing, copying, and the points of all users in it.
 
 The engine holds the GIL during every call, so nothing here would gain from a thread: calls are made where they
-stand, and the process that has the store serves it to the others (`edge_server`).
+stand, and the process that has the store serves it to the others (`edge/server.py`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ failures = Counter("rememberd_store_errors_total", "Calls that the embedded stor
 
 
 class EdgeFolder:
-    """`open` makes one. What is kept of the points in memory is a matter of `_written`."""
+    """Made by `open`. A subclass that caches points updates its cache in `_written`."""
 
     def __init__(self, shard: qdrant.EdgeShard, folder: Path, lock: int, min_free_bytes: int) -> None:
         self._shard: Any = shard  # its stubs allow ids and payloads that no point of ours has
@@ -129,7 +129,7 @@ class EdgeFolder:
         return points
 
     async def mark_ready(self, ready: bool) -> None:
-        """May this store take the place of the one in force?"""
+        """Record whether this store may replace the current store."""
         mark_ready(self._folder, ready)
 
     async def index_version(self) -> int:
@@ -152,7 +152,7 @@ class EdgeFolder:
             return True
 
     async def close(self) -> None:
-        """Flush and give the folder free."""
+        """Flush, and release the lock of the folder."""
         try:
             await self.flush()
         finally:
@@ -184,12 +184,13 @@ class EdgeFolder:
 
 @contextmanager
 def engine() -> Iterator[None]:
-    """The engine raises bare exceptions. Those for a wrong argument are ours to fix and stay what they are."""
+    """Turns the engine's errors, which have no class of their own, into `StoreUnavailable`. Errors for a wrong
+    argument are bugs of ours and are raised as they are."""
     try:
         yield
     except (TypeError, ValueError):
         raise
-    except Exception as error:  # the engine has no class of its own for its errors
+    except Exception as error:
         failures.inc()
         log.error("the embedded store failed: %s", error)
         raise StoreUnavailable(f"the embedded store failed: {error}") from error

@@ -34,11 +34,11 @@ from rememberd.storage.payload import point_of
 from rememberd.telemetry.background import keep_running
 from rememberd.types import Space, Sparse
 
-# How long nobody must have called before an optimisation may stall the engine, and how often to check.
+# An optimisation stalls the engine, and runs only if nobody has called for so long; also how often to check.
 QUIET_SECONDS = 60.0
 
 log = logging.getLogger("rememberd.store")
-faults = Counter("rememberd_store_server_faults_total", "Calls to the store's server that failed by our own fault")
+faults = Counter("rememberd_store_server_faults_total", "Calls to the store's server that failed because of a bug")
 
 
 Method = Callable[..., Awaitable[Any]]
@@ -46,10 +46,10 @@ Method = Callable[..., Awaitable[Any]]
 
 @asynccontextmanager
 async def serving(store: EdgeStore, path: Path, opened: MemoryStore | None = None) -> AsyncIterator[None]:
-    """Answer calls on the socket `path` while the body runs. Close the store only afterwards. `opened` is this store
-    behind its seal, if it has one: `retrieve` ranks and reads through it.
+    """Answer calls on the socket `path` while the body runs. Close the store only afterwards. `opened` is the
+    decrypting adapter over this store, if there is one: `retrieve` ranks and reads through it.
 
-    The store's own lock guarantees that a socket file found here belongs to nobody any more.
+    The store's lock guarantees that no process uses a socket file that is found here.
     """
     connections: set[asyncio.Task[None]] = set()
     methods = _methods(store, opened or store)
@@ -74,7 +74,7 @@ async def serving(store: EdgeStore, path: Path, opened: MemoryStore | None = Non
 
 
 def _listener(path: Path) -> socket.socket:
-    """The socket gets its final name only when it is closed to other accounts and listening."""
+    """The socket gets its final name only when it listens and other accounts cannot open it."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -28,7 +28,7 @@ Role = Literal["alone", "changing", "next"]
 
 # As in `edge_shard`: no index spans all users, one per space does.
 _HNSW = {"m": 0, "payload_m": 16, "ef_construct": 100, "full_scan_threshold": 10_000}
-# A search over all users by mistake is refused, not answered slowly. No limits: a page may be long.
+# The server refuses a search over all users, which could only be a mistake. No limits: a page may be long.
 _STRICT = {"enabled": True, "unindexed_filtering_retrieve": False, "unindexed_filtering_update": False}
 # A quarter of the memory; the originals stay on disk and give the scores.
 _QUANTIZED = {"scalar": {"type": "int8", "quantile": 0.99, "always_ram": True}}

@@ -124,7 +124,7 @@ class ServerPoints:
         return {each["id"]: each["payload"] or {} for each in await self.ask("POST", "/points", asked)}
 
     async def mark_ready(self, is_ready: bool) -> None:
-        """May this store take the place of the one in force?"""
+        """Record whether this store may replace the current store."""
         name, alias = await self.name(), self.layout.ready
         await (point_alias(self.connection, alias, name) if is_ready else drop_alias(self.connection, alias))
 
@@ -143,7 +143,7 @@ class ServerPoints:
             )
 
     async def flush(self) -> None:
-        """Nothing to do: each write has waited until the server had it in its log."""
+        """Nothing to do: each write waits until it is in the server's log."""
 
     async def close(self) -> None:
         await self.connection.close()
@@ -156,7 +156,8 @@ class ServerPoints:
         return f"users-{number}"
 
     def collection(self) -> str:
-        """The name of ours, be it there or not. Raises `StoreUnavailable` while the embedder is not loaded."""
+        """The name of our collection, whether or not it exists. Raises `StoreUnavailable` while the embedder is not
+        loaded."""
         return collection_of(self.layout, self._embedder.name, self._embedder.dim)
 
     async def name(self) -> str:

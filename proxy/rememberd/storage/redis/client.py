@@ -37,11 +37,11 @@ Run = Callable[..., Awaitable[Any]]
 
 
 class RedisClient:
-    """A client of the Redis at `url` (redis://, rediss://, unix://). Without a `clock` it is Redis that tells the
-    time: the clocks of hosts differ.
+    """A client of the Redis at `url` (redis://, rediss://, unix://). Without a `clock`, the time is that of Redis,
+    because the clocks of hosts differ.
 
-    Everything raises `QueueUnavailable` with the reason, after it was tried for about five seconds; what a chat waits
-    for, after `soon_ms`."""
+    Every call is tried for about five seconds, and then raises `QueueUnavailable` with the reason. A function of
+    `with_deadline`, for which a chat waits, raises it after `soon_ms`."""
 
     def __init__(self, url: str, *, soon_ms: float = 50, clock: Callable[[], Millis] | None = None) -> None:
         try:
@@ -73,7 +73,7 @@ class RedisClient:
         return run
 
     def with_deadline(self, run: Run) -> Run:
-        """The same function with a short deadline. If Redis keeps failing, it is not tried at all for a while."""
+        """The same function with a short deadline. If Redis keeps failing, it is not asked for a while."""
 
         async def run_soon(operation: str, *values: str | bytes | int) -> Any:
             if not (self.breaker.closed or self.breaker.may_probe()):
@@ -96,15 +96,15 @@ class RedisClient:
         return leases
 
     async def require_format(self) -> None:
-        """Mark a Redis that is empty or was made by 0.1 with our format. Raises `ConfigError` for a newer one, and
-        `QueueUnavailable`."""
+        """Write our format into a Redis that has none (it is empty, or 0.1 wrote it). Raises `ConfigError` for a
+        newer format, and `QueueUnavailable`."""
         key = f"{PREFIX}format"
         await self.ask(self.client.setnx(key, f"{FORMAT} {__version__}"))
         number, _, version = (await self.ask(self.client.get(key))).decode().partition(" ")
         refuse_newer("what is in Redis", int(number), version)
 
     async def risks(self) -> list[str]:
-        """Which settings of Redis could lose a turn. Asked with INFO, because CONFIG is often forbidden."""
+        """Which settings of Redis could lose a turn, read by INFO, because CONFIG is often forbidden."""
         found = []
         info = await self.ask(self.client.info())
         if not info["aof_enabled"]:
@@ -114,7 +114,7 @@ class RedisClient:
         return found
 
     async def ask(self, answer: Any) -> Any:
-        """What a command of `client` answers. Raises `StoreUnavailable` where the keyring is gone."""
+        """The answer to a command of `client`. Raises `StoreUnavailable` if the keyring is gone."""
         try:
             return await answer
         except ResponseError as error:

@@ -1,4 +1,4 @@
-"""The encrypted keys in Redis: the processes of all hosts see the same keys, and notice at once when one is gone."""
+"""The encrypted keys in Redis: the processes of all hosts see the same keys, and see a deletion at once."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _LOOK_EVERY_SECONDS = 0.05
 
 
 class RedisKeyring:
-    """`Keys`. A chat waits for `get`: it is given up early. Only `appendfsync always` keeps a new key through a loss
-    of power; without it, what was sealed in the last second cannot be read after one."""
+    """`Keys`. A chat waits for `get`, which therefore has a short deadline. A new key survives a power cut only with
+    `appendfsync always`; otherwise, what was sealed in the last second before the cut cannot be read."""
 
     place = "Redis"
 
@@ -56,7 +56,7 @@ class RedisKeyring:
             if _row(value).master != newest:
                 rewrapped += await self._run("swap", owner, value, _value(again(owner.decode(), _row(value))))
         if rewrapped and (left := await self._rewritten()):
-            raise QueueUnavailable(f"all is wrapped anew, but the old wrapped keys may be on the disk: {left}")
+            raise QueueUnavailable(f"all keys are wrapped again, but the old ones may still be on the disk: {left}")
         return rewrapped
 
     async def versions(self) -> Counter[str]:
@@ -76,9 +76,8 @@ class RedisKeyring:
                 return
 
     async def _rewritten(self) -> str:
-        """Redis writes its files anew, without what it holds no more. Why it could not; empty once it has.
-
-        The snapshot too, whether or not one is configured: an older one may lie there."""
+        """Make Redis rewrite its files, so that deleted keys are not in them. Returns the reason if it could not,
+        otherwise "". The snapshot is rewritten even if none is configured: there may be an older one."""
         info = await self.shared.ask(self.shared.client.info("persistence"))
         for command, wanted in (("BGREWRITEAOF", info["aof_enabled"]), ("BGSAVE", True)):
             if wanted and (left := await self._finished(command)):
@@ -86,7 +85,7 @@ class RedisKeyring:
         return ""
 
     async def _finished(self, command: str) -> str:
-        """One that was under way already had begun before the key went: it does not count."""
+        """Run `command` and wait for its end. A rewrite that runs already does not count: it began too early."""
         until, started = time.monotonic() + _REWRITE_SECONDS, False
         while time.monotonic() < until:
             info: dict[str, Any] = await self.shared.ask(self.shared.client.info("persistence"))
@@ -102,7 +101,7 @@ class RedisKeyring:
                     started = True
                 except ResponseError as error:
                     if "in progress" not in str(error):
-                        return f"Redis refuses {command} ({error}): have its files written anew"
+                        return f"Redis refuses {command} ({error}): make it rewrite its files"
                 except (RedisError, OSError) as error:
                     return f"{command}: {error}"
             await asyncio.sleep(_LOOK_EVERY_SECONDS)

@@ -32,7 +32,7 @@ class Leases:
             self._renewing = asyncio.create_task(keep_running("leases", self._renew))
 
     def let_go(self, ids: Iterable[str]) -> None:
-        """They are not renewed any more."""
+        """Stop renewing these leases."""
         self.held.difference_update(ids)
 
     async def close(self) -> None:
@@ -45,4 +45,4 @@ class Leases:
             try:
                 await self._run("renew", self.owner, self.lease_ms, *self.held)
             except QueueUnavailable as error:
-                log.warning("leases may lapse, and their turns be done twice: %s", error)
+                log.warning("leases may end early, and their turns may be processed twice: %s", error)

@@ -13,7 +13,9 @@ from rememberd.ports.queues import Claim, DeadLetter, QueueStats
 from rememberd.storage.redis.client import RedisClient
 from rememberd.types import Millis, Space, Turn
 
-MISSING = Counter("rememberd_turns_missing", "Turns that Redis has lost, evicted for want of memory perhaps.")
+MISSING = Counter(
+    "rememberd_turns_missing", "Turns that Redis has lost, perhaps evicted because its memory was full."
+)
 
 log = logging.getLogger("rememberd.queue")
 
@@ -47,7 +49,7 @@ class RedisQueue:
         self._leases.let_go(turn_ids)
 
     async def retry(self, turn_id: str, error: str, delay_ms: Millis) -> None:
-        self._leases.let_go([turn_id])  # first: if Redis is away, the lease lapses
+        self._leases.let_go([turn_id])  # before the call: if Redis is away, the lease ends
         await self._run("retry", self._leases.owner, delay_ms, error, turn_id)
 
     async def dead_letter(self, turn_id: str, error: str) -> None:

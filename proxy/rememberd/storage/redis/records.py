@@ -1,5 +1,5 @@
-"""Receipts, frozen blocks, pauses, apps, the memory tool's files and groups in Redis, beside the queue: shared by the
-web processes of all hosts."""
+"""Receipts, cached blocks, pauses, apps, the memory tool's files, groups and sessions in Redis: shared by the web
+processes of all hosts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rememberd.access.apps import ALL_RIGHTS, MOST_APPS, App, AppRights, Sightin
 from rememberd.access.groups import Change, Group
 from rememberd.encryption.groups import GroupCodec
 from rememberd.errors import QueueUnavailable
-from rememberd.storage.redis.client import RedisClient
+from rememberd.storage.redis.client import PREFIX, RedisClient
 from rememberd.storage.sqlite.owned_objects import KEPT_S
 from rememberd.storage.sqlite.receipts import receipt_from_json, receipt_to_json
 from rememberd.types import Millis, Receipt, Space
 
 _SCRIPT = Path(__file__).with_suffix(".lua")
-_TRIES = 20  # of a change that others make at once
+_TRIES = 20  # of a change while others change the same group
 
 
 class RedisReceipts:
@@ -92,7 +92,8 @@ class RedisBlockCache:
 
 
 class RedisPauses:
-    """The queue itself refuses the turns of who has paused: a chat that could not ask learns nothing."""
+    """The queue itself refuses turns of users who have paused: so nothing is learned from a chat that could not
+    ask."""
 
     def __init__(self, shared: RedisClient) -> None:
         self._run = shared.script(_SCRIPT)
@@ -202,3 +203,36 @@ class RedisGroups:
 
     async def close(self) -> None:
         await self.shared.close()
+
+
+class RedisSessions:
+    """A `SessionStore`. Redis itself drops the sessions that have expired."""
+
+    def __init__(self, shared: RedisClient) -> None:
+        self.shared = shared
+
+    async def create(self, id: bytes, record: bytes, expires_at: Millis, owner: bytes = b"") -> bool:
+        if owner:  # first, so that no session is missed by `end_all`
+            await self.shared.ask(self.shared.client.sadd(_sessions_of(owner), id))
+            await self.shared.ask(self.shared.client.pexpireat(_sessions_of(owner), expires_at))
+        command = self.shared.client.set(_session(id), record, nx=True, pxat=expires_at)
+        return await self.shared.ask(command) is not None
+
+    async def get(self, id: bytes, now: Millis) -> bytes | None:
+        found: bytes | None = await self.shared.ask(self.shared.client.get(_session(id)))
+        return found
+
+    async def end_all(self, owner: bytes) -> None:
+        ids: set[bytes] = await self.shared.ask(self.shared.client.smembers(_sessions_of(owner)))
+        await self.shared.ask(self.shared.client.delete(_sessions_of(owner), *map(_session, ids)))
+
+    async def close(self) -> None:
+        await self.shared.close()
+
+
+def _session(id: bytes) -> str:
+    return f"{PREFIX}session:{id.hex()}"
+
+
+def _sessions_of(owner: bytes) -> str:
+    return f"{PREFIX}sessions_of:{owner.hex()}"

@@ -1,4 +1,4 @@
-"""What the requests of all hosts cost, in Redis: a hash a day, and one of the tokens that each key has spent."""
+"""What the requests of all hosts cost, in Redis: two hashes for each day, one of them with the tokens of each key."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class RedisUsage:
             for name, count in named.items():
                 key, _, *rest = orjson.loads(name)
                 pipe.hincrby(_usage(day), orjson.dumps([key, "", *rest]), count)
-                pipe.hincrby(_usage(day), name, -count)  # what was added meanwhile is erased with the next look
+                pipe.hincrby(_usage(day), name, -count)  # what is added meanwhile is erased by the next call
             await self.shared.ask(pipe.execute())
             await self.shared.ask(self.shared.client.hdel(_usage(day), *named))
 

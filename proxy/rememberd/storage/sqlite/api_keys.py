@@ -1,4 +1,4 @@
-"""The keys made on one host, in a file of its data directory."""
+"""The API keys that were created on one host, in a file of its data directory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS uses (digest BLOB PRIMARY KEY, at INTEGER NOT NULL) W
 COLUMNS = "id, keys.digest, principal, created_at, revoked_at"
 ALL = f"SELECT {COLUMNS}, uses.at FROM keys LEFT JOIN uses USING (digest) ORDER BY created_at, id"  # noqa: S608 - ours
 USED = "INSERT INTO uses VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)"
-# The name is free for the next key; the list shows the holder's name, which is in `principal`.
+# The next key can then have the name; the list shows the holder's name from `principal`.
 ENDS = "UPDATE keys SET name = id, principal = ? WHERE id = ?"
 
 

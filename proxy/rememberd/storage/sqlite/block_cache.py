@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from rememberd.storage.sqlite.database import Database
 from rememberd.types import Millis, Space
 
-# `floor` is the version an erasure led to: a block that was made before it is not taken in any more. `frozen` has
-# rowids: without, the keys stand between the blocks, and looking for one reads a dozen pages instead of four.
+# `floor` is the version after the last erasure: a block that was made before it is refused. `frozen` has rowids:
+# without them SQLite stores the keys between the blocks, and a look-up reads a dozen pages instead of four.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS versions (
     user TEXT NOT NULL, scope TEXT NOT NULL, version INTEGER NOT NULL, floor INTEGER NOT NULL,
@@ -26,7 +26,7 @@ BUMP = """
 INSERT INTO versions VALUES (?, ?, 1, 0) ON CONFLICT DO UPDATE SET version = version + 1 RETURNING version
 """
 
-# Of two blocks of one version the first stands, unless it is the one that the new block replaces.
+# Of two blocks of one version the first is kept, unless the new block is to replace it.
 PUT = """
 INSERT INTO frozen (user, scope, "key", version, value, at)
 SELECT :user, :scope, :key, :version, :value, :at

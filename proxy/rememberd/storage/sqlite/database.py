@@ -19,8 +19,8 @@ from rememberd.storage.format_version import FORMAT
 
 T = TypeVar("T")
 
-# SQLite itself tries a lock again after 100 ms: then a process that commits all the time hardly ever lets others in,
-# and waits for readers while it holds the lock of all writers.
+# Shorter than SQLite's own wait for a lock, which is 100 ms: a process that commits all the time would then hardly
+# ever let others write, and would wait for readers while it holds the lock of all writers.
 _BETWEEN_TRIES_S, _BETWEEN_WIPES_S = 0.002, 0.025
 _PATIENCE_S = 0.05  # at 1,000 requests/s fifty share a commit then
 
@@ -51,10 +51,10 @@ class _Job(Generic[T]):
 
 
 class Database:
-    """`busy_s` is how long a write waits for another process. All callers of one instance live on one event loop.
-    A `read_only` one changes nothing on the disk and makes no file.
+    """`busy_s` is how long a write waits for another process. All callers of one instance run on one event loop.
+    A `read_only` database changes nothing on the disk and creates no file.
 
-    Raises `QueueUnavailable` with SQLite's reason (locked, disk full, not a database); the next call tries afresh."""
+    Raises `QueueUnavailable` with SQLite's reason (locked, disk full, not a database); the next call tries again."""
 
     def __init__(self, path: Path, *, busy_s: float = 2.0, read_only: bool = False) -> None:
         self.path, self.busy_s, self.read_only = path, busy_s, read_only
@@ -81,12 +81,12 @@ class Database:
         scrub: bool = False,
         patient: bool = False,
     ) -> T:
-        """Run `work` in a transaction, together with whatever else waits. When this returns it survives kill -9 and,
-        if `durable`, a power cut. `scrub` also wipes what it deleted from the log, or raises after it was deleted;
-        other writes do not wait for that. A `patient` one begins with the next that is not, or in 50 ms. A cancelled
-        write may still be committed."""
+        """Run `work` in a transaction, together with the other writes that wait. When this returns, the write
+        survives kill -9 and, if `durable`, a power cut. `scrub` also wipes the deleted bytes from SQLite's log; it
+        raises if they are deleted but not wiped. Other writes do not wait for the wiping. A `patient` write waits up
+        to 50 ms for another write to share its commit. A cancelled write may still be committed."""
         if self._closed or self.read_only:
-            raise QueueUnavailable(f"{self.path.name} is {'closed' if self._closed else 'only read here'}")
+            raise QueueUnavailable(f"{self.path.name} is {'closed' if self._closed else 'opened for reading only'}")
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="sqlite", daemon=True)
             self._thread.start()
@@ -100,7 +100,7 @@ class Database:
         return await future
 
     def _wake(self) -> None:
-        """Hand everything to the thread, in the order it came."""
+        """Hand all waiting writes to the thread, in the order of their calls."""
         if self._waking is not None:
             self._waking.cancel()
             self._waking = None
@@ -108,11 +108,11 @@ class Database:
         self._resting = []
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        """All rows, on the caller's thread: for look-ups by index (tens of microseconds)."""
+        """All rows, read on the caller's thread. For look-ups by index, which take tens of microseconds."""
         try:
             if self._reader is None:
                 self._reader = self._connect(busy_s=0.05)
-            # Fetched whole: an unfinished SELECT would pin its snapshot and keep the log from being cut.
+            # All rows at once: an unfinished SELECT would keep its snapshot, and SQLite could not shorten the log.
             return self._reader.execute(sql, values).fetchall()
         except (sqlite3.Error, OSError) as error:
             _close(self._reader)
@@ -120,7 +120,7 @@ class Database:
             raise QueueUnavailable(f"{self.path.name}: {error}") from error
 
     async def close(self) -> None:
-        """Commits what waits, then closes."""
+        """Commit the waiting writes, then close."""
         self._closed = True
         if self._thread is not None:
             self._wake()
@@ -146,7 +146,7 @@ class Database:
         _close(self._writer)
 
     def _next_jobs(self, seconds: float | None) -> tuple[list[_Job[Any]], bool]:
-        """Everything that waits, or comes in `seconds`; and whether the database is to be closed."""
+        """The writes that wait or come within `seconds`; and whether the database is to be closed."""
         jobs: list[_Job[Any]] = []
         with suppress(queue.Empty):
             more = self._jobs.get(timeout=seconds)
@@ -167,15 +167,16 @@ class Database:
             self._failed(jobs, f"{self.path.name}: {error}")
 
     def _failed(self, jobs: list[_Job[Any]], reason: str) -> None:
-        """Closing rolls back, and a fresh connection finds a file that was repaired or replaced."""
+        """Close the connection, which rolls back. A new one also finds a file that was repaired or replaced."""
         for job in jobs:
             job.error = QueueUnavailable(reason)
         _close(self._writer)
         self._writer = None
 
     def _wiped(self, jobs: list[_Job[Any]]) -> list[_Job[Any]]:
-        """Try once: what was deleted is wiped from the file, and from the log when all of it has gone into the file.
-        Returns the jobs that are over: all, or those for which it was tried long enough."""
+        """Try once to move the log into the file and to truncate it: then the deleted bytes are in neither. Returns
+        the jobs that are finished: all if this worked, otherwise those that have waited for `busy_s`, with an
+        error."""
         try:
             if not self._connected().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
                 return jobs
@@ -200,7 +201,7 @@ class Database:
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or tries * _BETWEEN_TRIES_S > self.busy_s:
                     raise
-            tries += 1  # counted: on a machine that is too busy to try, nobody gives up for it
+            tries += 1  # tries, not seconds: on a busy machine a write does not give up after a few tries
             time.sleep(_BETWEEN_TRIES_S)
 
     def _connected(self) -> sqlite3.Connection:
@@ -227,7 +228,7 @@ class Database:
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """A consistent copy of an SQLite file that others write to meanwhile, by SQLite's own online backup."""
+    """Copy an SQLite file consistently by SQLite's online backup, although others write to it meanwhile."""
     old, new = open_read_only(source, COPY_BUSY_S), sqlite3.connect(target)
     try:
         old.backup(new)
@@ -237,7 +238,7 @@ def copy_database(source: Path, target: Path) -> None:
 
 
 def open_read_only(path: Path, busy_s: float) -> sqlite3.Connection:
-    """A file without a log is complete; opened as `immutable`, SQLite makes no log for it."""
+    """A file without a log is complete. It is opened as `immutable`, so that SQLite creates no log for it."""
     log = path.with_name(f"{path.name}-wal")
     how = "mode=ro" if log.exists() else "mode=ro&immutable=1"
     return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=busy_s, isolation_level=None)
@@ -257,7 +258,8 @@ def _use_wal(db: sqlite3.Connection, busy_s: float) -> None:
 
 
 def _run(job: _Job[Any], db: sqlite3.Connection) -> None:
-    """A job's own mistake (text SQLite cannot take) undoes that job alone; SQLite's trouble is everybody's."""
+    """An error in the job itself (such as text that SQLite cannot store) rolls back this job only. An error of SQLite
+    fails all jobs of the transaction."""
     db.execute("SAVEPOINT job")
     try:
         job.result = job.work(db)
@@ -270,7 +272,7 @@ def _run(job: _Job[Any], db: sqlite3.Connection) -> None:
 
 
 def _deliver(jobs: list[_Job[Any]]) -> None:
-    with suppress(RuntimeError, IndexError):  # the loop is closed: nobody waits any more; or there are no jobs
+    with suppress(RuntimeError, IndexError):  # the loop is closed, so that nobody waits; or there are no jobs
         jobs[0].future.get_loop().call_soon_threadsafe(_resolve, jobs)
 
 

@@ -23,11 +23,11 @@ from rememberd.types import Millis, Space, Turn
 
 LEASE_MS = 300_000  # longer than the three calls for a batch may take
 
-# A turn is due, asked (a call is running), then done, and its text is gone; or dead. One that was `read` waits for a
-# decision about what was found in it. `created_at` is when it was said, of an imported turn years ago; `added` is
-# when it came here.
+# The states of a turn: due, asked (a call is running), then done, without its text; or dead. A turn that was `read`
+# waits for a decision about what a model found in it. `created_at` is when the turn was said, which for an imported
+# turn may be years ago; `added` is when it was put here.
 #
-# Before, there was a table `extractions`, which two triggers emptied.
+# Earlier versions had a table `extractions`, which two triggers emptied.
 SCHEMA = """
 DROP TRIGGER IF EXISTS erased_extractions;
 DROP TRIGGER IF EXISTS erased_extractions_again;
@@ -52,7 +52,7 @@ CREATE TABLE IF NOT EXISTS extraction_spend (
 ) WITHOUT ROWID;
 """
 
-# A tool loop puts its turn again and again; the conversation is idle only after the last.
+# A tool loop puts the same turn several times; the conversation rests only after the last time.
 ADD = """
 INSERT INTO readings (turn, user, scope, conversation, created_at, body, added) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET added = excluded.added WHERE state = 'due'
@@ -66,7 +66,7 @@ WHERE (state = 'done' AND due < :now - :done)
 ANY_DUE = "SELECT 1 FROM readings WHERE state IN ('due', 'asked') AND due <= ? LIMIT 1"
 LAPSE = "UPDATE readings SET state = 'due' WHERE state = 'asked' AND due <= ?"
 
-# One call for a user at a time, so that the budget is overdrawn by one call at most.
+# One call for each user at a time, so that at most one call goes over the budget.
 CONVERSATION = """
 SELECT user, scope, conversation FROM readings
 WHERE state = 'due' AND due <= :now AND user NOT IN (SELECT user FROM readings WHERE state = 'asked')
@@ -127,7 +127,7 @@ class SqliteExtractionQueue:
 
     async def claim(self) -> list[Turn]:
         if not self.database.read(ANY_DUE, (self.clock(),)):
-            return []  # a look first, so that polling never takes the write lock
+            return []  # read first, so that polling never takes the write lock
 
         def work(db: sqlite3.Connection) -> list[Turn]:
             now = self.clock()
@@ -203,8 +203,8 @@ class SqliteExtractionQueue:
         return await self._execute(REPLAY)
 
     async def release(self) -> int:
-        """For the start of the file's one writer: whoever held leases is dead, and dead letters get another chance,
-        since what stood in their way (a model that cannot do it) may have been put right."""
+        """Called when the only writer of this file starts. Whoever held a lease is dead. Dead letters are tried
+        again, because the cause (such as a model that could not answer) may have been removed."""
         return await self._execute(RELEASE)
 
     async def _execute(self, sql: str) -> int:

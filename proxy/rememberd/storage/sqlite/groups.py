@@ -1,4 +1,4 @@
-"""The groups made on one host, in a file of its data directory."""
+"""The groups that were created on one host, in a file of its data directory."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS paused_scopes (user TEXT, scope TEXT, PRIMARY KEY (us
 
 
 class SqlitePauses:
-    """In the same file as the SQLite queue: where a pause cannot be read, no turn can be queued either.
+    """In the file of the SQLite queue: if a pause cannot be read, no turn can be queued either.
 
     Each method raises `QueueUnavailable`."""
 

@@ -13,10 +13,11 @@ from rememberd.ports.queues import Claim, DeadLetter, QueueStats
 from rememberd.storage.sqlite.database import Database, is_erased, mark_erased
 from rememberd.types import Millis, Space, Turn
 
-# A turn is due, leased, then settled (stored, not flushed) or dead; acked, it is gone. `version` counts the puts of
-# an id and `claimed` is the version that was leased, so that a turn put again meanwhile is not taken for processed.
-# An erased one was leased when its user was erased: without its text, it tells a writer that starts anew what the one
-# that was killed may have written. `answered` is 2 of what a model found in a turn, which counts for no age.
+# The states of a turn: due, leased, then settled (stored, not flushed) or dead; `ack` deletes it. `version` counts
+# the puts of an id and `claimed` is the version that was leased: a turn that was put again meanwhile is not finished.
+# The state "erased": the user was erased while the turn was leased. Such a row has no text. If the writer was killed
+# then, the row tells the next writer which memories the killed one may have written. `answered` is 2 for what a model
+# found in a turn; such a row does not count for the age of the queue.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
     seq INTEGER PRIMARY KEY,
@@ -51,7 +52,7 @@ ANY_DUE = "SELECT 1 FROM turns WHERE state IN ('due', 'leased', 'settled') AND d
 
 END_LEASES = "UPDATE turns SET state = 'due', due = 0 WHERE state IN ('leased', 'settled') AND due <= ?"
 
-# The head of a user's line is the oldest turn that is due or leased; only a head is ever claimed.
+# A user's oldest turn that is due or leased; only this one can be claimed.
 CLAIM = """
 UPDATE turns SET state = 'leased', claimed = version, due = ? WHERE seq IN (
     SELECT seq FROM (
@@ -105,7 +106,7 @@ class SqliteQueue:
         return await self.database.write(work)
 
     async def claim(self, limit: int) -> list[Claim]:
-        # A look first, so that an idle writer's polling never takes the write lock.
+        # Read first, so that an idle writer that polls never takes the write lock.
         if not self.database.read(ANY_DUE, (self.clock(),)):
             return []
 
@@ -121,7 +122,7 @@ class SqliteQueue:
         await self._finish(SETTLE, turn_ids)
 
     async def ack(self, turn_ids: Sequence[str]) -> None:
-        """Also wipes the file's log, which has held the words of these turns until now."""
+        """Also wipes the words of these turns from SQLite's log."""
         await self._finish(ACK, turn_ids)
         with suppress(QueueUnavailable):  # another process reads the log: the next ack wipes it
             await self.database.write(lambda db: None, durable=False, scrub=True)
@@ -137,11 +138,11 @@ class SqliteQueue:
         await self.database.write(work)
 
     async def release(self) -> int:
-        """Return every lease: for the start of the file's one writer, as whoever held them is dead."""
+        """Return every lease. Called when the only writer of this file starts: whoever held a lease is dead."""
         return await self._execute(RELEASE)
 
     def interrupted(self) -> list[tuple[Space, Millis]]:
-        """The turns that a writer was at when their users were erased, by space and the time they began."""
+        """The turns that were leased when their users were erased: the space, and the time when the turn began."""
         rows = self.database.read("SELECT user, scope, created_at FROM turns WHERE state = 'erased'")
         return [(Space(user, scope), at) for user, scope, at in rows]
 
@@ -178,7 +179,7 @@ class SqliteQueue:
         await self.database.close()
 
     async def _finish(self, sql: str, turn_ids: Sequence[str]) -> None:
-        """Not durable: after a power cut these turns are processed once more, which changes nothing."""
+        """Not durable: after a power cut these turns are processed again, which changes nothing."""
         ids = [(turn_id,) for turn_id in turn_ids]
 
         def work(db: sqlite3.Connection) -> None:

@@ -29,7 +29,7 @@ CREATE INDEX IF NOT EXISTS receipts_by_time ON receipts (created_at);
 
 PUT = "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
-# A tool loop or a client's retry leaves several receipts of one turn; what was written belongs to all of them.
+# A tool loop or a client's retry makes several receipts of one turn; what was written is noted in all of them.
 OF_THE_TURN = """
 SELECT written, id FROM receipts
 WHERE user = ? AND scope = ? AND (id = ? OR turn_id = (SELECT turn_id FROM receipts WHERE id = ?))
@@ -63,7 +63,7 @@ class SqliteReceipts:
             db.execute(PUT, row)
             return True
 
-        # With a turn it goes into the turn's commit; without one nobody waits for it.
+        # A receipt with a turn shares the turn's commit; nobody waits for a receipt without a turn.
         return await self.database.write(work, durable=False, patient=receipt.write != "pending")
 
     async def written(self, space: Space, receipt_id: str, ids: Sequence[str], outcome: str) -> None:
@@ -111,7 +111,7 @@ class SqliteReceipts:
 
 
 def receipt_to_json(receipt: Receipt) -> bytes:
-    """Without a `room` as earlier versions wrote it, so that they can read it."""
+    """A receipt without a `room` is written as earlier versions did, so that they can read it."""
     data = orjson.dumps(receipt, default=list)
     return data.removesuffix(b',"room":null}') + b"}" if receipt.room is None else data
 

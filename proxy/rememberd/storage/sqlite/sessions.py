@@ -1,4 +1,4 @@
-"""Sessions of browsers, in a file of their own: a copy of the memories holds no session."""
+"""Sessions of browsers, in a file of their own, so that a backup of the memories holds no session."""
 
 from __future__ import annotations
 
