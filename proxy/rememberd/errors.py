@@ -11,8 +11,6 @@ RememberdError
     └── EmbedderUnavailable
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 

@@ -2,8 +2,6 @@
 
 A name is a claim of the client. It sorts a user's own apps and keeps none out: for that, give a key fewer rights."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import re

@@ -5,8 +5,6 @@ The receipt of a chat says what it recalled and learned. Ids of memories are lef
 the words, so a guess could be checked against them.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

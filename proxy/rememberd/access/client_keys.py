@@ -1,7 +1,5 @@
 """People who are known by a key of their provider, of which nothing is kept but a keyed hash."""
 
-from __future__ import annotations
-
 import hmac
 import os
 import secrets

@@ -1,7 +1,5 @@
 """`Idempotency-Key`, which a provider remembers for a key of its own that several of our users share. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from hashlib import sha256
 

@@ -1,7 +1,5 @@
 """Whose memory a request may use, by a fixed order of rules (DESIGN section 7). Pure. In doubt it is nobody's."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

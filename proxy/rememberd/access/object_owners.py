@@ -2,8 +2,6 @@
 
 Kept is a digest of owner, provider and id, as long as a provider keeps the object (30 days at OpenAI)."""
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence

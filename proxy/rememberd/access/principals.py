@@ -1,8 +1,6 @@
 """What may be written about a key, in the settings, on the command line or in the admin API; and how keys are made.
 Pure."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -4,8 +4,6 @@ The counts are in a file that the processes map into their memory. A key with a 
 microseconds) and no access to the disk; a key without a limit costs nothing. Each host counts for itself.
 """
 
-from __future__ import annotations
-
 import fcntl
 import math
 import mmap

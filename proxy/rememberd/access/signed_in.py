@@ -1,7 +1,5 @@
 """Who signed in, by the claims of their token. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -5,8 +5,6 @@ Sources of the names: the API references of OpenAI (chat, responses, audio), Ant
 Gemini and xAI.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,8 +1,6 @@
 """`/admin/*`: the operator creates and revokes keys, sees who has memories, and erases users. No text of a memory is
 shown here: the admin key opens neither `/v1/memories` nor a chat."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import groupby

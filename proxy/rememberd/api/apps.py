@@ -1,8 +1,6 @@
 """`/v1/memories/apps`: which apps use somebody's memory, and what each may do. `/admin/apps`: the same for the
 operator."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What each client needs in its settings to ask this proxy: the table `client_settings.toml`."""
 
-from __future__ import annotations
-
 import tomllib
 from functools import cache
 from pathlib import Path

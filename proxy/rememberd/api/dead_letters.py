@@ -1,7 +1,5 @@
 """`/admin/dead`: the turns that could not be queued, stored or read by a model, without a word of theirs."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass
 from functools import partial

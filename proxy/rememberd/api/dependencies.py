@@ -1,7 +1,5 @@
 """Whose memories an API call is about."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Every other path of a provider: there and back as bytes, without memory."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from starlette.requests import Request

@@ -1,7 +1,5 @@
 """Which paths of a provider may be asked, and by whom. Pure."""
 
-from __future__ import annotations
-
 from urllib.parse import unquote
 
 from rememberd.dialects.registry import DIALECTS

@@ -1,7 +1,5 @@
 """`/admin/groups*`: the operator makes and removes groups and says who is a member. No memory's text is shown."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from typing import Any
 

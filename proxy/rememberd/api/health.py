@@ -1,7 +1,5 @@
 """`/health/live`, `/health/ready`, `/metrics`."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,7 +1,5 @@
 """What an import would do, line by line, before anything is written."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Collection
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Imported exchanges go through the queue as chats do; each has a receipt that says what became of it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field

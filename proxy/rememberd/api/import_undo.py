@@ -1,8 +1,6 @@
 """An import is undone as a whole: what each of its requests added is noted in a receipt of its own, which lasts as
 long as receipts do."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The lines of an import, read a batch at a time: reading them all at once would hold up every other request."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 from io import BytesIO
 from typing import Any, NamedTuple

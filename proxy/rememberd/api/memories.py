@@ -1,8 +1,6 @@
 """`/v1/memories*`: people see, correct and delete what is remembered about them. The memories of others do not exist
 here."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping

@@ -1,8 +1,6 @@
 """Many memories at once, and the way back: delete after saying what goes, restore what was deleted, move to another
 scope."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Sequence

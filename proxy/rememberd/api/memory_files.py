@@ -1,8 +1,6 @@
 """`/v1/memories/import*` and `/v1/memories/export`: into memory and out of it, in every format; an import can be
 looked at before it is made, and undone as a whole."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 import tempfile

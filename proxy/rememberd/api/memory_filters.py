@@ -1,7 +1,5 @@
 """Which memories a list or a search is to show: the same filters for both, taken from a query or a JSON body."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

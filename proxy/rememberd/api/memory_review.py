@@ -1,8 +1,6 @@
 """What a person looks at to keep the memory right: counts by topic and person, what wants a decision, and why one
 memory is there and what it was used for."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import Counter

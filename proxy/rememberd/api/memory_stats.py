@@ -1,7 +1,5 @@
 """What the memory would do and has done for its owner: preview, history, statistics; and the pause."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Mapping

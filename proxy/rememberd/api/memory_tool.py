@@ -1,7 +1,5 @@
 """`/v1/memories/files`: where an application keeps the files of Anthropic's memory tool."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable

@@ -3,8 +3,6 @@
 Wording and formats: platform.claude.com/docs/en/agents-and-tools/tool-use/memory-tool. A directory exists while a
 file is in it; /memories always does."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from typing import Any

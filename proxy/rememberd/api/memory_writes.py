@@ -1,7 +1,5 @@
 """What every handler that writes memories does: merge, and give way to an erasure of the user that came meanwhile."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from rememberd.errors import RequestError

@@ -1,7 +1,5 @@
 """`GET /v1/models`: what the caller's key can ask this proxy for."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -1,7 +1,5 @@
 """Ollama's paths beside its chats: the models, embeddings, and whatever else an Ollama server has."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from starlette.requests import Request

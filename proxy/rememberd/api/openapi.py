@@ -1,7 +1,5 @@
 """`GET /openapi.json`: the memory API and the receipts, described for programs (OpenAPI 3.1)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from starlette.requests import Request

@@ -1,7 +1,5 @@
 """`/`: the memory page for a browser, a line of text for every other client."""
 
-from __future__ import annotations
-
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple

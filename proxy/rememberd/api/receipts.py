@@ -1,7 +1,5 @@
 """`/v1/receipts`: why an answer knew what it knew, and what was learned from it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Memories as JSON, and back. Times are RFC 3339 in UTC outside, milliseconds inside."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """`GET /admin/usage`: what the requests cost, by day, key, user and model."""
 
-from __future__ import annotations
-
 import asyncio
 from datetime import date
 

@@ -4,8 +4,6 @@ The module of a command has a click command named `command`, made by the decorat
 returns the exit code, and may raise any `RememberdError`.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

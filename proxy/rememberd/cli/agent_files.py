@@ -1,7 +1,5 @@
 """What `rememberd connect` writes into the settings files of coding agents, and how it is taken out again."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

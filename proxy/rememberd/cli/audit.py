@@ -4,8 +4,6 @@ An operator may look after the memories and not read people's lives: ids, kinds 
 nothing, or with `--show-text` its first words.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 import shutil

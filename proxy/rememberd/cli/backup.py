@@ -1,7 +1,5 @@
 """`rememberd backup`: everything of a data directory in one file, while the proxy runs or when it does not."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """`rememberd chat`: a small chat in the terminal that says, under each answer, what was recalled for it."""
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """`rememberd check`: one line for each part; exit code 1 if one of them is not right. It writes nothing."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import shutil

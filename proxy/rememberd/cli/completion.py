@@ -1,7 +1,5 @@
 """`rememberd completion`: a script with which the shell completes commands and options, by asking rememberd."""
 
-from __future__ import annotations
-
 import click
 from click.shell_completion import get_completion_class
 

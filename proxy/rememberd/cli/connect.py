@@ -4,8 +4,6 @@ skill that tells it how to use the memory; or the settings of any client, to be 
 What else is in a file stays. A file is not changed if it has comments that JSON does not allow, if a setting of the
 user would have to be replaced, or if another setting would be read differently afterwards. No key is written."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """`rememberd dead`: list the turns that could not be queued, stored or read by a model, and try them again."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

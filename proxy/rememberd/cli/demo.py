@@ -1,7 +1,5 @@
 """`rememberd demo`: one person, two sessions, two models, one memory; no key and no network needed."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

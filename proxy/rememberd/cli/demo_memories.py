@@ -1,7 +1,5 @@
 """What `rememberd demo --page` opens with."""
 
-from __future__ import annotations
-
 import orjson
 
 from rememberd.cli.terminal.client import Client

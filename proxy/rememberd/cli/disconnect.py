@@ -1,7 +1,5 @@
 """`rememberd disconnect`: takes what `rememberd connect` wrote out of a coding agent's settings files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

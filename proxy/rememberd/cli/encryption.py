@@ -1,7 +1,5 @@
 """`rememberd encryption`: which master key is in force, and a new one for all keys."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`rememberd erase`: everything of one user goes; `--verify` looks for what is left on the disk."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`rememberd groups`: who shares memories with whom, while the proxy runs or before it does."""
 
-from __future__ import annotations
-
 import asyncio
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`rememberd import`: what people already have, by the way that everything takes into memory."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """`rememberd keys`: create, list, rotate and revoke API keys, while the proxy runs or before it does."""
 
-from __future__ import annotations
-
 import asyncio
 import getpass
 import re

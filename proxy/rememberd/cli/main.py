@@ -1,7 +1,5 @@
 """`rememberd`: the command line. Each command is a module of `rememberd.cli`."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """`rememberd memories …`: see, correct and delete what is remembered."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """`rememberd migrate`: all memories from one store into another, embedded or on a server, both ways."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
 from contextlib import AsyncExitStack

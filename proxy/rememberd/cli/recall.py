@@ -1,7 +1,5 @@
 """`rememberd recall`: what a question would recall, each candidate with the parts of its score, and the block."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

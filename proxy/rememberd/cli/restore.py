@@ -1,7 +1,5 @@
 """`rememberd restore`: a backup becomes a data directory again, after everything in it was verified."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """`rememberd serve`: everything that is needed, in processes of its own."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

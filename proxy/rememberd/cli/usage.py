@@ -1,7 +1,5 @@
 """`rememberd usage`: tokens, requests and their estimated cost, by day, key, user and model."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from datetime import datetime

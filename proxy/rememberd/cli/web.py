@@ -1,7 +1,5 @@
 """`rememberd web`: one web process, for those who start and restart processes themselves."""
 
-from __future__ import annotations
-
 import os
 import socket
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`rememberd writer`: the process that keeps the memories, for those who start and restart processes themselves."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """Lines and blocks of a message that its writer did not type: beneath labels and headings, behind a speaker's name, a
 request for work on a text or a separator."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 

@@ -1,7 +1,5 @@
 """JSON bodies in and out, changing no more bytes than must change. Pure."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any, NoReturn

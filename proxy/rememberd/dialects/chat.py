@@ -1,7 +1,5 @@
 """OpenAI chat completions: find the user's words, inject the block, read the answer. Pure functions over dicts."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from rememberd.dialects import user_message as questions

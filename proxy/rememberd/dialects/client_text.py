@@ -4,8 +4,6 @@ Only memory reads the stripped text; what goes upstream is never touched. Every 
 shape it knows. All of them run in linear time, also over unclosed tags and other hostile input.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 

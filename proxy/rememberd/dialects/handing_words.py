@@ -6,8 +6,6 @@ Structure decides first (`segments`); these words only tell two meanings of one 
 
 # ruff: noqa: E501  a table's words stay together
 
-from __future__ import annotations
-
 import re
 import sys
 from functools import lru_cache

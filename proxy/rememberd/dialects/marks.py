@@ -1,8 +1,6 @@
 """Marks by which a text sets somebody else's words apart: fences, elements and quotation, and the shapes of lines
 that are not typed: headings, labels, speakers, logs, lists. Pure; every pattern runs in linear time."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 

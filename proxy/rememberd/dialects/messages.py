@@ -1,7 +1,5 @@
 """Anthropic Messages: the same promises over content blocks. Pure functions over dicts."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -2,8 +2,6 @@
 
 Streams are lines of JSON. Source: Ollama's API reference (docs/api.md)."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The dialects of chat: each is a module of this room, found by the path that clients post to."""
 
-from __future__ import annotations
-
 import re
 from typing import Any, Protocol
 

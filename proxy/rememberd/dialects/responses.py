@@ -1,7 +1,5 @@
 """OpenAI Responses: the same promises over input items. Pure functions over dicts."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

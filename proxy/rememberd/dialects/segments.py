@@ -5,8 +5,6 @@ position. The words of `handing_words` only tell two meanings of one structure a
 the episode holds it and no fact is made. Every rule runs in linear time.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

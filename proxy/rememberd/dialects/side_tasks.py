@@ -6,8 +6,6 @@ form of the request (tools, length and format of the answer, a conversation that
 message for such a call loses a memory; missing one learns what nobody said.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -1,7 +1,5 @@
 """The newest words of a person among the messages or items of any dialect. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 

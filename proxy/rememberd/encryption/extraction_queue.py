@@ -1,7 +1,5 @@
 """Seals turns that wait for a model, and what the model found in them, before they are stored."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 

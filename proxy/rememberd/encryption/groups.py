@@ -1,7 +1,5 @@
 """Groups as bytes for their store: under a master key neither their names nor their members can be read there."""
 
-from __future__ import annotations
-
 import logging
 
 import orjson

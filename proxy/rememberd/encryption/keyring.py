@@ -5,8 +5,6 @@ more key, the root's, makes the pseudonyms. The master key can therefore be repl
 these rows.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 from collections import Counter, OrderedDict

@@ -1,7 +1,5 @@
 """The operator's master keys: 32 random bytes each, written as base64 or hex, the newest first."""
 
-from __future__ import annotations
-
 import subprocess
 from base64 import b64decode
 from binascii import Error as Base64Error

@@ -1,7 +1,5 @@
 """Which memories are paused, and which apps use them, by pseudonym."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from rememberd.access.apps import App, AppRights, AppStore, Sighting

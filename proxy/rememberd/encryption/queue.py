@@ -1,8 +1,6 @@
 """Seals turns before they reach a queue. Their order, times and numbers stay readable, because the queue needs
 them."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Seals receipts, cached blocks and the memory tool's files before they are stored."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from dataclasses import replace

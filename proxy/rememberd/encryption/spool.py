@@ -1,7 +1,5 @@
 """Turns sealed before they are spooled."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Self

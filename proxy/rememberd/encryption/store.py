@@ -3,8 +3,6 @@
 The whole JSON of a memory is sealed into its text. Beside it are the names that a search compares, as pseudonyms.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress

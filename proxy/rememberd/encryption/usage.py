@@ -1,7 +1,5 @@
 """The counts of usage, with pseudonyms for the names of users."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from rememberd.encryption.cipher import DecryptionError

@@ -4,8 +4,6 @@ Those that come at once would all be parsed and checked in one round. With a hun
 on a busy machine, and `/health/live` and the streams that are under way would wait for its end.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import deque

@@ -3,8 +3,6 @@ arrive, and how many connections there may be. uvicorn itself limits none of the
 heads and bodies that do not arrive in one piece, so that an ordinary request costs nothing more.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from typing import ClassVar, NamedTuple

@@ -1,7 +1,5 @@
 """Request bodies that a client compressed (RFC 9110, 8.4), decoded within the limit of a body."""
 
-from __future__ import annotations
-
 import sys
 import zlib
 from typing import Protocol

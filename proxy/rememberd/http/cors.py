@@ -1,8 +1,6 @@
 """Which web pages of other sites may call the proxy from a browser: those that the operator lists; none by
 default."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from starlette.middleware import Middleware

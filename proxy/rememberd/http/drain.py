@@ -1,8 +1,6 @@
 """Graceful shutdown behind a load balancer: for a while after SIGTERM `/health/ready` answers 503 and connections are
 closed after their next answer, but every request is still answered. Only then does the server stop listening."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 from collections.abc import Awaitable

@@ -1,7 +1,5 @@
 """Turns exceptions into error answers, in the dialect of the path that the client asked for."""
 
-from __future__ import annotations
-
 import logging
 
 from starlette.exceptions import HTTPException

@@ -1,7 +1,5 @@
 """Repeated lengths of HTTP/1.1 messages, which RFC 9112 allows and the parser refuses."""
 
-from __future__ import annotations
-
 
 def single_content_length(message: bytes) -> bytes | None:
     """`message`, which begins with a head, with one Content-Length in place of several equal ones (RFC 9112, 6.3).

@@ -1,7 +1,5 @@
 """The way back: an upstream's bytes to the client, unchanged, and a copy of them to memory."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

@@ -1,7 +1,5 @@
 """Reading a request within its limits."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Mapping

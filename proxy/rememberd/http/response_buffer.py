@@ -1,7 +1,5 @@
 """The copy of an answer that is kept for memory while the bytes go by."""
 
-from __future__ import annotations
-
 import zlib
 from collections import deque
 from collections.abc import Callable

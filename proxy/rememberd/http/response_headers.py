@@ -1,7 +1,5 @@
 """Which headers of an upstream reach the client."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 _NOT_RELAYED = frozenset(

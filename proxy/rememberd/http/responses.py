@@ -1,7 +1,5 @@
 """Responses of the paths that rememberd answers itself."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import orjson

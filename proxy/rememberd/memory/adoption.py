@@ -1,7 +1,5 @@
 """Memories change their owner: from one user to another, with their dates, evidence and history."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

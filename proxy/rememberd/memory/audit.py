@@ -3,8 +3,6 @@
 Only what is current can be a duplicate, junk or contradicted; what is past is history. Secrets count everywhere.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

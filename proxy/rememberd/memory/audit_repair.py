@@ -1,7 +1,5 @@
 """The repairs of a person's memories that are safe to make without asking."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """Erasing a user whole, against everything that is writing meanwhile."""
 
-from __future__ import annotations
-
 from asyncio import gather
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

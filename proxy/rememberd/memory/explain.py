@@ -1,7 +1,5 @@
 """Why a memory was found: the parts of its score."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

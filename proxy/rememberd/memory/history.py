@@ -1,7 +1,5 @@
 """What a memory said before it was edited: past memories beside it, so that an edit can be undone."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

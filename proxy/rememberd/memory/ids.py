@@ -1,7 +1,5 @@
 """Ids that are the same for the same thing, so that a retry or a replay stores nothing twice."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Container, Sequence
 from hashlib import blake2b

@@ -1,7 +1,5 @@
 """Retry with a deadline; cancel a task until it has really ended."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -1,7 +1,5 @@
 """Turns as bytes, the same for every queue; memories from the JSON that stores keep."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,8 +1,6 @@
 """When do two short statements say the same? Their words in order, with their symbols, and whether they deny, decide;
 a vector alone cannot: "I moved from London to Paris" and "… from Paris to London" have the cosine .99. Pure."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 

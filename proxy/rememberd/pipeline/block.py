@@ -1,7 +1,5 @@
 """The block of a chat, cached within a user turn, else recalled; and what the user asks of the memory itself."""
 
-from __future__ import annotations
-
 import logging
 import time
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The path of a chat request, top to bottom."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -1,7 +1,5 @@
 """A request as it was understood, and what its headers say about memory. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b

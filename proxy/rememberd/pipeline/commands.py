@@ -1,7 +1,5 @@
 """What the user asks of the memory itself: done before the answer begins, so that the model can tell the truth."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """A conversation goes on when its model changes: what the new one refuses is asked again in a form that any takes."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable, Sequence

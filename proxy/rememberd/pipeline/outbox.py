@@ -1,7 +1,5 @@
 """From the end of an answer into the queue; by way of the spool while the queue is late or away."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence

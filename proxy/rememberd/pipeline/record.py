@@ -1,7 +1,5 @@
 """What is kept of a chat once its answer is over: the turn for the writer, the receipt, the block."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -1,7 +1,5 @@
 """What the user has set for their memory, and for the app that asks: a request does no more than that."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Mapping

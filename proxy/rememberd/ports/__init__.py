@@ -1,8 +1,6 @@
 """The ports: the interfaces between the product and its stores, queues and providers. Only `wiring` knows which
 adapter stands behind a port."""
 
-from __future__ import annotations
-
 from rememberd.ports.models import Embedder, Extractor, Reply, Upstream
 from rememberd.ports.queues import ExtractionQueue, Spool, TurnQueue
 from rememberd.ports.stores import (

@@ -1,7 +1,5 @@
 """What calls a model: the embedder, the extractor and the providers."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from typing import Protocol
 

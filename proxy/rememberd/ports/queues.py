@@ -1,7 +1,5 @@
 """Where turns wait to be learned from."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self

@@ -1,7 +1,5 @@
 """Where memories, and what belongs to them, are kept."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple, Protocol
 

@@ -1,7 +1,5 @@
 """What `serve` prints once it is ready."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import socket

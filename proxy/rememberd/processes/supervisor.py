@@ -5,8 +5,6 @@ It owns the listening socket: while a web process restarts, connections wait ins
 heavy, because its memory comes on top of that of the others.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

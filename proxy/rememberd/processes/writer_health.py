@@ -1,7 +1,5 @@
 """The health server of a writer that runs without `rememberd serve`: /health and /metrics, on a port of its own."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator

@@ -1,7 +1,5 @@
 """YAML and the environment into dataclasses: whatever their fields are called, a mistake is named with its line."""
 
-from __future__ import annotations
-
 import re
 import types
 from collections.abc import Mapping

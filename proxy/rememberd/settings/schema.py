@@ -6,8 +6,6 @@ whatever characters it has; a list or a table is written as `[a, b]` or `{"a": "
 `os.environ/NAME` is read from that variable, as LiteLLM does. An unknown key is an error that names the nearest.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field
 from pathlib import Path

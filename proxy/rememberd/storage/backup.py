@@ -3,8 +3,6 @@
 It may be encrypted as a whole by age (pyrage), to public keys or with a passphrase.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import io

@@ -6,8 +6,6 @@ reads asks a node that has the user's newest writes, and leaves out what is gone
 made, and is in force from then on: if the server is away, it waits in the same place until a writer can carry it out.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections import OrderedDict

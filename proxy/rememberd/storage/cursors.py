@@ -1,7 +1,5 @@
 """A place in a newest-first listing, as text that a client hands back."""
 
-from __future__ import annotations
-
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error

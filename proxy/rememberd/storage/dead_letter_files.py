@@ -1,7 +1,5 @@
 """Turns that no queue takes, a file each, in the spool's folder: an operator can see them and send them again."""
 
-from __future__ import annotations
-
 import os
 import time
 from pathlib import Path

@@ -1,8 +1,6 @@
 """Searches the disk for texts. It reads the bytes of every file: databases with their free pages and logs, segments,
 the audit log. It does not find what is compressed or encrypted."""
 
-from __future__ import annotations
-
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress

@@ -2,8 +2,6 @@
 the audit log carries the number and the version of rememberd that wrote it. An older version refuses what a newer one
 wrote."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -5,8 +5,6 @@ files in the spool, and each line of the audit log. A folder without `format.jso
 file in one transaction, and can be run again where it was cut short: its number is stored afterwards.
 """
 
-from __future__ import annotations
-
 import fcntl
 import logging
 import os

@@ -1,8 +1,6 @@
 """Copies points from one store into another as they are: what is sealed stays sealed, and nothing is embedded
 again."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol

@@ -4,8 +4,6 @@ A living point has the payload key `space`, its tombstone has `buried` instead: 
 together, so that no filter can name a user without a scope, and no filter on `space` ever meets a tombstone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from itertools import groupby, islice

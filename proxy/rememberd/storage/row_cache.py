@@ -1,8 +1,6 @@
 """The light fields of points that were used lately: a search finds its 800 rows here in 0.3 ms, where the engine
 takes 10 ms to read as many."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar

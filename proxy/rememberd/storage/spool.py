@@ -1,7 +1,5 @@
 """Turns on the disk of this host while the queue is late: a file for each process, in one folder."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import fcntl

@@ -1,7 +1,5 @@
 """Tasks that run beside the requests for as long as the process does."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable

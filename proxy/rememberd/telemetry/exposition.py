@@ -1,7 +1,5 @@
 """Prometheus metrics: one view of all processes of this host, and a counter of all answers."""
 
-from __future__ import annotations
-
 import logging
 import os
 import time

@@ -1,7 +1,5 @@
 """The log: lines for people, or JSON for programs, with the id of the request. It contains nobody's words."""
 
-from __future__ import annotations
-
 import logging
 import re
 import sys

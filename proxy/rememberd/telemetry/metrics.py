@@ -1,8 +1,6 @@
 """Metrics on the path of a request. All series of a counter exist from the start, because Prometheus sees no increase
 in a series that begins with 1. Times are recorded when nobody waits."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 

@@ -1,7 +1,5 @@
 """What LiteLLM's map of models says of one: prices and limits. Read as a file: LiteLLM's import takes 200 MB."""
 
-from __future__ import annotations
-
 import json
 from functools import lru_cache
 from importlib.util import find_spec

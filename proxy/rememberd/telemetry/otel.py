@@ -4,8 +4,6 @@ Configured by the standard OTEL_* variables alone, and off unless one of them na
 the extra: `pip install rememberd[otel]`. Names of attributes and metrics: opentelemetry.io/docs/specs/semconv/gen-ai.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import threading

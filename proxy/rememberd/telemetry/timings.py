@@ -1,8 +1,6 @@
 """How long the parts of a chat take. One observation costs 2 to 4 µs, so without memory only the whole is
 recorded."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 

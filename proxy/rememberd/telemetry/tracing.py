@@ -2,8 +2,6 @@
 is recorded, and the calls cost almost nothing; with it, `telemetry.otel` implements them. Spans contain nobody's
 words."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol

@@ -1,8 +1,6 @@
 """The byte lane, for providers that speak the client's dialect: the client's JSON goes out as it is, and the
 provider's bytes come back as they are."""
 
-from __future__ import annotations
-
 import socket
 import ssl
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """Providers that get the client's own key: their entries of a `model_list`, and the key on its way. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any

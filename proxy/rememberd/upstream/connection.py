@@ -6,8 +6,6 @@ IDLE     the response has come whole                 -> ACTIVE by `send`
 CLOSED   nothing more is sent or received; every error, every surplus byte and every end leads here
 """
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from enum import Enum

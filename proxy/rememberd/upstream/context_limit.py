@@ -1,7 +1,5 @@
 """How many tokens a request to a model may have."""
 
-from __future__ import annotations
-
 from rememberd.telemetry.model_map import listed
 from rememberd.types import Deployment
 

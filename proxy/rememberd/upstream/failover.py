@@ -1,7 +1,5 @@
 """Asks one deployment after the other until one answers, before the client has received a byte."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -4,8 +4,6 @@ What a provider or its SDK invents next (session affinity, beta flags, its clien
 here. What names the person, their host or their way in stays: the provider knows the operator only.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache

@@ -3,8 +3,6 @@
 As in LiteLLM, a value there is a default: what the client sends takes precedence.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """An entry of LiteLLM's `model_list`: from its parameters to the deployment that they describe."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

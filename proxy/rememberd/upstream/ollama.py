@@ -1,7 +1,5 @@
 """Finds an Ollama server on this machine, and lists its models."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 

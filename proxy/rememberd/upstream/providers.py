@@ -1,8 +1,6 @@
 """The providers: which dialects they speak, at which address, and which environment variables hold their keys.
 Prefixes and variables are LiteLLM's."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The web process, put together: the only place that knows which adapter stands behind which of its ports."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple

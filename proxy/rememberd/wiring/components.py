@@ -1,7 +1,5 @@
 """The parts that several processes and commands are made of."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path

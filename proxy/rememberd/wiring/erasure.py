@@ -1,7 +1,5 @@
 """Erasing a user whole, the same way for the user, the operator and the command line."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

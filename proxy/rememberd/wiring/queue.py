@@ -1,7 +1,5 @@
 """Which queue, and which records beside it, the settings ask for: one SQLite file of this host, or Redis."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Every path of the HTTP surface, with its handler. The first that matches answers."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from starlette.routing import Route

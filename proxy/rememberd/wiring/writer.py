@@ -1,7 +1,5 @@
 """The writer process, put together from its parts."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence

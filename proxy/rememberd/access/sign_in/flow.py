@@ -1,8 +1,6 @@
 """Signing in: the authorization code flow with PKCE (RFC 6749, RFC 7636, OpenID Connect Core 1.0), from the first
 redirect to the session."""
 
-from __future__ import annotations
-
 import secrets
 import time
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Who sent a request without an API key: somebody with a session or with an access token of the provider."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

@@ -3,8 +3,6 @@
 Imported only where sign-in is set up: the libraries take 0.2 s and 30 MB.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -4,8 +4,6 @@ The store knows a digest of the id only, and the record is encrypted with a key 
 can neither act as anybody nor see who was here.
 """
 
-from __future__ import annotations
-
 import hmac
 import secrets
 import time

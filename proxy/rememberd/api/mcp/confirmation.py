@@ -3,8 +3,6 @@
 By the protocol of 2026-07-28, which asks within the answer and needs no session. Clients of earlier protocols and
 those without the capability `elicitation` are not asked: they know from the tool's annotation that it destroys."""
 
-from __future__ import annotations
-
 import mcp_types as types
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 

@@ -1,7 +1,5 @@
 """How a request by MCP asks our own HTTP API."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`POST /mcp`, served by the official SDK. Its import takes half a second and 40 MB, at the first request."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable

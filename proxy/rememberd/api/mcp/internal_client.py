@@ -1,7 +1,5 @@
 """A call of our own HTTP API from within a request, as the same caller."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass

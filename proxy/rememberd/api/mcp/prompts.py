@@ -1,7 +1,5 @@
 """Prompts that a client may offer its user, as commands for example."""
 
-from __future__ import annotations
-
 import mcp_types as types
 
 from rememberd.api.mcp.context import Context

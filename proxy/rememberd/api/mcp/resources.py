@@ -1,7 +1,5 @@
 """What a client may read without a tool: the profile, what was remembered lately, one memory by its id."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 from urllib.parse import quote, unquote

@@ -1,8 +1,6 @@
 """What a model can do by MCP. Each tool is one call of our HTTP API with the caller's own headers, so that keys,
 users, limits and error messages are the same on both ways."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass

@@ -2,8 +2,6 @@
 
 What it adds itself and is known already, privately, stays private: it can see that from its not being listed."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request

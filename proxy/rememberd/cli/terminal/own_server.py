@@ -1,7 +1,5 @@
 """A proxy that a command starts for itself, and ends with itself."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """What answers at the address of the settings: a proxy, another program, or nobody."""
 
-from __future__ import annotations
-
 import http.client
 from typing import Any, NamedTuple
 

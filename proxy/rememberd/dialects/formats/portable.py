@@ -6,8 +6,6 @@ itself, ids of what it stored, and sometimes the ids of tool calls (Mistral want
 letters, digits, "_" and "-", OpenAI at most 40 characters). The words, the pictures, the tool calls and their results
 stay."""
 
-from __future__ import annotations
-
 import string
 from hashlib import blake2b
 from typing import Any, TypeGuard

@@ -2,8 +2,6 @@
 
 All functions take bytes that a JSON parser has accepted; on anything else they may raise `IndexError`."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Iterator

@@ -3,8 +3,6 @@
 The format: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

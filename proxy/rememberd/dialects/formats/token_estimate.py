@@ -1,7 +1,5 @@
 """How many tokens of a model's context a request may take at most, estimated without a tokenizer. Pure."""
 
-from __future__ import annotations
-
 from string import ascii_letters, digits, whitespace
 from typing import Any
 

@@ -5,8 +5,6 @@ Both are written from the start, so that the second never falls behind; what was
 passes, until a pass finds nothing to do. Then the second is ready to take the place of the first.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -1,7 +1,5 @@
 """Text to vectors: a sentence model in one thread for meaning, BM25 for words."""
 
-from __future__ import annotations
-
 import asyncio
 import ctypes
 import json

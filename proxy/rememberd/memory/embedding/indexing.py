@@ -1,7 +1,5 @@
 """From a memory to the point that the store keeps: vectors, size, topics, names, surface features."""
 
-from __future__ import annotations
-
 import asyncio
 from datetime import UTC, datetime
 from typing import NamedTuple

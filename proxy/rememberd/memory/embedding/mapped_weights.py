@@ -1,8 +1,6 @@
 """The large tables of bytes in an ONNX file, mapped instead of read: all processes share their pages, and a page that
 no text needs is never loaded. For all-MiniLM-L6-v2-int8 that is 11 of 32 MB in each process (measured, 1.32)."""
 
-from __future__ import annotations
-
 import mmap
 from collections.abc import Iterator
 from pathlib import Path

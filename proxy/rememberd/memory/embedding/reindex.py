@@ -3,8 +3,6 @@
 A search returns the points of an earlier version too, but it finds no topics, names or long texts in them.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

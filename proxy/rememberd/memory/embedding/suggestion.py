@@ -1,7 +1,5 @@
 """Would the packaged multilingual model find more of these memories than the English one in use?"""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 

@@ -1,8 +1,6 @@
 """ChatGPT's export: a list of conversations, each a tree of messages (`mapping`) because messages can be edited and
 answers regenerated. The branch that was shown last ends at `current_node`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

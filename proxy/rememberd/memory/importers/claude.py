@@ -1,7 +1,5 @@
 """Claude's export: a list of conversations with their `chat_messages` in order."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, Literal
 

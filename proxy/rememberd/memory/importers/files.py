@@ -1,7 +1,5 @@
 """A file of whatever kind into lines: finds the export in a zip, tells the formats apart, reads it as a stream."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import re

@@ -1,7 +1,5 @@
 """A JSON list, item by item: an export of 200 MB must not become a gigabyte of dictionaries."""
 
-from __future__ import annotations
-
 import codecs
 import json
 import re

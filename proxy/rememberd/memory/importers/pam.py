@@ -3,8 +3,6 @@
 PAM has no place for pins, private marks and exchanges: an export keeps them under `metadata.rememberd`, from where an
 import of our own takes them."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

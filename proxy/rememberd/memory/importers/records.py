@@ -1,7 +1,5 @@
 """The two kinds of line that an import sends, and what can be wrong with a file."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,8 +1,6 @@
 """Memories that somebody stated: Mem0's and OpenMemory's JSON, plain text and Markdown, the list that an assistant
 writes of its own memory, our own NDJSON."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime

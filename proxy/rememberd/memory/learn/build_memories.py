@@ -1,7 +1,5 @@
 """From a turn to the memories it should leave: its episode, and the facts that its extractors can prove."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 

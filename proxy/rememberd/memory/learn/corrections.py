@@ -5,8 +5,6 @@ by name, or the person says that something was wrong, and the same is stated wit
 
 # ruff: noqa: E501  a pattern's alternatives stay together
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher

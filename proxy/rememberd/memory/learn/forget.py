@@ -2,8 +2,6 @@
 holds all its words (an answer that repeated it), an episode with the facts drawn from it. Otherwise the next recall
 would bring it back by the other door."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from rememberd.memory.history import earlier_texts

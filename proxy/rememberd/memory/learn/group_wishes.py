@@ -4,8 +4,6 @@ What goes to a group is read by others, so that the wish must have exactly this 
 remembering, the group, and then "that", a colon or the end. Only its sentence goes to the group; the others stay the
 person's."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Collection

@@ -6,8 +6,6 @@ that is missed can be said again. `python -m loadtests.quality.train wishes` tra
 
 # ruff: noqa: E501  a pattern's alternatives stay together
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from functools import cache, lru_cache

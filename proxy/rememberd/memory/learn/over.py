@@ -1,8 +1,6 @@
 """When is a fact over? Words decide for two of the four reasons (DESIGN, section 7): the person states another value
 of an attribute that has one at a time, or says that this very thing has ended. Pure."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 from rememberd.memory.learn.rules.judge import SURE, clauses_of, judge_beginning, may_tell, tells, words_that_tell

@@ -11,8 +11,6 @@ Clocks jump. What is said now is said after all that is known, whatever dates a 
 (`_before`). What was deleted or edited by hand holds until the time of that, though: in doubt the hand counts more.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple

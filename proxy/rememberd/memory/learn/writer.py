@@ -4,8 +4,6 @@ A turn is claimed, stored, settled (the user's next one may come), and acked onc
 can be done again: a writer that is killed leaves leases, and processing a turn twice stores nothing twice.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import random

@@ -1,7 +1,5 @@
 """The context block: what the model gets to read of the memories, and what it costs (pure)."""
 
-from __future__ import annotations
-
 import re
 from bisect import bisect
 from collections.abc import Sequence, Set

@@ -1,7 +1,5 @@
 """Which of the ranked memories go into the block: best first, until the budget is full, none twice (pure)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Literal

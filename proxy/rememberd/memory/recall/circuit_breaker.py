@@ -1,7 +1,5 @@
 """A part that keeps failing is left alone for a while, so that nobody waits for it."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable

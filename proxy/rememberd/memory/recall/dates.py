@@ -4,8 +4,6 @@ English and dates in numbers are read here, the words of other languages by `lex
 
 Days are those of the person who asks: every time here is shifted by the offset of their time zone."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache

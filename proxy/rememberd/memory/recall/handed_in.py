@@ -3,8 +3,6 @@
 Each such word is marked before a message is cut to size or a passage is chosen, so that whatever remains of it is
 still known; then the marks become brackets."""
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 

@@ -4,8 +4,6 @@
 those that say nothing by themselves. A phrase counts only in the language that the question is in: "hier" is
 yesterday in French and a place in German."""
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib

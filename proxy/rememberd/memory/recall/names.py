@@ -1,8 +1,6 @@
 """The names that a text holds: of people, places, projects, products. A question about one of them is about what is
 remembered, however it is worded; but its vector is made without the names that many memories have."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections import OrderedDict

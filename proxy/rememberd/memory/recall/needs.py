@@ -11,8 +11,6 @@ That is for English. What is in another language is sorted by its words alone, b
 sentences together. With the vectors of 4,000 examples beside the words, half as many needs were met.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import hashlib

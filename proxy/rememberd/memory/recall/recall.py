@@ -1,7 +1,5 @@
 """Recall: embed the question, search, rank, fit the budget, under one deadline."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import re

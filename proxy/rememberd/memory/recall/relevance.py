@@ -5,8 +5,6 @@ question needs little support from the memories, any other a lot: "what's the ca
 something in every store. Measured on tests/data/floor.jsonl and with `python -m loadtests.quality`.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Collection

@@ -1,8 +1,6 @@
 """From a question's vectors to the block. It runs where the memories are: an embedded store is in another process,
 and its 800 candidates need not come over to be ranked."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet

@@ -1,8 +1,6 @@
 """Questions about a time that share no word with what was said then: "what did we talk about yesterday?", "where were
 we?". The store is read by time, not searched."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from datetime import date
 from typing import NamedTuple

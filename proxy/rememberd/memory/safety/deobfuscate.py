@@ -1,8 +1,6 @@
 """What a model may read in a text that a pattern does not see: hidden characters, look-alike letters, words spaced
 out, digits for letters, base64. Pure."""
 
-from __future__ import annotations
-
 import re
 from base64 import b64decode
 from collections.abc import Iterator

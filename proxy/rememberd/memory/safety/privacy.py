@@ -5,8 +5,6 @@ holds for what was remembered before. The table errs to the side of keeping too 
 something harmless costs one memory in one block.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection
 

@@ -1,8 +1,6 @@
 """What reads like an order to an assistant is kept and never recalled, until its owner lets it: poisoned text may
 come in through anything that is pasted, answered or imported, and would speak again in every later chat."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 

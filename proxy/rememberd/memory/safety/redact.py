@@ -1,7 +1,5 @@
 """Secrets out of a text before it is kept. Deterministic, idempotent, linear in the text."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ ask to keep out as well.
 A number that has only a check digit or two is one in ten or a hundred of all numbers: it counts as an identity only
 beside its name ("my BSN is …"). What has letters in fixed places, or a layout of its own, is known without."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Callable, Mapping

@@ -4,8 +4,6 @@ The engine holds the GIL during every call, so nothing here would gain from a th
 stand, and the process that has the store serves it to the others (`edge/server.py`).
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

@@ -1,7 +1,5 @@
 """A memory as a point of the embedded engine, and back."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID

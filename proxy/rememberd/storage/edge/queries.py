@@ -1,8 +1,6 @@
 """The requests of the embedded store to its engine. Every filter except `of_user` is bound to one space, and so is
 every request except `spaces`."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from qdrant_edge import (

@@ -1,7 +1,5 @@
 """Serves the embedded store to other processes of the same account, over a Unix socket."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

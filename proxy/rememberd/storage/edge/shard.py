@@ -1,7 +1,5 @@
 """A folder that holds one shard of embedded Qdrant. One process opens it, and one embedder fills it."""
 
-from __future__ import annotations
-
 import ctypes
 import fcntl
 import logging

@@ -7,8 +7,6 @@ number 0 gets no answer. The results of a search are sent as columns: as JSON, 8
 millisecond.
 """
 
-from __future__ import annotations
-
 import os
 import struct
 import tempfile

@@ -1,7 +1,5 @@
 """Memories in embedded Qdrant: the engine as a library, in one process."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress

@@ -4,8 +4,6 @@ The alias `memory.store.collection` points to the one in force; `…-ready` to o
 embedder to be asked for. Aliases are changed in one step, so no process ever sees half a change.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Requests to a Qdrant server or cluster, over any of its addresses: bounded in time, with our own errors."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from asyncio import Task

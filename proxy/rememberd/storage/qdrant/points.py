@@ -1,7 +1,5 @@
 """One collection on a Qdrant server, seen as the points of all users: for moving, copying and re-indexing them."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence

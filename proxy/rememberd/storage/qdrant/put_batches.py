@@ -1,7 +1,5 @@
 """Puts of several turns in one request: what comes while a request is under way goes out together with the next."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from asyncio import Future, Task

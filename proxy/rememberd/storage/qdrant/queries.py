@@ -1,7 +1,5 @@
 """The requests to a server, as JSON of its REST API. Every filter but those of a user is bound to one space."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

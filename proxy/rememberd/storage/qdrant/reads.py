@@ -5,8 +5,6 @@ addresses, each read therefore asks the same node for the stamps of those writes
 is missing. If every node lacks one, the node whose turn it is has to do.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from functools import partial

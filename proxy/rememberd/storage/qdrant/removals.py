@@ -1,7 +1,5 @@
 """Deletions and erasures: in force when they are recorded, made at once if the server can, and later if not."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -1,7 +1,5 @@
 """Memories on a Qdrant server, for as many web and writer processes as there are."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """The created API keys, in Redis: a key that one host creates or revokes is valid or invalid on all."""
 
-from __future__ import annotations
-
 import logging
 import secrets
 import time

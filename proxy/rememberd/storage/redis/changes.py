@@ -1,8 +1,6 @@
 """The change log in Redis: a stream and a list of the newest writes for each user, which Redis forgets when they are
 old, and the removals in a hash."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Sequence

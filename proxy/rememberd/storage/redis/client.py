@@ -1,8 +1,6 @@
 """One Redis, shared by the processes of all hosts. Scripts read and change everything in it; Redis runs one at a
 time."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path

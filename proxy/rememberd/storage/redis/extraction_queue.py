@@ -1,7 +1,5 @@
 """Turns that wait for a model, in Redis beside the queue: any number of writers, on any number of hosts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

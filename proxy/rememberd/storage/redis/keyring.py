@@ -1,7 +1,5 @@
 """The encrypted keys in Redis: the processes of all hosts see the same keys, and see a deletion at once."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import Counter

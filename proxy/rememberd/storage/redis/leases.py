@@ -1,8 +1,6 @@
 """What one process has leased in Redis. Leases are short and renewed while the process lives, so those of a dead
 process are free soon."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable

@@ -1,7 +1,5 @@
 """The turn queue of many hosts, in Redis: any number of web processes, any number of writers."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from pathlib import Path

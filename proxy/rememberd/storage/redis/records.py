@@ -1,8 +1,6 @@
 """Receipts, cached blocks, pauses, apps, the memory tool's files, groups and sessions in Redis: shared by the web
 processes of all hosts."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace

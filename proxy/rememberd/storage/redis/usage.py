@@ -1,7 +1,5 @@
 """What the requests of all hosts cost, in Redis: two hashes for each day, one of them with the tokens of each key."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 

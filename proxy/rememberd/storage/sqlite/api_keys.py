@@ -1,7 +1,5 @@
 """The API keys that were created on one host, in a file of its data directory."""
 
-from __future__ import annotations
-
 import secrets
 import sqlite3
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The apps of each user and their rights, in the file of the queue."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Sequence
 

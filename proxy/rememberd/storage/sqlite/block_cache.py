@@ -1,7 +1,5 @@
 """What the web workers of one host share about a space: how often it changed, and the blocks of its open turns."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Sequence
 

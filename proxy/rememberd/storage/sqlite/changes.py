@@ -1,7 +1,5 @@
 """The change log of one host, in an SQLite file that its processes share."""
 
-from __future__ import annotations
-
 import sqlite3
 import time
 from collections.abc import Sequence

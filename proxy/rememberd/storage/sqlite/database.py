@@ -1,7 +1,5 @@
 """One SQLite file of a host, shared by its processes: writes share commits in one thread, reads are immediate."""
 
-from __future__ import annotations
-
 import asyncio
 import queue
 import sqlite3

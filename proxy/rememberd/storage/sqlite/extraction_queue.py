@@ -1,7 +1,5 @@
 """Turns that wait for a model, in the SQLite file of the queue: one host, one writer process."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime

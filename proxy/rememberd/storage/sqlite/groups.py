@@ -1,7 +1,5 @@
 """The groups that were created on one host, in a file of its data directory."""
 
-from __future__ import annotations
-
 import sqlite3
 
 from rememberd.access.groups import Change, Group

@@ -1,7 +1,5 @@
 """The encrypted keys of one host, in an SQLite file of their own."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections import Counter
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Digests of the objects that providers store for users, in the queue's file."""
 
-from __future__ import annotations
-
 import sqlite3
 import time
 

@@ -1,7 +1,5 @@
 """Which memories are paused: there nothing is recalled and nothing learned."""
 
-from __future__ import annotations
-
 import sqlite3
 
 from rememberd.storage.sqlite.database import Database

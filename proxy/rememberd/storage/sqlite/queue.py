@@ -1,7 +1,5 @@
 """The turn queue of one host: one SQLite file, any number of web processes, one writer process."""
 
-from __future__ import annotations
-
 import sqlite3
 import time
 from collections.abc import Callable, Sequence

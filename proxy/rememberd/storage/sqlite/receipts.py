@@ -1,7 +1,5 @@
 """Receipts: which memories went into an answer, and what was written after it."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Sessions of browsers, in a file of their own, so that a backup of the memories holds no session."""
 
-from __future__ import annotations
-
 import sqlite3
 import time
 

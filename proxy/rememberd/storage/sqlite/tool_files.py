@@ -1,7 +1,5 @@
 """The files of Anthropic's memory tool, in the queue's file: all files of a space in one row, at most 1 MB."""
 
-from __future__ import annotations
-
 import sqlite3
 
 from rememberd.storage.sqlite.database import Database, is_erased, mark_erased

@@ -1,7 +1,5 @@
 """What the requests of this host cost, in the file of the queue."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Mapping
 

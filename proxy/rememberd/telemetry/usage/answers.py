@@ -1,7 +1,5 @@
 """What an answer says that it cost, in any dialect, streamed or not."""
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

@@ -1,8 +1,6 @@
 """Counts in this process, and once a second adds them to what all processes have counted. A process that is killed
 loses the last second of its counts."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """What a model costs, by the price map that comes with LiteLLM."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import NamedTuple
 

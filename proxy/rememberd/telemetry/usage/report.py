@@ -1,7 +1,5 @@
 """The counts added up by what an operator asks for, with what they cost."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What is changed in a request between litellm's translation and the provider, and what is left out of it. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from itertools import takewhile
 from typing import Any

@@ -1,7 +1,5 @@
 """What litellm is asked, and how its answer is written down, for each dialect that a client may speak."""
 
-from __future__ import annotations
-
 import importlib
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping

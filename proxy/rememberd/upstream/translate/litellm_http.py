@@ -1,7 +1,5 @@
 """The HTTP clients below litellm: what they sent and what came back, and where they must not go."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import AsyncIterator
 from contextvars import ContextVar

@@ -1,7 +1,5 @@
 """A stream of chat chunks, as litellm gives them, written as the events of Anthropic's Messages."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from secrets import token_hex

@@ -1,8 +1,6 @@
 """The lane for clients that speak Ollama's protocol: bytes pass to an Ollama server unchanged, requests to other
 models are translated."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any

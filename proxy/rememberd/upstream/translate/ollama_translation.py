@@ -1,7 +1,5 @@
 """Ollama's requests as OpenAI's chat completions, and the answers back. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime

@@ -4,8 +4,6 @@ It gets the person's own words and nothing else. The assistant's answers are not
 model comes back as a fact, and neither is anything that memory holds (but for the few facts in `decide`).
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

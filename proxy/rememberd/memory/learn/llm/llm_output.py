@@ -4,8 +4,6 @@ Nothing is taken on the model's word. A fact stands only with a span of the pers
 numbers must come from their message, and what reads like an order to an assistant is dropped. Pure, but for counters.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -4,8 +4,6 @@ Asked are the pairs that are near in meaning and that neither a slot nor the wor
 is. For this, and only this, the model gets to see what memory holds: the few facts next to the new ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 

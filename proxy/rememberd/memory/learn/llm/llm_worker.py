@@ -2,8 +2,6 @@
 runs beside the writer and never delays it: an episode and the facts by rules are stored by then, and what is found
 here goes back through the queue, in the user's own line: one hand alone writes a user's memories."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import random

@@ -3,8 +3,6 @@ does a fact give orders. Pure."""
 
 # ruff: noqa: E501  a pattern's alternatives stay together
 
-from __future__ import annotations
-
 import re
 
 from rememberd.dialects.handing_words import HOLE

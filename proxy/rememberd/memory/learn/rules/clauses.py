@@ -2,8 +2,6 @@
 
 # ruff: noqa: E501  a pattern's alternatives stay together
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -4,8 +4,6 @@ A classifier judges which sentences state something (`judge`); the tables tell w
 decides what replaces what. Precision comes before recall: what is missed here the exchange still carries. A fact is a
 whole clause or sentence of the person, verbatim. In doubt there is none."""
 
-from __future__ import annotations
-
 import re
 from functools import partial
 from typing import NamedTuple

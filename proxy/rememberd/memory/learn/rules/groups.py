@@ -1,8 +1,6 @@
 """By which topic and person a memory is listed: a fixed sorting of the attributes that the rules find, and for facts
 without one a few words of each topic. For people who look for something, never for recall. Pure."""
 
-from __future__ import annotations
-
 import re
 
 from rememberd.memory.learn.rules.slots import base

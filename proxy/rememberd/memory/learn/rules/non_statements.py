@@ -5,8 +5,6 @@ three times as long."""
 
 # ruff: noqa: E501  a table's alternatives stay together
 
-from __future__ import annotations
-
 import re
 
 WORD_I = r"i|i['’]m|i['’]ve|my|mine|we|our|ich|mein\w*|je|mon|ma|yo|mi|jeg|jag|min|mitt|ik|mijn"

@@ -1,7 +1,5 @@
 """Is this word what somebody does for a living, or is it a name? Word lists for "I'm a …" and "I'm …"."""
 
-from __future__ import annotations
-
 import re
 
 _OCCUPATIONS = (

@@ -1,7 +1,5 @@
 """From a text to its sentences and their clauses, as spans of it: nothing is reworded. Pure and linear."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The attributes of a person: which of them have one value at a time, and what has a natural end."""
 
-from __future__ import annotations
-
 # All others ("diet", "job", "possession", …) may have several values, which never close one another.
 _SINGLE = frozenset(
     [

@@ -5,8 +5,6 @@ as it was typed."""
 
 # ruff: noqa: E501  a pattern's alternatives stay together
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from typing import NamedTuple

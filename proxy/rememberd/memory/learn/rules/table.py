@@ -1,7 +1,5 @@
 """The tables of statements, one a language: read from `tables/*.txt`, whose format `tables/README.txt` explains."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
