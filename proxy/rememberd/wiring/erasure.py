@@ -33,8 +33,19 @@ class UserErasure(NamedTuple):
         """Returns how many memories are gone."""
         at, holding, kept = time.time_ns() // 1_000_000, await self.groups.leave(user), self.queues
         await end_sessions(self.settings, user)
-        queues, records = (kept.queue, kept.extraction_queue), (kept.receipts, kept.block_cache, kept.spool)
-        erased = await erase(user, at, *queues, self.store, *records, kept.usage, kept.tool_files, kept.apps)
+        erased = await erase(
+            user,
+            at,
+            kept.queue,
+            kept.extraction_queue,
+            self.store,
+            kept.receipts,
+            kept.block_cache,
+            kept.spool,
+            kept.usage,
+            kept.tool_files,
+            kept.apps,
+        )
         erased += await erase_contributions(user, at, self.store, self.embedder, kept.block_cache, holding)
         await self.groups.forget(user)
         return erased

@@ -62,7 +62,7 @@ class EdgeClient(MemoryStore):
             self._connection.tell("ahead", {"space": space, "sparse": sparse, "now": now})
 
     async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
-        """One call for each query. A recall does not come here: it runs in the store's process (`retrieve`)."""
+        """Several calls: what recalls asks in the store's process (`retrieve`)."""
         return list(await asyncio.gather(*(self._search(each, now) for each in queries)))
 
     async def _search(self, query: Query, now: Millis) -> Candidates:

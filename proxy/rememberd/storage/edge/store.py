@@ -133,7 +133,7 @@ class EdgeStore(EdgeFolder, MemoryStore):
         return spaces_behind(await self.spaces(), after, limit)
 
     def _united(self, asked: Sequence[Query], ahead: Sequence[list[RowRefs] | None], now: Millis) -> list[Candidates]:
-        """All in one call of the engine, except for the branches that were looked up `ahead`."""
+        """All in one call of the engine, but for the words and the pinned that were looked up `ahead`."""
         branches: list[queries.Branch] = []
         for each, known in zip(asked, ahead, strict=True):
             branches += queries.vector_query(each.space, each.dense, each.limit, each.kind, standing=each.standing)
