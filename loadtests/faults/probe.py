@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import defaultdict
 
@@ -49,11 +50,14 @@ class Probe:
         return None
 
     async def verdict(self) -> Verdict:
-        """When nothing waits and all is accounted for, or has not been for a while."""
-        until = time.monotonic() + self.patience_s
+        """When nothing waits and all is accounted for, or has not been for a while. As long as fewer and fewer turns
+        wait, it waits too: ten minutes of saturation leave work for half an hour."""
+        until, fewest = time.monotonic() + self.patience_s, math.inf
         found: Verdict | None = None
         while time.monotonic() < until:
             metrics = await self._look()
+            if metrics is not None and metrics[_DEPTH] < fewest:
+                until, fewest = time.monotonic() + self.patience_s, metrics[_DEPTH]
             if metrics is not None and not metrics[_DEPTH] and not self.crowd.busy:
                 if found is None:
                     until = time.monotonic() + _SETTLED_S
