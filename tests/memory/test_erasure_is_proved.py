@@ -111,7 +111,7 @@ def test_the_keys_are_shown_and_rotated(proxy: Proxy) -> None:
     if is_sealed(proxy):
         assert status.returncode == 0
         assert "(the newest)" in status.stdout
-        assert "0 keys wrapped anew" in run(proxy, "encryption", "rotate").stdout
+        assert "0 keys encrypted with" in run(proxy, "encryption", "rotate").stdout
         assert "wrapped by the master key" in run(proxy, "check").stdout
     else:
         assert status.returncode == 2

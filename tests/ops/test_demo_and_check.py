@@ -51,7 +51,7 @@ def test_the_demo_falls_back_when_the_real_models_do_not_answer() -> None:
     """A key in the environment and no way to its provider."""
     done = run("demo", OPENAI_API_KEY="sk-nobody", OPENAI_BASE_URL="http://127.0.0.1:1/v1")
     assert done.returncode == 0
-    assert "going on with the built-in stand-ins" in done.stdout
+    assert "the built-in stand-ins are used" in done.stdout
     assert "memory: hit" in done.stdout
 
 

@@ -67,9 +67,9 @@ def test_revoking_the_last_key_says_that_nobody_gets_in(tmp_path: Path, capsys: 
     assert keys(tmp_path, "create", "ada", "--user", "ada") == 0
     assert keys(tmp_path, "create", "eve", "--user", "eve") == 0
     assert keys(tmp_path, "revoke", "ada") == 0
-    assert "no key is in force" not in capsys.readouterr().err
+    assert "no key is valid" not in capsys.readouterr().err
     assert keys(tmp_path, "revoke", "eve") == 0
-    assert "no key is in force now: nobody can use the proxy" in capsys.readouterr().err
+    assert "no key is valid now: nobody can use the proxy" in capsys.readouterr().err
 
 
 def test_the_list_says_what_each_key_may_do(

@@ -1,7 +1,7 @@
 """`rememberd audit`: what is wrong with the memories, per user and scope, as a table or JSON; `--fix` repairs.
 
-An operator may look after the memories and not read people's lives: ids, kinds and reasons are shown, of the text
-nothing, or with `--show-text` its first words.
+The command shows ids, kinds and reasons, so that an operator need not read what people said. `--show-text` adds the
+first words of each memory.
 """
 
 import asyncio
@@ -41,13 +41,13 @@ EXAMPLES = """\
 """
 
 _USERS = 50
-_ROWS = 20  # of one complaint in the table; JSON has all
+_ROWS = 20  # of one kind of finding in the table; JSON has all
 _EXCERPT = 32  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """`findings` are those that stand, after `repairs` if any were made."""
+    """`findings` are those that remain after the `repairs`."""
 
     space: Space
     memories: list[Memory]
@@ -160,7 +160,7 @@ def _lines(audited: Audited, show_text: bool) -> Iterator[str]:
         if len(findings) > _ROWS:
             yield f"  {complaint:<13} {len(findings) - _ROWS:,} more; --json lists all, with whole ids"
     if not audited.findings:
-        yield "  nothing to complain of"
+        yield "  nothing was found"
 
 
 def _row(finding: Finding, note: str, show_text: bool) -> str:
@@ -172,7 +172,7 @@ def _row(finding: Finding, note: str, show_text: bool) -> str:
 
 
 def _excerpt(memory: Memory) -> str:
-    """Its first words, without secrets and digits."""
+    """The first words of the memory, without secrets and digits."""
     text = re.sub(r"\d", "•", clean(redact(memory.text).text))
     return f"“{text[:_EXCERPT]}…”" if len(text) > _EXCERPT else f"“{text}”"
 

@@ -1,4 +1,4 @@
-"""`rememberd backup`: everything of a data directory in one file, while the proxy runs or when it does not."""
+"""`rememberd backup`: everything of a data directory in one file, whether or not the proxy runs."""
 
 import asyncio
 import shutil
@@ -35,7 +35,7 @@ _DATABASES_FIRST, _DATABASES_LAST = ("queue.db",), ("changes.db", "keys.db", "gr
 @config_option
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--recipient", "recipients", multiple=True, help="encrypt to this age or SSH public key; repeatable")
-@click.option("--passphrase-file", type=click.Path(path_type=Path), help="encrypt with what it holds")
+@click.option("--passphrase-file", type=click.Path(path_type=Path), help="encrypt with the passphrase in this file")
 def command(config: Path | None, file: Path, recipients: tuple[str, ...], passphrase_file: Path | None) -> int:
     if recipients and passphrase_file:
         raise ConfigError("give --recipient or --passphrase-file, not both")
@@ -65,10 +65,10 @@ def _scratch_folder(settings: Settings) -> Path:
 
 
 async def _collect(settings: Settings, folder: Path) -> dict[str, object]:
-    """A turn goes from the spool to the queue and from there to the store, so they are copied in this order: what is
-    on its way is copied twice, never missed. `changes.db` holds deletions that a Qdrant server has not made yet; one
-    that is made twice changes nothing. The keys come last: every user whose data was copied has one by then,
-    and who was erased meanwhile has none."""
+    """A turn goes from the spool to the queue and from there to the store. They are copied in this order, so that a
+    turn on its way is copied twice rather than not at all. `changes.db` holds deletions that a Qdrant server has not
+    made yet; to make one twice changes nothing. The keys come last: every user whose data was copied has a key by
+    then, and a user who was erased meanwhile has none."""
     began, data = time.time_ns() // 1_000_000, settings.data_path
     for each in sorted(spool_of(data).glob("*")):
         copy_file(each, folder / "spool" / each.name)
@@ -105,10 +105,10 @@ def _report(settings: Settings, file: Path, about: dict[str, object], lock: Lock
     held = f"{about['points']} points" if about["points"] is not None else "no embedded store"
     print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, {held}{', encrypted by age' if lock != Lock() else ''}")
     for what in about["elsewhere"]:  # type: ignore[attr-defined]
-        print(f"not in it: {what}; deploy/OPERATIONS.md, Backup, says how to save that")
+        print(f"not in this file: {what}; deploy/OPERATIONS.md, Backup, says how to save that")
     if about["encrypted_at_rest"]:
-        print("the master key is not in it: keep it elsewhere, nothing can be read without it")
+        print("not in this file: the master key; keep it elsewhere, because nothing can be read without it")
     print(
-        "users who are erased later are still in this file: keep audit.jsonl elsewhere too, and name it to"
+        "users who are erased later are still in this file: keep a copy of audit.jsonl elsewhere, and pass it to"
         " `rememberd restore --erasures`"
     )

@@ -1,4 +1,4 @@
-"""`rememberd chat`: a small chat in the terminal that says, under each answer, what was recalled for it."""
+"""`rememberd chat`: a chat in the terminal that shows under each answer what was recalled for it."""
 
 import re
 import sys
@@ -23,7 +23,7 @@ EXAMPLES = """\
 
 _HELP = """\
 /model [NAME]      use another model; without a name, show them
-/memory [on|read|write|off]   what memory may do from here on
+/memory [on|read|write|off]   what memory may do from now on
 /new               begin a new conversation
 /quit              leave (or Ctrl-D); Ctrl-C stops an answer"""
 _MODES = ("on", "read", "write", "off")
@@ -45,7 +45,7 @@ def command(where: Where, model: str | None, memory: str, as_json: bool) -> int:
         with suppress(ImportError):
             import readline  # noqa: F401 - its import gives `input` a history and keys to edit with
     if not as_json:
-        print(f"{chat.model}, memory {chat.memory}. /help says what else there is.")
+        print(f"{chat.model}, memory {chat.memory}. /help lists the commands.")
     with suppress(Quit, EOFError, KeyboardInterrupt):
         while True:
             chat.take(input("you> " if sys.stdin.isatty() else ""))
@@ -53,7 +53,7 @@ def command(where: Where, model: str | None, memory: str, as_json: bool) -> int:
 
 
 class Chat:
-    """Raises `ProxyError` at its start; later it is shown, and the chat goes on."""
+    """Raises `ProxyError` at the start. A later one is printed, and the chat goes on."""
 
     def __init__(self, proxy: Client, model: str | None, memory: str, *, as_json: bool) -> None:
         self.proxy, self.memory, self.as_json = proxy, memory, as_json
@@ -120,7 +120,7 @@ class Chat:
         print_lines([head, *(f"  - {clean(each)}" for each in recalled)], style="dim")
 
     def _recalled(self, receipt_id: str | None) -> list[str]:
-        """The texts of what stood in the block; none where the receipt was late."""
+        """The texts of the memories in the block; none if the receipt is not there yet."""
         if receipt_id is None:
             return []
         try:
@@ -140,7 +140,7 @@ class Chat:
         return names
 
     def _use_model(self, name: str) -> None:
-        """The conversation goes on with it."""
+        """Continue the conversation with this model."""
         if name:
             self.model = name
         print(f"model: {self.model}" if name else "\n".join(self._models()))
@@ -159,7 +159,7 @@ def _contents(answer: Any) -> Iterator[str]:
             continue
         event = orjson.loads(data)
         if "error" in event:
-            raise ProxyError(f"the model broke off: {event['error'].get('message')}")
+            raise ProxyError(f"the model's answer was cut off: {event['error'].get('message')}")
         for choice in event.get("choices", []):
             if part := choice.get("delta", {}).get("content"):
                 yield part

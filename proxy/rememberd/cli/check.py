@@ -40,8 +40,8 @@ EXAMPLES = """\
   rememberd check --config team.yaml && rememberd serve --config team.yaml
 """
 
-_PATIENCE_SECONDS = 10.0  # Redis is tried for five, and then says why not
-_LOADING_SECONDS = 60.0  # a model is read from a disk that may be busy, by a core that may be
+_PATIENCE_SECONDS = 10.0  # a call to Redis takes five until it fails with the reason
+_LOADING_SECONDS = 60.0  # disk and processor may be busy
 _LITTLE_SPACE = 1024**3  # bytes; the store refuses to write below 64 MiB
 
 
@@ -59,7 +59,7 @@ def command(config: Path | None, upgrade: bool) -> int:
 
 
 async def check(settings: Settings, environ: Mapping[str, str], *, upgrade: bool = False) -> int:
-    """Prints as it finds. The settings themselves were read before this; a mistake there has stopped us already."""
+    """Prints each finding at once. A mistake in the settings themselves was reported before, when they were read."""
     wrong = 0
     async for finding in _findings(settings, environ, upgrade):
         wrong += not finding.ok
@@ -145,7 +145,7 @@ async def _keys(settings: Settings) -> str:
     if names:
         return ", ".join(names)
     if made:
-        raise RememberdError("every request needs a key since the first was made, and none is in force: create one")
+        raise RememberdError("every request needs a key since the first was created, and none is valid: create one")
     if settings.server.local_only:
         return "none: no key is needed from this machine, everyone is the user 'local'"
     return "none yet: create one by `rememberd keys create`, or with the admin_key"
@@ -159,7 +159,7 @@ async def _data(settings: Settings) -> str:
     free = shutil.disk_usage(there).free
     if free < _LITTLE_SPACE:
         raise RememberdError(f"{path}: only {free // 2**20} MiB free; writes stop below 64 MiB")
-    return f"{path}, {free // 2**30} GiB free{'' if there == path else '; the first start makes it'}"
+    return f"{path}, {free // 2**30} GiB free{'' if there == path else '; the first start creates it'}"
 
 
 async def _format(settings: Settings, upgrade: bool) -> str:
@@ -177,7 +177,7 @@ async def _format(settings: Settings, upgrade: bool) -> str:
 async def _audit_log(settings: Settings) -> str:
     path = build_audit_log(settings, Encryption(None)).path
     if not path.exists():
-        return f"{path}, made with its first line"
+        return f"{path}, created with its first line"
     if not os.access(path, os.W_OK):
         raise RememberdError(f"{path} cannot be written to")
     return f"{path}, {path.stat().st_size // 1024} KiB"
@@ -217,14 +217,14 @@ async def _encryption(settings: Settings) -> str:
         versions, newest = await seal.keyring.versions(), seal.keyring.newest.id
     if versions.total() > versions[newest]:
         old = versions.total() - versions[newest]
-        raise RememberdError(f"{old} keys are wrapped by an older master key: run `rememberd encryption rotate`")
-    return f"on, {versions.total() - 1} users' keys wrapped by the master key {newest}"
+        raise RememberdError(f"{old} keys are encrypted with an older master key: run `rememberd encryption rotate`")
+    return f"on, {versions.total() - 1} users' keys, encrypted with the master key {newest}"
 
 
 async def _queue(settings: Settings) -> str:
     async with open_encryption(settings, read_only=True) as seal:
         if not settings.memory.queue.url and not queue_file(settings).exists():
-            return "SQLite, made by the first start"
+            return "SQLite, created by the first start"
         records = open_queue(settings, seal, read_only=True)
         try:
             stats, refused = await records.queue.stats(), await records.spool.dead()

@@ -18,8 +18,8 @@ from rememberd.wiring.encryption import open_encryption
 from rememberd.wiring.queue import open_queue
 
 EXAMPLES = """\
-  rememberd dead list                     # whose, how often they were tried, and why they failed
-  rememberd dead replay                   # once the cause is put right
+  rememberd dead list                     # users, numbers of tries, and why they failed
+  rememberd dead replay                   # after the cause was removed
 """
 
 

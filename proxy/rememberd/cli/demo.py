@@ -1,4 +1,4 @@
-"""`rememberd demo`: one person, two sessions, two models, one memory; no key and no network needed."""
+"""`rememberd demo`: one person, two sessions, two models, one memory. Needs no key and no network."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ TOLD = "Hi, I'm Ada. I live in Oslo, I work at Globex and I'm allergic to peanut
 ASKED = "Which snacks should I avoid, and in which city would I buy them?"
 STAND_INS = ("stand-in-a", "stand-in-b")
 ABOUT_THE_PAGE = (
-    "It holds the memories of somebody called Ada. Tell it more in the chat; Ctrl-C ends it and forgets all."
+    "It shows the memories of somebody called Ada. Tell it more in the chat; Ctrl-C stops it and deletes everything."
 )
 _REAL = {
     "OPENAI_API_KEY": ("gpt-4o-mini", "gpt-4.1-mini"),
@@ -56,24 +56,24 @@ _WORD_SECONDS = 0.02  # slow enough to be seen streaming
 @a_command("demo", EXAMPLES)
 @click.option("--page", "with_page", is_flag=True, help="keep running, to try the memory page in a browser")
 def command(with_page: bool) -> int:
-    """There is no `--config`: it runs beside everything else, in a folder of its own."""
+    """Has no `--config`: the demo uses a folder of its own, and can run beside a proxy."""
     return asyncio.run((page if with_page else demo)(os.environ))
 
 
 async def demo(environ: Mapping[str, str]) -> int:
-    """Returns the exit code. Real models when a provider key is in the environment and its provider answers."""
+    """Returns the exit code. Uses real models if the environment has a provider's key and the provider answers."""
     models = real_models(environ)
     if models:
         try:
             return await _play(models, None)
         except ProxyError as error:
-            print(f"\n{models} did not answer ({error}); going on with the built-in stand-ins.\n")
+            print(f"\n{models} did not answer ({error}); the built-in stand-ins are used instead.\n")
     async with stand_in() as server:
         return await _play(STAND_INS, server)
 
 
 async def page(environ: Mapping[str, str]) -> int:
-    """The memory page with the same models, until it is interrupted; then everything said is gone."""
+    """Serves the memory page with the same models until it is interrupted; then everything is deleted."""
     models = real_models(environ)
     async with stand_in() as server:
         with _proxy(models or STAND_INS, None if models else server) as url:
@@ -84,7 +84,7 @@ async def page(environ: Mapping[str, str]) -> int:
 
 
 def real_models(environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """One model of each of two providers where two keys are there, else two models of one."""
+    """One model of each of two providers if there are two keys, otherwise two models of one provider."""
     found = [names for variable, names in _REAL.items() if environ.get(variable)]
     if not found:
         return None
@@ -92,7 +92,7 @@ def real_models(environ: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def stand_in_answer(messages: Sequence[Mapping[str, Any]]) -> str:
-    """What the stand-in says: the lines of its own prompt that share a word with the question, and no more."""
+    """The stand-in's answer: the facts in its prompt, and nothing else."""
     prompt = str(messages[-1].get("content", ""))
     memory, _, question = prompt.rpartition("</memory>")
     given = [line.strip(" -*\t") for line in memory.splitlines()[2:] if line.strip()]
@@ -106,7 +106,7 @@ def stand_in_answer(messages: Sequence[Mapping[str, Any]]) -> str:
 
 @dataclass
 class StandIn:
-    """A model server that answers from its prompt and keeps what it was sent."""
+    """A model server that answers from its prompt, and keeps the requests."""
 
     url: str = ""
     received: list[dict[str, Any]] = field(default_factory=list)
@@ -150,7 +150,7 @@ async def stand_in() -> AsyncIterator[StandIn]:
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals belong to the demo."""
+        """The demo handles the signals."""
         yield
 
 
@@ -171,7 +171,7 @@ async def _play(models: tuple[str, str], server: StandIn | None) -> int:
         first = await _ask(client, server, models[0], TOLD)
         _say(f"   The model answers: {first.answer}")
         learned = await _learned(client, first)
-        _say("   Remembered a moment later, out of the request's way:\n" + "\n".join(f"     - {t}" for t in learned))
+        _say("   Remembered a moment later, after the answer:\n" + "\n".join(f"     - {t}" for t in learned))
         _say(f"\n2. Session two: a new conversation, another model, {models[1]}. Memory on:\n")
         _show(await _ask(client, server, models[1], ASKED))
         _say("\n3. The same question with `X-Memory: off`:\n")
@@ -195,7 +195,7 @@ def _proxy(models: tuple[str, str], server: StandIn | None) -> Iterator[str]:
             for name in models
         ]
     )
-    memory = {"deadline_ms": 2000}  # a newcomer's machine may be busy, and this is to show what memory does
+    memory = {"deadline_ms": 2000}  # so that the demo shows memory on a busy machine, too
     with tempfile.TemporaryDirectory(prefix="rememberd-demo-") as folder:
         settings = {"server": {"port": 0}, "data_dir": folder, "model_list": listed, "memory": memory}
         config = Path(folder, "rememberd.yaml")
@@ -226,7 +226,7 @@ async def _receipt(client: Client, headers: HTTPMessage) -> Any:
 
 
 async def _block(client: Client, headers: HTTPMessage, text: str) -> str:
-    """What a real model got, pieced together from the receipt."""
+    """What a real model got, rebuilt from the receipt."""
     receipt = await _receipt(client, headers) or {}
     lines = [str(memory.get("text", "")) for memory in receipt.get("recalled", [])]
     return "\n".join(["<memory>", *lines, "</memory>", "", text]) if lines else text
@@ -239,7 +239,7 @@ async def _learned(client: Client, told: Exchange) -> list[str]:
         if receipt is not None and receipt["write"] != "pending":
             return [memory["text"] for memory in receipt["written"] if memory["kind"] == "fact"]
         await asyncio.sleep(0.1)
-    raise ConfigError("nothing was remembered within 30 seconds; `rememberd check` says why")
+    raise ConfigError(f"nothing was remembered within {_WAIT_SECONDS} seconds; `rememberd check` says why")
 
 
 def _say(text: str) -> None:
@@ -247,7 +247,7 @@ def _say(text: str) -> None:
 
 
 def _show(exchange: Exchange) -> None:
-    """What was sent, what the model got and what came back, beside each other."""
+    """Prints what was sent, what the model got and what came back, side by side."""
     console = Console(highlight=False)
     table = Table(box=box.ASCII2, expand=True, show_edge=False, pad_edge=False)
     for title in ("THE CLIENT SENT", "THE MODEL GOT", "WHAT CAME BACK"):

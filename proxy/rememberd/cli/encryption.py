@@ -1,4 +1,4 @@
-"""`rememberd encryption`: which master key is in force, and a new one for all keys."""
+"""`rememberd encryption`: shows which master key is in use, or encrypts all keys with a new one."""
 
 import asyncio
 from pathlib import Path
@@ -13,7 +13,7 @@ from rememberd.wiring.encryption import open_encryption
 
 EXAMPLES = """\
   rememberd encryption status
-  rememberd encryption rotate     # with a new master key in front of the old one, and every process restarted
+  rememberd encryption rotate     # after you set a new master key before the old one and restarted every process
 """
 
 
@@ -32,7 +32,7 @@ async def _run(settings: Settings, *, rotate: bool) -> int:
             raise ConfigError("memories are not encrypted: set memory.encryption.master_key")
         if rotate:
             rewrapped = await keyring.rotate()
-            print(f"{rewrapped} keys wrapped anew by {keyring.newest.id}; older master keys can go from the settings")
+            print(f"{rewrapped} keys encrypted with {keyring.newest.id}; remove older master keys from the settings")
         for master, number in sorted((await keyring.versions()).items()):
             note = "the newest" if master == keyring.newest.id else "run `rememberd encryption rotate`"
             print(f"master key {master}: {number} keys ({note})")

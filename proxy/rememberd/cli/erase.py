@@ -1,4 +1,4 @@
-"""`rememberd erase`: everything of one user goes; `--verify` looks for what is left on the disk."""
+"""`rememberd erase`: deletes everything of one user; `--verify` searches the disk for what is left."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ EXAMPLES = """\
 
 _STAYS = (
     "Without memory.encryption.master_key, deleted text stays in the store's pages and log until the engine\n"
-    "rewrites them, and the name in the mark that keeps late turns out. With it, neither can be read."
+    "rewrites them, and the user's name stays in a mark that refuses late turns. With it, neither can be read."
 )
 
 _KEYS_STAY = (
-    "The names of API keys are not sealed: one that is called as its user was stands in the audit log and in keys.db."
+    "The names of API keys are not encrypted: a key with the user's name is still in the audit log and in keys.db."
 )
 
 
@@ -58,7 +58,7 @@ async def _run(settings: Settings, user: str, *, verify: bool, marker: str, plac
         print(f"erased: {erased} memories of {user}, with receipts, waiting turns and everything derived")
         unwiped = encryption.keyring.left if encryption.keyring else ""
         if unwiped:
-            print(f"LEFT   the key, which opens nothing in a running proxy, may still be in Redis's files: {unwiped}")
+            print(f"LEFT   the key, which a running proxy cannot use, may still be in Redis's files: {unwiped}")
     if not verify:
         return 1 if unwiped else 0
     left = _search(places, texts | {"the marker": marker})
@@ -76,7 +76,7 @@ async def erase_user(settings: Settings, encryption: Encryption, erasure: UserEr
 
 
 def _search(places: Sequence[Path], texts: dict[str, str]) -> int:
-    """Prints as it finds. Returns in how many files something is left."""
+    """Prints each finding at once. Returns the number of files in which something is left."""
     files = size = left = 0
     for scanned in scan(places, texts):
         files, size, left = files + 1, size + scanned.size, left + bool(scanned.found)

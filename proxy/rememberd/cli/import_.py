@@ -1,4 +1,4 @@
-"""`rememberd import`: what people already have, by the way that everything takes into memory."""
+"""`rememberd import`: sends exports of other tools, and notes, to the proxy, which learns from them."""
 
 import sys
 import time
@@ -37,16 +37,17 @@ am, where I live and work, people, preferences, projects, and how I want you to 
 summarise. Keep my own words where you have them. Write all of it in one code block, one memory a line, in this form:
 [date saved as YYYY-MM-DD, or unknown] - memory"""
 
-_LINES = 50  # of a request: so many turns stand before what the user says meanwhile
+_LINES = 50  # of a request: what the user says meanwhile waits for so many turns at most
 _BYTES = 4 * 2**20  # of a request, unless a single line is larger
 _SHOWN = 20  # facts
 _POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.05, 1.0
-_PATIENCE_SECONDS = 300.0  # for the writer to get through one request
+_PATIENCE_SECONDS = 300.0  # until the writer has learned from one request
 
 
 @dataclass
 class Summary:
-    """What was read, and what came of it. `facts` are texts, each once, of turns; `added` counts stated memories."""
+    """What was read, and the results. `facts` are the texts learned from turns, each once; `added` counts memories
+    that were stated in the file."""
 
     turns: int = 0
     memories: int = 0
@@ -99,7 +100,7 @@ def _undo(proxy: Client, import_id: str) -> int:
 def _import(proxy: Client, file: Path, kind: str, dry_run: bool, as_json: bool) -> int:
     summary = Summary(import_id="" if dry_run else str(uuid4()))
     take = _foresee if dry_run else _send
-    _allowed(partial(proxy.ask, "GET", "/v1/memories?limit=1"))  # before a long file is read for nobody
+    _allowed(partial(proxy.ask, "GET", "/v1/memories?limit=1"))  # before a long file is read in vain
     try:
         with Progress("reading") as progress, opened(file, kind) as exports:
             for export in exports:
@@ -108,7 +109,7 @@ def _import(proxy: Client, file: Path, kind: str, dry_run: bool, as_json: bool) 
                     progress.show(export.fraction, _so_far(summary))
                 summary.errors += [f"{each} is not of the format it should be" for each in export.unreadable]
     except KeyboardInterrupt:
-        print("\nstopped; run it again to go on, nothing is added twice", file=sys.stderr)
+        print("\nstopped; run the command again to go on, nothing is added twice", file=sys.stderr)
         return 130
     if not summary.turns + summary.memories + len(summary.errors):
         raise BadFile(f"{file} holds nothing to import: {EXPECTED}")
@@ -132,7 +133,7 @@ def _batches(export: Export) -> Iterator[list[Line]]:
 
 
 def _foresee(proxy: Client, batch: list[Line], summary: Summary) -> None:
-    """What the running proxy would make of the batch. It writes nothing."""
+    """Ask the proxy what it would learn from the batch. Writes nothing."""
     if not batch:
         return
     lines = [orjson.dumps(line) + b"\n" for line in batch]
@@ -164,7 +165,8 @@ def _answer(proxy: Client, path: str, lines: list[bytes], summary: Summary) -> d
 
 
 def _send(proxy: Client, batch: list[Line], summary: Summary) -> None:
-    """And wait until it is learned: what the user says meanwhile must not queue behind a whole life."""
+    """Send the batch and wait until it is learned, so that what the user says meanwhile does not wait for all of
+    it."""
     if not batch:
         return
     lines = [orjson.dumps(line) + b"\n" for line in batch]
@@ -191,14 +193,14 @@ def _settled(proxy: Client, waiting: list[str]) -> Iterator[dict[str, Any]]:
         yield from (receipt for receipt in found if receipt["write"] != "pending")
         waiting = [receipt["id"] for receipt in found if receipt["write"] == "pending"]
         if waiting and time.monotonic() > end:
-            raise ProxyError("the writer does not get on: `rememberd check` says why; then run this again to go on")
+            raise ProxyError("the writer makes no progress: `rememberd check` says why; then run this again to go on")
         if waiting:
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_POLL_SECONDS)
 
 
 def _allowed(ask: Callable[[], Any]) -> Any:
-    """What `ask` returns, when the key's limit of requests lets it."""
+    """The result of `ask`, after waiting as long as the key's rate limit demands."""
     while True:
         try:
             return ask()

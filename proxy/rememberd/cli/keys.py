@@ -1,4 +1,4 @@
-"""`rememberd keys`: create, list, rotate and revoke API keys, while the proxy runs or before it does."""
+"""`rememberd keys`: create, list, rotate and revoke API keys, whether or not the proxy runs."""
 
 import asyncio
 import getpass
@@ -31,18 +31,17 @@ from rememberd.wiring.components import build_audit_log, build_embedder, build_k
 from rememberd.wiring.encryption import Encryption, open_encryption
 
 EXAMPLES = """\
-  rememberd keys create ada --user ada                            # shown once; in force within a second
+  rememberd keys create ada --user ada                            # the key is shown once; valid within a second
   rememberd keys create ada --user ada --adopt-local              # the first key: ada gets what was remembered so far
   rememberd keys create app --trust-identity --requests-per-minute 600 --expires-at 2027-01-31
   rememberd keys list --json
   rememberd keys rotate ada --overlap 1h                          # a new key; the old one is accepted for an hour
   rememberd keys revoke ada
-  rememberd keys hash                                             # of a key typed in, for `key_hash` in the settings
+  rememberd keys hash                                             # hashes a key that you type, for `key_hash`
 """
 
 _KEYLESS_ENDS = """
-This was the first key. From now on every request needs one: access without a key has ended for good, and revoking
-this key does not bring it back."""
+This was the first key. From now on every request needs a key, even after this one is revoked."""
 _OWNED_BY_LOCAL = """
 Without a key you were the user `local`: its {held} memories stay there, and this key does not open them.
   To move them to a user:    rememberd keys create ANOTHER-NAME --user {user} --adopt-local
@@ -79,13 +78,7 @@ class _Duration(click.ParamType[int]):
 @click.option("--overlap", type=_Duration(), default="0s", help="rotate: how long the old key is still accepted (1h)")
 @click.option("--json", "as_json", is_flag=True, help="list: as JSON")
 def command(
-    config: Path | None,
-    action: str,
-    name: str | None,
-    adopt_local: bool,
-    overlap: int,
-    as_json: bool,
-    **given: Any,
+    config: Path | None, action: str, name: str | None, adopt_local: bool, overlap: int, as_json: bool, **given: Any
 ) -> int:
     if action == "hash":
         return _hash()
@@ -154,7 +147,7 @@ async def _create(
 
 
 async def _tell_or_adopt(settings: Settings, encryption: Encryption, user: str | None, adopt_local: bool) -> None:
-    """What was remembered without a key belongs to the user `local`."""
+    """Say that what was remembered without a key belongs to the user `local`, or move it to `user`."""
     if user == LOCAL.name or not stores.exists(settings):
         return
     embedder = build_embedder(settings)
@@ -175,7 +168,7 @@ async def _tell_or_adopt(settings: Settings, encryption: Encryption, user: str |
 
 def _warn_if_closed(settings: Settings, keys: Sequence[ApiKey]) -> None:
     if not settings.keys and not any(_state(key) == "in force" for key in keys):
-        print("no key is in force now: nobody can use the proxy until you create one",
+        print("no key is valid now: nobody can use the proxy until you create one",
               file=sys.stderr)  # fmt: skip
 
 
@@ -187,7 +180,7 @@ def _list(keys: Sequence[ApiKey], as_json: bool) -> None:
         titles = ("ID", "STATE", "NAME", "USER", "CREATED", "LAST USED", "EXPIRES", "RIGHTS")
         print_table(titles, [_row(key) for key in keys])
     else:
-        print("no key was made yet: `rememberd keys create NAME --user USER`; keys in the settings are not listed")
+        print("no key was created yet: `rememberd keys create NAME --user USER`; keys in the settings are not listed")
 
 
 def _row(key: ApiKey) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from rememberd.telemetry import logs
 
 log = logging.getLogger("rememberd")
 
-SERVERS = {"serve", "web", "writer"}  # they write a log; the other commands print what they have to say
+SERVERS = {"serve", "web", "writer"}  # they write a log; the other commands print their results
 CONFIG_ERROR = 2  # the exit code that tells the supervisor not to try again
 
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Program(click.Group):
-    """Knows the commands by name, and imports the module of the one that is used: importing all takes seconds."""
+    """Imports the module of a command only when this command is used: importing all modules takes seconds."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -79,7 +79,7 @@ class _Program(click.Group):
 @click.group(
     cls=_Program,
     help="A chat proxy with memory.",
-    epilog="rememberd COMMAND --help says more, with examples.",
+    epilog="`rememberd COMMAND --help` shows the options of a command, with examples.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 118},
 )
 @click.version_option(__version__, prog_name="rememberd", message="%(prog)s %(version)s")

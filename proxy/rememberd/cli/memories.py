@@ -43,7 +43,7 @@ command.add_command(import_.command)
 
 
 def _action(name: str, about: str, example: str) -> Callable[[Callable[..., int]], click.Command]:
-    """Decorator: an action on `proxy`, with the options that all of them have; `as_json` says how to print."""
+    """Decorator: an action on `proxy`, with the options that all actions have; `as_json`: print JSON."""
 
     def decorate(function: Callable[..., int]) -> click.Command:
         @wraps(function)
@@ -59,11 +59,11 @@ def _action(name: str, about: str, example: str) -> Callable[[Callable[..., int]
 
 
 def _properties(function: Callable[..., int]) -> Callable[..., int]:
-    """Decorator: the options that change what a memory is; `function` gets what was given as `**changes`."""
+    """Decorator: the options that set properties of a memory. `function` gets them as `**given`."""
     for option in (
-        click.option("--expires", metavar="TIME", help="drop it then, such as 2027-01-01T00:00:00Z; or never"),
+        click.option("--expires", metavar="TIME", help="forget it then, such as 2027-01-01T00:00:00Z; or never"),
         click.option("--private/--no-private", default=None, help="show it to local models only"),
-        click.option("--pin/--no-pin", default=None, help="recall it always"),
+        click.option("--pin/--no-pin", default=None, help="always recall it"),
     ):
         function = option(function)
     return function
@@ -72,8 +72,8 @@ def _properties(function: Callable[..., int]) -> Callable[..., int]:
 @_action("list", "what is remembered, newest first", "memories list --kind fact --limit 20")
 @click.option("--limit", type=int, default=50, help="at most so many (default: 50)")
 @click.option("--kind", type=click.Choice(["fact", "episode"]), help="statements only, or exchanges only")
-@click.option("--containing", metavar="TEXT", help="only those that hold this text")
-@click.option("--past", is_flag=True, help="outdated and expired ones too")
+@click.option("--containing", metavar="TEXT", help="only those that contain this text")
+@click.option("--past", is_flag=True, help="also outdated and expired ones")
 def _list(proxy: Client, as_json: bool, limit: int, kind: str | None, containing: str | None, past: bool) -> int:
     asked = {"kind": kind, "q": containing, "include_past": "true" if past else None}
     found = []
@@ -84,7 +84,7 @@ def _list(proxy: Client, as_json: bool, limit: int, kind: str | None, containing
     return _show_all(found, as_json)
 
 
-@_action("search", "find by meaning and words, best first", "memories search snacks")
+@_action("search", "search by meaning and words, best first", "memories search snacks")
 @click.argument("query")
 @click.option("--limit", type=int, default=10, help="at most so many (default: 10)")
 def _search(proxy: Client, as_json: bool, query: str, limit: int) -> int:
@@ -92,7 +92,7 @@ def _search(proxy: Client, as_json: bool, query: str, limit: int) -> int:
     return _show_all(found["data"], as_json)
 
 
-@_action("why", "why one is remembered, and what it was used for", "memories why 3f2a9c01")
+@_action("why", "why a memory is there, and which answers used it", "memories why 3f2a9c01")
 @click.argument("id", metavar="ID")
 def _why(proxy: Client, as_json: bool, id: str) -> int:
     why = proxy.ask("GET", f"/v1/memories/{_whole(proxy, id)}/why")
@@ -108,7 +108,7 @@ def _why(proxy: Client, as_json: bool, id: str) -> int:
     return 0
 
 
-@_action("stats", "how much is remembered, and of what", "memories stats")
+@_action("stats", "numbers of memories, and their topics", "memories stats")
 def _stats(proxy: Client, as_json: bool) -> int:
     stats, groups = proxy.ask("GET", "/v1/memories/stats"), proxy.ask("GET", "/v1/memories/groups")
     if as_json:
@@ -121,7 +121,7 @@ def _stats(proxy: Client, as_json: bool) -> int:
     return 0
 
 
-@_action("add", "add one", 'memories add "I live in Oslo." --pin')
+@_action("add", "add a memory", 'memories add "I live in Oslo." --pin')
 @click.argument("text")
 @_properties
 def _add(proxy: Client, as_json: bool, text: str, **given: Any) -> int:
@@ -129,7 +129,7 @@ def _add(proxy: Client, as_json: bool, text: str, **given: Any) -> int:
     return _show(memory, "remembered", as_json)
 
 
-@_action("edit", "change one", "memories edit 3f2a9c01 --expires 2027-01-01T00:00:00Z")
+@_action("edit", "change a memory", "memories edit 3f2a9c01 --expires 2027-01-01T00:00:00Z")
 @click.argument("id", metavar="ID")
 @click.option("--text", help="its new text; the old text stays in the history")
 @_properties
@@ -140,7 +140,7 @@ def _edit(proxy: Client, as_json: bool, id: str, text: str | None, **given: Any)
     return _show(proxy.ask("PATCH", f"/v1/memories/{_whole(proxy, id)}", changes), "changed", as_json)
 
 
-@_action("forget", "delete for good", "memories forget 3f2a9c01 88d1f0aa")
+@_action("forget", "delete memories for good", "memories forget 3f2a9c01 88d1f0aa")
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 def _forget(proxy: Client, as_json: bool, ids: tuple[str, ...]) -> int:
     gone = []
@@ -153,7 +153,7 @@ def _forget(proxy: Client, as_json: bool, ids: tuple[str, ...]) -> int:
     return 0
 
 
-@_action("export", "all of it, as NDJSON or in an open format", "memories export memories.ndjson")
+@_action("export", "export all memories, as NDJSON or in an open format", "memories export memories.ndjson")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--format", "form", type=click.Choice(["ndjson", "pam", "mem"]), default="ndjson", help="pam: a memory-store.json"
@@ -194,7 +194,7 @@ def _pages(proxy: Client, asked: dict[str, str], limit: int) -> Iterator[dict[st
 
 
 def _whole(proxy: Client, given: str) -> str:
-    """The id that begins so. Raises `ProxyError` if none does, or several."""
+    """The id that begins with `given`. Raises `ProxyError` if there is none, or several."""
     if len(given) >= _WHOLE:
         return quote(given, safe="")
     found = [m["id"] for m in _pages(proxy, {"include_past": "true"}, _PAGE) if m["id"].startswith(given)]
@@ -219,7 +219,7 @@ def _show_all(found: list[dict[str, Any]], as_json: bool) -> int:
         rows = [(m["id"][:_SHORT], m["created_at"][:10], _kind(m), m["text"]) for m in found]
         print_table(("ID", "SAID", "KIND", "TEXT"), rows)
     else:
-        print("there are none; what you tell a model through the proxy is remembered, or `rememberd memories add`")
+        print("there are no memories: tell a model something through the proxy, or use `rememberd memories add`")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`rememberd migrate`: all memories from one store into another, embedded or on a server, both ways."""
+"""`rememberd migrate`: copies all memories between an embedded store and a server, in both directions."""
 
 import asyncio
 import sys
@@ -26,7 +26,7 @@ EXAMPLES = """\
   rememberd migrate --from http://qdrant:6333 --to ~/.local/share/rememberd/qdrant
 
 Stop the proxy first; afterwards set memory.store.url. The server's key, shards and so on are those of memory.store.
-Interrupted, it goes on where it was when it is run again.
+If it is interrupted, run it again: it continues where it stopped.
 """
 
 
@@ -51,7 +51,7 @@ async def migrate(settings: Settings, source: str, target: str) -> int:
         ours = await _opened(stack, settings, embedder, source, exists=True)
         theirs = await _opened(stack, settings, embedder, target)
         if place.after is None and await theirs.size():
-            raise ConfigError(f"there are memories in {where(target)}: migrate into an empty store")
+            raise ConfigError(f"{where(target)} already has memories: migrate into an empty store")
         total, ahead = await ours.size(), await theirs.size() if place.after else 0
         with Progress("moved", "points", total, ahead) as moving:
 
@@ -94,7 +94,7 @@ def _folder(named: str, exists: bool) -> Path:
 
 
 class Place:
-    """How far an interrupted move had come, in a file; `after` is None at the start."""
+    """A file that holds how far an interrupted copy had come; `after` is None at the start."""
 
     def __init__(self, file: Path, source: str, target: str) -> None:
         self.file, self.move = file, {"from": source, "to": target}

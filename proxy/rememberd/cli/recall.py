@@ -1,4 +1,4 @@
-"""`rememberd recall`: what a question would recall, each candidate with the parts of its score, and the block."""
+"""`rememberd recall`: shows what a question would recall: the candidates with their scores, and the block."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def command(where: Where, question: str, limit: int, model: str | None, as_json:
     if rows:
         print_table(("", "WHY", *map(str.upper, _PARTS), "TEXT"), rows)
     else:
-        print("nothing that is remembered is near to this question")
+        print("no memory is related to this question")
     print_lines(["", f"{found['status']}, {found['tokens']} tokens", *map(clean, found["block"].splitlines())])
     return 0
 

@@ -1,4 +1,4 @@
-"""`rememberd restore`: a backup becomes a data directory again, after everything in it was verified."""
+"""`rememberd restore`: verifies a backup, and makes a data directory of it."""
 
 import asyncio
 import shutil
@@ -31,7 +31,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @a_command("restore", EXAMPLES)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--data-dir", type=click.Path(path_type=Path), required=True, help="where to; it must not exist yet")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="the new data directory, which must not exist yet",
+)
 @click.option("--dry-run", is_flag=True, help="verify everything, and leave nothing behind")
 @click.option("--identity", type=_FILE, help="age identity file, or SSH private key, that opens the backup")
 @click.option("--passphrase-file", type=_FILE, help="a file with the passphrase that opens it")
@@ -39,7 +44,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--erasures",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="an audit.jsonl or the data_dir of later: who was erased there stays erased; repeatable",
+    help="a later audit.jsonl or data_dir: users erased there stay erased; repeatable",
 )
 def command(
     file: Path,
@@ -62,7 +67,7 @@ async def _run(file: Path, target: Path, dry_run: bool, unlock: Unlock, erasures
     """Raises `BackupError`."""
     marks = erasures_in(erasures)
     target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))  # of its owner only
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))  # only its owner can read it
     try:
         about = read_archive(file, folder, unlock)
         check_databases(folder)
@@ -71,9 +76,9 @@ async def _run(file: Path, target: Path, dry_run: bool, unlock: Unlock, erasures
               f" {points} points, all as they were saved")  # fmt: skip
         later = {user: at for user, at in marks.items() if at > about["began_at"]}
         erased = await _erase_again(folder, later)
-        print(f"users erased after that: {len(later)}; memories of theirs that are not restored: {erased}")
+        print(f"users erased after that: {len(later)}; their memories that are not restored: {erased}")
         if not erasures:
-            print("without --erasures, who was erased after that comes back: name the newest audit.jsonl or data_dir")
+            print("without --erasures, users erased after that come back: pass the newest audit.jsonl or data_dir")
         for what in about["elsewhere"]:
             print(f"not in this file: {what}")
         if dry_run:
@@ -93,7 +98,7 @@ def _put_in_place(folder: Path, target: Path) -> None:
 
 
 async def _check_store(folder: Path, points: int | None) -> int:
-    """Opens it, so that a damaged one is found now."""
+    """Open the store, so that damage is found now."""
     if points is None:
         return 0
     store = EdgeStore.reopen(folder / "qdrant")

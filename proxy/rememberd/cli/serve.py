@@ -1,4 +1,4 @@
-"""`rememberd serve`: everything that is needed, in processes of its own."""
+"""`rememberd serve`: the proxy as a whole, the web processes and the writer."""
 
 import asyncio
 import json

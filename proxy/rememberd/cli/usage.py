@@ -1,4 +1,4 @@
-"""`rememberd usage`: tokens, requests and their estimated cost, by day, key, user and model."""
+"""`rememberd usage`: shows tokens, requests and their estimated cost by day, key, user and model."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ def command(config: Path | None, by: str, since: datetime | None, until: datetim
         for each in found:
             print(json.dumps(each, ensure_ascii=False))
     elif not found:
-        print("no requests were counted in these days")
+        print("no requests were counted on these days")
     else:
         _print(found, names)
     return 0
@@ -67,7 +67,7 @@ def _print(found: list[dict[str, Any]], by: list[str]) -> None:
     rows = [(*(each[name] for name in by), *(f"{each[name]:,}" for name in counted), _cost(each)) for each in found]
     print_table(head, rows)
     if estimated := sum(each["estimated_requests"] for each in found):
-        print(f"the tokens of {estimated:,} requests are estimates: their answers did not say")
+        print(f"the tokens of {estimated:,} requests are estimated: their answers did not contain the numbers")
 
 
 def _cost(group: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`rememberd web`: one web process, for those who start and restart processes themselves."""
+"""`rememberd web`: one web process, for operators who start and restart processes themselves."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ from rememberd.cli import config_file, config_option, settings_of
 from rememberd.processes import run as processes
 
 EXAMPLES = """\
-  rememberd web --config team.yaml        # beside `rememberd writer`, which keeps the memories
+  rememberd web --config team.yaml        # needs a `rememberd writer`, which stores the memories
 """
 
 

@@ -1,4 +1,5 @@
-"""`rememberd writer`: the process that keeps the memories, for those who start and restart processes themselves."""
+"""`rememberd writer`: the process that stores the memories, for operators who start and restart processes
+themselves."""
 
 import os
 from pathlib import Path
@@ -10,7 +11,7 @@ from rememberd.cli import config_option, settings_of
 from rememberd.processes import run as processes
 
 EXAMPLES = """\
-  rememberd writer --config team.yaml     # beside any number of `rememberd web`
+  rememberd writer --config team.yaml     # serves any number of `rememberd web`
 """
 
 

@@ -64,11 +64,7 @@ async def serve(settings: Settings, config: Path | None, environ: Mapping[str, s
 
 
 async def web(
-    settings: Settings,
-    config: Path | None,
-    environ: Mapping[str, str],
-    listener: socket.socket,
-    parent: int | None,
+    settings: Settings, config: Path | None, environ: Mapping[str, str], listener: socket.socket, parent: int | None
 ) -> int:
     """SIGHUP reads the models and the keys of the file `config` anew."""
     import uvicorn

@@ -44,7 +44,5 @@ def _check(space: Space, place: Place) -> bytes:
 
 def _refusal() -> InputRejected:
     return InputRejected(
-        "invalid_cursor",
-        "cursor is not one this listing returned; start again without it",
-        param="cursor",
+        "invalid_cursor", "cursor is not one this listing returned; start again without it", param="cursor"
     )

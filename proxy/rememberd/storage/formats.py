@@ -160,9 +160,6 @@ def made_by(path: Path) -> tuple[int, str] | None:
 def mark_made_by(path: Path) -> None:
     """Record that the file has the newest format, if it exists."""
     if path.exists():
-        with (
-            closing(sqlite3.connect(path, timeout=COPY_BUSY_S, isolation_level=None)) as db,
-            suppress(sqlite3.Error),
-        ):
+        with closing(sqlite3.connect(path, timeout=COPY_BUSY_S, isolation_level=None)) as db, suppress(sqlite3.Error):
             db.execute(MADE_BY)
             db.execute("INSERT OR REPLACE INTO made_by VALUES (1, ?, ?)", (FORMAT, __version__))

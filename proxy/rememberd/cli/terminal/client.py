@@ -60,11 +60,7 @@ def proxy_options(function: Callable[..., int]) -> Callable[..., int]:
 def connect(where: Where) -> Client:
     """Raises `ConfigError`, and `ProxyError` for an URL that is none."""
     key = where.key or os.environ.get("REMEMBERD_KEY")
-    headers = {
-        "X-Memory-User": where.user,
-        "X-Memory-Scope": where.scope,
-        "Authorization": key and f"Bearer {key}",
-    }
+    headers = {"X-Memory-User": where.user, "X-Memory-Scope": where.scope, "Authorization": key and f"Bearer {key}"}
     url = where.url or os.environ.get("REMEMBERD_URL") or _configured(where)
     return Client(url, {name: value for name, value in headers.items() if value})
 

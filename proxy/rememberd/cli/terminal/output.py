@@ -1,4 +1,4 @@
-"""What commands print for people: tables and progress, drawn by rich, which is imported when it is needed."""
+"""Tables and progress that commands print, drawn by rich, which is imported when it is needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    # Only a terminal has a width: what is piped into another command is printed whole.
+    # Output that is piped into another command is not cut to a width.
     whole = not sys.stdout.isatty() and "COLUMNS" not in os.environ
     console = Console(highlight=False, width=_UNBOUNDED if whole else None)
     cells = [[_plain(cell) for cell in row] for row in rows]
@@ -47,14 +47,15 @@ def print_lines(lines: Sequence[str], style: str = "") -> None:
 
 
 def _plain(text: str) -> Any:
-    """A memory must neither steer the terminal nor be read as rich's markup."""
+    """Text that neither controls the terminal nor is read as rich's markup."""
     from rich.text import Text
 
     return Text(clean(text))
 
 
 class Progress:
-    """How far a long command is, on standard error: a bar on a terminal, elsewhere a line at each tenth."""
+    """Shows the progress of a long command on standard error: a bar on a terminal, otherwise a line for each
+    tenth."""
 
     def __init__(self, doing: str, unit: str = "", total: float = 1.0, done: float = 0.0) -> None:
         self.doing, self.unit, self.total, self.done = doing, unit, total, done

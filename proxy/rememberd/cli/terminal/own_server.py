@@ -1,4 +1,4 @@
-"""A proxy that a command starts for itself, and ends with itself."""
+"""A proxy that a command starts for itself and stops at its end."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from rememberd.cli.terminal.client import Client, ProxyError, Where, connect
 from rememberd.errors import ConfigError
 
 _START_SECONDS = 90.0
-# Reachable from this machine only, and beside whatever listens at the port of the settings.
+# Only this machine can reach it, and the port of the settings may be in use.
 _ON_A_FREE_PORT = {
     "REMEMBERD_SERVER_HOST": "127.0.0.1",
     "REMEMBERD_SERVER_PORT": "0",
@@ -36,7 +36,7 @@ def reachable(where: Where) -> Iterator[Client]:
 
 @contextmanager
 def serving(config: Path | None, environ: Mapping[str, str]) -> Iterator[str]:
-    """The address of a `rememberd serve` that runs meanwhile. Raises `ConfigError`, with its log, if it fails."""
+    """Run `rememberd serve` and yield its address. Raises `ConfigError` with the log if it does not start."""
     named = [] if config is None else ["--config", str(config)]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
@@ -63,7 +63,7 @@ def serving(config: Path | None, environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _address(process: subprocess.Popen[bytes]) -> str | None:
-    """The URL that `serve` prints once it is ready; None if it ends before."""
+    """The URL that `serve` prints when it is ready; None if it exits before."""
     assert process.stdout is not None
     for line in process.stdout:
         if found := re.search(rb"ready .*?(http://[^\s/]+)", line):
@@ -72,7 +72,7 @@ def _address(process: subprocess.Popen[bytes]) -> str | None:
 
 
 def _answers(proxy: Client) -> bool:
-    """Also if it refuses: then somebody is there."""
+    """True also for an answer that refuses: a proxy is there."""
     try:
         proxy.open("GET", "/health/live").close()
     except ProxyError as error:

@@ -1,4 +1,4 @@
-"""What answers at the address of the settings: a proxy, another program, or nobody."""
+"""Finds out whether a proxy, another program or nothing answers at the address in the settings."""
 
 import http.client
 from typing import Any, NamedTuple
@@ -12,20 +12,20 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to connect t
 
 
 class Running(NamedTuple):
-    """`parts` says for each part of a proxy "ok" or what is wrong; None: it is no proxy."""
+    """`parts`: for each part of the proxy, "ok" or what is wrong. None: it is another program."""
 
     host: str
     port: int
     parts: dict[str, str] | None
 
     def models(self, key: str | None) -> list[str] | None:
-        """Their names; None if this key is not accepted."""
+        """The names of the models; None if this key is not accepted."""
         status, answer = _get(self.host, self.port, "/v1/models", key)
         return [each["id"] for each in answer["data"]] if status == 200 else None
 
 
 def running_proxy(settings: Settings) -> Running | None:
-    """None: nobody answers."""
+    """None if nothing answers."""
     host, port = _EVERYWHERE.get(settings.server.host, settings.server.host), settings.server.port
     if not port:
         return None

@@ -34,12 +34,7 @@ class QdrantStore(ServerPoints, MemoryStore):
     here, and dropped when `changes` tells that they were rewritten."""
 
     def __init__(
-        self,
-        connection: Connection,
-        layout: Layout,
-        embedder: Embedder,
-        role: Role,
-        changes: ChangeLog,
+        self, connection: Connection, layout: Layout, embedder: Embedder, role: Role, changes: ChangeLog
     ) -> None:
         super().__init__(connection, layout, embedder, role)
         self._rows, self._memories = RowCache(CACHED_ROWS), MemoryCache(CACHED_MEMORIES)
