@@ -112,7 +112,7 @@ def test_the_keys_are_shown_and_rotated(proxy: Proxy) -> None:
         assert status.returncode == 0
         assert "(the newest)" in status.stdout
         assert "0 keys encrypted with" in run(proxy, "encryption", "rotate").stdout
-        assert "wrapped by the master key" in run(proxy, "check").stdout
+        assert "encrypted with the master key" in run(proxy, "check").stdout
     else:
         assert status.returncode == 2
         assert "not encrypted" in status.stderr

@@ -99,12 +99,14 @@ def test_a_backup_under_load_is_whole(
     (tmp_path / "audit.jsonl").write_bytes(audit)
     assert cli("restore", file, "--data-dir", second / "data", "--dry-run") == 0
     assert not (second / "data").exists()
-    assert "comes back" in capsys.readouterr().out
+    assert "come back" in capsys.readouterr().out
     assert cli("restore", file, "--data-dir", second / "data", "--erasures", tmp_path / "audit.jsonl") == 0
     assert "users erased after that: 1;" in capsys.readouterr().out
     with running(second, {"model-a": upstream.url}, memory=memory) as proxy:
         assert listed(proxy, "ada") == before
         assert listed(proxy, "eve") == []
+        with proxy.client("eve") as client:
+            assert "work" not in [each["scope"] for each in apps(client)]
         with proxy.client("bob") as client:
             eventually(
                 lambda: (

@@ -19,7 +19,8 @@ from rememberd.errors import RememberdError
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.embedding.suggestion import suggested_model
 from rememberd.processes.announcement import model_list
-from rememberd.processes.run import exporter_wanted, listen
+from rememberd.processes.run import exporter_wanted
+from rememberd.processes.supervisor import listen
 from rememberd.settings.schema import Settings
 from rememberd.storage import formats
 from rememberd.storage.edge.shard import check_embedder
@@ -31,7 +32,7 @@ from rememberd.upstream.http_proxy import HttpProxies
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_audit_log, build_embedder, build_keys
 from rememberd.wiring.encryption import Encryption, open_encryption
-from rememberd.wiring.queue import open_queue, queue_file, risks
+from rememberd.wiring.queue import existing_queue, risks
 from rememberd.wiring.writer import extraction
 
 EXAMPLES = """\
@@ -120,7 +121,7 @@ async def _server(settings: Settings, running: Running | None) -> str:
     server = settings.server
     about = f"{server.host}:{server.port}, {server.workers} worker(s)"
     if running is None:
-        listen(server).close()
+        listen(server.host, server.port).close()
         return f"{about}; not running"
     if running.parts is None:
         raise RememberdError(f"{about}: another program has this port: set server.port to a free one, or stop it")
@@ -222,15 +223,11 @@ async def _encryption(settings: Settings) -> str:
 
 
 async def _queue(settings: Settings) -> str:
-    async with open_encryption(settings, read_only=True) as seal:
-        if not settings.memory.queue.url and not queue_file(settings).exists():
+    async with existing_queue(settings) as records:
+        if records is None:
             return "SQLite, created by the first start"
-        records = open_queue(settings, seal, read_only=True)
-        try:
-            stats, refused = await records.queue.stats(), await records.spool.dead()
-            letters = [*await records.queue.dead(), *refused]
-        finally:
-            await records.queue.close()
+        stats, refused = await records.queue.stats(), await records.spool.dead()
+        letters = [*await records.queue.dead(), *refused]
     if found := await risks(settings):
         raise RememberdError(f"turns could be lost: {'; '.join(found)}")
     if letters:
@@ -245,14 +242,10 @@ async def _queue(settings: Settings) -> str:
 async def _extraction(settings: Settings, models: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> str:
     extraction(settings, models, environ)
     wanted = settings.memory.extract
-    async with open_encryption(settings, read_only=True) as seal:
-        if not settings.memory.queue.url and not queue_file(settings).exists():
+    async with existing_queue(settings) as records:
+        if records is None:
             return f"{wanted.model}: no turns yet"
-        records = open_queue(settings, seal, read_only=True)
-        try:
-            stats, letters = await records.extraction_queue.stats(), await records.extraction_queue.dead()
-        finally:
-            await records.queue.close()
+        stats, letters = await records.extraction_queue.stats(), await records.extraction_queue.dead()
     if letters:
         causes = "; ".join(sorted({letter.error for letter in letters}))
         raise RememberdError(f"{stats.dead} turns are dead letters; `rememberd dead replay` tries again: {causes}")

@@ -31,21 +31,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             list(given), prog_name="rememberd", complete_var="_REMEMBERD_COMPLETE", standalone_mode=False
         )
         return int(answer or 0)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return error.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except ConfigError as error:
-        print(f"rememberd: {error}", file=sys.stderr)
-        return CONFIG_ERROR
     except MemoryUnavailable as error:
         log.error("%s", error)
         return 1
     except RememberdError as error:
         print(f"rememberd: {error}", file=sys.stderr)
-        return 1
+        return CONFIG_ERROR if isinstance(error, ConfigError) else 1
     except (click.Abort, KeyboardInterrupt):
         return 130
 

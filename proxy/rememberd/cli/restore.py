@@ -12,6 +12,8 @@ from rememberd.cli import command as a_command
 from rememberd.errors import ConfigError
 from rememberd.storage.backup import BackupError, Marks, Unlock, check_databases, erasures_in, read_archive, secret_in
 from rememberd.storage.edge.store import EdgeStore
+from rememberd.storage.sqlite.apps import SqliteApps
+from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
 from rememberd.storage.sqlite.keyring import SqliteKeyring
@@ -112,8 +114,7 @@ async def _check_store(folder: Path, points: int | None) -> int:
 
 
 async def _erase_again(folder: Path, marks: Marks) -> int:
-    """By the names that stand in the files, which are pseudonyms where there is a master key. Returns how many
-    memories went."""
+    """By the names in the files, which are pseudonyms if there is a master key. Returns the number of memories."""
     if not marks:
         return 0
     erased = 0
@@ -125,14 +126,13 @@ async def _erase_again(folder: Path, marks: Marks) -> int:
             await store.close()
     if (folder / "queue.db").exists():
         database = Database(folder / "queue.db")
-        parts = SqliteQueue(database), SqliteExtractionQueue(database, idle_ms=0), SqliteReceipts(database)
-        files = SqliteToolFiles(database)
-        usage = SqliteUsage(database)
+        queues = SqliteQueue(database), SqliteExtractionQueue(database, idle_ms=0)
+        records = SqliteReceipts(database), SqliteToolFiles(database), SqliteApps(database)
         for user, at in marks.items():
-            for part in parts:
+            for part in (*queues, *records):
                 await part.erase(user, at)
-            await usage.erase(user)
-            await files.erase(user, at)
+            await SqliteBlockCache(database).erase(user)
+            await SqliteUsage(database).erase(user)
         await database.close()
     if (folder / "keyring.db").exists():
         keyring = SqliteKeyring(Database(folder / "keyring.db"))

@@ -15,8 +15,7 @@ from rememberd.settings.schema import Settings
 from rememberd.telemetry.usage.counts import days_before, today
 from rememberd.telemetry.usage.prices import look_up
 from rememberd.telemetry.usage.report import BY, DAYS, report
-from rememberd.wiring.encryption import open_encryption
-from rememberd.wiring.queue import open_queue, queue_file
+from rememberd.wiring.queue import existing_queue
 
 EXAMPLES = """\
   rememberd usage                                   # of the last 30 days, by key and model
@@ -50,14 +49,8 @@ def command(config: Path | None, by: str, since: datetime | None, until: datetim
 
 
 async def _read(settings: Settings, by: list[str], since: str, until: str) -> list[dict[str, Any]]:
-    if not settings.memory.queue.url and not queue_file(settings).exists():
-        return []
-    async with open_encryption(settings, read_only=True) as seal:
-        records = open_queue(settings, seal)
-        try:
-            rows = await records.usage.rows(since, until)
-        finally:
-            await records.queue.close()
+    async with existing_queue(settings, read_only=False) as records:
+        rows = await records.usage.rows(since, until) if records else {}
     return report(rows, by, look_up({at.priced for at in rows}))
 
 

@@ -9,6 +9,7 @@ import click
 from rememberd.cli import command as a_command
 from rememberd.cli import config_file, config_option, settings_of
 from rememberd.processes import run as processes
+from rememberd.processes.supervisor import listen
 
 EXAMPLES = """\
   rememberd web --config team.yaml        # needs a `rememberd writer`, which stores the memories
@@ -21,5 +22,6 @@ EXAMPLES = """\
 @click.option("--fd", type=int, hidden=True)
 def command(config: Path | None, parent_fd: int | None, fd: int | None) -> int:
     settings = settings_of(config)
-    listener = socket.socket(fileno=fd) if fd is not None else processes.listen(settings.server)
+    server = settings.server
+    listener = socket.socket(fileno=fd) if fd is not None else listen(server.host, server.port)
     return processes.run(processes.web(settings, config_file(config), os.environ, listener, parent_fd))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from rememberd.errors import ConfigError, EmbedderUnavailable
 from rememberd.processes import supervisor
 from rememberd.processes.announcement import announce, model_list
-from rememberd.settings.schema import Server, Settings, load
+from rememberd.settings.schema import Settings, load
 from rememberd.storage import formats
 from rememberd.telemetry import logs
 
@@ -41,7 +41,7 @@ async def serve(settings: Settings, config: Path | None, environ: Mapping[str, s
     """Until SIGTERM or SIGINT. Returns the exit code. Raises `ConfigError`."""
     logs.configure(settings.server.log_format)
     prepare(settings)
-    listener = listen(settings.server)
+    listener = supervisor.listen(settings.server.host, settings.server.port)
     metrics = tempfile.mkdtemp(prefix="rememberd-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
     # The model's weights on huge pages: 3 to 5 % less CPU for a question that comes after a pause.
@@ -229,16 +229,6 @@ def run(work: Coroutine[Any, Any, int]) -> int:
 
     sys.setswitchinterval(_SWITCH_SECONDS)
     return uvloop.run(work)
-
-
-def listen(server: Server) -> socket.socket:
-    """Raises `ConfigError` if the address cannot be bound."""
-    try:
-        return supervisor.listen(server.host, server.port)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {server.host}:{server.port}: {error.strerror}; set server.port to a free one"
-        ) from error
 
 
 def prepare(settings: Settings) -> None:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from rememberd.errors import ConfigError
+
 CONFIG_ERROR = 2  # the exit code of a child that cannot run with this configuration: a restart would not help
 FIRST_DELAY_S, MAX_DELAY_S = 0.2, 10.0
 HEALTHY_S = 30.0
@@ -61,10 +63,13 @@ async def serve(
         os.close(lifeline)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Raises `OSError` if the address cannot be bound."""
+def listen(host: str, port: int, setting: str = "server.port") -> socket.socket:
+    """Raises `ConfigError`, which names the setting of the port, if the address cannot be bound."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=2048)
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; set {setting} to a free one") from error
 
 
 def watch_parent(fd: int, stop: Callable[[], object]) -> None:

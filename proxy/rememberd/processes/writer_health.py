@@ -1,7 +1,6 @@
 """The health server of a writer that runs without `rememberd serve`: /health and /metrics, on a port of its own."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -10,12 +9,11 @@ from starlette.applications import Starlette
 
 from rememberd.access.auth import Auth
 from rememberd.api.health import Health
-from rememberd.errors import ConfigError
 from rememberd.http.connection_limits import limited_protocol
 from rememberd.http.exception_handlers import EXCEPTION_HANDLERS
 from rememberd.memory.learn.writer import Writer
 from rememberd.processes import supervisor
-from rememberd.settings.schema import Server, Settings, configured_keys
+from rememberd.settings.schema import Settings, configured_keys
 from rememberd.wiring.components import connection_limits
 from rememberd.wiring.routes import health_routes
 
@@ -46,7 +44,7 @@ async def writer_health_server(settings: Settings, writer: Writer) -> AsyncItera
     if server.metrics_port is None:
         yield
         return
-    listener = _listen(server, server.metrics_port)
+    listener = supervisor.listen(server.host, server.metrics_port, "server.metrics_port")
     beside = _HealthServer(
         uvicorn.Config(
             health_app(settings, writer),
@@ -66,11 +64,3 @@ async def writer_health_server(settings: Settings, writer: Writer) -> AsyncItera
         beside.should_exit = True
         await running
         listener.close()
-
-
-def _listen(server: Server, port: int) -> socket.socket:
-    try:
-        return supervisor.listen(server.host, port)
-    except OSError as error:
-        message = f"cannot listen on {server.host}:{port}: {error.strerror}; set server.metrics_port to a free one"
-        raise ConfigError(message) from error

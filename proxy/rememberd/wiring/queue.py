@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,7 +40,7 @@ from rememberd.storage.sqlite.tool_files import SqliteToolFiles
 from rememberd.storage.sqlite.usage import SqliteUsage
 from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import Millis
-from rememberd.wiring.encryption import Encryption, spool_of
+from rememberd.wiring.encryption import Encryption, open_encryption, spool_of
 
 _REDIS_SECONDS = 2.0
 
@@ -84,12 +86,27 @@ def _sealed(bare: QueueBundle, keyring: Keyring) -> QueueBundle:
     )
 
 
-def queue_file(settings: Settings) -> Path:
+@asynccontextmanager
+async def existing_queue(settings: Settings, *, read_only: bool = True) -> AsyncIterator[QueueBundle | None]:
+    """To read from, for a command. None before the first start has created the file. Raises `ConfigError`. Only with
+    `read_only` false, tables are there that an earlier version did not have."""
+    if not settings.memory.queue.url and not _file(settings).exists():
+        yield None
+        return
+    async with open_encryption(settings, read_only=True) as seal:
+        records = open_queue(settings, seal, read_only=read_only)
+        try:
+            yield records
+        finally:
+            await records.queue.close()
+
+
+def _file(settings: Settings) -> Path:
     return settings.data_path / "queue.db"
 
 
 def _in_sqlite(settings: Settings, read_only: bool) -> QueueBundle:
-    database = Database(queue_file(settings), read_only=read_only)
+    database = Database(_file(settings), read_only=read_only)
     queue, extraction_queue = SqliteQueue(database), SqliteExtractionQueue(database, idle_ms=_idle_ms(settings))
     return QueueBundle(
         queue,
