@@ -19,8 +19,8 @@ from rememberd.storage.edge.socket_protocol import socket_path
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database
-from rememberd.storage.sqlite.queue import wall_clock
 from rememberd.storage.sqlite.receipts import SqliteReceipts
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Memory, Receipt, Space
 from tests.ops.test_demo_and_check import run
 from tests.support.proxy_server import Proxy, remembered

@@ -5,12 +5,12 @@ A name is a claim of the client. It sorts a user's own apps and keeps none out: 
 import asyncio
 import logging
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from rememberd.errors import QueueUnavailable
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import MemoryMode, Millis
 
 MOST_APPS = 100  # of one user; a further one takes the place of that which was away longest
@@ -117,7 +117,7 @@ class AppLog:
         while True:
             await asyncio.sleep(_EVERY_S)
             try:
-                await self.flush(_now())
+                await self.flush(wall_clock())
             except QueueUnavailable as error:
                 log.warning("apps are counted here until they can be stored: %s", error)
 
@@ -147,10 +147,6 @@ class AppLog:
 
     async def close(self) -> None:
         try:
-            await self.flush(_now(), everything=True)
+            await self.flush(wall_clock(), everything=True)
         except QueueUnavailable as error:
             log.warning("the apps of the last minute are not stored: %s", error)
-
-
-def _now() -> Millis:
-    return time.time_ns() // 1_000_000

@@ -1,7 +1,6 @@
 """`/admin/*`: the operator creates and revokes keys, sees who has memories, and erases users. No text of a memory is
 shown here: the admin key opens neither `/v1/memories` nor a chat."""
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import groupby
 from typing import Any
@@ -18,7 +17,8 @@ from rememberd.errors import RequestError
 from rememberd.http.request import note, read_body
 from rememberd.http.responses import json_response
 from rememberd.ports import MemoryStore
-from rememberd.types import Millis, Principal, Space
+from rememberd.telemetry.clock import wall_clock
+from rememberd.types import Principal, Space
 
 _KEY_FIELDS = (
     "name",
@@ -71,14 +71,14 @@ class Admin:
         principal = asked_key(
             json_body.parse(await read_body(request.receive, request.headers, _LARGEST_BODY)), self.auth.configured
         )
-        made, key = await self.keys.create(principal, _now())
+        made, key = await self.keys.create(principal, wall_clock())
         note(request.scope, key=principal.name, whose=principal.user)
         await self.watch.refresh()
         return json_response(key_json(made) | {"key": key}, 201)
 
     async def revoke_key(self, request: Request) -> Response:
         self._enter(request)
-        revoked = await self.keys.revoke(request.path_params["id"], _now())
+        revoked = await self.keys.revoke(request.path_params["id"], wall_clock())
         note(request.scope, key=revoked.principal.name, whose=revoked.principal.user)
         await self.watch.refresh()
         return json_response({"object": "key.revoked", "id": revoked.id, "name": revoked.principal.name})
@@ -90,7 +90,7 @@ class Admin:
         if type(overlap) is not int or overlap < 0:
             message = "`overlap_seconds` must be a whole number: how long the old key is still accepted"
             raise RequestError(400, "invalid_overlap", message, param="overlap_seconds")
-        now = _now()
+        now = wall_clock()
         made, key = await self.keys.rotate(request.path_params["id"], now, now + overlap * 1000)
         note(request.scope, key=made.principal.name, whose=made.principal.user)
         await self.watch.refresh()
@@ -109,7 +109,7 @@ class Admin:
         )
 
     async def _user(self, user: str, spaces: list[Space]) -> dict[str, Any]:
-        now = _now()
+        now = wall_clock()
         counts = [await self.store.count(space, now=now, include_past=True) for space in spaces]
         newest = [await self.store.page(space, limit=1, now=now, include_past=True) for space in spaces]
         return {
@@ -158,7 +158,3 @@ def key_json(key: ApiKey) -> dict[str, Any]:
 def _shown(principal: Principal) -> dict[str, Any]:
     fields = {name: getattr(principal, name) for name in _KEY_FIELDS}
     return {"object": "key"} | fields | {"expires_at": rfc3339(principal.expires_at)}
-
-
-def _now() -> Millis:
-    return time.time_ns() // 1_000_000

@@ -2,7 +2,6 @@
 here."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
@@ -33,7 +32,8 @@ from rememberd.memory.learn.forget import forget, related
 from rememberd.memory.learn.rules.extract import slot_of
 from rememberd.memory.recall.recall import Recall
 from rememberd.memory.safety.quarantine import injection_reason
-from rememberd.types import NEVER, Identity, Kind, Memory, Millis, Space
+from rememberd.telemetry.clock import wall_clock
+from rememberd.types import NEVER, Identity, Kind, Memory, Space
 
 _PAGE = 100
 _ALL = 10_000  # more than the store returns for any question
@@ -66,7 +66,7 @@ class Memories:
         only = _KINDS[kind] if kind else None
 
         def list_page(limit: int, cursor: str | None) -> Awaitable[tuple[list[Memory], str | None]]:
-            return self.store.page(space, limit=limit, now=_now(), cursor=cursor, kind=only, include_past=past)
+            return self.store.page(space, limit=limit, now=wall_clock(), cursor=cursor, kind=only, include_past=past)
 
         def holds(memory: Memory) -> bool:
             return wanted in memory.text.casefold() and meets(memory)
@@ -112,7 +112,7 @@ class Memories:
         limit = limit_from(fields.get("limit"), 10)
         visible, meets = visibility(request), memory_filter(fields)
         found = await self.recall.search(
-            space, query, now=_now(), limit=_ALL if visible or fields.keys() & FILTERS else limit
+            space, query, now=wall_clock(), limit=_ALL if visible or fields.keys() & FILTERS else limit
         )
         shown = [each for each in found if (not visible or visible(each.memory)) and meets(each.memory)][:limit]
         note(request.scope, count=len(shown))
@@ -126,7 +126,7 @@ class Memories:
         space = self.caller.memories(request)
         fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         _refuse_unknown(fields, _EDIT_FIELDS)
-        now = _now()  # before the reading, so that a deletion from here on is the later of the two
+        now = wall_clock()  # before the reading, so that a deletion from here on is the later of the two
         old = await self._one(request, space)
         self.caller.refuse_others(request, [old])
         text = await asyncio.to_thread(text_from, fields["text"], self.redact_too) if "text" in fields else old.text
@@ -184,7 +184,7 @@ class Memories:
         if (visible := visibility(request)) and not visible(await self._one(request, space)):
             raise _unknown(memory_id)
         self.caller.refuse_others(request, await self.store.get(space, [memory_id]))
-        gone = await forget(self.store, self.embedder, space, memory_id, _now)
+        gone = await forget(self.store, self.embedder, space, memory_id, wall_clock)
         if not gone:
             raise _unknown(memory_id)
         note(request.scope, count=len(gone))
@@ -206,7 +206,7 @@ class Memories:
 
 def _stated(fields: Mapping[str, Any], identity: Identity, redact_too: Collection[str]) -> Memory:
     """A memory that somebody adds by hand. Reading a long text may take a tenth of a second."""
-    memory = memory_from(fields, identity.memories, _now(), redact_too, identity.contributor)
+    memory = memory_from(fields, identity.memories, wall_clock(), redact_too, identity.contributor)
     return replace(memory, slot=slot_of(memory.text)) if memory.kind == "fact" else memory
 
 
@@ -236,7 +236,3 @@ def _only_null(valid_to: Any) -> None:
             "`valid_to` can only be set to null: a past memory holds again; to end one, delete it or say what holds"
         )
         raise RequestError(400, "invalid_memory", message, param="valid_to")
-
-
-def _now() -> Millis:
-    return time.time_ns() // 1_000_000

@@ -2,7 +2,6 @@
 scope."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,6 +21,7 @@ from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.history import version_ids
 from rememberd.memory.ids import episode_id, fact_id
 from rememberd.memory.learn.forget import going
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Identity, Memory, Millis, Space
 
 _MOST = 500  # memories a call
@@ -35,7 +35,7 @@ class MemoryBatches:
         writes: MemoryWrites,
         max_body_bytes: int,
         redact_too: tuple[str, ...] = (),
-        clock: Callable[[], Millis] = lambda: time.time_ns() // 1_000_000,
+        clock: Callable[[], Millis] = wall_clock,
     ) -> None:
         self.caller, self.writes, self.max_body_bytes = caller, writes, max_body_bytes
         self.redact_too, self.clock = redact_too, clock

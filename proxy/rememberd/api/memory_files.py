@@ -4,7 +4,6 @@ looked at before it is made, and undone as a whole."""
 import asyncio
 import re
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -35,6 +34,7 @@ from rememberd.memory.importers import mem_bundle, pam
 from rememberd.memory.importers.files import FORMATS, opened
 from rememberd.memory.importers.records import BadFile
 from rememberd.ports import ReceiptStore, ToolFileStore
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Identity, Memory, Millis, Space, Turn
 
 _PAGE = 100
@@ -70,7 +70,7 @@ class MemoryFiles:
     async def import_(self, request: Request) -> Response:
         """A line is a memory; or, with `user`, a turn of a conversation, from which the writer learns as usual. With
         `dry_run` nothing is written and the answer says what would be; with `import_id` it can be undone."""
-        space, now = self.caller.memories(request), _now()
+        space, now = self.caller.memories(request), wall_clock()
         identity = self.caller.identity(request, counts=False)
         raw = await read_body(request.receive, request.headers, self.max_body_bytes)
         errors: list[dict[str, Any]] = []
@@ -119,7 +119,7 @@ class MemoryFiles:
             space,
             identity.space,
             import_id,
-            _now(),
+            wall_clock(),
             partial(may_change, identity),
         )
         if undone is None:
@@ -134,7 +134,7 @@ class MemoryFiles:
         space, form = self.caller.memories(request, reads=True), request.query_params.get("format", "ndjson")
         if form not in _EXPORTS:
             raise _bad_format(_EXPORTS)
-        pages = self.writes.store.pages(space, now=_now(), limit=_PAGE, include_past=True)
+        pages = self.writes.store.pages(space, now=wall_clock(), limit=_PAGE, include_past=True)
         first = await anext(pages)  # a store that is away is told by the status
         if form == "ndjson":
             files = await read(self.tool_files, self.caller.identity(request, counts=False).space)
@@ -143,7 +143,7 @@ class MemoryFiles:
         async for page in pages:
             memories += [memory_json(each) for each in page]
         note(request.scope, count=len(memories))
-        at = rfc3339(_now()) or ""
+        at = rfc3339(wall_clock()) or ""
         if form == "pam":
             return Response(pam.document(memories, space.user, at, __version__), media_type="application/json")
         return Response(mem_bundle.archive(memories, at, __version__), media_type="application/zip")
@@ -225,7 +225,3 @@ def _import_id(request: Request) -> str | None:
         message = "`import_id` must be 1 to 64 letters, digits and dashes"
         raise RequestError(400, "invalid_import", message, param="import_id")
     return given
-
-
-def _now() -> Millis:
-    return time.time_ns() // 1_000_000

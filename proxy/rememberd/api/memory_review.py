@@ -2,7 +2,6 @@
 memory is there and what it was used for."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,6 +17,7 @@ from rememberd.memory.audit import Finding, Usage, to_review
 from rememberd.memory.ids import episode_id
 from rememberd.memory.learn.rules.groups import person_of, topic_of
 from rememberd.ports import MemoryStore, ReceiptStore
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Memory, Millis, Receipt
 
 _RECEIPTS = 500  # answers that are looked at for what a memory was used for
@@ -31,12 +31,12 @@ class MemoryReview:
 
     async def groups(self, request: Request) -> Response:
         """How many facts there are by topic, person, app and model."""
-        memories = await self.store.all(self.caller.memories(request, reads=True), now=_now(), kind="fact")
-        return json_response({"object": "memory.learn.rules.groups", **await asyncio.to_thread(_counts, memories)})
+        memories = await self.store.all(self.caller.memories(request, reads=True), now=wall_clock(), kind="fact")
+        return json_response({"object": "memory.groups", **await asyncio.to_thread(_counts, memories)})
 
     async def review(self, request: Request) -> Response:
         """What is new since the time `since`, contradictions in pairs, what is in quarantine, expired or unused."""
-        identity, now = self.caller.identity(request), _now()
+        identity, now = self.caller.identity(request), wall_clock()
         since = time_from(request.query_params, "since")
         memories = await self.store.all(identity.memories, now=now, kind="fact", include_past=True)
         answers = await self.receipts.recent(identity.space, _RECEIPTS)
@@ -108,7 +108,3 @@ def _use(receipt: Receipt, memory_id: str) -> dict[str, Any]:
         "model": receipt.model,
         "reason": reasons.get(memory_id),
     }
-
-
-def _now() -> Millis:
-    return time.time_ns() // 1_000_000

@@ -1,6 +1,5 @@
 """What the memory would do and has done for its owner: preview, history, statistics; and the pause."""
 
-import time
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
@@ -22,6 +21,7 @@ from rememberd.memory.history import history
 from rememberd.memory.recall.block import line_cost
 from rememberd.memory.recall.recall import Recall
 from rememberd.ports import MemoryStore, PauseStore, ReceiptStore
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import EVERY_SCOPE, Identity, Memory, Millis, Receipt, Space
 
 _NEAR = 20  # as many as are looked at for those that came near
@@ -47,7 +47,7 @@ class MemoryStats:
     async def preview(self, request: Request) -> Response:
         """What a chat with this message would recall now, and what came near but was left out. With `model`, what a
         remote model would not get is left out and listed as `withheld`. Stores nothing."""
-        identity, now = self.caller.identity(request), _now()
+        identity, now = self.caller.identity(request), wall_clock()
         space = identity.memories
         fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         text = fields.get("text")
@@ -99,12 +99,12 @@ class MemoryStats:
         found = await self.store.get(space, [memory_id])
         if not found:
             raise RequestError(404, "memory_not_found", f"you have no memory {memory_id[:64]!r}")
-        past = await history(self.store, space, found[0], _now())
+        past = await history(self.store, space, found[0], wall_clock())
         return json_response({"object": "list", "data": [memory_json(memory) for memory in past]})
 
     async def stats(self, request: Request) -> Response:
         """A model by MCP gets no more than the counts, of the memories that exist for it."""
-        identity, now = self.caller.identity(request), _now()
+        identity, now = self.caller.identity(request), wall_clock()
         space = identity.memories
         if visible := visibility(request):
             return json_response(await self._visible_stats(space, visible, now))
@@ -169,7 +169,3 @@ def _usage(receipts: list[Receipt]) -> dict[str, Any]:
 def _settings(identity: Identity, paused: bool) -> dict[str, Any]:
     groups = [{"name": name, "role": role} for name, role in sorted(identity.roles.items())]
     return {"object": "memory.settings", "paused": paused, "groups": groups}
-
-
-def _now() -> Millis:
-    return time.time_ns() // 1_000_000

@@ -1,7 +1,6 @@
 """`/v1/memories/files`: where an application keeps the files of Anthropic's memory tool."""
 
 import asyncio
-import time
 from collections.abc import Callable, Collection, Iterable
 
 import orjson
@@ -16,6 +15,7 @@ from rememberd.http.request import note, read_body
 from rememberd.http.responses import json_response
 from rememberd.memory.safety.redact import redact
 from rememberd.ports import PauseStore, ToolFileStore
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Millis, Space
 
 _TRIES = 50  # of a change that others overtake
@@ -35,7 +35,7 @@ class MemoryTool:
 
     async def run(self, request: Request) -> Response:
         """The body is the `input` of the model's `tool_use`; `content` and `is_error` are for its `tool_result`."""
-        space, began = self.caller.space(request), _now()
+        space, began = self.caller.space(request), wall_clock()
         given = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
         if await self.pauses.paused(space):
             return _result("Error: the user has paused the memory: do without it", is_error=True)
@@ -93,7 +93,3 @@ def _parsed(body: bytes) -> Files:
 
 def _result(content: str, *, is_error: bool = False) -> Response:
     return json_response({"object": "memory.tool_result", "content": content, "is_error": is_error})
-
-
-def _now() -> Millis:
-    return time.time_ns() // 1_000_000

@@ -28,7 +28,7 @@ from rememberd.memory.recall.block import clean
 from rememberd.memory.safety.redact import redact
 from rememberd.ports import Embedder, MemoryStore, ReceiptStore, TurnQueue
 from rememberd.settings.schema import Settings
-from rememberd.storage.sqlite.queue import wall_clock
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Memory, Space
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_audit_log, build_embedder

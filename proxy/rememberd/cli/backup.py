@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 import click
@@ -17,6 +16,7 @@ from rememberd.settings.schema import Settings
 from rememberd.storage import formats
 from rememberd.storage.backup import Lock, copy_file, secret_in, write_archive
 from rememberd.storage.sqlite.database import copy_database
+from rememberd.telemetry.clock import wall_clock
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_audit_log, key_mark
 from rememberd.wiring.encryption import Encryption, spool_of
@@ -69,7 +69,7 @@ async def _collect(settings: Settings, folder: Path) -> dict[str, object]:
     turn on its way is copied twice rather than not at all. `changes.db` holds deletions that a Qdrant server has not
     made yet; to make one twice changes nothing. The keys come last: every user whose data was copied has a key by
     then, and a user who was erased meanwhile has none."""
-    began, data = time.time_ns() // 1_000_000, settings.data_path
+    began, data = wall_clock(), settings.data_path
     for each in sorted(spool_of(data).glob("*")):
         copy_file(each, folder / "spool" / each.name)
     _copy_databases(data, folder, _DATABASES_FIRST)

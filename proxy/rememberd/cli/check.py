@@ -25,6 +25,7 @@ from rememberd.settings.schema import Settings
 from rememberd.storage import formats
 from rememberd.storage.edge.shard import check_embedder
 from rememberd.storage.edge.socket_protocol import socket_path
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Deployment
 from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
@@ -139,7 +140,7 @@ async def _keys(settings: Settings) -> str:
             made = await keys.all()
         finally:
             await keys.close()
-    now = time.time() * 1000
+    now = wall_clock()
     in_force = [key for key in made if key.readable and key.revoked_at is None]
     in_force = [key for key in in_force if (key.principal.expires_at or now + 1) > now]
     names = [key.name for key in settings.keys or []] + [key.principal.name for key in in_force]
@@ -264,7 +265,7 @@ async def _store(settings: Settings) -> str:
         store = stores.for_web(settings, embedder, seal.store).store
         try:
             await store.ping()
-            model = await suggested_model(store, embedder, await store.users("", 20), int(time.time() * 1000))
+            model = await suggested_model(store, embedder, await store.users("", 20), wall_clock())
         finally:
             await store.close()
             embedder.close()

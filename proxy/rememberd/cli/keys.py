@@ -4,7 +4,6 @@ import asyncio
 import getpass
 import re
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from rememberd.errors import ConfigError, InputRejected, RequestError
 from rememberd.memory.adoption import adopt
 from rememberd.processes.run import prepare
 from rememberd.settings.schema import Settings, configured_keys
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Millis, Principal
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_audit_log, build_embedder, build_keys, key_mark
@@ -109,14 +109,14 @@ async def _run(
             if action == "list":
                 _list(await keys.all(), as_json)
             elif action == "revoke":
-                revoked = await keys.revoke(wanted["name"], _now())
+                revoked = await keys.revoke(wanted["name"], wall_clock())
                 log.record({"who": OPERATOR, "did": "keys.revoke", "key": revoked.principal.name})
                 print(f"revoked {revoked.principal.name} ({revoked.id})")
                 _warn_if_closed(settings, await keys.all())
             elif action == "rotate":
-                made, key = await keys.rotate(wanted["name"], _now(), _now() + overlap)
+                made, key = await keys.rotate(wanted["name"], wall_clock(), wall_clock() + overlap)
                 log.record({"who": OPERATOR, "did": "keys.rotate", "key": made.principal.name})
-                ends = f"is accepted until {_time(_now() + overlap)}" if overlap else "is not accepted any more"
+                ends = f"is accepted until {_time(wall_clock() + overlap)}" if overlap else "is not accepted any more"
                 print(f"{made.id} for {made.principal.name}; the old key {ends}; the new key is shown this once:",
                       file=sys.stderr)  # fmt: skip
                 print(key)
@@ -136,7 +136,7 @@ async def _create(
 ) -> None:
     configured = Auth(configured_keys(settings.keys or ())).configured
     first = not configured and settings.server.local_only and not await keys.all()
-    made, key = await keys.create(asked_key(wanted, configured), _now())
+    made, key = await keys.create(asked_key(wanted, configured), wall_clock())
     key_mark(settings).set()
     print(f"{made.id} for {made.principal.name}; the key is shown this once:", file=sys.stderr)
     print(key, flush=True)
@@ -155,11 +155,11 @@ async def _tell_or_adopt(settings: Settings, encryption: Encryption, user: str |
     try:
         async with stores.for_command(settings, embedder, encryption.store) as store:
             if adopt_local and user is not None:
-                moved = await adopt(store, embedder, LOCAL.name, user, _now())
+                moved = await adopt(store, embedder, LOCAL.name, user, wall_clock())
                 print(f"{moved} memories of `local` belong to {user} now", file=sys.stderr)
                 return
             spaces = await store.spaces(LOCAL.name)
-            held = sum([await store.count(space, now=_now(), include_past=True) for space in spaces])
+            held = sum([await store.count(space, now=wall_clock(), include_past=True) for space in spaces])
     finally:
         embedder.close()
     if held:
@@ -208,12 +208,8 @@ def _state(key: ApiKey) -> str:
         return "revoked"
     if not key.readable:
         return "unreadable"
-    return "expired" if ends is not None and ends <= _now() else "in force"
+    return "expired" if ends is not None and ends <= wall_clock() else "in force"
 
 
 def _time(at: Millis | None) -> str:
     return "never" if at is None else f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M}"
-
-
-def _now() -> Millis:
-    return time.time_ns() // 1_000_000

@@ -1,6 +1,5 @@
 """Erasing a user whole, the same way for the user, the operator and the command line."""
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from rememberd.access.groups import Groups
 from rememberd.memory.erasure import erase, erase_contributions, texts_of
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.settings.schema import Settings
+from rememberd.telemetry.clock import wall_clock
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_embedder, build_groups
 from rememberd.wiring.encryption import Encryption
@@ -31,7 +31,7 @@ class UserErasure(NamedTuple):
 
     async def erase(self, user: str) -> int:
         """Returns how many memories are gone."""
-        at, holding, kept = time.time_ns() // 1_000_000, await self.groups.leave(user), self.queues
+        at, holding, kept = wall_clock(), await self.groups.leave(user), self.queues
         await end_sessions(self.settings, user)
         erased = await erase(
             user,

@@ -12,6 +12,7 @@ from rememberd.access.sign_in.provider import OpenIdProvider
 from rememberd.access.sign_in.sessions import Sessions
 from rememberd.access.signed_in import ClaimRules, SignedIn
 from rememberd.errors import RequestError
+from rememberd.telemetry.clock import wall_clock
 
 CALLBACK = "/signin/callback"
 RESOURCE = "/.well-known/oauth-protected-resource"
@@ -77,7 +78,7 @@ class SignIn:
         claims = await self.provider.claims_of_code(
             f"{self.home(base)}{CALLBACK}", query["code"], flow["nonce"], flow["verifier"]
         )
-        now = time.time_ns() // 1_000_000
+        now = wall_clock()
         signed_in = self.rules.read(claims, now + self.sessions.lasts_ms)
         if not await self.sessions.first_use(flow["nonce"], now + FLOW_SECONDS * 1000):
             raise RequestError(400, "sign_in_used", "this sign-in was already used: sign in again")

@@ -6,7 +6,6 @@ can neither act as anybody nor see who was here.
 
 import hmac
 import secrets
-import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import asdict
 from hashlib import blake2b, sha256
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from rememberd.access.signed_in import SignedIn
 from rememberd.ports import SessionStore
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Millis
 
 
@@ -62,7 +62,7 @@ class Sessions:
     async def read(self, cookie: str) -> SignedIn | None:
         """Who has this session; None if it was forged, has expired or was ended. Raises `QueueUnavailable`."""
         id = self.signer.verified("session", cookie)
-        record = await self.store.get(_digest(id), time.time_ns() // 1_000_000) if id else None
+        record = await self.store.get(_digest(id), wall_clock()) if id else None
         if id is None or record is None:
             return None
         try:

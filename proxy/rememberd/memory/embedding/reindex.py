@@ -13,6 +13,7 @@ from rememberd.errors import MemoryUnavailable
 from rememberd.memory.embedding.change_model import pages
 from rememberd.memory.embedding.indexing import VERSION, to_point
 from rememberd.ports import Embedder, MemoryStore, TurnQueue
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Memory, Space
 
 PAGE = 16  # memories; a question waits for the embedding of one of them at most
@@ -64,7 +65,7 @@ class Reindexing:
 
     async def _rewrite(self, space: Space, memories: Sequence[Memory]) -> int:
         """Leaves alone what was changed or deleted while it was embedded; whoever changed it wrote all its fields."""
-        began = time.time_ns() // 1_000_000
+        began = wall_clock()
         points = [await to_point(memory, self.embedder) for memory in memories]
         there = {each.id: each for each in await self.store.get(space, [each.id for each in memories])}
         same = [point for point in points if there.get(point.memory.id) == point.memory]

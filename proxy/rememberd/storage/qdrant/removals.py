@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -11,6 +10,7 @@ from rememberd.storage.changes import Change, RecentChanges, Removal
 from rememberd.storage.payload import memory_in, point_id, tombstone
 from rememberd.storage.qdrant import queries
 from rememberd.storage.qdrant.points import ServerPoints, next_stamp, now_us, point, shard_key
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Millis
 
 _PATIENCE_S = 1.0  # of who waits for a deletion; a put to a cluster whose node hangs takes up to 9.5 s
@@ -41,7 +41,7 @@ class Removals:
     async def erase(self, collection: str, user: str) -> int:
         """Returns how many memories there were. Raises `StoreUnavailable` if that is not known: the erasure is in
         force nevertheless, if it could be recorded."""
-        at = time.time_ns() // 1_000_000
+        at = wall_clock()
         removal = Removal(collection, user, "", (), at)
         name = await self._recorded([Change("", "erasing", at)], removal)
         erased = await self._at.count_points(self._at.shard_of(user), queries.memories_of_user(user))

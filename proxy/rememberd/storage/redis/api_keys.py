@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -15,6 +14,7 @@ from rememberd.access.principals import digest, new_key
 from rememberd.encryption.cipher import Cipher, DecryptionError
 from rememberd.errors import InputRejected
 from rememberd.storage.redis.client import RedisClient
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Millis, Principal
 
 log = logging.getLogger("rememberd.keys")
@@ -86,7 +86,7 @@ class RedisApiKeys:
             if not await self._add(key):  # another host has used the name
                 await self._add(replace(key, principal=replace(key.principal, name=f"{key.principal.name} {key.id}")))
             with suppress(InputRejected):  # it was revoked before
-                await self.before.revoke(key.id, time.time_ns() // 1_000_000)
+                await self.before.revoke(key.id, wall_clock())
                 moved += 1
         self._moved = True
         if moved:

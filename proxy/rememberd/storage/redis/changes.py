@@ -2,7 +2,6 @@
 old, and the removals in a hash."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import orjson
 from rememberd.errors import QueueUnavailable
 from rememberd.storage.changes import KEPT_MS, NEWEST, Change, News, Removal, Stamps, newest
 from rememberd.storage.redis.client import PREFIX, RedisClient
+from rememberd.telemetry.clock import wall_clock
 
 _REMOVALS = f"{PREFIX}removals"
 _NAMES = f"{PREFIX}removal"
@@ -29,7 +29,7 @@ class RedisChangeLog:
     ) -> str:
         client, key, last = self._shared.client, *_keys(stream)
         name = "" if removal is None else str(await self._shared.ask(client.incr(_NAMES)))
-        oldest = time.time_ns() // 1_000_000 - KEPT_MS
+        oldest = wall_clock() - KEPT_MS
         async with client.pipeline(transaction=True) as together:
             if changes:
                 together.xadd(key, {"changes": orjson.dumps(changes, default=list)}, minid=oldest, approximate=True)

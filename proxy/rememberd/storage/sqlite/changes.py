@@ -1,13 +1,13 @@
 """The change log of one host, in an SQLite file that its processes share."""
 
 import sqlite3
-import time
 from collections.abc import Sequence
 
 import orjson
 
 from rememberd.storage.changes import KEPT_MS, Change, News, Removal, Stamps, newest
 from rememberd.storage.sqlite.database import Database
+from rememberd.telemetry.clock import wall_clock
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS changes (
@@ -33,7 +33,7 @@ class SqliteChangeLog:
     async def record(
         self, stream: str, changes: Sequence[Change], removal: Removal | None = None, written: Stamps | None = None
     ) -> str:
-        now, body = time.time_ns() // 1_000_000, orjson.dumps(changes, default=list)
+        now, body = wall_clock(), orjson.dumps(changes, default=list)
 
         def work(db: sqlite3.Connection) -> str:
             if changes:

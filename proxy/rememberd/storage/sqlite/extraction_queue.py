@@ -16,7 +16,7 @@ from rememberd.ports.retry_policy import (
     MAX_ATTEMPTS,
 )
 from rememberd.storage.sqlite.database import Database, is_erased, mark_erased
-from rememberd.storage.sqlite.queue import wall_clock
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Millis, Space, Turn
 
 LEASE_MS = 300_000  # longer than the three calls for a batch may take

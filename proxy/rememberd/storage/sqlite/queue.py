@@ -1,7 +1,6 @@
 """The turn queue of one host: one SQLite file, any number of web processes, one writer process."""
 
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -9,6 +8,7 @@ from rememberd.errors import QueueUnavailable
 from rememberd.memory.serialization import turn_from_json, turn_to_json
 from rememberd.ports.queues import Claim, DeadLetter, QueueStats
 from rememberd.storage.sqlite.database import Database, is_erased, mark_erased
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Millis, Space, Turn
 
 # The states of a turn: due, leased, then settled (stored, not flushed) or dead; `ack` deletes it. `version` counts
@@ -77,10 +77,6 @@ SELECT count(*), min(iif(answered < 2, created_at, NULL)) FROM turns INDEXED BY 
 WHERE state IN ('due', 'leased')
 """
 DEAD = "SELECT id, user, scope, created_at, attempts, error FROM turns WHERE state = 'dead' ORDER BY seq LIMIT ?"
-
-
-def wall_clock() -> Millis:
-    return time.time_ns() // 1_000_000
 
 
 class SqliteQueue:

@@ -1,9 +1,9 @@
 """Sessions of browsers, in a file of their own, so that a backup of the memories holds no session."""
 
 import sqlite3
-import time
 
 from rememberd.storage.sqlite.database import Database
+from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Millis
 
 SCHEMA = """
@@ -23,7 +23,7 @@ class SqliteSessions:
 
     async def create(self, id: bytes, record: bytes, expires_at: Millis, owner: bytes = b"") -> bool:
         def work(db: sqlite3.Connection) -> bool:
-            db.execute("DELETE FROM sessions WHERE expires_at <= ?", (time.time_ns() // 1_000_000,))
+            db.execute("DELETE FROM sessions WHERE expires_at <= ?", (wall_clock(),))
             db.execute("DELETE FROM session_owners WHERE id NOT IN (SELECT id FROM sessions)")
             if owner:
                 db.execute("INSERT OR IGNORE INTO session_owners VALUES (?, ?)", (owner, id))
