@@ -77,7 +77,7 @@ def say(proxy: Proxy, user: str, capsys: pytest.CaptureFixture[str]) -> Say:
 
 def test_memories_are_added_found_changed_and_forgotten(say: Say) -> None:
     """By the first digits of their id, as the table shows it."""
-    assert "there are none" in say("list")
+    assert "there are no memories" in say("list")
     said = say("add", "I live in Oslo.", "--pin", "--private")
     short = said.split()[1]
     assert said == f"remembered  {short}  I live in Oslo.\n"
@@ -93,7 +93,7 @@ def test_memories_are_added_found_changed_and_forgotten(say: Say) -> None:
     assert say("list", "--past").count("\n") == 3
     assert "Oslo" not in say("list", "--containing", "bergen")
     assert say("forget", short) == f"forgotten  {short}\n"
-    assert "there are none" in say("list")
+    assert "there are no memories" in say("list")
 
 
 def test_json_is_what_the_api_says(say: Say) -> None:

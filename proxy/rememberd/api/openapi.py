@@ -88,6 +88,7 @@ _EDIT = _object(
 )
 _APP = _object({"name": _TEXT}, {"reads": _FLAG, "writes": _FLAG, "scope": _OR_NULL}, closed=True)
 _DELETED = _object({"object": {"const": "memory.deleted"}, "id": _TEXT, "deleted": {"const": True}})
+_GROUPS = _object({"object": {"const": "memory.groups"}, "total": _COUNT})
 _ERASED = _object({"object": {"const": "user.erased"}, "deleted": _COUNT})
 _PREVIEW = _object({"status": _TEXT, "block": _TEXT, "tokens": _COUNT, "memories": _list(_ref("Memory"))})
 
@@ -236,7 +237,7 @@ PATHS: dict[str, Schema] = {
         "patch": _operation("edit; `valid_to: null` makes a past one hold again", _ref("Memory"), body=_EDIT),
         "delete": _operation("delete, with the exchanges that say the same", _DELETED),
     },
-    "/v1/memories/groups": {"get": _operation("facts by topic, person, app and model", {"type": "object"})},
+    "/v1/memories/groups": {"get": _operation("facts by topic, person, app and model", _GROUPS)},
     "/v1/memories/review": {
         "get": _operation("what wants a decision", {"type": "object"}, asked=(_query("since", _TEXT),))
     },

@@ -1,4 +1,4 @@
-"""Where turns wait to be learned from."""
+"""The queues in which turns wait until the writer has learned from them."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """`oldest_age_ms` counts turns only, not what a model found in one."""
+    """`oldest_age_ms` is the age of the oldest turn; what a model found in a turn does not count."""
 
     depth: int
     oldest_age_ms: Millis
@@ -42,7 +42,7 @@ class QueueStats:
 
 
 class Spent(NamedTuple):
-    """The tokens that extraction has cost one user today (UTC), and how long today lasts."""
+    """The tokens that extraction has used for one user today (UTC), and the time until the day ends."""
 
     tokens: int
     day_ends_in_ms: Millis
@@ -62,8 +62,8 @@ class TurnQueue(Protocol):
     reached."""
 
     async def put(self, turn: Turn) -> bool:
-        """On disk when this returns. A turn of the same id that is still here is replaced (an empty answer never
-        replaces a text). False: the user was erased after the turn began, and nothing was kept."""
+        """On disk when this returns. Replaces a turn of the same id that is still in the queue (but an empty answer
+        never replaces a text). Returns False if the user was erased after the turn began; then nothing was stored."""
 
     async def claim(self, limit: int) -> list[Claim]:
         """Lease the oldest turns that are due, but never a turn whose user has an older one that is leased or waits
@@ -106,19 +106,17 @@ class TurnQueue(Protocol):
 class ExtractionQueue(Protocol):
     """Turns that a model is to read; durable. Every method raises `QueueUnavailable` if the queue cannot be reached.
 
-    One batch of a user is read at a time, whoever claims it. A writer that lost its lease cannot change the turn any
-    more.
-    """
+    Only one batch of a user is leased at a time. A writer that has lost its lease cannot change the turn any more."""
 
     async def add(self, turn: Turn) -> None:
-        """On disk when this returns; `user_text` are the person's own words. One that comes again (a tool loop, a
-        replay) is known while it is here and for an hour after it was read. Nothing is kept of a turn that began
-        before its user was erased."""
+        """On disk when this returns; `user_text` are the person's own words. A turn that is added again (by a tool
+        loop or a replay) is recognised while it is here and for an hour after it was read. Stores nothing of a turn
+        that began before its user was erased."""
 
     async def claim(self) -> list[Turn]:
-        """Lease the oldest turns of one conversation that rests, at most one batch. Turns that were read already come
-        alone, with what was `found`. A turn that failed before comes alone, so that it does not take others with
-        it."""
+        """Lease the oldest turns of one conversation that rests, at most one batch. Turns that were read already are
+        a batch of their own, with what was `found`. A turn that failed before is a batch of its own, so that others
+        do not fail with it."""
 
     async def keep(self, turns: Sequence[Turn]) -> None:
         """Store what a model `found` in these turns, in case this claim is not finished. A turn in which nothing was
@@ -130,8 +128,8 @@ class ExtractionQueue(Protocol):
         """Try again later, or move to the dead letters. Returns how many are dead letters now."""
 
     async def defer(self, turn_ids: Sequence[str], delay_ms: Millis, outcome: str) -> None:
-        """The turns are not at fault: they come again, as often as necessary. But a turn that has been "over_budget"
-        for a week is dropped."""
+        """Try the turns again later, as often as necessary, because the failure was not theirs. A turn that has been
+        "over_budget" for a week is dropped."""
 
     async def spent(self, user: str) -> Spent: ...
 
@@ -181,4 +179,4 @@ class Spool(Protocol):
         """Drop the user's dead letters."""
 
     async def close(self) -> None:
-        """What is in it stays, for somebody to adopt."""
+        """Turns that are still in it stay on the disk; another process adopts them."""

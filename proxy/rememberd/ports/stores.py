@@ -1,4 +1,4 @@
-"""Where memories, and what belongs to them, are kept."""
+"""The stores of memories and of what belongs to them."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -24,7 +24,8 @@ class MemoryStore(Protocol):
     """Memories by space. Every method raises `StoreUnavailable` when the engine does not answer.
 
     A memory of another space is as good as absent: never returned, changed or counted. A deleted memory leaves a
-    tombstone (its id and the time, no text) that only `buried` shows and a newer memory of the same id replaces."""
+    tombstone (its id and the time, no text) that only `deleted_at` shows and a newer memory of the same id
+    replaces."""
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
         """Insert or replace by id. The write survives kill -9 of any process when this returns.
@@ -187,7 +188,7 @@ class BlockCache(Protocol):
 
 
 class PauseStore(Protocol):
-    """Who has paused their memory: a space, or with the scope `EVERY_SCOPE` all spaces of a user. Each method raises
+    """Which spaces are paused; with the scope `EVERY_SCOPE`, all spaces of a user. Each method raises
     `QueueUnavailable`."""
 
     async def paused(self, space: Space) -> bool:
@@ -223,7 +224,7 @@ class SessionStore(Protocol):
 
 
 class Erasable(Protocol):
-    """Whatever keeps something of users."""
+    """A store of something that belongs to users."""
 
     async def erase(self, user: str, at: Millis) -> Any:
         """Drop it, and refuse what began at or before `at`. Raises `QueueUnavailable`."""

@@ -54,7 +54,7 @@ async def announce(settings: Settings, environ: Mapping[str, str], listener: soc
 
 
 async def _keys_needed(settings: Settings, host: str, port: int) -> str:
-    """Ask with a request without a key: keys may also have been created while another process ran."""
+    """Found out by a request without a key: keys may have been created while another process ran."""
     if settings.keys:
         return "API keys: " + ", ".join(key.name for key in settings.keys)
     if await _status(host, port, "/v1/memories/settings") == 401:

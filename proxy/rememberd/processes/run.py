@@ -46,7 +46,7 @@ async def serve(settings: Settings, config: Path | None, environ: Mapping[str, s
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
     # The model's weights on huge pages: 3 to 5 % less CPU for a question that comes after a pause.
     os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
-    # -P: a folder called `proxy` where `serve` happens to be started is not ours
+    # -P: modules in the folder where `serve` is started are not imported
     command = [sys.executable, "-P", "-m", "rememberd"]
     named = ["--config", str(config)] if config else []
     announcement = asyncio.create_task(announce(settings, environ, listener))
@@ -66,7 +66,7 @@ async def serve(settings: Settings, config: Path | None, environ: Mapping[str, s
 async def web(
     settings: Settings, config: Path | None, environ: Mapping[str, str], listener: socket.socket, parent: int | None
 ) -> int:
-    """SIGHUP reads the models and the keys of the file `config` anew."""
+    """On SIGHUP, reads the models and the keys of the file `config` again."""
     import uvicorn
 
     from rememberd.http.connection_limits import limited_protocol
@@ -84,7 +84,7 @@ async def web(
     loading = asyncio.create_task(_load(embedder))  # chats that come before it is loaded are served without memory
     learning = asyncio.create_task(_learn(loading, embedder, settings.data_path / "topics"))
     async with AsyncExitStack() as stack:
-        stack.callback(embedder.close)  # however this ends: see there
+        stack.callback(embedder.close)  # also after an error: `close` says why
         stack.enter_context(_telemetry("web", environ))
         await require_format(settings)
         seal = await stack.enter_async_context(open_encryption(settings))
@@ -98,7 +98,7 @@ async def web(
                 log_config=None,
                 log_level="warning",
                 http=limited_protocol(connection_limits(settings)),
-                ws="none",  # offers of WebSocket are ignored like those of h2c
+                ws="none",  # requests to switch to WebSocket or h2c are ignored
                 server_header=False,
                 timeout_graceful_shutdown=settings.server.grace_seconds,
             ),
@@ -157,18 +157,18 @@ async def _reload(app: Starlette, config: Path | None, environ: Mapping[str, str
             settings = load(config, environ)
             reconfigure(app, settings, await model_list(settings, environ), environ)
         except ConfigError as error:
-            log.error("the old models and keys stay in force: %s", error)
+            log.error("the old models and keys are still used: %s", error)
         else:
-            log.info("models and keys were read anew; other settings need a restart")
+            log.info("models and keys were read again; other settings need a restart")
 
 
 async def _load(embedder: FastEmbedder) -> None:
-    """Try until the model is loaded. If it cannot be downloaded now, chats go on without memory meanwhile."""
+    """Try until the model is loaded. While it cannot be downloaded, chats are served without memory."""
     while True:
         try:
             return await embedder.start()
         except EmbedderUnavailable as error:
-            log.error("no memory until the embedder is there, again in %.0f s: %s", _MODEL_SECONDS, error)
+            log.error("no memory until the embedder is loaded; next try in %.0f s: %s", _MODEL_SECONDS, error)
         await asyncio.sleep(_MODEL_SECONDS)
 
 
@@ -214,17 +214,17 @@ def _raise_file_limit() -> None:
 
 
 def _settle() -> None:
-    """Nothing loaded so far is looked over by the garbage collector again: a full collection stalled everybody for
-    30 ms, and now takes 3. What a request leaves behind is hardly ever a cycle: looking for them every 700 objects,
-    as Python does, took 2 % of its time."""
+    """Exclude everything loaded so far from garbage collection: a full collection stalled all requests for 30 ms, and
+    now takes 3. Requests hardly ever leave cycles: to look for them every 700 objects, as Python does, took 2 % of
+    the time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
 
 
 def run(work: Coroutine[Any, Any, int]) -> int:
-    """The threads that read long texts let the event loop have its turn ten times as soon as Python does by itself:
-    each of six would keep it waiting for 5 ms, after every call that gives the interpreter free."""
+    """With Python's own interval of 5 ms, each thread that reads a long text would keep the event loop waiting for 5
+    ms whenever it has released the interpreter; with this interval a tenth of that."""
     import uvloop
 
     sys.setswitchinterval(_SWITCH_SECONDS)

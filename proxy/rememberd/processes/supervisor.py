@@ -1,8 +1,8 @@
 """`rememberd serve`: the parent process, which starts the web processes and the writer and restarts them when they
 die.
 
-It owns the listening socket: while a web process restarts, connections wait instead of failing. It imports nothing
-heavy, because its memory comes on top of that of the others.
+It owns the listening socket: while a web process restarts, connections wait instead of failing. It imports no large
+library, to keep its memory small.
 """
 
 import asyncio
@@ -139,7 +139,7 @@ class _ChildRunner:
 
     def signal(self, number: signal.Signals) -> None:
         if self._process is not None:
-            with suppress(ProcessLookupError):  # it exited by itself meanwhile
+            with suppress(ProcessLookupError):  # it has exited meanwhile
                 self._process.send_signal(number)
 
     async def _run(self) -> None:
@@ -176,7 +176,7 @@ class _ChildRunner:
         return code
 
     def _level(self, code: int) -> int:
-        as_asked = self._stopping.is_set() and code in (0, -signal.SIGTERM)  # uvicorn ends by the signal it got
+        as_asked = self._stopping.is_set() and code in (0, -signal.SIGTERM)  # uvicorn exits by the signal that it got
         return logging.INFO if as_asked else logging.WARNING
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with settings that can be read: each check raises `ConfigError`, which names what to do."""
+"""Checks of settings that could be read. Each raises `ConfigError`, which says what to do."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check(settings: Settings) -> None:
             "Add an entry to `keys`, set `admin_key` to make keys later, or listen on 127.0.0.1"
         )
     if "*" in (server.cors_origins or ()) and not settings.keys:
-        raise ConfigError("server.cors_origins: any page could read the memories here: list origins, or set `keys`")
+        raise ConfigError("server.cors_origins: any web page could read the memories: list origins, or set `keys`")
     _check_keys(settings.keys or [], settings.admin_key)
     _check_patterns(memory.side_tasks or [])
     try:
@@ -110,7 +110,7 @@ def _check_keys(keys: list[Key], admin_key: str | None) -> None:
     seen = {digest(admin_key): "the admin"} if admin_key else {}
     for name, secret in [("admin_key", admin_key), *((f"the key of {key.name!r}", key.key) for key in keys)]:
         if secret and secret != secret.strip():
-            raise ConfigError(f"{name} begins or ends with a space or a line end, which no request can send")
+            raise ConfigError(f"{name} begins or ends with a space or a line end: no request can send such a key")
     for key in keys:
         if (key.key is None) == (key.key_hash is None) or (key.key is not None and not key.key.strip()):
             raise ConfigError(f"the key of {key.name!r} is empty: it needs either `key` or `key_hash`")
@@ -120,5 +120,5 @@ def _check_keys(keys: list[Key], admin_key: str | None) -> None:
         except ValueError as error:
             raise ConfigError(f"keys, {key.name!r}: {error}") from None
         if hashed in seen:
-            raise ConfigError(f"the key of {key.name!r} is that of {seen[hashed]!r}: one key, one holder")
+            raise ConfigError(f"{key.name!r} and {seen[hashed]!r} have the same key: give each a key of its own")
         seen[hashed] = key.name

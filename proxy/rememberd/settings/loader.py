@@ -1,4 +1,4 @@
-"""YAML and the environment into dataclasses: whatever their fields are called, a mistake is named with its line."""
+"""Reads YAML and the environment into dataclasses. An error names the file, the line and the setting."""
 
 import re
 import types
@@ -16,7 +16,7 @@ from rememberd.errors import ConfigError
 _LITELLM_TABLES = frozenset(
     {"litellm_settings", "general_settings", "router_settings", "environment_variables", "callback_settings"}
 )
-_ADOPTED = {"fallbacks": "fallbacks", "model_group_alias": "aliases"}  # in those tables, and what we call it
+_ADOPTED = {"fallbacks": "fallbacks", "model_group_alias": "aliases"}  # settings in those tables: our names
 _SECRET = re.compile(r"key|secret|url|model_list", re.IGNORECASE)  # in the name of what may hold one
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -42,7 +42,7 @@ class SettingsReader:
 
     def fail(self, node: yaml.Node | None, message: str) -> ConfigError:
         mark = node.start_mark if node is not None else None
-        # YAML calls a text that is no file "<unicode string>": that is a variable, which the message names itself.
+        # YAML calls a text that is no file "<unicode string>": the value of a variable, which the message names.
         where = f"{mark.name}:{mark.line + 1}: " if mark is not None and not mark.name.startswith("<") else ""
         return ConfigError(where + message)
 
@@ -140,7 +140,8 @@ class SettingsReader:
         return found
 
     def plain(self, node: Any, path: tuple[str, ...]) -> Any:
-        """Raises `ConfigError` for what YAML cannot make a value of, such as an unknown tag or an impossible date."""
+        """Raises `ConfigError` if YAML cannot make a value of the node, such as an unknown tag or an impossible
+        date."""
         loader = yaml.SafeLoader("")
         try:
             return loader.construct_object(node, deep=True)
@@ -150,19 +151,19 @@ class SettingsReader:
             loader.dispose()
 
     def variable(self, node: yaml.Node, name: str, path: tuple[str, ...]) -> str | None:
-        """A secret that was meant to be there and is not must stop the start; one that only points at its own
-        override (`admin_key: os.environ/REMEMBERD_ADMIN_KEY`) may be absent."""
+        """A missing variable stops the start: it may be a secret. Only a setting that refers to its own variable
+        (`admin_key: os.environ/REMEMBERD_ADMIN_KEY`) may be absent."""
         if name not in self.environ and name != _variable(path):
             raise self.fail(node, f"{'.'.join(path)}: the environment variable {name} is not set")
         return self.environ.get(name)
 
     def override(self, variable: str) -> str:
-        """The variable's value, or what stands in the file that its companion in `_FILE` names: a secret."""
+        """The value of the variable, or the content of the file that the variable with `_FILE` names."""
         named = f"{variable}_FILE"
         if named in self.variables or not self.environ.get(named):
             return self.environ.get(variable, "")
         if variable in self.environ:
-            raise ConfigError(f"{variable} and {named} are both set: one of them is too many")
+            raise ConfigError(f"{variable} and {named} are both set: set only one of them")
         try:
             return Path(self.environ[named]).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
@@ -186,12 +187,12 @@ def _adopted(litellm: yaml.Node) -> dict[str, yaml.Node]:
 
 
 def _options(hint: Any) -> tuple[Any, ...]:
-    """The type a setting has, and `NoneType` behind it where it may be null."""
+    """The type of a setting, followed by `NoneType` if it may be null."""
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
 def _wanted(want: Any, given: Any, path: tuple[str, ...]) -> str:
-    shown = "what stands there" if _SECRET.search(path[-1]) else repr(given)
+    shown = "the given value" if _SECRET.search(path[-1]) else repr(given)
     return f"{'.'.join(path)} must be {_described(want)}, not {shown}"
 
 

@@ -34,19 +34,21 @@ class Server:
     host: str = setting("127.0.0.1", "address to listen on; anything but loopback needs keys")
     port: int = setting(8787, "port to listen on", most=65_535)
     metrics_port: int | None = setting(
-        None, "where a writer without `serve` answers /metrics and /health; null = nowhere", most=65_535
+        None, "port on which a writer without `serve` answers /metrics and /health; null = none", most=65_535
     )
     log_format: Literal["text", "json"] = setting("text", "of the lines on stderr: text or json")
     access_log: bool = setting(False, "a line for every answer: method, route, status, time; no address and no words")
     workers: int = setting(1, "web processes; one a core is plenty", least=1)
     max_body_mb: int = setting(32, "largest request body accepted, in MiB", least=1)
     grace_seconds: int = setting(25, "how long streams may go on after SIGTERM")
-    drain_seconds: int = setting(0, "how long new requests are still answered after it, while /health/ready says no")
+    drain_seconds: int = setting(
+        0, "how long new requests are still answered after SIGTERM, while /health/ready says no"
+    )
     head_seconds: int = setting(15, "how long a client may take to send a request's head", least=1)
-    body_seconds: int = setting(120, "how long it may take to send a request's body", least=1)
-    max_connections: int = setting(2000, "of each web process; more are answered 503", least=1)
+    body_seconds: int = setting(120, "how long a client may take to send a request's body", least=1)
+    max_connections: int = setting(2000, "connections of each web process; further ones get the status 503", least=1)
     cors_origins: list[str] | None = setting(
-        None, 'web pages of other sites that may call, as https://chat.example, or "*" if there are keys; null = none'
+        None, 'other sites whose web pages may call, as https://chat.example, or "*" if there are keys; null = none'
     )
 
     @property
@@ -65,10 +67,16 @@ class Key:
     groups_claim: str | None = setting(None, "claim of that token that lists the user's groups; null = none")
     models: list[str] | None = setting(None, "names of models this key may use, * for any text; null = all")
     scopes: list[str] | None = setting(None, "scopes it may name, the first if it names none; null = all")
-    requests_per_minute: int | None = setting(None, "counted over all web processes of a host; null = no limit")
-    tokens_per_day: int | None = setting(None, "in and out, a day in UTC, counted over all hosts; null = no limit")
+    requests_per_minute: int | None = setting(
+        None, "rate limit, counted over all web processes of a host; null = no limit"
+    )
+    tokens_per_day: int | None = setting(
+        None, "input and output tokens in a day (UTC), counted over all hosts; null = no limit"
+    )
     expires_at: str | None = setting(None, "date or time (UTC) from which it is refused; null = never")
-    memory: Literal["on", "read", "write", "off"] = setting("on", "what it may do: on, read, write or off")
+    memory: Literal["on", "read", "write", "off"] = setting(
+        "on", "what its requests may do with memories: on, read, write or off"
+    )
 
     @property
     def digest(self) -> bytes:
@@ -93,7 +101,7 @@ class SignIn:
     admin_claim: str | None = setting(
         None, "claim that makes an admin: NAME if it is true, or NAME=VALUE, as groups=admins; null = nobody"
     )
-    session_hours: int = setting(8, "after which a browser must sign in again", least=1)
+    session_hours: int = setting(8, "hours after which a browser must sign in again", least=1)
     cookie_secret: str | None = setting(
         None, "signs the cookies, at least 32 characters, the same on all hosts; null = one made in data_dir"
     )
@@ -102,11 +110,9 @@ class SignIn:
 @dataclass(frozen=True, slots=True)
 class SharedGroup:
     name: str = setting(MISSING, "as in `X-Memory-Scope: @NAME`")
-    members: dict[str, str] | None = setting(None, "users and what they are: reader, writer or owner; null = none")
-    claim_role: str | None = setting(
-        None, "what those are whose token names the group (groups_claim); null = nothing"
-    )
-    keep_contributions: bool = setting(False, "does what an erased member wrote stay, without the name?")
+    members: dict[str, str] | None = setting(None, "users and their roles: reader, writer or owner; null = none")
+    claim_role: str | None = setting(None, "role of users whose token names the group (groups_claim); null = no role")
+    keep_contributions: bool = setting(False, "keep what an erased member wrote, without the name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +122,16 @@ class Store:
         "Qdrant server, or a list of a cluster's addresses (or with commas between); null = embedded in the writer",
     )
     api_key: str | None = setting(None, "key of the Qdrant server")
-    collection: str = setting("rememberd", "what the collections on the Qdrant server begin with")
-    shards: int = setting(1, "into how many parts a new collection is split, over the cluster's nodes", least=1)
-    shard_by_user: bool = setting(False, "all of a user in one shard, which alone is asked; from 100,000 users on")
+    collection: str = setting("rememberd", "how the names of the collections on the Qdrant server begin")
+    shards: int = setting(1, "number of parts of a new collection, spread over the cluster's nodes", least=1)
+    shard_by_user: bool = setting(
+        False, "each user in one shard, and only that one is asked; for 100,000 users and more"
+    )
     replicas: int = setting(1, "copies of each shard of a new collection, on as many nodes", least=1)
-    write_consistency: int = setting(1, "how many of the copies must have a write before it counts as made", least=1)
+    write_consistency: int = setting(1, "how many copies must have a write before it succeeds", least=1)
     quantize: bool = setting(False, "a new collection keeps vectors as 8-bit numbers in memory: a quarter of the RAM")
     next_url: str | list[str] | None = setting(
-        None, "where the memories move while the proxy runs: a Qdrant server, or `embedded`; null = nowhere"
+        None, "where to move the memories while the proxy runs: a Qdrant server, or `embedded`; null = nowhere"
     )
     next_collection: str | None = setting(None, "the `collection` to which they move; null = of the same name")
     next_shards: int | None = setting(None, "its `shards`; null = as many", least=1)
@@ -146,7 +154,9 @@ class Embedding:
         None, "multilingual (in the package), or a fastembed model, which is downloaded; null = English"
     )
     path: str | None = setting(None, "directory of a local ONNX model; null = none")
-    next_model: str | None = setting(None, "the model to change to: all is embedded with it too; null = none")
+    next_model: str | None = setting(
+        None, "the model to change to: all memories are embedded with it, too; null = none"
+    )
     next_path: str | None = setting(None, "the same, as a directory; null = none")
 
 
@@ -155,21 +165,25 @@ class Extract:
     model: str | None = setting(
         None, "a model of model_list that extracts facts; same = the one that answered; null = rules only"
     )
-    timeout_seconds: int = setting(60, "how long one call to that model may take; a local one may need more", least=1)
+    timeout_seconds: int = setting(
+        60, "how long one call to that model may take; a local model may need more", least=1
+    )
     idle_seconds: int = setting(
-        20, "how long a conversation rests before its new turns are read in one call", least=1
+        20, "seconds without a new turn after which a conversation is read in one call", least=1
     )
     daily_tokens: int = setting(
-        50_000, "what extraction may cost each user a day; over it, it waits until tomorrow", least=1
+        50_000,
+        "tokens that extraction may use for each user in a day; beyond that it waits until the next day",
+        least=1,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Encryption:
     master_key: str | None = setting(None, "32 bytes, base64 or hex: encrypts memories at rest; null = not encrypted")
-    master_key_file: str | None = setting(None, "a file that holds it; older keys behind the newest one")
+    master_key_file: str | None = setting(None, "a file that holds it; older keys follow the newest one")
     master_key_command: list[str] | None = setting(None, "a command and its arguments that prints it instead")
-    rotate_vectors: bool = setting(False, "turn vectors by a secret rotation too: obfuscation, no encryption")
+    rotate_vectors: bool = setting(False, "also rotate vectors by a secret: obfuscation, not encryption")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +192,8 @@ class Memory:
         "user", "where the block goes: before the newest user message, or as a system message"
     )
     side_tasks: list[str] | None = setting(
-        None, "regular expressions: a request whose newest words begin so gets no memory and leaves none; null = none"
+        None,
+        "regular expressions: a request whose newest words begin like this gets and leaves no memory; null = none",
     )
     budget_tokens: int = setting(600, "largest context block, in tokens")
     time_zone: str | None = setting(
@@ -191,7 +206,7 @@ class Memory:
     )
     receipts_days: int = setting(30, "how long receipts are kept", least=1)
     redact: list[str] | None = setting(
-        None, "what is kept out besides secrets and identity numbers: mail, phone, address; null = none"
+        None, "what to redact besides secrets and identity numbers: mail, phone, address; null = none"
     )
     store: Store = table(Store)
     queue: Queue = table(Queue)
@@ -214,10 +229,14 @@ class Settings:
     upstreams: dict[str, str] | None = setting(
         None, "providers that get the client's own key, by how a model's name begins, as {\"\": URL}; null = none"
     )
-    upstreams_anywhere: bool = setting(False, "serve them beyond this machine too: people are known by their keys")
+    upstreams_anywhere: bool = setting(
+        False, "serve them beyond this machine, too: users are told apart by their keys"
+    )
     keys: list[Key] | None = setting(None, "API keys; null = no key needed, loopback only, one user 'local'")
-    groups: list[SharedGroup] | None = setting(None, "people who share memories; null = those of `rememberd groups`")
-    admin_key: str | None = setting(None, "opens the admin API; /metrics asks for it then")
+    groups: list[SharedGroup] | None = setting(
+        None, "groups of people who share memories; null = those of `rememberd groups`"
+    )
+    admin_key: str | None = setting(None, "key of the admin API; if it is set, /metrics needs it, too")
     sign_in: SignIn = table(SignIn)
     memory: Memory = table(Memory)
 

@@ -1,4 +1,4 @@
-"""The web process, put together: the only place that knows which adapter stands behind which of its ports."""
+"""Builds the web process from its parts: only `wiring` knows which adapter is behind which port."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -136,7 +136,7 @@ def build_app(
 def reconfigure(
     app: Starlette, settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]
 ) -> None:
-    """Put other models and keys in force for the requests to come. Raises `ConfigError`, and then nothing changed."""
+    """Use other models and keys from the next request on. If it raises `ConfigError`, nothing was changed."""
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
     app.state.auth.reload(Auth(configured_keys(settings.keys or ()), settings.admin_key))
     app.state.groups.reload(Groups(configured_groups(settings.groups or ())))

@@ -31,7 +31,7 @@ class Encryption:
         self.keyring = keyring
 
     def name(self, user: str) -> str:
-        """What is written for the name of a user where others can read it."""
+        """The user's name, or the pseudonym if data is encrypted: for places that others can read."""
         return self.keyring.owner(user) if self.keyring else user
 
     def store(self, store: MemoryStore) -> MemoryStore:
@@ -40,9 +40,9 @@ class Encryption:
 
 @asynccontextmanager
 async def open_encryption(settings: Settings, *, read_only: bool = False) -> AsyncIterator[Encryption]:
-    """`read_only` makes no keys: where there are none yet, nothing is there to be read either.
+    """`read_only` creates no keys: if there are none yet, there is nothing to read.
 
-    Raises `ConfigError` for a wrong or missing master key, and for data that was kept in clear text."""
+    Raises `ConfigError` for a wrong or missing master key, and for data that was stored unencrypted."""
     encryption = settings.memory.encryption
     found = masters(encryption)
     if not found:
@@ -63,7 +63,7 @@ async def open_encryption(settings: Settings, *, read_only: bool = False) -> Asy
 
 
 def _keys(settings: Settings, read_only: bool) -> Keys:
-    """Where the queue is. Raises `ConfigError`."""
+    """The keys are where the queue is. Raises `ConfigError`."""
     data_dir = settings.data_path
     path = file_of(data_dir)
     if settings.memory.queue.url:
@@ -73,8 +73,8 @@ def _keys(settings: Settings, read_only: bool) -> Keys:
                 " each user's memories with `rememberd memories export` and bring them into another data_dir"
             )
         return in_redis(settings)
-    # In this order, because another process may be creating both, and before there is a keyring, which tells the next
-    # start that everything is encrypted.
+    # In this order, because another process may be creating both; and before a keyring is created, because a keyring
+    # says that everything is encrypted.
     if holds_plaintext(data_dir) and not path.exists():
         raise plaintext_error(data_dir)
     return SqliteKeyring(Database(path, read_only=read_only))
@@ -100,13 +100,13 @@ async def _check_unsealed(settings: Settings) -> None:
         if await keys.begun():
             raise missing
     except QueueUnavailable as error:
-        log.warning("whether what lies in Redis is encrypted could not be seen: %s", error)
+        log.warning("could not find out whether the data in Redis is encrypted: %s", error)
     finally:
         await keys.close()
 
 
 async def _nothing_kept(settings: Settings) -> bool:
-    """Asked while there is no keyring. Raises `ConfigError` when a Qdrant server does not tell."""
+    """Called while there is no keyring. Raises `ConfigError` if a Qdrant server does not answer."""
     if holds_plaintext(settings.data_path):
         return False
     if settings.memory.store.url is None:
@@ -119,14 +119,14 @@ async def _nothing_kept(settings: Settings) -> bool:
         return not await holds_memories(connection, layout)
     except StoreUnavailable as error:
         raise ConfigError(
-            f"there are no keys yet, and whether there are memories cannot be seen ({error}): start Qdrant first"
+            f"there are no keys yet, and Qdrant does not say whether there are memories ({error}): start Qdrant first"
         ) from error
     finally:
         await connection.close()
 
 
 def holds_plaintext(data_dir: Path) -> bool:
-    """Whether anything was stored here before. Asked while there is no key yet."""
+    """Whether anything was stored here before. Called while there are no keys yet."""
     kept = (data_dir / "queue.db").exists() or (data_dir / "qdrant").exists()
     return kept or any(spool_of(data_dir).glob("*"))
 

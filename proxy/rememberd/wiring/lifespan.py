@@ -1,4 +1,4 @@
-"""From the start of a web process to its end: what runs in the background, and what is closed in which order."""
+"""Start and end of a web process: the background tasks, and the order in which parts are closed."""
 
 from __future__ import annotations
 

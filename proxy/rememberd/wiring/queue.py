@@ -1,4 +1,4 @@
-"""Which queue, and which records beside it, the settings ask for: one SQLite file of this host, or Redis."""
+"""Opens the queue and the records beside it, as the settings say: one SQLite file of this host, or Redis."""
 
 import asyncio
 import logging
@@ -49,8 +49,8 @@ log = logging.getLogger("rememberd.queue")
 
 @dataclass(frozen=True, slots=True)
 class QueueBundle:
-    """Closing the queue closes them all but the spool. `file` is the queue itself where it is a file: with notes for
-    its one writer, about turns that were under way when their user was erased."""
+    """To close the queue closes all but the spool. `file` is the queue itself if it is a file: it also tells its only
+    writer which turns were being processed when their user was erased."""
 
     queue: TurnQueue
     extraction_queue: ExtractionQueue
@@ -160,7 +160,7 @@ def _idle_ms(settings: Settings) -> Millis:
 
 
 async def require_format(settings: Settings) -> None:
-    """Raises `ConfigError` for a Redis to which a newer version wrote. One that is away is not waited for."""
+    """Raises `ConfigError` for a Redis to which a newer version wrote. Does not wait for a Redis that is away."""
     if settings.memory.queue.url is None:
         return
     from rememberd.storage.redis.client import RedisClient
@@ -170,13 +170,13 @@ async def require_format(settings: Settings) -> None:
         async with asyncio.timeout(_REDIS_SECONDS):
             await shared.require_format()
     except (QueueUnavailable, TimeoutError) as error:
-        log.warning("the format of what is in Redis is not known: %s", error or "it does not answer")
+        log.warning("could not read the format of the data in Redis: %s", error or "it does not answer")
     finally:
         await shared.close()
 
 
 async def risks(settings: Settings) -> list[str]:
-    """How turns could be lost that Redis has taken: for the operator to put right. Raises `QueueUnavailable`."""
+    """Settings of Redis by which it could lose turns, for the operator to change. Raises `QueueUnavailable`."""
     if settings.memory.queue.url is None:
         return []
     from rememberd.storage.redis.client import RedisClient

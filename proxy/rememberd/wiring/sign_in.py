@@ -36,7 +36,7 @@ class SignInParts(NamedTuple):
 
 
 def open_sign_in(settings: Settings) -> SignInParts | None:
-    """Nothing is sent yet: the provider may start later than this proxy."""
+    """Sends nothing yet: the provider may start later than this proxy."""
     given = settings.sign_in
     if given.issuer is None or given.client_id is None:
         return None

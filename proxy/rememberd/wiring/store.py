@@ -1,4 +1,5 @@
-"""Which store the settings name, for each kind of process; while the embedding model is changed, which two stores."""
+"""Opens the store that the settings name, for each kind of process; two stores while memories move or the embedding
+model is changed."""
 
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ _STARTS_WITHIN_SECONDS = 10.0  # a writer that is starting, until it has opened 
 
 
 class WriterStore(NamedTuple):
-    """`unsealed`: what stands behind `store`, with pseudonyms for names if there is a seal. `quiet_for` tells for how
+    """`unsealed`: the stores behind `store`; with encryption they have pseudonyms for names. `quiet_for` returns how
     many seconds nobody has asked; None if a flush disturbs nobody."""
 
     store: MemoryStore
@@ -130,7 +131,7 @@ async def for_command(settings: Settings, embedder: Embedder, seal: Seal) -> Asy
 
 
 def exists(settings: Settings) -> bool:
-    """Is there a store that could hold memories? An embedded one is made by the first writer."""
+    """Is there a store that could hold memories? The first writer creates an embedded one."""
     return bool(settings.memory.store.url) or (settings.data_path / "qdrant").exists()
 
 
@@ -158,7 +159,7 @@ def embedded(settings: Settings, embedder: Embedder, role: Role) -> EdgeStore:
         clear_of_others(following, embedder.name, embedder.dim)
         return in_folder(following, embedder)
     take_over(folder, following, embedder.name, embedder.dim)
-    if role == "alone":  # from now on the other one falls behind
+    if role == "alone":  # from now on the other store is not written to
         mark_ready(following, False)
     return in_folder(folder, embedder)
 
@@ -168,7 +169,7 @@ def in_folder(folder: Path, embedder: Embedder) -> EdgeStore:
 
 
 def on_server(settings: Settings, embedder: Embedder, role: Role = "alone") -> QdrantStore:
-    """Nothing is sent yet. Raises `ConfigError` for what is no URL."""
+    """Sends nothing yet. Raises `ConfigError` for an invalid URL."""
     from rememberd.storage.qdrant.store import QdrantStore  # not for who has the embedded store
 
     return QdrantStore(*server_of(settings), embedder, role, _change_log(settings))
@@ -198,7 +199,7 @@ def layout_of(store: Store) -> Layout:
 
 
 def _role_there(there: Settings) -> Role:
-    """A folder has no second one beside it."""
+    """Only a server has two collections side by side; an embedded store has one folder."""
     return "next" if there.memory.store.url else "alone"
 
 
@@ -224,7 +225,7 @@ async def _writer_store(
         try:
             await server.open()
         except StoreUnavailable as error:
-            log.error("the store is away, and will be asked again: %s", error)
+            log.error("the store does not answer, and will be asked again: %s", error)
         removing = asyncio.create_task(keep_running("removals", server.removals.run))
         try:
             yield server

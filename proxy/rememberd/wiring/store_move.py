@@ -33,7 +33,7 @@ log = logging.getLogger("rememberd.store")
 
 
 def next_place(settings: Settings) -> Settings | None:
-    """The settings as they will be after the move; None if there is none. Raises `ConfigError`."""
+    """The settings after the move; None if no move is set. Raises `ConfigError`."""
     store, embedding = settings.memory.store, settings.memory.embedding
     given: dict[str, Any] = {name: getattr(store, f"next_{name}") for name in _MOVES}
     if not any(value is not None for value in given.values()):
@@ -51,7 +51,7 @@ def next_place(settings: Settings) -> Settings | None:
 
 
 def place(settings: Settings) -> str:
-    """Where the memories are, as it may be shown."""
+    """Where the memories are, without secrets, for messages."""
     store = settings.memory.store
     if not store.urls:
         return EMBEDDED
@@ -107,8 +107,8 @@ def check_move(data: Path, here: str) -> None:
 
 
 def begin_alone(data: Path, here: str) -> None:
-    """A writer begins, and writes to this store alone: it has taken over, or the other one falls behind. Raises as
-    `check_move` does."""
+    """Called by a writer that writes to this store only: a move to it is complete, or a move away from it was given
+    up. Raises as `check_move` does."""
     check_move(data, here)
     to, _ = _known(data)
     if to == here:

@@ -55,7 +55,7 @@ async def running_writer(
         and settings.memory.extract.model != SAME
         and deployment(None).lane(CHAT) == "translate"
     ):
-        load_litellm()  # before anybody waits for the store: the import takes seconds
+        load_litellm()  # now, before anybody waits for the store: the import takes seconds
     embedder = build_embedder(settings, nice=_LEARNING_NICE)
     await embedder.start()
     try:
@@ -112,8 +112,8 @@ async def _learn_topics(embedder: Embedder, data: Path) -> None:
 
 @asynccontextmanager
 async def _recording(settings: Settings, seal: Encryption) -> AsyncIterator[QueueBundle]:
-    """With the leases of this writer returned at the end, and those of a predecessor that died at the start; and with
-    the turns that web processes of this host have spooled before they died."""
+    """Opens the queue. Returns the leases of a dead predecessor at the start and those of this writer at the end, and
+    adopts the turns that dead web processes of this host have spooled."""
     await require_format(settings)
     records = open_queue(settings, seal)
     outbox = Outbox(records.queue, records.spool, settings.memory.deadline_ms)
@@ -135,7 +135,7 @@ async def _warn_of_risks(settings: Settings) -> None:
         for risk in await risks(settings):
             log.warning("turns could be lost: %s", risk)
     except QueueUnavailable as error:
-        log.warning("whether Redis could lose turns is not known: %s", error)
+        log.warning("could not find out whether Redis may lose turns: %s", error)
 
 
 async def _released(leases: TurnQueue | ExtractionQueue) -> None:
@@ -143,7 +143,7 @@ async def _released(leases: TurnQueue | ExtractionQueue) -> None:
     try:
         await leases.release()
     except QueueUnavailable as error:
-        log.warning("leases were not returned, and will lapse: %s", error)
+        log.warning("leases were not returned, and will end by themselves: %s", error)
 
 
 @asynccontextmanager
@@ -156,7 +156,7 @@ async def _extracting(
     hidden: Privacy | None,
     proxies: HttpProxies,
 ) -> AsyncIterator[ExtractionQueue | None]:
-    """The second stage, and its turns; None without a model for it."""
+    """Runs the extraction by a model, and yields its queue; None without a model."""
     if deployment is None:
         yield None
         return
@@ -178,7 +178,7 @@ async def _extracting(
 def extraction(
     settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]
 ) -> Callable[[str | None], Deployment] | None:
-    """A function that says where `extract.model` is, at each call; None if none is set. Raises `ConfigError`."""
+    """A function that returns the deployment of `extract.model`; None if no model is set. Raises `ConfigError`."""
     name = settings.memory.extract.model
     if name is None:
         return None
