@@ -6,13 +6,14 @@ import itertools
 import random
 import re
 from typing import Any
+from unittest.mock import patch
 
 import orjson
-from hypothesis import example, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from rememberd.dialects import body as json_body
-from rememberd.dialects.formats import raw_json
+from rememberd.dialects.formats import byte_search, raw_json
 from rememberd.dialects.registry import DIALECTS
 from tests.support.raw_bodies import Number, Pairs, pairs, written
 from tests.support.tables import each_row
@@ -66,7 +67,37 @@ def test_only_the_block_and_the_models_value_differ(
     """With the block and without. Taken out again, the block leaves the bytes that were there."""
     name, kind = ("input", "input_text") if path.endswith("responses") else ("messages", "text")
     document = data.draw(documents(name, kind))
-    raw = written(document, random.Random(seed), escapes).encode()
+    check_edits(path, name, kind, written(document, random.Random(seed), escapes).encode())
+
+
+@settings(phases=[Phase.generate], max_examples=60, deadline=None)
+@given(st.data(), st.sampled_from(sorted(DIALECTS)), st.integers(0, 2**32), st.sampled_from([0.0, 0.0, 0.1]))
+def test_a_long_text_hides_neither_the_model_nor_the_content(
+    data: st.DataObject, path: str, seed: int, escapes: float
+) -> None:
+    """What is searched in another way because it is large: here everything is. The text says what keys look like."""
+    name, kind = ("input", "input_text") if path.endswith("responses") else ("messages", "text")
+    document = data.draw(documents(name, kind))
+    said = data.draw(st.lists(words | texts, min_size=5, max_size=10)) * data.draw(st.integers(5, 50))
+    place = data.draw(st.sampled_from(["first", "newest", "key"]))
+    long: Any = data.draw(st.sampled_from(["".join(said), [Pairs([("type", kind), ("text", "".join(said))])]]))
+    for number, (key, value) in enumerate(document):
+        if key == name and isinstance(value, list) and place != "key":
+            message = Pairs([("role", "user"), ("content", long)])
+            listed = [message, *value] if place == "first" else [*value, message]
+            document = Pairs([*document[:number], (name, listed), *document[number + 1 :]])
+            break
+    else:
+        document = Pairs([*document, ("long", "".join(said))])
+    with (
+        patch.object(raw_json, "_LARGE", 256),
+        patch.object(byte_search, "LARGE", 256),
+        patch.object(byte_search, "_END", 16),
+    ):
+        check_edits(path, name, kind, written(document, random.Random(seed), escapes).encode())
+
+
+def check_edits(path: str, name: str, kind: str, raw: bytes) -> None:
     body = json_body.parse(raw)
     plain = json_body.outgoing(raw, body, UP)
     assert plain.split(f'"{UP}"'.encode()) == re.split(rb'"MODEL-\d"', raw)

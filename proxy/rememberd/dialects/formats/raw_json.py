@@ -5,13 +5,15 @@ All functions take bytes that a JSON parser has accepted; on anything else they 
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
-import numpy as np
 import orjson
+
+from rememberd.dialects.formats.byte_search import long_string_end, occurrences
 
 _QUOTE, _BACKSLASH, _COMMA, _OBJECT_END, _ARRAY_END, _OBJECT, _ARRAY = b'"\\,}]{['
 _LARGE = 32 * 1024  # bytes
+_NEWEST = 3  # messages, and parts of a message, that may hold nearly all of the document
 _VERIFICATIONS = 2  # each parses the end of the document once more
 
 # Possessive throughout: no input makes them go back.
@@ -19,12 +21,13 @@ _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _FLAT = rb'[\[{](?:[^"\[\]{}]++|' + _STRING + rb")*+[\]}]"
 _NESTED = rb'[\[{](?:[^"\[\]{}]++|' + _STRING + rb"|" + _FLAT + rb")*+[\]}]"
 _string = re.compile(_STRING, re.DOTALL)
-_string_rest = re.compile(_STRING[1:], re.DOTALL)
 _part = re.compile(_STRING + rb"|" + _NESTED + rb"|[\[\]{}]", re.DOTALL)
 _scalar = re.compile(rb"[^ \t\n\r,\]}]++")
 _space = re.compile(rb"[ \t\n\r]*+")
 _colon = re.compile(rb"[ \t\n\r]*+:[ \t\n\r]*+")
 _plain = re.compile(r"[A-Za-z0-9 ,.]{0,32}")
+# Behind no half of an escape: an emoji's two take twelve bytes.
+_between_letters = re.compile(rb"(?:(?!\\u).){12}(?<!\\)(?=[\x00-\x7f])", re.DOTALL)
 
 
 class Edit(NamedTuple):
@@ -45,11 +48,11 @@ class Member(NamedTuple):
 
 def splice(raw: bytes, edits: Iterable[Edit]) -> bytes:
     """`raw` with the edits made; they must not overlap. `raw` itself without edits."""
-    pieces, at = [], 0
+    pieces, at, whole = list[bytes | memoryview](), 0, memoryview(raw)  # a slice of it copies nothing
     for edit in sorted(edits):
-        pieces += [raw[at : edit.start], edit.new]
+        pieces += [whole[at : edit.start], edit.new]
         at = edit.end
-    return b"".join((*pieces, raw[at:])) if pieces else raw
+    return b"".join((*pieces, whole[at:])) if pieces else raw
 
 
 def members(raw: bytes, at: int) -> Iterator[Member]:
@@ -104,38 +107,67 @@ def model_values(raw: bytes, body: dict[str, Any]) -> list[tuple[int, int]]:
     is spelled (Go's parser ignores case, some take the first of two)."""
     if "model" not in body:
         return []
-    if sum(key.casefold() == "model" for key in body) == 1 and not _occurrences(raw, b"\\u006"):
-        # No letter of a key is an escape. `"model"` that no backslash precedes and a colon follows can only be a key.
-        keys = [at for at in _occurrences(raw, b'"model"') if raw[at - 1] != _BACKSLASH]
-        starts = [found.end() for at in keys if (found := _colon.match(raw, at + len(b'"model"')))]
-        if len(starts) == 1:
-            return [(starts[0], value_end(raw, starts[0]))]
-    return [(member.start, member.end) for member in top_level(raw) if member.key.casefold() == "model"]
+    cut = _Cut.of(raw, body)
+    return [(cut.whole(start), cut.whole(end)) for start, end in _model_values(cut.raw, body)]
 
 
 def content_start(raw: bytes, body: dict[str, Any], name: str, at: int) -> int:
     """Where the `content` of the message at index `at` of the top-level list `name` begins. The message has one."""
-    found = _search_from_the_end(raw, body, name, at)
-    return _walk_to_content(raw, name, at) if found is None else found
+    cut = _Cut.of(raw, body)
+    found = _search_from_the_end(cut, body, name, at)
+    return cut.whole(_walk_to_content(cut.raw, name, at) if found is None else found)
 
 
-def _occurrences(raw: bytes, needle: bytes) -> list[int]:
-    """Where `needle` stands. In large documents numpy looks for three of its bytes, which is
-    faster than `find`."""
-    if len(raw) >= _LARGE:
-        octets = np.frombuffer(raw, np.uint8)
-        last = len(needle) - 1
-        likely = octets[:-last] == needle[0]
-        for offset in (1, last):
-            if not likely.any():
-                return []
-            likely &= octets[offset : len(raw) - last + offset] == needle[offset]
-        return [at for at in np.flatnonzero(likely).tolist() if raw.startswith(needle, at)]
-    found, at = [], raw.find(needle)
-    while at >= 0:
-        found.append(at)
-        at = raw.find(needle, at + 1)
-    return found
+class _Cut(NamedTuple):
+    """A document without the middle of its longest text: `gap` bytes are left out at the byte `at`."""
+
+    raw: bytes
+    at: int = 0
+    gap: int = 0
+
+    @classmethod
+    def of(cls, raw: bytes, body: dict[str, Any]) -> Self:
+        """Without anything left out if no text is long enough. One of more characters than half the document has
+        bytes covers the middle, wherever it begins. It is cut where no escape and no character is cut in two."""
+        longest = _longest_text(body) if len(raw) >= _LARGE else 0
+        start = _between_letters.search(raw, len(raw) - longest, longest)
+        end = start and _between_letters.search(raw, longest - _LARGE // 8, longest)
+        if not start or not end or end.end() <= start.end():
+            return cls(raw)
+        return cls(raw[: start.end()] + raw[end.end() :], start.end(), end.end() - start.end())
+
+    def whole(self, at: int) -> int:
+        """The place in the whole document."""
+        return at + self.gap if at >= self.at else at
+
+
+def _longest_text(body: dict[str, Any]) -> int:
+    """Characters of it, among those that may be long."""
+    longest = 0
+    for value in body.values():
+        if isinstance(value, str):
+            longest = max(longest, len(value))
+        elif isinstance(value, list):
+            messages = (*value[:1], *value[-_NEWEST:])
+            longest = max([longest, *(_length(each.get("content")) for each in messages if isinstance(each, dict))])
+    return longest
+
+
+def _length(content: Any) -> int:
+    if isinstance(content, list):
+        texts = (part.get("text") for part in content[-_NEWEST:] if isinstance(part, dict))
+        return max((len(each) for each in texts if isinstance(each, str)), default=0)
+    return len(content) if isinstance(content, str) else 0
+
+
+def _model_values(raw: bytes, body: dict[str, Any]) -> list[tuple[int, int]]:
+    if sum(key.casefold() == "model" for key in body) == 1 and not occurrences(raw, b"\\u006", 1):
+        # No letter of a key is an escape. `"model"` that no backslash precedes and a colon follows can only be a key.
+        keys = [at for at in occurrences(raw, b'"model"', 5) if raw[at - 1] != _BACKSLASH]
+        starts = [found.end() for at in keys if (found := _colon.match(raw, at + len(b'"model"')))]
+        if len(starts) == 1:
+            return [(starts[0], value_end(raw, starts[0]))]
+    return [(member.start, member.end) for member in top_level(raw) if member.key.casefold() == "model"]
 
 
 def _walk_to_content(raw: bytes, name: str, at: int) -> int:
@@ -147,17 +179,25 @@ def _walk_to_content(raw: bytes, name: str, at: int) -> int:
     return content.start
 
 
-def _search_from_the_end(raw: bytes, body: dict[str, Any], name: str, at: int) -> int | None:
+def _search_from_the_end(cut: _Cut, body: dict[str, Any], name: str, at: int) -> int | None:
     """The position without a walk through everything before it. `"content"` that no backslash precedes and a colon
     follows can only be a key; whether it is the one of our message, a parse of the rest of the document tells."""
-    content = body[name][at]["content"]
-    needle, end, left = _beginning(content), len(raw), _VERIFICATIONS
+    raw, content = cut.raw, body[name][at]["content"]
+    large = isinstance(content, str) and len(content) >= _LARGE
+    if cut.gap and not large:
+        try:
+            body = orjson.loads(raw)
+        except orjson.JSONDecodeError:  # what only Python's parser takes, as half an emoji
+            return None
+        content = body[name][at]["content"]
+    needle, left = _beginning(content), _VERIFICATIONS
+    end = min(len(raw), len(raw) + cut.gap - len(content)) if large else len(raw)  # a text has no fewer bytes
     while left and (key := raw.rfind(b'"content"', 0, end)) > 0:
         colon = _colon.match(raw, key + len(b'"content"')) if raw[key - 1] != _BACKSLASH else None
         if colon is not None and _begins_with(raw, colon.end(), end, content, needle):
             rest, said = raw[colon.end() :], content
-            if isinstance(content, str) and len(content) >= _LARGE:  # its letters need no second parse
-                rest, said = b"0" + raw[_text_end(raw, colon.end(), content) :], 0
+            if large:  # its letters need no second parse
+                rest, said = b"0" + raw[long_string_end(raw, colon.end()) :], 0
             if _is_rest_of(b'{"":[{"":' + rest, body, name, at, said):
                 return colon.end()
             left -= 1
@@ -178,14 +218,6 @@ def _begins_with(raw: bytes, start: int, end: int, content: Any, needle: bytes) 
     if isinstance(content, str):
         return raw.startswith(b'"' + needle, start)
     return raw[start] == _ARRAY and raw.find(needle, start, end) >= 0
-
-
-def _text_end(raw: bytes, start: int, text: str) -> int:
-    """Where the string that begins at `start` and says `text` ends. It has no fewer bytes than its text."""
-    at = start + 1 + len(text.encode(errors="surrogatepass"))
-    escapes = at - 1 - len(raw[start + 1 : at].rstrip(b"\\")) - start
-    found = _string_rest.match(raw, at + escapes % 2)
-    return found.end() if found else len(raw)
 
 
 def _is_rest_of(rest: bytes, body: dict[str, Any], name: str, at: int, said: Any) -> bool:

@@ -1,0 +1,62 @@
+"""Searching large JSON documents for a few bytes, by numpy. Pure."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+_QUOTE, _BACKSLASH = b'"\\'
+LARGE = 32 * 1024  # bytes
+_END = 512  # bytes, an even number
+_FEW = 8  # places that are looked at one by one
+
+
+def occurrences(raw: bytes, needle: bytes, odd: int) -> list[int]:
+    """Where `needle`, of an odd length, stands. `odd`: see `_in_pairs`."""
+    if len(raw) < LARGE:
+        return list(_found(raw, needle, 0, len(raw)))
+    # A key of the top level mostly stands at one of the ends.
+    ends = {*_found(raw, needle, 0, _END), *_found(raw, needle, len(raw) - _END, len(raw))}
+    return sorted(ends.union(_in_pairs(raw, needle, odd, _END - len(needle) - 1, len(raw) - _END + len(needle))))
+
+
+def _found(raw: bytes, needle: bytes, start: int, end: int) -> Iterator[int]:
+    at = raw.find(needle, start, end)
+    while at >= 0:
+        yield at
+        at = raw.find(needle, at + 1, end)
+
+
+def _in_pairs(raw: bytes, needle: bytes, odd: int, start: int, end: int) -> list[int]:
+    """As `_found`, by numpy, which compares pairs of bytes ten times faster: the first two of a `needle` that begins
+    at an even byte, those from `odd` on of one at an odd byte. `start` is even."""
+    pairs = np.frombuffer(raw, np.uint16, (end - start) // 2, start)
+    found = []
+    for first, rarest in ((0, 0), (1, odd // 2)):
+        words = np.frombuffer(needle, np.uint16, len(needle) // 2, first)
+        rows = _true(pairs == words[rarest]) - rarest
+        for place, word in enumerate(words if len(rows) > _FEW else ()):
+            rows = rows[pairs.take(rows + place, mode="clip") == word]
+        places = (rows * 2 + (start - first)).tolist()
+        found += [at for at in places if raw.startswith(needle, at)]
+    return found
+
+
+def _true(rows: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The numbers of those that are; where they are few, in a third of the time of `np.flatnonzero`."""
+    found, at = list[int](), 0
+    while at < len(rows) and len(found) <= _FEW:
+        at += int(rows[at:].argmax())
+        if not rows[at]:
+            return np.array(found, np.int64)
+        found.append(at)
+        at += 1
+    return np.flatnonzero(rows)
+
+
+def long_string_end(raw: bytes, start: int) -> int:
+    """Where the long string that begins at `start` ends, unless its last letter is a backslash."""
+    octets = np.frombuffer(raw, np.uint8, offset=start)
+    quotes = np.flatnonzero(octets[1:] == _QUOTE)
+    ends = _true(octets[quotes] != _BACKSLASH)
+    return start + int(quotes[ends[0]]) + 2 if len(ends) else len(raw)
