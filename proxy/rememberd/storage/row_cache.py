@@ -147,9 +147,6 @@ class RowCache:
         rows = slice(limit) if alive.all() else np.flatnonzero(alive)[:limit]
         return RowRefs(refs.places[rows], refs.scores[rows], refs.epoch)
 
-    def ids(self, places: Ints) -> list[str]:
-        return [each.decode() for each in self._ids[places].tolist()]
-
     def union(
         self, nearest: RowRefs, standing: RowRefs, worded: RowRefs, pinned: RowRefs, named: RowRefs
     ) -> Candidates:

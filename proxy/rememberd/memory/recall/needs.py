@@ -110,6 +110,7 @@ class Needs:
         return NEEDED_SENSITIVE if topic in self.sensitive else NEEDED
 
 
+@lru_cache(maxsize=64)  # two steps of a recall ask
 def is_english(text: str) -> bool:
     return _classifier("english").probabilities(text)["en"] > ENGLISH
 

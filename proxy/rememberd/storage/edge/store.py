@@ -28,7 +28,6 @@ SEARCHED = 400  # of each branch
 SPARE = 16  # one in so many more is asked for, in place of those that are past
 CACHED_ROWS = 100_000
 CACHED_MEMORIES = 10_000
-LIKELY = 32  # of those with the question's words to be in its block, and read ahead
 DROPPED_SINGLY = 10_000  # of a user who is erased; beyond that others' rows are read again, which is cheaper
 AHEAD = 256  # of questions that are being embedded: 10 kB each
 
@@ -67,7 +66,6 @@ class EdgeStore(EdgeFolder, MemoryStore):
         if len(self._ahead) >= AHEAD:
             del self._ahead[next(iter(self._ahead))]
         self._ahead[_words(space, sparse, now, SEARCHED, None)] = found
-        await self.get(space, self._rows.ids(found[0].places[:LIKELY]))
 
     async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
         ahead = [
