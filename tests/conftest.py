@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import hypothesis
@@ -19,6 +20,11 @@ from tests.support.redis_process import RedisServer, redis_running
 hypothesis.settings.register_profile("few", deadline=None, max_examples=50)
 hypothesis.settings.register_profile("many", deadline=None, max_examples=200)
 hypothesis.settings.load_profile("few")
+
+# Python keeps the compiled modules, whatever the environment says: otherwise each of the hundred proxies that the
+# tests start compiles the package again, which is a fifth of its start, and each worker compiles all tests.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
