@@ -1,4 +1,4 @@
-"""`python -m loadtests.quality.topics`, after a change of `topics.toml`: its vectors by the packaged English model.
+"""`python -m loadtests.quality.topics`, after a change of `topics.toml`: its vectors by the packaged models.
 
 Without them each process would spend 2 s on them at its start."""
 
@@ -13,10 +13,11 @@ from rememberd.memory.recall import needs
 
 async def main() -> None:
     shutil.rmtree(needs.PACKAGED, ignore_errors=True)
-    embedder = FastEmbedder()
-    await embedder.start()
-    await needs.learn(embedder, needs.PACKAGED)
-    embedder.close()
+    for model in (None, "multilingual"):
+        embedder = FastEmbedder(model)
+        await embedder.start()
+        await needs.learn(embedder, needs.PACKAGED)
+        embedder.close()
 
 
 if __name__ == "__main__":

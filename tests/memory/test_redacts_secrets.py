@@ -194,8 +194,8 @@ _HOSTILE += ["Aa-", "calle de ", "rue a ", "steuer-id ", "a@a.", "+1 2", "1 ", "
 
 @each_row("piece", _HOSTILE)
 def test_hostile_text_costs_linear_time(piece: str) -> None:
-    """200 kB of the beginnings of secrets are read in moments: quadratic time would be minutes."""
-    text = piece * (200_000 // len(piece))
+    """50 kB of the beginnings of secrets are read in a tenth of a second: quadratic time would be seconds."""
+    text = piece * (50_000 // len(piece))
     started = time.thread_time()
     redact(text, tuple(PERSONAL))
-    assert time.thread_time() - started < 30
+    assert time.thread_time() - started < 2

@@ -102,10 +102,11 @@ async def test_general_questions_bring_nothing_sensitive(recall: Recall) -> None
     assert sum(map(bool, found.values())) <= len(GENERAL) // 10, found
 
 
-async def test_the_packaged_model_comes_with_the_vectors_of_the_examples() -> None:
+@pytest.mark.parametrize("model", [None, "multilingual"])
+async def test_a_packaged_model_comes_with_the_vectors_of_the_examples(model: str | None) -> None:
     """A start embeds one example, to see that it is the same model, and not all. After a change of `topics.toml`:
     `python -m loadtests.quality.topics`."""
-    embedder = FastEmbedder()
+    embedder = FastEmbedder(model)
     await embedder.start()
     asked = Counted(embedder)
     needs.LEARNED.clear()

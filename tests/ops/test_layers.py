@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 from tests.support.tables import each_row
@@ -55,7 +56,10 @@ def room_of(name: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
-MODULES = {path.relative_to(PACKAGE).as_posix(): imports(path) for path in PACKAGE.rglob("*.py")}
+@cache
+def modules() -> dict[str, set[str]]:
+    """What each module imports."""
+    return {path.relative_to(PACKAGE).as_posix(): imports(path) for path in PACKAGE.rglob("*.py")}
 
 
 @each_row("room", [room for rooms in LAYERS for room in rooms])
@@ -63,7 +67,7 @@ def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
     """So that no change of storage, of the API or of the wiring can break what memory is about."""
     wrong = [
         f"{module} imports {name}"
-        for module, names in MODULES.items()
+        for module, names in modules().items()
         if module.partition("/")[0].removesuffix(".py") == room
         for name in names
         if name.startswith("rememberd.")
@@ -75,7 +79,7 @@ def test_a_room_knows_only_the_rooms_below_it(room: str) -> None:
 
 def test_every_room_has_its_layer() -> None:
     """A new room is named here before it is used."""
-    rooms = {module.partition("/")[0].removesuffix(".py") for module in MODULES} - {"__init__"}
+    rooms = {module.partition("/")[0].removesuffix(".py") for module in modules()} - {"__init__"}
     assert rooms == set(LEVEL)
 
 
@@ -84,7 +88,7 @@ def test_a_room_leaves_foreign_work_to_others(room: str) -> None:
     """Memory knows people and text, upstream bytes and headers, storage nothing of HTTP."""
     wrong = [
         f"{module} imports {name}"
-        for module, names in MODULES.items()
+        for module, names in modules().items()
         if module.startswith(f"{room}/")
         for name in names
         if name.partition(".")[0] in FOREIGN[room]

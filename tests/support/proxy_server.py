@@ -117,7 +117,7 @@ def running(
 
 def eventually(look: Callable[[], T], seconds: float = PATIENCE) -> T:
     """What `look` returns as soon as it is true; no connection and a 503 count as not yet."""
-    end = time.monotonic() + seconds
+    end, pause = time.monotonic() + seconds, 0.005
     while True:
         try:
             if found := look():
@@ -125,7 +125,8 @@ def eventually(look: Callable[[], T], seconds: float = PATIENCE) -> T:
         except httpx.HTTPError:
             pass
         assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.05)
 
 
 def ask(client: httpx.Client, text: str, model: str = "model-a", **body: Any) -> httpx.Response:

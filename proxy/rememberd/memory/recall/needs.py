@@ -141,7 +141,7 @@ def known(embedder: Embedder) -> Needs | None:
 
 async def learn(embedder: Embedder, cache: Path | None = None) -> Needs:
     """Once for each embedder, however many ask at the same time. The vectors of the examples come with the packaged
-    English model; those of another are made once, in about 2 s of its thread, and put into the folder `cache`.
+    models; those of another are made once, in about 2 s of its thread, and put into the folder `cache`.
 
     Raises `EmbedderUnavailable`."""
     if (needs := known(embedder)) is not None:
