@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -26,6 +27,9 @@ hypothesis.settings.load_profile("few")
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# What the collection of the tests makes stays until the end: the garbage collector need not look at it again.
+gc.disable()
+
 # A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -39,6 +43,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that start proxies of their own take longest: they come first, so that no worker ends with one of them
     while the others have nothing left to do."""
     items.sort(key=lambda item: not hasattr(getattr(item, "module", None), "running"))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
