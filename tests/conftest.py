@@ -10,12 +10,16 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 from playwright.sync_api import Browser
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support.browser import chromium
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import Proxy, entry, eventually, running
 from tests.support.qdrant_process import qdrant_running
 from tests.support.redis_process import RedisServer, redis_running
+
+TRANSLATION = "tests/http/test_transl"  # files that begin so import litellm
 
 # No test is timed: the machine may be busy. `.ci/run` makes the generated examples again, with more of them.
 hypothesis.settings.register_profile("few", deadline=None, max_examples=50)
@@ -39,15 +43,33 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 2
 
 
+class _Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """A worker has whole files, and one of them all that translate: litellm takes 4 s of CPU to import."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return TRANSLATION if TRANSLATION in nodeid else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    return _Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that start proxies of their own take longest: they come first, so that no worker ends with one of them
-    while the others have nothing left to do."""
-    items.sort(key=lambda item: not hasattr(getattr(item, "module", None), "running"))
+    """What takes longest comes first, so that no worker ends with it while the others have nothing left to do: the
+    translations, and files that start proxies of their own."""
+
+    def turn(item: pytest.Item) -> int:
+        if TRANSLATION in item.nodeid:
+            return 0
+        return 1 if hasattr(getattr(item, "module", None), "running") else 2
+
+    items.sort(key=turn)
 
 
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.fixture(scope="session")
