@@ -162,8 +162,10 @@ def _asked_later(url: str, row: Row) -> str:
 
 
 def _ago(days: int, place: int = 0) -> datetime:
-    """Some minutes before now on that day; what was told later in a day comes later."""
-    return datetime.now(UTC) - timedelta(days=days, minutes=30 - place)
+    """Some minutes before now on that day, but not before its midnight; what was told later in a day comes later."""
+    now = datetime.now(UTC) - timedelta(days=days)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return max(now - timedelta(minutes=30 - place), midnight + timedelta(seconds=place))
 
 
 def _each(does: Callable[[Row], T], given: Sequence[Row]) -> list[T]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.embedding.indexing import to_point
@@ -23,11 +24,11 @@ ENGLISH: list[str] = SENTENCES.pop("english")
 CORPORA = Path(__file__).parents[2] / "loadtests" / "quality" / "corpora"
 
 
-@pytest.fixture
-async def recall(tmp_path: Path) -> AsyncIterator[Recall]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def recall(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Recall]:
     embedder = FastEmbedder("multilingual")
     await embedder.start()
-    store = EdgeStore.open(tmp_path, dim=embedder.dim, embedder=embedder.name)
+    store = EdgeStore.open(tmp_path_factory.mktemp("store"), dim=embedder.dim, embedder=embedder.name)
     told = [text for each in SENTENCES.values() for text in each["told"]]
     memories = [Memory(text, text, "fact", TOLD, TOLD, TOLD) for text in told]
     await store.put(SPACE, [await to_point(each, embedder) for each in memories])
@@ -40,6 +41,7 @@ async def asked(recall: Recall, question: str) -> tuple[str, ...]:
     return (await recall.recall(SPACE, question, now=NOW, turn_id=None, conversation=None)).ids
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_what_was_told_is_found_in_its_language(recall: Recall) -> None:
     """112 of 120 facts in twelve languages, in blocks of 250 tokens; 119 are. Of the 48 questions that have nothing
     to do with the person 4 bring anything at most; 3 do."""
@@ -51,6 +53,7 @@ async def test_what_was_told_is_found_in_its_language(recall: Recall) -> None:
     assert len(filled) <= 4, filled
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_what_was_told_is_found_from_english(recall: Recall) -> None:
     """60 of the 120, though the question is in English and so many languages compete for 250 tokens; 80 are."""
     found = 0

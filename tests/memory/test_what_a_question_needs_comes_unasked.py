@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.embedding.indexing import to_point
@@ -70,11 +71,11 @@ class Counted:
         return await self.embedder.dense(text)
 
 
-@pytest.fixture
-async def recall(tmp_path: Path) -> AsyncIterator[Recall]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def recall(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Recall]:
     embedder = FastEmbedder()
     await embedder.start()
-    store = EdgeStore.open(tmp_path, dim=embedder.dim, embedder=embedder.name)
+    store = EdgeStore.open(tmp_path_factory.mktemp("store"), dim=embedder.dim, embedder=embedder.name)
     told = dict.fromkeys([*NEEDED, *SENSITIVE, *OTHERS])
     memories = [Memory(text, text, "fact", NOW, NOW, NOW) for text in told]
     await store.put(ADA, [await to_point(each, embedder) for each in memories])
@@ -87,6 +88,7 @@ async def asked(recall: Recall, question: str) -> tuple[str, ...]:
     return (await recall.recall(ADA, question, now=NOW + 1, turn_id=None, conversation=None)).ids
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_needs_bring_their_facts(recall: Recall) -> None:
     """At least four of five needs bring the fact that they depend on."""
     missed = [
@@ -95,6 +97,7 @@ async def test_needs_bring_their_facts(recall: Recall) -> None:
     assert len(missed) <= sum(map(len, NEEDED.values())) // 5, missed
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_general_questions_bring_nothing_sensitive(recall: Recall) -> None:
     """At most one general question in ten brings anything, none of it sensitive."""
     found = {question: await asked(recall, question) for question in GENERAL}
