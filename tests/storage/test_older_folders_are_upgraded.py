@@ -88,7 +88,7 @@ def test_a_step_that_fails_leaves_the_folder_as_it_was(tmp_path: Path, monkeypat
     first = formats.Step(2, "first", lambda _: taken.append(2))
     monkeypatch.setattr(formats, "STEPS", (first, formats.Step(3, "second", half)))
     for _ in range(2):
-        with pytest.raises(ConfigError, match="is as it was"):
+        with pytest.raises(ConfigError, match="was not changed"):
             formats.upgrade(data)
     assert taken == [2, 3, 3]
     assert formats.format_of(data) == 2
