@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from functools import cache
 
+import httpx
 import hypothesis
 import pytest
 from playwright.sync_api import Browser
@@ -33,6 +35,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # What the collection of the tests makes stays until the end: the garbage collector need not look at it again.
 gc.disable()
+
+# httpx reads all root certificates for each client, though it asks only http: addresses here: 26 ms of CPU, as much
+# as fifty requests.
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
 
 # A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
