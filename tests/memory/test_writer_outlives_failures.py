@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from rememberd.errors import UpstreamUnavailable
+from rememberd.memory.embedding.embedder import MULTILINGUAL
+from rememberd.memory.learn.rules import judge
+from rememberd.memory.learn.rules.extract import Rules
 from rememberd.memory.learn.writer import MAX_ATTEMPTS
 from rememberd.types import Fact, Point, Receipt, Space, Turn
 from tests.support.queue_contract import turn
@@ -154,4 +158,26 @@ async def test_while_memories_are_asked_for_one_turn_is_learned_at_a_time(tmp_pa
     stop.set()
     await running
     assert (most == 1) == (asked_s_ago == 0)
+    await rig.database.close()
+
+
+async def test_a_broken_model_of_meaning_costs_no_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its exchange is kept, its statement is judged by its words; a counter and one line of the log tell."""
+    broken = tmp_path / "model"
+    shutil.copytree(MULTILINGUAL, broken, ignore=shutil.ignore_patterns("model.onnx"))
+    (broken / "model.onnx").write_bytes(b"no model")
+    monkeypatch.setattr(judge, "MULTILINGUAL", broken)
+    monkeypatch.setattr(judge._Meaning, "encode", None)
+    before = judge.WITHOUT_MEANING._value.get()
+    rig = Rig(tmp_path, [Rules()])
+    for number in range(2):
+        await rig.queue.put(turn(f"t{number}"))
+    with caplog.at_level(logging.ERROR):
+        await rig.drain()
+    assert await rig.queue.dead() == []
+    assert "I live in Oslo." in rig.texts()
+    assert judge.WITHOUT_MEANING._value.get() == before + 2
+    assert caplog.text.count("cannot load the model") == 1
     await rig.database.close()

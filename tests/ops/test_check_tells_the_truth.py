@@ -127,3 +127,13 @@ def test_no_number_may_be_negative(tmp_path: Path) -> None:
             if f"{name} must be" not in str(error):
                 accepted.append(name)
     assert not accepted
+
+
+def test_a_missing_model_of_meaning_is_named(
+    tmp_path: Path, upstream: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer goes on without it, so that nobody would see it otherwise."""
+    monkeypatch.setattr("rememberd.cli.check.MULTILINGUAL", tmp_path / "gone")
+    code, said = check(config(tmp_path, model_list=[entry("model-a", "openai/model-a", upstream.url)]))
+    assert code == 1
+    assert "WRONG  statements cannot load the model" in said, said

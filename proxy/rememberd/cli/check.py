@@ -16,7 +16,7 @@ from rememberd.cli import config_option, settings_of
 from rememberd.cli.terminal.running_proxy import Running, running_proxy
 from rememberd.encryption.master_key import masters
 from rememberd.errors import RememberdError
-from rememberd.memory.embedding.embedder import FastEmbedder
+from rememberd.memory.embedding.embedder import MULTILINGUAL, FastEmbedder, local_model
 from rememberd.memory.embedding.suggestion import suggested_model
 from rememberd.processes.announcement import model_list
 from rememberd.processes.run import exporter_wanted
@@ -79,6 +79,7 @@ async def _findings(settings: Settings, environ: Mapping[str, str], upgrade: boo
     yield await _tried("embedder", lambda: _embedder(build_embedder(settings)), _LOADING_SECONDS)
     if (following := stores.next_embedder(settings)) is not None:
         yield await _tried("next model", lambda: _embedder(following), _LOADING_SECONDS)
+    yield await _tried("statements", _judged_by_meaning, _LOADING_SECONDS)
     yield await _tried("queue", lambda: _queue(settings))
     yield await _tried("store", lambda: _store(settings))
     yield await _tried("encryption", lambda: _encryption(settings))
@@ -97,9 +98,8 @@ async def _findings(settings: Settings, environ: Mapping[str, str], upgrade: boo
         yield Finding("models", False, "none: set a provider's key such as OPENAI_API_KEY, or write a model_list")
     for alias, name in (settings.aliases or {}).items():
         yield Finding("alias", True, f"{alias} -> {name}")
-    for fallback in settings.fallbacks or []:
-        for name, others in fallback.items():
-            yield Finding("fallback", True, f"{name} -> {', '.join(others)}")
+    for name, others in (pair for fallback in settings.fallbacks or [] for pair in fallback.items()):
+        yield Finding("fallback", True, f"{name} -> {', '.join(others)}")
     if settings.memory.extract.model is not None:
         yield await _tried("extraction", lambda: _extraction(settings, models, environ))
     if ignored := catalog.ignored():
@@ -192,6 +192,11 @@ async def _embedder(embedder: FastEmbedder) -> str:
     return f"{embedder.name}, {embedder.dim} dimensions, loaded in {time.perf_counter() - began:.1f} s"
 
 
+async def _judged_by_meaning() -> str:
+    await asyncio.to_thread(local_model, MULTILINGUAL)
+    return f"judged by {MULTILINGUAL.name}"
+
+
 async def _traces() -> str:
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
         raise RememberdError("OTEL_EXPORTER_OTLP_ENDPOINT is set: install rememberd[otel]")
@@ -205,9 +210,7 @@ async def _running_models(settings: Settings, environ: Mapping[str, str], runnin
     if names is None:
         return "the running server needs an API key to list its models: set REMEMBERD_KEY"
     if not names:
-        raise RememberdError(
-            "the running server has none: set a provider's key such as OPENAI_API_KEY where it starts"
-        )
+        raise RememberdError("the running server has none: set a provider's key (OPENAI_API_KEY …) where it starts")
     return f"of the running server: {', '.join(names)}"
 
 
@@ -269,10 +272,8 @@ async def _store(settings: Settings) -> str:
         finally:
             await store.close()
             embedder.close()
-    about = "the Qdrant server answers" if url else "embedded, the writer answers"
-    return (
-        f"{about}; most memories are not in English: memory.embedding.model: {model} finds more" if model else about
-    )
+    hint = f"; most memories are not in English: memory.embedding.model: {model} finds more" if model else ""
+    return ("the Qdrant server answers" if url else "embedded, the writer answers") + hint
 
 
 async def _model(deployment: Deployment, environ: Mapping[str, str]) -> str:

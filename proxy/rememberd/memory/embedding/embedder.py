@@ -231,7 +231,8 @@ def local_model(directory: Path) -> Encode:
             encode = _loaded[directory] = _onnx(directory)
             return encode
         except Exception as error:  # tokenizers and onnxruntime raise bare exceptions for a bad file
-            raise ConfigError(f"memory.embedding.path: cannot load the model in {directory}: {error}") from error
+            hint = "reinstall rememberd" if directory in (PACKAGED, MULTILINGUAL) else "see memory.embedding.path"
+            raise ConfigError(f"cannot load the model in {directory}, {hint}: {error}") from error
 
 
 def _onnx(directory: Path) -> Encode:

@@ -9,6 +9,7 @@ that no labelled sentence has. On the three blind sets it raised precision from 
 """
 
 import asyncio
+import logging
 import math
 import re
 from collections.abc import Callable
@@ -17,12 +18,20 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+from prometheus_client import Counter
 
+from rememberd.errors import ConfigError
 from rememberd.memory.embedding.embedder import MULTILINGUAL, Encode, Vector, local_model, release_free_memory
 from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE
 from rememberd.text_classifier import TextClassifier, normalized
 
 T = TypeVar("T")
+
+WITHOUT_MEANING = Counter(
+    "rememberd_judged_without_meaning", "Messages judged by words alone: the packaged model cannot be loaded."
+)
+
+log = logging.getLogger("rememberd.writer")
 
 _WEIGHTS = Path(__file__).with_name("statements.json")
 _MEANING = Path(__file__).with_name("statements_meaning.json")
@@ -65,21 +74,23 @@ _RESTS_AFTER_S = 60.0
 class _Meaning:
     encode: Encode | None = None
     rest: asyncio.TimerHandle | None = None
+    failed = False
 
 
 def read_meaning() -> None:
-    """From now on this process judges by meaning, too. It takes .3 s and 100 MB, at the first call."""
+    """From now on this process judges by meaning, too. It takes .3 s and 100 MB, at the first call. Raises
+    `ConfigError` if the packaged model is missing or broken."""
     if _Meaning.encode is None:
         _Meaning.encode = local_model(MULTILINGUAL)
         judge.cache_clear()
 
 
 async def judging(work: Callable[[], T]) -> T:
-    """What `work` returns, in a thread that judges by meaning. A minute after the last call the memory that this
-    takes is free again."""
+    """What `work` returns, in a thread that judges by meaning, or by words alone where that cannot be. A minute after
+    the last call the memory that this takes is free again."""
     _rest_by(None)
     try:
-        await asyncio.to_thread(read_meaning)
+        await asyncio.to_thread(_try_to_read_meaning)
         return await asyncio.to_thread(work)
     finally:
         _rest_by(asyncio.get_running_loop().call_later(_RESTS_AFTER_S, _rest))
@@ -91,6 +102,18 @@ def _rest_by(timer: asyncio.TimerHandle | None) -> None:
     if _Meaning.rest is not None:
         _Meaning.rest.cancel()
     _Meaning.rest = timer
+
+
+def _try_to_read_meaning() -> None:
+    """A broken installation costs no turn. It is tried again for each, so that a repair needs no restart."""
+    try:
+        read_meaning()
+        _Meaning.failed = False
+    except ConfigError as error:
+        WITHOUT_MEANING.inc()
+        if not _Meaning.failed:
+            log.error("statements are judged by their words alone, which finds fewer of them: %s", error)
+        _Meaning.failed = True
 
 
 def _rest() -> None:
