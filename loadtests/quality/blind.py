@@ -136,7 +136,7 @@ def handed(messages: Sequence[Row], misses: Misses) -> Counts:
     kept; and facts made of the others' words beside them."""
     count: Counter[str] = Counter()
     for row in messages:
-        made, typed = learned(row["message"]), row.get("core", row.get("facts", ()))
+        made, typed = learned(row["message"]), row.get("core") or row.get("facts") or ()
         others = [text for text in made if not any(holds([fact], text) or holds([text], fact) for fact in _own(row))]
         if row.get("arguable"):
             count.update(arguable=1, **{"arguable with a fact": bool(made)})
