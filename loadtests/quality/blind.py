@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rememberd.dialects import chat
-from rememberd.dialects.side_tasks import is_side_task
+from rememberd.dialects.side_tasks import DOUBTFUL, ENOUGH, program_odds
 from rememberd.memory.learn.rules.extract import extract
 from rememberd.memory.learn.rules.judge import read_meaning
 
@@ -79,8 +79,11 @@ def holds(texts: Iterable[str], part: str) -> bool:
 
 def learned(message: str) -> list[str]:
     """The facts that the rules make of one message that came as a chat of its own."""
-    body = {"messages": [{"role": "user", "content": message}]}
-    asked = None if is_side_task({}, body) else chat.question(body)
+    return _learned({}, {"messages": [{"role": "user", "content": message}]})
+
+
+def _learned(headers: Mapping[str, str], body: Mapping[str, Any]) -> list[str]:
+    asked = chat.question(body) if program_odds(headers, body) < DOUBTFUL else None
     return [fact.text for fact in extract(asked.text, _now())] if asked else []
 
 
@@ -162,13 +165,12 @@ def sidetasks(requests: Sequence[Row], misses: Misses) -> Counts:
     rules then learn one from the program's request."""
     count: Counter[str] = Counter()
     for row in requests:
-        is_side = is_side_task(row["headers"], row["body"])
+        is_side = program_odds(row["headers"], row["body"]) >= ENOUGH
         error = is_side != (row["label"] == "side")
         label = "arguable" if row.get("arguable") else row["label"]
         count.update({label: 1, f"{label} mistaken": error})
         if error and label != "arguable":
-            asked = chat.question(row["body"])
-            count[f"{label} mistaken, with a fact"] += bool(asked and extract(asked.text, _now()))
+            count[f"{label} mistaken, with a fact"] += bool(_learned(row["headers"], row["body"]))
             misses.append(f"sidetasks {row['id']} {label} mistaken ({row['kind']}): {row['body']['messages']}"[:400])
     return totals(count)
 

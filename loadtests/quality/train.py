@@ -50,8 +50,10 @@ _TAUGHT_BY = {  # labels of one corpus that teach another, and what they are cal
 }
 # Corpora that have a file of forms, too. A line whose label is {t} lists what may stand for that in the forms of its
 # language; {s} stands for a statement.
-FORMS = ("wishes", "values")
+FORMS = ("requests", "wishes", "values")
 _FILLED = 6  # texts of each form
+# What a text of a form counts. The forms of requests are many; at 1 or .4 more persons are taken for programs.
+_FORM_WEIGHS = {"requests": 0.2}
 NONE = "none"  # the label of texts that are none of the others
 BUCKETS = 1 << 16
 STRENGTH = 10.0  # scikit-learn's C
@@ -67,6 +69,7 @@ class Example(NamedTuple):
     label: str
     language: str
     text: str
+    weight: float = 1.0
 
 
 def examples(name: str, folder: Path = CORPORA) -> list[Example]:
@@ -102,14 +105,15 @@ def filled(name: str) -> list[Example]:
     stated = [each for each in examples("statements") if each.label not in (NONE, "play", "instruction")]
     lines = (CORPORA / f"forms_of_{name}.tsv").read_text(encoding="utf-8").splitlines()
     forms = [Example(*line.split("\t")) for line in lines]
-    found = []
+    found, weight = [], _FORM_WEIGHS.get(name, 1.0)
     for language in dict.fromkeys(each.language for each in forms):
         own = [each for each in forms if each.language == language]
         fillings = {each.label: each.text.split(" | ") for each in own if each.label[0] == "{"}
         fillings["{s}"] = [each.text.rstrip(".!。") for each in stated if each.language == language]
         for number, form in enumerate(each for each in own if each.label[0] != "{"):
             found += [
-                form._replace(text=_fill(form.text, fillings, number * _FILLED + turn)) for turn in range(_FILLED)
+                Example(form.label, language, _fill(form.text, fillings, number * _FILLED + turn), weight)
+                for turn in range(_FILLED)
             ]
     return list(dict.fromkeys(found))
 
@@ -140,9 +144,10 @@ def model(name: str) -> LogisticRegression:
     return LogisticRegression(C=_STRENGTH_OF.get(name, STRENGTH), max_iter=300, tol=1e-3)
 
 
-def train(name: str, features: csr_matrix | NDArray[np.float32], labels: Sequence[str]) -> TextClassifier:
+def train(name: str, features: csr_matrix | NDArray[np.float32], found: Sequence[Example]) -> TextClassifier:
+    counts = [each.weight for each in found]
     with threadpool_limits(1):  # sums in another order would round some weights otherwise
-        fitted = model(name).fit(features, labels)
+        fitted = model(name).fit(features, [each.label for each in found], sample_weight=counts)
     weights, bias = fitted.coef_, fitted.intercept_
     if len(fitted.classes_) == 2:  # scikit-learn gives the second label's alone
         weights, bias = np.vstack([-weights / 2, weights / 2]), np.array([-bias[0] / 2, bias[0] / 2])
@@ -188,10 +193,10 @@ def main() -> None:
         if chosen.check:
             print(f"{name}: {check(name, found)}")
         else:
-            texts, labels = [each.text for each in found], [each.label for each in found]
-            train(name, matrix(texts), labels).save(FILES[name])
+            texts = [each.text for each in found]
+            train(name, matrix(texts), found).save(FILES[name])
             if name == "statements":
-                train(name, vectors(texts), labels).save(MEANING)
+                train(name, vectors(texts), found).save(MEANING)
             print(f"{FILES[name]}: {FILES[name].stat().st_size / 1000:.0f} KB from {len(found)} texts")
 
 

@@ -214,6 +214,7 @@ class Turn:
     redacted: bool = False
     contributor: str | None = None
     groups: tuple[str, ...] = ()  # to which the user may contribute: a wish to forget is about these, too
+    doubtful: bool = False  # a program may have written it, so that no fact is made of it
 
     @property
     def owner(self) -> Space:

@@ -38,6 +38,13 @@ async def test_a_turn_leaves_its_episode_and_its_facts(rig: Rig) -> None:
         assert (memory.created_at, memory.valid_from, memory.source, memory.speaker) == (1, 1, source, "Ada")
 
 
+async def test_what_a_program_may_have_written_leaves_no_fact(rig: Rig) -> None:
+    """In doubt the exchange is kept, and nothing in it is taken for what the person said of themselves."""
+    await rig.queue.put(replace(turn("t1"), doubtful=True))
+    await rig.drain()
+    assert rig.texts() == [EPISODE]
+
+
 async def test_the_receipt_and_the_version_tell_what_was_written(rig: Rig) -> None:
     """The turn's receipt names the memories; the space has a new version, so that no stale block is reused."""
     await rig.receipts.put(Receipt("receipt-t1", ADA, rig.clock.now, "miss", "gpt-4o", "t1", (), 0, 1.0, "pending"))

@@ -3,7 +3,8 @@
 Such a call is neither given memories nor stored. A header says so, or structure and wording together: a classifier
 tells an order to a machine from a person's words, in the system text and in the newest message, and weighs with the
 form of the request (tools, length and format of the answer, a conversation that comes along). Taking a person's
-message for such a call loses a memory; missing one learns what nobody said.
+message for such a call loses a memory; missing one learns what nobody said. Between the two is doubt: the exchange is
+kept, and no fact is made of it.
 """
 
 import json
@@ -38,17 +39,20 @@ _DIALOGUE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 
+# The model is to go on from here: after "Output:", an opening tag or a quotation mark.
+_OPEN_END = re.compile(r"(?:\w ?[:：=]|\"\"\"|```|<[\w ]+>|->)\s*\Z")
 # Material with a label: "Question: …", "TEXT: …". A system text with orders is applied to it.
 _LABELLED = re.compile(r"\W{0,4}(?:\d\W{1,3})?\w[\w ]{1,30}[:：]", re.MULTILINE)
 
 # Weights of a request's form, in units of the classifier's logarithmic odds. Set by hand on the labelled requests in
 # tests/data: at most 1 in 100 of the persons' may be taken for a program's.
-_ENOUGH = 1.2
+ENOUGH, DOUBTFUL = 0.9, 0.0
 _BRINGS_DIALOGUE = 1.0
 _IS_MATERIAL = 1.0
 _SPEAKS_OF_SELF = -1.0
 _WANTS_JSON = 0.5
-_SHORT_ANSWER = ((32, 1.0), (64, 0.5))  # at most so many tokens
+_SHORT_ANSWER = ((32, 1.0), (64, 0.5), (256, 0.3))  # at most so many tokens
+_TO_BE_COMPLETED = 0.5
 # A system text says less in a conversation that is under way, beside tools, and if it is long: agents have those. A
 # very short one says little, too ("Return JSON only.").
 _UNDER_WAY, _HAS_TOOLS, _TERSE = -4.0, -3.0, -1.5
@@ -66,19 +70,24 @@ class Pattern(Protocol):
 
 
 def is_side_task(headers: Mapping[str, str], body: Mapping[str, Any], patterns: Sequence[Pattern] = ()) -> bool:
-    """True if no person waits for this answer. `headers` have lower-case names; `body` is of any dialect; `patterns`
-    are the operator's own, each looked for at the beginning of the newest user message and of the system text."""
-    if _by_header(headers):
-        return True
+    """True if no person waits for this answer: see `program_odds`."""
+    return program_odds(headers, body, patterns) >= ENOUGH
+
+
+def program_odds(headers: Mapping[str, str], body: Mapping[str, Any], patterns: Sequence[Pattern] = ()) -> float:
+    """The logarithm of how much likelier a program sent this than a person; infinite if something says so. From
+    `ENOUGH` on it is a side task, from `DOUBTFUL` on nobody knows. `headers` have lower-case names; `body` is of any
+    dialect; `patterns` are the operator's own, each looked for at the beginning of the newest user message and of the
+    system text."""
     items = body.get("messages", body.get("input"))
     said, told = _newest_user(items), list(_system(body))
-    if is_client_order(said) or (isinstance(items, list) and items and is_from_agent(items)):
-        return True
+    if _by_header(headers) or is_client_order(said) or (isinstance(items, list) and items and is_from_agent(items)):
+        return math.inf
     if any(pattern.match(text[:_HEAD]) for pattern in patterns for text in (said, *told)):
-        return True
+        return math.inf
     if any(_IS_SUBAGENT.search(text[:_HEAD]) for text in told):
-        return True
-    return _form(body) + max(_of_system(told, said, body), _of_message(said)) >= _ENOUGH
+        return math.inf
+    return _form(body) + max(_of_system(told, said, body), _of_message(said))
 
 
 def _of_system(told: Sequence[str], said: str, body: Mapping[str, Any]) -> float:
@@ -109,8 +118,9 @@ def _of_message(said: str) -> float:
         return -math.inf
     brief = ":" not in typed and len(typed.encode(errors="replace")) < _BRIEF
     odds = _odds(_ends(typed)) + (_IS_BRIEF if brief else 0)
+    odds += _TO_BE_COMPLETED if _OPEN_END.search(typed[-_TAIL:]) else 0
     odds += _BRINGS_DIALOGUE if _DIALOGUE.search(typed[:_HEAD]) else _of_length(len(typed), _LONG_MESSAGE)
-    if odds < _ENOUGH + _SPEAKS_OF_SELF - 1:  # whatever else holds
+    if odds < DOUBTFUL + _SPEAKS_OF_SELF:  # whatever else holds
         return odds
     own = segment(typed[:_HEAD]).typed
     return odds + (_SPEAKS_OF_SELF if any(SUBJECT.search(each.text[:_OWN].lower()) for each in own) else 0)
@@ -121,6 +131,7 @@ def _form(body: Mapping[str, Any]) -> float:
     output = body.get("output_config")
     form = output.get("format") if isinstance(output, dict) else body.get("response_format")
     weight = _WANTS_JSON if isinstance(form, dict) and str(form.get("type")).startswith("json") else 0.0
+    weight += _TO_BE_COMPLETED if body.get("stop") else 0
     if isinstance(most, int) and most > 0:
         weight += next((value for limit, value in _SHORT_ANSWER if most <= limit), 0.0)
     return weight

@@ -10,7 +10,7 @@ from rememberd.dialects.body import dump
 class UserMessage(NamedTuple):
     """The newest message of a person, the one at index `at`. `text` is without client boilerplate and never empty.
     `continues`: an assistant or a tool has answered the message already, as in a tool loop. `whole`: every message of
-    the conversation was read, not only the newest `MOST`."""
+    the conversation was read, not only the newest `MOST`. `doubtful`: a program may have written it."""
 
     at: int
     text: str
@@ -18,6 +18,7 @@ class UserMessage(NamedTuple):
     previous: str | None
     continues: bool
     whole: bool = True
+    doubtful: bool = False
 
 
 class Said(NamedTuple):

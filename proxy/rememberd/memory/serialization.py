@@ -11,7 +11,7 @@ from rememberd.types import Evidence, Fact, Memory, Source, Space, Turn
 def turn_to_json(turn: Turn) -> bytes:
     """Raises `TypeError` for text that is no valid Unicode (a lone surrogate)."""
     data = orjson.dumps(turn, default=list)  # a Space, being a tuple, comes out as a list
-    return _without(data, b',"contributor":null,"groups":[]}')
+    return _without(_without(data, b',"doubtful":false}'), b',"contributor":null,"groups":[]}')
 
 
 def turn_from_json(data: bytes) -> Turn:

@@ -21,7 +21,7 @@ from rememberd.access.stored_objects import refuse_shared_objects
 from rememberd.dialects import body as json_body
 from rememberd.dialects.formats.raw_json import Edit
 from rememberd.dialects.registry import CHAT_PATHS, Dialect
-from rememberd.dialects.side_tasks import Pattern, is_side_task
+from rememberd.dialects.side_tasks import DOUBTFUL, ENOUGH, Pattern, program_odds
 from rememberd.http.relay import OnEnd, OnFirst, Relay, cancel_on_disconnect
 from rememberd.http.request import header_values, offset_from, read_body, request_id, with_query
 from rememberd.memory.recall.recall import Recalled
@@ -194,8 +194,11 @@ class Chat:
     def _user_turn(
         self, dialect: Dialect, identity: Identity, headers: Mapping[str, str], body: dict[str, Any]
     ) -> UserTurn | None:
-        asked = None if is_side_task(headers, body, self.side_tasks) else dialect.question(body)
-        return None if asked is None else user_turn(dialect, identity, asked, body)
+        odds = program_odds(headers, body, self.side_tasks)
+        asked = None if odds >= ENOUGH else dialect.question(body)
+        if asked is None:
+            return None
+        return user_turn(dialect, identity, asked._replace(doubtful=odds >= DOUBTFUL), body)
 
     def upstream_body(
         self, request: ChatRequest, recall_result: RecallResult | None

@@ -133,6 +133,7 @@ class Recorder:
             trace=tracing.traceparent(),
             contributor=user_turn.identity.contributor,
             groups=user_turn.identity.contributes_to,
+            doubtful=user_turn.asked.doubtful,
         )
         if recall_result is not None:
             # An answer may repeat what a group knows; the user's own memories must not, once they leave the group.

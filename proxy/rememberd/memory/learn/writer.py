@@ -177,13 +177,13 @@ class Writer:
             return []  # deleted since the loop began
         exchange = await asyncio.to_thread(episode, turn)
         ids = await self._write(turn, [exchange])
-        for extractor in self.extractors:
+        for extractor in () if turn.doubtful else self.extractors:
             stated = await correction(self.store, self.embedder, turn) or await extractor.facts(turn)
             if found := await asyncio.to_thread(facts, turn, stated):
                 ids += await self._write(turn, found, stated)
         await self._keep_private(turn, ids)
         readable = exchange.valid_to is None and (self.extracts_private or not self.privacy.keeps_turn(turn))
-        if self.extraction_queue is not None and readable:
+        if self.extraction_queue is not None and readable and not turn.doubtful:
             await offer(self.extraction_queue, turn)
         return list(dict.fromkeys(ids))
 
