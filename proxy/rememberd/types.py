@@ -190,10 +190,9 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One exchange on its way to memory. `id` is the same for every retry and every step of a tool loop:
-    a digest of the space, the conversation and the person's messages up to the newest.
-    With what a model `found` in it, it is a job of its own: its `id` is another, and the turn's is `of`. What goes
-    into a group's space has its `contributor`."""
+    """One exchange on its way to memory. `id` is the same for every retry and every step of a tool loop: a digest of
+    the space, the conversation and the person's messages up to the newest. What a model `found` in it is a job of its
+    own: its `id` is another, and the turn's is `of`. What goes into a group's space has its `contributor`."""
 
     id: str
     space: Space

@@ -201,7 +201,7 @@ def test_both_errors_are_rare() -> None:
 
 
 def test_requests_that_taught_nothing_are_known_too() -> None:
-    """The classifier is trained on other requests than these: of the programs' it knows two in three, and of the
+    """The classifier is trained on other requests than these: of the programs' it knows three in four, and of the
     persons' it takes at most one in a hundred for a program's."""
     lines = (DATA / "blind" / "sidetasks.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [row for row in map(json.loads, lines) if not row.get("arguable")]
@@ -209,7 +209,7 @@ def test_requests_that_taught_nothing_are_known_too() -> None:
     known = {
         label: [row for row in some if is_side_task(row["headers"], row["body"])] for label, some in taken.items()
     }
-    assert len(known["side"]) >= len(taken["side"]) * 0.65
+    assert len(known["side"]) >= len(taken["side"]) * 0.75
     assert len(known["real"]) <= len(taken["real"]) / 100, known["real"]
 
 
