@@ -82,7 +82,7 @@ def learned(message: str) -> list[str]:
     return _learned({}, {"messages": [{"role": "user", "content": message}]})
 
 
-def _learned(headers: Mapping[str, str], body: Mapping[str, Any]) -> list[str]:
+def _learned(headers: Mapping[str, str], body: Row) -> list[str]:
     asked = chat.question(body) if program_odds(headers, body) < DOUBTFUL else None
     return [fact.text for fact in extract(asked.text, _now())] if asked else []
 

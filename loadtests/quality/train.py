@@ -77,11 +77,15 @@ def examples(name: str, folder: Path = CORPORA) -> list[Example]:
     found = []
     for file in sorted(folder.glob(f"{name}_*.tsv")):
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-            fields = line.split("\t")
-            if len(fields) != 3:
+            if line.count("\t") != 2:
                 raise SystemExit(f"{file}:{number}: label, language and text, with tabs between them")
-            found.append(Example(*fields))
+            found.append(_example(line))
     return found
+
+
+def _example(line: str) -> Example:
+    label, language, text = line.split("\t")
+    return Example(label, language, text)
 
 
 def taught(name: str) -> list[Example]:
@@ -104,7 +108,7 @@ def filled(name: str) -> list[Example]:
     learned and not what it names."""
     stated = [each for each in examples("statements") if each.label not in (NONE, "play", "instruction")]
     lines = (CORPORA / f"forms_of_{name}.tsv").read_text(encoding="utf-8").splitlines()
-    forms = [Example(*line.split("\t")) for line in lines]
+    forms = [_example(line) for line in lines]
     found, weight = [], _FORM_WEIGHS.get(name, 1.0)
     for language in dict.fromkeys(each.language for each in forms):
         own = [each for each in forms if each.language == language]
