@@ -51,9 +51,9 @@ def on_this_thread() -> Iterator[set[str]]:
 
 def memory_api(rig: Rig) -> httpx.AsyncClient:
     caller, writes = CallerResolver(Auth({})), MemoryWrites(rig.store, rig.embedder, rig.queue, rig.block_cache)
-    api = Memories(caller, writes, Recall(rig.store, rig.embedder), rig.store.erase, 2**20)
-    files = MemoryFiles(caller, writes, rig.receipts, rig.tool_files, 2**20)
-    batches = MemoryBatches(caller, writes, 2**20)
+    api = Memories(caller, writes, Recall(rig.store, rig.embedder), rig.store.erase)
+    files = MemoryFiles(caller, writes, rig.receipts, rig.tool_files)
+    batches = MemoryBatches(caller, writes)
     api.caller.auth.replace_made_keys({}, ever_made=False)
     routes = [
         Route("/v1/memories", api.add, methods=["POST"]),

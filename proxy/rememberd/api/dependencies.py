@@ -11,8 +11,9 @@ from rememberd.access.auth import Auth
 from rememberd.access.groups import NO_GROUPS, Groups, may_change, may_write
 from rememberd.access.identity import identify
 from rememberd.api.mcp.internal_client import ASKING
+from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
-from rememberd.http.request import header_values, note
+from rememberd.http.request import header_values, note, read_body
 from rememberd.memory.safety.quarantine import quarantine_if_suspicious
 from rememberd.ports import MemoryStore
 from rememberd.types import NEVER, Identity, Memory, MemoryMode, Principal, Space
@@ -20,8 +21,20 @@ from rememberd.upstream.catalog import Catalog
 
 
 class CallerResolver:
-    def __init__(self, auth: Auth, groups: Groups = NO_GROUPS, catalog: Catalog | None = None) -> None:
-        self.auth, self.groups, self.catalog = auth, groups, catalog
+    """Also reads the bodies of these calls, up to `max_body_bytes`."""
+
+    def __init__(
+        self, auth: Auth, groups: Groups = NO_GROUPS, catalog: Catalog | None = None, max_body_bytes: int = 2**25
+    ) -> None:
+        self.auth, self.groups, self.catalog, self.max_body_bytes = auth, groups, catalog, max_body_bytes
+
+    async def body(self, request: Request) -> bytes:
+        """Raises as `read_body` does."""
+        return await read_body(request.receive, request.headers, self.max_body_bytes)
+
+    async def fields(self, request: Request) -> dict[str, Any]:
+        """The JSON object in the body. Raises as `read_body` does, and `RequestError` 400 for other JSON."""
+        return json_body.parse(await self.body(request))
 
     def space(self, request: Request, *, whole_user: bool = False) -> Space:
         """The space of the caller's own, in which no group has memories. Raises as `identity` does."""

@@ -22,9 +22,8 @@ from rememberd.api.serializers import (
     text_from,
     time_from,
 )
-from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
-from rememberd.http.request import note, read_body
+from rememberd.http.request import note
 from rememberd.http.responses import json_response
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.history import earlier_text
@@ -49,12 +48,11 @@ class Memories:
         writes: MemoryWrites,
         recall: Recall,
         erase_user: Callable[[str], Awaitable[int]],
-        max_body_bytes: int,
         redact_too: tuple[str, ...] = (),
     ) -> None:
         self.caller, self.writes, self.recall, self.erase_user = caller, writes, recall, erase_user
         self.store, self.embedder, self.block_cache = writes.store, writes.embedder, writes.block_cache
-        self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
+        self.redact_too = redact_too
 
     async def page(self, request: Request) -> Response:
         space, asked = self.caller.memories(request, reads=True), request.query_params
@@ -89,7 +87,7 @@ class Memories:
 
     async def add(self, request: Request) -> Response:
         space, identity = self.caller.memories(request), self.caller.identity(request, counts=False)
-        fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
+        fields = await self.caller.fields(request)
         _refuse_unknown(fields, _ADD_FIELDS)
         stated = await asyncio.to_thread(_stated, fields, identity, self.redact_too)
         memory = contributed(identity, stated)
@@ -105,7 +103,7 @@ class Memories:
 
     async def search(self, request: Request) -> Response:
         space = self.caller.memories(request, reads=True)
-        fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
+        fields = await self.caller.fields(request)
         query = await asyncio.to_thread(text_from, fields["query"]) if fields.get("query") else ""
         if not query:
             raise RequestError(400, "missing_query", "`query` must be a text that is not empty", param="query")
@@ -124,7 +122,7 @@ class Memories:
 
     async def edit(self, request: Request) -> Response:
         space = self.caller.memories(request)
-        fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
+        fields = await self.caller.fields(request)
         _refuse_unknown(fields, _EDIT_FIELDS)
         now = wall_clock()  # before the reading, so that a deletion from here on is the later of the two
         old = await self._one(request, space)

@@ -13,9 +13,8 @@ from rememberd.access.groups import may_change
 from rememberd.api.dependencies import CallerResolver, contributed, until_checked
 from rememberd.api.memory_writes import MemoryWrites
 from rememberd.api.serializers import memory_from, memory_json, text_from
-from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
-from rememberd.http.request import note, read_body
+from rememberd.http.request import note
 from rememberd.http.responses import json_response
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.history import version_ids
@@ -33,17 +32,15 @@ class MemoryBatches:
         self,
         caller: CallerResolver,
         writes: MemoryWrites,
-        max_body_bytes: int,
         redact_too: tuple[str, ...] = (),
         clock: Callable[[], Millis] = wall_clock,
     ) -> None:
-        self.caller, self.writes, self.max_body_bytes = caller, writes, max_body_bytes
-        self.redact_too, self.clock = redact_too, clock
+        self.caller, self.writes, self.redact_too, self.clock = caller, writes, redact_too, clock
 
     async def delete(self, request: Request) -> Response:
         """With `dry_run` the answer says what would go. Whoever keeps the answer can have all of it back; a key that
         may not read gets ids only."""
-        space, fields = self.caller.memories(request), await self._fields(request)
+        space, fields = self.caller.memories(request), await self.caller.fields(request)
         memories = await self._going(request, space, fields)
         if fields.get("dry_run") is not True:
             ids = [each.id for each in memories]
@@ -56,7 +53,7 @@ class MemoryBatches:
 
     async def restore(self, request: Request) -> Response:
         """Only memories that were deleted here, as the deletion answered them, under their own ids."""
-        space, fields, now = self.caller.memories(request), await self._fields(request), self.clock()
+        space, fields, now = self.caller.memories(request), await self.caller.fields(request), self.clock()
         identity = self.caller.identity(request, counts=False)
         given = fields.get("memories")
         if not isinstance(given, list) or not given or not all(isinstance(each, dict) for each in given):
@@ -71,7 +68,7 @@ class MemoryBatches:
 
     async def move(self, request: Request) -> Response:
         """The exchanges that say the same move along: else the memory would still be found where it was."""
-        space, fields, now = self.caller.memories(request), await self._fields(request), self.clock()
+        space, fields, now = self.caller.memories(request), await self.caller.fields(request), self.clock()
         mover = self.caller.of_scope(request, str(fields.get("scope") or ""))
         target = mover.memories
         if target == space:
@@ -125,9 +122,6 @@ class MemoryBatches:
             for user in {each.contributor for each in memories}:
                 await self.writes.undo_if_erased(space, [each.id for each in memories], now, user)
         await self.writes.block_cache.bump(space)
-
-    async def _fields(self, request: Request) -> dict[str, Any]:
-        return json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
 
 
 def _whole_json(memory: Memory) -> dict[str, Any]:

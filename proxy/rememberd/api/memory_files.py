@@ -27,7 +27,7 @@ from rememberd.api.memory_tool_commands import Files, ToolError
 from rememberd.api.memory_writes import MemoryWrites
 from rememberd.api.serializers import memory_json, rfc3339
 from rememberd.errors import RequestError
-from rememberd.http.request import note, read_body
+from rememberd.http.request import note
 from rememberd.http.responses import json_response
 from rememberd.memory.ids import imported_id
 from rememberd.memory.importers import mem_bundle, pam
@@ -49,11 +49,10 @@ class MemoryFiles:
         writes: MemoryWrites,
         receipts: ReceiptStore,
         tool_files: ToolFileStore,
-        max_body_bytes: int,
         redact_too: tuple[str, ...] = (),
     ) -> None:
         self.caller, self.writes, self.receipts, self.tool_files = caller, writes, receipts, tool_files
-        self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
+        self.redact_too = redact_too
 
     async def read(self, request: Request) -> Response:
         """Another tool's file as lines that `import_` takes; the last one is `{"read": {"format", "unreadable",
@@ -62,7 +61,7 @@ class MemoryFiles:
         wanted = request.query_params.get("format", "auto")
         if wanted not in FORMATS:
             raise _bad_format(FORMATS)
-        raw = await read_body(request.receive, request.headers, self.max_body_bytes)
+        raw = await self.caller.body(request)
         suffix = Path(request.query_params.get("name", "")).suffix[:16]
         lines = iterate_in_threadpool(_lines_of(raw, suffix, wanted))
         return StreamingResponse(lines, media_type="application/x-ndjson")
@@ -72,7 +71,7 @@ class MemoryFiles:
         `dry_run` nothing is written and the answer says what would be; with `import_id` it can be undone."""
         space, now = self.caller.memories(request), wall_clock()
         identity = self.caller.identity(request, counts=False)
-        raw = await read_body(request.receive, request.headers, self.max_body_bytes)
+        raw = await self.caller.body(request)
         errors: list[dict[str, Any]] = []
         turns: list[Turn] = []
         foreseen: list[dict[str, Any]] = []

@@ -11,9 +11,8 @@ from starlette.responses import Response
 from rememberd.api.dependencies import CallerResolver, read_anywhere
 from rememberd.api.mcp.visible import Visible, visibility
 from rememberd.api.serializers import flag_from, limit_from, memory_json, parts_json, rfc3339
-from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
-from rememberd.http.request import offset_from, read_body
+from rememberd.http.request import offset_from
 from rememberd.http.responses import json_response
 from rememberd.memory.embedding.suggestion import suggested_model
 from rememberd.memory.explain import Score
@@ -37,19 +36,17 @@ class MemoryStats:
         recall: Recall,
         receipts: ReceiptStore,
         pauses: PauseStore,
-        max_body_bytes: int,
         time_zone: str | None,
     ) -> None:
         self.caller, self.store, self.recall = caller, store, recall
-        self.receipts, self.pauses, self.max_body_bytes = receipts, pauses, max_body_bytes
-        self.time_zone = time_zone
+        self.receipts, self.pauses, self.time_zone = receipts, pauses, time_zone
 
     async def preview(self, request: Request) -> Response:
         """What a chat with this message would recall now, and what came near but was left out. With `model`, what a
         remote model would not get is left out and listed as `withheld`. Stores nothing."""
         identity, now = self.caller.identity(request), wall_clock()
         space = identity.memories
-        fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
+        fields = await self.caller.fields(request)
         text = fields.get("text")
         if not isinstance(text, str) or not text.strip():
             raise RequestError(400, "missing_text", "`text` must be the message to recall for", param="text")
@@ -135,7 +132,7 @@ class MemoryStats:
     async def set(self, request: Request) -> Response:
         identity, own_scope_only = self.caller.identity(request), self.caller.principal(request).scopes is not None
         space = identity.space
-        fields = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
+        fields = await self.caller.fields(request)
         if set(fields) != {"paused"}:
             raise RequestError(400, "invalid_settings", 'send {"paused": true} or {"paused": false}', param="paused")
         meant = space if own_scope_only else Space(space.user, EVERY_SCOPE)

@@ -9,9 +9,8 @@ from starlette.responses import Response
 
 from rememberd.api.dependencies import CallerResolver
 from rememberd.api.memory_tool_commands import Files, ToolError, check, run
-from rememberd.dialects import body as json_body
 from rememberd.errors import RequestError
-from rememberd.http.request import note, read_body
+from rememberd.http.request import note
 from rememberd.http.responses import json_response
 from rememberd.memory.safety.redact import redact
 from rememberd.ports import PauseStore, ToolFileStore
@@ -23,20 +22,14 @@ _TRIES = 50  # of a change that others overtake
 
 class MemoryTool:
     def __init__(
-        self,
-        caller: CallerResolver,
-        files: ToolFileStore,
-        pauses: PauseStore,
-        max_body_bytes: int,
-        redact_too: tuple[str, ...] = (),
+        self, caller: CallerResolver, files: ToolFileStore, pauses: PauseStore, redact_too: tuple[str, ...] = ()
     ) -> None:
-        self.caller, self.files, self.pauses = caller, files, pauses
-        self.max_body_bytes, self.redact_too = max_body_bytes, redact_too
+        self.caller, self.files, self.pauses, self.redact_too = caller, files, pauses, redact_too
 
     async def run(self, request: Request) -> Response:
         """The body is the `input` of the model's `tool_use`; `content` and `is_error` are for its `tool_result`."""
         space, began = self.caller.space(request), wall_clock()
-        given = json_body.parse(await read_body(request.receive, request.headers, self.max_body_bytes))
+        given = await self.caller.fields(request)
         if await self.pauses.paused(space):
             return _result("Error: the user has paused the memory: do without it", is_error=True)
         try:

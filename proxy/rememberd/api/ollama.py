@@ -120,11 +120,4 @@ def _renamed(raw: bytes, body: dict[str, object], to: Deployment) -> bytes:
 
 
 def _listed(name: str) -> dict[str, object]:
-    return {
-        "name": name,
-        "model": name,
-        "modified_at": _UNDATED,
-        "size": 0,
-        "digest": "",
-        "details": _DETAILS,
-    }
+    return {"name": name, "model": name, "modified_at": _UNDATED, "size": 0, "digest": "", "details": _DETAILS}

@@ -262,10 +262,7 @@ DOCUMENT: Schema = {
         "description": "What is remembered about the holder of the key, and nobody else.",
     },
     "paths": PATHS,
-    "components": {
-        "schemas": _SCHEMAS,
-        "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
-    },
+    "components": {"schemas": _SCHEMAS, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
     "security": [{"key": []}],
 }
 

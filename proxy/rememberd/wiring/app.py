@@ -199,7 +199,7 @@ def _parts(
 
 def _handlers(parts: Parts) -> Handlers:
     auth, catalog, store, queues = parts.auth, parts.catalog, parts.store, parts.queues
-    caller, max_body_bytes = CallerResolver(auth, parts.groups, catalog), parts.max_body_bytes
+    caller, max_body_bytes = CallerResolver(auth, parts.groups, catalog, parts.max_body_bytes), parts.max_body_bytes
     redact_too, time_zone = tuple(parts.settings.memory.redact or ()), parts.settings.memory.time_zone
     writes = MemoryWrites(store, parts.embedder, queues.queue, queues.block_cache)
     erasure = UserErasure(parts.settings, store, parts.embedder, queues, parts.groups)
@@ -218,11 +218,11 @@ def _handlers(parts: Parts) -> Handlers:
         ),
         models=models,
         ollama=OllamaApi(auth=auth, catalog=catalog, upstream=parts.upstream, models=models, limit=max_body_bytes),
-        memories=Memories(caller, writes, parts.recall, erasure.erase, max_body_bytes, redact_too),
-        batches=MemoryBatches(caller, writes, max_body_bytes, redact_too),
-        files=MemoryFiles(caller, writes, queues.receipts, queues.tool_files, max_body_bytes, redact_too),
-        stats=MemoryStats(caller, store, parts.recall, queues.receipts, queues.pauses, max_body_bytes, time_zone),
-        tool=MemoryTool(caller, queues.tool_files, queues.pauses, max_body_bytes, redact_too),
+        memories=Memories(caller, writes, parts.recall, erasure.erase, redact_too),
+        batches=MemoryBatches(caller, writes, redact_too),
+        files=MemoryFiles(caller, writes, queues.receipts, queues.tool_files, redact_too),
+        stats=MemoryStats(caller, store, parts.recall, queues.receipts, queues.pauses, time_zone),
+        tool=MemoryTool(caller, queues.tool_files, queues.pauses, redact_too),
         review=MemoryReview(caller, store, queues.receipts),
         receipts=ReceiptApi(caller, queues.receipts, store),
         admin=Admin(auth, parts.keys, parts.watcher, store, erasure.erase, erasure.texts_of, search),
