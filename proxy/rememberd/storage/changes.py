@@ -1,10 +1,9 @@
-"""What changed lately in the memories on a server, known to all processes.
+"""Recent changes of the memories on a server, known to all processes.
 
-A replica that was away serves for some seconds what it had before, one that is cut off from the others serves it for
-as long, and a process keeps what it has read. So whoever writes, deletes or erases a memory records it here. Whoever
-reads asks a node that has the user's newest writes, and leaves out what is gone. A removal is recorded before it is
-made, and is in force from then on: if the server is away, it waits in the same place until a writer can carry it out.
-"""
+A replica that was away, or that is cut off from the others, answers with old data for some seconds, and each process
+caches what it has read. Therefore every write, deletion and erasure is recorded here. A reader asks a node that has
+the user's newest writes, and leaves out what is deleted. A removal is recorded before it is made, and is valid from
+then on: if the server is away, the removal waits here until a writer can carry it out."""
 
 import logging
 import time
@@ -33,9 +32,8 @@ log = logging.getLogger("rememberd.store")
 
 
 class Change(NamedTuple):
-    """Of one point. `at`: a deletion's time, or the `updated_at` of what was written, whose `digest` this is.
-
-    "erasing" concerns all points of the user, from its record to that of "erasure ended"; `point` is "" then."""
+    """A change of one point. `at`: the time of a deletion, or the `updated_at` of what was written, whose `digest` is
+    kept. "erasing" concerns all points of the user until "erasure ended" is recorded; `point` is "" then."""
 
     point: str
     happened: Happened
@@ -44,7 +42,7 @@ class Change(NamedTuple):
 
 
 class Removal(NamedTuple):
-    """A deletion that is to be made in a `collection`; of everything of `user` if `ids` is empty."""
+    """A deletion that is to be made in `collection`. Empty `ids`: everything of `user`."""
 
     collection: str
     user: str
@@ -58,7 +56,8 @@ class Removal(NamedTuple):
 
 
 class News(NamedTuple):
-    """`place` is the one behind the `changes`, which come oldest first; `written` are the newest writes of all."""
+    """`place` is the position after the `changes`, which are sorted, the oldest first. `written` are the newest
+    writes."""
 
     place: str
     changes: list[Change]
@@ -66,16 +65,16 @@ class News(NamedTuple):
 
 
 class ChangeLog(Protocol):
-    """Shared by the processes of all hosts; a stream is of one user in one collection. Every method raises
+    """Shared by the processes of all hosts. A stream is of one user in one collection. Every method raises
     `QueueUnavailable`. Changes and the `NEWEST` writes are kept for `KEPT_MS`, removals until they are `finished`."""
 
     async def record(
         self, stream: str, changes: Sequence[Change], removal: Removal | None = None, written: Stamps | None = None
     ) -> str:
-        """Known to all and on disk when this returns. Returns the name of the removal, "" for none."""
+        """Known to all and on disk when this returns. Returns the name of the removal, or "" for none."""
 
     async def since(self, stream: str, place: str, *, patient: bool = False) -> News:
-        """The changes behind `place`; "" is the place before all. `patient`: no chat waits for it."""
+        """The changes after `place`; "" is the place before all. `patient`: no chat waits for the answer."""
 
     async def waiting(self) -> dict[str, Removal]:
         """The removals that are not finished, by name, oldest first."""
@@ -111,7 +110,7 @@ class UserChanges:
         self.written = newest(self.written, written)
 
     def expected(self) -> dict[str, int]:
-        """The writes that a node in step has."""
+        """The writes that an up-to-date node has."""
         since = self._erased * 1000 + 999
         return {point: stamp for point, stamp in self.written.items() if stamp > since and not self.is_gone(point)}
 
@@ -120,12 +119,13 @@ class UserChanges:
         return change is not None and change.happened != "written"
 
     def deleted_since(self, point: str, updated_at: Millis) -> bool:
-        """Must a memory of this age stay away? An erasure does not count: who was erased may say the same again."""
+        """Was the point deleted at this time or later? An erasure does not count: an erased user may say the same
+        again."""
         change = self.last.get(point)
         return change is not None and change.happened == "deleted" and change.at >= updated_at
 
     def is_shown(self, point: str, updated_at: Millis, stored: str) -> bool:
-        """Is this what was written last? Not if it is deleted, or if a newer text was written."""
+        """Is this the newest version of the memory? No if it is deleted, or if a newer text was written."""
         if self.erasing is not None and updated_at <= self.erasing:
             return False
         change = self.last.get(point)
@@ -134,14 +134,14 @@ class UserChanges:
         return change.happened == "written" and change.digest == digest(stored)
 
     def unsettled(self) -> list[str]:
-        """The points whose stored row may be an old one."""
+        """The points of which a stored row may be old."""
         now = time.monotonic()
         self._unsettled = {point: until for point, until in self._unsettled.items() if until > now}
         return list(self._unsettled)
 
 
 class RecentChanges:
-    """The changes as one process knows them. While the log cannot be reached, it knows its own."""
+    """The changes that this process knows. While the log cannot be reached, it knows only its own."""
 
     def __init__(self, shared: ChangeLog, forget: Callable[[str], None], collection: Callable[[], str]) -> None:
         """`forget` is called for each point that changed, for whoever has kept something of it. The log has the
@@ -152,7 +152,7 @@ class RecentChanges:
         self._reached = True  # what is logged once is not logged at every read
 
     async def of(self, user: str, *, patient: bool = False) -> tuple[UserChanges, bool]:
-        """And whether these are all there are: False while the log cannot be reached."""
+        """The user's changes, and whether they are complete: False while the log cannot be reached."""
         known = self._known(user)
         try:
             while True:
@@ -172,7 +172,7 @@ class RecentChanges:
     async def record(
         self, user: str, changes: Sequence[Change], removal: Removal | None = None, written: Stamps | None = None
     ) -> str:
-        """Raises `QueueUnavailable`; this process knows them nevertheless."""
+        """Raises `QueueUnavailable`; this process knows the changes nevertheless."""
         self._learn(self._known(user), changes, written or {})
         return await self.shared.record(self._stream(user), changes, removal, written)
 

@@ -1,4 +1,4 @@
-"""A place in a newest-first listing, as text that a client hands back."""
+"""A position in a newest-first listing, as text that a client sends back."""
 
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode

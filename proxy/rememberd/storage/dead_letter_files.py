@@ -1,4 +1,5 @@
-"""Turns that no queue takes, a file each, in the spool's folder: an operator can see them and send them again."""
+"""Turns that no queue accepts, one file each, in the folder of the spool. An operator can list them and send them
+again."""
 
 import os
 import time
@@ -40,7 +41,7 @@ class Letter(NamedTuple):
 
 
 def write(folder: Path, record: bytes, error: str) -> None:
-    """On disk when this returns. Raises `OSError`."""
+    """The file is on disk when this returns. Raises `OSError`."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{time.time_ns()}-{token_hex(4)}{IN_NAME}{_SUFFIX}"
     unfinished = path.with_suffix(".part")
@@ -62,7 +63,7 @@ def read(folder: Path) -> list[Letter]:
 
 
 def sync_folder(folder: Path) -> None:
-    """So that the names in it survive a power cut."""
+    """Make the names in the folder survive a power cut."""
     file = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(file)

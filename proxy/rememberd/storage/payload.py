@@ -24,7 +24,7 @@ USER_ORDER_SINCE = 5  # the version of `memory/embedding/indexing.py`
 _MAX_MILLIS = (1 << (_EXACT_BITS - _HASH_BITS)) - 1
 
 PINNED_LIMIT = 100
-STANDING_LIMIT = 200  # facts that may be called for unasked: more than a profile shows of any class
+STANDING_LIMIT = 200  # facts that may be recalled without being asked for: more than a profile shows of any class
 NAMED_LIMIT = 16  # one is enough to know that the question is about something remembered
 
 # The payload keys that ranking reads.
@@ -55,12 +55,12 @@ def spaces_behind(spaces: Sequence[Space], after: str, limit: int) -> list[Space
 
 
 def point_id(space: Space, memory_id: str) -> UUID:
-    """Where this space keeps a memory of this id: the same id in another space is another point."""
+    """The id of the point for this memory in this space: the same memory id in another space is another point."""
     return UUID(bytes=blake2b(orjson.dumps([*space, memory_id]), digest_size=16).digest())
 
 
 def point_of_payload(payload: Mapping[str, Any]) -> UUID:
-    """Where a point of this payload lies."""
+    """The id of the point that has this payload."""
     return point_id(space_of(payload.get("space") or payload["buried"]), payload["id"])
 
 

@@ -109,7 +109,7 @@ class FileSpool:
             at += len(framed)
 
     def _write(self, data: bytes) -> int:
-        """One write. If it fails, what it left is cut off, so that no torn record stands before the next one."""
+        """Write once. If it fails, cut off what was written, so that no torn record is before the next one."""
         if self._path is None:
             self._create()
         start = self._size
@@ -142,7 +142,9 @@ class FileSpool:
         found: list[SpooledTurn] = []
         while position < self._size and len(found) < _BATCH:
             record = self._record(position)
-            if record is None:  # torn when its process was killed: its answer had not ended, and nobody relies on it
+            if (
+                record is None
+            ):  # its process was killed while writing: the answer had not ended, so nobody relies on this turn
                 log.warning("%s: the last record is torn, and left out", self._path)
                 self._size = position
                 os.ftruncate(self._file, position)
@@ -175,7 +177,7 @@ class FileSpool:
         return [adopted for path in paths if path != self._path and (adopted := self._adopted(path))]
 
     def _adopted(self, path: Path) -> Self | None:
-        """None: its process lives, or another one has just adopted it."""
+        """None if the process of the file lives, or another process has just adopted the file."""
         try:
             file = os.open(path, os.O_RDWR | os.O_APPEND)
         except FileNotFoundError:

@@ -53,7 +53,7 @@ def number(conditions: Conditions) -> CountRequest:
 
 
 def spaces(user: str | None, limit: int) -> FacetRequest:
-    """Tombstones have no `space`, and are not counted."""
+    """Tombstones have no `space`, so they are not counted."""
     return FacetRequest("space", limit=limit, exact=True, filter=None if user is None else of_user(user))
 
 
@@ -63,8 +63,8 @@ def places_of(user: str, limit: int) -> ScrollRequest:
 
 
 class Branch(NamedTuple):
-    """One of the queries of a search, of which `limit` points are wanted. It returns ids and scores. The first of the
-    conditions is the one that the fewest points meet: that costs a quarter of looking at all of a space."""
+    """One of the queries of a search, of which `limit` points are wanted. It returns ids and scores. The first
+    condition is the one that the fewest points meet: this costs a quarter of the time."""
 
     limit: int
     conditions: Conditions
@@ -72,7 +72,7 @@ class Branch(NamedTuple):
     params: Any = None
 
     def request(self, limit: int, now: Millis | None) -> QueryRequest:
-        """With `now`, what is past is left out."""
+        """`now`: leave out what is past."""
         conditions = self.conditions if now is None else [*self.conditions, *current(now)]
         return QueryRequest(
             limit, query=self.query, filter=Filter(must=conditions), with_payload=False, params=self.params
@@ -89,7 +89,7 @@ def vector_query(
 
 
 def keyword_query(space: Space, sparse: Sparse, limit: int, kind: Kind | None) -> list[Branch]:
-    """Search by words, the pinned points, and what names something that the question names."""
+    """Search by words, the pinned points, and the points with a name that is in the question."""
     everything = in_space(space)
     wanted = everything + matching(kind, None)
     own_idf = SearchParams(idf=IdfParams(corpus=Filter(must=everything)))
@@ -123,7 +123,7 @@ def tied(conditions: Conditions, order: int, limit: int) -> ScrollRequest:
 
 
 def _names(sparse: Sparse) -> FieldCondition:
-    """A term of the question is a name in the memory; the ids of terms are the same."""
+    """Matches points with a name that is a term of the question: both have the same ids."""
     return FieldCondition("names", match=MatchAny(sparse.indices))
 
 

@@ -58,7 +58,8 @@ def take_lock(folder: Path) -> int:
 
 
 def _lock_exclusively(lock: int) -> None:
-    """Raises `BlockingIOError`. Tried twice: `is_locked` of another process holds it for some microseconds."""
+    """Raises `BlockingIOError`. Tries twice, because `is_locked` in another process holds the lock for some
+    microseconds."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -114,7 +115,8 @@ def made_by(folder: Path) -> dict[str, Any]:
 
 
 def copy_folder(folder: Path, target: Path) -> None:
-    """Without its lock. The store is flushed, and nobody writes to it meanwhile. Raises `StoreUnavailable`."""
+    """Copy the folder without its lock. The store was flushed, and nobody writes to it meanwhile. Raises
+    `StoreUnavailable`."""
     try:
         shutil.copytree(folder, target, ignore=shutil.ignore_patterns("lock", "temp_segments"))
     except OSError as error:
@@ -168,7 +170,7 @@ def take_over(folder: Path, following: Path, name: str, dim: int) -> None:
 
 
 def clear_of_others(folder: Path, name: str, dim: int) -> None:
-    """Delete a store that another embedder filled: the rest of a change that was given up."""
+    """Delete a store that another embedder filled: it is left from a change of the model that was given up."""
     if folder.exists() and _filled_by(folder) != _signature(name, dim):
         shutil.rmtree(folder)
 
@@ -199,8 +201,8 @@ def open_shard(folder: Path, dim: int) -> qdrant.EdgeShard:
 
 
 def _unmap_pages(folder: Path) -> None:
-    """Take the files' pages out of this process until they are used: the engine maps all, 47 MB for an empty store.
-    They stay in the system's cache, also what was written to them. Only Linux has this call and this list."""
+    """Release the pages of the files from this process until they are used: the engine maps all, 47 MB for an empty
+    store. They stay in the system's cache, with what was written to them. Only Linux has this call and this list."""
     maps = Path("/proc/self/maps")
     advise = getattr(ctypes.CDLL(None), "madvise", None)
     if advise is None or not maps.exists():

@@ -18,10 +18,10 @@ from rememberd.storage.qdrant.connection import Connection, Refused
 
 log = logging.getLogger("rememberd.store")
 
-# Before 1.16 `update_filter` of an upsert is ignored without a word.
+# Servers before 1.16 ignore `update_filter` of an upsert silently.
 REQUIRED, OWN_IDF_SINCE = (1, 16), (1, 19)
 
-# In force, with nothing beside it; in force, while the next one is filled; that next one.
+# alone: the only collection. changing: the one in use, while the next one is filled. next: the one that is filled.
 Role = Literal["alone", "changing", "next"]
 
 # As in `edge_shard`: no index spans all users, one per space does.
@@ -94,7 +94,7 @@ async def open_collection(at: Connection, layout: Layout, name: str, dim: int, r
 
 
 def _require_format(aliases: Mapping[str, str], layout: Layout, name: str) -> bool:
-    """Does the collection `name` say its format? Raises `ConfigError` for a newer one."""
+    """Write our format into the collection `name` if it has none. Raises `ConfigError` for a newer format."""
     begin = layout.formatted
     marks = [alias.removeprefix(begin) for alias, to in aliases.items() if to == name and alias.startswith(begin)]
     for mark in marks:
@@ -112,7 +112,7 @@ async def _put_in_force(
         await point_alias(at, layout.collection, name)
     elif in_force == name:
         await check_shards(at, layout, name)
-        if filled is not None and role == "alone":  # from now on the other one falls behind
+        if filled is not None and role == "alone":  # from now on the other one is not written to
             await drop_alias(at, layout.ready)
     elif filled == name:
         await point_alias(at, layout.collection, name, instead_of=layout.ready)
@@ -126,7 +126,7 @@ async def _put_in_force(
 
 
 async def holds_memories(at: Connection, layout: Layout) -> bool:
-    """Is anything in the collection in force? Raises `StoreUnavailable`."""
+    """Does the collection in use hold anything? Raises `StoreUnavailable`."""
     name = (await aliases_of(at)).get(layout.collection)
     if name is None:
         return False
@@ -135,7 +135,7 @@ async def holds_memories(at: Connection, layout: Layout) -> bool:
 
 
 async def create(at: Connection, layout: Layout, name: str, dim: int) -> None:
-    """Unless it exists. Two processes may try at the same time."""
+    """Create the collection if it does not exist. Two processes may try at the same time."""
     if not (await at.ask("GET", f"/collections/{name}/exists"))["exists"]:
         dense: dict[str, Any] = {"size": dim, "distance": "Cosine"}
         made: dict[str, Any] = {
@@ -162,7 +162,7 @@ async def create(at: Connection, layout: Layout, name: str, dim: int) -> None:
 
 
 async def check_shards(at: Connection, layout: Layout, name: str) -> None:
-    """Raises `ConfigError` if users would be looked for in other shards than they were written to."""
+    """Raises `ConfigError` if the settings look for users in other shards than those they were written to."""
     found = await at.ask("GET", f"/collections/{name}/cluster")
     keys = {str(each.get("shard_key")) for each in (*found["local_shards"], *found["remote_shards"])}
     present = sum(key.startswith("users-") for key in keys)
@@ -190,7 +190,7 @@ async def aliases_of(at: Connection) -> dict[str, str]:
 
 
 async def point_alias(at: Connection, alias: str, name: str, *, instead_of: str | None = None) -> None:
-    """At `name`, in one step with the removal of the alias `instead_of`."""
+    """Point `alias` at the collection `name`, and remove the alias `instead_of` in the same step."""
     known = await aliases_of(at)
     steps = [_without(old) for old in (alias, instead_of) if old in known]
     made = {"create_alias": {"collection_name": name, "alias_name": alias}}
@@ -214,8 +214,8 @@ def index_version(aliases: Mapping[str, str], layout: Layout, name: str) -> int:
 
 
 async def check_version(at: Connection) -> bool:
-    """Can this server measure the rarity of words in one space? Says so in the log if not. Raises `ConfigError` for
-    a server that could undo a deletion."""
+    """Returns whether this server can measure the rarity of words within one space, and logs if not. Raises
+    `ConfigError` for a server that is too old: it could undo a deletion."""
     version = (await at.ask("GET", "/"))["version"]
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if numbers < REQUIRED:

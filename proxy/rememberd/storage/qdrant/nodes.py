@@ -1,4 +1,4 @@
-"""The addresses of a cluster: which is asked next, which are left out, and when they are taken back."""
+"""The addresses of a cluster: which one is asked next, which are left out, and when they are used again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger("rememberd.store")
 class Node:
     """One address. After a failure or a slow answer it is left out, for longer each time, until it is ready again.
 
-    `may_be_old`: it was away, so it may answer with what it had then. One that was only slow is in step."""
+    `may_be_old`: the node was away, so its answers may be old. A node that was only slow has the newest data."""
 
     def __init__(self, to: Address, where: str) -> None:
         self.address, self.where = to, where
@@ -34,7 +34,7 @@ class Node:
 
     @classmethod
     def at(cls, url: str, where: str) -> Node:
-        """Without a port, Qdrant's own is meant. Raises `ValueError`."""
+        """A node at `url`. Without a port, Qdrant's own port is used. Raises `ValueError`."""
         if not url.startswith(("http://", "https://")):
             raise ValueError("is no address of a server")
         to = address(url)
@@ -51,13 +51,14 @@ class Node:
         self._failures += 1
 
     def is_behind(self) -> None:
-        """It lacks a write. It is asked nevertheless: of another user it may have everything."""
+        """Log that the node lacks a write. It is still asked, because it may have everything of other users."""
         if time.monotonic() >= self._said_until:
             self._said_until = time.monotonic() + _SAY_EVERY_S
             log.warning("Qdrant at %s lacks what other nodes were told: these are asked instead", self.where)
 
     def is_ready(self) -> None:
-        """It is taken back; if it may be old, when it is ready a second time, `SETTLES_S` after the first."""
+        """Use the node again: at once if it was only slow; otherwise when it is ready a second time, `SETTLES_S`
+        after the first."""
         if self.settling or not self.may_be_old:
             self.left_out = self.may_be_old = self.settling = False
             log.warning("Qdrant at %s is used again", self.where)
@@ -79,8 +80,8 @@ class Nodes:
         self._asking: dict[str, Task[None]] = {}
 
     def in_turn(self) -> list[Node]:
-        """The nodes in the order in which this request is to try them: those left out come last, and of these the
-        ones that may be old."""
+        """The nodes in the order in which this request tries them. Those that are left out come last, and of these
+        the ones that may have old data."""
         self._next = (self._next + 1) % len(self.all)
         turn = self.all[self._next :] + self.all[: self._next]
         resting = [node for node in turn if node.left_out]

@@ -31,7 +31,7 @@ _SLICE = 64  # points of one request when many are copied: their JSON is made wi
 
 
 class ServerPoints:
-    """The `Points` of a store. It finds or makes its collection at the first call that reaches the server."""
+    """The `Points` of one collection. Finds or creates the collection at the first call that reaches the server."""
 
     def __init__(self, connection: Connection, layout: Layout, embedder: Embedder, role: Role = "alone") -> None:
         self.connection, self.layout = connection, layout
@@ -66,7 +66,8 @@ class ServerPoints:
         return counted
 
     async def next_spaces(self, after: str) -> list[Space]:
-        """Of the user whose `user_order` is the next one behind that of `after`; of the two, should two have it."""
+        """The spaces of the user whose `user_order` follows that of `after`; of two users, if two have the same
+        order."""
         asked = {"filter": queries.behind_user(after), "order_by": "user_order", "limit": 1}
         found, _ = await self.scroll(asked | {"with_payload": ["user_order"]})
         if not found:
@@ -100,7 +101,7 @@ class ServerPoints:
             await self.ask("POST", "/points/delete?wait=true", {"points": ids} | shard_key(shard))
 
     def _by_shard(self, points: Sequence[Stored]) -> Iterator[tuple[str | None, list[Stored]]]:
-        """In slices for one request each."""
+        """The points by shard, in slices for one request each."""
         by_shard: dict[str | None, list[Stored]] = {}
         for each in points:
             by_shard.setdefault(self.shard_of(each.payload["user_id"]), []).append(each)
@@ -110,14 +111,14 @@ class ServerPoints:
     async def write(
         self, points: Sequence[queries.Json], shard: str | None, stamp: int, *, unless: Sequence[queries.Json] = ()
     ) -> None:
-        """Replaces only what was written before `stamp`, and what matches none of `unless`; what is not there yet is
-        added. So a write that a hung node makes late undoes nothing that came after it."""
+        """Replace points that were written before `stamp` and match none of `unless`; add points that do not exist.
+        Because of the stamp, a write that a hung node makes late undoes nothing that came after it."""
         body = {"points": [each | {"payload": each["payload"] | {"written_at": stamp}} for each in points]}
         only = {"must_not": [queries.written_since(stamp), *unless]}
         await self.ask("PUT", "/points?wait=true", body | shard_key(shard) | {"update_filter": only})
 
     async def lying(self, ids: Iterable[str], shard: str | None) -> dict[str, queries.Json]:
-        """Of the points that are there: whether they are tombstones, of when, and their stamp."""
+        """The points that exist, by id: whether they are tombstones, their time and their stamp."""
         asked = {"ids": list(ids), "with_payload": ["buried", "at", "written_at"]} | shard_key(shard)
         return {each["id"]: each["payload"] or {} for each in await self.ask("POST", "/points", asked)}
 
@@ -147,7 +148,7 @@ class ServerPoints:
         await self.connection.close()
 
     def shard_of(self, user: str) -> str | None:
-        """The key of the shard that has all of this user, where the collection is split by users."""
+        """The key of the shard that holds this user, if the collection is split by users."""
         if not self.layout.shard_by_user:
             return None
         number = int.from_bytes(blake2b(user.encode(), digest_size=8).digest()) % self.layout.shards
@@ -159,11 +160,13 @@ class ServerPoints:
         return collection_of(self.layout, self._embedder.name, self._embedder.dim)
 
     async def name(self) -> str:
-        """Of the collection."""
+        """The name of the collection."""
         if not self._name:
             try:
                 await self.open()
-            except ConfigError as error:  # stops the start; a server that was away then, shows it later
+            except (
+                ConfigError
+            ) as error:  # at the start this stops the process; a server that was away then is checked later
                 raise StoreUnavailable(str(error)) from error
         return self._name
 
@@ -173,8 +176,9 @@ def point(id_: str, vector: queries.Json, payload: queries.Json) -> queries.Json
 
 
 def next_stamp(now: int, lying: Iterable[queries.Json]) -> int:
-    """What orders the writes of a point: microseconds since 1970, and more than the stamps of what it is to replace,
-    because a clock may have been set back. `now` was taken before those were read."""
+    """The stamp of a write, by which the writes of a point are ordered: microseconds since 1970, and more than the
+    stamps of the points that it replaces, because a clock may have been set back. `now` was read before those
+    points."""
     return max([now, *(int(payload.get("written_at", 0)) + 1 for payload in lying)])
 
 

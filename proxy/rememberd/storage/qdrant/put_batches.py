@@ -1,4 +1,4 @@
-"""Puts of several turns in one request: what comes while a request is under way goes out together with the next."""
+"""Puts of several turns in one request: what arrives while a request is running is sent together in the next one."""
 
 import asyncio
 import logging
@@ -64,7 +64,8 @@ class PutBatches:
             waiting.clear()
 
     async def _write_each(self, shard: str | None, batch: Sequence[Put]) -> None:
-        """Together; and one by one if the server refuses what one of them may be to blame for."""
+        """Write the batch in one request. If the server refuses it, write each put alone, because only one may be at
+        fault."""
         try:
             await self._write(shard, batch)
         except StoreUnavailable as error:
@@ -96,13 +97,13 @@ class PutBatches:
             if recent.deleted_since(id_, updated_at) or ("buried" in lies and lies["at"] >= updated_at):
                 continue
             payload = living(space, each)
-            # A node that lags may have been asked: then it is known here only that there is a tombstone.
+            # The node that was asked may be behind: then only the change log says that there is a tombstone.
             told_again = "buried" in lies or recent.is_gone(id_)
             (again if told_again else new).append(point(id_, queries.vectors(each.dense, each.sparse), payload))
             stamps[space.user][id_] = stamp
-            if id_ in there or id_ in recent.last:  # others may have kept what it was
+            if id_ in there or id_ in recent.last:  # other processes may have cached the old row
                 rewritten[space.user].append(Change(id_, "written", updated_at, digest(payload["memory"])))
-        if new:  # another process may bury one of them meanwhile
+        if new:  # another process may delete one of them meanwhile
             await self._at.write(new, shard, stamp, unless=[queries.buried(space for space, _ in points.values())])
         if again:
             await self._at.write(again, shard, stamp)
@@ -113,13 +114,14 @@ class PutBatches:
         known = {}
         for user in users:
             known[user], _ = await self._changes.of(user)
-            if known[user].erasing is not None:  # a later erasure must not take what comes now
+            if known[user].erasing is not None:  # an erasure that is made later must not delete what is written now
                 with suppress(QueueUnavailable):
                     await self._removals.carry_out(user)
         return known
 
     async def _record(self, user: str, rewritten: Sequence[Change], written: Stamps) -> None:
-        """One node alone cannot be behind the others."""
+        """Record what was written. With a single node nothing is recorded of its writes, because no node can be
+        behind."""
         written = written if len(self._at.connection.nodes.all) > 1 else {}
         if not (rewritten or written):
             return
@@ -130,7 +132,7 @@ class PutBatches:
 
 
 def _next_batch(waiting: list[Put]) -> list[Put]:
-    """Taken from the front of `waiting`: as many as fit into one request, and at least one."""
+    """Take from the front of `waiting` as many puts as fit into one request, and at least one."""
     number, size = 0, 0
     for put in waiting:
         size += len(put.points)

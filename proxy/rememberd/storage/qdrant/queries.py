@@ -16,7 +16,7 @@ def in_space(space: Space) -> Conditions:
 
 
 def listed(space: Space, kind: Kind | None, slot: str | None, now: Millis | None) -> Conditions:
-    """Those current at `now`, or all."""
+    """The memories that are current at `now`; all if it is None."""
     given = [_equals(key, value) for key, value in (("kind", kind), ("slot", slot)) if value is not None]
     current = [] if now is None else [{"key": "until", "range": {"gt": now}}]
     return in_space(space) + given + current
@@ -27,7 +27,7 @@ def of_user(user: str) -> Json:
 
 
 def memories_of_user(user: str) -> Json:
-    """Without its tombstones."""
+    """The memories of the user, without tombstones."""
     return {"must": [_equals("user_id", user), _any("kind", ["fact", "episode"])]}
 
 
@@ -52,7 +52,8 @@ def at_user_order(place: int) -> Json:
 
 
 def written_since(stamp: int) -> Json:
-    """See `points.next_stamp`. What an earlier version wrote has no stamp, and does not match."""
+    """True for points with this stamp or a later one (`points.next_stamp`). Points of an earlier version have no
+    stamp, and do not match."""
     return {"key": "written_at", "range": {"gte": stamp}}
 
 

@@ -17,7 +17,7 @@ from rememberd.storage.qdrant.queries import Json
 
 _PROOF = ["written_at", "buried"]
 
-Expected = Stamps | None  # None: whatever the node has will do
+Expected = Stamps | None  # None: any data that the node has is accepted
 Read = Callable[[str, Json, Expected, Send], Coroutine[Any, Any, Any]]
 
 
@@ -116,8 +116,8 @@ async def _prove(path: str, shard: Json, expected: Expected, send: Send) -> None
 
 
 def _check(expected: Expected, found: Iterable[Json]) -> None:
-    """Raises `Behind` unless all are there, as new as they should be. A tombstone is in the place of what was written
-    at the same time, whatever its stamp."""
+    """Raises `Behind` unless all points are there and as new as they should be. A tombstone counts as the write of
+    the same time, whatever its stamp."""
     stamps = {each["id"]: each["payload"] or {} for each in found}
     for point, stamp in (expected or {}).items():
         there = stamps.get(point)

@@ -1,4 +1,5 @@
-"""Deletions and erasures: in force when they are recorded, made at once if the server can, and later if not."""
+"""Deletions and erasures on a server. Each is valid as soon as it is recorded; it is made at once if the server can,
+otherwise later."""
 
 import asyncio
 import logging
@@ -39,8 +40,8 @@ class Removals:
             await self._finish(name)
 
     async def erase(self, collection: str, user: str) -> int:
-        """Returns how many memories there were. Raises `StoreUnavailable` if that is not known: the erasure is in
-        force nevertheless, if it could be recorded."""
+        """Returns the number of memories. Raises `StoreUnavailable` if the number is not known; if the erasure could
+        be recorded, it is valid nevertheless."""
         at = wall_clock()
         removal = Removal(collection, user, "", (), at)
         name = await self._recorded([Change("", "erasing", at)], removal)
@@ -54,7 +55,7 @@ class Removals:
         return erased
 
     async def run(self) -> NoReturn:
-        """Carry out what waits, for ever; in every writer."""
+        """Carry out waiting removals, for ever. Runs in every writer."""
         reached = True
         while True:
             try:
@@ -67,7 +68,8 @@ class Removals:
             await asyncio.sleep(_EVERY_S)
 
     async def carry_out(self, user: str | None = None) -> None:
-        """What waits, of all or of this user. Raises `StoreUnavailable`, `QueueUnavailable`."""
+        """Carry out the waiting removals of all users, or of `user`. Raises `StoreUnavailable`,
+        `QueueUnavailable`."""
         for name, removal in (await self._changes.shared.waiting()).items():
             if removal.collection != await self._at.name() or user not in (None, removal.user):
                 continue
@@ -78,7 +80,8 @@ class Removals:
             await self._finish(name)
 
     async def _recorded(self, changes: Sequence[Change], removal: Removal) -> str:
-        """The name of the removal; "" if there is no place for it: then it must be made at once."""
+        """Record the removal, and return its name. Returns "" if it cannot be recorded: then it must be made at
+        once."""
         try:
             return await self._changes.record(removal.user, changes, removal)
         except QueueUnavailable as error:
@@ -100,8 +103,8 @@ class Removals:
             await self._at.write(tombs[start : start + _PAGE], shard, stamp)
 
     async def _still_old(self, removal: Removal) -> tuple[list[str], int]:
-        """Those that nobody has told again since they were to be deleted, and the stamp of their tombstones: less
-        than that of what is told from now on."""
+        """The ids that nobody has written again since the deletion; and the stamp for their tombstones, which is less
+        than the stamps of later writes."""
         now = now_us()
         known, _ = await self._changes.of(removal.user)
         ids = dict(zip(_points(removal), removal.ids, strict=True))
@@ -112,9 +115,10 @@ class Removals:
         return [id_ for at, id_ in ids.items() if at not in told and known.is_gone(at)], stamp
 
     async def _erase(self, removal: Removal, *, late: bool) -> None:
-        """A deletion that a hung node makes late takes nothing that was told since, because of the stamp. If this is
-        `late` itself, what was told since is left. By pages, so that others know what is gone; then whatever a
-        replica that is behind did not list."""
+        """Delete everything of the user. Because of the stamps, a deletion that a hung node makes late deletes
+        nothing that was written since. If the erasure itself is `late`, memories that were written since stay. It
+        goes by pages, so that other processes know what is deleted; then it deletes what a replica that is behind did
+        not list."""
         newest = removal.at * 1000 + 999
         user, shard = removal.user, self._at.shard_of(removal.user)
         asked: dict[str, Any] = {"filter": queries.of_user(user), "limit": _PAGE}
