@@ -40,8 +40,8 @@ Prove = Callable[[Mapping[str, str]], Awaitable[dict[str, Any]]]
 
 
 class Admin:
-    """`texts_of` a user are those that must be gone after the erasure, by label; `prove` searches the disk for them:
-    `{"files", "bytes", "texts", "left": [{"file", "found"}]}`."""
+    """`texts_of(user)` are the texts that must be gone after an erasure, by label. `prove` searches the disk for
+    them: `{"files", "bytes", "texts", "left": [{"file", "found"}]}`."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Admin:
         note(request.scope, who=self.auth.admin(request.headers, request.scope))
 
     async def list_keys(self, request: Request) -> Response:
-        """Those of the settings first; none of them in a form that would open anything."""
+        """The keys of the settings first. No key is shown in a form that could be used."""
         self._enter(request)
         configured = [_shown(principal) | {"id": None, "configured": True} for principal in self.auth.configured]
         made = [key_json(key) for key in await self.keys.all()]
@@ -97,7 +97,7 @@ class Admin:
         return json_response(key_json(made) | {"key": key}, 201)
 
     async def list_users(self, request: Request) -> Response:
-        """Those behind `after`, in an order of the store's own."""
+        """A page of users after `after`, in the store's own order."""
         self._enter(request)
         spaces = await self.store.users(request.query_params.get("after", ""), _USERS + 1)
         by_user = [(user, list(each)) for user, each in groupby(spaces, key=lambda space: space.user)]
@@ -136,7 +136,7 @@ class Admin:
 
 
 def asked_key(fields: Mapping[str, Any], configured: Any) -> Principal:
-    """Raises `RequestError` 400 for what is no description of a key, 409 for the name of a `configured` one."""
+    """Raises `RequestError` 400 if the fields do not describe a key, 409 for the name of a `configured` key."""
     for name in fields:
         if name not in _KEY_FIELDS:
             message = f"`{name}` is not known; a key has {', '.join(_KEY_FIELDS)}"

@@ -1,4 +1,4 @@
-"""`/v1/memories/apps`: which apps use somebody's memory, and what each may do. `/admin/apps`: the same for the
+"""`/v1/memories/apps`: which apps use a user's memory, and what each may do. `/admin/apps`: the same for the
 operator."""
 
 from dataclasses import replace

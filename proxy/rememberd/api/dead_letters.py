@@ -1,4 +1,4 @@
-"""`/admin/dead`: the turns that could not be queued, stored or read by a model, without a word of theirs."""
+"""`/admin/dead`: the turns that could not be queued, stored or read by a model, without their text."""
 
 import logging
 from dataclasses import dataclass
@@ -30,20 +30,21 @@ class DeadLetters:
     spool: Spool
 
     async def list(self) -> tuple[int, list[DeadLetter]]:
-        """How many there are, and the first `MOST`."""
+        """Returns the number of dead letters, and the first `MOST`."""
         refused = await self.spool.dead()
         letters = [*await self.queue.dead(MOST), *await self.extraction_queue.dead(MOST), *refused]
         count = len(refused) + (await self.queue.stats()).dead + (await self.extraction_queue.stats()).dead
         return count, letters[:MOST]
 
     async def replay(self) -> int:
-        """How many turns will be tried again."""
+        """Returns how many turns will be tried again."""
         replayed = await self.queue.replay() + await self.extraction_queue.replay()
         return replayed + await self.spool.replay(partial(_taken, self.queue))
 
 
 async def _taken(queue: TurnQueue, turn: Turn) -> bool:
-    """False: the queue still refuses it. A turn whose user was erased meanwhile is taken and dropped."""
+    """Returns False if the queue still refuses the turn. A turn whose user was erased meanwhile is accepted and
+    dropped."""
     try:
         await queue.put(turn)
     except (ValueError, TypeError, OverflowError) as error:
@@ -67,7 +68,7 @@ class DeadLetterApi:
 
 
 def _shown(letter: DeadLetter) -> dict[str, Any]:
-    """Of the error its kind alone: the rest may quote the turn."""
+    """Shows only the kind of the error: the rest may quote the turn."""
     return {
         "object": "dead_letter",
         "id": letter.turn_id,

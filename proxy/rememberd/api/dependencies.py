@@ -1,4 +1,4 @@
-"""Whose memories an API call is about."""
+"""Who calls the memory API, and whose memories the call is about."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -66,10 +66,10 @@ class CallerResolver:
             raise RequestError(403, "reads_like_an_order", message)
 
     def identity(self, request: Request, *, whole_user: bool = False, counts: bool = True) -> Identity:
-        """`counts`: as one of the requests that the key may make a minute.
+        """`counts`: whether the call counts against the key's rate limit.
 
-        Raises `RequestError` 401 for a bad key, 403 when the key may speak for several users and none is named, or
-        when it is about the `whole_user` and the key is for some scopes only."""
+        Raises `RequestError` 401 for a bad key, 403 if the key may speak for several users and none is named, or if
+        the call is about the `whole_user` and the key is limited to scopes."""
         headers = header_values(request.scope)
         counts = counts and ASKING not in request.scope  # a tool's call was counted
         principal = self.auth.principal(headers, request.scope, counts=counts)
@@ -97,14 +97,14 @@ class CallerResolver:
         return identity
 
     def is_local(self, request: Request, model: str) -> bool:
-        """Does what is sent to this model stay with the operator? As a chat decides it. Raises `RequestError` 404 for
-        a model that this key may not ask."""
+        """Is this model on the operator's own machines, as a chat decides it? Raises `RequestError` 404 for a model
+        that this key may not use."""
         principal = self.principal(request)
         return all(each.local for each in self.catalog.targets(model, principal)) if self.catalog else False
 
     def told(self, request: Request, shown: dict[str, Any]) -> dict[str, Any]:
-        """Of a memory as JSON what this key or app may see: its id alone if it may only write. Raises `RequestError`
-        401 for a bad key."""
+        """The part of a memory's JSON that this key or app may see: only its id if it may only write. Raises
+        `RequestError` 401 for a bad key."""
         if _allowed(self.principal(request), request) == "on":
             return shown
         return {name: shown[name] for name in _OF_ANY_MEMORY if name in shown}
@@ -118,20 +118,20 @@ _OF_ANY_MEMORY = ("id", "object", "asked")
 
 
 def contributed(identity: Identity, memory: Memory) -> Memory:
-    """The memory as it is kept where the caller writes. In a group only owners pin: what is pinned stands in the
-    blocks of all members, before what they know themselves."""
+    """The memory as it is stored for this caller. In a group only owners may pin: a pinned memory is in the blocks of
+    all members, before their own memories."""
     pinned = memory.pinned and _owns(identity)
     return replace(memory, group=identity.group, contributor=identity.contributor, pinned=pinned)
 
 
 def _owns(identity: Identity) -> bool:
-    """Is it the caller who decides what all members are shown?"""
+    """May the caller decide what all members are shown?"""
     return identity.group is None or identity.roles[identity.group] == "owner"
 
 
 def until_checked(identity: Identity, memory: Memory) -> Memory:
-    """In a group what reads like an order is in quarantine until an owner takes it out: the models of all members
-    would be given it."""
+    """In a group, a text that reads like an order is in quarantine until an owner releases it, because the models of
+    all members would get it."""
     return memory if _owns(identity) else quarantine_if_suspicious(memory)
 
 
@@ -142,7 +142,7 @@ def _refuse_reader(identity: Identity) -> None:
 
 
 async def read_anywhere(store: MemoryStore, identity: Identity, ids: Sequence[str]) -> list[Memory]:
-    """Of the caller and of the groups that they may read, in the order of `ids`."""
+    """The memories of these ids, in this order, from the caller's space and the groups that the caller may read."""
     spaces = [identity.memories, *map(Space.of_group, identity.looks_into)]
     found = [each for space in spaces for each in await store.get(space, ids)] if ids else []
     memories = {each.id: each for each in reversed(found)}
@@ -150,22 +150,23 @@ async def read_anywhere(store: MemoryStore, identity: Identity, ids: Sequence[st
 
 
 _READS = frozenset(("/v1/memories/search", "/v1/memories/preview"))  # although they are POSTs
-_READS_AND_WRITES = "/v1/memories/files"  # a command answers with what is in the file
+_READS_AND_WRITES = "/v1/memories/files"  # a command's answer contains the text of the file
 
 
 def _allowed(principal: Principal, request: Request) -> MemoryMode:
-    """What the key may do; by MCP no more than its app may."""
+    """What the key may do; for a call by MCP, no more than its app may do."""
     context = request.scope.get(ASKING)
     return principal.memory if context is None else narrower(principal.memory, context.allowed)
 
 
 def _refuse_beyond(allowed: MemoryMode, request: Request) -> None:
-    """Raises `RequestError` 403 for what the key may not do. A tool of MCP comes here by the call that it makes."""
+    """Raises `RequestError` 403 for what the key may not do. A tool of MCP is checked by the API call that it
+    makes."""
     path = request.url.path
     wants = "read" if request.method == "GET" or path in _READS else "write"
     if wants == "write" and path == _READS_AND_WRITES:
         wants = "read and write"
     if "dry_run" in request.query_params and allowed == "write":
-        wants = "read"  # it tells what is known
+        wants = "read"  # its answer shows what is known
     if path != "/mcp" and allowed not in ("on", wants):
         raise RequestError(403, "memory_not_allowed", f"this key or app may not {wants} memories, only: {allowed}")

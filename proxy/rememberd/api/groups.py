@@ -1,4 +1,4 @@
-"""`/admin/groups*`: the operator makes and removes groups and says who is a member. No memory's text is shown."""
+"""`/admin/groups*`: the operator creates and removes groups and their members. No text of a memory is shown."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -45,14 +45,14 @@ class GroupsAdmin:
         return json_response(group_json(await self.groups.set_member(name, user, role), configured=False))
 
     async def remove_member(self, request: Request) -> Response:
-        """From the next request on, at every process."""
+        """Valid from the next request on, in every process."""
         await self._enter(request)
         name, user = request.path_params["name"], request.path_params["user"]
         note(request.scope, scope=f"@{name}", whose=user)
         return json_response(group_json(await self.groups.set_member(name, user, None), configured=False))
 
     async def remove(self, request: Request) -> Response:
-        """With everything in it."""
+        """Removes the group with everything in it."""
         await self._enter(request)
         name = request.path_params["name"]
         erased = await self.groups.remove(name, self.erase)

@@ -59,7 +59,8 @@ class Health:
         return Response(await asyncio.to_thread(exposition), media_type=CONTENT_TYPE_LATEST)
 
     async def _tried(self, part: str, check: Check) -> str:
-        """Anybody may ask, so only the log has the reason, which may hold an address: once, while it is the same."""
+        """Only the log has the reason, because anybody may call this path and the reason may contain an address. It
+        is logged once, until it changes."""
         reason = ""
         try:
             await asyncio.wait_for(check(), _PATIENCE_SECONDS)

@@ -20,9 +20,9 @@ from rememberd.types import NEVER, Memory, Millis, Space, Turn
 async def foresee_batch(
     writes: MemoryWrites, receipts: ReceiptStore, space: Space, batch: Batch, known: Collection[str], now: Millis
 ) -> list[dict[str, Any]]:
-    """For each line its number, its text and its `outcome`: "add", "replace" (with what it would end), "merge" (it is
-    known), "quarantine", "exchange" (kept, with the facts that the rules find in it), "skip". Of the lines among
-    themselves only equal ones are seen."""
+    """For each line its number, its text and its `outcome`: "add"; "replace", with what it would end; "merge", if it
+    is known; "quarantine"; "exchange", kept with the facts that the rules find in it; "skip". Lines are not compared
+    with one another, except for equal ones."""
     found: list[dict[str, Any]] = []
     seen = set[str]()
     for number, (id, memory) in zip(batch.memory_lines, batch.memories, strict=True):

@@ -1,4 +1,4 @@
-"""Imported exchanges go through the queue as chats do; each has a receipt that says what became of it."""
+"""Imported exchanges go through the queue as chats do. Each has a receipt that says what was learned from it."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -15,8 +15,8 @@ DONE = ("written", "nothing", "forgotten")  # what the writer has made of a turn
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """`queued` are receipts, in order; `known` were imported before, `skipped` asked for something of the memory they
-    were said to."""
+    """`queued`: ids of receipts, in order. `known`: imported before. `skipped`: the user asked the memory for
+    something there."""
 
     queued: list[str] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
@@ -26,10 +26,10 @@ class ImportResult:
 async def enqueue_import(
     turns: Sequence[Turn], queue: TurnQueue, receipts: ReceiptStore, redact_too: Collection[str] = ()
 ) -> ImportResult:
-    """One after the other, so that what was said last holds. Again after a failure, it goes on where that was. No
-    secret reaches the queue.
+    """Queue the turns one after the other, so that a later statement counts more. Called again after a failure, it
+    continues. No secret reaches the queue.
 
-    Raises `QueueUnavailable`, and `RequestError` 409 when the user is erased meanwhile."""
+    Raises `QueueUnavailable`, and `RequestError` 409 if the user is erased meanwhile."""
     taken = ImportResult()
     for turn in turns:
         command = await asyncio.to_thread(memory_command, turn.user_text)

@@ -1,5 +1,5 @@
-"""An import is undone as a whole: what each of its requests added is noted in a receipt of its own, which lasts as
-long as receipts do."""
+"""Undoing an import as a whole. What each request of the import added is noted in a receipt of its own, which is kept
+as long as other receipts."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ _VALUES = 100  # of a slot, as many as are looked at
 
 
 class Undone(NamedTuple):
-    """`pending` counts exchanges that the writer has still to read: undo again when it is done."""
+    """`pending` counts exchanges that the writer has not read yet: undo again when it has."""
 
     deleted: int
     reopened: int
@@ -83,7 +83,7 @@ async def _noted(receipts: ReceiptStore, space: Space, import_id: str) -> AsyncI
 
 
 async def _reopened(store: MemoryStore, space: Space, gone: Sequence[Memory], now: Millis) -> list[Memory]:
-    """The values that ended when one of those that are gone began."""
+    """The values that ended when one of the deleted memories began."""
     began = {(each.slot, each.valid_from) for each in gone if each.slot}
     found: dict[str, Memory] = {}
     for slot in {slot for slot, _ in began}:
@@ -94,5 +94,6 @@ async def _reopened(store: MemoryStore, space: Space, gone: Sequence[Memory], no
 
 
 def _name(space: Space, import_id: str, number: int) -> str:
-    """Of each space another: `import_id` is the client's choice, and no two receipts of a store have the same id."""
+    """The id of the receipt; different for each space, because the client chooses `import_id` and ids of receipts are
+    unique in a store."""
     return f"{_PREFIX}set_{imported_id(space, import_id, str(number))}"

@@ -1,5 +1,4 @@
-"""`/v1/memories*`: people see, correct and delete what is remembered about them. The memories of others do not exist
-here."""
+"""`/v1/memories*`: users see, correct and delete what is remembered about them, and nobody else's memories."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -97,7 +96,7 @@ class Memories:
         if not kept:
             raise RequestError(409, "not_kept", "this memory could not be added; list the memories to see why")
         visible = visibility(request)
-        # A model learns no more than what it said, if that is known already and withheld from it.
+        # If the memory is known already and hidden from this model, the answer has only what the model sent.
         told = kept[0] if visible is None or kept[0].valid_to == NEVER or visible(kept[0]) else memory
         return json_response(self.caller.told(request, memory_json(told)))
 
@@ -158,18 +157,18 @@ class Memories:
             others = await related(self.store, self.embedder, space, old, new.updated_at)
             written += [replace(each, private=new.private, updated_at=new.updated_at) for each in others]
         points = [await to_point(each, self.embedder) for each in written]
-        # Also by a deletion that had read the clock before this edit did, and reached the store after it had read.
+        # It may have been deleted after this edit has read it, with an earlier time than that of the edit.
         if not await self.store.get(space, [new.id]):
             raise _unknown(new.id)
         await self.store.put(space, points)
         ids = [each.id for each in written]
         await self.writes.undo_if_erased(space, ids, new.updated_at)
-        if not await self.store.get(space, [new.id]):  # deleted meanwhile; so must be what it said before
+        if not await self.store.get(space, [new.id]):  # deleted meanwhile: delete its earlier text, too
             await self.store.delete(space, ids, at=0)
             raise _unknown(new.id)
 
     async def _reopened(self, space: Space, memory: Memory) -> Memory:
-        """As if it were said again: the value that had closed it is closed in turn."""
+        """Make a past memory current, as if it were said again: the value that had replaced it becomes past."""
         said = replace(memory, valid_to=None, created_at=memory.updated_at + 1)
         await self.writes.merge(space, [said], said.created_at)
         kept = await self.store.get(space, [memory.id])

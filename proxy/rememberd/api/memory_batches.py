@@ -1,5 +1,4 @@
-"""Many memories at once, and the way back: delete after saying what goes, restore what was deleted, move to another
-scope."""
+"""Many memories at once: delete them after showing which ones, restore deleted ones, move them to another scope."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -38,8 +37,8 @@ class MemoryBatches:
         self.caller, self.writes, self.redact_too, self.clock = caller, writes, redact_too, clock
 
     async def delete(self, request: Request) -> Response:
-        """With `dry_run` the answer says what would go. Whoever keeps the answer can have all of it back; a key that
-        may not read gets ids only."""
+        """With `dry_run` the answer shows what would be deleted. The answer is sufficient to restore the memories. A
+        key that may not read gets ids only."""
         space, fields = self.caller.memories(request), await self.caller.fields(request)
         memories = await self._going(request, space, fields)
         if fields.get("dry_run") is not True:
@@ -52,7 +51,7 @@ class MemoryBatches:
         return json_response({"object": "memories.deleted", "dry_run": fields.get("dry_run") is True, "data": data})
 
     async def restore(self, request: Request) -> Response:
-        """Only memories that were deleted here, as the deletion answered them, under their own ids."""
+        """Restores memories that were deleted here, from the answer of the deletion, under their own ids."""
         space, fields, now = self.caller.memories(request), await self.caller.fields(request), self.clock()
         identity = self.caller.identity(request, counts=False)
         given = fields.get("memories")
@@ -67,7 +66,7 @@ class MemoryBatches:
         return json_response({"object": "memories.restored", "restored": len(memories)})
 
     async def move(self, request: Request) -> Response:
-        """The exchanges that say the same move along: else the memory would still be found where it was."""
+        """Exchanges that say the same are moved, too: otherwise the memory could still be found in the old scope."""
         space, fields, now = self.caller.memories(request), await self.caller.fields(request), self.clock()
         mover = self.caller.of_scope(request, str(fields.get("scope") or ""))
         target = mover.memories
@@ -109,7 +108,8 @@ class MemoryBatches:
         )
 
     async def _put(self, identity: Identity, memories: list[Memory], now: Millis) -> None:
-        """Raises `RequestError` 403 if one would take the place of another that the caller may not change."""
+        """Raises `RequestError` 403 if a memory would replace one of another member that the caller may not
+        change."""
         space = identity.memories
         known = await self.writes.store.get(space, [each.id for each in memories]) if identity.group else []
         others = {each.id: each.text for each in known if not may_change(identity, each)}
@@ -129,8 +129,8 @@ def _whole_json(memory: Memory) -> dict[str, Any]:
 
 
 def _ids_in(space: Space, memories: Sequence[Memory], contributor: str | None) -> dict[str, str]:
-    """Old id -> the id that each would have if it had been said in `space`. What a memory said before it was edited
-    stays with it."""
+    """The new id of each memory, by its old id: the id that it would have if it had been said in `space`. Its earlier
+    texts move with it."""
     ids: dict[str, str] = {}
     for each in memories:
         turn = each.evidence.turn_id if each.evidence else None

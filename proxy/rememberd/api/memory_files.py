@@ -1,5 +1,5 @@
-"""`/v1/memories/import*` and `/v1/memories/export`: into memory and out of it, in every format; an import can be
-looked at before it is made, and undone as a whole."""
+"""`/v1/memories/import*` and `/v1/memories/export`, in every format. An import can be previewed, and undone as a
+whole."""
 
 import asyncio
 import re
@@ -108,7 +108,7 @@ class MemoryFiles:
         )
 
     async def undo(self, request: Request) -> Response:
-        """Everything that the import added goes, and what it had replaced holds again."""
+        """Deletes everything that the import added, and makes current again what it had replaced."""
         space, import_id = self.caller.memories(request), request.path_params["id"]
         identity = self.caller.identity(request, counts=False)
         undone = await undo(
@@ -134,7 +134,7 @@ class MemoryFiles:
         if form not in _EXPORTS:
             raise _bad_format(_EXPORTS)
         pages = self.writes.store.pages(space, now=wall_clock(), limit=_PAGE, include_past=True)
-        first = await anext(pages)  # a store that is away is told by the status
+        first = await anext(pages)  # now, so that a store that does not answer changes the status
         if form == "ndjson":
             files = await read(self.tool_files, self.caller.identity(request, counts=False).space)
             return StreamingResponse(_ndjson(request, first, pages, files), media_type="application/x-ndjson")
@@ -148,7 +148,7 @@ class MemoryFiles:
         return Response(mem_bundle.archive(memories, at, __version__), media_type="application/zip")
 
     async def _import_files(self, space: Space, batch: Batch, began: Millis, errors: list[dict[str, Any]]) -> int:
-        """Adds those whose path is free. Returns how many files were read."""
+        """Adds the files whose path is not used yet. Returns how many files were read."""
 
         def add(files: Files) -> str:
             files |= {path: text for path, text in batch.files.items() if path not in files}
@@ -161,7 +161,7 @@ class MemoryFiles:
         return len(batch.files)
 
     async def _known(self, space: Space, ids: list[str]) -> set[str]:
-        """A line with the id of a memory that is here, or was deleted here, is of an export of this user's own: it
+        """The ids of memories that are here or were deleted here. Such a line is of the user's own export, and
         changes nothing."""
         named = [each for each in ids if each]
         here = {each.id for each in await self.writes.store.get(space, named)}
@@ -169,7 +169,7 @@ class MemoryFiles:
 
 
 def _of_member(turn: Turn, identity: Identity) -> Turn:
-    """In a group another member may have imported the same exchange: it must not be taken for theirs."""
+    """In a group the turn gets an id of its own: another member may have imported the same exchange."""
     if identity.group is None:
         return turn
     own = imported_id(identity.space, turn.source.conversation, turn.id)

@@ -1,4 +1,4 @@
-"""What the memory would do and has done for its owner: preview, history, statistics; and the pause."""
+"""What the memory would recall and what it has done for its owner: preview, history, statistics; and the pause."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class MemoryStats:
         self.receipts, self.pauses, self.time_zone = receipts, pauses, time_zone
 
     async def preview(self, request: Request) -> Response:
-        """What a chat with this message would recall now, and what came near but was left out. With `model`, what a
+        """What a chat with this message would recall now, and what was close but left out. With `model`, what a
         remote model would not get is left out and listed as `withheld`. Stores nothing."""
         identity, now = self.caller.identity(request), wall_clock()
         space = identity.memories
@@ -87,7 +87,7 @@ class MemoryStats:
         )
 
     def _is_local(self, request: Request, fields: Mapping[str, Any]) -> bool:
-        """Would what is sent to this model stay with the operator? True without a model: nothing is sent."""
+        """Is this model on the operator's own machines? True without a model, because nothing is sent."""
         model = fields.get("model")
         return not isinstance(model, str) or self.caller.is_local(request, model)
 
@@ -100,7 +100,7 @@ class MemoryStats:
         return json_response({"object": "list", "data": [memory_json(memory) for memory in past]})
 
     async def stats(self, request: Request) -> Response:
-        """A model by MCP gets no more than the counts, of the memories that exist for it."""
+        """A model that asks by MCP gets only the counts of the memories that it may see."""
         identity, now = self.caller.identity(request), wall_clock()
         space = identity.memories
         if visible := visibility(request):

@@ -52,10 +52,9 @@ async def read(store: ToolFileStore, space: Space) -> Files:
 async def change(
     store: ToolFileStore, space: Space, began: Millis, work: Callable[[Files], str], redact_too: Collection[str] = ()
 ) -> str:
-    """What `work` says; the files that it changes are kept without secrets. `work` is called again if somebody else
-    changes a file of this space meanwhile.
-
-    Raises `ToolError`; `RequestError` 409 if the user was erased since `began`; `QueueUnavailable`."""
+    """Apply `work` to the files, store them without secrets, and return its result. `work` is called again if
+    somebody else changes a file of this space meanwhile. Raises `ToolError`; `RequestError` 409 if the user was
+    erased since `began`; `QueueUnavailable`."""
     for _ in range(_TRIES):
         version, body = await store.get(space)
         before = _parsed(body)
@@ -72,7 +71,7 @@ async def change(
 
 
 def lines(files: Files) -> Iterable[dict[str, str]]:
-    """As they are listed and exported."""
+    """The files as they are listed and exported."""
     return ({"object": "memory.file", "path": path, "text": text} for path, text in sorted(files.items()))
 
 

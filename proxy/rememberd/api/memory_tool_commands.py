@@ -24,7 +24,7 @@ class ToolError(Exception):
 
 
 def run(files: Files, given: Input) -> str:
-    """The result text. Changes `files`, which is to be thrown away on `ToolError`."""
+    """The text of the result. Changes `files`, which the caller must discard on `ToolError`."""
     name = given.get("command")
     if not isinstance(name, str) or name not in _COMMANDS:
         raise ToolError(f"Error: `command` must be one of {', '.join(_COMMANDS)}")
@@ -32,7 +32,7 @@ def run(files: Files, given: Input) -> str:
 
 
 def check(files: Files) -> None:
-    """Raises `ToolError` if these are more than a user may keep in one scope."""
+    """Raises `ToolError` if there are more files than a user may have in one scope."""
     sizes = {path: len(text.encode()) for path, text in files.items()}
     for path, size in sizes.items():
         if size > MAX_FILE_BYTES:
@@ -44,7 +44,7 @@ def check(files: Files) -> None:
 
 
 def path_from(given: Input, name: str = "path") -> str:
-    """Without a slash at the end. Raises `ToolError` for a path outside of /memories."""
+    """The path without a slash at its end. Raises `ToolError` for a path outside of /memories."""
     path = text_from(given, name).rstrip("/")
     root, *names = path.split("/")[1:] or [""]
     inside = f"/{root}" == ROOT and path.startswith("/") and len(path) <= 1024

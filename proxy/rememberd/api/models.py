@@ -59,14 +59,14 @@ class Models:
         return self._wild
 
     async def _with_own_key(self, principal: Principal) -> list[str]:
-        """What the providers show to the holder of this key; kept for nobody."""
+        """What the providers list for the holder of this key. Not cached."""
         wildcards = self.catalog.wildcards()
         asked = (self._expand(each, self.catalog.targets(each, principal)[0]) for each in wildcards)
         return [name for names in await asyncio.gather(*asked) for name in names]
 
     async def _expand(self, wildcard: str, deployment: Deployment) -> list[str]:
-        """`openai/*` becomes what OpenAI lists, `claude-*` those of its models that begin so; a provider that does
-        not answer adds nothing."""
+        """`openai/*` becomes the models that OpenAI lists, `claude-*` those whose names begin like this. A provider
+        that does not answer adds nothing."""
         try:
             names = await self.listing(deployment)
         except (RequestError, UpstreamUnavailable) as error:
@@ -76,6 +76,6 @@ class Models:
 
 
 def _model(name: str) -> dict[str, Any]:
-    """With the fields of OpenAI's and of Anthropic's API: both list models at this path."""
+    """With the fields of OpenAI's and of Anthropic's API, because both list models at this path."""
     anthropics = {"type": "model", "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
     return {"id": name, "object": "model", "created": 0, "owned_by": "rememberd", **anthropics}

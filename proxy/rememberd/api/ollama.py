@@ -1,4 +1,4 @@
-"""Ollama's paths beside its chats: the models, embeddings, and whatever else an Ollama server has."""
+"""Ollama's paths other than its chats: the models, embeddings, and whatever else an Ollama server has."""
 
 from collections.abc import Callable
 
@@ -34,8 +34,9 @@ _DETAILS = {
 
 
 class OllamaApi:
-    """Models of any provider under Ollama's paths. What changes the server (pull, delete, create …) goes to the only
-    Ollama there is, where one user alone can come in. Raises `RequestError`, `UpstreamUnavailable`, `ClientGone`."""
+    """Models of any provider under Ollama's paths. A request that changes the server (pull, delete, create …) goes to
+    the only Ollama server, and only if the proxy has a single user. Raises `RequestError`, `UpstreamUnavailable`,
+    `ClientGone`."""
 
     def __init__(self, *, auth: Auth, catalog: Catalog, upstream: Failover, models: Models, limit: int) -> None:
         self.auth, self.catalog, self.upstream, self.models, self.limit = auth, catalog, upstream, models, limit
@@ -52,7 +53,8 @@ class OllamaApi:
         return json_response({"version": _VERSION})
 
     async def show(self, request: Request) -> Response:
-        """What an Ollama says of its model; of any other, what clients look for before they offer tools."""
+        """What an Ollama server says about its model. For other models, the fields that clients read before they
+        offer tools."""
         principal = self.auth.principal(request.headers, request.scope)
         raw = await read_body(request.receive, request.headers, self.limit)
         body = json_body.parse(raw)
@@ -102,7 +104,7 @@ class OllamaApi:
 
 
 class _Relayed(Response):
-    """A relay, where a handler must return a response."""
+    """Makes a response of a relay, because a handler must return one."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay

@@ -27,7 +27,7 @@ class File(NamedTuple):
 
 
 class Page:
-    """The files of `proxy/web`, read once. They hold nothing of anybody, so no key is asked for."""
+    """The files of `api/static`, read once. They contain nobody's data, so no key is needed."""
 
     def __init__(self) -> None:
         self.files = {path.name: _file(path.name, path.read_bytes()) for path in FOLDER.iterdir() if _is_served(path)}

@@ -163,7 +163,7 @@ def rfc3339(at: Millis | None) -> str | None:
 
 
 def _slot(fields: Mapping[str, Any], stated: str, at: Millis) -> str | None:
-    """The slot that was given, otherwise the one that the same words would get in a chat, so that they replace its
+    """The slot in the fields; otherwise the slot that the same words would get in a chat, so that they replace its
     old value."""
     given = fields.get("slot")
     if isinstance(given, str) and given:
@@ -191,7 +191,7 @@ def _name(value: Any) -> str | None:
 
 
 def _whole(text: str) -> str:
-    """The text without halves of surrogate pairs, which JSON allows and no store accepts."""
+    """The text without halves of surrogate pairs: JSON allows them, stores do not."""
     return text.encode("utf-8", "replace").decode()
 
 

@@ -1,4 +1,4 @@
-"""`/signin…`: the browser's way to the OpenID provider and back, and its session."""
+"""`/signin…`: sends the browser to the OpenID provider and takes it back; and its session."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SignInApi:
         return response
 
     async def finish(self, request: Request) -> Response:
-        """A person sees what went wrong, so it is told in plain text."""
+        """Errors are plain text, because a person reads them."""
         cookies, base = request.headers.get("cookie", ""), str(request.base_url)
         try:
             session = await self.sign_in.finish(base, request.query_params, cookies)
@@ -66,7 +66,7 @@ class SignInApi:
         return _private(json_response(found))
 
     async def protected_resource(self, request: Request) -> Response:
-        """Where a client of the API or of MCP gets an access token."""
+        """Says where a client of the API or of MCP gets an access token."""
         path = "/mcp" if request.url.path.endswith("/mcp") else "/v1"
         found = self.sign_in.protected_resource(str(request.base_url), path)
         if found is None:

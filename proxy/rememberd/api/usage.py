@@ -20,7 +20,8 @@ class UsageApi:
         self.auth, self.usage = auth, usage
 
     async def read(self, request: Request) -> Response:
-        """Of the days from `since` to `until`, both included; `by` names what is told apart (nothing: one sum)."""
+        """The usage of the days from `since` to `until`, both included. `by` lists how it is grouped; without it
+        there is one sum."""
         note(request.scope, who=self.auth.admin(request.headers, request.scope))
         since = _day(request, "since") or days_before(today(), DAYS - 1)
         until = _day(request, "until") or today()

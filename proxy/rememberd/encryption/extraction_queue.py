@@ -32,7 +32,7 @@ class SealedExtractionQueue:
         except MemoryUnavailable:
             await self.extraction_queue.defer(
                 [turn.id for turn in turns], 0, "unavailable"
-            )  # nobody reads without keys
+            )  # without keys nobody can read them
             raise
         return [turn for turn in opened if turn is not None]
 

@@ -17,7 +17,7 @@ class GroupCodec:
         self.root = root
 
     def place(self, name: str) -> str:
-        """What stands for the group's name."""
+        """The name of the group, or its pseudonym."""
         return self.root.name(name) if self.root else name
 
     def stored(self, group: Group) -> bytes:
@@ -25,7 +25,7 @@ class GroupCodec:
         return self.root.seal(body, f"group {self.place(group.name)}") if self.root else body
 
     def opened(self, place: str, body: bytes) -> Group | None:
-        """None for what cannot be read: then nobody is a member."""
+        """None if it cannot be read: then the group has no members."""
         try:
             fields = orjson.loads(self.root.open(body, f"group {place}") if self.root else body)
             former = fields.get("former")  # what an earlier version wrote has no such list

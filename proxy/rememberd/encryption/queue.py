@@ -49,7 +49,7 @@ class SealedQueue:
         try:
             opened = [await self._opened(claim) for claim in claims]
         except MemoryUnavailable:
-            # Nobody can work on these turns without their keys: return the leases now, or let them lapse.
+            # Nobody can process these turns without their keys: return the leases now, or let them end.
             back = (self.queue.retry(claim.turn.id, self._error("no key"), 0) for claim in claims)
             await asyncio.gather(*back, return_exceptions=True)
             raise

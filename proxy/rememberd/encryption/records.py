@@ -53,7 +53,7 @@ class SealedReceipts:
         return since, frozenset(cipher.plain_id(each) for each in ids)
 
     async def _opened(self, space: Space, found: list[Receipt]) -> list[Receipt]:
-        """Only those that can be read."""
+        """The receipts that can be decrypted."""
         cipher, opened = await self.keyring.known(space.user), list[Receipt]()
         if cipher is None:
             return []
