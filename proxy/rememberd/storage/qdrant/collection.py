@@ -24,7 +24,7 @@ REQUIRED, OWN_IDF_SINCE = (1, 16), (1, 19)
 # alone: the only collection. changing: the one in use, while the next one is filled. next: the one that is filled.
 Role = Literal["alone", "changing", "next"]
 
-# As in `edge_shard`: no index spans all users, one per space does.
+# As in `edge/shard.py`: there is no index over all users, but one for each space.
 _HNSW = {"m": 0, "payload_m": 16, "ef_construct": 100, "full_scan_threshold": 10_000}
 # The server refuses a search over all users, which could only be a mistake. No limits: a page may be long.
 _STRICT = {"enabled": True, "unindexed_filtering_retrieve": False, "unindexed_filtering_update": False}
