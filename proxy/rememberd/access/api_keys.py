@@ -47,32 +47,33 @@ class ApiKey:
 
 
 class ApiKeyStore(Protocol):
-    """Where the made keys lie. Each raises `QueueUnavailable`."""
+    """Where created keys are stored. Each method raises `QueueUnavailable`."""
 
     async def create(self, principal: Principal, at: Millis) -> tuple[ApiKey, str]:
-        """The key itself is returned this once. Raises `InputRejected` if a key in force has the name."""
+        """The key itself is returned only here. Raises `InputRejected` if a valid key has the name."""
 
     async def revoke(self, id_or_name: str, at: Millis) -> ApiKey:
-        """Raises `InputRejected` if no key in force has that id or name."""
+        """Raises `InputRejected` if no valid key has that id or name."""
 
     async def rotate(self, id_or_name: str, at: Millis, until: Millis) -> tuple[ApiKey, str]:
-        """A new key of the same name with the same rights, returned this once; the old key ends at `until`. Raises
-        `InputRejected` if no key in force has that id or name."""
+        """Creates a key of the same name with the same rights, which is returned only here; the old key ends at
+        `until`. Raises `InputRejected` if no valid key has that id or name."""
 
     async def record_uses(self, times: Mapping[bytes, Millis]) -> None:
-        """When the keys of these digests were last used."""
+        """Store when the keys of these digests were last used."""
 
     async def all(self) -> list[ApiKey]:
-        """In the order they were made, revoked ones too."""
+        """In the order of creation, with the revoked ones."""
 
     async def version(self) -> str:
-        """Another one after each change by any process; cheap enough for every second."""
+        """Different after each change by any process; cheap enough to be read every second."""
 
     async def close(self) -> None: ...
 
 
 class KeyMark:
-    """A file that says that keys were made here: if they are lost, the proxy must not open to everybody."""
+    """A file that says that keys were created here: if they are lost, the proxy must not accept requests without a
+    key."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -81,7 +82,7 @@ class KeyMark:
         return self.path.exists()
 
     def set(self) -> None:
-        """A disk that refuses the file is reported; the keys are in force all the same."""
+        """If the disk refuses the file, this is logged; the keys are valid nevertheless."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.write_text(_MARK)
@@ -90,7 +91,7 @@ class KeyMark:
 
 
 class KeyWatcher:
-    """Hands `auth` the keys that were made, and does so again when one was made or revoked somewhere."""
+    """Passes the created keys to `auth`, and again whenever a key is created or revoked in any process."""
 
     def __init__(self, auth: Auth, keys: ApiKeyStore, mark: KeyMark) -> None:
         self.auth, self.keys, self.mark = auth, keys, mark
@@ -101,7 +102,7 @@ class KeyWatcher:
         self._one_at_a_time = asyncio.Lock()  # what was read earlier must not be put in force later
 
     async def refresh(self) -> None:
-        """While the keys cannot be read, those known so far hold; at a start nobody's but those of the settings."""
+        """While the keys cannot be read, the known ones stay valid; at the start, only those of the settings are."""
         async with self._one_at_a_time:
             try:
                 async with asyncio.timeout(_PATIENCE_SECONDS):
@@ -118,8 +119,8 @@ class KeyWatcher:
                 self._trouble = ""
 
     async def _adopt(self) -> None:
-        """Where the keys lie may be restored from an older copy, or emptied: what was revoked stays so as long as
-        this process lives, and where keys were needed they always are."""
+        """The stored keys may be restored from an older copy, or deleted. A revoked key stays revoked while this
+        process lives, and if keys were needed once, they always are."""
         version = await self.keys.version()
         if version == self._version:
             return
@@ -142,7 +143,7 @@ class KeyWatcher:
             await self.record_uses()
 
     async def record_uses(self) -> None:
-        """Keep when each key was last used. A time that cannot be kept is lost: the next use brings another."""
+        """Store when each key was last used. If that fails, the times are dropped: the next use brings another."""
         if times := self.auth.take_uses():
             try:
                 await self.keys.record_uses(times)

@@ -82,7 +82,7 @@ class AuditLog:
             ENTRIES.labels("written").inc()
 
     def sync(self) -> None:
-        """What was written survives a power cut when this returns."""
+        """When this returns, what was written survives a power cut."""
         if not self._unsynced:
             return
         self._unsynced = False
@@ -101,7 +101,7 @@ class AuditLog:
                 log.error("the audit log could not be synced: %s", error.strerror)
 
     def _append(self, line: bytes) -> None:
-        """One write at the end of the file: Linux does not mix those of several processes."""
+        """One write at the end of the file: Linux does not mix the writes of several processes."""
         file = self._open()
         try:
             if os.write(file, line) != len(line):
@@ -115,7 +115,7 @@ class AuditLog:
 
 
 class AuditMiddleware:
-    """ASGI middleware: a line before the end of each answer whose request a key or the admin was behind."""
+    """ASGI middleware that writes a line before the end of each answer to a request with a key, or of the admin."""
 
     def __init__(self, app: ASGIApp, log: AuditLog) -> None:
         self.app, self.log = app, log

@@ -60,23 +60,23 @@ class Auth:
 
     @property
     def one_user(self) -> bool:
-        """True if nobody but one user can come in, as far as is known which keys were made."""
+        """True if only one user can use this proxy, as far as the created keys are known."""
         return self.serves_one_user(lambda holder: True)
 
     def serves_one_user(self, counts: Callable[[Principal], bool]) -> bool:
-        """True if all holders of keys that `counts` selects are one user, as far as is known which keys were made."""
+        """True if all holders of keys that `counts` selects are one user, as far as the created keys are known."""
         holders = [each for each in self._principals.values() if counts(each)]
         named = any(each.trust_identity or each.jwt_secret for each in holders)
         unknown = self.client_keys is not None or self.sign_in or not self._seen
         return not unknown and not named and len({each.user for each in holders}) <= 1
 
     def reload(self, other: Auth) -> None:
-        """Take over the configured keys of `other`, all at once."""
+        """Use the configured keys of `other` from now on."""
         self._configured, self._admin = other._configured, other._admin
         self._principals = {**self._made, **self._configured}
 
     def replace_made_keys(self, made: Mapping[bytes, Principal], *, ever_made: bool) -> None:
-        """The keys in force beside the configured ones, by digest; and whether there ever was one."""
+        """`made`: the valid created keys, by digest; `ever_made`: whether there ever was one."""
         self._made, self._seen, self._ever_made = made, True, ever_made
         self._principals = {**made, **self._configured}
 
@@ -86,10 +86,9 @@ class Auth:
         return not closed and self.local_only
 
     def principal(self, headers: Mapping[str, str], scope: Mapping[str, Any], *, counts: bool = True) -> Principal:
-        """Who sent the request of this ASGI `scope`. `counts`: as one of the requests that the key may make a minute.
-
-        Raises `RequestError` 401 for a missing, unknown or expired key, 403 for a web page of another site, 429
-        over the key's limit."""
+        """Who sent the request of this ASGI `scope`. `counts`: whether the request counts against the key's rate
+        limit. Raises `RequestError` 401 for a missing, unknown or expired key, 403 for a web page of another site,
+        429 over the key's limit."""
         if self.client_keys is not None and (own := key_of(headers)):
             return self.client_keys.principal(own)
         if self._needs_no_key:
@@ -116,7 +115,7 @@ class Auth:
         return found
 
     def take_uses(self) -> dict[bytes, Millis]:
-        """When each made key was last used, by its digest, since the last call."""
+        """When each created key was last used, by its digest, since the last call."""
         uses, self._uses = self._uses, {}
         return {hashed: at for hashed, at in uses.items() if hashed in self._made}
 
@@ -153,8 +152,8 @@ class Auth:
 
 
 def signed_in(scope: Mapping[str, Any]) -> SignedIn | None:
-    """Who signed in; None if the request has neither a session nor an access token. Raises the `RequestError` that a
-    bad one led to."""
+    """Who has signed in; None if the request has neither a session nor an access token. Raises the `RequestError` for
+    an invalid one."""
     found = scope.get(SIGNED_IN)
     if isinstance(found, RequestError):
         raise found

@@ -37,7 +37,7 @@ class Group:
     former: tuple[str, ...] | None = ()
 
     def may_hold(self, user: str) -> bool:
-        """Something that the user has contributed."""
+        """May the group hold something that the user has contributed?"""
         return self.former is None or self.claim_role is not None or user in self.members or user in self.former
 
 
@@ -62,21 +62,22 @@ Change = Callable[[Group | None], Group | None]
 
 
 class GroupStore(Protocol):
-    """Where the groups lie that were made while the proxy runs. Each raises `QueueUnavailable`."""
+    """Where the groups are stored that were created while the proxy runs. Each method raises `QueueUnavailable`."""
 
     async def all(self) -> list[Group]: ...
 
     async def change(self, name: str, change: Change) -> Group | None:
-        """Put what `change` makes of the group (None: there is none) in its place. `change` may be called again."""
+        """Replace the group by the result of `change` (None: there is no group). `change` may be called again."""
 
     async def version(self) -> str:
-        """Another one after each change by any process; cheap enough for every request. "": none was ever made."""
+        """Different after each change by any process; cheap enough for every request. "" if no group was ever
+        created."""
 
     async def close(self) -> None: ...
 
 
 def without_members(group: Group, gone: Collection[str]) -> Group:
-    """They are noted as former ones."""
+    """The group without these members, who are noted as former ones."""
     members = {name: role for name, role in group.members.items() if name not in gone}
     return replace(group, members=members, former=_with(group.former, gone & group.members.keys()))
 
@@ -97,13 +98,13 @@ class Groups:
         self._put_in_force()
 
     async def refresh(self) -> None:
-        """After this, whoever is no member any more is none here. While the made groups cannot be read, they have no
-        members. Costs nothing where none was made."""
+        """After this, a user who was removed from a group is no member in this process. While the created groups
+        cannot be read, they have no members. Costs nothing if no group was created."""
         if self.made is not None and (self._version or self._known):
             await self.look()
 
     async def look(self) -> None:
-        """As `refresh`, also where no group was made so far."""
+        """As `refresh`, also if no group was created so far."""
         if self.made is None:
             return
         try:
@@ -129,8 +130,8 @@ class Groups:
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
     async def note_configured(self) -> None:
-        """Groups of the settings and their members are known even after they were taken out there, so that erasing a
-        user still finds what they contributed."""
+        """Remember the groups of the settings and their members, so that erasing a user still finds contributions
+        after a group was removed from the settings."""
         if self._version == _UNKNOWN or self.made is None:
             return
         for name, group in self.configured.items():
@@ -145,7 +146,7 @@ class Groups:
                 log.warning("a group of the settings is not noted yet: %s", error)
 
     async def leave(self, user: str) -> dict[str, bool]:
-        """The user is a member of no made group any more. Returns as `holding` does. Raises `QueueUnavailable`."""
+        """Remove the user from all created groups. Returns as `holding` does. Raises `QueueUnavailable`."""
         for group in await self.made.all() if self.made else ():
             if self.made is not None and user in group.members:
                 await self.made.change(group.name, lambda there: there and without_members(there, {user}))
@@ -160,14 +161,14 @@ class Groups:
         return {name: group.keep_contributions for name, group in (made | self.configured).items() if name in holding}
 
     async def forget(self, user: str) -> None:
-        """Nothing that the user has contributed is left anywhere: no group remembers the name. After `leave`. Raises
-        `QueueUnavailable`."""
+        """Remove the user from the former members of all groups. Called when nothing that the user has contributed is
+        left, after `leave`. Raises `QueueUnavailable`."""
         for group in await self.made.all() if self.made else ():
             if self.made is not None and user in (group.former or ()):
                 await self.made.change(group.name, partial(_without_name, user))
 
     async def create(self, group: Group) -> Group:
-        """Raises `InputRejected` if there is one of this name, `QueueUnavailable`."""
+        """Raises `InputRejected` if a group has this name, and `QueueUnavailable`."""
 
         def change(there: Group | None) -> Group:
             if there is not None:
@@ -177,7 +178,7 @@ class Groups:
         return await self._change(group.name, change)
 
     async def set_member(self, name: str, user: str, role: Role | None) -> Group:
-        """None: the user is no member any more. Raises as `create` does, also for a group that does not exist."""
+        """`role` None removes the user. Raises as `create` does, also for a group that does not exist."""
 
         def change(there: Group | None) -> Group:
             if there is None:
@@ -188,9 +189,9 @@ class Groups:
         return await self._change(name, change)
 
     async def remove(self, name: str, erase: Callable[[str], Awaitable[int]]) -> int:
-        """With everything in it, which `erase` erases. Nobody reads or writes there from the beginning. The group is
-        there until that is done, so that it can be done again, and a new one of its name finds nothing. Returns how
-        many memories are gone. Raises as `set_member` and `erase` do."""
+        """Remove the group with all its memories, which `erase` erases. From the start nobody can read or write them.
+        The group exists until its memories are erased, so that this can be repeated, and a new group of its name is
+        empty. Returns how many memories were erased. Raises as `set_member` and `erase` do."""
 
         def emptied(there: Group | None) -> Group:
             if there is None:
@@ -217,8 +218,8 @@ class Groups:
             await self.made.close()
 
     def resolved(self, identity: Identity, scopes: Iterable[str] | None) -> Identity:
-        """With its roles; `scopes` are those that the key may name, None for all. Raises `RequestError` 403 if the
-        scope is a group's and the user is no member."""
+        """The identity with its roles. `scopes` are those that the key may name, None for all. Raises `RequestError`
+        403 if the scope is a group's and the user is no member."""
         roles = dict(self._roles.get(identity.user, {}))
         for name in identity.groups:
             claimed = self.all[name].claim_role if name in self.all else None
@@ -276,12 +277,12 @@ def _no_such(name: str) -> InputRejected:
 
 
 def may_write(identity: Identity) -> bool:
-    """Into the memories that `identity.memories` names."""
+    """May this identity write to the memories that `identity.memories` names?"""
     return identity.group is None or identity.roles[identity.group] != "reader"
 
 
 def may_change(identity: Identity, memory: Memory) -> bool:
-    """Edit and delete it: in a group's space a writer's own contributions only."""
+    """May this identity edit and delete the memory? In a group, a writer may change only their own contributions."""
     if identity.group is None or identity.roles[identity.group] == "owner":
         return True
     return may_write(identity) and memory.contributor == identity.user

@@ -75,7 +75,7 @@ def _user(
         return identifier(claims.get("sub"))
     if principal.trust_identity:
         if _JWT in headers:
-            return None  # nobody can verify it here, and it says that the other names are not to be believed
+            return None  # it cannot be verified here, and its presence means that the other names may be forged
         for name in _USER_HEADERS:
             if name in headers:
                 # A comma joins two headers: a forged one and that of a gateway. Nobody can tell which is which.
@@ -87,7 +87,7 @@ def _user(
 
 
 def _claims(principal: Principal, token: str | None) -> Mapping[str, Any]:
-    """Those of the token; none if it does not verify."""
+    """The claims of the token; none if it does not verify."""
     if token is None or not principal.jwt_secret:
         return {}
     import jwt  # 9 MB that only a key with a `jwt_secret` needs

@@ -1,6 +1,5 @@
-"""Whose a response or a conversation is that a provider stores under a key which several users share.
-
-Kept is a digest of owner, provider and id, as long as a provider keeps the object (30 days at OpenAI)."""
+"""Who owns a response or a conversation that a provider stores under a key shared by several users. Only a digest of
+owner, provider and id is stored, for as long as a provider keeps the object (30 days at OpenAI)."""
 
 import logging
 import re
@@ -64,7 +63,8 @@ class ObjectOwners:
     def recorder(
         self, path: str, deployment: Deployment, principal: Principal, identity: Identity | None
     ) -> OnEnd | None:
-        """What is to be called with the good answer to a POST to `path`; None if it makes no object of a user's."""
+        """The function to call with the successful answer to a POST to `path`; None if it creates no object of a
+        user's."""
         natively = deployment.lane(path) == "bytes"  # a translation invents its ids
         if path not in (RESPONSES, CONVERSATIONS) or identity is None or not natively:
             return None
@@ -98,7 +98,7 @@ def _key(space: Space, deployment: Deployment, id: str) -> bytes:
 
 
 def _id_in(answer: bytes) -> str | None:
-    """Of the response or conversation that an answer is, or whose stream it begins."""
+    """The id of the response or conversation that an answer is, or that begins a stream."""
     streamed = not answer.lstrip().startswith(b"{")
     try:
         found = orjson.loads(next(iter(sse.events(answer[:_BEGINNING])), b"") if streamed else answer)

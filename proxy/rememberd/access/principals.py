@@ -1,5 +1,4 @@
-"""What may be written about a key, in the settings, on the command line or in the admin API; and how keys are made.
-Pure."""
+"""The fields of a key in the settings, on the command line and in the admin API; and how keys are created. Pure."""
 
 import secrets
 from collections.abc import Mapping

@@ -44,7 +44,7 @@ class SignIn:
 
     @property
     def secure(self) -> bool:
-        """Do browsers come by TLS? Then a cookie goes to this host only, and by TLS only."""
+        """Do browsers use TLS? Then a cookie goes to this host only, and by TLS only."""
         return (self.public_url or "").startswith("https://")
 
     def cookie_name(self, purpose: str) -> str:
@@ -62,9 +62,8 @@ class SignIn:
         return Started(url, signed)
 
     async def finish(self, base: str, query: Mapping[str, str], cookies: str) -> str:
-        """The session's cookie. Raises `RequestError` 400 for a way back that this browser did not begin, that was
-        walked before or takes too long; 401, 403 and 503 as `OpenIdProvider` and `ClaimRules` do; `QueueUnavailable`.
-        """
+        """The session's cookie. Raises `RequestError` 400 if this browser did not begin this sign-in, or has finished
+        it before, or takes too long; 401, 403 and 503 as `OpenIdProvider` and `ClaimRules` do; `QueueUnavailable`."""
         flow = self.sessions.signer.verified_json("flow", self._cookie(cookies, "flow") or "")
         if not flow or not secrets.compare_digest(flow["state"].encode(), query.get("state", "").encode()):
             raise RequestError(400, "sign_in_unknown", "this browser did not begin this sign-in: sign in again")
@@ -85,7 +84,7 @@ class SignIn:
         return await self.sessions.start(signed_in)
 
     async def bearer(self, token: str) -> SignedIn:
-        """Raises `RequestError` 401 for a token that is not good, 403 for one that names no user, 503."""
+        """Raises `RequestError` 401 for an invalid token, 403 for one that names no user, 503."""
         if self.audience is None:
             raise RequestError(
                 401, "invalid_token", "access tokens are not accepted here: sign_in.audience is not set"

@@ -1,7 +1,6 @@
-"""The OpenID provider: its metadata and signing keys, and what its codes and tokens are worth.
+"""The OpenID provider: its metadata and signing keys, and the checks of its codes and tokens.
 
-Imported only where sign-in is set up: the libraries take 0.2 s and 30 MB.
-"""
+Imported only if sign-in is set up: the libraries take 0.2 s and 30 MB."""
 
 import asyncio
 import logging
@@ -31,13 +30,13 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for every reques
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
 CLOCK_SKEW_SECONDS = 60
 _TIMEOUT_SECONDS = 10.0
-_FRESH_SECONDS = 300.0  # after which the keys are fetched again, so that a withdrawn one ends
-_USABLE_SECONDS = 3600.0  # how long keys count that cannot be fetched again
-_PAUSE_SECONDS = 10.0  # between two fetches, whatever key ids strangers make up
+_FRESH_SECONDS = 300.0  # after which the keys are fetched again, so that a withdrawn key becomes invalid
+_USABLE_SECONDS = 3600.0  # how long keys are used that cannot be fetched again
+_PAUSE_SECONDS = 10.0  # between two fetches, even if tokens name unknown keys
 
 
 class OpenIdProvider:
-    """Each method raises `RequestError`: 503 while the provider does not answer, 401 for a token that is not good."""
+    """Each method raises `RequestError`: 503 while the provider does not answer, 401 for an invalid token."""
 
     clock_skew_ms = CLOCK_SKEW_SECONDS * 1000
 
@@ -121,7 +120,8 @@ class OpenIdProvider:
     async def _user_info(
         self, metadata: Mapping[str, Any], token: Mapping[str, Any], claims: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Further claims of the same subject; some providers tell groups there only. Nothing if there is none."""
+        """Further claims of the same subject: some providers list groups only there. Empty if the provider has no
+        such endpoint."""
         endpoint, access_token = metadata.get("userinfo_endpoint"), token.get("access_token")
         if endpoint is None or access_token is None:
             return {}
@@ -131,11 +131,11 @@ class OpenIdProvider:
         return {name: value for name, value in found.items() if name not in claims}
 
     async def _claims(self, token: str, audience: str) -> dict[str, Any]:
-        """Of a token that the issuer has signed for `audience` and that has not expired."""
+        """The claims of a token that the issuer has signed for `audience` and that has not expired."""
         keys = await self._signing_keys(_FRESH_SECONDS)
         try:
             found = _decoded(token, keys)
-            if found is None:  # signed with a key that is new, or with none of the provider's
+            if found is None:  # signed with a new key, or with a key that is not the provider's
                 found = _decoded(token, await self._signing_keys(_PAUSE_SECONDS))
             if found is None:
                 raise invalid_token("its signature is none of the provider's")
@@ -150,7 +150,7 @@ class OpenIdProvider:
 
     async def _signing_keys(self, not_older_seconds: float) -> jwk.KeySet:
         if self._keys is not None and time.monotonic() - self._fetched <= not_older_seconds:
-            return self._keys  # who has a good token does not wait for a fetch that a stranger's key id has caused
+            return self._keys  # valid tokens need not wait for a fetch that an unknown key id has caused
         async with self._one_at_a_time:
             now = time.monotonic()
             if now - self._fetched > not_older_seconds and now - self._tried > _PAUSE_SECONDS:
@@ -211,7 +211,7 @@ def invalid_token(why: str) -> RequestError:
 
 
 def _unavailable(why: object) -> RequestError:
-    """The reason may hold an address, so it goes into the log."""
+    """Only the log has the reason, because it may contain an address."""
     log.warning("the sign-in provider does not answer as it should: %s", why)
     message = "the sign-in provider does not answer as it should; try again in a moment, API keys work meanwhile"
     return RequestError(503, "sign_in_unavailable", message, retry_after=5)

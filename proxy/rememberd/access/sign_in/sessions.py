@@ -22,7 +22,8 @@ from rememberd.types import Millis
 
 
 class Signer:
-    """Texts that only this proxy can have made. What is signed for one `purpose` is worth nothing for another."""
+    """Signs texts, so that only this proxy can have made them. A signature for one `purpose` is invalid for
+    another."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
@@ -34,7 +35,7 @@ class Signer:
         return f"{text}.{self.tag(purpose, text)}"
 
     def verified(self, purpose: str, signed: str) -> str | None:
-        """The text, or None if nobody or somebody else has signed it."""
+        """The text; None if its signature is missing or invalid."""
         text, _, tag = signed.rpartition(".")
         return text if hmac.compare_digest(tag.encode(), self.tag(purpose, text).encode()) else None
 
@@ -60,7 +61,8 @@ class Sessions:
         return self.signer.sign("session", id)
 
     async def read(self, cookie: str) -> SignedIn | None:
-        """Who has this session; None if it was forged, has expired or was ended. Raises `QueueUnavailable`."""
+        """Who has this session; None if the cookie is forged, or the session has expired or was ended. Raises
+        `QueueUnavailable`."""
         id = self.signer.verified("session", cookie)
         record = await self.store.get(_digest(id), wall_clock()) if id else None
         if id is None or record is None:
@@ -76,15 +78,15 @@ class Sessions:
         return await self.store.create(_digest(f"nonce {nonce}"), b"", until)
 
     async def end_all(self, user: str) -> None:
-        """From now on no cookie of this user opens anything, whoever has a copy. Raises `QueueUnavailable`."""
+        """Ends all sessions of this user, for every copy of their cookies. Raises `QueueUnavailable`."""
         await self.store.end_all(self._owner(user))
 
     def _owner(self, user: str) -> bytes:
-        """Only who has the secret can tell whose sessions they are."""
+        """A pseudonym: only with the secret can one see whose sessions they are."""
         return _digest(self.signer.tag("owner", user))
 
     def csrf_token(self, cookie: str) -> str:
-        """What a page of ours must send beside the cookie to change anything; no other site can read it."""
+        """What our page must send beside the cookie to change anything; no other site can read it."""
         return self.signer.tag("csrf", cookie)
 
     def is_csrf_token(self, cookie: str, token: str) -> bool:
