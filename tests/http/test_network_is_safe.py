@@ -313,7 +313,7 @@ def test_any_page_may_call_only_where_a_key_is_needed(tmp_path: Path) -> None:
     """Without keys `*` would hand the memories to whatever page the user looks at."""
     path = tmp_path / "rememberd.yaml"
     path.write_text('server: {cors_origins: ["*"]}\n')
-    with pytest.raises(ConfigError, match="any page could read"):
+    with pytest.raises(ConfigError, match="any web page could read"):
         load(path, {})
 
 
