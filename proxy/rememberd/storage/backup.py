@@ -107,7 +107,7 @@ def read_archive(file: Path, folder: Path, unlock: Unlock) -> dict[str, Any]:
                 pass
         manifest = orjson.loads((folder / MANIFEST).read_bytes())
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
-        raise BackupError(f"{file} is not a complete backup: {error}") from error
+        raise BackupError(f"{file} is no complete backup: {error}") from error
     if manifest["format"] > FORMAT:
         raise BackupError(
             f"{file} has the format {manifest['format']}, made by rememberd {manifest['version']}; this one reads"
