@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from loadtests.quality.datasets.conversation import Conversation
 from loadtests.quality.measure import Memories
+from rememberd.memory.recall.aliases import without
 from rememberd.memory.recall.budget import pack
 from rememberd.memory.recall.rank import WEIGHTS, Weights, named, rank
-from rememberd.memory.recall.recall import without
 from rememberd.search_results import Candidates
 from rememberd.types import Millis
 

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from rememberd.memory.embedding.indexing import to_point
-from rememberd.memory.recall.circuit_breaker import PAUSE_S, Breaker
 from rememberd.memory.recall.recall import Recall, Recalled
+from rememberd.memory.retry import PAUSE_S, Breaker
 from rememberd.search_results import Candidates, Query
 from rememberd.telemetry.logs import Text
 from rememberd.types import Memory, Millis, Space

@@ -16,6 +16,8 @@ from rememberd.http.responses import json_response
 from rememberd.memory.audit import Finding, Usage, to_review
 from rememberd.memory.ids import episode_id
 from rememberd.memory.learn.rules.groups import person_of, topic_of
+from rememberd.memory.recall.aliases import Pair, aliases_in
+from rememberd.memory.recall.block import sides
 from rememberd.ports import MemoryStore, ReceiptStore
 from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Memory, Millis, Receipt
@@ -30,7 +32,7 @@ class MemoryReview:
         self.caller, self.store, self.receipts = caller, store, receipts
 
     async def groups(self, request: Request) -> Response:
-        """How many facts there are by topic, person, app and model."""
+        """How many facts there are by topic, person, app and model; of a person also other names (`also`)."""
         memories = await self.store.all(self.caller.memories(request, reads=True), now=wall_clock(), kind="fact")
         return json_response({"object": "memory.groups", **await asyncio.to_thread(_counts, memories)})
 
@@ -63,6 +65,7 @@ class MemoryReview:
                 "memory": memory_json(found[0]),
                 "topic": topic_of(found[0]),
                 "person": person_of(found[0]),
+                "aliases": _aliases(found[0]),
                 "exchange": memory_json(exchange[0]) if exchange else None,
                 "uses": len(answers),
                 "last_used": rfc3339(answers[0].created_at) if answers else None,
@@ -72,13 +75,26 @@ class MemoryReview:
 
 
 def _counts(memories: Sequence[Memory]) -> dict[str, Any]:
+    aliases = list(dict.fromkeys(pair for each in memories for pair in _aliases(each)))
+    people = _ranked(person_of(each) for each in memories)
     return {
         "total": len(memories),
         "topics": _ranked(topic_of(each) for each in memories),
-        "people": _ranked(person_of(each) for each in memories),
+        "people": [each | {"also": _also(each["name"], aliases)} for each in people],
         "apps": _ranked(each.source.client for each in memories),
         "models": _ranked(each.source.model for each in memories),
     }
+
+
+def _aliases(memory: Memory) -> list[Pair]:
+    return aliases_in(memory.text if memory.kind == "fact" else sides(memory)[0])
+
+
+def _also(person: str, aliases: Sequence[Pair]) -> list[str]:
+    """Other names of "sister Katharina", of "grandmother"."""
+    words = person.split()
+    pairs = [(one.split()[-1], two) for one, two in aliases] + [(two, one) for one, two in aliases]
+    return list(dict.fromkeys(other for name, other in pairs if name in words))
 
 
 def _ranked(names: Iterable[str | None]) -> list[dict[str, Any]]:

@@ -59,11 +59,12 @@ export function card(memory, { onchange = () => {}, ondraw = () => {}, actions =
 
   async function explain(place) {
     try {
-      const { exchange, uses, last_used, topic, person } = await get(`${memoryPath(memory.id)}/why`);
+      const { exchange, uses, last_used, topic, person, aliases } = await get(`${memoryPath(memory.id)}/why`);
       const facts = {
         [CARD.row.used]: CARD.used(uses, last_used && date(last_used)),
         [CARD.row.topic]: TOPIC[topic],
         [CARD.row.person]: person,
+        [CARD.row.aliases]: aliases.map((pair) => pair.join(" = ")).join(", "),
       };
       place.replaceChildren(el("dl", {}, pairs(facts)));
       if (exchange && memory.kind === "fact") place.append(told(exchange));

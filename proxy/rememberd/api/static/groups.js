@@ -18,10 +18,10 @@ export function groups(by, filter, { onchange, onempty }) {
       if (!named.length) return onempty(found.total);
       let seen = 0;
       place.replaceChildren(
-        ...named.map(({ name, count }) => {
+        ...named.map(({ name, count, also }) => {
           const open = seen < OPEN;
           seen += count;
-          return group(name, count, open);
+          return group(name, count, open, also);
         }),
       );
     } catch (error) {
@@ -29,8 +29,9 @@ export function groups(by, filter, { onchange, onempty }) {
     }
   }
 
-  function group(name, count, open) {
-    const title = by === "topic" ? (TOPIC[name] ?? name) : name[0].toUpperCase() + name.slice(1);
+  function group(name, count, open, also = []) {
+    const called = also.length ? MEMORIES.also(also) : "";
+    const title = by === "topic" ? (TOPIC[name] ?? name) : name[0].toUpperCase() + name.slice(1) + called;
     const body = el("div", {});
     const fill = () => {
       if (!element.open || body.childElementCount) return;

@@ -68,6 +68,7 @@ export const MEMORIES = {
   none: "No memory matches.",
   noneFound: (q) => `No memory matches “${q}”.`,
   noFacts: "No facts yet.",
+  also: (names) => ` (also ${names.join(", ")})`,
   noPeople: "No facts about other people yet.",
   showExchanges: (n) => `Show ${count(n, "exchange")}`,
   empty: "Nothing remembered yet",
@@ -153,6 +154,7 @@ export const CARD = {
     used: "Used",
     topic: "Topic",
     person: "Person",
+    aliases: "Other names",
   },
 };
 export const REASON = {

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from rememberd.memory.recall.aliases import aliases_in
 from rememberd.memory.recall.block import ANSWER_WORDS, USER_WORDS, cut, line_cost, sides
 from rememberd.memory.recall.handed_in import all_typed
 from rememberd.memory.recall.names import label_of, names_in
@@ -13,7 +14,7 @@ from rememberd.ports import Embedder
 from rememberd.types import Memory, Millis, Point
 
 # Raise it with any change of what a point holds: points of an earlier version are then written again.
-VERSION = 7
+VERSION = 8
 
 MOST_NAMES = 64  # of one memory; a long list of them is not what it is about
 
@@ -54,6 +55,8 @@ def _read(memory: Memory) -> _Read:
         seen |= Feature.PRIVATE
     if all_typed(said):
         seen |= Feature.TYPED
+        if aliases_in(said):
+            seen |= Feature.ALIAS
     cost = line_cost(memory)
     return _Read(
         cost,

@@ -16,9 +16,9 @@ from rememberd.errors import MemoryUnavailable
 from rememberd.memory.embedding.embedder import PACKAGED
 from rememberd.memory.explain import ScoredMemory, explain
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
+from rememberd.memory.recall.aliases import Pair, with_other_names, without
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
 from rememberd.memory.recall.budget import Reason
-from rememberd.memory.recall.circuit_breaker import Breaker
 from rememberd.memory.recall.lexicon import telling_words
 from rememberd.memory.recall.names import NamesLeftOut
 from rememberd.memory.recall.needs import Asked, is_english, known
@@ -26,6 +26,7 @@ from rememberd.memory.recall.rank import named
 from rememberd.memory.recall.relevance import asks_for_advice
 from rememberd.memory.recall.retrieve import STAGE, Retrieve, Wanted, first_expiry, retrieve
 from rememberd.memory.recall.timeline import told_then
+from rememberd.memory.retry import Breaker
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.telemetry import tracing
@@ -191,11 +192,12 @@ class Recall:
         if not backlog_ms:  # two searches cost a tenth more than one: not while others wait for the processor
             await self.store.prefetch(space, words, now=now)
         by_words = backlog_ms > PATIENCE * self.deadline_ms or self._lately > LATE
+        aliases: Sequence[Pair] = ()
         needs = None if by_words else known(self.embedder)
         while True:
             left_out = await self.names.of(space, question, now)
             with Timed(EMBED), tracing.span("embed"):
-                text = without(question, left_out)
+                text = without(with_other_names(question, aliases), left_out)
                 dense = [0.0] * self.embedder.dim if by_words else await self.embedder.dense(text)
             asked = needs.asked(text, dense, advice=asks_for_advice(question)) if needs else Asked({}, None)
             # What an English model makes of another language is near to everything: there words alone count, unless
@@ -218,12 +220,16 @@ class Recall:
                 offset,
                 by_words or foreign,
                 [each for each in groups if private or f"{GROUP_SCOPE}{each}" not in self.privacy.scopes],
+                aliases,
             )
             with tracing.span("retrieve"):
                 found = await self.retrieve(space, dense, words, wanted)
-            if not found.speakers:
+            if not found.speakers and not found.aliases:
                 break
             self.names.learn(space, set(found.speakers))
+            if found.aliases:
+                aliases = found.aliases
+                words = self.embedder.query(telling_words(with_other_names(question, aliases)))
         status: Status = "hit" if found.ids else "miss"
         if by_words:
             BY_WORDS.inc()
@@ -287,13 +293,3 @@ def gist(text: str) -> str:
     """Both ends of a long text, as much as the embedder reads (256 tokens): the question stands before or after what
     was pasted."""
     return text if len(text) <= 2 * _END_CHARS else f"{text[:_END_CHARS]}\n{text[-_END_CHARS:]}"
-
-
-def without(question: str, speakers: AbstractSet[str]) -> str:
-    """`question` without these names, unless nothing much would be left."""
-    if not speakers:
-        return question
-    ways = {*speakers, *named(question, speakers).values()}
-    names = "|".join(re.escape(each) for each in sorted(ways, key=lambda way: (-len(way), way)))
-    rest = re.sub(rf"\b(?:{names})\b(?:'s)?", " ", question, flags=re.IGNORECASE).split()
-    return " ".join(rest) if len(rest) > 1 else question

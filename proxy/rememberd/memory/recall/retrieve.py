@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from prometheus_client import Histogram
 
-from rememberd.memory.recall.block import GROUPS_COST, render
+from rememberd.memory.recall.aliases import Pair, aliases_in, with_other_names
+from rememberd.memory.recall.block import GROUPS_COST, render, sides
 from rememberd.memory.recall.budget import Reason, pack, profile, without_repeats
 from rememberd.memory.recall.dates import asked_about
 from rememberd.memory.recall.needs import STYLE
@@ -27,6 +28,7 @@ ROUNDS = 4
 # Memories of each branch of a search. With 100 of each group, three groups make a question cost 41 % more CPU, with
 # 32 of each 23 %, with 20 22 % (`python -m loadtests.recall_cost`). A block has room for about 20.
 OWN, OF_GROUP = 400, 32
+TELLING_ALIASES = 8  # memories that are read for other names of what the question names
 
 STAGE = Histogram(
     "rememberd_recall_stage_seconds",
@@ -45,7 +47,8 @@ class Wanted(NamedTuple):
     the question is about the asker's life, from 1 on; None: unknown. `needs`: the topics of standing facts that the
     question calls for, and how clearly; facts of the topics `sensitive` need a question for them. `gain` multiplies
     cosines; `offset` shifts times into the time zone of the user. `by_words`: there is no dense vector. `groups`:
-    whose memories are looked into beside the user's."""
+    whose memories are looked into beside the user's. `aliases`: other names of what the question names; it was
+    embedded with them."""
 
     question: str
     left_out: Sequence[str]
@@ -62,6 +65,7 @@ class Wanted(NamedTuple):
     offset: Millis = 0
     by_words: bool = False
     groups: Sequence[str] = ()
+    aliases: Sequence[Pair] = ()
 
 
 class Retrieved(NamedTuple):
@@ -69,7 +73,8 @@ class Retrieved(NamedTuple):
     of them is there, and which groups have some of them.
 
     `speakers`, if any, are named in the question and ought to have been left out: they speak in the memories, and a
-    name draws everything its bearer said. Then there is no block yet."""
+    name draws everything its bearer said. `aliases`, if any, are other names of what it names, with which it ought to
+    have been asked. Then there is no block yet."""
 
     block: str = ""
     ids: Sequence[str] = ()
@@ -78,6 +83,7 @@ class Retrieved(NamedTuple):
     until: Millis | None = None
     reasons: Sequence[Reason] = ()
     groups: Sequence[str] = ()
+    aliases: Sequence[Pair] = ()
 
 
 _privacy = lru_cache(maxsize=8)(partial(Privacy, ()))
@@ -89,12 +95,17 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
     """Raises `StoreUnavailable`."""
     with Timed(SEARCH):
         found, shared = await _found(store, space, dense, sparse, wanted)
+        found = _usable(found, wanted)
+    read = partial(_read, store, space, shared)
+    if not wanted.aliases and (aliases := await aliases_of(wanted.question, found, read)):
+        return Retrieved(aliases=aliases)
+    question = with_other_names(wanted.question, wanted.aliases)
     with Timed(RANK):
-        speakers = named(wanted.question, found.speaker.present())
+        speakers = named(question, found.speaker.present())
         if unknown := speakers.keys() - set(wanted.left_out):
             return Retrieved(speakers=tuple(sorted(unknown)))
         asked = Asked(
-            wanted.question,
+            question,
             speakers,
             len(sparse.indices),
             asked_about(wanted.question, wanted.now + wanted.offset),
@@ -104,17 +115,29 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
         )
         answers = asks_for_answers(wanted.question)
         chosen = _ranked(asked, _recallable(found, wanted, answers), wanted)
-    read = partial(_read, store, space, shared)
     before = "" if answers else wanted.question
     memories, cost = await _fitting(read, space, chosen.ranked, wanted, latest=asked.span is None, asked=before)
     if not memories:
         return Retrieved()
     typed = set(chosen.ranked.names(having(Feature.TYPED, chosen.ranked)))
-    block = render(memories, wanted.question, answers=answers, offset=wanted.offset, typed=typed)
+    block = render(memories, question, answers=answers, offset=wanted.offset, typed=typed)
     ids = tuple(each.id for each in memories)
     reasons = [chosen.reason(each) for each in memories]
     groups = groups_of(memories)
     return Retrieved(block, ids, cost, until=first_expiry(memories), reasons=reasons, groups=groups)
+
+
+async def aliases_of(
+    question: str, found: Candidates, read: Callable[[Sequence[str]], Awaitable[list[Memory]]]
+) -> list[Pair]:
+    """Other names of what the question names, by the memories that tell them and share a word with it."""
+    rows = np.flatnonzero(having(Feature.ALIAS, found) & (found.bm25 > 0))
+    if not len(rows):
+        return []
+    best = rows[np.argsort(-found.bm25[rows], kind="stable")[:TELLING_ALIASES]]
+    told = await read(found.names(best))
+    pairs = [pair for each in told for pair in aliases_in(each.text if each.kind == "fact" else sides(each)[0])]
+    return [pair for pair in dict.fromkeys(pairs) if with_other_names(question, [pair]) != question]
 
 
 async def _found(
@@ -191,14 +214,19 @@ def _ranked(asked: Asked, found: Candidates, wanted: Wanted) -> Chosen:
     return Chosen(found.take(np.append(first, rest)), style, set(found.names(first)), worded)
 
 
-def _recallable(found: Candidates, wanted: Wanted, answers: bool) -> Candidates:
-    """By id, in the scale of cosines and the time zone of the user; a line costs more with the assistant's words."""
+def _usable(found: Candidates, wanted: Wanted) -> Candidates:
+    """Without the memories of this turn, and without private ones if they must not be used."""
     kept = np.ones(len(found), np.bool_)
     if wanted.turn_id:
         kept &= ~found.turn_id.named(wanted.turn_id)
     if not wanted.private:
         kept &= ~having(Feature.PRIVATE, found)
-    found = by_id(found if kept.all() else found.take(kept))
+    return found if kept.all() else found.take(kept)
+
+
+def _recallable(found: Candidates, wanted: Wanted, answers: bool) -> Candidates:
+    """By id, in the scale of cosines and the time zone of the user; a line costs more with the assistant's words."""
+    found = by_id(found)
     tokens = found.tokens if answers else found.tokens - found.answer_tokens
     dense = found.dense if wanted.gain == 1 else found.dense * wanted.gain
     at = found.at + wanted.offset if wanted.offset else found.at

@@ -13,7 +13,7 @@ from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from rememberd import __version__
 from rememberd.errors import ConfigError, QueueUnavailable, StoreUnavailable
-from rememberd.memory.recall.circuit_breaker import Breaker
+from rememberd.memory.retry import Breaker
 from rememberd.storage.format_version import FORMAT, refuse_newer
 from rememberd.storage.redis.leases import Leases
 from rememberd.types import Millis
