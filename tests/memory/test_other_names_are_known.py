@@ -1,7 +1,5 @@
 """Who is told to have another name is found by it: "Kate, also Emi"."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

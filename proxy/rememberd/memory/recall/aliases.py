@@ -4,8 +4,6 @@ They are read from the memory that tells them whenever they are needed, so that 
 with it. The words of thirteen languages are in `data/aliases.toml`. A name begins with a capital letter: in scripts
 without them no other name is found."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Iterable
