@@ -176,3 +176,44 @@ async def test_a_question_about_what_was_finds_what_is_over(recall: Recall, ques
     now = [f"User: My employer Lindqvist Bakery {did}." for did in ("hired me", "pays me monthly", "gave me work")]
     await tell(recall, was, *(memory(text, "episode", 20 + n, f"now{n}") for n, text in enumerate(now)))
     assert was.id in (await ask(recall, question)).ids
+
+
+# What was, the change, and questions for what was.
+FORMER = {
+    "I work at Siemens.|I changed jobs: from now on I work at Bosch.": "Who was my employer before I changed jobs?"
+    "|Where did I work before Bosch?|Who did I use to work for?|Which company was I at originally?"
+    "|Who employed me prior to Bosch?",
+    "My home is in Leeds.|We have moved, my home is now in Bath.": "Where did I live before I moved?"
+    "|Where was my home previously?|What was my old address?|In which town did I live at first?",
+    "I drive a Volvo.|I sold my car and now drive a Fiat.": "Which car did I drive before the Fiat?"
+    "|What was my last car?|Which car did I have until I sold it?",
+    "Ich arbeite bei Siemens.|Ich habe den Job gewechselt und arbeite jetzt bei Bosch.": "Wo arbeitete ich früher?"
+    "|Bei wem war ich angestellt, bevor ich den Job gewechselt habe?|Wo war ich vor Bosch?",
+    "Ich wohne in Kassel.|Ich bin umgezogen, ich wohne jetzt in Jena.": "Wo habe ich vorher gewohnt?"
+    "|Wo wohnte ich, ehe ich umgezogen bin?|Wo habe ich zuvor gewohnt?",
+    "Trabajo en Siemens.|He cambiado de trabajo: ahora trabajo en Bosch.": "¿Dónde trabajaba yo anteriormente?"
+    "|¿Para quién trabajaba antes de cambiar de trabajo?|¿Cuál era mi antiguo trabajo?",
+    "Trabalho na Siemens.|Mudei de emprego: agora trabalho na Bosch.": "Qual era o meu antigo emprego?"
+    "|Onde eu trabalhava antes de mudar de emprego?|Onde eu trabalhava anteriormente?",
+    "Ik werk bij Siemens.|Ik ben van baan veranderd en werk nu bij Bosch.": "Waar werkte ik eerst?"
+    "|Waar werkte ik voordat ik van baan veranderde?|Wie was mijn vroegere werkgever?",
+    "Pracuję w Siemensie.|Zmieniłem pracę: teraz pracuję w Boschu.": "Gdzie pracowałem przedtem?"
+    "|Gdzie pracowałem, zanim zmieniłem pracę?",
+    "Я работаю в Сименсе.|Я сменил работу: теперь работаю в Боше.": "Где я работал до того, как сменил работу?",
+}
+
+
+async def test_what_held_before_a_change_is_found_beside_it(recall: Recall) -> None:
+    """In seven languages, however the question is worded: the change is nearest to it, and does not hide what was."""
+    questions, missed = 0, []
+    for number, (told, asked) in enumerate(FORMER.items()):
+        space, was = Space(f"ada{number}"), memory(f"User: {told.split('|')[0]}", "episode", 400, "was")
+        change = memory(f"User: {told.split('|')[1]}", "episode", 30, "change")
+        others = ["I planted tomatoes.", "My sister visits on Sunday.", "My bicycle has a flat tyre.", "I like tea."]
+        more = [memory(f"User: {text}", "episode", 100 + n, f"more{n}") for n, text in enumerate(others)]
+        await recall.store.put(space, [await to_point(each, recall.embedder) for each in (was, change, *more)])
+        for question in asked.split("|"):
+            questions += 1
+            found = await recall.recall(space, question, now=NOW, turn_id=None, conversation=None)
+            missed += [question] if was.id not in found.ids else []
+    assert (questions, missed) == (30, [])
