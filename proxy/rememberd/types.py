@@ -15,8 +15,7 @@ Verdict = Literal["same", "replaces"]
 MemoryMode = Literal["on", "read", "write", "off"]
 Verdicts = Mapping[str, Verdict]  # by the id of the older memory
 
-# The `valid_to` of a memory in quarantine: it has never held.
-NEVER: Millis = 1
+NEVER: Millis = 1  # the `valid_to` of a memory in quarantine: it has never held
 
 DEFAULT_SCOPE = "default"
 EVERY_SCOPE = ""  # no scope has this name
@@ -140,9 +139,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """One memory. `valid_to` None means it holds now; `slot` names the attribute that it states ("employer",
-    "diet"); `learn/rules/slots.py` says which have one value at a time. What is `private` goes to models on the
-    operator's own machines only. `group` is whose memory it is if it is no person's, `contributor` who wrote it."""
+    """One memory. `valid_to` None means it holds now; `slot` names the attribute that it states ("employer"; see
+    `learn/rules/slots.py`). What is `private` goes to models on the operator's own machines only. `group`: whose it
+    is if it is no person's; `contributor`: who wrote it; `told`: when it was said again, after `created_at`."""
 
     id: str
     text: str
@@ -160,6 +159,7 @@ class Memory:
     private: bool = False
     group: str | None = None
     contributor: str | None = None
+    told: tuple[Millis, ...] = ()
 
 
 class Sparse(NamedTuple):

@@ -137,6 +137,7 @@ class Memories:
             expires_at=time_from(fields, "expires_at") if "expires_at" in fields else old.expires_at,
             valid_to=None if "valid_to" in fields and old.valid_to == NEVER else old.valid_to,  # out of quarantine
             updated_at=max(now, old.updated_at + 1),
+            told=old.told if text == old.text else (),
         )
         _only_null(fields.get("valid_to"))
         await asyncio.to_thread(self.caller.refuse_to_members, request, old, new)

@@ -57,6 +57,7 @@ _SCHEMAS: Schema = {
             "group": _TEXT,
             "contributor": _OR_NULL,
             "speaker": _TEXT,
+            "told_at": _list(_TIME),
             "score": {"type": ["number", "null"]},
             "parts": {"type": ["object", "null"]},
         },

@@ -8,6 +8,7 @@ from rememberd.errors import RequestError
 from rememberd.memory.explain import Score
 from rememberd.memory.ids import episode_id, fact_id, imported_id
 from rememberd.memory.learn.build_memories import speaker_name
+from rememberd.memory.learn.reconcile import MOST_TIMES
 from rememberd.memory.learn.rules.extract import extract
 from rememberd.memory.safety.quarantine import quarantine_if_suspicious
 from rememberd.memory.safety.redact import redact
@@ -20,8 +21,8 @@ _KINDS: tuple[Kind, ...] = ("fact", "episode")
 
 
 def memory_json(memory: Memory, score: float | None = None) -> dict[str, Any]:
-    """The memory object of DESIGN section 5; a group's has `group` and `contributor` (null: taken off), and
-    what was said under a name has its `speaker`."""
+    """The memory object of DESIGN section 5; a group's has `group` and `contributor` (null: taken off),
+    what was said under a name its `speaker`, and what was said again all its times (`told_at`)."""
     evidence = memory.evidence
     shown: dict[str, Any] = {
         "id": memory.id,
@@ -44,6 +45,8 @@ def memory_json(memory: Memory, score: float | None = None) -> dict[str, Any]:
             "client": memory.source.client,
         },
     }
+    if memory.told:
+        shown["told_at"] = [rfc3339(at) for at in (memory.created_at, *memory.told)]
     if memory.speaker:
         shown["speaker"] = memory.speaker
     if memory.group:
@@ -89,6 +92,7 @@ def memory_from(
         evidence=_evidence(evidence, redact_too) if isinstance(evidence, Mapping) else Evidence(stated, "user"),
         source=_source(source) if isinstance(source, Mapping) else Source(),
         speaker=speaker_name(_name(fields.get("speaker")), redact_too),
+        told=_told(fields.get("told_at"), created),
     )
     return quarantine_if_suspicious(memory)
 
@@ -175,6 +179,16 @@ def _slot(fields: Mapping[str, Any], stated: str, at: Millis) -> str | None:
 def _time(fields: Mapping[str, Any], name: str, default: Millis) -> Millis:
     at = time_from(fields, name)
     return default if at is None else at
+
+
+def _told(given: Any, created: Millis) -> tuple[Millis, ...]:
+    """The times after the first."""
+    times = (
+        {time_from({"told_at": each}, "told_at") for each in given[-MOST_TIMES:]}
+        if isinstance(given, list)
+        else set()
+    )
+    return tuple(sorted(at for at in times if at is not None and at > created))
 
 
 def _evidence(fields: Mapping[str, Any], redact_too: Collection[str]) -> Evidence:

@@ -70,6 +70,7 @@ def _merge(kept: dict[str, Memory], finding: Finding) -> None:
         updated_at=max(keeper.updated_at, copy.updated_at),
         valid_from=min(keeper.valid_from, copy.valid_from),
         slot=keeper.slot or copy.slot,
+        told=tuple(sorted({*keeper.told, *copy.told, max(keeper.created_at, copy.created_at)})),
     )
 
 

@@ -25,7 +25,7 @@ def turn_from_json(data: bytes) -> Turn:
 
 
 def memory_to_json(memory: Memory) -> bytes:
-    return _without(orjson.dumps(memory), b',"group":null,"contributor":null}')
+    return _without(orjson.dumps(memory), b',"group":null,"contributor":null,"told":[]}')
 
 
 def memory_of(stored: Mapping[str, Any]) -> Memory:
@@ -36,6 +36,7 @@ def memory_of(stored: Mapping[str, Any]) -> Memory:
             **stored,
             "evidence": evidence and Evidence(**evidence),
             "source": Source(**stored["source"]),
+            "told": tuple(stored.get("told", ())),
         }
     )
 

@@ -199,6 +199,7 @@ function meta(memory) {
   const from = [app(client), model].filter(Boolean).join(" · ");
   const parts = [el("span", {}, memory.kind === "fact" ? CARD.fact : CARD.exchange), from && el("span", {}, from)];
   parts.push(el("time", { datetime: memory.created_at }, `${date(memory.created_at)}, ${time(memory.created_at)}`));
+  if (memory.told_at) parts.push(el("span", {}, CARD.told(memory.told_at.length, date(memory.told_at.at(-1)))));
   const badge = (name, text) => parts.push(el("span", { class: "badge" }, icon(name), text));
   if (memory.group) badge("mark", CARD.group(memory.group, memory.contributor));
   if (memory.pinned) badge("pin", CARD.pinned);

@@ -121,6 +121,7 @@ export const CARD = {
   private: "Private",
   quarantined: "In quarantine: reads like an order",
   group: (name, by) => (by ? `@${name}, by ${by}` : `@${name}`),
+  told: (n, last) => `told ${number(n)} times, last on ${last}`,
   until: (day) => `Until ${day}`,
   expires: (day) => `Expires ${day}`,
   delete: "Delete",

@@ -34,6 +34,7 @@ _HISTORY = 100  # values of a slot that are looked at, the newest first
 # What is dated further ahead than this was dated by a clock that has been set back since: the clocks of hosts differ
 # by less. And what was said longer ago is not said now.
 APART: Millis = 60_000
+MOST_TIMES = 100  # of which a fact keeps that it was said again
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +285,7 @@ def _restated(known: Memory, fact: Memory) -> Memory:
         private=known.private or fact.private,
         expires_at=fact.expires_at,
         slot=known.slot or fact.slot,
+        told=tuple(sorted({*known.told, *fact.told, fact.created_at} - {known.created_at}))[-MOST_TIMES:],
     )
 
 

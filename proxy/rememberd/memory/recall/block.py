@@ -143,15 +143,17 @@ def line(
     typed: bool = False,
     offset: Millis = 0,
 ) -> str:
-    """One line of the block: a fact as it is, with the day when it was last said again or edited; an episode cut to
-    size with who said it and what was pasted.
+    """One line of the block: a fact as it is, with the day when it was last said again or edited, and how often it
+    was said; an episode cut to size with who said it and what was pasted.
 
     Of a long message the passage with most of the words of `question`, for no more tokens than its beginning costs.
     The assistant's words only with `answers`. `typed`: the user's message is known to be `all_typed`."""
     group = f"{GROUP_SCOPE}{memory.group}: " if memory.group else ""
     if memory.kind == "fact":
-        later = memory.updated_at - memory.created_at >= DAY_MS
-        when = f" (updated {day(memory.updated_at + offset)})" if later else ""
+        often = len(memory.told) > 1
+        last = memory.told[-1] if often else memory.updated_at
+        again = f"told {len(memory.told) + 1} times, last" if often else "updated"
+        when = f" ({again} {day(last + offset)})" if last - memory.created_at >= DAY_MS else ""
         return f"- {group}{cut(clean(memory.text), USER_WORDS)}{when}"
     said, answer = sides(memory)
     unnamed = group if group or label_of(said) else "User: "
