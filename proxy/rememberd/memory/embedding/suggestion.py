@@ -24,10 +24,6 @@ async def suggested_model(store: MemoryStore, embedder: Embedder, spaces: Sequen
     return SUGGESTED if await asyncio.to_thread(_mostly_foreign, memories) else None
 
 
-def advice(model: str | None) -> str:
-    return f"; most memories are not in English: memory.embedding.model: {model} finds more" if model else ""
-
-
 def _mostly_foreign(memories: Sequence[Memory]) -> bool:
     texts = [memory.text if memory.kind == "fact" else sides(memory)[0] for memory in memories]
     return len(texts) >= LEAST and 2 * sum(not is_english(text) for text in texts) > len(texts)
