@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
 import time
 from asyncio import Future
 from collections.abc import Sequence
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
@@ -139,6 +142,12 @@ class EdgeClient(MemoryStore):
             else:
                 self._wait_until = 0.0
                 return connection
+
+
+@cache
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 class _Connection(asyncio.Protocol):
