@@ -159,8 +159,9 @@ def test_every_value_is_found_where_it_stands(value: Any, seed: int, escapes: fl
 )
 def test_a_second_model_never_reaches_the_provider(raw: bytes) -> None:
     """Which of two a server takes is its own choice, also where our name for the model is the provider's."""
-    for name in ("open", UP):
-        sent = json_body.outgoing(raw, json_body.parse(raw), name)
+    large = b'{"a":"' + rb"A \"model\": " * 3000 + b'",' + raw[1:]
+    for name, each in itertools.product(("open", UP), (raw, large)):
+        sent = json_body.outgoing(each, json_body.parse(each), name)
         assert {value for key, value in pairs(sent) if key.casefold() == "model"} == {name}
 
 
