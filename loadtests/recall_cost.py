@@ -44,7 +44,7 @@ class _Clocked(EdgeStore):
     async def prefetch(self, *given: Any, **named: Any) -> None:
         await _counted("its words, looked up ahead", super().prefetch(*given, **named))
 
-    async def search_all(self, queries: Sequence[Query], **named: Any) -> list[Candidates]:
+    async def search_all(self, queries: Sequence[Query], **named: Any) -> Candidates:
         stage = "search" if len(queries) == 1 else "search with groups"
         return await _counted(stage, super().search_all(queries, **named))
 

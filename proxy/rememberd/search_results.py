@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,8 +101,11 @@ class DictColumn:
     def take(self, rows: Rows) -> DictColumn:
         return DictColumn(self.codes[rows], self.book)
 
-    def without_names(self) -> DictColumn:
-        return DictColumn(np.full(len(self.codes), -1, np.int32), self.book)
+    def without(self, rows: Rows) -> DictColumn:
+        """Without the names of these rows."""
+        codes = self.codes.copy()
+        codes[rows] = -1
+        return DictColumn(codes, self.book)
 
     def named(self, name: str) -> Bools:
         """Which rows have this name."""
@@ -131,7 +134,8 @@ class DictColumn:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """Columns of equal length. `ids` are UTF-8, padded with zeros to one width."""
+    """Columns of equal length. `ids` are UTF-8, padded with zeros to one width; `query` tells which of the queries
+    of one call found the row, from 0."""
 
     ids: NDArray[np.bytes_]
     dense: Floats
@@ -148,6 +152,7 @@ class Candidates:
     topics: DictColumn
     answer_tokens: Codes
     named: Bools
+    query: Codes
 
     @classmethod
     def of(cls, rows: Iterable[Candidate]) -> Candidates:
@@ -171,11 +176,13 @@ class Candidates:
             topics,
             np.array(answer_tokens, np.int32),
             np.array(named, np.bool_),
+            np.zeros(len(ids), np.int32),
         )
 
     @classmethod
     def joined(cls, parts: Sequence[Candidates]) -> Candidates:
-        """The rows of all parts, in their order."""
+        """The rows that each of the queries found, in their order."""
+        parts = [replace(part, query=np.full(len(part), number, np.int32)) for number, part in enumerate(parts)]
         columns: dict[str, Any] = {}
         for name in cls.__slots__:
             of_parts = [getattr(part, name) for part in parts]

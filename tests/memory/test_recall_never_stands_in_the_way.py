@@ -28,7 +28,7 @@ class Hung(MemoryStoreFake):
         self.answers = asyncio.Event()
         self.searches = 0
 
-    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> Candidates:
         self.searches += 1
         await self.answers.wait()
         return await super().search_all(queries, now=now)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rememberd.search_results import NAMED, Candidates
 from rememberd.storage.payload import candidate
-from rememberd.storage.row_cache import RowCache, ScoredIds, StaleCache
+from rememberd.storage.row_cache import Branches, RowCache, ScoredIds, StaleCache
 from tests.support.tables import each_row
 
 NONE = ScoredIds([], [])
@@ -24,7 +24,7 @@ def payload(id_: str, **more: Any) -> dict[str, Any]:
 def union(rows: RowCache, *branches: ScoredIds) -> Candidates:
     near, worded, pinned = (rows.placed(each) for each in branches)
     nothing = rows.placed(NONE)
-    return rows.union(near, nothing, worded, pinned, nothing)
+    return rows.union([Branches(near, nothing, worded, pinned, nothing)])
 
 
 def test_branches_are_joined_by_point() -> None:
@@ -73,7 +73,7 @@ def test_what_was_placed_before_the_rows_were_cleared_is_refused(stale: set[int]
         before if n in stale else rows.placed(ScoredIds([2], [1.0])) for n in range(5)
     )
     with pytest.raises(StaleCache):
-        rows.union(near, standing, worded, pinned, named)
+        rows.union([Branches(near, standing, worded, pinned, named)])
 
 
 @each_row("size", [1, 36, 37, 500])

@@ -173,7 +173,7 @@ A_DEFECT, AN_OUTAGE = NOW + 1, NOW + 2
 class Faulty(EdgeStore):
     """Goes wrong at these times."""
 
-    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> Candidates:
         if now == A_DEFECT:
             raise ZeroDivisionError(f"a defect that quotes {SAID}")
         if now == AN_OUTAGE:

@@ -47,8 +47,8 @@ class MemoryStoreFake(MemoryStore):
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         self._check()
 
-    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
-        return [self._searched(each, now) for each in queries]
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> Candidates:
+        return Candidates.joined([self._searched(each, now) for each in queries])
 
     def _searched(self, query: Query, now: Millis) -> Candidates:
         self._check()

@@ -11,7 +11,7 @@ from qdrant_edge import Bm25
 
 from rememberd.errors import InputRejected
 from rememberd.ports import MemoryStore
-from rememberd.search_results import Query
+from rememberd.search_results import Candidate, Candidates, Query
 from rememberd.types import Evidence, Memory, Point, Source, Space, Sparse
 
 DIM = 4
@@ -40,6 +40,10 @@ strangers = pytest.mark.parametrize(
 def words(text: str) -> Sparse:
     vector = _BM25.embed_query(text)
     return Sparse(vector.indices, vector.values)
+
+
+def by_id(found: Candidates) -> list[Candidate]:
+    return sorted(found, key=lambda each: each.id)
 
 
 def point(id: str, text: str = "likes tea", dense: list[float] = EAST, **fields: Any) -> Point:
@@ -161,20 +165,22 @@ class StoreContract:
 
     async def test_several_spaces_are_searched_at_once_as_each_alone(self, store: MemoryStore) -> None:
         """With vectors and limits of their own; a space that holds nothing, and a question without words."""
-        bob, nobody = Space("bob"), Space("nobody")
+        bob, work, nobody = Space("bob"), Space("bob", "work"), Space("nobody")
+        await store.put(work, [point("b", "likes tea")])
         await store.put(ANN, [point(f"a{number}", "likes tea") for number in range(4)])
         await store.put(bob, [point("b", "likes coffee", NORTH, pinned=True), point("c", "likes tea", speaker="Bo")])
         asked = [
             Query(ANN, EAST, words("tea"), 3),
             Query(nobody, EAST, words("tea"), 9),
             Query(bob, NORTH, words("coffee"), 9),
-            Query(bob, EAST, Sparse([], []), 9),
+            Query(work, EAST, Sparse([], []), 9),
         ]
         alone = [await store.search(each.space, each.dense, each.sparse, now=NOW, limit=each.limit) for each in asked]
         await store.prefetch(ANN, words("tea"), now=NOW)
         together = await store.search_all(asked, now=NOW)
-        assert [list(each) for each in together] == [list(each) for each in alone]
-        assert [len(each) for each in together[1:]] == [0, 2, 2]
+        parts = [together.take(together.query == number) for number in range(len(asked))]
+        assert [by_id(part) for part in parts] == [by_id(each) for each in alone]
+        assert [len(each) for each in parts[1:]] == [0, 2, 1]
 
     async def test_standing_facts_that_are_not_wanted_cost_no_other_row(self, store: MemoryStore) -> None:
         """What is near, what has the words and what is pinned are found with the same scores, and no more than with
@@ -183,7 +189,7 @@ class StoreContract:
         others = [point("near", "likes ale"), point("rare", "the zwitscherling", NORTH)]
         await store.put(ANN, [*far, *others, point("pinned", "likes rye", NORTH, pinned=True)])
         wanted = Query(ANN, EAST, words("zwitscherling"), 1)
-        whole, fewer = await store.search_all([wanted, wanted._replace(standing=False)], now=NOW)
+        whole, fewer = [await store.search_all([wanted._replace(standing=each)], now=NOW) for each in (True, False)]
         scores = {each.id: (each.dense, each.bm25) for each in whole}
         for each in fewer:
             assert each.id == "pinned" or (each.dense, each.bm25) == scores[each.id]

@@ -56,7 +56,7 @@ class SealedStore(MemoryStore):
         if cipher is not None:
             await self.store.prefetch(self.keyring.space(space), cipher.words(sparse), now=now)
 
-    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> Candidates:
         ciphers = [await self.keyring.known(each.space.user) for each in queries]
         sealed = [
             each._replace(
@@ -67,8 +67,16 @@ class SealedStore(MemoryStore):
             for each, cipher in zip(queries, ciphers, strict=True)
             if cipher is not None
         ]
-        found = iter(await self.store.search_all(sealed, now=now) if sealed else ())
-        return [_candidates(cipher, next(found)) if cipher else Candidates.of([]) for cipher in ciphers]
+        found = await self.store.search_all(sealed, now=now) if sealed else Candidates.of([])
+        if len(ciphers) == 1:
+            return _candidates(ciphers[0], found) if ciphers[0] else found
+        numbers = iter(range(len(sealed)))
+        return Candidates.joined(
+            [
+                _candidates(cipher, found.take(found.query == next(numbers))) if cipher else Candidates.of([])
+                for cipher in ciphers
+            ]
+        )
 
     async def read_page(self, space: Space, wanted: PageQuery) -> tuple[list[Memory], str | None]:
         cipher = await self.keyring.known(space.user)

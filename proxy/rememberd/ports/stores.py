@@ -1,6 +1,7 @@
 """The stores of memories and of what belongs to them."""
 
-from collections.abc import AsyncIterator, Sequence
+from asyncio import gather
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from rememberd.search_results import Candidates, Query
@@ -37,6 +38,11 @@ class MemoryStore(Protocol):
     async def get(self, space: Space, ids: Sequence[str]) -> list[Memory]:
         """The memories that exist, in the order of `ids`, past ones included."""
 
+    async def get_all(self, asked: Mapping[Space, Sequence[str]]) -> list[Memory]:
+        """As `get` of each space, at once. Space by space."""
+        found = await gather(*(self.get(space, ids) for space, ids in asked.items()))
+        return [memory for part in found for memory in part]
+
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         """A hint while a question is being embedded: `search` for these words comes next, with this `now`. Nothing
         depends on the hint, and the store may ignore it."""
@@ -54,11 +60,12 @@ class MemoryStore(Protocol):
         """The union of three branches, without duplicates: the `limit` nearest by cosine, the `limit` best by BM25
         (IDF over this space only), and every pinned memory (at most 100). Only current and unexpired at `now`,
         and of one `kind` if it is given. A point that only another branch returned has the score 0.0 in this one."""
-        return (await self.search_all([Query(space, dense, sparse, limit, kind)], now=now))[0]
+        return await self.search_all([Query(space, dense, sparse, limit, kind)], now=now)
 
-    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
-        """As `search` of each query, in their order, in one call of the engine. Where a query wants no standing
-        facts, those that only their branch would return may be missing."""
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> Candidates:
+        """What `search` of each query finds, in one call of the engine; the column `query` tells which. No two of
+        them are of one space. Where a query wants no standing facts, those that only their branch would return may be
+        missing."""
 
     async def page(
         self,

@@ -2,7 +2,8 @@
 takes 10 ms to read as many."""
 
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -43,6 +44,16 @@ class RowRefs(NamedTuple):
     places: Ints
     scores: Floats
     epoch: int
+
+
+class Branches(NamedTuple):
+    """What the queries of one search returned. `nearest` and `standing` have cosines, `worded` BM25 scores."""
+
+    nearest: RowRefs
+    standing: RowRefs
+    worded: RowRefs
+    pinned: RowRefs
+    named: RowRefs
 
 
 class StaleCache(Exception):
@@ -147,25 +158,25 @@ class RowCache:
         rows = slice(limit) if alive.all() else np.flatnonzero(alive)[:limit]
         return RowRefs(refs.places[rows], refs.scores[rows], refs.epoch)
 
-    def union(
-        self, nearest: RowRefs, standing: RowRefs, worded: RowRefs, pinned: RowRefs, named: RowRefs
-    ) -> Candidates:
-        """Sorted by id. `nearest` and `standing` have cosines, `worded` BM25 scores. Raises `StaleCache`."""
-        branches = (nearest, standing, worded, pinned, named)
-        if {each.epoch for each in branches} != {self._epoch}:
+    def union(self, searches: Sequence[Branches]) -> Candidates:
+        """Sorted by id. No row may have been found by two of the searches. Raises `StaleCache`."""
+        if any(each.epoch != self._epoch for branches in searches for each in branches):
             raise StaleCache
-        found = _distinct(np.concatenate([each.places for each in branches]), self._next)
+        found = _distinct(_places_of(chain.from_iterable(searches)), self._next)
         found = found[self._by_id(found)]
         self._position[found] = np.arange(len(found))
         dense, bm25 = np.zeros((2, len(found)))
-        dense[self._position[nearest.places]] = nearest.scores
-        dense[self._position[standing.places]] = standing.scores
-        bm25[self._position[worded.places]] = worded.scores
+        query, names_it = np.zeros(len(found), np.int32), np.zeros(len(found), np.bool_)
+        for number, (nearest, standing, worded, pinned, named) in enumerate(searches):
+            dense[self._position[nearest.places]] = nearest.scores
+            dense[self._position[standing.places]] = standing.scores
+            bm25[self._position[worded.places]] = worded.scores
+            names_it[self._position[named.places]] = True
+            if number:
+                query[self._position[_places_of((nearest, standing, worded, pinned, named))]] = number
         columns: dict[str, Any] = {name: column.take(found) for name, column in self._columns.items()}
         columns |= {name: DictColumn(columns[name], book) for name, book in self._books.items()}
-        names_it = np.zeros(len(found), np.bool_)
-        names_it[self._position[named.places]] = True
-        return Candidates(ids=self._ids.take(found), dense=dense, bm25=bm25, named=names_it, **columns)
+        return Candidates(ids=self._ids.take(found), dense=dense, bm25=bm25, named=names_it, query=query, **columns)
 
     def _by_id(self, found: Ints) -> Ints:
         prefixes = self._prefixes[found]
@@ -211,6 +222,10 @@ class MemoryCache:
 
     def clear(self) -> None:
         self._kept.clear()
+
+
+def _places_of(branches: Iterable[RowRefs]) -> Ints:
+    return np.concatenate([each.places for each in branches])
 
 
 def _distinct(numbers: Ints, size: int) -> Ints:

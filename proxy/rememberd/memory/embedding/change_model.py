@@ -56,7 +56,7 @@ class DualWriteStore(MemoryStore):
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         await self.store.prefetch(space, sparse, now=now)
 
-    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> Candidates:
         return await self.store.search_all(queries, now=now)
 
     async def read_page(self, space: Space, wanted: PageQuery) -> tuple[list[Memory], str | None]:

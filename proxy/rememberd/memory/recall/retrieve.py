@@ -1,7 +1,6 @@
 """From a question's vectors to the block. It runs where the memories are: an embedded store is in another process,
 and its 800 candidates need not come over to be ranked."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -94,9 +93,9 @@ Retrieve = Callable[[Space, list[float], Sparse, Wanted], Awaitable[Retrieved]]
 async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse: Sparse, wanted: Wanted) -> Retrieved:
     """Raises `StoreUnavailable`."""
     with Timed(SEARCH):
-        found, shared = await _found(store, space, dense, sparse, wanted)
-        found = _usable(found, wanted)
-    read = partial(_read, store, space, shared)
+        spaces = [space, *map(Space.of_group, wanted.groups)]
+        found = _usable(await _found(store, spaces, dense, sparse, wanted), wanted)
+    read = partial(_read, store, spaces, found)
     if not wanted.aliases and (aliases := await aliases_of(wanted.question, found, read)):
         return Retrieved(aliases=aliases)
     question = with_other_names(wanted.question, wanted.aliases)
@@ -141,33 +140,27 @@ async def aliases_of(
 
 
 async def _found(
-    store: MemoryStore, space: Space, dense: list[float], sparse: Sparse, wanted: Wanted
-) -> tuple[Candidates, dict[str, Space]]:
-    """What the search returns; and by their ids, where the memories of groups are."""
-    if not wanted.groups:
-        return await store.search(space, dense, sparse, now=wanted.now), {}
-    spaces = [Space.of_group(name) for name in wanted.groups]
-    queries = [
-        Query(space, dense, sparse, OWN),
-        *(Query(each, dense, sparse, OF_GROUP, standing=False) for each in spaces),
-    ]
-    own, *theirs = await store.search_all(queries, now=wanted.now)
+    store: MemoryStore, spaces: Sequence[Space], dense: list[float], sparse: Sparse, wanted: Wanted
+) -> Candidates:
+    """What the search in the user's own space and those of groups returns."""
+    queries = [Query(spaces[0], dense, sparse, OWN)]
+    queries += [Query(each, dense, sparse, OF_GROUP, standing=False) for each in spaces[1:]]
+    found = await store.search_all(queries, now=wanted.now)
     # Whose standing facts they are nobody can tell: in the user's profile they would be taken for the user's. So they
     # are not asked for, and what is near of them is no standing fact here.
-    theirs = [replace(each, topics=each.topics.without_names()) for each in theirs]
-    shared = {id_: group for group, rows in zip(spaces, theirs, strict=True) for id_ in rows.names()}
-    return Candidates.joined([own, *theirs]), shared
+    return replace(found, topics=found.topics.without(found.query > 0)) if wanted.groups else found
 
 
-async def _read(store: MemoryStore, space: Space, shared: Mapping[str, Space], ids: Sequence[str]) -> list[Memory]:
-    """In the order of `ids`, wherever they are."""
-    if not shared.keys() & set(ids):
-        return await store.get(space, ids)
+async def _read(store: MemoryStore, spaces: Sequence[Space], found: Candidates, ids: Sequence[str]) -> list[Memory]:
+    """In the order of `ids`, which are among the `found`, wherever they are."""
+    rows = np.flatnonzero(found.query)
+    of_groups = dict(zip(found.names(rows), found.query[rows].tolist(), strict=True))
+    if of_groups.keys().isdisjoint(ids):
+        return await store.get(spaces[0], ids)
     places: dict[Space, list[str]] = {}
     for id_ in ids:
-        places.setdefault(shared.get(id_, space), []).append(id_)
-    found = await asyncio.gather(*(store.get(place, of_place) for place, of_place in places.items()))
-    memories = {each.id: each for part in found for each in part}
+        places.setdefault(spaces[of_groups.get(id_, 0)], []).append(id_)
+    memories = {each.id: each for each in await store.get_all(places)}
     return [memories[id_] for id_ in ids if id_ in memories]
 
 

@@ -64,9 +64,9 @@ class EdgeClient(MemoryStore):
         if self._connection is not None and not self._connection.lost:
             self._connection.tell("ahead", {"space": space, "sparse": sparse, "now": now})
 
-    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> list[Candidates]:
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> Candidates:
         """Several calls: what recalls asks in the store's process (`retrieve`)."""
-        return list(await asyncio.gather(*(self._search(each, now) for each in queries)))
+        return Candidates.joined(await asyncio.gather(*(self._search(each, now) for each in queries)))
 
     async def _search(self, query: Query, now: Millis) -> Candidates:
         space, dense, sparse, limit, kind, _ = query

@@ -110,7 +110,7 @@ def unpack_candidates(head: list[Any], columns: bytes) -> Candidates:
         unpacked[name] = column = np.frombuffer(columns, kind, rows, place)
         place += column.nbytes
     named = {name: DictColumn(unpacked[name], Dictionary(each)) for name, each in zip(NAMED, names, strict=True)}
-    return Candidates(**unpacked | named)
+    return Candidates(**unpacked | named, query=np.zeros(rows, np.int32))
 
 
 def pack_error(error: InputRejected | MemoryUnavailable) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from rememberd.storage.qdrant.points import ServerPoints, shard_key
 from rememberd.storage.qdrant.put_batches import PutBatches
 from rememberd.storage.qdrant.reads import Reads, UserSearches
 from rememberd.storage.qdrant.removals import Removals
-from rememberd.storage.row_cache import MemoryCache, RowCache, ScoredIds, StaleCache
+from rememberd.storage.row_cache import Branches, MemoryCache, RowCache, ScoredIds, StaleCache
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
 CACHED_ROWS, CACHED_MEMORIES = 100_000, 10_000
@@ -63,16 +63,17 @@ class QdrantStore(ServerPoints, MemoryStore):
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
         """The server is asked once, for everything."""
 
-    async def search_all(self, searches: Sequence[Query], *, now: Millis) -> list[Candidates]:
+    async def search_all(self, searches: Sequence[Query], *, now: Millis) -> Candidates:
         options: Any = {"own_idf": self.own_idf, "rescore": self.layout.quantize}
         known = [(await self._changes.of(each.space.user))[0] for each in searches]
         wanted = [queries.search(each, now, **options) for each in searches]
         users = [each.space.user for each in searches]
         answers = await self._reads.search([*map(UserSearches, users, known, wanted)])
-        return [
+        parts = [
             await self._united(query.space, found if query.standing else [found[0], *found], changes)
             for query, found, changes in zip(searches, answers, known, strict=True)
         ]
+        return parts[0] if len(parts) == 1 else Candidates.joined(parts)
 
     async def _united(self, space: Space, answers: Sequence[Any], known: UserChanges) -> Candidates:
         for point in known.unsettled():
@@ -84,7 +85,7 @@ class QdrantStore(ServerPoints, MemoryStore):
                 near, standing, words, pinned, names = await self._known_rows(
                     space, known, [near, standing, words, pinned, names]
                 )
-                return self._rows.union(*map(self._rows.placed, (near, standing, words, pinned, names)))
+                return self._rows.union([Branches(*map(self._rows.placed, (near, standing, words, pinned, names)))])
         return Candidates.of([])
 
     async def read_page(self, space: Space, wanted: PageQuery) -> tuple[list[Memory], str | None]:
