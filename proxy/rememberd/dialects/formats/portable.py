@@ -2,9 +2,8 @@
 Pure.
 
 Only the provider that made them accepts thoughts with a signature, encrypted reasoning, results of tools that it ran
-itself, ids of what it stored, and sometimes the ids of tool calls (Mistral wants nine letters and digits, Anthropic
-letters, digits, "_" and "-", OpenAI at most 40 characters). The words, the pictures, the tool calls and their results
-stay."""
+itself, and sometimes the ids of tool calls (Mistral wants nine letters and digits, Anthropic letters, digits, "_" and
+"-", OpenAI at most 40 characters). The words, the pictures, the tool calls and their results stay."""
 
 import string
 from hashlib import blake2b
@@ -23,12 +22,8 @@ _BLOCKS = ("text", "image", "document", "tool_use", "tool_result")
 _NOT_OF_A_BLOCK = ("citations", "caller", "signature")
 _ITEMS = ("message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output")
 _NOT_OF_AN_ITEM = ("id", "status", "encrypted_content", "annotations", "logprobs", "phase")
-_STORED = ("previous_response_id", "conversation")  # at OpenAI
+_STORED = ("previous_response_id", "conversation")
 _IMAGES = ("image", "image_url", "input_image")
-_ELSEWHERE = (
-    "The earlier part of this conversation is kept by another provider and cannot be read here. If the user's message"
-    " needs it, say so."
-)
 _UNSEEN = "[a picture that this model cannot see]"
 
 
@@ -105,36 +100,22 @@ def _anthropic_message(message: Json) -> Json:
 
 
 def _portable_responses(body: Json) -> Json:
-    changed, items = _others(body, _STORED), body.get("input")
-    before: list[Json] = []
-    if any(body.get(name) for name in _STORED):
-        before = [{"role": "system", "content": _ELSEWHERE}]
-        items = [{"role": "user", "content": items}] if isinstance(items, str) else items
-    if not _objects(items):
-        return changed
+    """As it is if the provider keeps a part of the conversation: an answer would lack that part, and a client that is
+    told so can send the whole conversation."""
+    items = body.get("input")
+    if not _objects(items) or any(body.get(name) for name in _STORED) or _refers_to_stored(items):
+        return body
     kept = [_others(each, _NOT_OF_AN_ITEM) for each in items if each.get("type", "message") in _ITEMS]
-    called = {each.get("call_id") for each in kept if not _is_output(each)}
-    return changed | {
-        "input": before
-        + [
-            _with_id(_item(each), "call_id") if each.get("call_id") in called or not _is_output(each) else _told(each)
-            for each in kept
-        ]
-    }
+    return body | {"input": [_with_id(_item(each), "call_id") for each in kept]}
 
 
-def _is_output(item: Json) -> bool:
-    return str(item.get("type")).endswith("_output")
+def _refers_to_stored(items: list[Json]) -> bool:
+    return any(each.get("type") == "item_reference" or set(each) == {"id"} for each in items)
 
 
 def _item(item: Json) -> Json:
     content = item.get("content")
     return item | {"content": [_others(part, _NOT_OF_AN_ITEM) for part in content]} if _objects(content) else item
-
-
-def _told(output: Json) -> Json:
-    """The result of a call that the old provider kept."""
-    return {"role": "user", "content": f"The tool answered: {output.get('output')}"}
 
 
 def _unseen(message: Json) -> Json:
