@@ -11,7 +11,7 @@ import jwt
 import openai
 import pytest
 
-from tests.support.fake_model import FakeModel, newest_user_text
+from tests.support.fake_model import Behaviour, FakeModel, newest_user_text
 from tests.support.proxy_server import KEYS, Proxy, ask, entry, eventually, memories, remembered, running
 
 MASTER = "00" * 32
@@ -27,21 +27,26 @@ RELEASE = "The Quetzal release is planned for the 12th of March."
 
 
 @pytest.fixture(
-    scope="module", params=["embedded", pytest.param("redis and qdrant, encrypted", marks=pytest.mark.slow)]
+    scope="module",
+    params=[
+        "embedded",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("encrypted", "servers, encrypted")),
+    ],
 )
 def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel
 ) -> Iterator[Proxy]:
-    """A proxy with groups. The second one keeps everything on servers, under a master key."""
+    """A proxy with groups: with everything in its folder, the same under a master key, and on servers under one."""
     memory: dict[str, Any] = {"deadline_ms": 5000}
-    if request.param != "embedded":
+    if "encrypted" in request.param:
+        memory["encryption"] = {"master_key": MASTER}
+    if "servers" in request.param:
         redis, qdrant = request.getfixturevalue("redis_server"), request.getfixturevalue("qdrant_url")
         with redis.client() as client:
             client.flushall()
         memory |= {
             "queue": {"url": redis.url},
             "store": {"url": qdrant, "collection": "groups"},
-            "encryption": {"master_key": MASTER},
         }
     models = {"model-a": upstream.url, "model-b": upstream.url}
     folder = tmp_path_factory.mktemp("groups")
@@ -134,6 +139,38 @@ def test_a_team_keeps_what_it_knows_whatever_model_and_client(shared: Proxy, ups
     for way in range(3):
         assert "Kestrel" not in asked("noa", way)
         assert "Kestrel" in asked("mia", way)
+
+
+def test_a_conversation_goes_on_in_three_dialects_with_three_models(shared: Proxy, upstream: FakeModel) -> None:
+    """What was told in the first is recalled in the others, beside the whole history; what only one model can read of
+    it is left out where it is refused; and a new session knows how the conversation ended."""
+    said = "I work as a beekeeper."
+    thought = {"type": "thinking", "thinking": "hm", "signature": "of another model"}
+    with shared.client("pia", **{"X-Conversation-Id": "hives"}) as client:
+        ask(client, said, "model-a")
+        remembered(client, "beekeeper", "fact")
+        history = [
+            {"role": "user", "content": said},
+            {"role": "assistant", "content": [thought, {"type": "text", "text": "Noted."}]},
+            {"role": "user", "content": "My bees live in Lund. What do I work as?"},
+        ]
+        upstream.script(Behaviour(status=400))
+        over = {"model": "claude", "max_tokens": 9, "messages": history}
+        reply = client.post("/v1/messages", json=over).raise_for_status()
+        assert reply.headers["X-History-Left-Out"] == "signed"
+        sent = upstream.requests[-1].json["messages"]
+        assert [each["role"] for each in sent] == ["user", "assistant", "user"]
+        assert "beekeeper" in str(sent[-1]).partition("</memory>")[0]
+        history[1] = {"role": "assistant", "content": "Noted."}
+        asked = {"role": "user", "content": "What do I work as, and where?"}
+        history += [{"role": "assistant", "content": "A beekeeper."}, asked]
+        upstream.script(Behaviour(answer="As a beekeeper, with nine hives."))
+        client.post("/v1/responses", json={"model": "open", "input": history}).raise_for_status()
+        assert "beekeeper" in upstream.requests[-1].raw.decode().partition("</memory>")[0].rpartition("<memory>")[2]
+        remembered(client, "nine hives")
+    with shared.client("pia", **{"X-Conversation-Id": "later"}) as client:
+        ask(client, "Where were we?", "model-b")
+        assert "nine hives" in block(upstream)
 
 
 def client_of(proxy: Proxy, user: str, sdk: Any, **headers: str) -> Any:
