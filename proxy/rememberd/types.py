@@ -130,7 +130,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a memory was said: the client's conversation id, the model asked, the client's User-Agent product."""
+    """Where a memory was said: the client's conversation id, the model asked, the app (`access.apps.app_of`)."""
 
     conversation: str | None = None
     model: str | None = None

@@ -7,7 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from rememberd.access.apps import ALL_RIGHTS, MOST_APPS, App, AppLog, AppRights, AppStore, Sighting, app_name
+from rememberd.access.apps import (
+    ALL_RIGHTS,
+    MOST_APPS,
+    UNNAMED,
+    App,
+    AppLog,
+    AppRights,
+    AppStore,
+    Sighting,
+    app_name,
+    app_of,
+    client_name,
+)
 from rememberd.encryption.pauses import SealedApps
 from rememberd.errors import QueueUnavailable
 from rememberd.storage.redis.client import RedisClient
@@ -163,3 +175,9 @@ NAMES: dict[str, dict[str, str]] = {
 def test_an_app_is_called_as_it_calls_itself(name: str) -> None:
     """Without the version, so that an update is not another app."""
     assert app_name(NAMES[name]) == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_memories_receipts_and_the_list_of_apps_call_it_the_same(name: str) -> None:
+    """Whatever a memory's `source.client` holds: the version, where the app is called by its User-Agent."""
+    assert (app_of(client_name(NAMES[name])) or UNNAMED) == name

@@ -92,9 +92,25 @@ def app_name(headers: Mapping[str, str]) -> str:
     title = headers.get("x-title", "")
     if not title and any(name.startswith("x-openwebui-") for name in headers):
         return OPEN_WEBUI  # its User-Agent is that of its HTTP library
-    product = _VERSION.sub("", headers.get("user-agent", "").partition(" ")[0])
-    name = "".join(each for each in title or product if each.isprintable()).strip()[:LONGEST_NAME].rstrip()
-    return BROWSER if name == "Mozilla" else name or UNNAMED
+    return app_of(title or _product(headers)) or UNNAMED
+
+
+def client_name(headers: Mapping[str, str]) -> str | None:
+    """For `Source.client`: the product in `User-Agent` with its version, if that is what the app is called by; else
+    the app's name. `app_of` it is the app's name."""
+    product, app = _product(headers)[:LONGEST_NAME], app_name(headers)
+    return (product or None) if app in (app_of(product), UNNAMED) else app
+
+
+def app_of(client: str | None) -> str | None:
+    """What the app is called in which something was said, by its `Source.client`."""
+    shown = "".join(each for each in _VERSION.sub("", client or "") if each.isprintable())
+    name = shown.strip()[:LONGEST_NAME].rstrip()
+    return BROWSER if name == "Mozilla" else name or None
+
+
+def _product(headers: Mapping[str, str]) -> str:
+    return headers.get("user-agent", "").partition(" ")[0]
 
 
 class AppLog:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rememberd.access.apps import app_of
 from rememberd.api.serializers import time_from
 from rememberd.memory.learn.rules.groups import person_of, topic_of
 from rememberd.types import NEVER, Memory
@@ -33,7 +34,7 @@ _CHECKS: dict[str, Callable[[Any], Filter]] = {
     "kind": lambda kind: lambda memory: memory.kind == kind,
     "topic": lambda topic: lambda memory: topic_of(memory) == topic,
     "person": lambda person: lambda memory: person_of(memory) == person,
-    "app": lambda app: lambda memory: memory.source.client == app,
+    "app": lambda app: lambda memory: app_of(memory.source.client) == app_of(app),
     "model": lambda model: lambda memory: memory.source.model == model,
     "pinned": lambda wanted: lambda memory: memory.pinned == (wanted in _TRUE),
     "private": lambda wanted: lambda memory: memory.private == (wanted in _TRUE),

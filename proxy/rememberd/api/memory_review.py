@@ -9,6 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rememberd.access.apps import app_of
 from rememberd.api.dependencies import CallerResolver
 from rememberd.api.serializers import memory_json, rfc3339, time_from
 from rememberd.errors import RequestError
@@ -81,7 +82,7 @@ def _counts(memories: Sequence[Memory]) -> dict[str, Any]:
         "total": len(memories),
         "topics": _ranked(topic_of(each) for each in memories),
         "people": [each | {"also": _also(each["name"], aliases)} for each in people],
-        "apps": _ranked(each.source.client for each in memories),
+        "apps": _ranked(app_of(each.source.client) for each in memories),
         "models": _ranked(each.source.model for each in memories),
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rememberd.access.apps import app_of
 from rememberd.api.dependencies import CallerResolver, read_anywhere
 from rememberd.api.serializers import limit_from, memory_json, rfc3339
 from rememberd.errors import RequestError
@@ -72,7 +73,7 @@ def _shown(receipt: Receipt, place: Space, memories: Mapping[str, Memory]) -> di
         "object": "receipt",
         "created_at": rfc3339(receipt.created_at),
         "model": receipt.model,
-        "app": exchange.source.client if exchange else None,
+        "app": app_of(exchange.source.client) if exchange else None,
         "question": said,
         "answer": answer,
         "status": receipt.status,

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from rememberd.access.apps import app_name
+from rememberd.access.apps import app_name, client_name
 from rememberd.access.auth import Auth
 from rememberd.access.groups import Groups
 from rememberd.access.idempotency import owned
@@ -175,7 +175,7 @@ class Chat:
             mode=mode,
             identity=identity,
             user_turn=turn,
-            client=headers.get("user-agent", "").partition(" ")[0][:64] or None,
+            client=client_name(headers),
             app=app_name(headers),
             goes_on_from=goes_on_from,
             used=None if turn is None else context_used(raw, body, deployments, self.blocks.recall.budget_tokens),

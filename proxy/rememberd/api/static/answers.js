@@ -1,6 +1,6 @@
 // Recent answers: the question, what went in and why, what was learned; a wrong memory is corrected on the spot.
 import { get } from "./api.js";
-import { app, card, named } from "./card.js";
+import { card, named } from "./card.js";
 import { day, el, emptyState, errorState, icon, skeleton, time } from "./dom.js";
 import { ANSWERS, REASON } from "./strings.js";
 
@@ -66,7 +66,7 @@ function receipt(one, open) {
       : one.written.length
         ? ANSWERS.learnedSome(one.written.length)
         : ANSWERS.learnedNone;
-  const about = [time(one.created_at), one.model, app(one.app), ANSWERS.counts(one.recalled.length, learned)];
+  const about = [time(one.created_at), one.model, one.app, ANSWERS.counts(one.recalled.length, learned)];
   const title = el(
     "span",
     { class: "grow" },
@@ -85,7 +85,7 @@ function details(one) {
   const facts = {
     [ANSWERS.row.answer]: one.answer,
     [ANSWERS.row.model]: one.model,
-    [ANSWERS.row.app]: app(one.app),
+    [ANSWERS.row.app]: one.app,
     [ANSWERS.row.memory]: ANSWERS.status[one.status] ?? one.status,
     [ANSWERS.row.cost]: ANSWERS.tokens(one.tokens),
     [ANSWERS.row.recall]: `${one.recall_ms} ms`,

@@ -210,8 +210,11 @@ function meta(memory) {
   return el("p", { class: "meta" }, parts.filter(Boolean));
 }
 
-// All browsers call themselves so.
-export const app = (client) => (client?.startsWith("Mozilla/") ? CARD.browser : client);
+// The name under which the list of apps has it: without a version.
+export function app(client) {
+  const name = client?.replace(/\/v?\d.*/, "");
+  return name === "Mozilla" ? CARD.browser : name;
+}
 
 function origin(memory) {
   const { evidence } = memory;

@@ -1,6 +1,5 @@
 // What a list is narrowed to: by kind, app, model, scope, time and marks.
 import { get, session } from "./api.js";
-import { app } from "./card.js";
 import { button, el, icon } from "./dom.js";
 import { MEMORIES } from "./strings.js";
 
@@ -43,10 +42,10 @@ export function filters(onchange) {
   async function fill() {
     if (!element.open || fields.app.options.length > 1) return;
     const found = await get("v1/memories/groups").catch(() => ({ apps: [], models: [] }));
-    const add = (select, names, show) =>
-      select.append(...names.map(({ name, count }) => el("option", { value: name }, `${show(name)} (${count})`)));
-    add(fields.app, found.apps, app);
-    add(fields.model, found.models, (name) => name);
+    const add = (select, names) =>
+      select.append(...names.map(({ name, count }) => el("option", { value: name }, `${name} (${count})`)));
+    add(fields.app, found.apps);
+    add(fields.model, found.models);
   }
 
   function clear() {

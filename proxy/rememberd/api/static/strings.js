@@ -113,7 +113,7 @@ export const REVIEW = {
 export const CARD = {
   fact: "Fact",
   exchange: "Exchange",
-  browser: "Browser",
+  browser: "browser",
   select: "Select",
   pin: "Pin",
   unpin: "Unpin",
