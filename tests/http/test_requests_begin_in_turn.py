@@ -1,5 +1,5 @@
-"""Of many requests that come at once a few begin in each round of the event loop, first come, first served, so that
-`/health/live` and the streams under way are never behind all of them."""
+"""Of many requests that come at once a few begin in each round of the event loop, so that `/health/live` and the
+streams under way are never behind all of them, nor anybody behind all those of another."""
 
 from __future__ import annotations
 
@@ -41,8 +41,15 @@ def _quick() -> float:
     return 0.0
 
 
-def _begin(admission: AdmissionMiddleware, path: str) -> asyncio.Task[None]:
-    return asyncio.create_task(admission({"type": "http", "path": path}, _nothing, _nothing))
+def _scope(path: str, caller: str = "ada", method: str = "POST") -> Scope:
+    headers = [(b"authorization", b"Bearer sk-gateway"), (b"x-memory-user", caller.encode())]
+    return {"type": "http", "method": method, "path": path, "headers": headers}
+
+
+def _begin(
+    admission: AdmissionMiddleware, path: str, caller: str = "ada", method: str = "POST"
+) -> asyncio.Task[None]:
+    return asyncio.create_task(admission(_scope(path, caller, method), _nothing, _nothing))
 
 
 @pytest.mark.parametrize(("clock", "most"), [(_slow(), 1), (_quick, MOST)], ids=["long rounds", "short rounds"])
@@ -70,10 +77,35 @@ async def test_one_alone_begins_at_once() -> None:
     app = _App()
     admission = AdmissionMiddleware(app)
     for number in range(5):
-        await admission({"type": "http", "path": f"/{number}"}, _nothing, _nothing)
+        await admission(_scope(f"/{number}"), _nothing, _nothing)
         assert len(app.began) == number + 1
         await asyncio.sleep(0)
         await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_a_flood_of_one_caller_holds_up_no_other(method: str) -> None:
+    """Who sends two begins with the third and the fifth, at the latest, however many another has sent before."""
+    app = _App()
+    admission = AdmissionMiddleware(app, _slow())
+    requests = [_begin(admission, f"/flood/{number}", "mallory", method) for number in range(200)]
+    requests += [_begin(admission, f"/ada/{number}", "ada", method) for number in range(2)]
+    await asyncio.gather(*requests)
+    began = [path for _, path in app.began]
+    assert began.index("/ada/0") <= 2
+    assert began.index("/ada/1") <= 4
+    assert [path for path in began if "flood" in path] == [f"/flood/{number}" for number in range(200)]
+
+
+async def test_a_look_up_waits_for_few_of_the_chats_before_it() -> None:
+    """Of 200 people who ask at the same instant."""
+    app = _App()
+    admission = AdmissionMiddleware(app, _slow())
+    requests = [_begin(admission, "/chat", f"person {number}") for number in range(200)]
+    requests += [_begin(admission, "/look-up", f"person {number}", "GET") for number in range(3)]
+    await asyncio.gather(*requests)
+    began = [path for _, path in app.began]
+    assert [number for number, path in enumerate(began) if path == "/look-up"][-1] <= 7
 
 
 async def test_health_waits_for_nobody() -> None:

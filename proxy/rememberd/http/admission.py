@@ -6,33 +6,40 @@ on a busy machine, and `/health/live` and the streams that are under way would w
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 MOST = 8  # in a round
 LONG_S = 0.004  # 20 requests without memory, or one or two with it, take so long
 
+_CALLER = frozenset((b"authorization", b"x-api-key", b"x-memory-user", b"x-openwebui-user-id"))
+
+Turn = asyncio.Future[None]
+
 
 class AdmissionMiddleware:
-    """ASGI middleware: first come, first served. One request begins in a round that follows a long one, and one more
-    after each short one, up to `MOST`. As many wait as there are connections (`server.max_connections`). `/health/*`
-    waits for nobody. `clock` counts the seconds of
-    CPU of this thread: other processes make no round long."""
+    """ASGI middleware. One request begins in a round that follows a long one, and one more after each short one, up
+    to `MOST`. As many wait as there are connections (`server.max_connections`). `/health/*` waits for nobody.
+
+    Callers take turns, whoever sends many requests at once. So do POSTs, which make models and the embedder work, and
+    the others: a look-up does not wait for all chats that came before it. `clock` counts the seconds of CPU of this
+    thread: other processes make no round long."""
 
     def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.thread_time) -> None:
         self.app, self.clock = app, clock
         self._may_begin, self._begun = 1, 0  # in this round
         self._since = 0.0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._posts, self._others = _Line(), _Line()
+        self._lines = deque((self._posts, self._others))  # the next one first
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not scope["path"].startswith("/health/"):
-            await self._turn()
+            await self._turn(scope)
         await self.app(scope, receive, send)
 
-    async def _turn(self) -> None:
+    async def _turn(self, scope: Scope) -> None:
         loop = asyncio.get_running_loop()
         if self._begun == 0:
             self._since = self.clock()
@@ -40,22 +47,53 @@ class AdmissionMiddleware:
         if self._begun < self._may_begin:
             self._begun += 1
         else:
-            turn = loop.create_future()
-            self._waiting.append(turn)
+            turn: Turn = loop.create_future()
+            line = self._posts if scope["method"] == "POST" else self._others
+            line.add(tuple(value for name, value in scope["headers"] if name in _CALLER), turn)
             await turn
 
     def _next_round(self) -> None:
         began, self._since = self._since, self.clock()
         if self._since - began > LONG_S:
             self._may_begin = 1
-        elif self._waiting:
+        elif any(self._lines):
             self._may_begin = min(self._may_begin + 1, MOST)
         let_in = 0
-        while self._waiting and let_in < self._may_begin:
-            turn = self._waiting.popleft()
-            if not turn.done():  # else its client has gone
-                turn.set_result(None)
-                let_in += 1
+        while let_in < self._may_begin and (turn := self._next()) is not None:
+            turn.set_result(None)
+            let_in += 1
         self._begun = self._may_begin if let_in else 0  # who comes now begins after those
         if let_in:
             asyncio.get_running_loop().call_soon(self._next_round)
+
+    def _next(self) -> Turn | None:
+        for _ in self._lines.copy():
+            line = self._lines[0]
+            self._lines.rotate()
+            if (turn := line.next()) is not None:
+                return turn
+        return None
+
+
+class _Line:
+    """Turns that are waited for: the first one of each caller, then the second one of each."""
+
+    def __init__(self) -> None:
+        self._callers: OrderedDict[Hashable, deque[Turn]] = OrderedDict()
+
+    def add(self, caller: Hashable, turn: Turn) -> None:
+        self._callers.setdefault(caller, deque()).append(turn)
+
+    def next(self) -> Turn | None:
+        """None if nobody waits: those who have gone do not."""
+        while self._callers:
+            caller, turns = self._callers.popitem(last=False)
+            turn = turns.popleft()
+            if turns:
+                self._callers[caller] = turns
+            if not turn.done():
+                return turn
+        return None
+
+    def __len__(self) -> int:
+        return len(self._callers)
