@@ -46,7 +46,7 @@ class MemoryReview:
         used = frozenset(each for receipt in answers for each in receipt.recalled)
         usage = Usage(min(each.created_at for each in answers), used) if answers else None
         findings = await asyncio.to_thread(to_review, memories, now, usage)
-        return json_response(_piles(memories, findings, since, now))
+        return json_response(await asyncio.to_thread(_piles, memories, findings, since, now))
 
     async def why(self, request: Request) -> Response:
         """The exchange that a memory stands on, and the newest answers that it went into."""
@@ -107,14 +107,18 @@ def _piles(
     memories: Sequence[Memory], findings: Sequence[Finding], since: Millis | None, now: Millis
 ) -> dict[str, Any]:
     by_id = {each.id: each for each in memories}
-    piles: dict[str, list[Any]] = {name: [] for name in ("contradiction", "quarantined", "expired", "unused")}
+    piles: dict[str, list[Finding]] = {name: [] for name in ("contradiction", "quarantined", "expired", "unused")}
     for each in findings:
-        pair = [memory_json(each.memory), memory_json(by_id[each.other])] if each.other else None
-        piles[each.complaint].append(pair or memory_json(each.memory))
+        piles[each.complaint].append(each)
+
+    def shown(found: Finding) -> Any:
+        memory = memory_json(found.memory)
+        return [memory, memory_json(by_id[found.other])] if found.other else memory
+
     new = [each for each in memories if since is not None and since < each.updated_at and each.valid_to is None]
-    piles["new"] = [memory_json(each) for each in new]
-    shown = {name: {"count": len(pile), "data": pile[:_SHOWN]} for name, pile in piles.items()}
-    return {"object": "memory.review", "now": rfc3339(now), **shown}
+    decide = {name: {"count": len(pile), "data": [*map(shown, pile[:_SHOWN])]} for name, pile in piles.items()}
+    told = {"count": len(new), "data": [memory_json(each) for each in new[:_SHOWN]]}
+    return {"object": "memory.review", "now": rfc3339(now), **decide, "new": told}
 
 
 def _use(receipt: Receipt, memory_id: str) -> dict[str, Any]:
