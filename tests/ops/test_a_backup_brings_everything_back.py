@@ -15,6 +15,7 @@ import httpx
 import pyrage
 import pytest
 
+from rememberd.access.client_keys import CLIENT_KEYS_FILE, ClientKeys, load_secret
 from rememberd.cli.main import main
 from rememberd.storage.changes import Change, Removal
 from rememberd.storage.sqlite.changes import SqliteChangeLog
@@ -153,8 +154,8 @@ def test_a_backup_of_a_stopped_proxy(tmp_path: Path, upstream: FakeModel, capsys
 
 
 def test_what_a_qdrant_server_still_has_to_delete_is_saved(tmp_path: Path) -> None:
-    """Deleted memories stay away after a restore, although the server had not deleted them at the backup; and a
-    proxy that had keys stays closed to those without one."""
+    """Deleted memories stay away after a restore, although the server had not deleted them at the backup; a proxy
+    that had keys stays closed to those without one; and who is known by their provider's key is the same user."""
     data, removal = tmp_path / "first", Removal("c", "ada", "default", ["p1"], 7)
     config = tmp_path / "rememberd.yaml"
     settings = {"data_dir": str(data), "memory": {"store": {"url": "http://127.0.0.1:1"}}}
@@ -173,10 +174,12 @@ def test_what_a_qdrant_server_still_has_to_delete_is_saved(tmp_path: Path) -> No
 
     asyncio.run(record())
     (data / "keys-were-made").touch()
+    known = ClientKeys(load_secret(data / CLIENT_KEYS_FILE)).principal("sk-of-ada")
     assert cli("backup", tmp_path / "b", "--config", config) == 0
     assert cli("restore", tmp_path / "b", "--data-dir", tmp_path / "second") == 0
     assert asyncio.run(kept()) == ([removal], [Change("p1", "deleted", 7)])
     assert (tmp_path / "second" / "keys-were-made").exists()
+    assert ClientKeys(load_secret(tmp_path / "second" / CLIENT_KEYS_FILE)).principal("sk-of-ada") == known
 
 
 def test_a_machine_that_is_too_slow_for_a_passphrase_says_so(

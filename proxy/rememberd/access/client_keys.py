@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rememberd.types import Principal
 
+CLIENT_KEYS_FILE = "client-keys.secret"
 _SECRET_BYTES = 32
 
 

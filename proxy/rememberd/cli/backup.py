@@ -9,6 +9,7 @@ import click
 
 from rememberd import __version__
 from rememberd.access.audit_log import OPERATOR
+from rememberd.access.client_keys import CLIENT_KEYS_FILE
 from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
 from rememberd.errors import ConfigError
@@ -27,7 +28,7 @@ EXAMPLES = """\
   rememberd backup rememberd.backup --passphrase-file /run/secrets/backup
 """
 
-# Not `sessions.db`: people sign in again.
+# Not `sessions.db` and `sessions.secret`: people sign in again.
 _DATABASES_FIRST, _DATABASES_LAST = ("queue.db",), ("changes.db", "keys.db", "groups.db", "keyring.db")
 
 
@@ -76,7 +77,7 @@ async def _collect(settings: Settings, folder: Path) -> dict[str, object]:
     points = None
     if settings.memory.store.url is None and (data / "qdrant").exists():
         points = await stores.snapshot(settings, folder / "qdrant")
-    for name in ("audit.jsonl", formats.FILE, key_mark(settings).path.name):
+    for name in ("audit.jsonl", formats.FILE, key_mark(settings).path.name, CLIENT_KEYS_FILE):
         if (data / name).exists():
             copy_file(data / name, folder / name)
     _copy_databases(data, folder, _DATABASES_LAST)

@@ -122,6 +122,10 @@ async def _erase_again(folder: Path, marks: Marks) -> int:
         store = EdgeStore.reopen(folder / "qdrant")
         try:
             erased = sum([await store.erase(user) for user in marks])
+            if (folder / "groups.db").exists():
+                print(
+                    "what they have contributed to groups: erase it again by `rememberd erase USER` in the new folder"
+                )
         finally:
             await store.close()
     if (folder / "queue.db").exists():

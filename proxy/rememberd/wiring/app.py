@@ -11,7 +11,7 @@ from rememberd.access.api_keys import ApiKeyStore, KeyWatcher
 from rememberd.access.apps import AppLog
 from rememberd.access.audit_log import AuditLog, AuditMiddleware
 from rememberd.access.auth import Auth
-from rememberd.access.client_keys import ClientKeys, load_secret
+from rememberd.access.client_keys import CLIENT_KEYS_FILE, ClientKeys, load_secret
 from rememberd.access.groups import Groups, GroupsMiddleware
 from rememberd.access.object_owners import ObjectOwners
 from rememberd.access.rate_limit import RateLimits
@@ -156,7 +156,7 @@ def _parts(
     meter = UsageMeter(queues.usage)
     client_keys = None
     if settings.upstreams is not None:
-        client_keys = ClientKeys(load_secret(settings.data_path / "client-keys.secret"))
+        client_keys = ClientKeys(load_secret(settings.data_path / CLIENT_KEYS_FILE))
     auth = Auth(
         configured_keys(settings.keys or ()),
         settings.admin_key,
