@@ -1,46 +1,39 @@
-"""By which topic and person a memory is listed: a fixed sorting of the attributes that the rules find, and for facts
-without one a few words of each topic. For people who look for something, never for recall. Pure."""
+"""By which topic and person a memory is listed: by the attribute that the rules find, else by its words
+(`tables/topics.toml`). For people who look for something, never for recall. Pure."""
 
 import re
+import tomllib
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
 
 from rememberd.memory.learn.rules.slots import base
 from rememberd.types import Memory
 
 OTHER = "other"
+_READ = 1_000  # characters of a text
 
-# Topic -> the attributes of `learn/rules/tables` that belong to it, and the beginnings of words that tell it.
-_TOPICS = {
-    "home": ("home origin birthplace address", "live lived living home house flat apartment rent mortgage garden"),
-    "health": (
-        "health pregnancy blood_type weight height allergy",
-        "allerg medic medication doctor therap asthma diabet pill dose surger hospital migrain diagnos insulin",
-    ),
-    "food": ("diet", "eat vegan vegetarian food cook coffee tea wine beer breakfast dinner lunch restaurant snack"),
-    "work": (
-        "job employer education tools",
-        "work job colleague boss project company client salary career office study school universit student exam",
-    ),
-    "people": (
-        "family relationship partner children contact",
-        "wife husband partner mother father mom dad sister brother son daughter friend cousin aunt uncle married",
-    ),
-    "pets": ("pet", "dog cat puppy kitten horse goat goats hamster parrot"),
-    "plans": (
-        "plan event",
-        "trip travel flight holiday vacation visit wedding conference moving appointment",
-    ),
-    "interests": (
-        "hobby habit likes language",
-        "like love enjoy play read listen music book film guitar piano chess football run hike sail ski collect",
-    ),
-    "about me": ("name nickname surname pronouns age birthday relationship possession", "birthday born"),
-    "how to answer": ("instruction", "answer answers reply replies respond explain"),
-}
-_BY_SLOT = {slot: topic for topic, (slots, _) in _TOPICS.items() for slot in slots.split()}
-_BY_WORD = [
-    (re.compile(rf"\b(?:{'|'.join(words.split())})\w{{0,3}}\b", re.IGNORECASE), topic)
-    for topic, (_, words) in _TOPICS.items()
-]
+_TABLE = tomllib.loads(Path(__file__).with_name("tables").joinpath("topics.toml").read_text(encoding="utf-8"))
+_TOPICS = list(_TABLE)  # the first that a text belongs to counts
+_BY_SLOT = {slot: topic for topic, row in _TABLE.items() for slot in row["slots"].split()}
+_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+_WITHOUT_SPACES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+def _words() -> Iterator[tuple[str, int]]:
+    """Those of the first topic last, so that they win."""
+    for place, row in reversed(list(enumerate(_TABLE.values()))):
+        for words in (words for language, words in row.items() if language != "slots"):
+            yield from ((word.replace("_", " ").casefold(), place) for word in words.split())
+
+
+# Each to the place of its topic.
+_ANYWHERE = {word: place for word, place in _words() if _WITHOUT_SPACES.search(word)}
+_ENDS = {word[1:]: place for word, place in _words() if word.startswith("*")}
+_BEGINS = {word[:-1]: place for word, place in _words() if word.endswith("*")}
+_WHOLE = {word: place for word, place in _words() if "*" not in word}
+_ENDINGS = tuple(_ENDS)
+_SHORTEST, _LONGEST = min(map(len, _BEGINS)), max(map(len, _BEGINS))
 _RELATIVE = re.compile(
     r"\bmy (?P<who>(?:best )?(?:wife|husband|partner|girlfriend|boyfriend|mother|mom|mum|father|dad|sister|brother"
     r"|son|daughter|friend|boss|colleague|cousin|aunt|uncle|grandmother|grandfather|neighbou?r|flatmate|roommate"
@@ -55,7 +48,23 @@ def topic_of(memory: Memory) -> str:
     if slot in _BY_SLOT and slot != "family":  # which holds pets, too
         return _BY_SLOT[slot]
     said = memory.text if memory.kind == "fact" else memory.text.partition("\nAssistant:")[0]
-    return next((topic for words, topic in _BY_WORD if words.search(said)), _BY_SLOT.get(slot, OTHER))
+    place = min(_told(said[:_READ].casefold()), default=None)
+    return _BY_SLOT.get(slot, OTHER) if place is None else _TOPICS[place]
+
+
+def _told(said: str) -> Iterator[int]:
+    """The places of the topics that its words belong to."""
+    words = _WORD.findall(said)
+    for word in (*words, *map(" ".join, pairwise(words))):
+        if word in _WHOLE:
+            yield _WHOLE[word]
+        for end in range(_SHORTEST, min(len(word), _LONGEST) + 1):
+            if word[:end] in _BEGINS:
+                yield _BEGINS[word[:end]]
+        if word.endswith(_ENDINGS):
+            yield from (place for ending, place in _ENDS.items() if word.endswith(ending))
+    if _WITHOUT_SPACES.search(said):
+        yield from (place for word, place in _ANYWHERE.items() if word in said)
 
 
 def person_of(memory: Memory) -> str | None:
