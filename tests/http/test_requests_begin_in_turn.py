@@ -49,7 +49,10 @@ def _scope(path: str, caller: str = "ada", method: str = "POST") -> Scope:
 def _begin(
     admission: AdmissionMiddleware, path: str, caller: str = "ada", method: str = "POST"
 ) -> asyncio.Task[None]:
-    return asyncio.create_task(admission(_scope(path, caller, method), _nothing, _nothing))
+    async def begin() -> None:
+        await admission(_scope(path, caller, method), _nothing, _nothing)
+
+    return asyncio.create_task(begin())
 
 
 @pytest.mark.parametrize(("clock", "most"), [(_slow(), 1), (_quick, MOST)], ids=["long rounds", "short rounds"])

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -15,8 +14,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from rememberd.errors import RequestError, UpstreamUnavailable
-from rememberd.http.exception_handlers import EXCEPTION_HANDLERS
-from rememberd.telemetry.exposition import REQUESTS, MetricsMiddleware
+from rememberd.http.app import REQUESTS, AnswerMiddleware, App
+from rememberd.telemetry.metrics import flush
 from tests.support.loopback import serving
 from tests.support.tables import each_row
 
@@ -52,12 +51,13 @@ async def elsewhere(request: Request) -> Response:
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     chat = Chat()
     routes = [Route(PATH, chat, methods=["POST"]), Route("/{path:path}", elsewhere, methods=["GET", "POST"])]
-    app = Starlette(routes=routes, middleware=[Middleware(MetricsMiddleware)], exception_handlers=EXCEPTION_HANDLERS)
+    app = App(routes=routes, middleware=[Middleware(AnswerMiddleware)])
     async with serving(app) as url, httpx.AsyncClient(base_url=url.removesuffix("/v1")) as client:
         yield client
 
 
 def counted(path: str, status: int) -> float:
+    flush()
     return REQUESTS.labels(path, str(status))._value.get()  # type: ignore[no-any-return]
 
 

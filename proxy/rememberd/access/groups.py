@@ -97,10 +97,14 @@ class Groups:
         self.configured = other.configured
         self._put_in_force()
 
+    @property
+    def any_made(self) -> bool:
+        return self.made is not None and bool(self._version or self._known)
+
     async def refresh(self) -> None:
         """After this, a user who was removed from a group is no member in this process. While the created groups
         cannot be read, they have no members. Costs nothing if no group was created."""
-        if self.made is not None and (self._version or self._known):
+        if self.any_made:
             await self.look()
 
     async def look(self) -> None:
@@ -250,7 +254,10 @@ class GroupsMiddleware:
     def __init__(self, app: ASGIApp, groups: Groups) -> None:
         self.app, self.groups = app, groups
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return (self._refreshed if self.groups.any_made else self.app)(scope, receive, send)
+
+    async def _refreshed(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self.groups.refresh()
         await self.app(scope, receive, send)

@@ -14,6 +14,7 @@ from rememberd.errors import MemoryUnavailable, QueueUnavailable
 from rememberd.http.responses import json_response
 from rememberd.ports import TurnQueue
 from rememberd.telemetry.exposition import exposition
+from rememberd.telemetry.metrics import flush
 
 log = logging.getLogger("rememberd.health")
 
@@ -56,6 +57,7 @@ class Health:
             DEPTH.set(stats.depth)
             AGE.set(stats.oldest_age_ms / 1000)
             DEAD.set(stats.dead)
+        flush()
         return Response(await asyncio.to_thread(exposition), media_type=CONTENT_TYPE_LATEST)
 
     async def _tried(self, part: str, check: Check) -> str:

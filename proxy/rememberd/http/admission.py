@@ -7,7 +7,7 @@ on a busy machine, and `/health/live` and the streams that are under way would w
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -34,23 +34,25 @@ class AdmissionMiddleware:
         self._posts, self._others = _Line(), _Line()
         self._lines = deque((self._posts, self._others))  # the next one first
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not scope["path"].startswith("/health/"):
-            await self._turn(scope)
-        await self.app(scope, receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        waits = scope["type"] == "http" and not scope["path"].startswith("/health/") and not self._begins()
+        return (self._in_turn if waits else self.app)(scope, receive, send)
 
-    async def _turn(self, scope: Scope) -> None:
-        loop = asyncio.get_running_loop()
+    def _begins(self) -> bool:
         if self._begun == 0:
             self._since = self.clock()
-            loop.call_soon(self._next_round)
-        if self._begun < self._may_begin:
-            self._begun += 1
-        else:
-            turn: Turn = loop.create_future()
-            line = self._posts if scope["method"] == "POST" else self._others
-            line.add(tuple(value for name, value in scope["headers"] if name in _CALLER), turn)
-            await turn
+            asyncio.get_running_loop().call_soon(self._next_round)
+        if self._begun >= self._may_begin:
+            return False
+        self._begun += 1
+        return True
+
+    async def _in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
+        turn: Turn = asyncio.get_running_loop().create_future()
+        line = self._posts if scope["method"] == "POST" else self._others
+        line.add(tuple(value for name, value in scope["headers"] if name in _CALLER), turn)
+        await turn
+        await self.app(scope, receive, send)
 
     def _next_round(self) -> None:
         began, self._since = self._since, self.clock()

@@ -1,6 +1,7 @@
 """Turns exceptions into error answers, in the dialect of the path that the client asked for."""
 
 import logging
+from collections.abc import Awaitable, Callable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -77,7 +78,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    """Starlette logs the traceback; the client learns no more than that."""
+    """The server logs the traceback; the client learns no more than that."""
     return _error(request, 500, "internal_error", "an error of the proxy; its log says more")
 
 
@@ -86,7 +87,7 @@ def _error(request: Request, status: int, code: str, message: str, param: str | 
     return json_response(dialect_for(request.url.path).error_body(status, code, message, param), status)
 
 
-EXCEPTION_HANDLERS = {
+EXCEPTION_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
     RequestError: _request_error,
     InputRejected: _input_rejected,
     UpstreamUnavailable: _upstream_unavailable,

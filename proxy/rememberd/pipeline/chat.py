@@ -42,7 +42,7 @@ from rememberd.pipeline.continuity import Answered, send_on
 from rememberd.pipeline.record import Recorder, note_usage
 from rememberd.pipeline.user_settings import UserSettings
 from rememberd.telemetry import tracing
-from rememberd.telemetry.metrics import counter
+from rememberd.telemetry.metrics import count, counter
 from rememberd.telemetry.timings import RequestTimings
 from rememberd.telemetry.usage.meter import UsageMeter
 from rememberd.types import RESPONSES, Deployment, Identity, Principal, Receipt
@@ -228,7 +228,7 @@ class Chat:
         dialect, (deployment, reply, left_out) = request.dialect, answered
         recalled = recall_result.recalled if recall_result else Recalled(status="miss")
         status, write = status_of(request, recall_result), write_of(request, reply)
-        _answers(status).inc()
+        count(_answers(status))
         if tracing.enabled():
             tracing.annotate(attributes_of(request, deployment, reply, status, len(recalled.ids)))
         headers = {

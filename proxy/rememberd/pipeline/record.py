@@ -17,6 +17,7 @@ from rememberd.pipeline.chat_request import ChatRequest, RecallResult, UserTurn
 from rememberd.pipeline.outbox import Outbox
 from rememberd.ports import ReceiptStore
 from rememberd.telemetry import tracing
+from rememberd.telemetry.metrics import observe
 from rememberd.telemetry.timings import remembering
 from rememberd.telemetry.usage.answers import attributes
 from rememberd.types import Receipt, Source, Space, Turn
@@ -62,7 +63,7 @@ class Recorder:
             await self.outbox.put(turn)
         left = self.deadline_ms / 1000 - (time.perf_counter() - began)
         await asyncio.wait({filing}, timeout=0 if self.outbox.behind else max(0.0, left))
-        remembering.observe(time.perf_counter() - began)
+        observe(remembering, time.perf_counter() - began)
 
     def file(
         self, request: ChatRequest, user_turn: UserTurn, recall_result: RecallResult | None, receipt: Receipt

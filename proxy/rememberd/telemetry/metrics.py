@@ -1,10 +1,24 @@
 """Metrics on the path of a request. All series of a counter exist from the start, because Prometheus sees no increase
-in a series that begins with 1. Times are recorded when nobody waits."""
+in a series that begins with 1.
+
+Between several processes the library keeps its numbers in a file, and each of them costs a system call, a lock and a
+write: 8 numbers a chat, a tenth of its time. So a chat only notes what is to be counted, and `flush` adds it up:
+`FLUSH_S` later, before this process is asked for its metrics, and at its end. A process that is killed loses the last
+of it."""
 
 import asyncio
+import atexit
 import time
+from bisect import bisect_left
+from collections import Counter as Tally
+from collections import defaultdict
 
 from prometheus_client import Counter, Histogram
+
+FLUSH_S = 0.25
+
+_counted = Tally[Counter]()
+_observed: defaultdict[Histogram, list[float]] = defaultdict(list)
 
 
 def counter(name: str, about: str, label: str, *values: str) -> Counter:
@@ -15,9 +29,37 @@ def counter(name: str, about: str, label: str, *values: str) -> Counter:
     return made
 
 
+def count(counter: Counter) -> None:
+    """Note one more. Only for the thread of the event loop, as are `observe` and `flush`."""
+    _flush_later()
+    _counted[counter] += 1
+
+
+def observe(histogram: Histogram, seconds: float) -> None:
+    _flush_later()
+    _observed[histogram].append(seconds)
+
+
+def _flush_later() -> None:
+    if not _counted and not _observed:
+        asyncio.get_running_loop().call_later(FLUSH_S, flush)
+
+
+@atexit.register
+def flush() -> None:
+    """Hand what was noted to the library."""
+    for counter, number in _counted.items():
+        counter.inc(number)
+    _counted.clear()
+    for histogram, values in _observed.items():
+        histogram._sum.inc(sum(values))
+        for place, number in Tally(bisect_left(histogram._upper_bounds, value) for value in values).items():
+            histogram._buckets[place].inc(number)
+    _observed.clear()
+
+
 class Timed:
-    """Observes how long the body of a `with` took, in seconds. The event loop records it later: an observation costs
-    4 µs by itself, and ten times as much if the processor did something else in between."""
+    """Observes how long the body of a `with` took, in seconds."""
 
     __slots__ = ("_began", "_histogram")
 
@@ -28,5 +70,4 @@ class Timed:
         self._began = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
-        took = time.perf_counter() - self._began
-        asyncio.get_running_loop().call_soon(self._histogram.observe, took)
+        observe(self._histogram, time.perf_counter() - self._began)

@@ -1,10 +1,10 @@
-"""How long the parts of a chat take. One observation costs 2 to 4 µs, so without memory only the whole is
-recorded."""
+"""How long the parts of a chat take. Without memory only the whole is recorded."""
 
-import asyncio
 import time
 
 from prometheus_client import Histogram
+
+from rememberd.telemetry.metrics import observe
 
 OVERHEAD = Histogram(
     "rememberd_overhead_seconds",
@@ -52,21 +52,15 @@ class RequestTimings:
         self.last = now
 
     def leave(self, *, stages: bool) -> float:
-        """The request goes to the provider. Returns the seconds so far. They are recorded while the provider
-        works."""
+        """The request goes to the provider. Returns the seconds so far."""
         overhead = self.last - self.began
-        asyncio.get_running_loop().call_soon(self._record, overhead, stages)
+        observe(OVERHEAD, overhead)
+        for stage, seconds in self._laps if stages else ():
+            observe(_STAGES[stage], seconds)
         return overhead
 
-    def _record(self, overhead: float, stages: bool) -> None:
-        OVERHEAD.observe(overhead)
-        for stage, seconds in self._laps if stages else ():
-            _STAGES[stage].observe(seconds)
-
     def first_byte(self, streamed: bool) -> None:
-        """Recorded after these bytes were sent."""
         now = time.perf_counter()
         upstream, client = _FIRST[streamed]
-        later = asyncio.get_running_loop().call_soon
-        later(upstream.observe, now - self.last)
-        later(client.observe, now - self.began)
+        observe(upstream, now - self.last)
+        observe(client, now - self.began)

@@ -162,6 +162,8 @@ class Catalog:
 
     def _tagged(self, model: str) -> str:
         """`model` as it is listed: for Ollama's clients, NAME and NAME:latest are the same."""
+        if model in self._exact:
+            return model
         other = model.removesuffix(":latest") if model.endswith(":latest") else f"{model}:latest"
         listed = (self._exact, self._aliases)
         return other if not any(model in each for each in listed) and any(other in each for each in listed) else model

@@ -37,8 +37,8 @@ from rememberd.api.receipts import ReceiptApi
 from rememberd.api.sign_in import SignInApi
 from rememberd.api.usage import UsageApi
 from rememberd.http.admission import AdmissionMiddleware
+from rememberd.http.app import AnswerMiddleware, App
 from rememberd.http.cors import cross_origin
-from rememberd.http.exception_handlers import EXCEPTION_HANDLERS
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.recall.recall import Recall
 from rememberd.memory.safety.privacy import Privacy
@@ -51,7 +51,6 @@ from rememberd.ports import MemoryStore, Upstream
 from rememberd.settings.checks import configured_groups
 from rememberd.settings.operator_patterns import linear_pattern
 from rememberd.settings.schema import Settings, configured_keys
-from rememberd.telemetry.exposition import MetricsMiddleware
 from rememberd.telemetry.usage.meter import UsageMeter
 from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
@@ -115,17 +114,16 @@ def build_app(
     """The web process; `embedder` has been started. Raises `ConfigError`."""
     parts = _parts(settings, model_list, environ, embedder, encryption)
     handlers = _handlers(parts)
-    app = Starlette(
+    app = App(
         routes=routes(handlers),
         middleware=[
             Middleware(AdmissionMiddleware),
             *cross_origin(settings.server.cors_origins or []),
-            Middleware(MetricsMiddleware, settings.server.access_log),
             Middleware(AuditMiddleware, log=parts.audit_log),
             *([parts.sign_in.middleware(parts.auth)] if parts.sign_in else []),
+            Middleware(AnswerMiddleware, settings.server.access_log),
             Middleware(GroupsMiddleware, groups=parts.groups),
         ],
-        exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan(parts, handlers),
     )
     app.state.auth, app.state.groups, app.state.catalog = parts.auth, parts.groups, parts.catalog

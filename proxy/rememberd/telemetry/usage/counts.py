@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 KEPT_DAYS = 400
@@ -61,7 +63,12 @@ class UsageStore(Protocol):
 
 
 def today() -> str:
-    return datetime.now(UTC).date().isoformat()
+    return _day(int(time.time()) // 86_400)
+
+
+@lru_cache(maxsize=1)
+def _day(since_1970: int) -> str:
+    return datetime.fromtimestamp(since_1970 * 86_400, UTC).date().isoformat()
 
 
 def days_before(day: str, days: int) -> str:
