@@ -21,7 +21,12 @@ from tests.support.proxy_server import Proxy, entry, eventually, running
 from tests.support.qdrant_process import qdrant_running
 from tests.support.redis_process import RedisServer, redis_running
 
-TRANSLATION = "tests/http/test_transl"  # files that begin so import litellm
+# What begins so imports litellm.
+TRANSLATION = (
+    "tests/http/test_transl",
+    "tests/http/test_a_conversation_goes_on",
+    "tests/http/test_nothing_is_left_open",
+)
 
 # No test is timed: the machine may be busy. `.ci/run` makes the generated examples again, with more of them.
 hypothesis.settings.register_profile("few", deadline=None, max_examples=50)
@@ -53,7 +58,7 @@ class _Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no typ
     """A worker has whole files, and one of them all that translate: litellm takes 4 s of CPU to import."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return TRANSLATION if TRANSLATION in nodeid else str(super()._split_scope(nodeid))
+        return "translation" if nodeid.startswith(TRANSLATION) else str(super()._split_scope(nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
@@ -65,7 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     translations, and files that start proxies of their own."""
 
     def turn(item: pytest.Item) -> int:
-        if TRANSLATION in item.nodeid:
+        if item.nodeid.startswith(TRANSLATION):
             return 0
         return 1 if hasattr(getattr(item, "module", None), "running") else 2
 
