@@ -41,7 +41,8 @@ FILES = {  # where the product reads them
     "facts": _PACKAGE / "memory/recall/data/facts.json",
     "english": _PACKAGE / "memory/recall/data/english.json",
 }
-MEANING = FILES["statements"].with_name("statements_meaning.json")  # from the vectors of the same sentences
+# from the vectors of the same sentences
+MEANING = {name: FILES[name].with_name(f"{name}_meaning.json") for name in ("statements", "values")}
 _TAUGHT_BY = {  # labels of one corpus that teach another, and what they are called there
     "values": ("statements", dict.fromkeys(("none", "play", "plan", "preference", "study"), "none")),
     # "I don't work at Acme any more" is no wish to have it forgotten
@@ -199,8 +200,8 @@ def main() -> None:
         else:
             texts = [each.text for each in found]
             train(name, matrix(texts), found).save(FILES[name])
-            if name == "statements":
-                train(name, vectors(texts), found).save(MEANING)
+            if name in MEANING:
+                train(name, vectors(texts), found).save(MEANING[name])
             print(f"{FILES[name]}: {FILES[name].stat().st_size / 1000:.0f} KB from {len(found)} texts")
 
 

@@ -5,6 +5,7 @@ import re
 import unicodedata
 
 from rememberd.memory.ids import normal
+from rememberd.memory.recall.dates import without_times
 from rememberd.memory.recall.lexicon import WORD, stop_words
 
 # Characters. A longer one is a document, the same only if it is equal: to compare the words of 16 neighbours of
@@ -166,13 +167,13 @@ def _stems(text: str) -> list[str]:
 
 
 def names_only(end: str, stated: str, beside: frozenset[str]) -> bool:
-    """Does `end` name something of what was stated, and nothing else? `beside` are words of it that name nothing,
-    such as "quit". A mere verb is too little ("I sing"), and somebody else must be named ("my brother")."""
+    """Does `end` name something of what was stated, and nothing else but a time? `beside` are words of it that name
+    nothing, such as "quit". A mere verb is too little ("I sing"), and somebody else must be named ("my brother")."""
     if max(len(end), len(stated)) > LONGEST or names_differ(end, stated) or _is_anothers(end, stated):
         return False
     words = _telling_stems(stated, stated)
     nothing = frozenset(_telling_stems(" ".join(beside), end)) - frozenset(words)
-    named = frozenset(_telling_stems(end, end)) - nothing
+    named = frozenset(_telling_stems(without_times(end), end)) - nothing
     begins = [word.casefold()[:4] for word in WORD.findall(stated)[:2]]
     verb = words[:1] if len(words) > 1 and words[0] in begins else []
     owned = WHOSE.match(stated) and words[:1] and words[0] not in named
@@ -192,9 +193,12 @@ def _telling_stems(text: str, whole: str) -> list[str]:
 
 
 def names_differ(one: str, other: str) -> bool:
-    """Does each name something that the other does not: "at Acme in York", "at Globex in York"?"""
+    """Does each name something that the other does not: "at Acme in York", "at Globex in York"? A name may begin the
+    other, and a day is none."""
+    one = without_times(one)
     ours, theirs = ({found[0].casefold() for found in _NAMES.finditer(text)} for text in (one, other))
-    return bool(ours - theirs and theirs - ours)
+    words, others = ({word.casefold() for word in WORD.findall(text)} for text in (one, other))
+    return bool(ours - theirs - others and theirs - ours - words)
 
 
 _NAMES = re.compile(r"(?<=[\w,;:] )[A-ZÀ-ÖØ-ÞĀ-ŽА-Я][\w'’-]{2,}")
@@ -209,13 +213,14 @@ KINDS = (_NUMBER, NAME)
 def with_value_of(correction: str, stated: str, beside: frozenset[str]) -> str | None:
     """What was stated, with the value that the correction gives; None if that is not plain. A number takes the place
     of a number and a name of a name, if there is one of each; any other word takes the place of one that the
-    correction repeats ("not cashews, pistachios"). `beside` are words that say that something is corrected."""
+    correction repeats ("not cashews, pistachios"), or that stands beside the same word ("eight years"). `beside` are
+    words that say that something is corrected."""
     said = correction if " " in correction.strip() else f", {correction}"
     for kind in KINDS:
         old, new = list(kind.finditer(stated)), [each[0] for each in kind.finditer(said) if each[0] not in stated]
         if new:
             return _put(stated, old[-1].span(), new[0]) if len(new) == 1 and _is_one(old, stated) else None
-    return _with_word_of(correction, stated, beside)
+    return _with_word_of(correction, stated, beside) or _with_neighbour_of(correction, stated)
 
 
 def _is_one(values: list[re.Match[str]], stated: str) -> bool:
@@ -235,6 +240,25 @@ def _with_word_of(correction: str, stated: str, beside: frozenset[str]) -> str |
         return None
     found = re.search(rf"\b{re.escape(old[0])}\b", stated, re.IGNORECASE)
     return _put(stated, found.span(), new[0]) if found else None
+
+
+def _with_neighbour_of(correction: str, stated: str) -> str | None:
+    """ "Sorry, eight years" of "she is seven years old": a clause of which one word is new and all others stand there
+    in the same order."""
+    places = list(WORD.finditer(stated))
+    known = [place[0].casefold() for place in places]
+    found = set[tuple[tuple[int, int], str]]()
+    for clause in _CLAUSES.split(correction):
+        words = WORD.findall(clause)
+        for at in range(len(known) - len(words) + 1) if 1 < len(words) <= _MOST_ALIKE else ():
+            other = [number for number, word in enumerate(words) if word.casefold() != known[at + number]]
+            if len(other) == 1 and words[other[0]].casefold() not in known:
+                found.add((places[at + other[0]].span(), words[other[0]]))
+    return _put(stated, *found.pop()) if len(found) == 1 else None
+
+
+_CLAUSES = re.compile(r"[,;:.!?–—]+\s*")
+_MOST_ALIKE = 4  # words of such a clause
 
 
 def _put(stated: str, span: tuple[int, int], value: str) -> str:

@@ -6,7 +6,6 @@ nothing goes, and the model is told which memories come near."""
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -21,10 +20,12 @@ from rememberd.memory.learn.rules.judge import tells
 from rememberd.memory.learn.rules.sentences import sentences
 from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.learn.wish_words import (
+    THAT,
     Named,
     have_cases,
     is_attribute,
     languages_of,
+    may_wish,
     mean_the_same,
     named,
     names_in,
@@ -37,7 +38,6 @@ from rememberd.types import Memory, Millis, Space
 
 SHOWN = 5  # candidates that the model is told
 _PAGE, _FACTS = 500, 2_000
-_THAT = re.compile(r"\b(?:that|dass|daß|que|che|dat|att|at|что|że|že)\b")
 _BRIEF = 8  # named words; a longer exchange says more than what a wish for one word means
 
 
@@ -109,7 +109,7 @@ async def find(
             return Match(tuple(of_slot))
     if of_value := _of_value(command.what, facts):
         return Match(tuple(of_value))
-    asked = _Asked.of(command.what)
+    asked = _Asked.of(_wishing(command.what))
     told = await asyncio.to_thread(lambda: [_told(fact, fact.text, asked.languages) for fact in facts])
     meant, near = asked.meant(told, everything=wish.everything)
     if near and not wish.everything:
@@ -117,6 +117,13 @@ async def find(
     exchanges = await _exchanges(store, embedder, reach, command.what, asked.languages, now)
     also, nearly = asked.meant(exchanges, everything=wish.everything)
     return Match((*meant, *also), () if meant or also else tuple([*near, *nearly][:SHOWN]))
+
+
+def _wishing(what: str) -> str:
+    """The sentences that wish, if they name something: not "Ida has left me" before "forget Ida"."""
+    wishes = [what[span.start : span.end] for span in sentences(what)]
+    wishes = [each for each in wishes if may_wish("forget", each)]
+    return " ".join(wishes) if any(named(each, topics=False) for each in wishes) else what
 
 
 class _Told(NamedTuple):
@@ -136,22 +143,22 @@ def _told(memory: Memory, text: str, languages: frozenset[str]) -> _Told:
 
 
 class _Asked(NamedTuple):
-    """The words that a wish in these languages names, clause by clause."""
+    """The words that a wish in these languages names, phrase by phrase."""
 
-    clauses: tuple[frozenset[str], ...]
+    phrases: tuple[frozenset[str], ...]
     languages: frozenset[str]
 
     @classmethod
     def of(cls, what: str) -> _Asked:
-        return cls(named(what, topics=False).clauses, languages_of(what))
+        return cls(named(what, topics=False).phrases, languages_of(what))
 
     def meant(self, told: Sequence[_Told], *, everything: bool) -> tuple[list[Memory], list[Memory]]:
         """Which of these memories are meant, and which share a word with the wish.
 
-        Clauses without a word that any memory holds are beside the point ("…, I gave it up")."""
+        Phrases without a word that any memory holds are beside the point ("…, I gave it up")."""
         shared = [(each, self._shared(each)) for each in told]
         known = frozenset().union(*(words for _, words in shared))
-        wanted = frozenset().union(*(clause for clause in self.clauses if clause & known))
+        wanted = frozenset().union(*(phrase for phrase in self.phrases if phrase & known))
         near = [each.memory for each, words in shared if words]
         if everything:
             return [each.memory for each, words in shared if words and words == wanted], near
@@ -171,7 +178,7 @@ class _Asked(NamedTuple):
         return covered or (best if len(best) == 1 else []) or alone, near
 
     def _shared(self, told: _Told) -> frozenset[str]:
-        words = chain.from_iterable(self.clauses)
+        words = chain.from_iterable(self.phrases)
         return frozenset(word for word in words if any(self._same(word, other, told) for other in told.words))
 
     def _same(self, word: str, other: str, told: _Told) -> bool:
@@ -180,19 +187,24 @@ class _Asked(NamedTuple):
         return same(word, other, told.names, cases=have_cases(self.languages))
 
     def _names(self, somebody: str, told: _Told) -> bool:
-        words = chain.from_iterable(self.clauses)
+        words = chain.from_iterable(self.phrases)
         return any(same(word, somebody, told.names, cases=have_cases(self.languages)) for word in words)
 
 
 def _of_slot(wish: Named, facts: Sequence[Memory]) -> list[Memory]:
-    """Those of the attribute that is named; if a value is named too, those that hold it."""
-    of_slot = [each for each in facts if each.kind == "episode" or each.slot in wish.slots]
-    if not wish.words:
+    """Those of the attribute that is named; if a value is named with it, those that hold it."""
+    of_slot = [each for each in facts if each.kind == "episode" or _is_of(wish.slots, each)]
+    if not wish.beside:
         return of_slot
     told = [_told(each, each.text, frozenset()) for each in of_slot]
     return [
-        each.memory for each in told if any(same(one, two, each.names) for one in wish.words for two in each.words)
+        each.memory for each in told if any(same(one, two, each.names) for one in wish.beside for two in each.words)
     ]
+
+
+def _is_of(slots: frozenset[str], fact: Memory) -> bool:
+    """A fact that no table knew may have no slot, and tell a value all the same."""
+    return fact.slot in slots or (fact.slot is None and bool(slots & _slots_told(fact.text)))
 
 
 async def _tell(store: MemoryStore, reach: Reach, slots: frozenset[str], now: Millis) -> list[Memory]:
@@ -214,7 +226,7 @@ def _slots_told(said: str) -> frozenset[str]:
 
 def _of_value(what: str, facts: Sequence[Memory]) -> list[Memory]:
     """Those that state the same value of the same attribute as the clause of the wish, in any language."""
-    wish = stated_in(_THAT.split(what, maxsplit=1)[-1].strip(" .,!"))
+    wish = stated_in(THAT.split(what, maxsplit=1)[-1].strip(" .,!"))
     if wish is None or not wish.value or not is_single(wish.slot):
         return []
     stated = [(each, stated_in(each.text)) for each in facts]

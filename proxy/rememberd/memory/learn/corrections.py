@@ -22,7 +22,7 @@ _WITHIN_MS = 7 * 86_400_000
 _LAST = 5  # the newest of each kind, among which the message before and its facts are
 _NEAREST = 8
 _LONGEST = 300  # characters of a message that corrects
-_SHORT = 8  # words of one that only corrects the message before
+_SHORT, _SHORT_IF_WRONG = 8, 12  # words of one that only corrects the message before
 _MOST_NEW = 4  # words that may stand in the place of a value where something is said to be wrong
 _MISSPELT = 0.7  # likeness of a name and its misspelling
 _WRONG = re.compile(
@@ -51,8 +51,10 @@ async def correction(store: MemoryStore, embedder: Embedder, turn: Turn) -> list
 
     Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     text = turn.user_text.strip()
-    brief = len(text.split()) <= _SHORT and _only_corrects(text)
-    if len(text) > _LONGEST or not (brief or _WRONG.search(text) or _DENIED.search(text)):
+    if len(text) > _LONGEST:
+        return []
+    brief = len(text.split()) <= (_SHORT_IF_WRONG if _WRONG.search(text) else _SHORT) and _only_corrects(text)
+    if not (brief or _is_wrong(text) or _DENIED.search(text)):
         return []
     lead = _LEAD.match(text)  # "Sorry, wrong: …" names no speaker
     if HOLE in segment(text[lead.end() :] if lead and (brief or _WRONG.search(lead[0])) else text).masked():
@@ -63,7 +65,12 @@ async def correction(store: MemoryStore, embedder: Embedder, turn: Turn) -> list
 
 def _only_corrects(text: str) -> bool:
     """Does it say that something was meant otherwise, and state nothing by itself?"""
-    return bool(_MEANT.match(text)) or (may_tell("corrects", text) and judge_beginning(text).sure < SURE)
+    plain = _WRONG.search(text) is not None or judge_beginning(text).sure < SURE
+    return bool(_MEANT.match(text)) or (plain and may_tell("corrects", text))
+
+
+def _is_wrong(text: str) -> bool:
+    return _WRONG.search(text) is not None or may_tell("corrects", text)
 
 
 async def _stated_anew(store: MemoryStore, embedder: Embedder, turn: Turn, text: str) -> Fact | None:
@@ -88,7 +95,7 @@ async def _known(store: MemoryStore, embedder: Embedder, turn: Turn, text: str) 
 
 def _restated(text: str, fact: Memory) -> str | None:
     """The clause that states the same as the fact with another value, if the old one is said to be wrong."""
-    said, wrong = _words(fact.text), _WRONG.search(text) is not None
+    said, wrong = _words(fact.text), _is_wrong(text)
     denials = [found for found in _DENIED.finditer(text) if (words := _words(found["what"])) and words <= said]
     denied = frozenset[str]().union(*(_words(found["what"]) for found in denials))
     plain = text

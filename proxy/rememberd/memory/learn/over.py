@@ -3,7 +3,15 @@ of an attribute that has one at a time, or says that this very thing has ended. 
 
 from functools import lru_cache
 
-from rememberd.memory.learn.rules.judge import SURE, clauses_of, judge_beginning, may_tell, tells, words_that_tell
+from rememberd.memory.learn.rules.judge import (
+    LIKELY,
+    SURE,
+    clauses_of,
+    judge_beginning,
+    may_tell,
+    tells,
+    words_that_tell,
+)
 from rememberd.memory.learn.rules.slots import is_one_person, is_single
 from rememberd.memory.learn.rules.statement import Statement, statement
 from rememberd.memory.learn.rules.table import tables_for
@@ -14,6 +22,7 @@ _HALF = 0.5
 # "I no longer live in York" does not end "I love York".
 _OF_ANOTHER_KIND = frozenset(("likes", "event", "plan", "origin", "birthplace"))
 
+TOLD = ("home", "employer", "name", "relationship")  # attributes that a classifier knows
 _LASTING = frozenset(("likes", "event", "origin", "birthplace"))
 
 stated_in = lru_cache(maxsize=4096)(statement)
@@ -37,10 +46,13 @@ def ends(new: Memory, old: Memory) -> bool:
 
 def _turns(new: Memory, old: Memory) -> bool:
     """Does the one say that the other is over, or holds again?"""
-    stated, said = old.text, "ended" in tells(new.text)
+    told = tells(new.text)
+    again = "again" in told or any(table.has("again", new.text) for table in tables_for(new.text))
+    if not again and "ended" not in told:
+        return False
+    stated, said = old.text, "ended" in told
     if "ended" in tells(stated) or negated(stated):
-        stated = stated.partition(",")[0]  # "I'm not vegan any more, bacon won"
-        said = "again" in tells(new.text) or any(table.has("again", new.text) for table in tables_for(new.text))
+        stated, said = stated.partition(",")[0], again  # "I'm not vegan any more, bacon won"
     return said and share_of(new.text, stated) >= (NEARLY_ALL if old.slot in _OF_ANOTHER_KIND else _HALF)
 
 
@@ -52,6 +64,17 @@ def may_end(new: Memory, old: Memory) -> bool:
     return any(
         names_only(part, old.text, words_that_tell("ended", part)) for part in (new.text, *clauses_of(new.text))
     )
+
+
+def may_replace(new: Memory, old: Memory) -> bool:
+    """Is `new` the present value of an attribute of which `old`, which no table knew, may tell one? That is enough if
+    `old` is the only one."""
+    later = stated_in(new.text)
+    if new.slot not in TOLD or is_single(old.slot) or old.slot in _OF_ANOTHER_KIND or old.valid_to is not None:
+        return False
+    lists = [(table, name) for table in tables_for(old.text) for name in ("also", "past", "passing")]
+    lasts = not any(table.has(name, old.text) for table, name in lists)
+    return lasts and may_tell(new.slot, old.text, LIKELY) and (later is None or _is_another_value(later))
 
 
 def repeats(new: Memory, old: Memory) -> bool:
@@ -68,11 +91,17 @@ def repeats(new: Memory, old: Memory) -> bool:
 
 
 def is_empty_denial(fact: Memory) -> bool:
-    """Does it only deny something, so that it is worth keeping only if that was known?"""
+    """Does it only say that something is over, or holds again, so that it is worth keeping only if that was known?"""
     stated = stated_in(fact.text)
     if stated is None:
-        return may_tell("ended", fact.text) and judge_beginning(fact.text).sure < SURE
+        changes = may_tell("ended", fact.text) or "again" in tells(fact.text)
+        return changes and not is_single(fact.slot) and judge_beginning(fact.text).sure < SURE
     return stated.is_denial
+
+
+def revives(new: Memory, old: Memory) -> bool:
+    """Does it say that this holds again?"""
+    return "again" in tells(new.text) and share_of(new.text, old.text) >= _HALF
 
 
 def ended_attributes(fact: Memory) -> tuple[str, ...]:

@@ -17,7 +17,16 @@ from typing import NamedTuple
 
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.ids import fact_id, normal
-from rememberd.memory.learn.over import ended_attributes, ends, is_empty_denial, may_end, repeats
+from rememberd.memory.learn.over import (
+    TOLD,
+    ended_attributes,
+    ends,
+    is_empty_denial,
+    may_end,
+    may_replace,
+    repeats,
+    revives,
+)
 from rememberd.memory.learn.rules.judge import may_tell
 from rememberd.memory.learn.rules.natural_ends import dated
 from rememberd.memory.learn.rules.slots import is_single
@@ -122,7 +131,8 @@ async def _settle_one(
         # What another turn said in the same millisecond does not count: whether it is stored depends on the order.
         before = [each for each in known if each.created_at < memory.created_at or each.id in beside]
         if not any(
-            _same(each, memory, verdicts or {}) or ends(memory, each) or may_end(memory, each) for each in before
+            _same(each, memory, verdicts or {}) or any(by(memory, each) for by in (ends, may_end, revives))
+            for each in before
         ):
             return None
     # A turn's own facts come in the order that the user told them; a model's after those of later turns.
@@ -149,7 +159,7 @@ async def _related(
         if slot:
             page, _ = await store.page(space, limit=_HISTORY, now=now, kind="fact", slot=slot, include_past=True)
             found |= {each.id: each for each in page}
-    if not is_single(fact.slot):
+    if not is_single(fact.slot) or fact.slot in TOLD or may_tell("ended", fact.text):
         dense, sparse = await embedder.dense(fact.text), embedder.query(fact.text)
         then = NEVER if is_empty_denial(fact) else fact.created_at - 1
         near = await store.search(space, dense, sparse, now=then, limit=_NEIGHBOURS, kind="fact")
@@ -227,8 +237,9 @@ def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Se
     others = [each for each in known if each.id != stated.id and each.valid_to is None]
     ahead = [each for each in others if _holds_since_later(each, stated) and ends(each, stated)]
     rivals = [each for each in others if each not in ahead and ends(stated, each)]
-    if not rivals and len(only := [each for each in others if each not in ahead and may_end(stated, each)]) == 1:
-        rivals = only
+    for may in (may_end, may_replace):
+        if not rivals and len(only := [each for each in others if each not in ahead and may(stated, each)]) == 1:
+            rivals = only
     stay = ahead + [each for each in rivals if each.updated_at > stated.updated_at]
     if is_single(stated.slot) and ended_attributes(stated):  # the end of a value is no value beside one that holds
         stay += [

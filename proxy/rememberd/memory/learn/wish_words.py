@@ -21,6 +21,8 @@ _SPACED = re.compile(r"[^\u2e80-\ud7ff]+")
 _UNSPACED = re.compile(r"[\u2e80-\u2fff\u3040-\ud7ff]+")
 _CLAUSE = re.compile(r"[.,;:!?…。！？、，；：()\n]+(?:\s|$)|\s[–—-]\s|[。！？、，]")
 _NAME = re.compile(r"(?<=[\w,;:] )[^\W\d_a-zß-öø-ÿа-яё][\w'’-]+")
+THAT = re.compile(r"\b(?:that|dass|daß|que|che|dat|att|at|что|że|že)\b")
+_SLOT = "0slot"  # stands for an attribute that is named without its value
 _WHOLE = r"(?<!\w)(?:%s)(?!\w)"
 _ENDINGS = ("s", "n", "en", "es")
 _SAME = 4  # first letters that inflected forms share, and at most so many letters after them
@@ -45,7 +47,8 @@ class _WordList(NamedTuple):
         return cls(every - stems, tuple(stem[:-1] for stem in stems))
 
     def has(self, word: str) -> bool:
-        return word in self.whole or word.startswith(self.stems)
+        """Also with an accent that a form has and the list has not: "bórrame"."""
+        return word in self.whole or word.startswith(self.stems) or _unaccented(word).startswith(self.stems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +64,20 @@ class _Words:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """`clauses`: the named words of each clause that has some. `slots`: of an attribute named without its value.
-    `everything`: whatever names them is meant."""
+    """`phrases`: the named words that no word of wishing parts. `slots`: of an attribute named without its value;
+    `beside`: what the same phrase names ("my job in Leeds"). `everything`: whatever names them is meant."""
 
-    clauses: tuple[frozenset[str], ...]
+    phrases: tuple[frozenset[str], ...]
     slots: frozenset[str]
+    beside: frozenset[str]
     everything: bool
 
     @property
     def words(self) -> frozenset[str]:
-        return frozenset().union(*self.clauses)
+        return self.beside.union(*self.phrases)
 
     def __bool__(self) -> bool:
-        return bool(self.clauses or self.slots)
+        return bool(self.words or self.slots)
 
 
 @lru_cache(maxsize=4096)
@@ -85,17 +89,19 @@ def named(text: str, *, topics: bool = True, languages: frozenset[str] = frozens
     for pattern, of in _words().topics if topics else ():
         if pattern.search(plain):
             slots |= of
-            plain = pattern.sub(" ", plain)
+            plain = pattern.sub(f" {_SLOT} ", plain)
     languages = languages or languages_of(plain)
-    found = (frozenset(_named_words(clause, languages)) for clause in _CLAUSE.split(plain) if clause)
-    return Named(tuple(each for each in found if each), frozenset(slots), everything)
+    found = [frozenset(each) for clause in _CLAUSE.split(plain) for each in _named_phrases(clause, languages)]
+    beside = frozenset().union(*(each for each in found if _SLOT in each)) - {_SLOT}
+    return Named(tuple(each for each in found if each and _SLOT not in each), frozenset(slots), beside, everything)
 
 
 def may_wish(label: str, text: str) -> bool:
     """Does a text hold a word without which there is no wish of this kind, and not ask for the contrary?"""
     words, text = _words(), text.replace("’", "'").casefold()
     wants_less = label in ("forget", "forget_all")
-    return words.verbs[label].search(text) is not None and not (wants_less and words.kept.search(text))
+    named = words.verbs[label].search(text) or words.verbs[label].search(_unaccented(text))
+    return named is not None and not (wants_less and words.kept.search(text))
 
 
 def names_in(text: str) -> frozenset[str]:
@@ -152,10 +158,28 @@ def _unaccented(word: str) -> str:
     return "".join(each for each in unicodedata.normalize("NFD", word) if not unicodedata.combining(each))
 
 
-def _named_words(clause: str, languages: frozenset[str]) -> list[str]:
-    left = _words().unspaced.sub(" ", clause)
-    spoken = [_words().languages[each] for each in languages]
-    return [word for word in _spaced(clause) if not any(each.has(word) for each in spoken)] + _pairs(left)
+def _named_phrases(clause: str, languages: frozenset[str]) -> list[list[str]]:
+    """Words of wishing part phrases, but for those behind the first named word of a claim ("that my aunt knew …");
+    articles and the like do not."""
+    if pairs := _pairs(_words().unspaced.sub(" ", clause)):
+        return [[*(word for word in _spaced(clause) if not _is_of_wish(word, languages)), *pairs]]
+    phrases, claims, claimed = list[list[str]]([[]]), THAT.search(clause), False
+    for number, part in enumerate([clause[: claims.end()], clause[claims.end() :]] if claims else [clause]):
+        for word in _spaced(part):
+            if not _is_of_wish(word, languages):
+                phrases[-1].append(word)
+                claimed = number > 0
+            elif phrases[-1] and not claimed and not _connects(word, languages):
+                phrases.append([])
+    return phrases
+
+
+def _is_of_wish(word: str, languages: frozenset[str]) -> bool:
+    return any(_words().languages[each].has(word) for each in languages)
+
+
+def _connects(word: str, languages: frozenset[str]) -> bool:
+    return any(word in stop_words()[each] for each in languages)
 
 
 def _spaced(text: str) -> list[str]:

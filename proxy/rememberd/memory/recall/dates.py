@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from rememberd.memory.recall import lexicon
 from rememberd.memory.recall.lexicon import Time, asked_time
 from rememberd.types import Millis
 
@@ -40,6 +41,7 @@ _RELATIVE = re.compile(
     r"|(?:last|this|past) (?:week|weekend|month|year))\b",
     re.IGNORECASE,
 )
+_SEASON = re.compile(r"\b(?:in|last|this|since) (?:the )?(?:spring|summer|autumn|fall|winter)\b", re.IGNORECASE)
 _WEEKDAY = re.compile(rf"\b(?:on|last|this|past) ({'|'.join(_WEEKDAYS)})\b", re.IGNORECASE)
 _NAMES_DAYS = re.compile(
     rf"\d|\b(?:{_MONTH}|{'|'.join(_WEEKDAYS)}|today|yesterday|last|this|past|previous|ago)\b", re.IGNORECASE
@@ -71,6 +73,24 @@ def asked_about(question: str, now: Millis) -> Span | None:
     """The days that `question` names. A day or month without a year is the latest one that began before `now`, which
     is in the time of who asks."""
     return days_asked_about(question, datetime.fromtimestamp(now / 1000, UTC).date())
+
+
+def without_times(text: str) -> str:
+    """The words of `text` that name no time: of "Rex died on Sunday", the first two."""
+    for pattern in (
+        _SEASON,
+        _DAY_MONTH,
+        _MONTH_DAY,
+        _MONTH_YEAR,
+        _MONTH_ALONE,
+        _YEAR,
+        _AGO,
+        _PAST,
+        _WEEKDAY,
+        _RELATIVE,
+    ):
+        text = pattern.sub(" ", text)
+    return lexicon.without_times(text)
 
 
 @lru_cache(maxsize=256)  # two steps of a recall ask

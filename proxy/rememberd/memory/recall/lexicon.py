@@ -97,6 +97,15 @@ def telling_words(question: str) -> str:
     return " ".join(telling) or question
 
 
+def without_times(text: str) -> str:
+    """The words of `text` that name no time, in any language but English."""
+    lexicon, words = _lexicon(), WORD.findall(text)
+    folded = [word.casefold() for word in words]
+    likely = _languages(folded, lexicon)
+    spans = [(start, end) for meaning, _, start, end in _phrases(folded, lexicon) if meaning.language in likely]
+    return " ".join(word for at, word in enumerate(words) if not any(start <= at < end for start, end in spans))
+
+
 def stop_words() -> dict[str, frozenset[str]]:
     """By language, the words that say nothing, case-folded."""
     return _lexicon().stop

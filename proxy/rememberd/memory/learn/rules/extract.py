@@ -5,6 +5,7 @@ decides what replaces what. Precision comes before recall: what is missed here t
 whole clause or sentence of the person, verbatim. In doubt there is none."""
 
 import re
+from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -14,10 +15,12 @@ from rememberd.memory.ids import normal
 from rememberd.memory.learn.rules.clauses import clauses, without_lead
 from rememberd.memory.learn.rules.judge import (
     SURE,
+    SURELY_TELLS,
     Judgement,
     judge_beginning,
     judging,
     makes_play,
+    may_tell,
     tells,
 )
 from rememberd.memory.learn.rules.natural_ends import dated, ends_at
@@ -26,6 +29,7 @@ from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE, sentences
 from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.learn.rules.statement import Statement, statement
 from rememberd.memory.learn.rules.table import Table, tables_for
+from rememberd.memory.text_similarity import WHOSE
 from rememberd.types import Fact, Millis, Turn
 
 MOST = 100  # facts of one message
@@ -35,6 +39,8 @@ _OWN_SHARE = 0.4
 # one of an attribute with a single value, or of any; or if the other classifier finds a value or an end in it.
 # Chosen on tests/data/blind, blind2 and blind3; .2 instead of .1 gains nothing there, misses "I like running a lot".
 _SINGLE, _KNOWN, _LIKELY = 0.05, 0.1, 0.3
+_CHANGES = 0.45  # how sure the other classifier must be that something is over
+_SINCE = 4  # words of "since last Monday", at most
 _SHORTEST_END = 12  # bytes: "I'm done." names nothing that could be over
 # The attributes of what the classifier alone has found: those that may have several values, so that none is hidden.
 _SLOTS = {
@@ -121,7 +127,9 @@ def _is_known(found: _Found, judged: Judgement) -> bool:
 def _judged(sentence: str, judged: Judgement) -> list[_Found]:
     """The whole sentence, if it is surely a statement."""
     value = _value(sentence)
-    least = 0.0 if _is_end(sentence) else _LIKELY if value else SURE
+    least = SURE if not value else _KNOWN if may_tell(value, sentence, SURELY_TELLS) else _LIKELY
+    if _is_change(sentence):
+        least = 0.0
     if judged.sure < least or HOLE in sentence or sentence.endswith(("?", "？")):
         return []
     if not _WORD.search(sentence) or sentence.rstrip().endswith((":", "：")):  # it introduces something
@@ -132,18 +140,40 @@ def _judged(sentence: str, judged: Judgement) -> list[_Found]:
     return [_Found(sentence, None, value or _SLOTS.get(judged.kind))]
 
 
-def _is_end(sentence: str) -> bool:
-    """A mere end is kept only if it ends something that is known."""
-    return "ended" in tells(sentence) and len(sentence.encode()) >= _SHORTEST_END
+def _is_change(sentence: str) -> bool:
+    """What may only say that something is over or holds again is kept only if that is known."""
+    changes = may_tell("ended", sentence, _CHANGES) or "again" in tells(sentence)
+    return changes and len(sentence.encode()) >= _SHORTEST_END
 
 
 def _value(sentence: str) -> str | None:
     """The attribute of which it tells the present value and nothing else, though no table knows it as a whole."""
     told = tells(sentence) - {"ended", "again"}
-    tails = (statement(sentence[found.end() :]) for found in _BREAK.finditer(sentence))
+    tails = map(statement, _tails(sentence))
     told |= {tail.slot for tail in tails if tail and is_single(tail.slot) and not (tail.denied or tail.ends)}
     lasting = not any(_any(name, sentence) for name in ("past", "passing", "also"))
     return min(told) if len(told) == 1 and lasting else None
+
+
+def _tails(sentence: str) -> Iterator[str]:
+    """What may state the value by itself: behind a comma, an "and", or "since Monday"."""
+    for found in _BREAK.finditer(sentence):
+        yield _with_subject(sentence[found.end() :], sentence)
+    words = sentence.split()
+    for found in _AND.finditer(sentence):
+        yield f"{words[0]} {sentence[found.end() :]}"
+    for at in range(1, min(_SINCE, len(words) - 2)):
+        if _any("change", " ".join(words[:at]).lower()):
+            rest = " ".join(words[at + 2 :])
+            yield from (f"{words[at]} {words[at + 1]} {rest}", f"{words[at + 1]} {words[at]} {rest}")  # "wohne ich"
+
+
+def _with_subject(tail: str, sentence: str) -> str:
+    """ "My wife works at Boots" for "she works at Boots", after "My wife has changed jobs"."""
+    pronoun, owned = _PRONOUN.match(tail), WHOSE.match(sentence)
+    if not pronoun or not owned:
+        return tail
+    return f"{' '.join(sentence.split()[: len(owned[0].split()) + 1])} {tail[pronoun.end() :]}"
 
 
 def _of_clauses(sentence: str) -> list[_Found]:
@@ -235,6 +265,10 @@ def _remembered(clause: str) -> str | None:
 
 
 _WORD = re.compile(r"[^\W\d_]")
+_PRONOUN = re.compile(
+    r"(?:and |und |et |y |e |en |och |og )?(?:he|she|er|sie|il|elle|él|ella|lui|lei|ele|ela|hij|zij|ze|han|hon|hun|он|она)\s",
+    re.IGNORECASE,
+)
 _LABEL = re.compile(r"[\w ]{2,20}:\s")
 _BREAK = re.compile(r"[,;:–—-]\s+")
 _MEANT = re.compile(r"i meant? (?=[A-Z0-9])", re.IGNORECASE)

@@ -36,6 +36,7 @@ log = logging.getLogger("rememberd.writer")
 _WEIGHTS = Path(__file__).with_name("statements.json")
 _MEANING = Path(__file__).with_name("statements_meaning.json")
 _VALUES = Path(__file__).with_name("values.json")
+_VALUES_MEANING = Path(__file__).with_name("values_meaning.json")
 _NOT_ONE = ("none", "play")  # the labels of what is no statement, and of what begins a game, a story or a supposition
 _PART_ENDS = re.compile(r"\s*[,，、;:：–—]\s*|\s+-\s+")
 _SHORTEST = 6  # characters of a part
@@ -45,7 +46,9 @@ _PLAY = 0.3  # chosen on the labelled turns
 _NO_PLAY = 0.9  # a sentence that is so surely a statement is not read by its last part
 # How sure the second classifier must be of one part, and of the whole sentence. Chosen on tests/data/blind/updates.
 _PART_TELLS, _WHOLE_TELLS = 0.6, 0.3
+SURELY_TELLS = 0.8  # so sure that it is a statement, whatever the first one thinks of it
 _MAY_TELL = 0.3  # enough where something else speaks for it, such as what is known of the person
+LIKELY = 0.4  # that what was said before tells a value that is now another
 _TELLING, _TINY = 0.7, 1e-6  # log-odds that a word adds; chosen on tests/data/blind/updates
 
 
@@ -82,7 +85,8 @@ def read_meaning() -> None:
     `ConfigError` if the packaged model is missing or broken."""
     if _Meaning.encode is None:
         _Meaning.encode = local_model(MULTILINGUAL)
-        judge.cache_clear()
+        for judged in (judge, tells, _values, _vector):
+            judged.cache_clear()
 
 
 async def judging(work: Callable[[], T]) -> T:
@@ -124,18 +128,25 @@ def _rest() -> None:
 @lru_cache(maxsize=256)
 def judge(sentence: str) -> Judgement:
     found = _classifier(_WEIGHTS).probabilities(sentence)
-    encode = _Meaning.encode
-    if encode is not None and 1 - sum(found[label] for label in _NOT_ONE) >= _HOPELESS:
-        found = _with_meaning(found, encode(sentence))
+    if 1 - sum(found[label] for label in _NOT_ONE) >= _HOPELESS:
+        found = _with_meaning(found, sentence, _MEANING)
     kinds = {label: each for label, each in found.items() if label not in _NOT_ONE}
     return Judgement(max(kinds, key=lambda label: kinds[label]), sum(kinds.values()), found["play"])
 
 
-def _with_meaning(by_words: dict[str, float], vector: Vector) -> dict[str, float]:
-    meaning = _classifier(_MEANING)
+def _with_meaning(by_words: dict[str, float], sentence: str, weights: Path) -> dict[str, float]:
+    """`by_words` alone, in a process that does not read meaning."""
+    if (vector := _vector(sentence)) is None:
+        return by_words
+    meaning = _classifier(weights)
     likely = np.maximum(np.array([by_words[label] for label in meaning.labels], np.float32), _LEAST)
     both = np.log(likely) + meaning.logarithms(np.arange(len(vector)), vector)
     return dict(zip(meaning.labels, np.exp(normalized(_WEIGHT * both)).tolist(), strict=True))
+
+
+@lru_cache(maxsize=64)  # several classifiers read it one after the other
+def _vector(sentence: str) -> Vector | None:
+    return None if _Meaning.encode is None else _Meaning.encode(sentence)
 
 
 def makes_play(sentence: str) -> bool:
@@ -176,9 +187,9 @@ def tells(sentence: str) -> frozenset[str]:
     return frozenset(found - {"none", "corrects"})
 
 
-def may_tell(label: str, sentence: str) -> bool:
+def may_tell(label: str, sentence: str, least: float = _MAY_TELL) -> bool:
     """Is it as likely that the sentence, or a part of it, tells this: "ended", or that it "corrects" something?"""
-    return any(each[label] >= _MAY_TELL for each in _values(sentence))
+    return any(each.get(label, 0.0) >= least for each in _values(sentence))
 
 
 @lru_cache(maxsize=256)
@@ -186,7 +197,7 @@ def words_that_tell(label: str, sentence: str) -> frozenset[str]:
     """The words without which the sentence would hardly tell this: "quit" of "I quit the choir", not "choir"."""
     words = sentence.split()
     without = (" ".join(words[:at] + words[at + 1 :]) for at in range(len(words)))
-    whole, *others = (_log_odds(_classifier(_VALUES).probabilities(text)[label]) for text in (sentence, *without))
+    whole, *others = (_log_odds(_value_of(text)[label]) for text in (sentence, *without))
     return frozenset(word for word, other in zip(words, others, strict=True) if whole - other >= _TELLING)
 
 
@@ -200,7 +211,11 @@ def _values(sentence: str) -> tuple[dict[str, float], ...]:
     if len(sentence) > LONGEST_SENTENCE:
         return (dict.fromkeys(_classifier(_VALUES).labels, 0.0),)
     texts = (part for part in clauses_of(sentence) if _SHORTEST <= len(part) < len(sentence))
-    return tuple(map(_classifier(_VALUES).probabilities, (sentence, *texts)))
+    return tuple(map(_value_of, (sentence, *texts)))
+
+
+def _value_of(text: str) -> dict[str, float]:
+    return _with_meaning(_classifier(_VALUES).probabilities(text), text, _VALUES_MEANING)
 
 
 def clauses_of(sentence: str) -> list[str]:
