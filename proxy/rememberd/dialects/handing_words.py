@@ -82,7 +82,7 @@ INTRODUCES = re.compile(
       |confession|secret|plan|goal|status|setup|profile|address|hobby|hobbies|announcement
       |hi|hey|hello|yo|hallo|hej|hei|hola|salut|bonjour|ciao|olá|moin|moi|cześć|привет
       |sorry|thanks|yes|no|nope|yeah|right|sure|again|first|firstly|second|secondly|third|finally|also|anyway|basically|honestly
-      |actually|apparently|long\ story|tl;?dr|to\ be\ \w+|in\ (?:short|fact|my\ case)|guess\ what|for\ (?:the\ record|context|reference
+      |actually|apparently|long\ story|tl;?dr|to\ be\ \w+|in\ (?:short|fact|my\ case)|guess\ wh\w+|for\ (?:the\ record|context|reference
         |future\ reference|info|clarity|background|me)|truth|here['’]?s\ (?:the\ (?:thing|deal|situation)|some)|you\ should\ know|me|us
       |merk\w*|denk\ dran|notier\w*|hinweis|übrigens|korrektur|nachtrag|zur\ info|achtung|frage|kurz|wichtig|neuigkeit\w*
       |retiens|souviens|note[zr]?|rappel|au\ fait|pour\ info\w*|à\ propos|nouvelle|précision
@@ -92,6 +92,9 @@ INTRODUCES = re.compile(
     (?!\w) | ^(?:记住|请记住|顺便|覚えて|メモ|ちなみに|기억해|참고로|تذكر|זכור)
     | \b(?:about|of|on|describing)\ (?:me|myself|us)\b | \babout\ (?:my|our)\b | \b(?:über|zu)\ mi(?:ch|r)\b | \b(?:sobre|de|à\ propos\ de)\ (?:mí|mi|moi|mim)\b
     | \bom\ (?:mig|meg)\b | \b(?:su\ di\ me|over\ mij)\b | \b(?:new|novo|neu|ny)\ (?:job|home|address)\b
+    | ^(?:new|neue?[rs]?|nuev[oa]|nuov[oa]|nov[oa]|nouveau|nouvelle|nieuwe?|ny|nya|nytt|changement|cambio|änderung|zmiana|wijziging)(?!\w)
+    # a verb of which the writer is the subject, in languages that need no pronoun
+    | \b(?:ho|abbiamo|siamo|hemos|soy|estoy|somos|estamos|sou|estou|temos|hab|habe|bin|jestem|mamy|\w{3,}(?:amos|emos|imos|iamo))\b
     """
 )
 

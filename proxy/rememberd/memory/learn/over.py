@@ -59,7 +59,7 @@ def _turns(new: Memory, old: Memory) -> bool:
 def may_end(new: Memory, old: Memory) -> bool:
     """Does the fact `new` probably say that something is over, and name something of `old` and nothing else? That is
     enough if `old` is the only one."""
-    if old.slot in _LASTING or not may_tell("ended", new.text) or may_tell("ended", old.text):
+    if old.slot in _LASTING or not may_tell("ended", new.text) or "ended" in tells(old.text):
         return False
     return any(
         names_only(part, old.text, words_that_tell("ended", part)) for part in (new.text, *clauses_of(new.text))

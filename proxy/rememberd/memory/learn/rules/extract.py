@@ -266,7 +266,8 @@ def _remembered(clause: str) -> str | None:
 
 _WORD = re.compile(r"[^\W\d_]")
 _PRONOUN = re.compile(
-    r"(?:and |und |et |y |e |en |och |og )?(?:he|she|er|sie|il|elle|él|ella|lui|lei|ele|ela|hij|zij|ze|han|hon|hun|он|она)\s",
+    r"(?:(?:and|und|et|y|e|en|och|og) )?"
+    r"(?:he|she|er|sie|il|elle|él|ella|lui|lei|ele|ela|hij|zij|ze|han|hon|hun|он|она)\s",
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"[\w ]{2,20}:\s")
