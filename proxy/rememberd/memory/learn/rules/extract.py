@@ -17,6 +17,7 @@ from rememberd.memory.learn.rules.judge import (
     SURE,
     SURELY_TELLS,
     Judgement,
+    changes,
     judge_beginning,
     judging,
     makes_play,
@@ -39,7 +40,6 @@ _OWN_SHARE = 0.4
 # one of an attribute with a single value, or of any; or if the other classifier finds a value or an end in it.
 # Chosen on tests/data/blind, blind2 and blind3; .2 instead of .1 gains nothing there, misses "I like running a lot".
 _SINGLE, _KNOWN, _LIKELY = 0.05, 0.1, 0.3
-_CHANGES = 0.45  # how sure the other classifier must be that something is over
 _SINCE = 4  # words of "since last Monday", at most
 _SHORTEST_END = 12  # bytes: "I'm done." names nothing that could be over
 # The attributes of what the classifier alone has found: those that may have several values, so that none is hidden.
@@ -142,8 +142,7 @@ def _judged(sentence: str, judged: Judgement) -> list[_Found]:
 
 def _is_change(sentence: str) -> bool:
     """What may only say that something is over or holds again is kept only if that is known."""
-    changes = may_tell("ended", sentence, _CHANGES) or "again" in tells(sentence)
-    return changes and len(sentence.encode()) >= _SHORTEST_END
+    return changes(sentence) and len(sentence.encode()) >= _SHORTEST_END
 
 
 def _value(sentence: str) -> str | None:

@@ -48,6 +48,7 @@ _NO_PLAY = 0.9  # a sentence that is so surely a statement is not read by its la
 _PART_TELLS, _WHOLE_TELLS = 0.6, 0.3
 SURELY_TELLS = 0.8  # so sure that it is a statement, whatever the first one thinks of it
 _MAY_TELL = 0.3  # enough where something else speaks for it, such as what is known of the person
+_CHANGES, _CHANGES_BY_WORDS = 0.45, 0.25
 LIKELY = 0.4  # that what was said before tells a value that is now another
 _TELLING, _TINY = 0.7, 1e-6  # log-odds that a word adds; chosen on tests/data/blind/updates
 
@@ -205,13 +206,26 @@ def _log_odds(probability: float) -> float:
     return math.log((probability + _TINY) / (1 - probability + _TINY))
 
 
+def changes(sentence: str) -> bool:
+    """Does it surely say that something is over or holds again? By its words as well: "the artichokes are finished"
+    only means the like."""
+    by_words = map(_classifier(_VALUES).probabilities, _parts(sentence))
+    both = zip(_values(sentence), by_words, strict=False)
+    return "again" in tells(sentence) or any(
+        each["ended"] >= _CHANGES and words["ended"] >= _CHANGES_BY_WORDS for each, words in both
+    )
+
+
 @lru_cache(maxsize=1024)
 def _values(sentence: str) -> tuple[dict[str, float], ...]:
     """What the second classifier thinks of the sentence, and of each of its parts."""
     if len(sentence) > LONGEST_SENTENCE:
         return (dict.fromkeys(_classifier(_VALUES).labels, 0.0),)
-    texts = (part for part in clauses_of(sentence) if _SHORTEST <= len(part) < len(sentence))
-    return tuple(map(_value_of, (sentence, *texts)))
+    return tuple(map(_value_of, _parts(sentence)))
+
+
+def _parts(sentence: str) -> tuple[str, ...]:
+    return (sentence, *(part for part in clauses_of(sentence) if _SHORTEST <= len(part) < len(sentence)))
 
 
 def _value_of(text: str) -> dict[str, float]:
