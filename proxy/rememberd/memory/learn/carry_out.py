@@ -104,9 +104,10 @@ async def find(
     wish = named(command.what)
     facts = [each for space in reach.spaces for each in await _facts(store, reach, space, now)]
     if wish.slots:
-        of_slot = _of_slot(wish, facts) or _of_slot(wish, await _tell(store, reach, wish.slots, now))
-        if of_slot:
-            return Match(tuple(of_slot))
+        of_slot = [each for each in facts if each.slot in wish.slots]
+        of_slot = of_slot or await _telling(wish.slots, [each for each in facts if each.slot is None])
+        if meant := _of_slot(wish, of_slot or await _tell(store, reach, wish.slots, now)):
+            return Match(tuple(meant))
     if of_value := _of_value(command.what, facts):
         return Match(tuple(of_value))
     asked = _Asked.of(_wishing(command.what))
@@ -121,8 +122,8 @@ async def find(
 
 def _wishing(what: str) -> str:
     """The sentences that wish, if they name something: not "Ida has left me" before "forget Ida"."""
-    wishes = [what[span.start : span.end] for span in sentences(what)]
-    wishes = [each for each in wishes if may_wish("forget", each)]
+    said = (what[span.start : span.end] for span in sentences(what))
+    wishes = [each for each in said if may_wish("forget", each)]
     return " ".join(wishes) if any(named(each, topics=False) for each in wishes) else what
 
 
@@ -191,20 +192,16 @@ class _Asked(NamedTuple):
         return any(same(word, somebody, told.names, cases=have_cases(self.languages)) for word in words)
 
 
-def _of_slot(wish: Named, facts: Sequence[Memory]) -> list[Memory]:
-    """Those of the attribute that is named; if a value is named with it, those that hold it."""
-    of_slot = [each for each in facts if each.kind == "episode" or _is_of(wish.slots, each)]
-    if not wish.beside:
-        return of_slot
-    told = [_told(each, each.text, frozenset()) for each in of_slot]
-    return [
-        each.memory for each in told if any(same(one, two, each.names) for one in wish.beside for two in each.words)
-    ]
+def _of_slot(wish: Named, of_slot: Sequence[Memory]) -> Sequence[Memory]:
+    """Of those of the attribute that is named: if a value is named with it, those that hold it."""
+    told = (_told(each, each.text, frozenset()) for each in of_slot)
+    held = ((each, (same(one, two, each.names) for one in wish.beside for two in each.words)) for each in told)
+    return [each.memory for each, alike in held if any(alike)] if wish.beside else of_slot
 
 
-def _is_of(slots: frozenset[str], fact: Memory) -> bool:
-    """A fact that no table knew may have no slot, and tell a value all the same."""
-    return fact.slot in slots or (fact.slot is None and bool(slots & _slots_told(fact.text)))
+async def _telling(slots: frozenset[str], facts: Sequence[Memory]) -> list[Memory]:
+    """Those that tell a value of one, though no table knew it."""
+    return await asyncio.to_thread(lambda: [each for each in facts if slots & _slots_told(each.text)])
 
 
 async def _tell(store: MemoryStore, reach: Reach, slots: frozenset[str], now: Millis) -> list[Memory]:

@@ -17,16 +17,7 @@ from typing import NamedTuple
 
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.ids import fact_id, normal
-from rememberd.memory.learn.over import (
-    TOLD,
-    ended_attributes,
-    ends,
-    is_empty_denial,
-    may_end,
-    may_replace,
-    repeats,
-    revives,
-)
+from rememberd.memory.learn import over
 from rememberd.memory.learn.rules.judge import may_tell
 from rememberd.memory.learn.rules.natural_ends import dated
 from rememberd.memory.learn.rules.slots import is_single
@@ -127,11 +118,12 @@ async def _settle_one(
     if memory.kind == "episode":
         return settle_episode(known[0] if known else None, memory)
     known = [*known, *await _related(store, embedder, space, memory, now, verdicts or {})]
-    if is_empty_denial(memory):
+    if over.is_empty_denial(memory):
         # What another turn said in the same millisecond does not count: whether it is stored depends on the order.
         before = [each for each in known if each.created_at < memory.created_at or each.id in beside]
         if not any(
-            _same(each, memory, verdicts or {}) or any(by(memory, each) for by in (ends, may_end, revives))
+            _same(each, memory, verdicts or {})
+            or any(by(memory, each) for by in (over.ends, over.may_end, over.revives))
             for each in before
         ):
             return None
@@ -155,13 +147,13 @@ async def _related(
     found: dict[str, Memory] = {}
     # "I left Acme" may end a home or an employer, and stands under the first of them.
     places = ("home", "employer") if fact.slot in ("home", "employer") else ()
-    for slot in dict.fromkeys((fact.slot, *places, *ended_attributes(fact))):
+    for slot in dict.fromkeys((fact.slot, *places, *over.ended_attributes(fact))):
         if slot:
             page, _ = await store.page(space, limit=_HISTORY, now=now, kind="fact", slot=slot, include_past=True)
             found |= {each.id: each for each in page}
-    if not is_single(fact.slot) or fact.slot in TOLD or may_tell("ended", fact.text):
+    if not is_single(fact.slot) or fact.slot in over.TOLD or may_tell("ended", fact.text):
         dense, sparse = await embedder.dense(fact.text), embedder.query(fact.text)
-        then = NEVER if is_empty_denial(fact) else fact.created_at - 1
+        then = NEVER if over.is_empty_denial(fact) else fact.created_at - 1
         near = await store.search(space, dense, sparse, now=then, limit=_NEIGHBOURS, kind="fact")
         # An end may name one word of it, in any language, which vectors do not tell.
         ids = near.names() if may_tell("ended", fact.text) else list(near.nearest(NEAR))
@@ -235,15 +227,19 @@ def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Se
     same = alike[0] if alike else None
     stated = _restated(same, fact) if same else replace(fact, updated_at=fact.created_at)
     others = [each for each in known if each.id != stated.id and each.valid_to is None]
-    ahead = [each for each in others if _holds_since_later(each, stated) and ends(each, stated)]
-    rivals = [each for each in others if each not in ahead and ends(stated, each)]
-    for may in (may_end, may_replace):
+    ahead = [each for each in others if _holds_since_later(each, stated) and over.ends(each, stated)]
+    rivals = [each for each in others if each not in ahead and over.ends(stated, each)]
+    for may in (over.may_end, over.may_replace):
         if not rivals and len(only := [each for each in others if each not in ahead and may(stated, each)]) == 1:
             rivals = only
     stay = ahead + [each for each in rivals if each.updated_at > stated.updated_at]
-    if is_single(stated.slot) and ended_attributes(stated):  # the end of a value is no value beside one that holds
+    if is_single(stated.slot) and over.ended_attributes(
+        stated
+    ):  # the end of a value is no value beside one that holds
         stay += [
-            each for each in others if each.slot == stated.slot and each not in rivals and not ended_attributes(each)
+            each
+            for each in others
+            if each.slot == stated.slot and each not in rivals and not over.ended_attributes(each)
         ]
     if stay and stated.valid_to is None:
         stated = _closed(stated, stay[0])
@@ -266,7 +262,7 @@ def _same(known: Memory, fact: Memory, verdicts: Verdicts) -> bool:
         return known.valid_to is None or fact.created_at <= known.updated_at or _outlived(known, fact)
     if known.slot != fact.slot and None not in (known.slot, fact.slot):
         return False
-    return says_the_same(known.text, fact.text) or repeats(fact, known)
+    return says_the_same(known.text, fact.text) or over.repeats(fact, known)
 
 
 def _outlived(known: Memory, fact: Memory) -> bool:
