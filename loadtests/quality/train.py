@@ -31,10 +31,10 @@ from rememberd.text_classifier import TextClassifier, encode
 CORPORA = Path(__file__).parent / "corpora"
 _PACKAGE = Path(rememberd.__file__).parent
 FILES = {  # where the product reads them
-    "statements": _PACKAGE / "memory/learn/rules/statements.json",
+    "statements": _PACKAGE / "memory/learn/rules/weights/statements.json",
     "requests": _PACKAGE / "dialects/side_tasks.json",
     "wishes": _PACKAGE / "memory/learn/memory_commands.json",
-    "values": _PACKAGE / "memory/learn/rules/values.json",
+    "values": _PACKAGE / "memory/learn/rules/weights/values.json",
     # what is not in English: is a question about the asker, which topics does it need, of which is a fact
     "questions": _PACKAGE / "memory/recall/data/questions.json",
     "needs": _PACKAGE / "memory/recall/data/needs.json",

@@ -33,10 +33,11 @@ WITHOUT_MEANING = Counter(
 
 log = logging.getLogger("rememberd.writer")
 
-_WEIGHTS = Path(__file__).with_name("statements.json")
-_MEANING = Path(__file__).with_name("statements_meaning.json")
-_VALUES = Path(__file__).with_name("values.json")
-_VALUES_MEANING = Path(__file__).with_name("values_meaning.json")
+_FOLDER = Path(__file__).with_name("weights")
+_WEIGHTS = _FOLDER / "statements.json"
+_MEANING = _FOLDER / "statements_meaning.json"
+_VALUES = _FOLDER / "values.json"
+_VALUES_MEANING = _FOLDER / "values_meaning.json"
 _NOT_ONE = ("none", "play")  # the labels of what is no statement, and of what begins a game, a story or a supposition
 _PART_ENDS = re.compile(r"\s*[,，、;:：–—]\s*|\s+-\s+")
 _SHORTEST = 6  # characters of a part
