@@ -93,8 +93,7 @@ INTRODUCES = re.compile(
     | \b(?:about|of|on|describing)\ (?:me|myself|us)\b | \babout\ (?:my|our)\b | \b(?:über|zu)\ mi(?:ch|r)\b | \b(?:sobre|de|à\ propos\ de)\ (?:mí|mi|moi|mim)\b
     | \bom\ (?:mig|meg)\b | \b(?:su\ di\ me|over\ mij)\b | \b(?:new|novo|neu|ny)\ (?:job|home|address)\b
     | ^(?:new|neue?[rs]?|nuev[oa]|nuov[oa]|nov[oa]|nouveau|nouvelle|nieuwe?|ny|nya|nytt|changement|cambio|änderung|zmiana|wijziging)(?!\w)
-    # a verb of which the writer is the subject, in languages that need no pronoun
-    | \b(?:ho|abbiamo|siamo|hemos|soy|estoy|somos|estamos|sou|estou|temos|hab|habe|bin|jestem|mamy|\w{3,}(?:amos|emos|imos|iamo))\b
+    | \b(?:ho|abbiamo|siamo|hemos|soy|estoy|somos|estamos|sou|estou|temos|hab|habe|bin|jestem|mamy|\w{3,}(?:amos|emos|imos|iamo))\b  # the writer's verb
     """
 )
 
