@@ -60,8 +60,8 @@ class EdgeClient(MemoryStore):
         return [memory_of(stored) for stored in await self._call("get", space=space, ids=ids)]
 
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
-        """Send it without waiting, if there is a connection."""
-        if self._connection is not None and not self._connection.lost:
+        """Sent without waiting, if there is a connection and a second core: two searches take more CPU than one."""
+        if _cores() > 1 and self._connection is not None and not self._connection.lost:
             self._connection.tell("ahead", {"space": space, "sparse": sparse, "now": now})
 
     async def search_all(self, queries: Sequence[Query], *, now: Millis) -> Candidates:
