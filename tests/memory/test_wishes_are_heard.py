@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 from rememberd.memory.learn import wish_words
-from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
+from rememberd.memory.learn.memory_commands import MemoryCommand, asks_what_is_known, memory_command
 from rememberd.memory.learn.wish_words import named
 from tests.support.tables import each_row
 
@@ -36,6 +36,7 @@ from tests.support.tables import each_row
 def test_show(text: str) -> None:
     """ "What do you know about me?" in several phrasings."""
     assert memory_command(text) == MemoryCommand("show")
+    assert asks_what_is_known(text)
 
 
 @each_row(

@@ -79,6 +79,11 @@ def memory_command(text: str, previous: str | None = None) -> MemoryCommand | No
     return None
 
 
+def asks_what_is_known(text: str) -> bool:
+    """A wish to be shown everything. Cheap on what is plainly something else."""
+    return bool(_OF_ME.search(text.lower())) and memory_command(text) == MemoryCommand("show")
+
+
 def off_record(text: str) -> bool:
     """A wish for nothing of this conversation to be kept. Cheap on what is plainly something else."""
     return len(text) <= _LONGEST and bool(_TALK.search(text)) and memory_command(text) == MemoryCommand("off_record")

@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from rememberd.errors import MemoryUnavailable
 from rememberd.memory.embedding.embedder import PACKAGED
 from rememberd.memory.explain import ScoredMemory, explain
-from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
+from rememberd.memory.learn.memory_commands import asks_what_is_known
 from rememberd.memory.recall.aliases import Pair, with_other_names, without
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
 from rememberd.memory.recall.budget import Reason
@@ -180,7 +180,7 @@ class Recall:
     ) -> Recalled:
         if not private and space.scope in self.privacy.scopes:
             return Recalled("miss")
-        if memory_command(question) == MemoryCommand("show"):
+        if asks_what_is_known(question):
             return await self._everything(space, now, private, offset, budget)
         then = await told_then(
             self.store, space, question, now=now, offset=offset, conversation=conversation, turn_id=turn_id
