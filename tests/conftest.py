@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import httpx
+import httpx2
 import hypothesis
 import pytest
 from playwright.sync_api import Browser
@@ -43,7 +44,8 @@ gc.disable()
 
 # httpx reads all root certificates for each client, though it asks only http: addresses here: 26 ms of CPU, as much
 # as fifty requests.
-httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
+for library in (httpx, httpx2):
+    library._transports.default.create_ssl_context = cache(library.create_ssl_context)
 
 # A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
