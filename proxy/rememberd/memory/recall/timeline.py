@@ -34,9 +34,9 @@ async def told_then(
 ) -> ToldThen | None:
     """The exchanges of the time that `question` asks about, the first and the last of each conversation before the
     others. None if it asks for more than a time. Raises `StoreUnavailable`."""
-    time, span = asked_time(question), asked_about(question, now + offset)
-    if (time is None and span is None) or not asks_only_when(question):
+    if not asks_only_when(question):
         return None
+    time, span = asked_time(question), asked_about(question, now + offset)
     if time and time.unit == "last":
         return _ends_first([each async for each in _last(store, space, now, conversation, turn_id)])
     if span is None:
