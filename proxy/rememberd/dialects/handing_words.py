@@ -103,11 +103,11 @@ _TEXT = (
     " stor(?:y(?!_short)|ies) passages? excerpts? extracts? paragraphs? sentences? phrases? quotes? jokes? lyrics poems? snippets? personas?"
     " diar(?:y|ies) ads? blurbs? slogans? scripts? scenes? monologues? narratives? dialog(?:ue)?s? testimonials? complaints?"
     " speech(?:es)? captions? abstracts? articles? documents? conversations? chats? samples? exercises? worksheets? homework"
-    " notes logs? tickets? limericks? haikus? verses? prose bullet_points statements? dictation listing chapters? blog"
-    " nachricht\\w* brief\\w* bewerbung\\w* lebenslauf aufsatz satz sätze kommentar\\w* rezension\\w* gespräch\\w* artikel abschnitt\\w*"
-    " texte\\w* lettre courriel phrase\\w* commentaire\\w* avis article\\w* texto\\w* mensaje\\w* carta correo frase\\w* comentario\\w* reseña\\w*"
-    " testo messaggio lettera commento recensione mensagem comentário tekst\\w* melding\\w* brev setning\\w* meddelande\\w* mening\\w* bericht\\w*"
-    " текст\\w* письмо сообщени\\w* отзыв\\w* metin mesaj wiadomoś\\w*"
+    " notes logs? tickets? limericks? haikus? songs? verses? stanzas? prose bullet_points statements? dictation listing chapters? blog"
+    " nachricht\\w* brief\\w* bewerbung\\w* lebenslauf aufsatz satz sätze kommentar\\w* rezension\\w* gespräch\\w* artikel abschnitt\\w* gedicht\\w* lied(?:es|er)? strophen?"
+    " texte\\w* lettre courriel phrase\\w* commentaire\\w* avis article\\w* texto\\w* mensaje\\w* carta correo frase\\w* comentario\\w* reseña\\w* chansons? poèmes? poema\\w* canci(?:ón|ones) canção"
+    " testo messaggio lettera commento recensione canzon\\w+ poesi\\w+ mensagem comentário tekst\\w* melding\\w* brev setning\\w* meddelande\\w* mening\\w* bericht\\w*"
+    " текст\\w* письмо сообщени\\w* отзыв\\w* metin mesaj wiadomoś\\w* стих\\w* песн\\w+ wiersz\\w* piosenk\\w*"
 )
 TEXT_NOUN = _any(
     _TEXT, "文章 文本 邮件 短信 评论 句子 对话 文 メール 文書 レビュー 会話 글 메일 문장 리뷰 نص رسالة טקסט"

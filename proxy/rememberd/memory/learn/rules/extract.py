@@ -100,7 +100,7 @@ def _of_paragraph(typed: str) -> list[_Found]:
     for sentence in texts:
         if _corrects(sentence):
             _withdraw(found)
-        if not _any("suppose", sentence) and not _any("hearsay", sentence):
+        if not (_any("suppose", sentence) or _any("hearsay", sentence) or _VERSE.search(sentence)):
             found += _of_sentence(sentence)
     return found
 
@@ -112,6 +112,8 @@ def _unlabelled(sentence: str) -> str:
 
 def _of_sentence(sentence: str) -> list[_Found]:
     judged = judge_beginning(_unlabelled(sentence))
+    if _begins("irony", sentence) and judged.sure < SURE:  # "Yeah right, I'm the Pope and I live in Rome."
+        return []
     known = [each for each in _of_clauses(sentence) if _is_known(each, judged)]
     return known or _judged(sentence, judged)
 
@@ -241,10 +243,7 @@ def _is_present(text: str, stated: Statement) -> bool:
 
 
 def _corrects(text: str) -> bool:
-    found = next(
-        (found for table in tables_for(text) if (found := _list(table, "correct").match(text.lstrip()))), None
-    )
-    return found is not None
+    return _begins("correct", text)
 
 
 def _withdraw(found: list[_Found]) -> None:
@@ -269,6 +268,7 @@ _PRONOUN = re.compile(
     r"(?:he|she|er|sie|il|elle|él|ella|lui|lei|ele|ela|hij|zij|ze|han|hon|hun|он|она)\s",
     re.IGNORECASE,
 )
+_VERSE = re.compile(r"(?:\w+\W+){3}/ (?:\w+\W+){2}\w")  # "I'm a lineman for the county / and I drive the main road"
 _LABEL = re.compile(r"[\w ]{2,20}:\s")
 _BREAK = re.compile(r"[,;:–—-]\s+")
 _MEANT = re.compile(r"i meant? (?=[A-Z0-9])", re.IGNORECASE)
@@ -283,6 +283,10 @@ _NEVER = re.compile(r"(?!)")
 
 def _list(table: Table, name: str) -> re.Pattern[str]:
     return table.lists.get(name, _NEVER)
+
+
+def _begins(name: str, text: str) -> bool:
+    return any(_list(table, name).match(text.lstrip()) for table in tables_for(text))
 
 
 def _any(name: str, text: str) -> bool:

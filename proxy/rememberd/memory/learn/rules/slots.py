@@ -14,6 +14,7 @@ _SINGLE = frozenset(
         "height",
         "weight",
         "home",
+        "address",
         "origin",
         "employer",
         "relationship",
