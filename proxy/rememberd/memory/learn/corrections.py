@@ -5,6 +5,7 @@ by name, or the person says that something was wrong, and the same is stated wit
 
 # ruff: noqa: E501  a pattern's alternatives stay together
 
+import asyncio
 import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
@@ -53,8 +54,9 @@ async def correction(store: MemoryStore, embedder: Embedder, turn: Turn) -> list
     text = turn.user_text.strip()
     if len(text) > _LONGEST:
         return []
-    brief = len(text.split()) <= (_SHORT_IF_WRONG if _WRONG.search(text) else _SHORT) and _only_corrects(text)
-    if not (brief or _is_wrong(text) or _DENIED.search(text)):
+    brief = len(text.split()) <= (_SHORT_IF_WRONG if _WRONG.search(text) else _SHORT)
+    brief = brief and await asyncio.to_thread(_only_corrects, text)
+    if not (brief or await asyncio.to_thread(_is_wrong, text) or _DENIED.search(text)):
         return []
     lead = _LEAD.match(text)  # "Sorry, wrong: …" names no speaker
     if HOLE in segment(text[lead.end() :] if lead and (brief or _WRONG.search(lead[0])) else text).masked():
@@ -166,7 +168,7 @@ async def _of_the_message_before(store: MemoryStore, turn: Turn, text: str) -> l
     said, _ = sides(before)
     recent, _ = await store.page(turn.space, limit=_LAST, now=turn.created_at, kind="fact")
     theirs = [each for each in recent if each.contributor == turn.contributor and each.text in said]
-    beside = words_that_tell("corrects", text)
+    beside = await asyncio.to_thread(words_that_tell, "corrects", text)
     pairs = [(each, with_value_of(text, each.text, beside)) for each in theirs if each.valid_to is None]
     meant = [(fact, value) for fact, value in pairs if value and not _may_mean_more(text, said, fact)]
     if len(meant) != 1:

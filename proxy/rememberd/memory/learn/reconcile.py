@@ -11,6 +11,7 @@ Clocks jump. What is said now is said after all that is known, whatever dates a 
 (`_before`). What was deleted or edited by hand holds until the time of that, though: in doubt the hand counts more.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -118,14 +119,18 @@ async def _settle_one(
     if memory.kind == "episode":
         return settle_episode(known[0] if known else None, memory)
     known = [*known, *await _related(store, embedder, space, memory, now, verdicts or {})]
+    return await asyncio.to_thread(_settled, known, memory, now, verdicts, beside)
+
+
+def _settled(
+    known: Sequence[Memory], memory: Memory, now: Millis, verdicts: Verdicts | None, beside: frozenset[str]
+) -> Settled | None:
+    """Off the event loop: to judge a text by its meaning takes milliseconds."""
     if over.is_empty_denial(memory):
         # What another turn said in the same millisecond does not count: whether it is stored depends on the order.
         before = [each for each in known if each.created_at < memory.created_at or each.id in beside]
-        if not any(
-            _same(each, memory, verdicts or {})
-            or any(by(memory, each) for by in (over.ends, over.may_end, over.revives))
-            for each in before
-        ):
+        by = (over.ends, over.may_end, over.revives)
+        if not any(_same(each, memory, verdicts or {}) or any(so(memory, each) for so in by) for each in before):
             return None
     # A turn's own facts come in the order that the user told them; a model's after those of later turns.
     told = known if verdicts is not None else _before(known, memory, now)
@@ -220,7 +225,9 @@ def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Se
     alike is both's."""
     known = [each for each in known if each.contributor == fact.contributor]
     # A current one before a past one of the same id: reopening that would leave two that say the same.
-    alike = sorted((each for each in known if _same(each, fact, verdicts)), key=_is_past)
+    alike = sorted(
+        (each for each in known if _same(each, fact, verdicts)), key=lambda each: each.valid_to is not None
+    )
     for each in alike:
         if fact.created_at <= each.updated_at or _outlived(each, fact) or fact.valid_to == NEVER:
             return Settled(each, news=False)
@@ -245,14 +252,11 @@ def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Se
         stated = _closed(stated, stay[0])
     if stay or stated.valid_to is not None:
         return Settled(stated, added=same is None)
-    replaced = [each for each in others if each not in rivals and _replaced(each, fact, verdicts)]
+    by_verdict = (each for each in others if verdicts.get(each.id) == "replaces" and each not in rivals)
+    replaced = [each for each in by_verdict if not each.pinned and each.updated_at <= fact.created_at]
     if any(each.pinned and is_single(each.slot) and each.slot == stated.slot for each in rivals):
         stated = replace(stated, pinned=True)  # it was the attribute that was worth pinning, not its old value
     return Settled(stated, added=same is None, closed=tuple(_closed(each, stated) for each in [*rivals, *replaced]))
-
-
-def _is_past(memory: Memory) -> bool:
-    return memory.valid_to is not None
 
 
 def _same(known: Memory, fact: Memory, verdicts: Verdicts) -> bool:
@@ -268,10 +272,6 @@ def _same(known: Memory, fact: Memory, verdicts: Verdicts) -> bool:
 def _outlived(known: Memory, fact: Memory) -> bool:
     """It ended after this was said, so that this, which comes late, does not make it current again."""
     return known.valid_to is not None and fact.created_at < known.valid_to
-
-
-def _replaced(known: Memory, fact: Memory, verdicts: Verdicts) -> bool:
-    return verdicts.get(known.id) == "replaces" and not known.pinned and known.updated_at <= fact.created_at
 
 
 def _holds_since_later(known: Memory, stated: Memory) -> bool:
