@@ -129,6 +129,38 @@ def test_what_a_colon_presents_is_material(text: str) -> None:
     assert extract(f"Quick intro: {text.partition(': ')[2]}", 0) != []
 
 
+@each_row(
+    "text",
+    [
+        "Which album is this on? I'm a lineman for the county / and I drive the main road",
+        "What metre has this song?\n\nI was born beside the canal\nI live in a house with no door",
+        "Welches Versmaß hat dieses Lied?\n\nIch wohne in Kiel\nIch bin der Müller",
+        "Yeah right, I'm the Pope and I live in Rome.",
+        "Mais oui bien sûr, je suis le Père Noël et j'habite à Lyon.",
+        "Na klar, ich wohne in Versailles und bin der König.",
+    ],
+)
+def test_verse_and_what_is_not_meant_teach_nothing(text: str) -> None:
+    """Lines of a song, and what begins as irony does, are nobody's life."""
+    assert extract(text, 0) == []
+
+
+@each_row(
+    "text",
+    [
+        "My address is 5 Main Street.",
+        "My flat is at 12 Elm Road.",
+        "Meine Adresse ist Hauptstraße 7.",
+        "Mon adresse est 3 rue Victor Hugo.",
+        "Mi dirección es calle Sol 3.",
+        "Mijn adres is Keizersgracht 12.",
+    ],
+)
+def test_an_address_is_no_other_town(text: str) -> None:
+    """It replaces an older address, and leaves "I live in Leeds" alone."""
+    assert [fact.slot for fact in extract(text, 0)] == ["address"]
+
+
 def test_a_pasted_document_teaches_nothing() -> None:
     """A long text about other things is not a person talking about themselves, first person or not."""
     page = "The committee met on Tuesday. It approved the budget for the coming year. " * 30
