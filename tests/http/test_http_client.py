@@ -438,7 +438,7 @@ async def test_a_slow_server_gets_a_large_body_whole(client: Client) -> None:
         await visit.say([HELLO])
 
     async with saying(handler) as server:
-        answer = await client.request("POST", address(server.url), "/", {}, body, read_timeout=1.0)
+        answer = await client.request("POST", address(server.url), "/", {}, body, read_timeout=2.0)
         assert await body_of(answer) == b"hello"
         assert received == body
 

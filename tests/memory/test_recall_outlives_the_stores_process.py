@@ -51,7 +51,7 @@ async def tell(recall: Recall) -> None:
 
 async def warm(recall: Recall) -> None:
     """What was told is recalled. The first question of a process may take longer than the deadline."""
-    for _ in range(50):
+    for _ in range(600):
         if (await ask(recall)).status == "hit":
             return
         recall.breaker = Breaker(recall.breaker.clock)
