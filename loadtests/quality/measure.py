@@ -16,7 +16,7 @@ from rememberd.memory.learn.rules.extract import Rules
 from rememberd.memory.learn.writer import Writer
 from rememberd.memory.recall.recall import Recall
 from rememberd.ports import MemoryStore
-from rememberd.search_results import Candidates
+from rememberd.search_results import Candidates, Query
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.sqlite.block_cache import SqliteBlockCache
 from rememberd.storage.sqlite.database import Database
@@ -82,6 +82,9 @@ class OneKind:
         self, space: Space, dense: list[float], sparse: Sparse, *, now: Millis, limit: int = 400
     ) -> Candidates:
         return await self.store.search(space, dense, sparse, now=now, limit=limit, kind=self.kind)
+
+    async def search_all(self, queries: Sequence[Query], *, now: Millis) -> Candidates:
+        return await self.store.search_all([each._replace(kind=self.kind) for each in queries], now=now)
 
     async def count(self, space: Space, *, now: Millis) -> int:
         return await self.store.count(space, now=now, kind=self.kind)
