@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
@@ -50,6 +51,7 @@ async def test_a_mapped_table_gives_the_same_vectors(embedder: FastEmbedder, mon
     """Bit for bit those that the engine makes when it reads the model by itself."""
     assert [table.shape for table in byte_tables(PACKAGED / "model.onnx").values()] == [(30_522, 384)]
     monkeypatch.setattr(module, "byte_tables", lambda file: {})
+    monkeypatch.setattr(module, "_loaded", WeakValueDictionary())  # else it would be the same model
     alone = FastEmbedder()
     await alone.start()
     for text in ("hello", "I live in Oslo and like rye bread.", "naïve 東京 🙂"):
