@@ -144,3 +144,27 @@ async def test_what_was_told_in_an_exchange_only_is_found_by_its_attribute() -> 
     for wish in ("Forget my sister's address.", "Forget my wife's job.", "Vergiss die Adresse meiner Schwester."):
         own = ["I live in Hexham.", "I work for Halfords.", "My wife is Sunniva.", "Ich wohne in Kiel."]
         assert len(await left_after(own, wish, learned=False)) == len(own), wish
+
+
+# What stands around a named attribute, or around what a wish names, in words that no list needs to have.
+AROUND = [
+    ("I live in Hexham.", "forget where I live would you"), ("Vivo en Oviedo.", "Olvida dónde vivo, porfita, que no quede ahí."), ("Moro em Tomar.", "esquece a minha morada, por favorzinho"),
+    ("I owe Ruben 300.", "Ruben has moved on. Forget Ruben."), ("Ich war im Entzug.", "Moin, also: lösch das mit dem Entzug mal, geht keinen was an"), ("Sono in cura per l'epilessia.", "senti, cancella pure quello che ti ho raccontato sull'epilessia"),
+    ("Ik zat in de schuldsanering.", "joh, haal dat over die schuldsanering eens weg uit je geheugen"), ("J'ai une dette de jeu.", "écoute, efface ce que je t'ai dit sur la dette, d'accord ?"),
+]  # fmt: skip
+NOT_THE_ATTRIBUTE = (
+    "Delete my job application.", "Forget my home insurance.", "Remove my address in Leeds.", "Forget my work email draft.", "Vergiss meine Adresse in Bremen.",
+)  # fmt: skip
+
+
+async def test_words_around_what_is_named_do_not_hide_it() -> None:
+    """Learned as a fact or not; what stands beside an attribute in the same phrase names another thing."""
+    missed = []
+    for (told, wish), learned in itertools.product(AROUND, (True, False)):
+        left = await left_after([told, *OTHER[:4]], wish, learned=learned)
+        missed += [wish] if any(told in text for text in left) else []
+        assert len(left) >= 4, wish
+    assert len(missed) <= 0.2 * 2 * len(AROUND), missed
+    for wish in NOT_THE_ATTRIBUTE:
+        own = ["I live in Hexham.", "I work for Halfords.", "Ich wohne in Kiel."]
+        assert len(await left_after(own, wish, learned=False)) == len(own), wish
