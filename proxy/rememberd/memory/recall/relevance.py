@@ -41,9 +41,9 @@ SHARE = 0.45  # of the best score; .6 costs 1.8 points of evidence
 # change is nearest, and what held before it far behind. Of 57 such questions in thirteen languages, 30 of them in
 # `tests/memory/test_recall_picks_the_right_memories.py`, 42 found it without this, 48 do with it.
 FEW = 4
-# Where the question asks what held before, what holds now may be more than these few: with .45 `python -m
-# loadtests.quality synthetic` finds 70 % of what held before at 1,000 tokens, with .3 80 %.
-SHARE_OVER = 0.3
+# Where the question asks what held before, what holds now may be more than these few: by `python -m loadtests.quality
+# synthetic` 70 % of what held before is in 1,000 tokens with .45, 80 % with .3, all with this.
+SHARE_OVER = 0.2
 
 # "give me", "I need a regex", "how do I center a div": the first person of a request, not a question about oneself.
 _REQUEST = re.compile(
