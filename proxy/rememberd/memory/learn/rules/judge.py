@@ -148,7 +148,8 @@ def _with_meaning(by_words: dict[str, float], sentence: str, weights: Path) -> d
 
 @lru_cache(maxsize=64)  # several classifiers read it one after the other
 def _vector(sentence: str) -> Vector | None:
-    return None if _Meaning.encode is None else _Meaning.encode(sentence)
+    encode = _Meaning.encode  # another thread may unload it meanwhile
+    return None if encode is None else encode(sentence)
 
 
 def makes_play(sentence: str) -> bool:
