@@ -112,8 +112,8 @@ class Meanwhile:
     def __init__(self, store: MemoryStore) -> None:
         self.store, self.then = store, nothing
 
-    async def search(self, *arguments: Any, **options: Any) -> Candidates:
-        found = await self.store.search(*arguments, **options)
+    async def search_all(self, *arguments: Any, **options: Any) -> Candidates:
+        found = await self.store.search_all(*arguments, **options)
         await self.then()
         return found
 

@@ -91,7 +91,7 @@ def test_a_reload_changes_models_and_keys(own: Proxy, upstream: FakeModel) -> No
     pids = own.pids("web")
     try:
         config(own).write_text(json.dumps(changed))
-        reload(own, "read anew")
+        reload(own, "read again")
         with own.client(key="sk-new") as client:
             assert ask(client, "Hi", "best").status_code == 200
             assert upstream.chats[-1].json["model"] == "small"
@@ -105,7 +105,7 @@ def test_a_reload_changes_models_and_keys(own: Proxy, upstream: FakeModel) -> No
             assert ask(client, "Hi", "best").status_code == 200
     finally:
         config(own).write_text(before)
-        reload(own, "read anew")
+        reload(own, "read again")
     assert own.pids("web") == pids
 
 
@@ -116,7 +116,7 @@ def test_a_stream_that_runs_outlives_a_reload(own: Proxy, upstream: FakeModel) -
     with own.client(key="sk-all") as client, client.stream("POST", "/v1/chat/completions", json=body) as reply:
         chunks = reply.iter_bytes()
         first = next(chunks)
-        reload(own, "read anew")
+        reload(own, "read again")
         assert (first + b"".join(chunks)).endswith(b"data: [DONE]\n\n")
 
 
