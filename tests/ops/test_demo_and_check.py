@@ -60,7 +60,8 @@ def test_check_says_what_is_right_in_one_line_each(tmp_path: Path, upstream: Fak
     code, said = check(config(tmp_path, model_list=[deployment("model-a", upstream.url)]))
     assert code == 0
     assert [line.split()[1] for line in said.splitlines()] == [
-        "server", "keys", "data", "format", "audit", "embedder", "statements", "queue", "store", "encryption", "model",
+        "server", "keys", "data", "format", "audit", "embedder",
+        "statements", "queue", "store", "encryption", "model",
     ]  # fmt: skip
     assert "not encrypted" in said
 
