@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rememberd.memory.learn.rules.extract import Rules, extract
 from rememberd.types import Space, Turn
-from tests.support.rules_report import FIRST_RUNS, all_turns, score, turns
+from tests.support.rules_report import FIRST_RUNS, all_turns, facts, score, turns
 from tests.support.tables import each_row
 
 
@@ -75,7 +75,7 @@ def test_a_plain_statement_is_heard(text: str, slot: str) -> None:
 def test_a_fact_is_a_span_of_the_message() -> None:
     """Nothing is cut out of it and nothing is reworded: its text stands in the message."""
     for turn in all_turns():
-        for fact in extract(turn["text"], 0):
+        for fact in facts(turn["text"]):
             assert fact.text == fact.evidence
             assert fact.evidence in turn["text"]
 

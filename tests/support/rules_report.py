@@ -7,6 +7,7 @@ test. Most of the blind turns state nothing and are made to look as if they did.
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,6 +57,12 @@ def all_turns() -> list[dict[str, Any]]:
     return [turn for name in FIRST_RUNS for turn in turns(name)]
 
 
+@cache
+def facts(text: str) -> list[Fact]:
+    """What the rules find in it. All sets take 15 s, so that the tests of a process look at each text once."""
+    return extract(text, 0)
+
+
 def score(labelled: list[dict[str, Any]]) -> Score:
     """A stored fact is right if it has the key words of an expected one; several expected ones may stand in one whole
     sentence. One whose words stand under `may` counts neither way. Slots are not compared: what counts is whether
@@ -65,7 +72,7 @@ def score(labelled: list[dict[str, Any]]) -> Score:
     for turn in labelled:
         missing = list(turn["facts"])
         expected += len(missing)
-        for fact in extract(turn["text"], 0):
+        for fact in facts(turn["text"]):
             if any(_has(fact, each["has"]) for each in turn["facts"]):
                 missing = [each for each in missing if not _has(fact, each["has"])]
                 right += 1
