@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import httpx
 import httpx2
@@ -16,6 +17,7 @@ from playwright.sync_api import Browser
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from rememberd.memory.embedding import embedder
 from tests.support.browser import chromium
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import Proxy, entry, eventually, running
@@ -46,6 +48,9 @@ gc.disable()
 # as fifty requests.
 for library in (httpx, httpx2):
     library._transports.default.create_ssl_context = cache(library.create_ssl_context)
+
+# A model that a test has loaded stays for the next: it takes .4 s. The product keeps it only while it is used.
+embedder._loaded = dict[Path, embedder.Encode]()  # type: ignore[assignment]
 
 # A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -163,6 +163,8 @@ def test_words_that_nobody_has_labelled_are_understood() -> None:
 async def test_the_model_that_judges_by_meaning_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute after the last sentence its 100 MB are free again, and with the next one it is back."""
     monkeypatch.setattr(judge, "_RESTS_AFTER_S", 0.05)
+    monkeypatch.setattr(judge._Meaning, "encode", None)
+    monkeypatch.setattr(embedder, "_loaded", weakref.WeakValueDictionary())  # the other tests' keeps it
     try:
         found = await judge.judging(lambda: [bool(extract(text, 0)) for text in RARE])
         encode = judge._Meaning.encode
