@@ -15,6 +15,8 @@ from tests.support.proxy_server import Proxy, ask, eventually, memories, running
 
 ROUNDS = 8
 USERS = ("ada", "ben", "cid")
+# Else they tell more in their few seconds than a writer that is killed again and again learns in a minute.
+PAUSE_S = 0.03
 
 
 def talk(proxy: Proxy, user: str, stop: threading.Event, told: list[str]) -> None:
@@ -33,6 +35,7 @@ def talk(proxy: Proxy, user: str, stop: threading.Event, told: list[str]) -> Non
                 if reply.status_code == 200 and (number % 2 or reply.text.endswith("data: [DONE]\n\n")):
                     told.append(text)
                     break
+            stop.wait(PAUSE_S)
 
 
 @pytest.mark.slow
