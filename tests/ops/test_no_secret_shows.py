@@ -116,7 +116,7 @@ def test_no_answer_metric_or_log_shows_a_secret(own: Proxy, upstream: FakeModel)
     good = config.read_text()
     config.write_text(good.replace('"trust_identity": true', '"trust_identity": "maybe"'))
     os.kill(own.process.pid, signal.SIGHUP)
-    eventually(lambda: any("stay in force" in line for line in own.log))
+    eventually(lambda: any("are still used" in line for line in own.log))
     config.write_text(good)
     seen += [
         command(own.data.parent / "rememberd.yaml", "check"),

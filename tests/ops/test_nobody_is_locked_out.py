@@ -38,7 +38,7 @@ def test_the_first_key_takes_nothing_from_anyone(
         capfd.readouterr()
         assert keys(tmp_path, "create", "ada", "--user", "ada") == 0
         said = capfd.readouterr()
-        assert "access without a key has ended for good" in said.err
+        assert "From now on every request needs a key" in said.err
         assert "`local`: its" in said.err
         assert "--user ada --adopt-local" in said.err
         first = said.out.strip()
