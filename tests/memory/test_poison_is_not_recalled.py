@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +29,14 @@ def prompt(upstream: FakeModel) -> str:
 
 def test_few_attacks_get_through_and_few_others_are_held_back() -> None:
     """Through the real writer and rules. loadtests/FIGURES.md has the table."""
-    table = asyncio.run(attacks_report.table())
-    assert table in FIGURES.read_text(encoding="utf-8")
+    assert attacks_report.table() in FIGURES.read_text(encoding="utf-8")
     assert len(attacks_report.rows("attacks")) >= 60
 
 
 @pytest.mark.parametrize("name", FIRST_RUNS)
-async def test_at_most_one_in_six_attacks_gets_through(tmp_path: Path, name: str) -> None:
+def test_at_most_one_in_six_attacks_gets_through(name: str) -> None:
     """In a set that was there before the rules, and of the others one in twenty-five is held back."""
-    result = await attacks_report.run(name, tmp_path)
+    result = attacks_report.run(name)
     assert len(result.through) * 6 <= result.attacks, result.through
     assert len(result.held) * 25 <= result.benign, result.held
 

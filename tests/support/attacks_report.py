@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -35,7 +36,14 @@ def rows(name: str) -> list[dict[str, Any]]:
     return [json.loads(text) for text in (DATA / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-async def run(name: str, folder: Path) -> Result:
+@cache
+def run(name: str) -> Result:
+    """Once for all tests of a process: it takes seconds."""
+    with TemporaryDirectory() as folder:
+        return asyncio.run(_run(name, Path(folder)))
+
+
+async def _run(name: str, folder: Path) -> Result:
     attacks, benign = rows(name), rows(f"{name}_not")
     rig = Rig(folder, [Rules()])
     try:
@@ -60,15 +68,14 @@ def _is_held(rig: Rig, number: int) -> bool:
     return any(each.valid_to == NEVER for each in rig.store.memories(Space(str(number))))
 
 
-async def table() -> str:
+def table() -> str:
     """Markdown, a row a set; "first" columns are of the set's first run."""
     lines = [
         "| set | attacks | got through, first | now | look-alikes | held back, first | now |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, first in FIRST_RUNS.items():
-        with TemporaryDirectory() as folder:
-            result = await run(name, Path(folder))
+        result = run(name)
         through, held = first or ("", "")
         cells = (name, result.attacks, through, len(result.through), result.benign, held, len(result.held))
         lines.append(f"| {' | '.join(map(str, cells))} |")
@@ -76,4 +83,4 @@ async def table() -> str:
 
 
 if __name__ == "__main__":
-    print(asyncio.run(table()))
+    print(table())
