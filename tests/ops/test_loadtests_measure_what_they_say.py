@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from loadtests import encryption, fake, recall_cost, stack_profile
+from loadtests.__main__ import main
 from loadtests.client import Job, Load, Outcome
 from loadtests.prompts import Prompt
 from loadtests.soak import slope
@@ -130,16 +131,23 @@ def test_a_question_to_a_server_costs_little_more_than_to_an_embedded_store(tmp_
     assert best["server"] <= _SERVER_TO_EMBEDDED * best["embedded"], best
 
 
-async def test_what_sealing_costs_is_shown_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_what_sealing_costs_is_shown_side_by_side(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same memories in clear, sealed, and with turned vectors; a row and three figures each."""
+    monkeypatch.setattr(encryption, "ROUNDS", 10)
     await encryption.main(60)
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
     assert [name for name, *_ in rows] == ["clear", "sealed", "sealed, vectors turned"]
     assert all(float(figure) > 0 for _, *figures in rows for figure in figures)
 
 
-async def test_what_a_recall_costs_is_shown_beside_its_embedding(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_what_a_recall_costs_is_shown_beside_its_embedding(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The parts of a recall are no more than the whole, and the ratio is that of the two figures."""
+    monkeypatch.setattr(recall_cost, "REAL_VECTORS", 10)
+    monkeypatch.setattr(recall_cost, "ROUNDS", 3)
     await recall_cost.main(60)
     rows = dict(line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:])
     whole, embedding = float(rows["without the embedding, CPU"]), float(rows["the embedding, CPU"])
@@ -147,11 +155,14 @@ async def test_what_a_recall_costs_is_shown_beside_its_embedding(capsys: pytest.
     assert abs(float(rows["recall / embedding"]) - whole / embedding) < 0.02
 
 
-def test_each_command_says_what_it_takes() -> None:
-    for command in ([], ["run"], ["attack"], ["faults"], ["overload"]):
-        done = subprocess.run([sys.executable, "-m", "loadtests", *command, "--help"], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        assert "usage:" in done.stdout
+def test_each_command_says_what_it_takes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    done = subprocess.run([sys.executable, "-m", "loadtests", "--help"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout[:6]) == (0, "usage:"), done.stderr
+    for command in ("run", "attack", "faults", "overload"):
+        monkeypatch.setattr(sys, "argv", ["loadtests", command, "--help"])
+        with pytest.raises(SystemExit, match="0"):
+            main()
+        assert capsys.readouterr().out.startswith(f"usage: python -m loadtests {command}")
 
 
 def test_a_stack_counts_for_the_part_that_ran() -> None:
