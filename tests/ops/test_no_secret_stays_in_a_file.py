@@ -44,7 +44,7 @@ def tell(proxy: Proxy, told: list[tuple[str, str]]) -> None:
     """The model repeats each message, so that the answer holds the secret too; every fifth stands in a long text."""
     with proxy.client("ada") as client:
         for number, (message, _) in enumerate(told):
-            text = f"I noted this.\n{message}" if number % 5 else f"{message}\n{LONG}"
+            text = message if number % 5 else f"{message}\n{LONG}"
             assert ask(client, text, stream=number % 2 == 0).headers["X-Memory-Write"] == "on"
         lines = "\n".join(json.dumps({"user": f"Imported: {message}", "answer": message}) for message, _ in told)
         client.post("/v1/memories/import", content=lines).raise_for_status()

@@ -60,8 +60,9 @@ _LONG_SYSTEM = ((800, -3.0), (300, -1.5))  # more than so many characters
 _FEW_WORDS = 3
 # A long message without a conversation is mostly a document that a person pasted.
 _LONG_MESSAGE = ((600, -2.0), (300, -1.0))  # more than so many characters
-# "Suggest a dinner for tonight." What a program orders takes more words, in any script, or something follows it.
-_BRIEF, _IS_BRIEF = 60, -3.5  # bytes of UTF-8
+# "Suggest a dinner for tonight." What a program orders takes more words, in any script, or something follows it; a
+# label and one long word, "mail: SG.x8…", order nothing.
+_BRIEF, _TWO_WORDS, _IS_BRIEF = 60, 2, -3.5  # bytes of UTF-8; words of ASCII
 
 
 class Pattern(Protocol):
@@ -117,6 +118,7 @@ def _of_message(said: str) -> float:
     if not typed:
         return -math.inf
     brief = ":" not in typed and len(typed.encode(errors="replace")) < _BRIEF
+    brief = brief or (typed.isascii() and len(typed.split(maxsplit=_TWO_WORDS)) <= _TWO_WORDS)
     odds = _odds(_ends(typed)) + (_IS_BRIEF if brief else 0)
     odds += _TO_BE_COMPLETED if _OPEN_END.search(typed[-_TAIL:]) else 0
     odds += _BRINGS_DIALOGUE if _DIALOGUE.search(typed[:_HEAD]) else _of_length(len(typed), _LONG_MESSAGE)
