@@ -23,6 +23,12 @@ def markers(data: bytes) -> set[tuple[int, str]]:
     return {(int(owner), kind.decode().lower()) for owner, kind in _MARKER.findall(data)}
 
 
+def shown(data: bytes, around: int = 60) -> str:
+    """The first marker in `data` with so many bytes before and after it; empty if there is none."""
+    found = _MARKER.search(data)
+    return "" if found is None else repr(data[max(found.start() - around, 0) : found.end() + around])[2:-1]
+
+
 def first_of(owner: int) -> int:
     """Who is the first of this person's group."""
     return owner - owner % MEMBERS

@@ -15,7 +15,7 @@ from typing import Any
 from loadtests.attack import honest
 from loadtests.attack.attempt import QUESTION, Attempt, Game, ask, chat
 from loadtests.attack.kinds import KINDS
-from loadtests.attack.leaks import GROUP, first_of, leaked, marker, markers
+from loadtests.attack.leaks import GROUP, first_of, leaked, marker, markers, shown
 from loadtests.attack.model import Parrot
 from loadtests.attack.people import ADMIN_KEY, Person, group_of, groups, people, settings
 from loadtests.attack.watch import watched
@@ -102,7 +102,7 @@ async def _attack(requests: int, users: int, workers: int, folder: Path) -> dict
     model.close()
     await model.wait_closed()
     found = {"users": users, "seconds": round(seconds), "changed": changed, "health": health}
-    return found | {"files_with_a_marker": _in_clear(folder)} | findings.report()
+    return found | {"files_with_a_marker": in_clear(folder)} | findings.report()
 
 
 async def _make_keys(everybody: Sequence[Person], port: int) -> None:
@@ -198,9 +198,11 @@ async def _changed(person: Person, port: int) -> str | None:
     return None if whole and not leaked(seen, person.number, "dwp") else person.name
 
 
-def _in_clear(folder: Path) -> list[str]:
-    """Files of the data directory, and the log, in which a marker can be read."""
-    return [path.name for path in folder.rglob("*") if path.is_file() and markers(path.read_bytes())]
+def in_clear(folder: Path) -> list[str]:
+    """Files of the data directory, and the log, in which a marker can be read: the path below `folder`, and what
+    stands around the first marker."""
+    found = ((path, shown(path.read_bytes())) for path in sorted(folder.rglob("*")) if path.is_file())
+    return [f"{path.relative_to(folder)}: {marked}" for path, marked in found if marked]
 
 
 def _header(answer: Answer, name: str) -> str:
@@ -231,4 +233,5 @@ def table(found: dict[str, Any]) -> str:
         ("seconds", found["seconds"]),
     ]
     lines = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
-    return "\n".join([*lines, "", *(f"{count} x {text}" for text, count in found["told"])])
+    told = [f"{count} x {text}" for text, count in found["told"]]
+    return "\n".join([*lines, "", *told, *(f"in a file: {each}" for each in found["files_with_a_marker"])])

@@ -13,7 +13,7 @@ from loadtests.attack.kinds import KINDS
 from loadtests.attack.leaks import DEFAULT, GROUP, OPEN, PRIVATE, WORK, leaked, marker, mixed
 from loadtests.attack.model import Parrot
 from loadtests.attack.people import people
-from loadtests.attack.run import Findings, attack, safe, table
+from loadtests.attack.run import Findings, attack, in_clear, safe, table
 from loadtests.attack.wire import Answer, Connection, request
 
 
@@ -69,6 +69,18 @@ def test_what_goes_wrong_is_told() -> None:
     assert not safe(good | told)
     assert (told["slowest_s"], told["slowest_kind"]) == (6.5, "reads")
     assert findings.statuses == {"reads": Counter({500: 1})}
+
+
+def test_a_file_with_a_marker_is_told_with_what_stands_around_it(tmp_path: Path) -> None:
+    """Its path below the folder, and the bytes beside the marker: enough to find who wrote it."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "sealed").write_bytes(bytes(range(256)))
+    mark = marker(12, PRIVATE)
+    (tmp_path / "data" / "queue.db-wal").write_bytes(b"x" * 1000 + f"\x00nickname is {mark}.\xff".encode("latin-1"))
+    (told,) = in_clear(tmp_path)
+    assert told.startswith("data/queue.db-wal: xxx")
+    assert told.endswith(f"\\x00nickname is {mark}.\\xff")
+    assert len(told) < 200
 
 
 def test_an_answer_that_depends_on_what_is_withheld_is_told() -> None:
