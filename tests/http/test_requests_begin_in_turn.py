@@ -4,13 +4,14 @@ streams under way are never behind all of them, nor anybody behind all those of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from loadtests.attack.people import Way, people
 from rememberd.http.admission import LONG_S, MOST, AdmissionMiddleware
 
 
@@ -53,6 +54,12 @@ def _begin(
         await admission(_scope(path, caller, method), _nothing, _nothing)
 
     return asyncio.create_task(begin())
+
+
+async def _as(admission: AdmissionMiddleware, shown: Sequence[tuple[str, str]]) -> None:
+    headers = [(name.lower().encode(), value.encode()) for name, value in shown]
+    scope = {"type": "http", "method": "POST", "path": "/theirs", "headers": headers}
+    await admission(scope, _nothing, _nothing)
 
 
 @pytest.mark.parametrize(("clock", "most"), [(_slow(), 1), (_quick, MOST)], ids=["long rounds", "short rounds"])
@@ -98,6 +105,49 @@ async def test_a_flood_of_one_caller_holds_up_no_other(method: str) -> None:
     assert began.index("/ada/0") <= 2
     assert began.index("/ada/1") <= 4
     assert [path for path in began if "flood" in path] == [f"/flood/{number}" for number in range(200)]
+
+
+@pytest.mark.parametrize("way", get_args(Way))
+async def test_people_behind_one_key_are_callers_of_their_own(way: Way) -> None:
+    """By whatever header they are known: the last of twenty who ask once begins before the second request of another,
+    although each of them has sent theirs later."""
+    app = _App()
+    admission = AdmissionMiddleware(app, _slow())
+    behind = [each for each in people(200) if each.way == way][:20]
+    requests = [_begin(admission, f"/{turn}/flood", f"flood {number}") for turn in range(3) for number in range(5)]
+    requests += [asyncio.create_task(_as(admission, each.credentials())) for each in behind]
+    await asyncio.gather(*requests)
+    began = [path for _, path in app.began]
+    assert [number for number, path in enumerate(began) if path == "/theirs"][-1] <= 2 + 5 + len(behind)
+
+
+async def test_browsers_that_are_signed_in_are_callers_of_their_own() -> None:
+    """Their sessions are cookies, and they show no key."""
+    app = _App()
+    admission = AdmissionMiddleware(app, _slow())
+    requests = [_begin(admission, f"/{turn}/flood", f"flood {number}") for turn in range(3) for number in range(5)]
+    requests += [asyncio.create_task(_as(admission, [("Cookie", f"session={number}")])) for number in range(20)]
+    await asyncio.gather(*requests)
+    began = [path for _, path in app.began]
+    assert [number for number, path in enumerate(began) if path == "/theirs"][-1] <= 2 + 5 + 20
+
+
+async def test_a_request_waits_for_its_turn_once() -> None:
+    """A tool of MCP calls the app within its request; that call does not stand behind those who came meanwhile."""
+    app = _App()
+
+    async def by_mcp(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+        if scope["path"] == "/mcp":
+            await admission({**scope, "path": "/called"}, receive, send)
+
+    admission = AdmissionMiddleware(by_mcp, _slow())
+    requests = [_begin(admission, "/chat", f"person {number}") for number in range(100)]
+    requests += [_begin(admission, "/mcp")]
+    requests += [_begin(admission, "/chat", f"later {number}") for number in range(100)]
+    await asyncio.gather(*requests)
+    began = [path for _, path in app.began]
+    assert began.index("/called") == began.index("/mcp") + 1
 
 
 async def test_a_look_up_waits_for_few_of_the_chats_before_it() -> None:

@@ -14,14 +14,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 MOST = 8  # in a round
 LONG_S = 0.004  # 20 requests without memory, or one or two with it, take so long
 
-_CALLER = frozenset((b"authorization", b"x-api-key", b"x-memory-user", b"x-openwebui-user-id"))
+ADMITTED = "rememberd.admitted"  # in an ASGI scope
+
+# Whatever may say who somebody is. Nothing is checked yet, and all people of a gateway may come with the same key.
+_CALLER = frozenset(
+    (b"authorization", b"x-api-key", b"cookie", b"x-memory-user", b"x-openwebui-user-id", b"x-openwebui-user-jwt")
+)
 
 Turn = asyncio.Future[None]
 
 
 class AdmissionMiddleware:
     """ASGI middleware. One request begins in a round that follows a long one, and one more after each short one, up
-    to `MOST`. As many wait as there are connections (`server.max_connections`). `/health/*` waits for nobody.
+    to `MOST`. As many wait as there are connections (`server.max_connections`). `/health/*` waits for nobody. Nor
+    does a call of the app from within a request (by MCP): its scope is a copy of that of the request, which has
+    waited.
 
     Callers take turns, whoever sends many requests at once. So do POSTs, which make models and the embedder work, and
     the others: a look-up does not wait for all chats that came before it. `clock` counts the seconds of CPU of this
@@ -35,8 +42,10 @@ class AdmissionMiddleware:
         self._lines = deque((self._posts, self._others))  # the next one first
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        waits = scope["type"] == "http" and not scope["path"].startswith("/health/") and not self._begins()
-        return (self._in_turn if waits else self.app)(scope, receive, send)
+        if scope["type"] != "http" or scope["path"].startswith("/health/") or ADMITTED in scope:
+            return self.app(scope, receive, send)
+        scope[ADMITTED] = True
+        return (self.app if self._begins() else self._in_turn)(scope, receive, send)
 
     def _begins(self) -> bool:
         if self._begun == 0:
