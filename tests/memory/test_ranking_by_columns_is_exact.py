@@ -44,13 +44,16 @@ def candidates(chance: random.Random, count: int) -> list[Candidate]:
             pinned=chance.random() < 0.02,
             slot=chance.choice((None, "home", "employer")),
             speaker=chance.choice(speakers),
-            conversation=chance.choice((None, "c1", "c2", "c3")),
+            conversation=chance.choice(conversations),
             turn_id=chance.choice((None, *(f"turn{n}" for n in range(count // 2 + 1)))),
             topics=chance.choice((None, "diet", "diet health")),
             answer_tokens=chance.randrange(5),
             named=chance.random() < 0.1,
         )
         for step in [chance.choice((DAY_MS // 2, SOON_MS // 3))]
+        for conversations in [
+            chance.choice(((None, "c1", "c2", "c3"), (None, "c1", *(f"c{n}" for n in range(count)))))
+        ]
         for speakers in [chance.choice(((None,), (None, "Ada", "Bo"), ("Ada",)))]
         for cosines in [[0.0, *(chance.uniform(-0.1, 0.9) for _ in range(chance.choice((1, 100))))]]
         for scores in [[0.0, *(chance.uniform(0, 9) for _ in range(chance.choice((1, 100))))]]
@@ -89,19 +92,23 @@ def talk(each: Candidate) -> str:
     return each.conversation or f"alone {each.id}"
 
 
-def line(each: Candidate) -> str:
-    return "" if each.turn_id and not each.conversation else talk(each)
+def lines_of(found: Sequence[Candidate]) -> dict[str, str]:
+    """By memory. A conversation with one turn is in the line of those without a conversation."""
+    turns = dict[str, set[str]]()
+    for each in found:
+        turns.setdefault(talk(each), set()).add(each.turn_id or each.id)
+    return {each.id: "" if each.turn_id and len(turns[talk(each)]) == 1 else talk(each) for each in found}
 
 
 def turns_of(found: Sequence[Candidate]) -> dict[str, Turn]:
     """By memory. Turns and speakers sort by the first memory of each."""
-    turns, speakers = dict[str, str](), dict[str, str]()
+    turns, speakers, line = dict[str, str](), dict[str, str](), lines_of(found)
     for each in sorted(found, key=lambda each: each.id):
         turns.setdefault(each.turn_id or each.id, each.id)
         speakers.setdefault(each.speaker or "", each.id if each.speaker else "")
     return {
         each.id: (
-            line(each),
+            line[each.id],
             each.at,
             turns[each.turn_id or each.id],
             bool(each.cues & Feature.ASKS),

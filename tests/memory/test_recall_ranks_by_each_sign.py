@@ -118,15 +118,29 @@ def test_a_good_match_lifts_the_turns_beside_it() -> None:
     assert set(order[1:3]) == {talk[2].id, talk[4].id}
 
 
-def test_exchanges_without_a_conversation_are_beside_each_other_if_they_came_soon() -> None:
-    """Most clients send no conversation; what was said within minutes of the best match belongs to it."""
+@each_row("of_its_own", (False, True))
+def test_exchanges_without_a_conversation_are_beside_each_other_if_they_came_soon(of_its_own: bool) -> None:
+    """Most clients send no conversation, some a new one for each message; what was said within minutes of the best
+    match belongs to it."""
     hit = PLAIN._replace(id="hit", dense=0.9, turn_id="t0")
     soon = PLAIN._replace(id="z soon", turn_id="t1", at=MAY + 5 * MINUTE)
     later = PLAIN._replace(id="later", turn_id="t2", at=MAY + 90 * MINUTE)
     same_instant = PLAIN._replace(id="a imported without a time", turn_id="t3", at=MAY + 90 * MINUTE)
-    assert ranked("Where?", [later, soon, hit, same_instant])[:2] == ["hit", "z soon"]
-    of_no_turn = [each._replace(turn_id=None) for each in (later, soon, hit, same_instant)]
+    all_ = [later, soon, hit, same_instant]
+    if of_its_own:
+        all_ = [each._replace(conversation=f"of {each.id}") for each in all_]
+    assert ranked("Where?", all_)[:2] == ["hit", "z soon"]
+    of_no_turn = [each._replace(turn_id=None) for each in all_]
     assert ranked("Where?", of_no_turn)[-1] == "z soon"
+
+
+def test_a_conversation_with_other_turns_is_not_beside_what_came_soon() -> None:
+    """Two talks at once stay apart."""
+    hit = PLAIN._replace(id="hit", dense=0.9, turn_id="t0", conversation="one")
+    more = PLAIN._replace(id="more", turn_id="t1", conversation="one", dense=0.0, bm25=0.0, at=MAY - 90 * MINUTE)
+    soon = PLAIN._replace(id="z soon", turn_id="t2", conversation="other", at=MAY + MINUTE)
+    later = PLAIN._replace(id="later", turn_id="t3", conversation="another", at=MAY + 90 * MINUTE)
+    assert ranked("Where?", [later, soon, hit, more])[1:3] == ["later", "z soon"]
 
 
 def test_the_answer_to_another_speakers_question_is_lifted_most() -> None:

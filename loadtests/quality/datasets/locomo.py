@@ -33,12 +33,14 @@ def load(path: Path) -> list[Conversation]:
 
 
 def load_told(path: Path) -> list[Conversation]:
-    """As one person's chats without names and conversations, half a minute apart, and all of one day."""
+    """As one person's chats without names, each in a new conversation, half a minute apart, all of one day."""
     told = []
     for spoken in load(path):
         began = spoken.turns[-1].created_at
         turns = [
-            replace(turn, speaker=None, source=Source(), created_at=began + number * MINUTE_MS // 2)
+            replace(
+                turn, speaker=None, source=Source(conversation=turn.id), created_at=began + number * MINUTE_MS // 2
+            )
             for number, turn in enumerate(spoken.turns)
         ]
         told.append(replace(spoken, turns=turns, end=turns[-1].created_at + MINUTE_MS))
