@@ -10,7 +10,8 @@ from loadtests.quality.datasets.conversation import Conversation
 from loadtests.quality.measure import Memories
 from rememberd.memory.recall.aliases import without
 from rememberd.memory.recall.budget import pack
-from rememberd.memory.recall.rank import WEIGHTS, Weights, named, rank
+from rememberd.memory.recall.names import named
+from rememberd.memory.recall.rank import WEIGHTS, Weights, rank
 from rememberd.search_results import Candidates
 from rememberd.types import Millis
 

@@ -17,7 +17,7 @@ from rememberd.memory import ids, text_similarity
 from rememberd.memory.importers import statements
 from rememberd.memory.learn.llm import prefilter
 from rememberd.memory.learn.rules import extract, non_statements
-from rememberd.memory.recall import block, dates, rank
+from rememberd.memory.recall import block, dates, names
 from rememberd.memory.safety import deobfuscate, quarantine, visible_text
 from rememberd.memory.safety.privacy import CLASSES, Privacy
 from rememberd.memory.safety.redact import redact
@@ -79,7 +79,7 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "asked_about": lambda text: dates.asked_about(text, 1_700_000_000_000),
     "statements": lambda text: list(statements.text(text.splitlines())),
     "sse.events": lambda text: list(sse.events(text.encode())),
-    "named": lambda text: rank.named(text, ["Ada", "Bob"]),
+    "named": lambda text: names.named(text, ["Ada", "Bob"]),
 }
 # Each of these cost one of the functions quadratic or cubic time once.
 KNOWN = ["\n", " ", ".", "?", "(\n\n", "a\n", "Wrote: ", ". \n", "* ", "user "]

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST
 from rememberd.memory.recall.budget import pack
-from rememberd.memory.recall.rank import Feature, features, named, rank
+from rememberd.memory.recall.names import named
+from rememberd.memory.recall.rank import Feature, features, rank
 from rememberd.search_results import Candidate, Candidates
 from rememberd.types import Memory
 from tests.support.fakes import EmbedderFake

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rememberd.memory.recall.lexicon import stop_words
-from rememberd.memory.recall.names import names_in
-from rememberd.memory.recall.rank import named
+from rememberd.memory.recall.names import named, names_in
 from rememberd.memory.text_similarity import WHOSE
 
 Pair = tuple[str, str]  # what somebody is called, and what else

@@ -4,7 +4,10 @@ remembered, however it is worded; but its vector is made without the names that 
 import re
 import time
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import TypeVar
 
 from rememberd.ports import Embedder, MemoryStore
@@ -20,7 +23,11 @@ COMMON, LEAST, MOST = 0.1, 200, 1_000
 SPACES, NAMES = 10_000, 50_000  # that are kept in mind: about 200 bytes each
 KEPT_S = 3600.0  # how long a name is taken for common or rare
 
+# From this share of letters in order on, a name is another one misspelt: Mohammed, Muhhamed, but not Josh, John.
+MISSPELT = 0.75
 
+_SHORT_NAME = 3  # letters at least
+_LONG_NAME = re.compile(r"\b[A-Z][a-z]{4,}\b")
 _LABEL = re.compile(r"^\s*([^\W\d_][\w'’.-]*(?: [^\W\d_][\w'’.-]*)?):\s")
 _WORD = re.compile(r"[^\W_][\w'’-]*")
 _SENTENCE_END = re.compile(r"[.!?:;…\n\"“”„«»()*-]\s*$")
@@ -51,6 +58,39 @@ def names_in(text: str) -> list[str]:
         if inside and _is_name(word[0]):
             found[word[0]] = None
     return list(found)
+
+
+def named(question: str, speakers: Iterable[str]) -> dict[str, str]:
+    """The speakers that a question names, and in which words: in full, by first name; if it names nobody so, by a
+    misspelt first name, or by one's beginning that nobody else's has ("Mel" for Melanie)."""
+    found, others = dict[str, str](), list[str]()
+    for each in speakers:
+        ways = (each, *each.split()[:1])
+        if way := next((way for way in ways if re.search(rf"\b{re.escape(way)}\b", question, re.IGNORECASE)), None):
+            found[each] = way
+        else:
+            others.append(each)
+    if others and not found:
+        words = dict.fromkeys(_LONG_NAME.findall(question))
+        for each in others:
+            first = each.split()[0].casefold() if each.strip() else ""
+            if word := next((word for word in words if _alike(word.casefold(), first)), None):
+                found[each] = word
+    return found or _by_short_name(question, others)
+
+
+def _by_short_name(question: str, speakers: Sequence[str]) -> dict[str, str]:
+    words = [re.sub(r"['’]s?$", "", word) for word in names_in(question)] if speakers else []
+    for word in words:
+        whose = [each for each in speakers if each.casefold().startswith(word.casefold())]
+        if len(word) >= _SHORT_NAME and len(whose) == 1:
+            return {whose[0]: word}
+    return {}
+
+
+@lru_cache(4096)
+def _alike(one: str, other: str) -> bool:
+    return SequenceMatcher(None, one, other).ratio() >= MISSPELT
 
 
 def _is_heading(label: str) -> bool:

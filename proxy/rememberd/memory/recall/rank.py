@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from datetime import date
-from difflib import SequenceMatcher
 from enum import IntFlag
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from rememberd.memory.recall.dates import DAY_MS, MONTHS, Span, asked_about
-from rememberd.memory.recall.names import names_in
+from rememberd.memory.recall.names import named
 from rememberd.search_results import Bools, Candidates, Floats, Ints, Rows
 from rememberd.types import Millis
 
@@ -49,11 +47,6 @@ TERM = 1.65
 # 5.4 points more of the evidence of LoCoMo's talks, told message by message (FIGURES, "Told in chats").
 SOON_MS = 600_000
 
-# From this share of letters in order on, a name is another one misspelt: Mohammed, Muhhamed, but not Josh, John.
-MISSPELT = 0.75
-
-_SHORT_NAME = 3  # letters at least
-_LONG_NAME = re.compile(r"\b[A-Z][a-z]{4,}\b")
 _TIME = re.compile(
     r"\b(yesterday|today|tonight|tomorrow|ago|last|next|recently|soon|since|week(end)?s?|days?|months?|years?"
     r"|morning|evening|night|(mon|tues|wednes|thurs|fri|satur|sun)day|summer|winter|spring|autumn|fall|"
@@ -97,39 +90,6 @@ def features(text: str) -> Feature:
     if _TELLS.search(text):
         found |= Feature.TELLS
     return found
-
-
-def named(question: str, speakers: Iterable[str]) -> dict[str, str]:
-    """The speakers that a question names, and in which words: in full, by first name; if it names nobody so, by a
-    misspelt first name, or by one's beginning that nobody else's has ("Mel" for Melanie)."""
-    found, others = dict[str, str](), list[str]()
-    for each in speakers:
-        ways = (each, *each.split()[:1])
-        if way := next((way for way in ways if re.search(rf"\b{re.escape(way)}\b", question, re.IGNORECASE)), None):
-            found[each] = way
-        else:
-            others.append(each)
-    if others and not found:
-        words = dict.fromkeys(_LONG_NAME.findall(question))
-        for each in others:
-            first = each.split()[0].casefold() if each.strip() else ""
-            if word := next((word for word in words if _alike(word.casefold(), first)), None):
-                found[each] = word
-    return found or _by_short_name(question, others)
-
-
-def _by_short_name(question: str, speakers: Sequence[str]) -> dict[str, str]:
-    words = [re.sub(r"['’]s?$", "", word) for word in names_in(question)] if speakers else []
-    for word in words:
-        whose = [each for each in speakers if each.casefold().startswith(word.casefold())]
-        if len(word) >= _SHORT_NAME and len(whose) == 1:
-            return {whose[0]: word}
-    return {}
-
-
-@lru_cache(4096)
-def _alike(one: str, other: str) -> bool:
-    return SequenceMatcher(None, one, other).ratio() >= MISSPELT
 
 
 class Asked(NamedTuple):

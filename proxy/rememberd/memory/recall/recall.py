@@ -20,9 +20,8 @@ from rememberd.memory.recall.aliases import Pair, with_other_names, without
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
 from rememberd.memory.recall.budget import Reason
 from rememberd.memory.recall.lexicon import telling_words
-from rememberd.memory.recall.names import NamesLeftOut
+from rememberd.memory.recall.names import NamesLeftOut, named
 from rememberd.memory.recall.needs import Asked, is_english, known
-from rememberd.memory.recall.rank import named
 from rememberd.memory.recall.relevance import asks_for_advice
 from rememberd.memory.recall.retrieve import STAGE, Retrieve, Wanted, first_expiry, retrieve
 from rememberd.memory.recall.timeline import told_then

@@ -14,8 +14,9 @@ from rememberd.memory.recall.aliases import Pair, aliases_in, with_other_names
 from rememberd.memory.recall.block import GROUPS_COST, render, sides
 from rememberd.memory.recall.budget import Reason, pack, profile, without_repeats
 from rememberd.memory.recall.dates import asked_about
+from rememberd.memory.recall.names import named
 from rememberd.memory.recall.needs import STYLE
-from rememberd.memory.recall.rank import Asked, Feature, Turns, best_first, by_id, having, named, scored
+from rememberd.memory.recall.rank import Asked, Feature, Turns, best_first, by_id, having, scored
 from rememberd.memory.recall.relevance import asks_for_answers, of_topics, relevant, supports, worth
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import MemoryStore
