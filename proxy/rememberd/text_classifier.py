@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import re
 import string
+import time
 import unicodedata
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +22,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from prometheus_client import Counter
+
+UNREADABLE = Counter(
+    "rememberd_classifier_unreadable",
+    "Failed attempts to read a packaged classifier; the texts are judged without it.",
+    ["classifier"],
+)
+
+log = logging.getLogger("rememberd.classifier")
 
 Buckets = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
@@ -108,7 +119,8 @@ class TextClassifier:
 
     @classmethod
     def load(cls, path: Path) -> TextClassifier:
-        """Raises `OSError`, and `ValueError` or `KeyError` if the file is none of `save`."""
+        """Raises `OSError`, and `ValueError`, `KeyError`, `TypeError` or `zlib.error` if the file is none of
+        `save`."""
         stored: dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
         labels = tuple(stored["labels"])
         packed = zlib.decompress(decoded("".join(stored["weights"])))
@@ -141,3 +153,28 @@ def normalized(scores: Floats) -> Floats:
     shifted = scores - scores.max()
     logarithms: Floats = shifted - np.log(np.exp(shifted).sum())
     return logarithms
+
+
+_read: dict[Path, TextClassifier] = {}
+_failed: dict[Path, float] = {}  # when it was tried last, by `time.monotonic`
+_RETRIED_AFTER_S = 30.0
+_LEAST = 1e-6  # probability of a label, so that it has a logarithm
+
+
+def packaged(path: Path, otherwise: Mapping[str, float]) -> TextClassifier:
+    """The classifier in a file of the package, read once. While the file is missing or damaged, one for which every
+    text has the probabilities `otherwise`: a broken installation must not cost a message. The file is tried again
+    after half a minute, so that a repair needs no restart."""
+    if (found := _read.get(path)) is not None:
+        return found
+    if time.monotonic() - _failed.get(path, -_RETRIED_AFTER_S) >= _RETRIED_AFTER_S:
+        try:
+            return _read.setdefault(path, TextClassifier.load(path))
+        except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
+            UNREADABLE.labels(path.stem).inc()
+            if path not in _failed:
+                log.error("texts are judged without the classifier %s, which cannot be read: %r", path.name, error)
+            _failed[path] = time.monotonic()
+    bias = np.log(np.maximum(np.array([*otherwise.values()], np.float32), np.float32(_LEAST)))
+    nothing = np.zeros((2, len(otherwise)), np.int8)
+    return TextClassifier(tuple(otherwise), nothing, np.zeros(len(otherwise), np.float32), bias)

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from rememberd.dialects.client_text import is_client_generated, is_client_order,
 from rememberd.dialects.handing_words import SUBJECT
 from rememberd.dialects.segments import segment
 from rememberd.dialects.user_message import is_from_agent
-from rememberd.text_classifier import TextClassifier
+from rememberd.text_classifier import TextClassifier, packaged
 
 WEIGHTS = Path(__file__).with_name("side_tasks.json")
 
@@ -150,9 +150,8 @@ def _odds(text: str) -> float:
     return math.log(sure["program"] / sure["none"]) if text else -math.inf
 
 
-@cache
 def _classifier() -> TextClassifier:
-    return TextClassifier.load(WEIGHTS)
+    return packaged(WEIGHTS, {"none": 0.9, "program": 0.1})
 
 
 def _role(item: Any) -> Any:

@@ -8,7 +8,7 @@ that is missed can be said again. `python -m loadtests.quality.train wishes` tra
 
 import re
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,7 @@ from rememberd.dialects.handing_words import HOLE, hands_in
 from rememberd.dialects.segments import segment
 from rememberd.memory.learn.rules.sentences import sentences
 from rememberd.memory.learn.wish_words import may_wish, named
-from rememberd.text_classifier import TextClassifier
+from rememberd.text_classifier import TextClassifier, packaged
 
 WEIGHTS = Path(__file__).with_suffix(".json")
 _LONGEST = 400  # characters; people say these things shortly, pasted documents do not
@@ -118,6 +118,5 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
     return MemoryCommand("forget_about" if about.everything else "forget", whole)
 
 
-@cache
 def _classifier() -> TextClassifier:
-    return TextClassifier.load(WEIGHTS)
+    return packaged(WEIGHTS, {"none": 1.0} | dict.fromkeys(_SURE, 0.0))

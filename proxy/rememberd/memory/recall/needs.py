@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from rememberd.memory.recall.sorter import BUCKETS, RIDGE, SHARPNESS, Sorter, Words, left_out, similarity
 from rememberd.ports import Embedder
 from rememberd.search_results import Floats
-from rememberd.text_classifier import TextClassifier
+from rememberd.text_classifier import TextClassifier, packaged
 
 STYLE = "style"  # facts that say how to answer: every question needs them
 STYLE_SLOTS = frozenset({"instruction", "nickname"})  # by the rules' own tables
@@ -125,9 +125,8 @@ def _topics(classifier: str, text: str) -> dict[str, float]:
     return found
 
 
-@lru_cache(maxsize=4)
 def _classifier(name: str) -> TextClassifier:
-    return TextClassifier.load(_DATA / f"{name}.json")
+    return packaged(_DATA / f"{name}.json", {"en": 1.0} if name == "english" else {"none": 1.0, "own": 0.0})
 
 
 LEARNED: dict[tuple[str, int], Needs] = {}  # by the name and the dimension of an embedder

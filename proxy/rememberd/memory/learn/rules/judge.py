@@ -13,7 +13,7 @@ import logging
 import math
 import re
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -23,7 +23,7 @@ from prometheus_client import Counter
 from rememberd.errors import ConfigError
 from rememberd.memory.embedding.embedder import MULTILINGUAL, Encode, Vector, local_model, release_free_memory
 from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE
-from rememberd.text_classifier import TextClassifier, normalized
+from rememberd.text_classifier import TextClassifier, normalized, packaged
 
 T = TypeVar("T")
 
@@ -39,6 +39,7 @@ _MEANING = _FOLDER / "statements_meaning.json"
 _VALUES = _FOLDER / "values.json"
 _VALUES_MEANING = _FOLDER / "values_meaning.json"
 _NOT_ONE = ("none", "play")  # the labels of what is no statement, and of what begins a game, a story or a supposition
+_TURNS = ("ended", "again", "corrects")
 _PART_ENDS = re.compile(r"\s*[,，、;:：–—]\s*|\s+-\s+")
 _SHORTEST = 6  # characters of a part
 _SHORTEST_TAIL = 12  # what is shorter goes with the words before it
@@ -64,9 +65,13 @@ class Judgement(NamedTuple):
     play: float
 
 
-@cache
+# Where a file of weights is missing or damaged: the tables alone then tell statements and their values.
+_BY_TABLES = {"none": 0.85, "identity": 0.15, "play": 0.0}
+_NO_VALUES = {"none": 1.0} | dict.fromkeys(("home", "employer", "name", "relationship", *_TURNS), 0.0)
+
+
 def _classifier(file: Path) -> TextClassifier:
-    return TextClassifier.load(file)
+    return packaged(file, _BY_TABLES if file == _WEIGHTS else _NO_VALUES if file == _VALUES else {})
 
 
 # What words and meaning count: as they mostly agree, less than two independent witnesses would.
@@ -140,10 +145,10 @@ def judge(sentence: str) -> Judgement:
 
 
 def _with_meaning(by_words: dict[str, float], sentence: str, weights: Path) -> dict[str, float]:
-    """`by_words` alone, in a process that does not read meaning."""
-    if (vector := _vector(sentence)) is None:
-        return by_words
+    """`by_words` alone, in a process that does not read meaning, and while a file of weights cannot be read."""
     meaning = _classifier(weights)
+    if meaning.labels != tuple(by_words) or (vector := _vector(sentence)) is None:
+        return by_words
     likely = np.maximum(np.array([by_words[label] for label in meaning.labels], np.float32), _LEAST)
     both = np.log(likely) + meaning.logarithms(np.arange(len(vector)), vector)
     return dict(zip(meaning.labels, np.exp(normalized(_WEIGHT * both)).tolist(), strict=True))
