@@ -102,7 +102,8 @@ async def _attack(requests: int, users: int, workers: int, folder: Path) -> dict
     model.close()
     await model.wait_closed()
     found = {"users": users, "seconds": round(seconds), "changed": changed, "health": health}
-    return found | {"files_with_a_marker": in_clear(folder)} | findings.report()
+    made = " ".join([*(mark for each in everybody for mark in each.marks.values()), *knows.values()])
+    return found | {"files_with_a_marker": in_clear(folder, made)} | findings.report()
 
 
 async def _make_keys(everybody: Sequence[Person], port: int) -> None:
@@ -198,10 +199,10 @@ async def _changed(person: Person, port: int) -> str | None:
     return None if whole and not leaked(seen, person.number, "dwp") else person.name
 
 
-def in_clear(folder: Path) -> list[str]:
-    """Files of the data directory, and the log, in which a marker can be read: the path below `folder`, and what
-    stands around the first marker."""
-    found = ((path, shown(path.read_bytes())) for path in sorted(folder.rglob("*")) if path.is_file())
+def in_clear(folder: Path, made: str) -> list[str]:
+    """Files of the data directory, and the log, in which a marker can be read that stands in `made`: the path below
+    `folder`, and what stands around the first one."""
+    found = ((path, shown(path.read_bytes(), made)) for path in sorted(folder.rglob("*")) if path.is_file())
     return [f"{path.relative_to(folder)}: {marked}" for path, marked in found if marked]
 
 

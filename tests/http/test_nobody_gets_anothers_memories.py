@@ -72,14 +72,17 @@ def test_what_goes_wrong_is_told() -> None:
 
 
 def test_a_file_with_a_marker_is_told_with_what_stands_around_it(tmp_path: Path) -> None:
-    """Its path below the folder, and the bytes beside the marker: enough to find who wrote it."""
+    """Its path below the folder, and the bytes beside the marker: enough to find who wrote it. What only looks like a
+    marker is none."""
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "sealed").write_bytes(bytes(range(256)))
+    (tmp_path / "data" / "sealed").write_text(marker(12, PRIVATE))
     mark = marker(12, PRIVATE)
-    (tmp_path / "data" / "queue.db-wal").write_bytes(b"x" * 1000 + f"\x00nickname is {mark}.\xff".encode("latin-1"))
-    (told,) = in_clear(tmp_path)
+    (tmp_path / "data" / "queue.db-wal").write_bytes(
+        b"x" * 1000 + f"\x00nickname is {mark.upper()}.\xff".encode("latin-1")
+    )
+    (told,) = in_clear(tmp_path, f"{marker(1, WORK)} {mark}")
     assert told.startswith("data/queue.db-wal: xxx")
-    assert told.endswith(f"\\x00nickname is {mark}.\\xff")
+    assert told.endswith(f"\\x00nickname is {mark.upper()}.\\xff")
     assert len(told) < 200
 
 
