@@ -17,13 +17,15 @@ _SUBJECT = (
     r"|(?:her|his|their) name is\b|before that\b|[我私]"
 )
 _AND = r"(?:and|but|while|und|aber|et|mais|y|pero|e|mas|ma|og|och|men|en|maar|i|a|ale|и|но)"
+_SPACE = r"(?<!\s)\s+"  # from its beginning only, or a long one would be read again from each of its characters
 _JOINT = re.compile(
-    rf"\s*[,;:]\s+(?:{_AND}\s+)?(?={_SUBJECT})|\s+{_AND}\s+(?={_SUBJECT})|\s+[–—-]\s+|\s*[，、；]\s*(?!还|也|和)",
+    rf"(?:{_SPACE})?[,;:]\s+(?:{_AND}\s+)?(?={_SUBJECT})|{_SPACE}{_AND}\s+(?={_SUBJECT})|{_SPACE}[–—-]\s+"
+    rf"|(?:{_SPACE})?[，、；]\s*(?!还|也|和)",
     re.IGNORECASE,
 )
-_ASK = r"(?:,|\s+and|\s+but|\s+so|\s+[–—-])\s+(?:so\s+|and\s+|but\s+)?(?=(?:ASK)(?!\w))"
+_ASK = rf"(?:,|{_SPACE}(?:and|but|so|[–—-]))\s+(?:so\s+|and\s+|but\s+)?(?=(?:ASK)(?!\w))"
 _TAG = re.compile(
-    r",?\s*(?:right|correct|or not|no|yes|isn['’]t it|huh|eh|oder|nicht wahr|verdad|non|vero|ikke sant)\s*[?？]",
+    r"(?:right|correct|or not|no|yes|isn['’]t it|huh|eh|oder|nicht wahr|verdad|non|vero|ikke sant)\s*[?？]",
     re.IGNORECASE,
 )
 
@@ -56,7 +58,9 @@ def without_lead(sentence: str) -> str:
 
 
 _NAME = re.compile(r"\s*(?:(?:[Mm]y|[Oo]ur) [\w-]+(?: [A-Z]\w+)?|[A-ZÀ-ÖØ-ÞĀ-ŽА-Я][\w'’-]*)\s*")
-_WANTS = re.compile(r"(?<=\w),\s+(?!(?:right|correct|or|no|yes|true|according)\b)[^,?]{3,}[?？]\W*$", re.IGNORECASE)
+_WANTS = re.compile(
+    r"(?<=\w),\s+(?!\s|(?:right|correct|or|no|yes|true|according)\b)[^,?]{3,}[?？]\W*$", re.IGNORECASE
+)
 
 
 def _asks_from(sentence: str) -> int | None:
