@@ -332,7 +332,7 @@ def test_side_by_side_shows_what_memory_changes(
         expect(with_memory.locator(".went")).to_contain_text("1 memory went in")
         with_memory.locator(".went summary").click()
         expect(with_memory.locator(".block")).to_contain_text("- I am allergic to peanuts.")
-        expect(without.locator(".went")).to_contain_text("took no part")
+        expect(without.locator(".went")).to_contain_text("was not used")
         with_memory.locator(".headers summary").click()
         expect(with_memory.locator(".headers")).to_contain_text("X-Memory-Status")
         block = with_memory.locator(".block").text_content() or "?"
@@ -415,7 +415,7 @@ def test_a_pause_can_be_switched_and_is_seen(proxy: Proxy, browser: Browser, use
         page.get_by_role("link", name="Chat", exact=True).click()
         page.get_by_label("Your message").fill("I play chess.")
         page.keyboard.press("Enter")
-        expect(page.locator(".went")).to_contain_text("took no part")
+        expect(page.locator(".went")).to_contain_text("was not used")
         page.get_by_role("link", name="Settings").click()
         page.get_by_label("Pause my memory").uncheck()
         expect(page.get_by_text("Memory is on again")).to_be_visible()
@@ -476,7 +476,7 @@ def test_a_pasted_list_is_looked_at_brought_in_and_taken_back(proxy: Proxy, brow
             dated = {each["text"]: each["created_at"][:10] for each in memories(client)}
         assert dated["I live in Rome."] == "2025-03-01"
         page.get_by_role("button", name="Undo this import").click()
-        expect(page.get_by_text("Import undone: 2 memories deleted, 1 hold again")).to_be_visible()
+        expect(page.get_by_text("Import undone: 2 memories deleted, 1 are current again")).to_be_visible()
     assert texts(proxy, user) == ["I live in Oslo."]
 
 

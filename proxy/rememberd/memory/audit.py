@@ -166,7 +166,7 @@ def _opposites(current: Sequence[Memory]) -> Iterator[Finding]:
         if each.slot or not words:
             continue
         holds = newest.setdefault((each.contributor, words), each)
-        if negated(holds.text) != negated(each.text):
+        if holds is not each and negated(holds.text) != negated(each.text):
             yield Finding("contradiction", each, "the opposite was said later", holds.id)
 
 

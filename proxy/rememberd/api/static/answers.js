@@ -87,7 +87,7 @@ function details(one) {
     [ANSWERS.row.model]: one.model,
     [ANSWERS.row.app]: one.app,
     [ANSWERS.row.memory]: ANSWERS.status[one.status] ?? one.status,
-    [ANSWERS.row.cost]: ANSWERS.tokens(one.tokens),
+    [ANSWERS.row.cost]: one.tokens,
     [ANSWERS.row.recall]: `${one.recall_ms} ms`,
     [ANSWERS.row.id]: one.id,
   };

@@ -140,7 +140,7 @@ export function chatView() {
     modes,
     button(CHAT.fresh, { onclick: () => begin() }, icon("plus")),
   );
-  const form = el("form", { class: "say", onsubmit: send }, area, go);
+  const form = el("form", { class: "say", onsubmit: send }, el("div", {}, area, go));
   const element = el(
     "div",
     { class: "view chat" },

@@ -12,17 +12,17 @@ export function filters(onchange) {
   const choice = (name, options) => {
     fields[name] = el(
       "select",
-      { id: `filter-${name}`, onchange },
+      { id: `filter-${name}`, onchange: changed },
       el("option", { value: "" }, MEMORIES.any),
       options.map(([value, text]) => el("option", { value }, text)),
     );
     return el("div", {}, label(name), fields[name]);
   };
   const moment = (name) => {
-    fields[name] = el("input", { id: `filter-${name}`, type: "date", onchange });
+    fields[name] = el("input", { id: `filter-${name}`, type: "date", onchange: changed });
     return el("div", {}, label(name), fields[name]);
   };
-  const past = el("input", { id: "past", type: "checkbox", onchange });
+  const past = el("input", { id: "past", type: "checkbox", onchange: changed });
   const scope = el("a", { class: "button", href: "#settings" }, `${MEMORIES.filter.scope}: ${session.space || "default"}`);
   const place = el(
     "div",
@@ -37,7 +37,13 @@ export function filters(onchange) {
     scope,
     button(MEMORIES.clearFilters, { class: "button quiet", onclick: clear }),
   );
-  const element = el("details", { class: "filter", ontoggle: fill }, el("summary", { class: "button" }, icon("filter"), MEMORIES.filters), place);
+  const title = el("span", {}, MEMORIES.filters(0));
+  const element = el("details", { class: "filter", ontoggle: fill }, el("summary", { class: "button" }, icon("filter"), title), place);
+
+  function changed() {
+    title.textContent = MEMORIES.filters(Object.keys(values()).length);
+    onchange();
+  }
 
   async function fill() {
     if (!element.open || fields.app.options.length > 1) return;
@@ -51,7 +57,7 @@ export function filters(onchange) {
   function clear() {
     for (const field of Object.values(fields)) field.value = "";
     past.checked = false;
-    onchange();
+    changed();
   }
 
   function values() {

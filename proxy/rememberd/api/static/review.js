@@ -10,6 +10,12 @@ const PILES = ["contradiction", "new", "quarantined", "expired", "unused"];
 const seenKey = () => `rememberd.seen ${session.space}`;
 const WEEK_MS = 7 * 86_400_000;
 
+// Contradictions that the person decided to keep; this browser shows them no more.
+const bothKey = () => `rememberd.both ${session.space}`;
+const MOST_KEPT = 500;
+const kept = () => JSON.parse(localStorage.getItem(bothKey()) ?? "[]");
+const named = (pair) => pair.map(({ id }) => id).join(" ");
+
 export const seen = () => localStorage.getItem(seenKey()) ?? new Date(Date.now() - WEEK_MS).toISOString();
 
 export function review() {
@@ -18,6 +24,10 @@ export function review() {
   async function load() {
     try {
       const found = await get(`v1/memories/review?${new URLSearchParams({ since: seen() })}`);
+      const both = new Set(kept());
+      const open = found.contradiction.data.filter((each) => !both.has(named(each)));
+      found.contradiction.count -= found.contradiction.data.length - open.length;
+      found.contradiction.data = open;
       const piles = PILES.filter((name) => found[name].count).map((name) => pile(name, found[name], found.now));
       place.replaceChildren(...(piles.length ? piles : [emptyState(REVIEW.done, REVIEW.doneText)]));
     } catch (error) {
@@ -44,7 +54,8 @@ export function review() {
   function pair([older, newer]) {
     const side = (memory, other) =>
       el("div", {}, el("ul", {}, card(memory, { onchange: load })), button(REVIEW.keepThis, { onclick: () => decide([other]) }));
-    return el("div", { class: "pair" }, side(older, newer), side(newer, older));
+    const both = button(REVIEW.keepBoth, { class: "button quiet", onclick: () => keepBoth([older, newer]) });
+    return el("div", { class: "pair" }, side(older, newer), side(newer, older), both);
   }
 
   async function decide(others, kept) {
@@ -54,6 +65,11 @@ export function review() {
     } catch (error) {
       failed(error);
     }
+  }
+
+  function keepBoth(pair) {
+    localStorage.setItem(bothKey(), JSON.stringify([...kept(), named(pair)].slice(-MOST_KEPT)));
+    load();
   }
 
   function mark(now) {

@@ -4,6 +4,7 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -32,7 +33,7 @@ _ANYWHERE = {word: place for word, place in _words() if _WITHOUT_SPACES.search(w
 _ENDS = {word[1:]: place for word, place in _words() if word.startswith("*")}
 _BEGINS = {word[:-1]: place for word, place in _words() if word.endswith("*")}
 _WHOLE = {word: place for word, place in _words() if "*" not in word}
-_ENDINGS = tuple(_ENDS)
+_PHRASES = {tuple(phrase.split()): place for phrase, place in _WHOLE.items() if " " in phrase}
 _SHORTEST, _LONGEST = min(map(len, _BEGINS)), max(map(len, _BEGINS))
 _RELATIVE = re.compile(
     r"\bmy (?P<who>(?:best )?(?:wife|husband|partner|girlfriend|boyfriend|mother|mom|mum|father|dad|sister|brother"
@@ -55,16 +56,18 @@ def topic_of(memory: Memory) -> str:
 def _told(said: str) -> Iterator[int]:
     """The places of the topics that its words belong to."""
     words = _WORD.findall(said)
-    for word in (*words, *map(" ".join, pairwise(words))):
-        if word in _WHOLE:
-            yield _WHOLE[word]
-        for end in range(_SHORTEST, min(len(word), _LONGEST) + 1):
-            if word[:end] in _BEGINS:
-                yield _BEGINS[word[:end]]
-        if word.endswith(_ENDINGS):
-            yield from (place for ending, place in _ENDS.items() if word.endswith(ending))
+    for word in words:
+        yield from _places(word)
+    yield from (_PHRASES[pair] for pair in pairwise(words) if pair in _PHRASES)
     if _WITHOUT_SPACES.search(said):
         yield from (place for word, place in _ANYWHERE.items() if word in said)
+
+
+@lru_cache(maxsize=32_768)  # most words of a person's memories come again
+def _places(word: str) -> tuple[int, ...]:
+    begins = (word[:end] for end in range(_SHORTEST, min(len(word), _LONGEST) + 1))
+    found = [_WHOLE.get(word), *map(_BEGINS.get, begins), *(_ENDS[end] for end in _ENDS if word.endswith(end))]
+    return tuple(place for place in found if place is not None)
 
 
 def person_of(memory: Memory) -> str | None:
