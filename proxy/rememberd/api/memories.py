@@ -68,19 +68,12 @@ class Memories:
         def holds(memory: Memory) -> bool:
             return wanted in memory.text.casefold() and meets(memory)
 
-        cursor, found = asked.get("cursor") or None, list[Memory]()
-        visible = visibility(request)
-        if visible or not FILTERS.isdisjoint(asked):
+        cursor, visible = asked.get("cursor") or None, visibility(request)
+        if visible or wanted or not FILTERS.isdisjoint(asked):
             shown = visible or (lambda memory: True)
             found, cursor = await visible_page(list_page, lambda each: shown(each) and holds(each), limit, cursor)
         else:
-            while True:
-                page, cursor = await list_page(limit - len(found), cursor)
-                found += filter(holds, page)
-                if (
-                    cursor is None or len(found) > limit // 2
-                ):  # a page may be short, so that a rare word needs few scans
-                    break
+            found, cursor = await list_page(limit, cursor)
         note(request.scope, count=len(found))
         return json_response({"object": "list", "data": [memory_json(m) for m in found], "next_cursor": cursor})
 

@@ -101,13 +101,16 @@ def keyword_query(space: Space, sparse: Sparse, limit: int, kind: Kind | None) -
     ]
 
 
+LISTED = ["order", "memory"]  # the payload keys that a list reads
+
+
 def newest(conditions: Conditions, limit: int, before: int | None = None) -> ScrollRequest:
     """By `order`, descending, from just below `before`. Points of equal order come in any order."""
     below = [] if before is None else [FieldCondition("order", range=RangeFloat(lt=before))]
     return ScrollRequest(
         limit=limit,
         filter=Filter(must=conditions + below),
-        with_payload=True,
+        with_payload=LISTED,
         order_by=OrderBy("order", Direction.Desc),
     )
 
@@ -119,7 +122,7 @@ def following(first: int, limit: int) -> ScrollRequest:
 
 def tied(conditions: Conditions, order: int, limit: int) -> ScrollRequest:
     """Every point of one `order`."""
-    return ScrollRequest(limit=limit, filter=Filter(must=[*conditions, _equals("order", order)]), with_payload=True)
+    return ScrollRequest(limit=limit, filter=Filter(must=[*conditions, _equals("order", order)]), with_payload=LISTED)
 
 
 def _names(sparse: Sparse) -> FieldCondition:

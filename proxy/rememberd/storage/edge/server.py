@@ -12,11 +12,12 @@ from pathlib import Path
 from traceback import format_tb
 from typing import Any
 
+import orjson
 from prometheus_client import Counter
 
 from rememberd.errors import InputRejected, MemoryUnavailable, StoreUnavailable
 from rememberd.memory.recall.retrieve import Wanted, retrieve
-from rememberd.ports import MemoryStore
+from rememberd.ports import MemoryStore, PageQuery
 from rememberd.search_results import Candidates
 from rememberd.storage.edge.socket_protocol import (
     READ_AHEAD_BYTES,
@@ -143,7 +144,7 @@ def _methods(store: EdgeStore, opened: MemoryStore) -> dict[str, Method]:
         "ahead": asked(store.prefetch),
         "search": asked(store.search),
         "retrieve": asked(partial(retrieve, opened)),
-        "page": asked(store.page),
+        "page": asked(partial(_page, store)),
         "count": store.count,
         "buried": store.deleted_at,
         "delete": store.delete,
@@ -154,6 +155,11 @@ def _methods(store: EdgeStore, opened: MemoryStore) -> dict[str, Method]:
         "flush": store.flush,
         "snapshot": lambda target: store.snapshot(Path(target)),
     }
+
+
+async def _page(store: EdgeStore, space: Space, **wanted: Any) -> tuple[list[orjson.Fragment], str | None]:
+    stored, following = await store.stored_page(space, PageQuery(**wanted))
+    return [orjson.Fragment(each) for each in stored], following
 
 
 async def _optimize_when_quiet(store: EdgeStore) -> None:
