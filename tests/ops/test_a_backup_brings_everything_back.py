@@ -16,10 +16,17 @@ import pyrage
 import pytest
 
 from rememberd.access.client_keys import CLIENT_KEYS_FILE, ClientKeys, load_secret
+from rememberd.access.groups import Group
 from rememberd.cli.main import main
+from rememberd.memory.embedding.indexing import to_point
+from rememberd.memory.ids import fact_id
+from rememberd.settings.schema import load
 from rememberd.storage.changes import Change, Removal
 from rememberd.storage.sqlite.changes import SqliteChangeLog
 from rememberd.storage.sqlite.database import Database
+from rememberd.types import Memory, Space
+from rememberd.wiring.encryption import open_encryption
+from rememberd.wiring.erasure import opened_erasure
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
 
@@ -180,6 +187,60 @@ def test_what_a_qdrant_server_still_has_to_delete_is_saved(tmp_path: Path) -> No
     assert asyncio.run(kept()) == ([removal], [Change("p1", "deleted", 7)])
     assert (tmp_path / "second" / "keys-were-made").exists()
     assert ClientKeys(load_secret(tmp_path / "second" / CLIENT_KEYS_FILE)).principal("sk-of-ada") == known
+
+
+@pytest.mark.parametrize("master", [None, MASTER])
+def test_what_erased_people_told_their_groups_is_not_restored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], master: str | None
+) -> None:
+    """It is erased, or loses the name, as the group's setting says; what others told stays. The audit log holds
+    pseudonyms if there is a master key: without it `restore` makes no folder that would show what is erased."""
+    config, restored = tmp_path / "rememberd.yaml", tmp_path / "restored.yaml"
+    for file, folder in ((config, "first"), (restored, "second")):
+        told = {"data_dir": str(tmp_path / folder), "memory": {"encryption": {"master_key": master}}}
+        file.write_text(json.dumps(told))
+    asyncio.run(tell_groups(config))
+    assert cli("backup", tmp_path / "b", "--config", config) == 0
+    assert cli("erase", "cleo", "--config", config) == 0
+    given = (tmp_path / "b", "--data-dir", tmp_path / "second", "--erasures", tmp_path / "first" / "audit.jsonl")
+    if master:
+        (tmp_path / "none.yaml").write_text("{}")
+        assert cli("restore", *given, "--config", tmp_path / "none.yaml") == 2
+        assert "--config" in capsys.readouterr().err
+        assert not (tmp_path / "second").exists()
+    assert cli("restore", *given, "--config", config) == 0
+    assert "that are not restored: 3" in capsys.readouterr().out
+    found, members = asyncio.run(told_groups(restored))
+    assert found == {"goes": [("teal", "dan")], "stays": [("Marmot", None), ("teal", "dan")]}
+    assert members == {"dan"}
+
+
+async def tell_groups(config: Path) -> None:
+    """Cleo and Dan contribute to two groups, one of which keeps contributions; Cleo has a memory of her own."""
+    settings = load(config, {})
+    async with open_encryption(settings) as encryption, opened_erasure(settings, encryption) as opened:
+        for name, keeps in (("goes", False), ("stays", True)):
+            await opened.groups.create(Group(name, {"cleo": "writer", "dan": "owner"}, keep_contributions=keeps))
+            for by, text in (("cleo", "Marmot"), ("dan", "teal")):
+                space = Space.of_group(name)
+                found = fact_id(space, text, contributor=by)
+                memory = Memory(found, text, "fact", 1, 1, 1, group=name, contributor=by)
+                await opened.store.put(space, [await to_point(memory, opened.embedder)])
+        own = Memory(fact_id(Space("cleo"), "mine"), "mine", "fact", 1, 1, 1)
+        await opened.store.put(Space("cleo"), [await to_point(own, opened.embedder)])
+
+
+async def told_groups(config: Path) -> tuple[dict[str, list[tuple[str, str | None]]], set[str]]:
+    """Texts and contributors of each group, and the members of all groups."""
+    settings = load(config, {})
+    async with open_encryption(settings) as encryption, opened_erasure(settings, encryption) as opened:
+        groups = await opened.groups.made.all() if opened.groups.made else []
+        found = {}
+        for group in groups:
+            known = await opened.store.all(Space.of_group(group.name), now=0, include_past=True)
+            found[group.name] = sorted((each.text, each.contributor) for each in known)
+        assert await opened.store.spaces("cleo") == []
+        return found, {name for group in groups for name in (*group.members, *(group.former or ()))}
 
 
 def test_a_machine_that_is_too_slow_for_a_passphrase_says_so(

@@ -3,13 +3,16 @@
 import asyncio
 import shutil
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from rememberd.cli import command as a_command
+from rememberd.cli import config_option, settings_of
 from rememberd.errors import ConfigError
+from rememberd.settings.schema import Queue, Store
 from rememberd.storage.backup import BackupError, Marks, Unlock, check_databases, erasures_in, read_archive, secret_in
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.sqlite.apps import SqliteApps
@@ -21,6 +24,8 @@ from rememberd.storage.sqlite.queue import SqliteQueue
 from rememberd.storage.sqlite.receipts import SqliteReceipts
 from rememberd.storage.sqlite.tool_files import SqliteToolFiles
 from rememberd.storage.sqlite.usage import SqliteUsage
+from rememberd.wiring.encryption import open_encryption
+from rememberd.wiring.erasure import opened_erasure
 
 EXAMPLES = """\
   rememberd restore rememberd.backup --data-dir restored --dry-run
@@ -32,6 +37,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @a_command("restore", EXAMPLES)
+@config_option
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--data-dir",
@@ -49,6 +55,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help="a later audit.jsonl or data_dir: users erased there stay erased; repeatable",
 )
 def command(
+    config: Path | None,
     file: Path,
     data_dir: Path,
     dry_run: bool,
@@ -62,11 +69,13 @@ def command(
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(f"{target} is not empty: restore into a new folder, and set data_dir to it")
     unlock = Unlock(secret_in(identity), secret_in(passphrase_file))
-    return asyncio.run(_run(file, target, dry_run, unlock, erasures))
+    return asyncio.run(_run(config, file, target, dry_run, unlock, erasures))
 
 
-async def _run(file: Path, target: Path, dry_run: bool, unlock: Unlock, erasures: tuple[Path, ...]) -> int:
-    """Raises `BackupError`."""
+async def _run(
+    config: Path | None, file: Path, target: Path, dry_run: bool, unlock: Unlock, erasures: tuple[Path, ...]
+) -> int:
+    """Raises `BackupError`, `ConfigError`, `MemoryUnavailable`."""
     marks = erasures_in(erasures)
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))  # only its owner can read it
@@ -77,7 +86,7 @@ async def _run(file: Path, target: Path, dry_run: bool, unlock: Unlock, erasures
         print(f"made {_time(about['began_at'])} by rememberd {about['version']}: {len(about['files'])} files and"
               f" {points} points, all as they were saved")  # fmt: skip
         later = {user: at for user, at in marks.items() if at > about["began_at"]}
-        erased = await _erase_again(folder, later)
+        erased = await _erase_again(folder, later) + await _erase_contributions(config, folder, later)
         print(f"users erased after that: {len(later)}; their memories that are not restored: {erased}")
         if not erasures:
             print("without --erasures, users erased after that come back: pass the newest audit.jsonl or data_dir")
@@ -122,10 +131,6 @@ async def _erase_again(folder: Path, marks: Marks) -> int:
         store = EdgeStore.reopen(folder / "qdrant")
         try:
             erased = sum([await store.erase(user) for user in marks])
-            if (folder / "groups.db").exists():
-                print(
-                    "what they have contributed to groups: erase it again by `rememberd erase USER` in the new folder"
-                )
         finally:
             await store.close()
     if (folder / "queue.db").exists():
@@ -144,6 +149,28 @@ async def _erase_again(folder: Path, marks: Marks) -> int:
             await keyring.drop(user)
         await keyring.close()
     return erased
+
+
+async def _erase_contributions(config: Path | None, folder: Path, marks: Marks) -> int:
+    """What they have contributed to groups. Only the settings have the master key, which opens those memories.
+    Returns the number of memories. Raises `ConfigError`, `MemoryUnavailable`."""
+    if not marks or not (folder / "qdrant").exists():
+        return 0
+    if not (folder / "groups.db").exists():
+        print("if they have contributed to groups that are in Redis: erase that by `rememberd erase USER`")
+        return 0
+    settings = settings_of(config)
+    embedding = replace(settings.memory.embedding, next_model=None, next_path=None)
+    memory = replace(settings.memory, store=Store(), queue=Queue(), embedding=embedding)
+    there = replace(settings, data_dir=str(folder), memory=memory)
+    try:
+        async with open_encryption(there) as encryption, opened_erasure(there, encryption) as erasure:
+            return sum([await erasure.leave_groups(encryption.user(mark), at) for mark, at in marks.items()])
+    except ConfigError as error:
+        raise ConfigError(
+            "users who were erased after the backup may have contributed to groups; to erase that, restore needs the"
+            f" settings of the backup's proxy: give them by --config ({error})"
+        ) from error
 
 
 def _time(at: int) -> str:

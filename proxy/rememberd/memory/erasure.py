@@ -57,11 +57,15 @@ async def texts_of(store: MemoryStore, user: str, groups: Mapping[str, bool]) ->
     for space in await store.spaces(user):
         memories, _ = await store.page(space, limit=_TEXTS, now=0, include_past=True)
         texts |= {f"memory {memory.id[:8]}": memory.text for memory in memories}
-    for name, keep in groups.items():
-        told = [] if keep else await store.all(Space.of_group(name), now=0, include_past=True)
-        others = {memory.text for memory in told if memory.contributor != user}
-        theirs = [memory for memory in told if memory.contributor == user and memory.text not in others][:_TEXTS]
-        texts |= {f"memory {memory.id[:8]} of @{name}": memory.text for memory in theirs}
+    for name in (name for name, keep in groups.items() if not keep):
+        space = Space.of_group(name)
+        theirs: dict[str, str] = {}
+        async for page in store.pages(space, now=0, include_past=True):
+            theirs |= {each.text: each.id for each in page if each.contributor == user and len(theirs) < _TEXTS}
+        async for page in store.pages(space, now=0, include_past=True):
+            for other in (each for each in page if each.contributor != user):
+                theirs.pop(other.text, None)
+        texts |= {f"memory {memory_id[:8]} of @{name}": text for text, memory_id in theirs.items()}
     return texts
 
 
@@ -74,23 +78,23 @@ async def erase_contributions(
     groups: Mapping[str, bool],
 ) -> int:
     """`groups` are those that may hold what the user has contributed (`Groups.leave`), and whether it stays there,
-    without the name. Returns
-    how many memories are gone or have lost the name. Call it after `erase`, and as often: what is still in the queue
-    the writer leaves out, because the user was erased. Raises `MemoryUnavailable`."""
+    without the name. Returns how many memories are gone or have lost the name. Call it after `erase`, and as often:
+    what is still in the queue the writer leaves out, because the user was erased. Raises `MemoryUnavailable`."""
     erased = 0
     for name, keep in groups.items():
-        space = Space.of_group(name)
-        theirs = [memory for memory in await store.all(space, now=0, include_past=True) if memory.contributor == user]
-        if not theirs:
-            continue
-        if keep:
-            nameless = [replace(each, contributor=None, updated_at=max(at, each.updated_at)) for each in theirs]
-            await store.put(space, [await to_point(each, embedder) for each in nameless])
-        else:
-            await store.delete(space, [each.id for each in theirs], at=at)
-            await block_cache.expire(at + _AHEAD)  # members' blocks hold them; whose, only a token's claim may tell
-        await block_cache.erase(space.user)
-        erased += len(theirs)
+        space, before = Space.of_group(name), erased
+        async for page in store.pages(space, now=0, include_past=True):
+            theirs = [memory for memory in page if memory.contributor == user]
+            erased += len(theirs)
+            if theirs and keep:
+                nameless = [replace(each, contributor=None, updated_at=max(at, each.updated_at)) for each in theirs]
+                await store.put(space, [await to_point(each, embedder) for each in nameless])
+            elif theirs:
+                await store.delete(space, [each.id for each in theirs], at=at)
+                # Members' blocks hold them; whose, only a token's claim may tell.
+                await block_cache.expire(at + _AHEAD)
+        if erased > before:
+            await block_cache.erase(space.user)
     return erased
 
 
@@ -98,8 +102,10 @@ async def undo_interrupted(store: MemoryStore, turns: Sequence[tuple[Space, Mill
     """A writer killed between a put and its look whether the user was erased meanwhile leaves that turn's memories:
     they have the turn's time. Raises `StoreUnavailable`."""
     for space, at in turns:
-        left = [memory.id for memory in await store.all(space, now=0, include_past=True) if at in _times(memory)]
-        await store.delete(space, left, at=at)
+        async for page in store.pages(space, now=0, include_past=True):
+            left = [memory.id for memory in page if at in _times(memory)]
+            if left:
+                await store.delete(space, left, at=at)
 
 
 def _times(memory: Memory) -> tuple[Millis | None, ...]:

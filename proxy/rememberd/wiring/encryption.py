@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rememberd.encryption.cipher import DecryptionError
 from rememberd.encryption.keyring import Keyring, Keys, plaintext_error
 from rememberd.encryption.master_key import masters
 from rememberd.encryption.store import SealedStore
@@ -33,6 +34,13 @@ class Encryption:
     def name(self, user: str) -> str:
         """The user's name, or the pseudonym if data is encrypted: for places that others can read."""
         return self.keyring.owner(user) if self.keyring else user
+
+    def user(self, name: str) -> str:
+        """Whose name or pseudonym this is."""
+        try:
+            return self.keyring.root.named(name) if self.keyring else name
+        except DecryptionError:  # a name, from before there was a master key
+            return name
 
     def store(self, store: MemoryStore) -> MemoryStore:
         return SealedStore(store, self.keyring) if self.keyring else store

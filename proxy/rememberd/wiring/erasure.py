@@ -9,6 +9,7 @@ from rememberd.memory.erasure import erase, erase_contributions, texts_of
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.settings.schema import Settings
 from rememberd.telemetry.clock import wall_clock
+from rememberd.types import Millis
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_embedder, build_groups
 from rememberd.wiring.encryption import Encryption
@@ -31,7 +32,8 @@ class UserErasure(NamedTuple):
 
     async def erase(self, user: str) -> int:
         """Returns how many memories are gone."""
-        at, holding, kept = wall_clock(), await self.groups.leave(user), self.queues
+        at, kept = wall_clock(), self.queues
+        await self.groups.leave(user)
         await end_sessions(self.settings, user)
         erased = await erase(
             user,
@@ -46,7 +48,12 @@ class UserErasure(NamedTuple):
             kept.tool_files,
             kept.apps,
         )
-        erased += await erase_contributions(user, at, self.store, self.embedder, kept.block_cache, holding)
+        return erased + await self.leave_groups(user, at)
+
+    async def leave_groups(self, user: str, at: Millis) -> int:
+        """What the user has contributed to groups. Returns how many memories are gone or have lost the name."""
+        groups, blocks = await self.groups.leave(user), self.queues.block_cache
+        erased = await erase_contributions(user, at, self.store, self.embedder, blocks, groups)
         await self.groups.forget(user)
         return erased
 
