@@ -62,6 +62,8 @@ async def texts_of(store: MemoryStore, user: str, groups: Mapping[str, bool]) ->
         theirs: dict[str, str] = {}
         async for page in store.pages(space, now=0, include_past=True):
             theirs |= {each.text: each.id for each in page if each.contributor == user and len(theirs) < _TEXTS}
+        if not theirs:
+            continue
         async for page in store.pages(space, now=0, include_past=True):
             for other in (each for each in page if each.contributor != user):
                 theirs.pop(other.text, None)
