@@ -101,7 +101,9 @@ async def _best(folder: Path, body: bytes) -> float:
         app = build_app(settings, settings.model_list or [], {}, build_embedder(settings), encryption)
         await stack.enter_async_context(app.router.lifespan_context(app))
         protocol = limited_protocol(connection_limits(settings))
-        server = uvicorn.Config(app, http=protocol, ws="none", log_config=None, server_header=False)
+        server = uvicorn.Config(
+            app, http=protocol, ws="none", log_config=None, server_header=False, proxy_headers=False
+        )
         server.load()
         chats = _Chats(server, protocol, body)
         for _ in range(WARM):

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from rememberd.http.disconnect import cancel_on_disconnect, disconnected
 from rememberd.upstream.byte_lane import ByteLane
 from tests.support.fake_model import Behaviour, FakeModel, Recorded
 from tests.support.loopback import bytes_deployment, proxy_app, serving
@@ -124,3 +125,24 @@ async def test_the_connection_pool_survives(setup: Setup) -> None:
     body = {"model": "m", "messages": MESSAGES}
     async with aiohttp.ClientSession() as session, session.post(setup.url, json=body) as response:
         assert b"still here" in await response.read()
+
+
+async def test_who_left_before_the_work_began_is_not_worked_for() -> None:
+    scope: dict[str, Any] = {}
+    disconnected(scope)
+    assert await cancel_on_disconnect(scope, asyncio.sleep(SILENCE, "done")) is None
+    assert await cancel_on_disconnect(scope, asyncio.sleep(SILENCE, "done")) is None  # still gone
+
+
+async def test_nothing_is_cancelled_after_the_work_has_ended() -> None:
+    for before in (False, True):
+        scope: dict[str, Any] = {}
+        if before:
+            disconnected(scope)
+        assert await cancel_on_disconnect(scope, at_once()) == "done"
+        disconnected(scope)
+        await asyncio.sleep(0)
+
+
+async def at_once() -> str:
+    return "done"

@@ -17,7 +17,9 @@ from starlette.types import Receive, Scope, Send
 from rememberd.dialects import chat
 from rememberd.dialects.registry import Dialect
 from rememberd.errors import UpstreamUnavailable, openai_body
-from rememberd.http.relay import OnEnd, Relay, cancel_on_disconnect
+from rememberd.http.connection_limits import ConnectionLimits, limited_protocol
+from rememberd.http.disconnect import cancel_on_disconnect
+from rememberd.http.relay import OnEnd, Relay
 from rememberd.ports import Upstream
 from rememberd.types import Deployment
 
@@ -37,7 +39,7 @@ def proxy_app(
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         sent = upstream.send(deployment, PATH, await request.body(), request.headers.items())
-        reply = await cancel_on_disconnect(receive, sent)
+        reply = await cancel_on_disconnect(scope, sent)
         if reply is not None:
             await Relay(reply, [("X-Memory-Status", "off")], on_end=on_end, dialect=dialect)(scope, receive, send)
 
@@ -54,7 +56,8 @@ def proxy_app(
 async def serving(app: App) -> AsyncIterator[str]:
     """The address, with /v1, of `app` under uvicorn in this event loop."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, lifespan="off", log_level="critical", timeout_graceful_shutdown=1)
+    protocol = limited_protocol(ConnectionLimits(1000, 60, 60))
+    config = uvicorn.Config(app, http=protocol, lifespan="off", log_level="critical", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:

@@ -55,15 +55,16 @@ def conversation(headers: Mapping[str, str], body: Mapping[str, Any]) -> str | N
     return identifier(asked) or identifier(body.get("previous_response_id"))
 
 
-def _scope(principal: Principal, named: str | None) -> str:
-    scope = named or (principal.scopes[0] if principal.scopes else DEFAULT_SCOPE)
-    if not SCOPE.fullmatch(scope.removeprefix(GROUP_SCOPE)):
+def _scope(principal: Principal, asked: str | None) -> str:
+    if not asked:
+        return principal.scopes[0] if principal.scopes else DEFAULT_SCOPE
+    if not SCOPE.fullmatch(asked.removeprefix(GROUP_SCOPE)):
         message = "X-Memory-Scope must be 1 to 64 letters, digits, dots, dashes or underscores; @ before a group"
         raise RequestError(400, "invalid_scope", message, param="X-Memory-Scope")
-    if principal.scopes is not None and scope not in principal.scopes:
-        message = f"this key may not use the scope {scope!r}, only {', '.join(principal.scopes)}"
+    if principal.scopes is not None and asked not in principal.scopes:
+        message = f"this key may not use the scope {asked!r}, only {', '.join(principal.scopes)}"
         raise RequestError(403, "scope_not_allowed", message, param="X-Memory-Scope")
-    return scope
+    return asked
 
 
 def _user(

@@ -69,6 +69,8 @@ def not_allowed(name: str) -> RequestError:
 
 
 def _goes_on_from(body: dict[str, Any]) -> dict[str, str]:
+    if "conversation" not in body and "previous_response_id" not in body:
+        return {}
     conversation = body.get("conversation")
     if type(conversation) is dict and set(conversation) == {"id"}:
         conversation = conversation["id"]

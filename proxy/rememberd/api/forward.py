@@ -16,7 +16,8 @@ from rememberd.api.forwarded_paths import STATELESS, not_here, refuse_near_miss,
 from rememberd.dialects import body as json_body
 from rememberd.dialects.registry import dialect_for
 from rememberd.errors import RequestError
-from rememberd.http.relay import Relay, cancel_on_disconnect
+from rememberd.http.disconnect import cancel_on_disconnect
+from rememberd.http.relay import Relay
 from rememberd.http.request import ClientGone, read_body, request_id, with_query
 from rememberd.telemetry.usage.meter import UsageMeter
 from rememberd.types import Deployment, Identity, Principal
@@ -59,7 +60,7 @@ class Forward:
         id = request_id(request.headers)
         headers = [*owned(request.headers.items(), principal, identity), ("x-request-id", id)]
         sent = self.upstream.send(deployments, with_query(path, scope), body, headers, method=request.method)
-        answered = await cancel_on_disconnect(receive, sent)
+        answered = await cancel_on_disconnect(scope, sent)
         if answered is None:
             raise ClientGone
         made = None

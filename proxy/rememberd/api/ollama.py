@@ -12,7 +12,8 @@ from rememberd.api.models import Models
 from rememberd.dialects import body as json_body
 from rememberd.dialects import ollama as dialect
 from rememberd.errors import RequestError
-from rememberd.http.relay import Relay, cancel_on_disconnect
+from rememberd.http.disconnect import cancel_on_disconnect
+from rememberd.http.relay import Relay
 from rememberd.http.request import ClientGone, read_body, request_id, with_query
 from rememberd.http.responses import json_response
 from rememberd.types import Deployment
@@ -97,7 +98,7 @@ class OllamaApi:
         path = with_query(request.scope["raw_path"].decode("latin-1"), request.scope)
         headers = [*request.headers.items(), ("x-request-id", id)]
         sent = self.upstream.send(deployments, path, body, headers, method=request.method)
-        answered = await cancel_on_disconnect(request.receive, sent)
+        answered = await cancel_on_disconnect(request.scope, sent)
         if answered is None:
             raise ClientGone
         return _Relayed(Relay(answered.reply, [("X-Request-Id", id)], dialect=dialect.CHAT))

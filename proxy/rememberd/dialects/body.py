@@ -38,7 +38,7 @@ def model(body: dict[str, Any]) -> str:
     return asked
 
 
-def dump(body: dict[str, Any]) -> bytes:
+def dump(body: dict[str, Any] | str) -> bytes:
     try:
         return orjson.dumps(body)
     except (TypeError, orjson.JSONEncodeError):
@@ -59,13 +59,8 @@ def outgoing(raw: bytes, body: dict[str, Any], model: str, edits: Sequence[Edit]
     spans = model_values(raw, body)
     if len(spans) == 1 and body["model"] == model:
         spans = []
-    renamed = dump_text(model)
+    renamed = dump(model)
     return splice(raw, [*edits, *(Edit(start, end, renamed) for start, end in spans)])
-
-
-def dump_text(text: str) -> bytes:
-    """`text` as a JSON string, with its quotation marks."""
-    return json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def before_content(
@@ -88,7 +83,7 @@ def before_content(
 
 def before_text(start: int, block: str) -> Edit:
     """The block at the beginning of the JSON string that begins at `start`."""
-    return Edit(start + 1, start + 1, dump_text(f"{block}\n\n")[1:-1])
+    return Edit(start + 1, start + 1, dump(f"{block}\n\n")[1:-1])
 
 
 def first_element(raw: bytes, name: str, message: dict[str, Any]) -> Edit:

@@ -5,7 +5,7 @@ from typing import Any
 
 from rememberd.dialects import client_text as boilerplate
 from rememberd.dialects import user_message as questions
-from rememberd.dialects.body import before_content, dump, dump_text, loads
+from rememberd.dialects.body import before_content, dump, loads
 from rememberd.dialects.formats import sse
 from rememberd.dialects.formats.raw_json import Edit, last_member, top_level
 from rememberd.dialects.user_message import Said, UserMessage, text_of
@@ -83,13 +83,13 @@ def _at_the_end_of_system(raw: bytes, system: Any, block: str) -> Edit:
     given = last_member(top_level(raw), "system")
     if given is None:
         start = raw.index(b"{") + 1
-        return Edit(start, start, b'"system":' + dump_text(block) + b",")
+        return Edit(start, start, b'"system":' + dump(block) + b",")
     if isinstance(system, str) and system:
-        return Edit(given.end - 1, given.end - 1, dump_text(f"\n\n{block}")[1:-1])
+        return Edit(given.end - 1, given.end - 1, dump(f"\n\n{block}")[1:-1])
     if isinstance(system, list):
         part = dump({"type": "text", "text": block})
         return Edit(given.end - 1, given.end - 1, b"," + part if system else part)
-    return Edit(given.start, given.end, dump_text(block))
+    return Edit(given.start, given.end, dump(block))
 
 
 def _delta(event: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rememberd.dialects import chat
 from rememberd.dialects import user_message as questions
-from rememberd.dialects.body import before_text, dump, dump_text, loads
+from rememberd.dialects.body import before_text, dump, loads
 from rememberd.dialects.formats import sse
 from rememberd.dialects.formats.raw_json import Edit, last_member, top_level
 from rememberd.dialects.user_message import Said, UserMessage, text_of
@@ -72,10 +72,10 @@ class _Generate(_Ollama):
         system = last_member(top_level(raw), "system")
         if system is None:
             start = raw.index(b"{") + 1
-            return [Edit(start, start, b'"system":' + dump_text(block) + b",")]
+            return [Edit(start, start, b'"system":' + dump(block) + b",")]
         if isinstance(body["system"], str):
             return [before_text(system.start, block)]
-        return [Edit(system.start, system.end, dump_text(block))]
+        return [Edit(system.start, system.end, dump(block))]
 
     def text(self, part: Any) -> str:
         return text_of(part.get("response")) if isinstance(part, dict) else ""

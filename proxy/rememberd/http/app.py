@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Awaitable
 from functools import lru_cache
+from typing import cast
 
 from prometheus_client import Counter
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from rememberd.http.exception_handlers import EXCEPTION_HANDLERS
 from rememberd.telemetry.metrics import count
@@ -28,7 +31,16 @@ class App(Starlette):
     middleware must hold `AnswerMiddleware`, and a POST to a path without parameters, whose handler is an ASGI app, is
     found in a table; all else by starlette's router."""
 
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
+        """As starlette's, without a coroutine of its own."""
+        scope["app"] = self
+        self.middleware_stack = self.middleware_stack or self.build_middleware_stack()
+        return self.middleware_stack(scope, receive, send)
+
     def build_middleware_stack(self) -> ASGIApp:
+        # Only the router's redirects need the address by which clients came; uvicorn would read it for every chat.
+        proxies = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+        router = cast(ASGIApp, ProxyHeadersMiddleware(self.router, proxies))  # type: ignore[arg-type]
         posts = [route for route in self.routes if isinstance(route, Route) and route.methods == {"POST"}]
         direct = {route.path: route for route in posts if route.app is route.endpoint and not route.param_convertors}
 
@@ -36,7 +48,7 @@ class App(Starlette):
             if scope["type"] == "http" and scope["method"] == "POST" and (route := direct.get(scope["path"])):
                 scope["route"] = route
                 return route.app(scope, receive, send)
-            return self.router(scope, receive, send)
+            return router(scope, receive, send)
 
         stack: ASGIApp = app
         for middleware, args, kwargs in reversed(self.user_middleware):

@@ -12,6 +12,7 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rememberd.errors import openai_body
+from rememberd.http.disconnect import disconnected
 from rememberd.http.framing import single_content_length
 from rememberd.telemetry.metrics import counter
 
@@ -55,6 +56,8 @@ class _LimitedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._time("")
         super().connection_lost(exc)
+        if self.cycle is not None and not self.cycle.response_complete:
+            disconnected(self.cycle.scope)  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()

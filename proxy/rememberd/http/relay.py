@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar
 
 from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
@@ -12,12 +11,12 @@ from rememberd.dialects import chat
 from rememberd.dialects.formats import sse
 from rememberd.dialects.registry import Dialect
 from rememberd.errors import UpstreamUnavailable
+from rememberd.http.disconnect import cancel_on_disconnect
 from rememberd.http.response_buffer import COPY_LIMIT, ResponseBuffer
 from rememberd.http.response_headers import response_headers
 from rememberd.ports import Reply
 from rememberd.telemetry.usage.answers import Tokens, estimated, said
 
-T = TypeVar("T")
 OnEnd = Callable[[bytes, bool], Awaitable[None]]
 OnFirst = Callable[[bool], None]
 
@@ -29,32 +28,6 @@ _COLON = ord(":")
 log = logging.getLogger("rememberd.relay")
 _failures = Counter("rememberd_relay_on_end_failures", "Answers whose end could not be handed to memory.")
 _running: set[asyncio.Task[None]] = set()  # the event loop holds tasks weakly
-
-
-async def cancel_on_disconnect(receive: Receive, work: Awaitable[T]) -> T | None:
-    """The result of `work`; or None, with `work` cancelled, when the client leaves first.
-
-    The request's body must have been read, and nobody else may call `receive` meanwhile."""
-    task = asyncio.current_task()
-    assert task is not None
-    gone = False
-
-    async def watch() -> None:
-        nonlocal gone
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        gone = True
-        task.cancel()
-
-    watcher = asyncio.create_task(watch())
-    try:
-        return await work
-    except asyncio.CancelledError:
-        if gone and task.uncancel() == 0:
-            return None
-        raise
-    finally:
-        watcher.cancel()
 
 
 class Relay:
@@ -97,7 +70,7 @@ class Relay:
         self._ended: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await cancel_on_disconnect(receive, self.run(send))
+        await cancel_on_disconnect(scope, self.run(send))
 
     async def run(self, send: Send) -> None:
         """For a caller that cancels it when the client leaves."""

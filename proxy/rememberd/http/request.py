@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
-from secrets import token_hex
+from os import urandom
 from typing import Any
 
 from starlette.types import Receive, Scope
@@ -70,7 +70,7 @@ def request_id(headers: Mapping[str, str]) -> str:
     """The client's own id if it has one of plain characters, else a new one. From now on, each log line of this
     task names it."""
     given = headers.get("x-request-id", "")
-    id = given if _REQUEST_ID.fullmatch(given) else f"req_{token_hex(16)}"
+    id = given if _REQUEST_ID.fullmatch(given) else f"req_{urandom(16).hex()}"
     REQUEST.set(id)
     return id
 

@@ -1,6 +1,7 @@
 """Which headers of an upstream reach the client."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 _NOT_RELAYED = frozenset(
     (
@@ -16,8 +17,8 @@ _OF_THE_PROXY = ("access-control-", "x-accel-")
 # Whatever an upstream sends is a document of our own origin to a browser, beside the memory page: as HTML it must run
 # nothing and read nothing.
 _INERT = {
-    "content-security-policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
+    b"content-security-policy": b"sandbox; default-src 'none'; frame-ancestors 'none'",
+    b"x-content-type-options": b"nosniff",
 }
 
 
@@ -26,17 +27,25 @@ def response_headers(
 ) -> list[tuple[bytes, bytes]]:
     """Upstream's headers without those of its connection; ours replace those of the same name, and its request id
     takes another. Values are encoded as they were decoded: no byte that a provider sends there costs an answer."""
-    ours = _INERT | {name.lower(): value for name, value in added}
+    ours = {name.lower().encode("latin-1"): value.encode() for name, value in added}
     headers = [
-        ("x-upstream-request-id" if n == "x-request-id" else n, v)
-        for name, v in upstream
-        if (n := name.lower()) not in _NOT_RELAYED
-        and (n not in ours or n == "x-request-id")
-        and not n.startswith(_OF_THE_PROXY)
+        (name, value.encode("utf-8", "surrogateescape"))
+        for given, value in upstream
+        if (name := _relayed(given)) and name not in ours
     ]
     if streamed:
-        headers = [(n, v) for n, v in headers if n != "content-length"]
-        ours.setdefault("x-accel-buffering", "no")
-        if all(n != "cache-control" for n, _ in headers):
-            ours.setdefault("cache-control", "no-cache")
-    return [(n.encode("latin-1"), v.encode("utf-8", "surrogateescape")) for n, v in (*headers, *ours.items())]
+        headers = [pair for pair in headers if pair[0] != b"content-length"]
+        ours.setdefault(b"x-accel-buffering", b"no")
+        if all(name != b"cache-control" for name, _ in headers):
+            ours.setdefault(b"cache-control", b"no-cache")
+    return [*headers, *_INERT.items(), *ours.items()]
+
+
+@lru_cache(maxsize=1024)
+def _relayed(name: str) -> bytes | None:
+    """What the client gets this header of an upstream as; None if it does not get it."""
+    name = name.lower()
+    if name == "x-request-id":
+        return b"x-upstream-request-id"
+    relayed = name.encode("latin-1")
+    return None if name in _NOT_RELAYED or relayed in _INERT or name.startswith(_OF_THE_PROXY) else relayed

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from rememberd.access.apps import app_name, client_name
+from rememberd.access.apps import UNNAMED, app_name, client_name
 from rememberd.access.auth import Auth
 from rememberd.access.groups import Groups
 from rememberd.access.idempotency import owned
@@ -22,7 +22,8 @@ from rememberd.dialects import body as json_body
 from rememberd.dialects.formats.raw_json import Edit
 from rememberd.dialects.registry import CHAT_PATHS, Dialect
 from rememberd.dialects.side_tasks import DOUBTFUL, ENOUGH, Pattern, program_odds
-from rememberd.http.relay import OnEnd, OnFirst, Relay, cancel_on_disconnect
+from rememberd.http.disconnect import cancel_on_disconnect
+from rememberd.http.relay import OnEnd, OnFirst, Relay
 from rememberd.http.request import header_values, offset_from, read_body, request_id, with_query
 from rememberd.memory.recall.recall import Recalled
 from rememberd.pipeline.block import BlockSource
@@ -99,7 +100,7 @@ class Chat:
         request = await self.user_settings.applied(request, headers)
         clock.lap("understand")
         with tracing.chat(request.model, request.deployments[0].provider, headers):
-            await self._answer(request, clock, headers, scope, receive, send)
+            await self._answer(request, clock, headers, scope, send)
 
     async def _answer(
         self,
@@ -107,7 +108,6 @@ class Chat:
         clock: RequestTimings,
         headers: Mapping[str, str],
         scope: Scope,
-        receive: Receive,
         send: Send,
     ) -> None:
         with tracing.span("recall"):
@@ -131,7 +131,7 @@ class Chat:
                 file()
                 self._count(request, sent, answered.deployment, relay)
 
-        await cancel_on_disconnect(receive, answer())
+        await cancel_on_disconnect(scope, answer())
 
     def _count(
         self, request: ChatRequest, recall_result: RecallResult | None, deployment: Deployment, relay: Relay
@@ -175,8 +175,8 @@ class Chat:
             mode=mode,
             identity=identity,
             user_turn=turn,
-            client=client_name(headers),
-            app=app_name(headers),
+            client=None if turn is None else client_name(headers),
+            app=UNNAMED if turn is None else app_name(headers),
             goes_on_from=goes_on_from,
             used=None if turn is None else context_used(raw, body, deployments, self.blocks.recall.budget_tokens),
         )

@@ -95,6 +95,7 @@ async def web(
                 draining,
                 interface="asgi3",  # `DrainMiddleware` is called like one, but is no coroutine function
                 access_log=False,
+                proxy_headers=False,  # `App` reads them
                 log_config=None,
                 log_level="warning",
                 http=limited_protocol(connection_limits(settings)),

@@ -4,6 +4,7 @@ provider's bytes come back as they are."""
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from typing import Self
 
 import orjson
 
@@ -86,13 +87,21 @@ class _Reply:
         self._response, self._deployment = response, deployment
         self.status, self.headers = response.status, response.headers
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self  # an asynchronous generator would cost two calls of the event loop more
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
         try:
-            while chunk := await self._response.read():
-                yield chunk
-            self._response.close()  # so that the connection serves again at once
+            chunk = await self._response.read()
         except OSError as error:
             raise _unavailable(self._deployment, error) from error
+        if not chunk:
+            self._response.close()  # so that the connection serves again at once
+            raise StopAsyncIteration
+        return chunk
 
     async def close(self) -> None:
         self._response.close()

@@ -114,8 +114,10 @@ class Catalog:
             message = f"this key may not use {model!r}; GET /v1/models lists what it may"
             raise RequestError(403, "model_not_allowed", message, param="model")
         name = self._aliases.get(model, model)
-        others = [other for other in self._fallbacks.get(name, ()) if principal.may_ask(other)]
-        found = [deployment for each in (name, *others) for deployment in self._deployments(each)]
+        found = [*self._deployments(name)]
+        for other in self._fallbacks.get(name, ()):
+            if principal.may_ask(other):
+                found += self._deployments(other)
         key = principal.upstream_key
         return found if key is None else [with_client_key(each, key) for each in found]
 

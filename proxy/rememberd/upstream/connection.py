@@ -17,6 +17,7 @@ from rememberd.http.framing import single_content_length
 
 HEAD_LIMIT = 64 * 1024  # bytes, and up to one read more, that may come without a byte of a body among them
 HIGH_WATER = 256 * 1024  # bytes of a body that may wait for their reader
+_PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 _PIECE = 1024 * 1024  # bytes handed to the transport at once; TLS encrypts them in about a millisecond
 
 
@@ -78,7 +79,7 @@ class Connection(asyncio.Protocol):
         if not self.reusable:
             return False
         try:
-            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            self._socket.recv(1, _PEEK)
         except BlockingIOError:
             return True
         except OSError:

@@ -74,7 +74,9 @@ def request_headers(deployment: Deployment, client: Sequence[tuple[str, str]]) -
         headers["x-api-key"] = deployment.api_key
     elif deployment.api_key:
         headers["authorization"] = f"Bearer {deployment.api_key}"
-    return headers | {name.lower(): value for name, value in deployment.extra_headers.items()}
+    for name, value in deployment.extra_headers.items():
+        headers[name.lower()] = value
+    return headers
 
 
 def answer_headers(provider: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -25,24 +25,23 @@ class Tokens(NamedTuple):
 
 def said(answer: bytes) -> Tokens | None:
     """None if the answer does not say. A stream counts up: the largest number holds."""
-    begin = next((at for at in map(answer.find, _NEAR) if at >= 0), -1)
-    if begin < 0:
+    for near in _NEAR:
+        if (begin := answer.find(near)) >= 0:
+            break
+    else:
         return None
     found: dict[bytes, int] = {}
     for name, number in _SAID.findall(answer, begin):
         found[name] = max(found.get(name, 0), int(number))
-
-    def first(*names: bytes) -> int:
-        return next((found[name] for name in names if name in found), 0)
-
     if not found:
         return None
-    read, written = found.get(b"cache_read_input_tokens", 0), found.get(b"cache_creation_input_tokens", 0)
+    get = found.get
+    read, written = get(b"cache_read_input_tokens", 0), get(b"cache_creation_input_tokens", 0)
     return Tokens(
         # Anthropic counts what came from the cache, or went into it, apart; OpenAI counts it in.
-        first(b"prompt_tokens", b"input_tokens", b"prompt_eval_count") + read + written,
-        first(b"completion_tokens", b"output_tokens", b"eval_count"),
-        read or found.get(b"cached_tokens", 0),
+        (get(b"prompt_tokens") or get(b"input_tokens") or get(b"prompt_eval_count", 0)) + read + written,
+        get(b"completion_tokens") or get(b"output_tokens") or get(b"eval_count", 0),
+        read or get(b"cached_tokens", 0),
     )
 
 
