@@ -204,6 +204,25 @@ def test_what_asks_for_more_than_a_time_is_searched(question: str) -> None:
     assert not asks_only_when(question)
 
 
+@each_row(
+    ("question", "wanted"),
+    [
+        ("Which vegetable was it that I asked you about yesterday?", "tomatoes"),
+        ("Vor einer Woche haben wir etwas geplant, was war das?", "bridge"),
+        ("hace tres días te pregunté por un libro, ¿cuál?", "novel"),
+        ("Il y a trois jours, je t'ai demandé quel livre ?", "novel"),
+        ("三日前に聞いた本は何だっけ？", "novel"),
+        ("was war vor drei Tagen in den Nachrichten?", None),
+        ("Who won yesterday?", None),
+    ],
+)
+async def test_what_was_told_then_is_found_by_its_kind(question: str, wanted: str | None) -> None:
+    """No word in common with the question; what happened in the world then is no question about the talks."""
+    recall = await recall_of(*(said(text, timedelta(hours=hours), text) for text, hours in HOURS.items()))
+    ids = await asked(recall, question)
+    assert wanted in ids if wanted else not ids
+
+
 @each_row("question", ["Where were we?", "What did we talk about last time?", "What did we talk about yesterday?"])
 async def test_the_outcome_is_told(question: str) -> None:
     """What the assistant said last in each conversation, and nothing else that it said; however long the talk was,

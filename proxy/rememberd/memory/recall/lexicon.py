@@ -24,9 +24,10 @@ WORD = re.compile(
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _UNSPACED_LANGUAGES = ("zh", "ja", "ko", "th")
 _WITHOUT_STOP_WORDS = {"th"}  # in the package stop-words
-# What its lists lack, and the beginnings of words that they have although "¿Dónde trabajo?" asks for nothing else.
+# What its lists lack, and the beginnings of words that they have although "¿Dónde trabajo?" asks for nothing else;
+# "won" is what is left there of "won't".
 _MORE_STOP_WORDS = {"es": ("dónde", "adónde", "cuál", "cuáles", "quiénes", "cuánto", "cuánta", "cuántos", "cuántas")}
-_NO_STOP_WORDS = ("trabaj", "trabalh", "emple", "comprar")
+_NO_STOP_WORDS = ("trabaj", "trabalh", "emple", "comprar", "won")
 
 
 class Time(NamedTuple):

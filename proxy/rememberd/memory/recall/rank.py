@@ -97,7 +97,8 @@ class Asked(NamedTuple):
 
     `speakers`: whom it names of those who speak in the memories; `terms`: how many BM25 terms it has; `span`: the
     days that it names; `personal`: how clearly it is about the asker's life, from 1 on (None: unknown); `by_words`:
-    nothing is known of its meaning; `conversation`: the one in which it is asked."""
+    nothing is known of its meaning; `conversation`: the one in which it is asked; `told_then`: it asks for what was
+    told on the days of `span`."""
 
     text: str
     speakers: Collection[str] = ()
@@ -106,6 +107,7 @@ class Asked(NamedTuple):
     personal: float | None = None
     by_words: bool = False
     conversation: str | None = None
+    told_then: bool = False
 
 
 def rank(
@@ -256,11 +258,21 @@ def _surface(question: str, found: Candidates, weights: Weights) -> Floats:
 
 def _nearness(at: Ints, start: Millis, end: Millis) -> Floats:
     """1 on the days asked about, .6 within two weeks of them, .3 in the month after: people tell later."""
-    on = (start <= at) & (at < end)
+    on = _between(at, start, end)
     near = (start - 14 * DAY_MS <= at) & (at < end + 14 * DAY_MS)
     after = (end <= at) & (at < end + 31 * DAY_MS)
     nearness: Floats = np.select([on, near, after], [1.0, 0.6, 0.3])
     return nearness
+
+
+def told_on(days: Span, found: Candidates) -> Bools:
+    """Which rows were told on these days."""
+    return _between(found.at, _midnight(days.start), _midnight(days.end))
+
+
+def _between(at: Ints, start: Millis, end: Millis) -> Bools:
+    rows: Bools = (start <= at) & (at < end)
+    return rows
 
 
 def _midnight(day: date) -> Millis:

@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from rememberd.memory.recall.rank import TERM, Asked, Turns
+from rememberd.memory.recall.rank import TERM, Asked, Turns, best_first, told_on
 from rememberd.search_results import Bools, Candidates, DictColumn, Floats
 
 PERSONAL, LIKELY, IMPERSONAL = 0.15, 0.25, 0.62
@@ -102,7 +102,15 @@ def relevant(asked: Asked, found: Candidates, own: Floats) -> Bools:
     if about and (asked.by_words or own.max(initial=0.0, where=~found.pinned) >= PERSONAL):
         return np.ones(len(found), np.bool_)
     floor = math.inf if about else IMPERSONAL_BY_WORDS if asked.by_words else _floor(asked.personal)
-    return found.pinned | (own >= floor)
+    return found.pinned | (own >= floor) | _told_then(asked, found)
+
+
+def _told_then(asked: Asked, found: Candidates) -> Bools:
+    """Of a question for what was told on some days, which rows were told then. They need no support: who asks "which
+    tool did I ask you about yesterday?" need not have said "tool" then."""
+    if asked.span is None or not asked.told_then:
+        return np.zeros(len(found), np.bool_)
+    return told_on(asked.span, found)
 
 
 def _floor(personal: float | None) -> float:
@@ -162,6 +170,8 @@ def worth(
         least = min(least, np.sort(scores[enough])[-FEW:][0])
     enough &= scores >= least
     enough[best] = True
+    then = np.flatnonzero(_told_then(asked, found))
+    enough[then[best_first(scores[then])[:FEW]]] = True
     hidden = found.facts & of_topics(found.topics, set(sensitive).difference(needs))
     if hidden.any():
         # An embedder that knows little of a language finds all its sentences alike.

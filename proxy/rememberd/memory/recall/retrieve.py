@@ -15,7 +15,7 @@ from rememberd.memory.recall.block import GROUPS_COST, render, sides
 from rememberd.memory.recall.budget import Reason, pack, profile, without_repeats
 from rememberd.memory.recall.dates import asked_about
 from rememberd.memory.recall.names import named
-from rememberd.memory.recall.needs import STYLE
+from rememberd.memory.recall.needs import STYLE, asks_what_was_told
 from rememberd.memory.recall.rank import Asked, Feature, Turns, best_first, by_id, having, scored
 from rememberd.memory.recall.relevance import asks_for_answers, of_topics, relevant, supports, worth
 from rememberd.memory.safety.privacy import Privacy
@@ -104,14 +104,16 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
         speakers = named(question, found.speaker.present())
         if unknown := speakers.keys() - set(wanted.left_out):
             return Retrieved(speakers=tuple(sorted(unknown)))
+        span = asked_about(wanted.question, wanted.now + wanted.offset)
         asked = Asked(
             question,
             speakers,
             len(sparse.indices),
-            asked_about(wanted.question, wanted.now + wanted.offset),
+            span,
             wanted.personal,
             wanted.by_words,
             wanted.conversation,
+            told_then=span is not None and asks_what_was_told(wanted.question),
         )
         answers = asks_for_answers(wanted.question)
         chosen = _ranked(asked, _recallable(found, wanted, answers), wanted)
