@@ -89,6 +89,20 @@ async def test_a_wish_that_the_writer_carries_out_reaches_groups_too(tmp_path: P
     await rig.database.close()
 
 
+async def test_a_wish_waits_for_what_went_to_a_group_before(tmp_path: Path) -> None:
+    """What was told a group just before may be learned after the wish to forget it; what is told later stays."""
+    rig, lab = Rig(tmp_path), Space.of_group("lab")
+    for turn_id, at, text in (("t0", 1, "I saw a heron."), ("t1", 2, "I live in Oslo.")):
+        told = turn(turn_id, text=text, answer="", at=at)
+        await rig.queue.put(replace(told, space=lab, contributor="ada"))
+    await rig.queue.put(replace(turn("t2", text="Forget that I live in Oslo.", at=3), groups=("lab",)))
+    told = turn("t3", text="I ate a fig.", answer="", at=4)
+    await rig.queue.put(replace(told, space=lab, contributor="ada"))
+    await rig.drain()
+    assert [each for each in rig.texts(lab) if each.startswith("I ")] == ["I ate a fig.", "I saw a heron."]
+    await rig.database.close()
+
+
 async def test_receipts_are_kept_for_a_month_only(tmp_path: Path) -> None:
     """The writer drops those of turns that began longer ago."""
     rig = Rig(tmp_path)

@@ -38,6 +38,17 @@ async def claimed(queue: TurnQueue, limit: int = 10) -> list[str]:
 
 
 class QueueContract:
+    async def test_it_tells_whether_a_user_has_earlier_turns(self, queue: TurnQueue) -> None:
+        """Those that wait and those that are leased; not what is stored, and nobody else's."""
+        await queue.put(turn("b1", user="bob", at=5))
+        await queue.put(turn("a1", at=20))
+        for state in ("due", "leased"):
+            asked = [await queue.has_earlier("ada", 20), await queue.has_earlier("ada", 21)]
+            assert asked == [False, True], state
+            await queue.claim(10)
+        await queue.settle(["a1"])
+        assert not await queue.has_earlier("ada", 21)
+
     async def test_a_turn_comes_back_whole(self, queue: TurnQueue) -> None:
         """What was put is what is claimed, to the last field; after the ack it is gone."""
         whole = Turn(

@@ -94,6 +94,9 @@ class SealedQueue:
     async def erased(self, user: str, since: Millis) -> bool:
         return await self.queue.erased(self.keyring.owner(user), since)
 
+    async def has_earlier(self, user: str, than: Millis) -> bool:
+        return await self.queue.has_earlier(self.keyring.owner(user), than)
+
     async def stats(self) -> QueueStats:
         return await self.queue.stats()
 

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import math
+import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 from rememberd.errors import QueueUnavailable
@@ -30,6 +31,19 @@ async def retry_until(step: Callable[[], Awaitable[T]]) -> T:
                 raise
             log.warning("the put of a turn is tried again: %s", error)
         await asyncio.sleep(1)
+
+
+def delays(longest_s: float) -> Iterator[float]:
+    """Seconds between tries, without an end: from a tenth on, each twice as long as the one before."""
+    delay = 0.1
+    while True:
+        yield jittered(delay)
+        delay = min(2 * delay, longest_s)
+
+
+def jittered(seconds: float) -> float:
+    """Within half and one and a half, so that processes that failed together do not come back together."""
+    return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
 
 
 async def cancel_and_wait(task: asyncio.Task[Any]) -> None:

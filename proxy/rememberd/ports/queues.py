@@ -89,6 +89,9 @@ class TurnQueue(Protocol):
     async def erased(self, user: str, since: Millis) -> bool:
         """Was the user erased at `since` or later?"""
 
+    async def has_earlier(self, user: str, than: Millis) -> bool:
+        """Did the oldest of this user's turns that are due or leased begin before `than`?"""
+
     async def stats(self) -> QueueStats: ...
 
     async def dead(self, limit: int = 100) -> list[DeadLetter]: ...

@@ -6,9 +6,8 @@ can be done again: a writer that is killed leaves leases, and processing a turn 
 
 import asyncio
 import logging
-import random
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -27,12 +26,13 @@ from rememberd.memory.learn.llm.llm_worker import offer
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.learn.reach import Reach
 from rememberd.memory.learn.reconcile import merge
+from rememberd.memory.retry import delays, jittered
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import BlockCache, Embedder, ExtractionQueue, Extractor, MemoryStore, ReceiptStore, TurnQueue
 from rememberd.ports.queues import Claim
 from rememberd.telemetry import tracing
 from rememberd.telemetry.metrics import counter
-from rememberd.types import Fact, Memory, Millis, Turn
+from rememberd.types import Fact, Memory, Millis, Space, Turn
 
 T = TypeVar("T")
 
@@ -46,6 +46,7 @@ FLUSH_EVERY_S, FLUSH_FIRST_S, FLUSH_SHARE = 300.0, 2.0, 0.01
 MAX_ATTEMPTS = 5
 MAX_DELAY_S = 300.0
 MAX_OUTAGE_DELAY_S = 10.0
+GROUP_DELAY_MS: Millis = 250  # a group's turn takes some 20 ms
 STUCK_S = 120.0  # no step takes nearly as long: an engine's longest call about a minute
 HOUR_S, DAY_MS = 3600.0, 86_400_000
 
@@ -65,6 +66,10 @@ log = logging.getLogger("rememberd.writer")
 
 class Erased(Exception):
     """The turn's user was erased while it was being processed."""
+
+
+class TooEarly(Exception):
+    """What the turn's wish is about may not be learned yet."""
 
 
 class Writer:
@@ -141,6 +146,8 @@ class Writer:
         except Erased:
             TURNS.labels("erased").inc()
             await self.queue.ack([turn.id])
+        except TooEarly:
+            await self.queue.retry(turn.id, "waits for earlier turns of a group", GROUP_DELAY_MS)
         except Exception as error:  # noqa: BLE001 - whatever one turn's content breaks must not stop the others
             await self._give_back(claim, error)
         else:
@@ -157,6 +164,9 @@ class Writer:
         if command == MemoryCommand("off_record"):
             gone += await self._forget_turns(turn)
         elif command is not None and command.kind != "show":  # once more: earlier turns may have been learned since
+            for group in turn.groups:  # the user's own are learned in order, what went to groups is not among them
+                if await self.queue.has_earlier(Space.of_group(group).user, turn.created_at):
+                    raise TooEarly
             done = await carry_out(self.store, self.embedder, Reach.of(turn), command, turn.created_at)
             gone += done.gone
             await asyncio.gather(*(self.block_cache.erase(user) for user in done.users - {turn.space.user}))
@@ -240,7 +250,7 @@ class Writer:
             TURNS.labels("dead").inc()
             log.error("turn %s is a dead letter after %d attempts: %s", turn.id, claim.attempts + 1, kind)
             return
-        delay = _jitter(min(2.0**claim.attempts, MAX_DELAY_S))
+        delay = jittered(min(2.0**claim.attempts, MAX_DELAY_S))
         await self.queue.retry(turn.id, reason, int(delay * 1000))
         TURNS.labels("retried").inc()
         log.warning("turn %s failed, again in %.1f s: %s", turn.id, delay, kind)
@@ -268,7 +278,7 @@ class Writer:
 
     async def _insist(self, stop: asyncio.Event, step: Callable[[], Awaitable[T]]) -> T | None:
         """`step` again and again while a part it needs is down; None if `stop` was set before it succeeded."""
-        for delay in _delays():
+        for delay in delays(MAX_OUTAGE_DELAY_S):
             self._stepped_at = time.monotonic()
             try:
                 return await step()
@@ -279,18 +289,6 @@ class Writer:
             if stop.is_set():
                 break
         return None
-
-
-def _delays() -> Iterator[float]:
-    delay = 0.1
-    while True:
-        yield _jitter(delay)
-        delay = min(2 * delay, MAX_OUTAGE_DELAY_S)
-
-
-def _jitter(seconds: float) -> float:
-    """Within half and one and a half, so that writers that failed together do not come back together."""
-    return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
 
 
 async def _wait(stop: asyncio.Event, at_most_s: float) -> None:

@@ -208,6 +208,12 @@ function operations.erased(user, since)
   return is_erased(user, since) and 1 or 0
 end
 
+function operations.has_earlier(user, than)
+  local head = call('ZRANGE', key('line', user), 0, 0)[1]
+  local began = head and call('HGET', key('turn', head), 'created_at')
+  return began and tonumber(began) < tonumber(than) and 1 or 0
+end
+
 function operations.stats()
   local oldest = call('ZRANGE', AGES, 0, 0, 'WITHSCORES')[2]
   return {call('ZCARD', AGES), oldest and math.max(0, now - oldest) or 0, call('ZCARD', DEAD)}

@@ -71,6 +71,9 @@ class RedisQueue:
     async def erased(self, user: str, since: Millis) -> bool:
         return bool(await self._run("erased", user, since))
 
+    async def has_earlier(self, user: str, than: Millis) -> bool:
+        return bool(await self._run("has_earlier", user, than))
+
     async def stats(self) -> QueueStats:
         return QueueStats(*await self._run("stats"))
 

@@ -72,6 +72,10 @@ UPDATE turns SET state = 'erased', body = '', error = '', answered = 0, due = 0 
 RELEASE = "UPDATE turns SET state = 'due', due = 0 WHERE state IN ('leased', 'settled')"
 REPLAY = "UPDATE turns SET state = 'due', due = 0, attempts = 0 WHERE state = 'dead'"
 
+OLDEST = """
+SELECT created_at FROM turns INDEXED BY lines WHERE user = ? AND state IN ('due', 'leased') ORDER BY seq LIMIT 1
+"""
+
 DEPTH = """
 SELECT count(*), min(iif(answered < 2, created_at, NULL)) FROM turns INDEXED BY lines
 WHERE state IN ('due', 'leased')
@@ -156,6 +160,9 @@ class SqliteQueue:
 
     async def erased(self, user: str, since: Millis) -> bool:
         return bool(self.database.read("SELECT 1 FROM erased WHERE user = ? AND at >= ?", (user, since)))
+
+    async def has_earlier(self, user: str, than: Millis) -> bool:
+        return any(began < than for (began,) in self.database.read(OLDEST, (user,)))
 
     async def stats(self) -> QueueStats:
         depth, oldest = self.database.read(DEPTH)[0]
