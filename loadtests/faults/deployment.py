@@ -24,7 +24,7 @@ from loadtests.workers import models
 # Milliseconds to the first token, between tokens, and how many; see `loadtests.fake`.
 FIRST_MS, EVERY_MS, TOKENS = 20, 20, 8
 DEADLINE_MS = 150
-OPENS_IN_S = 90.0
+OPENS_IN_S = 300.0  # on a machine that has much else to do
 _RESTART_S = 0.2
 _DRAIN_S = 2
 _DISK = "1g"  # room for a thousand kills, and quickly filled; the store refuses writes below 64 MB

@@ -12,6 +12,8 @@ from rememberd.errors import RequestError
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.erasure import erase, erase_contributions, texts_of
 from rememberd.memory.ids import fact_id
+from rememberd.ports import MemoryStore
+from rememberd.ports.stores import LARGEST_PAGE
 from rememberd.storage.spool import FileSpool
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
@@ -89,6 +91,19 @@ async def test_what_two_members_say_alike_is_both_s(tmp_path: Path) -> None:
     assert sorted(each.contributor or "" for each in rig.store.memories(LAB)) == ["ada", "bob"]
     await erase_contributions("bob", now + 2, rig.store, rig.embedder, rig.block_cache, {"lab": False})
     assert [each.contributor for each in rig.store.memories(LAB)] == ["ada"]
+
+
+async def test_a_large_group_is_read_by_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may hold millions of memories."""
+    rig = Rig(tmp_path)
+    monkeypatch.delattr(MemoryStore, "all")
+    for n in range(LARGEST_PAGE + 100):
+        memory = replace(contributed(("ada", "bob")[n % 2], n), id=fact_id(LAB, str(n)), text=str(n))
+        await rig.store.put(LAB, [await to_point(memory, rig.embedder)])
+    assert len(await texts_of(rig.store, "bob", {"lab": False})) == 1 + 100
+    erased = await erase_contributions("bob", HOUR, rig.store, rig.embedder, rig.block_cache, {"lab": False})
+    assert erased == (LARGEST_PAGE + 100) // 2
+    assert {each.contributor for each in rig.store.memories(LAB)} == {"ada"}
 
 
 async def test_the_search_after_an_erasure_looks_for_contributions(tmp_path: Path) -> None:

@@ -52,6 +52,14 @@ async def store(qdrant: QdrantDouble) -> AsyncIterator[QdrantStore]:
     await store.close()
 
 
+@pytest.fixture
+async def patient(qdrant: QdrantDouble) -> AsyncIterator[QdrantStore]:
+    """For tests of many calls that all succeed, however busy the machine is."""
+    store = server_store(Store(qdrant.url), Four(), call_seconds=60.0)
+    yield store
+    await store.close()
+
+
 async def test_the_collection_is_made_for_many_users(qdrant: QdrantDouble) -> None:
     """A tenant index on the space, no index over all users, no filter without an index; and what was set."""
     settings = Store(qdrant.url, shards=2, shard_by_user=True, replicas=3, write_consistency=2, quantize=True)
@@ -395,19 +403,19 @@ async def test_a_put_that_is_refused_takes_no_other_with_it(qdrant: QdrantDouble
 
 
 async def test_no_answer_holds_all_of_anything(
-    qdrant: QdrantDouble, store: QdrantStore, monkeypatch: pytest.MonkeyPatch
+    qdrant: QdrantDouble, patient: QdrantStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many memories there are: spaces, the points of a user to erase, and a listing come by pages."""
     monkeypatch.setattr(qdrant_store, "_PAGE", 7)
     monkeypatch.setattr(qdrant_removals, "_PAGE", 7)
     people = [Space(f"user-{n:02}") for n in range(10)]
     for person in people:
-        await store.put(person, [point(f"m{n}") for n in range(10)])
+        await patient.put(person, [point(f"m{n}") for n in range(10)])
     before = len(qdrant.requests)
-    assert await store.spaces() == people
-    assert len(await listed(store, people[0], limit=5)) == 10
-    assert await store.erase(people[3].user) == 10
-    assert await store.spaces() == people[:3] + people[4:]
+    assert await patient.spaces() == people
+    assert len(await listed(patient, people[0], limit=5)) == 10
+    assert await patient.erase(people[3].user) == 10
+    assert await patient.spaces() == people[:3] + people[4:]
     limits = [body.get("limit", 0) for _, body in qdrant.requests[before:] if body]
     assert max(limits) <= 7
     assert not any("facet" in what for what, _ in qdrant.requests)
@@ -418,13 +426,13 @@ async def test_no_answer_holds_all_of_anything(
 
 
 async def test_the_double_streams_compressed_answers_as_a_server_does(
-    qdrant: QdrantDouble, store: QdrantStore
+    qdrant: QdrantDouble, patient: QdrantStore
 ) -> None:
     """To who asks for them: chunked, and in several writes."""
-    await store.put(ANN, [point(f"m{n}") for n in range(100)])
+    await patient.put(ANN, [point(f"m{n}") for n in range(100)])
     body = {"limit": 100, "with_payload": True}
-    path = f"{qdrant.url}/collections/{await store.name()}/points/scroll"
-    async with httpx.AsyncClient() as client:
+    path = f"{qdrant.url}/collections/{await patient.name()}/points/scroll"
+    async with httpx.AsyncClient(timeout=60) as client:
         packed = await client.post(path, json=body, headers={"accept-encoding": "gzip"})
         plain = await client.post(path, json=body, headers={"accept-encoding": "identity"})
     assert packed.headers["content-encoding"] == "gzip"

@@ -61,7 +61,8 @@ async def texts_of(store: MemoryStore, user: str, groups: Mapping[str, bool]) ->
         space = Space.of_group(name)
         theirs: dict[str, str] = {}
         async for page in store.pages(space, now=0, include_past=True):
-            theirs |= {each.text: each.id for each in page if each.contributor == user and len(theirs) < _TEXTS}
+            newest = [each for each in page if each.contributor == user][: _TEXTS - len(theirs)]
+            theirs |= {each.text: each.id for each in newest}
         if not theirs:
             continue
         async for page in store.pages(space, now=0, include_past=True):
