@@ -71,7 +71,6 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "marked_spans": lambda text: list(marks.marked_spans(text)),
     "extract": lambda text: extract.extract(text, 0),
     "is_play": non_statements.is_play,
-    "is_hypothetical": non_statements.is_hypothetical,
     "is_personal": prefilter.is_personal,
     "tokens": block.tokens,
     "clean": block.clean,

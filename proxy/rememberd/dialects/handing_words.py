@@ -112,7 +112,8 @@ _TEXT = (
     " текст\\w* письмо сообщени\\w* отзыв\\w* metin mesaj wiadomoś\\w* стих\\w* песн\\w+ wiersz\\w* piosenk\\w*"
 )
 TEXT_NOUN = _any(
-    _TEXT, "文章 文本 邮件 短信 评论 句子 对话 文 メール 文書 レビュー 会話 글 메일 문장 리뷰 نص رسالة טקסט"
+    _TEXT,
+    "歌词 诗 歌詞 文章 文本 邮件 短信 评论 句子 对话 文 メール 文書 レビュー 会話 글 메일 문장 리뷰 نص رسالة טקסט",
 )
 # What is looked at in a text.
 _TEXT_PART = _any(

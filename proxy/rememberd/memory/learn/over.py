@@ -5,8 +5,8 @@ from functools import lru_cache
 
 from rememberd.memory.learn.rules.judge import (
     LIKELY,
-    SURE,
     clauses_of,
+    enough,
     judge_beginning,
     may_tell,
     tells,
@@ -19,11 +19,8 @@ from rememberd.memory.text_similarity import NEARLY_ALL, names_differ, names_onl
 from rememberd.types import Memory
 
 _HALF = 0.5
-# "I no longer live in York" does not end "I love York".
-_OF_ANOTHER_KIND = frozenset(("likes", "event", "plan", "origin", "birthplace"))
-
 TOLD = ("home", "employer", "name", "relationship")  # attributes that a classifier knows
-_LASTING = frozenset(("likes", "event", "origin", "birthplace"))
+_LASTING = frozenset(("event", "origin", "birthplace"))
 
 stated_in = lru_cache(maxsize=4096)(statement)
 
@@ -40,26 +37,48 @@ def ends(new: Memory, old: Memory) -> bool:
             return True
     elif opposes(old.text, new.text):
         return True
-    is_other = _same_slot(new, old) and is_single(new.slot) and (later is None or _is_another_value(later))
+    is_other = new.slot == old.slot and is_single(new.slot) and (later is None or _is_another_value(later))
     return is_other or _turns(new, old)
 
 
 def _turns(new: Memory, old: Memory) -> bool:
     """Does the one say that the other is over, or holds again?"""
-    told = tells(new.text)
-    again = "again" in told or any(table.has("again", new.text) for table in tables_for(new.text))
-    if not again and "ended" not in told:
+    ended = "ended" in tells(new.text) or (stated_in(old.text) is None and _is_an_end(new.text))
+    again = "again" in tells(new.text) or any(table.has("again", new.text) for table in tables_for(new.text))
+    if not again and not ended:
         return False
-    stated, said = old.text, "ended" in told
+    stated, said = old.text, ended
     if "ended" in tells(stated) or negated(stated):
         stated, said = stated.partition(",")[0], again  # "I'm not vegan any more, bacon won"
-    return said and share_of(new.text, stated) >= (NEARLY_ALL if old.slot in _OF_ANOTHER_KIND else _HALF)
+    return said and share_of(new.text, stated) >= (NEARLY_ALL if _is_of_another_kind(old) else _HALF)
+
+
+def _is_an_end(text: str) -> bool:
+    """As a table reads it, or by words like "no longer". A mere denial is none: "I don't eat pork"."""
+    stated = stated_in(text)
+    if stated is not None and stated.ends and not stated.denied:
+        return True
+    return negated(text) and any(table.has("more", text) for table in tables_for(text))
+
+
+def _is_of_another_kind(old: Memory) -> bool:
+    """ "I no longer live in York" does not end "I love York", nor a plan, unless nearly all of it is repeated."""
+    return old.slot == "plan" or _lasts(old)
+
+
+def _lasts(old: Memory) -> bool:
+    """What happened is never over, and what somebody likes only if that is said."""
+    return old.slot in _LASTING or (old.slot == "likes" and _is_a_feeling(old.text))
+
+
+def _is_a_feeling(text: str) -> bool:
+    return any(table.has(name, text) for table in tables_for(text) for name in ("like", "dislike"))
 
 
 def may_end(new: Memory, old: Memory) -> bool:
     """Does the fact `new` probably say that something is over, and name something of `old` and nothing else? That is
     enough if `old` is the only one."""
-    if old.slot in _LASTING or not may_tell("ended", new.text) or "ended" in tells(old.text):
+    if _lasts(old) or not may_tell("ended", new.text) or "ended" in tells(old.text):
         return False
     return any(
         names_only(part, old.text, words_that_tell("ended", part)) for part in (new.text, *clauses_of(new.text))
@@ -70,7 +89,7 @@ def may_replace(new: Memory, old: Memory) -> bool:
     """Is `new` the present value of an attribute of which `old`, which no table knew, may tell one? That is enough if
     `old` is the only one."""
     later = stated_in(new.text)
-    if new.slot not in TOLD or is_single(old.slot) or old.slot in _OF_ANOTHER_KIND or old.valid_to is not None:
+    if new.slot not in TOLD or is_single(old.slot) or _is_of_another_kind(old) or old.valid_to is not None:
         return False
     lists = [(table, name) for table in tables_for(old.text) for name in ("also", "past", "passing")]
     lasts = not any(table.has(name, old.text) for table, name in lists)
@@ -94,24 +113,31 @@ def is_empty_denial(fact: Memory) -> bool:
     """Does it only say that something is over, or holds again, so that it is worth keeping only if that was known?"""
     stated = stated_in(fact.text)
     if stated is None:
-        changes = may_tell("ended", fact.text) or "again" in tells(fact.text)
-        return changes and not is_single(fact.slot) and judge_beginning(fact.text).sure < SURE
+        changes = may_tell("ended", fact.text) or may_tell("again", fact.text)
+        return changes and not is_single(fact.slot) and judge_beginning(fact.text).sure < enough()
     return stated.is_denial
 
 
 def revives(new: Memory, old: Memory) -> bool:
-    """Does it say that this holds again?"""
-    return "again" in tells(new.text) and share_of(new.text, old.text) >= _HALF
+    """Does `new` say that `old` holds again? That it probably does is enough if `old` was over then."""
+    says_so = may_tell("again", new.text) if was_over(old, new) else "again" in tells(new.text)
+    return says_so and share_of(new.text, old.text) >= _HALF
+
+
+def had_ended(end: Memory, back: Memory) -> bool:
+    """Does `end` say that `back`, which holds again, was over? What happened remains true: "Our dog died"."""
+    return end.slot not in _LASTING and ends(end, back)
+
+
+def was_over(old: Memory, new: Memory) -> bool:
+    """When `new` was said."""
+    return old.valid_to is not None and old.valid_to <= new.created_at
 
 
 def ended_attributes(fact: Memory) -> tuple[str, ...]:
     """The slots of what it may end."""
     stated = stated_in(fact.text)
     return stated.ends if stated else ()
-
-
-def _same_slot(new: Memory, old: Memory) -> bool:
-    return new.slot == old.slot
 
 
 def _is_another_value(later: Statement) -> bool:

@@ -145,10 +145,9 @@ def _id_beside_the_edited(space: Space, memory: Memory) -> str:
 async def _related(
     store: MemoryStore, embedder: Embedder, space: Space, fact: Memory, now: Millis, verdicts: Verdicts
 ) -> list[Memory]:
-    """The facts of its slot and of those that it may end, past ones too. Unless its slot has one value at a
-    time, also the facts next to it in meaning that were current when it was said: a turn done again must find what it
-    touched, though a later one has closed that. For a mere denial past ones too: whether it is stored must not depend
-    on what has been closed or reopened since. And what there are verdicts about."""
+    """The facts of its slot and of those that it may end, past ones too, and what there are verdicts about. Unless
+    its slot has one value at a time, also the facts next to it in meaning: those that were current when it was said,
+    since a turn done again must find what it touched; for a mere denial and a return, past ones too."""
     found: dict[str, Memory] = {}
     # "I left Acme" may end a home or an employer, and stands under the first of them.
     places = ("home", "employer") if fact.slot in ("home", "employer") else ()
@@ -156,12 +155,13 @@ async def _related(
         if slot:
             page, _ = await store.page(space, limit=_HISTORY, now=now, kind="fact", slot=slot, include_past=True)
             found |= {each.id: each for each in page}
-    if not is_single(fact.slot) or fact.slot in over.TOLD or may_tell("ended", fact.text):
+    ends, returns = may_tell("ended", fact.text), may_tell("again", fact.text)
+    if not is_single(fact.slot) or fact.slot in over.TOLD or ends or returns:
         dense, sparse = await embedder.dense(fact.text), embedder.query(fact.text)
-        then = NEVER if over.is_empty_denial(fact) else fact.created_at - 1
+        then = NEVER if returns or over.is_empty_denial(fact) else fact.created_at - 1
         near = await store.search(space, dense, sparse, now=then, limit=_NEIGHBOURS, kind="fact")
-        # An end may name one word of it, in any language, which vectors do not tell.
-        ids = near.names() if may_tell("ended", fact.text) else list(near.nearest(NEAR))
+        # An end or a return may name one word of it, in any language, which vectors do not tell.
+        ids = near.names() if ends or returns else list(near.nearest(NEAR))
         found |= {each.id: each for each in await store.get(space, ids)}
     return [*found.values(), *await store.get(space, [each for each in verdicts if each not in found])]
 
@@ -224,10 +224,9 @@ def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Se
     what one member says is settled with what they said themselves: each has a home of their own, and what two say
     alike is both's."""
     known = [each for each in known if each.contributor == fact.contributor]
+    alike = [each for each in known if _same(each, fact, verdicts)]
     # A current one before a past one of the same id: reopening that would leave two that say the same.
-    alike = sorted(
-        (each for each in known if _same(each, fact, verdicts)), key=lambda each: each.valid_to is not None
-    )
+    alike.sort(key=lambda each: each.valid_to is not None)
     for each in alike:
         if fact.created_at <= each.updated_at or _outlived(each, fact) or fact.valid_to == NEVER:
             return Settled(each, news=False)
@@ -235,19 +234,20 @@ def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Se
     stated = _restated(same, fact) if same else replace(fact, updated_at=fact.created_at)
     others = [each for each in known if each.id != stated.id and each.valid_to is None]
     ahead = [each for each in others if _holds_since_later(each, stated) and over.ends(each, stated)]
-    rivals = [each for each in others if each not in ahead and over.ends(stated, each)]
+    back = [each for each in known if over.was_over(each, fact) and (each is same or over.revives(fact, each))]
+    rivals = [
+        each
+        for each in others
+        if each not in ahead and (over.ends(stated, each) or any(over.had_ended(each, it) for it in back))
+    ]
     for may in (over.may_end, over.may_replace):
         if not rivals and len(only := [each for each in others if each not in ahead and may(stated, each)]) == 1:
             rivals = only
     stay = ahead + [each for each in rivals if each.updated_at > stated.updated_at]
-    if is_single(stated.slot) and over.ended_attributes(
-        stated
-    ):  # the end of a value is no value beside one that holds
-        stay += [
-            each
-            for each in others
-            if each.slot == stated.slot and each not in rivals and not over.ended_attributes(each)
-        ]
+    if is_single(stated.slot) and over.ended_attributes(stated):
+        # The end of a value is no value beside one that holds.
+        holding = (each for each in others if each.slot == stated.slot and not over.ended_attributes(each))
+        stay += [each for each in holding if each not in rivals]
     if stay and stated.valid_to is None:
         stated = _closed(stated, stay[0])
     if stay or stated.valid_to is not None:

@@ -18,6 +18,7 @@ from rememberd.memory.learn.rules.judge import (
     SURELY_TELLS,
     Judgement,
     changes,
+    enough,
     judge_beginning,
     judging,
     makes_play,
@@ -25,7 +26,7 @@ from rememberd.memory.learn.rules.judge import (
     tells,
 )
 from rememberd.memory.learn.rules.natural_ends import dated, ends_at
-from rememberd.memory.learn.rules.non_statements import is_hypothetical, is_play
+from rememberd.memory.learn.rules.non_statements import is_play
 from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE, sentences
 from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.learn.rules.statement import Statement, statement
@@ -36,9 +37,9 @@ from rememberd.types import Fact, Millis, Turn
 MOST = 100  # facts of one message
 _LONG = 1_200  # characters; a longer paragraph is a document unless this share of its sentences speaks of its writer
 _OWN_SHARE = 0.4
-# How sure the classifier must be that a sentence is a statement, where `SURE` is not needed: if a table knows it as
-# one of an attribute with a single value, or of any; or if the other classifier finds a value or an end in it.
-# Chosen on tests/data/blind, blind2 and blind3; .2 instead of .1 gains nothing there, misses "I like running a lot".
+# How sure the classifier must be that a sentence is a statement, where it need not be `enough()`: if a table knows it
+# as one of an attribute with a single value, or of any; or if the other classifier finds a value or an end in it.
+# Chosen on tests/data/blind to blind4; .2 instead of .1 gains nothing there.
 _SINGLE, _KNOWN, _LIKELY = 0.05, 0.1, 0.3
 _SINCE = 4  # words of "since last Monday", at most
 _SHORTEST_END = 12  # bytes: "I'm done." names nothing that could be over
@@ -129,7 +130,9 @@ def _is_known(found: _Found, judged: Judgement) -> bool:
 def _judged(sentence: str, judged: Judgement) -> list[_Found]:
     """The whole sentence, if it is surely a statement."""
     value = _value(sentence)
-    least = SURE if not value else _KNOWN if may_tell(value, sentence, SURELY_TELLS) else _LIKELY
+    least = _LIKELY if value else SURE if _PIECE.search(sentence) else enough()
+    if value and may_tell(value, sentence, SURELY_TELLS):
+        least = _KNOWN
     if _is_change(sentence):
         least = 0.0
     if judged.sure < least or HOLE in sentence or sentence.endswith(("?", "？")):
@@ -137,7 +140,7 @@ def _judged(sentence: str, judged: Judgement) -> list[_Found]:
     if not _WORD.search(sentence) or sentence.rstrip().endswith((":", "：")):  # it introduces something
         return []
     corrected = any(_corrects(sentence[found.end() :]) for found in _BREAK.finditer(sentence))
-    if corrected or _corrects(sentence) or _any("hedge", sentence) or is_hypothetical(sentence):
+    if corrected or _corrects(sentence) or _any("hedge", sentence):
         return []
     return [_Found(sentence, None, value or _SLOTS.get(judged.kind))]
 
@@ -215,11 +218,11 @@ def _correct(found: list[_Found], clause: str) -> None:
 def _is_kept(stated: Statement, clause: str, sentence: str) -> bool:
     if _any("hedge", clause) or HOLE in clause or "?" in clause:
         return False
-    if stated.slot in ("instruction", "plan") or stated.ends:
+    if stated.slot == "instruction" or stated.ends:
         return True
-    if (stated.passing and stated.slot != "event") or (not is_single(stated.slot) and _any("you", clause)):
-        return False
-    return is_single(stated.slot) or not _any("technical", sentence)
+    if is_single(stated.slot):
+        return not stated.passing
+    return not (stated.passing or _any("you", clause) or _any("technical", sentence))
 
 
 def _fact(found: _Found, at: Millis) -> Fact:
@@ -269,6 +272,7 @@ _PRONOUN = re.compile(
     re.IGNORECASE,
 )
 _VERSE = re.compile(r"(?:\w+\W+){3}/ (?:\w+\W+){2}\w")  # "I'm a lineman for the county / and I drive the main road"
+_PIECE = re.compile(r"^\s*[-–—•*]|,\s*$")  # of a list or of verse, which may be somebody else's
 _LABEL = re.compile(r"[\w ]{2,20}:\s")
 _BREAK = re.compile(r"[,;:–—-]\s+")
 _MEANT = re.compile(r"i meant? (?=[A-Z0-9])", re.IGNORECASE)

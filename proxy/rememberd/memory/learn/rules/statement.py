@@ -9,7 +9,6 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from rememberd.memory.learn.rules.occupations import is_given_name, is_occupation
 from rememberd.memory.learn.rules.slots import base, is_single
 from rememberd.memory.learn.rules.table import UNSPACED, Row, Table, tables_for
 
@@ -61,9 +60,27 @@ def _fits(row: Row, found: re.Match[str], bare: _Skeleton) -> bool:
     if row.again and not bare.again:
         return False
     named = found.groupdict()
-    if named.get("occupation") and not is_occupation(named["occupation"]):
+    return not (named.get("name") and not _is_given_name(named["name"]))
+
+
+# Capitalised words after "I'm" that are no names: moods, nationalities, faiths, roles in jest.
+_NOT_NAMES = (
+    "ready ok okay sure here done sorry fine good great glad happy back new late lost stuck tired busy right wrong "
+    "not in on at batman superman spiderman god jesus santa german french english british american irish scottish "
+    "welsh italian spanish norwegian swedish danish finnish dutch polish russian ukrainian greek turkish chinese "
+    "japanese korean indian pakistani brazilian mexican canadian australian african european asian latino latina "
+    "swiss austrian belgian portuguese czech hungarian romanian iranian israeli egyptian nigerian ghanaian kenyan "
+    "jewish muslim christian catholic hindu buddhist republican democrat autistic adhd groot spartacus inigo clippy "
+    "gandalf shrek dracula hamlet gollum pikachu"
+)
+
+
+def _is_given_name(words: str) -> bool:
+    """A capitalised word that is no nationality, faith or mood, nor an acronym of more than three letters."""
+    first = words.split()[0]
+    if re.search(r"-[a-z]", words):
         return False
-    return not (named.get("name") and not is_given_name(named["name"]))
+    return first.casefold() not in _NOT_NAMES.split() and not (first.isupper() and len(first) > 3)
 
 
 def _stated(table: Table, row: Row, found: re.Match[str], bare: _Skeleton, clause: str) -> Statement:
@@ -154,102 +171,12 @@ def _around_the_verb(text: str) -> tuple[str, str]:
 
 
 _TOKEN = re.compile(r"[\u2e80-\ud7ff]|[^\s\u2e80-\ud7ff]+")
-_FILLERS = frozenset(
-    [
-        "i",
-        "we",
-        "am",
-        "is",
-        "are",
-        "my",
-        "our",
-        "a",
-        "an",
-        "the",
-        "and",
-        "of",
-        "to",
-        "in",
-        "at",
-        "on",
-        "for",
-        "with",
-        "as",
-        "it",
-        "be",
-        "been",
-        "have",
-        "has",
-        "by",
-        "from",
-        "about",
-        "ich",
-        "bin",
-        "ist",
-        "mein",
-        "meine",
-        "ein",
-        "eine",
-        "der",
-        "die",
-        "das",
-        "in",
-        "bei",
-        "und",
-        "je",
-        "suis",
-        "est",
-        "mon",
-        "ma",
-        "le",
-        "la",
-        "les",
-        "un",
-        "une",
-        "de",
-        "yo",
-        "soy",
-        "es",
-        "mi",
-        "el",
-        "los",
-        "una",
-        "en",
-        "jeg",
-        "er",
-        "min",
-        "i",
-        "på",
-        "jag",
-        "är",
-        "ik",
-        "ben",
-        "mijn",
-        "een",
-        "de",
-        "het",
-        "io",
-        "sono",
-        "il",
-        "lo",
-        "eu",
-        "sou",
-        "o",
-        "meu",
-        "minha",
-        "我",
-        "的",
-        "是",
-        "在",
-        "を",
-        "に",
-        "は",
-        "が",
-        "で",
-    ]
+_FILLER_WORDS = (
+    "i we am is are my our a an the and of to in at on for with as it be been have has by from about ich bin "
+    "ist mein meine ein eine der die das bei und je suis est mon ma le la les un une de yo soy es mi el los "
+    "una en jeg er min på jag är ik ben mijn een het io sono il lo eu sou o meu minha 我 的 是 在 を に は が で"
 )
-
-
+_FILLERS = frozenset(_FILLER_WORDS.split())
 _END_WORDS = frozenset(["quit", "stopped", "gave", "up", "on", "given", "left", "sold", "lost"])
 
 
