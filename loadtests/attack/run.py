@@ -38,11 +38,11 @@ class Findings:
     hits: Counter[str] = field(default_factory=Counter)
     degraded: int = 0
 
-    slowest: tuple[float, str] = (0.0, "")  # seconds, and of which kind
+    slowest: dict[str, float] = field(default_factory=dict)  # seconds, by kind
 
     def judge(self, kind: str, attempt: Attempt, answer: Answer, seconds: float) -> None:
         self.statuses[kind][answer.status] += 1
-        self.slowest = max(self.slowest, (seconds, kind))
+        self.slowest[kind] = max(self.slowest.get(kind, 0.0), seconds)
         for owner, which in leaked(answer.raw, attempt.owner, attempt.kinds):
             self.leaks[f"{kind}: person {attempt.owner} was shown a marker of {owner}, kind {which}"] += 1
         told = attempt.withheld is not None and attempt.withheld in answer.body
@@ -59,14 +59,16 @@ class Findings:
 
     def report(self) -> dict[str, Any]:
         by_status = sum(self.statuses.values(), Counter[int]())
+        slowest = sorted(self.slowest.items(), key=lambda each: -each[1])
         kinds = {name: dict(sorted(found.items())) for name, found in sorted(self.statuses.items())}
         return {
             "requests": by_status.total(),
             "leaks": self.leaks.total(),
             "own_5xx": sum(count for status, count in by_status.items() if status >= 500),
             "surprises": self.surprises.total(),
-            "slowest_s": round(self.slowest[0], 2),
-            "slowest_kind": self.slowest[1],
+            "slowest_s": round(slowest[0][1], 2),
+            "slowest_kind": slowest[0][0],
+            "slowest_by_kind": {name: round(seconds, 2) for name, seconds in slowest},
             "degraded": self.degraded,
             "own_found": {name: round(count / self.statuses[name].total(), 4) for name, count in self.hits.items()},
             "statuses": dict(sorted(by_status.items())),
