@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain, islice
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from rememberd import dialects, memory
 from rememberd.dialects import body as json_body
 from rememberd.dialects import chat, client_text, handing_words, marks, segments, side_tasks
 from rememberd.dialects.formats import sse
@@ -26,6 +27,7 @@ from rememberd.settings.operator_patterns import linear_pattern
 from rememberd.types import Space
 from tests.support.nasty_text import grows_faster_than_its_text, nasty
 from tests.support.tables import each_row
+from tests.support.text_readers import text_readers
 
 
 def side_task(text: str) -> bool:
@@ -80,20 +82,41 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "sse.events": lambda text: list(sse.events(text.encode())),
     "named": lambda text: names.named(text, ["Ada", "Bob"]),
 }
+# Whatever else of these two rooms is given a text, whoever wrote it and however lately.
+FOUND = text_readers(dialects) | text_readers(memory)
 # Each of these cost one of the functions quadratic or cubic time once.
 KNOWN = ["\n", " ", ".", "?", "(\n\n", "a\n", "Wrote: ", ". \n", "* ", "user "]
 
 
-def grown(name: str, number: int, length: int) -> list[str]:
-    known = (lambda size, piece=piece: f"\"''{piece * (size // len(piece))}]" for piece in KNOWN)
-    texts = chain(known, islice(nasty(len(name), length), number))
-    return [found for text in texts if (found := grows_faster_than_its_text(FUNCTIONS[name], text, length))]
+def grown(name: str, number: int, length: int, known: Sequence[str] = KNOWN) -> list[str]:
+    function = FUNCTIONS[name] if name in FUNCTIONS else FOUND[name]
+    known_texts = (lambda size, piece=piece: f"\"''{piece * (size // len(piece))}]" for piece in known)
+    texts = chain(known_texts, islice(nasty(len(name), length), number))
+    return [found for text in texts if (found := grows_faster_than_its_text(function, text, length))]
 
 
 @each_row("name", FUNCTIONS)
 def test_work_grows_with_the_text(name: str) -> None:
     """The texts that were quadratic once, and a few that are made up anew for each function."""
     assert grown(name, 6, 4_000) == []
+
+
+def test_functions_are_found_by_their_arguments() -> None:
+    """Also what stands behind a cache, takes something plain besides, or is new."""
+    assert {"memory.safety.redact.redact", "memory.ids.normal", "dialects.segments.segment"} <= FOUND.keys()
+    assert len(FOUND) > 200
+
+
+@each_row("name", FOUND)
+def test_no_function_that_is_given_a_text_is_forgotten(name: str) -> None:
+    """White space is what careless patterns begin with; the slow test has the other texts."""
+    assert grown(name, 0, 4_000, KNOWN[:2]) == []
+
+
+@pytest.mark.slow
+@each_row("name", FOUND)
+def test_no_function_that_is_given_a_text_is_slow(name: str) -> None:
+    assert grown(name, 20, 4_000) == []
 
 
 @pytest.mark.slow

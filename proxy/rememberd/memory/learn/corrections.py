@@ -14,6 +14,7 @@ from rememberd.dialects.handing_words import HOLE
 from rememberd.dialects.segments import segment
 from rememberd.memory.learn.over import stated_in
 from rememberd.memory.learn.rules.judge import SURE, judge_beginning, may_tell, words_that_tell
+from rememberd.memory.learn.rules.sentences import SPACES
 from rememberd.memory.recall.block import sides
 from rememberd.memory.text_similarity import KINDS, NAME, content, with_value_of
 from rememberd.ports import Embedder, MemoryStore
@@ -40,7 +41,7 @@ _DENIED = re.compile(
     r"\b(?:not|no|nicht|kein\w*|pas|non|não|niet|geen|ikke|inte|nie|не) (?P<what>[^,.;:!?–—]+)", re.IGNORECASE
 )
 _LEAD = re.compile(r"[^:\n]{1,60}:\s")
-_ENDS = re.compile(r"[,;:–—.!?]\s+|\s+[–-]\s+")
+_ENDS = re.compile(rf"[,;:–—.!?]\s+|{SPACES}[–-]\s+")
 _SOMEBODY_ELSE = re.compile(
     r"\b(?:my|our|mein\w*|unser\w*|mon|ma|mes|mi|mis|mio|mia|meu|minha|mijn|onze?|min|mitt|mina|мо[йяи]|mój|moja|he|she|they|er|sie|elle|ils?|ella|él|lei|lui|zij|hij|hon|han|hun|ona|она|он)\b",
     re.IGNORECASE,

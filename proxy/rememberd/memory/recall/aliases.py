@@ -21,6 +21,7 @@ Pair = tuple[str, str]  # what somebody is called, and what else
 
 MOST = 3  # other names that a question is asked with
 LONGEST = 2_000  # characters that are read: who is called what is said in a few words
+LONGEST_NAME = 100  # characters; longer ones are not compared
 # "Robert (Bob)", but not "Robert (Oslo)": so much of the shorter name stands in the longer one, letters in a row.
 ALIKE = 0.6
 
@@ -136,6 +137,8 @@ def _called(before: str, other: str, *, adjacent: bool) -> str | None:
 
 
 def _alike(one: str, two: str) -> bool:
+    if max(len(one), len(two)) > LONGEST_NAME:
+        return False
     long, short = sorted((one.casefold(), two.casefold()), key=len, reverse=True)
     run = SequenceMatcher(None, long, short, autojunk=False).find_longest_match().size
     return run >= max(2, ALIKE * len(short))

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,7 @@ _SAME_MODEL = 0.98  # cosine: the same int8 model gives slightly other vectors o
 log = logging.getLogger("rememberd.recall")
 
 _DATA = Path(__file__).with_name("data")
+_Named = Literal["english", "facts", "needs", "questions"]  # the classifiers there
 PACKAGED = _DATA / "topics"  # `python -m loadtests.quality.topics` fills it
 
 
@@ -123,7 +124,7 @@ def asks_what_was_told(question: str) -> bool:
     return _classifier("questions").probabilities(question)["own"] >= TOLD
 
 
-def _topics(classifier: str, text: str) -> dict[str, float]:
+def _topics(classifier: _Named, text: str) -> dict[str, float]:
     """How probable each topic is; a label of the classifier may name several of them."""
     found: dict[str, float] = {}
     for label, likely in _classifier(classifier).probabilities(text).items():
@@ -133,7 +134,7 @@ def _topics(classifier: str, text: str) -> dict[str, float]:
     return found
 
 
-def _classifier(name: str) -> TextClassifier:
+def _classifier(name: _Named) -> TextClassifier:
     return packaged(_DATA / f"{name}.json", {"en": 1.0} if name == "english" else {"none": 1.0, "own": 0.0})
 
 

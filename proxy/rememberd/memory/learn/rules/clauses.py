@@ -5,7 +5,7 @@
 import re
 from collections.abc import Iterator
 
-from rememberd.memory.learn.rules.sentences import Span
+from rememberd.memory.learn.rules.sentences import SPACES, Span
 from rememberd.memory.learn.rules.table import tables_for
 
 # The subject and the verb with which another statement about the person begins.
@@ -17,13 +17,12 @@ _SUBJECT = (
     r"|(?:her|his|their) name is\b|before that\b|[我私]"
 )
 _AND = r"(?:and|but|while|und|aber|et|mais|y|pero|e|mas|ma|og|och|men|en|maar|i|a|ale|и|но)"
-_SPACE = r"(?<!\s)\s+"  # from its beginning only, or a long one would be read again from each of its characters
 _JOINT = re.compile(
-    rf"(?:{_SPACE})?[,;:]\s+(?:{_AND}\s+)?(?={_SUBJECT})|{_SPACE}{_AND}\s+(?={_SUBJECT})|{_SPACE}[–—-]\s+"
-    rf"|(?:{_SPACE})?[，、；]\s*(?!还|也|和)",
+    rf"(?:{SPACES})?[,;:]\s+(?:{_AND}\s+)?(?={_SUBJECT})|{SPACES}{_AND}\s+(?={_SUBJECT})|{SPACES}[–—-]\s+"
+    rf"|(?:{SPACES})?[，、；]\s*(?!还|也|和)",
     re.IGNORECASE,
 )
-_ASK = rf"(?:,|{_SPACE}(?:and|but|so|[–—-]))\s+(?:so\s+|and\s+|but\s+)?(?=(?:ASK)(?!\w))"
+_ASK = rf"(?:,|{SPACES}(?:and|but|so|[–—-]))\s+(?:so\s+|and\s+|but\s+)?(?=(?:ASK)(?!\w))"
 _TAG = re.compile(
     r"(?:right|correct|or not|no|yes|isn['’]t it|huh|eh|oder|nicht wahr|verdad|non|vero|ikke sant)\s*[?？]",
     re.IGNORECASE,

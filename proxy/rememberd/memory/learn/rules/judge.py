@@ -22,7 +22,7 @@ from prometheus_client import Counter
 
 from rememberd.errors import ConfigError
 from rememberd.memory.embedding.embedder import MULTILINGUAL, Encode, Vector, local_model, release_free_memory
-from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE
+from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE, SPACES
 from rememberd.text_classifier import TextClassifier, normalized, packaged
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ _VALUES = _FOLDER / "values.json"
 _VALUES_MEANING = _FOLDER / "values_meaning.json"
 _NOT_ONE = ("none", "play")  # the labels of what is no statement, and of what begins a game, a story or a supposition
 _TURNS = ("ended", "again", "corrects")
-_PART_ENDS = re.compile(r"\s*[,，、;:：–—]\s*|\s+-\s+")
+_PART_ENDS = re.compile(rf"(?:{SPACES})?[,，、;:：–—]\s*|{SPACES}-\s+")
 _SHORTEST = 6  # characters of a part
 _SHORTEST_TAIL = 12  # what is shorter goes with the words before it
 SURE = 0.8  # that a sentence is a statement by its words, where nothing else speaks for it; chosen on the blind sets

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 LONGEST_SENTENCE = 400  # characters; a longer one is no plain statement
+# The beginning of a pattern: only where white space begins, or a long run would be read again from each of its
+# characters.
+SPACES = r"(?<!\s)\s+"
 
 
 class Span(NamedTuple):
