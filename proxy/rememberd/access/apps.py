@@ -104,7 +104,9 @@ def client_name(headers: Mapping[str, str]) -> str | None:
 
 def app_of(client: str | None) -> str | None:
     """What the app is called in which something was said, by its `Source.client`."""
-    shown = "".join(each for each in _VERSION.sub("", client or "") if each.isprintable())
+    shown = _VERSION.sub("", client or "")
+    if not shown.isprintable():
+        shown = "".join(each for each in shown if each.isprintable())
     name = shown.strip()[:LONGEST_NAME].rstrip()
     return BROWSER if name == "Mozilla" else name or None
 

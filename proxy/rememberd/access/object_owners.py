@@ -65,9 +65,8 @@ class ObjectOwners:
     ) -> OnEnd | None:
         """The function to call with the successful answer to a POST to `path`; None if it creates no object of a
         user's."""
-        natively = deployment.lane(path) == "bytes"  # a translation invents its ids
-        if path not in (RESPONSES, CONVERSATIONS) or identity is None or not natively:
-            return None
+        if path not in (RESPONSES, CONVERSATIONS) or identity is None or deployment.lane(path) != "bytes":
+            return None  # a translation invents its ids
         if not is_shared([deployment], principal, self.auth, self.catalog):
             return None
         return partial(self._record, identity.space, deployment)

@@ -95,7 +95,8 @@ def stored_object(body: dict[str, Any]) -> str | None:
                 if name in _SUSPECTS and _names_one(name, value, node):
                     return name
         for name, value in node.items():
-            if name not in _CLIENT_DATA and (type(value) is list or (type(value) is dict and name != "input")):
+            kind = type(value)
+            if (kind is list or (kind is dict and name != "input")) and name not in _CLIENT_DATA:
                 waiting.append(value)
     return None
 

@@ -60,7 +60,7 @@ def outgoing(raw: bytes, body: dict[str, Any], model: str, edits: Sequence[Edit]
     if len(spans) == 1 and body["model"] == model:
         spans = []
     renamed = dump(model)
-    return splice(raw, [*edits, *(Edit(start, end, renamed) for start, end in spans)])
+    return splice(raw, [*edits, *[Edit(start, end, renamed) for start, end in spans]])
 
 
 def before_content(

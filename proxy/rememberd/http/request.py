@@ -59,7 +59,10 @@ def header_values(scope: Scope) -> dict[str, str]:
     """The values of the headers, by name in lower case. If a name occurs twice, its values are joined by a comma
     (RFC 9110, 5.3), so that no reader sees only one of them. Starlette's `Headers` search the whole list at
     each look-up, and a chat makes thirty."""
-    values: dict[str, str] = {}
+    values = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    if len(values) == len(scope["headers"]):
+        return values
+    values = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         values[name] = f"{values[name]}, {value}" if name in values else value

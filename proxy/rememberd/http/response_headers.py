@@ -27,7 +27,7 @@ def response_headers(
 ) -> list[tuple[bytes, bytes]]:
     """Upstream's headers without those of its connection; ours replace those of the same name, and its request id
     takes another. Values are encoded as they were decoded: no byte that a provider sends there costs an answer."""
-    ours = {name.lower().encode("latin-1"): value.encode() for name, value in added}
+    ours = {_encoded(name): value.encode() for name, value in added}
     headers = [
         (name, value.encode("utf-8", "surrogateescape"))
         for given, value in upstream
@@ -39,6 +39,11 @@ def response_headers(
         if all(name != b"cache-control" for name, _ in headers):
             ours.setdefault(b"cache-control", b"no-cache")
     return [*headers, *_INERT.items(), *ours.items()]
+
+
+@lru_cache(maxsize=1024)
+def _encoded(name: str) -> bytes:
+    return name.lower().encode("latin-1")
 
 
 @lru_cache(maxsize=1024)

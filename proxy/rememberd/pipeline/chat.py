@@ -92,13 +92,14 @@ class Chat:
         # Before the body is read: nobody fills the memory of this process without a key.
         principal = self.auth.principal(headers, scope)
         raw = await read_body(receive, headers, self.max_body_bytes)
-        clock.lap("read")
+        clock.lap()  # read
         request = await self._parse(dialect, principal, headers, raw, id)
         if request.goes_on_from:
             own = await self.owners.deployments_of(request.goes_on_from, request.deployments, request.identity)
             request = replace(request, deployments=own)
-        request = await self.user_settings.applied(request, headers)
-        clock.lap("understand")
+        if request.user_turn is not None:
+            request = await self.user_settings.applied(request, headers)
+        clock.lap()  # understand
         with tracing.chat(request.model, request.deployments[0].provider, headers):
             await self._answer(request, clock, headers, scope, send)
 
@@ -110,20 +111,24 @@ class Chat:
         scope: Scope,
         send: Send,
     ) -> None:
-        with tracing.span("recall"):
-            recall_result = await self.blocks.block(request)
-        clock.lap("recall")
+        recall_result = None
+        if request.user_turn is not None:
+            with tracing.span("recall"):
+                recall_result = await self.blocks.block(request)
+        clock.lap()  # recall
         outgoing = self.upstream_body(request, recall_result)
-        clock.lap("inject")
+        clock.lap()  # inject
         overhead = clock.leave(stages=request.user_turn is not None)
-        forwarded = [*owned(headers.items(), request.principal, request.identity), ("x-request-id", request.id)]
+        forwarded = [*headers.items(), ("x-request-id", request.id)]
+        if "idempotency-key" in headers:
+            forwarded = owned(forwarded, request.principal, request.identity)
         if trace := tracing.traceparent():
             forwarded.append(("traceparent", trace))
         path = with_query(request.dialect.PATH, scope)
 
         async def answer() -> None:
             answered = await send_on(self.upstream, request.deployments, path, outgoing, forwarded)
-            sent = fitting(recall_result, request.room(answered.deployment))
+            sent = recall_result and fitting(recall_result, request.room(answered.deployment))
             relay, file = self.relay(request, sent, answered, overhead, clock.first_byte)
             try:
                 await relay.run(send)
@@ -211,7 +216,7 @@ class Chat:
             edits = request.dialect.inject(raw, body, turn.asked, recall_result.recalled.block, self.placement)
 
         def outgoing(to: Deployment) -> bytes:
-            fits = fitting(recall_result, request.room(to)) is recall_result
+            fits = bool(edits) and fitting(recall_result, request.room(to)) is recall_result
             return json_body.outgoing(raw, body, to.upstream_model, edits if fits else ())
 
         return outgoing

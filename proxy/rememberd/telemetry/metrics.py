@@ -9,7 +9,7 @@ of it."""
 import asyncio
 import atexit
 import time
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import Counter as Tally
 from collections import defaultdict
 
@@ -31,12 +31,14 @@ def counter(name: str, about: str, label: str, *values: str) -> Counter:
 
 def count(counter: Counter) -> None:
     """Note one more. Only for the thread of the event loop, as are `observe` and `flush`."""
-    _flush_later()
+    if not _counted:
+        _flush_later()
     _counted[counter] += 1
 
 
 def observe(histogram: Histogram, seconds: float) -> None:
-    _flush_later()
+    if not _observed:
+        _flush_later()
     _observed[histogram].append(seconds)
 
 
@@ -53,8 +55,12 @@ def flush() -> None:
     _counted.clear()
     for histogram, values in _observed.items():
         histogram._sum.inc(sum(values))
-        for place, number in Tally(bisect_left(histogram._upper_bounds, value) for value in values).items():
-            histogram._buckets[place].inc(number)
+        values.sort()
+        below = 0
+        for bound, bucket in zip(histogram._upper_bounds, histogram._buckets, strict=True):
+            if (at := bisect_right(values, bound, below)) > below:
+                bucket.inc(at - below)
+                below = at
     _observed.clear()
 
 

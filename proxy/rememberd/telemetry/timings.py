@@ -1,6 +1,7 @@
 """How long the parts of a chat take. Without memory only the whole is recorded."""
 
 import time
+from itertools import pairwise
 
 from prometheus_client import Histogram
 
@@ -40,27 +41,25 @@ remembering = _STAGES["remember"]
 class RequestTimings:
     """The times of one request, from its arrival."""
 
-    __slots__ = ("_laps", "began", "last")
+    __slots__ = ("_laps",)
 
     def __init__(self) -> None:
-        self.began = self.last = time.perf_counter()
-        self._laps: list[tuple[str, float]] = []
+        self._laps = [time.perf_counter()]
 
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self._laps.append((stage, now - self.last))
-        self.last = now
+    def lap(self) -> None:
+        """The next stage of `_STAGES` has ended."""
+        self._laps.append(time.perf_counter())
 
     def leave(self, *, stages: bool) -> float:
         """The request goes to the provider. Returns the seconds so far."""
-        overhead = self.last - self.began
+        overhead = self._laps[-1] - self._laps[0]
         observe(OVERHEAD, overhead)
-        for stage, seconds in self._laps if stages else ():
-            observe(_STAGES[stage], seconds)
+        for stage, (began, ended) in zip(_STAGES.values(), pairwise(self._laps), strict=False) if stages else ():
+            observe(stage, ended - began)
         return overhead
 
     def first_byte(self, streamed: bool) -> None:
         now = time.perf_counter()
         upstream, client = _FIRST[streamed]
-        observe(upstream, now - self.last)
-        observe(client, now - self.began)
+        observe(upstream, now - self._laps[-1])
+        observe(client, now - self._laps[0])

@@ -60,9 +60,8 @@ class Failover:
     async def _ask(
         self, deployment: Deployment, path: str, body: Body, headers: Headers, method: str
     ) -> UpstreamResponse:
-        native = path.partition("?")[0]
         try:
-            if native in deployment.may_speak:
+            if deployment.may_speak and (native := path.partition("?")[0]) in deployment.may_speak:
                 speaking = replace(deployment, speaks=deployment.speaks | {native})
                 answered = await self._send(speaking, path, body, headers, method)
                 if answered.reply.status in _NO_SUCH_PATH:

@@ -50,12 +50,12 @@ def client_headers(client: Sequence[tuple[str, str]]) -> dict[str, str]:
     of_connection: set[str] = set()
     for given, value in client:
         name = given.lower()
-        if name == "connection":
-            of_connection |= {each.strip().lower() for each in value.split(",")}
-        elif passes(name):
+        if passes(name):
             found[name] = f"{found[name]}, {value}" if name in found and name not in _LAST_WINS else value
-    for name in of_connection & found.keys():
-        del found[name]
+        elif name == "connection":
+            of_connection |= {each.strip().lower() for each in value.split(",")}
+    for name in of_connection:
+        found.pop(name, None)
     return found
 
 

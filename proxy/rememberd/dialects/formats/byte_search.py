@@ -1,7 +1,5 @@
 """Searching large JSON documents for a few bytes, by numpy. Pure."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,17 +12,18 @@ _FEW = 8  # places that are looked at one by one
 def occurrences(raw: bytes, needle: bytes, odd: int) -> list[int]:
     """Where `needle`, of an odd length, stands. `odd`: see `_in_pairs`."""
     if len(raw) < LARGE:
-        return list(_found(raw, needle, 0, len(raw)))
+        return _found(raw, needle, 0, len(raw))
     # A key of the top level mostly stands at one of the ends.
     ends = {*_found(raw, needle, 0, _END), *_found(raw, needle, len(raw) - _END, len(raw))}
     return sorted(ends.union(_in_pairs(raw, needle, odd, _END - len(needle) - 1, len(raw) - _END + len(needle))))
 
 
-def _found(raw: bytes, needle: bytes, start: int, end: int) -> Iterator[int]:
-    at = raw.find(needle, start, end)
+def _found(raw: bytes, needle: bytes, start: int, end: int) -> list[int]:
+    found, at = list[int](), raw.find(needle, start, end)
     while at >= 0:
-        yield at
+        found.append(at)
         at = raw.find(needle, at + 1, end)
+    return found
 
 
 def _in_pairs(raw: bytes, needle: bytes, odd: int, start: int, end: int) -> list[int]:

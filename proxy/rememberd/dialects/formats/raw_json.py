@@ -107,6 +107,8 @@ def model_values(raw: bytes, body: dict[str, Any]) -> list[tuple[int, int]]:
     is spelled (Go's parser ignores case, some take the first of two)."""
     if "model" not in body:
         return []
+    if len(raw) < _LARGE:
+        return _model_values(raw, body)
     cut = _Cut.of(raw, body)
     return [(cut.whole(start), cut.whole(end)) for start, end in _model_values(cut.raw, body)]
 
@@ -129,7 +131,9 @@ class _Cut(NamedTuple):
     def of(cls, raw: bytes, body: dict[str, Any]) -> Self:
         """Without anything left out if no text is long enough. One of more characters than half the document has
         bytes covers the middle, wherever it begins. It is cut where no escape and no character is cut in two."""
-        longest = _longest_text(body) if len(raw) >= _LARGE else 0
+        if len(raw) < _LARGE:
+            return cls(raw)
+        longest = _longest_text(body)
         start = _between_letters.search(raw, len(raw) - longest, longest)
         end = start and _between_letters.search(raw, longest - _LARGE // 8, longest)
         if not start or not end or end.end() <= start.end():
@@ -161,7 +165,8 @@ def _length(content: Any) -> int:
 
 
 def _model_values(raw: bytes, body: dict[str, Any]) -> list[tuple[int, int]]:
-    if sum(key.casefold() == "model" for key in body) == 1 and not occurrences(raw, b"\\u006", 1):
+    spelled = [key for key in body if len(key) == 5 and key.casefold() == "model"]
+    if len(spelled) == 1 and not occurrences(raw, b"\\u006", 1):
         # No letter of a key is an escape. `"model"` that no backslash precedes and a colon follows can only be a key.
         keys = [at for at in occurrences(raw, b'"model"', 5) if raw[at - 1] != _BACKSLASH]
         starts = [found.end() for at in keys if (found := _colon.match(raw, at + len(b'"model"')))]
