@@ -7,6 +7,7 @@ CLOSED   nothing more is sent or received; every error, every surplus byte and e
 """
 
 import asyncio
+import select
 import socket
 from enum import Enum
 from typing import NamedTuple, cast
@@ -17,7 +18,6 @@ from rememberd.http.framing import single_content_length
 
 HEAD_LIMIT = 64 * 1024  # bytes, and up to one read more, that may come without a byte of a body among them
 HIGH_WATER = 256 * 1024  # bytes of a body that may wait for their reader
-_PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 _PIECE = 1024 * 1024  # bytes handed to the transport at once; TLS encrypts them in about a millisecond
 
 
@@ -53,7 +53,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, sock: socket.socket) -> None:
         """`sock` is the socket of the transport that this protocol is made for."""
-        self._socket = sock
+        self._news = select.poll()
+        self._news.register(sock, select.POLLIN)
         self._loop = asyncio.get_running_loop()
         self._parser = self._new_parser()
         self.state = NEW
@@ -76,15 +77,7 @@ class Connection(asyncio.Protocol):
     def quiet(self) -> bool:
         """True if the connection can be used again. This asks the kernel as well: more bytes, or the end of the
         connection, may have arrived and not been read yet."""
-        if not self.reusable:
-            return False
-        try:
-            self._socket.recv(1, _PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            pass
-        return False
+        return self.reusable and not self._news.poll(0)
 
     async def send(self, head: bytes, body: bytes, *, read_timeout: float, is_head: bool) -> None:
         """Returns when `status` and `headers` have come. `read_timeout`: how many seconds may pass without a byte
