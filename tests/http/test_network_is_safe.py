@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from rememberd.errors import ConfigError
+from rememberd.http.response_headers import response_headers
 from rememberd.settings.schema import load
 from tests.support.fake_model import Behaviour, FakeModel
 from tests.support.proxy_server import KEYS, PATIENCE, Proxy, ask, entry, eventually, memories, remembered, running
@@ -245,19 +246,35 @@ def test_without_keys_no_web_page_gets_in_by_mcp(unlocked: Proxy) -> None:
         assert (answer.status_code, "search_memories" in answer.text) == (status, status == 200)
 
 
-@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/chat/completions", "/v1/files/x"])
-@pytest.mark.parametrize("status", [200, 404, 500])
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/chat/completions"])
+@pytest.mark.parametrize(("status", "kind"), [(200, "text/html"), (404, "image/svg+xml"), (500, "text/html")])
 def test_what_an_upstream_sends_runs_nothing_in_a_browser(
-    unlocked: Proxy, upstream: FakeModel, path: str, status: int
+    unlocked: Proxy, upstream: FakeModel, path: str, status: int, kind: str
 ) -> None:
     """Its HTML stands on the origin of the memory page."""
-    upstream.script(Behaviour(status=status, body=HTML, headers={"Content-Type": "text/html"}))
-    if path == "/v1/files/x":
-        reply = httpx.get(unlocked.url + path)
-    else:
-        reply = httpx.post(unlocked.url + path, json={"model": "model-a", "input": "x", "messages": HI})
+    upstream.script(Behaviour(status=status, body=HTML, headers={"Content-Type": kind}))
+    reply = httpx.post(unlocked.url + path, json={"model": "model-a", "input": "x", "messages": HI})
     assert reply.headers["content-security-policy"].startswith("sandbox;")
     assert reply.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "runs"),
+    [
+        (["application/json; charset=utf-8"], False),
+        (["text/event-stream"], False),
+        (["application/json, text/html"], True),
+        (["application/json", "text/html"], True),
+        (["application/xml"], True),
+        ([], True),
+    ],
+)
+def test_only_what_says_that_it_is_data_may_do_without_the_sandbox(kinds: list[str], runs: bool) -> None:
+    sent = [("Content-Security-Policy", "default-src *"), *(("Content-Type", kind) for kind in kinds)]
+    found = response_headers(sent, [], streamed=False)
+    policies = [value for name, value in found if name == b"content-security-policy"]
+    assert [value.startswith(b"sandbox;") for value in policies] == [True] * runs
+    assert (b"x-content-type-options", b"nosniff") in found
 
 
 STRANGERS = [

@@ -88,7 +88,7 @@ def stored_object(body: dict[str, Any]) -> str | None:
     while waiting:
         node = waiting.pop()
         if type(node) is list:
-            waiting += [each for each in node if type(each) in (dict, list)]
+            waiting += [each for each in node if type(each) is dict or type(each) is list]
             continue
         if not _SUSPECTS.isdisjoint(node):
             for name, value in node.items():

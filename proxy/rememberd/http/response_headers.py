@@ -15,11 +15,11 @@ _NOT_RELAYED = frozenset(
 # Which pages may read our answers is for us to say, and what the web server in front of us does as well.
 _OF_THE_PROXY = ("access-control-", "x-accel-")
 # Whatever an upstream sends is a document of our own origin to a browser, beside the memory page: as HTML it must run
-# nothing and read nothing.
-_INERT = {
-    b"content-security-policy": b"sandbox; default-src 'none'; frame-ancestors 'none'",
-    b"x-content-type-options": b"nosniff",
-}
+# nothing and read nothing. What is said to be data is no document if the browser does not look for itself.
+_DATA = frozenset((b"application/json", b"text/event-stream"))
+_AS_IT_SAYS = (b"x-content-type-options", b"nosniff")
+_INERT = (b"content-security-policy", b"sandbox; default-src 'none'; frame-ancestors 'none'")
+_OURS = (_AS_IT_SAYS[0], _INERT[0])
 
 
 def response_headers(
@@ -38,7 +38,12 @@ def response_headers(
         ours.setdefault(b"x-accel-buffering", b"no")
         if all(name != b"cache-control" for name, _ in headers):
             ours.setdefault(b"cache-control", b"no-cache")
-    return [*headers, *_INERT.items(), *ours.items()]
+    headers.append(_AS_IT_SAYS)
+    types = [value.partition(b";")[0] for name, value in headers if name == b"content-type"]
+    if len(types) != 1 or types[0] not in _DATA:
+        headers.append(_INERT)
+    headers.extend(ours.items())
+    return headers
 
 
 @lru_cache(maxsize=1024)
@@ -53,4 +58,4 @@ def _relayed(name: str) -> bytes | None:
     if name == "x-request-id":
         return b"x-upstream-request-id"
     relayed = name.encode("latin-1")
-    return None if name in _NOT_RELAYED or relayed in _INERT or name.startswith(_OF_THE_PROXY) else relayed
+    return None if name in _NOT_RELAYED or relayed in _OURS or name.startswith(_OF_THE_PROXY) else relayed

@@ -19,7 +19,8 @@ def occurrences(raw: bytes, needle: bytes, odd: int) -> list[int]:
 
 
 def _found(raw: bytes, needle: bytes, start: int, end: int) -> list[int]:
-    found, at = list[int](), raw.find(needle, start, end)
+    found: list[int] = []
+    at = raw.find(needle, start, end)
     while at >= 0:
         found.append(at)
         at = raw.find(needle, at + 1, end)

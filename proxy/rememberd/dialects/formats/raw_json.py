@@ -48,7 +48,9 @@ class Member(NamedTuple):
 
 def splice(raw: bytes, edits: Iterable[Edit]) -> bytes:
     """`raw` with the edits made; they must not overlap. `raw` itself without edits."""
-    pieces, at, whole = list[bytes | memoryview](), 0, memoryview(raw)  # a slice of it copies nothing
+    whole = memoryview(raw) if len(raw) >= _LARGE else raw  # a slice of a view copies nothing
+    pieces: list[bytes | memoryview] = []
+    at = 0
     for edit in sorted(edits):
         pieces += [whole[at : edit.start], edit.new]
         at = edit.end
@@ -168,8 +170,11 @@ def _model_values(raw: bytes, body: dict[str, Any]) -> list[tuple[int, int]]:
     spelled = [key for key in body if len(key) == 5 and key.casefold() == "model"]
     if len(spelled) == 1 and not occurrences(raw, b"\\u006", 1):
         # No letter of a key is an escape. `"model"` that no backslash precedes and a colon follows can only be a key.
-        keys = [at for at in occurrences(raw, b'"model"', 5) if raw[at - 1] != _BACKSLASH]
-        starts = [found.end() for at in keys if (found := _colon.match(raw, at + len(b'"model"')))]
+        starts = [
+            found.end()
+            for at in occurrences(raw, b'"model"', 5)
+            if raw[at - 1] != _BACKSLASH and (found := _colon.match(raw, at + len(b'"model"')))
+        ]
         if len(starts) == 1:
             return [(starts[0], value_end(raw, starts[0]))]
     return [(member.start, member.end) for member in top_level(raw) if member.key.casefold() == "model"]

@@ -31,8 +31,9 @@ def said(answer: bytes) -> Tokens | None:
     else:
         return None
     found: dict[bytes, int] = {}
-    for name, number in _SAID.findall(answer, begin):
-        found[name] = max(found.get(name, 0), int(number))
+    for name, digits in _SAID.findall(answer, begin):
+        if (number := int(digits)) >= found.get(name, 0):
+            found[name] = number
     if not found:
         return None
     get = found.get

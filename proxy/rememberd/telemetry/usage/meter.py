@@ -4,6 +4,7 @@ loses the last second of its counts."""
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from operator import add
 
 from prometheus_client import Counter
 
@@ -28,7 +29,7 @@ class UsageMeter:
     def __init__(self, store: UsageStore) -> None:
         self.store = store
         self.limited = False
-        self._counted: dict[UsageKey, list[int]] = {}  # in the order of `FIELDS`
+        self._counted: dict[UsageKey, Sequence[int]] = {}  # in the order of `FIELDS`
         self._spent: tuple[str, dict[str, int]] = ("", {})
 
     def note(self, principal: Principal, user: str, deployment: Deployment, tokens: Tokens, memory: int) -> None:
@@ -39,11 +40,7 @@ class UsageMeter:
 
     def _add(self, at: UsageKey, counts: Sequence[int]) -> None:
         counted = self._counted.get(at)
-        if counted is None:
-            self._counted[at] = list(counts)
-            return
-        for place, count in enumerate(counts):
-            counted[place] += count
+        self._counted[at] = counts if counted is None else tuple(map(add, counted, counts))
 
     def spent(self, key: str) -> int:
         """Tokens of this day, in and out: of all processes as of a second ago, and of this one until now."""
