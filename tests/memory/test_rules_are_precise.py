@@ -63,6 +63,8 @@ def test_the_labelled_turns_are_varied() -> None:
         ("I prefer tabs over spaces", "likes"),
         ("I have two kids", "children"),
         ("my birthday is March 3rd", "birthday"),
+        ("my email is pat@hen.io", "contact"),
+        ("turns out I'm allergic to cats as well", "health"),
         ("I'm moving to Bergen next month", "plan"),
     ],
 )

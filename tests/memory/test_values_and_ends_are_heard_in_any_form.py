@@ -23,6 +23,8 @@ IN_OTHER_PLACES = [
     ("Ich arbeite bei {c}.", "Seit Montag arbeite ich bei {d}."), ("Trabajo en {c}.", "Desde el lunes trabajo en {d}."), ("Jag bor i {a}.", "Jag har flyttat och bor i {b} nu."),
     ("Ich wohne in {a}.", "Ich bin ausgezogen und wohne jetzt in {b}."), ("Abito a {a}.", "Ho cambiato casa: adesso abito a {b}."), ("Ich arbeite bei {c}.", "Hab gewechselt: ich arbeite jetzt bei {d}."),
     ("My husband works at {c}.", "My husband has changed jobs, he works at {d} now."), ("I live in {a}.", "I live in {b} these days and it's snowing."),
+    ("Trabajo en {c}.", "Dejé el súper y ahora trabajo en {d}, de cartero."), ("Lavoro per {c}.", "Da lunedì lavoro per {d}, concorso vinto!"), ("I live in {a}.", "We've sold up and moved down to {b}, sea view and everything."),
+    ("Ich bin ledig.", "Wir haben am Freitag geheiratet, ich bin also verheiratet!"), ("I work for {c}.", "Guess who got out!! I work for {d} now, in sales."),
 ]  # fmt: skip
 ENDED = [
     ("I take {e}.", "Came off it slowly, I no longer take {e}."), ("Je joue du violon dans l'orchestre.", "Je ne joue plus dans l'orchestre, trop de route."),

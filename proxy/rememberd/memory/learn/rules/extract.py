@@ -120,8 +120,9 @@ def _of_sentence(sentence: str) -> list[_Found]:
 
 
 def _is_known(found: _Found, judged: Judgement) -> bool:
-    """Wishes and ends need no judgement; else the sentence or the clause must be possible as a statement."""
-    if found.stated is None or found.stated.ends:
+    """Wishes, ends and addresses of mail need no judgement; else the sentence or the clause must be possible as a
+    statement."""
+    if found.stated is None or found.stated.ends or found.stated.slot == "contact":
         return True
     least = _SINGLE if is_single(found.stated.slot) else _KNOWN
     return max(judged.sure, judge_beginning(found.text).sure) >= least
@@ -166,6 +167,7 @@ def _tails(sentence: str) -> Iterator[str]:
     words = sentence.split()
     for found in _AND.finditer(sentence):
         yield f"{words[0]} {sentence[found.end() :]}"
+        yield sentence[found.end() :]  # "y ahora trabajo en Correos"
     for at in range(1, min(_SINCE, len(words) - 2)):
         if _any("change", " ".join(words[:at]).lower()):
             rest = " ".join(words[at + 2 :])
@@ -218,7 +220,7 @@ def _correct(found: list[_Found], clause: str) -> None:
 def _is_kept(stated: Statement, clause: str, sentence: str) -> bool:
     if _any("hedge", clause) or HOLE in clause or "?" in clause:
         return False
-    if stated.slot == "instruction" or stated.ends:
+    if stated.slot in ("instruction", "contact") or stated.ends:
         return True
     if is_single(stated.slot):
         return not stated.passing

@@ -22,7 +22,7 @@ _PLAY = (
     r"|fictional|fictitious|made-?up|placeholder|dummy|hypothetical\w*|simulat\w+|consider an?|fan-?fic\w*|pov|dungeon master"
     r"|in (?:my|our|the|a|this) (?:story|novel|book|game|film|movie|comic|campaign|dream|poem|song)|in this (?:scenario|world)"
     r"|in (?:minecraft|the sims|stardew|skyrim|roblox|fortnite|pok[eé]mon|zelda|gta)|text adventure|tinder date|let['’]s play"
-    r"|guess (?:the|who)|riddle|charades|(?:twenty|20) questions|two truths|as if (?:you|i) were|you (?:play|enter|wake)"
+    r"|guess (?:the|who (?:i|this|that|it|said|wrote|am|is)\b)|riddle|charades|(?:twenty|20) questions|two truths|as if (?:you|i) were|you (?:play|enter|wake)"
     r"|for this (?:chat|conversation|session|exercise|game|test)|i['’]m the (?:customer|player|hero|ghost|king|queen)|let me be|let['’]s (?:write|improvise|invent)|villain|mock interview|(?:help me|let['’]s) rehearse"
     r"|i(?:['’]ll| will) (?:be|play) (?:the|your|an?)|i(?:['’]m| am) your (?!age\b)|you(?:['’]ll| will) be (?:the|an?|my)"
     r"|i(?:['’]?m| am) [^.!?\n]{1,30}?(?:,|,? and) you(?:['’]re| are)|from now on,? (?:you|i['’]?m|i am|we)"
