@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Hashable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-MOST = 8  # in a round
+MOST = 16  # in a round
 LONG_S = 0.004  # 20 requests without memory, or one or two with it, take so long
 
 ADMITTED = "rememberd.admitted"  # in an ASGI scope
@@ -59,7 +59,7 @@ class AdmissionMiddleware:
     async def _in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
         turn: Turn = asyncio.get_running_loop().create_future()
         line = self._posts if scope["method"] == "POST" else self._others
-        line.add(tuple(value for name, value in scope["headers"] if name in _CALLER), turn)
+        line.add(tuple([value for name, value in scope["headers"] if name in _CALLER]), turn)
         await turn
         await self.app(scope, receive, send)
 
@@ -78,7 +78,7 @@ class AdmissionMiddleware:
             asyncio.get_running_loop().call_soon(self._next_round)
 
     def _next(self) -> Turn | None:
-        for _ in self._lines.copy():
+        for _ in range(len(self._lines)):
             line = self._lines[0]
             self._lines.rotate()
             if (turn := line.next()) is not None:
