@@ -36,6 +36,41 @@ async def served(folder: Path, socket: Path) -> AsyncIterator[EdgeClient]:
     await store.close()
 
 
+class _Copying(EdgeStore):
+    """Its backup takes until `release` is set."""
+
+    copying: asyncio.Event
+    release: asyncio.Event
+
+    async def snapshot(self, target: Path) -> int:
+        async with self._changing:
+            self.copying.set()
+            await self.release.wait()
+        return 0
+
+
+async def test_writes_that_wait_for_a_backup_keep_no_reader_waiting(tmp_path: Path) -> None:
+    """Of the same process, over the same connection. They are made in their order when the copy is finished."""
+    store = _Copying.open(tmp_path / "store", dim=DIM, embedder="test")
+    store.copying, store.release = asyncio.Event(), asyncio.Event()
+    async with serving(store, tmp_path / "s"), asyncio.timeout(60):
+        client = EdgeClient(tmp_path / "s")
+        await client.put(ANN, [point("known")])
+        backup = asyncio.create_task(client.snapshot(tmp_path / "copy"))
+        await store.copying.wait()
+        written = asyncio.create_task(client.put(ANN, [point("new")]))
+        deletions = [asyncio.create_task(client.delete(ANN, ["new"], at=NOW + 1)) for _ in range(3)]
+        for _ in range(20):
+            assert [each.id for each in await client.get(ANN, ["known", "new"])] == ["known"]
+        assert await client.count(ANN, now=NOW) == 1
+        assert not any(each.done() for each in (backup, written, *deletions))
+        store.release.set()
+        assert await asyncio.gather(*deletions) == [["new"], [], []]
+        await asyncio.gather(backup, written)
+        await client.close()
+    await store.close()
+
+
 async def test_only_this_account_can_connect(tmp_path: Path) -> None:
     """The socket file has mode 0600, and is gone when the server stops."""
     async with served(tmp_path / "store", tmp_path / "s"):

@@ -33,6 +33,8 @@ from rememberd.storage.payload import point_of
 from rememberd.telemetry.background import keep_running
 from rememberd.types import Space, Sparse
 
+# For the lock of the folder, which is held while a backup is copied. Who reads what they wrote waits for its answer.
+_WAITING = frozenset(("put", "delete", "erase", "flush", "snapshot"))
 # An optimisation stalls the engine, and runs only if nobody has called for so long; also how often to check.
 QUIET_SECONDS = 60.0
 
@@ -85,17 +87,30 @@ def _listener(path: Path) -> socket.socket:
 
 
 async def _converse(methods: Mapping[str, Method], reader: StreamReader, writer: StreamWriter) -> None:
-    frames = Frames()
+    """Answer one call after the other, but for those that may wait: what comes behind them is answered meanwhile."""
+    frames, waiting = Frames(), set[asyncio.Task[None]]()
+
+    async def reply(number: int, method: str, arguments: dict[str, Any], vector: bytes) -> None:
+        result, columns, error = await _answer(methods, method, arguments, vector)
+        if number != UNANSWERED:
+            writer.write(frame([number, result, error], columns))
+            with suppress(ConnectionError):
+                await writer.drain()
+
     try:
         with suppress(ConnectionError):
             while data := await reader.read(READ_AHEAD_BYTES):
                 for (number, method, arguments), vector in frames.feed(data):
-                    result, columns, error = await _answer(methods, method, arguments, vector)
-                    if number != UNANSWERED:
-                        writer.write(frame([number, result, error], columns))
-                        await writer.drain()
+                    replying = reply(number, method, arguments, vector)
+                    if method in _WAITING:
+                        waiting.add(task := asyncio.create_task(replying))
+                        task.add_done_callback(waiting.discard)
+                    else:
+                        await replying
                     await asyncio.sleep(0)  # a busy connection must not starve the others
     finally:
+        for task in waiting:
+            task.cancel()
         writer.close()
 
 
