@@ -106,7 +106,7 @@ def test_a_backup_under_load_is_whole(
     assert oct(file.stat().st_mode & 0o777) == "0o600"
     (tmp_path / "audit.jsonl").write_bytes(audit)
     assert cli("restore", file, "--data-dir", second / "data", "--dry-run") == 0
-    assert not (second / "data").exists()
+    assert not second.exists()
     assert "come back" in capsys.readouterr().out
     assert cli("restore", file, "--data-dir", second / "data", "--erasures", tmp_path / "audit.jsonl") == 0
     assert "users erased after that: 1;" in capsys.readouterr().out
@@ -255,6 +255,24 @@ def test_a_machine_that_is_too_slow_for_a_passphrase_says_so(
     said = capsys.readouterr().err
     assert "too busy or too slow" in said
     assert "cannot be opened with that" not in said
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is copied; and a dry run makes no directory."""
+    data, config, away = tmp_path / "data", tmp_path / "rememberd.yaml", tmp_path / "away"
+    (data / "spool").mkdir(parents=True)
+    config.write_text(json.dumps({"data_dir": str(data)}))
+    assert cli("backup", away / "b", "--config", config) == 2
+    assert cli("backup", tmp_path / "b", "--config", config) == 0
+    assert cli("restore", tmp_path / "b", "--data-dir", away / "data", "--dry-run") == 0
+    assert not away.exists()
+    assert cli("restore", tmp_path / "b", "--data-dir", "/proc/away") == 1
+    said = capsys.readouterr().err
+    assert str(away) in said
+    assert "/proc/" in said
+    assert "Traceback" not in said
+    assert cli("restore", tmp_path / "b", "--data-dir", away / "data") == 0
+    assert (away / "data").is_dir()
 
 
 def changed(whole: bytes) -> bytes:

@@ -40,6 +40,8 @@ _DATABASES_FIRST, _DATABASES_LAST = ("queue.db",), ("changes.db", "keys.db", "gr
 def command(config: Path | None, file: Path, recipients: tuple[str, ...], passphrase_file: Path | None) -> int:
     if recipients and passphrase_file:
         raise ConfigError("give --recipient or --passphrase-file, not both")
+    if not file.absolute().parent.is_dir():
+        raise ConfigError(f"there is no directory {file.absolute().parent} for the backup")
     return asyncio.run(_run(settings_of(config), file, Lock(recipients, secret_in(passphrase_file))))
 
 

@@ -40,6 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RememberdError as error:
         print(f"rememberd: {error}", file=sys.stderr)
         return CONFIG_ERROR if isinstance(error, ConfigError) else 1
+    except OSError as error:
+        if named in SERVERS or error.filename is None:
+            raise
+        print(f"rememberd: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     except (click.Abort, KeyboardInterrupt):
         return 130
 

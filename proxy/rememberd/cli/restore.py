@@ -77,8 +77,8 @@ async def _run(
 ) -> int:
     """Raises `BackupError`, `ConfigError`, `MemoryUnavailable`."""
     marks = erasures_in(erasures)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))  # only its owner can read it
+    beside = next(each for each in target.parents if each.exists())  # on the same disk, whatever is made below it
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=beside))  # only its owner can read it
     try:
         about = read_archive(file, folder, unlock)
         check_databases(folder)
@@ -90,6 +90,8 @@ async def _run(
         print(f"users erased after that: {len(later)}; their memories that are not restored: {erased}")
         if not erasures:
             print("without --erasures, users erased after that come back: pass the newest audit.jsonl or data_dir")
+        if later and about["elsewhere"]:
+            print("then erase them again with `rememberd erase USER`, in what is not in this file as well")
         for what in about["elsewhere"]:
             print(f"not in this file: {what}")
         if dry_run:
@@ -105,6 +107,7 @@ async def _run(
 def _put_in_place(folder: Path, target: Path) -> None:
     if target.exists():
         target.rmdir()
+    target.parent.mkdir(parents=True, exist_ok=True)
     folder.rename(target)
 
 
@@ -154,10 +157,7 @@ async def _erase_again(folder: Path, marks: Marks) -> int:
 async def _erase_contributions(config: Path | None, folder: Path, marks: Marks) -> int:
     """What they have contributed to groups. Only the settings have the master key, which opens those memories.
     Returns the number of memories. Raises `ConfigError`, `MemoryUnavailable`."""
-    if not marks or not (folder / "qdrant").exists():
-        return 0
-    if not (folder / "groups.db").exists():
-        print("if they have contributed to groups that are in Redis: erase that by `rememberd erase USER`")
+    if not marks or not (folder / "qdrant").exists() or not (folder / "groups.db").exists():
         return 0
     settings = settings_of(config)
     embedding = replace(settings.memory.embedding, next_model=None, next_path=None)
