@@ -47,6 +47,14 @@ async def test_counts_add_up(usage: UsageStore) -> None:
     assert await usage.spent(today()) == {"work": 330}
 
 
+async def test_one_request_whose_tokens_were_estimated_is_stored(usage: UsageStore) -> None:
+    """Redis refuses what is no number."""
+    meter = UsageMeter(usage)
+    meter.note(Principal("work"), "ada", Deployment("gpt", "openai", "gpt-4o"), Tokens(5, 2, estimated=True), 0)
+    await meter.flush()
+    assert list((await usage.rows(today(), today())).values()) == [Counts(1, estimated=1, input=5, output=2)]
+
+
 async def test_an_erased_user_leaves_the_counts_without_a_name(usage: UsageStore) -> None:
     await usage.add({ADA: SOME, BOB: SOME, ADA._replace(user=""): SOME})
     await usage.erase("ada")

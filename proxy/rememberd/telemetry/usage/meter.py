@@ -35,7 +35,7 @@ class UsageMeter:
     def note(self, principal: Principal, user: str, deployment: Deployment, tokens: Tokens, memory: int) -> None:
         """One answered request."""
         at = UsageKey(today(), principal.name, user, deployment.model_name, deployment.priced)
-        self._add(at, (1, tokens.estimated, tokens.input, tokens.cached, tokens.output, memory, 0))
+        self._add(at, (1, int(tokens.estimated), tokens.input, tokens.cached, tokens.output, memory, 0))
         self.limited = self.limited or principal.tokens_per_day is not None
 
     def _add(self, at: UsageKey, counts: Sequence[int]) -> None:
