@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rememberd.errors import ConfigError, StoreUnavailable
+from rememberd.storage.edge.folder import engine
 from rememberd.storage.edge.store import EdgeStore
 from tests.support.store_contract import ANN, DIM, EAST, NORTH, NOW, listed, point, recallable, words
 
@@ -157,3 +158,15 @@ async def test_a_shard_that_lost_its_segments_takes_memories_again_and_says_so(
     assert "had lost its indexes" in caplog.text
     assert await store.page(ANN, limit=10, now=0) == ([], None)
     await store.close()
+
+
+@pytest.mark.parametrize(
+    "value", ['"Zwitscherling"', '{"text": "Zwitscherling"}', "[Zwitscherling]", "`Zwitscherling`"]
+)
+def test_what_the_engine_quotes_is_not_told(value: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Its reason is, up to there: a text in it may be a memory."""
+    with pytest.raises(StoreUnavailable) as raised, engine():
+        raise Exception(f"Service internal error: no such value {value} (os error 5)")
+    for told in (str(raised.value), caplog.text):
+        assert "Service internal error: no such value" in told
+        assert "Zwitscherling" not in told

@@ -7,6 +7,7 @@ stand, and the process that has the store serves it to the others (`edge/server.
 import asyncio
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,10 @@ MIN_FREE_BYTES = 64 * 2**20
 DELETIONS_MAY_USE = 0.75  # of that: on a full disk people can still delete
 # Below this, searches are fast without an index (measured: 1 ms at 100k points), and building one stalls them.
 OPTIMIZE_ABOVE = 200_000
+
+# Where the engine's text of an error begins to quote what it was given, which may be somebody's words.
+_VALUE = re.compile(r'["`{\[\n]')
+_REASON_CHARS = 200
 
 log = logging.getLogger("rememberd.store")
 failures = Counter("rememberd_store_errors_total", "Calls that the embedded store's engine refused")
@@ -190,8 +195,9 @@ def engine() -> Iterator[None]:
         raise
     except Exception as error:
         failures.inc()
-        log.error("the embedded store failed: %s", error)
-        raise StoreUnavailable(f"the embedded store failed: {error}") from error
+        reason = _VALUE.split(str(error), maxsplit=1)[0].strip()[:_REASON_CHARS]
+        log.error("the embedded store failed: %s", reason)
+        raise StoreUnavailable(f"the embedded store failed: {reason}") from error
 
 
 def _size(folder: Path) -> int:
