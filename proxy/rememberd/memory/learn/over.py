@@ -2,6 +2,7 @@
 of an attribute that has one at a time, or says that this very thing has ended. Pure."""
 
 from functools import lru_cache
+from operator import attrgetter
 
 from rememberd.memory.learn.rules.judge import (
     LIKELY,
@@ -42,7 +43,7 @@ def ends(new: Memory, old: Memory) -> bool:
 
 
 def _turns(new: Memory, old: Memory) -> bool:
-    """Does the one say that the other is over, or holds again?"""
+    """Does `new` say that what `old` states is over; or, if `old` states an end, that it holds again?"""
     ended = "ended" in tells(new.text) or (stated_in(old.text) is None and _is_an_end(new.text))
     again = "again" in tells(new.text) or any(table.has("again", new.text) for table in tables_for(new.text))
     if not again and not ended:
@@ -67,12 +68,11 @@ def _is_of_another_kind(old: Memory) -> bool:
 
 
 def _lasts(old: Memory) -> bool:
-    """What happened is never over, and what somebody likes only if that is said."""
-    return old.slot in _LASTING or (old.slot == "likes" and _is_a_feeling(old.text))
-
-
-def _is_a_feeling(text: str) -> bool:
-    return any(table.has(name, text) for table in tables_for(text) for name in ("like", "dislike"))
+    """What happened is never over, and what somebody likes only if that is said. "I ski" is called a liking, too, but
+    has no word like "love"."""
+    if old.slot == "likes":
+        return any(table.has(name, old.text) for table in tables_for(old.text) for name in ("like", "dislike"))
+    return old.slot in _LASTING
 
 
 def may_end(new: Memory, old: Memory) -> bool:
@@ -101,16 +101,12 @@ def repeats(new: Memory, old: Memory) -> bool:
     later, earlier = stated_in(new.text), stated_in(old.text)
     if later is None or earlier is None or is_single(later.slot) or later.ends or earlier.ends:
         return False
-    return (
-        later.slot == earlier.slot
-        and later.value == earlier.value
-        and later.denied == earlier.denied
-        and later.again == earlier.again
-    )
+    says = attrgetter("slot", "value", "denied", "again")
+    return bool(says(later) == says(earlier))
 
 
 def is_empty_denial(fact: Memory) -> bool:
-    """Does it only say that something is over, or holds again, so that it is worth keeping only if that was known?"""
+    """Does it only say that something is over or holds again? Then it is kept only if that was known."""
     stated = stated_in(fact.text)
     if stated is None:
         changes = may_tell("ended", fact.text) or may_tell("again", fact.text)
@@ -141,7 +137,8 @@ def ended_attributes(fact: Memory) -> tuple[str, ...]:
 
 
 def _is_another_value(later: Statement) -> bool:
-    """Or the same one in other words: then the later wording stands for both."""
+    """Is `later` the person's present value, so that an earlier one is over? It may be the same value in other words;
+    then the later wording stands for both."""
     if later.denied or later.also or later.passing:
         return False
     return is_one_person(later.slot) or later.changed or later.again

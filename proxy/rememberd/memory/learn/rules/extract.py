@@ -152,7 +152,7 @@ def _is_change(sentence: str) -> bool:
 
 
 def _value(sentence: str) -> str | None:
-    """The attribute of which it tells the present value and nothing else, though no table knows it as a whole."""
+    """The attribute whose present value the sentence tells, if there is just one. No table knows it as a whole."""
     told = tells(sentence) - {"ended", "again"}
     tails = map(statement, _tails(sentence))
     told |= {tail.slot for tail in tails if tail and is_single(tail.slot) and not (tail.denied or tail.ends)}
@@ -161,7 +161,7 @@ def _value(sentence: str) -> str | None:
 
 
 def _tails(sentence: str) -> Iterator[str]:
-    """What may state the value by itself: behind a comma, an "and", or "since Monday"."""
+    """The parts that may state the value by themselves: after a comma, an "and" or "since Monday"."""
     for found in _BREAK.finditer(sentence):
         yield _with_subject(sentence[found.end() :], sentence)
     words = sentence.split()

@@ -1,36 +1,12 @@
 """The attributes of a person: which of them have one value at a time, and what has a natural end."""
 
 # All others ("diet", "job", "possession", …) may have several values, which never close one another.
-_SINGLE = frozenset(
-    [
-        "name",
-        "nickname",
-        "surname",
-        "pronouns",
-        "age",
-        "birthday",
-        "birthplace",
-        "blood_type",
-        "height",
-        "weight",
-        "home",
-        "address",
-        "origin",
-        "employer",
-        "relationship",
-        "partner",
-        "children",
-        "shoe_size",
-        "dress_size",
-        "ring_size",
-        "star_sign",
-        "zodiac_sign",
-        "t-shirt_size",
-        "shirt_size",
-        "time_zone",
-        "timezone",
-    ]
+_SINGLE_VALUED = (
+    "name nickname surname pronouns age birthday birthplace blood_type height weight home address origin "
+    "employer relationship partner children shoe_size dress_size ring_size star_sign zodiac_sign "
+    "t-shirt_size shirt_size time_zone timezone"
 )
+_SINGLE = frozenset(_SINGLE_VALUED.split())
 _ONE_OF_A_KIND = frozenset("wife husband partner spouse mother mom mum father dad boss landlord landlady".split())  # noqa: SIM905
 
 

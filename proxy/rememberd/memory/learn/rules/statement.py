@@ -16,9 +16,13 @@ LONGEST = 400  # characters of a clause
 
 
 class Statement(NamedTuple):
-    """`slot` is the attribute ("home", "brother tom.home"), `value` its content words. `denied`: said not to be so;
-    `ends`: the attributes of which it ends what shares a content word with it. `also`: beside what was said before;
-    `is_denial`: it only denies, which is worth nothing unless it ends what was said before. `changed`: said to be new ("now", "turned"); `passing`, `past`: not the lasting present."""
+    """`slot` is the attribute ("home", "brother tom.home"), `value` its content words.
+
+    `denied`: it is said not to be so.
+    `ends`: the attributes of which it ends what shares a content word with it; `only`: if that has one of these words.
+    `is_denial`: it only denies, and is worth nothing unless it ends what was said before.
+    `again`: it holds again. `also`: it holds beside what was said before. `changed`: it is new ("now", "turned").
+    `passing`, `past`: it is not the lasting present."""
 
     slot: str
     value: tuple[str, ...]
