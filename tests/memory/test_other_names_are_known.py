@@ -127,7 +127,8 @@ async def test_a_question_is_asked_with_the_other_name(place: str, tmp_path: Pat
 
 
 async def test_what_was_told_by_one_name_is_found_by_the_other(tmp_path: Path) -> None:
-    """What Kate cannot stand is found for Emi; without the memory that tells that they are one it is not."""
+    """What Kate cannot stand is found for Emi, in a chat and in a search; without the memory that tells that they are
+    one it is not."""
     embedder, told = FastEmbedder(), memory("User: Kate cannot stand mussels.", "episode", days_ago=20)
     await embedder.start()
     store = EdgeStore.open(tmp_path, dim=embedder.dim, embedder=embedder.name)
@@ -137,6 +138,8 @@ async def test_what_was_told_by_one_name_is_found_by_the_other(tmp_path: Path) -
     for known in (True, False):
         found = await recall.recall(ADA, "Which food must Emi not get?", now=NOW, turn_id=None, conversation=None)
         assert (told.id in found.ids) == known
+        searched = {each.memory.id: each.score for each in await recall.search(ADA, "Emi", now=NOW, limit=10)}
+        assert (searched[told.id].words > 0) == known
         await store.delete(ADA, [ALIAS.id], at=NOW)
     await store.close()
     embedder.close()

@@ -23,7 +23,7 @@ from rememberd.memory.recall.lexicon import telling_words
 from rememberd.memory.recall.names import NamesLeftOut, named
 from rememberd.memory.recall.needs import Asked, is_english, known
 from rememberd.memory.recall.relevance import asks_for_advice
-from rememberd.memory.recall.retrieve import STAGE, Retrieve, Wanted, first_expiry, retrieve
+from rememberd.memory.recall.retrieve import STAGE, Retrieve, Wanted, aliases_of, first_expiry, retrieve
 from rememberd.memory.recall.timeline import told_then
 from rememberd.memory.retry import Breaker
 from rememberd.memory.safety.privacy import Privacy
@@ -133,18 +133,21 @@ class Recall:
     async def search(self, space: Space, query: str, *, now: Millis, limit: int) -> list[ScoredMemory]:
         """The best `limit` memories and what makes up their scores, best first, without a floor. Raises
         `MemoryUnavailable`."""
-        words = self.embedder.query(query)
+        asked, read = query, partial(self.store.get, space)
         while True:
             left_out = await self.names.of(space, query, now)
-            dense = await self.embedder.dense(without(query, left_out))
-            found = await self.store.search(space, dense, words, now=now)
-            speakers = named(query, found.speaker.present()).keys()
-            if speakers <= left_out:
+            dense = await self.embedder.dense(without(asked, left_out))
+            found = await self.store.search(space, dense, self.embedder.query(asked), now=now)
+            speakers = named(asked, found.speaker.present()).keys()
+            if not speakers <= left_out:
+                self.names.learn(space, speakers)
+            elif asked != query or not (aliases := await aliases_of(query, found, read)):
                 break
-            self.names.learn(space, speakers)
+            else:
+                asked = with_other_names(query, aliases)
         needs = known(self.embedder)
         called = needs.asked(query, dense, advice=asks_for_advice(query)).topics if needs else {}
-        scores = explain(query, found, now, called, limit)
+        scores = explain(asked, found, now, called, limit)
         return [ScoredMemory(each, scores[each.id]) for each in await self.store.get(space, list(scores))]
 
     def _probe(self, recalling: Coroutine[None, None, Recalled]) -> None:
