@@ -102,7 +102,13 @@ async def _best(folder: Path, body: bytes) -> float:
         await stack.enter_async_context(app.router.lifespan_context(app))
         protocol = limited_protocol(connection_limits(settings))
         server = uvicorn.Config(
-            app, http=protocol, ws="none", log_config=None, server_header=False, proxy_headers=False
+            app,
+            interface="asgi3",
+            http=protocol,
+            ws="none",
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
         )
         server.load()
         chats = _Chats(server, protocol, body)

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from rememberd.access.apps import UNNAMED, app_name, client_name
+from rememberd.access.apps import UNNAMED, app_of, client_name
 from rememberd.access.auth import Auth
 from rememberd.access.groups import Groups
 from rememberd.access.idempotency import owned
@@ -167,6 +167,7 @@ class Chat:
         turn = None
         if identity is not None and mode != "off":
             turn = self._user_turn(dialect, identity, headers, body)
+        client = None if turn is None else client_name(headers)
         at = time.time_ns() // 1_000_000
         return ChatRequest(
             id=id,
@@ -180,8 +181,8 @@ class Chat:
             mode=mode,
             identity=identity,
             user_turn=turn,
-            client=None if turn is None else client_name(headers),
-            app=UNNAMED if turn is None else app_name(headers),
+            client=client,
+            app=app_of(client) or UNNAMED,
             goes_on_from=goes_on_from,
             used=None if turn is None else context_used(raw, body, deployments, self.blocks.recall.budget_tokens),
         )
