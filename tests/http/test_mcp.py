@@ -316,6 +316,14 @@ async def test_a_scope_is_a_space_of_its_own(proxy: Proxy, user: str) -> None:
         assert (await used(client, "list_memories"))["data"] == []
 
 
+async def test_a_request_leaves_no_line_in_the_log(proxy: Proxy, user: str) -> None:
+    """The protocol's library has one for each, with nothing in it."""
+    async with connected(proxy, user) as client:
+        for _ in range(3):
+            await used(client, "list_memories")
+    assert not [line for line in proxy.log if " mcp." in line]
+
+
 def test_no_key_no_memory(proxy: Proxy) -> None:
     """Not even the list of tools; and a key that speaks for many must name one."""
     with proxy.client(key="sk-wrong") as client:

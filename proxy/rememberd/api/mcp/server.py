@@ -1,6 +1,7 @@
 """What a model can do by MCP. Each tool is one call of our HTTP API with the caller's own headers, so that keys,
 users, limits and error messages are the same on both ways."""
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from rememberd.api.mcp.confirmation import confirmation, refusal
 from rememberd.api.mcp.context import ApiCall, Context, ask, asking
 from rememberd.api.mcp.prompts import get_prompt, list_prompts
 from rememberd.api.mcp.resources import list_resources, list_templates, read_resource
+
+logging.getLogger("mcp").setLevel(logging.WARNING)  # a line for every request otherwise
 
 Arguments = dict[str, Any]
 
