@@ -321,7 +321,7 @@ async def test_a_request_leaves_no_line_in_the_log(proxy: Proxy, user: str) -> N
     async with connected(proxy, user) as client:
         for _ in range(3):
             await used(client, "list_memories")
-    assert not [line for line in proxy.log if " mcp." in line]
+    assert not [line for line in proxy.log if "INFO mcp." in line]
 
 
 def test_no_key_no_memory(proxy: Proxy) -> None:
