@@ -204,6 +204,11 @@ def test_what_erased_people_told_their_groups_is_not_restored(
     assert cli("erase", "cleo", "--config", config) == 0
     given = (tmp_path / "b", "--data-dir", tmp_path / "second", "--erasures", tmp_path / "first" / "audit.jsonl")
     if master:
+        whose = json.loads((tmp_path / "first" / "audit.jsonl").read_bytes().splitlines()[-1])["whose"]
+        assert whose != "cleo"
+        capsys.readouterr()
+        assert cli("erase", whose, "--config", config) == 0
+        assert "0 memories of cleo" in capsys.readouterr().out
         (tmp_path / "none.yaml").write_text("{}")
         assert cli("restore", *given, "--config", tmp_path / "none.yaml") == 2
         assert "--config" in capsys.readouterr().err

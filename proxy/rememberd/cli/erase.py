@@ -20,6 +20,7 @@ EXAMPLES = """\
   rememberd erase ada --verify                        # then look for her name and what was remembered
   rememberd erase ada --verify --marker "my secret"   # and for this
   rememberd erase ada --verify --also /qdrant/storage # there as well
+  rememberd erase ddy-f5ZLWPvJYVHJnfxP_cTtbg0qGLF9uFrNdXhbBn0=  # by the pseudonym in audit.jsonl
 """
 
 _STAYS = (
@@ -53,6 +54,7 @@ def command(config: Path | None, user: str, verify: bool, marker: str, also: tup
 async def _run(settings: Settings, user: str, *, verify: bool, marker: str, places: Sequence[Path]) -> int:
     """Raises `ConfigError`, `MemoryUnavailable`."""
     async with open_encryption(settings) as encryption, opened_erasure(settings, encryption) as erasure:
+        user = encryption.user(user)
         texts = await erasure.texts_of(user) if verify else {}
         erased = await erase_user(settings, encryption, erasure, user)
         print(f"erased: {erased} memories of {user}, with receipts, waiting turns and everything derived")
