@@ -5,7 +5,7 @@ Sources of the names: the API references of OpenAI (chat, responses, audio), Ant
 Gemini and xAI.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -32,7 +32,6 @@ _SUSPECTS = _REFERENCES | _OBJECTS | _ADDRESSES
 # Members that hold the client's own data, in which any name may stand: the arguments and schemas of its tools.
 # (So may an object `input`, which holds the arguments of a tool call of Anthropic's.)
 _CLIENT_DATA = frozenset(("metadata", "parameters", "input_schema", "schema", "input_examples", "arguments"))
-_CONTAINERS = frozenset((dict, list))
 _ITEM_WITHOUT_CONTENT = frozenset(("id", "type", "status"))
 
 
@@ -87,31 +86,23 @@ def stored_object(body: dict[str, Any]) -> str | None:
         return "input"
     level = [body]
     while level:
-        # Of a long conversation hundreds are looked at together, which takes a fifth of the time of a look into each.
-        if not _SUSPECTS.isdisjoint(set().union(*level)):
+        # Of a long conversation hundreds are looked at together, which is much faster than a look into each of them.
+        if not _SUSPECTS.isdisjoint(chain.from_iterable(level)):
             for node in level:
                 for name, value in node.items():
                     if name in _SUSPECTS and _names_one(name, value, node):
                         return name
-        if _CONTAINERS.isdisjoint(map(type, chain.from_iterable(map(dict.values, level)))):
-            return None
-        level = _objects_in(
+        rest = [
             value
             for node in level
             for name, value in node.items()
-            if type(value) in _CONTAINERS and name not in _CLIENT_DATA and (type(value) is list or name != "input")
-        )
+            if (type(value) is list or (type(value) is dict and name != "input")) and name not in _CLIENT_DATA
+        ]
+        level = []
+        while rest:
+            level += [each for each in rest if type(each) is dict]
+            rest = [each for part in rest if type(part) is list for each in part]
     return None
-
-
-def _objects_in(values: Iterable[Any]) -> list[dict[str, Any]]:
-    """The objects among `values`, and in lists among them."""
-    found: list[dict[str, Any]] = []
-    rest = list(values)
-    while rest:
-        found += [each for each in rest if type(each) is dict]
-        rest = [each for part in rest if type(part) is list for each in part]
-    return found
 
 
 def _names_one(name: str, value: Any, owner: dict[str, Any]) -> bool:
