@@ -41,3 +41,13 @@ async def test_who_speaks_is_left_out_and_a_name_is_counted_once() -> None:
     assert await names.of(Space("you"), "When did Sam meet Ada?", NOW) == set()
     store.down = True
     assert await names.of(ME, "When did Sam go?", NOW) == {"Ada", "Sam"}
+
+
+async def test_a_name_is_counted_again_as_the_memories_grow() -> None:
+    """Who tells by and by is asked about as early: what was rare among few memories is common among many."""
+    store, names = await filled(LEAST // 10, 5, "Sam")
+    assert not await names.of(ME, "What did Sam adopt?", NOW)
+    more, _ = await filled(2 * LEAST, 5, "Sam")
+    store.points = more.points
+    asked = [await names.of(ME, "What did Sam adopt?", NOW) for _ in range(LEAST)]
+    assert asked[-1] == {"Sam"}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from difflib import SequenceMatcher
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import Millis, Space
@@ -22,6 +22,7 @@ V = TypeVar("V")
 COMMON, LEAST, MOST = 0.1, 200, 1_000
 SPACES, NAMES = 10_000, 50_000  # that are kept in mind: about 200 bytes each
 KEPT_S = 3600.0  # how long a name is taken for common or rare
+GROWTH = 0.25  # and for how many questions of its space, as a share of the memories: each may leave one
 
 # From this share of letters in order on, a name is another one misspelt: Mohammed, Muhhamed, but not Josh, John.
 MISSPELT = 0.75
@@ -104,6 +105,14 @@ def _is_name(word: str) -> bool:
     return stem[0].isupper() and (not stem.isupper() or len(stem) > 1)
 
 
+class _Verdict(NamedTuple):
+    """Holds `until` this time of the monotonic clock, and until so many questions have been `asked`."""
+
+    common: bool
+    until: float
+    asked: int
+
+
 class NamesLeftOut:
     """The names that the question of a space is embedded without: those of who speaks in its memories, and those that
     are common in them."""
@@ -111,10 +120,12 @@ class NamesLeftOut:
     def __init__(self, store: MemoryStore, embedder: Embedder) -> None:
         self.store, self.embedder = store, embedder
         self._speakers: OrderedDict[Space, frozenset[str]] = OrderedDict()
-        self._common: OrderedDict[tuple[Space, str], tuple[bool, float]] = OrderedDict()
+        self._common: OrderedDict[tuple[Space, str], _Verdict] = OrderedDict()
+        self._asked: OrderedDict[Space, int] = OrderedDict()
 
     async def of(self, space: Space, question: str, now: Millis) -> frozenset[str]:
         """Raises `StoreUnavailable`."""
+        _keep(self._asked, space, self._asked.get(space, 0) + 1, SPACES)
         speakers = self._speakers.get(space, frozenset())
         names = [re.sub(r"['’]s?$", "", each) for each in names_in(question)]
         return speakers.union(
@@ -126,15 +137,16 @@ class NamesLeftOut:
         _keep(self._speakers, space, self._speakers.get(space, frozenset()) | speakers, SPACES)
 
     async def _is_common(self, space: Space, name: str, now: Millis) -> bool:
-        known, until = self._common.get((space, name), (False, 0.0))
-        if until < time.monotonic():
-            known = await self._counted(space, name, now)
-            _keep(self._common, (space, name), (known, time.monotonic() + KEPT_S), NAMES)
-        return known
+        asked, known = self._asked.get(space, 0), self._common.get((space, name))
+        if known is None or known.until < time.monotonic() or known.asked < asked:
+            memories = await self.store.count(space, now=now)
+            common = await self._counted(space, name, memories, now)
+            known = _Verdict(common, time.monotonic() + KEPT_S, asked + int(memories * GROWTH))
+            _keep(self._common, (space, name), known, NAMES)
+        return known.common
 
-    async def _counted(self, space: Space, name: str, now: Millis) -> bool:
-        memories, word = await self.store.count(space, now=now), self.embedder.query(name)
-        enough = int(memories * COMMON) + 1
+    async def _counted(self, space: Space, name: str, memories: int, now: Millis) -> bool:
+        word, enough = self.embedder.query(name), int(memories * COMMON) + 1
         if memories < LEAST or enough > MOST or not word.indices:
             return False
         found = await self.store.search(space, [0.0] * self.embedder.dim, word, now=now, limit=enough)
