@@ -307,6 +307,51 @@ def test_a_foreign_or_broken_file_is_refused_with_what_was_expected(
     assert "expected ChatGPT's or Claude's export" in said or "export it again" in said
 
 
+def whole_files() -> dict[str, tuple[bytes, int]]:
+    """A file of each format that is JSON, as its vendor makes it, and how many lines it gives."""
+    api = [{"id": str(n), "memory": f"Likes tea {n}.", "created_at": "2025-06-01T08:00:00+00:00"} for n in range(9)]
+    backup = [{"id": each["id"], "content": each["memory"], "state": "active"} for each in api]
+    chats = {name: (path.read_bytes(), len(lines(path))) for name, path in (("chatgpt", CHATGPT), ("claude", CLAUDE))}
+    return chats | {
+        "mem0": (json.dumps(api).encode(), 9),
+        "mem0 answer": (json.dumps({"results": api, "relations": []}).encode(), 9),
+        "openmemory": (json.dumps({"user": {}, "apps": [], "memories": backup}).encode(), 9),
+        "ndjson": ("\n".join(json.dumps({"text": each["memory"]}) for each in api).encode(), 9),
+    }
+
+
+def test_a_file_of_any_format_that_was_cut_off_says_what_to_do(tmp_path: Path) -> None:
+    """The file itself, its zip, and the zip of half a file. The whole file gives all of its lines."""
+    for name, (content, wanted) in whole_files().items():
+        half = content[: len(content) // 2]
+        member = "conversations.json" if name in ("chatgpt", "claude") else "memories.json"
+        archive = zipped(tmp_path / "whole.zip", **{member: content}).read_bytes()
+        found = lines(tmp_path / "whole.zip") if name != "ndjson" else [{}] * wanted
+        assert len(found) == wanted, name
+        cut = {"cut.json": half, "cut.zip": archive[:-20]}
+        for file, damaged in cut.items():
+            (tmp_path / file).write_bytes(damaged)
+        zipped(tmp_path / "of-half.zip", **{member: half})
+        for file in (*cut, "of-half.zip"):
+            with pytest.raises(BadFile, match=r"again|expected ChatGPT"):
+                lines(tmp_path / file)
+
+
+def test_an_entry_that_makes_no_sense_costs_no_other(tmp_path: Path) -> None:
+    """Of any vendor's file: it is counted, and the entries around it are read."""
+    for name, (content, wanted) in whole_files().items():
+        if name == "ndjson":
+            continue  # each line of it is checked by the server
+        entries = json.loads(content)
+        listed = entries if isinstance(entries, list) else entries.get("results", entries.get("memories"))
+        strange = {key: 5 for key in listed[0] if key != "id"}
+        listed.insert(1, strange)
+        with opened(written(tmp_path / "strange.json", entries)) as exports:
+            (export,) = exports
+            assert len(list(export.lines())) == wanted, name
+            assert "entry 2" in export.unreadable, name
+
+
 def test_a_zip_of_something_else_is_refused(tmp_path: Path) -> None:
     """With the names of what is in it."""
     with pytest.raises(BadFile, match=r"holds no conversations.json.* but cat.png"):

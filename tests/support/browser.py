@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from tests.support.proxy_server import PATIENCE, Proxy
 
@@ -47,10 +47,7 @@ def opened(
     with browser.new_context(**{"viewport": WIDE} | context) as tab:
         tab.set_default_timeout(PATIENCE * 1000)
         if user is not None:
-            kept = {"rememberd.key": "sk-webui", "rememberd.user": user}
-            tab.add_init_script(
-                f"for (const [k, v] of Object.entries({json.dumps(kept)})) sessionStorage.setItem(k, v)"
-            )
+            remember_key(tab, user)
         page = tab.new_page()
         complaints: list[str] = []
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -59,6 +56,12 @@ def opened(
         page.locator("h1").wait_for()
         yield page
         assert forgiving or complaints == []
+
+
+def remember_key(tab: BrowserContext, user: str) -> None:
+    """As if `user` had signed in through the key that may name users."""
+    kept = {"rememberd.key": "sk-webui", "rememberd.user": user}
+    tab.add_init_script(f"for (const [k, v] of Object.entries({json.dumps(kept)})) sessionStorage.setItem(k, v)")
 
 
 def shot(page: Page, name: str, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.embedding.indexing import to_point
@@ -48,7 +49,8 @@ class _FewVectors(FastEmbedder):
 
 
 def put_ten_thousand(proxy: Proxy, user: str) -> None:
-    asyncio.run(_put(proxy, Space(user)))
+    with ThreadPoolExecutor(1) as thread:  # Playwright runs an event loop in the thread of the tests
+        thread.submit(lambda: asyncio.run(_put(proxy, Space(user)))).result()
 
 
 def fact(number: int, last: int) -> Memory:

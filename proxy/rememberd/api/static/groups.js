@@ -1,9 +1,11 @@
-// Facts by topic or by person, each group with its count; the first ones are open.
+// Facts by topic or by person, each group with its count; the first ones are open. Of a group only the newest are shown
+// at first, so that the next group is near.
 import { get } from "./api.js";
 import { el, errorState, icon, number, skeleton } from "./dom.js";
 import { MEMORIES, TOPIC } from "./strings.js";
 import { timeline } from "./timeline.js";
 
+const FIRST = 10; // memories of a group
 const OPEN = 40; // memories; as many as are seen at once
 
 // `by` is "topic" or "person". `onempty` is called where there is no group.
@@ -20,7 +22,7 @@ export function groups(by, filter, { onchange, onempty }) {
       place.replaceChildren(
         ...named.map(({ name, count, also }) => {
           const open = seen < OPEN;
-          seen += count;
+          seen += Math.min(count, FIRST);
           return group(name, count, open, also);
         }),
       );
@@ -35,7 +37,7 @@ export function groups(by, filter, { onchange, onempty }) {
     const body = el("div", {});
     const fill = () => {
       if (!element.open || body.childElementCount) return;
-      const list = timeline({ ...filter, kind: "fact", [by]: name }, { days: false, onchange });
+      const list = timeline({ ...filter, kind: "fact", [by]: name }, { days: false, first: FIRST, onchange });
       lists.push(list);
       body.append(list.element);
     };

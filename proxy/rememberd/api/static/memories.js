@@ -44,6 +44,7 @@ export function memoriesView() {
   const opener = button(MEMORIES.add, { class: "button", onclick: add }, icon("plus"));
   let mode = "topics";
   let stats = {};
+  let counting;
   let typing;
   let current;
 
@@ -67,7 +68,7 @@ export function memoriesView() {
   async function reset() {
     current?.stop();
     clearSelection();
-    numbers();
+    counting = numbers();
     const q = search.value.trim();
     current = q ? searched(q) : listed();
     place.replaceChildren(current.element);
@@ -84,7 +85,7 @@ export function memoriesView() {
   }
 
   async function nothing(facts) {
-    if (!("facts" in stats)) await numbers();
+    await counting;
     if (!stats.facts && !stats.episodes && !stats.past) return place.replaceChildren(empty());
     const text = Object.keys(filter.values()).length ? MEMORIES.none : none(mode === "people" ? "person" : "topic");
     const others = mode === "topics" && !facts && stats.episodes;

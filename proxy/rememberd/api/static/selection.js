@@ -20,6 +20,12 @@ export function clearSelection() {
   draw();
 }
 
+function selectAll() {
+  const boxes = [...document.querySelectorAll("main .pick input:not(:checked)")];
+  for (const box of boxes) if (box.offsetParent) box.click();
+  document.querySelector(".selection button").focus(); // the bar is a new one
+}
+
 function draw() {
   document.querySelector(".selection")?.remove();
   document.body.classList.toggle("selecting", chosen.size > 0);
@@ -39,6 +45,7 @@ function draw() {
     ),
     button(SELECT.move, { onclick: () => move([...chosen.values()]) }),
     button(SELECT.delete, { class: "button danger", onclick: run(deleteMemories) }, icon("trash")),
+    button(SELECT.all, { class: "button quiet", onclick: selectAll }),
     button(SELECT.clear, { class: "button quiet", onclick: clearSelection }),
   );
   document.getElementById("main").append(bar);

@@ -2,14 +2,16 @@
 // only the pages near the window are in the DOM: of the others a gap of their height remains.
 import { get } from "./api.js";
 import { card } from "./card.js";
-import { day, el, errorState, skeleton } from "./dom.js";
+import { button, day, el, errorState, skeleton } from "./dom.js";
+import { MEMORIES } from "./strings.js";
 import { isDeleted } from "./undo.js";
 
 const PAGE = 50;
 const NEAR = "1200px 0px";
 
-// `filter` are query parameters; `onend(total)` is called when everything was fetched.
-export function timeline(filter, { days = true, onend = () => {}, onchange = () => {} } = {}) {
+// `filter` are query parameters; `onend(total)` is called when everything was fetched. With `first`, a number, so many
+// are shown, and each next page when it is asked for.
+export function timeline(filter, { days = true, first, onend = () => {}, onchange = () => {} } = {}) {
   const list = el("div", { class: "timeline" });
   const foot = el("div", { class: "foot" });
   const pages = new Map();
@@ -21,7 +23,7 @@ export function timeline(filter, { days = true, onend = () => {}, onchange = () 
   const observer = new IntersectionObserver(
     (entries) => {
       for (const entry of entries) {
-        if (entry.target === foot) entry.isIntersecting && more();
+        if (entry.target === foot) entry.isIntersecting && !(first && total) && more();
         else if (entry.isIntersecting) fill(pages.get(entry.target));
         else if (entry.target.isConnected && entry.target.offsetHeight) clear(pages.get(entry.target));
       }
@@ -40,6 +42,7 @@ export function timeline(filter, { days = true, onend = () => {}, onchange = () 
       cursor = next_cursor;
       state = cursor ? "idle" : "ended";
       if (state === "ended") onend(total);
+      else if (first) foot.replaceChildren(button(MEMORIES.more, { class: "button quiet", onclick: more }));
       else again();
     } catch (error) {
       state = "failed";
@@ -59,7 +62,7 @@ export function timeline(filter, { days = true, onend = () => {}, onchange = () 
   }
 
   function query() {
-    return new URLSearchParams({ ...filter, limit: PAGE, ...(cursor && { cursor }) });
+    return new URLSearchParams({ ...filter, limit: (!total && first) || PAGE, ...(cursor && { cursor }) });
   }
 
   function append(memories) {

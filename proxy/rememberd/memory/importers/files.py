@@ -66,6 +66,10 @@ class Export:
         for number, entry in enumerate(_entries(self.stream), 1):
             try:
                 yield from (READERS.get(self.format) or reader_of(entry))(entry)
+            except BadFile:
+                if number - 1 == len(self.unreadable):  # none before it could be read either
+                    raise
+                self.unreadable.append(f"entry {number}")
             except (KeyError, TypeError, AttributeError, ValueError):
                 self.unreadable.append(f"entry {number}")
 
@@ -164,7 +168,7 @@ def _of_lines(stream: IO[bytes]) -> Iterator[Any]:
 def _of_object(raw: bytes) -> Iterator[Any]:
     entry = _parsed(raw)
     if entry is None:
-        raise BadFile(f"the file is no whole JSON: {EXPECTED}")
+        raise BadFile(f"the file is no whole JSON: if it was cut off, export it again; {EXPECTED}")
     yield from _inner(entry)
 
 
