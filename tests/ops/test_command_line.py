@@ -163,13 +163,22 @@ def test_address_and_key_come_from_the_surroundings(
 def test_memories_can_be_seen_while_no_proxy_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On the data directory of the settings, by a proxy that ends with the command and frees the folder."""
     config = tmp_path / "rememberd.yaml"
-    config.write_text(f"data_dir: {tmp_path}/data\nserver: {{port: 1}}\nmemory: {{deadline_ms: 30000}}\n")
+    config.write_text(f"data_dir: {tmp_path}/data\nserver: {{port: 1}}\n")
     on = ["--config", str(config)]
     assert main(["memories", "add", "I am allergic to peanuts.", *on]) == 0
-    assert main(["recall", "which snacks should I avoid?", *on]) == 0
-    said = capsys.readouterr()
-    assert "I am allergic to peanuts." in said.out.partition("WHY")[2]
-    assert said.err == ""
+    memory_id = capsys.readouterr().out.split()[1]
+    for command, expected in (
+        (["memories", "list"], "I am allergic to peanuts."),
+        (["memories", "search", "peanut"], "I am allergic to peanuts."),
+        (["memories", "why", memory_id], "topic health"),
+        (["memories", "stats"], "1 fact"),
+        (["recall", "which snacks should I avoid?"], "<memory>"),
+    ):
+        assert main([*command, *on]) == 0
+        said = capsys.readouterr()
+        assert expected in said.out
+        assert said.err == ""
+    assert "- I am allergic to peanuts." in said.out.partition("hit")[2]
 
 
 def test_a_table_is_as_wide_as_the_terminal(

@@ -90,7 +90,7 @@ def view_opened(browser: Browser, proxy: Proxy, view: str, row: str) -> Opened:
         network.on("Network.loadingFinished", ended)
         network.send("Network.enable")
         usable = seconds(lambda: go(page, f"{proxy.url}/#{view}", row))
-        key = seconds(lambda: (page.keyboard.press("?"), page.get_by_role("dialog").wait_for()))
+        key = seconds(lambda: press(page, "?"))
         page.wait_for_load_state("networkidle")
         answers = sum(size for each, size in sizes.items() if "/v1/" in urls[each])
         elements = page.evaluate("document.querySelectorAll('*').length")
@@ -102,6 +102,11 @@ def go(page: Page, url: str, row: str) -> None:
     page.locator(row).first.wait_for()
 
 
+def press(page: Page, key: str) -> None:
+    page.keyboard.press(key)
+    page.get_by_role("dialog").wait_for()
+
+
 def acted(browser: Browser, proxy: Proxy) -> dict[str, float]:
     found = {}
     with browser.new_context(viewport=WIDE) as tab:
@@ -111,7 +116,7 @@ def acted(browser: Browser, proxy: Proxy) -> dict[str, float]:
         for text in SEARCHES:
             page.get_by_label("Search your memories").fill(text)
             told = page.get_by_text("the best match first").or_(page.get_by_text(f"No memory matches “{text}”"))
-            found[f"search: {text}"] = seconds(lambda told=told: told.first.wait_for())
+            found[f"search: {text}"] = seconds(told.first.wait_for)
             page.get_by_label("Search your memories").fill("")
             page.locator(".timeline .card").first.wait_for()
         boxes = page.locator(".pick input")

@@ -9,7 +9,6 @@ from rememberd.cli import command as a_command
 from rememberd.cli.terminal.client import Where, proxy_options
 from rememberd.cli.terminal.output import print_lines, print_table
 from rememberd.cli.terminal.own_server import reachable
-from rememberd.memory.recall.block import clean
 
 EXAMPLES = """\
   rememberd recall "which snacks should I avoid?"
@@ -40,7 +39,7 @@ def command(where: Where, question: str, limit: int, model: str | None, as_json:
         print_table(("", "WHY", *map(str.upper, _PARTS), "TEXT"), rows)
     else:
         print("no memory is related to this question")
-    print_lines(["", f"{found['status']}, {found['tokens']} tokens", *map(clean, found["block"].splitlines())])
+    print_lines(["", f"{found['status']}, {found['tokens']} tokens", *found["block"].splitlines()])
     return 0
 
 

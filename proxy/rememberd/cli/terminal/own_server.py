@@ -14,11 +14,13 @@ from rememberd.cli.terminal.client import Client, ProxyError, Where, connect
 from rememberd.errors import ConfigError
 
 _START_SECONDS = 90.0
-# Only this machine can reach it, and the port of the settings may be in use.
-_ON_A_FREE_PORT = {
+# Only this machine can reach it, and the port of the settings may be in use. No chat waits for it, but its first
+# recall waits for the model, so that the deadline for chats would leave the block empty.
+_FOR_ONE_COMMAND = {
     "REMEMBERD_SERVER_HOST": "127.0.0.1",
     "REMEMBERD_SERVER_PORT": "0",
     "REMEMBERD_SERVER_WORKERS": "1",
+    "REMEMBERD_MEMORY_DEADLINE_MS": "30000",
 }
 
 
@@ -30,7 +32,7 @@ def reachable(where: Where) -> Iterator[Client]:
     if where.url or os.environ.get("REMEMBERD_URL") or _answers(proxy):
         yield proxy
         return
-    with serving(where.config, _ON_A_FREE_PORT) as url:
+    with serving(where.config, _FOR_ONE_COMMAND) as url:
         yield Client(url, proxy.headers)
 
 
