@@ -23,7 +23,7 @@ from rememberd.types import Fact, Memory, Turn
 _WITHIN_MS = 7 * 86_400_000
 _LAST = 5  # the newest of each kind, among which the message before and its facts are
 _NEAREST = 8
-_LONGEST = 300  # characters of a message that corrects
+LONGEST = 300  # characters of a message that corrects
 _SHORT, _SHORT_IF_WRONG = 8, 12  # words of one that only corrects the message before
 _MOST_NEW = 4  # words that may stand in the place of a value where something is said to be wrong
 _MISSPELT = 0.7  # likeness of a name and its misspelling
@@ -53,7 +53,7 @@ async def correction(store: MemoryStore, embedder: Embedder, turn: Turn) -> list
 
     Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     text = turn.user_text.strip()
-    if len(text) > _LONGEST:
+    if len(text) > LONGEST:
         return []
     brief = len(text.split()) <= (_SHORT_IF_WRONG if _WRONG.search(text) else _SHORT)
     brief = brief and await asyncio.to_thread(_only_corrects, text)
