@@ -57,7 +57,14 @@ async def serving(app: App) -> AsyncIterator[str]:
     """The address, with /v1, of `app` under uvicorn in this event loop."""
     listener = socket.create_server(("127.0.0.1", 0))
     protocol = limited_protocol(ConnectionLimits(1000, 60, 60))
-    config = uvicorn.Config(app, http=protocol, lifespan="off", log_level="critical", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app,
+        interface="asgi3",
+        http=protocol,
+        lifespan="off",
+        log_level="critical",
+        timeout_graceful_shutdown=1,
+    )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
