@@ -35,6 +35,7 @@ class Findings:
     statuses: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     leaks: Counter[str] = field(default_factory=Counter)
     surprises: Counter[str] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)  # for what is their own, and answered in time
     hits: Counter[str] = field(default_factory=Counter)
     degraded: int = 0
 
@@ -49,13 +50,15 @@ class Findings:
         if answer.status not in attempt.expected or attempt.holds not in answer.body or told:
             request = attempt.data.split(b"\r\n", 1)[0][:100].decode("latin-1")
             self.surprises[f"{kind}: {answer.status} to {request}: {answer.body[:120].decode('latin-1')}"] += 1
-        if attempt.honest:
+        degraded = b"x-memory-status: degraded" in answer.raw.lower()
+        self.degraded += degraded
+        if attempt.honest and not degraded:
+            self.asked[kind] += 1
             wanted = GROUP if "group" in kind else attempt.kinds
             found = markers(answer.raw)
             self.hits[kind] += any(
                 each in wanted and (owner == attempt.owner or each == GROUP) for owner, each in found
             )
-        self.degraded += b"x-memory-status: degraded" in answer.raw.lower()
 
     def report(self) -> dict[str, Any]:
         by_status = sum(self.statuses.values(), Counter[int]())
@@ -70,7 +73,7 @@ class Findings:
             "slowest_kind": slowest[0][0],
             "slowest_by_kind": {name: round(seconds, 2) for name, seconds in slowest},
             "degraded": self.degraded,
-            "own_found": {name: round(count / self.statuses[name].total(), 4) for name, count in self.hits.items()},
+            "own_found": {name: round(self.hits[name] / count, 4) for name, count in self.asked.items()},
             "statuses": dict(sorted(by_status.items())),
             "kinds": kinds,
             "told": [*self.leaks.most_common(_SHOWN), *self.surprises.most_common(_SHOWN)],
@@ -227,6 +230,7 @@ def table(found: dict[str, Any]) -> str:
         ("requests, by so many people at once", f"{found['requests']:,}, {found['users']}"),
         ("markers of others, in answers or prompts", found["leaks"]),
         ("answers in which one's own were found, where they should be", f"{min(found['own_found'].values()):.1%}"),
+        ("answers without memory, because it took too long", found["degraded"]),
         ("people whose memories were changed by another", len(found["changed"])),
         ("files in which a marker can be read", len(found["files_with_a_marker"])),
         ("5xx of our own, unexpected answers", f"{found['own_5xx']}, {found['surprises']}"),

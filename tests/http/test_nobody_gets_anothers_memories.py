@@ -71,6 +71,15 @@ def test_what_goes_wrong_is_told() -> None:
     assert findings.statuses == {"reads": Counter({500: 1})}
 
 
+def test_who_was_not_answered_in_time_proves_nothing() -> None:
+    """On a busy machine memory may miss its deadline: that is told, and is neither found nor missed."""
+    findings = Findings()
+    late = Answer(200, b"X-Memory-Status: degraded\r\n\r\n{}")
+    for answer in (late, Answer(200, marker(1, DEFAULT).encode())):
+        findings.judge("asks", Attempt(b"POST /x", 1, honest=True), answer, 0.1)
+    assert (findings.report()["own_found"], findings.report()["degraded"]) == ({"asks": 1.0}, 1)
+
+
 def test_a_file_with_a_marker_is_told_with_what_stands_around_it(tmp_path: Path) -> None:
     """Its path below the folder, and the bytes beside the marker: enough to find who wrote it. What only looks like a
     marker is none."""
