@@ -12,6 +12,7 @@ const OPEN = 40; // memories; as many as are seen at once
 export function groups(by, filter, { onchange, onempty }) {
   const place = el("div", {}, skeleton(5));
   const lists = [];
+  const shown = [];
 
   async function load() {
     try {
@@ -33,7 +34,8 @@ export function groups(by, filter, { onchange, onempty }) {
 
   function group(name, count, open, also = []) {
     const called = also.length ? MEMORIES.also(also) : "";
-    const title = by === "topic" ? (TOPIC[name] ?? name) : name[0].toUpperCase() + name.slice(1) + called;
+    const title = by === "topic" ? (TOPIC[name] ?? name) : name.replace(/(^| )\p{L}/gu, (letter) => letter.toUpperCase()) + called;
+    const badge = el("span", { class: "badge" }, number(count));
     const body = el("div", {});
     const fill = () => {
       if (!element.open || body.childElementCount) return;
@@ -41,14 +43,23 @@ export function groups(by, filter, { onchange, onempty }) {
       lists.push(list);
       body.append(list.element);
     };
-    const head = el("summary", {}, el("h2", {}, title), el("span", { class: "badge" }, number(count)), icon("chevron"));
+    const head = el("summary", {}, el("h2", {}, title), badge, icon("chevron"));
     const element = el("details", { class: "group topic", open, ontoggle: fill }, head, body);
     fill();
+    shown.push({ body, badge, count });
     return element;
   }
 
+  // These memories were deleted, and are still in the lists.
+  function gone(ids) {
+    for (const each of shown) {
+      each.count -= ids.filter((id) => each.body.querySelector(`[data-memory="${CSS.escape(id)}"]`)).length;
+      each.badge.textContent = number(each.count);
+    }
+  }
+
   load();
-  return { element: place, stop: () => lists.forEach((list) => list.stop()) };
+  return { element: place, stop: () => lists.forEach((list) => list.stop()), gone };
 }
 
 export const none = (by) => (by === "person" ? MEMORIES.noPeople : MEMORIES.noFacts);

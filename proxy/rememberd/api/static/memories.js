@@ -182,6 +182,7 @@ export function memoriesView() {
   window.addEventListener("memories-changed", ({ detail: gone }) => {
     if (!element.isConnected) return;
     if (!gone) return reset();
+    current?.gone?.(gone);
     for (const id of gone) for (const row of place.querySelectorAll(`[data-memory="${CSS.escape(id)}"]`)) row.remove();
     numbers();
   });

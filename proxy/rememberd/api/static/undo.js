@@ -13,13 +13,16 @@ export const lastAction = () => {
   return kept?.scope === session.space ? kept : null;
 };
 
+let close = () => {}; // the message that offers the last undo
+
 function keep(action, said) {
   try {
     sessionStorage.setItem(KEY, JSON.stringify({ ...action, said, scope: session.space }));
   } catch {
     sessionStorage.removeItem(KEY); // more than a tab may store: then there is no way back
   }
-  toast(said, lastAction() ? { action: UNDO.undo, onaction: undoLast } : {});
+  close();
+  close = toast(said, lastAction() ? { action: UNDO.undo, onaction: undoLast } : {});
   const gone = action.memories?.map(({ id }) => id);
   for (const id of gone ?? []) deleted.add(id);
   changed(gone);
@@ -35,6 +38,7 @@ export async function undoLast() {
   const action = lastAction();
   if (!action) return toast(UNDO.nothing, { stays: 2500 });
   sessionStorage.removeItem(KEY);
+  close();
   for (const { id } of action.memories ?? []) deleted.delete(id);
   try {
     await WAYS_BACK[action.type](action);
