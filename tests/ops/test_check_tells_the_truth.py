@@ -42,6 +42,17 @@ def test_check_before_the_first_start_makes_nothing(tmp_path: Path, upstream: Fa
     assert [each.name for each in tmp_path.iterdir()] == ["rememberd.yaml"]
 
 
+@pytest.mark.parametrize(
+    "given", [{"admin_key": "sk-admin"}, {"sign_in": {"issuer": "http://127.0.0.1:1", "client_id": "c"}}]
+)
+def test_check_says_when_a_key_is_needed_before_one_was_created(tmp_path: Path, given: dict[str, object]) -> None:
+    """An admin key and a sign-in close the proxy, even on this machine."""
+    assert "no key is needed" in check(config(tmp_path))[1]
+    said = check(config(tmp_path, **given))[1]
+    assert "no key is needed" not in said
+    assert "create one by `rememberd keys create`" in said
+
+
 @pytest.mark.parametrize("master", [None, pytest.param(MASTER, marks=pytest.mark.slow)])
 def test_check_changes_nothing_that_is_there(tmp_path: Path, upstream: FakeModel, master: str | None) -> None:
     """Of a stopped proxy, with keys, memories and receipts in its folder; sealed or not."""

@@ -148,7 +148,7 @@ async def _keys(settings: Settings) -> str:
         return ", ".join(names)
     if made:
         raise RememberdError("every request needs a key since the first was created, and none is valid: create one")
-    if settings.server.local_only:
+    if settings.server.local_only and not settings.closed:
         return "none: no key is needed from this machine, everyone is the user 'local'"
     return "none yet: create one by `rememberd keys create`, or with the admin_key"
 

@@ -135,7 +135,7 @@ async def _create(
     settings: Settings, encryption: Encryption, keys: ApiKeyStore, wanted: Mapping[str, Any], adopt_local: bool
 ) -> None:
     configured = Auth(configured_keys(settings.keys or ())).configured
-    first = not configured and settings.server.local_only and not await keys.all()
+    first = not settings.closed and settings.server.local_only and not await keys.all()
     made, key = await keys.create(asked_key(wanted, configured), wall_clock())
     key_mark(settings).set()
     print(f"{made.id} for {made.principal.name}; the key is shown this once:", file=sys.stderr)

@@ -58,7 +58,7 @@ async def _keys_needed(settings: Settings, host: str, port: int) -> str:
     if settings.keys:
         return "API keys: " + ", ".join(key.name for key in settings.keys)
     if await _status(host, port, "/v1/memories/settings") == 401:
-        return "with an API key; `rememberd keys list` shows those that were made"
+        return "with an API key (`rememberd keys list`, `rememberd keys create`)"
     return "no key needed from this machine"
 
 

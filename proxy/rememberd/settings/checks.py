@@ -28,8 +28,7 @@ def check(settings: Settings) -> None:
         _check_number(".".join(path), reduce(getattr, path, settings), item.metadata)
     _check_upstreams(settings)
     _check_sign_in(settings)
-    closed = settings.keys or settings.admin_key or settings.sign_in.issuer
-    if not closed and not server.local_only and not settings.upstreams:
+    if not settings.closed and not server.local_only and not settings.upstreams:
         raise ConfigError(
             f"refusing to listen on {server.host} without keys: anybody there could read the memories. "
             "Add an entry to `keys`, set `admin_key` to make keys later, or listen on 127.0.0.1"

@@ -241,6 +241,11 @@ class Settings:
     memory: Memory = table(Memory)
 
     @property
+    def closed(self) -> bool:
+        """Does every request need a key (or a signed-in user), whether or not a key was ever created?"""
+        return bool(self.keys or self.admin_key or self.sign_in.issuer)
+
+    @property
     def data_path(self) -> Path:
         return Path(self.data_dir).expanduser()
 
