@@ -43,11 +43,16 @@ FILES = {  # where the product reads them
 }
 # from the vectors of the same sentences
 MEANING = {name: FILES[name].with_name(f"{name}_meaning.json") for name in ("statements", "values")}
-_TAUGHT_BY = {  # labels of one corpus that teach another, and what they are called there
-    "values": ("statements", dict.fromkeys(("none", "play", "plan", "preference", "study"), "none")),
-    # "I don't work at Acme any more" is no wish to have it forgotten
-    "wishes": ("values", {"ended": "none"}),
-    "needs": ("questions", {"none": "none"}),
+_STATEMENTS = "diet event family health home identity plan play possession preference study work"
+_TAUGHT_BY = {  # labels of other corpora that teach this one, and what they are called there
+    "values": [("statements", dict.fromkeys(("none", "play", "plan", "preference", "study"), "none"))],
+    # "I don't work at Acme any more" is no wish to have it forgotten, and what people say and ask is mostly none
+    "wishes": [
+        ("values", {"ended": "none"}),
+        ("statements", dict.fromkeys(_STATEMENTS.split(), "none")),
+        ("questions", {"own": "none", "none": "none"}),
+    ],
+    "needs": [("questions", {"none": "none"})],
 }
 # Corpora that have a file of forms, too. A line whose label is {t} lists what may stand for that in the forms of its
 # language; {s} stands for a statement.
@@ -56,6 +61,9 @@ _FILLED = 6  # texts of each form
 # What a text of a form counts. The forms of requests are many; at 1 or .4 more persons are taken for programs. Those
 # of questions all name a time; at 1, 52 general questions of the five blind sets are taken for own ones, at .3 40.
 _FORM_WEIGHS = {"requests": 0.2, "questions": 0.3}
+# What a text of another corpus counts: those that are no wishes are twice as many, and a plain "Forget where I live."
+# must be heard.
+_OTHERS_WEIGH = {("wishes", "statements"): 0.7, ("wishes", "questions"): 0.7}
 NONE = "none"  # the label of texts that are none of the others
 BUCKETS = 1 << 16
 STRENGTH = 10.0  # scikit-learn's C
@@ -99,9 +107,10 @@ def taught(name: str) -> list[Example]:
         english = [Example("en", "en", text) for text in (*topics["personal"], *grouped)]
         return english + [each._replace(label="en" if each.language == "en" else NONE) for each in examples("*")]
     found = examples(name)
-    if name in _TAUGHT_BY:
-        other, labels = _TAUGHT_BY[name]
-        found += [each._replace(label=labels[each.label]) for each in examples(other) if each.label in labels]
+    for other, labels in _TAUGHT_BY.get(name, ()):
+        weight = _OTHERS_WEIGH.get((name, other), 1.0)
+        others = (each for each in examples(other) if each.label in labels)
+        found += [each._replace(label=labels[each.label], weight=weight) for each in others]
     return found + (filled(name) if name in FORMS else [])
 
 

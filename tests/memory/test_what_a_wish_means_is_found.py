@@ -7,9 +7,8 @@ from __future__ import annotations
 import itertools
 
 from rememberd.memory.learn.build_memories import episode, facts
-from rememberd.memory.learn.carry_out import carry_out
+from rememberd.memory.learn.carry_out import Reach, carry_out
 from rememberd.memory.learn.memory_commands import MemoryCommand
-from rememberd.memory.learn.reach import Reach
 from rememberd.memory.learn.reconcile import merge
 from rememberd.types import Fact, Space, Turn
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
@@ -168,3 +167,55 @@ async def test_words_around_what_is_named_do_not_hide_it() -> None:
     for wish in NOT_THE_ATTRIBUTE:
         own = ["I live in Hexham.", "I work for Halfords.", "Ich wohne in Kiel."]
         assert len(await left_after(own, wish, learned=False)) == len(own), wish
+
+
+# What is told, the wish, and what must go of it; all else must stay.
+ONE_OF_THEM = [
+    (("I'm allergic to kiwi.", "I'm allergic to soy."), "you can drop the kiwi one, keep soy", "kiwi"),
+    (("I'm on lithium.", "I work at Ferrari."), "forget the lithium, this is a work laptop", "lithium"),
+    (("My phone number is 0770 900 123.", "My email is ada@example.org."), "Forget my phone number.", "0770"),
+    (("My phone number is 0770 900 123.", "My email is ada@example.org."), "delete my email address", "ada@"),
+    (("I owe my brother 4,000.", "My brother lives in York."), "erm, the debts to my brother, delete those", "4,000"),
+    (("My salary is 40,000.", "My salary is 52,000.", "I own a kiln."), "forget what i earn", "salary"),
+    (("Meine Handynummer ist 0151 22.", "Ich habe eine Ziege."), "Bitte merk dir meine Nummer nicht länger", "0151"),
+    (("Mein Gehalt ist 3.900 brutto.", "Ich mag Rübli."), "Lösch mal, was ich verdiene.", "3.900"),
+    (("Ho l'asma.", "Suono la tromba."), "dimentica quella cosa dell'asma", "asma"),
+    (("저 이혼했어요.", "저는 대구 살아요."), "이혼 얘기는 지워줘", "이혼"),
+    (("أنا مصاب بالربو.", "أحب الشاي."), "انسَ موضوع الربو من فضلك", "الربو"),
+    (("Leczę się na serce.", "Mam kota."), "Usuń proszę to, co pisałam o sercu.", "serce"),
+]
+ANOTHER_THING = [
+    ("I work at Ferrari.", "pls forget i'm gay, not out at work and this is my work account"), ("I hate karaoke bars.", "Forget that I love karaoke."),
+    ("Guadagno 1450 euro.", "Cancella lo stipendio, i 1400 euro"), ("I owe money to the bank.", "Forget that I owe money to my uncle."), ("I voted Reform.", "Forget that I voted Green."),
+    ("I restore radios.", "Forget where I work."), ("I'm from Larne.", "Forget where I live."), ("My grandmother is Dutch.", "Vergiss meine Mutter."), ("Meine Großmutter ist Imkerin.", "Vergiss meine Mutter."),
+    ("My email is ada@example.org.", "Forget my phone number."), ("My dog weighs 30 kilos.", "Forget everything about my health."), ("I lend money to nobody.", "Delete everything about my health."),
+]  # fmt: skip
+
+
+async def test_of_several_things_the_one_that_is_meant_goes() -> None:
+    """Whatever stands around the wish: a reason, what is to be kept, or sounds such as "erm"; in nine languages."""
+    wrong = []
+    for (told, wish, gone), learned in itertools.product(ONE_OF_THEM, (True, False)):
+        left = await left_after([*told, *OTHER[:3]], wish, learned=learned)
+        still = [text for text in (*told, *OTHER[:3]) if any(text in each for each in left)]
+        wrong += [(wish, still)] if still != [text for text in (*told, *OTHER[:3]) if gone not in text] else []
+    assert wrong == []
+
+
+async def test_another_value_a_reason_or_the_contrary_is_not_meant() -> None:
+    """Nothing goes, although an attribute or a word is the same."""
+    tried = itertools.product(ANOTHER_THING, (True, False))
+    assert [wish for (told, wish), learned in tried if not await left_after([told], wish, learned=learned)] == []
+
+
+async def test_everything_about_a_class_takes_all_of_it() -> None:
+    """My health, money and family, in several languages; nothing else goes."""
+    health = ["I weigh 80 kilos.", "I take pills for my heart.", "Ich bin schwanger."]
+    money = ["I earn 3,000 a month.", "Tengo una deuda con Hacienda."]
+    for wish, of_it in (
+        ("Forget everything about my health.", health), ("Lösch alles über meine Gesundheit.", health), ("efface tout sur ma santé", health),
+        ("delete everything about my money", money), ("Borra todo sobre mi dinero.", money), ("удали всё про мои финансы", money),
+    ):  # fmt: skip
+        left = await left_after([*health, *money, *OTHER], wish, learned=True)
+        lost = [text for text in (*health, *money, *OTHER) if not any(text in each for each in left)]
+        assert sorted(lost) == sorted(of_it), wish

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import tomllib
 from pathlib import Path
 
@@ -199,3 +200,54 @@ def test_a_wish_behind_a_colon_may_be_a_text_to_work_on() -> None:
     assert [text for each in work for wish in wishes if _kind(text := f"{each}: {wish}")] == []
     leads = ("One more thing", "Ach ja", "Also", "Oh")
     assert [text for each in leads for wish in wishes[:2] if not _kind(text := f"{each}: {wish}")] == []
+
+
+BLIND = Path(__file__).parents[1] / "data"
+
+
+def test_hardly_any_message_is_mistaken_for_a_wish_to_forget() -> None:
+    """Of the blind sets' messages, which tell and ask all kinds of things: at most one in a thousand."""
+    files = sorted(BLIND.glob("blind*/turns.jsonl"))
+    texts = [json.loads(line)["text"] for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    mistaken = [text for text in texts if str(_kind(text)).startswith("forget")]
+    assert len(texts) > 1_500
+    assert len(mistaken) <= len(texts) / 1_000, mistaken
+
+
+AROUND = ("{}", "um, {}", "hey {}", "{}, thanks", "{}, it's private", "{} pls, my boyfriend uses this")
+WISHES = (
+    "forget my epilepsy",
+    "delete the bit about rehab",
+    "take the loan out of your memory",
+    "forget where I live",
+)
+ELSEWHERE = (
+    "lösch das mit der Kur, danke",
+    "äh, vergiss meine Schulden",
+    "oye, olvida lo de la multa",
+    "olha, apaga isso da dívida",
+    "eh, wis dat van die boete even",
+    "ehi, cancella la storia del debito",
+    "dis, oublie le truc de la cure",
+    "du, glöm det där med skilsmässan",
+)
+NO_WISHES = (
+    "how do I forget {}",
+    "my dad says forget {}, is he right?",
+    "I keep forgetting {}",
+    "don't let me forget {}",
+    "delete {} from the second paragraph",
+    "what if I asked you to forget {}?",
+    "write a song called 'Forget {}'",
+    "drop {} from the shopping list",
+    "can {} be erased after six years?",
+)
+
+
+def test_a_wish_is_heard_in_whatever_stands_around_it() -> None:
+    """Fillers before it, a reason behind it, in nine languages; the same words about something else are no wish."""
+    tried = [*(each.format(wish) for each in AROUND for wish in WISHES), *ELSEWHERE]
+    unheard = [text for text in tried if not str(_kind(text)).startswith("forget")]
+    assert len(unheard) <= 0.1 * len(tried), unheard
+    others = (each.format(thing) for each in NO_WISHES for thing in ("my epilepsy", "the loan", "my ex", "Rosalind"))
+    assert [text for text in others if str(_kind(text)).startswith("forget")] == []

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rememberd.errors import MemoryUnavailable
-from rememberd.memory.learn.carry_out import Done, carry_out
+from rememberd.memory.learn.carry_out import Done, Reach, carry_out
 from rememberd.memory.learn.group_wishes import GroupWish
 from rememberd.memory.learn.memory_commands import MemoryCommand
-from rememberd.memory.learn.reach import Reach
 from rememberd.memory.recall.block import TAIL, tokens
 from rememberd.memory.recall.recall import Recalled
 from rememberd.ports import BlockCache, Embedder, MemoryStore

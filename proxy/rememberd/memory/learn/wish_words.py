@@ -16,7 +16,10 @@ from rememberd.memory.text_similarity import content
 
 _WORD = re.compile(r"[^\W\d_][\w'-]*")
 _EDGES = re.compile(r"^\W+|\W+$")
-_ELIDED = re.compile(r"^\w{1,2}'(?=\w{3})")  # the article of "l'histoire"
+_ELIDED = re.compile(r"^(?:\w|\w{0,5}(?:qu|ll)|un)'(?=\w{3})")  # the article of "l'histoire", "dell'epatite"
+_ARTICLE = re.compile(r"^[وف]?[بكل]?ال(?=\w{2})|^لل(?=\w{2})")  # of Arabic, with what is written together with it
+_SOUND = re.compile(r"u+h*m*|e+r+m*|a+h+e*m*|h+m+|o+h+|ä+h*m*|e+u*h+m*|a+w+|mh+m*")  # "uhh", "erm", "ahem"
+_HANGUL = "가-힣"
 _SPACED = re.compile(r"[^\u2e80-\ud7ff]+")
 _UNSPACED = re.compile(r"[\u2e80-\u2fff\u3040-\ud7ff]+")
 _CLAUSE = re.compile(r"[.,;:!?…。！？、，；：()\n]+(?:\s|$)|\s[–—-]\s|[。！？、，]")
@@ -28,6 +31,11 @@ _ENDINGS = ("s", "n", "en", "es")
 _SAME = 4  # first letters that inflected forms share, and at most so many letters after them
 _SUFFIX = 3
 _LONG_SAME, _LONG_SUFFIX = 6, 6
+JOINS = frozenset(("da", "de", "nb", "nl", "sv"))  # languages that write compounds as one word
+_SECOND_PART = 6  # letters
+_RELATIVE = re.compile(
+    r"mutter|vater|bruder|schwester|tochter|eltern|freund|kinder|moeder|vader|broer|zuster|dochter|vriend"
+)
 
 
 # In these languages names have endings ("Ola", "Olę").
@@ -58,8 +66,20 @@ class _Words:
     unspaced: re.Pattern[str]
     all_about: re.Pattern[str]
     topics: tuple[tuple[re.Pattern[str], frozenset[str]], ...]
+    classes: tuple[tuple[re.Pattern[str], FactClass], ...]
     verbs: dict[str, re.Pattern[str]]
     kept: re.Pattern[str]
+    contrary: re.Pattern[str]
+
+
+class FactClass(NamedTuple):
+    """Facts of these slots, and those with a word for one of these concepts."""
+
+    slots: frozenset[str]
+    concepts: frozenset[str]
+
+    def has_word(self, word: str) -> bool:
+        return not self.concepts.isdisjoint(_concepts(word))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +116,20 @@ def named(text: str, *, topics: bool = True, languages: frozenset[str] = frozens
     return Named(tuple(each for each in found if each and _SLOT not in each), frozenset(slots), beside, everything)
 
 
+def class_in(text: str) -> FactClass | None:
+    """The class of facts that a text names: "my health"."""
+    return next((found for pattern, found in _words().classes if pattern.search(text)), None)
+
+
+def wishing(text: str) -> str:
+    """The clauses that wish to forget, if they name something: not "Ida has left me" before "forget Ida". Else all
+    but those that say what is to be kept: "keep the eggs"."""
+    clauses = [each.strip() for each in _CLAUSE.split(text) if each and each.strip()]
+    clauses = [each for each in clauses if not _words().contrary.match(each)] or clauses
+    wishes = [each for each in clauses if may_wish("forget", each)]
+    return ", ".join(wishes if any(map(named, wishes)) else clauses)
+
+
 def may_wish(label: str, text: str) -> bool:
     """Does a text hold a word without which there is no wish of this kind, and not ask for the contrary?"""
     words, text = _words(), text.replace("’", "'").casefold()
@@ -109,10 +143,14 @@ def names_in(text: str) -> frozenset[str]:
     return frozenset(_EDGES.sub("", found).casefold().removesuffix("'s") for found in _NAME.findall(text))
 
 
-def same(word: str, other: str, names: frozenset[str] = frozenset(), *, cases: bool = False) -> bool:
+def same(
+    word: str, other: str, names: frozenset[str] = frozenset(), *, cases: bool = False, joined: bool = False
+) -> bool:
     """Are they forms of one word, accents aside? A name has the endings of a genitive alone, and in a language with
-    `cases` those of others."""
+    `cases` those of others. `joined`: may `word` be the second part of `other`, "Nummer" of "Handynummer"?"""
     if word == other:
+        return True
+    if joined and len(word) >= _SECOND_PART and other.endswith(word) and not _RELATIVE.search(word):
         return True
     word, other, is_name = _unaccented(word), _unaccented(other), other in names
     if is_name and not cases:
@@ -141,6 +179,11 @@ def have_cases(languages: frozenset[str]) -> bool:
 def is_attribute(word: str) -> bool:
     """Is it a word for something that people have several words for, such as "salary"?"""
     return bool(_concepts(word))
+
+
+def has_one_value(word: str) -> bool:
+    """Is it a word for something of which a person has one at a time, such as a weight?"""
+    return not _concepts(word).isdisjoint(("income", "weight", "height"))
 
 
 def mean_the_same(word: str, other: str) -> bool:
@@ -175,7 +218,7 @@ def _named_phrases(clause: str, languages: frozenset[str]) -> list[list[str]]:
 
 
 def _is_of_wish(word: str, languages: frozenset[str]) -> bool:
-    return any(_words().languages[each].has(word) for each in languages)
+    return _SOUND.fullmatch(word) is not None or any(_words().languages[each].has(word) for each in languages)
 
 
 def _connects(word: str, languages: frozenset[str]) -> bool:
@@ -184,7 +227,7 @@ def _connects(word: str, languages: frozenset[str]) -> bool:
 
 def _spaced(text: str) -> list[str]:
     tokens = (_EDGES.sub("", word) for word in content(" ".join(_SPACED.findall(text))))
-    return [_ELIDED.sub("", token).removesuffix("'s") for token in tokens if token]
+    return [_ARTICLE.sub("", _ELIDED.sub("", token)).removesuffix("'s") for token in tokens if token]
 
 
 def _pairs(text: str) -> list[str]:
@@ -203,20 +246,35 @@ def _words() -> _Words:
     return _Words(
         {language: _WordList.of(own) for language, own in words.items()},
         {name: _WordList.of(map(_unaccented, own.split())) for name, own in stored["concepts"].items()},
-        re.compile("|".join(map(re.escape, unspaced))),
+        re.compile("|".join(map(_between, unspaced))),
         _any(stored["all_about"]),
         tuple((_any(each["named"]), frozenset(each["slots"])) for each in stored["topic"]),
+        tuple(
+            (_any(each["named"]), FactClass(frozenset(each["slots"]), frozenset(each["concepts"])))
+            for each in stored["class"]
+        ),
         {label: _begins(stems.split()) for label, stems in stored["verbs"].items()},
         re.compile(
             "|".join(row["pattern"] if "spaced" in row else _WHOLE % row["pattern"] for row in stored["kept"])
         ),
+        _any(stored["contrary"]),
     )
 
 
+def _between(written: str) -> str:
+    """A word of a script without spaces. A single syllable of Korean is a particle at the end of a word only."""
+    return f"{written}(?![{_HANGUL}])" if re.fullmatch(f"[{_HANGUL}]", written) else re.escape(written)
+
+
 def _begins(stems: list[str]) -> re.Pattern[str]:
-    """A word that begins with one of these; anywhere in scripts without spaces."""
-    found = (rf"(?<!\w){re.escape(each)}" if _SPACED.fullmatch(each) else re.escape(each) for each in set(stems))
+    """A word that begins with one of these, and ends soon after a short one ("let", not "lettera"); anywhere in
+    scripts without spaces."""
+    found = (_beginning(each) if _SPACED.fullmatch(each) else re.escape(each) for each in set(stems))
     return re.compile("|".join(found), re.IGNORECASE)
+
+
+def _beginning(stem: str) -> str:
+    return rf"(?<!\w){re.escape(stem)}" + (r"\w{0,3}(?!\w)" if len(stem) < _SAME else "")
 
 
 def _any(phrases: list[str]) -> re.Pattern[str]:

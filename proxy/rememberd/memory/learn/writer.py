@@ -19,12 +19,11 @@ from rememberd.errors import MemoryUnavailable, UpstreamUnavailable
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.ids import episode_id, fact_id
 from rememberd.memory.learn.build_memories import episode, facts, redacted
-from rememberd.memory.learn.carry_out import carry_out
+from rememberd.memory.learn.carry_out import Reach, carry_out
 from rememberd.memory.learn.corrections import correction
 from rememberd.memory.learn.forget import forget, take_back, unforgotten
 from rememberd.memory.learn.llm.llm_worker import offer
 from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
-from rememberd.memory.learn.reach import Reach
 from rememberd.memory.learn.reconcile import merge
 from rememberd.memory.retry import delays, jittered
 from rememberd.memory.safety.privacy import Privacy

@@ -1,0 +1,185 @@
+"""Which memories does a wish to forget mean? Its telling words decide, in any inflection; or an attribute that it
+names without the value. One memory must be clearly ahead of all others. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from rememberd.dialects.segments import segment
+from rememberd.memory.learn.over import stated_in
+from rememberd.memory.learn.rules.judge import tells
+from rememberd.memory.learn.rules.sentences import sentences
+from rememberd.memory.learn.rules.slots import is_single
+from rememberd.memory.learn.wish_words import (
+    JOINS,
+    THAT,
+    FactClass,
+    Named,
+    has_one_value,
+    have_cases,
+    is_attribute,
+    languages_of,
+    mean_the_same,
+    named,
+    names_in,
+    same,
+)
+from rememberd.memory.recall.block import sides
+from rememberd.memory.text_similarity import LONGEST, WHOSE, negated
+from rememberd.types import Memory
+
+_MAIL = re.compile(r"\w@\w")
+_NUMBER = re.compile(r"\d(?:\W?\d){4}")
+_FIGURE = re.compile(r"\d+(?:[.,' ]\d{3})*")
+_BRIEF = 8  # named words; a longer exchange says more than what a wish for one word means
+
+
+class Told(NamedTuple):
+    """What a memory says. `of_another`: "dog" of "My dog weighs 30 kilos", if that is no attribute of the person."""
+
+    memory: Memory
+    words: frozenset[str]
+    names: frozenset[str]
+    of_another: str | None
+
+    @classmethod
+    def of(cls, memory: Memory, languages: frozenset[str] = frozenset()) -> Told:
+        text = memory.text if memory.kind == "fact" else sides(memory)[0]
+        owned = WHOSE.match(text.strip())
+        thing = text.strip()[owned.end() :].split()[:1] if owned else []
+        another = next((word.casefold() for word in thing if not is_attribute(word.casefold())), None)
+        return cls(memory, named(text, topics=False, languages=languages).words, names_in(text), another)
+
+
+class Asked(NamedTuple):
+    """The words that a wish in these languages names, phrase by phrase. `claim`: what follows "that"; `numbers`:
+    those of all that was said with it."""
+
+    phrases: tuple[frozenset[str], ...]
+    languages: frozenset[str]
+    claim: str | None
+    numbers: frozenset[str]
+
+    @classmethod
+    def of(cls, wish: str, whole: str) -> Asked:
+        _, *claim = THAT.split(wish, maxsplit=1)
+        return cls(
+            named(wish, topics=False).phrases, languages_of(wish), claim[0] if claim else None, _numbers(whole)
+        )
+
+    def meant(self, told: Sequence[Told], *, everything: bool) -> tuple[list[Memory], list[Memory]]:
+        """Which of these memories are meant, and which share a word with the wish.
+
+        Phrases without a word that any memory holds are beside the point ("…, I gave it up")."""
+        shared = [(each, self._shared(each)) for each in told]
+        known = frozenset().union(*(words for _, words in shared))
+        wanted = frozenset().union(*(phrase for phrase in self.phrases if phrase & known))
+        near = [each.memory for each, words in shared if words]
+        if everything:
+            return [each.memory for each, words in shared if words and words == wanted], near
+        covered, close, whole = [], [], []
+        for each, words in shared:
+            held = [word for word in each.words if any(self._same(other, word, each) for other in words)]
+            missing = len(wanted - words)
+            if not held or self._differs(each, is_wider=bool(missing) and len(held) < len(each.words)):
+                continue
+            if len(held) == len(each.words) and (not missing or len(held) > 1):
+                covered.append(each.memory)
+            elif len(held) > 1 and 2 * len(held) >= len(each.words) and len(words) > missing:
+                close.append((len(held), each.memory))
+            elif not missing and len(each.words) <= _BRIEF:
+                whole.append(each.memory)
+        most = max((count for count, _ in close), default=0)
+        best = [memory for count, memory in close if count == most]
+        if wanted and all(map(has_one_value, wanted)):  # "my salary": every one that was told
+            return [*covered, *(memory for _, memory in close), *whole], near
+        return covered or _alone(best) or _alone(whole), near
+
+    def _differs(self, told: Told, *, is_wider: bool) -> bool:
+        """Does it say another thing with the same words: another number; or of a claim, the contrary ("that I love
+        karaoke", "I hate karaoke bars"), or does each of the two name something that the other does not?"""
+        others = _numbers(told.memory.text)
+        if self.numbers - others and others - self.numbers:
+            return True
+        return self.claim is not None and (is_wider or negated(self.claim) != negated(told.memory.text))
+
+    def _shared(self, told: Told) -> frozenset[str]:
+        words = chain.from_iterable(self.phrases)
+        return frozenset(word for word in words if any(self._same(word, other, told) for other in told.words))
+
+    def _same(self, word: str, other: str, told: Told) -> bool:
+        if mean_the_same(word, other) and (other not in told.names or "de" in self.languages):  # nouns have capitals
+            return not told.of_another or self._names(told.of_another, told)
+        joined = not self.languages.isdisjoint(JOINS)
+        return same(word, other, told.names, cases=have_cases(self.languages), joined=joined)
+
+    def _names(self, somebody: str, told: Told) -> bool:
+        words = chain.from_iterable(self.phrases)
+        return any(same(word, somebody, told.names, cases=have_cases(self.languages)) for word in words)
+
+
+def _numbers(text: str) -> frozenset[str]:
+    """Their digits: "1.450" is "1450"."""
+    return frozenset(re.sub(r"\D", "", found) for found in _FIGURE.findall(text))
+
+
+def _alone(memories: list[Memory]) -> list[Memory]:
+    return memories if len(memories) == 1 else []
+
+
+def of_slots(wish: Named, facts: Sequence[Memory]) -> list[Memory]:
+    """The facts of the attributes that a wish names. Of one that may have several values only what states it
+    outright: a classifier takes "I restore radios" for a job, too."""
+    of_name = [each for each in facts if wish.slots & _attributes([each.slot or ""], each.text)]
+    found = [each for each in of_name if is_single(each.slot) or _states(each)]
+    return found or [each for each in facts if not is_single(each.slot) and wish.slots & told_slots(each.text)]
+
+
+def of_class(wanted: FactClass, facts: Sequence[Memory]) -> list[Memory]:
+    """The facts of a class, but for those of other people and things with one of its words: "My dog weighs …"."""
+    told = map(Told.of, facts)
+    return [
+        each.memory
+        for each in told
+        if each.memory.slot in wanted.slots or (not each.of_another and any(map(wanted.has_word, each.words)))
+    ]
+
+
+def _states(memory: Memory) -> bool:
+    stated = stated_in(memory.text)
+    return stated is not None and stated.slot == memory.slot
+
+
+def _attributes(slots: Iterable[str], text: str) -> frozenset[str]:
+    """A "contact" is an address of mail or a number of a phone."""
+    contact = "email" if _MAIL.search(text) else "phone" if _NUMBER.search(text) else "contact"
+    return frozenset(contact if each == "contact" else each for each in slots)
+
+
+def holding(wish: Named, of_slot: list[Memory]) -> list[Memory]:
+    """Of those of the attribute that is named: if a value is named with it, those that hold it."""
+    told = map(Told.of, of_slot)
+    held = ((each, (same(one, two, each.names) for one in wish.beside for two in each.words)) for each in told)
+    return [each.memory for each, alike in held if any(alike)] if wish.beside else of_slot
+
+
+def told_slots(said: str) -> frozenset[str]:
+    """The attributes of which short, typed sentences tell the present value."""
+    typed = segment(said).masked() if len(said) <= LONGEST else ""
+    told = [typed[span.start : span.end] for span in sentences(typed)]
+    stated = [each.slot for each in map(stated_in, told) if each and not (each.past or each.denied or each.ends)]
+    return _attributes({*stated}.union(*map(tells, told)), typed)
+
+
+def of_value(wish: str, facts: Sequence[Memory]) -> list[Memory]:
+    """Those that state the same value of the same attribute as the clause of the wish, in any language."""
+    claimed = stated_in(THAT.split(wish, maxsplit=1)[-1].strip(" .,!"))
+    if claimed is None or not claimed.value or not is_single(claimed.slot):
+        return []
+    stated = [(each, stated_in(each.text)) for each in facts]
+    return [
+        each for each, told in stated if told and told.slot == claimed.slot and set(told.value) == set(claimed.value)
+    ]
