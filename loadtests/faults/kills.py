@@ -19,7 +19,7 @@ _FAULT_S = (0.2, 4.0)  # how long the disk is slow, or the database locked
 _SLOW_MS = (20, 800)  # of one fsync
 _WEB_SHARE = 3 / 4
 _CHAT_PAUSE_S = 0.25  # eight people with .1 tell as much as one writer learns, so what piled up stayed
-_PATIENCE_S = (240.0, 900.0)  # a writer that is killed again and again learns little: a second more for each kill
+_PATIENCE_S = 900.0  # a writer that is killed again and again learns little meanwhile
 
 
 def killed(kills: int) -> Fault:
@@ -48,7 +48,7 @@ def killed(kills: int) -> Fault:
         retries=2,
         people=8,
         pause_s=_CHAT_PAUSE_S,
-        patience_s=min(_PATIENCE_S[0] + kills, _PATIENCE_S[1]),
+        patience_s=_PATIENCE_S,
     )
 
 
