@@ -35,6 +35,8 @@ FILES = {  # where the product reads them
     "requests": _PACKAGE / "dialects/side_tasks.json",
     "wishes": _PACKAGE / "memory/learn/memory_commands.json",
     "values": _PACKAGE / "memory/learn/rules/weights/values.json",
+    # is a question about the world, and none of the user's
+    "general": _PACKAGE / "memory/recall/data/general.json",
     # what is not in English: is a question about the asker, which topics does it need, of which is a fact
     "questions": _PACKAGE / "memory/recall/data/questions.json",
     "needs": _PACKAGE / "memory/recall/data/needs.json",
@@ -61,14 +63,18 @@ _FILLED = 6  # texts of each form
 # What a text of a form counts. The forms of requests are many; at 1 or .4 more persons are taken for programs. Those
 # of questions all name a time; at 1, 52 general questions of the five blind sets are taken for own ones, at .3 40.
 _FORM_WEIGHS = {"requests": 0.2, "questions": 0.3}
+<<<<<<< HEAD
 # What a text of another corpus counts: those that are no wishes are twice as many, and a plain "Forget where I live."
 # must be heard.
 _OTHERS_WEIGH = {("wishes", "statements"): 0.7, ("wishes", "questions"): 0.7}
+=======
+_GENERAL_FORM_WEIGHS = 0.2
+>>>>>>> 3035e66 (A general question is known by a classifier of its own: fewer get a block, and needs in other languages may be fainter)
 NONE = "none"  # the label of texts that are none of the others
 BUCKETS = 1 << 16
 STRENGTH = 10.0  # scikit-learn's C
 # With the pasted texts among the requests, 10 knows 60 of the 90 blind programs' requests, and 20 knows 63.
-_STRENGTH_OF = {"requests": 20.0, "questions": 30.0, "needs": 30.0, "facts": 30.0}
+_STRENGTH_OF = {"requests": 20.0, "questions": 30.0, "needs": 30.0, "facts": 30.0, "general": 30.0}
 FOLDS = 5
 _LEAST = 1.0  # weights below it, in units of the file, are left out: half of them, and they decide nothing
 _MOST = 31  # a large weight in the file; finer ones change no decision and do not compress
@@ -101,6 +107,8 @@ def _example(line: str) -> Example:
 def taught(name: str) -> list[Example]:
     """What a classifier learns from: its corpus, and what another one says besides. Which texts are in English is
     learned from all of them, and from the English examples of topics."""
+    if name == "general":
+        return _general()
     if name == "english":
         topics = tomllib.loads((_PACKAGE / "memory/recall/data/topics.toml").read_text(encoding="utf-8"))
         grouped = [text for kind in ("statements", "questions") for group in topics[kind] for text in group["texts"]]
@@ -112,6 +120,20 @@ def taught(name: str) -> list[Example]:
         others = (each for each in examples(other) if each.label in labels)
         found += [each._replace(label=labels[each.label], weight=weight) for each in others]
     return found + (filled(name) if name in FORMS else [])
+
+
+def _general() -> list[Example]:
+    """Questions about the world, and all others: about the asker, or in need of what is known of them."""
+    topics = tomllib.loads((_PACKAGE / "memory/recall/data/topics.toml").read_text(encoding="utf-8"))
+    found = [Example("own", "en", text) for text in topics["personal"]]
+    found += [
+        Example("+".join(group["needs"]) or NONE, "en", text)
+        for group in topics["questions"]
+        for text in group["texts"]
+    ]
+    for name in ("questions", "needs"):
+        found += examples(name) + [each._replace(weight=_GENERAL_FORM_WEIGHS) for each in filled(name)]
+    return [each if each.label == NONE else each._replace(label="user") for each in found]
 
 
 def filled(name: str) -> list[Example]:
