@@ -67,7 +67,7 @@ _SAME_MODEL = 0.98  # cosine: the same int8 model gives slightly other vectors o
 log = logging.getLogger("rememberd.recall")
 
 _DATA = Path(__file__).with_name("data")
-_Named = Literal["english", "facts", "needs", "questions"]  # the classifiers there
+_Named = Literal["english", "facts", "general", "needs", "questions"]  # the classifiers there
 PACKAGED = _DATA / "topics"  # `python -m loadtests.quality.topics` fills it
 
 
