@@ -106,7 +106,7 @@ class Needs:
 
     def asked(self, question: str, vector: Sequence[float], *, advice: bool) -> Asked:
         """`advice` is asked for."""
-        likely = _classifier("general").probabilities(question)["user"]
+        likely = _classifier("general").probabilities(question).get("user", 1.0)  # its file may be broken
         topics, personal = self._asked(question, vector, advice)
         if likely < (GENERAL if is_english(question) else CALLS):
             topics = {}
