@@ -63,13 +63,10 @@ _FILLED = 6  # texts of each form
 # What a text of a form counts. The forms of requests are many; at 1 or .4 more persons are taken for programs. Those
 # of questions all name a time; at 1, 52 general questions of the five blind sets are taken for own ones, at .3 40.
 _FORM_WEIGHS = {"requests": 0.2, "questions": 0.3}
-<<<<<<< HEAD
+_GENERAL_FORM_WEIGHS = 0.2
 # What a text of another corpus counts: those that are no wishes are twice as many, and a plain "Forget where I live."
 # must be heard.
 _OTHERS_WEIGH = {("wishes", "statements"): 0.7, ("wishes", "questions"): 0.7}
-=======
-_GENERAL_FORM_WEIGHS = 0.2
->>>>>>> 3035e66 (A general question is known by a classifier of its own: fewer get a block, and needs in other languages may be fainter)
 NONE = "none"  # the label of texts that are none of the others
 BUCKETS = 1 << 16
 STRENGTH = 10.0  # scikit-learn's C
