@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.ids import fact_id
-from rememberd.types import Fact, Point, Receipt, Space, Turn
+from rememberd.types import Fact, Memory, Point, Receipt, Space, Turn
 from tests.support.fakes import MemoryStoreFake
 from tests.support.queue_contract import turn
 from tests.support.writer_rig import ADA, Rig, Sentences
@@ -86,6 +87,20 @@ async def test_a_wish_that_the_writer_carries_out_reaches_groups_too(tmp_path: P
     await rig.drain()
     assert {each.contributor for each in rig.store.memories(lab)} == {"bob"}
     assert await rig.block_cache.versions([lab]) != before
+    await rig.database.close()
+
+
+async def test_a_wish_that_was_carried_out_takes_nothing_more(tmp_path: Path) -> None:
+    """Before the answer the nearest memory went; after it, the writer looks for what was learned since only."""
+    rig = Rig(tmp_path)
+    for text in ("Tea is at four.", "I like tea."):
+        memory = Memory(fact_id(ADA, text), text, "fact", 1, 1, 1)
+        await rig.store.put(ADA, [await to_point(memory, rig.embedder)])
+    await rig.store.delete(ADA, [memory.id], at=2)
+    wish = turn("t1", text="Forget that I like tea.", at=2)
+    await rig.queue.put(replace(wish, forgotten=(memory.id,)))
+    await rig.drain()
+    assert rig.texts() == ["Tea is at four."]
     await rig.database.close()
 
 

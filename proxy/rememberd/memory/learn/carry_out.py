@@ -72,8 +72,11 @@ async def carry_out(
     command: MemoryCommand,
     now: Millis,
     shown: Callable[[Memory], bool] = lambda _: True,
+    *,
+    again: bool = False,
 ) -> Done:
-    """Doing it again deletes nothing more. `shown`: may the model see this memory?
+    """`shown`: may the model see this memory? `again`: something went at this wish before, so that what came second
+    then is not taken for what is meant now.
 
     Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     if command.kind == "remember":
@@ -86,7 +89,7 @@ async def carry_out(
         )
     if command.kind == "forget_all":
         return await _all(store, reach, command, now)
-    match = await find(store, embedder, reach, command, now)
+    match = await find(store, embedder, reach, command, now, again=again)
     gone: list[str] = []
     users = set()
     for memory in match.meant:
@@ -98,11 +101,7 @@ async def carry_out(
 
 
 async def find(
-    store: MemoryStore,
-    embedder: Embedder,
-    reach: Reach,
-    command: MemoryCommand,
-    now: Millis,
+    store: MemoryStore, embedder: Embedder, reach: Reach, command: MemoryCommand, now: Millis, *, again: bool
 ) -> Match:
     """The memories within reach that a `forget` or `forget_about` means: facts, else exchanges that no fact was made
     of; for `forget_about` both. What a group has of them counts as what is the user's own: if several may be meant,
@@ -120,11 +119,11 @@ async def find(
         return Match(tuple(meant))
     asked = Asked.of(said, command.what)
     told = await asyncio.to_thread(lambda: [Told.of(fact, asked.languages) for fact in facts])
-    meant, near = asked.meant(told, everything=everything)
+    meant, near = asked.meant(told, everything=everything, again=again)
     if near and not everything:
         return Match(tuple(meant), () if meant else tuple(each for each in near if each.valid_to is None)[:SHOWN])
     exchanges = await _exchanges(store, embedder, reach, command.what, asked.languages, now)
-    also, nearly = asked.meant(exchanges, everything=everything)
+    also, nearly = asked.meant(exchanges, everything=everything, again=again)
     return Match((*meant, *also), () if meant or also else tuple([*near, *nearly][:SHOWN]))
 
 

@@ -70,8 +70,8 @@ class Asked(NamedTuple):
             named(wish, topics=False).phrases, languages_of(wish), claim[0] if claim else None, _numbers(whole)
         )
 
-    def meant(self, told: Sequence[Told], *, everything: bool) -> tuple[list[Memory], list[Memory]]:
-        """Which of these memories are meant, and which share a word with the wish.
+    def meant(self, told: Sequence[Told], *, everything: bool, again: bool) -> tuple[list[Memory], list[Memory]]:
+        """Which of these memories are meant, and which share a word with the wish. `again`: what was meant is gone.
 
         Phrases without a word that any memory holds are beside the point ("…, I gave it up")."""
         shared = [(each, self._shared(each)) for each in told]
@@ -96,7 +96,7 @@ class Asked(NamedTuple):
         best = [memory for count, memory in close if count == most]
         if wanted and all(map(has_one_value, wanted)):  # "my salary": every one that was told
             return [*covered, *(memory for _, memory in close), *whole], near
-        return covered or _alone(best) or _alone(whole), near
+        return covered or ([] if again else _alone(best) or _alone(whole)), near
 
     def _differs(self, told: Told, *, is_wider: bool) -> bool:
         """Does it say another thing with the same words: another number; or of a claim, the contrary ("that I love

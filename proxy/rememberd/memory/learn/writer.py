@@ -166,7 +166,8 @@ class Writer:
             for group in turn.groups:  # the user's own are learned in order, what went to groups is not among them
                 if await self.queue.has_earlier(Space.of_group(group).user, turn.created_at):
                     raise TooEarly
-            done = await carry_out(self.store, self.embedder, Reach.of(turn), command, turn.created_at)
+            reach, again = Reach.of(turn), bool(turn.forgotten)
+            done = await carry_out(self.store, self.embedder, reach, command, turn.created_at, again=again)
             gone += done.gone
             await asyncio.gather(*(self.block_cache.erase(user) for user in done.users - {turn.space.user}))
         return ("forgotten" if gone else "nothing"), list(dict.fromkeys(gone))
