@@ -45,6 +45,9 @@ _TALK = re.compile(
 _OF_ME = re.compile(
     r"\b(?:me|mich|mir|moi|mí|mi|mim|mig|meg|mij|мне|меня|mnie|hakkımda|benim|profile|memor\w+|erinner\w*)\b|我|私|나"
 )
+# "Forget that the badge opens the door" is hardly anything else, but "forget that approach" is.
+_OF_A_CLAIM = re.compile(r"(?:please,? )?forget that (?:i|i'\w+|my|we|our|the|he|she|his|her|their)\b", re.IGNORECASE)
+_SURE_OF_A_CLAIM = 0.2
 _NOT_REMEMBER = re.compile(r"(?:please,? )?(?:don't|do not|never|stop) (?:ever )?remember", re.IGNORECASE)
 _AS_A_FILE = re.compile(
     r"\b(?:pdf|docx?|file|document|markdown|text file|datei|dokument|fichier|archivo|documento|bestand)\b",
@@ -99,6 +102,7 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
     sure = _classifier().probabilities(said)
     label = max(_SURE, key=lambda each: sure[each])
     least = _SURE[label] if said == whole else max(_SURE[label], _SURE_OF_PART)
+    least = _SURE_OF_A_CLAIM if label == "forget" and _OF_A_CLAIM.match(said) else least
     likely = sure["forget"] + sure["forget_all"] if label in ("forget", "forget_all") else sure[label]
     if likely < least or not may_wish(label, said) or HOLE in segment(said).masked():
         return None
