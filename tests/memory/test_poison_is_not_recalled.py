@@ -56,7 +56,7 @@ def test_an_order_in_a_message_is_kept_seen_and_not_recalled(proxy: Proxy, upstr
     """Nor are the facts of that message, which somebody else may have written; one PATCH lets it out."""
     with proxy.client(user) as client:
         ask(client, f"I live in Oslo. {ORDER}").raise_for_status()
-        poisoned = eventually(lambda: len(found := held(client)) == 2 and found)
+        poisoned = eventually(lambda: len(found := held(client)) > 1 and found)
         assert isinstance(poisoned, list)
         assert {each["kind"] for each in poisoned} == {"fact", "episode"}
         assert memories(client) == []
