@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
@@ -48,12 +49,13 @@ def answer(page: Page, model: str, text: str) -> str:
     return page.locator(".turn > .answer").last.text_content() or ""
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["desk", "phone"])
 def test_told_to_one_model_known_to_another_corrected_and_forgotten(
-    browser: Browser, size: ViewportSize, tmp_path: Path
+    browser: Browser, size: ViewportSize, scheme: Literal["light", "dark"], tmp_path: Path
 ) -> None:
     """Without a key, without a network, without reading anything first."""
-    with demo() as url, browser.new_context(viewport=size) as tab:
+    with demo() as url, browser.new_context(viewport=size, color_scheme=scheme) as tab:
         page = tab.new_page()
         page.goto(url)
         expect(page.locator(".card")).to_have_count(12)
@@ -61,7 +63,7 @@ def test_told_to_one_model_known_to_another_corrected_and_forgotten(
         pair = page.locator(".pair")
         expect(pair).to_contain_text("I work at Globex as a nurse.")
         expect(pair).to_contain_text("I also work at Initech.")
-        shot(page, f"newcomer-review-{size['width']}", tmp_path)
+        shot(page, f"newcomer-review-{size['width']}-{scheme}", tmp_path)
 
         answer(page, "stand-in-a", "Hi, I collect stamps from Oslo.")
         expect(page.locator(".learned")).to_contain_text("I collect stamps from Oslo.")
@@ -69,7 +71,7 @@ def test_told_to_one_model_known_to_another_corrected_and_forgotten(
         assert "I live in Oslo." in answer(page, "stand-in-b", "Where do I live?")
         page.locator(".went summary").click()
         expect(page.locator(".block")).to_contain_text("- I live in Oslo.")
-        shot(page, f"newcomer-told-{size['width']}", tmp_path)
+        shot(page, f"newcomer-told-{size['width']}-{scheme}", tmp_path)
 
         page.get_by_role("link", name="Memories").click()
         fact = page.locator(".card.fact", has_text="I live in Oslo.")
@@ -84,7 +86,7 @@ def test_told_to_one_model_known_to_another_corrected_and_forgotten(
         page.get_by_role("link", name="Answers").click()
         page.locator(".receipt summary").first.click()
         expect(page.locator(".receipt[open]")).to_contain_text("I live in Bergen.")
-        shot(page, f"newcomer-receipt-{size['width']}", tmp_path)
+        shot(page, f"newcomer-receipt-{size['width']}-{scheme}", tmp_path)
 
         page.get_by_role("link", name="Memories").click()
         fact = page.locator(".card.fact", has_text="Bergen")

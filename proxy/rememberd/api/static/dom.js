@@ -70,10 +70,11 @@ export function iconButton(name, label, properties = {}) {
   );
 }
 
-const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long", year: "numeric" });
-const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
-const TIME = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
-const NUMBER = new Intl.NumberFormat("en-GB");
+const LANG = document.documentElement.lang;
+const DAY = new Intl.DateTimeFormat(LANG, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+const DATE = new Intl.DateTimeFormat(LANG, { day: "numeric", month: "short", year: "numeric" });
+const TIME = new Intl.DateTimeFormat(LANG, { hour: "2-digit", minute: "2-digit" });
+const NUMBER = new Intl.NumberFormat(LANG);
 
 export const date = (at) => DATE.format(new Date(at));
 export const time = (at) => TIME.format(new Date(at));

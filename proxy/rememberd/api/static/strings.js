@@ -1,4 +1,4 @@
-// Every text that the page shows. A translation is a copy of this file.
+// Every text that the page shows. A translation is a copy of this file, and its language in index.html's `lang`.
 import { count, number } from "./dom.js";
 
 const memories = (n) => count(n, "memory", "memories");
