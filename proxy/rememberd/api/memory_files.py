@@ -2,8 +2,8 @@
 whole."""
 
 import asyncio
+import io
 import re
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -38,6 +38,7 @@ from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Identity, Memory, Millis, Space, Turn
 
 _PAGE = 100
+_NAME = 80  # characters of an uploaded file's name, from its end
 _IMPORT_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _EXPORTS = ("ndjson", "pam", "mem")
 
@@ -62,8 +63,8 @@ class MemoryFiles:
         if wanted not in FORMATS:
             raise _bad_format(FORMATS)
         raw = await self.caller.body(request)
-        suffix = Path(request.query_params.get("name", "")).suffix[:16]
-        lines = iterate_in_threadpool(_lines_of(raw, suffix, wanted))
+        name = Path(request.query_params.get("name", "")).name[-_NAME:]
+        lines = iterate_in_threadpool(_lines_of(raw, name, wanted))
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
     async def import_(self, request: Request) -> Response:
@@ -176,20 +177,17 @@ def _of_member(turn: Turn, identity: Identity) -> Turn:
     return replace(turn, id=own, receipt=f"imp_{own}", contributor=identity.user)
 
 
-def _lines_of(raw: bytes, suffix: str, wanted: str) -> Iterator[bytes]:
+def _lines_of(raw: bytes, name: str, wanted: str) -> Iterator[bytes]:
     told: dict[str, Any] = {"format": wanted, "unreadable": [], "error": None}
-    with tempfile.NamedTemporaryFile(suffix=suffix) as file:
-        file.write(raw)
-        file.flush()
-        try:
-            with opened(Path(file.name), wanted) as exports:
-                for export in exports:
-                    for line in export.lines():
-                        yield orjson.dumps(line) + b"\n"
-                    told["format"] = export.format
-                    told["unreadable"] += export.unreadable
-        except BadFile as error:
-            told["error"] = str(error).replace(f"{file.name} is", "the file is")
+    try:
+        with opened(io.BytesIO(raw), wanted, name) as exports:
+            for export in exports:
+                for line in export.lines():
+                    yield orjson.dumps(line) + b"\n"
+                told["format"] = export.format
+                told["unreadable"] += export.unreadable
+    except BadFile as error:
+        told["error"] = str(error)
     yield orjson.dumps({"read": told}) + b"\n"
 
 

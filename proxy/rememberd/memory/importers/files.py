@@ -75,13 +75,15 @@ class Export:
 
 
 @contextmanager
-def opened(path: Path, wanted: str = "auto") -> Iterator[list[Export]]:
-    """What there is to read in `path`: several exports if a zip holds several. Raises `BadFile`."""
+def opened(source: Path | io.BytesIO, wanted: str = "auto", name: str = "") -> Iterator[list[Export]]:
+    """What there is to read in a file, or in what was uploaded as `name`, which stays in memory: it may be somebody's
+    private life. Several exports if a zip holds several. Raises `BadFile`."""
+    name = name or (str(source) if isinstance(source, Path) else "the file")
     try:
-        if path.is_dir():
-            yield [_of_bundle(Bundle.in_folder(path))]
-        elif zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
+        if isinstance(source, Path) and source.is_dir():
+            yield [_of_bundle(Bundle.in_folder(source))]
+        elif zipfile.is_zipfile(source):
+            with zipfile.ZipFile(source) as archive:
                 bundle = Bundle.in_zip(archive)
                 yield (
                     [_of_bundle(bundle)]
@@ -91,13 +93,16 @@ def opened(path: Path, wanted: str = "auto") -> Iterator[list[Export]]:
                         for info in _chosen(archive)
                     ]
                 )
+        elif isinstance(source, Path):
+            with source.open("rb") as stream:
+                yield [_export(stream, source.stat().st_size, source.name, wanted)]
         else:
-            with path.open("rb") as stream:
-                yield [_export(stream, path.stat().st_size, path.name, wanted)]
+            source.seek(0)
+            yield [_export(source, source.getbuffer().nbytes, name, wanted)]
     except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, NotImplementedError) as error:
-        raise BadFile(f"{path} is damaged ({error}): download it again") from error
+        raise BadFile(f"{name} is damaged ({error}): download it again") from error
     except OSError as error:
-        raise BadFile(f"cannot read {path}: {error.strerror or error}") from error
+        raise BadFile(f"cannot read {name}: {error.strerror or error}") from error
 
 
 def _chosen(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
