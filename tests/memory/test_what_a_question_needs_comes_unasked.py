@@ -88,6 +88,18 @@ async def asked(recall: Recall, question: str) -> tuple[str, ...]:
     return (await recall.recall(ADA, question, now=NOW + 1, turn_id=None, conversation=None)).ids
 
 
+STORIES = (  # what a classifier may take for an instruction
+    "I swim in the lake before work.",
+    "volunteering is a way of showing love.",
+    "I bake bread with my daughter.",
+    "the knee has been hurting since last week.",
+    "a walk with the dog clears my head.",
+    "gardening beats any gym.",
+    "I visit my grandmother in Porto.",
+)
+WISHES = ("use metric units.", "keep it short.", "never use emojis.", "show me the sources.", "call me Sam.")
+
+
 @pytest.mark.asyncio(loop_scope="module")
 async def test_needs_bring_their_facts(recall: Recall) -> None:
     """At least four of five needs bring the fact that they depend on."""
@@ -180,4 +192,8 @@ async def test_only_a_wish_about_answers_goes_to_every_question() -> None:
     assert [text for text in others if await style(text, None)] == []
     assert [text for text in wishes if not await style(text, None)] == []
     assert await style("Antworte bitte nur auf Deutsch.", "instruction")
+    stories = [f"{opening} {rest}" for opening in ("For me,", "As for me,", "Whenever I can,") for rest in STORIES]
+    assert sum([await style(text, "instruction") for text in stories]) * 20 <= len(stories)
+    told = [f"{opening} {rest}" for opening in ("From now on", "In future", "When you answer me,") for rest in WISHES]
+    assert [text for text in [*wishes, *told] if not await style(text, "instruction")] == []
     embedder.close()
