@@ -213,7 +213,10 @@ def may_tell(label: str, sentence: str, least: float = _MAY_TELL) -> bool:
 
 @lru_cache(maxsize=256)
 def words_that_tell(label: str, sentence: str) -> frozenset[str]:
-    """The words without which the sentence would hardly tell this: "quit" of "I quit the choir", not "choir"."""
+    """The words without which the sentence would hardly tell this: "quit" of "I quit the choir", not "choir". Each is
+    left out once, so none of what is longer than a sentence."""
+    if len(sentence) > LONGEST_SENTENCE:
+        return frozenset()
     words = sentence.split()
     without = (" ".join(words[:at] + words[at + 1 :]) for at in range(len(words)))
     whole, *others = (_log_odds(_value_of(text)[label]) for text in (sentence, *without))
