@@ -65,6 +65,21 @@ BOTH_HOLD = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("end", "value"),
+    [
+        ("I no longer live in Oslo.", "I moved to Ghent."),
+        ("Ich wohne nicht mehr in Oslo.", "Ich bin nach Gent gezogen."),
+        ("I no longer work at Acme.", "I work at Globex now."),
+        ("I left Acme.", "I joined Globex."),
+    ],
+)
+async def test_an_end_that_is_said_again_closes_no_later_value(end: str, value: str) -> None:
+    began = {"Oslo": "I live in Oslo.", "Acme": "I work at Acme."}["Oslo" if "Oslo" in end else "Acme"]
+    assert value in await current(began, end, value, end)
+    assert value in await current(began, end, began, end, value, end)
+
+
 @pytest.mark.parametrize(("old", "new"), [*REPLACED, *ENDED])
 async def test_the_later_statement_closes_the_earlier(old: str, new: str) -> None:
     """Another value, or the end of this one, in each language in which it can be stated."""

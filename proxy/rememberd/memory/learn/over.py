@@ -121,8 +121,9 @@ def revives(new: Memory, old: Memory) -> bool:
 
 
 def had_ended(end: Memory, back: Memory) -> bool:
-    """Does `end` say that `back`, which holds again, was over? What happened remains true: "Our dog died"."""
-    return end.slot not in _LASTING and ends(end, back)
+    """Does `end` say that `back`, which holds again, was over? What happened remains true: "Our dog died". A value of
+    an attribute that has one at a time says no such thing: who says again that they left Oslo still lives in Ghent."""
+    return end.slot not in _LASTING and not is_single(end.slot) and ends(end, back)
 
 
 def was_over(old: Memory, new: Memory) -> bool:
