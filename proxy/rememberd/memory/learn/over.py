@@ -122,8 +122,9 @@ def revives(new: Memory, old: Memory) -> bool:
 
 def had_ended(end: Memory, back: Memory) -> bool:
     """Does `end` say that `back`, which holds again, was over? What happened remains true: "Our dog died". A value of
-    an attribute that has one at a time says no such thing: who says again that they left Oslo still lives in Ghent."""
-    return end.slot not in _LASTING and not is_single(end.slot) and ends(end, back)
+    an attribute that has one at a time is no end: who says again that they left Oslo may live in Ghent."""
+    is_value = is_single(end.slot) and not _is_an_end(end.text) and "ended" not in tells(end.text)
+    return end.slot not in _LASTING and not is_value and ends(end, back)
 
 
 def was_over(old: Memory, new: Memory) -> bool:
@@ -140,7 +141,7 @@ def ended_attributes(fact: Memory) -> tuple[str, ...]:
 def _is_another_value(later: Statement) -> bool:
     """Is `later` the person's present value, so that an earlier one is over? It may be the same value in other words;
     then the later wording stands for both."""
-    if later.denied or later.also or later.passing:
+    if later.denied or later.also or later.passing or later.slot in later.ends:
         return False
     return is_one_person(later.slot) or later.changed or later.again
 
