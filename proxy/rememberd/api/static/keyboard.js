@@ -3,7 +3,7 @@ import { button, el } from "./dom.js";
 import { KEYS } from "./strings.js";
 import { undoLast } from "./undo.js";
 
-const writing = (target) => target.closest?.("input:not([type=checkbox]), textarea, select, dialog");
+const writing = (target) => target.closest?.("input:not([type=checkbox]), textarea, select, dialog[open]");
 const current = () => document.activeElement?.closest(".card");
 
 const ACTIONS = {
