@@ -14,7 +14,7 @@ FORMS = (  # what is in braces is one of these
     f"My {{{RELATIVE}}} {{passed away in 2020/is diabetic/is from Ghana/plays the violin/studies law/loves jazz}}.",
     "I {bought/adopted/sold/inherited/leased} a {Volvo/cat/piano/boat/camper van/bike/house}.",
     "I work {from home/remotely/night shifts/part-time/weekends/in a hospital/at a bakery/freelance}.",
-    "I run a {bakery/blog/small café/yoga studio/podcast/farm/charity/hair salon}.",
+    "I run a {bakery/blog/small café/yoga studio/podcast/vineyard/charity/hair salon}.",
     f"I {{became/was/work as/am}} a {{{JOB}}}.",
     "I'm {retired/unemployed/a freelancer/between jobs/Catholic/Muslim/gay/bilingual/an atheist}.",
     "My {dog/cat/horse/boss/parrot} is called {Rex/Nala/Otto}.",
