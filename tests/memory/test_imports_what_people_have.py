@@ -107,6 +107,53 @@ def test_without_a_current_node_the_newest_branch_is_read(tmp_path: Path) -> Non
     assert [line["id"] for line in lines(written(tmp_path / "one.json", conversation))] == ["m4"]
 
 
+def test_what_was_said_to_chatgpt_in_voice_mode_is_read(tmp_path: Path) -> None:
+    """The words of each side stand beside their recordings."""
+
+    def node(name: str, parent: str, role: str, *parts: Any) -> dict[str, Any]:
+        content = {"content_type": "multimodal_text", "parts": list(parts)}
+        message = {"id": name, "author": {"role": role}, "create_time": 1735689600.5, "content": content}
+        return {"id": name, "parent": parent, "children": [], "message": message}
+
+    def spoken(text: str, direction: str) -> dict[str, Any]:
+        return {"content_type": "audio_transcription", "text": text, "direction": direction, "decoding_id": None}
+
+    recording = {"content_type": "audio_asset_pointer", "asset_pointer": "sediment://file_1", "format": "wav"}
+    picture = {"content_type": "image_asset_pointer", "asset_pointer": "sediment://file_2"}
+    asked = node("v1", "root", "user", spoken("I keep two goats.", "in"), recording, picture, None)
+    answered = node("v2", "v1", "assistant", spoken("Lovely!", "out"), recording)
+    conversation = {"id": "voice", "mapping": {"v1": asked, "v2": answered}, "current_node": "v2"}
+    (line,) = lines(written(tmp_path / "conversations.json", [conversation]))
+    assert (line["user"], line["answer"]) == ("I keep two goats.", "Lovely!")
+
+
+NOTED = [
+    {
+        "conversations_memory": "**Work context**\n\nAda is a nurse in Lund.\n\n**Personal**\n\n- Keeps bees.",
+        "project_memories": {"p1": "**Purpose & context**\n\nAda writes a book about bees.", "p2": None},
+        "account_uuid": "acc",
+    }
+]
+
+
+@pytest.mark.parametrize("place", ["memories.json", "memories/5b1c7f0e-acc.json"])
+def test_what_claude_has_noted_comes_with_the_conversations(tmp_path: Path, place: str) -> None:
+    """From one zip, or alone; headings are no statements, files and instructions of projects stay out."""
+    project = [{"uuid": "p1", "name": "Bees", "prompt_template": "Answer in Latin.", "docs": [{"content": "Wax."}]}]
+    noted = NOTED if place == "memories.json" else NOTED[0]
+    members = {
+        place: json.dumps(noted).encode(),
+        "projects.json": json.dumps(project).encode(),
+        "users.json": b"[]",
+        "conversations.json": CLAUDE.read_bytes(),
+    }
+    texts = ["Ada is a nurse in Lund.", "Keeps bees.", "Ada writes a book about bees."]
+    found = lines(zipped(tmp_path / "data-batch-0000.zip", **members))
+    assert [line["text"] for line in found if "text" in line] == texts
+    assert [line["user"] for line in found if "user" in line] == [line["user"] for line in lines(CLAUDE)]
+    assert [line["text"] for line in lines(written(tmp_path / "memories.json", noted))] == texts
+
+
 def test_claudes_messages_are_read_without_tools_thoughts_and_files() -> None:
     """Old exports have the text alone, new ones blocks."""
     first, second = lines(CLAUDE)
@@ -313,6 +360,7 @@ def whole_files() -> dict[str, tuple[bytes, int]]:
     backup = [{"id": each["id"], "content": each["memory"], "state": "active"} for each in api]
     chats = {name: (path.read_bytes(), len(lines(path))) for name, path in (("chatgpt", CHATGPT), ("claude", CLAUDE))}
     return chats | {
+        "claude's notes": (json.dumps(NOTED * 3).encode(), 9),
         "mem0": (json.dumps(api).encode(), 9),
         "mem0 answer": (json.dumps({"results": api, "relations": []}).encode(), 9),
         "openmemory": (json.dumps({"user": {}, "apps": [], "memories": backup}).encode(), 9),

@@ -76,6 +76,7 @@ def bundle(folder: Path, streams: dict[str, list[dict[str, Any]]]) -> Path:
         "capabilities": ["tombstones"],
         "counts": {Path(each["path"]).stem: 1 for each in files},
         "files": files,
+        "bundleDigest": hashlib.sha256(sums.encode()).hexdigest(),
     }
     (root / "manifest.json").write_text(json.dumps(manifest, sort_keys=True))
     return root
@@ -144,18 +145,27 @@ def test_a_mem_bundle_is_read_with_its_times_and_without_what_it_says_was_delete
         "audit/tombstones.jsonl": [gone],
         "items/core.jsonl": [{"id": "human", "content": "A beekeeper.", "charBudget": 500, "version": 1}],
         "items/episode.jsonl": [EPISODE, EPISODE | {"id": "tx_2", "details": "Forgotten."}],
-        "items/fact.jsonl": [FACT],
+        "items/fact.jsonl": [FACT, FACT | {"id": "f2", "text": "Has a cat.", "tValidTo": None, "prunedAt": AT}],
         "items/preference.jsonl": [{"key": "tone", "value": "brief"}],
         "items/vendorThing.jsonl": [{"x": 1}],
     }
     root = bundle(tmp_path, streams)
+    (root / "items/.DS_Store").write_bytes(b"\0")
     found = {line["text"]: line for line in lines(root if form == "folder" else zipped(root))}
-    assert set(found) == {"A beekeeper.", "Keeps two goats.", "User lives in Bergen.", "tone: brief"}
+    known = {"A beekeeper.", "Has a cat.", "Keeps two goats.", "User lives in Bergen.", "tone: brief"}
+    assert set(found) == known
+    assert found["Has a cat."]["valid_to"] == AT
     assert found["Keeps two goats."]["created_at"] == "2025-03-01T00:00:00Z"
     assert found["User lives in Bergen."]["valid_to"] == "2026-02-01T00:00:00Z"
 
 
-@pytest.mark.parametrize("damage", ["changed", "missing", "no manifest", "half a record", "later format"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "changed", "missing", "no manifest", "half a record", "later format", "added", "changed sums", "no list",
+        "list of names",
+    ],
+)  # fmt: skip
 def test_a_damaged_mem_bundle_is_refused_with_the_file_that_is_wrong(tmp_path: Path, damage: str) -> None:
     """Nothing of it is taken."""
     root = bundle(tmp_path, {"items/fact.jsonl": [FACT]})
@@ -172,6 +182,13 @@ def test_a_damaged_mem_bundle_is_refused_with_the_file_that_is_wrong(tmp_path: P
             digest = hashlib.sha256(facts.read_bytes()).hexdigest()
             before = json.loads(manifest.read_text())["files"][0]["sha256"]
             manifest.write_text(manifest.read_text().replace(before, digest))
+        case "added":
+            (root / "items/preference.jsonl").write_text('{"key": "tone", "value": "rude"}\n')
+        case "changed sums":
+            (root / "CHECKSUMS").write_text("")
+        case "no list" | "list of names":
+            whole = json.loads(manifest.read_text())
+            manifest.write_text(json.dumps(whole | {"files": None if damage == "no list" else ["items/fact.jsonl"]}))
         case _:
             manifest.write_text(manifest.read_text().replace('"1.1.0"', '"2.0.0"'))
     reasons = {
@@ -180,6 +197,10 @@ def test_a_damaged_mem_bundle_is_refused_with_the_file_that_is_wrong(tmp_path: P
         "no manifest": "without manifest.json",
         "half a record": "line 1 of items/fact.jsonl is no JSON object",
         "later format": "format '2.0.0'",
+        "added": "items/preference.jsonl is not listed",
+        "changed sums": "CHECKSUMS of the bundle does not match",
+        "no list": "lists no files: the bundle is damaged, export it again",
+        "list of names": "lists no files: the bundle is damaged, export it again",
     }
     with pytest.raises(BadFile, match=reasons[damage]):
         lines(root)
@@ -277,6 +298,14 @@ Sure! Here is everything I remember about you:
 [unknown] - Likes figs.
 - [2025-07-09]: Plays the cello.
 Prefers short answers.
+
+**Tools**
+2026-02-02 - Learns Rust.
+[Sept 5th, 2024] - Uses a Mac.
+1. [2025-01-02T08:30:00Z] - Has a dog.
+
+INSTRUCTIONS
+[2022] - Wants sources.
 ```
 
 That is the complete set.
@@ -293,6 +322,10 @@ def test_an_assistants_own_list_is_read_with_its_dates(tmp_path: Path) -> None:
         ("Likes figs.", ""),
         ("Plays the cello.", "2025-07-09"),
         ("Prefers short answers.", ""),
+        ("Learns Rust.", "2026-02-02"),
+        ("Uses a Mac.", "2024-09-05"),
+        ("Has a dog.", "2025-01-02"),
+        ("Wants sources.", "2022-01-01"),
     ]
 
 

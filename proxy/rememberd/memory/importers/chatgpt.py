@@ -7,6 +7,7 @@ from typing import Any
 from rememberd.memory.importers.records import Line, Message, rfc3339, turns
 
 _TEXTS = ("text", "multimodal_text")
+_SPOKEN = "audio_transcription"  # `content_type` of the part that holds what was said in voice mode
 _SHOWN = (None, "final")  # of a message's `channel`; the others carry the model's reasoning
 
 
@@ -44,5 +45,12 @@ def _message(given: dict[str, Any]) -> Message | None:
         return None
     if given.get("recipient", "all") != "all" or given.get("channel") not in _SHOWN:
         return None
-    text = "\n".join(part for part in content.get("parts") or [] if isinstance(part, str))
+    text = "\n".join(filter(None, map(_words, content.get("parts") or [])))
     return Message(given["id"], role, text, rfc3339(given.get("create_time")), about.get("model_slug"))
+
+
+def _words(part: Any) -> str | None:
+    """None for pictures and recordings."""
+    if isinstance(part, dict) and part.get("content_type") == _SPOKEN:
+        return part.get("text")
+    return part if isinstance(part, str) else None

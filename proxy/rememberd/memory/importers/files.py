@@ -24,7 +24,11 @@ EXPECTED = (
     "a portable memory (a .mem bundle or its zip, or PAM's memory-store.json), our own NDJSON, the list that an "
     "assistant wrote of its memory, or plain text or Markdown with one statement a line"
 )
-_MEMBERS = (r"memory-store\.json", r"conversations(?:-\d+)?\.json", r"memories\.json", r"memories\.jsonl(?:\.gz)?")
+_MEMBERS = (  # the first kind that is there; Claude's export has conversations and memories
+    r"(?:.*/)?memory-store\.json",
+    r"(?:.*/)?(?:conversations(?:-\d+)?|memories(?:/[\w-]+)?)\.json",
+    r"(?:.*/)?memories\.jsonl(?:\.gz)?",
+)
 _LISTS = ("conversations", "results", "memories")  # names under which an object holds the list
 _HEAD = 2**16  # bytes that are looked at to tell the format
 # Chats shrink to a tenth, at most to a fiftieth, in a zip; what shrinks to less was made to fill the memory.
@@ -108,7 +112,7 @@ def opened(source: Path | io.BytesIO, wanted: str = "auto", name: str = "") -> I
 def _chosen(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """The members of the first kind that is there."""
     for pattern in _MEMBERS:
-        found = [info for info in archive.infolist() if re.fullmatch(pattern, info.filename.rpartition("/")[2])]
+        found = [info for info in archive.infolist() if re.fullmatch(pattern, info.filename)]
         if found:
             bombs = [
                 each.filename
@@ -197,7 +201,7 @@ def reader_of(entry: Any) -> Reader:
     if isinstance(entry, dict):
         if "mapping" in entry:
             return chatgpt.lines
-        if "chat_messages" in entry:
+        if "chat_messages" in entry or claude.NOTES in entry:
             return claude.lines
         if pam.is_entry(entry):
             return pam.lines

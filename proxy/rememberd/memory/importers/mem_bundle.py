@@ -22,6 +22,8 @@ MANIFEST = "manifest.json"
 _KINDS = ("core", "preference", "fact", "episode")  # of records that say something about the person
 _EXCHANGES = ("chat", "conversation", "message")  # `sourceType` of an episode that was said in a chat
 _TOMBSTONES = "audit/tombstones.jsonl"
+_DATA = ("items/", "audit/", "embeddings/")  # where only files may lie that the manifest lists
+_CHECKSUMS = "CHECKSUMS"
 _LARGEST = 2**28  # bytes of a file, the format's own limit
 
 
@@ -29,7 +31,8 @@ class Bundle:
     """The files of a bundle, by their paths within it."""
 
     def __init__(self, names: Sequence[str], read: Callable[[str], bytes]) -> None:
-        self.names, self.read = frozenset(names), read
+        hidden = {name for name in names if name.rpartition("/")[2].startswith(".")}  # a desktop's `.DS_Store`
+        self.names, self.read = frozenset(names) - hidden, read
 
     @classmethod
     def in_folder(cls, folder: Path) -> Bundle:
@@ -59,21 +62,23 @@ class Bundle:
     def lines(self) -> Iterator[Line]:
         """Raises `BadFile` for a bundle that is damaged or of a later format."""
         self._check()
-        gone = {each.get("targetID") for each in self._records(_TOMBSTONES)}
+        gone = {str(each.get("targetID")) for each in self._records(_TOMBSTONES)}
         for kind in _KINDS:
             for record in self._records(f"items/{kind}.jsonl"):
-                if record.get("id") not in gone and not record.get("deletedAt"):
+                if str(record.get("id")) not in gone and not record.get("deletedAt"):
                     yield from _line(kind, record)
 
     def _check(self) -> None:
         manifest = _object(self.read(MANIFEST), MANIFEST)
         if str(manifest.get("format", "")).partition(".")[0] != "1":
             raise BadFile(f"the bundle is of format {manifest.get('format')!r}; this version reads format 1")
-        for entry in manifest.get("files", ()):
-            path = entry["path"]
+        sums = _sums(manifest)
+        if unlisted := sorted(name for name in self.names - sums.keys() if name.startswith(_DATA)):
+            raise BadFile(f"{unlisted[0]} is not listed in the bundle's manifest: export the bundle again")
+        for path, digest in sums.items():
             if path not in self.names:
                 raise BadFile(f"{path} of the bundle is missing: copy the whole bundle again")
-            if hashlib.sha256(self.read(path)).hexdigest() != entry["sha256"]:
+            if hashlib.sha256(self.read(path)).hexdigest() != digest:
                 raise BadFile(f"{path} of the bundle does not match its checksum: it is damaged, export it again")
 
     def _records(self, path: str) -> Iterator[dict[str, Any]]:
@@ -107,7 +112,7 @@ def archive(memories: Sequence[Mapping[str, Any]], at: str, version: str) -> byt
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for path, body in {**files, "CHECKSUMS": checksums, MANIFEST: canonical(manifest)}.items():
+        for path, body in {**files, _CHECKSUMS: checksums, MANIFEST: canonical(manifest)}.items():
             zipped.writestr(f"memories.mem/{path}", body)
     return buffer.getvalue()
 
@@ -124,7 +129,7 @@ def _line(kind: str, record: dict[str, Any]) -> Iterator[Line]:
         return
     at = record.get("createdAt") or record.get("eventTime")
     line = memory(text, at, "mem") | {"valid_from": record.get("tValidFrom") or record.get("eventTime")}
-    line |= {"valid_to": record.get("tValidTo"), "expires_at": record.get("expirationDate")}
+    line |= {"valid_to": record.get("tValidTo") or record.get("prunedAt"), "expires_at": record.get("expirationDate")}
     line |= {"pinned": record.get("pinned") is True}
     if kind == "episode" and record.get("sourceType") in _EXCHANGES:
         line |= {"kind": "episode"}
@@ -181,6 +186,15 @@ def _stream(records: Iterator[dict[str, Any]]) -> bytes:
 
 def _ends_with_manifest(name: str) -> bool:
     return name.rpartition("/")[2] == MANIFEST
+
+
+def _sums(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The checksum of each file by its path. Format 1.1 may have one for the list of checksums itself."""
+    try:
+        sums = {entry["path"]: entry["sha256"] for entry in manifest["files"]}
+    except (KeyError, TypeError) as error:
+        raise BadFile(f"{MANIFEST} lists no files: the bundle is damaged, export it again") from error
+    return sums | ({_CHECKSUMS: manifest["bundleDigest"]} if manifest.get("bundleDigest") else {})
 
 
 def _object(raw: bytes, name: str) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def _entry(given: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": given["id"],
         "type": "fact" if given["kind"] == "fact" else "context",
-        "status": "superseded" if given["valid_to"] else "active",
+        "status": "archived" if given["valid_to"] else "active",
         "content": given["text"],
         "content_hash": _content_hash(given["text"]),
         "tags": [],

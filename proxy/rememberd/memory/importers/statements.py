@@ -17,7 +17,12 @@ _EMPHASIS = re.compile(r"(\*\*|__|`)(.+?)\1")
 _SHORTEST = 3  # characters
 
 # What assistants write when they are asked for everything that they remember: `[2025-03-01] - I live in Oslo.`
-PASTED = re.compile(r"^[ \t]*(?:[-*•][ \t]+)?\[([^\]\n]{3,40})\][ \t]*[-–—:][ \t]*(\S.*)$", re.MULTILINE)
+_ITEM, _THEN = r"^[ \t]*(?:(?:[-*•]|\d{1,3}[.)])[ \t]+)?", r"[ \t]*[-–—:][ \t]*(\S.*)$"
+PASTED = re.compile(rf"{_ITEM}\[([^\]\n]{{3,40}})\]{_THEN}", re.MULTILINE)
+_BARE_DATE = re.compile(rf"{_ITEM}(\d{{4}}-\d\d-\d\d){_THEN}")
+_TITLE = re.compile(r"^\s*\*\*[^*]{1,80}\*\*:?\s*$")  # a line in bold
+_LONGEST_TITLE = 4  # words of a line in capitals
+_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
 _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y-%m", "%Y", "%B %d %Y", "%b %d %Y", "%d %B %Y", "%d %b %Y", "%B %Y", "%b %Y")
 
 
@@ -52,7 +57,12 @@ def text(lines: Iterable[str]) -> Iterator[Line]:
 
 
 def pasted(lines: Iterable[str]) -> Iterator[Line]:
-    """The list that an assistant wrote of its memory: an entry a line, its date in brackets; what is indented goes on
+    """The list that an assistant wrote of its memory."""
+    yield from (memory(stated, at, "pasted") for at, stated in dated(lines))
+
+
+def dated(lines: Iterable[str]) -> list[tuple[str | None, str]]:
+    """The time and text of each entry of such a list: an entry a line, its date in brackets; what is indented goes on
     with the entry before. Around a fenced list stands the assistant's own talk, which is left out."""
     stripped = [line.rstrip() for line in lines]
     fenced = any(_FENCE.match(line) for line in stripped)
@@ -60,21 +70,32 @@ def pasted(lines: Iterable[str]) -> Iterator[Line]:
     for line in stripped:
         if _FENCE.match(line):
             inside = not inside
-        elif inside and (entry := PASTED.match(line)):
+        elif inside and (entry := PASTED.match(line) or _BARE_DATE.match(line)):
             entries.append((_day(entry[1]), entry[2]))
         elif inside and entries and line[:1] in (" ", "\t") and line.strip() and not _BULLET.match(line):
             entries[-1] = (entries[-1][0], f"{entries[-1][1]} {line.strip()}")
-        elif inside and len(line.strip()) >= _SHORTEST and not _NO_STATEMENT.match(line) and not line.endswith(":"):
+        elif inside and len(line.strip()) >= _SHORTEST and not _is_title(line):
             entries.append((None, _EMPHASIS.sub(r"\2", _BULLET.sub("", line)).strip()))
-    yield from (memory(stated, at, "pasted") for at, stated in entries)
+    return entries
+
+
+def _is_title(line: str) -> bool:
+    """Markdown's headings, a line in bold or in capitals, and a line that ends with a colon."""
+    words = line.split()
+    capitals = line.isupper() and len(words) <= _LONGEST_TITLE and "I" not in words and not _BULLET.match(line)
+    return bool(capitals or line.endswith(":") or _TITLE.match(line) or _NO_STATEMENT.match(line))
 
 
 def _day(given: str) -> str | None:
     """The time in UTC at which a day, month or year begins; None for what is no date, such as "unknown"."""
-    plain = " ".join(given.replace(",", " ").split())
+    plain = _ORDINAL.sub("", " ".join(given.replace(",", " ").split())).replace("Sept ", "Sep ")
     for form in _DATES:
         try:
             return datetime.strptime(plain, form).replace(tzinfo=UTC).isoformat()
         except ValueError:
             continue
-    return None
+    try:
+        at = datetime.fromisoformat(given.strip())
+    except ValueError:
+        return None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat()
