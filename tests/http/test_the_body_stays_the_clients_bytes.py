@@ -13,7 +13,7 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from rememberd.dialects import body as json_body
-from rememberd.dialects.formats import byte_search, raw_json
+from rememberd.dialects.formats import byte_search, json_cut, raw_json
 from rememberd.dialects.registry import DIALECTS
 from tests.support.raw_bodies import Number, Pairs, pairs, written
 from tests.support.tables import each_row
@@ -90,7 +90,9 @@ def test_a_long_text_hides_neither_the_model_nor_the_content(
     else:
         document = Pairs([*document, ("long", "".join(said))])
     with (
-        patch.object(raw_json, "_LARGE", 256),
+        patch.object(raw_json, "LARGE", 256),
+        patch.object(json_cut, "LARGE", 256),
+        patch.object(json_cut, "_BRACKETS", data.draw(st.sampled_from([1, 64]))),
         patch.object(byte_search, "LARGE", 256),
         patch.object(byte_search, "_END", 16),
     ):
@@ -155,12 +157,16 @@ def test_every_value_is_found_where_it_stands(value: Any, seed: int, escapes: fl
         b'{"MODEL":"secret","model":"open"}',
         b'{"model":{"model":"open"},"model":"open"}',
         b'{"a":"\\"model","model":"open"}',
+        b'{"model":"secret","a":["]",{"model":["b"]}],"model":"open"}',
+        b'{"model":"secret","a":["]"] , "m\\u006fdel":"open"}',
     ],
 )
 def test_a_second_model_never_reaches_the_provider(raw: bytes) -> None:
     """Which of two a server takes is its own choice, also where our name for the model is the provider's."""
-    large = b'{"a":"' + rb"A \"model\": " * 3000 + b'",' + raw[1:]
-    for name, each in itertools.product(("open", UP), (raw, large)):
+    long = b'"' + rb"A \"model\": " * 3000 + b'"'
+    large = [b'{"b":' + each + raw[1:] for each in (long + b",", b"[" + long + b"],", b"[[" + long + b'],"c"],')]
+    large.append(raw.replace(b'"a":[', b'"a":[' + long + b","))
+    for name, each in itertools.product(("open", UP), (raw, *large)):
         sent = json_body.outgoing(each, json_body.parse(each), name)
         assert {value for key, value in pairs(sent) if key.casefold() == "model"} == {name}
 

@@ -5,29 +5,25 @@ All functions take bytes that a JSON parser has accepted; on anything else they 
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import orjson
 
 from rememberd.dialects.formats.byte_search import long_string_end, occurrences
+from rememberd.dialects.formats.json_cut import LARGE, STRING, Cut
 
 _QUOTE, _BACKSLASH, _COMMA, _OBJECT_END, _ARRAY_END, _OBJECT, _ARRAY = b'"\\,}]{['
-_LARGE = 32 * 1024  # bytes
-_NEWEST = 3  # messages, and parts of a message, that may hold nearly all of the document
 _VERIFICATIONS = 2  # each parses the end of the document once more
 
-# Possessive throughout: no input makes them go back.
-_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_FLAT = rb'[\[{](?:[^"\[\]{}]++|' + _STRING + rb")*+[\]}]"
-_NESTED = rb'[\[{](?:[^"\[\]{}]++|' + _STRING + rb"|" + _FLAT + rb")*+[\]}]"
-_string = re.compile(_STRING, re.DOTALL)
-_part = re.compile(_STRING + rb"|" + _NESTED + rb"|[\[\]{}]", re.DOTALL)
+# Possessive throughout, as `STRING` is: no input makes them go back.
+_FLAT = rb'[\[{](?:[^"\[\]{}]++|' + STRING + rb")*+[\]}]"
+_NESTED = rb'[\[{](?:[^"\[\]{}]++|' + STRING + rb"|" + _FLAT + rb")*+[\]}]"
+_string = re.compile(STRING, re.DOTALL)
+_part = re.compile(STRING + rb"|" + _NESTED + rb"|[\[\]{}]", re.DOTALL)
 _scalar = re.compile(rb"[^ \t\n\r,\]}]++")
 _space = re.compile(rb"[ \t\n\r]*+")
 _colon = re.compile(rb"[ \t\n\r]*+:[ \t\n\r]*+")
 _plain = re.compile(r"[A-Za-z0-9 ,.]{0,32}")
-# Behind no half of an escape: an emoji's two take twelve bytes.
-_between_letters = re.compile(rb"(?:(?!\\u).){12}(?<!\\)(?=[\x00-\x7f])", re.DOTALL)
 
 
 class Edit(NamedTuple):
@@ -48,7 +44,7 @@ class Member(NamedTuple):
 
 def splice(raw: bytes, edits: Iterable[Edit]) -> bytes:
     """`raw` with the edits made; they must not overlap. `raw` itself without edits."""
-    whole = memoryview(raw) if len(raw) >= _LARGE else raw  # a slice of a view copies nothing
+    whole = memoryview(raw) if len(raw) >= LARGE else raw  # a slice of a view copies nothing
     pieces: list[bytes | memoryview] = []
     at = 0
     for edit in sorted(edits):
@@ -109,71 +105,28 @@ def model_values(raw: bytes, body: dict[str, Any]) -> list[tuple[int, int]]:
     is spelled (Go's parser ignores case, some take the first of two)."""
     if "model" not in body:
         return []
-    if len(raw) < _LARGE:
+    if len(raw) < LARGE:
         return _model_values(raw, body)
-    cut = _Cut.of(raw, body)
+    cut = Cut.of(raw, body)
     return [(cut.whole(start), cut.whole(end)) for start, end in _model_values(cut.raw, body)]
 
 
 def content_start(raw: bytes, body: dict[str, Any], name: str, at: int) -> int:
     """Where the `content` of the message at index `at` of the top-level list `name` begins. The message has one."""
-    cut = _Cut.of(raw, body)
+    cut = Cut.of(raw, body)
     found = _search_from_the_end(cut, body, name, at)
     return cut.whole(_walk_to_content(cut.raw, name, at) if found is None else found)
 
 
-class _Cut(NamedTuple):
-    """A document without the middle of its longest text: `gap` bytes are left out at the byte `at`."""
-
-    raw: bytes
-    at: int = 0
-    gap: int = 0
-
-    @classmethod
-    def of(cls, raw: bytes, body: dict[str, Any]) -> Self:
-        """Without anything left out if no text is long enough. One of more characters than half the document has
-        bytes covers the middle, wherever it begins. It is cut where no escape and no character is cut in two."""
-        if len(raw) < _LARGE:
-            return cls(raw)
-        longest = _longest_text(body)
-        start = _between_letters.search(raw, len(raw) - longest, longest)
-        end = start and _between_letters.search(raw, longest - _LARGE // 8, longest)
-        if not start or not end or end.end() <= start.end():
-            return cls(raw)
-        return cls(raw[: start.end()] + raw[end.end() :], start.end(), end.end() - start.end())
-
-    def whole(self, at: int) -> int:
-        """The place in the whole document."""
-        return at + self.gap if at >= self.at else at
-
-
-def _longest_text(body: dict[str, Any]) -> int:
-    """Characters of it, among those that may be long."""
-    longest = 0
-    for value in body.values():
-        if isinstance(value, str):
-            longest = max(longest, len(value))
-        elif isinstance(value, list):
-            messages = (*value[:1], *value[-_NEWEST:])
-            longest = max([longest, *(_length(each.get("content")) for each in messages if isinstance(each, dict))])
-    return longest
-
-
-def _length(content: Any) -> int:
-    if isinstance(content, list):
-        texts = (part.get("text") for part in content[-_NEWEST:] if isinstance(part, dict))
-        return max((len(each) for each in texts if isinstance(each, str)), default=0)
-    return len(content) if isinstance(content, str) else 0
-
-
 def _model_values(raw: bytes, body: dict[str, Any]) -> list[tuple[int, int]]:
     spelled = [key for key in body if len(key) == 5 and key.casefold() == "model"]
-    if len(spelled) == 1 and not occurrences(raw, b"\\u006", 1):
+    cut = Cut.of_first_list(raw)
+    if len(spelled) == 1 and not occurrences(cut.raw, b"\\u006", 1):
         # No letter of a key is an escape. `"model"` that no backslash precedes and a colon follows can only be a key.
         starts = [
-            found.end()
-            for at in occurrences(raw, b'"model"', 5)
-            if raw[at - 1] != _BACKSLASH and (found := _colon.match(raw, at + len(b'"model"')))
+            cut.whole(found.end())
+            for at in occurrences(cut.raw, b'"model"', 5)
+            if cut.raw[at - 1] != _BACKSLASH and (found := _colon.match(cut.raw, at + len(b'"model"')))
         ]
         if len(starts) == 1:
             return [(starts[0], value_end(raw, starts[0]))]
@@ -189,11 +142,11 @@ def _walk_to_content(raw: bytes, name: str, at: int) -> int:
     return content.start
 
 
-def _search_from_the_end(cut: _Cut, body: dict[str, Any], name: str, at: int) -> int | None:
+def _search_from_the_end(cut: Cut, body: dict[str, Any], name: str, at: int) -> int | None:
     """The position without a walk through everything before it. `"content"` that no backslash precedes and a colon
     follows can only be a key; whether it is the one of our message, a parse of the rest of the document tells."""
     raw, content = cut.raw, body[name][at]["content"]
-    large = isinstance(content, str) and len(content) >= _LARGE
+    large = isinstance(content, str) and len(content) >= LARGE
     if cut.gap and not large:
         try:
             body = orjson.loads(raw)
