@@ -53,7 +53,12 @@ _POWERS = 85 ** np.arange(4, -1, -1)
 def encode(text: str, buckets: int) -> tuple[Buckets, Floats]:
     """The buckets of a text (0 to `buckets` - 1, a power of 2) and the value of each. Words and characters are a
     vector of length 1 each, so that a long text is judged as a short one; the same bucket may stand in both."""
-    words, characters = _hashes(text[:LONGEST])
+    return _encoded(text[:LONGEST], buckets)
+
+
+@lru_cache(maxsize=16)  # several classifiers read the same message one after the other
+def _encoded(text: str, buckets: int) -> tuple[Buckets, Floats]:
+    words, characters = _hashes(text)
     said = np.unique(words & (buckets - 1))
     shown, counts = np.unique(characters >> np.uint64(65 - buckets.bit_length()), return_counts=True)
     values = _unit(np.ones(len(said))), _unit(np.sqrt(counts))
@@ -65,7 +70,7 @@ def _unit(values: NDArray[np.float64]) -> Floats:
     return (values / length).astype(np.float32)
 
 
-@lru_cache(maxsize=32)  # several classifiers read the same message one after the other
+@lru_cache(maxsize=16)
 def _hashes(text: str) -> tuple[Buckets, Hashes]:
     """Of the words, whose low bits are a bucket, and of the characters, whose high bits are one."""
     typed = unicodedata.normalize("NFC", text).replace("’", "'")

@@ -88,10 +88,12 @@ def program_odds(headers: Mapping[str, str], body: Mapping[str, Any], patterns: 
         return math.inf
     if any(_IS_SUBAGENT.search(text[:_HEAD]) for text in told):
         return math.inf
-    return _form(body) + max(_of_system(told, said, body), _of_message(said))
+    form = _form(body)
+    return form + max(_of_system(told, said, body, DOUBTFUL - form), _of_message(said))
 
 
-def _of_system(told: Sequence[str], said: str, body: Mapping[str, Any]) -> float:
+def _of_system(told: Sequence[str], said: str, body: Mapping[str, Any], least: float) -> float:
+    """Below `least` nobody asks how far."""
     if not told:
         return -math.inf
     odds = max(_odds(_ends(text)) for text in told)
@@ -101,7 +103,10 @@ def _of_system(told: Sequence[str], said: str, body: Mapping[str, Any]) -> float
     odds += _HAS_TOOLS if body.get("tools") else 0
     items = body.get("messages", body.get("input"))
     answered = isinstance(items, list) and any(_role(item) == "assistant" for item in items[-_RECENT:])
-    return odds + (_UNDER_WAY if answered else 0) + (_IS_MATERIAL if _is_material(said[:_HEAD]) else 0)
+    odds += _UNDER_WAY if answered else 0
+    if odds + _IS_MATERIAL < least:
+        return odds
+    return odds + (_IS_MATERIAL if _is_material(said[:_HEAD]) else 0)
 
 
 def _is_material(said: str) -> bool:
