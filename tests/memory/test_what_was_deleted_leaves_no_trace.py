@@ -1,4 +1,4 @@
-"""Memories that come and go between questions: each question is answered as if only the present ones had ever been."""
+"""Memories that come and go between questions: a question is answered as if only the present ones had ever been."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ async def test_deletions_and_additions_between_questions(place: str, tmp_path: P
             await there.store.delete(ADA, gone, at=NOW + 2 * at)
             told = [replace(each, updated_at=NOW + 2 * at + 1) for each in chosen.sample(TOLD, 5)]
             await there.tell(ADA, *told)
-            present = {id_: each for id_, each in present.items() if id_ not in gone} | {each.id: each for each in told}
+            present |= {each.id: each for each in told}
+            present = {id_: each for id_, each in present.items() if id_ not in gone or each in told}
             alone = Space(ADA.user, f"round {at}")
             await there.tell(alone, *present.values())
             for question in QUESTIONS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -12,8 +13,11 @@ from typing import Any
 import pytest
 
 from rememberd.encryption.store import SealedStore
+from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.embedding.indexing import VERSION, to_point
 from rememberd.memory.embedding.reindex import Reindexing
+from rememberd.memory.recall import needs
+from rememberd.memory.recall.relevance import of_topics
 from rememberd.settings.schema import Store
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.storage.sqlite.database import Database
@@ -145,6 +149,38 @@ async def test_it_may_be_cut_short_anywhere(rig: Rig) -> None:
         assert len(await listed(rig.store, ANN)) == len(NAMES)
     await rig.run()
     assert [await rig.named(ANN, f"Do you know {name}?") for name in NAMES] == [[f"met-{name}"] for name in NAMES]
+
+
+async def test_a_topic_that_is_taken_for_wrong_today_goes(tmp_path: Path) -> None:
+    """A story stood in every block, because an earlier version took it for a wish about answers."""
+    embedder, queue = FastEmbedder(), SqliteQueue(Database(tmp_path / "queue.db"))
+    await embedder.start()
+    edge = EdgeStore.open(tmp_path / "qdrant", dim=embedder.dim, embedder=embedder.name)
+    story = met("Petra", text="For me, adoption is a way of giving back.", slot="instruction")
+    wish = met("Kofi", text="Always answer in short sentences.", slot="instruction")
+    points = [await to_point(each, embedder) for each in (story, wish)]
+    await edge.put(ANN, [replace(each, topics=needs.STYLE) for each in points])
+    await edge.mark_indexed(VERSION - 1)
+    await Reindexing(edge, edge, embedder, queue).run()
+    found = await edge.search(ANN, points[0].dense, embedder.query("adoption"), now=NOW + 1)
+    wishes = found.take(of_topics(found.topics, {needs.STYLE})).names()
+    await edge.close()
+    await queue.close()
+    embedder.close()
+    assert list(wishes) == ["met-Kofi"]
+
+
+DECIDE_TOPICS = ("english.json", "facts.json", "topics.toml")
+THRESHOLDS = (needs.OF_TOPIC, needs.ENGLISH, needs.SURELY_STYLE, needs.STYLE_TOO)
+WITH_TOPICS_OF = (9, "08bf45af28303a7e")
+
+
+def test_new_weights_make_a_new_version() -> None:
+    """What decides the topics of a fact has changed: raise `VERSION`, so that stored memories get their new topics,
+    and put both here."""
+    files = [(Path(needs.__file__).parent / "data" / name).read_bytes() for name in DECIDE_TOPICS]
+    digest = hashlib.sha256(b"\0".join([*files, repr(THRESHOLDS).encode()])).hexdigest()[:16]
+    assert (VERSION, digest) == WITH_TOPICS_OF
 
 
 @pytest.mark.slow
