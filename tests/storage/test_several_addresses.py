@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,23 @@ async def test_a_dead_or_hung_address_is_left_out_and_taken_back(
     async with asyncio.timeout(30):
         while ill.asked < asked + 3:
             await recallable(store, ANN)
+
+
+async def test_a_hung_address_costs_one_deadline(
+    cluster: QdrantDouble, store: QdrantStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the deadline of whoever reads is shorter than the patience of the read."""
+    monkeypatch.setattr(reads, "SEARCH_PATIENCE_S", 60.0)
+    cluster.nodes[1].faults = Faults(delay=60)
+    kinds = [partial(recallable, store, ANN), partial(store.count, ANN, now=NOW)]
+    missed = []
+    for number in range(24):
+        try:
+            async with asyncio.timeout(2):
+                await kinds[number % 2]()
+        except TimeoutError:
+            missed.append(number)
+    assert len(missed) == 1
 
 
 async def test_what_every_address_would_refuse_is_asked_of_one(cluster: QdrantDouble, store: QdrantStore) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from asyncio import Task
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
@@ -116,10 +117,11 @@ class Connection:
             return await work(partial(self._answer, waiting[0]))
         asked: dict[Task[Any], Node] = {}
         failed: StoreUnavailable | None = None
+        last_asked = 0.0
         try:
             while True:
                 if waiting:
-                    node = waiting.pop(0)
+                    node, last_asked = waiting.pop(0), time.monotonic()
                     failovers.inc(len(waiting) + 1 < len(self.nodes.all))
                     asked[asyncio.create_task(work(partial(self._answer, node)))] = node
                 waits = patience if waiting and _may_ask(waiting[0], asked.values(), patience) else None
@@ -144,6 +146,13 @@ class Connection:
                         raise error
                     if not waiting and not asked:
                         raise failed
+        except asyncio.CancelledError:
+            # Usually the deadline of a recall, which is shorter than `patience`. Without this, a node that hangs would
+            # be asked first again, and every second recall would miss its deadline.
+            if time.monotonic() - last_asked > SEARCH_PATIENCE_S:
+                for node in asked.values():
+                    node.leave_out(only_slow=True)
+            raise
         finally:
             for task in asked:
                 task.cancel()

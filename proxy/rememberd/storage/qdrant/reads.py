@@ -94,7 +94,7 @@ class Reads:
             found = await send("POST", f"{path}/points/count", {"exact": True, "filter": wanted} | shard)
             return int(found["count"])
 
-        number: int = await self._read(user, known, read)
+        number: int = await self._read(user, known, read, SEARCH_PATIENCE_S)
         return number
 
     async def _read(self, user: str, known: UserChanges, read: Read, patience: float = PATIENCE_S) -> Any:
