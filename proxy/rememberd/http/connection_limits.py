@@ -12,7 +12,7 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rememberd.errors import openai_body
-from rememberd.http.disconnect import disconnected
+from rememberd.http.disconnect import connected, disconnected
 from rememberd.http.framing import single_content_length
 from rememberd.telemetry.metrics import counter
 
@@ -117,6 +117,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         both = b"transfer-encoding" in names and b"content-length" in names
         if both:  # the chunks count; and this connection ends, for others may count otherwise (RFC 9112, 6.1)
             self.headers[:] = [pair for pair in self.headers if pair[0] != b"content-length"]
+        connected(self.scope, self.transport)  # type: ignore[arg-type]
         super().on_headers_complete()
         if both:
             self.cycle.keep_alive = False

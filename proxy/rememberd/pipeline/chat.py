@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -22,9 +21,9 @@ from rememberd.dialects import body as json_body
 from rememberd.dialects.formats.raw_json import Edit
 from rememberd.dialects.registry import CHAT_PATHS, Dialect
 from rememberd.dialects.side_tasks import DOUBTFUL, ENOUGH, Pattern, program_odds
-from rememberd.http.disconnect import cancel_on_disconnect
+from rememberd.http.disconnect import cancel_on_disconnect, has_left
 from rememberd.http.relay import OnEnd, OnFirst, Relay
-from rememberd.http.request import header_values, offset_from, read_body, request_id, with_query
+from rememberd.http.request import ClientGone, header_values, offset_from, read_body, request_id, with_query
 from rememberd.memory.recall.recall import Recalled
 from rememberd.pipeline.block import BlockSource
 from rememberd.pipeline.chat_request import (
@@ -43,10 +42,11 @@ from rememberd.pipeline.continuity import Answered, send_on
 from rememberd.pipeline.record import Recorder, note_usage
 from rememberd.pipeline.user_settings import UserSettings
 from rememberd.telemetry import tracing
+from rememberd.telemetry.clock import wall_clock
 from rememberd.telemetry.metrics import count, counter
 from rememberd.telemetry.timings import RequestTimings
 from rememberd.telemetry.usage.meter import UsageMeter
-from rememberd.types import RESPONSES, Deployment, Identity, Principal, Receipt
+from rememberd.types import RESPONSES, Deployment, Identity, Millis, Principal, Receipt
 from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.failover import Failover
 
@@ -92,8 +92,13 @@ class Chat:
         # Before the body is read: nobody fills the memory of this process without a key.
         principal = self.auth.principal(headers, scope)
         raw = await read_body(receive, headers, self.max_body_bytes)
+        at = wall_clock()
+        # A request may have waited long in the socket of a busy process. If its client has left, it may have sent its
+        # next message to another process already, and this one must not be dated after that.
+        if has_left(scope):
+            raise ClientGone
         clock.lap()  # read
-        request = await self._parse(dialect, principal, headers, raw, id)
+        request = await self._parse(dialect, principal, headers, raw, id, at)
         if request.goes_on_from:
             own = await self.owners.deployments_of(request.goes_on_from, request.deployments, request.identity)
             request = replace(request, deployments=own)
@@ -147,14 +152,14 @@ class Chat:
             self.meter.note(request.principal, user, deployment, tokens, block)
 
     async def _parse(
-        self, dialect: Dialect, principal: Principal, headers: Mapping[str, str], raw: bytes, id: str
+        self, dialect: Dialect, principal: Principal, headers: Mapping[str, str], raw: bytes, id: str, at: Millis
     ) -> ChatRequest:
         if len(raw) <= _LARGE_BODY or (len(raw) <= _LARGE_JSON and mode_of(headers, principal.memory) == "off"):
-            return self.parse_request(dialect, principal, headers, raw, id)
-        return await asyncio.to_thread(self.parse_request, dialect, principal, headers, raw, id)
+            return self.parse_request(dialect, principal, headers, raw, id, at)
+        return await asyncio.to_thread(self.parse_request, dialect, principal, headers, raw, id, at)
 
     def parse_request(
-        self, dialect: Dialect, principal: Principal, headers: Mapping[str, str], raw: bytes, id: str
+        self, dialect: Dialect, principal: Principal, headers: Mapping[str, str], raw: bytes, id: str, at: Millis
     ) -> ChatRequest:
         """Who asks what of which model, and may memory take part."""
         mode = mode_of(headers, principal.memory)
@@ -168,7 +173,6 @@ class Chat:
         if identity is not None and mode != "off":
             turn = self._user_turn(dialect, identity, headers, body)
         client = None if turn is None else client_name(headers)
-        at = time.time_ns() // 1_000_000
         return ChatRequest(
             id=id,
             at=at,
