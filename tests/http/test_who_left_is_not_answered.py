@@ -1,5 +1,5 @@
-"""A request that was read late, after its client had left, is not worked for: its client may have said something newer
-to another process meanwhile, and would have the older statement back."""
+"""A request that is read after its client has left is not worked for: the client may have said something newer to
+another process meanwhile, and the older statement would replace it."""
 
 from __future__ import annotations
 

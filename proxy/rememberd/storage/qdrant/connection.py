@@ -147,8 +147,8 @@ class Connection:
                     if not waiting and not asked:
                         raise failed
         except asyncio.CancelledError:
-            # Usually the deadline of a recall, which is shorter than `patience`. Without this, a node that hangs would
-            # be asked first again, and every second recall would miss its deadline.
+            # Usually the deadline of a recall, which is shorter than `patience`. Otherwise a node that hangs would be
+            # asked first again, and every second recall would miss its deadline.
             if time.monotonic() - last_asked > SEARCH_PATIENCE_S:
                 for node in asked.values():
                     node.leave_out(only_slow=True)
