@@ -66,7 +66,7 @@ def counted(path: str, status: int) -> float:
     [
         (b"refuse", 429, "rate_limit_error"),
         (b"unavailable", 504, "nobody there"),
-        (b"bug", 500, "an error of the proxy"),
+        (b"bug", 500, "an internal error of the proxy"),
         (b"", 200, "hello"),
     ],
 )

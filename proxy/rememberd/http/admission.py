@@ -1,7 +1,7 @@
-"""Requests begin in turn, a few in each round of the event loop.
+"""Admits a few new requests in each iteration of the event loop.
 
-Those that come at once would all be parsed and checked in one round. With a hundred of them that takes half a second
-on a busy machine, and `/health/live` and the streams that are under way would wait for its end.
+Without it, a hundred requests that arrive together are all parsed and checked in one iteration. On a busy machine that
+takes half a second, and `/health/live` and all running streams wait for it.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Hashable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-MOST = 16  # in a round
-LONG_S = 0.004  # 20 requests without memory, or one or two with it, take so long
+MOST = 16  # new requests in one iteration
+LONG_S = 0.004  # the time that 20 requests without memory take, or one or two with memory
 
 ADMITTED = "rememberd.admitted"  # in an ASGI scope
 
-# Whatever may say who somebody is. Nothing is checked yet, and all people of a gateway may come with the same key.
+# Every header that may identify the caller. None is verified yet. All users of a gateway may send the same key.
 _CALLER = frozenset(
     (b"authorization", b"x-api-key", b"cookie", b"x-memory-user", b"x-openwebui-user-id", b"x-openwebui-user-jwt")
 )
@@ -25,18 +25,17 @@ Turn = asyncio.Future[None]
 
 
 class AdmissionMiddleware:
-    """ASGI middleware. One request begins in a round that follows a long one, and one more after each short one, up
-    to `MOST`. As many wait as there are connections (`server.max_connections`). `/health/*` waits for nobody. Nor
-    does a call of the app from within a request (by MCP): its scope is a copy of that of the request, which has
-    waited.
+    """ASGI middleware. After an iteration longer than `LONG_S`, one request is admitted; after each short iteration,
+    one more, up to `MOST`. The number that wait is limited by `server.max_connections`. `/health/*` never waits. A
+    call of the app from within a request (by MCP) does not wait either: its scope is a copy of that request's scope.
 
-    Callers take turns, whoever sends many requests at once. So do POSTs, which make models and the embedder work, and
-    the others: a look-up does not wait for all chats that came before it. `clock` counts the seconds of CPU of this
-    thread: other processes make no round long."""
+    Callers take turns, so that one with many requests does not delay the others. POST requests and all others also
+    take turns: a look-up does not wait for all earlier chats. `clock` gives this thread's CPU time in seconds, so
+    that other processes do not make an iteration look long."""
 
     def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.thread_time) -> None:
         self.app, self.clock = app, clock
-        self._may_begin, self._begun = 1, 0  # in this round
+        self._may_begin, self._begun = 1, 0  # in this iteration
         self._since = 0.0
         self._posts, self._others = _Line(), _Line()
         self._lines = deque((self._posts, self._others))  # the next one first
@@ -73,7 +72,7 @@ class AdmissionMiddleware:
         while let_in < self._may_begin and (turn := self._next()) is not None:
             turn.set_result(None)
             let_in += 1
-        self._begun = self._may_begin if let_in else 0  # who comes now begins after those
+        self._begun = self._may_begin if let_in else 0  # new requests begin after the admitted ones
         if let_in:
             asyncio.get_running_loop().call_soon(self._next_round)
 
@@ -87,7 +86,7 @@ class AdmissionMiddleware:
 
 
 class _Line:
-    """Turns that are waited for: the first one of each caller, then the second one of each."""
+    """Waiting requests, in round-robin order of their callers."""
 
     def __init__(self) -> None:
         self._callers: OrderedDict[Hashable, deque[Turn]] = OrderedDict()
@@ -96,7 +95,7 @@ class _Line:
         self._callers.setdefault(caller, deque()).append(turn)
 
     def next(self) -> Turn | None:
-        """None if nobody waits: those who have gone do not."""
+        """None if no request waits. Requests of clients that have left are skipped."""
         while self._callers:
             caller, turns = self._callers.popitem(last=False)
             turn = turns.popleft()

@@ -1,4 +1,4 @@
-"""The ASGI application: starlette's without the layers that it puts around every `send`."""
+"""The ASGI application: starlette's, without the middleware that wraps every `send`."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ log = logging.getLogger("rememberd.access")
 
 REQUESTS = Counter("rememberd_requests", "Answers by route and status.", ["path", "status"])
 
-_answers = lru_cache(maxsize=1024)(REQUESTS.labels)  # the library's own look-up takes longer than the counting
+_answers = lru_cache(maxsize=1024)(REQUESTS.labels)  # the library's look-up of labels is slower than the increment
 
 
 class App(Starlette):
-    """Starlette's own layers for exceptions and its search of the routes take a tenth of a chat's CPU. Here the
-    middleware must hold `AnswerMiddleware`, and a POST to a path without parameters, whose handler is an ASGI app, is
-    found in a table; all else by starlette's router."""
+    """Starlette's exception middleware and its search of the routes take a tenth of a chat's CPU time. This class
+    uses `AnswerMiddleware` (which must be in the middleware list) and a table of those POST routes that have no path
+    parameters and an ASGI app as their handler. Starlette's router finds all other routes."""
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
-        """As starlette's, without a coroutine of its own."""
+        """Like starlette's, but without one more coroutine."""
         scope["app"] = self
         self.middleware_stack = self.middleware_stack or self.build_middleware_stack()
         return self.middleware_stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
-        # Only the router's redirects need the address by which clients came; uvicorn would read it for every chat.
+        # Only the router's redirects need the public address. uvicorn would parse it for every chat.
         proxies = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
         router = cast(ASGIApp, ProxyHeadersMiddleware(self.router, proxies))  # type: ignore[arg-type]
         posts = [route for route in self.routes if isinstance(route, Route) and route.methods == {"POST"}]
@@ -57,12 +57,12 @@ class App(Starlette):
 
 
 class AnswerMiddleware:
-    """ASGI middleware that answers exceptions as long as nothing was sent, and counts answers. 499 is a client that
-    left before the status line, as in nginx. With `access_log` each answer is also logged, by its route: a path and
-    its query may contain words of a person.
+    """ASGI middleware that turns exceptions into error responses and counts responses. Status 499 means that the
+    client left before the status line was sent, as in nginx. With `access_log`, each response is also logged, with
+    its route only: a path or a query may contain a user's words.
 
-    What comes after the status line is raised again, so that the server cuts the connection; a defect of ours too,
-    for the server's log."""
+    An exception after the status line is raised again, so that the server closes the connection. An unexpected
+    exception is always raised again, so that the server logs it."""
 
     def __init__(self, app: ASGIApp, access_log: bool = False) -> None:
         self.app, self.access_log = app, access_log

@@ -1,6 +1,6 @@
-"""The limits of connections: how large the head of a request may be, how long its head and its body may take to
-arrive, and how many connections there may be. uvicorn itself limits none of these for HTTP. Timers run only for
-heads and bodies that do not arrive in one piece, so that an ordinary request costs nothing more.
+"""Limits the size of a request's head, the time in which its head and its body must arrive, and the number of
+connections. uvicorn limits none of these for HTTP. Timers run only for heads and bodies that do not arrive in one
+piece, so that an ordinary request costs nothing more.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ log = logging.getLogger("rememberd.protocol")
 _REASONS = ("too_many_connections", "slow_head", "slow_body", "head_too_large")
 REFUSED = counter("rememberd_connections_refused", "Connections that were closed.", "reason", *_REASONS)
 
-LARGEST_HEAD = 64 * 1024  # bytes; clients of ours send 1 to 4 KB
+LARGEST_HEAD = 64 * 1024  # bytes; real chat clients send 1 to 4 KB
 _OFFER = (b"upgrade", b"http2-settings", b"connection")
 _PHRASES = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
 
 
 class ConnectionLimits(NamedTuple):
-    """How many connections a process takes, and how many seconds a head or a body may be under way."""
+    """The most connections of a process, and the seconds in which a head or a body must arrive."""
 
     max_connections: int
     head_seconds: float
@@ -115,7 +115,9 @@ class _LimitedProtocol(HttpToolsProtocol):
         self._in_head, self._in_body, self._head_bytes = False, True, 0
         names = [name for name, _ in self.headers]
         both = b"transfer-encoding" in names and b"content-length" in names
-        if both:  # the chunks count; and this connection ends, for others may count otherwise (RFC 9112, 6.1)
+        if (
+            both
+        ):  # use the chunks, and close this connection: a proxy in between may have used the length (RFC 9112, 6.1)
             self.headers[:] = [pair for pair in self.headers if pair[0] != b"content-length"]
         connected(self.scope, self.transport)  # type: ignore[arg-type]
         super().on_headers_complete()
@@ -149,7 +151,7 @@ class _LimitedProtocol(HttpToolsProtocol):
     def _late(self) -> None:
         what, answering = self._timed, self.cycle is not None and self.cycle.response_started
         if answering and not self.cycle.response_complete:
-            self.transport.close()  # an answer has begun: a second one cannot be put behind it
+            self.transport.close()  # a response has begun, so no error response can follow
             REFUSED.labels(f"slow_{what}").inc()
         else:
             self._refuse(408, f"slow_{what}", f"the {what} of the request took too long")

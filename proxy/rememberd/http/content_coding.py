@@ -43,21 +43,21 @@ def codings_of(header: str) -> list[str]:
 
 
 def decode(raw: bytes, codings: list[str], limit: int) -> bytes | None:
-    """`raw`, decoded; None if it is longer than `limit` bytes. At most one byte more than `limit` is decoded. Takes
-    some milliseconds for each megabyte. Raises `RequestError` 400 if `raw` is not in that coding or is cut off."""
+    """`raw`, decoded; None if it is longer than `limit` bytes. At most one byte more than `limit` is decoded. Takes a
+    few milliseconds per megabyte. Raises `RequestError` 400 if `raw` is not in that coding or is incomplete."""
     try:
         for coding in reversed(codings):
             raw = _decoded(raw, coding, limit)
     except _TooLarge:
         return None
     except (zlib.error, zstd.ZstdError, EOFError):
-        message = f"the body is not whole or not encoded as Content-Encoding says ({', '.join(codings)})"
+        message = f"the body is incomplete or is not encoded as Content-Encoding says ({', '.join(codings)})"
         raise RequestError(400, "invalid_encoding", message) from None
     return raw
 
 
 def _decoded(raw: bytes, coding: str, limit: int) -> bytes:
-    """gzip and zstd may consist of several members, one behind the other."""
+    """gzip and zstd data may consist of several members, one after the other."""
     found = b""
     while raw:
         decompressor = _decompressor(coding, raw)
@@ -73,6 +73,6 @@ def _decoded(raw: bytes, coding: str, limit: int) -> bytes:
 def _decompressor(coding: str, raw: bytes) -> Decompressor:
     if coding == "zstd":
         return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG})
-    if coding == "deflate":  # some clients leave out its header
+    if coding == "deflate":  # some clients omit the zlib header
         return zlib.decompressobj(15 if raw[0] & 0x0F == 8 else -15)
     return zlib.decompressobj(31)

@@ -1,5 +1,4 @@
-"""Which web pages of other sites may call the proxy from a browser: those that the operator lists; none by
-default."""
+"""CORS: which other web sites may call the proxy from a browser. None by default; the operator can list some."""
 
 from collections.abc import Sequence
 
@@ -23,7 +22,7 @@ _SHOWN = (
 
 
 def cross_origin(origins: Sequence[str]) -> list[Middleware]:
-    """Without credentials: such a page sends its key in a header, and the cookie of a session gives it nothing."""
+    """Credentials are not allowed: such a page sends its key in a header and cannot use a session's cookie."""
     if not origins:
         return []
     methods = ("GET", "POST", "PUT", "PATCH", "DELETE")

@@ -1,5 +1,5 @@
-"""Cancels work for a client that has left. The server's protocol reports it: a task of its own that waits for it
-would cost each request 5 % more CPU."""
+"""Cancels the work for a client that has left. The server's protocol class reports this: a separate task that waits
+for it would cost 5 % more CPU per request."""
 
 import asyncio
 import select
@@ -10,14 +10,14 @@ from starlette.types import Scope
 
 T = TypeVar("T")
 
-_LEAVE = "rememberd.leave"  # in an ASGI scope: what to call when the client leaves; `_nothing` once it has left
-_TRANSPORT = "rememberd.transport"  # in an ASGI scope: that of the client's connection
-_CLOSED = getattr(select, "POLLRDHUP", 0)  # only Linux tells of a connection that the client has closed
+_LEAVE = "rememberd.leave"  # in an ASGI scope: called when the client leaves; `_nothing` once it has left
+_TRANSPORT = "rememberd.transport"  # in an ASGI scope: the transport of the client's connection
+_CLOSED = getattr(select, "POLLRDHUP", 0)  # only Linux reports that the client has closed the connection
 
 
 async def cancel_on_disconnect(scope: Scope, work: Awaitable[T]) -> T | None:
-    """The result of `work`; or None, with `work` cancelled, when the client leaves first, or has left before. Needs a
-    server that calls `disconnected`."""
+    """The result of `work`. If the client leaves first or has already left, `work` is cancelled and the result is
+    None. Needs a server that calls `disconnected`."""
     task, gone = asyncio.current_task(), False
     assert task is not None
 
@@ -43,12 +43,12 @@ async def cancel_on_disconnect(scope: Scope, work: Awaitable[T]) -> T | None:
 
 
 def connected(scope: Scope, transport: asyncio.Transport) -> None:
-    """The request of this scope comes over `transport`."""
+    """Record that the request of this scope arrives over `transport`."""
     scope[_TRANSPORT] = transport
 
 
 def has_left(scope: Scope) -> bool:
-    """Has the client closed the connection, even if the event loop has not read that yet? Takes 1 µs."""
+    """True if the client has closed the connection, even if the event loop has not read this yet. Takes 1 µs."""
     if scope.get(_LEAVE) is _nothing:
         return True
     transport: asyncio.Transport | None = scope.get(_TRANSPORT)
@@ -61,7 +61,7 @@ def has_left(scope: Scope) -> bool:
 
 
 def disconnected(scope: Scope) -> None:
-    """The connection of this request has closed before its answer has ended."""
+    """Report that this request's connection was closed before the end of its response."""
     leave: Callable[[], None] = scope.get(_LEAVE, _nothing)
     scope[_LEAVE] = _nothing
     leave()

@@ -1,5 +1,5 @@
-"""Graceful shutdown behind a load balancer: for a while after SIGTERM `/health/ready` answers 503 and connections are
-closed after their next answer, but every request is still answered. Only then does the server stop listening."""
+"""Graceful shutdown behind a load balancer. For some seconds after SIGTERM, `/health/ready` answers 503 and each
+connection is closed after its next response, but every request is still answered. Then the server stops listening."""
 
 import asyncio
 import signal
@@ -38,14 +38,14 @@ class DrainingServer(uvicorn.Server):
     """A server that continues for `drain_s` seconds after the first signal; a second signal ends the wait. Create it
     on its event loop."""
 
-    def __init__(self, config: uvicorn.Config, leaving: DrainMiddleware, drain_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, drain: DrainMiddleware, drain_s: float) -> None:
         super().__init__(config)
-        self.leaving, self.drain_s = leaving, drain_s
+        self.drain, self.drain_s = drain, drain_s
         self._loop = asyncio.get_running_loop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.leaving.now or sig != signal.SIGTERM or not self.drain_s:
+        if self.drain.now or sig != signal.SIGTERM or not self.drain_s:
             super().handle_exit(sig, frame)
             return
-        self.leaving.now = True
+        self.drain.now = True
         self._loop.call_soon_threadsafe(self._loop.call_later, self.drain_s, super().handle_exit, sig, frame)

@@ -1,4 +1,4 @@
-"""Turns exceptions into error answers, in the dialect of the path that the client asked for."""
+"""Turns exceptions into error responses, in the dialect of the requested path."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -50,8 +50,8 @@ async def _upstream_unavailable(request: Request, error: Exception) -> Response:
 
 
 async def _memory_unavailable(request: Request, error: Exception) -> Response:
-    """Only the memory API fails closed; a chat never gets here. The reason holds addresses of the operator's network,
-    so it goes into the log."""
+    """Only for the memory API, which fails closed; a chat never raises this. The reason contains addresses of the
+    operator's network, so only the log gets it."""
     log.warning("memory is unavailable: %s", error)
     message = "memory does not answer, and nothing may have been changed; try again in a moment"
     response = _error(request, 503, "memory_unavailable", message)
@@ -65,7 +65,7 @@ async def _client_gone(request: Request, error: Exception) -> Response:
 
 
 async def wrong_method(request: Request) -> Response:
-    """Answer 405: the path is one of ours, so a method that it lacks is not forwarded to a provider."""
+    """Answer 405: this path is the proxy's own, so other methods are not forwarded to a provider."""
     raise HTTPException(405, "Method Not Allowed")
 
 
@@ -78,12 +78,11 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    """The server logs the traceback; the client learns no more than that."""
-    return _error(request, 500, "internal_error", "an error of the proxy; its log says more")
+    """The server logs the traceback."""
+    return _error(request, 500, "internal_error", "an internal error of the proxy; its log has the details")
 
 
 def _error(request: Request, status: int, code: str, message: str, param: str | None = None) -> Response:
-    """The error in the shape that clients of this path expect."""
     return json_response(dialect_for(request.url.path).error_body(status, code, message, param), status)
 
 

@@ -1,10 +1,9 @@
-"""Repeated lengths of HTTP/1.1 messages, which RFC 9112 allows and the parser refuses."""
+"""Repeated Content-Length headers, which RFC 9112 allows and the parser refuses."""
 
 
 def single_content_length(message: bytes) -> bytes | None:
-    """`message`, which begins with a head, with one Content-Length in place of several equal ones (RFC 9112, 6.3).
-
-    None if the head is not whole, or does not repeat its length, or names two different ones."""
+    """`message` with one Content-Length in place of several equal ones (RFC 9112, 6.3). `message` must begin with a
+    head. None if the head is incomplete, does not repeat its length or names two different ones."""
     head, end, rest = message.partition(b"\r\n\r\n")
     values: list[bytes] = []
     lines: list[bytes] = []

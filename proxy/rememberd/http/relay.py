@@ -1,4 +1,4 @@
-"""The way back: an upstream's bytes to the client, unchanged, and a copy of them to memory."""
+"""Sends an upstream's bytes to the client, unchanged, and collects a copy of them for memory."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from rememberd.telemetry.usage.answers import Tokens, estimated, said
 OnEnd = Callable[[bytes, bool], Awaitable[None]]
 OnFirst = Callable[[bool], None]
 
-_WHOLE_WITHIN_S = 0.02  # a reader notices no such delay, and most bodies of a local provider are whole by then
+_WHOLE_WITHIN_S = 0.02  # too short to notice, and most bodies of a local provider are complete by then
 _WHOLE_LIMIT = 256 * 1024  # bytes
 _OPEN = b"{[,:"  # no JSON value ends with these
 _COLON = ord(":")
@@ -31,19 +31,19 @@ _running: set[asyncio.Task[None]] = set()  # the event loop holds tasks weakly
 
 
 class Relay:
-    """A response that starlette can send: `reply` as it comes, with `headers` added (they win over upstream's).
+    """A response that starlette can send: `reply` as it arrives, with `headers` added (they replace upstream's).
 
-    The head and each byte leave as soon as they come, with three exceptions. The beginning of an event waits until
-    the event is whole. What comes within `_WHOLE_WITHIN_S` of the head leaves in one piece, so that a body that
-    breaks by then is an error and not half a body. And the last bytes wait for `on_end`.
+    The head and each byte are sent as soon as they arrive, with three exceptions. An event is sent when it is
+    complete. Bytes that arrive within `_WHOLE_WITHIN_S` after the head are sent in one piece, so that a body that
+    breaks off by then becomes an error and not half a body. The last bytes wait for `on_end`.
 
     `on_end(collected, complete)` is awaited exactly once, before the client can know that the answer has ended:
-    before the event that `dialect.END` marks, and before the last byte of any other body. `collected` is the body
-    decompressed, at most `COPY_LIMIT` bytes; `complete` is False when it was cut, or the client or the upstream left
-    early. `on_end` outlives a cancelled response and needs a deadline of its own; what it raises is logged and
-    counted. `on_first(streamed)` is called when the first bytes of a good answer have come.
+    before the event that `dialect.END` marks, and before the last byte of any other body. `collected` is the
+    decompressed body, at most `COPY_LIMIT` bytes. `complete` is False if it was cut, or if the client or the upstream
+    left early. `on_end` continues if the response is cancelled, so it needs its own deadline; its exceptions are
+    logged and counted. `on_first(streamed)` is called at the first bytes of a successful answer.
 
-    Raises `UpstreamUnavailable` if a body breaks off before anything of it was sent."""
+    Raises `UpstreamUnavailable` if a body breaks off before any of it was sent."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Relay:
         self._encoding = upstream.get("content-encoding", "identity")
         self._copy = ResponseBuffer(self._encoding, COPY_LIMIT if on_end else 0)
         self._started = False
-        self._held = b""  # of a body
+        self._held = b""  # bytes of a body that are not sent yet
         self._flushing: asyncio.Task[None] | None = None
         self._ended: asyncio.Task[None] | None = None
 
@@ -73,7 +73,7 @@ class Relay:
         await cancel_on_disconnect(scope, self.run(send))
 
     async def run(self, send: Send) -> None:
-        """For a caller that cancels it when the client leaves."""
+        """Send the response. The caller must cancel this when the client leaves."""
         try:
             await (self._relay_stream if self._streamed else self._relay_body)(send, self._reply.chunks())
         finally:
@@ -83,7 +83,7 @@ class Relay:
             await self._end(complete=False)
 
     def tokens(self, request_bytes: int) -> Tokens | None:
-        """What the answer cost, as it says or by its length; None of an error."""
+        """The tokens that the answer reports, else an estimate by its length; None for an error."""
         if not 200 <= self._reply.status < 300:
             return None
         ends = self._copy.ends()
@@ -115,12 +115,12 @@ class Relay:
                 await self._end(complete=False)
                 if plain and not events.torn:
                     await _write(send, self._dialect.error_event(error, begin, latest), more=False)
-                return  # in an event, or compressed, nothing can be said: the server cuts the connection
+                return  # if no error event could be sent, the server closes the connection
         await self._end(complete=True)
         await _write(send, b"" if marked or not plain else events.rest, more=False)
 
     def _check_end(self, rest: bytes, latest: bytes, *, whole_without_end: bool) -> None:
-        """Raises `UpstreamUnavailable` for a stream that stopped too early, though its server ended it in order."""
+        """Raises `UpstreamUnavailable` for a stream that its server ended cleanly, but too early."""
         if whole_without_end or sse.find_marker(rest, self._dialect.END) is not None:
             return
         if rest.strip():
@@ -153,7 +153,7 @@ class Relay:
             if not self._started:
                 raise
             log.warning("upstream broke off in mid-body")
-            return  # without an end, so that the server cuts the connection
+            return  # the body has no end, so the server closes the connection
         finally:
             soon.cancel()
         await self._flushed()
@@ -172,7 +172,7 @@ class Relay:
             await self._flushing
 
     async def _flush(self, send: Send) -> None:
-        """Send the head and what is held, but for what may be the end of the body while `on_end` is to come."""
+        """Send the head and the held bytes, except those that may be the end of the body if `on_end` must run first."""
         await self._start(send)
         at = len(self._held) if self._on_end is None else _safe_length(self._held)
         ready, self._held = self._held[:at], self._held[at:]
@@ -198,7 +198,7 @@ class Relay:
     async def _hand_over(self, on_end: OnEnd, complete: bool) -> None:
         try:
             await on_end(bytes(self._copy.body), complete and self._copy.whole)
-        except Exception:  # the answer must flow whatever becomes of memory
+        except Exception:  # a fault of memory must not stop the answer
             _failures.inc()
             log.exception("the end of an answer could not be handed over")
 
@@ -210,8 +210,8 @@ async def _chain(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[by
 
 
 def _safe_length(body: bytes) -> int:
-    """How many bytes of a body that goes on may leave: none can be the last of a JSON value. Spaces in front of it,
-    which providers send to keep the connection alive, may."""
+    """How many bytes of an unfinished body may be sent: all before the byte that may be the last of a JSON value.
+    Leading spaces, which providers send to keep the connection alive, may be sent."""
     length = len(body.rstrip())
     return len(body) if not length or body[length - 1] in _OPEN else length - 1
 

@@ -1,4 +1,4 @@
-"""Reading a request within its limits."""
+"""Reads a request's body and headers within the limits."""
 
 import asyncio
 import re
@@ -19,14 +19,14 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class ClientGone(Exception):
-    """The client left before it could be answered."""
+    """The client left before the response."""
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
-    """The whole body, decoded if it came compressed.
+    """The whole body, decompressed.
 
-    Raises `RequestError` 413 over `limit` bytes (as they came, and decoded), 400 and 415 for an encoding that is
-    broken or not known; `ClientGone`."""
+    Raises `RequestError`: 413 if it has more than `limit` bytes before or after decompression, 400 for a broken
+    encoding, 415 for an unknown one. Raises `ClientGone`."""
     codings = codings_of(headers["content-encoding"]) if "content-encoding" in headers else []
     announced = headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
@@ -51,14 +51,13 @@ async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) ->
 
 
 def note(scope: Scope, /, **fields: Any) -> None:
-    """Add `fields` to the audit log's line on this request, if the log keeps requests of this path."""
+    """Add `fields` to this request's line in the audit log, if the log records this path."""
     scope.setdefault(NOTED, {}).update(fields)
 
 
 def header_values(scope: Scope) -> dict[str, str]:
-    """The values of the headers, by name in lower case. If a name occurs twice, its values are joined by a comma
-    (RFC 9110, 5.3), so that no reader sees only one of them. Starlette's `Headers` search the whole list at
-    each look-up, and a chat makes thirty."""
+    """The values of the headers by lower-case name. The values of a repeated name are joined by a comma (RFC 9110,
+    5.3). Not starlette's `Headers`: they search the whole list at each look-up, and a chat makes thirty."""
     values = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     if len(values) == len(scope["headers"]):
         return values
@@ -70,8 +69,8 @@ def header_values(scope: Scope) -> dict[str, str]:
 
 
 def request_id(headers: Mapping[str, str]) -> str:
-    """The client's own id if it has one of plain characters, else a new one. From now on, each log line of this
-    task names it."""
+    """The client's own request id if it has only plain characters, else a new one. Every later log line of this task
+    contains it."""
     given = headers.get("x-request-id", "")
     id = given if _REQUEST_ID.fullmatch(given) else f"req_{urandom(16).hex()}"
     REQUEST.set(id)
@@ -93,9 +92,10 @@ def _too_large(limit: int) -> RequestError:
 
 
 def offset_from(headers: Mapping[str, str], time_zone: str | None, at: Millis) -> Millis:
-    """By `X-Timezone`, or `time_zone` of the settings. Raises `RequestError` for what is no zone."""
+    """The UTC offset of `X-Timezone`, else of `time_zone` from the settings. Raises `RequestError` for an unknown
+    zone."""
     try:
         return offset_of(headers.get("x-timezone") or time_zone, at)
     except ValueError as error:
-        message = f"X-Timezone: {error}; send a name of the IANA database, such as Europe/Oslo"
+        message = f"X-Timezone: {error}; send an IANA time zone name, such as Europe/Oslo"
         raise RequestError(400, "invalid_timezone", message) from error

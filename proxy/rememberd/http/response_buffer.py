@@ -1,4 +1,4 @@
-"""The copy of an answer that is kept for memory while the bytes go by."""
+"""The copy of an answer that is collected for memory while the answer is relayed."""
 
 import zlib
 from collections import deque
@@ -6,13 +6,12 @@ from collections.abc import Callable
 from functools import partial
 
 COPY_LIMIT = 8 * 2**20  # bytes of one answer kept for memory
-_LAST = 4  # chunks; behind the event that tells the usage come one or two
+_LAST = 4  # chunks; one or two follow the event that contains the usage
 _END_BYTES = 4096
 
 
 class ResponseBuffer:
-    """The bytes of the answer so far, decompressed, at most `limit` of them. `whole` becomes False when some are
-    missing."""
+    """The decompressed bytes of the answer so far, at most `limit`. `whole` becomes False when some are missing."""
 
     def __init__(self, encoding: str, limit: int) -> None:
         self.body = bytearray()
@@ -24,7 +23,7 @@ class ResponseBuffer:
         self._inflate = _inflater(encoding)
 
     def add(self, chunk: bytes) -> bytes:
-        """Returns the plain text of `chunk`, empty if it cannot be read."""
+        """Returns the decompressed `chunk`, empty if it cannot be decompressed."""
         try:
             plain = self._inflate(chunk)
         except zlib.error:
@@ -40,8 +39,7 @@ class ResponseBuffer:
         return plain
 
     def ends(self) -> bytes:
-        """The beginning and the end of the answer, where it says how many tokens it cost. In a short answer they
-        overlap."""
+        """The beginning and the end of the answer: they contain its usage. In a short answer they overlap."""
         end = b"".join(self._last)[-2 * _END_BYTES :]
         return end if self._last and self._first is self._last[0] else self._first[:_END_BYTES] + end
 
@@ -59,4 +57,4 @@ def _inflater(encoding: str) -> Callable[[bytes], bytes]:
 
 
 def _unreadable(chunk: bytes) -> bytes:
-    raise zlib.error("an encoding that cannot be read")
+    raise zlib.error("unknown encoding")

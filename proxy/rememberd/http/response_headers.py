@@ -1,4 +1,4 @@
-"""Which headers of an upstream reach the client."""
+"""Which headers of an upstream the client gets."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -8,14 +8,14 @@ _NOT_RELAYED = frozenset(
         # of one connection only (RFC 9110, 7.6.1)
         *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
         *("te", "trailer", "transfer-encoding", "upgrade"),
-        # of the provider's host, or said by our own server
+        # about the provider's host, or set by our own server
         *("alt-svc", "date", "server", "set-cookie", "strict-transport-security"),
     )
 )
-# Which pages may read our answers is for us to say, and what the web server in front of us does as well.
+# CORS and the behaviour of a web server in front of the proxy are decided by the operator, not by an upstream.
 _OF_THE_PROXY = ("access-control-", "x-accel-")
-# Whatever an upstream sends is a document of our own origin to a browser, beside the memory page: as HTML it must run
-# nothing and read nothing. What is said to be data is no document if the browser does not look for itself.
+# To a browser, an upstream's response belongs to the same origin as the memory page. So HTML from an upstream must not
+# run scripts or load anything. JSON and event streams are safe with `nosniff`.
 _DATA = frozenset((b"application/json", b"text/event-stream"))
 _AS_IT_SAYS = (b"x-content-type-options", b"nosniff")
 _INERT = (b"content-security-policy", b"sandbox; default-src 'none'; frame-ancestors 'none'")
@@ -25,8 +25,9 @@ _OURS = (_AS_IT_SAYS[0], _INERT[0])
 def response_headers(
     upstream: Sequence[tuple[str, str]], added: Sequence[tuple[str, str]], *, streamed: bool
 ) -> list[tuple[bytes, bytes]]:
-    """Upstream's headers without those of its connection; ours replace those of the same name, and its request id
-    takes another. Values are encoded as they were decoded: no byte that a provider sends there costs an answer."""
+    """Upstream's headers without those of its connection, and the `added` ones, which replace upstream's of the same
+    name. Upstream's request id is renamed. Values are encoded as they were decoded, so that no byte in them can cause
+    an error."""
     ours = {_encoded(name): value.encode() for name, value in added}
     headers = [
         (name, value.encode("utf-8", "surrogateescape"))
@@ -53,7 +54,7 @@ def _encoded(name: str) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _relayed(name: str) -> bytes | None:
-    """What the client gets this header of an upstream as; None if it does not get it."""
+    """The name under which the client gets this header of an upstream; None if it does not get the header."""
     name = name.lower()
     if name == "x-request-id":
         return b"x-upstream-request-id"

@@ -7,5 +7,5 @@ from starlette.responses import Response
 
 
 def json_response(value: Any, status: int = 200) -> Response:
-    """`value` as `application/json`; any value that orjson can write."""
+    """`value` as `application/json`. orjson must be able to serialise it."""
     return Response(orjson.dumps(value), status, media_type="application/json")

@@ -1,4 +1,4 @@
-"""The block of a chat, cached within a user turn, else recalled; and what the user asks of the memory itself."""
+"""Provides the memory block of a chat: from the cache within a user turn, else by recall or by a memory command."""
 
 import logging
 import time
@@ -17,18 +17,18 @@ from rememberd.ports import BlockCache
 
 log = logging.getLogger("rememberd.chat")
 
-_FRESH_MS = 600_000  # memories expire, and "yesterday" moves on, without the space changing
+_FRESH_MS = 600_000  # limited, because memories expire and "yesterday" changes while the stored memories do not
 
 
 class BlockSource:
-    """Makes the block of a request within `deadline_ms`, and caches it for the further steps of the user turn."""
+    """Makes the block of a request within `deadline_ms` and caches it for the later steps of the user turn."""
 
     def __init__(self, recall: Recall, cache: BlockCache, deadline_ms: int) -> None:
         self.recall, self.cache, self.deadline_ms = recall, cache, deadline_ms
 
     async def block(self, request: ChatRequest) -> RecallResult | None:
-        """What goes into the block; None where memory takes no part. The same bytes throughout a user turn, unless
-        the model's context has no room for them any more."""
+        """The block and its memories; None if this request does not use memory. The bytes stay the same within a user
+        turn, unless the model's context has no more room for them."""
         if request.user_turn is None or request.mode == "write":
             return None
         room = request.room(request.deployments[0])
@@ -44,7 +44,7 @@ class BlockSource:
         command = self._command(request, user_turn)
         if command is not None:
             done = await self._carried_out(command, request, user_turn)
-            if command.kind != "remember":  # what the wish names is not recalled beside it
+            if command.kind != "remember":  # do not recall what the user asked to forget
                 return await self._with_version(with_note(Recalled("hit"), done.note), done.gone, user_turn, request)
         recalled = await self.recall.recall(
             user_turn.identity.memories,
@@ -66,7 +66,7 @@ class BlockSource:
         return RecallResult(recalled, None if recalled.status == "degraded" else cached)
 
     def _command(self, request: ChatRequest, user_turn: UserTurn) -> MemoryCommand | None:
-        """What the user asks of the memory, other than to be shown it. A step of a tool loop asks nothing anew."""
+        """The user's command to the memory, except "show". A later step of a tool loop gives no new command."""
         if request.mode != "on" or user_turn.asked.continues or user_turn.group_wish is not None:
             return None
         command = memory_command(user_turn.asked.text, user_turn.asked.previous)
@@ -93,12 +93,13 @@ class BlockSource:
     async def _with_version(
         self, recalled: Recalled, forgotten: tuple[str, ...], user_turn: UserTurn, request: ChatRequest
     ) -> RecallResult:
-        """To be cached for the steps of a tool loop, under the version that the deletion has left."""
+        """To be cached for the steps of a tool loop, under the version after the deletion."""
         cached = await self._cached_block(user_turn, request, await self._place(user_turn, request))
         return RecallResult(recalled, None if isinstance(cached, RecallResult) else cached, forgotten)
 
     async def _place(self, user_turn: UserTurn, request: ChatRequest) -> CachePlace | None:
-        """Another one after something of a group was deleted, so that no tool loop goes on with it either."""
+        """Where the block is cached. It changes when a group's memory is deleted, so that a running tool loop does not
+        continue with that memory."""
         try:
             shared = user_turn.identity.shared
             versions = await self.cache.versions(shared) if shared else []
@@ -112,11 +113,11 @@ class BlockSource:
     async def _cached_block(
         self, user_turn: UserTurn, request: ChatRequest, place: CachePlace | None, room: int | None = None
     ) -> RecallResult | CachePlace | None:
-        """The cached block, if it still holds: always while the model is at work on the same message (a tool loop),
-        else only for a while and if the memories have not changed since, nor is there more room; never once a memory
-        in it has expired or it takes more than the `room` that is left.
+        """The cached block, if it is still valid. In a tool loop on the same message it is valid; else only for
+        `_FRESH_MS`, if the memories have not changed and a block cut to its room would get no more room now. It is
+        never valid if one of its memories has expired or it needs more than `room`.
 
-        If it does not: where the next one goes; None if nothing can be cached."""
+        If it is not valid: where to cache the next block; None if nothing can be cached."""
         began = time.perf_counter()
         if place is None:
             return None

@@ -56,12 +56,12 @@ _STATUSES = ("hit", "miss", "skipped", "off", "degraded", "no-identity")
 STATUS = counter("rememberd_memory_status", "X-Memory-Status of the answers.", "status", *_STATUSES)
 _answers = lru_cache(STATUS.labels)
 
-_LARGE_BODY = 16 * 1024  # bytes; understanding more (over 10 ms if it is hostile) belongs off the event loop
-_LARGE_JSON = 1024 * 1024  # bytes; without memory the parser alone reads it (0.4 ms), and a thread costs as much
+_LARGE_BODY = 16 * 1024  # bytes; a larger body is parsed in a thread (a hostile one takes over 10 ms)
+_LARGE_JSON = 1024 * 1024  # bytes; the same without memory: only JSON is parsed (0.4 ms), and a thread costs as much
 
 
 class Chat:
-    """POST to the path of any dialect: an ASGI app. Raises `RequestError`, `UpstreamUnavailable`, `ClientGone`."""
+    """ASGI app for POST to each dialect's path. Raises `RequestError`, `UpstreamUnavailable`, `ClientGone`."""
 
     def __init__(
         self,
@@ -89,18 +89,18 @@ class Chat:
         clock = RequestTimings()
         dialect, headers = CHAT_PATHS[scope["path"]], header_values(scope)
         id = request_id(headers)
-        # Before the body is read: nobody fills the memory of this process without a key.
+        # Before the body is read, so that nobody can fill this process's memory without a key.
         principal = self.auth.principal(headers, scope)
         raw = await read_body(receive, headers, self.max_body_bytes)
         at = wall_clock()
-        # A request may have waited long in the socket of a busy process. If its client has left, it may have sent its
-        # next message to another process already, and this one must not be dated after that.
+        # A request may have waited long in the socket of a busy process. If its client has left, the client may have
+        # sent its next message to another process, and this older message must not get a later time.
         if has_left(scope):
             raise ClientGone
         clock.lap()  # read
         request = await self._parse(dialect, principal, headers, raw, id, at)
-        if request.goes_on_from:
-            own = await self.owners.deployments_of(request.goes_on_from, request.deployments, request.identity)
+        if request.stored_objects:
+            own = await self.owners.deployments_of(request.stored_objects, request.deployments, request.identity)
             request = replace(request, deployments=own)
         if request.user_turn is not None:
             request = await self.user_settings.applied(request, headers)
@@ -161,13 +161,13 @@ class Chat:
     def parse_request(
         self, dialect: Dialect, principal: Principal, headers: Mapping[str, str], raw: bytes, id: str, at: Millis
     ) -> ChatRequest:
-        """Who asks what of which model, and may memory take part."""
+        """Finds the user, the model's deployments, the user's message, and whether memory is used."""
         mode = mode_of(headers, principal.memory)
         body = json_body.parse(raw)
         deployments = self._deployments(dialect, principal, body)
-        goes_on_from = refuse_shared_objects(body, deployments, principal, self.auth, self.catalog)
+        stored_objects = refuse_shared_objects(body, deployments, principal, self.auth, self.catalog)
         if not all(each.memory for each in deployments):
-            mode = "off"  # also where only a fallback of this model is to know nothing
+            mode = "off"  # also if memory is off only for a fallback of this model
         identity = identify(principal, headers, body, self.groups)
         turn = None
         if identity is not None and mode != "off":
@@ -187,13 +187,13 @@ class Chat:
             user_turn=turn,
             client=client,
             app=app_of(client) or UNNAMED,
-            goes_on_from=goes_on_from,
+            stored_objects=stored_objects,
             used=None if turn is None else context_used(raw, body, deployments, self.blocks.recall.budget_tokens),
         )
 
     def _deployments(self, dialect: Dialect, principal: Principal, body: dict[str, Any]) -> list[Deployment]:
-        """Those of the model. A Responses request may name none (a stored `prompt` holds it): then the only provider
-        of that dialect is asked, or else the only one that may have it."""
+        """The deployments of the requested model. A Responses request may name no model (a stored `prompt` contains
+        it): then the only provider of that dialect, else the only one that may support it."""
         if dialect.PATH == RESPONSES and "model" not in body:
             only = self.catalog.sole_deployment(principal, lambda each: RESPONSES in each.speaks)
             only = only or self.catalog.sole_deployment(principal, lambda each: RESPONSES in each.may_speak)
@@ -213,8 +213,8 @@ class Chat:
     def upstream_body(
         self, request: ChatRequest, recall_result: RecallResult | None
     ) -> Callable[[Deployment], bytes]:
-        """For each deployment the client's own bytes, but for the model's name and, on a hit, the block, if it has
-        room for that."""
+        """Gives for each deployment the client's own bytes, with the deployment's model name and, on a hit, the block
+        if the model's context has room for it."""
         raw, body, turn = request.raw, request.body, request.user_turn
         edits: list[Edit] = []
         if turn is not None and recall_result is not None and recall_result.recalled.block:
@@ -234,7 +234,7 @@ class Chat:
         overhead: float,
         on_first: OnFirst | None = None,
     ) -> tuple[Relay, Callable[[], None]]:
-        """The way back, and what to call once it is over."""
+        """The response, and a function to call after its end."""
         dialect, (deployment, reply, left_out) = request.dialect, answered
         recalled = recall_result.recalled if recall_result else Recalled(status="miss")
         status, write = status_of(request, recall_result), write_of(request, reply)
@@ -296,4 +296,4 @@ def _both(first: OnEnd | None, second: OnEnd | None) -> OnEnd | None:
 
 
 def _nothing() -> None:
-    """An answer of which nothing is filed."""
+    """For an answer that has nothing to file."""

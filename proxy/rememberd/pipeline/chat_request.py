@@ -1,4 +1,4 @@
-"""A request as it was understood, and what its headers say about memory. Pure."""
+"""The parsed chat request and what its headers say about memory. No I/O."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,15 +19,16 @@ from rememberd.ports import Reply
 from rememberd.types import Deployment, Identity, MemoryMode, Millis, Principal, Space
 from rememberd.upstream.context_limit import context_limit
 
-_SMALLEST_LIMIT = 4_096  # of the chat models in LiteLLM's map that are still served
-_OTHER_TOKENIZERS = 1.4  # times as many tokens as OpenAI's of the same text
+_SMALLEST_LIMIT = 4_096  # tokens: the smallest context of the chat models in LiteLLM's map that are still served
+_OTHER_TOKENIZERS = 1.4  # other tokenizers give up to 1.4 times as many tokens as OpenAI's for the same text
 
 
 @dataclass(frozen=True, slots=True)
 class UserTurn:
-    """What a known user said, where memory takes part. `off_record`: they asked earlier in this conversation that
-    nothing of it be kept, or may have, because it was too long to be read whole; `earlier`: they ask it now, and
-    these are the turns that may have been kept so far. `group_wish`: what they ask to be remembered for a group."""
+    """The newest message of an identified user, for a request that uses memory. `off_record`: the user asked earlier
+    in this conversation not to remember it, or the conversation was too long to check this. `earlier`: the user asks
+    this now, and these are the ids of turns that may already be stored. `group_wish`: what the user asks to remember
+    for a group."""
 
     identity: Identity
     asked: UserMessage
@@ -41,8 +42,8 @@ class UserTurn:
         return self.identity.space
 
     def key(self, *, local: bool, deletions: str) -> str:
-        """Of the cached block. What a local model gets is never kept for another, nor what was recalled from groups
-        once the user is a member of others, or something was deleted there. "3" is the format's number."""
+        """The cache key of the block. It differs for local models, for other groups of the user and after a deletion
+        in a group, so that none of these gets another's block. "3" is the version of the format."""
         shared = (" ".join(sorted(self.identity.roles)), deletions)
         text = "\0".join(("3", self.identity.conversation or "", self.asked.text, "local" if local else "", *shared))
         return blake2b(text.encode(), digest_size=16).hexdigest()
@@ -50,7 +51,7 @@ class UserTurn:
 
 @dataclass(slots=True)  # `frozen` would take 3 µs of each request
 class ChatRequest:
-    """A request as it was understood. Nobody changes one: see `dataclasses.replace`."""
+    """The parsed request. Do not change one: use `dataclasses.replace`."""
 
     id: str
     at: Millis
@@ -65,29 +66,30 @@ class ChatRequest:
     user_turn: UserTurn | None
     client: str | None
     app: str
-    goes_on_from: dict[str, str] = field(default_factory=dict)  # what may be another user's, by the member's name
-    used: int | None = None  # tokens of the context, without the block; None: few enough for every model
+    stored_objects: dict[str, str] = field(
+        default_factory=dict
+    )  # field -> id of an object that may be another user's
+    used: int | None = None  # tokens of the context without the block; None if they are few enough for every model
 
     @property
     def model(self) -> str:
-        """As the client asked for it; a Responses request may name none."""
+        """The requested model's name, else the deployment's: a Responses request may name no model."""
         return str(self.body.get("model", self.deployments[0].model_name))
 
     @property
     def local(self) -> bool:
-        """Whoever of those that may answer does: nothing leaves the operator's machines."""
+        """True if every candidate deployment is on the operator's machines."""
         return all(each.local for each in self.deployments)
 
     def room(self, deployment: Deployment) -> int | None:
-        """Tokens that are left for a block; None if nothing is known to limit it. The block's tokens are counted as
-        OpenAI's models do; others count more."""
+        """Tokens that are left for a block, counted as OpenAI's models do; None if no limit is known."""
         limit = None if self.used is None else context_limit(deployment)
         return None if limit is None or self.used is None else max(0, int((limit - self.used) / _OTHER_TOKENIZERS))
 
 
 class CachePlace(NamedTuple):
-    """Where a block is cached: its key; the versions of the groups' spaces and of the user's own, before it was made;
-    and when the block was made that is out of date (0: there is none)."""
+    """Where a block is cached: its key, the versions of the groups' spaces (`shared`) and of the user's space before
+    the block was made, and the time of the outdated block that it replaces (0 if there is none)."""
 
     key: str
     shared: list[int]
@@ -97,8 +99,8 @@ class CachePlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RecallResult:
-    """What recall gave, and where to cache it: None when that need not be done (again). `forgotten` are the ids that
-    were deleted at the user's wish."""
+    """The result of recall, and where to cache it (None: do not cache it). `forgotten` are the ids of the memories
+    that the user asked to delete."""
 
     recalled: Recalled
     place: CachePlace | None = None
@@ -108,16 +110,16 @@ class RecallResult:
 def context_used(
     raw: bytes, body: dict[str, Any], deployments: Sequence[Deployment], budget_tokens: int
 ) -> int | None:
-    """See `ChatRequest.used`. Only a body that may come near a limit is counted."""
+    """See `ChatRequest.used`. Tokens are counted only in a body that may reach a limit."""
     most = most_tokens(raw, body) + int(budget_tokens * _OTHER_TOKENIZERS)
     if most <= _SMALLEST_LIMIT and all(each.max_input_tokens is None for each in deployments):
-        return None  # without a look at the map
+        return None  # without loading the map of models
     limits = [limit for each in deployments if (limit := context_limit(each)) is not None]
     return estimated_tokens(body) if limits and most > min(limits) else None
 
 
 def fitting(recall_result: RecallResult | None, room: int | None) -> RecallResult | None:
-    """Without its block if there is no room for it."""
+    """`recall_result`, without its block if there is no room for the block."""
     if recall_result is None or room is None or recall_result.recalled.tokens <= room:
         return recall_result
     return replace(recall_result, recalled=Recalled("miss", ms=recall_result.recalled.ms, room=room))
@@ -135,7 +137,7 @@ def user_turn(dialect: Dialect, identity: Identity, asked: UserMessage, body: di
 
 
 def mode_of(headers: Mapping[str, str], allowed: MemoryMode) -> MemoryMode:
-    """What this request asks for, as far as its key is `allowed` to."""
+    """The memory mode that this request asks for, limited to what its key is `allowed`."""
     match headers.get("x-memory", "on").strip().lower():
         case "on" | "read" | "write" | "off" as mode:
             return narrower(mode, allowed)
@@ -153,7 +155,7 @@ def status_of(request: ChatRequest, recall_result: RecallResult | None) -> str:
 
 
 def write_of(request: ChatRequest, reply: Reply) -> str:
-    """`on` promises a queued turn: an upstream error is no exchange, and the client will ask again."""
+    """`on` promises that the turn is queued. After an upstream error nothing is queued: the client will ask again."""
     if request.mode in ("off", "read") or request.identity is None or not may_write(request.identity):
         return "off"
     if request.user_turn and request.user_turn.off_record:
@@ -164,7 +166,7 @@ def write_of(request: ChatRequest, reply: Reply) -> str:
 def attributes_of(
     request: ChatRequest, deployment: Deployment, reply: Reply, status: str, recalled: int
 ) -> dict[str, str | int]:
-    """Of the chat's span; `gen_ai.*` and `error.type` as OpenTelemetry's conventions have them."""
+    """The attributes of the chat's span; `gen_ai.*` and `error.type` follow OpenTelemetry's conventions."""
     attributes: dict[str, str | int] = {
         "gen_ai.provider.name": deployment.provider,
         "http.response.status_code": reply.status,

@@ -1,4 +1,4 @@
-"""What the user asks of the memory itself: done before the answer begins, so that the model can tell the truth."""
+"""Runs the user's memory commands before the answer begins, so that the model can say truthfully what was done."""
 
 import asyncio
 import logging
@@ -32,20 +32,20 @@ async def run_command(
     deadline_ms: int,
     shown: Callable[[Memory], bool],
 ) -> Done:
-    """Carry it out within the deadline. Never raises: what fails here the writer does after the answer."""
+    """Run the command within the deadline. Never raises: if it fails here, the writer runs it after the answer."""
     try:
         async with asyncio.timeout(deadline_ms / 1000):
             done = await carry_out(store, embedder, reach, command, now, shown)
-            for user in done.users:  # what went must not come back in a tool loop that is under way either
+            for user in done.users:  # a running tool loop must not get deleted memories either
                 await block_cache.erase(user)
     except (MemoryUnavailable, TimeoutError) as error:
-        log.warning("a wish about the memory is carried out after the answer: %s", str(error) or "deadline passed")
+        log.warning("a memory command is run after the answer: %s", str(error) or "deadline passed")
         return Done((), _LATE)
     return done
 
 
 def group_note(wish: GroupWish, groups: Sequence[str]) -> str:
-    """What the model tells the user about a wish to remember something for a group; `groups` are the user's."""
+    """The note for the model about a request to remember something for a group; `groups` are the user's groups."""
     if wish.group is not None:
         return (
             f"The user asked to have this remembered for @{wish.group}: it is stored right after your answer, for all"
@@ -64,7 +64,7 @@ def readers_note(group: str) -> str:
 
 
 def with_note(recalled: Recalled, note: str) -> Recalled:
-    """The block with a line that says what was done; a block of its own if nothing was recalled."""
+    """The block with a line that says what was done; a new block if nothing was recalled."""
     lines: Sequence[str] = recalled.block.removesuffix(TAIL).rstrip().splitlines() if recalled.block else ["<memory>"]
     block = "\n".join([*lines, note, TAIL])
     return replace(recalled, status="hit", block=block, tokens=tokens(block))

@@ -1,4 +1,4 @@
-"""A conversation goes on when its model changes: what the new one refuses is asked again in a form that any takes."""
+"""Continues a conversation with another model: if that model refuses the history, a portable form of it is sent."""
 
 import asyncio
 import logging
@@ -15,15 +15,15 @@ from rememberd.upstream.failover import Failover
 
 log = logging.getLogger("rememberd.chat")
 
-_REFUSED = (400, 404, 422)  # what providers answer to a history that they cannot read
-_LARGE_BODY = 64 * 1024  # bytes; reading and writing more belongs off the event loop
+_REFUSED = (400, 404, 422)  # the statuses that providers send for a history that they cannot read
+_LARGE_BODY = 64 * 1024  # bytes; a larger body is rewritten in a thread
 _STEPS = ("signed", "pictures")
 _ABOUT = "Chats that were answered only without a part of their history."
 REWRITTEN = counter("rememberd_history_rewritten", _ABOUT, "left_out", *_STEPS)
 
 
 class Answered(NamedTuple):
-    """`left_out` names what of the history the model did not get."""
+    """`left_out` names the parts of the history that the model did not get."""
 
     deployment: Deployment
     reply: Reply
@@ -37,13 +37,13 @@ async def send_on(
     body: Callable[[Deployment], bytes],
     headers: Sequence[tuple[str, str]],
 ) -> Answered:
-    """The answer to the client's own bytes. Only if these are refused and hold what another provider's model signed,
-    encrypted or numbered, they are sent once more without it, and then without the pictures of earlier messages. If
-    that is refused too, the first refusal is the answer."""
+    """The answer to the client's own bytes. If they are refused, they are sent again without the parts that another
+    provider signed, encrypted or numbered, and then without the pictures of earlier messages. If these are refused
+    too, the first refusal is the answer."""
     refusal: RequestError | None = None
     try:
         answered = await upstream.send(deployments, path, body, headers)
-    except RequestError as error:  # what cannot be translated
+    except RequestError as error:  # the request cannot be translated
         refusal, deployment = error, deployments[0]
     else:
         if answered.reply.status not in _REFUSED:
@@ -81,7 +81,7 @@ async def _again(
 
 
 def _forms(path: str, sent: bytes) -> list[tuple[bytes, tuple[str, ...]]]:
-    """Each leaves out more than the one before."""
+    """Portable forms of the body, and what each leaves out: each form leaves out more than the one before."""
     body = json_body.loads(sent)
     if not isinstance(body, dict):
         return []

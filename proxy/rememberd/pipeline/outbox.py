@@ -1,4 +1,4 @@
-"""From the end of an answer into the queue; by way of the spool while the queue is late or away."""
+"""Puts turns into the queue at the end of an answer, or into the spool while the queue is late or unavailable."""
 
 import asyncio
 import logging
@@ -18,39 +18,39 @@ T = TypeVar("T")
 _OUTCOMES = ("queued", "late", "lost", "dead", "erased")
 TURNS = counter("rememberd_queue_puts", "Turns at the end of an answer.", "outcome", *_OUTCOMES)
 
-_SPOOL_S = 5.0  # the longest that an answer waits for the spool's disk
-_DRAIN_S = 3.0  # the supervisor kills a web process five seconds after its last stream
+_SPOOL_S = 5.0  # an answer waits at most this long for the spool's disk
+_DRAIN_S = 3.0  # below five: the supervisor kills a web process five seconds after its last stream
 _RETRY_S = 1.0
 
 log = logging.getLogger("rememberd.queue")
 
 
 class Outbox:
-    """Each turn is on a disk, the queue's or the spool's, when its `put` returns.
+    """When `put` returns, the turn is on a disk: the queue's or the spool's.
 
-    While older turns wait in the spool, newer ones follow them there: nothing waits for a queue that is known to be
-    late, and the order is kept. One task moves them into the queue. A turn may reach the queue twice (killed between
-    the queue's answer and the clearing of the spool), which its id makes harmless."""
+    While older turns are in the spool, newer ones are spooled too. So the order is kept, and no answer waits for a
+    queue that is known to be late. One task moves the turns into the queue. After a kill, a turn may reach the queue
+    twice; its id makes this harmless."""
 
     def __init__(self, queue: TurnQueue, spool: Spool, deadline_ms: float) -> None:
         self.queue, self.spool, self.deadline_ms = queue, spool, deadline_ms
         self._draining: asyncio.Task[None] | None = None
         self._adopting: asyncio.Task[None] | None = None
-        self._late: dict[str, asyncio.Task[None]] = {}  # puts under way of turns that are spooled too, by their id
-        self._unsafe: set[asyncio.Task[None]] = set()  # turns that are on no disk
+        self._late: dict[str, asyncio.Task[None]] = {}  # running puts of turns that are also spooled, by turn id
+        self._unsafe: set[asyncio.Task[None]] = set()  # the tasks of turns that are on no disk yet
 
     @property
     def behind(self) -> bool:
-        """Do turns wait in the spool?"""
+        """True while turns are in the spool."""
         return self._draining is not None and not self._draining.done()
 
     def start(self) -> None:
-        """Take over what processes that were killed have left in their spools."""
+        """Take over the spools of killed processes."""
         self._adopting = asyncio.create_task(self._adopt())
 
     async def put(self, turn: Turn) -> None:
-        """Returns after the deadline and the spool's at the latest. A turn that neither the queue nor the spool takes
-        is retried in the background, and counted if it is lost."""
+        """Returns at the latest after the queue's deadline plus the spool's. A turn that neither of them accepts is
+        retried in the background, and counted if it is lost."""
         putting = None
         if not self.behind:
             putting = self._hold(self._put(turn))
@@ -63,14 +63,14 @@ class Outbox:
         return None
 
     async def close(self) -> None:
-        """Wait a while for what is under way; what is still in the spool then stays there for the next start."""
+        """Wait `_DRAIN_S` for running puts. Turns that are still in the spool stay there until the next start."""
         pending = {task for task in (self._draining, *self._unsafe) if task is not None and not task.done()}
         if pending:
             await asyncio.wait(pending, timeout=_DRAIN_S)
         if self._unsafe:
             TURNS.labels("lost").inc(len(self._unsafe))
             log.error(
-                "neither the queue nor the spool took %d turns before the end: they are lost", len(self._unsafe)
+                "%d turns are lost: neither the queue nor the spool accepted them before shutdown", len(self._unsafe)
             )
         for task in (self._adopting, self._draining):
             if task is not None:
@@ -86,32 +86,30 @@ class Outbox:
     def _end(self, task: asyncio.Task[None]) -> None:
         self._unsafe.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, MemoryUnavailable):  # not even a dead letter
+        if error is not None and not isinstance(error, MemoryUnavailable):  # not even a dead letter was written
             TURNS.labels("lost").inc()
-            log.error("a turn could not be kept: %s", type(error).__name__)
+            log.error("a turn is lost: %s", type(error).__name__)
 
     async def _put(self, turn: Turn) -> None:
         try:
             kept = await self.queue.put(turn)
         except MemoryUnavailable:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever makes the queue refuse this turn, it must not be lost
+        except Exception as error:  # noqa: BLE001 - a turn must not be lost for any error of the queue
             await self.spool.dead_letter(turn, type(error).__name__)
             TURNS.labels("dead").inc()
-            log.error("the queue refuses a turn (%s): `rememberd dead list` shows it", type(error).__name__)
+            log.error("the queue rejects a turn (%s): `rememberd dead list` shows it", type(error).__name__)
         else:
             TURNS.labels("queued" if kept else "erased").inc()
 
     async def _append(self, turn: Turn, putting: asyncio.Task[None] | None) -> None:
-        if (
-            putting is not None
-        ):  # before the turn can be read: an entry that nobody takes would stand for another turn
+        if putting is not None:  # before `_drain` can read the turn, which removes the entry
             self._late[turn.id] = putting
         try:
             await self.spool.append(turn)
         except MemoryUnavailable as error:
             self._late.pop(turn.id, None)
-            log.error("a turn that the queue took too late could not be spooled either: %s", error)
+            log.error("a turn could not be spooled while the queue is late; it is retried: %s", error)
             self._hold(self._retry(turn, putting))
             return
         if putting is not None:
@@ -129,49 +127,38 @@ class Outbox:
             log.error("a turn is lost: %s", error)
 
     async def _adopt(self) -> None:
-        for spool in await _insist(self.spool.adopt):
+        for spool in await _until_available(self.spool.adopt):
             try:
                 await self._drain(spool)
             finally:
                 await spool.close()
 
     async def _drain(self, spool: Spool) -> None:
-        """Until the spool is empty."""
-        position = 0
+        """Move turns into the queue until the spool is empty."""
+        position, late = 0, self._late if spool is self.spool else {}
         while True:
-            found = await _insist(partial(spool.read, position))
-            for batch in _one_of_each_user(found):
-                late = self._late if spool is self.spool else {}
-                await asyncio.gather(
-                    *(
-                        self._deliver(each.turn, late.pop(each.turn.id, None))
-                        for each in batch
-                        if each.turn is not None
-                    )
-                )
-            if found:
-                position = found[-1].end
-            elif await _insist(partial(spool.clear, position)):
+            spooled = await _until_available(partial(spool.read, position))
+            for batch in _one_of_each_user(spooled):
+                await asyncio.gather(*(self._deliver(turn, late.pop(turn.id, None)) for turn in batch))
+            if spooled:
+                position = spooled[-1].end
+            elif await _until_available(partial(spool.clear, position)):
                 return
 
     async def _deliver(self, turn: Turn, putting: asyncio.Task[None] | None) -> None:
         if putting is None or not await _succeeds(putting):
-            await _insist(partial(self._put, turn))
+            await _until_available(partial(self._put, turn))
 
 
-def _one_of_each_user(found: Sequence[SpooledTurn]) -> Iterator[list[SpooledTurn]]:
-    """In batches that can be put at once: the turns of one user must keep their order."""
-    batch: list[SpooledTurn] = []
-    users: set[str] = set()
-    for each in found:
-        user = each.turn.space.user if each.turn else ""
-        if user in users:
-            yield batch
-            batch, users = [], set()
-        batch.append(each)
-        users.add(user)
-    if batch:
-        yield batch
+def _one_of_each_user(spooled: Sequence[SpooledTurn]) -> Iterator[list[Turn]]:
+    """Batches of turns that can be put at the same time: the turns of one user must keep their order."""
+    batch: dict[str, Turn] = {}
+    for turn in (each.turn for each in spooled if each.turn is not None):
+        if turn.space.user in batch:
+            yield list(batch.values())
+            batch = {}
+        batch[turn.space.user] = turn
+    yield list(batch.values())
 
 
 async def _succeeds(putting: asyncio.Task[None]) -> bool:
@@ -179,8 +166,8 @@ async def _succeeds(putting: asyncio.Task[None]) -> bool:
     return putting.exception() is None
 
 
-async def _insist(step: Callable[[], Awaitable[T]]) -> T:
-    """`step` again and again until the part it needs is back."""
+async def _until_available(step: Callable[[], Awaitable[T]]) -> T:
+    """Retry `step` until the queue or the spool is available again."""
     while True:
         try:
             return await step()

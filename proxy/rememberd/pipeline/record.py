@@ -1,4 +1,4 @@
-"""What is kept of a chat once its answer is over: the turn for the writer, the receipt, the block."""
+"""Stores the results of a chat after its answer: the turn for the writer, the receipt and the block."""
 
 import asyncio
 import logging
@@ -24,14 +24,14 @@ from rememberd.types import Receipt, Source, Space, Turn
 
 log = logging.getLogger("rememberd.chat")
 
-_DRAIN_S = 1.0  # for receipts and blocks; what the outbox waits for comes on top
-_LARGE_ANSWER = 256 * 1024  # bytes; parsing more than this (about 2 ms) belongs off the event loop
-_LONG_TURN = 1_000  # characters; so does redacting more (2 ms; ten times the text may take 50)
+_DRAIN_S = 1.0  # for receipts and blocks; the outbox has its own limit
+_LARGE_ANSWER = 256 * 1024  # bytes; a larger answer (over 2 ms) is parsed in a thread
+_LONG_TURN = 1_000  # characters; a longer turn (over 2 ms; ten times the text may take 50) is redacted in a thread
 
 
 class Recorder:
-    """Keeps what follows from an answer. The answer's last bytes wait at most `deadline_ms`, except for the turn
-    itself, which is on a disk before they leave."""
+    """Stores the turn, the receipt and the block. The answer's last bytes are sent after the turn is on a disk; they
+    wait at most `deadline_ms` for the rest."""
 
     def __init__(
         self,
@@ -54,8 +54,8 @@ class Recorder:
         copy: bytes,
         whole: bool,
     ) -> None:
-        """Put the turn on a disk, file the receipt, cache the block. The answer's last bytes wait for the turn; for
-        the others until the deadline, and not at all while the queue is known to be late."""
+        """Put the turn on a disk, store the receipt, cache the block. Returns when the turn is on a disk. Waits for
+        the others until the deadline, but not while the queue is known to be late."""
         began = time.perf_counter()
         await note_usage(copy, whole)
         filing = self._start(self._record(self._steps(request, user_turn, recall_result, receipt)))
@@ -68,13 +68,13 @@ class Recorder:
     def file(
         self, request: ChatRequest, user_turn: UserTurn, recall_result: RecallResult | None, receipt: Receipt
     ) -> None:
-        """The receipt and the block of an answer that nobody learns from; nobody waits for them."""
+        """Store the receipt and the block of an answer that is not learned from, in the background."""
         self._start(self._file(self._steps(request, user_turn, recall_result, receipt)))
 
     def _steps(
         self, request: ChatRequest, user_turn: UserTurn, recall_result: RecallResult | None, receipt: Receipt
     ) -> list[Coroutine[Any, Any, bool]]:
-        """What is kept of every chat: the block, and the receipt."""
+        """What is stored for every chat: the block and the receipt."""
         steps = [self.receipts.put(receipt)]
         if recall_result is not None and recall_result.place is not None:
             steps.insert(0, self.blocks.keep(request, user_turn, recall_result.recalled, recall_result.place))
@@ -87,13 +87,13 @@ class Recorder:
         return task
 
     async def drain(self) -> None:
-        """Wait for what answers left behind, but not for ever for a queue that is away."""
+        """Wait for running work, but at most `_DRAIN_S` if the queue is unavailable."""
         if self._pending:
             await asyncio.wait(self._pending, timeout=_DRAIN_S)
         await self.outbox.close()
 
     async def _file(self, steps: list[Coroutine[Any, Any, bool]]) -> None:
-        """One after the other: nobody waits for them, and at the same time they would be three tasks."""
+        """Run the steps in turn. Nobody waits for them, and running them at the same time would need three tasks."""
         for step in steps:
             try:
                 await step
@@ -116,8 +116,8 @@ class Recorder:
         receipt: Receipt,
         copy: bytes,
     ) -> list[Turn]:
-        """The turn; and what of it is for a group. Without secrets: what is put stands in the files of the queue
-        until it was learned, and some time after."""
+        """The turn, and a second one for the part that is for a group. Secrets are removed, because the files of the
+        queue keep a turn until it is learned and for some time after."""
         read = partial(request.dialect.answer, copy, streamed=not copy.lstrip().startswith(b"{"))
         turn = Turn(
             id=user_turn.turn_id,
@@ -137,7 +137,7 @@ class Recorder:
             doubtful=user_turn.asked.doubtful,
         )
         if recall_result is not None:
-            # An answer may repeat what a group knows; the user's own memories must not, once they leave the group.
+            # An answer may repeat a group's memories. Do not store it: the user may leave the group later.
             answer = "" if recall_result.recalled.groups else turn.answer
             turn = replace(turn, forgotten=recall_result.forgotten, answer=answer)
         turns = [turn] if user_turn.group_wish is None else _shared(turn, user_turn.group_wish)
@@ -147,10 +147,10 @@ class Recorder:
 
 
 def _shared(turn: Turn, wish: GroupWish) -> list[Turn]:
-    """What the user keeps, and what goes to the group: only the sentence of the wish."""
+    """The user's own turn, and the group's turn with only the sentence that the user asked to share."""
     if wish.group is None:
         return [turn]
-    told = replace(
+    shared = replace(
         turn,
         id=found_id(f"{turn.id} @{wish.group}"),
         space=Space.of_group(wish.group),
@@ -162,7 +162,7 @@ def _shared(turn: Turn, wish: GroupWish) -> list[Turn]:
         earlier=(),
         groups=(),
     )
-    return [replace(turn, user_text=wish.rest, answer=""), told]  # the answer repeats what the group was told
+    return [replace(turn, user_text=wish.rest, answer=""), shared]  # the answer repeats the shared sentence
 
 
 async def note_usage(copy: bytes, _whole: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the user has set for their memory, and for the app that asks: a request does no more than that."""
+"""Applies the user's settings to a request: a paused memory, and the rights of the app that sent it."""
 
 import asyncio
 import logging
@@ -14,14 +14,14 @@ log = logging.getLogger("rememberd.chat")
 
 
 class UserSettings:
-    """Two look-ups by key for a chat in which memory takes part. Where they fail, nothing can be learned either:
-    settings are kept where turns wait."""
+    """Makes two look-ups by key for each chat that uses memory. If they fail, nothing can be learned either, because
+    the settings are stored where the queue is."""
 
     def __init__(self, app_log: AppLog, pauses: PauseStore) -> None:
         self.app_log, self.pauses = app_log, pauses
 
     async def applied(self, request: ChatRequest, headers: Mapping[str, str]) -> ChatRequest:
-        """`request` as the user lets it be. The app counts as seen, whatever it may do."""
+        """`request`, limited to what the user allows. The app is recorded as seen, whatever its rights are."""
         turn = request.user_turn
         if turn is None:
             return request
@@ -32,7 +32,7 @@ class UserSettings:
                 request = await _limited(request, turn, rights, headers)
             paused = request.user_turn is not None and await self.pauses.paused(request.user_turn.space)
         except QueueUnavailable as error:
-            log.warning("no pauses, and no rights of apps: %s", error)
+            log.warning("pauses and the rights of apps could not be read: %s", error)
             return request
         return replace(request, mode="off", user_turn=None) if paused else request
 
@@ -40,7 +40,7 @@ class UserSettings:
 async def _limited(
     request: ChatRequest, turn: UserTurn, rights: AppRights, headers: Mapping[str, str]
 ) -> ChatRequest:
-    """In the app's scope, if the request names none and its key may use it."""
+    """`request`, limited to the app's rights: in the app's scope, if the request names none and its key may use it."""
     scopes = request.principal.scopes
     if rights.scope and "x-memory-scope" not in headers and (scopes is None or rights.scope in scopes):
         identity = replace(turn.identity, scope=rights.scope)
