@@ -11,8 +11,8 @@ import orjson
 import pytest
 
 from rememberd import dialects, memory
+from rememberd.dialects import attribution_words, chat, client_text, marks, segments, side_tasks
 from rememberd.dialects import body as json_body
-from rememberd.dialects import chat, client_text, handing_words, marks, segments, side_tasks
 from rememberd.dialects.formats import sse
 from rememberd.memory import ids, text_similarity
 from rememberd.memory.importers import statements
@@ -68,9 +68,9 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "is_client_generated": client_text.is_client_generated,
     "segment": segments.segment,
     "is_side_task": side_task,
-    "hands_in": handing_words.hands_in,
-    "speaks_of_self": handing_words.speaks_of_self,
-    "is_own_introduction": handing_words.is_own_introduction,
+    "hands_in": attribution_words.hands_in,
+    "speaks_of_self": attribution_words.speaks_of_self,
+    "is_own_introduction": attribution_words.is_own_introduction,
     "marked_spans": lambda text: list(marks.marked_spans(text)),
     "extract": lambda text: extract.extract(text, 0),
     "is_play": non_statements.is_play,

@@ -1,17 +1,17 @@
-"""Lines and blocks of a message that its writer did not type: beneath labels and headings, behind a speaker's name, a
-request for work on a text or a separator."""
+"""Finds the lines of a message that its sender did not type: those after a label, a heading, a speaker's name, a
+separator or a request to work on a text."""
 
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from rememberd.dialects import handing_words as words
+from rememberd.dialects import attribution_words as words
 from rememberd.dialects import marks
-from rememberd.dialects.handing_words import HOLE
+from rememberd.dialects.attribution_words import MASK
 from rememberd.dialects.marks import Span
 
 _LEAD_CHARS = 200
 _ENDS = (".", "。", "!", "！")
-_GREETING, _SPEECH = 4, 3  # words of a greeting, at most; sentences or lines of a speech, at least
+_GREETING, _SPEECH = 4, 3  # the most words of a greeting; the fewest sentences or lines of a speech
 
 
 class _Line(NamedTuple):
@@ -24,21 +24,21 @@ class _Line(NamedTuple):
 
 
 class BlockReader:
-    """Reads the lines of a message once, from the top. `handed` are the spans that are not the person's, `sure` as in
-    `Segmentation`."""
+    """Reads the lines of a message once, from the top. `handed` are the spans that the person did not type; `sure`
+    is as in `Segmentation`."""
 
     def __init__(self, text: str, start: int, end: int) -> None:
         self.sure = True
         self.handed: list[Span] = []
-        self.typed_until: dict[int, int] = {}  # by the start of a line that is handed in: where that begins
+        self.typed_until: dict[int, int] = {}  # start of a line -> where its handed-in part begins
         self.lines = list(_lines(text, start, end))
-        self.full = [line for line in self.lines if line.text.strip(f" \t\r{HOLE}")]
+        self.full = [line for line in self.lines if line.text.strip(f" \t\r{MASK}")]
         self.speaks = [words.speaks_of_self(line.text) for line in self.lines]
         self.scope: Literal["", "paragraph", "block"] = ""
         self.filled = False  # the block beneath the label has begun
-        self.labelled = True  # so far each line of the block begins with a label or a mark
-        self.spoken = False  # in one of them somebody speaks of themselves
-        self.asked_above = False  # the line above asks for something that is not about its writer
+        self.labelled = True  # every line of the block so far begins with a label or a mark
+        self.spoken = False  # a line of the block has a first-person subject
+        self.asked_above = False  # the line above asks for something that is not about the sender
 
     def read(self) -> None:
         if self._is_generated():
@@ -58,8 +58,8 @@ class BlockReader:
         self._doubt()
 
     def _is_generated(self) -> bool:
-        """A prompt that a program filled in ends with a label for the answer to stand behind."""
-        if len(self.full) < 2 or HOLE in self.lines[-1].text:
+        """True for a prompt that a program filled in: it ends with a label, after which the answer follows."""
+        if len(self.full) < 2 or MASK in self.lines[-1].text:
             return False
         last = self.full[-1].text
         return bool(marks.BARE_LABEL.fullmatch(last)) and not words.is_own_introduction(last.rstrip(" :：\t\r"))
@@ -85,7 +85,8 @@ class BlockReader:
         self._own(index, line)
 
     def _resumes(self, index: int, line: _Line) -> bool:
-        """Does the person speak again here: a question at the very end, or words about themselves under a label."""
+        """True if the person's own words begin again here: a question at the very end, or words about themselves
+        after a labelled block."""
         if not self.filled:
             return False
         is_last = line is self.full[-1]
@@ -107,7 +108,7 @@ class BlockReader:
         return is_last and new_paragraph and not words.speaks_of_self(line.text)
 
     def _own(self, index: int, line: _Line) -> None:
-        """A line where the person may be speaking: where does what is handed in begin?"""
+        """Find where the handed-in part begins in a line that the person may have typed."""
         text = line.text
         item = marks.ITEM.match(text)
         body = item.end() if item else 0
@@ -136,7 +137,7 @@ class BlockReader:
         return True
 
     def _is_title(self, index: int, text: str) -> bool:
-        """A short line without an end, over lines that speak of somebody: "Curriculum vitae"."""
+        """True for a short line without a full stop above lines in the first person: "Curriculum vitae"."""
         title = text.split()
         if index + 1 >= len(self.lines) or not 0 < len(title) <= 6 or not title[0][0].isupper():
             return False
@@ -156,7 +157,7 @@ class BlockReader:
         return True
 
     def _label(self, index: int, line: _Line, text: str, body: int) -> bool:
-        """A colon: what stands behind it belongs to whoever stands before it, unless that is the writer."""
+        """The text after a colon belongs to the speaker or title before the colon, unless that is the sender."""
         sentence = body
         for colon in marks.COLON.finditer(text, body):
             for end in marks.SENTENCE_END.finditer(text, sentence, colon.start()):
@@ -175,8 +176,8 @@ class BlockReader:
         return False
 
     def _is_template(self, index: int, lead: str) -> bool:
-        """ "Context: I … \\nQuestion: who is it?": labels of one kind on several lines, and the later one asks for
-        something that is not about its writer."""
+        """ "Context: I … \\nQuestion: who is it?": labels on several lines, and a later one asks for something that
+        is not about the sender."""
         if words.FIRST_PERSON.search(lead.lower()):
             return False
         beneath = range(index + 1, min(len(self.lines), index + 41))
@@ -184,8 +185,8 @@ class BlockReader:
         return any(not self.speaks[at] and words.is_question(self.lines[at].text) for at in labelled)
 
     def _is_marked(self, index: int, at: int, length: int = 0) -> bool:
-        """Is the text that a request or a label hands in set apart by marks of its own: behind the place `at` of this
-        line, or around it? `length` is the request's. Where the marks end the person speaks again."""
+        """True if the text that belongs to a request or a label is quoted or fenced, after the position `at` of this
+        line or around it: then the person's own words continue after the marks. `length` is the request's."""
         text, begin = self.lines[index].text, at - length
         behind = text[at : at + _LEAD_CHARS].strip()
         if marks.QUOTED.search(text, begin, at) or behind.startswith(marks.MARK_BEGINS):
@@ -195,11 +196,11 @@ class BlockReader:
             return True
         above = next((line.text for line in self.lines[max(index - 2, 0) : index][::-1] if line.text.strip()), "")
         before = text[max(begin - _LEAD_CHARS, 0) : begin] if length else ""
-        return bool(length) and (before.strip() or above).rstrip().endswith(HOLE)
+        return bool(length) and (before.strip() or above).rstrip().endswith(MASK)
 
     def _request_above(self, index: int, line: _Line, text: str) -> None:
-        """A first paragraph of one line that is neither about its writer nor a greeting, over several sentences in
-        which somebody speaks of themselves: whatever it asks for, it asks for it of them. Over fewer it is unsure."""
+        """A first paragraph of one line that is neither about the sender nor a greeting, above several sentences in
+        the first person: it is a request to work on those sentences. With fewer sentences this is unsure."""
         lower = text.strip().lower()
         beneath = self.lines[index + 1 :]
         if (
@@ -217,13 +218,13 @@ class BlockReader:
             self.sure = self.sure and bool(words.FIRST_PERSON.search([*marks.sentences(lower)][-1]))
             return
         self.sure = False
-        beneath = [each for each in beneath if each.text.strip(f" {HOLE}")]
+        beneath = [each for each in beneath if each.text.strip(f" {MASK}")]
         ends = sum(1 for each in beneath[:_SPEECH] for _ in marks.SENTENCE_END.finditer(f"{each.text} "))
         if max(ends, len(beneath)) >= _SPEECH:
             self._open(line, len(text), "block")
 
     def _request(self, index: int, line: _Line, text: str) -> bool:
-        """A sentence that asks for work on a text, or names one: what follows is the text."""
+        """A sentence that asks for work on a text or names a text: what follows is that text."""
         follows = any(self.speaks[index + 1 : index + 41])
         position, length, pointed = 0, len(text.rstrip()), False
         for sentence in marks.sentences(text):
@@ -249,8 +250,8 @@ class BlockReader:
         return False
 
     def _request_at_the_end(self) -> None:
-        """ "I … \\n\\nTranslate this": all before it is the text."""
-        if not self.full or (last := self.full[-1]).start in self.typed_until or HOLE in self.lines[-1].text:
+        """ "I … \\n\\nTranslate this": everything before the request is the text."""
+        if not self.full or (last := self.full[-1]).start in self.typed_until or MASK in self.lines[-1].text:
             return
         final = [each for each in marks.sentences(last.text) if each.strip()][-1]
         lower = final.lower()
@@ -271,7 +272,7 @@ class BlockReader:
                 self.handed.append((self.lines[0].start, last.start))
 
     def _doubt(self) -> None:
-        """Unsure: what seems typed, behind something that was handed in without a mark at its end."""
+        """Words that seem typed are unsure if they follow a handed-in text that has no end mark."""
         first = min(self.typed_until, default=None)
         if first is None:
             return

@@ -1,4 +1,4 @@
-"""JSON bodies in and out, changing no more bytes than must change. Pure."""
+"""Parses and edits JSON bodies, and changes no more bytes than necessary. No I/O."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from rememberd.errors import RequestError
 
 
 def parse(raw: bytes) -> dict[str, Any]:
-    """The JSON object of a request. Raises `RequestError` 400 that says where it is broken."""
+    """The JSON object of a request. Raises `RequestError` 400 that names the position of the fault."""
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -30,7 +30,7 @@ def parse(raw: bytes) -> dict[str, Any]:
 
 
 def model(body: dict[str, Any]) -> str:
-    """The model a request asks for. Raises `RequestError` 400."""
+    """The requested model. Raises `RequestError` 400."""
     asked = body.get("model")
     if not isinstance(asked, str) or not asked:
         message = "`model` must name a model; GET /v1/models lists them"
@@ -46,7 +46,7 @@ def dump(body: dict[str, Any] | str) -> bytes:
 
 
 def loads(raw: bytes) -> Any:
-    """What `raw` says, None if it is not JSON."""
+    """The parsed value; None if `raw` is not JSON."""
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -54,8 +54,8 @@ def loads(raw: bytes) -> Any:
 
 
 def outgoing(raw: bytes, body: dict[str, Any], model: str, edits: Sequence[Edit] = ()) -> bytes:
-    """`raw`, which parses to `body`, with the top-level `model` replaced and `edits` made. Every other byte stays:
-    numbers, spaces, escapes and duplicate keys as the client wrote them. Without a `model` none is added."""
+    """`raw`, which parses to `body`, with the top-level `model` replaced and the `edits` applied. Every other byte
+    stays, also numbers, spaces, escapes and duplicate keys. A missing `model` is not added."""
     spans = model_values(raw, body)
     if len(spans) == 1 and body["model"] == model:
         spans = []
@@ -66,8 +66,8 @@ def outgoing(raw: bytes, body: dict[str, Any], model: str, edits: Sequence[Edit]
 def before_content(
     raw: bytes, body: dict[str, Any], name: str, at: int, block: str, kind: str, *, skip: int = 0
 ) -> Edit:
-    """The block before the text of the message at index `at` of the list `name`: before the text itself, or as a part
-    of the type `kind` before the part at index `skip`."""
+    """Inserts the block into the message at index `at` of the list `name`: before its text, or as a new part of type
+    `kind` before the part at index `skip`."""
     start = content_start(raw, body, name, at)
     content = body[name][at]["content"]
     if isinstance(content, str):
@@ -82,25 +82,25 @@ def before_content(
 
 
 def before_text(start: int, block: str) -> Edit:
-    """The block at the beginning of the JSON string that begins at `start`."""
+    """Inserts the block at the beginning of the JSON string that begins at `start`."""
     return Edit(start + 1, start + 1, dump(f"{block}\n\n")[1:-1])
 
 
 def first_element(raw: bytes, name: str, message: dict[str, Any]) -> Edit:
-    """`message` at the beginning of the list `name`, which is not empty."""
+    """Inserts `message` at the beginning of the list `name`, which must not be empty."""
     messages = last_member(top_level(raw), name)
     assert messages is not None
     return Edit(messages.start + 1, messages.start + 1, dump(message) + b",")
 
 
 def is_content(content: Any) -> bool:
-    """Is it something that a block can stand before?"""
+    """True if a block can be inserted before this content."""
     return isinstance(content, str | list)
 
 
 def _parse_leniently(raw: bytes, problem: str) -> Any:
-    """JavaScript clients cut emoji in half: a lone surrogate is relayed, everything else is refused; also UTF-16,
-    which Python would read and no provider does."""
+    """Accepts lone surrogates, because JavaScript clients cut emoji in half. Refuses everything else, also UTF-16,
+    which Python reads and no provider does."""
     try:
         return json.loads(raw.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:

@@ -1,12 +1,12 @@
-"""OpenAI chat completions: find the user's words, inject the block, read the answer. Pure functions over dicts."""
+"""OpenAI Chat Completions: finds the user's words, injects the block, reads the answer. No I/O."""
 
 from typing import Any
 
-from rememberd.dialects import user_message as questions
+from rememberd.dialects import user_message
 from rememberd.dialects.body import before_content, dump, first_element, is_content, loads
 from rememberd.dialects.formats import sse
 from rememberd.dialects.formats.raw_json import Edit
-from rememberd.dialects.user_message import Said, UserMessage, text_of
+from rememberd.dialects.user_message import TypedMessage, UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable, openai_body
 
 PATH = "/chat/completions"
@@ -16,13 +16,13 @@ error_body = openai_body
 
 
 def question(body: dict[str, Any]) -> UserMessage | None:
-    """None: nobody said anything (no messages, an image alone, or a shape that is not ours to judge)."""
+    """The newest words of a person. None if there are none: no messages, only an image, or an unknown shape."""
     messages = body.get("messages")
-    return questions.newest(messages, _words) if isinstance(messages, list) else None
+    return user_message.newest(messages, _words) if isinstance(messages, list) else None
 
 
-def user_messages(body: dict[str, Any]) -> list[Said]:
-    return questions.user_messages(body["messages"], _words)
+def user_messages(body: dict[str, Any]) -> list[TypedMessage]:
+    return user_message.user_messages(body["messages"], _words)
 
 
 def inject(raw: bytes, body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> list[Edit]:
@@ -36,14 +36,14 @@ def inject(raw: bytes, body: dict[str, Any], asked: UserMessage, block: str, pla
 
 
 def answer(raw: bytes, *, streamed: bool) -> str:
-    """The first choice's text of a whole response or of as much as arrived; "" for what is not one."""
+    """The text of the first choice, of a complete or partial response; "" for anything else."""
     if not streamed:
         return _content(loads(raw), "message")
     return "".join(_content(loads(event), "delta") for event in sse.events(raw))
 
 
 def is_whole(latest: bytes) -> bool:
-    """Many servers leave out the last event."""
+    """Many servers do not send the last event."""
     return True
 
 

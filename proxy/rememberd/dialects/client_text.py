@@ -1,7 +1,7 @@
-"""What chat clients put around a person's words, and how to take it off again.
+"""Removes the text that chat clients put around a person's words.
 
-Only memory reads the stripped text; what goes upstream is never touched. Every rule is named for the client whose
-shape it knows. All of them run in linear time, also over unclosed tags and other hostile input.
+Only memory reads the result; the text that is sent upstream is never changed. Each rule names its client. All rules
+run in linear time, also for unclosed tags and other hostile input.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from rememberd.dialects.marks import inside_quotation
 
-# Elements that a client writes: dropped with what is inside. Names in lower case.
+# Elements that a client writes: removed with their content. Names in lower case.
 _DROPPED_BY_CLIENT = {
     "Claude Code": "system-reminder command-name command-message local-command-stdout local-command-stderr "
     "local-command-caveat bash-input bash-stdout bash-stderr ide_opened_file ide_selection ide_diagnostics",
@@ -26,7 +26,7 @@ _DROPPED_BY_CLIENT = {
 }
 _DROPPED = {name for names in _DROPPED_BY_CLIENT.values() for name in names.split()}
 
-# Elements that a client puts around what the person typed: the tags go, the words stay.
+# Elements that a client puts around the person's words: only the tags are removed.
 _UNWRAPPED_BY_CLIENT = {
     "Cline, Roo": "task feedback user_message",
     "Cursor, Open WebUI": "user_query",
@@ -35,8 +35,8 @@ _UNWRAPPED_BY_CLIENT = {
 }
 _UNWRAPPED = {name for names in _UNWRAPPED_BY_CLIENT.values() for name in names.split()}
 
-# Characters, about 25,000 tokens: memory uses a few pages of a message, and these rules over 30 MB of one would hold
-# up everybody's requests for seconds.
+# Characters, about 25,000 tokens. Memory uses a few pages of a message, and for 30 MB these rules would delay all
+# requests for seconds.
 LONGEST = 100_000
 
 _TAG = re.compile(r"<(/?)([A-Za-z][\w-]{0,40})(?:\s[^<>]{0,300})?>")
@@ -45,7 +45,7 @@ _OWN_BLOCK_END = "</memory>"
 
 
 def strip(text: str) -> str:
-    """The person's own words in a user message; "" if nothing of it was typed by a person."""
+    """The person's own words in a user message; "" if a person typed none of it."""
     for marks, rule in _RULES:
         for mark in marks:
             if mark in text:
@@ -55,8 +55,8 @@ def strip(text: str) -> str:
 
 
 def user_typed_text(text: str) -> str:
-    """The words that a person typed; "" for a user-role message that is only boilerplate, or a client talking to the
-    model by itself. Of an over-long text only head and tail are read: people type before or after what they paste."""
+    """The words that a person typed; "" for a user-role message that the client wrote itself. Of a text longer than
+    `LONGEST`, only the beginning and the end are read: people type before or after the text that they paste."""
     if len(text) > LONGEST:
         text = f"{text[: LONGEST // 2]}\n[…]\n{text[-LONGEST // 2 :]}"
     words = strip(text)
@@ -66,19 +66,19 @@ def user_typed_text(text: str) -> str:
 
 
 def is_client_generated(text: str) -> bool:
-    """A user-role message that no person typed."""
+    """True for a user-role message that no person typed."""
     return not user_typed_text(text)
 
 
 def is_client_order(text: str) -> bool:
-    """A request of the client itself in a person's conversation: a slash command without arguments, "go on"."""
+    """True for the client's own request in a person's conversation: a slash command without arguments, "go on"."""
     opening = text.lstrip()
     return opening.startswith(_CLIENT_ORDERS) and is_client_generated(text)
 
 
 def _own_block(text: str) -> str:
-    """Our block, in a message that a client copied from what the model got. It always starts a line, so that a
-    person can write about "<memory>" inside a sentence."""
+    """Removes our block from a message that a client copied from the model's input. The block always begins a line,
+    so that a person can write "<memory>" inside a sentence."""
     kept: list[str] = []
     position = 0
     for opening in _OWN_BLOCK.finditer(text):
@@ -93,7 +93,7 @@ def _own_block(text: str) -> str:
 
 
 def _elements(text: str) -> str:
-    """Every client that uses XML-like tags: drop or unwrap the elements of the two tables, outermost first."""
+    """Clients with XML-like tags: removes or unwraps the elements of the two tables, outermost first."""
     kept: list[str] = []
     position = 0
     tags = list(_TAG.finditer(text))
@@ -113,7 +113,7 @@ def _elements(text: str) -> str:
 
 
 def _closings(tags: list[re.Match[str]]) -> dict[str, list[int]]:
-    """For each element, where its closing tags end, last one first."""
+    """The ends of each element's closing tags, last one first."""
     ends: dict[str, list[int]] = {}
     for tag in reversed(tags):
         if tag[1]:
@@ -122,14 +122,14 @@ def _closings(tags: list[re.Match[str]]) -> dict[str, list[int]]:
 
 
 def _next(ends: list[int], position: int) -> int | None:
-    """The first end after `position`; earlier ones are spent, so that the whole text costs one pass."""
+    """The first end after `position`. Earlier ones are removed, so that the whole text needs one pass."""
     while ends and ends[-1] <= position:
         ends.pop()
     return ends[-1] if ends else None
 
 
 def _cut_from(*starts: str) -> tuple[tuple[str, ...], Callable[[str], str]]:
-    """A rule that drops everything from the first of these line beginnings on, behind its marks."""
+    """A rule that removes everything from the first line that begins with one of `starts`."""
     pattern = re.compile(r"^(?:" + "|".join(re.escape(start) for start in starts) + ")", re.MULTILINE)
 
     def cut(text: str) -> str:
@@ -149,19 +149,19 @@ _AIDER_SUFFIX = _cut_from(
 
 
 def _aider_language(text: str) -> str:
-    """aider's ask mode appends nothing but the language, between blank lines."""
+    """aider's ask mode appends only the language, between blank lines."""
     return re.sub(r"\n\nReply in \w{1,30}\.\n{0,2}\Z", "", text)
 
 
 def _slash_command(text: str) -> str:
-    """Claude Code: beneath a command's name stands the command's own prompt; the person typed its arguments."""
+    """Claude Code: a command's prompt follows its name; the person typed only the arguments."""
     if not text.lstrip().startswith("<command-"):
         return text
     return text.partition("<command-args>")[2].partition("</command-args>")[0]
 
 
 def _smolagents(text: str) -> str:
-    """The person's task, and behind it what came of the last step."""
+    """smolagents: the person's task, followed by the result of the last step."""
     if not text.startswith("New task:\n"):
         return text
     return re.split(
@@ -170,7 +170,7 @@ def _smolagents(text: str) -> str:
 
 
 def _open_webui_rag(text: str) -> str:
-    """Open WebUI with documents: a task, its guidelines and a `<context>`, then the person's question."""
+    """Open WebUI with documents: a task, guidelines and a `<context>`, then the person's question."""
     if not text.startswith("### Task:"):
         return text
     _, found, question = text.rpartition("</context>")
@@ -178,7 +178,7 @@ def _open_webui_rag(text: str) -> str:
 
 
 def _cherry_studio(text: str) -> str:
-    """Cherry Studio's knowledge base: rules, the question under its own heading, then the references."""
+    """Cherry Studio's knowledge base: rules, the question under a heading, then the references."""
     _, found, rest = text.partition("## My question is:")
     return rest.partition("## Reference Materials:")[0] if found else text
 
@@ -188,8 +188,8 @@ def _lobe_comment(text: str) -> str:
     return text.partition("<!-- SYSTEM CONTEXT (NOT PART OF USER QUERY) -->")[0]
 
 
-# Each behind marks, one of which is in every text that it changes: most have none, and every message of a history
-# comes by.
+# (marks, rule): a rule runs only for texts that contain one of its marks. Every message of a history is checked, and
+# most contain none.
 _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (("<memory",), _own_block),
     (("### Task:",), _open_webui_rag),

@@ -1,15 +1,15 @@
-"""Marks by which a text sets somebody else's words apart: fences, elements and quotation, and the shapes of lines
-that are not typed: headings, labels, speakers, logs, lists. Pure; every pattern runs in linear time."""
+"""Patterns for other people's words: fences, elements and quotations, and lines that nobody typed (headings, labels,
+speakers, logs, lists). No I/O; every pattern runs in linear time."""
 
 import re
 from collections.abc import Iterable, Iterator
 
-from rememberd.dialects.handing_words import FIRST_PERSON, HOLE, OWNED
+from rememberd.dialects.attribution_words import FIRST_PERSON, MASK, OWNED
 
 Span = tuple[int, int]
 
 _FENCE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`", re.DOTALL)
-# Each class excludes its own opening mark, so that a row of opening marks costs one pass.
+# Each class excludes its opening mark, so that a row of opening marks is read once.
 _QUOTE = re.compile(r"(?<!\w)[\"'‘]|[“«»„「『]")
 _QUOTATION = re.compile(
     r"(?<!\w)\"(?=\S)[^\"]{1,4000}\"(?!\w)|“[^“”]{1,4000}”|«[^«»]{1,4000}»|»[^«»\n]{1,400}«|„[^„“”]{1,4000}[“”]|「[^「」]{1,4000}」|『[^『』]{1,4000}』"
@@ -23,8 +23,8 @@ _CONTRACTED = re.compile(r"\bi['’]", re.IGNORECASE)
 
 
 def inside_quotation(text: str) -> Span:
-    """A message that as a whole stands in quotation marks is its sender's own (terminal clients send arguments so):
-    the span of its words; of any other message all of it."""
+    """The span of the words of a message that is quoted as a whole: these are the sender's own (terminal clients
+    quote arguments). For other messages, the span of the whole message."""
     words = text.strip()
     if len(words) < 3 or words[0] not in '"“«„「' or words[-1] not in '"”»“」' or '"' in words[1:-1]:
         return 0, len(text)
@@ -33,7 +33,7 @@ def inside_quotation(text: str) -> Span:
 
 
 def marked_spans(text: str) -> Iterator[Span]:
-    """What is handed in, in no order; spans may lie in one another."""
+    """Handed-in spans, unordered; they may overlap."""
     for found in _FENCE.finditer(text):
         if found[0].startswith(("```", "~~~")) or not _is_mention(found[0][1:-1]):
             yield found.span()
@@ -45,7 +45,7 @@ def marked_spans(text: str) -> Iterator[Span]:
 
 
 def _is_mention(quoted: str) -> bool:
-    """A title or a word in quotation marks: a part of the person's own sentence."""
+    """True for a title or a word in quotation marks, which is part of the person's own sentence."""
     if "\n" in quoted or len(quoted) > 120:
         return False
     if len(quoted) < 60 and _TITLE.fullmatch(quoted) and not _CONTRACTED.match(quoted):
@@ -54,8 +54,8 @@ def _is_mention(quoted: str) -> bool:
 
 
 def _elements(text: str) -> Iterator[Span]:
-    """Elements with a closing tag, outermost first; an opening tag that starts a line and is never closed reaches to
-    the end."""
+    """Elements with a closing tag, outermost first. An opening tag that begins a line and is never closed extends to
+    the end of the text."""
     tags = list(_TAG.finditer(text)) if "<" in text else []
     last = {tag[2].lower(): tag.end() for tag in tags if tag[1]}
     position = 0
@@ -72,7 +72,7 @@ def _elements(text: str) -> Iterator[Span]:
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:
-    """In order, without overlaps."""
+    """The same spans, sorted and without overlaps."""
     joined: list[Span] = []
     for start, end in sorted(each for each in spans if each[1] > each[0]):
         if joined and start <= joined[-1][1]:
@@ -83,10 +83,10 @@ def merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def blanked(text: str, spans: Iterable[Span]) -> str:
-    """The text with holes in these spans; line ends and offsets stay."""
+    """The text with these spans masked; line ends and offsets stay."""
     kept, position = [], 0
     for start, end in merged(spans):
-        kept += [text[position:start], re.sub(r"[^\n]", HOLE, text[start:end])]
+        kept += [text[position:start], re.sub(r"[^\n]", MASK, text[start:end])]
         position = end
     return "".join(kept) + text[position:]
 
@@ -115,18 +115,18 @@ DASHED = re.compile(
     r"|\s*(?P<who>[^\W\d_a-z][\w.'’]*(?: [^\W\d_a-z][\w.'’]*){0,3})(?:\s+[-–—|>→]+|[–—])\s+"
 )
 ITEM = re.compile(r"\s*(?:[-*•+·]|\(?(?:\d{1,2}|[a-zA-Z])[.)])\s+")
-# The look-behind keeps a long run of "????" from being read again from each of its characters.
+# Because of the look-behind, a long run of "????" is read only once.
 SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]+[\"')\]]*\s+|[。！？]|\s[-–—]{1,2}\s")
 BARE_LABEL = re.compile(r"[^\n:：]{1,40}[:：]\s*")
 SHORT_LABEL = re.compile(r"\W*\w+(?: \w+)?\W{0,3}[:：]\W*\w")
 SPEAKER_LABEL = re.compile(r"\W*[^\s:：]{1,20}(?: [^\s:：]{1,20}){0,2} ?[:：]\s*\S")
-NO_PRONOUNS = re.compile(r"[぀-ヿ一-鿿가-힣]")  # "I" is mostly left out there
-MARK_BEGINS = (HOLE, *'"“«„「『‘')
-QUOTED = re.compile(rf"{HOLE}|[\"“«„「『][^\"”»“」』]+[\"”»“」』]|(?<!\w)['‘][^'’]+['’](?!\w)")
+NO_PRONOUNS = re.compile(r"[぀-ヿ一-鿿가-힣]")  # scripts of languages that mostly omit "I"
+MARK_BEGINS = (MASK, *'"“«„「『‘')
+QUOTED = re.compile(rf"{MASK}|[\"“«„「『][^\"”»“」』]+[\"”»“」』]|(?<!\w)['‘][^'’]+['’](?!\w)")
 
 
 def is_labelled(text: str) -> bool:
-    """Does a line begin with a speaker, a label or a mark: "Ana: …", "[10:42] …", "- …"?"""
+    """True if a line begins with a speaker, a label or a mark: "Ana: …", "[10:42] …", "- …"."""
     return bool(SPEAKER_LABEL.match(text) or BRACKETED.match(text) or STRUCTURED.match(text) or ITEM.match(text))
 
 
@@ -142,7 +142,7 @@ _OWN_LABEL = re.compile(rf"(?:{OWNED.pattern.pattern}) [\w-]+(?: [\w-]+)?:|(?P<s
 
 
 def is_own_list(text: str) -> bool:
-    """Is every sentence a label of the writer's with a value: "My diet: no soy. My city: Porto."?"""
+    """True if every sentence is the sender's own label with a value: "My diet: no soy. My city: Porto."."""
     for part in re.split(r"[.;]\s+", text.strip().lower()) if len(text) <= 1_000 else [""]:
         label = _OWN_LABEL.match(part)
         if label is None:

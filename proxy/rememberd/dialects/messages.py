@@ -1,14 +1,13 @@
-"""Anthropic Messages: the same promises over content blocks. Pure functions over dicts."""
+"""Anthropic Messages: finds the user's words, injects the block, reads the answer. No I/O."""
 
 import re
 from typing import Any
 
-from rememberd.dialects import client_text as boilerplate
-from rememberd.dialects import user_message as questions
+from rememberd.dialects import client_text, user_message
 from rememberd.dialects.body import before_content, dump, loads
 from rememberd.dialects.formats import sse
 from rememberd.dialects.formats.raw_json import Edit, last_member, top_level
-from rememberd.dialects.user_message import Said, UserMessage, text_of
+from rememberd.dialects.user_message import TypedMessage, UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable, anthropic_body
 
 PATH = "/messages"
@@ -16,19 +15,18 @@ END = re.compile(rb"event: ?message_stop")
 
 
 def question(body: dict[str, Any]) -> UserMessage | None:
-    """None: nobody said anything (no messages, an image alone, or a shape that is not ours to judge)."""
+    """The newest words of a person. None if there are none: no messages, only an image, or an unknown shape."""
     messages = body.get("messages")
-    return questions.newest(messages, _words) if isinstance(messages, list) else None
+    return user_message.newest(messages, _words) if isinstance(messages, list) else None
 
 
-def user_messages(body: dict[str, Any]) -> list[Said]:
-    return questions.user_messages(body["messages"], _words)
+def user_messages(body: dict[str, Any]) -> list[TypedMessage]:
+    return user_message.user_messages(body["messages"], _words)
 
 
 def inject(raw: bytes, body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> list[Edit]:
-    """Edits that put the block directly before the newest real user text: the results of tools must stay first, a
-    client's reminders may. As a system text it comes last, so that what the client marked for the provider's cache
-    stays the beginning of the prompt."""
+    """Edits that insert the block directly before the newest real user text: tool results must stay first. As a
+    system text the block comes last, so that the part that the provider caches stays at the beginning."""
     if placement == "system":
         return [_at_the_end_of_system(raw, body.get("system"), block)]
     content = body["messages"][asked.at]["content"]
@@ -38,7 +36,7 @@ def inject(raw: bytes, body: dict[str, Any], asked: UserMessage, block: str, pla
 
 
 def answer(raw: bytes, *, streamed: bool) -> str:
-    """The text blocks of a whole message or of as much as arrived; "" for what is not one."""
+    """The text blocks of a complete or partial message; "" for anything else."""
     if not streamed:
         message = loads(raw)
         return text_of(message.get("content")) if isinstance(message, dict) else ""
@@ -46,12 +44,12 @@ def answer(raw: bytes, *, streamed: bool) -> str:
 
 
 def error_body(status: int, code: str, message: str, param: str | None = None) -> dict[str, Any]:
-    """Anthropic's errors have a type and a message only."""
+    """Anthropic's errors have only a type and a message."""
     return anthropic_body(status, message)
 
 
 def is_whole(latest: bytes) -> bool:
-    """Many servers leave out the last event."""
+    """Many servers do not send the last event."""
     return True
 
 
@@ -60,7 +58,7 @@ def error_event(error: UpstreamUnavailable, begin: bytes, latest: bytes) -> byte
 
 
 def _words(message: Any) -> str | None:
-    """A message that holds nothing but the results of tools is the client's, not the person's."""
+    """None also for a message that contains only tool results: the client wrote it."""
     if not isinstance(message, dict) or message.get("role") != "user":
         return None
     content = message.get("content")
@@ -76,7 +74,7 @@ def _has_results(content: Any) -> bool:
 
 def _is_typed(part: Any) -> bool:
     is_text = isinstance(part, dict) and part.get("type") == "text"
-    return is_text and not boilerplate.is_client_generated(text_of([part]))
+    return is_text and not client_text.is_client_generated(text_of([part]))
 
 
 def _at_the_end_of_system(raw: bytes, system: Any, block: str) -> Edit:

@@ -1,26 +1,23 @@
-"""Ollama's own protocol: chats (`/api/chat`) and single prompts (`/api/generate`). Pure functions over dicts.
+"""Ollama's own protocol: chats (`/api/chat`) and single prompts (`/api/generate`). No I/O.
 
 Streams are lines of JSON. Source: Ollama's API reference (docs/api.md)."""
 
 from abc import ABC, abstractmethod
 from typing import Any
 
-from rememberd.dialects import chat
-from rememberd.dialects import user_message as questions
+from rememberd.dialects import chat, user_message
 from rememberd.dialects.body import before_text, dump, loads
 from rememberd.dialects.formats import sse
 from rememberd.dialects.formats.raw_json import Edit, last_member, top_level
-from rememberd.dialects.user_message import Said, UserMessage, text_of
+from rememberd.dialects.user_message import TypedMessage, UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable
 
 
 class _Ollama(ABC):
-    """What both have in common."""
-
-    END = sse.DONE  # no event streams
+    END = sse.DONE  # never found: Ollama sends no event streams
 
     def answer(self, raw: bytes, *, streamed: bool) -> str:
-        """The text of a whole answer or of as many lines as arrived."""
+        """The text of a complete or partial answer."""
         return "".join(self.text(loads(line)) for line in raw.splitlines() if line)
 
     def error_body(self, status: int, code: str, message: str, param: str | None = None) -> dict[str, Any]:
@@ -34,7 +31,7 @@ class _Ollama(ABC):
 
     @abstractmethod
     def text(self, part: Any) -> str:
-        """Of one line of an answer."""
+        """The text in one line of an answer."""
 
 
 class _Chat(_Ollama):
@@ -43,7 +40,7 @@ class _Chat(_Ollama):
     def question(self, body: dict[str, Any]) -> UserMessage | None:
         return chat.question(body)
 
-    def user_messages(self, body: dict[str, Any]) -> list[Said]:
+    def user_messages(self, body: dict[str, Any]) -> list[TypedMessage]:
         return chat.user_messages(body)
 
     def inject(self, raw: bytes, body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> list[Edit]:
@@ -58,11 +55,11 @@ class _Generate(_Ollama):
     PATH = "/api/generate"
 
     def question(self, body: dict[str, Any]) -> UserMessage | None:
-        """None for a text with a gap to fill and for a prompt that is in the model's own template: no person asks."""
-        return None if body.get("suffix") or body.get("raw") else questions.newest(_items(body), _words)
+        """None also if no person asks: for a fill-in-the-middle request and for a raw prompt template."""
+        return None if body.get("suffix") or body.get("raw") else user_message.newest(_items(body), _words)
 
-    def user_messages(self, body: dict[str, Any]) -> list[Said]:
-        return questions.user_messages(_items(body), _words)
+    def user_messages(self, body: dict[str, Any]) -> list[TypedMessage]:
+        return user_message.user_messages(_items(body), _words)
 
     def inject(self, raw: bytes, body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> list[Edit]:
         if placement != "system":

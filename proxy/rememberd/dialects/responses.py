@@ -1,19 +1,19 @@
-"""OpenAI Responses: the same promises over input items. Pure functions over dicts."""
+"""OpenAI Responses: finds the user's words, injects the block, reads the answer. No I/O."""
 
 import re
 from typing import Any
 
-from rememberd.dialects import user_message as questions
+from rememberd.dialects import user_message
 from rememberd.dialects.body import before_content, before_text, dump, first_element, loads
 from rememberd.dialects.formats import sse
 from rememberd.dialects.formats.raw_json import Edit, last_member, top_level
-from rememberd.dialects.user_message import Said, UserMessage, text_of
+from rememberd.dialects.user_message import TypedMessage, UserMessage, text_of
 from rememberd.errors import UpstreamUnavailable, openai_body
 
 PATH = "/responses"
 END = re.compile(rb"event: ?response\.(?:completed|failed|incomplete)")
 _LAST = ("response.completed", "response.failed", "response.incomplete", "error")
-# A response that broke off before the server had said anything about it.
+# The response object for a stream that broke off before the server sent one.
 _EMPTY: dict[str, Any] = {
     "id": "resp_unknown",
     "object": "response",
@@ -31,16 +31,16 @@ error_body = openai_body
 
 
 def question(body: dict[str, Any]) -> UserMessage | None:
-    """None: nobody said anything; so it is with the results of tools that go on from `previous_response_id`."""
-    return questions.newest(_items(body), _words)
+    """The newest words of a person. None if there are none, as with tool results after a `previous_response_id`."""
+    return user_message.newest(_items(body), _words)
 
 
-def user_messages(body: dict[str, Any]) -> list[Said]:
-    return questions.user_messages(_items(body), _words)
+def user_messages(body: dict[str, Any]) -> list[TypedMessage]:
+    return user_message.user_messages(_items(body), _words)
 
 
 def inject(raw: bytes, body: dict[str, Any], asked: UserMessage, block: str, placement: str) -> list[Edit]:
-    """Edits that put the block before the newest real user item; `instructions` are never touched."""
+    """Edits that insert the block before the newest real user item; `instructions` are never changed."""
     if not isinstance(body["input"], str):
         if placement == "system":
             return [first_element(raw, "input", {"role": "system", "content": block})]
@@ -55,19 +55,19 @@ def inject(raw: bytes, body: dict[str, Any], asked: UserMessage, block: str, pla
 
 
 def answer(raw: bytes, *, streamed: bool) -> str:
-    """The text of all output messages of a whole response or of as much as arrived; "" for what is not one."""
+    """The text of all output messages of a complete or partial response; "" for anything else."""
     if not streamed:
         return "".join(_output_text(loads(raw)))
     return "".join(_delta(loads(event)) for event in sse.events(raw))
 
 
 def is_whole(latest: bytes) -> bool:
-    """Only after an event that ends a response, its `event:` line present or not, or after the server's own error."""
+    """True after an event that ends a response, with or without an `event:` line, or after the server's own error."""
     return any(each.get("type") in _LAST for each in _parsed_events(latest))
 
 
 def error_event(error: UpstreamUnavailable, begin: bytes, latest: bytes) -> bytes:
-    """`response.failed` with the response as it began and the next sequence number."""
+    """`response.failed` with the response as the server began it and the next sequence number."""
     numbers = [each.get("sequence_number") for each in (*_parsed_events(begin), *_parsed_events(latest))]
     number = max((each for each in numbers if isinstance(each, int)), default=-1) + 1
     begun = (each.get("response") for each in _parsed_events(begin))

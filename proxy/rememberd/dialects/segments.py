@@ -1,8 +1,8 @@
-"""Whose words a message holds: typed by the person, or handed in (quoted, pasted, attached, generated).
+"""Splits a message into typed segments and handed-in ones (quoted, pasted, attached or generated text).
 
-Structure decides: fences, tags, quotation, labels and headings with a block beneath, lists of documents, separators,
-position. The words of `handing_words` only tell two meanings of one structure apart. In doubt text is handed in: then
-the episode holds it and no fact is made. Every rule runs in linear time.
+Structure decides: fences, tags, quotations, labels and headings with a block below, lists of documents, separators
+and position. The words of `attribution_words` only distinguish two meanings of one structure. In doubt a text is
+handed in: it stays in the episode and becomes no fact. Every rule runs in linear time.
 """
 
 import re
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from rememberd.dialects.attribution_words import MASK
 from rememberd.dialects.blocks import BlockReader
-from rememberd.dialects.handing_words import HOLE
 from rememberd.dialects.marks import Span, blanked, inside_quotation, marked_spans, merged
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """`text` stands in the message from the character `start` on."""
+    """`start` is the position of `text` in the message, in characters."""
 
     text: str
     start: int
@@ -26,8 +26,8 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """The segments cover the whole message, in order. `sure` is False where what counts as typed may be somebody
-    else's: then no name, home or employer may change because of it."""
+    """The segments cover the whole message, in order. `sure` is False if the typed segments may contain somebody
+    else's words: then they must not change a name, home or employer."""
 
     segments: tuple[Segment, ...]
     sure: bool = True
@@ -37,9 +37,9 @@ class Segmentation:
         return tuple(each for each in self.segments if each.kind == "typed")
 
     def masked(self) -> str:
-        """The message with every handed-in character but line ends replaced by `HOLE`: offsets stay."""
+        """The message with every handed-in character except line ends replaced by `MASK`; offsets stay."""
         return "".join(
-            each.text if each.kind == "typed" else re.sub(r"[^\n]", HOLE, each.text) for each in self.segments
+            each.text if each.kind == "typed" else re.sub(r"[^\n]", MASK, each.text) for each in self.segments
         )
 
 

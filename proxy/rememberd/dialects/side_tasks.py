@@ -1,10 +1,10 @@
-"""Calls that a client makes for itself: titles, tags, follow-ups, summaries, another memory's extraction, subagents.
+"""Recognises the calls that a client makes for itself: titles, tags, follow-ups, summaries, subagents and the like.
 
-Such a call is neither given memories nor stored. A header says so, or structure and wording together: a classifier
-tells an order to a machine from a person's words, in the system text and in the newest message, and weighs with the
-form of the request (tools, length and format of the answer, a conversation that comes along). Taking a person's
-message for such a call loses a memory; missing one learns what nobody said. Between the two is doubt: the exchange is
-kept, and no fact is made of it.
+Such a call gets no memories and is not stored. A header identifies it, or structure and wording together: a
+classifier compares the system text and the newest message with orders to a machine, and weights are added for the
+form of the request (tools, length and format of the answer, an included conversation). If a person's message is taken
+for such a call, a memory is lost; if a call is missed, something is learned that nobody said. In doubt the exchange
+is stored and no fact is made of it.
 """
 
 import json
@@ -15,22 +15,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from rememberd.dialects.attribution_words import SUBJECT
 from rememberd.dialects.client_text import is_client_generated, is_client_order, user_typed_text
-from rememberd.dialects.handing_words import SUBJECT
 from rememberd.dialects.segments import segment
 from rememberd.dialects.user_message import is_from_agent
 from rememberd.text_classifier import TextClassifier, packaged
 
 WEIGHTS = Path(__file__).with_name("side_tasks.json")
 
-_HEAD = 4_000  # characters of a prompt that are looked at
-_BEGIN, _TAIL = 150, 80  # characters that the classifier reads: it has learned from short texts
-_OWN = 600  # characters of what a person typed that are looked at for who speaks
-_RECENT = 100  # messages among which an answer is looked for
+_HEAD = 4_000  # characters of a prompt that are checked
+_BEGIN, _TAIL = 150, 80  # characters that the classifier reads: it was trained on short texts
+_OWN = 600  # characters of typed text in which "I" is searched
+_RECENT = 100  # messages in which an answer is searched
 _USER_TURNS = {"", "turn", "user", "user_turn"}
 _SUBAGENT_HEADER = re.compile(r"x-.*(?:subagent.*|agent-id|parent-(?:session|thread|agent|conversation)-id)")
 _IS_SUBAGENT = re.compile(r"is_subagent=(?:true|1)\b")
-# A conversation that comes along: its speakers, its element, its list of messages, its heading.
+# An included conversation: its speakers, its element, its list of messages or its heading.
 _DIALOGUE = re.compile(
     r"^\W{0,4}(?:user|human|assistant|ai|bot|person|nutzer|assistent|utilisateur|usuario|asistente|utente|assistente"
     r"|usuário|пользователь|ассистент|用户|助手|ユーザー)\b\W{0,4}[:：\]]"
@@ -39,30 +39,30 @@ _DIALOGUE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 
-# The model is to go on from here: after "Output:", an opening tag or a quotation mark.
+# The model is asked to continue here: after "Output:", an opening tag or a quotation mark.
 _OPEN_END = re.compile(r"(?:\w ?[:：=]|\"\"\"|```|<[\w ]+>|->)\s*\Z")
-# Material with a label: "Question: …", "TEXT: …". A system text with orders is applied to it.
+# Material with a label, for the orders in the system text: "Question: …", "TEXT: …".
 _LABELLED = re.compile(r"\W{0,4}(?:\d\W{1,3})?\w[\w ]{1,30}[:：]", re.MULTILINE)
 
-# Weights of a request's form, in units of the classifier's logarithmic odds. Set by hand on the labelled requests in
-# tests/data: at most 1 in 100 of the persons' may be taken for a program's.
+# Weights for a request's form, in the classifier's log odds. Set by hand on the labelled requests in tests/data: at
+# most 1 in 100 requests of persons may be taken for a program's.
 ENOUGH, DOUBTFUL = 0.9, 0.0
 _BRINGS_DIALOGUE = 1.0
 _IS_MATERIAL = 1.0
 _SPEAKS_OF_SELF = -1.0
 _WANTS_JSON = 0.5
-_SHORT_ANSWER = ((32, 1.0), (64, 0.5), (256, 0.3))  # at most so many tokens
+_SHORT_ANSWER = ((32, 1.0), (64, 0.5), (256, 0.3))  # (most tokens, weight)
 _TO_BE_COMPLETED = 0.5
-# A system text says less in a conversation that is under way, beside tools, and if it is long: agents have those. A
-# very short one says little, too ("Return JSON only.").
+# A system text is weaker evidence in a running conversation, with tools, or if it is long: agents have these. A very
+# short one is weak evidence, too ("Return JSON only.").
 _UNDER_WAY, _HAS_TOOLS, _TERSE = -4.0, -3.0, -1.5
-_LONG_SYSTEM = ((800, -3.0), (300, -1.5))  # more than so many characters
+_LONG_SYSTEM = ((800, -3.0), (300, -1.5))  # (longer than so many characters, weight)
 _FEW_WORDS = 3
 # A long message without a conversation is mostly a document that a person pasted.
-_LONG_MESSAGE = ((600, -2.0), (300, -1.0))  # more than so many characters
-# "Suggest a dinner for tonight." What a program orders takes more words, in any script, or something follows it; a
-# label and one long word, "mail: SG.x8…", order nothing.
-_BRIEF, _TWO_WORDS, _IS_BRIEF = 60, 2, -3.5  # bytes of UTF-8; words of ASCII
+_LONG_MESSAGE = ((600, -2.0), (300, -1.0))  # (longer than so many characters, weight)
+# "Suggest a dinner for tonight." A program's order has more words, in any script, or a text follows it. A label and
+# one long word, "mail: SG.x8…", are no order.
+_BRIEF, _TWO_WORDS, _IS_BRIEF = 60, 2, -3.5  # bytes of UTF-8; words of ASCII; weight
 
 
 class Pattern(Protocol):
@@ -76,10 +76,9 @@ def is_side_task(headers: Mapping[str, str], body: Mapping[str, Any], patterns: 
 
 
 def program_odds(headers: Mapping[str, str], body: Mapping[str, Any], patterns: Sequence[Pattern] = ()) -> float:
-    """The logarithm of how much likelier a program sent this than a person; infinite if something says so. From
-    `ENOUGH` on it is a side task, from `DOUBTFUL` on nobody knows. `headers` have lower-case names; `body` is of any
-    dialect; `patterns` are the operator's own, each looked for at the beginning of the newest user message and of the
-    system text."""
+    """The log odds that a program and not a person sent this; infinite if the request says so. From `ENOUGH` on it is
+    a side task, from `DOUBTFUL` on it is unsure. `headers` have lower-case names; `body` is of any dialect;
+    `patterns` are the operator's own, matched at the beginning of the newest user message and of the system text."""
     items = body.get("messages", body.get("input"))
     said, told = _newest_user(items), list(_system(body))
     if _by_header(headers) or is_client_order(said) or (isinstance(items, list) and items and is_from_agent(items)):
@@ -110,7 +109,7 @@ def _of_system(told: Sequence[str], said: str, body: Mapping[str, Any], least: f
 
 
 def _is_material(said: str) -> bool:
-    """Is there nothing in the message that a person typed, but a conversation or something with a label?"""
+    """True if a person typed nothing in the message: it is a conversation or a labelled text."""
     return bool(_DIALOGUE.search(said) or _LABELLED.match(said)) or not segment(said).typed
 
 
@@ -150,7 +149,7 @@ def _ends(text: str) -> str:
 
 @lru_cache(maxsize=256)  # a client sends the same system text with each request
 def _odds(text: str) -> float:
-    """The logarithm of how much likelier a program wrote it than a person."""
+    """The log odds that a program and not a person wrote the text."""
     sure = _classifier().probabilities(text.replace("\n", "⏎"))
     return math.log(sure["program"] / sure["none"]) if text else -math.inf
 
@@ -164,7 +163,7 @@ def _role(item: Any) -> Any:
 
 
 def _by_header(headers: Mapping[str, str]) -> bool:
-    # An operator who templates {{TASK}} into this header sends it empty, or unfilled, with a person's turn.
+    # With a {{TASK}} template in this header, a person's turn has it empty or not filled in.
     task = headers.get("x-task", "").strip()
     if task and "{{" not in task:
         return True
@@ -184,7 +183,7 @@ def _codex_kind(headers: Mapping[str, str]) -> str:
 
 
 def _newest_user(items: Any) -> str:
-    """The text of the last message or input item, if it is the user's, without parts that only the client wrote."""
+    """The text of the last message or input item if it is the user's, without the parts that the client wrote."""
     if isinstance(items, str):
         return items
     last = items[-1] if isinstance(items, list) and items else None
@@ -197,8 +196,7 @@ def _newest_user(items: Any) -> str:
 
 
 def _system(body: Mapping[str, Any]) -> Iterator[str]:
-    """The system texts of any dialect, each part by itself (Claude Code sends who it is before what it wants):
-    `instructions`, `system`, or the first message of that role."""
+    """The system texts of any dialect: the parts of `instructions`, `system`, or the first message with that role."""
     told = body.get("instructions") or body.get("system")
     items = body.get("messages", body.get("input"))
     first = items[0] if isinstance(items, list) and items else None

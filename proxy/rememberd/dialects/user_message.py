@@ -1,16 +1,16 @@
-"""The newest words of a person among the messages or items of any dialect. Pure."""
+"""Finds the newest words of a person in the messages or items of any dialect. No I/O."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from rememberd.dialects import client_text as boilerplate
+from rememberd.dialects import client_text
 from rememberd.dialects.body import dump
 
 
 class UserMessage(NamedTuple):
-    """The newest message of a person, the one at index `at`. `text` is without client boilerplate and never empty.
-    `continues`: an assistant or a tool has answered the message already, as in a tool loop. `whole`: every message of
-    the conversation was read, not only the newest `MOST`. `doubtful`: a program may have written it."""
+    """The newest message of a person, at index `at`. `text` has no client boilerplate and is never empty.
+    `continues`: an assistant or a tool has already answered, as in a tool loop. `whole`: every message of the
+    conversation was read, not only the newest `MOST`. `doubtful`: a program may have written the message."""
 
     at: int
     text: str
@@ -21,9 +21,9 @@ class UserMessage(NamedTuple):
     doubtful: bool = False
 
 
-class Said(NamedTuple):
-    """One message of a person, at index `at`. `text` is without client boilerplate, empty for an image alone.
-    `content` is what makes two messages the same: the text, the name of who said it, images and files."""
+class TypedMessage(NamedTuple):
+    """One message of a person, at index `at`. `text` has no client boilerplate and is empty for an image alone. Two
+    messages are the same if their `content` is: the text, the sender's name, images and files."""
 
     at: int
     text: str
@@ -32,18 +32,17 @@ class Said(NamedTuple):
 
 Words = Callable[[Any], str | None]
 
-# Messages that are read, the newest. To read 300,000 tiny ones takes 6 s; no model can be sent as many.
+# Only the newest messages are read: 300,000 tiny ones take 6 s, and no model accepts so many.
 MOST = 20_000
 
-# As AutoGen and its kin name the person.
+# The person's name in AutoGen and similar frameworks.
 _PERSONS = frozenset(("user", "human", "admin", "user_proxy", "userproxy", "human_proxy"))
 _MODEL_ROLES = ("assistant", "tool", "function")
 
 
 def newest(items: Sequence[Any], words: Words) -> UserMessage | None:
-    """`words` gives the text of what a person sent ("" for an image alone), None for anything else.
-
-    None: nobody said anything, or not in words."""
+    """The newest message of a person; None if there is none or it has no words. `words` gives the text of a person's
+    item ("" for an image alone), None for any other item."""
     found = _typed(items, words)
     index, text = next(found, (0, ""))
     if not text:
@@ -54,13 +53,13 @@ def newest(items: Sequence[Any], words: Words) -> UserMessage | None:
     return UserMessage(index, text, name or None, previous, continues, whole=len(items) <= MOST)
 
 
-def user_messages(items: Sequence[Any], words: Words) -> list[Said]:
-    """What persons sent in the newest `MOST` messages, oldest first; messages that no person typed are left out.
+def user_messages(items: Sequence[Any], words: Words) -> list[TypedMessage]:
+    """The messages that persons typed, among the newest `MOST`, oldest first.
 
-    The contents are the same in every retry and in every step of a tool loop, in which clients move their cache
-    marks, turn a text into a list of one part and back, and change their own texts around the person's."""
+    Their `content` is the same in every retry and every step of a tool loop, although clients move their cache marks,
+    turn a text into a list of one part and back, and change their own texts around the person's."""
     typed = reversed(list(_typed(items, words)))
-    return [Said(at, text, _content(items[at], text)) for at, text in typed]
+    return [TypedMessage(at, text, _content(items[at], text)) for at, text in typed]
 
 
 def _typed(items: Sequence[Any], words: Words) -> Iterator[tuple[int, str]]:
@@ -70,26 +69,26 @@ def _typed(items: Sequence[Any], words: Words) -> Iterator[tuple[int, str]]:
         raw = words(items[index])
         if raw is None or (persons and _name(items[index]) not in persons):
             continue
-        text = boilerplate.user_typed_text(raw)
+        text = client_text.user_typed_text(raw)
         if text or not raw:
             yield index, text
 
 
 def _name(item: Any) -> str:
-    """Who said it, where the client names the participants of a chat; "" where it does not."""
+    """The sender's name, if the client names the participants of a chat; else ""."""
     name = item.get("name") if isinstance(item, dict) else None
     return name if isinstance(name, str) else ""
 
 
 def is_from_agent(items: Sequence[Any]) -> bool:
-    """Did another agent of a group chat write the newest message?"""
+    """True if another agent of a group chat wrote the newest message."""
     persons = _names_of_persons(items)
     return bool(persons) and _name(items[-1]) not in persons and not _is_from_model(items[-1])
 
 
 def _names_of_persons(items: Sequence[Any]) -> set[str]:
-    """In a chat of agents all but the model itself have the role of a user, and one of them is named so. The names
-    that a person's message may have there; empty for any other chat."""
+    """The names that a person's message may have in a chat of agents; empty for other chats. In a chat of agents, all
+    except the model have the role `user`, and the person's name is one of `_PERSONS`."""
     named = {_name(item) for item in items[-MOST:] if isinstance(item, dict) and item.get("role") == "user"}
     persons = {name for name in named if name.casefold() in _PERSONS}
     return persons | {""} if persons and len(named) > 1 else set()
@@ -102,11 +101,11 @@ def text_of(content: Any, kinds: tuple[str, ...] = ("text",)) -> str:
         content = "\n".join(part for part in parts if isinstance(part, str))
     if not isinstance(content, str):
         return ""
-    return content.encode("utf-8", "replace").decode()  # half an emoji would break every encoder downstream
+    return content.encode("utf-8", "replace").decode()  # a lone surrogate would break later encoding
 
 
 def _is_from_model(item: Any) -> bool:
-    """An answer, a call or a tool's result. In Responses, calls and results have a type and no role."""
+    """True for an answer, a tool call or a tool's result. In Responses, calls and results have a type and no role."""
     if not isinstance(item, dict):
         return False
     role = item.get("role")
@@ -114,7 +113,7 @@ def _is_from_model(item: Any) -> bool:
 
 
 def _content(item: dict[str, Any], text: str) -> bytes:
-    """Without the marks for the provider's cache, and the results of tools, which are the client's."""
+    """See `user_messages`. Leaves out cache marks and tool results, which are the client's."""
     content = item.get("content")
     attached = [
         {name: value for name, value in part.items() if name != "cache_control"}

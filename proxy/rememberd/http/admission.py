@@ -1,7 +1,7 @@
 """Admits a few new requests in each iteration of the event loop.
 
-Without it, a hundred requests that arrive together are all parsed and checked in one iteration. On a busy machine that
-takes half a second, and `/health/live` and all running streams wait for it.
+Without it, a hundred requests that arrive together are all parsed and checked in one iteration. On a busy machine
+that takes half a second, and `/health/live` and all running streams wait for it.
 """
 
 import asyncio

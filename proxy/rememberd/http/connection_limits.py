@@ -115,9 +115,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         self._in_head, self._in_body, self._head_bytes = False, True, 0
         names = [name for name, _ in self.headers]
         both = b"transfer-encoding" in names and b"content-length" in names
-        if (
-            both
-        ):  # use the chunks, and close this connection: a proxy in between may have used the length (RFC 9112, 6.1)
+        if both:  # use the chunks and close afterwards: another proxy may have used the length (RFC 9112, 6.1)
             self.headers[:] = [pair for pair in self.headers if pair[0] != b"content-length"]
         connected(self.scope, self.transport)  # type: ignore[arg-type]
         super().on_headers_complete()

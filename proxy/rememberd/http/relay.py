@@ -172,7 +172,8 @@ class Relay:
             await self._flushing
 
     async def _flush(self, send: Send) -> None:
-        """Send the head and the held bytes, except those that may be the end of the body if `on_end` must run first."""
+        """Send the head and the held bytes, except those that may be the end of the body if `on_end` must run
+        first."""
         await self._start(send)
         at = len(self._held) if self._on_end is None else _safe_length(self._held)
         ready, self._held = self._held[:at], self._held[at:]

@@ -14,8 +14,8 @@ _NOT_RELAYED = frozenset(
 )
 # CORS and the behaviour of a web server in front of the proxy are decided by the operator, not by an upstream.
 _OF_THE_PROXY = ("access-control-", "x-accel-")
-# To a browser, an upstream's response belongs to the same origin as the memory page. So HTML from an upstream must not
-# run scripts or load anything. JSON and event streams are safe with `nosniff`.
+# To a browser, an upstream's response belongs to the same origin as the memory page. So HTML from an upstream must
+# not run scripts or load anything. JSON and event streams are safe with `nosniff`.
 _DATA = frozenset((b"application/json", b"text/event-stream"))
 _AS_IT_SAYS = (b"x-content-type-options", b"nosniff")
 _INERT = (b"content-security-policy", b"sandbox; default-src 'none'; frame-ancestors 'none'")

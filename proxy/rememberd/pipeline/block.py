@@ -98,8 +98,8 @@ class BlockSource:
         return RecallResult(recalled, None if isinstance(cached, RecallResult) else cached, forgotten)
 
     async def _place(self, user_turn: UserTurn, request: ChatRequest) -> CachePlace | None:
-        """Where the block is cached. It changes when a group's memory is deleted, so that a running tool loop does not
-        continue with that memory."""
+        """Where the block is cached. It changes when a group's memory is deleted, so that a running tool loop does
+        not continue with that memory."""
         try:
             shared = user_turn.identity.shared
             versions = await self.cache.versions(shared) if shared else []

@@ -66,9 +66,7 @@ class ChatRequest:
     user_turn: UserTurn | None
     client: str | None
     app: str
-    stored_objects: dict[str, str] = field(
-        default_factory=dict
-    )  # field -> id of an object that may be another user's
+    stored_objects: dict[str, str] = field(default_factory=dict)  # ids that may be another user's, by field name
     used: int | None = None  # tokens of the context without the block; None if they are few enough for every model
 
     @property

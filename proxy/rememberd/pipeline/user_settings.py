@@ -40,7 +40,8 @@ class UserSettings:
 async def _limited(
     request: ChatRequest, turn: UserTurn, rights: AppRights, headers: Mapping[str, str]
 ) -> ChatRequest:
-    """`request`, limited to the app's rights: in the app's scope, if the request names none and its key may use it."""
+    """`request`, limited to the app's rights: in the app's scope, if the request names none and its key may use
+    it."""
     scopes = request.principal.scopes
     if rights.scope and "x-memory-scope" not in headers and (scopes is None or rights.scope in scopes):
         identity = replace(turn.identity, scope=rights.scope)

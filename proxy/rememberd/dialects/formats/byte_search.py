@@ -1,4 +1,4 @@
-"""Searching large JSON documents for a few bytes, by numpy. Pure."""
+"""Searches large JSON documents for a few bytes, with numpy. No I/O."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,14 +6,14 @@ from numpy.typing import NDArray
 _QUOTE, _BACKSLASH = b'"\\'
 LARGE = 32 * 1024  # bytes
 _END = 512  # bytes, an even number
-_FEW = 8  # places that are looked at one by one
+_FEW = 8  # up to so many places are checked one by one
 
 
 def occurrences(raw: bytes, needle: bytes, odd: int) -> list[int]:
-    """Where `needle`, of an odd length, stands. `odd`: see `_in_pairs`."""
+    """The positions of `needle`, whose length is odd. For `odd` see `_in_pairs`."""
     if len(raw) < LARGE:
         return _found(raw, needle, 0, len(raw))
-    # A key of the top level mostly stands at one of the ends.
+    # A top-level key is mostly near one of the ends.
     ends = {*_found(raw, needle, 0, _END), *_found(raw, needle, len(raw) - _END, len(raw))}
     return sorted(ends.union(_in_pairs(raw, needle, odd, _END - len(needle) - 1, len(raw) - _END + len(needle))))
 
@@ -28,8 +28,8 @@ def _found(raw: bytes, needle: bytes, start: int, end: int) -> list[int]:
 
 
 def _in_pairs(raw: bytes, needle: bytes, odd: int, start: int, end: int) -> list[int]:
-    """As `_found`, by numpy, which compares pairs of bytes ten times faster: the first two of a `needle` that begins
-    at an even byte, those from `odd` on of one at an odd byte. `start` is even."""
+    """Like `_found`, but with numpy, which compares pairs of bytes ten times faster. It compares the first two bytes
+    for a `needle` at an even position, and the two from `odd` on for one at an odd position. `start` is even."""
     octets, pairs = np.frombuffer(raw, np.uint8), np.frombuffer(raw, np.uint16, (end - start) // 2, start)
     found = []
     for first, rarest in ((0, 0), (1, odd // 2)):
@@ -38,7 +38,7 @@ def _in_pairs(raw: bytes, needle: bytes, odd: int, start: int, end: int) -> list
         if len(rows) > _FEW:
             for place, word in enumerate(words):
                 rows = rows[pairs.take(rows + place, mode="clip") == word]
-            left = 0 if first else len(needle) - 1  # the byte that is in none of the pairs
+            left = 0 if first else len(needle) - 1  # the byte that is in no pair
             rows = rows[octets.take(rows * 2 + (start - first + left), mode="clip") == needle[left]]
         places = (rows * 2 + (start - first)).tolist()
         found += [at for at in places if raw.startswith(needle, at)]
@@ -46,7 +46,7 @@ def _in_pairs(raw: bytes, needle: bytes, odd: int, start: int, end: int) -> list
 
 
 def _true(rows: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The numbers of those that are; where they are few, in a third of the time of `np.flatnonzero`."""
+    """The indices of the true rows. If they are few, this takes a third of the time of `np.flatnonzero`."""
     found, at = list[int](), 0
     while at < len(rows) and len(found) <= _FEW:
         at += int(rows[at:].argmax())
@@ -58,7 +58,7 @@ def _true(rows: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def long_string_end(raw: bytes, start: int) -> int:
-    """Where the long string that begins at `start` ends, unless its last letter is a backslash."""
+    """The end of the long string that begins at `start`. Its last letter must not be a backslash."""
     octets = np.frombuffer(raw, np.uint8, offset=start)
     quotes = np.flatnonzero(octets[1:] == _QUOTE)
     ends = _true(octets[quotes] != _BACKSLASH)

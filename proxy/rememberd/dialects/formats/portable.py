@@ -1,9 +1,8 @@
-"""A conversation as any model of a dialect can go on with it: without what only the provider that wrote it can read.
-Pure.
+"""Makes a conversation portable: removes the parts that only the provider that wrote them accepts. No I/O.
 
-Only the provider that made them accepts thoughts with a signature, encrypted reasoning, results of tools that it ran
-itself, and sometimes the ids of tool calls (Mistral wants nine letters and digits, Anthropic letters, digits, "_" and
-"-", OpenAI at most 40 characters). The words, the pictures, the tool calls and their results stay."""
+These are signed thoughts, encrypted reasoning, results of the provider's own tools, and some ids of tool calls
+(Mistral requires nine letters and digits; Anthropic letters, digits, "_" and "-"; OpenAI at most 40 characters).
+Words, pictures, tool calls and their results stay."""
 
 import string
 from hashlib import blake2b
@@ -28,7 +27,8 @@ _UNSEEN = "[a picture that this model cannot see]"
 
 
 def portable(path: str, body: Json) -> Json:
-    """`body`, a request to the dialect of `path`, without what only its writer accepts; equal if there is none."""
+    """`body`, a request in the dialect of `path`, without the parts that only one provider accepts; equal to `body`
+    if there are none."""
     match path:
         case _ if path == MESSAGES and _objects(body.get("messages")):
             return _portable_messages(body)
@@ -40,7 +40,7 @@ def portable(path: str, body: Json) -> Json:
 
 
 def without_earlier_pictures(path: str, body: Json) -> Json:
-    """`body` with a note in place of each picture before the newest message: what is asked about now stays."""
+    """`body` with a note in place of each picture before the newest message."""
     name = "input" if path == RESPONSES else "messages"
     said = body.get(name)
     if not _objects(said) or not said:
@@ -49,7 +49,7 @@ def without_earlier_pictures(path: str, body: Json) -> Json:
 
 
 def portable_id(id: Any) -> Any:
-    """The same for the same `id`: nine letters and digits, which every provider takes."""
+    """Nine letters and digits, always the same for the same `id`. Every provider accepts such an id."""
     if not isinstance(id, str):
         return id
     number = int.from_bytes(blake2b(id.encode(errors="replace"), digest_size=8).digest(), "big")
@@ -86,7 +86,7 @@ def _portable_messages(body: Json) -> Json:
     changed = body | {"messages": [each for each in messages if each.get("content") != []]}
     results = body["messages"][-1].get("content") if body["messages"] else None
     if _objects(results) and any(each.get("type") == "tool_result" for each in results):
-        # Where it thinks, Anthropic wants the thoughts at the beginning of the answer that calls the tools.
+        # With thinking on, Anthropic requires the thoughts at the beginning of the answer that calls the tools.
         return _others(changed, ("thinking", "context_management"))
     return changed
 
@@ -100,8 +100,8 @@ def _anthropic_message(message: Json) -> Json:
 
 
 def _portable_responses(body: Json) -> Json:
-    """As it is if the provider keeps a part of the conversation: an answer would lack that part, and a client that is
-    told so can send the whole conversation."""
+    """Unchanged if the provider stores a part of the conversation: another provider would answer without that part.
+    After the error the client can send the whole conversation."""
     items = body.get("input")
     if not _objects(items) or any(body.get(name) for name in _STORED) or _refers_to_stored(items):
         return body
@@ -119,7 +119,7 @@ def _item(item: Json) -> Json:
 
 
 def _unseen(message: Json) -> Json:
-    """Also pictures in the results of tools."""
+    """Also replaces pictures in tool results."""
     changed = dict(message)
     for name in ("content", "output"):
         if _objects(parts := message.get(name)):

@@ -1,6 +1,6 @@
-"""Positions in the bytes of a JSON document, so that a part of it can be replaced and every other byte stays. Pure.
+"""Finds positions in the bytes of a JSON document, so that a part can be replaced and all other bytes stay. No I/O.
 
-All functions take bytes that a JSON parser has accepted; on anything else they may raise `IndexError`."""
+All functions require bytes that a JSON parser has accepted; for others they may raise `IndexError`."""
 
 import json
 import re
@@ -27,7 +27,7 @@ _plain = re.compile(r"[A-Za-z0-9 ,.]{0,32}")
 
 
 class Edit(NamedTuple):
-    """The bytes from `start` to `end` give way to `new`. Equal positions: an insertion."""
+    """Replaces the bytes from `start` to `end` with `new`. If both are equal, it inserts."""
 
     start: int
     end: int
@@ -35,7 +35,7 @@ class Edit(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A member of an object: its key, decoded, and where its value begins and ends."""
+    """A member of an object: its decoded key and the positions of its value."""
 
     key: str
     start: int
@@ -43,7 +43,7 @@ class Member(NamedTuple):
 
 
 def splice(raw: bytes, edits: Iterable[Edit]) -> bytes:
-    """`raw` with the edits made; they must not overlap. `raw` itself without edits."""
+    """`raw` with the edits applied; they must not overlap. `raw` itself if there are none."""
     whole = memoryview(raw) if len(raw) >= LARGE else raw  # a slice of a view copies nothing
     pieces: list[bytes | memoryview] = []
     at = 0
@@ -54,7 +54,7 @@ def splice(raw: bytes, edits: Iterable[Edit]) -> bytes:
 
 
 def members(raw: bytes, at: int) -> Iterator[Member]:
-    """Of the object that begins at `at`, in order; a key may come twice."""
+    """The members of the object that begins at `at`, in order; a key may occur twice."""
     at = _after_space(raw, at + 1)
     while raw[at] != _OBJECT_END:
         key_end = _string_end(raw, at)
@@ -65,7 +65,7 @@ def members(raw: bytes, at: int) -> Iterator[Member]:
 
 
 def elements(raw: bytes, at: int) -> Iterator[tuple[int, int]]:
-    """Where the values of the array that begins at `at` begin and end, in order."""
+    """Start and end of each value of the array that begins at `at`."""
     at = _after_space(raw, at + 1)
     while raw[at] != _ARRAY_END:
         end = value_end(raw, at)
@@ -74,7 +74,7 @@ def elements(raw: bytes, at: int) -> Iterator[tuple[int, int]]:
 
 
 def value_end(raw: bytes, at: int) -> int:
-    """Where the value that begins at `at` ends. Linear in its size."""
+    """The end of the value that begins at `at`. Linear in its size."""
     match raw[at]:
         case 34:  # a quotation mark
             return _string_end(raw, at)
@@ -87,12 +87,12 @@ def value_end(raw: bytes, at: int) -> int:
 
 
 def top_level(raw: bytes) -> Iterator[Member]:
-    """The members of the document's object."""
+    """The members of the document's top-level object."""
     return members(raw, _after_space(raw, 0))
 
 
 def last_member(found: Iterable[Member], key: str) -> Member | None:
-    """The one that parsers take where a key comes twice."""
+    """The member that parsers use if a key occurs twice."""
     last = None
     for member in found:
         if member.key == key:
@@ -101,8 +101,8 @@ def last_member(found: Iterable[Member], key: str) -> Member | None:
 
 
 def model_values(raw: bytes, body: dict[str, Any]) -> list[tuple[int, int]]:
-    """Where the values of the top-level `model` stand: of all members that a server may take for it, however the key
-    is spelled (Go's parser ignores case, some take the first of two)."""
+    """The positions of the top-level `model` values: of all members that some server may read as `model` (Go's parser
+    ignores case, some parsers take the first of two)."""
     if "model" not in body:
         return []
     if len(raw) < LARGE:
@@ -112,7 +112,7 @@ def model_values(raw: bytes, body: dict[str, Any]) -> list[tuple[int, int]]:
 
 
 def content_start(raw: bytes, body: dict[str, Any], name: str, at: int) -> int:
-    """Where the `content` of the message at index `at` of the top-level list `name` begins. The message has one."""
+    """The start of the `content` of the message at index `at` of the top-level list `name`. It must exist."""
     cut = Cut.of(raw, body)
     found = _search_from_the_end(cut, body, name, at)
     return cut.whole(_walk_to_content(cut.raw, name, at) if found is None else found)
@@ -122,7 +122,7 @@ def _model_values(raw: bytes, body: dict[str, Any]) -> list[tuple[int, int]]:
     spelled = [key for key in body if len(key) == 5 and key.casefold() == "model"]
     cut = Cut.of_first_list(raw)
     if len(spelled) == 1 and not occurrences(cut.raw, b"\\u006", 1):
-        # No letter of a key is an escape. `"model"` that no backslash precedes and a colon follows can only be a key.
+        # No letter of a key is an escape. So `"model"` without a backslash before it and with a colon after it is a key.
         starts = [
             cut.whole(found.end())
             for at in occurrences(cut.raw, b'"model"', 5)
@@ -143,14 +143,14 @@ def _walk_to_content(raw: bytes, name: str, at: int) -> int:
 
 
 def _search_from_the_end(cut: Cut, body: dict[str, Any], name: str, at: int) -> int | None:
-    """The position without a walk through everything before it. `"content"` that no backslash precedes and a colon
-    follows can only be a key; whether it is the one of our message, a parse of the rest of the document tells."""
+    """The position, found without reading everything before it. `"content"` without a backslash before it and with a
+    colon after it is a key; to check that it belongs to the right message, the rest of the document is parsed."""
     raw, content = cut.raw, body[name][at]["content"]
     large = isinstance(content, str) and len(content) >= LARGE
     if cut.gap and not large:
         try:
             body = orjson.loads(raw)
-        except orjson.JSONDecodeError:  # what only Python's parser takes, as half an emoji
+        except orjson.JSONDecodeError:  # only Python's parser accepts it, for example a lone surrogate
             return None
         content = body[name][at]["content"]
     needle, left = _beginning(content), _VERIFICATIONS
@@ -169,7 +169,7 @@ def _search_from_the_end(cut: Cut, body: dict[str, Any], name: str, at: int) -> 
 
 
 def _beginning(content: Any) -> bytes:
-    """Letters that stand in the raw bytes of `content` as well, unless the client escapes even those."""
+    """The first plain letters of `content`. The raw bytes contain the same, unless the client escapes plain letters."""
     if isinstance(content, list):
         texts = (part.get("text") for part in content if isinstance(part, dict))
         content = next((text for text in texts if isinstance(text, str)), "")
@@ -184,9 +184,9 @@ def _begins_with(raw: bytes, start: int, end: int, content: Any, needle: bytes) 
 
 
 def _is_rest_of(rest: bytes, body: dict[str, Any], name: str, at: int, said: Any) -> bool:
-    """Does `rest`, a list without a name that begins in a message, say what `body` says from the `content` of message
-    `at` on? There it has no name either, and says `said`; no `content` may follow, of which parsers would take the
-    last. Its brackets fit, so the list it is in is one of the top level."""
+    """True if `rest` equals `body` from the `content` of message `at` on. In `rest`, the list and this `content` have
+    the empty name, and the content is `said`. The message must have no further `content`, because parsers use the
+    last one. If the brackets match, the list is at the top level."""
     keys = list(body)
     after = {key: body[key] for key in keys[keys.index(name) + 1 :]}
     try:
@@ -216,7 +216,7 @@ def _container_end(raw: bytes, at: int) -> int:
     depth = 1
     for part in _part.finditer(raw, at + 1):
         if part.end() - part.start() > 1:
-            continue  # a string, or a container that holds little
+            continue  # a string or a small container
         depth += 1 if raw[part.start()] in (_OBJECT, _ARRAY) else -1
         if depth == 0:
             return part.end()

@@ -1,32 +1,32 @@
-"""How many tokens of a model's context a request may take at most, estimated without a tokenizer. Pure."""
+"""Estimates without a tokenizer how many tokens of a model's context a request may need at most. No I/O."""
 
 from string import ascii_letters, digits, whitespace
 from typing import Any
 
-# Tokens a byte, by its class. With these the estimate is 1.0 to 1.9 times what the worse of cl100k_base and
-# o200k_base counts for prose in 16 languages, code, JSON, tables and lists of hashes (tests/http hold it to that);
-# the reserve is for other tokenizers, which count up to a third more.
+# Tokens per byte, by class. With these the estimate is 1.0 to 1.9 times the higher count of cl100k_base and
+# o200k_base for prose in 16 languages, code, JSON, tables and lists of hashes (tested). The reserve is for other
+# tokenizers, which count up to a third more.
 _CLASSES = ((ascii_letters, 0.40), (digits, 0.70), (whitespace, 0.15), (bytes(range(128, 256)), 0.55))
 _PUNCTUATION = 0.80
-_UNBROKEN = 0.80  # of a string without spaces, such as base64 or a signature
+_UNBROKEN = 0.80  # per byte of a string without spaces, such as base64 or a signature
 _UNBROKEN_CHARS = 200
 
 _OBJECT = 4  # roles, ids and separators
-_IMAGE = 3_000  # more than OpenAI's and Anthropic's rules give for a large image
-_FILE_BYTE = 0.25  # of base64; what pages cost cannot be known from a packed file
+_IMAGE = 3_000  # more than a large image costs by OpenAI's and Anthropic's rules
+_FILE_BYTE = 0.25  # per byte of base64; the cost of a compressed file's pages is unknown
 
 _OUTPUT = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _DELETED = tuple((each if isinstance(each, bytes) else each.encode(), weight) for each, weight in _CLASSES)
 
 
 def most_tokens(raw: bytes, body: dict[str, Any]) -> int:
-    """A bound that costs nothing: no byte-level tokenizer makes more than a token of each byte."""
+    """A cheap upper bound: a byte-level tokenizer makes at most one token per byte."""
     return len(raw) + _IMAGE * (raw.count(b'image"') + raw.count(b'image_url"')) + output_tokens(body)
 
 
 def estimated_tokens(body: dict[str, Any]) -> int:
-    """The tokens of the request and of the answer it asks for. Linear: 3 ms for 100,000 tokens, of which most is the
-    walk through the JSON."""
+    """The tokens of the request and of the answer that it asks for. Linear: 3 ms for 100,000 tokens, most of it for
+    walking through the JSON."""
     texts: list[str] = []
     tokens = 0.0
     nodes: list[Any] = [body]
@@ -52,7 +52,8 @@ def estimated_tokens(body: dict[str, Any]) -> int:
 
 
 def output_tokens(body: dict[str, Any]) -> int:
-    """As many as the client lets the answer have; 0 if it does not say. Most providers take them off the context."""
+    """The most tokens that the client allows for the answer; 0 if it does not say. Most providers subtract them from
+    the context."""
     options = body.get("options")
     asked = [body.get(name) for name in _OUTPUT]
     asked.append(options.get("num_predict") if isinstance(options, dict) else None)
@@ -60,7 +61,7 @@ def output_tokens(body: dict[str, Any]) -> int:
 
 
 def _unbroken(text: str) -> float:
-    """Of base64: an image is counted with the object it stands in, Ollama's bare ones too."""
+    """The tokens of a string without spaces, such as base64. An image has a fixed cost, also Ollama's bare base64."""
     if text.startswith(("data:image/", "/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR")):
         return _IMAGE
     is_file = text.startswith(("data:", "JVBERi0"))

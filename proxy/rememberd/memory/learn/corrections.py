@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
-from rememberd.dialects.handing_words import HOLE
+from rememberd.dialects.attribution_words import MASK
 from rememberd.dialects.segments import segment
 from rememberd.memory.learn.over import stated_in
 from rememberd.memory.learn.rules.judge import SURE, judge_beginning, may_tell, words_that_tell
@@ -60,7 +60,7 @@ async def correction(store: MemoryStore, embedder: Embedder, turn: Turn) -> list
     if not (brief or await asyncio.to_thread(_is_wrong, text) or _DENIED.search(text)):
         return []
     lead = _LEAD.match(text)  # "Sorry, wrong: …" names no speaker
-    if HOLE in segment(text[lead.end() :] if lead and (brief or _WRONG.search(lead[0])) else text).masked():
+    if MASK in segment(text[lead.end() :] if lead and (brief or _WRONG.search(lead[0])) else text).masked():
         return []
     stated = await _stated_anew(store, embedder, turn, text)
     return [stated] if stated else await _of_the_message_before(store, turn, text) if brief else []

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from rememberd.dialects.handing_words import HOLE
+from rememberd.dialects.attribution_words import MASK
 from rememberd.dialects.segments import segment
 from rememberd.memory.learn.rules.sentences import sentences
 
@@ -59,7 +59,7 @@ def _is_wish(part: str, found: re.Match[str]) -> bool:
     before, after = part[: found.start()], part[found.end() :]
     if part.rstrip().endswith("?") or not _WISH.fullmatch(before.strip()) or not _THAT.match(after):
         return False
-    return HOLE not in segment(part).masked()
+    return MASK not in segment(part).masked()
 
 
 def _meant(found: re.Match[str], groups: Collection[str]) -> str | None:

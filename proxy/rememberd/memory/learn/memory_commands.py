@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from rememberd.dialects.handing_words import HOLE, hands_in
+from rememberd.dialects.attribution_words import MASK, hands_in
 from rememberd.dialects.segments import segment
 from rememberd.memory.learn.rules.sentences import sentences
 from rememberd.memory.learn.wish_words import may_wish, named
@@ -25,7 +25,8 @@ Kind = Literal["show", "remember", "forget", "forget_about", "forget_all", "off_
 
 # How sure the classifier must be of each of its labels. What is to be forgotten must be found as well, and to forget
 # all needs a second yes, so that less is enough there. Of 8,660 messages of the blind sets that are no wishes, one is
-# taken for a wish to forget at .45, and each of the sets (trained without it) has 33 to 39 of its 34 to 40 wishes heard.
+# taken for a wish to forget at .45, and each of the sets (trained without it) has 33 to 39 of its 34 to 40 wishes
+# heard.
 _SURE = {"forget": 0.45, "forget_all": 0.3, "recall": 0.45, "remember": 0.45, "dont_remember": 0.45}
 _SURE_OF_YES = 0.7
 _SURE_OF_PART = 0.5  # of one sentence among others: "He says I should forget it. Is he right?"
@@ -104,7 +105,7 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
     least = _SURE[label] if said == whole else max(_SURE[label], _SURE_OF_PART)
     least = _SURE_OF_A_CLAIM if label == "forget" and _OF_A_CLAIM.match(said) else least
     likely = sure["forget"] + sure["forget_all"] if label in ("forget", "forget_all") else sure[label]
-    if likely < least or not may_wish(label, said) or HOLE in segment(said).masked():
+    if likely < least or not may_wish(label, said) or MASK in segment(said).masked():
         return None
     head, colon, _ = said.partition(":")
     if colon and hands_in(head.lower()):  # "Translate into Italian: forget Nora"

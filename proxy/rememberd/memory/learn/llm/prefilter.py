@@ -5,13 +5,13 @@ does a fact give orders. Pure."""
 
 import re
 
-from rememberd.dialects.handing_words import HOLE
+from rememberd.dialects.attribution_words import MASK
 from rememberd.dialects.segments import segment
 
 HEAD_CHARS, TAIL_CHARS = 1_400, 600  # people speak of themselves before or after what they paste
 GAP = "[…]"
 
-_HOLES = re.compile(rf"[ \t]*{HOLE}[\s{HOLE}]*")
+_HOLES = re.compile(rf"[ \t]*{MASK}[\s{MASK}]*")
 
 
 def own_words(text: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
-from rememberd.dialects.handing_words import HOLE
+from rememberd.dialects.attribution_words import MASK
 from rememberd.dialects.segments import segment
 from rememberd.memory.ids import normal
 from rememberd.memory.learn.rules.clauses import clauses, without_lead
@@ -136,7 +136,7 @@ def _judged(sentence: str, judged: Judgement) -> list[_Found]:
         least = _KNOWN
     if _is_change(sentence):
         least = 0.0
-    if judged.sure < least or HOLE in sentence or sentence.endswith(("?", "？")):
+    if judged.sure < least or MASK in sentence or sentence.endswith(("?", "？")):
         return []
     if not _WORD.search(sentence) or sentence.rstrip().endswith((":", "：")):  # it introduces something
         return []
@@ -218,7 +218,7 @@ def _correct(found: list[_Found], clause: str) -> None:
 
 
 def _is_kept(stated: Statement, clause: str, sentence: str) -> bool:
-    if _any("hedge", clause) or HOLE in clause or "?" in clause:
+    if _any("hedge", clause) or MASK in clause or "?" in clause:
         return False
     if stated.slot in ("instruction", "contact") or stated.ends:
         return True

@@ -1,21 +1,22 @@
-"""Words by which a message introduces its writer, or points to a text that somebody else wrote.
+"""Words that introduce the sender of a message, or point to a text that somebody else wrote.
 
-Structure decides first (`segments`); these words only tell two meanings of one structure apart: "FYI: I live in Oslo",
-"Tom: I live in Oslo". A word that is missing here makes a statement look handed in: it becomes no fact.
+`segments` decides by structure first. These words only distinguish two meanings of one structure: "FYI: I live in
+Oslo", "Tom: I live in Oslo". If a word is missing here, a statement looks handed in and becomes no fact.
 """
 
-# ruff: noqa: E501  a table's words stay together
+# ruff: noqa: E501  keeps the words of a table together
 
 import re
 import sys
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-HOLE = "\x00"  # stands for a character that is handed in
+MASK = "\x00"  # replaces each handed-in character
 
 
 class _Words(NamedTuple):
-    """`heads`, the first letters of the words, at most three, rule out most texts in a tenth of the pattern's time."""
+    """A pattern and the `heads` of its words (the first one to three letters). The heads exclude most texts in a
+    tenth of the pattern's time."""
 
     pattern: re.Pattern[str]
     heads: frozenset[str]
@@ -24,7 +25,7 @@ class _Words(NamedTuple):
         return self.pattern.match(text, start)
 
     def search(self, text: str, start: int = 0, end: int = sys.maxsize) -> re.Match[str] | None:
-        """As `re.Pattern.search`; `text` is in lower case."""
+        """Like `re.Pattern.search`; `text` must be in lower case."""
         if text.isascii() and self.heads.isdisjoint(_heads(text)):
             return None
         return self.pattern.search(text, start, end)
@@ -41,17 +42,17 @@ _LITERAL = re.compile(r"[^\W_]{1,3}(?!\?)|[^\W_]{1,2}(?=\w\?)")
 
 
 def _any(spaced: str, unspaced: str = "", timeless: str = "") -> _Words:
-    """Any of these words. A stem ends with `\\w*`, `_` is a space; `unspaced` are words of scripts without spaces
-    between words, `timeless` ones that count only where no time follows them: not in "this week"."""
+    """Matches any of these words. A stem ends with `\\w*`; `_` is a space. `unspaced` are words of scripts without
+    spaces. `timeless` words match only if no time follows them: not in "this week"."""
     words, others, these = ("|".join(each.split()).replace("_", " ") for each in (spaced, unspaced, timeless))
-    if these:  # one look ahead for all of them: with one each the pattern was 14 times as long, and 10 ms to compile
+    if these:  # one look-ahead for all words: with one for each word, compiling took 10 ms
         words = rf"(?:{these})(?! (?:{_TIMES})(?!\w))|{words}"
     pattern = re.compile(rf"(?<!\w)(?:{words})(?!\w)" + (f"|{others}" if others else ""))
     found = [_LITERAL.match(word) for word in (*spaced.split(), *timeless.split())]
     return _Words(pattern, frozenset(each[0] for each in found if each))
 
 
-# "I" as a subject, and the verb forms that say it where a language leaves the pronoun out.
+# "I" as a subject, and first-person verb forms of languages that omit the pronoun.
 SUBJECT = _any(
     "i i['’]\\w+ im ive we we['’]\\w+ ich wir je j['’]\\w+ nous yo nosotros io noi eu nós jeg jag eg vi ik wij minä olen ben biz"
     " ja jsem jestem bydlím mieszkam nazywam vagyok lakom sunt locuiesc я мы ви εγώ είμαι μένω"
@@ -59,7 +60,7 @@ SUBJECT = _any(
     " أنا אני मैं ผม ฉัน tôi saya aku",
     "我 私 僕 俺 わたし 나는 저는 제가 내가",
 )
-# The person in any case.
+# The first person in any grammatical case.
 FIRST_PERSON = re.compile(
     SUBJECT.pattern.pattern
     + "|"
@@ -71,10 +72,10 @@ FIRST_PERSON = re.compile(
     ).pattern.pattern
 )
 
-# A colon after these words presents what the writer says themselves.
+# After these words and a colon, the sender's own words follow.
 INTRODUCES = re.compile(
     r"""(?x)
-    # the assistant is spoken to, or a remark of one's own begins
+    # the sender speaks to the assistant, or begins a remark
     ^(?:(?:and|also|but|so|ok|okay|oh|well|please|just|quick|small|short|big|good|bad|great|happy|sad|one|another|a|an|the|my|our
         |last|final|important|personal|fun|funny|little|more|some|kurze|wichtige|und|et|y|e|og|och|une|un|una|en|eine|por|pour|zur
         |per|para|ps|hey|hi|bitte)\W+)*
@@ -99,7 +100,7 @@ INTRODUCES = re.compile(
     """
 )
 
-# Nouns of texts; with no "I" before the noun it names a text that is handed in.
+# Nouns for texts. Without "I" before it, the noun names a handed-in text.
 _TEXT = (
     "text texts e-?mails? mails? messages? letters? drafts? essays? bios? cvs? resumes? résumés? transcripts? reviews? comments? posts? tweets?"
     " stor(?:y(?!_short)|ies) passages? excerpts? extracts? paragraphs? sentences? phrases? quotes? jokes? lyrics poems? snippets? personas?"
@@ -115,7 +116,7 @@ TEXT_NOUN = _any(
     _TEXT,
     "歌词 诗 歌詞 文章 文本 邮件 短信 评论 句子 对话 文 メール 文書 レビュー 会話 글 메일 문장 리뷰 نص رسالة טקסט",
 )
-# What is looked at in a text.
+# Aspects of a text that one can ask about.
 _TEXT_PART = _any(
     "grammar spelling typos wording style tone verbs? nouns? adjectives? punctuation commas? words? tl;?dr eli5 thoughts? opinions? gist sentiment"
     " formal informal polite shorter longer simpler clearer friendlier professional grammatik rechtschreibung stil förmlicher höflicher kürzer"
@@ -130,13 +131,13 @@ _SECOND_PERSON = _any(
     "you your u du dein\\w* dir dich sie ihr tu te vous votre ton tú te usted puedes você lei ti je jouw u_kunt dere deg ты вы тебя",
     "你 您 あなた 너",
 )
-# "What does the tenant want?", "Is the English right?": of something that the message must hold.
+# "What does the tenant want?", "Is the English right?": the message must contain the thing asked about.
 _DEFINITE = _any(
     "the here there der die das den dem hier le la les l['’]\\w+ ici el los las lo aquí il lo gli qui o os as aqui de het dette här den_här"
 )
 _BRIEF = 5  # words
 _BARE_WORK = re.compile(r"(?:please |pls |bitte )?\w+(?: it)?(?:,? (?:please|pls|bitte|svp|por favor))?\W*")
-# A role is given out: "I" is the role from there on.
+# The assistant gets a role: from here on, "I" is that role.
 _CASTS = re.compile(
     r"(?:^|[,;:] |\b(?:game|play|scene|scenario) )\W*(?:you(?: are|['’]re)|du bist|tu es|vous êtes|eres|sei|você é|je bent|du er|ты) (?:now )?"
     r"(?!right|wrong|correct|welcome|great|good|nice|kind|sweet|funny|helpful|amazing|awesome|the best|so|very|too|really|not|quite|recht|super)"
@@ -148,7 +149,7 @@ _PRESENTS = re.compile(
     r"\b(?:this|that|these) (?:is|are|was|were) (?:from|by|what|how)\b"
 )
 _OF_OTHERS = re.compile(r"(?<!\w)(?:from|by|von|del?|du|di|fra|från|van|от)(?!\w)|来自|からの")
-# "My favourite films are", "check my plan": a thing of the writer's.
+# "My favourite films are", "check my plan": something that belongs to the sender.
 _OWN_THING = re.compile(
     r"(?<!\w)(?:is|are|was|were|ist|sind|est|sont|es|son|è|sono|är|er|zijn)(?!\w)|^(?:please |pls )?(?:check|review|rate|improve|judge|evaluate)(?!\w)"
 )
@@ -157,14 +158,14 @@ _WRITING = _any(
     "写 書いて 써 اكتب",
 )
 _FOR_ONESELF = re.compile(r"(?<!\w)(?:me|us|mir|uns|moi|m['’]\w+|meg|mig|mij|мне)(?!\w)")
-# What presents a text although the sentence has an "I": "I got this mail".
+# Verbs that present a handed-in text although the sentence has an "I": "I got this mail".
 RECEIVED = _any(
     "got received found saw read heard seen copied forwarded sent bekam erhielt bekommen erhalten gelesen gefunden reçu trouvé lu"
     " recibí encontré leí ricevuto trovato letto recebi encontrei fick fikk fått kreeg ontving получил\\w* нашёл прочитал\\w*"
     " show showing shown translate test testing wrote written generated geschrieben écrit escribió scritto schreef skrev"
 )
 
-# Verbs of work on a text. What stands behind them or before them is the text.
+# Verbs of work on a text. The text follows or precedes them.
 TEXT_WORK = _any(
     "translat\\w+ rewrit\\w+ re-?writ\\w+ re-?phras\\w+ re-?word\\w* paraphras\\w+ proof-?read\\w* spell-?_?check spell_check summari[sz]\\w+ polish shorten\\w*"
     " condense conjugate classify annotate parse transcribe grade critique correct edit edits punctuate analy[sz]e extract"
@@ -174,7 +175,7 @@ TEXT_WORK = _any(
     " przetłumacz popraw streść přelož oprav çevir özetle düzelt",
     "翻译 翻譯 总结 润色 改写 纠正 訳して 翻訳 要約 校正 添削 번역 요약 교정 ترجم لخص صحح תרגם סכם",
 )
-# Other work that hands in a text only if the text is pointed to.
+# Verbs of other work. They hand in a text only if the sentence also points to it.
 OTHER_WORK = _any(
     "answer reply respond rate review check fix improve explain summary label tag identify complete continue describe evaluate judge"
     " make turn count compare list underline highlight use using read find who what which how is are does should would can could wer was wie ist kann soll qui que quel\\w*"
@@ -209,28 +210,29 @@ _GREETING = re.compile(
 ASKS = ("?", "？", "؟")
 _NEAR = 12  # characters between "this" and its noun
 OWNED = _any("my our mein\\w* mi mon ma min mijn il_mio minha meu мой моя")
-_HEAD = 200  # characters of a speech that are looked at
+_HEAD = 200  # characters of a speech that are checked
 
 
 def begins_letter(line: str, *, is_first: bool) -> bool:
-    """ "Dear Ada", or "Hi Ada," below the first line, where the assistant would be greeted. `line` is in lower case."""
+    """ "Dear Ada", or "Hi Ada," below the first line (in the first line it greets the assistant). `line` must be in
+    lower case."""
     return bool(SALUTATION.fullmatch(line) or (not is_first and _GREETING.fullmatch(line)))
 
 
 def speaks_of_self(text: str) -> bool:
-    """Does somebody speak of themselves here?"""
+    """True if the text has a word of the first person."""
     return bool(FIRST_PERSON.search(text.lower()))
 
 
 def is_speech(text: str) -> bool:
-    """Is this somebody's speech rather than a list or a value: an "I", or a sentence of its own?"""
+    """True if this is somebody's speech (it has an "I" or is a sentence), False for a list or a value."""
     head = text[:_HEAD]
-    return speaks_of_self(head) or HOLE in head[:2] or (head[:1].isupper() and len(head.split()) > 3)
+    return speaks_of_self(head) or MASK in head[:2] or (head[:1].isupper() and len(head.split()) > 3)
 
 
 def is_own_introduction(lead: str) -> bool:
-    """Is what stands before the colon the writer's own introduction, and neither a speaker nor the name of a text?"""
-    lower = lead.strip(f" \t*_-•#>{HOLE}").lower()
+    """True if the words before a colon introduce the sender's own words, False for a speaker or a text's name."""
+    lower = lead.strip(f" \t*_-•#>{MASK}").lower()
     if not lower or lower.isdigit():
         return True
     introduces = INTRODUCES.search(lower) and (FIRST_PERSON.search(lower) or not _OF_OTHERS.search(lower))
@@ -246,20 +248,20 @@ def is_own_introduction(lead: str) -> bool:
 
 
 def is_question(line: str) -> bool:
-    """A line with a question mark, or an order behind a label: "Task: write …" """
+    """True for a line with a question mark or an order after a label: "Task: write …" """
     words = re.split(r"[:：]\s*", line.lower(), maxsplit=1)[-1]
     return line.rstrip().endswith(ASKS) or _begins_with_work(words) or bool(_WRITING.search(words[:12]))
 
 
 def _is_about_something(question: str) -> bool:
-    """A question of a few words that names a thing as known, without "I" or "you"."""
+    """True for a short question about a definite thing ("the tenant"), without "I" or "you"."""
     if len(question.split()) > _BRIEF or FIRST_PERSON.search(question) or _SECOND_PERSON.search(question):
         return False
     return _DEFINITE.search(question) is not None
 
 
 def _is_wanted(sentence: str) -> bool:
-    """A text that is still to be written, for the person: what they say beside it is theirs."""
+    """True if the person asks for a text that is still to be written: the rest of the message is their own."""
     return bool(_FOR_ONESELF.search(sentence) or (_WRITING.search(sentence) and FIRST_PERSON.search(sentence)))
 
 
@@ -269,8 +271,9 @@ def _begins_with_work(sentence: str) -> bool:
 
 
 def hands_in(sentence: str) -> Literal["", "something", "text"]:
-    """Does a sentence in lower case hand in a text: by work on a text ("translate this"), by its name ("sample
-    dialogue"), or by pointing to something that stands nowhere else ("is this one any good?")?"""
+    """How a sentence in lower case hands in a text. "text": it asks for work on a text ("translate this") or names
+    one ("sample dialogue"). "something": it points to something that is in no other place ("is this one any good?").
+    "": it hands in nothing."""
     points, noun, work = POINTS.search(sentence), TEXT_NOUN.search(sentence), TEXT_WORK.search(sentence)
     if work and (points or noun or len(sentence.split()) <= 3) and not SUBJECT.search(sentence, 0, work.start()):
         return "text"
