@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rememberd.telemetry.usage.answers import Tokens, estimated, said
+from rememberd.telemetry.usage.answers import Tokens, estimated, reported
 from rememberd.telemetry.usage.prices import look_up
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import Proxy, ask, entry, eventually, running
@@ -142,7 +142,7 @@ def test_only_the_admin_key_opens_it_and_bad_questions_are_named(counted: Proxy)
 )
 def test_tokens_are_read_in_each_dialect(answer: dict[str, Any], tokens: Tokens | None) -> None:
     usage = answer if "text" in answer or "eval_count" in answer else {"usage": answer}
-    assert said(json.dumps({"choices": [], **usage}).encode()) == tokens
+    assert reported(json.dumps({"choices": [], **usage}).encode()) == tokens
 
 
 def test_a_stream_that_says_nothing_is_estimated_by_its_events() -> None:

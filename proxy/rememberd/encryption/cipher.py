@@ -1,4 +1,4 @@
-"""What one key does to texts, names, ids and vectors. Pure, except for random nonces.
+"""Encrypts texts, names, ids and vectors with one key. No I/O, except for random nonces.
 
 Measured costs: `seal` 1.5 µs, `name` 2 µs, the ids of 800 memories 5 µs, 20 word ids 3 µs, a vector of 384 30 µs.
 """
@@ -24,27 +24,26 @@ if TYPE_CHECKING:  # imported where it is used: 9 MB and 0.1 s that only encrypt
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12  # random nonces are safe for 2**32 records of one user (NIST SP 800-38D, 8.3)
-# names for each user, about 1 MB; a search meets the same conversations and speakers repeatedly
-_CACHED_NAMES = 4_000
+_CACHED_NAMES = 4_000  # per user, about 1 MB; the same conversations and speakers occur in many searches
 _CACHED_ROTATIONS = 32  # rotations, 590 kB each for 384 dimensions
 
-# The ids that we make: the `uuid5` of a memory, or 32 hex digits for a turn. Both have 16 bytes.
+# Our own ids: the `uuid5` of a memory, or 32 hex digits for a turn. Both have 16 bytes.
 _ID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.ASCII)
 
 
 class DecryptionError(Exception):
-    """The value was sealed with another key, for another place, or was changed since."""
+    """The value was sealed with another key or for another place, or it was changed."""
 
 
 def invalid_tag() -> type[Exception]:
-    """What is raised for sealed bytes that were changed, or that belong to another key or place."""
+    """The library's error for sealed bytes that were changed or belong to another key or place."""
     from cryptography.exceptions import InvalidTag
 
     return InvalidTag
 
 
 class Cipher:
-    """One 32-byte key. `owner` names whose key it is, and is bound into everything that is sealed."""
+    """One 32-byte key. `owner` is bound into everything that is sealed."""
 
     def __init__(self, key: bytes, owner: str) -> None:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
@@ -87,7 +86,7 @@ class Cipher:
         return urlsafe_b64encode(self._names.encrypt(padded, [self._owner])).decode()
 
     def named(self, name: str) -> str:
-        """The text that `name` was given. Raises `DecryptionError`."""
+        """The text of a pseudonym that `name` made. Raises `DecryptionError`."""
         text = self._known.get(name)
         if text is None:
             if len(self._known) >= _CACHED_NAMES:
@@ -102,16 +101,16 @@ class Cipher:
             raise DecryptionError("name") from error
 
     def id(self, plain: str) -> str:
-        """A pseudonym in the form of the id, by a keyed permutation of its 16 bytes (one AES block); for other texts,
-        `name`."""
+        """A pseudonym in the format of the id: a keyed permutation of its 16 bytes (one AES block). For other texts
+        it is `name`."""
         if not _ID.fullmatch(plain):
             return self.name(plain)
-        # ECB of a single block is the permutation itself: the block is an id, not text.
+        # ECB of a single block is the permutation itself.
         return _formed(plain, self._ids.encryptor().update(bytes.fromhex(plain.replace("-", ""))).hex())
 
     def plain_id(self, sealed: str) -> str:
-        """The id that `id` was given; nonsense if another key made it. Raises `DecryptionError` for a text that is no
-        id."""
+        """The id of a pseudonym that `id` made; a wrong id if another key made it. Raises `DecryptionError` for other
+        texts."""
         if not _ID.fullmatch(sealed):
             return self.named(sealed)
         return _formed(sealed, self.restored_digits(sealed.replace("-", "")))
@@ -121,8 +120,8 @@ class Cipher:
         return self._ids.decryptor().update(bytes.fromhex(sealed)).hex()
 
     def words(self, sparse: Sparse) -> Sparse:
-        """Keyed ids of words. BM25's own ids are an unkeyed hash, which a dictionary turns back into words. Two of 4
-        billion keyed ids may be equal; then one of the two words counts."""
+        """Keyed ids of words. BM25's own ids are an unkeyed hash: with a dictionary, the words could be found again.
+        Two words may rarely get the same keyed id; then only one of them counts."""
         blocks = np.zeros((len(sparse.indices), 4), dtype="<u4")
         blocks[:, 0] = sparse.indices
         keyed = np.frombuffer(self._words.encryptor().update(blocks.tobytes()), dtype="<u4")[::4]

@@ -1,4 +1,4 @@
-"""Seals turns that wait for a model, and what the model found in them, before they are stored."""
+"""Seals turns that wait for a model, and the facts that it found in them, before they are stored."""
 
 import logging
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ log = logging.getLogger("rememberd.sealed")
 
 
 class SealedExtractionQueue:
-    """The `ExtractionQueue` port around another queue, which sees pseudonyms of users, scopes, conversations and
-    turns. Errors may quote a model's answer, and are sealed with the root's key."""
+    """The `ExtractionQueue` port around another queue, which gets pseudonyms of users, scopes, conversations and
+    turns. Errors may quote a model's answer, so they are sealed with the root's key."""
 
     def __init__(self, extraction_queue: ExtractionQueue, keyring: Keyring) -> None:
         self.extraction_queue, self.keyring = extraction_queue, keyring
@@ -30,9 +30,7 @@ class SealedExtractionQueue:
         try:
             opened = [await self._opened(turn) for turn in turns]
         except MemoryUnavailable:
-            await self.extraction_queue.defer(
-                [turn.id for turn in turns], 0, "unavailable"
-            )  # without keys nobody can read them
+            await self.extraction_queue.defer([turn.id for turn in turns], 0, "unavailable")
             raise
         return [turn for turn in opened if turn is not None]
 

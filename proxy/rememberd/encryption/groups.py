@@ -1,4 +1,4 @@
-"""Groups as bytes for their store: under a master key neither their names nor their members can be read there."""
+"""Serialises groups for their store, and with a master key encrypts their names and members."""
 
 import logging
 
@@ -11,7 +11,7 @@ log = logging.getLogger("rememberd.sealed")
 
 
 class GroupCodec:
-    """`root` seals; None: nothing is sealed."""
+    """Seals with `root`; None: nothing is sealed."""
 
     def __init__(self, root: Cipher | None) -> None:
         self.root = root
@@ -28,8 +28,8 @@ class GroupCodec:
         """None if it cannot be read: then the group has no members."""
         try:
             fields = orjson.loads(self.root.open(body, f"group {place}") if self.root else body)
-            former = fields.get("former")  # what an earlier version wrote has no such list
+            former = fields.get("former")  # earlier versions did not store this list
             return Group(**fields | {"former": None if former is None else tuple(former)})
         except (DecryptionError, ValueError, TypeError) as error:
-            log.error("a group cannot be read, and nobody is a member of it: %s", type(error).__name__)
+            log.error("a group cannot be read and has no members now: %s", type(error).__name__)
             return None

@@ -1,8 +1,7 @@
-"""The keys: one for each user, encrypted with the master key, in a file of their own or in Redis.
+"""The keyring: one key for each user, encrypted with the master key, in a separate file or in Redis.
 
-When the row of a user is gone, nobody can read the user's data any more, in whatever file or backup it remains. One
-more key, the root's, makes the pseudonyms. The master key can therefore be replaced without changing anything but
-these rows.
+When a user's row is deleted, nobody can read that user's data any more, in any file or backup. The root's key makes
+the pseudonyms. To replace the master key, only these rows need to change.
 """
 
 import logging
@@ -29,28 +28,28 @@ class Row(NamedTuple):
 
 
 class Keys(Protocol):
-    """Where the encrypted keys are, by owner. `place` is used in messages. Every method raises `QueueUnavailable`."""
+    """Stores the encrypted keys by owner. `place` is used in messages. Every method raises `QueueUnavailable`."""
 
     place: str
 
     async def begun(self) -> bool:
-        """Is there a root's row?"""
+        """True if the root's row exists."""
 
     async def begin(self, root: Row, turned: bool, fresh: bool) -> tuple[Row, bool] | None:
-        """The root's row, and whether vectors are rotated. If there is none, store the given row, provided that
-        `fresh` says that nothing was stored before; otherwise return None."""
+        """The root's row, and whether vectors are rotated. If there is no row and `fresh` (nothing was stored
+        before), store the given row; if not `fresh`, return None."""
 
     async def get(self, owner: str) -> Row | None:
-        """Raises `StoreUnavailable` if the root's row is gone: then other rows may be missing too."""
+        """Raises `StoreUnavailable` if the root's row is missing: then other rows may be missing too."""
 
     async def get_or_add(self, owner: str, made: Row) -> Row:
         """If several processes add a row for the same owner at once, all get the same row. Raises as `get` does."""
 
     async def drop(self, owner: str) -> str:
-        """Delete the row. Returns why its bytes may still be on the disk; empty if they are gone."""
+        """Delete the row. Returns why its bytes may still be on the disk; "" if they are not."""
 
     async def rewrap(self, newest: str, again: Callable[[str, Row], Row]) -> int:
-        """Replace the rows whose master key is not `newest`, and wipe the old ones. Returns how many there were."""
+        """Replace the rows whose master key is not `newest`, and wipe the old ones. Returns their number."""
 
     async def versions(self) -> Counter[str]: ...
 
@@ -61,7 +60,7 @@ class Keyring:
     """Call `await start()` first. `masters` is not empty; the first one encrypts. `left` says why the bytes of a
     destroyed key may still be on the disk.
 
-    Raises `QueueUnavailable` if the keys cannot be read, `StoreUnavailable` if the master key of a row is not known.
+    Raises `QueueUnavailable` if the keys cannot be read, `StoreUnavailable` if a row's master key is unknown.
     """
 
     def __init__(self, keys: Keys, masters: Sequence[Master], *, rotate_vectors: bool = False) -> None:
@@ -78,7 +77,7 @@ class Keyring:
         made = self._wrapped(ROOT, os.urandom(KEY_BYTES))
         begun = await self.keys.begin(made, self.rotate_vectors, False)
         if begun is None:
-            # Asked in this order: another process may make the key meanwhile, and keep something.
+            # `fresh()` must come before `begin`: another process may create the key meanwhile and store something.
             begun = await self.keys.begin(made, self.rotate_vectors, await fresh())
         if begun is None:
             raise plaintext_error(self.keys.place)
@@ -86,11 +85,11 @@ class Keyring:
         if row.master not in self._masters:
             raise ConfigError(
                 f"{self.keys.place} needs the master key with the id {row.master}; memory.encryption names"
-                f" {', '.join(self._masters)}: add it behind the newest one"
+                f" {', '.join(self._masters)}: add it after the newest one"
             )
         if turned != self.rotate_vectors:
             raise ConfigError(
-                "memory.encryption.rotate_vectors cannot be changed once there are memories: set it back"
+                "memory.encryption.rotate_vectors cannot be changed when there are memories: set it back"
             )
         self.root = Cipher(self._unwrapped(ROOT, row), ROOT)
 
@@ -99,7 +98,7 @@ class Keyring:
         return self.root.name(user)
 
     def space(self, space: Space) -> Space:
-        """The pseudonyms of both names. Scopes of the same name have different pseudonyms for different users."""
+        """The pseudonyms of user and scope. Two users' scopes of the same name have different pseudonyms."""
         return Space(self.owner(space.user), self.root.name(f"{space.scope}\0{space.user}"))
 
     def plain_space(self, sealed: Space) -> Space:
@@ -108,8 +107,8 @@ class Keyring:
         return Space(user, self.root.named(sealed.scope).removesuffix(f"\0{user}"))
 
     async def known(self, user: str) -> Cipher | None:
-        """The user's cipher, or None if there is nothing of this user that could be read. It is looked up every time
-        (10 µs in a file, about 300 in Redis), so that each process notices an erasure by another."""
+        """The user's cipher; None if the user has no key. The key is looked up every time (10 µs in a file, about 300
+        in Redis), so that each process notices an erasure by another."""
         owner = self.owner(user)
         row = await self.keys.get(owner)
         if row is None:
@@ -127,27 +126,27 @@ class Keyring:
         return self._cipher(owner, await self.keys.get_or_add(owner, made))
 
     async def holds(self, user: str, cipher: Cipher) -> bool:
-        """Whether this is still the user's key."""
+        """True if this is still the user's key."""
         current = await self.known(user)
         return current is not None and current.fingerprint == cipher.fingerprint
 
     async def delete_key(self, user: str) -> None:
-        """Destroy the user's key, and the bytes that it left on the disk."""
+        """Destroy the user's key and wipe its bytes from the disk."""
         owner = self.owner(user)
         self.left = await self.keys.drop(owner)
         self._ciphers.pop(owner, None)
         if self.left:
-            log.error("the key of an erased user cannot be used any more, but its bytes may be left: %s", self.left)
+            log.error("an erased user's key is deleted, but its bytes may still be on the disk: %s", self.left)
 
     async def rotate(self) -> int:
-        """Encrypt every key with the newest master key, and wipe the old form. Returns how many were encrypted with
-        an older one. If it is interrupted, it can be run again."""
+        """Encrypt every key with the newest master key and wipe the old form. Returns how many keys were changed. If
+        it is interrupted, run it again."""
         return await self.keys.rewrap(
             self.newest.id, lambda owner, row: self._wrapped(owner, self._unwrapped(owner, row))
         )
 
     async def versions(self) -> Counter[str]:
-        """How many keys each master key has encrypted, by the id of the master key."""
+        """The number of keys that each master key has encrypted, by the master key's id."""
         return await self.keys.versions()
 
     async def close(self) -> None:
@@ -170,7 +169,7 @@ class Keyring:
     def _unwrapped(self, owner: str, row: Row) -> bytes:
         master = self._masters.get(row.master)
         if master is None:
-            raise StoreUnavailable(f"a key is wrapped by the master key {row.master}, which this process has not got")
+            raise StoreUnavailable(f"a key needs the master key {row.master}, which this process does not have")
         try:
             return master.decrypt(row.wrapped[:_NONCE_BYTES], row.wrapped[_NONCE_BYTES:], owner.encode())
         except invalid_tag() as error:
@@ -178,9 +177,9 @@ class Keyring:
 
 
 def plaintext_error(place: object) -> ConfigError:
-    """The error for data that was stored without a master key, or whose keys are lost."""
+    """The error for data that was stored without a master key or whose keys are lost."""
     return ConfigError(
-        f"the memories in {place} are not encrypted: save each user's with `rememberd memories export`,"
-        " set another data_dir, and bring them in with `rememberd import`. If they were encrypted before, their keys"
+        f"the memories in {place} are not encrypted: export those of each user with `rememberd memories export`,"
+        " set another data_dir, and import them with `rememberd import`. If they were encrypted before, their keys"
         " are lost: restore keyring.db, or Redis's {rememberd}:keys, from a backup"
     )

@@ -16,15 +16,15 @@ _HOW = "make one with `openssl rand -base64 32`"
 
 
 class Master(NamedTuple):
-    """`id` tells master keys apart without revealing them; every encrypted key carries it."""
+    """`id` identifies the master key without revealing it, and is stored with every encrypted key."""
 
     id: str
     key: bytes
 
 
 def masters(encryption: Encryption) -> list[Master]:
-    """The master keys that the settings name; empty if nothing is to be encrypted. The first one encrypts, the others
-    only decrypt what older ones have encrypted. Raises `ConfigError`."""
+    """The master keys of the settings; empty: encryption is off. The first one encrypts, the others only decrypt
+    older keys. Raises `ConfigError`."""
     given = {
         "memory.encryption.master_key": encryption.master_key,
         "memory.encryption.master_key_file": encryption.master_key_file,
@@ -56,7 +56,7 @@ def _printed(command: list[str], name: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as error:
-        # Neither the error's own text nor the command's output: both may contain the key.
+        # The error's text and the command's output are not shown, because they may contain the key.
         raise ConfigError(f"{name}: {command[0]} did not print a key ({type(error).__name__})") from None
     return done.stdout
 

@@ -1,4 +1,4 @@
-"""Which memories are paused, and which apps use them, by pseudonym."""
+"""Stores paused memories and the apps that use a memory under pseudonyms."""
 
 from collections.abc import Sequence
 
@@ -58,7 +58,7 @@ class SealedApps:
         return rights._replace(scope=rights.scope and self._name(user, rights.scope))
 
     def _sealed(self, user: str, name: str) -> str:
-        """Different for each user, so that nobody can see that two have the same app."""
+        """A pseudonym that differs for each user, so that nobody can see that two users have the same app."""
         return self.keyring.root.name(f"{name}\0{user}")
 
     def _name(self, user: str, sealed: str) -> str:

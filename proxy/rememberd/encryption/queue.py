@@ -1,5 +1,4 @@
-"""Seals turns before they reach a queue. Their order, times and numbers stay readable, because the queue needs
-them."""
+"""Seals turns before they reach the queue. Their order, times and numbers stay readable: the queue needs them."""
 
 import asyncio
 import logging
@@ -19,7 +18,7 @@ from rememberd.types import Fact, Millis, Turn
 
 _PARTS = ("turn", "memory", "receipt", "block", "reading")
 UNREADABLE = counter("rememberd_unreadable", "Sealed records that could not be opened.", "part", *_PARTS)
-SEALED = (Fact("", ""),)  # stands for what was found: the queue has to know only that there is something
+SEALED = (Fact("", ""),)  # replaces the found facts: the queue must only know that there are some
 
 log = logging.getLogger("rememberd.sealed")
 
@@ -38,7 +37,7 @@ class SealedQueue:
             space=self.keyring.space(turn.space),
             created_at=turn.began,
             user_text=cipher.seal_text(turn_to_json(turn), f"turn {turn.id}"),
-            answer="sealed" if turn.answer else "",  # the queue has to know whether there is one
+            answer="sealed" if turn.answer else "",  # the queue must know whether there is one
             receipt="",
             found=SEALED if turn.found else (),
         )
@@ -49,19 +48,19 @@ class SealedQueue:
         try:
             opened = [await self._opened(claim) for claim in claims]
         except MemoryUnavailable:
-            # Nobody can process these turns without their keys: return the leases now, or let them end.
+            # These turns cannot be processed without their keys: return them now, or let their leases end.
             back = (self.queue.retry(claim.turn.id, self._error("no key"), 0) for claim in claims)
             await asyncio.gather(*back, return_exceptions=True)
             raise
         return [claim for claim in opened if claim is not None]
 
     async def _opened(self, claim: Claim) -> Claim | None:
-        """Turns that cannot be read become dead letters, which `rememberd check` shows."""
+        """Turns that cannot be decrypted become dead letters, which `rememberd check` shows."""
         try:
             return replace(claim, turn=await self._turn(claim.turn))
         except DecryptionError as error:
             UNREADABLE.labels("turn").inc()
-            log.error("a turn in the queue cannot be decrypted (%s): it is a dead letter", error)
+            log.error("a turn in the queue cannot be decrypted (%s) and becomes a dead letter", error)
             await self.queue.dead_letter(claim.turn.id, self._error("cannot be decrypted"))
             return None
 
@@ -87,7 +86,7 @@ class SealedQueue:
         return await self.queue.alive(self._id(turn_id))
 
     async def erase(self, user: str, at: Millis) -> int:
-        """Destroy the key first: from then on nothing of this user can be read, whatever remains to be deleted."""
+        """Destroys the key first: after that, none of the user's data can be read, even if it is not deleted yet."""
         await self.keyring.delete_key(user)
         return await self.queue.erase(self.keyring.owner(user), at)
 
@@ -113,7 +112,7 @@ class SealedQueue:
         await self.queue.close()
 
     def _id(self, turn_id: str) -> str:
-        """A pseudonym: a turn's id is a digest of what was said, and a guess could be checked against it."""
+        """A pseudonym, because a turn's id is a digest of its words: somebody could check a guess against it."""
         return self.keyring.root.id(turn_id)
 
     def _plain_id(self, sealed: str) -> str:
@@ -124,7 +123,7 @@ class SealedQueue:
 
 
 def opened_letter(keyring: Keyring, sealed: DeadLetter) -> DeadLetter:
-    """The error as it is, if another keyring sealed it."""
+    """The opened letter; `sealed` itself if another keyring sealed it."""
     try:
         return replace(
             sealed,

@@ -1,4 +1,4 @@
-"""Turns sealed before they are spooled."""
+"""Seals turns before they are spooled."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -17,8 +17,8 @@ log = logging.getLogger("rememberd.sealed")
 
 
 class SealedSpool:
-    """The `Spool` port over another. A turn is sealed with its user's key; with the root's key if the user's key
-    cannot be read now (Redis is away) or does not exist yet."""
+    """The `Spool` port around another spool. A turn is sealed with its user's key, or with the root's key if the
+    user's key cannot be read now (Redis is unavailable) or does not exist yet."""
 
     def __init__(self, spool: Spool, keyring: Keyring) -> None:
         self.spool, self.keyring = spool, keyring

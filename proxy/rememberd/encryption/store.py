@@ -1,6 +1,6 @@
-"""Seals memories before they reach a store. The store still searches by vectors, keyed words, times and kinds.
+"""Seals memories before they reach the store, which can still search by vectors, keyed words, times and kinds.
 
-The whole JSON of a memory is sealed into its text. Beside it are the names that a search compares, as pseudonyms.
+The complete JSON of a memory is sealed into its text. Names that a search compares are stored as pseudonyms.
 """
 
 import logging
@@ -28,8 +28,8 @@ log = logging.getLogger("rememberd.sealed")
 
 
 class SealedStore(MemoryStore):
-    """The `MemoryStore` port around another store. Records that cannot be opened (of a user whose erasure is not
-    finished, or that somebody changed in the store) are left out, counted and logged."""
+    """The `MemoryStore` port around another store. Records that cannot be opened (the user's erasure is not finished,
+    or somebody changed the store) are left out, counted and logged."""
 
     def __init__(self, store: MemoryStore, keyring: Keyring) -> None:
         self.store, self.keyring = store, keyring
@@ -40,7 +40,7 @@ class SealedStore(MemoryStore):
         cipher, sealed_space = await self.keyring.own(space.user), self.keyring.space(space)
         sealed = [self._sealed(cipher, space, point) for point in points]
         await self.store.put(sealed_space, sealed)
-        # The user was erased meanwhile: nobody could find these memories by their ids.
+        # If the user was erased meanwhile, nobody could find these memories by their ids.
         if not await self.keyring.holds(space.user, cipher):
             await self.store.delete(sealed_space, [point.memory.id for point in sealed], at=0)
 
@@ -146,7 +146,7 @@ class SealedStore(MemoryStore):
             evidence=evidence and Evidence("", "", evidence.turn_id and cipher.id(evidence.turn_id)),
             source=Source(memory.source.conversation and cipher.name(memory.source.conversation)),
             speaker=memory.speaker and cipher.name(memory.speaker),
-            private=False,  # the sealed memory has the value, and of the next two
+            private=False,  # this value and the next two are in the sealed text
             group=None,
             contributor=None,
         )
@@ -189,7 +189,7 @@ def _candidates(cipher: Cipher, found: Candidates) -> Candidates:
 
 
 def _ids(cipher: Cipher, sealed: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
-    """All at once if they are UUIDs, as ours are: 40 µs for 800 ids instead of 2 ms."""
+    """Decrypts all ids at once if they are UUIDs: 40 µs for 800 ids instead of 2 ms."""
     if sealed.dtype.itemsize == _UUID_CHARS:
         texts = np.array(sealed, order="C").view(np.uint8).reshape(-1, _UUID_CHARS)
         with suppress(ValueError):
@@ -200,7 +200,7 @@ def _ids(cipher: Cipher, sealed: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
 
 
 def _turn_ids(cipher: Cipher, sealed: Sequence[str]) -> list[str]:
-    """All at once if they have 32 digits, as ours do."""
+    """Decrypts all ids at once if they have 32 digits."""
     if all(len(each) == _TURN_CHARS for each in sealed):
         with suppress(ValueError):
             plain = cipher.restored_digits("".join(sealed))
@@ -218,7 +218,7 @@ def _names(cipher: Cipher, column: str, sealed: DictColumn) -> DictColumn:
 
 
 def _opened(opening: Callable[[str], str], sealed: str) -> str:
-    """ "" if it cannot be opened; no name of ours is empty."""
+    """ "" if it cannot be opened; our names are never empty."""
     try:
         return opening(sealed)
     except DecryptionError:

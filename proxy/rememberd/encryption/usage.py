@@ -1,4 +1,4 @@
-"""The counts of usage, with pseudonyms for the names of users."""
+"""Stores usage counts with pseudonyms for the users."""
 
 from collections.abc import Mapping
 
@@ -28,7 +28,7 @@ class SealedUsage:
         return at._replace(user=self.keyring.owner(at.user)) if at.user else at
 
     def _named(self, pseudonym: str) -> str:
-        """A name from before a restored root key stays a pseudonym."""
+        """The user's name; the pseudonym itself if another root key made it."""
         try:
             return self.keyring.root.named(pseudonym) if pseudonym else ""
         except DecryptionError:

@@ -15,7 +15,7 @@ from rememberd.http.disconnect import cancel_on_disconnect
 from rememberd.http.response_buffer import COPY_LIMIT, ResponseBuffer
 from rememberd.http.response_headers import response_headers
 from rememberd.ports import Reply
-from rememberd.telemetry.usage.answers import Tokens, estimated, said
+from rememberd.telemetry.usage.answers import Tokens, estimated, reported
 
 OnEnd = Callable[[bytes, bool], Awaitable[None]]
 OnFirst = Callable[[bool], None]
@@ -87,7 +87,7 @@ class Relay:
         if not 200 <= self._reply.status < 300:
             return None
         ends = self._copy.ends()
-        return said(ends) or estimated(request_bytes, ends, self._copy.length, streamed=self._streamed)
+        return reported(ends) or estimated(request_bytes, ends, self._copy.length, streamed=self._streamed)
 
     async def _relay_stream(self, send: Send, chunks: AsyncIterator[bytes]) -> None:
         await self._start(send)

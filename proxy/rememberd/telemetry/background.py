@@ -1,4 +1,4 @@
-"""Tasks that run beside the requests for as long as the process does."""
+"""Background tasks that run as long as the process."""
 
 import asyncio
 import logging
@@ -31,13 +31,13 @@ log = logging.getLogger("rememberd.background")
 
 
 async def keep_running(task: str, work: Callable[[], Awaitable[None]], *, again_s: float = AGAIN_S) -> None:
-    """Run `work`, one of `TASKS`, until it returns. An error that ends it is logged and counted, and it is started
-    again after `again_s` seconds, twice as many each time and at most `LATEST_S`. A task that is gone unnoticed does
-    the most harm: a key would stay valid after it was revoked."""
+    """Run `work`, one of `TASKS`, until it returns. If an error ends it, the error is logged and counted, and the
+    work is started again after `again_s` seconds; the delay doubles each time, up to `LATEST_S`. A task must not end
+    unnoticed: for example, a revoked key would stay valid."""
     while True:
         try:
             return await work()
-        except Exception:  # a defect of ours: whatever it is, the next round may do without it
+        except Exception:  # an unexpected error: the next run may succeed
             FAILURES.labels(task).inc()
             log.exception("the background task %s failed and is started again", task)
         await asyncio.sleep(again_s)

@@ -1,4 +1,4 @@
-"""The time of day, as it is stored."""
+"""The current time in the unit in which it is stored."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Prometheus metrics: one view of all processes of this host."""
+"""Prometheus metrics of all processes of this host."""
 
 import os
 
@@ -9,7 +9,7 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # the library's own variable; `serve` se
 
 
 def exposition() -> bytes:
-    """The metrics of all processes of this host if `serve` made a directory for them, otherwise of this process."""
+    """The metrics of all processes of this host if `serve` made a directory for them, else of this process."""
     if DIRECTORY not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()

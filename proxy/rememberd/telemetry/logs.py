@@ -1,4 +1,4 @@
-"""The log: lines for people, or JSON for programs, with the id of the request. It contains nobody's words."""
+"""Log lines as text or JSON, with the id of the request. They never contain a user's words."""
 
 import logging
 import re
@@ -23,9 +23,9 @@ REQUEST: ContextVar[str] = ContextVar("request", default="")
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
-class _QuotesNobody(logging.Formatter):
-    """Of an exception, show its class and where it was raised. The texts of libraries' exceptions quote what they
-    were given, which may be somebody's words or a key."""
+class _WithoutExceptionTexts(logging.Formatter):
+    """Shows the class and the traceback of an exception. The text is shown only for our own exceptions: other texts
+    may quote a user's words or a key."""
 
     def formatException(self, ei: ExcInfo) -> str:
         error: BaseException | None = ei[1]
@@ -38,7 +38,7 @@ class _QuotesNobody(logging.Formatter):
         return "\nraised from:\n".join(parts)
 
 
-class Text(_QuotesNobody):
+class Text(_WithoutExceptionTexts):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
@@ -47,9 +47,8 @@ class Text(_QuotesNobody):
         return f"{super().formatMessage(record)}{f' [{request}]' if request else ''}"
 
 
-class Json(_QuotesNobody):
-    """One JSON object for each line: time, level, logger, message, and request, trace_id and exception if there are
-    any."""
+class Json(_WithoutExceptionTexts):
+    """One JSON object per line: time, level, logger, message, and if there are any, request, trace_id, exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -68,7 +67,7 @@ class Json(_QuotesNobody):
 
 
 class _WithoutArguments(logging.Filter):
-    """asyncio's lines about a failed task or callback show its arguments and the text of its exception."""
+    """Shortens asyncio's lines about a failed task or callback, which contain arguments and exception texts."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg = re.split(r"[\n(<]", record.getMessage(), maxsplit=1)[0].strip()
@@ -77,8 +76,7 @@ class _WithoutArguments(logging.Filter):
 
 
 def configure(log_format: str) -> None:
-    """Set the format of all log lines from now on, of every library. Warnings, and errors that nobody caught, also
-    become log lines."""
+    """Set the format of all log lines, also of libraries. Warnings and uncaught errors become log lines, too."""
     for handler in logging.getLogger().handlers:
         handler.setFormatter(Json() if log_format == "json" else Text())
     logging.getLogger("asyncio").addFilter(_WithoutArguments())
@@ -95,4 +93,4 @@ def _log_warning(
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-    log.critical("an error that nobody caught", exc_info=(kind, error or kind(), trace))
+    log.critical("uncaught error", exc_info=(kind, error or kind(), trace))

@@ -1,10 +1,10 @@
 """Metrics on the path of a request. All series of a counter exist from the start, because Prometheus sees no increase
 in a series that begins with 1.
 
-Between several processes the library keeps its numbers in a file, and each of them costs a system call, a lock and a
-write: 8 numbers a chat, a tenth of its time. So a chat only notes what is to be counted, and `flush` adds it up:
-`FLUSH_S` later, before this process is asked for its metrics, and at its end. A process that is killed loses the last
-of it."""
+With several processes the library stores its numbers in a file, and each update costs a system call, a lock and a
+write. A chat has 8 updates, a tenth of its time. So `count` and `observe` only note the updates in memory. `flush`
+passes them on: `FLUSH_S` later, before this process's metrics are read, and at its end. A killed process loses the
+updates since the last flush."""
 
 import asyncio
 import atexit
@@ -22,7 +22,7 @@ _observed: defaultdict[Histogram, list[float]] = defaultdict(list)
 
 
 def counter(name: str, about: str, label: str, *values: str) -> Counter:
-    """A counter by `label`, which has these `values`."""
+    """A counter with one series for each of the `values` of `label`."""
     made = Counter(name, about, [label])
     for value in values:
         made.labels(value)
@@ -30,7 +30,7 @@ def counter(name: str, about: str, label: str, *values: str) -> Counter:
 
 
 def count(counter: Counter) -> None:
-    """Note one more. Only for the thread of the event loop, as are `observe` and `flush`."""
+    """Increment by one. Like `observe` and `flush`, only for the event loop's thread."""
     if not _counted:
         _flush_later()
     _counted[counter] += 1
@@ -49,7 +49,7 @@ def _flush_later() -> None:
 
 @atexit.register
 def flush() -> None:
-    """Hand what was noted to the library."""
+    """Pass all noted updates to the library."""
     for counter, number in _counted.items():
         counter.inc(number)
     _counted.clear()
@@ -65,7 +65,7 @@ def flush() -> None:
 
 
 class Timed:
-    """Observes how long the body of a `with` took, in seconds."""
+    """Context manager that observes its duration in seconds."""
 
     __slots__ = ("_began", "_histogram")
 

@@ -1,4 +1,4 @@
-"""What LiteLLM's map of models says of one: prices and limits. Read as a file: LiteLLM's import takes 200 MB."""
+"""Prices and limits of a model from LiteLLM's map. The file is read directly: importing LiteLLM takes 200 MB."""
 
 import json
 from functools import lru_cache
@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 _MAP = "model_prices_and_context_window_backup.json"
-_LONGEST_ENTRY = 64 * 1024  # bytes; the longest have 4 KB
+_LONGEST_ENTRY = 64 * 1024  # bytes; today the longest entry has 4 KB
 
 
 @lru_cache(maxsize=1024)
 def listed(model: str) -> dict[str, Any]:
-    """The entry of `model` (`provider/name`), or of its name alone; empty if there is neither. Takes 1 to 2 ms once:
-    the map is searched, not parsed, which would take 0.1 s and 30 MB."""
+    """The entry of `model` (`provider/name`), else of its name without the provider, else empty. Takes 1 to 2 ms the
+    first time: the file is searched, because parsing it would take 0.1 s and 30 MB."""
     with (_folder() / _MAP).open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as known:
         return _entry(known, model) or _entry(known, model.partition("/")[2])
 

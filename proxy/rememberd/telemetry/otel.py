@@ -1,7 +1,7 @@
-"""OpenTelemetry behind `telemetry.tracing`, by OTLP over HTTP, with the semantic conventions for generative AI.
+"""Implements `telemetry.tracing` with OpenTelemetry: OTLP over HTTP, semantic conventions for generative AI.
 
-Configured by the standard OTEL_* variables alone, and off unless one of them names an endpoint. The SDK comes with
-the extra: `pip install rememberd[otel]`. Names of attributes and metrics: opentelemetry.io/docs/specs/semconv/gen-ai.
+It is configured only by the standard OTEL_* variables, and off unless one of them names an endpoint. It needs
+`pip install rememberd[otel]`. Names of attributes and metrics: opentelemetry.io/docs/specs/semconv/gen-ai.
 """
 
 import logging
@@ -37,7 +37,7 @@ except ImportError as error:
 log = logging.getLogger("rememberd.otel")
 
 _STOP_SECONDS = 3.0
-# The names that the conventions use for providers that litellm names differently.
+# litellm's name of a provider -> the name in the conventions, where they differ.
 _PROVIDERS = {
     "azure": "azure.ai.openai",
     "azure_ai": "azure.ai.inference",
@@ -53,12 +53,12 @@ _TOKENS = tuple(4**power for power in range(14))
 _LABELS = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "error.type")
 
 _propagator = TraceContextTextMapPropagator()
-_seen: ContextVar[dict[str, Value] | None] = ContextVar("seen", default=None)  # of the chat that is open
+_seen: ContextVar[dict[str, Value] | None] = ContextVar("seen", default=None)  # attributes of the current chat
 
 
 @contextmanager
 def exporting(process: str) -> Iterator[None]:
-    """`process` is "web" or "writer"."""
+    """Export traces and metrics within this context. `process` is "web" or "writer"."""
     os.environ.setdefault("OTEL_SERVICE_NAME", "rememberd")
     resource = Resource.create({"rememberd.process": process, "process.pid": os.getpid()})
     traces = TracerProvider(resource=resource, shutdown_on_exit=False)
@@ -66,7 +66,7 @@ def exporting(process: str) -> Iterator[None]:
     readers = [PeriodicExportingMetricReader(OTLPMetricExporter())]
     metrics = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
     tracing.configure(Otel(traces.get_tracer("rememberd"), metrics.get_meter("rememberd")))
-    log.info("traces and metrics go out by OTLP")
+    log.info("traces and metrics are exported by OTLP")
     try:
         yield
     finally:
@@ -75,7 +75,7 @@ def exporting(process: str) -> Iterator[None]:
 
 
 def _within(seconds: float, *steps: Callable[[], None]) -> None:
-    """Flush what they have sent so far: if the collector is away, the SDK would try for half a minute."""
+    """Run the steps for at most `seconds`: if the collector is unavailable, the SDK would retry for half a minute."""
     until = time.monotonic() + seconds
     threads = [threading.Thread(target=step, daemon=True) for step in steps]
     for thread in threads:

@@ -1,5 +1,5 @@
-"""Spans of a chat, of its recall, and of what the writer does with it. Without OpenTelemetry's configuration nothing
-is recorded, and the calls cost almost nothing; with it, `telemetry.otel` implements them. Spans contain nobody's
+"""Spans of a chat, its recall and its processing by the writer. Without OpenTelemetry's configuration nothing is
+recorded and the calls cost almost nothing; with it, `telemetry.otel` implements them. Spans never contain a user's
 words."""
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ _tracer: Tracer | None = None
 
 
 def configure(tracer: Tracer | None) -> None:
-    """The tracer of this process from now on."""
+    """Set the tracer of this process."""
     global _tracer
     _tracer = tracer
 
@@ -42,21 +42,21 @@ def chat(model: str, provider: str, headers: Mapping[str, str]) -> Part:
 
 
 def span(name: str) -> Part:
-    """A child of the open span."""
+    """A child of the current span."""
     return _NOTHING if _tracer is None else _tracer.span(name)
 
 
 def linked(name: str, traceparent: str) -> Part:
-    """A trace of its own, linked to the span that `traceparent` names: for work that nobody waits for."""
+    """A new trace, linked to the span that `traceparent` names: for background work."""
     return _NOTHING if _tracer is None else _tracer.linked(name, traceparent)
 
 
 def annotate(attributes: Mapping[str, Value]) -> None:
-    """Add attributes to the open span."""
+    """Add attributes to the current span."""
     if _tracer is not None:
         _tracer.annotate(attributes)
 
 
 def traceparent() -> str:
-    """The open span in the form of W3C's header `traceparent`; "" if there is none."""
+    """The current span as the W3C header `traceparent`; "" if there is none."""
     return "" if _tracer is None else _tracer.traceparent()

@@ -1,4 +1,4 @@
-"""What is counted of the requests: one row a day, key, user and model."""
+"""Usage counts: one row per day, key, user and model."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ KEPT_DAYS = 400
 
 
 class UsageKey(NamedTuple):
-    """`day` is a date in UTC, `key` the name of an API key ("" for what a user's memory costs by itself), `model` the
-    name that was asked for, `priced` the provider and its own name for the model: `openai/gpt-4o`."""
+    """`day` is a UTC date, `key` the name of an API key ("" for the writer's own calls), `model` the requested name,
+    `priced` the provider and its name for the model: `openai/gpt-4o`."""
 
     day: str
     key: str
@@ -25,8 +25,9 @@ class UsageKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Tokens but for `requests`, and `estimated`: how many of these whose tokens the provider did not say. `memory`
-    is the part of `input` that was our block; `extraction` what a model read and wrote to learn from turns."""
+    """`requests`, `estimated` (those requests whose usage the provider did not report), and numbers of tokens.
+    `memory` is the part of `input` that was our block; `extraction` was read and written by the model that learns
+    from turns."""
 
     requests: int = 0
     estimated: int = 0
@@ -50,16 +51,16 @@ class UsageStore(Protocol):
     """Shared by all processes. Each method raises `QueueUnavailable`."""
 
     async def add(self, counted: Mapping[UsageKey, Counts]) -> None:
-        """Also drops what is older than `KEPT_DAYS`."""
+        """Also deletes rows older than `KEPT_DAYS`."""
 
     async def rows(self, since: str, until: str) -> dict[UsageKey, Counts]:
-        """Of these days, both included."""
+        """The rows from `since` to `until`, both included."""
 
     async def spent(self, day: str) -> dict[str, int]:
-        """The tokens in and out of each key."""
+        """The input and output tokens of each key."""
 
     async def erase(self, user: str) -> None:
-        """The name goes; the counts stay, under no name."""
+        """Remove the user's name from the rows; the counts stay."""
 
 
 def today() -> str:
@@ -76,6 +77,6 @@ def days_before(day: str, days: int) -> str:
 
 
 def seconds_left() -> int:
-    """Until the day ends, in UTC."""
+    """Seconds until the end of the day in UTC."""
     now = datetime.now(UTC)
     return 86_400 - (now.hour * 3600 + now.minute * 60 + now.second)

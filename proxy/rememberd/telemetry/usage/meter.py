@@ -1,5 +1,5 @@
-"""Counts in this process, and once a second adds them to what all processes have counted. A process that is killed
-loses the last second of its counts."""
+"""Counts usage in this process and adds it once a second to the shared counts. A killed process loses the counts of
+its last second."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ log = logging.getLogger("rememberd.telemetry.usage")
 
 
 class UsageMeter:
-    """`limited`: is there a key with a daily limit? Only then the counts of other processes are read."""
+    """`limited` is True if a key has a daily limit; only then are the shared counts read."""
 
     def __init__(self, store: UsageStore) -> None:
         self.store = store
@@ -33,7 +33,7 @@ class UsageMeter:
         self._spent: tuple[str, dict[str, int]] = ("", {})
 
     def note(self, principal: Principal, user: str, deployment: Deployment, tokens: Tokens, memory: int) -> None:
-        """One answered request."""
+        """Count one answered request."""
         at = UsageKey(today(), principal.name, user, deployment.model_name, deployment.priced)
         self._add(at, (1, int(tokens.estimated), tokens.input, tokens.cached, tokens.output, memory, 0))
         self.limited = self.limited or principal.tokens_per_day is not None
@@ -43,7 +43,7 @@ class UsageMeter:
         self._counted[at] = counts if counted is None else tuple(map(add, counted, counts))
 
     def spent(self, key: str) -> int:
-        """Tokens of this day, in and out: of all processes as of a second ago, and of this one until now."""
+        """Today's input and output tokens of `key`. Those of other processes may be a second old."""
         day, by_key = self._spent
         now = today()
         counted = (Counts(*each) for at, each in self._counted.items() if (at.day, at.key) == (now, key))
@@ -56,11 +56,11 @@ class UsageMeter:
             try:
                 await self.flush()
             except QueueUnavailable as error:
-                log.warning("the usage is counted here until it can be stored: %s", error)
+                log.warning("the usage cannot be stored; it is kept in this process and retried: %s", error)
                 await asyncio.sleep(RETRY_S)
 
     async def flush(self) -> None:
-        """Raises `QueueUnavailable`; then nothing is lost, and the next flush adds it."""
+        """Raises `QueueUnavailable`; then the counts are kept for the next flush."""
         counted = {at: Counts(*counts) for at, counts in self._counted.items()}
         self._counted = {}
         if counted:

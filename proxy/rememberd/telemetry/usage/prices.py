@@ -1,4 +1,4 @@
-"""What a model costs, by the price map that comes with LiteLLM."""
+"""Prices of models, from LiteLLM's map."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -10,7 +10,7 @@ _FIELDS = ("input_cost_per_token", "output_cost_per_token", "cache_read_input_to
 
 
 class Price(NamedTuple):
-    """US dollars a token."""
+    """US dollars per token."""
 
     input: float
     output: float
@@ -22,7 +22,7 @@ class Price(NamedTuple):
 
 
 def look_up(models: Collection[str]) -> dict[str, Price]:
-    """Those of `models` (`provider/name`) that the map knows. Reads a file of 3 MB for each new one."""
+    """The prices of those `models` (`provider/name`) that are in the map. Reads a file of 3 MB for each new one."""
     found = {model: _price(model) for model in models}
     return {model: price for model, price in found.items() if price is not None}
 

@@ -1,4 +1,4 @@
-"""The counts added up by what an operator asks for, with what they cost."""
+"""Adds up usage counts by the columns that an operator asks for, with their costs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,9 +11,9 @@ DAYS = 30
 
 
 def report(rows: Mapping[UsageKey, Counts], by: Sequence[str], prices: Mapping[str, Price]) -> list[dict[str, Any]]:
-    """A group for each combination of `by`, in that order. `cost_usd` is an estimate by list prices, of the models
-    whose price is known; None if it is known of none. What extraction cost is not in it: its tokens are only known
-    added up."""
+    """One group for each combination of `by`, in that order. `cost_usd` is an estimate by list prices for the models
+    with a known price, None if there is none. It does not include extraction, whose input and output tokens are not
+    counted separately."""
     groups: dict[tuple[str, ...], list[UsageKey]] = {}
     for at in rows:
         groups.setdefault(tuple(getattr(at, name) for name in by), []).append(at)
