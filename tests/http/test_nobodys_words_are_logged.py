@@ -77,7 +77,7 @@ def test_a_fault_of_a_translated_provider_quotes_nobody(
             upstream.script(behaviour)
             client.post(path, json={"model": model, "stream": streamed, **ASKED[path]})
         client.post(path, json={"model": model, "messages": [WORDS], "input": [WORDS]})
-    eventually(lambda: any("rests for" in line or "broke off" in line for line in proxy.log))
+    eventually(lambda: any("is tried last for" in line or "broke off" in line for line in proxy.log))
     assert [line for line in [*proxy.log, *_stdout(proxy)] if WORDS in line] == []
 
 

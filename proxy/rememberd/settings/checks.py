@@ -1,4 +1,4 @@
-"""Checks of settings that could be read. Each raises `ConfigError`, which says what to do."""
+"""Checks the values of settings. Each check raises `ConfigError` with a message that says what to do."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def check(settings: Settings) -> None:
         if name not in CLASSES:
             raise ConfigError(f"memory.private_classes: {name!r} is not one of {', '.join(CLASSES)}")
     for name in memory.redact or []:
-        from rememberd.memory.safety.secret_patterns import PERSONAL  # 5 MB, which `serve` does not need by itself
+        from rememberd.memory.safety.secret_patterns import PERSONAL  # here, because it takes 5 MB in `serve`
 
         if name not in PERSONAL:
-            raise ConfigError(f"memory.redact knows {', '.join(PERSONAL)}, not {name!r}")
+            raise ConfigError(f"memory.redact: {name!r} is not one of {', '.join(PERSONAL)}")
 
 
 def _check_upstreams(settings: Settings) -> None:
@@ -56,7 +56,7 @@ def _check_upstreams(settings: Settings) -> None:
         return
     if settings.model_list or settings.keys or settings.admin_key or settings.sign_in.issuer:
         raise ConfigError(
-            "upstreams: clients bring their own keys there, so leave out model_list, keys, admin_key and sign_in"
+            "upstreams: clients use their own keys with it, so remove model_list, keys, admin_key and sign_in"
         )
     if not settings.server.local_only and not settings.upstreams_anywhere:
         raise ConfigError(
@@ -69,12 +69,12 @@ def _check_sign_in(settings: Settings) -> None:
     given = settings.sign_in
     if given.issuer is None:
         if given != type(given)():
-            raise ConfigError("sign_in: set `issuer`, the OpenID provider; without it the other settings do nothing")
+            raise ConfigError("sign_in: set `issuer`, the OpenID provider; the other settings need it")
         return
     if not given.client_id:
-        raise ConfigError("sign_in.client_id is missing: what the provider calls this proxy")
+        raise ConfigError("sign_in.client_id is missing: the client id of this proxy at the provider")
     if given.public_url is None and not settings.server.local_only:
-        raise ConfigError("sign_in.public_url is missing: where browsers reach this proxy, as https://memory.example")
+        raise ConfigError("sign_in.public_url is missing: this proxy's address, such as https://memory.example")
     for name, url in (("issuer", given.issuer), ("public_url", given.public_url or "")):
         if url and not _PROTECTED.match(url):
             raise ConfigError(f"sign_in.{name} must begin with https:// (http:// only on this machine), not {url!r}")
@@ -102,7 +102,7 @@ def _check_patterns(patterns: list[str]) -> None:
         try:
             linear_pattern(pattern)
         except ValueError as error:
-            raise ConfigError(f"memory.side_tasks: {pattern!r} is not a regular expression of RE2: {error}") from None
+            raise ConfigError(f"memory.side_tasks: {pattern!r} is not an RE2 regular expression: {error}") from None
 
 
 def _check_keys(keys: list[Key], admin_key: str | None) -> None:
@@ -119,5 +119,5 @@ def _check_keys(keys: list[Key], admin_key: str | None) -> None:
         except ValueError as error:
             raise ConfigError(f"keys, {key.name!r}: {error}") from None
         if hashed in seen:
-            raise ConfigError(f"{key.name!r} and {seen[hashed]!r} have the same key: give each a key of its own")
+            raise ConfigError(f"{key.name!r} and {seen[hashed]!r} have the same key: give each its own key")
         seen[hashed] = key.name

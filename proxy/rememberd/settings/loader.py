@@ -17,7 +17,7 @@ _LITELLM_TABLES = frozenset(
     {"litellm_settings", "general_settings", "router_settings", "environment_variables", "callback_settings"}
 )
 _ADOPTED = {"fallbacks": "fallbacks", "model_group_alias": "aliases"}  # settings in those tables: our names
-_SECRET = re.compile(r"key|secret|url|model_list", re.IGNORECASE)  # in the name of what may hold one
+_SECRET = re.compile(r"key|secret|url|model_list", re.IGNORECASE)  # names of settings that may contain a secret
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _ABSENT = object()
@@ -34,7 +34,7 @@ def iter_fields(cls: type, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, 
 
 
 class SettingsReader:
-    """Turns YAML nodes into the dataclass `root` and its tables; keeps the node for the line of an error."""
+    """Turns YAML nodes into the dataclass `root` and its tables. Errors name the line of the node."""
 
     def __init__(self, root: type, environ: Mapping[str, str]) -> None:
         self.root, self.environ = root, environ
@@ -42,7 +42,7 @@ class SettingsReader:
 
     def fail(self, node: yaml.Node | None, message: str) -> ConfigError:
         mark = node.start_mark if node is not None else None
-        # YAML calls a text that is no file "<unicode string>": the value of a variable, which the message names.
+        # YAML's name of a text that is not a file is "<unicode string>": it is a variable, which the message names.
         where = f"{mark.name}:{mark.line + 1}: " if mark is not None and not mark.name.startswith("<") else ""
         return ConfigError(where + message)
 
@@ -69,7 +69,7 @@ class SettingsReader:
             name = str(key.value)
             if name not in known:
                 if not path and name in _LITELLM_TABLES:
-                    given = _adopted(value) | given  # a pasted LiteLLM config.yaml: the rest is for its own proxy
+                    given = _adopted(value) | given  # from LiteLLM's config.yaml; its other settings are ignored
                     continue
                 elsewhere = [".".join(place) for place, _ in iter_fields(self.root) if place[-1] == name]
                 near = elsewhere or get_close_matches(name, known, 1, 0.5) or [", ".join(known)]
@@ -111,8 +111,8 @@ class SettingsReader:
         raise self.fail(node, _wanted(want, raw, path))
 
     def from_text(self, hint: Any, text: str, node: yaml.Node | None, path: tuple[str, ...]) -> Any:
-        """The value of a variable or of a file that one names. A text is taken literally, and nothing in it is YAML.
-        `node` is where the settings refer to the variable, if they do."""
+        """The value of an environment variable or of the file that it names. Strings are literal, not YAML. `node` is
+        the place in the settings that refers to the variable, if there is one."""
         options = _options(hint)
         want, word = options[0], text.strip()
         if want is str:
@@ -151,14 +151,14 @@ class SettingsReader:
             loader.dispose()
 
     def variable(self, node: yaml.Node, name: str, path: tuple[str, ...]) -> str | None:
-        """A missing variable stops the start: it may be a secret. Only a setting that refers to its own variable
-        (`admin_key: os.environ/REMEMBERD_ADMIN_KEY`) may be absent."""
+        """The variable's value. A missing variable is an error, because it may be a secret; only a setting's own
+        variable (`admin_key: os.environ/REMEMBERD_ADMIN_KEY`) may be missing."""
         if name not in self.environ and name != _variable(path):
             raise self.fail(node, f"{'.'.join(path)}: the environment variable {name} is not set")
         return self.environ.get(name)
 
     def override(self, variable: str) -> str:
-        """The value of the variable, or the content of the file that the variable with `_FILE` names."""
+        """The value of the variable, or the content of the file that its `_FILE` variant names."""
         named = f"{variable}_FILE"
         if named in self.variables or not self.environ.get(named):
             return self.environ.get(variable, "")

@@ -1,4 +1,4 @@
-"""Patterns that an operator writes, matched in linear time whatever a client sends."""
+"""Compiles the operator's patterns so that they match in linear time, whatever a client sends."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
 
 def linear_pattern(pattern: object) -> Pattern:
-    """By RE2, which has no look-around and no back-references. Raises `ValueError`, which says what is wrong."""
-    import re2  # here: few operators write patterns, and the parent process stays small
+    """Compile with RE2, which has no look-around and no back-references. Raises `ValueError` with the reason."""
+    import re2  # here, because few operators write patterns
 
     options = re2.Options()
     options.log_errors = False

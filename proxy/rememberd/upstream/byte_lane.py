@@ -1,5 +1,5 @@
-"""The byte lane, for providers that speak the client's dialect: the client's JSON goes out as it is, and the
-provider's bytes come back as they are."""
+"""The byte lane, for providers that support the client's dialect: the client's JSON is sent unchanged, and the
+provider's bytes are returned unchanged."""
 
 import socket
 import ssl
@@ -21,7 +21,7 @@ LISTING_TIMEOUT = 3.0  # seconds
 
 
 class ByteLane:
-    """`Upstream` over pools of kept-alive connections. Belongs to the event loop that first sends.
+    """`Upstream` with pools of keep-alive connections. Use it in one event loop only.
 
     `proxies` are used for every deployment except `local` ones: requests to these must not leave the operator's
     network."""
@@ -53,20 +53,20 @@ class ByteLane:
         if response.status == 407:
             response.close()
             raise UpstreamUnavailable(
-                "the HTTP proxy asks for a login: set HTTP_PROXY=http://USER:PASSWORD@HOST:PORT"
+                "the HTTP proxy requires a login: set HTTP_PROXY=http://USER:PASSWORD@HOST:PORT"
             )
         if response.status in (301, 302, 303, 307, 308):
             response.close()
             host = _host(deployment)
-            raise UpstreamUnavailable(f"{host} redirects elsewhere: set api_base to the address it moved to")
+            raise UpstreamUnavailable(f"{host} redirects to another address: set api_base to its new address")
         return _Reply(response, deployment)
 
     async def models(self, deployment: Deployment) -> list[str]:
-        """The models that the provider lists; none for a provider with a protocol of its own. Raises
+        """The models that the provider lists; empty for a provider with its own protocol. Raises
         `UpstreamUnavailable`."""
         if not deployment.speaks:
             return []
-        listing = "/models?limit=1000" if deployment.provider == "anthropic" else "/models"  # 20 without being asked
+        listing = "/models?limit=1000" if deployment.provider == "anthropic" else "/models"  # default: 20
         headers = request_headers(deployment, ())
         try:
             base = address(deployment.api_base or "")
@@ -88,7 +88,7 @@ class _Reply:
         self.status, self.headers = response.status, response.headers
 
     def chunks(self) -> AsyncIterator[bytes]:
-        return self  # an asynchronous generator would cost two calls of the event loop more
+        return self  # an asynchronous generator would need two more calls of the event loop
 
     def __aiter__(self) -> Self:
         return self
@@ -99,7 +99,7 @@ class _Reply:
         except OSError as error:
             raise _unavailable(self._deployment, error) from error
         if not chunk:
-            self._response.close()  # so that the connection serves again at once
+            self._response.close()  # so that the connection can be used again at once
             raise StopAsyncIteration
         return chunk
 
@@ -115,8 +115,8 @@ def _host(deployment: Deployment) -> str:
 
 
 def _unavailable(deployment: Deployment, error: Exception) -> UpstreamUnavailable:
-    """The message names the host only: the address may hold a password, and the text of `error` may hold the
-    address."""
+    """The message names only the host, because the address may contain a password and the text of `error` may contain
+    the address."""
     host = _host(deployment)
     match error:
         case TimeoutError():
@@ -124,7 +124,7 @@ def _unavailable(deployment: Deployment, error: Exception) -> UpstreamUnavailabl
         case ssl.SSLCertVerificationError():
             return UpstreamUnavailable(f"{host} has a certificate that cannot be trusted: {error.verify_message}")
         case socket.gaierror():
-            return UpstreamUnavailable(f"{host} is a name that cannot be looked up: check api_base and the DNS")
+            return UpstreamUnavailable(f"the name {host} cannot be looked up: check api_base and the DNS")
         case BrokenResponse() | ValueError():
             return UpstreamUnavailable(f"{host} {error}")
         case ProxyError():

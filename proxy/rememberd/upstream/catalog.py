@@ -1,4 +1,4 @@
-"""From LiteLLM's `model_list` to the deployment that answers for a model name, and the lane that leads there."""
+"""Finds the deployments for a model name, from a `model_list` in LiteLLM's format."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = logging.getLogger("rememberd.upstream")
 
 
 class RoundRobin(Generic[T]):
-    """Entries of one name; each comes first in turn."""
+    """Entries of one name, in rotation: `next` begins with another entry each time."""
 
     def __init__(self, entries: Sequence[T]) -> None:
         self.entries = tuple(entries)
@@ -39,12 +39,12 @@ class RoundRobin(Generic[T]):
 
 
 class Catalog:
-    """The configured models. Several entries of one name take turns; `aliases` are other names of models, `fallbacks`
-    (in LiteLLM's format, a list of `{name: [names]}`) are asked when all of a name fail.
+    """The configured models. Several entries of one name take turns. `aliases` are other names of models. `fallbacks`
+    (in LiteLLM's format, a list of `{name: [names]}`) are used if all deployments of a name fail.
 
-    Raises `ConfigError` that names the entry. A value `os.environ/NAME` is read from `environ`; only a key may be
-    missing there. A key found in the environment is used for the provider's usual address only: an entry with an
-    `api_base` of its own must name its key."""
+    Raises `ConfigError` that names the entry. A value `os.environ/NAME` is read from `environ`; only an `api_key` may
+    be missing there. A provider's key from the environment is used only for its default address: an entry with an
+    `api_base` must name its key."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Catalog:
         self._check("fallbacks", (other for others in self._fallbacks.values() for other in others))
 
     def reload(self, other: Catalog) -> None:
-        """Take over the models of `other`, all at once."""
+        """Replace all models with those of `other`."""
         self.__dict__.update(other.__dict__)
 
     def ignored(self) -> str:
@@ -97,21 +97,20 @@ class Catalog:
             log.warning("%s", ignored)
 
     def names(self) -> list[str]:
-        """The names that can be asked for as they stand, in the order of the list, aliases last."""
+        """The model names without wildcards, in the order of the list, aliases last."""
         return list(dict.fromkeys([*self._exact, *self._aliases]))
 
     def wildcards(self) -> list[str]:
-        """The patterns, such as `openai/*`: any name that fits can be asked for."""
+        """The patterns, such as `openai/*`: clients may request any name that matches."""
         return list(self._wildcards)
 
     def targets(self, model: str, principal: Principal) -> list[Deployment]:
-        """The deployments that can answer, in the order in which to ask them: those of that name, then those of its
-        fallbacks.
+        """The deployments that can answer, in the order to try them: those of that name, then those of its fallbacks.
 
-        Raises `RequestError` 403 for a model that this key may not use, 404 for one that is not there."""
+        Raises `RequestError`: 403 for a model that this key may not use, 404 for an unknown model."""
         model = self._tagged(model)
         if not principal.may_ask(model):
-            message = f"this key may not use {model!r}; GET /v1/models lists what it may"
+            message = f"this key may not use {model!r}; GET /v1/models lists the models that it may use"
             raise RequestError(403, "model_not_allowed", message, param="model")
         name = self._aliases.get(model, model)
         found = [*self._deployments(name)]
@@ -126,15 +125,15 @@ class Catalog:
         return self._deployments(self._aliases.get(model, model))[0]
 
     def candidates(self, model: str) -> list[Deployment]:
-        """All deployments of this name, without its fallbacks. Does not change whose turn it is. Raises
-        `RequestError` 404."""
+        """All deployments of this name, without its fallbacks. Does not change the rotation. Raises `RequestError`
+        404."""
         return list(self._deployments(self._aliases.get(model, model), takes_turn=False))
 
     def sole_deployment(
         self, principal: Principal, accepts: Callable[[Deployment], bool] = lambda each: True
     ) -> Deployment | None:
-        """A deployment at the one provider, address and key that all models have, of those that `accepts` says; None
-        if there are several, or if this key may use certain models only."""
+        """A deployment, if all models that `accepts` selects have the same provider, address and key. None if they
+        differ, or if this key may use only certain models."""
         if principal.models is not None:
             return None
         found = [each for name in (*self._exact, *self._wildcards) if accepts(each := self.resolve(name))]
@@ -148,7 +147,7 @@ class Catalog:
         return {provider_key(each) for each in self.reachable(principal)}
 
     def reachable(self, principal: Principal) -> list[Deployment]:
-        """Every deployment that may answer this principal. A pattern among the principal's models is taken to fit
+        """Every deployment that may answer this principal. A pattern in the principal's models is assumed to match
         every wildcard."""
         models = principal.models or ("*",)
         names = [name for name in self.names() if principal.may_ask(name)]
@@ -158,12 +157,12 @@ class Catalog:
         for name in names:
             try:
                 found += self.candidates(self._tagged(name))
-            except RequestError:  # a key may name models that are no longer configured
+            except RequestError:  # a key may list models that are no longer configured
                 continue
         return found
 
     def _tagged(self, model: str) -> str:
-        """`model` as it is listed: for Ollama's clients, NAME and NAME:latest are the same."""
+        """The listed name of `model`: for Ollama's clients, NAME and NAME:latest are the same."""
         if model in self._exact:
             return model
         other = model.removesuffix(":latest") if model.endswith(":latest") else f"{model}:latest"
@@ -171,8 +170,8 @@ class Catalog:
         return other if not any(model in each for each in listed) and any(other in each for each in listed) else model
 
     def _deployments(self, model: str, *, takes_turn: bool = True) -> tuple[Deployment, ...]:
-        """Exact names first, then the longest wildcard that fits, then the one that fits the name with the prefix its
-        family has."""
+        """The deployments of the exact name, else of the longest matching wildcard, else of the wildcard that matches
+        the name with its provider's prefix."""
         if model in self._exact:
             return self._exact[model].next() if takes_turn else self._exact[model].entries
         family = infer(model)
@@ -201,13 +200,13 @@ class Catalog:
     def _not_found(self, model: str) -> RequestError:
         near = get_close_matches(model, [*self._exact, *self._wildcards], n=3, cutoff=0.4)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        message = f"There is no model {model!r} here.{hint} GET /v1/models lists them all."
+        message = f"There is no model {model!r} here.{hint} GET /v1/models lists all models."
         return RequestError(404, "model_not_found", message, param="model")
 
 
 def defaults(environ: Mapping[str, str], ollama_models: Sequence[str]) -> list[dict[str, Any]]:
-    """The `model_list` to use if the settings have none: each provider whose key is in the environment, and
-    Ollama's models."""
+    """The `model_list` if the settings have none: each provider whose key is in the environment, and Ollama's
+    models."""
     wanted = [provider for provider in _DEFAULTS if default_key(provider, environ)]
     if "openai" not in wanted and environ.get("OPENAI_BASE_URL"):
         wanted.insert(0, "openai")
@@ -221,15 +220,15 @@ def defaults(environ: Mapping[str, str], ollama_models: Sequence[str]) -> list[d
 
 
 def provider_key(deployment: Deployment) -> str:
-    """Identifies the account at a provider: by its key, or by the address if there is no key."""
+    """Identifies the account at a provider: its key, or its address if there is no key."""
     return deployment.api_key or deployment.api_base or deployment.provider
 
 
 def expand_wildcard(wildcard: str, target: str, names: Sequence[str]) -> list[str]:
-    """The names that fit `wildcard` and lead to one of the provider's `names`, where `target`, with as many stars, is
-    what the provider is asked for."""
+    """The names that match `wildcard` and are sent to the provider as one of its `names`. `target` is the pattern of
+    the provider's names; without the same number of stars, no names are known."""
     if wildcard.count("*") != target.count("*"):
-        return []  # nothing says which names there are
+        return []
     matches = (_pattern(target).fullmatch(name) for name in names)
     return [_substitute(wildcard, match) for match in matches if match]
 
@@ -252,8 +251,8 @@ def _pattern(name: str) -> re.Pattern[str]:
 
 
 def _substitute(target: str, match: re.Match[str]) -> str:
-    """LiteLLM's rule: each star of the target stands for what the star of the name matched. If the target has too
-    few stars, it is replaced by the whole name."""
+    """LiteLLM's rule: each star of the target is replaced by the text that the name's star matched. A target with too
+    few stars is replaced by the whole name."""
     if "*" not in target:
         return target
     if len(match.groups()) > target.count("*"):

@@ -1,9 +1,9 @@
-"""One connection to a server: an HTTP/1.1 request goes out, the response comes back as bytes, then the next one.
+"""One HTTP/1.1 client connection: sends a request, receives its response as bytes, then the next one.
 
 NEW      connected, nothing was sent yet             -> ACTIVE by `send`
-ACTIVE   a request or its response is under way      -> IDLE when both have ended and the connection may be kept
-IDLE     the response has come whole                 -> ACTIVE by `send`
-CLOSED   nothing more is sent or received; every error, every surplus byte and every end leads here
+ACTIVE   a request or its response is in progress    -> IDLE when both are complete and the connection may be kept
+IDLE     the response is complete                    -> ACTIVE by `send`
+CLOSED   nothing more is sent or received; after any error, surplus byte or end of the connection
 """
 
 import asyncio
@@ -16,13 +16,13 @@ import httptools
 
 from rememberd.http.framing import single_content_length
 
-HEAD_LIMIT = 64 * 1024  # bytes, and up to one read more, that may come without a byte of a body among them
+HEAD_LIMIT = 64 * 1024  # bytes (and up to one read more) that may arrive without any byte of a body
 HIGH_WATER = 256 * 1024  # bytes of a body that may wait for their reader
-_PIECE = 1024 * 1024  # bytes handed to the transport at once; TLS encrypts them in about a millisecond
+_PIECE = 1024 * 1024  # bytes passed to the transport at once; TLS encrypts them in about a millisecond
 
 
 class Origin(NamedTuple):
-    """Where a connection leads: a host and a port; or, in `host`, the absolute path of a Unix socket."""
+    """The other end of a connection: a host and a port; or, in `host`, the absolute path of a Unix socket."""
 
     tls: bool
     host: str
@@ -41,18 +41,18 @@ NEW, ACTIVE, IDLE, CLOSED = State
 
 
 class BrokenResponse(ConnectionError):
-    """The server sent something that is not HTTP, too large a head, or ended its response too early."""
+    """The server sent something that is not HTTP or a head that is too large, or ended its response too early."""
 
 
 class Connection(asyncio.Protocol):
-    """Call `send`, then `read` until it returns nothing; if the connection is `reusable` then, it may send again.
+    """Call `send`, then `read` until it returns nothing. Then, if the connection is `reusable`, call `send` again.
 
-    Both raise `OSError` when the connection breaks and `TimeoutError` after too long a silence. Interim responses
-    (1xx) and trailers are skipped. The connection does not read faster than `read` takes the bytes. The request's
-    body is sent while the response is already awaited: a server may refuse a body before it has read all of it."""
+    Both raise `OSError` if the connection breaks and `TimeoutError` if the server is silent for too long. Interim
+    responses (1xx) and trailers are skipped. Reading pauses while `read` is not called. The request's body is sent
+    while the response is already awaited: a server may refuse a body before it has read all of it."""
 
     def __init__(self, sock: socket.socket) -> None:
-        """`sock` is the socket of the transport that this protocol is made for."""
+        """`sock` is the socket of this protocol's transport."""
         self._news = select.poll()
         self._news.register(sock, select.POLLIN)
         self._loop = asyncio.get_running_loop()
@@ -60,11 +60,11 @@ class Connection(asyncio.Protocol):
         self.state = NEW
         self.status = 0
         self.headers: list[tuple[str, str]] = []
-        self.touched = False  # at least one byte of the response has come
+        self.touched = False  # at least one byte of the response has arrived
         self.idle_since = 0.0  # set by the pool
         self._waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiter.set_result(None)  # nobody waits
-        self._error: Exception | None = None  # why the response is not whole
+        self._error: Exception | None = None  # why the response is incomplete
         self._body: list[bytes] = []
         self._waiting = self._without_body = 0
         self._unsent = memoryview(b"")
@@ -75,13 +75,13 @@ class Connection(asyncio.Protocol):
         return self.state is IDLE and not self._body
 
     def quiet(self) -> bool:
-        """True if the connection can be used again. This asks the kernel as well: more bytes, or the end of the
-        connection, may have arrived and not been read yet."""
+        """True if the connection can be used again. Also asks the kernel, because unread bytes or the end of the
+        connection may have arrived."""
         return self.reusable and not self._news.poll(0)
 
     async def send(self, head: bytes, body: bytes, *, read_timeout: float, is_head: bool) -> None:
-        """Returns when `status` and `headers` have come. `read_timeout`: how many seconds may pass without a byte
-        in either direction; `is_head`: the response has no body whatever its headers say (HEAD)."""
+        """Returns when `status` and `headers` have arrived. `read_timeout`: the most seconds without a byte in either
+        direction. `is_head`: the response has no body, whatever its headers say (HEAD)."""
         if self.state not in (NEW, IDLE):
             raise BrokenResponse("closed the connection")
         self.state = ACTIVE
@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
             await self._wait_for_data()
 
     async def read(self) -> bytes:
-        """All bytes of the body that have come since the last call; empty at the end of the body."""
+        """All bytes of the body that arrived since the last call; empty at the end of the body."""
         while not self._body:
             if self.state is not ACTIVE and self._error is None:
                 return b""
@@ -111,11 +111,11 @@ class Connection(asyncio.Protocol):
         return data
 
     def close(self) -> None:
-        """Close the connection at once, and drop what was not sent yet."""
+        """Close the connection at once. Unsent bytes are dropped."""
         self._close(BrokenResponse("was closed"))
 
     def _wait_for_data(self) -> asyncio.Future[None]:
-        """Await the result at once. Not a coroutine: it would cost one more for each streamed token."""
+        """Await the result at once. Not a coroutine, to save one for each streamed token."""
         if self._error is not None:
             raise self._error
         self._since = self._loop.time()
@@ -127,7 +127,8 @@ class Connection(asyncio.Protocol):
             self._waiter.set_result(None)
 
     def _check_timeout(self) -> None:
-        """One timer for the whole response. Only the wait for the server counts, and not while it takes bytes."""
+        """One timer for the whole response. Only the time counts in which the server neither sends nor accepts
+        bytes."""
         left = len(self._unsent) + self._transport.get_write_buffer_size()
         if self._waiter.done() or left != self._left:
             self._since, self._left = self._loop.time(), left
@@ -143,7 +144,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(piece)
 
     def _complete(self) -> None:
-        """The response is whole. Surplus bytes may follow in the same read; they close the connection."""
+        """The response is complete. If surplus bytes follow in the same read, they close the connection."""
         self._timer.cancel()
         if self._keep and not self._unsent:
             self.state = IDLE
@@ -151,8 +152,7 @@ class Connection(asyncio.Protocol):
             self._close(None)
 
     def _close(self, error: Exception | None) -> None:
-        """Close with `error`, which the reader raises unless its response is complete. The reader is woken in any
-        case."""
+        """Close the connection and wake the reader, which raises `error` unless its response is complete."""
         if self.state is ACTIVE:
             self._error = error
             self._timer.cancel()
@@ -161,7 +161,7 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def _ended(self, error: Exception | None) -> None:
-        """The server ended the connection: the end of a response that announced neither a length nor chunks."""
+        """The server closed the connection. This also ends a response without a length and without chunks."""
         whole = error is None and self._until_close
         self._close(None if whole else error or BrokenResponse("closed before the end of its response"))
 
@@ -189,7 +189,7 @@ class Connection(asyncio.Protocol):
             self._waiter.set_result(None)
 
     def _misread(self, data: bytes, error: Exception) -> None:
-        """Close, unless the head in `data` only repeats its length, which is allowed (RFC 9112, 6.3)."""
+        """Close, unless the only fault is a repeated Content-Length, which is allowed (RFC 9112, 6.3)."""
         first = self.state is ACTIVE and not self.status and self._without_body == len(data)
         if first and (single := single_content_length(data)) is not None:
             self._parser, self.headers = self._new_parser(), []
@@ -215,8 +215,8 @@ class Connection(asyncio.Protocol):
 
     def _new_parser(self) -> httptools.HttpResponseParser:
         parser = httptools.HttpResponseParser(self)
-        # Deviations that every other client accepts. None moves the border between two responses; a response with
-        # both a length and chunks is read by its chunks, and its connection is not used again.
+        # Deviations that all other clients accept. None of them moves the border between two responses. A response
+        # with a length and chunks is read by its chunks, and its connection is not used again.
         parser.set_dangerous_leniencies(
             lenient_chunked_length=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
         )
@@ -235,7 +235,7 @@ class Connection(asyncio.Protocol):
         if self.status:
             return  # of a second response
         if not 100 <= status < 600:
-            self._close(BrokenResponse(f"sent {status}, which is no status of HTTP"))
+            self._close(BrokenResponse(f"sent {status}, which is not an HTTP status"))
         elif status < 200:
             self.headers = []
         else:
@@ -246,8 +246,8 @@ class Connection(asyncio.Protocol):
                 self._complete()
 
     def _read_framing(self, status: int) -> None:
-        """Where the body ends, and whether another response may follow it. A length that does not count is removed,
-        so that nobody passes it on."""
+        """Find out where the body ends and whether another response may follow. A Content-Length that is not valid
+        here is removed, so that it is not passed on."""
         length = coding = ""
         for name, value in self.headers:
             if name == "content-length":
@@ -259,7 +259,7 @@ class Connection(asyncio.Protocol):
         if length and (coding or bodiless):
             self.headers = [pair for pair in self.headers if pair[0] != "content-length"]
         if (coding and (length or bodiless)) or (status == 204 and length.strip("0")):
-            self._keep = False  # the server may believe that there is more
+            self._keep = False  # the server may send more bytes
 
     def on_body(self, body: bytes) -> None:
         if self.state is ACTIVE:

@@ -1,4 +1,4 @@
-"""How many tokens a request to a model may have."""
+"""The most tokens that a request to a model may have."""
 
 from rememberd.telemetry.model_map import listed
 from rememberd.types import Deployment

@@ -1,4 +1,4 @@
-"""Asks one deployment after the other until one answers, before the client has received a byte."""
+"""Tries one deployment after another until one answers; the client has not received any byte yet."""
 
 import logging
 import time
@@ -12,10 +12,10 @@ from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.ports import Reply, Upstream
 from rememberd.types import Deployment, Headers
 
-REST_SECONDS = 30.0  # how long a deployment that failed is asked last; its own Retry-After wins
-_LONGEST_REST_SECONDS = 300.0
+COOLDOWN_S = 30.0  # a deployment that failed is tried last for so long, or for its Retry-After
+_LONGEST_COOLDOWN_S = 300.0
 
-Body = Callable[[Deployment], bytes]  # of a request, as this deployment takes it
+Body = Callable[[Deployment], bytes]  # gives the request's body for a deployment
 _NO_SUCH_PATH = (404, 405, 501)
 
 log = logging.getLogger("rememberd.failover")
@@ -28,12 +28,12 @@ class UpstreamResponse(NamedTuple):
 
 
 class Failover:
-    """`lanes` are the ways to a provider, by name. A single deployment is asked once, and its answer is returned
-    even if it is an error."""
+    """`lanes` are the upstream clients by lane name. If there is only one deployment, it is tried once, and its
+    answer is returned even if it is an error."""
 
     def __init__(self, lanes: Mapping[str, Upstream], clock: Callable[[], float] = time.monotonic) -> None:
         self._lanes, self._clock = lanes, clock
-        self._resting: dict[tuple[str | None, ...], float] = {}
+        self._cooldowns: dict[tuple[str | None, ...], float] = {}  # deployment -> end of its cooldown
 
     async def send(
         self,
@@ -44,9 +44,9 @@ class Failover:
         *,
         method: str = "POST",
     ) -> UpstreamResponse:
-        """The first answer that is neither 429 nor 5xx, else the last answer. Deployments that failed lately are
-        asked last. Raises what the lane of the last one raises."""
-        *spare, last = self._rested_first(deployments)
+        """The first answer that is neither 429 nor 5xx, else the last answer. Deployments in cooldown are tried last.
+        Raises the errors of the last deployment's lane."""
+        *spare, last = self._cooled_down_first(deployments)
         for deployment in spare:
             try:
                 answered = await self._ask(deployment, path, body, headers, method)
@@ -69,10 +69,10 @@ class Failover:
             else:
                 answered = await self._send(deployment, path, body, headers, method)
         except UpstreamUnavailable:
-            self._rest(deployment, REST_SECONDS)
+            self._cool_down(deployment, COOLDOWN_S)
             raise
         if _is_failure(answered.reply.status):
-            self._rest(deployment, _retry_after(answered.reply))
+            self._cool_down(deployment, _retry_after(answered.reply))
         return answered
 
     async def _send(
@@ -84,8 +84,8 @@ class Failover:
         )
 
     async def _translated(self, refused: UpstreamResponse, deployment: Deployment, *request: Any) -> UpstreamResponse:
-        """Ask the server, which lacks this path, in another dialect. If the request cannot be translated, return
-        the server's first answer."""
+        """Send the request in another dialect, because the server does not have this path. If it cannot be
+        translated, return the server's first answer."""
         try:
             answered = await self._send(deployment, *request)
         except RequestError:
@@ -96,17 +96,18 @@ class Failover:
         await refused.reply.close()
         return answered
 
-    def _rest(self, deployment: Deployment, seconds: float) -> None:
+    def _cool_down(self, deployment: Deployment, seconds: float) -> None:
         _failed.labels(deployment.provider).inc()
-        log.warning("%s at %s rests for %.0f s", deployment.model_name, deployment.provider, seconds)
-        self._resting[_place(deployment)] = self._clock() + seconds
+        place = deployment.model_name, deployment.provider, seconds
+        log.warning("%s at %s failed and is tried last for %.0f s", *place)
+        self._cooldowns[_place(deployment)] = self._clock() + seconds
 
-    def _rested_first(self, deployments: Sequence[Deployment]) -> list[Deployment]:
-        if not self._resting:
+    def _cooled_down_first(self, deployments: Sequence[Deployment]) -> list[Deployment]:
+        if not self._cooldowns:
             return list(deployments)
         now = self._clock()
-        self._resting = {place: until for place, until in self._resting.items() if until > now}
-        return sorted(deployments, key=lambda each: _place(each) in self._resting)
+        self._cooldowns = {place: until for place, until in self._cooldowns.items() if until > now}
+        return sorted(deployments, key=lambda each: _place(each) in self._cooldowns)
 
 
 def _is_failure(status: int) -> bool:
@@ -118,5 +119,5 @@ def _place(deployment: Deployment) -> tuple[str | None, ...]:
 
 
 def _retry_after(reply: Reply) -> float:
-    said = next((value for name, value in reply.headers if name.lower() == "retry-after"), "")
-    return min(float(said), _LONGEST_REST_SECONDS) if said.isdigit() else REST_SECONDS
+    seconds = next((value for name, value in reply.headers if name.lower() == "retry-after"), "")
+    return min(float(seconds), _LONGEST_COOLDOWN_S) if seconds.isdigit() else COOLDOWN_S

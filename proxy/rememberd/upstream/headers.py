@@ -1,7 +1,7 @@
-"""Which headers of a client reach the provider: all but those about connection, credentials, cookies, the person.
+"""Which of a client's headers are sent to the provider: all except connection, credentials, cookies and identity.
 
-What a provider or its SDK invents next (session affinity, beta flags, its client's version) passes without a change
-here. What names the person, their host or their way in stays: the provider knows the operator only.
+So new headers of a provider or its SDK (session affinity, beta flags, versions) are passed on. Headers that identify
+the user, their host or their network are not: the provider knows only the operator.
 """
 
 import re
@@ -10,21 +10,21 @@ from functools import lru_cache
 
 from rememberd.types import Deployment
 
-_ANTHROPIC_VERSION = "2023-06-01"  # the first and, in 2026, still the usual one; a client's own wins
+_ANTHROPIC_VERSION = "2023-06-01"  # in 2026 still the usual one; a client's own version takes precedence
 
-# Each alternative matches the whole of a name, or its beginning where it ends in a hyphen.
-_KEPT_HERE = re.compile(
+# Each alternative matches a whole name.
+_NOT_SENT = re.compile(
     r"""(?x)
-    # the connection and the coding of its bytes (RFC 9110, 7.6.1), and how a browser came here
+    # the connection and its encoding (RFC 9110, 7.6.1), and a browser's context
       connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|http2-settings|expect|host
     | content-length|content-encoding|accept-encoding|via|max-forwards|priority
     | origin|referer|sec-.*|access-control-.*|dnt|upgrade-insecure-requests
-    # credentials, and the account they belong to
+    # credentials and accounts
     | (?:.*-)?(?:authorization|api-?key|token|secret|password|jwt|assertion|signature|credentials?)
     | openai-(?:organization|project)|chatgpt-account-id|x-amz-.*|x-amzn-.*
     # cookies
     | cookie2?|set-cookie
-    # the person, their address, and what a gateway in front of us says about them
+    # the user, their address, and a gateway's headers about them
     | x-memory(?:-.*)?|x-openwebui-.*|from|(?:.*-)?forwarded(?:-.*)?|x-original-.*
     | (?:.*-)?(?:real|client|connecting|remote)-ip|(?:.*-)?remote-(?:user|addr|groups|email|name)
     | x-auth-.*|x-authenticated-.*|x-webauth-.*|x-envoy-.*|cf-.*
@@ -39,13 +39,13 @@ _OF_THE_ANSWER = re.compile(r"retry-after(?:-ms)?|(?:x-)?request-id|(?:.*-)?rate
 @lru_cache(maxsize=1024)
 def passes(name: str) -> bool:
     """True if a client's header of this name (in lower case) is sent on to the provider."""
-    return name == _USER_AGENT or not _KEPT_HERE.fullmatch(name)
+    return name == _USER_AGENT or not _NOT_SENT.fullmatch(name)
 
 
 def client_headers(client: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Those of a client's headers that reach the provider, by name in lower case. The values of a name that stands
-    on several lines are joined by a comma (RFC 9110, 5.3); of a few names that hold one value, the last line counts.
-    Names that the client's own Connection header lists stay here."""
+    """The client's headers that are sent to the provider, by lower-case name. The values of a repeated name are
+    joined by a comma (RFC 9110, 5.3); for a few names with a single value, the last one is used. Names that the
+    client's Connection header lists are not sent."""
     found: dict[str, str] = {}
     of_connection: set[str] = set()
     for given, value in client:
@@ -60,11 +60,10 @@ def client_headers(client: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def request_headers(deployment: Deployment, client: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The headers for the provider, with names in lower case: those of the client's that pass, then the
-    operator's."""
+    """The headers for the provider, with lower-case names: the client's that may be sent, then the operator's."""
     headers = client_headers(client)
-    # An encoded answer could not be read for memory. Send everything except multipart as JSON, whatever the client
-    # declared: curl's default would be a form.
+    # Memory cannot read a compressed answer. Send everything except multipart as JSON, whatever the client declared:
+    # curl's default would be a form.
     headers["accept-encoding"] = "identity"
     if not headers.get("content-type", "").startswith("multipart/"):
         headers["content-type"] = "application/json"
@@ -80,8 +79,8 @@ def request_headers(deployment: Deployment, client: Sequence[tuple[str, str]]) -
 
 
 def answer_headers(provider: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Those of a provider's headers that hold for a translated answer too: its request id, rate limits, retries. The
-    id that some providers call `request-id` is also given as `x-request-id`, for clients of the other dialects."""
+    """The provider's headers that are also valid for a translated answer: request id, rate limits, retries. A
+    provider's `request-id` is also given as `x-request-id`, for clients of the other dialects."""
     kept = {name.lower(): value for name, value in provider.items() if _OF_THE_ANSWER.fullmatch(name.lower())}
     if "request-id" in kept:
         kept.setdefault("x-request-id", kept["request-id"])

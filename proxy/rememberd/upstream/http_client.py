@@ -1,9 +1,9 @@
-"""A small HTTP/1.1 client: bytes there and back over connections that are kept for the next request.
+"""A small HTTP/1.1 client with keep-alive connections. It sends and receives bytes.
 
-It follows no redirect, keeps no cookie, asks for no encoding and decodes nothing. No request is sent twice, with one
-exception: the server had closed a kept connection meanwhile, no byte of a response came, and the request may be
-repeated: GET, HEAD, or with an Idempotency-Key (RFC 9110, 9.2.2; Go's net/http does the same). Any other request
-could have been at work already, and an answer may cost money. It is rare: connections are kept for a short time only.
+It follows no redirects, stores no cookies, requests no encoding and decodes nothing. It sends a request again only if
+the server closed a kept connection, no byte of a response arrived, and the request is repeatable: GET, HEAD, or with
+an Idempotency-Key (RFC 9110, 9.2.2; like Go's net/http). The server may already have processed any other request, and
+an answer may cost money. This is rare, because connections are kept only for a short time.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from aiohappyeyeballs import start_connection
 from rememberd.upstream.connection import Connection, Origin
 from rememberd.upstream.http_proxy import NO_PROXIES, HttpProxies, HttpProxy, open_tunnel
 
-CONNECT_SECONDS = 10.0  # name lookup, the proxy's tunnel and the TLS handshake included
-KEEP_SECONDS = 15.0  # how long a connection may wait for its next request; servers usually keep theirs longer
-MAX_KEPT = 256  # of one origin
+CONNECT_SECONDS = 10.0  # including name lookup, the proxy's tunnel and the TLS handshake
+KEEP_SECONDS = 15.0  # how long an idle connection is kept; most servers keep it longer
+MAX_KEPT = 256  # idle connections per origin
 _NEXT_ADDRESS_SECONDS = 0.25  # RFC 8305, 5
 
-_TARGET = re.compile(r"[!-~]+")  # what may stand in a request line without splitting it
+_TARGET = re.compile(r"[!-~]+")  # characters that cannot split a request line
 _FRAMING = frozenset(("connection", "content-length", "expect", "keep-alive", "te", "transfer-encoding", "upgrade"))
 _REPEATABLE = frozenset(("GET", "HEAD"))
 
 
 class Address(NamedTuple):
-    """Of an API. `path` is its own path without the slash at its end, `query` goes with every request, `login` is for
-    Basic authentication."""
+    """The address of an API. `path` has no slash at its end, `query` is added to every request, `login` is for Basic
+    authentication."""
 
     origin: Origin
-    host: str  # as the Host header has it
+    host: str  # for the Host header
     path: str
     login: str | None
     query: str = ""
@@ -47,9 +47,9 @@ class Address(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def address(base: str) -> Address:
-    """Of http://…, https://… or unix:///path/to/socket, with `:/path` behind it if the API is not at /v1.
+    """Parses http://…, https://… or unix:///path/to/socket; after a socket, `:/path` if the API is not at /v1.
 
-    Raises `ValueError`; the message does not repeat `base`, which may hold a password."""
+    Raises `ValueError`, without `base` in its message: it may contain a password."""
     if base.startswith("unix:"):
         return _socket_address(base.removeprefix("unix:"))
     try:
@@ -70,12 +70,12 @@ def _socket_address(rest: str) -> Address:
     rest, _, query = rest.partition("?")
     path, _, below = re.sub("^//(?=/)", "", rest).partition(":")
     if not path.startswith("/"):
-        raise ValueError("is not an address: after unix:// comes the absolute path of a socket")
+        raise ValueError("is not an address: write the absolute path of a socket after unix://")
     return Address(Origin(False, path, 0), "localhost", below or "/v1", None, query)
 
 
 class Response:
-    """`status` and `headers` (names in lower case), and `read`, which returns the body as it comes and then nothing.
+    """`status`, `headers` (with lower-case names) and `read`, which returns the body as it arrives and then nothing.
 
     It must be closed. If it was read to its end, its connection is kept for another request."""
 
@@ -84,21 +84,22 @@ class Response:
         self._connection, self._client, self._origin, self._closed = connection, client, origin, False
 
     def read(self) -> Awaitable[bytes]:
-        """Raises `OSError`, `TimeoutError`; `ValueError` once it is closed: the next response may be another's."""
+        """Raises `OSError`, `TimeoutError`, and `ValueError` if the response is closed: the connection may already
+        serve another request."""
         if self._closed:
             raise ValueError("read after it was closed")
         return self._connection.read()
 
     def close(self) -> None:
-        """Drops what was not read. The connection is then closed, too."""
+        """Drops unread bytes; the connection is then closed, too."""
         if not self._closed:
             self._closed = True
             self._client.give_back(self._origin, self._connection)
 
 
 class Client:
-    """Any number of connections at once. Belongs to the event loop that first sends. `verify`: False trusts every
-    certificate, a path those that the authorities in this file signed."""
+    """Any number of connections at the same time. Use it in one event loop only. `verify`: False accepts every
+    certificate; a path names a file of trusted authorities."""
 
     def __init__(
         self,
@@ -121,11 +122,11 @@ class Client:
         *,
         read_timeout: float,
     ) -> Response:
-        """`headers` by name in lower case; `read_timeout` is how many seconds the server may be silent.
+        """`headers` by lower-case name; `read_timeout` is how many seconds the server may be silent.
 
-        Raises `OSError` (`ssl.SSLError` and `socket.gaierror` are such), `TimeoutError`, and `ValueError` for what
-        cannot be sent: line ends in a header, a header that says where the body ends. Cancelled, it closes the
-        connection."""
+        Raises `OSError` (also `ssl.SSLError` and `socket.gaierror`), `TimeoutError`, and `ValueError` for a request
+        that cannot be sent: line ends in a header, or a header about the body's length. If it is cancelled, it closes
+        the connection."""
         head = request_head(method, to, path, headers, len(body), self._proxies.for_plain(to.origin))
         connection = self._take(to.origin)
         if connection is not None:
@@ -137,7 +138,7 @@ class Client:
         return await self._send(await self._connect(to.origin), to.origin, method, head, body, read_timeout)
 
     async def get(self, to: Address, path: str, headers: Mapping[str, str], *, within: float) -> bytes:
-        """The whole body, whatever its status, `within` so many seconds. Raises what `request` does."""
+        """The whole body for any status, `within` so many seconds. Raises the errors of `request`."""
         async with asyncio.timeout(within):
             response = await self.request("GET", to, path, headers, read_timeout=within)
             try:
@@ -159,7 +160,7 @@ class Client:
         return Response(connection, self, origin)
 
     def give_back(self, origin: Origin, connection: Connection) -> None:
-        """Keep it for the next request, or close it."""
+        """Keep the connection for the next request, or close it."""
         idle = self._idle[origin]
         if not connection.reusable or len(idle) >= MAX_KEPT:
             connection.close()
@@ -171,7 +172,7 @@ class Client:
             self._sweeper = loop.call_later(self._keep_seconds, self._sweep)
 
     def _take(self, origin: Origin) -> Connection | None:
-        """The connection that was used last, so that the others grow old and are closed."""
+        """The connection that was used last, so that the others become old and are closed."""
         idle = self._idle[origin]
         while idle:
             connection = idle.pop()
@@ -195,7 +196,7 @@ class Client:
         return connection
 
     async def _open(self, origin: Origin) -> socket.socket:
-        """A connected socket whose other end is `origin`, or the proxy that passes plain HTTP on to it."""
+        """A socket that is connected to `origin`, or to the proxy that forwards plain HTTP to it."""
         if origin.is_socket:
             return await _connect_socket(origin.host)
         proxy = self._proxies.for_origin(origin)
@@ -218,7 +219,7 @@ class Client:
         return context
 
     def _sweep(self) -> None:
-        """Close the connections that nobody needed, and come back when the next one is old."""
+        """Close old connections, and schedule the next sweep for when another one becomes old."""
         for origin, idle in list(self._idle.items()):
             for connection in [each for each in idle if not each.reusable or self._old(each)]:
                 connection.close()
@@ -262,7 +263,7 @@ async def _connect_socket(path: str) -> socket.socket:
 def request_head(
     method: str, to: Address, path: str, headers: Mapping[str, str], length: int, proxy: HttpProxy | None = None
 ) -> bytes:
-    """`proxy`: one that is asked for the whole address. Raises `ValueError`."""
+    """`proxy`: the proxy for plain HTTP, which needs the whole address in the request line. Raises `ValueError`."""
     target = f"{to.path}{path}" or "/"
     if to.query:
         target += f"{'&' if '?' in target else '?'}{to.query}"
@@ -284,8 +285,8 @@ def request_head(
         lines.append(f"content-length: {length}")
     text = "\r\n".join([*lines, "", ""])
     if not text.count("\r") == text.count("\n") == len(lines) + 1 or "\0" in text:
-        raise ValueError("a header holds a line end")
+        raise ValueError("a header contains a line end")
     try:
-        return text.encode("latin-1")  # as it was decoded: the client's bytes stay what they were
+        return text.encode("latin-1")  # as it was decoded, so that the client's bytes stay
     except UnicodeEncodeError:
         return text.encode()

@@ -1,6 +1,6 @@
-"""HTTP proxies on the way to the providers, as HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment name them.
+"""HTTP proxies between rememberd and the providers: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment.
 
-Plain HTTP is sent to the proxy with the whole address in its request line, TLS goes through a tunnel (CONNECT).
+A plain HTTP request is sent to the proxy with the whole address in its request line; TLS uses a tunnel (CONNECT).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r\n]")
 
 
 class ProxyError(ConnectionError):
-    """The proxy did not open the way. The message names the proxy's host and what to do, not its login."""
+    """The proxy opened no tunnel. The message contains the proxy's host and advice, but not its login."""
 
 
 class HttpProxy(NamedTuple):
@@ -34,7 +34,7 @@ class HttpProxy(NamedTuple):
 
 @dataclass(frozen=True)
 class HttpProxies:
-    """The proxy of each origin. Unix sockets and loopback have none: a proxy would reach its own loopback."""
+    """The proxy for each origin. Unix sockets and loopback use none: a proxy would connect to its own loopback."""
 
     plain: HttpProxy | None
     tls: HttpProxy | None
@@ -43,7 +43,7 @@ class HttpProxies:
 
     @staticmethod
     def of(environ: Mapping[str, str]) -> HttpProxies:
-        """Lower case wins, as in curl. Raises `ConfigError`."""
+        """Lower-case variables take precedence, as in curl. Raises `ConfigError`."""
         exempt = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
         return HttpProxies(_named("http", environ), _named("https", environ), tuple(re.split(r"[,\s]+", exempt)))
 
@@ -56,7 +56,7 @@ class HttpProxies:
         return self._known[origin]
 
     def for_plain(self, origin: Origin) -> HttpProxy | None:
-        """The proxy that reads the requests to `origin` and passes them on; None where there is a tunnel or none."""
+        """The proxy that forwards plain HTTP requests to `origin`; None for TLS or without a proxy."""
         return None if origin.tls or self.plain is None else self.for_origin(origin)
 
 
@@ -72,9 +72,9 @@ def is_loopback(host: str) -> bool:
 
 
 def exempt_loopback(environ: MutableMapping[str, str]) -> None:
-    """Name the usual addresses of loopback in NO_PROXY, for libraries that read the environment by themselves."""
+    """Add the loopback addresses to NO_PROXY, for libraries that read the environment themselves."""
     names = re.split(r"[,\s]+", environ.get("no_proxy") or environ.get("NO_PROXY") or "")
-    if "*" not in names:  # which urllib understands only if it stands alone
+    if "*" not in names:  # urllib accepts "*" only alone
         names = [name for name in names if name] + [name for name in _LOOPBACK if name not in names]
         environ["no_proxy"] = environ["NO_PROXY"] = ",".join(names)
 
@@ -83,7 +83,7 @@ NO_PROXIES = HttpProxies(None, None, ())
 
 
 async def open_tunnel(sock: socket.socket, proxy: HttpProxy, to: Origin) -> None:
-    """CONNECT over `sock`, which leads to `proxy`, until its other end is `to`. Raises `OSError`."""
+    """Open a tunnel to `to` with CONNECT over `sock`, which is connected to `proxy`. Raises `OSError`."""
     loop = asyncio.get_running_loop()
     there = f"[{to.host}]:{to.port}" if ":" in to.host else f"{to.host}:{to.port}"
     lines = [f"CONNECT {there} HTTP/1.1", f"host: {there}", *proxy.authorization, "", ""]
@@ -97,7 +97,7 @@ async def open_tunnel(sock: socket.socket, proxy: HttpProxy, to: Origin) -> None
     if status is None:
         raise ProxyError(f"the proxy {proxy.origin.host} does not speak HTTP")
     if status[1] == b"407":
-        raise ProxyError(f"the proxy {proxy.origin.host} asks for a login: set HTTPS_PROXY=http://USER:PASSWORD@HOST")
+        raise ProxyError(f"the proxy {proxy.origin.host} requires a login: set HTTPS_PROXY=http://USER:PASSWORD@HOST")
     if not status[1].startswith(b"2"):
         raise ProxyError(f"the proxy {proxy.origin.host} refuses {to.host} with status {status[1].decode()}")
 
@@ -120,8 +120,8 @@ def _named(scheme: str, environ: Mapping[str, str]) -> HttpProxy | None:
 
 
 def _covers(entry: str, origin: Origin) -> bool:
-    """Does an entry of NO_PROXY name `origin`: `*`, a host, a domain with all below it, an address or a network,
-    each with or without a port."""
+    """True if an entry of NO_PROXY matches `origin`: `*`, a host, a domain with its subdomains, an address or a
+    network, each with or without a port."""
     if entry == "*":
         return True
     name, _, port = entry.rpartition(":") if re.fullmatch(r"[^:]+:\d+|\[.*\]:\d+", entry) else (entry, "", "")

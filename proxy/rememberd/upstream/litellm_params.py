@@ -1,6 +1,6 @@
-"""What `litellm_params` mean on the byte lane: defaults for the body, the check of certificates, or nothing.
+"""Applies `litellm_params` on the byte lane: defaults for the body and the check of certificates.
 
-As in LiteLLM, a value there is a default: what the client sends takes precedence.
+As in LiteLLM, a parameter is a default: the client's value takes precedence.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,25 +14,17 @@ from rememberd.types import CHAT, MESSAGES, RESPONSES, Deployment
 
 EXTRA_BODY, SSL_VERIFY = "extra_body", "ssl_verify"
 
-_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")  # of the answer: one at a time
-# The defaults that each dialect has a field for, by the parameter's name.
+_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")  # a request may have only one of them
+# Parameter -> field of the body, for each dialect.
 _FIELDS: Mapping[str, Mapping[str, str]] = {
     CHAT: {
         name: name
         for name in (
-            *(
-                "frequency_penalty",
-                "logit_bias",
-                "logprobs",
-                "max_completion_tokens",
-                "max_tokens",
-                "metadata",
-                "min_p",
-            ),
-            *("modalities", "n", "parallel_tool_calls", "presence_penalty", "prompt_cache_key", "reasoning_effort"),
-            *("repetition_penalty", "response_format", "safety_identifier", "seed", "service_tier", "stop", "store"),
-            *("stream_options", "temperature", "thinking", "tool_choice", "tools", "top_k", "top_logprobs", "top_p"),
-            *("user", "verbosity", "web_search_options"),
+            *("frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "metadata"),
+            *("min_p", "modalities", "n", "parallel_tool_calls", "presence_penalty", "prompt_cache_key"),
+            *("reasoning_effort", "repetition_penalty", "response_format", "safety_identifier", "seed"),
+            *("service_tier", "stop", "store", "stream_options", "temperature", "thinking", "tool_choice", "tools"),
+            *("top_k", "top_logprobs", "top_p", "user", "verbosity", "web_search_options"),
         )
     },
     RESPONSES: {
@@ -52,12 +44,12 @@ _APPLIED = {EXTRA_BODY, SSL_VERIFY}.union(*_FIELDS.values())
 
 
 def without_effect(params: Iterable[str], speaks: frozenset[str]) -> list[str]:
-    """The parameters that change nothing for a provider whose bytes are passed on in the dialects `speaks`."""
+    """The parameters without effect for a provider that gets bytes in the dialects `speaks`."""
     return sorted(name for name in params if speaks and name not in _APPLIED)
 
 
 def with_defaults(body: bytes, path: str, params: Mapping[str, Any]) -> bytes:
-    """`body`, a JSON object, with the defaults that it lacks appended to its fields; its own bytes stay."""
+    """`body`, a JSON object, with the missing defaults appended; its own bytes stay."""
     fields = _FIELDS.get(path.partition("?")[0])
     if fields is None:
         return body
@@ -79,7 +71,7 @@ def with_defaults(body: bytes, path: str, params: Mapping[str, Any]) -> bytes:
 
 
 def checks_certificates(deployment: Deployment) -> bool | str:
-    """True, False, or the file of the authorities to trust."""
+    """True, False, or a file of trusted authorities."""
     return _ssl_verify(deployment.params.get(SSL_VERIFY, True))
 
 

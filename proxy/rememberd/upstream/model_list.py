@@ -1,4 +1,4 @@
-"""An entry of LiteLLM's `model_list`: from its parameters to the deployment that they describe."""
+"""Reads an entry of LiteLLM's `model_list` and makes a deployment from its parameters."""
 
 import re
 from collections.abc import Mapping
@@ -23,30 +23,30 @@ Params = Mapping[str, Any]
 _REFERENCE = "os.environ/"
 _ENDPOINTS = "supported_endpoints"  # LiteLLM keeps them in model_info
 _LIMIT = "max_input_tokens"  # LiteLLM's too
-_LOCAL, _MEMORY = "local", "memory"  # ours, beside them
-_TOLD = (_ENDPOINTS, _LIMIT, _LOCAL, _MEMORY)
-_READ_HERE = {"model", "api_base", "base_url", "api_key", "timeout", "extra_headers", "organization", *_TOLD}
+_LOCAL, _MEMORY = "local", "memory"  # our own additions to model_info
+_INFO = (_ENDPOINTS, _LIMIT, _LOCAL, _MEMORY)
+_READ_HERE = {"model", "api_base", "base_url", "api_key", "timeout", "extra_headers", "organization", *_INFO}
 _OF_THE_ROUTER = {"max_retries", "num_retries", "order", "rpm", "stream_timeout", "tags", "tpm", "weight"}
 _TAKEN = _READ_HERE | _OF_THE_ROUTER | {"custom_llm_provider"}
-# What some providers' documentation gives as the address: that of one endpoint.
+# Some providers document the address of one endpoint instead of the API's.
 _ENDPOINT = re.compile(r"/(?:(?:chat/)?completions|responses|messages(?:/count_tokens)?|embeddings|models)$")
 
 
 class UnknownProviderError(ConfigError):
-    """For a wildcard this is no mistake: the name in the request says which provider is meant."""
+    """Not an error for a wildcard: the name in the request contains the provider."""
 
 
 def read_entry(entry: Mapping[str, Any], where: str, environ: Mapping[str, str]) -> tuple[str, Params]:
-    """The name and the parameters of an entry, its references to the environment replaced."""
+    """The name and the parameters of an entry, with references to the environment replaced."""
     name = entry.get("model_name") if isinstance(entry, Mapping) else None
     params = entry.get("litellm_params") if name else None
     if not isinstance(name, str) or not isinstance(params, Mapping) or not isinstance(params.get("model"), str):
         raise ConfigError(f"{where}: an entry needs model_name and litellm_params with a model")
     info = entry.get("model_info")
     info = info if isinstance(info, Mapping) else {}
-    told = {key: value for key in _TOLD if (value := info.get(key, entry.get(key))) is not None}
+    described = {key: value for key in _INFO if (value := info.get(key, entry.get(key))) is not None}
     given = {key: _value(key, value, f"{where} ({name})", environ) for key, value in params.items()}
-    return name, given | told
+    return name, given | described
 
 
 def _value(key: str, value: Any, where: str, environ: Mapping[str, str]) -> Any:
@@ -55,7 +55,7 @@ def _value(key: str, value: Any, where: str, environ: Mapping[str, str]) -> Any:
     if not isinstance(value, str) or not value.startswith(_REFERENCE):
         return value
     variable = value.removeprefix(_REFERENCE)
-    # A list pasted from elsewhere names many keys; a model without one answers 401 when it is asked.
+    # A copied list may name many keys that are not set; a model without its key answers 401.
     if variable not in environ and key != "api_key":
         raise ConfigError(f"{where}: {key}: the environment variable {variable} is not set")
     return environ.get(variable)
@@ -94,7 +94,7 @@ def deployment(name: str, params: Params, environ: Mapping[str, str]) -> Deploym
 
 
 def ignored_params(params: Params, found: Deployment | None) -> list[str]:
-    """The names of the parameters that change nothing. `found` is None where a wildcard leaves the provider open."""
+    """The names of the parameters without effect. `found` is None if a wildcard does not name the provider."""
     others = without_effect(found.params, found.speaks) if found is not None else []
     return [*(name for name in params if name in _OF_THE_ROUTER), *others]
 
@@ -116,8 +116,8 @@ def _provider(model: str, api_base: str | None, named: str | None) -> tuple[str,
 
 
 def _base(provider: str, base: str | None, *, bytes_known: bool) -> str | None:
-    """The API base as paths are put behind it: a full address of an endpoint is cut back to its API's. Raises
-    `ConfigError` for what is no address."""
+    """The API base, to which paths are appended: the address of an endpoint is cut to that of its API. Raises
+    `ConfigError` for an invalid address."""
     if base is None:
         return None
     path, mark, query = base.partition("?")
@@ -135,8 +135,8 @@ def _base(provider: str, base: str | None, *, bytes_known: bool) -> str | None:
 
 
 def _endpoints(listed: Any, base: str | None) -> frozenset[str] | None:
-    """The dialects among LiteLLM's `supported_endpoints`, and the one whose endpoint `api_base` names; None if there
-    are none of ours among them."""
+    """Our dialects in LiteLLM's `supported_endpoints`, and the one whose endpoint `api_base` names; None if there are
+    none."""
     paths = [str(path).removeprefix("/v1") for path in listed] if isinstance(listed, list) else []
     named = _ENDPOINT.search((base or "").partition("?")[0].rstrip("/"))
     return frozenset(path for path in (*paths, named[0] if named else "") if path in DIALECT_PATHS) or None

@@ -1,4 +1,4 @@
-"""Finds an Ollama server on this machine, and lists its models."""
+"""Finds an Ollama server on this machine and lists its models."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -8,7 +8,7 @@ import orjson
 from rememberd.upstream.http_client import Client, address
 
 USUAL = "http://127.0.0.1:11434"
-_PATIENCE_SECONDS = 0.5
+_TIMEOUT_SECONDS = 0.5
 
 
 def base(environ: Mapping[str, str]) -> str:
@@ -27,10 +27,10 @@ def is_here(environ: Mapping[str, str]) -> bool:
 
 
 async def models(base: str) -> list[str]:
-    """The names Ollama lists; none when it does not answer within half a second."""
+    """The names of Ollama's models; empty if it does not answer within half a second."""
     client = Client()
     try:
-        listing = orjson.loads(await client.get(address(base), "/api/tags", {}, within=_PATIENCE_SECONDS))
+        listing = orjson.loads(await client.get(address(base), "/api/tags", {}, within=_TIMEOUT_SECONDS))
         return [model["name"] for model in listing["models"]]
     except (OSError, ValueError, LookupError, TypeError):
         return []

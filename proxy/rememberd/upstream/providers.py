@@ -1,5 +1,5 @@
-"""The providers: which dialects they speak, at which address, and which environment variables hold their keys.
-Prefixes and variables are LiteLLM's."""
+"""The known providers: their dialects, addresses and the environment variables with their keys. Prefixes and
+variables are LiteLLM's."""
 
 import re
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ _ANTHROPIC = frozenset((MESSAGES, COUNT_TOKENS))
 
 
 class Provider(NamedTuple):
-    """`base` is the usual API base (None: the operator must say), `keys` the variables that may hold the key,
-    `speaks` the dialects whose bytes it takes (as its documentation says in 2026; `model_info` can say otherwise)."""
+    """`base` is the default API base (None: the operator must set it), `keys` the variables that may contain the key,
+    `speaks` the supported dialects (by the provider's documentation in 2026; `model_info` can override them)."""
 
     base: str | None
     keys: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ OPENAI_COMPATIBLE: Mapping[str, Provider] = {
 
 ANTHROPIC = Provider("https://api.anthropic.com/v1", ("ANTHROPIC_API_KEY",), _ANTHROPIC)
 
-# Known to LiteLLM and of another protocol, so an `api_base` of theirs is no OpenAI-compatible server.
+# Providers that LiteLLM knows and that have another protocol: their `api_base` is not an OpenAI-compatible server.
 TRANSLATED: Mapping[str, tuple[str, ...]] = {
     "ai21": ("AI21_API_KEY",),
     "anthropic": ANTHROPIC.keys,
@@ -95,12 +95,12 @@ _FAMILIES = (
 
 
 def infer(model: str) -> str | None:
-    """The provider that a model name without a prefix belongs to, by the usual beginnings of its names."""
+    """The provider of a model name without a provider prefix, by the usual beginnings of its model names."""
     return next((provider for family, provider in _FAMILIES if family.match(model)), None)
 
 
 def default_base(provider: str, environ: Mapping[str, str]) -> str | None:
-    """Where the environment, or else habit, says that a provider is whose bytes we know; None for the others."""
+    """The API base from the environment, else the default one; None for providers that need translation."""
     if provider.startswith("ollama"):
         return ollama.base(environ)
     if provider == "anthropic":
@@ -113,8 +113,8 @@ def default_base(provider: str, environ: Mapping[str, str]) -> str | None:
 
 
 def speaks(provider: str, *, elsewhere: bool) -> frozenset[str]:
-    """The dialects whose bytes a provider takes. `elsewhere`: at an address that the operator gave; what answers
-    there by the name of `openai` is often another server, so only chat is taken for granted."""
+    """The dialects that a provider supports. `elsewhere`: at an address that the operator gave. There, `openai` is
+    often another server, so only chat is assumed."""
     if provider == "anthropic":
         return ANTHROPIC.speaks
     known = OPENAI_COMPATIBLE.get(provider)
@@ -124,8 +124,8 @@ def speaks(provider: str, *, elsewhere: bool) -> frozenset[str]:
 
 
 def may_speak(provider: str) -> frozenset[str]:
-    """The dialects that a server at an operator's address may take besides: it is asked, and translated to if it has
-    no such path."""
+    """The dialects that a server at an operator's address may also support: they are tried first, and translated if
+    the server does not have the path."""
     return OPENAI_COMPATIBLE[provider].speaks if provider == "openai" else frozenset()
 
 

@@ -1,4 +1,4 @@
-"""What is changed in a request between litellm's translation and the provider, and what is left out of it. Pure."""
+"""Changes and parameters to leave out in requests that litellm translates. No I/O."""
 
 from collections.abc import Collection, Mapping
 from itertools import takewhile
@@ -6,19 +6,19 @@ from typing import Any
 
 Json = dict[str, Any]
 
-# Without these an answer is still what was asked for; a provider that lacks one is asked without it.
+# Parameters that are left out if the provider does not support them: the answer is still valid without them.
 HINTS = ("seed", "presence_penalty", "frequency_penalty", "logit_bias", "parallel_tool_calls", "verbosity")
-_CHARACTERS_PER_TOKEN = 3.5  # of English, code and JSON by cl100k; a low figure makes a high estimate
+_CHARACTERS_PER_TOKEN = 3.5  # of English, code and JSON with cl100k; a low number makes a high estimate
 _IMAGE_TOKENS = 1_600  # Anthropic's largest
 
 
 def without_hints(asked: Json, supported: Collection[str]) -> tuple[Json, list[str]]:
-    """`asked` without the hints that the provider does not know, and their names."""
+    """`asked` without the hints that the provider does not support, and the names of these hints."""
     lacking = [name for name in HINTS if name not in supported]
     dropped = [name for name in lacking if name in asked]
     kept = {name: value for name, value in asked.items() if name not in dropped}
     if not asked.get("tools"):
-        kept.pop("parallel_tool_calls", None)  # Anthropic refuses what says how to use no tools
+        kept.pop("parallel_tool_calls", None)  # Anthropic refuses it without tools
     text = kept.get("text")
     if isinstance(text, Mapping) and "verbosity" in text and "verbosity" in lacking:
         dropped.append("text.verbosity")
@@ -29,9 +29,9 @@ def without_hints(asked: Json, supported: Collection[str]) -> tuple[Json, list[s
 
 
 def for_openai(request: Json) -> Json:
-    """A chat completion without what litellm adds for other protocols and OpenAI's refuses: thoughts with their
-    signatures, numbers of tool calls, nulls in the options of the web search. The system texts at its beginning
-    become one: templates of local models refuse a second."""
+    """A chat completion without the fields that litellm adds for other protocols and OpenAI refuses: signed thoughts,
+    indices of tool calls, nulls in the web search options. The system texts at the beginning are joined, because
+    templates of local models refuse a second one."""
     messages = [_for_openai(message) for message in request.get("messages") or ()]
     changed = request | {"messages": _one_system(messages)}
     if isinstance(options := request.get("web_search_options"), Mapping):
@@ -58,7 +58,8 @@ def _is_system_text(message: Json) -> bool:
 
 
 def estimated_tokens(body: Mapping[str, Any]) -> int:
-    """About what a Messages request costs a model whose tokenizer is not known: text by its length, images flat."""
+    """Estimates the tokens of a Messages request for an unknown tokenizer: text by its length, images at a fixed
+    number."""
     characters = images = 0
     waiting: list[Any] = [body.get(name) for name in ("system", "messages", "tools")]
     while waiting:

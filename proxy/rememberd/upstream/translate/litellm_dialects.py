@@ -1,4 +1,4 @@
-"""What litellm is asked, and how its answer is written down, for each dialect that a client may speak."""
+"""Translates requests for litellm and litellm's answers back, for each dialect of a client."""
 
 import importlib
 import itertools
@@ -14,11 +14,11 @@ from rememberd.upstream.translate.messages_stream import message_events
 
 Json = dict[str, Any]
 
-_MAX_TOKENS = 4096  # for a Messages request that names none, which Anthropic itself would refuse
+_MAX_TOKENS = 4096  # for a Messages request without the field, which Anthropic itself would refuse
 
-# What a client may ask for. litellm takes far more by name (an address, a key, an answer to pretend), so nothing
-# that is not listed reaches it. Sources: OpenAI's and Anthropic's API references; and two of the providers' own
-# parameters that clients of OpenAI's chat send in the same place.
+# The parameters that a client may set. litellm accepts many more (an address, a key, a mock answer), so only these
+# are passed on. Sources: OpenAI's and Anthropic's API references, and two parameters of other providers that clients
+# of OpenAI's chat also send.
 _CHAT_PARAMETERS = frozenset(
     (
         *("messages", "stream", "stream_options", "n", "stop", "seed", "max_tokens", "max_completion_tokens"),
@@ -40,7 +40,7 @@ _MESSAGES_PARAMETERS = frozenset(
         *("tools", "tool_choice", "thinking", "output_config"),
     )
 )
-# What clients send as a matter of course and no other provider has a use for.
+# Parameters that clients usually send and other providers do not support.
 _DROPPED = frozenset(
     (
         *("model", "metadata", "moderation", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"),
@@ -51,48 +51,46 @@ _DROPPED = frozenset(
 
 
 class Translation(NamedTuple):
-    """`said` is the parameter that holds the conversation. `call` asks litellm; `whole` and `events` write its answer
-    in the dialect, under the name the client gave the model; `error` is the dialect's error object."""
+    """`conversation` is the name of the parameter with the messages. `call` calls litellm. `whole` and `events` write
+    its answer in the dialect, under the client's name for the model. `error` makes the dialect's error object."""
 
     parameters: frozenset[str]
-    said: str
+    conversation: str
     call: Callable[[Any, Json, Json], Any]
     whole: Callable[[Any, str], bytes]
     events: Callable[[AsyncIterator[Any], str], AsyncIterator[bytes]]
     error: Callable[[int, str], Json]
 
     def asked(self, body: Mapping[str, Any]) -> Json:
-        """What of the client's body reaches litellm. Raises `RequestError` 400 that names what cannot."""
+        """The parameters of the client's body for litellm. Raises `RequestError` 400 for an unknown parameter."""
         if unknown := sorted(body.keys() - self.parameters - _DROPPED):
-            message = f"Unknown parameter: {unknown[0]!r}. This model's provider is translated to, so only "
-            raise RequestError(
-                400, "unknown_parameter", message + "what other providers know can pass.", param=unknown[0]
-            )
-        if not _is_conversation(body.get(self.said), self.said):
-            message = f"{self.said} must be a list of objects, messages with a role"
-            raise RequestError(400, f"invalid_{self.said}", message, param=self.said)
+            message = f"Unknown parameter: {unknown[0]!r}. It cannot be translated for this model's provider."
+            raise RequestError(400, "unknown_parameter", message, param=unknown[0])
+        if not _is_conversation(body.get(self.conversation), self.conversation):
+            message = f"{self.conversation} must be a list of objects, messages with a role"
+            raise RequestError(400, f"invalid_{self.conversation}", message, param=self.conversation)
         return {name: value for name, value in body.items() if name in self.parameters and value is not None}
 
 
-def _is_conversation(said: Any, name: str) -> bool:
+def _is_conversation(value: Any, name: str) -> bool:
     if name == "input":
-        return isinstance(said, str) or (isinstance(said, list) and all(isinstance(item, dict) for item in said))
-    return isinstance(said, list) and all(isinstance(message, dict) and "role" in message for message in said)
+        return isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, dict) for item in value))
+    return isinstance(value, list) and all(isinstance(message, dict) and "role" in message for message in value)
 
 
 def _call_chat(litellm: Any, asked: Json, deployment: Json) -> Any:
     return litellm.acompletion(**deployment, **_adapted(asked, deployment["model"]))
 
 
-# litellm's public `anthropic_messages` and `aresponses` need its MCP package as soon as a request has tools, and look
-# for its proxy's router (seen in 1.110.2). What they do in between is pure, and asked for directly here.
+# litellm's public `anthropic_messages` and `aresponses` need its MCP package if a request has tools, and look for its
+# proxy's router (seen in 1.110.2). So this module calls the pure translation functions inside them directly.
 
 
 async def _call_messages(litellm: Any, asked: Json, deployment: Json) -> Any:
     module: Any = importlib.import_module("litellm.llms.anthropic.messages.adapters.transformation")
     adapter, model = module.AnthropicAdapter(), deployment["model"]
-    said = {"max_tokens": _MAX_TOKENS, **asked, "model": model}
-    request, names = adapter.translate_completion_input_params_with_tool_mapping(said)
+    body = {"max_tokens": _MAX_TOKENS, **asked, "model": model}
+    request, names = adapter.translate_completion_input_params_with_tool_mapping(body)
     request = _adapted(request, model)
     if not asked.get("stream"):
         answer = await litellm.acompletion(**{**request, **deployment})
@@ -103,7 +101,7 @@ async def _call_messages(litellm: Any, asked: Json, deployment: Json) -> Any:
 
 
 class _Named:
-    """Chunks of a chat, and what the client calls the tools whose names were too long for it."""
+    """Chunks of a chat with the client's names of those tools whose names were too long for it."""
 
     def __init__(self, chunks: AsyncIterator[Any], names: Mapping[str, str]) -> None:
         self.chunks, self.names = aiter(chunks), names
@@ -144,7 +142,7 @@ def _adapted(request: Json, model: str) -> Json:
 
 
 def _chat(answer: Any, model: str) -> bytes:
-    """litellm's object in OpenAI's shape: under the name that was asked for, with the nulls that clients look for."""
+    """litellm's object in OpenAI's format, with the requested model name and the nulls that clients expect."""
     data: Json = answer.model_dump(exclude_none=True)
     data["model"] = model
     for choice in data["choices"]:
@@ -157,7 +155,7 @@ def _chat(answer: Any, model: str) -> bytes:
 
 
 async def _chat_events(chunks: AsyncIterator[Any], model: str) -> AsyncIterator[bytes]:
-    """Under the id of the first chunk: some providers' chunks come with ids of their own."""
+    """All events get the id of the first chunk: some providers' chunks have different ids."""
     id = None
     async for chunk in chunks:
         id = id or chunk.id
@@ -185,7 +183,7 @@ async def _response_events(chunks: AsyncIterator[Any], model: str) -> AsyncItera
 
 
 def _numbered(event: Json, numbers: Iterator[int], tools: dict[str, str]) -> Json:
-    """What the SDKs' types require of an event and litellm leaves out; `tools` names the called ones by item."""
+    """Adds fields that the SDKs' types require and litellm omits. `tools` has the called tools' names by item id."""
     match event["type"]:
         case "response.output_text.delta" | "response.output_text.done":
             event.setdefault("logprobs", [])
@@ -197,7 +195,7 @@ def _numbered(event: Json, numbers: Iterator[int], tools: dict[str, str]) -> Jso
 
 
 def _completed(response: Json, model: str) -> Json:
-    """What the SDKs' types require of a response and litellm leaves out."""
+    """Adds fields that the SDKs' types require and litellm omits."""
     if usage := response.get("usage"):
         usage["input_tokens_details"] = {
             "cached_tokens": 0,

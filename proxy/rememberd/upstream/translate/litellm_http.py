@@ -1,4 +1,4 @@
-"""The HTTP clients below litellm: what they sent and what came back, and where they must not go."""
+"""Watches litellm's HTTP clients: records requests and answers, and forbids redirects."""
 
 import re
 from collections.abc import AsyncIterator
@@ -10,20 +10,20 @@ import httpx
 
 from rememberd.upstream.headers import answer_headers
 
-# What the last events of a whole stream hold: Anthropic's, OpenAI's and its like, Gemini's, Cohere's, Ollama's.
-# litellm stops reading at the reason of the end, so Anthropic's message_stop may come too late to be seen.
+# Texts in the last events of a complete stream of Anthropic, OpenAI and compatible servers, Gemini, Cohere, Ollama.
+# litellm stops reading at the stop reason, so Anthropic's message_stop may arrive too late.
 _END = re.compile(
     rb'message_stop|"stop_reason": ?"|\[DONE\]|finishReason|"finish_reason": ?"|"message-end"|'
     rb'"is_finished": ?true|"done": ?true'
 )
-_REACH = 64  # bytes of the stream that are looked at again, for what two reads share
+_REACH = 64  # bytes that are searched again, for texts that are split over two reads
 
 
 @dataclass
 class Traffic:
-    """What one request of ours caused. `sent`: a request has left. `status`, `content_type` and `headers` (those that
-    hold for a translated answer) are of the last answer; `reads` is how many pieces of its body have come; `over`: a
-    stream was read to its end; `ended`: it has said that it is whole (True as well where nobody can tell)."""
+    """The HTTP traffic of one request. `sent`: a request was sent. `status`, `content_type` and `headers` (only those
+    valid for a translated answer) are of the last answer. `reads` counts the pieces of its body. `over`: the stream
+    was read to its end. `ended`: the stream contained its end mark (also True if this is unknown)."""
 
     sent: bool = False
     status: int | None = None
@@ -35,7 +35,7 @@ class Traffic:
 
     @property
     def is_page(self) -> bool:
-        """True if the answer is a web page, as gateways send where there is no API."""
+        """True if the answer is a web page, as some gateways send for a wrong path."""
         return self.content_type.startswith("text/html")
 
     def answered(self, response: httpx.Response) -> None:
@@ -71,7 +71,7 @@ _send = httpx.AsyncClient.send
 
 
 def watch() -> Traffic:
-    """What this task and those that it starts send from now on."""
+    """Start to record the traffic of this task and of the tasks that it starts."""
     traffic = Traffic()
     _current.set(traffic)
     return traffic
@@ -88,7 +88,7 @@ async def _watched_send(client: httpx.AsyncClient, request: httpx.Request, **opt
 
 
 def install() -> None:
-    """For all of litellm's clients and those of the SDKs in it, for which there is no setting that reaches them all.
-    They follow redirects, and send along the conversation and, in a header such as x-api-key, the operator's key."""
+    """Patch httpx for all clients of litellm and its SDKs, because no setting reaches them all. They would follow
+    redirects and send the conversation and the operator's key (in a header such as x-api-key) to the new address."""
     httpx.AsyncClient.send = _watched_send  # type: ignore[method-assign, assignment]
     httpx.AsyncClient.follow_redirects = property(lambda client: False, lambda client, value: None)  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""The translate lane: providers with another protocol than the client's, through litellm, in the client's dialect."""
+"""The translate lane: calls providers with another protocol through litellm and answers in the client's dialect."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rememberd.translate")
 
-# Loggers whose lines show requests, answers, and addresses with keys in them.
+# Loggers whose lines contain requests, answers, or addresses with keys.
 _QUOTING_LOGGERS = (
     *("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "litellm"),
     *("openai", "anthropic", "httpx", "httpcore"),
 )
 
-PING_S = 1.0  # seconds without an event after which the client hears that the provider still sends
-_PING = b": ping\n\n"  # a comment, which every reader of events passes over
+PING_S = 1.0  # seconds without an event after which the client gets a ping, if the provider still sends
+_PING = b": ping\n\n"  # a comment, which every reader of events skips
 
-_HTTP = "rememberd.upstream.translate.litellm_http"  # imports httpx, and comes as late as litellm
+_HTTP = "rememberd.upstream.translate.litellm_http"  # imports httpx, so it is imported as late as litellm
 
 
 class LitellmLane:
-    """`Upstream` over litellm, which is imported at the first request (seconds of CPU, some 170 MB)."""
+    """`Upstream` with litellm, which is imported at the first request (seconds of CPU, about 170 MB)."""
 
     def __init__(self) -> None:
         self._litellm: Any = None
@@ -46,13 +46,13 @@ class LitellmLane:
     async def send(
         self, deployment: Deployment, path: str, body: bytes, headers: Headers, *, method: str = "POST"
     ) -> Reply:
-        """The client's headers are not sent on. Raises `RequestError` for what cannot be translated."""
+        """The client's headers are not sent. Raises `RequestError` for a request that cannot be translated."""
         asked_path = path.partition("?")[0]
         if asked_path == COUNT_TOKENS:
             return WholeReply(200, [], orjson.dumps({"input_tokens": estimated_tokens(_parsed(body))}))
         translation = TRANSLATIONS.get(asked_path)
         if translation is None:
-            message = f"{deployment.provider}, which answers for {deployment.model_name}, has nothing like {path}"
+            message = f"{deployment.provider}, the provider of {deployment.model_name}, does not support {path}"
             raise RequestError(404, "unsupported_endpoint", message, param="model")
         asked = translation.asked(_parsed(body))
         if self._litellm is None:
@@ -74,11 +74,11 @@ class LitellmLane:
         return WholeReply(200, traffic.headers + ours, whole)
 
     async def close(self) -> None:
-        """Nothing: litellm keeps its connections for the life of the process."""
+        """Does nothing: litellm keeps its connections until the process ends."""
 
 
 def _parsed(body: bytes) -> Any:
-    """With a question mark for the half of an emoji that some clients leave: the providers' SDKs cannot send it."""
+    """Replaces lone surrogates (half an emoji) by question marks: the providers' SDKs cannot send them."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -86,12 +86,13 @@ def _parsed(body: bytes) -> Any:
     try:
         return orjson.loads(json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace"))
     except orjson.JSONDecodeError as error:
-        message = "this model's provider cannot be sent a number of that size"
+        message = "the body has a number that is too large for this model's provider"
         raise RequestError(400, "invalid_number", message) from error
 
 
 def load_litellm() -> Any:
-    """litellm, which calls nobody at its import: `rememberd/__init__.py` sets the environment that it reads then."""
+    """Import litellm. `rememberd/__init__.py` sets environment variables so that the import makes no network
+    calls."""
     exempt_loopback(os.environ)
     litellm: Any = importlib.import_module("litellm")
     importlib.import_module(_HTTP).install()
@@ -104,7 +105,7 @@ def load_litellm() -> Any:
 
 
 def _mute(logger: logging.Logger) -> None:
-    """Nothing of `logger` and its children is written, whatever level they set later and whoever adds handlers."""
+    """Silence `logger` and its children, also if levels or handlers are set later."""
     logger.propagate = False
     logger.handlers = []
     logger.addHandler(logging.NullHandler())
@@ -112,19 +113,19 @@ def _mute(logger: logging.Logger) -> None:
 
 
 def _supported(litellm: Any, model: str) -> Collection[str]:
-    """The parameters of OpenAI's chat that litellm knows the provider to have; all where it knows nothing."""
+    """The parameters of OpenAI's chat that the provider supports by litellm's table; all hints if it is unknown."""
     provider, _, name = model.partition("/")
     try:
         return litellm.get_supported_openai_params(model=name, custom_llm_provider=provider) or HINTS
     except Exception as error:  # noqa: BLE001 - litellm raises anything for a provider that it does not know
-        log.info("litellm knows no parameters of %s (%s)", provider, type(error).__name__)
+        log.info("litellm does not know the parameters of %s (%s)", provider, type(error).__name__)
         return HINTS
 
 
 def _arguments(deployment: Deployment) -> dict[str, Any]:
     base, provider = deployment.api_base, deployment.provider
     if deployment.lane(CHAT) == "bytes":
-        provider = "openai"  # whatever it is called: it speaks OpenAI's chat at this address
+        provider = "openai"  # whatever its name is, it supports OpenAI's chat at this address
     if provider == "anthropic" and base:
         base = base.removesuffix("/v1")  # litellm adds it
     return {
@@ -135,20 +136,20 @@ def _arguments(deployment: Deployment) -> dict[str, Any]:
         "timeout": deployment.timeout,
         "extra_headers": dict(deployment.extra_headers),
         "max_retries": 0,
-        # litellm's MCP gateway looks at every request with tools: it needs a package of its own, and clients could
-        # reach servers with it. (Seen in 1.106.2; there is no public name for this switch.)
+        # litellm's MCP gateway reads every request with tools: it needs another package, and clients could reach
+        # other servers through it. (Seen in 1.106.2; this switch has no public name.)
         "_skip_mcp_handler": True,
     }
 
 
 async def _begin(answer: Any, translation: Translation, deployment: Deployment, traffic: Traffic) -> _Stream:
-    """Some providers are called at the first read only; an error of theirs must come before our headers. A stream
-    that is over with its first chunk and did not say so was none."""
+    """Read the first chunk: some providers are called only then, and their error must come before our headers. Raises
+    `UpstreamUnavailable` if the answer is not a stream."""
     chunks = aiter(answer)
     first = await anext(chunks, None)
     if traffic.is_page or first is None or (_is_empty(first) and traffic.over and not traffic.ended):
         raise UpstreamUnavailable(
-            f"{deployment.provider} ({deployment.model_name}) answered with no stream of events"
+            f"{deployment.provider} ({deployment.model_name}) did not answer with a stream of events"
         )
     return _Stream(chunks, first, translation, deployment, traffic)
 
@@ -189,14 +190,14 @@ class _Stream:
                 yield event
         except UpstreamUnavailable:
             raise
-        except Exception as error:  # as in send; here the relay says it in the stream
+        except Exception as error:  # as in `send`; the relay reports it in the stream
             FAILURES.inc()
-            log.warning("a stream broke off in mid-answer (%s)", type(error).__name__)
-            raise broken(error, f"{self._deployment.provider} broke off in mid-answer") from error
+            log.warning("a stream broke off (%s)", type(error).__name__)
+            raise broken(error, f"{self._deployment.provider} broke off its answer") from error
 
     async def _with_pings(self, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """`events`, with a comment between them when the provider sends something that makes no event: its own pings,
-        thinking that is not shown. From a provider that sends nothing at all, nothing comes."""
+        """`events`, with comments between them while the provider sends something that makes no event: its own pings,
+        hidden thinking. If the provider sends nothing, no comments are sent."""
         reads = self._traffic.reads
         while True:
             coming = self._coming = asyncio.ensure_future(anext(events, None))
@@ -219,17 +220,17 @@ class _Stream:
             yield chunk
         self._read_whole = True
         if not self._traffic.ended:
-            raise UpstreamUnavailable(f"{self._deployment.provider} broke off in mid-answer")
+            raise UpstreamUnavailable(f"{self._deployment.provider} broke off its answer")
 
     async def close(self) -> None:
-        """litellm's own `aclose` leaves the connection open; only a read that is cancelled lets go of it."""
+        """Cancels reads, because litellm's own `aclose` leaves the connection open."""
         if self._coming is not None:
             await _cancelled(self._coming)
         while not self._read_whole and not isinstance(await self._cancelled_read(), BaseException):
             pass
 
     async def _cancelled_read(self) -> Any:
-        """What the read came to: a chunk if one had arrived already, else the error it ended with."""
+        """The result of a cancelled read: a chunk if one had already arrived, else the error."""
         read = asyncio.ensure_future(anext(self._answer))
         await asyncio.sleep(0)  # a task cancelled before it began would not reach the connection
         read.cancel()

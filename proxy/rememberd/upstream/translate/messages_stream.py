@@ -1,4 +1,4 @@
-"""A stream of chat chunks, as litellm gives them, written as the events of Anthropic's Messages."""
+"""Writes litellm's stream of chat chunks as the events of Anthropic's Messages."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _STOP_REASONS = {
 
 
 async def message_events(chunks: AsyncIterator[Any], model: str) -> AsyncIterator[bytes]:
-    """`model` is the name the client asked for."""
+    """`model` is the name that the client requested."""
     writer = _Writer(model)
     yield writer.start()
     async for chunk in chunks:
@@ -35,14 +35,14 @@ class _Call:
 
 
 class _Writer:
-    """One content block is open at a time, as in Anthropic's own streams. The pieces of parallel tool calls may come
-    mixed: those of the first are written as they come, the others are kept together until the end."""
+    """One content block is open at a time, as in Anthropic's own streams. The pieces of parallel tool calls may be
+    mixed: those of the first call are written as they arrive, the others are collected until the end."""
 
     def __init__(self, model: str) -> None:
         self._model = model
         self._index, self._open = -1, ""
         self._calls: dict[int, _Call] = {}
-        self._live: int | None = None  # the tool call that is written as it comes
+        self._live: int | None = None  # the tool call that is written as it arrives
         self._stop_reason: str | None = None
         self._usage: dict[str, int] = {"input_tokens": 0, "output_tokens": 0}
 
@@ -110,7 +110,7 @@ class _Writer:
         yield from self._block("tool", {"type": "tool_use", "id": call.id, "name": call.name, "input": {}})
 
     def _block(self, kind: str, block: dict[str, Any]) -> Iterator[bytes]:
-        """Open `block`, unless one of its kind is open. The live tool call stays open until the end."""
+        """Open `block`, unless a block of its kind is already open."""
         if self._open == kind:
             return
         yield from self._close()
@@ -127,7 +127,7 @@ class _Writer:
 
 
 def _usage(usage: Any) -> dict[str, int]:
-    """Anthropic counts what came from the cache beside `input_tokens`, OpenAI within."""
+    """Anthropic does not include cached tokens in `input_tokens`; OpenAI does."""
     cached = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None) or 0
     found = {
         "input_tokens": max((usage.prompt_tokens or 0) - cached, 0),

@@ -1,5 +1,4 @@
-"""The lane for clients that speak Ollama's protocol: bytes pass to an Ollama server unchanged, requests to other
-models are translated."""
+"""The lane for clients with Ollama's protocol: requests to an Ollama server are sent unchanged, others translated."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
@@ -19,7 +18,7 @@ _EMBEDDINGS = "/embeddings"
 
 
 class OllamaLane:
-    """`Upstream` for the paths below `/api`. `lanes` are the ways to models of other protocols, by name."""
+    """`Upstream` for the paths below `/api`. `lanes` are the clients for other protocols, by lane name."""
 
     def __init__(self, lanes: Mapping[str, Upstream]) -> None:
         self._lanes = lanes
@@ -27,20 +26,20 @@ class OllamaLane:
     async def send(
         self, deployment: Deployment, path: str, body: bytes, headers: Headers, *, method: str = "POST"
     ) -> Reply:
-        """Raises `RequestError` 404 for what only an Ollama can do, besides what the other lanes raise."""
+        """Raises `RequestError` 404 for a path that only Ollama has, and the errors of the other lanes."""
         if is_ollama(deployment):
             base = (deployment.api_base or "").removesuffix("/v1")
             return await self._lanes["bytes"].send(
                 replace(deployment, api_base=base), path, body, headers, method=method
             )
         asked = path.partition("?")[0]
-        said = orjson.loads(body) if body else {}
+        fields = orjson.loads(body) if body else {}
         match asked:
             case "/api/chat" | "/api/generate":
-                return await self._chat(deployment, asked, said, headers)
+                return await self._chat(deployment, asked, fields, headers)
             case "/api/embed" | "/api/embeddings":
-                return await self._embed(deployment, asked, said, headers)
-        message = f"{deployment.model_name} is not a model of an Ollama server, which alone has {asked}"
+                return await self._embed(deployment, asked, fields, headers)
+        message = f"{asked} needs a model of an Ollama server, and {deployment.model_name} is not one"
         raise RequestError(404, "unsupported_endpoint", message, param="model")
 
     async def _chat(self, deployment: Deployment, path: str, body: dict[str, Any], headers: Headers) -> Reply:
@@ -73,7 +72,7 @@ class OllamaLane:
         return await self._lanes[deployment.lane(path)].send(deployment, path, orjson.dumps(request), headers)
 
     async def close(self) -> None:
-        """Does nothing: the code that opened the lanes closes them."""
+        """Does nothing: the other lanes are closed by their owner."""
 
 
 def is_ollama(deployment: Deployment) -> bool:
@@ -81,7 +80,7 @@ def is_ollama(deployment: Deployment) -> bool:
 
 
 class _Lines:
-    """A stream of events as lines of JSON."""
+    """Writes a stream of events as lines of JSON."""
 
     def __init__(self, reply: Reply, answer: Answer) -> None:
         self.status = 200
@@ -102,7 +101,7 @@ class _Lines:
 
 
 async def _events(reply: Reply) -> AsyncIterator[bytes]:
-    """The data of each event as soon as it is whole."""
+    """The data of each event as soon as it is complete."""
     rest = b""
     async for read in reply.chunks():
         rest = (rest + read).replace(b"\r\n", b"\n")
@@ -114,7 +113,7 @@ async def _events(reply: Reply) -> AsyncIterator[bytes]:
 
 
 def _chunk(event: bytes) -> dict[str, Any]:
-    """Raises `UpstreamUnavailable` for an error in the stream and for what is no chunk."""
+    """Raises `UpstreamUnavailable` for an error in the stream and for an invalid chunk."""
     try:
         chunk = orjson.loads(event)
     except orjson.JSONDecodeError:
@@ -132,13 +131,13 @@ async def _read(reply: Reply) -> bytes:
 
 
 async def _error(reply: Reply) -> Reply:
-    """With the provider's status and reason, in Ollama's shape."""
+    """The provider's status and reason, in Ollama's format."""
     raw = await _read(reply)
     try:
-        said = orjson.loads(raw)
+        body = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        said = None
-    error = said.get("error") if isinstance(said, dict) else None
+        body = None
+    error = body.get("error") if isinstance(body, dict) else None
     reason = error.get("message") if isinstance(error, dict) else error
     return WholeReply(
         reply.status, _kept(reply), orjson.dumps({"error": str(reason or "the provider refused")[:1000]})

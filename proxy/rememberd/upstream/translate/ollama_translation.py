@@ -1,4 +1,4 @@
-"""Ollama's requests as OpenAI's chat completions, and the answers back. Pure."""
+"""Translates Ollama's requests into OpenAI's chat completions, and the answers back. No I/O."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import orjson
 
 Json = dict[str, Any]
 
-_IMAGES = {"iVBOR": "image/png", "R0lG": "image/gif", "UklG": "image/webp"}  # how their base64 begins
+_IMAGES = {"iVBOR": "image/png", "R0lG": "image/gif", "UklG": "image/webp"}  # beginning of the base64 -> type
 _OPTIONS = {
     "temperature": "temperature",
     "top_p": "top_p",
@@ -22,10 +22,10 @@ _OPTIONS = {
 
 
 def chat_request(path: str, body: Mapping[str, Any], model: str) -> Json:
-    """The chat completion that `body`, which came to `path`, asks of `model`; what OpenAI's protocol cannot say
-    (`num_ctx`, `keep_alive`, `context` …) is left out."""
-    said = body.get("messages") if path == "/api/chat" else _as_messages(body)
-    asked: Json = {"model": model, "messages": _messages(said if isinstance(said, list) else [])}
+    """The chat completion request for `body`, which was sent to `path`. Options that OpenAI's protocol does not have
+    (`num_ctx`, `keep_alive`, `context` …) are left out."""
+    messages = body.get("messages") if path == "/api/chat" else _as_messages(body)
+    asked: Json = {"model": model, "messages": _messages(messages if isinstance(messages, list) else [])}
     if streams(body):
         asked |= {"stream": True, "stream_options": {"include_usage": True}}
     if tools := body.get("tools"):
@@ -43,12 +43,12 @@ def chat_request(path: str, body: Mapping[str, Any], model: str) -> Json:
 
 
 def streams(body: Mapping[str, Any]) -> bool:
-    """Ollama streams unless it is told not to."""
+    """Ollama streams unless `stream` is false."""
     return body.get("stream") is not False
 
 
 def is_empty(path: str, body: Mapping[str, Any]) -> bool:
-    """Does the client only want the model to be loaded?"""
+    """True if the client only wants to load the model."""
     return not body.get("messages" if path == "/api/chat" else "prompt")
 
 
@@ -58,11 +58,11 @@ def _as_messages(body: Mapping[str, Any]) -> list[Json]:
     return [{"role": "system", "content": system}, asked] if system else [asked]
 
 
-def _messages(said: Sequence[Any]) -> list[Any]:
+def _messages(given: Sequence[Any]) -> list[Any]:
     """Ollama's tool calls have no ids; results follow their calls in the same order."""
     made: list[Any] = []
     waiting: list[str] = []
-    for number, message in enumerate(said):
+    for number, message in enumerate(given):
         if not isinstance(message, Mapping):
             made.append(message)
         elif message.get("role") == "tool":
@@ -109,7 +109,7 @@ def _response_format(wanted: Any) -> Json | None:
 
 @dataclass
 class Answer:
-    """Writes an answer in Ollama's protocol, under the name that the client gave the model."""
+    """Writes an answer in Ollama's protocol, with the client's name for the model."""
 
     path: str
     model: str
@@ -129,7 +129,7 @@ class Answer:
         return self._line("", "", done=True)
 
     def lines(self, chunk: Json) -> Iterator[bytes]:
-        """For one chunk of a stream. Tool calls are kept until they are whole."""
+        """The lines for one chunk of a stream. Tool calls are collected until they are complete."""
         self._usage = chunk.get("usage") or self._usage
         for choice in (chunk.get("choices") or ())[:1]:
             delta = choice.get("delta") or {}
@@ -154,13 +154,13 @@ class Answer:
 
     def _line(self, content: str, thinking: str, *, done: bool, calls: bool = False) -> bytes:
         line: Json = {"model": self.model, "created_at": datetime.now(UTC).isoformat().replace("+00:00", "Z")}
-        said: Json = {"thinking": thinking} if thinking else {}
+        thoughts: Json = {"thinking": thinking} if thinking else {}
         if self.path == "/api/chat":
-            line["message"] = {"role": "assistant", "content": content} | said
+            line["message"] = {"role": "assistant", "content": content} | thoughts
             if self._calls and (calls or done):
                 line["message"]["tool_calls"] = [_ollama_call(call) for call in self._calls.values()]
         else:
-            line |= {"response": content} | said
+            line |= {"response": content} | thoughts
         return orjson.dumps(line | {"done": done} | (self._end() if done else {}))
 
     def _end(self) -> Json:
@@ -177,6 +177,6 @@ def _ollama_call(call: Json) -> Json:
     try:
         arguments = orjson.loads(call["arguments"] or "{}")
     except orjson.JSONDecodeError:
-        arguments = {}  # Ollama has no way to say that a model wrote no JSON
+        arguments = {}  # Ollama's format cannot express that a model wrote invalid JSON
     named = {"name": call["name"], "arguments": arguments if isinstance(arguments, dict) else {}}
     return ({"id": call["id"]} if call["id"] else {}) | {"function": named}
