@@ -1,11 +1,11 @@
-"""What can go wrong, by who has to act on it.
+"""The exceptions of rememberd.
 
 RememberdError
-├── ConfigError             the operator: a setting; stops at start
-├── RequestError            the client: answered with its status and the dialect's error body
-├── InputRejected           whoever called: an input that storage cannot accept; the HTTP layer gives it a status
+├── ConfigError             a setting is wrong; stops the start
+├── RequestError            the client's request is wrong; answered with its status and the dialect's error body
+├── InputRejected           storage cannot accept an input; the HTTP layer chooses the status
 ├── UpstreamUnavailable     the model provider did not answer; 502 or 504
-└── MemoryUnavailable       a part of memory is down; the chat flows without it
+└── MemoryUnavailable       a part of memory is unavailable; chats continue without it
     ├── StoreUnavailable
     ├── QueueUnavailable
     └── EmbedderUnavailable
@@ -23,8 +23,8 @@ class ConfigError(RememberdError):
 
 
 class RequestError(RememberdError):
-    """A request we refuse. `code` is the machine-readable reason, `message` says what to do, `retry_after` in how
-    many seconds the same request may succeed."""
+    """A refused request. `code` is the machine-readable reason, `message` says what to do, and `retry_after` is the
+    number of seconds after which the same request may succeed."""
 
     def __init__(
         self, status: int, code: str, message: str, *, param: str | None = None, retry_after: int | None = None
@@ -35,8 +35,8 @@ class RequestError(RememberdError):
 
 
 class InputRejected(RememberdError):
-    """An input that a store refuses. `code` is the machine-readable reason, for which
-    `http.exception_handlers` has a status; the message says what to do."""
+    """An input that a store refuses. `code` is the machine-readable reason (`http.exception_handlers` has its
+    status); the message says what to do."""
 
     def __init__(self, code: str, message: str, *, param: str | None = None) -> None:
         super().__init__(message)

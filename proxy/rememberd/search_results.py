@@ -1,4 +1,4 @@
-"""A search, and its results as columns: ranking adds and compares whole columns, 800 rows at a time. Pure."""
+"""A search query and its results as numpy columns, so that ranking handles about 800 rows at a time. No I/O."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Rows = Any  # whatever numpy accepts as an index: a mask, positions, a slice
 
 
 class Query(NamedTuple):
-    """One space to be searched, with the question's vectors as that space has them. `standing`: are its standing
-    facts wanted too, although they are not near?"""
+    """A search of one space with the question's vectors. `standing`: also return its standing facts, which need not
+    be similar to the question."""
 
     space: Space
     dense: list[float]
@@ -33,11 +33,11 @@ class Query(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """One row: the two branch scores and the light fields that ranking reads.
+    """One row: the scores of the two branches and the small fields for ranking.
 
-    `dense` is a cosine, `bm25` an unnormalised score; 0.0 where the branch did not return the point. `tokens` is the
-    cost of the whole line, `answer_tokens` of them that of the assistant's words. `topics` are those of a standing
-    fact, joined by spaces (see `needs.py`). `named`: it names somebody or something that the question names too."""
+    `dense` is a cosine, `bm25` an unnormalised score; 0.0 if the branch did not return the point. `tokens` is the
+    cost of the line, `answer_tokens` the part of it for the assistant's words. `topics` are those of a standing fact,
+    joined by spaces (see `needs.py`). `named`: it contains a name that is also in the question."""
 
     id: str
     dense: float
@@ -57,7 +57,7 @@ class Candidate(NamedTuple):
 
 
 class Dictionary:
-    """Names by their codes, and codes by name. No name occurs twice, and none is removed."""
+    """A dictionary of distinct names and their codes. Names are never removed."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self.names: list[str] = []
@@ -66,7 +66,7 @@ class Dictionary:
             self.code(name)
 
     def code(self, name: str | None) -> int:
-        """-1 for no name, and for ""."""
+        """The code of the name, which is added if it is new; -1 for None and ""."""
         if not name:
             return -1
         code = self.codes.setdefault(name, len(self.names))
@@ -77,8 +77,8 @@ class Dictionary:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DictColumn:
-    """A column of names that repeat: `book.names[codes[row]]`, or no name where the code is -1. The book holds those
-    of others as well: looking for the ones of these rows, when hardly anybody asks, took a third of joining them."""
+    """A dictionary-encoded column: `book.names[codes[row]]`, or no name if the code is -1. The book may also have
+    names of other columns: to remove them took a third of the time of `joined`, and is rarely needed."""
 
     codes: Codes
     book: Dictionary
@@ -102,13 +102,13 @@ class DictColumn:
         return DictColumn(self.codes[rows], self.book)
 
     def without(self, rows: Rows) -> DictColumn:
-        """Without the names of these rows."""
+        """This column with no names in these rows."""
         codes = self.codes.copy()
         codes[rows] = -1
         return DictColumn(codes, self.book)
 
     def named(self, name: str) -> Bools:
-        """Which rows have this name."""
+        """True for the rows with this name."""
         found: Bools = self.codes == self.book.codes.get(name, len(self.book.names))
         return found
 
@@ -116,16 +116,16 @@ class DictColumn:
         return {self.book.names[code] for code in set(self.codes[self.codes >= 0].tolist())}
 
     def alone(self) -> tuple[Codes, list[str]]:
-        """Codes for a dictionary that holds only the names of these rows, and those names."""
+        """Codes for a dictionary with only the names of these rows, and those names."""
         used, codes = np.unique(self.codes, return_inverse=True)
         unnamed = int((used < 0).sum())
         return (codes - unnamed).astype(np.int32), [self.book.names[code] for code in used[unnamed:].tolist()]
 
     def groups(self) -> Ints:
-        """For each row the first row of the same name; a row without a name is alone."""
+        """For each row the first row with the same name; for a row without a name, the row itself."""
         rows = np.arange(len(self.codes))
         first = np.zeros(self.codes.max(initial=-1) + 2, np.int64)
-        first[self.codes[::-1]] = rows[::-1]  # of equal codes the last one set stays
+        first[self.codes[::-1]] = rows[::-1]  # for equal codes, the last assignment is kept
         return np.where(self.codes < 0, rows, first[self.codes])
 
     def __iter__(self) -> Iterator[str | None]:
@@ -134,8 +134,8 @@ class DictColumn:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """Columns of equal length. `ids` are UTF-8, padded with zeros to one width; `query` tells which of the queries
-    of one call found the row, from 0."""
+    """Columns of equal length. `ids` are UTF-8, padded with zeros to one width. `query` is the index of the query
+    that found the row."""
 
     ids: NDArray[np.bytes_]
     dense: Floats
@@ -181,7 +181,7 @@ class Candidates:
 
     @classmethod
     def joined(cls, parts: Sequence[Candidates]) -> Candidates:
-        """The rows that each of the queries found, in their order."""
+        """The rows of all queries, in the order of the queries."""
         parts = [replace(part, query=np.full(len(part), number, np.int32)) for number, part in enumerate(parts)]
         columns: dict[str, Any] = {}
         for name in cls.__slots__:

@@ -1,7 +1,7 @@
-"""A linear classifier of short texts over hashed words and characters: which label fits, in microseconds, by numpy.
+"""A linear classifier of short texts by hashed words and characters. It takes microseconds, with numpy.
 
-The weights are a file, made by `python -m loadtests.quality.train`. Words tell what is said; characters find the same
-in inflected forms, in languages without spaces and in typing errors.
+`python -m loadtests.quality.train` writes the file with its weights. The characters recognise inflected forms,
+languages without spaces and typing errors.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ Buckets = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 Floats = NDArray[np.float32]
 
-LONGEST = 1_000  # characters that are read, from the beginning
-_LONGEST_GRAM = 5  # characters, from 2 on
+LONGEST = 1_000  # only so many characters are read, from the beginning
+_LONGEST_GRAM = 5  # n-grams of 2 to 5 characters
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 _DIGITS = re.compile(r"\d+")
-_W, _S, _BEGINS, _ENDS = map(zlib.crc32, (b"w", b"s", b"^", b"$"))  # the hashes go on from these
+_W, _S, _BEGINS, _ENDS = map(zlib.crc32, (b"w", b"s", b"^", b"$"))  # start values of the hashes
 _STEP = np.uint64(0x100000001B3)  # of FNV-1a
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / the golden ratio: the high bits of the product are the bucket
 
-_BASE_85 = np.full(256, -1)  # of each character its value
+_BASE_85 = np.full(256, -1)  # the value of each character
 _IN_ORDER = string.digits + string.ascii_uppercase + string.ascii_lowercase + "!#$%&()*+-;<=>?@^_`{|}~"
 _BASE_85[list(_IN_ORDER.encode())] = range(85)
 _POWERS = 85 ** np.arange(4, -1, -1)
 
 
 def encode(text: str, buckets: int) -> tuple[Buckets, Floats]:
-    """The buckets of a text (0 to `buckets` - 1, a power of 2) and the value of each. Words and characters are a
-    vector of length 1 each, so that a long text is judged as a short one; the same bucket may stand in both."""
+    """The buckets of a text (0 to `buckets` - 1, a power of 2) and their values. Words and characters are one unit
+    vector each, so that the text's length does not matter; both may contain the same bucket."""
     return _encoded(text[:LONGEST], buckets)
 
 
@@ -72,10 +72,10 @@ def _unit(values: NDArray[np.float64]) -> Floats:
 
 @lru_cache(maxsize=16)
 def _hashes(text: str) -> tuple[Buckets, Hashes]:
-    """Of the words, whose low bits are a bucket, and of the characters, whose high bits are one."""
+    """The hashes of words, whose low bits are the bucket, and of characters, whose high bits are the bucket."""
     typed = unicodedata.normalize("NFC", text).replace("’", "'")
     words = _WORD.findall(_DIGITS.sub("0", typed.casefold()))
-    # Names differ from text to text: what stands around a capital says more than the name.
+    # Names are replaced by "X", because they differ from text to text.
     shapes = [_shape(word, number) for number, word in enumerate(_WORD.findall(typed))]
     said, shown = ([word.encode(errors="surrogatepass") for word in each] for each in (words, shapes))
     named = [(_W, [*said, *_runs(said, 2)]), (_S, [*_runs(shown, 2), *_runs(shown, 3)])]
@@ -104,7 +104,7 @@ def _characters(text: str) -> Hashes:
 
 
 def decoded(text: str) -> bytes:
-    """What `base64.b85decode` returns, which takes up to 40 ms for a classifier; this takes one."""
+    """Like `base64.b85decode`, but takes 1 ms for a classifier instead of up to 40."""
     lacks = -len(text) % 5
     digits = _BASE_85[np.frombuffer(text.encode("ascii") + b"~" * lacks, np.uint8)]
     if (digits < 0).any():
@@ -115,17 +115,17 @@ def decoded(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class TextClassifier:
-    """`weights` has a row a bucket and a column a label."""
+    """`weights` has one row per bucket and one column per label."""
 
     labels: tuple[str, ...]
     weights: NDArray[np.int8]
-    scale: Floats  # of each label: what a weight of 1 counts
+    scale: Floats  # for each label, the value of a weight of 1
     bias: Floats
 
     @classmethod
     def load(cls, path: Path) -> TextClassifier:
-        """Raises `OSError`, and `ValueError`, `KeyError`, `TypeError` or `zlib.error` if the file is none of
-        `save`."""
+        """Raises `OSError`; and `ValueError`, `KeyError`, `TypeError` or `zlib.error` if `save` did not write the
+        file."""
         stored: dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
         labels = tuple(stored["labels"])
         packed = zlib.decompress(decoded("".join(stored["weights"])))
@@ -145,31 +145,31 @@ class TextClassifier:
         path.write_text(json.dumps(stored, indent=0) + "\n", encoding="ascii")
 
     def probabilities(self, text: str) -> dict[str, float]:
-        """Of each label; they sum up to 1."""
+        """The probability of each label; their sum is 1."""
         return dict(zip(self.labels, np.exp(self.logarithms(*encode(text, len(self.weights)))).tolist(), strict=True))
 
     def logarithms(self, buckets: Buckets, values: Floats) -> Floats:
-        """Of the probabilities, in the order of `labels`."""
+        """The logarithms of the probabilities, in the order of `labels`."""
         return normalized((values @ self.weights[buckets]) * self.scale + self.bias)
 
 
 def normalized(scores: Floats) -> Floats:
-    """Logarithms of probabilities that sum up to 1."""
+    """Logarithms of probabilities whose sum is 1."""
     shifted = scores - scores.max()
     logarithms: Floats = shifted - np.log(np.exp(shifted).sum())
     return logarithms
 
 
 _read: dict[Path, TextClassifier] = {}
-_failed: dict[Path, float] = {}  # when it was tried last, by `time.monotonic`
+_failed: dict[Path, float] = {}  # file -> `time.monotonic` of the last attempt
 _RETRIED_AFTER_S = 30.0
-_LEAST = 1e-6  # probability of a label, so that it has a logarithm
+_LEAST = 1e-6  # lowest probability of a label, so that it has a logarithm
 
 
 def packaged(path: Path, otherwise: Mapping[str, float]) -> TextClassifier:
-    """The classifier in a file of the package, read once. While the file is missing or damaged, one for which every
-    text has the probabilities `otherwise`: a broken installation must not cost a message. The file is tried again
-    after half a minute, so that a repair needs no restart."""
+    """The classifier in a file of the package, read once. If the file is missing or damaged, a classifier that gives
+    every text the probabilities `otherwise`: a broken installation must not lose messages. The file is tried again
+    every half minute, so that a repair needs no restart."""
     if (found := _read.get(path)) is not None:
         return found
     if time.monotonic() - _failed.get(path, -_RETRIED_AFTER_S) >= _RETRIED_AFTER_S:

@@ -1,4 +1,4 @@
-"""The nouns that travel between rooms. All are frozen. Times are integer milliseconds since the Unix epoch, UTC."""
+"""The shared data types. All are frozen. Times are integer milliseconds since the Unix epoch, UTC."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Verdict = Literal["same", "replaces"]
 MemoryMode = Literal["on", "read", "write", "off"]
 Verdicts = Mapping[str, Verdict]  # by the id of the older memory
 
-NEVER: Millis = 1  # the `valid_to` of a memory in quarantine: it has never held
+NEVER: Millis = 1  # the `valid_to` of a memory in quarantine: it was never valid
 
 DEFAULT_SCOPE = "default"
 EVERY_SCOPE = ""  # no scope has this name
@@ -25,14 +25,14 @@ CHAT, RESPONSES, MESSAGES, COUNT_TOKENS = "/chat/completions", "/responses", "/m
 OLLAMA = "/api/"  # Ollama's own paths begin with this; they are relative to its address, without /v1
 DIALECT_PATHS = frozenset((CHAT, RESPONSES, MESSAGES, COUNT_TOKENS))  # relative to an API base
 
-Role = Literal["reader", "writer", "owner"]  # of a member: reads; adds, changes what is their own; changes everything
-GROUP_SCOPE = "@"  # begins the name of a group where a scope may stand
-_GROUP_USER = "\x1d"  # begins the user who stands for a group. It is not printable, so nobody can be called so
+Role = Literal["reader", "writer", "owner"]  # owners change everything, writers their own
+GROUP_SCOPE = "@"  # prefix of a group's name when it is used as a scope
+_GROUP_USER = "\x1d"  # prefix of a group's own user name; it is not printable, so no real user has it
 
 
 class Space(NamedTuple):
-    """Whose memories: one user, one scope. A required argument of every store call. A group is a user of its own,
-    with its own key and one scope, which is called as the group."""
+    """The owner of memories: one user and one scope. A required argument of every store call. A group is stored as a
+    separate user, with its own key and one scope that has the group's name."""
 
     user: str
     scope: str = DEFAULT_SCOPE
@@ -43,17 +43,16 @@ class Space(NamedTuple):
 
     @property
     def group(self) -> str | None:
-        """The name of the group whose space this is."""
+        """The name of the group, if this is a group's space."""
         return self.user[1:] if self.user.startswith(_GROUP_USER) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The holder of an API key. `user` is whom the key acts for if the request names nobody. `models` are the names
-    that it may use, with `*` for any text. `scopes` are those that it may name; the first one is used if the request
-    names none. None means all. `groups_claim` is the claim of the user's token that lists their groups; `groups` are
-    those of somebody who signed in. `memory` is the most that its requests may do with memories. `upstream_key` is
-    the holder's own key, for providers that the operator has no key of."""
+    """The holder of an API key. `user` is the user of requests that name none. `models` may be used, with `*` for any
+    text. `scopes` may be named; the first one is the default. None means all. `groups_claim` is the claim of the
+    user's token that lists their groups; `groups` are those of a signed-in user. `memory` limits what requests may do
+    with memories. `upstream_key` is the client's own key, for providers without a key of the operator."""
 
     name: str
     user: str | None = None
@@ -75,8 +74,8 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A verified user, the scope asked for, and the client's conversation (or None). `groups` are the names that the
-    verified token lists, `roles` what the user is in the groups that this request may see."""
+    """A verified user, the requested scope, and the client's conversation (or None). `groups` are the names in the
+    verified token, `roles` the user's roles in the groups that this request may read."""
 
     user: str
     scope: str = DEFAULT_SCOPE
@@ -86,12 +85,12 @@ class Identity:
 
     @property
     def space(self) -> Space:
-        """Of the user's own: receipts, blocks, pauses; and memories, unless the scope is a group's."""
+        """The user's own space: for receipts, blocks and pauses, and for memories unless the scope is a group's."""
         return Space(self.user, self.scope)
 
     @property
     def group(self) -> str | None:
-        """The group whose memories are asked for, if it is one."""
+        """The group whose memories are requested, if the scope is a group's."""
         return self.scope[1:] if self.scope.startswith(GROUP_SCOPE) else None
 
     @property
@@ -105,12 +104,13 @@ class Identity:
 
     @property
     def looks_into(self) -> tuple[str, ...]:
-        """Groups recalled beside the user's own memories. None in a group's scope: an answer may repeat them."""
+        """Groups whose memories are recalled together with the user's own. None in a group's scope, because an answer
+        may repeat them."""
         return () if self.group else tuple(sorted(self.roles))
 
     @property
     def contributes_to(self) -> tuple[str, ...]:
-        """Those of them in which the user may write."""
+        """The groups of `looks_into` in which the user may write."""
         return tuple(name for name in self.looks_into if self.roles[name] != "reader")
 
     @property
@@ -121,7 +121,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The verbatim span of the conversation that a memory stands on."""
+    """The verbatim span of the conversation that a memory is based on."""
 
     text: str
     role: str
@@ -130,7 +130,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a memory was said: the client's conversation id, the model asked, the app (`access.apps.app_of`)."""
+    """The origin of a memory: the client's conversation id, the requested model, the app (`access.apps.app_of`)."""
 
     conversation: str | None = None
     model: str | None = None
@@ -139,9 +139,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """One memory. `valid_to` None means it holds now; `slot` names the attribute that it states ("employer"; see
-    `learn/rules/slots.py`). What is `private` goes to models on the operator's own machines only. `group`: whose it
-    is if it is no person's; `contributor`: who wrote it; `told`: when it was said again, after `created_at`."""
+    """One memory. `valid_to` None means that it is valid now. `slot` is the attribute that it states ("employer"; see
+    `learn/rules/slots.py`). A `private` memory is sent only to models on the operator's own machines. `group`: the
+    group that it belongs to, if any. `contributor`: the member who wrote it. `told`: when it was said again, after
+    `created_at`."""
 
     id: str
     text: str
@@ -171,11 +172,11 @@ class Sparse(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A memory as the store keeps it. `dense` has the embedder's dimension and unit length; `tokens` is what its
-    line costs in the block, `answer_tokens` what the assistant's words in it cost; `cues` is a bit set of surface
-    features that ranking reads without the text. `topics` are those that it belongs to, joined by spaces; `names` are
-    the BM25 term ids of the people, places and things that it names; `label` is the speaker named at the head of a
-    transcript's line ("Ada: …"), where the memory itself has none."""
+    """A memory with its search fields. `dense` has the embedder's dimension and unit length. `tokens` is the cost of
+    its line in the block, `answer_tokens` the part of it for the assistant's words. `cues` is a bit set of surface
+    features for ranking. `topics` are joined by spaces. `names` are the BM25 term ids of the people, places and
+    things in it. `label` is the speaker at the beginning of a transcript's line ("Ada: …"), if the memory has no
+    speaker."""
 
     memory: Memory
     dense: list[float]
@@ -190,9 +191,9 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One exchange on its way to memory. `id` is the same for every retry and every step of a tool loop: a digest of
-    the space, the conversation and the person's messages up to the newest. What a model `found` in it is a job of its
-    own: its `id` is another, and the turn's is `of`. What goes into a group's space has its `contributor`."""
+    """One exchange for the writer. `id` is the same for every retry and every step of a tool loop: a digest of the
+    space, the conversation and the person's messages up to the newest. Facts that a model `found` are a separate job
+    with its own `id`; `of` is the turn's id. A turn in a group's space has a `contributor`."""
 
     id: str
     space: Space
@@ -203,26 +204,26 @@ class Turn:
     source: Source = field(default_factory=Source)
     speaker: str | None = None
     recalled: tuple[str, ...] = ()  # ids of the memories in the block
-    earlier: tuple[str, ...] = ()  # ids of this conversation's turns before; only when they are to be forgotten
-    forgotten: tuple[str, ...] = ()  # ids of what was deleted at its wish before the answer
-    continues: bool = False  # a further step of a tool loop: nothing new was said
-    trace: str = ""  # the chat's span, as the header traceparent names it
-    taken_at: Millis = 0  # when it came to us, where that is later than it was said: an import
+    earlier: tuple[str, ...] = ()  # ids of this conversation's earlier turns, only if they are to be forgotten
+    forgotten: tuple[str, ...] = ()  # ids of memories that were deleted on request before the answer
+    continues: bool = False  # a later step of a tool loop: the user said nothing new
+    trace: str = ""  # the chat's span, in the format of the header traceparent
+    taken_at: Millis = 0  # when it was imported, if it is an import
     found: tuple[Fact, ...] = ()
     of: str = ""
     redacted: bool = False
     contributor: str | None = None
-    groups: tuple[str, ...] = ()  # to which the user may contribute: a wish to forget is about these, too
-    doubtful: bool = False  # a program may have written it, so that no fact is made of it
+    groups: tuple[str, ...] = ()  # groups to which the user may contribute: "forget …" also applies to these
+    doubtful: bool = False  # a program may have written it, so no fact is made of it
 
     @property
     def owner(self) -> Space:
-        """Whose receipt it has."""
+        """The owner of its receipt."""
         return Space(self.contributor, self.space.scope) if self.contributor else self.space
 
     @property
     def said_in(self) -> str:
-        """The id of this turn, or of the turn whose facts it brings."""
+        """The id of this turn, or of the turn in which its facts were found."""
         return self.of or self.id
 
     @property
@@ -233,9 +234,9 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What an extractor found: one sentence about the user, and the span of the user's own text that it is based on.
-    `expires_at` is when it ends by nature (an age, an exam on Friday), None if it has no such end. `verdicts`: the
-    memories that the fact repeats or replaces in the judgement of a model."""
+    """A fact that an extractor found: one sentence about the user, and the span of the user's own text as evidence.
+    `expires_at` is its natural end (an age, an exam on Friday) or None. `verdicts`: the memories that the fact
+    repeats or replaces in a model's judgement."""
 
     text: str
     evidence: str
@@ -247,7 +248,8 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What went into an answer, and what was written after; `write` is pending|written|nothing|off|skipped|lost."""
+    """The memories that an answer used, and those that were written after it. `write` is
+    pending|written|nothing|off|skipped|lost."""
 
     id: str
     space: Space
@@ -260,16 +262,15 @@ class Receipt:
     recall_ms: float
     write: str
     written: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()  # why each of `recalled` is there, where that is known
-    room: int | None = None  # tokens that the model's context left for the block, where these were too few
+    reasons: tuple[str, ...] = ()  # why each of `recalled` was chosen, if known
+    room: int | None = None  # tokens that the model's context had left for the block, if they were too few
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One model at one provider: `model_name` is what the client asked for, `upstream_model` what the provider calls
-    it. `speaks` are the paths, relative to the API base, whose bytes the provider takes as they are, `may_speak`
-    those of which only the server itself knows. `params` is the rest of `litellm_params`, for the translate lane.
-    `max_input_tokens` is what the operator says that the model takes."""
+    """One model at one provider. `model_name` is the client's name for it, `upstream_model` the provider's. `speaks`
+    are the paths, relative to the API base, that the provider supports without translation; `may_speak` are paths
+    that it may support. `params` are the other `litellm_params`. `max_input_tokens` is the limit in the settings."""
 
     model_name: str
     provider: str
@@ -280,19 +281,19 @@ class Deployment:
     timeout: float = 600.0  # seconds: the longest silence of the provider
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    local: bool = False  # what is sent there stays with the operator
-    memory: bool = True  # may it take part there?
+    local: bool = False  # on the operator's own machines
+    memory: bool = True  # False: never use memory with this model
     may_speak: frozenset[str] = frozenset()
     max_input_tokens: int | None = None
 
     @property
     def priced(self) -> str:
-        """What price lists call it."""
+        """Its name in price lists."""
         return f"{self.provider}/{self.upstream_model}"
 
     def lane(self, path: str) -> Literal["bytes", "translate", "ollama"]:
-        """Which way leads to `path`, its query left aside. A path of no dialect (files, batches, skills, embeddings)
-        goes as bytes to a provider that takes the bytes of any dialect."""
+        """The lane for `path`; its query is ignored. Paths outside the dialects (files, batches, skills, embeddings)
+        use the byte lane if the provider supports any dialect."""
         asked = path.partition("?")[0]
         if asked.startswith(OLLAMA):
             return "ollama"

@@ -157,7 +157,9 @@ async def _data(settings: Settings) -> str:
     path = settings.data_path
     there = next(each for each in (path, *path.absolute().parents) if each.exists())
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        raise RememberdError(f"cannot write to data_dir {path}" if there == path else f"cannot make data_dir {path}")
+        raise RememberdError(
+            f"cannot write to data_dir {path}" if there == path else f"cannot create data_dir {path}"
+        )
     free = shutil.disk_usage(there).free
     if free < _LITTLE_SPACE:
         raise RememberdError(f"{path}: only {free // 2**20} MiB free; writes stop below 64 MiB")

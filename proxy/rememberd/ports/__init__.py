@@ -1,5 +1,5 @@
 """The ports: the interfaces between the product and its stores, queues and providers. Only `wiring` knows which
-adapter stands behind a port."""
+adapter implements a port."""
 
 from rememberd.ports.models import Embedder, Extractor, Reply, Upstream
 from rememberd.ports.queues import ExtractionQueue, Spool, TurnQueue

@@ -1,4 +1,4 @@
-"""What calls a model: the embedder, the extractor and the providers."""
+"""The interfaces to models: embedder, extractor and providers."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -11,14 +11,14 @@ class Embedder(Protocol):
 
     name: str
     dim: int
-    gain: float  # what its cosines are multiplied by for ranking
+    gain: float  # factor for its cosines in ranking
 
     @property
     def backlog_ms(self) -> float:
-        """How long a text would wait for those before it."""
+        """How long a new text would wait for the texts before it."""
 
     async def dense(self, text: str) -> list[float]:
-        """A vector of unit length. The same text gives the same vector, whatever was embedded beside it."""
+        """A vector of unit length. A text always gives the same vector, also in a batch with others."""
 
     def document(self, text: str) -> Sparse: ...
 
@@ -27,17 +27,17 @@ class Embedder(Protocol):
 
 class Extractor(Protocol):
     async def facts(self, turn: Turn) -> list[Fact]:
-        """Facts about the user, each with a span that stands verbatim in `turn.user_text`."""
+        """Facts about the user, each with a verbatim span of `turn.user_text` as evidence."""
 
 
 class Reply(Protocol):
-    """An upstream's answer: status and headers at once, the body as it comes. `close` is safe at any time."""
+    """An upstream's answer: status and headers at once, the body as it arrives. `close` is safe at any time."""
 
     status: int
     headers: list[tuple[str, str]]
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """Raises `UpstreamUnavailable` when the body breaks off or falls silent for too long."""
+        """Raises `UpstreamUnavailable` if the body breaks off or the provider is silent for too long."""
 
     async def close(self) -> None: ...
 
@@ -46,9 +46,8 @@ class Upstream(Protocol):
     async def send(
         self, deployment: Deployment, path: str, body: bytes, headers: Headers, *, method: str = "POST"
     ) -> Reply:
-        """One request, no retry. `path` is relative to the API base ("/chat/completions", with the client's query if
-        there is one), `headers` are the client's, `body` already names `deployment.upstream_model`. Cancelling it
-        cancels the call upstream.
-        Raises `UpstreamUnavailable`, and `RequestError` for a parameter that cannot be translated."""
+        """Sends one request, without a retry. `path` is relative to the API base and includes the client's query.
+        `headers` are the client's. `body` already contains `deployment.upstream_model`. Cancelling this cancels the
+        call upstream. Raises `UpstreamUnavailable`, and `RequestError` for a parameter that cannot be translated."""
 
     async def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""The stores of memories and of what belongs to them."""
+"""The interfaces of the stores: memories, receipts, cached blocks, pauses, sessions and files."""
 
 from asyncio import gather
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,7 +11,7 @@ LARGEST_PAGE = 500
 
 
 class PageQuery(NamedTuple):
-    """Which memories of a space to list, and how many of them on one page."""
+    """Which memories of a space to list, and how many per page."""
 
     limit: int
     now: Millis
@@ -24,9 +24,8 @@ class PageQuery(NamedTuple):
 class MemoryStore(Protocol):
     """Memories by space. Every method raises `StoreUnavailable` when the engine does not answer.
 
-    A memory of another space is as good as absent: never returned, changed or counted. A deleted memory leaves a
-    tombstone (its id and the time, no text) that only `deleted_at` shows and a newer memory of the same id
-    replaces."""
+    A memory of another space is never returned, changed or counted. A deleted memory leaves a tombstone (its id and
+    the time, no text), which only `deleted_at` returns and a newer memory with the same id replaces."""
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
         """Insert or replace by id. The write survives kill -9 of any process when this returns.
@@ -39,13 +38,13 @@ class MemoryStore(Protocol):
         """The memories that exist, in the order of `ids`, past ones included."""
 
     async def get_all(self, asked: Mapping[Space, Sequence[str]]) -> list[Memory]:
-        """As `get` of each space, at once. Space by space."""
+        """The results of `get` for each space, one space after the other; all spaces are read at the same time."""
         found = await gather(*(self.get(space, ids) for space, ids in asked.items()))
         return [memory for part in found for memory in part]
 
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
-        """A hint while a question is being embedded: `search` for these words comes next, with this `now`. Nothing
-        depends on the hint, and the store may ignore it."""
+        """A hint while a question is being embedded: a `search` for these words with this `now` follows. The store
+        may ignore it."""
 
     async def search(
         self,
@@ -63,9 +62,8 @@ class MemoryStore(Protocol):
         return await self.search_all([Query(space, dense, sparse, limit, kind)], now=now)
 
     async def search_all(self, queries: Sequence[Query], *, now: Millis) -> Candidates:
-        """What `search` of each query finds, in one call of the engine; the column `query` tells which. No two of
-        them are of one space. Where a query wants no standing facts, those that only their branch would return may be
-        missing."""
+        """The results of `search` for each query, in one call of the engine; the column `query` has the query's
+        index. Each query has another space. Standing facts may be missing for a query with `standing=False`."""
 
     async def page(
         self,
@@ -78,13 +76,13 @@ class MemoryStore(Protocol):
         slot: str | None = None,
         include_past: bool = False,
     ) -> tuple[list[Memory], str | None]:
-        """Newest first by created_at, and the cursor of the next page (None at the end).
+        """A page of memories, newest first by created_at, and the cursor of the next page (None at the end).
 
-        Expired and superseded ones only with `include_past`. Raises `InputRejected` for a cursor it did not make."""
+        Expired and superseded memories only with `include_past`. Raises `InputRejected` for an invalid cursor."""
         return await self.read_page(space, PageQuery(limit, now, cursor, kind, slot, include_past))
 
     async def read_page(self, space: Space, wanted: PageQuery) -> tuple[list[Memory], str | None]:
-        """What `page` returns."""
+        """See `page`."""
 
     async def pages(
         self,
@@ -95,7 +93,7 @@ class MemoryStore(Protocol):
         kind: Kind | None = None,
         include_past: bool = False,
     ) -> AsyncIterator[list[Memory]]:
-        """One page of `page` after the other."""
+        """All pages of `page`, one after the other."""
         wanted = PageQuery(limit, now, None, kind, None, include_past)
         while True:
             page, cursor = await self.read_page(space, wanted)
@@ -107,12 +105,12 @@ class MemoryStore(Protocol):
     async def all(
         self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False
     ) -> list[Memory]:
-        """What all pages of `page` list."""
+        """The memories of all pages of `page`."""
         pages = self.pages(space, now=now, kind=kind, include_past=include_past)
         return [memory async for page in pages for memory in page]
 
     async def count(self, space: Space, *, now: Millis, kind: Kind | None = None, include_past: bool = False) -> int:
-        """How many memories `page` would list on all pages together."""
+        """The number of memories on all pages of `page`."""
 
     async def deleted_at(self, space: Space, ids: Sequence[str]) -> dict[str, Millis]:
         """Which of these ids were deleted, and when."""
@@ -124,103 +122,105 @@ class MemoryStore(Protocol):
         """Delete everything of this user, in every scope, tombstones included. Returns the number of memories."""
 
     async def spaces(self, user: str | None = None) -> list[Space]:
-        """The spaces that hold a memory, sorted, of one user; or of all, for passes over everything: on a server that
-        reads every point, a page at a time."""
+        """The spaces with memories, sorted: of one user, or of all users. The latter is slow on a server, which reads
+        every point, a page at a time."""
 
     async def users(self, after: str, limit: int) -> list[Space]:
-        """The spaces of the `limit` users that come behind the user `after` ("": the first ones), in an order of the
-        store's own; those of a user stand together."""
+        """The spaces of the next `limit` users after the user `after` ("" for the first ones), in the store's own
+        order. The spaces of one user are adjacent."""
 
     async def ping(self) -> None:
-        """Raises unless it can be read and written."""
+        """Raises `StoreUnavailable` unless the store can be read and written."""
 
     async def flush(self) -> None:
-        """Make every write so far survive a power cut."""
+        """After this, every earlier write survives a power cut."""
 
     async def close(self) -> None: ...
 
 
 class ReceiptStore(Protocol):
-    """Which memories went into an answer, and what was written after it. Every method raises `QueueUnavailable`."""
+    """Receipts: the memories that an answer used, and those that were written after it. Every method raises
+    `QueueUnavailable`."""
 
     async def put(self, receipt: Receipt) -> bool:
         """Returns False if the user was erased after the turn began; then nothing was stored."""
 
     async def written(self, space: Space, receipt_id: str, ids: Sequence[str], outcome: str) -> None:
-        """What the writer made of the receipt's turn: the new `write` of all receipts of that turn, and the ids of
-        memories, which are added to those that are there: a turn is written in stages."""
+        """Record the writer's result for the receipt's turn: `outcome` is the new `write` of all receipts of that
+        turn; `ids` of memories are added to the earlier ones, because a turn is written in stages."""
 
     async def get(self, space: Space, receipt_id: str) -> Receipt | None:
         """None if it does not exist, has expired, or belongs to another space."""
 
     async def recent(self, space: Space, limit: int) -> list[Receipt]:
-        """Of answers, not of imported turns (whose ids begin with imp_); the newest first."""
+        """The newest receipts of answers, newest first; not those of imported turns (imp_…)."""
 
     async def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
-        """The time of the oldest receipt kept (None: there is none), and all memories that went into an answer since.
-        Reads every receipt of the space: for the operator's commands only."""
+        """The time of the oldest receipt (None if there is none), and the ids of all memories that answers have used
+        since. Reads every receipt of the space, so only the operator's commands use it."""
 
     async def erase(self, user: str, at: Millis) -> int:
-        """Drop the user's receipts, and refuse those of turns that began at or before `at`."""
+        """Delete the user's receipts, and refuse those of turns that began at or before `at`."""
 
     async def expire(self, older_than: Millis) -> int:
-        """Drop the receipts of turns that began before this time."""
+        """Delete the receipts of turns that began before this time."""
 
 
 class BlockCache(Protocol):
-    """How often a space changed, and the blocks of its open turns. Every method raises `QueueUnavailable`."""
+    """Cached blocks of current turns, and a version for each space. Every method raises `QueueUnavailable`."""
 
     async def bump(self, space: Space) -> int:
-        """The new version. Call it after every change of the space's memories."""
+        """Increase the space's version and return it. Call it after every change of the space's memories."""
 
     async def get(self, space: Space, key: str) -> tuple[int, tuple[int, bytes] | None]:
-        """The space's version (0 until it first changes; it never goes back); and, if there is one, the version at
-        which the value was frozen, and the value."""
+        """The space's version (0 before its first change; it never decreases), and, if there is a cached value, the
+        version at which it was cached and the value."""
 
     async def versions(self, spaces: Sequence[Space]) -> list[tuple[int, int]]:
-        """Of each space its version, and the version that the last deletion led to (`erase`; 0: there was none)."""
+        """For each space its version, and its version after the last `erase` (0 if there was none)."""
 
     async def put(
         self, space: Space, key: str, version: int, value: bytes, *, at: Millis, replaces: Millis = 0
     ) -> None:
-        """`version` is the space's before `value` was made, at the time `at`. The first value of the highest version
-        stands, so that racing processes end up sending the same bytes; unless it was made at `replaces` or before:
-        the caller found that one out of date."""
+        """`version` is the space's version before `value` was made, at the time `at`. The first value of the highest
+        version is kept, so that concurrent processes send the same bytes. A value that was made at `replaces` or
+        before is outdated and is replaced."""
 
     async def erase(self, user: str) -> int:
-        """Drop the user's blocks in every scope, and refuse those made before now."""
+        """Delete the user's blocks in every scope, and refuse those that were made before now."""
 
     async def expire(self, older_than: Millis) -> int:
-        """Drop the blocks made before this time."""
+        """Delete the blocks that were made before this time."""
 
 
 class PauseStore(Protocol):
-    """Which spaces are paused; with the scope `EVERY_SCOPE`, all spaces of a user. Each method raises
+    """The paused spaces; the scope `EVERY_SCOPE` stands for all spaces of a user. Each method raises
     `QueueUnavailable`."""
 
     async def paused(self, space: Space) -> bool:
-        """This space, or the user everywhere."""
+        """True if this space or the user's `EVERY_SCOPE` is paused."""
 
     async def pause(self, space: Space) -> None: ...
 
     async def resume(self, space: Space) -> None:
-        """With `EVERY_SCOPE`, each pause of the user ends. A pause everywhere is not ended for one space."""
+        """End the pause. With `EVERY_SCOPE`, all pauses of the user end. A pause of `EVERY_SCOPE` cannot be ended for
+        a single space."""
 
 
 class OwnedObjects(Protocol):
-    """Digests that stand for an object which a provider stores, and its owner. Both raise `QueueUnavailable`."""
+    """Digests of objects that a provider stores, together with their owner. Both methods raise `QueueUnavailable`."""
 
     async def record(self, key: bytes) -> None:
-        """Kept for 30 days."""
+        """Store the digest for 30 days."""
 
     async def known(self, key: bytes) -> bool: ...
 
 
 class SessionStore(Protocol):
-    """Records of sessions, by a digest of their id. Each method raises `QueueUnavailable`."""
+    """Session records by a digest of the session's id. Each method raises `QueueUnavailable`."""
 
     async def create(self, id: bytes, record: bytes, expires_at: Millis, owner: bytes = b"") -> bool:
-        """False, and nothing is stored, if there is one of this id. With an `owner`, `end_all` ends it."""
+        """Returns False and stores nothing if this id exists. `end_all(owner)` ends the session."""
 
     async def get(self, id: bytes, now: Millis) -> bytes | None:
         """None if there is none, or if it has expired by `now`."""
@@ -231,21 +231,21 @@ class SessionStore(Protocol):
 
 
 class Erasable(Protocol):
-    """A store of something that belongs to users."""
+    """A store whose records belong to users."""
 
     async def erase(self, user: str, at: Millis) -> Any:
-        """Drop it, and refuse what began at or before `at`. Raises `QueueUnavailable`."""
+        """Delete the user's records, and refuse those that began at or before `at`. Raises `QueueUnavailable`."""
 
 
 class ToolFileStore(Protocol):
-    """The files of Anthropic's memory tool: one JSON text for each space. Every method raises `QueueUnavailable`."""
+    """The files of Anthropic's memory tool: one JSON text per space. Every method raises `QueueUnavailable`."""
 
     async def get(self, space: Space) -> tuple[int, bytes]:
-        """The version and the text; 0 and nothing if there is none."""
+        """The version and the text; 0 and b"" if there are no files."""
 
     async def put(self, space: Space, version: int, body: bytes, *, at: Millis) -> bool:
-        """Replace that version. False, and nothing is stored, if there is another version by now, or if the user was
-        erased at `at` or later."""
+        """Replace `version`. Returns False and stores nothing if there is a newer version, or if the user was erased
+        at `at` or later."""
 
     async def erase(self, user: str, at: Millis) -> None:
-        """Drop the user's files in every scope, and refuse changes that began at or before `at`."""
+        """Delete the user's files in every scope, and refuse changes that began at or before `at`."""

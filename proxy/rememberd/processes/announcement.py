@@ -1,4 +1,4 @@
-"""What `serve` prints once it is ready."""
+"""The message that `serve` prints when it is ready."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ _NO_MODELS = "none: set OPENAI_API_KEY or another provider's key, or write a mod
 
 
 async def model_list(settings: Settings, environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The configured models, or else those whose keys are in the environment."""
+    """The configured models, else those whose keys are in the environment."""
     from rememberd.upstream import client_keys, ollama
     from rememberd.upstream.catalog import defaults
 
@@ -29,7 +29,7 @@ async def model_list(settings: Settings, environ: Mapping[str, str]) -> list[dic
 
 
 async def announce(settings: Settings, environ: Mapping[str, str], listener: socket.socket) -> None:
-    """Wait until the proxy is ready, then print that, and what a new user needs to know."""
+    """Wait until the proxy is ready, then print its address, models, data directory and keys."""
     from rememberd.upstream.catalog import Catalog
 
     host, port = listener.getsockname()[:2]
@@ -39,7 +39,7 @@ async def announce(settings: Settings, environ: Mapping[str, str], listener: soc
     while await _status(host, port, "/health/ready") != 200:
         if not slow and time.monotonic() - began > _SLOW_START_SECONDS:
             slow = True
-            log.warning("not ready after %.0f s; `rememberd check` says what is missing", _SLOW_START_SECONDS)
+            log.warning("not ready after %.0f s; `rememberd check` shows the reason", _SLOW_START_SECONDS)
         await asyncio.sleep(0.05)
     catalog = Catalog(await model_list(settings, environ), environ, settings.aliases, settings.fallbacks)
     listed = ", ".join(catalog.names() + catalog.wildcards()) or _NO_MODELS
@@ -54,7 +54,7 @@ async def announce(settings: Settings, environ: Mapping[str, str], listener: soc
 
 
 async def _keys_needed(settings: Settings, host: str, port: int) -> str:
-    """Found out by a request without a key: keys may have been created while another process ran."""
+    """Tested by a request without a key, because another process may have created keys."""
     if settings.keys:
         return "API keys: " + ", ".join(key.name for key in settings.keys)
     if await _status(host, port, "/v1/memories/settings") == 401:
@@ -63,7 +63,7 @@ async def _keys_needed(settings: Settings, host: str, port: int) -> str:
 
 
 async def _status(host: str, port: int, path: str) -> int:
-    """The status of a GET; 0 without an answer. Without an HTTP library: the parent process stays small."""
+    """The status of a GET; 0 without an answer. Uses no HTTP library, to keep the parent process small."""
     with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, ValueError, IndexError):
         async with asyncio.timeout(3):
             reader, sender = await asyncio.open_connection(host, port)

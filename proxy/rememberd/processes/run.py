@@ -1,4 +1,4 @@
-"""The processes: `serve` starts the others, `web` answers, `writer` keeps the memories."""
+"""The three kinds of processes: `serve` starts the others, `web` answers requests, `writer` stores memories."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from rememberd.telemetry import logs
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-    from rememberd.memory.embedding.embedder import FastEmbedder  # both heavy, and the parent has no use for them
+    from rememberd.memory.embedding.embedder import FastEmbedder  # both are large, and the parent does not use them
 
 log = logging.getLogger("rememberd.serve")
 
@@ -38,13 +38,13 @@ _SWITCH_SECONDS = 0.0005
 
 
 async def serve(settings: Settings, config: Path | None, environ: Mapping[str, str]) -> int:
-    """Until SIGTERM or SIGINT. Returns the exit code. Raises `ConfigError`."""
+    """Run until SIGTERM or SIGINT. Returns the exit code. Raises `ConfigError`."""
     logs.configure(settings.server.log_format)
     prepare(settings)
     listener = supervisor.listen(settings.server.host, settings.server.port)
     metrics = tempfile.mkdtemp(prefix="rememberd-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
-    # The model's weights on huge pages: 3 to 5 % less CPU for a question that comes after a pause.
+    # Puts the model's weights on huge pages: 3 to 5 % less CPU for a question after a pause.
     os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
     # -P: modules in the folder where `serve` is started are not imported
     command = [sys.executable, "-P", "-m", "rememberd"]
@@ -66,7 +66,7 @@ async def serve(settings: Settings, config: Path | None, environ: Mapping[str, s
 async def web(
     settings: Settings, config: Path | None, environ: Mapping[str, str], listener: socket.socket, parent: int | None
 ) -> int:
-    """On SIGHUP, reads the models and the keys of the file `config` again."""
+    """Run a web process. On SIGHUP it reads the models and keys of the file `config` again."""
     import uvicorn
 
     from rememberd.http.connection_limits import limited_protocol
@@ -81,10 +81,10 @@ async def web(
     logs.configure(settings.server.log_format)
     _raise_file_limit()
     embedder = build_embedder(settings)
-    loading = asyncio.create_task(_load(embedder))  # chats that come before it is loaded are served without memory
+    loading = asyncio.create_task(_load(embedder))  # chats before its end are served without memory
     learning = asyncio.create_task(_learn(loading, embedder, settings.data_path / "topics"))
     async with AsyncExitStack() as stack:
-        stack.callback(embedder.close)  # also after an error: `close` says why
+        stack.callback(embedder.close)  # also after an error; see `close`
         stack.enter_context(_telemetry("web", environ))
         await require_format(settings)
         seal = await stack.enter_async_context(open_encryption(settings))
@@ -93,7 +93,7 @@ async def web(
         server = DrainingServer(
             uvicorn.Config(
                 draining,
-                interface="asgi3",  # `DrainMiddleware` is called like one, but is no coroutine function
+                interface="asgi3",  # uvicorn does not recognise it: `DrainMiddleware` is not a coroutine function
                 access_log=False,
                 proxy_headers=False,  # `App` reads them
                 log_config=None,
@@ -131,7 +131,7 @@ async def web(
 
 
 def exporter_wanted(environ: Mapping[str, str]) -> bool:
-    """True if OpenTelemetry's own variables say where to send traces or metrics."""
+    """True if OpenTelemetry's own variables name an endpoint for traces or metrics."""
     if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
     return any(environ.get(f"OTEL_EXPORTER_OTLP{kind}_ENDPOINT") for kind in ("", "_TRACES", "_METRICS"))
@@ -139,7 +139,7 @@ def exporter_wanted(environ: Mapping[str, str]) -> bool:
 
 @contextmanager
 def _telemetry(process: str, environ: Mapping[str, str]) -> Iterator[None]:
-    """OpenTelemetry, if its own variables say where to. Raises `ConfigError` without its SDK."""
+    """Start OpenTelemetry if it is configured. Raises `ConfigError` if its SDK is missing."""
     if not exporter_wanted(environ):
         yield
         return
@@ -164,7 +164,7 @@ async def _reload(app: Starlette, config: Path | None, environ: Mapping[str, str
 
 
 async def _load(embedder: FastEmbedder) -> None:
-    """Try until the model is loaded. While it cannot be downloaded, chats are served without memory."""
+    """Retry until the model is loaded. While it cannot be downloaded, chats are served without memory."""
     while True:
         try:
             return await embedder.start()
@@ -174,7 +174,7 @@ async def _load(embedder: FastEmbedder) -> None:
 
 
 async def _learn(loading: asyncio.Task[None], embedder: FastEmbedder, cache: Path) -> None:
-    """Which topics questions need."""
+    """Prepare the classifier for the topics of questions."""
     from rememberd.memory.embedding.embedder import release_free_memory
     from rememberd.memory.recall.needs import learn
 
@@ -198,7 +198,7 @@ async def writer(settings: Settings, environ: Mapping[str, str], parent: int | N
     async with AsyncExitStack() as stack:
         stack.enter_context(_telemetry("writer", environ))
         work = await stack.enter_async_context(running_writer(settings, models, environ))
-        if parent is None:  # under `serve` the web processes answer for it
+        if parent is None:  # under `serve` the web processes report its health
             await stack.enter_async_context(writer_health_server(settings, work))
         _settle()
         await work.run(stop)
@@ -206,7 +206,7 @@ async def writer(settings: Settings, environ: Mapping[str, str], parent: int | N
 
 
 def _raise_file_limit() -> None:
-    """Each connection needs a file descriptor, and its call upstream another: the usual limit of 1,024 is reached
+    """Each connection and each call upstream needs a file descriptor: the usual limit of 1,024 would be reached
     before `max_connections`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
@@ -215,17 +215,17 @@ def _raise_file_limit() -> None:
 
 
 def _settle() -> None:
-    """Exclude everything loaded so far from garbage collection: a full collection stalled all requests for 30 ms, and
-    now takes 3."""
+    """Exclude all objects so far from garbage collection: a full collection now stops all requests for 3 ms, not
+    30."""
     gc.collect()
     gc.freeze()
 
 
 def run(work: Coroutine[Any, Any, int]) -> int:
-    """With Python's own interval of 5 ms, each thread that reads a long text would keep the event loop waiting for 5
-    ms whenever it has released the interpreter; with this interval a tenth of that. Neither the start nor requests
-    leave many cycles: to look for them every 700 objects, as Python does, took 80 ms of a start's .8 s and 2 % of the
-    time of requests."""
+    """Run `work` on uvloop, with other settings of the interpreter. Switch interval: with Python's 5 ms, the event
+    loop would wait 5 ms for a thread that reads a long text; now a tenth of that. Garbage collection: there are few
+    cycles, and Python's search for them every 700 objects took 80 of 800 ms of a start and 2 % of the time of
+    requests."""
     import uvloop
 
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -234,11 +234,11 @@ def run(work: Coroutine[Any, Any, int]) -> int:
 
 
 def prepare(settings: Settings) -> None:
-    """The data directory, for its owner only, in the format of this version. Raises `ConfigError`."""
+    """Create the data directory, accessible only for its owner, and upgrade its format. Raises `ConfigError`."""
     try:
         settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise ConfigError(f"cannot make data_dir {settings.data_path}: {error.strerror}") from error
+        raise ConfigError(f"cannot create data_dir {settings.data_path}: {error.strerror}") from error
     if not os.access(settings.data_path, os.W_OK | os.X_OK):
         raise ConfigError(f"cannot write to data_dir {settings.data_path}")
     formats.upgrade(settings.data_path)

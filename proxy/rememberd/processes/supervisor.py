@@ -18,11 +18,11 @@ from dataclasses import dataclass
 
 from rememberd.errors import ConfigError
 
-CONFIG_ERROR = 2  # the exit code of a child that cannot run with this configuration: a restart would not help
+CONFIG_ERROR = 2  # exit code of a child for a configuration error: a restart would not help
 FIRST_DELAY_S, MAX_DELAY_S = 0.2, 10.0
 HEALTHY_S = 30.0
 SAME_REQUEST_S = 1.0
-STOP_S = 5.0  # what a web process needs to stop after its last stream
+STOP_S = 5.0  # a web process needs at most this long to stop after its last stream
 
 log = logging.getLogger("rememberd.supervisor")
 
@@ -48,7 +48,7 @@ async def serve(
 
     The command line `web` gets `--fd N`, the listening socket, and both get `--parent-fd N` for `watch_parent`.
     Streams may go on for `grace_s` after SIGTERM."""
-    lifeline, held = os.pipe()  # The kernel closes `held` when this process dies, in whatever way it dies.
+    lifeline, held = os.pipe()  # the kernel closes `held` when this process ends, also after kill -9
     parent = ["--parent-fd", str(lifeline)]
     web = [*web, "--fd", str(listener.fileno()), *parent]
     children = [Child("writer", [*writer, *parent], (lifeline,), stage=1)]
@@ -69,11 +69,11 @@ def listen(host: str, port: int, setting: str = "server.port") -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; set {setting} to a free one") from error
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; set {setting} to another") from error
 
 
 def watch_parent(fd: int, stop: Callable[[], object]) -> None:
-    """For a child, on its event loop: call `stop` when the parent is gone. Nothing is ever written to `fd`."""
+    """In a child: call `stop` when the parent process has ended. Nothing is ever written to `fd`."""
     loop = asyncio.get_running_loop()
 
     def gone() -> None:
@@ -128,7 +128,7 @@ class _ChildRunner:
         self._running = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Send SIGTERM, and SIGKILL when the grace time is over. Returns when the child is gone."""
+        """Send SIGTERM, and after the grace time SIGKILL. Returns when the child has exited."""
         self._stopping.set()
         self.signal(signal.SIGTERM)
         done, _ = await asyncio.wait([self._running], timeout=self.child.grace_s)
@@ -139,7 +139,7 @@ class _ChildRunner:
 
     def signal(self, number: signal.Signals) -> None:
         if self._process is not None:
-            with suppress(ProcessLookupError):  # it has exited meanwhile
+            with suppress(ProcessLookupError):  # it has already exited
                 self._process.send_signal(number)
 
     async def _run(self) -> None:
@@ -158,7 +158,7 @@ class _ChildRunner:
 
     async def _run_once(self) -> int:
         try:
-            # A process group of its own: Ctrl-C in a terminal reaches only the parent, which stops the children in
+            # In a separate process group, Ctrl-C in a terminal reaches only the parent, which stops the children in
             # order.
             process = await asyncio.create_subprocess_exec(
                 *self.child.argv, pass_fds=self.child.fds, stdin=subprocess.DEVNULL, process_group=0
@@ -176,7 +176,7 @@ class _ChildRunner:
         return code
 
     def _level(self, code: int) -> int:
-        as_asked = self._stopping.is_set() and code in (0, -signal.SIGTERM)  # uvicorn exits by the signal that it got
+        as_asked = self._stopping.is_set() and code in (0, -signal.SIGTERM)  # uvicorn ends itself with its signal
         return logging.INFO if as_asked else logging.WARNING
 
 

@@ -1,4 +1,4 @@
-"""The health server of a writer that runs without `rememberd serve`: /health and /metrics, on a port of its own."""
+"""The health server of a writer that runs without `rememberd serve`: /health and /metrics on a separate port."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +19,7 @@ from rememberd.wiring.routes import health_routes
 
 
 class _HealthServer(uvicorn.Server):
-    """The health server is not the main work of the process: the writer handles the signals."""
+    """A server that leaves the signals to the writer."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -45,7 +45,7 @@ async def writer_health_server(settings: Settings, writer: Writer) -> AsyncItera
         yield
         return
     listener = supervisor.listen(server.host, server.metrics_port, "server.metrics_port")
-    beside = _HealthServer(
+    health = _HealthServer(
         uvicorn.Config(
             health_app(settings, writer),
             lifespan="off",
@@ -57,10 +57,10 @@ async def writer_health_server(settings: Settings, writer: Writer) -> AsyncItera
             timeout_graceful_shutdown=1,
         )
     )
-    running = asyncio.create_task(beside.serve(sockets=[listener]))
+    running = asyncio.create_task(health.serve(sockets=[listener]))
     try:
         yield
     finally:
-        beside.should_exit = True
+        health.should_exit = True
         await running
         listener.close()

@@ -1,4 +1,4 @@
-"""Builds the web process from its parts: only `wiring` knows which adapter is behind which port."""
+"""Builds the web process. Only `wiring` knows which adapter implements which port."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -76,7 +76,7 @@ from rememberd.wiring.sign_in import SignInParts, open_sign_in
 
 
 class Parts(NamedTuple):
-    """What the handlers of a web process share."""
+    """The objects that the handlers of a web process share."""
 
     settings: Settings
     auth: Auth
@@ -111,7 +111,7 @@ def build_app(
     embedder: FastEmbedder,
     encryption: Encryption,
 ) -> Starlette:
-    """The web process; `embedder` has been started. Raises `ConfigError`."""
+    """The app of a web process. `embedder` is already started. Raises `ConfigError`."""
     parts = _parts(settings, model_list, environ, embedder, encryption)
     handlers = _handlers(parts)
     app = App(
@@ -134,7 +134,7 @@ def build_app(
 def reconfigure(
     app: Starlette, settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]
 ) -> None:
-    """Use other models and keys from the next request on. If it raises `ConfigError`, nothing was changed."""
+    """Replace models, keys and groups for all later requests. If it raises `ConfigError`, nothing was changed."""
     catalog = Catalog(model_list, environ, settings.aliases, settings.fallbacks)
     app.state.auth.reload(Auth(configured_keys(settings.keys or ()), settings.admin_key))
     app.state.groups.reload(Groups(configured_groups(settings.groups or ())))

@@ -1,4 +1,4 @@
-"""The parts that several processes and commands are made of."""
+"""Builds the parts that several processes and commands need."""
 
 import asyncio
 from collections.abc import Mapping
@@ -35,11 +35,11 @@ def build_audit_log(settings: Settings, seal: Encryption) -> AuditLog:
 
 
 def build_keys(settings: Settings, seal: Encryption, *, read_only: bool = False) -> ApiKeyStore:
-    """Raises `ConfigError` for a URL that is none."""
+    """Raises `ConfigError` for an invalid URL."""
     file = SqliteApiKeys(Database(settings.data_path / "keys.db", read_only=read_only))
     if not settings.memory.queue.url:
         return file
-    # Imported here: who has no Redis need not load its client.
+    # Imported here, so that the client is loaded only if Redis is used.
     from rememberd.storage.redis.api_keys import RedisApiKeys
     from rememberd.storage.redis.client import RedisClient
 
@@ -48,20 +48,19 @@ def build_keys(settings: Settings, seal: Encryption, *, read_only: bool = False)
 
 
 async def search_disk(data: Path, texts: Mapping[str, str]) -> dict[str, Any]:
-    """In which files under `data` any of `texts` (by label) stands."""
+    """The files under `data` that contain any of `texts` (by label)."""
     found = await asyncio.to_thread(lambda: list(scan([data], texts)))
     left = [{"file": str(each.path.relative_to(data)), "found": each.found} for each in found if each.found]
     return {"files": len(found), "bytes": sum(each.size for each in found), "texts": len(texts), "left": left}
 
 
 def build_groups(settings: Settings, seal: Encryption, *, read_only: bool = False) -> Groups:
-    """Raises `ConfigError` for a URL that is none."""
+    """Raises `ConfigError` for an invalid URL."""
     codec = GroupCodec(seal.keyring.root if seal.keyring else None)
     configured = configured_groups(settings.groups or ())
     if not settings.memory.queue.url:
         file = Database(settings.data_path / "groups.db", read_only=read_only)
         return Groups(configured, SqliteGroups(file, codec))
-    # Imported here: who has no Redis need not load its client.
     from rememberd.storage.redis.client import RedisClient
     from rememberd.storage.redis.records import RedisGroups
 

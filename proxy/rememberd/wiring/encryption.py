@@ -1,4 +1,4 @@
-"""Whether memories are encrypted, and with which keys."""
+"""Opens the keyring if memories are encrypted, and checks that the stored data fits the settings."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ log = logging.getLogger("rememberd.sealed")
 
 
 class Encryption:
-    """Without a `keyring` everything stays readable."""
+    """Encryption with `keyring`; without one, everything stays readable."""
 
     def __init__(self, keyring: Keyring | None) -> None:
         self.keyring = keyring
 
     def name(self, user: str) -> str:
-        """The user's name, or the pseudonym if data is encrypted: for places that others can read."""
+        """The user's name, or their pseudonym if data is encrypted: for files that others can read."""
         return self.keyring.owner(user) if self.keyring else user
 
     def user(self, name: str) -> str:
-        """Whose name or pseudonym this is."""
+        """The user that this name or pseudonym stands for."""
         try:
             return self.keyring.root.named(name) if self.keyring else name
-        except DecryptionError:  # a name, from before there was a master key
+        except DecryptionError:  # a plain name, stored before there was a master key
             return name
 
     def store(self, store: MemoryStore) -> MemoryStore:
@@ -77,19 +77,18 @@ def _keys(settings: Settings, read_only: bool) -> Keys:
     if settings.memory.queue.url:
         if path.exists():
             raise ConfigError(
-                f"{path} holds the keys of this host's memories; with memory.queue.url all hosts share theirs: save"
-                " each user's memories with `rememberd memories export` and bring them into another data_dir"
+                f"{path} has the keys of this host's memories, but with memory.queue.url all hosts share their keys:"
+                " export each user's memories with `rememberd memories export` and import them into another data_dir"
             )
         return in_redis(settings)
-    # In this order, because another process may be creating both; and before a keyring is created, because a keyring
-    # says that everything is encrypted.
+    # Check in this order, because another process may be creating both. Check before a keyring is created, because a
+    # keyring means that everything is encrypted.
     if holds_plaintext(data_dir) and not path.exists():
         raise plaintext_error(data_dir)
     return SqliteKeyring(Database(path, read_only=read_only))
 
 
 def in_redis(settings: Settings) -> RedisKeyring:
-    # Imported here: who has no Redis need not load its client.
     from rememberd.storage.redis.client import RedisClient
     from rememberd.storage.redis.keyring import RedisKeyring
 
@@ -97,7 +96,7 @@ def in_redis(settings: Settings) -> RedisKeyring:
 
 
 async def _check_unsealed(settings: Settings) -> None:
-    """Used without a master key. Raises `ConfigError` if one was in use before."""
+    """Called if there is no master key. Raises `ConfigError` if the data is encrypted."""
     missing = ConfigError(f"the memories in {settings.data_path} are encrypted: set memory.encryption.master_key")
     if file_of(settings.data_path).exists():
         raise missing
@@ -134,7 +133,7 @@ async def _nothing_kept(settings: Settings) -> bool:
 
 
 def holds_plaintext(data_dir: Path) -> bool:
-    """Whether anything was stored here before. Called while there are no keys yet."""
+    """True if anything was stored here before. Called while there are no keys yet."""
     kept = (data_dir / "queue.db").exists() or (data_dir / "qdrant").exists()
     return kept or any(spool_of(data_dir).glob("*"))
 

@@ -1,4 +1,4 @@
-"""Erasing a user whole, the same way for the user, the operator and the command line."""
+"""Erases a user completely, in the same way for the user, the operator and the command line."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,11 +27,11 @@ class UserErasure(NamedTuple):
     groups: Groups
 
     async def texts_of(self, user: str) -> dict[str, str]:
-        """Which texts must be gone after the erasure, by the label that stands for each."""
+        """The texts that must not exist after the erasure, by label."""
         return await texts_of(self.store, user, await self.groups.holding(user))
 
     async def erase(self, user: str) -> int:
-        """Returns how many memories are gone."""
+        """Returns the number of deleted memories."""
         at, kept = wall_clock(), self.queues
         await self.groups.leave(user)
         await end_sessions(self.settings, user)
@@ -51,7 +51,8 @@ class UserErasure(NamedTuple):
         return erased + await self.leave_groups(user, at)
 
     async def leave_groups(self, user: str, at: Millis) -> int:
-        """What the user has contributed to groups. Returns how many memories are gone or have lost the name."""
+        """Erase the user's contributions to groups. Returns how many memories were deleted or lost the user's
+        name."""
         groups, blocks = await self.groups.leave(user), self.queues.block_cache
         erased = await erase_contributions(user, at, self.store, self.embedder, blocks, groups)
         await self.groups.forget(user)
@@ -60,7 +61,7 @@ class UserErasure(NamedTuple):
 
 @asynccontextmanager
 async def opened_erasure(settings: Settings, encryption: Encryption) -> AsyncIterator[UserErasure]:
-    """For a command, beside a running proxy or without one. Raises `ConfigError`, `MemoryUnavailable`."""
+    """For a command, with or without a running proxy. Raises `ConfigError`, `MemoryUnavailable`."""
     embedder = build_embedder(settings)
     await embedder.start()
     try:

@@ -1,4 +1,4 @@
-"""Start and end of a web process: the background tasks, and the order in which parts are closed."""
+"""Start and end of a web process: starts the background tasks and closes all parts in the right order."""
 
 from __future__ import annotations
 

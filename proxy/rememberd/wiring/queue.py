@@ -1,4 +1,4 @@
-"""Opens the queue and the records beside it, as the settings say: one SQLite file of this host, or Redis."""
+"""Opens the queue and the other records that the settings name: in an SQLite file of this host, or in Redis."""
 
 import asyncio
 import logging
@@ -49,8 +49,8 @@ log = logging.getLogger("rememberd.queue")
 
 @dataclass(frozen=True, slots=True)
 class QueueBundle:
-    """To close the queue closes all but the spool. `file` is the queue itself if it is a file: it also tells its only
-    writer which turns were being processed when their user was erased."""
+    """Closing the queue closes everything except the spool. `file` is the queue if it is a file: then it also knows
+    which turns were being processed when their user was erased."""
 
     queue: TurnQueue
     extraction_queue: ExtractionQueue
@@ -66,7 +66,7 @@ class QueueBundle:
 
 
 def open_queue(settings: Settings, seal: Encryption, *, read_only: bool = False) -> QueueBundle:
-    """A `read_only` file must exist. Raises `ConfigError` for a URL that is none."""
+    """A `read_only` file must exist. Raises `ConfigError` for an invalid URL."""
     bare = _in_redis(settings) if settings.memory.queue.url else _in_sqlite(settings, read_only)
     return bare if seal.keyring is None else _sealed(bare, seal.keyring)
 
@@ -88,8 +88,8 @@ def _sealed(bare: QueueBundle, keyring: Keyring) -> QueueBundle:
 
 @asynccontextmanager
 async def existing_queue(settings: Settings, *, read_only: bool = True) -> AsyncIterator[QueueBundle | None]:
-    """To read from, for a command. None before the first start has created the file. Raises `ConfigError`. Only with
-    `read_only` false, tables are there that an earlier version did not have."""
+    """The queue for a command; None if no start has created the file yet. Raises `ConfigError`. With `read_only`,
+    tables that an earlier version did not have may be missing."""
     if not settings.memory.queue.url and not _file(settings).exists():
         yield None
         return
@@ -124,7 +124,6 @@ def _in_sqlite(settings: Settings, read_only: bool) -> QueueBundle:
 
 
 def _in_redis(settings: Settings) -> QueueBundle:
-    # Imported here: who has no Redis need not load its client.
     from rememberd.storage.redis.client import RedisClient
     from rememberd.storage.redis.extraction_queue import RedisExtractionQueue
     from rememberd.storage.redis.queue import RedisQueue
@@ -160,7 +159,7 @@ def _idle_ms(settings: Settings) -> Millis:
 
 
 async def require_format(settings: Settings) -> None:
-    """Raises `ConfigError` for a Redis to which a newer version wrote. Does not wait for a Redis that is away."""
+    """Raises `ConfigError` if a newer version wrote to Redis. Does not wait if Redis is unavailable."""
     if settings.memory.queue.url is None:
         return
     from rememberd.storage.redis.client import RedisClient
@@ -176,7 +175,7 @@ async def require_format(settings: Settings) -> None:
 
 
 async def risks(settings: Settings) -> list[str]:
-    """Settings of Redis by which it could lose turns, for the operator to change. Raises `QueueUnavailable`."""
+    """Redis settings with which turns could be lost, for the operator to change. Raises `QueueUnavailable`."""
     if settings.memory.queue.url is None:
         return []
     from rememberd.storage.redis.client import RedisClient

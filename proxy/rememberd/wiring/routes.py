@@ -1,4 +1,4 @@
-"""Every path of the HTTP surface, with its handler. The first that matches answers."""
+"""Every HTTP path with its handler. The first matching route is used."""
 
 from typing import NamedTuple
 
@@ -120,7 +120,7 @@ def routes(to: Handlers) -> list[Route]:
         Route("/signin/callback", to.sign_in.finish, methods=GET),
         Route("/signin/session", to.sign_in.session, methods=GET),
         Route("/signin/session", to.sign_in.end, methods=DELETE),
-        # Our own paths in a method that they do not have: not for a provider to answer.
+        # Our own paths with a wrong method: they must not be forwarded to a provider.
         *(Route(path, wrong_method, methods=GET + POST + DELETE) for path in _OURS),
         Route("/v1/{path:path}", to.forward, methods=GET + POST + DELETE),
         Route("/", to.page.home, methods=GET),
@@ -130,7 +130,7 @@ def routes(to: Handlers) -> list[Route]:
 
 
 def health_routes(health: Health) -> list[Route]:
-    """What a writer without web processes answers, too."""
+    """Also served by a writer that runs without `serve`."""
     return [
         Route("/health/live", health.live, methods=GET),
         Route("/health/ready", health.ready, methods=GET),

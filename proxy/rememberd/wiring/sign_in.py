@@ -1,4 +1,4 @@
-"""Signing in at an OpenID provider, if the settings name one. Only then are the libraries for it imported."""
+"""Sign-in with an OpenID provider, if the settings name one. Only then are its libraries imported."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SignInParts(NamedTuple):
 
 
 def open_sign_in(settings: Settings) -> SignInParts | None:
-    """Sends nothing yet: the provider may start later than this proxy."""
+    """Sends no request yet: the provider may start later than this proxy."""
     given = settings.sign_in
     if given.issuer is None or given.client_id is None:
         return None
@@ -50,7 +50,7 @@ def open_sign_in(settings: Settings) -> SignInParts | None:
 
 
 async def end_sessions(settings: Settings, user: str) -> None:
-    """All sessions of a user who is erased, in the web processes too. Raises `QueueUnavailable`."""
+    """End all sessions of an erased user, for all web processes. Raises `QueueUnavailable`."""
     if settings.sign_in.issuer is not None:
         sessions = _sessions(settings)
         try:

@@ -1,5 +1,5 @@
-"""Opens the store that the settings name, for each kind of process; two stores while memories move or the embedding
-model is changed."""
+"""Opens the store that the settings name, for each kind of process. While memories move or the embedding model is
+changed, it opens two stores."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     from rememberd.storage.qdrant.connection import Connection
     from rememberd.storage.qdrant.store import QdrantStore
 
-Seal = Callable[[MemoryStore], MemoryStore]  # what encrypts the memories before the store sees them
+Seal = Callable[[MemoryStore], MemoryStore]  # wraps a store so that it gets encrypted memories
 
 log = logging.getLogger("rememberd.store")
 
-_STARTS_WITHIN_SECONDS = 10.0  # a writer that is starting, until it has opened its store
+_STARTS_WITHIN_SECONDS = 10.0  # a starting writer opens its store within this time
 
 
 class WriterStore(NamedTuple):
-    """`unsealed`: the stores behind `store`; with encryption they have pseudonyms for names. `quiet_for` returns how
-    many seconds nobody has asked; None if a flush disturbs nobody."""
+    """`unsealed`: the stores behind `store`; with encryption they have pseudonyms for names. `quiet_for` returns the
+    seconds since the last search; None if a flush does not delay searches."""
 
     store: MemoryStore
     unsealed: tuple[QdrantStore | EdgeStore, ...]
@@ -53,7 +53,7 @@ class WriterStore(NamedTuple):
 
 
 class WebStore(NamedTuple):
-    """`retrieve` runs in the process of the store; None if that is not our process."""
+    """`retrieve` runs in the writer's process; None if the store is a server."""
 
     store: MemoryStore
     retrieve: Retrieve | None
@@ -81,7 +81,7 @@ def _connected(settings: Settings, embedder: Embedder, seal: Seal, wait_s: float
 
 @asynccontextmanager
 async def for_writer(settings: Settings, embedder: Embedder, seal: Seal) -> AsyncIterator[WriterStore]:
-    """An embedded store is served to the web processes meanwhile. Raises `ConfigError`, `EmbedderUnavailable`."""
+    """Also serves an embedded store to the web processes. Raises `ConfigError`, `EmbedderUnavailable`."""
     following, there = next_embedder(settings), next_place(settings)
     async with AsyncExitStack() as stack:
         if there is not None:
@@ -90,7 +90,7 @@ async def for_writer(settings: Settings, embedder: Embedder, seal: Seal) -> Asyn
             other = await stack.enter_async_context(_writer_store(there, embedder, _role_there(there), seal))
             await stack.enter_async_context(copying(settings, there, here, other))
             quiet_for = here.quiet_for if isinstance(here, EdgeStore) else None
-            # Sealed once, so that both have the same bytes.
+            # Encrypted only once, so that both stores have the same bytes.
             yield WriterStore(seal(DualWriteStore(here, other)), (here, other), quiet_for)
             return
         begin_alone(settings.data_path, place(settings))
@@ -112,7 +112,8 @@ async def for_writer(settings: Settings, embedder: Embedder, seal: Seal) -> Asyn
 
 @asynccontextmanager
 async def for_command(settings: Settings, embedder: Embedder, seal: Seal) -> AsyncIterator[MemoryStore]:
-    """The server, the running writer's store, or the folder itself. Raises `ConfigError`, `StoreUnavailable`."""
+    """The Qdrant server, else the running writer's store, else the folder. Raises `ConfigError`,
+    `StoreUnavailable`."""
     busy = not settings.memory.store.url and is_locked(settings.data_path / "qdrant")
     store = _connected(settings, embedder, seal, _STARTS_WITHIN_SECONDS if busy else 0.0).store
     try:
@@ -121,7 +122,7 @@ async def for_command(settings: Settings, embedder: Embedder, seal: Seal) -> Asy
         if settings.memory.store.url:
             await store.close()
             raise
-        # No process runs; if one does and hangs, the lock of the folder says so. What is moving is copied again.
+        # No process runs; if one hangs, the folder is locked and opening it fails. A move copies these changes later.
         begin_alone(settings.data_path, place(settings))
         store = seal(embedded(settings, embedder, "changing" if next_embedder(settings) else "alone"))
     try:
@@ -131,13 +132,13 @@ async def for_command(settings: Settings, embedder: Embedder, seal: Seal) -> Asy
 
 
 def exists(settings: Settings) -> bool:
-    """Is there a store that could hold memories? The first writer creates an embedded one."""
+    """True if there is a store. The first writer creates an embedded one."""
     return bool(settings.memory.store.url) or (settings.data_path / "qdrant").exists()
 
 
 async def snapshot(settings: Settings, target: Path) -> int:
-    """Copy the embedded store, by the writer that has it open or, if none runs, from its folder. Returns the number
-    of points. `target` is absolute. Raises `StoreUnavailable`, `ConfigError`."""
+    """Copy the embedded store to the absolute path `target`: by the running writer, else from its folder. Returns the
+    number of points. Raises `StoreUnavailable`, `ConfigError`."""
     folder = settings.data_path / "qdrant"
     if is_locked(folder):
         client = EdgeClient(socket_path(settings.data_path), wait_s=_STARTS_WITHIN_SECONDS)
@@ -159,7 +160,7 @@ def embedded(settings: Settings, embedder: Embedder, role: Role) -> EdgeStore:
         clear_of_others(following, embedder.name, embedder.dim)
         return in_folder(following, embedder)
     take_over(folder, following, embedder.name, embedder.dim)
-    if role == "alone":  # from now on the other store is not written to
+    if role == "alone":  # from now on, the other store gets no writes
         mark_ready(following, False)
     return in_folder(folder, embedder)
 
@@ -170,7 +171,7 @@ def in_folder(folder: Path, embedder: Embedder) -> EdgeStore:
 
 def on_server(settings: Settings, embedder: Embedder, role: Role = "alone") -> QdrantStore:
     """Sends nothing yet. Raises `ConfigError` for an invalid URL."""
-    from rememberd.storage.qdrant.store import QdrantStore  # not for who has the embedded store
+    from rememberd.storage.qdrant.store import QdrantStore  # here, because an embedded store does not need it
 
     return QdrantStore(*server_of(settings), embedder, role, _change_log(settings))
 
@@ -199,7 +200,7 @@ def layout_of(store: Store) -> Layout:
 
 
 def _role_there(there: Settings) -> Role:
-    """Only a server has two collections side by side; an embedded store has one folder."""
+    """Only a server can have two collections; an embedded store has one folder."""
     return "next" if there.memory.store.url else "alone"
 
 
@@ -225,7 +226,7 @@ async def _writer_store(
         try:
             await server.open()
         except StoreUnavailable as error:
-            log.error("the store does not answer, and will be asked again: %s", error)
+            log.error("the store does not answer; it is tried again: %s", error)
         removing = asyncio.create_task(keep_running("removals", server.removals.run))
         try:
             yield server
@@ -266,7 +267,7 @@ def _next_folder(settings: Settings) -> Path:
 
 
 def _loading(embedder: FastEmbedder) -> Callable[[], Awaitable[Embedder]]:
-    """Loads the model when it is first asked for."""
+    """A function that loads the model at its first call."""
     lock = asyncio.Lock()
 
     async def load() -> Embedder:

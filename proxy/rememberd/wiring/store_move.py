@@ -1,6 +1,6 @@
-"""Moving all memories from the embedded store to a server, or back, while the proxy runs: both are written, and the
-writer copies what was there before. A file in `data_dir` says whether the move is complete, so that no process starts
-on a store to which only a part has been copied, or which others have not written to since."""
+"""Moves all memories from the embedded store to a server, or back, while the proxy runs: new memories are written to
+both stores, and the writer copies the older ones. A file in `data_dir` says whether the move is complete, so that no
+process starts with a store that is incomplete."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def next_place(settings: Settings) -> Settings | None:
     following |= {f"next_{name}": None for name in _MOVES}
     there = replace(settings, memory=replace(settings.memory, store=replace(store, **following)))
     if place(there) == place(settings):
-        raise ConfigError("memory.store.next_url names the store in use: name another one, or a next_collection")
+        raise ConfigError("memory.store.next_url is the store in use: set another one, or set next_collection")
     if embedding.next_model is not None or embedding.next_path is not None:
-        raise ConfigError("change the embedding model and move the memories one after the other, not both at once")
+        raise ConfigError("change the embedding model and move the memories one after the other, not at once")
     return there
 
 
 def place(settings: Settings) -> str:
-    """Where the memories are, without secrets, for messages."""
+    """The place of the memories, without secrets, for messages."""
     store = settings.memory.store
     if not store.urls:
         return EMBEDDED
@@ -81,7 +81,7 @@ async def copying(
 
     async def work() -> None:
         await fill(catch_up, beside.flush, mark_ready)
-        log.info("all memories are in %s too: set memory.store to it, drop next_url and the like, and restart", to)
+        log.info("all memories are in %s, too: set memory.store to it, remove the next_ settings, and restart", to)
 
     running = asyncio.create_task(keep_running("moving", work))
     try:
@@ -97,18 +97,18 @@ def record_move(data: Path, to: str, *, ready: bool) -> None:
 
 
 def check_move(data: Path, here: str) -> None:
-    """Raises `ConfigError` if the memories are moving `here`, and have not all arrived."""
+    """Raises `ConfigError` if a move to `here` is not complete."""
     to, ready = _known(data)
     if to == here and not ready:
         raise ConfigError(
             f"not all memories have been copied to {here}: set memory.store.url back and memory.store.next_url to the"
-            f" new place until the log says that all are there; or, to start without them, delete {data / MOVING}"
+            f" new place until the log says that all are copied; or delete {data / MOVING} to start without them"
         )
 
 
 def begin_alone(data: Path, here: str) -> None:
-    """Called by a writer that writes to this store only: a move to it is complete, or a move away from it was given
-    up. Raises as `check_move` does."""
+    """Called by a writer that writes only to this store: a move to it is complete, or a move away from it was
+    stopped. Raises the errors of `check_move`."""
     check_move(data, here)
     to, _ = _known(data)
     if to == here:
@@ -123,7 +123,5 @@ def _known(data: Path) -> tuple[str | None, bool]:
     except FileNotFoundError:
         return None, False
     except orjson.JSONDecodeError as error:
-        raise ConfigError(
-            f"{data / MOVING} is damaged: delete it, if all memories are in memory.store.url"
-        ) from error
+        raise ConfigError(f"{data / MOVING} is damaged: delete it if all memories are in memory.store.url") from error
     return known["to"], known["ready"]

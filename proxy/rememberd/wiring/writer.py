@@ -1,4 +1,4 @@
-"""The writer process, put together from its parts."""
+"""Builds the writer process."""
 
 import asyncio
 import logging
@@ -35,17 +35,17 @@ from rememberd.wiring.queue import QueueBundle, open_queue, require_format, risk
 
 log = logging.getLogger("rememberd.app")
 
-_LEARNING_NICE = 5  # people wait for the embedding of a question, nobody for that of a turn
+_LEARNING_NICE = 5  # users wait for the embedding of a question, but not for that of a turn
 
-SAME = "same"  # as `memory.extract.model`: the model that answered
+SAME = "same"  # a value of `memory.extract.model`: the model that answered
 
 
 @asynccontextmanager
 async def running_writer(
     settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]
 ) -> AsyncIterator[Writer]:
-    """The writer process: it has the store, serves an embedded one to the web processes, and learns from the queue,
-    with the model `extract.model` of `model_list` beside it.
+    """The writer: opens the store, serves an embedded one to the web processes, and learns from the queue, also with
+    the model `extract.model` of `model_list`.
 
     Raises `ConfigError`, `EmbedderUnavailable`."""
     deployment = extraction(settings, model_list, environ)
@@ -55,7 +55,7 @@ async def running_writer(
         and settings.memory.extract.model != SAME
         and deployment(None).lane(CHAT) == "translate"
     ):
-        load_litellm()  # now, before anybody waits for the store: the import takes seconds
+        load_litellm()  # the import takes seconds: do it before web processes wait for the store
     embedder = build_embedder(settings, nice=_LEARNING_NICE)
     await embedder.start()
     try:
@@ -112,8 +112,8 @@ async def _learn_topics(embedder: Embedder, data: Path) -> None:
 
 @asynccontextmanager
 async def _recording(settings: Settings, seal: Encryption) -> AsyncIterator[QueueBundle]:
-    """Opens the queue. Returns the leases of a dead predecessor at the start and those of this writer at the end, and
-    adopts the turns that dead web processes of this host have spooled."""
+    """Opens the queue. Releases the leases of a dead predecessor at the start and those of this writer at the end.
+    Adopts the spools of dead web processes of this host."""
     await require_format(settings)
     records = open_queue(settings, seal)
     outbox = Outbox(records.queue, records.spool, settings.memory.deadline_ms)
@@ -139,11 +139,11 @@ async def _warn_of_risks(settings: Settings) -> None:
 
 
 async def _released(leases: TurnQueue | ExtractionQueue) -> None:
-    """So that nobody has to wait for the end of a lease."""
+    """Release leases, so that no turn waits until its lease ends."""
     try:
         await leases.release()
     except QueueUnavailable as error:
-        log.warning("leases were not returned, and will end by themselves: %s", error)
+        log.warning("leases were not released; they end later: %s", error)
 
 
 @asynccontextmanager
@@ -156,7 +156,7 @@ async def _extracting(
     hidden: Privacy | None,
     proxies: HttpProxies,
 ) -> AsyncIterator[ExtractionQueue | None]:
-    """Runs the extraction by a model, and yields its queue; None without a model."""
+    """Runs the extraction by a model and yields its queue; None without a model."""
     if deployment is None:
         yield None
         return
@@ -193,7 +193,8 @@ def extraction(
 
 
 def _answered_by(catalog: Catalog, model: str | None) -> Deployment:
-    """The model that answered, so that nobody new sees the words. Raises `UpstreamUnavailable` if it is gone."""
+    """The model that answered, so that no other provider gets the user's words. Raises `UpstreamUnavailable` if it is
+    no longer configured."""
     try:
         return catalog.resolve(model or "")
     except RequestError as error:
@@ -201,7 +202,7 @@ def _answered_by(catalog: Catalog, model: str | None) -> Deployment:
 
 
 def extracts_locally(settings: Settings, model_list: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> bool:
-    """Whether `extract.model` may see private memories: only if all deployments of that name are local."""
+    """True if `extract.model` may see private memories: all deployments of that name are local."""
     name = settings.memory.extract.model
     if name is None or name == SAME:
         return False
