@@ -1,27 +1,27 @@
-"""A large JSON document without a part in which nothing is to be found: the rest is searched quickly. Pure."""
+"""Leaves out a part of a large JSON document that need not be searched, so that the search is fast. No I/O."""
 
 import re
 from typing import Any, NamedTuple, Self
 
 LARGE = 32 * 1024  # bytes
-_NEWEST = 3  # messages, and parts of a message, that may hold nearly all of the document
+_NEWEST = 3  # the newest messages and parts are expected to contain most of the document
 _HEAD = 4 * 1024  # bytes in which the first list begins
-_BRACKETS = 64  # that are looked at one by one
+_BRACKETS = 64  # the most brackets that are checked one by one
 
-# Possessive throughout: no input makes them go back.
+# All quantifiers are possessive, so that no input causes backtracking.
 STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _KEY = rb"\s*+" + STRING + rb"\s*+:\s*+"
-# From the beginning of a document into the first list of its top level, if no object precedes.
+# From the beginning of a document into the first top-level list, if there is no object before it.
 _into_list = re.compile(
     rb"\s*+\{(?:" + _KEY + rb"(?:" + STRING + rb"|[^\s\[{\",]++)\s*+,)*+" + _KEY + rb"\[", re.DOTALL
 )
 _next_member = re.compile(rb'\]\s*+,\s*+"')
-# Behind no half of an escape: an emoji's two take twelve bytes.
+# Never inside an escape: the two escapes of an emoji have twelve bytes.
 _between_letters = re.compile(rb"(?:(?!\\u).){12}(?<!\\)(?=[\x00-\x7f])", re.DOTALL)
 
 
 class Cut(NamedTuple):
-    """A document of which `gap` bytes are left out at the byte `at`."""
+    """A document without `gap` bytes at the byte `at`."""
 
     raw: bytes
     at: int = 0
@@ -29,9 +29,10 @@ class Cut(NamedTuple):
 
     @classmethod
     def of_first_list(cls, raw: bytes) -> Self:
-        """Without the beginning of the first list of the top level, up to where a list may end and a member follow:
-        so far no member of the top level begins. Without anything left out if that is not soon found. In the bodies
-        of `python -m loadtests.raw_bodies` the model is found in a tenth to a third of the time."""
+        """Leaves out the beginning of the first top-level list, up to the first place where a list may end and a
+        member may follow: no top-level member begins before that place. Leaves out nothing if no such place is found
+        soon. In the bodies of `python -m loadtests.raw_bodies` the model is found in a tenth to a third of the
+        time."""
         into = _into_list.match(raw, 0, _HEAD) if len(raw) > _HEAD else None
         start = end = into.end() if into else 0
         for _ in range(_BRACKETS if into else 0):
@@ -45,8 +46,9 @@ class Cut(NamedTuple):
 
     @classmethod
     def of(cls, raw: bytes, body: dict[str, Any]) -> Self:
-        """Without the middle of its longest text, or whole if no text is long enough. One of more characters than
-        half the document has bytes covers the middle, wherever it begins. No escape or character is cut in two."""
+        """Leaves out the middle of the longest text; nothing if no text is long enough. A text with more characters
+        than half of the document's bytes covers the middle, wherever it begins. Escapes and characters are never cut
+        in two."""
         if len(raw) < LARGE:
             return cls(raw)
         longest = _longest_text(body)
@@ -57,12 +59,12 @@ class Cut(NamedTuple):
         return cls(raw[: start.end()] + raw[end.end() :], start.end(), end.end() - start.end())
 
     def whole(self, at: int) -> int:
-        """The place in the whole document."""
+        """The position in the whole document."""
         return at + self.gap if at >= self.at else at
 
 
 def _longest_text(body: dict[str, Any]) -> int:
-    """Characters of it, among those that may be long."""
+    """The length in characters of the longest text, among those that are expected to be long."""
     longest = 0
     for value in body.values():
         if isinstance(value, str):

@@ -122,7 +122,8 @@ def _model_values(raw: bytes, body: dict[str, Any]) -> list[tuple[int, int]]:
     spelled = [key for key in body if len(key) == 5 and key.casefold() == "model"]
     cut = Cut.of_first_list(raw)
     if len(spelled) == 1 and not occurrences(cut.raw, b"\\u006", 1):
-        # No letter of a key is an escape. So `"model"` without a backslash before it and with a colon after it is a key.
+        # No letter of a key is an escape. So `"model"` without a backslash before it and with a colon after it is a
+        # key.
         starts = [
             cut.whole(found.end())
             for at in occurrences(cut.raw, b'"model"', 5)
@@ -169,7 +170,8 @@ def _search_from_the_end(cut: Cut, body: dict[str, Any], name: str, at: int) -> 
 
 
 def _beginning(content: Any) -> bytes:
-    """The first plain letters of `content`. The raw bytes contain the same, unless the client escapes plain letters."""
+    """The first plain letters of `content`. The raw bytes contain the same, unless the client escapes plain
+    letters."""
     if isinstance(content, list):
         texts = (part.get("text") for part in content if isinstance(part, dict))
         content = next((text for text in texts if isinstance(text, str)), "")
