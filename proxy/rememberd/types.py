@@ -104,8 +104,7 @@ class Identity:
 
     @property
     def looks_into(self) -> tuple[str, ...]:
-        """Groups whose memories are recalled together with the user's own. None in a group's scope, because an answer
-        may repeat them."""
+        """Groups that are recalled with the user's own memories. None in a group's scope: an answer may repeat them."""
         return () if self.group else tuple(sorted(self.roles))
 
     @property

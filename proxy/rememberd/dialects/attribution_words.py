@@ -15,8 +15,7 @@ MASK = "\x00"  # replaces each handed-in character
 
 
 class _Words(NamedTuple):
-    """A pattern and the `heads` of its words (the first one to three letters). The heads exclude most texts in a
-    tenth of the pattern's time."""
+    """`heads`: the first one to three letters of the words. They exclude most texts in a tenth of the time."""
 
     pattern: re.Pattern[str]
     heads: frozenset[str]
@@ -214,8 +213,7 @@ _HEAD = 200  # characters of a speech that are checked
 
 
 def begins_letter(line: str, *, is_first: bool) -> bool:
-    """ "Dear Ada", or "Hi Ada," below the first line (in the first line it greets the assistant). `line` must be in
-    lower case."""
+    """ "Dear Ada", or below the first line, where the assistant is greeted, "Hi Ada,". `line` is in lower case."""
     return bool(SALUTATION.fullmatch(line) or (not is_first and _GREETING.fullmatch(line)))
 
 
@@ -272,8 +270,7 @@ def _begins_with_work(sentence: str) -> bool:
 
 def hands_in(sentence: str) -> Literal["", "something", "text"]:
     """How a sentence in lower case hands in a text. "text": it asks for work on a text ("translate this") or names
-    one ("sample dialogue"). "something": it points to something that is in no other place ("is this one any good?").
-    "": it hands in nothing."""
+    one ("sample dialogue"). "something": it points to something unknown ("is this one any good?"). "": not at all."""
     points, noun, work = POINTS.search(sentence), TEXT_NOUN.search(sentence), TEXT_WORK.search(sentence)
     if work and (points or noun or len(sentence.split()) <= 3) and not SUBJECT.search(sentence, 0, work.start()):
         return "text"
