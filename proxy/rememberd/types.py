@@ -104,7 +104,7 @@ class Identity:
 
     @property
     def looks_into(self) -> tuple[str, ...]:
-        """Groups that are recalled with the user's own memories. None in a group's scope: an answer may repeat them."""
+        """Groups recalled with the user's own memories. Empty in a group's scope: answers may repeat them."""
         return () if self.group else tuple(sorted(self.roles))
 
     @property
