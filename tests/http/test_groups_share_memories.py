@@ -30,13 +30,13 @@ RELEASE = "The Quetzal release is planned for the 12th of March."
     scope="module",
     params=[
         "embedded",
-        *(pytest.param(each, marks=pytest.mark.slow) for each in ("encrypted", "servers, encrypted")),
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("encrypted", "servers", "servers, encrypted")),
     ],
 )
 def shared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel
 ) -> Iterator[Proxy]:
-    """A proxy with groups: with everything in its folder, the same under a master key, and on servers under one."""
+    """A proxy with groups: with everything in its folder, or on servers, each without and under a master key."""
     memory: dict[str, Any] = {"deadline_ms": 5000}
     if "encrypted" in request.param:
         memory["encryption"] = {"master_key": MASTER}
@@ -46,7 +46,7 @@ def shared(
             client.flushall()
         memory |= {
             "queue": {"url": redis.url},
-            "store": {"url": qdrant, "collection": "groups"},
+            "store": {"url": qdrant, "collection": request.param.replace(", ", "-")},
         }
     models = {"model-a": upstream.url, "model-b": upstream.url}
     folder = tmp_path_factory.mktemp("groups")
@@ -176,6 +176,23 @@ def test_a_conversation_goes_on_in_three_dialects_with_three_models(shared: Prox
 def client_of(proxy: Proxy, user: str, sdk: Any, **headers: str) -> Any:
     base = proxy.url if sdk is anthropic.Anthropic else f"{proxy.url}/v1"
     return sdk(base_url=base, api_key="sk-webui", default_headers={"X-Memory-User": user, **headers}, max_retries=0)
+
+
+def test_what_is_imported_into_a_group_is_the_groups(shared: Proxy) -> None:
+    """With the name of who imported it; a whole export of another service or a line a memory."""
+    with shared.client("bob", **{"X-Memory-Scope": "@research"}) as client:
+        lines = b'{"text": "We archive the Condor logs weekly."}\n{"text": "The Condor key is in the safe."}\n'
+        assert client.post("/v1/memories/import", content=lines).raise_for_status().json()["added"] == 2
+        found = [each for each in memories(client) if "Condor" in each["text"]]
+        assert {(each["group"], each["contributor"]) for each in found} == {("research", "bob")}
+        assert len(found) == 2
+    with shared.client("bob") as own:
+        assert "Condor" not in own.get("/v1/memories/export").text
+    with shared.client("rita") as reader:
+        assert (
+            "Condor key is in the safe"
+            in reader.post("/v1/memories/preview", json={"text": "Where is the Condor key?"}).text
+        )
 
 
 def test_the_scope_of_a_group_is_its_members(shared: Proxy) -> None:

@@ -16,7 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult, TextContent, TextResourceContents
 
-from tests.support.proxy_server import Proxy, ask, remembered
+from tests.support.proxy_server import Proxy, ask, eventually, remembered
 
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
@@ -204,7 +204,90 @@ async def test_a_mistake_is_told_in_words_that_help(proxy: Proxy, user: str) -> 
         assert "`query` must be a text" in await refused(client, "search_memories", query="")
         assert "you have no memory" in await refused(client, "forget_memory", id="../../other")
         assert "cannot be set here" in await refused(client, "add_memory", text="I ski.", owner="bob")
-        assert "there are search_memories, add_memory" in await refused(client, "drop_all")
+
+
+@pytest.mark.parametrize(("mode", "not_found"), [("auto", -32602), ("legacy", -32002)])
+async def test_what_there_is_not_is_an_error_of_the_protocol(
+    proxy: Proxy, user: str, mode: str, not_found: int
+) -> None:
+    """With the code of the client's revision, and what there is instead."""
+    async with connected(proxy, user, mode) as client:
+        with pytest.raises(MCPError, match="there are search_memories, add_memory") as tool:
+            await client.call_tool("drop_all", {})
+        with pytest.raises(MCPError, match="there are where_were_we, what_you_know") as prompt:
+            await client.get_prompt("no_such_prompt")
+        assert (tool.value.code, prompt.value.code) == (-32602, -32602)
+        for uri, said in (("memory://others", "there are memory://profile"), ("memory://memories/x", "no memory")):
+            with pytest.raises(MCPError, match=said) as resource:
+                await client.read_resource(uri)
+            assert (resource.value.code, resource.value.data) == (not_found, {"uri": uri})
+
+
+WRONG: list[dict[str, Any]] = [
+    {"method": "tools/call", "params": {"name": "Kongsvinger", "arguments": {}}},
+    {"method": "tools/call", "params": {"name": "search_memories", "arguments": {"query": ["Kongsvinger"]}}},
+    {"method": "tools/call", "params": {"name": "search_memories", "arguments": "Kongsvinger"}},
+    {"method": "tools/call", "params": {"name": "correct_memory", "arguments": {"id": {"Kongsvinger": 1}}}},
+    {"method": "tools/call", "params": {"name": "list_memories", "arguments": {"limit": "Kongsvinger"}}},
+    {"method": "tools/call", "params": {"name": "list_memories", "arguments": {"cursor": "Kongsvinger"}}},
+    {"method": "tools/call", "params": {"name": ["Kongsvinger"]}},
+    {"method": "tools/call", "params": ["Kongsvinger"]},
+    {"method": "tools/call"},
+    {"method": "prompts/get", "params": {"name": "Kongsvinger"}},
+    {"method": "prompts/get", "params": {"name": "what_you_know", "arguments": {"topic": ["Kongsvinger"]}}},
+    {"method": "resources/read", "params": {"uri": "memory://Kongsvinger"}},
+    {"method": "resources/read", "params": {"uri": "memory://memories/Kongsvinger%ff%00"}},
+    {"method": "resources/read", "params": {"uri": 5}},
+    {"method": "Kongsvinger/list", "params": {}},
+    {"method": 5, "params": {}},
+    {"method": "initialize", "params": {"protocolVersion": "Kongsvinger"}},
+    {"method": "tools/list", "params": {"cursor": "Kongsvinger"}},
+    {"Kongsvinger": 1},
+]
+
+
+async def test_a_clients_mistake_is_a_line_without_its_words(proxy: Proxy, user: str) -> None:
+    """Not an error of ours with a traceback: in any request of any revision, and counted."""
+    logged, revisions = len(proxy.log), (None, "2025-06-18", "2025-11-25", "2026-07-28")
+    with proxy.client(user) as client:
+        before = refusals(client.get("/metrics").text)
+        for revision in revisions:
+            for wrong in WRONG:
+                named = {} if revision is None else {"MCP-Protocol-Version": revision}
+                if revision == "2026-07-28":
+                    params = wrong.get("params", {})
+                    if isinstance(params, dict):
+                        meta = {
+                            "io.modelcontextprotocol/protocolVersion": revision,
+                            "io.modelcontextprotocol/clientCapabilities": {},
+                        }
+                        wrong = {**wrong, "params": {**params, "_meta": meta}}
+                    named["Mcp-Method"] = str(wrong.get("method"))
+                    if isinstance(params, dict) and (name := params.get("name", params.get("uri"))):
+                        named["Mcp-Name"] = str(name)
+                answer = client.post("/mcp", json={"jsonrpc": "2.0", "id": 1, **wrong}, headers=ACCEPT | named)
+                assert answer.status_code < 500, (revision, wrong, answer.text)
+                told = answer.json()
+                assert "error" in told or told["result"].get("isError") or wrong.get("method") in NO_MISTAKE, wrong
+        for body in (b"", b"{Kongsvinger", b'"Kongsvinger"', b"[]", b"\xff", b"[" * 5000):
+            assert client.post("/mcp", content=body, headers=ACCEPT).status_code == 400, body
+
+        def counted() -> bool:
+            after = refusals(client.get("/metrics").text)
+            return all(after[each] - before[each] >= len(revisions) for each in ("tool", "prompt", "resource"))
+
+        assert eventually(counted)
+    lines = proxy.log[logged:]
+    assert any("an MCP client's request was refused: tool" in line for line in lines)
+    assert not [line for line in lines if "Kongsvinger" in line or "ERROR" in line or "Traceback" in line]
+
+
+NO_MISTAKE = ("tools/list", "initialize")  # some revisions take these for good
+
+
+def refusals(metrics: str) -> dict[str, float]:
+    found = re.findall(r'rememberd_mcp_refused_total\{reason="(\w+)"\} (\S+)', metrics)
+    return {reason: float(value) for reason, value in found}
 
 
 async def test_two_users_at_the_same_time_are_never_mixed_up(proxy: Proxy, user: str) -> None:

@@ -17,7 +17,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from tests.support.fake_model import FakeModel
 from tests.support.openid_provider import Browser, Provider, free_port, provider_running
-from tests.support.proxy_server import PATIENCE, Proxy, ask, remembered, running
+from tests.support.proxy_server import PATIENCE, Proxy, ask, eventually, remembered, running
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,7 @@ def home(client: dict[str, Any], upstream: FakeModel, tmp_path_factory: pytest.T
         keys=keys,
         admin_key="sk-admin",
         sign_in=client,
+        groups=[{"name": "kitchen", "claim_role": "writer"}, {"name": "cellar", "members": {"cleo": "owner"}}],
     ) as proxy:
         yield proxy.url
 
@@ -103,6 +104,24 @@ def test_the_admin_claim_opens_the_admin_api(ada: Browser, bob: Browser, home: s
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "not_an_admin")
     assert httpx.get(f"{home}/admin/users", headers={"x-api-key": "sk-admin"}).status_code == 200
     assert httpx.get(f"{home}/admin/users").status_code == 401
+
+
+def test_the_providers_groups_share_their_memories(
+    home: str, provider: Provider, client: dict[str, Any], ada: Browser, cleo: Browser
+) -> None:
+    """Of groups that let a claim make members, in a session and with an access token; nobody else reads them."""
+    said = "The oven door sticks."
+    scope, other = {"X-Memory-Scope": "@kitchen"}, {"X-Memory-Scope": "@cellar"}
+    headers = scope | {"X-CSRF-Token": ada.session()["csrf_token"]}
+    ada.http.post("/v1/memories", json={"text": said}, headers=headers).raise_for_status()
+    token = {"Authorization": f"Bearer {provider.access_token(client, 'bob')}"}
+    with httpx.Client(base_url=home, headers=token, timeout=PATIENCE) as bob:
+        listed = bob.get("/v1/memories", headers=scope).raise_for_status().json()["data"]
+        assert [(each["text"], each["contributor"]) for each in listed] == [(said, "ada")]
+        assert ask(bob, "What is wrong with the oven door?").headers["X-Memory-Status"] == "hit"
+        assert bob.get("/v1/memories", headers=other).status_code == 403
+    assert cleo.http.get("/v1/memories", headers=scope).status_code == 403
+    assert cleo.http.get("/v1/memories", headers=other).json()["data"] == []
 
 
 def test_the_cookie_alone_changes_nothing(ada: Browser, bob: Browser) -> None:
@@ -191,6 +210,8 @@ async def test_an_access_token_is_as_good_as_a_key(home: str, provider: Provider
         ada.headers["Authorization"] = f"Bearer {tokens['ada'][:-6]}AAAAAA"
         refused = ada.get("/v1/memories")
         assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_token")
+    metrics = eventually(lambda: counted(home, 'rememberd_usage_requests_total{key="sign-in",model="model-a"}'))
+    assert not re.search(r"\b(ada|bob|cleo)\b", metrics)
     async with (
         httpx2.AsyncClient(headers=headers["bob"], timeout=PATIENCE) as http,
         McpClient(streamable_http_client(f"{home}/mcp", http_client=http)) as mcp,
@@ -198,10 +219,19 @@ async def test_an_access_token_is_as_good_as_a_key(home: str, provider: Provider
         assert "Tromsø" in str((await mcp.call_tool("search_memories", {"query": "Where do I live?"})).content)
 
 
+def counted(home: str, series: str) -> str:
+    """All metrics, once they have this one; "" until then."""
+    metrics = httpx.get(f"{home}/metrics", headers={"x-api-key": "sk-admin"}).text
+    return metrics if series in metrics else ""
+
+
 def test_a_refused_mcp_client_learns_where_to_get_a_token(home: str, provider: Provider) -> None:
     refused = httpx.post(f"{home}/mcp", json={})
     where = re.fullmatch(r'Bearer resource_metadata="(\S+)"', refused.headers["www-authenticate"])
     assert where
+    wrong = httpx.post(f"{home}/mcp", json={}, headers={"Authorization": "Bearer a.b.c"})
+    pointed = f'Bearer error="invalid_token", resource_metadata="{where[1]}"'
+    assert (wrong.status_code, wrong.headers["www-authenticate"]) == (401, pointed)
     assert httpx.get(where[1]).json() == {
         "resource": f"{home}/mcp",
         "resource_name": "rememberd",

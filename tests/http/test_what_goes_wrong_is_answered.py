@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from io import StringIO
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -11,15 +15,19 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rememberd.access.audit_log import ENTRIES, AuditLog, AuditMiddleware
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.http.app import REQUESTS, AnswerMiddleware, App
+from rememberd.http.request import note
+from rememberd.telemetry.logs import Text
 from rememberd.telemetry.metrics import flush
 from tests.support.loopback import serving
 from tests.support.tables import each_row
 
 PATH = "/v1/messages"
+WORDS = "Kongsvinger"  # what no line of the log may quote
 WHOLE = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]}
 
 
@@ -78,6 +86,93 @@ async def test_what_goes_wrong_is_answered_and_counted(body: bytes, status: int,
         assert (answer.status_code, said in answer.text) == (status, True)
         assert answer.headers.get("Retry-After") == ("7" if body == b"refuse" else None)
         assert counted(PATH, status) == before + 1
+
+
+class Broken:
+    """ASGI middleware that fails before the app is called, or while its answer is sent, if the request says so."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        when = dict(scope["headers"]).get(b"x-fails", b"never").decode()
+
+        async def watch(message: Message) -> None:
+            if message["type"] == when:
+                raise ValueError(WORDS)
+            await send(message)
+
+        if when == "before":
+            raise ValueError(WORDS)
+        await self.app(scope, receive, watch)
+        if when == "after":
+            raise ValueError(WORDS)
+
+
+class BrokenLog(AuditLog):
+    def record(self, entry: Mapping[str, Any]) -> None:
+        raise ValueError(WORDS)
+
+
+async def added(request: Request) -> Response:
+    note(request.scope, whose="ada")
+    return PlainTextResponse("added", 201)
+
+
+def layered(tmp_path: Path) -> App:
+    """As the product's: layers around the one that answers exceptions."""
+    own = [
+        Route("/v1/memories", added, methods=["POST"]),
+        Route(PATH, Chat(), methods=["POST"]),
+        Route("/{path:path}", elsewhere, methods=["GET", "POST"]),
+    ]
+    layers = [Middleware(AuditMiddleware, log=BrokenLog(tmp_path)), Middleware(Broken), Middleware(AnswerMiddleware)]
+    return App(routes=own, middleware=layers)
+
+
+@each_row(
+    ("path", "said"),
+    [
+        (PATH, '{"type":"error","error":{"type":"api_error","message":"an internal error of the proxy'),
+        ("/v1/chat/completions", '{"error":{"message":"an internal error of the proxy'),
+        ("/v1/memories", '{"error":{"message":"an internal error of the proxy'),
+        ("/signin/callback", "an internal error of the proxy; its log has the details"),
+        ("/signin", "an internal error of the proxy; its log has the details"),
+    ],
+)
+async def test_an_error_outside_of_the_handlers_is_answered_too(tmp_path: Path, path: str, said: str) -> None:
+    """Of whatever layer: in the shape of the path, with the request's id, counted; a browser gets text. The server's
+    log has the error with that id, in a line without its words."""
+    lines = StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(Text())
+    async with serving(layered(tmp_path)) as url, httpx.AsyncClient(base_url=url.removesuffix("/v1")) as asking:
+        server = logging.getLogger("uvicorn.error")
+        server.addHandler(handler)
+        server.setLevel(logging.ERROR)
+        before = counted("other", 500)
+        answer = await asking.post(path, content=b"", headers={"X-Fails": "before", "X-Request-Id": "mine-1"})
+        assert (answer.status_code, answer.text[: len(said)]) == (500, said)
+        assert answer.headers["x-request-id"] == "mine-1"
+        assert counted("other", 500) == before + 1
+        assert "[mine-1]" in lines.getvalue()
+        assert "builtins.ValueError" in lines.getvalue()
+        assert WORDS not in lines.getvalue() + answer.text
+        for late in ("http.response.body", "after"):
+            with suppress(httpx.RemoteProtocolError):  # cut, as nothing more can be said
+                await asking.post(PATH, content=b"", headers={"X-Fails": late})
+        assert counted("other", 500) == before + 1
+        assert (await asking.post(PATH, content=b"bug")).json()["type"] == "error"
+        server.removeHandler(handler)
+
+
+async def test_what_was_done_is_told_whatever_becomes_of_the_audit_log(tmp_path: Path) -> None:
+    """The entry that is lost is counted."""
+    async with serving(layered(tmp_path)) as url, httpx.AsyncClient(base_url=url) as asking:
+        before = ENTRIES.labels("lost")._value.get()
+        answer = await asking.post("/memories", content=b"")
+        assert (answer.status_code, answer.text) == (201, "added")
+        assert ENTRIES.labels("lost")._value.get() == before + 1
 
 
 async def test_an_answer_that_breaks_off_is_no_whole_one() -> None:

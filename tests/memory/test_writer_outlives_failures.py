@@ -6,6 +6,7 @@ import asyncio
 import logging
 import shutil
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,33 @@ async def test_a_model_that_does_not_answer_makes_no_dead_letter(rig: Rig, extra
     extractor.error = None
     await draining
     assert "I have a cat." in rig.texts()
+
+
+async def test_a_wish_may_wait_for_its_group_as_long_as_necessary(rig: Rig, extractor: Allergic) -> None:
+    """While what was told to the group before is not learned. Waiting counts for no failure: the wish is obeyed then,
+    and a turn that has waited still has all its tries."""
+    lab = Space.of_group("lab")
+    await rig.queue.put(replace(turn("told", text="I have a parrot."), space=lab, contributor="ada"))
+    (told,) = await rig.queue.claim(1)
+    wish = replace(turn("wish", text="Forget that I have a parrot.", at=2), groups=("lab",))
+    await rig.queue.put(wish)
+    stop = asyncio.Event()
+    running = asyncio.create_task(rig.writer().run(stop))
+    waits, due = 0, 0
+    async with asyncio.timeout(120):
+        while waits < 3 * MAX_ATTEMPTS:
+            state, until, attempts = rig.database.read("SELECT state, due, attempts FROM turns WHERE id = 'wish'")[0]
+            assert attempts == 0
+            if state == "due" and until > due:
+                waits, due = waits + 1, until
+                rig.clock.now = until
+            await asyncio.sleep(0.005)
+    stop.set()
+    await running
+    await rig.queue.defer(told.turn.id, 0)
+    await rig.drain()
+    assert await rig.queue.dead() == []
+    assert rig.texts(lab) == []
 
 
 async def test_the_log_quotes_no_message(rig: Rig, extractor: Allergic, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
+import shlex
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +26,7 @@ from rememberd.settings.schema import load
 from rememberd.storage.changes import Change, Removal
 from rememberd.storage.sqlite.changes import SqliteChangeLog
 from rememberd.storage.sqlite.database import Database
-from rememberd.types import Memory, Space
+from rememberd.types import Memory, Role, Space
 from rememberd.wiring.encryption import open_encryption
 from rememberd.wiring.erasure import opened_erasure
 from tests.support.fake_model import FakeModel
@@ -220,12 +222,47 @@ def test_what_erased_people_told_their_groups_is_not_restored(
     assert members == {"dan"}
 
 
-async def tell_groups(config: Path) -> None:
+@pytest.mark.parametrize("master", [None, MASTER])
+def test_where_a_restore_does_not_reach_it_says_what_to_run(
+    tmp_path: Path, redis_url: str, qdrant_url: str, capsys: pytest.CaptureFixture[str], master: str | None
+) -> None:
+    """Groups and memories on servers are saved and restored by those: then each line that `restore` prints erases
+    somebody who had been erased, with what they had told their groups."""
+    config = tmp_path / "rememberd.yaml"
+    (tmp_path / "first").mkdir()
+    memory = {
+        "encryption": {"master_key": master},
+        "queue": {"url": redis_url},
+        "store": {"url": qdrant_url, "collection": f"restore-{bool(master)}"},
+    }
+    config.write_text(json.dumps({"data_dir": str(tmp_path / "first"), "memory": memory}))
+    asyncio.run(tell_groups(config))
+    assert cli("backup", tmp_path / "b", "--config", config) == 0
+    assert cli("erase", "cleo", "--config", config) == 0
+    asyncio.run(tell_groups(config, again=True))  # as the servers' own backups bring them back
+    given = (tmp_path / "b", "--data-dir", tmp_path / "second", "--erasures", tmp_path / "first")
+    capsys.readouterr()
+    assert cli("restore", *given, "--config", config) == 0
+    said = capsys.readouterr().out
+    assert "keys and groups in Redis" in said
+    (command,) = re.findall(r"^  rememberd (.*)$", said, re.M)
+    assert (command == "erase cleo") is (master is None)
+    assert cli(*shlex.split(command), "--config", config) == 0
+    found, members = asyncio.run(told_groups(config))
+    assert found == {"goes": [("teal", "dan")], "stays": [("Marmot", None), ("teal", "dan")]}
+    assert members == {"dan"}
+
+
+async def tell_groups(config: Path, *, again: bool = False) -> None:
     """Cleo and Dan contribute to two groups, one of which keeps contributions; Cleo has a memory of her own."""
     settings = load(config, {})
     async with open_encryption(settings) as encryption, opened_erasure(settings, encryption) as opened:
         for name, keeps in (("goes", False), ("stays", True)):
-            await opened.groups.create(Group(name, {"cleo": "writer", "dan": "owner"}, keep_contributions=keeps))
+            if again:
+                await opened.groups.set_member(name, "cleo", "writer")
+            else:
+                members: dict[str, Role] = {"cleo": "writer", "dan": "owner"}
+                await opened.groups.create(Group(name, members, keep_contributions=keeps))
             for by, text in (("cleo", "Marmot"), ("dan", "teal")):
                 space = Space.of_group(name)
                 found = fact_id(space, text, contributor=by)

@@ -7,14 +7,18 @@ import multiprocessing
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from prometheus_client import REGISTRY
+from starlette.requests import Request
+from starlette.responses import Response
 
-from rememberd.access.audit_log import AuditLog
+from rememberd.access.audit_log import ACTIONS, PLACES, AuditLog
 from rememberd.cli.main import main
+from rememberd.http.exception_handlers import wrong_method
+from rememberd.wiring.routes import Handlers, routes
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import KEYS, Proxy, running
 
@@ -132,11 +136,61 @@ def test_a_line_that_cannot_be_written_is_counted_and_logged(
 
 
 def test_a_pseudonym_can_stand_for_the_user(tmp_path: Path) -> None:
-    """Where the store hides its users, the log must not name them."""
-    log = AuditLog(tmp_path / "audit.jsonl", lambda user: f"u-{len(user)}")
+    """Where the store hides its users, the log must not name them: nor by a key that was made for them, nor as an
+    admin who signed in."""
+    log = AuditLog(tmp_path / "audit.jsonl", lambda user: f"u-{len(user)}", known=["webui"])
     log.record({"who": "webui", "did": "list", "whose": "ada"})
-    log.record({"who": "admin", "did": "users.list"})
-    assert [entry.get("whose") for entry in entries(log.path)] == ["u-3", None]
+    log.record({"who": "admin", "did": "keys.create", "key": "ada's laptop", "whose": "ada"})
+    log.record({"who": "ada's laptop", "did": "list", "whose": "ada"})
+    log.record({"who": "sign-in:ada", "did": "users.list"})
+    found = [tuple(entry.get(name) for name in ("who", "key", "whose")) for entry in entries(log.path)]
+    assert found == [
+        ("webui", None, "u-3"),
+        ("admin", "u-12", "u-3"),
+        ("u-12", None, "u-3"),
+        ("sign-in:u-3", None, None),
+    ]
+
+
+class Anything:
+    """Handlers by any name."""
+
+    def __getattr__(self, name: str) -> Any:
+        async def handler(request: Request) -> Response:
+            raise NotImplementedError
+
+        return handler
+
+
+def test_every_path_of_memories_and_of_the_admin_has_a_name_in_it() -> None:
+    """What has none would leave no line."""
+    served = [
+        route for route in routes(Handlers._make([cast(Any, Anything())] * len(Handlers._fields))) if route.methods
+    ]
+    kept = [route for route in served if route.path.startswith(PLACES) and route.endpoint is not wrong_method]
+    named = {f"{method} {route.path}" for route in kept for method in (route.methods or set()) - {"HEAD"}}
+    assert named == ACTIONS.keys()
+
+
+def test_who_changes_a_group_is_there(own: Proxy) -> None:
+    """And whom they let in or put out; and each change to several memories at once."""
+    before = len(entries(own.data / "audit.jsonl"))
+    with own.client(key=ADMIN) as admin, own.client("gil") as gil:
+        admin.post("/admin/groups", json={"name": "choir"}).raise_for_status()
+        admin.put("/admin/groups/choir/members/gil").raise_for_status()
+        added = gil.post("/v1/memories", json={"text": "We sing Zelenka."}, headers={"X-Memory-Scope": "@choir"})
+        gil.post("/v1/memories/delete", json={"ids": [added.json()["id"]]}, headers={"X-Memory-Scope": "@choir"})
+        admin.delete("/admin/groups/choir/members/gil").raise_for_status()
+        admin.delete("/admin/groups/choir").raise_for_status()
+    found = entries(own.data / "audit.jsonl")[before:]
+    assert [(each["who"], each["did"], each.get("whose"), each["scope"]) for each in found] == [
+        ("admin", "groups.create", None, "@choir"),
+        ("admin", "groups.member.add", "gil", "@choir"),
+        ("webui", "add", "gil", "@choir"),
+        ("webui", "delete", "gil", "@choir"),
+        ("admin", "groups.member.remove", "gil", "@choir"),
+        ("admin", "groups.remove", None, "@choir"),
+    ]
 
 
 def append(path: Path, who: str) -> None:

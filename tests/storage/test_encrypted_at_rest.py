@@ -18,6 +18,7 @@ from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
 from tests.support.sealing import NEW, OLD
 
+ADMIN = "sk-admin-of-all"
 USER = "ada.lovelace@example.org"
 # Words of one user's messages, answers, edits and names; none of them is part of ours.
 SAID = [
@@ -39,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sealed(folder: Path, upstream: FakeModel) -> Iterator[Proxy]:
-    with running(folder, {"model-a": upstream.url}, memory=encrypted(OLD)) as proxy:
+    with running(folder, {"model-a": upstream.url}, memory=encrypted(OLD), admin_key=ADMIN) as proxy:
         yield proxy
 
 
@@ -80,6 +81,24 @@ def test_nothing_said_is_on_the_disk(sealed: Proxy) -> None:
         assert any("Zwitscherling" in memory["text"] for memory in shown["recalled"])
         eventually(lambda: client.get("/health/ready").status_code == 200)
         assert left_behind(sealed, SAID + NAMES) == []
+
+
+def test_no_name_of_a_made_key_or_group_is_on_the_disk(sealed: Proxy) -> None:
+    """While they are used, and after they were revoked and removed."""
+    with sealed.client(key=ADMIN) as boss:
+        fields = {"name": "Knabenkraut", "user": USER, "scopes": ["Siebenschlaefer"]}
+        made = boss.post("/admin/keys", json=fields).raise_for_status().json()
+        group = {"name": "Knabenkraut", "members": {USER: "owner"}}
+        boss.post("/admin/groups", json=group).raise_for_status()
+        with sealed.client(key=made["key"], **{"X-Memory-Scope": "Siebenschlaefer"}) as client:
+            eventually(lambda: client.get("/v1/memories").status_code == 200)
+        boss.post(f"/admin/keys/{made['id']}/rotate", json={}).raise_for_status()
+        assert left_behind(sealed, NAMES) == []
+        boss.delete("/admin/keys/Knabenkraut").raise_for_status()
+        boss.delete("/admin/groups/Knabenkraut").raise_for_status()
+        listed = boss.get("/admin/keys").json()["data"]
+        assert {each["name"] for each in listed if not each["configured"]} == {"Knabenkraut"}
+        assert left_behind(sealed, NAMES) == []
 
 
 @pytest.mark.slow
@@ -166,6 +185,18 @@ def test_an_erased_users_key_is_gone(sealed: Proxy) -> None:
         client.post("/v1/memories", json={"text": "I live in Oslo."}).raise_for_status()
         assert len(wrapped(sealed.data) - before) == 1
         assert [each["text"] for each in memories(client)] == ["I live in Oslo."]
+
+
+def test_a_group_has_a_key_of_its_own_that_goes_with_it(sealed: Proxy) -> None:
+    """What members told it is sealed with that and not with theirs."""
+    with sealed.client(key=ADMIN) as boss, sealed.client("fay", **{"X-Memory-Scope": "@choir"}) as fay:
+        boss.post("/admin/groups", json={"name": "choir", "members": {"fay": "owner"}}).raise_for_status()
+        before = wrapped(sealed.data)
+        fay.post("/v1/memories", json={"text": "We sing on Fridays."}).raise_for_status()
+        (of_group,) = wrapped(sealed.data) - before
+        boss.delete("/admin/groups/choir").raise_for_status()
+        assert of_group not in wrapped(sealed.data)
+        assert [path for path in sealed.data.glob("keyring.db*") if of_group in path.read_bytes()] == []
 
 
 def wrapped(data: Path) -> set[bytes]:

@@ -15,6 +15,7 @@ import pytest
 
 from rememberd.access.api_keys import ApiKey, ApiKeyStore, KeyMark, KeyWatcher
 from rememberd.access.auth import Auth
+from rememberd.encryption.api_keys import ApiKeyCodec
 from rememberd.encryption.cipher import Cipher
 from rememberd.errors import ConfigError, InputRejected, QueueUnavailable, RequestError
 from rememberd.settings.schema import Key, configured_keys
@@ -31,27 +32,28 @@ ADA = Principal("ada's", user="ada", models=("gpt-*",), scopes=("work", "team"),
 EVE = replace(ADA, name="eve's", expires_at=None)
 
 
-@pytest.fixture(params=["file", "redis", "sealed"])
+@pytest.fixture(params=["file", "sealed file", "redis", "sealed redis"])
 async def two(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[ApiKeyStore, ApiKeyStore]]:
     """Of two processes: of one host if the keys are in a file, else of two."""
     one: ApiKeyStore
     other: ApiKeyStore
-    if request.param == "file":
-        one, other = in_file(tmp_path), in_file(tmp_path)
+    root = ROOT if "sealed" in request.param else None
+    if "file" in request.param:
+        one, other = in_file(tmp_path, root), in_file(tmp_path, root)
     else:
-        url, root = request.getfixturevalue("redis_url"), ROOT if request.param == "sealed" else None
+        url = request.getfixturevalue("redis_url")
         one, other = in_redis(url, tmp_path / "one", root), in_redis(url, tmp_path / "other", root)
     yield one, other
     await one.close()
     await other.close()
 
 
-def in_file(folder: Path) -> SqliteApiKeys:
-    return SqliteApiKeys(Database(folder / "keys.db"))
+def in_file(folder: Path, root: Cipher | None = None) -> SqliteApiKeys:
+    return SqliteApiKeys(Database(folder / "keys.db"), ApiKeyCodec(root))
 
 
 def in_redis(url: str, folder: Path, root: Cipher | None = None) -> RedisApiKeys:
-    return RedisApiKeys(RedisClient(url), root, in_file(folder))
+    return RedisApiKeys(RedisClient(url), ApiKeyCodec(root), in_file(folder, root))
 
 
 def let_in(auth: Auth, key: str) -> bool:
@@ -290,6 +292,37 @@ async def test_sealed_no_name_stands_in_redis_and_who_writes_there_makes_no_key(
     await KeyWatcher(auth, keys, KeyMark(tmp_path / "mark")).refresh()
     assert not let_in(auth, "mine")
     assert [each.readable for each in await keys.all()] == [False, True, False]
+    await keys.close()
+
+
+@pytest.mark.parametrize("change", ["a new key", "a use", "a revocation", "a rotation"])
+async def test_keys_of_an_earlier_version_hold_and_are_sealed_by_the_next_change(tmp_path: Path, change: str) -> None:
+    """0.1 stored their names in clear beside encrypted memories. Then neither the file nor its log has one."""
+    before = in_file(tmp_path)
+    (made, key), (gone, _) = await before.create(EVE, 1), await before.create(Principal("bob's", user="bob"), 2)
+    (old, _), _ = await before.create(Principal("cy's", user="cy"), 3), await before.rotate("cy's", 4, 5)
+    await before.revoke(gone.id, 6)
+    listed = await before.all()
+    await before.close()
+    keys, auth = in_file(tmp_path, ROOT), Auth({})
+    await KeyWatcher(auth, keys, KeyMark(tmp_path / "mark")).refresh()
+    assert let_in(auth, key)
+    assert await keys.all() == listed
+    match change:
+        case "a new key":
+            with pytest.raises(InputRejected, match="there is a key"):
+                await keys.create(EVE, 7)
+        case "a use":
+            await keys.record_uses({made.digest: 7})
+        case "a revocation":
+            assert (await keys.revoke("eve's", 7)).id == made.id
+        case _:
+            await keys.rotate("eve's", 7, 8)
+    assert {each.id: each.principal.name for each in await keys.all()}[old.id] == "cy's"
+    for file in tmp_path.glob("keys.db*"):
+        assert not any(each in file.read_bytes() for each in (b"eve", b"bob", b"cy", b"work", b"gpt")), file
+    with pytest.raises(InputRejected, match="there is a key"):
+        await keys.create(Principal("cy's", user="cy"), 9)
     await keys.close()
 
 

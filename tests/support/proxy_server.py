@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import httpx
 
 PATIENCE = 120.0
+ON_SERVERS = "REMEMBERD_TESTS_ON_SERVERS"  # set: all proxies have their memory on servers, under a master key
 
 T = TypeVar("T")
 
@@ -92,6 +93,15 @@ def running(
         "model_list": [*listed, *others],
         "keys": KEYS,
     } | settings
+    with ExitStack() as stack:
+        if os.environ.get(ON_SERVERS):
+            from tests.support.servers import encrypted_on_servers
+
+            config["memory"] = stack.enter_context(encrypted_on_servers(folder)) | config["memory"]
+        yield from _running(folder, config, options)
+
+
+def _running(folder: Path, config: Mapping[str, Any], options: Sequence[str]) -> Iterator[Proxy]:
     path = folder / "rememberd.yaml"
     path.write_text(json.dumps(config))
     process = subprocess.Popen(

@@ -213,6 +213,23 @@ class QueueContract:
         claims = await queue.claim(10)
         assert [(claim.turn.id, claim.attempts) for claim in claims] == [("a1", 1)]
 
+    async def test_waiting_is_no_failed_attempt(self, queue: TurnQueue, clock: Clock) -> None:
+        """However often a turn waits; like a retry it holds up its user only."""
+        for turn_id, user in (("a1", "ada"), ("a2", "ada"), ("b1", "bob")):
+            await queue.put(turn(turn_id, user))
+        assert await claimed(queue, limit=1) == ["a1"]
+        for number in range(20):
+            await queue.defer("a1", 5_000)
+            others = await claimed(queue)
+            assert others == ([] if number else ["b1"])
+            await queue.ack(others)
+            clock.now += 5_000
+            claims = await queue.claim(10)
+            assert [(claim.turn.id, claim.attempts) for claim in claims] == [("a1", 0)]
+        await queue.ack(["a1"])
+        await queue.defer("a1", 0)
+        assert await claimed(queue) == ["a2"]
+
     async def test_a_dead_letter_is_kept_shown_and_replayed(self, queue: TurnQueue) -> None:
         """A buried turn stands aside with its reason until it is replayed, then it starts afresh."""
         await queue.put(turn("t1", at=77))

@@ -8,7 +8,7 @@ the words, so a guess could be checked against them.
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,34 +24,53 @@ log = logging.getLogger("rememberd.audit_log")
 ENTRIES = counter("rememberd_audit_entries", "Lines for the audit log.", "outcome", "written", "lost")
 
 OPERATOR = "operator"  # everybody who can run our commands on this machine
+_ROLES = frozenset((OPERATOR, "admin", "local", "sign-in", "client-key"))
+_ADMIN_BY_CLAIM = "sign-in:"
 _SYNC_EVERY_SECONDS = 1.0
-_PLACES = ("/v1/memories", "/v1/receipts", "/admin/")
-_ACTIONS = {
+PLACES = ("/v1/memories", "/v1/receipts", "/admin/")
+ACTIONS = {
     "GET /v1/memories": "list",
     "POST /v1/memories": "add",
     "DELETE /v1/memories": "erase",
     "POST /v1/memories/search": "search",
+    "POST /v1/memories/delete": "delete",
+    "POST /v1/memories/restore": "restore",
+    "POST /v1/memories/move": "move",
     "GET /v1/memories/export": "export",
     "POST /v1/memories/import": "import",
+    "POST /v1/memories/import/read": "import.preview",
+    "DELETE /v1/memories/imports/{id}": "import.undo",
     "GET /v1/memories/files": "files.list",
     "POST /v1/memories/files": "files.command",
     "POST /v1/memories/preview": "preview",
     "GET /v1/memories/stats": "stats",
+    "GET /v1/memories/settings": "settings.read",
     "PUT /v1/memories/settings": "settings",
     "GET /v1/memories/apps": "apps.list",
     "PATCH /v1/memories/apps": "apps.change",
+    "GET /v1/memories/groups": "topics",
+    "GET /v1/memories/review": "review",
     "GET /v1/memories/{id}": "read",
     "GET /v1/memories/{id}/history": "history",
+    "GET /v1/memories/{id}/why": "why",
     "PATCH /v1/memories/{id}": "change",
     "DELETE /v1/memories/{id}": "delete",
+    "GET /v1/receipts": "receipts.list",
     "GET /v1/receipts/{id}": "receipt",
     "GET /admin/keys": "keys.list",
     "POST /admin/keys": "keys.create",
     "DELETE /admin/keys/{id}": "keys.revoke",
     "POST /admin/keys/{id}/rotate": "keys.rotate",
+    "GET /admin/groups": "groups.list",
+    "POST /admin/groups": "groups.create",
+    "DELETE /admin/groups/{name}": "groups.remove",
+    "PUT /admin/groups/{name}/members/{user:path}": "groups.member.add",
+    "DELETE /admin/groups/{name}/members/{user:path}": "groups.member.remove",
     "GET /admin/apps": "apps.list",
     "PATCH /admin/apps": "apps.change",
+    "GET /admin/usage": "usage",
     "GET /admin/users": "users.list",
+    "GET /admin/dead": "dead.list",
     "POST /admin/dead/replay": "dead.replay",
     "DELETE /admin/users/{user:path}": "erase",
 }
@@ -59,13 +78,17 @@ _ACTIONS = {
 
 class AuditLog:
     """Appends to `path`, shared by processes. It is opened anew for each line, so it can be moved away at any time
-    (logrotate needs no signal). `name_of` says what stands for a user's name, or a scope's. Each line ends with
-    `stamp`: the format and the version of who wrote it."""
+    (logrotate needs no signal). `name_of` says what stands for a user's name, a scope's, and that of a key unless it
+    is one of `known`. Each line ends with `stamp`: the format and the version of who wrote it."""
 
     def __init__(
-        self, path: Path, name_of: Callable[[str], str] = lambda user: user, stamp: Mapping[str, Any] | None = None
+        self,
+        path: Path,
+        name_of: Callable[[str], str] = lambda user: user,
+        stamp: Mapping[str, Any] | None = None,
+        known: Collection[str] = (),
     ) -> None:
-        self.path, self.name_of, self.stamp = path, name_of, stamp or {}
+        self.path, self.name_of, self.stamp, self.known = path, name_of, stamp or {}, frozenset(known) | _ROLES
         self._unsynced = False
 
     def record(self, entry: Mapping[str, Any]) -> None:
@@ -73,6 +96,7 @@ class AuditLog:
         is counted, and goes to the ordinary log."""
         line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **entry, **self.stamp}
         line |= {each: self.name_of(line[each]) for each in ("whose", "scope") if line.get(each) is not None}
+        line |= {each: self._key(line[each]) for each in ("who", "key") if line.get(each) is not None}
         try:
             self._append(orjson.dumps(line) + b"\n")
         except OSError as error:
@@ -100,6 +124,13 @@ class AuditLog:
             except OSError as error:
                 log.error("the audit log could not be synced: %s", error.strerror)
 
+    def _key(self, name: str) -> str:
+        if name in self.known:
+            return name
+        if name.startswith(_ADMIN_BY_CLAIM):
+            return _ADMIN_BY_CLAIM + self.name_of(name.removeprefix(_ADMIN_BY_CLAIM))
+        return self.name_of(name)
+
     def _append(self, line: bytes) -> None:
         """One write at the end of the file: Linux does not mix the writes of several processes."""
         file = self._open()
@@ -121,7 +152,7 @@ class AuditMiddleware:
         self.app, self.log = app, log
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        audited = scope["type"] == "http" and scope["path"].startswith(_PLACES)
+        audited = scope["type"] == "http" and scope["path"].startswith(PLACES)
         return (self._recorded if audited else self.app)(scope, receive, send)
 
     async def _recorded(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,16 +161,21 @@ class AuditMiddleware:
 
         def record() -> None:
             nonlocal open
-            did = _ACTIONS.get(f"{scope['method']} {getattr(scope.get('route'), 'path', '')}")
+            did = ACTIONS.get(f"{scope['method']} {getattr(scope.get('route'), 'path', '')}")
             if open and did and noted:
-                self.log.record({"did": did, **noted, "request": id, "status": status})
+                try:
+                    self.log.record({"did": did, **noted, "request": id, "status": status})
+                except Exception:  # what was done is done, and the answer has to say so
+                    ENTRIES.labels("lost").inc()
+                    log.exception("an audit entry of %s could not be made", did)
             open = False
 
         async def watch(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", id.encode())]
+                kept = [each for each in message["headers"] if each[0] != b"x-request-id"]
+                message["headers"] = [*kept, (b"x-request-id", id.encode())]
             elif not message.get("more_body", False):
                 record()
             await send(message)

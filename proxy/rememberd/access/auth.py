@@ -130,7 +130,7 @@ class Auth:
         if somebody := signed_in(scope):
             if not somebody.admin:
                 raise RequestError(403, "not_an_admin", "your account has no admin claim (sign_in.admin_claim)")
-            return somebody.principal.name
+            return f"sign-in:{somebody.user}"
         if self._admin is None and not self.sign_in:
             raise RequestError(403, "no_admin_key", "there is no admin API without an admin key: set `admin_key`")
         if self._admin is None or not hmac.compare_digest(digest(key_of(headers) or ""), self._admin):

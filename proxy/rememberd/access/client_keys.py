@@ -19,9 +19,10 @@ class ClientKeys:
         self._secret = secret
 
     def principal(self, key: str) -> Principal:
-        """Whoever sends `key`: the same user for the same key, on this machine only."""
+        """Whoever sends `key`: the same user for the same key, on this machine only. All have one name: usage is
+        counted by it."""
         user = f"key-{hmac.new(self._secret, key.encode('utf-8', 'surrogateescape'), sha256).hexdigest()[:32]}"
-        return Principal(user, user=user, upstream_key=key)
+        return Principal("client-key", user=user, upstream_key=key)
 
 
 def load_secret(path: Path) -> bytes:

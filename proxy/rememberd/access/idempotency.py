@@ -11,7 +11,7 @@ def owned(
 ) -> list[tuple[str, str]]:
     """`headers` with another `Idempotency-Key` for each user (without one, for each key), so that nobody is given the
     answer to somebody else's request. The same key of the same user stays the same, as a retry needs."""
-    owner = f"user {identity.user}" if identity else f"key {principal.name}"
+    owner = f"user {identity.user}" if identity else f"key {principal.name} {principal.user}"
     return [(name, _of(owner, value) if name.lower() == "idempotency-key" else value) for name, value in headers]
 
 

@@ -22,8 +22,9 @@ class SignedIn:
 
     @property
     def principal(self) -> Principal:
-        """The user alone: the request can name nobody else."""
-        return Principal(f"sign-in:{self.user}", self.user, groups=self.groups, expires_at=self.expires_at)
+        """The user alone: the request can name nobody else. Usage is counted by the principal's name, which therefore
+        names no person."""
+        return Principal("sign-in", self.user, groups=self.groups, expires_at=self.expires_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def _copy_databases(data: Path, folder: Path, names: tuple[str, ...]) -> None:
 
 def _elsewhere(settings: Settings) -> list[str]:
     store, queue = settings.memory.store.url, settings.memory.queue.url
-    there = {"the memories on the Qdrant server": store, "the queue, receipts and keys in Redis": queue}
+    there = {"the memories on the Qdrant server": store, "the queue, receipts, keys and groups in Redis": queue}
     return [what for what, url in there.items() if url]
 
 

@@ -1,6 +1,7 @@
 """`rememberd restore`: verifies a backup, and makes a data directory of it."""
 
 import asyncio
+import shlex
 import shutil
 import tempfile
 from dataclasses import replace
@@ -90,10 +91,12 @@ async def _run(
         print(f"users erased after that: {len(later)}; their memories that are not restored: {erased}")
         if not erasures:
             print("without --erasures, users erased after that come back: pass the newest audit.jsonl or data_dir")
-        if later and about["elsewhere"]:
-            print("then erase them again with `rememberd erase USER`, in what is not in this file as well")
         for what in about["elsewhere"]:
             print(f"not in this file: {what}")
+        if later and about["elsewhere"]:
+            print("there they are not erased yet, nor what they told groups; when all is restored and started, run")
+            for user in sorted(later):
+                print(f"  rememberd erase {shlex.quote(user)}")
         if dry_run:
             print(f"dry run: nothing was written to {target}")
             return 0

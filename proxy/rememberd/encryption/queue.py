@@ -49,7 +49,7 @@ class SealedQueue:
             opened = [await self._opened(claim) for claim in claims]
         except MemoryUnavailable:
             # These turns cannot be processed without their keys: return them now, or let their leases end.
-            back = (self.queue.retry(claim.turn.id, self._error("no key"), 0) for claim in claims)
+            back = (self.queue.defer(claim.turn.id, 0) for claim in claims)
             await asyncio.gather(*back, return_exceptions=True)
             raise
         return [claim for claim in opened if claim is not None]
@@ -78,6 +78,9 @@ class SealedQueue:
 
     async def retry(self, turn_id: str, error: str, delay_ms: Millis) -> None:
         await self.queue.retry(self._id(turn_id), self._error(error), delay_ms)
+
+    async def defer(self, turn_id: str, delay_ms: Millis) -> None:
+        await self.queue.defer(self._id(turn_id), delay_ms)
 
     async def dead_letter(self, turn_id: str, error: str) -> None:
         await self.queue.dead_letter(self._id(turn_id), self._error(error))

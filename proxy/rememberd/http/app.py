@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 from functools import lru_cache
 from typing import cast
 
@@ -23,19 +24,29 @@ log = logging.getLogger("rememberd.access")
 
 REQUESTS = Counter("rememberd_requests", "Answers by route and status.", ["path", "status"])
 
+_HANDLED = "rememberd.handled"  # in an ASGI scope: `AnswerMiddleware` has seen the exception
+
 _answers = lru_cache(maxsize=1024)(REQUESTS.labels)  # the library's look-up of labels is slower than the increment
 
 
 class App(Starlette):
     """Starlette's exception middleware and its search of the routes take a tenth of a chat's CPU time. This class
     uses `AnswerMiddleware` (which must be in the middleware list) and a table of those POST routes that have no path
-    parameters and an ASGI app as their handler. Starlette's router finds all other routes."""
+    parameters and an ASGI app as their handler. Starlette's router finds all other routes.
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
-        """Like starlette's, but without one more coroutine."""
+    An error of the middleware around `AnswerMiddleware` is answered here, and raised again for the server's log."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
         self.middleware_stack = self.middleware_stack or self.build_middleware_stack()
-        return self.middleware_stack(scope, receive, send)
+        try:
+            await self.middleware_stack(scope, receive, send)
+        except Exception as error:
+            if scope["type"] == "http" and _HANDLED not in scope:
+                with suppress(RuntimeError):  # the server's, if an answer has begun: the connection is cut
+                    await (await EXCEPTION_HANDLERS[Exception](Request(scope), error))(scope, receive, send)
+                    count(_answers("other", 500))
+            raise
 
     def build_middleware_stack(self) -> ASGIApp:
         # Only the router's redirects need the public address. uvicorn would parse it for every chat.
@@ -81,6 +92,7 @@ class AnswerMiddleware:
         try:
             await self.app(scope, receive, watch)
         except Exception as error:
+            scope[_HANDLED] = True
             if status:
                 raise
             kind = next(kind for kind in type(error).__mro__ if kind in EXCEPTION_HANDLERS)

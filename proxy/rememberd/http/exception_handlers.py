@@ -5,15 +5,17 @@ from collections.abc import Awaitable, Callable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from rememberd.dialects.registry import dialect_for
 from rememberd.errors import InputRejected, MemoryUnavailable, RequestError, UpstreamUnavailable
-from rememberd.http.request import ClientGone
+from rememberd.http.request import ClientGone, header_values, request_id
 from rememberd.http.responses import json_response
 from rememberd.telemetry.logs import REQUEST
 
 log = logging.getLogger("rememberd.refusals")
+
+_SHOWN = ("/signin", "/signin/callback")
 
 STATUS_OF_REJECTION = {
     "invalid_cursor": 400,
@@ -78,11 +80,16 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    """The server logs the traceback."""
-    return _error(request, 500, "internal_error", "an internal error of the proxy; its log has the details")
+    """The server logs the traceback, with the request's id."""
+    response = _error(request, 500, "internal_error", "an internal error of the proxy; its log has the details")
+    response.headers["X-Request-Id"] = REQUEST.get() or request_id(header_values(request.scope))
+    return response
 
 
 def _error(request: Request, status: int, code: str, message: str, param: str | None = None) -> Response:
+    """The error in the shape that clients of this path expect; text where a browser shows it to a person."""
+    if request.url.path in _SHOWN:
+        return PlainTextResponse(f"{message}\n", status, headers={"Cache-Control": "no-store"})
     return json_response(dialect_for(request.url.path).error_body(status, code, message, param), status)
 
 

@@ -77,7 +77,11 @@ class TurnQueue(Protocol):
     async def ack(self, turn_ids: Sequence[str]) -> None:
         """Remove finished turns. A turn that was put again after its claim stays and is due again."""
 
-    async def retry(self, turn_id: str, error: str, delay_ms: Millis) -> None: ...
+    async def retry(self, turn_id: str, error: str, delay_ms: Millis) -> None:
+        """The turn failed: it is due again after `delay_ms`, with one attempt more."""
+
+    async def defer(self, turn_id: str, delay_ms: Millis) -> None:
+        """The turn has to wait, as often as necessary: it is due again after `delay_ms`, with no attempt more."""
 
     async def dead_letter(self, turn_id: str, error: str) -> None:
         """Move the turn to the dead letters."""

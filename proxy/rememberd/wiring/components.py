@@ -8,6 +8,7 @@ from typing import Any
 from rememberd.access.api_keys import ApiKeyStore, KeyMark
 from rememberd.access.audit_log import AuditLog
 from rememberd.access.groups import Groups
+from rememberd.encryption.api_keys import ApiKeyCodec
 from rememberd.encryption.groups import GroupCodec
 from rememberd.http.connection_limits import ConnectionLimits
 from rememberd.memory.embedding.embedder import FastEmbedder
@@ -31,20 +32,21 @@ def build_embedder(settings: Settings, nice: int = 0) -> FastEmbedder:
 
 
 def build_audit_log(settings: Settings, seal: Encryption) -> AuditLog:
-    return AuditLog(settings.data_path / "audit.jsonl", seal.name, STAMP)
+    known = [key.name for key in settings.keys or ()]
+    return AuditLog(settings.data_path / "audit.jsonl", seal.name, STAMP, known)
 
 
 def build_keys(settings: Settings, seal: Encryption, *, read_only: bool = False) -> ApiKeyStore:
     """Raises `ConfigError` for an invalid URL."""
-    file = SqliteApiKeys(Database(settings.data_path / "keys.db", read_only=read_only))
+    codec = ApiKeyCodec(seal.keyring.root if seal.keyring else None)
+    file = SqliteApiKeys(Database(settings.data_path / "keys.db", read_only=read_only), codec)
     if not settings.memory.queue.url:
         return file
     # Imported here, so that the client is loaded only if Redis is used.
     from rememberd.storage.redis.api_keys import RedisApiKeys
     from rememberd.storage.redis.client import RedisClient
 
-    root = seal.keyring.root if seal.keyring else None
-    return RedisApiKeys(RedisClient(settings.memory.queue.url), root, None if read_only else file)
+    return RedisApiKeys(RedisClient(settings.memory.queue.url), codec, None if read_only else file)
 
 
 async def search_disk(data: Path, texts: Mapping[str, str]) -> dict[str, Any]:

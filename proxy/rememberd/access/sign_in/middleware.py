@@ -37,11 +37,14 @@ class SignInMiddleware:
         await self.app(scope, receive, self._pointing(scope, send) if pointed else send)
 
     def _pointing(self, scope: Scope, send: Send) -> Send:
-        """Tells an MCP client that is refused where to get a token (RFC 9728, 5.1)."""
+        """Tells an MCP client that is refused where to get a token (RFC 9728, 5.1), and whether the one that it sent
+        is why (RFC 6750, 3.1)."""
 
         async def pointing(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] == 401:
-                value = f'Bearer resource_metadata="{self.sign_in.home(str(Request(scope).base_url))}{RESOURCE}/mcp"'
+                why = 'error="invalid_token", ' if isinstance(scope.get(SIGNED_IN), RequestError) else ""
+                where = f"{self.sign_in.home(str(Request(scope).base_url))}{RESOURCE}/mcp"
+                value = f'Bearer {why}resource_metadata="{where}"'
                 kept = [each for each in message["headers"] if each[0] != b"www-authenticate"]
                 message["headers"] = [*kept, (b"www-authenticate", value.encode())]
             await send(message)

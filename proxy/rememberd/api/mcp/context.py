@@ -5,9 +5,11 @@ from typing import Any
 
 import orjson
 from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
 from starlette.requests import Request
 
-from rememberd.api.mcp.internal_client import ASKING, Answer, McpContext, call
+from rememberd.api.mcp.internal_client import ASKING, Answer, McpContext, call, count_refused
 
 Context = ServerRequestContext[Any, Request]
 
@@ -27,14 +29,10 @@ async def ask(context: Context, asked: ApiCall) -> Answer:
     return await call(context.request, asked.method, asked.path, body)
 
 
-async def read(context: Context, path: str) -> Any:
-    """The JSON at `path`. Raises `ValueError` with the API's own words, or if the user has paused the memory."""
-    if asking(context).paused:
-        raise ValueError("the user has paused the memory")
-    answer = await ask(context, ApiCall("GET", path))
-    if answer.status >= 400:
-        raise ValueError(answer.message)
-    return answer.json
+def refused(reason: str, message: str, *, code: int = INVALID_PARAMS, data: Any = None) -> MCPError:
+    """The protocol's error for what the client got wrong."""
+    count_refused(reason)
+    return MCPError(code, message, data)
 
 
 def asking(context: Context) -> McpContext:

@@ -1,6 +1,7 @@
 """A call of our own HTTP API from within a request, as the same caller."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,17 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from rememberd.http.request import NOTED
+from rememberd.telemetry.metrics import counter
 from rememberd.types import MemoryMode
+
+log = logging.getLogger("rememberd.mcp")
+
+REFUSED = counter(
+    "rememberd_mcp_refused",
+    "Requests of MCP clients that asked for what there is not, or wrongly.",
+    "reason",
+    *("arguments", "paused", "prompt", "resource", "tool"),
+)
 
 _OF_THE_BODY = frozenset((b"content-length", b"content-type", b"content-encoding", b"transfer-encoding", b"accept"))
 
@@ -44,8 +55,15 @@ class Answer:
         return str(self.json["error"]["message"])
 
 
+def count_refused(reason: str) -> None:
+    """The client's mistake is no error of ours: a line without its words."""
+    REFUSED.labels(reason).inc()
+    log.info("an MCP client's request was refused: %s", reason)
+
+
 async def call(request: Request, method: str, path: str, body: bytes) -> Answer:
-    """What the app answers to `method path` with the headers of `request`: identity, key and origin are theirs."""
+    """What the app answers to `method path` with the headers of `request`: identity, key and origin are theirs. A
+    defect of ours is an answer, too."""
     plain, _, query = path.partition("?")
     headers = [(name, value) for name, value in request.scope["headers"] if name not in _OF_THE_BODY]
     scope = {
@@ -69,5 +87,10 @@ async def call(request: Request, method: str, path: str, body: bytes) -> Answer:
         status = message.get("status", status)
         chunks.append(message.get("body", b""))
 
-    await request.app(scope, receive, send)
+    try:
+        await request.app(scope, receive, send)
+    except Exception:  # the app raises again what it has answered with 500, for the server's log
+        if not status:
+            raise
+        log.exception("an error of the proxy in a call by MCP")
     return Answer(status, b"".join(chunks).decode())

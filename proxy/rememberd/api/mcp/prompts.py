@@ -2,7 +2,7 @@
 
 import mcp_types as types
 
-from rememberd.api.mcp.context import Context
+from rememberd.api.mcp.context import Context, refused
 
 _TEXTS = {
     "where_were_we": "Look up with recent_memories what we last worked on or talked about. Sum up in a few lines"
@@ -30,10 +30,10 @@ async def list_prompts(context: Context, params: types.PaginatedRequestParams | 
 
 
 async def get_prompt(context: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
-    """Raises `ValueError` for a prompt that is not there."""
+    """Raises `MCPError` for a prompt that is not there."""
     text = _TEXTS.get(params.name)
     if text is None:
-        raise ValueError(f"there is no prompt {params.name[:64]!r}; there are {', '.join(_TEXTS)}")
+        raise refused("prompt", f"there is no such prompt; there are {', '.join(_TEXTS)}")
     topic = (params.arguments or {}).get("topic") or "me"
     message = types.PromptMessage(
         role="user", content=types.TextContent(type="text", text=text.replace("{topic}", topic))

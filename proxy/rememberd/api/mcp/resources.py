@@ -6,8 +6,11 @@ from urllib.parse import quote, unquote
 
 import mcp_types as types
 import orjson
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from rememberd.api.mcp.context import Context, read
+from rememberd.api.mcp.context import ApiCall, Context, ask, asking, refused
 
 PROFILE, RECENT = "memory://profile", "memory://recent"
 _TEMPLATES = (
@@ -29,6 +32,7 @@ _TEMPLATES = (
 _MEMORY = re.compile(r"memory://memories/([^/?#]+)")
 _LATEST = re.compile(r"memory://recent(?:/([1-9]\d{0,2}))?")
 _NEWEST = 20
+_NOT_FOUND = -32002  # in the revisions before 2026-07-28
 
 
 async def list_resources(context: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
@@ -48,18 +52,33 @@ async def list_templates(
 
 
 async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-    """Raises `ValueError` for what is not there."""
+    """Raises `MCPError` for what is not there, and while the user has paused the memory."""
     uri = str(params.uri)
     if found := _MEMORY.fullmatch(uri):
-        memory = await read(context, f"/v1/memories/{quote(unquote(found[1]), safe='')}")
+        memory = await _read(context, uri, f"/v1/memories/{quote(unquote(found[1]), safe='')}")
         return _contents(uri, "application/json", orjson.dumps(memory, option=orjson.OPT_INDENT_2).decode())
     if uri == PROFILE:
-        return _contents(uri, "text/plain", _lines(await read(context, "/v1/memories?kind=fact&limit=500")))
+        return _contents(uri, "text/plain", _lines(await _read(context, uri, "/v1/memories?kind=fact&limit=500")))
     if found := _LATEST.fullmatch(uri):
         limit = min(int(found[1] or _NEWEST), 500)
-        return _contents(uri, "text/plain", _lines(await read(context, f"/v1/memories?limit={limit}")))
+        return _contents(uri, "text/plain", _lines(await _read(context, uri, f"/v1/memories?limit={limit}")))
     templates = ", ".join(each.uri_template for each in _TEMPLATES)
-    raise ValueError(f"there is no resource {uri[:64]!r}; there are {PROFILE}, {RECENT}, {templates}")
+    raise _not_found(context, uri, f"there is no such resource; there are {PROFILE}, {RECENT}, {templates}")
+
+
+async def _read(context: Context, uri: str, path: str) -> Any:
+    """The JSON at `path`, which is the resource `uri`."""
+    if asking(context).paused:
+        raise refused("paused", "the user has paused the memory")
+    answer = await ask(context, ApiCall("GET", path))
+    if answer.status >= 400:
+        raise _not_found(context, uri, answer.message)
+    return answer.json
+
+
+def _not_found(context: Context, uri: str, message: str) -> MCPError:
+    code = INVALID_PARAMS if context.protocol_version in MODERN_PROTOCOL_VERSIONS else _NOT_FOUND
+    return refused("resource", message, code=code, data={"uri": uri})
 
 
 def _lines(page: Any) -> str:

@@ -16,7 +16,8 @@ from starlette.types import ASGIApp
 
 from rememberd import __version__
 from rememberd.api.mcp.confirmation import confirmation, refusal
-from rememberd.api.mcp.context import ApiCall, Context, ask, asking
+from rememberd.api.mcp.context import ApiCall, Context, ask, asking, refused
+from rememberd.api.mcp.internal_client import count_refused
 from rememberd.api.mcp.prompts import get_prompt, list_prompts
 from rememberd.api.mcp.resources import list_resources, list_templates, read_resource
 
@@ -196,10 +197,13 @@ async def _list_tools(context: Context, params: types.PaginatedRequestParams | N
 async def _call_tool(
     context: Context, params: types.CallToolRequestParams
 ) -> types.CallToolResult | types.InputRequiredResult:
+    """Raises `MCPError` for a tool that is not there. Of any other mistake the model is told, so that it can do
+    better."""
     tool = TOOLS.get(params.name)
     if tool is None:
-        return _failed(f"there is no tool {params.name[:64]!r}; there are {', '.join(TOOLS)}")
+        raise refused("tool", f"there is no such tool; there are {', '.join(TOOLS)}")
     if asking(context).paused:
+        count_refused("paused")
         return _failed("the user has paused the memory: do without it")
     asked = tool.asked(params.arguments or {})
     if asked.method == "DELETE":
@@ -209,6 +213,8 @@ async def _call_tool(
             return _failed(answer_of_user)
     answer = await ask(context, asked)
     if answer.status >= 400:
+        if answer.status < 500:
+            count_refused("arguments")
         return _failed(answer.message)
     told = _told(answer.json)
     text = orjson.dumps(told).decode()

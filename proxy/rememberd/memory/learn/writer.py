@@ -146,7 +146,10 @@ class Writer:
             TURNS.labels("erased").inc()
             await self.queue.ack([turn.id])
         except TooEarly:
-            await self.queue.retry(turn.id, "waits for earlier turns of a group", GROUP_DELAY_MS)
+            await self.queue.defer(turn.id, GROUP_DELAY_MS)
+        except UpstreamUnavailable:  # a model that does not answer is not the turn's fault
+            await self.queue.defer(turn.id, int(jittered(MAX_OUTAGE_DELAY_S) * 1000))
+            TURNS.labels("retried").inc()
         except Exception as error:  # noqa: BLE001 - whatever one turn's content breaks must not stop the others
             await self._give_back(claim, error)
         else:
@@ -242,8 +245,7 @@ class Writer:
     async def _give_back(self, claim: Claim, error: Exception) -> None:
         """The message may quote the turn, so it goes into the queue's file only, not into the log."""
         turn, kind, reason = claim.turn, type(error).__name__, f"{type(error).__name__}: {error}"[:500]
-        # A model that does not answer is not the turn's fault: try for ever.
-        if claim.attempts + 1 >= MAX_ATTEMPTS and not isinstance(error, UpstreamUnavailable):
+        if claim.attempts + 1 >= MAX_ATTEMPTS:
             await self.queue.dead_letter(turn.id, reason)
             if not turn.found:
                 await self.receipts.written(turn.owner, turn.receipt, [], "lost")

@@ -7,11 +7,9 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import orjson
-
-from rememberd.access.api_keys import ApiKey, ApiKeyStore, name_taken, no_such_key, stored_key
+from rememberd.access.api_keys import ApiKey, ApiKeyStore, name_taken, no_such_key
 from rememberd.access.principals import digest, new_key
-from rememberd.encryption.cipher import Cipher, DecryptionError
+from rememberd.encryption.api_keys import ApiKeyCodec
 from rememberd.errors import InputRejected
 from rememberd.storage.redis.client import RedisClient
 from rememberd.telemetry.clock import wall_clock
@@ -21,13 +19,13 @@ log = logging.getLogger("rememberd.keys")
 
 
 class RedisApiKeys:
-    """An `ApiKeyStore`. With a `root` the names are sealed, and write access to Redis is not enough to make a key.
+    """An `ApiKeyStore`.
 
     `before` are the keys that this host made without Redis. They are moved here and revoked there, so that none of
     them comes into force again when the host goes back to its file."""
 
-    def __init__(self, shared: RedisClient, root: Cipher | None, before: ApiKeyStore | None) -> None:
-        self.shared, self.root, self.before = shared, root, before
+    def __init__(self, shared: RedisClient, codec: ApiKeyCodec, before: ApiKeyStore | None) -> None:
+        self.shared, self.codec, self.before = shared, codec, before
         self._run = shared.script(Path(__file__).with_suffix(".lua"))
         self._moved = False
 
@@ -41,20 +39,22 @@ class RedisApiKeys:
 
     async def revoke(self, id_or_name: str, at: Millis) -> ApiKey:
         await self._move()
-        found = await self._run("revoke", id_or_name, self._name(id_or_name), at, _version())
+        found = await self._run("revoke", id_or_name, self.codec.name(id_or_name), at, _version())
         if not found:
             raise no_such_key(id_or_name)
         return self._made(*found)
 
     async def rotate(self, id_or_name: str, at: Millis, until: Millis) -> tuple[ApiKey, str]:
         await self._move()
-        found = await self._run("find", id_or_name, self._name(id_or_name))
+        found = await self._run("find", id_or_name, self.codec.name(id_or_name))
         old = self._made(*found) if found else None
         if old is None or not old.readable:
             raise no_such_key(id_or_name)
         key = new_key()
         made = ApiKey(f"key_{secrets.token_hex(8)}", digest(key), old.principal, at, None)
-        if not await self._run("rotate", old.id, self._sealed(old.expiring(until)), made.id, *self._fields(made)):
+        if not await self._run(
+            "rotate", old.id, self.codec.stored(old.expiring(until)), made.id, *self._fields(made)
+        ):
             raise no_such_key(id_or_name)  # another process has revoked or rotated it meanwhile
         return made, key
 
@@ -98,34 +98,14 @@ class RedisApiKeys:
 
     def _fields(self, key: ApiKey) -> tuple[str | bytes | int, ...]:
         revoked_at = "" if key.revoked_at is None else key.revoked_at
-        name = self._name(key.principal.name)
-        return name, key.digest, self._sealed(key), key.created_at, revoked_at, _version()
-
-    def _sealed(self, key: ApiKey) -> bytes:
-        data = orjson.dumps(key.principal)
-        return data if self.root is None else self.root.seal(data, _place(key.id, key.digest))
-
-    def _name(self, name: str) -> str:
-        return self.root.name(name) if self.root is not None else name
+        name = self.codec.name(key.principal.name)
+        return name, key.digest, self.codec.stored(key), key.created_at, revoked_at, _version()
 
     def _made(
         self, id: bytes, hashed: bytes, principal: bytes, created_at: bytes, revoked_at: bytes, used_at: bytes
     ) -> ApiKey:
-        def opened() -> bytes:
-            if self.root is None:
-                return principal
-            try:
-                return self.root.open(principal, _place(id.decode(), hashed))
-            except DecryptionError as error:
-                raise ValueError("it was sealed with another key, or changed") from error
-
         times = (int(at) if at else None for at in (revoked_at, used_at))
-        return stored_key(id.decode(), hashed, opened, int(created_at), *times)
-
-
-def _place(id: str, hashed: bytes) -> str:
-    """What is sealed belongs to this very key."""
-    return f"api key {id} {hashed.hex()}"
+        return self.codec.key(id.decode(), hashed, principal, int(created_at), *times)
 
 
 def _version() -> str:

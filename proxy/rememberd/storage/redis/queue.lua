@@ -182,6 +182,10 @@ function operations.retry(owner, delay_ms, error, id)
   make_due(id, now + delay_ms)
 end
 
+function operations.defer(owner, delay_ms, id)
+  if held(id, owner) == 'leased' then make_due(id, now + delay_ms) end
+end
+
 function operations.dead_letter(owner, error)
   finish(owner, 5, function(id, user)
     local turn = key('turn', id)

@@ -50,6 +50,10 @@ class RedisQueue:
         self._leases.let_go([turn_id])  # before the call: if Redis is away, the lease ends
         await self._run("retry", self._leases.owner, delay_ms, error, turn_id)
 
+    async def defer(self, turn_id: str, delay_ms: Millis) -> None:
+        self._leases.let_go([turn_id])
+        await self._run("defer", self._leases.owner, delay_ms, turn_id)
+
     async def dead_letter(self, turn_id: str, error: str) -> None:
         await self._run("dead_letter", self._leases.owner, error, turn_id)
         self._leases.let_go([turn_id])

@@ -66,6 +66,7 @@ DEAD_LETTER = "UPDATE turns SET state = 'dead', attempts = attempts + 1, error =
 RETRY = """
 UPDATE turns SET state = 'due', due = ?, attempts = attempts + 1, error = ? WHERE id = ? AND state = 'leased'
 """
+DEFER = "UPDATE turns SET state = 'due', due = ? WHERE id = ? AND state = 'leased'"
 INTERRUPT = """
 UPDATE turns SET state = 'erased', body = '', error = '', answered = 0, due = 0 WHERE user = ? AND state = 'leased'
 """
@@ -127,6 +128,9 @@ class SqliteQueue:
 
     async def retry(self, turn_id: str, error: str, delay_ms: Millis) -> None:
         await self._execute(RETRY, self.clock() + delay_ms, error, turn_id)
+
+    async def defer(self, turn_id: str, delay_ms: Millis) -> None:
+        await self._execute(DEFER, self.clock() + delay_ms, turn_id)
 
     async def dead_letter(self, turn_id: str, error: str) -> None:
         def work(db: sqlite3.Connection) -> None:
