@@ -71,6 +71,15 @@ def test_what_others_told_is_not_replaced_by_moving_the_same_there(
     assert {each["text"] for each in memories(ada) if "Oslo" in each["text"]} == {"ada chose Oslo."}
 
 
+def test_nobody_marks_many_of_which_one_is_anothers(ada: httpx.Client, bob: httpx.Client) -> None:
+    """None of them is changed; and a member who is no owner pins nothing, not even their own."""
+    theirs, own = told(ada, "The Merlin meeting is in Lund."), told(bob, "The Merlin badge is green.")
+    for mark, ids in (("private", [own["id"], theirs["id"]]), ("pinned", [own["id"]])):
+        changes = [{"id": id, mark: True} for id in ids]
+        assert bob.post("/v1/memories/edit", json={"changes": changes}).status_code == 403
+        assert bob.get(f"/v1/memories/{own['id']}").json()[mark] is False
+
+
 @pytest.mark.parametrize("field", [{"expires_at": PAST}, {"private": True}, {"pinned": True}, {"valid_to": PAST}])
 def test_saying_the_same_again_changes_nothing_of_what_others_told(
     ada: httpx.Client, bob: httpx.Client, field: dict[str, Any]

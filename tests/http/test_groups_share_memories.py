@@ -203,6 +203,7 @@ def test_the_scope_of_a_group_is_its_members(shared: Proxy) -> None:
         ("PATCH", f"/v1/memories/{kept['id']}", {"pinned": True}),
         ("DELETE", f"/v1/memories/{kept['id']}", {}),
         ("POST", "/v1/memories/delete", {"ids": [kept["id"]]}),
+        ("POST", "/v1/memories/edit", {"changes": [{"id": kept["id"], "private": True}]}),
         ("POST", "/v1/memories/import", {"text": "x"}),
         ("POST", "/v1/memories/move", {"ids": [kept["id"]], "scope": "home"}),
         ("POST", "/v1/memories/restore", {"memories": [kept]}),

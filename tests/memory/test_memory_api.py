@@ -46,6 +46,55 @@ def test_a_learned_memory_says_where_it_came_from(proxy: Proxy, user: str) -> No
     assert fact["evidence"]["role"] == "user"
 
 
+def test_many_are_pinned_or_made_private_by_one_request_and_back_by_another(proxy: Proxy, user: str) -> None:
+    """Each is put back to what it was; the exchange that says the same as a private one follows it there and back."""
+    with proxy.client(user) as client:
+        ask(client, "I take lithium.")
+        said = remembered(client, "lithium", "fact"), remembered(client, "lithium", "episode")
+        for text, pinned in (("I like figs.", True), ("I like plums.", False)):
+            client.post("/v1/memories", json={"text": text, "pinned": pinned}).raise_for_status()
+
+        def marks() -> dict[str, tuple[bool, bool]]:
+            return {each["id"]: (each["pinned"], each["private"]) for each in memories(client)}
+
+        before = marks()
+        wanted = [id for id in before if id != said[1]["id"]]
+        changed = {
+            "pinned": {id: (id in wanted, False) for id in before},
+            "private": {id: (pinned, True) for id, (pinned, _) in before.items()},
+        }
+        for mark, after in changed.items():
+            body = {"changes": [{"id": id, mark: True} for id in wanted]}
+            edited = client.post("/v1/memories/edit", json=body).raise_for_status().json()["data"]
+            assert marks() == after
+            back = {"changes": [{"id": each["id"], **each["before"]} for each in edited]}
+            client.post("/v1/memories/edit", json=back).raise_for_status()
+            assert marks() == before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        None,
+        [],
+        ["x"],
+        [{"id": "x"}],
+        [{"id": 5, "pinned": True}],
+        [{"id": "x", "pinned": 1}],
+        [{"id": "x", "text": "I own this."}],
+        [{"pinned": True}],
+        [{"id": "x", "private": False}] * 501,
+    ],
+)
+def test_a_change_of_many_that_makes_no_sense_is_refused(proxy: Proxy, changes: object) -> None:
+    """With what is allowed; a memory that is not there is passed over."""
+    with proxy.client("alice") as client:
+        refused = client.post("/v1/memories/edit", json={"changes": changes})
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "changes")
+        nobodys = {"changes": [{"id": "nobody's", "pinned": True}]}
+        assert client.post("/v1/memories/edit", json=nobodys).json() == {"object": "memories.edited", "data": []}
+
+
 def test_the_same_text_twice_is_one_memory(proxy: Proxy, user: str) -> None:
     """Case, space and the full stop do not make another."""
     with proxy.client(user) as client:

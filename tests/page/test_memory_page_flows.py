@@ -114,6 +114,45 @@ def test_one_search_ranks_words_and_meaning_and_the_filters_hold(proxy: Proxy, b
         expect(page.get_by_text("No memory matches “zzzz”.")).to_be_visible()
 
 
+def test_each_filter_shows_what_meets_it(proxy: Proxy, browser: Browser, user: str) -> None:
+    """By app, model and date, one after the other and together; the day that is named as the last is shown, too."""
+    told = {
+        "I like figs.": ("quill/1.2", "model-a", "2025-03-01T12:00:00"),
+        "I like plums.": ("quill/2.0", "model-b", "2025-03-02T12:00:00"),
+        "I like pears.": ("OpenWebUI", "model-b", "2025-03-03T12:00:00"),
+    }
+    lines = [
+        {"text": text, "created_at": at, "source": {"client": app, "model": model}}
+        for text, (app, model, at) in told.items()
+    ]
+    with proxy.client(user) as client:
+        client.post("/v1/memories/import", content="\n".join(map(json.dumps, lines))).raise_for_status()
+    chosen: list[tuple[dict[str, str], str]] = [
+        ({"App": "quill"}, "figs plums"),
+        ({"App": "OpenWebUI"}, "pears"),
+        ({"Model": "model-b"}, "plums pears"),
+        ({"From": "2025-03-02"}, "plums pears"),
+        ({"Until": "2025-03-02"}, "figs plums"),
+        ({"From": "2025-03-02", "Until": "2025-03-02"}, "plums"),
+        ({"App": "quill", "Model": "model-b"}, "plums"),
+        ({"App": "OpenWebUI", "Model": "model-a"}, ""),
+    ]
+    with opened(browser, proxy, user) as page:
+        page.get_by_text("Filters", exact=True).click()
+        for wanted, shown in chosen:
+            for name, value in wanted.items():
+                field = page.get_by_label(name, exact=True)
+                if name in ("App", "Model"):
+                    field.select_option(value)
+                else:
+                    field.fill(value)
+            expect(page.get_by_text(f"Filters ({len(wanted)})")).to_be_visible()
+            for fruit in ("figs", "plums", "pears"):
+                expect(card(page, fruit)).to_have_count(int(fruit in shown.split()))
+            page.get_by_role("button", name="Clear filters").click()
+        expect(page.locator(".card")).to_have_count(3)
+
+
 def test_a_memory_is_added_corrected_pinned_and_given_an_end(proxy: Proxy, browser: Browser, user: str) -> None:
     """With the keyboard alone where there is something to write."""
     with opened(browser, proxy, user) as page:
@@ -410,6 +449,50 @@ def test_receipts_say_what_went_in_and_what_was_learned(proxy: Proxy, browser: B
         page.get_by_role("link", name="Answers").click()
         expect(receipt).to_contain_text("deleted since")
         expect(receipt).not_to_contain_text("allergic")
+
+
+def test_a_wrong_memory_is_corrected_where_its_answer_is_shown(proxy: Proxy, browser: Browser, user: str) -> None:
+    """The next answer gets what was put right; what was deleted there is gone."""
+    add(proxy, user, "I am allergic to peanuts.", "I avoid liquorice snacks.")
+    with proxy.client(user) as client:
+        ask(client, "Which snacks should I avoid?")
+    with opened(browser, proxy, user, "answers") as page:
+        page.locator(".receipt summary").first.click()
+        receipt = page.locator(".receipt[open]")
+        expect(receipt).to_contain_text("Wrong? Open a memory to correct or delete it here.")
+        row = receipt.locator(".card", has_text="peanuts")
+        row.locator(".words").click()
+        row.get_by_role("button", name="Edit").click()
+        row.get_by_label("The memory’s text").fill("I am allergic to walnuts.")
+        row.get_by_role("button", name="Save").click()
+        expect(receipt.locator(".card", has_text="walnuts")).to_be_visible()
+        receipt.locator(".card", has_text="liquorice").get_by_role("button", name="Delete").click()
+        expect(receipt.locator(".card", has_text="liquorice")).to_have_count(0)
+        page.get_by_role("link", name="Chat", exact=True).click()
+        say(page, "Which snacks should I avoid, please?")
+        page.locator(".went summary").click()
+        expect(page.locator(".block")).to_contain_text("walnuts")
+        expect(page.locator(".block")).not_to_contain_text("peanuts")
+    assert texts(proxy, user)[-1] == "I am allergic to walnuts."
+
+
+def test_of_a_contradiction_one_is_kept_or_both(proxy: Proxy, browser: Browser, user: str) -> None:
+    """Side by side; whoever keeps both is not asked again, and both are still there."""
+    add(proxy, user, "I work at Globex as a nurse.", "I also work at Initech.")
+    with opened(browser, proxy, user, "memories/review") as page:
+        pair = page.locator(".pair")
+        expect(pair).to_contain_text("Globex")
+        expect(pair).to_contain_text("Initech")
+        pair.get_by_role("button", name="Keep both").click()
+        expect(pair).to_have_count(0)
+        page.reload()
+        page.get_by_role("region", name="New since your last visit").wait_for()
+        expect(pair).to_have_count(0)
+    assert len(texts(proxy, user)) == 2
+    with opened(browser, proxy, user, "memories/review") as page:  # another browser
+        page.locator(".pair > div", has_text="Initech").get_by_role("button", name="Keep this one").click()
+        expect(page.locator(".pair")).to_have_count(0)
+    assert texts(proxy, user) == ["I also work at Initech."]
 
 
 def test_a_pause_can_be_switched_and_is_seen(proxy: Proxy, browser: Browser, user: str) -> None:

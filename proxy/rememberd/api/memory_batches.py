@@ -1,4 +1,5 @@
-"""Many memories at once: delete them after showing which ones, restore deleted ones, move them to another scope."""
+"""Many memories at once: delete them after showing which ones, restore deleted ones, pin them or mark them private,
+move them to another scope."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -18,10 +19,11 @@ from rememberd.http.responses import json_response
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.history import version_ids
 from rememberd.memory.ids import episode_id, fact_id
-from rememberd.memory.learn.forget import going
+from rememberd.memory.learn.forget import going, related
 from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Identity, Memory, Millis, Space
 
+_MARKS = {"pinned", "private"}
 _MOST = 500  # memories a call
 _LONGEST = 10_000_000  # characters; an exchange may be long, and what was deleted comes back whole
 
@@ -64,6 +66,41 @@ class MemoryBatches:
         await self._put(identity, memories, now)
         note(request.scope, count=len(memories))
         return json_response({"object": "memories.restored", "restored": len(memories)})
+
+    async def edit(self, request: Request) -> Response:
+        """Pins, unpins, marks private or not. What says the same as a memory that becomes private is marked, too. To
+        undo it, send as `changes` the `id` and the `before` of each memory in the answer."""
+        space, now = self.caller.memories(request), self.clock()
+        changes = _changes(await self.caller.fields(request))
+        old = {each.id: each for each in await self.writes.store.get(space, list(changes))}
+        for memory in [
+            each for each in old.values() if changes[each.id].get("private", each.private) != each.private
+        ]:
+            for other in await related(self.writes.store, self.writes.embedder, space, memory, now):
+                if other.id not in changes:
+                    changes[other.id], old[other.id] = {"private": not memory.private}, other
+        self.caller.refuse_others(request, old.values())
+        new = [replace(each, **changes[each.id], updated_at=max(now, each.updated_at + 1)) for each in old.values()]
+        for each in new:
+            self.caller.refuse_to_members(request, old[each.id], each)
+        await self._put_edited(space, new, now)
+        note(request.scope, count=len(new))
+        before = {id: {name: getattr(each, name) for name in changes[id]} for id, each in old.items()}
+        data = [self.caller.told(request, memory_json(each) | {"before": before[each.id]}) for each in new]
+        return json_response({"object": "memories.edited", "data": data})
+
+    async def _put_edited(self, space: Space, memories: Sequence[Memory], began: Millis) -> None:
+        """One that is deleted meanwhile stays deleted."""
+        store = self.writes.store
+        points = {each.id: await to_point(each, self.writes.embedder) for each in memories}
+        here = await store.get(space, list(points))
+        await store.put(space, [points[each.id] for each in here])
+        for user in {each.contributor for each in here}:
+            await self.writes.undo_if_erased(space, [each.id for each in here], began, user)
+        left = {each.id for each in await store.get(space, list(points))}
+        if gone := [each.id for each in here if each.id not in left]:
+            await store.delete(space, gone, at=0)
+        await self.writes.block_cache.erase(space.user)
 
     async def move(self, request: Request) -> Response:
         """Exchanges that say the same are moved, too: otherwise the memory could still be found in the old scope."""
@@ -122,6 +159,22 @@ class MemoryBatches:
             for user in {each.contributor for each in memories}:
                 await self.writes.undo_if_erased(space, [each.id for each in memories], now, user)
         await self.writes.block_cache.bump(space)
+
+
+def _changes(fields: dict[str, Any]) -> dict[str, dict[str, bool]]:
+    """What is to become of each memory, by its id."""
+    given = fields.get("changes")
+    if not isinstance(given, list) or not 0 < len(given) <= _MOST or not all(map(_is_change, given)):
+        message = f"must be a list of 1 to {_MOST} objects with an `id`, and `pinned` or `private` as true or false"
+        raise _bad("changes", message)
+    return {each["id"]: {name: value for name, value in each.items() if name != "id"} for each in given}
+
+
+def _is_change(given: Any) -> bool:
+    if not isinstance(given, dict) or not isinstance(given.get("id"), str):
+        return False
+    marks = given.keys() - {"id"}
+    return bool(marks) and marks <= _MARKS and all(isinstance(given[name], bool) for name in marks)
 
 
 def _whole_json(memory: Memory) -> dict[str, Any]:

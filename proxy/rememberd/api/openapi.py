@@ -169,6 +169,13 @@ PATHS: dict[str, Schema] = {
             body=_object({"memories": _list(_ref("Memory"))}),
         )
     },
+    "/v1/memories/edit": {
+        "post": _operation(
+            "pin many, or mark them private; `before` of the answer takes it back",
+            _object({"data": _list(_ref("Memory"))}),
+            body=_object({"changes": _list(_object({"id": _TEXT}, {"pinned": _FLAG, "private": _FLAG}))}),
+        )
+    },
     "/v1/memories/move": {
         "post": _operation(
             "move to another scope",

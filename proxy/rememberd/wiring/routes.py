@@ -70,6 +70,7 @@ def routes(to: Handlers) -> list[Route]:
         Route("/v1/memories", to.memories.erase, methods=DELETE),
         Route("/v1/memories/search", to.memories.search, methods=POST),
         Route("/v1/memories/delete", to.batches.delete, methods=POST),
+        Route("/v1/memories/edit", to.batches.edit, methods=POST),
         Route("/v1/memories/restore", to.batches.restore, methods=POST),
         Route("/v1/memories/move", to.batches.move, methods=POST),
         Route("/v1/memories/export", to.files.export, methods=GET),

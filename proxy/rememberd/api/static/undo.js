@@ -1,6 +1,6 @@
 // Deleting, changing and moving memories with one way back. The last action is kept in this tab, so that it can still be
 // undone after a look at another tab or a reload.
-import { call, memoryPath, session } from "./api.js";
+import { call, session } from "./api.js";
 import { button, el } from "./dom.js";
 import { UNDO } from "./strings.js";
 import { failed, toast } from "./toast.js";
@@ -51,7 +51,7 @@ export async function undoLast() {
 
 const WAYS_BACK = {
   delete: ({ memories }) => call("POST", "v1/memories/restore", { memories }),
-  change: ({ before }) => Promise.all(before.map(({ id, fields }) => call("PATCH", memoryPath(id), fields))),
+  change: ({ before }) => call("POST", "v1/memories/edit", { changes: before }),
   move: ({ ids, from, to }) => call("POST", "v1/memories/move", { ids, scope: from }, { "X-Memory-Scope": to }),
 };
 
@@ -72,14 +72,14 @@ export async function deleteMemories(memories) {
 }
 
 export async function changeMemories(memories, fields, said) {
-  const names = Object.keys(fields);
   try {
-    await Promise.all(memories.map(({ id }) => call("PATCH", memoryPath(id), fields)));
+    const { data } = await call("POST", "v1/memories/edit", { changes: memories.map(({ id }) => ({ id, ...fields })) });
+    keep({ type: "change", before: data.map(({ id, before }) => ({ id, ...before })) }, said);
+    return true;
   } catch (error) {
     failed(error);
+    return false;
   }
-  const before = memories.map((each) => ({ id: each.id, fields: Object.fromEntries(names.map((name) => [name, each[name]])) }));
-  keep({ type: "change", before }, said);
 }
 
 export async function moveMemories(memories, scope) {
