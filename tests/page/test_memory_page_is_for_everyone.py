@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import PHONE, WIDE, opened, say, shot
+from tests.support.browser import PHONE, findings, in_each_look, opened, say, shot, small_targets
 from tests.support.proxy_server import Proxy
 
 pytestmark = pytest.mark.browser
@@ -19,20 +18,6 @@ VIEWS = (
     "memories", "memories/people", "memories/time", "memories/exchanges", "memories/review",
     "chat", "preview", "answers", "connect", "settings",
 )  # fmt: skip
-LOOKS = [(scheme, size) for scheme in ("light", "dark") for size in (WIDE, PHONE)]
-
-
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The source of axe-core, from npm: it is not part of the project."""
-    folder = tmp_path_factory.mktemp("axe")
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed: axe-core comes from there")
-    command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), "axe-core"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"axe-core cannot be had: {done.stderr[-300:]}")
-    return (folder / "node_modules/axe-core/axe.min.js").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -90,15 +75,7 @@ def fill(page: Page, view: str) -> None:
             page.locator(".outcome").first.wait_for()
 
 
-def findings(page: Page, axe: str) -> list[str]:
-    """Serious and critical ones, with the places."""
-    page.evaluate(axe)
-    found: dict[str, Any] = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    serious = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
-    return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in serious]
-
-
-@pytest.mark.parametrize(("scheme", "size"), LOOKS, ids=[f"{scheme}-{size['width']}" for scheme, size in LOOKS])
+@in_each_look
 def test_axe_finds_nothing_serious(
     proxy: Proxy, browser: Browser, ada: str, axe: str, scheme: str, size: Any, tmp_path: Path
 ) -> None:
@@ -111,10 +88,10 @@ def test_axe_finds_nothing_serious(
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], view
 
 
-def test_axe_finds_nothing_serious_before_signing_in_and_while_erasing(
-    proxy: Proxy, browser: Browser, ada: str, axe: str, tmp_path: Path
+def test_axe_finds_nothing_serious_without_a_key_and_without_memories(
+    proxy: Proxy, browser: Browser, axe: str, tmp_path: Path
 ) -> None:
-    """The gate and the dialog, and what there is without memories."""
+    """The gate, and the ways to begin."""
     with opened(browser, proxy, forgiving=True) as page:
         shot(page, "gate-1280-light", tmp_path)
         assert findings(page, axe) == []
@@ -122,10 +99,73 @@ def test_axe_finds_nothing_serious_before_signing_in_and_while_erasing(
         page.get_by_role("heading", name="Nothing remembered yet").wait_for()
         shot(page, "empty-390-light", tmp_path)
         assert findings(page, axe) == []
-    with opened(browser, proxy, ada, "settings") as page:
-        page.get_by_role("button", name="Erase everything…").click()
-        shot(page, "erase-1280-light", tmp_path)
-        assert findings(page, axe) == []
+
+
+def ask_to_delete(page: Page) -> None:
+    for box in page.locator(".pick input").all()[:2]:
+        box.check()
+    page.get_by_role("toolbar", name="Selected memories").get_by_role("button", name="Delete").click()
+
+
+def ask_to_move(page: Page) -> None:
+    page.locator(".pick input").first.check()
+    page.get_by_role("toolbar", name="Selected memories").get_by_role("button", name="Move…").click()
+
+
+# What opens each dialog of the page, and where the focus is once it was closed.
+DIALOGS: dict[str, tuple[str, Callable[[Page], None], str]] = {
+    "keys": (
+        "memories",
+        lambda page: page.get_by_role("button", name="Keyboard shortcuts").click(),
+        "Keyboard shortcuts",
+    ),
+    "delete": ("memories", ask_to_delete, "Delete"),
+    "move": ("memories", ask_to_move, "Move…"),
+    "erase": (
+        "settings",
+        lambda page: page.get_by_role("button", name="Erase everything…").click(),
+        "Erase everything…",
+    ),
+}
+
+
+@in_each_look
+def test_every_dialog_can_be_read_reached_and_left(
+    proxy: Proxy, browser: Browser, ada: str, axe: str, scheme: str, size: Any, tmp_path: Path
+) -> None:
+    """Axe finds nothing, on a phone everything is large enough, Escape closes it, and the focus is where it was."""
+    for name, (view, open_it, button) in DIALOGS.items():
+        with opened(browser, proxy, ada, view, viewport=size, color_scheme=scheme, reduced_motion="reduce") as page:
+            page.locator(".card, .figures").first.wait_for()
+            open_it(page)
+            page.get_by_role("dialog").wait_for()
+            shot(page, f"dialog-{name}-{size['width']}-{scheme}", tmp_path)
+            assert findings(page, axe) == [], name
+            assert size != PHONE or small_targets(page, "dialog") == [], name
+            page.keyboard.press("Escape")
+            expect(page.get_by_role("dialog")).to_have_count(0)
+            expect(page.get_by_role("button", name=button, exact=True).and_(page.locator(":focus"))).to_be_visible()
+
+
+def test_the_focus_is_never_lost(proxy: Proxy, browser: Browser, user: str) -> None:
+    """What had it may be gone: then the next memory has it, or the view."""
+    with proxy.client(user) as client:
+        for text in ("I like figs.", "I like plums.", "I like pears."):
+            client.post("/v1/memories", json={"text": text}).raise_for_status()
+    with opened(browser, proxy, user) as page:
+        expect(page.locator(".card")).to_have_count(3)
+        for picked, done in (("Pin", "Pinned 2 memories"), ("Delete", "Deleted 2 memories")):
+            for box in page.locator(".pick input").all()[:2]:
+                box.check()
+            page.get_by_role("toolbar", name="Selected memories").get_by_role("button", name=picked).press("Enter")
+            if picked == "Delete":
+                page.get_by_role("dialog").get_by_role("button", name="Delete all 2").press("Enter")
+            page.get_by_text(done, exact=True).wait_for()
+            expect(page.get_by_role("toolbar")).to_have_count(0)
+            expect(page.locator("body:focus")).to_have_count(0)
+            expect(page.locator("main:focus, main :focus")).to_have_count(1)
+        page.keyboard.press("j")
+        expect(page.locator(".card .words")).to_be_focused()
 
 
 def test_the_keyboard_alone_is_enough(proxy: Proxy, browser: Browser, user: str) -> None:
@@ -188,14 +228,11 @@ def test_keys_go_through_the_list(proxy: Proxy, browser: Browser, user: str) -> 
 
 def test_on_a_phone_every_target_is_large_enough(proxy: Proxy, browser: Browser, ada: str) -> None:
     """44 pixels high; nothing that a finger is to meet is smaller."""
-    script = """[...document.querySelectorAll('main :is(button, a, select, summary, label.pick), nav a')]
-        .filter(each => each.offsetParent && each.getBoundingClientRect().height < 43.5)
-        .map(each => `${each.outerHTML.slice(0, 80)} ${each.getBoundingClientRect().height}`)"""
     small = {}
     for view in VIEWS:
         with opened(browser, proxy, ada, view, viewport=PHONE, reduced_motion="reduce") as page:
             fill(page, view)
-            small[view] = page.evaluate(script)
+            small[view] = small_targets(page)
     assert {view: found for view, found in small.items() if found} == {}
 
 

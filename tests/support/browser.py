@@ -18,6 +18,10 @@ from tests.support.proxy_server import PATIENCE, Proxy
 
 WIDE: ViewportSize = {"width": 1280, "height": 860}
 PHONE: ViewportSize = {"width": 390, "height": 844}
+LOOKS = [(scheme, size) for scheme in ("light", "dark") for size in (WIDE, PHONE)]
+in_each_look = pytest.mark.parametrize(
+    ("scheme", "size"), LOOKS, ids=[f"{scheme}-{size['width']}" for scheme, size in LOOKS]
+)
 
 
 @contextmanager
@@ -62,6 +66,24 @@ def remember_key(tab: BrowserContext, user: str) -> None:
     """As if `user` had signed in through the key that may name users."""
     kept = {"rememberd.key": "sk-webui", "rememberd.user": user}
     tab.add_init_script(f"for (const [k, v] of Object.entries({json.dumps(kept)})) sessionStorage.setItem(k, v)")
+
+
+def findings(page: Page, axe: str) -> list[str]:
+    """What axe calls serious or critical, with the places."""
+    page.evaluate(axe)
+    found: dict[str, Any] = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    serious = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
+    return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in serious]
+
+
+def small_targets(page: Page, within: str = ":is(main, nav)") -> list[str]:
+    """What a finger is to meet and is less than 44 pixels high."""
+    fields = "input:not([type=checkbox], [type=file])"
+    script = """targets => [...document.querySelectorAll(targets)]
+        .filter(each => each.offsetParent && each.getBoundingClientRect().height < 43.5)
+        .map(each => `${each.outerHTML.slice(0, 80)} ${each.getBoundingClientRect().height}`)"""
+    found: list[str] = page.evaluate(script, f"{within} :is(button, a, select, summary, label.pick, {fields})")
+    return found
 
 
 def shot(page: Page, name: str, folder: Path) -> None:

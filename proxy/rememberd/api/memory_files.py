@@ -95,10 +95,11 @@ class MemoryFiles:
             added += outcome.added
             merged += len(batch.memories) - len(outcome.added)
             files += await self._import_files(identity.space, batch, now, errors)
-        if errors and not len(added) + merged + len(turns) + len(foreseen) + files:
-            raise RequestError(400, "invalid_import", f"line {errors[0]['line']}: {errors[0]['message']}")
         if dry_run:
             return json_response({"object": "memories.import_preview", "data": foreseen, "errors": errors})
+        if errors and not len(added) + merged + len(turns) + files:
+            others = f"; {len(errors) - 1} more lines are refused, too" if errors[1:] else ""
+            raise RequestError(400, "invalid_import", f"line {errors[0]['line']}: {errors[0]['message']}{others}")
         note(request.scope, count=len(added) + merged + len(turns))
         await self.writes.block_cache.bump(space)
         taken = await enqueue_import(turns, self.writes.queue, self.receipts, self.redact_too)

@@ -55,6 +55,18 @@ def test_a_preview_says_what_would_happen_to_each_line_and_writes_nothing(mine: 
     assert memories(mine) == before
 
 
+def test_where_all_lines_are_refused_each_is_named_before_and_counted_after(mine: httpx.Client) -> None:
+    """Nobody has to find them one after the other."""
+    asked = body({"texd": "?"}, {"text": ""}, {"text": "x", "kind": "dream"})
+    told = mine.post("/v1/memories/import?dry_run=true", content=asked).raise_for_status().json()
+    assert (told["data"], [each["line"] for each in told["errors"]]) == ([], [1, 2, 3])
+    refused = mine.post("/v1/memories/import", content=asked)
+    assert (refused.status_code, refused.json()["error"]["message"].partition("; ")[2]) == (
+        400,
+        "2 more lines are refused, too",
+    )
+
+
 def test_an_import_is_undone_as_a_whole_and_can_be_made_again(mine: httpx.Client) -> None:
     """What it added goes, what it replaced holds again, what was there stays; in several requests, turns as well."""
     add(mine, "I live in Oslo.", "I like figs.")

@@ -1,6 +1,7 @@
 // For admins: who has memories, keys, dead letters and health. Never a text of anybody's.
 import { call, get } from "./api.js";
 import { appsList } from "./apps.js";
+import { confirmTyped, showDialog } from "./dialog.js";
 import { button, count, date, el, errorState, icon, number, skeleton } from "./dom.js";
 import { ADMIN, SETTINGS } from "./strings.js";
 import { failed, toast } from "./toast.js";
@@ -56,53 +57,25 @@ function users() {
 async function apps(user) {
   try {
     const close = button(ADMIN.close, { onclick: () => dialog.close() });
-    const list = el("div", {}, el("h2", { id: "apps-title" }, ADMIN.appsOf(user.id)), await appsList(user.id), close);
-    const dialog = el("dialog", { "aria-labelledby": "apps-title", onclose: () => dialog.remove() }, list);
-    document.body.append(dialog);
-    dialog.showModal();
+    const dialog = showDialog(ADMIN.appsOf(user.id), el("form", {}, await appsList(user.id), close));
   } catch (error) {
     failed(error);
   }
 }
 
 function erase(user, reload) {
-  const name = el("input", { id: "erase-user", autocomplete: "off", oninput: check });
-  const go = button(ADMIN.eraseGo, { type: "submit", class: "button danger solid", disabled: true });
-  const cancel = button(SETTINGS.cancel, { onclick: () => dialog.close() });
-  const form = el(
-    "form",
-    { onsubmit: submit },
-    el("h2", { id: "erase-user-title" }, ADMIN.eraseTitle(user.id)),
-    el("p", {}, ADMIN.eraseText),
-    el("label", { for: "erase-user" }, ADMIN.eraseLabel),
-    name,
-    el("div", { class: "row" }, go, cancel),
-  );
-  const dialog = el("dialog", { "aria-labelledby": "erase-user-title", onclose: () => dialog.remove() }, form);
-  document.body.append(dialog);
-  dialog.showModal();
-
-  function check() {
-    go.disabled = name.value !== user.id;
-  }
-
-  async function submit(event) {
-    event.preventDefault();
-    go.disabled = true;
-    try {
-      const { deleted, proof } = await call("DELETE", `admin/users/${encodeURIComponent(user.id)}?verify=true`);
-      form.replaceChildren(
-        el("h2", { id: "erase-user-title" }, ADMIN.erased(user.id, deleted)),
-        el("p", {}, ADMIN.searched(proof)),
-        table(ADMIN.leftColumns, proof.left.map(({ file, found }) => [file, found.join(", ")]), ADMIN.nothingLeft),
-        el("div", { class: "row" }, button(ADMIN.close, { onclick: () => dialog.close() })),
-      );
-      reload();
-    } catch (error) {
-      dialog.close();
-      failed(error);
-    }
-  }
+  const asked = { title: ADMIN.eraseTitle(user.id), text: ADMIN.eraseText, label: ADMIN.eraseLabel, word: user.id, go: ADMIN.eraseGo };
+  confirmTyped(asked, async (form) => {
+    const { deleted, proof } = await call("DELETE", `admin/users/${encodeURIComponent(user.id)}?verify=true`);
+    form.replaceChildren(
+      el("h2", { id: "dialog-title" }, ADMIN.erased(user.id, deleted)),
+      el("p", {}, ADMIN.searched(proof)),
+      table(ADMIN.leftColumns, proof.left.map(({ file, found }) => [file, found.join(", ")]), ADMIN.nothingLeft),
+      el("div", { class: "row" }, button(ADMIN.close, { onclick: () => form.parentElement.close() })),
+    );
+    form.querySelector(".button").focus();
+    reload();
+  });
 }
 
 function keys() {

@@ -143,7 +143,9 @@ function route() {
   if (!first && document.activeElement === document.body) main.focus({ preventScroll: true });
 }
 
-document.querySelector(".skip").addEventListener("click", (event) => {
+const skip = document.querySelector(".skip");
+skip.textContent = VIEW.skip;
+skip.addEventListener("click", (event) => {
   event.preventDefault();
   document.getElementById("main").focus();
 });

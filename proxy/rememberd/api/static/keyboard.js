@@ -1,4 +1,5 @@
 // Keys for those who use no mouse: they work wherever nobody is writing.
+import { showDialog } from "./dialog.js";
 import { button, el } from "./dom.js";
 import { KEYS } from "./strings.js";
 import { undoLast } from "./undo.js";
@@ -36,12 +37,8 @@ export function showKeys() {
   const form = el(
     "form",
     { method: "dialog" },
-    el("h2", { id: "keys-title" }, KEYS.title),
     el("dl", { class: "keys" }, rows),
     button(KEYS.close, { type: "submit", class: "button primary" }),
   );
-  const dialog = el("dialog", { "aria-labelledby": "keys-title" }, form);
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
+  showDialog(KEYS.title, form);
 }

@@ -1,4 +1,5 @@
 // Many memories at once: a bar with what can be done to all that are selected.
+import { focusSomewhere, showDialog } from "./dialog.js";
 import { button, el, icon } from "./dom.js";
 import { SELECT, UNDO } from "./strings.js";
 import { failed } from "./toast.js";
@@ -18,6 +19,7 @@ export function clearSelection() {
   chosen.clear();
   for (const box of document.querySelectorAll(".pick input:checked")) box.checked = false;
   draw();
+  focusSomewhere();
 }
 
 function selectAll() {
@@ -61,24 +63,21 @@ function move(memories) {
     } catch (error) {
       failed(error);
     }
-    dialog.remove();
+    dialog.close();
   };
   const buttons = el(
     "div",
     { class: "row" },
     button(SELECT.moveGo, { type: "submit", class: "button primary" }),
-    button(UNDO.cancel, { onclick: () => dialog.remove() }),
+    button(UNDO.cancel, { onclick: () => dialog.close() }),
   );
   const form = el(
     "form",
     { onsubmit: go },
-    el("h2", { id: "move-title" }, SELECT.moveTitle(memories.length)),
     el("p", { class: "muted" }, SELECT.moveAbout),
     el("label", { for: "scope" }, SELECT.moveLabel),
     scope,
     buttons,
   );
-  const dialog = el("dialog", { "aria-labelledby": "move-title" }, form);
-  document.body.append(dialog);
-  dialog.showModal();
+  const dialog = showDialog(SELECT.moveTitle(memories.length), form);
 }

@@ -1,6 +1,7 @@
 // Pause, scope, import and export, statistics, and erasing everything.
 import { call, get, session } from "./api.js";
 import { appsList } from "./apps.js";
+import { confirmTyped } from "./dialog.js";
 import { button, date, el, errorState, icon, number, skeleton } from "./dom.js";
 import { exporting, importing } from "./moving.js";
 import { spaceForm } from "./space.js";
@@ -95,53 +96,18 @@ function condition(health) {
 }
 
 function erasing(reload) {
-  const word = el("input", {
-    id: "word",
-    autocomplete: "off",
-    autocapitalize: "off",
-    spellcheck: "false",
-    oninput: check,
-  });
-  const erase = button(SETTINGS.eraseGo, { type: "submit", class: "button danger solid", disabled: true });
-  const cancel = button(SETTINGS.cancel, { onclick: () => dialog.close() });
-  const form = el(
-    "form",
-    { onsubmit: go },
-    el("h2", { id: "erase-title" }, SETTINGS.eraseTitle),
-    el("p", {}, SETTINGS.eraseText),
-    el("label", { for: "word" }, SETTINGS.eraseLabel(SETTINGS.eraseWord)),
-    word,
-    el("div", { class: "row" }, erase, cancel),
-  );
-  const dialog = el("dialog", { "aria-labelledby": "erase-title" }, form);
-
-  function check() {
-    erase.disabled = word.value.trim().toLowerCase() !== SETTINGS.eraseWord;
-  }
-
-  async function go(event) {
-    event.preventDefault();
-    check();
-    if (erase.disabled) return;
-    try {
-      const { deleted } = await call("DELETE", "v1/memories");
-      dialog.close();
-      toast(SETTINGS.erased(deleted));
-      reload();
-    } catch (error) {
-      failed(error);
-    }
-  }
-
-  const open = button(
-    SETTINGS.eraseOpen,
-    { class: "button danger", onclick: () => dialog.showModal() },
-    icon("trash"),
-  );
-  return section(
-    SETTINGS.erase,
-    el("p", { class: "muted" }, SETTINGS.eraseAbout),
-    open,
-    dialog,
-  );
+  const asked = {
+    title: SETTINGS.eraseTitle,
+    text: SETTINGS.eraseText,
+    label: SETTINGS.eraseLabel(SETTINGS.eraseWord),
+    word: SETTINGS.eraseWord,
+    go: SETTINGS.eraseGo,
+  };
+  const erase = async () => {
+    const { deleted } = await call("DELETE", "v1/memories");
+    toast(SETTINGS.erased(deleted));
+    reload();
+  };
+  const open = button(SETTINGS.eraseOpen, { class: "button danger", onclick: () => confirmTyped(asked, erase) }, icon("trash"));
+  return section(SETTINGS.erase, el("p", { class: "muted" }, SETTINGS.eraseAbout), open);
 }

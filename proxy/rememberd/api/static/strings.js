@@ -13,6 +13,7 @@ export const VIEW = {
   usage: "Usage",
   admin: "Admin",
   nav: "Views",
+  skip: "Skip to the content",
   space: (name) => `Scope: ${name}`,
   theme: "Switch between light and dark",
   signOut: "Sign out",
@@ -44,7 +45,6 @@ export const MEMORIES = {
   addLabel: "Something to remember",
   addExample: "I’m allergic to peanuts.",
   remember: "Remember",
-  cancel: "Cancel",
   remembered: "Remembered",
   filters: (n) => (n ? `Filters (${n})` : "Filters"),
   clearFilters: "Clear filters",
@@ -325,7 +325,6 @@ export const SETTINGS = {
   eraseWord: "erase",
   eraseLabel: (word) => `Type “${word}” to go on`,
   eraseGo: "Erase everything",
-  cancel: "Cancel",
   erased: (n) => `Erased: ${memories(n)}`,
 };
 export const APPS = {

@@ -1,6 +1,7 @@
 // Deleting, changing and moving memories with one way back. The last action is kept in this tab, so that it can still be
 // undone after a look at another tab or a reload.
 import { call, session } from "./api.js";
+import { showDialog } from "./dialog.js";
 import { button, el } from "./dom.js";
 import { UNDO } from "./strings.js";
 import { failed, toast } from "./toast.js";
@@ -96,7 +97,6 @@ function confirmed(all, others) {
     const form = el(
       "form",
       { method: "dialog" },
-      el("h2", { id: "confirm-title" }, UNDO.confirmTitle(all.length)),
       others.length ? el("p", {}, UNDO.confirmText(others.length)) : null,
       el("ul", { class: "going" }, listed.map((each) => el("li", { dir: "auto" }, short(each)))),
       left > 0 ? el("p", { class: "muted" }, UNDO.more(left)) : null,
@@ -107,12 +107,7 @@ function confirmed(all, others) {
         button(UNDO.cancel, { type: "submit", value: "" }),
       ),
     );
-    const dialog = el("dialog", { "aria-labelledby": "confirm-title" }, form);
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(dialog.returnValue === "delete");
-    });
-    document.body.append(dialog);
-    dialog.showModal();
+    const dialog = showDialog(UNDO.confirmTitle(all.length), form);
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "delete"));
   });
 }
