@@ -318,16 +318,27 @@ def test_a_statement_that_is_refused_is_told_and_costs_no_other(run: Run, mine: 
     assert (run(notes)["facts"], [memory["text"] for memory in memories(mine)]) == (1, ["I sail."])
 
 
-def test_our_own_export_comes_back_whole(run: Run, mine: httpx.Client, proxy: Proxy, tmp_path: Path) -> None:
-    """Into another user: texts, kinds and times."""
+@pytest.mark.parametrize(
+    ("form", "name"), [("ndjson", "m.ndjson"), ("pam", "memory-store.json"), ("mem", "m.mem.zip")]
+)
+def test_our_own_export_comes_back_whole(
+    run: Run, mine: httpx.Client, proxy: Proxy, tmp_path: Path, form: str, name: str
+) -> None:
+    """Into another user by the command line, in each format: texts, kinds, marks and times; the open formats have
+    whole seconds, and keep ours beside them."""
     run(CHATGPT)
-    export = tmp_path / "mine.ndjson"
-    export.write_bytes(mine.get("/v1/memories/export").content)
-    who = ["--url", proxy.url, "--key", "sk-webui", "--user", f"{mine.headers['X-Memory-User']} too"]
-    assert main(["import", str(export), *who]) == 0
-    with proxy.client(who[-1]) as other:
-        texts = [(m["text"], m["kind"], m["created_at"]) for m in memories(mine)]
-        assert [(m["text"], m["kind"], m["created_at"]) for m in memories(other)] == texts
+    mine.post("/v1/memories", json={"text": "I take lithium.", "private": True, "pinned": True}).raise_for_status()
+    who = ["--url", proxy.url, "--key", "sk-webui", "--user"]
+    export = str(tmp_path / name)
+    user = mine.headers["X-Memory-User"]
+    assert main(["memories", "export", export, "--format", form, *who, user]) == 0
+    assert main(["import", export, *who, f"{user} too"]) == 0
+    names = ("kind", "created_at", "valid_from", "pinned", "private", "slot", "source")
+    with proxy.client(f"{user} too") as other:
+        theirs, ours = (
+            {each["text"]: [each[name] for name in names] for each in memories(one)} for one in (other, mine)
+        )
+    assert theirs == ours
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ export function settingsView() {
       const [stats, health, apps] = await Promise.all([get("v1/memories/stats"), parts(), appsOfUser()]);
       const out = section(SETTINGS.out, el("p", { class: "muted" }, SETTINGS.outAbout), exporting());
       const scope = section(SETTINGS.scope, spaceForm());
-      place.replaceChildren(pause(stats, load), brought, out, scope, apps, numbers(stats), condition(health), erasing(load));
+      place.replaceChildren(pause(stats, load), brought, out, scope, apps, numbers(stats), healthOf(health), erasing(load));
     } catch (error) {
       place.replaceChildren(errorState(error, load));
     }
@@ -82,7 +82,7 @@ function numbers(stats) {
   return section(SETTINGS.statistics, el("dl", { class: "figures" }, shown), el("p", { class: "muted" }, since), hint);
 }
 
-function condition(health) {
+function healthOf(health) {
   const rows = Object.entries(health).map(([name, state]) =>
     el(
       "li",
