@@ -451,50 +451,6 @@ def test_receipts_say_what_went_in_and_what_was_learned(proxy: Proxy, browser: B
         expect(receipt).not_to_contain_text("allergic")
 
 
-def test_a_wrong_memory_is_corrected_where_its_answer_is_shown(proxy: Proxy, browser: Browser, user: str) -> None:
-    """The next answer gets what was put right; what was deleted there is gone."""
-    add(proxy, user, "I am allergic to peanuts.", "I avoid liquorice snacks.")
-    with proxy.client(user) as client:
-        ask(client, "Which snacks should I avoid?")
-    with opened(browser, proxy, user, "answers") as page:
-        page.locator(".receipt summary").first.click()
-        receipt = page.locator(".receipt[open]")
-        expect(receipt).to_contain_text("Wrong? Open a memory to correct or delete it here.")
-        row = receipt.locator(".card", has_text="peanuts")
-        row.locator(".words").click()
-        row.get_by_role("button", name="Edit").click()
-        row.get_by_label("The memory’s text").fill("I am allergic to walnuts.")
-        row.get_by_role("button", name="Save").click()
-        expect(receipt.locator(".card", has_text="walnuts")).to_be_visible()
-        receipt.locator(".card", has_text="liquorice").get_by_role("button", name="Delete").click()
-        expect(receipt.locator(".card", has_text="liquorice")).to_have_count(0)
-        page.get_by_role("link", name="Chat", exact=True).click()
-        say(page, "Which snacks should I avoid, please?")
-        page.locator(".went summary").click()
-        expect(page.locator(".block")).to_contain_text("walnuts")
-        expect(page.locator(".block")).not_to_contain_text("peanuts")
-    assert texts(proxy, user)[-1] == "I am allergic to walnuts."
-
-
-def test_of_a_contradiction_one_is_kept_or_both(proxy: Proxy, browser: Browser, user: str) -> None:
-    """Side by side; whoever keeps both is not asked again, and both are still there."""
-    add(proxy, user, "I work at Globex as a nurse.", "I also work at Initech.")
-    with opened(browser, proxy, user, "memories/review") as page:
-        pair = page.locator(".pair")
-        expect(pair).to_contain_text("Globex")
-        expect(pair).to_contain_text("Initech")
-        pair.get_by_role("button", name="Keep both").click()
-        expect(pair).to_have_count(0)
-        page.reload()
-        page.get_by_role("region", name="New since your last visit").wait_for()
-        expect(pair).to_have_count(0)
-    assert len(texts(proxy, user)) == 2
-    with opened(browser, proxy, user, "memories/review") as page:  # another browser
-        page.locator(".pair > div", has_text="Initech").get_by_role("button", name="Keep this one").click()
-        expect(page.locator(".pair")).to_have_count(0)
-    assert texts(proxy, user) == ["I also work at Initech."]
-
-
 def test_a_pause_can_be_switched_and_is_seen(proxy: Proxy, browser: Browser, user: str) -> None:
     """In the settings, above the timeline, and in the chat."""
     with opened(browser, proxy, user, "settings") as page:
