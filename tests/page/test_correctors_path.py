@@ -1,4 +1,4 @@
-"""Somebody sees a wrong answer, in a browser: what went in is shown with the answer, put right there, and stays right."""
+"""Somebody sees a wrong answer: what went in is shown with it, is put right there, and stays right; in a browser."""
 
 from __future__ import annotations
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from tests.support.browser import PHONE, findings, in_each_look, shot, small_targets
 from tests.support.fake_model import FakeModel
 from tests.support.openid_provider import free_port, provider_running
 from tests.support.proxy_server import PATIENCE, Proxy, ask, eventually, running
@@ -102,6 +105,47 @@ def test_an_admin_sees_users_and_no_words_makes_keys_and_erases(page: Page, own:
     expect(dialog).to_contain_text("Searched")
     dialog.get_by_role("button", name="Close").click()
     expect(users.get_by_role("row", name="carol-of-the-page")).to_have_count(0)
+
+
+@in_each_look
+def test_axe_finds_nothing_serious_before_signing_in_and_in_the_admins_part(
+    own: Proxy, browser: Browser, axe: str, scheme: Any, size: ViewportSize, tmp_path: Path
+) -> None:
+    """Nor in its dialogs; on a phone everything is large enough, and only tables are wider than the screen."""
+    with own.client("dan-of-the-page") as dan:
+        dan.post("/v1/memories", json={"text": "I collect zircons."}).raise_for_status()
+        ask(dan, "Hello.")
+        eventually(lambda: dan.get("/v1/memories/apps").json()["data"])
+
+    def looked_at(page: Page, name: str, within: str = "main, nav") -> None:
+        shot(page, f"{name}-{size['width']}-{scheme}", tmp_path)
+        assert findings(page, axe) == [], name
+        assert size != PHONE or small_targets(page, f":is({within})") == [], name
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], name
+
+    with browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce") as tab:
+        tab.set_default_timeout(PATIENCE * 1000)
+        page = tab.new_page()
+        page.goto(own.url)
+        page.get_by_role("link", name="Sign in with your account").wait_for()
+        looked_at(page, "sign-in")
+        page.get_by_label("Your API key").fill("sk-admin")
+        page.keyboard.press("Enter")
+        row = page.get_by_role("row", name="dan-of-the-page")
+        row.wait_for()
+        expect(page.locator(".skeleton")).to_have_count(0)
+        looked_at(page, "admin")
+        for button in ("Apps…", "Erase…"):
+            opener = row.get_by_role("button", name=button)
+            opener.click()
+            page.get_by_role("dialog").wait_for()
+            looked_at(page, f"admin-{button[:-1].lower()}", "dialog")
+            page.keyboard.press("Escape")
+            expect(page.get_by_role("dialog")).to_have_count(0)
+            expect(opener).to_be_focused()
+        page.get_by_role("link", name="Usage").click()
+        page.locator("tbody th").first.wait_for()
+        looked_at(page, "usage")
 
 
 def test_the_admin_claim_adds_the_admins_part(page: Page) -> None:
