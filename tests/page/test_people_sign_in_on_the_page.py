@@ -131,7 +131,7 @@ def test_axe_finds_nothing_serious_before_signing_in_and_in_the_admins_part(
         looked_at(page, "sign-in")
         page.get_by_label("Your API key").fill("sk-admin")
         page.keyboard.press("Enter")
-        row = page.get_by_role("row", name="dan-of-the-page")
+        row = page.locator("tr", has_text="dan-of-the-page")
         row.wait_for()
         expect(page.locator(".skeleton")).to_have_count(0)
         looked_at(page, "admin")

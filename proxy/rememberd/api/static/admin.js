@@ -7,7 +7,7 @@ import { ADMIN, SETTINGS } from "./strings.js";
 import { failed, toast } from "./toast.js";
 
 export function adminView() {
-  const element = el("div", { class: "view" }, el("div", { class: "head" }, el("h1", {}, ADMIN.title)));
+  const element = el("div", { class: "view admin" }, el("div", { class: "head" }, el("h1", {}, ADMIN.title)));
   const parts = [users(), groups(), keys(), letters(), health()];
   element.append(...parts.map((part) => part.element));
   return { element, show: () => parts.forEach((part) => part.load()) };
@@ -29,7 +29,7 @@ function panel(title, fill) {
 function table(names, rows, none) {
   if (!rows.length) return el("p", { class: "muted" }, none);
   const head = el("tr", {}, names.map((name) => el("th", { scope: "col" }, name)));
-  const body = rows.map((row) => el("tr", {}, row.map((cell) => el("td", { dir: "auto" }, cell ?? "–"))));
+  const body = rows.map((row) => el("tr", {}, row.map((cell, at) => el("td", { dir: "auto", "data-name": names[at] }, cell ?? "–"))));
   return el("table", {}, el("thead", {}, head), el("tbody", {}, body));
 }
 

@@ -28,7 +28,7 @@ async function start() {
     views = { ...(own && PERSON), ...(admin && ADMIN) };
     showFrame();
   } catch (error) {
-    if (error.status === 401) showSignIn(error.message);
+    if (error.status === 401) showSignIn(error.code === "invalid_api_key" ? GATE.unknown : error.message);
     else if (error.code === "no_identity") showSignIn(error.message, true);
     else root.replaceChildren(el("main", { class: "gate", id: "main" }, brand(), errorState(error, start)));
   }

@@ -48,6 +48,9 @@ export function memoriesView() {
   let typing;
   let current;
 
+  // The review has piles of its own.
+  const chosen = () => (mode === "review" ? {} : filter.values());
+
   function typed() {
     clearTimeout(typing);
     typing = setTimeout(reset, TYPING_MS);
@@ -62,6 +65,7 @@ export function memoriesView() {
   function show(name) {
     mode = name in MEMORIES.modes ? name : "topics";
     for (const each of modes.children) each.setAttribute("aria-pressed", String(each.dataset.mode === mode));
+    filter.element.hidden = mode === "review";
     reset();
   }
 
@@ -75,7 +79,7 @@ export function memoriesView() {
   }
 
   function listed() {
-    const wanted = filter.values();
+    const wanted = chosen();
     const onchange = (what) => (what ? reset() : numbers());
     if (mode === "review") return review();
     if ((mode === "topics" || mode === "people") && !Object.keys(wanted).length)
@@ -87,7 +91,7 @@ export function memoriesView() {
   async function nothing(facts) {
     await counting;
     if (!stats.facts && !stats.episodes && !stats.past) return place.replaceChildren(empty());
-    const text = Object.keys(filter.values()).length ? MEMORIES.none : none(mode === "people" ? "person" : "topic");
+    const text = Object.keys(chosen()).length ? MEMORIES.none : none(mode === "people" ? "person" : "topic");
     const others = mode === "topics" && !facts && stats.episodes;
     place.replaceChildren(
       el("p", { class: "none", role: "status" }, text),
@@ -99,7 +103,7 @@ export function memoriesView() {
   function searched(q) {
     const list = el("ul", { class: "near" });
     const told = el("p", { class: "muted", role: "status" });
-    const wanted = filter.values();
+    const wanted = chosen();
     const find = async () => {
       try {
         const [ranked, literal] = await Promise.all([

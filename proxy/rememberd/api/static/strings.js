@@ -28,6 +28,7 @@ export const GATE = {
   key: "Your API key",
   user: "Whose memory (the user’s name)",
   submit: "Use this key",
+  unknown: "This API key is not known. Check that it is complete, or ask whoever runs rememberd for one.",
   signIn: "Sign in with your account",
   or: "or with an API key:",
   note: "The key is kept in this browser tab only, until you close it.",

@@ -46,7 +46,7 @@ export function usageView() {
 function table(rows, total, group) {
   const titles = [USAGE.groups[group], ...COUNTED.map((name) => USAGE.columns[name]), USAGE.columns.cost_usd];
   const line = (name, row) =>
-    el("tr", {}, el("th", { scope: "row" }, name), [...COUNTED.map((each) => number(row[each])), cost(row)].map((text) => el("td", {}, text)));
+    el("tr", {}, el("th", { scope: "row" }, name), [...COUNTED.map((each) => number(row[each])), cost(row)].map((text, at) => el("td", { "data-name": titles[at + 1] }, text)));
   return el(
     "div",
     { class: "wide-table", tabindex: "0", role: "region", "aria-label": USAGE.title },
