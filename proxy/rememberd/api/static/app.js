@@ -29,7 +29,7 @@ async function start() {
     showFrame();
   } catch (error) {
     if (error.status === 401) showSignIn(error.code === "invalid_api_key" ? GATE.unknown : error.message);
-    else if (error.code === "no_identity") showSignIn(error.message, true);
+    else if (error.code === "no_identity") showSignIn(GATE.several, true);
     else root.replaceChildren(el("main", { class: "gate", id: "main" }, brand(), errorState(error, start)));
   }
 }

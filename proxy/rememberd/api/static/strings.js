@@ -28,6 +28,7 @@ export const GATE = {
   key: "Your API key",
   user: "Whose memory (the user’s name)",
   submit: "Use this key",
+  several: "This key is for several people. Name the one whose memory you want to see.",
   unknown: "This API key is not known. Check that it is complete, or ask whoever runs rememberd for one.",
   signIn: "Sign in with your account",
   or: "or with an API key:",
