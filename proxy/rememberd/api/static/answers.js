@@ -5,7 +5,7 @@ import { day, el, emptyState, errorState, icon, skeleton, time } from "./dom.js"
 import { ANSWERS, REASON } from "./strings.js";
 
 const SHOWN = 200;
-const LOOK_MS = 1000;
+const LOOK_MS = 2000;
 
 export function answersView() {
   const place = el("div", {}, skeleton(5));
@@ -23,10 +23,15 @@ export function answersView() {
   async function load() {
     try {
       const { data } = await get(`v1/receipts?limit=${SHOWN}`);
-      receipts = data;
-      if (JSON.stringify(data) !== shown) draw();
-      shown = JSON.stringify(data);
-      if (data.some(({ write }) => write === "pending")) setTimeout(() => element.isConnected && load(), LOOK_MS);
+      const changed = JSON.stringify(data) !== shown;
+      const busy = place.querySelector(".card.open") !== null; // somebody may be correcting it
+      if (changed && !busy) {
+        receipts = data;
+        draw();
+        shown = JSON.stringify(data);
+      }
+      const unfinished = data.some(({ write }) => write === "pending") || (changed && busy);
+      if (unfinished) setTimeout(() => element.isConnected && load(), LOOK_MS);
     } catch (error) {
       shown = "";
       place.replaceChildren(errorState(error, load));
@@ -51,7 +56,13 @@ export function answersView() {
     );
   }
 
-  return { element, show: load };
+  function show() {
+    place.replaceChildren(skeleton(5));
+    shown = "";
+    load();
+  }
+
+  return { element, show };
 }
 
 function haystack({ question, answer, model, app: client, recalled, written }) {
