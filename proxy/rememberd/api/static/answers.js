@@ -20,11 +20,11 @@ export function answersView() {
   let receipts = [];
   let shown = "";
 
-  async function load() {
+  async function load(opened = false) {
     try {
       const { data } = await get(`v1/receipts?limit=${SHOWN}`);
       const changed = JSON.stringify(data) !== shown;
-      const busy = place.querySelector(".card.open") !== null; // somebody may be correcting it
+      const busy = !opened && place.querySelector(".card.open") !== null; // somebody may be correcting it
       if (changed && !busy) {
         receipts = data;
         draw();
@@ -56,13 +56,7 @@ export function answersView() {
     );
   }
 
-  function show() {
-    place.replaceChildren(skeleton(5));
-    shown = "";
-    load();
-  }
-
-  return { element, show };
+  return { element, show: () => load(true) };
 }
 
 function haystack({ question, answer, model, app: client, recalled, written }) {
