@@ -24,7 +24,8 @@ const marked = (value) =>
 # Texts and labels without brackets. Data have a class or an element of their own, or are a number, a time or a name.
 UNMARKED = """() => {
   const data = ".text, .block, .meta, blockquote, option, kbd, dd, .brand, .dot + span, .dot + span + span, "
-    + ".apps strong, .mine, .answer, #client-settings, .receipt strong, .receipt .muted, #client-settings ~ p, noscript, script";
+    + ".apps strong, .mine, .answer, #client-settings, .receipt strong, .receipt .muted, "
+    + "#client-settings ~ p, noscript, script";
   const found = [];
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walk.nextNode()) {
