@@ -161,7 +161,7 @@ class MemoryBatches:
         await self.writes.block_cache.bump(space)
 
 
-def _changes(fields: dict[str, Any]) -> dict[str, dict[str, bool]]:
+def _changes(fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What is to become of each memory, by its id."""
     given = fields.get("changes")
     if not isinstance(given, list) or not 0 < len(given) <= _MOST or not all(map(_is_change, given)):
