@@ -257,7 +257,7 @@ def test_without_their_classifiers_requests_and_questions_are_still_read(
 ) -> None:
     """A request then counts as a person's, and a question in another language as one that nothing is known of."""
     monkeypatch.setattr(side_tasks, "WEIGHTS", tmp_path / "side_tasks.json")
-    monkeypatch.setattr(needs, "_DATA", tmp_path)
+    monkeypatch.setattr(needs, "_CLASSIFIERS", {name: tmp_path / name for name in needs._CLASSIFIERS})
     side_tasks._odds.cache_clear()
     needs.is_english.cache_clear()
     asked = {"messages": [{"role": "user", "content": "What shall I cook tonight, without nuts?"}]}

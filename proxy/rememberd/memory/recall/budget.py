@@ -1,6 +1,6 @@
 """Which of the ranked memories go into the block: best first, until the budget is full, none twice (pure)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Literal
 
@@ -69,8 +69,8 @@ def _first_that_fit(rows: Ints, found: Candidates, budget: int) -> list[int]:
 
 def pack(ranked: Candidates, budget_tokens: int) -> tuple[list[str], int]:
     """Ids in the order taken, and what the block costs at most, in tokens (0 for none): the pinned, then the best.
-    No fact is taken whose whole exchange is; the exchange of a fact that is comes
-    behind all others, unless it is among the best: what it says beside the fact may be what is asked for."""
+    No fact is taken whose whole exchange is taken. The exchange of a fact that is taken comes behind all others,
+    unless it is among the best: what it says beside the fact may be what is asked for."""
     if not len(ranked):
         return [], 0
     cost, taken = FRAME_COST, dict[int, None]()
@@ -78,7 +78,7 @@ def pack(ranked: Candidates, budget_tokens: int) -> tuple[list[str], int]:
     days, turns = _days(ranked).tolist(), ranked.turn_id.codes.tolist()
     tokens, facts = ranked.tokens.tolist(), ranked.facts.tolist()
     shortest = min(tokens)
-    order = list(_in_turn(ranked))
+    order = [*np.flatnonzero(ranked.pinned).tolist(), *range(len(ranked))]  # some of them twice
     later: list[int] = []
     best = set(order[:BEST])
     for row in chain(order, later):
@@ -99,12 +99,6 @@ def pack(ranked: Candidates, budget_tokens: int) -> tuple[list[str], int]:
         if turns[row] >= 0:
             (told if facts[row] else exchanges).add(turns[row])
     return [each.decode() for each in ranked.ids[list(taken)].tolist()] if taken else [], cost if taken else 0
-
-
-def _in_turn(ranked: Candidates) -> Iterator[int]:
-    """Rows, some of them twice."""
-    yield from np.flatnonzero(ranked.pinned).tolist()
-    yield from range(len(ranked))
 
 
 def _days(ranked: Candidates) -> Ints:

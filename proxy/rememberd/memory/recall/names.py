@@ -55,8 +55,9 @@ def names_in(text: str) -> list[str]:
     """In the order of the text, each once. The label of a transcript ("Ada: …") is one too."""
     found = dict.fromkeys((label_of(text) or "").split())
     for word in _WORD.finditer(text):
-        inside = word.start() > 0 and not _SENTENCE_END.search(text[max(0, word.start() - 3) : word.start()])
-        if inside and _is_name(word[0]):
+        if not _is_name(word[0]):
+            continue
+        if word.start() > 0 and not _SENTENCE_END.search(text[max(0, word.start() - 3) : word.start()]):
             found[word[0]] = None
     return list(found)
 
@@ -99,10 +100,10 @@ def _is_heading(label: str) -> bool:
 
 
 def _is_name(word: str) -> bool:
-    if word.casefold().replace("’", "'") in _COMMON or len(word) < 2:
+    if not word[0].isupper() or word.casefold().replace("’", "'") in _COMMON or len(word) < 2:
         return False
     stem = re.sub(r"['’]s?$", "", word)
-    return stem[0].isupper() and (not stem.isupper() or len(stem) > 1)
+    return not stem.isupper() or len(stem) > 1
 
 
 class _Verdict(NamedTuple):

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,8 @@ _SAME_MODEL = 0.98  # cosine: the same int8 model gives slightly other vectors o
 log = logging.getLogger("rememberd.recall")
 
 _DATA = Path(__file__).with_name("data")
-_Named = Literal["english", "facts", "general", "needs", "questions"]  # the classifiers there
+_Named = Literal["english", "facts", "general", "needs", "questions"]
+_CLASSIFIERS = {name: _DATA / f"{name}.json" for name in get_args(_Named)}
 PACKAGED = _DATA / "topics"  # `python -m loadtests.quality.topics` fills it
 
 
@@ -157,7 +158,7 @@ def _topics(classifier: _Named, text: str) -> dict[str, float]:
 
 
 def _classifier(name: _Named) -> TextClassifier:
-    return packaged(_DATA / f"{name}.json", {"en": 1.0} if name == "english" else {"none": 1.0, "own": 0.0})
+    return packaged(_CLASSIFIERS[name], {"en": 1.0} if name == "english" else {"none": 1.0, "own": 0.0})
 
 
 LEARNED: dict[tuple[str, int], Needs] = {}  # by the name and the dimension of an embedder
