@@ -26,8 +26,9 @@ from rememberd.types import Memory, Millis, Space, Sparse
 
 ROUNDS = 4
 # Memories of each branch of a search. With 100 of each group, three groups made a question cost 41 % more CPU, with
-# 32 of each 23 %, with 20 22 % (`python -m loadtests.recall_cost`; now 19 % with 32). A block has room for about 20.
-OWN, OF_GROUP = 400, 32
+# 32 of each 23 %, with 20 22 % (`python -m loadtests.recall_cost`; later 19 % with 32). With 24 there are less than
+# 20 % more memories to be ranked. A block has room for about 20.
+OWN, OF_GROUP = 400, 24
 TELLING_ALIASES = 8  # memories that are read for other names of what the question names
 
 STAGE = Histogram(

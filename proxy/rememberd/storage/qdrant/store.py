@@ -70,10 +70,10 @@ class QdrantStore(ServerPoints, MemoryStore):
         users = [each.space.user for each in searches]
         answers = await self._reads.search([*map(UserSearches, users, known, wanted)])
         parts = [
-            await self._united(query.space, found if query.standing else [found[0], *found], changes)
+            self._united(query.space, found if query.standing else [found[0], *found], changes)
             for query, found, changes in zip(searches, answers, known, strict=True)
         ]
-        return parts[0] if len(parts) == 1 else Candidates.joined(parts)
+        return await parts[0] if len(parts) == 1 else Candidates.joined(await asyncio.gather(*parts))
 
     async def _united(self, space: Space, answers: Sequence[Any], known: UserChanges) -> Candidates:
         for point in known.unsettled():
