@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,19 @@ FILE = Path(__file__).parents[2] / "proxy/rememberd/memory/recall/data/days.json
 
 _NUMBER = re.compile(r"\(\\d\+\+\[\.,\]\?\\d\*\+\)")
 _WORD = re.compile(f"#|{WORD.pattern}")
+_WITHOUT_SPACES = {"ja", "ko", "th", "zh"}  # their numbers are read as digits
+_GENITIVE = {  # of ordinals
+    "pl": (re.compile(r"(?<=i)$|y$"), "ego"),
+    "ru": (re.compile(r"(?:ый|ой)$|(?<=трет)ий$"), "ого"),
+    "uk": (re.compile(r"(?:ий|ій)$"), "ого"),
+}
 # Without an article: "неделю назад" is a week ago.
 _NO_ARTICLE = {"ar", "cs", "fa", "fi", "he", "hi", "pl", "ru", "uk"}
 
 
 def main() -> None:
     words = {language: _of(language) for language in LANGUAGES}
+    words["en"] = {"numbers": _spelled("en")}  # its other words are in `memory/recall/dates.py`
     lines = ",\n".join(f'"{name}": {json.dumps(each, ensure_ascii=False)}' for name, each in words.items())
     FILE.write_text(f"{{\n{lines}\n}}\n")
 
@@ -67,12 +75,29 @@ def _wide(names: list[str]) -> list[str]:
 
 
 def _spelled(language: str) -> dict[str, int]:
+    """Days of a month, and tens: people say "forty days ago"."""
     spelled = importlib.import_module("num2words").num2words
     name = "no" if language == "nb" else language
-    try:
-        return {spelled(number, lang=name).casefold(): number for number in range(1, 13)}
-    except NotImplementedError:
+    if language in _WITHOUT_SPACES:
         return {}
+    found: dict[str, int] = {}
+    for number in (*range(1, 32), *range(40, 100, 10)):
+        for kind in ("ordinal", "cardinal")[number > 31 :]:
+            with suppress(NotImplementedError):
+                said = _key(spelled(number, lang=name, to=kind))
+                found |= dict.fromkeys(_inflected(said, language, kind), number)
+    return found
+
+
+def _inflected(said: str, language: str, kind: str) -> list[str]:
+    """As it is, and as it stands in a date: "am zwanzigsten", "двадцать третьего"."""
+    if kind == "ordinal" and language == "de":
+        return [said, f"{said}n", f"{said}r"]
+    if kind == "ordinal" and language in _GENITIVE:
+        pattern, ending = _GENITIVE[language]
+        in_date = " ".join(pattern.sub(ending, word) for word in said.split())
+        return [said, in_date.replace("третого", "третьего" if language == "ru" else "третього")]
+    return [said, re.sub(r"^(on|yirmi|otuz)(?=.)", r"\1 ", said)] if language == "tr" else [said]
 
 
 def _key(said: str) -> str:

@@ -62,7 +62,7 @@ FORMS = ("requests", "wishes", "values", "questions", "needs", "facts")
 _FILLED = 6  # texts of each form
 # What a text of a form counts. The forms of requests are many; at 1 or .4 more persons are taken for programs. Those
 # of questions all name a time; at 1, 52 general questions of the five blind sets are taken for own ones, at .3 40.
-# Of needs and facts, at .3 or 1 no more needs of the six blind sets are met, and more general questions need something.
+# Of needs and facts, at .3 or 1 no more needs of the six blind sets are met, and more general questions have one.
 _FORM_WEIGHS = {"requests": 0.2, "questions": 0.3, "needs": 0.1, "facts": 0.1}
 _GENERAL_FORM_WEIGHS = 0.2
 # What a text of another corpus counts: those that are no wishes are twice as many, and a plain "Forget where I live."

@@ -5,13 +5,15 @@ English and dates in numbers are read here, the words of other languages by `lex
 Days are those of the person who asks: every time here is shifted by the offset of their time zone."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rememberd.memory.recall import lexicon
-from rememberd.memory.recall.lexicon import Time, asked_time
+from rememberd.memory.recall.feasts import FEASTS, feast
+from rememberd.memory.recall.lexicon import Time, asked_time, english_numbers
 from rememberd.types import Millis
 
 MONTHS = (
@@ -27,12 +29,8 @@ _MONTH_ALONE = re.compile(rf"\b(?:(last|in|during|since|of|early|late|mid) )({_M
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _DOTTED = re.compile(r"\b(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})\b")
 _SLASHED = re.compile(r"\b(\d{1,2})/(\d{1,2})/(\d{4})\b")
-_NUMERALS = re.compile(r"\d+")
 _YEAR = re.compile(r"\b(?:in|during|of|since) (20\d\d)\b", re.IGNORECASE)
-_NUMBERS = {
-    word: number
-    for number, word in enumerate("one two three four five six seven eight nine ten eleven twelve".split(), 1)  # noqa: SIM905
-} | {"a": 1, "an": 1, "a couple of": 2, "a few": 3}
+_NUMBERS = {"a": 1, "an": 1, "a couple of": 2, "a few": 3}
 _NUMBER = rf"(\d{{1,3}}|{'|'.join(sorted(_NUMBERS, key=len, reverse=True))})"
 _AGO = re.compile(rf"\b{_NUMBER} (day|week|month|year)s? ago\b", re.IGNORECASE)
 _PAST = re.compile(rf"\b(?:last|past|previous) {_NUMBER} (day|week|month|year)s\b", re.IGNORECASE)
@@ -97,12 +95,36 @@ def without_times(text: str) -> str:
 def days_asked_about(question: str, today: date) -> Span | None:
     """As `asked_about`, for somebody for whom it is `today`."""
     try:
-        if _NAMES_DAYS.search(question) and (span := _named(question, today) or _relative(question, today)):
-            return span
+        if _NAMES_DAYS.search(question):
+            said = _in_digits(question)
+            if span := _named(said, today) or _relative(said, today):
+                return span
         time = asked_time(question)
-        return _meant(time, question, today) if time else None
+        return _meant(time, today) if time else None
     except (ValueError, OverflowError):  # 31 February, 999 years ago
         return None
+
+
+@lru_cache(maxsize=1)
+def _number_words() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """English numbers before a unit or a month, and behind a month."""
+    said = "|".join(sorted(english_numbers(), key=len, reverse=True)).replace(" ", "[ -]")
+    before = rf"\b({said})(?= (?:day|week|month|year)s?\b| (?:of )?(?:{_MONTH})\b)"
+    return re.compile(before, re.IGNORECASE), re.compile(rf"\b({_MONTH}) (?:the )?({said})\b", re.IGNORECASE)
+
+
+def _in_digits(question: str) -> str:
+    """With digits: "the twenty-third of June" is "the 23 of June". "May one ask?" names no day: behind that month
+    only a number from 13 on is one."""
+    numbers, (before, behind) = english_numbers(), _number_words()
+
+    def of(said: str) -> int:
+        return numbers[said.casefold().replace("-", " ")]
+
+    def behind_month(found: re.Match[str]) -> str:
+        return found[0] if found[1].lower() == "may" and of(found[2]) < 13 else f"{found[1]} {of(found[2])}"
+
+    return behind.sub(behind_month, before.sub(lambda found: str(of(found[1])), question))
 
 
 def _named(question: str, today: date) -> Span | None:
@@ -148,27 +170,25 @@ def _relative(question: str, today: date) -> Span | None:
     return _calendar(unit, int(word.startswith("last")), today)
 
 
-def _meant(time: Time, question: str, today: date) -> Span | None:
+def _meant(time: Time, today: date) -> Span | None:
     if time.unit == "last":
         return None
     if time.unit == "name":
-        return _weekday(-time.amount - 1, today) if time.amount < 0 else _in_month(time.amount, question, today)
+        return _weekday(-time.amount - 1, today) if time.amount < 0 else _in_month(time.amount, time.near, today)
+    if time.unit == "feast":
+        return Span(*feast(FEASTS[abs(time.amount) - 1], today, before=time.amount < 0))
     if time.exact:
         return _ago(time.amount, time.unit, today)
     back = max(time.amount, 0)
     return _days(today - timedelta(days=back), 1) if time.unit == "day" else _calendar(time.unit, back, today)
 
 
-def _in_month(month: int, question: str, today: date) -> Span:
+def _in_month(month: int, near: Sequence[int], today: date) -> Span:
     """With the day and the year that stand beside it, if any."""
-    numbers = [int(each) for each in _NUMERALS.findall(question)]
-    years = [each for each in numbers if each > 1900]
-    if month in numbers:  # 6月 is June
-        numbers.remove(month)
-    days = [each for each in numbers if 0 < each <= 31]
-    if days:
-        return _latest_day(month, days[0], years[0] if years else None, today)
-    return _month(years[0] if years else today.year - (month > today.month), month)
+    year = next((each for each in near if each > 1900), None)
+    if day := next((each for each in near if 0 < each <= 31), None):
+        return _latest_day(month, day, year, today)
+    return _month(year or today.year - (month > today.month), month)
 
 
 def _weekday(day: int, today: date) -> Span:

@@ -1,8 +1,8 @@
 """The words by which people ask for a time, in some thirty languages (pure).
 
-`days.json` (from CLDR, `python -m loadtests.quality.days`) and `days.toml` are the words; the package stop-words has
-those that say nothing by themselves. A phrase counts only in the language that the question is in: "hier" is
-yesterday in French and a place in German."""
+`days.json` (from CLDR, `python -m loadtests.quality.days`), `days.toml` and `feasts.toml` are the words; the package
+stop-words has those that say nothing by themselves. A phrase counts only in the language that the question is in:
+"hier" is yesterday in French and a place in German."""
 
 import json
 import re
@@ -14,7 +14,9 @@ from typing import Any, Literal, NamedTuple
 
 from stop_words import get_stop_words  # type: ignore[import-untyped]
 
-Unit = Literal["day", "week", "month", "year", "last", "name"]
+from rememberd.memory.recall.feasts import FEASTS
+
+Unit = Literal["day", "week", "month", "year", "last", "name", "feast"]
 
 _FOLDER = Path(__file__).with_name("data")
 # Neither space nor punctuation: letters, digits, and the marks that Hindi and Thai set on them.
@@ -23,6 +25,10 @@ WORD = re.compile(
 )
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _UNSPACED_LANGUAGES = ("zh", "ja", "ko", "th")
+_CHINESE_NUMBER = re.compile("[一二两三四五六七八九十]+(?=[个天日号周週月年])")
+_DIGITS = {digit: number for number, digit in enumerate("一二三四五六七八九", 1)} | {"两": 2}
+_LONGEST_NUMBER = 4  # words
+_BESIDE = 3  # words: "3 de junio de 2025"
 _WITHOUT_STOP_WORDS = {"th"}  # in the package stop-words
 # What its lists lack, and the beginnings of words that they have although "¿Dónde trabajo?" asks for nothing else;
 # "won" is what is left there of "won't".
@@ -32,14 +38,16 @@ _NO_STOP_WORDS = ("trabaj", "trabalh", "emple", "comprar", "won")
 
 class Time(NamedTuple):
     """`amount` of `unit` ago, counted if `exact` ("three weeks ago", not "last week"), -1 for the one that is now. Of
-    "last" the last conversation is meant; of "name" a month, `amount` from 1 on, or a weekday, from -1 down.
-    `alone`: the question asks for nothing else."""
+    "last" the last conversation is meant; of "name" a month, `amount` from 1 on, or a weekday, from -1 down; of
+    "feast" a season or feast, its number in `FEASTS` from 1 on, negative for the last one that is over.
+    `alone`: the question asks for nothing else. `near`: the numbers that stand beside it, those before it first."""
 
     unit: Unit
     amount: int
     exact: bool
     alone: bool
     rest: tuple[str, ...]
+    near: tuple[int, ...] = ()
 
 
 class _Meaning(NamedTuple):
@@ -50,7 +58,7 @@ class _Meaning(NamedTuple):
 
 class _Lexicon(NamedTuple):
     phrases: dict[str, list[_Meaning]]  # words joined by spaces, with "#" for a number
-    numbers: dict[str, dict[str, int]]  # word, language
+    numbers: dict[str, dict[str, int]]  # words, language; "first" is 1, too
     longest: dict[str, int]  # phrases by first word
     stop: dict[str, frozenset[str]]  # by language
     stopped_in: dict[str, list[str]]  # languages by stop word
@@ -64,6 +72,7 @@ def asked_time(question: str) -> Time | None:
     words = [word.casefold() for word in WORD.findall(question)]
     if _UNSPACED.search(question):
         return _unspaced("".join(words), lexicon)
+    words = _with_whole_numbers(words, lexicon)
     found = list(_phrases(words, lexicon))
     if not found:
         return None
@@ -72,7 +81,10 @@ def asked_time(question: str) -> Time | None:
     if not of_them:
         return None
     meaning, number, start, end = max(of_them, key=lambda each: each[3] - each[2])
-    return _time(meaning, number, _rest([*words[:start], *words[end:]], meaning.language, lexicon))
+    beside = [*reversed(words[max(0, start - _BESIDE) : start]), *words[end : end + _BESIDE]]
+    near = (int(word) if word.isdecimal() else lexicon.numbers.get(word, {}).get(meaning.language) for word in beside)
+    rest = _rest([*words[:start], *words[end:]], meaning.language, lexicon)
+    return _time(meaning, number, rest, tuple(each for each in near if each is not None))
 
 
 def asks_only_when(question: str) -> bool:
@@ -112,6 +124,22 @@ def stop_words() -> dict[str, frozenset[str]]:
     return _lexicon().stop
 
 
+def english_numbers() -> dict[str, int]:
+    """From one to ninety and from first to thirty-first; the parts of a number are joined by a space."""
+    return {said: by["en"] for said, by in _lexicon().numbers.items() if "en" in by}
+
+
+def _with_whole_numbers(words: Sequence[str], lexicon: _Lexicon) -> list[str]:
+    """`words`, with a number of several words as one: "vingt et un"."""
+    whole: list[str] = []
+    at = 0
+    while at < len(words):
+        size = next((n for n in range(_LONGEST_NUMBER, 1, -1) if " ".join(words[at : at + n]) in lexicon.numbers), 1)
+        whole.append(" ".join(words[at : at + size]))
+        at += size
+    return whole
+
+
 def _phrases(words: Sequence[str], lexicon: _Lexicon) -> Iterator[tuple[_Meaning, int | None, int, int]]:
     """Each phrase with its number and where it stands."""
     numbered = ["#" if word.isdecimal() or word in lexicon.numbers else word for word in words]
@@ -145,20 +173,28 @@ def _rest(words: Sequence[str], language: str, lexicon: _Lexicon) -> tuple[str, 
 
 def _unspaced(text: str, lexicon: _Lexicon) -> Time | None:
     """`text` has no spaces and no punctuation."""
-    digits = re.sub(r"\d+", "#", re.sub("[一二两三四五六七八九十](?=[个天日周週月年])", "#", text))
-    numbers = [int(each) if each.isdecimal() else lexicon.numbers[each]["zh"] for each in _numbers_in(text)]
+    digits = re.sub(r"\d+", "#", _CHINESE_NUMBER.sub("#", text))
+    numbers = tuple(int(each) if each.isdecimal() else _chinese(each) for each in _numbers_in(text))
     for said, meaning in _unspaced_phrases():
         if said in text or said in digits:
             number = numbers[0] if "#" in said and numbers else None
             left = (text if said in text else digits).replace(said, " ")
             for word in sorted(lexicon.talk[meaning.language], key=len, reverse=True):
                 left = left.replace(word, " ")
-            return _time(meaning, number, tuple(left.split()))
+            # 6月 and 六月 are June, and no day of it.
+            month = tuple(map(int, re.findall(r"\d+", said))) or numbers[: "月" in said]
+            return _time(meaning, number, tuple(left.split()), tuple(each for each in numbers if each not in month))
     return None
 
 
 def _numbers_in(text: str) -> list[str]:
-    return re.findall(r"\d+|[一二两三四五六七八九十](?=[个天日周週月年])", text)
+    return re.findall(rf"\d+|{_CHINESE_NUMBER.pattern}", text)
+
+
+def _chinese(number: str) -> int:
+    """Below a hundred: 二十三 is 23."""
+    tens, ten, ones = number.rpartition("十")
+    return (10 * _DIGITS.get(tens, 1) if ten else 0) + _DIGITS.get(ones, 0)
 
 
 @lru_cache(maxsize=1)
@@ -173,15 +209,16 @@ def _unspaced_phrases() -> list[tuple[str, _Meaning]]:
     return sorted(every, key=lambda each: -len(each[0]))
 
 
-def _time(meaning: _Meaning, number: int | None, rest: tuple[str, ...]) -> Time:
+def _time(meaning: _Meaning, number: int | None, rest: tuple[str, ...], near: tuple[int, ...]) -> Time:
     exact = meaning.amount == 0
-    return Time(meaning.unit, (number or 1) if exact else meaning.amount, exact, not rest, rest)
+    return Time(meaning.unit, (number or 1) if exact else meaning.amount, exact, not rest, rest, near)
 
 
 @lru_cache(maxsize=1)
 def _lexicon() -> _Lexicon:
     days: dict[str, Any] = json.loads((_FOLDER / "days.json").read_text())
     own: dict[str, Any] = tomllib.loads((_FOLDER / "days.toml").read_text())
+    feasts: dict[str, Any] = tomllib.loads((_FOLDER / "feasts.toml").read_text())
     phrases: dict[str, list[_Meaning]] = {}
     numbers: dict[str, dict[str, int]] = {}
     for language in {*days, *own}:
@@ -189,6 +226,7 @@ def _lexicon() -> _Lexicon:
         units = {**known.get("phrases", {}), **ours.get("units", {})}
         units |= {name: ["name", count] for name, count in known.get("names", {}).items()}
         units |= {said: ["last", 1] for said in ours.get("last", ())}
+        units |= {said: ["feast", number] for said, number in _feasts(feasts.get(language, {}))}
         for said, (unit, count) in units.items():
             phrases.setdefault(said, []).append(_Meaning(language, unit, count))
         for word, number in {**known.get("numbers", {}), **ours.get("numbers", {})}.items():
@@ -204,6 +242,16 @@ def _lexicon() -> _Lexicon:
         for word in unsaid:
             stopped_in.setdefault(word, []).append(language)
     return _Lexicon(phrases, numbers, longest, stop, stopped_in, talk)
+
+
+def _feasts(words: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """Phrases of one language, and as which `Time.amount` they count."""
+    for number, name in enumerate(FEASTS, 1):
+        for said in words.get(name, ()):
+            yield from ((f"{at} {said}".strip(), number) for at in words["at"])
+            yield from ((f"{last} {said}", -number) for last in words["last"])
+            yield from ((f"{said} {past}", -number) for past in words.get("past", ()))
+        yield from ((said, number) for said in words.get("alone", {}).get(name, ()))
 
 
 def _stop_words(language: str) -> frozenset[str]:
