@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from rememberd.memory.recall.aliases import aliases_in
-from rememberd.memory.recall.block import ANSWER_WORDS, USER_WORDS, cut, line_cost, sides
-from rememberd.memory.recall.handed_in import all_typed
+from rememberd.memory.recall.block import ANSWER_WORDS, USER_WORDS, all_typed, cut, line_cost, sides
 from rememberd.memory.recall.names import label_of, names_in
 from rememberd.memory.recall.needs import learn
 from rememberd.memory.recall.rank import Feature, features

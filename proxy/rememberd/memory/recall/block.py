@@ -1,4 +1,5 @@
-"""The context block: what the model gets to read of the memories, and what it costs (pure)."""
+"""The context block: what the model gets to read of the memories, what it costs, and what of it was only handed in
+(pure)."""
 
 import re
 from bisect import bisect
@@ -6,8 +7,8 @@ from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from rememberd.dialects.segments import segment
 from rememberd.memory.recall.dates import DAY_MS
-from rememberd.memory.recall.handed_in import bracket, mark
 from rememberd.memory.recall.names import label_of
 from rememberd.memory.text_similarity import content
 from rememberd.types import GROUP_SCOPE, Memory, Millis
@@ -20,6 +21,10 @@ USER_WORDS = 120  # FACTS of retrieval: what ranking reads of a message, so what
 PASSAGE_WORDS = 80  # two thirds of a line: there is room for the neighbour that a pronoun points to
 ANSWER_WORDS = 40  # enough to know what was answered; the answer is the model's, not the user's
 
+_MARK = "\ue000"  # of Unicode's private use: no client sends it with a meaning
+_NO_SPACE = re.compile(r"\S+")
+_SHOWN = str.maketrans({_MARK: None, "[": "(", "]": ")"})
+_MARKED = re.compile(rf"{_MARK}\S*(?:\s+{_MARK}\S*)*")
 _SENTENCE = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
 _PIECE = re.compile(
     r"(?<=\w)'(?:s|t|m|d|re|ve|ll)\b|[A-Za-z]+|\d+|[^\W\d_]+|[^\w\s]+\n?|_+|\n\s*|\s\s+",
@@ -231,3 +236,27 @@ def _passages(text: str) -> list[str]:
             passages[-1] = f"{passages[-1]} {' '.join(piece)}".strip()
             size += len(piece)
     return passages
+
+
+@lru_cache(maxsize=512)
+def mark(said: str) -> str:
+    """The user's message with a mark before each word that they only handed in. It is marked before it is cut to size
+    or a passage is chosen, so that whatever remains of it is still known; then the marks become brackets."""
+    plain = said.replace(_MARK, " ")
+    segments = segment(plain).segments
+    if all(each.kind == "typed" for each in segments):
+        return plain
+    return "".join(
+        each.text if each.kind == "typed" else _NO_SPACE.sub(lambda word: _MARK + word[0], each.text)
+        for each in segments
+    )
+
+
+def all_typed(said: str) -> bool:
+    """Is nothing of the user's message handed in? Then its line needs no marks."""
+    return mark(said) == said
+
+
+def bracket(marked: str) -> str:
+    """Marked words as they are shown, between the only brackets there: "Translate: [pasted: I live in Rome.]"."""
+    return _MARKED.sub(lambda found: f"[pasted: {found[0].translate(_SHOWN)}]", marked)

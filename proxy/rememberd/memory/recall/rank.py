@@ -71,7 +71,7 @@ class Feature(IntFlag):
     ASKS = 4
     TELLS = 8
     PRIVATE = 16  # no feature of the text: its owner marked it
-    TYPED = 32  # nothing of the message was handed in (`handed_in.all_typed`)
+    TYPED = 32  # nothing of the message was handed in (`block.all_typed`)
     ALIAS = 64  # it tells another name of somebody (`aliases.aliases_in`)
 
 
