@@ -109,11 +109,14 @@ def context_used(
     raw: bytes, body: dict[str, Any], deployments: Sequence[Deployment], budget_tokens: int
 ) -> int | None:
     """See `ChatRequest.used`. Tokens are counted only in a body that may reach a limit."""
-    most = most_tokens(raw, body) + int(budget_tokens * _OTHER_TOKENIZERS)
-    if most <= _SMALLEST_LIMIT and all(each.max_input_tokens is None for each in deployments):
-        return None  # without loading the map of models
+    budget = int(budget_tokens * _OTHER_TOKENIZERS)
+    small = len(raw) < _SMALLEST_LIMIT and most_tokens(raw, body) + budget <= _SMALLEST_LIMIT
+    if small and all(each.max_input_tokens is None for each in deployments):
+        return None  # without a look at the map
     limits = [limit for each in deployments if (limit := context_limit(each)) is not None]
-    return estimated_tokens(body) if limits and most > min(limits) else None
+    if not limits or (len(raw) < min(limits) and most_tokens(raw, body) + budget <= min(limits)):
+        return None
+    return estimated_tokens(body)
 
 
 def fitting(recall_result: RecallResult | None, room: int | None) -> RecallResult | None:

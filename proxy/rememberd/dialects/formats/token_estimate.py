@@ -21,7 +21,8 @@ _DELETED = tuple((each if isinstance(each, bytes) else each.encode(), weight) fo
 
 def most_tokens(raw: bytes, body: dict[str, Any]) -> int:
     """A cheap upper bound: a byte-level tokenizer makes at most one token per byte."""
-    return len(raw) + _IMAGE * (raw.count(b'image"') + raw.count(b'image_url"')) + output_tokens(body)
+    images = raw.count(b'image"') + raw.count(b'image_url"') if b"image" in raw else 0
+    return len(raw) + _IMAGE * images + output_tokens(body)
 
 
 def estimated_tokens(body: dict[str, Any]) -> int:
