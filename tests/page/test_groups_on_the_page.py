@@ -49,7 +49,10 @@ def test_a_member_writes_to_the_group_and_others_see_whose_it_is(own: Proxy, bro
         page.get_by_role("button", name="@choir (reader)").click()
         page.get_by_role("link", name="Memories").click()
         expect(page.locator(".card", has_text=told)).to_contain_text(BADGE)
-        add(page, "We sing on Mondays.")
-        expect(page.get_by_role("alert").or_(page.locator(".toast")).first).to_contain_text("reader")
+        with page.expect_response(lambda answer: answer.request.method == "POST") as refused:
+            add(page, "We sing on Mondays.")
+        assert refused.value.status == 403
+        expect(page.locator(".toast").first).to_contain_text("not write there")
+        expect(page.locator(".card", has_text="Mondays")).to_have_count(0)
     with opened(browser, own, "zoe", "settings") as page:
         expect(page.get_by_role("button", name="@choir")).to_have_count(0)
