@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from rememberd.access.client_keys import ClientKeys, load_secret
-from rememberd.cli.serve import _by_beginning
+from rememberd.cli.serve import _by_prefix
 from rememberd.errors import ConfigError
 from rememberd.settings.schema import load
 from rememberd.types import Deployment, Principal
@@ -90,7 +90,7 @@ def test_the_hash_needs_the_secret_of_this_machine(tmp_path: Path) -> None:
 def test_beginnings_and_addresses() -> None:
     """On the command line; Anthropic's own protocol at its address, its subscriptions' tokens as they are."""
     url = "https://api.example/v1?a=b"
-    assert _by_beginning((url, f"claude-={url}", f"x/={url}")) == {"": url, "claude-": url, "x/": url}
+    assert _by_prefix((url, f"claude-={url}", f"x/={url}")) == {"": url, "claude-": url, "x/": url}
     catalog = Catalog(model_list({"": "https://api.openai.com/v1", "claude-": "https://api.anthropic.com"}), {})
 
     def asked(model: str, key: str) -> Deployment:

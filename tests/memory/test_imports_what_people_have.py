@@ -222,7 +222,7 @@ def test_what_was_said_elsewhere_is_learned_as_if_it_had_been_said_here(run: Run
     summary = run(CHATGPT)
     assert (summary["turns"], summary["episodes"], summary["redacted"], summary["lost"]) == (3, 3, 1, 0)
     assert set(summary["learned"]) == {"I live in Lisbon.", "I moved to Porto.", "I'm allergic to peanuts."}
-    assert summary["errors"] == ["entry 4 is not of the format it should be"]
+    assert summary["errors"] == ["entry 4 does not have the expected format"]
     porto = remembered(mine, "Porto", kind="fact")
     assert porto["created_at"] == porto["valid_from"] == "2024-03-31T10:00:00.250Z"
     assert porto["evidence"]["text"] in "I moved to Porto."
@@ -347,8 +347,8 @@ def test_our_own_export_comes_back_whole(
         ("photo.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF", "neither JSON nor text"),
         ("other.json", b'[{"tweet": "hi"}]', "no known format"),
         ("half.json", b'[{"mapping": {}, "title": "a"}, {"mapp', "no whole JSON list"),
-        ("empty.json", b"[]", "holds nothing to import"),
-        ("empty.txt", b"", "holds nothing to import"),
+        ("empty.json", b"[]", "has nothing to import"),
+        ("empty.txt", b"", "has nothing to import"),
         ("broken.json", b'{\n "memories": [', "no whole JSON"),
         ("lines.ndjson", b'{"text": "I ski."}\n{"text"\n', "line 2 is no JSON object"),
     ],

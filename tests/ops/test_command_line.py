@@ -111,7 +111,7 @@ def test_an_export_is_whole_or_not_there(say: Say, tmp_path: Path) -> None:
     file = tmp_path / "mine.ndjson"
     assert say("export", str(file)) == f"1 memories in {file}\n"
     assert [path.name for path in tmp_path.iterdir()] == ["mine.ndjson"]
-    assert "1 known before" in say("import", str(file))
+    assert "1 already known" in say("import", str(file))
 
 
 def test_a_mistake_is_told_with_the_next_step(say: Say) -> None:

@@ -13,10 +13,10 @@ import click
 from rememberd.settings.schema import Settings, load
 
 COMMANDS = {
-    "serve": "run the proxy: web processes and the writer, restarted when they die",
+    "serve": "run the proxy: web processes and the writer, which are restarted when they exit",
     "web": "run one web process",
-    "writer": "run the writer: it keeps the memories and learns from the turns",
-    "check": "check the settings and everything they name, and say what is wrong",
+    "writer": "run the writer, which stores memories and learns from the turns",
+    "check": "check the settings and everything that they name, and print what is wrong",
     "chat": "chat in the terminal, and see what was recalled for each answer",
     "memories": "list, search, add, edit, forget, export and import what is remembered",
     "recall": "show what a question would recall, each candidate with the parts of its score",
@@ -45,7 +45,7 @@ config_option = click.option(
 
 
 def command(name: str, examples: str) -> Callable[[Callable[..., int]], click.Command]:
-    """Decorator: a command with its line of `COMMANDS`, and with examples that can be typed as they stand."""
+    """Decorator: a command with its line of `COMMANDS` and with examples that users can copy."""
     about = COMMANDS[name]
     return click.command(name, help=f"{about[0].upper()}{about[1:]}.", epilog=shown_as_is(f"examples:\n{examples}"))
 
@@ -61,7 +61,7 @@ def settings_of(config: Path | None) -> Settings:
 
 
 def config_file(config: Path | None) -> Path | None:
-    """The file that was named, or the usual file if it exists."""
+    """The file that the user named, else the default file if it exists."""
     if config is not None:
         return config
     if named := os.environ.get("REMEMBERD_CONFIG"):

@@ -1,4 +1,4 @@
-"""What `rememberd connect` writes into the settings files of coding agents, and how it is taken out again."""
+"""Writes rememberd's settings into the settings files of coding agents, and removes them again."""
 
 import json
 import os
@@ -21,11 +21,11 @@ _URL, _HEADERS, _SCOPE_LINE = "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS", 
 
 
 class ConnectError(RememberdError):
-    """A settings file cannot be changed; says what to do by hand."""
+    """A settings file cannot be changed; the message says what to do by hand."""
 
 
 class Connection(NamedTuple):
-    """What is written. `keyed`: the proxy has keys, and the agent finds the user's in $REMEMBERD_KEY."""
+    """The settings to write. `keyed`: the proxy needs a key, which the agent reads from $REMEMBERD_KEY."""
 
     url: str
     scope: str
@@ -33,14 +33,14 @@ class Connection(NamedTuple):
     keyed: bool
 
 
-Edit = Callable[[str, Connection | None], str]  # the file's text, without what was ours if there is no connection
+Edit = Callable[[str, Connection | None], str]  # gives the file's new text; without a connection, removes our part
 
 
 def _json(change: Callable[[dict[str, Any], Connection | None], None]) -> Edit:
     def edit(text: str, connection: Connection | None) -> str:
         data = json.loads(text) if text.strip() else {}
         if not isinstance(data, dict):
-            raise ConnectError("it must hold a JSON object")
+            raise ConnectError("it must contain a JSON object")
         before = json.dumps(data)
         change(data, connection)
         if json.dumps(data) == before:
@@ -58,7 +58,7 @@ def _table(data: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _claude_code(data: dict[str, Any], connection: Connection | None) -> None:
-    """The scope's header tells that the address is ours."""
+    """The address is ours if the file also has the scope's header."""
     env = dict(_table(data, "env"))
     headers = str(env.pop(_HEADERS, "")).split("\n")
     others = [line for line in headers if line and not line.startswith(_SCOPE_LINE)]
@@ -100,8 +100,8 @@ def _set(data: dict[str, Any], name: str, value: dict[str, Any]) -> None:
 
 
 def _codex(text: str, connection: Connection | None) -> str:
-    """Codex reads the provider from the user's own file only, so that the scope comes from the environment. Keys of
-    the file's head must stand before its tables."""
+    """Codex reads the provider only from the user's own file, so the scope comes from the environment. Top-level keys
+    must be placed before the tables."""
     text = _BLOCK.sub("", text)
     before = tomllib.loads(text)
     if connection is None:
@@ -120,12 +120,12 @@ def _codex(text: str, connection: Connection | None) -> str:
         {} if "model_providers" in before else {"model_providers": {}}
     )
     if after != before | ours:
-        raise ConnectError("its form does not allow it: write the provider as deploy/CLIENTS.md shows")
+        raise ConnectError("its format does not allow it: write the provider as deploy/CLIENTS.md shows")
     return new
 
 
 def _yaml(lines: Callable[[Connection], list[str]], empty: Any, taken: Callable[[Any], bool]) -> Edit:
-    """Lines at the end of a mapping or a list (`empty` is of its type)."""
+    """Adds lines at the end of a mapping or a list (`empty` has its type)."""
 
     def edit(text: str, connection: Connection | None) -> str:
         text = _BLOCK.sub("", text)
@@ -133,13 +133,13 @@ def _yaml(lines: Callable[[Connection], list[str]], empty: Any, taken: Callable[
         if connection is None:
             return text
         if taken(before):
-            raise ConnectError(f"it has a setting of its own for `{lines(connection)[0]}`: remove it first")
+            raise ConnectError(f"it already has a setting for `{lines(connection)[0]}`: remove it first")
         new = _ended(text) + _block(*lines(connection))
         ours = yaml.safe_load("\n".join(lines(connection)))
         if type(before) is not type(ours) or yaml.safe_load(new) != (
             before + ours if isinstance(ours, list) else before | ours
         ):
-            raise ConnectError(f"its form does not allow it: add `{lines(connection)[0]}` by hand")
+            raise ConnectError(f"its format does not allow it: add `{lines(connection)[0]}` by hand")
         return new
 
     return edit
@@ -165,11 +165,11 @@ _aider_models = _yaml(
 
 
 def _skill(text: str, connection: Connection | None) -> str:
-    """A file of our own, written whole; somebody else's of that name stays."""
+    """Our own file, written as a whole. A file of the same name that is not ours stays."""
     if text.strip() and _OF_SKILL not in text:
         if connection is None:
             return text
-        raise ConnectError("it is a skill of the same name, and not ours: remove it first")
+        raise ConnectError("it is another skill of the same name: remove it first")
     return "" if connection is None else _fill(_SKILL.read_text(encoding="utf-8"), connection)
 
 
@@ -178,7 +178,7 @@ def _fill(text: str, connection: Connection) -> str:
 
 
 def _skill_in(folder: str) -> tuple[Callable[[Path], Path], Edit]:
-    """Not in `.opencode`: as soon as that folder exists, opencode installs packages into it."""
+    """Not in `.opencode`: if that folder exists, opencode installs packages into it."""
     return lambda root: root / folder / "skills" / SKILL_FOLDER / "SKILL.md", _skill
 
 
@@ -195,10 +195,10 @@ AGENTS: dict[str, list[tuple[Callable[[Path], Path], Edit]]] = {
     ],
 }
 NEXT = {
-    "claude-code": "set ANTHROPIC_AUTH_TOKEN to your key of rememberd, or to any word where it has no keys",
-    "codex": "for this project's scope: export REMEMBERD_SCOPE={scope}; where another model_provider is set:"
+    "claude-code": "set ANTHROPIC_AUTH_TOKEN to your key of rememberd, or to any word if it has no keys",
+    "codex": "for this project's scope: export REMEMBERD_SCOPE={scope}; if another model_provider is set:"
     " codex -c model_provider=rememberd",
     "opencode": "choose a model of the provider rememberd with /models",
-    "aider": "set OPENAI_API_KEY to your key of rememberd, or to any word where it has no keys;"
+    "aider": "set OPENAI_API_KEY to your key of rememberd, or to any word if it has no keys;"
     " name models as openai/NAME",
 }

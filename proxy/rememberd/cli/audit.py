@@ -1,7 +1,7 @@
-"""`rememberd audit`: what is wrong with the memories, per user and scope, as a table or JSON; `--fix` repairs.
+"""`rememberd audit`: lists problems of the memories, per user and scope, as a table or JSON; `--fix` repairs them.
 
-The command shows ids, kinds and reasons, so that an operator need not read what people said. `--show-text` adds the
-first words of each memory.
+The command shows ids, kinds and reasons, so that an operator need not read users' texts. `--show-text` adds the first
+words of each memory.
 """
 
 import asyncio
@@ -36,12 +36,12 @@ from rememberd.wiring.encryption import Encryption, open_encryption
 from rememberd.wiring.queue import open_queue
 
 EXAMPLES = """\
-  rememberd audit                         # what is wrong, without showing what people said
-  rememberd audit --user alice --fix      # repair what can be repaired safely, and say what was done
+  rememberd audit                         # list problems, without showing users' texts
+  rememberd audit --user alice --fix      # repair what can be repaired safely, and print what was done
 """
 
 _USERS = 50
-_ROWS = 20  # of one kind of finding in the table; JSON has all
+_ROWS = 20  # the table shows at most so many findings of one kind; JSON has all
 _EXCERPT = 32  # characters
 
 
@@ -57,15 +57,15 @@ class Audited:
 
 @a_command("audit", EXAMPLES)
 @config_option
-@click.option("--user", help="of this user only")
-@click.option("--scope", help="of this scope only")
+@click.option("--user", help="only this user's memories")
+@click.option("--scope", help="only this scope's memories")
 @click.option(
     "--fix",
     is_flag=True,
     help="merge duplicates, redact secrets, close outdated values, delete what has expired; print what was done",
 )
-@click.option("--json", "as_json", is_flag=True, help="everything, as JSON")
-@click.option("--show-text", is_flag=True, help="with the first words of each memory, digits masked")
+@click.option("--json", "as_json", is_flag=True, help="print everything as JSON")
+@click.option("--show-text", is_flag=True, help="also show the first words of each memory, with masked digits")
 def command(config: Path | None, **given: Any) -> int:
     return asyncio.run(audit(settings_of(config), **given))
 
@@ -116,7 +116,7 @@ async def _audits(
 
 
 async def _spaces(store: MemoryStore, user: str | None) -> AsyncIterator[Space]:
-    """Of this user, or of all, some users at a time."""
+    """The spaces of this user, or of all users, some users at a time."""
     spaces = await store.users("", _USERS) if user is None else await store.spaces(user)
     while spaces:
         for space in spaces:
@@ -127,10 +127,10 @@ async def _spaces(store: MemoryStore, user: str | None) -> AsyncIterator[Space]:
 async def _repaired(store: MemoryStore, embedder: Embedder, queue: TurnQueue, space: Space) -> list[Finding]:
     now = wall_clock()
     memories = await store.all(space, now=now, include_past=True)
-    mended = repair(memories, now)
-    repairs = await write(store, embedder, space, memories, mended)
-    if await queue.erased(space.user, now):  # what was just written must not outlive that
-        await store.delete(space, [each.id for each in mended.changed], at=0)
+    repaired = repair(memories, now)
+    repairs = await write(store, embedder, space, memories, repaired)
+    if await queue.erased(space.user, now):  # do not write memories of a user who was erased meanwhile
+        await store.delete(space, [each.id for each in repaired.changed], at=0)
     await store.flush()
     return repairs
 
@@ -160,7 +160,7 @@ def _lines(audited: Audited, show_text: bool) -> Iterator[str]:
         if len(findings) > _ROWS:
             yield f"  {complaint:<13} {len(findings) - _ROWS:,} more; --json lists all, with whole ids"
     if not audited.findings:
-        yield "  nothing was found"
+        yield "  no problems found"
 
 
 def _row(finding: Finding, note: str, show_text: bool) -> str:

@@ -1,4 +1,4 @@
-"""`rememberd backup`: everything of a data directory in one file, whether or not the proxy runs."""
+"""`rememberd backup`: saves a data directory in one file, whether or not the proxy runs."""
 
 import asyncio
 import shutil
@@ -28,7 +28,7 @@ EXAMPLES = """\
   rememberd backup rememberd.backup --passphrase-file /run/secrets/backup
 """
 
-# Not `sessions.db` and `sessions.secret`: people sign in again.
+# `sessions.db` and `sessions.secret` are not saved: people sign in again.
 _DATABASES_FIRST, _DATABASES_LAST = ("queue.db",), ("changes.db", "keys.db", "groups.db", "keyring.db")
 
 
@@ -63,15 +63,15 @@ async def _run(settings: Settings, file: Path, lock: Lock) -> int:
 
 
 def _scratch_folder(settings: Settings) -> Path:
-    """Inside the data directory, so that the copies have its owner and its permissions, and are on its disk."""
+    """A folder in the data directory, so that the copies are on the same disk and only its owner can read them."""
     return Path(tempfile.mkdtemp(prefix="backup-", dir=settings.data_path.absolute()))
 
 
 async def _collect(settings: Settings, folder: Path) -> dict[str, object]:
-    """A turn goes from the spool to the queue and from there to the store. They are copied in this order, so that a
-    turn on its way is copied twice rather than not at all. `changes.db` holds deletions that a Qdrant server has not
-    made yet; to make one twice changes nothing. The keys come last: every user whose data was copied has a key by
-    then, and a user who was erased meanwhile has none."""
+    """A turn moves from the spool to the queue and then to the store. They are copied in this order, so that a moving
+    turn is copied twice rather than not at all. `changes.db` contains deletions that a Qdrant server has not done
+    yet; doing one twice is harmless. The keys are copied last: then every user whose data was copied has a key, and a
+    user who was erased meanwhile has none."""
     began, data = wall_clock(), settings.data_path
     for each in sorted(spool_of(data).glob("*")):
         copy_file(each, folder / "spool" / each.name)
@@ -108,7 +108,7 @@ def _report(settings: Settings, file: Path, about: dict[str, object], lock: Lock
     held = f"{about['points']} points" if about["points"] is not None else "no embedded store"
     print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, {held}{', encrypted by age' if lock != Lock() else ''}")
     for what in about["elsewhere"]:  # type: ignore[attr-defined]
-        print(f"not in this file: {what}; deploy/OPERATIONS.md, Backup, says how to save that")
+        print(f"not in this file: {what}; see Backup in deploy/OPERATIONS.md")
     if about["encrypted_at_rest"]:
         print("not in this file: the master key; keep it elsewhere, because nothing can be read without it")
     print(

@@ -1,4 +1,4 @@
-"""`rememberd chat`: a chat in the terminal that shows under each answer what was recalled for it."""
+"""`rememberd chat`: a chat in the terminal that shows below each answer which memories were recalled for it."""
 
 import re
 import sys
@@ -27,7 +27,7 @@ _HELP = """\
 /new               begin a new conversation
 /quit              leave (or Ctrl-D); Ctrl-C stops an answer"""
 _MODES = ("on", "read", "write", "off")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # an answer must not steer the terminal
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # an answer must not control the terminal
 
 
 class Quit(Exception):
@@ -53,7 +53,7 @@ def command(where: Where, model: str | None, memory: str, as_json: bool) -> int:
 
 
 class Chat:
-    """Raises `ProxyError` at the start. A later one is printed, and the chat goes on."""
+    """Raises `ProxyError` at the start. Later errors are printed, and the chat continues."""
 
     def __init__(self, proxy: Client, model: str | None, memory: str, *, as_json: bool) -> None:
         self.proxy, self.memory, self.as_json = proxy, memory, as_json
@@ -120,7 +120,7 @@ class Chat:
         print_lines([head, *(f"  - {clean(each)}" for each in recalled)], style="dim")
 
     def _recalled(self, receipt_id: str | None) -> list[str]:
-        """The texts of the memories in the block; none if the receipt is not there yet."""
+        """The texts of the memories in the block; empty if there is no receipt yet."""
         if receipt_id is None:
             return []
         try:
@@ -134,9 +134,7 @@ class Chat:
     def _models(self) -> list[str]:
         names = [model["id"] for model in self.proxy.ask("GET", "/v1/models")["data"]]
         if not names:
-            raise ProxyError(
-                "the proxy has no model: `rememberd check` says what is missing, or name one with --model"
-            )
+            raise ProxyError("the proxy has no model: see `rememberd check`, or name a model with --model")
         return names
 
     def _use_model(self, name: str) -> None:
@@ -152,7 +150,7 @@ class Chat:
 
 
 def _contents(answer: Any) -> Iterator[str]:
-    """The texts of a stream of chat completions, as they come. Raises `ProxyError` for an error in it."""
+    """The texts of a stream of chat completions, as they arrive. Raises `ProxyError` for an error in the stream."""
     for line in answer:
         data = line.removeprefix(b"data:").strip()
         if not line.startswith(b"data:") or data == b"[DONE]":

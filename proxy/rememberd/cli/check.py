@@ -1,4 +1,4 @@
-"""`rememberd check`: one line for each part; exit code 1 if one of them is not right. It writes nothing."""
+"""`rememberd check`: checks each part and prints a line for it; exit code 1 if a part is wrong. It writes nothing."""
 
 import asyncio
 import os
@@ -42,8 +42,8 @@ EXAMPLES = """\
   rememberd check --config team.yaml && rememberd serve --config team.yaml
 """
 
-_PATIENCE_SECONDS = 10.0  # a call to Redis takes five until it fails with the reason
-_LOADING_SECONDS = 60.0  # disk and processor may be busy
+_TIMEOUT_SECONDS = 10.0  # a call to Redis fails with its reason after five
+_LOADING_SECONDS = 60.0  # disk and CPU may be busy
 _LITTLE_SPACE = 1024**3  # bytes; the store refuses to write below 64 MiB
 
 
@@ -61,7 +61,7 @@ def command(config: Path | None, upgrade: bool) -> int:
 
 
 async def check(settings: Settings, environ: Mapping[str, str], *, upgrade: bool = False) -> int:
-    """Prints each finding at once. A mistake in the settings themselves was reported before, when they were read."""
+    """Prints each finding at once. Errors in the settings themselves are reported earlier, when they are read."""
     wrong = 0
     async for finding in _findings(settings, environ, upgrade):
         wrong += not finding.ok
@@ -109,7 +109,7 @@ async def _findings(settings: Settings, environ: Mapping[str, str], upgrade: boo
         yield await _tried("model", lambda deployment=deployment: _model(deployment, environ))  # type: ignore[misc]
 
 
-async def _tried(part: str, look: Callable[[], Awaitable[str]], seconds: float = _PATIENCE_SECONDS) -> Finding:
+async def _tried(part: str, look: Callable[[], Awaitable[str]], seconds: float = _TIMEOUT_SECONDS) -> Finding:
     try:
         return Finding(part, True, await asyncio.wait_for(look(), seconds))
     except RememberdError as error:
@@ -126,7 +126,7 @@ async def _server(settings: Settings, running: Running | None) -> str:
         return f"{about}; not running"
     if running.parts is None:
         raise RememberdError(f"{about}: another program has this port: set server.port to a free one, or stop it")
-    if wrong := [f"{part}: {said}" for part, said in running.parts.items() if said != "ok"]:
+    if wrong := [f"{part}: {status}" for part, status in running.parts.items() if status != "ok"]:
         raise RememberdError(f"{about}; running, but not ready: {'; '.join(wrong)}")
     return f"{about}; running and ready"
 
@@ -147,7 +147,7 @@ async def _keys(settings: Settings) -> str:
     if names:
         return ", ".join(names)
     if made:
-        raise RememberdError("every request needs a key since the first was created, and none is valid: create one")
+        raise RememberdError("every request needs a key, and no key is valid: create one by `rememberd keys create`")
     if settings.server.local_only and not settings.closed:
         return "none: no key is needed from this machine, everyone is the user 'local'"
     return "none yet: create one by `rememberd keys create`, or with the admin_key"

@@ -1,4 +1,4 @@
-"""`rememberd completion`: a script with which the shell completes commands and options, by asking rememberd."""
+"""`rememberd completion`: prints a script for a shell's completion, which asks rememberd for commands and options."""
 
 import click
 from click.shell_completion import get_completion_class

@@ -1,8 +1,8 @@
-"""`rememberd connect`: this proxy's address and the project's scope, in the settings files of a coding agent, and a
-skill that tells it how to use the memory; or the settings of any client, to be copied.
+"""`rememberd connect`: writes this proxy's address, the project's scope and a skill about the memory into the
+settings files of a coding agent; or prints the settings of any client.
 
-What else is in a file stays. A file is not changed if it has comments that JSON does not allow, if a setting of the
-user would have to be replaced, or if another setting would be read differently afterwards. No key is written."""
+All other content of a file stays. A file is not changed if it has comments that JSON does not allow, if a user's
+setting would have to be replaced, or if the meaning of another setting would change. No key is written."""
 
 import os
 import re
@@ -38,7 +38,7 @@ class Change(NamedTuple):
     path: Path
     old: str
     new: str
-    clean: str  # without anything of ours
+    clean: str  # the text without our part
 
 
 @a_command("connect", EXAMPLES)
@@ -53,16 +53,16 @@ def command(where: Where, agent: str, folder: Path | None, prints: bool) -> int:
     root = project_root(folder or Path.cwd())
     scope = where.scope or project_scope(root)
     if not SCOPE.fullmatch(scope):
-        raise ConnectError(f"{scope!r} is no scope: use 1 to 64 letters, digits, dots, dashes and underscores")
+        raise ConnectError(f"{scope!r} is not a scope: use 1 to 64 letters, digits, dots, dashes and underscores")
     models = _models(proxy) if agent == "opencode" else []
     write(changes(agent, root, Connection(proxy.url, scope, models, "Authorization" in proxy.headers)))
-    print(f"{agent} asks {proxy.url}, and remembers in the scope {scope!r}")
+    print(f"{agent} now uses {proxy.url} with the memory scope {scope!r}")
     print(NEXT[agent].format(scope=scope))
     return 0
 
 
 def _print_settings(client: str, proxy: Client) -> int:
-    """The text alone to standard output, so that it can be piped into a file."""
+    """Only the settings are printed to standard output, so that they can be redirected into a file."""
     settings = client_settings()[client]
     key = proxy.headers.get("Authorization", NO_KEY).removeprefix("Bearer ")
     try:
@@ -76,7 +76,7 @@ def _print_settings(client: str, proxy: Client) -> int:
 
 
 def changes(agent: str, root: Path, connection: Connection | None) -> list[Change]:
-    """What would be written. Raises `ConnectError`, before anything is written."""
+    """The planned changes of files. Raises `ConnectError` before anything is written."""
     planned = []
     for place, edit in AGENTS[agent]:
         path = place(root).resolve()  # a link stays a link
@@ -84,14 +84,14 @@ def changes(agent: str, root: Path, connection: Connection | None) -> list[Chang
             old = path.read_text(encoding="utf-8") if path.exists() else ""
             planned.append(Change(path, old, edit(old, connection), edit(old, None)))
         except (ValueError, yaml.YAMLError) as error:
-            raise ConnectError(f"{path} cannot be read, and was not changed: {error}") from error
+            raise ConnectError(f"{path} cannot be read and was not changed: {error}") from error
         except ConnectError as error:
             raise ConnectError(f"{path} was not changed: {error}") from error
     return planned
 
 
 def write(planned: list[Change]) -> None:
-    """A file that holds nothing of ours yet is copied before. A file in which nothing is left is deleted."""
+    """Write the files. A file without our settings is copied first. An empty file is deleted."""
     for path, old, new, clean in planned:
         backup = path.with_name(f"{path.name}.before-rememberd")
         if new == old:
@@ -126,7 +126,7 @@ def project_root(folder: Path) -> Path:
 
 
 def project_scope(root: Path) -> str:
-    """Owner and name of the git remote, or the folder's name. Holds no password that stands in the remote."""
+    """Owner and name of the git remote, else the folder's name. Never contains the remote's password."""
     remote = _git(root, "remote", "get-url", "origin")
     path = urlsplit(remote).path if "://" in remote else remote.rpartition(":")[2]
     names = path.rstrip("/").removesuffix(".git").strip("/").split("/")[-2:] if remote else [root.name]
@@ -135,7 +135,7 @@ def project_scope(root: Path) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git answers; empty if it cannot or is not installed."""
+    """The output of git; empty if it fails or is not installed."""
     try:
         done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)  # noqa: S607
     except OSError:

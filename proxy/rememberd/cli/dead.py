@@ -1,4 +1,4 @@
-"""`rememberd dead`: list the turns that could not be queued, stored or read by a model, and try them again."""
+"""`rememberd dead`: lists the turns that could not be queued, stored or read by a model, and retries them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,8 +18,8 @@ from rememberd.wiring.encryption import open_encryption
 from rememberd.wiring.queue import open_queue
 
 EXAMPLES = """\
-  rememberd dead list                     # users, numbers of tries, and why they failed
-  rememberd dead replay                   # after the cause was removed
+  rememberd dead list                     # users, numbers of attempts, and reasons
+  rememberd dead replay                   # after you removed the cause
 """
 
 

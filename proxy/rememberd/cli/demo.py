@@ -56,7 +56,7 @@ _WORD_SECONDS = 0.02  # slow enough to be seen streaming
 @a_command("demo", EXAMPLES)
 @click.option("--page", "with_page", is_flag=True, help="keep running, to try the memory page in a browser")
 def command(with_page: bool) -> int:
-    """Has no `--config`: the demo uses a folder of its own, and can run beside a proxy."""
+    """Has no `--config`: the demo uses its own folder and can run at the same time as a proxy."""
     return asyncio.run((page if with_page else demo)(os.environ))
 
 
@@ -73,7 +73,7 @@ async def demo(environ: Mapping[str, str]) -> int:
 
 
 async def page(environ: Mapping[str, str]) -> int:
-    """Serves the memory page with the same models until it is interrupted; then everything is deleted."""
+    """Serves the memory page with the same models until it is interrupted. Then everything is deleted."""
     models = real_models(environ)
     async with stand_in() as server:
         with _proxy(models or STAND_INS, None if models else server) as url:
@@ -106,7 +106,7 @@ def stand_in_answer(messages: Sequence[Mapping[str, Any]]) -> str:
 
 @dataclass
 class StandIn:
-    """A model server that answers from its prompt, and keeps the requests."""
+    """A model server that answers from its prompt and records the requests."""
 
     url: str = ""
     received: list[dict[str, Any]] = field(default_factory=list)
@@ -164,7 +164,7 @@ class Exchange:
 
 async def _play(models: tuple[str, str], server: StandIn | None) -> int:
     print(f"rememberd demo: two models, {models[0]} and {models[1]}", end="")
-    print(" (built-in stand-ins: they only repeat what stands in their prompt)" if server else "")
+    print(" (built-in stand-ins: they only repeat what their prompt contains)" if server else "")
     with _proxy(models, server) as url:
         client = Client(url, {})
         _say(f"\n1. Session one, {models[0]}. The client sends:\n   {TOLD}")
@@ -182,7 +182,7 @@ async def _play(models: tuple[str, str], server: StandIn | None) -> int:
 
 @contextmanager
 def _proxy(models: tuple[str, str], server: StandIn | None) -> Iterator[str]:
-    """A real `rememberd serve` in a directory of its own, on a free port."""
+    """A real `rememberd serve` with its own directory, on a free port."""
     listed = (
         defaults(os.environ, [])
         if server is None
@@ -195,7 +195,7 @@ def _proxy(models: tuple[str, str], server: StandIn | None) -> Iterator[str]:
             for name in models
         ]
     )
-    memory = {"deadline_ms": 2000}  # so that the demo shows memory on a busy machine, too
+    memory = {"deadline_ms": 2000}  # so that memory works on a busy machine, too
     with tempfile.TemporaryDirectory(prefix="rememberd-demo-") as folder:
         settings = {"server": {"port": 0}, "data_dir": folder, "model_list": listed, "memory": memory}
         config = Path(folder, "rememberd.yaml")
@@ -218,7 +218,7 @@ def _chat(client: Client, body: Mapping[str, Any], memory: str) -> tuple[Any, HT
 
 
 async def _receipt(client: Client, headers: HTTPMessage) -> Any:
-    """None if there is none."""
+    """The receipt of an answer; None if there is none."""
     try:
         return await asyncio.to_thread(client.ask, "GET", f"/v1/receipts/{headers.get('X-Memory-Receipt', '')}")
     except ProxyError:
@@ -226,20 +226,20 @@ async def _receipt(client: Client, headers: HTTPMessage) -> Any:
 
 
 async def _block(client: Client, headers: HTTPMessage, text: str) -> str:
-    """What a real model got, rebuilt from the receipt."""
+    """The text that a real model got, rebuilt from the receipt."""
     receipt = await _receipt(client, headers) or {}
     lines = [str(memory.get("text", "")) for memory in receipt.get("recalled", [])]
     return "\n".join(["<memory>", *lines, "</memory>", "", text]) if lines else text
 
 
 async def _learned(client: Client, told: Exchange) -> list[str]:
-    """The facts that the receipt names, once the writer is done with the turn."""
+    """The facts in the receipt, after the writer has processed the turn."""
     for _ in range(_WAIT_SECONDS * 10):
         receipt = await _receipt(client, told.headers)
         if receipt is not None and receipt["write"] != "pending":
             return [memory["text"] for memory in receipt["written"] if memory["kind"] == "fact"]
         await asyncio.sleep(0.1)
-    raise ConfigError(f"nothing was remembered within {_WAIT_SECONDS} seconds; `rememberd check` says why")
+    raise ConfigError(f"nothing was remembered within {_WAIT_SECONDS} seconds; see `rememberd check`")
 
 
 def _say(text: str) -> None:
@@ -247,7 +247,7 @@ def _say(text: str) -> None:
 
 
 def _show(exchange: Exchange) -> None:
-    """Prints what was sent, what the model got and what came back, side by side."""
+    """Prints the client's message, the model's input and the answer side by side."""
     console = Console(highlight=False)
     table = Table(box=box.ASCII2, expand=True, show_edge=False, pad_edge=False)
     for title in ("THE CLIENT SENT", "THE MODEL GOT", "WHAT CAME BACK"):

@@ -1,4 +1,4 @@
-"""What `rememberd demo --page` opens with."""
+"""The example memories of `rememberd demo --page`."""
 
 import orjson
 
@@ -14,7 +14,8 @@ EXAMPLE_MEMORIES = (
 
 
 def remember_examples(client: Client) -> None:
-    """A dozen memories of one person, told to three apps; two of them cannot both be true. Raises `ProxyError`."""
+    """Imports a dozen memories of one person from three apps; two of them contradict each other. Raises
+    `ProxyError`."""
     lines = [
         {"text": text, "created_at": f"{day}T09:00:00Z", "source": {"client": app, "model": model}}
         for day, app, model, texts in EXAMPLE_MEMORIES

@@ -1,4 +1,4 @@
-"""`rememberd disconnect`: takes what `rememberd connect` wrote out of a coding agent's settings files."""
+"""`rememberd disconnect`: removes what `rememberd connect` wrote from a coding agent's settings files."""
 
 from pathlib import Path
 

@@ -17,15 +17,15 @@ from rememberd.wiring.erasure import UserErasure, opened_erasure
 
 EXAMPLES = """\
   rememberd erase ada
-  rememberd erase ada --verify                        # then look for her name and what was remembered
-  rememberd erase ada --verify --marker "my secret"   # and for this
-  rememberd erase ada --verify --also /qdrant/storage # there as well
+  rememberd erase ada --verify                        # then search for her name and her memories
+  rememberd erase ada --verify --marker "my secret"   # search for this text, too
+  rememberd erase ada --verify --also /qdrant/storage # search there, too
   rememberd erase ddy-f5ZLWPvJYVHJnfxP_cTtbg0qGLF9uFrNdXhbBn0=  # by the pseudonym in audit.jsonl
 """
 
 _STAYS = (
     "Without memory.encryption.master_key, deleted text stays in the store's pages and log until the engine\n"
-    "rewrites them, and the user's name stays in a mark that refuses late turns. With it, neither can be read."
+    "rewrites them, and the user's name stays in a record that refuses late turns. With it, nobody can read them."
 )
 
 _KEYS_STAY = (
@@ -46,7 +46,7 @@ _KEYS_STAY = (
     help="search there too, for example in the files of a Qdrant server",
 )
 def command(config: Path | None, user: str, verify: bool, marker: str, also: tuple[Path, ...]) -> int:
-    """Works beside a running proxy or without one."""
+    """Works with or without a running proxy."""
     settings = settings_of(config)
     return asyncio.run(_run(settings, user, verify=verify, marker=marker, places=[settings.data_path, *also]))
 
@@ -70,7 +70,8 @@ async def _run(settings: Settings, user: str, *, verify: bool, marker: str, plac
 
 
 async def erase_user(settings: Settings, encryption: Encryption, erasure: UserErasure, user: str) -> int:
-    """Erases and records it. Returns the number of memories. Raises `MemoryUnavailable`."""
+    """Erases the user and records this in the audit log. Returns the number of memories. Raises
+    `MemoryUnavailable`."""
     erased, log = await erasure.erase(user), build_audit_log(settings, encryption)
     log.record({"who": OPERATOR, "did": "erase", "whose": user, "count": erased})
     log.sync()
@@ -84,5 +85,5 @@ def _search(places: Sequence[Path], texts: dict[str, str]) -> int:
         files, size, left = files + 1, size + scanned.size, left + bool(scanned.found)
         if scanned.found:
             print(f"LEFT   {scanned.path}: {', '.join(scanned.found)}")
-    print(f"{left or 'nothing'} found in {files} files, {size / 2**20:.1f} MiB; looked for {len(texts)} texts")
+    print(f"{left or 'nothing'} found in {files} files, {size / 2**20:.1f} MiB; searched for {len(texts)} texts")
     return left

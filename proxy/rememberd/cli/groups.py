@@ -1,4 +1,4 @@
-"""`rememberd groups`: who shares memories with whom, while the proxy runs or before it does."""
+"""`rememberd groups`: manages groups of people who share memories, whether or not the proxy runs."""
 
 import asyncio
 from functools import partial
@@ -25,11 +25,11 @@ from rememberd.wiring.encryption import Encryption, open_encryption
 from rememberd.wiring.erasure import opened_erasure
 
 EXAMPLES = """\
-  rememberd groups create research --claim-role reader   # whose sign-in names `research` is a reader
-  rememberd groups add research ada --role owner         # in force within a second
+  rememberd groups create research --claim-role reader   # users whose sign-in names `research` are readers
+  rememberd groups add research ada --role owner         # valid within a second
   rememberd groups add research bob                      # a writer
-  rememberd groups remove research bob                   # reads nothing there from the next request on
-  rememberd groups remove research                       # the group, with everything in it
+  rememberd groups remove research bob                   # from the next request on, bob reads nothing there
+  rememberd groups remove research                       # removes the group with all its memories
   rememberd groups list --json
 """
 
@@ -39,11 +39,9 @@ EXAMPLES = """\
 @click.argument("action", type=click.Choice(["create", "add", "remove", "list"]))
 @click.argument("name", required=False)
 @click.argument("user", required=False)
-@click.option("--role", type=click.Choice(ROLES), default="writer", help="add: what the member is (writer)")
-@click.option("--claim-role", type=click.Choice(ROLES), help="create: what those are whose sign-in names the group")
-@click.option(
-    "--keep-contributions", is_flag=True, help="create: what an erased member wrote stays, without the name"
-)
+@click.option("--role", type=click.Choice(ROLES), default="writer", help="add: the member's role (writer)")
+@click.option("--claim-role", type=click.Choice(ROLES), help="create: role of users whose sign-in names the group")
+@click.option("--keep-contributions", is_flag=True, help="create: keep an erased member's memories, without the name")
 @click.option("--json", "as_json", is_flag=True, help="list: as JSON")
 def command(
     config: Path | None, action: str, name: str | None, user: str | None, role: Role, as_json: bool, **rules: Any
@@ -87,7 +85,7 @@ async def _run(
 
 
 async def _erased(settings: Settings, encryption: Encryption, user: str) -> int:
-    """How many memories the group had."""
+    """Erases the group's memories. Returns their number."""
     if not stores.exists(settings):
         return 0
     async with opened_erasure(settings, encryption) as erasure:

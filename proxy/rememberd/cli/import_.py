@@ -1,4 +1,4 @@
-"""`rememberd import`: sends exports of other tools, and notes, to the proxy, which learns from them."""
+"""`rememberd import`: sends exports of other tools and notes to the proxy, which learns from them."""
 
 import sys
 import time
@@ -22,32 +22,32 @@ from rememberd.memory.importers.records import BadFile, Line
 from rememberd.memory.recall.block import clean
 
 EXAMPLES = """\
-  rememberd import chatgpt-export.zip --dry-run     # what would be learned; nothing is written
+  rememberd import chatgpt-export.zip --dry-run     # show what would be learned, and write nothing
   rememberd import chatgpt-export.zip
   rememberd import my-memory.mem                    # or PAM's memory-store.json
-  rememberd import --prompt                         # what to ask another assistant; import what it answers
-  rememberd import notes.md --scope work            # one statement a line or bullet
+  rememberd import --prompt                         # a prompt for another assistant; import its answer
+  rememberd import notes.md --scope work            # one statement per line or bullet
   rememberd import memories.ndjson                  # what `rememberd memories export` wrote
 """
 
-# Assistants answer this in the form that `pasted` reads. The memory page shows the same text.
+# Assistants answer this in the format that `pasted` reads. The memory page shows the same text.
 PROMPT = """\
 List every memory that you have stored about me, and everything that you know about me from our conversations: who I
 am, where I live and work, people, preferences, projects, and how I want you to answer. Leave nothing out and do not
 summarise. Keep my own words where you have them. Write all of it in one code block, one memory a line, in this form:
 [date saved as YYYY-MM-DD, or unknown] - memory"""
 
-_LINES = 50  # of a request: what the user says meanwhile waits for so many turns at most
-_BYTES = 4 * 2**20  # of a request, unless a single line is larger
+_LINES = 50  # per request: a new message of the user waits for at most so many turns
+_BYTES = 4 * 2**20  # per request, unless a single line is larger
 _SHOWN = 20  # facts
 _POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.05, 1.0
-_PATIENCE_SECONDS = 300.0  # until the writer has learned from one request
+_TIMEOUT_SECONDS = 300.0  # the writer learns from one request within this time
 
 
 @dataclass
 class Summary:
-    """What was read, and the results. `facts` are the texts learned from turns, each once; `added` counts memories
-    that were stated in the file."""
+    """Counts of lines and results. `facts` are the distinct texts learned from turns; `added` counts memories that
+    the file contained."""
 
     turns: int = 0
     memories: int = 0
@@ -73,9 +73,9 @@ class Summary:
 @click.option(
     "--format", "kind", type=click.Choice(FORMATS), default="auto", help="default: auto, from the file itself"
 )
-@click.option("--dry-run", is_flag=True, help="say what would be added, merged and refused, and write nothing")
-@click.option("--undo", is_flag=True, help="FILE is the id of an import: take back all that it added")
-@click.option("--prompt", is_flag=True, help="print what to ask another assistant, to save its answer and import it")
+@click.option("--dry-run", is_flag=True, help="print what would be added, merged and refused, and write nothing")
+@click.option("--undo", is_flag=True, help="FILE is the id of an import: delete everything that it added")
+@click.option("--prompt", is_flag=True, help="print a prompt for another assistant, whose answer you can import")
 @click.option("--json", "as_json", is_flag=True, help="the summary as JSON")
 def command(
     where: Where, file: Path | None, kind: str, dry_run: bool, undo: bool, prompt: bool, as_json: bool
@@ -91,28 +91,28 @@ def command(
 
 def _undo(proxy: Client, import_id: str) -> int:
     undone = proxy.ask("DELETE", f"/v1/memories/imports/{quote(import_id, safe='')}")
-    print(f"deleted: {undone['deleted']:,} memories; {undone['reopened']:,} that they had replaced hold again")
+    print(f"deleted: {undone['deleted']:,} memories; {undone['reopened']:,} that they had replaced are valid again")
     if undone["pending"]:
-        print(f"{undone['pending']:,} exchanges are still being read: run this again in a moment")
+        print(f"{undone['pending']:,} exchanges are still being processed: run this again in a moment")
     return 0
 
 
 def _import(proxy: Client, file: Path, kind: str, dry_run: bool, as_json: bool) -> int:
     summary = Summary(import_id="" if dry_run else str(uuid4()))
     take = _foresee if dry_run else _send
-    _allowed(partial(proxy.ask, "GET", "/v1/memories?limit=1"))  # before a long file is read in vain
+    _allowed(partial(proxy.ask, "GET", "/v1/memories?limit=1"))  # fails early, before a long file is read
     try:
         with Progress("reading") as progress, opened(file, kind) as exports:
             for export in exports:
                 for batch in _batches(export):
                     take(proxy, batch, summary)
                     progress.show(export.fraction, _so_far(summary))
-                summary.errors += [f"{each} is not of the format it should be" for each in export.unreadable]
+                summary.errors += [f"{each} does not have the expected format" for each in export.unreadable]
     except KeyboardInterrupt:
-        print("\nstopped; run the command again to go on, nothing is added twice", file=sys.stderr)
+        print("\nstopped; run the command again to continue, nothing is added twice", file=sys.stderr)
         return 130
     if not summary.turns + summary.memories + len(summary.errors):
-        raise BadFile(f"{file} holds nothing to import: {EXPECTED}")
+        raise BadFile(f"{file} has nothing to import: {EXPECTED}")
     if as_json:
         print(orjson.dumps(_as_json(summary, dry_run), option=orjson.OPT_INDENT_2).decode())
     else:
@@ -152,7 +152,7 @@ def _foresee(proxy: Client, batch: list[Line], summary: Summary) -> None:
 
 
 def _answer(proxy: Client, path: str, lines: list[bytes], summary: Summary) -> dict[str, Any] | None:
-    """None if all lines were refused; what is wrong is in `summary.errors` then and for single lines."""
+    """The proxy's answer; None if all lines were refused. Errors are added to `summary.errors`."""
     try:
         answer: dict[str, Any] = _allowed(partial(proxy.ask, "POST", path, lines=lines))
     except ProxyError as error:
@@ -165,8 +165,8 @@ def _answer(proxy: Client, path: str, lines: list[bytes], summary: Summary) -> d
 
 
 def _send(proxy: Client, batch: list[Line], summary: Summary) -> None:
-    """Send the batch and wait until it is learned, so that what the user says meanwhile does not wait for all of
-    it."""
+    """Send the batch and wait until it is learned, so that a new message of the user does not wait for the whole
+    import."""
     if not batch:
         return
     lines = [orjson.dumps(line) + b"\n" for line in batch]
@@ -185,22 +185,22 @@ def _send(proxy: Client, batch: list[Line], summary: Summary) -> None:
 
 
 def _settled(proxy: Client, waiting: list[str]) -> Iterator[dict[str, Any]]:
-    """The receipts, each once the writer is done with its turn. Those of a user who is erased meanwhile are gone."""
-    end, pause = time.monotonic() + _PATIENCE_SECONDS, _POLL_SECONDS
+    """The receipts, each after the writer has processed its turn. Receipts of an erased user are left out."""
+    end, pause = time.monotonic() + _TIMEOUT_SECONDS, _POLL_SECONDS
     while waiting:
         path = f"/v1/receipts?ids={','.join(waiting)}"
         found = _allowed(partial(proxy.ask, "GET", path))["data"]
         yield from (receipt for receipt in found if receipt["write"] != "pending")
         waiting = [receipt["id"] for receipt in found if receipt["write"] == "pending"]
         if waiting and time.monotonic() > end:
-            raise ProxyError("the writer makes no progress: `rememberd check` says why; then run this again to go on")
+            raise ProxyError("the writer makes no progress: see `rememberd check`, then run this again to continue")
         if waiting:
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_POLL_SECONDS)
 
 
 def _allowed(ask: Callable[[], Any]) -> Any:
-    """The result of `ask`, after waiting as long as the key's rate limit demands."""
+    """The result of `ask`, after waiting as long as the key's rate limit requires."""
     while True:
         try:
             return ask()
@@ -234,11 +234,11 @@ def _report(summary: Summary, dry_run: bool) -> None:
     if len(summary.facts) > _SHOWN:
         print(f"  and {len(summary.facts) - _SHOWN:,} more")
     for count, about in (
-        (summary.replaced, "of them would replace what holds now"),
-        (summary.known, "known before"),
+        (summary.replaced, "of them would replace current memories"),
+        (summary.known, "already known"),
         (summary.skipped, "with nothing to remember"),
         (summary.redacted, "secrets redacted"),
-        (summary.lost, "lost: `rememberd check` says why"),
+        (summary.lost, "lost: see `rememberd check`"),
         (len(summary.errors), "not readable"),
     ):
         if count:
@@ -246,7 +246,7 @@ def _report(summary: Summary, dry_run: bool) -> None:
     for error in summary.errors[:_SHOWN]:
         print(f"  - {error}")
     if summary.import_id and summary.learned + summary.episodes:
-        print(f"to take all of it back: rememberd import --undo {summary.import_id}")
+        print(f"to undo this import: rememberd import --undo {summary.import_id}")
 
 
 def _as_json(summary: Summary, dry_run: bool) -> dict[str, Any]:

@@ -65,13 +65,13 @@ class _Duration(click.ParamType[int]):
 @config_option
 @click.argument("action", type=click.Choice(["create", "list", "rotate", "revoke", "hash"]))
 @click.argument("name", required=False)
-@click.option("--user", help="whom the key speaks for")
+@click.option("--user", help="the user that the key belongs to")
 @click.option("--trust-identity", is_flag=True, help="its requests may name the end user")
 @click.option("--model", "models", multiple=True, help="a model that it may use, * for any text; repeatable")
 @click.option("--scope", "scopes", multiple=True, help="a scope that it may name; repeatable")
-@click.option("--requests-per-minute", type=int, metavar="N", help="how many requests it may make")
-@click.option("--tokens-per-day", type=int, metavar="N", help="how many tokens it may use a day, in and out")
-@click.option("--expires-at", metavar="TIME", help="when it ends, such as 2027-01-31, UTC")
+@click.option("--requests-per-minute", type=int, metavar="N", help="how many requests it may make per minute")
+@click.option("--tokens-per-day", type=int, metavar="N", help="how many input and output tokens it may use per day")
+@click.option("--expires-at", metavar="TIME", help="when it expires, such as 2027-01-31, UTC")
 @click.option(
     "--adopt-local", is_flag=True, help="create: move the memories of `local`, the user without a key, to --user"
 )
@@ -147,7 +147,7 @@ async def _create(
 
 
 async def _tell_or_adopt(settings: Settings, encryption: Encryption, user: str | None, adopt_local: bool) -> None:
-    """Say that what was remembered without a key belongs to the user `local`, or move it to `user`."""
+    """Tell that memories from the time without keys belong to the user `local`, or move them to `user`."""
     if user == LOCAL.name or not stores.exists(settings):
         return
     embedder = build_embedder(settings)

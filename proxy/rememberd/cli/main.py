@@ -17,7 +17,7 @@ from rememberd.telemetry import logs
 log = logging.getLogger("rememberd")
 
 SERVERS = {"serve", "web", "writer"}  # they write a log; the other commands print their results
-CONFIG_ERROR = 2  # the exit code that tells the supervisor not to try again
+CONFIG_ERROR = 2  # with this exit code, the supervisor does not restart the process
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""`rememberd memories …`: see, correct and delete what is remembered."""
+"""`rememberd memories …`: lists, corrects and deletes memories."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ command.add_command(import_.command)
 
 
 def _action(name: str, about: str, example: str) -> Callable[[Callable[..., int]], click.Command]:
-    """Decorator: an action on `proxy`, with the options that all actions have; `as_json`: print JSON."""
+    """Decorator: an action on `proxy` with the common options; `as_json`: print JSON."""
 
     def decorate(function: Callable[..., int]) -> click.Command:
         @wraps(function)
@@ -69,7 +69,7 @@ def _properties(function: Callable[..., int]) -> Callable[..., int]:
     return function
 
 
-@_action("list", "what is remembered, newest first", "memories list --kind fact --limit 20")
+@_action("list", "list memories, newest first", "memories list --kind fact --limit 20")
 @click.option("--limit", type=int, default=50, help="at most so many (default: 50)")
 @click.option("--kind", type=click.Choice(["fact", "episode"]), help="statements only, or exchanges only")
 @click.option("--containing", metavar="TEXT", help="only those that contain this text")
@@ -92,7 +92,7 @@ def _search(proxy: Client, as_json: bool, query: str, limit: int) -> int:
     return _show_all(found["data"], as_json)
 
 
-@_action("why", "why a memory is there, and which answers used it", "memories why 3f2a9c01")
+@_action("why", "show where a memory comes from, and which answers used it", "memories why 3f2a9c01")
 @click.argument("id", metavar="ID")
 def _why(proxy: Client, as_json: bool, id: str) -> int:
     why = proxy.ask("GET", f"/v1/memories/{_whole(proxy, id)}/why")
@@ -108,7 +108,7 @@ def _why(proxy: Client, as_json: bool, id: str) -> int:
     return 0
 
 
-@_action("stats", "numbers of memories, and their topics", "memories stats")
+@_action("stats", "show the numbers of memories and their topics", "memories stats")
 def _stats(proxy: Client, as_json: bool) -> int:
     stats, groups = proxy.ask("GET", "/v1/memories/stats"), proxy.ask("GET", "/v1/memories/groups")
     if as_json:
@@ -159,7 +159,7 @@ def _forget(proxy: Client, as_json: bool, ids: tuple[str, ...]) -> int:
     "--format", "form", type=click.Choice(["ndjson", "pam", "mem"]), default="ndjson", help="pam: a memory-store.json"
 )
 def _export(proxy: Client, as_json: bool, file: Path | None, form: str) -> int:
-    """A file appears under its name only when it is whole; without a name the export goes to standard output."""
+    """The file gets its name only when it is complete. Without a file name, prints to standard output."""
     with proxy.open("GET", f"/v1/memories/export?format={form}") as answer:
         if file is None:
             shutil.copyfileobj(answer, sys.stdout.buffer)

@@ -25,7 +25,7 @@ EXAMPLES = """\
   rememberd migrate --from ~/.local/share/rememberd/qdrant --to http://qdrant:6333
   rememberd migrate --from http://qdrant:6333 --to ~/.local/share/rememberd/qdrant
 
-Stop the proxy first; afterwards set memory.store.url. The server's key, shards and so on are those of memory.store.
+Stop the proxy first; afterwards set memory.store.url. Key, shards and so on of the server are read from memory.store.
 If it is interrupted, run it again: it continues where it stopped.
 """
 
@@ -36,7 +36,7 @@ _STORE = "the embedded store's folder, DATA_DIR/qdrant, or the URL of a Qdrant s
 @a_command("migrate", EXAMPLES)
 @config_option
 @click.option("--from", "source", required=True, metavar="STORE", help=_STORE)
-@click.option("--to", "target", required=True, metavar="STORE", help="the same, and empty")
+@click.option("--to", "target", required=True, metavar="STORE", help="the same; it must be empty")
 def command(config: Path | None, source: str, target: str) -> int:
     return asyncio.run(migrate(settings_of(config), source, target))
 
@@ -65,7 +65,7 @@ async def migrate(settings: Settings, source: str, target: str) -> int:
                 checksum = await verify(ours, theirs, lambda _, number: checking.add(number))
         except MismatchError as error:
             place.forget()
-            print(f"rememberd: {error}; stop what writes there, empty the target and start over", file=sys.stderr)
+            print(f"rememberd: {error}; stop all writers, empty the target and start again", file=sys.stderr)
             return 1
     place.forget()
     print(f"{total:,} points are in {where(target)}, the same as in {where(source)}: checksum {checksum}")
@@ -94,7 +94,7 @@ def _folder(named: str, exists: bool) -> Path:
 
 
 class Place:
-    """A file that holds how far an interrupted copy had come; `after` is None at the start."""
+    """A file with the progress of an interrupted copy; `after` is None at the start."""
 
     def __init__(self, file: Path, source: str, target: str) -> None:
         self.file, self.move = file, {"from": source, "to": target}

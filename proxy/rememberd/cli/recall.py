@@ -22,9 +22,9 @@ _PARTS = ("cosine", "words", "session", "need")
 @proxy_options
 @click.argument("question")
 @click.option(
-    "--limit", type=click.IntRange(1, 500), default=20, help="candidates that are left out, at most (default: 20)"
+    "--limit", type=click.IntRange(1, 500), default=20, help="show at most so many other candidates (default: 20)"
 )
-@click.option("--model", help="what this model would get: private memories go to local models only")
+@click.option("--model", help="show what this model would get: private memories are only for local models")
 @click.option("--json", "as_json", is_flag=True, help="as JSON")
 def command(where: Where, question: str, limit: int, model: str | None, as_json: bool) -> int:
     asked = {"text": question, "limit": limit} | ({"model": model} if model else {})
@@ -33,8 +33,8 @@ def command(where: Where, question: str, limit: int, model: str | None, as_json:
     if as_json:
         print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
         return 0
-    piles = (("in", found["memories"]), ("withheld", found["withheld"]), ("out", found["left_out"]))
-    rows = [_row(name, each) for name, pile in piles for each in pile]
+    lists = (("in", found["memories"]), ("withheld", found["withheld"]), ("out", found["left_out"]))
+    rows = [_row(name, each) for name, memories in lists for each in memories]
     if rows:
         print_table(("", "WHY", *map(str.upper, _PARTS), "TEXT"), rows)
     else:

@@ -1,4 +1,4 @@
-"""`rememberd restore`: verifies a backup, and makes a data directory of it."""
+"""`rememberd restore`: verifies a backup and restores it into a new data directory."""
 
 import asyncio
 import shlex
@@ -46,7 +46,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     required=True,
     help="the new data directory, which must not exist yet",
 )
-@click.option("--dry-run", is_flag=True, help="verify everything, and leave nothing behind")
+@click.option("--dry-run", is_flag=True, help="only verify everything, and keep no files")
 @click.option("--identity", type=_FILE, help="age identity file, or SSH private key, that opens the backup")
 @click.option("--passphrase-file", type=_FILE, help="a file with the passphrase that opens it")
 @click.option(
@@ -68,7 +68,7 @@ def command(
         raise ConfigError(f"there is no backup {file}")
     target = data_dir.expanduser().absolute()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ConfigError(f"{target} is not empty: restore into a new folder, and set data_dir to it")
+        raise ConfigError(f"{target} is not empty: restore into a new folder and set data_dir to it")
     unlock = Unlock(secret_in(identity), secret_in(passphrase_file))
     return asyncio.run(_run(config, file, target, dry_run, unlock, erasures))
 
@@ -78,8 +78,8 @@ async def _run(
 ) -> int:
     """Raises `BackupError`, `ConfigError`, `MemoryUnavailable`."""
     marks = erasures_in(erasures)
-    beside = next(each for each in target.parents if each.exists())  # on the same disk, whatever is made below it
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=beside))  # only its owner can read it
+    parent = next(each for each in target.parents if each.exists())  # so that `folder` is on the target's disk
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=parent))  # only its owner can read it
     try:
         about = read_archive(file, folder, unlock)
         check_databases(folder)
@@ -115,7 +115,7 @@ def _put_in_place(folder: Path, target: Path) -> None:
 
 
 async def _check_store(folder: Path, points: int | None) -> int:
-    """Open the store, so that damage is found now."""
+    """Open the store to find damage now. Returns the number of points."""
     if points is None:
         return 0
     store = EdgeStore.reopen(folder / "qdrant")
@@ -124,12 +124,13 @@ async def _check_store(folder: Path, points: int | None) -> int:
     finally:
         await store.close()
     if found != points:
-        raise BackupError(f"the store holds {found} points, not {points}")
+        raise BackupError(f"the store has {found} points, not {points}")
     return found
 
 
 async def _erase_again(folder: Path, marks: Marks) -> int:
-    """By the names in the files, which are pseudonyms if there is a master key. Returns the number of memories."""
+    """Erase users by the names in the files, which are pseudonyms if there is a master key. Returns the number of
+    memories."""
     if not marks:
         return 0
     erased = 0
@@ -158,8 +159,8 @@ async def _erase_again(folder: Path, marks: Marks) -> int:
 
 
 async def _erase_contributions(config: Path | None, folder: Path, marks: Marks) -> int:
-    """What they have contributed to groups. Only the settings have the master key, which opens those memories.
-    Returns the number of memories. Raises `ConfigError`, `MemoryUnavailable`."""
+    """Erase the users' contributions to groups. This needs the settings, because they have the master key. Returns
+    the number of memories. Raises `ConfigError`, `MemoryUnavailable`."""
     if not marks or not (folder / "qdrant").exists() or not (folder / "groups.db").exists():
         return 0
     settings = settings_of(config)
@@ -171,8 +172,8 @@ async def _erase_contributions(config: Path | None, folder: Path, marks: Marks) 
             return sum([await erasure.leave_groups(encryption.user(mark), at) for mark, at in marks.items()])
     except ConfigError as error:
         raise ConfigError(
-            "users who were erased after the backup may have contributed to groups; to erase that, restore needs the"
-            f" settings of the backup's proxy: give them by --config ({error})"
+            "users who were erased after the backup may have contributed to groups. To erase these contributions,"
+            f" restore needs the settings of the backup's proxy: name them with --config ({error})"
         ) from error
 
 

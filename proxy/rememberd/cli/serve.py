@@ -1,4 +1,4 @@
-"""`rememberd serve`: the proxy as a whole, the web processes and the writer."""
+"""`rememberd serve`: runs the whole proxy, the web processes and the writer."""
 
 import asyncio
 import json
@@ -25,16 +25,16 @@ EXAMPLES = """\
 @click.option(
     "--upstream",
     multiple=True,
-    metavar="[BEGINNING=]URL",
-    help="a provider that gets the client's own key, for models whose names begin so; no configuration is needed",
+    metavar="[PREFIX=]URL",
+    help="a provider that gets the client's own key, for models whose names have this prefix; needs no configuration",
 )
 def command(config: Path | None, upstream: tuple[str, ...]) -> int:
     if upstream:
-        os.environ["REMEMBERD_UPSTREAMS"] = json.dumps(_by_beginning(upstream))
+        os.environ["REMEMBERD_UPSTREAMS"] = json.dumps(_by_prefix(upstream))
     return asyncio.run(processes.serve(settings_of(config), config_file(config), os.environ))
 
 
-def _by_beginning(upstream: Iterable[str]) -> dict[str, str]:
-    """`BEGINNING=URL`, or a URL for all other models."""
+def _by_prefix(upstream: Iterable[str]) -> dict[str, str]:
+    """The URLs by prefix; a URL without a prefix is for all other models."""
     pairs = (re.fullmatch(r"(?:([^=:]*)=)?(.*)", each, re.DOTALL) for each in upstream)
     return {pair[1] or "": pair[2] for pair in pairs if pair}

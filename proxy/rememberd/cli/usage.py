@@ -18,7 +18,7 @@ from rememberd.telemetry.usage.report import BY, DAYS, report
 from rememberd.wiring.queue import existing_queue
 
 EXAMPLES = """\
-  rememberd usage                                   # of the last 30 days, by key and model
+  rememberd usage                                   # the last 30 days, by key and model
   rememberd usage --by user --since 2027-01-01
   rememberd usage --by day,key,user,model --json
 """
@@ -31,11 +31,11 @@ _DATE = click.DateTime(formats=["%Y-%m-%d"])
 @click.option("--by", default="key,model", show_default=True, help=f"some of {','.join(BY)}")
 @click.option("--since", type=_DATE, help=f"the first day, in UTC (default: {DAYS} days ago)")
 @click.option("--until", type=_DATE, help="the last day (default: today)")
-@click.option("--json", "as_json", is_flag=True, help="one JSON object a line")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object per line")
 def command(config: Path | None, by: str, since: datetime | None, until: datetime | None, as_json: bool) -> int:
     names = by.split(",")
     if not set(names) <= set(BY):
-        raise click.UsageError(f"--by names some of {','.join(BY)}")
+        raise click.UsageError(f"--by must name some of {','.join(BY)}")
     first = since.date().isoformat() if since else days_before(today(), DAYS - 1)
     found = asyncio.run(_read(settings_of(config), names, first, until.date().isoformat() if until else today()))
     if as_json:

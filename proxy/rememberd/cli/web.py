@@ -12,7 +12,7 @@ from rememberd.processes import run as processes
 from rememberd.processes.supervisor import listen
 
 EXAMPLES = """\
-  rememberd web --config team.yaml        # needs a `rememberd writer`, which stores the memories
+  rememberd web --config team.yaml        # also needs a `rememberd writer`, which stores the memories
 """
 
 

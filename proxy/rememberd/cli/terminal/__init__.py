@@ -1,1 +1,1 @@
-"""What commands share that talk to a running proxy: HTTP, and text that fits a terminal. No part of the server."""
+"""Shared by commands that call a running proxy: an HTTP client and terminal output. The server does not use it."""

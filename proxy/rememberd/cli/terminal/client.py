@@ -1,4 +1,4 @@
-"""HTTP to a running proxy. The standard library's client: a command is there at once, and needs no more."""
+"""Calls a running proxy by HTTP. Uses the standard library's client, so that commands start fast."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rememberd import __version__
 from rememberd.cli import config_option, settings_of
 from rememberd.errors import RememberdError
 
-_PATIENCE_SECONDS = 120.0
-_EVERYWHERE = frozenset(("0.0.0.0", "::", ""))  # noqa: S104 - what a server listens on is no place to connect to
+_TIMEOUT_SECONDS = 120.0
+_ANY_ADDRESS = frozenset(("0.0.0.0", "::", ""))  # noqa: S104 - a server can listen on them; clients use loopback
 
 
 class ProxyError(RememberdError):
-    """The proxy is not there, or refuses. Says what to do next; `status` is 0 where nobody answered, `retry_after` is
-    how many seconds the key has to wait, where it is only that."""
+    """The proxy did not answer or refused the request. The message says what to do. `status` is 0 without an answer;
+    `retry_after` is the number of seconds that the key must wait, if a rate limit is the reason."""
 
     def __init__(self, message: str, status: int = 0, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class ProxyError(RememberdError):
 
 
 class Where(NamedTuple):
-    """Where the proxy is and who is asking, as the options say."""
+    """The proxy's address and the user, from the command's options."""
 
     config: Path | None
     url: str | None
@@ -41,12 +41,12 @@ class Where(NamedTuple):
 
 
 def proxy_options(function: Callable[..., int]) -> Callable[..., int]:
-    """Decorator: the options that name the proxy; `function` gets them as the argument `where`."""
+    """Decorator: the options for the proxy and the user; `function` gets them as the argument `where`."""
 
     @config_option
     @click.option("--url", help="address of the proxy (default: $REMEMBERD_URL, else from the settings)")
     @click.option("--key", help="API key (default: $REMEMBERD_KEY; none is needed on loopback without keys)")
-    @click.option("--user", help="whose memory, for a key that may name users")
+    @click.option("--user", help="the user, for a key that may name users")
     @click.option("--scope", help="a separate memory of the same user, such as work")
     @wraps(function)
     def with_proxy(
@@ -58,7 +58,7 @@ def proxy_options(function: Callable[..., int]) -> Callable[..., int]:
 
 
 def connect(where: Where) -> Client:
-    """Raises `ConfigError`, and `ProxyError` for an URL that is none."""
+    """Raises `ConfigError`, and `ProxyError` for an invalid URL."""
     key = where.key or os.environ.get("REMEMBERD_KEY")
     headers = {"X-Memory-User": where.user, "X-Memory-Scope": where.scope, "Authorization": key and f"Bearer {key}"}
     url = where.url or os.environ.get("REMEMBERD_URL") or _configured(where)
@@ -67,17 +67,17 @@ def connect(where: Where) -> Client:
 
 def _configured(where: Where) -> str:
     server = settings_of(where.config).server
-    host = "127.0.0.1" if server.host in _EVERYWHERE else server.host
+    host = "127.0.0.1" if server.host in _ANY_ADDRESS else server.host
     return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
 
 
 class Client:
-    """One connection for each call; `headers` go with all of them."""
+    """Opens one connection for each call and sends `headers` with it."""
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ProxyError(f"{url!r} is no address of a proxy: give one such as http://127.0.0.1:8787")
+            raise ProxyError(f"{url!r} is not the address of a proxy: give one such as http://127.0.0.1:8787")
         self.url, self.headers = url.rstrip("/").removesuffix("/v1"), dict(headers)
         self.parts = urlsplit(self.url)
 
@@ -90,15 +90,15 @@ class Client:
         try:
             return orjson.loads(raw)
         except orjson.JSONDecodeError as error:
-            raise ProxyError(f"{self.url} answers, but not as rememberd does: is this its address?") from error
+            raise ProxyError(f"{self.url} does not answer like rememberd: is this its address?") from error
 
     def open(
         self, method: str, path: str, data: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> http.client.HTTPResponse:
-        """An answer of status 200, not read yet; closing it closes the connection. Raises `ProxyError`."""
+        """A successful answer, not read yet. Closing it closes the connection. Raises `ProxyError`."""
         kind = http.client.HTTPSConnection if self.parts.scheme == "https" else http.client.HTTPConnection
         host, port = self.parts.hostname or "", self.parts.port
-        connection = kind(host, port, timeout=_PATIENCE_SECONDS)
+        connection = kind(host, port, timeout=_TIMEOUT_SECONDS)
         sent = {"User-Agent": f"rememberd/{__version__}", "Connection": "close", **self.headers, **(headers or {})}
         try:
             connection.request(method, self.parts.path + path, data, sent)
@@ -119,14 +119,14 @@ class Client:
 
     def _absent(self, error: Exception) -> str:
         if isinstance(error, TimeoutError):
-            return f"{self.url} did not answer within {_PATIENCE_SECONDS:.0f} s: look at its log, or try again"
-        return f"nobody answers at {self.url} ({error}): start it with `rememberd serve`, or name it with --url"
+            return f"{self.url} did not answer within {_TIMEOUT_SECONDS:.0f} s: look at its log, or try again"
+        return f"nobody answers at {self.url} ({error}): start `rememberd serve`, or name another address with --url"
 
     def _refusal(self, status: int, retry_after: str | None, raw: bytes) -> ProxyError:
         try:
             message = str(orjson.loads(raw)["error"]["message"])
         except (orjson.JSONDecodeError, KeyError, TypeError):
-            message = f"{self.url} answers {status}, but not as rememberd does: is this its address?"
+            message = f"{self.url} answers {status}, but not like rememberd: is this its address?"
         if status == 401:
             message = f"{message}\nset REMEMBERD_KEY to a key of the proxy's `keys`, or give one with --key"
         if status == 403 and "several users" in message:

@@ -1,4 +1,4 @@
-"""Tables and progress that commands print, drawn by rich, which is imported when it is needed."""
+"""Prints tables and progress with rich, which is imported only when it is needed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rememberd.memory.recall.block import clean
 
 _UNBOUNDED = 10_000  # columns
 _GAP = 2  # columns between two cells
-_NARROWEST = 20  # columns for the last cell, however narrow the terminal
+_NARROWEST = 20  # the fewest columns for the last cell, also on a narrow terminal
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """To standard output. The last column is cut to what is left of the terminal's width."""
+    """Print a table to standard output. The last column is cut to the terminal's width."""
     from rich.console import Console
     from rich.table import Table
 
@@ -37,7 +37,7 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def print_lines(lines: Sequence[str], style: str = "") -> None:
-    """To standard output, each line cut to the terminal's width. Text of a memory must have been cleaned before."""
+    """Print lines to standard output, cut to the terminal's width. Texts of memories must be cleaned before."""
     from rich.console import Console
     from rich.text import Text
 
@@ -47,7 +47,7 @@ def print_lines(lines: Sequence[str], style: str = "") -> None:
 
 
 def _plain(text: str) -> Any:
-    """Text that neither controls the terminal nor is read as rich's markup."""
+    """The text without control characters, and not interpreted as rich's markup."""
     from rich.text import Text
 
     return Text(clean(text))

@@ -1,4 +1,4 @@
-"""A proxy that a command starts for itself and stops at its end."""
+"""Starts a proxy for a single command and stops it at the command's end."""
 
 import os
 import re
@@ -14,8 +14,8 @@ from rememberd.cli.terminal.client import Client, ProxyError, Where, connect
 from rememberd.errors import ConfigError
 
 _START_SECONDS = 90.0
-# Only this machine can reach it, and the port of the settings may be in use. No chat waits for it, but its first
-# recall waits for the model, so that the deadline for chats would leave the block empty.
+# Only this machine can reach it, and the configured port may be in use. Its first recall waits for the model to load,
+# so the deadline for chats would be too short.
 _FOR_ONE_COMMAND = {
     "REMEMBERD_SERVER_HOST": "127.0.0.1",
     "REMEMBERD_SERVER_PORT": "0",
@@ -26,8 +26,8 @@ _FOR_ONE_COMMAND = {
 
 @contextmanager
 def reachable(where: Where) -> Iterator[Client]:
-    """The running proxy. If none runs, and no address was given, one is started on the data folder of the settings,
-    with the same keys. Raises `ConfigError` and `ProxyError`."""
+    """The running proxy. If none runs and no address was given, starts one with the configured data folder and keys.
+    Raises `ConfigError` and `ProxyError`."""
     proxy = connect(where)
     if where.url or os.environ.get("REMEMBERD_URL") or _answers(proxy):
         yield proxy
@@ -47,19 +47,19 @@ def serving(config: Path | None, environ: Mapping[str, str]) -> Iterator[str]:
             stderr=log,
             env={**os.environ, **environ},
         )
-        impatient = threading.Timer(_START_SECONDS, process.terminate)
-        impatient.start()
+        timeout = threading.Timer(_START_SECONDS, process.terminate)
+        timeout.start()
         try:
             url = _address(process)
-            impatient.cancel()
+            timeout.cancel()
             if url is None:
                 process.wait()
                 log.seek(0)
-                said = log.read().decode("utf-8", "replace")
-                raise ConfigError(f"the proxy that this command needs did not start:\n{said}")
+                output = log.read().decode("utf-8", "replace")
+                raise ConfigError(f"the proxy that this command needs did not start:\n{output}")
             yield url
         finally:
-            impatient.cancel()
+            timeout.cancel()
             process.terminate()
             process.wait()
 
@@ -74,7 +74,7 @@ def _address(process: subprocess.Popen[bytes]) -> str | None:
 
 
 def _answers(proxy: Client) -> bool:
-    """True also for an answer that refuses: a proxy is there."""
+    """True if the proxy answers, also with an error."""
     try:
         proxy.open("GET", "/health/live").close()
     except ProxyError as error:

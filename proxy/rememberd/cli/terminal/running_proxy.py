@@ -7,12 +7,12 @@ import orjson
 
 from rememberd.settings.schema import Settings
 
-_PATIENCE_SECONDS = 5.0
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to connect to, not to listen on
+_TIMEOUT_SECONDS = 5.0
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - listening address -> address for clients
 
 
 class Running(NamedTuple):
-    """`parts`: for each part of the proxy, "ok" or what is wrong. None: it is another program."""
+    """`parts`: for each part of the proxy, "ok" or the problem. None: another program uses the port."""
 
     host: str
     port: int
@@ -26,7 +26,7 @@ class Running(NamedTuple):
 
 def running_proxy(settings: Settings) -> Running | None:
     """None if nothing answers."""
-    host, port = _EVERYWHERE.get(settings.server.host, settings.server.host), settings.server.port
+    host, port = _ANY_ADDRESS.get(settings.server.host, settings.server.host), settings.server.port
     if not port:
         return None
     try:
@@ -40,7 +40,7 @@ def running_proxy(settings: Settings) -> Running | None:
 
 
 def _get(host: str, port: int, path: str, key: str | None) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection(host, port, timeout=_PATIENCE_SECONDS)
+    connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
         answer = connection.getresponse()
