@@ -102,7 +102,7 @@ def test_beginnings_and_addresses() -> None:
     assert (claude.provider, claude.upstream_model, claude.api_key) == ("anthropic", "claude-9", "sk-ant-api-1")
     subscribed = asked("claude-9", "sk-ant-oat01-1")
     assert (subscribed.api_key, subscribed.extra_headers) == (None, {"authorization": "Bearer sk-ant-oat01-1"})
-    with pytest.raises(ConfigError, match="no address"):
+    with pytest.raises(ConfigError, match="not an address"):
         model_list({"": "api.openai.com"})
 
 

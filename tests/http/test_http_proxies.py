@@ -124,7 +124,7 @@ async def test_tls_goes_through_a_tunnel(certificate: Path, monkeypatch: pytest.
 @each_row(
     ("refusal", "named"),
     [
-        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "asks for a login"),
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "requires a login"),
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", "refuses api.example with status 403"),
         (b"SSH-2.0\r\n\r\n", "does not speak HTTP"),
         (b"", "does not answer CONNECT"),

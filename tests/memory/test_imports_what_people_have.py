@@ -259,7 +259,7 @@ def test_ctrl_c_in_the_middle_loses_and_doubles_nothing(
     )
     eventually(lambda: memories(mine))
     process.send_signal(signal.SIGINT)
-    assert "run the command again to go on" in process.communicate(timeout=PATIENCE)[1]
+    assert "run the command again to continue" in process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 130
     assert run(export)["turns"] == 120
     said = [memory["text"] for memory in memories(mine, "episode")]

@@ -113,7 +113,7 @@ def test_check_says_that_all_keys_are_gone(tmp_path: Path, capsys: pytest.Captur
     assert main(["keys", "revoke", "ada", "--config", str(path)]) == 0
     _, said = check(path)
     assert "WRONG  keys" in said
-    assert "none is valid" in said
+    assert "no key is valid" in said
     capsys.readouterr()
 
 

@@ -135,7 +135,7 @@ def test_no_proxy_no_key_and_a_foreign_server_are_told_apart(
 ) -> None:
     """Start it; set a variable; look at the address."""
     for url, key, step in (
-        ("http://127.0.0.1:1", "", "start it with `rememberd serve`"),
+        ("http://127.0.0.1:1", "", "start `rememberd serve`"),
         (proxy.url, "sk-wrong", "set REMEMBERD_KEY"),
         (proxy.url, "sk-webui", "name one with --user"),
         (foreign, "", "is this its address?"),

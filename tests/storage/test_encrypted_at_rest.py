@@ -156,7 +156,7 @@ async def test_a_master_key_that_is_refused_leaves_no_trace(tmp_path: Path) -> N
     """Whoever takes it out again has the old memories as they were; no keyring says that they are encrypted."""
     (tmp_path / "queue.db").touch()
     plain = Settings(data_dir=str(tmp_path))
-    with pytest.raises(ConfigError, match="are not encrypted: save each user's"):
+    with pytest.raises(ConfigError, match="are not encrypted: export those of each user"):
         async with open_encryption(replace(plain, memory=Memory(encryption=Encryption(master_key=OLD)))):
             pass
     async with open_encryption(plain) as seal:

@@ -140,7 +140,7 @@ async def test_a_difference_is_found(
 
     await on_server(settings, qdrant.url, one_more)
     assert await migrate(settings, str(folder(settings)), qdrant.url) == 1
-    assert "start over" in capsys.readouterr().err
+    assert "start again" in capsys.readouterr().err
 
 
 @each_row(
