@@ -44,7 +44,10 @@ FILES = {  # where the product reads them
     "english": _PACKAGE / "memory/recall/data/english.json",
 }
 # from the vectors of the same sentences
-MEANING = {name: FILES[name].with_name(f"{name}_meaning.json") for name in ("statements", "values")}
+MEANING = {
+    name: FILES[name].with_name(f"{name}_meaning.json")
+    for name in ("statements", "values", "needs", "facts", "general")
+}
 _STATEMENTS = "diet event family health home identity plan play possession preference study work"
 _TAUGHT_BY = {  # labels of other corpora that teach this one, and what they are called there
     "values": [("statements", dict.fromkeys(("none", "play", "plan", "preference", "study"), "none"))],
@@ -73,6 +76,7 @@ BUCKETS = 1 << 16
 STRENGTH = 10.0  # scikit-learn's C
 # With the pasted texts among the requests, 10 knows 60 of the 90 blind programs' requests, and 20 knows 63.
 _STRENGTH_OF = {"requests": 20.0, "questions": 30.0, "needs": 30.0, "facts": 30.0, "general": 30.0}
+_STRENGTH_OF |= {f"{name}_meaning": 3.0 for name in ("needs", "facts", "general")}
 FOLDS = 5
 _LEAST = 1.0  # weights below it, in units of the file, are left out: half of them, and they decide nothing
 _MOST = 31  # a large weight in the file; finer ones change no decision and do not compress
@@ -231,7 +235,7 @@ def main() -> None:
             texts = [each.text for each in found]
             train(name, matrix(texts), found).save(FILES[name])
             if name in MEANING:
-                train(name, vectors(texts), found).save(MEANING[name])
+                train(MEANING[name].stem, vectors(texts), found).save(MEANING[name])
             print(f"{FILES[name]}: {FILES[name].stat().st_size / 1000:.0f} KB from {len(found)} texts")
 
 

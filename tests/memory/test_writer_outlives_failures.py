@@ -263,6 +263,8 @@ def test_without_their_classifiers_requests_and_questions_are_still_read(
     asked = {"messages": [{"role": "user", "content": "What shall I cook tonight, without nuts?"}]}
     assert side_tasks.program_odds({}, asked) < side_tasks.DOUBTFUL
     assert needs.is_english("Was soll ich heute kochen?")
-    assert all(likely < 0.01 for likely in needs._topics("needs", "Was soll ich heute kochen?").values())
+    assert all(
+        likely < 0.01 for likely in needs._topics(needs._classifier("needs").probabilities("Was koche ich?")).values()
+    )
     side_tasks._odds.cache_clear()
     needs.is_english.cache_clear()

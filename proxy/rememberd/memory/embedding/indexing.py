@@ -14,7 +14,7 @@ from rememberd.types import Memory, Millis, Point
 
 # Raise it with any change of what a point holds, also by new weights or thresholds: points of an earlier version are
 # then written again. Since 9 a story that the rules take for an instruction ("For me, adoption is …") is of no style.
-VERSION = 10
+VERSION = 11
 
 MOST_NAMES = 64  # of one memory; a long list of them is not what it is about
 

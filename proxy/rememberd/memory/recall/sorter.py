@@ -1,12 +1,17 @@
-"""Sorting texts into labels by examples: their vectors, and their words and characters (pure).
+"""Sorting texts into labels by examples: their vectors, and their words and characters; and the files of what was
+learned of them.
 
 A ridge regression on the similarity of sentences. The threshold is the one that sorts the examples best when each is
 left out in turn."""
 
 from __future__ import annotations
 
+import base64
+import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +23,8 @@ from rememberd.text_classifier import encode
 # Chosen by the same leave-one-out score over the examples of `data/topics.toml` (`left_out`), flat around these.
 SHARPNESS, RIDGE = 2.0, 0.3
 BUCKETS = 2048
+
+log = logging.getLogger("rememberd.recall")
 
 Singles = NDArray[np.float32]
 
@@ -87,3 +94,41 @@ def similarity(one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
 
 def _f1(found: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> float:
     return 2 * float((found & wanted).sum()) / max(1.0, float(found.sum() + wanted.sum()))
+
+
+def read_tables(file: Path) -> dict[str, NDArray[Any]] | None:
+    """None if there is no such file, or none that can be read."""
+    tables, packed = iter(_lines(file)), dict[str, NDArray[Any]]()
+    try:
+        for head in tables:
+            name, kind, rows, scale = head.split()
+            table = [np.frombuffer(base64.b64decode(next(tables)), kind) for _ in range(int(rows))]
+            packed[name] = np.array(table, np.float32) * np.float32(scale)
+    except (ValueError, TypeError, StopIteration):
+        return None
+    return packed or None
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text("ascii").splitlines()
+    except (OSError, ValueError):
+        return []
+
+
+def write_tables(file: Path, packed: dict[str, NDArray[Any]]) -> None:
+    """For each table a line with its name, and a line a row: its numbers as 8 or 16 bits in base64. Whole or not at
+    all: several processes may write at once."""
+    lines = []
+    for name, table in packed.items():
+        kind = np.int8 if name.endswith("examples") else np.int16
+        scale = max(float(np.abs(table).max()), 1e-9) / np.iinfo(kind).max
+        rows = np.rint(np.atleast_2d(table) / scale).astype(kind)
+        lines += [f"{name} {np.dtype(kind)} {len(rows)} {scale!r}", *(base64.b64encode(row).decode() for row in rows)]
+    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft.write_text("\n".join(lines) + "\n", "ascii")
+        draft.replace(file)
+    except OSError as error:
+        log.warning("the topics are learned again at the next start, for they cannot be stored: %s", error)
