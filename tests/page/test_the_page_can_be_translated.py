@@ -18,6 +18,7 @@ TRANSLATED = """
 import * as texts from "./original-strings.js";
 const marked = (value) =>
   typeof value === "string" ? `[${value}]`
+  : Array.isArray(value) ? value.map(marked)
   : typeof value === "function" ? (...given) => marked(value(...given))
   : Object.fromEntries(Object.entries(value).map(([name, each]) => [name, marked(each)]));
 """
