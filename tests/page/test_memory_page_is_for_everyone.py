@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.support.browser import PHONE, findings, in_each_look, opened, say, shot, small_targets
+from tests.support.browser import PHONE, WIDE, findings, in_each_look, opened, say, shot, small_targets
 from tests.support.proxy_server import Proxy
 
 pytestmark = pytest.mark.browser
@@ -234,6 +234,20 @@ def test_on_a_phone_every_target_is_large_enough(proxy: Proxy, browser: Browser,
             fill(page, view)
             small[view] = small_targets(page)
     assert {view: found for view, found in small.items() if found} == {}
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["desk", "phone"])
+def test_the_last_answer_stands_above_the_field_for_the_next(
+    proxy: Proxy, browser: Browser, user: str, size: ViewportSize
+) -> None:
+    """While it comes and once it is there, however long the talk is."""
+    edges = """() => [document.querySelector(".turn:last-child").getBoundingClientRect().bottom,
+        document.querySelector(".say > div").getBoundingClientRect().top]"""
+    with opened(browser, proxy, user, "chat", viewport=size, reduced_motion="reduce") as page:
+        for number in range(3):
+            say(page, f"{number}. " + "Once upon a time there was a long question. " * 8)
+            bottom, top = page.evaluate(edges)
+            assert bottom <= top, number
 
 
 def test_the_theme_can_be_chosen_and_is_kept(proxy: Proxy, browser: Browser, ada: str) -> None:

@@ -21,6 +21,7 @@ export async function ask(lane, text, options) {
     foot,
   );
   lane.log.append(turn);
+  away = false;
   follow(turn);
   lane.messages.push({ role: "user", content: text });
   try {
@@ -55,10 +56,19 @@ async function write(answer, response) {
   }
 }
 
-// Stays at the end of the page while somebody reads there, and leaves alone who has scrolled away.
+// Stays at the end of the page, unless somebody has scrolled back to read.
+let away = false;
+let top = 0;
+
+window.addEventListener("scroll", () => {
+  const { scrollTop, scrollHeight } = document.scrollingElement;
+  if (scrollHeight - scrollTop - innerHeight < 40) away = false;
+  else if (scrollTop < top) away = true;
+  top = scrollTop;
+});
+
 function follow(element) {
-  const root = document.scrollingElement;
-  if (root.scrollHeight - root.scrollTop - innerHeight < 240) element.scrollIntoView({ block: "end" });
+  if (!away) element.scrollIntoView({ block: "end" });
 }
 
 function refuse(error, answer, foot, again) {
@@ -118,6 +128,7 @@ async function explain(id, injected, foot) {
       const block = injected.querySelector(".block");
       if (block) block.textContent = receipt.block || CHAT.gone;
       learned.replaceChildren(...outcome(receipt));
+      follow(foot);
       if (receipt.write !== "pending") return;
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));

@@ -16,6 +16,7 @@ export function select(memory, on) {
 }
 
 export function clearSelection() {
+  if (!chosen.size) return;
   chosen.clear();
   for (const box of document.querySelectorAll(".pick input:checked")) box.checked = false;
   draw();
