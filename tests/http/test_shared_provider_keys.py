@@ -76,7 +76,7 @@ def test_the_same_idempotency_key_of_two_users_is_two_keys(proxy: Proxy, upstrea
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
     """One provider, one user."""
-    others = [entry(name, f"hosted_vllm/{name}", upstream.url) for name in ("open", "m")]
+    others = [entry(name, f"hosted_vllm/{name}", upstream.url) for name in ("open", "m", "*")]
     with running(tmp_path_factory.mktemp("alone"), {}, others=others, keys=None) as proxy:
         yield proxy
 
@@ -94,6 +94,26 @@ def test_one_user_reaches_what_the_provider_stores(alone: Proxy, upstream: FakeM
         upstream.script(*([Behaviour(body=b"{}")] if method == "DELETE" else []))
         assert raw_request(alone, method, path, key="") == 200
         assert (upstream.requests[-1].method, upstream.requests[-1].path) == (method, path)
+
+
+def test_a_model_is_described_by_its_provider(alone: Proxy, proxy: Proxy, upstream: FakeModel) -> None:
+    """Unless `model_list` names it, which the provider may call otherwise, or the provider's key serves others, too."""
+    for name, asked in (("large", 1), ("m", 0)):
+        before = len(upstream.requests)
+        with alone.client() as client:
+            assert client.get(f"/v1/models/{name}").status_code == 200
+        assert [each.path for each in upstream.requests[before:]] == [f"/v1/models/{name}"] * asked
+    with proxy.client() as client:
+        assert client.get("/v1/models/model-a").json()["owned_by"] == "rememberd"
+
+
+def test_what_is_no_name_of_a_model_is_the_provider_s_matter(alone: Proxy, upstream: FakeModel) -> None:
+    """The `model` of an agent of Anthropic's is an object."""
+    body = b'{"model": {"id": "large", "effort": "low"}}'
+    upstream.script(Behaviour(body=b"{}"))
+    assert raw_request(alone, "POST", "/v1/agents/a-1", body, key="") == 200
+    assert upstream.requests[-1].raw == body
+    assert raw_request(alone, "POST", "/v1/embeddings", body, key="") == 400
 
 
 def test_one_user_and_one_provider_reach_everything(alone: Proxy, upstream: FakeModel) -> None:

@@ -82,17 +82,20 @@ class Forward:
         shared = request.method == "POST" and path.rstrip("/") in STATELESS
         if raw and "json" in request.headers.get("content-type", "json") and (shared or self._alone(principal)):
             body = json_body.parse(raw)
-            if "model" in body:
+            if "model" in body and (shared or isinstance(body["model"], str)):  # Anthropic's agents have an object
                 choices = self.catalog.targets(json_body.model(body), principal)
                 if named := refuse_shared_objects(body, choices, principal, self.auth, self.catalog):
                     choices = await self.owners.deployments_of(named, choices, identity)
                 return choices, lambda to: json_body.outgoing(raw, body, to.upstream_model)
-        only = self.catalog.sole_deployment(principal)
-        if only is None or not self._alone(principal):
+        if (only := self.provider_of(principal)) is None:
             only = await self.owners.deployment_for(request.method, path, principal, identity)
             if only is None or (raw and stored_object(json_body.parse(raw))):
                 raise not_here(request.method, path)
         return [only], lambda to: raw
+
+    def provider_of(self, principal: Principal) -> Deployment | None:
+        """The only provider that there is, if its key serves this caller only."""
+        return self.catalog.sole_deployment(principal) if self._alone(principal) else None
 
     def _alone(self, principal: Principal) -> bool:
         """Does the provider's key serve this caller only?"""

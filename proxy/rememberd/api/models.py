@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rememberd.access.auth import Auth
+from rememberd.api.forward import Forward
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.http.responses import json_response
 from rememberd.types import Deployment, Principal
@@ -23,10 +24,11 @@ Listing = Callable[[Deployment], Awaitable[list[str]]]
 
 
 class Models:
-    """Names written in `model_list`, and for its wildcards what the providers list. `listing` asks one provider."""
+    """Names written in `model_list`, and for its wildcards what the providers list. `listing` asks one provider;
+    `forward` passes on questions about one model."""
 
-    def __init__(self, auth: Auth, catalog: Catalog, listing: Listing) -> None:
-        self.auth, self.catalog, self.listing = auth, catalog, listing
+    def __init__(self, auth: Auth, catalog: Catalog, listing: Listing, forward: Forward) -> None:
+        self.auth, self.catalog, self.listing, self.forward = auth, catalog, listing, forward
         self._wild: list[str] = []
         self._asked, self._asked_for = -_FRESH_SECONDS, [""]
         self._asking = asyncio.Lock()
@@ -44,9 +46,13 @@ class Models:
         names = dict.fromkeys([*self.catalog.names(), *wild])
         return [name for name in names if principal.may_ask(name)]
 
-    async def read(self, request: Request) -> Response:
-        name = request.path_params["id"]
-        self.catalog.targets(name, self.auth.principal(request.headers, request.scope))
+    async def read(self, request: Request) -> Response | Forward:
+        """The provider's own answer, if the name is the provider's, too, and its key serves this caller only."""
+        name, principal = request.path_params["id"], self.auth.principal(request.headers, request.scope)
+        first = self.catalog.targets(name, principal)[0]
+        known_by_wildcard = name not in self.catalog.names() and name == first.upstream_model
+        if known_by_wildcard and first.speaks and self.forward.provider_of(principal):
+            return self.forward
         return json_response(_model(name))
 
     async def _from_wildcards(self) -> list[str]:

@@ -202,18 +202,19 @@ def _handlers(parts: Parts) -> Handlers:
     writes = MemoryWrites(store, parts.embedder, queues.queue, queues.block_cache)
     erasure = UserErasure(parts.settings, store, parts.embedder, queues, parts.groups)
     search = partial(search_disk, parts.settings.data_path)
-    models = Models(auth, catalog, parts.byte_lane.models)
+    forward = Forward(
+        auth=auth,
+        groups=parts.groups,
+        catalog=catalog,
+        upstream=parts.upstream,
+        owners=parts.owners,
+        meter=parts.meter,
+        max_body_bytes=max_body_bytes,
+    )
+    models = Models(auth, catalog, parts.byte_lane.models, forward)
     return Handlers(
         chat=_chat(parts),
-        forward=Forward(
-            auth=auth,
-            groups=parts.groups,
-            catalog=catalog,
-            upstream=parts.upstream,
-            owners=parts.owners,
-            meter=parts.meter,
-            max_body_bytes=max_body_bytes,
-        ),
+        forward=forward,
         models=models,
         ollama=OllamaApi(auth=auth, catalog=catalog, upstream=parts.upstream, models=models, limit=max_body_bytes),
         memories=Memories(caller, writes, parts.recall, erasure.erase, redact_too),
