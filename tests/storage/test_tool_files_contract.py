@@ -52,6 +52,23 @@ async def test_of_changes_at_the_same_time_one_is_taken(files: ToolFileStore) ->
     assert not await files.put(ADA, 2, BODY, at=1)
 
 
+async def test_a_file_that_is_made_while_one_looks_is_seen(tmp_path: Path) -> None:
+    """The user's first one, with which another agent makes the user's key. Who saw nothing of it would replace it."""
+
+    class Late(SqliteToolFiles):
+        made = False
+
+        async def get(self, space: Space) -> tuple[int, bytes]:
+            if not self.made:
+                self.made = await sealed.put(space, 0, BODY, at=1)
+            return await super().get(space)
+
+    async with opened(tmp_path) as keyring:
+        sealed = SealedToolFiles(late := Late(Database(tmp_path / "queue.db")), keyring)
+        assert await sealed.get(ADA) == (1, BODY)
+        await late.database.close()
+
+
 async def test_an_erased_users_files_are_gone_and_late_changes_refused(files: ToolFileStore) -> None:
     """In every scope; what begins after the erasure is kept."""
     for space in (ADA, WORK, BOB):

@@ -127,9 +127,10 @@ class SealedToolFiles:
         self.files, self.keyring = files, keyring
 
     async def get(self, space: Space) -> tuple[int, bytes]:
-        cipher = await self.keyring.known(space.user)
         version, body = await self.files.get(self.keyring.space(space))
-        if cipher is None or not body:
+        # After the files: somebody else may make the user's key and the first file between two calls.
+        cipher = await self.keyring.known(space.user) if body else None
+        if cipher is None:
             return version, b""
         try:
             return version, cipher.open(body, f"files {space.scope}")
