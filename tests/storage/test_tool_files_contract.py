@@ -60,7 +60,7 @@ async def test_a_file_that_is_made_while_one_looks_is_seen(tmp_path: Path) -> No
 
         async def get(self, space: Space) -> tuple[int, bytes]:
             if not self.made:
-                self.made = await sealed.put(space, 0, BODY, at=1)
+                self.made = await sealed.put(ADA, 0, BODY, at=1)
             return await super().get(space)
 
     async with opened(tmp_path) as keyring:
