@@ -63,7 +63,7 @@ async def test_a_dead_key_watcher_comes_back(
     log: io.StringIO, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Otherwise a key that was revoked would go on opening memories."""
-    monkeypatch.setattr("rememberd.access.api_keys._LOOK_EVERY_SECONDS", 0.001)
+    monkeypatch.setattr("rememberd.access.api_keys._REFRESH_SECONDS", 0.001)
     keys, before = Flaky(), failures("key_watcher")
     watcher = KeyWatcher(Auth({}, None), cast(ApiKeyStore, keys), KeyMark(tmp_path / "mark"))
     running = asyncio.create_task(keep_running("key_watcher", watcher.run, again_s=0.001))

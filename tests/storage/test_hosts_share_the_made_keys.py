@@ -72,14 +72,14 @@ def test_made_here_it_opens_there_and_revoked_there_it_is_refused_here(
         assert cli(a, "revoke", "bob") == 0
         eventually(lambda: status(a, bob) == status(b, bob) == 401, 2)
         server.kill(signal.SIGKILL)
-        eventually(lambda: "made keys cannot be read" in log(a))
+        eventually(lambda: "created keys cannot be read" in log(a))
         assert {status(host, ada) for host in (a, b)} == {200}
         assert {status(host, key) for host in (a, b) for key in ("", bob, "sk-unknown")} == {401}
         server.start()
-        eventually(lambda: "made keys can be read again" in log(a))
+        eventually(lambda: "created keys can be read again" in log(a))
         assert {status(host, ada) for host in (a, b)} == {200}
         assert {status(host, key) for host in (a, b) for key in ("", bob)} == {401}
-        assert log(a).count("made keys cannot be read") == 1
+        assert log(a).count("created keys cannot be read") == 1
         assert not any((tmp_path / name / "data" / "keys.db").exists() for name in "ab")
 
 

@@ -91,7 +91,7 @@ async def test_who_is_revoked_stays_in_the_list(two: tuple[ApiKeyStore, ApiKeySt
     assert await other.revoke(first.id, 5) == ApiKey(first.id, first.digest, ADA, 1, 5)
     second, _ = await other.create(ADA, 6)
     for gone in (first.id, "nobody's"):
-        with pytest.raises(InputRejected, match="no key in force is called"):
+        with pytest.raises(InputRejected, match="there is no valid key"):
             await one.revoke(gone, 7)
     assert (await one.revoke("ada's", 8)).id == second.id
     assert [each.revoked_at for each in await other.all()] == [5, 8]
@@ -114,7 +114,7 @@ async def test_a_rotated_key_has_a_successor_with_its_rights(two: tuple[ApiKeySt
     await other.rotate("ada's", 41, 50)
     assert [each.principal.expires_at for each in await one.all()][3:] == [9, 9]
     for gone in (second.id, "nobody's"):
-        with pytest.raises(InputRejected, match="no key in force is called"):
+        with pytest.raises(InputRejected, match="there is no valid key"):
             await one.rotate(gone, 7, 8)
 
 
@@ -225,8 +225,8 @@ async def test_while_they_are_away_nobody_new_gets_in_and_nobody_known_is_put_ou
     await watch.refresh()
     assert [let_in(auth, each) for each in ("known", "gone", "new")] == [False, False, True]
     assert [record.message.partition(",")[0] for record in caplog.records] == [
-        "made keys cannot be read",
-        "made keys can be read again",
+        "created keys cannot be read",
+        "created keys can be read again",
     ]
 
 
@@ -310,7 +310,7 @@ async def test_keys_of_an_earlier_version_hold_and_are_sealed_by_the_next_change
     assert await keys.all() == listed
     match change:
         case "a new key":
-            with pytest.raises(InputRejected, match="there is a key"):
+            with pytest.raises(InputRejected, match="there is already a key"):
                 await keys.create(EVE, 7)
         case "a use":
             await keys.record_uses({made.digest: 7})
@@ -321,7 +321,7 @@ async def test_keys_of_an_earlier_version_hold_and_are_sealed_by_the_next_change
     assert {each.id: each.principal.name for each in await keys.all()}[old.id] == "cy's"
     for file in tmp_path.glob("keys.db*"):
         assert not any(each in file.read_bytes() for each in (b"eve", b"bob", b"cy", b"work", b"gpt")), file
-    with pytest.raises(InputRejected, match="there is a key"):
+    with pytest.raises(InputRejected, match="there is already a key"):
         await keys.create(Principal("cy's", user="cy"), 9)
     await keys.close()
 

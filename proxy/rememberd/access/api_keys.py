@@ -18,18 +18,18 @@ from rememberd.types import Millis, Principal
 
 log = logging.getLogger("rememberd.keys")
 
-_LOOK_EVERY_SECONDS = 1.0
-_RECORD_USES_EVERY = 60  # looks
-_PATIENCE_SECONDS = 2.0
+_REFRESH_SECONDS = 1.0
+_RECORD_USES_EVERY = 60  # refreshes
+_TIMEOUT_SECONDS = 2.0
 _UNREADABLE = "(unreadable)"
-_MARK = "API keys were made here, so nobody is served without one. Delete this file to serve without keys.\n"
+_MARK = "API keys were created here, so every request needs a key. Delete this file to serve without keys.\n"
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """`digest` is all that is kept of the key itself. A revoked key stays in the list: the list says who had access,
-    and that this proxy needs keys. A key that is not `readable` (a later version or another master key wrote it)
-    opens nothing. `last_used_at` is up to a minute old; None: never."""
+    """Only the `digest` of the key is stored. A revoked key stays in the list, which shows who had access and that
+    this proxy needs keys. A key that is not `readable` (a later version or another master key wrote it) is not
+    accepted. `last_used_at` is up to a minute old; None: never."""
 
     id: str
     digest: bytes
@@ -66,14 +66,13 @@ class ApiKeyStore(Protocol):
         """In the order of creation, with the revoked ones."""
 
     async def version(self) -> str:
-        """Different after each change by any process; cheap enough to be read every second."""
+        """A text that changes with each change by any process. It is cheap enough to be read every second."""
 
     async def close(self) -> None: ...
 
 
 class KeyMark:
-    """A file that says that keys were created here: if they are lost, the proxy must not accept requests without a
-    key."""
+    """A file that marks that keys were created here: if they are lost, the proxy must still require a key."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -82,12 +81,12 @@ class KeyMark:
         return self.path.exists()
 
     def set(self) -> None:
-        """If the disk refuses the file, this is logged; the keys are valid nevertheless."""
+        """Write the file. If this fails, it is logged; the keys are valid anyway."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.write_text(_MARK)
         except OSError as error:
-            log.error("%s cannot be written; if the keys are lost, everybody gets in: %s", self.path, error)
+            log.error("%s cannot be written; if the keys are lost, no key is needed: %s", self.path, error)
 
 
 class KeyWatcher:
@@ -99,23 +98,23 @@ class KeyWatcher:
         self._trouble = ""
         self._ever_made = mark.exists()
         self._revoked: set[str] = set()
-        self._one_at_a_time = asyncio.Lock()  # what was read earlier must not be put in force later
+        self._one_at_a_time = asyncio.Lock()  # an older state must not replace a newer one
 
     async def refresh(self) -> None:
         """While the keys cannot be read, the known ones stay valid; at the start, only those of the settings are."""
         async with self._one_at_a_time:
             try:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
+                async with asyncio.timeout(_TIMEOUT_SECONDS):
                     await self._adopt()
             except (QueueUnavailable, TimeoutError) as error:
                 self._version = None
-                reason = str(error) or f"no answer within {_PATIENCE_SECONDS:.0f} s"
+                reason = str(error) or f"no answer within {_TIMEOUT_SECONDS:.0f} s"
                 if not self._trouble:
-                    log.error("made keys cannot be read, those known so far stay in force: %s", reason)
+                    log.error("created keys cannot be read; the known ones stay valid: %s", reason)
                 self._trouble = reason
             else:
                 if self._trouble:
-                    log.info("made keys can be read again")
+                    log.info("created keys can be read again")
                 self._trouble = ""
 
     async def _adopt(self) -> None:
@@ -129,7 +128,7 @@ class KeyWatcher:
         if made and not self._ever_made:
             self.mark.set()
         elif self._ever_made and not made:
-            log.error("keys were made and are gone: nobody gets in without one; create a key (%s)", self.mark.path)
+            log.error("the created keys are lost, but a key is still needed: create one (%s)", self.mark.path)
         self._ever_made = self._ever_made or bool(made)
         in_force = {key.digest: key.principal for key in made if key.readable and key.id not in self._revoked}
         self.auth.replace_made_keys(in_force, ever_made=self._ever_made)
@@ -138,26 +137,26 @@ class KeyWatcher:
     async def run(self) -> None:
         while True:
             for _ in range(_RECORD_USES_EVERY):
-                await asyncio.sleep(_LOOK_EVERY_SECONDS)
+                await asyncio.sleep(_REFRESH_SECONDS)
                 await self.refresh()
             await self.record_uses()
 
     async def record_uses(self) -> None:
-        """Store when each key was last used. If that fails, the times are dropped: the next use brings another."""
+        """Store when each key was last used. If that fails, the times are dropped, because later uses follow."""
         if times := self.auth.take_uses():
             try:
                 await self.keys.record_uses(times)
             except QueueUnavailable as error:
-                log.warning("when keys were last used could not be kept: %s", error)
+                log.warning("the times when keys were last used could not be stored: %s", error)
 
 
 def name_taken(name: str) -> InputRejected:
-    message = f"there is a key {name!r}: revoke it first, or take another name"
+    message = f"there is already a key {name!r}: revoke it first, or choose another name"
     return InputRejected("key_exists", message, param="name")
 
 
 def no_such_key(id_or_name: str) -> InputRejected:
-    return InputRejected("key_not_found", f"no key in force is called {id_or_name[:64]!r}")
+    return InputRejected("key_not_found", f"there is no valid key {id_or_name[:64]!r}")
 
 
 def stored_key(
@@ -176,5 +175,5 @@ def stored_key(
                 fields[name] = tuple(fields[name])
         return ApiKey(id, digest, Principal(**fields), created_at, revoked_at, last_used_at=last_used_at)
     except (ValueError, TypeError, KeyError) as error:
-        log.error("the made key %s cannot be read and opens nothing: %s", id, error)
+        log.error("the created key %s cannot be read and is not accepted: %s", id, error)
         return ApiKey(id, digest, Principal(_UNREADABLE), created_at, revoked_at, readable=False)

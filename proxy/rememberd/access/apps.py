@@ -1,6 +1,6 @@
-"""The apps that use a user's memory, by the names that they give themselves, and what the user lets each of them do.
+"""The apps that use a user's memory, by the names that they send, and their rights.
 
-A name is a claim of the client. It sorts a user's own apps and keeps none out: for that, give a key fewer rights."""
+An app can send any name, so these rights sort a user's own apps but do not protect: for that, limit the API key."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from rememberd.errors import QueueUnavailable
 from rememberd.telemetry.clock import wall_clock
 from rememberd.types import MemoryMode, Millis
 
-MOST_APPS = 100  # of one user; a further one takes the place of that which was away longest
+MOST_APPS = 100  # per user; one more app replaces the app that was not used for the longest time
 LONGEST_NAME = 64
 BROWSER, OPEN_WEBUI, UNNAMED = "browser", "Open WebUI", "unnamed"
 _EVERY_S = 1.0
@@ -31,7 +31,7 @@ log = logging.getLogger("rememberd.apps")
 
 
 class AppRights(NamedTuple):
-    """May its requests read and write memories, and in which scope, where they name none?"""
+    """Whether the app's requests may read and write memories, and their scope if they name none."""
 
     reads: bool = True
     writes: bool = True
@@ -46,12 +46,12 @@ ALL_RIGHTS = AppRights()
 
 
 def narrower(one: MemoryMode, other: MemoryMode) -> MemoryMode:
-    """What both allow."""
+    """The mode that both modes allow."""
     return other if one in ("on", other) else one if other == "on" else "off"
 
 
 class Sighting(NamedTuple):
-    """`requests` of an app since it was last counted, with the key that the last one had."""
+    """The number of an app's `requests` since its last sighting, and the API key of the last one."""
 
     app: str
     key: str
@@ -62,7 +62,7 @@ class Sighting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class App:
-    seen: Sighting  # all its requests
+    seen: Sighting  # of all its requests
     rights: AppRights = field(default=ALL_RIGHTS)
 
 
@@ -70,40 +70,40 @@ class AppStore(Protocol):
     """The apps of each user. Every method raises `QueueUnavailable`."""
 
     async def rights(self, user: str, app: str) -> AppRights:
-        """One look-up by key. `ALL_RIGHTS` if nothing was set."""
+        """`ALL_RIGHTS` if nothing was set. One look-up by key."""
 
     async def set(self, user: str, app: str, rights: AppRights) -> bool:
-        """False, and nothing is stored, if the app was never seen."""
+        """Returns False and stores nothing if the app was never seen."""
 
     async def saw(self, user: str, sightings: Sequence[Sighting]) -> None:
-        """Add them. Those that began before the user was erased are dropped; of more than `MOST_APPS` apps those that
-        were away longest, unless they have rights of their own."""
+        """Add the sightings. Those from before the user's erasure are dropped. Of more than `MOST_APPS` apps, those
+        that were not used for the longest time are dropped, unless rights were set for them."""
 
     async def all(self, user: str) -> list[App]:
-        """The last seen first."""
+        """The user's apps, the last seen first."""
 
     async def erase(self, user: str, at: Millis) -> None:
-        """Drop the user's apps, and refuse sightings of before `at`."""
+        """Delete the user's apps, and refuse sightings from before `at`."""
 
 
 def app_name(headers: Mapping[str, str]) -> str:
-    """How the client calls itself, without its version: `X-Title`, which OpenRouter has asked clients for, or the
-    product in `User-Agent`. Header names are lower case."""
+    """The client's own name without its version: `X-Title` (a header that OpenRouter introduced), else the product in
+    `User-Agent`. Header names are lower case."""
     title = headers.get("x-title", "")
     if not title and any(name.startswith("x-openwebui-") for name in headers):
-        return OPEN_WEBUI  # its User-Agent is that of its HTTP library
+        return OPEN_WEBUI  # its User-Agent names only its HTTP library
     return app_of(title or _product(headers)) or UNNAMED
 
 
 def client_name(headers: Mapping[str, str]) -> str | None:
-    """For `Source.client`: the product in `User-Agent` with its version, if that is what the app is called by; else
-    the app's name. `app_of` it is the app's name."""
+    """The value for `Source.client`: the product in `User-Agent` with its version, if it is the app's name; else the
+    app's name. `app_of` gives the app's name for it."""
     product, app = _product(headers)[:LONGEST_NAME], app_name(headers)
     return (product or None) if app in (app_of(product), UNNAMED) else app
 
 
 def app_of(client: str | None) -> str | None:
-    """What the app is called in which something was said, by its `Source.client`."""
+    """The app's name for a `Source.client`."""
     shown = _VERSION.sub("", client or "")
     if not shown.isprintable():
         shown = "".join(each for each in shown if each.isprintable())
@@ -116,8 +116,8 @@ def _product(headers: Mapping[str, str]) -> str:
 
 
 class AppLog:
-    """Counts requests here, and writes an app's down at once when it comes, then at most once a minute. A process
-    that is killed loses the last minute of its counts."""
+    """Counts requests in this process. An app is stored at its first request, then at most once a minute. A killed
+    process loses the last minute of its counts."""
 
     def __init__(self, store: AppStore) -> None:
         self.store = store
@@ -137,10 +137,10 @@ class AppLog:
             try:
                 await self.flush(wall_clock())
             except QueueUnavailable as error:
-                log.warning("apps are counted here until they can be stored: %s", error)
+                log.warning("apps cannot be stored; they are kept in this process and retried: %s", error)
 
     async def flush(self, now: Millis, *, everything: bool = False) -> None:
-        """Raises `QueueUnavailable`; then the next flush goes on."""
+        """Raises `QueueUnavailable`; then the counts are kept for the next flush."""
         self._written_at = {at: when for at, when in self._written_at.items() if now - when < _AGAIN_MS}
         due = [at for at in self._counted if everything or at not in self._written_at]
         for user in dict.fromkeys(user for user, _ in due):

@@ -1,8 +1,8 @@
-"""Who read, changed, exported or erased whose memories, and who created keys: one JSON line for each event, without
-content.
+"""The audit log: who read, changed, exported or erased whose memories, and who created keys. One JSON line per event,
+without content.
 
-The receipt of a chat says what it recalled and learned. Ids of memories are left out: they are made from the user and
-the words, so a guess could be checked against them.
+For chats there are receipts. Ids of memories are left out: they are digests of the user and the words, so that
+somebody could check a guess against them.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ log = logging.getLogger("rememberd.audit_log")
 
 ENTRIES = counter("rememberd_audit_entries", "Lines for the audit log.", "outcome", "written", "lost")
 
-OPERATOR = "operator"  # everybody who can run our commands on this machine
+OPERATOR = "operator"  # anybody who can run our commands on this machine
 _ROLES = frozenset((OPERATOR, "admin", "local", "sign-in", "client-key"))
 _ADMIN_BY_CLAIM = "sign-in:"
 _SYNC_EVERY_SECONDS = 1.0
@@ -92,8 +92,8 @@ class AuditLog:
         self._unsynced = False
 
     def record(self, entry: Mapping[str, Any]) -> None:
-        """Some 20 µs: a kill -9 after this loses nothing, a power cut at most the last second. What cannot be written
-        is counted, and goes to the ordinary log."""
+        """Takes about 20 µs. After this, a kill -9 loses nothing and a power cut at most the last second. An entry
+        that cannot be written is counted and written to the ordinary log."""
         line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **entry, **self.stamp}
         line |= {each: self.name_of(line[each]) for each in ("whose", "scope") if line.get(each) is not None}
         line |= {each: self._key(line[each]) for each in ("who", "key") if line.get(each) is not None}
@@ -106,7 +106,7 @@ class AuditLog:
             ENTRIES.labels("written").inc()
 
     def sync(self) -> None:
-        """When this returns, what was written survives a power cut."""
+        """After this, all written entries survive a power cut."""
         if not self._unsynced:
             return
         self._unsynced = False
@@ -146,7 +146,7 @@ class AuditLog:
 
 
 class AuditMiddleware:
-    """ASGI middleware that writes a line before the end of each answer to a request with a key, or of the admin."""
+    """ASGI middleware that writes a line before the end of each response to an authenticated request."""
 
     def __init__(self, app: ASGIApp, log: AuditLog) -> None:
         self.app, self.log = app, log
@@ -182,7 +182,7 @@ class AuditMiddleware:
 
         try:
             await self.app(scope, receive, watch)
-            status = 499  # if it did not end: the client left
+            status = 499  # if there is no record yet: the client left
         except Exception:
             status = 500
             raise

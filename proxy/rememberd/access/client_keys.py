@@ -1,4 +1,4 @@
-"""People who are known by a key of their provider, of which nothing is kept but a keyed hash."""
+"""Users who are identified by their own key for a provider. Only a keyed hash of it is stored."""
 
 import hmac
 import os
@@ -13,7 +13,7 @@ _SECRET_BYTES = 32
 
 
 class ClientKeys:
-    """`secret` makes the hash: without it nobody can tell whether a key they know is one of ours."""
+    """`secret` is the key of the hash: without it, nobody can find out whether a known key is used here."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
@@ -26,7 +26,7 @@ class ClientKeys:
 
 
 def load_secret(path: Path) -> bytes:
-    """The secret in `path`; the first process that asks makes it. Raises `OSError`."""
+    """The secret in `path`, which the first process creates. Raises `OSError`."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
@@ -34,7 +34,7 @@ def load_secret(path: Path) -> bytes:
         with os.fdopen(descriptor, "wb") as file:
             file.write(secrets.token_bytes(_SECRET_BYTES))
         try:
-            os.link(made, path)  # whole, or not at all
+            os.link(made, path)  # atomic: the file is complete or missing
         except FileExistsError:
             pass  # another process was first
         finally:

@@ -1,4 +1,4 @@
-"""Groups of people who share memories: who is a member of which, and what a member may do there."""
+"""Groups of people who share memories: their members and the members' rights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 ROLES: tuple[Role, ...] = get_args(Role)
-_LOOK_EVERY_SECONDS = 1.0
+_REFRESH_SECONDS = 1.0
 _UNKNOWN = "unknown"
 
 T = TypeVar("T", bound="Group | None")
@@ -26,9 +26,9 @@ log = logging.getLogger("rememberd.groups")
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`members` by user. `claim_role` is what those are whose sign-in names the group; None: nothing. If
-    `keep_contributions`, what an erased member has contributed stays, without the name. `former` are the users who
-    were members; None: not known."""
+    """`members` by user. `claim_role` is the role of users whose sign-in names the group; None: no role. With
+    `keep_contributions`, an erased member's memories stay, without the name. `former` are users who were members;
+    None: unknown."""
 
     name: str
     members: Mapping[str, Role] = field(default_factory=dict)
@@ -37,12 +37,12 @@ class Group:
     former: tuple[str, ...] | None = ()
 
     def may_hold(self, user: str) -> bool:
-        """May the group hold something that the user has contributed?"""
+        """True if the group may have memories that the user contributed."""
         return self.former is None or self.claim_role is not None or user in self.members or user in self.former
 
 
 def group_from(given: Mapping[str, Any]) -> Group:
-    """Raises `ValueError` that says what to write."""
+    """Raises `ValueError` with advice."""
     name, members, claimed = given.get("name"), given.get("members") or {}, given.get("claim_role")
     if not isinstance(name, str) or not SCOPE.fullmatch(name):
         raise ValueError("`name` must be 1 to 64 letters, digits, dots, dashes or underscores")
@@ -70,30 +70,30 @@ class GroupStore(Protocol):
         """Replace the group by the result of `change` (None: there is no group). `change` may be called again."""
 
     async def version(self) -> str:
-        """Different after each change by any process; cheap enough for every request. "" if no group was ever
-        created."""
+        """A text that changes with each change by any process; "" if no group was ever created. It is cheap enough to
+        be read for every request."""
 
     async def close(self) -> None: ...
 
 
 def without_members(group: Group, gone: Collection[str]) -> Group:
-    """The group without these members, who are noted as former ones."""
+    """The group without these members, who become former ones."""
     members = {name: role for name, role in group.members.items() if name not in gone}
     return replace(group, members=members, former=_with(group.former, gone & group.members.keys()))
 
 
 class Groups:
-    """The groups in force: those of the settings, and the `made` ones as they are when a request begins."""
+    """The current groups: those of the settings, and the created (`made`) ones as they are when a request begins."""
 
     def __init__(self, configured: Iterable[Group] = (), made: GroupStore | None = None) -> None:
         self.configured, self.made = {group.name: group for group in configured}, made
         self._known: dict[str, Group] = {}
         self._version = ""
-        self._one_at_a_time = asyncio.Lock()  # what was read earlier must not be put in force later
+        self._one_at_a_time = asyncio.Lock()  # an older state must not replace a newer one
         self._put_in_force()
 
     def reload(self, other: Groups) -> None:
-        """Take over the configured groups of `other`."""
+        """Replace the configured groups with those of `other`."""
         self.configured = other.configured
         self._put_in_force()
 
@@ -102,13 +102,13 @@ class Groups:
         return self.made is not None and bool(self._version or self._known)
 
     async def refresh(self) -> None:
-        """After this, a user who was removed from a group is no member in this process. While the created groups
-        cannot be read, they have no members. Costs nothing if no group was created."""
+        """After this, a removed member is no longer a member in this process. While the created groups cannot be
+        read, they have no members. Costs nothing if no group was created."""
         if self.any_made:
             await self.look()
 
     async def look(self) -> None:
-        """As `refresh`, also if no group was created so far."""
+        """Like `refresh`, but also if no group was created so far."""
         if self.made is None:
             return
         try:
@@ -122,16 +122,16 @@ class Groups:
                     self._put_in_force()
         except QueueUnavailable as error:
             if self._version != _UNKNOWN:
-                log.error("groups cannot be read, and have no members until they can: %s", error)
+                log.error("groups cannot be read and have no members until they can be read: %s", error)
             self._known, self._version = {}, _UNKNOWN
             self._put_in_force()
 
     async def run(self) -> None:
-        """Notices the first group within a second."""
+        """Read the groups every second, so that the first group is noticed."""
         while True:
             await self.look()
             await self.note_configured()
-            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            await asyncio.sleep(_REFRESH_SECONDS)
 
     async def note_configured(self) -> None:
         """Remember the groups of the settings and their members, so that erasing a user still finds contributions
@@ -147,10 +147,10 @@ class Groups:
             try:
                 await self.made.change(name, partial(_noted, group))
             except QueueUnavailable as error:
-                log.warning("a group of the settings is not noted yet: %s", error)
+                log.warning("a group of the settings is not recorded yet: %s", error)
 
     async def leave(self, user: str) -> dict[str, bool]:
-        """Remove the user from all created groups. Returns as `holding` does. Raises `QueueUnavailable`."""
+        """Remove the user from all created groups. Returns the result of `holding`. Raises `QueueUnavailable`."""
         for group in await self.made.all() if self.made else ():
             if self.made is not None and user in group.members:
                 await self.made.change(group.name, lambda there: there and without_members(there, {user}))
@@ -158,15 +158,15 @@ class Groups:
         return await self.holding(user)
 
     async def holding(self, user: str) -> dict[str, bool]:
-        """The groups that may hold what the user has contributed, and whether it stays there when the user is erased,
-        without the name. Raises `QueueUnavailable`."""
+        """The groups that may have contributions of the user, and whether these stay (without the name) when the user
+        is erased. Raises `QueueUnavailable`."""
         made = {group.name: group for group in await self.made.all()} if self.made else {}
         holding = {name for groups in (made, self.configured) for name, each in groups.items() if each.may_hold(user)}
         return {name: group.keep_contributions for name, group in (made | self.configured).items() if name in holding}
 
     async def forget(self, user: str) -> None:
-        """Remove the user from the former members of all groups. Called when nothing that the user has contributed is
-        left, after `leave`. Raises `QueueUnavailable`."""
+        """Remove the user from the former members of all groups. Call it after `leave`, when the user's contributions
+        are deleted. Raises `QueueUnavailable`."""
         for group in await self.made.all() if self.made else ():
             if self.made is not None and user in (group.former or ()):
                 await self.made.change(group.name, partial(_without_name, user))
@@ -182,7 +182,7 @@ class Groups:
         return await self._change(group.name, change)
 
     async def set_member(self, name: str, user: str, role: Role | None) -> Group:
-        """`role` None removes the user. Raises as `create` does, also for a group that does not exist."""
+        """`role` None removes the user. Raises the errors of `create`, also for a group that does not exist."""
 
         def change(there: Group | None) -> Group:
             if there is None:
@@ -193,9 +193,10 @@ class Groups:
         return await self._change(name, change)
 
     async def remove(self, name: str, erase: Callable[[str], Awaitable[int]]) -> int:
-        """Remove the group with all its memories, which `erase` erases. From the start nobody can read or write them.
-        The group exists until its memories are erased, so that this can be repeated, and a new group of its name is
-        empty. Returns how many memories were erased. Raises as `set_member` and `erase` do."""
+        """Remove the group and erase its memories with `erase`. First all members are removed, so that nobody can
+        read or write the memories. The group exists until its memories are erased: then this can be repeated, and a
+        new group of the same name is empty. Returns the number of erased memories. Raises the errors of `set_member`
+        and `erase`."""
 
         def emptied(there: Group | None) -> Group:
             if there is None:
@@ -212,7 +213,7 @@ class Groups:
             message = f"the group {name!r} is in the settings: change it there"
             raise InputRejected("group_is_configured", message, param="name")
         if self.made is None:
-            raise QueueUnavailable("there is no place for groups")
+            raise QueueUnavailable("groups cannot be stored")
         changed = await self.made.change(name, change)
         await self.look()
         return cast(T, changed)
@@ -222,8 +223,8 @@ class Groups:
             await self.made.close()
 
     def resolved(self, identity: Identity, scopes: Iterable[str] | None) -> Identity:
-        """The identity with its roles. `scopes` are those that the key may name, None for all. Raises `RequestError`
-        403 if the scope is a group's and the user is no member."""
+        """The identity with its roles. `scopes` are those that the key may use, None for all. Raises `RequestError`
+        403 if the scope is a group's and the user is not a member."""
         roles = dict(self._roles.get(identity.user, {}))
         for name in identity.groups:
             claimed = self.all[name].claim_role if name in self.all else None
@@ -233,7 +234,7 @@ class Groups:
             allowed = set(scopes)
             roles = {name: role for name, role in roles.items() if GROUP_SCOPE + name in allowed}
         if identity.group is not None and identity.group not in roles:
-            message = f"you are no member of {identity.scope}, or there is no such group"
+            message = f"you are not a member of {identity.scope}, or there is no such group"
             raise RequestError(403, "not_a_member", message, param="X-Memory-Scope")
         return replace(identity, roles=roles) if roles else identity
 
@@ -249,7 +250,7 @@ NO_GROUPS = Groups()
 
 
 class GroupsMiddleware:
-    """Each request sees the groups as they are when it begins."""
+    """ASGI middleware: each request sees the groups as they are when it begins."""
 
     def __init__(self, app: ASGIApp, groups: Groups) -> None:
         self.app, self.groups = app, groups
@@ -284,12 +285,13 @@ def _no_such(name: str) -> InputRejected:
 
 
 def may_write(identity: Identity) -> bool:
-    """May this identity write to the memories that `identity.memories` names?"""
+    """True if this identity may write memories in the space `identity.memories`."""
     return identity.group is None or identity.roles[identity.group] != "reader"
 
 
 def may_change(identity: Identity, memory: Memory) -> bool:
-    """May this identity edit and delete the memory? In a group, a writer may change only their own contributions."""
+    """True if this identity may edit and delete the memory. In a group, writers may change only their own
+    memories."""
     if identity.group is None or identity.roles[identity.group] == "owner":
         return True
     return may_write(identity) and memory.contributor == identity.user

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`, which a provider remembers for a key of its own that several of our users share. Pure."""
+"""Makes `Idempotency-Key` unique per user, because several users may share one key at the provider. No I/O."""
 
 from collections.abc import Iterable
 from hashlib import sha256
@@ -9,8 +9,9 @@ from rememberd.types import Identity, Principal
 def owned(
     headers: Iterable[tuple[str, str]], principal: Principal, identity: Identity | None
 ) -> list[tuple[str, str]]:
-    """`headers` with another `Idempotency-Key` for each user (without one, for each key), so that nobody is given the
-    answer to somebody else's request. The same key of the same user stays the same, as a retry needs."""
+    """`headers` with a different `Idempotency-Key` for each user (or for each API key, without a user), so that
+    nobody gets the answer to somebody else's request. It is always the same for the same user and key, as retries
+    need."""
     owner = f"user {identity.user}" if identity else f"key {principal.name} {principal.user}"
     return [(name, _of(owner, value) if name.lower() == "idempotency-key" else value) for name, value in headers]
 

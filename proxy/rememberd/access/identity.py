@@ -1,4 +1,4 @@
-"""Whose memory a request may use, by a fixed order of rules (DESIGN section 7). Pure. In doubt it is nobody's."""
+"""Finds the user whose memory a request may use, by rules in a fixed order. In doubt it is nobody. No I/O."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,10 +24,10 @@ _LONGEST = 256
 def identify(
     principal: Principal, headers: Mapping[str, str], body: Mapping[str, Any], groups: Groups = NO_GROUPS
 ) -> Identity | None:
-    """The verified user, or None: then there is no memory. Header names are lower case.
+    """The verified user; None: the request uses no memory. Header names are lower case.
 
-    Raises `RequestError` 400 for a scope that is not a plain name, 403 for one that this key may not name and for a
-    group that the user is no member of."""
+    Raises `RequestError`: 400 for an invalid scope, 403 for a scope that this key may not use and for a group without
+    this user."""
     scope = _scope(principal, headers.get("x-memory-scope"))
     claims = _claims(principal, headers.get(_JWT))
     user = _user(principal, headers, body, claims)
@@ -38,14 +38,14 @@ def identify(
 
 
 def text_list(claim: object) -> tuple[str, ...]:
-    """The names in a claim that lists some, or is one name. What is no usable name is left out."""
+    """The names in a claim that is a list or a single name. Unusable names are left out."""
     names = claim if isinstance(claim, list) else [claim]
     return tuple(dict.fromkeys(name for each in names if (name := identifier(each))))
 
 
 def conversation(headers: Mapping[str, str], body: Mapping[str, Any]) -> str | None:
-    """The conversation's id, as the client gives it. It is never guessed from the messages: some clients start every
-    conversation alike."""
+    """The conversation's id that the client sends. It is never derived from the messages, because some clients start
+    every conversation in the same way."""
     for name in _CONVERSATION_HEADERS:
         if name in headers and (value := _from_header(headers[name])):
             return value
@@ -71,15 +71,15 @@ def _user(
     principal: Principal, headers: Mapping[str, str], body: Mapping[str, Any], claims: Mapping[str, Any]
 ) -> str | None:
     if principal.jwt_secret:
-        # Without a token that verifies, nothing must fall back to a name that anybody behind this key can write, nor
-        # to a user that all of them would share.
+        # Without a valid token, do not fall back to a name that anybody with this key can send, or to a user that all
+        # of them would share.
         return identifier(claims.get("sub"))
     if principal.trust_identity:
         if _JWT in headers:
-            return None  # it cannot be verified here, and its presence means that the other names may be forged
+            return None  # the token cannot be verified, so the other names may be forged, too
         for name in _USER_HEADERS:
             if name in headers:
-                # A comma joins two headers: a forged one and that of a gateway. Nobody can tell which is which.
+                # A comma joins two headers: one may be forged, and it is unknown which one.
                 return None if "," in headers[name] else _from_header(headers[name])
         for name in _USER_FIELDS:
             if user := identifier(body.get(name)):
@@ -88,10 +88,10 @@ def _user(
 
 
 def _claims(principal: Principal, token: str | None) -> Mapping[str, Any]:
-    """The claims of the token; none if it does not verify."""
+    """The claims of the token; empty if it is not valid."""
     if token is None or not principal.jwt_secret:
         return {}
-    import jwt  # 9 MB that only a key with a `jwt_secret` needs
+    import jwt  # here, because it takes 9 MB and only a key with a `jwt_secret` needs it
 
     try:
         claims: dict[str, Any] = jwt.decode(
@@ -107,8 +107,8 @@ def _claims(principal: Principal, token: str | None) -> Mapping[str, Any]:
 
 
 def _from_header(value: str) -> str | None:
-    """The header's bytes, which servers hand over as Latin-1, read as UTF-8. Spaces and tabs around them belong to
-    HTTP (RFC 9110, 5.5). None if they are no UTF-8 or no identifier."""
+    """The header's value, which servers decode as Latin-1, decoded as UTF-8 and without the spaces and tabs around it
+    (RFC 9110, 5.5). None if it is not UTF-8 or not an identifier."""
     try:
         return identifier(value.strip(" \t").encode("latin-1").decode())
     except UnicodeError:
@@ -116,7 +116,7 @@ def _from_header(value: str) -> str | None:
 
 
 def identifier(value: object) -> str | None:
-    """A usable identifier, unchanged: printable, not blank, not too long. Any other text names nobody."""
+    """`value` if it is a usable identifier (printable, not blank, not too long), else None."""
     if not isinstance(value, str):
         return None
     return value if value.strip() and len(value) <= _LONGEST and value.isprintable() else None

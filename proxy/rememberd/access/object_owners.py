@@ -1,5 +1,5 @@
-"""Who owns a response or a conversation that a provider stores under a key shared by several users. Only a digest of
-owner, provider and id is stored, for as long as a provider keeps the object (30 days at OpenAI)."""
+"""Records who owns the responses and conversations that a provider stores for a key that several users share. Only a
+digest of owner, provider and id is stored, as long as the provider stores the object (30 days at OpenAI)."""
 
 import logging
 import re
@@ -34,9 +34,9 @@ class ObjectOwners:
     async def deployments_of(
         self, named: Mapping[str, str], deployments: Sequence[Deployment], identity: Identity | None
     ) -> list[Deployment]:
-        """Those of `deployments` whose provider stored everything `named` for this user.
+        """The `deployments` whose provider stores all objects in `named` for this user.
 
-        Raises `RequestError` 400 if there is none, `QueueUnavailable`."""
+        Raises `RequestError` 400 if there is none, and `QueueUnavailable`."""
         found = [each for each in deployments if await self._owns_all(identity, each, named.values())]
         if not found:
             raise not_allowed(next(iter(named)))
@@ -45,8 +45,8 @@ class ObjectOwners:
     async def deployment_for(
         self, method: str, path: str, principal: Principal, identity: Identity | None
     ) -> Deployment | None:
-        """Where the stored object is that `path` reads, deletes or cancels, if it is this user's. Or where this
-        user's new conversation is to be made, if all models have one provider. Raises `QueueUnavailable`."""
+        """The deployment with the stored object that `path` reads, deletes or cancels, if the object is this user's.
+        For a new conversation, the deployment if all models have the same provider. Raises `QueueUnavailable`."""
         places = {provider_key(each): each for each in self.catalog.reachable(principal) if _has_objects(each)}
         if identity is None:
             return None
@@ -63,10 +63,10 @@ class ObjectOwners:
     def recorder(
         self, path: str, deployment: Deployment, principal: Principal, identity: Identity | None
     ) -> OnEnd | None:
-        """The function to call with the successful answer to a POST to `path`; None if it creates no object of a
-        user's."""
+        """The function to call with the successful answer to a POST to `path`; None if the POST creates no object of
+        a user."""
         if path not in (RESPONSES, CONVERSATIONS) or identity is None or deployment.lane(path) != "bytes":
-            return None  # a translation invents its ids
+            return None  # the ids of translated answers are invented
         if not is_shared([deployment], principal, self.auth, self.catalog):
             return None
         return partial(self._record, identity.space, deployment)
@@ -78,7 +78,7 @@ class ObjectOwners:
         try:
             await self.owned.record(_key(space, deployment, id))
         except QueueUnavailable as error:
-            log.warning("a stored response cannot be gone on from, its owner could not be kept: %s", error)
+            log.warning("a stored response cannot be continued, because its owner could not be recorded: %s", error)
 
     async def _owns_all(self, identity: Identity | None, deployment: Deployment, ids: Iterable[str]) -> bool:
         if identity is None or not _has_objects(deployment):
@@ -87,7 +87,7 @@ class ObjectOwners:
 
 
 def _has_objects(deployment: Deployment) -> bool:
-    """May it store responses?"""
+    """True if the provider may store responses."""
     return RESPONSES in deployment.speaks | deployment.may_speak
 
 
@@ -97,7 +97,7 @@ def _key(space: Space, deployment: Deployment, id: str) -> bytes:
 
 
 def _id_in(answer: bytes) -> str | None:
-    """The id of the response or conversation that an answer is, or that begins a stream."""
+    """The id of the response or conversation in an answer or at the beginning of a stream."""
     streamed = not answer.lstrip().startswith(b"{")
     try:
         found = orjson.loads(next(iter(sse.events(answer[:_BEGINNING])), b"") if streamed else answer)

@@ -1,4 +1,4 @@
-"""The fields of a key in the settings, on the command line and in the admin API; and how keys are created. Pure."""
+"""Reads the fields of an API key in the settings, on the command line and in the admin API; creates keys."""
 
 import secrets
 from collections.abc import Mapping
@@ -12,9 +12,8 @@ _HASH = "sha256:"
 
 
 def digest(key: str) -> bytes:
-    """SHA-256, without a salt and not slow. Both would protect keys that people choose. Our keys have 256 random
-    bits: nobody finds them by trying, no table contains them, and a slow hash would cost each request
-    milliseconds."""
+    """SHA-256. A salt and a slow hash protect keys that people choose, but ours have 256 random bits, which nobody
+    can guess, and a slow hash would cost each request milliseconds."""
     return sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
@@ -36,11 +35,11 @@ def hash_from(text: str) -> bytes:
 
 def principal_from(given: Mapping[str, Any]) -> Principal:
     """A principal from `name`, `user` and the other fields of `Principal`. `expires_at` is a date or time in RFC
-    3339, in UTC if it has no offset. Raises `ValueError` that says what to write."""
-    name, user = _name(given, "name", "what logs call the holder"), _name(given, "user", "whom the key speaks for")
+    3339, in UTC if it has no offset. Raises `ValueError` with advice."""
+    name, user = _name(given, "name", "its name in logs"), _name(given, "user", "the user that the key belongs to")
     secret, trust = given.get("jwt_secret"), given.get("trust_identity")
     if name is None:
-        raise ValueError("`name` is missing: what logs call the holder")
+        raise ValueError("`name` is missing: the name of the key in logs")
     if not isinstance(trust, bool | None):
         raise ValueError("`trust_identity` must be true or false")
     if user is None and not trust and secret is None:

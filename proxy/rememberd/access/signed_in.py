@@ -1,4 +1,4 @@
-"""Who signed in, by the claims of their token. Pure."""
+"""The signed-in user, from the claims of their token. No I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ SIGNED_IN = "rememberd.signed_in"  # in an ASGI scope
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Somebody with a session or an access token, until `expires_at`."""
+    """A user with a session or an access token, until `expires_at`."""
 
     user: str
     expires_at: Millis
@@ -29,8 +29,8 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRules:
-    """Which claims name the user, their groups, and admins: `admin_claim` is NAME for a claim that must be true, or
-    NAME=VALUE for one that must be, or list, that value."""
+    """The claims for the user, their groups and admins. `admin_claim` is NAME for a claim that must be true, or
+    NAME=VALUE for a claim that must be or contain this value."""
 
     user_claim: str
     groups_claim: str
@@ -41,7 +41,7 @@ class ClaimRules:
         return (self.user_claim, self.groups_claim, *([self._admin[0]] if self.admin_claim else []))
 
     def read(self, claims: Mapping[str, Any], expires_at: Millis) -> SignedIn:
-        """Raises `RequestError` 403 if the claims name no user, or by a mail address that nobody has verified."""
+        """Raises `RequestError` 403 if the claims name no user, or only a mail address that is not verified."""
         user = identifier(claim(claims, self.user_claim))
         if user is None:
             message = (
@@ -66,7 +66,7 @@ class ClaimRules:
 
 
 def claim(claims: Mapping[str, Any], name: str) -> Any:
-    """The claim of that name; if there is none and the name has dots, the member at that path."""
+    """The claim of that name, else the member at the path that the name's dots describe."""
     if name in claims:
         return claims[name]
     found: Any = claims

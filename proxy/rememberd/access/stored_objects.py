@@ -1,5 +1,5 @@
-"""Who may name what a provider has stored (responses, files, containers): the one user whom its key serves. Where
-several share the key, each may name their own responses and conversations, which `object_owners` knows.
+"""Decides who may use objects that a provider stores (responses, files, containers): the user, if the provider's key
+serves only one. If several share the key, each may use their own responses and conversations (see `object_owners`).
 
 Sources of the names: the API references of OpenAI (chat, responses, audio), Anthropic (messages, files, skills),
 Gemini and xAI.
@@ -14,14 +14,14 @@ from rememberd.errors import RequestError
 from rememberd.types import Deployment, Principal
 from rememberd.upstream.catalog import Catalog, provider_key
 
-# Members that name a stored object, whatever their value is.
+# Members that always name a stored object.
 _REFERENCES = frozenset(
     (
         *("previous_response_id", "file_id", "file_ids", "vector_store_id", "vector_store_ids", "container_id"),
         *("skill_id", "collection_id", "collection_ids", "library_ids", "cached_content", "cachedContent"),
     )
 )
-# Members that name one if they are an object with an `id`, and some of them as a text as well.
+# Members that name one if they are an object with an `id`; some of them also if they are a string.
 _OBJECTS = frozenset(("conversation", "container", "prompt", "audio", "voice"))
 _OBJECTS_OR_TEXTS = frozenset(("conversation", "container"))
 # Members whose value may be an address in the provider's storage.
@@ -29,8 +29,8 @@ _ADDRESSES = frozenset(("url", "image_url", "file_url", "file_uri", "fileUri"))
 _STORAGES = ("gs://", "s3://", "https://generativelanguage.googleapis.com/")
 _SUSPECTS = _REFERENCES | _OBJECTS | _ADDRESSES
 
-# Members that hold the client's own data, in which any name may stand: the arguments and schemas of its tools.
-# (So may an object `input`, which holds the arguments of a tool call of Anthropic's.)
+# Members with the client's own data, in which any name may occur: the arguments and schemas of its tools. (An object
+# `input` is such a member, too: it has the arguments of an Anthropic tool call.)
 _CLIENT_DATA = frozenset(("metadata", "parameters", "input_schema", "schema", "input_examples", "arguments"))
 _ITEM_WITHOUT_CONTENT = frozenset(("id", "type", "status"))
 
@@ -38,22 +38,23 @@ _ITEM_WITHOUT_CONTENT = frozenset(("id", "type", "status"))
 def refuse_shared_objects(
     body: dict[str, Any], deployments: Sequence[Deployment], principal: Principal, auth: Auth, catalog: Catalog
 ) -> dict[str, str]:
-    """The response and the conversation that `body` goes on from, by the member's name, if they may be another
-    user's: then ask `object_owners`.
+    """The ids of the response and the conversation that `body` continues, by the member's name, if they may be
+    another user's: then ask `object_owners`.
 
-    Raises `RequestError` 400 if `body` names something else that is stored at a provider whose key also serves other
-    users: the provider cannot tell whose it is."""
-    goes_on = _goes_on_from(body)
-    name = stored_object({each: value for each, value in body.items() if each not in goes_on} if goes_on else body)
-    if (name is None and not goes_on) or not is_shared(deployments, principal, auth, catalog):
+    Raises `RequestError` 400 if `body` names another object that is stored at a provider whose key also serves other
+    users: the provider does not know the owner."""
+    continued = _continued(body)
+    others = {each: value for each, value in body.items() if each not in continued} if continued else body
+    name = stored_object(others)
+    if (name is None and not continued) or not is_shared(deployments, principal, auth, catalog):
         return {}
     if name is not None:
         raise not_allowed(name)
-    return goes_on
+    return continued
 
 
 def is_shared(deployments: Sequence[Deployment], principal: Principal, auth: Auth, catalog: Catalog) -> bool:
-    """Does a key of these deployments' providers serve several users?"""
+    """True if a key of these deployments' providers serves several users."""
     keys = {provider_key(each) for each in deployments}
     return principal.upstream_key is None and not auth.serves_one_user(
         lambda holder: not keys.isdisjoint(catalog.provider_keys(holder))
@@ -62,14 +63,14 @@ def is_shared(deployments: Sequence[Deployment], principal: Principal, auth: Aut
 
 def not_allowed(name: str) -> RequestError:
     message = (
-        f"`{name}` names something that the provider stores and that is not known to be yours, and several users"
-        " share the provider's key. Send the whole conversation and the content itself; or the operator gives this"
-        " user a key of their own at the provider"
+        f"`{name}` names an object that the provider stores and that is not known to be yours, and several users"
+        " share the provider's key. Send the whole conversation and the content itself, or ask the operator for your own"
+        " key at the provider"
     )
     return RequestError(400, "stored_object_not_allowed", message, param=name)
 
 
-def _goes_on_from(body: dict[str, Any]) -> dict[str, str]:
+def _continued(body: dict[str, Any]) -> dict[str, str]:
     if "conversation" not in body and "previous_response_id" not in body:
         return {}
     conversation = body.get("conversation")
@@ -80,13 +81,13 @@ def _goes_on_from(body: dict[str, Any]) -> dict[str, str]:
 
 
 def stored_object(body: dict[str, Any]) -> str | None:
-    """The name of a member of `body`, at any depth, that makes the provider read what it has stored; None if all that
-    is needed stands in the request. Reads every object once."""
+    """The name of a member of `body`, at any depth, that makes the provider read a stored object; None if there is
+    none. Reads every object once."""
     if _refers_to_item(body.get("input")):
         return "input"
     level = [body]
     while level:
-        # Of a long conversation hundreds are looked at together, which is much faster than a look into each of them.
+        # For a long conversation, checking hundreds of objects together is much faster than one by one.
         if not _SUSPECTS.isdisjoint(chain.from_iterable(level)):
             for node in level:
                 for name, value in node.items():
@@ -109,7 +110,7 @@ def _names_one(name: str, value: Any, owner: dict[str, Any]) -> bool:
     if name in _ADDRESSES:
         return isinstance(value, str) and value.strip().lower().startswith(_STORAGES)
     if name == "skill_id" and owner.get("type") == "anthropic":
-        return False  # one of Anthropic's own, which are there for everybody
+        return False  # one of Anthropic's own skills, which everybody can use
     if name in _REFERENCES:
         return bool(value)
     if isinstance(value, dict):
@@ -118,7 +119,7 @@ def _names_one(name: str, value: Any, owner: dict[str, Any]) -> bool:
 
 
 def _refers_to_item(items: Any) -> bool:
-    """Is one of the items of a Responses request only the id of an item that the provider has?"""
+    """True if an item of a Responses request is only the id of an item that the provider stores."""
     if not isinstance(items, list):
         return False
     return any(

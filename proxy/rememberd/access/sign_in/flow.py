@@ -1,4 +1,4 @@
-"""Signing in: the authorization code flow with PKCE (RFC 6749, RFC 7636, OpenID Connect Core 1.0), from the first
+"""Sign-in: the authorization code flow with PKCE (RFC 6749, RFC 7636, OpenID Connect Core 1.0), from the first
 redirect to the session."""
 
 import secrets
@@ -16,20 +16,20 @@ from rememberd.telemetry.clock import wall_clock
 
 CALLBACK = "/signin/callback"
 RESOURCE = "/.well-known/oauth-protected-resource"
-FLOW_SECONDS = 600  # from the first redirect to the way back
+FLOW_SECONDS = 600  # from the first redirect to the callback
 _SESSION, _FLOW = "rememberd-session", "rememberd-signin"
 
 
 class Started(NamedTuple):
-    """Where to send the browser, and the cookie that ties the way back to it."""
+    """Where to send the browser, and the cookie that binds the callback to this browser."""
 
     url: str
     cookie: str
 
 
 class SignIn:
-    """`public_url` is where browsers reach this proxy; None: as they address it. `audience` is that of access tokens;
-    None refuses them all."""
+    """`public_url` is this proxy's address for browsers; None: the address of the request. `audience` is the required
+    audience of access tokens; None refuses all access tokens."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class SignIn:
 
     @property
     def secure(self) -> bool:
-        """Do browsers use TLS? Then a cookie goes to this host only, and by TLS only."""
+        """True if browsers use TLS. Then cookies are sent only to this host, and only by TLS."""
         return (self.public_url or "").startswith("https://")
 
     def cookie_name(self, purpose: str) -> str:
@@ -62,8 +62,9 @@ class SignIn:
         return Started(url, signed)
 
     async def finish(self, base: str, query: Mapping[str, str], cookies: str) -> str:
-        """The session's cookie. Raises `RequestError` 400 if this browser did not begin this sign-in, or has finished
-        it before, or takes too long; 401, 403 and 503 as `OpenIdProvider` and `ClaimRules` do; `QueueUnavailable`."""
+        """The session's cookie. Raises `RequestError`: 400 if this browser did not begin this sign-in, has already
+        finished it or took too long; 401, 403 and 503 like `OpenIdProvider` and `ClaimRules`. Raises
+        `QueueUnavailable`."""
         flow = self.sessions.signer.verified_json("flow", self._cookie(cookies, "flow") or "")
         if not flow or not secrets.compare_digest(flow["state"].encode(), query.get("state", "").encode()):
             raise RequestError(400, "sign_in_unknown", "this browser did not begin this sign-in: sign in again")
@@ -84,7 +85,8 @@ class SignIn:
         return await self.sessions.start(signed_in)
 
     async def bearer(self, token: str) -> SignedIn:
-        """Raises `RequestError` 401 for an invalid token, 403 for one that names no user, 503."""
+        """Raises `RequestError`: 401 for an invalid token, 403 for one that names no user, 503 without the
+        provider."""
         if self.audience is None:
             raise RequestError(
                 401, "invalid_token", "access tokens are not accepted here: sign_in.audience is not set"
@@ -93,14 +95,14 @@ class SignIn:
         return self.rules.read(claims, int(claims["exp"]) * 1000 + self.provider.clock_skew_ms)
 
     async def sign_out_url(self, base: str) -> str | None:
-        """Where the browser signs out at the provider; None if it has no such place or does not answer."""
+        """The provider's address for signing out; None if it has none or does not answer."""
         try:
             return await self.provider.end_session_url(f"{self.home(base)}/")
         except RequestError:
             return None
 
     def protected_resource(self, base: str, path: str) -> dict[str, Any] | None:
-        """The metadata of RFC 9728 for what is at `path`; None if it takes no access tokens."""
+        """The metadata of RFC 9728 for the resource at `path`; None if access tokens are not accepted."""
         if self.audience is None:
             return None
         server = {"authorization_servers": [self.provider.issuer], "bearer_methods_supported": ["header"]}

@@ -1,4 +1,4 @@
-"""Who sent a request without an API key: somebody with a session or with an access token of the provider."""
+"""Identifies the sender of a request without an API key, by a session or by an access token of the provider."""
 
 import re
 from collections.abc import Mapping
@@ -18,8 +18,9 @@ _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
 class SignInMiddleware:
-    """ASGI middleware: puts a `SignedIn` into the scope, or the `RequestError` that a bad token or a missing CSRF
-    token leads to where the path asks who it is. A request that shows a key is the key's, whatever cookie it has."""
+    """ASGI middleware: puts a `SignedIn` into the scope. For a bad token or a missing CSRF token it puts the
+    `RequestError` there, which is raised when a handler asks for the sender. An API key takes precedence over a
+    cookie."""
 
     def __init__(self, app: ASGIApp, sign_in: SignIn, auth: Auth) -> None:
         self.app, self.sign_in, self.auth = app, sign_in, auth
@@ -60,6 +61,6 @@ class SignInMiddleware:
         if cookie is None or somebody is None or method in _SAFE:
             return somebody
         if not self.sign_in.sessions.is_csrf_token(cookie, headers.get(CSRF_HEADER, "")):
-            message = "a request with a session's cookie needs X-CSRF-Token, which GET signin/session tells"
+            message = "a request with a session's cookie needs the X-CSRF-Token that GET signin/session returns"
             raise RequestError(403, "csrf_token_missing", message)
         return somebody

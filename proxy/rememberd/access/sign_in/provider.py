@@ -26,12 +26,12 @@ from rememberd.errors import RequestError
 log = logging.getLogger("rememberd.sign_in")
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for every request otherwise
 
-# Asymmetric ones only: nobody but the provider can make such a signature (RFC 8725, 3.1 and 3.2).
+# Only asymmetric ones: only the provider can make such a signature (RFC 8725, 3.1 and 3.2).
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
 CLOCK_SKEW_SECONDS = 60
 _TIMEOUT_SECONDS = 10.0
-_FRESH_SECONDS = 300.0  # after which the keys are fetched again, so that a withdrawn key becomes invalid
-_USABLE_SECONDS = 3600.0  # how long keys are used that cannot be fetched again
+_FRESH_SECONDS = 300.0  # then the keys are fetched again, so that a withdrawn key becomes invalid
+_USABLE_SECONDS = 3600.0  # known keys are used for so long if they cannot be fetched again
 _PAUSE_SECONDS = 10.0  # between two fetches, even if tokens name unknown keys
 
 
@@ -57,8 +57,7 @@ class OpenIdProvider:
         return str(url)
 
     async def claims_of_code(self, redirect_uri: str, code: str, nonce: str, verifier: str) -> dict[str, Any]:
-        """The claims of the ID token that `code` brings. Raises `RequestError` 400 for a code that the provider
-        refuses."""
+        """The claims of the ID token for `code`. Raises `RequestError` 400 if the provider refuses the code."""
         metadata = await self.metadata()
         try:
             async with self._client(metadata, redirect_uri) as client:
@@ -78,25 +77,25 @@ class OpenIdProvider:
         return claims | await self._user_info(metadata, token, claims)
 
     async def claims_of_access_token(self, token: str, audience: str) -> dict[str, Any]:
-        """Raises `RequestError` 401 for an ID token, too: it says who somebody is and permits nothing."""
+        """Raises `RequestError` 401, also for an ID token: it identifies a user but gives no permission."""
         claims = await self._claims(token, audience)
         if {"nonce", "at_hash", "c_hash"} & claims.keys() or "ID" in (claims.get("typ"), claims.get("token_use")):
             raise invalid_token("it is an ID token; send an access token")
         return claims
 
     async def end_session_url(self, back: str) -> str | None:
-        """Where the browser signs out at the provider; None if it has no such place."""
+        """The provider's address for signing out; None if it has none."""
         endpoint = (await self.metadata()).get("end_session_endpoint")
         if endpoint is None:
             return None
         return str(httpx2.URL(endpoint, params={"client_id": self.client_id, "post_logout_redirect_uri": back}))
 
     async def metadata(self) -> dict[str, Any]:
-        """Of OpenID Connect Discovery 1.0; read once."""
+        """The metadata of OpenID Connect Discovery 1.0; read once."""
         if self._metadata is None:
             found = await self._json(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
             if found.get("issuer") != self.issuer:
-                raise _unavailable(f"it calls itself {found.get('issuer')!r}, sign_in.issuer is {self.issuer!r}")
+                raise _unavailable(f"its issuer is {found.get('issuer')!r}, but sign_in.issuer is {self.issuer!r}")
             self._metadata = found
         return self._metadata
 
@@ -120,8 +119,8 @@ class OpenIdProvider:
     async def _user_info(
         self, metadata: Mapping[str, Any], token: Mapping[str, Any], claims: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Further claims of the same subject: some providers list groups only there. Empty if the provider has no
-        such endpoint."""
+        """More claims of the same subject, because some providers list groups only there. Empty if the provider has
+        no such endpoint."""
         endpoint, access_token = metadata.get("userinfo_endpoint"), token.get("access_token")
         if endpoint is None or access_token is None:
             return {}
@@ -138,19 +137,19 @@ class OpenIdProvider:
             if found is None:  # signed with a new key, or with a key that is not the provider's
                 found = _decoded(token, await self._signing_keys(_PAUSE_SECONDS))
             if found is None:
-                raise invalid_token("its signature is none of the provider's")
+                raise invalid_token("it is not signed by the provider")
             _rules(self.issuer, audience).validate(found)
         except ExpiredTokenError as error:
             raise invalid_token("it has expired: get a new one") from error
         except (InvalidClaimError, MissingClaimError) as error:
             raise invalid_token(f"its claim `{error.claim}` is missing or not the expected one") from error
         except (JoseError, ValueError, TypeError, KeyError) as error:
-            raise invalid_token("it is not a signed token of the provider's") from error
+            raise invalid_token("it is not a signed token of the provider") from error
         return found
 
     async def _signing_keys(self, not_older_seconds: float) -> jwk.KeySet:
         if self._keys is not None and time.monotonic() - self._fetched <= not_older_seconds:
-            return self._keys  # valid tokens need not wait for a fetch that an unknown key id has caused
+            return self._keys  # valid tokens do not wait for a fetch that an unknown key id has caused
         async with self._one_at_a_time:
             now = time.monotonic()
             if now - self._fetched > not_older_seconds and now - self._tried > _PAUSE_SECONDS:
@@ -159,7 +158,7 @@ class OpenIdProvider:
                     self._keys = _key_set(await self._json((await self.metadata())["jwks_uri"]))
                     self._fetched = now
                 except RequestError:
-                    log.warning("the provider's keys cannot be fetched; those known so far count for an hour")
+                    log.warning("the provider's keys cannot be fetched; the known keys are used for an hour")
             if self._keys is None or now - self._fetched > _USABLE_SECONDS:
                 raise _unavailable("its signing keys are not known")
             return self._keys
@@ -172,12 +171,12 @@ class OpenIdProvider:
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             raise _unavailable(error) from error
         if not isinstance(found, dict):
-            raise _unavailable(f"{url} is no JSON object")
+            raise _unavailable(f"{url} is not a JSON object")
         return found
 
 
 def _decoded(token: str, keys: jwk.KeySet) -> dict[str, Any] | None:
-    """The claims; None if no key of `keys` has signed them. Raises `JoseError`, `ValueError`."""
+    """The claims; None if they are not signed by one of `keys`. Raises `JoseError`, `ValueError`."""
     try:
         return dict(jwt.decode(token, keys, algorithms=ALGORITHMS).claims)
     except (InvalidKeyIdError, BadSignatureError):
@@ -195,7 +194,7 @@ def _rules(issuer: str, audience: str) -> jwt.JWTClaimsRegistry:
 
 
 def _key_set(document: Mapping[str, Any]) -> jwk.KeySet:
-    """The public keys that we can use; a provider may also list kinds that we do not know."""
+    """The public keys that we can use; a provider may also list unknown kinds of keys."""
     keys = []
     for each in document.get("keys", []):
         try:
@@ -212,6 +211,6 @@ def invalid_token(why: str) -> RequestError:
 
 def _unavailable(why: object) -> RequestError:
     """Only the log has the reason, because it may contain an address."""
-    log.warning("the sign-in provider does not answer as it should: %s", why)
-    message = "the sign-in provider does not answer as it should; try again in a moment, API keys work meanwhile"
+    log.warning("the sign-in provider does not answer correctly: %s", why)
+    message = "the sign-in provider does not answer correctly; try again in a moment, API keys still work"
     return RequestError(503, "sign_in_unavailable", message, retry_after=5)

@@ -1,7 +1,7 @@
-"""Sessions of browsers: a signed cookie holds a random id, and the session store has the record behind it.
+"""Sessions of browsers: a signed cookie contains a random id, and the session store has the record for it.
 
-The store knows a digest of the id only, and the record is encrypted with a key made from the id: who reads the store
-can neither act as anybody nor see who was here.
+The store has only a digest of the id, and the record is encrypted with a key that is derived from the id. So somebody
+who reads the store can neither act as a user nor see who the users are.
 """
 
 import hmac
@@ -22,8 +22,7 @@ from rememberd.types import Millis
 
 
 class Signer:
-    """Signs texts, so that only this proxy can have made them. A signature for one `purpose` is invalid for
-    another."""
+    """Signs texts, so that only this proxy can make them. A signature is valid only for its `purpose`."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
@@ -52,8 +51,8 @@ class Sessions:
         self.store, self.signer, self.lasts_ms = store, signer, lasts_ms
 
     async def start(self, signed_in: SignedIn) -> str:
-        """The cookie of a new session, which lasts until `signed_in` expires. Those of the user's other browsers go
-        on: signing out ends all of them. Raises `QueueUnavailable`."""
+        """The cookie of a new session, which lasts until `signed_in` expires. Sessions in the user's other browsers
+        continue; signing out ends all of them. Raises `QueueUnavailable`."""
         id = secrets.token_urlsafe(32)
         nonce = secrets.token_bytes(12)
         record = nonce + AESGCM(_key(id)).encrypt(nonce, orjson.dumps(asdict(signed_in)), None)
@@ -61,7 +60,7 @@ class Sessions:
         return self.signer.sign("session", id)
 
     async def read(self, cookie: str) -> SignedIn | None:
-        """Who has this session; None if the cookie is forged, or the session has expired or was ended. Raises
+        """The user of this session; None if the cookie is forged, or if the session has expired or was ended. Raises
         `QueueUnavailable`."""
         id = self.signer.verified("session", cookie)
         record = await self.store.get(_digest(id), wall_clock()) if id else None
@@ -74,19 +73,19 @@ class Sessions:
         return SignedIn(**fields | {"groups": tuple(fields["groups"])})
 
     async def first_use(self, nonce: str, until: Millis) -> bool:
-        """Is it the first time, as long as that is kept? Raises `QueueUnavailable`."""
+        """True if `nonce` is used for the first time. It is stored until `until`. Raises `QueueUnavailable`."""
         return await self.store.create(_digest(f"nonce {nonce}"), b"", until)
 
     async def end_all(self, user: str) -> None:
-        """Ends all sessions of this user, for every copy of their cookies. Raises `QueueUnavailable`."""
+        """End all sessions of this user in all browsers. Raises `QueueUnavailable`."""
         await self.store.end_all(self._owner(user))
 
     def _owner(self, user: str) -> bytes:
-        """A pseudonym: only with the secret can one see whose sessions they are."""
+        """A pseudonym of the user, which only the secret can make."""
         return _digest(self.signer.tag("owner", user))
 
     def csrf_token(self, cookie: str) -> str:
-        """What our page must send beside the cookie to change anything; no other site can read it."""
+        """The token that our page must send with the cookie to change anything; other sites cannot read it."""
         return self.signer.tag("csrf", cookie)
 
     def is_csrf_token(self, cookie: str, token: str) -> bool:
