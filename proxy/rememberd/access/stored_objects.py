@@ -64,8 +64,8 @@ def is_shared(deployments: Sequence[Deployment], principal: Principal, auth: Aut
 def not_allowed(name: str) -> RequestError:
     message = (
         f"`{name}` names an object that the provider stores and that is not known to be yours, and several users"
-        " share the provider's key. Send the whole conversation and the content itself, or ask the operator for your own"
-        " key at the provider"
+        " share the provider's key. Send the whole conversation and the content itself, or ask the operator for"
+        " your own key at the provider"
     )
     return RequestError(400, "stored_object_not_allowed", message, param=name)
 

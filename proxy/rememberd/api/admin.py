@@ -1,5 +1,5 @@
-"""`/admin/*`: the operator creates and revokes keys, sees who has memories, and erases users. No text of a memory is
-shown here: the admin key opens neither `/v1/memories` nor a chat."""
+"""`/admin/*`: the operator creates and revokes keys, lists users and erases them. No text of a memory is shown here:
+the admin key is not valid for `/v1/memories` or chats."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import groupby
@@ -40,7 +40,7 @@ Prove = Callable[[Mapping[str, str]], Awaitable[dict[str, Any]]]
 
 
 class Admin:
-    """`texts_of(user)` are the texts that must be gone after an erasure, by label. `prove` searches the disk for
+    """`texts_of(user)` are the texts that must not exist after an erasure, by label. `prove` searches the disk for
     them: `{"files", "bytes", "texts", "left": [{"file", "found"}]}`."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Admin:
         note(request.scope, who=self.auth.admin(request.headers, request.scope))
 
     async def list_keys(self, request: Request) -> Response:
-        """The keys of the settings first. No key is shown in a form that could be used."""
+        """The keys of the settings first. The keys themselves are never shown."""
         self._enter(request)
         configured = [_shown(principal) | {"id": None, "configured": True} for principal in self.auth.configured]
         made = [key_json(key) for key in await self.keys.all()]
@@ -121,7 +121,7 @@ class Admin:
         }
 
     async def erase_user(self, request: Request) -> Response:
-        """With `verify=true` every file of this host's data directory is searched afterwards."""
+        """With `verify=true`, every file of this host's data directory is searched afterwards."""
         self._enter(request)
         user, verify = request.path_params["user"], request.query_params.get("verify") == "true"
         note(request.scope, whose=user)

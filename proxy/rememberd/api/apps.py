@@ -22,7 +22,7 @@ _LARGEST_BODY = 65_536
 
 
 class AppsApi:
-    """Each handler raises `RequestError`: 400 for what cannot be set, 404 for an app that was never seen."""
+    """Each handler raises `RequestError`: 400 for an invalid field, 404 for an app that was never seen."""
 
     def __init__(self, caller: CallerResolver, auth: Auth, apps: AppStore) -> None:
         self.caller, self.auth, self.apps = caller, auth, apps

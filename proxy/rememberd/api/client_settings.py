@@ -1,4 +1,4 @@
-"""What each client needs in its settings to ask this proxy: the table `client_settings.toml`."""
+"""The settings that each client needs to use this proxy, from the table `client_settings.toml`."""
 
 import tomllib
 from functools import cache
@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import orjson
 
-NO_KEY = "local"  # any word does where the proxy has no keys
+NO_KEY = "local"  # any word is accepted if the proxy has no keys
 _TABLE = Path(__file__).with_suffix(".toml")
 
 
 class ClientSettings(NamedTuple):
-    """`text` with the places @URL@, @KEY@ and @MODEL@; `quotes` in which they stand: "shell" or "json"."""
+    """`text` has the placeholders @URL@, @KEY@ and @MODEL@ inside `quotes` of this kind: "shell" or "json"."""
 
     name: str
     title: str
@@ -36,6 +36,6 @@ class ClientSettings(NamedTuple):
 
 @cache
 def client_settings() -> dict[str, ClientSettings]:
-    """By name, in the order in which they are shown."""
+    """The settings by the client's name, in the order of display."""
     rows = tomllib.loads(_TABLE.read_text(encoding="utf-8"))["client"]
     return {row["name"]: ClientSettings(**row | {"text": row["text"].lstrip("\n")}) for row in rows}

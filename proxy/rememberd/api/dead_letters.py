@@ -37,7 +37,7 @@ class DeadLetters:
         return count, letters[:MOST]
 
     async def replay(self) -> int:
-        """Returns how many turns will be tried again."""
+        """Returns the number of turns that will be retried."""
         replayed = await self.queue.replay() + await self.extraction_queue.replay()
         return replayed + await self.spool.replay(partial(_taken, self.queue))
 

@@ -1,4 +1,4 @@
-"""Every other path of a provider: there and back as bytes, without memory."""
+"""Forwards every other path of a provider as bytes, without memory."""
 
 from collections.abc import Callable
 
@@ -28,12 +28,12 @@ Target = tuple[list[Deployment], Callable[[Deployment], bytes]]
 
 
 class Forward:
-    """`/v1/*`: an ASGI app. The model in the body of a POST picks the provider.
+    """ASGI app for `/v1/*`. The model in the body of a POST selects the provider.
 
-    What a provider stores under the operator's key has no owner that it could tell apart. So everything but a POST
-    to a path in `STATELESS` needs a proxy that serves one user, and without a model the only provider there is; or it
-    is about a response or conversation of the caller's own (`owners`).
-    Raises `RequestError`, `UpstreamUnavailable`, `ClientGone`."""
+    A provider does not know which user owns the objects that it stores for the operator's key. So everything except a
+    POST to a path in `STATELESS` is allowed only if the proxy serves one user (without a model: and has one
+    provider), or if it concerns the caller's own response or conversation (`owners`). Raises `RequestError`,
+    `UpstreamUnavailable`, `ClientGone`."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Forward:
         principal = self.auth.principal(request.headers, request.scope)
         path = upstream_path(scope["raw_path"].decode("latin-1"))
         raw = await read_body(request.receive, request.headers, self.max_body_bytes)
-        identity = identify(principal, request.headers, {}, self.groups)  # the body is not asked: it may be a file
+        identity = identify(principal, request.headers, {}, self.groups)  # without the body, which may be a file
         raw = raw if request.method == "POST" else b""
         deployments, body = await self._target(request, principal, identity, path, raw)
         id = request_id(request.headers)
@@ -78,7 +78,7 @@ class Forward:
     async def _target(
         self, request: Request, principal: Principal, identity: Identity | None, path: str, raw: bytes
     ) -> Target:
-        """Who is asked, and with which body. A body counts in a POST only."""
+        """The deployments and the body. Only a POST has a body."""
         shared = request.method == "POST" and path.rstrip("/") in STATELESS
         if raw and "json" in request.headers.get("content-type", "json") and (shared or self._alone(principal)):
             body = json_body.parse(raw)
@@ -98,11 +98,11 @@ class Forward:
         return self.catalog.sole_deployment(principal) if self._alone(principal) else None
 
     def _alone(self, principal: Principal) -> bool:
-        """Does the provider's key serve this caller only?"""
+        """True if the provider's key serves only this caller."""
         return principal.upstream_key is not None or self.auth.one_user
 
 
 async def near_miss(request: Request) -> Response:
-    """A path that ends like that of a chat, below another base than ours."""
+    """Answer 404 to a path that ends like a chat path but has a wrong base."""
     refuse_near_miss(request.scope["raw_path"].decode("latin-1"))
     raise RequestError(404, "not_found", f"There is no {request.url.path} here: the base URL ends in /v1.")

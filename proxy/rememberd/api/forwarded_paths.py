@@ -1,12 +1,12 @@
-"""Which paths of a provider may be asked, and by whom. Pure."""
+"""Which paths of a provider are forwarded, and for whom. No I/O."""
 
 from urllib.parse import unquote
 
 from rememberd.dialects.registry import DIALECTS
 from rememberd.errors import RequestError
 
-# POST to these leaves nothing at the provider and reads nothing that it keeps, so keys of several users may share
-# the provider's key. Sources: the API references of OpenAI, Anthropic, Mistral, Cohere and vLLM.
+# A POST to these neither stores nor reads anything at the provider, so that several users may share the provider's
+# key. Sources: the API references of OpenAI, Anthropic, Mistral, Cohere and vLLM.
 STATELESS = frozenset(
     (
         *("/embeddings", "/completions", "/fim/completions", "/moderations", "/images/generations", "/audio/speech"),
@@ -15,14 +15,14 @@ STATELESS = frozenset(
     )
 )
 
-_PREFIXES = ("v1", "api", "openai", "anthropic")  # what base URLs end in
+_PREFIXES = ("v1", "api", "openai", "anthropic")  # usual ends of base URLs
 
 
 def upstream_path(raw_path: str) -> str:
-    """The path below the API base for `raw_path`, escaped as it came.
+    """The path below the API base for `raw_path`, with its escapes.
 
-    Raises `RequestError` 400 for dot segments, which would leave the API base, 404 for a path that is nearly one of
-    the chat paths and would be answered without memory."""
+    Raises `RequestError`: 400 for dot segments, which would leave the API base; 404 for a path that is almost a chat
+    path and would be answered without memory."""
     refuse_dot_segments(raw_path)
     if not raw_path.startswith("/v1/"):
         raise RequestError(400, "invalid_path", f"write /v1/ without escapes, not {raw_path!r}")
@@ -31,7 +31,7 @@ def upstream_path(raw_path: str) -> str:
 
 
 def refuse_dot_segments(raw_path: str) -> None:
-    """Raises `RequestError` 400 for a path that a server may read as one of another folder."""
+    """Raises `RequestError` 400 for a path with dot segments, which may lead to another folder of the server."""
     decoded = _decoded(raw_path)
     segments = [segment.partition(";")[0] for segment in decoded.replace("\\", "/").split("/")]
     if any(segment.strip() in (".", "..") for segment in segments):
@@ -40,7 +40,7 @@ def refuse_dot_segments(raw_path: str) -> None:
 
 
 def refuse_near_miss(raw_path: str) -> None:
-    """Raises `RequestError` 404 that says what to write if this looks like the path of a chat but is none."""
+    """Raises `RequestError` 404 with the right path if this looks like a chat path but is not one."""
     decoded = _decoded(raw_path)
     if (meant := _meant(decoded)) is not None and decoded != meant:
         raise RequestError(404, "not_found", f"There is no {decoded} here. Did you mean {meant}?")
@@ -59,7 +59,7 @@ def _meant(path: str) -> str | None:
 
 
 def _decoded(path: str) -> str:
-    """Decoded until nothing changes: a server behind a gateway may decode once more than we do."""
+    """The path, decoded until nothing changes: a server behind a gateway may decode more often than we do."""
     for _ in range(4):
         decoded = unquote(path)
         if decoded == path:
@@ -69,12 +69,12 @@ def _decoded(path: str) -> str:
 
 
 def not_here(method: str, path: str) -> RequestError:
-    """What a client is told about a path that its key may not ask."""
+    """The error for a path that the client's key may not use."""
     if f"/v1{path}" in DIALECTS:
         return RequestError(405, "method_not_allowed", f"Method Not Allowed: {method} /v1{path}")
     message = (
-        f"There is no {method} /v1{path} here for this key. What a provider stores is reached only where one user"
-        " alone can come in and all models have one provider"
+        f"There is no {method} /v1{path} here for this key. Objects that a provider stores can be used only if the"
+        " proxy has one user and all models have one provider"
     )
     hint = f"; {', '.join(sorted(STATELESS))} need a `model` in a JSON body." if method == "POST" else "."
     return RequestError(404, "not_found", message + hint, param="model" if method == "POST" else None)

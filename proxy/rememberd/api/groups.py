@@ -45,14 +45,14 @@ class GroupsAdmin:
         return json_response(group_json(await self.groups.set_member(name, user, role), configured=False))
 
     async def remove_member(self, request: Request) -> Response:
-        """Valid from the next request on, in every process."""
+        """The removal is valid from the next request on, in every process."""
         await self._enter(request)
         name, user = request.path_params["name"], request.path_params["user"]
         note(request.scope, scope=f"@{name}", whose=user)
         return json_response(group_json(await self.groups.set_member(name, user, None), configured=False))
 
     async def remove(self, request: Request) -> Response:
-        """Removes the group with everything in it."""
+        """Removes the group with all its memories."""
         await self._enter(request)
         name = request.path_params["name"]
         erased = await self.groups.remove(name, self.erase)

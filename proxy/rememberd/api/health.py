@@ -20,7 +20,7 @@ log = logging.getLogger("rememberd.health")
 
 _PATIENCE_SECONDS = 2.0
 
-_LATEST: Final = "mostrecent"  # all web processes see the same queue: the newest answer is right
+_LATEST: Final = "mostrecent"  # all web processes read the same queue, so the newest value is right
 DEPTH = Gauge("rememberd_queue_depth", "Turns waiting to be remembered.", multiprocess_mode=_LATEST)
 AGE = Gauge("rememberd_queue_age_seconds", "Age of the oldest of them.", multiprocess_mode=_LATEST)
 DEAD = Gauge("rememberd_dead_letters", "Turns given up; `rememberd check` says why.", multiprocess_mode=_LATEST)
@@ -29,14 +29,14 @@ Check = Callable[[], Awaitable[object]]
 
 
 class Health:
-    """`checks` examine the parts that memory needs; each raises `MemoryUnavailable` if its part does not work.
-    `alive` says whether the main work of this process goes on."""
+    """`checks` test the parts that memory needs; each raises `MemoryUnavailable` if its part does not work. `alive`
+    returns False if this process is stuck."""
 
     def __init__(
         self, auth: Auth, queue: TurnQueue, checks: Mapping[str, Check], alive: Callable[[], bool] = lambda: True
     ) -> None:
         self.auth, self.queue, self.checks, self.alive = auth, queue, checks, alive
-        self._reasons: dict[str, str] = {}  # why a part did not work when it was last asked
+        self._reasons: dict[str, str] = {}  # part -> why its last check failed
 
     async def live(self, request: Request) -> Response:
         return json_response({"status": "ok"}) if self.alive() else json_response({"status": "stuck"}, 503)
@@ -52,7 +52,7 @@ class Health:
         try:
             stats = await self.queue.stats()
         except QueueUnavailable as error:
-            log.warning("queue metrics are as they were last: %s", error)
+            log.warning("queue metrics were not updated: %s", error)
         else:
             DEPTH.set(stats.depth)
             AGE.set(stats.oldest_age_ms / 1000)
@@ -61,8 +61,8 @@ class Health:
         return Response(await asyncio.to_thread(exposition), media_type=CONTENT_TYPE_LATEST)
 
     async def _tried(self, part: str, check: Check) -> str:
-        """Only the log has the reason, because anybody may call this path and the reason may contain an address. It
-        is logged once, until it changes."""
+        """Only the log has the reason, because anybody may call this path and the reason may contain an address. A
+        reason is logged again only when it changes."""
         reason = ""
         try:
             await asyncio.wait_for(check(), _PATIENCE_SECONDS)

@@ -1,4 +1,4 @@
-"""What an import would do, line by line, before anything is written."""
+"""Previews an import line by line, before anything is written."""
 
 import asyncio
 from collections.abc import Collection
@@ -20,9 +20,9 @@ from rememberd.types import NEVER, Memory, Millis, Space, Turn
 async def foresee_batch(
     writes: MemoryWrites, receipts: ReceiptStore, space: Space, batch: Batch, known: Collection[str], now: Millis
 ) -> list[dict[str, Any]]:
-    """For each line its number, its text and its `outcome`: "add"; "replace", with what it would end; "merge", if it
-    is known; "quarantine"; "exchange", kept with the facts that the rules find in it; "skip". Lines are not compared
-    with one another, except for equal ones."""
+    """For each line its number, its text and its `outcome`: "add"; "replace", with the memories that it would end;
+    "merge" for a known memory; "quarantine"; "exchange", with the facts that the rules find in it; "skip". Lines are
+    compared with each other only for equality."""
     found: list[dict[str, Any]] = []
     seen = set[str]()
     for number, (id, memory) in zip(batch.memory_lines, batch.memories, strict=True):

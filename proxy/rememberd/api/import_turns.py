@@ -10,13 +10,12 @@ from rememberd.memory.learn.memory_commands import memory_command
 from rememberd.ports import ReceiptStore, TurnQueue
 from rememberd.types import Receipt, Turn
 
-DONE = ("written", "nothing", "forgotten")  # what the writer has made of a turn, when nothing is left to do
+DONE = ("written", "nothing", "forgotten")  # outcomes of a turn that is completely processed
 
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """`queued`: ids of receipts, in order. `known`: imported before. `skipped`: the user asked the memory for
-    something there."""
+    """Ids of receipts, in order. `queued`: new turns. `known`: imported before. `skipped`: commands to the memory."""
 
     queued: list[str] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
@@ -26,8 +25,8 @@ class ImportResult:
 async def enqueue_import(
     turns: Sequence[Turn], queue: TurnQueue, receipts: ReceiptStore, redact_too: Collection[str] = ()
 ) -> ImportResult:
-    """Queue the turns one after the other, so that a later statement counts more. Called again after a failure, it
-    continues. No secret reaches the queue.
+    """Queue the turns in order, so that a later statement replaces an earlier one. After a failure, call it again to
+    continue. Secrets are removed before.
 
     Raises `QueueUnavailable`, and `RequestError` 409 if the user is erased meanwhile."""
     taken = ImportResult()
@@ -40,7 +39,7 @@ async def enqueue_import(
         if before is not None and before.write in DONE:
             taken.known.append(turn.receipt)
             continue
-        # The receipt first: the writer may be done with the turn before we are.
+        # Store the receipt first, because the writer may process the turn at once.
         clean = await asyncio.to_thread(redacted, turn, redact_too)
         if not (await receipts.put(_receipt(turn)) and await queue.put(clean)):
             raise RequestError(

@@ -1,5 +1,5 @@
-"""Undoing an import as a whole. What each request of the import added is noted in a receipt of its own, which is kept
-as long as other receipts."""
+"""Undoes an import as a whole. A separate receipt records what each request of the import added; it is stored as long
+as other receipts."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
@@ -10,12 +10,12 @@ from rememberd.memory.ids import imported_id
 from rememberd.ports import Embedder, MemoryStore, ReceiptStore
 from rememberd.types import Memory, Millis, Receipt, Space
 
-_PREFIX = "imp_"  # of all receipts of imports: they are of no answer, and not listed
-_VALUES = 100  # of a slot, as many as are looked at
+_PREFIX = "imp_"  # of all receipts of imports, which belong to no answer and are not listed
+_VALUES = 100  # the most values of a slot that are checked
 
 
 class Undone(NamedTuple):
-    """`pending` counts exchanges that the writer has not read yet: undo again when it has."""
+    """`pending` counts exchanges that the writer has not processed yet: undo again after that."""
 
     deleted: int
     reopened: int
@@ -54,8 +54,8 @@ async def undo(
     now: Millis,
     may_delete: Callable[[Memory], bool],
 ) -> Undone | None:
-    """`owner` has the receipts of the import, `space` what it added. None if there is no such import. The tombstones
-    keep out nothing, so that the import can be made again."""
+    """`owner` has the receipts of the import, `space` its memories. None if there is no such import. The tombstones
+    do not block the same import later."""
     noted = [each async for each in _noted(receipts, owner, import_id)]
     if not noted:
         return None
@@ -67,7 +67,7 @@ async def undo(
             pending += turn.write == "pending" and not turn.written
             ids += turn.written
             await receipts.written(owner, each, (), "pending")  # so that the same exchange can be imported again
-    gone = [each for each in await store.get(space, ids) if may_delete(each)]  # others may have told it again since
+    gone = [each for each in await store.get(space, ids) if may_delete(each)]  # others may have said the same later
     await store.delete(space, [each.id for each in gone], at=0)
     reopened = await _reopened(store, space, gone, now)
     if reopened:

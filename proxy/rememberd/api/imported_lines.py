@@ -1,4 +1,4 @@
-"""The lines of an import, read a batch at a time: reading them all at once would hold up every other request."""
+"""Reads the lines of an import in batches: reading all at once would delay every other request."""
 
 from collections.abc import Collection, Iterator
 from io import BytesIO
@@ -14,8 +14,8 @@ _BATCH = 50  # lines
 
 
 class Batch(NamedTuple):
-    """`memories` with the ids that their lines gave; `errors` as the answer lists them; the numbers of the lines;
-    `files` of the memory tool."""
+    """`memories` with the ids in their lines; `errors` in the format of the answer; the numbers of the lines; `files`
+    of the memory tool."""
 
     memories: list[tuple[str, Memory]]
     turns: list[Turn]
@@ -37,7 +37,7 @@ def read_lines(
     redact_too: Collection[str],
     contributor: str | None = None,
 ) -> Batch | None:
-    """The next batch; None at the end. Reads every word of it, so call it in a thread."""
+    """The next batch; None at the end. It takes long, so call it in a thread."""
     batch, last = Batch([], [], [], [], [], {}), 0
     for last, (number, line) in enumerate(lines, 1):
         try:

@@ -1,4 +1,4 @@
-"""`/v1/memories*`: users see, correct and delete what is remembered about them, and nobody else's memories."""
+"""`/v1/memories*`: users list, correct and delete their own memories."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -89,7 +89,7 @@ class Memories:
         if not kept:
             raise RequestError(409, "not_kept", "this memory could not be added; list the memories to see why")
         visible = visibility(request)
-        # If the memory is known already and hidden from this model, the answer has only what the model sent.
+        # If the memory is already known and hidden from this model, the answer contains only what the model sent.
         told = kept[0] if visible is None or kept[0].valid_to == NEVER or visible(kept[0]) else memory
         return json_response(self.caller.told(request, memory_json(told)))
 
@@ -116,7 +116,7 @@ class Memories:
         space = self.caller.memories(request)
         fields = await self.caller.fields(request)
         _refuse_unknown(fields, _EDIT_FIELDS)
-        now = wall_clock()  # before the reading, so that a deletion from here on is the later of the two
+        now = wall_clock()  # before reading, so that a deletion from now on is later than this edit
         old = await self._one(request, space)
         self.caller.refuse_others(request, [old])
         text = await asyncio.to_thread(text_from, fields["text"], self.redact_too) if "text" in fields else old.text
@@ -147,11 +147,11 @@ class Memories:
         written = [new]
         if new.text != old.text:
             written.append(await earlier_text(self.store, space, old, new.updated_at))
-        if new.private != old.private:  # what else says the same would still reveal it
+        if new.private != old.private:  # related memories would still reveal it
             others = await related(self.store, self.embedder, space, old, new.updated_at)
             written += [replace(each, private=new.private, updated_at=new.updated_at) for each in others]
         points = [await to_point(each, self.embedder) for each in written]
-        # It may have been deleted after this edit has read it, with an earlier time than that of the edit.
+        # It may have been deleted after this edit read it, but with an earlier time than that of the edit.
         if not await self.store.get(space, [new.id]):
             raise _unknown(new.id)
         await self.store.put(space, points)
@@ -179,7 +179,7 @@ class Memories:
         if not gone:
             raise _unknown(memory_id)
         note(request.scope, count=len(gone))
-        await self.block_cache.erase(space.user)  # also for a tool loop that is under way
+        await self.block_cache.erase(space.user)  # also for a running tool loop
         return json_response({"object": "memory.deleted", "id": memory_id, "deleted": True})
 
     async def erase(self, request: Request) -> Response:
@@ -196,7 +196,7 @@ class Memories:
 
 
 def _stated(fields: Mapping[str, Any], identity: Identity, redact_too: Collection[str]) -> Memory:
-    """A memory that somebody adds by hand. Reading a long text may take a tenth of a second."""
+    """A memory that a user adds. A long text may take a tenth of a second."""
     memory = memory_from(fields, identity.memories, wall_clock(), redact_too, identity.contributor)
     return replace(memory, slot=slot_of(memory.text)) if memory.kind == "fact" else memory
 
@@ -206,7 +206,7 @@ def _unknown(memory_id: str) -> RequestError:
 
 
 def _refuse_to_models(visible: Visible, old: Memory, text: str) -> None:
-    """Raise `RequestError` if a model may not change `old`, or may not write `text`: an order to other models."""
+    """Raises `RequestError` if a model may not change `old`, or if `text` is an order to other models."""
     if not visible(old):
         raise _unknown(old.id)
     if text != old.text and (reason := injection_reason(text)):

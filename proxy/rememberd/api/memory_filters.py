@@ -1,4 +1,4 @@
-"""Which memories a list or a search is to show: the same filters for both, taken from a query or a JSON body."""
+"""The filters of lists and searches of memories, read from a query or a JSON body."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,8 +14,8 @@ _TRUE = ("1", "true", "yes", True)
 
 
 def memory_filter(given: Mapping[str, Any]) -> Filter:
-    """True for the memories that meet every filter in `given`. `since` and `before` bound the time at which it was
-    said. Raises `RequestError` 400 for a time that is none."""
+    """True for memories that match every filter in `given`. `since` and `before` limit the time when the memory was
+    said. Raises `RequestError` 400 for an invalid time."""
     checks = [_CHECKS[name](given[name]) for name in _CHECKS if given.get(name) not in (None, "")]
     since, before = time_from(given, "since"), time_from(given, "before")
     if since is not None:
@@ -26,7 +26,7 @@ def memory_filter(given: Mapping[str, Any]) -> Filter:
 
 
 def wants_past(given: Mapping[str, Any]) -> bool:
-    """What is in quarantine has never held, so that it is listed with what is past."""
+    """True if past memories are wanted. Memories in quarantine were never valid, so they are listed as past."""
     return given.get("include_past", "") in _TRUE or given.get("quarantined", "") in _TRUE
 
 

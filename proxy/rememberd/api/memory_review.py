@@ -1,5 +1,5 @@
-"""What a person looks at to keep the memory right: counts by topic and person, what wants a decision, and why one
-memory is there and what it was used for."""
+"""Helps users to keep their memory correct: counts by topic and person, memories that need a decision, and the origin
+and use of one memory."""
 
 import asyncio
 from collections import Counter
@@ -23,9 +23,9 @@ from rememberd.ports import MemoryStore, ReceiptStore
 from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Memory, Millis, Receipt
 
-_RECEIPTS = 500  # answers that are looked at for what a memory was used for
-_SHOWN = 50  # of each pile
-_ANSWERS = 10  # of one memory
+_RECEIPTS = 500  # the newest answers in which a memory's use is searched
+_SHOWN = 50  # memories per list
+_ANSWERS = 10  # answers per memory
 
 
 class MemoryReview:
@@ -38,7 +38,8 @@ class MemoryReview:
         return json_response({"object": "memory.groups", **await asyncio.to_thread(_counts, memories)})
 
     async def review(self, request: Request) -> Response:
-        """What is new since the time `since`, contradictions in pairs, what is in quarantine, expired or unused."""
+        """Memories that are new since the time `since`, contradictory pairs, and memories that are in quarantine,
+        expired or unused."""
         identity, now = self.caller.identity(request), wall_clock()
         since = time_from(request.query_params, "since")
         memories = await self.store.all(identity.memories, now=now, kind="fact", include_past=True)
@@ -49,7 +50,7 @@ class MemoryReview:
         return json_response(await asyncio.to_thread(_piles, memories, findings, since, now))
 
     async def why(self, request: Request) -> Response:
-        """The exchange that a memory stands on, and the newest answers that it went into."""
+        """The exchange that a memory is based on, and the newest answers that used it."""
         identity, memory_id = self.caller.identity(request), request.path_params["id"]
         space = identity.memories
         found = await self.store.get(space, [memory_id])

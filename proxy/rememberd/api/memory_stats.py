@@ -1,4 +1,4 @@
-"""What the memory would recall and what it has done for its owner: preview, history, statistics; and the pause."""
+"""Preview of recall, history of a memory, statistics, and the pause of a memory."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -23,9 +23,9 @@ from rememberd.ports import MemoryStore, PauseStore, ReceiptStore
 from rememberd.telemetry.clock import wall_clock
 from rememberd.types import EVERY_SCOPE, Identity, Memory, Millis, Receipt, Space
 
-_NEAR = 20  # as many as are looked at for those that came near
+_NEAR = 20  # the most candidates that are read for `left_out`
 _LEFT_OUT = 5
-_RECEIPTS = 500  # as many answers as the numbers cover
+_RECEIPTS = 500  # the newest answers that the statistics cover
 
 
 class MemoryStats:
@@ -42,8 +42,8 @@ class MemoryStats:
         self.receipts, self.pauses, self.time_zone = receipts, pauses, time_zone
 
     async def preview(self, request: Request) -> Response:
-        """What a chat with this message would recall now, and what was close but left out. With `model`, what a
-        remote model would not get is left out and listed as `withheld`. Stores nothing."""
+        """The memories that a chat with this message would recall now, and near ones that are left out. With a remote
+        `model`, the memories that it must not get are listed as `withheld`. Stores nothing."""
         identity, now = self.caller.identity(request), wall_clock()
         space = identity.memories
         fields = await self.caller.fields(request)
@@ -87,7 +87,7 @@ class MemoryStats:
         )
 
     def _is_local(self, request: Request, fields: Mapping[str, Any]) -> bool:
-        """Is this model on the operator's own machines? True without a model, because nothing is sent."""
+        """True if this model is on the operator's own machines, and without a model, because nothing is sent."""
         model = fields.get("model")
         return not isinstance(model, str) or self.caller.is_local(request, model)
 
@@ -153,7 +153,7 @@ def _scored(memory: Memory, scores: Mapping[str, Score]) -> dict[str, Any]:
 
 
 def _usage(receipts: list[Receipt]) -> dict[str, Any]:
-    """Of the newest `_RECEIPTS` answers. `pending` counts those from which the writer has not learned yet."""
+    """Statistics of the newest `_RECEIPTS` answers. `pending` counts those that the writer has not processed yet."""
     return {
         "count": len(receipts),
         "since": rfc3339(receipts[-1].created_at) if receipts else None,

@@ -1,4 +1,4 @@
-"""`/v1/memories/files`: where an application keeps the files of Anthropic's memory tool."""
+"""`/v1/memories/files`: stores the files of Anthropic's memory tool."""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
@@ -17,7 +17,7 @@ from rememberd.ports import PauseStore, ToolFileStore
 from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Millis, Space
 
-_TRIES = 50  # of a change that others overtake
+_TRIES = 50  # of a change while others change the files, too
 
 
 class MemoryTool:
@@ -31,7 +31,7 @@ class MemoryTool:
         space, began = self.caller.space(request), wall_clock()
         given = await self.caller.fields(request)
         if await self.pauses.paused(space):
-            return _result("Error: the user has paused the memory: do without it", is_error=True)
+            return _result("Error: the user has paused the memory: continue without it", is_error=True)
         try:
             return _result(await change(self.files, space, began, lambda files: run(files, given), self.redact_too))
         except ToolError as error:
@@ -71,7 +71,7 @@ async def change(
 
 
 def lines(files: Files) -> Iterable[dict[str, str]]:
-    """The files as they are listed and exported."""
+    """The files in the format of lists and exports."""
     return ({"object": "memory.file", "path": path, "text": text} for path, text in sorted(files.items()))
 
 

@@ -1,4 +1,4 @@
-"""What every handler that writes memories does: merge them, and undo that if the user was erased meanwhile."""
+"""Merges memories for the handlers that write them, and undoes this if the user was erased meanwhile."""
 
 from collections.abc import Sequence
 
@@ -25,8 +25,8 @@ class MemoryWrites:
         return outcome
 
     async def undo_if_erased(self, space: Space, ids: Sequence[str], began: Millis, user: str | None = None) -> None:
-        """Called after each write, as the writer does. Raises `RequestError` 409, so that a long import ends. The
-        tombstones are so old that they refuse nothing that is imported again."""
+        """Call it after each write. Raises `RequestError` 409, so that a long import stops. The tombstones get the
+        time 0, so that they do not block a later import."""
         whole = await self.queue.erased(space.user, began)
         if whole or (user and await self.queue.erased(user, began)):
             await take_back(self.store, space, ids, None if whole else user, at=0)

@@ -1,4 +1,4 @@
-"""`GET /v1/models`: what the caller's key can ask this proxy for."""
+"""`GET /v1/models`: the models that the caller's key may use."""
 
 import asyncio
 import logging
@@ -24,8 +24,8 @@ Listing = Callable[[Deployment], Awaitable[list[str]]]
 
 
 class Models:
-    """Names written in `model_list`, and for its wildcards what the providers list. `listing` asks one provider;
-    `forward` passes on questions about one model."""
+    """The names in `model_list`, and for its wildcards the providers' lists. `listing` asks one provider; `forward`
+    passes on questions about one model."""
 
     def __init__(self, auth: Auth, catalog: Catalog, listing: Listing, forward: Forward) -> None:
         self.auth, self.catalog, self.listing, self.forward = auth, catalog, listing, forward
@@ -41,7 +41,7 @@ class Models:
         )
 
     async def names(self, principal: Principal) -> list[str]:
-        """What `principal` may ask for."""
+        """The names of the models that `principal` may use."""
         wild = await (self._with_own_key(principal) if principal.upstream_key else self._from_wildcards())
         names = dict.fromkeys([*self.catalog.names(), *wild])
         return [name for name in names if principal.may_ask(name)]
@@ -65,14 +65,14 @@ class Models:
         return self._wild
 
     async def _with_own_key(self, principal: Principal) -> list[str]:
-        """What the providers list for the holder of this key. Not cached."""
+        """The models that the providers list for the holder of this key. Not cached."""
         wildcards = self.catalog.wildcards()
         asked = (self._expand(each, self.catalog.targets(each, principal)[0]) for each in wildcards)
         return [name for names in await asyncio.gather(*asked) for name in names]
 
     async def _expand(self, wildcard: str, deployment: Deployment) -> list[str]:
-        """`openai/*` becomes the models that OpenAI lists, `claude-*` those whose names begin like this. A provider
-        that does not answer adds nothing."""
+        """For `openai/*` the models that OpenAI lists, for `claude-*` those whose names begin so. A provider that
+        does not answer adds nothing."""
         try:
             names = await self.listing(deployment)
         except (RequestError, UpstreamUnavailable) as error:

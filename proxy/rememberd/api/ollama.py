@@ -1,4 +1,4 @@
-"""Ollama's paths other than its chats: the models, embeddings, and whatever else an Ollama server has."""
+"""Ollama's paths except its chats: models, embeddings, and all other paths of an Ollama server."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.failover import Failover
 from rememberd.upstream.translate.ollama_lane import is_ollama
 
-_VERSION = "0.13.0"  # of the protocol that is spoken here; clients refuse what is much older
+_VERSION = "0.13.0"  # the supported version of the protocol; clients refuse much older ones
 _EMBEDDINGS = ("/api/embed", "/api/embeddings")
 _UNDATED = "1970-01-01T00:00:00Z"
 _DETAILS = {
@@ -35,8 +35,8 @@ _DETAILS = {
 
 
 class OllamaApi:
-    """Models of any provider under Ollama's paths. A request that changes the server (pull, delete, create …) goes to
-    the only Ollama server, and only if the proxy has a single user. Raises `RequestError`, `UpstreamUnavailable`,
+    """Serves models of any provider under Ollama's paths. Other requests (pull, delete, create …) are sent to the
+    only Ollama server, and only if the proxy has a single user. Raises `RequestError`, `UpstreamUnavailable`,
     `ClientGone`."""
 
     def __init__(self, *, auth: Auth, catalog: Catalog, upstream: Failover, models: Models, limit: int) -> None:
@@ -54,7 +54,7 @@ class OllamaApi:
         return json_response({"version": _VERSION})
 
     async def show(self, request: Request) -> Response:
-        """What an Ollama server says about its model. For other models, the fields that clients read before they
+        """An Ollama server's description of its model; for other models, the fields that clients read before they
         offer tools."""
         principal = self.auth.principal(request.headers, request.scope)
         raw = await read_body(request.receive, request.headers, self.limit)

@@ -1,4 +1,4 @@
-"""`/`: the memory page for a browser, a line of text for every other client."""
+"""`/`: the memory page for browsers, a line of text for other clients."""
 
 from hashlib import blake2b
 from pathlib import Path
@@ -27,7 +27,7 @@ class File(NamedTuple):
 
 
 class Page:
-    """The files of `api/static`, read once. They contain nobody's data, so no key is needed."""
+    """The files of `api/static`, read once. They contain no user's data, so no key is needed."""
 
     def __init__(self) -> None:
         self.files = {path.name: _file(path.name, path.read_bytes()) for path in FOLDER.iterdir() if _is_served(path)}
@@ -37,7 +37,7 @@ class Page:
     async def home(self, request: Request) -> Response:
         if "text/html" in request.headers.get("accept", ""):
             return self._answer(request, "index.html")
-        # Claude Code asks first whether a server is there.
+        # Claude Code checks first whether a server answers.
         text = "rememberd: a chat proxy with memory. Its base URL ends in /v1; a browser gets the memory page here.\n"
         return PlainTextResponse(text, headers={"Vary": "Accept"})
 

@@ -1,4 +1,4 @@
-"""`/v1/receipts`: why an answer knew what it knew, and what was learned from it."""
+"""`/v1/receipts`: the memories that an answer used, and those that were learned from it."""
 
 import asyncio
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from rememberd.types import Identity, Memory, Receipt, Space
 
 _PAGE = 50
 _PAUSES_S = (0.0, 0.06, 0.1, 0.3)
-_MOST = 100  # that can be asked for by their ids
+_MOST = 100  # receipts per request by their ids
 
 
 class ReceiptApi:
@@ -58,7 +58,7 @@ class ReceiptApi:
         return None
 
     async def _memories(self, identity: Identity, receipts: list[Receipt]) -> dict[str, Memory]:
-        """Of a group that the caller has left none."""
+        """The memories in the receipts, without those of groups that the caller has left."""
         ids = {each for receipt in receipts for each in (*receipt.recalled, *receipt.written)}
         ids |= {episode_id(identity.memories, receipt.turn_id) for receipt in receipts if receipt.turn_id}
         return {memory.id: memory for memory in await read_anywhere(self.store, identity, list(ids))}
@@ -87,5 +87,5 @@ def _shown(receipt: Receipt, place: Space, memories: Mapping[str, Memory]) -> di
 
 
 def _memory(id: str, memories: Mapping[str, Memory]) -> dict[str, Any]:
-    """A memory that was deleted since is shown by its id only: the receipt does not keep what was to be forgotten."""
+    """The memory; for a memory that was deleted later only its id, because receipts do not store texts."""
     return memory_json(memories[id]) if id in memories else {"id": id, "object": "memory", "deleted": True}

@@ -1,4 +1,4 @@
-"""Memories as JSON, and back. Times are RFC 3339 in UTC outside, milliseconds inside."""
+"""Converts memories to JSON and back. Times are RFC 3339 in UTC in JSON, milliseconds in the code."""
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
@@ -65,11 +65,11 @@ def memory_from(
     redact_too: Collection[str] = (),
     contributor: str | None = None,
 ) -> Memory:
-    """A memory someone states outright: added by hand or imported. Secrets in it are redacted; if it reads like an
-    order to an assistant, it is in quarantine: a model may have added it, or somebody else have made the file.
-    `redact_too` are keys of `PERSONAL`; in a group the id rests on the `contributor` too.
+    """A memory that a user adds or imports. Secrets in it are redacted. If it reads like an order to an assistant, it
+    is in quarantine: a model may have added it, or somebody else may have made the file. `redact_too` are keys of
+    `PERSONAL`. In a group, the id also depends on the `contributor`.
 
-    Only `text` is required; ids are ours, whatever the line says. Raises `RequestError` 400."""
+    Only `text` is required. An id in `fields` is ignored. Raises `RequestError` 400."""
     stated = text_from(fields.get("text"), redact_too)
     kind = fields.get("kind", "fact")
     if kind not in _KINDS:
@@ -98,8 +98,8 @@ def memory_from(
 
 
 def turn_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Turn:
-    """An exchange that was held elsewhere: `user` is what was said, `answer` what came back. With the same `id` and
-    `conversation` it is the same turn, however often it comes. Raises `RequestError` 400."""
+    """An exchange from another tool: `user` is the user's message, `answer` the reply. With the same `id` and
+    `conversation` it is always the same turn. Raises `RequestError` 400."""
     said = fields.get("user")
     if not isinstance(said, str) or not said.strip():
         raise _bad("user", "must be a text that is not empty")
@@ -121,7 +121,7 @@ def turn_from(fields: Mapping[str, Any], space: Space, now: Millis) -> Turn:
 
 
 def text_from(value: Any, redact_too: Collection[str] = (), longest: int = LONGEST_TEXT) -> str:
-    """Redacted, without surrounding space. Raises `RequestError` 400."""
+    """The redacted text without surrounding spaces. Raises `RequestError` 400."""
     if not isinstance(value, str) or not value.strip():
         raise _bad("text", "must be a text that is not empty")
     if len(value) > longest:
@@ -137,7 +137,7 @@ def time_from(fields: Mapping[str, Any], name: str) -> Millis | None:
     try:
         given = datetime.fromisoformat(value)
         at = round((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp() * 1000)
-        rfc3339(at)  # in UTC it may be before year 1 or after 9999, and no list with it could be shown
+        rfc3339(at)  # raises if the time in UTC is before year 1 or after 9999
     except (TypeError, ValueError, OverflowError) as error:
         raise _bad(name, 'must be a time such as "2026-11-22T18:00:00Z", or null') from error
     return at
@@ -167,8 +167,8 @@ def rfc3339(at: Millis | None) -> str | None:
 
 
 def _slot(fields: Mapping[str, Any], stated: str, at: Millis) -> str | None:
-    """The slot in the fields; otherwise the slot that the same words would get in a chat, so that they replace its
-    old value."""
+    """The slot in the fields, else the slot that the same words would get in a chat, so that they replace the old
+    value."""
     given = fields.get("slot")
     if isinstance(given, str) and given:
         return _name(given)
@@ -182,7 +182,7 @@ def _time(fields: Mapping[str, Any], name: str, default: Millis) -> Millis:
 
 
 def _told(given: Any, created: Millis) -> tuple[Millis, ...]:
-    """The times after the first."""
+    """The times of repetitions."""
     times = (
         {time_from({"told_at": each}, "told_at") for each in given[-MOST_TIMES:]}
         if isinstance(given, list)
@@ -205,7 +205,7 @@ def _name(value: Any) -> str | None:
 
 
 def _whole(text: str) -> str:
-    """The text without halves of surrogate pairs: JSON allows them, stores do not."""
+    """The text without lone surrogates: JSON allows them, stores do not."""
     return text.encode("utf-8", "replace").decode()
 
 

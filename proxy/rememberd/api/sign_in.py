@@ -1,4 +1,4 @@
-"""`/signin…`: sends the browser to the OpenID provider and takes it back; and its session."""
+"""`/signin…`: sign-in with the OpenID provider, and the browser's session."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class SignInApi:
         return response
 
     async def session(self, request: Request) -> Response:
-        """Who is signed in, whether they or the key are the admin, and the token that changes need beside the
-        cookie. Anybody may ask."""
+        """The signed-in user, whether the user or the key is an admin, and the CSRF token that changes need together
+        with the cookie. Anybody may call this."""
         somebody = signed_in(request.scope)
         cookie = self._sign_in.session_cookie(request.headers.get("cookie", "")) if self._sign_in else None
         found = {
@@ -66,7 +66,7 @@ class SignInApi:
         return _private(json_response(found))
 
     async def protected_resource(self, request: Request) -> Response:
-        """Says where a client of the API or of MCP gets an access token."""
+        """Tells clients of the API and of MCP where to get an access token."""
         path = "/mcp" if request.url.path.endswith("/mcp") else "/v1"
         found = self.sign_in.protected_resource(str(request.base_url), path)
         if found is None:
@@ -74,7 +74,7 @@ class SignInApi:
         return json_response(found)
 
     def _is_admin(self, request: Request) -> bool:
-        """By the claim, or by the admin key."""
+        """True for the admin claim or the admin key."""
         try:
             self.auth.admin(request.headers, request.scope)
         except RequestError:
@@ -82,8 +82,8 @@ class SignInApi:
         return True
 
     async def end(self, request: Request) -> Response:
-        """All sessions of this user end here, for every copy of their cookies; `url` is where the browser signs out
-        at the provider, too. Raises `RequestError` 403 without the CSRF token."""
+        """Ends all sessions of this user; `url` is the provider's address for signing out there, too. Raises
+        `RequestError` 403 without the CSRF token."""
         if somebody := signed_in(request.scope):
             await self.sign_in.sessions.end_all(somebody.user)
         url = await self.sign_in.sign_out_url(str(request.base_url))
@@ -92,7 +92,7 @@ class SignInApi:
         return response
 
     def _set(self, response: Response, purpose: str, value: str | None) -> None:
-        """`lax`: the way back from the provider is a navigation from another site, and must bring the cookie."""
+        """`lax`, because the provider's redirect is a navigation from another site and must send the cookie."""
         name, secure = self.sign_in.cookie_name(purpose), self.sign_in.secure
         if value is None:
             response.delete_cookie(name, secure=secure, httponly=True, samesite="lax")

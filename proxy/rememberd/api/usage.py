@@ -1,4 +1,4 @@
-"""`GET /admin/usage`: what the requests cost, by day, key, user and model."""
+"""`GET /admin/usage`: tokens and costs of requests by day, key, user and model."""
 
 import asyncio
 from datetime import date
@@ -20,14 +20,14 @@ class UsageApi:
         self.auth, self.usage = auth, usage
 
     async def read(self, request: Request) -> Response:
-        """The usage of the days from `since` to `until`, both included. `by` lists how it is grouped; without it
-        there is one sum."""
+        """The usage from the day `since` to `until`, both included. `by` lists the columns to group by; "" gives one
+        sum."""
         note(request.scope, who=self.auth.admin(request.headers, request.scope))
         since = _day(request, "since") or days_before(today(), DAYS - 1)
         until = _day(request, "until") or today()
         by = [name for name in request.query_params.get("by", "day,key,model").split(",") if name]
         if not set(by) <= set(BY):
-            raise RequestError(400, "invalid_by", f"`by` names some of {', '.join(BY)}", param="by")
+            raise RequestError(400, "invalid_by", f"`by` must name some of {', '.join(BY)}", param="by")
         rows = await self.usage.rows(since, until)
         prices = await asyncio.to_thread(look_up, {at.priced for at in rows})
         return json_response({"object": "list", "since": since, "until": until, "data": report(rows, by, prices)})

@@ -1,1 +1,1 @@
-"""The Model Context Protocol at `/mcp`: a model looks things up in the memory by itself, through the HTTP API."""
+"""The Model Context Protocol at `/mcp`: models use the memory with tools, which call the HTTP API."""

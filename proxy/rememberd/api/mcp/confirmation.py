@@ -1,7 +1,7 @@
-"""Before a model deletes a memory, its user is asked, where the client can do that.
+"""Asks the user before a model deletes a memory, if the client supports this.
 
-By the protocol of 2026-07-28, which asks within the answer and needs no session. Clients of earlier protocols and
-those without the capability `elicitation` are not asked: they know from the tool's annotation that it destroys."""
+Uses the protocol of 2026-07-28, which asks within the answer and needs no session. Clients with earlier protocols or
+without the capability `elicitation` are not asked; the tool's annotation says that it is destructive."""
 
 import mcp_types as types
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -20,8 +20,8 @@ _SHOWN_CHARS = 300
 async def confirmation(
     context: Context, path: str, params: types.CallToolRequestParams
 ) -> types.InputRequiredResult | None:
-    """The question to the user; None if it was answered, if it cannot be asked, or if the model sees no memory at
-    `path`: then the deletion itself says so."""
+    """The question to the user; None if it was answered, if the client cannot ask, or if there is no memory at `path`
+    for this model: then the deletion itself gives the error."""
     if params.input_responses is not None or not _can_ask(context):
         return None
     found = await ask(context, ApiCall("GET", path))
@@ -35,7 +35,7 @@ async def confirmation(
 
 
 def refusal(params: types.CallToolRequestParams) -> str | None:
-    """What the model is told if the user was asked and did not agree."""
+    """The message for the model if the user did not agree; None otherwise."""
     if params.input_responses is None:
         return None
     answer = params.input_responses.get(_QUESTION)

@@ -1,4 +1,4 @@
-"""How a request by MCP asks our own HTTP API."""
+"""Calls our own HTTP API for a request by MCP."""
 
 from dataclasses import dataclass
 from typing import Any

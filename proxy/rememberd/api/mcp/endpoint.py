@@ -25,7 +25,7 @@ Serving = Callable[[int], AbstractAsyncContextManager[ASGIApp]]
 class Mcp:
     """Streamable HTTP without sessions: each request has its own key, and any process can answer it.
 
-    Raises `RequestError` as the memory API does: 401, and 403 for no identity or a page of another site.
+    Raises the `RequestError` of the memory API: 401, and 403 without an identity or for a page of another site.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Mcp:
         await server(scope, receive, send)
 
     async def _server(self) -> ASGIApp:
-        """The server, started if it does not run. Raises what keeps it from starting; the next request tries
+        """The server, which is started if necessary. Raises the error of a failed start; the next request tries
         again."""
         if self._ready is None or self._running is None or self._running.done():
             self._ready = asyncio.get_running_loop().create_future()

@@ -1,4 +1,4 @@
-"""A call of our own HTTP API from within a request, as the same caller."""
+"""Calls our own HTTP API from within a request, as the same caller."""
 
 import asyncio
 import logging
@@ -31,9 +31,8 @@ ASKING = "rememberd.mcp"  # in an ASGI scope
 
 @dataclass(frozen=True, slots=True)
 class McpContext:
-    """What a model may have: nothing while its user has paused the memory, no more than is `allowed` to the app, and
-    no text that is `withheld`, because nobody can tell whether a model that asks by MCP runs on the operator's
-    machines."""
+    """What a model may get: nothing if its user has `paused` the memory, no more than the app is `allowed`, and no
+    text that is `withheld`, because it is unknown whether a model that uses MCP runs on the operator's machines."""
 
     paused: bool
     allowed: MemoryMode
@@ -51,7 +50,7 @@ class Answer:
 
     @property
     def message(self) -> str:
-        """Of an error."""
+        """The message of an error."""
         return str(self.json["error"]["message"])
 
 

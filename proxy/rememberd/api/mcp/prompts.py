@@ -1,4 +1,4 @@
-"""Prompts that a client may offer its user, as commands for example."""
+"""Prompts that a client may offer its user, for example as commands."""
 
 import mcp_types as types
 

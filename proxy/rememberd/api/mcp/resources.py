@@ -1,4 +1,4 @@
-"""What a client may read without a tool: the profile, what was remembered lately, one memory by its id."""
+"""Resources that a client may read without a tool: the profile, recent memories, one memory by its id."""
 
 import re
 from typing import Any

@@ -1,5 +1,5 @@
-"""What a model can do by MCP. Each tool is one call of our HTTP API with the caller's own headers, so that keys,
-users, limits and error messages are the same on both ways."""
+"""The MCP server and its tools. Each tool is one call of our HTTP API with the caller's own headers, so that keys,
+users, limits and error messages are the same."""
 
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -56,7 +56,7 @@ def _tool(
 
 
 def _hints(*, reads: bool, destroys: bool = False) -> types.ToolAnnotations:
-    """None reaches beyond the memory, and doing any of them twice changes no more than once."""
+    """All tools are limited to the memory and idempotent."""
     return types.ToolAnnotations(
         read_only_hint=reads, destructive_hint=destroys, idempotent_hint=True, open_world_hint=False
     )
@@ -169,7 +169,7 @@ TOOLS = {
 
 @asynccontextmanager
 async def serving(max_body_bytes: int) -> AsyncIterator[ASGIApp]:
-    """An ASGI app for POST requests that were let in."""
+    """An ASGI app for authenticated POST requests."""
     server: Server[Any] = Server(
         "rememberd",
         title="Memory",
@@ -204,7 +204,7 @@ async def _call_tool(
         raise refused("tool", f"there is no such tool; there are {', '.join(TOOLS)}")
     if asking(context).paused:
         count_refused("paused")
-        return _failed("the user has paused the memory: do without it")
+        return _failed("the user has paused the memory: continue without it")
     asked = tool.asked(params.arguments or {})
     if asked.method == "DELETE":
         if question := await confirmation(context, asked.path, params):
@@ -222,14 +222,14 @@ async def _call_tool(
 
 
 def _told(given: Any) -> Any:
-    """Of a memory that has just gone into quarantine its id: its text is an order to whoever reads it."""
+    """The answer for the model; for a new memory in quarantine only its id, because its text may be an order."""
     if given.get("quarantined"):
         return {"id": given["id"], "object": "memory", "quarantined": True}
     return given
 
 
 def _failed(message: str) -> types.CallToolResult:
-    """For the model to read, and to do better."""
+    """An error message for the model."""
     return types.CallToolResult(content=[types.TextContent(type="text", text=message)], is_error=True)
 
 

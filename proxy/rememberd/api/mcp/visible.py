@@ -1,6 +1,7 @@
-"""What a model may see by MCP. For it, a memory that is withheld does not exist, and no answer depends on one.
+"""What a model may see by MCP. Withheld memories do not exist for it, and no answer depends on them.
 
-What it adds itself and is known already, privately, stays private: it can see that from its not being listed."""
+If it adds a memory that is already known as private, the memory stays private; the model can notice this, because the
+memory is not listed."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,11 +13,11 @@ from rememberd.types import NEVER, Memory
 Visible = Callable[[Memory], bool]
 ListPage = Callable[[int, str | None], Awaitable[tuple[list[Memory], str | None]]]
 
-_SCANNED = 500  # memories a read of the store
+_SCANNED = 500  # memories per read of the store
 
 
 def visibility(request: Request) -> Visible | None:
-    """Which memories exist for who makes this call; None for all, when it is no model that asks by MCP."""
+    """The memories that exist for this caller; None for all, if the call does not come from a model by MCP."""
     context = request.scope.get(ASKING)
     if context is None:
         return None
@@ -26,8 +27,8 @@ def visibility(request: Request) -> Visible | None:
 async def visible_page(
     list_page: ListPage, wanted: Visible, limit: int, cursor: str | None
 ) -> tuple[list[Memory], str | None]:
-    """The next `limit` memories that are `wanted`, and the cursor behind the last of them if there are more. Neither
-    is empty or short for the sake of memories that are not wanted, and the cursor is never the place of one."""
+    """The next `limit` memories that are `wanted`, and the cursor after the last of them if there are more. Unwanted
+    memories never make the page shorter, and the cursor never reveals their position."""
     found: list[Memory] = []
     behind = None
     while True:
