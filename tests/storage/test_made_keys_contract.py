@@ -224,7 +224,7 @@ async def test_while_they_are_away_nobody_new_gets_in_and_nobody_known_is_put_ou
     keys.reload(of("known", 9), of("gone", 5), of("new"))
     await watch.refresh()
     assert [let_in(auth, each) for each in ("known", "gone", "new")] == [False, False, True]
-    assert [record.message.partition(",")[0] for record in caplog.records] == [
+    assert [record.message.partition(";")[0] for record in caplog.records] == [
         "created keys cannot be read",
         "created keys can be read again",
     ]
