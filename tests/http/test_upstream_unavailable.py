@@ -42,7 +42,7 @@ async def test_a_refused_connection_is_a_502(lane: ByteLane) -> None:
 @pytest.mark.parametrize(
     ("base", "said"),
     [
-        ("http://nowhere.invalid/v1", "nowhere.invalid is a name that cannot be looked up: check api_base"),
+        ("http://nowhere.invalid/v1", "the name nowhere.invalid cannot be looked up: check api_base"),
         ("http://me:secret@127.0.0.1:1/v1", "a user in its address and a key"),
         ("https//typo", "api_base of fake-large is not an address"),
     ],

@@ -300,7 +300,7 @@ async def test_keys_of_an_earlier_version_hold_and_are_sealed_by_the_next_change
     """0.1 stored their names in clear beside encrypted memories. Then neither the file nor its log has one."""
     before = in_file(tmp_path)
     (made, key), (gone, _) = await before.create(EVE, 1), await before.create(Principal("bob's", user="bob"), 2)
-    (old, _), _ = await before.create(Principal("cy's", user="cy"), 3), await before.rotate("cy's", 4, 5)
+    (old, _), _ = await before.create(Principal("cyril's", user="cyril"), 3), await before.rotate("cyril's", 4, 5)
     await before.revoke(gone.id, 6)
     listed = await before.all()
     await before.close()
@@ -318,11 +318,11 @@ async def test_keys_of_an_earlier_version_hold_and_are_sealed_by_the_next_change
             assert (await keys.revoke("eve's", 7)).id == made.id
         case _:
             await keys.rotate("eve's", 7, 8)
-    assert {each.id: each.principal.name for each in await keys.all()}[old.id] == "cy's"
+    assert {each.id: each.principal.name for each in await keys.all()}[old.id] == "cyril's"
     for file in tmp_path.glob("keys.db*"):
-        assert not any(each in file.read_bytes() for each in (b"eve", b"bob", b"cy", b"work", b"gpt")), file
+        assert not any(each in file.read_bytes() for each in (b"eve", b"bob", b"cyril", b"work", b"gpt")), file
     with pytest.raises(InputRejected, match="there is already a key"):
-        await keys.create(Principal("cy's", user="cy"), 9)
+        await keys.create(Principal("cyril's", user="cyril"), 9)
     await keys.close()
 
 
