@@ -154,7 +154,7 @@ def test_a_backup_of_a_stopped_proxy(tmp_path: Path, upstream: FakeModel, capsys
     assert cli("restore", sealed, "--data-dir", target, "--identity", tmp_path / "other.txt") == 1
     assert cli("restore", plain, "--data-dir", tmp_path / "first" / "data") == 2
     said = capsys.readouterr().err
-    for reason in ("no complete backup", "give --identity or --passphrase-file", "cannot be opened", "is not empty"):
+    for reason in ("not a complete", "give --identity or --passphrase-file", "cannot be opened", "is not empty"):
         assert reason in said
     assert {each.name for each in tmp_path.iterdir() if each.name.startswith((".", "second"))} == set()
     assert cli("restore", sealed, "--data-dir", target, "--identity", tmp_path / "key.txt") == 0

@@ -30,15 +30,15 @@ _BUSY_SECONDS = 5.0
 _TOO_MUCH_WORK = "Excessive work parameter"
 _TRIES, _BETWEEN_TRIES_SECONDS = 5, 0.5
 
-Marks = dict[str, int]  # erased users, by the name that stands in the files, and when
+Marks = dict[str, int]  # erased users, by their name in the files, with the time of the erasure
 
 
 class BackupError(RememberdError):
-    """The file is no backup, is damaged, or cannot be opened."""
+    """The file is not a backup, is damaged, or cannot be opened."""
 
 
 class Lock(NamedTuple):
-    """How an archive is encrypted: to age or SSH public keys, or with a passphrase. Neither: not at all."""
+    """How an archive is encrypted: to age or SSH public keys, or with a passphrase. Without both, it is not."""
 
     recipients: tuple[str, ...] = ()
     passphrase: str | None = None
@@ -101,13 +101,13 @@ def read_archive(file: Path, folder: Path, unlock: Unlock) -> dict[str, Any]:
             with tarfile.open(fileobj=unzipped, mode="r|") as tar:
                 for entry in tar:
                     if not entry.isfile() or not _inside(entry.name):
-                        raise BackupError(f"{file} holds {entry.name!r}, which is no file of a backup")
+                        raise BackupError(f"{file} holds {entry.name!r}, which is not a file of a backup")
                     tar.extract(entry, folder, filter="data")
-            while unzipped.read(_PIECE):  # to its end, where gzip has its own checksum
+            while unzipped.read(_PIECE):  # to the end, because gzip checks its own checksum there
                 pass
         manifest = orjson.loads((folder / MANIFEST).read_bytes())
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
-        raise BackupError(f"{file} is no complete backup: {error}") from error
+        raise BackupError(f"{file} is not a complete backup: {error}") from error
     if manifest["format"] > FORMAT:
         raise BackupError(
             f"{file} has the format {manifest['format']}, made by rememberd {manifest['version']}; this one reads"
@@ -128,8 +128,8 @@ def check_databases(folder: Path) -> None:
 
 
 def erasures_in(places: Iterable[Path]) -> Marks:
-    """The erasures that stand in audit logs, and in data directories. Raises `BackupError`, and `ConfigError` for a
-    log that a newer version wrote."""
+    """The erasures recorded in audit logs and data directories. Raises `BackupError`, and `ConfigError` for a log
+    that a newer version wrote."""
     found: Marks = {}
     for place in places:
         logs = [place] if place.is_file() else [each for each in (place / "audit.jsonl",) if each.exists()]
@@ -200,7 +200,7 @@ def _encrypt(source: IO[bytes], out: IO[bytes], lock: Lock) -> None:
     try:
         keys = [kinds[each.startswith("ssh-")].from_str(each) for each in lock.recipients]
     except pyrage.RecipientError as error:
-        raise BackupError(f"--recipient is no age or SSH public key: {error}") from error
+        raise BackupError(f"--recipient is not an age or SSH public key: {error}") from error
     pyrage.encrypt_io(source, out, keys)
 
 

@@ -15,15 +15,15 @@ from typing import Literal, NamedTuple, Protocol
 from rememberd.errors import QueueUnavailable
 from rememberd.types import Millis, Space
 
-# Longer than a replica may have been away and come back with what it had then.
+# Longer than a replica may be away and then come back with its old data.
 KEPT_MS = 24 * 3600 * 1000
-# A replica is right again 4 to 12 s after it is back (measured with Qdrant 1.19). Rows of memories that changed are
-# not kept for so long, in case they were read from such a one.
+# A replica is up to date 4 to 12 s after it is back (measured with Qdrant 1.19). Until then, rows of changed memories
+# are not cached, because they may have been read from such a replica.
 UNSETTLED_S = 60.0
 # A node that lacks one of a user's newest writes is behind. Those of one request may lie on different shards.
 NEWEST = 8
 _USERS = 10_000  # whose changes a process knows
-_SINCE_S = 3600.0  # then they are read from the start again, so that old ones are forgotten
+_SINCE_S = 3600.0  # after this time all are read again, so that old ones are forgotten
 
 Stamps = Mapping[str, int]  # points, each with the stamp of its last write (`points.next_stamp`)
 Happened = Literal["written", "deleted", "erased", "erasing", "erasure ended"]
@@ -102,7 +102,7 @@ class UserChanges:
             elif change.happened == "erasure ended":
                 self.erasing = None
             elif change.happened != "written" or not self.deleted_since(change.point, change.at):
-                # A write that was begun before a deletion may be recorded after it; no store takes it then.
+                # A write that began before a deletion may be recorded after it; every store refuses this write.
                 self.last[change.point] = change
                 self._unsettled[change.point] = time.monotonic() + UNSETTLED_S
 
@@ -110,7 +110,7 @@ class UserChanges:
         self.written = newest(self.written, written)
 
     def expected(self) -> dict[str, int]:
-        """The writes that an up-to-date node has."""
+        """The writes that every up-to-date node has."""
         since = self._erased * 1000 + 999
         return {point: stamp for point, stamp in self.written.items() if stamp > since and not self.is_gone(point)}
 
@@ -119,13 +119,13 @@ class UserChanges:
         return change is not None and change.happened != "written"
 
     def deleted_since(self, point: str, updated_at: Millis) -> bool:
-        """Was the point deleted at this time or later? An erasure does not count: an erased user may say the same
-        again."""
+        """Whether the point was deleted at this time or later. An erasure does not count: an erased user may say the
+        same again."""
         change = self.last.get(point)
         return change is not None and change.happened == "deleted" and change.at >= updated_at
 
     def is_shown(self, point: str, updated_at: Millis, stored: str) -> bool:
-        """Is this the newest version of the memory? No if it is deleted, or if a newer text was written."""
+        """Whether this is the newest version of the memory: not deleted, and no newer text was written."""
         if self.erasing is not None and updated_at <= self.erasing:
             return False
         change = self.last.get(point)
@@ -134,7 +134,7 @@ class UserChanges:
         return change.happened == "written" and change.digest == digest(stored)
 
     def unsettled(self) -> list[str]:
-        """The points of which a stored row may be old."""
+        """The points whose stored rows may be old."""
         now = time.monotonic()
         self._unsettled = {point: until for point, until in self._unsettled.items() if until > now}
         return list(self._unsettled)
@@ -144,12 +144,12 @@ class RecentChanges:
     """The changes that this process knows. While the log cannot be reached, it knows only its own."""
 
     def __init__(self, shared: ChangeLog, forget: Callable[[str], None], collection: Callable[[], str]) -> None:
-        """`forget` is called for each point that changed, for whoever has kept something of it. The log has the
-        changes of each `collection` apart: while the embedding model is changed there are two with the same points,
-        and what is erased in the next one is not erased in the first."""
+        """`forget` is called for each changed point, so that caches can drop it. The log keeps the changes of each
+        `collection` apart: while the embedding model is being changed, two collections have the same points, and an
+        erasure in the next one is not an erasure in the first."""
         self.shared, self._forget, self._collection = shared, forget, collection
         self._users: OrderedDict[str, UserChanges] = OrderedDict()
-        self._reached = True  # what is logged once is not logged at every read
+        self._reached = True  # so that a failure is logged once, not at every read
 
     async def of(self, user: str, *, patient: bool = False) -> tuple[UserChanges, bool]:
         """The user's changes, and whether they are complete: False while the log cannot be reached."""
@@ -158,7 +158,7 @@ class RecentChanges:
             while True:
                 begin = known.place
                 news = await self.shared.since(self._stream(user), begin, patient=patient)
-                if known.place == begin:  # nobody else has read meanwhile
+                if known.place == begin:  # no other call has read meanwhile
                     break
         except QueueUnavailable as error:
             if self._reached:

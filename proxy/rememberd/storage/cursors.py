@@ -21,8 +21,8 @@ class Place(NamedTuple):
 
 
 def encode(space: Space, place: Place) -> str:
-    """44 characters of base64. The checksum binds the cursor to the space. It is no secret: a forged place only shows
-    the forger another page of their own memories."""
+    """44 characters of base64. The checksum binds the cursor to the space. It is not secret: who forges a place only
+    sees another page of their own memories."""
     return urlsafe_b64encode(_FORMAT.pack(place.order, place.id.bytes, _check(space, place))).decode()
 
 

@@ -1,5 +1,5 @@
 """Searches the disk for texts. It reads the bytes of every file: databases with their free pages and logs, segments,
-the audit log. It does not find what is compressed or encrypted."""
+the audit log. It does not find compressed or encrypted texts."""
 
 import stat
 from collections.abc import Iterator, Mapping, Sequence

@@ -9,8 +9,8 @@ from rememberd import __version__
 from rememberd.errors import ConfigError
 
 FORMAT = 2  # the number of the last of `formats.STEPS`
-STAMP = {"format": FORMAT, "version": __version__}  # in a line of JSON
-IN_NAME = f".v{FORMAT}-{__version__}"  # in a file's name, before its suffix
+STAMP = {"format": FORMAT, "version": __version__}  # for a line of JSON
+IN_NAME = f".v{FORMAT}-{__version__}"  # for a file's name, before its suffix
 _IN_NAME = re.compile(r"\.v(\d+)-(.+)\.\w+")
 
 

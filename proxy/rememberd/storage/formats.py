@@ -2,7 +2,7 @@
 
 `format.json` names the format and the version that wrote it, and so do a table in each database, the names of the
 files in the spool, and each line of the audit log. A folder without `format.json` was made by 0.1. A step changes one
-file in one transaction, and can be run again where it was cut short: its number is stored afterwards.
+file in one transaction. An interrupted step can be run again: its number is stored afterwards.
 """
 
 import fcntl
@@ -70,13 +70,13 @@ def format_of(folder: Path) -> int:
 
 
 def due(folder: Path) -> list[Step]:
-    """The steps that the next start takes. Raises `ConfigError`."""
+    """The steps that the next start runs. Raises `ConfigError`."""
     found = format_of(folder)
     return [step for step in STEPS if step.number > found]
 
 
 def upgrade(folder: Path) -> list[Step]:
-    """Take the steps that are due, one process at a time. Returns them. Raises `ConfigError`."""
+    """Run the steps that are due, one process at a time. Returns them. Raises `ConfigError`."""
     with _locked(folder):
         for step in (steps := due(folder)):
             _take(step, folder)
@@ -89,7 +89,7 @@ def upgrade(folder: Path) -> list[Step]:
 
 
 def rehearse(folder: Path) -> list[Step]:
-    """Take the steps on copies of the databases, which are deleted afterwards. Raises `ConfigError`."""
+    """Run the steps on copies of the databases, which are deleted afterwards. Raises `ConfigError`."""
     with tempfile.TemporaryDirectory(prefix="rememberd-upgrade-") as scratch:
         copy = Path(scratch)
         for database in folder.glob("*.db"):

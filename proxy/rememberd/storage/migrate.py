@@ -1,5 +1,4 @@
-"""Copies points from one store into another as they are: what is sealed stays sealed, and nothing is embedded
-again."""
+"""Copies points unchanged from one store into another: sealed texts stay sealed, and nothing is embedded again."""
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
@@ -102,7 +101,7 @@ async def verify(source: Points, target: Points, seen: Callable[[UUID, int], Non
                 raise MismatchError(f"point {min(one.id, other.id)} is not the same in both")
             total = (total + _digest(one)) % 2**64
         if len(ours) != len(theirs):
-            raise MismatchError("one store has points that the other has not")
+            raise MismatchError("one store has points that the other does not have")
         if not ours:
             return f"{total:016x}"
         after = ours[-1].id
@@ -110,7 +109,7 @@ async def verify(source: Points, target: Points, seen: Callable[[UUID, int], Non
 
 
 def same(one: Stored, other: Stored) -> bool:
-    """Vectors count as equal if rounding alone can explain the difference."""
+    """Vectors that differ only by rounding count as equal."""
     return (
         (one.id, _content(one.payload)) == (other.id, _content(other.payload))
         and _close(one.dense, other.dense)

@@ -1,4 +1,4 @@
-"""How a memory lies in a Qdrant point, the same in every adapter.
+"""How a memory is stored in a Qdrant point, the same in every adapter.
 
 A living point has the payload key `space`, its tombstone has `buried` instead: one key that holds user and scope
 together, so that no filter can name a user without a scope, and no filter on `space` ever meets a tombstone.
@@ -24,7 +24,7 @@ USER_ORDER_SINCE = 5  # the version of `memory/embedding/indexing.py`
 _MAX_MILLIS = (1 << (_EXACT_BITS - _HASH_BITS)) - 1
 
 PINNED_LIMIT = 100
-STANDING_LIMIT = 200  # facts that may be recalled without being asked for: more than a profile shows of any class
+STANDING_LIMIT = 200  # facts that may be recalled for any question: more than a profile shows of any class
 NAMED_LIMIT = 16  # one is enough to know that the question is about something remembered
 
 # The payload keys that ranking reads.
@@ -37,7 +37,7 @@ def space_key(space: Space) -> str:
 
 
 def space_of(key: str) -> Space:
-    """The space that `space_key` made this of."""
+    """The inverse of `space_key`."""
     return Space(*orjson.loads(key))
 
 
@@ -47,7 +47,7 @@ def user_order(user: str) -> int:
 
 
 def spaces_behind(spaces: Sequence[Space], after: str, limit: int) -> list[Space]:
-    """As `MemoryStore.users`, of all `spaces`."""
+    """Like `MemoryStore.users`, for all `spaces`."""
     place = (user_order(after), after) if after else (-1, "")
     placed = sorted(((user_order(space.user), space.user), space) for space in spaces)
     groups = (list(group) for user, group in groupby(placed, key=lambda each: each[0]) if user > place)
@@ -86,7 +86,7 @@ def living(space: Space, point: Point) -> dict[str, Any]:
         "standing": "yes" if point.topics and memory.kind == "fact" else None,
         "names": list(point.names) or None,
         "answer": point.answer_tokens or None,
-        "memory": memory_to_json(memory).decode(),  # as text, which engines neither look into nor take apart
+        "memory": memory_to_json(memory).decode(),  # as text, which engines do not parse
     }
     return {key: value for key, value in payload.items() if value is not None}
 
@@ -100,7 +100,7 @@ def memory_in(payload: Mapping[str, Any]) -> Memory:
 
 
 def point_of(stored: Mapping[str, Any]) -> Point:
-    """The point in any JSON of a `Point`."""
+    """The `Point` from its JSON."""
     return Point(**{**stored, "memory": memory_of(stored["memory"]), "sparse": Sparse(*stored["sparse"])})
 
 
@@ -135,6 +135,6 @@ def until(memory: Memory) -> Millis:
 
 
 def order(memory: Memory, point: UUID) -> int:
-    """Sorts like created_at. Eleven bits of the id keep the groups small that an import at one instant makes."""
+    """Sorts like created_at. Eleven bits of the id keep groups of equals small, even after an import at one time."""
     at = max(-_MAX_MILLIS, min(memory.created_at, _MAX_MILLIS))
     return (at << _HASH_BITS) + point.int % (1 << _HASH_BITS)

@@ -17,7 +17,7 @@ Id = TypeVar("Id", bound=Hashable)  # of a point, in whatever form its engine ha
 
 _FIRST_ROWS = 1024
 _PREFIX = 8  # bytes
-FEW, LATE = 32, 16  # ids of one branch that are found one by one: if there are no more, or of those not sorted yet
+FEW, LATE = 32, 16  # so many ids are looked up one by one: in one branch, or among those not sorted yet
 # If a process dies between a write and the record of this write, others may show the old text for this long.
 _KEPT_S = 600.0
 _TYPES = {
@@ -34,12 +34,12 @@ _TYPES = {
 class ScoredIds(NamedTuple):
     """What one query returned: points, and their scores."""
 
-    points: Sequence[Any]  # ids in the form that the engine has them
+    points: Sequence[Any]  # ids in the engine's form
     scores: list[float]
 
 
 class RowRefs(NamedTuple):
-    """A branch by rows, valid until they are cleared or a point of them is dropped."""
+    """A branch as row numbers, valid until the rows are cleared or one of its points is dropped."""
 
     places: Ints
     scores: Floats
@@ -57,7 +57,7 @@ class Branches(NamedTuple):
 
 
 class StaleCache(Exception):
-    """The rows have been cleared since then: these places belong to other points now."""
+    """The rows have been cleared since then: their numbers belong to other points now."""
 
 
 class _Places(dict[Hashable, int]):
@@ -111,9 +111,9 @@ class RowCache:
         self._epoch += 1
         self._columns: dict[str, NDArray[Any]] = {name: np.zeros(_FIRST_ROWS, kind) for name, kind in _TYPES.items()}
         self._ids = np.zeros(_FIRST_ROWS, f"S{_PREFIX}")
-        self._prefixes = np.zeros(_FIRST_ROWS, np.uint64)  # of the ids: as numbers they sort ten times faster
+        self._prefixes = np.zeros(_FIRST_ROWS, np.uint64)  # of the ids: numbers sort ten times faster
         self._until = np.zeros(_FIRST_ROWS, np.int64)
-        self._position = np.zeros(_FIRST_ROWS, np.int32)  # of a row in the union that is being made
+        self._position = np.zeros(_FIRST_ROWS, np.int32)  # of each row in the union that is being built
         self._next = 0
         self._places = _Places()
         self._books = {name: Dictionary() for name in NAMED}
@@ -143,7 +143,7 @@ class RowCache:
         self._prefixes[place] = int.from_bytes(id_[:_PREFIX].ljust(_PREFIX, b"\0"))
 
     def drop(self, point: Hashable) -> None:
-        """Its place stays empty until `clear`."""
+        """Its row stays empty until `clear`."""
         self._places.drop(point)
 
     def placed(self, branch: ScoredIds) -> RowRefs:
@@ -151,7 +151,7 @@ class RowCache:
         return RowRefs(self._places.of(branch.points), np.array(branch.scores, np.float64), self._epoch)
 
     def current(self, refs: RowRefs, now: Millis, limit: int) -> RowRefs:
-        """The first `limit` of them that are not past."""
+        """The first `limit` of them that are current."""
         if not len(refs.places):
             return refs
         alive = self._until[refs.places] > now
@@ -202,7 +202,7 @@ class _Kept(NamedTuple):
 
 
 class MemoryCache:
-    """Memories that were read lately, whole: what a recall shows was often read a moment ago."""
+    """Whole memories that were read recently: a recall often shows memories that were read a moment ago."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

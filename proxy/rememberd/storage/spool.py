@@ -23,7 +23,7 @@ from rememberd.types import Turn
 T = TypeVar("T")
 
 _HEADER = struct.Struct(">II")  # of a record: its length in bytes and its CRC-32
-_BATCH = 64  # records a read
+_BATCH = 64  # records per read
 
 log = logging.getLogger("rememberd.queue")
 
@@ -48,7 +48,7 @@ class FileSpool:
         self._waiting.append((_HEADER.pack(len(record), crc32(record)) + record, position))
         async with self._lock:
             batch, self._waiting = self._waiting, []
-            if batch:  # else whoever had the lock before has written this one too
+            if batch:  # otherwise, the previous holder of the lock has written this record too
                 await self._write_batch(batch)
         return await position
 
@@ -109,7 +109,7 @@ class FileSpool:
             at += len(framed)
 
     def _write(self, data: bytes) -> int:
-        """Write once. If it fails, cut off what was written, so that no torn record is before the next one."""
+        """Write once. If it fails, truncate the file, so that no partial record is before the next one."""
         if self._path is None:
             self._create()
         start = self._size
@@ -144,8 +144,8 @@ class FileSpool:
             record = self._record(position)
             if (
                 record is None
-            ):  # its process was killed while writing: the answer had not ended, so nobody relies on this turn
-                log.warning("%s: the last record is torn, and left out", self._path)
+            ):  # its process was killed while writing: the answer had not ended, so no client relies on this turn
+                log.warning("%s: the last record is incomplete, and left out", self._path)
                 self._size = position
                 os.ftruncate(self._file, position)
                 break
@@ -154,7 +154,7 @@ class FileSpool:
         return found
 
     def _turn(self, record: bytes) -> Turn | None:
-        """A record that this version cannot read becomes a dead letter: it must not keep back the others."""
+        """A record that this version cannot read becomes a dead letter: it must not block the others."""
         try:
             return turn_from_json(record)
         except dead_letter_files.UNREADABLE as error:

@@ -29,7 +29,7 @@ from rememberd.storage.edge.socket_protocol import (
 )
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
-# If more than this waits to be sent, the server does not read.
+# If more bytes than this wait to be sent, the server does not read.
 MAX_UNSENT_BYTES = 32 * 2**20
 MAX_UNSENT_HINT_BYTES = 2**16
 _RETRY_SECONDS = 0.02
@@ -60,12 +60,12 @@ class EdgeClient(MemoryStore):
         return [memory_of(stored) for stored in await self._call("get", space=space, ids=ids)]
 
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
-        """Sent without waiting, if there is a connection and a second core: two searches take more CPU than one."""
+        """Send without waiting, if there is a connection and a second core: two searches take more CPU than one."""
         if _cores() > 1 and self._connection is not None and not self._connection.lost:
             self._connection.tell("ahead", {"space": space, "sparse": sparse, "now": now})
 
     async def search_all(self, queries: Sequence[Query], *, now: Millis) -> Candidates:
-        """Several calls: what recalls asks in the store's process (`retrieve`)."""
+        """Several calls. A recall uses `retrieve` instead, which runs in the store's process."""
         return Candidates.joined(await asyncio.gather(*(self._search(each, now) for each in queries)))
 
     async def _search(self, query: Query, now: Millis) -> Candidates:
@@ -112,7 +112,7 @@ class EdgeClient(MemoryStore):
         await self._call("flush")
 
     async def snapshot(self, target: Path) -> int:
-        """As `EdgeStore.snapshot`; the server's process writes the absolute path `target`."""
+        """Like `EdgeStore.snapshot`; the server's process writes to the absolute path `target`."""
         points: int = await self._call("snapshot", target=str(target))
         return points
 
@@ -146,7 +146,7 @@ class EdgeClient(MemoryStore):
 
 @cache
 def _cores() -> int:
-    """Those that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
@@ -169,7 +169,7 @@ class _Connection(asyncio.Protocol):
 
     async def call(self, method: str, arguments: dict[str, Any], columns: bytes) -> Answer:
         if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
-            raise StoreUnavailable("the store does not keep up")
+            raise StoreUnavailable("the store is too slow: too many calls wait to be sent")
         number = next(self._numbers)
         answer: Future[Answer] = self._loop.create_future()
         self._waiting[number] = answer
@@ -185,21 +185,21 @@ class _Connection(asyncio.Protocol):
         await self._end
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's has no such base class
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transport has no such base class
 
     def data_received(self, data: bytes) -> None:
         try:
             for (number, result, error), columns in self._frames.feed(data):
                 self._settle(number, (result, columns), error)
         except ValueError as error:
-            log.error("the store's process sent something that is not a frame: %s", error)
+            log.error("the store's process sent an invalid frame: %s", error)
             self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._end.set_result(None)
         for answer in self._waiting.values():
             if not answer.done():
-                answer.set_exception(StoreUnavailable("the store's process went away during the call"))
+                answer.set_exception(StoreUnavailable("the store's process closed the connection during the call"))
 
     def _settle(self, number: int, result: Answer, error: dict[str, Any] | None) -> None:
         answer = self._waiting.get(number)

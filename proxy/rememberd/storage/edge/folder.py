@@ -1,7 +1,7 @@
 """The folder of an embedded store: opening, writing, copying, and the points of all users in it.
 
-The engine holds the GIL during every call, so nothing here would gain from a thread: calls are made where they
-stand, and the process that has the store serves it to the others (`edge/server.py`).
+The engine holds the GIL during every call, so a thread would gain nothing: calls are made directly, and the process
+that has the store serves it to the others (`edge/server.py`).
 """
 
 import asyncio
@@ -34,13 +34,13 @@ from rememberd.storage.edge.shard import (
 )
 from rememberd.storage.migrate import Stored
 
-# The engine writes through memory maps: on a full disk it dies of SIGBUS, so it must never meet one.
+# The engine writes through memory maps: on a full disk, SIGBUS kills the process, so the disk must never be full.
 MIN_FREE_BYTES = 64 * 2**20
 DELETIONS_MAY_USE = 0.75  # of that: on a full disk people can still delete
 # Below this, searches are fast without an index (measured: 1 ms at 100k points), and building one stalls them.
 OPTIMIZE_ABOVE = 200_000
 
-# Where the engine's text of an error begins to quote what it was given, which may be somebody's words.
+# Here the engine's error message begins to quote its input, which may be a user's text.
 _VALUE = re.compile(r'["`{\[\n]')
 _REASON_CHARS = 200
 
@@ -52,16 +52,16 @@ class EdgeFolder:
     """Made by `open`. A subclass that caches points updates its cache in `_written`."""
 
     def __init__(self, shard: qdrant.EdgeShard, folder: Path, lock: int, min_free_bytes: int) -> None:
-        self._shard: Any = shard  # its stubs allow ids and payloads that no point of ours has
+        self._shard: Any = shard  # its stubs allow more kinds of ids and payloads than our points have
         self._folder, self._lock, self._min_free_bytes = folder, lock, min_free_bytes
-        self._changing = asyncio.Lock()  # of the files: one change at a time, none during a snapshot
-        self._dirty = True  # what the write-ahead log replayed is not flushed yet
+        self._changing = asyncio.Lock()  # for the files: one change at a time, none during a snapshot
+        self._dirty = True  # the writes replayed from the write-ahead log are not flushed yet
 
     @classmethod
     def open(cls, folder: Path, *, dim: int, embedder: str, min_free_bytes: int = MIN_FREE_BYTES) -> Self:
         """Open or create the store in `folder`, for vectors of `dim` numbers made by the model `embedder`.
 
-        With less than `min_free_bytes` free on its disk, it refuses writes and goes on searching. Raises
+        With less than `min_free_bytes` free on its disk, it refuses writes but still searches. Raises
         `ConfigError` if another process has it open or another model filled it."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = take_lock(folder)
@@ -76,7 +76,7 @@ class EdgeFolder:
 
     @classmethod
     def reopen(cls, folder: Path) -> Self:
-        """The store in `folder`, whatever model filled it. Raises `ConfigError`, `StoreUnavailable`."""
+        """The store in `folder`, no matter which model filled it. Raises `ConfigError`, `StoreUnavailable`."""
         return cls.open(folder, **made_by(folder), min_free_bytes=0)
 
     async def size(self) -> int:
@@ -143,8 +143,8 @@ class EdgeFolder:
         mark_indexed(self._folder, version)
 
     async def optimize(self, above: int = OPTIMIZE_ABOVE) -> bool:
-        """Index the vectors and drop deleted ones from disk, if more than `above` points wait for it and a second
-        copy fits on the disk. Stalls the process for seconds, at 500k points for a minute."""
+        """Index the vectors and remove deleted ones from disk, if more than `above` points wait for it and a second
+        copy fits on the disk. Blocks the process for seconds, with 500k points for a minute."""
         async with self._changing:
             info = self._shard.info()
             if 2 * info.points_count - info.indexed_vectors_count <= above:  # each point has two vectors

@@ -63,8 +63,8 @@ def places_of(user: str, limit: int) -> ScrollRequest:
 
 
 class Branch(NamedTuple):
-    """One of the queries of a search, of which `limit` points are wanted. It returns ids and scores. The first
-    condition is the one that the fewest points meet: this costs a quarter of the time."""
+    """One of the queries of a search, which returns the ids and scores of `limit` points. The first condition is the
+    one that the fewest points meet: this takes a quarter of the time."""
 
     limit: int
     conditions: Conditions
@@ -72,7 +72,7 @@ class Branch(NamedTuple):
     params: Any = None
 
     def request(self, limit: int, now: Millis | None) -> QueryRequest:
-        """`now`: leave out what is past."""
+        """`now`: leave out memories that are no longer current."""
         conditions = self.conditions if now is None else [*self.conditions, *current(now)]
         return QueryRequest(
             limit, query=self.query, filter=Filter(must=conditions), with_payload=False, params=self.params
@@ -82,14 +82,14 @@ class Branch(NamedTuple):
 def vector_query(
     space: Space, dense: list[float], limit: int, kind: Kind | None, *, standing: bool = True
 ) -> list[Branch]:
-    """Search by meaning, among all and, if these are wanted, among the standing facts."""
+    """Search by meaning: among all points and, if wanted, also among the standing facts."""
     wanted, by_meaning = in_space(space) + matching(kind, None), Query.Nearest(dense, using="dense")
     near = Branch(limit, wanted, by_meaning)
     return [near, Branch(STANDING_LIMIT, [_equals("standing", "yes"), *wanted], by_meaning)] if standing else [near]
 
 
 def keyword_query(space: Space, sparse: Sparse, limit: int, kind: Kind | None) -> list[Branch]:
-    """Search by words, the pinned points, and the points with a name that is in the question."""
+    """Search by words, for pinned points, and for points with a name that is in the question."""
     everything = in_space(space)
     wanted = everything + matching(kind, None)
     own_idf = SearchParams(idf=IdfParams(corpus=Filter(must=everything)))

@@ -33,9 +33,9 @@ from rememberd.storage.payload import point_of
 from rememberd.telemetry.background import keep_running
 from rememberd.types import Space, Sparse
 
-# For the lock of the folder, which is held while a backup is copied. Who reads what they wrote waits for its answer.
+# For the lock of the folder, which is held while a backup is copied. A caller that reads its own write waits for it.
 _WAITING = frozenset(("put", "delete", "erase", "flush", "snapshot"))
-# An optimisation stalls the engine, and runs only if nobody has called for so long; also how often to check.
+# An optimisation blocks the engine, so it runs only after this time without a call; also how often to check.
 QUIET_SECONDS = 60.0
 
 log = logging.getLogger("rememberd.store")
@@ -87,7 +87,7 @@ def _listener(path: Path) -> socket.socket:
 
 
 async def _converse(methods: Mapping[str, Method], reader: StreamReader, writer: StreamWriter) -> None:
-    """Answer one call after the other, but for those that may wait: what comes behind them is answered meanwhile."""
+    """Answer one call after the other. While a call that may wait is waiting, later calls are answered."""
     frames, waiting = Frames(), set[asyncio.Task[None]]()
 
     async def reply(number: int, method: str, arguments: dict[str, Any], vector: bytes) -> None:
@@ -107,7 +107,7 @@ async def _converse(methods: Mapping[str, Method], reader: StreamReader, writer:
                         task.add_done_callback(waiting.discard)
                     else:
                         await replying
-                    await asyncio.sleep(0)  # a busy connection must not starve the others
+                    await asyncio.sleep(0)  # so that a busy connection does not block the others
     finally:
         for task in waiting:
             task.cancel()

@@ -68,7 +68,7 @@ def _lock_exclusively(lock: int) -> None:
 
 
 def is_locked(folder: Path) -> bool:
-    """Does a process hold this folder?"""
+    """Whether a process holds this folder."""
     try:
         lock = os.open(folder / "lock", os.O_RDONLY)
     except FileNotFoundError:
@@ -96,8 +96,8 @@ def check_embedder(folder: Path, name: str, dim: int) -> None:
         raise StoreUnavailable(f"{file} is damaged: delete it, if the embedding model is still the same") from error
     if known.get("format") != FORMAT:
         raise ConfigError(
-            f"the memories in {folder} were kept by another version of rememberd: save them with that one (`rememberd"
-            " memories export`), and import them into another data_dir"
+            f"the memories in {folder} were stored by another version of rememberd: export them with that version"
+            " (`rememberd memories export`), and import them into another data_dir"
         )
     if known != _signature(name, dim):
         raise ConfigError(
@@ -153,8 +153,8 @@ def take_over(folder: Path, following: Path, name: str, dim: int) -> None:
     if not (following / "ready").exists() or _filled_by(following) != _signature(name, dim):
         if before.exists() and _filled_by(folder) is None:
             raise ConfigError(
-                f"the switch to another embedding model was cut short: set memory.embedding to it, or, to go on with"
-                f" {name}, move {before} back to {folder}"
+                "the switch to another embedding model was interrupted: set memory.embedding to that model, or, to"
+                f" keep {name}, move {before} back to {folder}"
             )
         return
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -166,11 +166,11 @@ def take_over(folder: Path, following: Path, name: str, dim: int) -> None:
     shutil.rmtree(before)
     for lock in locks:
         os.close(lock)
-    log.info("the memories embedded with %s have taken over", name)
+    log.info("the memories embedded with %s are now in use", name)
 
 
 def clear_of_others(folder: Path, name: str, dim: int) -> None:
-    """Delete a store that another embedder filled: it is left from a change of the model that was given up."""
+    """Delete a store that another embedder filled. It is left from a change of the model that was abandoned."""
     if folder.exists() and _filled_by(folder) != _signature(name, dim):
         shutil.rmtree(folder)
 
@@ -193,7 +193,7 @@ def open_shard(folder: Path, dim: int) -> qdrant.EdgeShard:
     shard = qdrant.EdgeShard.load(str(folder), config)
     missing = _INDEXES.keys() - shard.info().payload_schema.keys()
     if "space" in missing:
-        # The engine makes an empty shard if its segments are gone; without indexes it would refuse every list.
+        # The engine creates an empty shard if its segments are missing; without indexes it would refuse every list.
         log.error("%s had lost its indexes, and perhaps memories: compare with your backup", folder)
     _index(shard, missing)  # also those that a later version has added
     _unmap_pages(folder)
@@ -201,8 +201,8 @@ def open_shard(folder: Path, dim: int) -> qdrant.EdgeShard:
 
 
 def _unmap_pages(folder: Path) -> None:
-    """Release the pages of the files from this process until they are used: the engine maps all, 47 MB for an empty
-    store. They stay in the system's cache, with what was written to them. Only Linux has this call and this list."""
+    """Release the mapped pages of the files from this process until they are used: the engine maps all, 47 MB for an
+    empty store. The system's cache keeps them, with all writes. Only Linux has this call and this list."""
     maps = Path("/proc/self/maps")
     advise = getattr(ctypes.CDLL(None), "madvise", None)
     if advise is None or not maps.exists():

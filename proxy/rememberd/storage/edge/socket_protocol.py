@@ -27,7 +27,7 @@ READ_AHEAD_BYTES = 2**20
 UNANSWERED = 0
 _SIZES = 8  # bytes
 
-# numpy's names of their types
+# numpy's names for the types of the columns
 _COLUMNS = {
     "dense": "f8",
     "bm25": "f8",
@@ -44,7 +44,7 @@ _COLUMNS = {
 def socket_path(data_dir: Path) -> Path:
     """Where the store of `data_dir` listens: inside it, or in the temporary directory if that path is too long.
 
-    Raises `ConfigError` if another account has taken that place.
+    Raises `ConfigError` if the directory there belongs to another account.
     """
     path = data_dir.absolute() / "store.sock"
     if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
@@ -73,7 +73,7 @@ class Frames:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[tuple[Any, bytes]]:
-        """Messages with their columns. Raises `ValueError` for bytes that are no frame."""
+        """Messages with their columns. Raises `ValueError` for bytes that are not a frame."""
         self._buffer += data
         while len(self._buffer) >= _SIZES:
             body = _SIZES + int.from_bytes(self._buffer[:4], "big")

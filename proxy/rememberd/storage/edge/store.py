@@ -26,12 +26,12 @@ from rememberd.storage.payload import LIGHT, memory_in, point_id, space_of, spac
 from rememberd.storage.row_cache import Branches, MemoryCache, RowCache, RowRefs, ScoredIds, StaleCache
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
-SEARCHED = 400  # of each branch
-SPARE = 16  # one in so many more is asked for, in place of those that are past
+SEARCHED = 400  # points of each branch
+SPARE = 16  # one more for every 16 is asked for, to replace those that are no longer current
 CACHED_ROWS = 100_000
 CACHED_MEMORIES = 10_000
-DROPPED_SINGLY = 10_000  # of a user who is erased; beyond that others' rows are read again, which is cheaper
-AHEAD = 256  # of questions that are being embedded: 10 kB each
+DROPPED_SINGLY = 10_000  # rows of an erased user; with more, the whole cache is cleared, which is cheaper
+AHEAD = 256  # results for questions that are still being embedded: 10 kB each
 
 
 class EdgeStore(EdgeFolder, MemoryStore):
@@ -41,7 +41,7 @@ class EdgeStore(EdgeFolder, MemoryStore):
         super().__init__(shard, folder, lock, min_free_bytes)
         self._rows = RowCache(CACHED_ROWS)
         self._memories = MemoryCache(CACHED_MEMORIES)
-        self._ahead: dict[Hashable, list[RowRefs]] = {}  # by words and pinned, for searches that are about to come
+        self._ahead: dict[Hashable, list[RowRefs]] = {}  # by words and pinned, for searches that will follow
         self._asked_at = 0.0
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
@@ -64,7 +64,7 @@ class EdgeStore(EdgeFolder, MemoryStore):
         return [memory for memory in found.values() if memory is not None]
 
     async def get_all(self, asked: Mapping[Space, Sequence[str]]) -> list[Memory]:
-        """Nothing here waits, so that tasks would only cost CPU (.2 ms for three spaces)."""
+        """Nothing here waits, so tasks would only cost CPU (0.2 ms for three spaces)."""
         return [memory for space, ids in asked.items() for memory in await self.get(space, ids)]
 
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
@@ -86,7 +86,7 @@ class EdgeStore(EdgeFolder, MemoryStore):
         return [memory_of(orjson.loads(each)) for each in stored], following
 
     async def stored_page(self, space: Space, wanted: PageQuery) -> tuple[list[str], str | None]:
-        """As `read_page`, each memory as the JSON that is stored: for another process, which decodes it anyway."""
+        """Like `read_page`, but each memory is the stored JSON: for another process, which decodes it anyway."""
         limit = wanted.limit
         after = cursors.decode(space, wanted.cursor) if wanted.cursor else None
         conditions = queries.in_space(space) + queries.matching(wanted.kind, wanted.slot)
@@ -136,13 +136,13 @@ class EdgeStore(EdgeFolder, MemoryStore):
     async def spaces(self, user: str | None = None) -> list[Space]:
         with engine():
             hits = self._shard.facet(queries.spaces(user, limit=max(1, self._shard.info().points_count))).hits
-        return sorted(space_of(hit.value) for hit in hits if hit.count)  # it also lists values that are gone
+        return sorted(space_of(hit.value) for hit in hits if hit.count)  # the engine also lists deleted values
 
     async def users(self, after: str, limit: int) -> list[Space]:
         return spaces_behind(await self.spaces(), after, limit)
 
     def _united(self, asked: Sequence[Query], ahead: Sequence[list[RowRefs] | None], now: Millis) -> Candidates:
-        """All in one call of the engine, but for the words and the pinned that were looked up `ahead`."""
+        """All queries in one call of the engine, except those whose results were looked up `ahead`."""
         branches: list[queries.Branch] = []
         for each, known in zip(asked, ahead, strict=True):
             branches += queries.vector_query(each.space, each.dense, each.limit, each.kind, standing=each.standing)
@@ -156,7 +156,7 @@ class EdgeStore(EdgeFolder, MemoryStore):
         return self._rows.union(searches)
 
     def asked(self) -> None:
-        """Note that somebody waits for memories. Not called for what the writer reads while it learns."""
+        """Note that somebody waits for memories. Not called for the writer's own reads."""
         self._asked_at = time.monotonic()
 
     def quiet_for(self) -> float:
@@ -164,7 +164,7 @@ class EdgeStore(EdgeFolder, MemoryStore):
         return time.monotonic() - self._asked_at
 
     def _written(self, point: Any) -> None:
-        """A search soon after a write finds the row in memory; a tombstone has none."""
+        """Cache the row, for a search soon after the write. A tombstone has no row."""
         payload = point.payload
         self._drop(point.id, payload)
         if "space" in payload and self._rows.room_for(1):
@@ -183,11 +183,11 @@ class EdgeStore(EdgeFolder, MemoryStore):
         super()._write(operation, deletes=deletes)
 
     def _payloads(self, space: Space, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Of the points of these ids that exist, in the order asked; tombstones too."""
+        """The payloads of those points that exist, in the order of `ids`, tombstones included."""
         return [payload for id_, payload in self._lying(space, ids).items() if is_of(payload, space, id_)]
 
     def _lying(self, space: Space, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """The payload at the place of each id, if there is one."""
+        """The payload stored under each id, if there is one."""
         places = {id_: engine_id(point_id(space, id_)) for id_ in ids}
         with engine():
             records = self._shard.retrieve(list(places.values()), with_payload=True, with_vector=False)
@@ -195,10 +195,10 @@ class EdgeStore(EdgeFolder, MemoryStore):
         return {id_: found[place] for id_, place in places.items() if place in found}
 
     def _queried(self, branches: Sequence[queries.Branch], now: Millis) -> list[RowRefs]:
-        """Of each branch the first that are current.
+        """The first current points of each branch.
 
-        To look at the times of 10,000 memories takes the engine as long as to find those with a word. So it is asked
-        for a few more, of any time, and looks only where too many of those turn out to be past."""
+        The engine takes as long to compare the times of 10,000 memories as to find those with a word. So it is first
+        asked for a few more, without a time; it compares times only if too many of them are no longer current."""
         sizes = [each.limit + each.limit // SPARE for each in branches]
         found = self._placed([each.request(size, None) for each, size in zip(branches, sizes, strict=True)])
         shown = [self._rows.current(refs, now, each.limit) for each, refs in zip(branches, found, strict=True)]
@@ -224,7 +224,7 @@ class EdgeStore(EdgeFolder, MemoryStore):
                 return [self._rows.placed(branch) for branch in branches]
 
     def _read_rows(self, points: Sequence[int]) -> None:
-        """Until all of `points` are in `_rows`."""
+        """Read the rows of `points` that are not in `_rows`."""
         missing = self._rows.missing(points)
         if not self._rows.room_for(len(missing)):
             self._rows.clear()

@@ -1,7 +1,7 @@
-"""The collections on a Qdrant server: one for all users, and one for each embedder that ever filled it.
+"""The collections on a Qdrant server: one for all users, and one for each embedder that was ever used.
 
-The alias `memory.store.collection` points to the one in force; `…-ready` to one that is filled and waits for its
-embedder to be asked for. Aliases are changed in one step, so no process ever sees half a change.
+The alias `memory.store.collection` points to the one in use; `…-ready` to one that is filled and waits until its
+embedder is configured. Aliases are changed in one step, so no process ever sees half a change.
 """
 
 import logging
@@ -24,7 +24,7 @@ REQUIRED, OWN_IDF_SINCE = (1, 16), (1, 19)
 # alone: the only collection. changing: the one in use, while the next one is filled. next: the one that is filled.
 Role = Literal["alone", "changing", "next"]
 
-# As in `edge/shard.py`: there is no index over all users, but one for each space.
+# Like in `edge/shard.py`: no index over all users, but one for each space.
 _HNSW = {"m": 0, "payload_m": 16, "ef_construct": 100, "full_scan_threshold": 10_000}
 # The server refuses a search over all users, which could only be a mistake. No limits: a page may be long.
 _STRICT = {"enabled": True, "unindexed_filtering_retrieve": False, "unindexed_filtering_update": False}
@@ -71,7 +71,7 @@ class Layout:
 
 def collection_of(layout: Layout, embedder: str, dim: int) -> str:
     """The collection for vectors of `dim` numbers made by `embedder`. Raises `StoreUnavailable` while the embedder
-    is not loaded, for then its `dim` is 0."""
+    is not loaded, because its `dim` is 0 until then."""
     if not dim:
         raise StoreUnavailable("the embedding model, which the store depends on, is not loaded yet")
     return f"{layout.collection}-{re.sub(r'[^A-Za-z0-9._]+', '_', embedder)}-{dim}"
@@ -126,7 +126,7 @@ async def _put_in_force(
 
 
 async def holds_memories(at: Connection, layout: Layout) -> bool:
-    """Does the collection in use hold anything? Raises `StoreUnavailable`."""
+    """Whether the collection in use holds anything. Raises `StoreUnavailable`."""
     name = (await aliases_of(at)).get(layout.collection)
     if name is None:
         return False
@@ -162,7 +162,7 @@ async def create(at: Connection, layout: Layout, name: str, dim: int) -> None:
 
 
 async def check_shards(at: Connection, layout: Layout, name: str) -> None:
-    """Raises `ConfigError` if the settings look for users in other shards than those they were written to."""
+    """Raises `ConfigError` if, by the settings, users are in other shards than those they were written to."""
     found = await at.ask("GET", f"/collections/{name}/cluster")
     keys = {str(each.get("shard_key")) for each in (*found["local_shards"], *found["remote_shards"])}
     present = sum(key.startswith("users-") for key in keys)
@@ -176,7 +176,7 @@ async def check_shards(at: Connection, layout: Layout, name: str) -> None:
 
 
 async def index(at: Connection, name: str) -> None:
-    """Create the payload indexes that are missing: a creation may have been cut short."""
+    """Create the missing payload indexes: a creation may have been interrupted."""
     present = (await at.ask("GET", f"/collections/{name}"))["payload_schema"]
     for key, schema in _INDEXES.items():
         if key not in present:

@@ -1,4 +1,4 @@
-"""Requests to a Qdrant server or cluster, over any of its addresses: bounded in time, with our own errors."""
+"""Requests to a Qdrant server or cluster, at any of its addresses, with a time limit and our own errors."""
 
 import asyncio
 import os
@@ -18,12 +18,12 @@ from rememberd.storage.qdrant.nodes import Node, Nodes
 from rememberd.upstream.http_client import Client
 from rememberd.upstream.http_proxy import HttpProxies
 
-# Bounds every call, however slowly its answer drips; a recall has a shorter deadline of its own.
+# The limit of every call, even if its answer arrives slowly; a recall has a shorter deadline of its own.
 CALL_SECONDS = 10.0
 # When an answer takes longer, the next address is asked as well. A search takes 5 to 10 ms, and a recall must end
 # within 150; a page or a write takes 5 to 160 ms, and should not be made twice because a server is busy.
 SEARCH_PATIENCE_S, PATIENCE_S = 0.04, 1.0
-_AGAIN_S = 0.1  # while a collection is being made
+_AGAIN_S = 0.1  # between tries while a collection is being created
 _BEING_MADE = b"0 of 0 read operations"
 
 failures = Counter("rememberd_qdrant_errors_total", "Calls that the Qdrant server refused or left unanswered")
@@ -43,7 +43,7 @@ class Refused(StoreUnavailable):
 
     @property
     def is_final(self) -> bool:
-        """Would every other address say the same?"""
+        """Whether every other address would answer the same."""
         return self.status < 500
 
     @property
@@ -52,7 +52,7 @@ class Refused(StoreUnavailable):
 
 
 class Behind(StoreUnavailable):
-    """The node has not heard of a write that was made."""
+    """The node lacks a write that was made."""
 
 
 class Request(NamedTuple):
@@ -66,10 +66,10 @@ Work = Callable[[Send], Coroutine[Any, Any, Any]]
 
 
 class Connection:
-    """`where` is the address, or the addresses, as they may be shown. Nothing is sent before the first call."""
+    """`where` is the address, or addresses, without secrets. Nothing is sent before the first call."""
 
     def __init__(self, urls: Sequence[str], api_key: str | None = None, call_seconds: float = CALL_SECONDS) -> None:
-        """Raises `ConfigError` for what is no URL."""
+        """Raises `ConfigError` for an invalid URL."""
         self.nodes = Nodes([_node(url) for url in urls], self._is_ready)
         self.where = ", ".join(node.where for node in self.nodes.all)
         self._call_seconds = call_seconds
@@ -85,8 +85,8 @@ class Connection:
         return await self.at_one_node(lambda send: send(method, path, body), patience=patience)
 
     async def at_one_node(self, work: Work, *, patience: float = PATIENCE_S) -> Any:
-        """What `work` returns, all of whose requests go to one node; those of the next node if it fails or is slow.
-        Raises `Behind` if `work` has raised that at every node, or else `StoreUnavailable`."""
+        """The result of `work`, which sends all its requests to one node. If that node fails or is slow, `work` runs
+        at the next one. Raises `Behind` if `work` raised it at every node, otherwise `StoreUnavailable`."""
         last: StoreUnavailable | None = None
         try:
             async with asyncio.timeout(self._call_seconds):
@@ -110,8 +110,8 @@ class Connection:
         self._client.close()
 
     async def _first_answer(self, work: Work, patience: float) -> Any:
-        """Of the address whose turn it is, and after `patience`, or an error, of the next. One that may be old is
-        asked after an error only; a search asks it after its patience too, for it has little time."""
+        """The first answer: the next address is asked after `patience` or an error. A node that may have old data is
+        asked only after an error. A search asks it after its patience too, because it has little time."""
         waiting = self.nodes.in_turn()
         if len(waiting) == 1:
             return await work(partial(self._answer, waiting[0]))
@@ -199,12 +199,12 @@ class Connection:
 
 
 def _may_ask(node: Node, slow: Iterable[Node], patience: float) -> bool:
-    """Although others, which are only slow, may yet answer?"""
+    """Whether to ask `node` although the slow ones may still answer."""
     return not node.may_be_old or patience <= SEARCH_PATIENCE_S or all(each.may_be_old for each in slow)
 
 
 def where(url: str) -> str:
-    """`url` as it may be shown: without user, password and query."""
+    """`url` without user, password and query, so that it can be shown."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 

@@ -36,7 +36,7 @@ class Node:
     def at(cls, url: str, where: str) -> Node:
         """A node at `url`. Without a port, Qdrant's own port is used. Raises `ValueError`."""
         if not url.startswith(("http://", "https://")):
-            raise ValueError("is no address of a server")
+            raise ValueError("is not the address of a server")
         to = address(url)
         if urlsplit(url).port is None:
             to = to._replace(origin=to.origin._replace(port=PORT), host=f"{to.host}:{PORT}")
@@ -54,7 +54,7 @@ class Node:
         """Log that the node lacks a write. It is still asked, because it may have everything of other users."""
         if time.monotonic() >= self._said_until:
             self._said_until = time.monotonic() + _SAY_EVERY_S
-            log.warning("Qdrant at %s lacks what other nodes were told: these are asked instead", self.where)
+            log.warning("Qdrant at %s lacks writes that other nodes have: these are asked instead", self.where)
 
     def is_ready(self) -> None:
         """Use the node again: at once if it was only slow; otherwise when it is ready a second time, `SETTLES_S`
@@ -80,8 +80,8 @@ class Nodes:
         self._asking: dict[str, Task[None]] = {}
 
     def in_turn(self) -> list[Node]:
-        """The nodes in the order in which this request tries them. Those that are left out come last, and of these
-        the ones that may have old data."""
+        """The nodes in the order in which this request tries them. Nodes that are left out come later, and nodes that
+        may have old data last."""
         self._next = (self._next + 1) % len(self.all)
         turn = self.all[self._next :] + self.all[: self._next]
         resting = [node for node in turn if node.left_out]

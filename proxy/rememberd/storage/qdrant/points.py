@@ -26,8 +26,8 @@ from rememberd.storage.qdrant.collection import (
 from rememberd.storage.qdrant.connection import PATIENCE_S, Connection
 from rememberd.types import Space, Sparse
 
-_SCOPES = 1000  # of one user, that are listed
-_SLICE = 64  # points of one request when many are copied: their JSON is made within 2 ms
+_SCOPES = 1000  # listed scopes of one user
+_SLICE = 64  # points per request when many are copied: their JSON is built within 2 ms
 
 
 class ServerPoints:
@@ -112,7 +112,7 @@ class ServerPoints:
         self, points: Sequence[queries.Json], shard: str | None, stamp: int, *, unless: Sequence[queries.Json] = ()
     ) -> None:
         """Replace points that were written before `stamp` and match none of `unless`; add points that do not exist.
-        Because of the stamp, a write that a hung node makes late undoes nothing that came after it."""
+        Because of the stamp, a delayed write of a hung node never undoes a later write."""
         body = {"points": [each | {"payload": each["payload"] | {"written_at": stamp}} for each in points]}
         only = {"must_not": [queries.written_since(stamp), *unless]}
         await self.ask("PUT", "/points?wait=true", body | shard_key(shard) | {"update_filter": only})

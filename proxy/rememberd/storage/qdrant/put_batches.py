@@ -1,4 +1,4 @@
-"""Puts of several turns in one request: what arrives while a request is running is sent together in the next one."""
+"""Puts of several turns in one request: puts that arrive during a request are sent together in the next one."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from rememberd.storage.qdrant.points import ServerPoints, next_stamp, now_us, po
 from rememberd.storage.qdrant.removals import Removals
 from rememberd.types import Point, Space
 
-_MOST = 128  # points of one request: 400 kB of JSON, made in 1 ms
+_MOST = 128  # points per request: 400 kB of JSON, built in 1 ms
 
 log = logging.getLogger("rememberd.store")
 
@@ -97,7 +97,7 @@ class PutBatches:
             if recent.deleted_since(id_, updated_at) or ("buried" in lies and lies["at"] >= updated_at):
                 continue
             payload = living(space, each)
-            # The node that was asked may be behind: then only the change log says that there is a tombstone.
+            # The node may lack the newest writes: then only the change log knows of a tombstone.
             told_again = "buried" in lies or recent.is_gone(id_)
             (again if told_again else new).append(point(id_, queries.vectors(each.dense, each.sparse), payload))
             stamps[space.user][id_] = stamp
@@ -120,8 +120,7 @@ class PutBatches:
         return known
 
     async def _record(self, user: str, rewritten: Sequence[Change], written: Stamps) -> None:
-        """Record what was written. With a single node nothing is recorded of its writes, because no node can be
-        behind."""
+        """Record what was written. With a single node its writes are not recorded, because no node can lack one."""
         written = written if len(self._at.connection.nodes.all) > 1 else {}
         if not (rewritten or written):
             return

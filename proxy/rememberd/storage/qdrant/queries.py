@@ -1,4 +1,4 @@
-"""The requests to a server, as JSON of its REST API. Every filter but those of a user is bound to one space."""
+"""The requests to a server, as JSON of its REST API. Every filter, except those of a user, is bound to one space."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -58,11 +58,12 @@ def written_since(stamp: int) -> Json:
 
 
 def search(query: Query, now: Millis, *, own_idf: bool, rescore: bool) -> list[Json]:
-    """By meaning, among all and, if these are wanted, among the standing facts; the pinned; by words; and what names
-    something that the question names (the ids of its terms are the same). Without words the last two are missing.
+    """Searches by meaning, among all points and, if wanted, among the standing facts; for pinned points; by words;
+    and for points with a name that is in the question (the ids of its terms are the same). Without words the last two
+    are missing.
 
-    `own_idf`: a word's rarity is that in this space, not that among everybody's memories. `rescore`: the server
-    searches rounded vectors; the scores are to be those of the whole ones."""
+    `own_idf`: the rarity of a word is measured in this space, not over all users' memories. `rescore`: the server
+    searches rounded vectors, and computes the scores from the exact ones."""
     space, dense, sparse, limit, kind, standing = query
     wanted = listed(space, kind, None, now)
     near: Json = {"query": dense, "using": "dense"}

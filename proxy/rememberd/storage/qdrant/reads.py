@@ -1,8 +1,8 @@
-"""Reads of one user's points, by a node that has the user's newest writes, as long as there is one.
+"""Reads one user's points from a node that has the user's newest writes, if there is one.
 
-A node that is cut off from the others answers with what it had, and without an error. Where there are several
-addresses, each read therefore asks the same node for the stamps of those writes, and goes on to the next node if one
-is missing. If every node lacks one, the node whose turn it is has to do.
+A node that is cut off from the others answers with its old data, without an error. With several addresses, each read
+therefore also asks the node for the stamps of those writes, and tries the next node if one is missing. If every node
+lacks one, the first node's answer is used.
 """
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -34,7 +34,7 @@ class Reads:
         self._at = at
 
     async def search(self, parts: Sequence[UserSearches]) -> list[list[Any]]:
-        """The ids and scores that each of the searches returns, part by part; in one request."""
+        """The ids and scores of each search, in the order of `parts`; in one request."""
 
         async def read(path: str, _: Json, expected: Expected, send: Send) -> list[list[Any]]:
             asked, proofs = list[Json](), [{} if expected is None else each.known.expected() for each in parts]
@@ -61,7 +61,7 @@ class Reads:
     async def points(
         self, user: str, known: UserChanges, ids: Sequence[str], keys: Sequence[str], *, are_there: bool = False
     ) -> list[Json]:
-        """Those that exist, with these keys of their payloads, in any order. `are_there`: a search has just found
+        """The existing points, with these keys of their payloads, in any order. `are_there`: a search has just found
         all of them."""
 
         async def read(path: str, shard: Json, expected: Expected, send: Send) -> list[Json]:
@@ -116,8 +116,8 @@ async def _prove(path: str, shard: Json, expected: Expected, send: Send) -> None
 
 
 def _check(expected: Expected, found: Iterable[Json]) -> None:
-    """Raises `Behind` unless all points are there and as new as they should be. A tombstone counts as the write of
-    the same time, whatever its stamp."""
+    """Raises `Behind` unless all points exist and are as new as expected. A tombstone counts as the write of the same
+    time, whatever its stamp."""
     stamps = {each["id"]: each["payload"] or {} for each in found}
     for point, stamp in (expected or {}).items():
         there = stamps.get(point)

@@ -1,5 +1,5 @@
-"""Deletions and erasures on a server. Each is valid as soon as it is recorded; it is made at once if the server can,
-otherwise later."""
+"""Deletions and erasures on a server. Each is valid as soon as it is recorded. It is carried out at once if the
+server can, otherwise later."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from rememberd.storage.qdrant.points import ServerPoints, next_stamp, now_us, po
 from rememberd.telemetry.clock import wall_clock
 from rememberd.types import Millis
 
-_PATIENCE_S = 1.0  # of who waits for a deletion; a put to a cluster whose node hangs takes up to 9.5 s
+_PATIENCE_S = 1.0  # how long a deletion waits; a put to a cluster with a hung node takes up to 9.5 s
 _EVERY_S = 1.0
 _PAGE = 500
 
@@ -26,7 +26,7 @@ class Removals:
         self._at, self._changes = at, changes
 
     async def delete(self, removal: Removal) -> None:
-        """Raises `StoreUnavailable` if it can be neither made nor recorded."""
+        """Raises `StoreUnavailable` if it can be neither carried out nor recorded."""
         changes = [Change(id_, "deleted", removal.at) for id_ in _points(removal)]
         name = await self._recorded(changes, removal)
         try:
@@ -55,7 +55,7 @@ class Removals:
         return erased
 
     async def run(self) -> NoReturn:
-        """Carry out waiting removals, for ever. Runs in every writer."""
+        """Carry out waiting removals, until cancelled. Runs in every writer."""
         reached = True
         while True:
             try:
@@ -80,8 +80,8 @@ class Removals:
             await self._finish(name)
 
     async def _recorded(self, changes: Sequence[Change], removal: Removal) -> str:
-        """Record the removal, and return its name. Returns "" if it cannot be recorded: then it must be made at
-        once."""
+        """Record the removal, and return its name. Returns "" if it cannot be recorded: then it must be carried out
+        at once."""
         try:
             return await self._changes.record(removal.user, changes, removal)
         except QueueUnavailable as error:
@@ -103,7 +103,7 @@ class Removals:
             await self._at.write(tombs[start : start + _PAGE], shard, stamp)
 
     async def _still_old(self, removal: Removal) -> tuple[list[str], int]:
-        """The ids that nobody has written again since the deletion; and the stamp for their tombstones, which is less
+        """The ids that were not written again since the deletion, and the stamp for their tombstones, which is lower
         than the stamps of later writes."""
         now = now_us()
         known, _ = await self._changes.of(removal.user)
@@ -115,10 +115,10 @@ class Removals:
         return [id_ for at, id_ in ids.items() if at not in told and known.is_gone(at)], stamp
 
     async def _erase(self, removal: Removal, *, late: bool) -> None:
-        """Delete everything of the user. Because of the stamps, a deletion that a hung node makes late deletes
-        nothing that was written since. If the erasure itself is `late`, memories that were written since stay. It
-        goes by pages, so that other processes know what is deleted; then it deletes what a replica that is behind did
-        not list."""
+        """Delete everything of the user. Because of the stamps, a delayed deletion of a hung node deletes nothing
+        that was written later. If the erasure itself is `late`, memories that were written since then stay. It
+        deletes page by page, so that other processes know what is deleted; then it deletes points that an outdated
+        replica did not list."""
         newest = removal.at * 1000 + 999
         user, shard = removal.user, self._at.shard_of(removal.user)
         asked: dict[str, Any] = {"filter": queries.of_user(user), "limit": _PAGE}
@@ -151,7 +151,7 @@ def _points(removal: Removal) -> list[str]:
 
 
 def _age(payload: dict[str, Any]) -> Millis:
-    """When a memory was last changed, or a tombstone made."""
+    """When a memory was last changed, or a tombstone was written."""
     return memory_in(payload).updated_at if "memory" in payload else payload.get("at", 0)
 
 

@@ -24,14 +24,14 @@ from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
 
 CACHED_ROWS, CACHED_MEMORIES = 100_000, 10_000
 _PAGE = 1000
-_ROWS_AT_ONCE, _ROWS_A_REQUEST = 64, 256  # 64 rows are taken in within a millisecond
-_NAMED_IDS = 1000  # of deleted points in a filter
+_ROWS_AT_ONCE, _ROWS_A_REQUEST = 64, 256  # 64 rows are cached within a millisecond
+_NAMED_IDS = 1000  # ids of deleted points in a filter
 _TRIES = 3
 
 
 class QdrantStore(ServerPoints, MemoryStore):
-    """The `MemoryStore` port. A search asks for ids and scores only: the rows, and memories read lately, are kept
-    here, and dropped when `changes` tells that they were rewritten."""
+    """The `MemoryStore` port. A search asks for ids and scores only: rows and recently read memories are cached here,
+    and dropped when `changes` reports that they were rewritten."""
 
     def __init__(
         self, connection: Connection, layout: Layout, embedder: Embedder, role: Role, changes: ChangeLog
@@ -61,7 +61,7 @@ class QdrantStore(ServerPoints, MemoryStore):
         return [found[id_] for id_ in at if id_ in found]
 
     async def prefetch(self, space: Space, sparse: Sparse, *, now: Millis) -> None:
-        """The server is asked once, for everything."""
+        """Does nothing: the server is asked once, for everything."""
 
     async def search_all(self, searches: Sequence[Query], *, now: Millis) -> Candidates:
         options: Any = {"own_idf": self.own_idf, "rescore": self.layout.quantize}
@@ -139,8 +139,8 @@ class QdrantStore(ServerPoints, MemoryStore):
                 return sorted(space_of(key) for key in found - {""})
 
     async def users(self, after: str, limit: int) -> list[Space]:
-        """Three short requests for each user; while points of an earlier version are being written again, which do
-        not tell the order of their users, every point is read."""
+        """Three short requests for each user. Points of an earlier version do not hold the order of their users:
+        until all are written again, every point is read."""
         if await self.index_version() < USER_ORDER_SINCE:
             return spaces_behind(await self.spaces(), after, limit)
         found: list[Space] = []
@@ -161,8 +161,8 @@ class QdrantStore(ServerPoints, MemoryStore):
     async def _read(
         self, space: Space, ids: Sequence[str], known: UserChanges, found: dict[str, Memory]
     ) -> list[str]:
-        """Add to `found` those that are there. Returns those of which the answer was older than what is known: from a
-        replica that was away."""
+        """Add the existing points to `found`. Returns those whose answer was older than the known change: it came
+        from a replica that was away."""
         old = []
         for payload in await self._payloads(space, known, ids, ["id", "space", "memory"]):
             if "space" not in payload:
@@ -177,7 +177,7 @@ class QdrantStore(ServerPoints, MemoryStore):
         return old
 
     async def _known_rows(self, space: Space, known: UserChanges, branches: Sequence[ScoredIds]) -> list[ScoredIds]:
-        """The branches, after the rows of all their points have been read; without points that are gone by now."""
+        """The branches without deleted points, after the rows of all their points have been read."""
         wanted = list({point: None for branch in branches for point in branch.points})
         missing = self._rows.missing(wanted)
         if not missing:
@@ -199,7 +199,7 @@ class QdrantStore(ServerPoints, MemoryStore):
     async def _payloads(
         self, space: Space, known: UserChanges, ids: Sequence[str], keys: list[str]
     ) -> list[dict[str, Any]]:
-        """Of the points of these ids that exist, in the order asked; tombstones too."""
+        """The payloads of those points that exist, in the order of `ids`, tombstones included."""
         wanted = list(dict.fromkeys(str(point_id(space, id_)) for id_ in ids))
         if not wanted:
             return []

@@ -21,8 +21,8 @@ log = logging.getLogger("rememberd.keys")
 class RedisApiKeys:
     """An `ApiKeyStore`.
 
-    `before` are the keys that this host made without Redis. They are moved here and revoked there, so that none of
-    them comes into force again when the host goes back to its file."""
+    `before` are the keys that this host created without Redis. They are moved to Redis and revoked in the file, so
+    that none of them becomes valid again if the host returns to its file."""
 
     def __init__(self, shared: RedisClient, codec: ApiKeyCodec, before: ApiKeyStore | None) -> None:
         self.shared, self.codec, self.before = shared, codec, before
@@ -76,7 +76,7 @@ class RedisApiKeys:
             await self.before.close()
 
     async def _move(self) -> None:
-        """Done again, or by two processes at once, it changes nothing."""
+        """Running it again, or in two processes at once, changes nothing."""
         if self._moved or self.before is None:
             return
         moved = 0
@@ -90,10 +90,10 @@ class RedisApiKeys:
                 moved += 1
         self._moved = True
         if moved:
-            log.warning("%d keys that were made on this host are in Redis now, in force at every host", moved)
+            log.warning("%d keys that were created on this host are in Redis now, valid at every host", moved)
 
     async def _add(self, key: ApiKey) -> bool:
-        """False: a key in force has the name."""
+        """False: a valid key has the name."""
         return bool(await self._run("add", key.id, *self._fields(key)))
 
     def _fields(self, key: ApiKey) -> tuple[str | bytes | int, ...]:
@@ -109,5 +109,5 @@ class RedisApiKeys:
 
 
 def _version() -> str:
-    """No number: a Redis restored from an older copy would count up to the same one again."""
+    """Not a number: a Redis restored from an older copy would count up to the same number again."""
     return secrets.token_hex(8)

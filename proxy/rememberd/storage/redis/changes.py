@@ -14,7 +14,7 @@ from rememberd.telemetry.clock import wall_clock
 
 _REMOVALS = f"{PREFIX}removals"
 _NAMES = f"{PREFIX}removal"
-_PATIENCE_S = 2.0  # a listing that does not know of a deletion would show what a node still has
+_PATIENCE_S = 2.0  # long, because a listing without the newest deletions could show deleted memories
 
 
 class RedisChangeLog:

@@ -75,7 +75,7 @@ class RedisClient:
 
         async def run_soon(operation: str, *values: str | bytes | int) -> Any:
             if not (self.breaker.closed or self.breaker.may_probe()):
-                raise QueueUnavailable("Redis did not answer lately")
+                raise QueueUnavailable("Redis did not answer recently")
             try:
                 async with asyncio.timeout(self.soon_ms / 1000):
                     found = await run(operation, *values)

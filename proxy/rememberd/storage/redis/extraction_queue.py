@@ -40,7 +40,7 @@ class RedisExtractionQueue:
         pairs = [value for turn, body in zip(turns, bodies, strict=True) for value in (turn.id, body)]
         await self._run("keep", self._leases.owner, *pairs)
 
-    # Each of the following ends a lease. It is let go before the call, so that it ends even if Redis is away.
+    # Each of the following ends a lease. Its renewal stops before the call, so that it ends even if Redis is away.
 
     async def done(self, turn_ids: Sequence[str]) -> None:
         self._leases.let_go(turn_ids)

@@ -83,7 +83,7 @@ class RedisKeyring:
         return ""
 
     async def _finished(self, command: str) -> str:
-        """Run `command` and wait for its end. A rewrite that runs already does not count: it began too early."""
+        """Run `command` and wait for its end. A rewrite already running does not count: it started too early."""
         until, started = time.monotonic() + _REWRITE_SECONDS, False
         while time.monotonic() < until:
             info: dict[str, Any] = await self.shared.ask(self.shared.client.info("persistence"))

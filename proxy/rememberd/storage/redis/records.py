@@ -18,7 +18,7 @@ from rememberd.storage.sqlite.receipts import receipt_from_json, receipt_to_json
 from rememberd.types import Millis, Receipt, Space
 
 _SCRIPT = Path(__file__).with_suffix(".lua")
-_TRIES = 20  # of a change while others change the same group
+_TRIES = 20  # tries of a change while others change the same group
 
 
 class RedisReceipts:
@@ -90,8 +90,8 @@ class RedisBlockCache:
 
 
 class RedisPauses:
-    """The queue itself refuses turns of users who have paused: so nothing is learned from a chat that could not
-    ask."""
+    """The queue itself refuses turns of users who have paused, so nothing is learned from a chat that could not read
+    the pause."""
 
     def __init__(self, shared: RedisClient) -> None:
         self._run = shared.script(_SCRIPT)

@@ -33,8 +33,8 @@ SEAL = "UPDATE keys SET name = iif(name = id, id, ?), principal = ? WHERE id = ?
 
 class SqliteApiKeys:
     """An `ApiKeyStore` in a file of its own, so that SQLite's `data_version` changes with keys and their uses only.
-    There is no file until the first key is made. Before 0.2 nothing in it was sealed: such keys are valid, and sealed
-    by the next change."""
+    There is no file until the first key is created. Before 0.2 nothing in it was sealed: such keys are valid, and
+    sealed by the next change."""
 
     def __init__(self, database: Database, codec: ApiKeyCodec) -> None:
         self.database, self.codec = database, codec
@@ -93,7 +93,7 @@ class SqliteApiKeys:
         await self.database.close()
 
     async def _seal(self) -> None:
-        """Seal what is in clear, and wipe its old form from the file and its log."""
+        """Seal the unsealed keys, and wipe their old form from the file and its log."""
         if self._all_sealed or not self.database.path.exists():
             return
 

@@ -20,7 +20,7 @@ T = TypeVar("T")
 # Shorter than SQLite's own wait for a lock, which is 100 ms: a process that commits all the time would then hardly
 # ever let others write, and would wait for readers while it holds the lock of all writers.
 _BETWEEN_TRIES_S, _BETWEEN_WIPES_S = 0.002, 0.025
-_PATIENCE_S = 0.05  # at 1,000 requests/s fifty share a commit then
+_PATIENCE_S = 0.05  # at 1,000 requests/s, fifty writes share a commit
 
 ERASED = "CREATE TABLE IF NOT EXISTS erased (user TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;"
 MADE_BY = """CREATE TABLE IF NOT EXISTS made_by
@@ -29,7 +29,7 @@ COPY_BUSY_S = 5.0
 
 
 def mark_erased(db: sqlite3.Connection, user: str, at: int) -> None:
-    """From now on nothing of this user that began at or before `at` may come in (`is_erased`)."""
+    """From now on, refuse everything of this user that began at or before `at` (`is_erased`)."""
     db.execute("INSERT INTO erased VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)", (user, at))
 
 
@@ -185,7 +185,7 @@ class Database:
             job.wipes += 1
         late = [job for job in jobs if job.wipes * _BETWEEN_WIPES_S >= self.busy_s]
         for job in late:
-            job.error = QueueUnavailable("deleted, but another process reads the log, which could not be wiped")
+            job.error = QueueUnavailable("deleted, but the log could not be wiped because another process reads it")
         return late
 
     def _begin(self, synchronous: str) -> sqlite3.Connection:

@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS extraction_spend (
 ) WITHOUT ROWID;
 """
 
-# A tool loop puts the same turn several times; the conversation rests only after the last time.
+# A tool loop puts the same turn several times; the waiting time begins at the last one.
 ADD = """
 INSERT INTO readings (turn, user, scope, conversation, created_at, body, added) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET added = excluded.added WHERE state = 'due'
@@ -201,8 +201,8 @@ class SqliteExtractionQueue:
         return await self._execute(REPLAY)
 
     async def release(self) -> int:
-        """Called when the only writer of this file starts. Whoever held a lease is dead. Dead letters are tried
-        again, because the cause (such as a model that could not answer) may have been removed."""
+        """Called when the only writer of this file starts: the processes that held leases are dead. Dead letters are
+        tried again, because the cause (such as a model that could not answer) may be gone."""
         return await self._execute(RELEASE)
 
     async def _execute(self, sql: str) -> int:

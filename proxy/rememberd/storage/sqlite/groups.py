@@ -11,7 +11,7 @@ SCHEMA = "CREATE TABLE IF NOT EXISTS groups (name TEXT PRIMARY KEY, body BLOB NO
 
 class SqliteGroups:
     """A `GroupStore` in a file of its own, so that SQLite's `data_version` changes with groups only. There is no file
-    until the first group is made."""
+    until the first group is created."""
 
     def __init__(self, database: Database, codec: GroupCodec) -> None:
         self.database, self.codec = database, codec

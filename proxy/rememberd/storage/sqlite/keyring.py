@@ -49,7 +49,7 @@ class SqliteKeyring:
     async def get_or_add(self, owner: str, made: Row) -> Row:
         def work(db: sqlite3.Connection) -> Row:
             db.execute("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", (owner, *made))
-            return Row(*db.execute(GET, (owner,)).fetchone())  # another process may have been first
+            return Row(*db.execute(GET, (owner,)).fetchone())  # another process may have added it first
 
         return await self.database.write(work)
 

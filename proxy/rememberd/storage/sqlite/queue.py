@@ -140,7 +140,8 @@ class SqliteQueue:
         await self.database.write(work)
 
     async def release(self) -> int:
-        """Return every lease. Called when the only writer of this file starts: whoever held a lease is dead."""
+        """End every lease. Called when the only writer of this file starts: the processes that held leases are
+        dead."""
         return await self._execute(RELEASE)
 
     def interrupted(self) -> list[tuple[Space, Millis]]:

@@ -65,8 +65,8 @@ class SqliteReceipts:
         return await self.database.write(work, durable=False, patient=receipt.write != "pending")
 
     async def written(self, space: Space, receipt_id: str, ids: Sequence[str], outcome: str) -> None:
-        """What the writer made of the receipt's turn: the receipt's new `write`, and the ids of memories, which are
-        added to those that are there: a turn is written in stages."""
+        """Record the writer's result for the receipt's turn: the new `write`, and ids of memories, which are added to
+        the earlier ones, because a turn is written in stages."""
 
         def work(db: sqlite3.Connection) -> None:
             for before, receipt in db.execute(OF_THE_TURN, (*space, receipt_id, receipt_id)).fetchall():
@@ -76,7 +76,7 @@ class SqliteReceipts:
         await self.database.write(work, durable=False)
 
     async def get(self, space: Space, receipt_id: str) -> Receipt | None:
-        """None for one that does not exist, has expired, or is another space's."""
+        """None for one that does not exist, has expired, or belongs to another space."""
         for row in self.database.read(GET, (receipt_id, *space)):
             return _read(*row)
         return None
@@ -87,7 +87,7 @@ class SqliteReceipts:
         return [_read(*row) for row in rows]
 
     async def recalled(self, space: Space) -> tuple[Millis | None, frozenset[str]]:
-        """The time of the oldest receipt kept (None: there is none), and all memories that went into an answer since.
+        """The time of the oldest receipt (None: there is none), and all memories that went into an answer since then.
         Reads every receipt of the space: for the operator's commands only."""
         rows = self.database.read("SELECT created_at, body FROM receipts WHERE user = ? AND scope = ?", space)
         ids = frozenset(each for _, body in rows for each in orjson.loads(body)["recalled"])
