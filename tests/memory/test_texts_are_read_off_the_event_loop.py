@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from string import ascii_lowercase
 from types import FrameType
 from typing import Any
 
@@ -19,6 +21,7 @@ from rememberd.api.dependencies import CallerResolver
 from rememberd.api.memories import Memories
 from rememberd.api.memory_batches import MemoryBatches
 from rememberd.api.memory_files import MemoryFiles
+from rememberd.api.memory_stats import MemoryStats
 from rememberd.api.memory_writes import MemoryWrites
 from rememberd.dialects.segments import segment
 from rememberd.memory.learn.build_memories import redacted
@@ -26,7 +29,9 @@ from rememberd.memory.learn.rules.extract import Rules, extract
 from rememberd.memory.recall.recall import Recall
 from rememberd.memory.safety.quarantine import injection_reason
 from rememberd.memory.safety.redact import redact
+from rememberd.storage.sqlite.pauses import SqlitePauses
 from tests.support.queue_contract import turn
+from tests.support.tables import each_row
 from tests.support.writer_rig import Rig
 
 READERS = {each.__code__: each.__name__ for each in (redact, injection_reason, segment, extract)}
@@ -54,6 +59,7 @@ def memory_api(rig: Rig) -> httpx.AsyncClient:
     api = Memories(caller, writes, Recall(rig.store, rig.embedder), rig.store.erase)
     files = MemoryFiles(caller, writes, rig.receipts, rig.tool_files)
     batches = MemoryBatches(caller, writes)
+    stats = MemoryStats(caller, rig.store, api.recall, rig.receipts, SqlitePauses(rig.database), None)
     api.caller.auth.replace_made_keys({}, ever_made=False)
     routes = [
         Route("/v1/memories", api.add, methods=["POST"]),
@@ -61,6 +67,7 @@ def memory_api(rig: Rig) -> httpx.AsyncClient:
         Route("/v1/memories/delete", batches.delete, methods=["POST"]),
         Route("/v1/memories/restore", batches.restore, methods=["POST"]),
         Route("/v1/memories/search", api.search, methods=["POST"]),
+        Route("/v1/memories/preview", stats.preview, methods=["POST"]),
         Route("/v1/memories/{id}", api.edit, methods=["PATCH"]),
     ]
     transport = httpx.ASGITransport(app=Starlette(routes=routes))
@@ -89,6 +96,26 @@ async def test_the_memory_api_reads_in_threads(tmp_path: Path) -> None:
     assert (imported["added"], imported["turns"]["queued"] != [], len(imported["errors"])) == (120, True, 1)
     assert imported["errors"][0]["line"] == 122
     assert called == set()
+    await rig.queue.close()
+
+
+NAMES = " ".join(f"met Na{a}{b}{c}x" for a in ascii_lowercase for b in ascii_lowercase for c in ascii_lowercase)
+LONG = [NAMES * 3, "7my '" * 100_000, "Re: GB29 " * 50_000, "\n" * 500_000, "a. " * 150_000]  # half a megabyte each
+
+
+@each_row("number", range(len(LONG)))
+async def test_no_long_message_holds_the_event_loop_when_it_is_previewed(tmp_path: Path, number: int) -> None:
+    """Not even one of many names, each of which is looked up in the store. In seconds of CPU of this thread."""
+    rig = Rig(tmp_path)
+    async with memory_api(rig) as client:
+        for each in ("I like tea.", "Naaaax is my friend."):
+            await client.post("/v1/memories", json={"text": each})
+        await client.post("/v1/memories/preview", json={"text": "What do I like?"})
+        began = time.thread_time()
+        found = await client.post("/v1/memories/preview", json={"text": LONG[number]})
+        spent = time.thread_time() - began
+    assert found.status_code == 200
+    assert spent < 0.15
     await rig.queue.close()
 
 

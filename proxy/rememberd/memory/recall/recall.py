@@ -133,6 +133,7 @@ class Recall:
     async def search(self, space: Space, query: str, *, now: Millis, limit: int) -> list[ScoredMemory]:
         """The best `limit` memories and what makes up their scores, best first, without a floor. Raises
         `MemoryUnavailable`."""
+        query = gist(query)
         asked, read = query, partial(self.store.get, space)
         while True:
             left_out = await self.names.of(space, query, now)
