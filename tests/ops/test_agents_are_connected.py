@@ -14,7 +14,8 @@ import yaml
 
 from rememberd.cli.connect import project_scope
 from rememberd.cli.main import main
-from tests.support.proxy_server import Proxy
+from tests.support.fake_model import FakeModel, newest_user_text
+from tests.support.proxy_server import Proxy, ask, remembered
 
 URL = "http://127.0.0.1:9999"
 CLAUDE, CODEX, OPENCODE = ".claude/settings.json", "home/config.toml", "opencode.json"
@@ -197,6 +198,20 @@ def test_a_link_stays_a_link_and_rights_stay(project: Path, proxy: Proxy) -> Non
     assert (project / AIDER).is_symlink()
     assert (project / "dotfiles").stat().st_mode & 0o777 == 0o600
     assert "openai-api-base" in (project / "dotfiles").read_text()
+
+
+def test_a_projects_standing_instructions_stay_in_it(proxy: Proxy, upstream: FakeModel, user: str) -> None:
+    """They come with every question there, and with none in another project or outside of all."""
+    said = "Always answer me in Danish."
+    with proxy.client(user, **{"X-Memory-Scope": "acme-app"}) as inside:
+        ask(inside, said)
+        remembered(inside, "Danish", "fact")
+    for scope in ("acme-app", "acme-site", None):
+        named = {} if scope is None else {"X-Memory-Scope": scope}
+        with proxy.client(user, **named) as client:
+            ask(client, "Explain tides.")
+            shown = newest_user_text(upstream.chats[-1].json)
+            assert ("Danish" in shown) is (scope == "acme-app"), scope
 
 
 REMOTES: dict[str | None, str] = {
