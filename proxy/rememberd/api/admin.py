@@ -115,7 +115,7 @@ class Admin:
         return {
             "object": "user",
             "id": user,
-            "scopes": [space.scope for space in spaces],
+            "scopes": sorted(space.scope for space in spaces),
             "memories": sum(counts),
             "newest_at": rfc3339(max((page[0].created_at for page, _ in newest if page), default=None)),
         }
