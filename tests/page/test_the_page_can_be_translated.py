@@ -35,7 +35,7 @@ UNMARKED = """() => {
   }
   for (const name of ["aria-label", "title", "placeholder"])
     for (const each of document.querySelectorAll(`[${name}]`)) found.push(each.getAttribute(name));
-  return found.filter((text) => /\\p{L}{2}/u.test(text) && !text.includes("["));
+  return found.filter((text) => /\\p{L}{2}/u.test(text) && text !== "default" && !text.includes("["));
 }"""
 
 

@@ -30,6 +30,7 @@ _MEMBERS = (  # the first kind that is there; Claude's export has conversations 
     r"(?:.*/)?memories\.jsonl(?:\.gz)?",
 )
 _LISTS = ("conversations", "results", "memories")  # names under which an object holds the list
+_ZIP = b"PK\x03\x04"  # the first bytes of a zip
 _HEAD = 2**16  # bytes that are looked at to tell the format
 # Chats shrink to a tenth, at most to a fiftieth, in a zip; what shrinks to less was made to fill the memory.
 _MOST_SHRUNK, _ALWAYS_TAKEN = 100, 2**20
@@ -137,6 +138,8 @@ def _export(stream: IO[bytes], size: int, name: str, wanted: str) -> Export:
         stream = cast("IO[bytes]", gzip.GzipFile(fileobj=stream))
     head = stream.read(_HEAD)
     stream.seek(0)
+    if head.startswith(_ZIP):
+        raise BadFile(f"{name} is a zip that breaks off: download it again")
     if wanted in ("text", "pasted"):
         return Export(stream, size, wanted)
     if wanted == "auto" and statements.PASTED.search(head.decode("utf-8", "replace")):
