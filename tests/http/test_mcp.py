@@ -410,6 +410,20 @@ async def test_a_request_leaves_no_line_in_the_log(proxy: Proxy, user: str) -> N
     assert not [line for line in proxy.log if "INFO mcp." in line]
 
 
+def test_a_page_of_another_site_is_refused(proxy: Proxy) -> None:
+    """Whatever key it has. Pages of this machine and of the proxy's own address are not."""
+    for origin, host, status in (
+        ("https://evil.example", None, 403),
+        ("null", None, 403),
+        ("https://evil.example", "memory.example", 403),
+        ("https://memory.example", "memory.example", 200),
+        ("http://localhost:6274", None, 200),
+    ):
+        headers = ACCEPT | {"Origin": origin} | ({"Host": host} if host else {})
+        with proxy.client("somebody") as client:
+            assert client.post("/mcp", json=CALL, headers=headers).status_code == status, (origin, host)
+
+
 def test_no_key_no_memory(proxy: Proxy) -> None:
     """Not even the list of tools; and a key that speaks for many must name one."""
     with proxy.client(key="sk-wrong") as client:

@@ -144,6 +144,15 @@ class Auth:
         elif self._needs_no_key:
             _refuse_strangers(headers, self.origins)
 
+    def refuse_foreign_page(self, headers: Mapping[str, str]) -> None:
+        """Raises `RequestError` 403 for a page of another site that is not one of `origins`, whatever key it has."""
+        origin = headers.get("origin")
+        if origin is None or origin in self.origins or _hostname(origin) in _LOOPBACK:
+            return
+        if _hostname(origin) is None or _hostname(origin) != _hostname(headers.get("host", "")):
+            message = f"a page of {origin!r} may not ask: list it in server.cors_origins"
+            raise RequestError(403, "foreign_origin", message)
+
     def _count(self, hashed: bytes, per_minute: int) -> None:
         seconds = self.limits.take(hashed, per_minute) if self.limits else None
         if seconds is not None:

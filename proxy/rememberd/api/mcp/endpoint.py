@@ -37,7 +37,9 @@ class Mcp:
         self._running: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        identity, headers = self.caller.identity(Request(scope)), header_values(scope)
+        headers = header_values(scope)
+        self.caller.auth.refuse_foreign_page(headers)  # as the protocol's transport demands
+        identity = self.caller.identity(Request(scope))
         app, principal = app_name(headers), self.caller.principal(Request(scope))
         self.app_log.note(identity.user, app, principal.name, time.time_ns() // 1_000_000)
         rights, scopes = await self.app_log.store.rights(identity.user, app), principal.scopes
