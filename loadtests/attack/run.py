@@ -40,10 +40,12 @@ class Findings:
     degraded: int = 0
 
     slowest: dict[str, float] = field(default_factory=dict)  # seconds, by kind
+    ended: dict[str, float] = field(default_factory=dict)  # when the slowest of each kind ended, by time.monotonic()
 
     def judge(self, kind: str, attempt: Attempt, answer: Answer, seconds: float) -> None:
         self.statuses[kind][answer.status] += 1
-        self.slowest[kind] = max(self.slowest.get(kind, 0.0), seconds)
+        if seconds > self.slowest.get(kind, 0.0):
+            self.slowest[kind], self.ended[kind] = seconds, time.monotonic()
         for owner, which in leaked(answer.raw, attempt.owner, attempt.kinds):
             self.leaks[f"{kind}: person {attempt.owner} was shown a marker of {owner}, kind {which}"] += 1
         told = attempt.withheld is not None and attempt.withheld in answer.body
@@ -108,7 +110,9 @@ async def _attack(requests: int, users: int, workers: int, folder: Path) -> dict
     await model.wait_closed()
     found = {"users": users, "seconds": round(seconds), "changed": changed, "health": health}
     made = " ".join([*(mark for each in everybody for mark in each.marks.values()), *knows.values()])
-    return found | {"files_with_a_marker": in_clear(folder, made)} | findings.report()
+    report = findings.report()
+    report["slowest_at_s"] = round(findings.ended[report["slowest_kind"]] - began)
+    return found | {"files_with_a_marker": in_clear(folder, made)} | report
 
 
 async def _make_keys(everybody: Sequence[Person], port: int) -> None:
@@ -234,7 +238,10 @@ def table(found: dict[str, Any]) -> str:
         ("people whose memories were changed by another", len(found["changed"])),
         ("files in which a marker can be read", len(found["files_with_a_marker"])),
         ("5xx of our own, unexpected answers", f"{found['own_5xx']}, {found['surprises']}"),
-        ("slowest request, and its kind", f"{found['slowest_s']} s, {found['slowest_kind']}"),
+        (
+            "slowest request, its kind, and when it ended",
+            f"{found['slowest_s']} s, {found['slowest_kind']}, {found['slowest_at_s']} s after the begin",
+        ),
         ("`/health/live` all the time: asked, refused", f"{health['asked']:,}, {health['refused']}"),
         ("its p99, its slowest", f"{health['p99_ms']} ms, {health['slowest_ms']} ms"),
         ("seconds", found["seconds"]),

@@ -6,13 +6,16 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from loadtests import encryption, fake, recall_cost, stack_profile
 from loadtests.__main__ import main
+from loadtests.attack import watch
 from loadtests.client import Job, Load, Outcome
 from loadtests.prompts import Prompt
 from loadtests.soak import slope
@@ -176,3 +179,34 @@ def test_a_stack_counts_for_the_part_that_ran() -> None:
     found = stack_profile.parts(stacks)
     assert found == {"upstream": 7, "prometheus_client": 2, "uvloop": 4, "memory/recall": 1}
     assert "| uvloop | 29 |" in stack_profile.table({("full", "off"): found})
+
+
+def test_a_process_that_hangs_is_noticed_although_others_take_the_new_connections() -> None:
+    """Its connections are among those that are asked again and again; a new one would go to another process."""
+    over, asked, connections = threading.Event(), list[int](), set[int]()
+
+    class Process(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            connections.add(id(self.connection))
+            asked.append(self.client_address[1])
+            if len(asked) == 3 * watch.CONNECTIONS:
+                time.sleep(0.4)
+                over.set()
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Process)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    found = watch.watch(server.server_address[1], over)
+    server.shutdown()
+    server.server_close()
+    assert len(connections) == watch.CONNECTIONS
+    assert asked[: watch.CONNECTIONS] * 3 == asked
+    assert (found["asked"], found["refused"]) == (len(asked), 0)
+    assert found["slowest_ms"] >= 400
