@@ -11,8 +11,8 @@ from rememberd.types import Memory, Millis, Space
 
 
 async def adopt(store: MemoryStore, embedder: Embedder, old: str, new: str, at: Millis) -> int:
-    """Move all memories of the user `old` to the user `new`, scope by scope. Returns their number. A move that was
-    cut short can be run again. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
+    """Move all memories of the user `old` to the user `new`, scope by scope. Returns their number. An interrupted
+    move can be run again. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     moved = 0
     for space in await store.spaces(old):
         moved += await _move(store, embedder, space, space._replace(user=new), at)
@@ -30,7 +30,7 @@ async def _move(store: MemoryStore, embedder: Embedder, old: Space, new: Space, 
 
 
 def _new_ids(memories: Sequence[Memory], old: Space, new: Space) -> dict[str, str]:
-    """By the old id. An id holds its owner's name; an earlier text is found by the id of its memory."""
+    """New ids by the old ones. An id contains its owner's name; an earlier text is found by the id of its memory."""
     ids = {each.id: _new_id(each, old, new) for each in memories}
     for each in memories:
         earlier = zip(version_ids(each.id), version_ids(ids[each.id]), strict=True)

@@ -1,6 +1,6 @@
-"""What is wrong with a person's memories, judged by rules alone. Pure.
+"""Finds what is wrong with a person's memories, by rules alone. Pure.
 
-Only what is current can be a duplicate, junk or contradicted; what is past is history. Secrets count everywhere.
+Only a current memory can be a duplicate, junk or contradicted; past memories are history. Secrets are found in both.
 """
 
 import re
@@ -24,7 +24,7 @@ Complaint = Literal[
 DAY_MS = 86_400_000
 UNUSED_AFTER_DAYS = 14
 STALE_AFTER_DAYS = 30
-LONGEST_FACT = 300  # characters; the rules extractor takes no longer clause
+LONGEST_FACT = 300  # characters; the rules extractor ignores longer clauses
 
 _SMALL_TALK = frozenset(
     re.findall(
@@ -57,7 +57,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`other` is the id of the memory that says the same, or that is newer; `safe`: `mend` can repair it."""
+    """`other` is the id of the memory that says the same or is newer; `safe`: `mend` can repair it."""
 
     complaint: Complaint
     memory: Memory
@@ -67,8 +67,8 @@ class Finding:
 
 
 def judge(memories: Sequence[Memory], now: Millis, usage: Usage | None = None) -> list[Finding]:
-    """Every complaint about the memories of one space, past ones included; a memory can have several. In a group what
-    one member says is compared with what they said themselves."""
+    """Every finding about the memories of one space, past ones included; a memory can have several. In a group, each
+    member's memories are compared only with each other."""
     current = _current(memories, now)
     return [
         *(finding for find in REPAIRABLE for finding in find(memories, now)),
@@ -81,7 +81,7 @@ def judge(memories: Sequence[Memory], now: Millis, usage: Usage | None = None) -
 
 
 def to_review(memories: Sequence[Memory], now: Millis, usage: Usage | None = None) -> list[Finding]:
-    """What a person decides on at a glance. No text is searched for secrets or orders, so that it is fast."""
+    """The findings that a person can decide on quickly. For speed, texts are not searched for secrets or orders."""
     current = _current(memories, now)
     quarantined = [Finding("quarantined", each, "reads like an order") for each in memories if each.valid_to == NEVER]
     outdated = [*_outdated(memories, now), *_opposites(current)]
@@ -96,7 +96,7 @@ def _has_expired(memory: Memory, now: Millis) -> bool:
     return memory.expires_at is not None and memory.expires_at <= now
 
 
-# --- what can be repaired
+# --- findings that can be repaired
 
 
 def _expired(memories: Sequence[Memory], now: Millis) -> Iterator[Finding]:
@@ -124,7 +124,7 @@ def _duplicates(memories: Sequence[Memory], now: Millis) -> Iterator[Finding]:
 
 
 def _worth_keeping(memory: Memory) -> tuple[bool, float, Millis, str]:
-    """The pinned one first, then the one that lives longest, then the oldest."""
+    """Sorts the pinned one first, then the one that expires last, then the oldest."""
     ends = memory.expires_at if memory.expires_at is not None else float("inf")
     return not memory.pinned, -ends, memory.created_at, memory.id
 
@@ -137,7 +137,7 @@ def _meaning(text: str) -> object:
 
 
 def _outdated(memories: Sequence[Memory], now: Millis) -> Iterator[Finding]:
-    """All values of an attribute that has one value at a time, but the one said last."""
+    """All values except the last one, of each attribute that has one value at a time."""
     newest: dict[tuple[str | None, str], Memory] = {}
     for each in sorted(_facts(_current(memories, now)), key=_said, reverse=True):
         if each.slot is None or not is_single(each.slot):
@@ -151,15 +151,15 @@ def _said(memory: Memory) -> tuple[Millis, Millis, str]:
     return memory.updated_at, memory.created_at, memory.id
 
 
-# In this order: what one has found and `mend` repaired, the next need not judge.
+# In this order: after `mend` has repaired the findings of one, the next need not judge them.
 REPAIRABLE = (_expired, _secrets, _duplicates, _outdated)
 
 
-# --- what a person has to decide
+# --- findings that a person has to decide
 
 
 def _opposites(current: Sequence[Memory]) -> Iterator[Finding]:
-    """Yes and no to the same thing; the older is named."""
+    """A yes and a no to the same thing; the finding is about the older one."""
     newest: dict[tuple[str | None, tuple[str, ...]], Memory] = {}
     for each in sorted(_facts(current), key=_said, reverse=True):
         words = tuple(content(each.text))
@@ -206,7 +206,7 @@ def _boilerplate(text: str) -> str | None:
 
 
 def _orders(memories: Sequence[Memory]) -> Iterator[Finding]:
-    """What is in quarantine, and what would be now but was stored before, or let out by its owner."""
+    """Memories in quarantine, and those that would be now but were stored earlier or released by their owner."""
     for each in memories:
         reason = quarantine_reason(each)
         if each.valid_to == NEVER:
@@ -216,7 +216,7 @@ def _orders(memories: Sequence[Memory]) -> Iterator[Finding]:
 
 
 def _unused(current: Sequence[Memory], now: Millis, usage: Usage) -> Iterator[Finding]:
-    """Only what has been there for a while, over receipts that reach back as far."""
+    """Only memories that have existed for a while, if the receipts reach back as far."""
     before = now - UNUSED_AFTER_DAYS * DAY_MS
     if usage.since > before:
         return

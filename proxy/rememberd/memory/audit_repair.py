@@ -1,4 +1,4 @@
-"""The repairs of a person's memories that are safe to make without asking."""
+"""The repairs of a person's memories that are safe without asking."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from rememberd.types import Memory, Millis, Space
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """`memories` is what stands after the `repairs`; of it `changed` is to be written. `gone` is to be deleted."""
+    """`memories` are those left after the `repairs`; of these, `changed` must be written. `gone` must be deleted."""
 
     memories: list[Memory]
     changed: list[Memory]
@@ -21,9 +21,8 @@ class Repaired:
 
 
 def repair(memories: Sequence[Memory], now: Millis) -> Repaired:
-    """The expired go, secrets are redacted, duplicates become one, of two values of a slot the older is closed.
-
-    `memories` are all of one space. Nothing is left to repair in what comes out."""
+    """Expired memories are deleted, secrets redacted, duplicates merged, and of two values of a slot the older is
+    closed. `memories` are all of one space. A second repair would change nothing."""
     before = {each.id: each for each in memories}
     after, repairs = dict(before), list[Finding]()
     for find in REPAIRABLE:
@@ -38,15 +37,15 @@ def repair(memories: Sequence[Memory], now: Millis) -> Repaired:
 async def write(
     store: MemoryStore, embedder: Embedder, space: Space, read: Sequence[Memory], mended: Repaired
 ) -> list[Finding]:
-    """Make the repairs in the store, and return those that were made: what was changed since it was `read` is left
-    as it is. Raises `StoreUnavailable`, `EmbedderUnavailable`; doing it again completes it."""
+    """Write the repairs to the store, and return those written: a memory changed since it was `read` is left
+    unchanged. Raises `StoreUnavailable`, `EmbedderUnavailable`; a second call completes it."""
     as_read = {each.id: each for each in read}
     touched = [each.id for each in (*mended.changed, *mended.gone)]
     same = {each.id for each in await store.get(space, touched) if each == as_read[each.id]}
     await store.put(space, [await to_point(each, embedder) for each in mended.changed if each.id in same])
     for each in mended.gone:
         if each.id in same:
-            # With the time of its own: what is said from now on is learned anew.
+            # With the memory's own time: statements from now on are learned again.
             await store.delete(space, [each.id], at=each.updated_at)
     return [each for each in mended.repairs if each.memory.id in same]
 

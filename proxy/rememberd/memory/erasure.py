@@ -1,4 +1,4 @@
-"""Erasing a user whole, against everything that is writing meanwhile."""
+"""Erases a user completely, although other processes write at the same time."""
 
 from asyncio import gather
 from collections.abc import Mapping, Sequence
@@ -18,8 +18,8 @@ from rememberd.ports import (
 from rememberd.telemetry.usage.counts import UsageStore
 from rememberd.types import Memory, Millis, Space
 
-_AHEAD: Millis = 3_600_000  # also what was made since the erasure began, by whichever host's clock
-_TEXTS = 100  # of the memories that go, the newest of each scope: each one is looked for in every file
+_AHEAD: Millis = 3_600_000  # to include blocks made since the erasure began, whatever the clock of their host
+_TEXTS = 100  # of the erased memories, the newest of each scope: each text is searched for in every file
 
 
 async def erase(
@@ -34,12 +34,12 @@ async def erase(
     usage: UsageStore,
     *others: Erasable,
 ) -> int:
-    """Everything of this user that began at or before `at`, in every scope. Returns the number of memories. Raises
-    `MemoryUnavailable`: then it is to be done again. What the user contributed to groups is not among it.
+    """Erase everything of this user that began at or before `at`, in every scope. Returns the number of memories.
+    Raises `MemoryUnavailable`: then it must be repeated. Contributions to groups are not erased.
 
-    The queue first: with a master key it throws the user's key away, and its mark stops a turn that is still in
-    flight from being written behind our back. The blocks last: one may be made of what the store still has. Side by
-    side, the others share the commits of a file and the wiping of its log."""
+    The queue is first: with a master key it deletes the user's key, and its mark keeps a turn in progress from being
+    written later. The blocks are last, because a block may be made from memories that are still in the store. The
+    others run concurrently, so that they share the commits of a file and the wiping of its log."""
     await queue.erase(user, at)
     _, _, erased = await gather(extraction_queue.erase(user, at), spool.erase(user), store.erase(user))
     if Space(user).group:
@@ -50,8 +50,8 @@ async def erase(
 
 
 async def texts_of(store: MemoryStore, user: str, groups: Mapping[str, bool]) -> dict[str, str]:
-    """What a search of the disk looks for after this user's erasure, by the label that stands for it. `groups` as for
-    `erase_contributions`: what stays there, or was told by others as well, is not looked for. Raises
+    """The texts that a search of the disk looks for after this user's erasure, by label. `groups` as for
+    `erase_contributions`: texts that stay there, or that others told as well, are not included. Raises
     `StoreUnavailable`."""
     texts = {"the name": user}
     for space in await store.spaces(user):
@@ -80,9 +80,9 @@ async def erase_contributions(
     block_cache: BlockCache,
     groups: Mapping[str, bool],
 ) -> int:
-    """`groups` are those that may hold what the user has contributed (`Groups.leave`), and whether it stays there,
-    without the name. Returns how many memories are gone or have lost the name. Call it after `erase`, and as often:
-    what is still in the queue the writer leaves out, because the user was erased. Raises `MemoryUnavailable`."""
+    """`groups` are those that may hold contributions of the user (`Groups.leave`), and whether these stay, without
+    the name. Returns how many memories were deleted or lost the name. Call it after each `erase`: the writer skips
+    turns still in the queue, because the user was erased. Raises `MemoryUnavailable`."""
     erased = 0
     for name, keep in groups.items():
         space, before = Space.of_group(name), erased
@@ -94,7 +94,7 @@ async def erase_contributions(
                 await store.put(space, [await to_point(each, embedder) for each in nameless])
             elif theirs:
                 await store.delete(space, [each.id for each in theirs], at=at)
-                # Members' blocks hold them; whose, only a token's claim may tell.
+                # Members' blocks hold them, but only a token's claim may tell who the members are.
                 await block_cache.expire(at + _AHEAD)
         if erased > before:
             await block_cache.erase(space.user)
@@ -102,8 +102,8 @@ async def erase_contributions(
 
 
 async def undo_interrupted(store: MemoryStore, turns: Sequence[tuple[Space, Millis]]) -> None:
-    """A writer killed between a put and its look whether the user was erased meanwhile leaves that turn's memories:
-    they have the turn's time. Raises `StoreUnavailable`."""
+    """Delete the memories of turns whose writer was killed after a put, before it checked whether the user was erased
+    meanwhile. They have the turn's time. Raises `StoreUnavailable`."""
     for space, at in turns:
         async for page in store.pages(space, now=0, include_past=True):
             left = [memory.id for memory in page if at in _times(memory)]

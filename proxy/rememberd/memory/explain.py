@@ -1,4 +1,4 @@
-"""Why a memory was found: the parts of its score."""
+"""Explains why a memory was found: the parts of its score."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from rememberd.types import Memory, Millis
 
 class Score(NamedTuple):
     """`cosine`, `words` (by BM25) and `session` (its conversation and the turns beside it) make up most of `total`;
-    `need`: how clearly the question calls for a fact of this topic, from 1 on."""
+    `need`: how clearly the question needs a fact of this topic, 1 or more."""
 
     cosine: float
     words: float

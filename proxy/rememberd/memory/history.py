@@ -1,4 +1,4 @@
-"""What a memory said before it was edited: past memories beside it, so that an edit can be undone."""
+"""Earlier texts of edited memories, stored as past memories beside them, so that an edit can be undone."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,11 +8,11 @@ from rememberd.ports import MemoryStore
 from rememberd.types import Memory, Millis, Space
 
 SHOWN = 100  # other values of one slot
-KEPT = 20  # earlier texts of one memory; then the oldest makes room
+KEPT = 20  # earlier texts of one memory; a new one replaces the oldest
 
 
 async def earlier_text(store: MemoryStore, space: Space, memory: Memory, at: Millis) -> Memory:
-    """`memory` as it stood until it is edited `at`, to be put beside it. Raises `StoreUnavailable`."""
+    """`memory` as it was before the edit `at`, to be stored beside it. Raises `StoreUnavailable`."""
     versions = version_ids(memory.id)
     taken = {each.id: each.valid_to or at for each in await store.get(space, versions)}
     deleted = await store.deleted_at(space, versions)
@@ -22,14 +22,13 @@ async def earlier_text(store: MemoryStore, space: Space, memory: Memory, at: Mil
 
 
 async def earlier_texts(store: MemoryStore, space: Space, memory_ids: Sequence[str]) -> list[str]:
-    """The ids of what these memories said before, unless it has become current again. Raises `StoreUnavailable`."""
+    """The ids of earlier texts of these memories, unless such a text is current again. Raises `StoreUnavailable`."""
     versions = [version for each in memory_ids for version in version_ids(each)]
     return [each.id for each in await store.get(space, versions) if each.valid_to is not None]
 
 
 async def history(store: MemoryStore, space: Space, memory: Memory, now: Millis) -> list[Memory]:
-    """What it said before, and the other values of its slot that the same person told: newest first. Raises
-    `StoreUnavailable`."""
+    """Its earlier texts, and other values of its slot by the same person, newest first. Raises `StoreUnavailable`."""
     found = {each.id: each for each in await store.get(space, version_ids(memory.id))}
     if memory.slot is not None:
         same, _ = await store.page(space, limit=SHOWN, now=now, slot=memory.slot, include_past=True)

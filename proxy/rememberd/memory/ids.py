@@ -1,4 +1,4 @@
-"""Ids that are the same for the same thing, so that a retry or a replay stores nothing twice."""
+"""Deterministic ids, so that a retry or a replay stores nothing twice."""
 
 import unicodedata
 from collections.abc import Container, Sequence
@@ -11,7 +11,8 @@ _NAMESPACE = UUID("6d1f7a52-6f0e-4d4e-9c55-3f6f5f0b9a11")
 
 
 def normal(text: str) -> str:
-    """The form in which two texts are the same: NFKC, case folded, white space and final punctuation dropped."""
+    """The normal form, equal for texts that count as the same: NFKC, case-folded, without white space and final
+    punctuation."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(".!?。！？ ")
 
 
@@ -34,23 +35,23 @@ def turn_ids(
 
 
 def imported_id(space: Space, conversation: str | None, name: str) -> str:
-    """Of a turn that was held elsewhere; `name` is what it is called there."""
+    """The id of a turn from another tool; `name` is its name there."""
     return blake2b("\0".join((*space, "import", conversation or "", name)).encode(), digest_size=16).hexdigest()
 
 
 def found_id(turn_id: str) -> str:
-    """Of the job that brings what a model found in this turn."""
+    """The id of the job with the facts that a model found in this turn."""
     return blake2b(f"{turn_id}\0found".encode(), digest_size=16).hexdigest()
 
 
 def episode_id(space: Space, turn_id: str, *, contributor: str | None = None) -> str:
-    """`turn_id` or, of an exchange that somebody states outright, its text and in a group the `contributor`."""
+    """From `turn_id` or, for an exchange added directly, from its text and, in a group, the `contributor`."""
     return _id(space, "episode", turn_id, contributor)
 
 
 def fact_id(space: Space, text: str, salt: str = "", *, contributor: str | None = None) -> str:
-    """`salt` tells a statement apart from an edited memory that already has the plain id; the `contributor` what one
-    member of a group says from the same words of another."""
+    """`salt` distinguishes a statement from an edited memory that already has the plain id; `contributor` separates
+    the same words of two members of a group."""
     return _id(space, "fact", normal(text), salt, contributor)
 
 
@@ -59,5 +60,5 @@ def _id(space: Space, *parts: str | None) -> str:
 
 
 def version_id(memory_id: str, number: int) -> str:
-    """Of an earlier text of an edited memory."""
+    """The id of an earlier text of an edited memory."""
     return str(uuid5(_NAMESPACE, f"{memory_id}\0version\0{number}"))

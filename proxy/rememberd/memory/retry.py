@@ -1,4 +1,4 @@
-"""Retry with a deadline; cancel a task until it has really ended; leave alone for a while what keeps failing."""
+"""Retries with a deadline; cancellation until a task has really ended; a pause for a part that keeps failing."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ T = TypeVar("T")
 PATIENCE_S = 60.0  # longer than a failover of Redis
 
 _AGAIN_S = 0.5
-FAILURES, PAUSE_S = 3, 1.0  # so many failures in a row, and the part is left alone for so long
+FAILURES, PAUSE_S = 3, 1.0  # after this many failures in a row, the part is not called for this long
 
 log = logging.getLogger("rememberd.queue")
 
@@ -34,7 +34,7 @@ async def retry_until(step: Callable[[], Awaitable[T]]) -> T:
 
 
 def delays(longest_s: float) -> Iterator[float]:
-    """Seconds between tries, without an end: from a tenth on, each twice as long as the one before."""
+    """Seconds between tries, endless: the first is 0.1, each is twice as long as the one before."""
     delay = 0.1
     while True:
         yield jittered(delay)
@@ -42,13 +42,13 @@ def delays(longest_s: float) -> Iterator[float]:
 
 
 def jittered(seconds: float) -> float:
-    """Within half and one and a half, so that processes that failed together do not come back together."""
+    """Times a random factor between 0.5 and 1.5, so that processes that failed together do not retry together."""
     return seconds * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
 
 
 async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
-    """Cancels `task` until it has ended, and raises what it raised. A cancellation that meets a timeout inside a
-    library (redis-py 8, reconnecting) can come out as the timeout, which the task then outlives."""
+    """Cancels `task` until it has ended, and raises its exception. If a cancellation meets a timeout inside a library
+    (redis-py 8, reconnecting), the library may raise the timeout instead, and the task goes on."""
     while not task.done():
         task.cancel()
         await asyncio.wait({task}, timeout=_AGAIN_S)
@@ -57,8 +57,8 @@ async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
 
 
 class Breaker:
-    """Open after `FAILURES` in a row and `PAUSE_S` without a success: where some calls succeed, the part is busy and
-    not down. Closed by a success; while it is open, one call every `PAUSE_S` may probe."""
+    """A circuit breaker. Opens after `FAILURES` in a row and `PAUSE_S` without a success: if some calls succeed, the
+    part is busy, not down. A success closes it; while it is open, one call every `PAUSE_S` may probe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock

@@ -9,7 +9,7 @@ from rememberd.types import Evidence, Fact, Memory, Source, Space, Turn
 
 
 def turn_to_json(turn: Turn) -> bytes:
-    """Raises `TypeError` for text that is no valid Unicode (a lone surrogate)."""
+    """Raises `TypeError` for text that is not valid Unicode (a lone surrogate)."""
     data = orjson.dumps(turn, default=list)  # a Space, being a tuple, comes out as a list
     return _without(_without(data, b',"doubtful":false}'), b',"contributor":null,"groups":[]}')
 
@@ -29,7 +29,7 @@ def memory_to_json(memory: Memory) -> bytes:
 
 
 def memory_of(stored: Mapping[str, Any]) -> Memory:
-    """The memory in any JSON of a `Memory`."""
+    """The `Memory` from its JSON."""
     evidence = stored["evidence"]
     return Memory(
         **{
@@ -42,5 +42,5 @@ def memory_of(stored: Mapping[str, Any]) -> Memory:
 
 
 def _without(data: bytes, end: bytes) -> bytes:
-    """Version 0.1 reads what does not have these fields, which it does not know."""
+    """Without these fields, so that version 0.1, which does not know them, can read it."""
     return data.removesuffix(end) + b"}" if data.endswith(end) else data

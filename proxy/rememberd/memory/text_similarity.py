@@ -1,5 +1,5 @@
-"""When do two short statements say the same? Their words in order, with their symbols, and whether they deny, decide;
-a vector alone cannot: "I moved from London to Paris" and "… from Paris to London" have the cosine .99. Pure."""
+"""Whether two short statements say the same: by their words in order, their symbols, and whether they deny. A vector
+alone cannot decide: "I moved from London to Paris" and "… from Paris to London" have the cosine .99. Pure."""
 
 import re
 import unicodedata
@@ -8,7 +8,7 @@ from rememberd.memory.ids import normal
 from rememberd.memory.recall.dates import without_times
 from rememberd.memory.recall.lexicon import WORD, stop_words
 
-# Characters. A longer one is a document, the same only if it is equal: to compare the words of 16 neighbours of
+# Characters. A longer text is a document, the same only if it is equal: comparing the words of 16 neighbours of
 # 20,000 characters each took half a second.
 LONGEST = 2_000
 
@@ -104,7 +104,7 @@ def says_the_same(old: str, new: str) -> bool:
 
 
 def opposes(old: str, new: str) -> bool:
-    """One says yes and the other no to the same thing."""
+    """Whether one says yes and the other no to the same thing."""
     return _share_content(old, new) and negated(old) != negated(new)
 
 
@@ -132,10 +132,11 @@ def content(text: str) -> list[str]:
 
 
 def share_of(end: str, stated: str) -> float:
-    """How much of what was stated stands in `end`, which says that it is over or holds again: 0 to 1.
+    """The share of `stated` that is in `end`, which says that it is over or holds again: 0 to 1.
 
-    0 if they are of different things: only the first word is shared, mostly the verb; each names something that the
-    other does not; or it is another's, "my mother's". Of what is joined by "and" nearly all must be shared."""
+    0 if they are about different things: only the first word is shared, mostly the verb; each names something that
+    the other does not; or it is another person's, "my mother's". If "and" joins several things, nearly all must be
+    shared."""
     if max(len(end), len(stated)) > LONGEST:
         return 0.0
     over, words = _stems(end), _stems(stated)
@@ -160,15 +161,16 @@ _WORDS = re.compile(r"[^\W\d_\u2e80-\ud7ff]{3,}|[\u2e80-\ud7ff](?=([\u2e80-\ud7f
 
 
 def _stems(text: str) -> list[str]:
-    """Four letters of each word of three or more that is no filler, in order; of unspaced scripts, pairs."""
+    """The first four letters of each word of three or more that is not a filler, in order; pairs in unspaced
+    scripts."""
     words = _WORDS.finditer(WHOSE.sub(" ", text, count=1))
     stems = [(found[0] + (found[1] or "")).casefold()[:4] for found in words]
     return list(dict.fromkeys(stem for stem in stems if stem not in _FILLERS and stem not in _NEGATIVES))
 
 
 def names_only(end: str, stated: str, beside: frozenset[str]) -> bool:
-    """Does `end` name something of what was stated, and nothing else but a time? `beside` are words of it that name
-    nothing, such as "quit". A mere verb is too little ("I sing"), and somebody else must be named ("my brother")."""
+    """Whether `end` names something of `stated`, and nothing else but a time. `beside` are words of it that name
+    nothing, such as "quit". A verb alone is too little ("I sing"); another person must be named ("my brother")."""
     if max(len(end), len(stated)) > LONGEST or names_differ(end, stated) or _is_anothers(end, stated):
         return False
     words = _telling_stems(stated, stated)
@@ -181,7 +183,7 @@ def names_only(end: str, stated: str, beside: frozenset[str]) -> bool:
 
 
 def _is_anothers(end: str, stated: str) -> bool:
-    """Does it begin with somebody or something that was not stated: "My mother no longer …"?"""
+    """Whether it begins with a person or thing that is not in `stated`: "My mother no longer …"."""
     return WHOSE.match(end) is not None and _stems(end)[:1] != [] and _stems(end)[0] not in _stems(stated)
 
 
@@ -193,8 +195,8 @@ def _telling_stems(text: str, whole: str) -> list[str]:
 
 
 def names_differ(one: str, other: str) -> bool:
-    """Does each name something that the other does not: "at Acme in York", "at Globex in York"? A name may begin the
-    other, and a day is none."""
+    """Whether each names something that the other does not: "at Acme in York", "at Globex in York". A name may be the
+    beginning of the other, and a day is not a name."""
     one = without_times(one)
     ours, theirs = ({found[0].casefold() for found in _NAMES.finditer(text)} for text in (one, other))
     words, others = ({word.casefold() for word in WORD.findall(text)} for text in (one, other))
@@ -211,10 +213,9 @@ KINDS = (_NUMBER, NAME)
 
 
 def with_value_of(correction: str, stated: str, beside: frozenset[str]) -> str | None:
-    """What was stated, with the value that the correction gives; None if that is not plain. A number takes the place
-    of a number and a name of a name, if there is one of each; any other word takes the place of one that the
-    correction repeats ("not cashews, pistachios"), or that stands beside the same word ("eight years"). `beside` are
-    words that say that something is corrected."""
+    """`stated` with the value of the correction; None if that is not clear. A number replaces a number and a name a
+    name, if there is one of each; any other word replaces one that the correction repeats ("not cashews,
+    pistachios"), or that is beside the same word ("eight years"). `beside` are words that announce a correction."""
     said = correction if " " in correction.strip() else f", {correction}"
     for kind in KINDS:
         old, new = list(kind.finditer(stated)), [each[0] for each in kind.finditer(said) if each[0] not in stated]
@@ -224,7 +225,7 @@ def with_value_of(correction: str, stated: str, beside: frozenset[str]) -> str |
 
 
 def _is_one(values: list[re.Match[str]], stated: str) -> bool:
-    """Is there one value, besides the name of the relative whose attribute it is: "my brother Tom lives in Leeds"?"""
+    """Whether there is one value, besides the name of the relative who has it: "my brother Tom lives in Leeds"."""
     second = len(values) == 2 and WHOSE.match(stated) and values[0].start() == len(" ".join(stated.split()[:2])) + 1
     return len(values) == 1 or bool(second)
 
@@ -243,7 +244,7 @@ def _with_word_of(correction: str, stated: str, beside: frozenset[str]) -> str |
 
 
 def _with_neighbour_of(correction: str, stated: str) -> str | None:
-    """ "Sorry, eight years" of "she is seven years old": a clause of which one word is new and all others stand there
+    """ "Sorry, eight years" for "she is seven years old": a clause with one new word, and all others are in `stated`
     in the same order."""
     places = list(WORD.finditer(stated))
     known = [place[0].casefold() for place in places]

@@ -1,8 +1,8 @@
-"""Changing the embedding model, or the place: all memories into a second store while the first one answers; for
-another model they are embedded anew.
+"""Changes the embedding model or the location: copies all memories into a second store while the first one answers.
+For another model they are embedded again.
 
-Both are written from the start, so that the second never falls behind; what was there before is brought over in
-passes, until a pass finds nothing to do. Then the second is ready to take the place of the first.
+Both stores receive every write from the start. Older memories are copied in passes, until a pass finds nothing to do.
+Then the second store is ready to replace the first.
 """
 
 import asyncio
@@ -32,10 +32,10 @@ log = logging.getLogger("rememberd.reembed")
 
 
 class DualWriteStore(MemoryStore):
-    """The `MemoryStore` port over the store in force, which answers, and the next one, which is only written.
+    """The `MemoryStore` port over the current store, which answers, and the next one, which is only written.
 
-    A write that failed in the next store failed: made again, it is the same write. `load` gives the next embedder;
-    None if it is the same one."""
+    A write that fails in the next store fails; it can be repeated safely. `load` returns the next embedder; None if
+    it is the same one."""
 
     def __init__(
         self, store: MemoryStore, following: MemoryStore, load: Callable[[], Awaitable[Embedder]] | None = None
@@ -43,7 +43,7 @@ class DualWriteStore(MemoryStore):
         self.store, self.following, self.load = store, following, load
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
-        # In this order: whatever is in the next store was in the first one before. `Reembedding` relies on it.
+        # In this order: everything in the next store was in the first one before. `Reembedding` relies on it.
         await self.store.put(space, points)
         if self.load is not None:
             embedder = await self.load()
@@ -108,9 +108,9 @@ async def fill(
     flush: Callable[[], Awaitable[None]],
     mark_ready: Callable[[bool], Awaitable[None]],
 ) -> None:
-    """Until the next store is ready. `catch_up` is a pass over everything: how much was not as it should be; 0 means
-    that both stores hold the same. `mark_ready` records whether the next store may take over. An outage delays it; a
-    process that is killed begins again, and skips what is there."""
+    """Run until the next store is ready. `catch_up` makes a pass over everything and returns the number of
+    differences; 0 means that both stores hold the same. `mark_ready` records whether the next store may take over. An
+    outage delays it; after a kill it starts again, and skips what is already copied."""
 
     async def unfinished() -> bool:
         await mark_ready(False)
@@ -137,8 +137,8 @@ async def _insist(step: Callable[[], Awaitable[T]]) -> T:
 
 
 class Reembedding:
-    """Brings `following` up to `store`. `bury` copies tombstones that it lacks and says how many;
-    `mark_ready` records whether it may take over; `total` counts the points there are, roughly."""
+    """Makes `following` hold what `store` holds. `bury` copies missing tombstones and returns their number;
+    `mark_ready` records whether it may take over; `total` is the approximate number of points."""
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class Reembedding:
         self._said_at = time.monotonic()
 
     async def run(self) -> None:
-        """Until it is ready; see `fill`."""
+        """Run until it is ready; see `fill`."""
         await fill(self.catch_up, self.following.flush, self.mark_ready)
         log.info(
             "all memories are embedded with %s too: set memory.embedding to it, drop memory.embedding.next_model and"
@@ -164,7 +164,7 @@ class Reembedding:
         )
 
     async def catch_up(self) -> int:
-        """One pass over everything; how much was not as it should be. 0: the next store holds the same."""
+        """One pass over everything. Returns the number of differences; 0: the next store holds the same."""
         changed, seen, total = await self.dead_letter(), 0, await self.total()
         async for space, memories in pages(self.store, PAGE):
             changed += await self._copy_batch(space, memories)
@@ -180,8 +180,8 @@ class Reembedding:
         return len(missing)
 
     async def _delete_orphans(self) -> int:
-        """What the next store has and the first has not, nor its tombstone, was erased there with all of its user.
-        The user's other memories, if there are new ones, are brought in the next pass."""
+        """A memory that only the next store has, without a tombstone in the first, belongs to an erased user. New
+        memories of this user are copied in the next pass."""
         dropped = 0
         async for space, memories in pages(self.following, PAGE):
             ids = [memory.id for memory in memories]

@@ -31,11 +31,11 @@ _MODELS = Path(__file__).parent / "models"
 PACKAGED = _MODELS / "all-MiniLM-L6-v2-int8"
 MULTILINGUAL = _MODELS / "multilingual-e5-small-80k-int8"  # by `model: multilingual`
 
-# What a model's cosines are multiplied by to be on the scale of all-MiniLM-L6-v2, for which the thresholds and
+# A factor for a model's cosines, so that they have the scale of all-MiniLM-L6-v2, for which the thresholds and
 # weights of recall are set: its 1, 50 and 99 % on LoCoMo are -.08, .11 and .46, those of this one -.07, .10 and .37.
 GAINS = {MULTILINGUAL.name: 1.3}
 
-# The models read 256 to 512 tokens. Tokenizing the megabyte behind those would cost seconds.
+# The models read 256 to 512 tokens. Tokenizing a megabyte after those would take seconds.
 _LOADS_WITHIN_SECONDS = 10.0
 _ENDS_WITHIN_SECONDS = 5.0  # a model that is being downloaded may take longer: its thread is abandoned
 MAX_CHARS = 4000
@@ -48,7 +48,7 @@ log = logging.getLogger("rememberd.embed")
 
 
 class _Thread:
-    """Makes calls one after the other. An executor, which has futures of its own, takes .2 ms more for each."""
+    """Runs calls one after the other. An executor, with futures of its own, takes 0.2 ms more for each."""
 
     def __init__(self, name: str, nice: int) -> None:
         self._calls: SimpleQueue[tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]] | None] = (
@@ -58,14 +58,14 @@ class _Thread:
         self._thread.start()
 
     def call(self, function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
-        """One that is cancelled before its turn is not made."""
+        """A call that is cancelled before its turn is not run."""
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._calls.put((result, function, arguments))
         return result
 
     def close(self) -> None:
-        """Wait for the call under way, which is not for long; the calls behind it are not made. Python aborts
-        (SIGABRT) if it exits while the thread is inside onnxruntime."""
+        """Wait a short time for the running call; waiting calls are not run. Python aborts (SIGABRT) if it exits
+        while the thread is inside onnxruntime."""
         with suppress(Empty):
             while (call := self._calls.get_nowait()) is not None:
                 call[0].cancel()
@@ -105,8 +105,8 @@ class FastEmbedder:
 
     The model is the packaged one; "multilingual", packaged too; the one in the directory `path` (model.onnx,
     tokenizer.json and tokenizer_config.json, mean pooling); or `model`, a name that fastembed knows and can download.
-    `dim` is known once `start` has returned. `cache_size` counts recent texts; each costs about 2 kB. Of an embedder
-    with a `nice` above 0 the processor takes care last, as the command `nice` does.
+    `dim` is known after `start`. `cache_size` is a number of recent texts; each takes about 2 kB. `nice` is the
+    thread's priority, like that of the command `nice`.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class FastEmbedder:
         self._thread: _Thread | None = None
         self._loading: asyncio.Future[tuple[Encode, int]] | None = None
         self._jobs: dict[str, _Job] = {}
-        self._ms = 0.0  # what a text took lately
+        self._ms = 0.0  # how long a text took recently
         self._recent: OrderedDict[str, Vector] = OrderedDict()
         self._cache_size = cache_size
 
@@ -134,11 +134,11 @@ class FastEmbedder:
 
     @property
     def backlog_ms(self) -> float:
-        """How long a text would wait for those before it."""
+        """How long a new text would wait for the texts before it."""
         return len(self._jobs) * self._ms
 
     async def start(self) -> None:
-        """Load the model off the event loop. Raises `ConfigError` for a model that is not there or broken, and
+        """Load the model outside the event loop. Raises `ConfigError` for a missing or broken model, and
         `EmbedderUnavailable` for one that cannot be downloaded now."""
         self._thread = _Thread("embed", self._nice)
         self._loading = self._thread.call(self._load)
@@ -150,8 +150,8 @@ class FastEmbedder:
             self._thread.close()
 
     async def dense(self, text: str) -> list[float]:
-        """Unit length. While the model is being loaded, it waits some seconds for that. Raises `EmbedderUnavailable`
-        if there is no model then."""
+        """A vector of unit length. Waits some seconds for a model that is being loaded. Raises `EmbedderUnavailable`
+        if there is no model after that."""
         text = text[:MAX_CHARS]
         vector = self._recent.get(text)
         if vector is None:
@@ -171,8 +171,8 @@ class FastEmbedder:
         return _sparse(_BM25.embed_query(text[:MAX_CHARS]))
 
     async def _computed(self, text: str) -> Vector:
-        """One computation for all who ask for the same text. When the last of them has given up, it leaves the
-        thread's queue: under overload, work that nobody waits for any more must not delay the rest."""
+        """One computation for all callers with the same text. When the last of them has given up, it leaves the
+        thread's queue: under overload, work without a caller must not delay the rest."""
         job = self._jobs.get(text) or self._submit(text)
         job.waiters += 1
         try:
@@ -217,13 +217,13 @@ def _sparse(vector: Any) -> Sparse:
 
 
 _loaded: WeakValueDictionary[Path, Encode] = WeakValueDictionary()
-_loading = Lock()  # threads that want the same model at once would each load it
+_loading = Lock()  # without it, each thread that needs the same model would load it
 
 
 def local_model(directory: Path) -> Encode:
-    """A model on disk, without fastembed: 24 MB and 0.4 s less (measured, fastembed 0.9.1). It may be used by several
-    threads, and by several users at the same time; without any its memory is free again. Raises `ConfigError` for one
-    that is not there or broken."""
+    """A model on disk, without fastembed: 24 MB and 0.4 s less (measured, fastembed 0.9.1). Several threads may use
+    it at the same time; its memory is freed with the last reference. Raises `ConfigError` for a missing or broken
+    one."""
     with _loading:
         if (known := _loaded.get(directory)) is not None:
             return known

@@ -1,4 +1,4 @@
-"""From a memory to the point that the store keeps: vectors, size, topics, names, surface features."""
+"""Makes the stored point of a memory: vectors, size, topics, names, surface features."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -12,17 +12,17 @@ from rememberd.memory.recall.rank import Feature, features
 from rememberd.ports import Embedder
 from rememberd.types import Memory, Millis, Point
 
-# Raise it with any change of what a point holds, also by new weights or thresholds: points of an earlier version are
-# then written again. Since 9 a story that the rules take for an instruction ("For me, adoption is …") is of no style.
+# Raise it with any change of a point's content, also by new weights or thresholds: points of an earlier version are
+# then written again. Since 9, a story that the rules take for an instruction ("For me, adoption is …") has no style.
 VERSION = 11
 
-MOST_NAMES = 64  # of one memory; a long list of them is not what it is about
+MOST_NAMES = 64  # names of one memory; a memory with a longer list is not about them
 
 
 async def to_point(memory: Memory, embedder: Embedder) -> Point:
     """Raises `EmbedderUnavailable`.
 
-    The date stands in the BM25 text only: in the embedded text it cost 7 points of recall, here it gains 2."""
+    The date is in the BM25 text only: in the embedded text it cost 7 points of recall, here it gains 2."""
     dense = await embedder.dense(searchable(memory))
     needs = await learn(embedder)
     read = await asyncio.to_thread(_read, memory)
@@ -48,7 +48,7 @@ class _Read(NamedTuple):
 
 
 def _read(memory: Memory) -> _Read:
-    """What the words of a memory say by themselves; a long exchange takes tens of milliseconds."""
+    """The fields that depend on the words alone; a long exchange takes tens of milliseconds."""
     said, _ = sides(memory)
     seen = features(said)
     if memory.private:
@@ -68,7 +68,7 @@ def _read(memory: Memory) -> _Read:
 
 
 def searchable(memory: Memory) -> str:
-    """A fact as it is; of an episode the start of both sides, since long messages hide what they are about."""
+    """The whole fact; the start of both sides of an episode, since long messages hide their topic."""
     if memory.kind == "fact":
         return memory.text
     said, answer = sides(memory)
@@ -77,7 +77,7 @@ def searchable(memory: Memory) -> str:
 
 
 def _words(memory: Memory) -> str:
-    """By its words all that was said is found, not only the start that its vector is made of."""
+    """The text for the search by words: everything that was said, while the vector is made of its start only."""
     if memory.kind == "fact":
         return memory.text
     said, answer = sides(memory)

@@ -21,7 +21,8 @@ Span = tuple[int, int]
 
 
 def byte_tables(file: Path) -> dict[str, NDArray[Any]]:
-    """By the name of the initializer. Raises `ValueError` or `IndexError` for a file that is not ONNX."""
+    """The tables by the names of their initializers. Raises `ValueError` or `IndexError` for a file that is not
+    ONNX."""
     with file.open("rb") as opened:
         data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
     tables = {}
@@ -43,7 +44,7 @@ def _table(data: mmap.mmap, tensor: Span) -> dict[str, NDArray[Any]]:
 
 
 def _dims(data: mmap.mmap, tensor: Span) -> Iterator[int]:
-    """One to a field, or all packed into one."""
+    """One dimension in each field, or all packed into one field."""
     for start, end in _of(data, tensor, _DIMS):
         while start < end:
             size, start = _varint(data, start)
@@ -51,7 +52,7 @@ def _dims(data: mmap.mmap, tensor: Span) -> Iterator[int]:
 
 
 def _of(data: mmap.mmap, message: Span, wanted: int) -> Iterator[Span]:
-    """Where the values of the field `wanted` stand in `message`."""
+    """The positions of the values of the field `wanted` in `message`."""
     at, end = message
     while at < end:
         key, at = _varint(data, at)

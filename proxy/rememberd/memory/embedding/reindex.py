@@ -1,4 +1,4 @@
-"""Write every point again whose search fields an earlier version computed. Chats are answered meanwhile.
+"""Writes every point again whose search fields an earlier version computed. Chats are answered meanwhile.
 
 A search returns the points of an earlier version too, but it finds no topics, names or long texts in them.
 """
@@ -31,14 +31,14 @@ class Marked(Protocol):
 
 
 class Reindexing:
-    """`marked` is what stands behind `store`. A process that is killed begins again at the next start; a point that
-    is written twice is the same point."""
+    """`marked` is the underlying store of `store`. After a kill, the next start begins again; writing a point twice
+    does no harm."""
 
     def __init__(self, store: MemoryStore, marked: Marked, embedder: Embedder, queue: TurnQueue) -> None:
         self.store, self.marked, self.embedder, self.queue = store, marked, embedder, queue
 
     async def run(self) -> None:
-        """Until all is written, at once if it is. An outage delays it."""
+        """Run until all is written. An outage delays it."""
         while True:
             try:
                 if await self.marked.index_version() >= VERSION:
@@ -64,7 +64,7 @@ class Reindexing:
             log.info("the search fields of %s memories of an earlier version are up to date", f"{written:,}")
 
     async def _rewrite(self, space: Space, memories: Sequence[Memory]) -> int:
-        """Leaves alone what was changed or deleted while it was embedded; whoever changed it wrote all its fields."""
+        """Skips memories changed or deleted during the embedding; a change has already written all the fields."""
         began = wall_clock()
         points = [await to_point(memory, self.embedder) for memory in memories]
         there = {each.id: each for each in await self.store.get(space, [each.id for each in memories])}

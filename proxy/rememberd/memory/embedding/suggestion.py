@@ -1,4 +1,4 @@
-"""Would the packaged multilingual model find more of these memories than the English one in use?"""
+"""Whether the packaged multilingual model would find more of these memories than the English model in use."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import Memory, Millis, Space
 
 SUGGESTED = "multilingual"
-SAMPLE, LEAST = 200, 20  # memories that are looked at, the newest of each space; fewer than LEAST say nothing
+SAMPLE, LEAST = 200, 20  # memories that are read, the newest of each space; fewer than LEAST give no suggestion
 
 
 async def suggested_model(store: MemoryStore, embedder: Embedder, spaces: Sequence[Space], now: Millis) -> str | None:
-    """What `memory.embedding.model` should be: "multilingual" if it is the English one and most of the memories are
-    in other languages; else None. Raises `StoreUnavailable`."""
+    """A better value for `memory.embedding.model`: "multilingual" if the model is the English one and most memories
+    are in other languages; otherwise None. Raises `StoreUnavailable`."""
     if embedder.name != PACKAGED.name or not spaces:
         return None
     each = max(1, SAMPLE // len(spaces))

@@ -38,7 +38,7 @@ def _newest_leaf(mapping: dict[str, Any]) -> str | None:
 
 
 def _message(given: dict[str, Any]) -> Message | None:
-    """None for what was not said in the chat: tools and their calls, reasoning, instructions, hidden messages."""
+    """None for messages outside the visible chat: tools and their calls, reasoning, instructions, hidden messages."""
     role, content, about = given["author"]["role"], given["content"], given.get("metadata") or {}
     hidden = about.get("is_visually_hidden_from_conversation") or about.get("is_user_system_message")
     if role not in ("user", "assistant") or content["content_type"] not in _TEXTS or hidden:

@@ -13,7 +13,8 @@ _ROLES: dict[str, Literal["user", "assistant"]] = {"human": "user", "user": "use
 
 
 def lines(entry: dict[str, Any]) -> Iterator[Line]:
-    """Of a conversation, or of the notes. Raises `KeyError`, `TypeError` or `AttributeError` for another shape."""
+    """The lines of a conversation, or of the notes. Raises `KeyError`, `TypeError` or `AttributeError` for another
+    shape."""
     if NOTES in entry:
         return _noted(entry)
     messages = [_message(each) for each in entry["chat_messages"] if each["sender"] in _ROLES]
@@ -27,7 +28,7 @@ def _noted(entry: dict[str, Any]) -> Iterator[Line]:
 
 
 def _message(given: dict[str, Any]) -> Message:
-    """Older exports have `text` alone; in newer ones it repeats the blocks, with placeholders for those of tools."""
+    """Older exports have only `text`; in newer ones it repeats the blocks, with placeholders for those of tools."""
     blocks = [each.get("text") or "" for each in given.get("content") or [] if each.get("type") == "text"]
     text = "\n".join(each for each in blocks if each) or given.get("text") or ""
     return Message(given["uuid"], _ROLES[given["sender"]], text, given.get("created_at"))

@@ -1,4 +1,4 @@
-"""A file of whatever kind into lines: finds the export in a zip, tells the formats apart, reads it as a stream."""
+"""Reads any file into lines: finds the export in a zip, recognises the format, reads it as a stream."""
 
 import gzip
 import io
@@ -31,8 +31,8 @@ _MEMBERS = (  # the first kind that is there; Claude's export has conversations 
 )
 _LISTS = ("conversations", "results", "memories")  # names under which an object holds the list
 _ZIP = b"PK\x03\x04"  # the first bytes of a zip
-_HEAD = 2**16  # bytes that are looked at to tell the format
-# Chats shrink to a tenth, at most to a fiftieth, in a zip; what shrinks to less was made to fill the memory.
+_HEAD = 2**16  # bytes that are read to recognise the format
+# In a zip, chats shrink to a tenth, at most to a fiftieth; a file that shrinks more was made to exhaust the memory.
 _MOST_SHRUNK, _ALWAYS_TAKEN = 100, 2**20
 
 Reader = Callable[[Any], Iterator[Line]]
@@ -47,7 +47,8 @@ READERS: dict[str, Reader] = {
 
 @dataclass
 class Export:
-    """An opened file. `fraction` is how much of it has been read, `unreadable` names entries that made no sense."""
+    """An opened file. `fraction` is the part that has been read, `unreadable` names entries that could not be
+    read."""
 
     stream: IO[bytes]
     size: int
@@ -81,8 +82,8 @@ class Export:
 
 @contextmanager
 def opened(source: Path | io.BytesIO, wanted: str = "auto", name: str = "") -> Iterator[list[Export]]:
-    """What there is to read in a file, or in what was uploaded as `name`, which stays in memory: it may be somebody's
-    private life. Several exports if a zip holds several. Raises `BadFile`."""
+    """The exports in a file, or in an upload called `name`, which is never written to disk because it may be private.
+    A zip may hold several. Raises `BadFile`."""
     name = name or (str(source) if isinstance(source, Path) else "the file")
     try:
         if isinstance(source, Path) and source.is_dir():
@@ -154,12 +155,12 @@ def _export(stream: IO[bytes], size: int, name: str, wanted: str) -> Export:
 
 
 def _is_text(head: bytes) -> bool:
-    """A character may be cut in two at its end."""
+    """The last character may be incomplete."""
     return bool(head.strip()) and "�" not in head.decode("utf-8", "replace")[:-1]
 
 
 def _entries(stream: IO[bytes]) -> Iterator[Any]:
-    """Of a JSON list, of the list in a JSON object, or line by line."""
+    """The entries of a JSON list, of the list in a JSON object, or of JSON lines."""
     head = stream.read(_HEAD)
     stream.seek(0)
     if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"[":
@@ -185,7 +186,7 @@ def _of_object(raw: bytes) -> Iterator[Any]:
 
 
 def _inner(entry: Any) -> list[Any]:
-    """The list within, if the object is but a wrapper. Raises `BadFile` for a memory-store that is damaged."""
+    """The inner list, if the object is only a wrapper. Raises `BadFile` for a damaged memory-store."""
     if isinstance(entry, dict) and entry.get("schema") == pam.SCHEMA:
         pam.check(entry)
     held = [entry[name] for name in _LISTS if isinstance(entry, dict) and isinstance(entry.get(name), list)]
@@ -200,7 +201,7 @@ def _parsed(raw: bytes) -> Any:
 
 
 def reader_of(entry: Any) -> Reader:
-    """By the name that only this format has. Raises `BadFile` for an entry of no format that is known."""
+    """The reader of an entry, by the name that only its format has. Raises `BadFile` for an unknown format."""
     if isinstance(entry, dict):
         if "mapping" in entry:
             return chatgpt.lines

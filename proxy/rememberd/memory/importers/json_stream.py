@@ -1,4 +1,4 @@
-"""A JSON list, item by item: an export of 200 MB must not become a gigabyte of dictionaries."""
+"""Reads a JSON list item by item: an export of 200 MB must not become a gigabyte of dictionaries."""
 
 import codecs
 import json
@@ -9,12 +9,12 @@ from typing import IO, Any
 from rememberd.memory.importers.records import BadFile
 
 _CHUNK = 2**18  # bytes
-_LARGEST = 2**28  # characters of one item; what is larger is no conversation
+_LARGEST = 2**28  # characters of one item; a larger one is not a conversation
 _BETWEEN = re.compile(r"[\s,]*")
 
 
 def items(stream: IO[bytes]) -> Iterator[Any]:
-    """The items of the list that `stream` holds, read as they are asked for. Raises `BadFile` where it breaks off."""
+    """The items of the list in `stream`, read one by one. Raises `BadFile` where the list is incomplete."""
     decoder, scan = codecs.getincrementaldecoder("utf-8-sig")("replace"), json.JSONDecoder(strict=False).raw_decode
     buffer = decoder.decode(stream.read(_CHUNK)).lstrip()
     at, step = 1, _CHUNK  # behind the bracket

@@ -1,8 +1,8 @@
 """MacPaw's portable memory, a `.mem` bundle (format 1), both ways: `manifest.json` with a checksum of each file,
 records as JSON lines in `items/`, deletions in `audit/tombstones.jsonl`. https://github.com/MacPaw/portable-memory
 
-A bundle is a folder, or a zip of one. An export keeps what the format has no field for under `rememberd`, which other
-readers pass over."""
+A bundle is a folder, or a zip of one. An export puts data without a field in the format under `rememberd`, which
+other readers ignore."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MANIFEST = "manifest.json"
 _KINDS = ("core", "preference", "fact", "episode")  # of records that say something about the person
 _EXCHANGES = ("chat", "conversation", "message")  # `sourceType` of an episode that was said in a chat
 _TOMBSTONES = "audit/tombstones.jsonl"
-_DATA = ("items/", "audit/", "embeddings/")  # where only files may lie that the manifest lists
+_DATA = ("items/", "audit/", "embeddings/")  # folders with no files but those in the manifest
 _CHECKSUMS = "CHECKSUMS"
 _LARGEST = 2**28  # bytes of a file, the format's own limit
 
@@ -36,7 +36,7 @@ class Bundle:
 
     @classmethod
     def in_folder(cls, folder: Path) -> Bundle:
-        """Raises `BadFile` if the folder is no bundle."""
+        """Raises `BadFile` if the folder is not a bundle."""
         if not (folder / MANIFEST).is_file():
             raise BadFile(f"{folder} is a folder without {MANIFEST}: name a .mem bundle or a file")
         files = [each for each in folder.rglob("*") if each.is_file() and not each.is_symlink()]

@@ -1,7 +1,7 @@
 """Portable AI Memory (PAM) 1.0, `memory-store.json`, both ways. Specification: https://portable-ai-memory.org/spec/v1.0
 
-PAM has no place for pins, private marks and exchanges: an export keeps them under `metadata.rememberd`, from where an
-import of our own takes them."""
+PAM has no fields for pins, private marks and exchanges: an export puts them under `metadata.rememberd`, where our own
+import finds them."""
 
 import hashlib
 import json
@@ -35,13 +35,13 @@ def check(document: Mapping[str, Any]) -> None:
             f"the file names {stated['total_memories']} memories and holds {len(memories)}: it is damaged, "
             "export it again"
         )
-    # The reference SDK leaves out what is null before it adds up, the specification does not.
+    # The reference SDK leaves out null values before it computes the checksum; the specification does not.
     if stated.get("checksum") not in (None, _checksum(memories), _checksum(_without_nulls(memories))):
         raise BadFile("the memories of the file do not match its checksum: it is damaged, export it again")
 
 
 def lines(given: Any) -> Iterator[Line]:
-    """One memory object. Raises `KeyError`, `TypeError` or `AttributeError` for one of another shape."""
+    """The lines of one memory object. Raises `KeyError`, `TypeError` or `AttributeError` for another shape."""
     status, when = given.get("status") or "active", given["temporal"]
     if status in _GONE:
         return
@@ -108,12 +108,12 @@ def _entry(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def seconds(at: str | None) -> str | None:
-    """RFC 3339 in whole seconds, the form in which both formats add up their checksums."""
+    """RFC 3339 in whole seconds, the form that both formats use for their checksums."""
     return at and f"{at[:19]}Z"
 
 
 def kept(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What an open format has no field for, under our own name."""
+    """The data without a field in an open format, under our own name."""
     return {OURS: _without_nulls({name: value for name, value in given.items() if name not in _SAID_BESIDE})}
 
 
@@ -123,7 +123,7 @@ def kept_in(holder: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _content_hash(text: str) -> str:
-    """Section 6: trimmed, lower case, NFC, one space for white space."""
+    """Section 6: trimmed, lower case, NFC, each run of white space as one space."""
     plain = re.sub(r"\s+", " ", unicodedata.normalize("NFC", text.strip().lower()))
     return f"sha256:{hashlib.sha256(plain.encode()).hexdigest()}"
 

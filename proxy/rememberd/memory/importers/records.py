@@ -1,4 +1,4 @@
-"""The two kinds of line that an import sends, and what can be wrong with a file."""
+"""The two kinds of line that an import sends, and the error for an unreadable file."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ Line = dict[str, Any]
 
 
 class BadFile(RememberdError):
-    """This is no export that we can read; the message says what was expected."""
+    """The file is not an export that we can read; the message says what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Of a conversation, oldest first. `at` is RFC 3339 or None."""
+    """A message of a conversation. `at` is RFC 3339 or None."""
 
     id: str
     role: Literal["user", "assistant"]
@@ -27,8 +27,8 @@ class Message:
 
 
 def turns(messages: Iterable[Message], conversation: str, begun: str | None, client: str) -> Iterator[Line]:
-    """One line for each message of the user, with all that was answered to it. A conversation that the user wanted
-    kept out of memory, in the words that the proxy knows, gives none."""
+    """One line for each message of the user, with all answers to it. None for a conversation that the user asked to
+    keep out of memory, in words that the proxy knows."""
     spoken = list(messages)
     if any(message.role == "user" and off_record(message.text) for message in spoken):
         return
@@ -62,12 +62,12 @@ def memory(text: str, created_at: str | None, client: str) -> Line:
 
 
 def rfc3339(seconds: object) -> str | None:
-    """From seconds since the epoch, as ChatGPT writes them; None for what is no time."""
+    """From seconds since the epoch, as ChatGPT writes them; None if it is not a time."""
     if not isinstance(seconds, int | float) or not 0 < seconds < 1e11:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def whole(text: str) -> str:
-    """Without halves of surrogate pairs, which exports cut in two now and then."""
+    """Without lone surrogates: some exports split surrogate pairs."""
     return text.encode("utf-8", "replace").decode()

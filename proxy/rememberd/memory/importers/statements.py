@@ -1,5 +1,5 @@
-"""Memories that somebody stated: Mem0's and OpenMemory's JSON, plain text and Markdown, the list that an assistant
-writes of its own memory, our own NDJSON."""
+"""Reads statements: Mem0's and OpenMemory's JSON, plain text and Markdown, the list that an assistant writes of its
+own memory, our own NDJSON."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ _FENCE = re.compile(r"^\s*(?:```|~~~)")
 _EMPHASIS = re.compile(r"(\*\*|__|`)(.+?)\1")
 _SHORTEST = 3  # characters
 
-# What assistants write when they are asked for everything that they remember: `[2025-03-01] - I live in Oslo.`
+# Assistants write this when they are asked for everything that they remember: `[2025-03-01] - I live in Oslo.`
 _ITEM, _THEN = r"^[ \t]*(?:(?:[-*•]|\d{1,3}[.)])[ \t]+)?", r"[ \t]*[-–—:][ \t]*(\S.*)$"
 PASTED = re.compile(rf"{_ITEM}\[([^\]\n]{{3,40}})\]{_THEN}", re.MULTILINE)
 _BARE_DATE = re.compile(rf"{_ITEM}(\d{{4}}-\d\d-\d\d){_THEN}")
@@ -27,7 +27,7 @@ _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y-%m", "%Y", "%B %d %Y", "%b %d %Y", "%d %B 
 
 
 def mem0(given: Any) -> Iterator[Line]:
-    """One entry of an export. Raises `KeyError` where it has no text, `TypeError` if it is no object."""
+    """The line of one entry. Raises `KeyError` if it has no text, `TypeError` if it is not an object."""
     if given.get("state") in _GONE or given.get("deleted_at"):
         return
     text = next((given[name] for name in _TEXTS if isinstance(given.get(name), str)), None)
@@ -38,14 +38,14 @@ def mem0(given: Any) -> Iterator[Line]:
 
 
 def ours(given: Any) -> Iterator[Line]:
-    """A line of our own is sent as it is. Raises `KeyError` for an object that is none."""
+    """A line of our own format is sent unchanged. Raises `KeyError` for another object."""
     if "text" not in given and "user" not in given:
         raise KeyError("text")
     yield given
 
 
 def text(lines: Iterable[str]) -> Iterator[Line]:
-    """One statement a line or bullet; headings, quotations, tables and code are not statements."""
+    """One statement for each line or bullet; headings, quotations, tables and code are not statements."""
     code = False
     for line in lines:
         if _FENCE.match(line):
@@ -62,8 +62,8 @@ def pasted(lines: Iterable[str]) -> Iterator[Line]:
 
 
 def dated(lines: Iterable[str]) -> list[tuple[str | None, str]]:
-    """The time and text of each entry of such a list: an entry a line, its date in brackets; what is indented goes on
-    with the entry before. Around a fenced list stands the assistant's own talk, which is left out."""
+    """The time and text of each entry of such a list: one entry for each line, its date in brackets; an indented line
+    continues the entry before. The assistant's own text around a fenced list is left out."""
     stripped = [line.rstrip() for line in lines]
     fenced = any(_FENCE.match(line) for line in stripped)
     inside, entries = not fenced, list[tuple[str | None, str]]()
@@ -87,7 +87,7 @@ def _is_title(line: str) -> bool:
 
 
 def _day(given: str) -> str | None:
-    """The time in UTC at which a day, month or year begins; None for what is no date, such as "unknown"."""
+    """The time in UTC at which a day, month or year begins; None if it is not a date, such as "unknown"."""
     plain = _ORDINAL.sub("", " ".join(given.replace(",", " ").split())).replace("Sept ", "Sep ")
     for form in _DATES:
         try:

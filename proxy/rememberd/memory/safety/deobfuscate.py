@@ -1,5 +1,5 @@
-"""What a model may read in a text that a pattern does not see: hidden characters, look-alike letters, words spaced
-out, digits for letters, base64. Pure."""
+"""Decodes text that a model may read but a pattern does not match: hidden characters, look-alike letters, spaced-out
+words, digits for letters, base64. Pure."""
 
 import re
 from base64 import b64decode
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from rememberd.memory.safety.visible_text import shown
 
-_FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007f]+")  # England's, Scotland's and Wales's are spelled in tags
+_FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007f]+")  # flags of England, Scotland and Wales contain tags
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
 _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}")
 _TURNED = re.compile("\u202e([^\u202c\n]*)")
@@ -24,14 +24,14 @@ _DIGITS_I = str.maketrans("0134578", "oieastb")
 
 
 def hidden_text(text: str) -> str:
-    """What tag characters and runs of variation selectors spell, which people do not see and models read."""
+    """The text in tag characters and runs of variation selectors, which people do not see but models read."""
     spelled = [_spelled_by_tags(found[0]) for found in _TAGS.finditer(_FLAG.sub("", text))]
     spelled += [_spelled_by_selectors(found[0]) for found in _SELECTORS.finditer(text)]
     return " ".join(spelled)
 
 
 def decoded_variants(text: str) -> str:
-    """The text without what hides in it, then each other way to read it, one after the other."""
+    """The text without its hidden characters, then each other way to read it."""
     seen = shown(text)
     return "\n".join([seen, *_others(text, seen)])
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _any(alternatives: list[str]) -> str:
-    """One pattern for all of them. What begins at a word is tried together, at half the cost."""
+    """One pattern for all of them. Those that begin at a word are joined, which halves the cost."""
     words = [each.removeprefix(r"\b") for each in alternatives if each.startswith(r"\b")]
     rest = [each for each in alternatives if not each.startswith(r"\b")]
     return "(?:" + "|".join([r"\b(?:" + "|".join(words) + ")"] * bool(words) + rest) + ")"
@@ -29,14 +29,14 @@ def filled(pattern: str) -> str:
     return re.sub(r"(?<!\(\?)(?<!\(\?P)<([a-z]+)>", lambda name: _PARTS[name[1]], pattern)
 
 
-# By the complaint that the owner of a memory reads.
+# By the reason that the owner of a memory reads.
 _PATTERNS = {reason: "|".join(filled(row["find"]) for row in rows) for reason, rows in _TABLES.items()}
 REASONS = list(_PATTERNS)
 
 MARKUP = re.compile("|".join(_MARKUP), re.IGNORECASE | re.MULTILINE)
 
-# Back-tracking over 12,000 characters of "send @" takes 1.3 s, in which `re` keeps every other thread waiting. RE2
-# takes 2 ms and lets them run. It knows no look-around and has ASCII classes only, so it looks for a little more.
+# Back-tracking over 12,000 characters of "send @" takes 1.3 s, in which `re` blocks every other thread. RE2 takes
+# 2 ms and lets them run. It has no look-around and only ASCII classes, so it matches a little more.
 _LOOK_AROUND = re.compile(r"\(\?<?!(?:[^()\\]|\\.)*\)")
 _TOKEN = re.compile(r"(?P<set>\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<escape>\\.)|.", re.DOTALL)
 _LETTERS = r"0-9A-Za-z_\x{80}-\x{10ffff}"
@@ -45,7 +45,7 @@ _SAME_LETTER = str.maketrans("ıİ", "ii")  # for `re`, where case is ignored
 
 
 def possible_orders(text: str) -> list[str]:
-    """Those of `REASONS` whose `order` may be found in `text`; no other is. Linear in its length."""
+    """The `REASONS` whose `order` may match in `text`; no other does. Linear in its length."""
     return [
         REASONS[index]
         for index in sorted(_filter().Match(text.translate(_SAME_LETTER).encode(errors="replace")) or ())
@@ -54,7 +54,7 @@ def possible_orders(text: str) -> list[str]:
 
 @cache
 def order(reason: str) -> re.Pattern[str]:
-    """What orders of this kind look like. Compiled when `possible_orders` first names it: all take 35 ms."""
+    """The pattern of orders of this kind. Compiled when first needed: all together take 35 ms."""
     return re.compile(_PATTERNS[reason], re.IGNORECASE | re.DOTALL)
 
 
@@ -69,7 +69,7 @@ def _without_look_around(pattern: str) -> str:
 
 @cache
 def _filter() -> re2.Set:
-    """Made at the first text: it takes 6 MB, and not every process reads texts."""
+    """Compiled at the first text: it takes 6 MB, and not every process reads texts."""
     import re2
 
     options = re2.Options()

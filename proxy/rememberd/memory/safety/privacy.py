@@ -1,8 +1,7 @@
-"""Which memories stay on the operator's own machines: marked by the user, by their scope, or by what they are about.
+"""Which memories stay on the operator's own machines: marked by the user, by their scope, or by their topic.
 
-What a memory is about is read from its words each time it is about to leave, so that a class added to the settings
-holds for what was remembered before. The table errs to the side of keeping too much here: a word in it that means
-something harmless costs one memory in one block.
+The topic is read from the words each time before a memory is sent, so that a class added to the settings also holds
+for older memories. In doubt, the table keeps a memory here: a harmless word in it costs one memory in one block.
 """
 
 import re
@@ -57,7 +56,7 @@ _WORD = re.compile(r"\w+")
 
 
 class Privacy:
-    """`scopes` and `classes` are private as a whole, beside what a user has marked."""
+    """All of `scopes` and `classes` is private, as well as the memories that a user has marked."""
 
     def __init__(self, scopes: Collection[str] = (), classes: Collection[str] = ()) -> None:
         self.scopes, self.classes = frozenset(scopes), tuple(classes)
@@ -68,7 +67,7 @@ class Privacy:
         self._phrases = tuple(stem.removesuffix("*") for stem in stems if stem not in words)
 
     def keeps(self, space: Space, memory: Memory) -> bool:
-        """Must it stay with the operator?"""
+        """Whether it must stay with the operator."""
         return memory.private or self.keeps_text(space, memory.text)
 
     def keeps_turn(self, turn: Turn) -> bool:

@@ -1,5 +1,5 @@
-"""What reads like an order to an assistant is kept and never recalled, until its owner lets it: poisoned text may
-come in through anything that is pasted, answered or imported, and would speak again in every later chat."""
+"""A memory that reads like an order to an assistant is stored but not recalled until its owner allows it: malicious
+text may be pasted, answered or imported, and would otherwise act in every later chat."""
 
 import re
 from dataclasses import replace
@@ -30,8 +30,8 @@ def injection_reason(text: str) -> str | None:
 
 
 def quarantine_reason(memory: Memory) -> str | None:
-    """`injection_reason` of what it says, also behind the name of who said it, as the block shows it. Of an exchange
-    each side by itself, for "Assistant:" before the answer is ours."""
+    """`injection_reason` of its text, also after the speaker's name, as the block shows it. The sides of an exchange
+    are checked separately, because "Assistant:" before the answer is ours."""
     said = [memory.text] if memory.kind == "fact" else [*sides(memory)]
     if memory.speaker:
         said.append(f"{memory.speaker}: {said[0]}")
@@ -39,11 +39,11 @@ def quarantine_reason(memory: Memory) -> str | None:
 
 
 def quarantined(memory: Memory) -> Memory:
-    """The same memory as one that has never held. It has no slot: it must replace nothing."""
+    """The same memory, as one that was never current. It has no slot, so that it replaces nothing."""
     QUARANTINED.inc()
     return replace(memory, valid_to=NEVER, slot=None, pinned=False)
 
 
 def quarantine_if_suspicious(memory: Memory) -> Memory:
-    """`memory`, quarantined if its text calls for it."""
+    """`memory`, quarantined if its text is suspicious."""
     return quarantined(memory) if quarantine_reason(memory) else memory

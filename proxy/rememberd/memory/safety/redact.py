@@ -1,4 +1,4 @@
-"""Secrets out of a text before it is kept. Deterministic, idempotent, linear in the text."""
+"""Removes secrets from a text before it is stored. Deterministic, idempotent, linear in the text."""
 
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
@@ -21,8 +21,8 @@ class Redacted(NamedTuple):
 def redact(text: str, personal: Collection[str] = ()) -> Redacted:
     """Each secret becomes "[redacted: KIND]"; redacting the result again changes nothing.
 
-    `personal` names the keys of `PERSONAL` that go as well. Secrets are looked for in the text as people see it, and
-    numbers also with other characters between their groups; what is no secret stays as it was written."""
+    `personal` names the keys of `PERSONAL` to redact as well. Secrets are searched for in the text as people see it,
+    numbers also with other characters between their groups; all other text is unchanged."""
     counts: dict[str, int] = {}
     text = _without(view(text), text, (*_ALWAYS, *(each for name in personal for each in PERSONAL[name])), counts)
     if oddly_separated(shown(text)):

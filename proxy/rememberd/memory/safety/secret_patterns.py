@@ -1,8 +1,8 @@
 """The shapes of `secrets.toml`, compiled: secrets, national identity numbers, and personal data that an operator may
 ask to keep out as well.
 
-A number that has only a check digit or two is one in ten or a hundred of all numbers: it counts as an identity only
-beside its name ("my BSN is …"). What has letters in fixed places, or a layout of its own, is known without."""
+One in ten or a hundred of all numbers has a valid check digit or two: such a number counts as an identity only beside
+its name ("my BSN is …"). A number with letters at fixed places, or with a layout of its own, needs no name."""
 
 import re
 import tomllib
@@ -16,8 +16,8 @@ from stdnum import verhoeff as _verhoeff
 
 
 class Shape(NamedTuple):
-    """`pattern` finds the secret, in its group `secret` if only a part of the match is one. `check` says whether what
-    was found is one. `named`: only beside the name of such a number, so that its digits may be grouped in any way."""
+    """`pattern` finds the secret, in its group `secret` if only a part of the match is one. `check` decides whether a
+    match is one. `named`: only beside the name of such a number, so its digits may be grouped in any way."""
 
     kind: str
     pattern: re.Pattern[str]
@@ -46,13 +46,13 @@ def verhoeff(number: str) -> bool:
 
 
 def secret_like(word: str) -> bool:
-    """What follows "my password is": not a plain word of a sentence, unless it is in quotes."""
+    """Whether the text after "my password is" is a secret: not a plain word of a sentence, unless it is in quotes."""
     bare = word.strip("\"'`“”‘’.,;:!")
     return word != word.strip("\"'`“”‘’") or bare.casefold() not in _PLAIN
 
 
 def phrase_like(phrase: str) -> bool:
-    """What follows "my passphrase is": several words, not the beginning of a remark about it."""
+    """Whether the text after "my passphrase is" is one: several words, not the beginning of a remark about it."""
     words = phrase.split()
     if not words or words[0].casefold() in _REMARKS:
         return False
@@ -88,7 +88,7 @@ def _check(name: str | None) -> Callable[[str], bool] | None:
 
 
 def _national_id(row: Mapping[str, Any]) -> Shape:
-    """A number by itself; or with `names` soon after its name: "my BSN is …", "BSN: …"."""
+    """A number alone or, with `names`, soon after its name: "my BSN is …", "BSN: …"."""
     find = row["find"]
     if names := row.get("names"):
         find = rf"(?i:(?<!\w)(?:{'|'.join(names)}))[^\d\n]{{0,25}}?(?<![A-Za-z0-9])(?P<secret>{find})(?![A-Za-z0-9])"

@@ -1,5 +1,5 @@
-"""A text as people see it, and where each of its characters stands in what was written. Patterns read this view: a
-secret in full-width letters, with invisible characters in it or with other separators is the same secret. Pure."""
+"""A text as people see it, and the position of each of its characters in the original. Patterns read this view: a
+secret in full-width letters, with invisible characters or other separators is the same secret. Pure."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _INVISIBLE = frozenset(
 
 
 class _Shown(dict[int, str]):
-    """What `str.translate` puts for a character: its compatibility form (NFKC), a space or a hyphen for any of their
-    kind, an ASCII digit for any decimal digit, nothing for what nobody sees. Worked out once for each character."""
+    """The replacements for `str.translate`: the compatibility form (NFKC) of a character, a space or hyphen for any
+    of their kind, an ASCII digit for any decimal digit, nothing for an invisible one. Computed once for each."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -40,8 +40,8 @@ class _Shown(dict[int, str]):
 
 
 _SHOWN = _Shown()
-# Between the groups of a number: up to three characters that are no letters, in one line, and no comma with a space,
-# which stands between several numbers.
+# Between the groups of a number: up to three characters that are not letters, in one line, and no comma with a space,
+# which separates several numbers.
 _GAP = r"(?!, )(?:[^\w\n]|_){1,3}"
 _BETWEEN_GROUPS = re.compile(rf"(?<=[0-9A-Z]){_GAP}(?=[0-9A-Z])")
 _BETWEEN_DIGITS = re.compile(rf"(?<=[0-9]){_GAP}(?=[0-9])")
@@ -49,14 +49,14 @@ _ODD = re.compile(r"[0-9A-Z](?![ -][0-9A-Z])(?!, )(?:[^\w\n]|_){1,3}[0-9A-Z]|(?<
 
 
 class View(NamedTuple):
-    """`text` is what patterns read; its character `i` stands for `starts[i]` to `ends[i]` of what was written."""
+    """Patterns read `text`; its character `i` is `starts[i]` to `ends[i]` of the original."""
 
     text: str
     starts: Sequence[int]
     ends: Sequence[int]
 
     def replaced(self, spans: Sequence[tuple[int, int]], by: str) -> View:
-        """With `by` in place of each of the `spans`, which stand in order and do not overlap."""
+        """With `by` in place of each of the `spans`, which are sorted and do not overlap."""
         if not spans:
             return self
         text: list[str] = []
@@ -74,7 +74,7 @@ class View(NamedTuple):
         return View("".join(text), list(chain(*starts)), list(chain(*ends)))
 
     def with_hyphens(self) -> View:
-        """With a single hyphen between the groups of a number, whatever stands there."""
+        """With a single hyphen between the groups of a number, instead of any other separator."""
         return self.replaced([found.span() for found in _BETWEEN_GROUPS.finditer(self.text)], "-")
 
     def joined(self) -> View:
@@ -88,7 +88,7 @@ def shown(text: str) -> str:
 
 
 def view(text: str) -> View:
-    """One pass over the text: some 30 ns a character, 200 if it is seen otherwise than it is written."""
+    """One pass over the text: about 30 ns per character, 200 if it is replaced."""
     seen = shown(text)
     if seen == text:
         return View(text, range(len(text)), range(1, len(text) + 1))
@@ -98,5 +98,5 @@ def view(text: str) -> View:
 
 
 def oddly_separated(text: str) -> bool:
-    """Is there a number whose groups are apart by something else than one space or hyphen?"""
+    """Whether a number has other separators between its groups than one space or hyphen."""
     return _ODD.search(text) is not None
