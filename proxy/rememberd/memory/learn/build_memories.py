@@ -1,4 +1,4 @@
-"""From a turn to the memories it should leave: its episode, and the facts that its extractors can prove."""
+"""Makes the memories of a turn: its episode, and the facts that the extractors can prove."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -11,8 +11,8 @@ from rememberd.memory.safety.quarantine import injection_reason, quarantine_if_s
 from rememberd.memory.safety.redact import redact
 from rememberd.types import Evidence, Fact, Memory, Turn
 
-# About 2,000 tokens a side. What is longer is pasted material; recall reads 120 words of it and the embedder 256
-# tokens, while the store would carry it in every copy of the payload.
+# About 2,000 tokens per side. A longer side is pasted material: recall reads 120 words of it and the embedder 256
+# tokens, but the store would have it in every copy of the payload.
 SIDE_CHARS = 8_000
 TAIL_CHARS = 2_000
 
@@ -21,11 +21,11 @@ UNPROVEN = Counter("rememberd_facts_unproven", "Facts dropped: their evidence is
 
 
 def redacted(turn: Turn, too: Collection[str] = ()) -> Turn:
-    """The same turn without secrets (and the kinds of `PERSONAL` that go `too`) and without a block of ours on
-    either side; as it is, if that was done already, before it was queued.
+    """The same turn without secrets (and the kinds of `PERSONAL` in `too`) and without our context block on either
+    side; unchanged if this was already done before it was queued.
 
-    Of an over-long side only what may be kept is read, and a margin, so that no secret is cut in two where it would
-    be kept: a megabyte would stall every recall for seconds."""
+    Of an over-long side only the stored part is read, and a margin, so that no secret is cut in two: a megabyte would
+    block every recall for seconds."""
     if turn.redacted:
         return turn
     user_text, answer = (
@@ -40,20 +40,20 @@ def redacted(turn: Turn, too: Collection[str] = ()) -> Turn:
 
 
 def speaker_name(given: str | None, too: Collection[str] = ()) -> str | None:
-    """None if it is a secret or an order: that is nobody's name."""
+    """None if it is a secret or an order, which is not a name."""
     return given if given and redact(given, too).text == given and not injection_reason(given) else None
 
 
 def episode(turn: Turn) -> Memory:
-    """The exchange, verbatim up to `SIDE_CHARS` a side; in quarantine if it gives orders. `turn` is redacted."""
+    """The exchange, verbatim up to `SIDE_CHARS` per side; in quarantine if it gives orders. `turn` is redacted."""
     said = cut(turn.user_text)
     text = f"User: {said}\nAssistant: {cut(turn.answer)}" if turn.answer else f"User: {said}"
     return quarantine_if_suspicious(_memory(turn, episode_id(turn.space, turn.id), text, said))
 
 
 def facts(turn: Turn, found: Sequence[Fact]) -> list[Memory]:
-    """What was found in a redacted turn and stands in the user's own words. Of a message that gives orders to
-    assistants, which was hardly written by the user, everything is in quarantine."""
+    """The facts of a redacted turn that are in the user's own words. If the message gives orders to assistants, the
+    user probably did not write it, and all its facts are in quarantine."""
     proven = [fact for fact in found if fact.evidence.strip() and fact.evidence in turn.user_text]
     UNPROVEN.inc(len(found) - len(proven))
     screen = quarantined if proven and injection_reason(turn.user_text) else quarantine_if_suspicious
@@ -61,7 +61,7 @@ def facts(turn: Turn, found: Sequence[Fact]) -> list[Memory]:
 
 
 def cut(text: str) -> str:
-    """Head and tail of an over-long text: a question stands before or after what was pasted."""
+    """The head and tail of an over-long text: a question comes before or after a pasted text."""
     return _ends(text, SIDE_CHARS, TAIL_CHARS)
 
 

@@ -1,7 +1,7 @@
-"""A wish about the memory, carried out: what goes, and what the model is told about it.
+"""Carries out a wish about the memory: which memories are deleted, and what the model is told about it.
 
-Precision comes first: what says the same as the wish goes, past values too. If several things may be meant, or none,
-nothing goes, and the model is told which memories come near."""
+Precision comes first: memories that say the same as the wish are deleted, past values too. If several things may be
+meant, or none, nothing is deleted, and the model is told which memories are similar."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Reach(NamedTuple):
         return self.space, *map(Space.of_group, self.groups)
 
     def place(self, memory: Memory) -> Space:
-        """Where a memory lies that was found within reach."""
+        """The space of a memory that was found within reach."""
         return Space.of_group(memory.group) if memory.group else self.space
 
     def theirs(self, space: Space, memories: Sequence[Memory]) -> list[Memory]:
@@ -49,7 +49,7 @@ class Reach(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a wish means; if that is nothing, `near` are the memories that it may have meant."""
+    """The memories that a wish means; if there are none, `near` are those that it may mean."""
 
     meant: tuple[Memory, ...] = ()
     near: tuple[Memory, ...] = ()
@@ -57,8 +57,8 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The ids that went, and a sentence for the model; "" if there is nothing to tell. `users` own the spaces that
-    something went from."""
+    """The deleted ids, and a sentence for the model; "" if there is nothing to tell. `users` own the spaces from
+    which memories were deleted."""
 
     gone: tuple[str, ...]
     note: str
@@ -75,8 +75,8 @@ async def carry_out(
     *,
     again: bool = False,
 ) -> Done:
-    """`shown`: may the model see this memory? `again`: something went at this wish before, so that what came second
-    then is not taken for what is meant now.
+    """`shown`: whether the model may see a memory. `again`: this wish has already deleted something, so the second
+    best match of that time is not meant now.
 
     Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     if command.kind == "remember":
@@ -103,9 +103,9 @@ async def carry_out(
 async def find(
     store: MemoryStore, embedder: Embedder, reach: Reach, command: MemoryCommand, now: Millis, *, again: bool
 ) -> Match:
-    """The memories within reach that a `forget` or `forget_about` means: facts, else exchanges that no fact was made
-    of; for `forget_about` both. What a group has of them counts as what is the user's own: if several may be meant,
-    wherever they are, none is. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
+    """The memories within reach that a `forget` or `forget_about` means: facts, otherwise exchanges without a fact;
+    for `forget_about` both. Memories in groups count like the user's own: if several may be meant, in any space, none
+    is. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     said = wishing(command.what)
     wish, everything = named(said), named(command.what).everything
     facts = [each for space in reach.spaces for each in await _facts(store, reach, space, now)]
@@ -150,7 +150,7 @@ async def _facts(store: MemoryStore, reach: Reach, space: Space, now: Millis) ->
 async def _exchanges(
     store: MemoryStore, embedder: Embedder, reach: Reach, what: str, languages: frozenset[str], now: Millis
 ) -> list[Told]:
-    """The exchanges that come near, with what the user said there."""
+    """The similar exchanges, with the user's words."""
     dense, words = await embedder.dense(what), embedder.query(what)
     near: list[Memory] = []
     for space in reach.spaces:

@@ -1,7 +1,7 @@
-"""What a message corrects: "Sorry, I meant Bergen" the message before, "my dog is Max, not Rex" what is known.
+"""What a message corrects: "Sorry, I meant Bergen" the message before, "my dog is Max, not Rex" a known fact.
 
-Of an attribute that may have several values only a correction closes one. It must be plain: the old value is denied
-by name, or the person says that something was wrong, and the same is stated with another value in its place."""
+If an attribute may have several values, only a correction closes one. It must be clear: the old value is denied by
+name, or the person says that something was wrong, and the same is stated with another value."""
 
 # ruff: noqa: E501  a pattern's alternatives stay together
 
@@ -24,8 +24,8 @@ _WITHIN_MS = 7 * 86_400_000
 _LAST = 5  # the newest of each kind, among which the message before and its facts are
 _NEAREST = 8
 LONGEST = 300  # characters of a message that corrects
-_SHORT, _SHORT_IF_WRONG = 8, 12  # words of one that only corrects the message before
-_MOST_NEW = 4  # words that may stand in the place of a value where something is said to be wrong
+_SHORT, _SHORT_IF_WRONG = 8, 12  # words of a message that only corrects the message before
+_MOST_NEW = 4  # words that may replace a value if the message says that something is wrong
 _MISSPELT = 0.7  # likeness of a name and its misspelling
 _WRONG = re.compile(
     r"\b(?:typo|misspel\w+|autocorrect\w*|autokorrekt\w*|correction|my mistake|wrong|mistyped|misspoke|stimmt nicht|falsch|tippfehler|korrektur|vertippt|versprochen|erreur|trompée?"
@@ -49,7 +49,7 @@ _SOMEBODY_ELSE = re.compile(
 
 
 async def correction(store: MemoryStore, embedder: Embedder, turn: Turn) -> list[Fact]:
-    """The corrected statement, with what it replaces; none if that is not plain.
+    """The corrected statement, with the fact that it replaces; none if this is not clear.
 
     Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     text = turn.user_text.strip()
@@ -67,7 +67,7 @@ async def correction(store: MemoryStore, embedder: Embedder, turn: Turn) -> list
 
 
 def _only_corrects(text: str) -> bool:
-    """Does it say that something was meant otherwise, and state nothing by itself?"""
+    """Whether it says that something else was meant, and states nothing by itself."""
     plain = _WRONG.search(text) is not None or judge_beginning(text).sure < SURE
     return bool(_MEANT.match(text)) or (plain and may_tell("corrects", text))
 
@@ -87,7 +87,7 @@ async def _stated_anew(store: MemoryStore, embedder: Embedder, turn: Turn, text:
 
 
 async def _known(store: MemoryStore, embedder: Embedder, turn: Turn, text: str) -> list[Memory]:
-    """The current facts that come near, and the newest: in a group, of those that the same member has told."""
+    """The similar current facts, and the newest; in a group, only those told by the same member."""
     recent, _ = await store.page(turn.space, limit=_LAST, now=turn.created_at, kind="fact")
     dense, terms = await embedder.dense(text), embedder.query(text)
     near = await store.search(turn.space, dense, terms, now=turn.created_at, limit=_NEAREST, kind="fact")
@@ -134,7 +134,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 def _of_the_same(clause: str, fact: Memory) -> bool:
-    """Is the clause about nobody else than the fact?"""
+    """Whether the clause is about the same person as the fact."""
     about = {found[0].casefold() for found in _SOMEBODY_ELSE.finditer(clause)}
     return about <= {found[0].casefold() for found in _SOMEBODY_ELSE.finditer(fact.text)}
 
@@ -150,7 +150,8 @@ def _clauses(text: str) -> Iterator[str]:
 
 
 def _respelt(text: str, fact: Memory) -> str | None:
-    """The fact with a name as it is spelt now, if something was wrong and no other word of the message is like it."""
+    """The fact with the new spelling of a name, if something was wrong and only one word of the message is like
+    it."""
     if not _WRONG.search(text):
         return None
     pairs = [
@@ -179,13 +180,13 @@ async def _of_the_message_before(store: MemoryStore, turn: Turn, text: str) -> l
 
 
 def _may_mean_more(text: str, said: str, fact: Memory) -> bool:
-    """Could something else in the message be corrected by it?"""
+    """Whether the message may correct something else."""
     rest = said.replace(fact.text, "", 1)
     return any(kind.search(text) and kind.search(rest) for kind in KINDS)
 
 
 async def _message_before(store: MemoryStore, turn: Turn) -> Memory | None:
-    """In any conversation: many clients name none, or a new one for each message. Not another member's of a group."""
+    """In any conversation: many clients name none, or a new one for each message. In a group, of the same member."""
     recent, _ = await store.page(turn.space, limit=_LAST, now=turn.created_at, kind="episode")
     theirs = [each for each in recent if each.contributor == turn.contributor]
     before = [each for each in theirs if 0 < turn.created_at - each.created_at <= _WITHIN_MS]

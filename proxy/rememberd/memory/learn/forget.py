@@ -1,6 +1,6 @@
-"""Forgetting one memory means forgetting where it stands too: a fact goes with its episode and with every other that
-holds all its words (an answer that repeated it), an episode with the facts drawn from it. Otherwise the next recall
-would bring it back by the other door."""
+"""Forgetting a memory also forgets the others with the same content: a fact is deleted with its episode and with
+every other episode that has all its words (an answer that repeated it), an episode with the facts found in it.
+Otherwise the next recall would bring it back from there."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,10 +13,10 @@ from rememberd.types import Memory, Millis, Space, Turn
 async def forget(
     store: MemoryStore, embedder: Embedder, space: Space, memory_id: str, clock: Callable[[], Millis]
 ) -> list[str]:
-    """Returns the ids that went, the one asked for first; empty when there is no such memory.
+    """Returns the deleted ids, the requested one first; empty if there is no such memory.
 
-    The `clock` is read last: an edit that began while the related ones were looked up must not survive, nor what it
-    kept of the text before it.
+    The `clock` is read last: an edit that began while the related ones were looked up must not survive, nor its copy
+    of the earlier text.
 
     Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     ids = [each.id for each in await going(store, embedder, space, memory_id, clock())]
@@ -28,8 +28,8 @@ async def forget(
 
 
 async def going(store: MemoryStore, embedder: Embedder, space: Space, memory_id: str, now: Millis) -> list[Memory]:
-    """What would go with this memory, itself first: what says the same, and what each of these said before it was
-    edited. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
+    """The memories that would be deleted with this one, itself first: those that say the same, and earlier texts of
+    all of these. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     found = await store.get(space, [memory_id])
     if not found:
         return []
@@ -41,23 +41,23 @@ async def going(store: MemoryStore, embedder: Embedder, space: Space, memory_id:
 async def take_back(
     store: MemoryStore, space: Space, ids: Sequence[str], contributor: str | None, at: Millis
 ) -> None:
-    """Delete what was written for a user who was erased meanwhile. With a `contributor`, the space is a group's, and
-    what others have contributed stays, although they said the same. Raises `StoreUnavailable`."""
+    """Delete memories written for a user who was erased meanwhile. With a `contributor`, the space is a group's, and
+    contributions of others stay, even if they said the same. Raises `StoreUnavailable`."""
     known = await store.get(space, ids) if contributor else []
     others = {each.id for each in known if each.contributor != contributor}
     await store.delete(space, [each for each in ids if each not in others], at=at)
 
 
 async def unforgotten(store: MemoryStore, space: Space, turns: Sequence[Turn]) -> list[Turn]:
-    """Those whose episode was not deleted since. Raises `StoreUnavailable`."""
+    """The turns whose episode was not deleted since. Raises `StoreUnavailable`."""
     episodes = {turn.id: episode_id(space, turn.said_in) for turn in turns}
     gone = await store.deleted_at(space, list(episodes.values()))
     return [turn for turn in turns if episodes[turn.id] not in gone]
 
 
 async def related(store: MemoryStore, embedder: Embedder, space: Space, memory: Memory, now: Millis) -> list[Memory]:
-    """What else tells it: of a fact the exchanges that hold its words, of an exchange its facts. In a group what
-    others have contributed stays."""
+    """Other memories with the same content: for a fact the exchanges with its words, for an exchange its facts. In a
+    group, not the contributions of others."""
     terms = embedder.query(memory.text)
     near = await store.search(space, await embedder.dense(memory.text), terms, now=now)
     others = [candidate.id for candidate in near if candidate.kind != memory.kind]

@@ -1,8 +1,8 @@
 """A wish to remember something for a group: "remember for the team that …", in the words of several languages. Pure.
 
-What goes to a group is read by others, so that the wish must have exactly this form: few words with a verb of
-remembering, the group, and then "that", a colon or the end. Only its sentence goes to the group; the others stay the
-person's."""
+Others read what a group remembers, so the wish must have exactly this form: few words with a verb of remembering, the
+group, and then "that", a colon or the end. Only its sentence goes to the group; the other sentences stay private to
+the person."""
 
 import re
 import tomllib
@@ -63,7 +63,7 @@ def _is_wish(part: str, found: re.Match[str]) -> bool:
 
 
 def _meant(found: re.Match[str], groups: Collection[str]) -> str | None:
-    """The one that is named; or the only one there is, if none is. "My football team" names one that is not here."""
+    """The named group; if none is named, the only one. "My football team" names a group that is not here."""
     if named := found["name"] or found["called"]:
         return {each.casefold(): each for each in groups}.get(named.casefold())
     return next(iter(groups)) if len(groups) == 1 else None

@@ -1,5 +1,5 @@
-"""Which memories does a wish to forget mean? Its telling words decide, in any inflection; or an attribute that it
-names without the value. One memory must be clearly ahead of all others. Pure."""
+"""Finds the memories that a wish to forget means: by its content words, in any inflection, or by an attribute that it
+names without the value. One memory must match clearly better than all others. Pure."""
 
 from __future__ import annotations
 
@@ -71,9 +71,8 @@ class Asked(NamedTuple):
         )
 
     def meant(self, told: Sequence[Told], *, everything: bool, again: bool) -> tuple[list[Memory], list[Memory]]:
-        """Which of these memories are meant, and which share a word with the wish. `again`: what was meant is gone.
-
-        Phrases without a word that any memory holds are beside the point ("…, I gave it up")."""
+        """Which of these memories are meant, and which share a word with the wish. `again`: the meant one is already
+        deleted. Phrases without a word of any memory are ignored ("…, I gave it up")."""
         shared = [(each, self._shared(each)) for each in told]
         known = frozenset().union(*(words for _, words in shared))
         wanted = frozenset().union(*(phrase for phrase in self.phrases if phrase & known))
@@ -139,7 +138,7 @@ def of_slots(wish: Named, facts: Sequence[Memory]) -> list[Memory]:
 
 
 def of_class(wanted: FactClass, facts: Sequence[Memory]) -> list[Memory]:
-    """The facts of a class, but for those of other people and things with one of its words: "My dog weighs …"."""
+    """The facts of a class, except those of other people and things with one of its words: "My dog weighs …"."""
     told = map(Told.of, facts)
     return [
         each.memory
@@ -167,7 +166,7 @@ def holding(wish: Named, of_slot: list[Memory]) -> list[Memory]:
 
 
 def told_slots(said: str) -> frozenset[str]:
-    """The attributes of which short, typed sentences tell the present value."""
+    """The attributes whose present value is told by short, typed sentences."""
     typed = segment(said).masked() if len(said) <= LONGEST else ""
     told = [typed[span.start : span.end] for span in sentences(typed)]
     stated = [each.slot for each in map(stated_in, told) if each and not (each.past or each.denied or each.ends)]

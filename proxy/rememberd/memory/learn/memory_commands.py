@@ -1,8 +1,8 @@
-"""What people ask of the memory itself, in the chat: show it, remember or forget something, keep this to ourselves.
+"""Wishes about the memory itself, in the chat: show it, remember or forget something, do not store this.
 
-A classifier tells the wish by its wording. It counts only as a sentence of its own, first or last, that the person
-typed themselves, and a wish to forget must name something: one that is overheard by mistake deletes something, one
-that is missed can be said again. `python -m loadtests.quality.train wishes` trains the classifier."""
+A classifier recognises the wish by its wording. It counts only as a sentence of its own, first or last, that the
+person typed themselves, and a wish to forget must name something: a false one would delete something, while a missed
+one can be repeated. `python -m loadtests.quality.train wishes` trains the classifier."""
 
 # ruff: noqa: E501  a pattern's alternatives stay together
 
@@ -19,7 +19,7 @@ from rememberd.memory.learn.wish_words import may_wish, named
 from rememberd.text_classifier import TextClassifier, packaged
 
 WEIGHTS = Path(__file__).with_suffix(".json")
-_LONGEST = 400  # characters; people say these things shortly, pasted documents do not
+_LONGEST = 400  # characters; such wishes are short, pasted documents are not
 
 Kind = Literal["show", "remember", "forget", "forget_about", "forget_all", "off_record", "unrecorded"]
 
@@ -74,8 +74,8 @@ class MemoryCommand:
 
 @lru_cache(maxsize=256)  # the same message is asked about by the block, by recall and by the writer
 def memory_command(text: str, previous: str | None = None) -> MemoryCommand | None:
-    """None for everything that is not plainly about the memory. A bare "yes" confirms what `previous`, the person's
-    message before, asked for."""
+    """None unless it is clearly about the memory. A "yes" alone confirms the wish of `previous`, the person's message
+    before."""
     text = text.strip().replace("’", "'")
     if not text or len(text) > _LONGEST:
         return None
@@ -90,12 +90,12 @@ def memory_command(text: str, previous: str | None = None) -> MemoryCommand | No
 
 
 def asks_what_is_known(text: str) -> bool:
-    """A wish to be shown everything. Cheap on what is plainly something else."""
+    """Whether it is a wish to be shown everything. Fast for other messages."""
     return bool(_OF_ME.search(text.lower())) and memory_command(text) == MemoryCommand("show")
 
 
 def off_record(text: str) -> bool:
-    """A wish for nothing of this conversation to be kept. Cheap on what is plainly something else."""
+    """Whether it is a wish that nothing of this conversation is stored. Fast for other messages."""
     return len(text) <= _LONGEST and bool(_TALK.search(text)) and memory_command(text) == MemoryCommand("off_record")
 
 

@@ -1,5 +1,5 @@
-"""When is a fact over? Words decide for two of the four reasons (DESIGN, section 7): the person states another value
-of an attribute that has one at a time, or says that this very thing has ended. Pure."""
+"""Decides whether a fact is over. Words decide for two of the four reasons (DESIGN, section 7): the person states
+another value of an attribute that has one at a time, or says that this thing has ended. Pure."""
 
 from functools import lru_cache
 from operator import attrgetter
@@ -27,7 +27,7 @@ stated_in = lru_cache(maxsize=4096)(statement)
 
 
 def ends(new: Memory, old: Memory) -> bool:
-    """Does the fact `new` say that `old`, which was said before it, holds no longer?"""
+    """Whether the fact `new` says that the earlier `old` is no longer true."""
     later, earlier = stated_in(new.text), stated_in(old.text)
     if later is not None and earlier is not None:
         head = new.text.partition(",")[0]  # of "ich rauche nicht mehr, seit sechs Wochen"
@@ -43,7 +43,7 @@ def ends(new: Memory, old: Memory) -> bool:
 
 
 def _turns(new: Memory, old: Memory) -> bool:
-    """Does `new` say that what `old` states is over; or, if `old` states an end, that it holds again?"""
+    """Whether `new` says that `old` is over; or, if `old` states an end, that it is true again."""
     ended = "ended" in tells(new.text) or (stated_in(old.text) is None and _is_an_end(new.text))
     again = "again" in tells(new.text) or any(table.has("again", new.text) for table in tables_for(new.text))
     if not again and not ended:
@@ -55,7 +55,7 @@ def _turns(new: Memory, old: Memory) -> bool:
 
 
 def _is_an_end(text: str) -> bool:
-    """As a table reads it, or by words like "no longer". A mere denial is none: "I don't eat pork"."""
+    """By a table, or by words like "no longer". A simple denial is not an end: "I don't eat pork"."""
     stated = stated_in(text)
     if stated is not None and stated.ends and not stated.denied:
         return True
@@ -68,7 +68,7 @@ def _is_of_another_kind(old: Memory) -> bool:
 
 
 def _lasts(old: Memory) -> bool:
-    """What happened is never over, and what somebody likes only if that is said. "I ski" is called a liking, too, but
+    """An event is never over, and a liking only if the person says so. "I ski" is classified as a liking, too, but
     has no word like "love"."""
     if old.slot == "likes":
         return any(table.has(name, old.text) for table in tables_for(old.text) for name in ("like", "dislike"))
@@ -76,8 +76,8 @@ def _lasts(old: Memory) -> bool:
 
 
 def may_end(new: Memory, old: Memory) -> bool:
-    """Does the fact `new` probably say that something is over, and name something of `old` and nothing else? That is
-    enough if `old` is the only one."""
+    """Whether the fact `new` probably says that something is over, and names something of `old` and nothing else.
+    This is enough if `old` is the only candidate."""
     if _lasts(old) or not may_tell("ended", new.text) or "ended" in tells(old.text):
         return False
     return any(
@@ -86,8 +86,8 @@ def may_end(new: Memory, old: Memory) -> bool:
 
 
 def may_replace(new: Memory, old: Memory) -> bool:
-    """Is `new` the present value of an attribute of which `old`, which no table knew, may tell one? That is enough if
-    `old` is the only one."""
+    """Whether `new` is the present value of an attribute, and `old`, which no table knew, may be another value of it.
+    This is enough if `old` is the only candidate."""
     later = stated_in(new.text)
     if new.slot not in TOLD or is_single(old.slot) or _is_of_another_kind(old) or old.valid_to is not None:
         return False
@@ -97,7 +97,7 @@ def may_replace(new: Memory, old: Memory) -> bool:
 
 
 def repeats(new: Memory, old: Memory) -> bool:
-    """Do they say the same of an attribute that may have several values?"""
+    """Whether they say the same about an attribute that may have several values."""
     later, earlier = stated_in(new.text), stated_in(old.text)
     if later is None or earlier is None or is_single(later.slot) or later.ends or earlier.ends:
         return False
@@ -106,7 +106,7 @@ def repeats(new: Memory, old: Memory) -> bool:
 
 
 def is_empty_denial(fact: Memory) -> bool:
-    """Does it only say that something is over or holds again? Then it is kept only if that was known."""
+    """Whether it only says that something is over or true again. Then it is stored only if that thing was known."""
     stated = stated_in(fact.text)
     if stated is None:
         changes = may_tell("ended", fact.text) or may_tell("again", fact.text)
@@ -115,32 +115,32 @@ def is_empty_denial(fact: Memory) -> bool:
 
 
 def revives(new: Memory, old: Memory) -> bool:
-    """Does `new` say that `old` holds again? That it probably does is enough if `old` was over then."""
+    """Whether `new` says that `old` is true again. If `old` was over then, a probable yes is enough."""
     says_so = may_tell("again", new.text) if was_over(old, new) else "again" in tells(new.text)
     return says_so and share_of(new.text, old.text) >= _HALF
 
 
 def had_ended(end: Memory, back: Memory) -> bool:
-    """Does `end` say that `back`, which holds again, was over? What happened remains true: "Our dog died". A value of
-    an attribute that has one at a time is no end: who says again that they left Oslo may live in Ghent."""
+    """Whether `end` says that `back`, which is true again, was over. An event remains true: "Our dog died". A value
+    of an attribute that has one at a time is not an end: who says again that they left Oslo may live in Ghent."""
     is_value = is_single(end.slot) and not _is_an_end(end.text) and "ended" not in tells(end.text)
     return end.slot not in _LASTING and not is_value and ends(end, back)
 
 
 def was_over(old: Memory, new: Memory) -> bool:
-    """When `new` was said."""
+    """Whether `old` was over when `new` was said."""
     return old.valid_to is not None and old.valid_to <= new.created_at
 
 
 def ended_attributes(fact: Memory) -> tuple[str, ...]:
-    """The slots of what it may end."""
+    """The slots of the facts that it may end."""
     stated = stated_in(fact.text)
     return stated.ends if stated else ()
 
 
 def _is_another_value(later: Statement) -> bool:
-    """Is `later` the person's present value, so that an earlier one is over? It may be the same value in other words;
-    then the later wording stands for both."""
+    """Whether `later` is the person's present value, so that an earlier one is over. It may be the same value in
+    other words; then the later wording replaces the earlier one."""
     if later.denied or later.also or later.passing or later.slot in later.ends:
         return False
     return is_one_person(later.slot) or later.changed or later.again
@@ -168,7 +168,8 @@ def _says_it_is_back(later: Statement, earlier: Statement) -> bool:
 
 
 def _stems(stated: Statement) -> set[str]:
-    """Four letters tell "smoking" from "swimming" and find "smoke"; symbols and short words count whole."""
+    """The first four letters of words: they tell "smoking" from "swimming" and find "smoke". Symbols and short words
+    count whole."""
     return {
         word.rstrip(".!?")[:4] if word.isalpha() and len(word) > 4 else word.rstrip(".!?") for word in stated.value
     }

@@ -1,7 +1,7 @@
 """Facts by a model: one call for several turns of a conversation.
 
 It gets the person's own words and nothing else. The assistant's answers are not sent, so that no suggestion of a
-model comes back as a fact, and neither is anything that memory holds (but for the few facts in `decide`).
+model becomes a fact. Memories are not sent either, except the few facts in `decide`.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ from rememberd.types import Deployment, Fact, Millis, Turn
 Prompt = Sequence[Mapping[str, str]]
 
 LARGEST_ANSWER = 2**20  # bytes
-MOST_TOKENS = 4_096  # of an answer: some sixty facts, and a small model that repeats itself comes to an end
+MOST_TOKENS = 4_096  # of an answer: about sixty facts; it stops a small model that repeats itself
 _LIMITS = ("max_tokens", "max_completion_tokens", None)  # newer models refuse the first name, some servers both
-# Statuses that are about the provider or our key with it, so that no turn can be blamed.
+# Statuses caused by the provider or our key there, not by a turn.
 _REFUSES_A_FORMAT = frozenset((400, 422, 501))
 _THE_PROVIDERS = frozenset((401, 402, 403, 404, 408, 429))
 

@@ -1,7 +1,7 @@
-"""What is believed of a model's answer.
+"""Verifies a model's answer.
 
-Nothing is taken on the model's word. A fact stands only with a span of the person's own words, its own words and
-numbers must come from their message, and what reads like an order to an assistant is dropped. Pure, but for counters.
+The model is not trusted. A fact is accepted only with a span of the person's own words, its words and numbers must
+come from their message, and a fact that reads like an order to an assistant is dropped. Pure, except for counters.
 """
 
 import json
@@ -56,7 +56,7 @@ class BadAnswer(RememberdError):
 
 
 def parse(answer: str) -> list[dict[str, Any]]:
-    """The facts of an answer that have the asked shape. Raises `BadAnswer` rather than find nothing in nonsense."""
+    """The facts of an answer that have the requested shape. Raises `BadAnswer` if the answer has no such list."""
     items = statements(answer, "facts")
     shaped = [item for item in items if _has_shape(item)]
     REFUSED.labels("malformed").inc(len(items) - len(shaped))
@@ -77,7 +77,7 @@ def statements(answer: str, key: str) -> list[Any]:
 
 
 def _objects(answer: str) -> Iterator[dict[str, Any]]:
-    """The JSON in a text: all of it, what a fence holds, or what stands between words."""
+    """The JSON in a text: the whole text, the content of a fence, or a part between words."""
     fenced = _FENCE.search(answer)
     for text in (answer, fenced[1] if fenced else ""):
         try:
@@ -97,7 +97,7 @@ def _objects(answer: str) -> Iterator[dict[str, Any]]:
 
 
 def verified_facts(items: Sequence[Mapping[str, Any]], turns: Sequence[Turn]) -> dict[str, list[Fact]]:
-    """The facts that can be shown, by the turn they stand in."""
+    """The facts that the turns prove, by turn id."""
     facts: dict[str, list[Fact]] = {}
     for item in items:
         turn, evidence = _stands_in(item.get("evidence") or "", turns)
@@ -142,8 +142,8 @@ def _doubt(text: str, evidence: str, turn: Turn | None) -> str | None:
 
 
 def _says_no_more(text: str, evidence: str, message: str) -> bool:
-    """Of the words of a fact one at least is in its evidence, and a third of them and every number in the message.
-    This refuses a translation as well: a fact is in the person's own language."""
+    """Whether at least one word of a fact is in its evidence, and a third of its words and every number in the
+    message. This also refuses a translation: a fact is in the person's own language."""
     said, stems = _stems(message), _stems(text)
     numbers = set(re.findall(r"\d+", text)) <= set(re.findall(r"\d+", message))
     return numbers and bool(stems & _stems(evidence)) and 3 * len(stems & said) >= len(stems)

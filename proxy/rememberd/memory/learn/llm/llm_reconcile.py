@@ -1,7 +1,7 @@
-"""A model decides what rules and slots cannot: does a fact that it found repeat, or replace, one that is remembered?
+"""A model decides where rules and slots cannot: whether a fact that it found repeats or replaces a remembered one.
 
-Asked are the pairs that are near in meaning and that neither a slot nor the words decide; if there are none, nothing
-is. For this, and only this, the model gets to see what memory holds: the few facts next to the new ones.
+It is asked about pairs that are near in meaning and that neither a slot nor the words decide; without such pairs
+there is no call. Only for this does the model see memories: the few facts nearest to the new ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ each pair, "new" and "old" being the numbers of its statements."""
 
 
 class Pair(NamedTuple):
-    """A fact that was found, and a current memory next to it that nothing but a model can compare it with."""
+    """A found fact, and a current memory near to it, if only a model can compare them."""
 
     turn: Turn
     fact: Fact
@@ -107,8 +107,8 @@ def _same(turn: Turn, fact: Fact, old: Memory) -> bool:
 
 
 async def decide(model: Model, pairs: Sequence[Pair]) -> tuple[dict[Fact, Verdicts], int]:
-    """What is to be done about each of these facts, and the tokens spent. A pair that the model leaves out is
-    separate. Raises `UpstreamUnavailable` and `BadAnswer`."""
+    """The verdicts about each of these facts, and the tokens spent. A pair that the model leaves out is separate.
+    Raises `UpstreamUnavailable` and `BadAnswer`."""
     answer, spent = await model.complete(question(pairs), "decisions", SCHEMA, pairs[0].turn.source.model)
     try:
         relations = _relations(statements(answer, "decisions"), _numbered(pairs))

@@ -1,6 +1,6 @@
-"""The second stage: a model reads what the rules have read before, and compares its finds with what is remembered. It
-runs beside the writer and never delays it: an episode and the facts by rules are stored by then, and what is found
-here goes back through the queue, in the user's own line: one hand alone writes a user's memories."""
+"""The second stage: a model reads the turns that the rules have read, and compares its facts with the memories. It
+runs beside the writer and never delays it: the episode and the facts by rules are already stored. Its facts go back
+through the queue, in the order of the user's turns, so that only the writer writes a user's memories."""
 
 import asyncio
 import logging
@@ -46,7 +46,7 @@ async def offer(extraction_queue: ExtractionQueue, turn: Turn) -> None:
 
 
 class LlmWorker:
-    """`daily_tokens` is what one user's extraction may cost a day (UTC); what is `hidden` the model does not see."""
+    """`daily_tokens` is the limit for one user's extraction per day (UTC); the model never sees `hidden` memories."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class LlmWorker:
         self.usage = usage
 
     async def run(self) -> None:
-        """Until cancelled; a call that is cancelled is made again at the next start."""
+        """Run until cancelled; a cancelled call is repeated at the next start."""
         await asyncio.gather(*(keep_running("extraction", self._work) for _ in range(CALLS)))
 
     async def _work(self) -> None:
@@ -84,8 +84,8 @@ class LlmWorker:
                 await asyncio.sleep(POLL_S)
 
     async def step(self, delay_ms: Millis = 1_000) -> bool:
-        """One conversation that is due; False if none is. `delay_ms`: how long its turns rest if the provider is out
-        of reach, so that others get their turn. Raises `UpstreamUnavailable` and `MemoryUnavailable`."""
+        """Process one conversation that is due; False if none is. `delay_ms`: how long its turns wait if the provider
+        cannot be reached, so that others come first. Raises `UpstreamUnavailable` and `MemoryUnavailable`."""
         turns = await self.extraction_queue.claim()
         if not turns:
             return False
@@ -117,7 +117,7 @@ class LlmWorker:
                 await self._postpone(turns, over_ms, "over_budget")
                 return
             read = await self._read(turns, wanted)
-        # The jobs first: killed in between, they are put again, which their ids make harmless.
+        # The jobs first: after a kill in between they are put again, which is harmless because of their ids.
         for job in await self._judged(read):
             if not await self.queue.put(job):
                 TURNS.labels("erased").inc()
@@ -149,8 +149,8 @@ class LlmWorker:
         ]
 
     async def _decide(self, turns: Sequence[Turn], pairs: Sequence[Pair]) -> Mapping[Fact, Verdicts]:
-        """The verdicts of the model. After two bad answers, or over the budget, there are none, and the facts are
-        remembered as if no model were there: nobody has to wait for tomorrow to be known today."""
+        """The verdicts of the model. After two bad answers, or over the budget, there are none: the facts are
+        remembered at once, as if there were no model."""
         outcome = "over_budget"
         for _ in range(DECISION_TRIES):
             if await self._over_budget(turns, question(pairs)) is not None:
@@ -168,12 +168,12 @@ class LlmWorker:
         return {}
 
     async def _over_budget(self, turns: Sequence[Turn], prompt: Prompt) -> Millis | None:
-        """How long the day still lasts, if this is too much for it."""
+        """The time left of the day, if this would exceed its budget."""
         spent = await self.extraction_queue.spent(turns[0].space.user)
         return spent.day_ends_in_ms if spent.tokens + cost(prompt) > self.daily_tokens else None
 
     async def _spend(self, turns: Sequence[Turn], tokens: int) -> None:
-        """Before anything else that follows a call, so that no other call is made meanwhile."""
+        """Called first after each call of the model, so that no other call is made meanwhile."""
         user = turns[0].space.user
         await self.extraction_queue.spend(user, tokens)
         TOKENS.inc(tokens)
@@ -187,7 +187,7 @@ class LlmWorker:
         TURNS.labels(outcome).inc(len(turns))
 
     async def _fail(self, turns: Sequence[Turn], reason: str) -> None:
-        """The reason may quote the answer, so it goes where the turns are, and not into the log."""
+        """The reason may quote the answer, so it is stored with the turns, not logged."""
         dead = await self.extraction_queue.fail(_ids(turns), reason[:500])
         TURNS.labels("dead").inc(dead)
         TURNS.labels("retried").inc(len(turns) - dead)

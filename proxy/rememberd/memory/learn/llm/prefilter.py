@@ -1,5 +1,5 @@
-"""What can be judged about a text without a model: is it worth a call, which of it are the person's own words, and
-does a fact give orders. Pure."""
+"""Judges a text without a model: whether it is worth a call, which words are the person's own, and whether a fact
+gives orders. Pure."""
 
 # ruff: noqa: E501  a pattern's alternatives stay together
 
@@ -15,8 +15,8 @@ _HOLES = re.compile(rf"[ \t]*{MASK}[\s{MASK}]*")
 
 
 def own_words(text: str) -> str:
-    """The message without what is handed in, and without the middle of a long one: what a model gets to read, and
-    where the evidence of its facts must stand."""
+    """The message without pasted material, and without the middle of a long one: the model reads this text, and the
+    evidence of its facts must be in it."""
     text = _HOLES.sub(f" {GAP} ", segment(text).masked()).strip()
     if len(text) <= HEAD_CHARS + TAIL_CHARS:
         return text
@@ -24,7 +24,7 @@ def own_words(text: str) -> str:
 
 
 def is_personal(text: str) -> bool:
-    """May these own words state something about their writer? False only where nothing speaks for it: a wrong True
+    """Whether these own words may state something about their writer. False only without any sign of it: a wrong True
     costs a call, a wrong False a memory."""
     stated = _ROUTINE.sub(" ", text.replace(GAP, " "))
     words = [word.casefold() for word in _WORD.findall(stated)]
@@ -38,14 +38,14 @@ def is_personal(text: str) -> bool:
 
 
 def material_from(text: str) -> int:
-    """Where a text to be worked on, a story or a role begins, which its writer only hands in; the length of `text` if
-    nowhere. What stands before it ("I'm a nurse. Translate: …") is still their own."""
+    """Where a text to work on, a story or a role begins, which the person only pasted; the length of `text` if there
+    is none. The words before it ("I'm a nurse. Translate: …") are still their own."""
     found = _MATERIAL.search(text)
     return found.start() if found else len(text)
 
 
 def is_instruction(text: str, evidence: str) -> bool:
-    """Does a fact read like an order to an assistant rather than a statement about a person? How answers should be
+    """Whether a fact reads like an order to an assistant, not like a statement about a person. A wish about answers
     ("I want short answers") is a statement."""
     return bool(_IMPERATIVE.match(text) or _ORDER.search(text) or _ORDER.search(evidence))
 
