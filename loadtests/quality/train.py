@@ -67,7 +67,7 @@ _FILLED = 6  # texts of each form
 # of questions all name a time; at 1, 52 general questions of the five blind sets are taken for own ones, at .3 40.
 # Of needs and facts, at .3 or 1 no more needs of the six blind sets are met, and more general questions have one.
 _FORM_WEIGHS = {"requests": 0.2, "questions": 0.3, "needs": 0.1, "facts": 0.1}
-# At .2 five questions about what is told of others ("Who is Pieter?") count as general ones; one does at .1 and without.
+# At .2 five questions about what is told of others ("Who is Pieter?") count as general ones, at .1 one as without.
 _GENERAL_FORM_WEIGHS = 0.1
 # What a text of another corpus counts: those that are no wishes are twice as many, and a plain "Forget where I live."
 # must be heard.

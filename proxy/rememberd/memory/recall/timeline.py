@@ -33,10 +33,12 @@ async def told_then(
     turn_id: str | None,
 ) -> ToldThen | None:
     """The exchanges of the time that `question` asks about, the first and the last of each conversation before the
-    others. None if it asks for more than a time. Raises `StoreUnavailable`."""
+    others. None if it asks for more than a time, or for a season or feast. Raises `StoreUnavailable`."""
     if not asks_only_when(question):
         return None
     time, span = asked_time(question), asked_about(question, now + offset)
+    if time and time.unit == "feast":  # "Where are we going at Easter?" may ask for the next one
+        return None
     if time and time.unit == "last":
         return _ends_first([each async for each in _last(store, space, now, conversation, turn_id)])
     if span is None:
