@@ -12,6 +12,7 @@ from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.recall.recall import Recall, Recalled
 from rememberd.memory.retry import PAUSE_S, Breaker
 from rememberd.search_results import Candidates, Query
+from rememberd.telemetry import metrics
 from rememberd.telemetry.logs import Text
 from rememberd.types import Memory, Millis, Space
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
@@ -52,6 +53,7 @@ async def tell(store: MemoryStoreFake, text: str) -> None:
 
 
 def degraded() -> float:
+    metrics.flush()
     return REGISTRY.get_sample_value("rememberd_recall_total", {"status": "degraded"}) or 0.0
 
 

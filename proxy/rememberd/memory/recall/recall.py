@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import Counter
 
@@ -29,7 +29,7 @@ from rememberd.memory.retry import Breaker
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.telemetry import tracing
-from rememberd.telemetry.metrics import Timed, counter
+from rememberd.telemetry.metrics import Timed, count, counter
 from rememberd.types import GROUP_SCOPE, Memory, Millis, Space
 
 Status = Literal["hit", "miss", "degraded"]
@@ -39,7 +39,8 @@ PATIENCE = 0.5  # of the deadline may pass in the embedder's queue; what would t
 LATE, _EASES = 0.7, 0.05  # a recall takes that much of it: the next go by words, too (`loadtests overload`)
 PROFILE_FACTS = 100  # as many as anybody wants to read
 
-RECALLS = counter("rememberd_recall", "Recalls by outcome.", "status", "hit", "miss", "degraded")
+_RECALLS = counter("rememberd_recall", "Recalls by outcome.", "status", *get_args(Status))
+RECALLS = {status: _RECALLS.labels(status) for status in get_args(Status)}
 BY_WORDS = Counter("rememberd_recalls_by_words", "Recalls without the embedder, which was too busy.")
 EMBED = STAGE.labels("embed")
 
@@ -127,7 +128,7 @@ class Recall:
             if self.breaker.may_probe():
                 self._probe(self._recall(*asked))
             found = Recalled("degraded")
-        asyncio.get_running_loop().call_soon(RECALLS.labels(found.status).inc)
+        count(RECALLS[found.status])
         return replace(found, ms=(time.perf_counter() - began) * 1000)
 
     async def search(self, space: Space, query: str, *, now: Millis, limit: int) -> list[ScoredMemory]:
