@@ -59,6 +59,7 @@ class _Meaning(NamedTuple):
 class _Lexicon(NamedTuple):
     phrases: dict[str, list[_Meaning]]  # words joined by spaces, with "#" for a number
     numbers: dict[str, dict[str, int]]  # words, language; "first" is 1, too
+    number_heads: set[str]  # the first words of numbers of several words
     longest: dict[str, int]  # phrases by first word
     stop: dict[str, frozenset[str]]  # by language
     stopped_in: dict[str, list[str]]  # languages by stop word
@@ -124,6 +125,7 @@ def stop_words() -> dict[str, frozenset[str]]:
     return _lexicon().stop
 
 
+@lru_cache(maxsize=1)
 def english_numbers() -> dict[str, int]:
     """From one to ninety and from first to thirty-first; the parts of a number are joined by a space."""
     return {said: by["en"] for said, by in _lexicon().numbers.items() if "en" in by}
@@ -134,7 +136,8 @@ def _with_whole_numbers(words: Sequence[str], lexicon: _Lexicon) -> list[str]:
     whole: list[str] = []
     at = 0
     while at < len(words):
-        size = next((n for n in range(_LONGEST_NUMBER, 1, -1) if " ".join(words[at : at + n]) in lexicon.numbers), 1)
+        longest = _LONGEST_NUMBER if words[at] in lexicon.number_heads else 1
+        size = next((n for n in range(longest, 1, -1) if " ".join(words[at : at + n]) in lexicon.numbers), 1)
         whole.append(" ".join(words[at : at + size]))
         at += size
     return whole
@@ -241,7 +244,8 @@ def _lexicon() -> _Lexicon:
     for language, unsaid in stop.items():
         for word in unsaid:
             stopped_in.setdefault(word, []).append(language)
-    return _Lexicon(phrases, numbers, longest, stop, stopped_in, talk)
+    heads = {said.split()[0] for said in numbers if " " in said}
+    return _Lexicon(phrases, numbers, heads, longest, stop, stopped_in, talk)
 
 
 def _feasts(words: dict[str, Any]) -> Iterator[tuple[str, int]]:
