@@ -178,8 +178,21 @@ def names_only(end: str, stated: str, beside: frozenset[str]) -> bool:
     named = frozenset(_telling_stems(without_times(end), end)) - nothing
     begins = [word.casefold()[:4] for word in WORD.findall(stated)[:2]]
     verb = words[:1] if len(words) > 1 and words[0] in begins else []
-    owned = WHOSE.match(stated) and words[:1] and words[0] not in named
+    owned = WHOSE.match(stated) and words[:1] and words[0] not in named and not _begins_with_its_name(end, stated)
     return not owned and bool(named - frozenset(verb)) and named <= frozenset(words)
+
+
+def _begins_with_its_name(end: str, stated: str) -> bool:
+    """ "Rex died", of "My dog is called Rex"."""
+    called = _CALLED.search(stated)
+    return called is not None and called["name"] in WORD.findall(end)[:2]
+
+
+_CALLED = re.compile(
+    r"\b(?:called|named|name is|hei(?:ß|ss)t|s['’]appelle|se llama|si chiama|se chama|heet|heter|hedder|зовут)"
+    r" (?P<name>(?-i:[A-ZÀ-ÖØ-ÞĀ-ŽА-Я])[\w'’-]*)",
+    re.IGNORECASE,
+)
 
 
 def _is_anothers(end: str, stated: str) -> bool:

@@ -143,7 +143,7 @@ def _clauses(text: str) -> Iterator[str]:
     """The message from each of its clauses on to the end of that: "it was wrong: I ski" has "I ski"."""
     start = 0
     for found in [*_ENDS.finditer(text), None]:
-        clause = text[start : found.start() if found else len(text)].strip(" ,;:–—-")
+        clause = text[start : found.start() if found else len(text)].strip(" ,;:–—").lstrip("- ")
         if clause:
             yield clause
         start = found.end() if found else len(text)

@@ -7,6 +7,7 @@ from operator import attrgetter
 from rememberd.memory.learn.rules.judge import (
     LIKELY,
     clauses_of,
+    denies_an_end,
     enough,
     judge_beginning,
     may_tell,
@@ -15,7 +16,7 @@ from rememberd.memory.learn.rules.judge import (
 )
 from rememberd.memory.learn.rules.slots import is_one_person, is_single
 from rememberd.memory.learn.rules.statement import Statement, statement
-from rememberd.memory.learn.rules.table import tables_for
+from rememberd.memory.learn.rules.table import mentions
 from rememberd.memory.text_similarity import NEARLY_ALL, names_differ, names_only, negated, opposes, share_of
 from rememberd.types import Memory
 
@@ -32,7 +33,7 @@ def ends(new: Memory, old: Memory) -> bool:
     if later is not None and earlier is not None:
         head = new.text.partition(",")[0]  # of "ich rauche nicht mehr, seit sechs Wochen"
         value = (stated_in(head) or later).value
-        if _says_it_ended(later, earlier, value) and not names_differ(head, old.text):
+        if _says_it_ended(later, earlier, value) and not (names_differ(head, old.text) or denies_an_end(new.text)):
             return True
         if _says_the_opposite(later, earlier) or _says_it_is_back(later, earlier):
             return True
@@ -45,7 +46,7 @@ def ends(new: Memory, old: Memory) -> bool:
 def _turns(new: Memory, old: Memory) -> bool:
     """Whether `new` says that `old` is over; or, if `old` states an end, that it is true again."""
     ended = "ended" in tells(new.text) or (stated_in(old.text) is None and _is_an_end(new.text))
-    again = "again" in tells(new.text) or any(table.has("again", new.text) for table in tables_for(new.text))
+    again = "again" in tells(new.text) or mentions("again", new.text)
     if not again and not ended:
         return False
     stated, said = old.text, ended
@@ -59,7 +60,7 @@ def _is_an_end(text: str) -> bool:
     stated = stated_in(text)
     if stated is not None and stated.ends and not stated.denied:
         return True
-    return negated(text) and any(table.has("more", text) for table in tables_for(text))
+    return negated(text) and mentions("more", text)
 
 
 def _is_of_another_kind(old: Memory) -> bool:
@@ -71,7 +72,7 @@ def _lasts(old: Memory) -> bool:
     """An event is never over, and a liking only if the person says so. "I ski" is classified as a liking, too, but
     has no word like "love"."""
     if old.slot == "likes":
-        return any(table.has(name, old.text) for table in tables_for(old.text) for name in ("like", "dislike"))
+        return mentions("like", old.text) or mentions("dislike", old.text)
     return old.slot in _LASTING
 
 
@@ -91,8 +92,7 @@ def may_replace(new: Memory, old: Memory) -> bool:
     later = stated_in(new.text)
     if new.slot not in TOLD or is_single(old.slot) or _is_of_another_kind(old) or old.valid_to is not None:
         return False
-    lists = [(table, name) for table in tables_for(old.text) for name in ("also", "past", "passing")]
-    lasts = not any(table.has(name, old.text) for table, name in lists)
+    lasts = not any(mentions(name, old.text) for name in ("also", "past", "passing"))
     return lasts and may_tell(new.slot, old.text, LIKELY) and (later is None or _is_another_value(later))
 
 
@@ -123,8 +123,10 @@ def revives(new: Memory, old: Memory) -> bool:
 def had_ended(end: Memory, back: Memory) -> bool:
     """Whether `end` says that `back`, which is true again, was over. An event remains true: "Our dog died". A value
     of an attribute that has one at a time is not an end: who says again that they left Oslo may live in Ghent."""
+    stated = stated_in(end.text)
+    happened = end.slot in _LASTING or (stated is not None and not (stated.ends or stated.denied))
     is_value = is_single(end.slot) and not _is_an_end(end.text) and "ended" not in tells(end.text)
-    return end.slot not in _LASTING and not is_value and ends(end, back)
+    return not happened and not is_value and ends(end, back)
 
 
 def was_over(old: Memory, new: Memory) -> bool:

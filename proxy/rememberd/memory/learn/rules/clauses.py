@@ -18,7 +18,7 @@ _SUBJECT = (
 )
 _AND = r"(?:and|but|while|und|aber|et|mais|y|pero|e|mas|ma|og|och|men|en|maar|i|a|ale|и|но)"
 _JOINT = re.compile(
-    rf"(?:{SPACES})?[,;:]\s+(?:{_AND}\s+)?(?={_SUBJECT})|{SPACES}{_AND}\s+(?={_SUBJECT})|{SPACES}[–—-]\s+"
+    rf"(?:{SPACES})?[,;:]\s+(?:(?:{_AND}|so|donc|así que|quindi|dus)\s+)?(?={_SUBJECT})|{SPACES}{_AND}\s+(?={_SUBJECT})|{SPACES}[–—-]\s+"
     rf"|(?:{SPACES})?[，、；]\s*(?!还|也|和)",
     re.IGNORECASE,
 )

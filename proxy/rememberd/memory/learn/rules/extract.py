@@ -5,7 +5,6 @@ decides what replaces what. Precision comes before recall: what is missed here t
 whole clause or sentence of the person, verbatim. In doubt there is none."""
 
 import re
-from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -23,15 +22,14 @@ from rememberd.memory.learn.rules.judge import (
     judging,
     makes_play,
     may_tell,
-    tells,
 )
 from rememberd.memory.learn.rules.natural_ends import dated, ends_at
 from rememberd.memory.learn.rules.non_statements import is_play
 from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE, sentences
 from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.learn.rules.statement import Statement, statement
-from rememberd.memory.learn.rules.table import Table, tables_for
-from rememberd.memory.text_similarity import WHOSE
+from rememberd.memory.learn.rules.table import Table, mentions, tables_for
+from rememberd.memory.learn.rules.told_value import AND, BREAK, told_value
 from rememberd.types import Fact, Millis, Turn
 
 MOST = 100  # facts of one message
@@ -41,7 +39,6 @@ _OWN_SHARE = 0.4
 # as one of an attribute with a single value, or of any; or if the other classifier finds a value or an end in it.
 # Chosen on tests/data/blind to blind4; .2 instead of .1 gains nothing there.
 _SINGLE, _KNOWN, _LIKELY = 0.05, 0.1, 0.3
-_SINCE = 4  # words of "since last Monday", at most
 _SHORTEST_END = 12  # bytes: "I'm done." names nothing that could be over
 # The attributes of what the classifier alone has found: those that may have several values, so that none is hidden.
 _SLOTS = {
@@ -101,7 +98,7 @@ def _of_paragraph(typed: str) -> list[_Found]:
     for sentence in texts:
         if _corrects(sentence):
             _withdraw(found)
-        if not (_any("suppose", sentence) or _any("hearsay", sentence) or _VERSE.search(sentence)):
+        if not (mentions("suppose", sentence) or mentions("hearsay", sentence) or _VERSE.search(sentence)):
             found += _of_sentence(sentence)
     return found
 
@@ -130,7 +127,7 @@ def _is_known(found: _Found, judged: Judgement) -> bool:
 
 def _judged(sentence: str, judged: Judgement) -> list[_Found]:
     """The whole sentence, if it is surely a statement."""
-    value = _value(sentence)
+    value = told_value(sentence)
     least = _LIKELY if value else SURE if _PIECE.search(sentence) else enough()
     if value and may_tell(value, sentence, SURELY_TELLS):
         least = _KNOWN
@@ -140,8 +137,8 @@ def _judged(sentence: str, judged: Judgement) -> list[_Found]:
         return []
     if not _WORD.search(sentence) or sentence.rstrip().endswith((":", "：")):  # it introduces something
         return []
-    corrected = any(_corrects(sentence[found.end() :]) for found in _BREAK.finditer(sentence))
-    if corrected or _corrects(sentence) or _any("hedge", sentence):
+    corrected = any(_corrects(sentence[found.end() :]) for found in BREAK.finditer(sentence))
+    if corrected or _corrects(sentence) or mentions("hedge", sentence):
         return []
     return [_Found(sentence, None, value or _SLOTS.get(judged.kind))]
 
@@ -149,37 +146,6 @@ def _judged(sentence: str, judged: Judgement) -> list[_Found]:
 def _is_change(sentence: str) -> bool:
     """What may only say that something is over or holds again is kept only if that is known."""
     return changes(sentence) and len(sentence.encode()) >= _SHORTEST_END
-
-
-def _value(sentence: str) -> str | None:
-    """The attribute whose present value the sentence tells, if there is just one. No table knows it as a whole."""
-    told = tells(sentence) - {"ended", "again"}
-    tails = map(statement, _tails(sentence))
-    told |= {tail.slot for tail in tails if tail and is_single(tail.slot) and not (tail.denied or tail.ends)}
-    lasting = not any(_any(name, sentence) for name in ("past", "passing", "also"))
-    return min(told) if len(told) == 1 and lasting else None
-
-
-def _tails(sentence: str) -> Iterator[str]:
-    """The parts that may state the value by themselves: after a comma, an "and" or "since Monday"."""
-    for found in _BREAK.finditer(sentence):
-        yield _with_subject(sentence[found.end() :], sentence)
-    words = sentence.split()
-    for found in _AND.finditer(sentence):
-        yield f"{words[0]} {sentence[found.end() :]}"
-        yield sentence[found.end() :]  # "y ahora trabajo en Correos"
-    for at in range(1, min(_SINCE, len(words) - 2)):
-        if _any("change", " ".join(words[:at]).lower()):
-            rest = " ".join(words[at + 2 :])
-            yield from (f"{words[at]} {words[at + 1]} {rest}", f"{words[at + 1]} {words[at]} {rest}")  # "wohne ich"
-
-
-def _with_subject(tail: str, sentence: str) -> str:
-    """ "My wife works at Boots" for "she works at Boots", after "My wife has changed jobs"."""
-    pronoun, owned = _PRONOUN.match(tail), WHOSE.match(sentence)
-    if not pronoun or not owned:
-        return tail
-    return f"{' '.join(sentence.split()[: len(owned[0].split()) + 1])} {tail[pronoun.end() :]}"
 
 
 def _of_clauses(sentence: str) -> list[_Found]:
@@ -218,13 +184,13 @@ def _correct(found: list[_Found], clause: str) -> None:
 
 
 def _is_kept(stated: Statement, clause: str, sentence: str) -> bool:
-    if _any("hedge", clause) or MASK in clause or "?" in clause:
+    if mentions("hedge", clause) or MASK in clause or "?" in clause:
         return False
     if stated.slot in ("instruction", "contact") or stated.ends:
         return True
     if is_single(stated.slot):
         return not stated.passing
-    return not (stated.passing or _any("you", clause) or _any("technical", sentence))
+    return not (stated.passing or mentions("you", clause) or mentions("technical", sentence))
 
 
 def _fact(found: _Found, at: Millis) -> Fact:
@@ -243,7 +209,7 @@ def _is_present(text: str, stated: Statement) -> bool:
     if stated.past and not stated.changed:
         return False
     subject = text.split()[0]
-    others = (statement(f"{subject} {text[found.end() :]}") for found in _AND.finditer(text))
+    others = (statement(f"{subject} {text[found.end() :]}") for found in AND.finditer(text))
     return all(other is None or other.slot == stated.slot for other in others)
 
 
@@ -268,17 +234,10 @@ def _remembered(clause: str) -> str | None:
 
 
 _WORD = re.compile(r"[^\W\d_]")
-_PRONOUN = re.compile(
-    r"(?:(?:and|und|et|y|e|en|och|og) )?"
-    r"(?:he|she|er|sie|il|elle|él|ella|lui|lei|ele|ela|hij|zij|ze|han|hon|hun|он|она)\s",
-    re.IGNORECASE,
-)
 _VERSE = re.compile(r"(?:\w+\W+){3}/ (?:\w+\W+){2}\w")  # "I'm a lineman for the county / and I drive the main road"
 _PIECE = re.compile(r"^\s*[-–—•*]|,\s*$")  # of a list or of verse, which may be somebody else's
 _LABEL = re.compile(r"[\w ]{2,20}:\s")
-_BREAK = re.compile(r"[,;:–—-]\s+")
 _MEANT = re.compile(r"i meant? (?=[A-Z0-9])", re.IGNORECASE)
-_AND = re.compile(r"(?:,|\b(?:and|und|et|y|e|og|och|en|i|и))\s+(?=\w)", re.IGNORECASE)
 _FIRST_PERSON = re.compile(
     r"\b(?:i|i['’]\w+|my|mine|we|our|ich|mein\w*|wir|je|mon|ma|yo|mi|jeg|jag|min|mitt|ik|mijn|io|mio|mia|eu|meu|minha)\b"
     r"|j['’]|[我私яЯ]",
@@ -293,7 +252,3 @@ def _list(table: Table, name: str) -> re.Pattern[str]:
 
 def _begins(name: str, text: str) -> bool:
     return any(_list(table, name).match(text.lstrip()) for table in tables_for(text))
-
-
-def _any(name: str, text: str) -> bool:
-    return any(table.has(name, text) for table in tables_for(text))

@@ -23,6 +23,7 @@ from prometheus_client import Counter
 from rememberd.errors import ConfigError
 from rememberd.memory.embedding.embedder import MULTILINGUAL, Encode, Vector, local_model, release_free_memory
 from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE, SPACES
+from rememberd.memory.learn.rules.statement import without_denial
 from rememberd.text_classifier import TextClassifier, normalized, packaged
 
 T = TypeVar("T")
@@ -242,7 +243,27 @@ def _values(sentence: str) -> tuple[dict[str, float], ...]:
     """What the second classifier thinks of the sentence, and of each of its parts."""
     if len(sentence) > LONGEST_SENTENCE:
         return (dict.fromkeys(_classifier(_VALUES).labels, 0.0),)
-    return tuple(map(_value_of, _parts(sentence)))
+    texts = _parts(sentence)
+    whole, *parts = map(_value_of, texts)
+    if not parts:
+        return (_undenied(whole, sentence),)
+    undenied = [_undenied(part, text) for part, text in zip(parts, texts[1:], strict=True)]
+    if undenied != parts:
+        whole = {**whole, "ended": max(part["ended"] for part in undenied)}
+    return (whole, *undenied)
+
+
+def _undenied(told: dict[str, float], text: str) -> dict[str, float]:
+    """A denied end is none: without its "not" "I haven't quit" would tell an end, and "I'm not on statins now" would
+    not."""
+    denied = told["ended"] >= _MAY_TELL and denies_an_end(text, told["ended"] / 2)
+    return {**told, "ended": 0.0} if denied else told
+
+
+def denies_an_end(text: str, least: float = _PART_TELLS) -> bool:
+    """Would it tell an end, at least as surely as that, if it denied nothing?"""
+    said = without_denial(text)
+    return said is not None and _value_of(said)["ended"] >= least
 
 
 def _parts(sentence: str) -> tuple[str, ...]:

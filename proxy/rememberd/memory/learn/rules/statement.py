@@ -58,6 +58,18 @@ def statement(clause: str) -> Statement | None:
     return None
 
 
+def without_denial(clause: str) -> str | None:
+    """ "I have quit" of "I haven't quit". None if nothing is denied, or if the denial itself tells an end ("not … any
+    more")."""
+    if len(clause) > LONGEST or _NO_LONGER.search(clause):
+        return None
+    bare = (_skeleton(table, clause) for table in tables_for(clause))
+    return next((each.text for each in bare if each.denied and not each.more), None)
+
+
+_NO_LONGER = re.compile("[不没].*了|もう")  # where it is no word of its own
+
+
 def _fits(row: Row, found: re.Match[str], bare: _Skeleton) -> bool:
     if row.denied is not None and row.denied != bare.denied:
         return False

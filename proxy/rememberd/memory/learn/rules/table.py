@@ -85,6 +85,11 @@ def tables_for(text: str) -> tuple[Table, ...]:
     return tuple(table for table in tables() if score[table.language] == most) if most else ()
 
 
+def mentions(name: str, text: str) -> bool:
+    """Does the text have a word of this list, in its language?"""
+    return any(table.has(name, text) for table in tables_for(text))
+
+
 _NEGATIVE = re.compile(r"\(\?<?!(?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")  # a lookaround that excludes words
 _LETTERS = re.compile(r"[^\W\d_]+")
 _JAPANESE = re.compile(r"[\u3040-\u30ff]")
@@ -134,7 +139,7 @@ def _row(slot: str, line: str, expand: Callable[[str], str]) -> Row:
     if slot.startswith("!"):
         names, _, required = slot[1:].partition("=")
         ends, only = tuple(names.split(",")), frozenset(filter(None, required.split(",")))
-        slot = ends[0]
+        slot, denied = ends[0], bool(denied)  # "I haven't left Acme" ends nothing
     words = frozenset(_literals(_NEGATIVE.sub(" ", pattern)))
     compiled = re.compile(expand(pattern.strip()), re.IGNORECASE)
     return Row(slot, compiled, words, example.strip(), denied, again, ends, only)

@@ -1,0 +1,64 @@
+"""Which attribute's present value does a sentence tell that no table knows as a whole: "All unpacked, home is Ghent"?
+
+Pure."""
+
+import re
+from collections.abc import Iterator
+
+from rememberd.memory.learn.rules.clauses import without_lead
+from rememberd.memory.learn.rules.judge import tells
+from rememberd.memory.learn.rules.slots import is_single
+from rememberd.memory.learn.rules.statement import statement
+from rememberd.memory.learn.rules.table import mentions, tables_for
+from rememberd.memory.text_similarity import WHOSE
+
+BREAK = re.compile(r"[,;:–—-]\s+")
+AND = re.compile(r"(?:,|\b(?:and|und|et|y|e|og|och|en|i|и))\s+(?=\w)", re.IGNORECASE)
+_PRONOUN = re.compile(
+    r"(?:(?:and|und|et|y|e|en|och|og) )?"
+    r"(?:he|she|er|sie|il|elle|él|ella|lui|lei|ele|ela|hij|zij|ze|han|hon|hun|он|она)\s",
+    re.IGNORECASE,
+)
+_SINCE = 4  # words of "since last Monday", at most
+
+
+def told_value(sentence: str) -> str | None:
+    """None if it tells no value, several, or one that is past, passing or beside another."""
+    if any(mentions(name, sentence) for name in ("past", "passing", "also")):
+        return None
+    told = (tells(sentence) | tells(_without_again(sentence))) - {"ended", "again"}
+    tails = map(statement, _tails(sentence))
+    told |= {tail.slot for tail in tails if tail and is_single(tail.slot) and not (tail.denied or tail.ends)}
+    if "surname" in told:
+        told -= {"name"}
+    return min(told) if len(told) == 1 else None
+
+
+def _without_again(sentence: str) -> str:
+    """ "I'm with Kim again" tells whom the person is with."""
+    for table in tables_for(sentence):
+        if again := table.lists.get("again"):
+            sentence = again.sub(" ", sentence)
+    return sentence
+
+
+def _tails(sentence: str) -> Iterator[str]:
+    """The parts that may state the value by themselves: after a comma, an "and" or "since Monday"."""
+    for found in BREAK.finditer(sentence):
+        yield _with_subject(without_lead(sentence[found.end() :]), sentence)
+    words = sentence.split()
+    for found in AND.finditer(sentence):
+        yield f"{words[0]} {sentence[found.end() :]}"
+        yield sentence[found.end() :]  # "y ahora trabajo en Correos"
+    for at in range(1, min(_SINCE, len(words) - 2)):
+        if mentions("change", " ".join(words[:at]).lower()):
+            rest = " ".join(words[at + 2 :])
+            yield from (f"{words[at]} {words[at + 1]} {rest}", f"{words[at + 1]} {words[at]} {rest}")  # "wohne ich"
+
+
+def _with_subject(tail: str, sentence: str) -> str:
+    """ "My wife works at Boots" for "she works at Boots", after "My wife has changed jobs"."""
+    pronoun, owned = _PRONOUN.match(tail), WHOSE.match(sentence)
+    if not pronoun or not owned:
+        return tail
+    return f"{' '.join(sentence.split()[: len(owned[0].split()) + 1])} {tail[pronoun.end() :]}"
