@@ -1,8 +1,8 @@
-"""New memories into old ones: no duplicate, one current value for each slot, nothing forgotten comes back.
+"""Merges new memories into old ones: no duplicates, one current value for each slot, nothing forgotten comes back.
 
-A fact is known by what it says. `created_at` is when it was first said, `updated_at` when it was last said or edited,
-and of the values of a slot the one said last is current; so replays change nothing, and late arrivals close nothing
-newer. A pinned memory is closed like any other when the user states a newer value, which takes over the pin.
+A fact is identified by its text. `created_at` is when it was first said, `updated_at` when it was last said or
+edited, and of the values of a slot the one said last is current; so replays change nothing, and late turns close
+nothing newer. A pinned memory is closed like any other when the user states a newer value, which takes over the pin.
 
 What neither slots nor words decide a model may have decided before (`verdicts`: by the id of the new fact). Its word
 counts less than the user's: it closes nothing that is pinned, nor anything said or edited since.
@@ -26,21 +26,21 @@ from rememberd.memory.text_similarity import says_the_same
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import NEVER, Memory, Millis, Space, Verdicts
 
-# Cosine from which facts without a slot are compared in words. Measured with the packaged model over 1,200 pairs of
-# likes and dislikes: restatements .71 to .99, a yes and a no to the same thing .55 to .90. The words decide, so
-# it may be far below that.
+# Cosine from which facts without a slot are compared by words. Measured with the packaged model over 1,200 pairs of
+# likes and dislikes: restatements .71 to .99, a yes and a no to the same thing .55 to .90. The words decide, so it
+# may be far lower.
 NEAR = 0.3
 _NEIGHBOURS = 16
-_HISTORY = 100  # values of a slot that are looked at, the newest first
-# What is dated further ahead than this was dated by a clock that has been set back since: the clocks of hosts differ
-# by less. And what was said longer ago is not said now.
+_HISTORY = 100  # values of a slot that are read, the newest first
+# A time further ahead than this is from a clock that has been set back since: the clocks of hosts differ by less. And
+# a statement older than this is not from now.
 APART: Millis = 60_000
-MOST_TIMES = 100  # of which a fact keeps that it was said again
+MOST_TIMES = 100  # times at which it was said again that a fact keeps
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Ids of the memories that are new, that were known before, and that a newer value made past."""
+    """Ids of new memories, of those known before, and of those that a newer value made past."""
 
     added: list[str] = field(default_factory=list)
     touched: list[str] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Outcome:
 
 
 class Settled(NamedTuple):
-    """`stands` is the memory that now says it; it and `closed` must be written, unless `news` is False."""
+    """`stands` is the memory that says it now; it and `closed` must be written, unless `news` is False."""
 
     stands: Memory
     added: bool = False
@@ -64,10 +64,10 @@ async def merge(
     now: Millis,
     verdicts: Mapping[str, Verdicts] | None = None,
 ) -> Outcome:
-    """Write `new` into the store, in order. Doing it again changes nothing. `verdicts` is None where no model has
-    read them: those are of the user's newest turn.
+    """Write `new` into the store, in order. A second call changes nothing. `verdicts` is None if no model has read
+    them: then they are from the user's newest turn.
 
-    Raises `StoreUnavailable` and `EmbedderUnavailable`: what was written until then stays, a retry completes it."""
+    Raises `StoreUnavailable` and `EmbedderUnavailable`: earlier writes stay, a retry completes them."""
     outcome = Outcome()
     for number, memory in enumerate(new):
         judged = None if verdicts is None else verdicts.get(memory.id, {})
@@ -86,7 +86,7 @@ async def merge(
 async def foresee(
     store: MemoryStore, embedder: Embedder, space: Space, memory: Memory, now: Millis
 ) -> Settled | None:
-    """What `merge` would do with this memory; None: nothing. Writes nothing."""
+    """The result that `merge` would have for this memory; None: nothing. Writes nothing."""
     return await _settle_one(store, embedder, space, memory, now, None, frozenset())
 
 
@@ -99,9 +99,9 @@ async def _settle_one(
     verdicts: Verdicts | None,
     beside: frozenset[str],
 ) -> Settled | None:
-    """None: the user deleted or edited this since it was said, or it only denies what was not known.
+    """None: the user deleted or edited this since it was said, or it only denies something unknown.
 
-    `beside`: ids of what the same turn said before it."""
+    `beside`: ids of earlier facts of the same turn."""
     known = await store.get(space, [memory.id])
     if memory.kind == "fact" and known and normal(known[0].text) != normal(memory.text):
         if memory.created_at <= known[0].updated_at:
@@ -112,7 +112,7 @@ async def _settle_one(
         memory = replace(memory, slot=known[0].slot)
     repeated = [each for each, verdict in (verdicts or {}).items() if verdict == "same"]
     buried = await store.deleted_at(space, [memory.id, *repeated])
-    # A turn from ahead was taken in before the clock was set back, and what it says was deleted after that.
+    # A turn dated ahead was processed before the clock was set back, and its facts were deleted after that.
     ahead = memory.created_at > now + APART and memory.evidence is not None and memory.evidence.turn_id is not None
     if any(ahead or memory.created_at <= at for at in buried.values()):
         return None
@@ -125,14 +125,14 @@ async def _settle_one(
 def _settled(
     known: Sequence[Memory], memory: Memory, now: Millis, verdicts: Verdicts | None, beside: frozenset[str]
 ) -> Settled | None:
-    """Off the event loop: to judge a text by its meaning takes milliseconds."""
+    """Runs outside the event loop: judging a text by its meaning takes milliseconds."""
     if over.is_empty_denial(memory):
-        # What another turn said in the same millisecond does not count: whether it is stored depends on the order.
+        # Facts of another turn of the same millisecond do not count: whether they are stored depends on the order.
         before = [each for each in known if each.created_at < memory.created_at or each.id in beside]
         by = (over.ends, over.may_end, over.revives)
         if not any(_same(each, memory, verdicts or {}) or any(so(memory, each) for so in by) for each in before):
             return None
-    # A turn's own facts come in the order that the user told them; a model's after those of later turns.
+    # A turn's own facts come in the order in which the user told them; a model's after those of later turns.
     told = known if verdicts is not None else _before(known, memory, now)
     return _dated(settle_fact(told, memory, verdicts or {}), told, known)
 
@@ -145,9 +145,9 @@ def _id_beside_the_edited(space: Space, memory: Memory) -> str:
 async def _related(
     store: MemoryStore, embedder: Embedder, space: Space, fact: Memory, now: Millis, verdicts: Verdicts
 ) -> list[Memory]:
-    """The facts of its slot and of those that it may end, past ones too, and what there are verdicts about. Unless
-    its slot has one value at a time, also the facts next to it in meaning: those that were current when it was said,
-    since a turn done again must find what it touched; for a mere denial and a return, past ones too."""
+    """The facts of its slot and of the slots that it may end, past ones too, and the facts with verdicts. Unless its
+    slot has one value at a time, also the facts near in meaning that were current when it was said, because a
+    repeated turn must find the facts that it changed; for a denial and a return, past ones too."""
     found: dict[str, Memory] = {}
     # "I left Acme" may end a home or an employer, and stands under the first of them.
     places = ("home", "employer") if fact.slot in ("home", "employer") else ()
@@ -167,10 +167,10 @@ async def _related(
 
 
 def _before(known: Sequence[Memory], fact: Memory, now: Millis) -> Sequence[Memory]:
-    """`known`, with what is dated ahead dated as if it were said just before `fact`, if that is said now.
+    """`known`, with times that are ahead changed to just before `fact`, if `fact` is said now.
 
-    Up to the last time that one of them was said, a time ahead is that clock's; one beyond is meant: "from 1 December
-    I work at Globex". Only a clock that went ahead and came back within `APART` can deceive us."""
+    A time ahead, up to the last time that one of them was said, is from a wrong clock; a later one is meant: "from 1
+    December I work at Globex". Only a clock that was ahead and set back within `APART` leads to a wrong result."""
     latest = max((each.updated_at for each in known), default=0)
     if latest <= now + APART or abs(fact.created_at - now) > APART:
         return known
@@ -190,8 +190,8 @@ def _before(known: Sequence[Memory], fact: Memory, now: Millis) -> Sequence[Memo
 
 
 def _dated(settled: Settled, told: Sequence[Memory], known: Sequence[Memory]) -> Settled:
-    """When each was last said stays as it was dated: by that a turn that is done again is known. What has ended in
-    the time ahead has ended now: else it would hold until then."""
+    """The time when each was last said stays unchanged: a repeated turn is recognised by it. A fact that ended at a
+    time ahead has ended now: otherwise it would be current until then."""
     if not settled.news:
         return settled
     last, ends = {each.id: each.updated_at for each in known}, {each.id: each.valid_to for each in known}
@@ -206,7 +206,7 @@ def _dated(settled: Settled, told: Sequence[Memory], known: Sequence[Memory]) ->
 
 
 def settle_episode(known: Memory | None, episode: Memory) -> Settled | None:
-    """An exchange replaces its earlier, shorter self, unless the user has edited that, or it is another member's."""
+    """An exchange replaces its earlier, shorter version, unless that was edited or is another member's."""
     if known is None:
         return Settled(replace(episode, updated_at=episode.created_at), added=True)
     if known.text == episode.text or known.contributor != episode.contributor:
@@ -220,9 +220,9 @@ def settle_episode(known: Memory | None, episode: Memory) -> Settled | None:
 
 
 def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Settled:
-    """`known` holds the memory of the fact's id, if any, and those that may say the same or the contrary. In a group
-    what one member says is settled with what they said themselves: each has a home of their own, and what two say
-    alike is both's."""
+    """`known` holds the memory of the fact's id, if any, and those that may say the same or the opposite. In a group,
+    a member's facts are compared only with their own: each has a home of their own, and the same words of two members
+    belong to both."""
     known = [each for each in known if each.contributor == fact.contributor]
     alike = [each for each in known if _same(each, fact, verdicts)]
     # A current one before a past one of the same id: reopening that would leave two that say the same.
@@ -245,7 +245,7 @@ def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Se
             rivals = only
     stay = ahead + [each for each in rivals if each.updated_at > stated.updated_at]
     if is_single(stated.slot) and over.ended_attributes(stated):
-        # The end of a value is no value beside one that holds.
+        # The end of a value is not a second value beside a current one.
         holding = (each for each in others if each.slot == stated.slot and not over.ended_attributes(each))
         stay += [each for each in holding if each not in rivals]
     if stay and stated.valid_to is None:
@@ -255,14 +255,14 @@ def settle_fact(known: Sequence[Memory], fact: Memory, verdicts: Verdicts) -> Se
     by_verdict = (each for each in others if verdicts.get(each.id) == "replaces" and each not in rivals)
     replaced = [each for each in by_verdict if not each.pinned and each.updated_at <= fact.created_at]
     if any(each.pinned and is_single(each.slot) and each.slot == stated.slot for each in rivals):
-        stated = replace(stated, pinned=True)  # it was the attribute that was worth pinning, not its old value
+        stated = replace(stated, pinned=True)  # the user pinned the attribute, not its old value
     return Settled(stated, added=same is None, closed=tuple(_closed(each, stated) for each in [*rivals, *replaced]))
 
 
 def _same(known: Memory, fact: Memory, verdicts: Verdicts) -> bool:
     if known.id == fact.id:
         return True
-    if verdicts.get(known.id) == "same":  # about a current one: what has ended since then, no model makes hold again
+    if verdicts.get(known.id) == "same":  # only if it is current: a model cannot make an ended fact current again
         return known.valid_to is None or fact.created_at <= known.updated_at or _outlived(known, fact)
     if known.slot != fact.slot and None not in (known.slot, fact.slot):
         return False
@@ -270,19 +270,19 @@ def _same(known: Memory, fact: Memory, verdicts: Verdicts) -> bool:
 
 
 def _outlived(known: Memory, fact: Memory) -> bool:
-    """It ended after this was said, so that this, which comes late, does not make it current again."""
+    """Whether it ended after the late `fact` was said, which then does not make it current again."""
     return known.valid_to is not None and fact.created_at < known.valid_to
 
 
 def _holds_since_later(known: Memory, stated: Memory) -> bool:
-    """It was said later; or what is said now is dated, and began before it ("I moved to Rome in 2015")."""
+    """Whether it was said later; or `stated` has a date and began before it ("I moved to Rome in 2015")."""
     return known.updated_at > stated.updated_at or (
         stated.valid_from < known.valid_from and dated(stated.text, stated.created_at) is not None
     )
 
 
 def _restated(known: Memory, fact: Memory) -> Memory:
-    """Said again: current once more, from now on if it was past."""
+    """The memory after it was said again: current, from now on if it was past."""
     return replace(
         known,
         updated_at=fact.created_at,

@@ -1,4 +1,4 @@
-"""What a wish to forget names: the words that are no words of wishing, and attributes without their value. Pure."""
+"""What a wish to forget names: its content words, and attributes without their value. Pure."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _WordList(NamedTuple):
         return cls(every - stems, tuple(stem[:-1] for stem in stems))
 
     def has(self, word: str) -> bool:
-        """Also with an accent that a form has and the list has not: "bórrame"."""
+        """Also for a form with an accent that the list does not have: "bórrame"."""
         return word in self.whole or word.startswith(self.stems) or _unaccented(word).startswith(self.stems)
 
 
@@ -84,8 +84,9 @@ class FactClass(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """`phrases`: the named words that no word of wishing parts. `slots`: of an attribute named without its value;
-    `beside`: what the same phrase names ("my job in Leeds"). `everything`: whatever names them is meant."""
+    """`phrases`: runs of content words, separated by words of wishing. `slots`: an attribute named without its value;
+    `beside`: other words of the same phrase ("my job in Leeds"). `everything`: all memories that name them are
+    meant."""
 
     phrases: tuple[frozenset[str], ...]
     slots: frozenset[str]
@@ -102,7 +103,7 @@ class Named:
 
 @lru_cache(maxsize=4096)
 def named(text: str, *, topics: bool = True, languages: frozenset[str] = frozenset()) -> Named:
-    """What a wish is about, or with `topics=False` the words of a memory that a wish in `languages` may name."""
+    """The content of a wish, or with `topics=False` the words of a memory that a wish in `languages` may name."""
     plain = unicodedata.normalize("NFC", text).replace("’", "'")
     everything = bool(_words().all_about.search(plain))
     slots: set[str] = set()
@@ -122,8 +123,8 @@ def class_in(text: str) -> FactClass | None:
 
 
 def wishing(text: str) -> str:
-    """The clauses that wish to forget, if they name something: not "Ida has left me" before "forget Ida". Else all
-    but those that say what is to be kept: "keep the eggs"."""
+    """The clauses with a wish to forget, if they name something: not "Ida has left me" before "forget Ida". Otherwise
+    all clauses except those that say what to keep: "keep the eggs"."""
     clauses = [each.strip() for each in _CLAUSE.split(text) if each and each.strip()]
     clauses = [each for each in clauses if not _words().contrary.match(each)] or clauses
     wishes = [each for each in clauses if may_wish("forget", each)]
@@ -131,7 +132,7 @@ def wishing(text: str) -> str:
 
 
 def may_wish(label: str, text: str) -> bool:
-    """Does a text hold a word without which there is no wish of this kind, and not ask for the contrary?"""
+    """Whether a text has a word that every wish of this kind has, and does not ask for the opposite."""
     words, text = _words(), text.replace("’", "'").casefold()
     wants_less = label in ("forget", "forget_all")
     named = words.verbs[label].search(text) or words.verbs[label].search(_unaccented(text))
@@ -139,15 +140,16 @@ def may_wish(label: str, text: str) -> bool:
 
 
 def names_in(text: str) -> frozenset[str]:
-    """The words with a capital inside a sentence, folded: Paula is no form of Paul."""
+    """The words with a capital inside a sentence, case-folded: Paula is not a form of Paul."""
     return frozenset(_EDGES.sub("", found).casefold().removesuffix("'s") for found in _NAME.findall(text))
 
 
 def same(
     word: str, other: str, names: frozenset[str] = frozenset(), *, cases: bool = False, joined: bool = False
 ) -> bool:
-    """Are they forms of one word, accents aside? A name has the endings of a genitive alone, and in a language with
-    `cases` those of others. `joined`: may `word` be the second part of `other`, "Nummer" of "Handynummer"?"""
+    """Whether they are forms of one word, ignoring accents. A name has only the endings of a genitive, and in a
+    language with `cases` those of other cases. `joined`: whether `word` may be the second part of `other`, "Nummer"
+    of "Handynummer"."""
     if word == other:
         return True
     if joined and len(word) >= _SECOND_PART and other.endswith(word) and not _RELATIVE.search(word):
@@ -164,7 +166,7 @@ def same(
 
 
 def languages_of(text: str) -> frozenset[str]:
-    """Those that most words of `text` belong to that name nothing there: "vet" is "knows" in Swedish alone."""
+    """The languages that most function words of `text` belong to: only in Swedish, "vet" is "knows"."""
     words = [word.casefold() for word in _WORD.findall(text)]
     known = {name: sum(map(each.has, words)) for name, each in _words().languages.items()}
     most = max(known.values())
@@ -172,22 +174,22 @@ def languages_of(text: str) -> frozenset[str]:
 
 
 def have_cases(languages: frozenset[str]) -> bool:
-    """Is what is said in one of these languages sure to have names with endings?"""
+    """Whether names have endings in each of these languages."""
     return bool(languages) and languages <= _WITH_CASES
 
 
 def is_attribute(word: str) -> bool:
-    """Is it a word for something that people have several words for, such as "salary"?"""
+    """Whether the word has synonyms, such as "salary"."""
     return bool(_concepts(word))
 
 
 def has_one_value(word: str) -> bool:
-    """Is it a word for something of which a person has one at a time, such as a weight?"""
+    """Whether a person has one value of this at a time, such as a weight."""
     return not _concepts(word).isdisjoint(("income", "weight", "height"))
 
 
 def mean_the_same(word: str, other: str) -> bool:
-    """Do they name one thing, such as "weight" and "weigh"?"""
+    """Whether they name the same thing, such as "weight" and "weigh"."""
     return not _concepts(word).isdisjoint(_concepts(other))
 
 
@@ -202,8 +204,8 @@ def _unaccented(word: str) -> str:
 
 
 def _named_phrases(clause: str, languages: frozenset[str]) -> list[list[str]]:
-    """Words of wishing part phrases, but for those behind the first named word of a claim ("that my aunt knew …");
-    articles and the like do not."""
+    """Words of wishing separate phrases, except those after the first content word of a claim ("that my aunt knew
+    …"); articles and similar words do not."""
     if pairs := _pairs(_words().unspaced.sub(" ", clause)):
         return [[*(word for word in _spaced(clause) if not _is_of_wish(word, languages)), *pairs]]
     phrases, claims, claimed = list[list[str]]([[]]), THAT.search(clause), False

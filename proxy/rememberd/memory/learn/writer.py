@@ -1,7 +1,7 @@
-"""The writer: turns out of the queue, memories into the store. One runs for a store, or any number with Redis.
+"""The writer makes memories in the store from turns in the queue. One runs for a store, or any number with Redis.
 
 A turn is claimed, stored, settled (the user's next one may come), and acked once the store was flushed. Every step
-can be done again: a writer that is killed leaves leases, and processing a turn twice stores nothing twice.
+can be repeated: a killed writer leaves leases, and processing a turn twice stores nothing twice.
 """
 
 import asyncio
@@ -36,17 +36,17 @@ from rememberd.types import Fact, Memory, Millis, Space, Turn
 T = TypeVar("T")
 
 BATCH, POLL_S = 16, 0.1
-# A flush of the embedded store stalls recalls (measured: 0.1 to 0.5 s), so it waits for a quiet moment. But turns
-# that were not flushed are done again by the next process. No quiet moment comes under a backlog: a writer that is
-# killed again and again would do the same turns for ever. So flushes may take a hundredth of its time there.
+# A flush of the embedded store blocks recalls (measured: 0.1 to 0.5 s), so it waits for a quiet moment. But turns
+# that were not flushed are processed again by the next process. With a backlog there is no quiet moment: a writer
+# that is killed repeatedly would process the same turns for ever. So then flushes may take a hundredth of its time.
 QUIET_S = 0.5
-ASKED_S = 0.05  # ago somebody asked for memories: they are being asked for
+ASKED_S = 0.05  # within this time after a question, memories are in demand
 FLUSH_EVERY_S, FLUSH_FIRST_S, FLUSH_SHARE = 300.0, 2.0, 0.01
 MAX_ATTEMPTS = 5
 MAX_DELAY_S = 300.0
 MAX_OUTAGE_DELAY_S = 10.0
 GROUP_DELAY_MS: Millis = 250  # a group's turn takes some 20 ms
-STUCK_S = 120.0  # no step takes nearly as long: an engine's longest call about a minute
+STUCK_S = 120.0  # no step takes nearly as long: the longest call of an engine takes about a minute
 HOUR_S, DAY_MS = 3600.0, 86_400_000
 
 _OUTCOMES = ("written", "nothing", "forgotten", "erased", "retried", "dead")
@@ -68,7 +68,7 @@ class Erased(Exception):
 
 
 class TooEarly(Exception):
-    """What the turn's wish is about may not be learned yet."""
+    """The turn's wish is about something that may not be learned yet."""
 
 
 class Writer:
@@ -102,7 +102,7 @@ class Writer:
         self._expired_at = -HOUR_S
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set; then finishes the turns at hand and flushes. An outage delays, it never raises."""
+        """Run until `stop` is set; then finish the current turns and flush. An outage delays it, and never raises."""
         while not stop.is_set():
             claims = await self._insist(stop, partial(self.queue.claim, BATCH)) or []
             await self._process_all(stop, claims)
@@ -116,8 +116,8 @@ class Writer:
             log.warning("stopping unflushed, the turns come back at the next start: %s", error)
 
     async def _process_all(self, stop: asyncio.Event, claims: Sequence[Claim]) -> None:
-        """Side by side: no two claims of a batch are of one user. While somebody asks for memories, one by one with a
-        pause as long as each took: learning would take the core of an embedded store from recalls."""
+        """Concurrently: no two claims of a batch are of one user. While somebody asks for memories, one by one, each
+        followed by an equally long pause, so that recalls get CPU time in the process of an embedded store."""
         learning = []
         for claim in claims:
             began = time.monotonic()
@@ -129,7 +129,7 @@ class Writer:
         await asyncio.gather(*learning)
 
     def alive(self, patience_s: float = STUCK_S) -> bool:
-        """False when a step that was begun has neither ended nor failed for so long."""
+        """False if a step has been running for longer than this."""
         return time.monotonic() - self._stepped_at < patience_s
 
     async def _process(self, claim: Claim) -> None:
@@ -156,8 +156,8 @@ class Writer:
             await self._settle(turn, outcome, ids)
 
     async def _take_in(self, turn: Turn) -> tuple[str, list[str]]:
-        """What became of it, and the ids concerned. A wish about the memory is carried out, not remembered: it would
-        keep what it asks to forget, or say once more what is known."""
+        """The outcome, and the ids concerned. A wish about the memory is carried out, not remembered: its text would
+        contain what it asks to forget, or repeat known facts."""
         command = memory_command(turn.user_text)
         if (command is None or command.kind == "remember") and not turn.forgotten:
             ids = await self._remember(turn)
@@ -183,7 +183,7 @@ class Writer:
         return gone
 
     async def _remember(self, turn: Turn) -> list[str]:
-        """The ids written. The episode comes first, so that it is there whatever an extractor does."""
+        """The ids written. The episode comes first, so that it is stored even if an extractor fails."""
         if not turn.user_text.strip():
             return []
         if turn.continues and not await unforgotten(self.store, turn.space, [turn]):
@@ -201,7 +201,7 @@ class Writer:
         return list(dict.fromkeys(ids))
 
     async def _learn(self, turn: Turn) -> list[str]:
-        """What a model found in it. Nothing, if the exchange was deleted since."""
+        """Store the facts that a model found in it. Nothing, if the exchange was deleted since."""
         wanted = await unforgotten(self.store, turn.space, [turn])
         found = turn.found if wanted else ()
         return await self._write(turn, await asyncio.to_thread(facts, turn, found), found)
@@ -224,8 +224,8 @@ class Writer:
         return ids
 
     async def _undo_if_erased(self, turn: Turn, ids: list[str]) -> None:
-        """Before a write as well: an earlier try may have failed half-way. The tombstones carry the turn's own time,
-        so that they do not keep out what the user tells anew."""
+        """Called before a write as well: an earlier try may have failed half-way. The tombstones have the turn's own
+        time, so that they do not block later statements of the user."""
         alive = await self.queue.alive(turn.id)
         if not alive or (turn.contributor and await self.queue.erased(turn.contributor, turn.began)):
             await take_back(self.store, turn.space, ids, turn.contributor if alive else None, turn.created_at)
@@ -243,7 +243,7 @@ class Writer:
             LAG.observe((self.clock() - turn.began) / 1000)
 
     async def _give_back(self, claim: Claim, error: Exception) -> None:
-        """The message may quote the turn, so it goes into the queue's file only, not into the log."""
+        """The message may quote the turn, so it is stored in the queue only, not logged."""
         turn, kind, reason = claim.turn, type(error).__name__, f"{type(error).__name__}: {error}"[:500]
         if claim.attempts + 1 >= MAX_ATTEMPTS:
             await self.queue.dead_letter(turn.id, reason)
@@ -279,7 +279,7 @@ class Writer:
             await self.block_cache.expire(self.clock() - DAY_MS)
 
     async def _insist(self, stop: asyncio.Event, step: Callable[[], Awaitable[T]]) -> T | None:
-        """`step` again and again while a part it needs is down; None if `stop` was set before it succeeded."""
+        """Repeat `step` while a part that it needs is down; None if `stop` was set before it succeeded."""
         for delay in delays(MAX_OUTAGE_DELAY_S):
             self._stepped_at = time.monotonic()
             try:

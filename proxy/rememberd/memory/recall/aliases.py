@@ -1,8 +1,8 @@
-"""Other names of people and things, as they are told: "Kate, also Emi", "everybody calls her Bibi" (pure).
+"""Finds other names of people and things in texts: "Kate, also Emi", "everybody calls her Bibi" (pure).
 
-They are read from the memory that tells them whenever they are needed, so that they are sealed, corrected and deleted
-with it. The words of thirteen languages are in `data/aliases.toml`. A name begins with a capital letter: in scripts
-without them no other name is found."""
+They are read from their memory whenever they are needed, so that they are sealed, corrected and deleted with it. The
+words of thirteen languages are in `data/aliases.toml`. A name begins with a capital letter: in scripts without them
+no other name is found."""
 
 import re
 import tomllib
@@ -17,10 +17,10 @@ from rememberd.memory.recall.lexicon import stop_words
 from rememberd.memory.recall.names import named, names_in
 from rememberd.memory.text_similarity import WHOSE
 
-Pair = tuple[str, str]  # what somebody is called, and what else
+Pair = tuple[str, str]  # two names of one person or thing
 
 MOST = 3  # other names that a question is asked with
-LONGEST = 2_000  # characters that are read: who is called what is said in a few words
+LONGEST = 2_000  # characters that are read: other names are told in a few words
 LONGEST_NAME = 100  # characters; longer ones are not compared
 # "Robert (Bob)", but not "Robert (Oslo)": so much of the shorter name stands in the longer one, letters in a row.
 ALIKE = 0.6
@@ -51,7 +51,7 @@ class _Forms(NamedTuple):
 
 
 def aliases_in(text: str) -> list[Pair]:
-    """Each pair of names that `text` says are one's, in its order, none twice."""
+    """Each pair of names that are the same person's or thing's by `text`, in its order, none twice."""
     text, found = text[:LONGEST], dict[Pair, None]()
     if _MARKS.isdisjoint(text) and _telling_words().isdisjoint(_LETTERS.findall(text.casefold())):
         return []
@@ -76,7 +76,7 @@ def aliases_in(text: str) -> list[Pair]:
 
 
 def with_other_names(question: str, pairs: Iterable[Pair]) -> str:
-    """`question` with the other names of what it names: "What does Emi (Kate) eat?"."""
+    """`question` with other names after the names in it: "What does Emi (Kate) eat?"."""
     added = 0
     for one, two in pairs:
         for name, other in ((one, two), (two, one)):
@@ -89,7 +89,7 @@ def with_other_names(question: str, pairs: Iterable[Pair]) -> str:
 
 
 def without(question: str, speakers: AbstractSet[str]) -> str:
-    """`question` without these names, unless nothing much would be left."""
+    """`question` without these names, unless too little would be left."""
     if not speakers:
         return question
     ways = {*speakers, *named(question, speakers).values()}
@@ -103,7 +103,7 @@ def _says(text: str, name: str) -> bool:
 
 
 def _take(found: dict[Pair, None], one: str, two: str) -> None:
-    """Unless one of them names nobody: a weekday, "The"."""
+    """Add the pair, unless one of them is not a name: a weekday, "The"."""
     one, two = (
         _POSSESSIVE.sub("", " ".join(word for word in each.split() if not _says_nothing(word))) for each in (one, two)
     )
@@ -120,8 +120,8 @@ def _says_nothing(word: str) -> bool:
 
 
 def _called(before: str, other: str, *, adjacent: bool) -> str | None:
-    """Who is meant: a name that stands right before, if that may be; else, in the same sentence or the one before it,
-    the name that is most like the other one, "my sister", or the first name."""
+    """Who is meant: a name directly before, if that is possible; otherwise, in the same or the previous sentence, the
+    name most like the other one, "my sister", or the first name."""
     last = list(_FIRST.finditer(before))[-1:]
     between = before[last[0].end() :] if last else "."
     if adjacent and not between.strip(_BETWEEN):

@@ -1,4 +1,4 @@
-"""Which of the ranked memories go into the block: best first, until the budget is full, none twice (pure)."""
+"""Chooses the ranked memories for the block: best first, until the budget is full, none twice (pure)."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -27,8 +27,9 @@ BEST = 20
 
 
 def profile(found: Candidates, needs: Mapping[str, float]) -> Ints:
-    """Rows of standing facts that go in unasked: how to answer, the newest first; and of the topics that the question
-    needs, by turns (`_of_needs`). None if facts are several people's: whose would they be?"""
+    """Rows of standing facts that every fitting question gets: how to answer, the newest first; and facts of the
+    topics that the question needs (`_of_needs`). None if the facts are several people's, because it is unclear whose
+    are meant."""
     nobody = np.zeros(0, np.int64)
     if not (found.topics.codes >= 0).any() or len(found.speaker.take(found.facts).present()) > 1:
         return nobody
@@ -40,8 +41,8 @@ def profile(found: Candidates, needs: Mapping[str, float]) -> Ints:
 
 
 def _of_needs(found: Candidates, facts: Bools, needs: Mapping[str, float]) -> Ints:
-    """Of each topic that is needed the nearest of `facts`, the clearest need first; then of each the second nearest,
-    and so on."""
+    """The nearest of `facts` for each needed topic, the clearest need first; then the second nearest for each, and so
+    on."""
     places = np.full(len(found), len(found))
     clearly = np.zeros(len(found))
     for topic, clear in needs.items():
@@ -54,7 +55,7 @@ def _of_needs(found: Candidates, facts: Bools, needs: Mapping[str, float]) -> In
 
 
 def called(topics: str, needs: Mapping[str, float]) -> float:
-    """How clearly the clearest of these topics is needed; 0 if none is."""
+    """The highest need for one of these topics; 0 if none is needed."""
     return max((needs.get(topic, 0.0) for topic in topics.split()), default=0.0)
 
 
@@ -68,9 +69,9 @@ def _first_that_fit(rows: Ints, found: Candidates, budget: int) -> list[int]:
 
 
 def pack(ranked: Candidates, budget_tokens: int) -> tuple[list[str], int]:
-    """Ids in the order taken, and what the block costs at most, in tokens (0 for none): the pinned, then the best.
-    No fact is taken whose whole exchange is taken. The exchange of a fact that is taken comes behind all others,
-    unless it is among the best: what it says beside the fact may be what is asked for."""
+    """Ids in the order taken, and the highest cost of the block in tokens (0 for none): the pinned, then the best. A
+    fact is not taken if its whole exchange is. The exchange of a taken fact comes after all others, unless it is
+    among the best: then its other words may be the answer."""
     if not len(ranked):
         return [], 0
     cost, taken = FRAME_COST, dict[int, None]()
@@ -102,13 +103,13 @@ def pack(ranked: Candidates, budget_tokens: int) -> tuple[list[str], int]:
 
 
 def _days(ranked: Candidates) -> Ints:
-    """A number for each header of the block: a day of the pinned, or of the others."""
+    """The number of each row's header in the block: a day of the pinned, or of the others."""
     return ranked.at // DAY_MS * 2 + ranked.pinned
 
 
 def without_repeats(memories: Sequence[Memory], *, latest: bool, asked: str = "") -> list[Memory]:
-    """Of those that say the same in the same words the latest one, or the first in their order; no exchange whose
-    words all stand in facts of it, and none in which only the question `asked` was asked before. Pinned ones stay."""
+    """Of memories with the same words, only the latest, or the first in their order; without exchanges whose words
+    are all in their facts, or in which only the question `asked` was asked before. Pinned ones stay."""
     facts, shown = dict[str, list[Memory]](), dict[str, Memory]()
     again = normal(asked)
     for each in memories:

@@ -1,4 +1,4 @@
-"""Which days a question asks about: "in May 2023", "on 3 June", "yesterday", "two weeks ago" (pure).
+"""Finds the days that a question asks about: "in May 2023", "on 3 June", "yesterday", "two weeks ago" (pure).
 
 English and dates in numbers are read here, the words of other languages by `lexicon.py`.
 
@@ -56,25 +56,25 @@ class Span(NamedTuple):
 
 
 def offset_of(zone: str | None, now: Millis) -> Millis:
-    """What is added to a time in UTC for that of the zone ("Europe/Oslo") at `now`; 0 for None. Raises `ValueError`
-    for what is no zone. Times of the other half of the year are an hour off, which matters at midnight only."""
+    """The offset of the zone ("Europe/Oslo") from UTC at `now`; 0 for None. Raises `ValueError` for an unknown zone.
+    Times in the other half of the year are an hour off, which matters only at midnight."""
     if zone is None:
         return 0
     try:
         shift = datetime.fromtimestamp(now / 1000, ZoneInfo(zone)).utcoffset()
     except (ZoneInfoNotFoundError, OSError, ValueError) as error:
-        raise ValueError(f"{zone!r} is no time zone") from error
+        raise ValueError(f"{zone!r} is not a time zone") from error
     return int(shift.total_seconds() * 1000) if shift else 0
 
 
 def asked_about(question: str, now: Millis) -> Span | None:
-    """The days that `question` names. A day or month without a year is the latest one that began before `now`, which
-    is in the time of who asks."""
+    """The days that `question` names. A day or month without a year is the latest one that began before `now`, a time
+    in the asker's time zone."""
     return days_asked_about(question, datetime.fromtimestamp(now / 1000, UTC).date())
 
 
 def without_times(text: str) -> str:
-    """The words of `text` that name no time: of "Rex died on Sunday", the first two."""
+    """`text` without words for a time: the first two words of "Rex died on Sunday"."""
     for pattern in (
         _SEASON,
         _DAY_MONTH,
@@ -93,7 +93,7 @@ def without_times(text: str) -> str:
 
 @lru_cache(maxsize=256)  # two steps of a recall ask
 def days_asked_about(question: str, today: date) -> Span | None:
-    """As `asked_about`, for somebody for whom it is `today`."""
+    """Like `asked_about`, with the date `today`."""
     try:
         if _NAMES_DAYS.search(question):
             said = _in_digits(question)
@@ -186,7 +186,7 @@ def _meant(time: Time, today: date) -> Span | None:
 
 
 def _in_month(month: int, near: Sequence[int], today: date) -> Span:
-    """With the day and the year that stand beside it, if any."""
+    """With the day and the year beside it, if any."""
     year = next((each for each in near if each > 1900), None)
     if day := next((each for each in near if 0 < each <= 31), None):
         return _latest_day(month, day, year, today)

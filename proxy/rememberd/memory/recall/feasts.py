@@ -1,12 +1,12 @@
 """The days of seasons and feasts (pure). Words for them are in `data/feasts.toml`.
 
-Seasons are those of the northern half of the world: nothing tells on which half somebody lives."""
+Seasons are those of the northern hemisphere, because the user's hemisphere is unknown."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
 
-# The moon needs so many days from new to new on average, and was new at this time of Unix: so a feast by the moon may
-# be a day off, which the days around it cover.
+# The average days from one new moon to the next, and the Unix time of a new moon. A feast by the moon may therefore
+# be a day off, so the days around it are included.
 _MOON, _NEW_MOON = 29.530589, 947_182_440 / 86_400
 
 
@@ -92,7 +92,7 @@ FEASTS = tuple(_FEASTS)
 
 
 def feast(name: str, today: date, *, before: bool) -> tuple[date, date]:
-    """Its latest days that have begun, the end not included; the last ones that are over if `before`."""
+    """Its latest days that have begun, the end not included; with `before`, the last ones that are over."""
     for year in (today.year, today.year - 1, today.year - 2):
         start, days = _FEASTS[name](year)
         end = start + timedelta(days=days)

@@ -68,7 +68,7 @@ class _Lexicon(NamedTuple):
 
 @lru_cache(maxsize=256)  # each step of a recall asks
 def asked_time(question: str) -> Time | None:
-    """What the question says of a time, if it is in a language that we have words of; None if nothing."""
+    """The time that the question names, if we have words of its language; None for no time."""
     lexicon = _lexicon()
     words = [word.casefold() for word in WORD.findall(question)]
     if _UNSPACED.search(question):
@@ -89,14 +89,14 @@ def asked_time(question: str) -> Time | None:
 
 
 def asks_only_when(question: str) -> bool:
-    """Does it ask for what was said at some time, and nothing else?"""
+    """Whether it asks only for what was said at some time."""
     time = asked_time(question)
     return time.alone if time else not _rest([word.casefold() for word in WORD.findall(question)], "en", _lexicon())
 
 
 def telling_words(question: str) -> str:
-    """`question` without the words that say nothing in its language, unless it is English, whose words the engine
-    knows, or nothing is left: by "tiene", every second Spanish memory would be found."""
+    """`question` without the stop words of its language: "tiene" would find every second Spanish memory. Unchanged if
+    it is English, whose stop words the engine knows, or if nothing would be left."""
     lexicon = _lexicon()
     words = WORD.findall(question)
     known: dict[str, int] = {}
@@ -112,7 +112,7 @@ def telling_words(question: str) -> str:
 
 
 def without_times(text: str) -> str:
-    """The words of `text` that name no time, in any language but English."""
+    """`text` without words for a time, in any language except English."""
     lexicon, words = _lexicon(), WORD.findall(text)
     folded = [word.casefold() for word in words]
     likely = _languages(folded, lexicon)
@@ -121,7 +121,7 @@ def without_times(text: str) -> str:
 
 
 def stop_words() -> dict[str, frozenset[str]]:
-    """By language, the words that say nothing, case-folded."""
+    """The stop words by language, case-folded."""
     return _lexicon().stop
 
 
@@ -144,7 +144,7 @@ def _with_whole_numbers(words: Sequence[str], lexicon: _Lexicon) -> list[str]:
 
 
 def _phrases(words: Sequence[str], lexicon: _Lexicon) -> Iterator[tuple[_Meaning, int | None, int, int]]:
-    """Each phrase with its number and where it stands."""
+    """Each phrase with its number and its position."""
     numbered = ["#" if word.isdecimal() or word in lexicon.numbers else word for word in words]
     for start in range(len(words)):
         longest = max(lexicon.longest.get(words[start], 0), lexicon.longest.get(numbered[start], 0))
@@ -184,7 +184,7 @@ def _unspaced(text: str, lexicon: _Lexicon) -> Time | None:
             left = (text if said in text else digits).replace(said, " ")
             for word in sorted(lexicon.talk[meaning.language], key=len, reverse=True):
                 left = left.replace(word, " ")
-            # 6月 and 六月 are June, and no day of it.
+            # 6月 and 六月 are June, not a day.
             month = tuple(map(int, re.findall(r"\d+", said))) or numbers[: "月" in said]
             return _time(meaning, number, tuple(left.split()), tuple(each for each in numbers if each not in month))
     return None
@@ -249,7 +249,7 @@ def _lexicon() -> _Lexicon:
 
 
 def _feasts(words: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    """Phrases of one language, and as which `Time.amount` they count."""
+    """Phrases of one language, with their `Time.amount`."""
     for number, name in enumerate(FEASTS, 1):
         for said in words.get(name, ()):
             yield from ((f"{at} {said}".strip(), number) for at in words["at"])

@@ -1,5 +1,5 @@
-"""The names that a text holds: of people, places, projects, products. A question about one of them is about what is
-remembered, however it is worded; but its vector is made without the names that many memories have."""
+"""Finds the names in a text: of people, places, projects, products. A question with such a name is about memories,
+however it is worded; but its vector is made without the names that many memories have."""
 
 import re
 import time
@@ -21,10 +21,10 @@ V = TypeVar("V")
 # chats"). Among fewer than LEAST memories, or if more than MOST would have to have it, nothing is left out.
 COMMON, LEAST, MOST = 0.1, 200, 1_000
 SPACES, NAMES = 10_000, 50_000  # that are kept in mind: about 200 bytes each
-KEPT_S = 3600.0  # how long a name is taken for common or rare
-GROWTH = 0.25  # and for how many questions of its space, as a share of the memories: each may leave one
+KEPT_S = 3600.0  # how long a name counts as common or rare
+GROWTH = 0.25  # the same as a number of questions, as a share of the memories: each question may add a memory
 
-# From this share of letters in order on, a name is another one misspelt: Mohammed, Muhhamed, but not Josh, John.
+# With at least this share of equal letters in order, a name is a misspelling: Mohammed, Muhhamed, but not Josh, John.
 MISSPELT = 0.75
 
 _SHORT_NAME = 3  # letters at least
@@ -52,7 +52,7 @@ def label_of(text: str) -> str | None:
 
 
 def names_in(text: str) -> list[str]:
-    """In the order of the text, each once. The label of a transcript ("Ada: …") is one too."""
+    """The names in the order of the text, each once, with the label of a transcript ("Ada: …")."""
     found = dict.fromkeys((label_of(text) or "").split())
     for word in _WORD.finditer(text):
         if not _is_name(word[0]):
@@ -63,8 +63,8 @@ def names_in(text: str) -> list[str]:
 
 
 def named(question: str, speakers: Iterable[str]) -> dict[str, str]:
-    """The speakers that a question names, and in which words: in full, by first name; if it names nobody so, by a
-    misspelt first name, or by one's beginning that nobody else's has ("Mel" for Melanie)."""
+    """The speakers that a question names, with its words for them: the full name or the first name; otherwise a
+    misspelt first name, or a beginning that only one speaker has ("Mel" for Melanie)."""
     found, others = dict[str, str](), list[str]()
     for each in speakers:
         ways = (each, *each.split()[:1])
@@ -107,7 +107,7 @@ def _is_name(word: str) -> bool:
 
 
 class _Verdict(NamedTuple):
-    """Holds `until` this time of the monotonic clock, and until so many questions have been `asked`."""
+    """Valid `until` this time of the monotonic clock, and until this number of questions was `asked`."""
 
     common: bool
     until: float
@@ -115,8 +115,8 @@ class _Verdict(NamedTuple):
 
 
 class NamesLeftOut:
-    """The names that the question of a space is embedded without: those of who speaks in its memories, and those that
-    are common in them."""
+    """The names that are left out of a question before it is embedded: those of speakers in the memories of its
+    space, and names that are common there."""
 
     def __init__(self, store: MemoryStore, embedder: Embedder) -> None:
         self.store, self.embedder = store, embedder
@@ -134,7 +134,7 @@ class NamesLeftOut:
         )
 
     def learn(self, space: Space, speakers: AbstractSet[str]) -> None:
-        """Who speaks in a space is known from what a search returns."""
+        """Remember the speakers of a space, which a search has returned."""
         _keep(self._speakers, space, self._speakers.get(space, frozenset()) | speakers, SPACES)
 
     async def _is_common(self, space: Space, name: str, now: Millis) -> bool:

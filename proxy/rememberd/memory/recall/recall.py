@@ -34,10 +34,10 @@ from rememberd.types import GROUP_SCOPE, Memory, Millis, Space
 
 Status = Literal["hit", "miss", "degraded"]
 
-PUNCTUAL = 0.98  # a timer fires late, and the chat has begun before
-PATIENCE = 0.5  # of the deadline may pass in the embedder's queue; what would take longer is found by words alone
-LATE, _EASES = 0.7, 0.05  # a recall takes that much of it: the next go by words, too (`loadtests overload`)
-PROFILE_FACTS = 100  # as many as anybody wants to read
+PUNCTUAL = 0.98  # a timer fires late, and the chat began before the recall
+PATIENCE = 0.5  # of the deadline may pass in the embedder's queue; after a longer wait, the search is by words alone
+LATE, _EASES = 0.7, 0.05  # if recalls take this much of it, the next search by words, too (`loadtests overload`)
+PROFILE_FACTS = 100  # nobody wants to read more
 
 _RECALLS = counter("rememberd_recall", "Recalls by outcome.", "status", *get_args(Status))
 RECALLS = {status: _RECALLS.labels(status) for status in get_args(Status)}
@@ -53,7 +53,7 @@ _FOLLOW_UP = re.compile(
 )
 _FOLLOW_UP_WORDS = 8
 _END_CHARS = 500
-_READABLE_CHARS = 300  # of a longer message the vector is that of what was pasted, not of what is asked
+_READABLE_CHARS = 300  # the vector of a longer message is mostly that of pasted text, not of the question
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Recall:
         self.breaker = Breaker()
         self.names = NamesLeftOut(store, embedder)
         self._probing: asyncio.Task[Recalled] | None = None
-        self._lately = 0.0  # what recalls take of the deadline
+        self._lately = 0.0  # the share of the deadline that recalls take
 
     async def recall(
         self,
@@ -153,7 +153,7 @@ class Recall:
         return [ScoredMemory(each, scores[each.id]) for each in await self.store.get(space, list(scores))]
 
     def _probe(self, recalling: Coroutine[None, None, Recalled]) -> None:
-        """Behind the scenes, so that nobody waits for a store that still hangs."""
+        """In the background, so that no chat waits for a store that still hangs."""
         self._probing = asyncio.create_task(self._in_time(recalling))
 
     async def _in_time(self, recalling: Coroutine[None, None, Recalled]) -> Recalled:
@@ -249,7 +249,7 @@ class Recall:
         )
 
     async def _everything(self, space: Space, now: Millis, private: bool, offset: Millis, budget: int) -> Recalled:
-        """For "what do you know about me?": no search, but the facts, pinned and newest first, as many as fit."""
+        """For "what do you know about me?": as many facts as fit, pinned and newest first, without a search."""
         facts, _ = await self.store.page(space, limit=PROFILE_FACTS, now=now, kind="fact")
         pinned_first = sorted(facts, key=lambda each: not each.pinned)
         return self._fitting(space, pinned_first, private, offset, "profile", budget)
@@ -294,6 +294,6 @@ def standalone(question: str, previous: str | None) -> str:
 
 
 def gist(text: str) -> str:
-    """Both ends of a long text, as much as the embedder reads (256 tokens): the question stands before or after what
-    was pasted."""
+    """Both ends of a long text, as much as the embedder reads (256 tokens): the question is before or after the
+    pasted text."""
     return text if len(text) <= 2 * _END_CHARS else f"{text[:_END_CHARS]}\n{text[-_END_CHARS:]}"

@@ -1,8 +1,8 @@
-"""Does a question have to do with what is remembered, and which memories are worth their tokens? (pure)
+"""Decides whether a question is about memories, and which memories are worth their tokens (pure).
 
-What a question is about decides: the user, or a person, thing, place or project that their memories name. Such a
-question needs little support from the memories, any other a lot: "what's the capital of Mongolia" is closest to
-something in every store. Measured on tests/data/floor.jsonl and with `python -m loadtests.quality`.
+The topic of the question decides: the user, or a person, thing, place or project that their memories name. Such a
+question needs little support from the memories, any other a lot: in every store some memory is the nearest to "what's
+the capital of Mongolia". Measured on tests/data/floor.jsonl and with `python -m loadtests.quality`.
 """
 
 import math
@@ -94,10 +94,10 @@ _ANSWER = re.compile(
 
 
 def relevant(asked: Asked, found: Candidates, own: Floats) -> Bools:
-    """Which rows may be shown at all, by their `supports`: all; or what is near to the question and the pinned, if it
-    is not about anything remembered.
+    """Which rows may be shown, by their `supports`: all; or, if the question is not about memories, the pinned and
+    those near to it.
 
-    A question found by words only has no floor if it is personal: nothing is known of its meaning."""
+    Without a vector of the question there is no floor if it is personal, because its meaning is unknown."""
     about = is_about_memories(asked, found)
     if about and (asked.by_words or own.max(initial=0.0, where=~found.pinned) >= PERSONAL):
         return np.ones(len(found), np.bool_)
@@ -106,15 +106,15 @@ def relevant(asked: Asked, found: Candidates, own: Floats) -> Bools:
 
 
 def _told_then(asked: Asked, found: Candidates) -> Bools:
-    """Of a question for what was told on some days, which rows were told then. They need no support: who asks "which
-    tool did I ask you about yesterday?" need not have said "tool" then."""
+    """If the question is about certain days, the rows told then. They need no support: who asks "which tool did I ask
+    you about yesterday?" need not have said "tool" then."""
     if asked.span is None or not asked.told_then:
         return np.zeros(len(found), np.bool_)
     return told_on(asked.span, found)
 
 
 def _floor(personal: float | None) -> float:
-    """The support that a question needs which may be about the user: the less, the more likely it is."""
+    """The support needed by a question that may be about the user: the more likely this is, the less."""
     likely = (min(personal or 0.0, 1.0) - UNLIKELY) / (1 - UNLIKELY)
     return max(LIKELY, IMPERSONAL - (IMPERSONAL - PERSONAL) * max(0.0, likely))
 
@@ -133,12 +133,12 @@ def is_about_memories(asked: Asked, found: Candidates) -> bool:
 
 
 def asks_for_advice(question: str) -> bool:
-    """Does it ask for a recommendation, a plan or a choice, not for what was?"""
+    """Whether it asks for a recommendation, a plan or a choice, not about the past."""
     return bool(_ADVICE.search(question)) and not _PAST.search(question)
 
 
 def asks_for_answers(question: str) -> bool:
-    """Is it about what the assistant said, or about all that was said?"""
+    """Whether it is about the assistant's words, or about all that was said."""
     return bool(_ANSWER.search(question))
 
 
@@ -183,14 +183,14 @@ def worth(
 
 
 def _median(numbers: Floats) -> float:
-    """Of at least one; `np.median` takes five times as long."""
+    """The median of at least one number; `np.median` takes five times as long."""
     middle = ((len(numbers) - 1) // 2, len(numbers) // 2)
     lower, upper = np.partition(numbers, middle)[list(middle)].tolist()
     return float((lower + upper) / 2)
 
 
 def _supported(own: Floats, turns: Turns, itself: float, beside: float) -> Bools:
-    """Has it enough support itself, or has the turn before or after it?"""
+    """Whether each row, or the turn before or after it, has enough support."""
     before, after = turns.around(own, reply=1.0)
     rows: Bools = (own >= itself) | (before >= beside) | (after >= beside)
     return rows

@@ -1,5 +1,5 @@
-"""From a question's vectors to the block. It runs where the memories are: an embedded store is in another process,
-and its 800 candidates need not come over to be ranked."""
+"""Makes the block from a question's vectors. It runs in the process of the store, so that the 800 candidates of an
+embedded store need not be sent to another process to be ranked."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -70,12 +70,12 @@ class Wanted(NamedTuple):
 
 
 class Retrieved(NamedTuple):
-    """The block, "" for none, what it holds and costs, when the first of its memories expires (None: never), why each
+    """The block, "" for none, its memories and cost, when the first of its memories expires (None: never), why each
     of them is there, and which groups have some of them.
 
-    `speakers`, if any, are named in the question and ought to have been left out: they speak in the memories, and a
-    name draws everything its bearer said. `aliases`, if any, are other names of what it names, with which it ought to
-    have been asked. Then there is no block yet."""
+    `speakers`, if any, are named in the question and should have been left out: they speak in the memories, and a
+    name finds everything its bearer said. `aliases`, if any, are other names that should be added to the question. In
+    both cases there is no block yet."""
 
     block: str = ""
     ids: Sequence[str] = ()
@@ -133,7 +133,7 @@ async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse:
 async def aliases_of(
     question: str, found: Candidates, read: Callable[[Sequence[str]], Awaitable[list[Memory]]]
 ) -> list[Pair]:
-    """Other names of what the question names, by the memories that tell them and share a word with it."""
+    """Other names for the names in the question, from memories that tell them and share a word with it."""
     rows = np.flatnonzero(having(Feature.ALIAS, found) & (found.bm25 > 0))
     if not len(rows):
         return []
@@ -146,7 +146,7 @@ async def aliases_of(
 async def _found(
     store: MemoryStore, spaces: Sequence[Space], dense: list[float], sparse: Sparse, wanted: Wanted
 ) -> Candidates:
-    """What the search in the user's own space and those of groups returns."""
+    """The result of the search in the user's own space and those of groups."""
     queries = [Query(spaces[0], dense, sparse, OWN)]
     queries += [Query(each, dense, sparse, OF_GROUP, standing=False) for each in spaces[1:]]
     found = await store.search_all(queries, now=wanted.now)
@@ -156,7 +156,7 @@ async def _found(
 
 
 async def _read(store: MemoryStore, spaces: Sequence[Space], found: Candidates, ids: Sequence[str]) -> list[Memory]:
-    """In the order of `ids`, which are among the `found`, wherever they are."""
+    """The memories in the order of `ids`, which are among the `found`, in any space."""
     rows = np.flatnonzero(found.query)
     of_groups = dict(zip(found.names(rows), found.query[rows].tolist(), strict=True))
     if of_groups.keys().isdisjoint(ids):
@@ -169,8 +169,8 @@ async def _read(store: MemoryStore, spaces: Sequence[Space], found: Candidates, 
 
 
 class Chosen(NamedTuple):
-    """What is worth showing, in the order in which it is taken; and which ids are there by what they say of how to
-    answer, by a need, or by words more than by meaning."""
+    """The memories worth showing, in the order in which they are taken; and which ids are there because they say how
+    to answer, because of a need, or by words more than by meaning."""
 
     ranked: Candidates
     style: AbstractSet[str]
@@ -239,8 +239,8 @@ async def _fitting(
     latest: bool,
     asked: str,
 ) -> tuple[list[Memory], int]:
-    """The best that fit, and what they cost at most. What turns out to be private, by its words, or to be told by
-    another, makes room for others, a few times at most: then there is room left over."""
+    """The best memories that fit, and their highest cost. A memory that is private by its words, or told by another
+    one, is replaced by others, a few times at most: after that, space stays unused."""
     privacy = _privacy(tuple(wanted.classes))
     memories: list[Memory] = []
     cost = 0

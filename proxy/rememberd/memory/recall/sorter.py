@@ -1,5 +1,5 @@
-"""Sorting texts into labels by examples: their vectors, and their words and characters; and the files of what was
-learned of them.
+"""Sorts texts into labels by examples: by their vectors, and their words and characters. Also reads and writes the
+files of the learned weights.
 
 A ridge regression on the similarity of sentences. The threshold is the one that sorts the examples best when each is
 left out in turn."""
@@ -30,7 +30,7 @@ Singles = NDArray[np.float32]
 
 
 class Words(NamedTuple):
-    """Those of a text and their characters, by bucket, of unit length."""
+    """The words of a text and their characters, by bucket, of unit length."""
 
     buckets: NDArray[np.int64]
     values: NDArray[np.float32]
@@ -64,7 +64,7 @@ class Sorter:
         return cls(vectors.astype(np.float32), near, (weight * words.T @ near).astype(np.float32))
 
     def beside(self, other: Sorter) -> Sorter:
-        """One that has the labels of `other`, then those of this one: one pass over the examples costs less."""
+        """A sorter with the labels of `other`, then those of this one: one pass over the examples costs less."""
         own, its = self.near, other.near
         near = np.zeros((len(own) + len(its), its.shape[1] + own.shape[1]), np.float32)
         near[: len(own), its.shape[1] :] = own
@@ -97,7 +97,7 @@ def _f1(found: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> float:
 
 
 def read_tables(file: Path) -> dict[str, NDArray[Any]] | None:
-    """None if there is no such file, or none that can be read."""
+    """None if the file is missing or unreadable."""
     tables, packed = iter(_lines(file)), dict[str, NDArray[Any]]()
     try:
         for head in tables:

@@ -15,7 +15,7 @@ APART_MS = 6 * 3_600_000  # exchanges without a conversation belong together if 
 
 
 class ToldThen(NamedTuple):
-    """Exchanges in the order in which they matter, and the ids of those whose answers do: how each conversation
+    """Exchanges in order of importance, and the ids of those whose answers are important: how each conversation
     ended."""
 
     exchanges: list[Memory]
@@ -60,7 +60,7 @@ async def _within(
 async def _last(
     store: MemoryStore, space: Space, now: Millis, conversation: str | None, turn_id: str | None
 ) -> AsyncIterator[Memory]:
-    """The newest conversation but the one being held."""
+    """The newest conversation, except the current one."""
     last: Memory | None = None
     async for each in _newest_first(store, space, now, turn_id):
         talk = each.source.conversation
@@ -84,7 +84,7 @@ async def _newest_first(store: MemoryStore, space: Space, now: Millis, turn_id: 
 
 
 def _ends_first(exchanges: list[Memory]) -> ToldThen:
-    """By time, and by id what has the same: an encrypted store returns those in an order of its keys."""
+    """By time, then by id: an encrypted store returns equal times in an order of its keys."""
     talks: dict[str | None, list[Memory]] = {}
     for each in sorted(exchanges, key=lambda memory: (memory.valid_from, memory.created_at, memory.id)):
         talks.setdefault(each.source.conversation, []).append(each)

@@ -1,4 +1,4 @@
-"""From a sentence to its main clauses, as spans: each has its own subject, so each is a whole statement. Pure."""
+"""Splits a sentence into its main clauses, as spans: each has a subject, so each is a whole statement. Pure."""
 
 # ruff: noqa: E501  a pattern's alternatives stay together
 
@@ -30,7 +30,8 @@ _TAG = re.compile(
 
 
 def clauses(sentence: str) -> Iterator[Span]:
-    """The parts that may be statements. Of a question only what comes before it asks ("I'm vegan, what can I eat?")."""
+    """The parts that may be statements. In a question, only the part before it asks ("I'm vegan, what can I
+    eat?")."""
     end = len(sentence)
     ask = _asks_from(sentence)
     if ask is not None:

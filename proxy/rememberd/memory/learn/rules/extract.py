@@ -1,7 +1,7 @@
-"""Facts without a model call: what a person states about themselves.
+"""Finds facts without a model call: statements of a person about themselves.
 
-A classifier judges which sentences state something (`judge`); the tables tell what attribute a clause is about, which
-decides what replaces what. Precision comes before recall: what is missed here the exchange still carries. A fact is a
+A classifier judges which sentences state something (`judge`); the tables tell the attribute of a clause, which
+decides which fact replaces which. Precision comes before recall: the exchange still has a missed fact. A fact is a
 whole clause or sentence of the person, verbatim. In doubt there is none."""
 
 import re
@@ -45,7 +45,7 @@ _SLOTS = {
     "diet": "diet", "health": "health", "work": "job", "study": "education", "family": "family", "event": "event",
     "possession": "possession", "preference": "likes", "plan": "plan", "instruction": "instruction",
 }  # fmt: skip
-# What somebody else's words must not change where it is not certain whose they are.
+# Slots that uncertain sentences must not change, because they may be another person's words.
 _IDENTITY = frozenset(("name", "home", "employer"))
 
 
@@ -63,7 +63,7 @@ class _Found(NamedTuple):
 
 
 def extract(text: str, at: Millis) -> list[Fact]:
-    """What the user states about themselves in `text`, said at `at`. Each `evidence` is a span of `text`."""
+    """The user's statements about themselves in `text`, said at `at`. Each `evidence` is a span of `text`."""
     words = segment(text)
     found: list[_Found] = []
     for paragraph in _paragraphs(words.masked()):
@@ -77,13 +77,13 @@ def extract(text: str, at: Millis) -> list[Fact]:
 
 
 def slot_of(statement_text: str) -> str | None:
-    """Of a sentence that somebody states outright, such as a memory added by hand."""
+    """The slot of a sentence that was added directly, such as a memory added by hand."""
     facts = extract(statement_text, 0)
     return facts[0].slot if len(facts) == 1 else None
 
 
 def _paragraphs(typed: str) -> list[str]:
-    """A message of usual length is read as one: a role or a game that it begins with holds for all of it."""
+    """A message of usual length is one paragraph: if it begins with a role or a game, all of it is one."""
     return [typed] if len(typed) <= _LONG else re.split(r"\n\s*\n", typed)
 
 
@@ -104,7 +104,7 @@ def _of_paragraph(typed: str) -> list[_Found]:
 
 
 def _unlabelled(sentence: str) -> str:
-    """Without its label, "Correction: …", which the classifier takes for the beginning of a document or a game."""
+    """Without its label ("Correction: …"), which the classifier takes for the start of a document or a game."""
     return without_lead(sentence) if _LABEL.match(sentence) else sentence
 
 
@@ -117,7 +117,7 @@ def _of_sentence(sentence: str) -> list[_Found]:
 
 
 def _is_known(found: _Found, judged: Judgement) -> bool:
-    """Wishes, ends and addresses of mail need no judgement; else the sentence or the clause must be possible as a
+    """Wishes, ends and email addresses need no judgement; otherwise the sentence or the clause must be a possible
     statement."""
     if found.stated is None or found.stated.ends or found.stated.slot == "contact":
         return True
@@ -144,7 +144,7 @@ def _judged(sentence: str, judged: Judgement) -> list[_Found]:
 
 
 def _is_change(sentence: str) -> bool:
-    """What may only say that something is over or holds again is kept only if that is known."""
+    """Whether it may only say that something is over or true again. It is stored only if that thing is known."""
     return changes(sentence) and len(sentence.encode()) >= _SHORTEST_END
 
 
@@ -174,7 +174,7 @@ def _of_clauses(sentence: str) -> list[_Found]:
 
 
 def _correct(found: list[_Found], clause: str) -> None:
-    """What was said last is taken back. "I meant Bergen" takes its place; what is shorter the exchange carries."""
+    """Take back the last fact. "I meant Bergen" replaces it; shorter ones are only in the exchange."""
     stated = found.pop().stated
     new = statement(clause)
     if new is not None:
@@ -205,7 +205,8 @@ def _fact(found: _Found, at: Millis) -> Fact:
 
 
 def _is_present(text: str, stated: Statement) -> bool:
-    """Does it tell the present value and nothing else ("I live in Oslo and paint"), which would be hidden with it?"""
+    """Whether it tells the present value and nothing else. "I live in Oslo and paint" tells more, which would be
+    hidden with the old value."""
     if stated.past and not stated.changed:
         return False
     subject = text.split()[0]
@@ -218,13 +219,13 @@ def _corrects(text: str) -> bool:
 
 
 def _withdraw(found: list[_Found]) -> None:
-    """What was said last is taken back in the same breath."""
+    """Remove the last fact, which the same message takes back."""
     if found:
         found.pop()
 
 
 def _remembered(clause: str) -> str | None:
-    """What the person asks to have remembered; it must be about them."""
+    """The statement that the person asks to remember; it must be about them."""
     for table in tables_for(clause):
         asked = _list(table, "remember").match(clause)
         if asked:

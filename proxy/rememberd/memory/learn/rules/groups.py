@@ -1,5 +1,5 @@
-"""By which topic and person a memory is listed: by the attribute that the rules find, else by its words
-(`tables/topics.toml`). For people who look for something, never for recall. Pure."""
+"""The topic and the person under which a memory is listed: by the attribute that the rules find, otherwise by its
+words (`tables/topics.toml`). Only for people who look for something, not for recall. Pure."""
 
 import re
 import tomllib
@@ -54,7 +54,7 @@ def topic_of(memory: Memory) -> str:
 
 
 def _told(said: str) -> Iterator[int]:
-    """The places of the topics that its words belong to."""
+    """The indexes of the topics that its words belong to."""
     words = _WORD.findall(said)
     for word in words:
         yield from _places(word)

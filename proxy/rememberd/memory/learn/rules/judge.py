@@ -1,9 +1,9 @@
-"""Does a sentence state something about the person who typed it, and of what kind? A classifier's judgement.
+"""A classifier that judges whether a sentence states something about the person who typed it, and of what kind.
 
-It has learned from labelled sentences (`loadtests/quality/corpora/statements_*.tsv`), so it knows what people write
-in any form, where rules know only the forms that they name.
+It has learned from labelled sentences (`loadtests/quality/corpora/statements_*.tsv`), so it knows statements in any
+form, while rules know only the forms that they list.
 
-Words and characters tell most of it. Where they leave it open, a second classifier reads the sentence's meaning: its
+Words and characters mostly decide. If they do not, a second classifier reads the sentence's meaning: its
 vector by the packaged multilingual model, in a process that has called `read_meaning` or is `judging`. It knows words
 that no labelled sentence has. On the three blind sets it raised precision from .91 to .92 and recall from .71 to .75.
 """
@@ -104,8 +104,8 @@ def read_meaning() -> None:
 
 
 async def judging(work: Callable[[], T]) -> T:
-    """What `work` returns, in a thread that judges by meaning, or by words alone where that cannot be. A minute after
-    the last call the memory that this takes is free again."""
+    """The result of `work`, in a thread that judges by meaning, or by words alone if that is not possible. A minute
+    after the last call, the memory for this is freed."""
     _rest_by(None)
     try:
         await asyncio.to_thread(_try_to_read_meaning)
@@ -123,7 +123,7 @@ def _rest_by(timer: asyncio.TimerHandle | None) -> None:
 
 
 def _try_to_read_meaning() -> None:
-    """A broken installation costs no turn. It is tried again for each, so that a repair needs no restart."""
+    """A broken installation loses no turn. Each turn tries again, so that a repair needs no restart."""
     try:
         read_meaning()
         _Meaning.failed = False
@@ -165,12 +165,12 @@ def _vector(sentence: str) -> Vector | None:
 
 
 def enough() -> float:
-    """How sure of a statement a judgement must be, where nothing else speaks for it."""
+    """How sure a judgement must be of a statement without other signs of it."""
     return SURE if _Meaning.encode is None else _SURE_BY_MEANING
 
 
 def makes_play(sentence: str) -> bool:
-    """Does it make fiction of what stands around it, as a whole or by its last part: "…, who sang that?"."""
+    """Whether it makes the text around it fiction, as a whole or by its last part: "…, who sang that?"."""
     whole = judge(sentence)
     *_, last = [0, *(found.end() for found in _PART_ENDS.finditer(sentence))]
     if len(sentence) - last < _SHORTEST_TAIL or whole.sure >= _NO_PLAY or tells(sentence):
@@ -183,8 +183,8 @@ def _is_play(judged: Judgement) -> bool:
 
 
 def judge_beginning(sentence: str) -> Judgement:
-    """Of the sentence, or of the words before one of its commas where that is surer: "I'm vegan, what can I eat".
-    What stands before a question's colon is a topic or an order."""
+    """The judgement of the sentence, or of the words before one of its commas if that is surer: "I'm vegan, what can
+    I eat". Words before the colon of a question are a topic or an order."""
     asks = sentence.rstrip().endswith(("?", "？"))
     found = (each for each in _PART_ENDS.finditer(sentence) if not (asks and each[0].strip() in (":", "：")))
     ends = [each.start() for each in found if each.start() >= _SHORTEST]
@@ -198,8 +198,8 @@ _NOTHING = Judgement("identity", 0.0, 0.0)
 
 @lru_cache(maxsize=4096)
 def tells(sentence: str) -> frozenset[str]:
-    """What a second classifier finds in the sentence (its corpus: `values_*.tsv`): the present value of the person's
-    own "home", "employer", "name" or "relationship"; or that something is over ("ended") or holds "again"."""
+    """The labels of a second classifier (its corpus: `values_*.tsv`): the present value of the person's own "home",
+    "employer", "name" or "relationship"; or that something is over ("ended") or true "again"."""
     whole, *parts = _values(sentence)
     found = {label for label, sure in whole.items() if sure >= _PART_TELLS}
     for part in parts:
@@ -208,14 +208,14 @@ def tells(sentence: str) -> frozenset[str]:
 
 
 def may_tell(label: str, sentence: str, least: float = _MAY_TELL) -> bool:
-    """Is it as likely that the sentence, or a part of it, tells this: "ended", or that it "corrects" something?"""
+    """Whether the sentence, or a part of it, tells this with the probability `least`: "ended", or "corrects"."""
     return any(each.get(label, 0.0) >= least for each in _values(sentence))
 
 
 @lru_cache(maxsize=256)
 def words_that_tell(label: str, sentence: str) -> frozenset[str]:
     """The words without which the sentence would hardly tell this: "quit" of "I quit the choir", not "choir". Each is
-    left out once, so none of what is longer than a sentence."""
+    left out once, so there are none for a text longer than a sentence."""
     if len(sentence) > LONGEST_SENTENCE:
         return frozenset()
     words = sentence.split()
@@ -229,8 +229,8 @@ def _log_odds(probability: float) -> float:
 
 
 def changes(sentence: str) -> bool:
-    """Does it probably say that something holds again, or that it is over? The latter by its words as well: "the
-    artichokes are finished" only means the like."""
+    """Whether it probably says that something is true again, or over. The latter must be in its words as well: "the
+    artichokes are finished" only has a similar meaning."""
     by_words = map(_classifier(_VALUES).probabilities, _parts(sentence))
     both = zip(_values(sentence), by_words, strict=False)
     return may_tell("again", sentence) or any(
@@ -240,7 +240,7 @@ def changes(sentence: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _values(sentence: str) -> tuple[dict[str, float], ...]:
-    """What the second classifier thinks of the sentence, and of each of its parts."""
+    """The second classifier's result for the sentence, and for each of its parts."""
     if len(sentence) > LONGEST_SENTENCE:
         return (dict.fromkeys(_classifier(_VALUES).labels, 0.0),)
     texts = _parts(sentence)
@@ -278,5 +278,5 @@ def _value_of(text: str) -> dict[str, float]:
 
 
 def clauses_of(sentence: str) -> list[str]:
-    """What stands between its commas and dashes."""
+    """The parts between its commas and dashes."""
     return [part for part in _PART_ENDS.split(sentence) if part]

@@ -1,4 +1,5 @@
-"""Dates within a statement: since when it holds ("in 2015"), and when it ends by itself ("on Friday", an age). Pure."""
+"""Dates within a statement: since when it holds ("in 2015"), and when it ends by itself ("on Friday", an age).
+Pure."""
 
 # ruff: noqa: E501  a pattern's alternatives stay together
 
@@ -31,7 +32,7 @@ _RELATIVE = (
 
 
 def dated(text: str, at: Millis) -> Millis | None:
-    """The first day of the year since when it holds, if one before `at` is named."""
+    """The first day of the year in which it began, if the text names a year before `at`."""
     found = _YEAR.search(text)
     if found is None:
         return None
@@ -40,7 +41,7 @@ def dated(text: str, at: Millis) -> Millis | None:
 
 
 def ends_at(slot: str, text: str, at: Millis) -> Millis | None:
-    """When a statement of this slot, made at `at`, has ended by nature; None if it has no such end."""
+    """When a statement of this slot, made at `at`, ends by itself; None if it has no such end."""
     if slot.rpartition(".")[2] == "age":
         return at + _AGE_DAYS * _DAY_MS
     if slot == "pregnancy":
@@ -52,7 +53,7 @@ def ends_at(slot: str, text: str, at: Millis) -> Millis | None:
 
 
 def _next_day(text: str, today: date) -> date | None:
-    """The day after the one that is named, at UTC and half a day late, for the zones west of it."""
+    """The day after the named one, in UTC and half a day later, for time zones west of it."""
     try:
         return _named(text, today)
     except ValueError:  # 31 February

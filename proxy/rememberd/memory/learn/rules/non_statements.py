@@ -1,4 +1,4 @@
-"""What in the words that a person typed is no statement about themselves: a role, a game, a story, a joke.
+"""Typed words that are not statements about the person: a role, a game, a story, a joke.
 
 Tables of words, by the reason. They are matched against lower case: ignoring the case of so many alternatives takes
 three times as long."""
@@ -9,7 +9,7 @@ import re
 
 
 def is_play(text: str) -> bool:
-    """Is all of the message a role, a game, a story or a joke?"""
+    """Whether all of the message is a role, a game, a story or a joke."""
     return bool(_NOT_THEIR_OWN.search(text.lower()) or _CAST.search(text))
 
 

@@ -1,10 +1,10 @@
-"""From a text to its sentences and their clauses, as spans of it: nothing is reworded. Pure and linear."""
+"""Splits a text into sentences, as spans of it: nothing is reworded. Pure and linear."""
 
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-LONGEST_SENTENCE = 400  # characters; a longer one is no plain statement
+LONGEST_SENTENCE = 400  # characters; a longer one is not a simple statement
 # The beginning of a pattern: only where white space begins, or a long run would be read again from each of its
 # characters.
 SPACES = r"(?<!\s)\s+"

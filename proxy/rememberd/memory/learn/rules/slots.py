@@ -11,7 +11,7 @@ _ONE_OF_A_KIND = frozenset("wife husband partner spouse mother mom mum father da
 
 
 def is_single(slot: str | None) -> bool:
-    """May a person have only one value of this attribute at a time?"""
+    """Whether a person has only one value of this attribute at a time."""
     if slot is None:
         return False
     _, dot, attribute = slot.rpartition(".")
@@ -21,7 +21,7 @@ def is_single(slot: str | None) -> bool:
 
 
 def is_one_person(slot: str) -> bool:
-    """Does the owner of this attribute (of a relative) name one person, as "wife" or "brother tom" do?"""
+    """Whether the owner of this attribute (of a relative) is one person, like "wife" or "brother tom"."""
     owner, _, _ = slot.rpartition(".")
     words = owner.split("_")
     return not owner or len(words) > 1 or words[0] in _ONE_OF_A_KIND

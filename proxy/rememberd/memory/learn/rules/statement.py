@@ -1,7 +1,7 @@
-"""What a clause states about the person who wrote it: a small grammar over the tables. Pure.
+"""Parses a clause into a statement about the person who wrote it: a small grammar over the tables. Pure.
 
-For matching only, contractions are spelled out and adverbs and negations are taken out and noted; the fact itself stays
-as it was typed."""
+Only for matching, contractions are spelled out, and adverbs and negations are removed and noted; the fact itself
+stays as it was typed."""
 
 # ruff: noqa: E501  a pattern's alternatives stay together
 
@@ -18,11 +18,10 @@ LONGEST = 400  # characters of a clause
 class Statement(NamedTuple):
     """`slot` is the attribute ("home", "brother tom.home"), `value` its content words.
 
-    `denied`: it is said not to be so.
-    `ends`: the attributes of which it ends what shares a content word with it; `only`: if that has one of these words.
-    `is_denial`: it only denies, and is worth nothing unless it ends what was said before.
-    `again`: it holds again. `also`: it holds beside what was said before. `changed`: it is new ("now", "turned").
-    `passing`, `past`: it is not the lasting present."""
+    `denied`: it is said not to be so. `ends`: the attributes of which it ends what shares a content word with it;
+    `only`: if that has one of these words. `is_denial`: it only denies, and is worth nothing unless it ends what was
+    said before. `again`: it holds again. `also`: it holds beside what was said before. `changed`: it is new ("now",
+    "turned"). `passing`, `past`: it is not the lasting present."""
 
     slot: str
     value: tuple[str, ...]
@@ -46,7 +45,7 @@ class _Skeleton(NamedTuple):
 
 
 def statement(clause: str) -> Statement | None:
-    """None for what no table knows. Hedges and hypotheses are the caller's to refuse."""
+    """None if no table knows it. The caller must refuse hedges and hypotheses."""
     if len(clause) > LONGEST:
         return None
     for table in tables_for(clause):
@@ -179,7 +178,8 @@ _CONTRAST = re.compile(r"\b(?:but|aber|sondern|sino|mais|men|maar|ma|mas|но|а
 
 
 def _around_the_verb(text: str) -> tuple[str, str]:
-    """The first words, where a negation denies the statement ("I'm a cook, not a baker" denies another), and the rest."""
+    """The first words, where a negation denies the statement ("I'm a cook, not a baker" denies another one), and the
+    rest."""
     end = found.end() if (found := _NEAR_THE_VERB.match(text)) else 0
     if contrast := _CONTRAST.search(text, 0, end):
         end = contrast.start()
@@ -197,13 +197,13 @@ _END_WORDS = frozenset(["quit", "stopped", "gave", "up", "on", "given", "left", 
 
 
 def _tells_nothing(slot: str) -> bool:
-    """Is a mere denial ("I don't live in Oslo") worth nothing, unless it ends what was said before?"""
+    """Whether a denial alone ("I don't live in Oslo") tells nothing, unless it ends an earlier fact."""
     return is_single(slot) or slot in ("job", "diet", "health", "pregnancy")
 
 
 def _own_words(row: Row, slot: str) -> frozenset[str]:
-    """The words of a form are no part of the value where that is one name or number; else the verb tells them apart
-    ("I ski", "I skate")."""
+    """The words of a form are not part of the value if that is one name or number; otherwise the verb distinguishes
+    values ("I ski", "I skate")."""
     return row.words if row.ends or is_single(slot) else frozenset()
 
 
@@ -216,7 +216,7 @@ def _without_feeling(table: Table, slot: str, text: str) -> str:
 
 
 def _value(text: str, own: frozenset[str]) -> tuple[str, ...]:
-    """The words that are neither the pattern's nor fillers, NFC and case-folded, with their symbols. Capitalised
+    """The words that are neither in the pattern nor fillers, NFC and case-folded, with their symbols. Capitalised
     fillers count ("An" and "My" are names too)."""
     words = []
     for number, token in enumerate(_TOKEN.findall(unicodedata.normalize("NFC", text))):

@@ -1,4 +1,4 @@
-"""The tables of statements, one a language: read from `tables/*.txt`, whose format `tables/README.txt` explains."""
+"""The tables of statements, one for each language, from `tables/*.txt` (format: `tables/README.txt`)."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -20,9 +20,9 @@ _NEVER = re.compile(r"(?!)")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One form of statement. `slot` may hold {groups} of the pattern. `denied`, `again`: what the statement must be,
-    None if either will do. `ends` are the attributes that it says are over, `only` the words one of which the ended
-    statement must have. `words` are the pattern's own: no part of a value."""
+    """One form of statement. `slot` may hold {groups} of the pattern. `denied`, `again`: required values of the
+    statement, None for any. `ends` are the attributes that it ends; the ended statement must have one of the words
+    `only`. `words` are the pattern's own words, which are not part of a value."""
 
     slot: str
     pattern: re.Pattern[str]
@@ -36,7 +36,7 @@ class Row:
 
 class Table:
     """The rows of one language, and its lists of words as patterns. They are compiled when a text first needs them:
-    all languages' would take a second, and most people write one or two."""
+    compiling all languages takes a second, and most people write one or two."""
 
     def __init__(self, file: Path) -> None:
         macros, lists, self._rows = dict(_BUILT_IN), dict[str, str](), list[tuple[str, str]]()
@@ -74,7 +74,7 @@ def tables() -> tuple[Table, ...]:
 
 @lru_cache(maxsize=64)  # a sentence is asked about ten times in a row
 def tables_for(text: str) -> tuple[Table, ...]:
-    """Those of the language that most words of the text belong to; several if it may be any of them."""
+    """The tables of the language that most words of the text belong to; several if it may be any of them."""
     words = {word.casefold() for word in _LETTERS.findall(text)}
     if _JAPANESE.search(text):
         return tuple(table for table in tables() if table.language == "ja")
