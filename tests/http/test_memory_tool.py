@@ -6,10 +6,14 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import anthropic
 import httpx
 import pytest
+from anthropic.lib.tools import BetaAbstractMemoryTool
+from anthropic.lib.tools import ToolError as BetaToolError
 
 from rememberd.api.memory_tool_commands import MAX_FILE_BYTES, MAX_FILES, ToolError, check, run
+from tests.support.fake_model import Behaviour, FakeModel, anthropic_body
 from tests.support.proxy_server import Proxy
 
 FILES = "/v1/memories/files"
@@ -128,6 +132,53 @@ def test_changes_at_the_same_time_all_count(proxy: Proxy, user: str) -> None:
         paths = [f"/memories/{number}" for number in range(16)]
         list(pool.map(lambda path: used(client, "create", path=path, file_text="x"), paths))
         assert sorted(each["path"] for each in client.get(FILES).json()["data"]) == sorted(paths)
+
+
+class Forwarded(BetaAbstractMemoryTool):
+    """Anthropic's own tool runner, with its files kept here: as the documents show."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        super().__init__()
+        self.client = client
+
+    def execute(self, command: Any) -> Any:
+        answer = self.client.post(FILES, json=command.model_dump(exclude_none=True)).raise_for_status().json()
+        if answer["is_error"]:
+            raise BetaToolError(answer["content"])
+        return answer["content"]
+
+    view = create = str_replace = insert = delete = rename = execute
+
+
+def test_anthropics_own_tool_runner_keeps_its_files_here(proxy: Proxy, upstream: FakeModel, user: str) -> None:
+    """A model that writes, edits, reads and errs, asked through the proxy by the SDK: it is told each result."""
+    commands = [
+        {"command": "create", "path": NOTES, "file_text": "Bees like clover.\n"},
+        {"command": "str_replace", "path": NOTES, "old_str": "clover", "new_str": "thyme"},
+        {"command": "view", "path": NOTES},
+        {"command": "view", "path": "/memories/none.md"},
+        {"command": "rename", "old_path": NOTES, "new_path": "/memories/bees.md"},
+    ]
+    whole = json.loads(anthropic_body("claude-x", "x"))
+    for number, command in enumerate(commands):
+        use = {"type": "tool_use", "id": f"toolu_{number}", "name": "memory", "input": command}
+        asked = whole | {"content": [use], "stop_reason": "tool_use"}
+        upstream.script(Behaviour(body=json.dumps(asked).encode()))
+    with proxy.client(user) as client:
+        named = {"X-Memory-User": user}
+        sdk = anthropic.Anthropic(base_url=proxy.url, api_key="sk-webui", default_headers=named, max_retries=0)
+        last = sdk.beta.messages.tool_runner(
+            model="claude",
+            max_tokens=99,
+            messages=[{"role": "user", "content": "What do bees like?"}],
+            tools=[Forwarded(client)],
+        ).until_done()
+        assert last.stop_reason == "end_turn"
+        asked_of_us = upstream.requests[-len(commands) :]  # the SDK sends what is new; the provider keeps the thread
+        told = [each.json["messages"][-1]["content"][0] for each in asked_of_us]
+        assert [bool(each.get("is_error")) for each in told] == [False, False, False, True, False]
+        assert "     1\tBees like thyme." in json.dumps(told[2]["content"]).replace("\\t", "\t")
+        assert [each["path"] for each in client.get(FILES).json()["data"]] == ["/memories/bees.md"]
 
 
 def test_files_are_the_users_own_without_secrets_exported_and_erased(proxy: Proxy, user: str) -> None:

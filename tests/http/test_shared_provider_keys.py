@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -383,6 +384,28 @@ def test_everybody_goes_on_from_their_own_responses_only(
             assert alice.get(path).status_code in (400, 404), path
         assert alice.post("/v1/responses", json=asked | {"previous_response_id": "resp_0"}).status_code == 400
         assert len(upstream.requests) == seen
+
+
+def test_a_thread_of_ones_own_goes_on(shared: Proxy, upstream: FakeModel) -> None:
+    """Anthropic keeps its messages: nobody else goes on from one, streamed or not."""
+    said = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}
+    with shared.client(key="sk-alice") as alice, shared.client(key="sk-bob") as bob:
+        for streamed in (False, True):
+            made = alice.post("/v1/messages", json=said | {"stream": streamed, "thread": {"type": "create"}})
+            found = re.search(r'"id": ?"(msg_\w+)"', made.raise_for_status().text)
+            assert found
+            seen = len(upstream.requests)
+            own = {"thread": {"type": "continue", "previous_message_id": found[1]}}
+            others = {"thread": {"type": "continue", "previous_message_id": "msg_of_nobody"}}
+            odd = {"thread": {"type": "continue", "previous_message_id": found[1], "file_id": "file-1"}}
+            diagnosed = {"diagnostics": {"previous_message_id": found[1]}}
+            assert bob.post("/v1/messages", json=said | own).status_code == 400
+            assert {
+                alice.post("/v1/messages", json=said | each).status_code for each in (others, odd, diagnosed)
+            } == {400}
+            assert len(upstream.requests) == seen
+            assert alice.post("/v1/messages", json=said | own).status_code == 200
+            assert upstream.requests[-1].json["thread"] == own["thread"]
 
 
 def test_a_conversation_of_ones_own_is_used(shared: Proxy, upstream: FakeModel) -> None:

@@ -14,7 +14,7 @@ from rememberd.access.stored_objects import is_shared, not_allowed
 from rememberd.dialects.formats import sse
 from rememberd.errors import QueueUnavailable
 from rememberd.ports import OwnedObjects
-from rememberd.types import RESPONSES, Deployment, Identity, Principal, Space
+from rememberd.types import MESSAGES, RESPONSES, Deployment, Identity, Principal, Space
 from rememberd.upstream.catalog import Catalog, provider_key
 
 CONVERSATIONS = "/conversations"
@@ -61,11 +61,17 @@ class ObjectOwners:
         return None
 
     def recorder(
-        self, path: str, deployment: Deployment, principal: Principal, identity: Identity | None
+        self,
+        path: str,
+        deployment: Deployment,
+        principal: Principal,
+        identity: Identity | None,
+        threaded: bool = False,
     ) -> OnEnd | None:
         """The function to call with the successful answer to a POST to `path`; None if the POST creates no object of
-        a user."""
-        if path not in (RESPONSES, CONVERSATIONS) or identity is None or deployment.lane(path) != "bytes":
+        a user. `threaded`: the provider keeps the messages."""
+        creates = path in (RESPONSES, CONVERSATIONS) or (path == MESSAGES and threaded)
+        if not creates or identity is None or deployment.lane(path) != "bytes":
             return None  # the ids of translated answers are invented
         if not is_shared([deployment], principal, self.auth, self.catalog):
             return None
@@ -81,7 +87,7 @@ class ObjectOwners:
             log.warning("a stored response cannot be continued, because its owner could not be recorded: %s", error)
 
     async def _owns_all(self, identity: Identity | None, deployment: Deployment, ids: Iterable[str]) -> bool:
-        if identity is None or not _has_objects(deployment):
+        if identity is None or not (_has_objects(deployment) or MESSAGES in deployment.speaks):
             return False
         return all([await self.owned.known(_key(identity.space, deployment, id)) for id in ids])
 
@@ -97,12 +103,12 @@ def _key(space: Space, deployment: Deployment, id: str) -> bytes:
 
 
 def _id_in(answer: bytes) -> str | None:
-    """The id of the response or conversation in an answer or at the beginning of a stream."""
+    """The id of the response, message or conversation in an answer or at the beginning of a stream."""
     streamed = not answer.lstrip().startswith(b"{")
     try:
         found = orjson.loads(next(iter(sse.events(answer[:_BEGINNING])), b"") if streamed else answer)
     except orjson.JSONDecodeError:
         return None
-    made = found.get("response") if streamed and isinstance(found, dict) else found
+    made = (found.get("response") or found.get("message")) if streamed and isinstance(found, dict) else found
     id = made.get("id") if isinstance(made, dict) else None
     return id if isinstance(id, str) else None

@@ -18,7 +18,15 @@ from rememberd.upstream.catalog import Catalog, provider_key
 _REFERENCES = frozenset(
     (
         *("previous_response_id", "file_id", "file_ids", "vector_store_id", "vector_store_ids", "container_id"),
-        *("skill_id", "collection_id", "collection_ids", "library_ids", "cached_content", "cachedContent"),
+        *(
+            "previous_message_id",
+            "skill_id",
+            "collection_id",
+            "collection_ids",
+            "library_ids",
+            "cached_content",
+            "cachedContent",
+        ),
     )
 )
 # Members that name one if they are an object with an `id`; some of them also if they are a string.
@@ -29,6 +37,9 @@ _ADDRESSES = frozenset(("url", "image_url", "file_url", "file_uri", "fileUri"))
 _STORAGES = ("gs://", "s3://", "https://generativelanguage.googleapis.com/")
 _SUSPECTS = _REFERENCES | _OBJECTS | _ADDRESSES
 
+# Members of a whole request that say what it continues.
+_CONTINUES = frozenset(("previous_response_id", "conversation", "thread"))
+
 # Members with the client's own data, in which any name may occur: the arguments and schemas of its tools. (An object
 # `input` is such a member, too: it has the arguments of an Anthropic tool call.)
 _CLIENT_DATA = frozenset(("metadata", "parameters", "input_schema", "schema", "input_examples", "arguments"))
@@ -38,8 +49,8 @@ _ITEM_WITHOUT_CONTENT = frozenset(("id", "type", "status"))
 def refuse_shared_objects(
     body: dict[str, Any], deployments: Sequence[Deployment], principal: Principal, auth: Auth, catalog: Catalog
 ) -> dict[str, str]:
-    """The ids of the response and the conversation that `body` continues, by the member's name, if they may be
-    another user's: then ask `object_owners`.
+    """The ids of the response, the conversation and the thread's message that `body` continues, by the member's name,
+    if they may be another user's: then ask `object_owners`.
 
     Raises `RequestError` 400 if `body` names another object that is stored at a provider whose key also serves other
     users: the provider does not know the owner."""
@@ -71,12 +82,16 @@ def not_allowed(name: str) -> RequestError:
 
 
 def _continued(body: dict[str, Any]) -> dict[str, str]:
-    if "conversation" not in body and "previous_response_id" not in body:
+    if body.keys().isdisjoint(_CONTINUES):
         return {}
     conversation = body.get("conversation")
     if type(conversation) is dict and set(conversation) == {"id"}:
         conversation = conversation["id"]
-    found = {"previous_response_id": body.get("previous_response_id"), "conversation": conversation}
+    thread = body.get("thread")  # Anthropic's: the provider keeps the messages up to that one
+    if type(thread) is dict and set(thread) == {"type", "previous_message_id"}:
+        thread = thread["previous_message_id"]
+    response = body.get("previous_response_id")
+    found = {"previous_response_id": response, "conversation": conversation, "thread": thread}
     return {name: id for name, id in found.items() if isinstance(id, str) and id}
 
 

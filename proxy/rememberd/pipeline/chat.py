@@ -260,7 +260,8 @@ class Chat:
         relay = partial(Relay, reply, on_first=on_first, dialect=dialect)
         own = None
         if 200 <= reply.status < 300:
-            own = self.owners.recorder(dialect.PATH, deployment, request.principal, request.identity)
+            threaded = "thread" in request.body
+            own = self.owners.recorder(dialect.PATH, deployment, request.principal, request.identity, threaded)
         if user_turn is None or (recall_result is None and write != "on"):
             return relay(tuple(headers.items()), on_end=own), _nothing
         receipt = Receipt(
