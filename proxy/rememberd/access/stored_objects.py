@@ -18,15 +18,8 @@ from rememberd.upstream.catalog import Catalog, provider_key
 _REFERENCES = frozenset(
     (
         *("previous_response_id", "file_id", "file_ids", "vector_store_id", "vector_store_ids", "container_id"),
-        *(
-            "previous_message_id",
-            "skill_id",
-            "collection_id",
-            "collection_ids",
-            "library_ids",
-            "cached_content",
-            "cachedContent",
-        ),
+        *("skill_id", "collection_id", "collection_ids", "library_ids", "cached_content", "cachedContent"),
+        "previous_message_id",
     )
 )
 # Members that name one if they are an object with an `id`; some of them also if they are a string.
