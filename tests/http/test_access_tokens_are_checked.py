@@ -115,20 +115,15 @@ async def test_a_good_token_does_not_wait_for_the_fetch_that_a_strangers_caused(
 ) -> None:
     """However long the provider takes."""
     assert await refused(provider, issuer.token()) == ""
-    begun, over = asyncio.Event(), asyncio.Event()
-
-    async def hanging(*_: object) -> dict[str, object]:
-        begun.set()
-        await over.wait()
-        return {"keys": []}
-
     monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(provider, "_json", hanging)
+    issuer.asked.clear()
+    issuer.answers.clear()
     stranger = asyncio.create_task(refused(provider, issuer.token(new_key("made up"))))
-    await begun.wait()
+    assert await asyncio.to_thread(issuer.asked.wait, 60)
     async with asyncio.timeout(60):
         assert await refused(provider, issuer.token()) == ""
-    over.set()
+    assert not stranger.done()
+    issuer.answers.set()
     assert await stranger
 
 

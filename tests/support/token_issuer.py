@@ -22,6 +22,8 @@ class TokenIssuer:
         self.also: list[dict[str, Any]] = []  # further entries of its JWKS
         self.fetched = 0
         self.down = False
+        self.asked, self.answers = threading.Event(), threading.Event()  # `answers` is cleared to let requests wait
+        self.answers.set()
 
     def token(self, key: Any = None, header: dict[str, Any] | None = None, **claims: Any) -> str:
         """Good for an hour, except for what `header` and `claims` change; None drops a claim."""
@@ -37,6 +39,8 @@ class TokenIssuer:
         )
 
     def answer(self, path: str) -> dict[str, Any] | None:
+        self.asked.set()
+        self.answers.wait()
         if self.down:
             return None
         if path.endswith("/.well-known/openid-configuration"):
