@@ -121,13 +121,13 @@ async def fill(
         await mark_ready(True)
 
     READY.set(0)
-    while await _insist(unfinished):
+    while await _retried(unfinished):
         pass
-    await _insist(finish)
+    await _retried(finish)
     READY.set(1)
 
 
-async def _insist(step: Callable[[], Awaitable[T]]) -> T:
+async def _retried(step: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await step()

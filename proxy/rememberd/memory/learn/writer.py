@@ -104,10 +104,10 @@ class Writer:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set; then finish the current turns and flush. An outage delays it, and never raises."""
         while not stop.is_set():
-            claims = await self._insist(stop, partial(self.queue.claim, BATCH)) or []
+            claims = await self._retried(stop, partial(self.queue.claim, BATCH)) or []
             await self._process_all(stop, claims)
-            await self._insist(stop, partial(self._flush_when_due, idle=not claims, behind=len(claims) == BATCH))
-            await self._insist(stop, self._expire_hourly)
+            await self._retried(stop, partial(self._flush_when_due, idle=not claims, behind=len(claims) == BATCH))
+            await self._retried(stop, self._expire_hourly)
             if not claims:
                 await _wait(stop, POLL_S)
         try:
@@ -121,7 +121,7 @@ class Writer:
         learning = []
         for claim in claims:
             began = time.monotonic()
-            learning.append(asyncio.create_task(self._insist(stop, partial(self._process, claim))))
+            learning.append(asyncio.create_task(self._retried(stop, partial(self._process, claim))))
             await asyncio.sleep(0)  # recalls come between them
             if self.quiet_for is not None and self.quiet_for() < ASKED_S:
                 await learning[-1]
@@ -139,7 +139,7 @@ class Writer:
                 if turn.found:
                     outcome, ids = "written", await self._learn(turn)
                 else:
-                    outcome, ids = await self._take_in(await asyncio.to_thread(redacted, turn, self.redact_too))
+                    outcome, ids = await self._outcome_of(await asyncio.to_thread(redacted, turn, self.redact_too))
         except MemoryUnavailable:
             raise
         except Erased:
@@ -155,7 +155,7 @@ class Writer:
         else:
             await self._settle(turn, outcome, ids)
 
-    async def _take_in(self, turn: Turn) -> tuple[str, list[str]]:
+    async def _outcome_of(self, turn: Turn) -> tuple[str, list[str]]:
         """The outcome, and the ids concerned. A wish about the memory is carried out, not remembered: its text would
         contain what it asks to forget, or repeat known facts."""
         command = memory_command(turn.user_text)
@@ -278,7 +278,7 @@ class Writer:
             await self.receipts.expire(self.clock() - self.keep_receipts_ms)
             await self.block_cache.expire(self.clock() - DAY_MS)
 
-    async def _insist(self, stop: asyncio.Event, step: Callable[[], Awaitable[T]]) -> T | None:
+    async def _retried(self, stop: asyncio.Event, step: Callable[[], Awaitable[T]]) -> T | None:
         """Repeat `step` while a part that it needs is down; None if `stop` was set before it succeeded."""
         for delay in delays(MAX_OUTAGE_DELAY_S):
             self._stepped_at = time.monotonic()

@@ -46,7 +46,7 @@ class EdgeStore(EdgeFolder, MemoryStore):
 
     async def put(self, space: Space, points: Sequence[Point]) -> None:
         async with self._changing:
-            there = self._lying(space, [point.memory.id for point in points])
+            there = self._stored(space, [point.memory.id for point in points])
             if strange := [id_ for id_, payload in there.items() if not is_of(payload, space, id_)]:
                 message = f"the place of the memory {strange[0]} is taken by another one: say it in other words"
                 raise InputRejected("place_taken", message)
@@ -184,9 +184,9 @@ class EdgeStore(EdgeFolder, MemoryStore):
 
     def _payloads(self, space: Space, ids: Sequence[str]) -> list[dict[str, Any]]:
         """The payloads of those points that exist, in the order of `ids`, tombstones included."""
-        return [payload for id_, payload in self._lying(space, ids).items() if is_of(payload, space, id_)]
+        return [payload for id_, payload in self._stored(space, ids).items() if is_of(payload, space, id_)]
 
-    def _lying(self, space: Space, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    def _stored(self, space: Space, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The payload stored under each id, if there is one."""
         places = {id_: engine_id(point_id(space, id_)) for id_ in ids}
         with engine():

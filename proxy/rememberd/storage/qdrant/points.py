@@ -117,7 +117,7 @@ class ServerPoints:
         only = {"must_not": [queries.written_since(stamp), *unless]}
         await self.ask("PUT", "/points?wait=true", body | shard_key(shard) | {"update_filter": only})
 
-    async def lying(self, ids: Iterable[str], shard: str | None) -> dict[str, queries.Json]:
+    async def existing(self, ids: Iterable[str], shard: str | None) -> dict[str, queries.Json]:
         """The points that exist, by id: whether they are tombstones, their time and their stamp."""
         asked = {"ids": list(ids), "with_payload": ["buried", "at", "written_at"]} | shard_key(shard)
         return {each["id"]: each["payload"] or {} for each in await self.ask("POST", "/points", asked)}
@@ -175,11 +175,11 @@ def point(id_: str, vector: queries.Json, payload: queries.Json) -> queries.Json
     return {"id": id_, "vector": vector, "payload": payload}
 
 
-def next_stamp(now: int, lying: Iterable[queries.Json]) -> int:
+def next_stamp(now: int, existing: Iterable[queries.Json]) -> int:
     """The stamp of a write, by which the writes of a point are ordered: microseconds since 1970, and more than the
     stamps of the points that it replaces, because a clock may have been set back. `now` was read before those
     points."""
-    return max([now, *(int(payload.get("written_at", 0)) + 1 for payload in lying)])
+    return max([now, *(int(payload.get("written_at", 0)) + 1 for payload in existing)])
 
 
 def now_us() -> int:

@@ -85,7 +85,7 @@ class PutBatches:
             return
         now = now_us()
         there, known = await asyncio.gather(
-            self._at.lying(points, shard), self._known({put.space.user for put in batch})
+            self._at.existing(points, shard), self._known({put.space.user for put in batch})
         )
         stamp = next_stamp(now, there.values())
         new: list[queries.Json] = []

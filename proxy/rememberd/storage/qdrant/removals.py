@@ -32,8 +32,8 @@ class Removals:
         try:
             async with asyncio.timeout(_PATIENCE_S if name else None):
                 now, shard = now_us(), self._at.shard_of(removal.user)
-                lying = await self._at.lying(_points(removal), shard)
-                await self._bury(removal, removal.ids, next_stamp(now, lying.values()))
+                existing = await self._at.existing(_points(removal), shard)
+                await self._bury(removal, removal.ids, next_stamp(now, existing.values()))
         except (StoreUnavailable, TimeoutError) as error:
             _made_later(name, error)
         else:
@@ -109,10 +109,10 @@ class Removals:
         known, _ = await self._changes.of(removal.user)
         ids = dict(zip(_points(removal), removal.ids, strict=True))
         asked: dict[str, Any] = {"ids": list(ids), "with_payload": ["memory", "at", "written_at"]}
-        lying = await self._at.ask("POST", "/points", asked | shard_key(self._at.shard_of(removal.user)))
-        told = {each["id"] for each in lying if _age(each["payload"]) > removal.at}
-        stamp = next_stamp(now, (each["payload"] for each in lying))
-        return [id_ for at, id_ in ids.items() if at not in told and known.is_gone(at)], stamp
+        existing = await self._at.ask("POST", "/points", asked | shard_key(self._at.shard_of(removal.user)))
+        newer = {each["id"] for each in existing if _age(each["payload"]) > removal.at}
+        stamp = next_stamp(now, (each["payload"] for each in existing))
+        return [id_ for at, id_ in ids.items() if at not in newer and known.is_gone(at)], stamp
 
     async def _erase(self, removal: Removal, *, late: bool) -> None:
         """Delete everything of the user. Because of the stamps, a delayed deletion of a hung node deletes nothing
