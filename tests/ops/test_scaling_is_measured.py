@@ -25,7 +25,7 @@ def test_the_command_gives_every_unit_of_the_plan() -> None:
     """The same rows in the same units, and figures of the same size."""
     command = [sys.executable, "-m", "loadtests", "units", "--memories", str(MEMORIES)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True, cwd=SCALING.parents[1])
-    written, measured = rows(SCALING.read_text().partition("## Which shape")[0]), rows(done.stdout)
+    written, measured = rows(SCALING.read_text().partition("## Which deployment")[0]), rows(done.stdout)
     assert measured
     assert {what: unit for what, (_, unit) in measured.items()}.items() <= {
         what: unit for what, (_, unit) in written.items()
