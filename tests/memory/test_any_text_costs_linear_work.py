@@ -21,7 +21,7 @@ from rememberd.memory import ids, text_similarity
 from rememberd.memory.importers import statements
 from rememberd.memory.learn import corrections
 from rememberd.memory.learn.llm import prefilter
-from rememberd.memory.learn.rules import extract, non_statements
+from rememberd.memory.learn.rules import extract, non_statements, sentences
 from rememberd.memory.recall import block, dates, names
 from rememberd.memory.safety import deobfuscate, quarantine, visible_text
 from rememberd.memory.safety.privacy import CLASSES, Privacy
@@ -94,6 +94,7 @@ FOUND = {name: reader for found, _ in READERS for name, reader in found.items() 
 LEFT_OUT = {name: kind for _, left in READERS for name, kind in left.items()}
 # What reads no more than so many characters of a message, because its callers ask for the length first.
 BOUNDED = {
+    "memory.learn.rules.extract._judged": sentences.LONGEST_SENTENCE,
     "memory.learn.corrections._restated": corrections.LONGEST,
     "memory.text_similarity.with_value_of": corrections.LONGEST,
 }
