@@ -49,6 +49,7 @@ MEANING = {
     for name in ("statements", "values", "needs", "facts", "general")
 }
 _STATEMENTS = "diet event family health home identity plan play possession preference study work"
+_ANY = "*"  # every label
 _TAUGHT_BY = {  # labels of other corpora that teach this one, and what they are called there
     "values": [("statements", dict.fromkeys(("none", "play", "plan", "preference", "study"), "none"))],
     # "I don't work at Acme any more" is no wish to have it forgotten, and what people say and ask is mostly none
@@ -56,6 +57,8 @@ _TAUGHT_BY = {  # labels of other corpora that teach this one, and what they are
         ("values", {"ended": "none"}),
         ("statements", dict.fromkeys(_STATEMENTS.split(), "none")),
         ("questions", {"own": "none", "none": "none"}),
+        ("needs", {_ANY: "none"}),
+        ("requests", {_ANY: "none"}),
     ],
     "needs": [("questions", {"none": "none"})],
 }
@@ -65,13 +68,15 @@ FORMS = ("requests", "wishes", "values", "questions", "needs", "facts")
 _FILLED = 6  # texts of each form
 # What a text of a form counts. The forms of requests are many; at 1 or .4 more persons are taken for programs. Those
 # of questions all name a time; at 1, 52 general questions of the five blind sets are taken for own ones, at .3 40.
+# Those of wishes are as many as all other texts; at 1, 37 of 7,449 messages that are none seem likely, at .3 7.
 # Of needs and facts, at .3 or 1 no more needs of the six blind sets are met, and more general questions have one.
-_FORM_WEIGHS = {"requests": 0.2, "questions": 0.3, "needs": 0.1, "facts": 0.1}
+_FORM_WEIGHS = {"requests": 0.2, "questions": 0.3, "wishes": 0.4, "needs": 0.1, "facts": 0.1}
+# Other questions are so many that "So, what do you know about me now?" would be one of them.
+_LABEL_WEIGHS = {("wishes", label): 3.0 for label in ("recall", "remember", "dont_remember")} | {
+    ("wishes", "forget"): 2.0
+}
 # At .2 five questions about what is told of others ("Who is Pieter?") count as general ones, at .1 one as without.
 _GENERAL_FORM_WEIGHS = 0.1
-# What a text of another corpus counts: those that are no wishes are twice as many, and a plain "Forget where I live."
-# must be heard.
-_OTHERS_WEIGH = {("wishes", "statements"): 0.7, ("wishes", "questions"): 0.7}
 NONE = "none"  # the label of texts that are none of the others
 BUCKETS = 1 << 16
 STRENGTH = 10.0  # scikit-learn's C
@@ -117,11 +122,10 @@ def taught(name: str) -> list[Example]:
         grouped = [text for kind in ("statements", "questions") for group in topics[kind] for text in group["texts"]]
         english = [Example("en", "en", text) for text in (*topics["personal"], *grouped)]
         return english + [each._replace(label="en" if each.language == "en" else NONE) for each in examples("*")]
-    found = examples(name)
+    found = [each._replace(weight=_LABEL_WEIGHS.get((name, each.label), 1.0)) for each in examples(name)]
     for other, labels in _TAUGHT_BY.get(name, ()):
-        weight = _OTHERS_WEIGH.get((name, other), 1.0)
-        others = (each for each in examples(other) if each.label in labels)
-        found += [each._replace(label=labels[each.label], weight=weight) for each in others]
+        known = ((each, labels.get(each.label, labels.get(_ANY))) for each in examples(other))
+        found += [each._replace(label=label) for each, label in known if label is not None]
     return found + (filled(name) if name in FORMS else [])
 
 

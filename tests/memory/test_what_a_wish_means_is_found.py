@@ -17,14 +17,20 @@ ADA = Space("ada")
 NOW = 1_700_000_000_000
 
 
-async def left_after(told: list[str], wish: str, *, learned: bool) -> list[str]:
-    """What the user's memories say after the wish. `learned`: a fact was made of each message."""
+async def stored(told: list[str], *, learned: bool) -> MemoryStoreFake:
+    """A store in which the user has told this. `learned`: a fact was made of each message."""
     store, embedder = MemoryStoreFake(), EmbedderFake()
     for number, text in enumerate(told):
         turn = Turn(f"t{number}", ADA, NOW + number, user_text=text, answer="I see.", receipt="r")
         stated = facts(turn, [Fact(text, text)]) if learned else []
         await merge(store, embedder, ADA, [episode(turn), *stated], NOW + number)
-    await carry_out(store, embedder, Reach("ada", ADA), MemoryCommand("forget", wish), NOW + 100)
+    return store
+
+
+async def left_after(told: list[str], wish: str, *, learned: bool) -> list[str]:
+    """What the user's memories say after the wish."""
+    store = await stored(told, learned=learned)
+    await carry_out(store, EmbedderFake(), Reach("ada", ADA), MemoryCommand("forget", wish), NOW + 100)
     return [each.text for each in store.memories(ADA)]
 
 

@@ -52,7 +52,7 @@ async def _of_turn(receipts: ReceiptStore, turn: Turn, said: str) -> dict[str, A
     if before is not None and before.write in DONE:
         return {"outcome": "merge"}
     command = memory_command(said)
-    if command is not None and command.kind != "remember":
+    if command is not None and command.sure and command.kind != "remember":
         return {"outcome": "skip"}
     facts = await Rules().facts(replace(turn, user_text=said))
     return {"outcome": "exchange", "facts": [fact.text for fact in facts]}

@@ -44,7 +44,9 @@ class BlockSource:
         command = self._command(request, user_turn)
         if command is not None:
             done = await self._carried_out(command, request, user_turn)
-            if command.kind != "remember":  # do not recall what the user asked to forget
+            if not command.sure and not done.gone:
+                command = None
+            elif command.kind != "remember":  # do not recall what the user asked to forget
                 return await self._with_version(with_note(Recalled("hit"), done.note), done.gone, user_turn, request)
         recalled = await self.recall.recall(
             user_turn.identity.memories,

@@ -106,25 +106,26 @@ async def find(
     """The memories within reach that a `forget` or `forget_about` means: facts, otherwise exchanges without a fact;
     for `forget_about` both. Memories in groups count like the user's own: if several may be meant, in any space, none
     is. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
-    said = wishing(command.what)
+    said = wishing(command.what) if command.sure else command.what
     wish, everything = named(said), named(command.what).everything
     facts = [each for space in reach.spaces for each in await _facts(store, reach, space, now)]
     if everything and (wanted := class_in(said)) and (meant := await asyncio.to_thread(of_class, wanted, facts)):
         return Match(tuple(meant))
-    if wish.slots:
+    if wish.slots and (command.sure or not wish.words):
         of_slot = await asyncio.to_thread(of_slots, wish, facts)
         if meant := holding(wish, of_slot or await _tell(store, reach, wish.slots, now)):
             return Match(tuple(meant))
-    if meant := of_value(said, facts):
+    if command.sure and (meant := of_value(said, facts)):
         return Match(tuple(meant))
-    asked = Asked.of(said, command.what)
+    asked = Asked.of(said, command.what, whole=not command.sure)
     told = await asyncio.to_thread(lambda: [Told.of(fact, asked.languages) for fact in facts])
-    meant, near = asked.meant(told, everything=everything, again=again)
-    if near and not everything:
-        return Match(tuple(meant), () if meant else tuple(each for each in near if each.valid_to is None)[:SHOWN])
+    meant, near = await asyncio.to_thread(asked.meant, told, everything=everything, again=again)
+    if meant and not everything:
+        return Match(tuple(meant))
     exchanges = await _exchanges(store, embedder, reach, command.what, asked.languages, now)
-    also, nearly = asked.meant(exchanges, everything=everything, again=again)
-    return Match((*meant, *also), () if meant or also else tuple([*near, *nearly][:SHOWN]))
+    also, nearly = await asyncio.to_thread(asked.meant, exchanges, everything=everything, again=again)
+    candidates = [each for each in near or nearly if each.valid_to is None]
+    return Match((*meant, *also), () if meant or also else tuple(candidates[:SHOWN]))
 
 
 async def _tell(store: MemoryStore, reach: Reach, slots: frozenset[str], now: Millis) -> list[Memory]:

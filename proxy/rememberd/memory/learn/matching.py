@@ -13,19 +13,17 @@ from rememberd.memory.learn.over import stated_in
 from rememberd.memory.learn.rules.judge import tells
 from rememberd.memory.learn.rules.sentences import sentences
 from rememberd.memory.learn.rules.slots import is_single
+from rememberd.memory.learn.rules.word_forms import same
 from rememberd.memory.learn.wish_words import (
-    JOINS,
     THAT,
     FactClass,
     Named,
     has_one_value,
-    have_cases,
     is_attribute,
     languages_of,
     mean_the_same,
     named,
     names_in,
-    same,
 )
 from rememberd.memory.recall.block import sides
 from rememberd.memory.text_similarity import LONGEST, WHOSE, negated
@@ -56,26 +54,26 @@ class Told(NamedTuple):
 
 class Asked(NamedTuple):
     """The words that a wish in these languages names, phrase by phrase. `claim`: what follows "that"; `numbers`:
-    those of all that was said with it."""
+    those of all that was said with it; `whole`: a memory is meant only if it tells all of them."""
 
     phrases: tuple[frozenset[str], ...]
     languages: frozenset[str]
     claim: str | None
     numbers: frozenset[str]
+    whole: bool
 
     @classmethod
-    def of(cls, wish: str, whole: str) -> Asked:
-        _, *claim = THAT.split(wish, maxsplit=1)
-        return cls(
-            named(wish, topics=False).phrases, languages_of(wish), claim[0] if claim else None, _numbers(whole)
-        )
+    def of(cls, wish: str, message: str, *, whole: bool) -> Asked:
+        _, *claims = THAT.split(wish)
+        claim = claims[-1].partition(",")[0] if claims else None
+        return cls(named(wish, topics=False).phrases, languages_of(wish), claim, _numbers(message), whole)
 
     def meant(self, told: Sequence[Told], *, everything: bool, again: bool) -> tuple[list[Memory], list[Memory]]:
         """Which of these memories are meant, and which share a word with the wish. `again`: the meant one is already
         deleted. Phrases without a word of any memory are ignored ("…, I gave it up")."""
         shared = [(each, self._shared(each)) for each in told]
         known = frozenset().union(*(words for _, words in shared))
-        wanted = frozenset().union(*(phrase for phrase in self.phrases if phrase & known))
+        wanted = frozenset().union(*(phrase for phrase in self.phrases if self.whole or phrase & known))
         near = [each.memory for each, words in shared if words]
         if everything:
             return [each.memory for each, words in shared if words and words == wanted], near
@@ -83,7 +81,11 @@ class Asked(NamedTuple):
         for each, words in shared:
             held = [word for word in each.words if any(self._same(other, word, each) for other in words)]
             missing = len(wanted - words)
-            if not held or self._differs(each, is_wider=bool(missing) and len(held) < len(each.words)):
+            if (
+                not held
+                or (missing and self.whole)
+                or self._differs(each, is_wider=bool(missing) and len(held) < len(each.words))
+            ):
                 continue
             if len(held) == len(each.words) and (not missing or len(held) > 1):
                 covered.append(each.memory)
@@ -110,14 +112,15 @@ class Asked(NamedTuple):
         return frozenset(word for word in words if any(self._same(word, other, told) for other in told.words))
 
     def _same(self, word: str, other: str, told: Told) -> bool:
-        if mean_the_same(word, other) and (other not in told.names or "de" in self.languages):  # nouns have capitals
-            return not told.of_another or self._names(told.of_another, told)
-        joined = not self.languages.isdisjoint(JOINS)
-        return same(word, other, told.names, cases=have_cases(self.languages), joined=joined)
+        is_name = other in told.names and "de" not in self.languages  # where nouns have capitals
+        if mean_the_same(word, other) and not is_name:
+            return not told.of_another or self._names_whose(told)
+        return same(word, other, told.names, self.languages)
 
-    def _names(self, somebody: str, told: Told) -> bool:
-        words = chain.from_iterable(self.phrases)
-        return any(same(word, somebody, told.names, cases=have_cases(self.languages)) for word in words)
+    def _names_whose(self, told: Told) -> bool:
+        """Does the wish name whose attribute is told, by a name or another word?"""
+        words, whose = [*chain.from_iterable(self.phrases)], [told.of_another or "", *told.names]
+        return any(same(word, each, told.names, self.languages) for word in words for each in whose)
 
 
 def _numbers(text: str) -> frozenset[str]:
@@ -160,9 +163,14 @@ def _attributes(slots: Iterable[str], text: str) -> frozenset[str]:
 
 def holding(wish: Named, of_slot: list[Memory]) -> list[Memory]:
     """Of those of the attribute that is named: if a value is named with it, those that hold it."""
-    told = map(Told.of, of_slot)
-    held = ((each, (same(one, two, each.names) for one in wish.beside for two in each.words)) for each in told)
-    return [each.memory for each, alike in held if any(alike)] if wish.beside else of_slot
+    if not wish.beside:
+        return of_slot
+    anywhere = frozenset[str]()
+    return [
+        each.memory
+        for each in map(Told.of, of_slot)
+        if any(same(one, two, each.names, anywhere) for one in wish.beside for two in each.words)
+    ]
 
 
 def told_slots(said: str) -> frozenset[str]:

@@ -14,8 +14,9 @@ from typing import Literal
 
 from rememberd.dialects.attribution_words import MASK, hands_in
 from rememberd.dialects.segments import segment
+from rememberd.memory.learn.rules.judge import tells
 from rememberd.memory.learn.rules.sentences import sentences
-from rememberd.memory.learn.wish_words import may_wish, named
+from rememberd.memory.learn.wish_words import may_wish, named, wants_kept
 from rememberd.text_classifier import TextClassifier, packaged
 
 WEIGHTS = Path(__file__).with_suffix(".json")
@@ -27,7 +28,10 @@ Kind = Literal["show", "remember", "forget", "forget_about", "forget_all", "off_
 # all needs a second yes, so that less is enough there. Of 8,660 messages of the blind sets that are no wishes, one is
 # taken for a wish to forget at .45, and each of the sets (trained without it) has 33 to 39 of its 34 to 40 wishes
 # heard.
-_SURE = {"forget": 0.45, "forget_all": 0.3, "recall": 0.45, "remember": 0.45, "dont_remember": 0.45}
+_SURE = {"forget": 0.45, "forget_all": 0.3, "recall": 0.3, "remember": 0.45, "dont_remember": 0.45}
+# Less is enough where one memory tells all that is named. Of 2,567 other messages of the blind sets
+# eight are so likely.
+_LIKELY, _LIKELY_WITHOUT_VERB = 0.2, 0.6
 _SURE_OF_YES = 0.7
 _SURE_OF_PART = 0.5  # of one sentence among others: "He says I should forget it. Is he right?"
 
@@ -55,8 +59,18 @@ _AS_A_FILE = re.compile(
     re.IGNORECASE,
 )
 _QUESTION_OF_HOW = re.compile(
-    r"(?:how|why|what happens|does|do (?!you)|is|are|wie|warum|comment|pourquoi|cómo|por qué|come|perché|como|hoe|waarom|hvordan"
+    r"(?:how|why|what happens|does|did|have you|do (?!you)|is|are|wie|warum|comment|pourquoi|cómo|por qué|come|perché|como|hoe|waarom|hvordan"
     r"|hvorfor|hur|varför|как|почему|jak|dlaczego|nasıl|怎么|如何|どう)(?!\w)",
+    re.IGNORECASE,
+)
+# "The third line of your poem about my oboe".
+_PART_OF_A_TEXT = re.compile(
+    r"\b(?:first|second|third|last|erste[nr]?|zweite[nr]?|dritte[nr]?|letzte[nr]?|premi\w+|deuxième|troisième|dernière?|primer\w*|segund\w*"
+    r"|tercer\w*|últim\w*|prim[ao]|second[ao]|terz[ao]|ultim[ao]|primeir\w*|terceir\w*|eerste|tweede|derde|laatste|första|andra|tredje|sista"
+    r"|første|andet|andre|siste|sidste|pierwsz\w*|drugi\w*|trzeci\w*|ostatni\w*|перв\w+|втор\w+|трет\w+|последн\w+) (?:lines?|paragraph|sentence|verse"
+    r"|stanza|column|row|slide|bullet|zeile|absatz|satz|strophe|spalte|ligne|paragraphe|phrase|colonne|línea|párrafo|frase|columna|riga|paragrafo"
+    r"|strofa|colonna|linha|parágrafo|coluna|regel|alinea|zin|couplet|kolom|rad\w*|stycket|meningen|linje|avsnitt|setning|sætning|afsnit|wers|akapi\w+"
+    r"|zdani\w*|kolumn\w*|стр\w+|абзац\w*|предложен\w+|столб\w+)\b|第.[段行句列]",
     re.IGNORECASE,
 )
 
@@ -65,11 +79,13 @@ _QUESTION_OF_HOW = re.compile(
 class MemoryCommand:
     """`show`: everything known; `remember`: what the message says; `forget`: whatever says `what`; `forget_about`:
     whatever names it; `forget_all`: everything, once it is `confirmed`; `off_record`: nothing of this conversation;
-    `unrecorded`: not this message. `what` is the wish in the person's words."""
+    `unrecorded`: not this message. `what` is the wish in the person's words. One that is not `sure` is a wish only if
+    all that it names is told by one memory."""
 
     kind: Kind
     what: str = ""
     confirmed: bool = False
+    sure: bool = True
 
 
 @lru_cache(maxsize=256)  # the same message is asked about by the block, by recall and by the writer
@@ -86,7 +102,7 @@ def memory_command(text: str, previous: str | None = None) -> MemoryCommand | No
     for said in dict.fromkeys((text, parts[0], parts[-1])):
         if found := _of(said, text):
             return found
-    return None
+    return MemoryCommand("forget", text, sure=False) if _may_forget(text) else None
 
 
 def asks_what_is_known(text: str) -> bool:
@@ -105,10 +121,7 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
     least = _SURE[label] if said == whole else max(_SURE[label], _SURE_OF_PART)
     least = _SURE_OF_A_CLAIM if label == "forget" and _OF_A_CLAIM.match(said) else least
     likely = sure["forget"] + sure["forget_all"] if label in ("forget", "forget_all") else sure[label]
-    if likely < least or not may_wish(label, said) or MASK in segment(said).masked():
-        return None
-    head, colon, _ = said.partition(":")
-    if colon and hands_in(head.lower()):  # "Translate into Italian: forget Nora"
+    if likely < least or not may_wish(label, said) or _is_work(said):
         return None
     if label == "remember" and _NOT_REMEMBER.match(said):
         label = "forget"
@@ -132,6 +145,22 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
     if not about or _QUESTION_OF_HOW.match(said):
         return None
     return MemoryCommand("forget_about" if about.everything else "forget", whole)
+
+
+def _may_forget(text: str) -> bool:
+    """Is it perhaps a wish to forget something that it names?"""
+    sure = _classifier().probabilities(text)
+    least = _LIKELY if may_wish("forget", text) else _LIKELY_WITHOUT_VERB
+    if sure["forget"] < least or wants_kept(text) or _is_work(text) or _QUESTION_OF_HOW.match(text):
+        return False
+    return bool(named(text)) and "ended" not in tells(text)
+
+
+def _is_work(said: str) -> bool:
+    """Does it hand in a text, or say what is to be done with one: "Translate into Italian: forget Nora"?"""
+    head, colon, _ = said.partition(":")
+    is_text = MASK in segment(said).masked() or _PART_OF_A_TEXT.search(said) is not None
+    return is_text or bool(colon and hands_in(head.lower()))
 
 
 def _classifier() -> TextClassifier:

@@ -11,10 +11,10 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from rememberd.memory.recall.lexicon import stop_words
+from rememberd.memory.learn.rules.word_forms import unaccented
+from rememberd.memory.recall.lexicon import WORD, stop_words
 from rememberd.memory.text_similarity import content
 
-_WORD = re.compile(r"[^\W\d_][\w'-]*")
 _EDGES = re.compile(r"^\W+|\W+$")
 _ELIDED = re.compile(r"^(?:\w|\w{0,5}(?:qu|ll)|un)'(?=\w{3})")  # the article of "l'histoire", "dell'epatite"
 _ARTICLE = re.compile(r"^[وف]?[بكل]?ال(?=\w{2})|^لل(?=\w{2})")  # of Arabic, with what is written together with it
@@ -26,20 +26,8 @@ _CLAUSE = re.compile(r"[.,;:!?…。！？、，；：()\n]+(?:\s|$)|\s[–—-]
 _NAME = re.compile(r"(?<=[\w,;:] )[^\W\d_a-zß-öø-ÿа-яё][\w'’-]+")
 THAT = re.compile(r"\b(?:that|dass|daß|que|che|dat|att|at|что|że|že)\b")
 _SLOT = "0slot"  # stands for an attribute that is named without its value
+_SHORT = 4  # letters; a shorter beginning of words must be nearly all of one
 _WHOLE = r"(?<!\w)(?:%s)(?!\w)"
-_ENDINGS = ("s", "n", "en", "es")
-_SAME = 4  # first letters that inflected forms share, and at most so many letters after them
-_SUFFIX = 3
-_LONG_SAME, _LONG_SUFFIX = 6, 6
-JOINS = frozenset(("da", "de", "nb", "nl", "sv"))  # languages that write compounds as one word
-_SECOND_PART = 6  # letters
-_RELATIVE = re.compile(
-    r"mutter|vater|bruder|schwester|tochter|eltern|freund|kinder|moeder|vader|broer|zuster|dochter|vriend"
-)
-
-
-# In these languages names have endings ("Ola", "Olę").
-_WITH_CASES = frozenset(("cs", "fi", "hu", "pl", "ru", "tr", "uk"))
 
 
 class _WordList(NamedTuple):
@@ -56,12 +44,13 @@ class _WordList(NamedTuple):
 
     def has(self, word: str) -> bool:
         """Also for a form with an accent that the list does not have: "bórrame"."""
-        return word in self.whole or word.startswith(self.stems) or _unaccented(word).startswith(self.stems)
+        return word in self.whole or word.startswith(self.stems) or unaccented(word).startswith(self.stems)
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
     languages: dict[str, _WordList]
+    connecting: dict[str, frozenset[str]]
     concepts: dict[str, _WordList]
     unspaced: re.Pattern[str]
     all_about: re.Pattern[str]
@@ -106,12 +95,12 @@ def named(text: str, *, topics: bool = True, languages: frozenset[str] = frozens
     """The content of a wish, or with `topics=False` the words of a memory that a wish in `languages` may name."""
     plain = unicodedata.normalize("NFC", text).replace("’", "'")
     everything = bool(_words().all_about.search(plain))
+    languages = languages or languages_of(plain)
     slots: set[str] = set()
     for pattern, of in _words().topics if topics else ():
         if pattern.search(plain):
             slots |= of
             plain = pattern.sub(f" {_SLOT} ", plain)
-    languages = languages or languages_of(plain)
     found = [frozenset(each) for clause in _CLAUSE.split(plain) for each in _named_phrases(clause, languages)]
     beside = frozenset().union(*(each for each in found if _SLOT in each)) - {_SLOT}
     return Named(tuple(each for each in found if each and _SLOT not in each), frozenset(slots), beside, everything)
@@ -133,10 +122,14 @@ def wishing(text: str) -> str:
 
 def may_wish(label: str, text: str) -> bool:
     """Whether a text has a word that every wish of this kind has, and does not ask for the opposite."""
-    words, text = _words(), text.replace("’", "'").casefold()
-    wants_less = label in ("forget", "forget_all")
-    named = words.verbs[label].search(text) or words.verbs[label].search(_unaccented(text))
-    return named is not None and not (wants_less and words.kept.search(text))
+    verbs, folded = _words().verbs[label], text.replace("’", "'").casefold()
+    has_one = verbs.search(folded) or verbs.search(unaccented(folded))
+    return has_one is not None and not (label in ("forget", "forget_all") and wants_kept(text))
+
+
+def wants_kept(text: str) -> bool:
+    """Whether a text asks not to forget or not to delete something."""
+    return _words().kept.search(text.replace("’", "'").casefold()) is not None
 
 
 def names_in(text: str) -> frozenset[str]:
@@ -144,38 +137,16 @@ def names_in(text: str) -> frozenset[str]:
     return frozenset(_EDGES.sub("", found).casefold().removesuffix("'s") for found in _NAME.findall(text))
 
 
-def same(
-    word: str, other: str, names: frozenset[str] = frozenset(), *, cases: bool = False, joined: bool = False
-) -> bool:
-    """Whether they are forms of one word, ignoring accents. A name has only the endings of a genitive, and in a
-    language with `cases` those of other cases. `joined`: whether `word` may be the second part of `other`, "Nummer"
-    of "Handynummer"."""
-    if word == other:
-        return True
-    if joined and len(word) >= _SECOND_PART and other.endswith(word) and not _RELATIVE.search(word):
-        return True
-    word, other, is_name = _unaccented(word), _unaccented(other), other in names
-    if is_name and not cases:
-        return any(word == other + ending or other == word + ending for ending in ("", *_ENDINGS))
-    pairs = enumerate(zip(word, other, strict=False))
-    shared = next((at for at, (one, two) in pairs if one != two), min(len(word), len(other)))
-    after = max(len(word), len(other)) - shared
-    if is_name and shared > 1 and after < 2:  # Ola, Olę
-        return True
-    return (shared >= _SAME and after <= _SUFFIX) or (shared >= _LONG_SAME and after <= _LONG_SUFFIX)
-
-
 def languages_of(text: str) -> frozenset[str]:
     """The languages that most function words of `text` belong to: only in Swedish, "vet" is "knows"."""
-    words = [word.casefold() for word in _WORD.findall(text)]
-    known = {name: sum(map(each.has, words)) for name, each in _words().languages.items()}
+    words = [word.casefold() for word in WORD.findall(text)]
+    joins = _words().connecting
+    known = {
+        name: sum(each.has(word) + (word in joins[name]) for word in words)
+        for name, each in _words().languages.items()
+    }
     most = max(known.values())
     return frozenset(name for name, count in known.items() if count == most) if most else frozenset()
-
-
-def have_cases(languages: frozenset[str]) -> bool:
-    """Whether names have endings in each of these languages."""
-    return bool(languages) and languages <= _WITH_CASES
 
 
 def is_attribute(word: str) -> bool:
@@ -195,12 +166,7 @@ def mean_the_same(word: str, other: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _concepts(word: str) -> frozenset[str]:
-    return frozenset(name for name, each in _words().concepts.items() if each.has(_unaccented(word)))
-
-
-@lru_cache(maxsize=4096)
-def _unaccented(word: str) -> str:
-    return "".join(each for each in unicodedata.normalize("NFD", word) if not unicodedata.combining(each))
+    return frozenset(name for name, each in _words().concepts.items() if each.has(unaccented(word)))
 
 
 def _named_phrases(clause: str, languages: frozenset[str]) -> list[list[str]]:
@@ -224,7 +190,7 @@ def _is_of_wish(word: str, languages: frozenset[str]) -> bool:
 
 
 def _connects(word: str, languages: frozenset[str]) -> bool:
-    return any(word in stop_words()[each] for each in languages)
+    return any(word in _words().connecting[each] for each in languages)
 
 
 def _spaced(text: str) -> list[str]:
@@ -240,14 +206,16 @@ def _pairs(text: str) -> list[str]:
 def _words() -> _Words:
     stored = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     stop = stop_words()
+    joining = {language: frozenset(stored["connecting"].get(language, "").split()) for language in stop}
     words = {
-        language: [*own.casefold().split(), *(() if language == "en" else stop[language])]
+        language: [*own.casefold().split(), *joining[language], *(() if language == "en" else stop[language])]
         for language, own in (dict.fromkeys(stop, "") | stored["words"]).items()
     }
     unspaced = sorted(stored["unspaced"], key=len, reverse=True)
     return _Words(
         {language: _WordList.of(own) for language, own in words.items()},
-        {name: _WordList.of(map(_unaccented, own.split())) for name, own in stored["concepts"].items()},
+        joining,
+        {name: _WordList.of(map(unaccented, own.split())) for name, own in stored["concepts"].items()},
         re.compile("|".join(map(_between, unspaced))),
         _any(stored["all_about"]),
         tuple((_any(each["named"]), frozenset(each["slots"])) for each in stored["topic"]),
@@ -276,7 +244,7 @@ def _begins(stems: list[str]) -> re.Pattern[str]:
 
 
 def _beginning(stem: str) -> str:
-    return rf"(?<!\w){re.escape(stem)}" + (r"\w{0,3}(?!\w)" if len(stem) < _SAME else "")
+    return rf"(?<!\w){re.escape(stem)}" + (r"\w{0,3}(?!\w)" if len(stem) < _SHORT else "")
 
 
 def _any(phrases: list[str]) -> re.Pattern[str]:

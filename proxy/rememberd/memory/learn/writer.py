@@ -159,13 +159,10 @@ class Writer:
         """The outcome, and the ids concerned. A wish about the memory is carried out, not remembered: its text would
         contain what it asks to forget, or repeat known facts."""
         command = memory_command(turn.user_text)
-        if (command is None or command.kind == "remember") and not turn.forgotten:
-            ids = await self._remember(turn)
-            return ("written" if ids else "nothing"), ids
-        gone = list(turn.forgotten)
+        gone, learns = list(turn.forgotten), command is None or command.kind == "remember"
         if command == MemoryCommand("off_record"):
             gone += await self._forget_turns(turn)
-        elif command is not None and command.kind != "show":  # once more: earlier turns may have been learned since
+        elif command and command.kind not in ("show", "remember"):  # again: earlier turns may be learned by now
             for group in turn.groups:  # the user's own are learned in order, what went to groups is not among them
                 if await self.queue.has_earlier(Space.of_group(group).user, turn.created_at):
                     raise TooEarly
@@ -173,6 +170,9 @@ class Writer:
             done = await carry_out(self.store, self.embedder, reach, command, turn.created_at, again=again)
             gone += done.gone
             await asyncio.gather(*(self.block_cache.erase(user) for user in done.users - {turn.space.user}))
+            learns = not command.sure
+        if learns and not gone:
+            return ("written" if (ids := await self._remember(turn)) else "nothing"), ids
         return ("forgotten" if gone else "nothing"), list(dict.fromkeys(gone))
 
     async def _forget_turns(self, turn: Turn) -> list[str]:
