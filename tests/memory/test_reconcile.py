@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.ids import episode_id, fact_id
+from rememberd.memory.learn import over
 from rememberd.memory.learn.reconcile import Outcome, merge
 from rememberd.ports import Embedder
 from rememberd.types import Evidence, Memory, Millis, Space
@@ -201,6 +202,19 @@ async def test_no_longer_closes_what_it_denies(person: Person) -> None:
     assert person.current() == ["I no longer like sushi."]
     await person.says(fact("I like sushi.", 3))
     assert person.current() == ["I like sushi."]
+
+
+async def test_what_is_added_by_hand_is_kept_though_it_sounds_like_a_denial(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Said in a chat, a denial of what nobody told is no fact; a memory that was written or imported is one."""
+    monkeypatch.setattr(over, "is_empty_denial", lambda fact: True)
+    said = fact("My cat has a secret name, Zorro.", 1)
+    assert said.evidence is not None
+    await person.says(said)
+    assert person.current() == []
+    await person.says(replace(said, evidence=replace(said.evidence, turn_id=None)))
+    assert person.current() == [said.text]
 
 
 async def test_a_pinned_value_is_closed_by_a_newer_statement_and_named(person: Person) -> None:

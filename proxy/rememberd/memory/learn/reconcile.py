@@ -125,8 +125,8 @@ async def _settle_one(
 def _settled(
     known: Sequence[Memory], memory: Memory, now: Millis, verdicts: Verdicts | None, beside: frozenset[str]
 ) -> Settled | None:
-    """Runs outside the event loop: judging a text by its meaning takes milliseconds."""
-    if over.is_empty_denial(memory):
+    """Runs outside the event loop: judging a text takes milliseconds. What no turn told was meant as a memory."""
+    if memory.evidence and memory.evidence.turn_id and over.is_empty_denial(memory):
         # Facts of another turn of the same millisecond do not count: whether they are stored depends on the order.
         before = [each for each in known if each.created_at < memory.created_at or each.id in beside]
         by = (over.ends, over.may_end, over.revives)
