@@ -25,12 +25,10 @@ _LONGEST = 400  # characters; such wishes are short, pasted documents are not
 Kind = Literal["show", "remember", "forget", "forget_about", "forget_all", "off_record", "unrecorded"]
 
 # How sure the classifier must be of each of its labels. What is to be forgotten must be found as well, and to forget
-# all needs a second yes, so that less is enough there. Of 8,660 messages of the blind sets that are no wishes, one is
-# taken for a wish to forget at .45, and each of the sets (trained without it) has 33 to 39 of its 34 to 40 wishes
-# heard.
+# all needs a second yes, so that less is enough there. Of 2,567 messages of the blind sets that are no wishes, two are
+# taken for a wish to forget at .45.
 _SURE = {"forget": 0.45, "forget_all": 0.3, "recall": 0.3, "remember": 0.45, "dont_remember": 0.45}
-# Less is enough where one memory tells all that is named. Of 2,567 other messages of the blind sets
-# eight are so likely.
+# Less is enough where one memory tells all that is named. Six more of the 2,567 messages are so likely.
 _LIKELY, _LIKELY_WITHOUT_VERB = 0.2, 0.6
 _SURE_OF_YES = 0.7
 _SURE_OF_PART = 0.5  # of one sentence among others: "He says I should forget it. Is he right?"
