@@ -138,7 +138,7 @@ def test_a_foreign_file_is_read_into_lines(mine: httpx.Client) -> None:
         "export.zip": (zipped.getvalue(), "I ski.", None),
         "paste.txt": (b"[2025-03-01] - I sail.", "I sail.", None),
         "photo.png": (b"\x89PNG\r\n\x1a\n\0", None, "neither JSON nor text"),
-        "cut.zip": (zipped.getvalue()[:-30], None, "expected"),
+        "cut.zip": (zipped.getvalue()[:-30], None, "breaks off"),
     }
     for name, (content, text, error) in files.items():
         answer = mine.post(f"/v1/memories/import/read?name={name}", content=content).raise_for_status()
