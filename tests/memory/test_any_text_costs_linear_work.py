@@ -99,13 +99,13 @@ BOUNDED = {
     "memory.text_similarity.with_value_of": corrections.LONGEST,
 }
 # Each of these cost one of the functions quadratic or cubic time once.
-KNOWN = ["\n", " ", ".", "?", "(\n\n", "a\n", "Wrote: ", ". \n", "* ", "user "]
+KNOWN = ["\n", " ", ".", "?", "!", "(\n\n", "a\n", "Wrote: ", ". \n", "* ", "user "]
 
 
 def grown(name: str, number: int, length: int, known: Sequence[str] = KNOWN) -> list[str]:
     function = FUNCTIONS[name] if name in FUNCTIONS else FOUND[name]
     length = min(length, BOUNDED.get(name, length))
-    known_texts = (lambda size, piece=piece: f"\"''{piece * (size // len(piece))}]" for piece in known)
+    known_texts = (lambda size, piece=piece: f"\"''{piece * (size // len(piece))}]x" for piece in known)
     texts = chain(known_texts, islice(nasty(len(name), length), number))
     return [f"{name}: {found}" for text in texts if (found := grows_faster_than_its_text(function, text, length))]
 

@@ -25,6 +25,10 @@ _UNSPACED = re.compile(r"[\u2e80-\u2fff\u3040-\ud7ff]+")
 _CLAUSE = re.compile(r"[.,;:!?…。！？、，；：()\n]+(?:\s|$)|\s[–—-]\s|[。！？、，]")
 _NAME = re.compile(r"(?<=[\w,;:] )[^\W\d_a-zß-öø-ÿа-яё][\w'’-]+")
 THAT = re.compile(r"\b(?:that|dass|daß|que|che|dat|att|at|что|że|že)\b")
+_DENIED = re.compile(  # what stands before "keep" in "don't keep" and "no need to keep"
+    r"(?:(?:^|[,.;:] *)(?:please,? )?(?:do not|don'?t|never)"
+    r"|(?:you|no) (?:need|have|longer)(?: not)?(?: to)?) (?:ever )?$"
+)
 _SLOT = "0slot"  # stands for an attribute that is named without its value
 _SHORT = 4  # letters; a shorter beginning of words must be nearly all of one
 _WHOLE = r"(?<!\w)(?:%s)(?!\w)"
@@ -125,6 +129,17 @@ def may_wish(label: str, text: str) -> bool:
     verbs, folded = _words().verbs[label], text.replace("’", "'").casefold()
     has_one = verbs.search(folded) or verbs.search(unaccented(folded))
     return has_one is not None and not (label in ("forget", "forget_all") and wants_kept(text))
+
+
+def names_forgetting(text: str) -> bool:
+    """Whether a text has a word of forgetting that is more than small talk: "delete", or "don't keep"."""
+    verbs, folded = _words().verbs, text.replace("’", "'").casefold()
+    found = verbs["forget"].finditer(folded)
+    if any(
+        not verbs["everyday"].match(folded, each.start()) or _DENIED.search(folded, 0, each.start()) for each in found
+    ):
+        return True
+    return verbs["forget"].search(unaccented(folded)) is not None and not folded.isascii()
 
 
 def wants_kept(text: str) -> bool:
