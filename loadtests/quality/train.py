@@ -55,7 +55,7 @@ _TAUGHT_BY = {  # labels of other corpora that teach this one, and what they are
     # "I don't work at Acme any more" is no wish to have it forgotten, and what people say and ask is mostly none
     "wishes": [
         ("values", {"ended": "none"}),
-        ("statements", dict.fromkeys([*_STATEMENTS.split(), "none"], "none")),
+        ("statements", dict.fromkeys(_STATEMENTS.split(), "none")),
         ("questions", {"own": "none", "none": "none"}),
         ("needs", {_ANY: "none"}),
         ("requests", {_ANY: "none"}),

@@ -34,6 +34,7 @@ ACTIONS = {
     "DELETE /v1/memories": "erase",
     "POST /v1/memories/search": "search",
     "POST /v1/memories/delete": "delete",
+    "POST /v1/memories/edit": "edit",
     "POST /v1/memories/restore": "restore",
     "POST /v1/memories/move": "move",
     "GET /v1/memories/export": "export",

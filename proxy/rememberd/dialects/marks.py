@@ -122,7 +122,8 @@ SHORT_LABEL = re.compile(r"\W*\w+(?: \w+)?\W{0,3}[:：]\W*\w")
 SPEAKER_LABEL = re.compile(r"\W*[^\s:：]{1,20}(?: [^\s:：]{1,20}){0,2} ?[:：]\s*\S")
 NO_PRONOUNS = re.compile(r"[぀-ヿ一-鿿가-힣]")  # scripts of languages that mostly omit "I"
 MARK_BEGINS = (MASK, *'"“«„「『‘')
-QUOTED = re.compile(rf"{MASK}|[\"“«„「『][^\"”»“」』]+[\"”»“」』]|(?<!\w)['‘][^'’]+['’](?!\w)")
+# No mark that opens stands within, or each would be read to the end of the text.
+QUOTED = re.compile(rf"{MASK}|[\"“«„「『][^\"“«„”»「『」』]+[\"”»“」』]|(?<!\w)['‘][^'‘’]+['’](?!\w)")
 
 
 def is_labelled(text: str) -> bool:

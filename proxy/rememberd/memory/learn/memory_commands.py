@@ -53,6 +53,14 @@ _OF_ME = re.compile(
 # "Forget that the badge opens the door" is hardly anything else, but "forget that approach" is.
 _OF_A_CLAIM = re.compile(r"(?:please,? )?forget that (?:i|i'\w+|my|we|our|the|he|she|his|her|their)\b", re.IGNORECASE)
 _SURE_OF_A_CLAIM = 0.2
+# "Remember that I keep bees", which the classifier hardly tells from what is said about remembering.
+_REMEMBER_OF_ME = re.compile(
+    r"(?:please |bitte |por favor |s'il te plaît )?(?:remember|note|keep in mind|merk dir|retiens|recuerda|ricorda(?:ti)?|lembra|onthoud"
+    r"|husk|kom ihåg|запомни|zapamiętaj)(?:[:,]| that| dass| que| che| dat| at| att|, что|, że)? "
+    r"(?:i|i'm|i've|my|we|our|ich|mein\w*|wir|je|j'\w+|mon|ma|mes|nous|soy|mi|mis|vivo|io|sono|il mio|la mia|eu|sou|meu|minha|ik|mijn"
+    r"|jeg|min|mitt|jag|я|мой|моя|у меня|mój|moja|jestem|mam)\b",
+    re.IGNORECASE,
+)
 _NOT_REMEMBER = re.compile(r"(?:please,? )?(?:don't|do not|never|stop) (?:ever )?remember", re.IGNORECASE)
 _AS_A_FILE = re.compile(
     r"\b(?:pdf|docx?|file|document|markdown|text file|datei|dokument|fichier|archivo|documento|bestand)\b",
@@ -120,6 +128,8 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
     label = max(_SURE, key=lambda each: sure[each])
     least = _SURE[label] if said == whole else max(_SURE[label], _SURE_OF_PART)
     least = _SURE_OF_A_CLAIM if label == "forget" and _OF_A_CLAIM.match(said) else least
+    if _REMEMBER_OF_ME.match(said):
+        return MemoryCommand("remember", whole)
     if label == "forget" and not names_forgetting(said):
         least = max(least, _SURE_OF_SMALL_TALK)
     likely = sure["forget"] + sure["forget_all"] if label in ("forget", "forget_all") else sure[label]
