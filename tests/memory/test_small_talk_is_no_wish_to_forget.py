@@ -40,3 +40,15 @@ def test_hardly_any_talk_is_taken_for_a_wish() -> None:
             heard[opener + talk + closer] = command.sure
     assert [text for text, sure in heard.items() if sure] == []
     assert len(heard) <= 4, heard
+
+
+def test_what_one_asks_to_remember_of_oneself_is_heard() -> None:
+    """By its form, whatever is named; not where it is a question, or the text of something else."""
+    asked = (
+        *("Remember that I'm vegetarian.", "please remember my name is Kim", "Remember: I work nights"),
+        *("Please remember that we keep two goats.", "Merk dir, dass ich Imker bin.", "Onthoud dat ik noten mijd."),
+        *("Retiens que je suis allergique aux noix.", "Recuerda que soy vegano", "Ricordati che io lavoro di notte."),
+    )
+    others = ("Remember my old car?", "Remember the Alamo.", "Translate into French: remember that I love you.")
+    heard = {text: memory_command(text) for text in asked + others}
+    assert [text for text, found in heard.items() if found and found.kind == "remember"] == list(asked)

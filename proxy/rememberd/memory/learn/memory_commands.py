@@ -129,7 +129,7 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
     least = _SURE[label] if said == whole else max(_SURE[label], _SURE_OF_PART)
     least = _SURE_OF_A_CLAIM if label == "forget" and _OF_A_CLAIM.match(said) else least
     if _REMEMBER_OF_ME.match(said):
-        return MemoryCommand("remember", whole)
+        label, least = "remember", 0.0
     if label == "forget" and not names_forgetting(said):
         least = max(least, _SURE_OF_SMALL_TALK)
     likely = sure["forget"] + sure["forget_all"] if label in ("forget", "forget_all") else sure[label]
