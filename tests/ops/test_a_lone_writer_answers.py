@@ -59,7 +59,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "rememberd", "writer", "--config", str(config)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 2
-    assert "set server.metrics_port to a free one" in done.stderr
+    assert "set server.metrics_port to another" in done.stderr
 
 
 async def test_a_writer_that_hangs_is_not_alive(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def test_web_never_imports_litellm_before_a_model_needs_it(tmp_path: Path, upstr
             ask(client, "Hi")
         for pid in proxy.pids("web"):
             assert "tiktoken" not in Path(f"/proc/{pid}/maps").read_text()  # litellm's, and compiled
-            assert resident(pid) < 155e6  # 150 MB once the model is loaded
+            assert resident(pid) < 162e6  # 156 MB once the model is loaded
 
 
 def test_data_is_for_its_owner_only(proxy: Proxy) -> None:
