@@ -27,6 +27,10 @@ class _WithoutExceptionTexts(logging.Formatter):
     """Shows the class and the traceback of an exception. The text is shown only for our own exceptions: other texts
     may quote a user's words or a key."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        record.exc_text = None  # where another handler's formatter has kept the whole text
+        return super().format(record)
+
     def formatException(self, ei: ExcInfo) -> str:
         error: BaseException | None = ei[1]
         parts: list[str] = []
