@@ -8,16 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.support.browser import in_each_look, opened, say, shot
+from tests.support.browser import add, in_each_look, opened, say, shot
 from tests.support.proxy_server import Proxy, ask, memories
 
 pytestmark = pytest.mark.browser
-
-
-def add(proxy: Proxy, user: str, *texts: str) -> None:
-    with proxy.client(user) as client:
-        for text in texts:
-            client.post("/v1/memories", json={"text": text}).raise_for_status()
 
 
 def texts(proxy: Proxy, user: str) -> list[str]:

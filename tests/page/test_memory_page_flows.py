@@ -8,17 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.support.browser import opened, say
+from tests.support.browser import add, opened, say
 from tests.support.fake_model import Behaviour, FakeModel, newest_user_text
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
 
 pytestmark = pytest.mark.browser
-
-
-def add(proxy: Proxy, user: str, *texts: str) -> None:
-    with proxy.client(user) as client:
-        for text in texts:
-            client.post("/v1/memories", json={"text": text}).raise_for_status()
 
 
 def texts(proxy: Proxy, user: str) -> list[str]:

@@ -36,6 +36,13 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def add(proxy: Proxy, user: str, *texts: str) -> None:
+    """What the user is to remember, by the API."""
+    with proxy.client(user) as client:
+        for text in texts:
+            client.post("/v1/memories", json={"text": text}).raise_for_status()
+
+
 @contextmanager
 def opened(
     browser: Browser,
