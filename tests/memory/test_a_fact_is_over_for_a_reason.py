@@ -93,6 +93,38 @@ async def test_nothing_else_closes_a_fact(one: str, other: str) -> None:
     assert one in await current(one, other)
 
 
+# What a person says, and puts right in the same breath: frame, then how they take it back.
+_REPAIRS = {
+    ("I live in {}", "Leeds", "York"): (", no, {}", ", sorry, {}", ", I mean {}", ". Wait, no, {}", ". Scratch that, {}", " - sorry, {}", ", or rather {}"),
+    ("I work at {}", "Acme", "Globex"): (", no, at {}", ", no wait, {}", ". Sorry, {}", ", correction: {}"),
+    ("I'm {}", "45", "46"): (", no, {}", ". Wait, {}", ", sorry, {}"),
+    ("Ich wohne in {}", "Mainz", "Worms"): (", nein, {}", ", nein, ich meine {}", ". Quatsch, {}", ", Entschuldigung, {}"),
+    ("J'habite à {}", "Lyon", "Dijon"): (", non, {}", ", pardon, {}", ". Non, attends, {}"),
+    ("Vivo en {}", "Cádiz", "Huelva"): (", no, en {}", ", digo, en {}", ". Perdón, {}"),
+    ("Abito a {}", "Pisa", "Lucca"): (", no, {}", ", anzi a {}", ". Scusa, {}"),
+    ("Ik woon in {}", "Breda", "Gouda"): (", nee, {}", ", sorry, {}"),
+    ("Mieszkam w {}", "Łodzi", "Gdyni"): (", nie, w {}", ". Przepraszam, w {}"),
+    ("Jag bor i {}", "Lund", "Malmö"): (", nej, {}", ", förlåt, {}"),
+}  # fmt: skip
+REPAIRED = [
+    (f"{frame.format(old)}{repair.format(new)}.", old)
+    for (frame, old, new), repairs in _REPAIRS.items()
+    for repair in repairs
+]
+NO_REPAIR = ["I'm vegan, no dairy please.", "I live in Rome, not Milan.", "I'm a nurse, sorry for the long message.", "I live in Oslo. No, thanks.", "I moved to Ghent, wait for me!", "I live in Oslo. Sorry, I forgot to say hi."]  # fmt: skip
+
+
+@each_row(("said", "old"), REPAIRED)
+async def test_what_is_taken_back_in_the_same_breath_is_no_fact(said: str, old: str) -> None:
+    """The exchange has both."""
+    assert not [text for text in await current(said) if old in text]
+
+
+@each_row("said", NO_REPAIR)
+async def test_an_apology_takes_nothing_back(said: str) -> None:
+    assert await current(said) != []
+
+
 async def test_dates_decide_between_moves() -> None:
     """Not the order in which they are told."""
     assert await current("I moved to Lima in 2020. I moved to Rome in 2015.") == ["I moved to Lima in 2020."]

@@ -6,6 +6,7 @@ whole clause or sentence of the person, verbatim. In doubt there is none."""
 
 import re
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 from rememberd.dialects.attribution_words import MASK
@@ -29,7 +30,7 @@ from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE, sentences
 from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.learn.rules.statement import Statement, statement
 from rememberd.memory.learn.rules.table import Table, mentions, tables_for
-from rememberd.memory.learn.rules.told_value import AND, BREAK, told_value
+from rememberd.memory.learn.rules.told_value import AND, BREAK, TAILS, told_value
 from rememberd.types import Fact, Millis, Turn
 
 MOST = 100  # facts of one message
@@ -39,6 +40,7 @@ _OWN_SHARE = 0.4
 # as one of an attribute with a single value, or of any; or if the other classifier finds a value or an end in it.
 # Chosen on tests/data/blind to blind4; .2 instead of .1 gains nothing there.
 _SINGLE, _KNOWN, _LIKELY = 0.05, 0.1, 0.3
+_BRIEF, _SURELY_CORRECTS = 6, 0.5  # words of a part that only corrects; what the classifier of values finds in it
 _SHORTEST_END = 12  # bytes: "I'm done." names nothing that could be over
 # The attributes of what the classifier alone has found: those that may have several values, so that none is hidden.
 _SLOTS = {
@@ -113,7 +115,18 @@ def _of_sentence(sentence: str) -> list[_Found]:
     if _begins("irony", sentence) and judged.sure < SURE:  # "Yeah right, I'm the Pope and I live in Rome."
         return []
     known = [each for each in _of_clauses(sentence) if _is_known(each, judged)]
-    return known or _judged(sentence, judged)
+    taken_back = _taken_back(sentence)
+    if taken_back is None:
+        return known or _judged(sentence, judged)
+    before = [each for each in known if sentence.find(each.text) + len(each.text) <= taken_back]
+    after = [each for each in known if sentence.find(each.text) >= taken_back]
+    return before[:-1] + after  # "I'm vegan and live in Oslo, no, in Bergen"
+
+
+def _taken_back(sentence: str) -> int | None:
+    """Where a part begins that takes back what stands before it."""
+    breaks = islice(BREAK.finditer(sentence), TAILS)
+    return next((found.end() for found in breaks if _corrects(sentence[found.end() :])), None)
 
 
 def _is_known(found: _Found, judged: Judgement) -> bool:
@@ -137,8 +150,7 @@ def _judged(sentence: str, judged: Judgement) -> list[_Found]:
         return []
     if not _WORD.search(sentence) or sentence.rstrip().endswith((":", "：")):  # it introduces something
         return []
-    corrected = any(_corrects(sentence[found.end() :]) for found in BREAK.finditer(sentence))
-    if corrected or _corrects(sentence) or mentions("hedge", sentence):
+    if _corrects(sentence) or mentions("hedge", sentence):
         return []
     return [_Found(sentence, None, value or _SLOTS.get(judged.kind))]
 
@@ -215,7 +227,8 @@ def _is_present(text: str, stated: Statement) -> bool:
 
 
 def _corrects(text: str) -> bool:
-    return _begins("correct", text)
+    """ "No, at Bosch" takes back what was said before it."""
+    return _begins("correct", text) or (len(text.split()) <= _BRIEF and may_tell("corrects", text, _SURELY_CORRECTS))
 
 
 def _withdraw(found: list[_Found]) -> None:

@@ -21,7 +21,7 @@ _PRONOUN = re.compile(
     re.IGNORECASE,
 )
 _SINCE = 4  # words of "since last Monday", at most
-_TAILS = 16  # of each kind; what has more breaks is a list, and each costs a copy of the rest
+TAILS = 16  # of each kind; what has more breaks is a list, and each costs a copy of the rest
 
 
 def told_value(sentence: str) -> str | None:
@@ -46,10 +46,10 @@ def _without_again(sentence: str) -> str:
 
 def _tails(sentence: str) -> Iterator[str]:
     """The parts that may state the value by themselves: after a comma, an "and" or "since Monday"."""
-    for found in islice(BREAK.finditer(sentence), _TAILS):
+    for found in islice(BREAK.finditer(sentence), TAILS):
         yield _with_subject(without_lead(sentence[found.end() :]), sentence)
     words = sentence.split()
-    for found in islice(AND.finditer(sentence), _TAILS):
+    for found in islice(AND.finditer(sentence), TAILS):
         yield f"{words[0]} {sentence[found.end() :]}"
         yield sentence[found.end() :]  # "y ahora trabajo en Correos"
     for at in range(1, min(_SINCE, len(words) - 2)):
