@@ -75,11 +75,14 @@ def test_a_plain_statement_is_heard(text: str, slot: str) -> None:
 
 
 def test_a_fact_is_a_span_of_the_message() -> None:
-    """Nothing is cut out of it and nothing is reworded: its text stands in the message."""
+    """Nothing is cut out of it and nothing is reworded: its text stands in the message. "I live in Oslo, no, in
+    Bergen" is the exception."""
     for turn in all_turns():
         for fact in facts(turn["text"]):
             assert fact.text == fact.evidence
             assert fact.evidence in turn["text"]
+    (corrected,) = facts("I live in Oslo, no, in Bergen.")
+    assert (corrected.text, corrected.evidence) == ("I live in Bergen", "no, in Bergen.")
 
 
 def test_each_main_clause_is_a_fact() -> None:

@@ -30,6 +30,24 @@ def test_what_do_you_know_about_me_shows_every_fact(proxy: Proxy, upstream: Fake
         assert outcome(client, reply)["write"] == "nothing"
 
 
+def test_what_do_you_know_about_me_shows_news_that_is_no_fact(proxy: Proxy, upstream: FakeModel, user: str) -> None:
+    """After many facts, too; not the questions of other chats, nor an exchange that its fact covers."""
+    with proxy.client(user) as client:
+        for number in range(60):
+            client.post("/v1/memories", json={"text": f"My cousin number {number} plays the trombone in a band."})
+        for text, kind in (("I live in Oslo.", "fact"), ("How is glue made?", "episode")):
+            ask(client, text)
+            remembered(client, text, kind)
+        ask(client, "It looks as if Oslo and I are about to part ways for a year or so.")
+        remembered(client, "part ways", "episode")
+        ask(client, "What do you know about me?")
+        block = newest_user_text(upstream.chats[-1].json)
+        assert block.count("Oslo") == 2
+        assert "part ways" in block
+        assert "glue" not in block
+        assert "trombone" in block
+
+
 def test_forget_that_deletes_and_the_receipt_names_what(proxy: Proxy, upstream: FakeModel, user: str) -> None:
     """The fact, the exchange it came from, and the request to forget itself."""
     with proxy.client(user) as client:

@@ -22,6 +22,7 @@ from rememberd.memory.recall.budget import Reason
 from rememberd.memory.recall.lexicon import telling_words
 from rememberd.memory.recall.names import NamesLeftOut, named
 from rememberd.memory.recall.needs import Asked, is_english, known
+from rememberd.memory.recall.overview import overview
 from rememberd.memory.recall.relevance import asks_for_advice
 from rememberd.memory.recall.retrieve import STAGE, Retrieve, Wanted, aliases_of, first_expiry, retrieve
 from rememberd.memory.recall.timeline import told_then
@@ -37,7 +38,6 @@ Status = Literal["hit", "miss", "degraded"]
 PUNCTUAL = 0.98  # a timer fires late, and the chat began before the recall
 PATIENCE = 0.5  # of the deadline may pass in the embedder's queue; after a longer wait, the search is by words alone
 LATE, _EASES = 0.7, 0.05  # if recalls take this much of it, the next search by words, too (`loadtests overload`)
-PROFILE_FACTS = 100  # nobody wants to read more
 
 _RECALLS = counter("rememberd_recall", "Recalls by outcome.", "status", *get_args(Status))
 RECALLS = {status: _RECALLS.labels(status) for status in get_args(Status)}
@@ -185,7 +185,8 @@ class Recall:
         if not private and space.scope in self.privacy.scopes:
             return Recalled("miss")
         if asks_what_is_known(question):
-            return await self._everything(space, now, private, offset, budget)
+            known_of_asker = await overview(self.store, space, now=now, budget=budget)
+            return self._fitting(space, known_of_asker, private, offset, "profile", budget)
         then = await told_then(
             self.store, space, question, now=now, offset=offset, conversation=conversation, turn_id=turn_id
         )
@@ -247,12 +248,6 @@ class Recall:
             reasons=tuple(found.reasons),
             groups=tuple(found.groups),
         )
-
-    async def _everything(self, space: Space, now: Millis, private: bool, offset: Millis, budget: int) -> Recalled:
-        """For "what do you know about me?": as many facts as fit, pinned and newest first, without a search."""
-        facts, _ = await self.store.page(space, limit=PROFILE_FACTS, now=now, kind="fact")
-        pinned_first = sorted(facts, key=lambda each: not each.pinned)
-        return self._fitting(space, pinned_first, private, offset, "profile", budget)
 
     def _fitting(
         self,

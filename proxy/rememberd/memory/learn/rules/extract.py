@@ -23,6 +23,7 @@ from rememberd.memory.learn.rules.judge import (
     judging,
     makes_play,
     may_tell,
+    words_that_tell,
 )
 from rememberd.memory.learn.rules.natural_ends import dated, ends_at
 from rememberd.memory.learn.rules.non_statements import is_play
@@ -31,6 +32,7 @@ from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.learn.rules.statement import Statement, statement
 from rememberd.memory.learn.rules.table import Table, mentions, tables_for
 from rememberd.memory.learn.rules.told_value import AND, BREAK, TAILS, told_value
+from rememberd.memory.text_similarity import with_value_of
 from rememberd.types import Fact, Millis, Turn
 
 MOST = 100  # facts of one message
@@ -62,6 +64,7 @@ class _Found(NamedTuple):
     text: str
     stated: Statement | None  # None: no table knows it
     slot: str | None = None  # of what no table knows
+    evidence: str | None = None  # the words that put it right; None: it is said as it is
 
 
 def extract(text: str, at: Millis) -> list[Fact]:
@@ -99,7 +102,7 @@ def _of_paragraph(typed: str) -> list[_Found]:
     found: list[_Found] = []
     for sentence in texts:
         if _corrects(sentence):
-            _withdraw(found)
+            found += _put_right([found.pop()] if found else [], sentence)
         if not (mentions("suppose", sentence) or mentions("hearsay", sentence) or _VERSE.search(sentence)):
             found += _of_sentence(sentence)
     return found
@@ -120,7 +123,20 @@ def _of_sentence(sentence: str) -> list[_Found]:
         return known or _judged(sentence, judged)
     before = [each for each in known if sentence.find(each.text) + len(each.text) <= taken_back]
     after = [each for each in known if sentence.find(each.text) >= taken_back]
-    return before[:-1] + after  # "I'm vegan and live in Oslo, no, in Bergen"
+    said, tail = before[-1:] or _of_clauses(sentence[:taken_back]), sentence[taken_back:]
+    return [*before[:-1], *(_put_right(said, tail) or after)]
+
+
+def _put_right(said: list[_Found], tail: str) -> list[_Found]:
+    """ "I live in Bergen" of "I live in Oslo, no, in Bergen": the last of `said` with the value of `tail`, if that is
+    clear."""
+    if not said or said[-1].stated is None:
+        return []
+    text = with_value_of(tail, said[-1].text, words_that_tell("corrects", tail))
+    stated = statement(text) if text else None
+    if text is None or stated is None or stated.slot != said[-1].stated.slot:
+        return []
+    return [_Found(text, stated, evidence=tail)]
 
 
 def _taken_back(sentence: str) -> int | None:
@@ -212,8 +228,9 @@ def _fact(found: _Found, at: Millis) -> Fact:
         since = dated(found.text, at) if is_single(found.slot) else None
         return Fact(text=found.text, evidence=found.text, slot=found.slot, valid_from=since or at, expires_at=end)
     since = dated(found.text, at) if is_single(stated.slot) else None
+    evidence = found.evidence or found.text
     slot = None if is_single(stated.slot) and not stated.ends and not _is_present(found.text, stated) else stated.slot
-    return Fact(found.text, found.text, slot, since or at, expires_at=ends_at(stated.slot, found.text, at))
+    return Fact(found.text, evidence, slot, since or at, expires_at=ends_at(stated.slot, found.text, at))
 
 
 def _is_present(text: str, stated: Statement) -> bool:
@@ -228,13 +245,16 @@ def _is_present(text: str, stated: Statement) -> bool:
 
 def _corrects(text: str) -> bool:
     """ "No, at Bosch" takes back what was said before it."""
-    return _begins("correct", text) or (len(text.split()) <= _BRIEF and may_tell("corrects", text, _SURELY_CORRECTS))
+    if _begins("correct", text):
+        return True
+    brief = len(text.split()) <= _BRIEF
+    return brief and not _denies(text) and may_tell("corrects", text, _SURELY_CORRECTS)
 
 
-def _withdraw(found: list[_Found]) -> None:
-    """Remove the last fact, which the same message takes back."""
-    if found:
-        found.pop()
+def _denies(text: str) -> bool:
+    """ "Not 40" denies what was not said; "no, 41" takes back what was."""
+    denials = (_list(table, "deny").match(text.lstrip()) for table in tables_for(text))
+    return any(denial and not text.lstrip()[denial.end() :].startswith(",") for denial in denials)
 
 
 def _remembered(clause: str) -> str | None:
