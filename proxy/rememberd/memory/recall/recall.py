@@ -22,10 +22,9 @@ from rememberd.memory.recall.budget import Reason
 from rememberd.memory.recall.lexicon import telling_words
 from rememberd.memory.recall.names import NamesLeftOut, named
 from rememberd.memory.recall.needs import Asked, is_english, known
-from rememberd.memory.recall.overview import overview
 from rememberd.memory.recall.relevance import asks_for_advice
 from rememberd.memory.recall.retrieve import STAGE, Retrieve, Wanted, aliases_of, first_expiry, retrieve
-from rememberd.memory.recall.timeline import told_then
+from rememberd.memory.recall.timeline import overview, told_then
 from rememberd.memory.retry import Breaker
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import Embedder, MemoryStore
