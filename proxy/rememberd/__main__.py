@@ -1,8 +1,6 @@
 """`python -m rememberd` is the command `rememberd`."""
 
-import sys
-
-from rememberd.cli.main import main
+from rememberd.cli.main import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -139,6 +139,73 @@ def test_what_a_process_finds_wrong_stops_the_start(
     assert "SIGABRT" not in done.stderr
 
 
+# A `rememberd web` that is refused while the embedder's thread is inside onnxruntime, and stays there.
+BUSY = """
+import asyncio, threading
+from rememberd.memory.embedding import embedder
+from rememberd.wiring import queue
+
+inside = threading.Event()
+
+def busy(directory):
+    encode = embedder._onnx(directory)
+    inside.set()
+    while True:
+        encode("word " * 400)
+
+async def until_inside(settings):
+    while not inside.is_set():
+        await asyncio.sleep(0.01)
+
+embedder.local_model, embedder._ENDS_WITHIN_SECONDS, queue.require_format = busy, 0.0, until_inside
+"""
+# One that says so when the embedder's thread is started.
+TELLS = """
+import sys
+from rememberd.memory.embedding import embedder
+
+class Thread(embedder._Thread):
+    def __init__(self, *arguments):
+        print("its thread is started", file=sys.stderr)
+        super().__init__(*arguments)
+
+embedder._Thread = Thread
+"""
+
+
+def refused_web(folder: Path, changed: str) -> subprocess.CompletedProcess[str]:
+    """With a wrong master key."""
+    config = write(folder, memory={"encryption": {"master_key": "m"}}, server={"port": 0})
+    script = changed + "from rememberd.cli.main import run\nrun()\n"
+    command = [sys.executable, "-c", script, "web", "--config", config]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+def test_a_process_ends_as_it_should_whatever_its_threads_do(tmp_path: Path) -> None:
+    """Python would abort it (SIGABRT): on a busy machine a model takes longer than the process waits for it."""
+    done = refused_web(tmp_path, BUSY)
+    assert done.returncode == 2, done
+    assert "memory.encryption.master_key" in done.stderr
+
+
+def test_a_process_that_is_refused_does_not_begin_to_load_the_model(tmp_path: Path) -> None:
+    """It did so after it had closed the embedder, and ended in the midst of it."""
+    done = refused_web(tmp_path, TELLS)
+    assert "memory.encryption.master_key" in done.stderr
+    assert "its thread" not in done.stderr
+
+
+def test_output_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    """As on a full disk."""
+    with Path("/dev/full").open("w") as full:
+        script = "from rememberd.cli import main\nmain.main = lambda: print('a memory') or 0\nmain.run()"
+        buffered = os.environ | {"PYTHONUNBUFFERED": ""}  # as on a user's machine
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=buffered, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "rememberd: cannot write the output: No space left on device\n"
+
+
 def test_a_port_that_is_taken_is_said_plainly(tmp_path: Path, upstream: FakeModel) -> None:
     """The second most frequent mistake."""
     port = int(upstream.url.rpartition(":")[2].removesuffix("/v1"))

@@ -1,6 +1,8 @@
 """`rememberd`: the command line. Each command is a module of `rememberd.cli`."""
 
+import atexit
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -18,6 +20,29 @@ log = logging.getLogger("rememberd")
 
 SERVERS = {"serve", "web", "writer"}  # they write a log; the other commands print their results
 CONFIG_ERROR = 2  # with this exit code, the supervisor does not restart the process
+
+
+def run() -> None:
+    """`main` as a process of its own, which ends with its exit code whatever its threads are doing.
+
+    The interpreter's clean-up is left out. It would end each thread at its next step in Python; if a thread is inside
+    a C++ library then, for example while a model is being loaded, the process aborts (SIGABRT)."""
+    code = 1  # of an exception that is not caught
+
+    def end() -> None:
+        try:
+            sys.stdout.flush()
+            status = code
+        except OSError as error:
+            print(f"rememberd: cannot write the output: {error.strerror}", file=sys.stderr)
+            status = code or 1
+        os._exit(status)
+
+    atexit.register(end)  # what is registered first is called last
+    try:
+        code = main()
+    except SystemExit as leaving:  # click's, after it has answered a shell's completion
+        code = int(leaving.code or 0)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

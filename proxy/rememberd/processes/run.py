@@ -84,7 +84,10 @@ async def web(
     loading = asyncio.create_task(_load(embedder))  # chats before its end are served without memory
     learning = asyncio.create_task(_learn(loading, embedder, settings.data_path / "topics"))
     async with AsyncExitStack() as stack:
-        stack.callback(embedder.close)  # also after an error; see `close`
+        # Also after an error, which may be raised before the loading begins: it must not begin after the end.
+        stack.callback(embedder.close)
+        stack.push_async_callback(cancel_and_wait, loading)  # raises its exception
+        stack.callback(learning.cancel)
         stack.enter_context(_telemetry("web", environ))
         await require_format(settings)
         seal = await stack.enter_async_context(open_encryption(settings))
@@ -122,11 +125,6 @@ async def web(
             stop()
         await serving
         reloading.cancel()
-        learning.cancel()
-        if loading.done():
-            loading.result()
-        else:
-            await cancel_and_wait(loading)
     return 0
 
 

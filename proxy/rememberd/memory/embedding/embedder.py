@@ -65,7 +65,7 @@ class _Thread:
 
     def close(self) -> None:
         """Wait a short time for the running call; waiting calls are not run. Python aborts (SIGABRT) if it exits
-        while the thread is inside onnxruntime."""
+        while the thread is inside onnxruntime, unless it ends as `rememberd.cli.main.run` does."""
         with suppress(Empty):
             while (call := self._calls.get_nowait()) is not None:
                 call[0].cancel()
