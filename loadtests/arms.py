@@ -14,6 +14,7 @@ from loadtests.machine import Cores
 from loadtests.peers.started import PEERS, litellm
 from loadtests.scenario import Arm, Scenario
 from loadtests.servers import Target
+from tests.support.qdrant_process import qdrant_running
 
 
 def own(scenario: Scenario, folder: Path, upstream: int, cores: Cores, stack: ExitStack) -> dict[str, Target]:
@@ -35,7 +36,7 @@ def own(scenario: Scenario, folder: Path, upstream: int, cores: Cores, stack: Ex
 
 def _proxy(models: list[str], arm: Arm, folder: Path, upstream: int, cores: Cores, stack: ExitStack) -> Target:
     _say(f"starting rememberd for {arm.name}: {arm.memories:,} memories in its store")
-    store = stack.enter_context(servers.qdrant(folder.with_suffix(".qdrant"))) if arm.store == "server" else None
+    store = stack.enter_context(qdrant_running()) if arm.store == "server" else None
     workers = arm.workers or len(cores.server)
     target = stack.enter_context(servers.rememberd(folder, upstream, models, cores, workers, arm.sealed, store))
     if arm.memories:

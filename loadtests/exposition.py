@@ -11,6 +11,7 @@ Samples = dict[str, float]
 
 _STAGE = re.compile(r'rememberd_(?:recall|overhead)_stage_seconds_(sum|count)\{stage="(\w+)"\}')
 _DEPTH, _AGE = "rememberd_queue_depth", "rememberd_queue_age_seconds"
+_STORED = 'rememberd_turns_total{outcome="written"}'
 
 
 def read(target: Target) -> Samples:
@@ -29,6 +30,11 @@ def stages(before: Samples, after: Samples) -> dict[str, float]:
         if found := _STAGE.fullmatch(name):
             grown.setdefault(found[2], {})[found[1]] = value - before.get(name, 0.0)
     return {f"stage_{stage}_ms": 1000 * g["sum"] / g["count"] for stage, g in grown.items() if g["count"]}
+
+
+def learned(before: Samples, after: Samples) -> float:
+    """Turns, between the two."""
+    return after.get(_STORED, 0.0) - before.get(_STORED, 0.0)
 
 
 def drained(target: Target, patience: float) -> dict[str, float]:

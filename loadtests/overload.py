@@ -28,7 +28,6 @@ USERS, EACH = 20, 500  # who ask, and the memories of each
 MODEL = "0-0-16"
 SECONDS = 15.0
 DRAINS_WITHIN_S = 600.0
-_STORED = 'rememberd_turns_total{outcome="written"}'
 
 
 def overload(seconds: float = SECONDS, shares: tuple[float, ...] = SHARES) -> dict[str, Any]:
@@ -54,7 +53,7 @@ def _row(target: Target, load: Clients, share: float, capacity: float, seconds: 
     took = time.monotonic() - began
     behind = exposition.drained(target, DRAINS_WITHIN_S)
     after, until_learned = exposition.read(target), time.monotonic() - began
-    learned = after.get(_STORED, 0.0) - before.get(_STORED, 0.0)
+    learned = exposition.learned(before, after)
     figures = figures_of(outcome, took)
     return {"share": share, **figures, **behind, **_words(outcome), "learned_s": learned / until_learned}
 

@@ -23,6 +23,11 @@ _LATENCY: Columns = [
     ("added p99", "added_p99", "+.2f"),
 ]
 _COST: Columns = [("CPU µs/request", "cpu_us", ",.0f"), ("RSS MB", "rss_mb", ",.0f")]
+_LEARNING: Columns = [
+    ("learned/s", "learned_s", ",.0f"),
+    ("writer CPU ms/turn", "learn_cpu_ms", ".1f"),
+    ("writer behind s", "queue_drain_s", ".1f"),
+]
 _STREAM: Columns = [
     ("tokens/s", "tokens_s", ",.0f"),
     ("CPU µs/token", "cpu_us_token", ".1f"),
@@ -107,8 +112,7 @@ def _heading(scenario: Scenario, machine: dict[str, Any]) -> str:
 def _columns(measure: Measure) -> Columns:
     if measure.stream and measure.load in ("closed", "open"):
         return [*_STREAM, ("RSS MB", "rss_mb", ",.0f")]
-    more: Columns = [("writer behind s", "queue_drain_s", ".1f")] if measure.drain else []
-    return [*_COLUMNS[measure.load], *more]
+    return [*_COLUMNS[measure.load], *(_LEARNING if measure.drain else [])]
 
 
 def _table(columns: Columns, arms: dict[str, Figures]) -> str:

@@ -118,7 +118,8 @@ class Bench:
         """One load, and what it cost the server."""
         target = self.targets[arm.name]
         before = exposition.read(target) if target.metrics else {}
-        cpu, began = cpu_us(target.pids), time.monotonic()
+        cpu, writer_cpu = cpu_us(target.pids), cpu_us([target.writer] if target.writer else [])
+        began = time.monotonic()
         outcome = self.clients.run(job)
         seconds, cpu = time.monotonic() - began, cpu_us(target.pids) - cpu
         figures = figures_of(outcome, seconds) | {"open": float(job.rate is not None)}
@@ -131,7 +132,12 @@ class Bench:
         if target.metrics:
             if measure.drain:
                 figures |= exposition.drained(target, _WRITE_PATIENCE)
-            figures |= exposition.stages(before, exposition.read(target))
+            after = exposition.read(target)
+            figures |= exposition.stages(before, after)
+            turns = exposition.learned(before, after) if measure.drain else 0
+            if turns:
+                figures["learned_s"] = turns / (time.monotonic() - began)
+                figures["learn_cpu_ms"] = (cpu_us([target.writer]) - writer_cpu) / 1000 / turns
         return figures
 
     def _job(self, measure: Measure, arm: Arm, **changes: object) -> Job:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -99,23 +98,6 @@ def serving(folder: Path, settings: Mapping[str, object]) -> Iterator[tuple[subp
     finally:
         ended(process)
         log.close()
-
-
-@contextmanager
-def qdrant(folder: Path) -> Iterator[str]:
-    """The address of an empty Qdrant server, or of the stand-in if none is installed."""
-    folder.mkdir(parents=True)
-    port, binary = free_port(), shutil.which("qdrant")
-    own = {"QDRANT__SERVICE__HTTP_PORT": str(port), "QDRANT__SERVICE__GRPC_PORT": str(free_port())}
-    command = [binary] if binary else [sys.executable, "-m", "tests.support.qdrant_double", "--port", str(port)]
-    paths = {"PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=os.environ | own | paths)
-        try:
-            wait_for(port, process)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            ended(process)
 
 
 @contextmanager

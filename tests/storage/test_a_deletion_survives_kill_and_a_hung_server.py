@@ -19,28 +19,30 @@ _WRITES_HANG = Faults(delay=3600, paths="PUT|points/delete")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("whole", [False, True], ids=["one memory", "everything"])
+@pytest.mark.parametrize("how", ["one memory", "everything", "in the chat"])
 async def test_what_was_deleted_while_the_server_hung_stays_away(
-    tmp_path: Path, upstream: FakeModel, whole: bool
+    tmp_path: Path, upstream: FakeModel, how: str
 ) -> None:
     """Killed right after the answer; neither the next proxy nor the server, once it is well, shows it again. One node
     has not heard of anything meanwhile."""
     async with QdrantDouble(nodes=2) as qdrant:
-        await asyncio.to_thread(_suffered, tmp_path, upstream, qdrant, whole)
+        await asyncio.to_thread(_suffered, tmp_path, upstream, qdrant, how)
         await qdrant.catch_up()
 
 
-def _suffered(folder: Path, upstream: FakeModel, qdrant: QdrantDouble, whole: bool) -> None:
+def _suffered(folder: Path, upstream: FakeModel, qdrant: QdrantDouble, how: str) -> None:
     settings: dict[str, Any] = {"memory": {"deadline_ms": 5000, "store": {"url": qdrant.url}}}
     with running(folder, {"model-a": upstream.url}, **settings) as proxy, proxy.client("ann") as client:
         ask(client, "I live in Kiruna.")
         ask(client, "My cat is called Minna.")
         remembered(client, "Minna", "fact")
-        gone = [each["id"] for each in memories(client) if whole or "Kiruna" in each["text"]]
+        gone = [each["id"] for each in memories(client) if how == "everything" or "Kiruna" in each["text"]]
         assert gone
         qdrant.faults = _WRITES_HANG
-        if whole:
+        if how == "everything":
             client.delete("/v1/memories")  # may not be able to say how many there were
+        elif how == "in the chat":
+            assert ask(client, "Please forget that I live in Kiruna.").status_code == 200
         else:
             for id_ in gone:
                 assert client.delete(f"/v1/memories/{id_}").status_code in (200, 404)  # gone with the first

@@ -157,6 +157,20 @@ async def test_a_recall_is_one_request_for_light_fields(qdrant: QdrantDouble, st
     assert list(again) == list(first)
 
 
+async def test_texts_that_were_read_are_not_asked_for_again(qdrant: QdrantDouble, store: QdrantStore) -> None:
+    """Only the others are; and what was written since is read."""
+    await store.put(ANN, [point(f"m{n}") for n in range(4)])
+    await store.get(ANN, ["m0", "m1"])
+    before = len(qdrant.requests)
+    assert [each.id for each in await store.get(ANN, ["m1", "m0"])] == ["m1", "m0"]
+    assert len(qdrant.requests) == before
+    await store.put(ANN, [point("m0", "another text", updated_at=NOW + 1)])
+    before = len(qdrant.requests)
+    newest, *_ = await store.get(ANN, ["m0", "m1", "m2"])
+    assert newest.text == "another text"
+    assert len([id_ for _, asked in qdrant.requests[before:] for id_ in asked["ids"]]) == 2
+
+
 @pytest.mark.parametrize("other", [{"shards": 3, "shard_by_user": True}, {"shards": 2}])
 async def test_another_number_of_shards_is_refused(qdrant: QdrantDouble, other: dict[str, Any]) -> None:
     """Users would be looked for in other shards than they were written to."""

@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import subprocess
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from loadtests.servers import free_port
 from rememberd.ports import MemoryStore
 from rememberd.settings.schema import Store
 from tests.support.fakes import EmbedderFake
-from tests.support.proxy_server import eventually
 from tests.support.qdrant_double import QdrantDouble, server_store
+from tests.support.qdrant_process import qdrant_running
 from tests.support.store_contract import DIM, StoreContract, erase_everybody
 
 
@@ -60,37 +58,15 @@ class TestShardedByUser(StoreContract):
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def settings() -> Iterator[Store]:
     name = f"test-{uuid.uuid4().hex[:8]}"
     if "QDRANT_URL" in os.environ:
         yield Store(os.environ["QDRANT_URL"], os.environ.get("QDRANT_API_KEY"), collection=name)
     elif shutil.which("qdrant"):
-        with qdrant_running(tmp_path_factory.mktemp("qdrant")) as url:
+        with qdrant_running() as url:
             yield Store(url, collection=name)
     else:
         pytest.skip("QDRANT_URL is not set, and no qdrant is on the PATH")
-
-
-@contextmanager
-def qdrant_running(folder: Path) -> Iterator[str]:
-    """A real server on a free port. Its address."""
-    port, grpc = free_port(), free_port()
-    environ = {"QDRANT__SERVICE__HTTP_PORT": str(port), "QDRANT__SERVICE__GRPC_PORT": str(grpc)}
-    environ |= {"QDRANT__SERVICE__HOST": "127.0.0.1", "QDRANT__TELEMETRY_DISABLED": "true"}
-    process = subprocess.Popen(["qdrant"], cwd=folder, env=os.environ | environ, stdout=subprocess.DEVNULL)
-    try:
-        eventually(lambda: _is_ready(f"http://127.0.0.1:{port}"))
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 @pytest.mark.qdrant
@@ -104,3 +80,16 @@ class TestOnAServer(StoreContract):
         yield store
         await erase_everybody(store)
         await store.close()
+
+
+def test_a_server_on_the_path_is_taken_instead_of_the_stand_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the tests on servers and by `python -m loadtests run --store server`."""
+    program = tmp_path / "qdrant"
+    double = f"{sys.executable} -m tests.support.qdrant_double --version 1.19.77"
+    program.write_text(f'#!/bin/sh\nexec {double} --port "$QDRANT__SERVICE__HTTP_PORT"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with qdrant_running() as url:
+        assert httpx.get(url).json()["version"] == "1.19.77"

@@ -1,37 +1,57 @@
-"""What stands in for a Qdrant server, in a process of its own on a free port, with nothing in it."""
+"""A Qdrant server in a process of its own: the `qdrant` on the PATH, or what stands in for it."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
+_ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60
 
 
 @contextmanager
 def qdrant_running() -> Iterator[str]:
-    """Its URL."""
+    """The URL of an empty server on a free port."""
+    port, binary = _free_port(), shutil.which("qdrant")
+    command = [binary] if binary else [sys.executable, "-m", "tests.support.qdrant_double", "--port", str(port)]
+    own = {
+        "QDRANT__SERVICE__HOST": "127.0.0.1",
+        "QDRANT__SERVICE__HTTP_PORT": str(port),
+        "QDRANT__SERVICE__GRPC_PORT": str(_free_port()),
+        "QDRANT__TELEMETRY_DISABLED": "true",
+        "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")]),
+    }
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory(prefix="qdrant-") as folder:
+        process = subprocess.Popen(command, cwd=folder, env=os.environ | own, stdout=subprocess.DEVNULL)
+        try:
+            end = time.monotonic() + _START_SECONDS
+            while not _is_ready(url):
+                assert process.poll() is None, f"{command[0]} did not start"
+                assert time.monotonic() < end, f"{command[0]} does not listen"
+                time.sleep(0.05)
+            yield url
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    argv = [sys.executable, "-m", "tests.support.qdrant_double", "--port", str(port)]
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
-    try:
-        end = time.monotonic() + _START_SECONDS
-        while not _listens(port):
-            assert process.poll() is None, "the stand-in for Qdrant did not start"
-            assert time.monotonic() < end, "the stand-in for Qdrant does not listen"
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
+        port: int = free.getsockname()[1]
+    return port
 
 
-def _listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
+def _is_ready(url: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=1) as answer:
+        return bool(answer.status == 200)
     return False
