@@ -35,7 +35,7 @@ def keyless(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> It
 
 @pytest.mark.parametrize("agent", AGENTS)
 def test_what_an_agent_is_told_is_remembered_for_its_project(agent: str, keyless: Proxy, tmp_path: Path) -> None:
-    """And nowhere else."""
+    """It remembers in this scope, and in no other."""
     command = AGENTS[agent]
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
@@ -45,7 +45,7 @@ def test_what_an_agent_is_told_is_remembered_for_its_project(agent: str, keyless
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "OPENAI_"))},
         "HOME": str(tmp_path),
-        "PWD": str(project),  # as a shell says it; opencode believes it
+        "PWD": str(project),  # as a shell sets it; opencode takes its folder from it
         "CODEX_HOME": str(tmp_path / ".codex"),
         "REMEMBERD_SCOPE": scope,
         "ANTHROPIC_AUTH_TOKEN": "local",

@@ -76,7 +76,7 @@ def test_a_chat_goes_through_both_with_its_memory(proxy: Proxy, upstream: FakeMo
 
 
 def test_what_litellm_refuses_is_refused_in_its_words(proxy: Proxy, upstream: FakeModel) -> None:
-    """A key that it does not know, as one over its budget, reaches no provider; and a model that it does not have."""
+    """A request with an unknown key, such as one over its budget, or for an unknown model reaches no provider."""
     before = len(upstream.chats)
     with proxy.client(key="sk-of-nobody") as client:
         answer = ask(client, "Where do I live?", "gpt-4o")

@@ -80,7 +80,8 @@ def test_what_is_told_to_one_model_is_known_to_the_next(
 
 
 def test_an_ollama_gets_and_gives_bytes(home: Proxy, upstream: FakeModel) -> None:
-    """But for the model's name: options, tools, images, spaces; the lines of the stream as they came."""
+    """Options, tools, images, spaces and the lines of the stream pass unchanged; only the model's name is
+    replaced."""
     lines = [
         line(thinking="Hm."),
         line(tool_calls=[{"function": {"name": "weather", "arguments": {}}}]),
@@ -104,7 +105,8 @@ def test_an_ollama_gets_and_gives_bytes(home: Proxy, upstream: FakeModel) -> Non
 
 
 def test_other_models_get_tools_images_options_and_schemas(client: ollama.Client, upstream: FakeModel) -> None:
-    """In OpenAI's words; calls and their results keep belonging together, and calls come back as Ollama's."""
+    """Tool calls are translated to OpenAI's format. Each result still belongs to its call, and the calls that come
+    back have Ollama's format."""
     call = {"function": {"name": "weather", "arguments": {"city": "Oslo"}}}
     said: list[dict[str, Any]] = [
         {"role": "user", "content": "Where is this?", "images": [PIXEL]},

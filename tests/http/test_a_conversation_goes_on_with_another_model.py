@@ -153,7 +153,7 @@ KINDS = [
 
 
 class Strict(FakeModel):
-    """Refuses what `kind` objects to."""
+    """A model server that refuses what `kind` objects to."""
 
     kind: Kind
 
@@ -278,7 +278,7 @@ PAIRS = [(path, kind) for path in HISTORIES for kind in KINDS if kind.name != "r
 
 
 def words(body: Any) -> set[str]:
-    """What was said, called and answered, wherever it stands."""
+    """All words, tool calls and results of a conversation, wherever the dialect has them."""
     return set(re.findall(r"(?:question|answer|rain|Oslo) \d", json.dumps(body)))
 
 
@@ -292,8 +292,9 @@ async def goes_on(failover: Failover, upstream: Strict, kind: Kind, path: str, b
 async def test_no_history_of_another_model_ends_in_an_error(
     failover: Failover, strict: Strict, path: str, kind: Kind
 ) -> None:
-    """Of any writer, with signed thoughts, encrypted reasoning, results of its own tools, ids of its own form, in the
-    middle of a tool loop or after it: no word, call or result is lost, and a picture only where nobody can see it."""
+    """Conversations of any model, with signed thoughts, encrypted reasoning, results of the model's own tools and ids
+    of its own form, in the middle of a tool loop or after it. No word, call or result is lost, and a picture only
+    where the provider accepts none."""
     misses = []
     for seed in range(12):
         chance = random.Random(seed)
@@ -316,7 +317,7 @@ OWN = [(MESSAGES, KINDS[0], "anthropic"), (RESPONSES, KINDS[3], "openai"), (CHAT
 async def test_the_model_that_wrote_it_gets_the_clients_bytes(
     failover: Failover, strict: Strict, path: str, kind: Kind, writer: str
 ) -> None:
-    """Once, and nothing is left out."""
+    """The provider is asked once, and nothing is left out."""
     for seed in range(12):
         body = HISTORIES[path](random.Random(seed), writer)
         if path == CHAT:
@@ -331,7 +332,8 @@ async def test_the_model_that_wrote_it_gets_the_clients_bytes(
 
 
 async def test_what_stays_refused_is_the_first_refusal(failover: Failover, strict: Strict) -> None:
-    """As the provider wrote it; and what has nothing that only its writer could read is asked once."""
+    """The client gets the refusal as the provider wrote it. A history without anything that only its writer could
+    read is not sent again."""
     kind = Kind("angry", frozenset((CHAT,)), lambda body: f"no {len(body['messages'][-1])}")
     said = {"role": "user", "content": "Hi"}
     for extra, requests in ((said, 1), (said | {"reasoning_content": "hm"}, 2)):
@@ -372,7 +374,7 @@ async def test_odd_histories_change_nothing() -> None:
 
 
 def test_an_id_is_any_providers_and_stays_the_same() -> None:
-    """So that a result finds its call."""
+    """Each result still has the id of its call."""
     ids = [portable_id(make(number)) for make in IDS.values() for number in range(50)]
     assert all(re.fullmatch("[a-zA-Z0-9]{9}", id) for id in ids)
     assert len(set(ids)) == len(ids)

@@ -27,7 +27,7 @@ KEY = "sk-ant-api03-" + "Ab3dEf6hIj9k" * 3
 
 
 def test_others_are_answered_while_a_huge_conversation_is_read(proxy: Proxy, user: str) -> None:
-    """A wish at the end of 8,000 messages concerns each of them: still one pass, and off the event loop."""
+    """A wish at the end of 8,000 messages is about each of them. They are read once, and not in the event loop."""
     talk = [{"role": ("user", "assistant")[n % 2], "content": f"{n} " + "word " * 100} for n in range(8_000)]
     wish = {"role": "user", "content": "Please don't remember this conversation."}
     assert _held_up(proxy, user, [*talk, wish]) == ""
@@ -39,7 +39,8 @@ def test_others_are_answered_while_one_huge_message_is_read(proxy: Proxy, user: 
 
 
 def test_others_are_answered_while_countless_messages_are_read(proxy: Proxy, user: str) -> None:
-    """300,000 of one letter. What the newest says is recalled; nothing is kept, for a wish may stand before."""
+    """A message of 300,000 times one letter. The newest message is answered from memory, but nothing is learned: the
+    part that is not read may hold a wish not to remember."""
     talk = [{"role": ("user", "assistant")[n % 2], "content": "a"} for n in range(300_000)]
     assert _held_up(proxy, user, [*talk, {"role": "user", "content": "Where do I live?"}]) == ""
 
@@ -115,7 +116,7 @@ def _held_up(proxy: Proxy, user: str, messages: list[dict[str, str]]) -> str:
 
 
 def test_a_person_s_words_are_found_around_a_huge_paste() -> None:
-    """Before it or after it; what stands between is not looked at."""
+    """The words of the person are found before and after a long text. The middle of the text is not read."""
     paste = "lorem ipsum " * 100_000
     words = boilerplate.user_typed_text(f"I live in Oslo.\n{paste}\nWhat is it about?")
     assert words.startswith("I live in Oslo.")

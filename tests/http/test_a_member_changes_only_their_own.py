@@ -52,7 +52,7 @@ def written(client: httpx.Client, receipt: str) -> None:
 def test_what_others_told_is_not_replaced_by_moving_the_same_there(
     lab: Proxy, ada: httpx.Client, bob: httpx.Client
 ) -> None:
-    """Neither by the same words, nor by an exchange that claims to be the one that is there."""
+    """Moving the same words, or an exchange with the same id, into the group replaces nothing."""
     theirs = told(ada, "The Heron database runs on host seven.")
     line = {"kind": "episode", "text": "We chose Oslo.", "evidence": {"text": "x", "turn_id": "t1"}}
     for client in (ada, bob):
@@ -93,7 +93,7 @@ def test_saying_the_same_again_changes_nothing_of_what_others_told(
 
 
 def test_what_one_member_says_of_themselves_ends_nothing_of_anothers(ada: httpx.Client, bob: httpx.Client) -> None:
-    """Each has a home of their own, and a history of it; who moves ends their own alone."""
+    """Each member has a home with a history. If one member moves, only that member's home ends."""
     for client, text in ((ada, "I live in Oslo."), (bob, "I live in Bergen."), (bob, "I live in Narvik.")):
         told(client, text)
     assert {"I live in Oslo.", "I live in Narvik."} == {
@@ -121,7 +121,7 @@ def test_an_exchange_with_the_id_of_anothers_does_not_take_its_place(ada: httpx.
 def test_what_others_tell_again_outlasts_the_undoing_and_restoring_of_ones_own(
     ada: httpx.Client, bob: httpx.Client
 ) -> None:
-    """Although it says the same."""
+    """The other member's memory stays, although it says the same."""
     text = "The Plover code is four words long."
     bob.post("/v1/memories/import?import_id=one", content=orjson.dumps({"text": text})).raise_for_status()
     mine = next(each for each in memories(bob) if each["text"] == text)
@@ -135,7 +135,7 @@ def test_what_others_tell_again_outlasts_the_undoing_and_restoring_of_ones_own(
 
 
 def test_what_reads_like_an_order_waits_for_an_owner(lab: Proxy, ada: httpx.Client, bob: httpx.Client) -> None:
-    """It would be put before the models of all members."""
+    """It is in quarantine until an owner lets it out, because it would reach the models of all members."""
     added = told(bob, ORDER)
     assert added["quarantined"]
     assert bob.patch(f"/v1/memories/{added['id']}", json={"valid_to": None}).status_code == 403
@@ -188,7 +188,7 @@ def test_a_wish_to_forget_in_a_groups_chat_is_about_ones_own(
 
 @pytest.mark.parametrize("wish", ["Forget that I keep the Whimbrel crate.", "Please remember that I keep bees."])
 def test_a_reader_is_told_that_nothing_is_done(lab: Proxy, ada: httpx.Client, upstream: FakeModel, wish: str) -> None:
-    """Else the model would say that it is."""
+    """The block says so; otherwise the model would claim that it is done."""
     theirs = told(ada, "I keep the Whimbrel crate.")
     with lab.client("rita", **{"X-Memory-Scope": "@lab"}) as rita:
         assert ask(rita, wish).headers["X-Memory-Write"] == "off"

@@ -27,7 +27,7 @@ def box(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterat
 
 @pytest.mark.parametrize("body", [ASKED | ODD, ODD | {"input": "hello"}, ODD | {"prompt": {"id": "p"}}])
 def test_a_server_that_has_it_gets_the_clients_bytes(box: Proxy, upstream: FakeModel, body: dict[str, Any]) -> None:
-    """With what nothing else knows, and without a model."""
+    """Also fields that only this server knows, and requests without a model."""
     upstream.script(Behaviour(body=b'{"id": "resp_1", "object": "response"}'))
     with box.client(**{"X-Memory": "off"}) as client:
         reply = client.post("/v1/responses", json=body)
@@ -37,7 +37,7 @@ def test_a_server_that_has_it_gets_the_clients_bytes(box: Proxy, upstream: FakeM
 
 @pytest.mark.parametrize("status", [404, 405, 501])
 def test_a_server_that_lacks_it_gets_a_chat(box: Proxy, upstream: FakeModel, status: int) -> None:
-    """And what no chat can say gets the server's own answer."""
+    """A request that cannot be expressed as a chat gets the server's own answer."""
     lacking = Behaviour(status=status, body=b'{"detail": "no such path"}')
     with box.client() as client:
         upstream.script(lacking, Behaviour(answer="hello there"))

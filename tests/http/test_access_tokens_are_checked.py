@@ -33,7 +33,7 @@ async def provider(issuer: TokenIssuer) -> AsyncIterator[OpenIdProvider]:
 
 
 async def refused(provider: OpenIdProvider, token: str) -> str:
-    """Why; empty if it is accepted."""
+    """The reason for which the token is refused; empty if it is accepted."""
     try:
         await provider.claims_of_access_token(token, AUDIENCE)
     except RequestError as error:
@@ -177,7 +177,7 @@ def test_claims_name_the_user_their_groups_and_admins() -> None:
 
 
 def test_where_people_sign_in_nobody_comes_in_without_a_key() -> None:
-    """And no provider's key is taken for one user's."""
+    """There, a client's own provider key does not stand for one user."""
     auth = Auth({}, sign_in=True)
     auth.replace_made_keys({}, ever_made=False)
     with pytest.raises(RequestError):

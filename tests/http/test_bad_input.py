@@ -50,7 +50,7 @@ def test_either_key_header_will_do(proxy: Proxy) -> None:
     ],
 )
 def test_bad_json_is_400(proxy: Proxy, raw: bytes) -> None:
-    """And says so."""
+    """The error says what is wrong."""
     with proxy.client(key="sk-alice") as client:
         reply = client.post("/v1/chat/completions", content=raw)
     assert reply.status_code == 400
@@ -68,7 +68,7 @@ def test_half_an_emoji_is_no_fault(proxy: Proxy, path: str) -> None:
 
 
 def test_an_unknown_model_is_404_and_names_the_near_ones(proxy: Proxy) -> None:
-    """A typing error should cost one look."""
+    """The error names similar names, so that a typing error is found at once."""
     with proxy.client(key="sk-alice") as client:
         reply = ask(client, "Hi", "modle-a")
     assert reply.status_code == 404
@@ -95,7 +95,7 @@ def test_a_body_over_the_limit_is_413(proxy: Proxy) -> None:
 
 @each_row("value", ["maybe", "yes", "on, off", "true"])
 def test_a_wrong_x_memory_is_400(proxy: Proxy, value: str) -> None:
-    """Somebody who wanted it off must not get it on."""
+    """An invalid value must not switch memory on for somebody who wanted it off."""
     with proxy.client(key="sk-alice", **{"X-Memory": value}) as client:
         reply = ask(client, "Hi")
     assert reply.status_code == 400

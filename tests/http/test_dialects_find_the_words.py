@@ -129,7 +129,8 @@ def test_responses_only_the_persons_item_differs(shape: str) -> None:
     ],
 )
 def test_what_nobody_said_is_no_question(body: dict[str, Any]) -> None:
-    """Odd shapes, results of tools, reminders, an image alone: relayed, and none of memory's business."""
+    """Messages of an unknown form, results of tools, reminders and images alone are relayed, and memory ignores
+    them."""
     assert messages.question(body) is None
     assert responses.question(body) is None
     assert (

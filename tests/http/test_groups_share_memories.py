@@ -233,7 +233,7 @@ def test_the_scope_of_a_group_is_its_members(shared: Proxy) -> None:
 
 
 def test_what_somebody_contributed_is_theirs_to_change(shared: Proxy) -> None:
-    """And an owner's."""
+    """The contributor and the group's owners may change it, and nobody else."""
     ada, bob = (
         tell(shared, "ada", "research", "We meet in room Heron."),
         tell(shared, "bob", "research", "I am on call."),
@@ -283,7 +283,7 @@ def test_a_wish_to_forget_reaches_what_the_user_has_contributed(shared: Proxy, u
 
 
 def test_nothing_personal_gets_into_a_group_by_itself(shared: Proxy, upstream: FakeModel) -> None:
-    """Neither what a member says elsewhere, nor by way of a block in the group's chats."""
+    """What a member says in other chats does not reach the group, and neither does the block in the group's chats."""
     with shared.client("ada") as own:
         ask(own, "My doctor is called Xylander and I live in Tromsø.")
         remembered(own, "Xylander")
@@ -298,7 +298,7 @@ def test_nothing_personal_gets_into_a_group_by_itself(shared: Proxy, upstream: F
 
 
 def test_a_member_who_leaves_reads_nothing_from_the_next_request_on(shared: Proxy, upstream: FakeModel) -> None:
-    """Not even in the tool loop under way, whose block was made while they were a member."""
+    """This holds even within a running tool loop, whose block was made while the user was a member."""
     with admin(shared) as boss:
         made = boss.post("/admin/groups", json={"name": "launch", "members": {"ann": "owner", "ben": "reader"}})
         assert made.status_code == 201
@@ -391,7 +391,7 @@ def test_remember_for_the_team_goes_to_the_team(shared: Proxy, upstream: FakeMod
         assert "beekeeper" in remembered(own, "beekeeper")["text"]
         assert not any("Vole" in each["text"] for each in memories(own))
         assert not any("beekeeper" in each["text"] for each in memories(group))
-    with shared.client("ada") as both:  # of two teams, and says of neither which
+    with shared.client("ada") as both:  # the user is in two teams and names neither
         ask(both, "Remember for the team that the key is Wren.")
         assert "did not say for which" in block(upstream)
         remembered(both, "Wren")

@@ -261,7 +261,7 @@ async def test_the_request_is_as_it_should_be(client: Client) -> None:
 @pytest.mark.parametrize("evil", ["a\r\nx-api-key: stolen", "a\nb", "a\rb", "a\0b"])
 @on_both_loops
 async def test_a_header_cannot_smuggle_another(client: Client, evil: str) -> None:
-    """Nor a second request: nothing at all is sent."""
+    """Neither can it smuggle in a second request: the client raises, and nothing is sent."""
     async with saying(endlessly) as server:
         to = address(server.url)
         for headers in ({"x-title": evil}, {evil: "a"}):
@@ -379,7 +379,7 @@ async def test_only_what_may_be_repeated_is(client: Client, method: str, headers
 
 @on_both_loops
 async def test_nothing_is_repeated_once_an_answer_began(client: Client) -> None:
-    """Nor on a connection that was new: whoever closes that has seen the request."""
+    """Nor is a request sent again that was sent on a new connection: a server that closes it has seen the request."""
     async with saying(scripted(HELLO, b"HTTP/1.1 2")) as server:
         await body_of(await ask(client, address(server.url)))
         with pytest.raises(BrokenResponse):
@@ -523,7 +523,7 @@ async def test_whoever_is_cancelled_hangs_up(client: Client, said: bytes) -> Non
 
 @on_both_loops
 async def test_several_reads_arrive_as_one(client: Client) -> None:
-    """Who was busy gets everything that came meanwhile, in its order."""
+    """A reader that was busy gets everything that arrived meanwhile, in order."""
 
     async def handler(visit: Visit) -> None:
         await visit.request()
@@ -552,6 +552,6 @@ def test_addresses(base: str, origin: tuple[bool, str, int], host: str, path: st
 
 @each_row("base", ["", "a.example/v1", "ftp://a.example", "http://", "http://a:b", "http://[::1"])
 def test_what_is_no_address_says_so(base: str) -> None:
-    """Without repeating it: it may hold a password."""
+    """The error does not repeat the address, which may hold a password."""
     with pytest.raises(ValueError, match=r"^is not an address"):
         address(base)

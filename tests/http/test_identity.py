@@ -220,7 +220,7 @@ def test_a_scope_is_a_plain_name(scope: str) -> None:
 
 
 def test_somebody_who_signed_in_has_the_groups_of_their_token() -> None:
-    """And names nobody else."""
+    """Headers and fields of the body cannot name another user than the one who signed in."""
     somebody = SignedIn("ada", 1, ("kitchen", "admins")).principal
     found = identify(somebody, {"x-memory-user": "bob"}, {"user": "bob"})
     assert found is not None

@@ -107,7 +107,7 @@ def test_the_command_line_does_the_same(
 
 
 def test_a_key_is_nowhere_on_disk(own: Proxy) -> None:
-    """Nor in a list; the settings too may hold a hash in its place."""
+    """A key is in no list. The settings may hold its hash instead."""
     key = made(own, name="secret's", user="ada")["key"]
     assert statuses(own, HASHED) == {200}
     files = [path for path in own.data.parent.rglob("*") if path.is_file()]
@@ -200,7 +200,8 @@ def test_the_limit_lets_through_what_it_says(tmp_path: Path) -> None:
 
 
 def test_a_key_for_a_scope_stays_in_it(own: Proxy) -> None:
-    """It lands there by itself, may name no other, and cannot erase the user in all."""
+    """The key's scope is used without being named. The key cannot name another scope, nor erase the user in all
+    scopes."""
     key = made(own, name="worker", user="wendy", scopes=["work", "team"])["key"]
     eventually(lambda: statuses(own, key) == {200})
     with own.client(key=key) as client:
@@ -240,7 +241,7 @@ def test_scopes_bind_every_identity() -> None:
     ],
 )
 def test_a_key_that_makes_no_sense_is_400(own: Proxy, fields: dict[str, Any]) -> None:
-    """And says what to write; a `jwt_secret` would have to be kept in clear."""
+    """The error says what to write instead. A `jwt_secret` would have to be stored unencrypted."""
     with admin(own) as client:
         reply = client.post("/admin/keys", json=fields)
     assert reply.status_code == 400
@@ -280,7 +281,7 @@ def test_the_settings_refuse_the_same(tmp_path: Path, keys: str, said: str) -> N
 
 
 def test_a_date_in_the_settings_needs_no_quotes(tmp_path: Path) -> None:
-    """YAML would make something else of it."""
+    """YAML would read it as a date; the setting keeps it as text."""
     path = tmp_path / "rememberd.yaml"
     path.write_text("keys: [{name: a, user: u, key: k, expires_at: 2027-01-31}]\n")
     keys = load(path, {}).keys
@@ -315,7 +316,7 @@ def test_a_key_may_be_for_reading_or_writing_alone(own: Proxy) -> None:
             added = client.post("/v1/memories", json={"text": "I keep bees."})
             assert added.status_code == (200 if write == "on" else 403), mode
             looks = client.post("/v1/memories/import?dry_run=1", json={"text": "I am allergic to soy."})
-            assert looks.status_code == (200 if mode == "on" else 403), mode  # it tells what is known
+            assert looks.status_code == (200 if mode == "on" else 403), mode  # this key may read
     with own.client(key=keys["read"], **{"X-Memory": "write"}) as client:
         told = ask(client, "Am I allergic to peanuts?").headers
         assert (told["x-memory-status"], told["x-memory-write"]) == ("off", "off")

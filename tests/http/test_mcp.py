@@ -63,7 +63,7 @@ async def test_what_a_model_adds_it_finds_lists_and_forgets(proxy: Proxy, user: 
 
 
 async def test_each_tool_says_what_it_takes_and_whether_it_reads_or_destroys(proxy: Proxy, user: str) -> None:
-    """A client decides by that what to ask its user about."""
+    """Clients decide by these annotations when to ask the user."""
     async with connected(proxy, user) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     hints = {name: tool.annotations for name, tool in tools.items() if tool.annotations}
@@ -199,7 +199,7 @@ async def never_asked(context: Any, params: Any) -> ElicitResult:
 
 
 async def test_a_mistake_is_told_in_words_that_help(proxy: Proxy, user: str) -> None:
-    """The model reads them and can do better."""
+    """Errors of a tool are results that the model reads, so that it can try again."""
     async with connected(proxy, user) as client:
         assert "`query` must be a text" in await refused(client, "search_memories", query="")
         assert "you have no memory" in await refused(client, "forget_memory", id="../../other")
@@ -282,7 +282,7 @@ async def test_a_clients_mistake_is_a_line_without_its_words(proxy: Proxy, user:
     assert not [line for line in lines if "Kongsvinger" in line or "ERROR" in line or "Traceback" in line]
 
 
-NO_MISTAKE = ("tools/list", "initialize")  # some revisions take these for good
+NO_MISTAKE = ("tools/list", "initialize")  # some revisions of the protocol accept these
 
 
 def refusals(metrics: str) -> dict[str, float]:
@@ -339,7 +339,7 @@ async def test_what_is_private_is_not_told_by_mcp(proxy: Proxy, user: str) -> No
 
 
 def without_times(told: Any) -> Any:
-    """The answer, but for what differs between two users or two moments."""
+    """The answer without what always differs between two users or two moments."""
     text = json.dumps(told, sort_keys=True)
     for pattern in (r'"\d{4}-\d\d-\d\dT[^"]*"', r'"[0-9a-f]{8}-[0-9a-f-]{27}"', r'"score": [^,}]*'):
         text = re.sub(pattern, '""', text)

@@ -115,7 +115,7 @@ def test_a_head_that_does_not_come_is_not_waited_for(own: Proxy, sent: bytes) ->
 
 @pytest.mark.slow
 def test_a_body_that_does_not_come_is_not_waited_for(own: Proxy) -> None:
-    """Nor one that drips; nobody upstream hears of it."""
+    """Nor is a body that arrives byte by byte. The provider is not asked."""
     before = refused(own, "slow_body")
     with connected(own) as connection:
         connection.sendall(HEAD + b"Content-Length: 1000\r\n\r\n{")
@@ -224,7 +224,7 @@ def unlocked(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> I
 
 
 def test_without_keys_everyone_here_is_the_user_local(unlocked: Proxy) -> None:
-    """Any key or none will do."""
+    """Any key, or none, is accepted."""
     body = {"model": "model-a", "messages": [{"role": "user", "content": "I live in Ystad."}]}
     for headers in ({}, {"Authorization": "Bearer whatever"}, {"Origin": "http://localhost:3000"}):
         assert httpx.post(f"{unlocked.url}/v1/chat/completions", json=body, headers=headers).status_code == 200
@@ -349,7 +349,7 @@ def test_any_page_may_call_only_where_a_key_is_needed(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("model", ["model-a", pytest.param("claude", marks=pytest.mark.slow)])
 def test_no_body_or_header_sends_a_request_elsewhere(own: Proxy, hostile: dict[str, Any], model: str) -> None:
-    """Neither on the byte lane nor where litellm translates."""
+    """This holds on the byte lane, and where litellm translates."""
     with socket.create_server(("127.0.0.1", 0)) as elsewhere:
         elsewhere.settimeout(0.05)
         url = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/v1"

@@ -32,7 +32,8 @@ def test_nobody_gets_at_what_is_anothers(tmp_path: Path, requests: int, users: i
 
 
 def test_another_persons_marker_is_seen() -> None:
-    """In any case and anywhere; one's own is none, unless it is of a kind that has no business there."""
+    """A marker is found in any letter case and at any place. One's own marker is no leak, unless this kind of memory
+    must not be shown there."""
     mine, theirs = marker(7, DEFAULT), marker(8, DEFAULT)
     assert leaked(f'{{"text": "x{theirs.upper()}"}}'.encode(), 7, OPEN) == {(8, DEFAULT)}
     assert leaked(mine.encode(), 7, OPEN) == set()
@@ -42,7 +43,7 @@ def test_another_persons_marker_is_seen() -> None:
 
 
 def test_a_prompt_of_two_people_is_seen() -> None:
-    """And one with what is private, where it must not be."""
+    """Also a prompt with private memories, sent to a model that must not get them."""
     assert mixed(f"{marker(1, DEFAULT)} {marker(1, WORK)}".encode(), DEFAULT + WORK) == set()
     assert mixed(f"{marker(1, DEFAULT)} {marker(2, DEFAULT)}".encode(), DEFAULT) == {(1, DEFAULT), (2, DEFAULT)}
     assert mixed(marker(1, PRIVATE).encode(), DEFAULT + WORK) == {(1, PRIVATE)}

@@ -72,7 +72,7 @@ def _signed_in(home: str, user: str) -> Iterator[Browser]:
 
 
 def test_a_session_opens_ones_own_memories(ada: Browser, bob: Browser) -> None:
-    """And nobody else's, whoever the request names."""
+    """The session opens the memories of this person only, whomever the request names."""
     ada.change("POST", "/v1/memories", json={"text": "I am allergic to peanuts."}).raise_for_status()
     session = ada.session()
     assert session.pop("csrf_token")
@@ -142,7 +142,7 @@ def test_scripts_and_other_sites_do_not_get_the_cookie(home: str) -> None:
 
 
 def test_a_session_ends_on_the_server(bob: Browser, home: str) -> None:
-    """Whoever has a copy of its cookie has nothing then."""
+    """After that, a copy of the cookie opens nothing."""
     stolen = dict(bob.http.cookies)
     ended = bob.change("DELETE", "/signin/session").raise_for_status()
     assert "/oauth/end_session?" in ended.json()["url"]

@@ -131,7 +131,7 @@ async def test_who_left_before_the_work_began_is_not_worked_for() -> None:
     scope: dict[str, Any] = {}
     disconnected(scope)
     assert await cancel_on_disconnect(scope, asyncio.sleep(SILENCE, "done")) is None
-    assert await cancel_on_disconnect(scope, asyncio.sleep(SILENCE, "done")) is None  # still gone
+    assert await cancel_on_disconnect(scope, asyncio.sleep(SILENCE, "done")) is None  # the client is still gone
 
 
 async def test_nothing_is_cancelled_after_the_work_has_ended() -> None:

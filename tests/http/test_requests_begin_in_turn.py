@@ -95,7 +95,8 @@ async def test_one_alone_begins_at_once() -> None:
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 async def test_a_flood_of_one_caller_holds_up_no_other(method: str) -> None:
-    """Who sends two begins with the third and the fifth, at the latest, however many another has sent before."""
+    """The two requests of one client are at the latest the third and the fifth to begin, however many requests
+    another client has sent before."""
     app = _App()
     admission = AdmissionMiddleware(app, _slow())
     requests = [_begin(admission, f"/flood/{number}", "mallory", method) for number in range(200)]

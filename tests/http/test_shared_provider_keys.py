@@ -45,7 +45,7 @@ def test_a_model_in_the_body_opens_no_stored_object(proxy: Proxy, upstream: Fake
 
 
 def test_dot_segments_never_leave_the_api_base(proxy: Proxy, alone: Proxy, upstream: FakeModel) -> None:
-    """However they are written, for many users and for one, in every method."""
+    """However the dots are written, for one user and for many, with every method."""
     dots = ("..", ".", "%2e%2e", ".%2E", "%2e", "%252e%252e", "..;x", "%2e%2e%3bx", "..%2f..", "..%5c..", " ..")
     paths = [f"/v1/{dot}/{rest}" for dot, rest in itertools.product(dots, ("internal", "../internal"))]
     paths += [f"/v1/embeddings/{dot}" for dot in dots] + [f"/v1/embeddings/{dot}/files" for dot in dots]
@@ -277,7 +277,7 @@ HARMLESS: Requests = [
 
 
 def answers(proxy: Proxy, models: list[str], key: str, given: Requests) -> set[tuple[object, ...]]:
-    """The status and the error code of every body of `given` at every model."""
+    """The status and the error code for each body of `given`, at each model."""
     found: set[tuple[object, ...]] = set()
     with proxy.client(key=key) as client:
         for (path, body), model in itertools.product(given, models):

@@ -173,7 +173,7 @@ async def test_a_parameter_the_provider_lacks_is_named(upstream: FakeModel) -> N
     [{"messages": "Hi"}, {"messages": [1]}, {"messages": [{"role": "user", "content": 5}]}, {"messages": []}],
 )
 async def test_messages_that_are_none_are_the_clients_fault(upstream: FakeModel, wrong: dict[str, Any]) -> None:
-    """400, never a crash."""
+    """The answer is 400, never a crash."""
     try:
         status = (await ask(claude(upstream), **wrong)).status
     except RequestError as error:
@@ -284,7 +284,7 @@ async def test_when_the_client_leaves_the_provider_is_let_go(
 
 
 async def test_a_reply_that_is_closed_lets_the_provider_go(upstream: FakeModel) -> None:
-    """Also between two reads, as when a slow client holds the relay up and then leaves."""
+    """The same if the client leaves between two reads, for example a slow client that had stopped the relay."""
     upstream.script(Behaviour(delay_chunk=0.2, answer="on and on " * 1000))
     reply = await ask(claude(upstream), stream=True)
     assert b"on " in await anext(reply.chunks())

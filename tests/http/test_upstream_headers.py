@@ -143,8 +143,8 @@ def test_a_translated_answer_keeps_the_providers_limits() -> None:
 
 
 def test_the_providers_request_id_has_a_name_of_its_own() -> None:
-    """Beside ours; and neither the pages that may read our answers nor the web server in front of us are for a
-    provider to choose."""
+    """The provider's headers stand beside ours. A provider cannot decide which web pages may read the answer (CORS),
+    nor how the web server in front of us behaves."""
     upstream = [("X-Request-Id", "theirs"), ("x-ratelimit-remaining", "0"), ("Access-Control-Allow-Origin", "*")]
     upstream += [("X-Accel-Redirect", "/etc/passwd"), ("Content-Type", "application/json")]
     found = dict(response_headers(upstream, [("X-Request-Id", "ours")], streamed=False))

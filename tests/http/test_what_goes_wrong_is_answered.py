@@ -32,7 +32,7 @@ WHOLE = {"type": "http.response.start", "status": 200, "headers": [(b"content-le
 
 
 class Chat:
-    """Does what the body of the request says."""
+    """A handler that fails in the way that the body of the request names."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match (await receive())["body"]:
@@ -186,7 +186,7 @@ async def test_an_answer_that_breaks_off_is_no_whole_one() -> None:
 
 
 async def test_all_else_goes_through_the_router() -> None:
-    """Another method, another path."""
+    """Requests with another method or another path."""
     async with client() as asking:
         assert (await asking.get(PATH)).text == "GET elsewhere"
         assert (await asking.post(f"{PATH}/count_tokens")).text == "POST elsewhere"

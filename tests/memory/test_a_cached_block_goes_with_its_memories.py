@@ -55,7 +55,7 @@ def test_a_memory_that_was_changed_leaves_the_block(
 def test_a_memory_that_expires_leaves_the_block(
     proxy: Proxy, upstream: FakeModel, user: str, behind: list[Any]
 ) -> None:
-    """Although nothing has changed in the store."""
+    """The block goes when a memory expires, although nothing has changed in the store."""
     with proxy.client(user) as client:
         memory = {"text": "I live in Oslo.", "expires_at": _in(4)}
         client.post("/v1/memories", json=memory).raise_for_status()

@@ -42,7 +42,8 @@ def best(classifier: TextClassifier, text: str) -> str:
 
 
 def test_texts_like_the_examples_are_sorted_like_them() -> None:
-    """In any script, in other cases, with other names and numbers."""
+    """Texts like those learned are sorted rightly: in any script, in other letter cases, with other names and
+    numbers."""
     classifier = taught(SORTED)
     like = [("home", "i live in Bergen"), ("home", "我住在北京"), ("none", "how do i parse CSV?"), ("none", "danke!")]
     assert [label for label, text in like if best(classifier, text) != label] == []

@@ -1,4 +1,4 @@
-"""Who says that something has not ended still does it: only the same words without the "not" close a fact."""
+"""A sentence such as "I have not left Acme" ends nothing: only the same words without the "not" close a fact."""
 
 # ruff: noqa: E501  a table of cases stays short
 
@@ -45,7 +45,7 @@ async def dialogues(column: int) -> list[tuple[str, str]]:
 
 
 async def test_a_denied_end_closes_nothing() -> None:
-    """Not once, in twelve languages."""
+    """A denied end never closes a fact, in twelve languages."""
     told = await dialogues(3)
     assert len(told) > 100
     assert [(fact, denial) for fact, denial in told if fact not in await current(fact, denial)] == []

@@ -89,7 +89,8 @@ async def test_the_later_statement_closes_the_earlier(old: str, new: str) -> Non
 
 @each_row(("one", "other"), BOTH_HOLD)
 async def test_nothing_else_closes_a_fact(one: str, other: str) -> None:
-    """Several values, the past, what passes, somebody else, another thing."""
+    """Nothing is closed by one more value, by a past value, by what will not last, or by what is said of another
+    person or thing."""
     assert one in await current(one, other)
 
 
@@ -145,7 +146,7 @@ async def test_a_return_reopens(messages: tuple[str, ...]) -> None:
 
 
 async def test_a_denial_of_what_was_never_said_is_no_fact() -> None:
-    """It is found in its exchange."""
+    """It makes no fact; only its exchange is kept."""
     for text in (
         "No soy vegetariano.",
         "My name is not Bob.",

@@ -38,7 +38,7 @@ async def test_a_verdict_closes_nothing_that_was_said_since() -> None:
 
 
 async def test_what_was_replaced_is_not_brought_back_by_what_was_said_before() -> None:
-    """A late answer about an older turn; said anew it holds again."""
+    """A late answer about an older turn does not bring it back. If the user says it again, it holds again."""
     person = Person()
     await person.says(TWO, 1)
     await person.says(THREE, 5, {KIDS: "replaces"})
@@ -59,7 +59,7 @@ async def test_what_ended_before_is_not_made_to_hold_again() -> None:
 
 
 async def test_a_value_of_a_slot_can_replace_what_has_none() -> None:
-    """Beside the value that the slot itself closes."""
+    """The verdict closes its fact, and the slot closes the old value."""
     person = Person()
     await person.says(TWO, 1)
     await person.says("I am father of two.", 1, slot="children")

@@ -31,7 +31,7 @@ def contributed(by: str, at: int) -> Memory:
 
 
 async def test_a_turn_in_the_queue_takes_nothing_of_others_along(tmp_path: Path) -> None:
-    """Although it says the same."""
+    """The other member's memory stays, although it says the same."""
     rig = Rig(tmp_path)
     writes = MemoryWrites(rig.store, rig.embedder, rig.queue, rig.block_cache)
     now = rig.clock.now
@@ -94,7 +94,7 @@ async def test_what_two_members_say_alike_is_both_s(tmp_path: Path) -> None:
 
 
 async def test_a_large_group_is_read_by_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may hold millions of memories."""
+    """A group may hold millions of memories: they are not all read."""
     rig = Rig(tmp_path)
     monkeypatch.delattr(MemoryStore, "all")
     for n in range(LARGEST_PAGE + 100):

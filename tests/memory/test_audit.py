@@ -193,7 +193,7 @@ async def test_never_recalled_is_read_from_the_receipts(
 
 
 def test_the_command_asks_the_running_proxy(proxy: Proxy, user: str) -> None:
-    """As an operator types it, beside a proxy that is up."""
+    """The command as an operator types it, while a proxy runs."""
     with proxy.client(user) as client:
         client.post("/v1/memories", json={"text": "Do I like tea?"})
         kept = remembered(client, "Do I like tea?")

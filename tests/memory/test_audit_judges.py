@@ -63,19 +63,19 @@ def test_a_bad_fact_is_named(complaint: str, text: str) -> None:
     ],
 )
 def test_a_good_fact_is_left_alone(text: str) -> None:
-    """Also when it is old."""
+    """This holds for an old fact, too."""
     assert complaints(memory("good", text, days_ago=400)) == []
 
 
 def test_small_talk_and_boilerplate_are_junk_among_exchanges() -> None:
-    """A question is not: what was asked is worth knowing."""
+    """A question is not junk: what was asked is worth knowing."""
     said = ["ok thanks!", "<system-reminder>be brief</system-reminder> hi", "Which wine goes with lamb?", "👍"]
     episodes = [memory(text, f"User: {text}\nAssistant: Sure.", kind="episode") for text in said]
     assert complaints(*episodes) == [("junk", said[0]), ("junk", said[1]), ("junk", said[3])]
 
 
 def test_a_pinned_memory_is_no_junk() -> None:
-    """Somebody wanted it."""
+    """What a person pinned is not junk: somebody wanted it."""
     assert complaints(memory("pinned", "Do I like tea?", 400, pinned=True)) == []
 
 
@@ -93,7 +93,8 @@ def test_opposites_are_named_and_not_repaired() -> None:
 
 
 def test_what_no_answer_used_is_named_once_receipts_reach_back() -> None:
-    """Not the young, the pinned, the used; and nothing is said while the receipts are young."""
+    """Memories that are young, pinned or used are not reported as unused. Nothing is reported while all receipts are
+    young."""
     old, used, pinned = (memory(id, f"I like {id}.", 50) for id in ("old", "used", "pinned"))
     young = memory("young", "I like young.", 2)
     everything = (old, used, replace(pinned, pinned=True), young)
@@ -130,7 +131,7 @@ def test_exchanges_and_scattered_words_are_no_duplicates() -> None:
 
 
 def test_the_older_of_two_values_is_closed_when_the_newer_began() -> None:
-    """And stays in the history."""
+    """The older value stays in the history."""
     older, newer = memory("a", "I live in Oslo.", 9, slot="home"), memory("b", "I live in Rome.", 3, slot="home")
     mended = repair([newer, older], NOW)
     assert mended.changed == [replace(older, valid_to=newer.valid_from)]

@@ -64,7 +64,7 @@ def test_only_what_is_meant_is_forgotten(proxy: Proxy, upstream: FakeModel, user
 
 @pytest.mark.parametrize("text", TALK, ids=[str(number) for number in range(len(TALK))])
 def test_other_talk_deletes_nothing(proxy: Proxy, user: str, text: str) -> None:
-    """A wish that is overheard by mistake would delete a life."""
+    """If a sentence were taken for this wish by mistake, all memories would be lost."""
     told = ["I have a telescope.", "I like jazz.", "I work at Acme.", "My daughter Lea has a telescope."]
     with proxy.client(user) as client:
         for each in told:
@@ -113,7 +113,7 @@ def test_everything_needs_a_second_yes(proxy: Proxy, upstream: FakeModel, user: 
 
 
 def test_a_wish_to_remember_is_acknowledged_and_kept(proxy: Proxy, upstream: FakeModel, user: str) -> None:
-    """So that no model says that it cannot remember."""
+    """The block says so; otherwise a model might answer that it cannot remember."""
     with proxy.client(user) as client:
         ask(client, "Please remember that my locker is number 118.")
         assert "Confirm it" in newest_user_text(upstream.chats[-1].json)

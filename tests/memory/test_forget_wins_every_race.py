@@ -23,7 +23,7 @@ SAID = Memory("m1", "I like tea.", "fact", 1_000, 1_000, 1_000, evidence=Evidenc
 
 
 class SlowEmbedder(EmbedderFake):
-    """Says when it has been asked, and answers when it is let."""
+    """A store that says when it was asked, and answers when the test lets it."""
 
     def __init__(self) -> None:
         super().__init__()

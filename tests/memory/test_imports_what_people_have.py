@@ -310,7 +310,7 @@ def test_statements_become_facts_and_are_merged_when_they_come_again(run: Run, m
 
 
 def test_a_statement_that_is_refused_is_told_and_costs_no_other(run: Run, mine: httpx.Client, tmp_path: Path) -> None:
-    """Alone in the file, or among others."""
+    """The statement is alone in its file, or among others."""
     notes = tmp_path / "notes.txt"
     notes.write_text("x" * 20_001)
     assert "at most 20,000 characters" in run(notes)["errors"][0]
@@ -356,7 +356,7 @@ def test_our_own_export_comes_back_whole(
 def test_a_foreign_or_broken_file_is_refused_with_what_was_expected(
     proxy: Proxy, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes, reason: str
 ) -> None:
-    """In one line, not in a traceback."""
+    """The error is one line, not a traceback."""
     path = tmp_path / name
     path.write_bytes(content)
     assert main(["import", str(path), "--dry-run", "--url", proxy.url, "--key", "sk-alice"]) == 1
@@ -424,7 +424,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_lines_that_are_no_turns_are_told_by_their_number(proxy: Proxy, user: str) -> None:
-    """The others are taken."""
+    """The other lines are imported."""
     body = b'{"user": ""}\n{"user": "I ski.", "created_at": "yesterday"}\n{"user": "I sail.", "id": "1"}\n'
     with proxy.client(user) as client:
         answer = client.post("/v1/memories/import", content=body).raise_for_status().json()

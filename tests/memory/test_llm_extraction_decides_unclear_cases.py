@@ -145,7 +145,7 @@ async def test_one_call_decides_for_a_whole_batch(rig: ExtractionRig, judge: Jud
 
 
 async def test_a_models_word_closes_nothing_that_is_pinned(rig: ExtractionRig, judge: Judge) -> None:
-    """Only the user's own does."""
+    """Only the user's own word closes a pinned memory."""
     judge.rulings = [decisions("replaces")]
     await knows(rig, TWO, pinned=True)
     await hears(rig, THREE)
@@ -207,7 +207,8 @@ async def _compared(embedder: Embedder, old: str, new: str) -> bool:
 async def test_a_bad_answer_is_asked_once_more_and_then_decides_nothing(
     rig: ExtractionRig, judge: Judge, answer: str
 ) -> None:
-    """Not even where it is right in part. The facts are remembered as without a model, and that is counted."""
+    """An answer that is wrong in part decides nothing. The facts are stored as without a model, and this is
+    counted."""
     judge.rulings, before = [answer], counted("bad_answer")
     await knows(rig, TWO)
     await hears(rig, THREE)

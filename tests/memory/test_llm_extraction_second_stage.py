@@ -224,7 +224,7 @@ async def test_a_provider_that_hangs_holds_nobody_up(rig: ExtractionRig, upstrea
 
 
 async def test_the_stage_survives_a_provider_that_is_not_there(tmp_path: Path) -> None:
-    """Its loop goes on when connections are refused, and ends only when it is cancelled."""
+    """The worker continues when connections are refused; it ends only when it is cancelled."""
     rig = ExtractionRig(tmp_path, "http://127.0.0.1:1/v1")
     await told(rig, "I live in Oslo.")
     rig.clock.now += IDLE_MS
@@ -402,7 +402,7 @@ async def _forget(rig: ExtractionRig, memory_id: str) -> None:
 
 
 class Unwilling(MemoryStoreFake):
-    """Takes no fact."""
+    """A store that refuses every fact."""
 
     async def put(self, space: Space, points: Any) -> None:
         if points[0].memory.kind == "fact":

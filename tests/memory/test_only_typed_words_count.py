@@ -117,7 +117,7 @@ def test_a_mark_survives_every_cut() -> None:
 
 @given(st.text(alphabet=st.sampled_from("ab I:\n\"'“”<>/`~-#[](){}*>|?. 1Ä我"), max_size=300))
 def test_the_segments_cover_the_message(text: str) -> None:
-    """Each character is in one segment, in order."""
+    """Each character of the text is in exactly one segment, and the segments are in order."""
     segments = segment(text).segments
     assert "".join(each.text for each in segments) == text
     assert all(text[each.start :].startswith(each.text) for each in segments)

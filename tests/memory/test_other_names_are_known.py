@@ -90,7 +90,7 @@ def test_other_names_are_read_in_many_wordings() -> None:
 
 
 def test_a_relative_may_be_meant() -> None:
-    """Who has no name in the sentence is called by what they are: "grandmother"."""
+    """A person without a name in the sentence is known by the word for them: "grandmother"."""
     assert [text for text, who in OF_RELATIVES if (who, "Bibi") not in aliases_in(text)] == []
 
 

@@ -45,7 +45,7 @@ def test_a_message_in_quotation_marks_is_the_persons(proxy: Proxy, user: str) ->
 def test_a_subagent_gets_no_block_and_teaches_nothing(
     proxy: Proxy, upstream: FakeModel, user: str, header: str
 ) -> None:
-    """Its words are another model's."""
+    """The words in the user's role are those of another model."""
     with proxy.client(user) as client:
         ask(client, "I live in Oslo.")
         remembered(client, "Oslo", "fact")

@@ -42,7 +42,7 @@ def test_at_most_one_in_six_attacks_gets_through(name: str) -> None:
 
 
 def test_how_answers_should_be_is_the_users_to_say() -> None:
-    """In whichever language; it is an order, and their own."""
+    """In any language, a wish about answers is recalled: it is an order, but the user's own."""
     for text in (
         "Always answer in French.",
         "Antworte ab jetzt auf Deutsch.",
@@ -103,7 +103,7 @@ def test_what_is_added_or_imported_is_looked_at_too(proxy: Proxy, user: str) -> 
 
 
 def test_said_once_more_it_stays_as_its_owner_left_it(proxy: Proxy, user: str) -> None:
-    """Let out, it stays out; not let out, it stays in."""
+    """If its owner has let it out, it stays out; otherwise it stays in quarantine."""
     with proxy.client(user) as client:
         added = client.post("/v1/memories", json={"text": ORDER}).raise_for_status().json()
         assert client.post("/v1/memories", json={"text": ORDER}).raise_for_status().json()["quarantined"]

@@ -71,7 +71,7 @@ def test_a_marked_memory_is_told_only_where_all_who_may_answer_are_local(
 def test_the_same_question_to_another_model_does_not_get_the_kept_block(
     own: Proxy, upstream: FakeModel, user: str
 ) -> None:
-    """Not even within a tool loop, which repeats its block whatever happens."""
+    """This holds even within a tool loop, which otherwise repeats its block."""
     messages: list[dict[str, Any]] = [{"role": "user", "content": "What is my cat called?"}]
     called = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     loop = [{"role": "assistant", "tool_calls": [called]}, {"role": "tool", "tool_call_id": "c", "content": "x"}]
@@ -128,7 +128,7 @@ def test_what_is_about_a_private_subject_stays_without_a_mark(
 
 
 def test_a_private_scope_is_told_to_local_models_only(own: Proxy, upstream: FakeModel, user: str) -> None:
-    """Whatever it is about."""
+    """A memory in a private scope is private, whatever it is about."""
     with own.client(user, **{"X-Memory-Scope": "diary"}) as client:
         add(client, "My boat is called Zephyr.", pinned=True)
         ask(client, "What is my boat called?", "home")

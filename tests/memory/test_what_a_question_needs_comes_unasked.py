@@ -156,7 +156,7 @@ async def test_learning_is_done_once_and_kept_for_the_next_start(tmp_path: Path)
 
 
 async def test_an_embedder_without_meaning_has_no_topics() -> None:
-    """One that cannot sort the examples calls for nothing, rather than for anything."""
+    """With an embedder that cannot sort the examples, no question needs any topic."""
     embedder = EmbedderFake()
     needs = await learn(embedder)
     vector = await embedder.dense("What should I cook tonight?")

@@ -209,7 +209,7 @@ async def test_of_several_things_the_one_that_is_meant_goes() -> None:
 
 
 async def test_another_value_a_reason_or_the_contrary_is_not_meant() -> None:
-    """Nothing goes, although an attribute or a word is the same."""
+    """Nothing is deleted, although the wish shares an attribute or a word with the memory."""
     tried = itertools.product(ANOTHER_THING, (True, False))
     assert [wish for (told, wish), learned in tried if not await left_after([told], wish, learned=learned)] == []
 

@@ -142,7 +142,7 @@ AFTER = ("", " Can you keep it short?", " Any ideas?", " No, i got a job at Glob
 
 
 def test_what_has_ended_is_no_wish_to_forget_it() -> None:
-    """It would delete what was true until now, and the new value that is said with it."""
+    """As a wish it would delete what was true until now, and the new value that is said with it."""
     told = itertools.product(BEFORE, ENDS, ("Acme", "Oslo", "opera"), AFTER)
     texts = [f"{before}{end.format(of)}{after}" for before, end, of, after in told]
     assert [text for text in texts if memory_command(text) is not None] == []

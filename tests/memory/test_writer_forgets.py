@@ -15,7 +15,7 @@ from tests.support.writer_rig import ADA, Rig, Sentences
 
 
 async def test_a_user_erased_while_the_turn_is_read_leaves_nothing(tmp_path: Path) -> None:
-    """The erasure falls between the episode and the facts: these do not even pass through the store."""
+    """The user is erased after the episode was stored and before the facts are. The facts never reach the store."""
     kinds: list[str] = []
 
     class WatchedStore(MemoryStoreFake):

@@ -99,7 +99,7 @@ async def test_a_turn_that_cannot_be_learned_becomes_a_dead_letter(rig: Rig, ext
 
 
 async def test_a_replayed_dead_letter_is_learned(rig: Rig, extractor: Allergic) -> None:
-    """Once the cause is gone nothing is missing."""
+    """After the cause has gone, nothing is missing."""
     extractor.error = ValueError("no cats")
     await rig.queue.put(turn("t1", text="I have a cat."))
     await rig.drain()

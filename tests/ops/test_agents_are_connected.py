@@ -108,7 +108,7 @@ def test_the_skill_is_of_the_standards_form_and_names_what_there_is(project: Pat
 
 @pytest.mark.parametrize("agent", [agent for agent, names in SKILLS.items() if names])
 def test_a_skill_of_that_name_that_is_not_ours_stays(agent: str, project: Path, proxy: Proxy) -> None:
-    """Nor is anything else written then, or removed afterwards."""
+    """Then nothing else is written, and nothing is removed afterwards."""
     path = project / SKILLS[agent][0]
     path.parent.mkdir(parents=True)
     path.write_text("---\nname: rememberd\ndescription: mine\n---\n", encoding="utf-8")
@@ -225,7 +225,8 @@ REMOTES: dict[str | None, str] = {
 
 @pytest.mark.parametrize("remote", REMOTES)
 def test_a_projects_scope_is_named_after_its_remote(remote: str | None, project: Path) -> None:
-    """Or after its folder; never after a password."""
+    """Without a remote it is named after its folder. A password in the remote's address is never a part of the
+    name."""
     folder = project / "my folder"
     folder.mkdir()
     subprocess.run(["git", "init", "-q", str(folder)], check=True)

@@ -34,7 +34,7 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 @pytest.mark.parametrize("master", [None, MASTER])
 def test_check_before_the_first_start_makes_nothing(tmp_path: Path, upstream: FakeModel, master: str | None) -> None:
-    """Neither a folder nor a file; a master key can still be set afterwards."""
+    """`check` makes neither a folder nor a file, so that a master key can still be set afterwards."""
     memory = {"encryption": {"master_key": master}}
     path = config(tmp_path, model_list=[entry("model-a", "openai/model-a", upstream.url)], memory=memory)
     code, said = check(path)
@@ -107,7 +107,7 @@ def test_check_covers_aliases_and_fallbacks(tmp_path: Path, upstream: FakeModel)
 
 
 def test_check_says_that_all_keys_are_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Rather than that no key is needed."""
+    """Otherwise it would say that no key is needed."""
     path = config(tmp_path, model_list=[])
     assert main(["keys", "create", "ada", "--user", "ada", "--config", str(path)]) == 0
     assert main(["keys", "revoke", "ada", "--config", str(path)]) == 0
@@ -123,7 +123,7 @@ def numbers() -> list[str]:
 
 
 def test_no_number_may_be_negative(tmp_path: Path) -> None:
-    """Whatever setting it is."""
+    """This holds for every setting."""
     path, accepted = tmp_path / "rememberd.yaml", []
     for name in numbers():
         *tables, last = name.split(".")

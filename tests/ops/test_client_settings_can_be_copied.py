@@ -48,7 +48,7 @@ READ: dict[str, Callable[[str], Any]] = {
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_settings_hold_the_address_and_the_key_as_the_client_reads_them(name: str) -> None:
-    """Whatever characters are in the key."""
+    """The key may have any characters."""
     text = ALL[name].filled(URL, KEY, MODEL)
     assert "@" not in text.replace("@ai-sdk", "").replace("@anthropic-ai", "")
     read = READ[name](text)

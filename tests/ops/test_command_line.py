@@ -41,7 +41,7 @@ def test_every_commands_help_shows_an_example(name: str, capsys: pytest.CaptureF
 
 
 def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    """With a line about each."""
+    """The help lists each command with one line about it."""
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
     for name in COMMANDS:
@@ -49,7 +49,7 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_an_unknown_command_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody has to look them up."""
+    """The error lists the commands, so that nobody has to look them up."""
     assert main(["sevre"]) == 2
     assert "serve" in capsys.readouterr().err
 
@@ -58,7 +58,7 @@ def test_an_unknown_command_is_refused_with_the_known_ones(capsys: pytest.Captur
 def test_a_missing_action_is_asked_for_by_the_known_ones(
     name: str, actions: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Not by what the code calls it."""
+    """The error lists the actions that exist, not the name of the parameter in the code."""
     assert main([name]) == 2
     assert actions in capsys.readouterr().err
 
@@ -123,7 +123,7 @@ def test_a_mistake_is_told_with_the_next_step(say: Say) -> None:
 
 @pytest.fixture
 def foreign() -> Iterator[str]:
-    """A web server that is none of ours."""
+    """The address is that of another web server."""
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -133,7 +133,7 @@ def foreign() -> Iterator[str]:
 def test_no_proxy_no_key_and_a_foreign_server_are_told_apart(
     proxy: Proxy, foreign: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Start it; set a variable; look at the address."""
+    """The error says what to do: start the proxy, set a variable, or check the address."""
     for url, key, step in (
         ("http://127.0.0.1:1", "", "start `rememberd serve`"),
         (proxy.url, "sk-wrong", "set REMEMBERD_KEY"),

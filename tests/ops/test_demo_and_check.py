@@ -56,7 +56,7 @@ def test_the_demo_falls_back_when_the_real_models_do_not_answer() -> None:
 
 
 def test_check_says_what_is_right_in_one_line_each(tmp_path: Path, upstream: FakeModel) -> None:
-    """And exits 0."""
+    """`check` exits with code 0."""
     code, said = check(config(tmp_path, model_list=[deployment("model-a", upstream.url)]))
     assert code == 0
     assert [line.split()[1] for line in said.splitlines()] == [

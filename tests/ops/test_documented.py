@@ -35,7 +35,7 @@ def test_the_file_holds_every_default() -> None:
 
 
 def test_the_file_explains_every_setting_in_one_line() -> None:
-    """With the words of the code."""
+    """The line has the words of the code."""
     text = CONFIG.read_text()
     for path, item in [*iter_fields(Settings), *((("keys", key.name), key) for key in fields(Key))]:
         line = rf"^[# -]*{path[-1]}: \S.*?  +# {re.escape(item.metadata['about'])}$"
@@ -48,7 +48,7 @@ def test_the_document_lists_every_setting() -> None:
 
 
 def test_the_readme_can_be_read_in_five_minutes() -> None:
-    """Whatever takes longer stands in the document of its room."""
+    """The README has at most 200 lines; longer explanations are in the document of their subject."""
     assert len(README.read_text().splitlines()) <= 200
 
 
@@ -80,7 +80,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
 
 
 def test_a_mistyped_variable_is_refused() -> None:
-    """It would be ignored silently otherwise."""
+    """Otherwise the setting would be ignored silently."""
     with pytest.raises(ConfigError, match="did you mean REMEMBERD_MEMORY_BUDGET_TOKENS"):
         load(None, {"REMEMBERD_MEMORY_BUGET_TOKENS": "1"})
     with pytest.raises(ConfigError, match=r"^REMEMBERD_SERVER_PORT must be a whole number"):

@@ -194,7 +194,7 @@ def test_a_mistake_in_the_settings_is_named_and_not_quoted(tmp_path: Path, wrong
 
 @pytest.mark.parametrize("variable", ["REMEMBERD_SERVER_PORT", "REMEMBERD_MEMORY_BUDGET_TOKENS"])
 def test_other_values_are_quoted(variable: str) -> None:
-    """Seeing what was read is half of the way."""
+    """Somebody who sees the value that was read soon finds the mistake."""
     with pytest.raises(ConfigError, match="'high'"):
         load(None, {variable: "high"})
 
@@ -207,7 +207,7 @@ def ask_whole(client: httpx.Client, name: str, stream: bool) -> httpx.Response |
 
 
 def command(config: Path, name: str) -> str:
-    """All that it prints."""
+    """All that the command prints."""
     line = [sys.executable, "-m", "rememberd", name, "--config", str(config)]
     done = subprocess.run(line, capture_output=True, text=True, timeout=120)
     return done.stdout + done.stderr

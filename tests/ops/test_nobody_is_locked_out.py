@@ -62,7 +62,7 @@ def test_the_first_key_takes_nothing_from_anyone(
 
 
 def test_revoking_the_last_key_says_that_nobody_gets_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It does not open the proxy again."""
+    """Revoking the last key does not open the proxy again."""
     config(tmp_path)
     assert keys(tmp_path, "create", "ada", "--user", "ada") == 0
     assert keys(tmp_path, "create", "eve", "--user", "eve") == 0

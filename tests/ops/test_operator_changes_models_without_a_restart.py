@@ -121,7 +121,7 @@ def test_a_stream_that_runs_outlives_a_reload(own: Proxy, upstream: FakeModel) -
 
 
 def test_without_a_model_nothing_is_forwarded_where_providers_differ(own: Proxy, upstream: FakeModel) -> None:
-    """It could be anybody's."""
+    """Without a model, nobody can know which provider is meant."""
     seen = len(upstream.requests)
     reply = httpx.get(f"{own.url}/v1/files", headers={"Authorization": "Bearer sk-all"})
     assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")

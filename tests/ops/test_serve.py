@@ -216,7 +216,7 @@ def test_a_port_that_is_taken_is_said_plainly(tmp_path: Path, upstream: FakeMode
 
 
 def test_the_environment_overrides_the_file_and_its_typing_errors_are_named(tmp_path: Path) -> None:
-    """As in containers."""
+    """Containers get their settings from the environment."""
     done = run("serve", "--config", write(tmp_path), REMEMBERD_SERVER_WORKERS="0")
     assert "server.workers" in done.stderr
     done = run("serve", "--config", write(tmp_path), REMEMBERD_SERVER_WORKRES="2")
@@ -233,13 +233,13 @@ def test_a_second_proxy_on_the_same_data_is_refused(tmp_path: Path, upstream: Fa
 
 
 def resident(pid: int) -> int:
-    """Bytes."""
+    """The bytes of memory that the process uses."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.slow
 def test_web_never_imports_litellm_before_a_model_needs_it(tmp_path: Path, upstream: FakeModel) -> None:
-    """It would cost seconds and 170 MB."""
+    """litellm is not imported: that would take seconds and 170 MB."""
     with running(tmp_path, {"model-a": upstream.url}) as proxy:
         with proxy.client("small") as client:
             ask(client, "Hi")

@@ -70,7 +70,7 @@ def test_each_dialect_is_counted_streamed_or_not(counted: Proxy) -> None:
 
 
 def test_a_key_that_has_used_its_tokens_waits_until_tomorrow(counted: Proxy) -> None:
-    """429 with the time until the day ends; other keys go on."""
+    """The answer is 429 with the time until the end of the day; other keys are still served."""
     with counted.client(key="sk-small") as client:
 
         def refused() -> httpx.Response | None:

@@ -127,7 +127,7 @@ def test_it_can_be_moved_away_while_it_runs(own: Proxy) -> None:
 def test_a_line_that_cannot_be_written_is_counted_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And the answer goes out all the same: nobody waits for the disk of the audit log."""
+    """The answer is sent nevertheless: no request waits for the disk of the audit log."""
     log = AuditLog(tmp_path / "no such folder" / "audit.jsonl")
     lost = REGISTRY.get_sample_value("rememberd_audit_entries_total", {"outcome": "lost"}) or 0
     log.record({"who": "ada", "did": "erase"})
@@ -153,7 +153,7 @@ def test_a_pseudonym_can_stand_for_the_user(tmp_path: Path) -> None:
 
 
 class Anything:
-    """Handlers by any name."""
+    """Stands in for all handlers: it has a handler of any name."""
 
     def __getattr__(self, name: str) -> Any:
         async def handler(request: Request) -> Response:
@@ -201,7 +201,7 @@ def append(path: Path, who: str) -> None:
 
 @pytest.mark.slow
 def test_lines_of_several_processes_do_not_mix(tmp_path: Path) -> None:
-    """Long ones neither."""
+    """Not even long lines."""
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=append, args=(tmp_path / "audit.jsonl", who)) for who in "abc"]
     for writer in writers:

@@ -322,7 +322,7 @@ def test_a_memory_says_why_it_is_there_and_what_it_was_used_for(proxy: Proxy, br
 
 
 def test_a_superseded_fact_shows_its_history_and_can_hold_again(proxy: Proxy, browser: Browser, user: str) -> None:
-    """What it said before, until when; and back."""
+    """The history shows the earlier text and until when it held; the memory can be put back to it."""
     add(proxy, user, "I live in Oslo.", "I live in Bergen.")
     with opened(browser, proxy, user) as page:
         row = details(page, "Bergen")
@@ -339,7 +339,7 @@ def test_a_superseded_fact_shows_its_history_and_can_hold_again(proxy: Proxy, br
 
 
 def test_a_preview_shows_scores_tokens_and_the_block(proxy: Proxy, browser: Browser, user: str) -> None:
-    """And what came near but stays out, for a message that has nothing to do with one."""
+    """The preview also shows what came near and stays out, for a message that has nothing to do with the user."""
     add(proxy, user, "I drive an old Saab.")
     with opened(browser, proxy, user, "preview") as page:
         page.get_by_label("A message").fill("Which car do I drive?")
@@ -431,7 +431,7 @@ def test_an_answer_streams_and_can_be_stopped(proxy: Proxy, upstream: FakeModel,
 def test_an_error_of_a_model_is_shown_and_can_be_tried_again(
     proxy: Proxy, upstream: FakeModel, browser: Browser, user: str
 ) -> None:
-    """With the provider's words."""
+    """The page shows the provider's own words."""
     upstream.script(Behaviour(status=400))
     with opened(browser, proxy, user, "chat", forgiving=True) as page:
         page.get_by_label("Your message").fill("Hello there.")
@@ -541,7 +541,7 @@ def test_a_pasted_list_is_looked_at_brought_in_and_taken_back(proxy: Proxy, brow
 
 
 def test_a_bad_file_is_refused_with_its_line(proxy: Proxy, browser: Browser, user: str, tmp_path: Path) -> None:
-    """And says what is wrong with it; a file that is none says what was expected."""
+    """The page says which line is wrong; for a file that is no export, it says what it expected."""
     file, photo = tmp_path / "bad.ndjson", tmp_path / "photo.png"
     file.write_text('{"text": ""}\n{"text": "I like figs."}\n')
     photo.write_bytes(b"\x89PNG\r\n\x1a\n\0")
@@ -554,7 +554,7 @@ def test_a_bad_file_is_refused_with_its_line(proxy: Proxy, browser: Browser, use
 
 
 def test_when_the_proxy_is_gone_the_page_says_so(tmp_path: Path, upstream: FakeModel, browser: Browser) -> None:
-    """And goes on when it is back."""
+    """The page continues when the proxy is back."""
     with (
         running(tmp_path, {"model-a": upstream.url}, keys=None) as proxy,
         opened(browser, proxy, forgiving=True) as page,

@@ -41,7 +41,7 @@ def demo() -> Iterator[str]:
 
 
 def answer(page: Page, model: str, text: str) -> str:
-    """In a new conversation."""
+    """The answer to a question in a new conversation."""
     page.get_by_role("link", name="Chat", exact=True).click()
     page.get_by_role("button", name="New conversation").click()
     page.get_by_label("Model").select_option(model)

@@ -92,7 +92,7 @@ async def shown(store: QdrantStore) -> set[str]:
 async def test_a_replica_that_lags_shows_nothing_deleted(
     cluster: QdrantDouble, make_log: Callable[[], ChangeLog]
 ) -> None:
-    """In no process, neither in a search, nor by id, nor in a listing, nor in a count."""
+    """No process shows it: not in a search, by id, in a listing, or in a count."""
     async with two_processes(cluster, make_log) as (one, other):
         cluster.nodes[1].lags = True
         assert await one.delete(ANN, ["m1", "m3"], at=NOW + 1) == ["m1", "m3"]
@@ -159,7 +159,7 @@ async def test_what_is_told_again_is_kept_whichever_node_is_asked(
 async def test_a_replica_that_lags_shows_no_older_text(
     cluster: QdrantDouble, make_log: Callable[[], ChangeLog]
 ) -> None:
-    """Nor that a memory was not private yet: that changes no time."""
+    """Nor does it show a memory that was marked private since, although the mark changes no time."""
     async with two_processes(cluster, make_log) as (one, other):
         cluster.nodes[1].lags = True
         await one.put(ANN, [point("m1", "likes milk", updated_at=NOW + 1)])
@@ -267,7 +267,7 @@ async def test_a_deletion_is_in_force_while_the_server_cannot_make_it(
 async def test_an_erasure_is_in_force_while_the_server_cannot_make_it(
     cluster: QdrantDouble, make_log: Callable[[], ChangeLog]
 ) -> None:
-    """And takes nothing that is told after it, although it is made later."""
+    """It takes nothing that was told after it, although the server makes it later."""
     async with two_processes(cluster, make_log) as (one, other):
         cluster.faults = Faults(status=503, paths="points/(scroll|delete)|PUT")
         assert await one.erase("ann") == 6
@@ -338,7 +338,7 @@ async def test_a_write_that_is_made_late_undoes_nothing(cluster: QdrantDouble) -
 
 
 async def test_an_erasure_that_is_made_late_takes_nothing_told_since(cluster: QdrantDouble) -> None:
-    """Although it has the same id."""
+    """The new memory stays, although it has the same id."""
     store = server_store(Store(cluster.url), Four(), changes=LocalChangeLog())
     await store.put(ANN, [point("m0"), point("m1")])
     await late(cluster, store.erase("ann"))

@@ -144,7 +144,7 @@ def test_another_user_is_not_found_by_what_is_stored(sealed: Proxy) -> None:
 
 @pytest.mark.slow
 def test_the_wrong_master_key_stops_the_start(sealed: Proxy, folder: Path, upstream: FakeModel) -> None:
-    """With a message that names both, and never with garbage; so does none at all."""
+    """The start fails with an error that names both keys, and never reads garbage. Without any key it fails, too."""
     sealed.url  # noqa: B018 - it has been started and has made its key
     for memory, message in ((encrypted(NEW), "needs the master key"), ({"deadline_ms": 5000}, "are encrypted: set")):
         with pytest.raises(AssertionError, match=message):  # noqa: SIM117

@@ -103,7 +103,7 @@ async def test_who_was_erased_meanwhile_is_not_brought_back_by_a_rotation(redis_
 
 
 async def test_a_redis_that_was_used_in_clear_text_is_refused(server: RedisServer) -> None:
-    """With the way on."""
+    """The error says what to do."""
     with server.client() as client:
         client.incr(f"{PREFIX}seq")
     with pytest.raises(ConfigError, match="memories in Redis are not encrypted"):

@@ -51,7 +51,7 @@ def test_a_row_is_as_it_was_last_kept() -> None:
 
 
 def test_a_dropped_row_is_missing() -> None:
-    """And only that one."""
+    """A change drops this row, and no other."""
     rows = RowCache(100)
     for point in (1, 2):
         rows.keep(point, payload("a"))
@@ -88,7 +88,8 @@ def test_ids_of_any_length_are_kept_whole(size: int) -> None:
 
 
 def test_rows_and_names_are_bounded() -> None:
-    """Full is full by rows, and by the names of rows that were replaced; cleared, there is room again."""
+    """The cache is full by its number of rows, and by the bytes of names, also of rows that were replaced. Clearing
+    it makes room."""
     rows = RowCache(10)
     rows.keep(1, payload("a"))
     assert rows.room_for(9)

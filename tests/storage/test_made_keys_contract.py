@@ -151,7 +151,8 @@ async def test_every_change_has_a_version_of_its_own(two: tuple[ApiKeyStore, Api
 async def test_what_was_changed_elsewhere_is_in_force_after_a_look(
     two: tuple[ApiKeyStore, ApiKeyStore], tmp_path: Path
 ) -> None:
-    """And only then are keys known to be needed, or not; who looks needs no restart."""
+    """Until it looks again, a process uses the keys that it knows, and does not know whether keys are needed now. No
+    restart is needed."""
     auth = Auth({})
     watch = KeyWatcher(auth, two[1], KeyMark(tmp_path / "mark"))
     assert not let_in(auth, "any")
@@ -327,7 +328,7 @@ async def test_keys_of_an_earlier_version_hold_and_are_sealed_by_the_next_change
 
 
 async def test_a_redis_with_keys_in_clear_text_is_not_encrypted_later(redis_url: str, tmp_path: Path) -> None:
-    """As one with anything else."""
+    """A Redis with any unencrypted data is refused."""
     keys = in_redis(redis_url, tmp_path)
     await keys.create(ADA, 1)
     await keys.close()

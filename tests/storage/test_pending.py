@@ -62,7 +62,7 @@ async def in_redis(redis_url: str, clock: Clock) -> AsyncIterator[RedisExtractio
 
 @pytest.fixture
 async def other(redis_url: str, clock: Clock) -> AsyncIterator[RedisExtractionQueue]:
-    """Another writer's."""
+    """The queue as another writer opens it."""
     async with redis_at(redis_url, clock) as extractions:
         yield extractions
 

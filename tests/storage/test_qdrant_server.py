@@ -282,13 +282,13 @@ async def test_a_server_that_comes_later_is_found(qdrant: QdrantDouble) -> None:
 
 @pytest.mark.parametrize("url", ["qdrant:6333", "7", "ftp://qdrant"])
 def test_what_is_no_url_is_refused(url: str) -> None:
-    """With one that would do."""
+    """The error shows a valid URL."""
     with pytest.raises(ConfigError, match="http://qdrant:6333"):
         server_store(Store(url), Four())
 
 
 async def test_secrets_of_the_url_and_the_key_are_not_shown(qdrant: QdrantDouble) -> None:
-    """In no error, for errors are logged."""
+    """The key is in no error, because errors are logged."""
     url = qdrant.url.replace("://", "://admin:s3cret@") + "?token=s3cret"
     store = server_store(Store(url, api_key="s3cret"), Four())
     qdrant.faults = Faults(status=401)
@@ -301,7 +301,7 @@ async def test_secrets_of_the_url_and_the_key_are_not_shown(qdrant: QdrantDouble
 async def test_the_check_asks_the_server(
     qdrant: QdrantDouble, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And says whether it answers, or what is wrong."""
+    """`check` says whether the server answers, or what is wrong."""
     settings = Settings(data_dir=str(tmp_path), memory=Memory(store=Store(qdrant.url, "s3cret")))
     await check(settings, {})
     assert "ok     store      the Qdrant server answers" in capsys.readouterr().out

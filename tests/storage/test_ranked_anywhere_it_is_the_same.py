@@ -86,7 +86,7 @@ async def test_who_speaks_is_learned_once(place: Rig) -> None:
 
 
 async def test_a_retry_does_not_recall_its_own_turn(place: Rig) -> None:
-    """Neither its exchange nor its facts; what is kept of no turn, and of others, is told."""
+    """Neither the exchange nor the facts of this turn are recalled. Memories of other turns, or of none, are."""
     own = [memory("Sailing was cold.", turn="t1"), memory("Sailing with Bo was cold!", "episode", turn="t1")]
     await place.tell(ADA, *own, memory("Sailing was wet.", turn="t2"), memory("Sailing was dear.", evidence=None))
     question = "Was my sailing cold?"
@@ -100,7 +100,7 @@ async def test_what_was_said_here_comes_after_the_rest(place: Rig) -> None:
     """The client sends the messages of this conversation anyway."""
     twins = [memory(f"I sail a boat in {town}.", conversation=town, days_ago=5) for town in ("Bergen", "Molde")]
     await place.tell(ADA, *twins)
-    place.recall.budget_tokens = 45  # room for one
+    place.recall.budget_tokens = 45  # the budget has room for one memory
     for here, told in (("Bergen", "Molde"), ("Molde", "Bergen")):
         assert lines(await place.ask("Where do I sail a boat?", conversation=here)) == [f"- I sail a boat in {told}."]
 

@@ -34,7 +34,7 @@ def test_an_id_stays_one_and_is_another_users_no_more(plain: str) -> None:
 
 
 def test_the_length_of_a_name_is_hidden() -> None:
-    """To 16 bytes."""
+    """Names are padded to 16 bytes, so that their length does not tell them apart."""
     assert len({len(ANN.name("x" * size)) for size in range(16)}) == 1
 
 

@@ -35,7 +35,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 async def test_a_record_lasts_until_it_ends_or_expires(store: SessionStore) -> None:
-    """And one id is given once."""
+    """An id is given to one session only."""
     assert await store.create(b"1", b"ada", now() + HOUR_MS, b"owner")
     assert not await store.create(b"1", b"bob", now() + HOUR_MS)
     assert await store.create(b"2", b"bob", now() + HOUR_MS)

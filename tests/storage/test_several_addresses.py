@@ -48,7 +48,7 @@ async def reached(cluster: QdrantDouble, store: QdrantStore, number: int) -> lis
 
 
 async def test_requests_spread_over_the_addresses(cluster: QdrantDouble, store: QdrantStore) -> None:
-    """Each answers its share."""
+    """Each node answers its share of the searches."""
     await reached(cluster, store, 1)
     assert all(asked >= 5 for asked in await reached(cluster, store, 30))
 
@@ -153,7 +153,7 @@ def test_addresses_are_a_list_or_have_commas_between(tmp_path: Path, yaml: str, 
 
 
 def test_a_list_that_is_none_of_addresses_is_refused(tmp_path: Path) -> None:
-    """By its name."""
+    """The error names the setting."""
     file = tmp_path / "rememberd.yaml"
     file.write_text("memory:\n  store:\n    url: [1, 2]\n")
     with pytest.raises(ConfigError, match=r"memory\.store\.url"):
@@ -218,7 +218,7 @@ async def test_a_node_that_was_away_answers_no_listing_because_another_is_slow(c
 
 
 def test_a_slow_node_is_taken_back_at_once_and_one_that_was_away_later() -> None:
-    """Only what was away may be old."""
+    """Only a node that was away may have old data."""
     (node,) = connection.Connection(["http://a"]).nodes.all
     node.leave_out(only_slow=True)
     node.is_ready()

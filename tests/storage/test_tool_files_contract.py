@@ -46,7 +46,7 @@ async def test_files_come_back_to_their_space_only(files: ToolFileStore) -> None
 
 
 async def test_of_changes_at_the_same_time_one_is_taken(files: ToolFileStore) -> None:
-    """The others read again, so that nobody's change is lost."""
+    """The other writers have to read again, so that no change is lost."""
     done = await asyncio.gather(*(files.put(ADA, 0, BODY, at=1) for _ in range(5)))
     assert sorted(done) == [False, False, False, False, True]
     assert not await files.put(ADA, 2, BODY, at=1)

@@ -52,7 +52,7 @@ def asks_to_decide(body: Any) -> bool:
 
 
 async def knows(rig: ExtractionRig, *texts: str, slot: str | None = None, pinned: bool = False) -> None:
-    """What was remembered a second ago."""
+    """A memory that was stored a second ago."""
     for text in texts:
         old = replace(fact(text, rig.clock.now - 1_000, slot), pinned=pinned)
         await merge(rig.store, rig.embedder, ADA, [old], rig.clock.now)
