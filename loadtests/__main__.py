@@ -79,7 +79,7 @@ def main() -> None:
     attacking.add_argument("--workers", type=int, default=2, help="web processes of the proxy")
     attacking.add_argument("--out", type=Path, default=Path("loadtests-report"), help="directory for attack.json")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every clean-up
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every clean-up runs
     sys.exit(arguments.do(arguments))
 
 

@@ -35,14 +35,14 @@ class Ratio(NamedTuple):
 
 
 def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Ratio]:
-    """Of what both have measured. Both are the contents of a `result.json`."""
+    """Compares what both runs have measured. Both arguments are the contents of a `result.json`."""
     one, other = _rounds(before), _rounds(after)
     return [_ratio(key, one[key], other[key]) for key in one if key in other]
 
 
 def caution(before: Mapping[str, Any]) -> str:
-    """Why the earlier run is not to be compared with, from its own `result.json`; "" if it is valid. Those of version
-    0.1 do not say."""
+    """Why the earlier run must not be compared with, as its own `result.json` says; "" if it is valid. A
+    `result.json` of version 0.1 does not say."""
     trust = next(iter(before.get("verdict", ())), "")
     return f"The earlier run is not to be compared with. In its report: {trust}\n\n" if "*invalid*" in trust else ""
 

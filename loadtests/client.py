@@ -132,7 +132,7 @@ class Connection(asyncio.Protocol):
 
 
 class Load:
-    """A job at work."""
+    """A running job."""
 
     def __init__(self, job: Job) -> None:
         self.job = job

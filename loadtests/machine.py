@@ -30,7 +30,7 @@ def cores(pinned: bool, server: int = 1) -> Cores:
 
 
 def pin(pids: Iterable[int], to: frozenset[int]) -> None:
-    """All threads that they have now; new ones inherit it."""
+    """Pins all threads that the processes have now; new threads inherit it."""
     for pid in pids:
         for task in Path(f"/proc/{pid}/task").iterdir():
             with suppress(ProcessLookupError):  # a thread may end meanwhile

@@ -24,7 +24,7 @@ from loadtests.workers import Clients, clients, models
 
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 CONNECTIONS = 16
-USERS, EACH = 20, 500  # who ask, and the memories of each
+USERS, EACH = 20, 500  # users, and the memories of each
 MODEL = "0-0-16"
 SECONDS = 15.0
 DRAINS_WITHIN_S = 600.0

@@ -14,7 +14,7 @@ from loadtests.run import Bench
 from loadtests.scenario import Arm, Measure
 
 WINDOW_SECONDS = 60.0
-SETTLED = 0.2  # of the time goes by before growth counts: caches fill first
+SETTLED = 0.2  # of the time passes before growth counts: caches fill first
 
 
 def soak(bench: Bench, arm: Arm, hours: float, rate: float) -> dict[str, Any]:

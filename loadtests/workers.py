@@ -21,7 +21,7 @@ from rememberd.memory.embedding.embedder import FastEmbedder
 _spawn = multiprocessing.get_context("spawn")
 _HEAD_START = 0.05  # seconds until all processes have read their job
 
-Embed = Callable[[float, float | None], Outcome]  # for so many seconds, at this rate
+Embed = Callable[[float, float | None], Outcome]  # of so many seconds, and questions a second (None: without a pause)
 
 
 class Clients:

@@ -36,7 +36,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """Who attacks whom, and with what luck."""
+    """The attackers, their victims, and the random choices of the attack."""
 
     me: Person
     victim: Person
@@ -52,13 +52,13 @@ def ask(method: str, path: str, headers: Sequence[Header], body: Any = None) -> 
 def chat(
     headers: Sequence[Header], text: str, model: str = AWAY, fields: Mapping[str, Any] = MappingProxyType({})
 ) -> bytes:
-    """Not streamed, with these `fields` more."""
+    """The body of a chat that is not streamed, with these additional `fields`."""
     messages = [{"role": "user", "content": text}]
     return ask("POST", "/v1/chat/completions", headers, {"model": model, "messages": messages, **fields})
 
 
 def any_read(game: Game, headers: Sequence[Header]) -> bytes:
-    """One of the ways to what is remembered."""
+    """One of the requests that read memories."""
     way = game.chance.randrange(6)
     if way == 0:
         return chat([*headers, READ], game.chance.choice(QUESTIONS))

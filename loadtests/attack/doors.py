@@ -1,4 +1,5 @@
-"""Where else the attackers try to come in: the admin API, MCP, imports, erasures, and with rubbish."""
+"""Other ways in that the attackers try: the admin API, MCP, imports, erasures, and requests that are no HTTP or
+JSON."""
 
 from __future__ import annotations
 
@@ -61,14 +62,15 @@ def probes_the_admin(game: Game) -> Attempt:
 
 
 def is_the_admin(game: Game) -> Attempt:
-    """Who sees that people have memories, and none of them."""
+    """The admin, who sees that people have memories, but none of their texts."""
     path = game.chance.choice(("/v1/memories", "/v1/memories/export", "/v1/receipts", "/admin/keys", "/metrics"))
     headers: list[Header] = [("Authorization", f"Bearer {ADMIN_KEY}"), ("X-Memory-User", game.victim.name)]
     return Attempt(ask("GET", path, headers), None, expected=(200, 401))
 
 
 def calls_tools(game: Game) -> Attempt:
-    """By MCP, as another: in the arguments, the headers, the session. What is private is told to no model there."""
+    """By MCP, claiming to be another user: in the arguments, the headers, the session. MCP tells no model what is
+    private."""
     name = game.victim.name
     tool, arguments = game.chance.choice(
         (
@@ -86,7 +88,7 @@ def calls_tools(game: Game) -> Attempt:
 
 
 def opens_files(game: Game) -> Attempt:
-    """Of the memory tool, where everybody has a file of the same name."""
+    """By the memory tool: everybody has a file of the same name."""
     path, mine = game.chance.choice(("/memories/mine.md", "/memories")), game.me.marks[DEFAULT]
     name = game.victim.name.encode().hex()
     body = game.chance.choice(
@@ -144,7 +146,7 @@ def leaves_the_base(game: Game) -> Attempt:
 
 
 def sends_much_without_a_key(game: Game) -> Attempt:
-    """Which nobody may have to keep."""
+    """Large bodies without a valid key: the proxy must not read or keep them."""
     body = b'{"model":"away","input":"' + b"x" * game.chance.choice((100_000, 1_000_000, 4_000_000)) + b'"}'
     path = game.chance.choice(("/v1/chat/completions", "/v1/embeddings", "/v1/memories/import", "/mcp", "/v1/files"))
     headers: list[Header] = [("Content-Type", "application/json"), ("X-Memory-User", game.victim.name)]
@@ -154,7 +156,7 @@ def sends_much_without_a_key(game: Game) -> Attempt:
 
 
 def says_what_is_slow_to_read(game: Game) -> Attempt:
-    """Texts that make a careless pattern quadratic. Only people who have nothing to lose write them."""
+    """Texts that make a careless pattern quadratic. Only users without memories of their own send them."""
     size = game.chance.choice((200, 2_000, 10_000, 100_000))
     text = next(nasty(game.chance.randrange(10**6), size))(size)
     writer = game.chance.choice(game.extra)
@@ -184,7 +186,7 @@ def erases(game: Game) -> Attempt:
 
 
 def sends_rubbish(game: Game) -> Attempt:
-    """What no JSON or HTTP is, and what is a great deal of it."""
+    """What is no JSON or no HTTP, and very large requests."""
     bodies = (
         b"{", b"[" * 50_000, b'{"model": "away", "messages": ' + b"[" * 5_000 + b"]" * 5_000 + b"}",
         b"\xff\xfe", b"null",

@@ -22,7 +22,7 @@ def asks_beside_its_group(game: Game) -> Attempt:
 
 
 def takes_the_groups_scope(game: Game) -> Attempt:
-    """As it is, and in spellings that a careless server takes for it."""
+    """The name of a group, as it is and in spellings that a careless server takes for it."""
     name = group_of(game.victim.number)
     tries = (
         f"@{name}", f"@{name}", f"@{name}", f"@{name.upper()}", f"@@{name}", f"%40{name}", f"@{name} ", f"\x1d{name}",

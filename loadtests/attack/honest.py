@@ -1,4 +1,4 @@
-"""What everybody may do: if these do not find what is one's own, the others prove nothing."""
+"""Requests that everybody may make. If these do not find the user's own memories, the attacks prove nothing."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def asks_in_every_dialect(game: Game) -> Attempt:
 
 
 def asks_a_local_model(game: Game) -> Attempt:
-    """Which may be told what is private; it must not stay in what others are told."""
+    """A local model, which may be told what is private. It must not stay in what other models are told."""
     question = "What is my sister's secret nickname?"
     return Attempt(chat([*game.me.credentials(), READ], question, HOME), game.me.number, OPEN, honest=True)
 
 
 def talks(game: Game) -> Attempt:
-    """And is learned from."""
+    """The chat is learned from."""
     text = f"I bought thing number {game.chance.randrange(1000)} today. {game.chance.choice(QUESTIONS)}"
     model, kinds = game.chance.choice((("away", DEFAULT), (HOME, OPEN)))
     return Attempt(chat(game.me.credentials(), text, model), game.me.number, kinds, honest=True)

@@ -1,4 +1,5 @@
-"""Who the attackers say they are. The proxy knows each of them as somebody, who wants what is somebody else's."""
+"""The identities that the attackers claim. The proxy knows each attacker as one user, who wants another user's
+memories."""
 
 from __future__ import annotations
 

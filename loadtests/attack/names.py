@@ -12,7 +12,7 @@ _ODD = (200, 400, 403, 404)
 
 
 def guesses_ids(game: Game) -> Attempt:
-    """The victim's own, known to the digit."""
+    """The victim's own ids, which the attacker knows exactly."""
     known, receipt = game.chance.choice(game.victim.ids), game.victim.receipt
     method, path, body = game.chance.choice(
         (
@@ -65,7 +65,7 @@ def turns_the_scope(game: Game) -> Attempt:
 
 
 def reads_its_own_other_scope(game: Game) -> Attempt:
-    """What was said at work stays there."""
+    """What was said in the scope `work` stays there."""
     return Attempt(chat([*game.me.credentials(), READ], "What code name has our project?"), game.me.number, DEFAULT)
 
 
@@ -79,7 +79,7 @@ def takes_the_conversation(game: Game) -> Attempt:
 
 
 def asks_for_what_is_private(game: Game) -> Attempt:
-    """Of oneself, but to a model elsewhere."""
+    """One's own private memory, asked for through a model elsewhere."""
     question = game.chance.choice(("What is my sister's secret nickname?", "What do you know about me?"))
     return Attempt(chat([*game.me.credentials(), READ], question), game.me.number, DEFAULT)
 
@@ -90,6 +90,6 @@ def pretends_to_be_the_block(game: Game) -> Attempt:
 
 
 def embeds(game: Game) -> Attempt:
-    """The same text as everybody."""
+    """Everybody asks for the embedding of the same text."""
     body = {"model": "away", "input": QUESTION, "user": game.victim.name}
     return Attempt(ask("POST", "/v1/embeddings", game.me.credentials(), body), None)

@@ -48,7 +48,7 @@ class Person:
     group_memory: str = ""  # the id of what the group of this person knows
 
     def credentials(self) -> Headers:
-        """As they come in themselves."""
+        """The headers with which the person identifies themselves."""
         match self.way:
             case "configured":
                 return [("Authorization", f"Bearer {self.key}")]
@@ -106,7 +106,7 @@ def _person(number: int) -> Person:
 
 
 def token(name: object, secret: str, algorithm: str = "HS256", **claims: object) -> str:
-    """A signed one, or one of algorithm `none`."""
+    """A signed token, or one with the algorithm `none`."""
     claims = {"sub": name, "exp": int(time.time()) + 86_400} | claims
     return jwt.encode(claims, secret if algorithm != "none" else "", algorithm=algorithm)
 

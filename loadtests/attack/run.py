@@ -116,7 +116,7 @@ async def _attack(requests: int, users: int, workers: int, folder: Path) -> dict
 
 
 async def _make_keys(everybody: Sequence[Person], port: int) -> None:
-    """And wait until every process knows them."""
+    """Makes the keys, and waits until every process knows them."""
     admin = Connection(port)
     for each in everybody:
         if each.way == "made":

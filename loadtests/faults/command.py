@@ -1,4 +1,4 @@
-"""`python -m loadtests faults`: one part after the other fails under load, and a table says what came of it."""
+"""`python -m loadtests faults`: one part after the other fails under load, and a table shows the result."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class Crowd:
         await asyncio.gather(self._bury_the_dead(), *(self._generations(n) for n in range(self.people)))
 
     async def ask(self, user: str, text: str, *, remember: bool = True) -> tuple[Chatted, bool]:
-        """And whether the turn was acknowledged."""
+        """Sends the turn. Returns whether it was acknowledged."""
         stream = random.random() < 0.5
         body = {"model": "steady", "stream": stream, "messages": [{"role": "user", "content": text}]}
         began = time.monotonic()
@@ -127,7 +127,7 @@ class Crowd:
         return content if code == 200 else None
 
     async def verdict(self) -> Verdict | None:
-        """Of all lives; None while the API cannot tell."""
+        """The verdict over the lives of all people; None while the API cannot tell."""
         together = Verdict()
         for life in self.lives:
             memories = await self.memories(life.user)
@@ -207,7 +207,7 @@ class Crowd:
                     life.erased = True
 
     async def _api(self, method: str, path: str, user: str) -> Any:
-        """None if it was refused, or broke off."""
+        """Returns None if it was refused, or broke off."""
         try:
             code, _, content = await self._request(method, path, user)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:

@@ -51,7 +51,7 @@ class Kept:
 
     @asynccontextmanager
     async def down(self) -> AsyncIterator[None]:
-        """Killed, and not there meanwhile."""
+        """The process is killed, and stays away until the block ends."""
         self._may_run.clear()
         self.signal(signal.SIGKILL)
         yield
@@ -59,7 +59,7 @@ class Kept:
 
     @asynccontextmanager
     async def hanging(self) -> AsyncIterator[None]:
-        """Its connections stay open, and nothing is answered."""
+        """The process is stopped: its connections stay open, and nothing is answered."""
         self.signal(signal.SIGSTOP)
         try:
             yield

@@ -1,4 +1,4 @@
-"""What became of the load of a fault, and how it is shown."""
+"""The results of one fault under load, as a row of the table."""
 
 from __future__ import annotations
 
