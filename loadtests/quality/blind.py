@@ -13,7 +13,7 @@ import json
 import time
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,12 +87,12 @@ def _learned(headers: Mapping[str, str], body: Row) -> list[str]:
     return [fact.text for fact in extract(asked.text, _now())] if asked else []
 
 
-def turns(labelled: Sequence[Row], misses: Misses) -> dict[str, Counts]:
+def turns(labelled: Sequence[Row], misses: Misses, learn: Callable[[str], list[str]] = learned) -> dict[str, Counts]:
     """By language and over all: counts of `_judged`, and of labelled facts and those found. The arguable messages are
     counted by themselves and nowhere else."""
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for row in labelled:
-        made = learned(row["text"])
+        made = learn(row["text"])
         if row.get("arguable"):
             counts["arguable"].update(messages=1, **{"with a fact": bool(made)})
             continue

@@ -12,7 +12,6 @@ import pytest
 from joserfc import jwk
 
 from rememberd.access.auth import Auth
-from rememberd.access.sign_in import provider as module
 from rememberd.access.sign_in.provider import OpenIdProvider
 from rememberd.access.signed_in import ClaimRules
 from rememberd.errors import RequestError
@@ -25,9 +24,23 @@ def issuer() -> Iterator[TokenIssuer]:
         yield issuer
 
 
+class Clock:
+    """Seconds, which only a test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-async def provider(issuer: TokenIssuer) -> AsyncIterator[OpenIdProvider]:
-    provider = OpenIdProvider(issuer.issuer, "rememberd", None, ["openid"])
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def provider(issuer: TokenIssuer, clock: Clock) -> AsyncIterator[OpenIdProvider]:
+    provider = OpenIdProvider(issuer.issuer, "rememberd", None, ["openid"], clock)
     yield provider
     await provider.close()
 
@@ -97,25 +110,26 @@ async def test_every_bad_token_is_refused(issuer: TokenIssuer, provider: OpenIdP
     assert {name for name, token in bad.items() if not await refused(provider, token)} == set()
 
 
-async def test_keys_rotate(issuer: TokenIssuer, provider: OpenIdProvider, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new key is fetched when a token names it; a withdrawn one ends; strangers cannot cause many fetches."""
+async def test_keys_rotate(issuer: TokenIssuer, provider: OpenIdProvider, clock: Clock) -> None:
+    """A new key is fetched when a token names it, but not more often than every ten seconds, so that strangers cannot
+    cause many fetches. A withdrawn key is no longer accepted."""
     old = issuer.token()
     assert await refused(provider, old) == ""
     for made_up in range(20):
         assert await refused(provider, issuer.token(new_key(f"made up {made_up}")) if made_up < 2 else old[:-9])
     assert issuer.fetched == 1
     issuer.keys = [new_key("second")]
-    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
+    clock.now += 11
     assert await refused(provider, issuer.token()) == ""
     assert await refused(provider, old)
 
 
 async def test_a_good_token_does_not_wait_for_the_fetch_that_a_strangers_caused(
-    issuer: TokenIssuer, provider: OpenIdProvider, monkeypatch: pytest.MonkeyPatch
+    issuer: TokenIssuer, provider: OpenIdProvider, clock: Clock
 ) -> None:
     """However long the provider takes."""
     assert await refused(provider, issuer.token()) == ""
-    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
+    clock.now += 11
     issuer.asked.clear()
     issuer.answers.clear()
     stranger = asyncio.create_task(refused(provider, issuer.token(new_key("made up"))))
@@ -135,21 +149,19 @@ async def test_a_key_of_an_unknown_kind_disturbs_nobody(issuer: TokenIssuer, pro
     assert await refused(provider, issuer.token(shared, {"alg": "HS256"}))
 
 
-async def test_known_keys_outlast_an_outage(
-    issuer: TokenIssuer, provider: OpenIdProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """For an hour; without any the answer is 503, not that the token is bad."""
+async def test_known_keys_outlast_an_outage(issuer: TokenIssuer, provider: OpenIdProvider, clock: Clock) -> None:
+    """They are used for an hour. Without any known key the answer is 503, and not that the token is bad."""
     issuer.down = True
     with pytest.raises(RequestError) as unknown:
         await provider.claims_of_access_token(issuer.token(), AUDIENCE)
     assert unknown.value.status == 503
     issuer.down = False
-    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
+    clock.now += 11
     assert await refused(provider, issuer.token()) == ""
     issuer.down = True
-    monkeypatch.setattr(module, "_FRESH_SECONDS", 0.0)
+    clock.now += 3590
     assert await refused(provider, issuer.token()) == ""
-    monkeypatch.setattr(module, "_USABLE_SECONDS", 0.0)
+    clock.now += 20
     with pytest.raises(RequestError) as lost:
         await provider.claims_of_access_token(issuer.token(), AUDIENCE)
     assert lost.value.status == 503

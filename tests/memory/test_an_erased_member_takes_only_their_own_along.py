@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,12 +13,12 @@ from rememberd.errors import RequestError
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.erasure import erase, erase_contributions, texts_of
 from rememberd.memory.ids import fact_id
-from rememberd.ports import MemoryStore
 from rememberd.ports.stores import LARGEST_PAGE
 from rememberd.storage.spool import FileSpool
 from rememberd.storage.sqlite.database import Database
 from rememberd.storage.sqlite.extraction_queue import SqliteExtractionQueue
 from rememberd.types import Fact, Memory, Space
+from tests.support.fakes import MemoryStoreFake
 from tests.support.queue_contract import turn
 from tests.support.writer_rig import Rig
 
@@ -93,10 +94,15 @@ async def test_what_two_members_say_alike_is_both_s(tmp_path: Path) -> None:
     assert [each.contributor for each in rig.store.memories(LAB)] == ["ada"]
 
 
-async def test_a_large_group_is_read_by_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A group may hold millions of memories: they are not all read."""
+class OnlyPages(MemoryStoreFake):
+    async def all(self, *_: Any, **__: Any) -> list[Memory]:
+        raise AssertionError("all memories of a space at once")
+
+
+async def test_a_large_group_is_read_by_pages(tmp_path: Path) -> None:
+    """A group may hold millions of memories, so never all of them at once."""
     rig = Rig(tmp_path)
-    monkeypatch.delattr(MemoryStore, "all")
+    rig.store = OnlyPages()
     for n in range(LARGEST_PAGE + 100):
         memory = replace(contributed(("ada", "bob")[n % 2], n), id=fact_id(LAB, str(n)), text=str(n))
         await rig.store.put(LAB, [await to_point(memory, rig.embedder)])

@@ -22,7 +22,7 @@ JOKE: dict[str, Any] = {"id": "2", "lang": "de", "slot": None, "facts": [], "not
 MOOD: dict[str, Any] = {"id": "3", "lang": "de", "slot": None, "facts": [], "note": "mood"}
 
 
-def test_stored_texts_are_right_cut_wrong_or_junk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stored_texts_are_right_cut_wrong_or_junk() -> None:
     """Strictly right is the labelled sentence itself; right is what holds what is durable of it."""
     made = {
         "whole": ["I live in Oslo, up the hill"],
@@ -32,12 +32,11 @@ def test_stored_texts_are_right_cut_wrong_or_junk(monkeypatch: pytest.MonkeyPatc
         "joke": ["I am the Pope."],
         "mood": ["I hate Mondays."],
     }
-    monkeypatch.setattr(blind, "learned", lambda message: made[message])
     labelled = [HOME | {"text": text} for text in ("whole", "part", "piece", "nothing")]
     labelled += [JOKE | {"text": "joke"}, MOOD | {"text": "mood"}, MOOD | {"text": "mood", "arguable": True}]
 
     misses: list[str] = []
-    counts = blind.turns(labelled, misses)
+    counts = blind.turns(labelled, misses, made.__getitem__)
 
     assert counts["all"] == {"messages": 6, "labelled": 4, "stored": 5, "strict right": 1, "strict found": 1} | {
         "right": 2,

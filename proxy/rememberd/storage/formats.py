@@ -10,7 +10,7 @@ import logging
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -69,23 +69,23 @@ def format_of(folder: Path) -> int:
     return int(known["format"])
 
 
-def due(folder: Path) -> list[Step]:
+def due(folder: Path, steps: Sequence[Step] = STEPS) -> list[Step]:
     """The steps that the next start runs. Raises `ConfigError`."""
     found = format_of(folder)
-    return [step for step in STEPS if step.number > found]
+    return [step for step in steps if step.number > found]
 
 
-def upgrade(folder: Path) -> list[Step]:
-    """Run the steps that are due, one process at a time. Returns them. Raises `ConfigError`."""
+def upgrade(folder: Path, steps: Sequence[Step] = STEPS) -> list[Step]:
+    """Run those of `steps` that are due, one process at a time. Returns them. Raises `ConfigError`."""
     with _locked(folder):
-        for step in (steps := due(folder)):
+        for step in (taken := due(folder, steps)):
             _take(step, folder)
             log.warning("the data in %s was brought to format %d: %s", folder, step.number, step.about)
-        if steps or not (folder / FILE).exists():
+        if taken or not (folder / FILE).exists():
             _write(folder, FORMAT)
             for database in folder.glob("*.db"):
                 mark_made_by(database)
-    return steps
+    return taken
 
 
 def rehearse(folder: Path) -> list[Step]:

@@ -4,8 +4,9 @@ Imported only if sign-in is set up: the libraries take 0.2 s and 30 MB."""
 
 import asyncio
 import logging
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx2
@@ -40,12 +41,20 @@ class OpenIdProvider:
 
     clock_skew_ms = CLOCK_SKEW_SECONDS * 1000
 
-    def __init__(self, issuer: str, client_id: str, client_secret: str | None, scopes: list[str]) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        client_id: str,
+        client_secret: str | None,
+        scopes: list[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.issuer, self.client_id, self.client_secret, self.scopes = issuer, client_id, client_secret, scopes
+        self._clock = clock
         self._http: httpx2.AsyncClient | None = None
         self._metadata: dict[str, Any] | None = None
         self._keys: jwk.KeySet | None = None
-        self._fetched = self._tried = -_USABLE_SECONDS * 2
+        self._fetched = self._tried = -math.inf
         self._one_at_a_time = asyncio.Lock()
 
     async def authorization_url(self, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
@@ -148,10 +157,10 @@ class OpenIdProvider:
         return found
 
     async def _signing_keys(self, not_older_seconds: float) -> jwk.KeySet:
-        if self._keys is not None and time.monotonic() - self._fetched <= not_older_seconds:
+        if self._keys is not None and self._clock() - self._fetched <= not_older_seconds:
             return self._keys  # valid tokens do not wait for a fetch that an unknown key id has caused
         async with self._one_at_a_time:
-            now = time.monotonic()
+            now = self._clock()
             if now - self._fetched > not_older_seconds and now - self._tried > _PAUSE_SECONDS:
                 self._tried = now
                 try:
