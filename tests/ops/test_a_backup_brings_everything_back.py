@@ -7,6 +7,7 @@ import base64
 import json
 import re
 import shlex
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +31,8 @@ from rememberd.types import Memory, Role, Space
 from rememberd.wiring.encryption import open_encryption
 from rememberd.wiring.erasure import opened_erasure
 from tests.support.fake_model import FakeModel
-from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
+from tests.support.proxy_server import PATIENCE, Proxy, ask, eventually, memories, remembered, running
+from tests.support.redis_process import RedisServer, redis_running
 
 MASTER = base64.b64encode(b"m" * 32).decode()
 
@@ -283,6 +285,32 @@ async def told_groups(config: Path) -> tuple[dict[str, list[tuple[str, str | Non
             found[group.name] = sorted((each.text, each.contributor) for each in known)
         assert await opened.store.spaces("cleo") == []
         return found, {name for group in groups for name in (*group.members, *(group.former or ()))}
+
+
+def test_redis_comes_back_from_its_file_as_documented(tmp_path: Path) -> None:
+    """By the commands of OPERATIONS.md. A Redis that is started on the file as it always is would be empty."""
+    first, second, file = tmp_path / "first", tmp_path / "second", tmp_path / "redis.rdb"
+    text = (Path(__file__).parents[2] / "deploy" / "OPERATIONS.md").read_text()
+    copying, starting, *rest = re.search(r"```sh\n(cp FILE .*?)```", text, re.DOTALL)[1].splitlines()  # type: ignore[index]
+    for folder in (first, second):
+        folder.mkdir()
+    with redis_running(first, "--appendfsync", "always") as server:
+        server.client().set("turn", "kept")
+        subprocess.run(["redis-cli", "-p", str(server.port), "--rdb", str(file)], check=True, capture_output=True)
+    subprocess.run(copying.replace("FILE", str(file)).replace("DIR", str(second)), shell=True, check=True)
+    options = shlex.split(starting)[3:]
+    assert options == ["--appendonly", "no"]
+    restored = RedisServer(second, *options)
+    restored.start()
+    for command in rest:
+        words = shlex.split(command, comments=True)
+        if words[1] == "SHUTDOWN":
+            eventually(lambda: not restored.client().info("persistence")["aof_rewrite_in_progress"])
+        subprocess.run([words[0], "-p", str(restored.port), *words[1:]], check=True, capture_output=True)
+    assert restored.process is not None
+    restored.process.wait(PATIENCE)
+    with redis_running(second, "--appendfsync", "always") as server:
+        assert server.client().get("turn") == b"kept"
 
 
 def test_a_machine_that_is_too_slow_for_a_passphrase_says_so(

@@ -17,6 +17,7 @@ from rememberd.settings.schema import Settings, load
 from tests.support.command_line import check
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import ask, entry, eventually, remembered, running
+from tests.support.redis_process import redis_running
 
 MASTER = base64.b64encode(b"m" * 32).decode()
 
@@ -90,6 +91,30 @@ def test_check_asks_the_running_proxy(tmp_path: Path, upstream: FakeModel) -> No
     code, said = check(other)
     assert code == 1
     assert "another program has this port" in said
+
+
+def test_check_names_a_redis_that_is_away_once(tmp_path: Path) -> None:
+    """Instead of "no answer" for each part that is there; where it answers, all of them are examined."""
+    queue = {"memory": {"queue": {"url": "redis://127.0.0.1:1/0"}}}
+    code, said = check(config(tmp_path, **queue))
+    assert code == 1
+    assert "WRONG  Redis      Redis: Error 111 connecting to 127.0.0.1:1" in said
+    assert not [line for line in said.splitlines() if line.split()[1] in ("keys", "queue", "encryption")]
+    with redis_running(tmp_path, "--maxmemory-policy", "allkeys-lru") as redis:
+        queue["memory"]["queue"]["url"] = redis.url
+        said = check(config(tmp_path, **queue))[1]
+    assert "ok     Redis      answers" in said
+    assert "ok     keys" in said
+    assert "WRONG  queue      turns could be lost: Redis evicts keys" in said
+
+
+def test_check_asks_the_provider_of_the_sign_in(tmp_path: Path) -> None:
+    """Its address may be mistyped; `serve` finds out when somebody wants to sign in."""
+    sign_in = {"issuer": "http://127.0.0.1:1/realm", "client_id": "c"}
+    code, said = check(config(tmp_path, sign_in=sign_in, model_list=[]))
+    assert code == 1
+    assert "WRONG  sign-in    http://127.0.0.1:1/realm: the sign-in provider does not answer" in said
+    assert not (tmp_path / "data").exists()
 
 
 def test_check_covers_aliases_and_fallbacks(tmp_path: Path, upstream: FakeModel) -> None:

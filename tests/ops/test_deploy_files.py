@@ -84,6 +84,19 @@ def test_compose_mounts_what_exists(file: str) -> None:
     assert asked <= set(re.findall(r"^(\w+)=", (DEPLOY / "compose.env.example").read_text(), re.MULTILINE))
 
 
+def test_commands_in_a_container_read_the_proxys_settings() -> None:
+    """`docker compose exec web rememberd keys create` names no file: by `$REMEMBERD_CONFIG` it makes the key in Redis
+    and not in a file that nobody reads. The chart's pods and the systemd unit have the variable too."""
+    for service in ("web", "writer"):
+        given = read(DEPLOY / "compose.yaml")["services"][service]
+        mounts = [each.split(":")[1] for each in given["volumes"]]
+        assert given["environment"]["REMEMBERD_CONFIG"] in mounts
+        assert given["command"] == [service]
+        pod = (CHART / "templates" / f"{service}.yaml").read_text()
+        assert "{name: REMEMBERD_CONFIG, value: /etc/rememberd/rememberd.yaml}" in pod
+    assert "REMEMBERD_CONFIG=/etc/rememberd/rememberd.yaml" in (DEPLOY / "rememberd.service").read_text()
+
+
 def test_redis_keeps_what_it_is_given() -> None:
     """Turns wait in Redis: every write on disk, nothing evicted."""
     command = " ".join(read(DEPLOY / "compose.yaml")["services"]["redis"]["command"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,25 @@ def test_the_first_key_takes_nothing_from_anyone(
     assert "`rememberd keys list`" in ready
 
 
+def test_a_key_that_the_running_proxy_does_not_know_is_named_as_such(
+    tmp_path: Path, upstream: FakeModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when the command is run in a container without the proxy's settings: it has another data directory."""
+    port = free_port()
+    with running(tmp_path, {"model-a": upstream.url}, server={"port": port}, keys=None):
+        assert keys(tmp_path, "create", "ada", "--user", "ada") == 0
+        assert "does not accept this key" not in capsys.readouterr().err
+        other = tmp_path / "other"
+        other.mkdir()
+        settings = {"data_dir": str(other / "data"), "server": {"port": port}}
+        (other / "rememberd.yaml").write_text(json.dumps(settings))
+        for words in (("create", "eve", "--user", "eve"), ("rotate", "eve")):
+            assert keys(other, *words) == 0
+            said = capsys.readouterr().err
+            assert f"The proxy at 127.0.0.1:{port} does not accept this key" in said
+            assert str(other / "data") in said
+
+
 def test_revoking_the_last_key_says_that_nobody_gets_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Revoking the last key does not open the proxy again."""
     config(tmp_path)
@@ -97,6 +117,12 @@ def test_the_list_says_what_each_key_may_do(
     wanted = {"name": "ada", "user": "ada", "scopes": ["work"], "models": ["gpt-*"], "last_used_at": None}
     for each in listed:
         assert each.items() >= (wanted | {"state": "in force"}).items()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
 
 
 def texts(listed: list[dict[str, object]]) -> set[tuple[object, ...]]:

@@ -40,7 +40,9 @@ COMMANDS = {
 _USUAL_CONFIG = Path("config/rememberd.yaml")
 
 config_option = click.option(
-    "--config", type=click.Path(path_type=Path), help="the YAML file (default: config/rememberd.yaml)"
+    "--config",
+    type=click.Path(path_type=Path),
+    help="the YAML file (default: $REMEMBERD_CONFIG, else config/rememberd.yaml)",
 )
 
 

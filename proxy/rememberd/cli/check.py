@@ -4,37 +4,30 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 
+from rememberd.cli import check_servers as ask
 from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
 from rememberd.cli.terminal.running_proxy import Running, running_proxy
 from rememberd.encryption.master_key import masters
 from rememberd.errors import RememberdError
 from rememberd.memory.embedding.embedder import MULTILINGUAL, FastEmbedder, local_model
-from rememberd.memory.embedding.suggestion import suggested_model
 from rememberd.processes.announcement import model_list
 from rememberd.processes.run import exporter_wanted
 from rememberd.processes.supervisor import listen
 from rememberd.settings.schema import Settings
 from rememberd.storage import formats
-from rememberd.storage.edge.shard import check_embedder
-from rememberd.storage.edge.socket_protocol import socket_path
 from rememberd.telemetry.clock import wall_clock
-from rememberd.types import Deployment
-from rememberd.upstream.byte_lane import ByteLane
 from rememberd.upstream.catalog import Catalog
-from rememberd.upstream.http_proxy import HttpProxies
 from rememberd.wiring import store as stores
 from rememberd.wiring.components import build_audit_log, build_embedder, build_keys
 from rememberd.wiring.encryption import Encryption, open_encryption
-from rememberd.wiring.queue import existing_queue, risks
-from rememberd.wiring.writer import extraction
 
 EXAMPLES = """\
   rememberd check
@@ -72,7 +65,14 @@ async def check(settings: Settings, environ: Mapping[str, str], *, upgrade: bool
 async def _findings(settings: Settings, environ: Mapping[str, str], upgrade: bool) -> AsyncIterator[Finding]:
     running = await asyncio.to_thread(running_proxy, settings)
     yield await _tried("server", lambda: _server(settings, running))
-    yield await _tried("keys", lambda: _keys(settings))
+    redis = await _tried("Redis", lambda: ask.redis(settings)) if settings.memory.queue.url else None
+    if redis is not None:
+        yield redis
+    reachable = redis is None or redis.ok  # otherwise each part that is there would wait for it again
+    if reachable:
+        yield await _tried("keys", lambda: _keys(settings))
+    if settings.sign_in.issuer is not None:
+        yield await _tried("sign-in", lambda: ask.sign_in(settings))
     yield await _tried("data", lambda: _data(settings))
     yield await _tried("format", lambda: _format(settings, upgrade))
     yield await _tried("audit log", lambda: _audit_log(settings))
@@ -80,9 +80,11 @@ async def _findings(settings: Settings, environ: Mapping[str, str], upgrade: boo
     if (following := stores.next_embedder(settings)) is not None:
         yield await _tried("next model", lambda: _embedder(following), _LOADING_SECONDS)
     yield await _tried("statements", _judged_by_meaning, _LOADING_SECONDS)
-    yield await _tried("queue", lambda: _queue(settings))
-    yield await _tried("store", lambda: _store(settings))
-    yield await _tried("encryption", lambda: _encryption(settings))
+    if reachable:
+        yield await _tried("queue", lambda: ask.queue(settings))
+    yield await _tried("store", lambda: ask.store(settings))
+    if reachable:
+        yield await _tried("encryption", lambda: _encryption(settings))
     if exporter_wanted(environ):
         yield await _tried("traces", _traces)
     if running is not None:
@@ -100,13 +102,13 @@ async def _findings(settings: Settings, environ: Mapping[str, str], upgrade: boo
         yield Finding("alias", True, f"{alias} -> {name}")
     for name, others in (pair for fallback in settings.fallbacks or [] for pair in fallback.items()):
         yield Finding("fallback", True, f"{name} -> {', '.join(others)}")
-    if settings.memory.extract.model is not None:
-        yield await _tried("extraction", lambda: _extraction(settings, models, environ))
+    if settings.memory.extract.model is not None and reachable:
+        yield await _tried("extraction", lambda: ask.extraction_queue(settings, models, environ))
     if ignored := catalog.ignored():
         yield Finding("models", True, ignored)
     candidates = [each for name in names for each in catalog.candidates(name)]
     for deployment in {(each.model_name, each.provider, each.upstream_model): each for each in candidates}.values():
-        yield await _tried("model", lambda deployment=deployment: _model(deployment, environ))  # type: ignore[misc]
+        yield await _tried("model", lambda deployment=deployment: ask.provider(deployment, environ))  # type: ignore[misc]
 
 
 async def _tried(part: str, look: Callable[[], Awaitable[str]], seconds: float = _TIMEOUT_SECONDS) -> Finding:
@@ -226,70 +228,3 @@ async def _encryption(settings: Settings) -> str:
         old = versions.total() - versions[newest]
         raise RememberdError(f"{old} keys are encrypted with an older master key: run `rememberd encryption rotate`")
     return f"on, {versions.total() - 1} users' keys, encrypted with the master key {newest}"
-
-
-async def _queue(settings: Settings) -> str:
-    async with existing_queue(settings) as records:
-        if records is None:
-            return "SQLite, created by the first start"
-        stats, refused = await records.queue.stats(), await records.spool.dead()
-        letters = [*await records.queue.dead(), *refused]
-    if found := await risks(settings):
-        raise RememberdError(f"turns could be lost: {'; '.join(found)}")
-    if letters:
-        causes = "; ".join(sorted({letter.error for letter in letters}))
-        raise RememberdError(
-            f"{stats.dead + len(refused)} turns could not be stored; `rememberd dead replay` tries again: {causes}"
-        )
-    where = "Redis" if settings.memory.queue.url else "SQLite"
-    return f"{where}, {stats.depth} turns waiting, the oldest for {stats.oldest_age_ms / 1000:.0f} s"
-
-
-async def _extraction(settings: Settings, models: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> str:
-    extraction(settings, models, environ)
-    wanted = settings.memory.extract
-    async with existing_queue(settings) as records:
-        if records is None:
-            return f"{wanted.model}: no turns yet"
-        stats, letters = await records.extraction_queue.stats(), await records.extraction_queue.dead()
-    if letters:
-        causes = "; ".join(sorted({letter.error for letter in letters}))
-        raise RememberdError(f"{stats.dead} turns are dead letters; `rememberd dead replay` tries again: {causes}")
-    spent = f"{stats.tokens:,} tokens today, at most {wanted.daily_tokens:,} for each user"
-    return f"{wanted.model}: {spent}; {stats.waiting} turns waiting"
-
-
-async def _store(settings: Settings) -> str:
-    url, embedder = settings.memory.store.url, build_embedder(settings)
-    await embedder.start()
-    if url is None and not socket_path(settings.data_path).exists():
-        if ((folder := settings.data_path / "qdrant") / "embedder.json").exists():
-            check_embedder(folder, embedder.name, embedder.dim)
-        return "embedded; not running (start `rememberd serve`)"
-    async with open_encryption(settings, read_only=True) as seal:
-        store = stores.for_web(settings, embedder, seal.store).store
-        try:
-            await store.ping()
-            model = await suggested_model(store, embedder, await store.users("", 20), wall_clock())
-        finally:
-            await store.close()
-            embedder.close()
-    hint = f"; most memories are not in English: memory.embedding.model: {model} finds more" if model else ""
-    return ("the Qdrant server answers" if url else "embedded, the writer answers") + hint
-
-
-async def _model(deployment: Deployment, environ: Mapping[str, str]) -> str:
-    name = f"{deployment.model_name} -> {deployment.provider}/{deployment.upstream_model}"
-    if not deployment.speaks:
-        if deployment.api_key is None:
-            raise RememberdError(f"{name}: no api_key")
-        return f"{name}, translated by litellm; the provider was not asked"
-    upstream = ByteLane(HttpProxies.of(environ))
-    try:
-        listed = await upstream.models(deployment)
-    except RememberdError as error:
-        raise RememberdError(f"{name}: {error}") from error
-    finally:
-        await upstream.close()
-    unlisted = "*" not in deployment.upstream_model and deployment.upstream_model not in listed
-    return f"{name}: the provider answers{', but does not list this model' if unlisted else ''}"

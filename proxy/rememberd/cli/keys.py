@@ -20,6 +20,7 @@ from rememberd.api.admin import asked_key, key_json
 from rememberd.cli import command as a_command
 from rememberd.cli import config_option, settings_of
 from rememberd.cli.terminal.output import print_table
+from rememberd.cli.terminal.running_proxy import running_proxy
 from rememberd.errors import ConfigError, InputRejected, RequestError
 from rememberd.memory.adoption import adopt
 from rememberd.processes.run import prepare
@@ -46,6 +47,10 @@ _OWNED_BY_LOCAL = """
 Without a key you were the user `local`: its {held} memories stay there, and this key does not open them.
   To move them to a user:    rememberd keys create ANOTHER-NAME --user {user} --adopt-local
   To open them as they are:  rememberd keys create ANOTHER-NAME --user local"""
+_ELSEWHERE = """
+The proxy at {host}:{port} does not accept this key: it seems to read other settings than this command, which keeps
+keys in {place}. Run the command with the proxy's --config (or $REMEMBERD_CONFIG) and its environment."""
+_ACCEPTED_WITHIN_SECONDS, _BETWEEN_SECONDS = 4.0, 0.25
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -119,7 +124,8 @@ async def _run(
                 ends = f"is accepted until {_time(wall_clock() + overlap)}" if overlap else "is not accepted any more"
                 print(f"{made.id} for {made.principal.name}; the old key {ends}; the new key is shown this once:",
                       file=sys.stderr)  # fmt: skip
-                print(key)
+                print(key, flush=True)
+                await _warn_if_elsewhere(settings, key)
             else:
                 await _create(settings, encryption, keys, wanted, adopt_local)
                 log.record({"who": OPERATOR, "did": "keys.create", "key": wanted["name"], "whose": wanted["user"]})
@@ -142,8 +148,22 @@ async def _create(
     print(key, flush=True)
     if first:
         print(_KEYLESS_ENDS, file=sys.stderr)
+    await _warn_if_elsewhere(settings, key)
     if first or adopt_local:
         await _tell_or_adopt(settings, encryption, wanted["user"], adopt_local)
+
+
+async def _warn_if_elsewhere(settings: Settings, key: str) -> None:
+    """A command with another data directory or without Redis would make a key that the running proxy never sees."""
+    running = await asyncio.to_thread(running_proxy, settings)
+    if running is None or running.parts is None:
+        return
+    for _ in range(int(_ACCEPTED_WITHIN_SECONDS / _BETWEEN_SECONDS)):
+        if await asyncio.to_thread(running.models, key) is not None:
+            return
+        await asyncio.sleep(_BETWEEN_SECONDS)
+    place = "Redis" if settings.memory.queue.url else settings.data_path
+    print(_ELSEWHERE.format(host=running.host, port=running.port, place=place), file=sys.stderr)
 
 
 async def _tell_or_adopt(settings: Settings, encryption: Encryption, user: str | None, adopt_local: bool) -> None:

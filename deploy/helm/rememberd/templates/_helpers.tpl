@@ -43,7 +43,7 @@ volumes:
 {{- $part := .part -}}
 image: "{{ $root.Values.image.repository }}:{{ $root.Values.image.tag | default $root.Chart.AppVersion }}"
 imagePullPolicy: {{ $root.Values.image.pullPolicy }}
-args: [{{ $part }}, --config, /etc/rememberd/rememberd.yaml]
+args: [{{ $part }}]
 securityContext: {{- toYaml $root.Values.securityContext | nindent 2 }}
 {{- with $root.Values.envFromSecrets }}
 envFrom:
