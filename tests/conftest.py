@@ -24,12 +24,18 @@ from tests.support.proxy_server import Proxy, entry, eventually, running
 from tests.support.qdrant_process import qdrant_running
 from tests.support.redis_process import RedisServer, redis_running
 
-# What begins so imports litellm.
-TRANSLATION = (
-    "tests/http/test_transl",
-    "tests/http/test_a_conversation_goes_on",
-    "tests/http/test_nothing_is_left_open",
-)
+# Files that one worker runs. Of `translation` it imports litellm (4 s of CPU), of `sdks` the clients of OpenAI and
+# Anthropic (2 s), and its `proxy` imports litellm.
+TOGETHER = {
+    "translation": (
+        "tests/http/test_transl", "tests/http/test_a_conversation_goes_on", "tests/http/test_nothing_is_left_open",
+    ),
+    "sdks": (
+        "tests/http/test_bad_input", "tests/http/test_groups_share", "tests/http/test_memory_tool",
+        "tests/http/test_nobodys_words", "tests/http/test_other_paths", "tests/http/test_transparent_in_every",
+        "tests/memory/test_every_dialect", "tests/memory/test_remembers_across", "tests/ops/test_operator_changes",
+    ),
+}  # fmt: skip
 
 # No test is timed: the machine may be busy. `.ci/run` makes the generated examples again, with more of them.
 hypothesis.settings.register_profile("few", deadline=None, max_examples=50)
@@ -62,10 +68,11 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 class _Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
-    """A worker has whole files, and one of them all that translate: litellm takes 4 s of CPU to import."""
+    """A worker has whole files, and all files of a group of `TOGETHER`, so that no other worker needs its imports."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "translation" if nodeid.startswith(TRANSLATION) else str(super()._split_scope(nodeid))
+        together = (name for name, files in TOGETHER.items() if nodeid.startswith(files))
+        return next(together, None) or str(super()._split_scope(nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
@@ -74,10 +81,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first, so that no worker ends with it while the others have nothing left to do: the
-    translations, and files that start proxies of their own."""
+    groups, and files that start proxies of their own."""
 
     def turn(item: pytest.Item) -> int:
-        if item.nodeid.startswith(TRANSLATION):
+        if any(item.nodeid.startswith(files) for files in TOGETHER.values()):
             return 0
         return 1 if hasattr(getattr(item, "module", None), "running") else 2
 

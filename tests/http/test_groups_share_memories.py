@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
-import anthropic
 import httpx
 import jwt
-import openai
 import pytest
 
 from tests.support.fake_model import Behaviour, FakeModel, newest_user_text
@@ -106,9 +105,9 @@ def test_a_team_keeps_what_it_knows_whatever_model_and_client(shared: Proxy, ups
         "apollo": "The Apollo rover is parked in hangar Kestrel.",
         "gemini": "The Gemini rover is in hangar Osprey.",
     }
-    noas = client_of(shared, "noa", anthropic.Anthropic, **{"X-Memory-Scope": "@apollo"})
+    noas = client_of(shared, "noa", "Anthropic", **{"X-Memory-Scope": "@apollo"})
     noas.messages.create(model="claude", max_tokens=9, messages=[{"role": "user", "content": told["apollo"]}])
-    mias = client_of(shared, "mia", openai.OpenAI, **{"X-Memory-Scope": "@gemini"})
+    mias = client_of(shared, "mia", "OpenAI", **{"X-Memory-Scope": "@gemini"})
     mias.chat.completions.create(model="model-a", messages=[{"role": "user", "content": told["gemini"]}])
     for name in told:
         with shared.client("mia", **{"X-Memory-Scope": f"@{name}"}) as client:
@@ -119,13 +118,13 @@ def test_a_team_keeps_what_it_knows_whatever_model_and_client(shared: Proxy, ups
         question = f"In which hangar is the rover of Apollo, and where that of Gemini? {way}"
         match way:
             case 0:
-                sdk = client_of(shared, user, openai.OpenAI)
+                sdk = client_of(shared, user, "OpenAI")
                 sdk.chat.completions.create(model="model-b", messages=[{"role": "user", "content": question}])
             case 1:
-                sdk = client_of(shared, user, openai.OpenAI)
+                sdk = client_of(shared, user, "OpenAI")
                 sdk.responses.create(model="open", input=question)
             case _:
-                claude = client_of(shared, user, anthropic.Anthropic)
+                claude = client_of(shared, user, "Anthropic")
                 claude.messages.create(model="claude", max_tokens=9, messages=[{"role": "user", "content": question}])
         return upstream.requests[-1].raw.decode()
 
@@ -173,9 +172,11 @@ def test_a_conversation_goes_on_in_three_dialects_with_three_models(shared: Prox
         assert "nine hives" in block(upstream)
 
 
-def client_of(proxy: Proxy, user: str, sdk: Any, **headers: str) -> Any:
-    base = proxy.url if sdk is anthropic.Anthropic else f"{proxy.url}/v1"
-    return sdk(base_url=base, api_key="sk-webui", default_headers={"X-Memory-User": user, **headers}, max_retries=0)
+def client_of(proxy: Proxy, user: str, sdk: str, **headers: str) -> Any:
+    """The client of that name, "OpenAI" or "Anthropic"."""
+    base = proxy.url if sdk == "Anthropic" else f"{proxy.url}/v1"
+    kind, named = getattr(import_module(sdk.lower()), sdk), {"X-Memory-User": user, **headers}
+    return kind(base_url=base, api_key="sk-webui", default_headers=named, max_retries=0)
 
 
 def test_what_is_imported_into_a_group_is_the_groups(shared: Proxy) -> None:

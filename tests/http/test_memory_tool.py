@@ -6,11 +6,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import anthropic
 import httpx
 import pytest
-from anthropic.lib.tools import BetaAbstractMemoryTool
-from anthropic.lib.tools import ToolError as BetaToolError
 
 from rememberd.api.memory_tool_commands import MAX_FILE_BYTES, MAX_FILES, ToolError, check, run
 from tests.support.fake_model import Behaviour, FakeModel, anthropic_body
@@ -134,24 +131,22 @@ def test_changes_at_the_same_time_all_count(proxy: Proxy, user: str) -> None:
         assert sorted(each["path"] for each in client.get(FILES).json()["data"]) == sorted(paths)
 
 
-class Forwarded(BetaAbstractMemoryTool):
-    """Anthropic's own tool runner, with its files kept here: as the documents show."""
-
-    def __init__(self, client: httpx.Client) -> None:
-        super().__init__()
-        self.client = client
-
-    def execute(self, command: Any) -> Any:
-        answer = self.client.post(FILES, json=command.model_dump(exclude_none=True)).raise_for_status().json()
-        if answer["is_error"]:
-            raise BetaToolError(answer["content"])
-        return answer["content"]
-
-    view = create = str_replace = insert = delete = rename = execute
-
-
 def test_anthropics_own_tool_runner_keeps_its_files_here(proxy: Proxy, upstream: FakeModel, user: str) -> None:
     """A model that writes, edits, reads and errs, asked through the proxy by the SDK: it is told each result."""
+    import anthropic
+    from anthropic.lib.tools import BetaAbstractMemoryTool, ToolError
+
+    class Forwarded(BetaAbstractMemoryTool):
+        """As the documents show."""
+
+        def execute(self, command: Any) -> Any:
+            answer = client.post(FILES, json=command.model_dump(exclude_none=True)).raise_for_status().json()
+            if answer["is_error"]:
+                raise ToolError(answer["content"])
+            return answer["content"]
+
+        view = create = str_replace = insert = delete = rename = execute
+
     commands = [
         {"command": "create", "path": NOTES, "file_text": "Bees like clover.\n"},
         {"command": "str_replace", "path": NOTES, "old_str": "clover", "new_str": "thyme"},
@@ -171,7 +166,7 @@ def test_anthropics_own_tool_runner_keeps_its_files_here(proxy: Proxy, upstream:
             model="claude",
             max_tokens=99,
             messages=[{"role": "user", "content": "What do bees like?"}],
-            tools=[Forwarded(client)],
+            tools=[Forwarded()],
         ).until_done()
         assert last.stop_reason == "end_turn"
         asked_of_us = upstream.requests[-len(commands) :]  # the SDK sends what is new; the provider keeps the thread

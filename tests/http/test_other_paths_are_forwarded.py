@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import openai
-
 from tests.support.fake_model import Behaviour, FakeModel
 from tests.support.proxy_server import Proxy, entry, running
 
 
 def test_embeddings_go_to_the_models_provider(proxy: Proxy, upstream: FakeModel, user: str) -> None:
     """With its own name for the model and none of memory's headers; the SDK reads the answer."""
+    import openai
+
     with openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="sk-alice", max_retries=0) as sdk:
         answer = sdk.embeddings.with_raw_response.create(model="open", input=["a", "b"], encoding_format="float")
     assert [each.embedding for each in answer.parse().data] == [[0.6, 0.8]] * 2

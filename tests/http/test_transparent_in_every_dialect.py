@@ -7,8 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from anthropic.types import Message, RawMessageStreamEvent
-from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from rememberd.dialects.formats import sse
@@ -161,6 +159,8 @@ def test_a_stream_that_breaks_says_so_in_the_dialect(
     if path == "/v1/messages":
         assert events[-1]["error"]["type"] == "api_error"
     else:
+        from openai.types.responses import ResponseStreamEvent
+
         TypeAdapter(ResponseStreamEvent).validate_python(events[-1])
 
 
@@ -181,6 +181,9 @@ def test_a_translated_error_is_the_dialects(
 
 def test_translated_answers_satisfy_the_sdks_own_types(proxy: Proxy, upstream: FakeModel, user: str) -> None:
     """Strictly: no field missing that the SDKs declare, none of another type; also with a tool call."""
+    from anthropic.types import Message, RawMessageStreamEvent
+    from openai.types.responses import Response, ResponseStreamEvent
+
     tools = [
         {"type": "function", "name": "ls", "description": "d", "parameters": TOOL["input_schema"], "strict": False}
     ]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anthropic
-import openai
 import pytest
 
 from tests.support.fake_model import FakeModel, newest_user_text
 from tests.support.proxy_server import Proxy, memories, remembered
+
+if TYPE_CHECKING:
+    import anthropic
+    import openai
 
 Say = Callable[["Sdks", str, str], str]
 
@@ -26,6 +28,9 @@ class Sdks:
 
 @pytest.fixture
 def sdks(proxy: Proxy, user: str) -> Iterator[Sdks]:
+    import anthropic
+    import openai
+
     given: Any = {"api_key": "sk-webui", "default_headers": {"X-Memory-User": user}, "max_retries": 0}
     with (
         openai.OpenAI(base_url=f"{proxy.url}/v1", **given) as one,

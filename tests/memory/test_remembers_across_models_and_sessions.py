@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import openai
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.support.fake_model import Behaviour, FakeModel, newest_user_text
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered
+
+if TYPE_CHECKING:
+    import openai
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 
 
 @pytest.fixture
 def sdk(proxy: Proxy, user: str) -> openai.OpenAI:
+    import openai
+
     return openai.OpenAI(
         base_url=f"{proxy.url}/v1", api_key="sk-webui", default_headers={"X-Memory-User": user}, max_retries=0
     )

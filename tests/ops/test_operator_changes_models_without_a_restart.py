@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import anthropic
 import httpx
-import openai
 import pytest
 
 from tests.support.fake_model import Behaviour, FakeModel
@@ -49,6 +47,9 @@ def reload(proxy: Proxy, said: str) -> None:
 
 def test_a_key_sees_and_reaches_only_its_models(own: Proxy, upstream: FakeModel) -> None:
     """Listed for both SDKs, wildcards filled with what the provider lists; others are 403."""
+    import anthropic
+    import openai
+
     with openai.OpenAI(base_url=f"{own.url}/v1", api_key="sk-one", max_retries=0) as sdk:
         assert [model.id for model in sdk.models.list()] == ["small", "team/model-a", "team/model-b"]
         assert sdk.models.retrieve("team/anything").id == "team/anything"
