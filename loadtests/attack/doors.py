@@ -4,7 +4,9 @@ JSON."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import orjson
 
@@ -42,6 +44,30 @@ def imports_as_another(game: Game) -> Attempt:
     lines = b"\n".join(orjson.dumps(each) for each in (memory, turn))
     headers: list[Header] = [*game.me.credentials(), ("X-Import-User", victim.name)]
     return Attempt(request("POST", "/v1/memories/import", headers, lines), game.me.number)
+
+
+def has_a_file_read(game: Game) -> Attempt:
+    """Of another tool, or what only looks like one; nothing is written, and nothing of others is in the answer."""
+    export = orjson.dumps([{"title": "x", "mapping": {}, "user": game.victim.name}])
+    files = (
+        _zipped("conversations.json", export), _zipped(f"../../{game.victim.name}.json", export), _BOMB,
+        _zipped("conversations.json", b"[" * 100_000), export[:-1], b"PK\x03\x04" + b"\0" * 200, b"\x1f\x8b\x08" * 99,
+        b"SQLite format 3\0" + b"\xff" * 4_096, b"<html>" * 10_000, "I live in Oslo.\n\u2028".encode("utf-16"),
+    )  # fmt: skip
+    name = game.chance.choice(("a.zip", "../../data/keyring.db", "conversations.json", "%00.md", "a.jsonl", ""))
+    path = f"/v1/memories/import/read?name={name}&user={game.victim.name.encode().hex()}"
+    data = request("POST", path, game.me.credentials(), game.chance.choice(files))
+    return Attempt(data, None, expected=(200, 400, 413))
+
+
+def counts_what_there_is(game: Game) -> Attempt:
+    """Of another, by what the memory page asks for."""
+    name, own = game.victim.name.encode().hex(), game.me.ids[0]
+    what = game.chance.choice(
+        ("groups", "review", "stats", "apps", "settings", "files", f"{own}/why", f"{own}/history")
+    )
+    path = f"/v1/memories/{what}?user={name}&scope=work&since=2020-01-01T00:00:00Z&X-Memory-User={name}"
+    return Attempt(ask("GET", path, game.me.credentials()), game.me.number)
 
 
 def probes_the_admin(game: Game) -> Attempt:
@@ -206,6 +232,16 @@ def sends_rubbish(game: Game) -> Attempt:
     return Attempt(
         request(method, path, headers, game.chance.choice(bodies)), game.me.number, expected=(*_ODD, 406, 422)
     )
+
+
+def _zipped(name: str, content: bytes) -> bytes:
+    packed = BytesIO()
+    with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return packed.getvalue()
+
+
+_BOMB = _zipped("conversations.json", b'[{"title":"' + b"x" * 50_000_000)
 
 
 def _call(tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

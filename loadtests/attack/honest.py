@@ -24,6 +24,7 @@ def asks_in_every_dialect(game: Game) -> Attempt:
         (
             ("/v1/messages", {"messages": messages, "max_tokens": 9}),
             ("/v1/responses", {"input": QUESTION}),
+            ("/api/chat", {"messages": messages, "stream": False}),
         )
     )
     data = ask("POST", path, [*game.me.credentials(), READ], {"model": "away"} | body)

@@ -23,9 +23,25 @@ def guesses_ids(game: Game) -> Attempt:
             ("PATCH", f"/v1/memories/{known}", {"private": False}), ("DELETE", f"/v1/memories/{known.upper()}", None),
             ("GET", f"/v1/memories/%20{known}", None), ("GET", f"/v1/memories/{known.replace('-', '')}", None),
             ("GET", f"/v1/memories/x%2f..%2f{known}", None), ("PATCH", f"/v1/memories/{known}", {"valid_to": None}),
+            ("GET", f"/v1/memories/{known}/why", None), ("DELETE", f"/v1/memories/imports/{known}", None),
         )
     )  # fmt: skip
     return Attempt(ask(method, path, game.me.credentials(), body), None, expected=(400, 404, 405))
+
+
+def names_many(game: Game) -> Attempt:
+    """The victim's ids, all of them or one among the own: theirs are neither shown nor changed."""
+    theirs, scope = game.victim.ids, game.chance.choice(("work", "default", game.victim.name))
+    what, body = game.chance.choice(
+        (
+            ("delete", {"ids": theirs}), ("delete", {"ids": [*theirs, game.me.ids[0]], "dry_run": True}),
+            ("edit", {"changes": [{"id": each, "private": False, "pinned": False} for each in theirs]}),
+            ("restore", {"memories": [{"id": each, "text": "I have been restored."} for each in theirs]}),
+            ("move", {"ids": theirs, "scope": scope}), ("move", {"ids": theirs, "scope": "default", "user": scope}),
+        )
+    )  # fmt: skip
+    headers: list[Header] = [*game.me.credentials(), ("X-Import-User", game.victim.name)]
+    return Attempt(ask("POST", f"/v1/memories/{what}", headers, body), game.me.number, DEFAULT, expected=_ODD)
 
 
 def lists_receipts(game: Game) -> Attempt:
