@@ -179,6 +179,7 @@ class QdrantStore(ServerPoints, MemoryStore):
     async def _known_rows(self, space: Space, known: UserChanges, branches: Sequence[ScoredIds]) -> list[ScoredIds]:
         """The branches without deleted points, after the rows of all their points have been read."""
         wanted = list({point: None for branch in branches for point in branch.points})
+        await asyncio.sleep(0)
         missing = self._rows.missing(wanted)
         if not missing:
             return list(branches)
@@ -189,10 +190,11 @@ class QdrantStore(ServerPoints, MemoryStore):
             wanted_now = missing[start : start + _ROWS_A_REQUEST]
             records = await self._reads.points(space.user, known, wanted_now, LIGHT, are_there=True)
             for number, record in enumerate(records):
-                if number % _ROWS_AT_ONCE == _ROWS_AT_ONCE - 1:
+                if number % _ROWS_AT_ONCE == 0:
                     await asyncio.sleep(0)
                 if record["payload"] and "kind" in record["payload"]:
                     self._rows.keep(record["id"], record["payload"])
+        await asyncio.sleep(0)
         gone = set(self._rows.missing(wanted))
         return [_without(branch, gone) for branch in branches] if gone else list(branches)
 
