@@ -147,7 +147,7 @@ def test_the_providers_request_id_has_a_name_of_its_own() -> None:
     nor how the web server in front of us behaves."""
     upstream = [("X-Request-Id", "theirs"), ("x-ratelimit-remaining", "0"), ("Access-Control-Allow-Origin", "*")]
     upstream += [("X-Accel-Redirect", "/etc/passwd"), ("Content-Type", "application/json")]
-    found = dict(response_headers(upstream, [("X-Request-Id", "ours")], streamed=False))
+    found = dict(response_headers(upstream, [(b"x-request-id", b"ours")], streamed=False))
     assert (found[b"x-request-id"], found[b"x-upstream-request-id"]) == (b"ours", b"theirs")
     assert found[b"x-ratelimit-remaining"] == b"0"
     assert not {b"access-control-allow-origin", b"x-accel-redirect"} & found.keys()

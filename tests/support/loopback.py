@@ -41,7 +41,7 @@ def proxy_app(
         sent = upstream.send(deployment, PATH, await request.body(), request.headers.items())
         reply = await cancel_on_disconnect(scope, sent)
         if reply is not None:
-            await Relay(reply, [("X-Memory-Status", "off")], on_end=on_end, dialect=dialect)(scope, receive, send)
+            await Relay(reply, [(b"x-memory-status", b"off")], on_end=on_end, dialect=dialect)(scope, receive, send)
 
     async def unavailable(request: Request, error: Exception) -> Response:
         assert isinstance(error, UpstreamUnavailable)

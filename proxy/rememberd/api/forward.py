@@ -67,7 +67,7 @@ class Forward:
         if request.method == "POST" and answered.reply.status < 300:
             made = self.owners.recorder(path, answered.deployment, principal, identity)
         dialect = dialect_for(request.url.path)
-        relay = Relay(answered.reply, [("X-Request-Id", id)], dialect=dialect, on_end=made)
+        relay = Relay(answered.reply, [(b"x-request-id", id.encode())], dialect=dialect, on_end=made)
         try:
             await relay(scope, receive, send)
         finally:

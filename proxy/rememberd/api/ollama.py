@@ -101,7 +101,7 @@ class OllamaApi:
         answered = await cancel_on_disconnect(request.scope, sent)
         if answered is None:
             raise ClientGone
-        return _Relayed(Relay(answered.reply, [("X-Request-Id", id)], dialect=dialect.CHAT))
+        return _Relayed(Relay(answered.reply, [(b"x-request-id", id.encode())], dialect=dialect.CHAT))
 
 
 class _Relayed(Response):

@@ -25,9 +25,10 @@ Turn = asyncio.Future[None]
 
 
 class AdmissionMiddleware:
-    """ASGI middleware. After an iteration longer than `LONG_S`, one request is admitted; after each short iteration,
-    one more, up to `MOST`. The number that wait is limited by `server.max_connections`. `/health/*` never waits. A
-    call of the app from within a request (by MCP) does not wait either: its scope is a copy of that request's scope.
+    """ASGI middleware. After an iteration longer than `LONG_S`, as many times fewer requests are admitted, at least
+    one; after each short iteration, one more, up to `MOST`. The number that wait is limited by
+    `server.max_connections`. `/health/*` never waits. A call of the app from within a request (by MCP) does not wait
+    either: its scope is a copy of that request's scope.
 
     Callers take turns, so that one with many requests does not delay the others. POST requests and all others also
     take turns: a look-up does not wait for all earlier chats. `clock` gives this thread's CPU time in seconds, so
@@ -64,8 +65,8 @@ class AdmissionMiddleware:
 
     def _next_round(self) -> None:
         began, self._since = self._since, self.clock()
-        if self._since - began > LONG_S:
-            self._may_begin = 1
+        if (took := self._since - began) > LONG_S:
+            self._may_begin = max(1, int(self._may_begin * LONG_S / took))
         elif any(self._lines):
             self._may_begin = min(self._may_begin + 1, MOST)
         let_in = 0

@@ -1,11 +1,12 @@
 """Limits the size of a request's head, the time in which its head and its body must arrive, and the number of
 connections. uvicorn limits none of these for HTTP. Timers run only for heads and bodies that do not arrive in one
-piece, so that an ordinary request costs nothing more.
+piece, and one for an idle connection, so that an ordinary request starts and stops none.
 """
 
 import asyncio
 import logging
 from typing import ClassVar, NamedTuple
+from urllib.parse import unquote
 
 import httptools
 import orjson
@@ -14,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from rememberd.errors import openai_body
 from rememberd.http.disconnect import connected, disconnected
 from rememberd.http.framing import single_content_length
+from rememberd.http.response_cycle import ResponseCycle
 from rememberd.telemetry.metrics import counter
 
 log = logging.getLogger("rememberd.protocol")
@@ -22,6 +24,7 @@ _REASONS = ("too_many_connections", "slow_head", "slow_body", "head_too_large")
 REFUSED = counter("rememberd_connections_refused", "Connections that were closed.", "reason", *_REASONS)
 
 LARGEST_HEAD = 64 * 1024  # bytes; real chat clients send 1 to 4 KB
+_LENGTHS = frozenset((b"transfer-encoding", b"content-length"))
 _OFFER = (b"upgrade", b"http2-settings", b"connection")
 _PHRASES = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
 
@@ -45,6 +48,7 @@ class _LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.parser, self._upgrade_offered = _parser(self), False
+        self._idle_since: float | None = None
         self._in_head, self._in_body, self._head_bytes = True, False, 0
         self._timer: asyncio.TimerHandle | None = None
         self._timed = ""
@@ -55,12 +59,13 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._time("")
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
         if self.cycle is not None and not self.cycle.response_complete:
             disconnected(self.cycle.scope)  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         if self._in_head:
             self._head_bytes += len(data)
         try:
@@ -113,14 +118,73 @@ class _LimitedProtocol(HttpToolsProtocol):
             self._upgrade_offered = True  # `_ignore_upgrade` comes next
             return
         self._in_head, self._in_body, self._head_bytes = False, True, 0
-        names = [name for name, _ in self.headers]
-        both = b"transfer-encoding" in names and b"content-length" in names
-        if both:  # use the chunks and close afterwards: another proxy may have used the length (RFC 9112, 6.1)
-            self.headers[:] = [pair for pair in self.headers if pair[0] != b"content-length"]
-        connected(self.scope, self.transport)  # type: ignore[arg-type]
-        super().on_headers_complete()
+        # With both, use the chunks and close afterwards: another proxy may have used the length (RFC 9112, 6.1).
+        both = len({name for name, _ in self.headers if name in _LENGTHS}) == len(_LENGTHS)
         if both:
-            self.cycle.keep_alive = False
+            self.headers[:] = [pair for pair in self.headers if pair[0] != b"content-length"]
+        version = self.parser.get_http_version()
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        self.scope |= {
+            "method": self.parser.get_method().decode("ascii"),
+            "http_version": version,
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": url.path,
+            "query_string": url.query or b"",
+        }
+        connected(self.scope, self.transport)  # type: ignore[arg-type]
+        self._begin(keep_alive=not both and version != "1.0" and self.parser.should_keep_alive())
+
+    def _begin(self, *, keep_alive: bool) -> None:
+        """Start the request, or queue it if the client did not wait for the response before."""
+        before, self.cycle = (
+            self.cycle,
+            ResponseCycle(
+                scope=self.scope,
+                transport=self.transport,
+                flow=self.flow,
+                logger=self.logger,
+                access_logger=self.access_logger,
+                access_log=self.access_log,
+                default_headers=self.server_state.default_headers,
+                message_event=asyncio.Event(),
+                expect_100_continue=self.expect_100_continue,
+                keep_alive=keep_alive,
+                on_response=self.on_response_complete,
+            ),
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._close_later(self.timeout_keep_alive)
+
+    def _close_later(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it has been idle for long enough. During a request there is nothing to do: its end
+        starts a new timer."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._close_later(left)
+        else:
+            super().timeout_keep_alive_handler()
 
     def on_message_complete(self) -> None:
         if self._upgrade_offered:

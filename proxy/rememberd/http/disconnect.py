@@ -4,6 +4,7 @@ for it would cost 5 % more CPU per request."""
 import asyncio
 import select
 from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import TypeVar
 
 from starlette.types import Scope
@@ -15,31 +16,44 @@ _TRANSPORT = "rememberd.transport"  # in an ASGI scope: the transport of the cli
 _CLOSED = getattr(select, "POLLRDHUP", 0)  # only Linux reports that the client has closed the connection
 
 
+class CancelOnDisconnect:
+    """Context manager: if the client leaves before its end or has already left, what is awaited in it is cancelled,
+    and the program continues after it. Needs a server that calls `disconnected`."""
+
+    __slots__ = ("_gone", "_left", "_scope", "_task")
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope, self._gone = scope, False
+        self._left: asyncio.Handle | None = None
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        if _LEAVE in self._scope:
+            self._left = asyncio.get_running_loop().call_soon(self._leave)
+        else:
+            self._scope[_LEAVE] = self._leave
+
+    def _leave(self) -> None:
+        self._gone = True
+        self._task.cancel()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if self._left is not None:
+            self._left.cancel()
+        elif not self._gone:
+            del self._scope[_LEAVE]
+        return kind is asyncio.CancelledError and self._gone and self._task.uncancel() == 0
+
+
 async def cancel_on_disconnect(scope: Scope, work: Awaitable[T]) -> T | None:
-    """The result of `work`. If the client leaves first or has already left, `work` is cancelled and the result is
-    None. Needs a server that calls `disconnected`."""
-    task, gone = asyncio.current_task(), False
-    assert task is not None
-
-    def leave() -> None:
-        nonlocal gone
-        gone = True
-        task.cancel()
-
-    left = asyncio.get_running_loop().call_soon(leave) if _LEAVE in scope else None
-    if left is None:
-        scope[_LEAVE] = leave
-    try:
+    """The result of `work`; None if the client left first."""
+    with CancelOnDisconnect(scope):
         return await work
-    except asyncio.CancelledError:
-        if gone and task.uncancel() == 0:
-            return None
-        raise
-    finally:
-        if left is not None:
-            left.cancel()
-        elif not gone:
-            del scope[_LEAVE]
+    return None
 
 
 def connected(scope: Scope, transport: asyncio.Transport) -> None:

@@ -13,6 +13,7 @@ from rememberd.dialects.registry import Dialect
 from rememberd.errors import UpstreamUnavailable
 from rememberd.http.disconnect import cancel_on_disconnect
 from rememberd.http.response_buffer import COPY_LIMIT, ResponseBuffer
+from rememberd.http.response_cycle import BODY_FOLLOWS
 from rememberd.http.response_headers import response_headers
 from rememberd.ports import Reply
 from rememberd.telemetry.usage.answers import Tokens, estimated, reported
@@ -31,7 +32,8 @@ _running: set[asyncio.Task[None]] = set()  # the event loop holds tasks weakly
 
 
 class Relay:
-    """A response that starlette can send: `reply` as it arrives, with `headers` added (they replace upstream's).
+    """A response that starlette can send: `reply` as it arrives, with `headers` added (lower case; they replace
+    upstream's).
 
     The head and each byte are sent as soon as they arrive, with three exceptions. An event is sent when it is
     complete. Bytes that arrive within `_WHOLE_WITHIN_S` after the head are sent in one piece, so that a body that
@@ -48,7 +50,7 @@ class Relay:
     def __init__(
         self,
         reply: Reply,
-        headers: Sequence[tuple[str, str]] = (),
+        headers: Sequence[tuple[bytes, bytes]] = (),
         *,
         on_end: OnEnd | None = None,
         on_first: OnFirst | None = None,
@@ -80,7 +82,8 @@ class Relay:
             if self._flushing is not None:
                 self._flushing.cancel()
             await self._reply.close()
-            await self._end(complete=False)
+            if self._on_end is not None:
+                await self._end(complete=False)
 
     def tokens(self, request_bytes: int) -> Tokens | None:
         """The tokens that the answer reports, else an estimate by its length; None for an error."""
@@ -136,7 +139,9 @@ class Relay:
 
     async def _relay_body(self, send: Send, chunks: AsyncIterator[bytes]) -> None:
         untyped = self._type is None
-        soon = asyncio.get_running_loop().call_later(_WHOLE_WITHIN_S, self._flush_now, send)
+        soon = None
+        if not self._reply.arrived:
+            soon = asyncio.get_running_loop().call_later(_WHOLE_WITHIN_S, self._flush_now, send)
         try:
             async for chunk in chunks:
                 if untyped and sse.is_event_stream(None, chunk):
@@ -155,13 +160,14 @@ class Relay:
             log.warning("upstream broke off in mid-body")
             return  # the body has no end, so the server closes the connection
         finally:
-            soon.cancel()
+            if soon is not None:
+                soon.cancel()
         await self._flushed()
         if self._streamed:
             await self._relay_stream(send, _chain(chunk, chunks))
             return
         await self._end(complete=True)
-        await self._start(send)
+        await self._start(send, body_follows=True)
         await _write(send, self._held, more=False)
 
     def _flush_now(self, send: Send) -> None:
@@ -180,12 +186,13 @@ class Relay:
         if ready:
             await _write(send, ready)
 
-    async def _start(self, send: Send) -> None:
+    async def _start(self, send: Send, *, body_follows: bool = False) -> None:
         if self._started:
             return
         self._started = True
         headers = response_headers(self._reply.headers, self._added, streamed=self._streamed)
-        await send({"type": "http.response.start", "status": self._reply.status, "headers": headers})
+        head = {"type": "http.response.start", "status": self._reply.status, "headers": headers}
+        await send(head | {BODY_FOLLOWS: True} if body_follows else head)
 
     async def _end(self, *, complete: bool) -> None:
         if self._on_end is None:

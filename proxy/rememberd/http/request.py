@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
-from os import urandom
+from random import getrandbits
 from typing import Any
 
 from starlette.types import Receive, Scope
@@ -72,7 +72,7 @@ def request_id(headers: Mapping[str, str]) -> str:
     """The client's own request id if it has only plain characters, else a new one. Every later log line of this task
     contains it."""
     given = headers.get("x-request-id", "")
-    id = given if _REQUEST_ID.fullmatch(given) else f"req_{urandom(16).hex()}"
+    id = given if _REQUEST_ID.fullmatch(given) else f"req_{getrandbits(128):032x}"
     REQUEST.set(id)
     return id
 

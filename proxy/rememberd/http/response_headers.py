@@ -23,12 +23,12 @@ _OURS = (_AS_IT_SAYS[0], _INERT[0])
 
 
 def response_headers(
-    upstream: Sequence[tuple[str, str]], added: Sequence[tuple[str, str]], *, streamed: bool
+    upstream: Sequence[tuple[str, str]], added: Sequence[tuple[bytes, bytes]], *, streamed: bool
 ) -> list[tuple[bytes, bytes]]:
     """Upstream's headers without those of its connection, and the `added` ones, which replace upstream's of the same
     name. Upstream's request id is renamed. Values are encoded as they were decoded, so that no byte in them can cause
     an error."""
-    ours = {_encoded(name): value.encode() for name, value in added}
+    ours = dict(added)
     headers = [
         (name, value.encode("utf-8", "surrogateescape"))
         for given, value in upstream
@@ -45,11 +45,6 @@ def response_headers(
         headers.append(_INERT)
     headers.extend(ours.items())
     return headers
-
-
-@lru_cache(maxsize=1024)
-def _encoded(name: str) -> bytes:
-    return name.lower().encode("latin-1")
 
 
 @lru_cache(maxsize=1024)

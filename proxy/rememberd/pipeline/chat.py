@@ -21,7 +21,7 @@ from rememberd.dialects import body as json_body
 from rememberd.dialects.formats.raw_json import Edit
 from rememberd.dialects.registry import CHAT_PATHS, Dialect
 from rememberd.dialects.side_tasks import DOUBTFUL, ENOUGH, Pattern, program_odds
-from rememberd.http.disconnect import cancel_on_disconnect, has_left
+from rememberd.http.disconnect import CancelOnDisconnect, has_left
 from rememberd.http.relay import OnEnd, OnFirst, Relay
 from rememberd.http.request import ClientGone, header_values, offset_from, read_body, request_id, with_query
 from rememberd.memory.recall.recall import Recalled
@@ -55,6 +55,7 @@ log = logging.getLogger("rememberd.chat")
 _STATUSES = ("hit", "miss", "skipped", "off", "degraded", "no-identity")
 STATUS = counter("rememberd_memory_status", "X-Memory-Status of the answers.", "status", *_STATUSES)
 _answers = lru_cache(STATUS.labels)
+_NOT_RECALLED = Recalled("miss")
 
 _LARGE_BODY = 16 * 1024  # bytes; a larger body is parsed in a thread (a hostile one takes over 10 ms)
 _LARGE_JSON = 1024 * 1024  # bytes; the same without memory: only JSON is parsed (0.4 ms), and a thread costs as much
@@ -130,8 +131,7 @@ class Chat:
         if trace := tracing.traceparent():
             forwarded.append(("traceparent", trace))
         path = with_query(request.dialect.PATH, scope)
-
-        async def answer() -> None:
+        with CancelOnDisconnect(scope):
             answered = await send_on(self.upstream, request.deployments, path, outgoing, forwarded)
             sent = recall_result and fitting(recall_result, request.room(answered.deployment))
             relay, file = self.relay(request, sent, answered, overhead, clock.first_byte)
@@ -140,8 +140,6 @@ class Chat:
             finally:
                 file()
                 self._count(request, sent, answered.deployment, relay)
-
-        await cancel_on_disconnect(scope, answer())
 
     def _count(
         self, request: ChatRequest, recall_result: RecallResult | None, deployment: Deployment, relay: Relay
@@ -186,7 +184,7 @@ class Chat:
             identity=identity,
             user_turn=turn,
             client=client,
-            app=app_of(client) or UNNAMED,
+            app=(client and app_of(client)) or UNNAMED,
             stored_objects=stored_objects,
             used=None if turn is None else context_used(raw, body, deployments, self.blocks.recall.budget_tokens),
         )
@@ -236,34 +234,34 @@ class Chat:
     ) -> tuple[Relay, Callable[[], None]]:
         """The response, and a function to call after its end."""
         dialect, (deployment, reply, left_out) = request.dialect, answered
-        recalled = recall_result.recalled if recall_result else Recalled(status="miss")
+        recalled = recall_result.recalled if recall_result else _NOT_RECALLED
         status, write = status_of(request, recall_result), write_of(request, reply)
         count(_answers(status))
         if tracing.enabled():
             tracing.annotate(attributes_of(request, deployment, reply, status, len(recalled.ids)))
-        headers = {
-            "X-Request-Id": request.id,
-            "X-Memory-Status": status,
-            "X-Memory-Count": str(len(recalled.ids)),
-            "X-Memory-Tokens": str(recalled.tokens),
-            "X-Memory-Recall-Ms": f"{recalled.ms:.1f}",
-            "X-Memory-Write": write,
-            "X-Proxy-Overhead-Ms": f"{overhead * 1000:.1f}",
-        }
+        headers = [
+            (b"x-request-id", request.id.encode()),
+            (b"x-memory-status", status.encode()),
+            (b"x-memory-count", b"%d" % len(recalled.ids)),
+            (b"x-memory-tokens", b"%d" % recalled.tokens),
+            (b"x-memory-recall-ms", b"%.1f" % recalled.ms),
+            (b"x-memory-write", write.encode()),
+            (b"x-proxy-overhead-ms", b"%.1f" % (overhead * 1000)),
+        ]
         if recalled.by_words:
-            headers["X-Memory-Recall"] = "words"
+            headers.append((b"x-memory-recall", b"words"))
         if left_out:
-            headers["X-History-Left-Out"] = ", ".join(left_out)
+            headers.append((b"x-history-left-out", ", ".join(left_out).encode()))
         if recalled.room is not None:
-            headers["X-Memory-Room"] = str(recalled.room)
+            headers.append((b"x-memory-room", b"%d" % recalled.room))
         user_turn = request.user_turn
-        relay = partial(Relay, reply, on_first=on_first, dialect=dialect)
+        relay = partial(Relay, reply, headers, on_first=on_first, dialect=dialect)
         own = None
         if 200 <= reply.status < 300:
             threaded = "thread" in request.body
             own = self.owners.recorder(dialect.PATH, deployment, request.principal, request.identity, threaded)
         if user_turn is None or (recall_result is None and write != "on"):
-            return relay(tuple(headers.items()), on_end=own), _nothing
+            return relay(on_end=own), _nothing
         receipt = Receipt(
             id=f"rcpt_{token_hex(16)}",
             space=user_turn.space,
@@ -278,12 +276,12 @@ class Chat:
             recall_ms=recalled.ms,
             write="pending" if write == "on" else write,
         )
-        headers["X-Memory-Receipt"] = receipt.id
+        headers.append((b"x-memory-receipt", receipt.id.encode()))
         if receipt.write == "pending":
             learning = partial(self.recorder.enqueue_turn, request, user_turn, recall_result, receipt)
-            return relay(tuple(headers.items()), on_end=_both(own, learning)), _nothing
+            return relay(on_end=_both(own, learning)), _nothing
         file = partial(self.recorder.file, request, user_turn, recall_result, receipt)
-        return relay(tuple(headers.items()), on_end=_both(own, note_usage if tracing.enabled() else None)), file
+        return relay(on_end=_both(own, note_usage if tracing.enabled() else None)), file
 
 
 def _both(first: OnEnd | None, second: OnEnd | None) -> OnEnd | None:

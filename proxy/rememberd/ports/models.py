@@ -36,6 +36,10 @@ class Reply(Protocol):
     status: int
     headers: list[tuple[str, str]]
 
+    @property
+    def arrived(self) -> bool:
+        """True if reading the whole body waits for nothing. It may be False although it could be True."""
+
     def chunks(self) -> AsyncIterator[bytes]:
         """Raises `UpstreamUnavailable` if the body breaks off or the provider is silent for too long."""
 

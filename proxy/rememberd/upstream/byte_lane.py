@@ -87,6 +87,10 @@ class _Reply:
         self._response, self._deployment = response, deployment
         self.status, self.headers = response.status, response.headers
 
+    @property
+    def arrived(self) -> bool:
+        return self._response.arrived
+
     def chunks(self) -> AsyncIterator[bytes]:
         return self  # an asynchronous generator would need two more calls of the event loop
 

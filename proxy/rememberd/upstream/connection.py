@@ -55,20 +55,26 @@ class Connection(asyncio.Protocol):
         """`sock` is the socket of this protocol's transport."""
         self._news = select.poll()
         self._news.register(sock, select.POLLIN)
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._parser = self._new_parser()
         self.state = NEW
         self.status = 0
         self.headers: list[tuple[str, str]] = []
         self.touched = False  # at least one byte of the response has arrived
         self.idle_since = 0.0  # set by the pool
-        self._waiter: asyncio.Future[None] = self._loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None  # one for many responses: starting and stopping it takes 2 µs
+        self._waiter: asyncio.Future[None] = self.loop.create_future()
         self._waiter.set_result(None)  # nobody waits
         self._error: Exception | None = None  # why the response is incomplete
         self._body: list[bytes] = []
         self._waiting = self._without_body = 0
         self._unsent = memoryview(b"")
         self._full = self._paused = False
+
+    @property
+    def arrived(self) -> bool:
+        """True if the response is complete, whether or not it was read."""
+        return self.state is not ACTIVE and self._error is None
 
     @property
     def reusable(self) -> bool:
@@ -80,21 +86,29 @@ class Connection(asyncio.Protocol):
         return self.reusable and not self._news.poll(0)
 
     async def send(self, head: bytes, body: bytes, *, read_timeout: float, is_head: bool) -> None:
-        """Returns when `status` and `headers` have arrived. `read_timeout`: the most seconds without a byte in either
-        direction. `is_head`: the response has no body, whatever its headers say (HEAD)."""
+        """Returns when `status` and `headers` have arrived; otherwise, also if it is cancelled, the connection is
+        closed. `read_timeout`: the most seconds without a byte in either direction. `is_head`: the response has no
+        body, whatever its headers say (HEAD)."""
         if self.state not in (NEW, IDLE):
             raise BrokenResponse("closed the connection")
         self.state = ACTIVE
         self.status, self.headers = 0, []
         self.touched = self._keep = self._until_close = False
         self._without_body, self._is_head = 0, is_head
-        self._read_timeout, self._since, self._left = read_timeout, self._loop.time(), 0
-        self._timer = self._loop.call_later(read_timeout, self._check_timeout)
-        self._unsent = memoryview(body)[_PIECE:]
-        self._transport.writelines((head, memoryview(body)[:_PIECE]))
-        self._send_more()
-        while not self.status:
-            await self._wait_for_data()
+        self._read_timeout, self._since, self._left = read_timeout, self.loop.time(), 0
+        self._watch(self._since + read_timeout)
+        try:
+            if len(body) <= _PIECE:
+                self._transport.writelines((head, body))
+            else:
+                self._unsent = memoryview(body)[_PIECE:]
+                self._transport.writelines((head, memoryview(body)[:_PIECE]))
+                self._send_more()
+            while not self.status:
+                await self._wait_for_data()
+        except BaseException:
+            self.close()
+            raise
 
     async def read(self) -> bytes:
         """All bytes of the body that arrived since the last call; empty at the end of the body."""
@@ -118,23 +132,33 @@ class Connection(asyncio.Protocol):
         """Await the result at once. Not a coroutine, to save one for each streamed token."""
         if self._error is not None:
             raise self._error
-        self._since = self._loop.time()
-        self._waiter = self._loop.create_future()
+        self._since = self.loop.time()
+        self._waiter = self.loop.create_future()
         return self._waiter
 
     def _wake(self) -> None:
         if not self._waiter.done():
             self._waiter.set_result(None)
 
+    def _watch(self, due: float) -> None:
+        """Check the time-out at `due` or earlier."""
+        if self._timer is not None and self._timer.when() <= due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_at(due, self._check_timeout)
+
     def _check_timeout(self) -> None:
-        """One timer for the whole response. Only the time counts in which the server neither sends nor accepts
-        bytes."""
+        """Only the time counts in which the server neither sends nor accepts bytes."""
+        self._timer = None
+        if self.state is not ACTIVE:
+            return
         left = len(self._unsent) + self._transport.get_write_buffer_size()
         if self._waiter.done() or left != self._left:
-            self._since, self._left = self._loop.time(), left
+            self._since, self._left = self.loop.time(), left
         due = self._since + self._read_timeout
-        if due > self._loop.time():
-            self._timer = self._loop.call_at(due, self._check_timeout)
+        if due > self.loop.time():
+            self._watch(due)
         else:
             self._close(TimeoutError(f"silent for {self._read_timeout} s"))
 
@@ -145,7 +169,6 @@ class Connection(asyncio.Protocol):
 
     def _complete(self) -> None:
         """The response is complete. If surplus bytes follow in the same read, they close the connection."""
-        self._timer.cancel()
         if self._keep and not self._unsent:
             self.state = IDLE
         else:
@@ -155,7 +178,9 @@ class Connection(asyncio.Protocol):
         """Close the connection and wake the reader, which raises `error` unless its response is complete."""
         if self.state is ACTIVE:
             self._error = error
+        if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         self.state, self._unsent = CLOSED, memoryview(b"")
         self._transport.abort()
         self._wake()

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -46,7 +46,7 @@ class Failover:
     ) -> UpstreamResponse:
         """The first answer that is neither 429 nor 5xx, else the last answer. Deployments in cooldown are tried last.
         Raises the errors of the last deployment's lane."""
-        *spare, last = self._cooled_down_first(deployments)
+        *spare, last = self._cooled_down_first(deployments) if self._cooldowns else deployments
         for deployment in spare:
             try:
                 answered = await self._ask(deployment, path, body, headers, method)
@@ -63,11 +63,11 @@ class Failover:
         try:
             if deployment.may_speak and (native := path.partition("?")[0]) in deployment.may_speak:
                 speaking = replace(deployment, speaks=deployment.speaks | {native})
-                answered = await self._send(speaking, path, body, headers, method)
+                answered = UpstreamResponse(deployment, await self._send(speaking, path, body, headers, method))
                 if answered.reply.status in _NO_SUCH_PATH:
                     answered = await self._translated(answered, deployment, path, body, headers, method)
             else:
-                answered = await self._send(deployment, path, body, headers, method)
+                answered = UpstreamResponse(deployment, await self._send(deployment, path, body, headers, method))
         except UpstreamUnavailable:
             self._cool_down(deployment, COOLDOWN_S)
             raise
@@ -75,19 +75,15 @@ class Failover:
             self._cool_down(deployment, _retry_after(answered.reply))
         return answered
 
-    async def _send(
-        self, deployment: Deployment, path: str, body: Body, headers: Headers, method: str
-    ) -> UpstreamResponse:
+    def _send(self, deployment: Deployment, path: str, body: Body, headers: Headers, method: str) -> Awaitable[Reply]:
         lane = self._lanes[deployment.lane(path)]
-        return UpstreamResponse(
-            deployment, await lane.send(deployment, path, body(deployment), headers, method=method)
-        )
+        return lane.send(deployment, path, body(deployment), headers, method=method)
 
     async def _translated(self, refused: UpstreamResponse, deployment: Deployment, *request: Any) -> UpstreamResponse:
         """Send the request in another dialect, because the server does not have this path. If it cannot be
         translated, return the server's first answer."""
         try:
-            answered = await self._send(deployment, *request)
+            answered = UpstreamResponse(deployment, await self._send(deployment, *request))
         except RequestError:
             return refused
         except BaseException:
@@ -103,8 +99,6 @@ class Failover:
         self._cooldowns[_place(deployment)] = self._clock() + seconds
 
     def _cooled_down_first(self, deployments: Sequence[Deployment]) -> list[Deployment]:
-        if not self._cooldowns:
-            return list(deployments)
         now = self._clock()
         self._cooldowns = {place: until for place, until in self._cooldowns.items() if until > now}
         return sorted(deployments, key=lambda each: _place(each) in self._cooldowns)

@@ -83,6 +83,11 @@ class Response:
         self.status, self.headers = connection.status, connection.headers
         self._connection, self._client, self._origin, self._closed = connection, client, origin, False
 
+    @property
+    def arrived(self) -> bool:
+        """True if the body has arrived whole."""
+        return self._connection.arrived
+
     def read(self) -> Awaitable[bytes]:
         """Raises `OSError`, `TimeoutError`, and `ValueError` if the response is closed: the connection may already
         serve another request."""
@@ -131,11 +136,14 @@ class Client:
         connection = self._take(to.origin)
         if connection is not None:
             try:
-                return await self._send(connection, to.origin, method, head, body, read_timeout)
+                await connection.send(head, body, read_timeout=read_timeout, is_head=method == "HEAD")
+                return Response(connection, self, to.origin)
             except ConnectionError:
                 if connection.touched or not (method in _REPEATABLE or "idempotency-key" in headers):
                     raise
-        return await self._send(await self._connect(to.origin), to.origin, method, head, body, read_timeout)
+        connection = await self._connect(to.origin)
+        await connection.send(head, body, read_timeout=read_timeout, is_head=method == "HEAD")
+        return Response(connection, self, to.origin)
 
     async def get(self, to: Address, path: str, headers: Mapping[str, str], *, within: float) -> bytes:
         """The whole body for any status, `within` so many seconds. Raises the errors of `request`."""
@@ -149,27 +157,16 @@ class Client:
             finally:
                 response.close()
 
-    async def _send(
-        self, connection: Connection, origin: Origin, method: str, head: bytes, body: bytes, read_timeout: float
-    ) -> Response:
-        try:
-            await connection.send(head, body, read_timeout=read_timeout, is_head=method == "HEAD")
-        except BaseException:
-            connection.close()
-            raise
-        return Response(connection, self, origin)
-
     def give_back(self, origin: Origin, connection: Connection) -> None:
         """Keep the connection for the next request, or close it."""
         idle = self._idle[origin]
         if not connection.reusable or len(idle) >= MAX_KEPT:
             connection.close()
             return
-        loop = asyncio.get_running_loop()
-        connection.idle_since = loop.time()
+        connection.idle_since = connection.loop.time()
         idle.append(connection)
         if self._sweeper is None:
-            self._sweeper = loop.call_later(self._keep_seconds, self._sweep)
+            self._sweeper = connection.loop.call_later(self._keep_seconds, self._sweep)
 
     def _take(self, origin: Origin) -> Connection | None:
         """The connection that was used last, so that the others become old and are closed."""
@@ -232,7 +229,7 @@ class Client:
             self._sweeper = asyncio.get_running_loop().call_at(oldest + self._keep_seconds, self._sweep)
 
     def _old(self, connection: Connection) -> bool:
-        return asyncio.get_running_loop().time() - connection.idle_since >= self._keep_seconds
+        return connection.loop.time() - connection.idle_since >= self._keep_seconds
 
     def close(self) -> None:
         if self._sweeper is not None:

@@ -13,6 +13,8 @@ from rememberd.dialects.formats.byte_search import long_string_end, occurrences
 from rememberd.dialects.formats.json_cut import LARGE, STRING, Cut
 
 _QUOTE, _BACKSLASH, _COMMA, _OBJECT_END, _ARRAY_END, _OBJECT, _ARRAY = b'"\\,}]{['
+_MODEL = b'"model"'
+_SHORT = 4 * 1024  # bytes
 _VERIFICATIONS = 2  # each parses the end of the document once more
 
 # Possessive throughout, as `STRING` is: no input makes them go back.
@@ -120,14 +122,17 @@ def content_start(raw: bytes, body: dict[str, Any], name: str, at: int) -> int:
 
 def _model_values(raw: bytes, body: dict[str, Any]) -> list[tuple[int, int]]:
     spelled = [key for key in body if len(key) == 5 and key.casefold() == "model"]
+    if len(raw) <= _SHORT and len(spelled) == 1 and raw.count(_MODEL) == 1 and b"\\u006" not in raw:
+        start = _value_after(raw, raw.index(_MODEL) + len(_MODEL))
+        return [(start, value_end(raw, start))]
     cut = Cut.of_first_list(raw)
     if len(spelled) == 1 and not occurrences(cut.raw, b"\\u006", 1):
         # No letter of a key is an escape. So `"model"` without a backslash before it and with a colon after it is a
         # key.
         starts = [
             cut.whole(found.end())
-            for at in occurrences(cut.raw, b'"model"', 5)
-            if cut.raw[at - 1] != _BACKSLASH and (found := _colon.match(cut.raw, at + len(b'"model"')))
+            for at in occurrences(cut.raw, _MODEL, 5)
+            if cut.raw[at - 1] != _BACKSLASH and (found := _colon.match(cut.raw, at + len(_MODEL)))
         ]
         if len(starts) == 1:
             return [(starts[0], value_end(raw, starts[0]))]

@@ -29,16 +29,17 @@ class UsageMeter:
     def __init__(self, store: UsageStore) -> None:
         self.store = store
         self.limited = False
-        self._counted: dict[UsageKey, Sequence[int]] = {}  # in the order of `FIELDS`
+        # The fields of a `UsageKey`, which itself takes longer to make, and the counts in the order of `FIELDS`.
+        self._counted: dict[tuple[str, str, str, str, str], Sequence[int]] = {}
         self._spent: tuple[str, dict[str, int]] = ("", {})
 
     def note(self, principal: Principal, user: str, deployment: Deployment, tokens: Tokens, memory: int) -> None:
         """Count one answered request."""
-        at = UsageKey(today(), principal.name, user, deployment.model_name, deployment.priced)
+        at = today(), principal.name, user, deployment.model_name, deployment.priced
         self._add(at, (1, int(tokens.estimated), tokens.input, tokens.cached, tokens.output, memory, 0))
         self.limited = self.limited or principal.tokens_per_day is not None
 
-    def _add(self, at: UsageKey, counts: Sequence[int]) -> None:
+    def _add(self, at: tuple[str, str, str, str, str], counts: Sequence[int]) -> None:
         counted = self._counted.get(at)
         self._counted[at] = counts if counted is None else tuple(map(add, counted, counts))
 
@@ -46,7 +47,7 @@ class UsageMeter:
         """Today's input and output tokens of `key`. Those of other processes may be a second old."""
         day, by_key = self._spent
         now = today()
-        counted = (Counts(*each) for at, each in self._counted.items() if (at.day, at.key) == (now, key))
+        counted = (Counts(*each) for at, each in self._counted.items() if at[:2] == (now, key))
         own = sum(each.input + each.output for each in counted)
         return own + (by_key.get(key, 0) if day == now else 0)
 
@@ -61,7 +62,7 @@ class UsageMeter:
 
     async def flush(self) -> None:
         """Raises `QueueUnavailable`; then the counts are kept for the next flush."""
-        counted = {at: Counts(*counts) for at, counts in self._counted.items()}
+        counted = {UsageKey(*at): Counts(*counts) for at, counts in self._counted.items()}
         self._counted = {}
         if counted:
             try:

@@ -26,6 +26,8 @@ _TRY_AGAIN = (429, 503, 529)
 
 
 class WholeReply:
+    arrived = True
+
     def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         self.status = status
         self.headers = [*headers, ("content-type", "application/json"), ("content-length", str(len(body)))]

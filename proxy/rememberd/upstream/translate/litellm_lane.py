@@ -168,6 +168,8 @@ def _is_empty(first: Any) -> bool:
 
 
 class _Stream:
+    arrived = False
+
     def __init__(
         self,
         answer: AsyncIterator[Any],

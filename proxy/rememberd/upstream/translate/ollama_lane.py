@@ -82,6 +82,8 @@ def is_ollama(deployment: Deployment) -> bool:
 class _Lines:
     """Writes a stream of events as lines of JSON."""
 
+    arrived = False
+
     def __init__(self, reply: Reply, answer: Answer) -> None:
         self.status = 200
         self.headers = [*_kept(reply), ("content-type", "application/x-ndjson")]
