@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests import arms, overload, plots, report, servers, stack_profile, units
-from loadtests.against import caution, compare, markdown
+from loadtests.against import caution, compare, earlier_run, markdown
 from loadtests.attack.run import attack, safe, table
 from loadtests.faults import command as faults
 from loadtests.machine import cores, describe, stolen_seconds
@@ -61,7 +61,7 @@ def main() -> None:
         " the fake model's names",
     )  # fmt: skip
     run.add_argument(
-        "--against", type=Path, metavar="FILE", help="the result.json of an earlier run, to compare with"
+        "--against", type=earlier_run, metavar="FILE", help="the result.json of an earlier run, to compare with"
     )
     run.add_argument(
         "--profile", action="store_true", help="where the CPU of a web process goes, by part of the code"

@@ -5,8 +5,11 @@ rounds each, 99 % with five (Mann and Whitney's test, inverted)."""
 
 from __future__ import annotations
 
+import json
 import math
+from argparse import ArgumentTypeError
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -38,6 +41,17 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Ratio]:
     """Compares what both runs have measured. Both arguments are the contents of a `result.json`."""
     one, other = _rounds(before), _rounds(after)
     return [_ratio(key, one[key], other[key]) for key in one if key in other]
+
+
+def earlier_run(file: str) -> Path:
+    """The type of `--against`: refuses before a run of minutes what cannot be compared with it."""
+    try:
+        rows = json.loads(Path(file).read_text())["rows"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArgumentTypeError(f"{file} is no result.json of a run with its rounds: {error!r}") from error
+    if not all(isinstance(row, list) for row in rows):
+        raise ArgumentTypeError(f"{file} is the result of another command than `run`")
+    return Path(file)
 
 
 def caution(before: Mapping[str, Any]) -> str:

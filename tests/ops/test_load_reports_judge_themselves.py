@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from argparse import ArgumentTypeError
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from loadtests import overload, plots
-from loadtests.against import caution, compare, markdown
+from loadtests.against import caution, compare, earlier_run, markdown
 from loadtests.scenario import HERE, load
 from loadtests.verdict import overload_sentences, sentences
 
@@ -76,6 +78,18 @@ def test_a_comparison_with_an_invalid_run_says_so() -> None:
     assert "3 answers of steady/hit failed" in caution({"verdict": verdict})
     for fair in ({}, {"verdict": sentences({"steady": {"hit": GOOD}}, ["hit"], IDLE)}):
         assert caution(fair) == ""
+
+
+def test_what_cannot_be_compared_is_refused_before_the_run(tmp_path: Path) -> None:
+    """A result without its rounds (those in `results/` were cut), one of another command, and no result at all."""
+    for content in ('{"scenario": "x"}', '{"rows": [{"share": 0.1}]}', "no JSON"):
+        (tmp_path / "result.json").write_text(content)
+        with pytest.raises(ArgumentTypeError, match=r"result\.json"):
+            earlier_run(str(tmp_path / "result.json"))
+    with pytest.raises(ArgumentTypeError, match="absent"):
+        earlier_run(str(tmp_path / "absent"))
+    (tmp_path / "result.json").write_text(json.dumps(run_of([100.0])))
+    assert earlier_run(str(tmp_path / "result.json")) == tmp_path / "result.json"
 
 
 def test_added_latency_is_compared_with_the_model_s_own_taken_off() -> None:
