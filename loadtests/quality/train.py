@@ -64,13 +64,13 @@ _TAUGHT_BY = {  # labels of other corpora that teach this one, and what they are
 }
 # Corpora that have a file of forms, too. A line whose label is {t} lists what may stand for that in the forms of its
 # language; {s} stands for a statement.
-FORMS = ("requests", "wishes", "values", "questions", "needs", "facts")
+FORMS = ("statements", "requests", "wishes", "values", "questions", "needs", "facts")
 _FILLED = 6  # texts of each form
 # What a text of a form counts. The forms of requests are many; at 1 or .4 more persons are taken for programs. Those
 # of questions all name a time; at 1, 52 general questions of the five blind sets are taken for own ones, at .3 40.
 # Those of wishes are as many as all other texts; at 1, 37 of 7,449 messages that are none seem likely, at .3 7.
 # Of needs and facts, at .3 or 1 no more needs of the six blind sets are met, and more general questions have one.
-_FORM_WEIGHS = {"requests": 0.2, "questions": 0.3, "wishes": 0.4, "needs": 0.1, "facts": 0.1}
+_FORM_WEIGHS = {"requests": 0.2, "statements": 0.3, "questions": 0.3, "wishes": 0.4, "needs": 0.1, "facts": 0.1}
 # Other questions are so many that "So, what do you know about me now?" would be one of them.
 _LABEL_WEIGHS = {("wishes", label): 3.0 for label in ("recall", "remember", "dont_remember")} | {
     ("wishes", "forget"): 2.0

@@ -24,7 +24,8 @@ _JOINT = re.compile(
 )
 _ASK = rf"(?:,|{SPACES}(?:and|but|so|[–—-]))\s+(?:so\s+|and\s+|but\s+)?(?=(?:ASK)(?!\w))"
 _TAG = re.compile(
-    r"(?:right|correct|or not|no|yes|isn['’]t it|huh|eh|oder|nicht wahr|verdad|non|vero|ikke sant)\s*[?？]",
+    r"(?:right|correct|or not|no|yes|huh|eh|oder|nicht wahr|verdad|non|vero|ikke sant"
+    r"|, (?:\w+n['’]t|am|is|are|was|were|do|does|did|have|has|can|will) (?:i|we|he|she|it|they|you|that))\s*[?？]",
     re.IGNORECASE,
 )
 

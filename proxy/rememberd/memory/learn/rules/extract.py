@@ -196,9 +196,15 @@ def _of_clauses(sentence: str) -> list[_Found]:
         elif (stated := statement(clause)) and _is_kept(stated, clause, sentence):
             found.append(_Found(clause, stated))
             begun = span.start
-        elif stated is None and found and found[-1].stated and found[-1].stated.ends:
-            found[-1] = found[-1]._replace(text=sentence[begun : span.end])  # "… about the nuts, I can eat them"
+        elif stated is None and found and found[-1].stated and _may_go_on(found[-1].stated, clause):
+            found[-1] = found[-1]._replace(text=sentence[begun : span.end])  # "my kids love fish, but I hate it"
     return found
+
+
+def _may_go_on(stated: Statement, clause: str) -> bool:
+    """Whether what no table knows belongs to the statement before it. Beside a single value it would be hidden when
+    that is replaced."""
+    return bool(stated.ends) or not (is_single(stated.slot) or "?" in clause or mentions("hedge", clause))
 
 
 def _correct(found: list[_Found], clause: str) -> None:
