@@ -43,6 +43,7 @@ _OWN_SHARE = 0.4
 # Chosen on tests/data/blind to blind4; .2 instead of .1 gains nothing there.
 _SINGLE, _KNOWN, _LIKELY = 0.05, 0.1, 0.3
 _BRIEF, _SURELY_CORRECTS = 6, 0.5  # words of a part that only corrects; what the classifier of values finds in it
+_ELLIPSIS = 2  # words: "I'm not" means nothing by itself, and "I'm not vegetarian" only beside the clause before
 _SHORTEST_END = 12  # bytes: "I'm done." names nothing that could be over
 # The attributes of what the classifier alone has found: those that may have several values, so that none is hidden.
 _SLOTS = {
@@ -204,7 +205,8 @@ def _of_clauses(sentence: str) -> list[_Found]:
 def _may_go_on(stated: Statement, clause: str) -> bool:
     """Whether what no table knows belongs to the statement before it. Beside a single value it would be hidden when
     that is replaced."""
-    return bool(stated.ends) or not (is_single(stated.slot) or "?" in clause or mentions("hedge", clause))
+    goes_on = len(clause.split()) > _ELLIPSIS and "?" not in clause and not mentions("hedge", clause)
+    return bool(stated.ends) or (goes_on and not is_single(stated.slot))
 
 
 def _correct(found: list[_Found], clause: str) -> None:
