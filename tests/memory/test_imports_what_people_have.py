@@ -347,6 +347,7 @@ def test_our_own_export_comes_back_whole(
         ("photo.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF", "neither JSON nor text"),
         ("other.json", b'[{"tweet": "hi"}]', "no known format"),
         ("half.json", b'[{"mapping": {}, "title": "a"}, {"mapp', "no whole JSON list"),
+        ("deep.json", b"[" * 100_000, "nested too deeply"),
         ("empty.json", b"[]", "has nothing to import"),
         ("empty.txt", b"", "has nothing to import"),
         ("broken.json", b'{\n "memories": [', "no whole JSON"),

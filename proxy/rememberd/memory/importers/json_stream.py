@@ -26,6 +26,8 @@ def items(stream: IO[bytes]) -> Iterator[Any]:
             item, at = scan(buffer, at)
             step = _CHUNK
             yield item
+        except RecursionError:
+            raise BadFile("the lists in the file are nested too deeply; export it again") from None
         except json.JSONDecodeError as error:
             more = stream.read(step)
             if not more or len(buffer) - at > _LARGEST:
