@@ -253,3 +253,35 @@ def test_a_wish_is_heard_in_whatever_stands_around_it() -> None:
     assert len(unheard) <= 0.1 * len(tried), unheard
     others = (each.format(thing) for each in NO_WISHES for thing in ("my epilepsy", "the loan", "my ex", "Rosalind"))
     assert [text for text in others if str(_kind(text)).startswith("forget")] == []
+
+
+REMEMBER = (
+    *("Remember that I keep bees.", "Merk dir, dass ich Bienen halte.", "Retiens que j'ai des ruches."),
+    *("Recuerda que tengo colmenas.", "Ricordati che la mia moto è rossa.", "Lembra-te que tenho abelhas."),
+    *("Onthoud dat ik bijen houd.", "Husk at jeg har bier.", "Kom ihåg att jag har bin."),
+    *("Запомни, что у меня ульи.", "Zapamiętaj, że mam ule.", "Pamatuj si, že mám úly.", "请记住，我养蜜蜂。"),
+)
+CALLED_OFF = (
+    *("Bitte merk dir meine Nummer nicht länger", "how i voted is nobody's business, scratch that from the record"),
+    *(
+        "could you drop the thing about my speech, I'd rather that wasn't on file",
+        "pretend i never told you i got sacked",
+    ),
+)
+
+
+def test_what_is_to_be_remembered_of_oneself_is_heard_by_its_beginning() -> None:
+    """In twelve languages; not what only begins like it."""
+    assert [text for text in REMEMBER if _kind(text) != "remember"] == []
+    others = (
+        "Remember the Alamo!",
+        "Remember that film?",
+        "Note the time of the train.",
+        "Recuerda a Cervantes en un poema.",
+    )
+    assert [text for text in others if _kind(text) == "remember"] == []
+
+
+def test_a_wish_is_none_the_less_one_for_its_shape() -> None:
+    """Not for the verb of remembering or the question word in it, and not for looking like a text as a whole."""
+    assert [text for text in CALLED_OFF if _kind(text) != "forget"] == []

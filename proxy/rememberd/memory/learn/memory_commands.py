@@ -16,7 +16,8 @@ from rememberd.dialects.attribution_words import MASK, hands_in
 from rememberd.dialects.segments import segment
 from rememberd.memory.learn.rules.judge import tells
 from rememberd.memory.learn.rules.sentences import sentences
-from rememberd.memory.learn.wish_words import may_wish, named, names_forgetting, wants_kept
+from rememberd.memory.learn.wish_verbs import clauses, may_wish, names_forgetting, says, wants_kept, wants_remembered
+from rememberd.memory.learn.wish_words import named
 from rememberd.text_classifier import TextClassifier, packaged
 
 WEIGHTS = Path(__file__).with_suffix(".json")
@@ -41,26 +42,12 @@ _YES = re.compile(
     re.IGNORECASE,
 )
 _BEGINS_WITH_YES = re.compile(r"(?:yes|ja|sí|oui|sì|sim|да|tak|ano|evet|はい|是的?|네)(?!\w)", re.IGNORECASE)
-# What is kept out of memory: the whole conversation, or the message alone.
-_TALK = re.compile(
-    r"\b(?:conversa\w*|chat\w*|sessions?|discussions?|talk|gespräch\w*|unterhaltung|conversación|gesprek|samtale\w*|samtal\w*|incognito|off the record"
-    r"|разговор\w*|чат\w*|rozmow\w*|czat\w*|konuşma\w*|sohbet\w*)\b|对话|聊天|会话|会話|チャット|대화|채팅|المحادثة|बातचीत",
-    re.IGNORECASE,
-)
 _OF_ME = re.compile(
     r"\b(?:me|mich|mir|moi|mí|mi|mim|mig|meg|mij|мне|меня|mnie|hakkımda|benim|profile|memor\w+|erinner\w*)\b|我|私|나"
 )
 # "Forget that the badge opens the door" is hardly anything else, but "forget that approach" is.
 _OF_A_CLAIM = re.compile(r"(?:please,? )?forget that (?:i|i'\w+|my|we|our|the|he|she|his|her|their)\b", re.IGNORECASE)
 _SURE_OF_A_CLAIM = 0.2
-# "Remember that I keep bees", which the classifier hardly tells from what is said about remembering.
-_REMEMBER_OF_ME = re.compile(
-    r"(?:please |bitte |por favor |s'il te plaît )?(?:remember|note|keep in mind|merk dir|retiens|recuerda|ricorda(?:ti)?|lembra|onthoud"
-    r"|husk|kom ihåg|запомни|zapamiętaj)(?:[:,]| that| dass| que| che| dat| at| att|, что|, że)? "
-    r"(?:i|i'm|i've|my|we|our|ich|mein\w*|wir|je|j'\w+|mon|ma|mes|nous|soy|mi|mis|vivo|io|sono|il mio|la mia|eu|sou|meu|minha|ik|mijn"
-    r"|jeg|min|mitt|jag|я|мой|моя|у меня|mój|moja|jestem|mam)\b",
-    re.IGNORECASE,
-)
 _NOT_REMEMBER = re.compile(r"(?:please,? )?(?:don't|do not|never|stop) (?:ever )?remember", re.IGNORECASE)
 _AS_A_FILE = re.compile(
     r"\b(?:pdf|docx?|file|document|markdown|text file|datei|dokument|fichier|archivo|documento|bestand)\b",
@@ -69,16 +56,6 @@ _AS_A_FILE = re.compile(
 _QUESTION_OF_HOW = re.compile(
     r"(?:how|why|what happens|does|did|have you|do (?!you)|is|are|wie|warum|comment|pourquoi|cómo|por qué|come|perché|como|hoe|waarom|hvordan"
     r"|hvorfor|hur|varför|как|почему|jak|dlaczego|nasıl|怎么|如何|どう)(?!\w)",
-    re.IGNORECASE,
-)
-# "The third line of your poem about my oboe".
-_PART_OF_A_TEXT = re.compile(
-    r"\b(?:first|second|third|last|erste[nr]?|zweite[nr]?|dritte[nr]?|letzte[nr]?|premi\w+|deuxième|troisième|dernière?|primer\w*|segund\w*"
-    r"|tercer\w*|últim\w*|prim[ao]|second[ao]|terz[ao]|ultim[ao]|primeir\w*|terceir\w*|eerste|tweede|derde|laatste|första|andra|tredje|sista"
-    r"|første|andet|andre|siste|sidste|pierwsz\w*|drugi\w*|trzeci\w*|ostatni\w*|перв\w+|втор\w+|трет\w+|последн\w+) (?:lines?|paragraph|sentence|verse"
-    r"|stanza|column|row|slide|bullet|zeile|absatz|satz|strophe|spalte|ligne|paragraphe|phrase|colonne|línea|párrafo|frase|columna|riga|paragrafo"
-    r"|strofa|colonna|linha|parágrafo|coluna|regel|alinea|zin|couplet|kolom|rad\w*|stycket|meningen|linje|avsnitt|setning|sætning|afsnit|wers|akapi\w+"
-    r"|zdani\w*|kolumn\w*|стр\w+|абзац\w*|предложен\w+|столб\w+)\b|第.[段行句列]",
     re.IGNORECASE,
 )
 
@@ -120,7 +97,9 @@ def asks_what_is_known(text: str) -> bool:
 
 def off_record(text: str) -> bool:
     """Whether it is a wish that nothing of this conversation is stored. Fast for other messages."""
-    return len(text) <= _LONGEST and bool(_TALK.search(text)) and memory_command(text) == MemoryCommand("off_record")
+    return (
+        len(text) <= _LONGEST and says("conversation", text) and memory_command(text) == MemoryCommand("off_record")
+    )
 
 
 def _of(said: str, whole: str) -> MemoryCommand | None:
@@ -128,7 +107,7 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
     label = max(_SURE, key=lambda each: sure[each])
     least = _SURE[label] if said == whole else max(_SURE[label], _SURE_OF_PART)
     least = _SURE_OF_A_CLAIM if label == "forget" and _OF_A_CLAIM.match(said) else least
-    if _REMEMBER_OF_ME.match(said):
+    if wants_remembered(said) and sure["forget"] < _SURE["forget"]:  # "merk dir meine Nummer nicht mehr"
         label, least = "remember", 0.0
     if label == "forget" and not names_forgetting(said):
         least = max(least, _SURE_OF_SMALL_TALK)
@@ -140,7 +119,7 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
     about = named(whole)
     if label == "forget_all" and len(list(sentences(said))) == 1 and named(_BEGINS_WITH_YES.sub("", said)):
         label = "forget"  # "everything about Nora"
-    elif label == "forget" and about.everything and not about and not _QUESTION_OF_HOW.match(said):
+    elif label == "forget" and about.everything and not about and not _asks_how(said):
         label = "forget_all"
     match label:
         case "forget_all":
@@ -149,12 +128,12 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
         case "dont_remember" if _AS_A_FILE.search(said):  # "Save this conversation as a PDF"
             return None
         case "dont_remember":
-            return MemoryCommand("off_record" if _TALK.search(said) else "unrecorded")
+            return MemoryCommand("off_record" if says("conversation", said) else "unrecorded")
         case "recall":
             return MemoryCommand("show") if not named(said) and _OF_ME.search(said.lower()) else None
         case "remember":
             return None if said.endswith("?") else MemoryCommand("remember", whole)
-    if not about or _QUESTION_OF_HOW.match(said):
+    if not about or _asks_how(said):
         return None
     return MemoryCommand("forget_about" if about.everything else "forget", whole)
 
@@ -163,15 +142,23 @@ def _may_forget(text: str) -> bool:
     """Is it perhaps a wish to forget something that it names?"""
     sure = _classifier().probabilities(text)
     least = _LIKELY if may_wish("forget", text) and names_forgetting(text) else _LIKELY_WITHOUT_VERB
-    if sure["forget"] < least or wants_kept(text) or _is_work(text) or _QUESTION_OF_HOW.match(text):
+    if sure["forget"] < least or wants_kept(text) or _is_work(text) or _asks_how(text):
         return False
     return bool(named(text)) and "ended" not in tells(text)
 
 
+def _asks_how(said: str) -> bool:
+    """Does a clause with the verb ask how or why? "How I voted is private, delete that" is no question."""
+    wishes = [] if said.endswith("?") else [each for each in clauses(said) if may_wish("forget", each)]
+    return any(_QUESTION_OF_HOW.match(each) for each in wishes or [said])
+
+
 def _is_work(said: str) -> bool:
-    """Does it hand in a text, or say what is to be done with one: "Translate into Italian: forget Nora"?"""
+    """Does it hand in a text, or say what is to be done with one: "Translate into Italian: forget Nora"? What would be
+    handed in as a whole has nobody who hands it in."""
     head, colon, _ = said.partition(":")
-    is_text = MASK in segment(said).masked() or _PART_OF_A_TEXT.search(said) is not None
+    masked = segment(said).masked()
+    is_text = (MASK in masked and bool(colon or masked.strip(MASK))) or says("part_of_a_text", said)
     return is_text or bool(colon and hands_in(head.lower()))
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rememberd.memory.learn.rules.word_forms import unaccented
 from rememberd.memory.recall.lexicon import WORD, stop_words
@@ -20,18 +21,13 @@ _ELIDED = re.compile(r"^(?:\w|\w{0,5}(?:qu|ll)|un)'(?=\w{3})")  # the article of
 _ARTICLE = re.compile(r"^[وف]?[بكل]?ال(?=\w{2})|^لل(?=\w{2})")  # of Arabic, with what is written together with it
 _SOUND = re.compile(r"u+h*m*|e+r+m*|a+h+e*m*|h+m+|o+h+|ä+h*m*|e+u*h+m*|a+w+|mh+m*")  # "uhh", "erm", "ahem"
 _HANGUL = "가-힣"
-_SPACED = re.compile(r"[^\u2e80-\ud7ff]+")
+_INFLECTED = re.compile(f"[{_HANGUL}]")
+SPACED = re.compile(r"[^\u2e80-\ud7ff]+")
 _UNSPACED = re.compile(r"[\u2e80-\u2fff\u3040-\ud7ff]+")
-_CLAUSE = re.compile(r"[.,;:!?…。！？、，；：()\n]+(?:\s|$)|\s[–—-]\s|[。！？、，]")
+CLAUSE = re.compile(r"[.,;:!?…。！？、，；：()\n]+(?:\s|$)|\s[–—-]\s|[。！？、，]")
 _NAME = re.compile(r"(?<=[\w,;:] )[^\W\d_a-zß-öø-ÿа-яё][\w'’-]+")
 THAT = re.compile(r"\b(?:that|dass|daß|que|che|dat|att|at|что|że|že)\b")
-_DENIED = re.compile(  # what stands before "keep" in "don't keep" and "no need to keep"
-    r"(?:(?:^|[,.;:] *)(?:please,? )?(?:do not|don'?t|never)"
-    r"|(?:you|no) (?:need|have|longer)(?: not)?(?: to)?) (?:ever )?$"
-)
 _SLOT = "0slot"  # stands for an attribute that is named without its value
-_SHORT = 4  # letters; a shorter beginning of words must be nearly all of one
-_WHOLE = r"(?<!\w)(?:%s)(?!\w)"
 
 
 class _WordList(NamedTuple):
@@ -48,7 +44,8 @@ class _WordList(NamedTuple):
 
     def has(self, word: str) -> bool:
         """Also for a form with an accent that the list does not have: "bórrame"."""
-        return word in self.whole or word.startswith(self.stems) or unaccented(word).startswith(self.stems)
+        bare = unaccented(word)
+        return word in self.whole or word.startswith(self.stems) or (bare != word and bare.startswith(self.stems))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +57,6 @@ class _Words:
     all_about: re.Pattern[str]
     topics: tuple[tuple[re.Pattern[str], frozenset[str]], ...]
     classes: tuple[tuple[re.Pattern[str], FactClass], ...]
-    verbs: dict[str, re.Pattern[str]]
-    kept: re.Pattern[str]
-    contrary: re.Pattern[str]
 
 
 class FactClass(NamedTuple):
@@ -105,7 +99,7 @@ def named(text: str, *, topics: bool = True, languages: frozenset[str] = frozens
         if pattern.search(plain):
             slots |= of
             plain = pattern.sub(f" {_SLOT} ", plain)
-    found = [frozenset(each) for clause in _CLAUSE.split(plain) for each in _named_phrases(clause, languages)]
+    found = [frozenset(each) for clause in CLAUSE.split(plain) for each in _named_phrases(clause, languages)]
     beside = frozenset().union(*(each for each in found if _SLOT in each)) - {_SLOT}
     return Named(tuple(each for each in found if each and _SLOT not in each), frozenset(slots), beside, everything)
 
@@ -115,38 +109,6 @@ def class_in(text: str) -> FactClass | None:
     return next((found for pattern, found in _words().classes if pattern.search(text)), None)
 
 
-def wishing(text: str) -> str:
-    """The clauses with a wish to forget, if they name something: not "Ida has left me" before "forget Ida". Otherwise
-    all clauses except those that say what to keep: "keep the eggs"."""
-    clauses = [each.strip() for each in _CLAUSE.split(text) if each and each.strip()]
-    clauses = [each for each in clauses if not _words().contrary.match(each)] or clauses
-    wishes = [each for each in clauses if may_wish("forget", each)]
-    return ", ".join(wishes if any(map(named, wishes)) else clauses)
-
-
-def may_wish(label: str, text: str) -> bool:
-    """Whether a text has a word that every wish of this kind has, and does not ask for the opposite."""
-    verbs, folded = _words().verbs[label], text.replace("’", "'").casefold()
-    has_one = verbs.search(folded) or verbs.search(unaccented(folded))
-    return has_one is not None and not (label in ("forget", "forget_all") and wants_kept(text))
-
-
-def names_forgetting(text: str) -> bool:
-    """Whether a text has a word of forgetting that is more than small talk: "delete", or "don't keep"."""
-    verbs, folded = _words().verbs, text.replace("’", "'").casefold()
-    found = verbs["forget"].finditer(folded)
-    if any(
-        not verbs["everyday"].match(folded, each.start()) or _DENIED.search(folded, 0, each.start()) for each in found
-    ):
-        return True
-    return verbs["forget"].search(unaccented(folded)) is not None and not folded.isascii()
-
-
-def wants_kept(text: str) -> bool:
-    """Whether a text asks not to forget or not to delete something."""
-    return _words().kept.search(text.replace("’", "'").casefold()) is not None
-
-
 def names_in(text: str) -> frozenset[str]:
     """The words with a capital inside a sentence, case-folded: Paula is not a form of Paul."""
     return frozenset(_EDGES.sub("", found).casefold().removesuffix("'s") for found in _NAME.findall(text))
@@ -154,14 +116,18 @@ def names_in(text: str) -> frozenset[str]:
 
 def languages_of(text: str) -> frozenset[str]:
     """The languages that most function words of `text` belong to: only in Swedish, "vet" is "knows"."""
-    words = [word.casefold() for word in WORD.findall(text)]
-    joins = _words().connecting
-    known = {
-        name: sum(each.has(word) + (word in joins[name]) for word in words)
-        for name, each in _words().languages.items()
-    }
-    most = max(known.values())
-    return frozenset(name for name, count in known.items() if count == most) if most else frozenset()
+    known = Counter[str]()
+    for word in WORD.findall(text):
+        known.update(_languages_with(word.casefold()))
+    most = max(known.values(), default=0)
+    return frozenset(name for name, count in known.items() if count == most)
+
+
+@lru_cache(maxsize=16_384)
+def _languages_with(word: str) -> tuple[str, ...]:
+    """The languages in which it is a word of wishing; those in which it connects two words, twice."""
+    connecting = (name for name, joins in _words().connecting.items() if word in joins)
+    return (*(name for name, each in _words().languages.items() if each.has(word)), *connecting)
 
 
 def is_attribute(word: str) -> bool:
@@ -201,7 +167,7 @@ def _named_phrases(clause: str, languages: frozenset[str]) -> list[list[str]]:
 
 
 def _is_of_wish(word: str, languages: frozenset[str]) -> bool:
-    return _SOUND.fullmatch(word) is not None or any(_words().languages[each].has(word) for each in languages)
+    return not languages.isdisjoint(_languages_with(word)) or _SOUND.fullmatch(word) is not None
 
 
 def _connects(word: str, languages: frozenset[str]) -> bool:
@@ -209,17 +175,24 @@ def _connects(word: str, languages: frozenset[str]) -> bool:
 
 
 def _spaced(text: str) -> list[str]:
-    tokens = (_EDGES.sub("", word) for word in content(" ".join(_SPACED.findall(text))))
+    tokens = (_EDGES.sub("", word) for word in content(" ".join(SPACED.findall(text))))
     return [_ARTICLE.sub("", _ELIDED.sub("", token)).removesuffix("'s") for token in tokens if token]
 
 
 def _pairs(text: str) -> list[str]:
-    return [run[at : at + 2] for run in _UNSPACED.findall(text) for at in range(max(1, len(run) - 1))]
+    """Two characters each. Of a Korean word the first two, as its end is inflected."""
+    runs = ((run, 1 if _INFLECTED.match(run) else len(run) - 1) for run in _UNSPACED.findall(text))
+    return [run[at : at + 2] for run, pairs in runs for at in range(max(1, pairs))]
+
+
+@cache
+def wish_table() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
 @cache
 def _words() -> _Words:
-    stored = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    stored = wish_table()
     stop = stop_words()
     joining = {language: frozenset(stored["connecting"].get(language, "").split()) for language in stop}
     words = {
@@ -232,17 +205,12 @@ def _words() -> _Words:
         joining,
         {name: _WordList.of(map(unaccented, own.split())) for name, own in stored["concepts"].items()},
         re.compile("|".join(map(_between, unspaced))),
-        _any(stored["all_about"]),
-        tuple((_any(each["named"]), frozenset(each["slots"])) for each in stored["topic"]),
+        any_of(stored["all_about"]),
+        tuple((any_of(each["named"]), frozenset(each["slots"])) for each in stored["topic"]),
         tuple(
-            (_any(each["named"]), FactClass(frozenset(each["slots"]), frozenset(each["concepts"])))
+            (any_of(each["named"]), FactClass(frozenset(each["slots"]), frozenset(each["concepts"])))
             for each in stored["class"]
         ),
-        {label: _begins(stems.split()) for label, stems in stored["verbs"].items()},
-        re.compile(
-            "|".join(row["pattern"] if "spaced" in row else _WHOLE % row["pattern"] for row in stored["kept"])
-        ),
-        _any(stored["contrary"]),
     )
 
 
@@ -251,21 +219,8 @@ def _between(written: str) -> str:
     return f"{written}(?![{_HANGUL}])" if re.fullmatch(f"[{_HANGUL}]", written) else re.escape(written)
 
 
-def _begins(stems: list[str]) -> re.Pattern[str]:
-    """A word that begins with one of these, and ends soon after a short one ("let", not "lettera"); anywhere in
-    scripts without spaces."""
-    found = (_beginning(each) if _SPACED.fullmatch(each) else re.escape(each) for each in set(stems))
-    return re.compile("|".join(found), re.IGNORECASE)
-
-
-def _beginning(stem: str) -> str:
-    return rf"(?<!\w){re.escape(stem)}" + (r"\w{0,3}(?!\w)" if len(stem) < _SHORT else "")
-
-
-def _any(phrases: list[str]) -> re.Pattern[str]:
+def any_of(phrases: list[str]) -> re.Pattern[str]:
     """Any of these phrases, as whole words where words have spaces between them."""
     ordered = sorted(phrases, key=len, reverse=True)
-    found = (
-        rf"(?<!\w){re.escape(each)}(?!\w|'s)" if _SPACED.fullmatch(each) else re.escape(each) for each in ordered
-    )
+    found = (rf"(?<!\w){re.escape(each)}(?!\w|'s)" if SPACED.fullmatch(each) else re.escape(each) for each in ordered)
     return re.compile("|".join(found), re.IGNORECASE)
