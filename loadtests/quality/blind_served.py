@@ -18,7 +18,7 @@ from loadtests.quality.blind import Counts, Misses, Row, by_place, holds, rows
 from loadtests.quality.person import MODEL, Person
 from loadtests.servers import KEY, serving
 from loadtests.workers import models
-from rememberd.memory.learn.memory_commands import memory_command
+from rememberd.memory.learn.wishes.memory_commands import memory_command
 
 AT_ONCE = 4
 OTHERS = 200  # facts that a person has besides the one that a need calls for

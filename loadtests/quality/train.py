@@ -33,7 +33,7 @@ _PACKAGE = Path(rememberd.__file__).parent
 FILES = {  # where the product reads them
     "statements": _PACKAGE / "memory/learn/rules/weights/statements.json",
     "requests": _PACKAGE / "dialects/side_tasks.json",
-    "wishes": _PACKAGE / "memory/learn/memory_commands.json",
+    "wishes": _PACKAGE / "memory/learn/wishes/memory_commands.json",
     "values": _PACKAGE / "memory/learn/rules/weights/values.json",
     # is a question about the world, and none of the user's
     "general": _PACKAGE / "memory/recall/data/general.json",

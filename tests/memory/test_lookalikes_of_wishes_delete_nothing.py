@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rememberd.memory.learn.carry_out import Reach, carry_out
-from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
+from rememberd.memory.learn.wishes.memory_commands import MemoryCommand, memory_command
 from tests.memory.test_what_a_wish_means_is_found import ADA, NOW, stored
 from tests.support.fakes import EmbedderFake
 

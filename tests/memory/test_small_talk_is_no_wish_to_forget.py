@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from rememberd.memory.learn.memory_commands import memory_command
+from rememberd.memory.learn.wishes.memory_commands import memory_command
 
 OPENERS = ("", "Hey Nina! ", "Wow, ", "Thanks, Leo! ", "Haha, same. ", "Oh, I get it. ")
 TALK = (

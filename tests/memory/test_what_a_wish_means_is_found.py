@@ -8,8 +8,8 @@ import itertools
 
 from rememberd.memory.learn.build_memories import episode, facts
 from rememberd.memory.learn.carry_out import Reach, carry_out
-from rememberd.memory.learn.memory_commands import MemoryCommand
 from rememberd.memory.learn.reconcile import merge
+from rememberd.memory.learn.wishes.memory_commands import MemoryCommand
 from rememberd.types import Fact, Space, Turn
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
 

@@ -7,9 +7,9 @@ import json
 import tomllib
 from pathlib import Path
 
-from rememberd.memory.learn import wish_words
-from rememberd.memory.learn.memory_commands import MemoryCommand, asks_what_is_known, memory_command
-from rememberd.memory.learn.wish_words import named
+from rememberd.memory.learn.wishes import wish_words
+from rememberd.memory.learn.wishes.memory_commands import MemoryCommand, asks_what_is_known, memory_command
+from rememberd.memory.learn.wishes.wish_words import named
 from tests.support.tables import each_row
 
 

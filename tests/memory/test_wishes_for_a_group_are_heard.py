@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rememberd.memory.learn.group_wishes import GroupWish, group_wish
+from rememberd.memory.learn.wishes.group_wishes import GroupWish, group_wish
 from tests.support.tables import each_row
 
 YES = {

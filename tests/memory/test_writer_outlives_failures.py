@@ -14,9 +14,9 @@ import pytest
 from rememberd.dialects import side_tasks
 from rememberd.errors import UpstreamUnavailable
 from rememberd.memory.embedding.embedder import MULTILINGUAL
-from rememberd.memory.learn import memory_commands
 from rememberd.memory.learn.rules import judge
 from rememberd.memory.learn.rules.extract import Rules
+from rememberd.memory.learn.wishes import memory_commands
 from rememberd.memory.learn.writer import MAX_ATTEMPTS
 from rememberd.memory.recall import needs
 from rememberd.text_classifier import UNREADABLE

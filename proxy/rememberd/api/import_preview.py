@@ -9,9 +9,9 @@ from rememberd.api.import_turns import DONE
 from rememberd.api.imported_lines import Batch
 from rememberd.api.memory_writes import MemoryWrites
 from rememberd.api.serializers import rfc3339
-from rememberd.memory.learn.memory_commands import memory_command
 from rememberd.memory.learn.reconcile import foresee
 from rememberd.memory.learn.rules.extract import Rules
+from rememberd.memory.learn.wishes.memory_commands import memory_command
 from rememberd.memory.safety.redact import redact
 from rememberd.ports import ReceiptStore
 from rememberd.types import NEVER, Memory, Millis, Space, Turn

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from rememberd.errors import RequestError
 from rememberd.memory.learn.build_memories import redacted
-from rememberd.memory.learn.memory_commands import memory_command
+from rememberd.memory.learn.wishes.memory_commands import memory_command
 from rememberd.ports import ReceiptStore, TurnQueue
 from rememberd.types import Receipt, Turn
 

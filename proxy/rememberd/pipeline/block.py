@@ -9,7 +9,7 @@ import orjson
 from rememberd.access.groups import may_write
 from rememberd.errors import QueueUnavailable
 from rememberd.memory.learn.carry_out import Done, Reach
-from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
+from rememberd.memory.learn.wishes.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.recall.recall import Recall, Recalled
 from rememberd.pipeline.chat_request import CachePlace, ChatRequest, RecallResult, UserTurn, fitting
 from rememberd.pipeline.commands import group_note, readers_note, run_command, with_note

@@ -12,8 +12,8 @@ from rememberd.dialects.registry import Dialect
 from rememberd.dialects.user_message import UserMessage
 from rememberd.errors import RequestError
 from rememberd.memory.ids import turn_ids
-from rememberd.memory.learn.group_wishes import GroupWish, group_wish
-from rememberd.memory.learn.memory_commands import off_record
+from rememberd.memory.learn.wishes.group_wishes import GroupWish, group_wish
+from rememberd.memory.learn.wishes.memory_commands import off_record
 from rememberd.memory.recall.recall import Recalled
 from rememberd.ports import Reply
 from rememberd.types import Deployment, Identity, MemoryMode, Millis, Principal, Space

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from rememberd.errors import MemoryUnavailable
 from rememberd.memory.learn.carry_out import Done, Reach, carry_out
-from rememberd.memory.learn.group_wishes import GroupWish
-from rememberd.memory.learn.memory_commands import MemoryCommand
+from rememberd.memory.learn.wishes.group_wishes import GroupWish
+from rememberd.memory.learn.wishes.memory_commands import MemoryCommand
 from rememberd.memory.recall.block import TAIL, tokens
 from rememberd.memory.recall.recall import Recalled
 from rememberd.ports import BlockCache, Embedder, MemoryStore

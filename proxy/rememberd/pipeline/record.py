@@ -11,7 +11,7 @@ from typing import Any
 from rememberd.errors import QueueUnavailable
 from rememberd.memory.ids import found_id
 from rememberd.memory.learn.build_memories import redacted
-from rememberd.memory.learn.group_wishes import GroupWish
+from rememberd.memory.learn.wishes.group_wishes import GroupWish
 from rememberd.pipeline.block import BlockSource
 from rememberd.pipeline.chat_request import ChatRequest, RecallResult, UserTurn
 from rememberd.pipeline.outbox import Outbox

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from rememberd.errors import RememberdError
-from rememberd.memory.learn.memory_commands import off_record
+from rememberd.memory.learn.wishes.memory_commands import off_record
 
 Line = dict[str, Any]
 

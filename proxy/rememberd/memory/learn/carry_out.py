@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from rememberd.memory.learn.forget import forget
 from rememberd.memory.learn.matching import Asked, Told, holding, of_class, of_slots, of_value, told_slots
-from rememberd.memory.learn.memory_commands import MemoryCommand
-from rememberd.memory.learn.wish_verbs import wishing
-from rememberd.memory.learn.wish_words import class_in, named
+from rememberd.memory.learn.wishes.memory_commands import MemoryCommand
+from rememberd.memory.learn.wishes.wish_verbs import wishing
+from rememberd.memory.learn.wishes.wish_words import class_in, named
 from rememberd.memory.recall.block import clean, sides
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import Memory, Millis, Space, Turn

@@ -14,7 +14,7 @@ from rememberd.memory.learn.rules.judge import tells
 from rememberd.memory.learn.rules.sentences import sentences
 from rememberd.memory.learn.rules.slots import is_single
 from rememberd.memory.learn.rules.word_forms import same
-from rememberd.memory.learn.wish_words import (
+from rememberd.memory.learn.wishes.wish_words import (
     THAT,
     FactClass,
     Named,

@@ -23,8 +23,8 @@ from rememberd.memory.learn.carry_out import Reach, carry_out
 from rememberd.memory.learn.corrections import correction
 from rememberd.memory.learn.forget import forget, take_back, unforgotten
 from rememberd.memory.learn.llm.llm_worker import offer
-from rememberd.memory.learn.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.learn.reconcile import merge
+from rememberd.memory.learn.wishes.memory_commands import MemoryCommand, memory_command
 from rememberd.memory.retry import delays, jittered
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import BlockCache, Embedder, ExtractionQueue, Extractor, MemoryStore, ReceiptStore, TurnQueue

@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from rememberd.errors import MemoryUnavailable
 from rememberd.memory.embedding.embedder import PACKAGED
 from rememberd.memory.explain import ScoredMemory, explain
-from rememberd.memory.learn.memory_commands import asks_what_is_known
+from rememberd.memory.learn.wishes.memory_commands import asks_what_is_known
 from rememberd.memory.recall.aliases import Pair, with_other_names, without
 from rememberd.memory.recall.block import FRAME_COST, HEADER_COST, line_cost, render, tokens
 from rememberd.memory.recall.budget import Reason

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rememberd.dialects.attribution_words import FIRST_PERSON
 from rememberd.memory.learn.rules.word_forms import unaccented
-from rememberd.memory.learn.wish_words import CLAUSE, SPACED, any_of, named, wish_table
+from rememberd.memory.learn.wishes.wish_words import CLAUSE, SPACED, any_of, named, wish_table
 
 _DENIED = re.compile(  # what stands before "keep" in "don't keep" and "no need to keep"
     r"(?:(?:^|[,.;:] *)(?:please,? )?(?:do not|don'?t|never)"

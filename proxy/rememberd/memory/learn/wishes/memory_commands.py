@@ -16,8 +16,15 @@ from rememberd.dialects.attribution_words import MASK, hands_in
 from rememberd.dialects.segments import segment
 from rememberd.memory.learn.rules.judge import tells
 from rememberd.memory.learn.rules.sentences import sentences
-from rememberd.memory.learn.wish_verbs import clauses, may_wish, names_forgetting, says, wants_kept, wants_remembered
-from rememberd.memory.learn.wish_words import named
+from rememberd.memory.learn.wishes.wish_verbs import (
+    clauses,
+    may_wish,
+    names_forgetting,
+    says,
+    wants_kept,
+    wants_remembered,
+)
+from rememberd.memory.learn.wishes.wish_words import named
 from rememberd.text_classifier import TextClassifier, packaged
 
 WEIGHTS = Path(__file__).with_suffix(".json")
