@@ -103,7 +103,12 @@ def test_a_pinned_memory_speaks_for_itself_alone() -> None:
 
 
 THINGS = ("bees", "owls", "horses", "trams", "lighthouses", "mushrooms")
-ABOUT_THINGS = ("how do {} sleep", "Why are there fewer {} than before?", "Write a limerick about {}.", "where do {} come from")
+ABOUT_THINGS = (
+    "how do {} sleep",
+    "Why are there fewer {} than before?",
+    "Write a limerick about {}.",
+    "where do {} come from",
+)
 WORLD = (
     "Wer malte {}?", "Qui a peint {} ?", "¿Quién pintó {}?", "Chi ha dipinto {}?", "Wie schilderde {}?", "Vem målade {}?",
     "Ki festette {}?", "Kuka maalasi {}?", "Kto namalował {}?", "Кто нарисовал {}?",
