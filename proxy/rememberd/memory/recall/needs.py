@@ -65,8 +65,8 @@ OF_TOPIC, NEEDED, NEEDED_SENSITIVE, OWN = 0.2, 0.15, 0.2, 0.7
 # Less probably the user's than this, a question is about the world: it needs nothing, and is about the asker only if
 # it says "I" or names what the memories name, as `UNCLEAR` leaves open. In the seven blind sets and
 # tests/data/languages.toml, all seen: of 603 English questions about the world 269 are below, 4 call for something
-# (at .05 6), of 126 English needs none is below, of LoCoMo's 431 dev questions 10. In other languages, 10 of 725 questions
-# about the world pass for the asker's own (at .05 25), and 325 of the 328 others that did.
+# (at .05 6), of 126 English needs none is below, of LoCoMo's 431 dev questions 10. In other languages, 10 of 725
+# questions about the world pass for the asker's own (at .05 25), and 325 of the 328 others that did.
 GENERAL, GENERAL_ELSEWHERE, UNCLEAR = 0.1, 0.6, 0.6
 SURELY_GENERAL = 0.02  # it is about something else: its "saint" is not the user's Saint-Pierre
 # In other languages than English, what is less probably the user's needs nothing either. By words, of 231 needs and
