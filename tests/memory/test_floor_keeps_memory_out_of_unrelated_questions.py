@@ -110,8 +110,8 @@ ABOUT_THINGS = (
     "where do {} come from",
 )
 WORLD = (
-    "Wer malte {}?", "Qui a peint {} ?", "¿Quién pintó {}?", "Chi ha dipinto {}?", "Wie schilderde {}?", "Vem målade {}?",
-    "Ki festette {}?", "Kuka maalasi {}?", "Kto namalował {}?", "Кто нарисовал {}?",
+    "Wer malte {}?", "Qui a peint {} ?", "¿Quién pintó {}?", "Chi ha dipinto {}?", "Wie schilderde {}?",
+    "Vem målade {}?", "Ki festette {}?", "Kuka maalasi {}?", "Kto namalował {}?", "Кто нарисовал {}?",
 )  # fmt: skip
 WORKS = ("the Night Café", "Guernica", "Las Hilanderas")
 
