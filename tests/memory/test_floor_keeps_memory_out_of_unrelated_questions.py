@@ -102,13 +102,6 @@ def test_a_pinned_memory_speaks_for_itself_alone() -> None:
     assert relevant(Asked("Why is the sky blue?"), both, supports(2, both)).tolist() == [True, False]
 
 
-THINGS = ("bees", "owls", "horses", "trams", "lighthouses", "mushrooms")
-ABOUT_THINGS = (
-    "how do {} sleep",
-    "Why are there fewer {} than before?",
-    "Write a limerick about {}.",
-    "where do {} come from",
-)
 WORLD = (
     "Wer malte {}?", "Qui a peint {} ?", "¿Quién pintó {}?", "Chi ha dipinto {}?", "Wie schilderde {}?",
     "Vem målade {}?", "Ki festette {}?", "Kuka maalasi {}?", "Kto namalował {}?", "Кто нарисовал {}?",
@@ -116,20 +109,13 @@ WORLD = (
 WORKS = ("the Night Café", "Guernica", "Las Hilanderas")
 
 
-async def test_a_question_about_the_world_is_not_the_askers_for_a_thing_that_they_mentioned(recall: Recall) -> None:
-    """Of 24 questions about things that somebody's friends keep, and of 30 in other languages about the painters of
-    pictures, at most one in ten brings anything; six about the friends bring what was told."""
-    bees = Space("bees")
-    told = [f"My friend Mira likes {thing}." for thing in THINGS] + ["I live in Saint-Denis.", "Ich bin Diabetiker."]
+async def test_a_question_about_the_world_is_not_the_askers_in_other_languages(recall: Recall) -> None:
+    """Of 30 about the painters of pictures at most one in ten brings anything."""
+    space = Space("world")
+    told = ["My friend Mira likes bees.", "I live in Saint-Denis.", "Ich bin Diabetiker.", "Je peins des trains."]
     memories = [Memory(text, text, "fact", NOW - 1, NOW - 1, NOW - 1) for text in told]
-    await recall.store.put(bees, [await to_point(each, recall.embedder) for each in memories])
-
-    async def brought(question: str) -> tuple[str, ...]:
-        return (await recall.recall(bees, question, now=NOW, turn_id=None, conversation=None)).ids
-
-    world = [form.format(thing) for form in ABOUT_THINGS for thing in THINGS]
-    world += [form.format(work) for form in WORLD for work in WORKS]
-    filled = [question for question in world if await brought(question)]
+    await recall.store.put(space, [await to_point(each, recall.embedder) for each in memories])
+    world = [form.format(work) for form in WORLD for work in WORKS]
+    answers = [await recall.recall(space, each, now=NOW, turn_id=None, conversation=None) for each in world]
+    filled = [question for question, answer in zip(world, answers, strict=True) if answer.ids]
     assert len(filled) * 10 <= len(world), filled
-    for thing in THINGS:
-        assert f"My friend Mira likes {thing}." in await brought(f"Does Mira like {thing}?")

@@ -14,13 +14,12 @@ import numpy as np
 from rememberd.memory.recall.rank import TERM, Asked, Turns, best_first, told_on
 from rememberd.search_results import Bools, Candidates, DictColumn, Floats
 
-PERSONAL, LIKELY, IMPERSONAL, ELSEWHERE = 0.15, 0.25, 0.62, 0.75
+PERSONAL, LIKELY, IMPERSONAL = 0.15, 0.25, 0.62
 IMPERSONAL_BY_WORDS = 0.25  # two rare words and most of the others
 
 # "What did Mozart compose?" names what a musician's memories name, "my spreadsheet is slow" is worded as if it were
 # about the user: below this, a question is clearly about something else. Of 429 of LoCoMo 2 are, of the personal
-# ones of tests/data/floor.jsonl none. Such a question needs `ELSEWHERE`: "how do bees find their way" got the friend
-# who keeps bees (cosine .57, and the word).
+# ones of tests/data/floor.jsonl none.
 NOT_ELSEWHERE = 0.5
 # Below this a question is about the asker only if it says so ("I", "my"), names a time, or something that the
 # memories name; else each memory needs `LIKELY`. Of the 680 general questions of the four blind sets 13 pass for
@@ -116,8 +115,6 @@ def _told_then(asked: Asked, found: Candidates) -> Bools:
 
 def _floor(personal: float | None) -> float:
     """The support needed by a question that may be about the user: the more likely this is, the less."""
-    if personal is not None and personal < NOT_ELSEWHERE:
-        return ELSEWHERE
     likely = (min(personal or 0.0, 1.0) - UNLIKELY) / (1 - UNLIKELY)
     return max(LIKELY, IMPERSONAL - (IMPERSONAL - PERSONAL) * max(0.0, likely))
 
