@@ -100,22 +100,3 @@ def test_a_pinned_memory_speaks_for_itself_alone() -> None:
     far = near._replace(id="far", dense=0.1, pinned=False)
     both = Candidates.of([near, far])
     assert relevant(Asked("Why is the sky blue?"), both, supports(2, both)).tolist() == [True, False]
-
-
-WORLD = (
-    "Wer malte {}?", "Qui a peint {} ?", "¿Quién pintó {}?", "Chi ha dipinto {}?", "Wie schilderde {}?",
-    "Vem målade {}?", "Ki festette {}?", "Kuka maalasi {}?", "Kto namalował {}?", "Кто нарисовал {}?",
-)  # fmt: skip
-WORKS = ("the Night Café", "Guernica", "Las Hilanderas")
-
-
-async def test_a_question_about_the_world_is_not_the_askers_in_other_languages(recall: Recall) -> None:
-    """Of 30 about the painters of pictures at most one in ten brings anything."""
-    space = Space("world")
-    told = ["My friend Mira likes bees.", "I live in Saint-Denis.", "Ich bin Diabetiker.", "Je peins des trains."]
-    memories = [Memory(text, text, "fact", NOW - 1, NOW - 1, NOW - 1) for text in told]
-    await recall.store.put(space, [await to_point(each, recall.embedder) for each in memories])
-    world = [form.format(work) for form in WORLD for work in WORKS]
-    answers = [await recall.recall(space, each, now=NOW, turn_id=None, conversation=None) for each in world]
-    filled = [question for question, answer in zip(world, answers, strict=True) if answer.ids]
-    assert len(filled) * 10 <= len(world), filled

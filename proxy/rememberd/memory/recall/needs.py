@@ -65,8 +65,8 @@ OF_TOPIC, NEEDED, NEEDED_SENSITIVE, OWN = 0.2, 0.15, 0.2, 0.7
 # Less probably the user's than this, a question is about the world: it needs nothing, and is about the asker only if
 # it says "I" or names what the memories name, as `UNCLEAR` leaves open. Of 880 general questions of the five blind
 # sets 420 are below, of 280 needs 1, of 553 questions of LoCoMo's dev conversations 5, all with a speaker's name. In
-# other languages 10 of 725 questions about the world (the seven blind sets and tests/data/languages.toml, all seen) pass
-# for the asker's own with .6, 25 with .05, and 325 of the 328 others that did.
+# other languages 10 of 725 questions about the world (the seven blind sets and tests/data/languages.toml, all seen)
+# pass for the asker's own with .6, 25 with .05, and 325 of the 328 others that did.
 GENERAL, GENERAL_ELSEWHERE, UNCLEAR = 0.05, 0.6, 0.6
 # In other languages than English, what is less probably the user's needs nothing either. By words, of 231 needs and
 # 578 general questions of the six blind sets, 187 and 6 call for something; at .8 it is 181 and 4, at .65 191 and 9.
