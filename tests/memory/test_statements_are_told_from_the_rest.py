@@ -161,6 +161,20 @@ def test_words_that_nobody_has_labelled_are_understood() -> None:
     assert [text for text in NOT_RARE if extract(text, 0)] == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "For me, I had a setback last week and messed up my knee.",
+        "As for me, I've been limping since the accident in March.",
+        "Whenever I can, I go to the parks near my flat.",
+        "For me, adoption was the way to become a mother.",
+    ],
+)
+def test_how_a_statement_begins_makes_it_no_instruction(text: str) -> None:
+    """What is taken for one stands in every block."""
+    assert [fact for fact in extract(text, 0) if fact.slot == "instruction"] == []
+
+
 async def test_the_model_that_judges_by_meaning_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute after the last sentence its 100 MB are free again, and with the next one it is back."""
     monkeypatch.setattr(judge, "_RESTS_AFTER_S", 0.05)

@@ -19,6 +19,7 @@ from rememberd.memory.learn.rules.judge import (
     Judgement,
     changes,
     enough,
+    judge,
     judge_beginning,
     judging,
     makes_play,
@@ -169,7 +170,7 @@ def _judged(sentence: str, judged: Judgement) -> list[_Found]:
         return []
     if _corrects(sentence) or mentions("hedge", sentence):
         return []
-    return [_Found(sentence, None, value or _SLOTS.get(judged.kind))]
+    return [_Found(sentence, None, value or _SLOTS.get(judge(sentence).kind))]  # "For me, …" is no instruction
 
 
 def _is_change(sentence: str) -> bool:

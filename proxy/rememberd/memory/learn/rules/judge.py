@@ -40,6 +40,7 @@ _MEANING = _FOLDER / "statements_meaning.json"
 _VALUES = _FOLDER / "values.json"
 _VALUES_MEANING = _FOLDER / "values_meaning.json"
 _NOT_ONE = ("none", "play")  # the labels of what is no statement, and of what begins a game, a story or a supposition
+_LASTING = "instruction"
 _TURNS = ("ended", "again", "corrects")
 _PART_ENDS = re.compile(rf"(?:{SPACES})?[,，、;:：–—]\s*|{SPACES}-\s+")
 _SHORTEST = 6  # characters of a part
@@ -145,7 +146,10 @@ def judge(sentence: str) -> Judgement:
     if 1 - sum(found[label] for label in _NOT_ONE) >= _HOPELESS:
         found = _with_meaning(found, sentence, _MEANING)
     kinds = {label: each for label, each in found.items() if label not in _NOT_ONE}
-    return Judgement(max(kinds, key=lambda label: kinds[label]), sum(kinds.values()), found["play"])
+    sure = sum(kinds.values())
+    if kinds.get(_LASTING, 0.0) < sure / 2:  # it would stand in every block
+        kinds.pop(_LASTING, None)
+    return Judgement(max(kinds, key=lambda label: kinds[label]), sure, found["play"])
 
 
 def _with_meaning(by_words: dict[str, float], sentence: str, weights: Path) -> dict[str, float]:
