@@ -67,9 +67,11 @@ def test_a_key_that_the_running_proxy_does_not_know_is_named_as_such(
 ) -> None:
     """As when the command is run in a container without the proxy's settings: it has another data directory."""
     port = free_port()
-    with running(tmp_path, {"model-a": upstream.url}, server={"port": port}, keys=None):
+    with running(tmp_path, {"model-a": upstream.url}, server={"port": port}, keys=None) as proxy:
         assert keys(tmp_path, "create", "ada", "--user", "ada") == 0
         assert "does not accept this key" not in capsys.readouterr().err
+        with proxy.client(key="sk-unknown") as unknown:  # until it has read the first key, it accepts any
+            eventually(lambda: unknown.get("/v1/models").status_code == 401)
         other = tmp_path / "other"
         other.mkdir()
         settings = {"data_dir": str(other / "data"), "server": {"port": port}}
