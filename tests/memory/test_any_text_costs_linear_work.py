@@ -91,6 +91,7 @@ NOT_THE_USERS = ("upstream.catalog.", "upstream.model_list.", "upstream.translat
 # What reads no more than so many characters of a message, because its callers ask for the length first.
 BOUNDED = {
     "memory.learn.rules.extract._judged": sentences.LONGEST_SENTENCE,
+    "memory.learn.rules.extract._put_right": sentences.LONGEST_SENTENCE,
     "memory.learn.corrections._restated": corrections.LONGEST,
     "memory.text_similarity.with_value_of": corrections.LONGEST,
 }

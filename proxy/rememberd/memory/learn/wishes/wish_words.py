@@ -24,7 +24,8 @@ _HANGUL = "가-힣"
 _INFLECTED = re.compile(f"[{_HANGUL}]")
 SPACED = re.compile(r"[^\u2e80-\ud7ff]+")
 _UNSPACED = re.compile(r"[\u2e80-\u2fff\u3040-\ud7ff]+")
-CLAUSE = re.compile(r"[.,;:!?…。！？、，；：()\n]+(?:\s|$)|\s[–—-]\s|[。！？、，]")
+_MARKS = r"[.,;:!?…。！？、，；：()\n]"  # a run of them is read once, from its first
+CLAUSE = re.compile(rf"(?<!{_MARKS}){_MARKS}+(?:\s|$)|\s[–—-]\s|[。！？、，]")
 _NAME = re.compile(r"(?<=[\w,;:] )[^\W\d_a-zß-öø-ÿа-яё][\w'’-]+")
 THAT = re.compile(r"\b(?:that|dass|daß|que|che|dat|att|at|что|że|že)\b")
 _SLOT = "0slot"  # stands for an attribute that is named without its value
