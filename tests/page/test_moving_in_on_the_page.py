@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -65,7 +66,12 @@ def test_each_kind_of_file_is_looked_at_brought_in_and_taken_back(
             return [each["text"] for each in memories(client)]
 
     def brought(text: str) -> bool:
-        return any(text in each for each in texts())
+        """With all exchanges: nothing comes after it within two seconds."""
+        found = texts()
+        if not any(text in each for each in found):
+            return False
+        time.sleep(2)
+        return texts() == found
 
     with opened(browser, proxy, user, "settings") as page:
         for number, (kind, (made, text)) in enumerate(FILES.items()):
@@ -78,7 +84,7 @@ def test_each_kind_of_file_is_looked_at_brought_in_and_taken_back(
             page.get_by_role("button", name="Import ").last.click()
             page.get_by_role("button", name="Undo this import").wait_for()
             eventually(partial(brought, text))
-            while texts():  # an exchange that is not read yet is undone in a moment
+            while texts():
                 page.get_by_role("button", name="Undo this import").click()
                 page.get_by_text("Import undone").last.wait_for()
             if path.suffix in (".zip", ".json"):
