@@ -243,7 +243,10 @@ def table(found: dict[str, Any]) -> str:
             f"{found['slowest_s']} s, {found['slowest_kind']}, {found['slowest_at_s']} s after the begin",
         ),
         ("`/health/live` all the time: asked, refused", f"{health['asked']:,}, {health['refused']}"),
-        ("its p99, its slowest", f"{health['p99_ms']} ms, {health['slowest_ms']} ms"),
+        (
+            "its p99, its slowest, and when that came",
+            f"{health['p99_ms']} ms, {health['slowest_ms']} ms, {health['slowest_at_s']} s after the begin",
+        ),
         ("seconds", found["seconds"]),
     ]
     lines = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]

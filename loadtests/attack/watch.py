@@ -24,7 +24,8 @@ HERE = Path(__file__).parents[2]
 
 @asynccontextmanager
 async def watched(port: int) -> AsyncIterator[dict[str, Any]]:
-    """What is yielded is filled at the end: how often it was asked and not answered with 200, and milliseconds."""
+    """What is yielded is filled at the end: how often it was asked and not answered with 200, milliseconds, and after
+    how many seconds the slowest came."""
     command, pipe = [sys.executable, "-m", "loadtests.attack.watch", str(port)], asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, cwd=HERE)
     found = dict[str, Any]()
@@ -50,11 +51,13 @@ def watch(port: int, over: threading.Event) -> dict[str, float]:
     for connection in connections:
         connection.close()
     ordered = sorted(seconds)
+    slowest = seconds.index(ordered[-1])
     return {
         "asked": len(ordered),
         "refused": refused,
         "p99_ms": round(ordered[int(len(ordered) * 0.99)] * 1000, 1),
         "slowest_ms": round(ordered[-1] * 1000, 1),
+        "slowest_at_s": round(sum(seconds[: slowest + 1]) + PAUSE * slowest),
     }
 
 

@@ -68,8 +68,9 @@ async def correction(store: MemoryStore, embedder: Embedder, turn: Turn) -> list
 
 def _only_corrects(text: str) -> bool:
     """Whether it says that something else was meant, and states nothing by itself."""
-    plain = _WRONG.search(text) is not None or judge_beginning(text).sure < SURE
-    return bool(_MEANT.match(text)) or (plain and may_tell("corrects", text))
+    if _MEANT.match(text):
+        return True
+    return may_tell("corrects", text) and (_WRONG.search(text) is not None or judge_beginning(text).sure < SURE)
 
 
 def _is_wrong(text: str) -> bool:

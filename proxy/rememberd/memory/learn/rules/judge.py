@@ -12,7 +12,7 @@ import asyncio
 import logging
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -86,6 +86,7 @@ _HOPELESS = 0.05  # by words alone; meaning would not make a statement of it
 # By words alone, of any value: on the four blind sets meaning made no more than .18 of less, and each look at it
 # costs 5 ms. Half of the parts of their messages are below.
 _NO_VALUE = 0.02
+_HARDLY = 0.005  # the same of one value; of 102 texts of the blind sets that tell one none had less
 _RESTS_AFTER_S = 60.0
 
 
@@ -204,6 +205,8 @@ _NOTHING = Judgement("identity", 0.0, 0.0)
 def tells(sentence: str) -> frozenset[str]:
     """The labels of a second classifier (its corpus: `values_*.tsv`): the present value of the person's own "home",
     "employer", "name" or "relationship"; or that something is over ("ended") or true "again"."""
+    if all(1 - each["none"] - each["corrects"] < _NO_VALUE for each in _by_words(sentence)):
+        return frozenset()
     whole, *parts = _values(sentence)
     found = {label for label, sure in whole.items() if sure >= _PART_TELLS}
     for part in parts:
@@ -213,6 +216,8 @@ def tells(sentence: str) -> frozenset[str]:
 
 def may_tell(label: str, sentence: str, least: float = _MAY_TELL) -> bool:
     """Whether the sentence, or a part of it, tells this with the probability `least`: "ended", or "corrects"."""
+    if all(each.get(label, 0.0) < _HARDLY for each in _by_words(sentence)):
+        return False
     return any(each.get(label, 0.0) >= least for each in _values(sentence))
 
 
@@ -235,11 +240,15 @@ def _log_odds(probability: float) -> float:
 def changes(sentence: str) -> bool:
     """Whether it probably says that something is true again, or over. The latter must be in its words as well: "the
     artichokes are finished" only has a similar meaning."""
-    by_words = map(_classifier(_VALUES).probabilities, _parts(sentence))
-    both = zip(_values(sentence), by_words, strict=False)
+    both = zip(_values(sentence), _by_words(sentence), strict=False)
     return may_tell("again", sentence) or any(
         each["ended"] >= _CHANGES and words["ended"] >= _CHANGES_BY_WORDS for each, words in both
     )
+
+
+def _by_words(sentence: str) -> Iterator[dict[str, float]]:
+    """What words alone tell of the sentence, and of each of its parts; nothing for a text longer than a sentence."""
+    return map(_value_by_words, _parts(sentence) if len(sentence) <= LONGEST_SENTENCE else ())
 
 
 @lru_cache(maxsize=1024)
@@ -274,8 +283,13 @@ def _parts(sentence: str) -> tuple[str, ...]:
     return (sentence, *(part for part in clauses_of(sentence) if _SHORTEST <= len(part) < len(sentence)))
 
 
+@lru_cache(maxsize=256)
+def _value_by_words(text: str) -> dict[str, float]:
+    return _classifier(_VALUES).probabilities(text)
+
+
 def _value_of(text: str) -> dict[str, float]:
-    by_words = _classifier(_VALUES).probabilities(text)
+    by_words = _value_by_words(text)
     if 1 - by_words["none"] < _NO_VALUE:
         return by_words
     return _with_meaning(by_words, text, _VALUES_MEANING)
