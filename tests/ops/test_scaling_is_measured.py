@@ -22,8 +22,8 @@ def rows(text: str) -> dict[str, tuple[float, str]]:
 
 @pytest.mark.slow
 def test_the_command_gives_every_unit_of_the_plan() -> None:
-    """The same rows in the same units. Sizes are of the same size; CPU is only measured, because the machine that runs
-    this may be slow or busy (once 39 ms instead of 7)."""
+    """The same rows in the same units. Sizes are of the same size; CPU is only measured, because the machine may be
+    slow or busy (once 39 ms instead of 7)."""
     command = [sys.executable, "-m", "loadtests", "units", "--memories", str(MEMORIES)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True, cwd=SCALING.parents[1])
     written, measured = rows(SCALING.read_text().partition("## Which deployment")[0]), rows(done.stdout)
