@@ -29,6 +29,7 @@ from tests.support.redis_process import RedisServer, redis_running
 TOGETHER = {
     "translation": (
         "tests/http/test_transl", "tests/http/test_a_conversation_goes_on", "tests/http/test_nothing_is_left_open",
+        "tests/http/test_a_server_may_lack",
     ),
     "sdks": (
         "tests/http/test_bad_input", "tests/http/test_groups_share", "tests/http/test_memory_tool",

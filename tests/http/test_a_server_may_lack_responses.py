@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support.fake_model import Behaviour, FakeModel
-from tests.support.proxy_server import Proxy, entry, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import Proxy, entry
 
 ASKED: dict[str, Any] = {"model": "box", "input": "hello"}
 ODD = {"access_programs": {"a": 1}, "text": {"verbosity": "low"}}
@@ -18,7 +19,7 @@ ODD = {"access_programs": {"a": 1}, "text": {"verbosity": "low"}}
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
     others = [entry("box", "openai/box", upstream.url), entry("*", "openai/*", upstream.url)]
-    with running(tmp_path_factory.mktemp("box"), {}, others=others, keys=None) as proxy:
+    with running_here(tmp_path_factory.mktemp("box"), {}, others=others, keys=None) as proxy:
         body = {"model": "box", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}
         with proxy.client() as client:  # the first translation imports litellm, which may take long
             client.post("/v1/messages", json=body, timeout=180).raise_for_status()

@@ -12,7 +12,8 @@ from mcp.client.client import Client as McpClient
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.support.fake_model import FakeModel, newest_user_text
-from tests.support.proxy_server import KEYS, PATIENCE, Proxy, ask, eventually, remembered, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import KEYS, PATIENCE, Proxy, ask, eventually, remembered
 
 ADMIN = "sk-admin-of-apps"
 MASTER = "00" * 32
@@ -23,7 +24,7 @@ def own(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterat
     """With encryption, under which an app's name is looked up by a pseudonym."""
     memory = {"deadline_ms": 5000, "encryption": {"master_key": MASTER}}
     folder = tmp_path_factory.mktemp("apps")
-    with running(folder, {"model-a": upstream.url}, memory=memory, admin_key=ADMIN, keys=KEYS) as proxy:
+    with running_here(folder, {"model-a": upstream.url}, memory=memory, admin_key=ADMIN, keys=KEYS) as proxy:
         yield proxy
 
 

@@ -11,7 +11,8 @@ import jwt
 import pytest
 
 from tests.support.fake_model import Behaviour, FakeModel, newest_user_text
-from tests.support.proxy_server import KEYS, Proxy, ask, entry, eventually, memories, remembered, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import KEYS, Proxy, ask, entry, eventually, memories, remembered
 
 MASTER = "00" * 32
 ADMIN = "sk-admin-of-groups"
@@ -53,7 +54,7 @@ def shared(
         entry("claude", "anthropic/claude-x", upstream.origin),
         entry("open", "hosted_vllm/open-x", upstream.url),
     ]
-    with running(
+    with running_here(
         folder, models, others=others, memory=memory, groups=GROUPS, admin_key=ADMIN, keys=[*KEYS, SIGNED]
     ) as proxy:
         yield proxy

@@ -17,6 +17,7 @@ from rememberd.errors import ConfigError
 from rememberd.http.response_headers import response_headers
 from rememberd.settings.schema import load
 from tests.support.fake_model import Behaviour, FakeModel
+from tests.support.proxy_in_process import running_here
 from tests.support.proxy_server import KEYS, PATIENCE, Proxy, ask, entry, eventually, memories, remembered, running
 
 PAGE = "https://chat.example"
@@ -29,7 +30,7 @@ HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer 
 def own(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
     others = [entry("claude", "anthropic/claude-x", upstream.origin)]
     folder = tmp_path_factory.mktemp("own")
-    with running(folder, {"model-a": upstream.url}, others=others, keys=KEYS, server=LIMITS) as proxy:
+    with running_here(folder, {"model-a": upstream.url}, others=others, keys=KEYS, server=LIMITS) as proxy:
         yield proxy
 
 
@@ -219,7 +220,7 @@ HTML = b"<script>fetch('/v1/memories').then(r => r.text()).then(t => fetch('http
 def unlocked(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
     """Without keys, for this machine only."""
     folder, server = tmp_path_factory.mktemp("unlocked"), {"port": 0, "cors_origins": [PAGE]}
-    with running(folder, {"model-a": upstream.url}, keys=None, server=server) as proxy:
+    with running_here(folder, {"model-a": upstream.url}, keys=None, server=server) as proxy:
         yield proxy
 
 
@@ -321,7 +322,7 @@ def test_without_keys_this_machine_and_the_listed_pages_are_served(unlocked: Pro
 
 def test_with_an_admin_key_it_stays_closed_when_the_made_keys_are_lost(tmp_path: Path, upstream: FakeModel) -> None:
     """Where keys were made before, an empty database must not make everybody the local user."""
-    with running(tmp_path, {"model-a": upstream.url}, keys=None, admin_key="sk-admin") as proxy:
+    with running_here(tmp_path, {"model-a": upstream.url}, keys=None, admin_key="sk-admin") as proxy:
         for path in ("/v1/memories", "/v1/models"):
             assert httpx.get(proxy.url + path).status_code == 401
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.fake_model import Behaviour, FakeModel
-from tests.support.proxy_server import Proxy, entry, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import Proxy, entry
 
 
 def test_embeddings_go_to_the_models_provider(proxy: Proxy, upstream: FakeModel, user: str) -> None:
@@ -41,7 +42,7 @@ def test_a_model_that_is_not_there_is_404(proxy: Proxy) -> None:
 def test_what_only_litellm_can_reach_has_chats_alone(tmp_path: Path) -> None:
     """Whose protocol we do not speak cannot be sent files or embeddings as they are."""
     model = entry("gemini", "gemini/gemini-x", "http://127.0.0.1:9")
-    with running(tmp_path, {}, others=[model], keys=None) as proxy, proxy.client() as client:
+    with running_here(tmp_path, {}, others=[model], keys=None) as proxy, proxy.client() as client:
         for missing in (
             client.post("/v1/embeddings", json={"model": "gemini", "input": "x"}),
             client.get("/v1/files"),
@@ -59,7 +60,7 @@ def test_anthropic_has_more_than_messages(tmp_path: Path, upstream: FakeModel) -
         *(("GET", f"/v1/{path}") for path in ("files/f/content", "skills/s/versions?beta=true")),
         *(("DELETE", f"/v1/{path}") for path in ("messages/batches/b", "files/f", "skills/s")),
     ]
-    with running(tmp_path, {}, others=[model], keys=None) as proxy, proxy.client() as client:
+    with running_here(tmp_path, {}, others=[model], keys=None) as proxy, proxy.client() as client:
         for method, path in asked:
             content = b'{"requests":[]}' if method == "POST" else None
             if method != "GET":

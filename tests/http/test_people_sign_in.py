@@ -17,7 +17,8 @@ from mcp.client.streamable_http import streamable_http_client
 
 from tests.support.fake_model import FakeModel
 from tests.support.openid_provider import Browser, Provider, free_port, provider_running
-from tests.support.proxy_server import PATIENCE, Proxy, ask, eventually, remembered, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import PATIENCE, Proxy, ask, eventually, remembered
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def client(provider: Provider) -> dict[str, Any]:
 def home(client: dict[str, Any], upstream: FakeModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of a proxy that people sign in to."""
     keys = [{"name": "cleo's script", "key": "sk-cleo", "user": "cleo"}]
-    with running(
+    with running_here(
         tmp_path_factory.mktemp("signin"),
         {"model-a": upstream.url},
         server={"port": PORT},

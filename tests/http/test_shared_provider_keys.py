@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.fake_model import Behaviour, FakeModel
-from tests.support.proxy_server import Proxy, entry, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import Proxy, entry
 from tests.support.tables import each_row
 
 STORED = (
@@ -78,7 +79,7 @@ def test_the_same_idempotency_key_of_two_users_is_two_keys(proxy: Proxy, upstrea
 def alone(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
     """One provider, one user."""
     others = [entry(name, f"hosted_vllm/{name}", upstream.url) for name in ("open", "m", "*")]
-    with running(tmp_path_factory.mktemp("alone"), {}, others=others, keys=None) as proxy:
+    with running_here(tmp_path_factory.mktemp("alone"), {}, others=others, keys=None) as proxy:
         yield proxy
 
 
@@ -322,7 +323,7 @@ def test_a_provider_key_of_ones_own_serves_one_user(tmp_path: Path, upstream: Fa
         {"key": "sk-bob", "name": "bob", "user": "bob", "models": ["shared"]},
     ]
     body: Requests = [("/v1/responses", {"input": "hello", "previous_response_id": "resp_1"})]
-    with running(tmp_path, {}, others=others, keys=keys) as proxy:
+    with running_here(tmp_path, {}, others=others, keys=keys) as proxy:
         assert answers(proxy, ["own"], "sk-alice", body) == {("/v1/responses", "own", 200)}
         assert answers(proxy, ["shared"], "sk-alice", body) == {(400, True)}
         assert answers(proxy, ["shared"], "sk-bob", body) == {(400, True)}
@@ -333,7 +334,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Ite
     """One provider, several users."""
     keys: list[dict[str, Any]] = [{"key": f"sk-{name}", "name": name, "user": name} for name in ("alice", "bob")]
     keys.append({"key": "sk-webui", "name": "webui", "trust_identity": True})
-    with running(
+    with running_here(
         tmp_path_factory.mktemp("shared"), {}, others=[entry("m", "hosted_vllm/m", upstream.url)], keys=keys
     ) as proxy:
         yield proxy

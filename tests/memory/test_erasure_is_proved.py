@@ -24,7 +24,8 @@ from rememberd.storage.sqlite.usage import SqliteUsage
 from rememberd.types import Memory, Space
 from tests.support.fake_model import FakeModel
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
-from tests.support.proxy_server import Proxy, ask, memories, remembered, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import Proxy, ask, memories, remembered
 from tests.support.queue_contract import turn
 from tests.support.sealing import OLD
 
@@ -38,7 +39,7 @@ def proxy(
 ) -> Iterator[Proxy]:
     """The two ways to keep memories."""
     memory = {"deadline_ms": 5000} | ({"encryption": {"master_key": OLD}} if request.param == "sealed" else {})
-    with running(tmp_path_factory.mktemp(request.param), {"model-a": upstream.url}, memory=memory) as proxy:
+    with running_here(tmp_path_factory.mktemp(request.param), {"model-a": upstream.url}, memory=memory) as proxy:
         yield proxy
 
 

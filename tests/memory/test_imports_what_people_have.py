@@ -22,7 +22,8 @@ from rememberd.memory.importers import json_stream as arrays
 from rememberd.memory.importers.files import opened
 from rememberd.memory.importers.records import BadFile
 from tests.support.fake_model import FakeModel
-from tests.support.proxy_server import PATIENCE, Proxy, eventually, memories, remembered, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import PATIENCE, Proxy, eventually, memories, remembered
 
 DATA = Path(__file__).parents[1] / "data" / "imports"
 CHATGPT, CLAUDE, NOTES = DATA / "chatgpt.json", DATA / "claude.json", DATA / "notes.md"
@@ -438,7 +439,7 @@ def test_lines_that_are_no_turns_are_told_by_their_number(proxy: Proxy, user: st
 def test_a_key_with_a_limit_only_takes_longer(proxy: Proxy, tmp_path: Path, upstream: FakeModel) -> None:
     """The import waits for its turn, as it is told to."""
     keys = [{"name": "ada", "key": "sk-ada", "user": "ada", "requests_per_minute": 60}]
-    with running(tmp_path, {"model-a": upstream.url}, keys=keys) as limited:
+    with running_here(tmp_path, {"model-a": upstream.url}, keys=keys) as limited:
         with limited.client(key="sk-ada") as client:
             while client.get("/v1/memories").status_code == 200:
                 pass

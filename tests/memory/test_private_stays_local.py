@@ -14,7 +14,8 @@ from rememberd.settings.schema import load
 from rememberd.types import Memory, Principal, Space
 from rememberd.upstream.catalog import Catalog, defaults
 from tests.support.fake_model import Behaviour, FakeModel
-from tests.support.proxy_server import KEYS, Proxy, ask, entry, eventually, memories, remembered, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import KEYS, Proxy, ask, entry, eventually, memories, remembered
 from tests.support.tables import each_row
 
 ANYONE = Principal("anyone", "ann")
@@ -32,7 +33,7 @@ def own(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterat
         entry("falls", "openai/falls", upstream.url) | here,
         entry("mute", "openai/mute", upstream.url, memory="off"),
     ]
-    with running(
+    with running_here(
         tmp_path_factory.mktemp("own"),
         {"away": upstream.url},
         others=others,
@@ -157,7 +158,7 @@ def test_a_model_elsewhere_does_not_read_private_turns_to_learn_from_them(
     tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel
 ) -> None:
     """`extract.model` gets the others."""
-    with running(
+    with running_here(
         tmp_path_factory.mktemp("extracts"),
         {"away": upstream.url},
         keys=KEYS,

@@ -21,7 +21,8 @@ from rememberd.memory.safety.redact import redact
 from rememberd.memory.safety.secret_patterns import GROUPED, NATIONAL_IDS, PERSONAL, SECRETS
 from rememberd.settings.schema import load
 from tests.support.fake_model import FakeModel
-from tests.support.proxy_server import ask, remembered, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import ask, remembered
 from tests.support.tables import each_row
 
 _ALPHABETS = {
@@ -161,7 +162,7 @@ def test_personal_data_goes_when_asked(name: str, text: str, rest: str) -> None:
 def test_the_setting_reaches_chats_and_the_api(tmp_path: Path, upstream: FakeModel) -> None:
     """`memory.redact`: on the way in through a chat, by hand and in evidence; what it does not know is refused."""
     with (
-        running(tmp_path, {"model-a": upstream.url}, memory={"redact": ["mail"], "deadline_ms": 5000}) as proxy,
+        running_here(tmp_path, {"model-a": upstream.url}, memory={"redact": ["mail"], "deadline_ms": 5000}) as proxy,
         proxy.client("ada") as client,
     ):
         ask(client, "My address is ada@mail.example.org and I live in Oslo.")

@@ -21,7 +21,8 @@ from rememberd.upstream.catalog import Catalog
 from rememberd.upstream.context_limit import context_limit
 from tests.memory.test_block_token_estimate import ENGLISH, OTHERS
 from tests.support.fake_model import FakeModel
-from tests.support.proxy_server import Proxy, ask, entry, eventually, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import Proxy, ask, entry, eventually
 
 LIMIT = 4_000
 MEMORY = {"deadline_ms": 5000, "encryption": {"master_key": base64.b64encode(b"m" * 32).decode()}}
@@ -39,7 +40,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Ite
     ]
     falls = [{"falls": ["small"]}]
     settings: dict[str, Any] = {"memory": MEMORY, "fallbacks": falls}
-    with running(tmp_path_factory.mktemp("context"), {}, others=others, **settings) as proxy:
+    with running_here(tmp_path_factory.mktemp("context"), {}, others=others, **settings) as proxy:
         with proxy.client("ann") as client:
             for dish in DISHES:
                 text = f"I have cooked {dish} for my friends, with a great many spices from the market in Bergen."

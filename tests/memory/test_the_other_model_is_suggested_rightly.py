@@ -13,7 +13,7 @@ from rememberd.types import Memory, Space
 from tests.support.command_line import check
 from tests.support.fake_model import FakeModel
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
-from tests.support.proxy_server import running
+from tests.support.proxy_in_process import running_here
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -67,7 +67,7 @@ async def test_it_is_not_suggested_to_others(users: int) -> None:
 
 def test_check_suggests_it_where_the_proxy_runs(tmp_path: Path, upstream: FakeModel) -> None:
     """Once most memories are in another language, not while they are in English."""
-    with running(tmp_path, {"model-a": upstream.url}) as proxy:
+    with running_here(tmp_path, {"model-a": upstream.url}) as proxy:
         for user, said, shown in (("ann", ENGLISH[:40], False), ("ben", OTHER[:100], True)):
             lines = "\n".join(json.dumps({"text": text}) for text in said)
             with proxy.client(user) as client:

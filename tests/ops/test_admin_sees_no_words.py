@@ -11,7 +11,8 @@ import pytest
 from rememberd.storage.spool import FileSpool
 from rememberd.wiring.encryption import spool_of
 from tests.support.fake_model import FakeModel
-from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered
 from tests.support.queue_contract import turn
 
 ADMIN = "sk-admin"
@@ -19,7 +20,7 @@ ADMIN = "sk-admin"
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
-    with running(tmp_path_factory.mktemp("own"), {"model-a": upstream.url}, admin_key=ADMIN) as proxy:
+    with running_here(tmp_path_factory.mktemp("own"), {"model-a": upstream.url}, admin_key=ADMIN) as proxy:
         yield proxy
 
 

@@ -16,7 +16,8 @@ from rememberd.settings.loader import iter_fields
 from rememberd.settings.schema import Settings, load
 from tests.support.command_line import check
 from tests.support.fake_model import FakeModel
-from tests.support.proxy_server import ask, entry, eventually, remembered, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import ask, entry, eventually, remembered
 from tests.support.redis_process import redis_running
 
 MASTER = base64.b64encode(b"m" * 32).decode()
@@ -58,7 +59,7 @@ def test_check_says_when_a_key_is_needed_before_one_was_created(tmp_path: Path, 
 def test_check_changes_nothing_that_is_there(tmp_path: Path, upstream: FakeModel, master: str | None) -> None:
     """Of a stopped proxy, with keys, memories and receipts in its folder; sealed or not."""
     memory = {"deadline_ms": 5000, "encryption": {"master_key": master}}
-    with running(tmp_path, {"model-a": upstream.url}, keys=None, memory=memory) as proxy:
+    with running_here(tmp_path, {"model-a": upstream.url}, keys=None, memory=memory) as proxy:
         with httpx.Client(base_url=proxy.url, timeout=120) as local:
             ask(local, "Hi, I live in Oslo.")
             remembered(local, "Oslo", "episode")
@@ -74,7 +75,7 @@ def test_check_asks_the_running_proxy(tmp_path: Path, upstream: FakeModel) -> No
     """Whose models may come from another environment. What else listens there is named as such."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with running(tmp_path, {"model-a": upstream.url}, server={"port": port}, keys=None) as proxy:
+    with running_here(tmp_path, {"model-a": upstream.url}, server={"port": port}, keys=None) as proxy:
         bare = tmp_path / "bare"
         bare.mkdir()
         path = config(bare, data_dir=str(proxy.data), server={"port": port}, model_list=[])

@@ -14,6 +14,7 @@ import pytest
 
 from rememberd.cli.main import main
 from tests.support.fake_model import FakeModel
+from tests.support.proxy_in_process import running_here
 from tests.support.proxy_server import ask, eventually, memories, remembered, running
 
 
@@ -67,7 +68,7 @@ def test_a_key_that_the_running_proxy_does_not_know_is_named_as_such(
 ) -> None:
     """As when the command is run in a container without the proxy's settings: it has another data directory."""
     port = free_port()
-    with running(tmp_path, {"model-a": upstream.url}, server={"port": port}, keys=None) as proxy:
+    with running_here(tmp_path, {"model-a": upstream.url}, server={"port": port}, keys=None) as proxy:
         assert keys(tmp_path, "create", "ada", "--user", "ada") == 0
         assert "does not accept this key" not in capsys.readouterr().err
         with proxy.client(key="sk-unknown") as unknown:  # until it has read the first key, it accepts any

@@ -16,7 +16,8 @@ import pytest
 from rememberd.telemetry.usage.answers import Tokens, estimated, reported
 from rememberd.telemetry.usage.prices import look_up
 from tests.support.fake_model import FakeModel
-from tests.support.proxy_server import Proxy, ask, entry, eventually, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import Proxy, ask, entry, eventually
 
 ADMIN = {"Authorization": "Bearer sk-admin"}
 KEYS = [
@@ -32,7 +33,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> It
         entry("gpt", "openai/gpt-4o", upstream.url),
     ]
     folder = tmp_path_factory.mktemp("usage")
-    with running(folder, {"model-a": upstream.url}, others=others, keys=KEYS, admin_key="sk-admin") as proxy:
+    with running_here(folder, {"model-a": upstream.url}, others=others, keys=KEYS, admin_key="sk-admin") as proxy:
         yield proxy
 
 

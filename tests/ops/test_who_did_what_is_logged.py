@@ -20,7 +20,8 @@ from rememberd.cli.main import main
 from rememberd.http.exception_handlers import wrong_method
 from rememberd.wiring.routes import Handlers, routes
 from tests.support.fake_model import FakeModel
-from tests.support.proxy_server import KEYS, Proxy, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import KEYS, Proxy
 
 ADMIN = "sk-admin"
 
@@ -28,7 +29,7 @@ ADMIN = "sk-admin"
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
     folder = tmp_path_factory.mktemp("own")
-    with running(folder, {"model-a": upstream.url}, keys=KEYS, admin_key=ADMIN) as proxy:
+    with running_here(folder, {"model-a": upstream.url}, keys=KEYS, admin_key=ADMIN) as proxy:
         yield proxy
 
 

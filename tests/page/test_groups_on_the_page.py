@@ -9,7 +9,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import opened, say
 from tests.support.fake_model import FakeModel
-from tests.support.proxy_server import Proxy, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import Proxy
 
 pytestmark = pytest.mark.browser
 
@@ -19,7 +20,7 @@ BADGE = "@choir, by ada"
 @pytest.fixture(scope="module")
 def own(upstream: FakeModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     groups = [{"name": "choir", "members": {"ada": "writer", "rita": "reader"}}]
-    with running(tmp_path_factory.mktemp("choir"), {"model-a": upstream.url}, groups=groups) as proxy:
+    with running_here(tmp_path_factory.mktemp("choir"), {"model-a": upstream.url}, groups=groups) as proxy:
         yield proxy
 
 

@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from tests.support.browser import PHONE, findings, in_each_look, shot, small_targets
 from tests.support.fake_model import FakeModel
 from tests.support.openid_provider import free_port, provider_running
-from tests.support.proxy_server import PATIENCE, Proxy, ask, eventually, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import PATIENCE, Proxy, ask, eventually
 
 pytestmark = pytest.mark.browser
 
@@ -23,7 +24,7 @@ def own(upstream: FakeModel, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     home = f"http://127.0.0.1:{port}"
     with (
         provider_running() as provider,
-        running(
+        running_here(
             tmp_path_factory.mktemp("page"),
             {"model-a": upstream.url},
             server={"port": port},

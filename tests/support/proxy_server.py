@@ -40,10 +40,10 @@ KEYS = [
 
 @dataclass
 class Proxy:
-    process: subprocess.Popen[str]
     data: Path
     url: str = ""
     log: list[str] = field(default_factory=list)
+    process: subprocess.Popen[str] = field(init=False, repr=False)  # none if it runs in the tests' own
 
     def client(self, user: str | None = None, *, key: str = "sk-webui", **headers: str) -> httpx.Client:
         """As `user` through the key that may name users; without a user, as the key's own."""
@@ -60,8 +60,11 @@ class Proxy:
         for pid in self.pids(name):
             os.kill(pid, number)
 
+    def is_ready(self) -> bool:
+        return httpx.get(f"{self.url}/health/ready").status_code == 200
+
     def wait_ready(self) -> None:
-        eventually(lambda: httpx.get(f"{self.url}/health/ready").status_code == 200)
+        eventually(self.is_ready)
 
 
 def entry(name: str, model: str, base: str, **info: Any) -> dict[str, Any]:
@@ -79,8 +82,17 @@ def running(
     options: Sequence[str] = (),
     **settings: Any,
 ) -> Iterator[Proxy]:
-    """`models` maps a model's name to its API base, `others` are entries of `model_list`; `settings` replaces tables;
-    `keys=None` runs without keys; `options` are further ones of `serve`."""
+    """`settings`, `models` and `others` as of `configured`; `options` are further ones of `serve`."""
+    with configured(folder, models, others, settings) as path:
+        yield from _running(path, options)
+
+
+@contextmanager
+def configured(
+    folder: Path, models: Mapping[str, str], others: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]
+) -> Iterator[Path]:
+    """The file with the settings of a proxy. `models` maps a model's name to its API base, `others` are entries of
+    `model_list`; `settings` replaces tables; `keys=None` runs without keys."""
     folder.mkdir(parents=True, exist_ok=True)
     listed = [
         {"model_name": name, "litellm_params": {"model": f"openai/{name}", "api_base": base, "api_key": "sk-up"}}
@@ -92,25 +104,26 @@ def running(
         "data_dir": str(folder / "data"),
         "model_list": [*listed, *others],
         "keys": KEYS,
-    } | settings
+    } | dict(settings)
     with ExitStack() as stack:
         if os.environ.get(ON_SERVERS):
             from tests.support.servers import encrypted_on_servers
 
             config["memory"] = stack.enter_context(encrypted_on_servers(folder)) | config["memory"]
-        yield from _running(folder, config, options)
+        path = folder / "rememberd.yaml"
+        path.write_text(json.dumps(config))
+        yield path
 
 
-def _running(folder: Path, config: Mapping[str, Any], options: Sequence[str]) -> Iterator[Proxy]:
-    path = folder / "rememberd.yaml"
-    path.write_text(json.dumps(config))
+def _running(config: Path, options: Sequence[str]) -> Iterator[Proxy]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "rememberd", "serve", "--config", str(path), *options],
+        [sys.executable, "-m", "rememberd", "serve", "--config", str(config), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    proxy = Proxy(process, folder / "data")
+    proxy = Proxy(config.parent / "data")
+    proxy.process = process
     reader = threading.Thread(target=_collect, args=(proxy,), daemon=True)
     reader.start()
     try:
