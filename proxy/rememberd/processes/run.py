@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,8 @@ from rememberd.telemetry import logs
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-    from rememberd.memory.embedding.embedder import FastEmbedder  # both are large, and the parent does not use them
+    from rememberd.memory.embedding.embedder import FastEmbedder  # all are large, and the parent does not use them
+    from rememberd.memory.recall.needs import Needs
 
 log = logging.getLogger("rememberd.serve")
 
@@ -82,12 +84,12 @@ async def web(
     _raise_file_limit()
     embedder = build_embedder(settings)
     loading = asyncio.create_task(_load(embedder))  # chats before its end are served without memory
-    learning = asyncio.create_task(_learn(loading, embedder, settings.data_path / "topics"))
+    preparing = asyncio.create_task(_prepare(loading, embedder, settings))
     async with AsyncExitStack() as stack:
         # Also after an error, which may be raised before the loading begins: it must not begin after the end.
         stack.callback(embedder.close)
         stack.push_async_callback(cancel_and_wait, loading)  # raises its exception
-        stack.callback(learning.cancel)
+        stack.callback(preparing.cancel)
         stack.enter_context(_telemetry("web", environ))
         await require_format(settings)
         seal = await stack.enter_async_context(open_encryption(settings))
@@ -171,14 +173,30 @@ async def _load(embedder: FastEmbedder) -> None:
         await asyncio.sleep(_MODEL_SECONDS)
 
 
-async def _learn(loading: asyncio.Task[None], embedder: FastEmbedder, cache: Path) -> None:
-    """Prepare the classifier for the topics of questions."""
+async def _prepare(loading: asyncio.Task[None], embedder: FastEmbedder, settings: Settings) -> None:
+    """Load what the first chats need, so that they do not hold up others while the event loop loads it."""
     from rememberd.memory.embedding.embedder import release_free_memory
     from rememberd.memory.recall.needs import learn
 
     await loading
-    await learn(embedder, cache)
+    await asyncio.to_thread(rehearse, await learn(embedder, settings.data_path / "topics"))
+    if any(key.jwt_secret for key in settings.keys or ()):
+        await asyncio.to_thread(import_module, "jwt")
     release_free_memory()
+
+
+def rehearse(needs: Needs) -> None:
+    """Read and compile files and patterns that chats need: .2 s, of which the first wish to forget takes half."""
+    from rememberd.dialects.side_tasks import program_odds
+    from rememberd.memory.learn.wishes.memory_commands import memory_command
+    from rememberd.memory.recall.needs import asks_what_was_told
+    from rememberd.memory.recall.relevance import asks_for_advice
+
+    for said in ("Forget where I live.", "Was haben wir letzte Woche besprochen?", "先週何を話しましたか？"):
+        program_odds({}, {"messages": [{"role": "user", "content": said}]}, ())
+        memory_command(said)
+        asks_what_was_told(said)
+        needs.asked(said, [0.0] * needs.statements.examples.shape[1], advice=asks_for_advice(said))
 
 
 async def writer(settings: Settings, environ: Mapping[str, str], parent: int | None) -> int:
