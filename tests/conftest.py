@@ -39,7 +39,7 @@ TOGETHER = {
 }  # fmt: skip
 
 # No test is timed: the machine may be busy. `.ci/run` makes the generated examples again, with more of them.
-hypothesis.settings.register_profile("few", deadline=None, max_examples=50)
+hypothesis.settings.register_profile("few", deadline=None, max_examples=20)
 hypothesis.settings.register_profile("many", deadline=None, max_examples=200)
 hypothesis.settings.load_profile("few")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import uvloop
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rememberd.upstream.connection import BrokenResponse
@@ -169,7 +169,6 @@ async def test_every_kind_of_answer_is_read(client: Client, name: str) -> None:
 CUTTABLE = sorted(ANSWERS.keys() - {"the same length twice", "the same length in one list"})
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     name=st.sampled_from(CUTTABLE),
     at=st.lists(st.integers(1, 150), max_size=12),

@@ -70,7 +70,7 @@ def test_only_the_block_and_the_models_value_differ(
     check_edits(path, name, kind, written(document, random.Random(seed), escapes).encode())
 
 
-@settings(phases=[Phase.generate], max_examples=60, deadline=None)
+@settings(phases=[Phase.generate])
 @given(st.data(), st.sampled_from(sorted(DIALECTS)), st.integers(0, 2**32), st.sampled_from([0.0, 0.0, 0.1]))
 def test_a_long_text_hides_neither_the_model_nor_the_content(
     data: st.DataObject, path: str, seed: int, escapes: float
@@ -126,7 +126,6 @@ def check_edits(path: str, name: str, kind: str, raw: bytes) -> None:
     assert {k: v for k, v in after.items() if k != name} == {k: v for k, v in before.items() if k != name}
 
 
-@settings(max_examples=50, deadline=None)
 @given(junk, st.integers(0, 2**32), st.sampled_from([0.0, 0.3]))
 @example([[[[[["deep", Pairs([("a", [[[True]]])])]]]]]], 1, 0.0)
 def test_every_value_is_found_where_it_stands(value: Any, seed: int, escapes: float) -> None:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 from tests.memory.test_a_fact_is_over_for_a_reason import current
 
 # What fills {x}; a fact; how it ends; how that is denied.
@@ -33,21 +35,22 @@ FORMS = [
 
 
 async def dialogues(column: int) -> list[tuple[str, str]]:
-    """Of each fact that is heard and of each form of that column, with each filling."""
-    filled = [(filling, form) for form in FORMS for filling in form[0].split("/")]
-    heard = [each for each in filled if await current(each[1][1].format(x=each[0]))]
-    assert len(heard) > 0.9 * len(filled)
-    return [
+    """Of each fact that is heard and of each form of that column, the fillings in turn."""
+    filled = [
         (form[1].format(x=filling), said.format(x=filling))
-        for filling, form in heard
-        for said in form[column].split("/")
+        for form in FORMS
+        for said, filling in zip(form[column].split("/"), cycle(form[0].split("/")), strict=False)
     ]
+    heard = {fact for fact, _ in dict(filled).items() if await current(fact)}
+    told = [each for each in filled if each[0] in heard]
+    assert len(told) > 0.9 * len(filled)
+    return told
 
 
 async def test_a_denied_end_closes_nothing() -> None:
     """A denied end never closes a fact, in twelve languages."""
     told = await dialogues(3)
-    assert len(told) > 100
+    assert len(told) > 50
     assert [(fact, denial) for fact, denial in told if fact not in await current(fact, denial)] == []
 
 

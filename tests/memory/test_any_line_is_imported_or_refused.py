@@ -47,7 +47,7 @@ def _line(fields: Mapping[str, object]) -> bytes:
 _LINES = st.dictionaries(st.sampled_from(_FIELDS), _VALUES, max_size=5).map(_line) | st.binary(max_size=40)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_LINES, max_size=4))
 def test_any_lines(proxy: Proxy, lines: list[bytes]) -> None:
     """200, or 400 that names the first bad line."""

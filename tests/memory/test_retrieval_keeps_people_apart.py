@@ -65,7 +65,7 @@ def pair(
         runner.run(stack.aclose())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kept=everybody, asker=st.sampled_from(SPACES), private=st.booleans(), turn=st.sampled_from([None, "t1"]))
 def test_others_change_nothing(
     pair: tuple[asyncio.Runner, Rig, Rig],

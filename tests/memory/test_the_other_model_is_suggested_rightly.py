@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from rememberd.memory.embedding.embedder import MULTILINGUAL, PACKAGED
-from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.embedding.suggestion import LEAST, suggested_model
-from rememberd.types import Memory, Space
+from rememberd.types import Memory, Point, Space, Sparse
 from tests.support.command_line import check
 from tests.support.fake_model import FakeModel
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
@@ -41,7 +40,7 @@ async def suggested(said: list[str], embedder: str = PACKAGED.name, users: int =
     spaces = [Space(f"user{number}") for number in range(users)]
     for number, text in enumerate(said):
         one = Memory(f"id{number}", f"User: {text}\nAssistant: Sure, I can help.", "episode", number, number, number)
-        await store.put(spaces[number % users], [await to_point(one, EmbedderFake())])
+        await store.put(spaces[number % users], [Point(one, [], Sparse([], []), tokens=1)])
     return await suggested_model(store, named, spaces, now=10**12)
 
 
@@ -68,7 +67,7 @@ async def test_it_is_not_suggested_to_others(users: int) -> None:
 def test_check_suggests_it_where_the_proxy_runs(tmp_path: Path, upstream: FakeModel) -> None:
     """Once most memories are in another language, not while they are in English."""
     with running_here(tmp_path, {"model-a": upstream.url}) as proxy:
-        for user, said, shown in (("ann", ENGLISH[:40], False), ("ben", OTHER[:100], True)):
+        for user, said, shown in (("ann", ENGLISH[:LEAST], False), ("ben", OTHER[: 2 * LEAST], True)):
             lines = "\n".join(json.dumps({"text": text}) for text in said)
             with proxy.client(user) as client:
                 client.post("/v1/memories/import", content=lines).raise_for_status()

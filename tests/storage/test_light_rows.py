@@ -126,7 +126,7 @@ steps = st.lists(
 shares = st.tuples(st.randoms(use_true_random=False), st.floats(0, 1))
 
 
-@settings(max_examples=50, deadline=None, phases=[Phase.generate])  # shrinking thousands of rows takes minutes
+@settings(phases=[Phase.generate])  # shrinking thousands of rows takes minutes
 @given(steps, shares)
 def test_whatever_is_kept_and_dropped_a_union_shows_the_last_of_each(
     done: list[tuple[str, Any, Any, Any]], share: tuple[random.Random, float]

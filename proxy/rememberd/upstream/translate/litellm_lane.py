@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Collection
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from prometheus_client import Counter
 
 from rememberd.errors import RequestError, UpstreamUnavailable
 from rememberd.ports import Reply
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from rememberd.upstream.translate.litellm_http import Traffic
 
 log = logging.getLogger("rememberd.translate")
+UNKNOWN = Counter(
+    "rememberd_translate_unknown_providers",
+    "Requests to a provider whose parameters litellm does not know: it is sent all hints of the client.",
+)
 
 # Loggers whose lines contain requests, answers, or addresses with keys.
 _QUOTING_LOGGERS = (
@@ -118,6 +123,7 @@ def _supported(litellm: Any, model: str) -> Collection[str]:
     try:
         return litellm.get_supported_openai_params(model=name, custom_llm_provider=provider) or HINTS
     except Exception as error:  # noqa: BLE001 - litellm raises anything for a provider that it does not know
+        UNKNOWN.inc()
         log.info("litellm does not know the parameters of %s (%s)", provider, type(error).__name__)
         return HINTS
 

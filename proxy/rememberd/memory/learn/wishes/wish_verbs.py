@@ -91,11 +91,14 @@ def _verbs() -> _Verbs:
 
 
 def _begins(stems: list[str]) -> re.Pattern[str]:
-    """A word that begins with one of these, and ends soon after a short one ("let", not "lettera"); anywhere in
-    scripts without spaces."""
-    found = (_beginning(each) if SPACED.fullmatch(each) else re.escape(each) for each in set(stems))
-    return re.compile("|".join(found), re.IGNORECASE)
+    """A word of a casefolded text that begins with one of these, and ends soon after a short one ("let", not
+    "lettera"); anywhere in scripts without spaces. One look behind for all words and no other case: that takes a
+    tenth of the time."""
+    folded = dict.fromkeys(each.casefold() for each in stems)
+    words = "|".join(_beginning(each) for each in folded if SPACED.fullmatch(each))
+    others = [re.escape(each) for each in folded if not SPACED.fullmatch(each)]
+    return re.compile("|".join([rf"(?<!\w)(?:{words})"] * bool(words) + others))
 
 
 def _beginning(stem: str) -> str:
-    return rf"(?<!\w){re.escape(stem)}" + (r"\w{0,3}(?!\w)" if len(stem) < _SHORT else "")
+    return re.escape(stem) + (r"\w{0,3}(?!\w)" if len(stem) < _SHORT else "")
