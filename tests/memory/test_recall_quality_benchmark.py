@@ -42,7 +42,7 @@ SAMPLE = {
     ],
 }
 
-PRODUCT = {"product", "episodes only", "facts only"}
+PRODUCT = {"product", "episodes only", "facts only", "by words alone"}
 BASELINES = {"dense only", "BM25 only", "RRF", "last turns", "full history, cut", "vector store"}
 
 
