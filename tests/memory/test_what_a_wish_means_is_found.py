@@ -66,7 +66,8 @@ async def test_whoever_is_named_is_found_in_each_language() -> None:
     """By the name alone, in its case, though the wish has words that no memory has; learned as a fact or not."""
     missed, lost, cases = [], [], 0
     for told, names, form, wishes in NAMED.values():
-        for said, name, wish, learned in itertools.product(told, names, wishes, (True, False)):
+        pairs = zip(told, names, strict=True)
+        for (said, name), wish, learned in itertools.product(pairs, wishes, (True, False)):
             wanted = wish.format(form.format(name, stem=name[:-1]))
             left = await left_after([said.format(name), *OTHER], wanted, learned=learned)
             cases += 1

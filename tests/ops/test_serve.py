@@ -206,21 +206,36 @@ def test_output_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     assert done.stderr == "rememberd: cannot write the output: No space left on device\n"
 
 
-def test_a_port_that_is_taken_is_said_plainly(tmp_path: Path, upstream: FakeModel) -> None:
+def test_a_port_that_is_taken_is_said_plainly(
+    tmp_path: Path, upstream: FakeModel, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The second most frequent mistake."""
     port = int(upstream.url.rpartition(":")[2].removesuffix("/v1"))
-    done = run("serve", "--config", write(tmp_path, server={"port": port}))
-    assert done.returncode == 2
-    assert f"127.0.0.1:{port}" in done.stderr
-    assert "server.port" in done.stderr
+    assert main(["serve", "--config", write(tmp_path, server={"port": port})]) == 2
+    said = capsys.readouterr().err
+    assert f"127.0.0.1:{port}" in said
+    assert "server.port" in said
 
 
-def test_the_environment_overrides_the_file_and_its_typing_errors_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("REMEMBERD_SERVER_WORKERS", "0", "server.workers"),
+        ("REMEMBERD_SERVER_WORKRES", "2", "did you mean REMEMBERD_SERVER_WORKERS"),
+    ],
+)
+def test_the_environment_overrides_the_file_and_its_typing_errors_are_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variable: str,
+    value: str,
+    words: str,
+) -> None:
     """Containers get their settings from the environment."""
-    done = run("serve", "--config", write(tmp_path), REMEMBERD_SERVER_WORKERS="0")
-    assert "server.workers" in done.stderr
-    done = run("serve", "--config", write(tmp_path), REMEMBERD_SERVER_WORKRES="2")
-    assert "did you mean REMEMBERD_SERVER_WORKERS" in done.stderr
+    monkeypatch.setenv(variable, value)
+    assert main(["serve", "--config", write(tmp_path)]) == 2
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.slow
