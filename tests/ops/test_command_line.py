@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -215,13 +213,21 @@ def test_the_shell_gets_a_script_of_its_own(shell: str, capsys: pytest.CaptureFi
         ("rememberd completion ", {"bash", "zsh", "fish"}, set()),
     ],
 )
-def test_the_shell_completes_what_there_is(line: str, there: set[str], not_there: set[str]) -> None:
+def test_the_shell_completes_what_there_is(
+    line: str,
+    there: set[str],
+    not_there: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Commands, actions, options and their values, as bash asks for them."""
     words = line.split(" ")
     asked = {"_REMEMBERD_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-    done = subprocess.run(
-        [sys.executable, "-m", "rememberd"], env=os.environ | asked, capture_output=True, text=True, check=True
-    )
-    found = {answer.partition(",")[2] for answer in done.stdout.splitlines()}
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as left:
+        main([])
+    assert left.value.code == 0
+    found = {answer.partition(",")[2] for answer in capsys.readouterr().out.splitlines()}
     assert there <= found
     assert not found & not_there
