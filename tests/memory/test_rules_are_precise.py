@@ -14,8 +14,11 @@ from rememberd.types import Space, Turn
 from tests.support.rules_report import FIRST_RUNS, all_turns, facts, score, turns
 from tests.support.tables import each_row
 
+THIRD = all_turns()[::3]  # reading all takes a tenth of the whole suite's CPU
+
 
 @each_row("name", FIRST_RUNS)
+@pytest.mark.slow
 def test_precision_and_recall_of_each_set(name: str) -> None:
     """In every labelled set nearly nine in ten of the stored facts are right, and most stated facts are found."""
     result = score(turns(name))
@@ -24,8 +27,8 @@ def test_precision_and_recall_of_each_set(name: str) -> None:
 
 
 def test_precision_and_recall_of_all_sets_together() -> None:
-    """At least 95 of 100 stored facts are right, and nine in ten stated facts are found."""
-    result = score(all_turns())
+    """At least 95 of 100 stored facts are right, and nine in ten stated facts are found; here in every third turn."""
+    result = score(THIRD)
     assert result.precision >= 0.95, result.mistakes
     assert result.recall >= 0.9, result.mistakes
 
@@ -77,7 +80,7 @@ def test_a_plain_statement_is_heard(text: str, slot: str) -> None:
 def test_a_fact_is_a_span_of_the_message() -> None:
     """Nothing is cut out of it and nothing is reworded: its text stands in the message. "I live in Oslo, no, in
     Bergen" is the exception."""
-    for turn in all_turns():
+    for turn in THIRD:
         for fact in facts(turn["text"]):
             assert fact.text == fact.evidence
             assert fact.evidence in turn["text"]
