@@ -55,17 +55,18 @@ AROUND = ("{}.", "{}", "{}!", "{} 😀", "Hello there.\n\n{}.", "{}. 1 + 1 = 2."
 
 
 def variants(language: str) -> list[tuple[str, str, str]]:
-    """Message, statement and slot."""
+    """Message, statement and slot: two of the six frames around each value, in turn; all of them around a lone one."""
     local = {"zh": (("王伟",), ("成都",)), "ru": (("Олег",), ("Казани",))}.get(language, (NAMES, PLACES))
     made = []
     for form, slot in STATED[language]:
         values = itertools.product(
             *(each for key, each in (("{name}", local[0]), ("{place}", local[1]), ("{firm}", FIRMS)) if key in form)
         )
-        for filled in values:
+        for number, filled in enumerate(values):
+            frames = AROUND if len(local[0]) == 1 else AROUND[number % 3 :: 3]
             keys = [key for key in ("name", "place", "firm") if f"{{{key}}}" in form]
             said = form.format(**dict(zip(keys, filled, strict=True)))
-            made += [(frame.format(said), said, slot) for frame in AROUND]
+            made += [(frame.format(said), said, slot) for frame in frames]
     return made
 
 
