@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 
 import rememberd
 from rememberd.memory.embedding.embedder import MULTILINGUAL, local_model
+from rememberd.memory.learn.wishes.wish_words import readings
 from rememberd.text_classifier import TextClassifier, encode
 
 CORPORA = Path(__file__).parent / "corpora"
@@ -126,7 +127,12 @@ def taught(name: str) -> list[Example]:
     for other, labels in _TAUGHT_BY.get(name, ()):
         known = ((each, labels.get(each.label, labels.get(_ANY))) for each in examples(other))
         found += [each._replace(label=label) for each, label in known if label is not None]
-    return found + (filled(name) if name in FORMS else [])
+    found += filled(name) if name in FORMS else []
+    return _read_twice(found) if name == "wishes" else found
+
+
+def _read_twice(found: Sequence[Example]) -> list[Example]:
+    return [each._replace(text=text) for each in found for text in dict.fromkeys(readings(each.text))]
 
 
 def _general() -> list[Example]:

@@ -203,7 +203,7 @@ class Turn:
     source: Source = field(default_factory=Source)
     speaker: str | None = None
     recalled: tuple[str, ...] = ()  # ids of the memories in the block
-    earlier: tuple[str, ...] = ()  # ids of this conversation's earlier turns, only if they are to be forgotten
+    earlier: tuple[str, ...] = ()  # ids of this conversation's turns that the user asks to forget
     forgotten: tuple[str, ...] = ()  # ids of memories that were deleted on request before the answer
     continues: bool = False  # a later step of a tool loop: the user said nothing new
     trace: str = ""  # the chat's span, in the format of the header traceparent

@@ -90,6 +90,8 @@ class BlockSource:
             request.at,
             deadline_ms=self.deadline_ms,
             shown=lambda memory: request.local or not self.recall.privacy.keeps(reach.place(memory), memory),
+            earlier=user_turn.earlier,
+            offset=request.offset,
         )
 
     async def _with_version(

@@ -13,7 +13,7 @@ from rememberd.dialects.user_message import UserMessage
 from rememberd.errors import RequestError
 from rememberd.memory.ids import turn_ids
 from rememberd.memory.learn.wishes.group_wishes import GroupWish, group_wish
-from rememberd.memory.learn.wishes.memory_commands import off_record
+from rememberd.memory.learn.wishes.memory_commands import off_record, takes_back
 from rememberd.memory.recall.recall import Recalled
 from rememberd.ports import Reply
 from rememberd.types import Deployment, Identity, MemoryMode, Millis, Principal, Space
@@ -27,8 +27,8 @@ _OTHER_TOKENIZERS = 1.4  # other tokenizers give up to 1.4 times as many tokens 
 class UserTurn:
     """The newest message of an identified user, for a request that uses memory. `off_record`: the user asked earlier
     in this conversation not to remember it, or the conversation was too long to check this. `earlier`: the user asks
-    this now, and these are the ids of turns that may already be stored. `group_wish`: what the user asks to remember
-    for a group."""
+    this now, or to forget what they told last, and these are the ids of the turns that are meant. `group_wish`: what
+    the user asks to remember for a group."""
 
     identity: Identity
     asked: UserMessage
@@ -129,7 +129,8 @@ def fitting(recall_result: RecallResult | None, room: int | None) -> RecallResul
 def user_turn(dialect: Dialect, identity: Identity, asked: UserMessage, body: dict[str, Any]) -> UserTurn:
     said = [each for each in dialect.user_messages(body) if each.at <= asked.at]
     wished = [each.at for each in said if off_record(each.text)]
-    begun = {each.at for each in said if each.text} if asked.at in wished else {asked.at}
+    typed = [each.at for each in said if each.text]
+    begun = set(typed if asked.at in wished else typed[-2:] if takes_back(asked.text) else [asked.at])
     id_at = turn_ids(identity.space, identity.conversation, [(each.at, each.content) for each in said], begun)
     current = id_at.pop(asked.at)
     unkept = not asked.whole or any(at < asked.at for at in wished)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rememberd.errors import MemoryUnavailable
-from rememberd.memory.learn.carry_out import Done, Reach, carry_out
+from rememberd.memory.learn.carry_out import LATE, Done, Reach, carry_out
 from rememberd.memory.learn.wishes.group_wishes import GroupWish
 from rememberd.memory.learn.wishes.memory_commands import MemoryCommand
 from rememberd.memory.recall.block import TAIL, tokens
@@ -16,8 +16,8 @@ from rememberd.types import Memory, Millis
 
 log = logging.getLogger("rememberd.chat")
 
-_LATE = (
-    "The user asked something of their memory. It is not done yet: it is done right after your answer. Tell them so."
+_NOT_NOW = (
+    "The user asked to delete what they told at some time. It failed: nothing was deleted. Ask them to say it again."
 )
 
 
@@ -31,16 +31,22 @@ async def run_command(
     *,
     deadline_ms: int,
     shown: Callable[[Memory], bool],
+    earlier: Sequence[str] = (),
+    offset: Millis = 0,
 ) -> Done:
-    """Run the command within the deadline. Never raises: if it fails here, the writer runs it after the answer."""
+    """Run the command within the deadline. Never raises: if it fails here, the writer runs it after the answer. The
+    writer alone runs a wish for what was told last in other conversations: only when it has learned all that came
+    before does it know what was last."""
+    if command.kind == "forget_last" and not earlier:
+        return Done((), LATE)
     try:
         async with asyncio.timeout(deadline_ms / 1000):
-            done = await carry_out(store, embedder, reach, command, now, shown)
+            done = await carry_out(store, embedder, reach, command, now, shown, earlier=earlier, offset=offset)
             for user in done.users:  # a running tool loop must not get deleted memories either
                 await block_cache.erase(user)
     except (MemoryUnavailable, TimeoutError) as error:
         log.warning("a memory command is run after the answer: %s", str(error) or "deadline passed")
-        return Done((), _LATE)
+        return Done((), _NOT_NOW if command.kind == "forget_time" else LATE)
     return done
 
 

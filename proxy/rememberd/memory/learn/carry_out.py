@@ -8,17 +8,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import NamedTuple
 
 from rememberd.memory.learn.forget import forget
+from rememberd.memory.learn.forget_told import forget_all_of, forget_newest, forget_turns, told_within
 from rememberd.memory.learn.matching import Asked, Told, holding, of_class, of_slots, of_value, told_slots
 from rememberd.memory.learn.wishes.memory_commands import MemoryCommand
-from rememberd.memory.learn.wishes.wish_verbs import wishing
-from rememberd.memory.learn.wishes.wish_words import class_in, named
+from rememberd.memory.learn.wishes.wish_verbs import days_meant, wishing
+from rememberd.memory.learn.wishes.wish_words import class_in, class_named, named
 from rememberd.memory.recall.block import clean, sides
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.types import Memory, Millis, Space, Turn
 
+LATE = (
+    "The user asked something of their memory. It is not done yet: it is done right after your answer. Tell them so."
+)
 SHOWN = 5  # candidates that the model is told
 _PAGE, _FACTS = 500, 2_000
 
@@ -43,9 +48,11 @@ class Reach(NamedTuple):
         """The space of a memory that was found within reach."""
         return Space.of_group(memory.group) if memory.group else self.space
 
+    def contributor(self, space: Space) -> str | None:
+        return self.user if space.group else None
+
     def theirs(self, space: Space, memories: Sequence[Memory]) -> list[Memory]:
-        contributor = self.user if space.group else None
-        return [each for each in memories if each.contributor == contributor]
+        return [each for each in memories if each.contributor == self.contributor(space)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +82,12 @@ async def carry_out(
     shown: Callable[[Memory], bool] = lambda _: True,
     *,
     again: bool = False,
+    earlier: Sequence[str] = (),
+    offset: Millis | None = None,
 ) -> Done:
     """`shown`: whether the model may see a memory. `again`: this wish has already deleted something, so the second
-    best match of that time is not meant now.
+    best match of that time is not meant now. `earlier`: the turns that a wish for what was told last means, if it was
+    said in their conversation. `offset` is that of the user's time zone; None if it is not known.
 
     Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     if command.kind == "remember":
@@ -90,6 +100,10 @@ async def carry_out(
         )
     if command.kind == "forget_all":
         return await _all(store, reach, command, now)
+    if command.kind == "forget_last":
+        return await _last(store, embedder, reach, command, now, earlier, again=again)
+    if command.kind == "forget_time":
+        return await _of_time(store, reach, command, now, offset)
     match = await find(store, embedder, reach, command, now, again=again)
     gone: list[str] = []
     users = set()
@@ -123,6 +137,9 @@ async def find(
     meant, near = await asyncio.to_thread(asked.meant, told, everything=everything, again=again)
     if meant and not everything:
         return Match(tuple(meant))
+    if not meant and not everything and (of := class_named(said)):
+        current = [each for each in await asyncio.to_thread(of_class, of, facts) if each.valid_to is None]
+        return Match(tuple(current)) if len(current) == 1 else Match(near=tuple(current[:SHOWN]))
     exchanges = await _exchanges(store, embedder, reach, command.what, asked.languages, now)
     also, nearly = await asyncio.to_thread(asked.meant, exchanges, everything=everything, again=again)
     candidates = [each for each in near or nearly if each.valid_to is None]
@@ -179,6 +196,60 @@ async def _all(store: MemoryStore, reach: Reach, command: MemoryCommand, now: Mi
     if reach.groups:
         names = ", ".join(f"@{name}" for name in reach.groups)
         note += f" What they told their groups ({names}) stays: asked in a group's scope, that is deleted there."
+    return Done(tuple(gone), note + _theirs_only(reach.space), frozenset({reach.space.user}))
+
+
+async def _last(
+    store: MemoryStore,
+    embedder: Embedder,
+    reach: Reach,
+    command: MemoryCommand,
+    now: Millis,
+    earlier: Sequence[str],
+    *,
+    again: bool,
+) -> Done:
+    """Without `earlier`, the newest exchange of any conversation."""
+    if earlier:
+        gone = await forget_turns(store, embedder, reach.space, earlier, now)
+    elif again:
+        gone = []
+    else:
+        gone = await forget_newest(store, embedder, reach.space, reach.contributor(reach.space), now)
+    if not gone:
+        return Done((), LATE)
+    note = (
+        f'The user asked: "{clean(command.what)}". Done: what they told last was deleted. Confirm it, and do not say'
+        " it again."
+    )
+    return Done(tuple(gone), note, frozenset({reach.space.user}))
+
+
+async def _of_time(
+    store: MemoryStore, reach: Reach, command: MemoryCommand, now: Millis, offset: Millis | None
+) -> Done:
+    span = None if offset is None else days_meant(command.what, now + offset)
+    if span is None or offset is None:
+        note = (
+            "The user asked to delete what they told at some time. Nothing was deleted: it is not clear which days"
+            ' are meant. Tell them so, and that "Delete everything I said yesterday" or "… on 3 May" is understood.'
+        )
+        return Done((), note)
+    contributor = reach.contributor(reach.space)
+    told = await told_within(store, reach.space, contributor, span, offset, now)
+    days = f"from {span.start} to {span.end - timedelta(days=1)}"
+    if not told:
+        return Done(
+            (), f"The user asked to delete what they told {days}. Nothing was deleted: nothing is kept of it."
+        )
+    if not command.confirmed:
+        note = (
+            f"The user asked to delete all that they told {days}: {len(told)} memories. Nothing is deleted yet: say"
+            ' these days, and ask for a second yes. If they answer "Yes", exactly these are deleted.'
+        )
+        return Done((), note)
+    gone = await forget_all_of(store, reach.space, told, now)
+    note = f"The user confirmed it: what they told {days} was deleted ({len(told)} memories). Confirm that."
     return Done(tuple(gone), note + _theirs_only(reach.space), frozenset({reach.space.user}))
 
 

@@ -21,7 +21,8 @@ from rememberd.memory.ids import episode_id, fact_id
 from rememberd.memory.learn.build_memories import episode, facts, redacted
 from rememberd.memory.learn.carry_out import Reach, carry_out
 from rememberd.memory.learn.corrections import correction
-from rememberd.memory.learn.forget import forget, take_back, unforgotten
+from rememberd.memory.learn.forget import take_back, unforgotten
+from rememberd.memory.learn.forget_told import forget_turns
 from rememberd.memory.learn.llm.llm_worker import offer
 from rememberd.memory.learn.reconcile import merge
 from rememberd.memory.learn.wishes.memory_commands import MemoryCommand, memory_command
@@ -161,26 +162,20 @@ class Writer:
         command = memory_command(turn.user_text)
         gone, learns = list(turn.forgotten), command is None or command.kind == "remember"
         if command == MemoryCommand("off_record"):
-            gone += await self._forget_turns(turn)
+            gone += await forget_turns(self.store, self.embedder, turn.space, turn.earlier, turn.created_at)
         elif command and command.kind not in ("show", "remember"):  # again: earlier turns may be learned by now
             for group in turn.groups:  # the user's own are learned in order, what went to groups is not among them
                 if await self.queue.has_earlier(Space.of_group(group).user, turn.created_at):
                     raise TooEarly
             reach, again = Reach.of(turn), bool(turn.forgotten)
-            done = await carry_out(self.store, self.embedder, reach, command, turn.created_at, again=again)
+            at, earlier = turn.created_at, turn.earlier
+            done = await carry_out(self.store, self.embedder, reach, command, at, again=again, earlier=earlier)
             gone += done.gone
             await asyncio.gather(*(self.block_cache.erase(user) for user in done.users - {turn.space.user}))
             learns = not command.sure
         if learns and not gone:
             return ("written" if (ids := await self._remember(turn)) else "nothing"), ids
         return ("forgotten" if gone else "nothing"), list(dict.fromkeys(gone))
-
-    async def _forget_turns(self, turn: Turn) -> list[str]:
-        gone: list[str] = []
-        for earlier in turn.earlier:
-            said = episode_id(turn.space, earlier)
-            gone += await forget(self.store, self.embedder, turn.space, said, lambda: turn.created_at)
-        return gone
 
     async def _remember(self, turn: Turn) -> list[str]:
         """The ids written. The episode comes first, so that it is stored even if an extractor fails."""

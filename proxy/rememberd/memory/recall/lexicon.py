@@ -121,6 +121,15 @@ def without_times(text: str) -> str:
     return " ".join(word for at, word in enumerate(words) if not any(start <= at < end for start, end in spans))
 
 
+@lru_cache(maxsize=1)
+def words_of_times() -> frozenset[str]:
+    """The words of all phrases for a time, and of numbers, in all languages."""
+    lexicon = _lexicon()
+    return frozenset(word for said in (*lexicon.phrases, *lexicon.numbers) for word in said.split()) | {
+        said.replace(" ", "") for said in lexicon.phrases
+    }
+
+
 def stop_words() -> dict[str, frozenset[str]]:
     """The stop words by language, case-folded."""
     return _lexicon().stop

@@ -33,6 +33,9 @@ _STEMMERS = {
 _RELATIVE = re.compile(
     r"mutter|vater|bruder|schwester|tochter|eltern|freund|kinder|moeder|vader|broer|zuster|dochter|vriend"
 )
+_DEED = re.compile(r"(\w{5,})(?:ing|ung)(?:e|en|ene|er|s)?")
+_ARABIC = re.compile("[\u0621-\u064a]+")
+_VOWELS = re.compile("[اويىةءئؤأإآ]")
 # In these languages names have endings ("Ola", "Olę").
 _WITH_CASES = frozenset(("cs", "fi", "hu", "pl", "ru", "tr", "uk"))
 
@@ -55,6 +58,10 @@ def same(word: str, other: str, names: frozenset[str], languages: frozenset[str]
         return True
     if (shared >= _SAME and after <= _SUFFIX) or (shared >= _LONG_SAME and after <= _LONG_SUFFIX):
         return True
+    if (root := _root(word)) and root == _root(other):
+        return True
+    if joined and _is_of_deed(word, other):
+        return True
     return shared >= _SHORTEST and any(_stem(word, each) == _stem(other, each) for each in languages)
 
 
@@ -75,6 +82,21 @@ def _is_part(word: str, other: str) -> bool:
     shared, _ = _alike(word, other)
     rest = min(len(word), len(other)) - shared
     return (shared >= _FIRST_PART and rest < _INFLECTION) or (shared >= _LONG_SAME and rest <= _SUFFIX)
+
+
+def _is_of_deed(word: str, other: str) -> bool:
+    """Is it the doing of what `other` begins with: "spillingen" of "spilleproblemer"?"""
+    found = _DEED.match(word)
+    return found is not None and other.startswith(found[1]) and len(other) > len(word)
+
+
+@lru_cache(maxsize=4096)
+def _root(word: str) -> str | None:
+    """The consonants of an Arabic word, three or more: those of "طلاقي" and "مطلقة" are the same."""
+    if not _ARABIC.fullmatch(word):
+        return None
+    found = _VOWELS.sub("", word.removeprefix("م") if len(word) > _SAME else word)
+    return found if len(found) >= _SHORTEST else None
 
 
 @lru_cache(maxsize=4096)

@@ -7,10 +7,12 @@ one can be repeated. `python -m loadtests.quality.train wishes` trains the class
 # ruff: noqa: E501  a pattern's alternatives stay together
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from rememberd.dialects.attribution_words import MASK, hands_in
 from rememberd.dialects.segments import segment
@@ -20,17 +22,29 @@ from rememberd.memory.learn.wishes.wish_verbs import (
     clauses,
     may_wish,
     names_forgetting,
+    names_only_a_time,
+    names_what_was_just_told,
     says,
     wants_kept,
     wants_remembered,
 )
-from rememberd.memory.learn.wishes.wish_words import named
-from rememberd.text_classifier import TextClassifier, packaged
+from rememberd.memory.learn.wishes.wish_words import named, readings
+from rememberd.text_classifier import TextClassifier, encode, normalized, packaged
 
 WEIGHTS = Path(__file__).with_suffix(".json")
 _LONGEST = 400  # characters; such wishes are short, pasted documents are not
 
-Kind = Literal["show", "remember", "forget", "forget_about", "forget_all", "off_record", "unrecorded"]
+Kind = Literal[
+    "show",
+    "remember",
+    "forget",
+    "forget_about",
+    "forget_last",
+    "forget_time",
+    "forget_all",
+    "off_record",
+    "unrecorded",
+]
 
 # How sure the classifier must be of each of its labels. What is to be forgotten must be found as well, and to forget
 # all needs a second yes, so that less is enough there. Of 2,567 messages of the blind sets that are no wishes, two are
@@ -70,8 +84,9 @@ _QUESTION_OF_HOW = re.compile(
 @dataclass(frozen=True, slots=True)
 class MemoryCommand:
     """`show`: everything known; `remember`: what the message says; `forget`: whatever says `what`; `forget_about`:
-    whatever names it; `forget_all`: everything, once it is `confirmed`; `off_record`: nothing of this conversation;
-    `unrecorded`: not this message. `what` is the wish in the person's words. One that is not `sure` is a wish only if
+    whatever names it; `forget_last`: what was told just before; `forget_time` and `forget_all`: all that was told at a
+    time, or everything, once it is `confirmed`; `off_record`: nothing of this conversation; `unrecorded`: not this
+    message. `what` is the wish in the person's words. One that is not `sure` is a wish only if
     all that it names is told by one memory."""
 
     kind: Kind
@@ -89,7 +104,7 @@ def memory_command(text: str, previous: str | None = None) -> MemoryCommand | No
         return None
     if _YES.fullmatch(text):
         asked = memory_command(previous) if previous else None
-        return MemoryCommand("forget_all", confirmed=True) if asked == MemoryCommand("forget_all") else None
+        return replace(asked, confirmed=True) if asked and asked.kind in ("forget_all", "forget_time") else None
     parts = [text[span.start : span.end] for span in sentences(text)]
     for said in dict.fromkeys((text, parts[0], parts[-1])):
         if found := _of(said, text):
@@ -109,8 +124,16 @@ def off_record(text: str) -> bool:
     )
 
 
+def takes_back(text: str) -> bool:
+    """Whether it is a wish to forget what was told just before. Fast for other messages."""
+    if len(text) > _LONGEST or not says("just_told", text):
+        return False
+    command = memory_command(text)
+    return command is not None and command.kind == "forget_last"
+
+
 def _of(said: str, whole: str) -> MemoryCommand | None:
-    sure = _classifier().probabilities(said)
+    sure = _probabilities(said)
     label = max(_SURE, key=lambda each: sure[each])
     least = _SURE[label] if said == whole else max(_SURE[label], _SURE_OF_PART)
     least = _SURE_OF_A_CLAIM if label == "forget" and _OF_A_CLAIM.match(said) else least
@@ -119,19 +142,24 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
     if label == "forget" and not names_forgetting(said):
         least = max(least, _SURE_OF_SMALL_TALK)
     likely = sure["forget"] + sure["forget_all"] if label in ("forget", "forget_all") else sure[label]
-    if likely < least or not may_wish(label, said) or _is_work(said):
+    if likely < least or not may_wish(label, said) or _is_work(said) or says("forgot", said):
         return None
     if label == "remember" and _NOT_REMEMBER.match(said):
         label = "forget"
     about = named(whole)
+    yes = bool(_BEGINS_WITH_YES.match(said)) and likely >= _SURE_OF_YES
+    if label in ("forget", "forget_all", "dont_remember"):
+        if names_what_was_just_told(whole):
+            return None if _asks_how(said) else MemoryCommand("forget_last", whole)
+        if (label == "forget_all" or says("all", whole) or says("told", whole)) and names_only_a_time(whole):
+            return None if _asks_how(said) else MemoryCommand("forget_time", whole, confirmed=yes)
     if label == "forget_all" and len(list(sentences(said))) == 1 and named(_BEGINS_WITH_YES.sub("", said)):
         label = "forget"  # "everything about Nora"
     elif label == "forget" and about.everything and not about and not _asks_how(said):
         label = "forget_all"
     match label:
         case "forget_all":
-            yes = bool(_BEGINS_WITH_YES.match(said)) and sure[label] >= _SURE_OF_YES
-            return MemoryCommand("forget_all", confirmed=yes)
+            return MemoryCommand("forget_all", confirmed=yes and sure[label] >= _SURE_OF_YES)
         case "dont_remember" if _AS_A_FILE.search(said):  # "Save this conversation as a PDF"
             return None
         case "dont_remember":
@@ -147,9 +175,9 @@ def _of(said: str, whole: str) -> MemoryCommand | None:
 
 def _may_forget(text: str) -> bool:
     """Is it perhaps a wish to forget something that it names?"""
-    sure = _classifier().probabilities(text)
+    sure = _probabilities(text)
     least = _LIKELY if may_wish("forget", text) and names_forgetting(text) else _LIKELY_WITHOUT_VERB
-    if sure["forget"] < least or wants_kept(text) or _is_work(text) or _asks_how(text):
+    if sure["forget"] < least or wants_kept(text) or _is_work(text) or _asks_how(text) or says("forgot", text):
         return False
     return bool(named(text)) and "ended" not in tells(text)
 
@@ -167,6 +195,15 @@ def _is_work(said: str) -> bool:
     masked = segment(said).masked()
     is_text = (MASK in masked and bool(colon or masked.strip(MASK))) or says("part_of_a_text", said)
     return is_text or bool(colon and hands_in(head.lower()))
+
+
+def _probabilities(text: str) -> dict[str, float]:
+    """By its words and by its form; what one of the two takes for a wish alone is mostly none."""
+    classifier = _classifier()
+    buckets = len(classifier.weights)
+    by_words, by_form = (classifier.logarithms(*encode(each, buckets)) for each in readings(text))
+    both = normalized((by_words + by_form) / np.float32(2))
+    return dict(zip(classifier.labels, np.exp(both).tolist(), strict=True))
 
 
 def _classifier() -> TextClassifier:

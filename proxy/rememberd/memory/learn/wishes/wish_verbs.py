@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
 from rememberd.dialects.attribution_words import FIRST_PERSON
 from rememberd.memory.learn.rules.word_forms import unaccented
 from rememberd.memory.learn.wishes.wish_words import CLAUSE, SPACED, any_of, named, wish_table
+from rememberd.memory.recall.dates import MONTHS, Span, asked_about, without_times
+from rememberd.memory.recall.lexicon import WORD, words_of_times
+from rememberd.types import Millis
 
 _DENIED = re.compile(  # what stands before "keep" in "don't keep" and "no need to keep"
     r"(?:(?:^|[,.;:] *)(?:please,? )?(?:do not|don'?t|never)"
@@ -26,6 +30,28 @@ class _Verbs(NamedTuple):
     contrary: re.Pattern[str]
     remember: re.Pattern[str]
     says: dict[str, re.Pattern[str]]
+
+
+def names_only_a_time(text: str) -> bool:
+    """Whether all that it names is when something was told: "everything from last week"."""
+    about, when = named(text), words_of_times() | frozenset(MONTHS)
+    if about.slots or not (says("time", text) or says("open_ended", text) or asked_about(text, 0)):
+        return False
+    told = frozenset(word.casefold() for word in WORD.findall(without_times(text)))
+    parts = (part for word in about.words for part in WORD.findall(word))
+    return all(part in when or part not in told or says("time", part) or part.isdecimal() for part in parts)
+
+
+def names_what_was_just_told(text: str) -> bool:
+    """Whether all that it names is what was told last."""
+    found = [each[0] for each in _verbs().says["just_told"].finditer(text)]
+    said = " ".join(found).casefold()
+    return bool(found) and not named(text).slots and all(word in said for word in named(text).words)
+
+
+def days_meant(text: str, now: Millis) -> Span | None:
+    """The days that a wish names, by `now` in the user's time zone; None for a time without a beginning or an end."""
+    return None if says("open_ended", text) else asked_about(text, now)
 
 
 def wishing(text: str) -> str:
@@ -54,10 +80,16 @@ def names_forgetting(text: str) -> bool:
     verbs, folded = _verbs().begins, text.replace("’", "'").casefold()
     found = verbs["forget"].finditer(folded)
     if any(
-        not verbs["everyday"].match(folded, each.start()) or _DENIED.search(folded, 0, each.start()) for each in found
+        _is_more(verbs["everyday"].match(folded, each.start()), each) or _DENIED.search(folded, 0, each.start())
+        for each in found
     ):
         return True
     return verbs["forget"].search(unaccented(folded)) is not None and not folded.isascii()
+
+
+def _is_more(everyday: re.Match[str] | None, found: re.Match[str]) -> bool:
+    """Whether the word found is another than the everyday one that it begins with: "cancella", not "cancel"."""
+    return everyday is None or len(everyday[0]) < len(found[0])
 
 
 def wants_kept(text: str) -> bool:
@@ -72,7 +104,8 @@ def wants_remembered(text: str) -> bool:
 
 
 def says(what: str, text: str) -> bool:
-    """Whether it has words for "the conversation", or for "part_of_a_text": "the third line"."""
+    """Whether it has words for "the conversation", "part_of_a_text" ("the third line"), having "told" something, what
+    was "just_told", or a "time"."""
     return _verbs().says[what].search(text) is not None
 
 
@@ -86,15 +119,39 @@ def _verbs() -> _Verbs:
         ),
         any_of(stored["contrary"]),
         re.compile(stored["remember"]["begins"], re.IGNORECASE),
-        {name: re.compile(pattern, re.IGNORECASE) for name, pattern in stored["says"].items()},
+        {name: re.compile(pattern, re.IGNORECASE) for name, pattern in stored["says"].items()}
+        | {"told": _any_of(row["told"] for row in stored["telling"]), "just_told": _just_told(stored["telling"])},
     )
+
+
+def _just_told(rows: list[dict[str, str]]) -> re.Pattern[str]:
+    """Words for "just now" within a few words of having told something."""
+    found = []
+    for row in rows:
+        just, told = (_any_of([row[name]]).pattern for name in ("just", "told"))
+        gap = r"(?:\W+\w+){0,4}?\W+" if SPACED.fullmatch(row["just"]) else r"[^。！？、，\n]{0,6}"
+        found += [f"{just}{gap}{told}", f"{told}{gap}{just}"]
+        found += [_any_of([row["alone"]]).pattern] if "alone" in row else []
+    return re.compile("|".join(found), re.IGNORECASE)
+
+
+def _any_of(words: Iterable[str]) -> re.Pattern[str]:
+    """Words with commas between them, or beginnings of words, which end with *."""
+    every = sorted((word for each in words for word in each.split(", ")), key=len, reverse=True)
+    found = (
+        rf"(?<!\w){re.escape(word.rstrip('*'))}" + (r"\w*" if word[-1] == "*" else r"(?!\w)")
+        if SPACED.fullmatch(word)
+        else re.escape(word)
+        for word in every
+    )
+    return re.compile(f"(?:{'|'.join(found)})", re.IGNORECASE)
 
 
 def _begins(stems: list[str]) -> re.Pattern[str]:
     """A word of a casefolded text that begins with one of these, and ends soon after a short one ("let", not
     "lettera"); anywhere in scripts without spaces. One look behind for all words and no other case: that takes a
     tenth of the time."""
-    folded = dict.fromkeys(each.casefold() for each in stems)
+    folded = sorted({each.casefold() for each in stems}, key=len, reverse=True)
     words = "|".join(_beginning(each) for each in folded if SPACED.fullmatch(each))
     others = [re.escape(each) for each in folded if not SPACED.fullmatch(each)]
     return re.compile("|".join([rf"(?<!\w)(?:{words})"] * bool(words) + others))

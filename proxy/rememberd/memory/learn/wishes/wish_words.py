@@ -19,7 +19,7 @@ from rememberd.memory.text_similarity import content
 _EDGES = re.compile(r"^\W+|\W+$")
 _ELIDED = re.compile(r"^(?:\w|\w{0,5}(?:qu|ll)|un)'(?=\w{3})")  # the article of "l'histoire", "dell'epatite"
 _ARTICLE = re.compile(r"^[وف]?[بكل]?ال(?=\w{2})|^لل(?=\w{2})")  # of Arabic, with what is written together with it
-_SOUND = re.compile(r"u+h*m*|e+r+m*|a+h+e*m*|h+m+|o+h+|ä+h*m*|e+u*h+m*|a+w+|mh+m*")  # "uhh", "erm", "ahem"
+_SOUND = re.compile(r"u+h*m*|u+gh+|e+r+m*|a+h+e*m*|h+m+|o+h+|ä+h*m*|e+u*h+m*|a+w+|mh+m*")  # "uhh", "erm", "ahem"
 _HANGUL = "가-힣"
 _INFLECTED = re.compile(f"[{_HANGUL}]")
 SPACED = re.compile(r"[^\u2e80-\ud7ff]+")
@@ -28,6 +28,9 @@ _MARKS = r"[.,;:!?…。！？、，；：()\n]"  # a run of them is read once, 
 CLAUSE = re.compile(rf"(?<!{_MARKS}){_MARKS}+(?:\s|$)|\s[–—-]\s|[。！？、，]")
 _NAME = re.compile(r"(?<=[\w,;:] )[^\W\d_a-zß-öø-ÿа-яё][\w'’-]+")
 THAT = re.compile(r"\b(?:that|dass|daß|que|che|dat|att|at|что|że|že)\b")
+_FINAL_MARKS = re.compile(r"(?<![\s.。!！…~～])[\s.。!！…~～]+$")
+_SAID = re.compile(r"[^\W\u2e80-\ud7ff]+(?:['’-][^\W\u2e80-\ud7ff]+)*")
+_NAMED = re.compile(r"X(?:\s?X)+")
 _SLOT = "0slot"  # stands for an attribute that is named without its value
 
 
@@ -56,6 +59,7 @@ class _Words:
     concepts: dict[str, _WordList]
     unspaced: re.Pattern[str]
     all_about: re.Pattern[str]
+    said_as: tuple[tuple[re.Pattern[str], str], ...]
     topics: tuple[tuple[re.Pattern[str], frozenset[str]], ...]
     classes: tuple[tuple[re.Pattern[str], FactClass], ...]
 
@@ -96,6 +100,8 @@ def named(text: str, *, topics: bool = True, languages: frozenset[str] = frozens
     everything = bool(_words().all_about.search(plain))
     languages = languages or languages_of(plain)
     slots: set[str] = set()
+    for pattern, word in _words().said_as:
+        plain = pattern.sub(f" {word} ", plain)
     for pattern, of in _words().topics if topics else ():
         if pattern.search(plain):
             slots |= of
@@ -103,6 +109,23 @@ def named(text: str, *, topics: bool = True, languages: frozenset[str] = frozens
     found = [frozenset(each) for clause in CLAUSE.split(plain) for each in _named_phrases(clause, languages)]
     beside = frozenset().union(*(each for each in found if _SLOT in each)) - {_SLOT}
     return Named(tuple(each for each in found if each and _SLOT not in each), frozenset(slots), beside, everything)
+
+
+def readings(text: str) -> tuple[str, str]:
+    """A text as the classifier of wishes reads it: without the marks at its end, and so with an X for what it names.
+    Its files are trained with both."""
+    plain = _FINAL_MARKS.sub("", text.strip()) or text
+    words = named(plain, topics=False).words
+    found = _SAID.sub(lambda word: "X" if word[0].casefold().removesuffix("'s") in words else word[0], plain)
+    for pair in sorted(words) if not SPACED.fullmatch(plain) else ():
+        found = found.replace(pair, "X")
+    return plain, _NAMED.sub("X", found)
+
+
+def class_named(text: str) -> FactClass | None:
+    """The class of facts that is all that a text names: "my diagnosis", but not "my health insurance"."""
+    found = next(((pattern, of) for pattern, of in _words().classes if pattern.search(text)), None)
+    return found[1] if found and not named(found[0].sub(" ", text)) else None
 
 
 def class_in(text: str) -> FactClass | None:
@@ -207,6 +230,7 @@ def _words() -> _Words:
         {name: _WordList.of(map(unaccented, own.split())) for name, own in stored["concepts"].items()},
         re.compile("|".join(map(_between, unspaced))),
         any_of(stored["all_about"]),
+        tuple((any_of(each["named"]), each["word"]) for each in stored["said_as"]),
         tuple((any_of(each["named"]), frozenset(each["slots"])) for each in stored["topic"]),
         tuple(
             (any_of(each["named"]), FactClass(frozenset(each["slots"]), frozenset(each["concepts"])))
@@ -221,7 +245,7 @@ def _between(written: str) -> str:
 
 
 def any_of(phrases: list[str]) -> re.Pattern[str]:
-    """Any of these phrases, as whole words where words have spaces between them."""
-    ordered = sorted(phrases, key=len, reverse=True)
-    found = (rf"(?<!\w){re.escape(each)}(?!\w|'s)" if SPACED.fullmatch(each) else re.escape(each) for each in ordered)
+    """Any of these phrases, as whole words where words have spaces between them; "*" stands for any ending."""
+    ordered = [re.escape(each).replace(r"\*", r"\w*") for each in sorted(phrases, key=len, reverse=True)]
+    found = (rf"(?<!\w){each}(?!\w|'s)" if SPACED.fullmatch(each) else each for each in ordered)
     return re.compile("|".join(found), re.IGNORECASE)
