@@ -132,7 +132,8 @@ def taught(name: str) -> list[Example]:
 
 
 def _read_twice(found: Sequence[Example]) -> list[Example]:
-    return [each._replace(text=text) for each in found for text in dict.fromkeys(readings(each.text))]
+    twice = ((each, readings(each.text)) for each in found)
+    return [each._replace(text=text) for each, (plain, form) in twice for text in dict.fromkeys((plain, form()))]
 
 
 def _general() -> list[Example]:

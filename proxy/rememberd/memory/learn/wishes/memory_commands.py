@@ -55,6 +55,7 @@ _LIKELY, _LIKELY_WITHOUT_VERB = 0.2, 0.6
 # "I know what you mean" has a word of forgetting, too: of 1,603 turns of two people's talk, 7 were wishes without this.
 _SURE_OF_SMALL_TALK = 0.8
 _SURE_OF_YES = 0.7
+_SURELY_NONE = np.log(0.99)  # with the form's 1.0 against it, it is still no wish
 _SURE_OF_PART = 0.5  # of one sentence among others: "He says I should forget it. Is he right?"
 
 _YES = re.compile(
@@ -126,7 +127,7 @@ def off_record(text: str) -> bool:
 
 def takes_back(text: str) -> bool:
     """Whether it is a wish to forget what was told just before. Fast for other messages."""
-    if len(text) > _LONGEST or not says("just_told", text):
+    if len(text) > _LONGEST or not says("just", text):
         return False
     command = memory_command(text)
     return command is not None and command.kind == "forget_last"
@@ -198,12 +199,15 @@ def _is_work(said: str) -> bool:
 
 
 def _probabilities(text: str) -> dict[str, float]:
-    """By its words and by its form; what one of the two takes for a wish alone is mostly none."""
+    """By its words and by its form; what one of the two takes for a wish alone is mostly none. Most messages are none
+    by their words, so that their form would change nothing."""
     classifier = _classifier()
     buckets = len(classifier.weights)
-    by_words, by_form = (classifier.logarithms(*encode(each, buckets)) for each in readings(text))
-    both = normalized((by_words + by_form) / np.float32(2))
-    return dict(zip(classifier.labels, np.exp(both).tolist(), strict=True))
+    plain, form = readings(text)
+    sure = classifier.logarithms(*encode(plain, buckets))
+    if sure[classifier.labels.index("none")] < _SURELY_NONE:
+        sure = normalized((sure + classifier.logarithms(*encode(form(), buckets))) / np.float32(2))
+    return dict(zip(classifier.labels, np.exp(sure).tolist(), strict=True))
 
 
 def _classifier() -> TextClassifier:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
@@ -44,8 +43,10 @@ def names_only_a_time(text: str) -> bool:
 
 def names_what_was_just_told(text: str) -> bool:
     """Whether all that it names is what was told last."""
-    found = [each[0] for each in _verbs().says["just_told"].finditer(text)]
-    said = " ".join(found).casefold()
+    if not says("just", text):
+        return False
+    found = [each[0] for each in _verbs().says["just_told"].finditer(text.casefold())]
+    said = " ".join(found)
     return bool(found) and not named(text).slots and all(word in said for word in named(text).words)
 
 
@@ -104,9 +105,9 @@ def wants_remembered(text: str) -> bool:
 
 
 def says(what: str, text: str) -> bool:
-    """Whether it has words for "the conversation", "part_of_a_text" ("the third line"), having "told" something, what
-    was "just_told", or a "time"."""
-    return _verbs().says[what].search(text) is not None
+    """Whether it has words for "the conversation", "part_of_a_text" ("the third line"), having "told" something,
+    "just" now, a "time", or "all"."""
+    return _verbs().says[what].search(text.casefold()) is not None
 
 
 @cache
@@ -120,31 +121,37 @@ def _verbs() -> _Verbs:
         any_of(stored["contrary"]),
         re.compile(stored["remember"]["begins"], re.IGNORECASE),
         {name: re.compile(pattern, re.IGNORECASE) for name, pattern in stored["says"].items()}
-        | {"told": _any_of(row["told"] for row in stored["telling"]), "just_told": _just_told(stored["telling"])},
+        | _telling(stored["telling"]),
     )
 
 
-def _just_told(rows: list[dict[str, str]]) -> re.Pattern[str]:
-    """Words for "just now" within a few words of having told something."""
-    found = []
+def _telling(rows: list[dict[str, str]]) -> dict[str, re.Pattern[str]]:
+    """Words for having "told" something, for "just" now, and both within a few words of each other."""
+    both = []
     for row in rows:
-        just, told = (_any_of([row[name]]).pattern for name in ("just", "told"))
+        just, told = _any_of(row["just"]), _any_of(row["told"])
         gap = r"(?:\W+\w+){0,4}?\W+" if SPACED.fullmatch(row["just"]) else r"[^。！？、，\n]{0,6}"
-        found += [f"{just}{gap}{told}", f"{told}{gap}{just}"]
-        found += [_any_of([row["alone"]]).pattern] if "alone" in row else []
-    return re.compile("|".join(found), re.IGNORECASE)
+        both += [f"{just}{gap}{told}", f"{told}{gap}{just}", *([_any_of(row["alone"])] if "alone" in row else [])]
+    found = {
+        "told": _any_of(", ".join(row["told"] for row in rows)),
+        "just": _any_of(", ".join(f"{row['just']}, {row.get('alone', row['just'])}" for row in rows)),
+        "just_told": "|".join(both),
+    }
+    return {name: re.compile(pattern) for name, pattern in found.items()}
 
 
-def _any_of(words: Iterable[str]) -> re.Pattern[str]:
-    """Words with commas between them, or beginnings of words, which end with *."""
-    every = sorted((word for each in words for word in each.split(", ")), key=len, reverse=True)
-    found = (
-        rf"(?<!\w){re.escape(word.rstrip('*'))}" + (r"\w*" if word[-1] == "*" else r"(?!\w)")
-        if SPACED.fullmatch(word)
-        else re.escape(word)
+def _any_of(words: str) -> str:
+    """A pattern of words of a casefolded text with commas between them, or beginnings of words, which end with *."""
+    every = sorted({word.casefold() for word in words.split(", ")}, key=len, reverse=True)
+    spaced = "|".join(
+        re.escape(word.rstrip("*")) + (r"\w*" if word[-1] == "*" else r"(?!\w)")
         for word in every
+        if SPACED.fullmatch(word)
     )
-    return re.compile(f"(?:{'|'.join(found)})", re.IGNORECASE)
+    found = [rf"(?<!\w)(?:{spaced})"] * bool(spaced) + [
+        re.escape(each) for each in every if not SPACED.fullmatch(each)
+    ]
+    return f"(?:{'|'.join(found)})"
 
 
 def _begins(stems: list[str]) -> re.Pattern[str]:

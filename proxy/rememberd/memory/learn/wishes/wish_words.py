@@ -6,9 +6,9 @@ import re
 import tomllib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -111,15 +111,20 @@ def named(text: str, *, topics: bool = True, languages: frozenset[str] = frozens
     return Named(tuple(each for each in found if each and _SLOT not in each), frozenset(slots), beside, everything)
 
 
-def readings(text: str) -> tuple[str, str]:
-    """A text as the classifier of wishes reads it: without the marks at its end, and so with an X for what it names.
-    Its files are trained with both."""
+def readings(text: str) -> tuple[str, Callable[[], str]]:
+    """A text as the classifier of wishes reads it: without the marks at its end, and its form. Its file is trained
+    with both."""
     plain = _FINAL_MARKS.sub("", text.strip()) or text
+    return plain, partial(_form, plain)
+
+
+def _form(plain: str) -> str:
+    """With an X for what it names."""
     words = named(plain, topics=False).words
     found = _SAID.sub(lambda word: "X" if word[0].casefold().removesuffix("'s") in words else word[0], plain)
     for pair in sorted(words) if not SPACED.fullmatch(plain) else ():
         found = found.replace(pair, "X")
-    return plain, _NAMED.sub("X", found)
+    return _NAMED.sub("X", found)
 
 
 def class_named(text: str) -> FactClass | None:
