@@ -30,7 +30,6 @@ TOGETHER = {
     "translation": (
         "tests/http/test_transl", "tests/http/test_a_conversation_goes_on", "tests/http/test_nothing_is_left_open",
         "tests/http/test_a_server_may_lack", "tests/http/test_groups_share", "tests/http/test_network_is_safe",
-        "tests/clients/test_ollama",
     ),
     "sdks": (
         "tests/http/test_bad_input", "tests/http/test_memory_tool", "tests/http/test_nobodys_words",
