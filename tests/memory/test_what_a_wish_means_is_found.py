@@ -226,3 +226,32 @@ async def test_everything_about_a_class_takes_all_of_it() -> None:
         left = await left_after([*health, *money, *OTHER], wish, learned=True)
         lost = [text for text in (*health, *money, *OTHER) if not any(text in each for each in left)]
         assert sorted(lost) == sorted(of_it), wish
+
+
+DIAGNOSES = (
+    ("I have epilepsy.", "Please delete my diagnosis."), ("Ich habe Asthma.", "Vergiss bitte meine Krankheit."), ("Tengo epilepsia.", "Borra mi diagnóstico de tu memoria."),
+    ("Ho l'asma.", "Dimentica la mia diagnosi."), ("Ik heb astma.", "Wis mijn diagnose."), ("У меня астма.", "Удали мой диагноз."), ("我有糖尿病。", "请忘记我的病。"),
+)  # fmt: skip
+
+
+async def test_a_class_that_is_named_alone_means_its_only_fact() -> None:
+    """ "My diagnosis" is what one health fact tells. Of two none goes, nor one that only the rules took for health, nor
+    any for "my health insurance"."""
+    for told, wish in DIAGNOSES:
+        assert not any(told in text for text in await _left_of_health([told], wish)), wish
+    assert len(await _left_of_health(["I have epilepsy.", "I have asthma."], "Please delete my diagnosis.")) == 2
+    assert len(await _left_of_health(["Tenho um aquário."], "Apaga o meu diagnóstico, por favor.")) == 1
+    assert len(await _left_of_health(["I have epilepsy."], "Please delete my health insurance.")) == 1
+
+
+async def _left_of_health(told: list[str], wish: str) -> list[str]:
+    """The facts that are left of these, all of which have the slot of health, and of another one."""
+    store, embedder = MemoryStoreFake(), EmbedderFake()
+    for number, text in enumerate([*told, "I keep bees."]):
+        turn = Turn(f"t{number}", ADA, NOW + number, user_text=text, answer="I see.", receipt="r")
+        slot = "health" if text in told else "pet"
+        await merge(store, embedder, ADA, facts(turn, [Fact(text, text, slot)]), NOW + number)
+    await carry_out(store, embedder, Reach("ada", ADA), MemoryCommand("forget", wish), NOW + 100)
+    left = [each.text for each in store.memories(ADA)]
+    assert "I keep bees." in left
+    return [text for text in left if text in told]

@@ -137,9 +137,11 @@ async def find(
     meant, near = await asyncio.to_thread(asked.meant, told, everything=everything, again=again)
     if meant and not everything:
         return Match(tuple(meant))
-    if not meant and not everything and (of := class_named(said)):
+    if not meant and not everything and (of := class_named(said)):  # "my diagnosis"
         current = [each for each in await asyncio.to_thread(of_class, of, facts) if each.valid_to is None]
-        return Match(tuple(current)) if len(current) == 1 else Match(near=tuple(current[:SHOWN]))
+        if len(current) == 1 and of.slots & await asyncio.to_thread(told_slots, current[0].text):
+            return Match(tuple(current))
+        near = near or current
     exchanges = await _exchanges(store, embedder, reach, command.what, asked.languages, now)
     also, nearly = await asyncio.to_thread(asked.meant, exchanges, everything=everything, again=again)
     candidates = [each for each in near or nearly if each.valid_to is None]
