@@ -6,6 +6,7 @@ import json
 import signal
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,8 +51,10 @@ def encrypted(master: str) -> dict[str, object]:
 
 def left_behind(proxy: Proxy, words: list[str]) -> list[tuple[str, str]]:
     """Where which word stands, in any case; the log counts as a file."""
-    files = {str(path): path.read_bytes().lower() for path in proxy.data.rglob("*") if path.is_file()}
-    files["the log"] = "".join(proxy.log).lower().encode()
+    files = {"the log": "".join(proxy.log).lower().encode()}
+    for path in filter(Path.is_file, proxy.data.rglob("*")):
+        with suppress(FileNotFoundError):  # the engine's temporary files come and go
+            files[str(path)] = path.read_bytes().lower()
     return [(name, word) for name, data in files.items() for word in words if word.lower().encode() in data]
 
 
