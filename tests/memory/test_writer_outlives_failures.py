@@ -226,7 +226,7 @@ async def test_a_broken_classifier_costs_no_turn(
     if how != "missing":
         broken.write_bytes(whole.read_bytes()[:-300] if how == "cut off" else b"[]")
     monkeypatch.setattr(module, attribute, broken)
-    for judged in (judge.judge, judge.tells, judge._values, memory_commands.memory_command):
+    for judged in (judge.judge, judge.tells, judge._values, judge._value_by_words, memory_commands.memory_command):
         judged.cache_clear()
     rig = Rig(tmp_path, [Rules()])
     for number in range(2):
@@ -238,7 +238,7 @@ async def test_a_broken_classifier_costs_no_turn(
     assert "I live in Oslo." in rig.texts()
     assert UNREADABLE.labels(name)._value.get() == before + 1
     assert caplog.text.count(f"without the classifier {name}.json") == 1
-    for judged in (judge.judge, judge.tells, judge._values, memory_commands.memory_command):
+    for judged in (judge.judge, judge.tells, judge._values, judge._value_by_words, memory_commands.memory_command):
         judged.cache_clear()
     await rig.database.close()
 
