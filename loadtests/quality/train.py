@@ -5,7 +5,7 @@
 Without a NAME all are trained, as after a change of the features. A corpus is the files `corpora/NAME_*.tsv`, a text
 a line: label, language, text, with tabs between them; ⏎ stands for a line end. To teach the product something, add
 lines and train again: the same corpus makes the same file. `--check` only measures: each fifth is sorted by what the
-others teach.
+others teach. The files `…_blindN.tsv` hold the sentences of a blind set; to measure on it, train without its file.
 It needs scikit-learn (`pip install -e .[loadtests]`), which the product does not.
 """
 
@@ -13,15 +13,19 @@ from __future__ import annotations
 
 import argparse
 import tomllib
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
 import rememberd
@@ -84,6 +88,8 @@ STRENGTH = 10.0  # scikit-learn's C
 # With the pasted texts among the requests, 10 knows 60 of the 90 blind programs' requests, and 20 knows 63.
 _STRENGTH_OF = {"requests": 20.0, "questions": 30.0, "needs": 30.0, "facts": 30.0, "general": 30.0}
 _STRENGTH_OF |= {f"{name}_meaning": 3.0 for name in ("needs", "facts", "general")}
+WITH_HIDDEN = ("statements",)  # meaning is read with a hidden layer of so many units, trained in so many rounds
+HIDDEN, ROUNDS = 128, 25
 FOLDS = 5
 _LEAST = 1.0  # weights below it, in units of the file, are left out: half of them, and they decide nothing
 _MOST = 31  # a large weight in the file; finer ones change no decision and do not compress
@@ -208,6 +214,27 @@ def train(name: str, features: csr_matrix | NDArray[np.float32], found: Sequence
     return TextClassifier(tuple(fitted.classes_), whole, scale.astype(np.float32), bias.astype(np.float32))
 
 
+def train_hidden(features: NDArray[np.float32], found: Sequence[Example]) -> TextClassifier:
+    """Of vectors, with a hidden layer. Of the sentences of two blind sets that it had not seen, .92 of the statements
+    are found with a precision of .95, without the layer .82; together with the words .98 instead of .95."""
+    fitted = MLPClassifier(
+        HIDDEN, alpha=1e-3, learning_rate_init=2e-3, batch_size=128, max_iter=ROUNDS, random_state=1
+    )
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # more rounds only learn the examples by heart
+        fitted.fit(features, [each.label for each in found], sample_weight=[each.weight for each in found])
+    (inner, outer), (inner_bias, outer_bias) = fitted.coefs_, fitted.intercepts_
+    hidden = _whole(tuple(map(str, range(HIDDEN))), inner, inner_bias)
+    return replace(_whole(tuple(fitted.classes_), outer, outer_bias), hidden=hidden)
+
+
+def _whole(labels: tuple[str, ...], weights: NDArray[np.float32], bias: NDArray[np.float32]) -> TextClassifier:
+    scale = np.abs(weights).max(axis=0) / 127
+    return TextClassifier(
+        labels, np.rint(weights / scale).astype(np.int8), scale.astype(np.float32), bias.astype(np.float32)
+    )
+
+
 def check(name: str, found: Sequence[Example]) -> str:
     """How sure it must be that a text is not `NONE` for such a precision, and how many are found then."""
     labels = np.array([each.label for each in found])
@@ -247,7 +274,10 @@ def main() -> None:
             texts = [each.text for each in found]
             train(name, matrix(texts), found).save(FILES[name])
             if name in MEANING:
-                train(MEANING[name].stem, vectors(texts), found).save(MEANING[name])
+                meaning = vectors(texts)
+                deep = name in WITH_HIDDEN
+                sorts = train_hidden(meaning, found) if deep else train(MEANING[name].stem, meaning, found)
+                sorts.save(MEANING[name])
             print(f"{FILES[name]}: {FILES[name].stat().st_size / 1000:.0f} KB from {len(found)} texts")
 
 

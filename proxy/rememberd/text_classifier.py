@@ -115,25 +115,34 @@ def decoded(text: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class TextClassifier:
-    """`weights` has one row per bucket and one column per label."""
+    """`weights` has one row per bucket and one column per label. With a `hidden` layer, the rows are the outputs of
+    that; its labels mean nothing."""
 
     labels: tuple[str, ...]
     weights: NDArray[np.int8]
     scale: Floats  # for each label, the value of a weight of 1
     bias: Floats
+    hidden: TextClassifier | None = None
 
     @classmethod
     def load(cls, path: Path) -> TextClassifier:
         """Raises `OSError`; and `ValueError`, `KeyError`, `TypeError` or `zlib.error` if `save` did not write the
         file."""
-        stored: dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
+        return cls._read(json.loads(path.read_text(encoding="ascii")))
+
+    @classmethod
+    def _read(cls, stored: dict[str, Any]) -> TextClassifier:
         labels = tuple(stored["labels"])
         packed = zlib.decompress(decoded("".join(stored["weights"])))
         weights = np.frombuffer(packed, np.int8).reshape(len(labels), stored["buckets"]).T
         scale, bias = (np.array(stored[name], np.float32) for name in ("scale", "bias"))
-        return cls(labels, np.ascontiguousarray(weights), scale, bias)
+        hidden = cls._read(stored["hidden"]) if "hidden" in stored else None
+        return cls(labels, np.ascontiguousarray(weights), scale, bias, hidden)
 
     def save(self, path: Path) -> None:
+        path.write_text(json.dumps(self._stored(), indent=0) + "\n", encoding="ascii")
+
+    def _stored(self) -> dict[str, Any]:
         packed = base64.b85encode(zlib.compress(np.ascontiguousarray(self.weights.T).tobytes(), 9)).decode()
         stored = {
             "labels": self.labels,
@@ -142,7 +151,7 @@ class TextClassifier:
             "bias": [round(float(each), 4) for each in self.bias],
             "weights": [packed[at : at + 110] for at in range(0, len(packed), 110)],
         }
-        path.write_text(json.dumps(stored, indent=0) + "\n", encoding="ascii")
+        return stored if self.hidden is None else {**stored, "hidden": self.hidden._stored()}
 
     def probabilities(self, text: str) -> dict[str, float]:
         """The probability of each label; their sum is 1."""
@@ -150,7 +159,13 @@ class TextClassifier:
 
     def logarithms(self, buckets: Buckets, values: Floats) -> Floats:
         """The logarithms of the probabilities, in the order of `labels`."""
-        return normalized((values @ self.weights[buckets]) * self.scale + self.bias)
+        return normalized(self._scores(buckets, values))
+
+    def _scores(self, buckets: Buckets, values: Floats) -> Floats:
+        if self.hidden is None:
+            return (values @ self.weights[buckets]) * self.scale + self.bias
+        shown = np.maximum(self.hidden._scores(buckets, values), 0)
+        return (shown @ self.weights) * self.scale + self.bias
 
 
 def normalized(scores: Floats) -> Floats:
