@@ -32,6 +32,20 @@ FORMS = (  # what is in braces is one of these
     "{Ich spiele Klavier/Ich bin Lehrerin/Ich bin Rentner/Meine Schwester ist Ärztin}.",
     "{Ik speel piano/Ik ben loodgieter/Jestem nauczycielką/Sou professora/Jag spelar gitarr/Jeg spiller sjakk}.",
     "{Я врач/Я люблю джаз/Я играю в шахматы/我是老师/我喜欢猫/私は教師です}。",
+    # what somebody does not have
+    "{I have no/I don't have any} {kids/siblings/pets/allergies}.",
+    "{Non ho/Non abbiamo} {figli/fratelli/animali/la macchina}.",
+    "{Jag har inga syskon/Jag har inga barn/Jag har ingen bil/Vi har inga husdjur}.",
+    "{Je n'ai pas/On n'a pas} {de voiture/d'enfants/de chien/de jardin}.",
+    "{No tengo/No tenemos} {hijos/hermanos/coche/perro}.",
+    "{Ich habe keine Kinder/Ich habe keine Geschwister/Ik heb geen auto/Nie mam dzieci/У меня нет детей}.",
+    # how others are called
+    "{Mi jefe se llama Pablo/Mi vecina se llama Ana/Mein Chef heißt Uwe/Mijn baas heet Joke/Min chef heter Anna}.",
+    "{Ma patronne s'appelle Odile/Il mio capo si chiama Ugo/Minha chefe se chama Lia/Моего начальника зовут Олег}.",
+    "I {program/code} in {.NET and C++/Rust/Python and Go/PHP mostly}.",
+    "{Vegan/Vegetarian/Coeliac/Pescatarian} here, {so no cheese please/any ideas}.",
+    "As a {nurse/plumber/teacher/baker}, I {work a lot of nights/see that every day}.",
+    "I'm {alergic to nuts/allergc to cats/lactose intollerant/vegeterian}.",
 )
 
 
@@ -46,3 +60,30 @@ def test_nearly_every_filled_form_makes_a_fact() -> None:
     missed = [text for text in said if not extract(text, 0)]
     assert len(said) > 200
     assert len(missed) * 25 <= len(said), missed
+
+
+LATER = (  # what will be, or would be, is no statement
+    "When I'm {retired/old/rich}, I {live in Spain/own a boat/have three dogs}.",
+    "{Once I'm retired/By the time I'm sixty/In another life}, I {live in Lisbon/keep bees}.",
+    "Wenn ich {in Rente/alt/reich} bin, {wohne ich in Spanien/habe ich drei Hunde}.",
+    "{Quand je serai vieux, j'habite/Cuando me jubile, vivo/Quando sarò vecchio, abito} {en Bretagne/a Roma}.",
+)
+
+
+def test_what_is_to_come_makes_no_fact() -> None:
+    """The main clause alone would be a statement. At most one in ten is taken for one."""
+    said = [text for form in LATER for text in filled(form)]
+    made = [text for text in said if extract(text, 0)]
+    assert len(made) * 10 <= len(said), made
+
+
+def test_what_stands_before_a_question_is_heard() -> None:
+    """The statement without its question, in any language: no table knows these."""
+    said = {
+        "I teach pottery at a prison, how do I stop cracks in the kiln?": "I teach pottery at a prison",
+        "Visc a Olot, què fem amb els nens si plou?": "Visc a Olot",
+        "আমি খুলনায় থাকি। ভাত কীভাবে রান্না করব?": "আমি খুলনায় থাকি।",
+    }
+    assert {text: [fact.text for fact in extract(text, 0)] for text in said} == {
+        text: [fact] for text, fact in said.items()
+    }

@@ -55,6 +55,12 @@ def test_scripts_without_spaces() -> None:
     assert split("我叫王伟。我住在成都。") == ["我叫王伟。", "我住在成都。"]
 
 
+def test_marks_of_other_scripts() -> None:
+    """The full stops of Hindi and Urdu, and the question mark of Arabic."""
+    assert split("मैं जयपुर में रहता हूँ। क्या करूँ?") == ["मैं जयपुर में रहता हूँ।", "क्या करूँ?"]
+    assert split("میں نرس ہوں۔ کیا کروں؟ شکریہ") == ["میں نرس ہوں۔", "کیا کروں؟", "شکریہ"]
+
+
 def test_spans_cover_what_is_no_space() -> None:
     """Nothing is lost, and nothing is reworded."""
     text = "Hi!  I'm Ada; I live in Oslo…\n\nAnd you?"

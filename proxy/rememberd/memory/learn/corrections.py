@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 from rememberd.dialects.attribution_words import MASK
 from rememberd.dialects.segments import segment
 from rememberd.memory.learn.over import stated_in
-from rememberd.memory.learn.rules.judge import SURE, judge_beginning, may_tell, words_that_tell
+from rememberd.memory.learn.rules.judge import SURE, SURELY_TELLS, judge_beginning, may_tell, words_that_tell
 from rememberd.memory.learn.rules.sentences import SPACES
 from rememberd.memory.recall.block import sides
 from rememberd.memory.text_similarity import KINDS, NAME, content, with_value_of
@@ -70,7 +70,10 @@ def _only_corrects(text: str) -> bool:
     """Whether it says that something else was meant, and states nothing by itself."""
     if _MEANT.match(text):
         return True
-    return may_tell("corrects", text) and (_WRONG.search(text) is not None or judge_beginning(text).sure < SURE)
+    if not may_tell("corrects", text):
+        return False
+    surely = may_tell("corrects", text, SURELY_TELLS) or _WRONG.search(text)
+    return bool(surely) or judge_beginning(text).sure < SURE
 
 
 def _is_wrong(text: str) -> bool:

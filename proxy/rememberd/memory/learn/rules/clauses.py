@@ -5,6 +5,7 @@
 import re
 from collections.abc import Iterator
 
+from rememberd.dialects.attribution_words import ASKS
 from rememberd.memory.learn.rules.sentences import SPACES, Span
 from rememberd.memory.learn.rules.table import tables_for
 
@@ -25,7 +26,7 @@ _JOINT = re.compile(
 _ASK = rf"(?:,|{SPACES}(?:and|but|so|[–—-]))\s+(?:so\s+|and\s+|but\s+)?(?=(?:ASK)(?!\w))"
 _TAG = re.compile(
     r"(?:right|correct|or not|no|yes|huh|eh|oder|nicht wahr|verdad|non|vero|ikke sant"
-    r"|, (?:\w+n['’]t|am|is|are|was|were|do|does|did|have|has|can|will) (?:i|we|he|she|it|they|you|that))\s*[?？]",
+    r"|, (?:\w+n['’]t|am|is|are|was|were|do|does|did|have|has|can|will) (?:i|we|he|she|it|they|you|that))\s*[?？؟]",
     re.IGNORECASE,
 )
 
@@ -33,15 +34,9 @@ _TAG = re.compile(
 def clauses(sentence: str) -> Iterator[Span]:
     """The parts that may be statements. In a question, only the part before it asks ("I'm vegan, what can I
     eat?")."""
-    end = len(sentence)
-    ask = _asks_from(sentence)
-    if ask is not None:
-        end = ask
-    elif sentence.rstrip("\"'”’)").endswith(("?", "？")):
-        if not (wants := _WANTS.search(sentence)) or _TAG.search(sentence):
-            return
-        end = wants.start()
-    start = 0
+    start, end = 0, told_end(sentence)
+    if not end:
+        return
     for joint in [*_JOINT.finditer(sentence, 0, end), None]:
         stop = joint.start() if joint else end
         if (
@@ -52,6 +47,17 @@ def clauses(sentence: str) -> Iterator[Span]:
         start = joint.end() if joint else end
 
 
+def told_end(sentence: str) -> int:
+    """Where a question or a request begins within the sentence; 0 if all of it is one, its length if there is none."""
+    ask = _asks_from(sentence)
+    if ask is not None:
+        return ask
+    if not sentence.rstrip("\"'”’)").endswith(ASKS):
+        return len(sentence)
+    wants = _WANTS.search(sentence)
+    return wants.start() if wants and not _TAG.search(sentence) else 0
+
+
 def without_lead(sentence: str) -> str:
     """Without greetings and labels before it: "Update: I live in Oslo"."""
     bare = next(_bare(sentence, 0, len(sentence)), None)
@@ -60,7 +66,8 @@ def without_lead(sentence: str) -> str:
 
 _NAME = re.compile(r"\s*(?:(?:[Mm]y|[Oo]ur) [\w-]+(?: [A-Z]\w+)?|[A-ZÀ-ÖØ-ÞĀ-ŽА-Я][\w'’-]*)\s*")
 _WANTS = re.compile(
-    r"(?<=\w),\s+(?!\s|(?:right|correct|or|no|yes|true|according)\b)[^,?]{3,}[?？]\W*$", re.IGNORECASE
+    r"(?<=\w)(?:,\s+|[，،]\s*)(?!\s|(?:right|correct|or|no|yes|true|according)\b)[^,，،?]{3,}[?？؟]\W*$",
+    re.IGNORECASE,
 )
 
 
@@ -70,7 +77,7 @@ def _asks_from(sentence: str) -> int | None:
         pattern = table.lists.get("ask")
         if pattern is None:
             continue
-        if sentence.endswith(("?", "？")) and pattern.match(sentence.lstrip()):
+        if sentence.endswith(ASKS) and pattern.match(sentence.lstrip()):
             return 0
         found = re.compile(_ASK.replace("ASK", pattern.pattern[7:-6]), re.IGNORECASE).search(sentence)
         if found:

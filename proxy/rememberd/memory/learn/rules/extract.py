@@ -9,10 +9,10 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from rememberd.dialects.attribution_words import MASK
+from rememberd.dialects.attribution_words import ASKS, MASK
 from rememberd.dialects.segments import segment
 from rememberd.memory.ids import normal
-from rememberd.memory.learn.rules.clauses import clauses, without_lead
+from rememberd.memory.learn.rules.clauses import clauses, told_end, without_lead
 from rememberd.memory.learn.rules.judge import (
     SURE,
     SURELY_TELLS,
@@ -29,9 +29,9 @@ from rememberd.memory.learn.rules.judge import (
 from rememberd.memory.learn.rules.natural_ends import dated, ends_at
 from rememberd.memory.learn.rules.non_statements import is_play
 from rememberd.memory.learn.rules.sentences import LONGEST_SENTENCE, sentences
-from rememberd.memory.learn.rules.slots import is_single
+from rememberd.memory.learn.rules.slots import OF_KIND, is_single
 from rememberd.memory.learn.rules.statement import Statement, statement
-from rememberd.memory.learn.rules.table import Table, mentions, tables_for
+from rememberd.memory.learn.rules.table import begins, mentions, tables_for
 from rememberd.memory.learn.rules.told_value import AND, BREAK, TAILS, told_value
 from rememberd.memory.text_similarity import with_value_of
 from rememberd.types import Fact, Millis, Turn
@@ -42,15 +42,11 @@ _OWN_SHARE = 0.4
 # How sure the classifier must be that a sentence is a statement, where it need not be `enough()`: if a table knows it
 # as one of an attribute with a single value, or of any; or if the other classifier finds a value or an end in it.
 # Chosen on tests/data/blind to blind4; .2 instead of .1 gains nothing there.
-_SINGLE, _KNOWN, _LIKELY = 0.05, 0.1, 0.3
+_SINGLE, _KNOWN, _TOLD, _LIKELY = 0.05, 0.1, 0.2, 0.3
+_SURE_ALL_THE_SAME = 0.9
 _BRIEF, _SURELY_CORRECTS = 6, 0.5  # words of a part that only corrects; what the classifier of values finds in it
 _ELLIPSIS = 2  # words: "I'm not" means nothing by itself, and "I'm not vegetarian" only beside the clause before
 _SHORTEST_END = 12  # bytes: "I'm done." names nothing that could be over
-# The attributes of what the classifier alone has found: those that may have several values, so that none is hidden.
-_SLOTS = {
-    "diet": "diet", "health": "health", "work": "job", "study": "education", "family": "family", "event": "event",
-    "possession": "possession", "preference": "likes", "plan": "plan", "instruction": "instruction",
-}  # fmt: skip
 # Slots that uncertain sentences must not change, because they may be another person's words.
 _IDENTITY = frozenset(("name", "home", "employer"))
 
@@ -105,9 +101,17 @@ def _of_paragraph(typed: str) -> list[_Found]:
     for sentence in texts:
         if _corrects(sentence):
             found += _put_right([found.pop()] if found else [], sentence)
-        if not (mentions("suppose", sentence) or mentions("hearsay", sentence) or _VERSE.search(sentence)):
+        if not _may_be_untrue(sentence):
             found += _of_sentence(sentence)
     return found
+
+
+def _may_be_untrue(sentence: str) -> bool:
+    """Whether it is verse or supposes something; or has a word of what others say and is not surely a statement all
+    the same: "My partner goes by Wren"."""
+    if mentions("suppose", sentence) or _VERSE.search(sentence):
+        return True
+    return mentions("hearsay", sentence) and judge(sentence).sure < _SURE_ALL_THE_SAME
 
 
 def _unlabelled(sentence: str) -> str:
@@ -117,7 +121,7 @@ def _unlabelled(sentence: str) -> str:
 
 def _of_sentence(sentence: str) -> list[_Found]:
     judged = judge_beginning(_unlabelled(sentence))
-    if _begins("irony", sentence) and judged.sure < SURE:  # "Yeah right, I'm the Pope and I live in Rome."
+    if begins("irony", sentence) and judged.sure < SURE:  # "Yeah right, I'm the Pope and I live in Rome."
         return []
     known = [each for each in _of_clauses(sentence) if _is_known(each, judged)]
     taken_back = _taken_back(sentence)
@@ -157,20 +161,27 @@ def _is_known(found: _Found, judged: Judgement) -> bool:
 
 
 def _judged(sentence: str, judged: Judgement) -> list[_Found]:
-    """The whole sentence, if it is surely a statement."""
+    """The whole sentence, if it is surely a statement; of a question, what stands before it."""
+    if sentence.endswith(ASKS):
+        told = sentence[: told_end(sentence)].rstrip(" ,;:–—，،")
+        return _judged(told, judged) if told and (judged := judge(told)).sure >= _SURE_ALL_THE_SAME else []
     value = told_value(sentence)
-    least = _LIKELY if value else SURE if _PIECE.search(sentence) else enough()
-    if value and may_tell(value, sentence, SURELY_TELLS):
-        least = _KNOWN
-    if _is_change(sentence):
-        least = 0.0
-    if judged.sure < least or MASK in sentence or sentence.endswith(("?", "？")):
+    if MASK in sentence or not (_is_change(sentence) or _is_sure(sentence, judged, value)):
         return []
     if not _WORD.search(sentence) or sentence.rstrip().endswith((":", "：")):  # it introduces something
         return []
     if _corrects(sentence) or mentions("hedge", sentence):
         return []
-    return [_Found(sentence, None, value or _SLOTS.get(judge(sentence).kind))]  # "For me, …" is no instruction
+    return [_Found(sentence, None, value or OF_KIND.get(judge(sentence).kind))]  # "For me, …" is no instruction
+
+
+def _is_sure(sentence: str, judged: Judgement, value: str | None) -> bool:
+    """A beginning alone must be surer than a whole sentence: "I'm an astronaut, obviously, that's why I …"."""
+    least = _LIKELY if value else SURE if _PIECE.search(sentence) else enough()
+    if value and may_tell(value, sentence, SURELY_TELLS):
+        least = _TOLD
+    whole = judge(sentence).sure
+    return judged.sure >= least and whole >= (_SINGLE if judged.sure >= _SURE_ALL_THE_SAME else least)
 
 
 def _is_change(sentence: str) -> bool:
@@ -254,7 +265,7 @@ def _is_present(text: str, stated: Statement) -> bool:
 
 def _corrects(text: str) -> bool:
     """ "No, at Bosch" takes back what was said before it."""
-    if _begins("correct", text):
+    if begins("correct", text):
         return True
     brief = len(text.split()) <= _BRIEF
     return brief and not _denies(text) and may_tell("corrects", text, _SURELY_CORRECTS)
@@ -262,14 +273,14 @@ def _corrects(text: str) -> bool:
 
 def _denies(text: str) -> bool:
     """ "Not 40" denies what was not said; "no, 41" takes back what was."""
-    denials = (_list(table, "deny").match(text.lstrip()) for table in tables_for(text))
+    denials = (table.at_start("deny", text.lstrip()) for table in tables_for(text))
     return any(denial and not text.lstrip()[denial.end() :].startswith(",") for denial in denials)
 
 
 def _remembered(clause: str) -> str | None:
     """The statement that the person asks to remember; it must be about them."""
     for table in tables_for(clause):
-        asked = _list(table, "remember").match(clause)
+        asked = table.at_start("remember", clause)
         if asked:
             what = clause[asked.end() :].strip(" ,:")
             return what if _FIRST_PERSON.search(what) and len(what) > 2 else None
@@ -286,12 +297,3 @@ _FIRST_PERSON = re.compile(
     r"|j['’]|[我私яЯ]",
     re.IGNORECASE,
 )
-_NEVER = re.compile(r"(?!)")
-
-
-def _list(table: Table, name: str) -> re.Pattern[str]:
-    return table.lists.get(name, _NEVER)
-
-
-def _begins(name: str, text: str) -> bool:
-    return any(_list(table, name).match(text.lstrip()) for table in tables_for(text))

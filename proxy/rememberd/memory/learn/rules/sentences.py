@@ -18,7 +18,7 @@ class Span(NamedTuple):
 # A full stop, or what may be one: the whole run of marks, and the closing quotes and brackets after it. A run is read
 # from its beginning only and never read again (`++`), or 100,000 marks before a letter would take minutes.
 _END = re.compile(
-    r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+(?=\s|\Z|[\U0001F000-\U0001FAFF])|[。！？｡]+[」』”）]*|\n+|;(?=\s)"
+    r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+(?=\s|\Z|[\U0001F000-\U0001FAFF])|[。！？｡।۔؟]+[」』”）]*|\n+|;(?=\s)"
 )
 _TITLE = re.compile(r"\b(?:St|Dr|Mr|Mrs|Ms|Prof|Sr?a|Dra|Mme|Mlle|Sgt|Capt|Rev|Hon)\Z")
 _ABBREVIATION = re.compile(

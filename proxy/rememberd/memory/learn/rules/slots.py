@@ -9,6 +9,13 @@ _SINGLE_VALUED = (
 _SINGLE = frozenset(_SINGLE_VALUED.split())
 _ONE_OF_A_KIND = frozenset("wife husband partner spouse mother mom mum father dad boss landlord landlady".split())  # noqa: SIM905
 
+# The attributes of what the classifier (judge.py) alone has found: those that may have several values, so that none
+# is hidden.
+OF_KIND = {
+    "diet": "diet", "health": "health", "work": "job", "study": "education", "family": "family", "event": "event",
+    "possession": "possession", "preference": "likes", "plan": "plan", "instruction": "instruction",
+}  # fmt: skip
+
 
 def is_single(slot: str | None) -> bool:
     """Whether a person has only one value of this attribute at a time."""

@@ -64,6 +64,9 @@ class Table:
     def has(self, name: str, text: str) -> bool:
         return self.lists.get(name, _NEVER).search(text) is not None
 
+    def at_start(self, name: str, text: str) -> re.Match[str] | None:
+        return self.lists.get(name, _NEVER).match(text)
+
 
 @cache
 def tables() -> tuple[Table, ...]:
@@ -88,6 +91,11 @@ def tables_for(text: str) -> tuple[Table, ...]:
 def mentions(name: str, text: str) -> bool:
     """Does the text have a word of this list, in its language?"""
     return any(table.has(name, text) for table in tables_for(text))
+
+
+def begins(name: str, text: str) -> bool:
+    """Does it begin with a word of this list?"""
+    return any(table.at_start(name, text.lstrip()) for table in tables_for(text))
 
 
 _NEGATIVE = re.compile(r"\(\?<?!(?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")  # a lookaround that excludes words
