@@ -92,6 +92,26 @@ async def test_the_same_fact_is_stored_once(person: Person) -> None:
     assert (kept.text, kept.created_at, kept.updated_at) == ("I like tea.", 1, 2)
 
 
+async def test_an_edit_meanwhile_is_not_overwritten(person: Person) -> None:
+    """What the user marks as private while it is said again stays private, and an edited text stays edited."""
+    await person.says(fact("I like tea.", 1), home("Oslo", 1))
+    embed, pending = person.embedder.dense, [replace(each, private=True) for each in person.store.memories(ADA)]
+
+    async def edited_while_embedding(text: str) -> list[float]:
+        points = [await to_point(pending.pop(), EmbedderFake()) for _ in range(len(pending))]
+        await person.store.put(ADA, points)
+        return await embed(text)
+
+    person.embedder.dense = edited_while_embedding  # type: ignore[method-assign]
+    await person.says(fact("I like tea.", 2))
+    assert [each.private for each in person.store.memories(ADA)] == [True, True]
+    assert max(each.updated_at for each in person.store.memories(ADA)) == 2
+    pending += [replace(each, pinned=True) for each in person.store.memories(ADA)]
+    await person.says(home("Bergen", 3))
+    [was] = [each for each in person.store.memories(ADA) if "Oslo" in each.text]
+    assert (was.pinned, was.valid_to) == (True, 3)
+
+
 @pytest.mark.parametrize(
     ("first", "again"),
     [

@@ -35,6 +35,8 @@ _HISTORY = 100  # values of a slot that are read, the newest first
 # A time further ahead than this is from a clock that has been set back since: the clocks of hosts differ by less. And
 # a statement older than this is not from now.
 APART: Millis = 60_000
+# What the user edits or marks as private while it is merged is read again, so that the edit is not overwritten.
+_ATTEMPTS = 3
 MOST_TIMES = 100  # times at which it was said again that a fact keeps
 
 
@@ -54,6 +56,7 @@ class Settled(NamedTuple):
     added: bool = False
     news: bool = True
     closed: tuple[Memory, ...] = ()
+    read: tuple[Memory, ...] = ()  # what was known when it was decided
 
 
 async def merge(
@@ -72,12 +75,18 @@ async def merge(
     for number, memory in enumerate(new):
         judged = None if verdicts is None else verdicts.get(memory.id, {})
         beside = frozenset(each.id for each in new[:number])
-        settled = await _settle_one(store, embedder, space, memory, now, judged, beside)
+        for attempt in range(_ATTEMPTS):
+            settled = await _settle_one(store, embedder, space, memory, now, judged, beside)
+            if settled is None or not settled.news:
+                break
+            changed = (settled.stands, *settled.closed)
+            points = [await to_point(each, embedder) for each in changed]
+            stored = await store.get(space, [each.id for each in changed])
+            if attempt == _ATTEMPTS - 1 or all(each in settled.read for each in stored):
+                await store.put(space, points)
+                break
         if settled is None:
             continue
-        if settled.news:
-            changed = (settled.stands, *settled.closed)
-            await store.put(space, [await to_point(each, embedder) for each in changed])
         (outcome.added if settled.added else outcome.touched).append(settled.stands.id)
         outcome.closed.extend(each.id for each in settled.closed)
     return outcome
@@ -117,9 +126,12 @@ async def _settle_one(
     if any(ahead or memory.created_at <= at for at in buried.values()):
         return None
     if memory.kind == "episode":
-        return settle_episode(known[0] if known else None, memory)
-    known = [*known, *await _related(store, embedder, space, memory, now, verdicts or {})]
-    return await asyncio.to_thread(_settled, known, memory, now, verdicts, beside)
+        settled = settle_episode(known[0] if known else None, memory)
+    else:
+        found = [*known, *await _related(store, embedder, space, memory, now, verdicts or {})]
+        known = list({each.id: each for each in found}.values())
+        settled = await asyncio.to_thread(_settled, known, memory, now, verdicts, beside)
+    return settled and settled._replace(read=tuple(known))
 
 
 def _settled(
