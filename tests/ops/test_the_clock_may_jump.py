@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rememberd.memory.ids import episode_id
-from rememberd.memory.learn.reconcile import APART, Outcome, merge
+from rememberd.memory.learn.clock_jumps import APART
+from rememberd.memory.learn.reconcile import Outcome, merge
 from rememberd.types import Evidence, Memory, Millis
 from tests.memory.test_reconcile import ADA, Person, fact, home
 

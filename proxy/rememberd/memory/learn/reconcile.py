@@ -8,7 +8,8 @@ What neither slots nor words decide a model may have decided before (`verdicts`:
 counts less than the user's: it closes nothing that is pinned, nor anything said or edited since.
 
 Clocks jump. What is said now is said after all that is known, whatever dates a clock that ran ahead has left on it
-(`_before`). What was deleted or edited by hand holds until the time of that, though: in doubt the hand counts more.
+(`clock_jumps`). What was deleted or edited by hand holds until the time of that, though: in doubt the hand counts
+more.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from typing import NamedTuple
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.ids import fact_id, normal
 from rememberd.memory.learn import over
+from rememberd.memory.learn.clock_jumps import APART, told_before
 from rememberd.memory.learn.rules.judge import may_tell
 from rememberd.memory.learn.rules.natural_ends import dated
 from rememberd.memory.learn.rules.slots import is_single
@@ -32,9 +34,6 @@ from rememberd.types import NEVER, Memory, Millis, Space, Verdicts
 NEAR = 0.3
 _NEIGHBOURS = 16
 _HISTORY = 100  # values of a slot that are read, the newest first
-# A time further ahead than this is from a clock that has been set back since: the clocks of hosts differ by less. And
-# a statement older than this is not from now.
-APART: Millis = 60_000
 # What the user edits or marks as private while it is merged is read again, so that the edit is not overwritten.
 _ATTEMPTS = 3
 MOST_TIMES = 100  # times at which it was said again that a fact keeps
@@ -145,7 +144,7 @@ def _settled(
         if not any(_same(each, memory, verdicts or {}) or any(so(memory, each) for so in by) for each in before):
             return None
     # A turn's own facts come in the order in which the user told them; a model's after those of later turns.
-    told = known if verdicts is not None else _before(known, memory, now)
+    told = known if verdicts is not None else told_before(known, memory, now)
     return _dated(settle_fact(told, memory, verdicts or {}), told, known)
 
 
@@ -176,29 +175,6 @@ async def _related(
         ids = near.names() if ends or returns else list(near.nearest(NEAR))
         found |= {each.id: each for each in await store.get(space, ids)}
     return [*found.values(), *await store.get(space, [each for each in verdicts if each not in found])]
-
-
-def _before(known: Sequence[Memory], fact: Memory, now: Millis) -> Sequence[Memory]:
-    """`known`, with times that are ahead changed to just before `fact`, if `fact` is said now.
-
-    A time ahead, up to the last time that one of them was said, is from a wrong clock; a later one is meant: "from 1
-    December I work at Globex". Only a clock that was ahead and set back within `APART` leads to a wrong result."""
-    latest = max((each.updated_at for each in known), default=0)
-    if latest <= now + APART or abs(fact.created_at - now) > APART:
-        return known
-
-    def told(at: Millis) -> Millis:
-        return fact.created_at - 1 if now + APART < at <= latest else at
-
-    return [
-        replace(
-            each,
-            updated_at=told(each.updated_at),
-            valid_from=told(each.valid_from),
-            valid_to=None if each.valid_to is None else told(each.valid_to),
-        )
-        for each in known
-    ]
 
 
 def _dated(settled: Settled, told: Sequence[Memory], known: Sequence[Memory]) -> Settled:
