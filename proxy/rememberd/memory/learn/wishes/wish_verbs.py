@@ -13,6 +13,7 @@ from rememberd.memory.recall.dates import MONTHS, Span, asked_about, without_tim
 from rememberd.memory.recall.lexicon import WORD, words_of_times
 from rememberd.types import Millis
 
+_DENIAL = 40  # characters of a denial before a word, at most
 _DENIED = re.compile(  # what stands before "keep" in "don't keep" and "no need to keep"
     r"(?:(?:^|[,.;:] *)(?:please,? )?(?:do not|don'?t|never)"
     r"|(?:you|no) (?:need|have|longer)(?: not)?(?: to)?) (?:ever )?$"
@@ -81,11 +82,16 @@ def names_forgetting(text: str) -> bool:
     verbs, folded = _verbs().begins, text.replace("’", "'").casefold()
     found = verbs["forget"].finditer(folded)
     if any(
-        _is_more(verbs["everyday"].match(folded, each.start()), each) or _DENIED.search(folded, 0, each.start())
+        _is_more(verbs["everyday"].match(folded, each.start()), each) or _denied_before(folded, each.start())
         for each in found
     ):
         return True
     return verbs["forget"].search(unaccented(folded)) is not None and not folded.isascii()
+
+
+def _denied_before(folded: str, at: int) -> bool:
+    """It reads no more than the words just before: all of the text, for each of its words, takes a minute."""
+    return _DENIED.search(folded, max(0, at - _DENIAL), at) is not None
 
 
 def _is_more(everyday: re.Match[str] | None, found: re.Match[str]) -> bool:
