@@ -6,14 +6,24 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
+from starlette.requests import Request
 
+from rememberd.api.dependencies import CallerResolver
+from rememberd.api.memories import Memories
+from rememberd.api.memory_writes import MemoryWrites
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.learn.reconcile import merge
+from rememberd.memory.recall.recall import Recall
 from rememberd.storage.edge.store import EdgeStore
+from rememberd.storage.sqlite.block_cache import SqliteBlockCache
+from rememberd.storage.sqlite.database import Database
+from rememberd.storage.sqlite.queue import SqliteQueue
 from rememberd.types import Evidence, Memory, Space
 from tests.support.fakes import EmbedderFake
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered
@@ -53,6 +63,47 @@ async def test_a_fact_deleted_while_it_is_said_again_stays_deleted(store: EdgeSt
     slow.go.set()
     await writing
     assert await store.get(ADA, ["m1"]) == []
+
+
+class Owner:
+    """Whoever asks may edit everything; `asked` is the body of their request."""
+
+    def __init__(self, **asked: object) -> None:
+        self.asked = asked
+
+    def memories(self, _: Request) -> Space:
+        return ADA
+
+    async def fields(self, _: Request) -> dict[str, object]:
+        return self.asked
+
+    def refuse_others(self, *_: object) -> None: ...
+
+    def refuse_to_members(self, *_: object) -> None: ...
+
+    def told(self, _: Request, shown: dict[str, object]) -> dict[str, object]:
+        return shown
+
+
+async def nobody(_: str) -> int:
+    return 0
+
+
+async def test_an_edit_does_not_reopen_what_was_closed_meanwhile(store: EdgeStore, tmp_path: Path) -> None:
+    """The edit read the old memory, the writer closes it, the edit puts it back: pinned, and closed."""
+    await store.put(ADA, [await to_point(SAID, EmbedderFake())])
+    slow, database = SlowEmbedder(), Database(tmp_path / "queue.db")
+    writes = MemoryWrites(store, slow, SqliteQueue(database), SqliteBlockCache(database))
+    handlers = Memories(cast(CallerResolver, Owner(pinned=True)), writes, Recall(store, slow), nobody)
+    scope = {"type": "http", "method": "PATCH", "headers": [], "path_params": {"id": "m1"}}
+    editing = asyncio.create_task(handlers.edit(Request(scope)))
+    await slow.asked.wait()
+    await store.put(ADA, [await to_point(replace(SAID, valid_to=5_000), EmbedderFake())])
+    slow.go.set()
+    assert (await editing).status_code == 200
+    [kept] = await store.get(ADA, ["m1"])
+    assert (kept.pinned, kept.valid_to) == (True, 5_000)
+    await database.close()
 
 
 @pytest.fixture

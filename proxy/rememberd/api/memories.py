@@ -34,6 +34,7 @@ from rememberd.telemetry.clock import wall_clock
 from rememberd.types import NEVER, Identity, Kind, Memory, Space
 
 _PAGE = 100
+_ATTEMPTS = 3  # to edit a memory that the writer changes at the same time
 _ALL = 10_000  # more than the store returns for any question
 _ADD_FIELDS = frozenset({"text", "kind", "pinned", "private", "expires_at"})
 _EDIT_FIELDS = frozenset({"text", "pinned", "private", "expires_at", "valid_to"})
@@ -116,6 +117,22 @@ class Memories:
         space = self.caller.memories(request)
         fields = await self.caller.fields(request)
         _refuse_unknown(fields, _EDIT_FIELDS)
+        for _ in range(_ATTEMPTS):
+            old, new = await self._edited(request, space, fields)
+            if await self._put_edited(space, old, new):
+                break
+        else:
+            raise RequestError(409, "changed_meanwhile", "this memory is being changed; send the edit again")
+        if "valid_to" in fields and new.valid_to is not None:
+            new = await self._reopened(space, new)
+        if (new.text, new.private, new.expires_at) == (old.text, old.private, old.expires_at):
+            await self.block_cache.bump(space)
+        else:
+            await self.block_cache.erase(space.user)
+        return json_response(self.caller.told(request, memory_json(new)))
+
+    async def _edited(self, request: Request, space: Space, fields: Mapping[str, Any]) -> tuple[Memory, Memory]:
+        """The memory as it is and as it is to be."""
         now = wall_clock()  # before reading, so that a deletion from now on is later than this edit
         old = await self._one(request, space)
         self.caller.refuse_others(request, [old])
@@ -134,16 +151,10 @@ class Memories:
         )
         _only_null(fields.get("valid_to"))
         await asyncio.to_thread(self.caller.refuse_to_members, request, old, new)
-        await self._put_edited(space, old, new)
-        if "valid_to" in fields and new.valid_to is not None:
-            new = await self._reopened(space, new)
-        if (new.text, new.private, new.expires_at) == (old.text, old.private, old.expires_at):
-            await self.block_cache.bump(space)
-        else:
-            await self.block_cache.erase(space.user)
-        return json_response(self.caller.told(request, memory_json(new)))
+        return old, new
 
-    async def _put_edited(self, space: Space, old: Memory, new: Memory) -> None:
+    async def _put_edited(self, space: Space, old: Memory, new: Memory) -> bool:
+        """False if the writer has changed the memory since it was read as `old`."""
         written = [new]
         if new.text != old.text:
             written.append(await earlier_text(self.store, space, old, new.updated_at))
@@ -152,14 +163,18 @@ class Memories:
             written += [replace(each, private=new.private, updated_at=new.updated_at) for each in others]
         points = [await to_point(each, self.embedder) for each in written]
         # It may have been deleted after this edit read it, but with an earlier time than that of the edit.
-        if not await self.store.get(space, [new.id]):
+        current = await self.store.get(space, [new.id])
+        if not current:
             raise _unknown(new.id)
+        if current != [old]:
+            return False
         await self.store.put(space, points)
         ids = [each.id for each in written]
         await self.writes.undo_if_erased(space, ids, new.updated_at)
         if not await self.store.get(space, [new.id]):  # deleted meanwhile: delete its earlier text, too
             await self.store.delete(space, ids, at=0)
             raise _unknown(new.id)
+        return True
 
     async def _reopened(self, space: Space, memory: Memory) -> Memory:
         """Make a past memory current, as if it were said again: the value that had replaced it becomes past."""
