@@ -18,6 +18,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from rememberd.memory.embedding import embedder
+from rememberd.memory.learn.rules import judge
 from tests.support.browser import chromium
 from tests.support.fake_model import FakeModel
 from tests.support.proxy_server import Proxy, entry, eventually, running
@@ -59,6 +60,7 @@ for library in (httpx, httpx2):
 # A model that a test has loaded stays for the next: it takes .4 s. The product keeps it only while it is used. And no
 # text is embedded twice in a process: it takes 5 ms.
 embedder._loaded = dict[Path, embedder.Encode]()  # type: ignore[assignment]
+judge._RESTS_AFTER_S = 86_400.0  # else a proxy in this process takes the model from other tests in the middle of one
 _onnx = embedder._onnx
 embedder._onnx = lambda directory: lru_cache(10_000)(_onnx(directory))
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
+from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.learn.carry_out import Reach, carry_out
 from rememberd.memory.learn.wishes.memory_commands import MemoryCommand, memory_command
 from tests.memory.test_what_a_wish_means_is_found import ADA, NOW, stored
@@ -271,3 +275,23 @@ async def test_a_doubtful_wish_takes_only_what_tells_all_that_it_names() -> None
     assert (done.gone, len(store.memories(ADA))) == ((), before)
     assert "heron" in done.note
     assert "arm" in done.note
+
+
+RESTS = ("Don't know what I'd do without {}.", "I could never do without {}!", "It is hard to let {} go.")
+EVERYTHING = ("My {} has been my rock through everything.", "My {} is all I have.", "{} and I share everything.")
+WHOM = ("family", "wife", "sister", "health", "job", "dog")
+
+
+async def test_talk_of_everything_deletes_nothing() -> None:
+    """ "Everything" in one sentence is no order in another, and a doubtful wish takes one memory at most."""
+    told = {"I have two kids.": "family", "I have a brother.": "family", "I have asthma.": "health"}
+    for talk, rest, whom in itertools.product(EVERYTHING, RESTS, WHOM):
+        said = f"Hey, Evan. {talk.format(whom)} {rest.format('them')}"
+        command = memory_command(said)
+        store = await stored(list(told), learned=True)
+        facts = [replace(each, slot=told[each.text]) for each in store.memories(ADA) if each.kind == "fact"]
+        await store.put(ADA, [await to_point(each, EmbedderFake()) for each in facts])
+        for doubtful in (command, MemoryCommand("forget", said, sure=False)):
+            if doubtful is not None:
+                done = await carry_out(store, EmbedderFake(), Reach("ada", ADA), doubtful, NOW + 100)
+                assert done.gone == (), said

@@ -9,7 +9,8 @@ import itertools
 from rememberd.memory.learn.build_memories import episode, facts
 from rememberd.memory.learn.carry_out import Reach, carry_out
 from rememberd.memory.learn.reconcile import merge
-from rememberd.memory.learn.wishes.memory_commands import MemoryCommand
+from rememberd.memory.learn.wishes.memory_commands import Kind, MemoryCommand
+from rememberd.memory.learn.wishes.wish_words import named
 from rememberd.types import Fact, Space, Turn
 from tests.support.fakes import EmbedderFake, MemoryStoreFake
 
@@ -30,7 +31,8 @@ async def stored(told: list[str], *, learned: bool) -> MemoryStoreFake:
 async def left_after(told: list[str], wish: str, *, learned: bool) -> list[str]:
     """What the user's memories say after the wish."""
     store = await stored(told, learned=learned)
-    await carry_out(store, EmbedderFake(), Reach("ada", ADA), MemoryCommand("forget", wish), NOW + 100)
+    kind: Kind = "forget_about" if named(wish).everything else "forget"
+    await carry_out(store, EmbedderFake(), Reach("ada", ADA), MemoryCommand(kind, wish), NOW + 100)
     return [each.text for each in store.memories(ADA)]
 
 

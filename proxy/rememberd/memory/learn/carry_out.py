@@ -105,6 +105,8 @@ async def carry_out(
     if command.kind == "forget_time":
         return await _of_time(store, reach, command, now, offset)
     match = await find(store, embedder, reach, command, now, again=again)
+    if not command.sure and len(match.meant) > 1:
+        match = Match(near=match.meant[:SHOWN])
     gone: list[str] = []
     users = set()
     for memory in match.meant:
@@ -122,7 +124,7 @@ async def find(
     for `forget_about` both. Memories in groups count like the user's own: if several may be meant, in any space, none
     is. Raises `StoreUnavailable`, `EmbedderUnavailable`."""
     said = wishing(command.what) if command.sure else command.what
-    wish, everything = named(said), named(command.what).everything
+    wish, everything = named(said), command.kind == "forget_about"
     facts = [each for space in reach.spaces for each in await _facts(store, reach, space, now)]
     if everything and (wanted := class_in(said)) and (meant := await asyncio.to_thread(of_class, wanted, facts)):
         return Match(tuple(meant))
@@ -137,7 +139,7 @@ async def find(
     meant, near = await asyncio.to_thread(asked.meant, told, everything=everything, again=again)
     if meant and not everything:
         return Match(tuple(meant))
-    if not meant and not everything and (of := class_named(said)):  # "my diagnosis"
+    if command.sure and not meant and not everything and (of := class_named(said)):  # "my diagnosis"
         current = [each for each in await asyncio.to_thread(of_class, of, facts) if each.valid_to is None]
         if len(current) == 1 and of.slots & await asyncio.to_thread(told_slots, current[0].text):
             return Match(tuple(current))
