@@ -41,7 +41,8 @@ async def chats():
         program_odds({}, {"messages": [{"role": "user", "content": said}]}, ())
         off_record(said), memory_command(said), asks_what_is_known(said), group_wish(said, ("team",))
         asks_only_when(said), telling_words(said)
-        needs.asked(said, await embedder.dense(said), advice=asks_for_advice(said))
+        if said.isascii():
+            needs.asked(said, await embedder.dense(said), advice=asks_for_advice(said))
     io.open = builtins.open = open_file
     print(json.dumps(loaded))
     embedder.close()
@@ -49,13 +50,13 @@ async def chats():
 SAID = (
     "Where do I live?",
     "Delete everything about Oslo.",
-    "Olvida que vivo en Lima.",
+    "Olvida que vivo en Málaga.",
     "What did I tell you last week?",
     "Remember for the team that we ship on Friday.",
     "Don't remember this.",
     "どこに住んでいますか？",
     "昨日何を食べた？",
-    "Was isst du gern?",
+    "Was isst du am liebsten, süß oder salzig?",
 )
 asyncio.run(chats())
 """

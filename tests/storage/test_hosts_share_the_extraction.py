@@ -20,7 +20,7 @@ from tests.support.redis_process import RedisServer, redis_running
 
 pytestmark = pytest.mark.slow
 
-SAID = "Mondays belong to the bassoon and my orchestra."
+SAID = "Another evening gone to the bassoon and my orchestra."
 FOUND = fact("I play the bassoon in my orchestra.", "the bassoon and my orchestra")
 BUDGET = 50_000
 Hosts = tuple[Proxy, Proxy]

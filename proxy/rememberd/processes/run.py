@@ -15,7 +15,6 @@ import tempfile
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +83,7 @@ async def web(
     _raise_file_limit()
     embedder = build_embedder(settings)
     loading = asyncio.create_task(_load(embedder))  # chats before its end are served without memory
-    preparing = asyncio.create_task(_prepare(loading, embedder, settings))
+    preparing = asyncio.create_task(_prepare(loading, embedder, settings.data_path / "topics"))
     async with AsyncExitStack() as stack:
         # Also after an error, which may be raised before the loading begins: it must not begin after the end.
         stack.callback(embedder.close)
@@ -173,30 +172,30 @@ async def _load(embedder: FastEmbedder) -> None:
         await asyncio.sleep(_MODEL_SECONDS)
 
 
-async def _prepare(loading: asyncio.Task[None], embedder: FastEmbedder, settings: Settings) -> None:
+async def _prepare(loading: asyncio.Task[None], embedder: FastEmbedder, cache: Path) -> None:
     """Load what the first chats need, so that they do not hold up others while the event loop loads it."""
     from rememberd.memory.embedding.embedder import release_free_memory
     from rememberd.memory.recall.needs import learn
 
     await loading
-    await asyncio.to_thread(rehearse, await learn(embedder, settings.data_path / "topics"))
-    if any(key.jwt_secret for key in settings.keys or ()):
-        await asyncio.to_thread(import_module, "jwt")
+    await asyncio.to_thread(rehearse, await learn(embedder, cache))
     release_free_memory()
 
 
 def rehearse(needs: Needs) -> None:
-    """Read and compile files and patterns that chats need: .2 s, of which the first wish to forget takes half."""
+    """Read and compile files and patterns that chats need: .2 s, of which the first wish to forget takes half. What
+    only questions in other languages need (20 ms) would take 2 MB more of everybody."""
     from rememberd.dialects.side_tasks import program_odds
     from rememberd.memory.learn.wishes.memory_commands import memory_command
+    from rememberd.memory.recall.lexicon import asks_only_when
     from rememberd.memory.recall.needs import asks_what_was_told
-    from rememberd.memory.recall.relevance import asks_for_advice
 
-    for said in ("Forget where I live.", "Was haben wir letzte Woche besprochen?", "先週何を話しましたか？"):
+    for said in ("Forget where I live.", "先週何を話しましたか？"):
         program_odds({}, {"messages": [{"role": "user", "content": said}]}, ())
         memory_command(said)
+        asks_only_when(said)
         asks_what_was_told(said)
-        needs.asked(said, [0.0] * needs.statements.examples.shape[1], advice=asks_for_advice(said))
+    needs.asked("Where do I live?", [0.0] * needs.statements.examples.shape[1], advice=False)
 
 
 async def writer(settings: Settings, environ: Mapping[str, str], parent: int | None) -> int:
