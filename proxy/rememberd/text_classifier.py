@@ -59,10 +59,17 @@ def encode(text: str, buckets: int) -> tuple[Buckets, Floats]:
 @lru_cache(maxsize=16)  # several classifiers read the same message one after the other
 def _encoded(text: str, buckets: int) -> tuple[Buckets, Floats]:
     words, characters = _hashes(text)
-    said = np.unique(words & (buckets - 1))
-    shown, counts = np.unique(characters >> np.uint64(65 - buckets.bit_length()), return_counts=True)
+    said, _ = _distinct(words & (buckets - 1))
+    shown, counts = _distinct(characters >> np.uint64(65 - buckets.bit_length()))
     values = _unit(np.ones(len(said))), _unit(np.sqrt(counts))
     return np.concatenate([said, shown.astype(np.int64)]), np.concatenate(values)
+
+
+def _distinct(numbers: NDArray[Any]) -> tuple[NDArray[Any], Buckets]:
+    """Each of them once, in order, and how often. `np.unique` imports `numpy.ma`, 1 MB, at its first call."""
+    ordered = np.sort(numbers)
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(ordered) else np.array([], np.int64)
+    return ordered[ends], np.diff(ends, prepend=-1)
 
 
 def _unit(values: NDArray[np.float64]) -> Floats:

@@ -58,7 +58,7 @@ class _Meaning(NamedTuple):
 
 
 class _Lexicon(NamedTuple):
-    phrases: dict[str, list[_Meaning]]  # words joined by spaces, with "#" for a number
+    phrases: dict[str, tuple[_Meaning, ...]]  # words joined by spaces, with "#" for a number
     numbers: dict[str, dict[str, int]]  # words, language; "first" is 1, too
     number_heads: set[str]  # the first words of numbers of several words
     longest: dict[str, int]  # phrases by first word
@@ -232,7 +232,8 @@ def _lexicon() -> _Lexicon:
     days: dict[str, Any] = json.loads((_FOLDER / "days.json").read_text())
     own: dict[str, Any] = tomllib.loads((_FOLDER / "days.toml").read_text())
     feasts: dict[str, Any] = tomllib.loads((_FOLDER / "feasts.toml").read_text())
-    phrases: dict[str, list[_Meaning]] = {}
+    phrases: dict[str, tuple[_Meaning, ...]] = {}
+    one = dict[Any, Any]()  # equal tuples are one, which saves 1.5 MB
     numbers: dict[str, dict[str, int]] = {}
     for language in {*days, *own}:
         known, ours = days.get(language, {}), own.get(language, {})
@@ -241,7 +242,8 @@ def _lexicon() -> _Lexicon:
         units |= {said: ["last", 1] for said in ours.get("last", ())}
         units |= {said: ["feast", number] for said, number in _feasts(feasts.get(language, {}))}
         for said, (unit, count) in units.items():
-            phrases.setdefault(said, []).append(_Meaning(language, unit, count))
+            meanings = (*phrases.get(said, ()), _Meaning(language, unit, count))
+            phrases[said] = one.setdefault(meanings, meanings)
         for word, number in {**known.get("numbers", {}), **ours.get("numbers", {})}.items():
             numbers.setdefault(word, {})[language] = number
     longest: dict[str, int] = {}
@@ -251,7 +253,6 @@ def _lexicon() -> _Lexicon:
     stop = {language: _stop_words(language) for language in own}
     talk = {language: tuple(each["talk"]) for language, each in own.items()}
     stopped_in: dict[str, tuple[str, ...]] = {}
-    one = dict[tuple[str, ...], tuple[str, ...]]()  # equal tuples are one, which saves .6 MB
     for language, unsaid in stop.items():
         for word in unsaid:
             languages = (*stopped_in.get(word, ()), language)
