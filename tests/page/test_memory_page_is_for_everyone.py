@@ -153,8 +153,8 @@ def test_the_focus_is_never_lost(proxy: Proxy, browser: Browser, user: str) -> N
         for text in ("I like figs.", "I like plums.", "I like pears."):
             client.post("/v1/memories", json={"text": text}).raise_for_status()
     with opened(browser, proxy, user) as page:
-        expect(page.locator(".card")).to_have_count(3)
         for picked, done in (("Pin", "Pinned 2 memories"), ("Delete", "Deleted 2 memories")):
+            expect(page.locator(".card")).to_have_count(3)  # all() waits for nothing
             for box in page.locator(".pick input").all()[:2]:
                 box.check()
             page.get_by_role("toolbar", name="Selected memories").get_by_role("button", name=picked).press("Enter")
