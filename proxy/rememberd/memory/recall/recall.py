@@ -198,6 +198,7 @@ class Recall:
         by_words = backlog_ms > PATIENCE * self.deadline_ms or self._lately > LATE
         aliases: Sequence[Pair] = ()
         needs = None if by_words else known(self.embedder)
+        until = time.monotonic() + self.deadline_ms / 1000
         while True:
             left_out = await self.names.of(space, question, now)
             with Timed(EMBED), tracing.span("embed"):
@@ -225,6 +226,7 @@ class Recall:
                 by_words or foreign,
                 [each for each in groups if private or f"{GROUP_SCOPE}{each}" not in self.privacy.scopes],
                 aliases,
+                until,
             )
             with tracing.span("retrieve"):
                 found = await self.retrieve(space, dense, words, wanted)

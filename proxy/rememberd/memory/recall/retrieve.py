@@ -1,6 +1,7 @@
 """Makes the block from a question's vectors. It runs in the process of the store, so that the 800 candidates of an
 embedded store need not be sent to another process to be ranked."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from prometheus_client import Histogram
 
+from rememberd.errors import StoreUnavailable
 from rememberd.memory.recall.aliases import Pair, aliases_in, with_other_names
 from rememberd.memory.recall.block import GROUPS_COST, render, sides
 from rememberd.memory.recall.budget import Reason, pack, profile, without_repeats
@@ -49,7 +51,8 @@ class Wanted(NamedTuple):
     question calls for, and how clearly; facts of the topics `sensitive` need a question for them. `gain` multiplies
     cosines; `offset` shifts times into the time zone of the user. `by_words`: there is no dense vector. `groups`:
     whose memories are looked into beside the user's. `aliases`: other names of what the question names; it was
-    embedded with them."""
+    embedded with them. `until`: nobody waits for the answer after this time of `time.monotonic`, which processes of
+    one machine share."""
 
     question: str
     left_out: Sequence[str]
@@ -67,6 +70,7 @@ class Wanted(NamedTuple):
     by_words: bool = False
     groups: Sequence[str] = ()
     aliases: Sequence[Pair] = ()
+    until: float | None = None
 
 
 class Retrieved(NamedTuple):
@@ -93,7 +97,10 @@ Retrieve = Callable[[Space, list[float], Sparse, Wanted], Awaitable[Retrieved]]
 
 
 async def retrieve(store: MemoryStore, space: Space, dense: list[float], sparse: Sparse, wanted: Wanted) -> Retrieved:
-    """Raises `StoreUnavailable`."""
+    """Raises `StoreUnavailable`, also where it comes too late: with a queue of questions that nobody waits for any
+    more, the others would be late, too."""
+    if wanted.until is not None and time.monotonic() > wanted.until:
+        raise StoreUnavailable("too many questions before this one: nobody waits for it any more")
     with Timed(SEARCH):
         spaces = [space, *map(Space.of_group, wanted.groups)]
         found = _usable(await _found(store, spaces, dense, sparse, wanted), wanted)
