@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import pytest
 from prometheus_client import REGISTRY
 
+from rememberd.errors import StoreUnavailable
 from rememberd.memory.embedding.indexing import to_point
 from rememberd.memory.recall.recall import Recall, Recalled
+from rememberd.memory.recall.retrieve import Wanted, retrieve
 from rememberd.memory.retry import PAUSE_S, Breaker
 from rememberd.search_results import Candidates, Query
 from rememberd.telemetry import metrics
@@ -110,6 +113,51 @@ async def test_after_three_failures_the_store_is_left_alone_then_probed_once() -
     while not recall.breaker.closed:
         await asyncio.sleep(0.001)
     assert [(await ask(recall)).status for _ in range(3)] == ["hit"] * 3
+
+
+async def test_a_crowd_is_let_in_as_far_as_it_can_be_served() -> None:
+    """Of many at a time some come in time, however many there are; nobody else is searched for, and a metric says why
+    they have no memory. When the crowd has gone, everybody is served."""
+
+    class Slow(MemoryStoreFake):
+        """A store that searches for one after the other, and refuses none."""
+
+        turn, searches = asyncio.Lock(), 0
+
+        async def search_all(self, queries: Sequence[Query], *, now: Millis) -> Candidates:
+            async with self.turn:
+                self.searches += 1
+                await asyncio.sleep(0.02)
+            return await super().search_all(queries, now=now)
+
+    store, before = Slow(), _crowded()
+    await tell(store, "I live in Oslo.")
+    recall = Recall(store, EmbedderFake(), deadline_ms=500)
+    for _ in range(8):
+        found = await asyncio.gather(*(ask(recall) for _ in range(300)))
+        let_in = store.searches
+    assert sum(each.status == "hit" for each in found) >= 3
+    assert recall.crowd.limit < 100  # 250 at first; 25 can be served
+    assert _crowded() - before > 8 * 50
+    assert let_in < 8 * 100
+    assert [(await ask(recall)).status for _ in range(3)] == ["hit"] * 3
+
+
+def _crowded() -> float:
+    return REGISTRY.get_sample_value("rememberd_recalls_crowded_total") or 0.0
+
+
+async def test_a_question_that_comes_too_late_is_not_searched() -> None:
+    """Its asker has gone on without memory; the work would make those behind it late, too."""
+    store = Hung()
+    store.answers.set()
+    vector = await EmbedderFake().dense("Where do I live?")
+    wanted = Wanted("Where do I live?", (), NOW, None, None, True, (), 600, until=time.monotonic() - 0.001)
+    with pytest.raises(StoreUnavailable, match="nobody waits"):
+        await retrieve(store, ME, vector, EmbedderFake().query("live"), wanted)
+    assert store.searches == 0
+    await retrieve(store, ME, vector, EmbedderFake().query("live"), wanted._replace(until=time.monotonic() + 60))
+    assert store.searches == 1
 
 
 async def test_a_client_that_leaves_is_no_failure_of_the_store() -> None:

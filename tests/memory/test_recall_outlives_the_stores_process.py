@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rememberd.memory.embedding.indexing import to_point
-from rememberd.memory.recall.recall import PUNCTUAL, Recall, Recalled
-from rememberd.memory.retry import FAILURES, PAUSE_S, Breaker
+from rememberd.memory.recall.recall import Recall, Recalled
+from rememberd.memory.retry import FAILURES, PAUSE_S, PUNCTUAL, Breaker
 from rememberd.storage.edge.client import EdgeClient
 from tests.support.fakes import EmbedderFake
 from tests.support.retrieval_rig import ADA, NOW, memory

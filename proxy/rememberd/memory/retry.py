@@ -1,4 +1,5 @@
-"""Retries with a deadline; cancellation until a task has really ended; a pause for a part that keeps failing."""
+"""Retries with a deadline; cancellation until a task has really ended; a pause for a part that keeps failing; a limit
+for one that is busy."""
 
 import asyncio
 import logging
@@ -15,6 +16,9 @@ T = TypeVar("T")
 PATIENCE_S = 60.0  # longer than a failover of Redis
 
 _AGAIN_S = 0.5
+PUNCTUAL = 0.98  # of a deadline: a timer fires late, and the chat began before the recall
+EASES = 0.05
+FEWEST = 8.0  # calls at a time, so that after an outage all are tried again
 FAILURES, PAUSE_S = 3, 1.0  # after this many failures in a row, the part is not called for this long
 
 log = logging.getLogger("rememberd.queue")
@@ -83,3 +87,30 @@ class Breaker:
         self._failures += 1
         if not self.closed:
             self._next_probe = self.clock() + PAUSE_S
+
+
+class Crowd:
+    """How many calls may be under way at a time so that they end in time: at most `most`; one more after as many that
+    did, a tenth fewer after one that did not: TCP's additive increase and multiplicative decrease. `lately` is the
+    share of their deadline that calls take: it rises at once, and falls slowly."""
+
+    def __init__(self, most: float) -> None:
+        self.most = self.limit = max(most, FEWEST)
+        self.lately = 0.0
+        self._under_way = 0
+
+    @property
+    def full(self) -> bool:
+        return self._under_way >= self.limit
+
+    def __enter__(self) -> None:
+        self._under_way += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._under_way -= 1
+
+    def ended(self, share: float) -> None:
+        """A call that took this share of its deadline has ended."""
+        self.lately = max(share, self.lately + EASES * (share - self.lately))
+        more, fewer = min(self.limit + 1 / self.limit, self.most), max(0.9 * self.limit, FEWEST)
+        self.limit = more if share < PUNCTUAL else fewer

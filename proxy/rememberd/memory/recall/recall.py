@@ -25,7 +25,7 @@ from rememberd.memory.recall.needs import Asked, is_english, known
 from rememberd.memory.recall.relevance import asks_for_advice
 from rememberd.memory.recall.retrieve import STAGE, Retrieve, Wanted, aliases_of, first_expiry, retrieve
 from rememberd.memory.recall.timeline import overview, told_then
-from rememberd.memory.retry import Breaker
+from rememberd.memory.retry import PUNCTUAL, Breaker, Crowd
 from rememberd.memory.safety.privacy import Privacy
 from rememberd.ports import Embedder, MemoryStore
 from rememberd.telemetry import tracing
@@ -34,13 +34,14 @@ from rememberd.types import GROUP_SCOPE, Memory, Millis, Space
 
 Status = Literal["hit", "miss", "degraded"]
 
-PUNCTUAL = 0.98  # a timer fires late, and the chat began before the recall
 PATIENCE = 0.5  # of the deadline may pass in the embedder's queue; after a longer wait, the search is by words alone
-LATE, _EASES = 0.7, 0.05  # if recalls take this much of it, the next search by words, too (`loadtests overload`)
+LEAST_MS = 2.0  # of the processor for a recall: more at a time than fit into the deadline cannot all end in time
+LATE = 0.7  # if recalls take this much of it, the next search by words, too (`loadtests overload`)
 
 _RECALLS = counter("rememberd_recall", "Recalls by outcome.", "status", *get_args(Status))
 RECALLS = {status: _RECALLS.labels(status) for status in get_args(Status)}
 BY_WORDS = Counter("rememberd_recalls_by_words", "Recalls without the embedder, which was too busy.")
+CROWDED = Counter("rememberd_recalls_crowded", "Chats without memory because too many others were asking for it.")
 EMBED = STAGE.labels("embed")
 
 log = logging.getLogger("rememberd.recall")
@@ -90,10 +91,9 @@ class Recall:
         self.store, self.embedder, self.privacy = store, embedder, privacy
         self.budget_tokens, self.deadline_ms = budget_tokens, deadline_ms
         self.retrieve = retrieving or partial(retrieve, store)
-        self.breaker = Breaker()
+        self.breaker, self.crowd = Breaker(), Crowd(deadline_ms / LEAST_MS)
         self.names = NamesLeftOut(store, embedder)
         self._probing: asyncio.Task[Recalled] | None = None
-        self._lately = 0.0  # the share of the deadline that recalls take
 
     async def recall(
         self,
@@ -119,10 +119,13 @@ class Recall:
         began = time.perf_counter()
         budget = self.budget_tokens if room is None else min(room, self.budget_tokens)
         asked = (space, standalone(question, previous), now, turn_id, conversation, private, offset, groups, budget)
-        if self.breaker.closed:
-            found = await self._in_time(self._recall(*asked))
-            took = (time.perf_counter() - began) * 1000 / self.deadline_ms
-            self._lately = max(took, self._lately + _EASES * (took - self._lately))
+        if self.breaker.closed and self.crowd.full:  # one more would be late, and make the others late
+            CROWDED.inc()
+            found = Recalled("degraded")
+        elif self.breaker.closed:
+            with self.crowd:
+                found = await self._in_time(self._recall(*asked))
+            self.crowd.ended((time.perf_counter() - began) * 1000 / self.deadline_ms)
         else:
             if self.breaker.may_probe():
                 self._probe(self._recall(*asked))
@@ -195,7 +198,7 @@ class Recall:
         backlog_ms = self.embedder.backlog_ms
         if not backlog_ms:  # two searches cost a tenth more than one: not while others wait for the processor
             await self.store.prefetch(space, words, now=now)
-        by_words = backlog_ms > PATIENCE * self.deadline_ms or self._lately > LATE
+        by_words = backlog_ms > PATIENCE * self.deadline_ms or self.crowd.lately > LATE
         aliases: Sequence[Pair] = ()
         needs = None if by_words else known(self.embedder)
         until = time.monotonic() + self.deadline_ms / 1000
