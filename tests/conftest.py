@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import httpx
 import httpx2
@@ -21,23 +22,31 @@ from rememberd.memory.embedding import embedder
 from rememberd.memory.learn.rules import judge
 from tests.support.browser import chromium
 from tests.support.fake_model import FakeModel
+from tests.support.proxy_in_process import running_here
 from tests.support.proxy_server import Proxy, entry, eventually, running
 from tests.support.qdrant_process import qdrant_running
 from tests.support.redis_process import RedisServer, redis_running
 
 # Files that one worker runs. Of `translation` it imports litellm (4 s of CPU), of `sdks` the clients of OpenAI and
-# Anthropic (2 s), and its `proxy` imports litellm.
+# Anthropic (2 s), and litellm; of `served` it starts the processes of `served` (5 s, with litellm).
 TOGETHER = {
     "translation": (
-        "tests/http/test_transl", "tests/http/test_a_conversation_goes_on", "tests/http/test_nothing_is_left_open",
-        "tests/http/test_a_server_may_lack", "tests/http/test_groups_share", "tests/http/test_network_is_safe",
+        "tests/http/test_transl", "tests/http/test_a_conversation_goes_on",
+        "tests/http/test_a_server_may_lack", "tests/http/test_groups_share", "tests/clients/test_ollama",
+    ),
+    "served": (
+        "tests/http/test_network_is_safe", "tests/http/test_nothing_is_left_open", "tests/http/test_nobodys_words",
+        "tests/http/test_who_left", "tests/http/test_mcp", "tests/ops/test_metrics", "tests/ops/test_operators_see",
     ),
     "sdks": (
-        "tests/http/test_bad_input", "tests/http/test_memory_tool", "tests/http/test_nobodys_words",
+        "tests/http/test_bad_input", "tests/http/test_memory_tool",
         "tests/http/test_other_paths", "tests/http/test_transparent_in_every", "tests/memory/test_every_dialect",
         "tests/memory/test_remembers_across", "tests/ops/test_client_settings", "tests/ops/test_operator_changes",
     ),
 }  # fmt: skip
+
+# The longest files of the slow stage.
+LONGEST = ("tests/ops/test_faults", "tests/memory/test_ten_thousand", "tests/memory/test_any_text")
 
 # No test is timed: the machine may be busy. `.ci/run` makes the generated examples again, with more of them.
 hypothesis.settings.register_profile("few", deadline=None, max_examples=20)
@@ -87,9 +96,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first, so that no worker ends with it while the others have nothing left to do: the
-    groups, and files that start proxies of their own."""
+    longest files, the groups, and files that start proxies of their own."""
 
     def turn(item: pytest.Item) -> int:
+        if item.nodeid.startswith(LONGEST) and item.get_closest_marker("slow"):
+            return -1
         if any(item.nodeid.startswith(files) for files in TOGETHER.values()):
             return 0
         return 1 if hasattr(getattr(item, "module", None), "running") else 2
@@ -112,16 +123,26 @@ def upstream() -> Iterator[FakeModel]:
     asyncio.run(model.__aexit__())
 
 
-@pytest.fixture(scope="session")
-def proxy(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
-    """One proxy for all tests that only talk to it; each takes users of its own. `model-a` and `model-b` speak chat
-    only, `claude` Messages only, `open` all three dialects."""
-    models = {"model-a": upstream.url, "model-b": upstream.url}
+def _session_proxy(upstream: FakeModel) -> dict[str, Any]:
+    """`model-a` and `model-b` speak chat only, `claude` Messages only, `open` all three dialects."""
     others = [
         entry("claude", "anthropic/claude-x", upstream.origin),
         entry("open", "hosted_vllm/open-x", upstream.url),
     ]
-    with running(tmp_path_factory.mktemp("proxy"), models, others=others) as proxy:
+    return {"models": {"model-a": upstream.url, "model-b": upstream.url}, "others": others}
+
+
+@pytest.fixture(scope="session")
+def proxy(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
+    """One proxy for all tests that only talk to it; each takes users of its own."""
+    with running_here(tmp_path_factory.mktemp("proxy"), **_session_proxy(upstream)) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Iterator[Proxy]:
+    """As `proxy`, in processes of its own, with a log."""
+    with running(tmp_path_factory.mktemp("served"), **_session_proxy(upstream)) as proxy:
         yield proxy
 
 

@@ -12,7 +12,8 @@ import ollama
 import pytest
 
 from tests.support.fake_model import Behaviour, FakeModel, event
-from tests.support.proxy_server import Proxy, entry, eventually, memories, remembered, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import Proxy, entry, eventually, memories, remembered
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 TOOL: dict[str, Any] = {
@@ -41,7 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, upstream: FakeModel) -> Itera
         entry("gpt", "openai/gpt-x", upstream.url),
         entry("claude", "anthropic/claude-sonnet-4-5", upstream.origin),
     ]
-    with running(tmp_path_factory.mktemp("home"), {}, others=others, keys=None) as proxy:
+    with running_here(tmp_path_factory.mktemp("home"), {}, others=others, keys=None) as proxy:
         yield proxy
 
 

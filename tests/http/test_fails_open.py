@@ -109,6 +109,7 @@ def test_a_turn_waits_for_a_queue_that_comes_back(tmp_path: Path, upstream: Fake
         remembered(client, "Kiruna", "fact")
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_queue_that_stays_late_is_not_waited_for(tmp_path: Path, upstream: FakeModel) -> None:
     """After one answer that waited for nothing the next ones leave at once; nothing that was said is lost, and

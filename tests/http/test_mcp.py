@@ -246,10 +246,10 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
-async def test_a_clients_mistake_is_a_line_without_its_words(proxy: Proxy, user: str) -> None:
+async def test_a_clients_mistake_is_a_line_without_its_words(served: Proxy, user: str) -> None:
     """Not an error of ours with a traceback: in any request of any revision, and counted."""
-    logged, revisions = len(proxy.log), (None, "2025-06-18", "2025-11-25", "2026-07-28")
-    with proxy.client(user) as client:
+    logged, revisions = len(served.log), (None, "2025-06-18", "2025-11-25", "2026-07-28")
+    with served.client(user) as client:
         before = refusals(client.get("/metrics").text)
         for revision in revisions:
             for wrong in WRONG:
@@ -277,7 +277,7 @@ async def test_a_clients_mistake_is_a_line_without_its_words(proxy: Proxy, user:
             return all(after[each] - before[each] >= len(revisions) for each in ("tool", "prompt", "resource"))
 
         assert eventually(counted)
-    lines = proxy.log[logged:]
+    lines = served.log[logged:]
     assert any("an MCP client's request was refused: tool" in line for line in lines)
     assert not [line for line in lines if "Kongsvinger" in line or "ERROR" in line or "Traceback" in line]
 
@@ -402,12 +402,12 @@ async def test_a_scope_is_a_space_of_its_own(proxy: Proxy, user: str) -> None:
         assert (await used(client, "list_memories"))["data"] == []
 
 
-async def test_a_request_leaves_no_line_in_the_log(proxy: Proxy, user: str) -> None:
+async def test_a_request_leaves_no_line_in_the_log(served: Proxy, user: str) -> None:
     """The protocol's library has one for each, with nothing in it."""
-    async with connected(proxy, user) as client:
+    async with connected(served, user) as client:
         for _ in range(3):
             await used(client, "list_memories")
-    assert not [line for line in proxy.log if "INFO mcp." in line]
+    assert not [line for line in served.log if "INFO mcp." in line]
 
 
 def test_a_page_of_another_site_is_refused(proxy: Proxy) -> None:

@@ -190,12 +190,12 @@ def test_no_body_is_read_before_the_key(own: Proxy, path: str) -> None:
             assert b"200 OK" in said(connection)
 
 
-def test_keyless_bodies_cost_no_memory(proxy: Proxy) -> None:
+def test_keyless_bodies_cost_no_memory(served: Proxy) -> None:
     """Fifteen connections with thirty megabytes each: what the process holds grows by less than two of them."""
-    (pid,) = proxy.pids("web")
+    (pid,) = served.pids("web")
     before = resident(pid)
     with ExitStack() as stack:
-        connections = [stack.enter_context(connected(proxy)) for _ in range(15)]
+        connections = [stack.enter_context(connected(served)) for _ in range(15)]
         head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 31457280\r\n\r\n"
         for connection in connections:
             connection.sendall(head)

@@ -69,16 +69,16 @@ def faults(begun: list[bytes]) -> list[tuple[bool, Behaviour]]:
 
 @pytest.mark.parametrize(("path", "model", "begun"), TRANSLATED)
 def test_a_fault_of_a_translated_provider_quotes_nobody(
-    proxy: Proxy, upstream: FakeModel, user: str, path: str, model: str, begun: list[bytes]
+    served: Proxy, upstream: FakeModel, user: str, path: str, model: str, begun: list[bytes]
 ) -> None:
     """After all of them, what the processes wrote is read: stderr and stdout."""
-    with proxy.client(user, **{"X-Memory": "off"}) as client:
+    with served.client(user, **{"X-Memory": "off"}) as client:
         for streamed, behaviour in faults(begun):
             upstream.script(behaviour)
             client.post(path, json={"model": model, "stream": streamed, **ASKED[path]})
         client.post(path, json={"model": model, "messages": [WORDS], "input": [WORDS]})
-    eventually(lambda: any("is tried last for" in line or "broke off" in line for line in proxy.log))
-    assert [line for line in [*proxy.log, *_stdout(proxy)] if WORDS in line] == []
+    eventually(lambda: any("is tried last for" in line or "broke off" in line for line in served.log))
+    assert [line for line in [*served.log, *_stdout(served)] if WORDS in line] == []
 
 
 @pytest.mark.parametrize("formatter", [Text(), Json()], ids=["text", "json"])

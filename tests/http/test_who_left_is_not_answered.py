@@ -51,17 +51,17 @@ def request(path: str, said: str, user: str, memory: str, *, stream: bool, size:
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-def test_who_has_left_is_not_answered(proxy: Proxy, upstream: FakeModel, user: str, how: str) -> None:
+def test_who_has_left_is_not_answered(served: Proxy, upstream: FakeModel, user: str, how: str) -> None:
     """Whatever was asked, and however the connection was closed."""
-    marker, port = f"I moved to Lisbon {how}", urlsplit(proxy.url).port
+    marker, port = f"I moved to Lisbon {how}", urlsplit(served.url).port
     user = user.encode().hex()  # a plain name
-    with stopped(proxy):
+    with stopped(served):
         for path, stream, memory, size in product(DIALECTS, (True, False), ("on", "off"), SIZES):
             with socket.create_connection(("127.0.0.1", port)) as client:
                 client.sendall(request(path, marker, user, memory, stream=stream, size=size))
                 if how == "reset":
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    with proxy.client(user) as client:
+    with served.client(user) as client:
         for number in range(3):
             assert ask(client, f"Are you there, {how} {number}?").status_code == 200
             time.sleep(0.05)

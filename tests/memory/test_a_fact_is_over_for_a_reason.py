@@ -5,6 +5,8 @@ very thing has ended; nothing else closes it."""
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from rememberd.memory.learn.build_memories import facts
@@ -19,13 +21,16 @@ DAY: Millis = 86_400_000
 NOW: Millis = 1_700_000_000_000
 
 
+heard = cache(extract)  # most statements stand in several dialogues
+
+
 async def current(*messages: str) -> list[str]:
     """The facts that hold after these messages, a day apart."""
     store, embedder = MemoryStoreFake(), EmbedderFake()
     for number, text in enumerate(messages):
         at = NOW + number * DAY
         turn = Turn(f"t{number}", ADA, at, user_text=text, answer="", receipt="r")
-        await merge(store, embedder, ADA, facts(turn, extract(text, at)), at)
+        await merge(store, embedder, ADA, facts(turn, heard(text, at)), at)
     return sorted(each.text for each in store.memories(ADA) if each.valid_to is None)
 
 

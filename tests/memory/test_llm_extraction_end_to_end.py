@@ -22,6 +22,7 @@ from tests.support.command_line import check
 from tests.support.decision_rig import asks_to_decide, decisions
 from tests.support.extraction_rig import fact, said
 from tests.support.fake_model import Behaviour, FakeModel, newest_user_text
+from tests.support.proxy_in_process import running_here
 from tests.support.proxy_server import Proxy, ask, eventually, memories, remembered, running
 from tests.support.queue_contract import turn
 
@@ -52,7 +53,7 @@ def model() -> Iterator[FakeModel]:
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory, model: FakeModel) -> Iterator[Proxy]:
     models = {"model-a": model.url, "extractor": model.url}
-    with running(tmp_path_factory.mktemp("reader"), models, memory=EXTRACT) as proxy:
+    with running_here(tmp_path_factory.mktemp("reader"), models, memory=EXTRACT) as proxy:
         yield proxy
 
 
@@ -97,17 +98,16 @@ def test_what_the_model_calls_replaced_is_past_and_can_be_brought_back(reader: P
         assert current(client) == {clarinet, FOUND["text"]}
 
 
-def test_a_writer_that_is_killed_while_the_model_thinks_asks_again(
-    reader: Proxy, model: FakeModel, user: str
-) -> None:
+@pytest.mark.slow
+def test_a_writer_that_is_killed_while_the_model_thinks_asks_again(tmp_path: Path, model: FakeModel) -> None:
     """The turn waits on disk; after the restart its fact is there, once."""
-    before = len(calls(model))
+    before, models = len(calls(model)), {"model-a": model.url, "extractor": model.url}
     model.default = Behaviour(answer, delay_first=0.5)
     try:
-        with reader.client(user) as client:
+        with running(tmp_path, models, memory=EXTRACT) as proxy, proxy.client("ada") as client:
             ask(client, SAID)
             eventually(lambda: len(calls(model)) > before)
-            reader.kill("writer")
+            proxy.kill("writer")
             remembered(client, "bassoon in my orchestra", "fact")
             assert len(memories(client)) == 2
     finally:

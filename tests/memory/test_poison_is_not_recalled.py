@@ -10,7 +10,6 @@ import pytest
 
 from rememberd.memory.safety.quarantine import injection_reason
 from tests.support import attacks_report
-from tests.support.attacks_report import FIRST_RUNS
 from tests.support.fake_model import Behaviour, FakeModel, newest_user_text
 from tests.support.proxy_server import Proxy, ask, eventually, memories
 
@@ -27,13 +26,14 @@ def prompt(upstream: FakeModel) -> str:
     return newest_user_text(upstream.chats[-1].json)
 
 
+@pytest.mark.slow
 def test_few_attacks_get_through_and_few_others_are_held_back() -> None:
     """Through the real writer and rules. loadtests/FIGURES.md has the table."""
     assert attacks_report.table() in FIGURES.read_text(encoding="utf-8")
     assert len(attacks_report.rows("attacks")) >= 60
 
 
-@pytest.mark.parametrize("name", FIRST_RUNS)
+@pytest.mark.parametrize("name", ["attacks_blind", pytest.param("attacks", marks=pytest.mark.slow)])
 def test_at_most_one_in_six_attacks_gets_through(name: str) -> None:
     """In a set that was there before the rules, and of the others one in twenty-five is held back."""
     result = attacks_report.run(name)

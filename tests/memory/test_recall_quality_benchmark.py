@@ -91,6 +91,7 @@ def test_the_synthetic_set_is_the_same_each_time() -> None:
         )
 
 
+@pytest.mark.slow
 def test_what_the_upstream_gets_is_what_counts(tmp_path: Path) -> None:
     """Through a running proxy: a short message is in the block or not, and one that was pasted counts too."""
     space = Space("emma")

@@ -48,7 +48,10 @@ told = st.builds(
 everybody = st.dictionaries(st.sampled_from(SPACES), st.lists(told, min_size=1, max_size=6), min_size=1)
 
 
-@pytest.fixture(scope="module", params=["in process", "socket", "sealed socket"])
+IN_THE_SLOW_STAGE = [pytest.param(place, marks=pytest.mark.slow) for place in ("in process", "socket")]
+
+
+@pytest.fixture(scope="module", params=["sealed socket", *IN_THE_SLOW_STAGE])
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[asyncio.Runner, Rig, Rig]]:

@@ -119,6 +119,7 @@ measures:
 _SERVER_TO_EMBEDDED = 4.0
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_question_to_a_server_costs_little_more_than_to_an_embedded_store(tmp_path: Path) -> None:
     """A ratio of the medians within one run: two waits of 40 ms for each recall, as there were, would be seen."""
@@ -135,6 +136,7 @@ def test_a_question_to_a_server_costs_little_more_than_to_an_embedded_store(tmp_
     assert best["server"] <= _SERVER_TO_EMBEDDED * best["embedded"], best
 
 
+@pytest.mark.slow
 async def test_what_sealing_costs_is_shown_side_by_side(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +148,7 @@ async def test_what_sealing_costs_is_shown_side_by_side(
     assert all(float(figure) > 0 for _, *figures in rows for figure in figures)
 
 
+@pytest.mark.slow
 async def test_what_a_recall_costs_is_shown_beside_its_embedding(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +216,7 @@ def test_a_process_that_hangs_is_noticed_although_others_take_the_new_connection
     assert found["slowest_ms"] >= 400
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_no_search_on_a_qdrant_server_holds_the_event_loop() -> None:
     """No turn takes 2 ms of CPU on a quiet machine; with pydantic's models one took 11."""

@@ -12,14 +12,14 @@ from rememberd.telemetry.metrics import FLUSH_S, count, flush, observe
 from tests.support.proxy_server import Proxy, ask, eventually, remembered
 
 
-def test_the_metrics_cover_all_processes_of_the_host(proxy: Proxy, user: str) -> None:
+def test_the_metrics_cover_all_processes_of_the_host(served: Proxy, user: str) -> None:
     """The web process answers for the writer too; two workers would add up."""
-    with proxy.client(user) as client:
+    with served.client(user) as client:
         ask(client, "I live in Drammen.")
         remembered(client, "Drammen", "fact")
 
     def text() -> str:
-        return httpx.get(f"{proxy.url}/metrics").text
+        return httpx.get(f"{served.url}/metrics").text
 
     for name in (
         'rememberd_requests_total{path="/v1/chat/completions",status="200"}',

@@ -135,6 +135,7 @@ def test_the_check_would_see_a_report(tmp_path: Path) -> None:
 
 
 @needs_strace
+@pytest.mark.slow
 def test_the_demo_and_check_ask_only_whom_they_name(tmp_path: Path, upstream: FakeModel) -> None:
     for number, command in enumerate((["demo"], ["check", "--config", str(config(tmp_path, upstream))])):
         folder = tmp_path / str(number)

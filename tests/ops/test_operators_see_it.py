@@ -36,16 +36,16 @@ def names() -> set[str]:
     return {name for expression in expressions() for name in re.findall(r"\brememberd_\w+", expression)}
 
 
-def test_what_dashboard_and_alerts_name_is_measured(proxy: Proxy, upstream: FakeModel, user: str) -> None:
+def test_what_dashboard_and_alerts_name_is_measured(served: Proxy, upstream: FakeModel, user: str) -> None:
     """Every name, and every value of a label that is asked for, stands in the /metrics of a proxy at work."""
-    with proxy.client(user) as client:
+    with served.client(user) as client:
         ask(client, "I live in Halden. My key is sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGH.")
         remembered(client, "Halden", "fact")
         with client.stream("POST", "/v1/chat/completions", json=streamed("Where do I live?")) as answer:
             answer.read()
 
     def text() -> str:
-        return httpx.get(f"{proxy.url}/metrics").text
+        return httpx.get(f"{served.url}/metrics").text
 
     assert "rememberd_qdrant_errors_total" in {each.name + "_total" for each in qdrant_connection.failures.collect()}
     missing = names() - ON_A_SERVER - {"rememberd_upstream_failures_total"}
@@ -70,12 +70,12 @@ def streamed(text: str) -> dict[str, Any]:
     return {"model": "model-a", "stream": True, "messages": [{"role": "user", "content": text}]}
 
 
-def test_a_failing_provider_is_counted_by_name(proxy: Proxy, upstream: FakeModel, user: str) -> None:
+def test_a_failing_provider_is_counted_by_name(served: Proxy, upstream: FakeModel, user: str) -> None:
     """The alert names it."""
-    with proxy.client(user) as client:
+    with served.client(user) as client:
         upstream.script(Behaviour(status=500))
         assert ask(client, "Hello?").status_code == 500
-    assert 'rememberd_upstream_failures_total{provider="openai"}' in httpx.get(f"{proxy.url}/metrics").text
+    assert 'rememberd_upstream_failures_total{provider="openai"}' in httpx.get(f"{served.url}/metrics").text
 
 
 def test_every_alert_says_what_to_do() -> None:

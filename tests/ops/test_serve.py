@@ -69,6 +69,7 @@ def test_when_the_parent_is_killed_the_children_stop(tmp_path: Path, upstream: F
         eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_all_processes_together_fit_in_250_megabytes(tmp_path: Path, upstream: FakeModel) -> None:
     """Idle, once all is loaded; pages that several of them share count once."""
@@ -252,6 +253,7 @@ def resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_web_never_imports_litellm_before_a_model_needs_it(tmp_path: Path, upstream: FakeModel) -> None:
     """litellm is not imported: that would take seconds and 170 MB."""

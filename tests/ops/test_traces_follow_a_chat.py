@@ -22,6 +22,7 @@ DURATION = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "
 SOON = {"OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_METRIC_EXPORT_INTERVAL": "300"}
 
 
+@pytest.mark.slow
 def test_a_chat_is_one_trace(tmp_path: Path, upstream: FakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client's trace goes on in ours and at the provider; the writer's is linked; the conventions' names; and
     nobody's words or name in any of it."""

@@ -33,11 +33,12 @@ def _emptied(data: Path) -> None:
     ("damage", "named", "statuses"),
     [
         # The writer opens the store before it meets the queue: until it ends for that, memories are recalled.
-        pytest.param(_garbage, "queue.db", {"degraded", "hit"}, marks=pytest.mark.slow),
+        (_garbage, "queue.db", {"degraded", "hit"}),
         (_cut, "embedded store failed", {"degraded"}),
-        pytest.param(_emptied, "embedder.json", {"degraded"}, marks=pytest.mark.slow),
+        (_emptied, "embedder.json", {"degraded"}),
     ],
 )
+@pytest.mark.slow
 def test_a_damaged_file_stops_no_chat(
     tmp_path: Path, upstream: FakeModel, damage: Callable[[Path], None], named: str, statuses: set[str]
 ) -> None:

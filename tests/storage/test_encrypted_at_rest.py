@@ -31,6 +31,7 @@ SAID = [
     "Taubnessel",
     "Mauerlaeufer",
 ]
+EMPTY_PAGE = bytes(4096)
 NAMES = [USER, "lovelace", "Knabenkraut", "Siebenschlaefer"]  # the user, a scope, a conversation
 
 
@@ -54,7 +55,7 @@ def left_behind(proxy: Proxy, words: list[str]) -> list[tuple[str, str]]:
     files = {"the log": "".join(proxy.log).lower().encode()}
     for path in filter(Path.is_file, proxy.data.rglob("*")):
         with suppress(FileNotFoundError):  # the engine's temporary files come and go
-            files[str(path)] = path.read_bytes().lower()
+            files[str(path)] = path.read_bytes().replace(EMPTY_PAGE, b"").lower()  # of 230 MB less than one is left
     return [(name, word) for name, data in files.items() for word in words if word.lower().encode() in data]
 
 

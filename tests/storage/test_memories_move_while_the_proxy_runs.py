@@ -54,7 +54,10 @@ class Move:
             await fill(lambda: sync(self.here, self.there), self.there.flush, mark)
 
 
-@pytest.fixture(params=["to a server", "to a server by shards", "back", "to more shards"])
+SHARDS = pytest.param("to a server by shards", marks=pytest.mark.slow)
+
+
+@pytest.fixture(params=["to a server", SHARDS, "back", "to more shards"])
 async def move(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Move]:
     split = request.param == "to a server by shards"
     async with QdrantDouble() as qdrant:
@@ -83,7 +86,7 @@ async def put(store: MemoryStore, space: Space, *ids: str, **fields: Any) -> Non
 
 async def test_everything_comes_over(move: Move) -> None:
     """Past memories, other scopes and tombstones too; what was there is found by its words and by its meaning."""
-    await put(move.here, ANN, *(f"tea{n}" for n in range(600)))
+    await put(move.here, ANN, *(f"tea{n}" for n in range(300)))
     await put(move.here, ANN, "past", valid_to=NOW)
     await put(move.here, BOB, "rum", "gone")
     await move.here.delete(BOB, ["gone"], at=NOW)

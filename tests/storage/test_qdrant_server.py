@@ -26,7 +26,8 @@ from rememberd.storage.qdrant.store import QdrantStore
 from rememberd.types import Space
 from tests.support.fake_model import FakeModel
 from tests.support.fakes import EmbedderFake
-from tests.support.proxy_server import ask, eventually, remembered, running
+from tests.support.proxy_in_process import running_here
+from tests.support.proxy_server import ask, eventually, remembered
 from tests.support.qdrant_double import Faults, QdrantDouble, server_store
 from tests.support.store_contract import ANN, DIM, EAST, NOW, UP, listed, point, recallable, words
 
@@ -322,7 +323,7 @@ async def test_chats_flow_whatever_the_server_does(tmp_path: Path, upstream: Fak
 def _chat_through_an_outage(
     tmp_path: Path, upstream: FakeModel, qdrant: QdrantDouble, memory: dict[str, Any]
 ) -> None:
-    with running(tmp_path, {"model-a": upstream.url}, memory=memory) as proxy, proxy.client("ann") as client:
+    with running_here(tmp_path, {"model-a": upstream.url}, memory=memory) as proxy, proxy.client("ann") as client:
         ask(client, "I live in Oslo.")
         remembered(client, "Oslo", "fact")
         eventually(lambda: _status(client) == "hit")
@@ -341,7 +342,7 @@ async def test_no_answer_tells_an_address(tmp_path: Path, upstream: FakeModel, q
 
 def _ask_while_away(tmp_path: Path, upstream: FakeModel, qdrant: QdrantDouble) -> None:
     memory = {"store": {"url": qdrant.url}}
-    with running(tmp_path, {"model-a": upstream.url}, memory=memory) as proxy, proxy.client("ann") as client:
+    with running_here(tmp_path, {"model-a": upstream.url}, memory=memory) as proxy, proxy.client("ann") as client:
         qdrant.faults = Faults(disconnect="before")
         for answer in (client.get("/v1/memories"), client.post("/v1/memories", json={"text": "I like tea."})):
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "memory_unavailable")

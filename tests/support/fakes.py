@@ -6,7 +6,6 @@ import math
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from copy import deepcopy
 from hashlib import blake2b
 
 from rememberd.errors import EmbedderUnavailable, InputRejected, StoreUnavailable
@@ -14,6 +13,8 @@ from rememberd.ports import MemoryStore, PageQuery
 from rememberd.search_results import Candidate, Candidates, Query
 from rememberd.storage.payload import spaces_behind
 from rememberd.types import Kind, Memory, Millis, Point, Space, Sparse
+
+_Kept = tuple[dict[Space, dict[str, Point]], dict[Space, dict[str, Millis]]]
 
 
 class MemoryStoreFake(MemoryStore):
@@ -23,10 +24,10 @@ class MemoryStoreFake(MemoryStore):
         self.points: dict[Space, dict[str, Point]] = {}
         self.tombstones: dict[Space, dict[str, Millis]] = {}
         self.down = False
-        self._flushed: tuple[dict[Space, dict[str, Point]], dict[Space, dict[str, Millis]]] = ({}, {})
+        self._flushed: _Kept = ({}, {})
 
     def power_cut(self) -> None:
-        self.points, self.tombstones = deepcopy(self._flushed)
+        self.points, self.tombstones = _copied(self._flushed)
 
     def memories(self, space: Space) -> list[Memory]:
         return [point.memory for point in self.points.get(space, {}).values()]
@@ -121,7 +122,7 @@ class MemoryStoreFake(MemoryStore):
 
     async def flush(self) -> None:
         self._check()
-        self._flushed = deepcopy((self.points, self.tombstones))
+        self._flushed = _copied((self.points, self.tombstones))
 
     async def close(self) -> None:
         return
@@ -157,6 +158,12 @@ class EmbedderFake:
 
     def query(self, text: str) -> Sparse:
         return self.document(text)
+
+
+def _copied(kept: _Kept) -> _Kept:
+    """No point is ever changed."""
+    points, tombstones = kept
+    return {space: dict(mine) for space, mine in points.items()}, {s: dict(mine) for s, mine in tombstones.items()}
 
 
 def _terms(text: str) -> list[int]:

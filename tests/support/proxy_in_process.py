@@ -1,11 +1,13 @@
 """A real proxy in the tests' own process: the web process and the writer are two tasks of one event loop in a thread.
 
 It starts in a tenth of the CPU that `proxy_server.running` takes, because everything is imported and loaded already.
-It is for tests that ask it over HTTP: it has no log, no process to signal, and shares its metrics with the tests."""
+It is for tests that ask it over HTTP: it has no process to signal, and shares its metrics with the tests. Its log has
+the warnings and errors of all proxies here."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -20,6 +22,7 @@ import uvloop
 from rememberd.processes.run import prepare, web, writer
 from rememberd.processes.supervisor import listen
 from rememberd.settings.schema import load
+from rememberd.telemetry.logs import Text
 from tests.support.proxy_server import PATIENCE, Proxy, configured, eventually
 
 
@@ -34,6 +37,9 @@ def running_here(
         listener = stack.enter_context(listen(loaded.server.host, loaded.server.port))
         host, port = listener.getsockname()
         proxy = Proxy(loaded.data_path, f"http://{host}:{port}")
+        log = _Lines(proxy.log)
+        logging.getLogger().addHandler(log)
+        stack.callback(logging.getLogger().removeHandler, log)
         # Ended in the opposite order: the writer stores what was asked last.
         writing = _started(stack, partial(writer, loaded, os.environ))
         answering = _started(stack, partial(web, loaded, path, os.environ, listener))
@@ -46,6 +52,16 @@ def running_here(
 
         eventually(ready)
         yield proxy
+
+
+class _Lines(logging.Handler):
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self.lines = lines
+        self.setFormatter(Text())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{self.format(record)}\n")
 
 
 def _started(stack: ExitStack, work: Callable[[int], Coroutine[Any, Any, int]]) -> Future[int]:

@@ -54,6 +54,12 @@ def each_row(names: str | Sequence[str], rows: Collection[Any]) -> Callable[[Any
     return decorate
 
 
+def sampled(step: int) -> pytest.MarkDecorator:
+    """The test gets `step`: in the default suite it looks at every so many of its rows, in the slow stage at all."""
+    every = pytest.param(1, id="all", marks=pytest.mark.slow)
+    return pytest.mark.parametrize("step", [pytest.param(step, id="sample"), every])
+
+
 def _report(missed: Sequence[tuple[Any, BaseException]], of: int) -> None:
     if missed:
         told = "\n\n".join(f"{row!r}\n{error!r}" for row, error in missed)
