@@ -25,8 +25,6 @@ from tests.support.fake_model import Behaviour, FakeModel, Recorded
 from tests.support.proxy_server import Proxy
 from tests.support.tables import each_row
 
-pytestmark = pytest.mark.filterwarnings("ignore:Items? .* on TypedDict class:UserWarning")
-
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 URL = f"data:image/png;base64,{PIXEL}"
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}

@@ -52,6 +52,7 @@ def test_a_hung_store_costs_the_deadline_and_then_nothing(own: Proxy) -> None:
         )
 
 
+@pytest.mark.slow
 def test_a_dead_writer_comes_back_and_nothing_said_meanwhile_is_lost(own: Proxy) -> None:
     """The turn waits in the queue."""
     own.wait_ready()
@@ -63,6 +64,7 @@ def test_a_dead_writer_comes_back_and_nothing_said_meanwhile_is_lost(own: Proxy)
     own.wait_ready()
 
 
+@pytest.mark.slow
 def test_a_memory_call_fails_closed_while_the_store_is_down(own: Proxy) -> None:
     """An empty list would be a lie: 503, and when to come back."""
     own.wait_ready()

@@ -48,7 +48,6 @@ async def gemini(received: list[Any]) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-@pytest.mark.filterwarnings("ignore:.*on TypedDict class:UserWarning")
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_chat_client_asks_gemini(stream: bool) -> None:
     """The system prompt, the block, the question and the tools arrive; the answer comes back in chunks or whole."""

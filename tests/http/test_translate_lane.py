@@ -23,9 +23,6 @@ from tests.support.fake_model import Behaviour, FakeModel, anthropic_stream
 from tests.support.loopback import PATH, proxy_app, serving
 from tests.support.tables import each_row
 
-# litellm's own types, as pydantic builds their schema.
-pytestmark = pytest.mark.filterwarnings("ignore:Items? .* on TypedDict class:UserWarning")
-
 OVERLOADED = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
 MESSAGES = [{"role": "user", "content": "one two three"}]
 

@@ -18,9 +18,6 @@ from rememberd.types import CHAT, MESSAGES, RESPONSES, Deployment
 from rememberd.upstream.translate.litellm_lane import LitellmLane
 from tests.support.fake_model import Behaviour, FakeModel, chat_stream, event
 
-# litellm's own types, as pydantic builds their schema.
-pytestmark = pytest.mark.filterwarnings("ignore:Items? .* on TypedDict class:UserWarning")
-
 OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
 PAGE = {"body": b"<html>down</html>", "headers": {"Content-Type": "text/html"}}
 WHOLE: dict[str, Callable[[], Behaviour]] = {

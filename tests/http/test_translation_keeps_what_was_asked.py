@@ -15,9 +15,6 @@ from rememberd.upstream.translate.litellm_lane import LitellmLane
 from tests.support.fake_model import FakeModel
 from tests.support.tables import each_row
 
-# litellm's own types, as pydantic builds their schema.
-pytestmark = pytest.mark.filterwarnings("ignore:Items? .* on TypedDict class:UserWarning")
-
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 FUNCTION = {"name": "weather", "description": "of a city", "parameters": SCHEMA}

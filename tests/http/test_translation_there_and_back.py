@@ -18,9 +18,6 @@ from rememberd.upstream.translate.litellm_lane import LitellmLane
 from tests.support.fake_model import Behaviour, FakeModel, event
 from tests.support.tables import each_row
 
-# litellm's own types, as pydantic builds their schema.
-pytestmark = pytest.mark.filterwarnings("ignore:Items? .* on TypedDict class:UserWarning")
-
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 URL = f"data:image/png;base64,{PIXEL}"
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}

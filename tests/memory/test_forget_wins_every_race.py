@@ -136,7 +136,7 @@ def test_an_erasure_ends_an_import_under_way(proxy: Proxy, user: str, importing:
 def test_an_edit_and_a_deletion_at_once_leave_nothing(proxy: Proxy, user: str) -> None:
     """Whoever is told `deleted` finds neither the memory nor what it said before its edit."""
     with proxy.client(user) as client, proxy.client(user) as other:
-        for n in range(30):
+        for n in range(15):
             added = client.post("/v1/memories", json={"text": f"My locker number is {n}."}).json()["id"]
             edit = threading.Thread(
                 target=lambda id=added, n=n: other.patch(f"/v1/memories/{id}", json={"text": f"My locker is {n}."})

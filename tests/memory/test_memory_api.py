@@ -249,6 +249,7 @@ def test_export_and_import_move_a_person(proxy: Proxy, user: str) -> None:
         ask(client, "I live in Ålesund and I play chess.")
         remembered(client, "Ålesund", "fact")
         remembered(client, "play chess", "episode")
+        remembered(client, "I play chess", "fact")
         exported = client.get("/v1/memories/export")
         assert exported.headers["content-type"].startswith("application/x-ndjson")
         lines = [json.loads(line) for line in exported.text.splitlines()]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.embedding.indexing import to_point
@@ -14,6 +14,8 @@ from rememberd.memory.recall.block import tokens
 from rememberd.memory.recall.recall import Recall, Recalled
 from rememberd.storage.edge.store import EdgeStore
 from rememberd.types import Evidence, Kind, Memory, Source, Space
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ME = Space("ada")
 DAY = 86_400_000
@@ -27,14 +29,20 @@ def memory(text: str, kind: Kind = "fact", days_ago: int = 10, turn: str | None 
     return replace(told, id=f"{kind} {turn or text}", evidence=evidence, **more)  # type: ignore[arg-type]
 
 
-@pytest.fixture
-async def recall(tmp_path: Path) -> AsyncIterator[Recall]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def opened(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[EdgeStore, FastEmbedder]]:
     embedder = FastEmbedder()
     await embedder.start()
-    store = EdgeStore.open(tmp_path, dim=embedder.dim, embedder=embedder.name)
-    yield Recall(store, embedder, deadline_ms=30_000)
+    store = EdgeStore.open(tmp_path_factory.mktemp("store"), dim=embedder.dim, embedder=embedder.name)
+    yield store, embedder
     await store.close()
     embedder.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def recall(opened: tuple[EdgeStore, FastEmbedder]) -> AsyncIterator[Recall]:
+    yield Recall(*opened, deadline_ms=30_000)
+    await opened[0].erase(ME.user)
 
 
 async def tell(recall: Recall, *memories: Memory) -> None:

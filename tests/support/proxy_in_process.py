@@ -2,7 +2,7 @@
 
 It starts in a tenth of the CPU that `proxy_server.running` takes, because everything is imported and loaded already.
 It is for tests that ask it over HTTP: it has no process to signal, and shares its metrics with the tests. Its log has
-the warnings and errors of all proxies here."""
+the lines of all proxies here."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ def running_here(
         listener = stack.enter_context(listen(loaded.server.host, loaded.server.port))
         host, port = listener.getsockname()
         proxy = Proxy(loaded.data_path, f"http://{host}:{port}")
-        log = _Lines(proxy.log)
-        logging.getLogger().addHandler(log)
-        stack.callback(logging.getLogger().removeHandler, log)
+        _keep_log(stack, proxy.log)
         # Ended in the opposite order: the writer stores what was asked last.
         writing = _started(stack, partial(writer, loaded, os.environ))
         answering = _started(stack, partial(web, loaded, path, os.environ, listener))
@@ -54,9 +52,17 @@ def running_here(
         yield proxy
 
 
+def _keep_log(stack: ExitStack, lines: list[str]) -> None:
+    root, ours, kept = logging.getLogger(), logging.getLogger("rememberd"), _Lines(lines)
+    root.addHandler(kept)
+    stack.callback(root.removeHandler, kept)
+    stack.callback(ours.setLevel, ours.level)
+    ours.setLevel(logging.INFO)
+
+
 class _Lines(logging.Handler):
     def __init__(self, lines: list[str]) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__()
         self.lines = lines
         self.setFormatter(Text())
 
