@@ -25,7 +25,7 @@ from tests.support.fakes import EmbedderFake
 from tests.support.qdrant_double import Node, QdrantDouble, server_store
 from tests.support.retrieval_rig import ADA, NOW, Embedder, memory
 
-OWN, OF_GROUP, QUESTIONS = 600, 60, 6
+OWN, OF_GROUP, QUESTIONS = 1_500, 150, 6
 MOST = 1.2  # of what a question costs without groups
 GROUPS = ("one", "two", "three")
 
