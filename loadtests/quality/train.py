@@ -65,7 +65,8 @@ _TAUGHT_BY = {  # labels of other corpora that teach this one, and what they are
         ("needs", {_ANY: "none"}),
         ("requests", {_ANY: "none"}),
     ],
-    "needs": [("questions", {"none": "none"})],
+    "needs": [("questions", {"none": "none"}), ("general", {"none": "none"})],
+    "questions": [("general", {"none": "none"})],
 }
 # Corpora that have a file of forms, too. A line whose label is {t} lists what may stand for that in the forms of its
 # language; {s} stands for a statement.
@@ -151,6 +152,7 @@ def _general() -> list[Example]:
         for group in topics["questions"]
         for text in group["texts"]
     ]
+    found += examples("general")
     for name in ("questions", "needs"):
         found += examples(name) + [each._replace(weight=_GENERAL_FORM_WEIGHS) for each in filled(name)]
     return [each if each.label == NONE else each._replace(label="user") for each in found]

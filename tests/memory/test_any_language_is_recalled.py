@@ -92,7 +92,7 @@ async def test_needs_are_told_by_words_and_meaning(recall: Recall) -> None:
     learned, embedder = await needs.learn(recall.embedder), recall.embedder
 
     async def called(question: str) -> set[str]:
-        return set(learned.asked(question, await embedder.dense(question), advice=True).topics)
+        return set(learned.asked(question, await embedder.dense(question)).topics)
 
     async def topics(fact: str) -> set[str]:
         return set((learned.topics_of(fact, await embedder.dense(fact), None) or "").split())

@@ -160,7 +160,7 @@ async def test_an_embedder_without_meaning_has_no_topics() -> None:
     embedder = EmbedderFake()
     needs = await learn(embedder)
     vector = await embedder.dense("What should I cook tonight?")
-    assert needs.asked("What should I cook tonight?", vector, advice=True) == ({}, None)
+    assert needs.asked("What should I cook tonight?", vector) == ({}, None)
     assert needs.topics_of("I'm vegan.", await embedder.dense("I'm vegan."), "diet") is None
 
 

@@ -15,7 +15,6 @@ from rememberd.memory.learn.wishes.group_wishes import group_wish
 from rememberd.memory.learn.wishes.memory_commands import asks_what_is_known, memory_command, off_record
 from rememberd.memory.recall.lexicon import asks_only_when, telling_words
 from rememberd.memory.recall.needs import learn
-from rememberd.memory.recall.relevance import asks_for_advice
 from rememberd.processes.run import rehearse
 
 loaded = []
@@ -42,7 +41,7 @@ async def chats():
         off_record(said), memory_command(said), asks_what_is_known(said), group_wish(said, ("team",))
         asks_only_when(said), telling_words(said)
         if said.isascii():
-            needs.asked(said, await embedder.dense(said), advice=asks_for_advice(said))
+            needs.asked(said, await embedder.dense(said))
     io.open = builtins.open = open_file
     print(json.dumps(loaded))
     embedder.close()

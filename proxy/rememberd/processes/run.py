@@ -195,7 +195,7 @@ def rehearse(needs: Needs) -> None:
         memory_command(said)
         asks_only_when(said)
         asks_what_was_told(said)
-    needs.asked("Where do I live?", [0.0] * needs.statements.examples.shape[1], advice=False)
+    needs.asked("Where do I live?", [0.0] * needs.statements.examples.shape[1])
 
 
 async def writer(settings: Settings, environ: Mapping[str, str], parent: int | None) -> int:

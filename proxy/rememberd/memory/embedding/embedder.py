@@ -25,6 +25,7 @@ from qdrant_edge import Bm25
 
 from rememberd.errors import ConfigError, EmbedderUnavailable
 from rememberd.memory.embedding.mapped_weights import byte_tables
+from rememberd.memory.embedding.spelling import correcting, with_meant
 from rememberd.types import Sparse
 
 _MODELS = Path(__file__).parent / "models"
@@ -165,10 +166,10 @@ class FastEmbedder:
         return floats
 
     def document(self, text: str) -> Sparse:
-        return _sparse(_BM25.embed_document(text))
+        return _sparse(_BM25.embed_document(with_meant(text, self.name)))
 
     def query(self, text: str) -> Sparse:
-        return _sparse(_BM25.embed_query(text[:MAX_CHARS]))
+        return _sparse(_BM25.embed_query(with_meant(text[:MAX_CHARS], self.name)))
 
     async def _computed(self, text: str) -> Vector:
         """One computation for all callers with the same text. When the last of them has given up, it leaves the
@@ -256,9 +257,10 @@ def _onnx(directory: Path) -> Encode:
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     session.shared = shared  # the engine reads them as long as the session lives
     inputs = {node.name for node in session.get_inputs()}
+    correct = correcting(directory.name, tokenizer.token_to_id) if directory == PACKAGED else str
 
     def encode(text: str) -> Vector:
-        ids = np.array([tokenizer.encode(text).ids], dtype=np.int64)
+        ids = np.array([tokenizer.encode(correct(text)).ids], dtype=np.int64)
         given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
         tokens = session.run(None, {name: given[name] for name in inputs})[0][0]
         pooled: Vector = np.add.reduce(tokens)  # the mean, but for its length

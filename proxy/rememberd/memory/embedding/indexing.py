@@ -13,8 +13,9 @@ from rememberd.ports import Embedder
 from rememberd.types import Memory, Millis, Point
 
 # Raise it with any change of a point's content, also by new weights or thresholds: points of an earlier version are
-# then written again. Since 9, a story that the rules take for an instruction ("For me, adoption is …") has no style.
-VERSION = 11
+# then written again. Since 9, a story that the rules take for an instruction ("For me, adoption is …") has no style;
+# since 12, misspelt words are also found as they were meant.
+VERSION = 12
 
 MOST_NAMES = 64  # names of one memory; a memory with a longer list is not about them
 

@@ -41,17 +41,15 @@ def profile(found: Candidates, needs: Mapping[str, float]) -> Ints:
 
 
 def _of_needs(found: Candidates, facts: Bools, needs: Mapping[str, float]) -> Ints:
-    """The nearest of `facts` for each needed topic, the clearest need first; then the second nearest for each, and so
-    on."""
-    places = np.full(len(found), len(found))
-    clearly = np.zeros(len(found))
+    """`facts` of the needed topics, the nearest of each first. A topic gets places in proportion to how clearly it is
+    needed, as parties get seats by D'Hondt's method."""
+    shares = np.zeros(len(found))
     for topic, clear in needs.items():
         rows = np.flatnonzero(facts & of_topics(found.topics, {topic}))
         rows = rows[np.argsort(-found.dense[rows], kind="stable")]
-        places[rows] = np.minimum(places[rows], np.arange(len(rows)))
-        clearly[rows] = np.maximum(clearly[rows], clear)
-    order: Ints = np.lexsort((-clearly - found.dense, places))
-    return order[: int((places < len(found)).sum())]
+        shares[rows] = np.maximum(shares[rows], clear / np.arange(1, len(rows) + 1))
+    order: Ints = np.lexsort((-found.dense, -shares))
+    return order[: int((shares > 0).sum())]
 
 
 def called(topics: str, needs: Mapping[str, float]) -> float:

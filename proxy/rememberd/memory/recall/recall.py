@@ -22,7 +22,6 @@ from rememberd.memory.recall.budget import Reason
 from rememberd.memory.recall.lexicon import telling_words
 from rememberd.memory.recall.names import NamesLeftOut, named
 from rememberd.memory.recall.needs import Asked, is_english, known
-from rememberd.memory.recall.relevance import asks_for_advice
 from rememberd.memory.recall.retrieve import STAGE, Retrieve, Wanted, aliases_of, first_expiry, retrieve
 from rememberd.memory.recall.timeline import overview, told_then
 from rememberd.memory.retry import PUNCTUAL, Breaker, Crowd
@@ -150,7 +149,7 @@ class Recall:
             else:
                 asked = with_other_names(query, aliases)
         needs = known(self.embedder)
-        called = needs.asked(query, dense, advice=asks_for_advice(query)).topics if needs else {}
+        called = needs.asked(query, dense).topics if needs else {}
         scores = explain(asked, found, now, called, limit)
         return [ScoredMemory(each, scores[each.id]) for each in await self.store.get(space, list(scores))]
 
@@ -207,7 +206,7 @@ class Recall:
             with Timed(EMBED), tracing.span("embed"):
                 text = without(with_other_names(question, aliases), left_out)
                 dense = [0.0] * self.embedder.dim if by_words else await self.embedder.dense(text)
-            asked = needs.asked(text, dense, advice=asks_for_advice(question)) if needs else Asked({}, None)
+            asked = needs.asked(text, dense) if needs else Asked({}, None)
             # What an English model makes of another language is near to everything: there words alone count, unless
             # the question is surely about the asker or has a need.
             vague = not asked.topics and (asked.personal or 1.0) < 1
