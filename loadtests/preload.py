@@ -16,6 +16,7 @@ from loadtests.prompts import USER, memory, user_name
 from loadtests.servers import CONFIG, Target, fetch
 from rememberd.memory.embedding.embedder import FastEmbedder
 from rememberd.memory.recall.block import line_cost
+from rememberd.memory.recall.rank import Feature, features
 from rememberd.settings.schema import load
 from rememberd.types import Evidence, Memory, Point, Source, Space
 from rememberd.wiring.encryption import open_encryption
@@ -51,7 +52,8 @@ class Maker:
         base = self.vectors[self.chance.randrange(len(self.vectors))]
         noisy = base + np.random.default_rng(number).normal(0, _NOISE, base.shape)
         dense = (noisy / np.linalg.norm(noisy)).tolist()
-        return Point(made, dense, self.embedder.document(text), line_cost(made))
+        seen = features(text) | Feature.TYPED
+        return Point(made, dense, self.embedder.document(text), line_cost(made), int(seen))
 
 
 def through_store(target: Target, memories: int, users: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import math
 import re
 import string
 import time
@@ -61,20 +62,24 @@ def _encoded(text: str, buckets: int) -> tuple[Buckets, Floats]:
     words, characters = _hashes(text)
     said, _ = _distinct(words & (buckets - 1))
     shown, counts = _distinct(characters >> np.uint64(65 - buckets.bit_length()))
-    values = _unit(np.ones(len(said))), _unit(np.sqrt(counts))
-    return np.concatenate([said, shown.astype(np.int64)]), np.concatenate(values)
+    found, values = np.empty(len(said) + len(shown), np.int64), np.empty(len(said) + len(shown), np.float32)
+    found[: len(said)], found[len(said) :] = said, shown
+    values[: len(said)] = 1 / max(1.0, math.sqrt(len(said)))
+    values[len(said) :] = np.sqrt(counts) / max(1.0, math.sqrt(counts.sum()))
+    return found, values
 
 
 def _distinct(numbers: NDArray[Any]) -> tuple[NDArray[Any], Buckets]:
-    """Each of them once, in order, and how often. `np.unique` imports `numpy.ma`, 1 MB, at its first call."""
-    ordered = np.sort(numbers)
-    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(ordered) else np.array([], np.int64)
-    return ordered[ends], np.diff(ends, prepend=-1)
-
-
-def _unit(values: NDArray[np.float64]) -> Floats:
-    length = max(1.0, float(np.sqrt(values @ values)))
-    return (values / length).astype(np.float32)
+    """Each of them once, in order, and how often. `np.unique` imports `numpy.ma`, 1 MB, at its first call; `np.diff`
+    and `np.append` take half of the time."""
+    ordered = numbers.copy()
+    ordered.sort()
+    last = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=last[:-1])
+    ends = last.nonzero()[0]
+    counts = ends + 1
+    counts[1:] -= counts[:-1].copy()
+    return ordered[ends], counts
 
 
 @lru_cache(maxsize=16)
@@ -170,7 +175,7 @@ class TextClassifier:
 
     def _scores(self, buckets: Buckets, values: Floats) -> Floats:
         if self.hidden is None:
-            return (values @ self.weights[buckets]) * self.scale + self.bias
+            return (values @ self.weights.take(buckets, 0)) * self.scale + self.bias
         shown = np.maximum(self.hidden._scores(buckets, values), 0)
         return (shown @ self.weights) * self.scale + self.bias
 

@@ -12,9 +12,9 @@ from difflib import SequenceMatcher
 
 from rememberd.dialects.attribution_words import MASK
 from rememberd.dialects.segments import segment
-from rememberd.memory.learn.over import stated_in
 from rememberd.memory.learn.rules.judge import SURE, SURELY_TELLS, judge_beginning, may_tell, words_that_tell
 from rememberd.memory.learn.rules.sentences import SPACES
+from rememberd.memory.learn.rules.statement import statement
 from rememberd.memory.recall.block import sides
 from rememberd.memory.text_similarity import KINDS, NAME, content, with_value_of
 from rememberd.ports import Embedder, MemoryStore
@@ -55,15 +55,20 @@ async def correction(store: MemoryStore, embedder: Embedder, turn: Turn) -> list
     text = turn.user_text.strip()
     if len(text) > LONGEST:
         return []
-    brief = len(text.split()) <= (_SHORT_IF_WRONG if _WRONG.search(text) else _SHORT)
-    brief = brief and await asyncio.to_thread(_only_corrects, text)
-    if not (brief or await asyncio.to_thread(_is_wrong, text) or _DENIED.search(text)):
+    brief, may_correct = await asyncio.to_thread(_signs, text)
+    if not may_correct:
         return []
     lead = _LEAD.match(text)  # "Sorry, wrong: …" names no speaker
     if MASK in segment(text[lead.end() :] if lead and (brief or _WRONG.search(lead[0])) else text).masked():
         return []
     stated = await _stated_anew(store, embedder, turn, text)
     return [stated] if stated else await _of_the_message_before(store, turn, text) if brief else []
+
+
+def _signs(text: str) -> tuple[bool, bool]:
+    """Whether it only corrects the message before, and whether it may correct anything."""
+    brief = len(text.split()) <= (_SHORT_IF_WRONG if _WRONG.search(text) else _SHORT) and _only_corrects(text)
+    return brief, brief or _DENIED.search(text) is not None or _is_wrong(text)
 
 
 def _only_corrects(text: str) -> bool:
@@ -111,7 +116,7 @@ def _restated(text: str, fact: Memory) -> str | None:
     for clause in _clauses(plain):
         words = _words(clause)
         old, new, beside = said - words, words - said, _words(plain.replace(clause, " "))
-        stated = stated_in(clause)
+        stated = statement(clause)
         if (
             clause not in text
             or not old

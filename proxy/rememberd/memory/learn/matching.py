@@ -9,10 +9,10 @@ from itertools import chain
 from typing import NamedTuple
 
 from rememberd.dialects.segments import segment
-from rememberd.memory.learn.over import stated_in
 from rememberd.memory.learn.rules.judge import tells
 from rememberd.memory.learn.rules.sentences import sentences
 from rememberd.memory.learn.rules.slots import is_single
+from rememberd.memory.learn.rules.statement import statement
 from rememberd.memory.learn.rules.word_forms import same
 from rememberd.memory.learn.wishes.wish_words import (
     THAT,
@@ -151,7 +151,7 @@ def of_class(wanted: FactClass, facts: Sequence[Memory]) -> list[Memory]:
 
 
 def _states(memory: Memory) -> bool:
-    stated = stated_in(memory.text)
+    stated = statement(memory.text)
     return stated is not None and stated.slot == memory.slot
 
 
@@ -177,16 +177,16 @@ def told_slots(said: str) -> frozenset[str]:
     """The attributes whose present value is told by short, typed sentences."""
     typed = segment(said).masked() if len(said) <= LONGEST else ""
     told = [typed[span.start : span.end] for span in sentences(typed)]
-    stated = [each.slot for each in map(stated_in, told) if each and not (each.past or each.denied or each.ends)]
+    stated = [each.slot for each in map(statement, told) if each and not (each.past or each.denied or each.ends)]
     return _attributes({*stated}.union(*map(tells, told)), typed)
 
 
 def of_value(wish: str, facts: Sequence[Memory]) -> list[Memory]:
     """Those that state the same value of the same attribute as the clause of the wish, in any language."""
-    claimed = stated_in(THAT.split(wish, maxsplit=1)[-1].strip(" .,!"))
+    claimed = statement(THAT.split(wish, maxsplit=1)[-1].strip(" .,!"))
     if claimed is None or not claimed.value or not is_single(claimed.slot):
         return []
-    stated = [(each, stated_in(each.text)) for each in facts]
+    stated = [(each, statement(each.text)) for each in facts]
     return [
         each for each, told in stated if told and told.slot == claimed.slot and set(told.value) == set(claimed.value)
     ]

@@ -1,7 +1,6 @@
 """Decides whether a fact is over. Words decide for two of the four reasons (DESIGN, section 7): the person states
 another value of an attribute that has one at a time, or says that this thing has ended. Pure."""
 
-from functools import lru_cache
 from operator import attrgetter
 
 from rememberd.memory.learn.rules.judge import (
@@ -24,15 +23,13 @@ _HALF = 0.5
 TOLD = ("home", "employer", "name", "relationship")  # attributes that a classifier knows
 _LASTING = frozenset(("event", "origin", "birthplace"))
 
-stated_in = lru_cache(maxsize=4096)(statement)
-
 
 def ends(new: Memory, old: Memory) -> bool:
     """Whether the fact `new` says that the earlier `old` is no longer true."""
-    later, earlier = stated_in(new.text), stated_in(old.text)
+    later, earlier = statement(new.text), statement(old.text)
     if later is not None and earlier is not None:
         head = new.text.partition(",")[0]  # of "ich rauche nicht mehr, seit sechs Wochen"
-        value = (stated_in(head) or later).value
+        value = (statement(head) or later).value
         if _says_it_ended(later, earlier, value) and not (names_differ(head, old.text) or denies_an_end(new.text)):
             return True
         if _says_the_opposite(later, earlier) or _says_it_is_back(later, earlier):
@@ -45,7 +42,7 @@ def ends(new: Memory, old: Memory) -> bool:
 
 def _turns(new: Memory, old: Memory) -> bool:
     """Whether `new` says that `old` is over; or, if `old` states an end, that it is true again."""
-    ended = "ended" in tells(new.text) or (stated_in(old.text) is None and _is_an_end(new.text))
+    ended = "ended" in tells(new.text) or (statement(old.text) is None and _is_an_end(new.text))
     again = "again" in tells(new.text) or mentions("again", new.text)
     if not again and not ended:
         return False
@@ -57,7 +54,7 @@ def _turns(new: Memory, old: Memory) -> bool:
 
 def _is_an_end(text: str) -> bool:
     """By a table, or by words like "no longer". A simple denial is not an end: "I don't eat pork"."""
-    stated = stated_in(text)
+    stated = statement(text)
     if stated is not None and stated.ends and not stated.denied:
         return True
     return negated(text) and mentions("more", text)
@@ -89,7 +86,7 @@ def may_end(new: Memory, old: Memory) -> bool:
 def may_replace(new: Memory, old: Memory) -> bool:
     """Whether `new` is the present value of an attribute, and `old`, which no table knew, may be another value of it.
     This is enough if `old` is the only candidate."""
-    later = stated_in(new.text)
+    later = statement(new.text)
     if new.slot not in TOLD or is_single(old.slot) or _is_of_another_kind(old) or old.valid_to is not None:
         return False
     lasts = not any(mentions(name, old.text) for name in ("also", "past", "passing"))
@@ -98,7 +95,7 @@ def may_replace(new: Memory, old: Memory) -> bool:
 
 def repeats(new: Memory, old: Memory) -> bool:
     """Whether they say the same about an attribute that may have several values."""
-    later, earlier = stated_in(new.text), stated_in(old.text)
+    later, earlier = statement(new.text), statement(old.text)
     if later is None or earlier is None or is_single(later.slot) or later.ends or earlier.ends:
         return False
     says = attrgetter("slot", "value", "denied", "again")
@@ -107,7 +104,7 @@ def repeats(new: Memory, old: Memory) -> bool:
 
 def is_empty_denial(fact: Memory) -> bool:
     """Whether it only says that something is over or true again. Then it is stored only if that thing was known."""
-    stated = stated_in(fact.text)
+    stated = statement(fact.text)
     if stated is None:
         changes = may_tell("ended", fact.text) or may_tell("again", fact.text)
         return changes and not is_single(fact.slot) and judge_beginning(fact.text).sure < enough()
@@ -123,7 +120,7 @@ def revives(new: Memory, old: Memory) -> bool:
 def had_ended(end: Memory, back: Memory) -> bool:
     """Whether `end` says that `back`, which is true again, was over. An event remains true: "Our dog died". A value
     of an attribute that has one at a time is not an end: who says again that they left Oslo may live in Ghent."""
-    stated = stated_in(end.text)
+    stated = statement(end.text)
     happened = end.slot in _LASTING or (stated is not None and not (stated.ends or stated.denied))
     is_value = is_single(end.slot) and not _is_an_end(end.text) and "ended" not in tells(end.text)
     return not happened and not is_value and ends(end, back)
@@ -136,7 +133,7 @@ def was_over(old: Memory, new: Memory) -> bool:
 
 def ended_attributes(fact: Memory) -> tuple[str, ...]:
     """The slots of the facts that it may end."""
-    stated = stated_in(fact.text)
+    stated = statement(fact.text)
     return stated.ends if stated else ()
 
 

@@ -140,7 +140,9 @@ class Writer:
                 if turn.found:
                     outcome, ids = "written", await self._learn(turn)
                 else:
-                    outcome, ids = await self._outcome_of(await asyncio.to_thread(redacted, turn, self.redact_too))
+                    if not turn.redacted:  # by an earlier version
+                        turn = await asyncio.to_thread(redacted, turn, self.redact_too)
+                    outcome, ids = await self._outcome_of(turn)
         except MemoryUnavailable:
             raise
         except Erased:
@@ -187,7 +189,7 @@ class Writer:
         ids = await self._write(turn, [exchange])
         for extractor in () if turn.doubtful else self.extractors:
             stated = await correction(self.store, self.embedder, turn) or await extractor.facts(turn)
-            if found := await asyncio.to_thread(facts, turn, stated):
+            if stated and (found := await asyncio.to_thread(facts, turn, stated)):
                 ids += await self._write(turn, found, stated)
         await self._keep_private(turn, ids)
         readable = exchange.valid_to is None and (self.extracts_private or not self.privacy.keeps_turn(turn))

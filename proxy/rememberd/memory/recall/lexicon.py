@@ -7,7 +7,7 @@ stop-words has those that say nothing by themselves. A phrase counts only in the
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -85,14 +85,14 @@ def asked_time(question: str) -> Time | None:
     meaning, number, start, end = max(of_them, key=lambda each: each[3] - each[2])
     beside = [*reversed(words[max(0, start - _BESIDE) : start]), *words[end : end + _BESIDE]]
     near = (int(word) if word.isdecimal() else lexicon.numbers.get(word, {}).get(meaning.language) for word in beside)
-    rest = _rest([*words[:start], *words[end:]], meaning.language, lexicon)
+    rest = tuple(_rest([*words[:start], *words[end:]], meaning.language, lexicon))
     return _time(meaning, number, rest, tuple(each for each in near if each is not None))
 
 
 def asks_only_when(question: str) -> bool:
     """Whether it asks only for what was said at some time."""
     time = asked_time(question)
-    return time.alone if time else not _rest([word.casefold() for word in WORD.findall(question)], "en", _lexicon())
+    return time.alone if time else not any(_rest(map(str.casefold, WORD.findall(question)), "en", _lexicon()))
 
 
 def telling_words(question: str) -> str:
@@ -143,6 +143,8 @@ def english_numbers() -> dict[str, int]:
 
 def _with_whole_numbers(words: Sequence[str], lexicon: _Lexicon) -> list[str]:
     """`words`, with a number of several words as one: "vingt et un"."""
+    if lexicon.number_heads.isdisjoint(words):
+        return list(words)
     whole: list[str] = []
     at = 0
     while at < len(words):
@@ -156,6 +158,8 @@ def _with_whole_numbers(words: Sequence[str], lexicon: _Lexicon) -> list[str]:
 def _phrases(words: Sequence[str], lexicon: _Lexicon) -> Iterator[tuple[_Meaning, int | None, int, int]]:
     """Each phrase with its number and its position."""
     numbered = ["#" if word.isdecimal() or word in lexicon.numbers else word for word in words]
+    if lexicon.longest.keys().isdisjoint(words) and lexicon.longest.keys().isdisjoint(numbered):
+        return  # most questions
     for start in range(len(words)):
         longest = max(lexicon.longest.get(words[start], 0), lexicon.longest.get(numbered[start], 0))
         for end in range(start + 1, min(len(words), start + longest) + 1):
@@ -179,9 +183,9 @@ def _languages(words: Sequence[str], lexicon: _Lexicon) -> set[str]:
     return {language for language, count in known.items() if count == most}
 
 
-def _rest(words: Sequence[str], language: str, lexicon: _Lexicon) -> tuple[str, ...]:
+def _rest(words: Iterable[str], language: str, lexicon: _Lexicon) -> Iterator[str]:
     stop, talk = lexicon.stop[language], lexicon.talk.get(language, ())
-    return tuple(word for word in words if not (word.isdecimal() or word in stop or word.startswith(talk)))
+    return (word for word in words if not (word.isdecimal() or word in stop or word.startswith(talk)))
 
 
 def _unspaced(text: str, lexicon: _Lexicon) -> Time | None:

@@ -93,10 +93,10 @@ def _paragraphs(typed: str) -> list[str]:
 def _of_paragraph(typed: str) -> list[_Found]:
     spans = list(sentences(typed))
     texts = [typed[span.start : span.end] for span in spans if span.end - span.start <= LONGEST_SENTENCE]
-    if is_play(typed) or any(map(makes_play, map(_unlabelled, texts))):
-        return []
     if len(typed) > _LONG and sum(map(bool, map(_FIRST_PERSON.search, texts))) < _OWN_SHARE * len(spans):
         return []  # a document
+    if is_play(typed) or any(map(makes_play, map(_unlabelled, texts))):
+        return []
     found: list[_Found] = []
     for sentence in texts:
         if _corrects(sentence):
@@ -120,7 +120,7 @@ def _unlabelled(sentence: str) -> str:
 
 
 def _of_sentence(sentence: str) -> list[_Found]:
-    judged = judge_beginning(_unlabelled(sentence))
+    judged = judge_beginning(_unlabelled(sentence), _SURE_ALL_THE_SAME)
     if begins("irony", sentence) and judged.sure < SURE:  # "Yeah right, I'm the Pope and I live in Rome."
         return []
     known = [each for each in _of_clauses(sentence) if _is_known(each, judged)]
@@ -157,7 +157,7 @@ def _is_known(found: _Found, judged: Judgement) -> bool:
     if found.stated is None or found.stated.ends or found.stated.slot == "contact":
         return True
     least = _SINGLE if is_single(found.stated.slot) else _KNOWN
-    return max(judged.sure, judge_beginning(found.text).sure) >= least
+    return judged.sure >= least or judge_beginning(found.text, least).sure >= least
 
 
 def _judged(sentence: str, judged: Judgement) -> list[_Found]:
@@ -165,12 +165,14 @@ def _judged(sentence: str, judged: Judgement) -> list[_Found]:
     if sentence.endswith(ASKS):
         told = sentence[: told_end(sentence)].rstrip(" ,;:–—，،")
         return _judged(told, judged) if told and (judged := judge(told)).sure >= _SURE_ALL_THE_SAME else []
+    if MASK in sentence or not _WORD.search(sentence) or mentions("hedge", sentence):
+        return []
+    if sentence.rstrip().endswith((":", "：")):  # it introduces something
+        return []
+    if judged.sure < _TOLD and not _is_change(sentence):
+        return []
     value = told_value(sentence)
-    if MASK in sentence or not (_is_change(sentence) or _is_sure(sentence, judged, value)):
-        return []
-    if not _WORD.search(sentence) or sentence.rstrip().endswith((":", "：")):  # it introduces something
-        return []
-    if _corrects(sentence) or mentions("hedge", sentence):
+    if _corrects(sentence) or not (_is_sure(sentence, judged, value) or _is_change(sentence)):
         return []
     return [_Found(sentence, None, value or OF_KIND.get(judge(sentence).kind))]  # "For me, …" is no instruction
 

@@ -110,7 +110,8 @@ async def judging(work: Callable[[], T]) -> T:
     after the last call, the memory for this is freed."""
     _rest_by(None)
     try:
-        await asyncio.to_thread(_try_to_read_meaning)
+        if _Meaning.encode is None:
+            await asyncio.to_thread(_try_to_read_meaning)
         return await asyncio.to_thread(work)
     finally:
         _rest_by(asyncio.get_running_loop().call_later(_RESTS_AFTER_S, _rest))
@@ -141,7 +142,7 @@ def _rest() -> None:
     release_free_memory()
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def judge(sentence: str) -> Judgement:
     found = _classifier(_WEIGHTS).probabilities(sentence)
     if 1 - sum(found[label] for label in _NOT_ONE) >= _HOPELESS:
@@ -163,7 +164,7 @@ def _with_meaning(by_words: dict[str, float], sentence: str, weights: Path) -> d
     return dict(zip(meaning.labels, np.exp(normalized(_WEIGHT * both)).tolist(), strict=True))
 
 
-@lru_cache(maxsize=64)  # several classifiers read it one after the other
+@lru_cache(maxsize=256)  # several classifiers read it one after the other, those of other turns in between
 def _vector(sentence: str) -> Vector | None:
     encode = _Meaning.encode  # another thread may unload it meanwhile
     return None if encode is None else encode(sentence)
@@ -177,25 +178,33 @@ def enough() -> float:
 def makes_play(sentence: str) -> bool:
     """Whether it makes the text around it fiction, as a whole or by its last part: "…, who sang that?"."""
     whole = judge(sentence)
+    if _is_play(whole):
+        return True
     *_, last = [0, *(found.end() for found in _PART_ENDS.finditer(sentence))]
-    if len(sentence) - last < _SHORTEST_TAIL or whole.sure >= _NO_PLAY or tells(sentence):
-        return _is_play(whole)
-    return _is_play(whole) or _is_play(judge(sentence[last:]))
+    if len(sentence) - last < _SHORTEST_TAIL or whole.sure >= _NO_PLAY:
+        return False
+    return _is_play(judge(sentence[last:])) and not tells(sentence)
 
 
 def _is_play(judged: Judgement) -> bool:
     return _PLAY <= judged.play > judged.sure
 
 
-def judge_beginning(sentence: str) -> Judgement:
+def judge_beginning(sentence: str, sure: float = 1.0) -> Judgement:
     """The judgement of the sentence, or of the words before one of its commas if that is surer: "I'm vegan, what can
-    I eat". Words before the colon of a question are a topic or an order."""
+    I eat". Words before the colon of a question are a topic or an order. The first that is at least so `sure` will
+    do: each costs some milliseconds."""
     asks = sentence.rstrip().endswith(ASKS)
     found = (each for each in _PART_ENDS.finditer(sentence) if not (asks and each[0].strip() in (":", "：")))
     ends = [each.start() for each in found if each.start() >= _SHORTEST]
-    parts = [sentence[:end] for end in ends[:4]]
-    whole = [] if asks else [sentence]
-    return max((judge(part) for part in [*whole, *parts]), key=lambda each: each.sure, default=_NOTHING)
+    best = _NOTHING
+    for text in [*([] if asks else [sentence]), *(sentence[:end] for end in ends[:4])]:
+        judged = judge(text)
+        if judged.sure > best.sure or best is _NOTHING:
+            best = judged
+        if best.sure >= sure:
+            break
+    return best
 
 
 _NOTHING = Judgement("identity", 0.0, 0.0)
@@ -240,10 +249,13 @@ def _log_odds(probability: float) -> float:
 def changes(sentence: str) -> bool:
     """Whether it probably says that something is true again, or over. The latter must be in its words as well: "the
     artichokes are finished" only has a similar meaning."""
-    both = zip(_values(sentence), _by_words(sentence), strict=False)
-    return may_tell("again", sentence) or any(
-        each["ended"] >= _CHANGES and words["ended"] >= _CHANGES_BY_WORDS for each, words in both
-    )
+    by_words = list(_by_words(sentence))
+    if may_tell("again", sentence):
+        return True
+    if all(words["ended"] < _CHANGES_BY_WORDS for words in by_words):
+        return False
+    both = zip(_values(sentence), by_words, strict=False)
+    return any(each["ended"] >= _CHANGES and words["ended"] >= _CHANGES_BY_WORDS for each, words in both)
 
 
 def _by_words(sentence: str) -> Iterator[dict[str, float]]:
@@ -283,7 +295,7 @@ def _parts(sentence: str) -> tuple[str, ...]:
     return (sentence, *(part for part in clauses_of(sentence) if _SHORTEST <= len(part) < len(sentence)))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _value_by_words(text: str) -> dict[str, float]:
     return _classifier(_VALUES).probabilities(text)
 

@@ -7,6 +7,7 @@ stays as it was typed."""
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
 from rememberd.memory.learn.rules.slots import base, is_single
@@ -46,8 +47,11 @@ class _Skeleton(NamedTuple):
 
 def statement(clause: str) -> Statement | None:
     """None if no table knows it. The caller must refuse hedges and hypotheses."""
-    if len(clause) > LONGEST:
-        return None
+    return None if len(clause) > LONGEST else _statement(clause)
+
+
+@lru_cache(maxsize=4096)  # each step of learning asks, about the new clause and about what is known
+def _statement(clause: str) -> Statement | None:
     for table in tables_for(clause):
         bare = _skeleton(table, clause)
         for row in table.rows:

@@ -75,7 +75,7 @@ def tables() -> tuple[Table, ...]:
     return tuple(map(Table, files))
 
 
-@lru_cache(maxsize=64)  # a sentence is asked about ten times in a row
+@lru_cache(maxsize=1024)  # a sentence is asked about ten times, those of other turns in between
 def tables_for(text: str) -> tuple[Table, ...]:
     """The tables of the language that most words of the text belong to; several if it may be any of them."""
     words = {word.casefold() for word in _LETTERS.findall(text)}
