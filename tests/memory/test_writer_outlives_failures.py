@@ -230,7 +230,7 @@ async def test_a_broken_classifier_costs_no_turn(
         judged.cache_clear()
     rig = Rig(tmp_path, [Rules()])
     for number in range(2):
-        await rig.queue.put(turn(f"t{number}"))
+        await rig.queue.put(turn(f"t{number}", text="I live in Oslo. I gave up tennis, it was fun."))  # asks them all
     before = UNREADABLE.labels(name)._value.get()
     with caplog.at_level(logging.ERROR):
         await rig.drain()

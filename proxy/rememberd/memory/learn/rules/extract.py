@@ -16,7 +16,6 @@ from rememberd.memory.learn.rules.clauses import clauses, told_end, without_lead
 from rememberd.memory.learn.rules.judge import (
     SURE,
     SURELY_TELLS,
-    Judgement,
     changes,
     enough,
     judge,
@@ -120,13 +119,12 @@ def _unlabelled(sentence: str) -> str:
 
 
 def _of_sentence(sentence: str) -> list[_Found]:
-    judged = judge_beginning(_unlabelled(sentence), _SURE_ALL_THE_SAME)
-    if begins("irony", sentence) and judged.sure < SURE:  # "Yeah right, I'm the Pope and I live in Rome."
+    if begins("irony", sentence) and not _may_state(sentence, SURE):  # "Yeah right, I'm the Pope and I live in Rome."
         return []
-    known = [each for each in _of_clauses(sentence) if _is_known(each, judged)]
+    known = [each for each in _of_clauses(sentence) if _is_known(each, sentence)]
     taken_back = _taken_back(sentence)
     if taken_back is None:
-        return known or _judged(sentence, judged)
+        return known or _judged(sentence)
     before = [each for each in known if sentence.find(each.text) + len(each.text) <= taken_back]
     after = [each for each in known if sentence.find(each.text) >= taken_back]
     said, tail = before[-1:] or _of_clauses(sentence[:taken_back]), sentence[taken_back:]
@@ -151,39 +149,47 @@ def _taken_back(sentence: str) -> int | None:
     return next((found.end() for found in breaks if _corrects(sentence[found.end() :])), None)
 
 
-def _is_known(found: _Found, judged: Judgement) -> bool:
+def _may_state(sentence: str, least: float) -> bool:
+    """Whether the sentence, or its beginning, is a statement so surely. Asked only where that decides, as a judgement
+    costs some milliseconds."""
+    return judge_beginning(_unlabelled(sentence), least).sure >= least
+
+
+def _is_known(found: _Found, sentence: str) -> bool:
     """Wishes, ends and email addresses need no judgement; otherwise the sentence or the clause must be a possible
     statement."""
     if found.stated is None or found.stated.ends or found.stated.slot == "contact":
         return True
     least = _SINGLE if is_single(found.stated.slot) else _KNOWN
-    return judged.sure >= least or judge_beginning(found.text, least).sure >= least
+    return _may_state(sentence, least) or judge_beginning(found.text, least).sure >= least
 
 
-def _judged(sentence: str, judged: Judgement) -> list[_Found]:
-    """The whole sentence, if it is surely a statement; of a question, what stands before it."""
+def _judged(sentence: str, *, surely: bool = False) -> list[_Found]:
+    """The whole sentence, if it is `surely` a statement; of a question, what stands before it."""
     if sentence.endswith(ASKS):
         told = sentence[: told_end(sentence)].rstrip(" ,;:–—，،")
-        return _judged(told, judged) if told and (judged := judge(told)).sure >= _SURE_ALL_THE_SAME else []
+        return _judged(told, surely=True) if told and judge(told).sure >= _SURE_ALL_THE_SAME else []
     if MASK in sentence or not _WORD.search(sentence) or mentions("hedge", sentence):
         return []
     if sentence.rstrip().endswith((":", "：")):  # it introduces something
         return []
-    if judged.sure < _TOLD and not _is_change(sentence):
+    if not (surely or (judge(sentence).sure >= _SINGLE and _may_state(sentence, _TOLD)) or _is_change(sentence)):
         return []
     value = told_value(sentence)
-    if _corrects(sentence) or not (_is_sure(sentence, judged, value) or _is_change(sentence)):
+    if _corrects(sentence) or not (surely or _is_sure(sentence, value) or _is_change(sentence)):
         return []
     return [_Found(sentence, None, value or OF_KIND.get(judge(sentence).kind))]  # "For me, …" is no instruction
 
 
-def _is_sure(sentence: str, judged: Judgement, value: str | None) -> bool:
+def _is_sure(sentence: str, value: str | None) -> bool:
     """A beginning alone must be surer than a whole sentence: "I'm an astronaut, obviously, that's why I …"."""
     least = _LIKELY if value else SURE if _PIECE.search(sentence) else enough()
     if value and may_tell(value, sentence, SURELY_TELLS):
         least = _TOLD
     whole = judge(sentence).sure
-    return judged.sure >= least and whole >= (_SINGLE if judged.sure >= _SURE_ALL_THE_SAME else least)
+    if whole >= least:
+        return _may_state(sentence, least)
+    return whole >= _SINGLE and _may_state(sentence, _SURE_ALL_THE_SAME)
 
 
 def _is_change(sentence: str) -> bool:
